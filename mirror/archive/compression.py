@@ -1,0 +1,91 @@
+"""gzip and zstd, known by content, as plain streams of what is inside (C1)."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import zstandard
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+__all__ = ["DAMAGE", "is_compressed", "open_plain"]
+
+DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
+"""What reading a truncated or damaged stream raises."""
+
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPABLE = tuple(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60))
+
+_ZSTD_WINDOW = 128 * 1024 * 1024
+"""The most memory that a zstd frame may ask for: what `zstd --long` needs at its default."""
+_ZSTD_SLICE = 1024
+"""Compressed bytes taken at a time; a slice expands to some 43 MB at the very most."""
+
+
+def is_compressed(head: bytes) -> bool:
+    """Whether a file that begins with `head` is gzip or zstd."""
+    return head.startswith((_GZIP, _ZSTD, *_ZSTD_SKIPPABLE))
+
+
+def open_plain(file: BinaryIO) -> BinaryIO:
+    """Return a stream of what is in `file`, from its start, whether compressed or not.
+
+    Reading the stream raises one of `DAMAGE` where a compressed file is truncated or damaged.
+    """
+    file.seek(0)
+    head = file.read(4)
+    file.seek(0)
+    if head.startswith(_GZIP):
+        return cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="rb"))
+    if is_compressed(head):
+        return io.BufferedReader(_ZstdStream(file), 1 << 17)
+    return file
+
+
+class _ZstdStream(io.RawIOBase):
+    """What is in zstd frames, one after the other.
+
+    The library's own reader takes a truncated frame for a complete one, so this feeds its
+    decompressor and looks whether the last frame came to its end.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._library = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+        self._frame = self._library.decompressobj()
+        self._in_frame = False
+        self._input = b""
+        self._output = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        target = memoryview(buffer).cast("B")
+        while not self._output and self._fill():
+            pass
+        count = min(len(target), len(self._output))
+        target[:count] = self._output[:count]
+        self._output = self._output[count:]
+        return count
+
+    def _fill(self) -> bool:
+        """Decompress one more slice; False where the file ends between two frames."""
+        self._input = self._input or self._file.read(_ZSTD_SLICE)
+        if not self._input:
+            if self._in_frame:
+                raise EOFError("the zstd stream ends within a frame")
+            return False
+        self._in_frame = True
+        self._output = memoryview(self._frame.decompress(self._input))
+        self._input = b""
+        if self._frame.eof:
+            self._input = self._frame.unused_data
+            self._frame = self._library.decompressobj()
+            self._in_frame = False
+        return True

@@ -1,0 +1,49 @@
+"""What reading a container gives, and which names in it are looked for (C3, C5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TypeAlias
+
+__all__ = ["Item", "Member", "Refused", "fault_of_name", "is_bundle_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One thing that should be a bundle."""
+
+    name: str
+    """Its place in the source: a member's name, `line 7`, or empty for the source itself."""
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One thing in a source that was not read."""
+
+    name: str
+    code: str
+    """`archive.member`, `archive.fixity`, `archive.truncated` or `limit.…`."""
+    message: str
+
+
+Item: TypeAlias = Member | Refused
+
+
+def is_bundle_name(name: str) -> bool:
+    """Whether a member or file of this name is taken for a bundle (C3)."""
+    last = name.rpartition("/")[2]
+    return last == "bundle.json" or last.endswith(".bundle.json")
+
+
+def fault_of_name(name: str) -> str | None:
+    """Return what is wrong with a member's name, or None (C5)."""
+    if not name.isprintable():
+        # Bytes that are not UTF-8 come as surrogates, which do not print either.
+        return "its name holds bytes or characters that do not print"
+    if name.startswith("/"):
+        return "its name is absolute"
+    if ".." in PurePosixPath(name).parts:
+        return "its name climbs out with '..'"
+    return None

@@ -1,0 +1,294 @@
+"""Bundles: from untrusted bytes to verified facts (rules B1 to B3, B5, B6).
+
+`parse_bundle` makes a `Bundle`: its record hashes to what it prints, and nothing else in it was
+verified. `verify_bundle` judges every receipt and event and makes a `VerifiedBundle`, the only
+thing whose content a merge takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from mirror.core.event import Event, RawEvent, ValidEvent, judge
+from mirror.core.keys import KeySet
+from mirror.core.receipt import Receipt, judge_receipt
+from mirror.core.record import Record, parse_record
+from mirror.core.values import (
+    Object,
+    Value,
+    canonical,
+    decode,
+    encode,
+    equal,
+    instant,
+    sorted_members,
+)
+from mirror.errors import FormatError
+
+__all__ = [
+    "AliasClaim",
+    "Bundle",
+    "Finding",
+    "VerifiedBundle",
+    "bundle_from_value",
+    "compose",
+    "future_events",
+    "parse_bundle",
+    "verify_bundle",
+]
+
+BUNDLE_TYPE = "pith_open_graph_bundle"
+BUNDLE_VERSION = "1.0"
+
+_DAY = 24 * 60 * 60 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong in a bundle that does not refuse it (B3), or what refused it (B2)."""
+
+    code: str
+    where: str
+    """A JSON Pointer into the bundle."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AliasClaim:
+    """That an alias of the record stood at a time (R4, B3); nothing signs it (M7)."""
+
+    alias_kind: str
+    alias_value: str
+    created_at: str
+    """As claimed."""
+
+    def to_value(self) -> Object:
+        """Return the claim as bundles print it; other members of an item are not merged."""
+        return {name: getattr(self, name) for name in _ALIAS_MEMBERS}
+
+
+_ALIAS_MEMBERS = ("alias_kind", "alias_value", "created_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that B2 does not refuse; its receipts and events are not verified yet."""
+
+    record: Record
+    alias_claims: tuple[AliasClaim, ...]
+    receipts: tuple[Value, ...]
+    events: tuple[RawEvent, ...]
+    findings: tuple[Finding, ...]
+    """`bundle.short`, `bundle.source` and `bundle.alias` (B3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedBundle:
+    """A bundle whose every receipt and event has its verdict, in the order they came."""
+
+    record: Record
+    alias_claims: tuple[AliasClaim, ...]
+    receipts: tuple[Receipt, ...]
+    events: tuple[Event, ...]
+    findings: tuple[Finding, ...]
+    """Everything that B3 reports."""
+
+
+# B1, B2: what refuses a bundle ---------------------------------------------------------------
+
+_MEMBERS: dict[str, tuple[type, str]] = {
+    "bundle_type": (str, "a string"),
+    "bundle_version": (str, "a string"),
+    "pith_number": (str, "a string"),
+    "short_pith_number": (str, "a string"),
+    "canonical_record": (dict, "an object"),
+    "canonical_sha256": (str, "a string"),
+    "source": (dict, "an object"),
+    "source_aliases": (list, "a list"),
+    "events": (list, "a list"),
+}
+
+
+def parse_bundle(data: bytes) -> Bundle:
+    """Read one bundle (B1) and check its record.
+
+    Raises:
+        FormatError: The first code of B2 that applies: one of V1, `bundle.shape`, `bundle.type`,
+            `bundle.version`, `record.shape`, `record.digest`, `record.number`.
+    """
+    return bundle_from_value(decode(data))
+
+
+def bundle_from_value(value: Value) -> Bundle:
+    """Check a decoded bundle as `parse_bundle` does; for containers that hold values (C4).
+
+    Raises:
+        FormatError: As `parse_bundle`, but for the codes of V1.
+    """
+    members = _require_shape(value)
+    _require_kind(members)
+    record = _require_record(members)
+    claims, faulty = _read_alias_claims(members, record)
+    return Bundle(
+        record=record,
+        alias_claims=tuple(claims),
+        receipts=tuple(cast("list[Value]", members.get("receipts", []))),
+        events=tuple(RawEvent.of(value) for value in cast("list[Value]", members["events"])),
+        findings=(*_read_headers(members, record), *faulty),
+    )
+
+
+def _require_shape(value: Value) -> Object:  # B1
+    if not isinstance(value, dict):
+        raise FormatError("bundle.shape", "a bundle must be an object")
+    for name, (kind, expected) in _MEMBERS.items():
+        if name not in value:
+            raise FormatError("bundle.shape", f"the member {name} is missing")
+        if not isinstance(value[name], kind):
+            raise FormatError("bundle.shape", f"must be {expected}", where=f"/{name}")
+    if not isinstance(value.get("receipts", []), list):
+        raise FormatError("bundle.shape", "must be a list, or absent", where="/receipts")
+    return value
+
+
+def _require_kind(bundle: Object) -> None:
+    if bundle["bundle_type"] != BUNDLE_TYPE:
+        raise FormatError("bundle.type", f'must be "{BUNDLE_TYPE}"', where="/bundle_type")
+    if bundle["bundle_version"] != BUNDLE_VERSION:
+        raise FormatError("bundle.version", f'must be "{BUNDLE_VERSION}"', where="/bundle_version")
+
+
+def _require_record(bundle: Object) -> Record:
+    record = parse_record(bundle["canonical_record"], "/canonical_record")  # R1
+    if bundle["canonical_sha256"] != record.canonical_sha256:  # R2
+        message = f"the record hashes to {record.canonical_sha256}"
+        raise FormatError("record.digest", message, where="/canonical_sha256")
+    if bundle["pith_number"] != record.pith_number:  # R3
+        message = f"the record's Pith Number is {record.pith_number}"
+        raise FormatError("record.number", message, where="/pith_number")
+    return record
+
+
+# B3: what is only reported -------------------------------------------------------------------
+
+
+def _read_headers(bundle: Object, record: Record) -> Iterable[Finding]:
+    if bundle["short_pith_number"] != record.short_pith_number:  # R3
+        message = f"the short form is {record.short_pith_number}"
+        yield Finding("bundle.short", "/short_pith_number", message)
+    if not equal(bundle["source"], record.source):
+        yield Finding("bundle.source", "/source", "differs from the record's own source")
+
+
+def _read_alias_claims(bundle: Object, record: Record) -> tuple[list[AliasClaim], list[Finding]]:
+    claims: list[AliasClaim] = []
+    findings: list[Finding] = []
+    for index, item in enumerate(cast("list[Value]", bundle["source_aliases"])):
+        fault = _fault_of_alias(item, record)
+        if fault is None:
+            members = cast("dict[str, str]", item)
+            claims.append(AliasClaim(*(members[name] for name in _ALIAS_MEMBERS)))
+        else:
+            findings.append(Finding("bundle.alias", f"/source_aliases/{index}", fault))
+    return claims, findings
+
+
+def _fault_of_alias(item: Value, record: Record) -> str | None:
+    if not isinstance(item, dict) or not all(
+        isinstance(item.get(name), str) for name in _ALIAS_MEMBERS
+    ):
+        return f"must be an object with the strings {', '.join(_ALIAS_MEMBERS)}"
+    if (item["alias_kind"], item["alias_value"]) not in record.aliases:  # R4
+        return "is not an alias of this record"
+    if instant(item["created_at"]) is None:
+        return "its created_at is not a time such as 2026-05-18T00:41:52Z"
+    return None
+
+
+# Verification --------------------------------------------------------------------------------
+
+
+def verify_bundle(
+    bundle: Bundle, keys: KeySet, known: Mapping[bytes, Event] | None = None
+) -> VerifiedBundle:
+    """Judge every receipt (S2) and event (E3) of a bundle.
+
+    Args:
+        bundle: What `parse_bundle` gave.
+        keys: The keys to trust.
+        known: Verdicts that were reached before under the same keys, by digest of the value;
+            those are not reached again.
+    """
+    receipts = tuple(judge_receipt(value, bundle.record, keys) for value in bundle.receipts)
+    events = _judge_events(bundle, keys, known or {})
+    findings = (*bundle.findings, *_faults("receipts", receipts), *_faults("events", events))
+    return VerifiedBundle(bundle.record, bundle.alias_claims, receipts, events, findings)
+
+
+def _judge_events(bundle: Bundle, keys: KeySet, known: Mapping[bytes, Event]) -> tuple[Event, ...]:
+    """Return a verdict for each item, reached once for items that are equal (M1)."""
+    verdicts: dict[bytes, Event] = {}
+    for raw in bundle.events:
+        if raw.digest not in verdicts:
+            verdicts[raw.digest] = known.get(raw.digest) or judge(raw, bundle.record, keys)
+    return tuple(verdicts[raw.digest] for raw in bundle.events)
+
+
+def _faults(member: str, judged: Iterable[Receipt | Event]) -> Iterable[Finding]:
+    for index, item in enumerate(judged):
+        if not isinstance(item, ValidEvent) and item.code is not None:
+            yield Finding(item.code, f"/{member}/{index}", item.reason)
+
+
+def future_events(bundle: VerifiedBundle, now: int) -> Iterable[Finding]:
+    """Report valid events dated more than a day after `now` (microseconds since 1970; B5).
+
+    The merge knows nothing of it: such an event keeps its slot until it is revoked.
+    """
+    for index, event in enumerate(bundle.events):
+        if isinstance(event, ValidEvent) and event.instant > now + _DAY:
+            message = f"valid, but dated {event.value['created_at']}, more than a day ahead"
+            yield Finding("event.future", f"/events/{index}", message)
+
+
+# B6: composed bundles ------------------------------------------------------------------------
+
+
+def compose(
+    record: Record,
+    alias_claims: Iterable[AliasClaim],
+    receipts: Iterable[Receipt],
+    events: Iterable[Event],
+) -> bytes:
+    """Return the bundle that a mirror serves for a record, from all that it merged for it (B6).
+
+    Takes each fact once. Neither verdicts nor the order of arrival leave a trace in it. One line
+    of JSON with an LF at its end.
+    """
+    bundle: Object = {
+        "bundle_type": BUNDLE_TYPE,
+        "bundle_version": BUNDLE_VERSION,
+        "pith_number": record.pith_number,
+        "short_pith_number": record.short_pith_number,
+        "canonical_record": sorted_members(record.value),
+        "canonical_sha256": record.canonical_sha256,
+        "source": sorted_members(record.source),
+        "source_aliases": _by_canonical_bytes(claim.to_value() for claim in alias_claims),
+        "events": [sorted_members(event.value) for event in sorted(events, key=_event_order)],
+    }
+    if listed := _by_canonical_bytes(receipt.value for receipt in receipts):
+        bundle["receipts"] = listed
+    return encode(bundle) + b"\n"
+
+
+def _by_canonical_bytes(values: Iterable[Value]) -> list[Value]:
+    return [sorted_members(value) for value in sorted(values, key=canonical)]
+
+
+def _event_order(event: Event) -> tuple[bool, int, bytes]:
+    """By instant, those without a time last; then by digest of the value (B6)."""
+    claimed = event.value.get("created_at") if isinstance(event.value, dict) else None
+    at = instant(claimed)
+    return at is None, at or 0, event.digest

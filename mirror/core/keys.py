@@ -1,0 +1,221 @@
+"""Keys, the key set, and its digest (rules K1 to K3).
+
+A mirror trusts the keys in its key set and no others. Nothing in a bundle ever adds one.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+from mirror.core.signature import is_public_key, verify
+from mirror.core.values import (
+    Object,
+    Value,
+    canonical,
+    decode,
+    decode_base64,
+    hexdigest,
+    instant,
+    is_digest,
+    sha256,
+)
+from mirror.errors import FormatError
+
+__all__ = ["BUILT_IN", "Key", "KeySet", "parse_key", "parse_key_set"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """A trusted Ed25519 public key with what it may sign (K2); made by `parse_key`."""
+
+    key_id: str
+    public_key_hex: str
+    signer_id: str
+    signer_type: str
+    valid_from: str | None
+    valid_until: str | None
+    event_types: tuple[str, ...]
+    may_revoke_others: bool
+
+    @cached_property
+    def public_key(self) -> bytes:
+        """The raw 32-byte public key."""
+        return bytes.fromhex(self.public_key_hex)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The first 32 hexadecimal digits of sha256(key) (K1)."""
+        return hexdigest(self.public_key)[:32]
+
+    @property
+    def fingerprint_base32(self) -> str:
+        """The other printed form: the first 26 letters of base32(sha256(key)) (K1)."""
+        return base64.b32encode(sha256(self.public_key))[:26].decode()
+
+    @cached_property
+    def _window(self) -> tuple[int | None, int | None]:
+        return instant(self.valid_from), instant(self.valid_until)
+
+    def is_valid_at(self, at: int) -> bool:
+        """Whether the instant `at` (microseconds) is in the key's window: until is exclusive."""
+        start, end = self._window
+        return (start is None or start <= at) and (end is None or at < end)
+
+    def may_sign(self, event_type: str) -> bool:
+        """Whether the key may sign events of this type (K2)."""
+        return "*" in self.event_types or event_type in self.event_types
+
+    def verify(self, message: bytes, signature_b64: Value) -> bool:
+        """Whether `signature_b64` is strict base64 (V6) of a signature that S1 accepts."""
+        signature = decode_base64(signature_b64)
+        return signature is not None and verify(self.public_key, message, signature)
+
+    def to_value(self) -> Object:
+        """Return the key as K3 writes it: exactly the members of K2."""
+        return {
+            "algorithm": "ed25519",
+            "event_types": list(self.event_types),
+            "key_id": self.key_id,
+            "may_revoke_others": self.may_revoke_others,
+            "public_key_hex": self.public_key_hex,
+            "signer_id": self.signer_id,
+            "signer_type": self.signer_type,
+            "valid_from": self.valid_from,
+            "valid_until": self.valid_until,
+        }
+
+
+class KeySet:
+    """The keys that a mirror trusts, by `key_id`: the built-in one and what a person added."""
+
+    def __init__(self, added: Iterable[Key] = ()) -> None:
+        """Take the keys to trust beside the built-in one.
+
+        Raises:
+            FormatError: `keys.conflict` if two keys of one `key_id` differ as K3 writes them (K2).
+        """
+        self._keys: dict[str, Key] = {BUILT_IN.key_id: BUILT_IN}
+        for key in added:
+            if self._keys.setdefault(key.key_id, key) != key:
+                raise FormatError(
+                    "keys.conflict",
+                    f"two different keys are named {key.key_id!r}",
+                    hint="give one of them another key_id, or remove the one that is wrong",
+                )
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(sorted(self._keys.values(), key=lambda key: key.key_id))
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def get(self, key_id: str) -> Key | None:
+        """Return the trusted key of this id, or None."""
+        return self._keys.get(key_id)
+
+    def with_added(self, keys: Iterable[Key]) -> KeySet:
+        """Return this set and `keys`.
+
+        Raises:
+            FormatError: As the constructor.
+        """
+        return KeySet([*self, *keys])
+
+    @cached_property
+    def digest(self) -> str:
+        """The key set digest, 64 hexadecimal digits: a state is a function of it too (K3)."""
+        return hexdigest(canonical([key.to_value() for key in self]))
+
+
+# K2: parsing ---------------------------------------------------------------------------------
+
+
+def _is_name(value: Value) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_bound(value: Value) -> bool:
+    return value is None or instant(value) is not None
+
+
+def _is_raw_key(value: Value) -> bool:
+    return is_digest(value) and is_public_key(bytes.fromhex(cast("str", value)))
+
+
+def _is_list_of_text(value: Value) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+_MEMBERS = {
+    "key_id": (_is_name, "a string that is not empty"),
+    "algorithm": (lambda value: value == "ed25519", 'the string "ed25519"'),
+    "public_key_hex": (_is_raw_key, "64 lowercase hexadecimal digits of an Ed25519 public key"),
+    "signer_id": (_is_name, "a string that is not empty"),
+    "signer_type": (_is_name, "a string that is not empty"),
+    "valid_from": (_is_bound, "a time, or null for no bound"),
+    "valid_until": (_is_bound, "a time, or null for no bound"),
+    "event_types": (_is_list_of_text, 'a list of strings; "*" means every type'),
+}
+
+
+def parse_key(value: Value, where: str = "") -> Key:
+    """Return the key that `value` describes; unknown members are ignored (K2).
+
+    Raises:
+        FormatError: `keys.shape`, with the JSON Pointer of the fault.
+    """
+    if not isinstance(value, dict):
+        raise FormatError("keys.shape", "a key must be an object", where=where)
+    for name, (fits, expected) in _MEMBERS.items():
+        if name not in value or not fits(value[name]):
+            raise FormatError("keys.shape", f"must be {expected}", where=f"{where}/{name}")
+    may_revoke_others = value.get("may_revoke_others", False)
+    if not isinstance(may_revoke_others, bool):
+        raise FormatError(
+            "keys.shape", "must be true or false, or absent", where=f"{where}/may_revoke_others"
+        )
+    return Key(
+        key_id=cast("str", value["key_id"]),
+        public_key_hex=cast("str", value["public_key_hex"]),
+        signer_id=cast("str", value["signer_id"]),
+        signer_type=cast("str", value["signer_type"]),
+        valid_from=cast("str | None", value["valid_from"]),
+        valid_until=cast("str | None", value["valid_until"]),
+        event_types=tuple(cast("list[str]", value["event_types"])),
+        may_revoke_others=may_revoke_others,
+    )
+
+
+def parse_key_set(data: bytes) -> KeySet:
+    """Read a key set file, `{"keys": [...]}`: the built-in key and what the file adds (K2).
+
+    A fault in any key refuses the whole file.
+
+    Raises:
+        FormatError: A code of V1, `keys.shape` or `keys.conflict`.
+    """
+    value = decode(data)
+    if not isinstance(value, dict) or not isinstance(value.get("keys"), list):
+        raise FormatError("keys.shape", 'a key set file must be {"keys": [...]}')
+    listed = cast("list[Value]", value["keys"])
+    return KeySet([parse_key(key, f"/keys/{index}") for index, key in enumerate(listed)])
+
+
+BUILT_IN = parse_key(
+    {
+        "key_id": "pith-v1-2026-05",
+        "algorithm": "ed25519",
+        "public_key_hex": "b2d552b68890857171a78b36a5dccf368a953413288c353f7c9d9d6f94b709b3",
+        "signer_id": "pith.science",
+        "signer_type": "pith_registry",
+        "valid_from": None,
+        "valid_until": None,
+        "event_types": ["*"],
+        "may_revoke_others": True,
+    }
+)
+"""The registry's own key, seen in its manifest (K2)."""

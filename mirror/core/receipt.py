@@ -1,0 +1,92 @@
+"""Signatures over raw digests: receipts (rule S2) and integrity findings (rule S4).
+
+A receipt signs the raw 32 bytes of `canonical_sha256` and nothing else. Its `signed_at` is not
+signed: whoever copies a receipt may write any time there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from mirror.core.keys import Key, KeySet
+from mirror.core.record import Record
+from mirror.core.values import Object, Value, canonical, instant, is_digest, sha256
+
+__all__ = ["RECEIPT_SIGNS", "Receipt", "judge_receipt", "verify_integrity_finding"]
+
+RECEIPT_SIGNS = "record_created"
+"""The event type that a key must be allowed to sign for its receipts to count (S2)."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A value of a bundle's `receipts` with its verdict; made by `judge_receipt` only."""
+
+    value: Value
+    digest: bytes
+    """sha256(canonical(value)), 32 raw bytes."""
+    code: str | None
+    """None if the receipt passes S2, else the first code that it fails."""
+    reason: str
+    """Why, as a sentence; empty if it passes."""
+
+    @property
+    def key_id(self) -> str:
+        """The key that signed; only of a receipt that passes."""
+        return cast("str", cast("Object", self.value)["key_id"])
+
+
+def judge_receipt(value: Value, record: Record, keys: KeySet) -> Receipt:
+    """Judge one value of `receipts`, whatever its JSON type, for `record` (S2)."""
+    code, reason = fault_of_receipt(value, record, keys) or (None, "")
+    return Receipt(value, sha256(canonical(value)), code, reason)
+
+
+def fault_of_receipt(value: Value, record: Record, keys: KeySet) -> tuple[str, str] | None:
+    """Return the first code of S2 that `value` fails, with the reason, or None."""
+    if (reason := _fault_of_shape(value)) is not None:
+        return "receipt.shape", reason
+    receipt = cast("Object", value)
+    key = keys.get(cast("str", receipt["key_id"]))
+    if key is None:
+        return "receipt.key_unknown", f"no trusted key is named {receipt['key_id']!r}"
+    return _fault_of_signing(receipt, record, key)
+
+
+def _fault_of_shape(value: Value) -> str | None:
+    if not isinstance(value, dict):
+        return "a receipt must be an object"
+    if value.get("kind") != "pith_receipt":
+        return 'its kind must be "pith_receipt"'
+    if value.get("algorithm") != "ed25519":
+        return 'its algorithm must be "ed25519"'
+    for name in ("key_id", "signature_b64"):
+        if not isinstance(value.get(name), str):
+            return f"its {name} must be a string"
+    if instant(value.get("signed_at")) is None:
+        return "its signed_at must be a time such as 2026-05-18T00:41:52Z"
+    return None
+
+
+def _fault_of_signing(receipt: Object, record: Record, key: Key) -> tuple[str, str] | None:
+    if not key.may_sign(RECEIPT_SIGNS):
+        return "receipt.role", f"key {key.key_id!r} may not sign {RECEIPT_SIGNS}"
+    if not key.is_valid_at(cast("int", instant(receipt["signed_at"]))):
+        return "receipt.key_window", f"signed_at is outside the window of key {key.key_id!r}"
+    if not key.verify(record.digest, receipt["signature_b64"]):
+        return "receipt.signature", f"not a signature of this record by key {key.key_id!r}"
+    return None
+
+
+def verify_integrity_finding(payload_sha256: Value, signature_b64: Value, key: Key) -> bool:
+    """Whether a line of upstream's `integrity.json` is signed by `key` (S4).
+
+    Args:
+        payload_sha256: The finding's digest, 64 hexadecimal digits; its raw bytes are signed.
+        signature_b64: The signature in strict base64.
+        key: The key to verify with.
+    """
+    if not is_digest(payload_sha256):
+        return False
+    return key.verify(bytes.fromhex(cast("str", payload_sha256)), signature_b64)

@@ -1,0 +1,193 @@
+"""Records: their shape, their hash, their Pith Number, aliases and text digests (R1 to R5).
+
+A `Record` exists only if its shape was right (R1); its digest, number and aliases are computed
+from its canonical bytes and never taken from anyone.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import cast
+
+from mirror.core.values import (
+    Object,
+    Value,
+    canonical,
+    hexdigest,
+    instant,
+    is_digest,
+    is_integer,
+    sha256,
+)
+from mirror.errors import FormatError
+
+__all__ = [
+    "PITH_NUMBER_PATTERN",
+    "Record",
+    "canonical_text",
+    "is_pith_number",
+    "is_text_digest_confirmed",
+    "parse_record",
+    "text_digest",
+]
+
+PITH_NUMBER_PATTERN = r"pith:[0-9]{4}:[A-Z2-7]{26}"
+"""A Pith Number as it is printed (R3)."""
+
+_PITH_NUMBER = re.compile(PITH_NUMBER_PATTERN)
+
+
+def is_pith_number(value: Value) -> bool:
+    """Whether `value` is written as a Pith Number is (R3)."""
+    return isinstance(value, str) and _PITH_NUMBER.fullmatch(value) is not None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A canonical record whose shape was checked; made by `parse_record`."""
+
+    value: Object
+    """The record itself, exactly the members of R1."""
+
+    @cached_property
+    def digest(self) -> bytes:
+        """`canonical_sha256` as 32 raw bytes: what receipts sign (R2)."""
+        return sha256(canonical(self.value))
+
+    @property
+    def canonical_sha256(self) -> str:
+        """`canonical_sha256` as it is printed: 64 lowercase hexadecimal digits (R2)."""
+        return self.digest.hex()
+
+    @cached_property
+    def suffix(self) -> str:
+        """The 26 letters of base32 that end the Pith Number (R3)."""
+        return base64.b32encode(self.digest)[:26].decode()
+
+    @cached_property
+    def pith_number(self) -> str:
+        """`pith:`, the year of submission, `:`, the suffix (R3)."""
+        submitted_at = cast("str", cast("Object", self.value["metadata"])["submitted_at"])
+        return f"pith:{submitted_at[:4]}:{self.suffix}"
+
+    @property
+    def short_pith_number(self) -> str:
+        """`pith:` and the first 8 letters of the suffix (R3)."""
+        return f"pith:{self.suffix[:8]}"
+
+    @property
+    def source(self) -> Object:
+        """The member `source`: `id`, `kind`, `version`."""
+        return cast("Object", self.value["source"])
+
+    @cached_property
+    def aliases(self) -> tuple[tuple[str, str], ...]:
+        """The pairs (`alias_kind`, `alias_value`) of R4, ascending by kind."""
+        short = [(f"pith_short_{length}", self.suffix[:length]) for length in (12, 16, 8)]
+        if self.source["kind"] != "arxiv":
+            return tuple(short)
+        arxiv_id = cast("str", self.source["id"])
+        return (
+            ("arxiv", arxiv_id),
+            ("arxiv_version", f"{arxiv_id}v{self.source['version']}"),
+            ("doi", f"10.48550/arxiv.{arxiv_id}"),
+            *short,
+        )
+
+
+# R1: shape -----------------------------------------------------------------------------------
+
+
+def _is_text(value: Value) -> bool:
+    return isinstance(value, str)
+
+
+def _is_nonempty_text(value: Value) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_version(value: Value) -> bool:
+    return is_integer(value) and cast("int", value) >= 1
+
+
+def _is_time(value: Value) -> bool:
+    return instant(value) is not None
+
+
+def _is_ascending(value: Value) -> bool:
+    if not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        return False
+    names = cast("list[str]", value)
+    return all(one < following for one, following in pairwise(names))
+
+
+_Shape = dict[str, tuple[Callable[[Value], bool], str]]
+
+_SOURCE: _Shape = {
+    "id": (_is_nonempty_text, "a string that is not empty"),
+    "kind": (_is_nonempty_text, "a string that is not empty"),
+    "version": (_is_version, "an integer from 1"),
+}
+_METADATA: _Shape = {
+    "abstract_canon_sha256": (is_digest, "64 lowercase hexadecimal digits"),
+    "cross_cats_sorted": (_is_ascending, "a list of strings, strictly ascending"),
+    "license": (_is_text, "a string"),
+    "primary_cat": (_is_nonempty_text, "a string that is not empty"),
+    "submitted_at": (_is_time, "a time such as 2017-05-27T08:10:40Z"),
+    "title_canon_sha256": (is_digest, "64 lowercase hexadecimal digits"),
+}
+_RECORD: _Shape = {
+    "metadata": (lambda value: isinstance(value, dict), "an object"),
+    "schema_version": (lambda value: value == "1.0", 'the string "1.0"'),
+    "source": (lambda value: isinstance(value, dict), "an object"),
+}
+
+
+def parse_record(value: Value, where: str = "") -> Record:
+    """Return the record that `value` is (R1).
+
+    Args:
+        value: What should be a canonical record.
+        where: The JSON Pointer of `value` in its bundle, for the error.
+
+    Raises:
+        FormatError: `record.shape`, with the JSON Pointer of the member at fault.
+    """
+    members = _require(value, _RECORD, where)
+    _require(members["metadata"], _METADATA, f"{where}/metadata")
+    _require(members["source"], _SOURCE, f"{where}/source")
+    return Record(members)
+
+
+def _require(value: Value, shape: _Shape, where: str) -> Object:
+    """Return `value` as an object with exactly the members of `shape` (R1)."""
+    if not isinstance(value, dict) or value.keys() != shape.keys():
+        names = ", ".join(shape)
+        raise FormatError("record.shape", f"must have exactly the members {names}", where=where)
+    for name, (fits, expected) in shape.items():
+        if not fits(value[name]):
+            raise FormatError("record.shape", f"must be {expected}", where=f"{where}/{name}")
+    return value
+
+
+# R5: text ------------------------------------------------------------------------------------
+
+
+def canonical_text(text: str) -> str:
+    """Return a title or abstract in lower case, runs of white space made one space (R5)."""
+    return " ".join(text.lower().split())
+
+
+def text_digest(text: str) -> str:
+    """Return `title_canon_sha256` or `abstract_canon_sha256` of a text (R5)."""
+    return hexdigest(canonical_text(text).encode("utf-8"))
+
+
+def is_text_digest_confirmed(text: str) -> bool:
+    """Whether R5 is known to hold upstream for such text: it was seen for ASCII only."""
+    return text.isascii()

@@ -1,0 +1,337 @@
+"""Values: strict JSON, canonical bytes, digests, times and base64 (rules V1 to V6).
+
+Everything that is hashed or compared passes through here, so there is one decoder and one
+encoder. Both take a fast way through `orjson` and prove that it gave what the rule asks for;
+where the proof fails they step aside for the slow way, which is Python's own `json` with every
+liberty taken away.
+
+Two values are equal when their canonical bytes are equal (V2): 1, 1.0 and true all differ, which
+Python's `==` would not say. Compare with `equal`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias, cast
+
+import orjson
+
+from mirror.errors import FormatError
+
+__all__ = [
+    "DIGEST_PATTERN",
+    "MAX_DEPTH",
+    "MAX_INTEGER",
+    "Object",
+    "Value",
+    "canonical",
+    "decode",
+    "decode_base64",
+    "decode_strictly",
+    "depth",
+    "encode",
+    "equal",
+    "hexdigest",
+    "instant",
+    "is_digest",
+    "is_integer",
+    "payload_digest",
+    "sha256",
+    "sorted_members",
+]
+
+Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
+"""A JSON value as `decode` gives it."""
+
+Object: TypeAlias = dict[str, Value]
+"""A JSON object."""
+
+MAX_DEPTH = 64
+"""Nested arrays and objects that V1 allows in one text."""
+
+MAX_INTEGER = 2**53 - 1
+"""The largest magnitude of an integer (V1)."""
+
+DIGEST_PATTERN = r"[0-9a-f]{64}"
+"""A SHA-256 as it is printed (V3)."""
+
+
+# V1: strict JSON -----------------------------------------------------------------------------
+
+
+def decode(data: bytes) -> Value:
+    """Read one JSON text (V1).
+
+    The fast way holds only if encoding what was read gives the very bytes that came in: then no
+    repeated name, no lost digit and no rounded integer can hide in it.
+
+    Raises:
+        FormatError: `json.syntax`, `json.duplicate_key`, `json.number`, `json.surrogate` or
+            `json.depth`, with the line and column where they are known.
+
+    Source: V1; RFC 8259.
+    """
+    try:
+        value: Value = orjson.loads(data)
+        lossless = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER) == data
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return decode_strictly(data)
+    if lossless and _is_shallow(data, value):
+        return value
+    return decode_strictly(data)
+
+
+def _is_shallow(data: bytes, value: Value) -> bool:
+    """Whether `value`, read from `data`, nests at most MAX_DEPTH deep; mostly a count will do."""
+    return data.count(b"[") + data.count(b"{") <= MAX_DEPTH or depth(value) <= MAX_DEPTH
+
+
+def decode_strictly(data: bytes) -> Value:
+    """Read one JSON text (V1) the slow way, which names the fault.
+
+    Raises:
+        FormatError: As `decode`.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FormatError(
+            "json.syntax", "the text is not UTF-8", where=f"byte {error.start}"
+        ) from error
+    _refuse_depth(text)
+    try:
+        value = cast("Value", _STRICT.decode(text))
+    except json.JSONDecodeError as error:
+        raise _syntax_error(text, error) from error
+    _refuse_surrogates(text, value)
+    return value
+
+
+def _syntax_error(text: str, error: json.JSONDecodeError) -> FormatError:
+    if not text.strip(" \t\r\n"):
+        return FormatError("json.syntax", "the text is empty where a JSON value was expected")
+    where = f"line {error.lineno} column {error.colno}"
+    if text.startswith("\ufeff"):
+        hint = "save the file as UTF-8 without BOM"
+        return FormatError("json.syntax", "the text starts with a BOM", where=where, hint=hint)
+    return FormatError("json.syntax", f"not JSON: {error.msg}", where=where)
+
+
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_NO_BRACKET = re.compile(r"[^\[\]{}]+")
+
+
+def _refuse_depth(text: str) -> None:
+    """Raise `json.depth` before any parser recurses that deep."""
+    level = 0
+    for bracket in _NO_BRACKET.sub("", _STRING.sub("", text)):
+        level += 1 if bracket in "[{" else -1
+        if level > MAX_DEPTH:
+            raise FormatError("json.depth", f"more than {MAX_DEPTH} nested arrays and objects")
+
+
+def _unique_members(pairs: list[tuple[str, Value]]) -> Object:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise FormatError("json.duplicate_key", f"the name {_shorten(twice)} is repeated")
+    return members
+
+
+def _integer(literal: str) -> int:
+    if len(literal) <= 17 and -MAX_INTEGER <= int(literal) <= MAX_INTEGER:
+        return int(literal)
+    raise FormatError("json.number", f"the integer {_shorten(literal)} is beyond 2^53-1")
+
+
+def _float(literal: str) -> float:
+    number = float(literal)
+    if math.isinf(number):
+        raise FormatError("json.number", f"the number {_shorten(literal)} overflows a double")
+    return number
+
+
+def _constant(literal: str) -> float:
+    raise FormatError("json.number", f"{literal} is not a JSON number")
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_unique_members,
+    parse_int=_integer,
+    parse_float=_float,
+    parse_constant=_constant,
+)
+
+
+def _refuse_surrogates(text: str, value: Value) -> None:
+    """Raise `json.surrogate` where an escaped surrogate stood without its partner.
+
+    UTF-8 cannot carry a surrogate, so one that does not encode came from an escape.
+    """
+    if "\\u" not in text:
+        return
+    try:
+        encode(value)
+    except (UnicodeEncodeError, TypeError) as error:
+        raise FormatError(
+            "json.surrogate", "an escaped surrogate stands without its partner"
+        ) from error
+
+
+def _shorten(text: str, limit: int = 40) -> str:
+    shown = text if len(text) <= limit else text[:limit] + "…"
+    return json.dumps(shown, ensure_ascii=True)
+
+
+def depth(value: Value) -> int:
+    """Return how deep arrays and objects nest in `value`: 0 for a scalar, 1 for `{}`."""
+    deepest, level = 0, _containers([value])
+    while level:
+        deepest += 1
+        level = _containers(child for container in level for child in _children(container))
+    return deepest
+
+
+def _containers(values: Iterable[Value]) -> list[list[Value] | Object]:
+    return [value for value in values if isinstance(value, dict | list)]
+
+
+def _children(container: list[Value] | Object) -> Iterable[Value]:
+    return container.values() if isinstance(container, dict) else container
+
+
+# V2: canonical bytes -------------------------------------------------------------------------
+
+_MAYBE_FLOAT = re.compile(rb"(?:^|[:,\[])-?[0-9]+[.eE]")
+"""Finds every float in compact JSON, and now and then a string that looks like one."""
+
+
+def canonical(value: Value) -> bytes:
+    """Return the canonical bytes of `value`: the bytes that are hashed and compared (V2).
+
+    Member names sorted by code point at every depth, no white space, UTF-8, floats as CPython's
+    `repr`. This is not RFC 8785.
+    """
+    data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return _dumps(value, sort_keys=True) if _holds_float(data, value) else data
+
+
+def encode(value: Value) -> bytes:
+    """Return `value` as compact JSON, members in the order they have, spelled as V2 says."""
+    data = orjson.dumps(value)
+    return _dumps(value, sort_keys=False) if _holds_float(data, value) else data
+
+
+def _holds_float(data: bytes, value: Value) -> bool:
+    # orjson spells some floats otherwise than `repr` (1e-7, 1e-07), so none may go through it.
+    return _MAYBE_FLOAT.search(data) is not None and _has_float(value)
+
+
+def _has_float(value: Value) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(_has_float, _children(value)))
+    return isinstance(value, float)
+
+
+def _dumps(value: Value, *, sort_keys: bool) -> bytes:
+    text = json.dumps(
+        value, sort_keys=sort_keys, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode("utf-8")
+
+
+def equal(one: Value, other: Value) -> bool:
+    """Whether two values are equal: their canonical bytes are (V2)."""
+    return canonical(one) == canonical(other)
+
+
+def sorted_members(value: Value) -> Value:
+    """Return a copy of `value` whose members are sorted by code point at every depth."""
+    if isinstance(value, dict):
+        return {name: sorted_members(value[name]) for name in sorted(value)}
+    if isinstance(value, list):
+        return [sorted_members(item) for item in value]
+    return value
+
+
+def is_integer(value: Value) -> bool:
+    """Whether `value` is a JSON integer; Python counts true and false as integers, V2 does not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+# V3, V4: digests -----------------------------------------------------------------------------
+
+
+def sha256(data: bytes) -> bytes:
+    """Return the raw 32-byte SHA-256 of `data`."""
+    return hashlib.sha256(data).digest()
+
+
+def hexdigest(data: bytes) -> str:
+    """Return the SHA-256 of `data` as it is printed: 64 lowercase hexadecimal digits (V3)."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def payload_digest(payload: Value) -> str:
+    """Return `sha256(canonical({"payload": payload}))` in hexadecimal (V4)."""
+    return hexdigest(canonical({"payload": payload}))
+
+
+_DIGEST = re.compile(DIGEST_PATTERN)
+
+
+def is_digest(value: Value) -> bool:
+    """Whether `value` is a digest as V3 prints it."""
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
+
+
+# V5: times -----------------------------------------------------------------------------------
+
+_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,6})?(?:Z|\+00:00)"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def instant(value: Value) -> int | None:
+    """Return the instant that a time names, in microseconds since 1970-01-01T00:00:00Z (V5).
+
+    Returns None where `value` is no time: not a string, not of the pattern, or no date that
+    exists.
+    """
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    seconds, fraction = match.groups()
+    try:
+        whole = datetime.fromisoformat(seconds + "+00:00")
+    except ValueError:
+        return None
+    return (whole - _EPOCH) // _MICROSECOND + int((fraction or ".")[1:].ljust(6, "0"))
+
+
+# V6: base64 ----------------------------------------------------------------------------------
+
+
+def decode_base64(value: Value) -> bytes | None:
+    """Return the bytes of strict base64, or None where `value` is anything else (V6).
+
+    Strict is RFC 4648 section 4 with padding, no white space, unused bits zero, and at least one
+    byte: the one spelling that encoding gives back.
+    """
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        data = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return data if base64.b64encode(data) == value.encode() else None

@@ -1,0 +1,102 @@
+"""Every error that `mirror` raises on purpose, grouped by who is at fault.
+
+A rejected event or receipt is no error: it is data, with a code, stored and shown. An exception
+means that a piece of work could not be done at all. Foreign exceptions are converted at the edge
+that meets them; wrong use by a caller stays `ValueError` or `TypeError`.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "EXIT_CODES",
+    "CorruptStoreError",
+    "FormatError",
+    "KeySetChangedError",
+    "LimitError",
+    "LookUpError",
+    "MirrorError",
+    "OutputError",
+    "SchemaVersionError",
+    "SourceError",
+    "StoreBusyError",
+    "StoreError",
+    "exit_code",
+]
+
+
+class MirrorError(Exception):
+    """The root: something that a person can act on.
+
+    Attributes:
+        code: A stable, machine-readable name, such as `json.syntax`.
+        message: What was wrong, as a sentence.
+        where: The place in the input: a JSON Pointer, a line and column, or a path.
+        hint: What to do about it, or the empty string.
+    """
+
+    def __init__(self, code: str, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        place = f" at {self.where}" if self.where else ""
+        return f"{self.code}{place}: {self.message}"
+
+
+class FormatError(MirrorError):
+    """The input is not what the protocol says it must be (V1, R1, B2, K2)."""
+
+
+class LimitError(FormatError):
+    """The input is larger than this mirror accepts (B4)."""
+
+
+class SourceError(MirrorError):
+    """A source could not be opened or read at all."""
+
+
+class LookUpError(MirrorError):
+    """An identifier names no record of the store, or several."""
+
+
+class OutputError(MirrorError):
+    """A file that was asked for could not be written."""
+
+
+class StoreError(MirrorError):
+    """This machine's store is at fault."""
+
+
+class SchemaVersionError(StoreError):
+    """The store was written by a newer version, or is not a store of `mirror`."""
+
+
+class StoreBusyError(StoreError):
+    """Another process holds the store's lock for too long."""
+
+
+class CorruptStoreError(StoreError):
+    """SQLite or a stored value is damaged."""
+
+
+class KeySetChangedError(StoreError):
+    """Another process changed the trusted keys while this one was working."""
+
+
+EXIT_CODES: dict[type[MirrorError], int] = {
+    MirrorError: 1,
+    LookUpError: 1,
+    FormatError: 3,
+    SourceError: 3,
+    OutputError: 3,
+    StoreError: 4,
+}
+"""Exit code of a command that ended with the error; 0, 1, 2 (usage) and 130 have no class."""
+
+
+def exit_code(error: MirrorError) -> int:
+    """Return the exit code of the nearest class of `error` in `EXIT_CODES`."""
+    return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
