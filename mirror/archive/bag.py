@@ -7,7 +7,7 @@ import io
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable
-from typing import IO, TypeAlias
+from typing import IO, Any, TypeAlias, cast
 
 __all__ = ["Payload", "write_bag"]
 
@@ -78,4 +78,4 @@ def _add(tar: tarfile.TarFile, name: str, content: IO[bytes]) -> None:
     member.mode = 0o644
     content.seek(0)
     tar.addfile(member, content)
-    tar.members.clear()  # or a list of a million members would grow
+    cast("Any", tar).members.clear()  # or a list of a million members would grow

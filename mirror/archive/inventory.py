@@ -11,12 +11,16 @@ import posixpath
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
+
+from mirror.archive.member import Refused
 
 __all__ = ["Inventory", "is_tag_file_of_interest"]
 
+_LINE_BYTES = 64 * 1024
+_ALGORITHMS = {name for name in hashlib.algorithms_guaranteed if not name.startswith("shake")}
 _MANIFEST = re.compile(r"(?:tag)?manifest-([a-z0-9]+)\.txt")
 _ENTRY = re.compile(r"([0-9A-Fa-f]+)[ \t]+\*?(\S.*)")
 _ENCODING = re.compile(rb"(?im)^Tag-File-Character-Encoding:[ \t]*([\w-]+)")
@@ -44,6 +48,8 @@ class Inventory:
             """
         )
         self._encodings: dict[str, str] = {}
+        self.is_complete = True
+        """False for a truncated archive, whose manifest may be what was cut off."""
 
     def __enter__(self) -> Self:
         return self
@@ -56,22 +62,35 @@ class Inventory:
     ) -> None:
         self._db.close()
 
-    def add_declaration(self, path: str, text: bytes) -> None:
+    def add_tag_files(self, files: Iterable[tuple[str, IO[bytes]]]) -> Iterator[Refused]:
+        """Take the declarations and manifests of an archive; yield the manifests at fault.
+
+        Args:
+            files: The path and content of each file for which `is_tag_file_of_interest`.
+        """
+        manifests = []
+        for path, content in files:
+            if posixpath.basename(path) == "bagit.txt":
+                self._add_declaration(path, content.read(_LINE_BYTES))
+            else:
+                manifests.append((path, content))
+        for path, content in manifests:
+            try:
+                self._add_manifest(path, iter(lambda: content.readline(_LINE_BYTES), b""))  # noqa: B023
+            except (ValueError, LookupError) as error:
+                yield Refused(path, "archive.fixity", f"not a manifest: {error}")
+
+    def _add_declaration(self, path: str, text: bytes) -> None:
         """Take a `bagit.txt`: its folder is a bag, in the encoding that it names."""
         match = _ENCODING.search(text)
         self._encodings[posixpath.dirname(path)] = match[1].decode() if match else "utf-8"
 
-    def add_manifest(self, path: str, lines: Iterable[bytes]) -> None:
-        """Take a payload or tag manifest of a bag; one of an unknown algorithm says nothing.
-
-        Raises:
-            ValueError: If a line is not a digest and a path in the bag's encoding.
-            LookupError: If the bag's encoding is unknown.
-        """
+    def _add_manifest(self, path: str, lines: Iterable[bytes]) -> None:
+        """Take a payload or tag manifest of a bag; one of an unknown algorithm says nothing."""
         bag, last = posixpath.split(path)
         match = _MANIFEST.fullmatch(last)
         encoding = self._encodings.get(bag)
-        if encoding is None or match is None or match[1] not in hashlib.algorithms_guaranteed:
+        if encoding is None or match is None or match[1] not in _ALGORITHMS:
             return
         rows = (
             (_key(posixpath.join(bag, name)), match[1], digest)
@@ -97,6 +116,20 @@ class Inventory:
         """Return the digests that manifests list for a member, by algorithm."""
         query = "SELECT algorithm, digest FROM listed WHERE path = ?"
         return dict(self._db.execute(query, (_key(path),)).fetchall())
+
+    def fault_of_digests(self, path: str, digests: Mapping[str, str]) -> str | None:
+        """Return why a member of a bag is refused, or None.
+
+        Args:
+            path: The member.
+            digests: What its content hashes to, for each algorithm of `expected`.
+        """
+        for algorithm, digest in self.expected(path).items():
+            if digests[algorithm] != digest:
+                return f"its {algorithm} is not what the manifest says"
+        if self.is_complete and not digests and self.is_payload(path):
+            return "no manifest lists it"
+        return None
 
     def missing(self) -> Iterator[str]:
         """Yield each path that a manifest lists and that was not seen."""

@@ -11,7 +11,5 @@ class Limits:
 
     member_bytes: int = 64 * 1024 * 1024
     """Bytes of one bundle, uncompressed, whether a file, a member or a line: `limit.size`."""
-    tag_line_bytes: int = 64 * 1024
-    """Bytes of one line of a bag's manifest: `archive.fixity`."""
     header_bytes: int = 1024 * 1024
     """Bytes of one extended header (pax, GNU) of a tar: `archive.member`."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TypeAlias
 
 __all__ = ["Item", "Member", "Refused", "fault_of_name", "is_bundle_name"]
@@ -37,13 +37,18 @@ def is_bundle_name(name: str) -> bool:
     return last == "bundle.json" or last.endswith(".bundle.json")
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
 def fault_of_name(name: str) -> str | None:
     """Return what is wrong with a member's name, or None (C5)."""
-    if not name.isprintable():
-        # Bytes that are not UTF-8 come as surrogates, which do not print either.
-        return "its name holds bytes or characters that do not print"
+    if _SURROGATE.search(name):
+        return "its name is not UTF-8"
+    if _CONTROL.search(name):
+        return "its name holds control characters"
     if name.startswith("/"):
         return "its name is absolute"
-    if ".." in PurePosixPath(name).parts:
+    if ".." in name.split("/"):
         return "its name climbs out with '..'"
     return None

@@ -10,8 +10,11 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import tarfile
-from collections.abc import Callable, Iterator
-from typing import IO, BinaryIO
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO, Any, BinaryIO, Self, cast
 
 from mirror.archive.compression import DAMAGE
 from mirror.archive.inventory import Inventory, is_tag_file_of_interest
@@ -22,6 +25,7 @@ __all__ = ["is_tar", "read_tar"]
 
 BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 1 << 20
+_SPOOL_BYTES = 1 << 24
 
 
 def is_tar(head: bytes) -> bool:
@@ -47,13 +51,16 @@ def read_tar(
     """
     mode = "r:" if seekable else "r|"
     with Inventory() as inventory:
-        for item in _walk(open_stream(), mode, limits):
-            if isinstance(item, _Entry):
-                yield from _take_tag_file(item, inventory, limits)
-        for item in _walk(open_stream(), mode, limits):
-            yield from [item] if isinstance(item, Refused) else _read(item, inventory, limits)
-        for path in inventory.missing():
-            yield Refused(path, "archive.fixity", "listed in the manifest, but not in the archive")
+        yield from _take_tag_files(_walk(open_stream(), mode, limits), inventory)
+        for entry in _walk(open_stream(), mode, limits):
+            if isinstance(entry, Refused):
+                inventory.is_complete = False
+                yield entry
+            else:
+                yield from _read(entry, inventory, limits)
+        if inventory.is_complete:
+            for path in inventory.missing():
+                yield Refused(path, "archive.fixity", "a manifest lists it, but it is not there")
 
 
 # Walking the headers -------------------------------------------------------------------------
@@ -69,11 +76,13 @@ class _Entry:
         self.path = posixpath.normpath(info.name)
 
     def open(self) -> IO[bytes]:
-        """Return the content; it must be read before the walk goes on."""
-        content = self._tar.extractfile(self.info)
-        if content is None:  # pragma: no cover - only regular files are opened
-            raise ValueError(f"{self.name} has no content")
-        return content
+        """Return the content of a regular file; it must be read before the walk goes on."""
+        return cast("IO[bytes]", self._tar.extractfile(self.info))
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the content of a regular file piece by piece."""
+        content = self.open()
+        return iter(lambda: content.read(_CHUNK), b"")
 
     def fault(self) -> str | None:
         """Return why the member is refused by its header, or None (C5)."""
@@ -85,38 +94,40 @@ class _Entry:
 def _walk(stream: BinaryIO, mode: str, limits: Limits) -> Iterator[_Entry | Refused]:
     """Yield each member, and at the end a refusal if the archive does not end as it should."""
     last = "the start"
-    header = _header_class(limits)
+    end = _End()
     try:
-        with tarfile.open(fileobj=stream, mode=mode, tarinfo=header, errorlevel=2) as tar:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=stream, mode=mode, tarinfo=_header(limits, end)) as tar:  # type: ignore[call-overload]
             while (info := tar.next()) is not None:
-                tar.members.clear()  # or a list of a million members would grow
+                cast("Any", tar).members.clear()  # or a list of a million members would grow
                 if not info.isdir() or fault_of_name(info.name) is not None:
                     yield _Entry(tar, info)
                 last = info.name
     except (tarfile.TarError, *DAMAGE) as error:
         yield Refused(f"after {last}", "archive.truncated", str(error))
         return
-    if not header.ended:
+    if not end.was_read:
         message = "the archive ends without its end mark, or its next header is damaged"
         yield Refused(f"after {last}", "archive.truncated", message)
 
 
-def _header_class(limits: Limits) -> type[tarfile.TarInfo]:
-    """Return a class of headers that notes whether the end mark of one archive was read.
+@dataclass(slots=True)
+class _End:
+    was_read: bool = False
+
+
+def _header(limits: Limits, end: _End) -> type[tarfile.TarInfo]:
+    """Return a class of headers that notes in `end` whether the last one was the end mark.
 
     `tarfile` takes a missing end mark and a damaged header for the end; C5 does not.
     """
 
     class Header(tarfile.TarInfo):
-        ended = False
-
         @classmethod
-        def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
-            cls.ended = buf == bytes(BLOCK)
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+            end.was_read = buf == bytes(BLOCK)
             header = super().frombuf(buf, encoding, errors)
             if header.type in _EXTENDED and header.size > limits.header_bytes:
-                message = f"an extended header of {header.size} bytes"
-                raise tarfile.ReadError(message)
+                raise tarfile.ReadError(f"an extended header of {header.size} bytes")
             return header
 
     return Header
@@ -134,9 +145,77 @@ _EXTENDED = (
 # First pass: the tag files of bags -----------------------------------------------------------
 
 
-def _take_tag_file(entry: _Entry, inventory: Inventory, limits: Limits) -> Iterator[Refused]:
-    if not is_tag_file_of_interest(entry.path) or entry.fault() is not None:
+def _take_tag_files(entries: Iterable[_Entry | Refused], inventory: Inventory) -> Iterator[Refused]:
+    """Read declarations and manifests into the inventory; yield the manifests at fault.
+
+    A manifest may come before the `bagit.txt` that makes it one, so manifests wait in temporary
+    files until the archive was read through.
+    """
+    with ExitStack() as stack:
+        files: list[tuple[str, IO[bytes]]] = []
+        for entry in entries:
+            if isinstance(entry, Refused):
+                inventory.is_complete = False
+            elif is_tag_file_of_interest(entry.path) and entry.fault() is None:
+                copy = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
+                if not _copy(entry, copy):
+                    inventory.is_complete = False
+                    break
+                files.append((entry.path, copy))
+        yield from inventory.add_tag_files(files)
+
+
+def _copy(entry: _Entry, copy: IO[bytes]) -> bool:
+    """Copy a member; False if the archive ends within it."""
+    try:
+        for chunk in entry.chunks():
+            copy.write(chunk)
+    except (tarfile.TarError, *DAMAGE):
+        return False
+    copy.seek(0)
+    return True
+
+
+# Second pass: the members --------------------------------------------------------------------
+
+
+def _read(entry: _Entry, inventory: Inventory, limits: Limits) -> Iterator[Item]:
+    """Yield the bundle that a member is, why it is refused, or nothing if it is neither."""
+    fault = entry.fault()
+    if fault is None and not inventory.is_new(entry.path):
+        fault = "a member of this name came before"
+    if fault is not None:
+        yield Refused(entry.name, "archive.member", fault)
         return
-    if posixpath.basename(entry.path) == "bagit.txt":
-        inventory.add_declaration(entry.path, entry.open().read(limits.tag_line_bytes))
-        return
+    in_bag = inventory.is_in_bag(entry.path)
+    is_bundle = is_bundle_name(entry.path) and (inventory.is_payload(entry.path) or not in_bag)
+    if is_bundle and entry.info.size > limits.member_bytes:
+        yield Refused(entry.name, "limit.size", f"larger than {limits.member_bytes} bytes")
+    elif is_bundle or in_bag:
+        yield from _check(entry, inventory, keep=is_bundle)
+
+
+def _check(entry: _Entry, inventory: Inventory, *, keep: bool) -> Iterator[Item]:
+    """Hold a member's content against the manifests; yield it if it is kept (C2, C5)."""
+    hashes = {name: hashlib.new(name) for name in inventory.expected(entry.path)}
+    chunks = []
+    try:
+        for chunk in entry.chunks():
+            for hashed in hashes.values():
+                hashed.update(chunk)
+            if keep:
+                chunks.append(chunk)
+    except (tarfile.TarError, *DAMAGE):
+        return  # the walk will find the end and say so
+    digests = {name: hashed.hexdigest() for name, hashed in hashes.items()}
+    fault = inventory.fault_of_digests(entry.path, digests)
+    if fault is not None:
+        yield Refused(entry.name, "archive.fixity", fault)
+    elif keep:
+        yield Member(entry.name, b"".join(chunks))
+    elif _is_segment(entry.path):
+        yield Refused(entry.name, "archive.member", "packed segments are not read yet")
+
+
+def _is_segment(path: str) -> bool:
+    return "/data/segments/" in f"/{path}" and path.endswith(".msgpack.zst")  # C4

@@ -1,1 +1,5 @@
-"""The command line."""
+"""The command line: one module for each group of commands, each a thin call into the engine."""
+
+from mirror.cli.main import main
+
+__all__ = ["main"]

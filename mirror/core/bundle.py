@@ -8,7 +8,7 @@ thing whose content a merge takes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from mirror.core.event import Event, RawEvent, ValidEvent, judge
@@ -23,6 +23,7 @@ from mirror.core.values import (
     encode,
     equal,
     instant,
+    sha256,
     sorted_members,
 )
 from mirror.errors import FormatError
@@ -31,6 +32,7 @@ __all__ = [
     "AliasClaim",
     "Bundle",
     "Finding",
+    "Known",
     "VerifiedBundle",
     "bundle_from_value",
     "compose",
@@ -210,21 +212,38 @@ def _fault_of_alias(item: Value, record: Record) -> str | None:
 # Verification --------------------------------------------------------------------------------
 
 
-def verify_bundle(
-    bundle: Bundle, keys: KeySet, known: Mapping[bytes, Event] | None = None
-) -> VerifiedBundle:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Verdicts that were reached before, on values of the same record under the same keys."""
+
+    receipts: Mapping[bytes, Receipt] = field(default_factory=dict)
+    """By digest of the value."""
+    events: Mapping[bytes, Event] = field(default_factory=dict)
+    """By digest of the value."""
+
+
+def verify_bundle(bundle: Bundle, keys: KeySet, known: Known | None = None) -> VerifiedBundle:
     """Judge every receipt (S2) and event (E3) of a bundle.
 
     Args:
         bundle: What `parse_bundle` gave.
         keys: The keys to trust.
-        known: Verdicts that were reached before under the same keys, by digest of the value;
-            those are not reached again.
+        known: Verdicts to take as they are, so that nothing is verified twice.
     """
-    receipts = tuple(judge_receipt(value, bundle.record, keys) for value in bundle.receipts)
-    events = _judge_events(bundle, keys, known or {})
+    known = known or Known()
+    receipts = _judge_receipts(bundle, keys, known.receipts)
+    events = _judge_events(bundle, keys, known.events)
     findings = (*bundle.findings, *_faults("receipts", receipts), *_faults("events", events))
     return VerifiedBundle(bundle.record, bundle.alias_claims, receipts, events, findings)
+
+
+def _judge_receipts(
+    bundle: Bundle, keys: KeySet, known: Mapping[bytes, Receipt]
+) -> tuple[Receipt, ...]:
+    return tuple(
+        known.get(sha256(canonical(value))) or judge_receipt(value, bundle.record, keys)
+        for value in bundle.receipts
+    )
 
 
 def _judge_events(bundle: Bundle, keys: KeySet, known: Mapping[bytes, Event]) -> tuple[Event, ...]:

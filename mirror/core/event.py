@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 from mirror.core.keys import Key, KeySet
-from mirror.core.receipt import fault_of_receipt
+from mirror.core.receipt import fault_of_receipt, key_ids_of_receipt
 from mirror.core.record import Record, is_pith_number
 from mirror.core.values import (
     Object,
@@ -45,6 +45,7 @@ __all__ = [
     "ValidEvent",
     "event_digest",
     "judge",
+    "key_ids_of_event",
 ]
 
 MAX_EVENT_BYTES = 1_048_576
@@ -340,6 +341,17 @@ def judge(raw: RawEvent, record: Record, keys: KeySet) -> Event:
         if reason is not None:
             return InvalidEvent(raw.value, raw.digest, code, reason)
     return ValidEvent.of(trial.event, raw.digest)
+
+
+def key_ids_of_event(event: Event) -> set[str]:
+    """Return the ids of the keys that the verdict on an event may rest on."""
+    if isinstance(event, InvalidEvent) and event.code in KEY_FREE_CODES:
+        return set()
+    value = cast("Object", event.value)
+    key_ids = {cast("dict[str, str]", value["signer"])["key_id"]}
+    if value["event_type"] == RECORD_CREATED:
+        key_ids |= key_ids_of_receipt(cast("Object", value["payload"]).get("receipt"))
+    return key_ids
 
 
 # E4: the types -------------------------------------------------------------------------------

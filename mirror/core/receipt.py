@@ -13,7 +13,14 @@ from mirror.core.keys import Key, KeySet
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, canonical, instant, is_digest, sha256
 
-__all__ = ["RECEIPT_SIGNS", "Receipt", "judge_receipt", "verify_integrity_finding"]
+__all__ = [
+    "RECEIPT_SIGNS",
+    "Receipt",
+    "fault_of_receipt",
+    "judge_receipt",
+    "key_ids_of_receipt",
+    "verify_integrity_finding",
+]
 
 RECEIPT_SIGNS = "record_created"
 """The event type that a key must be allowed to sign for its receipts to count (S2)."""
@@ -41,6 +48,12 @@ def judge_receipt(value: Value, record: Record, keys: KeySet) -> Receipt:
     """Judge one value of `receipts`, whatever its JSON type, for `record` (S2)."""
     code, reason = fault_of_receipt(value, record, keys) or (None, "")
     return Receipt(value, sha256(canonical(value)), code, reason)
+
+
+def key_ids_of_receipt(value: Value) -> set[str]:
+    """Return the ids of the keys that the verdict on a receipt may rest on."""
+    key_id = value.get("key_id") if isinstance(value, dict) else None
+    return {key_id} if isinstance(key_id, str) else set()
 
 
 def fault_of_receipt(value: Value, record: Record, keys: KeySet) -> tuple[str, str] | None:

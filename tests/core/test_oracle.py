@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared"
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-
-from tests import oracle  # noqa: E402
+from tests import oracle
+from tests.shared import lines, shared
 
 SEED = bytes(range(32))
-
-
-def shared(path: str) -> Path:
-    """A file or folder of the shared material, or a skip."""
-    found = SHARED / path
-    if not found.exists():
-        pytest.skip(f"{found} is absent: real data and corpora lie beside the repository")
-    return found
-
-
-def lines(path: str) -> list[Any]:
-    """The values of a JSON Lines file."""
-    return [oracle.parse(line) for line in shared(path).read_bytes().split(b"\n") if line.strip()]
 
 
 def bundle_of(record: Any, **members: Any) -> dict[str, Any]:

@@ -1,0 +1,117 @@
+"""A SOURCE of the command line, known by its content: file, folder or standard input (C1, C3)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from mirror.archive.compression import DAMAGE, is_compressed, open_plain
+from mirror.archive.document import read_document
+from mirror.archive.folder import read_folder
+from mirror.archive.limits import Limits
+from mirror.archive.member import Item, Refused
+from mirror.archive.tar import BLOCK, is_tar, read_tar
+from mirror.errors import SourceError
+
+__all__ = ["Source", "open_source"]
+
+
+class Source:
+    """One source, open; iterate over `items` once."""
+
+    def __init__(self, name: str, place: BinaryIO | Path, limits: Limits) -> None:
+        self.name = name
+        """As the person wrote it."""
+        self._place = place
+        self._limits = limits
+
+    @property
+    def size_bytes(self) -> int | None:
+        """Bytes of the file; None for a folder, whose size is not known beforehand."""
+        return None if isinstance(self._place, Path) else os.fstat(self._place.fileno()).st_size
+
+    @property
+    def position_bytes(self) -> int:
+        """Bytes of the file that were read so far; 0 for a folder."""
+        return 0 if isinstance(self._place, Path) else self._place.tell()
+
+    def items(self) -> Iterator[Item]:
+        """Yield what is in the source; a refusal where that is nothing at all.
+
+        Raises:
+            SourceError: If reading fails for a reason that is not in the content.
+        """
+        empty = True
+        try:
+            for item in self._read():
+                empty = False
+                yield item
+        except OSError as error:
+            raise _unreadable(self.name, error) from error
+        if empty:
+            yield Refused("", "archive.empty", "no bundle.json and no *.bundle.json is in it")
+
+    def _read(self) -> Iterator[Item]:
+        if isinstance(self._place, Path):
+            return read_folder(self._place, self._limits)
+        return _read_file(self._place, self._limits)
+
+
+def _read_file(file: BinaryIO, limits: Limits) -> Iterator[Item]:
+    head = file.read(4)
+    try:
+        start = open_plain(file).read(BLOCK)
+    except DAMAGE as error:
+        yield Refused("", "archive.truncated", str(error))
+        return
+    if is_tar(start):
+        seekable = not is_compressed(head)
+        yield from read_tar(lambda: open_plain(file), limits, seekable=seekable)
+    else:
+        yield from read_document(open_plain(file), limits)
+
+
+@contextmanager
+def open_source(name: str, limits: Limits) -> Iterator[Source]:
+    """Open a source by its path, or standard input for `-`.
+
+    Raises:
+        SourceError: `source.unreadable` if there is no such file or it may not be read.
+    """
+    try:
+        place = _open(name)
+    except OSError as error:
+        raise _unreadable(name, error) from error
+    try:
+        yield Source(name, place, limits)
+    finally:
+        if not isinstance(place, Path):
+            place.close()
+
+
+def _open(name: str) -> BinaryIO | Path:
+    if name == "-":
+        return _spool(sys.stdin.buffer)
+    path = Path(name)
+    if path.is_dir():
+        return path
+    return path.open("rb") if path.is_file() else _spool(path.open("rb"))
+
+
+def _spool(stream: BinaryIO) -> BinaryIO:
+    """Copy a pipe to an unnamed file: a container is read more than once from its start."""
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    shutil.copyfileobj(stream, copy)
+    copy.seek(0)
+    return cast("BinaryIO", copy)
+
+
+def _unreadable(name: str, error: OSError) -> SourceError:
+    reason = error.strerror or str(error)
+    return SourceError("source.unreadable", reason, where=name, hint="check the path")

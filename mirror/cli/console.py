@@ -1,0 +1,169 @@
+"""What a person sees: text on stderr, tables, findings, progress.
+
+Every string from outside is shown as text: markup is off, and characters that do not print or
+that turn the direction of writing are shown by their code.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import click
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from mirror.archive import Source
+from mirror.engine.report import Job, Report, Summary
+
+__all__ = [
+    "Findings",
+    "print_json",
+    "print_table",
+    "printable",
+    "say",
+    "show_progress",
+    "summary_rows",
+]
+
+SHOWN_FINDINGS = 20
+"""Findings that are shown to a person one by one; the rest are counted."""
+
+_REFRESH_S = 0.1
+
+
+def printable(text: str) -> str:
+    r"""Return `text` with what does not print, or hides, as `\u202e`."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode()
+        for one in text
+    )
+
+
+def say(text: str) -> None:
+    """Print a line for people on stderr."""
+    click.echo(printable(text), err=True)
+
+
+def print_json(value: object) -> None:
+    """Print a value as one line of JSON on stdout."""
+    click.echo(orjson.dumps(value))
+
+
+def print_table(rows: Mapping[str, str], *, err: bool = False) -> None:
+    """Print names and values in two columns; a value may have several lines."""
+    width = max(map(len, rows), default=0)
+    for name, value in rows.items():
+        for index, line in enumerate(value.split("\n")):
+            heading = "" if index else name
+            click.echo(f"{heading:<{width}}  {printable(line)}", err=err)
+
+
+class Findings:
+    """Tells of findings: all of them as JSON Lines on stdout, or the first few to a person."""
+
+    def __init__(self, *, as_json: bool, quiet: bool = False) -> None:
+        self._as_json = as_json
+        self._quiet = quiet
+        self._count = 0
+
+    def tell(self, report: Report) -> None:
+        """Show one finding."""
+        self._count += 1
+        if self._as_json:
+            print_json(report)
+        elif self._count <= SHOWN_FINDINGS and not self._quiet:
+            say(_line(report))
+
+    def end(self) -> None:
+        """Say how many were not shown."""
+        hidden = self._count - SHOWN_FINDINGS
+        if hidden > 0 and not self._as_json:
+            say(f"… and {hidden} more findings; `mirror verify --json` names each")
+
+
+def _line(report: Report) -> str:
+    place = ":".join(part for part in (report.source, report.member, report.where) if part)
+    record = f" ({report.pith_number})" if report.pith_number else ""
+    return f"{report.code}: {place}{record}: {report.message}"
+
+
+def summary_rows(summary: Summary, place: str | None) -> dict[str, str]:
+    """Return what a run came to, for `print_table`.
+
+    Args:
+        summary: The figures.
+        place: The store's path; None for a run that kept nothing.
+    """
+    rows = {
+        "bundles": f"{summary.bundles_read:,} read, {_by_code(summary.refused, 'refused')}",
+        "events": f"{summary.events_valid:,} valid, {_by_code(summary.events_invalid, 'invalid')}",
+        "receipts": (
+            f"{summary.receipts_verified:,} verified, "
+            f"{_by_code(summary.receipts_refused, 'refused')}"
+        ),
+    }
+    if summary.noted:
+        rows["also found"] = _by_code(summary.noted, "findings")
+    if summary.sources_failed:
+        rows["sources"] = f"{summary.sources_failed:,} could not be read"
+    if place is not None:
+        new = summary.new
+        rows["records"] = f"{summary.records:,}, {summary.equivocations:,} equivocations"
+        rows["new"] = (
+            f"{new.records:,} records, {new.events:,} events, {new.receipts:,} receipts, "
+            f"{new.alias_claims:,} alias times"
+        )
+        rows["store"] = place
+    return rows
+
+
+def _by_code(counts: Mapping[str, int], word: str) -> str:
+    listed = ", ".join(f"{code} {count:,}" for code, count in sorted(counts.items()))
+    return f"{sum(counts.values()):,} {word}" + (f" ({listed})" if listed else "")
+
+
+@contextmanager
+def show_progress(names: Iterable[str], findings: Findings) -> Iterator[Job]:
+    """Give a job that shows its progress on a terminal, and says nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield Job(tuple(names), findings.tell)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[bundles]:,} bundles, {task.fields[rate]:,.0f}/s", markup=False),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield Job(tuple(names), findings.tell, _Bar(bars).advance)
+
+
+class _Bar:
+    """One bar, for the source at work."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._task = bars.add_task("", total=None, bundles=0, rate=0.0)
+        self._started = self._shown = time.monotonic()
+        self._count = 0
+
+    def advance(self, source: Source) -> None:
+        """Count a member, and draw now and then."""
+        self._count += 1
+        now = time.monotonic()
+        if now - self._shown < _REFRESH_S:
+            return
+        self._shown = now
+        self._bars.update(
+            self._task,
+            description=printable(source.name)[-40:],
+            total=source.size_bytes,
+            completed=source.position_bytes,
+            bundles=self._count,
+            rate=self._count / (now - self._started),
+        )

@@ -1,0 +1,66 @@
+"""The group of all commands, and what a person sees when one of them fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+import mirror
+from mirror.cli import keys, records, sources
+from mirror.cli.console import say
+from mirror.errors import MirrorError, exit_code
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+
+
+class _Group(click.Group):
+    """A group that turns the project's errors into a message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MirrorError as error:
+            say(f"error: {error}")
+            if error.hint:
+                say(f"hint: {error.hint}")
+            ctx.exit(exit_code(error))
+        except KeyboardInterrupt:
+            say("interrupted: what was stored before is kept; run the command again to finish")
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(mirror.__version__, prog_name="mirror")
+def main() -> None:
+    """Hold a scholarly registry to its word.
+
+    mirror reads portable graph bundles of pith.science, verifies every hash and signature, keeps
+    them in one SQLite file, and merges them into the current state of each record, without
+    trusting where they came from.
+
+    \b
+    Examples:
+      mirror merge bundle.tar              verify, store, merge
+      mirror show arxiv:1705.09786         what is claimed about one paper
+      mirror verify bundle.json --json     every finding, one line each
+      mirror export mine.tar               everything, as a BagIt bag
+
+    Exit codes: 0 nothing found; 1 something was refused, invalid or different; 2 usage; 3 input
+    that could not be read at all; 4 the store; 130 interrupted.
+
+    Tab completion: eval "$(_MIRROR_COMPLETE=bash_source mirror)" (or zsh_source, fish_source).
+    """
+
+
+for command in (
+    sources.merge,
+    sources.verify,
+    records.show,
+    records.export,
+    records.status,
+    keys.keys,
+):
+    main.add_command(command)

@@ -1,0 +1,107 @@
+"""Commands that look at the store and take from it: `show`, `export` and `status`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from mirror.cli import options
+from mirror.cli.console import print_json, print_table, say
+from mirror.cli.state_table import state_rows
+from mirror.core.values import decode
+from mirror.engine.export import bundle_text, export_bag
+from mirror.engine.lookup import look_up
+from mirror.engine.replay import current_text
+from mirror.store import open_store
+
+__all__ = ["export", "show", "status"]
+
+
+@click.command()
+@click.argument("identifier", metavar="ID")
+@options.db
+@options.key_files
+@options.as_json
+@click.option("--bundle", is_flag=True, help="Print the record's composed bundle instead.")
+def show(
+    identifier: str, *, db: Path, key_files: tuple[Path, ...], as_json: bool, bundle: bool
+) -> None:
+    """Show one record: what is claimed about a paper, and what of it was verified.
+
+    ID is a Pith Number or its first 8 letters or more, an arXiv id with or without its version, a
+    DOI, or the address of any of these. With --keys the state is shown as it would be if those
+    keys were trusted, too; nothing is stored.
+
+    \b
+    Examples:
+      mirror show 1705.09786
+      mirror show pith:2017:7SOLO26TLPZRGSRX2HH227CICV --json
+      mirror show 7SOLO26T --bundle > bundle.json
+    """
+    with open_store(db, read_only=True) as store, store.snapshot():
+        record_id = look_up(store.facts, identifier)
+        keys = store.trust.key_set().with_added(options.read_key_files(key_files))
+        if bundle:
+            click.echo(bundle_text(store, record_id), nl=False)
+            return
+        text = current_text(store, record_id, keys)
+        if as_json:
+            click.echo(text, nl=False)
+        else:
+            print_table(state_rows(decode(text.rstrip()), store.facts.record(record_id)))
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.tar")
+@click.argument("identifiers", nargs=-1, metavar="[ID]...")
+@options.db
+def export(out: Path, identifiers: tuple[str, ...], *, db: Path) -> None:
+    """Write bundles as one BagIt bag: the same bytes for the same facts.
+
+    Without IDs, every record of the store. OUT.tar appears whole or not at all.
+
+    \b
+    Examples:
+      mirror export everything.tar
+      mirror export two.tar 1705.09786 7SOLO26T
+    """
+    with open_store(db, read_only=True) as store:
+        chosen = [look_up(store.facts, one) for one in identifiers] if identifiers else None
+        count = export_bag(store, out, chosen)
+    say(f"{out}: {count:,} records, {out.stat().st_size:,} bytes")
+
+
+@click.command()
+@options.db
+@options.as_json
+def status(*, db: Path, as_json: bool) -> None:
+    """Say what is in the store.
+
+    \b
+    Examples:
+      mirror status
+      mirror status --json | jq .records
+    """
+    with open_store(db, read_only=True) as store, store.snapshot():
+        counts = store.status()
+        keys = store.trust.key_set()
+        place = {"store": store.place, "schema_version": store.schema_version}
+    if as_json:
+        print_json({**place, "key_set_digest": keys.digest, **asdict(counts)})
+        return
+    invalid = ", ".join(f"{code} {count:,}" for code, count in counts.events_invalid.items())
+    refused = ", ".join(f"{code} {count:,}" for code, count in counts.receipts_refused.items())
+    print_table(
+        {
+            "store": f"{place['store']}, schema {place['schema_version']}",
+            "records": f"{counts.records:,}, {counts.stale:,} of them to be merged again",
+            "events": f"{counts.events_valid:,} valid, invalid: {invalid or 'none'}",
+            "receipts": f"{counts.receipts_verified:,} verified, refused: {refused or 'none'}",
+            "alias times": f"{counts.alias_claims:,}, which nothing signs",
+            "equivocations": f"{counts.equivocations:,}",
+            "trusted keys": f"{', '.join(key.key_id for key in keys)} (key set {keys.digest})",
+            "last new fact": f"{counts.last_run_at or 'never'} {counts.last_source or ''}",
+        }
+    )

@@ -1,0 +1,125 @@
+"""Commands that read sources: `merge` and `verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mirror.cli import options
+from mirror.cli.console import Findings, print_table, say, show_progress, summary_rows
+from mirror.core.keys import KeySet
+from mirror.engine.export import write_states
+from mirror.engine.ingest import ingest
+from mirror.engine.trust import add_keys
+from mirror.engine.verify import verify as verify_sources
+from mirror.store import open_store
+
+__all__ = ["merge", "verify"]
+
+
+@click.command()
+@options.sources
+@options.db
+@options.key_files
+@click.option(
+    "--in-memory",
+    is_flag=True,
+    envvar="MIRROR_IN_MEMORY",
+    show_envvar=True,
+    help="Keep no store.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    envvar="MIRROR_OUT",
+    show_envvar=True,
+    help="Also write each state to DIR/<suffix>/state.json.",
+)
+@options.as_json
+@click.pass_context
+def merge(
+    ctx: click.Context,
+    sources: tuple[str, ...],
+    *,
+    db: Path,
+    key_files: tuple[Path, ...],
+    in_memory: bool,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Read bundles, verify them, store them, and merge them into states.
+
+    A SOURCE is a bundle.json, JSON Lines of bundles, a tar or BagIt bag, any of them gzip or zstd,
+    a folder, or - for standard input; what it is, is known by its content. Merging what is
+    already there changes nothing.
+
+    Keys given with --keys are added to those that the store trusts, as `mirror keys add` does.
+
+    \b
+    Examples:
+      mirror merge bundle.tar
+      mirror merge downloads/ more.jsonl.zst --db library.db
+      curl -s https://pith.science/pith/7SOLO26TLPZRGSRX2HH227CICV/bundle.json | mirror merge -
+      mirror merge bundle.json --in-memory --json     the states of just these bundles
+    """
+    keys = options.read_key_files(key_files)
+    findings = Findings(as_json=False)
+    with open_store(None if in_memory else db) as store:
+        added = add_keys(store, keys)
+        with show_progress(sources, findings) as job:
+            summary = ingest(store, job)
+        findings.end()
+        if out is not None:
+            write_states(store, out)
+        if as_json:
+            for state in store.derived.touched_states():
+                click.echo(state.text, nl=False)
+        rows = summary_rows(summary, "none (in memory)" if in_memory else store.place)
+        if added:
+            rows["now trusted"] = ", ".join(key.key_id for key in added)
+        print_table(rows, err=as_json)
+    ctx.exit(summary.exit_code)
+
+
+@click.command()
+@options.sources
+@options.db
+@options.key_files
+@options.as_json
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    sources: tuple[str, ...],
+    *,
+    db: Path,
+    key_files: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Check bundles as `merge` does, and store nothing.
+
+    The keys to trust are the built-in one, those of the store if there is one, and --keys.
+
+    \b
+    Examples:
+      mirror verify bundle.json
+      mirror verify bundle.tar --json | jq -r .code | sort | uniq -c
+    """
+    keys = _store_keys(db).with_added(options.read_key_files(key_files))
+    findings = Findings(as_json=as_json)
+    with show_progress(sources, findings) as job:
+        summary = verify_sources(job, keys)
+    findings.end()
+    print_table(summary_rows(summary, None), err=as_json)
+    if not summary.has_findings:
+        say("nothing wrong was found")
+    ctx.exit(summary.exit_code)
+
+
+def _store_keys(db: Path) -> KeySet:
+    """Return the keys that the store trusts; the built-in one where there is no store."""
+    if not db.exists():
+        return KeySet()
+    with open_store(db, read_only=True) as store:
+        return store.trust.key_set()

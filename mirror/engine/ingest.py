@@ -1,0 +1,78 @@
+"""`mirror merge`: verified bundles into the store, states up to date with every batch."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mirror.core.keys import KeySet
+from mirror.engine.replay import derive_stale
+from mirror.engine.report import Job, Summary
+from mirror.engine.verify import Verified, read_bundles, report_bundle, verify_all
+from mirror.errors import KeySetChangedError
+from mirror.store import Run, Store
+
+__all__ = ["ingest"]
+
+
+def ingest(store: Store, job: Job) -> Summary:
+    """Read, verify, store and merge sources under the store's key set (`mirror merge`).
+
+    Raises:
+        KeySetChangedError: If another process changes the trusted keys meanwhile.
+    """
+    summary = Summary()
+    writer = _Writer(store)
+    for batch in verify_all(read_bundles(job, summary), writer.keys, store.facts.known):
+        writer.write(batch, summary)
+        for verified in batch:
+            report_bundle(verified, writer.now, job, summary)
+    with store.transaction():  # what an interrupted run left behind
+        derive_stale(store, writer.keys)
+    summary.records = store.derived.touched_count()
+    summary.equivocations = store.derived.touched_equivocations()
+    return summary
+
+
+class _Writer:
+    """Writes batches: each is one transaction, with the states that follow from it.
+
+    So an interrupted run keeps what it reported, and running it again ends where an undisturbed
+    run ends.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._started = datetime.now(UTC)
+        self._runs: dict[str, Run] = {}
+        with store.snapshot():
+            self._trust_version = store.trust.version
+            self.keys: KeySet = store.trust.key_set()
+
+    @property
+    def now(self) -> int:
+        """When the run began, in microseconds since 1970."""
+        return int(self._started.timestamp() * 1_000_000)
+
+    def write(self, batch: list[Verified], summary: Summary) -> None:
+        """Store a batch, bring its states up to date, and count what was new."""
+        with self._store.transaction():
+            self._require_same_keys()
+            for verified in batch:
+                run = self._run(verified.source)
+                record_id, new = self._store.facts.add(verified.bundle, run, verified.member)
+                self._store.derived.touch([record_id])
+                summary.new.add(new)
+            derive_stale(self._store, self.keys)
+
+    def _run(self, source: str) -> Run:
+        started_at = self._started.isoformat(timespec="microseconds")
+        return self._runs.setdefault(source, Run(source, started_at))
+
+    def _require_same_keys(self) -> None:
+        if self._store.trust.version != self._trust_version:
+            raise KeySetChangedError(
+                "store.keys_changed",
+                "another process changed the trusted keys while this one was verifying",
+                where=self._store.place,
+                hint="what was committed is kept; run the command again",
+            )

@@ -1,0 +1,81 @@
+"""What a run has to say: findings as they come, and the figures at its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from mirror.archive import Limits, Source
+from mirror.store import New
+
+__all__ = ["Job", "Report", "Summary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One finding, with where it was found."""
+
+    source: str
+    """The source as the person wrote it."""
+    member: str
+    """The place in the source; empty for the source itself."""
+    pith_number: str | None
+    """None where there is no record to name."""
+    code: str
+    where: str
+    """A JSON Pointer into the bundle, or a place in its text."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to read, and whom to keep informed."""
+
+    names: Sequence[str]
+    """The sources: paths, or `-`."""
+    tell: Callable[[Report], None]
+    """Takes each finding as it is made."""
+    progress: Callable[[Source], None] = lambda _source: None
+    """Told of the source at work after each member that was read from it."""
+    limits: Limits = field(default_factory=Limits)
+    """What this mirror accepts."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """The figures of a run."""
+
+    bundles_read: int = 0
+    """Bundles that B2 did not refuse."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Members that were refused, by code of C5, V1, B2 or B4."""
+    sources_failed: int = 0
+    """Sources that could not be opened or read at all."""
+    events_valid: int = 0
+    events_invalid: Counter[str] = field(default_factory=Counter)
+    """By code of E3."""
+    receipts_verified: int = 0
+    receipts_refused: Counter[str] = field(default_factory=Counter)
+    """By code of S2."""
+    noted: Counter[str] = field(default_factory=Counter)
+    """Everything else that was found, by code: B3's headers and aliases, B5."""
+    records: int = 0
+    """Distinct records in the bundles read; counted by a merge only."""
+    equivocations: int = 0
+    """Equivocations in the states of those records; counted by a merge only."""
+    new: New = field(default_factory=New)
+    """What the store did not hold before."""
+
+    @property
+    def has_findings(self) -> bool:
+        """Whether anything was refused, invalid or odd."""
+        counted = (self.refused, self.events_invalid, self.receipts_refused, self.noted)
+        return bool(self.sources_failed or any(counted))
+
+    @property
+    def exit_code(self) -> int:
+        """0 nothing found, 1 something refused or invalid, 3 a source that was not read."""
+        if self.sources_failed:
+            return 3
+        return 1 if self.has_findings else 0

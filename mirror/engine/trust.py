@@ -1,0 +1,148 @@
+"""Changing whom the store trusts: the log, and the verdicts and states that follow from it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from mirror.core.event import RawEvent, judge, key_ids_of_event
+from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
+from mirror.core.receipt import judge_receipt, key_ids_of_receipt
+from mirror.core.values import Object, Value, decode
+from mirror.engine.replay import derive_stale
+from mirror.errors import FormatError, LookUpError
+from mirror.store import Store
+
+__all__ = ["add_keys", "parse_published_keys", "remove_keys"]
+
+
+def add_keys(store: Store, keys: Iterable[Key]) -> list[Key]:
+    """Trust more keys, and judge again what names them.
+
+    Returns:
+        The keys that were not trusted before.
+
+    Raises:
+        FormatError: `keys.conflict` if one of the same id but another content is trusted (K2).
+    """
+    with store.transaction():
+        before = store.trust.key_set()
+        after = before.with_added(keys)
+        added = [key for key in after if before.get(key.key_id) is None]
+        if added:
+            store.trust.note("add", added, _now())
+            _judge_again(store, added, after)
+    return added
+
+
+def remove_keys(store: Store, key_ids: Iterable[str]) -> list[Key]:
+    """Trust keys no longer, and judge again what names them.
+
+    Raises:
+        LookUpError: `keys.unknown` if no such key is trusted, `keys.built_in` for the registry's.
+    """
+    with store.transaction():
+        before = store.trust.key_set()
+        removed = [_require_removable(before, key_id) for key_id in dict.fromkeys(key_ids)]
+        store.trust.note("remove", removed, _now())
+        _judge_again(store, removed, store.trust.key_set())
+    return removed
+
+
+def _require_removable(keys: KeySet, key_id: str) -> Key:
+    key = keys.get(key_id)
+    if key is None:
+        hint = "`mirror keys list` shows the trusted keys"
+        raise LookUpError("keys.unknown", f"no trusted key is named {key_id!r}", hint=hint)
+    if key == BUILT_IN:
+        raise LookUpError("keys.built_in", f"{key_id!r} is built in and cannot be removed")
+    return key
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _judge_again(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
+    """Reach anew the verdicts that may rest on a changed key, and the states behind them."""
+    changed_ids = {key.key_id for key in changed}
+    record_ids = store.facts.naming_keys(changed_ids)
+    for record_id in record_ids:
+        record = store.facts.record(record_id)
+        for event_id, event in store.facts.events(record_id):
+            if key_ids_of_event(event) & changed_ids:
+                verdict = judge(RawEvent.of(event.value), record, keys)
+                store.facts.set_event_verdict(record_id, event_id, verdict)
+        for receipt_id, receipt in store.facts.receipts(record_id):
+            if key_ids_of_receipt(receipt.value) & changed_ids:
+                again = judge_receipt(receipt.value, record, keys)
+                store.facts.set_receipt_verdict(record_id, receipt_id, again)
+    store.derived.mark_stale(record_ids)
+    derive_stale(store, keys)
+
+
+# Importing what a registry publishes (K2) ----------------------------------------------------
+
+
+def parse_published_keys(data: bytes, trust_as: Object) -> list[Key]:
+    """Read `pith-mirrors.json` or `pith-signing-key.json`.
+
+    Args:
+        data: The file.
+        trust_as: Members of K2 that the file does not say and a person may: `signer_id` (else
+            the host that publishes the key), `signer_type`, `valid_from`, `valid_until`,
+            `event_types`. None of them can grant `may_revoke_others`.
+
+    Raises:
+        FormatError: A code of V1, or `keys.shape`.
+    """
+    published = list(_published(decode(data)))
+    if not published:
+        raise FormatError("keys.shape", "no public_key with a public_key_hex is in it")
+    return [_import(key, where, host, trust_as) for where, key, host in published]
+
+
+def _published(value: Value) -> Iterator[tuple[str, Object, str]]:
+    """Yield the JSON Pointer, the content and the host of each published key."""
+    if not isinstance(value, dict):
+        return
+    if "public_key_hex" in value:
+        yield "", value, _host(value.get("url"))
+    if isinstance(key := value.get("public_key"), dict):
+        yield "/public_key", key, _host(key.get("url"))
+    mirrors = value.get("mirrors")
+    for index, entry in enumerate(mirrors if isinstance(mirrors, list) else []):
+        if isinstance(entry, dict) and isinstance(key := entry.get("public_key"), dict):
+            yield f"/mirrors/{index}/public_key", key, _host(entry.get("base_url"))
+
+
+def _host(url: Value) -> str:
+    try:
+        return urlsplit(url).hostname or "" if isinstance(url, str) else ""
+    except ValueError:  # a bracket that opens no IPv6 address
+        return ""
+
+
+def _import(published: Object, where: str, host: str, trust_as: Object) -> Key:
+    members = ("key_id", "algorithm", "public_key_hex")
+    said = {name: published[name] for name in members if name in published}
+    key = parse_key({"signer_id": host, **trust_as, **said, "may_revoke_others": False}, where)
+    _require_consistent(published, key, where)
+    # The built-in key stays as it is built in: importing it again changes nothing.
+    is_built_in = (key.key_id, key.public_key) == (BUILT_IN.key_id, BUILT_IN.public_key)
+    return BUILT_IN if is_built_in else key
+
+
+def _require_consistent(published: Object, key: Key, where: str) -> None:
+    """Check the other forms in which a document prints the same key (K1)."""
+    forms: dict[str, str] = {
+        "public_key_b64": base64.b64encode(key.public_key).decode(),
+        "fingerprint_sha256_hex": key.fingerprint,
+        "fingerprint_sha256_b32_first128bits": key.fingerprint_base32,
+    }
+    for name, expected in forms.items():
+        if published.get(name, expected) != expected:
+            message = f"does not belong to public_key_hex: that gives {expected}"
+            raise FormatError("keys.shape", message, where=f"{where}/{name}")

@@ -1,0 +1,129 @@
+"""Opening a store: one SQLite file in WAL mode, or memory."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
+from mirror.store.derived import Derived
+from mirror.store.facts import Facts
+from mirror.store.schema import applied_version, migrate, require_store
+from mirror.store.status import Status, read_status
+from mirror.store.trust import Trust
+
+__all__ = ["BUSY_TIMEOUT_S", "Store", "open_store"]
+
+BUSY_TIMEOUT_S = 30.0
+"""Seconds to wait for another process that writes."""
+
+
+class Store:
+    """An open store; made by `open_store`."""
+
+    def __init__(self, db: Database, place: str) -> None:
+        self._db = db
+        self.place = place
+        """The path of the file, or `memory`."""
+        self.facts = Facts(db.conn)
+        self.derived = Derived(db.conn)
+        self.trust = Trust(db.conn)
+
+    @property
+    def schema_version(self) -> int:
+        """The number of migrations that made the tables."""
+        return applied_version(self._db)
+
+    def status(self) -> Status:
+        """Return what is in the store, counted."""
+        return read_status(self._db.conn)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write all of what happens within, or nothing.
+
+        The write lock is taken at once, so that what was read within stays true.
+        """
+        self._db.conn.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.conn.rollback()
+            raise
+        self._db.conn.commit()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read one state of the store, whatever others write meanwhile."""
+        self._db.conn.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.conn.rollback()
+
+
+@contextmanager
+def open_store(path: Path | None, *, read_only: bool = False) -> Iterator[Store]:
+    """Open the store at `path`, and make it if it is not there; None is one in memory.
+
+    Errors of SQLite within the `with` block become errors of the store.
+
+    Raises:
+        StoreError: `store.absent`, `store.unreadable`, `store.full`, …
+        SchemaVersionError: `store.foreign` or `store.newer`.
+        StoreBusyError: `store.busy`
+        CorruptStoreError: `store.corrupt`
+    """
+    place = "memory" if path is None else str(path)
+    if read_only and path is not None and not path.is_file():
+        hint = "run `mirror merge SOURCE` first, or name the store with --db"
+        raise StoreError("store.absent", "there is no store", where=place, hint=hint)
+    try:
+        conn = _connect(path, read_only=read_only)
+        try:
+            yield _prepare(conn, place, read_only=read_only)
+        finally:
+            conn.close()
+    except sqlite3.Error as error:
+        raise _store_error(error, place) from error
+
+
+def _connect(path: Path | None, *, read_only: bool) -> sqlite3.Connection:
+    if path is None:
+        return sqlite3.connect(":memory:", isolation_level=None)
+    mode = "ro" if read_only else "rwc"
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+
+
+def _prepare(conn: sqlite3.Connection, place: str, *, read_only: bool) -> Store:
+    db = Database(conn, execute_plugins=False)
+    if read_only:
+        require_store(db)
+    else:
+        migrate(db)
+        conn.execute("PRAGMA journal_mode = WAL")
+        conn.execute("PRAGMA synchronous = FULL")
+    conn.execute("PRAGMA foreign_keys = ON")
+    conn.execute("PRAGMA temp_store = FILE")
+    return Store(db, place)
+
+
+def _store_error(error: sqlite3.Error, place: str) -> StoreError:
+    """Say what SQLite's error means for the person whose store it is."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        hint = "another mirror process is writing; wait for it, then run the command again"
+        return StoreBusyError("store.busy", str(error), where=place, hint=hint)
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        hint = "restore the file from a copy, or build the store again from your bundles"
+        return CorruptStoreError("store.corrupt", str(error), where=place, hint=hint)
+    code = {"SQLITE_FULL": "store.full", "SQLITE_READONLY": "store.read_only"}.get(
+        name.partition("_DB")[0], "store.unreadable"
+    )
+    hint = "what was committed before is kept; check the disk and its permissions"
+    return StoreError(code, str(error), where=place, hint=hint)
