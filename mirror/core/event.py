@@ -4,9 +4,7 @@ Any JSON value in a bundle's `events` gets a verdict: the first check that fails
 E3, is its one code; an event with none is valid. `judge` is the only maker of verdicts. A store
 that remembers one gives it back through `ValidEvent.of` or `InvalidEvent`; nothing else should.
 
-The types of E4 are a table (`EVENT_TYPES`): what a payload must hold, what the event speaks of
-(the slot key), what withdraws it, and where in a state it is listed. Code elsewhere asks the
-table and never names a type, but for the two that M3, M7 and M8 name.
+What a payload must hold, type by type, is the table of `mirror.core.event_types` (E4).
 """
 
 from __future__ import annotations
@@ -16,30 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
+from mirror.core.event_types import EVENT_TYPES, RECORD_CREATED, Context, is_event_id
 from mirror.core.keys import Key, KeySet
-from mirror.core.receipt import fault_of_receipt, key_ids_of_receipt
+from mirror.core.receipt import key_ids_of_receipt
 from mirror.core.record import Record, is_pith_number
-from mirror.core.values import (
-    Object,
-    Value,
-    canonical,
-    decode_base64,
-    depth,
-    equal,
-    instant,
-    is_digest,
-    sha256,
-)
+from mirror.core.values import Object, Value, canonical, depth, instant, sha256
 
 __all__ = [
     "EVENT_CODES",
-    "EVENT_TYPES",
     "KEY_FREE_CODES",
-    "OTHER_EVENTS",
-    "RECORD_CREATED",
-    "REVOCATION",
     "Event",
-    "EventType",
     "InvalidEvent",
     "RawEvent",
     "ValidEvent",
@@ -53,11 +37,6 @@ MAX_EVENT_BYTES = 1_048_576
 
 MAX_PAYLOAD_DEPTH = 32
 """Nesting of `payload`, itself being 1 (E1)."""
-
-RECORD_CREATED = "record_created"
-REVOCATION = "event_revoked"
-OTHER_EVENTS = "other_events"
-"""Where a state lists the types that E4 does not name (M6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +84,7 @@ class ValidEvent:
         signer = cast("dict[str, str]", value["signer"])
         payload = cast("Object", value["payload"])
         event_type = cast("str", value["event_type"])
+        kind = EVENT_TYPES.get(event_type)
         return cls(
             value=value,
             digest=digest,
@@ -114,7 +94,7 @@ class ValidEvent:
             key_id=signer["key_id"],
             authority=(signer["signer_id"], signer["signer_type"]),
             payload=payload,
-            slot_key=_slot_key(event_type, payload),
+            slot_key=() if kind is None else kind.slot_key(payload),
         )
 
     @property
@@ -144,13 +124,6 @@ class InvalidEvent:
 Event: TypeAlias = ValidEvent | InvalidEvent
 
 
-def _slot_key(event_type: str, payload: Object) -> tuple[str | None, ...]:
-    kind = EVENT_TYPES.get(event_type)
-    if kind is None:
-        return ()
-    return tuple(cast("str | None", payload.get(name)) for name in kind.slot)
-
-
 # E1, E2: envelope and digest -----------------------------------------------------------------
 
 
@@ -161,7 +134,6 @@ def event_digest(event: Object) -> bytes:
 
 
 _EVENT_TYPE = re.compile(r"[a-z0-9._]{1,64}")
-_EVENT_ID = re.compile(r"sha256:[0-9a-f]{64}")
 _SIGNER_MEMBERS = ("key_id", "public_key_fingerprint", "signer_id", "signer_type")
 
 
@@ -175,10 +147,6 @@ def _is_object(value: Value) -> bool:
 
 def _is_event_type(value: Value) -> bool:
     return isinstance(value, str) and _EVENT_TYPE.fullmatch(value) is not None
-
-
-def _is_event_id(value: Value) -> bool:
-    return isinstance(value, str) and _EVENT_ID.fullmatch(value) is not None
 
 
 def _is_target(value: Value) -> bool:
@@ -199,7 +167,7 @@ _ENVELOPE: dict[str, tuple[Callable[[Value], bool], str]] = {
     "payload": (_is_object, "an object"),
     "created_at": (_is_text, "a string"),
     "signer": (_is_signer, f"an object with the non-empty strings {', '.join(_SIGNER_MEMBERS)}"),
-    "event_id": (_is_event_id, '"sha256:" and 64 lowercase hexadecimal digits'),
+    "event_id": (is_event_id, '"sha256:" and 64 lowercase hexadecimal digits'),
     "signature": (_is_object, "an object"),
 }
 
@@ -310,7 +278,10 @@ def _check_role(trial: _Trial) -> str | None:  # K2
 
 def _check_payload(trial: _Trial) -> str | None:  # E4
     kind = EVENT_TYPES.get(cast("str", trial.event["event_type"]))
-    return None if kind is None else kind.fault(trial)
+    if kind is None:
+        return None
+    payload = cast("Object", trial.event["payload"])
+    return kind.fault(trial.event["target"], payload, Context(trial.record, trial.keys))
 
 
 _CHECKS: tuple[tuple[str, Callable[[_Trial], str | None]], ...] = (
@@ -352,206 +323,3 @@ def key_ids_of_event(event: Event) -> set[str]:
     if value["event_type"] == RECORD_CREATED:
         key_ids |= key_ids_of_receipt(cast("Object", value["payload"]).get("receipt"))
     return key_ids
-
-
-# E4: the types -------------------------------------------------------------------------------
-
-_Check: TypeAlias = Callable[[Value, _Trial], bool]
-
-
-def _text(value: Value, _trial: _Trial) -> bool:
-    return isinstance(value, str)
-
-
-def _object(value: Value, _trial: _Trial) -> bool:
-    return isinstance(value, dict)
-
-
-def _time(value: Value, _trial: _Trial) -> bool:
-    return instant(value) is not None
-
-
-def _digest(value: Value, _trial: _Trial) -> bool:
-    return is_digest(value)
-
-
-def _base64(value: Value, _trial: _Trial) -> bool:
-    return decode_base64(value) is not None
-
-
-def _id_of_event(value: Value, _trial: _Trial) -> bool:
-    return _is_event_id(value)
-
-
-def _digest_of_record(value: Value, trial: _Trial) -> bool:
-    return value == trial.record.canonical_sha256
-
-
-def _record(value: Value, trial: _Trial) -> bool:
-    return equal(value, trial.record.value)
-
-
-def _receipt(value: Value, trial: _Trial) -> bool:  # S2
-    return fault_of_receipt(value, trial.record, trial.keys) is None
-
-
-def _one_of(*allowed: str) -> _Check:
-    return lambda value, _trial: isinstance(value, str) and value in allowed
-
-
-def _matching(pattern: str) -> _Check:
-    compiled = re.compile(pattern)
-    return lambda value, _trial: isinstance(value, str) and compiled.fullmatch(value) is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventType:
-    """A row of E4."""
-
-    target: str
-    members: dict[str, _Check]
-    """What the payload must hold."""
-    optional: tuple[str, ...] = ()
-    """Strings that may be absent, but not null."""
-    slot: tuple[str, ...] = ()
-    """The payload members of the slot key; `()` for a log."""
-    withdrawn: tuple[str, str] | None = None
-    """The member and its value that take the event's word back (M5)."""
-    shown_in: str | None = None
-    """The list of `current` that shows such events (M6); None for those that have no entry."""
-
-    def fault(self, trial: _Trial) -> str | None:
-        """Return why target or payload does not fit this row, or None."""
-        if trial.event["target"] != self.target:
-            return f'target must be "{self.target}"'
-        payload = cast("Object", trial.event["payload"])
-        for name, fits in self.members.items():
-            if name not in payload:
-                return f"the payload lacks {name}"
-            if not fits(payload[name], trial):
-                return f"{name} of the payload is not what E4 allows there"
-        for name in self.optional:
-            if not isinstance(payload.get(name, ""), str):
-                return f"{name} of the payload must be a string or absent"
-        return None
-
-    def is_withdrawn(self, payload: Object) -> bool:
-        """Whether `payload` takes its own slot's word back (M5)."""
-        return self.withdrawn is not None and payload[self.withdrawn[0]] == self.withdrawn[1]
-
-
-_STATUS_WITHDRAWN = ("status", "withdrawn")
-_CITATION_KINDS = (
-    "supports",
-    "refutes",
-    "extends",
-    "uses_method",
-    "depends_on",
-    "replaces",
-    "compares",
-    "cites",
-)
-_VERDICT_CLASSES = ("incontrovertible", "cross_source", "threshold_with_margin", "rescinded")
-_CHALLENGED = ("claim", "reference", "attribution", "data_point", "figure")
-
-EVENT_TYPES: dict[str, EventType] = {
-    RECORD_CREATED: EventType(
-        target="record",
-        members={
-            "canonical_record": _record,
-            "canonical_sha256": _digest_of_record,
-            "receipt": _receipt,
-        },
-    ),
-    "graph_snapshot": EventType(
-        target="graph", members={"graph_snapshot": _object}, shown_in="graph_snapshots"
-    ),
-    "timestamp_anchored": EventType(
-        target="record",
-        members={
-            "method": _one_of("opentimestamps", "rfc3161", "other"),
-            "digest": _digest_of_record,
-            "proof_b64": _base64,
-        },
-        optional=("calendar",),
-        slot=("method", "calendar"),
-        shown_in="timestamps",
-    ),
-    "storage_attested": EventType(
-        target="record",
-        members={"archive": _text, "url": _text, "captured_at": _time},
-        slot=("archive", "url"),
-        shown_in="storage_attestations",
-    ),
-    "author_claimed": EventType(
-        target="record",
-        members={
-            "claimant_id": _text,
-            "method": _one_of("orcid", "apple", "x", "email", "key"),
-            "strength": _one_of("strong", "weak"),
-            "status": _one_of("claimed", "withdrawn"),
-        },
-        slot=("claimant_id",),
-        withdrawn=_STATUS_WITHDRAWN,
-        shown_in="author_claims",
-    ),
-    "citation_signed": EventType(
-        target="record",
-        members={
-            "citing": _text,
-            "asserted_by": _text,
-            "relationship": _one_of(*_CITATION_KINDS),
-            "status": _one_of("asserted", "withdrawn"),
-        },
-        optional=("claim_id",),
-        slot=("asserted_by", "citing", "relationship", "claim_id"),
-        withdrawn=_STATUS_WITHDRAWN,
-        shown_in="citations",
-    ),
-    "replication_recorded": EventType(
-        target="record",
-        members={
-            "kind": _one_of("replication", "falsification", "formal_bridge"),
-            "asserted_by": _text,
-            "url": _text,
-            "status": _one_of("asserted", "withdrawn"),
-        },
-        optional=("claim_id",),
-        slot=("asserted_by", "kind", "claim_id", "url"),
-        withdrawn=_STATUS_WITHDRAWN,
-        shown_in="replications",
-    ),
-    "pith.integrity.v1": EventType(
-        target="integrity",
-        members={
-            "event_type": _one_of("pith.integrity.v1"),
-            "detector": _text,
-            "detector_version": _matching(r"[0-9]+\.[0-9]+\.[0-9]+"),
-            "finding_type": _text,
-            "verdict_class": _one_of(*_VERDICT_CLASSES),
-            "severity": _one_of("critical", "advisory", "informational"),
-            "arxiv_id": _text,
-            "evidence_hash": _digest,
-            "evidence": _object,
-            "audited_at": _time,
-        },
-        slot=("evidence_hash",),
-        withdrawn=("verdict_class", "rescinded"),
-        shown_in="integrity_findings",
-    ),
-    "challenge_filed": EventType(
-        target="record",
-        members={
-            "challenge_id": _text,
-            "asserted_by": _text,
-            "about": _one_of(*_CHALLENGED),
-            "note": _text,
-            "status": _one_of("open", "withdrawn"),
-        },
-        slot=("challenge_id",),
-        withdrawn=_STATUS_WITHDRAWN,
-        shown_in="challenges",
-    ),
-    REVOCATION: EventType(target="event", members={"event_id": _id_of_event, "reason": _text}),
-}
-"""The types of E4 in its order."""

@@ -20,15 +20,8 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from mirror.core.bundle import AliasClaim
-from mirror.core.event import (
-    EVENT_TYPES,
-    OTHER_EVENTS,
-    RECORD_CREATED,
-    REVOCATION,
-    Event,
-    InvalidEvent,
-    ValidEvent,
-)
+from mirror.core.event import Event, InvalidEvent, ValidEvent
+from mirror.core.event_types import EVENT_TYPES, OTHER_EVENTS, RECORD_CREATED, REVOCATION
 from mirror.core.keys import KeySet
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record

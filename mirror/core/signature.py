@@ -31,7 +31,7 @@ _D = -121665 * pow(121666, _P - 2, _P) % _P
 _SIGN_BIT = 1 << 255
 
 _L = 2**252 + 27742317777372353535851937790883648493
-_Y8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+_Y8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 SMALL_ORDER_Y = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
 """The y of every point whose order divides 8; with either sign bit these are all of them."""
 
@@ -135,8 +135,8 @@ _COFACTORED_ONLY = (
     bytes.fromhex("7767a3242dc9b58bbc68488c1265cc6cc5f26c6f3c88a5d55e901b0734dca572"),
     b"mirror: only the cofactored equation accepts this",
     bytes.fromhex(
-        "e62186c94915baf25cb20972bb5b7f9398fe85c2306f54e2bdeb151bb6feac5c"
-        "454a86bb39e201f8b928c2bdc7c6aa816cb7792a614f13c44fe42b80de2eea0c"
+        "e9c6aa47f2c1dc30d08679feb45162ca38dfa1e557af575b803e03f30110eff5"
+        "537d14ebb1c8d2af04c10e77dd1f54251a4477d53b227e399980dd07d7fcfa00"
     ),
 )
 """Made for this check: R = rB + T with T of order 8, S = r + ha, so SB - hA misses R by T."""

@@ -1,0 +1,244 @@
+"""The types of events, as a table (rule E4).
+
+A row says what target and payload must be, what the event speaks of (the slot key), what takes
+its word back, and where a state lists it. Code elsewhere asks the table and never names a type,
+but for the two that M3, M7 and M8 name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias, cast
+
+from mirror.core.keys import KeySet
+from mirror.core.receipt import fault_of_receipt
+from mirror.core.record import Record
+from mirror.core.values import Object, Value, decode_base64, equal, instant, is_digest
+
+__all__ = [
+    "EVENT_TYPES",
+    "OTHER_EVENTS",
+    "RECORD_CREATED",
+    "REVOCATION",
+    "Context",
+    "EventType",
+    "is_event_id",
+]
+
+RECORD_CREATED = "record_created"
+REVOCATION = "event_revoked"
+OTHER_EVENTS = "other_events"
+"""Where a state lists the types that E4 does not name (M6)."""
+
+_EVENT_ID = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def is_event_id(value: Value) -> bool:
+    """Whether `value` is written as an event id is (E1)."""
+    return isinstance(value, str) and _EVENT_ID.fullmatch(value) is not None
+
+
+class Context(NamedTuple):
+    """What a payload is held against."""
+
+    record: Record
+    keys: KeySet
+
+
+_Check: TypeAlias = Callable[[Value, Context], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventType:
+    """A row of E4."""
+
+    target: str
+    members: dict[str, _Check]
+    """What the payload must hold."""
+    optional: tuple[str, ...] = ()
+    """Strings that may be absent, but not null."""
+    slot: tuple[str, ...] = ()
+    """The payload members of the slot key; `()` for a log."""
+    withdrawn: tuple[str, str] | None = None
+    """The member and its value that take the event's word back (M5)."""
+    shown_in: str | None = None
+    """The list of `current` that shows such events (M6); None for those that have no entry."""
+
+    def fault(self, target: Value, payload: Object, context: Context) -> str | None:
+        """Return why target or payload does not fit this row, or None."""
+        if target != self.target:
+            return f'target must be "{self.target}"'
+        for name, fits in self.members.items():
+            if name not in payload:
+                return f"the payload lacks {name}"
+            if not fits(payload[name], context):
+                return f"{name} of the payload is not what E4 allows there"
+        for name in self.optional:
+            if not isinstance(payload.get(name, ""), str):
+                return f"{name} of the payload must be a string or absent"
+        return None
+
+    def slot_key(self, payload: Object) -> tuple[str | None, ...]:
+        """Return what an event speaks of: null for an absent member; `()` for a log."""
+        return tuple(cast("str | None", payload.get(name)) for name in self.slot)
+
+    def is_withdrawn(self, payload: Object) -> bool:
+        """Whether `payload` takes its own slot's word back (M5)."""
+        return self.withdrawn is not None and payload[self.withdrawn[0]] == self.withdrawn[1]
+
+
+# What members must be ------------------------------------------------------------------------
+
+
+def _plain(fits: Callable[[Value], bool]) -> _Check:
+    return lambda value, _context: fits(value)
+
+
+def _one_of(*allowed: str) -> _Check:
+    return _plain(lambda value: isinstance(value, str) and value in allowed)
+
+
+def _matching(pattern: str) -> _Check:
+    compiled = re.compile(pattern)
+    return _plain(lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None)
+
+
+def _is_record(value: Value, context: Context) -> bool:
+    return equal(value, context.record.value)
+
+
+def _is_digest_of_record(value: Value, context: Context) -> bool:
+    return value == context.record.canonical_sha256
+
+
+def _is_receipt(value: Value, context: Context) -> bool:  # S2
+    return fault_of_receipt(value, context.record, context.keys) is None
+
+
+_text = _plain(lambda value: isinstance(value, str))
+_object = _plain(lambda value: isinstance(value, dict))
+_time = _plain(lambda value: instant(value) is not None)
+_digest = _plain(is_digest)
+_base64 = _plain(lambda value: decode_base64(value) is not None)
+_event_id = _plain(is_event_id)
+
+
+# The table -----------------------------------------------------------------------------------
+
+_STATUS_WITHDRAWN = ("status", "withdrawn")
+_CITATION_KINDS = (
+    "supports",
+    "refutes",
+    "extends",
+    "uses_method",
+    "depends_on",
+    "replaces",
+    "compares",
+    "cites",
+)
+_VERDICT_CLASSES = ("incontrovertible", "cross_source", "threshold_with_margin", "rescinded")
+_CHALLENGED = ("claim", "reference", "attribution", "data_point", "figure")
+
+EVENT_TYPES: dict[str, EventType] = {
+    RECORD_CREATED: EventType(
+        target="record",
+        members={
+            "canonical_record": _is_record,
+            "canonical_sha256": _is_digest_of_record,
+            "receipt": _is_receipt,
+        },
+    ),
+    "graph_snapshot": EventType(
+        target="graph", members={"graph_snapshot": _object}, shown_in="graph_snapshots"
+    ),
+    "timestamp_anchored": EventType(
+        target="record",
+        members={
+            "method": _one_of("opentimestamps", "rfc3161", "other"),
+            "digest": _is_digest_of_record,
+            "proof_b64": _base64,
+        },
+        optional=("calendar",),
+        slot=("method", "calendar"),
+        shown_in="timestamps",
+    ),
+    "storage_attested": EventType(
+        target="record",
+        members={"archive": _text, "url": _text, "captured_at": _time},
+        slot=("archive", "url"),
+        shown_in="storage_attestations",
+    ),
+    "author_claimed": EventType(
+        target="record",
+        members={
+            "claimant_id": _text,
+            "method": _one_of("orcid", "apple", "x", "email", "key"),
+            "strength": _one_of("strong", "weak"),
+            "status": _one_of("claimed", "withdrawn"),
+        },
+        slot=("claimant_id",),
+        withdrawn=_STATUS_WITHDRAWN,
+        shown_in="author_claims",
+    ),
+    "citation_signed": EventType(
+        target="record",
+        members={
+            "citing": _text,
+            "asserted_by": _text,
+            "relationship": _one_of(*_CITATION_KINDS),
+            "status": _one_of("asserted", "withdrawn"),
+        },
+        optional=("claim_id",),
+        slot=("asserted_by", "citing", "relationship", "claim_id"),
+        withdrawn=_STATUS_WITHDRAWN,
+        shown_in="citations",
+    ),
+    "replication_recorded": EventType(
+        target="record",
+        members={
+            "kind": _one_of("replication", "falsification", "formal_bridge"),
+            "asserted_by": _text,
+            "url": _text,
+            "status": _one_of("asserted", "withdrawn"),
+        },
+        optional=("claim_id",),
+        slot=("asserted_by", "kind", "claim_id", "url"),
+        withdrawn=_STATUS_WITHDRAWN,
+        shown_in="replications",
+    ),
+    "pith.integrity.v1": EventType(
+        target="integrity",
+        members={
+            "event_type": _one_of("pith.integrity.v1"),
+            "detector": _text,
+            "detector_version": _matching(r"[0-9]+\.[0-9]+\.[0-9]+"),
+            "finding_type": _text,
+            "verdict_class": _one_of(*_VERDICT_CLASSES),
+            "severity": _one_of("critical", "advisory", "informational"),
+            "arxiv_id": _text,
+            "evidence_hash": _digest,
+            "evidence": _object,
+            "audited_at": _time,
+        },
+        slot=("evidence_hash",),
+        withdrawn=("verdict_class", "rescinded"),
+        shown_in="integrity_findings",
+    ),
+    "challenge_filed": EventType(
+        target="record",
+        members={
+            "challenge_id": _text,
+            "asserted_by": _text,
+            "about": _one_of(*_CHALLENGED),
+            "note": _text,
+            "status": _one_of("open", "withdrawn"),
+        },
+        slot=("challenge_id",),
+        withdrawn=_STATUS_WITHDRAWN,
+        shown_in="challenges",
+    ),
+    REVOCATION: EventType(target="event", members={"event_id": _event_id, "reason": _text}),
+}
+"""The types of E4 in its order."""

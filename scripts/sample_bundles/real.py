@@ -1,0 +1,43 @@
+"""The facts about 72 real records, and the bundles around them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sample_bundles.expected import Sample
+from sample_bundles.files import BUNDLES, bag, path_in_bag
+from tests import oracle
+from tests.builders import Object, make_bundle
+
+_FACTS: Final = BUNDLES / "facts" / "real.jsonl"
+
+_DESCRIPTION: Final = (
+    "72 real records of pith.science: canonical records, registry receipts and alias times as the "
+    "registry published them. No events."
+)
+
+
+def facts() -> list[Object]:
+    """Return what is known of each record, ascending by canonical_sha256."""
+    return [oracle.parse(line) for line in _FACTS.read_bytes().splitlines()]
+
+
+def facts_with(member: str) -> list[Object]:
+    """Return the facts that have a member."""
+    return [fact for fact in facts() if member in fact]
+
+
+def real_bundle(fact: Object) -> Object:
+    """Return a bundle of nothing but facts: no event of these records could be collected."""
+    return make_bundle(
+        fact["canonical_record"],
+        receipts=fact.get("receipts"),
+        alias_claims=fact.get("source_aliases", []),
+    )
+
+
+def real_sample() -> Sample:
+    """Return the bag of all real records, each bundle as a mirror composes it (B6)."""
+    bundles = [real_bundle(fact) for fact in facts()]
+    members = {path_in_bag(bundle["pith_number"]): oracle.compose([bundle]) for bundle in bundles}
+    return Sample("pith.tar", bag(members, _DESCRIPTION), members, needs_demo_keys=False)

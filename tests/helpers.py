@@ -1,0 +1,74 @@
+"""Short ways into the core, for tests that ask it one question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from mirror.core.bundle import VerifiedBundle, compose, parse_bundle, verify_bundle
+from mirror.core.event import InvalidEvent, RawEvent, judge
+from mirror.core.keys import KeySet, parse_key_set
+from mirror.core.merge import State, merge
+from mirror.core.record import parse_record
+from mirror.errors import FormatError
+from tests.builders import Signer, key_set_file, to_json
+
+
+def code_of(work: Callable[[], object]) -> str | None:
+    """The code that `work` is refused with, or None."""
+    try:
+        work()
+    except FormatError as error:
+        return error.code
+    return None
+
+
+def keys_of(*signers: Signer) -> KeySet:
+    """The built-in key and those of `signers`."""
+    return parse_key_set(key_set_file(*signers))
+
+
+def verdict(event: Any, record: Any, keys: KeySet) -> str | None:
+    """The code of one value of `events`, or None if it is valid (E3)."""
+    judged = judge(RawEvent.of(event), parse_record(record), keys)
+    return judged.code if isinstance(judged, InvalidEvent) else None
+
+
+def verified(bundle: Any, keys: KeySet) -> VerifiedBundle:
+    """A bundle with all its verdicts."""
+    return verify_bundle(parse_bundle(to_json(bundle)), keys)
+
+
+def findings(bundle: Any, keys: KeySet) -> list[tuple[str, str]]:
+    """(JSON Pointer, code) of all that B3 reports."""
+    return [(finding.where, finding.code) for finding in verified(bundle, keys).findings]
+
+
+def state_of(bundles: Sequence[VerifiedBundle], keys: KeySet) -> State:
+    """The state of bundles of one record, repeats and all."""
+    return merge(
+        bundles[0].record,
+        [receipt for bundle in bundles for receipt in bundle.receipts],
+        [claim for bundle in bundles for claim in bundle.alias_claims],
+        [event for bundle in bundles for event in bundle.events],
+        keys,
+    )
+
+
+def composed_of(bundles: Sequence[VerifiedBundle]) -> bytes:
+    """The composed bundle, each fact once (B6)."""
+    return compose(
+        bundles[0].record,
+        {claim for bundle in bundles for claim in bundle.alias_claims},
+        _once(receipt for bundle in bundles for receipt in bundle.receipts),
+        _once(event for bundle in bundles for event in bundle.events),
+    )
+
+
+def _once(facts: Iterable[Any]) -> Iterable[Any]:
+    return {fact.digest: fact for fact in facts}.values()
+
+
+def merged(bundles: Iterable[Any], keys: KeySet) -> State:
+    """The state of bundles of one record, from their values."""
+    return state_of([verified(bundle, keys) for bundle in bundles], keys)

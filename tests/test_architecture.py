@@ -1,0 +1,87 @@
+"""The house: imports point down the list of the design, and modules stay small."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "mirror"
+
+MAY_IMPORT = {
+    "errors": set(),
+    "core": {"errors"},
+    "archive": {"core", "errors"},
+    "store": {"core", "errors"},
+    "net": {"core", "errors"},
+    "engine": {"store", "archive", "net", "core", "errors"},
+    "web": {"engine", "store", "archive", "net", "core", "errors"},
+    "__init__": set(),
+    "__main__": {"cli"},
+    "cli": {"engine", "store", "archive", "net", "core", "errors"},
+}
+"""What each room may import beside itself."""
+
+IMPURE = {
+    "asyncio", "click", "datetime.now", "glob", "io", "multiprocessing", "os", "pathlib", "random",
+    "secrets", "shutil", "socket", "sqlite3", "sqlite_utils", "subprocess", "sys", "tempfile",
+    "threading", "time",
+}  # fmt: skip
+"""What the core must do without: files, sockets, clocks, databases, randomness, click."""
+
+MAX_LINES = 500
+"""A module that grows longer holds two things."""
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _imports(path: Path) -> set[str]:
+    """The full names that a module imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide where they point"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down_the_list(path: Path) -> None:
+    """No room imports one that stands above it."""
+    room = _room(path)
+    rooms = {name.split(".")[1] for name in _imports(path) if name.startswith("mirror.")}
+    assert rooms - {room} <= MAY_IMPORT[room]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "core").glob("*.py")), ids=lambda path: path.name
+)
+def test_core_is_pure(path: Path) -> None:
+    """The core touches no file, socket, clock, database or command line."""
+    roots = {name.split(".")[0] for name in _imports(path)}
+    assert roots & IMPURE == set()
+    calls = {node.attr for node in ast.walk(ast.parse(path.read_text()))
+             if isinstance(node, ast.Attribute)}  # fmt: skip
+    assert calls & {"now", "today", "utcnow", "environ"} == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_stay_small(path: Path) -> None:
+    """A module can be read in one sitting, and says what it is for."""
+    text = path.read_text()
+    assert len(text.splitlines()) <= MAX_LINES
+    assert ast.get_docstring(ast.parse(text))
+
+
+def test_a_forbidden_import_is_seen(tmp_path: Path) -> None:
+    """The check itself: what it looks for, it finds."""
+    module = tmp_path / "module.py"
+    module.write_text("import os\nfrom mirror.store import Store\n")
+    assert _imports(module) == {"os", "mirror.store.Store"}

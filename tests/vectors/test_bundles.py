@@ -1,0 +1,302 @@
+"""The committed samples: as the script builds them, true to their sources, and complete."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import oracle
+from tests.builders import EVENT_TARGETS, text_digest
+from tests.shared import lines, shared
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLES = ROOT / "bundles"
+
+CODES = [
+    "json.syntax",
+    "json.duplicate_key",
+    "json.number",
+    "json.surrogate",
+    "json.depth",
+    "bundle.shape",
+    "bundle.type",
+    "bundle.version",
+    "record.shape",
+    "record.digest",
+    "record.number",
+    "bundle.short",
+    "bundle.source",
+    "bundle.alias",
+    "receipt.shape",
+    "receipt.key_unknown",
+    "receipt.role",
+    "receipt.key_window",
+    "receipt.signature",
+    "event.shape",
+    "event.id",
+    "event.subject",
+    "event.time",
+    "event.key_unknown",
+    "event.key_mismatch",
+    "event.key_window",
+    "event.signature",
+    "event.role",
+    "event.payload",
+]
+"""V1, B2, B3, S2, E3."""
+
+NEEDING_DEMO_KEYS = {
+    "receipt.role",
+    "receipt.key_window",
+    "event.key_window",
+    "event.role",
+    "event.payload",
+}
+
+
+def facts() -> list[Any]:
+    """The lines of facts/real.jsonl."""
+    return [oracle.parse(line) for line in (BUNDLES / "facts/real.jsonl").read_bytes().splitlines()]
+
+
+def bundles_in(name: str) -> list[Any]:
+    """The bundles of a bag, in its order."""
+    with tarfile.open(BUNDLES / name) as tar:
+        contents = {info.name: tar.extractfile(info) or io.BytesIO() for info in tar}
+        return [
+            oracle.read_bundle(content.read())
+            for path, content in contents.items()
+            if path.startswith("pith/data/pith/")
+        ]
+
+
+def expected(sample: str) -> Any:
+    """What a sample should give."""
+    return json.loads((BUNDLES / f"{sample}.expected.json").read_bytes())
+
+
+def states(sample: str) -> list[Any]:
+    """The states that a sample should give."""
+    return [
+        oracle.parse(line)
+        for line in (BUNDLES / f"{sample}.states.jsonl").read_bytes().splitlines()
+    ]
+
+
+# The script ----------------------------------------------------------------------------------
+
+
+def make_bundles(root: Path, *arguments: str, hash_seed: str = "0") -> tuple[int, str]:
+    """Exit code and output of the script of a working copy."""
+    done = subprocess.run(
+        [sys.executable, str(root / "scripts/make_bundles"), *arguments],
+        capture_output=True,
+        check=False,
+        text=True,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+def test_samples_are_as_built() -> None:
+    """What is committed is what the script builds, whatever the order of its sets."""
+    assert make_bundles(ROOT, "--check", hash_seed="1") == (0, "")
+    assert make_bundles(ROOT, "--check", hash_seed="2") == (0, "")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """What the script needs of this working copy."""
+    for folder in ["bundles", "scripts", "tests/oracle"]:
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for file in ["tests/__init__.py", "tests/builders.py"]:
+        shutil.copy(ROOT / file, tmp_path / file)
+    return tmp_path
+
+
+def test_check_names_every_difference(copy: Path) -> None:
+    """`--check` writes nothing and names what differs, is missing and is left over."""
+    bundles = copy / "bundles"
+    (bundles / "demo-keys.json").write_bytes(b"{}")
+    (bundles / "pith.tar").unlink()
+    (bundles / "invalid/event.gone.json").write_bytes(b"{}")
+    before = sorted(bundles.rglob("*"))
+
+    assert make_bundles(copy, "--check") == (
+        1,
+        "demo-keys.json: differs\ninvalid/event.gone.json: left over\npith.tar: missing\n",
+    )
+    assert sorted(bundles.rglob("*")) == before
+    assert (bundles / "demo-keys.json").read_bytes() == b"{}"
+
+
+def test_rebuilding_from_committed_files_alone(copy: Path) -> None:
+    """The facts are enough to build all samples again, and the page and the facts stay."""
+    bundles = copy / "bundles"
+    for path in bundles.iterdir():
+        if path.is_file() and path.name != "README.md":
+            path.unlink()
+    shutil.rmtree(bundles / "invalid")
+    (bundles / "left.over").write_bytes(b"")
+
+    assert make_bundles(copy) == (0, "")
+    assert list(contents(bundles)) == list(contents(BUNDLES))
+
+
+def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of all files below a folder, ascending by name."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield path.relative_to(folder).as_posix(), path.read_bytes()
+
+
+# The real records ----------------------------------------------------------------------------
+
+
+def facts_of_seed(page: str) -> Any:
+    """The facts on a record page as a person sees it."""
+    record = oracle.parse(page.partition("Canonical record JSON\n")[2].encode())
+    texts = page.splitlines()
+    title = next(text for text in texts if text_digest(text) == title_digest(record))
+    return {"canonical_record": record, "title": title}
+
+
+def title_digest(record: Any) -> Any:
+    """What the title of a record hashes to (R5)."""
+    return record["metadata"]["title_canon_sha256"]
+
+
+def test_facts_equal_their_sources() -> None:
+    """facts/real.jsonl says what the collected pages say, and nothing more."""
+    collected = [
+        *(
+            {
+                "canonical_record": line["canonical_record"],
+                "title": line["title"],
+                "receipts": [line["receipt"]],
+            }
+            for line in lines("real/signed_records.jsonl")
+        ),
+        *(
+            {
+                "canonical_record": line["canonical_record"],
+                "source_aliases": line["source_aliases"],
+            }
+            for line in lines("real/bundle_heads.jsonl")
+        ),
+        *(facts_of_seed(path.read_text()) for path in shared("real/seeds").glob("*.txt")),
+    ]
+    collected.sort(key=lambda fact: oracle.record_digest(fact["canonical_record"]))
+    assert facts() == collected
+
+
+def test_facts_by_themselves() -> None:
+    """72 distinct records in order, 10 receipts of the registry, 60 with aliases; no other text."""
+    read = facts()
+    digests = [oracle.record_digest(fact["canonical_record"]) for fact in read]
+    assert len(digests) == 72
+    assert digests == sorted(set(digests))
+    assert all(oracle.record_shape_ok(fact["canonical_record"]) for fact in read)
+    assert {name for fact in read for name in fact} == {
+        "canonical_record",
+        "title",
+        "receipts",
+        "source_aliases",
+    }
+    for fact in read:
+        if "title" in fact:
+            assert text_digest(fact["title"]) == title_digest(fact["canonical_record"])
+    receipts = [(one, fact) for fact in read for one in fact.get("receipts", [])]
+    assert len(receipts) == 10
+    assert {
+        oracle.receipt_code(receipt, fact["canonical_record"], oracle.builtin_keys())
+        for receipt, fact in receipts
+    } == {None}
+    assert sum("source_aliases" in fact for fact in read) == 60
+
+
+def test_real_bag() -> None:
+    """pith.tar holds the facts and no event; nothing is found in it."""
+    bundles = bundles_in("pith.tar")
+    assert len(bundles) == 72
+    assert all(bundle["events"] == [] for bundle in bundles)
+    by_digest = {bundle["canonical_sha256"]: bundle for bundle in bundles}
+    for fact in facts():
+        bundle = by_digest[oracle.record_digest(fact["canonical_record"])]
+        assert bundle["canonical_record"] == fact["canonical_record"]
+        assert bundle.get("receipts") == fact.get("receipts")
+        assert bundle["source_aliases"] == fact.get("source_aliases", [])
+    assert expected("pith") == {"exit_code": 0, "findings": [], "keys": None}
+    assert sum(state["current"]["receipt"] is not None for state in states("pith")) == 10
+
+
+# The made-up records -------------------------------------------------------------------------
+
+
+def test_demo_bag() -> None:
+    """demo.tar is valid under its keys and has every type of E4, and more than one unknown."""
+    assert expected("demo") == {"exit_code": 0, "findings": [], "keys": "demo-keys.json"}
+    bundles = bundles_in("demo.tar")
+    types = {event["event_type"] for bundle in bundles for event in bundle["events"]}
+    assert set(EVENT_TARGETS) < types
+    assert len(types - set(EVENT_TARGETS)) >= 2
+    merged = states("demo")
+    assert len(bundles) == len(merged) + 1
+    assert sum(state["equivocation_count"] for state in merged) == 2
+    assert sum(state["invalid_event_count"] for state in merged) == 0
+    reasons = {entry["reason"] for state in merged for entry in state["retired_events"]}
+    assert reasons == {"revoked", "superseded", "withdrawn"}
+    lists = {name for state in merged for name, value in state["current"].items() if value != []}
+    assert lists == set(merged[0]["current"])
+
+
+def test_private_keys_are_those_of_the_key_set() -> None:
+    """demo-private-keys.json has the seed of every demo key, and says what they are."""
+    keys = json.loads((BUNDLES / "demo-keys.json").read_bytes())["keys"]
+    private = json.loads((BUNDLES / "demo-private-keys.json").read_bytes())
+    assert "Never trust" in private["warning"]
+    seeds = {item["key_id"]: bytes.fromhex(item["seed_hex"]) for item in private["seeds"]}
+    for key in keys:
+        assert oracle.public_key(seeds[key["key_id"]]).hex() == key["public_key_hex"]
+
+
+# The invalid ones ----------------------------------------------------------------------------
+
+
+def test_every_code_has_its_sample() -> None:
+    """One sample, with both its results, for each code."""
+    names = {path.name for path in (BUNDLES / "invalid").iterdir()}
+    endings = ("json", "expected.json", "states.jsonl")
+    assert names == {f"{code}.{ending}" for code in CODES for ending in endings}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_invalid_sample(code: str) -> None:
+    """The sample is wrong in that one way, under the keys it names."""
+    result = expected(f"invalid/{code}")
+    assert result["exit_code"] == 1
+    assert [finding["code"] for finding in result["findings"]] == [code]
+    needed = "demo-keys.json" if code in NEEDING_DEMO_KEYS else None
+    assert result["keys"] == needed
+    refused = result["findings"][0]["pith_number"] is None
+    assert len(states(f"invalid/{code}")) == (0 if refused else 1)
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if not code.startswith("json.")])
+def test_place_of_finding(code: str) -> None:
+    """`where` is a JSON Pointer to something that is there."""
+    pointer = expected(f"invalid/{code}")["findings"][0]["where"]
+    value = json.loads((BUNDLES / f"invalid/{code}.json").read_bytes())
+    for token in pointer.split("/")[1:]:
+        value = value[int(token)] if isinstance(value, list) else value[token]
