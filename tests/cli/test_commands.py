@@ -1,0 +1,295 @@
+"""What a person meets: summaries, exit codes, options, help, files that appear whole."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+
+import bagit
+import pytest
+from click.testing import CliRunner
+
+from mirror.cli import main
+from tests import oracle
+from tests.builders import Signer, author_claim, make_bundle, make_event, make_record, to_json
+from tests.cli.conftest import BUNDLES, Mirror
+
+PITH = BUNDLES / "pith.tar"
+INVALID = BUNDLES / "invalid"
+
+
+# merge and verify ----------------------------------------------------------------------------
+
+
+def test_the_summary_says_what_a_person_wants_to_know(mirror: Mirror) -> None:
+    """Bundles, events, receipts, records, what was new, and where it is now."""
+    text = mirror("merge", PITH, INVALID / "event.signature.json", "--db", "my.db").stdout.decode()
+    assert "bundles   73 read, 0 refused" in text
+    assert "1 invalid (event.signature 1)" in text
+    assert "receipts  10 verified, 0 refused" in text
+    assert "records   73, 0 equivocations" in text
+    assert "new       73 records, 1 events, 10 receipts" in text
+    assert "store     my.db" in text
+
+
+def test_a_refused_bundle_does_not_stop_the_others(mirror: Mirror) -> None:
+    """The fault is named with its source, and the exit code says that something was left out."""
+    ran = mirror("merge", INVALID / "record.digest.json", PITH)
+    assert ran.exit_code == 1
+    assert "1 refused (record.digest 1)" in ran.stdout.decode()
+    assert "records   72" in ran.stdout.decode()
+    assert f"record.digest: {INVALID / 'record.digest.json'}:/canonical_sha256" in ran.stderr
+
+
+def test_a_source_that_cannot_be_read_exits_with_3(mirror: Mirror) -> None:
+    """The others are merged all the same."""
+    ran = mirror("merge", "absent.json", PITH, "--json")
+    assert (3, 72) == (ran.exit_code, len(ran.lines))
+    assert "source.unreadable: absent.json: No such file or directory" in ran.stderr
+    assert mirror("verify", "absent.json").exit_code == 3
+
+
+def test_standard_input_is_a_source(mirror_process: Mirror) -> None:
+    """`-` reads a pipe, archives included."""
+    ran = mirror_process("merge", "-", "--in-memory", "--json", stdin=PITH.read_bytes())
+    assert (BUNDLES / "pith.states.jsonl").read_bytes() == ran.stdout
+
+
+def test_out_writes_each_state_to_its_folder(mirror: Mirror, tmp_path: Path) -> None:
+    """`--out DIR` holds `<suffix>/state.json`, to the byte."""
+    ran = mirror("merge", PITH, "--in-memory", "--json", "--out", "states")
+    written = sorted(Path("states").rglob("state.json"))
+    assert len(written) == 72
+    assert sorted(path.read_bytes() for path in written) == sorted(
+        ran.stdout.splitlines(keepends=True)
+    )
+    suffix = ran.lines[0]["pith_number"][10:]
+    assert (tmp_path / "states" / suffix / "state.json").is_file()
+
+
+def test_in_memory_keeps_no_store(mirror: Mirror, tmp_path: Path) -> None:
+    """Nothing is left in the folder."""
+    mirror("merge", PITH, "--in-memory")
+    mirror("verify", PITH)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flood_of_findings_is_counted(mirror: Mirror, tmp_path: Path) -> None:
+    """A person sees the first twenty; `verify --json` names each."""
+    path = tmp_path / "junk.bundle.json"
+    path.write_bytes(to_json(make_bundle(make_record(), list(range(500)))))
+    ran = mirror("merge", path)
+    assert ran.stderr.count("event.shape: ") == 20
+    assert "480 more findings" in ran.stderr
+    assert len(mirror("verify", path, "--json").lines) == 500
+
+
+def test_an_event_of_the_far_future_is_reported(mirror: Mirror, tmp_path: Path) -> None:
+    """It is valid and merged, and the command, which has a clock, says so (B5)."""
+    author = Signer("author")
+    record = make_record()
+    event = make_event(record, author, "author_claimed", author_claim(), "9999-12-31T23:59:59Z")
+    path = tmp_path / "future.json"
+    path.write_bytes(to_json(make_bundle(record, [event])))
+    keys = tmp_path / "keys.json"
+    keys.write_bytes(to_json({"keys": [author.key_value()]}))
+    ran = mirror("verify", path, "--keys", keys, "--json")
+    assert (1, ["event.future"]) == (ran.exit_code, [line["code"] for line in ran.lines])
+    state = mirror("merge", path, "--keys", keys, "--json").lines[0]
+    assert (1, 0) == (state["valid_event_count"], state["invalid_event_count"])
+
+
+def test_names_cannot_write_on_the_terminal(mirror: Mirror, tmp_path: Path) -> None:
+    """Control and bidirectional characters from outside are shown by their code."""
+    path = tmp_path / "a\u202eb\x1b[31m.json"
+    path.write_bytes(b"[]")
+    ran = mirror("verify", path)
+    assert "\\u202eb\\x1b[31m" in ran.stderr
+    assert "\x1b" not in ran.stderr
+
+
+# show, status, export ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "pith:2017:7SOLO26TLPZRGSRX2HH227CICV",
+        "pith:7SOLO26T",
+        "7SOLO26T",
+        "7SOLO26TLPZR",
+        "7solo26tlpzrgsrx",
+        "1705.09786",
+        "1705.09786v3",
+        "arXiv:1705.09786",
+        "10.48550/arxiv.1705.09786",
+        "doi:10.48550/arXiv.1705.09786",
+        "https://doi.org/10.48550/arXiv.1705.09786",
+        "https://arxiv.org/abs/1705.09786v3",
+        "https://pith.science/pith/7SOLO26TLPZRGSRX2HH227CICV",
+        "fc9cb76bd35bf3134a37d1cfad7c48154932c3bb6a1ea5cfe29d2d97bacadff6",
+    ],
+)
+def test_a_record_is_found_by_every_name(identifier: str, mirror: Mirror) -> None:
+    """R3's forms, R4's aliases, the hash, and addresses that end in one of them."""
+    mirror("merge", PITH)
+    ran = mirror("show", identifier, "--json")
+    assert ran.lines[0]["pith_number"] == "pith:2017:7SOLO26TLPZRGSRX2HH227CICV"
+
+
+@pytest.mark.parametrize("identifier", ["7SOLO26", "pith:2018:7SOLO26T", "1705.09786v2", "x", "%"])
+def test_what_names_nothing_says_so(identifier: str, mirror: Mirror) -> None:
+    """A near miss is a miss."""
+    mirror("merge", PITH)
+    ran = mirror("show", identifier)
+    assert (1, True) == (ran.exit_code, "lookup.unknown" in ran.stderr)
+
+
+def test_a_name_of_several_records_lists_them(mirror: Mirror, tmp_path: Path) -> None:
+    """Two versions share an arXiv id; the one with its version names one (R4)."""
+    records = [make_record(version=version) for version in range(1, 13)]
+    path = tmp_path / "versions.jsonl"
+    path.write_bytes(b"\n".join(to_json(make_bundle(record)) for record in records))
+    mirror("merge", path)
+    ran = mirror("show", "2401.00001")
+    assert (1, True) == (ran.exit_code, "lookup.ambiguous" in ran.stderr)
+    assert ran.stderr.count("pith:2024:") == 10
+    assert "and 2 more" in ran.stderr
+    assert mirror("show", "2401.00001v2", "--json").lines[0]["pith_number"] == (
+        oracle.pith_number_of(records[1])
+    )
+
+
+def test_show_tells_a_person_what_nothing_vouches_for(mirror: Mirror) -> None:
+    """Without a receipt or a valid `record_created`, no trusted key vouches for a record."""
+    mirror("merge", PITH)
+    assert "no key that is trusted here" in mirror("show", "1705.09786").stdout.decode()
+    assert "signed with key pith-v1-2026-05" in mirror("show", "1611.08522").stdout.decode()
+
+
+def test_show_prints_everything_of_the_demo_records(mirror: Mirror) -> None:
+    """Every event type, what is retired and why, and both equivocations have a line."""
+    mirror("merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
+    states = mirror("merge", BUNDLES / "demo.tar", "--json").lines
+    shown = "".join(mirror("show", one["pith_number"]).stdout.decode() for one in states)
+    headings = ["graph snapshots", "timestamps", "stored at", "author claims", "citations",
+                "replications", "integrity findings", "challenges", "other events", "retired",
+                "equivocations", "superseded by", "revoked by", "withdrawn"]  # fmt: skip
+    assert [heading for heading in headings if heading not in shown] == []
+
+
+def test_show_names_invalid_events(mirror: Mirror) -> None:
+    """Digest and code, for what failed has no id (M10)."""
+    mirror("merge", INVALID / "event.signature.json")
+    number = mirror("merge", INVALID / "event.signature.json", "--json").lines[0]["pith_number"]
+    assert "event.signature" in mirror("show", number).stdout.decode()
+
+
+def test_a_composed_bundle_merges_to_the_same_state(mirror: Mirror) -> None:
+    """`show --bundle` is what a mirror serves (B6)."""
+    mirror("merge", PITH)
+    bundle = mirror("show", "1611.08522", "--bundle").stdout
+    state = mirror("merge", "-", "--in-memory", "--json", stdin=bundle).stdout
+    assert mirror("show", "1611.08522", "--json").stdout == state
+
+
+def test_an_export_is_a_valid_bag(mirror: Mirror, tmp_path: Path) -> None:
+    """The Library of Congress's own tool validates what `export` writes."""
+    mirror("merge", BUNDLES / "demo.tar", PITH, "--keys", BUNDLES / "demo-keys.json")
+    ran = mirror("export", "out.tar")
+    assert (0, True) == (ran.exit_code, "out.tar: 80 records" in ran.stderr)
+    with tarfile.open("out.tar") as tar:
+        names = tar.getnames()
+        tar.extractall(tmp_path / "out", filter="data")
+    assert names == sorted(names)
+    bag = bagit.Bag(str(tmp_path / "out" / "pith"))
+    assert bag.validate()
+    assert bag.info["Payload-Oxum"].endswith(".80")
+
+
+def test_an_export_of_some_holds_just_those(mirror: Mirror) -> None:
+    """Each once, by any name."""
+    mirror("merge", PITH)
+    mirror("export", "two.tar", "1705.09786", "XAVCN2MA", "1611.08522")
+    assert mirror("merge", "two.tar", "--in-memory").stdout.startswith(b"bundles   2 read, 0")
+    assert mirror("export", "none.tar", "nobody").exit_code == 1
+    assert not Path("none.tar").exists()
+
+
+def test_an_export_that_cannot_be_written_says_so(mirror: Mirror) -> None:
+    """No folder is made for it, and nothing half is left."""
+    mirror("merge", PITH)
+    ran = mirror("export", "absent/out.tar")
+    assert (3, True) == (ran.exit_code, "output.failed at absent/out.tar" in ran.stderr)
+
+
+def test_status_counts_what_is_there(mirror: Mirror) -> None:
+    """For people and as JSON."""
+    mirror("merge", PITH, INVALID / "receipt.signature.json", INVALID / "event.id.json")
+    status = mirror("status", "--json").lines[0]
+    assert status["records"] == 73
+    assert status["receipts_verified"] == 10
+    assert status["receipts_refused"] == {"receipt.signature": 1}
+    assert status["events_invalid"] == {"event.id": 1}
+    assert status["stale"] == 0
+    text = mirror("status").stdout.decode()
+    assert "10 verified, refused: receipt.signature 1" in text
+    assert status["key_set_digest"] in text
+
+
+# The store -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [["show", "x"], ["status"], ["export", "out.tar"]])
+def test_reading_where_there_is_no_store_says_so(command: list[str], mirror: Mirror) -> None:
+    """No empty store is made by looking."""
+    ran = mirror(*command)
+    assert (4, True) == (ran.exit_code, "store.absent at mirror.db" in ran.stderr)
+    assert not Path("mirror.db").exists()
+
+
+def test_another_file_is_not_taken_for_a_store(mirror: Mirror) -> None:
+    """It is refused, and not changed."""
+    Path("mirror.db").write_bytes(b"my diary, which is not SQLite at all")
+    for command in (["merge", PITH], ["status"], ["keys", "list"]):
+        assert mirror(*command).exit_code == 4
+    assert Path("mirror.db").read_bytes() == b"my diary, which is not SQLite at all"
+
+
+# Options, help, completion -------------------------------------------------------------------
+
+
+def test_options_come_from_the_environment(mirror_process: Mirror, tmp_path: Path) -> None:
+    """Each option has a variable `MIRROR_…`."""
+    env = {**os.environ, "MIRROR_DB": "other.db", "MIRROR_KEYS": str(BUNDLES / "demo-keys.json")}
+    ran = mirror_process("merge", BUNDLES / "demo.tar", env=env)
+    assert ran.exit_code == 0
+    assert (tmp_path / "other.db").is_file()
+
+
+def test_progress_is_silent_in_a_pipe(mirror_process: Mirror) -> None:
+    """Nothing but what was asked for is printed where nobody watches."""
+    ran = mirror_process("verify", PITH)
+    assert ran.stderr == "nothing wrong was found\n"
+    assert len(ran.stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_helps(name: str) -> None:
+    """Help says what it does, with an example."""
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert result.exit_code == 0
+    assert "Example" in result.output or "Commands:" in result.output
+
+
+def test_usage_errors_exit_with_2(mirror: Mirror) -> None:
+    """A word that is no command, an option that is none, an argument that is missing."""
+    for words in (["nonsense"], ["merge"], ["merge", PITH, "--nonsense"], ["show"]):
+        assert mirror(*words).exit_code == 2
+
+
+def test_the_shell_completes(mirror_process: Mirror) -> None:
+    """As click gives it."""
+    env = {**os.environ, "_MIRROR_COMPLETE": "bash_source"}
+    assert b"complete" in mirror_process(env=env).stdout

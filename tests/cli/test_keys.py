@@ -1,0 +1,223 @@
+"""`mirror keys`: trust that comes and goes, without reading a bundle again (K2, K3)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import oracle
+from tests.builders import (
+    Signer,
+    author_claim,
+    created,
+    key_set_file,
+    make_bundle,
+    make_event,
+    make_receipt,
+    make_record,
+    to_json,
+)
+from tests.cli.conftest import Mirror
+from tests.shared import shared
+
+REGISTRY = Signer("registry", signer_type="pith_registry", may_revoke_others=True)
+AUTHOR = Signer("author")
+RECORD = make_record()
+BUNDLE = make_bundle(
+    RECORD,
+    [
+        make_event(RECORD, REGISTRY, "record_created", created(RECORD, REGISTRY)),
+        make_event(RECORD, AUTHOR, "author_claimed", author_claim()),
+        make_event(RECORD, AUTHOR, "record_created", created(RECORD, REGISTRY)),
+        {"junk": True},
+    ],
+    receipts=[make_receipt(RECORD, REGISTRY), make_receipt(RECORD, AUTHOR)],
+)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """The bundle, in a file."""
+    path = tmp_path / "bundle.json"
+    path.write_bytes(to_json(BUNDLE))
+    return path
+
+
+def _file(tmp_path: Path, *signers: Signer) -> Path:
+    path = tmp_path / "keys.json"
+    path.write_bytes(key_set_file(*signers))
+    return path
+
+
+def _expected(*signers: Signer) -> bytes:
+    keys = oracle.load_keys(key_set_file(*signers))
+    return oracle.state_text(oracle.merge_all([to_json(BUNDLE)], keys)[0])
+
+
+def _state(mirror: Mirror) -> bytes:
+    return mirror("show", oracle.pith_number_of(RECORD), "--json").stdout
+
+
+def test_added_and_removed_keys_move_the_state_and_back(
+    mirror: Mirror, tmp_path: Path, bundle: Path
+) -> None:
+    """Every change gives the state of the new key set; the bundle is gone meanwhile."""
+    mirror("merge", bundle)
+    bundle.unlink()
+    assert _expected() == _state(mirror)
+    for trusted in ([REGISTRY], [REGISTRY, AUTHOR]):
+        assert mirror("keys", "add", _file(tmp_path, *trusted)).exit_code == 0
+        assert _expected(*trusted) == _state(mirror)
+    assert mirror("keys", "remove", REGISTRY.key_id).exit_code == 0
+    assert _expected(AUTHOR) == _state(mirror)
+    assert mirror("keys", "remove", AUTHOR.key_id).exit_code == 0
+    assert _expected() == _state(mirror)
+
+
+def test_a_key_with_another_right_is_taken_anew(
+    mirror: Mirror, tmp_path: Path, bundle: Path
+) -> None:
+    """Removed and added with another role, a key judges by the new one."""
+    mirror("merge", bundle, "--keys", _file(tmp_path, AUTHOR))
+    mute = Signer("author", event_types=("author_claimed",))
+    mirror("keys", "remove", AUTHOR.key_id)
+    mirror("keys", "add", _file(tmp_path, mute))
+    assert _expected(mute) == _state(mirror)
+
+
+def test_merge_with_keys_trusts_them_from_then_on(
+    mirror: Mirror, tmp_path: Path, bundle: Path
+) -> None:
+    """`merge --keys` says what is now trusted, and `keys list` shows it."""
+    ran = mirror("merge", bundle, "--keys", _file(tmp_path, REGISTRY))
+    assert f"now trusted  {REGISTRY.key_id}" in ran.stdout.decode()
+    listed = {key["key_id"]: key for key in mirror("keys", "list", "--json").lines}
+    assert {"pith-v1-2026-05", REGISTRY.key_id} == set(listed)
+    keys = oracle.load_keys(key_set_file(REGISTRY))
+    assert mirror("status", "--json").lines[0]["key_set_digest"] == oracle.key_set_digest(keys)
+
+
+def test_show_with_keys_stores_nothing(mirror: Mirror, tmp_path: Path, bundle: Path) -> None:
+    """`show --keys` answers what if, and the store's own state stays."""
+    mirror("merge", bundle)
+    number = oracle.pith_number_of(RECORD)
+    keys = _file(tmp_path, REGISTRY, AUTHOR)
+    assert _expected(REGISTRY, AUTHOR) == mirror("show", number, "--keys", keys, "--json").stdout
+    assert _expected() == _state(mirror)
+
+
+def test_a_bundle_never_adds_trust(mirror: Mirror, bundle: Path) -> None:
+    """What a bundle says of its signers is not believed."""
+    ran = mirror("merge", bundle)
+    assert ran.exit_code == 1
+    assert [key["key_id"] for key in mirror("keys", "list", "--json").lines] == ["pith-v1-2026-05"]
+
+
+FAULTS: dict[str, Any] = {
+    "/keys/1/key_id": "",
+    "/keys/1/algorithm": "rsa",
+    "/keys/1/public_key_hex": "00" * 32,
+    "/keys/1/signer_id": "",
+    "/keys/1/signer_type": None,
+    "/keys/1/valid_from": "yesterday",
+    "/keys/1/valid_until": 0,
+    "/keys/1/event_types": "*",
+    "/keys/1/may_revoke_others": None,
+}
+
+
+@pytest.mark.parametrize("where", FAULTS)
+def test_a_key_file_with_a_fault_is_refused_whole(
+    where: str, mirror: Mirror, tmp_path: Path
+) -> None:
+    """The place of the fault is named, and not even the good key is trusted."""
+    faulty = {**AUTHOR.key_value(), where.rpartition("/")[2]: FAULTS[where]}
+    path = tmp_path / "keys.json"
+    path.write_bytes(to_json({"keys": [REGISTRY.key_value(), faulty]}))
+    ran = mirror("keys", "add", path)
+    assert ran.exit_code == 3
+    assert f"keys.shape at {path}: {where}" in ran.stderr
+    assert len(mirror("keys", "list", "--json").lines) == 1
+
+
+def test_two_keys_of_one_id_are_refused(mirror: Mirror, tmp_path: Path) -> None:
+    """In one file, against the store, against the built-in key: K2 knows no second opinion."""
+    other = Signer("other", key_id=AUTHOR.key_id)
+    ran = mirror("keys", "add", _file(tmp_path, AUTHOR, other))
+    assert (3, True) == (ran.exit_code, "keys.conflict" in ran.stderr)
+    mirror("keys", "add", _file(tmp_path, AUTHOR))
+    assert mirror("keys", "add", _file(tmp_path, other)).exit_code == 3
+    built_in = Signer("other", key_id="pith-v1-2026-05")
+    assert mirror("keys", "add", _file(tmp_path, built_in)).exit_code == 3
+
+
+def test_keys_that_cannot_be_removed(mirror: Mirror) -> None:
+    """An unknown key and the built-in one are refused by name."""
+    unknown = mirror("keys", "remove", "nobody")
+    assert (1, True) == (unknown.exit_code, "keys.unknown" in unknown.stderr)
+    built_in = mirror("keys", "remove", "pith-v1-2026-05")
+    assert (1, True) == (built_in.exit_code, "keys.built_in" in built_in.stderr)
+
+
+def _manifest(signer: Signer, **members: Any) -> bytes:
+    key = {"key_id": "new-key", "algorithm": "ed25519", "public_key_hex": signer.public_key.hex(),
+           "may_revoke_others": True, **members}  # fmt: skip
+    return to_json({"mirrors": [{"base_url": "https://registry.example", "public_key": key}]})
+
+
+def test_an_import_takes_the_host_and_never_grants_revoking(mirror: Mirror, tmp_path: Path) -> None:
+    """Whatever the manifest says, `may_revoke_others` stays false (K2)."""
+    path = tmp_path / "pith-mirrors.json"
+    path.write_bytes(_manifest(AUTHOR))
+    assert mirror("keys", "import", path).exit_code == 0
+    imported = mirror("keys", "list", "--json").lines[0]
+    assert imported["key_id"] == "new-key"
+    assert imported["signer_id"] == "registry.example"
+    assert imported["may_revoke_others"] is False
+
+
+def test_a_signing_key_document_is_imported_with_what_a_person_says(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    """`pith-signing-key.json` is the key itself; its signer is the person's to say."""
+    path = tmp_path / "pith-signing-key.json"
+    key = json.loads(_manifest(AUTHOR))["mirrors"][0]["public_key"]
+    path.write_bytes(to_json(key))
+    assert mirror("keys", "import", path).exit_code == 3
+    said = ("--signer-id", "them", "--signer-type", "library", "--event-type", "citation_signed")
+    ran = mirror("keys", "import", path, *said, "--valid-from", "2026-01-01T00:00:00Z")
+    assert ran.exit_code == 0
+    imported = mirror("keys", "list", "--json").lines[0]
+    assert ("them", "library") == (imported["signer_id"], imported["signer_type"])
+    assert imported["event_types"] == ["citation_signed"]
+
+
+@pytest.mark.parametrize("name", ["fingerprint_sha256_hex", "public_key_b64"])
+def test_an_import_that_contradicts_itself_is_refused(
+    name: str, mirror: Mirror, tmp_path: Path
+) -> None:
+    """A document whose printed forms of one key differ is nobody's word."""
+    path = tmp_path / "pith-mirrors.json"
+    path.write_bytes(_manifest(AUTHOR, **{name: "something else"}))
+    ran = mirror("keys", "import", path)
+    assert (3, True) == (ran.exit_code, f"/mirrors/0/public_key/{name}" in ran.stderr)
+
+
+@pytest.mark.parametrize("text", [b"[]", b"{}", b'{"mirrors":[1]}', b'{"mirrors":{}}', b"nonsense"])
+def test_an_import_of_something_else_is_refused(
+    text: bytes, mirror: Mirror, tmp_path: Path
+) -> None:
+    """A document without a key says so."""
+    path = tmp_path / "document.json"
+    path.write_bytes(text)
+    assert mirror("keys", "import", path).exit_code == 3
+
+
+def test_the_real_manifest_names_the_built_in_key(mirror: Mirror) -> None:
+    """Importing what pith.science publishes changes nothing: that key is built in."""
+    ran = mirror("keys", "import", shared("real/pith-mirrors.json"))
+    assert (0, True) == (ran.exit_code, "trusted already" in ran.stderr)
+    assert mirror("keys", "list", "--json").lines[0]["may_revoke_others"] is True
