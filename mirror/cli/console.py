@@ -21,6 +21,7 @@ from mirror.engine.report import Job, Report, Summary
 
 __all__ = [
     "Findings",
+    "plural",
     "print_json",
     "print_table",
     "printable",
@@ -107,16 +108,19 @@ def summary_rows(summary: Summary, place: str | None) -> dict[str, str]:
         ),
     }
     if summary.noted:
-        rows["also found"] = _by_code(summary.noted, "findings")
+        rows["also found"] = _by_code(summary.noted, "odd")
     if summary.sources_failed:
         rows["sources"] = f"{summary.sources_failed:,} could not be read"
     if place is not None:
         new = summary.new
-        rows["records"] = f"{summary.records:,}, {summary.equivocations:,} equivocations"
-        rows["new"] = (
-            f"{new.records:,} records, {new.events:,} events, {new.receipts:,} receipts, "
-            f"{new.alias_claims:,} alias times"
-        )
+        rows["records"] = f"{summary.records:,}, {plural(summary.equivocations, 'equivocation')}"
+        counts = {
+            "record": new.records,
+            "event": new.events,
+            "receipt": new.receipts,
+            "alias time": new.alias_claims,
+        }
+        rows["new"] = ", ".join(plural(count, noun) for noun, count in counts.items())
         rows["store"] = place
     return rows
 
@@ -124,6 +128,11 @@ def summary_rows(summary: Summary, place: str | None) -> dict[str, str]:
 def _by_code(counts: Mapping[str, int], word: str) -> str:
     listed = ", ".join(f"{code} {count:,}" for code, count in sorted(counts.items()))
     return f"{sum(counts.values()):,} {word}" + (f" ({listed})" if listed else "")
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count and its noun, such as `1 record` or `2,000 records`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 @contextmanager

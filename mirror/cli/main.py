@@ -32,7 +32,10 @@ class _Group(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+_SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MIRROR"}
+
+
+@click.group(cls=_Group, context_settings=_SETTINGS)
 @click.version_option(mirror.__version__, prog_name="mirror")
 def main() -> None:
     """Hold a scholarly registry to its word.

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mirror.cli import options
-from mirror.cli.console import print_json, print_table, say
+from mirror.cli.console import plural, print_json, print_table, say
 from mirror.cli.state_table import state_rows
 from mirror.core.values import decode
 from mirror.engine.export import bundle_text, export_bag
@@ -70,7 +70,7 @@ def export(out: Path, identifiers: tuple[str, ...], *, db: Path) -> None:
     with open_store(db, read_only=True) as store:
         chosen = [look_up(store.facts, one) for one in identifiers] if identifiers else None
         count = export_bag(store, out, chosen)
-    say(f"{out}: {count:,} records, {out.stat().st_size:,} bytes")
+    say(f"{out}: {plural(count, 'record')}, {plural(out.stat().st_size, 'byte')}")
 
 
 @click.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from mirror.cli.console import plural
 from mirror.core.record import Record
 from mirror.core.values import Object, Value
 
@@ -89,7 +90,7 @@ def _receipt(receipt: Value) -> str:
 def _counts(state: Object) -> str:
     return (
         f"{state['valid_event_count']} valid, {state['invalid_event_count']} invalid, "
-        f"{state['equivocation_count']} equivocations"
+        f"{plural(cast('int', state['equivocation_count']), 'equivocation')}"
     )
 
 

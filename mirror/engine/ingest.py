@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from mirror.core.keys import KeySet
 from mirror.engine.replay import derive_stale
 from mirror.engine.report import Job, Summary
-from mirror.engine.verify import Verified, read_bundles, report_bundle, verify_all
+from mirror.engine.verify import Verified, read_bundles, settle, verify_all
 from mirror.errors import KeySetChangedError
 from mirror.store import Run, Store
 
@@ -22,10 +22,10 @@ def ingest(store: Store, job: Job) -> Summary:
     """
     summary = Summary()
     writer = _Writer(store)
-    for batch in verify_all(read_bundles(job, summary), writer.keys, store.facts.known):
-        writer.write(batch, summary)
-        for verified in batch:
-            report_bundle(verified, writer.now, job, summary)
+    for batch in verify_all(read_bundles(job), writer.keys, store.facts.known):
+        writer.write([item for item in batch if isinstance(item, Verified)], summary)
+        for item in batch:
+            settle(item, writer.now, job, summary)
     with store.transaction():  # what an interrupted run left behind
         derive_stale(store, writer.keys)
     summary.records = store.derived.touched_count()

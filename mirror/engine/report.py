@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mirror.archive import Limits, Source
+from mirror.core.event import EVENT_CODES
 from mirror.store import New
 
 __all__ = ["Job", "Report", "Summary"]
@@ -66,6 +67,22 @@ class Summary:
     """Equivocations in the states of those records; counted by a merge only."""
     new: New = field(default_factory=New)
     """What the store did not hold before."""
+
+    def refuse(self, code: str) -> None:
+        """Count a member, or a whole source, that was refused."""
+        if code == "source.unreadable":
+            self.sources_failed += 1
+        else:
+            self.refused[code] += 1
+
+    def note(self, code: str) -> None:
+        """Count a finding in a bundle that was read."""
+        if code in EVENT_CODES:
+            self.events_invalid[code] += 1
+        elif code.startswith("receipt."):
+            self.receipts_refused[code] += 1
+        else:
+            self.noted[code] += 1
 
     @property
     def has_findings(self) -> bool:

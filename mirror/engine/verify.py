@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,12 +23,12 @@ from mirror.core.bundle import (
     parse_bundle,
     verify_bundle,
 )
-from mirror.core.event import EVENT_CODES, ValidEvent
+from mirror.core.event import ValidEvent
 from mirror.core.keys import KeySet
 from mirror.engine.report import Job, Report, Summary
 from mirror.errors import FormatError, SourceError
 
-__all__ = ["Parsed", "Verified", "read_bundles", "report_bundle", "verify", "verify_all"]
+__all__ = ["Parsed", "Verified", "read_bundles", "settle", "verify", "verify_all"]
 
 BATCH_BUNDLES = 256
 """Bundles that are verified, and stored, together."""
@@ -37,7 +36,7 @@ BATCH_BUNDLES = 256
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A bundle and where it came from."""
+    """A bundle that B2 does not refuse, and where it came from."""
 
     source: str
     member: str
@@ -46,15 +45,15 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A verified bundle and where it came from."""
+    """A verified bundle, and where it came from."""
 
     source: str
     member: str
     bundle: VerifiedBundle
 
 
-def read_bundles(job: Job, summary: Summary) -> Iterator[Parsed]:
-    """Yield every bundle that B2 does not refuse; count and report the others.
+def read_bundles(job: Job) -> Iterator[Parsed | Report]:
+    """Yield every bundle of the sources in its order, or why it is refused.
 
     A source that cannot be read does not stop the others.
     """
@@ -62,53 +61,54 @@ def read_bundles(job: Job, summary: Summary) -> Iterator[Parsed]:
         try:
             with open_source(name, job.limits) as source:
                 for item in source.items():
-                    yield from _parse(name, item, job, summary)
+                    yield _parse(name, item)
                     job.progress(source)
         except SourceError as error:
-            summary.sources_failed += 1
-            job.tell(Report(name, "", None, error.code, "", f"{error.message}; {error.hint}"))
+            yield Report(name, "", None, error.code, "", f"{error.message}; {error.hint}")
 
 
-def _parse(source: str, item: Member | Refused, job: Job, summary: Summary) -> Iterator[Parsed]:
+def _parse(source: str, item: Member | Refused) -> Parsed | Report:
     if isinstance(item, Refused):
-        summary.refused[item.code] += 1
-        job.tell(Report(source, item.name, None, item.code, "", item.message))
-        return
+        return Report(source, item.name, None, item.code, "", item.message)
     try:
-        bundle = parse_bundle(item.data)
+        return Parsed(source, item.name, parse_bundle(item.data))
     except FormatError as error:
-        summary.refused[error.code] += 1
-        job.tell(Report(source, item.name, None, error.code, error.where, error.message))
-    else:
-        summary.bundles_read += 1
-        yield Parsed(source, item.name, bundle)
+        return Report(source, item.name, None, error.code, error.where, error.message)
 
 
 def verify_all(
-    parsed: Iterable[Parsed], keys: KeySet, known: Callable[[Bundle], Known] | None = None
-) -> Iterator[list[Verified]]:
+    parsed: Iterable[Parsed | Report],
+    keys: KeySet,
+    known: Callable[[Bundle], Known] = lambda _bundle: Known(),
+) -> Iterator[list[Verified | Report]]:
     """Verify bundles on every core; yield them in their order, batch by batch.
 
+    While a batch is used, the next one is being verified.
+
     Args:
-        parsed: The bundles.
+        parsed: The bundles; what was refused before passes through.
         keys: The keys to trust.
         known: Gives the verdicts on a bundle that were reached before.
     """
     stream = iter(parsed)
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[list[Future[Verified]]] = deque()
-        while batch := list(islice(stream, BATCH_BUNDLES)):
-            waiting.append(
-                [
-                    pool.submit(_verify_one, one, keys, known(one.bundle) if known else Known())
-                    for one in batch
-                ]
-            )
-            if len(waiting) > 1:
-                yield [future.result() for future in waiting.popleft()]
-        for futures in waiting:
-            yield [future.result() for future in futures]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+
+        def start(item: Parsed | Report) -> Report | Future[Verified]:
+            if isinstance(item, Report):
+                return item
+            return pool.submit(_verify_one, item, keys, known(item.bundle))
+
+        waiting: list[Report | Future[Verified]] = []
+        while batch := [start(item) for item in islice(stream, BATCH_BUNDLES)]:
+            if waiting:
+                yield _results(waiting)
+            waiting = batch
+        if waiting:
+            yield _results(waiting)
+
+
+def _results(waiting: list[Report | Future[Verified]]) -> list[Verified | Report]:
+    return [item if isinstance(item, Report) else item.result() for item in waiting]
 
 
 def _verify_one(parsed: Parsed, keys: KeySet, known: Known) -> Verified:
@@ -116,38 +116,34 @@ def _verify_one(parsed: Parsed, keys: KeySet, known: Known) -> Verified:
     return Verified(parsed.source, parsed.member, bundle)
 
 
-def report_bundle(verified: Verified, now: int, job: Job, summary: Summary) -> None:
-    """Count and report what was found in a bundle (B3, B5).
+def settle(item: Verified | Report, now: int, job: Job, summary: Summary) -> None:
+    """Count an item and tell of all that was found in it (B3, B5).
 
     Args:
-        verified: The bundle.
+        item: A verified bundle, or why one was refused.
         now: The time, in microseconds since 1970, for `event.future`.
         job: Whom to tell.
         summary: Where to count.
     """
-    bundle = verified.bundle
+    if isinstance(item, Report):
+        summary.refuse(item.code)
+        job.tell(item)
+        return
+    bundle = item.bundle
+    summary.bundles_read += 1
     summary.events_valid += sum(isinstance(event, ValidEvent) for event in bundle.events)
     summary.receipts_verified += sum(receipt.code is None for receipt in bundle.receipts)
     for finding in (*bundle.findings, *future_events(bundle, now)):
-        _count(finding.code, summary)
-        place = (verified.source, verified.member, bundle.record.pith_number)
+        summary.note(finding.code)
+        place = (item.source, item.member, bundle.record.pith_number)
         job.tell(Report(*place, finding.code, finding.where, finding.message))
-
-
-def _count(code: str, summary: Summary) -> None:
-    if code.startswith("receipt."):
-        summary.receipts_refused[code] += 1
-    elif code in EVENT_CODES:
-        summary.events_invalid[code] += 1
-    else:
-        summary.noted[code] += 1
 
 
 def verify(job: Job, keys: KeySet) -> Summary:
     """Check sources and store nothing (`mirror verify`)."""
     summary = Summary()
     now = time.time_ns() // 1000
-    for batch in verify_all(read_bundles(job, summary), keys):
-        for verified in batch:
-            report_bundle(verified, now, job, summary)
+    for batch in verify_all(read_bundles(job), keys):
+        for item in batch:
+            settle(item, now, job, summary)
     return summary

@@ -29,7 +29,7 @@ def test_the_summary_says_what_a_person_wants_to_know(mirror: Mirror) -> None:
     assert "1 invalid (event.signature 1)" in text
     assert "receipts  10 verified, 0 refused" in text
     assert "records   73, 0 equivocations" in text
-    assert "new       73 records, 1 events, 10 receipts" in text
+    assert "new       73 records, 1 event, 10 receipts" in text
     assert "store     my.db" in text
 
 

@@ -1,0 +1,121 @@
+"""The documents: what they show is run, what they point to is there, what exists is documented."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+
+from mirror.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "bundles" / "README.md"])
+TOURS = [ROOT / "README.md", ROOT / "docs" / "operating.md"]
+
+_BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A command of a document, and what the document says that it prints."""
+
+    command: str
+    printed: str
+
+
+def _steps(document: Path) -> list[_Step]:
+    steps = []
+    for block in _BLOCK.findall(document.read_text()):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, printed = part.partition("\n")
+            steps.append(_Step(command, printed))
+    return steps
+
+
+def _pattern(printed: str) -> str:
+    """A line `…` stands for any lines."""
+    return re.escape(printed).replace(re.escape("…\n"), "(?:.*\n)*")
+
+
+@pytest.mark.parametrize("document", TOURS, ids=lambda path: path.name)
+def test_the_output_in_a_document_is_real(document: Path, tmp_path: Path) -> None:
+    """Each `$ command` is run in one folder, in order, and prints what stands below it."""
+    (tmp_path / "bundles").symlink_to(ROOT / "bundles")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    steps = _steps(document)
+    assert steps
+    for step in steps:
+        done = subprocess.run(
+            ["bash", "-c", step.command],  # noqa: S607
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert re.fullmatch(_pattern(step.printed), done.stdout), (
+            f"{document.name} shows for `{step.command}`:\n{step.printed}\n"
+            f"but it is:\n{done.stdout}"
+        )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    """Every relative link names a file or folder of the repository."""
+    links = _LINK.findall(document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def _commands(group: click.Group, prefix: str = "mirror") -> list[tuple[str, click.Command]]:
+    found = []
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found += _commands(command, f"{prefix} {name}")
+        else:
+            found.append((f"{prefix} {name}", command))
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name, _ in _commands(main)])
+def test_every_command_is_documented(name: str) -> None:
+    """The operator's page has each command by its full name."""
+    assert f"`{name}" in (ROOT / "docs" / "operating.md").read_text()
+
+
+@pytest.mark.parametrize(("name", "command"), _commands(main))
+def test_every_option_is_documented(name: str, command: click.Command) -> None:
+    """So is each option; and each with a value for every run has its environment variable."""
+    page = (ROOT / "docs" / "operating.md").read_text()
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert f"`{parameter.opts[0]}" in page, f"{name} {parameter.opts[0]}"
+
+
+def test_every_code_is_documented() -> None:
+    """What the program can say, the protocol page explains."""
+    page = (ROOT / "docs" / "protocol.md").read_text()
+    quoted = re.compile(
+        r'"((?:json|bundle|record|receipt|event|archive|limit|keys|lookup|source|store|output)'
+        r'\.[a-z_0-9]+)"'
+    )
+    code = "".join(path.read_text() for path in (ROOT / "mirror").rglob("*.py"))
+    codes = {found for found in quoted.findall(code) if not found.endswith((".json", ".db"))}
+    assert len(codes) > 40
+    assert sorted(found for found in codes if f"`{found}`" not in page) == []
+
+
+def test_nothing_names_the_rooms_that_are_not_built() -> None:
+    """Documents speak of what there is."""
+    names = {name for name, _ in _commands(main)}
+    for document in TOURS:
+        for word in re.findall(r"`(mirror [a-z]+(?: [a-z]+)?)", document.read_text()):
+            parts = word.split()
+            assert word in names or " ".join(parts[:2]) in names | {"mirror keys"}, word
