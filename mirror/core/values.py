@@ -210,8 +210,8 @@ def _children(container: list[Value] | Object) -> Iterable[Value]:
 
 # V2: canonical bytes -------------------------------------------------------------------------
 
-_MAYBE_FLOAT = re.compile(rb"(?:^|[:,\[])-?[0-9]+[.eE]")
-"""Finds every float in compact JSON, and now and then a string that looks like one."""
+_MAYBE_FLOAT = re.compile(rb"[:,\[]-?[0-9]+[.eE]")
+"""Finds every float within compact JSON, and now and then a string that looks like one."""
 
 
 def canonical(value: Value) -> bytes:
@@ -232,7 +232,9 @@ def encode(value: Value) -> bytes:
 
 def _holds_float(data: bytes, value: Value) -> bool:
     # orjson spells some floats otherwise than `repr` (1e-7, 1e-07), so none may go through it.
-    return _MAYBE_FLOAT.search(data) is not None and _has_float(value)
+    if isinstance(value, dict | list):
+        return _MAYBE_FLOAT.search(data) is not None and _has_float(value)
+    return isinstance(value, float)
 
 
 def _has_float(value: Value) -> bool:
