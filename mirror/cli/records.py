@@ -41,7 +41,7 @@ def show(
       mirror show 7SOLO26T --bundle > bundle.json
     """
     with open_store(db, read_only=True) as store, store.snapshot():
-        record_id = look_up(store.facts, identifier)
+        record_id = look_up(store.records, identifier)
         keys = store.trust.key_set().with_added(options.read_key_files(key_files))
         if bundle:
             click.echo(bundle_text(store, record_id), nl=False)
@@ -50,7 +50,7 @@ def show(
         if as_json:
             click.echo(text, nl=False)
         else:
-            print_table(state_rows(decode(text.rstrip()), store.facts.record(record_id)))
+            print_table(state_rows(decode(text.rstrip()), store.records.get(record_id)))
 
 
 @click.command()
@@ -68,7 +68,7 @@ def export(out: Path, identifiers: tuple[str, ...], *, db: Path) -> None:
       mirror export two.tar 1705.09786 7SOLO26T
     """
     with open_store(db, read_only=True) as store:
-        chosen = [look_up(store.facts, one) for one in identifiers] if identifiers else None
+        chosen = [look_up(store.records, one) for one in identifiers] if identifiers else None
         count = export_bag(store, out, chosen)
     say(f"{out}: {plural(count, 'record')}, {plural(out.stat().st_size, 'byte')}")
 

@@ -34,7 +34,7 @@ def export_bag(store: Store, out: Path, record_ids: Collection[int] | None = Non
         OutputError: If `out` cannot be written.
     """
     with store.snapshot(), write_whole(out) as file:
-        count = store.facts.count() if record_ids is None else len(set(record_ids))
+        count = store.records.count() if record_ids is None else len(set(record_ids))
         info = [
             ("Bag-Group-Identifier", "pith-open-graph"),
             ("External-Description", f"Pith Open Graph bundles of {count} records"),
@@ -44,7 +44,7 @@ def export_bag(store: Store, out: Path, record_ids: Collection[int] | None = Non
 
 
 def _payload(store: Store, record_ids: Collection[int] | None) -> Iterator[tuple[str, bytes]]:
-    for suffix, record_id in store.facts.in_bag_order(record_ids):
+    for suffix, record_id in store.records.in_bag_order(record_ids):
         yield f"pith/{suffix[:2]}/{suffix}/bundle.json", bundle_text(store, record_id)
 
 

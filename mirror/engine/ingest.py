@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from mirror.core.keys import KeySet
-from mirror.engine.replay import derive_stale
+from mirror.engine.replay import bring_up_to_date, finish
 from mirror.engine.report import Job, Summary
 from mirror.engine.verify import Verified, read_bundles, settle, verify_all
 from mirror.errors import KeySetChangedError
-from mirror.store import Run, Store
+from mirror.store import Run, Stale, Store
 
 __all__ = ["ingest"]
 
@@ -22,12 +22,11 @@ def ingest(store: Store, job: Job) -> Summary:
     """
     summary = Summary()
     writer = _Writer(store)
+    finish(store, writer.keys)  # what an interrupted run left behind
     for batch in verify_all(read_bundles(job), writer.keys, store.facts.known):
         writer.write([item for item in batch if isinstance(item, Verified)], summary)
         for item in batch:
             settle(item, writer.now, job, summary)
-    with store.transaction():  # what an interrupted run left behind
-        derive_stale(store, writer.keys)
     summary.records = store.derived.touched_count()
     summary.equivocations = store.derived.touched_equivocations()
     return summary
@@ -57,12 +56,15 @@ class _Writer:
         """Store a batch, bring its states up to date, and count what was new."""
         with self._store.transaction():
             self._require_same_keys()
+            stale = set()
             for verified in batch:
                 run = self._run(verified.source)
                 record_id, new = self._store.facts.add(verified.bundle, run, verified.member)
                 self._store.derived.touch([record_id])
                 summary.new.add(new)
-            derive_stale(self._store, self.keys)
+                if new:
+                    stale.add(Stale(record_id, judge=False))
+            bring_up_to_date(self._store, self.keys, stale)
 
     def _run(self, source: str) -> Run:
         started_at = self._started.isoformat(timespec="microseconds")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from mirror.errors import LookUpError
-from mirror.store import Facts
+from mirror.store import Records
 
 __all__ = ["look_up"]
 
@@ -27,56 +27,56 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _VERSIONED = re.compile(r"(.+)v([1-9][0-9]{0,8})")
 
 
-def look_up(facts: Facts, identifier: str) -> int:
+def look_up(records: Records, identifier: str) -> int:
     """Return the row id of the one record that `identifier` names.
 
     Raises:
         LookUpError: `lookup.unknown`, or `lookup.ambiguous` with the choices.
     """
-    found = _find(facts, identifier.strip())
+    found = _find(records, identifier.strip())
     if not found:
         hint = "take a Pith Number or its first 8 letters, an arXiv id or a DOI"
         raise LookUpError("lookup.unknown", f"no record is named {identifier!r}", hint=hint)
     if len(found) > 1:
-        raise LookUpError("lookup.ambiguous", _choices(facts, identifier, found))
+        raise LookUpError("lookup.ambiguous", _choices(records, identifier, found))
     return found[0]
 
 
-def _choices(facts: Facts, identifier: str, found: list[int]) -> str:
-    numbers = [facts.record(record_id).pith_number for record_id in found[:_LISTED]]
+def _choices(records: Records, identifier: str, found: list[int]) -> str:
+    numbers = [records.get(record_id).pith_number for record_id in found[:_LISTED]]
     more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
     return f"{identifier!r} names {len(found)} records: {', '.join(numbers)}{more}"
 
 
-def _find(facts: Facts, identifier: str) -> list[int]:
+def _find(records: Records, identifier: str) -> list[int]:
     name = _PREFIX.sub("", _URL.sub("", identifier, count=1), count=1).rstrip("/")
-    ways: list[Callable[[Facts, str], list[int]]] = [_by_number, _by_digest, _by_doi, _by_source]
-    return list(dict.fromkeys(record_id for way in ways for record_id in way(facts, name)))
+    ways: list[Callable[[Records, str], list[int]]] = [_by_number, _by_digest, _by_doi, _by_source]
+    return list(dict.fromkeys(record_id for way in ways for record_id in way(records, name)))
 
 
-def _by_number(facts: Facts, name: str) -> list[int]:
+def _by_number(records: Records, name: str) -> list[int]:
     match = _NUMBER.fullmatch(name)
     if match is None:
-        return facts.by_suffix(name.upper()) if _SUFFIX.fullmatch(name) else []
+        return records.by_suffix(name.upper()) if _SUFFIX.fullmatch(name) else []
     year, suffix = match.groups()
-    found = facts.by_suffix(suffix.upper())
+    found = records.by_suffix(suffix.upper())
     if year is None:
         return found
     prefix = f"pith:{year}:"
-    return [one for one in found if facts.record(one).pith_number.startswith(prefix)]
+    return [one for one in found if records.get(one).pith_number.startswith(prefix)]
 
 
-def _by_digest(facts: Facts, name: str) -> list[int]:
-    found = facts.find(bytes.fromhex(name)) if _DIGEST.fullmatch(name) else None
+def _by_digest(records: Records, name: str) -> list[int]:
+    found = records.find(bytes.fromhex(name)) if _DIGEST.fullmatch(name) else None
     return [] if found is None else [found]
 
 
-def _by_doi(facts: Facts, name: str) -> list[int]:
+def _by_doi(records: Records, name: str) -> list[int]:
     match = _DOI.fullmatch(name)
-    return _by_source(facts, match[1]) if match else []
+    return _by_source(records, match[1]) if match else []
 
 
-def _by_source(facts: Facts, name: str) -> list[int]:
+def _by_source(records: Records, name: str) -> list[int]:
     match = _VERSIONED.fullmatch(name)
-    versioned = facts.by_source(match[1], int(match[2])) if match else []
-    return [*facts.by_source(name), *versioned]
+    versioned = records.by_source(match[1], int(match[2])) if match else []
+    return [*records.by_source(name), *versioned]

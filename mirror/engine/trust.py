@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from mirror.core.event import RawEvent, judge, key_ids_of_event
+from mirror.core.event import key_ids_of_event
 from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
-from mirror.core.receipt import judge_receipt, key_ids_of_receipt
+from mirror.core.receipt import key_ids_of_receipt
 from mirror.core.values import Object, Value, decode
-from mirror.engine.replay import derive_stale
+from mirror.engine.replay import bring_up_to_date, judge_rows
 from mirror.errors import FormatError, LookUpError
-from mirror.store import Store
+from mirror.store import Stale, Store
 
 __all__ = ["add_keys", "parse_published_keys", "remove_keys"]
 
@@ -68,19 +68,13 @@ def _now() -> str:
 def _judge_again(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
     """Reach anew the verdicts that may rest on a changed key, and the states behind them."""
     changed_ids = {key.key_id for key in changed}
-    record_ids = store.facts.naming_keys(changed_ids)
-    for record_id in record_ids:
-        record = store.facts.record(record_id)
-        for event_id, event in store.facts.events(record_id):
-            if key_ids_of_event(event) & changed_ids:
-                verdict = judge(RawEvent.of(event.value), record, keys)
-                store.facts.set_event_verdict(record_id, event_id, verdict)
-        for receipt_id, receipt in store.facts.receipts(record_id):
-            if key_ids_of_receipt(receipt.value) & changed_ids:
-                again = judge_receipt(receipt.value, record, keys)
-                store.facts.set_receipt_verdict(record_id, receipt_id, again)
-    store.derived.mark_stale(record_ids)
-    derive_stale(store, keys)
+    for record_id in store.facts.naming_keys(changed_ids):
+        rows = store.facts.rows(record_id)
+        receipts = [row for row in rows.receipts if key_ids_of_receipt(row.value) & changed_ids]
+        events = [row for row in rows.events if key_ids_of_event(row.event()) & changed_ids]
+        verdicts = judge_rows(store.records.get(record_id), [*receipts, *events], keys)
+        store.facts.judge_anew(record_id, rows, verdicts)
+        bring_up_to_date(store, keys, [Stale(record_id, judge=False)])
 
 
 # Importing what a registry publishes (K2) ----------------------------------------------------

@@ -2,11 +2,15 @@
 
 Facts are append-only: records, receipts, alias claims, events (invalid ones too), the changes of
 trust, and where and when each came. Verdicts and states are derived: they are marked stale in the
-transaction that brings a fact, and replayed from the facts to the same bytes.
+transaction that brings a fact, and replayed from the facts to the same bytes. Seals show whether
+rows are as they were written; what is not is neither shown nor merged.
 """
 
-from mirror.store.derived import Derived, StateRow
-from mirror.store.facts import Facts, New, RecordFacts, Run
+from mirror.store.derived import Derived, Stale, StateRow
+from mirror.store.facts import Facts, New, RecordFacts, RecordRows
+from mirror.store.origin import Run
+from mirror.store.records import Records
+from mirror.store.rows import JudgedRow
 from mirror.store.status import Status
 from mirror.store.store import Store, open_store
 from mirror.store.trust import Trust, TrustChange
@@ -14,9 +18,13 @@ from mirror.store.trust import Trust, TrustChange
 __all__ = [
     "Derived",
     "Facts",
+    "JudgedRow",
     "New",
     "RecordFacts",
+    "RecordRows",
+    "Records",
     "Run",
+    "Stale",
     "StateRow",
     "Status",
     "Store",

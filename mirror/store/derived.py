@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import cast
 
 from mirror.core.merge import State
+from mirror.core.values import sha256
+from mirror.store.records import damaged
+from mirror.store.rows import Ledger
 
-__all__ = ["Derived", "StateRow"]
+__all__ = ["Derived", "Stale", "StateRow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,15 @@ class StateRow:
     suffix: str
     text: bytes
     """As M13 writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A record whose state lags behind its facts."""
+
+    record_id: int
+    judge: bool
+    """Whether its verdicts must be reached anew before it is merged."""
 
 
 class Derived:
@@ -34,28 +46,52 @@ class Derived:
     def mark_stale(self, record_ids: Iterable[int]) -> None:
         """Mark records whose verdicts changed."""
         rows = [(record_id,) for record_id in record_ids]
-        self._conn.executemany("INSERT OR IGNORE INTO stale VALUES (?)", rows)
+        self._conn.executemany("INSERT OR IGNORE INTO stale VALUES (?, 0)", rows)
 
-    def mark_all_stale(self) -> None:
-        """Mark every record."""
-        self._conn.execute("INSERT OR IGNORE INTO stale SELECT id FROM record")
+    def mark_all_to_judge(self) -> None:
+        """Mark every record: verdicts are to be reached anew, and states after them.
 
-    def stale(self, limit: int) -> list[int]:
-        """Return the ids of some records whose state lags behind their facts."""
-        rows = self._conn.execute("SELECT record_id FROM stale LIMIT ?", (limit,))
-        return [row[0] for row in rows.fetchall()]
-
-    def is_stale(self, record_id: int) -> bool:
-        """Whether the state of a record lags behind its facts, or was never made."""
-        query = """
-            SELECT EXISTS (SELECT 1 FROM stale WHERE record_id = :id)
-                OR NOT EXISTS (SELECT 1 FROM state WHERE record_id = :id)
+        The index of keys is emptied: until a record is judged anew, it is under no key's name,
+        and it will be judged under whatever keys are trusted then.
         """
-        return bool(self._conn.execute(query, {"id": record_id}).fetchone()[0])
+        self._conn.execute("INSERT OR REPLACE INTO stale SELECT id, 1 FROM record")
+        self._conn.execute("DELETE FROM named_key")
+        for table in ("event", "receipt"):
+            self._conn.execute(
+                f"DELETE FROM {table}_verdict WHERE {table}_id NOT IN (SELECT id FROM {table})"  # noqa: S608
+            )
+        for table in ("ledger", "state"):
+            self._conn.execute(
+                f"DELETE FROM {table} WHERE record_id NOT IN (SELECT id FROM record)"  # noqa: S608
+            )
+
+    def stale(self, limit: int, after: int = 0) -> list[Stale]:
+        """Return records whose state lags behind their facts, ascending by id.
+
+        Args:
+            limit: At most so many.
+            after: Only those with a greater id.
+        """
+        query = "SELECT record_id, judge FROM stale WHERE record_id > ? ORDER BY record_id LIMIT ?"
+        found = self._conn.execute(query, (after, limit)).fetchall()
+        return [Stale(record_id, bool(judge)) for record_id, judge in found]
+
+    def staleness(self, record_id: int) -> Stale | None:
+        """Return what a record waits for, or None if its state is up to date."""
+        query = "SELECT judge FROM stale WHERE record_id = ?"
+        row = self._conn.execute(query, (record_id,)).fetchone()
+        if row is not None:
+            return Stale(record_id, bool(row[0]))
+        query = "SELECT ledger_seal FROM state WHERE record_id = ?"
+        made = self._conn.execute(query, (record_id,)).fetchone()
+        if made == (Ledger.load(self._conn, record_id).seal,):
+            return None
+        return Stale(record_id, judge=False)
 
     def save(self, record_id: int, state: State) -> None:
         """Keep the state of a record; it is not stale any more."""
         counts = cast("dict[str, int]", state.value)
+        text = state.text
         row = (
             record_id,
             bytes.fromhex(state.digest),
@@ -63,16 +99,22 @@ class Derived:
             counts["valid_event_count"],
             counts["invalid_event_count"],
             counts["equivocation_count"],
-            state.text,
+            Ledger.load(self._conn, record_id).seal,
+            sha256(text),
+            text,
         )
-        self._conn.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._conn.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         self._conn.execute("DELETE FROM stale WHERE record_id = ?", (record_id,))
 
     def text(self, record_id: int) -> bytes:
-        """Return the state of a record as M13 writes it."""
-        query = "SELECT text FROM state WHERE record_id = ?"
-        (text,) = self._conn.execute(query, (record_id,)).fetchone()
-        return cast("bytes", text)
+        """Return the state of a record as M13 writes it.
+
+        Raises:
+            CorruptStoreError: `store.damaged` if it is not as it was written.
+        """
+        query = "SELECT text, text_digest FROM state WHERE record_id = ?"
+        text, digest = self._conn.execute(query, (record_id,)).fetchone()
+        return _require_whole(text, digest, f"state of record {record_id}")
 
     # The records of this run -----------------------------------------------------------------
 
@@ -95,9 +137,15 @@ class Derived:
     def touched_states(self) -> Iterator[StateRow]:
         """Yield the states of those records, ascending by Pith Number."""
         query = """
-            SELECT pith_number, suffix, text
+            SELECT pith_number, suffix, text, text_digest
             FROM touched JOIN record ON record.id = touched.record_id JOIN state USING (record_id)
             ORDER BY pith_number, record.id
         """
-        for row in self._conn.execute(query):
-            yield StateRow(*row)
+        for number, suffix, text, digest in self._conn.execute(query):
+            yield StateRow(number, suffix, _require_whole(text, digest, f"state of {number}"))
+
+
+def _require_whole(text: bytes, digest: bytes, where: str) -> bytes:
+    if sha256(text) != digest:
+        raise damaged("it is not as it was written", where)
+    return text

@@ -17,5 +17,12 @@ def pack(value: Value) -> bytes:
 
 
 def unpack(data: bytes) -> Value:
-    """Return the value that `pack` was given."""
-    return cast("Value", msgpack.unpackb(data))
+    """Return the value that `pack` was given.
+
+    Raises:
+        ValueError: If `data` is nothing that `pack` gives.
+    """
+    try:
+        return cast("Value", msgpack.unpackb(data))
+    except (TypeError, msgpack.exceptions.UnpackException) as error:
+        raise ValueError(str(error)) from error

@@ -18,12 +18,14 @@ _FACTS = """
 CREATE TABLE run (                       -- one source read by one command
     id INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
-    started_at TEXT NOT NULL
+    started_at TEXT NOT NULL,
+    seal BLOB NOT NULL
 ) STRICT;
 CREATE TABLE arrival (                   -- one bundle that brought something new
     id INTEGER PRIMARY KEY,
     run_id INTEGER NOT NULL REFERENCES run,
-    member TEXT NOT NULL
+    member TEXT NOT NULL,
+    seal BLOB NOT NULL
 ) STRICT;
 CREATE TABLE record (
     id INTEGER PRIMARY KEY,
@@ -68,11 +70,27 @@ CREATE TABLE trust (                     -- a log: the key set is what it comes 
     at TEXT NOT NULL,
     action TEXT NOT NULL CHECK (action IN ('add', 'remove')),
     key_id TEXT NOT NULL,
-    value BLOB NOT NULL                  -- MessagePack, as K3 writes a key
+    value BLOB NOT NULL,                 -- MessagePack, as K3 writes a key
+    seal BLOB NOT NULL
+) STRICT;
+CREATE TABLE damaged (                   -- facts that were found broken, and moved aside
+    id INTEGER PRIMARY KEY,
+    found_at TEXT NOT NULL,
+    fact TEXT NOT NULL,                  -- the table it stood in
+    pith_number TEXT,                    -- the record that needs a bundle again, if it is known
+    why TEXT NOT NULL,
+    content BLOB NOT NULL                -- MessagePack of the row as it was
 ) STRICT;
 """
 
 _DERIVED = """
+CREATE TABLE ledger (                    -- what the facts and verdicts of a record add up to
+    record_id INTEGER PRIMARY KEY REFERENCES record,
+    events INTEGER NOT NULL,
+    receipts INTEGER NOT NULL,
+    alias_claims INTEGER NOT NULL,
+    seal BLOB NOT NULL
+) STRICT;
 CREATE TABLE event_verdict (
     event_id INTEGER PRIMARY KEY REFERENCES event,
     code TEXT,                           -- of E3; NULL for a valid event
@@ -95,10 +113,17 @@ CREATE TABLE state (
     valid_event_count INTEGER NOT NULL,
     invalid_event_count INTEGER NOT NULL,
     equivocation_count INTEGER NOT NULL,
+    ledger_seal BLOB NOT NULL,           -- of the facts that it was merged from
+    text_digest BLOB NOT NULL,           -- of the text, raw
     text BLOB NOT NULL                   -- M13
 ) STRICT;
 CREATE TABLE stale (                     -- records whose state lags behind their facts
-    record_id INTEGER PRIMARY KEY REFERENCES record
+    record_id INTEGER PRIMARY KEY REFERENCES record,
+    judge INTEGER NOT NULL               -- 1 if its verdicts must be reached anew, too
+) STRICT;
+CREATE TABLE checked (                   -- where a check that ran out of time goes on
+    part TEXT PRIMARY KEY,
+    last_record_id INTEGER NOT NULL
 ) STRICT;
 """
 

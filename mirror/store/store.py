@@ -12,6 +12,7 @@ from sqlite_utils import Database
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.derived import Derived
 from mirror.store.facts import Facts
+from mirror.store.records import Records
 from mirror.store.schema import applied_version, migrate, require_store
 from mirror.store.status import Status, read_status
 from mirror.store.trust import Trust
@@ -29,7 +30,8 @@ class Store:
         self._db = db
         self.place = place
         """The path of the file, or `memory`."""
-        self.facts = Facts(db.conn)
+        self.records = Records(db.conn)
+        self.facts = Facts(db.conn, self.records)
         self.derived = Derived(db.conn)
         self.trust = Trust(db.conn)
 

@@ -9,6 +9,8 @@ from typing import cast
 
 from mirror.core.keys import Key, KeySet, parse_key
 from mirror.store.packing import pack, unpack
+from mirror.store.records import damaged
+from mirror.store.seal import seal
 
 __all__ = ["Trust", "TrustChange"]
 
@@ -36,12 +38,13 @@ class Trust:
         return cast("int", version)
 
     def log(self) -> list[TrustChange]:
-        """Return every change, the oldest first."""
-        query = "SELECT at, action, value FROM trust ORDER BY id"
-        return [
-            TrustChange(at, action, parse_key(unpack(value)))
-            for at, action, value in self._conn.execute(query)
-        ]
+        """Return every change, the oldest first.
+
+        Raises:
+            CorruptStoreError: `store.damaged` if a line is not as it was written.
+        """
+        query = "SELECT id, at, action, key_id, value, seal FROM trust ORDER BY id"
+        return [_change(*row) for row in self._conn.execute(query)]
 
     def key_set(self) -> KeySet:
         """Return the built-in key and those that were added and not removed since."""
@@ -56,5 +59,15 @@ class Trust:
     def note(self, action: str, keys: Iterable[Key], at: str) -> None:
         """Write changes to the log."""
         rows = [(at, action, key.key_id, pack(key.to_value())) for key in keys]
-        query = "INSERT INTO trust (at, action, key_id, value) VALUES (?, ?, ?, ?)"
-        self._conn.executemany(query, rows)
+        query = "INSERT INTO trust (at, action, key_id, value, seal) VALUES (?, ?, ?, ?, ?)"
+        self._conn.executemany(query, [(*row, seal(*row)) for row in rows])
+
+
+def _change(  # noqa: PLR0913, PLR0917 - the columns of the table
+    change_id: int, at: str, action: str, key_id: str, value: bytes, sealed: bytes
+) -> TrustChange:
+    if seal(at, action, key_id, value) != sealed:
+        raise damaged(
+            "a line in the log of trusted keys is not as it was written", f"trust {change_id}"
+        )
+    return TrustChange(at, action, parse_key(unpack(value)))

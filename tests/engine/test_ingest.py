@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from mirror.engine import ingest as ingest_module
-from mirror.engine import replay as replay_module
 from mirror.engine import verify as verify_module
 from mirror.engine.ingest import ingest
 from mirror.engine.replay import current_text
@@ -38,7 +36,7 @@ def _job(path: Path, tell: list[Report] | None = None) -> Job:
 
 def _texts(store: Store) -> list[bytes]:
     keys = store.trust.key_set()
-    return [current_text(store, record_id, keys) for record_id in store.facts.all_ids()]
+    return [current_text(store, record_id, keys) for record_id in store.records.all_ids()]
 
 
 @pytest.fixture(autouse=True)
@@ -47,30 +45,21 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify_module, "BATCH_BUNDLES", 3)
 
 
-def test_a_key_change_by_another_process_stops_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_change_by_another_process_stops_the_run(tmp_path: Path) -> None:
     """Verdicts under the old keys are never written under the new; running again mends it."""
     path, db = _jsonl(tmp_path, 10), tmp_path / "mirror.db"
-    derive = replay_module.derive_stale
+    told: list[Report] = []
 
-    def then_change_keys(store: Store, keys: object) -> None:
-        derive(store, keys)  # type: ignore[arg-type]
-        monkeypatch.setattr(ingest_module, "derive_stale", derive)
-        changes.append(True)
-
-    changes: list[bool] = []
-    monkeypatch.setattr(ingest_module, "derive_stale", then_change_keys)
-
-    def tell(_report: Report) -> None:
-        if changes.pop() if changes else False:
+    def tell(report: Report) -> None:
+        told.append(report)
+        if len(told) == 1:
             with open_store(db) as other:
                 add_keys(other, keys_of(AUTHOR))
 
     with open_store(db) as store, pytest.raises(KeySetChangedError):
         ingest(store, Job([str(path)], tell))
     with open_store(db) as store:
-        assert 0 < store.facts.count() < 10
+        assert 0 < store.records.count() < 10
         assert ingest(store, _job(path)).exit_code == 0
         assert store.status().events_valid == 10
         with open_store(None) as fresh:
@@ -86,7 +75,7 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(tmp_path: Path) -> None:
         ingest(store, _job(path))
         expected = _texts(store)
         with store.transaction():
-            store.derived.mark_all_stale()
+            store.derived.mark_stale(store.records.all_ids())
         assert expected == _texts(store)  # replayed on the way, not stored
         assert store.status().stale == 4
         ingest(store, _job(path))

@@ -1,0 +1,206 @@
+"""The store itself: whose file it is, versions, locks, transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+
+from mirror.core.keys import KeySet
+from mirror.core.values import canonical
+from mirror.engine.export import bundle_text
+from mirror.engine.replay import bring_up_to_date
+from mirror.errors import CorruptStoreError, SchemaVersionError, StoreBusyError, StoreError
+from mirror.store import Run, Store, open_store
+from mirror.store import store as store_module
+from mirror.store.packing import pack, unpack
+from tests.builders import Signer, author_claim, make_bundle, make_event, make_record
+from tests.helpers import composed_of, keys_of, state_of, verified
+from tests.properties.strategies import json_values
+
+AUTHOR = Signer("author")
+RECORD = make_record()
+BUNDLE = verified(
+    make_bundle(RECORD, [make_event(RECORD, AUTHOR, "author_claimed", author_claim()), 1, 1.0]),
+    keys_of(AUTHOR),
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a store may be."""
+    return tmp_path / "mirror.db"
+
+
+def _fill(store: Store) -> int:
+    with store.transaction():
+        record_id, _ = store.facts.add(BUNDLE, Run("a source", "2026-01-01"), "a member")
+        bring_up_to_date(store, keys_of(AUTHOR), store.derived.stale(10))
+    return record_id
+
+
+@given(json_values())
+def test_a_packed_value_comes_back_as_it_was(value: object) -> None:
+    """Integers and floats apart, members in their order."""
+    assert canonical(value) == canonical(unpack(pack(value)))  # type: ignore[arg-type]
+
+
+def test_facts_come_back_as_they_went_in(path: Path) -> None:
+    """Loaded facts compose to the bytes of the ones that were added, verdicts and all (B6)."""
+    with open_store(path) as store:
+        record_id = _fill(store)
+    with open_store(path, read_only=True) as store:
+        facts = store.facts.load(record_id)
+        assert set(map(repr, BUNDLE.events)) == set(map(repr, facts.events))
+        assert composed_of([BUNDLE]) == bundle_text(store, record_id)
+        assert store.derived.text(record_id) == state_of([BUNDLE], keys_of(AUTHOR)).text
+        assert store.derived.staleness(record_id) is None
+
+
+def test_what_fails_midway_leaves_nothing(path: Path) -> None:
+    """A transaction is all or nothing."""
+
+    def fail(store: Store) -> None:
+        with store.transaction():
+            store.facts.add(BUNDLE, Run("a source", "2026-01-01"), "a member")
+            raise ZeroDivisionError
+
+    with open_store(path) as store:
+        with pytest.raises(ZeroDivisionError):
+            fail(store)
+        assert store.records.count() == 0
+        assert store.status().last_run_at is None
+
+
+def test_where_each_fact_came_from_is_kept(path: Path) -> None:
+    """Source, member and time stand beside the fact, of its first arrival only."""
+    with open_store(path) as store:
+        _fill(store)
+        with store.transaction():
+            store.facts.add(BUNDLE, Run("later", "2026-02-02"), "again")
+    query = """
+        SELECT DISTINCT source, started_at, member
+        FROM event JOIN arrival ON arrival.id = arrival_id JOIN run ON run.id = run_id
+    """
+    conn = sqlite3.connect(path)
+    assert conn.execute(query).fetchall() == [("a source", "2026-01-01", "a member")]
+    assert conn.execute("SELECT count(*) FROM run").fetchone() == (1,)
+    conn.close()
+
+
+def test_the_store_is_in_wal_mode(path: Path) -> None:
+    """A reader is not held up by a writer, and sees the last commit."""
+    with open_store(path) as writer:
+        _fill(writer)
+        with writer.transaction(), open_store(path, read_only=True) as reader:
+            writer.derived.mark_all_to_judge()
+            assert reader.status().stale == 0
+            assert reader.records.count() == 1
+
+
+def test_a_reader_cannot_write(path: Path) -> None:
+    """Read-only is read-only."""
+    with open_store(path) as store:
+        _fill(store)
+    with (
+        pytest.raises(StoreError, match=r"store\.read_only"),
+        open_store(path, read_only=True) as store,
+        store.transaction(),
+    ):
+        store.derived.mark_all_to_judge()
+
+
+def test_a_database_of_another_program_is_refused(path: Path) -> None:
+    """Nothing is added to it."""
+    conn = sqlite3.connect(path)
+    conn.execute("CREATE TABLE diary (page)")
+    conn.commit()
+    for read_only in (False, True):
+        with (
+            pytest.raises(SchemaVersionError, match=r"store\.foreign"),
+            open_store(path, read_only=read_only),
+        ):
+            pass
+    assert conn.execute("SELECT name FROM sqlite_schema").fetchall() == [("diary",)]
+    conn.close()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_store_of_a_newer_version_is_refused(path: Path, read_only: bool) -> None:  # noqa: FBT001
+    """Its facts may mean what this version does not know."""
+    with open_store(path):
+        pass
+    conn = sqlite3.connect(path)
+    conn.execute(
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at)"
+        " VALUES ('mirror', 'm9999_future', '')"
+    )
+    conn.commit()
+    conn.close()
+    with (
+        pytest.raises(SchemaVersionError, match=r"store\.newer"),
+        open_store(path, read_only=read_only),
+    ):
+        pass
+
+
+def test_a_store_of_an_older_version_is_brought_up_to_date_by_a_writer(path: Path) -> None:
+    """A reader says what to do; a writer migrates."""
+    conn = sqlite3.connect(path)
+    conn.execute("PRAGMA application_id = 0x70697468")
+    conn.commit()
+    conn.close()
+    with (
+        pytest.raises(SchemaVersionError, match=r"store\.older"),
+        open_store(path, read_only=True),
+    ):
+        pass
+    with open_store(path) as store:
+        assert store.schema_version == 1
+        _fill(store)
+
+
+def test_a_store_that_is_locked_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time that one waits for another writer."""
+    monkeypatch.setattr(store_module, "BUSY_TIMEOUT_S", 0.05)
+    with (
+        open_store(path) as first,
+        first.transaction(),
+        pytest.raises(StoreBusyError, match=r"store\.busy"),
+        open_store(path) as second,
+        second.transaction(),
+    ):
+        pass
+
+
+def test_a_broken_file_says_so(path: Path) -> None:
+    """SQLite's own word for it becomes ours."""
+    with open_store(path) as store:
+        _fill(store)
+    broken = bytearray(path.read_bytes())
+    broken[4096:] = b"\xff" * (len(broken) - 4096)
+    path.write_bytes(broken)
+    with pytest.raises(CorruptStoreError, match=r"store\.corrupt"), open_store(path) as store:
+        store.status()
+
+
+def test_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
+    """The path is named."""
+    with (
+        pytest.raises(StoreError, match=r"store\.unreadable at .*absent"),
+        open_store(tmp_path / "absent" / "mirror.db"),
+    ):
+        pass
+
+
+def test_an_empty_log_of_trust_is_the_built_in_key(path: Path) -> None:
+    """And the log itself grows only."""
+    with open_store(path) as store:
+        assert store.trust.key_set().digest == KeySet().digest
+        with store.transaction():
+            store.trust.note("add", [key for key in keys_of(AUTHOR) if key.key_id == AUTHOR.key_id],
+                             "2026-01-01")  # fmt: skip
+        (change,) = store.trust.log()
+        assert ("add", "2026-01-01", AUTHOR.key_id) == (change.action, change.at, change.key.key_id)
