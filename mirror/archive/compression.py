@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 import zstandard
+
+from mirror.archive.limits import Limits
+from mirror.errors import LimitError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -23,6 +26,8 @@ _ZSTD_SKIPPABLE = tuple(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50
 
 _ZSTD_WINDOW = 128 * 1024 * 1024
 """The most memory that a zstd frame may ask for: what `zstd --long` needs at its default."""
+_RATIO_FREE = 64 * 1024 * 1024
+"""Bytes that any compressed file may give, whatever the ratio."""
 _ZSTD_SLICE = 1024
 """Compressed bytes taken at a time; a slice expands to some 43 MB at the very most."""
 
@@ -32,19 +37,49 @@ def is_compressed(head: bytes) -> bool:
     return head.startswith((_GZIP, _ZSTD, *_ZSTD_SKIPPABLE))
 
 
-def open_plain(file: BinaryIO) -> BinaryIO:
+def open_plain(file: BinaryIO, limits: Limits) -> BinaryIO:
     """Return a stream of what is in `file`, from its start, whether compressed or not.
 
-    Reading the stream raises one of `DAMAGE` where a compressed file is truncated or damaged.
+    Reading the stream raises one of `DAMAGE` where a compressed file is truncated or damaged,
+    and `LimitError` where it gives more than `limits` allow.
     """
     file.seek(0)
     head = file.read(4)
     file.seek(0)
     if head.startswith(_GZIP):
-        return cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="rb"))
-    if is_compressed(head):
-        return io.BufferedReader(_ZstdStream(file), 1 << 17)
-    return file
+        content: io.RawIOBase | gzip.GzipFile = gzip.GzipFile(fileobj=file, mode="rb")
+    elif is_compressed(head):
+        content = _ZstdStream(file)
+    else:
+        return file
+    return io.BufferedReader(_Guarded(content, file, limits), 1 << 17)
+
+
+class _Guarded(io.RawIOBase):
+    """A decompressed stream that ends with an error when it gives too much (B4)."""
+
+    def __init__(
+        self, content: io.RawIOBase | gzip.GzipFile, file: BinaryIO, limits: Limits
+    ) -> None:
+        self._content = content
+        self._file = file
+        self._limits = limits
+        self._given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        count = self._content.readinto(buffer) or 0
+        self._given += count
+        allowed = max(_RATIO_FREE, self._file.tell() * self._limits.ratio)
+        if self._given > allowed:
+            message = f"one compressed byte gives more than {self._limits.ratio} bytes"
+            raise LimitError("limit.ratio", message)
+        if self._given > self._limits.expanded_bytes:
+            message = f"more than {self._limits.expanded_bytes} bytes are in it"
+            raise LimitError("limit.ratio", message)
+        return count
 
 
 class _ZstdStream(io.RawIOBase):

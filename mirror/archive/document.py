@@ -10,7 +10,7 @@ from mirror.archive.compression import DAMAGE
 from mirror.archive.limits import Limits
 from mirror.archive.member import Item, Member, Refused
 from mirror.core.values import decode
-from mirror.errors import FormatError
+from mirror.errors import FormatError, LimitError
 
 __all__ = ["read_document"]
 
@@ -48,29 +48,46 @@ def _one_or_lines(first: Member, lines: Iterator[Item], limits: Limits) -> Itera
     seen = [first]
     size = len(first.data)
     for line in lines:
-        if isinstance(line, Refused) or (size := size + len(line.data)) > limits.member_bytes:
-            rest = chain([line], lines)  # truncated, or too large for one bundle
-            yield from chain(seen, rest) if any(map(_is_bundle, seen)) else rest
+        if isinstance(line, Refused) or (size := size + len(line.data)) > limits.bundle_bytes:
+            yield from _lines_or_refusal(seen, line, lines, limits)
             return
         seen.append(line)
     whole = Member("", b"".join(line.data for line in seen))
     yield from seen if any(map(_is_bundle, seen)) and not _is_value(whole.data) else [whole]
 
 
+def _lines_or_refusal(
+    seen: list[Member], line: Item, rest: Iterator[Item], limits: Limits
+) -> Iterator[Item]:
+    """Give a text that cannot be one bundle: JSON Lines, or one that is cut off or too large."""
+    if any(map(_is_bundle, seen)):
+        yield from chain(seen, [line], rest)
+    elif isinstance(line, Refused) and line.code != "limit.size":
+        yield line
+    else:
+        yield Refused("", "limit.size", f"larger than {limits.bundle_bytes} bytes")
+
+
 def _lines(stream: BinaryIO, limits: Limits) -> Iterator[Item]:
     """Yield each line that is not blank, with its LF, named by its number."""
     number = 0
     try:
-        while line := stream.readline(limits.member_bytes + 1):
+        while line := stream.readline(limits.line_bytes + 1):
             number += 1
-            if len(line) > limits.member_bytes:
+            if number > limits.members:
+                message = f"more than {limits.members} lines; the rest was not read"
+                yield Refused(f"line {number}", "limit.count", message)
+                return
+            if len(line) > limits.line_bytes:
                 _skip_line(stream, line)
-                message = f"longer than {limits.member_bytes} bytes"
+                message = f"longer than {limits.line_bytes} bytes"
                 yield Refused(f"line {number}", "limit.size", message)
             elif line.strip(b" \t\r\n"):
                 yield Member(f"line {number}", line)
     except DAMAGE as error:
         yield Refused(f"after line {number}", "archive.truncated", str(error))
+    except LimitError as error:
+        yield Refused(f"after line {number}", error.code, error.message)
 
 
 def _skip_line(stream: BinaryIO, line: bytes) -> None:

@@ -17,14 +17,19 @@ def read_folder(folder: Path, limits: Limits) -> Iterator[Item]:
 
     Links are not followed: what they hide is refused, not left out in silence.
     """
+    count = 0
     for parent, folders, files in os.walk(folder, onerror=_raise):
         folders.sort()
         for name in folders:
             if (path := Path(parent, name)).is_symlink():
                 yield _refused(path, folder, "archive.member", "it is a link to a folder")
-        for name in sorted(files):
-            if is_bundle_name(name):
-                yield _read(Path(parent, name), folder, limits)
+        for name in filter(is_bundle_name, sorted(files)):
+            count += 1
+            if count > limits.members:
+                message = f"more than {limits.members} files; the rest was not read"
+                yield _refused(Path(parent, name), folder, "limit.count", message)
+                return
+            yield _read(Path(parent, name), folder, limits)
 
 
 def _raise(error: OSError) -> None:

@@ -4,12 +4,28 @@ from dataclasses import dataclass
 
 __all__ = ["Limits"]
 
+MIB = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Limits on input; what exceeds one is refused with the code named there."""
 
-    member_bytes: int = 64 * 1024 * 1024
-    """Bytes of one bundle, uncompressed, whether a file, a member or a line: `limit.size`."""
-    header_bytes: int = 1024 * 1024
-    """Bytes of one extended header (pax, GNU) of a tar: `archive.member`."""
+    member_bytes: int = 64 * MIB
+    """Bytes of a file in an archive or folder that should be a bundle: `limit.size`."""
+    bundle_bytes: int = 64 * MIB
+    """Bytes of one bundle in a file of its own, uncompressed: `limit.size`."""
+    line_bytes: int = 64 * MIB
+    """Bytes of one line of JSON Lines, uncompressed: `limit.size`."""
+    header_bytes: int = MIB
+    """Bytes of one extended header (pax, GNU) of a tar, which ends it: `limit.size`."""
+    members: int = 50_000_000
+    """Members of one archive, lines of one file, or files of one folder: `limit.count`."""
+    events: int = 100_000
+    """Items of `events` in one bundle: `limit.count`."""
+    ratio: int = 300
+    """Bytes that one compressed byte may give, once 64 MiB came out: `limit.ratio`."""
+    expanded_bytes: int = 1024 * 1024 * MIB
+    """Bytes that one compressed source may give: `limit.ratio`."""
+    bundle_s: float = 60.0
+    """Seconds that verifying one bundle may take: `limit.time`."""

@@ -66,15 +66,15 @@ class Source:
 def _read_file(file: BinaryIO, limits: Limits) -> Iterator[Item]:
     head = file.read(4)
     try:
-        start = open_plain(file).read(BLOCK)
+        start = open_plain(file, limits).read(BLOCK)
     except DAMAGE as error:
         yield Refused("", "archive.truncated", str(error))
         return
     if is_tar(start):
         seekable = not is_compressed(head)
-        yield from read_tar(lambda: open_plain(file), limits, seekable=seekable)
+        yield from read_tar(lambda: open_plain(file, limits), limits, seekable=seekable)
     else:
-        yield from read_document(open_plain(file), limits)
+        yield from read_document(open_plain(file, limits), limits)
 
 
 @contextmanager

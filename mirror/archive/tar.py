@@ -20,6 +20,7 @@ from mirror.archive.compression import DAMAGE
 from mirror.archive.inventory import Inventory, is_tag_file_of_interest
 from mirror.archive.limits import Limits
 from mirror.archive.member import Item, Member, Refused, fault_of_name, is_bundle_name
+from mirror.errors import LimitError
 
 __all__ = ["is_tar", "read_tar"]
 
@@ -97,17 +98,29 @@ def _walk(stream: BinaryIO, mode: str, limits: Limits) -> Iterator[_Entry | Refu
     end = _End()
     try:
         with tarfile.open(fileobj=stream, mode=mode, tarinfo=_header(limits, end)) as tar:  # type: ignore[call-overload]
-            while (info := tar.next()) is not None:
-                cast("Any", tar).members.clear()  # or a list of a million members would grow
+            for info in _infos(tar, limits):
                 if not info.isdir() or fault_of_name(info.name) is not None:
                     yield _Entry(tar, info)
                 last = info.name
     except (tarfile.TarError, *DAMAGE) as error:
         yield Refused(f"after {last}", "archive.truncated", str(error))
-        return
-    if not end.was_read:
-        message = "the archive ends without its end mark, or its next header is damaged"
-        yield Refused(f"after {last}", "archive.truncated", message)
+    except LimitError as error:
+        yield Refused(f"after {last}", error.code, f"{error.message}; the rest was not read")
+    else:
+        if not end.was_read:
+            message = "the archive ends without its end mark, or its next header is damaged"
+            yield Refused(f"after {last}", "archive.truncated", message)
+
+
+def _infos(tar: tarfile.TarFile, limits: Limits) -> Iterator[tarfile.TarInfo]:
+    for _ in range(limits.members):
+        info = tar.next()
+        if info is None:
+            return
+        cast("Any", tar).members.clear()  # or a list of a million members would grow
+        yield info
+    if tar.next() is not None:
+        raise LimitError("limit.count", f"more than {limits.members} members")
 
 
 @dataclass(slots=True)
@@ -127,7 +140,7 @@ def _header(limits: Limits, end: _End) -> type[tarfile.TarInfo]:
             end.was_read = buf == bytes(BLOCK)
             header = super().frombuf(buf, encoding, errors)
             if header.type in _EXTENDED and header.size > limits.header_bytes:
-                raise tarfile.ReadError(f"an extended header of {header.size} bytes")
+                raise LimitError("limit.size", f"an extended header of {header.size} bytes")
             return header
 
     return Header
@@ -170,7 +183,7 @@ def _copy(entry: _Entry, copy: IO[bytes]) -> bool:
     try:
         for chunk in entry.chunks():
             copy.write(chunk)
-    except (tarfile.TarError, *DAMAGE):
+    except (tarfile.TarError, LimitError, *DAMAGE):
         return False
     copy.seek(0)
     return True
@@ -181,9 +194,8 @@ def _copy(entry: _Entry, copy: IO[bytes]) -> bool:
 
 def _read(entry: _Entry, inventory: Inventory, limits: Limits) -> Iterator[Item]:
     """Yield the bundle that a member is, why it is refused, or nothing if it is neither."""
-    fault = entry.fault()
-    if fault is None and not inventory.is_new(entry.path):
-        fault = "a member of this name came before"
+    is_new = inventory.is_new(entry.path)
+    fault = entry.fault() or (None if is_new else "a member of this name came before")
     if fault is not None:
         yield Refused(entry.name, "archive.member", fault)
         return
@@ -205,8 +217,12 @@ def _check(entry: _Entry, inventory: Inventory, *, keep: bool) -> Iterator[Item]
                 hashed.update(chunk)
             if keep:
                 chunks.append(chunk)
-    except (tarfile.TarError, *DAMAGE):
-        return  # the walk will find the end and say so
+    except (tarfile.TarError, *DAMAGE) as error:
+        yield Refused(entry.name, "archive.truncated", str(error))
+        return
+    except LimitError as error:
+        yield Refused(entry.name, error.code, error.message)
+        return
     digests = {name: hashed.hexdigest() for name, hashed in hashes.items()}
     fault = inventory.fault_of_digests(entry.path, digests)
     if fault is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import click
@@ -26,6 +26,7 @@ __all__ = [
     "print_table",
     "printable",
     "say",
+    "show_count",
     "show_progress",
     "summary_rows",
 ]
@@ -150,6 +151,21 @@ def show_progress(names: Iterable[str], findings: Findings) -> Iterator[Job]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         yield Job(tuple(names), findings.tell, _Bar(bars).advance)
+
+
+@contextmanager
+def show_count(verb: str) -> Iterator[Callable[[int], None]]:
+    """Give a function that takes counts of records and shows their sum and rate on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _records: None
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.completed:,.0f} records, {task.speed:,.0f}/s", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(verb, total=None)
+        yield lambda records: bars.advance(task, records)
 
 
 class _Bar:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 import mirror
-from mirror.cli import keys, records, sources
+from mirror.cli import keys, records, sources, upkeep
 from mirror.cli.console import say
 from mirror.errors import MirrorError, exit_code
 
@@ -65,5 +65,7 @@ for command in (
     records.export,
     records.status,
     keys.keys,
+    upkeep.check_command,
+    upkeep.rebuild,
 ):
     main.add_command(command)

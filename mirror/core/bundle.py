@@ -7,7 +7,7 @@ thing whose content a merge takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -26,7 +26,7 @@ from mirror.core.values import (
     sha256,
     sorted_members,
 )
-from mirror.errors import FormatError
+from mirror.errors import FormatError, LimitError
 
 __all__ = [
     "AliasClaim",
@@ -34,7 +34,6 @@ __all__ = [
     "Finding",
     "Known",
     "VerifiedBundle",
-    "bundle_from_value",
     "compose",
     "future_events",
     "parse_bundle",
@@ -113,23 +112,20 @@ _MEMBERS: dict[str, tuple[type, str]] = {
 }
 
 
-def parse_bundle(data: bytes) -> Bundle:
+def parse_bundle(data: bytes, max_items: int | None = None) -> Bundle:
     """Read one bundle (B1) and check its record.
+
+    Args:
+        data: The text.
+        max_items: How many events, receipts or aliases this mirror accepts (B4).
 
     Raises:
         FormatError: The first code of B2 that applies: one of V1, `bundle.shape`, `bundle.type`,
             `bundle.version`, `record.shape`, `record.digest`, `record.number`.
+        LimitError: `limit.count`
     """
-    return bundle_from_value(decode(data))
-
-
-def bundle_from_value(value: Value) -> Bundle:
-    """Check a decoded bundle as `parse_bundle` does; for containers that hold values (C4).
-
-    Raises:
-        FormatError: As `parse_bundle`, but for the codes of V1.
-    """
-    members = _require_shape(value)
+    members = _require_shape(decode(data))
+    _require_count(members, max_items)
     _require_kind(members)
     record = _require_record(members)
     claims, faulty = _read_alias_claims(members, record)
@@ -153,6 +149,14 @@ def _require_shape(value: Value) -> Object:  # B1
     if not isinstance(value.get("receipts", []), list):
         raise FormatError("bundle.shape", "must be a list, or absent", where="/receipts")
     return value
+
+
+def _require_count(bundle: Object, max_items: int | None) -> None:  # B4
+    for name in ("events", "receipts", "source_aliases"):
+        count = len(cast("list[Value]", bundle.get(name, [])))
+        if max_items is not None and count > max_items:
+            message = f"{count} items, more than the {max_items} that are accepted"
+            raise LimitError("limit.count", message, where=f"/{name}")
 
 
 def _require_kind(bundle: Object) -> None:
@@ -222,35 +226,46 @@ class Known:
     """By digest of the value."""
 
 
-def verify_bundle(bundle: Bundle, keys: KeySet, known: Known | None = None) -> VerifiedBundle:
+def verify_bundle(
+    bundle: Bundle,
+    keys: KeySet,
+    known: Known | None = None,
+    go_on: Callable[[], None] = lambda: None,
+) -> VerifiedBundle:
     """Judge every receipt (S2) and event (E3) of a bundle.
 
     Args:
         bundle: What `parse_bundle` gave.
         keys: The keys to trust.
         known: Verdicts to take as they are, so that nothing is verified twice.
+        go_on: Called before each verdict; what it raises ends the work (B4).
     """
     known = known or Known()
-    receipts = _judge_receipts(bundle, keys, known.receipts)
-    events = _judge_events(bundle, keys, known.events)
+    receipts = _judge_receipts(bundle, keys, known.receipts, go_on)
+    events = _judge_events(bundle, keys, known.events, go_on)
     findings = (*bundle.findings, *_faults("receipts", receipts), *_faults("events", events))
     return VerifiedBundle(bundle.record, bundle.alias_claims, receipts, events, findings)
 
 
 def _judge_receipts(
-    bundle: Bundle, keys: KeySet, known: Mapping[bytes, Receipt]
+    bundle: Bundle, keys: KeySet, known: Mapping[bytes, Receipt], go_on: Callable[[], None]
 ) -> tuple[Receipt, ...]:
-    return tuple(
-        known.get(sha256(canonical(value))) or judge_receipt(value, bundle.record, keys)
-        for value in bundle.receipts
-    )
+    receipts = []
+    for value in bundle.receipts:
+        go_on()
+        digest = sha256(canonical(value))
+        receipts.append(known.get(digest) or judge_receipt(value, bundle.record, keys))
+    return tuple(receipts)
 
 
-def _judge_events(bundle: Bundle, keys: KeySet, known: Mapping[bytes, Event]) -> tuple[Event, ...]:
+def _judge_events(
+    bundle: Bundle, keys: KeySet, known: Mapping[bytes, Event], go_on: Callable[[], None]
+) -> tuple[Event, ...]:
     """Return a verdict for each item, reached once for items that are equal (M1)."""
     verdicts: dict[bytes, Event] = {}
     for raw in bundle.events:
         if raw.digest not in verdicts:
+            go_on()
             verdicts[raw.digest] = known.get(raw.digest) or judge(raw, bundle.record, keys)
     return tuple(verdicts[raw.digest] for raw in bundle.events)
 

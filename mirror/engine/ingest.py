@@ -23,7 +23,7 @@ def ingest(store: Store, job: Job) -> Summary:
     summary = Summary()
     writer = _Writer(store)
     finish(store, writer.keys)  # what an interrupted run left behind
-    for batch in verify_all(read_bundles(job), writer.keys, store.facts.known):
+    for batch in verify_all(read_bundles(job), writer.keys, job.limits, store.facts.known):
         writer.write([item for item in batch if isinstance(item, Verified)], summary)
         for item in batch:
             settle(item, writer.now, job, summary)

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
-from mirror.archive import Member, Refused, open_source
+from mirror.archive import Limits, Member, Refused, open_source
 from mirror.core.bundle import (
     Bundle,
     Known,
@@ -26,7 +26,7 @@ from mirror.core.bundle import (
 from mirror.core.event import ValidEvent
 from mirror.core.keys import KeySet
 from mirror.engine.report import Job, Report, Summary
-from mirror.errors import FormatError, SourceError
+from mirror.errors import FormatError, LimitError, SourceError
 
 __all__ = ["Parsed", "Verified", "read_bundles", "settle", "verify", "verify_all"]
 
@@ -61,17 +61,17 @@ def read_bundles(job: Job) -> Iterator[Parsed | Report]:
         try:
             with open_source(name, job.limits) as source:
                 for item in source.items():
-                    yield _parse(name, item)
+                    yield _parse(name, item, job.limits)
                     job.progress(source)
         except SourceError as error:
             yield Report(name, "", None, error.code, "", f"{error.message}; {error.hint}")
 
 
-def _parse(source: str, item: Member | Refused) -> Parsed | Report:
+def _parse(source: str, item: Member | Refused, limits: Limits) -> Parsed | Report:
     if isinstance(item, Refused):
         return Report(source, item.name, None, item.code, "", item.message)
     try:
-        return Parsed(source, item.name, parse_bundle(item.data))
+        return Parsed(source, item.name, parse_bundle(item.data, limits.events))
     except FormatError as error:
         return Report(source, item.name, None, error.code, error.where, error.message)
 
@@ -79,6 +79,7 @@ def _parse(source: str, item: Member | Refused) -> Parsed | Report:
 def verify_all(
     parsed: Iterable[Parsed | Report],
     keys: KeySet,
+    limits: Limits,
     known: Callable[[Bundle], Known] = lambda _bundle: Known(),
 ) -> Iterator[list[Verified | Report]]:
     """Verify bundles on every core; yield them in their order, batch by batch.
@@ -88,17 +89,18 @@ def verify_all(
     Args:
         parsed: The bundles; what was refused before passes through.
         keys: The keys to trust.
+        limits: What this mirror accepts; here, how long one bundle may take.
         known: Gives the verdicts on a bundle that were reached before.
     """
     stream = iter(parsed)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
 
-        def start(item: Parsed | Report) -> Report | Future[Verified]:
+        def start(item: Parsed | Report) -> Report | Future[Verified | Report]:
             if isinstance(item, Report):
                 return item
-            return pool.submit(_verify_one, item, keys, known(item.bundle))
+            return pool.submit(_verify_one, item, keys, known(item.bundle), limits)
 
-        waiting: list[Report | Future[Verified]] = []
+        waiting: list[Report | Future[Verified | Report]] = []
         while batch := [start(item) for item in islice(stream, BATCH_BUNDLES)]:
             if waiting:
                 yield _results(waiting)
@@ -107,12 +109,23 @@ def verify_all(
             yield _results(waiting)
 
 
-def _results(waiting: list[Report | Future[Verified]]) -> list[Verified | Report]:
+def _results(waiting: list[Report | Future[Verified | Report]]) -> list[Verified | Report]:
     return [item if isinstance(item, Report) else item.result() for item in waiting]
 
 
-def _verify_one(parsed: Parsed, keys: KeySet, known: Known) -> Verified:
-    bundle = verify_bundle(parsed.bundle, keys, known)
+def _verify_one(parsed: Parsed, keys: KeySet, known: Known, limits: Limits) -> Verified | Report:
+    end = time.monotonic() + limits.bundle_s
+
+    def go_on() -> None:
+        if time.monotonic() > end:
+            message = f"verifying it takes longer than {limits.bundle_s:g} seconds"
+            raise LimitError("limit.time", message)
+
+    try:
+        bundle = verify_bundle(parsed.bundle, keys, known, go_on)
+    except LimitError as error:
+        number = parsed.bundle.record.pith_number
+        return Report(parsed.source, parsed.member, number, error.code, error.where, error.message)
     return Verified(parsed.source, parsed.member, bundle)
 
 
@@ -143,7 +156,7 @@ def verify(job: Job, keys: KeySet) -> Summary:
     """Check sources and store nothing (`mirror verify`)."""
     summary = Summary()
     now = time.time_ns() // 1000
-    for batch in verify_all(read_bundles(job), keys):
+    for batch in verify_all(read_bundles(job), keys, job.limits):
         for item in batch:
             settle(item, now, job, summary)
     return summary

@@ -8,6 +8,7 @@ rows are as they were written; what is not is neither shown nor merged.
 
 from mirror.store.derived import Derived, Stale, StateRow
 from mirror.store.facts import Facts, New, RecordFacts, RecordRows
+from mirror.store.inspection import Damage
 from mirror.store.origin import Run
 from mirror.store.records import Records
 from mirror.store.rows import JudgedRow
@@ -16,6 +17,7 @@ from mirror.store.store import Store, open_store
 from mirror.store.trust import Trust, TrustChange
 
 __all__ = [
+    "Damage",
     "Derived",
     "Facts",
     "JudgedRow",

@@ -32,6 +32,8 @@ class Stale:
     record_id: int
     judge: bool
     """Whether its verdicts must be reached anew before it is merged."""
+    is_queued: bool = True
+    """False if nobody marked it: its state is not there, or is that of other facts."""
 
 
 class Derived:
@@ -86,7 +88,7 @@ class Derived:
         made = self._conn.execute(query, (record_id,)).fetchone()
         if made == (Ledger.load(self._conn, record_id).seal,):
             return None
-        return Stale(record_id, judge=False)
+        return Stale(record_id, judge=False, is_queued=False)
 
     def save(self, record_id: int, state: State) -> None:
         """Keep the state of a record; it is not stale any more."""

@@ -98,12 +98,13 @@ class Facts:
             *self._add_judged("event", record_id, bundle.events, arrival, new),
         ]
         if new:
-            self._enter(record_id, rows)
+            is_new = new.records == 1
+            ledger = Ledger() if is_new else Ledger.load(self._conn, record_id)
+            self._enter(record_id, ledger, rows)
         return record_id, new
 
-    def _enter(self, record_id: int, rows: Iterable[JudgedRow | ClaimRow]) -> None:
+    def _enter(self, record_id: int, ledger: Ledger, rows: Iterable[JudgedRow | ClaimRow]) -> None:
         """Add new rows to the record's ledger, and mark its state stale."""
-        ledger = Ledger.load(self._conn, record_id)
         for row in rows:
             ledger.add(row)
         ledger.save(self._conn, record_id)
@@ -235,6 +236,14 @@ class Facts:
             what = "its facts or verdicts are not what they were written as"
             raise damaged(what, f"record {record_id}")
         return rows
+
+    def judged(self, record_id: int) -> list[JudgedRow]:
+        """Return the receipts and events of a record with their verdicts, right or not."""
+        return [*self._judged("receipt", record_id), *self._judged("event", record_id)]
+
+    def ledger(self, record_id: int) -> Ledger:
+        """Return what the facts of a record are said to add up to."""
+        return Ledger.load(self._conn, record_id)
 
     def unjudged(self, record_id: int) -> RecordRows:
         """Return all rows of a record without their verdicts, whatever the ledger says."""

@@ -103,10 +103,16 @@ class Ledger:
 
     @classmethod
     def load(cls, conn: sqlite3.Connection, record_id: int) -> Ledger:
-        """Return the ledger of a record; an empty one if it has none yet."""
+        """Return the ledger of a record that is in the store.
+
+        Raises:
+            CorruptStoreError: `store.damaged` if it has none.
+        """
         query = "SELECT events, receipts, alias_claims, seal FROM ledger WHERE record_id = ?"
         row = conn.execute(query, (record_id,)).fetchone()
-        return cls(*row) if row else cls()
+        if row is None:
+            raise damaged("its ledger is not there", f"record {record_id}")
+        return cls(*row)
 
     @classmethod
     def of(cls, rows: Iterable[JudgedRow | ClaimRow]) -> Ledger:

@@ -12,6 +12,7 @@ from sqlite_utils import Database
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.derived import Derived
 from mirror.store.facts import Facts
+from mirror.store.inspection import Inspection
 from mirror.store.records import Records
 from mirror.store.schema import applied_version, migrate, require_store
 from mirror.store.status import Status, read_status
@@ -34,6 +35,7 @@ class Store:
         self.facts = Facts(db.conn, self.records)
         self.derived = Derived(db.conn)
         self.trust = Trust(db.conn)
+        self.inspection = Inspection(db.conn)
 
     @property
     def schema_version(self) -> int:
@@ -69,10 +71,18 @@ class Store:
 
 
 @contextmanager
-def open_store(path: Path | None, *, read_only: bool = False) -> Iterator[Store]:
+def open_store(
+    path: Path | None, *, read_only: bool = False, lenient: bool = False, must_exist: bool = False
+) -> Iterator[Store]:
     """Open the store at `path`, and make it if it is not there; None is one in memory.
 
     Errors of SQLite within the `with` block become errors of the store.
+
+    Args:
+        path: The file.
+        read_only: Only read; a store that is not there is an error then.
+        must_exist: Do not make a store that is not there.
+        lenient: Give text that is not UTF-8 with marks in its place, for one who looks for damage.
 
     Raises:
         StoreError: `store.absent`, `store.unreadable`, `store.full`, …
@@ -81,12 +91,14 @@ def open_store(path: Path | None, *, read_only: bool = False) -> Iterator[Store]
         CorruptStoreError: `store.corrupt`
     """
     place = "memory" if path is None else str(path)
-    if read_only and path is not None and not path.is_file():
+    if (read_only or must_exist) and path is not None and not path.is_file():
         hint = "run `mirror merge SOURCE` first, or name the store with --db"
         raise StoreError("store.absent", "there is no store", where=place, hint=hint)
     try:
         conn = _connect(path, read_only=read_only)
         try:
+            if lenient:
+                conn.text_factory = lambda text: text.decode("utf-8", "replace")
             yield _prepare(conn, place, read_only=read_only)
         finally:
             conn.close()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
 from mirror.core.keys import Key, KeySet, parse_key
 from mirror.store.packing import pack, unpack
 from mirror.store.records import damaged
-from mirror.store.seal import seal
+from mirror.store.seal import EMPTY, seal
 
 __all__ = ["Trust", "TrustChange"]
 
@@ -43,8 +43,7 @@ class Trust:
         Raises:
             CorruptStoreError: `store.damaged` if a line is not as it was written.
         """
-        query = "SELECT id, at, action, key_id, value, seal FROM trust ORDER BY id"
-        return [_change(*row) for row in self._conn.execute(query)]
+        return list(self._changes())
 
     def key_set(self) -> KeySet:
         """Return the built-in key and those that were added and not removed since."""
@@ -58,16 +57,24 @@ class Trust:
 
     def note(self, action: str, keys: Iterable[Key], at: str) -> None:
         """Write changes to the log."""
-        rows = [(at, action, key.key_id, pack(key.to_value())) for key in keys]
         query = "INSERT INTO trust (at, action, key_id, value, seal) VALUES (?, ?, ?, ?, ?)"
-        self._conn.executemany(query, [(*row, seal(*row)) for row in rows])
+        for key in keys:
+            row = (at, action, key.key_id, pack(key.to_value()))
+            self._conn.execute(query, (*row, seal(self._last_seal(), *row)))
 
+    def _last_seal(self) -> bytes:
+        """Return the seal of the last line: each line seals the one before it, too."""
+        query = "SELECT seal FROM trust ORDER BY id DESC LIMIT 1"
+        row = self._conn.execute(query).fetchone()
+        return EMPTY if row is None else cast("bytes", row[0])
 
-def _change(  # noqa: PLR0913, PLR0917 - the columns of the table
-    change_id: int, at: str, action: str, key_id: str, value: bytes, sealed: bytes
-) -> TrustChange:
-    if seal(at, action, key_id, value) != sealed:
-        raise damaged(
-            "a line in the log of trusted keys is not as it was written", f"trust {change_id}"
-        )
-    return TrustChange(at, action, parse_key(unpack(value)))
+    def _changes(self) -> Iterator[TrustChange]:
+        last = EMPTY
+        query = "SELECT id, seal, at, action, key_id, value FROM trust ORDER BY id"
+        for change_id, sealed, *row in self._conn.execute(query):
+            if seal(last, *row) != sealed:
+                what = "a line in the log of trusted keys, or before it, is not as it was written"
+                raise damaged(what, f"trust {change_id}")
+            last = sealed
+            at, action, _, value = row
+            yield TrustChange(at, action, parse_key(unpack(value)))

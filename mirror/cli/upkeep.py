@@ -1,0 +1,137 @@
+"""Commands that look after a store: `check` and `rebuild`."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mirror.cli import options
+from mirror.cli.console import plural, print_json, print_table, say, show_count
+from mirror.engine.check import CheckReport, Scope, check, check_and_repair
+from mirror.engine.rebuild import rebuild as rebuild_store
+from mirror.store import Damage, open_store
+
+__all__ = ["check_command", "rebuild"]
+
+
+class _Part(click.ParamType[tuple[int, int]]):
+    """`3/10`: the third of ten parts."""
+
+    name = "I/N"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        match = re.fullmatch(r"([1-9][0-9]*)/([1-9][0-9]*)", str(value))
+        if match is None or int(match[1]) > int(match[2]):
+            self.fail("must be like 3/10: the third of ten parts", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+class _Duration(click.ParamType[float]):
+    """`90s`, `10m`, `2h`: a time in seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh])", str(value))
+        if match is None:
+            self.fail("must be like 90s, 10m or 2h", param, ctx)
+        return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+@click.command("check")
+@options.db
+@click.option("--part", type=_Part(), default="1/1", help="Only this part of the records: 3/10.")
+@click.option("--for", "for_s", type=_Duration(), help="Stop after 10m; go on there next time.")
+@click.option("--quick", is_flag=True, help="Only that facts are as written; no signatures.")
+@click.option("--repair", is_flag=True, help="Move damaged facts aside and derive all again.")
+@options.as_json
+@click.pass_context
+def check_command(
+    ctx: click.Context,
+    *,
+    db: Path,
+    part: tuple[int, int],
+    for_s: float | None,
+    quick: bool,
+    repair: bool,
+    as_json: bool,
+) -> None:
+    """Verify the whole store again: hashes, signatures, verdicts, states, SQLite itself.
+
+    Everything is computed anew from the facts and held against what the store remembers. Each
+    damage is named. With --repair, damaged facts are moved aside (kept, and listed), everything
+    is derived again, and the records that need a bundle again are named; stop other mirror
+    processes first.
+
+    \b
+    Examples:
+      mirror check
+      mirror check --for 10m           every night, a little further
+      mirror check --part 3/10 --json  one of ten parts
+      mirror check --repair
+    """
+    if repair and (part != (1, 1) or for_s is not None or quick):
+        raise click.UsageError("--repair checks everything: leave out --part, --for and --quick")
+    scope = Scope(part=part[0], of=part[1], for_s=for_s, quick=quick)
+    started = time.monotonic()
+
+    def tell(damage: Damage) -> None:
+        if as_json:
+            print_json({name: value for name, value in asdict(damage).items() if name != "content"})
+        else:
+            say(_line(damage))
+
+    with show_count("checked") as progress:
+        run = check_and_repair if repair else check
+        report = run(db, scope, tell, progress)
+    print_table(_rows(report, time.monotonic() - started), err=as_json)
+    ctx.exit(report.exit_code)
+
+
+def _line(damage: Damage) -> str:
+    row = f" {damage.row_id}" if damage.row_id is not None else ""
+    record = f" of {damage.pith_number}" if damage.pith_number else ""
+    return f"damaged: {damage.fact}{row}{record}: {damage.why}"
+
+
+def _rows(report: CheckReport, seconds: float) -> dict[str, str]:
+    rows = {
+        "checked": f"{plural(report.records, 'record')} in {seconds:.1f} s",
+        "damaged": f"{len(report.damages):,}",
+    }
+    if not report.is_complete:
+        rows["not finished"] = "the time is over; the same command goes on from here"
+    if report.is_repaired:
+        needed = ", ".join(report.need_bundles) or "none that is known by name"
+        rows["repaired"] = f"what is left checks out; kept aside: {plural(report.moved, 'fact')}"
+        rows["need a bundle"] = needed
+    if report.aside:
+        rows["old file"] = str(report.aside)
+    return rows
+
+
+@click.command()
+@options.db
+@click.pass_context
+def rebuild(ctx: click.Context, *, db: Path) -> None:
+    """Derive everything again from the facts: verdicts, states, indexes.
+
+    It ends in the very digests that were there before, unless something derived was damaged or
+    this version of mirror knows the rules better. Interrupted, it goes on at the next run.
+
+    \b
+    Example:
+      mirror rebuild
+    """
+    with open_store(db, must_exist=True) as store, show_count("rebuilt") as progress:
+        damages = rebuild_store(store, progress)
+        count = store.records.count()
+    for damage in damages:
+        say(_line(damage))
+    print_table({"rebuilt": plural(count - len(damages), "record"), "damaged": f"{len(damages):,}"})
+    ctx.exit(1 if damages else 0)

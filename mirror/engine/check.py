@@ -1,0 +1,338 @@
+"""`mirror check`: everything in a store, verified again from its facts.
+
+Each record is decoded, hashed, judged and merged anew, and what the store remembers is held
+against that; then the tables as a whole, and SQLite's own file. Records are checked by ranges of
+ids in processes of their own, each reading one state of the store, whatever others write.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import cast
+
+from mirror.core.event import Event, key_ids_of_event
+from mirror.core.keys import KeySet
+from mirror.core.receipt import Receipt, key_ids_of_receipt
+from mirror.core.record import Record
+from mirror.core.values import instant, sha256
+from mirror.engine.rebuild import repair
+from mirror.engine.replay import judge_rows, replay
+from mirror.errors import CorruptStoreError
+from mirror.store import Damage, JudgedRow, RecordRows, Store, open_store
+from mirror.store.rows import Ledger, verdict_of
+from mirror.store.salvage import salvage
+
+__all__ = ["CheckReport", "Scope", "check", "check_and_repair", "check_record"]
+
+CHUNK_RECORDS = 500
+"""Records that one process checks at a time."""
+SPREAD_FROM = 4
+"""Chunks from which several processes are worth their start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What to check."""
+
+    part: int = 1
+    of: int = 1
+    """Records whose id leaves the remainder `part` - 1 when divided by `of`."""
+    for_s: float | None = None
+    """Seconds after which to stop, and go on there the next time."""
+    quick: bool = False
+    """Only that facts are as they were written; no signature, no merge."""
+
+    @property
+    def name(self) -> str:
+        """What the place to go on is kept under."""
+        return f"{self.part}/{self.of}"
+
+
+@dataclass(slots=True)
+class CheckReport:
+    """What a check came to."""
+
+    records: int = 0
+    damages: list[Damage] = field(default_factory=list)
+    is_complete: bool = True
+    """False if time ran out."""
+    is_repaired: bool = False
+    """Whether damage was moved aside, and nothing damaged was left."""
+    moved: int = 0
+    """Facts that are kept aside."""
+    need_bundles: list[str] = field(default_factory=list)
+    """Pith Numbers of records that lost a fact."""
+    aside: Path | None = None
+    """Where a file that SQLite found broken went."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 only if all was checked and nothing is damaged."""
+        return 0 if self.is_complete and not self.damages else 1
+
+
+def check(
+    path: Path,
+    scope: Scope,
+    tell: Callable[[Damage], None],
+    progress: Callable[[int], None] = lambda _records: None,
+) -> CheckReport:
+    """Check a store, or a part of it.
+
+    Args:
+        path: The store.
+        scope: What to check.
+        tell: Takes each damage as it is found.
+        progress: Told of records that were checked.
+    """
+    report = CheckReport()
+
+    def note(damage: Damage) -> None:
+        report.damages.append(damage)
+        tell(damage)
+
+    with open_store(path, read_only=scope.for_s is None, must_exist=True, lenient=True) as store:
+        if scope.part == 1:
+            for damage in _whole(store, quick=scope.quick):
+                note(damage)
+        chunks = _chunks(store, scope)
+        last: int | None = None
+        for checked_to, count, damages in _results(path, scope, chunks):
+            last = checked_to
+            report.records += count
+            progress(count)
+            for damage in damages:
+                note(damage)
+        report.is_complete = _is_done(store, scope, last)
+    return report
+
+
+def _whole(store: Store, *, quick: bool) -> Iterator[Damage]:
+    """Check the file and the tables; what SQLite cannot read at all ends it."""
+    try:
+        yield from store.inspection.of_file(quick=quick)
+        yield from store.inspection.of_tables()
+    except sqlite3.DatabaseError as error:
+        yield Damage("sqlite", None, None, None, str(error))
+
+
+def check_and_repair(
+    path: Path,
+    scope: Scope,
+    tell: Callable[[Damage], None],
+    progress: Callable[[int], None] = lambda _records: None,
+) -> CheckReport:
+    """Check a whole store, move aside what is damaged, and derive everything again.
+
+    A file that SQLite itself finds broken is first copied, as far as it can be read, to a new
+    one that takes its place; the old one is kept. No other process may have the store open.
+
+    Args:
+        path: The store.
+        scope: All of it.
+        tell: Takes each damage as it is found.
+        progress: Told of records that were checked.
+
+    Raises:
+        CorruptStoreError: If what is left does not check out either.
+    """
+    report = check(path, scope, tell, progress)
+    if not report.damages:
+        return report
+    found = report.damages
+    if any(damage.fact == "sqlite" for damage in found):
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        report.aside = path.with_name(f"{path.name}.damaged-{stamp}")
+        salvage(path, report.aside)
+        found = check(path, scope, lambda _damage: None).damages
+    with open_store(path, lenient=True) as store:
+        repair(store, found)
+        moved = store.inspection.damaged()
+        report.moved = len(moved)
+        report.need_bundles = sorted({number for _, _, number, _ in moved if number is not None})
+    left = check(path, scope, tell)
+    report.is_repaired = not left.damages
+    return report
+
+
+# Ranges of records ---------------------------------------------------------------------------
+
+
+def _chunks(store: Store, scope: Scope) -> Iterator[list[int]]:
+    """Yield the ids to check, chunk by chunk, until the time is over."""
+    after = store.inspection.resume_after(scope.name) if scope.for_s is not None else 0
+    end = time.monotonic() + (scope.for_s if scope.for_s is not None else float("inf"))
+    while time.monotonic() < end:
+        chunk = store.inspection.ids(scope.part, scope.of, after, CHUNK_RECORDS)
+        if not chunk:
+            return
+        yield chunk
+        after = chunk[-1]
+
+
+def _is_done(store: Store, scope: Scope, last: int | None) -> bool:
+    """Whether the end was reached; note where to go on if not."""
+    if scope.for_s is None:
+        return True
+    after = store.inspection.resume_after(scope.name) if last is None else last
+    is_done = not store.inspection.ids(scope.part, scope.of, after, 1)
+    with store.transaction():
+        store.inspection.note_progress(scope.name, None if is_done else after)
+    return is_done
+
+
+_Result = tuple[int, int, list[Damage]]
+"""The last id of a chunk, how many records it had, and what is damaged."""
+
+
+def _results(path: Path, scope: Scope, chunks: Iterator[list[int]]) -> Iterator[_Result]:
+    """Check chunks in order, in this process if they are few."""
+    few = list(islice(chunks, SPREAD_FROM))
+    for chunk in few:
+        yield _check_chunk(path, chunk, quick=scope.quick)
+    if len(few) < SPREAD_FROM:
+        return
+    workers = os.cpu_count() or 1
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        while wave := list(islice(chunks, 2 * workers)):
+            jobs = [pool.submit(_check_chunk, path, chunk, quick=scope.quick) for chunk in wave]
+            for job in jobs:
+                yield job.result()
+
+
+def _check_chunk(path: Path, chunk: list[int], *, quick: bool) -> _Result:
+    with open_store(path, read_only=True, lenient=True) as store, store.snapshot():
+        keys = _keys(store)
+        found = [damage for one in chunk for damage in check_record(store, one, keys, quick=quick)]
+    return chunk[-1], len(chunk), found
+
+
+def _keys(store: Store) -> KeySet:
+    """Return whom the store trusts; a broken log, which is reported as such, trusts nobody."""
+    try:
+        return store.trust.key_set()
+    except CorruptStoreError:
+        return KeySet()
+
+
+# One record ----------------------------------------------------------------------------------
+
+
+def check_record(
+    store: Store, record_id: int, keys: KeySet, *, quick: bool = False
+) -> Iterator[Damage]:
+    """Yield everything about a record that is not as it was written, or does not follow.
+
+    Args:
+        store: The store.
+        record_id: The record.
+        keys: The store's key set.
+        quick: Only the facts.
+    """
+    try:
+        yield from _check_record(store, record_id, keys, quick=quick)
+    except CorruptStoreError as error:
+        yield Damage("record", record_id, record_id, None, error.message)
+    except sqlite3.DatabaseError as error:
+        yield Damage("sqlite", record_id, record_id, None, f"record {record_id}: {error}")
+
+
+def _check_record(store: Store, record_id: int, keys: KeySet, *, quick: bool) -> Iterator[Damage]:
+    record = store.records.get(record_id)
+    rows = store.facts.unjudged(record_id)
+    damages = list(_damaged_facts(record_id, record, rows))
+    yield from damages
+    if damages or quick:
+        return
+    stale = store.derived.staleness(record_id)
+    if stale is None or not stale.judge:
+        yield from _check_verdicts(store, record_id, record, rows, keys)
+    if stale is None:
+        yield from _check_state(store, record_id, record, keys)
+    elif not stale.is_queued:
+        why = "it is not there, or is that of other facts"
+        yield Damage("state", record_id, record_id, record.pith_number, why)
+
+
+def _damaged_facts(record_id: int, record: Record, rows: RecordRows) -> Iterator[Damage]:
+    number = record.pith_number
+    for row in (*rows.receipts, *rows.events):
+        try:
+            row.whole_value(number)
+        except CorruptStoreError as error:
+            yield Damage(row.table, row.id, record_id, number, error.message)
+    for claim in (row.claim for row in rows.claims):
+        name = (claim.alias_kind, claim.alias_value)
+        if name not in record.aliases or instant(claim.created_at) is None:
+            why = "not an alias of its record at a time"
+            yield Damage("alias_claim", None, record_id, number, why, (*name, claim.created_at))
+
+
+def _check_verdicts(
+    store: Store, record_id: int, record: Record, rows: RecordRows, keys: KeySet
+) -> Iterator[Damage]:
+    """Yield verdicts that are not what the facts and the keys give, and what rests on them."""
+    number = record.pith_number
+    fresh = judge_rows(record, (*rows.receipts, *rows.events), keys)
+    verdicts = {(row.table, row.id): verdict_of(judged) for row, judged in fresh.items()}
+    kept = {(row.table, row.id): (row.code, row.reason) for row in store.facts.judged(record_id)}
+    for (table, row_id), verdict in verdicts.items():
+        if kept.get((table, row_id)) != verdict:
+            why = f"it is kept as {kept.get((table, row_id))}, and is {verdict}"
+            yield Damage(f"{table}_verdict", row_id, record_id, number, why)
+    if store.facts.ledger(record_id) != _ledger(rows, verdicts):
+        yield Damage("ledger", record_id, record_id, number, "facts and verdicts do not add up")
+    if store.inspection.lacks_key(record_id, _key_ids(fresh.values())):
+        yield Damage("named_key", None, record_id, number, "a key that it names is not indexed")
+
+
+def _key_ids(verdicts: Iterable[Event | Receipt]) -> set[str]:
+    """Return the ids of the keys that verdicts may rest on."""
+    return {
+        key_id
+        for judged in verdicts
+        for key_id in (
+            key_ids_of_receipt(judged.value)
+            if isinstance(judged, Receipt)
+            else key_ids_of_event(judged)
+        )
+    }
+
+
+def _ledger(rows: RecordRows, verdicts: dict[tuple[str, int], tuple[str | None, str]]) -> Ledger:
+    """Return what the rows add up to with these verdicts."""
+    judged = [
+        JudgedRow(
+            row.table, row.id, row.digest, row.packed, row.arrival_id, *verdicts[row.table, row.id]
+        )
+        for row in (*rows.receipts, *rows.events)
+    ]
+    return Ledger.of([*rows.claims, *judged])
+
+
+def _check_state(store: Store, record_id: int, record: Record, keys: KeySet) -> Iterator[Damage]:
+    try:
+        state = replay(store.facts.load(record_id), keys)
+    except CorruptStoreError:
+        return  # the verdicts or the ledger are named already
+    counts = cast("dict[str, int]", state.value)
+    expected = (
+        bytes.fromhex(state.digest),
+        bytes.fromhex(state.core_digest),
+        counts["valid_event_count"],
+        counts["invalid_event_count"],
+        counts["equivocation_count"],
+        sha256(state.text),
+        state.text,
+    )
+    if store.inspection.state_columns(record_id) != expected:
+        why = "it is not what the facts come to"
+        yield Damage("state", record_id, record_id, record.pith_number, why)

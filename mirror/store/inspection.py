@@ -1,0 +1,205 @@
+"""Looking for damage, and moving what is damaged aside: the SQL under `mirror check`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from mirror.errors import CorruptStoreError
+from mirror.store.packing import pack
+from mirror.store.seal import seal
+from mirror.store.trust import Trust
+
+__all__ = ["Damage", "Inspection"]
+
+_ORPHANS = {
+    "event_verdict": "event_id NOT IN (SELECT id FROM event)",
+    "receipt_verdict": "receipt_id NOT IN (SELECT id FROM receipt)",
+    "named_key": "record_id NOT IN (SELECT id FROM record)",
+    "ledger": "record_id NOT IN (SELECT id FROM record)",
+    "state": "record_id NOT IN (SELECT id FROM record)",
+    "stale": "record_id NOT IN (SELECT id FROM record)",
+}
+"""Derived rows of facts that are not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something in a store that is not as it was written."""
+
+    fact: str
+    """The table, or `sqlite` for the file itself."""
+    row_id: int | None
+    """The row's id, where it has one."""
+    record_id: int | None
+    pith_number: str | None
+    why: str
+    content: tuple[object, ...] = ()
+    """The row as it stands, for facts."""
+
+
+class Inspection:
+    """Whole-table checks, and the rows that a repair takes out."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+
+    # Looking ---------------------------------------------------------------------------------
+
+    def of_file(self, *, quick: bool) -> Iterator[Damage]:
+        """Yield what SQLite itself finds wrong in the file.
+
+        Args:
+            quick: Leave out whether indexes agree with their tables.
+        """
+        pragma = "quick_check" if quick else "integrity_check"
+        try:
+            for (line,) in self._conn.execute(f"PRAGMA {pragma}").fetchall():
+                if line != "ok":
+                    yield Damage("sqlite", None, None, None, str(line))
+        except sqlite3.DatabaseError as error:
+            yield Damage("sqlite", None, None, None, str(error))
+
+    def of_tables(self) -> Iterator[Damage]:
+        """Yield broken origins, a broken log of trust, rows whose counterpart is not there."""
+        yield from self._seals("run", "source, started_at")
+        yield from self._seals("arrival", "run_id, member")
+        try:
+            Trust(self._conn).log()
+        except CorruptStoreError as error:
+            yield Damage("trust", None, None, None, f"{error.where}: {error.message}")
+        for table, row_id, parent, _ in self._conn.execute("PRAGMA foreign_key_check").fetchall():
+            if table not in _ORPHANS:
+                yield Damage(table, row_id, None, None, f"the {parent} it belongs to is not there")
+        for table, condition in _ORPHANS.items():
+            query = f"SELECT count(*) FROM {table} WHERE {condition}"  # noqa: S608
+            (count,) = self._conn.execute(query).fetchone()
+            if count:
+                yield Damage(table, None, None, None, f"{count} rows belong to no fact")
+
+    def _seals(self, table: str, columns: str) -> Iterator[Damage]:
+        query = f"SELECT id, seal, {columns} FROM {table}"  # noqa: S608
+        for row_id, sealed, *row in self._conn.execute(query):
+            if seal(*row) != sealed:
+                yield Damage(table, row_id, None, None, "not as it was written", tuple(row))
+
+    def lacks_key(self, record_id: int, key_ids: Iterable[str]) -> bool:
+        """Whether the index of keys misses one that a verdict of the record may rest on."""
+        query = "SELECT 1 FROM named_key WHERE key_id = ? AND record_id = ?"
+        return any(
+            self._conn.execute(query, (key_id, record_id)).fetchone() is None for key_id in key_ids
+        )
+
+    def state_columns(self, record_id: int) -> tuple[object, ...]:
+        """Return the columns of a state that follow from its text."""
+        query = """
+            SELECT digest, core_digest, valid_event_count, invalid_event_count,
+                   equivocation_count, text_digest, text
+            FROM state WHERE record_id = ?
+        """
+        return tuple(self._conn.execute(query, (record_id,)).fetchone())
+
+    def ids(self, part: int, of: int, after: int, limit: int) -> list[int]:
+        """Return record ids of one part of the store, ascending.
+
+        Args:
+            part: 1 to `of`.
+            of: How many parts there are.
+            after: Only greater ids.
+            limit: At most so many.
+        """
+        query = "SELECT id FROM record WHERE id > ? AND id % ? = ? ORDER BY id LIMIT ?"
+        rows = self._conn.execute(query, (after, of, part - 1, limit)).fetchall()
+        return [row[0] for row in rows]
+
+    # Where a check goes on -------------------------------------------------------------------
+
+    def resume_after(self, part: str) -> int:
+        """Return the last record id that an unfinished check of a part came to; 0 for none."""
+        query = "SELECT last_record_id FROM checked WHERE part = ?"
+        row = self._conn.execute(query, (part,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def note_progress(self, part: str, last_record_id: int | None) -> None:
+        """Note where a check stopped; None if it came to the end."""
+        if last_record_id is None:
+            self._conn.execute("DELETE FROM checked WHERE part = ?", (part,))
+        else:
+            query = "INSERT OR REPLACE INTO checked VALUES (?, ?)"
+            self._conn.execute(query, (part, last_record_id))
+
+    # Moving aside ----------------------------------------------------------------------------
+
+    def damaged(self) -> list[tuple[str, str, str | None, str]]:
+        """Return (found_at, fact, pith_number, why) of all that was moved aside."""
+        query = "SELECT found_at, fact, pith_number, why FROM damaged ORDER BY id"
+        return self._conn.execute(query).fetchall()
+
+    def move_aside(self, damage: Damage, at: str) -> None:
+        """Take a damaged fact out of its table, and keep it as it is."""
+        if damage.fact == "record":
+            self._move_record(damage, at)
+        elif damage.fact == "trust":
+            self._move_trust(at)
+        elif damage.fact in {"run", "arrival"}:
+            self._blank_origin(damage, at)
+        elif damage.fact == "alias_claim":
+            self._move_claim(damage, at)
+        elif damage.fact in {"event", "receipt"}:
+            self._move_rows(damage.fact, "id = ?", (damage.row_id,), damage, at)
+
+    def _keep(self, damage: Damage, table: str, row: Iterable[object], at: str) -> None:
+        content = pack([one if isinstance(one, (int, str)) else _text(one) for one in row])
+        query = "INSERT INTO damaged (found_at, fact, pith_number, why, content) VALUES (?,?,?,?,?)"
+        self._conn.execute(query, (at, table, damage.pith_number, damage.why, content))
+
+    def _move_rows(
+        self, table: str, condition: str, arguments: tuple[object, ...], damage: Damage, at: str
+    ) -> None:
+        query = f"SELECT * FROM {table} WHERE {condition}"  # noqa: S608
+        for row in self._conn.execute(query, arguments).fetchall():
+            self._keep(damage, table, row, at)
+            if table in {"event", "receipt"}:
+                verdict = f"DELETE FROM {table}_verdict WHERE {table}_id = ?"  # noqa: S608
+                self._conn.execute(verdict, (row[0],))
+        self._conn.execute(f"DELETE FROM {table} WHERE {condition}", arguments)  # noqa: S608
+
+    def _move_claim(self, damage: Damage, at: str) -> None:
+        if not damage.content:
+            lost = "record_id NOT IN (SELECT id FROM record)"
+            self._move_rows("alias_claim", lost, (), damage, at)
+            return
+        condition = "record_id = ? AND alias_kind = ? AND alias_value = ? AND created_at = ?"
+        self._move_rows("alias_claim", condition, (damage.record_id, *damage.content), damage, at)
+
+    def _move_record(self, damage: Damage, at: str) -> None:
+        """A record that is broken takes with it all that was said of it: nobody can judge it."""
+        for table in ("event", "receipt", "alias_claim"):
+            self._move_rows(table, "record_id = ?", (damage.row_id,), damage, at)
+        for table in ("named_key", "ledger", "state", "stale"):
+            query = f"DELETE FROM {table} WHERE record_id = ?"  # noqa: S608
+            self._conn.execute(query, (damage.row_id,))
+        self._move_rows("record", "id = ?", (damage.row_id,), damage, at)
+
+    def _move_trust(self, at: str) -> None:
+        """Who was trusted is not known any more, so nobody is but the built-in key."""
+        damage = Damage("trust", None, None, None, "the log of trusted keys is broken")
+        self._move_rows("trust", "1", (), damage, at)
+
+    def _blank_origin(self, damage: Damage, at: str) -> None:
+        """Facts point to their origin, so the row stays, and says that it is not known."""
+        self._keep(damage, damage.fact, damage.content, at)
+        unknown = "unknown: damaged"
+        if damage.fact == "run":
+            query = "UPDATE run SET source = ?, started_at = ?, seal = ? WHERE id = ?"
+            row = (unknown, unknown, seal(unknown, unknown), damage.row_id)
+            self._conn.execute(query, row)
+            return
+        query = "UPDATE arrival SET member = ?, seal = ? WHERE id = ?"
+        run_id = damage.content[0] if isinstance(damage.content[0], int) else 0
+        self._conn.execute(query, (unknown, seal(run_id, unknown), damage.row_id))
+
+
+def _text(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,103 @@
+"""Saving what can be read from a file that SQLite finds broken, into a new one.
+
+Every row that can be read is taken over as it stands; whether it is as it was written is for a
+check to say. The broken file is kept under another name.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from mirror.store.store import open_store
+
+__all__ = ["salvage"]
+
+_TABLES = ("run", "arrival", "record", "receipt", "event", "trust", "damaged")
+"""The tables of facts that have row ids; `alias_claim` has none and is read from both ends."""
+
+
+def salvage(path: Path, aside: Path) -> None:
+    """Put a new store with the readable facts of `path` in its place; the old one goes to `aside`.
+
+    No other process may have the store open.
+
+    Raises:
+        StoreError: If not even the tables can be found in it.
+    """
+    fresh = path.with_name(f".{path.name}.salvaged")
+    _remove(fresh)
+    with open_store(fresh):
+        pass
+    target = sqlite3.connect(fresh, isolation_level=None)
+    source = sqlite3.connect(path, isolation_level=None)
+    source.text_factory = lambda text: text.decode("utf-8", "replace")
+    try:
+        target.execute("PRAGMA foreign_keys = OFF")
+        target.execute("BEGIN")
+        for table in _TABLES:
+            _copy(source, target, table)
+        _copy_claims(source, target)
+        target.execute("COMMIT")
+        target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        source.close()
+        target.close()
+    for ending in ("", "-wal", "-shm"):
+        old = path.with_name(path.name + ending)
+        if old.exists():
+            old.replace(aside.with_name(aside.name + ending))
+    fresh.replace(path)
+    _remove(fresh)
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> None:
+    for row in _readable(source, table):
+        places = ", ".join("?" * len(row))
+        _insert(target, f"INSERT OR IGNORE INTO {table} VALUES ({places})", row)  # noqa: S608
+
+
+def _insert(target: sqlite3.Connection, query: str, row: tuple[object, ...]) -> None:
+    try:
+        target.execute(query, row)
+    except sqlite3.IntegrityError:
+        return  # a column that was lost; the row is as good as unreadable
+
+
+def _readable(source: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...]]:
+    """Yield the rows that can be read, leaping over those that cannot."""
+    after, leap = 0, 1
+    while after < _last_id(source, table):
+        query = f"SELECT * FROM {table} WHERE id > ? ORDER BY id"  # noqa: S608
+        try:
+            for row in source.execute(query, (after,)):
+                after, leap = row[0], 1
+                yield row
+        except sqlite3.DatabaseError:
+            after, leap = after + leap, leap * 2
+        else:
+            return
+
+
+def _last_id(source: sqlite3.Connection, table: str) -> int:
+    try:
+        query = f"SELECT coalesce(max(id), 0) FROM {table}"  # noqa: S608
+        return int(source.execute(query).fetchone()[0])
+    except sqlite3.DatabaseError:
+        return 1 << 40  # not known; the leaps double, so its end is soon reached
+
+
+def _copy_claims(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    for order in ("ASC", "DESC"):
+        query = f"SELECT * FROM alias_claim ORDER BY record_id {order}"  # noqa: S608
+        try:
+            for row in source.execute(query):
+                _insert(target, "INSERT OR IGNORE INTO alias_claim VALUES (?, ?, ?, ?, ?)", row)
+        except sqlite3.DatabaseError:
+            continue
