@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 from mirror.archive.compression import DAMAGE
 from mirror.archive.limits import Limits
-from mirror.archive.member import Item, Member, Refused
+from mirror.archive.member import Item, Member, Refused, member_or_refusal
 from mirror.core.values import decode
 from mirror.errors import FormatError, LimitError
 
 __all__ = ["read_document"]
+
+
+class _Line(NamedTuple):
+    number: int
+    data: bytes
+    """With its LF, if it has one."""
+
+
+_Lines: TypeAlias = Iterator[_Line | Refused]
+
+_BLANK = b" \t\r\n"
 
 
 def read_document(stream: BinaryIO, limits: Limits) -> Iterator[Item]:
@@ -26,64 +37,76 @@ def read_document(stream: BinaryIO, limits: Limits) -> Iterator[Item]:
     first = next(lines, None)
     if first is None:
         yield Member("", b"")
-    elif isinstance(first, Refused) or _is_value(first.data):
-        yield from _only_or_lines(first, lines)
+    elif isinstance(first, Refused) or _is_value(first.data, limits):
+        yield from _only_or_lines(first, lines, limits)
     else:
         yield from _one_or_lines(first, lines, limits)
 
 
-def _only_or_lines(first: Item, lines: Iterator[Item]) -> Iterator[Item]:
+def _only_or_lines(first: _Line | Refused, lines: _Lines, limits: Limits) -> Iterator[Item]:
     """Yield JSON Lines; a file of one line is named as a whole."""
     second = next(lines, None)
-    if second is None and isinstance(first, Member):
-        yield Member("", first.data)
+    if second is None and isinstance(first, _Line):
+        yield member_or_refusal("", first.data, limits)
         return
-    yield first
-    if second is not None:
-        yield from chain([second], lines)
+    rest = lines if second is None else chain([second], lines)
+    yield from _items(chain([first], rest), limits)
 
 
-def _one_or_lines(first: Member, lines: Iterator[Item], limits: Limits) -> Iterator[Item]:
+def _one_or_lines(first: _Line, lines: _Lines, limits: Limits) -> Iterator[Item]:
     """Decide between one bundle over many lines and JSON Lines whose first line is at fault."""
-    seen = [first]
-    size = len(first.data)
+    text = bytearray(first.data)
+    last = first.number
+    holds_bundle = False
+    stop: _Line | Refused | None = None
     for line in lines:
-        if isinstance(line, Refused) or (size := size + len(line.data)) > limits.bundle_bytes:
-            yield from _lines_or_refusal(seen, line, lines, limits)
-            return
-        seen.append(line)
-    whole = Member("", b"".join(line.data for line in seen))
-    yield from seen if any(map(_is_bundle, seen)) and not _is_value(whole.data) else [whole]
-
-
-def _lines_or_refusal(
-    seen: list[Member], line: Item, rest: Iterator[Item], limits: Limits
-) -> Iterator[Item]:
-    """Give a text that cannot be one bundle: JSON Lines, or one that is cut off or too large."""
-    if any(map(_is_bundle, seen)):
-        yield from chain(seen, [line], rest)
-    elif isinstance(line, Refused) and line.code != "limit.size":
-        yield line
+        if isinstance(line, Refused) or len(text) + len(line.data) > limits.bundle_bytes:
+            stop = line
+            break
+        text += b"\n" * (line.number - last - 1) + line.data  # blank lines keep their place
+        last = line.number
+        holds_bundle = holds_bundle or _is_bundle(line.data, limits)
+    if stop is None and (not holds_bundle or _is_value(bytes(text), limits)):
+        yield member_or_refusal("", bytes(text), limits)
+    elif holds_bundle:
+        known = _split(bytes(text), first.number)
+        yield from _items(chain(known, [] if stop is None else [stop], lines), limits)
+    elif isinstance(stop, Refused) and stop.code != "limit.size":
+        yield stop
     else:
         yield Refused("", "limit.size", f"larger than {limits.bundle_bytes} bytes")
 
 
-def _lines(stream: BinaryIO, limits: Limits) -> Iterator[Item]:
-    """Yield each line that is not blank, with its LF, named by its number."""
+def _split(text: bytes, number: int) -> Iterator[_Line]:
+    for offset, line in enumerate(text.split(b"\n")):
+        if line.strip(_BLANK):
+            yield _Line(number + offset, line + b"\n")
+
+
+def _items(lines: _Lines, limits: Limits) -> Iterator[Item]:
+    for line in lines:
+        if isinstance(line, Refused):
+            yield line
+        else:
+            yield member_or_refusal(f"line {line.number}", line.data, limits)
+
+
+def _lines(stream: BinaryIO, limits: Limits) -> _Lines:
+    """Yield each line that is not blank."""
     number = 0
     try:
-        while line := stream.readline(limits.line_bytes + 1):
+        while data := stream.readline(limits.line_bytes + 1):
             number += 1
             if number > limits.members:
                 message = f"more than {limits.members} lines; the rest was not read"
                 yield Refused(f"line {number}", "limit.count", message)
                 return
-            if len(line) > limits.line_bytes:
-                _skip_line(stream, line)
+            if len(data) > limits.line_bytes:
+                _skip_line(stream, data)
                 message = f"longer than {limits.line_bytes} bytes"
                 yield Refused(f"line {number}", "limit.size", message)
-            elif line.strip(b" \t\r\n"):
-                yield Member(f"line {number}", line)
+            elif data.strip(_BLANK):
+                yield _Line(number, data)
     except DAMAGE as error:
         yield Refused(f"after line {number}", "archive.truncated", str(error))
     except LimitError as error:
@@ -95,7 +118,9 @@ def _skip_line(stream: BinaryIO, line: bytes) -> None:
         line = stream.readline(1 << 20)
 
 
-def _is_value(text: bytes) -> bool:
+def _is_value(text: bytes, limits: Limits) -> bool:
+    if isinstance(member_or_refusal("", text, limits), Refused):
+        return False
     try:
         decode(text)
     except FormatError:
@@ -103,9 +128,5 @@ def _is_value(text: bytes) -> bool:
     return True
 
 
-def _is_bundle(line: Member) -> bool:
-    try:
-        value = decode(line.data)
-    except FormatError:
-        return False
-    return isinstance(value, dict) and "bundle_type" in value
+def _is_bundle(text: bytes, limits: Limits) -> bool:
+    return b'"bundle_type"' in text and text.lstrip(_BLANK)[:1] == b"{" and _is_value(text, limits)

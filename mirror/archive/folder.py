@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mirror.archive.limits import Limits
-from mirror.archive.member import Item, Member, Refused, is_bundle_name
+from mirror.archive.member import Item, Refused, is_bundle_name, member_or_refusal
 
 __all__ = ["read_folder"]
 
@@ -47,7 +47,7 @@ def _read(path: Path, folder: Path, limits: Limits) -> Item:
     if len(data) > limits.member_bytes:
         message = f"larger than {limits.member_bytes} bytes"
         return _refused(path, folder, "limit.size", message)
-    return Member(path.relative_to(folder).as_posix(), data)
+    return member_or_refusal(path.relative_to(folder).as_posix(), data, limits)
 
 
 def _refused(path: Path, folder: Path, code: str, message: str) -> Refused:

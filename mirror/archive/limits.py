@@ -11,18 +11,22 @@ MIB = 1024 * 1024
 class Limits:
     """Limits on input; what exceeds one is refused with the code named there."""
 
-    member_bytes: int = 64 * MIB
+    member_bytes: int = 16 * MIB
     """Bytes of a file in an archive or folder that should be a bundle: `limit.size`."""
-    bundle_bytes: int = 64 * MIB
+    bundle_bytes: int = 16 * MIB
     """Bytes of one bundle in a file of its own, uncompressed: `limit.size`."""
-    line_bytes: int = 64 * MIB
+    line_bytes: int = 16 * MIB
     """Bytes of one line of JSON Lines, uncompressed: `limit.size`."""
     header_bytes: int = MIB
     """Bytes of one extended header (pax, GNU) of a tar, which ends it: `limit.size`."""
     members: int = 50_000_000
     """Members of one archive, lines of one file, or files of one folder: `limit.count`."""
+    values: int = 2_000_000
+    """Values in one bundle, by a quick count that is never too low: `limit.count`."""
     events: int = 100_000
     """Items of `events` in one bundle: `limit.count`."""
+    depth: int = 64
+    """Nested arrays and objects in one bundle, at most what V1 allows: `limit.count`."""
     ratio: int = 300
     """Bytes that one compressed byte may give, once 64 MiB came out: `limit.ratio`."""
     expanded_bytes: int = 1024 * 1024 * MIB

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Item", "Member", "Refused", "fault_of_name", "is_bundle_name"]
+from mirror.archive.limits import Limits
+
+__all__ = ["Item", "Member", "Refused", "fault_of_name", "is_bundle_name", "member_or_refusal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,17 @@ class Refused:
 
 
 Item: TypeAlias = Member | Refused
+
+
+def member_or_refusal(name: str, data: bytes, limits: Limits) -> Item:
+    """Return a member, or why it holds more values than this mirror takes into memory (B4).
+
+    What separates values is counted, within strings too: that is quick, and never too low.
+    """
+    values = data.count(b",") + data.count(b"[") + data.count(b"{")
+    if values > limits.values:
+        return Refused(name, "limit.count", f"some {values} values, more than {limits.values}")
+    return Member(name, data)
 
 
 def is_bundle_name(name: str) -> bool:

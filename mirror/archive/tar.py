@@ -19,7 +19,13 @@ from typing import IO, Any, BinaryIO, Self, cast
 from mirror.archive.compression import DAMAGE
 from mirror.archive.inventory import Inventory, is_tag_file_of_interest
 from mirror.archive.limits import Limits
-from mirror.archive.member import Item, Member, Refused, fault_of_name, is_bundle_name
+from mirror.archive.member import (
+    Item,
+    Refused,
+    fault_of_name,
+    is_bundle_name,
+    member_or_refusal,
+)
 from mirror.errors import LimitError
 
 __all__ = ["is_tar", "read_tar"]
@@ -204,10 +210,10 @@ def _read(entry: _Entry, inventory: Inventory, limits: Limits) -> Iterator[Item]
     if is_bundle and entry.info.size > limits.member_bytes:
         yield Refused(entry.name, "limit.size", f"larger than {limits.member_bytes} bytes")
     elif is_bundle or in_bag:
-        yield from _check(entry, inventory, keep=is_bundle)
+        yield from _check(entry, inventory, limits, keep=is_bundle)
 
 
-def _check(entry: _Entry, inventory: Inventory, *, keep: bool) -> Iterator[Item]:
+def _check(entry: _Entry, inventory: Inventory, limits: Limits, *, keep: bool) -> Iterator[Item]:
     """Hold a member's content against the manifests; yield it if it is kept (C2, C5)."""
     hashes = {name: hashlib.new(name) for name in inventory.expected(entry.path)}
     chunks = []
@@ -228,7 +234,7 @@ def _check(entry: _Entry, inventory: Inventory, *, keep: bool) -> Iterator[Item]
     if fault is not None:
         yield Refused(entry.name, "archive.fixity", fault)
     elif keep:
-        yield Member(entry.name, b"".join(chunks))
+        yield member_or_refusal(entry.name, b"".join(chunks), limits)
     elif _is_segment(entry.path):
         yield Refused(entry.name, "archive.member", "packed segments are not read yet")
 

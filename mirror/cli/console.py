@@ -16,7 +16,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from mirror.archive import Source
+from mirror.archive import Limits, Source
 from mirror.engine.report import Job, Report, Summary
 
 __all__ = [
@@ -137,10 +137,10 @@ def plural(count: int, noun: str) -> str:
 
 
 @contextmanager
-def show_progress(names: Iterable[str], findings: Findings) -> Iterator[Job]:
+def show_progress(names: Iterable[str], findings: Findings, limits: Limits) -> Iterator[Job]:
     """Give a job that shows its progress on a terminal, and says nothing in a pipe."""
     if not sys.stderr.isatty():
-        yield Job(tuple(names), findings.tell)
+        yield Job(tuple(names), findings.tell, limits=limits)
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -150,7 +150,7 @@ def show_progress(names: Iterable[str], findings: Findings) -> Iterator[Job]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        yield Job(tuple(names), findings.tell, _Bar(bars).advance)
+        yield Job(tuple(names), findings.tell, _Bar(bars).advance, limits)
 
 
 @contextmanager

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 import click
 
+from mirror.archive import Limits
 from mirror.core.keys import Key, KeySet, parse_key_set
 from mirror.errors import FormatError, SourceError
 
-__all__ = ["as_json", "db", "key_files", "read_file", "read_key_files", "sources"]
+__all__ = ["as_json", "db", "key_files", "limits", "read_file", "read_key_files", "sources"]
 
 _Decorator: TypeAlias = Callable[[Any], Any]
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -48,6 +51,46 @@ as_json: _Decorator = click.option(
     show_envvar=True,
     help="JSON Lines on stdout, and nothing else there.",
 )
+
+_LIMITS = {
+    "max-member": ("member_bytes", "Bytes of a bundle in an archive or folder."),
+    "max-bundle": ("bundle_bytes", "Bytes of a bundle in a file of its own."),
+    "max-line": ("line_bytes", "Bytes of a line of JSON Lines."),
+    "max-header": ("header_bytes", "Bytes of an extended header of a tar."),
+    "max-members": ("members", "Members of an archive, lines of a file, files of a folder."),
+    "max-values": ("values", "Values in one bundle, strings and numbers and all."),
+    "max-events": ("events", "Events, receipts or aliases in one bundle."),
+    "max-depth": ("depth", "Nested arrays and objects in one bundle; 64 at most (V1)."),
+    "max-ratio": ("ratio", "Bytes that one compressed byte may give."),
+    "max-expanded": ("expanded_bytes", "Bytes that one compressed source may give."),
+    "max-seconds": ("bundle_s", "Seconds that verifying one bundle may take."),
+}
+"""What a person may set of `Limits`, by option."""
+
+
+def limits(command: _Command) -> _Command:
+    """Give a command an option for each limit (B4), and hand it `limits`."""
+
+    @functools.wraps(command)
+    def with_limits(**parameters: Any) -> Any:
+        chosen = {field: parameters.pop(field) for field, _ in _LIMITS.values()}
+        return command(**parameters, limits=Limits(**chosen))
+
+    for name, (field, text) in reversed(_LIMITS.items()):
+        default = getattr(Limits(), field)
+        option = click.option(
+            f"--{name}",
+            field,
+            type=click.FloatRange(min=0, min_open=True)
+            if field == "bundle_s"
+            else click.IntRange(min=1, max=64 if field == "depth" else None),
+            default=default,
+            show_default=True,
+            envvar=f"MIRROR_{name.upper().replace('-', '_')}",
+            help=f"Limit: {text}",
+        )
+        with_limits = option(with_limits)
+    return cast("_Command", with_limits)
 
 
 def read_file(path: Path) -> bytes:

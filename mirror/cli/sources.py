@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
+from mirror.archive import Limits
 from mirror.cli import options
 from mirror.cli.console import Findings, print_table, say, show_progress, summary_rows
 from mirror.core.keys import KeySet
@@ -38,16 +40,16 @@ __all__ = ["merge", "verify"]
     help="Also write each state to DIR/<suffix>/state.json.",
 )
 @options.as_json
-@click.pass_context
+@options.limits
 def merge(
-    ctx: click.Context,
-    sources: tuple[str, ...],
     *,
+    sources: tuple[str, ...],
     db: Path,
     key_files: tuple[Path, ...],
     in_memory: bool,
     out: Path | None,
     as_json: bool,
+    limits: Limits,
 ) -> None:
     """Read bundles, verify them, store them, and merge them into states.
 
@@ -68,7 +70,7 @@ def merge(
     findings = Findings(as_json=False)
     with open_store(None if in_memory else db) as store:
         added = add_keys(store, keys)
-        with show_progress(sources, findings) as job:
+        with show_progress(sources, findings, limits) as job:
             summary = ingest(store, job)
         findings.end()
         if out is not None:
@@ -80,7 +82,7 @@ def merge(
         if added:
             rows["now trusted"] = ", ".join(key.key_id for key in added)
         print_table(rows, err=as_json)
-    ctx.exit(summary.exit_code)
+    sys.exit(summary.exit_code)
 
 
 @click.command()
@@ -88,14 +90,14 @@ def merge(
 @options.db
 @options.key_files
 @options.as_json
-@click.pass_context
+@options.limits
 def verify(
-    ctx: click.Context,
-    sources: tuple[str, ...],
     *,
+    sources: tuple[str, ...],
     db: Path,
     key_files: tuple[Path, ...],
     as_json: bool,
+    limits: Limits,
 ) -> None:
     """Check bundles as `merge` does, and store nothing.
 
@@ -108,13 +110,13 @@ def verify(
     """
     keys = _store_keys(db).with_added(options.read_key_files(key_files))
     findings = Findings(as_json=as_json)
-    with show_progress(sources, findings) as job:
+    with show_progress(sources, findings, limits) as job:
         summary = verify_sources(job, keys)
     findings.end()
     print_table(summary_rows(summary, None), err=as_json)
     if not summary.has_findings:
         say("nothing wrong was found")
-    ctx.exit(summary.exit_code)
+    sys.exit(summary.exit_code)
 
 
 def _store_keys(db: Path) -> KeySet:

@@ -16,10 +16,12 @@ from mirror.core.keys import KeySet
 from mirror.core.receipt import Receipt, judge_receipt
 from mirror.core.record import Record, parse_record
 from mirror.core.values import (
+    MAX_DEPTH,
     Object,
     Value,
     canonical,
     decode,
+    depth,
     encode,
     equal,
     instant,
@@ -112,19 +114,23 @@ _MEMBERS: dict[str, tuple[type, str]] = {
 }
 
 
-def parse_bundle(data: bytes, max_items: int | None = None) -> Bundle:
+def parse_bundle(data: bytes, max_items: int | None = None, max_depth: int = MAX_DEPTH) -> Bundle:
     """Read one bundle (B1) and check its record.
 
     Args:
         data: The text.
         max_items: How many events, receipts or aliases this mirror accepts (B4).
+        max_depth: How many nested arrays and objects it accepts (B4).
 
     Raises:
         FormatError: The first code of B2 that applies: one of V1, `bundle.shape`, `bundle.type`,
             `bundle.version`, `record.shape`, `record.digest`, `record.number`.
         LimitError: `limit.count`
     """
-    members = _require_shape(decode(data))
+    value = decode(data)
+    if max_depth < MAX_DEPTH and depth(value) > max_depth:
+        raise LimitError("limit.count", f"more than {max_depth} nested arrays and objects")
+    members = _require_shape(value)
     _require_count(members, max_items)
     _require_kind(members)
     record = _require_record(members)

@@ -63,7 +63,10 @@ def fault_of_receipt(value: Value, record: Record, keys: KeySet) -> tuple[str, s
     receipt = cast("Object", value)
     key = keys.get(cast("str", receipt["key_id"]))
     if key is None:
-        return "receipt.key_unknown", f"no trusted key is named {receipt['key_id']!r}"
+        return (
+            "receipt.key_unknown",
+            f"no trusted key is named {cast('str', receipt['key_id'])[:128]!r}",
+        )
     return _fault_of_signing(receipt, record, key)
 
 

@@ -17,6 +17,7 @@ import hashlib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias, cast
@@ -140,8 +141,7 @@ def _refuse_depth(text: str) -> None:
 def _unique_members(pairs: list[tuple[str, Value]]) -> Object:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
         raise FormatError("json.duplicate_key", f"the name {_shorten(twice)} is repeated")
     return members
 

@@ -31,7 +31,9 @@ from mirror.errors import FormatError, LimitError, SourceError
 __all__ = ["Parsed", "Verified", "read_bundles", "settle", "verify", "verify_all"]
 
 BATCH_BUNDLES = 256
-"""Bundles that are verified, and stored, together."""
+"""Bundles that are verified, and stored, together; fewer if they are large."""
+BATCH_BYTES = 16 * 1024 * 1024
+"""Bytes of text from which a batch is large enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Parsed:
     source: str
     member: str
     bundle: Bundle
+    size_bytes: int
+    """Of its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,10 @@ def _parse(source: str, item: Member | Refused, limits: Limits) -> Parsed | Repo
     if isinstance(item, Refused):
         return Report(source, item.name, None, item.code, "", item.message)
     try:
-        return Parsed(source, item.name, parse_bundle(item.data, limits.events))
+        bundle = parse_bundle(item.data, limits.events, limits.depth)
     except FormatError as error:
         return Report(source, item.name, None, error.code, error.where, error.message)
+    return Parsed(source, item.name, bundle, len(item.data))
 
 
 def verify_all(
@@ -101,12 +106,22 @@ def verify_all(
             return pool.submit(_verify_one, item, keys, known(item.bundle), limits)
 
         waiting: list[Report | Future[Verified | Report]] = []
-        while batch := [start(item) for item in islice(stream, BATCH_BUNDLES)]:
+        while batch := [start(item) for item in _batch(stream)]:
             if waiting:
                 yield _results(waiting)
             waiting = batch
         if waiting:
             yield _results(waiting)
+
+
+def _batch(stream: Iterator[Parsed | Report]) -> Iterator[Parsed | Report]:
+    """Yield the next items that are verified together."""
+    size_bytes = 0
+    for item in islice(stream, BATCH_BUNDLES):
+        yield item
+        size_bytes += 0 if isinstance(item, Report) else item.size_bytes
+        if size_bytes > BATCH_BYTES:
+            return
 
 
 def _results(waiting: list[Report | Future[Verified | Report]]) -> list[Verified | Report]:

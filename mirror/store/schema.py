@@ -140,16 +140,24 @@ _KNOWN = frozenset({m0001_facts_and_derived.__name__})
 
 
 def migrate(db: Database) -> None:
-    """Bring a store, new or old, to this version's schema.
+    """Bring a store, new or old, to this version's schema, in one transaction.
 
     Raises:
         SchemaVersionError: If the file is another program's, or a newer version's.
     """
-    if _is_empty(db):
-        db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    _require_known(db)
-    if _MIGRATIONS.pending(db):
+    if not _is_empty(db):
+        _require_known(db)
+        if not _MIGRATIONS.pending(db):
+            return
+    db.conn.execute("BEGIN IMMEDIATE")
+    try:
+        if _is_empty(db):  # still, now that nobody else can be making it
+            db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         _MIGRATIONS.apply(db)
+    except BaseException:
+        db.conn.rollback()
+        raise
+    db.conn.commit()
 
 
 def require_store(db: Database) -> None:

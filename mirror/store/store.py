@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,7 +92,7 @@ def open_store(
         CorruptStoreError: `store.corrupt`
     """
     place = "memory" if path is None else str(path)
-    if (read_only or must_exist) and path is not None and not path.is_file():
+    if (read_only or must_exist) and path is not None and not _is_there(path):
         hint = "run `mirror merge SOURCE` first, or name the store with --db"
         raise StoreError("store.absent", "there is no store", where=place, hint=hint)
     try:
@@ -106,12 +107,38 @@ def open_store(
         raise _store_error(error, place) from error
 
 
+def _is_there(path: Path) -> bool:
+    """Whether a store was made there; one that was cut off as it was made is an empty file."""
+    return path.is_file() and path.stat().st_size > 0
+
+
 def _connect(path: Path | None, *, read_only: bool) -> sqlite3.Connection:
     if path is None:
         return sqlite3.connect(":memory:", isolation_level=None)
-    mode = "ro" if read_only else "rwc"
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    if not read_only:
+        return _open_uri(path, "mode=rwc")
+    conn = _open_uri(path, "mode=ro")
+    try:
+        conn.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.OperationalError:
+        conn.close()
+        if not _may_be_immutable(path):
+            raise
+        return _open_uri(path, "mode=ro&immutable=1")
+    return conn
+
+
+def _open_uri(path: Path, query: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{query}"
     return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+
+
+def _may_be_immutable(path: Path) -> bool:
+    """Whether nobody can be writing: even to read, WAL wants a file beside that is not there.
+
+    So it is on a read-only disk. Without a log beside it, the file itself is all there is.
+    """
+    return not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
 
 
 def _prepare(conn: sqlite3.Connection, place: str, *, read_only: bool) -> Store:

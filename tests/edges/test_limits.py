@@ -1,0 +1,169 @@
+"""Limits (B4): what is too large, too many or too slow is refused, in bounded memory and time."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import resource
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from tests.builders import Signer, author_claim, make_bundle, make_event, make_record, to_json
+
+MEMORY_BYTES = 700 * 1024 * 1024
+"""Address space that a bomb may make the program take, the program itself included."""
+SECONDS = 60
+
+RECORD = make_record()
+GOOD = to_json(make_bundle(RECORD))
+
+
+def _verify(folder: Path, source: Path, *options: str) -> list[dict[str, str]]:
+    """Findings of a process that may take only so much memory and time."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+    command = [sys.executable, "-m", "mirror", "verify", str(source), "--json", *options]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, check=False, timeout=SECONDS, preexec_fn=limit
+    )  # fmt: skip
+    assert done.returncode in {0, 1}, done.stderr[-2000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _codes(folder: Path, content: bytes, *options: str) -> list[str]:
+    path = folder / "source"
+    path.write_bytes(content)
+    return [finding["code"] for finding in _verify(folder, path, *options)]
+
+
+def _tar(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _zstd_bomb(megabytes: int) -> bytes:
+    compressor = zstandard.ZstdCompressor(level=19).compressobj()
+    parts = [compressor.compress(b"[" * (1 << 20)) for _ in range(megabytes)]
+    return b"".join([*parts, compressor.flush()])
+
+
+BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
+    "zstd": (lambda: _zstd_bomb(1300), "limit.ratio"),
+    "gzip": (lambda: gzip.compress(b" " * (1 << 29)), "limit.ratio"),
+    "gzip of gzip": (lambda: gzip.compress(gzip.compress(b" " * (1 << 28))), "json.syntax"),
+    "brackets": (lambda: b"[" * 100_000, "json.depth"),
+    "braces": (lambda: b'{"a":' * 100_000, "json.depth"),
+    "digits": (lambda: b"1" * 1_000_000, "json.number"),
+    "fraction": (lambda: b"[0." + b"1" * 1_000_000 + b"]", "bundle.shape"),
+    "key": (lambda: b'{"' + b"k" * 10_000_000 + b'":1}', "bundle.shape"),
+    "empty lists": (lambda: b"[" + b"[]," * 5_000_000 + b"[]]", "limit.count"),
+    "events": (
+        lambda: to_json({**make_bundle(RECORD), "events": [1] * 1_000_000}),
+        "limit.count",
+    ),
+    "one line": (lambda: b'"' + b"x" * 20_000_000, "limit.size"),
+    "many lines": (lambda: b"[\n" + b"1,\n" * 8_000_000, "limit.size"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_costs_bounded_memory_and_time(name: str, tmp_path: Path) -> None:
+    """It is one finding with its code; nothing crashes or hangs."""
+    make, code = BOMBS[name]
+    assert [code] == _codes(tmp_path, make())
+
+
+def test_a_bomb_in_an_archive_does_not_stop_the_others(tmp_path: Path) -> None:
+    """Each member stands for itself."""
+    members = {
+        "a/bundle.json": b"[" * 100_000,
+        "b/bundle.json": GOOD,
+        "c/bundle.json": b" " * 17_000_000,
+        "d/bundle.json": b"1" * 1_000_000,
+        "e/bundle.json": GOOD,
+    }
+    assert ["json.depth", "limit.size", "json.number"] == _codes(tmp_path, _tar(members))
+
+
+def test_an_archive_of_many_empty_members_is_walked_or_cut_off(tmp_path: Path) -> None:
+    """By default each is named; a limit ends it with one finding."""
+    content = _tar({f"{number}/bundle.json": b"" for number in range(20_000)})
+    assert ["json.syntax"] * 20_000 == _codes(tmp_path, content)
+    assert ["json.syntax"] * 10 + ["limit.count"] == _codes(
+        tmp_path, content, "--max-members", "10"
+    )
+
+
+def test_an_archive_that_expands_too_far_is_cut_off(tmp_path: Path) -> None:
+    """What came before the limit counts."""
+    members = {"a/bundle.json": GOOD} | {
+        f"b{number}/filler": bytes(1 << 20) for number in range(100)
+    }
+    codes = _codes(tmp_path, gzip.compress(_tar(members)))
+    assert ["limit.ratio"] == codes
+    assert [] == _codes(tmp_path, gzip.compress(_tar(members)), "--max-ratio", "2000")
+    expanded = ("--max-ratio", "2000", "--max-expanded", "50000000")
+    assert ["limit.ratio"] == _codes(tmp_path, gzip.compress(_tar(members)), *expanded)
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "code"),
+    [
+        ("--max-member=100", _tar({"bundle.json": GOOD}), "limit.size"),
+        ("--max-line=100", GOOD + b"\n" + GOOD, "limit.size"),
+        ("--max-bundle=100", json.dumps(json.loads(GOOD), indent=1).encode(), "limit.size"),
+        ("--max-members=1", GOOD + b"\n" + GOOD, "limit.count"),
+        ("--max-values=9", GOOD, "limit.count"),
+        ("--max-events=1", GOOD, "limit.count"),
+        ("--max-depth=2", GOOD, "limit.count"),
+    ],
+)
+def test_every_limit_is_an_option(option: str, content: bytes, code: str, tmp_path: Path) -> None:
+    """Without it nothing is found; with it, its code."""
+    assert [] == _codes(tmp_path, content)
+    assert {code} == set(_codes(tmp_path, content, option))
+
+
+def test_a_long_header_ends_an_archive(tmp_path: Path) -> None:
+    """A pax header of megabytes is not read into memory."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("bundle.json")
+        info.pax_headers = {"comment": "x" * 2_000_000}
+        tar.addfile(info)
+    assert ["limit.size"] == _codes(tmp_path, buffer.getvalue())
+
+
+def test_a_bundle_that_takes_too_long_is_refused(tmp_path: Path) -> None:
+    """Time is up between two verdicts; the bundle counts for nothing."""
+    author = Signer("author")
+    events = [
+        make_event(RECORD, author, "author_claimed", author_claim(claimant_id=str(number)))
+        for number in range(300)
+    ]
+    content = to_json(make_bundle(RECORD, events))
+    assert ["limit.time"] == _codes(tmp_path, content, "--max-seconds", "0.000001")
+
+
+def test_a_folder_may_hold_only_so_many_files(tmp_path: Path) -> None:
+    """The rest is not read, and that is said."""
+    folder = tmp_path / "folder"
+    for number in range(5):
+        (folder / str(number)).mkdir(parents=True)
+        (folder / str(number) / "bundle.json").write_bytes(GOOD)
+    found = _verify(tmp_path, folder, "--max-members", "3")
+    assert ["limit.count"] == [finding["code"] for finding in found]

@@ -1,0 +1,181 @@
+"""Kill, Ctrl-C, full disk, read-only disk, two at once: what was stored stays, and is finished."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mirror.engine.check import Scope, check
+from tests.builders import (
+    Signer,
+    author_claim,
+    key_set_file,
+    make_bundle,
+    make_event,
+    make_record,
+    to_json,
+)
+from tests.cli.conftest import BUNDLES
+
+ROOT = Path(__file__).resolve().parents[2]
+KILLS = int(os.environ.get("MIRROR_KILLS", "200"))
+"""How many processes are killed; some thousands take minutes."""
+
+AUTHOR = Signer("author")
+
+
+def _mirror(
+    folder: Path, *arguments: object, limit_file_bytes: int | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    def limit() -> None:
+        if limit_file_bytes is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_file_bytes, limit_file_bytes))
+
+    command = [sys.executable, "-m", "mirror", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False, preexec_fn=limit)
+
+
+def _jsonl(folder: Path, start: int, count: int) -> Path:
+    """So many records with an event each, in one file."""
+    path = folder / f"from-{start}.jsonl"
+    lines = []
+    for number in range(start, start + count):
+        record = make_record(arxiv_id=f"2401.{number:05}")
+        event = make_event(record, AUTHOR, "author_claimed", author_claim())
+        lines.append(to_json(make_bundle(record, [event])))
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    return path
+
+
+def _keys(folder: Path) -> Path:
+    path = folder / "keys.json"
+    path.write_bytes(key_set_file(AUTHOR))
+    return path
+
+
+def _export(folder: Path, db: str) -> bytes:
+    done = _mirror(folder, "export", f"{db}.tar", "--db", db)
+    assert done.returncode == 0, done.stderr
+    return (folder / f"{db}.tar").read_bytes()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_kill_loses_a_fact(seed: int, tmp_path: Path) -> None:
+    """Hundreds of `kill -9` at random moments of merge, rebuild, export, keys add and remove."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.interruption.killing", tmp_path, str(KILLS // 2), str(seed)],
+        cwd=ROOT, capture_output=True, check=True,
+    )  # fmt: skip
+    tally = json.loads(done.stdout)
+    assert tally["kills"] >= KILLS // 2
+    assert (0, []) == (tally["lost"], tally["faults"])
+
+
+def test_ctrl_c_says_what_is_kept_and_exits_with_130(tmp_path: Path) -> None:
+    """The next run ends where an undisturbed run ends."""
+    source, keys = _jsonl(tmp_path, 0, 3000), _keys(tmp_path)
+    command = [sys.executable, "-m", "mirror", "merge", str(source), "--keys", str(keys)]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    db = tmp_path / "mirror.db"
+    while not (db.exists() and db.with_name("mirror.db-wal").exists()):
+        time.sleep(0.01)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"interrupted: what was stored before is kept" in stderr
+    assert _mirror(tmp_path, "merge", source, "--json").returncode == 0
+    _mirror(tmp_path, "merge", source, "--keys", keys, "--db", "undisturbed.db")
+    assert _export(tmp_path, "undisturbed.db") == _export(tmp_path, "mirror.db")
+
+
+def test_two_merges_at_once_come_to_the_union(tmp_path: Path) -> None:
+    """Each waits for the other's transactions; neither loses a fact."""
+    sources = [_jsonl(tmp_path, 0, 600), _jsonl(tmp_path, 300, 600)]
+    _mirror(tmp_path, "keys", "add", _keys(tmp_path))
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "mirror", "merge", source],
+            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        for source in sources
+    ]  # fmt: skip
+    assert [0, 0] == [process.wait(timeout=120) for process in running]
+    _mirror(tmp_path, "merge", *sources, "--keys", tmp_path / "keys.json", "--db", "one.db")
+    assert _export(tmp_path, "one.db") == _export(tmp_path, "mirror.db")
+    assert check(tmp_path / "mirror.db", Scope(), lambda _damage: None).damages == []
+
+
+def test_a_file_that_may_not_grow_loses_nothing(tmp_path: Path) -> None:
+    """As a full disk: the run ends with 4 or says so; what was committed is whole."""
+    small, large = _jsonl(tmp_path, 0, 50), _jsonl(tmp_path, 50, 2000)
+    _mirror(tmp_path, "merge", small, "--keys", _keys(tmp_path))
+    before = _export(tmp_path, "mirror.db")
+    done = _mirror(tmp_path, "merge", large, limit_file_bytes=600_000)
+    assert done.returncode == 4
+    assert b"what was committed before is kept" in done.stderr
+    failed = _mirror(tmp_path, "export", "mirror.db.tar", limit_file_bytes=60_000)
+    assert failed.returncode == 3
+    assert before == (tmp_path / "mirror.db.tar").read_bytes()
+    assert [path for path in tmp_path.iterdir() if path.name.endswith(".partial")] == []
+    assert _mirror(tmp_path, "merge", large).returncode == 0
+    assert check(tmp_path / "mirror.db", Scope(), lambda _damage: None).damages == []
+    _mirror(tmp_path, "merge", small, large, "--keys", tmp_path / "keys.json", "--db", "one.db")
+    assert _export(tmp_path, "one.db") == _export(tmp_path, "mirror.db")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MiB, or a skip where we may not mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a small disk needs rights that this user has not")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)  # noqa: S607
+
+
+def test_a_full_disk_says_so_and_loses_nothing(disk: Path, tmp_path: Path) -> None:
+    """`store.full`, exit 4; the store opens and checks out."""
+    db = disk / "mirror.db"
+    small, large = _jsonl(tmp_path, 0, 50), _jsonl(tmp_path, 50, 2000)
+    assert _mirror(tmp_path, "merge", small, "--db", db).returncode == 1
+    done = _mirror(tmp_path, "merge", large, "--db", db)
+    assert (4, True) == (done.returncode, b"store.full" in done.stderr)
+    assert check(db, Scope(), lambda _damage: None).damages == []
+    status = json.loads(_mirror(tmp_path, "status", "--db", db, "--json").stdout)
+    assert status["records"] >= 50
+    with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
+    full = _mirror(tmp_path, "export", disk / "out.tar", "--db", db)
+    assert (3, False) == (full.returncode, (disk / "out.tar").exists())
+
+
+def test_a_read_only_disk_is_read_and_not_written(disk: Path, tmp_path: Path) -> None:
+    """Looking works, as from a DVD; writing says why not."""
+    db = disk / "mirror.db"
+    _mirror(tmp_path, "merge", BUNDLES / "demo.tar", "--db", db)
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)  # noqa: S607
+    assert _mirror(tmp_path, "status", "--db", db).returncode == 0
+    assert _mirror(tmp_path, "check", "--db", db).returncode == 0
+    assert _mirror(tmp_path, "export", "out.tar", "--db", db).returncode == 0
+    for command in (["merge", BUNDLES / "pith.tar"], ["rebuild"], ["keys", "add", _keys(tmp_path)]):
+        done = _mirror(tmp_path, *command, "--db", db)
+        assert done.returncode == 4
+        assert b"store." in done.stderr
+    assert _mirror(tmp_path, "export", disk / "out.tar", "--db", db).returncode == 3
