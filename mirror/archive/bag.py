@@ -36,28 +36,33 @@ def write_bag(
         OSError: If `out` cannot be written.
     """
     with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as manifest:
-        oxum = _write_manifest(payload(), manifest)
+        size, count = _write_manifest(payload(), manifest)
+        oxum = f"{size}.{count}"
         head = {"bag-info.txt": _bag_info([*info, ("Payload-Oxum", oxum)]), "bagit.txt": _BAGIT}
         digests = {name: hashlib.sha256(text).hexdigest() for name, text in head.items()}
         digests["manifest-sha256.txt"] = _digest(manifest)
         tail = "".join(f"{digest}  {name}\n" for name, digest in digests.items()).encode()
-        with tarfile.open(fileobj=out, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
+        with tarfile.open(
+            fileobj=out, mode="w|", format=tarfile.USTAR_FORMAT, encoding="utf-8"
+        ) as tar:
             for name, text in head.items():
                 _add(tar, name, io.BytesIO(text))
+            if not count:  # a bag has a payload folder, even if nothing is in it
+                _add_folder(tar, "data")
             for path, content in payload():
                 _add(tar, f"data/{path}", io.BytesIO(content))
             _add(tar, "manifest-sha256.txt", manifest)
             _add(tar, "tagmanifest-sha256.txt", io.BytesIO(tail))
 
 
-def _write_manifest(payload: Payload, manifest: IO[bytes]) -> str:
-    """Write the payload manifest; return the Payload-Oxum: bytes, a dot, files."""
+def _write_manifest(payload: Payload, manifest: IO[bytes]) -> tuple[int, int]:
+    """Write the payload manifest; return how many bytes and files it lists."""
     size = count = 0
     for path, content in payload:
         manifest.write(f"{hashlib.sha256(content).hexdigest()}  data/{path}\n".encode())
         size += len(content)
         count += 1
-    return f"{size}.{count}"
+    return size, count
 
 
 def _bag_info(info: Iterable[tuple[str, str]]) -> bytes:
@@ -79,3 +84,10 @@ def _add(tar: tarfile.TarFile, name: str, content: IO[bytes]) -> None:
     content.seek(0)
     tar.addfile(member, content)
     cast("Any", tar).members.clear()  # or a list of a million members would grow
+
+
+def _add_folder(tar: tarfile.TarFile, name: str) -> None:
+    folder = tarfile.TarInfo(f"{BAG_NAME}/{name}")
+    folder.type = tarfile.DIRTYPE
+    folder.mode = 0o755
+    tar.addfile(folder)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import zstandard
 
@@ -41,27 +42,25 @@ def open_plain(file: BinaryIO, limits: Limits) -> BinaryIO:
     """Return a stream of what is in `file`, from its start, whether compressed or not.
 
     Reading the stream raises one of `DAMAGE` where a compressed file is truncated or damaged,
-    and `LimitError` where it gives more than `limits` allow.
+    after all that came before, and `LimitError` where it gives more than `limits` allow. It may
+    give less than it is asked for.
     """
     file.seek(0)
     head = file.read(4)
     file.seek(0)
     if head.startswith(_GZIP):
-        content: io.RawIOBase | gzip.GzipFile = gzip.GzipFile(fileobj=file, mode="rb")
-    elif is_compressed(head):
-        content = _ZstdStream(file)
-    else:
-        return file
-    return io.BufferedReader(_Guarded(content, file, limits), 1 << 17)
+        gzipped = gzip.GzipFile(fileobj=file, mode="rb")
+        return cast("BinaryIO", _Guarded(gzipped.read1, file, limits))
+    if is_compressed(head):
+        return cast("BinaryIO", _Guarded(_ZstdStream(file).read, file, limits))
+    return file
 
 
 class _Guarded(io.RawIOBase):
     """A decompressed stream that ends with an error when it gives too much (B4)."""
 
-    def __init__(
-        self, content: io.RawIOBase | gzip.GzipFile, file: BinaryIO, limits: Limits
-    ) -> None:
-        self._content = content
+    def __init__(self, read: Callable[[int], bytes | None], file: BinaryIO, limits: Limits) -> None:
+        self._read = read
         self._file = file
         self._limits = limits
         self._given = 0
@@ -70,8 +69,10 @@ class _Guarded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        count = self._content.readinto(buffer) or 0
-        self._given += count
+        target = memoryview(buffer).cast("B")
+        content = self._read(len(target)) or b""
+        target[: len(content)] = content
+        self._given += len(content)
         allowed = max(_RATIO_FREE, self._file.tell() * self._limits.ratio)
         if self._given > allowed:
             message = f"one compressed byte gives more than {self._limits.ratio} bytes"
@@ -79,7 +80,7 @@ class _Guarded(io.RawIOBase):
         if self._given > self._limits.expanded_bytes:
             message = f"more than {self._limits.expanded_bytes} bytes are in it"
             raise LimitError("limit.ratio", message)
-        return count
+        return len(content)
 
 
 class _ZstdStream(io.RawIOBase):
@@ -117,6 +118,7 @@ class _ZstdStream(io.RawIOBase):
                 raise EOFError("the zstd stream ends within a frame")
             return False
         self._in_frame = True
+        self._output = memoryview(b"")  # or two slices would be held at once
         self._output = memoryview(self._frame.decompress(self._input))
         self._input = b""
         if self._frame.eof:

@@ -24,6 +24,8 @@ class _Line(NamedTuple):
 _Lines: TypeAlias = Iterator[_Line | Refused]
 
 _BLANK = b" \t\r\n"
+_LINES_AHEAD = 100_000
+"""Lines to look at for a bundle, before a text is given up as one that is too large."""
 
 
 def read_document(stream: BinaryIO, limits: Limits) -> Iterator[Item]:
@@ -68,13 +70,30 @@ def _one_or_lines(first: _Line, lines: _Lines, limits: Limits) -> Iterator[Item]
         holds_bundle = holds_bundle or _is_bundle(line.data, limits)
     if stop is None and (not holds_bundle or _is_value(bytes(text), limits)):
         yield member_or_refusal("", bytes(text), limits)
-    elif holds_bundle:
+        return
+    ahead = [] if stop is None else [stop]
+    if holds_bundle or _bundle_follows(ahead, lines, limits):
         known = _split(bytes(text), first.number)
-        yield from _items(chain(known, [] if stop is None else [stop], lines), limits)
+        yield from _items(chain(known, ahead, lines), limits)
     elif isinstance(stop, Refused) and stop.code != "limit.size":
         yield stop
     else:
         yield Refused("", "limit.size", f"larger than {limits.bundle_bytes} bytes")
+
+
+def _bundle_follows(ahead: list[_Line | Refused], lines: _Lines, limits: Limits) -> bool:
+    """Whether a bundle follows before another `bundle_bytes`; what was looked at joins `ahead`."""
+    size = 0
+    for line in chain(list(ahead), lines):
+        if line is not ahead[0]:
+            ahead.append(line)
+        if isinstance(line, _Line):
+            size += len(line.data)
+            if _is_bundle(line.data, limits):
+                return True
+        if size > limits.bundle_bytes or len(ahead) > _LINES_AHEAD:
+            return False
+    return False
 
 
 def _split(text: bytes, number: int) -> Iterator[_Line]:

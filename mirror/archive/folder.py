@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mirror.archive.limits import Limits
-from mirror.archive.member import Item, Refused, is_bundle_name, member_or_refusal
+from mirror.archive.member import (
+    Item,
+    Refused,
+    fault_of_name,
+    is_bundle_name,
+    member_or_refusal,
+    shown,
+)
 
 __all__ = ["read_folder"]
 
@@ -37,6 +44,9 @@ def _raise(error: OSError) -> None:
 
 
 def _read(path: Path, folder: Path, limits: Limits) -> Item:
+    fault = fault_of_name(path.relative_to(folder).as_posix())
+    if fault is not None:
+        return _refused(path, folder, "archive.member", fault)
     if path.is_symlink() or not path.is_file():
         return _refused(path, folder, "archive.member", "it is not a regular file")
     try:
@@ -51,4 +61,4 @@ def _read(path: Path, folder: Path, limits: Limits) -> Item:
 
 
 def _refused(path: Path, folder: Path, code: str, message: str) -> Refused:
-    return Refused(path.relative_to(folder).as_posix(), code, message)
+    return Refused(shown(path.relative_to(folder).as_posix()), code, message)

@@ -7,23 +7,28 @@ database, which spills to disk by itself: memory does not grow with the archive.
 from __future__ import annotations
 
 import hashlib
+import io
 import posixpath
 import re
 import sqlite3
+import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING, Self
 
-from mirror.archive.member import Refused
+from mirror.archive.member import Refused, shown
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 __all__ = ["Inventory", "is_tag_file_of_interest"]
 
-_LINE_BYTES = 64 * 1024
+_DECLARATION_BYTES = 64 * 1024
+_LINE_CHARACTERS = 64 * 1024
 _ALGORITHMS = {name for name in hashlib.algorithms_guaranteed if not name.startswith("shake")}
-_MANIFEST = re.compile(r"(?:tag)?manifest-([a-z0-9]+)\.txt")
-_ENTRY = re.compile(r"([0-9A-Fa-f]+)[ \t]+\*?(\S.*)")
-_ENCODING = re.compile(rb"(?im)^Tag-File-Character-Encoding:[ \t]*([\w-]+)")
+_MANIFEST = re.compile(r"(?:tag)?manifest-([a-z0-9_]+)\.txt")
+_ENCODING = re.compile(r"(?im)^Tag-File-Character-Encoding[ \t]*:(.*)$")
 
 
 def is_tag_file_of_interest(name: str) -> bool:
@@ -42,12 +47,16 @@ class Inventory:
             """
             PRAGMA journal_mode = OFF;
             PRAGMA synchronous = OFF;
-            CREATE TABLE listed (path TEXT, algorithm TEXT, digest TEXT,
+            CREATE TABLE tag_file (path TEXT, start INTEGER, size INTEGER);
+            CREATE TABLE bag (folder TEXT PRIMARY KEY, encoding TEXT) WITHOUT ROWID;
+            CREATE TABLE listed (path TEXT, algorithm TEXT, digest TEXT, folded TEXT,
+                                 met INTEGER DEFAULT 0,
                                  PRIMARY KEY (path, algorithm)) WITHOUT ROWID;
-            CREATE TABLE seen (path TEXT PRIMARY KEY) WITHOUT ROWID;
+            CREATE INDEX listed_by_folded ON listed (folded);
+            CREATE TABLE seen (path BLOB PRIMARY KEY) WITHOUT ROWID;
             """
         )
-        self._encodings: dict[str, str] = {}
+        self._copies = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the database
         self.is_complete = True
         """False for a truncated archive, whose manifest may be what was cut off."""
 
@@ -61,61 +70,94 @@ class Inventory:
         trace: TracebackType | None,
     ) -> None:
         self._db.close()
+        self._copies.close()
 
-    def add_tag_files(self, files: Iterable[tuple[str, IO[bytes]]]) -> Iterator[Refused]:
-        """Take the declarations and manifests of an archive; yield the manifests at fault.
+    def add_tag_file(self, path: str, content: Iterable[bytes]) -> None:
+        """Take a declaration or a manifest, for which `is_tag_file_of_interest`.
 
-        Args:
-            files: The path and content of each file for which `is_tag_file_of_interest`.
+        A manifest may come before the `bagit.txt` that makes it one, so it is kept as it is.
         """
-        manifests = []
-        for path, content in files:
+        start = self._copies.seek(0, io.SEEK_END)
+        size = sum(self._copies.write(chunk) for chunk in content)
+        self._db.execute("INSERT INTO tag_file VALUES (?, ?, ?)", (path, start, size))
+
+    def read_manifests(self) -> Iterator[Refused]:
+        """Read the manifests that lie in a bag, once all tag files are there.
+
+        Yields:
+            The manifests at fault.
+        """
+        query = "SELECT path, start, size FROM tag_file WHERE path LIKE '%bagit.txt'"
+        for path, start, size in self._db.execute(query).fetchall():
             if posixpath.basename(path) == "bagit.txt":
-                self._add_declaration(path, content.read(_LINE_BYTES))
-            else:
-                manifests.append((path, content))
-        for path, content in manifests:
+                self._add_declaration(path, self._copy(start, min(size, _DECLARATION_BYTES)))
+        query = "SELECT path, start, size FROM tag_file"
+        for path, start, size in self._db.execute(query).fetchall():
             try:
-                self._add_manifest(path, iter(lambda: content.readline(_LINE_BYTES), b""))  # noqa: B023
+                self._add_manifest(path, self._copy(start, size))
             except (ValueError, LookupError) as error:
                 yield Refused(path, "archive.fixity", f"not a manifest: {error}")
 
-    def _add_declaration(self, path: str, text: bytes) -> None:
-        """Take a `bagit.txt`: its folder is a bag, in the encoding that it names."""
-        match = _ENCODING.search(text)
-        self._encodings[posixpath.dirname(path)] = match[1].decode() if match else "utf-8"
+    def _copy(self, start: int, size: int) -> io.BufferedReader:
+        return io.BufferedReader(_Slice(self._copies, start, size))
 
-    def _add_manifest(self, path: str, lines: Iterable[bytes]) -> None:
-        """Take a payload or tag manifest of a bag; one of an unknown algorithm says nothing."""
+    def _add_declaration(self, path: str, content: io.BufferedReader) -> None:
+        """Take a `bagit.txt`: its folder is a bag, in the encoding that it names."""
+        lines = content.read().decode("utf-8", "replace").splitlines()
+        match = _ENCODING.search(re.sub(r"\n[ \t]+", " ", "\n".join(lines)))
+        encoding = match[1].strip() if match else "utf-8"
+        row = (posixpath.dirname(path), encoding)
+        self._db.execute("INSERT OR REPLACE INTO bag VALUES (?, ?)", row)
+
+    def _add_manifest(self, path: str, content: io.BufferedReader) -> None:
+        """Take a payload or tag manifest; one of an unknown algorithm says nothing."""
         bag, last = posixpath.split(path)
         match = _MANIFEST.fullmatch(last)
-        encoding = self._encodings.get(bag)
-        if encoding is None or match is None or match[1] not in _ALGORITHMS:
+        row = self._db.execute("SELECT encoding FROM bag WHERE folder = ?", (bag,)).fetchone()
+        if row is None or match is None or match[1] not in _ALGORITHMS:
             return
         rows = (
-            (_key(posixpath.join(bag, name)), match[1], digest)
-            for digest, name in _entries(lines, encoding)
+            (member, match[1], digest.lower(), _folded(member))
+            for digest, name in _entries(content, row[0])
+            for member in [posixpath.normpath(posixpath.join(bag, name))]
         )
-        self._db.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?)", rows)
+        query = (
+            "INSERT OR REPLACE INTO listed (path, algorithm, digest, folded) VALUES (?, ?, ?, ?)"
+        )
+        self._db.executemany(query, rows)
 
     def is_new(self, path: str) -> bool:
         """Note that a member was seen; False if one of that name was seen before (C5)."""
-        before = self._db.total_changes
-        self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (_key(path),))
-        return self._db.total_changes > before
+        row = (path.encode("utf-8", "surrogateescape"),)
+        is_new = self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", row).rowcount == 1
+        for column, name in _spellings(path):
+            query = f"UPDATE listed SET met = 1 WHERE {column} = ?"  # noqa: S608
+            if self._db.execute(query, (name,)).rowcount:
+                break
+        return is_new
 
     def is_in_bag(self, path: str) -> bool:
         """Whether `path` lies in a bag."""
-        return any(_is_below(path, bag) for bag in self._encodings)
+        return any(self._is_bag(folder) for folder in _folders_above(path))
 
     def is_payload(self, path: str) -> bool:
         """Whether `path` lies in a bag's `data` folder, so that a manifest must list it."""
-        return any(_is_below(path, posixpath.join(bag, "data")) for bag in self._encodings)
+        return any(
+            posixpath.basename(folder) == "data" and self._is_bag(posixpath.dirname(folder))
+            for folder in _folders_above(path)
+        )
+
+    def _is_bag(self, folder: str) -> bool:
+        query = "SELECT 1 FROM bag WHERE folder = ?"
+        return self._db.execute(query, (shown(folder),)).fetchone() is not None
 
     def expected(self, path: str) -> dict[str, str]:
         """Return the digests that manifests list for a member, by algorithm."""
-        query = "SELECT algorithm, digest FROM listed WHERE path = ?"
-        return dict(self._db.execute(query, (_key(path),)).fetchall())
+        for column, name in _spellings(path):
+            query = f"SELECT algorithm, digest FROM listed WHERE {column} = ?"  # noqa: S608
+            if found := dict(self._db.execute(query, (name,)).fetchall()):
+                return found
+        return {}
 
     def fault_of_digests(self, path: str, digests: Mapping[str, str]) -> str | None:
         """Return why a member of a bag is refused, or None.
@@ -133,27 +175,57 @@ class Inventory:
 
     def missing(self) -> Iterator[str]:
         """Yield each path that a manifest lists and that was not seen."""
-        query = "SELECT DISTINCT path FROM listed WHERE path NOT IN (SELECT path FROM seen)"
-        for (path,) in self._db.execute(query):
+        for (path,) in self._db.execute("SELECT DISTINCT path FROM listed WHERE NOT met"):
             yield path
 
 
-def _key(path: str) -> str:
-    """Return `path` as it is looked up: tools escape and compose names in more than one way."""
-    name = path.replace("%0A", "\n").replace("%0a", "\n").replace("%0D", "\r").replace("%0d", "\r")
-    return unicodedata.normalize("NFC", posixpath.normpath(name.replace("%25", "%")))
+class _Slice(io.RawIOBase):
+    """A part of a file, as a file."""
+
+    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
+        self._file = file
+        self._position = start
+        self._end = start + size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        target = memoryview(buffer).cast("B")
+        self._file.seek(self._position)
+        data = self._file.read(min(len(target), self._end - self._position))
+        target[: len(data)] = data
+        self._position += len(data)
+        return len(data)
 
 
-def _is_below(path: str, folder: str) -> bool:
-    return not folder or path.startswith(f"{folder}/")
+def _folders_above(path: str) -> Iterator[str]:
+    """Yield the folders that a path lies in, the nearest first."""
+    while path.strip("/"):
+        path = posixpath.dirname(path)
+        yield path
 
 
-def _entries(lines: Iterable[bytes], encoding: str) -> Iterator[tuple[str, str]]:
+def _folded(path: str) -> str:
+    return unicodedata.normalize("NFC", path)
+
+
+def _spellings(path: str) -> tuple[tuple[str, str], ...]:
+    """Return how manifests may write a member's name: the column to look in, and the name.
+
+    As it is; as RFC 8493 escapes it; as older tools escape it; in another Unicode form.
+    """
+    name = shown(path)
+    older = name.replace("\n", "%0A").replace("\r", "%0D")
+    strict = name.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
+    exact = tuple(("path", one) for one in dict.fromkeys((name, strict, older)))
+    return (*exact, ("folded", _folded(name)), ("folded", _folded(strict)))
+
+
+def _entries(content: io.BufferedReader, encoding: str) -> Iterator[tuple[str, str]]:
     """Yield (digest, path) of each line of a manifest (RFC 8493 section 2.1.3)."""
-    for number, line in enumerate(lines, start=1):
-        text = line.decode(encoding).strip("\ufeff\r\n")
-        match = _ENTRY.fullmatch(text)
-        if match is not None:
-            yield match[1].lower(), match[2]
-        elif text.strip():
-            raise ValueError(f"line {number} is not a digest and a path")
+    lines = io.TextIOWrapper(content, encoding, newline=None)
+    while line := lines.readline(_LINE_CHARACTERS):
+        digest, _, name = line.strip("\ufeff \t\r\n").replace("\t", " ").partition(" ")
+        if name and not digest.startswith("#"):
+            yield digest, name.lstrip().lstrip("*")

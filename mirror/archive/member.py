@@ -8,7 +8,15 @@ from typing import TypeAlias
 
 from mirror.archive.limits import Limits
 
-__all__ = ["Item", "Member", "Refused", "fault_of_name", "is_bundle_name", "member_or_refusal"]
+__all__ = [
+    "Item",
+    "Member",
+    "Refused",
+    "fault_of_name",
+    "is_bundle_name",
+    "member_or_refusal",
+    "shown",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,11 @@ def is_bundle_name(name: str) -> bool:
     """Whether a member or file of this name is taken for a bundle (C3)."""
     last = name.rpartition("/")[2]
     return last == "bundle.json" or last.endswith(".bundle.json")
+
+
+def shown(name: str) -> str:
+    """Return a name as any text can carry it: bytes that are not UTF-8 are spelled out."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -9,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from mirror.archive.compression import DAMAGE, is_compressed, open_plain
 from mirror.archive.document import read_document
@@ -17,7 +18,7 @@ from mirror.archive.folder import read_folder
 from mirror.archive.limits import Limits
 from mirror.archive.member import Item, Refused
 from mirror.archive.tar import BLOCK, is_tar, read_tar
-from mirror.errors import SourceError
+from mirror.errors import LimitError, SourceError
 
 __all__ = ["Source", "open_source"]
 
@@ -65,16 +66,24 @@ class Source:
 
 def _read_file(file: BinaryIO, limits: Limits) -> Iterator[Item]:
     head = file.read(4)
-    try:
-        start = open_plain(file, limits).read(BLOCK)
-    except DAMAGE as error:
-        yield Refused("", "archive.truncated", str(error))
-        return
-    if is_tar(start):
-        seekable = not is_compressed(head)
-        yield from read_tar(lambda: open_plain(file, limits), limits, seekable=seekable)
-    else:
+    is_plain = not is_compressed(head)
+    if is_tar(_first_block(open_plain(file, limits))):
+        yield from read_tar(lambda: open_plain(file, limits), limits, seekable=is_plain)
+    elif is_plain:
         yield from read_document(open_plain(file, limits), limits)
+    else:
+        yield from read_document(io.BufferedReader(cast("Any", open_plain(file, limits))), limits)
+
+
+def _first_block(stream: BinaryIO) -> bytes:
+    """Return the first 512 bytes, or as many as there are."""
+    block = b""
+    try:
+        while len(block) < BLOCK and (more := stream.read(BLOCK - len(block))):
+            block += more
+    except (*DAMAGE, LimitError):
+        pass  # whoever reads it as what it is meets the same, and says so
+    return block
 
 
 @contextmanager
@@ -86,7 +95,7 @@ def open_source(name: str, limits: Limits) -> Iterator[Source]:
     """
     try:
         place = _open(name)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         raise _unreadable(name, error) from error
     try:
         yield Source(name, place, limits)
@@ -96,12 +105,17 @@ def open_source(name: str, limits: Limits) -> Iterator[Source]:
 
 
 def _open(name: str) -> BinaryIO | Path:
+    if not name:
+        raise ValueError("the path is empty")
     if name == "-":
         return _spool(sys.stdin.buffer)
     path = Path(name)
     if path.is_dir():
         return path
-    return path.open("rb") if path.is_file() else _spool(path.open("rb"))
+    if path.is_file():
+        return path.open("rb")
+    with path.open("rb") as pipe:
+        return _spool(pipe)
 
 
 def _spool(stream: BinaryIO) -> BinaryIO:
@@ -112,6 +126,6 @@ def _spool(stream: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", copy)
 
 
-def _unreadable(name: str, error: OSError) -> SourceError:
-    reason = error.strerror or str(error)
+def _unreadable(name: str, error: OSError | ValueError) -> SourceError:
+    reason = getattr(error, "strerror", None) or str(error)
     return SourceError("source.unreadable", reason, where=name, hint="check the path")

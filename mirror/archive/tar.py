@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-import tarfile
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import IO, Any, BinaryIO, Self, cast
+from typing import BinaryIO
 
-from mirror.archive.compression import DAMAGE
+from mirror.archive.blocks import BLOCK, Header, TarReader, TruncatedError, parse_header
 from mirror.archive.inventory import Inventory, is_tag_file_of_interest
 from mirror.archive.limits import Limits
 from mirror.archive.member import (
@@ -25,14 +21,11 @@ from mirror.archive.member import (
     fault_of_name,
     is_bundle_name,
     member_or_refusal,
+    shown,
 )
 from mirror.errors import LimitError
 
-__all__ = ["is_tar", "read_tar"]
-
-BLOCK = tarfile.BLOCKSIZE
-_CHUNK = 1 << 20
-_SPOOL_BYTES = 1 << 24
+__all__ = ["BLOCK", "is_tar", "read_tar"]
 
 
 def is_tar(head: bytes) -> bool:
@@ -40,8 +33,8 @@ def is_tar(head: bytes) -> bool:
     if head == bytes(BLOCK):
         return True
     try:
-        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
-    except tarfile.TarError:
+        parse_header(head)
+    except TruncatedError:
         return False
     return True
 
@@ -56,10 +49,13 @@ def read_tar(
         limits: What this mirror accepts.
         seekable: Whether the stream can skip what is not read.
     """
-    mode = "r:" if seekable else "r|"
+
+    def walk() -> Iterator[_Entry | Refused]:
+        return _walk(TarReader(open_stream(), limits, seekable), limits)
+
     with Inventory() as inventory:
-        yield from _take_tag_files(_walk(open_stream(), mode, limits), inventory)
-        for entry in _walk(open_stream(), mode, limits):
+        yield from _take_tag_files(walk(), inventory)
+        for entry in walk():
             if isinstance(entry, Refused):
                 inventory.is_complete = False
                 yield entry
@@ -74,125 +70,61 @@ def read_tar(
 
 
 class _Entry:
-    """A member as the archive's header describes it, while the stream stands there."""
+    """A member, while the reader stands at it."""
 
-    def __init__(self, tar: tarfile.TarFile, info: tarfile.TarInfo) -> None:
-        self._tar = tar
-        self.info = info
-        self.name = info.name
-        self.path = posixpath.normpath(info.name)
-
-    def open(self) -> IO[bytes]:
-        """Return the content of a regular file; it must be read before the walk goes on."""
-        return cast("IO[bytes]", self._tar.extractfile(self.info))
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the content of a regular file piece by piece."""
-        content = self.open()
-        return iter(lambda: content.read(_CHUNK), b"")
+    def __init__(self, reader: TarReader, header: Header) -> None:
+        self.header = header
+        self.chunks = reader.chunks
+        self.name = shown(header.name)
+        self.path = posixpath.normpath(header.name)
 
     def fault(self) -> str | None:
         """Return why the member is refused by its header, or None (C5)."""
-        if not self.info.isreg() or self.info.issparse():
+        if not self.header.is_regular:
             return "it is not a regular file"
-        return fault_of_name(self.name)
+        return fault_of_name(self.header.name)
 
 
-def _walk(stream: BinaryIO, mode: str, limits: Limits) -> Iterator[_Entry | Refused]:
+def _walk(reader: TarReader, limits: Limits) -> Iterator[_Entry | Refused]:
     """Yield each member, and at the end a refusal if the archive does not end as it should."""
     last = "the start"
-    end = _End()
     try:
-        with tarfile.open(fileobj=stream, mode=mode, tarinfo=_header(limits, end)) as tar:  # type: ignore[call-overload]
-            for info in _infos(tar, limits):
-                if not info.isdir() or fault_of_name(info.name) is not None:
-                    yield _Entry(tar, info)
-                last = info.name
-    except (tarfile.TarError, *DAMAGE) as error:
+        for header in _headers(reader, limits):
+            entry = _Entry(reader, header)
+            if not header.is_folder or fault_of_name(header.name) is not None:
+                yield entry
+            last = entry.name
+    except TruncatedError as error:
         yield Refused(f"after {last}", "archive.truncated", str(error))
     except LimitError as error:
         yield Refused(f"after {last}", error.code, f"{error.message}; the rest was not read")
-    else:
-        if not end.was_read:
-            message = "the archive ends without its end mark, or its next header is damaged"
-            yield Refused(f"after {last}", "archive.truncated", message)
 
 
-def _infos(tar: tarfile.TarFile, limits: Limits) -> Iterator[tarfile.TarInfo]:
+def _headers(reader: TarReader, limits: Limits) -> Iterator[Header]:
     for _ in range(limits.members):
-        info = tar.next()
-        if info is None:
+        header = reader.next()
+        if header is None:
             return
-        cast("Any", tar).members.clear()  # or a list of a million members would grow
-        yield info
-    if tar.next() is not None:
+        yield header
+    if reader.next() is not None:
         raise LimitError("limit.count", f"more than {limits.members} members")
-
-
-@dataclass(slots=True)
-class _End:
-    was_read: bool = False
-
-
-def _header(limits: Limits, end: _End) -> type[tarfile.TarInfo]:
-    """Return a class of headers that notes in `end` whether the last one was the end mark.
-
-    `tarfile` takes a missing end mark and a damaged header for the end; C5 does not.
-    """
-
-    class Header(tarfile.TarInfo):
-        @classmethod
-        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-            end.was_read = buf == bytes(BLOCK)
-            header = super().frombuf(buf, encoding, errors)
-            if header.type in _EXTENDED and header.size > limits.header_bytes:
-                raise LimitError("limit.size", f"an extended header of {header.size} bytes")
-            return header
-
-    return Header
-
-
-_EXTENDED = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
 
 
 # First pass: the tag files of bags -----------------------------------------------------------
 
 
 def _take_tag_files(entries: Iterable[_Entry | Refused], inventory: Inventory) -> Iterator[Refused]:
-    """Read declarations and manifests into the inventory; yield the manifests at fault.
-
-    A manifest may come before the `bagit.txt` that makes it one, so manifests wait in temporary
-    files until the archive was read through.
-    """
-    with ExitStack() as stack:
-        files: list[tuple[str, IO[bytes]]] = []
-        for entry in entries:
-            if isinstance(entry, Refused):
+    """Read declarations and manifests into the inventory; yield the manifests at fault."""
+    for entry in entries:
+        if isinstance(entry, Refused):
+            inventory.is_complete = False
+        elif is_tag_file_of_interest(entry.path) and entry.fault() is None:
+            try:
+                inventory.add_tag_file(entry.path, entry.chunks())
+            except (TruncatedError, LimitError):
                 inventory.is_complete = False
-            elif is_tag_file_of_interest(entry.path) and entry.fault() is None:
-                copy = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
-                if not _copy(entry, copy):
-                    inventory.is_complete = False
-                    break
-                files.append((entry.path, copy))
-        yield from inventory.add_tag_files(files)
-
-
-def _copy(entry: _Entry, copy: IO[bytes]) -> bool:
-    """Copy a member; False if the archive ends within it."""
-    try:
-        for chunk in entry.chunks():
-            copy.write(chunk)
-    except (tarfile.TarError, LimitError, *DAMAGE):
-        return False
-    copy.seek(0)
-    return True
+                break
+    yield from inventory.read_manifests()
 
 
 # Second pass: the members --------------------------------------------------------------------
@@ -207,7 +139,7 @@ def _read(entry: _Entry, inventory: Inventory, limits: Limits) -> Iterator[Item]
         return
     in_bag = inventory.is_in_bag(entry.path)
     is_bundle = is_bundle_name(entry.path) and (inventory.is_payload(entry.path) or not in_bag)
-    if is_bundle and entry.info.size > limits.member_bytes:
+    if is_bundle and entry.header.size > limits.member_bytes:
         yield Refused(entry.name, "limit.size", f"larger than {limits.member_bytes} bytes")
     elif is_bundle or in_bag:
         yield from _check(entry, inventory, limits, keep=is_bundle)
@@ -223,12 +155,8 @@ def _check(entry: _Entry, inventory: Inventory, limits: Limits, *, keep: bool) -
                 hashed.update(chunk)
             if keep:
                 chunks.append(chunk)
-    except (tarfile.TarError, *DAMAGE) as error:
-        yield Refused(entry.name, "archive.truncated", str(error))
-        return
-    except LimitError as error:
-        yield Refused(entry.name, error.code, error.message)
-        return
+    except (TruncatedError, LimitError):
+        return  # the walk meets it again, and says so
     digests = {name: hashed.hexdigest() for name, hashed in hashes.items()}
     fault = inventory.fault_of_digests(entry.path, digests)
     if fault is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -28,8 +29,10 @@ def write_whole(path: Path, *, make_folder: bool = False) -> Iterator[IO[bytes]]
     try:
         if make_folder:
             path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            raise FileExistsError(errno.EEXIST, "it exists and is not a regular file")
         with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False
+            dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".partial", delete=False
         ) as file:
             try:
                 yield file

@@ -1,0 +1,203 @@
+"""gzip and zstd: several members and frames, truncation, damage, bombs (C1, C5)."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+
+import pytest
+import zstandard
+
+from mirror.archive import Limits
+from tests.edges.archives import (
+    COMPRESSIONS,
+    END,
+    bundle_text,
+    entry,
+    header,
+    read,
+)
+
+TEXTS = [bundle_text(number) for number in range(1, 7)]
+LINES = b"".join(text + b"\n" for text in TEXTS)
+NOISE = [(f"{n:03}/bundle.json", random.Random(n).randbytes(700)) for n in range(60)]
+"""Members that do not compress, so that a cut in the compressed file is a cut among them."""
+TAR = b"".join(entry(name, data) for name, data in NOISE) + END
+COMPRESSED = ["gzip", "zstd"]
+
+
+def skippable(data: bytes, kind: int = 0) -> bytes:
+    """A zstd frame that decompresses to nothing (RFC 8878 section 3.1.2)."""
+    return bytes([0x50 + kind]) + b"\x2a\x4d\x18" + len(data).to_bytes(4, "little") + data
+
+
+def decompressed(data: bytes) -> bytes:
+    """What a patient reader gets out of a truncated gzip or zstd file, frame by frame."""
+    plain = b""
+    while data:
+        if data.startswith(b"\x1f\x8b"):
+            inflater = zlib.decompressobj(31)
+            plain, data = plain + inflater.decompress(data), inflater.unused_data
+        else:
+            frame = zstandard.ZstdDecompressor().decompressobj()
+            plain, data = plain + frame.decompress(data), frame.unused_data
+    return plain
+
+
+def in_pieces(plain: bytes, compression: str, size: int) -> bytes:
+    """Many gzip members or zstd frames, one after the other."""
+    pieces = (plain[start : start + size] for start in range(0, len(plain), size))
+    return b"".join(map(COMPRESSIONS[compression], pieces))
+
+
+@pytest.mark.parametrize("size", [1, 100, 512, 5000])
+@pytest.mark.parametrize("compression", COMPRESSED)
+def test_members_and_frames_one_after_the_other_are_one_stream(compression: str, size: int) -> None:
+    """C1: several gzip members or zstd frames are read as if they were one."""
+    plain = b"".join(text + b"\n" for text in TEXTS[:3])
+    reading = read(in_pieces(plain, compression, size))
+    assert TEXTS[:3] == [data.strip() for _, data in reading.members]
+    assert [] == reading.refused
+
+
+@pytest.mark.parametrize("kind", [0, 15])
+@pytest.mark.parametrize("content", [b"", b"x", b"\x28\xb5\x2f\xfd" * 700])
+def test_skippable_frames_are_skipped_wherever_they_stand(content: bytes, kind: int) -> None:
+    """C1: a skippable frame before, between and after the others changes nothing."""
+    skip = skippable(content, kind)
+    frames = [zstandard.compress(text + b"\n") for text in TEXTS[:2]]
+    reading = read(skip + frames[0] + skip + skip + frames[1] + skip)
+    assert TEXTS[:2] == [data.strip() for _, data in reading.members]
+    assert [] == reading.refused
+
+
+def test_a_zstd_file_of_skippable_frames_alone_holds_nothing() -> None:
+    """V1: it is an empty text, which is refused as one and not passed over."""
+    reading = read(skippable(b"abc"))
+    assert ([("", b"")], []) == (reading.members, reading.refused)
+
+
+def test_zeros_after_the_last_gzip_member_are_padding() -> None:
+    """C1: tapes and tools fill up with zeros, and gzip allows for it."""
+    reading = read(gzip.compress(TEXTS[0]) + bytes(700))
+    assert ([("", TEXTS[0])], []) == (reading.members, reading.refused)
+
+
+@pytest.mark.parametrize("compression", COMPRESSED)
+def test_garbage_after_the_compressed_data_is_reported(compression: str) -> None:
+    """C5: what cannot be read is told of, and what came before it counts."""
+    reading = read(COMPRESSIONS[compression](LINES) + b"garbage!")
+    assert TEXTS == [data.strip() for _, data in reading.members]
+    assert ["archive.truncated"] == reading.codes
+
+
+@pytest.mark.parametrize("compression", COMPRESSED)
+def test_truncated_json_lines_give_every_line_before_the_cut(compression: str) -> None:
+    """C5: wherever the file is cut, it is `archive.truncated`, and whole lines before it count."""
+    data = COMPRESSIONS[compression](LINES)
+    for cut in range(4, len(data), 7):
+        reading = read(data[:cut])
+        whole = decompressed(data[:cut]).count(b"\n")
+        assert TEXTS[:whole] == [data.strip() for _, data in reading.members], cut
+        assert ["archive.truncated"] == reading.codes, cut
+
+
+@pytest.mark.parametrize("compression", COMPRESSED)
+@pytest.mark.parametrize("size", [1500, 4000, len(TAR)])
+def test_a_truncated_tar_gives_every_member_before_the_cut(compression: str, size: int) -> None:
+    """C5: a member that could be decompressed whole is given, however close to the cut it is."""
+    data = in_pieces(TAR, compression, size)
+    for cut in range(1600, len(data), 1999):
+        reading = read(data[:cut])
+        whole = decompressed(data[:cut])
+        inside = [one for n, one in enumerate(NOISE) if n * 1536 + 512 + 700 <= len(whole)]
+        assert inside == reading.members, cut
+        assert {"archive.truncated"} == set(reading.codes), cut
+
+
+@pytest.mark.parametrize("padding", [0, 512, 10240, 1 << 18])
+def test_a_wrong_gzip_checksum_is_reported_after_the_members(padding: int) -> None:
+    """C5: damage that only the trailer shows is told of, however much padding stands before it."""
+    data = bytearray(gzip.compress(TAR + bytes(padding), mtime=0))
+    data[-6] ^= 1
+    reading = read(bytes(data))
+    assert (NOISE, ["archive.truncated"]) == (reading.members, reading.codes)
+
+
+def test_a_wrong_zstd_checksum_is_reported_after_the_frames_before_it() -> None:
+    """C5: the frame at fault cannot be read to its end, the others can."""
+    data = bytearray(in_pieces(TAR, "zstd", 1536 * 20))
+    data[-1] ^= 1
+    reading = read(bytes(data))
+    assert NOISE[:40] == reading.members[:40]
+    assert ["archive.truncated"] == reading.codes
+
+
+def flips(data: bytes, start: int, step: int) -> Iterator[bytes]:
+    """`data` with one bit changed, again and again."""
+    for place in range(start * 8, len(data) * 8, step):
+        changed = bytearray(data)
+        changed[place // 8] ^= 1 << place % 8
+        yield bytes(changed)
+
+
+@pytest.mark.parametrize("compression", COMPRESSED)
+@pytest.mark.parametrize("plain", [LINES, TAR[: 4 * 1536] + END], ids=["lines", "tar"])
+def test_a_flipped_bit_is_reported_or_changes_nothing(plain: bytes, compression: str) -> None:
+    """C5: no damage to a compressed file passes in silence; the magic number aside."""
+    data = COMPRESSIONS[compression](plain)
+    whole = read(data)
+    for damaged in flips(data, start=4, step=len(data) // 60 * 8 + 3):
+        reading = read(damaged)
+        assert whole == reading or reading.refused
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x1f\x8b", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", skippable(b"x")[:-1]]
+)
+def test_a_file_cut_within_its_first_header_is_truncated(data: bytes) -> None:
+    """C5: as soon as the content is known, its end is."""
+    reading = read(data)
+    assert ([], ["archive.truncated"]) == (reading.members, reading.codes)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x1f", b"\x28\xb5\x2f", b"BZh9", b"\xfd7zXZ\x00", b"PK\x03\x04"]
+)
+def test_what_is_neither_is_taken_for_text(data: bytes) -> None:
+    """C1: anything else is a document, which V1 refuses."""
+    assert [("", data)] == read(data).members
+
+
+@pytest.mark.parametrize("compression", COMPRESSED)
+def test_an_overlong_line_costs_no_more_memory_than_a_bundle(compression: str) -> None:
+    """B4: it is skipped piece by piece, and the lines after it are read."""
+    data = COMPRESSIONS[compression](b"x" * (60 << 20) + b"\n" + LINES)
+    tracemalloc.start()
+    reading = read(data, Limits(line_bytes=1 << 20))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (["limit.size"], TEXTS) == (reading.codes, [text.strip() for _, text in reading.members])
+    assert peak < 48 << 20
+
+
+@pytest.mark.parametrize("first", [b"x", b"\0"], ids=["line", "tar"])
+@pytest.mark.parametrize("compression", COMPRESSED)
+def test_a_bomb_is_refused_for_its_ratio(compression: str, first: bytes) -> None:
+    """B4: `limit.ratio` once, for a document and for what a tar's header says is a member."""
+    bomb = in_pieces(first * (1 << 27), compression, 1 << 27)
+    if first == b"\0":
+        bomb = COMPRESSIONS[compression](header("x/README", 1 << 27)) + bomb
+    reading = read(bomb + COMPRESSIONS[compression](b"\n" + LINES))
+    assert ([], ["limit.ratio"]) == (reading.members, reading.codes)
+
+
+def test_a_zstd_frame_may_not_ask_for_any_amount_of_memory() -> None:
+    """B4: a window beyond what `zstd --long` needs is refused, not allocated."""
+    frame = b"\x28\xb5\x2f\xfd" + b"\x00" + bytes([21 << 3]) + b"\x01\x00\x00"
+    reading = read(frame)
+    assert [] == reading.members
+    assert 1 == len(reading.codes)
