@@ -1,0 +1,155 @@
+"""What fuzzers call: one function for each way in, which holds the fast code against the slow.
+
+A target takes bytes and raises where the program would crash, or where two ways of answering one
+question differ: the fast parser and the strict one, `mirror` and the oracle, one signature
+library and the other.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from mirror.archive import Limits, open_source
+from mirror.core.bundle import compose, parse_bundle, verify_bundle
+from mirror.core.event import InvalidEvent, RawEvent, judge
+from mirror.core.keys import parse_key_set
+from mirror.core.merge import merge
+from mirror.core.record import parse_record
+from mirror.core.signature import backends, verify
+from mirror.core.values import canonical, decode, decode_strictly
+from mirror.errors import FormatError, MirrorError
+from tests import oracle
+from tests.builders import (
+    Signer,
+    author_claim,
+    key_set_file,
+    make_bundle,
+    make_event,
+    make_receipt,
+    make_record,
+    to_json,
+)
+
+BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
+
+SIGNER = Signer("fuzz")
+RECORD = make_record()
+EVENT = make_event(RECORD, SIGNER, "author_claimed", author_claim())
+KEY_FILE = key_set_file(SIGNER)
+KEYS = parse_key_set(KEY_FILE)
+ORACLE_KEYS = oracle.load_keys(KEY_FILE)
+LIMITS = Limits(member_bytes=1 << 20, bundle_bytes=1 << 20, line_bytes=1 << 20, members=1000)
+
+ORACLE_BYTES = 20_000
+"""The oracle is slow: what is longer is not asked of it."""
+
+
+def _accepts(work: Callable[[], object]) -> bool:
+    """Whether `work` is done, and not refused in the one way that it may be."""
+    try:
+        work()
+    except (FormatError, oracle.Refused):
+        return False
+    return True
+
+
+def json(data: bytes) -> None:
+    """V1, V2: the fast parser, the strict one and the oracle's agree on what and on its value."""
+    accepted = _accepts(lambda: decode(data))
+    assert accepted == _accepts(lambda: decode_strictly(data))
+    if accepted:
+        assert canonical(decode(data)) == canonical(decode_strictly(data))
+        assert canonical(decode(canonical(decode(data)))) == canonical(decode(data))
+    if len(data) <= ORACLE_BYTES:
+        assert accepted == _accepts(lambda: oracle.parse(data))
+        if accepted:
+            assert canonical(decode(data)) == oracle.canonical(oracle.parse(data))
+
+
+def bundle(data: bytes) -> None:
+    """B1 to B6, M1 to M13: the same findings, state and composed bundle as the oracle."""
+    if not _accepts(lambda: parse_bundle(data)):
+        assert len(data) > ORACLE_BYTES or not _accepts(lambda: oracle.read_bundle(data))
+        return
+    found = verify_bundle(parse_bundle(data), KEYS)
+    state = merge(found.record, found.receipts, found.alias_claims, found.events, KEYS)
+    if len(data) > ORACLE_BYTES:
+        return
+    theirs = oracle.read_bundle(data)
+    assert oracle.findings(theirs, ORACLE_KEYS) == [(one.where, one.code) for one in found.findings]
+    assert oracle.state_text(oracle.merge([theirs], ORACLE_KEYS)) == state.text
+    assert oracle.core_digest([theirs], ORACLE_KEYS) == state.core_digest
+    receipts = {one.digest: one for one in found.receipts}.values()
+    events = {one.digest: one for one in found.events}.values()
+    composed = compose(found.record, set(found.alias_claims), receipts, events)
+    assert oracle.compose([theirs]) == composed
+
+
+def event(data: bytes) -> None:
+    """E3: the same verdict as the oracle's, on anything."""
+    try:
+        value = decode(data)
+    except FormatError:
+        return
+    verdict = judge(RawEvent.of(value), parse_record(RECORD), KEYS)
+    code = verdict.code if isinstance(verdict, InvalidEvent) else None
+    if len(data) <= ORACLE_BYTES:
+        assert oracle.verdict(value, RECORD, ORACLE_KEYS) == code
+
+
+def keys(data: bytes) -> None:
+    """K2, K3: the same key set file is refused, and the same digest given."""
+    accepted = _accepts(lambda: parse_key_set(data))
+    if len(data) <= ORACLE_BYTES:
+        assert accepted == _accepts(lambda: oracle.load_keys(data))
+        if accepted:
+            assert oracle.key_set_digest(oracle.load_keys(data)) == parse_key_set(data).digest
+
+
+def signature(data: bytes) -> None:
+    """S1: every library and the oracle accept the same signatures."""
+    key, signed, message = data[:32], data[32:96], data[96:]
+    answers = {verify(key, message, signed, backend) for backend in backends().values()}
+    assert answers == {oracle.verify(key, message, signed)}
+
+
+def archive(data: bytes) -> None:
+    """C1 to C5: nothing but our own errors comes out, and nothing is written anywhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "source")
+        path.write_bytes(data)
+        try:
+            with open_source(str(path), LIMITS) as source:
+                for item in source.items():
+                    item.name.encode()  # a name that can be printed
+        except MirrorError:
+            pass
+        assert [one.name for one in Path(folder).iterdir()] == ["source"]
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    target.__name__: target for target in (json, bundle, event, keys, signature, archive)
+}
+
+
+def seeds(target: str) -> list[bytes]:
+    """Where a search begins: the sample bundles, and what the builders make."""
+    whole = make_bundle(RECORD, [EVENT, 1.5, None], receipts=[make_receipt(RECORD, SIGNER)])
+    samples = [path.read_bytes() for path in sorted((BUNDLES / "invalid").glob("*.json"))
+               if not path.name.endswith(".expected.json")]  # fmt: skip
+    digest = b"a message"
+    signed = SIGNER.public_key + _raw_signature(digest) + digest
+    return {
+        "json": [to_json(whole), *samples],
+        "bundle": [to_json(whole), *samples],
+        "event": [to_json(EVENT)],
+        "keys": [KEY_FILE, (BUNDLES / "demo-keys.json").read_bytes()],
+        "signature": [signed, *(point + signed[32:] for point in oracle.small_order_encodings())],
+        "archive": [(BUNDLES / "demo.tar").read_bytes()[:20_480], to_json(whole) + b"\n{}\n"],
+    }[target]
+
+
+def _raw_signature(message: bytes) -> bytes:
+    return oracle.sign(SIGNER.seed, message)

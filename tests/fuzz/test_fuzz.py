@@ -1,0 +1,63 @@
+"""Short searches in every test run; `scripts/fuzz` and `HYPOTHESIS_PROFILE=long` search longer."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.harness import TARGETS, seeds
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "3"))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_seeds_themselves_agree(name: str) -> None:
+    """Each target holds on what the search begins with."""
+    for seed in seeds(name):
+        TARGETS[name](seed)
+
+
+def _mutated(seed: bytes, order: random.Random) -> bytes:
+    """A copy with a few bytes changed, cut out, doubled, or put in from a list of trouble."""
+    data = bytearray(seed)
+    for _ in range(order.choice([1, 1, 2, 8])):
+        place = order.randrange(len(data) + 1)
+        end = min(len(data), place + order.choice([1, 1, 4, 64]))
+        data[place:end] = order.choice([
+            order.randbytes(1), b"", bytes(data[place:end]) * 2, b'"', b"0", b"e9", b"\\ud800",
+            b"null", b"true", b"-0", b"1.0", b"{}", b"[]", b"\x00", b"\xff", b",", b"9" * 17,
+        ])  # fmt: skip
+    return bytes(data)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=settings().max_examples // 2)
+@given(choice=st.integers(0, 1 << 32))
+def test_no_mutation_of_a_seed_tells_two_ways_apart(name: str, choice: int) -> None:
+    """Whatever is done to good input, the fast way answers as the slow way does."""
+    order = random.Random(choice)
+    TARGETS[name](_mutated(order.choice(seeds(name)), order))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_search_guided_by_coverage_finds_nothing(name: str, tmp_path: Path) -> None:
+    """A few seconds of atheris for each target."""
+    if importlib.util.find_spec("atheris") is None:
+        pytest.skip("atheris is not installed: pip install '.[fuzz]', where it has a wheel")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.search", name, str(SECONDS)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:].decode("utf-8", "replace")
