@@ -80,7 +80,8 @@ def merge(
                 click.echo(state.text, nl=False)
         rows = summary_rows(summary, "none (in memory)" if in_memory else store.place)
         if added:
-            rows["now trusted"] = ", ".join(key.key_id for key in added)
+            heading = "trusted for this run" if in_memory else "now trusted"
+            rows[heading] = ", ".join(key.key_id for key in added)
         print_table(rows, err=as_json)
     sys.exit(summary.exit_code)
 

@@ -103,15 +103,18 @@ def check(
         if scope.part == 1:
             for damage in _whole(store, quick=scope.quick):
                 note(damage)
-        chunks = _chunks(store, scope)
         last: int | None = None
-        for checked_to, count, damages in _results(path, scope, chunks):
-            last = checked_to
-            report.records += count
-            progress(count)
-            for damage in damages:
-                note(damage)
-        report.is_complete = _is_done(store, scope, last)
+        try:
+            for checked_to, count, damages in _results(path, scope, _chunks(store, scope)):
+                last = checked_to
+                report.records += count
+                progress(count)
+                for damage in damages:
+                    note(damage)
+            report.is_complete = _is_done(store, scope, last)
+        except sqlite3.DatabaseError as error:
+            report.is_complete = False
+            note(Damage("sqlite", None, None, None, f"the table of records: {error}"))
     return report
 
 
@@ -219,7 +222,7 @@ def _keys(store: Store) -> KeySet:
     """Return whom the store trusts; a broken log, which is reported as such, trusts nobody."""
     try:
         return store.trust.key_set()
-    except CorruptStoreError:
+    except (CorruptStoreError, sqlite3.DatabaseError):
         return KeySet()
 
 
