@@ -55,11 +55,11 @@ def print_json(value: object) -> None:
     click.echo(orjson.dumps(value))
 
 
-def print_table(rows: Mapping[str, str], *, err: bool = False) -> None:
-    """Print names and values in two columns; a value may have several lines."""
+def print_table(rows: Mapping[str, str | list[str]], *, err: bool = False) -> None:
+    """Print names and values in two columns; a list is a value of several lines."""
     width = max(map(len, rows), default=0)
     for name, value in rows.items():
-        for index, line in enumerate(value.split("\n")):
+        for index, line in enumerate([value] if isinstance(value, str) else value):
             heading = "" if index else name
             click.echo(f"{heading:<{width}}  {printable(line)}", err=err)
 
@@ -67,24 +67,27 @@ def print_table(rows: Mapping[str, str], *, err: bool = False) -> None:
 class Findings:
     """Tells of findings: all of them as JSON Lines on stdout, or the first few to a person."""
 
-    def __init__(self, *, as_json: bool, quiet: bool = False) -> None:
+    def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._quiet = quiet
         self._count = 0
+        self._needs_key = False
 
     def tell(self, report: Report) -> None:
         """Show one finding."""
         self._count += 1
+        self._needs_key = self._needs_key or report.code.endswith(".key_unknown")
         if self._as_json:
             print_json(report)
-        elif self._count <= SHOWN_FINDINGS and not self._quiet:
+        elif self._count <= SHOWN_FINDINGS:
             say(_line(report))
 
     def end(self) -> None:
-        """Say how many were not shown."""
+        """Say how many were not shown, and what helps."""
         hidden = self._count - SHOWN_FINDINGS
         if hidden > 0 and not self._as_json:
             say(f"… and {hidden} more findings; `mirror verify --json` names each")
+        if self._needs_key and not self._as_json:
+            say("hint: to trust a key, get it over another channel, then `mirror keys add FILE`")
 
 
 def _line(report: Report) -> str:
@@ -93,14 +96,14 @@ def _line(report: Report) -> str:
     return f"{report.code}: {place}{record}: {report.message}"
 
 
-def summary_rows(summary: Summary, place: str | None) -> dict[str, str]:
+def summary_rows(summary: Summary, place: str | None) -> dict[str, str | list[str]]:
     """Return what a run came to, for `print_table`.
 
     Args:
         summary: The figures.
         place: The store's path; None for a run that kept nothing.
     """
-    rows = {
+    rows: dict[str, str | list[str]] = {
         "bundles": f"{summary.bundles_read:,} read, {_by_code(summary.refused, 'refused')}",
         "events": f"{summary.events_valid:,} valid, {_by_code(summary.events_invalid, 'invalid')}",
         "receipts": (
@@ -161,11 +164,20 @@ def show_count(verb: str) -> Iterator[Callable[[int], None]]:
         return
     columns = (
         TextColumn("{task.description}", markup=False),
-        TextColumn("{task.completed:,.0f} records, {task.speed:,.0f}/s", markup=False),
+        TextColumn("{task.completed:,.0f} records, {task.fields[rate]:,.0f}/s", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(verb, total=None)
-        yield lambda records: bars.advance(task, records)
+        task = bars.add_task(verb, total=None, rate=0.0)
+        started = time.monotonic()
+        done = 0
+
+        def advance(records: int) -> None:
+            nonlocal done
+            done += records
+            seconds = time.monotonic() - started
+            bars.update(task, completed=done, rate=done / seconds if seconds else 0.0)
+
+        yield advance
 
 
 class _Bar:

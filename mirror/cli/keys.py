@@ -8,7 +8,7 @@ import click
 
 from mirror.cli import options
 from mirror.cli.console import print_json, print_table, say
-from mirror.core.keys import BUILT_IN, Key, KeySet
+from mirror.core.keys import BUILT_IN, Key
 from mirror.core.values import Object
 from mirror.engine.trust import add_keys, parse_published_keys, remove_keys
 from mirror.store import open_store
@@ -38,10 +38,7 @@ def list_keys(*, db: Path, as_json: bool) -> None:
       mirror keys list
       mirror keys list --json
     """
-    key_set = KeySet()
-    if db.exists():
-        with open_store(db, read_only=True) as store:
-            key_set = store.trust.key_set()
+    key_set = options.store_keys(db)
     for key in key_set:
         if as_json:
             print_json(key.to_value())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from typing import Any
 
 import click
@@ -9,7 +11,7 @@ import click
 import mirror
 from mirror.cli import keys, records, sources, upkeep
 from mirror.cli.console import say
-from mirror.errors import MirrorError, exit_code
+from mirror.errors import MirrorError, OutputError, exit_code
 
 __all__ = ["main"]
 
@@ -20,6 +22,9 @@ class _Group(click.Group):
     """A group that turns the project's errors into a message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        if sys.stdout is None:
+            say("error: output.failed: standard output is closed")
+            ctx.exit(exit_code(OutputError("output.failed", "")))
         try:
             return super().invoke(ctx)
         except MirrorError as error:
@@ -27,6 +32,11 @@ class _Group(click.Group):
             if error.hint:
                 say(f"hint: {error.hint}")
             ctx.exit(exit_code(error))
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # whoever read our output has enough of it
+            say(f"error: output.failed: {error.strerror or error}")
+            ctx.exit(exit_code(OutputError("output.failed", "")))
         except KeyboardInterrupt:
             say("interrupted: what was stored before is kept; run the command again to finish")
             ctx.exit(INTERRUPTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
@@ -12,8 +13,18 @@ import click
 from mirror.archive import Limits
 from mirror.core.keys import Key, KeySet, parse_key_set
 from mirror.errors import FormatError, SourceError
+from mirror.store import open_store
 
-__all__ = ["as_json", "db", "key_files", "limits", "read_file", "read_key_files", "sources"]
+__all__ = [
+    "as_json",
+    "db",
+    "key_files",
+    "limits",
+    "read_file",
+    "read_key_files",
+    "sources",
+    "store_keys",
+]
 
 _Decorator: TypeAlias = Callable[[Any], Any]
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -52,6 +63,19 @@ as_json: _Decorator = click.option(
     help="JSON Lines on stdout, and nothing else there.",
 )
 
+
+class _Seconds(click.FloatRange):
+    """A time in seconds, greater than 0; what is no number is no time."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail("must be a number", param, ctx)
+        return seconds
+
+
+_SECONDS = _Seconds(min=0, min_open=True)
+
 _LIMITS = {
     "max-member": ("member_bytes", "Bytes of a bundle in an archive or folder."),
     "max-bundle": ("bundle_bytes", "Bytes of a bundle in a file of its own."),
@@ -81,7 +105,7 @@ def limits(command: _Command) -> _Command:
         option = click.option(
             f"--{name}",
             field,
-            type=click.FloatRange(min=0, min_open=True)
+            type=_SECONDS
             if field == "bundle_s"
             else click.IntRange(min=1, max=64 if field == "depth" else None),
             default=default,
@@ -91,6 +115,18 @@ def limits(command: _Command) -> _Command:
         )
         with_limits = option(with_limits)
     return cast("_Command", with_limits)
+
+
+def store_keys(db: Path) -> KeySet:
+    """Return the keys that a store trusts; the built-in one where there is no store."""
+    try:
+        is_there = db.exists()
+    except OSError:
+        is_there = True  # opening it will say why it cannot be read
+    if not is_there:
+        return KeySet()
+    with open_store(db, read_only=True) as store:
+        return store.trust.key_set()
 
 
 def read_file(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -69,8 +70,12 @@ def export(out: Path, identifiers: tuple[str, ...], *, db: Path) -> None:
     """
     with open_store(db, read_only=True) as store:
         chosen = [look_up(store.records, one) for one in identifiers] if identifiers else None
-        count = export_bag(store, out, chosen)
-    say(f"{out}: {plural(count, 'record')}, {plural(out.stat().st_size, 'byte')}")
+        exported = export_bag(store, out, chosen)
+    say(f"{out}: {plural(exported.records, 'record')}, {plural(out.stat().st_size, 'byte')}")
+    for suffix in exported.large:
+        say(f"warning: the bundle of {suffix} is larger than mirrors take by default; see --max-…")
+    if exported.large:
+        sys.exit(1)
 
 
 @click.command()

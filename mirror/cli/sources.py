@@ -10,7 +10,6 @@ import click
 from mirror.archive import Limits
 from mirror.cli import options
 from mirror.cli.console import Findings, print_table, say, show_progress, summary_rows
-from mirror.core.keys import KeySet
 from mirror.engine.export import write_states
 from mirror.engine.ingest import ingest
 from mirror.engine.trust import add_keys
@@ -109,7 +108,7 @@ def verify(
       mirror verify bundle.json
       mirror verify bundle.tar --json | jq -r .code | sort | uniq -c
     """
-    keys = _store_keys(db).with_added(options.read_key_files(key_files))
+    keys = options.store_keys(db).with_added(options.read_key_files(key_files))
     findings = Findings(as_json=as_json)
     with show_progress(sources, findings, limits) as job:
         summary = verify_sources(job, keys)
@@ -118,11 +117,3 @@ def verify(
     if not summary.has_findings:
         say("nothing wrong was found")
     sys.exit(summary.exit_code)
-
-
-def _store_keys(db: Path) -> KeySet:
-    """Return the keys that the store trusts; the built-in one where there is no store."""
-    if not db.exists():
-        return KeySet()
-    with open_store(db, read_only=True) as store:
-        return store.trust.key_set()

@@ -35,7 +35,7 @@ _TELLING = {
 """The payload members that tell a person what an event says."""
 
 
-def state_rows(state: Value, record: Record) -> dict[str, str]:
+def state_rows(state: Value, record: Record) -> dict[str, str | list[str]]:
     """Return names and values for a table.
 
     Args:
@@ -44,18 +44,18 @@ def state_rows(state: Value, record: Record) -> dict[str, str]:
     """
     members = cast("Object", state)
     current = cast("Object", members["current"])
-    rows = {
+    rows: dict[str, str | list[str]] = {
         "Pith Number": record.pith_number,
         "canonical SHA-256": record.canonical_sha256,
         "source": f"{record.source['kind']} {record.source['id']} v{record.source['version']}",
         **_metadata(record),
-        "aliases": "\n".join(map(_alias, _objects(current["source_aliases"]))),
+        "aliases": list(map(_alias, _objects(current["source_aliases"]))),
         "receipt": _receipt(current["receipt"]),
         "events": _counts(members),
     }
     for name, heading in _LISTS.items():
         if entries := _objects(current[name]):
-            rows[heading] = "\n".join(_entry(entry, _TELLING.get(name, ())) for entry in entries)
+            rows[heading] = [_entry(entry, _TELLING.get(name, ())) for entry in entries]
     return {**rows, **_oddities(members)}
 
 
@@ -103,7 +103,7 @@ def _entry(event: Object, telling: tuple[str, ...]) -> str:
     return f"{event['created_at']} {says} — {signer['signer_id']}"
 
 
-def _oddities(state: Object) -> dict[str, str]:
+def _oddities(state: Object) -> dict[str, list[str]]:
     """Return what is not in `current`, and why (M9 to M11)."""
     retired = [
         " ".join([str(one["event_id"]), str(one["reason"]), *_by(one)])
@@ -116,7 +116,7 @@ def _oddities(state: Object) -> dict[str, str]:
         for one in _objects(state["equivocations"])
     ]
     named = {"retired": retired, "invalid": invalid, "equivocations": double}
-    return {name: "\n".join(lines) for name, lines in named.items() if lines}
+    return {name: lines for name, lines in named.items() if lines}
 
 
 def _by(retired: Object) -> list[str]:

@@ -89,6 +89,14 @@ def check_command(
     with show_count("checked") as progress:
         run = check_and_repair if repair else check
         report = run(db, scope, tell, progress)
+    if as_json:
+        print_json(
+            {
+                "checked": report.records,
+                "damaged": len(report.damages),
+                "finished": report.is_complete,
+            }
+        )
     print_table(_rows(report, time.monotonic() - started), err=as_json)
     ctx.exit(report.exit_code)
 
@@ -99,8 +107,8 @@ def _line(damage: Damage) -> str:
     return f"damaged: {damage.fact}{row}{record}: {damage.why}"
 
 
-def _rows(report: CheckReport, seconds: float) -> dict[str, str]:
-    rows = {
+def _rows(report: CheckReport, seconds: float) -> dict[str, str | list[str]]:
+    rows: dict[str, str | list[str]] = {
         "checked": f"{plural(report.records, 'record')} in {seconds:.1f} s",
         "damaged": f"{len(report.damages):,}",
     }

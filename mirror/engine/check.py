@@ -25,7 +25,7 @@ from mirror.core.record import Record
 from mirror.core.values import instant, sha256
 from mirror.engine.rebuild import repair
 from mirror.engine.replay import judge_rows, replay
-from mirror.errors import CorruptStoreError
+from mirror.errors import CorruptStoreError, SchemaVersionError, StoreError
 from mirror.store import Damage, JudgedRow, RecordRows, Store, open_store
 from mirror.store.rows import Ledger, verdict_of
 from mirror.store.salvage import salvage
@@ -147,7 +147,7 @@ def check_and_repair(
     Raises:
         CorruptStoreError: If what is left does not check out either.
     """
-    report = check(path, scope, tell, progress)
+    report = _check_anything(path, scope, tell, progress)
     if not report.damages:
         return report
     found = report.damages
@@ -155,15 +155,35 @@ def check_and_repair(
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         report.aside = path.with_name(f"{path.name}.damaged-{stamp}")
         salvage(path, report.aside)
-        found = check(path, scope, lambda _damage: None).damages
+        found = [*found, *check(path, scope, lambda _damage: None).damages]
     with open_store(path, lenient=True) as store:
         repair(store, found)
         moved = store.inspection.damaged()
-        report.moved = len(moved)
-        report.need_bundles = sorted({number for _, _, number, _ in moved if number is not None})
+    report.moved = len(moved)
+    numbers = {number for _, _, number, _ in moved} | {damage.pith_number for damage in found}
+    report.need_bundles = sorted(number for number in numbers if number is not None)
     left = check(path, scope, tell)
     report.is_repaired = not left.damages
     return report
+
+
+def _check_anything(
+    path: Path,
+    scope: Scope,
+    tell: Callable[[Damage], None],
+    progress: Callable[[int], None],
+) -> CheckReport:
+    """Check a store, also one that SQLite cannot open as it should be."""
+    try:
+        return check(path, scope, tell, progress)
+    except SchemaVersionError:
+        raise
+    except StoreError as error:
+        if error.code not in {"store.corrupt", "store.unreadable"}:
+            raise
+        damage = Damage("sqlite", None, None, None, error.message)
+        tell(damage)
+        return CheckReport(damages=[damage], is_complete=False)
 
 
 # Ranges of records ---------------------------------------------------------------------------
@@ -243,7 +263,8 @@ def check_record(
     try:
         yield from _check_record(store, record_id, keys, quick=quick)
     except CorruptStoreError as error:
-        yield Damage("record", record_id, record_id, None, error.message)
+        number = error.where.partition(", ")[2] or None
+        yield Damage("record", record_id, record_id, number, error.message)
     except sqlite3.DatabaseError as error:
         yield Damage("sqlite", record_id, record_id, None, f"record {record_id}: {error}")
 
@@ -289,12 +310,19 @@ def _check_verdicts(
     kept = {(row.table, row.id): (row.code, row.reason) for row in store.facts.judged(record_id)}
     for (table, row_id), verdict in verdicts.items():
         if kept.get((table, row_id)) != verdict:
-            why = f"it is kept as {kept.get((table, row_id))}, and is {verdict}"
+            why = f"kept as {_word(kept.get((table, row_id)))}; it is {_word(verdict)}"
             yield Damage(f"{table}_verdict", row_id, record_id, number, why)
     if store.facts.ledger(record_id) != _ledger(rows, verdicts):
         yield Damage("ledger", record_id, record_id, number, "facts and verdicts do not add up")
     if store.inspection.lacks_key(record_id, _key_ids(fresh.values())):
         yield Damage("named_key", None, record_id, number, "a key that it names is not indexed")
+
+
+def _word(verdict: tuple[str | None, str] | None) -> str:
+    if verdict is None:
+        return "nothing"
+    code, reason = verdict
+    return "valid" if code is None else f"{code} ({reason})"
 
 
 def _key_ids(verdicts: Iterable[Event | Receipt]) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from mirror.archive import shown
 from mirror.errors import LookUpError
 from mirror.store import Records
 
@@ -17,8 +18,11 @@ __all__ = ["look_up"]
 _LISTED = 10
 
 _URL = re.compile(
-    r"https?://(?:[^/]*/pith/|(?:www\.)?arxiv\.org/(?:abs|pdf)/|(?:dx\.)?doi\.org/)", re.IGNORECASE
+    r"(?:https?://)?(?:[^/]+/(?:\.well-known/)?pith/|(?:www\.)?arxiv\.org/(?:abs|pdf)/"
+    r"|(?:dx\.)?doi\.org/)",
+    re.IGNORECASE,
 )
+_ENDING = re.compile(r"(?:/(?:bundle|state)\.json|\.json|\.pdf)?(?:[?#].*)?$")
 _PREFIX = re.compile(r"(?:arxiv|doi):\s*", re.IGNORECASE)
 _DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
 _NUMBER = re.compile(r"pith:(?:([0-9]{4}):)?([A-Z2-7]{8,26})", re.IGNORECASE)
@@ -33,7 +37,8 @@ def look_up(records: Records, identifier: str) -> int:
     Raises:
         LookUpError: `lookup.unknown`, or `lookup.ambiguous` with the choices.
     """
-    found = _find(records, identifier.strip())
+    identifier = shown(identifier.strip())
+    found = _find(records, identifier)
     if not found:
         hint = "take a Pith Number or its first 8 letters, an arXiv id or a DOI"
         raise LookUpError("lookup.unknown", f"no record is named {identifier!r}", hint=hint)
@@ -49,7 +54,9 @@ def _choices(records: Records, identifier: str, found: list[int]) -> str:
 
 
 def _find(records: Records, identifier: str) -> list[int]:
-    name = _PREFIX.sub("", _URL.sub("", identifier, count=1), count=1).rstrip("/")
+    name, is_url = _URL.subn("", identifier, count=1)
+    name = _ENDING.sub("", name, count=1) if is_url else name
+    name = _PREFIX.sub("", name, count=1).rstrip("/")
     ways: list[Callable[[Records, str], list[int]]] = [_by_number, _by_digest, _by_doi, _by_source]
     return list(dict.fromkeys(record_id for way in ways for record_id in way(records, name)))
 

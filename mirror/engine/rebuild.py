@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 from mirror.engine.replay import bring_up_to_date
@@ -61,4 +61,21 @@ def repair(store: Store, damages: Iterable[Damage]) -> None:
     with store.transaction():
         for damage in damages:
             store.inspection.move_aside(damage, at)
+            if damage.fact == "ledger" and damage.record_id is not None:
+                for stranger in _strangers(store, damage.record_id):
+                    store.inspection.move_aside(stranger, at)
     rebuild(store)
+
+
+def _strangers(store: Store, record_id: int) -> Iterator[Damage]:
+    """Yield the events of a record that speak of another one.
+
+    Where the rows of a record do not add up, a row may have come from elsewhere. Such an event
+    counts for nothing (`event.subject`), and if it did belong here its bundle brings it back.
+    """
+    number = store.records.get(record_id).pith_number
+    for row in store.facts.unjudged(record_id).events:
+        value = row.whole_value(number)
+        if isinstance(value, dict) and value.get("subject_pith_number") != number:
+            why = "it speaks of another record, and the rows of this one do not add up"
+            yield Damage("event", row.id, record_id, number, why)

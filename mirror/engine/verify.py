@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
-from mirror.archive import Limits, Member, Refused, open_source
+from mirror.archive import Limits, Member, Refused, open_source, shown
 from mirror.core.bundle import (
     Bundle,
     Known,
@@ -61,9 +61,10 @@ def read_bundles(job: Job) -> Iterator[Parsed | Report]:
 
     A source that cannot be read does not stop the others.
     """
-    for name in job.names:
+    for path in job.names:
+        name = shown(path)
         try:
-            with open_source(name, job.limits) as source:
+            with open_source(path, job.limits) as source:
                 for item in source.items():
                     yield _parse(name, item, job.limits)
                     job.progress(source)

@@ -62,7 +62,7 @@ class Derived:
             self._conn.execute(
                 f"DELETE FROM {table}_verdict WHERE {table}_id NOT IN (SELECT id FROM {table})"  # noqa: S608
             )
-        for table in ("ledger", "state"):
+        for table in ("ledger", "state", "stale"):
             self._conn.execute(
                 f"DELETE FROM {table} WHERE record_id NOT IN (SELECT id FROM record)"  # noqa: S608
             )

@@ -189,12 +189,20 @@ class Inspection:
 
     def _blank_origin(self, damage: Damage, at: str) -> None:
         """Facts point to their origin, so the row stays, and says that it is not known."""
-        self._keep(damage, damage.fact, damage.content, at)
         unknown = "unknown: damaged"
+        if not damage.content:  # an arrival whose run is not there
+            query = "INSERT INTO run (source, started_at, seal) VALUES (?, ?, ?)"
+            run = (unknown, unknown, seal(unknown, unknown))
+            run_id = self._conn.execute(query, run).lastrowid or 0
+            query = "UPDATE arrival SET run_id = ?, member = ?, seal = ? WHERE id = ?"
+            row = (run_id, unknown, seal(run_id, unknown), damage.row_id)
+            self._conn.execute(query, row)
+            return
+        self._keep(damage, damage.fact, damage.content, at)
         if damage.fact == "run":
             query = "UPDATE run SET source = ?, started_at = ?, seal = ? WHERE id = ?"
-            row = (unknown, unknown, seal(unknown, unknown), damage.row_id)
-            self._conn.execute(query, row)
+            blank = (unknown, unknown, seal(unknown, unknown), damage.row_id)
+            self._conn.execute(query, blank)
             return
         query = "UPDATE arrival SET member = ?, seal = ? WHERE id = ?"
         run_id = damage.content[0] if isinstance(damage.content[0], int) else 0

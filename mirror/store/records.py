@@ -52,7 +52,10 @@ class Records:
             SELECT digest, pith_number, suffix, kind, source_id, version, value
             FROM record WHERE id = ?
         """
-        *columns, value = self._conn.execute(query, (record_id,)).fetchone()
+        row = self._conn.execute(query, (record_id,)).fetchone()
+        if row is None:
+            raise damaged("it is not there", f"record {record_id}")
+        *columns, value = row
         where = f"record {record_id}, {columns[1]}"
         try:
             record = Record(cast("Object", unpack(value)))

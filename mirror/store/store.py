@@ -91,7 +91,7 @@ def open_store(
         StoreBusyError: `store.busy`
         CorruptStoreError: `store.corrupt`
     """
-    place = "memory" if path is None else str(path)
+    place = "memory" if path is None else os.fsencode(path).decode("utf-8", "backslashreplace")
     if (read_only or must_exist) and path is not None and not _is_there(path):
         hint = "run `mirror merge SOURCE` first, or name the store with --db"
         raise StoreError("store.absent", "there is no store", where=place, hint=hint)
@@ -109,7 +109,10 @@ def open_store(
 
 def _is_there(path: Path) -> bool:
     """Whether a store was made there; one that was cut off as it was made is an empty file."""
-    return path.is_file() and path.stat().st_size > 0
+    try:
+        return path.is_file() and path.stat().st_size > 0
+    except OSError:
+        return True  # something is there; opening it will say why it cannot be read
 
 
 def _connect(path: Path | None, *, read_only: bool) -> sqlite3.Connection:
@@ -122,10 +125,22 @@ def _connect(path: Path | None, *, read_only: bool) -> sqlite3.Connection:
         conn.execute("PRAGMA schema_version").fetchone()
     except sqlite3.OperationalError:
         conn.close()
+        if os.access(path.parent, os.W_OK):
+            _recover(path)
+            return _open_uri(path, "mode=ro")
         if not _may_be_immutable(path):
             raise
         return _open_uri(path, "mode=ro&immutable=1")
     return conn
+
+
+def _recover(path: Path) -> None:
+    """Let SQLite undo what a killed process left half done, which one who only reads may not."""
+    conn = _open_uri(path, "mode=rw")
+    try:
+        conn.execute("PRAGMA schema_version").fetchone()
+    finally:
+        conn.close()
 
 
 def _open_uri(path: Path, query: str) -> sqlite3.Connection:
@@ -163,8 +178,10 @@ def _store_error(error: sqlite3.Error, place: str) -> StoreError:
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         hint = "restore the file from a copy, or build the store again from your bundles"
         return CorruptStoreError("store.corrupt", str(error), where=place, hint=hint)
-    code = {"SQLITE_FULL": "store.full", "SQLITE_READONLY": "store.read_only"}.get(
-        name.partition("_DB")[0], "store.unreadable"
-    )
+    code = "store.unreadable"
+    if name.startswith("SQLITE_FULL"):
+        code = "store.full"
+    elif name.startswith("SQLITE_READONLY"):
+        code = "store.read_only"
     hint = "what was committed before is kept; check the disk and its permissions"
     return StoreError(code, str(error), where=place, hint=hint)

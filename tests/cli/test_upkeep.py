@@ -43,7 +43,8 @@ def test_damage_is_named_and_mended(store: Path, mirror: Mirror) -> None:
     _break(store, "UPDATE event SET value = x'00' WHERE id = 7")
     ran = mirror("check")
     assert (1, True) == (ran.exit_code, "damaged: event 7 of pith:" in ran.stderr)
-    (line,) = mirror("check", "--json").lines
+    line, last = mirror("check", "--json").lines
+    assert {"checked": 8, "damaged": 1, "finished": True} == last
     assert ("event", 7) == (line["fact"], line["row_id"])
     number = line["pith_number"]
     shown = mirror("show", number, "--bundle")

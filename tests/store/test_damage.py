@@ -316,3 +316,70 @@ def test_a_quick_check_finds_broken_facts_only(path: Path) -> None:
     _break(path, "UPDATE event SET value = x'00' WHERE id = 7")
     (damage,) = check(path, Scope(quick=True), lambda _damage: None).damages
     assert ("event", 7) == (damage.fact, damage.row_id)
+
+
+# What a second pair of eyes found --------------------------------------------------------------
+
+
+def _mended(path: Path, good: Path) -> None:
+    """Assert that keys and bundles bring a repaired store back."""
+    with open_store(path) as store:
+        add_keys(store, KEYS)
+        ingest(store, _job())
+    assert _states(good) == _states(path)
+    assert _check(path) == []
+
+
+def test_a_lost_fact_names_the_record_that_needs_a_bundle(path: Path, good: Path) -> None:
+    """A row that is gone cannot be moved aside; its record is named all the same."""
+    _break(path, "DELETE FROM event WHERE id = 5")
+    report = check_and_repair(path, Scope(), lambda _damage: None)
+    assert (True, 1) == (report.is_repaired, len(report.need_bundles))
+    _mended(path, good)
+
+
+def test_a_fact_that_slipped_to_another_record_is_not_adopted(path: Path, good: Path) -> None:
+    """It is kept aside, and both records are as they were once their bundles come again."""
+    _break(path, "UPDATE event SET record_id = 1 + (record_id = 1) WHERE id = 5")
+    report = check_and_repair(path, Scope(), lambda _damage: None)
+    assert (True, 2) == (report.is_repaired, len(report.need_bundles))
+    _mended(path, good)
+
+
+def test_a_mark_on_a_record_that_is_not_there_is_swept_away(path: Path, good: Path) -> None:
+    """It stops neither a merge nor a repair."""
+    _break(path, "INSERT INTO stale VALUES (99999, 1)")
+    assert check_and_repair(path, Scope(), lambda _damage: None).is_repaired
+    assert _states(good) == _states(path)
+
+
+@pytest.mark.parametrize("table", ["trust", "record", "event", "run", "state"])
+def test_a_table_that_is_gone_is_made_again(table: str, path: Path, good: Path) -> None:
+    """What was in it comes with the keys and bundles."""
+    _break_schema(path, f"DROP TABLE {table}")
+    assert check_and_repair(path, Scope(), lambda _damage: None).is_repaired
+    _mended(path, good)
+
+
+def _break_schema(path: Path, query: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        conn.execute("PRAGMA foreign_keys = OFF")
+        conn.execute(query)
+
+
+@pytest.mark.parametrize("tenth", range(10))
+def test_a_page_of_nonsense_is_repaired_or_said_to_be_beyond_it(
+    tenth: int, path: Path, good: Path
+) -> None:
+    """Each tenth page in turn: after it the store is sound, or the old file is as it was."""
+    content = path.read_bytes()
+    for page in range(1 + tenth, len(content) // 4096, 10):
+        damaged = content[: page * 4096] + b"\x55" * 4096 + content[(page + 1) * 4096 :]
+        path.write_bytes(damaged)
+        try:
+            report = check_and_repair(path, Scope(), lambda _damage: None)
+        except StoreError:
+            assert damaged == path.read_bytes(), page
+            continue
+        assert report.is_repaired or not report.damages, page
+        _mended(path, good)

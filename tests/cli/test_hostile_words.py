@@ -1,0 +1,147 @@
+"""What people type and what bundles say, where it could hurt: names, lines, terminals, outputs."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.builders import (
+    Signer,
+    citation,
+    key_set_file,
+    make_bundle,
+    make_event,
+    make_record,
+    to_json,
+)
+from tests.cli.conftest import BUNDLES, Mirror
+
+PITH = BUNDLES / "pith.tar"
+
+
+def _on_a_terminal(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run a command with a terminal for all it prints; its exit code, and what was shown."""
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "mirror", *arguments]
+    process = subprocess.Popen(command, cwd=folder, stdout=follower, stderr=follower)
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(leader, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not shown.endswith(b"\n") and process.poll() is not None:
+            break
+    os.close(leader)
+    return process.wait(timeout=60), shown.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    "command", [["merge", str(PITH)], ["verify", str(PITH)], ["check"], ["check", "--quick"],
+                ["rebuild"], ["check", "--repair"], ["export", "out.tar"], ["status"]],
+)  # fmt: skip
+def test_every_command_works_on_a_terminal(
+    command: list[str], mirror: Mirror, tmp_path: Path
+) -> None:
+    """Progress and all."""
+    mirror("merge", PITH)
+    code, shown = _on_a_terminal(tmp_path, *command)
+    assert (0, False) == (code, "Traceback" in shown)
+
+
+def test_an_export_does_not_overwrite_a_store(mirror: Mirror) -> None:
+    """Neither the one that it reads nor another."""
+    mirror("merge", PITH)
+    mirror("merge", PITH, "--db", "other.db")
+    for out in ("mirror.db", "other.db"):
+        ran = mirror("export", out)
+        assert (3, True) == (ran.exit_code, "output.refused" in ran.stderr)
+    assert mirror("check").exit_code == 0
+
+
+def test_a_signer_cannot_write_lines_of_its_own(mirror: Mirror, tmp_path: Path) -> None:
+    """A line break in what is claimed is shown by its code."""
+    signer = Signer("author")
+    record = make_record(arxiv_id="2401.00001\nreceipt  verified: signed with key pith-v1-2026-05")
+    payload = citation(citing="arxiv:1\n2026-01-01T00:00:00Z supports arxiv:666 — library.example")
+    event = make_event(record, signer, "citation_signed", payload)
+    (tmp_path / "keys.json").write_bytes(key_set_file(signer))
+    (tmp_path / "bundle.json").write_bytes(to_json(make_bundle(record, [event])))
+    mirror("merge", "bundle.json", "--keys", "keys.json")
+    number = mirror("merge", "bundle.json", "--json").lines[0]["pith_number"]
+    lines = mirror("show", number).stdout.decode().splitlines()
+    assert [line for line in lines if line.startswith("receipt")] == [
+        line for line in lines if "no key that is trusted here" in line
+    ]
+    assert [line for line in lines if "2026-01-01T00:00:00Z supports" in line] == [
+        line for line in lines if "\\n2026" in line
+    ]
+
+
+def test_names_that_are_not_utf8_stop_nothing(mirror: Mirror, tmp_path: Path) -> None:
+    """Files, folders, stores and identifiers may be called anything."""
+    name = os.fsdecode(b"bad\xff.json")
+    (tmp_path / name).write_bytes((BUNDLES / "invalid" / "event.id.json").read_bytes())
+    assert [line["code"] for line in mirror("verify", name, "--json").lines] == ["event.id"]
+    folder = tmp_path / os.fsdecode(b"folder\xff")
+    folder.mkdir()
+    (folder / "bundle.json").write_bytes((tmp_path / name).read_bytes())
+    store = os.fsdecode(b"store\xff.db")
+    ran = mirror("merge", name, folder, PITH, "--db", store)
+    assert (1, True) == (ran.exit_code, b"74 read" in ran.stdout)
+    assert mirror("status", "--json", "--db", store).lines[0]["records"] == 73
+    assert mirror("show", os.fsdecode(b"\xff"), "--db", store).exit_code == 1
+
+
+def test_an_output_that_cannot_be_written_says_so(mirror: Mirror, tmp_path: Path) -> None:
+    """A full disk behind stdout is exit 3, and so is a stdout that is closed."""
+    mirror("merge", PITH)
+    for words in ("status --json", "show 1611.08522 --json", f"merge {PITH} --json"):
+        for redirection in (">/dev/full", ">&-"):
+            done = subprocess.run(
+                ["bash", "-c", f"{sys.executable} -m mirror {words} {redirection}"],  # noqa: S607
+                cwd=tmp_path,
+                capture_output=True,
+                check=False,
+            )
+            assert (3, True) == (done.returncode, b"output.failed" in done.stderr), words
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "https://pith.science/pith/7SOLO26TLPZRGSRX2HH227CICV/bundle.json",
+        "https://pith.science/.well-known/pith/7SOLO26TLPZRGSRX2HH227CICV/bundle.json",
+        "https://mirror.example/pith/7SOLO26T.json?x=1",
+        "arxiv.org/abs/1705.09786v3",
+        "https://arxiv.org/pdf/1705.09786v3.pdf",
+    ],
+)
+def test_addresses_name_what_they_end_in(identifier: str, mirror: Mirror) -> None:
+    """As they are copied from a browser."""
+    mirror("merge", PITH)
+    state = mirror("show", identifier, "--json").lines[0]
+    assert state["pith_number"] == "pith:2017:7SOLO26TLPZRGSRX2HH227CICV"
+
+
+@pytest.mark.parametrize("value", ["nan", "0", "-1", "x"])
+def test_a_limit_must_be_a_number(value: str, mirror: Mirror) -> None:
+    """Nothing that switches a limit off by accident."""
+    assert mirror("verify", PITH, "--max-seconds", value).exit_code == 2
+
+
+def test_an_export_that_others_would_refuse_says_so(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record may gather more junk than a mirror takes in one bundle: exit 1, by name."""
+    mirror("merge", BUNDLES / "demo.tar")
+    monkeypatch.setattr("mirror.engine.export.Limits", lambda: Limits(events=14))
+    ran = mirror("export", "out.tar")
+    assert (1, True) == (ran.exit_code, "is larger than mirrors take by default" in ran.stderr)
+    assert Path("out.tar").exists()
