@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from mirror.errors import SchemaVersionError
+from mirror.errors import SchemaVersionError, StoreError
 
-__all__ = ["APPLICATION_ID", "applied_version", "migrate", "require_store"]
+__all__ = ["APPLICATION_ID", "absent", "applied_version", "migrate", "require_store"]
 
 APPLICATION_ID = 0x70697468
 """`pith` in ASCII: SQLite's own mark of whose file this is."""
@@ -164,12 +164,21 @@ def require_store(db: Database) -> None:
     """Check that a file is a store of just this version's schema, for one who only reads.
 
     Raises:
+        StoreError: `store.absent` if it was cut off as it was made, and nothing is in it.
         SchemaVersionError: `store.foreign`, `store.newer` or `store.older`.
     """
+    if _is_empty(db):
+        raise absent()
     _require_known(db)
     if _MIGRATIONS.pending(db):
         hint = "run a command that writes, such as `mirror merge`, to bring it up to date"
         raise SchemaVersionError("store.older", "an older mirror wrote this store", hint=hint)
+
+
+def absent(place: str = "") -> StoreError:
+    """Return the error for a store that is not there."""
+    hint = "run `mirror merge SOURCE` first, or name the store with --db"
+    return StoreError("store.absent", "there is no store", where=place, hint=hint)
 
 
 def _require_known(db: Database) -> None:

@@ -15,7 +15,7 @@ from mirror.store.derived import Derived
 from mirror.store.facts import Facts
 from mirror.store.inspection import Inspection
 from mirror.store.records import Records
-from mirror.store.schema import applied_version, migrate, require_store
+from mirror.store.schema import absent, applied_version, migrate, require_store
 from mirror.store.status import Status, read_status
 from mirror.store.trust import Trust
 
@@ -93,8 +93,7 @@ def open_store(
     """
     place = "memory" if path is None else os.fsencode(path).decode("utf-8", "backslashreplace")
     if (read_only or must_exist) and path is not None and not _is_there(path):
-        hint = "run `mirror merge SOURCE` first, or name the store with --db"
-        raise StoreError("store.absent", "there is no store", where=place, hint=hint)
+        raise absent(place)
     try:
         conn = _connect(path, read_only=read_only)
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror.archive import Limits
 from tests.builders import (
     Signer,
     citation,

@@ -28,6 +28,7 @@ from mirror.engine.ingest import ingest
 from mirror.engine.replay import current_text
 from mirror.engine.report import Job
 from mirror.engine.trust import add_keys
+from mirror.errors import StoreError
 from mirror.store import Store, open_store
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
@@ -121,10 +122,15 @@ class _Reference:
 
 def _look(db: Path, before: set[str], tally: Tally, what: str) -> set[str]:
     """Look at the store after a kill; return the facts that it holds."""
-    damages = check(db, Scope(), lambda _damage: None).damages
-    tally.faults += [f"after {what}: {damage}" for damage in damages]
-    with open_store(db) as store:
-        after = _facts(store)
+    after: set[str] = set()
+    try:
+        damages = check(db, Scope(), lambda _damage: None).damages
+        tally.faults += [f"after {what}: {damage}" for damage in damages]
+        with open_store(db) as store:
+            after = _facts(store)
+    except StoreError as error:
+        if error.code != "store.absent":  # killed as it was made: nothing was in it yet
+            raise
     tally.lost += len(before - after)
     return after
 

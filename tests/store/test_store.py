@@ -150,6 +150,10 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_by_a_writer(path: Pat
     """A reader says what to do; a writer migrates."""
     conn = sqlite3.connect(path)
     conn.execute("PRAGMA application_id = 0x70697468")
+    conn.execute(
+        "CREATE TABLE _sqlite_migrations"
+        " (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT, applied_at TEXT)"
+    )
     conn.commit()
     conn.close()
     with (
