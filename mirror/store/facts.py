@@ -35,6 +35,13 @@ class New:
     def __bool__(self) -> bool:
         return bool(self.records or self.alias_claims or self.receipts or self.events)
 
+    def count(self, table: str) -> None:
+        """Count a new row of `event` or `receipt`."""
+        if table == "event":
+            self.events += 1
+        else:
+            self.receipts += 1
+
     def add(self, other: New) -> None:
         """Count what `other` counted, too."""
         self.records += other.records
@@ -138,7 +145,7 @@ class Facts:
             if not self._conn.execute(found, (record_id, one.digest)).fetchone():
                 row = self._insert(table, record_id, one, arrival.id)
                 self._save_verdict(record_id, row, one)
-                setattr(new, f"{table}s", getattr(new, f"{table}s") + 1)
+                new.count(table)
                 yield row
 
     def _insert(

@@ -318,7 +318,7 @@ def test_a_quick_check_finds_broken_facts_only(path: Path) -> None:
     assert ("event", 7) == (damage.fact, damage.row_id)
 
 
-# What a second pair of eyes found --------------------------------------------------------------
+# Facts that are lost, or slipped to where they do not belong ------------------------------------
 
 
 def _mended(path: Path, good: Path) -> None:
