@@ -46,6 +46,11 @@ def _mirror(
     return subprocess.run(command, cwd=folder, capture_output=True, check=False, preexec_fn=limit)
 
 
+def _heed_ctrl_c() -> None:
+    """A job in the background of a shell is born deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _jsonl(folder: Path, start: int, count: int) -> Path:
     """So many records with an event each, in one file."""
     path = folder / f"from-{start}.jsonl"
@@ -86,7 +91,12 @@ def test_ctrl_c_says_what_is_kept_and_exits_with_130(tmp_path: Path) -> None:
     """The next run ends where an undisturbed run ends."""
     source, keys = _jsonl(tmp_path, 0, 3000), _keys(tmp_path)
     command = [sys.executable, "-m", "mirror", "merge", str(source), "--keys", str(keys)]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        preexec_fn=_heed_ctrl_c,  # noqa: PLW1509
+    )
     db = tmp_path / "mirror.db"
     while not (db.exists() and db.with_name("mirror.db-wal").exists()):
         time.sleep(0.01)
