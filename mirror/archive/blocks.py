@@ -71,9 +71,7 @@ def parse_header(block: bytes) -> Header:
     """
     if len(block) != BLOCK:
         raise TruncatedError("the archive ends without its end mark")
-    blank = block[:148] + b" " * 8 + block[156:]
-    signed = sum(blank) - 256 * sum(byte > 127 for byte in blank)  # as some old tars add it up
-    if _number(block[148:156]) not in {sum(blank), signed}:
+    if not _is_sum(_number(block[148:156]), block):
         raise TruncatedError("the next header is damaged")
     name = _text(block[:100])
     prefix = _text(block[345:500]) if block[257:263] == b"ustar\0" else ""
@@ -85,6 +83,14 @@ def parse_header(block: bytes) -> Header:
         is_sparse=kind == b"S",
         goes_on=kind == b"S" and block[482] != 0,
     )
+
+
+def _is_sum(claimed: int, block: bytes) -> bool:
+    """Whether a header's bytes add up to what it says, its own checksum taken for spaces."""
+    blank = block[:148] + b" " * 8 + block[156:]
+    total = sum(blank)
+    # Some old tars took the bytes for signed numbers.
+    return claimed == total or claimed == total - 256 * sum(byte > 127 for byte in blank)
 
 
 def _text(raw: bytes) -> str:
