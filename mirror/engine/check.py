@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -18,16 +18,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import cast
 
-from mirror.core.event import Event, key_ids_of_event
 from mirror.core.keys import KeySet
-from mirror.core.receipt import Receipt, key_ids_of_receipt
 from mirror.core.record import Record
 from mirror.core.values import instant, sha256
 from mirror.engine.rebuild import repair
 from mirror.engine.replay import judge_rows, replay
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreError
 from mirror.store import Damage, JudgedRow, RecordRows, Store, open_store
-from mirror.store.rows import Ledger, verdict_of
+from mirror.store.rows import Ledger, key_ids_of, verdict_of
 from mirror.store.salvage import salvage
 
 __all__ = ["CheckReport", "Scope", "check", "check_and_repair", "check_record"]
@@ -314,7 +312,8 @@ def _check_verdicts(
             yield Damage(f"{table}_verdict", row_id, record_id, number, why)
     if store.facts.ledger(record_id) != _ledger(rows, verdicts):
         yield Damage("ledger", record_id, record_id, number, "facts and verdicts do not add up")
-    if store.inspection.lacks_key(record_id, _key_ids(fresh.values())):
+    key_ids = {key_id for judged in fresh.values() for key_id in key_ids_of(judged)}
+    if store.inspection.lacks_key(record_id, key_ids):
         yield Damage("named_key", None, record_id, number, "a key that it names is not indexed")
 
 
@@ -323,19 +322,6 @@ def _word(verdict: tuple[str | None, str] | None) -> str:
         return "nothing"
     code, reason = verdict
     return "valid" if code is None else f"{code} ({reason})"
-
-
-def _key_ids(verdicts: Iterable[Event | Receipt]) -> set[str]:
-    """Return the ids of the keys that verdicts may rest on."""
-    return {
-        key_id
-        for judged in verdicts
-        for key_id in (
-            key_ids_of_receipt(judged.value)
-            if isinstance(judged, Receipt)
-            else key_ids_of_event(judged)
-        )
-    }
 
 
 def _ledger(rows: RecordRows, verdicts: dict[tuple[str, int], tuple[str | None, str]]) -> Ledger:

@@ -21,8 +21,8 @@ def ingest(store: Store, job: Job) -> Summary:
         KeySetChangedError: If another process changes the trusted keys meanwhile.
     """
     summary = Summary()
+    finish(store)  # what an interrupted run left behind
     writer = _Writer(store)
-    finish(store, writer.keys)  # what an interrupted run left behind
     for batch in verify_all(read_bundles(job), writer.keys, job.limits, store.facts.known):
         writer.write([item for item in batch if isinstance(item, Verified)], summary)
         for item in batch:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
-from mirror.engine.replay import bring_up_to_date
+from mirror.engine.replay import finish
 from mirror.errors import CorruptStoreError
-from mirror.store import Damage, Store
+from mirror.store import Damage, Stale, Store
 
 __all__ = ["rebuild", "repair"]
-
-_CHUNK = 200
 
 
 def rebuild(store: Store, progress: Callable[[int], None] = lambda _records: None) -> list[Damage]:
@@ -30,21 +28,12 @@ def rebuild(store: Store, progress: Callable[[int], None] = lambda _records: Non
     with store.transaction():
         store.derived.mark_all_to_judge()
     damages: list[Damage] = []
-    after = 0
-    while True:
-        with store.transaction():
-            keys = store.trust.key_set()
-            stale = store.derived.stale(_CHUNK, after)
-            for one in stale:
-                try:
-                    bring_up_to_date(store, keys, [one])
-                except CorruptStoreError as error:
-                    damage = Damage("record", one.record_id, one.record_id, None, error.message)
-                    damages.append(damage)
-        if not stale:
-            return damages
-        after = stale[-1].record_id
-        progress(len(stale))
+
+    def note(stale: Stale, error: CorruptStoreError) -> None:
+        damages.append(Damage("record", stale.record_id, stale.record_id, None, error.message))
+
+    finish(store, note, progress)
+    return damages
 
 
 def repair(store: Store, damages: Iterable[Damage]) -> None:

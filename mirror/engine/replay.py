@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from mirror.core.event import Event, RawEvent, judge
 from mirror.core.keys import KeySet
 from mirror.core.merge import State, merge
 from mirror.core.receipt import Receipt, judge_receipt
 from mirror.core.record import Record
+from mirror.errors import CorruptStoreError
 from mirror.store import JudgedRow, RecordFacts, RecordRows, Stale, Store
 
 __all__ = ["bring_up_to_date", "current_text", "finish", "judge_rows", "replay"]
 
-_CHUNK = 500
+_CHUNK = 200
 
 
 def replay(facts: RecordFacts, keys: KeySet) -> State:
@@ -56,14 +57,39 @@ def bring_up_to_date(store: Store, keys: KeySet, stale: Iterable[Stale]) -> None
         store.derived.save(one.record_id, replay(store.facts.load(one.record_id), keys))
 
 
-def finish(store: Store, keys: KeySet) -> None:
-    """Bring every stale record up to date, each chunk in a transaction of its own."""
+def finish(
+    store: Store,
+    note: Callable[[Stale, CorruptStoreError], None] | None = None,
+    progress: Callable[[int], None] = lambda _records: None,
+) -> None:
+    """Bring every stale record up to date, each chunk in a transaction of its own.
+
+    The keys are read within the transaction, so that no verdict is reached under others.
+
+    Args:
+        store: The store.
+        note: Takes the records whose facts are damaged, which stay as they were; None raises.
+        progress: Told of records that were done.
+
+    Raises:
+        CorruptStoreError: `store.damaged`
+    """
+    after = 0
     while True:
         with store.transaction():
-            stale = store.derived.stale(_CHUNK)
-            bring_up_to_date(store, keys, stale)
+            keys = store.trust.key_set()
+            stale = store.derived.stale(_CHUNK, after)
+            for one in stale:
+                try:
+                    bring_up_to_date(store, keys, [one])
+                except CorruptStoreError as error:
+                    if note is None:
+                        raise
+                    note(one, error)
         if not stale:
             return
+        after = stale[-1].record_id
+        progress(len(stale))
 
 
 def current_text(store: Store, record_id: int, keys: KeySet) -> bytes:

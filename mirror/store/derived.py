@@ -45,11 +45,6 @@ class Derived:
             "CREATE TEMP TABLE IF NOT EXISTS touched (record_id INTEGER PRIMARY KEY)"
         )
 
-    def mark_stale(self, record_ids: Iterable[int]) -> None:
-        """Mark records whose verdicts changed."""
-        rows = [(record_id,) for record_id in record_ids]
-        self._conn.executemany("INSERT OR IGNORE INTO stale VALUES (?, 0)", rows)
-
     def mark_all_to_judge(self) -> None:
         """Mark every record: verdicts are to be reached anew, and states after them.
 

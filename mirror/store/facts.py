@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from mirror.core.bundle import AliasClaim, Bundle, Known, VerifiedBundle
-from mirror.core.event import Event, key_ids_of_event
-from mirror.core.receipt import Receipt, key_ids_of_receipt
+from mirror.core.event import Event
+from mirror.core.receipt import Receipt
 from mirror.core.record import Record
 from mirror.core.values import Value
 from mirror.store.origin import Arrival, Run
 from mirror.store.packing import pack
 from mirror.store.records import Records, damaged
-from mirror.store.rows import ClaimRow, JudgedRow, Ledger, verdict_of
+from mirror.store.rows import ClaimRow, JudgedRow, Ledger, key_ids_of, verdict_of
 
 __all__ = ["Facts", "New", "RecordFacts", "RecordRows"]
 
@@ -182,12 +182,7 @@ class Facts:
     def _save_verdict(self, record_id: int, row: JudgedRow, judged: Event | Receipt) -> None:
         query = f"INSERT OR REPLACE INTO {row.table}_verdict VALUES (?, ?, ?)"  # noqa: S608
         self._conn.execute(query, (row.id, row.code, row.reason))
-        key_ids = (
-            key_ids_of_receipt(judged.value)
-            if isinstance(judged, Receipt)
-            else key_ids_of_event(judged)
-        )
-        names = [(key_id, record_id) for key_id in key_ids]
+        names = [(key_id, record_id) for key_id in key_ids_of(judged)]
         self._conn.executemany("INSERT OR IGNORE INTO named_key VALUES (?, ?)", names)
 
     def known(self, bundle: Bundle) -> Known:

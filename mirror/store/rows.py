@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import cast
 
 from mirror.core.bundle import AliasClaim
-from mirror.core.event import Event, InvalidEvent, ValidEvent
-from mirror.core.receipt import Receipt
+from mirror.core.event import Event, InvalidEvent, ValidEvent, key_ids_of_event
+from mirror.core.receipt import Receipt, key_ids_of_receipt
 from mirror.core.values import Object, Value, canonical, sha256
 from mirror.store.packing import unpack
 from mirror.store.records import damaged
 from mirror.store.seal import EMPTY, add_up, seal
 
-__all__ = ["ClaimRow", "JudgedRow", "Ledger", "verdict_of"]
+__all__ = ["ClaimRow", "JudgedRow", "Ledger", "key_ids_of", "verdict_of"]
 
 
 def verdict_of(judged: Event | Receipt) -> tuple[str | None, str]:
@@ -23,6 +23,13 @@ def verdict_of(judged: Event | Receipt) -> tuple[str | None, str]:
     if isinstance(judged, ValidEvent):
         return None, ""
     return judged.code, judged.reason
+
+
+def key_ids_of(judged: Event | Receipt) -> set[str]:
+    """Return the ids of the keys that a verdict may rest on."""
+    if isinstance(judged, Receipt):
+        return key_ids_of_receipt(judged.value)
+    return key_ids_of_event(judged)
 
 
 @dataclass(frozen=True, slots=True)
