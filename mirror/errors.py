@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "EXIT_CODES",
+    "HTTP_STATUSES",
     "CorruptStoreError",
     "FormatError",
     "KeySetChangedError",
@@ -20,7 +21,9 @@ __all__ = [
     "SourceError",
     "StoreBusyError",
     "StoreError",
+    "WorkerError",
     "exit_code",
+    "http_status",
 ]
 
 
@@ -86,6 +89,10 @@ class KeySetChangedError(StoreError):
     """Another process changed the trusted keys while this one was working."""
 
 
+class WorkerError(MirrorError):
+    """A process of ours was killed from outside: the run was cut off."""
+
+
 EXIT_CODES: dict[type[MirrorError], int] = {
     MirrorError: 1,
     LookUpError: 1,
@@ -93,8 +100,24 @@ EXIT_CODES: dict[type[MirrorError], int] = {
     SourceError: 3,
     OutputError: 3,
     StoreError: 4,
+    WorkerError: 130,
 }
-"""Exit code of a command that ended with the error; 0, 1, 2 (usage) and 130 have no class."""
+"""Exit code of a command that ended with the error; 0, 1 and 2 (usage) have no class."""
+
+
+HTTP_STATUSES: dict[type[MirrorError], int] = {
+    MirrorError: 500,
+    FormatError: 400,
+    LimitError: 400,
+    LookUpError: 404,
+    StoreError: 503,
+}
+"""HTTP status of an answer that is the error; 300 (several records) has no class."""
+
+
+def http_status(error: MirrorError) -> int:
+    """Return the status of the nearest class of `error` in `HTTP_STATUSES`."""
+    return next(HTTP_STATUSES[kind] for kind in type(error).__mro__ if kind in HTTP_STATUSES)
 
 
 def exit_code(error: MirrorError) -> int:

@@ -11,6 +11,7 @@ from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import State, merge
 from mirror.core.record import parse_record
 from mirror.errors import FormatError
+from mirror.store import Held, New, Parcel, Run, Store, make_parcel
 from tests.builders import Signer, key_set_file, to_json
 
 
@@ -72,3 +73,24 @@ def _once(facts: Iterable[Any]) -> Iterable[Any]:
 def merged(bundles: Iterable[Any], keys: KeySet) -> State:
     """The state of bundles of one record, from their values."""
     return state_of([verified(bundle, keys) for bundle in bundles], keys)
+
+
+def parcel_of(bundle: Any, keys: KeySet, held: Held, *, with_state: bool = False) -> Parcel:
+    """What a store that holds so much lacks of a bundle; with the state of the bundle alone."""
+    raw = parse_bundle(to_json(bundle))
+    judged = verify_bundle(raw, keys, held.known)
+    return make_parcel(raw, judged, held, state_of([judged], keys) if with_state else None)
+
+
+def take(store: Store, bundle: Any, keys: KeySet, run: Run) -> tuple[int, New]:
+    """Write what is new in a bundle, in the transaction that is open; its record is stale then."""
+    held = store.facts.held(parse_bundle(to_json(bundle)).record.digest)
+    intake = store.intake()
+    taken = intake.take(parcel_of(bundle, keys, held), run, "a member")
+    intake.flush()
+    return taken
+
+
+def ids_in(store: Store) -> list[int]:
+    """The row id of every record, in the order of a bag."""
+    return [record_id for _, record_id in store.records.in_bag_order(None)]

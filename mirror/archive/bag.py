@@ -23,7 +23,7 @@ _SPOOL_BYTES = 16 * 1024 * 1024
 
 def write_bag(
     out: IO[bytes], payload: Callable[[], Payload], info: Iterable[tuple[str, str]] = ()
-) -> None:
+) -> str:
     """Write a bag to `out`: names sorted; times, owners and modes fixed.
 
     Args:
@@ -31,6 +31,9 @@ def write_bag(
         payload: Called twice, once to count and hash and once to write, so that nothing of it is
             held; it must give the same both times.
         info: Labels and values for `bag-info.txt`, beside the payload's size.
+
+    Returns:
+        The SHA-256 of its `manifest-sha256.txt`, in hexadecimal: what names the bag.
 
     Raises:
         OSError: If `out` cannot be written.
@@ -53,6 +56,7 @@ def write_bag(
                 _add(tar, f"data/{path}", io.BytesIO(content))
             _add(tar, "manifest-sha256.txt", manifest)
             _add(tar, "tagmanifest-sha256.txt", io.BytesIO(tail))
+        return digests["manifest-sha256.txt"]
 
 
 def _write_manifest(payload: Payload, manifest: IO[bytes]) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 
-from mirror.archive.member import Refused, shown
+from mirror.archive.member import Bag, Refused, shown
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -32,9 +32,9 @@ _ENCODING = re.compile(r"(?im)^Tag-File-Character-Encoding[ \t]*:(.*)$")
 
 
 def is_tag_file_of_interest(name: str) -> bool:
-    """Whether a member must be read before all others: a bag's declaration or manifest."""
+    """Whether a member must be read before all others: a bag's declaration, info or manifest."""
     last = posixpath.basename(name)
-    return last == "bagit.txt" or _MANIFEST.fullmatch(last) is not None
+    return last in {"bagit.txt", "bag-info.txt"} or _MANIFEST.fullmatch(last) is not None
 
 
 class Inventory:
@@ -59,6 +59,10 @@ class Inventory:
         self._copies = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the database
         self.is_complete = True
         """False for a truncated archive, whose manifest may be what was cut off."""
+        self._only_bag: str | None = None
+        """The folder of the bag, where there is just one."""
+        self.is_just_a_bag = True
+        """Whether nothing lies outside of bags."""
 
     def __enter__(self) -> Self:
         return self
@@ -91,6 +95,8 @@ class Inventory:
         for path, start, size in self._db.execute(query).fetchall():
             if posixpath.basename(path) == "bagit.txt":
                 self._add_declaration(path, self._copy(start, min(size, _DECLARATION_BYTES)))
+        bags = self._db.execute("SELECT folder FROM bag LIMIT 2").fetchall()
+        self._only_bag = bags[0][0] if len(bags) == 1 else None
         query = "SELECT path, start, size FROM tag_file"
         for path, start, size in self._db.execute(query).fetchall():
             try:
@@ -126,22 +132,31 @@ class Inventory:
         )
         self._db.executemany(query, rows)
 
-    def is_new(self, path: str) -> bool:
-        """Note that a member was seen; False if one of that name was seen before (C5)."""
+    def meet(self, path: str) -> tuple[bool, dict[str, str]]:
+        """Note that a member was seen.
+
+        Returns:
+            Whether none of that name was seen before (C5), and the digests that manifests list
+            for it, by algorithm.
+        """
         row = (path.encode("utf-8", "surrogateescape"),)
         is_new = self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", row).rowcount == 1
         for column, name in _spellings(path):
-            query = f"UPDATE listed SET met = 1 WHERE {column} = ?"  # noqa: S608
-            if self._db.execute(query, (name,)).rowcount:
-                break
-        return is_new
+            query = f"UPDATE listed SET met = 1 WHERE {column} = ? RETURNING algorithm, digest"  # noqa: S608
+            if found := self._db.execute(query, (name,)).fetchall():
+                return is_new, dict(found)
+        return is_new, {}
 
     def is_in_bag(self, path: str) -> bool:
         """Whether `path` lies in a bag."""
+        if self._only_bag is not None:
+            return _lies_in(path, self._only_bag)
         return any(self._is_bag(folder) for folder in _folders_above(path))
 
     def is_payload(self, path: str) -> bool:
         """Whether `path` lies in a bag's `data` folder, so that a manifest must list it."""
+        if self._only_bag is not None:
+            return _lies_in(path, posixpath.join(self._only_bag, "data"))
         return any(
             posixpath.basename(folder) == "data" and self._is_bag(posixpath.dirname(folder))
             for folder in _folders_above(path)
@@ -151,27 +166,55 @@ class Inventory:
         query = "SELECT 1 FROM bag WHERE folder = ?"
         return self._db.execute(query, (shown(folder),)).fetchone() is not None
 
-    def expected(self, path: str) -> dict[str, str]:
-        """Return the digests that manifests list for a member, by algorithm."""
-        for column, name in _spellings(path):
-            query = f"SELECT algorithm, digest FROM listed WHERE {column} = ?"  # noqa: S608
-            if found := dict(self._db.execute(query, (name,)).fetchall()):
-                return found
-        return {}
-
-    def fault_of_digests(self, path: str, digests: Mapping[str, str]) -> str | None:
+    def fault_of_digests(
+        self, path: str, expected: Mapping[str, str], digests: Mapping[str, str]
+    ) -> str | None:
         """Return why a member of a bag is refused, or None.
 
         Args:
             path: The member.
-            digests: What its content hashes to, for each algorithm of `expected`.
+            expected: What manifests list for it, by algorithm.
+            digests: What its content hashes to, for each of these.
         """
-        for algorithm, digest in self.expected(path).items():
+        for algorithm, digest in expected.items():
             if digests[algorithm] != digest:
                 return f"its {algorithm} is not what the manifest says"
-        if self.is_complete and not digests and self.is_payload(path):
+        if self.is_complete and not expected and self.is_payload(path):
             return "no manifest lists it"
         return None
+
+    def bag(self) -> Bag | None:
+        """Return the bag that the archive is; None if it is none, or several, or more than that."""
+        manifest = self._tag_file("manifest-sha256.txt")
+        if manifest is None or not self.is_just_a_bag:
+            return None
+        hashed = hashlib.sha256()
+        while block := manifest.read(1 << 20):
+            hashed.update(block)
+        return Bag(hashed.hexdigest(), self._labels())
+
+    def _labels(self) -> dict[str, str]:
+        """Return what `bag-info.txt` says, in the encoding of its bag (RFC 8493 section 2.2.2)."""
+        info = self._tag_file("bag-info.txt")
+        (encoding,) = self._db.execute("SELECT encoding FROM bag").fetchone()
+        if info is None:
+            return {}
+        try:
+            text = info.read(_DECLARATION_BYTES).decode(encoding, "replace")
+        except (LookupError, ValueError):
+            return {}  # of an encoding that is none
+        lines = re.sub(r"\n[ \t]+", " ", re.sub(r"\r\n?", "\n", text)).split("\n")
+        labels = [line.partition(":") for line in lines if line.strip()]
+        return {label.strip(): value.strip() for label, _, value in labels}
+
+    def _tag_file(self, name: str) -> io.BufferedReader | None:
+        """Return a tag file of the only bag."""
+        if self._only_bag is None:
+            return None
+        query = "SELECT start, size FROM tag_file WHERE path = ?"
+        path = posixpath.join(self._only_bag, name)
+        found = self._db.execute(query, (path,)).fetchone()
+        return None if found is None else self._copy(*found)
 
     def missing(self) -> Iterator[str]:
         """Yield each path that a manifest lists and that was not seen."""
@@ -199,6 +242,10 @@ class _Slice(io.RawIOBase):
         return len(data)
 
 
+def _lies_in(path: str, folder: str) -> bool:
+    return not folder or shown(path).startswith(folder + "/")
+
+
 def _folders_above(path: str) -> Iterator[str]:
     """Yield the folders that a path lies in, the nearest first."""
     while path.strip("/"):
@@ -210,16 +257,19 @@ def _folded(path: str) -> str:
     return unicodedata.normalize("NFC", path)
 
 
-def _spellings(path: str) -> tuple[tuple[str, str], ...]:
-    """Return how manifests may write a member's name: the column to look in, and the name.
+def _spellings(path: str) -> Iterator[tuple[str, str]]:
+    """Yield how manifests may write a member's name: the column to look in, and the name.
 
     As it is; as RFC 8493 escapes it; as older tools escape it; in another Unicode form.
     """
     name = shown(path)
+    yield "path", name
     older = name.replace("\n", "%0A").replace("\r", "%0D")
     strict = name.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
-    exact = tuple(("path", one) for one in dict.fromkeys((name, strict, older)))
-    return (*exact, ("folded", _folded(name)), ("folded", _folded(strict)))
+    for escaped in {strict, older} - {name}:
+        yield "path", escaped
+    yield "folded", _folded(name)
+    yield "folded", _folded(strict)
 
 
 def _entries(content: io.BufferedReader, encoding: str) -> Iterator[tuple[str, str]]:

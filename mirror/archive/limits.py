@@ -13,6 +13,8 @@ class Limits:
 
     member_bytes: int = 16 * MIB
     """Bytes of a file in an archive or folder that should be a bundle: `limit.size`."""
+    segment_bytes: int = 64 * MIB
+    """Bytes of a segment in a packed bag, as it stands there, compressed: `limit.size`."""
     bundle_bytes: int = 16 * MIB
     """Bytes of one bundle in a file of its own, uncompressed: `limit.size`."""
     line_bytes: int = 16 * MIB

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mirror.archive.limits import Limits
 
 __all__ = [
+    "Bag",
     "Item",
     "Member",
     "Refused",
@@ -19,13 +20,14 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One thing that should be a bundle."""
 
     name: str
     """Its place in the source: a member's name, `line 7`, or empty for the source itself."""
     data: bytes
+    is_packed: bool = False
+    """Whether `data` is MessagePack (C4), not JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,31 @@ class Refused:
     message: str
 
 
-Item: TypeAlias = Member | Refused
+@dataclass(frozen=True, slots=True)
+class Bag:
+    """The bag that an archive is; comes after all that is in it, if that is just what it lists."""
+
+    manifest_sha256: str
+    """Of its `manifest-sha256.txt`: what names a bag by all that is in it."""
+    info: dict[str, str]
+    """Labels and values of its `bag-info.txt`; of a repeated label the last."""
+
+    @property
+    def is_increment(self) -> bool:
+        """Whether it names a base; then it may hold nothing, and say so."""
+        return any(label.startswith("Pith-Base-") for label in self.info)
 
 
-def member_or_refusal(name: str, data: bytes, limits: Limits) -> Item:
+Item: TypeAlias = Member | Refused | Bag
+
+
+def member_or_refusal(name: str, data: bytes, limits: Limits) -> Member | Refused:
     """Return a member, or why it holds more values than this mirror takes into memory (B4).
 
     What separates values is counted, within strings too: that is quick, and never too low.
     """
+    if len(data) <= limits.values:
+        return Member(name, data)  # a value takes a byte
     values = data.count(b",") + data.count(b"[") + data.count(b"{")
     if values > limits.values:
         return Refused(name, "limit.count", f"some {values} values, more than {limits.values}")
@@ -60,6 +79,8 @@ def is_bundle_name(name: str) -> bool:
 
 def shown(name: str) -> str:
     """Return a name as any text can carry it: bytes that are not UTF-8 are spelled out."""
+    if name.isascii():
+        return name
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

@@ -16,7 +16,7 @@ from mirror.archive.compression import DAMAGE, is_compressed, open_plain
 from mirror.archive.document import read_document
 from mirror.archive.folder import read_folder
 from mirror.archive.limits import Limits
-from mirror.archive.member import Item, Refused
+from mirror.archive.member import Bag, Item, Refused
 from mirror.archive.tar import BLOCK, is_tar, read_tar
 from mirror.errors import LimitError, SourceError
 
@@ -51,12 +51,14 @@ class Source:
         empty = True
         try:
             for item in self._read():
-                empty = False
+                empty = empty and isinstance(item, Bag) and not item.is_increment
                 yield item
         except OSError as error:
             raise _unreadable(self.name, error) from error
         if empty:
-            yield Refused("", "archive.empty", "no bundle.json and no *.bundle.json is in it")
+            yield Refused(
+                "", "archive.empty", "no bundle.json, *.bundle.json or packed segment is in it"
+            )
 
     def _read(self) -> Iterator[Item]:
         if isinstance(self._place, Path):

@@ -23,6 +23,7 @@ from mirror.archive.member import (
     member_or_refusal,
     shown,
 )
+from mirror.archive.segment import is_segment_name, read_segment
 from mirror.errors import LimitError
 
 __all__ = ["BLOCK", "is_tar", "read_tar"]
@@ -54,16 +55,28 @@ def read_tar(
         return _walk(TarReader(open_stream(), limits, seekable), limits)
 
     with Inventory() as inventory:
-        yield from _take_tag_files(walk(), inventory)
-        for entry in walk():
-            if isinstance(entry, Refused):
-                inventory.is_complete = False
-                yield entry
-            else:
-                yield from _read(entry, inventory, limits)
-        if inventory.is_complete:
-            for path in inventory.missing():
-                yield Refused(path, "archive.fixity", "a manifest lists it, but it is not there")
+        is_sound = True
+        for item in _items(walk, inventory, limits):
+            is_sound = is_sound and not isinstance(item, Refused)
+            yield item
+        bag = inventory.bag()
+        if is_sound and bag is not None:
+            yield bag
+
+
+def _items(
+    walk: Callable[[], Iterator[_Entry | Refused]], inventory: Inventory, limits: Limits
+) -> Iterator[Item]:
+    yield from _take_tag_files(walk(), inventory)
+    for entry in walk():
+        if isinstance(entry, Refused):
+            inventory.is_complete = False
+            yield entry
+        else:
+            yield from _read(entry, inventory, limits)
+    if inventory.is_complete:
+        for path in inventory.missing():
+            yield Refused(path, "archive.fixity", "a manifest lists it, but it is not there")
 
 
 # Walking the headers -------------------------------------------------------------------------
@@ -131,23 +144,47 @@ def _take_tag_files(entries: Iterable[_Entry | Refused], inventory: Inventory) -
 
 
 def _read(entry: _Entry, inventory: Inventory, limits: Limits) -> Iterator[Item]:
-    """Yield the bundle that a member is, why it is refused, or nothing if it is neither."""
-    is_new = inventory.is_new(entry.path)
+    """Yield the bundles in a member, why it is refused, or nothing if it is no bundle."""
+    is_new, expected = inventory.meet(entry.path)
     fault = entry.fault() or (None if is_new else "a member of this name came before")
     if fault is not None:
         yield Refused(entry.name, "archive.member", fault)
         return
     in_bag = inventory.is_in_bag(entry.path)
-    is_bundle = is_bundle_name(entry.path) and (inventory.is_payload(entry.path) or not in_bag)
-    if is_bundle and entry.header.size > limits.member_bytes:
-        yield Refused(entry.name, "limit.size", f"larger than {limits.member_bytes} bytes")
-    elif is_bundle or in_bag:
-        yield from _check(entry, inventory, limits, keep=is_bundle)
+    inventory.is_just_a_bag = inventory.is_just_a_bag and in_bag
+    is_payload = in_bag and inventory.is_payload(entry.path)
+    limit = _limit(entry.path, limits, is_segment=is_payload and is_segment_name(entry.path))
+    if limit is None or not (is_payload or not in_bag):
+        if in_bag:
+            _, faults = _check(entry, inventory, expected, keep=False)
+            yield from faults
+    elif entry.header.size > limit:
+        yield Refused(entry.name, "limit.size", f"larger than {limit} bytes")
+    else:
+        data, faults = _check(entry, inventory, expected, keep=True)
+        yield from faults
+        if data is not None and is_bundle_name(entry.path):
+            yield member_or_refusal(entry.name, data, limits)
+        elif data is not None:
+            yield from read_segment(entry.name, data, limits)
 
 
-def _check(entry: _Entry, inventory: Inventory, limits: Limits, *, keep: bool) -> Iterator[Item]:
-    """Hold a member's content against the manifests; yield it if it is kept (C2, C5)."""
-    hashes = {name: hashlib.new(name) for name in inventory.expected(entry.path)}
+def _limit(path: str, limits: Limits, *, is_segment: bool) -> int | None:
+    """Return how many bytes a member that holds bundles may have; None if it holds none."""
+    if is_bundle_name(path):
+        return limits.member_bytes
+    return limits.segment_bytes if is_segment else None
+
+
+def _check(
+    entry: _Entry, inventory: Inventory, expected: dict[str, str], *, keep: bool
+) -> tuple[bytes | None, list[Refused]]:
+    """Hold a member's content against the manifests (C2, C5).
+
+    Returns:
+        The content, if it is to be kept and is what it should be; and why it is refused.
+    """
+    hashes = {name: hashlib.new(name) for name in expected}
     chunks = []
     try:
         for chunk in entry.chunks():
@@ -156,16 +193,9 @@ def _check(entry: _Entry, inventory: Inventory, limits: Limits, *, keep: bool) -
             if keep:
                 chunks.append(chunk)
     except (TruncatedError, LimitError):
-        return  # the walk meets it again, and says so
+        return None, []  # the walk meets it again, and says so
     digests = {name: hashed.hexdigest() for name, hashed in hashes.items()}
-    fault = inventory.fault_of_digests(entry.path, digests)
+    fault = inventory.fault_of_digests(entry.path, expected, digests)
     if fault is not None:
-        yield Refused(entry.name, "archive.fixity", fault)
-    elif keep:
-        yield member_or_refusal(entry.name, b"".join(chunks), limits)
-    elif _is_segment(entry.path):
-        yield Refused(entry.name, "archive.member", "packed segments are not read yet")
-
-
-def _is_segment(path: str) -> bool:
-    return "/data/segments/" in f"/{path}" and path.endswith(".msgpack.zst")  # C4
+        return None, [Refused(entry.name, "archive.fixity", fault)]
+    return b"".join(chunks) if keep else None, []

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 import mirror
-from mirror.cli import keys, records, sources, upkeep
+from mirror.cli import find, keys, records, serve, sources, upkeep
 from mirror.cli.console import say
 from mirror.errors import MirrorError, OutputError, exit_code
 
@@ -74,8 +74,11 @@ for command in (
     records.show,
     records.export,
     records.status,
+    find.find,
+    find.identify,
     keys.keys,
     upkeep.check_command,
     upkeep.rebuild,
+    serve.serve,
 ):
     main.add_command(command)

@@ -78,6 +78,7 @@ _SECONDS = _Seconds(min=0, min_open=True)
 
 _LIMITS = {
     "max-member": ("member_bytes", "Bytes of a bundle in an archive or folder."),
+    "max-segment": ("segment_bytes", "Bytes of a segment of a packed bag, compressed."),
     "max-bundle": ("bundle_bytes", "Bytes of a bundle in a file of its own."),
     "max-line": ("line_bytes", "Bytes of a line of JSON Lines."),
     "max-header": ("header_bytes", "Bytes of an extended header of a tar."),

@@ -12,7 +12,7 @@ from mirror.cli import options
 from mirror.cli.console import plural, print_json, print_table, say
 from mirror.cli.state_table import state_rows
 from mirror.core.values import decode
-from mirror.engine.export import bundle_text, export_bag
+from mirror.engine.export import Order, bundle_text, export_bag, note_export
 from mirror.engine.lookup import look_up
 from mirror.engine.replay import current_text
 from mirror.store import open_store
@@ -58,20 +58,42 @@ def show(
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.tar")
 @click.argument("identifiers", nargs=-1, metavar="[ID]...")
 @options.db
-def export(out: Path, identifiers: tuple[str, ...], *, db: Path) -> None:
+@click.option(
+    "--packed",
+    is_flag=True,
+    envvar="MIRROR_PACKED",
+    show_envvar=True,
+    help="Many bundles to a file, compressed: about a fifth of the size.",
+)
+@click.option(
+    "--since",
+    metavar="BAG|ROOT",
+    envvar="MIRROR_SINCE",
+    show_envvar=True,
+    help="Only what this bag lacks; or the bag that was exported with this root.",
+)
+def export(
+    out: Path, identifiers: tuple[str, ...], *, db: Path, packed: bool, since: str | None
+) -> None:
     """Write bundles as one BagIt bag: the same bytes for the same facts.
 
-    Without IDs, every record of the store. OUT.tar appears whole or not at all.
+    Without IDs, every record of the store. OUT.tar appears whole or not at all. With --since it is
+    an increment: it names the bag that it rests on, and a mirror that lacks that bag says so.
 
     \b
     Examples:
       mirror export everything.tar
+      mirror export everything.tar --packed
       mirror export two.tar 1705.09786 7SOLO26T
+      mirror export november.tar --since october.tar
     """
     with open_store(db, read_only=True) as store:
         chosen = [look_up(store.records, one) for one in identifiers] if identifiers else None
-        exported = export_bag(store, out, chosen)
+        exported = export_bag(store, out, Order(chosen, packed, since))
     say(f"{out}: {plural(exported.records, 'record')}, {plural(out.stat().st_size, 'byte')}")
+    if exported.root:
+        say(f"root of the states: {exported.root}")
+        note_export(db, exported)
     for suffix in exported.large:
         say(f"warning: the bundle of {suffix} is larger than mirrors take by default; see --max-…")
     if exported.large:

@@ -125,19 +125,27 @@ def _rows(report: CheckReport, seconds: float) -> dict[str, str | list[str]]:
 
 @click.command()
 @options.db
+@click.option(
+    "--states",
+    is_flag=True,
+    envvar="MIRROR_STATES",
+    show_envvar=True,
+    help="Only the states, from the verdicts that were reached before.",
+)
 @click.pass_context
-def rebuild(ctx: click.Context, *, db: Path) -> None:
+def rebuild(ctx: click.Context, *, db: Path, states: bool) -> None:
     """Derive everything again from the facts: verdicts, states, indexes.
 
     It ends in the very digests that were there before, unless something derived was damaged or
     this version of mirror knows the rules better. Interrupted, it goes on at the next run.
 
     \b
-    Example:
+    Examples:
       mirror rebuild
+      mirror rebuild --states       no signature is verified again
     """
     with open_store(db, must_exist=True) as store, show_count("rebuilt") as progress:
-        damages = rebuild_store(store, progress)
+        damages = rebuild_store(store, progress, judge=not states)
         count = store.records.count()
     for damage in damages:
         say(_line(damage))

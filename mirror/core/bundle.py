@@ -9,24 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from operator import itemgetter
+from typing import NamedTuple, cast
 
-from mirror.core.event import Event, RawEvent, ValidEvent, judge
+from mirror.core.event import Event, RawEvent, ValidEvent, judge, recall
 from mirror.core.keys import KeySet
-from mirror.core.receipt import Receipt, judge_receipt
+from mirror.core.packed import decode_packed
+from mirror.core.receipt import Receipt, Verdict, judge_receipt
 from mirror.core.record import Record, parse_record
 from mirror.core.values import (
     MAX_DEPTH,
     Object,
     Value,
+    assemble,
     canonical,
     decode,
-    depth,
-    encode,
+    embed,
     equal,
     instant,
+    nesting,
     sha256,
-    sorted_members,
 )
 from mirror.errors import FormatError, LimitError
 
@@ -58,8 +60,7 @@ class Finding:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class AliasClaim:
+class AliasClaim(NamedTuple):
     """That an alias of the record stood at a time (R4, B3); nothing signs it (M7)."""
 
     alias_kind: str
@@ -69,13 +70,13 @@ class AliasClaim:
 
     def to_value(self) -> Object:
         """Return the claim as bundles print it; other members of an item are not merged."""
-        return {name: getattr(self, name) for name in _ALIAS_MEMBERS}
+        return cast("Object", self._asdict())
 
 
-_ALIAS_MEMBERS = ("alias_kind", "alias_value", "created_at")
+_ALIAS_MEMBERS = AliasClaim._fields
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bundle:
     """A bundle that B2 does not refuse; its receipts and events are not verified yet."""
 
@@ -87,7 +88,7 @@ class Bundle:
     """`bundle.short`, `bundle.source` and `bundle.alias` (B3)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VerifiedBundle:
     """A bundle whose every receipt and event has its verdict, in the order they came."""
 
@@ -114,21 +115,28 @@ _MEMBERS: dict[str, tuple[type, str]] = {
 }
 
 
-def parse_bundle(data: bytes, max_items: int | None = None, max_depth: int = MAX_DEPTH) -> Bundle:
+def parse_bundle(
+    data: bytes,
+    max_items: int | None = None,
+    max_depth: int = MAX_DEPTH,
+    *,
+    is_packed: bool = False,
+) -> Bundle:
     """Read one bundle (B1) and check its record.
 
     Args:
-        data: The text.
+        data: The text, or the MessagePack of a packed bag.
         max_items: How many events, receipts or aliases this mirror accepts (B4).
         max_depth: How many nested arrays and objects it accepts (B4).
+        is_packed: Whether `data` is MessagePack (C4).
 
     Raises:
         FormatError: The first code of B2 that applies: one of V1, `bundle.shape`, `bundle.type`,
             `bundle.version`, `record.shape`, `record.digest`, `record.number`.
         LimitError: `limit.count`
     """
-    value = decode(data)
-    if max_depth < MAX_DEPTH and depth(value) > max_depth:
+    value = decode_packed(data) if is_packed else decode(data)
+    if max_depth < MAX_DEPTH and nesting(canonical(value)) > max_depth:
         raise LimitError("limit.count", f"more than {max_depth} nested arrays and objects")
     members = _require_shape(value)
     _require_count(members, max_items)
@@ -139,7 +147,7 @@ def parse_bundle(data: bytes, max_items: int | None = None, max_depth: int = MAX
         record=record,
         alias_claims=tuple(claims),
         receipts=tuple(cast("list[Value]", members.get("receipts", []))),
-        events=tuple(RawEvent.of(value) for value in cast("list[Value]", members["events"])),
+        events=tuple([RawEvent.of(one) for one in cast("list[Value]", members["events"])]),
         findings=(*_read_headers(members, record), *faulty),
     )
 
@@ -200,21 +208,25 @@ def _read_alias_claims(bundle: Object, record: Record) -> tuple[list[AliasClaim]
     for index, item in enumerate(cast("list[Value]", bundle["source_aliases"])):
         fault = _fault_of_alias(item, record)
         if fault is None:
-            members = cast("dict[str, str]", item)
-            claims.append(AliasClaim(*(members[name] for name in _ALIAS_MEMBERS)))
+            claims.append(AliasClaim(*_alias_members(cast("dict[str, str]", item))))
         else:
             findings.append(Finding("bundle.alias", f"/source_aliases/{index}", fault))
     return claims, findings
 
 
+_alias_members = itemgetter(*_ALIAS_MEMBERS)
+
+
 def _fault_of_alias(item: Value, record: Record) -> str | None:
-    if not isinstance(item, dict) or not all(
-        isinstance(item.get(name), str) for name in _ALIAS_MEMBERS
-    ):
+    try:
+        kind, alias, created_at = _alias_members(cast("dict[str, str]", item))
+    except (TypeError, KeyError):
         return f"must be an object with the strings {', '.join(_ALIAS_MEMBERS)}"
-    if (item["alias_kind"], item["alias_value"]) not in record.aliases:  # R4
+    if not (isinstance(kind, str) and isinstance(alias, str) and isinstance(created_at, str)):
+        return f"must be an object with the strings {', '.join(_ALIAS_MEMBERS)}"
+    if (kind, alias) not in record.aliases:  # R4
         return "is not an alias of this record"
-    if instant(item["created_at"]) is None:
+    if instant(created_at) is None:
         return "its created_at is not a time such as 2026-05-18T00:41:52Z"
     return None
 
@@ -226,9 +238,9 @@ def _fault_of_alias(item: Value, record: Record) -> str | None:
 class Known:
     """Verdicts that were reached before, on values of the same record under the same keys."""
 
-    receipts: Mapping[bytes, Receipt] = field(default_factory=dict)
+    receipts: Mapping[bytes, Verdict] = field(default_factory=dict)
     """By digest of the value."""
-    events: Mapping[bytes, Event] = field(default_factory=dict)
+    events: Mapping[bytes, Verdict] = field(default_factory=dict)
     """By digest of the value."""
 
 
@@ -254,26 +266,32 @@ def verify_bundle(
 
 
 def _judge_receipts(
-    bundle: Bundle, keys: KeySet, known: Mapping[bytes, Receipt], go_on: Callable[[], None]
+    bundle: Bundle, keys: KeySet, known: Mapping[bytes, Verdict], go_on: Callable[[], None]
 ) -> tuple[Receipt, ...]:
     receipts = []
     for value in bundle.receipts:
         go_on()
         digest = sha256(canonical(value))
-        receipts.append(known.get(digest) or judge_receipt(value, bundle.record, keys))
+        if digest in known:
+            receipts.append(Receipt(value, digest, *(known[digest] or (None, ""))))
+        else:
+            receipts.append(judge_receipt(value, bundle.record, keys))
     return tuple(receipts)
 
 
 def _judge_events(
-    bundle: Bundle, keys: KeySet, known: Mapping[bytes, Event], go_on: Callable[[], None]
+    bundle: Bundle, keys: KeySet, known: Mapping[bytes, Verdict], go_on: Callable[[], None]
 ) -> tuple[Event, ...]:
     """Return a verdict for each item, reached once for items that are equal (M1)."""
     verdicts: dict[bytes, Event] = {}
     for raw in bundle.events:
         if raw.digest not in verdicts:
             go_on()
-            verdicts[raw.digest] = known.get(raw.digest) or judge(raw, bundle.record, keys)
-    return tuple(verdicts[raw.digest] for raw in bundle.events)
+            if raw.digest in known:
+                verdicts[raw.digest] = recall(raw, known[raw.digest])
+            else:
+                verdicts[raw.digest] = judge(raw, bundle.record, keys)
+    return tuple([verdicts[raw.digest] for raw in bundle.events])
 
 
 def _faults(member: str, judged: Iterable[Receipt | Event]) -> Iterable[Finding]:
@@ -312,19 +330,19 @@ def compose(
         "bundle_version": BUNDLE_VERSION,
         "pith_number": record.pith_number,
         "short_pith_number": record.short_pith_number,
-        "canonical_record": sorted_members(record.value),
+        "canonical_record": embed(record.encoded),
         "canonical_sha256": record.canonical_sha256,
-        "source": sorted_members(record.source),
-        "source_aliases": _by_canonical_bytes(claim.to_value() for claim in alias_claims),
-        "events": [sorted_members(event.value) for event in sorted(events, key=_event_order)],
+        "source": embed(canonical(record.source)),
+        "source_aliases": _in_order(canonical(claim.to_value()) for claim in alias_claims),
+        "events": [embed(canonical(event.value)) for event in sorted(events, key=_event_order)],
     }
-    if listed := _by_canonical_bytes(receipt.value for receipt in receipts):
+    if listed := _in_order(canonical(receipt.value) for receipt in receipts):
         bundle["receipts"] = listed
-    return encode(bundle) + b"\n"
+    return assemble(bundle) + b"\n"
 
 
-def _by_canonical_bytes(values: Iterable[Value]) -> list[Value]:
-    return [sorted_members(value) for value in sorted(values, key=canonical)]
+def _in_order(encoded: Iterable[bytes]) -> list[Value]:
+    return [embed(one) for one in sorted(encoded)]
 
 
 def _event_order(event: Event) -> tuple[bool, int, bytes]:

@@ -2,7 +2,8 @@
 
 Any JSON value in a bundle's `events` gets a verdict: the first check that fails, in the order of
 E3, is its one code; an event with none is valid. `judge` is the only maker of verdicts. A store
-that remembers one gives it back through `ValidEvent.of` or `InvalidEvent`; nothing else should.
+that remembers one gives it back through `recall`, `ValidEvent.of` or `InvalidEvent`; nothing else
+should.
 
 What a payload must hold, type by type, is the table of `mirror.core.event_types` (E4).
 """
@@ -11,14 +12,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from mirror.core.event_types import EVENT_TYPES, RECORD_CREATED, Context, is_event_id
+from mirror.core.event_types import (
+    EVENT_TYPES,
+    RECORD_CREATED,
+    Context,
+    EventType,
+    is_event_id,
+)
 from mirror.core.keys import Key, KeySet
-from mirror.core.receipt import key_ids_of_receipt
+from mirror.core.packed import may_hold_float, pack
+from mirror.core.receipt import Verdict, key_ids_of_receipt
 from mirror.core.record import Record, is_pith_number
-from mirror.core.values import Object, Value, canonical, depth, instant, sha256
+from mirror.core.values import (
+    Object,
+    Value,
+    canonical,
+    embed,
+    encode_integers,
+    instant,
+    nesting,
+    nests_within,
+    sha256,
+)
 
 __all__ = [
     "EVENT_CODES",
@@ -27,9 +45,9 @@ __all__ = [
     "InvalidEvent",
     "RawEvent",
     "ValidEvent",
-    "event_digest",
     "judge",
     "key_ids_of_event",
+    "recall",
 ]
 
 MAX_EVENT_BYTES = 1_048_576
@@ -39,7 +57,7 @@ MAX_PAYLOAD_DEPTH = 32
 """Nesting of `payload`, itself being 1 (E1)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RawEvent:
     """A value of a bundle's `events` before its verdict, encoded once for all that need it."""
 
@@ -48,18 +66,45 @@ class RawEvent:
     """Its canonical bytes (V2)."""
     digest: bytes
     """sha256(encoded), 32 raw bytes."""
+    packed: bytes
+    """The value as MessagePack, which is how it is kept."""
+    payload_text: bytes
+    """The canonical bytes of its payload; of null where it has none."""
+    _body: Value
+    """The value, its payload embedded as encoded where that can be."""
+    is_plain: bool
+    """Whether no float is in it, and its payload nests no deeper than E1 allows."""
 
     @classmethod
     def of(cls, value: Value) -> RawEvent:
-        """Encode and hash `value`."""
+        """Encode and hash `value`; where it holds no float, in the quickest way."""
+        packed = pack(value)
+        payload = value.get("payload") if isinstance(value, dict) else None
+        if isinstance(payload, dict) and not may_hold_float(packed):
+            payload_text = encode_integers(payload)
+            if nests_within(payload_text, MAX_PAYLOAD_DEPTH):
+                body: Value = {**cast("Object", value), "payload": embed(payload_text)}
+                encoded = encode_integers(body)
+                return cls(
+                    value, encoded, sha256(encoded), packed, payload_text, body, is_plain=True
+                )
         encoded = canonical(value)
-        return cls(value, encoded, sha256(encoded))
+        return cls(
+            value, encoded, sha256(encoded), packed, canonical(payload), value, is_plain=False
+        )
+
+    def event_digest(self) -> bytes:
+        """Return the event digest, 32 raw bytes: less `event_id` and `signature` (E2)."""
+        signed = dict(cast("Object", self._body))
+        signed.pop("event_id", None)
+        signed.pop("signature", None)
+        return sha256(encode_integers(signed) if self.is_plain else canonical(signed))
 
 
 # What verdicts give --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ValidEvent:
     """An event that passed every check of E3, with what the merge asks of it."""
 
@@ -67,6 +112,8 @@ class ValidEvent:
     """The event as it came."""
     digest: bytes
     """sha256(canonical(value)), 32 raw bytes; not the event digest, which leaves out the id."""
+    payload_text: bytes
+    """The canonical bytes of the payload."""
     event_id: str
     event_type: str
     instant: int
@@ -79,28 +126,30 @@ class ValidEvent:
     """What the event speaks of (E4); `()` for a log."""
 
     @classmethod
-    def of(cls, value: Object, digest: bytes) -> ValidEvent:
-        """Take an event that `judge` found valid, now or when a store kept its verdict."""
+    def of(cls, value: Object, digest: bytes, payload_text: bytes | None = None) -> ValidEvent:
+        """Take an event that `judge` found valid, now or when a store kept its verdict.
+
+        Args:
+            value: The event.
+            digest: As above.
+            payload_text: As above; None to encode it here.
+        """
         signer = cast("dict[str, str]", value["signer"])
         payload = cast("Object", value["payload"])
         event_type = cast("str", value["event_type"])
         kind = EVENT_TYPES.get(event_type)
         return cls(
-            value=value,
-            digest=digest,
-            event_id=cast("str", value["event_id"]),
-            event_type=event_type,
-            instant=cast("int", instant(value["created_at"])),
-            key_id=signer["key_id"],
-            authority=(signer["signer_id"], signer["signer_type"]),
-            payload=payload,
-            slot_key=() if kind is None else kind.slot_key(payload),
+            value,
+            digest,
+            canonical(payload) if payload_text is None else payload_text,
+            cast("str", value["event_id"]),
+            event_type,
+            cast("int", instant(value["created_at"])),
+            signer["key_id"],
+            (signer["signer_id"], signer["signer_type"]),
+            payload,
+            () if kind is None else kind.slot_key(payload),
         )
-
-    @property
-    def order(self) -> tuple[int, str]:
-        """The order of M2: by instant, then by id."""
-        return self.instant, self.event_id
 
     @property
     def is_withdrawn(self) -> bool:
@@ -109,7 +158,7 @@ class ValidEvent:
         return kind is not None and kind.is_withdrawn(self.payload)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InvalidEvent:
     """A value of a bundle's `events` that failed a check of E3."""
 
@@ -124,14 +173,7 @@ class InvalidEvent:
 Event: TypeAlias = ValidEvent | InvalidEvent
 
 
-# E1, E2: envelope and digest -----------------------------------------------------------------
-
-
-def event_digest(event: Object) -> bytes:
-    """Return the event digest, 32 raw bytes: the event without `event_id` and `signature` (E2)."""
-    signed = {name: event[name] for name in event if name not in {"event_id", "signature"}}
-    return sha256(canonical(signed))
-
+# E1: the envelope ----------------------------------------------------------------------------
 
 _EVENT_TYPE = re.compile(r"[a-z0-9._]{1,64}")
 _SIGNER_MEMBERS = ("key_id", "public_key_fingerprint", "signer_id", "signer_type")
@@ -146,7 +188,9 @@ def _is_object(value: Value) -> bool:
 
 
 def _is_event_type(value: Value) -> bool:
-    return isinstance(value, str) and _EVENT_TYPE.fullmatch(value) is not None
+    if not isinstance(value, str):
+        return False
+    return value in EVENT_TYPES or _EVENT_TYPE.fullmatch(value) is not None
 
 
 def _is_target(value: Value) -> bool:
@@ -156,148 +200,55 @@ def _is_target(value: Value) -> bool:
 def _is_signer(value: Value) -> bool:
     if not isinstance(value, dict):
         return False
-    members = [value.get(name) for name in _SIGNER_MEMBERS]
-    return all(isinstance(member, str) and member for member in members)
+    for name in _SIGNER_MEMBERS:
+        member = value.get(name)
+        if not isinstance(member, str) or not member:
+            return False
+    return True
 
 
-_ENVELOPE: dict[str, tuple[Callable[[Value], bool], str]] = {
-    "event_type": (_is_event_type, "1 to 64 of a-z, 0-9, dot and underscore"),
-    "subject_pith_number": (is_pith_number, "a Pith Number"),
-    "target": (_is_target, "a string of 1 to 128 code points"),
-    "payload": (_is_object, "an object"),
-    "created_at": (_is_text, "a string"),
-    "signer": (_is_signer, f"an object with the non-empty strings {', '.join(_SIGNER_MEMBERS)}"),
-    "event_id": (is_event_id, '"sha256:" and 64 lowercase hexadecimal digits'),
-    "signature": (_is_object, "an object"),
-}
+_ENVELOPE: tuple[tuple[str, Callable[[Value], bool], str], ...] = (
+    ("event_type", _is_event_type, "1 to 64 of a-z, 0-9, dot and underscore"),
+    ("subject_pith_number", is_pith_number, "a Pith Number"),
+    ("target", _is_target, "a string of 1 to 128 code points"),
+    ("payload", _is_object, "an object"),
+    ("created_at", _is_text, "a string"),
+    ("signer", _is_signer, f"an object with the non-empty strings {', '.join(_SIGNER_MEMBERS)}"),
+    ("event_id", is_event_id, '"sha256:" and 64 lowercase hexadecimal digits'),
+    ("signature", _is_object, "an object"),
+)
 
 
-# E3: the verdict -----------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Trial:
-    """What the checks of E3 look at; they run in order, so each may rely on those before it."""
-
-    raw: RawEvent
-    """The value under judgement."""
-    record: Record
-    keys: KeySet
-    digest: bytes = b""
-    """The event digest (E2), set by the check of `event.id`."""
-    key: Key = field(init=False)
-    """The signer's key, set by the check of `event.key_unknown`."""
-
-    @property
-    def event(self) -> Object:
-        """The value as an object of E1's shape, which it is after the first check."""
-        return cast("Object", self.raw.value)
-
-    @property
-    def signer(self) -> dict[str, str]:
-        return cast("dict[str, str]", self.event["signer"])
-
-
-def _check_shape(trial: _Trial) -> str | None:  # E1
-    if not isinstance(trial.raw.value, dict):
+def _fault_of_shape(raw: RawEvent) -> str | None:  # E1
+    event = raw.value
+    if not isinstance(event, dict):
         return "an event must be an object"
-    for name, (fits, expected) in _ENVELOPE.items():
-        if name not in trial.event:
+    for name, fits, expected in _ENVELOPE:
+        if name not in event:
             return f"the member {name} is missing"
-        if not fits(trial.event[name]):
+        if not fits(event[name]):
             return f"{name} must be {expected}"
-    if len(trial.raw.encoded) > MAX_EVENT_BYTES:
-        return f"its canonical bytes are {len(trial.raw.encoded)}, more than {MAX_EVENT_BYTES}"
-    if depth(trial.event["payload"]) > MAX_PAYLOAD_DEPTH:
+    if len(raw.encoded) > MAX_EVENT_BYTES:
+        return f"its canonical bytes are {len(raw.encoded)}, more than {MAX_EVENT_BYTES}"
+    if nesting(raw.payload_text) > MAX_PAYLOAD_DEPTH:
         return f"its payload nests deeper than {MAX_PAYLOAD_DEPTH}"
     return None
 
 
-def _check_id(trial: _Trial) -> str | None:  # E2
-    trial.digest = event_digest(trial.event)
-    computed = f"sha256:{trial.digest.hex()}"
-    if trial.event["event_id"] != computed:
-        return f"its content gives the id {computed}"
-    return None
+# E3: the verdict -----------------------------------------------------------------------------
 
-
-def _check_subject(trial: _Trial) -> str | None:
-    if trial.event["subject_pith_number"] != trial.record.pith_number:
-        return f"it speaks of {trial.event['subject_pith_number']}, another record"
-    return None
-
-
-def _check_time(trial: _Trial) -> str | None:  # V5
-    if instant(trial.event["created_at"]) is None:
-        return "created_at is not a time such as 2026-05-18T00:41:52Z"
-    return None
-
-
-def _check_key_known(trial: _Trial) -> str | None:  # K2
-    key = trial.keys.get(trial.signer["key_id"])
-    if key is None:
-        return f"no trusted key is named {trial.signer['key_id'][:128]!r}"
-    trial.key = key
-    return None
-
-
-def _check_key_match(trial: _Trial) -> str | None:  # K1, K2
-    signer, key = trial.signer, trial.key
-    expected = {
-        "public_key_fingerprint": key.fingerprint,
-        "signer_id": key.signer_id,
-        "signer_type": key.signer_type,
-    }
-    for name, value in expected.items():
-        if signer[name] != value:
-            return f"{name} of key {key.key_id!r} is {value!r}"
-    return None
-
-
-def _check_key_window(trial: _Trial) -> str | None:  # K2
-    if not trial.key.is_valid_at(cast("int", instant(trial.event["created_at"]))):
-        return f"created_at is outside the window of key {trial.key.key_id!r}"
-    return None
-
-
-def _check_signature(trial: _Trial) -> str | None:  # E1, S3
-    signature = cast("Object", trial.event["signature"])
-    if signature.keys() != {"algorithm", "signature_b64"} or signature["algorithm"] != "ed25519":
-        return 'signature must be {"algorithm": "ed25519", "signature_b64": …} and nothing else'
-    if not trial.key.verify(trial.digest, signature["signature_b64"]):
-        return f"not a signature of this event by key {trial.key.key_id!r}"
-    return None
-
-
-def _check_role(trial: _Trial) -> str | None:  # K2
-    event_type = cast("str", trial.event["event_type"])
-    if not trial.key.may_sign(event_type):
-        return f"key {trial.key.key_id!r} may not sign {event_type}"
-    return None
-
-
-def _check_payload(trial: _Trial) -> str | None:  # E4
-    kind = EVENT_TYPES.get(cast("str", trial.event["event_type"]))
-    if kind is None:
-        return None
-    payload = cast("Object", trial.event["payload"])
-    return kind.fault(trial.event["target"], payload, Context(trial.record, trial.keys))
-
-
-_CHECKS: tuple[tuple[str, Callable[[_Trial], str | None]], ...] = (
-    ("event.shape", _check_shape),
-    ("event.id", _check_id),
-    ("event.subject", _check_subject),
-    ("event.time", _check_time),
-    ("event.key_unknown", _check_key_known),
-    ("event.key_mismatch", _check_key_match),
-    ("event.key_window", _check_key_window),
-    ("event.signature", _check_signature),
-    ("event.role", _check_role),
-    ("event.payload", _check_payload),
+EVENT_CODES = (
+    "event.shape",
+    "event.id",
+    "event.subject",
+    "event.time",
+    "event.key_unknown",
+    "event.key_mismatch",
+    "event.key_window",
+    "event.signature",
+    "event.role",
+    "event.payload",
 )
-
-EVENT_CODES = tuple(code for code, _ in _CHECKS)
 """The codes of E3 in their order."""
 
 KEY_FREE_CODES = frozenset(EVENT_CODES[: EVENT_CODES.index("event.key_unknown")])
@@ -306,12 +257,110 @@ KEY_FREE_CODES = frozenset(EVENT_CODES[: EVENT_CODES.index("event.key_unknown")]
 
 def judge(raw: RawEvent, record: Record, keys: KeySet) -> Event:
     """Return the verdict on one value of the `events` of a bundle of `record` (E3)."""
-    trial = _Trial(raw, record, keys)
-    for code, check in _CHECKS:
-        reason = check(trial)
-        if reason is not None:
-            return InvalidEvent(raw.value, raw.digest, code, reason)
-    return ValidEvent.of(trial.event, raw.digest)
+    return recall(raw, None if _passes(raw, record, keys) else _first_fault(raw, record, keys))
+
+
+def recall(raw: RawEvent, verdict: Verdict) -> Event:
+    """Return the event with a verdict on it that `judge` reached, now or before."""
+    if verdict is not None:
+        return InvalidEvent(raw.value, raw.digest, *verdict)
+    return ValidEvent.of(cast("Object", raw.value), raw.digest, raw.payload_text)
+
+
+def _passes(raw: RawEvent, record: Record, keys: KeySet) -> bool:
+    """Whether an event passes every check of E3; False also where that takes a closer look.
+
+    An event that equals what it must be needs no look at its shape: most events pass here. That
+    this agrees with `_first_fault`, which names what is wrong, is a property in the tests.
+    """
+    if not raw.is_plain or len(raw.encoded) > MAX_EVENT_BYTES:
+        return False
+    event = cast("Object", raw.value)
+    try:
+        signer = cast("dict[str, str]", event["signer"])
+        signature = cast("Object", event["signature"])
+        event_type = cast("str", event["event_type"])
+        key, kind = keys.get(signer["key_id"]), EVENT_TYPES.get(event_type)
+        at = instant(event["created_at"])
+        digest = raw.event_digest()
+        return (
+            key is not None
+            and at is not None
+            and event["event_id"] == f"sha256:{digest.hex()}"
+            and event["subject_pith_number"] == record.pith_number
+            and (kind is not None or _EVENT_TYPE.fullmatch(event_type) is not None)
+            and _is_target(event["target"])
+            and key.signer.items() <= signer.items()
+            and len(signature) == 2
+            and signature["algorithm"] == "ed25519"
+            and key.is_valid_at(at)
+            and key.may_sign(event_type)
+            and key.verify(digest, signature["signature_b64"])
+            and (kind is None or _fits(kind, event, record, keys))
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False  # its shape is wrong
+
+
+def _fits(kind: EventType, event: Object, record: Record, keys: KeySet) -> bool:  # E4
+    payload = cast("Object", event["payload"])
+    return kind.fault(event["target"], payload, Context(record, keys)) is None
+
+
+def _first_fault(raw: RawEvent, record: Record, keys: KeySet) -> Verdict:
+    """Run the checks of E3 in their order; each may rely on those before it."""
+    reason = _fault_of_shape(raw)
+    if reason is not None:
+        return "event.shape", reason
+    event = cast("Object", raw.value)
+    digest = raw.event_digest()
+    if event["event_id"] != f"sha256:{digest.hex()}":  # E2
+        return "event.id", f"its content gives the id sha256:{digest.hex()}"
+    if event["subject_pith_number"] != record.pith_number:
+        return "event.subject", f"it speaks of {event['subject_pith_number']}, another record"
+    at = instant(event["created_at"])
+    if at is None:  # V5
+        return "event.time", "created_at is not a time such as 2026-05-18T00:41:52Z"
+    signer = cast("dict[str, str]", event["signer"])
+    key = keys.get(signer["key_id"])
+    if key is None:  # K2
+        return "event.key_unknown", f"no trusted key is named {signer['key_id'][:128]!r}"
+    return (
+        _fault_of_signer(signer, at, key)
+        or _fault_of_signature(digest, event["signature"], key)
+        or _fault_of_type(event, key, record, keys)
+    )
+
+
+def _fault_of_signer(signer: dict[str, str], at: int, key: Key) -> Verdict:  # K1, K2
+    for name, value in key.signer.items():
+        if signer[name] != value:
+            return "event.key_mismatch", f"{name} of key {key.key_id!r} is {value!r}"
+    if not key.is_valid_at(at):
+        return "event.key_window", f"created_at is outside the window of key {key.key_id!r}"
+    return None
+
+
+def _fault_of_signature(digest: bytes, value: Value, key: Key) -> Verdict:  # E1, S3
+    signature = cast("Object", value)
+    if signature.keys() != {"algorithm", "signature_b64"} or signature["algorithm"] != "ed25519":
+        why = 'signature must be {"algorithm": "ed25519", "signature_b64": …} and nothing else'
+        return "event.signature", why
+    if not key.verify(digest, signature["signature_b64"]):
+        return "event.signature", f"not a signature of this event by key {key.key_id!r}"
+    return None
+
+
+def _fault_of_type(event: Object, key: Key, record: Record, keys: KeySet) -> Verdict:
+    event_type = cast("str", event["event_type"])
+    if not key.may_sign(event_type):  # K2
+        return "event.role", f"key {key.key_id!r} may not sign {event_type}"
+    kind = EVENT_TYPES.get(event_type)
+    if kind is None:
+        return None
+    payload = cast("Object", event["payload"])
+    reason = kind.fault(event["target"], payload, Context(record, keys))  # E4
+    return None if reason is None else ("event.payload", reason)
 
 
 def key_ids_of_event(event: Event) -> set[str]:

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias, cast
 from mirror.core.keys import KeySet
 from mirror.core.receipt import fault_of_receipt
 from mirror.core.record import Record
-from mirror.core.values import Object, Value, decode_base64, equal, instant, is_digest
+from mirror.core.values import Object, Value, decode_base64, encode_integers, instant, is_digest
 
 __all__ = [
     "EVENT_TYPES",
@@ -106,7 +106,8 @@ def _matching(pattern: str) -> _Check:
 
 
 def _is_record(value: Value, context: Context) -> bool:
-    return equal(value, context.record.value)
+    # A record holds no float, and a float is never spelled as an integer is.
+    return encode_integers(value) == context.record.encoded
 
 
 def _is_digest_of_record(value: Value, context: Context) -> bool:

@@ -51,6 +51,15 @@ class Key:
         """The first 32 hexadecimal digits of sha256(key) (K1)."""
         return hexdigest(self.public_key)[:32]
 
+    @cached_property
+    def signer(self) -> dict[str, str]:
+        """What the `signer` of an event by this key must say beside the `key_id` (K1, K2)."""
+        return {
+            "public_key_fingerprint": self.fingerprint,
+            "signer_id": self.signer_id,
+            "signer_type": self.signer_type,
+        }
+
     @property
     def fingerprint_base32(self) -> str:
         """The other printed form: the first 26 letters of base32(sha256(key)) (K1)."""

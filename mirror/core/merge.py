@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import cast
 
 from mirror.core.bundle import AliasClaim
@@ -28,44 +28,94 @@ from mirror.core.record import Record
 from mirror.core.values import (
     Object,
     Value,
-    canonical,
-    encode,
-    hexdigest,
+    assemble,
+    decode,
+    embed,
+    encode_integers,
     instant,
-    payload_digest,
-    sorted_members,
+    sha256,
 )
 
-__all__ = ["MERGE_VERSION", "State", "merge"]
+__all__ = ["LIST_NAMES", "MERGE_VERSION", "RULES", "State", "fill", "merge"]
 
 MERGE_VERSION = "pith-open-graph-merge-v1"
+
+RULES = f"{MERGE_VERSION} verdicts-1"
+"""Names the rules of verdicts and merge together: what was reached under others is not reused."""
 
 _SECOND = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class State:
     """The current state of one record (M6), and what of it nobody can disturb (M12)."""
 
-    value: Object
-    """The state, members in M6 order."""
+    full: Object
+    """The state, members in M6 order, canonical parts embedded as they were encoded before."""
     core: Object
-    """What the core digest is made of (M12)."""
+    """What the core digest is made of (M12), likewise."""
+    lists: dict[str, list[Object]]
+    """The lists of `current` that hold events, without their payloads."""
 
     @property
     def text(self) -> bytes:
         """The state as it is written: one line of JSON, one LF at its end (M13)."""
-        return encode(self.value) + b"\n"
+        return assemble(self.full) + b"\n"
+
+    @property
+    def value(self) -> Object:
+        """The state as a value, members in M6 order."""
+        return cast("Object", decode(self.text.rstrip(b"\n")))
+
+    @property
+    def raw_digest(self) -> bytes:
+        """The state digest, 32 raw bytes (M12)."""
+        return sha256(encode_integers(self.full))
+
+    @property
+    def raw_core_digest(self) -> bytes:
+        """The core digest, 32 raw bytes (M12)."""
+        return sha256(encode_integers(self.core))
 
     @property
     def digest(self) -> str:
         """The state digest, 64 hexadecimal digits (M12)."""
-        return hexdigest(canonical(self.value))
+        return self.raw_digest.hex()
 
     @property
     def core_digest(self) -> str:
         """The core digest, 64 hexadecimal digits (M12)."""
-        return hexdigest(canonical(self.core))
+        return self.raw_core_digest.hex()
+
+    @property
+    def outline(self) -> bytes:
+        """The state without the record and the payloads, which stand in the facts."""
+        current = {**cast("Object", self.full["current"]), "canonical_record": None, **self.lists}
+        return assemble(cast("Object", {**self.full, "current": current}))
+
+    def count(self, name: str) -> int:
+        """Return a count of M6: `valid_event_count` and its like."""
+        return cast("int", self.full[name])
+
+
+def fill(outline: bytes, record: Record, payloads: Mapping[str, bytes]) -> bytes:
+    """Return the text of the state (M13) whose outline this is.
+
+    Args:
+        outline: As `State.outline` gave it.
+        record: The state's record.
+        payloads: The canonical bytes of the payloads by event id, of all events that are shown.
+
+    Raises:
+        KeyError: If one is not there, or `outline` is none.
+    """
+    state = cast("Object", decode(outline))
+    current = cast("dict[str, Value]", state["current"])
+    current["canonical_record"] = embed(record.encoded)
+    for name in LIST_NAMES:
+        for entry in cast("list[Object]", current[name]):
+            entry["payload"] = embed(payloads[cast("str", entry["event_id"])])
+    return assemble(state) + b"\n"
 
 
 def merge(
@@ -89,8 +139,9 @@ def merge(
     shown = [event for event in valid if event.event_id not in retired]
     created = [event for event in shown if event.event_type == RECORD_CREATED]
     lists = _current_lists(shown)
+    filled = _with_payloads(lists, shown)
     equivocations = _equivocations(valid)
-    value: Object = {  # M6
+    full: Object = {  # M6
         "state_type": "pith_open_graph_state",
         "state_version": "1.0",
         "pith_number": record.pith_number,
@@ -100,17 +151,17 @@ def merge(
         "invalid_event_count": len(invalid),
         "equivocation_count": len(equivocations),
         "current": {
-            "canonical_record": sorted_members(record.value),
+            "canonical_record": embed(record.encoded),
             "source_aliases": _source_aliases(record, alias_claims, created),
-            "graph_snapshots": lists.pop("graph_snapshots"),
+            "graph_snapshots": filled.pop("graph_snapshots"),
             "receipt": _receipt(created, receipts),
-            **lists,
+            **filled,
         },
         "equivocations": equivocations,
         "invalid_events": _invalid_events(invalid),
         "retired_events": [retired[event_id] for event_id in sorted(retired)],
     }
-    return State(value, _core(value, record, created))
+    return State(full, _core(full, record, created), lists)
 
 
 def _distinct(events: Iterable[Event]) -> tuple[list[ValidEvent], list[InvalidEvent]]:
@@ -122,12 +173,14 @@ def _distinct(events: Iterable[Event]) -> tuple[list[ValidEvent], list[InvalidEv
             valid[event.event_id] = event
         else:
             invalid[event.digest] = event
-    in_order = sorted(valid.values(), key=lambda event: event.order)  # M2
+    in_order = sorted(valid.values(), key=attrgetter("instant", "event_id"))  # M2
     return in_order, [invalid[digest] for digest in sorted(invalid)]
 
 
 def _revocations(valid: list[ValidEvent], keys: KeySet) -> Mapping[str, list[str]]:
     """Return the ids of the revocations of each revoked event, by its id (M3)."""
+    if all(event.event_type != REVOCATION for event in valid):
+        return {}
     revocable = {event.event_id: event for event in valid if event.event_type != REVOCATION}
     revoked: dict[str, list[str]] = defaultdict(list)
     for revocation in valid:
@@ -156,7 +209,8 @@ def _equivocations(valid: list[ValidEvent]) -> list[Value]:
 
 
 def _differs(group: list[ValidEvent]) -> bool:
-    return len(group) > 1 and len({payload_digest(event.payload) for event in group}) > 1  # V4
+    # V4 digests differ just where the canonical bytes of the payloads do.
+    return len(group) > 1 and len({event.payload_text for event in group}) > 1
 
 
 def _equivocation(group: list[ValidEvent]) -> Object:  # M9; M2 order is by id within an instant
@@ -210,15 +264,30 @@ def _retired(
 _LISTS = {name: kind.shown_in for name, kind in EVENT_TYPES.items()}
 
 
-def _current_lists(shown: list[ValidEvent]) -> dict[str, Value]:
-    """Return the lists of `current` by name, in M6 order, each in M2 order."""
-    names = [name for name in _LISTS.values() if name is not None]
-    lists: dict[str, list[Value]] = {name: [] for name in (*names, OTHER_EVENTS)}
+LIST_NAMES = (*(name for name in _LISTS.values() if name is not None), OTHER_EVENTS)
+"""The lists of `current` that hold events, in M6 order."""
+
+
+def _current_lists(shown: list[ValidEvent]) -> dict[str, list[Object]]:
+    """Return the lists of `current` by name, each in M2 order, without payloads."""
+    lists: dict[str, list[Object]] = {name: [] for name in LIST_NAMES}
     for event in shown:
         name = _LISTS.get(event.event_type, OTHER_EVENTS)
         if name is not None:
             lists[name].append(_entry(event, with_type=name == OTHER_EVENTS))
-    return cast("dict[str, Value]", lists)
+    return lists
+
+
+def _with_payloads(lists: dict[str, list[Object]], shown: list[ValidEvent]) -> dict[str, Value]:
+    """Return the same lists, with the payloads in them."""
+    payloads = {event.event_id: event.payload_text for event in shown}
+    return {
+        name: [
+            {**entry, "payload": embed(payloads[cast("str", entry["event_id"])])}
+            for entry in entries
+        ]
+        for name, entries in lists.items()
+    }
 
 
 def _entry(event: ValidEvent, *, with_type: bool) -> Object:
@@ -230,10 +299,12 @@ def _entry(event: ValidEvent, *, with_type: bool) -> Object:
         "target": event.value["target"],
         "created_at": event.value["created_at"],
         "signer": {
-            name: signer[name]
-            for name in ("key_id", "public_key_fingerprint", "signer_id", "signer_type")
+            "key_id": signer["key_id"],
+            "public_key_fingerprint": signer["public_key_fingerprint"],
+            "signer_id": signer["signer_id"],
+            "signer_type": signer["signer_type"],
         },
-        "payload": sorted_members(event.payload),
+        "payload": None,
     }
 
 
@@ -243,13 +314,15 @@ def _source_aliases(
     """Return the aliases of R4, each with the earliest time claimed for it (M7)."""
     first = created[0].instant // _SECOND * _SECOND if created else None
     earliest: dict[tuple[str, str], tuple[int, str]] = {}
-    for claim in alias_claims:
-        at = cast("int", instant(claim.created_at))
-        if first is None or at >= first:
-            name = claim.alias_kind, claim.alias_value
-            # Of one instant in two spellings the lesser string: the pair's own order.
-            earliest[name] = min(earliest.get(name, (at, claim.created_at)), (at, claim.created_at))
-    default = None if first is None else _print_seconds(first)
+    for kind, alias, created_at in set(alias_claims):
+        # Of one instant in two spellings the lesser string: the pair's own order.
+        claimed = cast("int", instant(created_at)), created_at
+        if (first is None or claimed[0] >= first) and (
+            (kind, alias) not in earliest or claimed < earliest[kind, alias]
+        ):
+            earliest[kind, alias] = claimed
+    # Every time is in UTC (V5), so the text cut after its seconds is the time so cut.
+    default = None if first is None else f"{cast('str', created[0].value['created_at'])[:19]}Z"
     return [
         {
             "alias_kind": kind,
@@ -258,12 +331,6 @@ def _source_aliases(
         }
         for kind, alias in record.aliases
     ]
-
-
-def _print_seconds(at: int) -> str:
-    """Print an instant of whole seconds as `YYYY-MM-DDTHH:MM:SSZ` (M7)."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
-    return moment.replace(tzinfo=None).isoformat() + "Z"
 
 
 def _receipt(created: list[ValidEvent], receipts: Iterable[Receipt]) -> Value:

@@ -7,7 +7,7 @@ signed: whoever copies a receipt may write any time there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeAlias, cast
 
 from mirror.core.keys import Key, KeySet
 from mirror.core.record import Record
@@ -16,6 +16,7 @@ from mirror.core.values import Object, Value, canonical, instant, is_digest, sha
 __all__ = [
     "RECEIPT_SIGNS",
     "Receipt",
+    "Verdict",
     "fault_of_receipt",
     "judge_receipt",
     "key_ids_of_receipt",
@@ -26,7 +27,11 @@ RECEIPT_SIGNS = "record_created"
 """The event type that a key must be allowed to sign for its receipts to count (S2)."""
 
 
-@dataclass(frozen=True)
+Verdict: TypeAlias = tuple[str, str] | None
+"""The first code that a receipt or event fails, and why in words; None if it passes."""
+
+
+@dataclass(slots=True)
 class Receipt:
     """A value of a bundle's `receipts` with its verdict; made by `judge_receipt` only."""
 
@@ -56,7 +61,7 @@ def key_ids_of_receipt(value: Value) -> set[str]:
     return {key_id} if isinstance(key_id, str) else set()
 
 
-def fault_of_receipt(value: Value, record: Record, keys: KeySet) -> tuple[str, str] | None:
+def fault_of_receipt(value: Value, record: Record, keys: KeySet) -> Verdict:
     """Return the first code of S2 that `value` fails, with the reason, or None."""
     if (reason := _fault_of_shape(value)) is not None:
         return "receipt.shape", reason
@@ -85,7 +90,7 @@ def _fault_of_shape(value: Value) -> str | None:
     return None
 
 
-def _fault_of_signing(receipt: Object, record: Record, key: Key) -> tuple[str, str] | None:
+def _fault_of_signing(receipt: Object, record: Record, key: Key) -> Verdict:
     if not key.may_sign(RECEIPT_SIGNS):
         return "receipt.role", f"key {key.key_id!r} may not sign {RECEIPT_SIGNS}"
     if not key.is_valid_at(cast("int", instant(receipt["signed_at"]))):

@@ -42,7 +42,7 @@ def verify(
     """Whether S1 accepts `signature` (64 bytes R || S) of `message` by `public_key` (32 bytes)."""
     if len(signature) != 64 or len(public_key) != 32:
         return False
-    if not (_is_sound(public_key) and _is_sound(signature[:32])):
+    if not (_is_sound_key(public_key) and _is_sound(signature[:32])):
         return False
     if int.from_bytes(signature[32:], "little") >= _L:
         return False
@@ -58,6 +58,9 @@ def _is_sound(point: bytes) -> bool:
     """Whether an encoded point (32 bytes) is canonical and not of small order, by its bytes."""
     y = int.from_bytes(point, "little") & ~_SIGN_BIT
     return y < _P and y not in SMALL_ORDER_Y
+
+
+_is_sound_key = lru_cache(maxsize=1024)(_is_sound)  # few keys sign much
 
 
 def _is_on_curve(point: bytes) -> bool:

@@ -3,7 +3,8 @@
 Everything that is hashed or compared passes through here, so there is one decoder and one
 encoder. Both take a fast way through `orjson` and prove that it gave what the rule asks for;
 where the proof fails they step aside for the slow way, which is Python's own `json` with every
-liberty taken away.
+liberty taken away. Parts of a value that were encoded already are embedded in what is made of
+them (`embed`), and not encoded again.
 
 Two values are equal when their canonical bytes are equal (V2): 1, 1.0 and true all differ, which
 Python's `==` would not say. Compare with `equal`.
@@ -11,15 +12,14 @@ Python's `==` would not say. Compare with `equal`.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import lru_cache
 from typing import TypeAlias, cast
 
 import orjson
@@ -32,20 +32,25 @@ __all__ = [
     "MAX_INTEGER",
     "Object",
     "Value",
+    "assemble",
     "canonical",
     "decode",
     "decode_base64",
     "decode_strictly",
-    "depth",
+    "embed",
     "encode",
+    "encode_integers",
     "equal",
     "hexdigest",
     "instant",
     "is_digest",
     "is_integer",
+    "nesting",
+    "nests_within",
     "payload_digest",
     "sha256",
     "sorted_members",
+    "unique_members",
 ]
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
@@ -81,17 +86,15 @@ def decode(data: bytes) -> Value:
     """
     try:
         value: Value = orjson.loads(data)
-        lossless = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER) == data
+        text = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return decode_strictly(data)
-    if lossless and _is_shallow(data, value):
+    if text == data.strip(_SPACE) and nests_within(text, MAX_DEPTH):
         return value
     return decode_strictly(data)
 
 
-def _is_shallow(data: bytes, value: Value) -> bool:
-    """Whether `value`, read from `data`, nests at most MAX_DEPTH deep; mostly a count will do."""
-    return data.count(b"[") + data.count(b"{") <= MAX_DEPTH or depth(value) <= MAX_DEPTH
+_SPACE = b" \t\r\n"
 
 
 def decode_strictly(data: bytes) -> Value:
@@ -116,7 +119,7 @@ def decode_strictly(data: bytes) -> Value:
 
 
 def _syntax_error(text: str, error: json.JSONDecodeError) -> FormatError:
-    if not text.strip(" \t\r\n"):
+    if not text.strip(_SPACE.decode()):
         return FormatError("json.syntax", "the text is empty where a JSON value was expected")
     where = f"line {error.lineno} column {error.colno}"
     if text.startswith("\ufeff"):
@@ -138,11 +141,16 @@ def _refuse_depth(text: str) -> None:
             raise FormatError("json.depth", f"more than {MAX_DEPTH} nested arrays and objects")
 
 
-def _unique_members(pairs: list[tuple[str, Value]]) -> Object:
+def unique_members(pairs: list[tuple[str, Value]]) -> Object:
+    """Return the object of these members.
+
+    Raises:
+        FormatError: `json.duplicate_key`
+    """
     members = dict(pairs)
     if len(members) != len(pairs):
         (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
-        raise FormatError("json.duplicate_key", f"the name {_shorten(twice)} is repeated")
+        raise FormatError("json.duplicate_key", f"the name {_shorten(str(twice))} is repeated")
     return members
 
 
@@ -164,7 +172,7 @@ def _constant(literal: str) -> float:
 
 
 _STRICT = json.JSONDecoder(
-    object_pairs_hook=_unique_members,
+    object_pairs_hook=unique_members,
     parse_int=_integer,
     parse_float=_float,
     parse_constant=_constant,
@@ -191,21 +199,34 @@ def _shorten(text: str, limit: int = 40) -> str:
     return json.dumps(shown, ensure_ascii=True)
 
 
-def depth(value: Value) -> int:
-    """Return how deep arrays and objects nest in `value`: 0 for a scalar, 1 for `{}`."""
-    deepest, level = 0, _containers([value])
-    while level:
-        deepest += 1
-        level = _containers(child for container in level for child in _children(container))
-    return deepest
+# Nesting -------------------------------------------------------------------------------------
 
 
-def _containers(values: Iterable[Value]) -> list[list[Value] | Object]:
-    return [value for value in values if isinstance(value, dict | list)]
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
+_QUOTED = re.compile(rb'"[^"]*"')
 
 
-def _children(container: list[Value] | Object) -> Iterable[Value]:
-    return container.values() if isinstance(container, dict) else container
+def nesting(text: bytes) -> int:
+    """Return how deep arrays and objects nest in a valid JSON text: 0 for a scalar, 1 for `{}`.
+
+    Without strings and all else, the innermost pairs of brackets are taken out, level by level.
+    """
+    if b"\\" in text:
+        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    marks = text.translate(_BRACKETS, _NO_MARKS).replace(b'""', b"")
+    if b'"' in marks:  # brackets within strings
+        marks = _QUOTED.sub(b"", marks)
+    levels = 0
+    while marks:
+        marks = marks.replace(b"[]", b"")
+        levels += 1
+    return levels
+
+
+def nests_within(text: bytes, depth: int) -> bool:
+    """Whether a valid JSON text nests at most `depth` deep; mostly counting brackets will do."""
+    return text.count(b"{") + text.count(b"[") <= depth or nesting(text) <= depth
 
 
 # V2: canonical bytes -------------------------------------------------------------------------
@@ -221,25 +242,46 @@ def canonical(value: Value) -> bytes:
     `repr`. This is not RFC 8785.
     """
     data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    return _dumps(value, sort_keys=True) if _holds_float(data, value) else data
+    return _dumps(value, sort_keys=True) if _must_step_aside(data, value) else data
+
+
+def encode_integers(value: Value) -> bytes:
+    """Return the canonical bytes of a value in which no float is: nothing else needs a look."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def embed(text: bytes) -> Value:
+    """Return a stand-in for the value whose canonical bytes are `text`.
+
+    `encode_integers` and `assemble` take the bytes over as they are, and do not look into them.
+    """
+    return cast("Value", orjson.Fragment(text))
+
+
+def assemble(value: Value) -> bytes:
+    """Return `value` as compact JSON in its own order; it holds no float but in embedded parts."""
+    return orjson.dumps(value)
 
 
 def encode(value: Value) -> bytes:
     """Return `value` as compact JSON, members in the order they have, spelled as V2 says."""
     data = orjson.dumps(value)
-    return _dumps(value, sort_keys=False) if _holds_float(data, value) else data
+    return _dumps(value, sort_keys=False) if _must_step_aside(data, value) else data
 
 
-def _holds_float(data: bytes, value: Value) -> bool:
+def _must_step_aside(data: bytes, value: Value) -> bool:
     # orjson spells some floats otherwise than `repr` (1e-7, 1e-07), so none may go through it.
     if isinstance(value, dict | list):
-        return _MAYBE_FLOAT.search(data) is not None and _has_float(value)
+        return _MAYBE_FLOAT.search(data) is not None and _holds_float(value)
     return isinstance(value, float)
 
 
-def _has_float(value: Value) -> bool:
-    if isinstance(value, dict | list):
-        return any(map(_has_float, _children(value)))
+def _holds_float(value: Value) -> bool:
+    """Whether a float is in `value`, at any depth; parts that are embedded do not count."""
+    if isinstance(value, dict):
+        return any(map(_holds_float, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_float, value))
     return isinstance(value, float)
 
 
@@ -301,8 +343,7 @@ _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])(\.[0-9]{1,6})?"
     r"(?:Z|\+00:00)"
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - every time is in UTC (V5)
 
 
 def instant(value: Value) -> int | None:
@@ -311,15 +352,21 @@ def instant(value: Value) -> int | None:
     Returns None where `value` is no time: not a string, not of the pattern, or no date that
     exists.
     """
-    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    return _instant(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=4096)  # one time stands in many places of a bundle
+def _instant(value: str) -> int | None:
+    match = _TIME.fullmatch(value)
     if match is None:
         return None
     seconds, fraction = match.groups()
     try:
-        whole = datetime.fromisoformat(seconds + "+00:00")
+        since = datetime.fromisoformat(seconds) - _EPOCH
     except ValueError:
         return None
-    return (whole - _EPOCH) // _MICROSECOND + int((fraction or ".")[1:].ljust(6, "0"))
+    whole = (since.days * 86_400 + since.seconds) * 1_000_000
+    return whole if fraction is None else whole + int(fraction[1:].ljust(6, "0"))
 
 
 # V6: base64 ----------------------------------------------------------------------------------
@@ -334,7 +381,7 @@ def decode_base64(value: Value) -> bytes | None:
     if not isinstance(value, str) or not value:
         return None
     try:
-        data = base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
+        data = binascii.a2b_base64(value, strict_mode=True)
+        return data if binascii.b2a_base64(data, newline=False) == value.encode() else None
+    except ValueError:
         return None
-    return data if base64.b64encode(data) == value.encode() else None

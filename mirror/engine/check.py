@@ -7,25 +7,33 @@ ids in processes of their own, each reading one state of the store, whatever oth
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 from mirror.core.keys import KeySet
 from mirror.core.record import Record
-from mirror.core.values import instant, sha256
+from mirror.core.values import canonical, instant, sha256
 from mirror.engine.rebuild import repair
-from mirror.engine.replay import judge_rows, replay
+from mirror.engine.replay import judge_arrival, replay
+from mirror.engine.spread import spread
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreError
-from mirror.store import Damage, JudgedRow, RecordRows, Store, open_store
-from mirror.store.rows import Ledger, key_ids_of, verdict_of
+from mirror.store import (
+    ArrivalRow,
+    Contents,
+    Damage,
+    Fault,
+    Judged,
+    Ledger,
+    Store,
+    faults_of,
+    key_ids_of,
+    open_store,
+    state_columns,
+)
 from mirror.store.salvage import salvage
 
 __all__ = ["CheckReport", "Scope", "check", "check_and_repair", "check_record"]
@@ -195,6 +203,8 @@ def _chunks(store: Store, scope: Scope) -> Iterator[list[int]]:
         chunk = store.inspection.ids(scope.part, scope.of, after, CHUNK_RECORDS)
         if not chunk:
             return
+        if chunk[0] <= after:
+            raise sqlite3.DatabaseError("the ids of records do not ascend")
         yield chunk
         after = chunk[-1]
 
@@ -215,18 +225,8 @@ _Result = tuple[int, int, list[Damage]]
 
 
 def _results(path: Path, scope: Scope, chunks: Iterator[list[int]]) -> Iterator[_Result]:
-    """Check chunks in order, in this process if they are few."""
-    few = list(islice(chunks, SPREAD_FROM))
-    for chunk in few:
-        yield _check_chunk(path, chunk, quick=scope.quick)
-    if len(few) < SPREAD_FROM:
-        return
-    workers = os.cpu_count() or 1
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        while wave := list(islice(chunks, 2 * workers)):
-            jobs = [pool.submit(_check_chunk, path, chunk, quick=scope.quick) for chunk in wave]
-            for job in jobs:
-                yield job.result()
+    """Check chunks in order, on every core if they are many."""
+    yield from spread(chunks, partial(_check_chunk, path, quick=scope.quick), few=SPREAD_FROM - 1)
 
 
 def _check_chunk(path: Path, chunk: list[int], *, quick: bool) -> _Result:
@@ -269,14 +269,21 @@ def check_record(
 
 def _check_record(store: Store, record_id: int, keys: KeySet, *, quick: bool) -> Iterator[Damage]:
     record = store.records.get(record_id)
-    rows = store.facts.unjudged(record_id)
-    damages = list(_damaged_facts(record_id, record, rows))
-    yield from damages
-    if damages or quick:
+    judged: list[tuple[ArrivalRow, Contents, Judged]] = []
+    is_whole = True
+    for row in store.facts.arrivals(record_id):
+        why = _fault_of_arrival(record, row)
+        if why is not None:
+            is_whole = False
+            yield Damage("arrival", row.id, record_id, record.pith_number, why)
+        elif not quick:
+            contents = row.contents()
+            judged.append((row, contents, judge_arrival(record, row, contents, keys)))
+    if quick or not is_whole:
         return
     stale = store.derived.staleness(record_id)
     if stale is None or not stale.judge:
-        yield from _check_verdicts(store, record_id, record, rows, keys)
+        yield from _check_verdicts(store, record_id, record, judged)
     if stale is None:
         yield from _check_state(store, record_id, record, keys)
     elif not stale.is_queued:
@@ -284,55 +291,47 @@ def _check_record(store: Store, record_id: int, keys: KeySet, *, quick: bool) ->
         yield Damage("state", record_id, record_id, record.pith_number, why)
 
 
-def _damaged_facts(record_id: int, record: Record, rows: RecordRows) -> Iterator[Damage]:
-    number = record.pith_number
-    for row in (*rows.receipts, *rows.events):
-        try:
-            row.whole_value(number)
-        except CorruptStoreError as error:
-            yield Damage(row.table, row.id, record_id, number, error.message)
-    for claim in (row.claim for row in rows.claims):
-        name = (claim.alias_kind, claim.alias_value)
-        if name not in record.aliases or instant(claim.created_at) is None:
-            why = "not an alias of its record at a time"
-            yield Damage("alias_claim", None, record_id, number, why, (*name, claim.created_at))
+def _fault_of_arrival(record: Record, row: ArrivalRow) -> str | None:
+    """Return why an arrival is not as it was written, or None."""
+    if not row.is_whole():
+        return "it is not as it was written"
+    try:
+        contents = row.contents()
+    except CorruptStoreError as error:
+        return error.message
+    for digest, value in (*contents.receipts, *contents.events):
+        if sha256(canonical(value)) != digest:
+            return "a value does not hash to its digest"
+    for kind, alias, created_at in contents.claims:
+        if (kind, alias) not in record.aliases or instant(created_at) is None:
+            return "an alias claim is not of its record at a time"
+    return None
 
 
 def _check_verdicts(
-    store: Store, record_id: int, record: Record, rows: RecordRows, keys: KeySet
+    store: Store,
+    record_id: int,
+    record: Record,
+    judged: list[tuple[ArrivalRow, Contents, Judged]],
 ) -> Iterator[Damage]:
     """Yield verdicts that are not what the facts and the keys give, and what rests on them."""
     number = record.pith_number
-    fresh = judge_rows(record, (*rows.receipts, *rows.events), keys)
-    verdicts = {(row.table, row.id): verdict_of(judged) for row, judged in fresh.items()}
-    kept = {(row.table, row.id): (row.code, row.reason) for row in store.facts.judged(record_id)}
-    for (table, row_id), verdict in verdicts.items():
-        if kept.get((table, row_id)) != verdict:
-            why = f"kept as {_word(kept.get((table, row_id)))}; it is {_word(verdict)}"
-            yield Damage(f"{table}_verdict", row_id, record_id, number, why)
-    if store.facts.ledger(record_id) != _ledger(rows, verdicts):
+    fresh = Ledger()
+    for row, contents, verdicts in judged:
+        faults = list(faults_of(verdicts))
+        fresh.add(row.id, row.seal, contents, faults)
+        for fact, position in _differing(row.faults, faults):
+            why = f"the verdict on its {fact} {position} is not what that comes to"
+            yield Damage("fault", row.id, record_id, number, why)
+        if store.inspection.lacks_key(record_id, key_ids_of(verdicts)):
+            yield Damage("named_key", None, record_id, number, "a key it names is not indexed")
+    if store.facts.ledger(record_id) != fresh:
         yield Damage("ledger", record_id, record_id, number, "facts and verdicts do not add up")
-    key_ids = {key_id for judged in fresh.values() for key_id in key_ids_of(judged)}
-    if store.inspection.lacks_key(record_id, key_ids):
-        yield Damage("named_key", None, record_id, number, "a key that it names is not indexed")
 
 
-def _word(verdict: tuple[str | None, str] | None) -> str:
-    if verdict is None:
-        return "nothing"
-    code, reason = verdict
-    return "valid" if code is None else f"{code} ({reason})"
-
-
-def _ledger(rows: RecordRows, verdicts: dict[tuple[str, int], tuple[str | None, str]]) -> Ledger:
-    """Return what the rows add up to with these verdicts."""
-    judged = [
-        JudgedRow(
-            row.table, row.id, row.digest, row.packed, row.arrival_id, *verdicts[row.table, row.id]
-        )
-        for row in (*rows.receipts, *rows.events)
-    ]
-    return Ledger.of([*rows.claims, *judged])
+def _differing(kept: list[Fault], fresh: list[Fault]) -> list[tuple[str, int]]:
+    """Return which facts of an arrival have a verdict in one list that the other does not give."""
+    return sorted({(fault.fact, fault.position) for fault in set(kept) ^ set(fresh)})
 
 
 def _check_state(store: Store, record_id: int, record: Record, keys: KeySet) -> Iterator[Damage]:
@@ -340,16 +339,7 @@ def _check_state(store: Store, record_id: int, record: Record, keys: KeySet) -> 
         state = replay(store.facts.load(record_id), keys)
     except CorruptStoreError:
         return  # the verdicts or the ledger are named already
-    counts = cast("dict[str, int]", state.value)
-    expected = (
-        bytes.fromhex(state.digest),
-        bytes.fromhex(state.core_digest),
-        counts["valid_event_count"],
-        counts["invalid_event_count"],
-        counts["equivocation_count"],
-        sha256(state.text),
-        state.text,
-    )
+    expected = state_columns(state)._replace(outline=state.outline)
     if store.inspection.state_columns(record_id) != expected:
         why = "it is not what the facts come to"
         yield Damage("state", record_id, record_id, record.pith_number, why)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
-from mirror.archive import Limits, write_bag
+from mirror.archive import Limits, write_bag, write_segments
+from mirror.core import tree
 from mirror.core.bundle import compose
+from mirror.core.packed import pack
+from mirror.core.values import decode
+from mirror.engine.increment import BASE, BASE_HOLDS, Base, open_base
 from mirror.engine.output import write_whole
-from mirror.errors import OutputError
-from mirror.store import Store
+from mirror.errors import OutputError, StoreError
+from mirror.store import RecordFacts, Store, open_store
 
-__all__ = ["Exported", "bundle_text", "export_bag", "write_states"]
+__all__ = ["Exported", "Order", "bundle_text", "export_bag", "note_export", "write_states"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,26 @@ class Exported:
     records: int
     large: list[str]
     """The suffixes of records whose bundles exceed the limits of other mirrors."""
+    manifest: str
+    """The digest that names the bag."""
+    root: str
+    """The root of the store's states; empty unless all of them were written."""
+    last_arrival: int
+    """The last that was written, if all were."""
+    holds: str
+    """What was written, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to write."""
+
+    record_ids: Collection[int] | None = None
+    """The records; None means all."""
+    packed: bool = False
+    """Whether to write segments (C4), not a file for each bundle (C2)."""
+    since: str | None = None
+    """The base to leave out: a bag, or the root of one."""
 
 
 def bundle_text(store: Store, record_id: int) -> bytes:
@@ -30,31 +58,145 @@ def bundle_text(store: Store, record_id: int) -> bytes:
     return compose(facts.record, facts.alias_claims, facts.receipts, facts.events)
 
 
-def export_bag(store: Store, out: Path, record_ids: Collection[int] | None = None) -> Exported:
+def export_bag(store: Store, out: Path, order: Order) -> Exported:
     """Write records as a bag to `out`, which appears whole or not at all.
 
     Args:
         store: The store; its facts are read as they are at one moment.
         out: The file.
-        record_ids: The records; None means all.
+        order: What to write.
 
     Returns:
-        How many records were written, and which of their bundles are larger than a mirror takes
-        that keeps to the limits as they come (B4).
+        What was written, and which bundles are larger than a mirror takes that keeps to the
+        limits as they come (B4).
 
     Raises:
         OutputError: If `out` cannot be written, or is a database.
+        SourceError: If the base cannot be read.
+        LookUpError: If the base is a root that is not known.
     """
-    large: set[str] = set()
     _require_no_store(out)
-    with store.snapshot(), write_whole(out) as file:
-        count = store.records.count() if record_ids is None else len(set(record_ids))
-        info = [
-            ("Bag-Group-Identifier", "pith-open-graph"),
-            ("External-Description", f"Pith Open Graph bundles of {count} records"),
-        ]
-        write_bag(file, lambda: _payload(store, record_ids, large), info)
-    return Exported(count, sorted(large))
+    _require_another(out, order.since)
+    with store.snapshot(), ExitStack() as stack:
+        base = None if order.since is None else stack.enter_context(open_base(store, order.since))
+        writing = _Writing(store, order, base)
+        root = writing.root()
+        with write_whole(out) as file, tempfile.TemporaryFile() as spool:
+            # Segments take long to make and little space, so they are made once and kept; and of
+            # an increment nobody knows how large it is before it is made.
+            if order.packed or base is not None:
+                payload = _Spool(spool, writing.payload()).read
+            else:
+                payload = writing.payload
+            manifest = write_bag(file, payload, writing.info())
+        return Exported(
+            writing.records,
+            sorted(writing.large),
+            manifest,
+            root,
+            store.facts.last_arrival(),
+            writing.holds(),
+        )
+
+
+class _Writing:
+    """What goes into a bag."""
+
+    def __init__(self, store: Store, order: Order, base: Base | None) -> None:
+        self._store = store
+        self._order = order
+        self._base = base
+        self.large: set[str] = set()
+        self.records = 0
+
+    def payload(self) -> Iterator[tuple[str, bytes]]:
+        """Yield (path below `data/`, content), ascending by path."""
+        self.records = 0
+        if self._order.packed:
+            return write_segments(pack(decode(text)) for _, text in self._bundles())
+        return (
+            (f"pith/{suffix[:2]}/{suffix}/bundle.json", text) for suffix, text in self._bundles()
+        )
+
+    def _bundles(self) -> Iterator[tuple[str, bytes]]:
+        """Yield suffix and composed bundle of each record, in the order of a bag."""
+        limits = Limits()
+        for suffix, record_id in self._store.records.in_bag_order(self._order.record_ids):
+            facts = self._facts(record_id)
+            if facts is None:
+                continue
+            text = compose(facts.record, facts.alias_claims, facts.receipts, facts.events)
+            if len(text) > limits.member_bytes or len(facts.events) > limits.events:
+                self.large.add(suffix)
+            self.records += 1
+            yield suffix, text
+
+    def _facts(self, record_id: int) -> RecordFacts | None:
+        if self._base is None:
+            return self._store.facts.load(record_id)
+        return self._base.lacks(self._store, record_id)
+
+    def root(self) -> str:
+        """Return the root of all states; empty where not all are written, or they lag behind."""
+        if self._order.record_ids is not None or self._store.derived.stale(1):
+            return ""
+        return tree.root(self._store.derived.leaves()).hex()
+
+    def holds(self) -> str:
+        """Say what is written."""
+        return f"Pith Open Graph bundles of {self.records} records"
+
+    def info(self) -> Iterator[tuple[str, str]]:
+        """Yield the labels of `bag-info.txt`; read when all was written once, and counted.
+
+        None of them may rest on whom this mirror trusts: the same facts give the same bag.
+        """
+        yield "Bag-Group-Identifier", "pith-open-graph"
+        yield "External-Description", self.holds()
+        if self._base is not None:
+            yield BASE, self._base.manifest
+            yield BASE_HOLDS, self._base.holds
+
+
+class _Spool:
+    """A payload that is made once and read often."""
+
+    def __init__(self, file: IO[bytes], payload: Iterable[tuple[str, bytes]]) -> None:
+        self._file = file
+        self._sizes = [(path, file.write(content)) for path, content in payload]
+
+    def read(self) -> Iterator[tuple[str, bytes]]:
+        """Yield it."""
+        self._file.seek(0)
+        for path, size in self._sizes:
+            yield path, self._file.read(size)
+
+
+def note_export(path: Path, exported: Exported) -> None:
+    """Note an export of all in its store, so that it can be a base by its root.
+
+    A store that cannot be written now goes without: the bag itself can always be named.
+    """
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        with open_store(path, must_exist=True) as store, store.transaction():
+            store.memory.note_root(
+                bytes.fromhex(exported.root),
+                exported.last_arrival,
+                bytes.fromhex(exported.manifest),
+                exported.holds,
+                at,
+            )
+            store.memory.note_bag(bytes.fromhex(exported.manifest), "exported here", at)
+    except StoreError:
+        return
+
+
+def _require_another(out: Path, since: str | None) -> None:
+    """Refuse to write an increment over its own base."""
+    if since is not None and out.exists() and Path(since).exists() and out.samefile(since):
+        hint = "name another file; nothing was changed in this one"
+        raise OutputError("output.refused", "it is the base itself", where=str(out), hint=hint)
 
 
 def _require_no_store(out: Path) -> None:
@@ -68,17 +210,6 @@ def _require_no_store(out: Path) -> None:
         hint = "name another file; nothing was changed in this one"
         message = "it is a SQLite database, perhaps a store"
         raise OutputError("output.refused", message, where=str(out), hint=hint)
-
-
-def _payload(
-    store: Store, record_ids: Collection[int] | None, large: set[str]
-) -> Iterator[tuple[str, bytes]]:
-    limits = Limits()
-    for suffix, record_id in store.records.in_bag_order(record_ids):
-        text = bundle_text(store, record_id)
-        if len(text) > limits.member_bytes or store.facts.ledger(record_id).events > limits.events:
-            large.add(suffix)
-        yield f"pith/{suffix[:2]}/{suffix}/bundle.json", text
 
 
 def write_states(store: Store, out: Path) -> None:

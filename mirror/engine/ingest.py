@@ -1,17 +1,48 @@
-"""`mirror merge`: verified bundles into the store, states up to date with every batch."""
+"""`mirror merge`: verified bundles into the store, states up to date with every transaction.
+
+To the stages of `mirror.engine.verify` this adds three: packing what is new, merging the bundle
+where its record is new, and writing. The first two are done where the bundle was verified; only
+writing is left for the process that holds the store's lock. A record that the store knew before
+is merged there, too, from all that is known of it then.
+"""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
 
+from mirror.archive import Bag, Limits, shown
+from mirror.core.bundle import Bundle, VerifiedBundle
 from mirror.core.keys import KeySet
+from mirror.core.merge import State, merge
+from mirror.core.values import is_digest
+from mirror.engine.increment import BASE, BASE_HOLDS
+from mirror.engine.remember import MAX_REPORTS, Key, Reading, key_of
 from mirror.engine.replay import bring_up_to_date, finish
-from mirror.engine.report import Job, Summary
-from mirror.engine.verify import Verified, read_bundles, settle, verify_all
+from mirror.engine.report import Job, Report, Summary
+from mirror.engine.spread import spread
+from mirror.engine.verify import (
+    FEW_BATCHES,
+    Batch,
+    Item,
+    Outcome,
+    batches,
+    outcome_of,
+    parse,
+    read,
+    settle,
+    settle_report,
+    verify_parsed,
+)
 from mirror.errors import KeySetChangedError
-from mirror.store import Run, Stale, Store
+from mirror.store import Held, Run, Stale, Store, make_parcel, open_store
 
 __all__ = ["ingest"]
+
+TRANSACTION_BUNDLES = 1024
+"""Bundles that are written together."""
 
 
 def ingest(store: Store, job: Job) -> Summary:
@@ -22,27 +53,94 @@ def ingest(store: Store, job: Job) -> Summary:
     """
     summary = Summary()
     finish(store)  # what an interrupted run left behind
-    writer = _Writer(store)
-    for batch in verify_all(read_bundles(job), writer.keys, job.limits, store.facts.known):
-        writer.write([item for item in batch if isinstance(item, Verified)], summary)
-        for item in batch:
-            settle(item, writer.now, job, summary)
+    writer = _Writer(store, job, summary)
+    names = [name for name in job.names if not writer.recall(name)]
+    with _Desk(writer.keys, job.limits, writer.now, store.path) as desk:
+        waiting: list[Outcome | Report] = []
+        items = read(job, names, writer.note_bag)
+        for outcomes in spread(batches(items), desk, few=FEW_BATCHES):
+            waiting.extend(outcomes)
+            if len(waiting) >= TRANSACTION_BUNDLES:
+                writer.write(waiting)
+                waiting = []
+        writer.write(waiting)
+    writer.finish()
     summary.records = store.derived.touched_count()
     summary.equivocations = store.derived.touched_equivocations()
     return summary
 
 
+class _Desk:
+    """Where bundles are verified, packed and merged, in any process.
+
+    It asks the store what it knows already, through a connection of its own.
+    """
+
+    def __init__(self, keys: KeySet, limits: Limits, now: int, path: Path | None) -> None:
+        self._settings = (keys, limits, now, path)
+        self._keys = keys
+        self._limits = limits
+        self._now = now
+        self._path = path
+        self._stack = ExitStack()
+        self._reader: Store | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), self._settings  # a connection stays where it was opened
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def __call__(self, batch: Batch) -> list[Outcome | Report]:
+        """Return what came of a batch, with a parcel of each bundle."""
+        if self._reader is None and self._path is not None:
+            self._reader = self._stack.enter_context(open_store(self._path, read_only=True))
+        return [item if isinstance(item, Report) else self._prepare(item) for item in batch]
+
+    def _prepare(self, item: Item) -> Outcome | Report:
+        bundle = parse(item, self._limits)
+        if isinstance(bundle, Report):
+            return bundle
+        held = self._held(bundle)
+        verified = verify_parsed(item, bundle, self._keys, held.known, self._limits)
+        if isinstance(verified, Report):
+            return verified
+        outcome = outcome_of(item, verified, self._now)
+        state = self._state(verified) if held.record_id is None else None
+        return outcome._replace(parcel=make_parcel(bundle, verified, held, state))
+
+    def _held(self, bundle: Bundle) -> Held:
+        """Return what the store holds for a bundle's record, as far as it was committed."""
+        name = (bundle.record.digest, bundle.record.suffix)
+        if self._reader is None or self._reader.records.find(*name) is None:
+            return Held()
+        with self._reader.snapshot():
+            return self._reader.facts.held(bundle.record.digest)
+
+    def _state(self, bundle: VerifiedBundle) -> State:
+        """Return what a bundle comes to alone."""
+        facts = (bundle.record, bundle.receipts, bundle.alias_claims, bundle.events)
+        return merge(*facts, self._keys)
+
+
 class _Writer:
-    """Writes batches: each is one transaction, with the states that follow from it.
+    """Writes what was prepared: each time one transaction, with the states that follow from it.
 
     So an interrupted run keeps what it reported, and running it again ends where an undisturbed
     run ends.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, job: Job, summary: Summary) -> None:
         self._store = store
+        self._job = job
+        self._summary = summary
         self._started = datetime.now(UTC)
         self._runs: dict[str, Run] = {}
+        self._readings: dict[str, Reading] = {}
+        self._keys_of_readings: dict[str, Key] = {}
         with store.snapshot():
             self._trust_version = store.trust.version
             self.keys: KeySet = store.trust.key_set()
@@ -52,23 +150,114 @@ class _Writer:
         """When the run began, in microseconds since 1970."""
         return int(self._started.timestamp() * 1_000_000)
 
-    def write(self, batch: list[Verified], summary: Summary) -> None:
-        """Store a batch, bring its states up to date, and count what was new."""
+    # Sources that were read before -----------------------------------------------------------
+
+    def recall(self, name: str) -> bool:
+        """Tell again what a source came to, if it was read before; False if it was not."""
+        key = key_of(name, self.keys, self._job.limits)
+        alike = [other for other in self._job.names if shown(other) == shown(name)]
+        if key is None or self._store.path is None or len(alike) > 1:
+            return False
+        kept = self._store.memory.recall(key.digest)
+        if kept is None:
+            self._keys_of_readings[shown(name)] = key
+            return False
+        reading, ranges = Reading.from_bytes(kept, shown(name))
+        self._store.derived.touch_ranges(ranges)
+        self._readings[shown(name)] = reading
+        self._summary.bundles_read += reading.bundles
+        self._summary.events_valid += reading.events_valid
+        self._summary.receipts_verified += reading.receipts_verified
+        for report in reading.reports:
+            settle_report(report, self._job, self._summary)
+        return True
+
+    def note_bag(self, source: str, bag: Bag) -> None:
+        """Note that all of a bag was read, and what it rests on."""
+        reading = self._reading(source)
+        reading.bag = bag.manifest_sha256
+        reading.base = bag.info.get(BASE, "")
+        reading.base_holds = bag.info.get(BASE_HOLDS, "")
+
+    def _reading(self, source: str) -> Reading:
+        if source not in self._readings:
+            self._readings[source] = Reading()
+        return self._readings[source]
+
+    def finish(self) -> None:
+        """Remember what every source came to, and say which bags others rest on are missing."""
+        at = self._started.isoformat(timespec="seconds")
         with self._store.transaction():
             self._require_same_keys()
-            stale = set()
-            for verified in batch:
-                run = self._run(verified.source)
-                record_id, new = self._store.facts.add(verified.bundle, run, verified.member)
-                self._store.derived.touch([record_id])
-                summary.new.add(new)
-                if new:
+            for source, reading in self._readings.items():
+                key = self._keys_of_readings.get(source)
+                if key is not None and reading.is_memorable and key.is_current():
+                    self._store.memory.remember(key.digest, reading.to_bytes())
+            self._note_bags(at)
+            missing = [one for one in self._readings.items() if self._lacks_base(one[1])]
+        for source, reading in missing:
+            message = (
+                f"it is an increment of the bag whose manifest-sha256.txt hashes to {reading.base}"
+                f" ({reading.base_holds or 'its contents are not said'}), which was not merged here"
+            )
+            report = Report(source, "bag-info.txt", None, "archive.base", "", message)
+            settle_report(report, self._job, self._summary)
+
+    def _note_bags(self, at: str) -> None:
+        """Note the bags of which all is in the store now: an increment only after its base."""
+        bags = {source: one for source, one in self._readings.items() if one.bag and one.is_whole}
+        while ready := [source for source, one in bags.items() if not self._lacks_base(one)]:
+            for source in ready:
+                manifest = bytes.fromhex(bags.pop(source).bag)
+                self._store.memory.note_bag(manifest, source, at)
+
+    def _lacks_base(self, reading: Reading) -> bool:
+        if not is_digest(reading.base):
+            return bool(reading.base)
+        return not self._store.memory.has_bag(bytes.fromhex(reading.base))
+
+    # Writing ---------------------------------------------------------------------------------
+
+    def write(self, outcomes: list[Outcome | Report]) -> None:
+        """Store outcomes, bring their states up to date, and then tell of them."""
+        with self._store.transaction():
+            self._require_same_keys()
+            intake, touched, stale = self._store.intake(), [], set()
+            for outcome in outcomes:
+                if isinstance(outcome, Report) or outcome.parcel is None:
+                    continue
+                run = self._run(outcome.source)
+                record_id, new = intake.take(outcome.parcel, run, outcome.member)
+                touched.append(record_id)
+                self._reading(outcome.source).record_ids.append(record_id)
+                self._summary.new.add(new)
+                if new and not (new.records and outcome.parcel.state):
                     stale.add(Stale(record_id, judge=False))
+            intake.flush()
+            self._store.derived.touch(touched)
             bring_up_to_date(self._store, self.keys, stale)
+        for outcome in outcomes:
+            settle(outcome, self._job, self._summary)
+            self._note(outcome)
+
+    def _note(self, outcome: Outcome | Report) -> None:
+        """Add an outcome to what its source came to."""
+        reading = self._reading(outcome.source)
+        if isinstance(outcome, Report):
+            reading.reports.append(outcome)
+            # What any mirror refuses is missed by none; what only this one does, may be.
+            reading.is_whole = reading.is_whole and not outcome.code.startswith("limit.")
+            return
+        reading.bundles += 1
+        reading.events_valid += outcome.events_valid
+        reading.receipts_verified += outcome.receipts_verified
+        if len(reading.reports) <= MAX_REPORTS:
+            reading.reports.extend(outcome.reports)
 
     def _run(self, source: str) -> Run:
-        started_at = self._started.isoformat(timespec="microseconds")
-        return self._runs.setdefault(source, Run(source, started_at))
+        if source not in self._runs:
+            self._runs[source] = Run(source, self._started.isoformat(timespec="microseconds"))
+        return self._runs[source]
 
     def _require_same_keys(self) -> None:
         if self._store.trust.version != self._trust_version:

@@ -13,7 +13,7 @@ from mirror.archive import shown
 from mirror.errors import LookUpError
 from mirror.store import Records
 
-__all__ = ["look_up"]
+__all__ = ["find_all", "look_up"]
 
 _LISTED = 10
 
@@ -38,7 +38,7 @@ def look_up(records: Records, identifier: str) -> int:
         LookUpError: `lookup.unknown`, or `lookup.ambiguous` with the choices.
     """
     identifier = shown(identifier.strip())
-    found = _find(records, identifier)
+    found = find_all(records, identifier)
     if not found:
         hint = "take a Pith Number or its first 8 letters, an arXiv id or a DOI"
         raise LookUpError("lookup.unknown", f"no record is named {identifier!r}", hint=hint)
@@ -53,7 +53,9 @@ def _choices(records: Records, identifier: str, found: list[int]) -> str:
     return f"{identifier!r} names {len(found)} records: {', '.join(numbers)}{more}"
 
 
-def _find(records: Records, identifier: str) -> list[int]:
+def find_all(records: Records, identifier: str) -> list[int]:
+    """Return the row ids of all records that `identifier` names."""
+    identifier = shown(identifier.strip())
     name, is_url = _URL.subn("", identifier, count=1)
     name = _ENDING.sub("", name, count=1) if is_url else name
     name = _PREFIX.sub("", name, count=1).rstrip("/")

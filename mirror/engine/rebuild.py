@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from mirror.engine.replay import finish
@@ -12,12 +12,22 @@ from mirror.store import Damage, Stale, Store
 __all__ = ["rebuild", "repair"]
 
 
-def rebuild(store: Store, progress: Callable[[int], None] = lambda _records: None) -> list[Damage]:
-    """Reach every verdict and every state anew, to the same digests.
+def rebuild(
+    store: Store,
+    progress: Callable[[int], None] = lambda _records: None,
+    *,
+    judge: bool = True,
+) -> list[Damage]:
+    """Make every state anew, to the same digests, and before it every verdict.
 
     Every record is marked first, in one transaction; each chunk is one more. So whatever ends
     the run, the next `rebuild` or `merge` goes on where it stopped, and nothing that is not
     finished is taken for finished.
+
+    Args:
+        store: The store.
+        progress: Told of records that were done.
+        judge: Whether to reach the verdicts anew, too, or to take them as they were reached.
 
     Returns:
         The records whose facts are damaged. They stay as they were, and are marked.
@@ -26,13 +36,18 @@ def rebuild(store: Store, progress: Callable[[int], None] = lambda _records: Non
         CorruptStoreError: If the log of trusted keys is damaged.
     """
     with store.transaction():
-        store.derived.mark_all_to_judge()
+        if judge:
+            store.derived.mark_all_to_judge()
+        else:
+            store.derived.mark_all_to_merge()
     damages: list[Damage] = []
 
     def note(stale: Stale, error: CorruptStoreError) -> None:
         damages.append(Damage("record", stale.record_id, stale.record_id, None, error.message))
 
     finish(store, note, progress)
+    with store.transaction():
+        store.tally.recount()
     return damages
 
 
@@ -48,23 +63,7 @@ def repair(store: Store, damages: Iterable[Damage]) -> None:
     """
     at = datetime.now(UTC).isoformat(timespec="seconds")
     with store.transaction():
+        store.memory.forget()  # so that merging the same bundles again brings back what is lost
         for damage in damages:
             store.inspection.move_aside(damage, at)
-            if damage.fact == "ledger" and damage.record_id is not None:
-                for stranger in _strangers(store, damage.record_id):
-                    store.inspection.move_aside(stranger, at)
     rebuild(store)
-
-
-def _strangers(store: Store, record_id: int) -> Iterator[Damage]:
-    """Yield the events of a record that speak of another one.
-
-    Where the rows of a record do not add up, a row may have come from elsewhere. Such an event
-    counts for nothing (`event.subject`), and if it did belong here its bundle brings it back.
-    """
-    number = store.records.get(record_id).pith_number
-    for row in store.facts.unjudged(record_id).events:
-        value = row.whole_value(number)
-        if isinstance(value, dict) and value.get("subject_pith_number") != number:
-            why = "it speaks of another record, and the rows of this one do not add up"
-            yield Damage("event", row.id, record_id, number, why)

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-from mirror.core.event import Event, RawEvent, judge
+from mirror.core.event import RawEvent, judge
 from mirror.core.keys import KeySet
-from mirror.core.merge import State, merge
-from mirror.core.receipt import Receipt, judge_receipt
+from mirror.core.merge import RULES, State, merge
+from mirror.core.receipt import judge_receipt
 from mirror.core.record import Record
+from mirror.engine.spread import spread
 from mirror.errors import CorruptStoreError
-from mirror.store import JudgedRow, RecordFacts, RecordRows, Stale, Store
+from mirror.store import (
+    ArrivalRow,
+    Contents,
+    Judged,
+    RecordFacts,
+    Stale,
+    StateColumns,
+    Store,
+    damaged,
+    open_store,
+    state_columns,
+)
 
-__all__ = ["bring_up_to_date", "current_text", "finish", "judge_rows", "replay"]
+__all__ = [
+    "bring_up_to_date",
+    "current_text",
+    "finish",
+    "judge_arrival",
+    "judge_record",
+    "replay",
+]
 
 _CHUNK = 200
 
@@ -22,22 +43,29 @@ def replay(facts: RecordFacts, keys: KeySet) -> State:
     return merge(facts.record, facts.receipts, facts.alias_claims, facts.events, keys)
 
 
-def judge_rows(
-    record: Record, rows: Iterable[JudgedRow], keys: KeySet
-) -> dict[JudgedRow, Event | Receipt]:
-    """Return the verdicts on rows, reached anew from their values.
+def judge_arrival(record: Record, row: ArrivalRow, contents: Contents, keys: KeySet) -> Judged:
+    """Return the verdicts on the facts of an arrival, reached anew from their values.
 
     Raises:
         CorruptStoreError: `store.damaged` if a value does not hash to its digest.
     """
-    return {row: _judge_row(record, row, keys) for row in rows}
+    receipts = [judge_receipt(value, record, keys) for _, value in contents.receipts]
+    raws = [RawEvent.of(value) for _, value in contents.events]
+    digests = [*(one.digest for one in receipts), *(raw.digest for raw in raws)]
+    if digests != [digest for digest, _ in (*contents.receipts, *contents.events)]:
+        where = f"arrival {row.id} of {record.pith_number}"
+        raise damaged("a value does not hash to its digest", where)
+    return Judged(receipts, [judge(raw, record, keys) for raw in raws])
 
 
-def _judge_row(record: Record, row: JudgedRow, keys: KeySet) -> Event | Receipt:
-    value = row.whole_value(record.pith_number)
-    if row.table == "event":
-        return judge(RawEvent.of(value), record, keys)
-    return judge_receipt(value, record, keys)
+def judge_record(store: Store, record_id: int, keys: KeySet) -> None:
+    """Reach all verdicts on a record's facts anew, whatever its ledger says."""
+    record = store.records.get(record_id)
+    judged = []
+    for row in store.facts.arrivals(record_id):
+        contents = row.contents()
+        judged.append((row, contents, judge_arrival(record, row, contents, keys)))
+    store.facts.judge_anew(record_id, judged)
 
 
 def bring_up_to_date(store: Store, keys: KeySet, stale: Iterable[Stale]) -> None:
@@ -50,10 +78,7 @@ def bring_up_to_date(store: Store, keys: KeySet, stale: Iterable[Stale]) -> None
     """
     for one in stale:
         if one.judge:
-            rows = store.facts.unjudged(one.record_id)
-            record = store.records.get(one.record_id)
-            verdicts = judge_rows(record, (*rows.receipts, *rows.events), keys)
-            store.facts.judge_anew(one.record_id, rows, verdicts)
+            judge_record(store, one.record_id, keys)
         store.derived.save(one.record_id, replay(store.facts.load(one.record_id), keys))
 
 
@@ -74,6 +99,9 @@ def finish(
     Raises:
         CorruptStoreError: `store.damaged`
     """
+    with store.transaction():
+        store.derived.require_rules(RULES)
+    _merge_many(store, progress)
     after = 0
     while True:
         with store.transaction():
@@ -92,6 +120,57 @@ def finish(
         progress(len(stale))
 
 
+# Many states at once -------------------------------------------------------------------------
+
+MERGE_RECORDS = 500
+"""Records that one process merges at a time."""
+_FEW_MERGES = 4
+
+
+def _merge_many(store: Store, progress: Callable[[int], None]) -> None:
+    """Merge on every core the records that need nothing else, if they are many.
+
+    What changes meanwhile, or cannot be read, is left to whoever goes through the rest.
+    """
+    if store.path is None:
+        return
+    with store.snapshot():
+        version, keys = store.trust.version, store.trust.key_set()
+    for rows in spread(_ids_to_merge(store), _Merger(store.path, keys), few=_FEW_MERGES):
+        with store.transaction():
+            if store.trust.version != version:
+                return
+            store.derived.save_merged(rows)
+        progress(len(rows))
+
+
+def _ids_to_merge(store: Store) -> Iterator[list[int]]:
+    after = 0
+    while ids := store.derived.to_merge(MERGE_RECORDS, after):
+        yield ids
+        after = ids[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Merger:
+    """Makes states from the facts of a store, in any process."""
+
+    path: Path
+    keys: KeySet
+
+    def __call__(self, record_ids: list[int]) -> list[tuple[int, StateColumns, bytes]]:
+        with open_store(self.path, read_only=True) as store, store.snapshot():
+            made = [self._merge(store, record_id) for record_id in record_ids]
+        return [row for row in made if row is not None]
+
+    def _merge(self, store: Store, record_id: int) -> tuple[int, StateColumns, bytes] | None:
+        try:
+            state = replay(store.facts.load(record_id), self.keys)
+            return record_id, state_columns(state), store.facts.ledger(record_id).seal
+        except CorruptStoreError:
+            return None
+
+
 def current_text(store: Store, record_id: int, keys: KeySet) -> bytes:
     """Return the state of a record under `keys`, as M13 writes it.
 
@@ -108,17 +187,22 @@ def current_text(store: Store, record_id: int, keys: KeySet) -> bytes:
     must_judge = stale is not None and stale.judge
     if same_keys and not must_judge:
         return replay(store.facts.load(record_id), keys).text
-    rows = store.facts.unjudged(record_id) if must_judge else store.facts.rows(record_id)
-    return replay(_judged_facts(store.records.get(record_id), rows, keys), keys).text
+    return replay(_judged_facts(store, record_id, keys, trusting_ledger=not must_judge), keys).text
 
 
-def _judged_facts(record: Record, rows: RecordRows, keys: KeySet) -> RecordFacts:
+def _judged_facts(
+    store: Store, record_id: int, keys: KeySet, *, trusting_ledger: bool
+) -> RecordFacts:
     """Return the facts of a record, judged anew and not stored."""
-    receipts = judge_rows(record, rows.receipts, keys).values()
-    events = judge_rows(record, rows.events, keys).values()
-    return RecordFacts(
-        record,
-        [row.claim for row in rows.claims],
-        [one for one in receipts if isinstance(one, Receipt)],
-        [one for one in events if not isinstance(one, Receipt)],
-    )
+    record = store.records.get(record_id)
+    if trusting_ledger:
+        rows = store.facts.rows(record_id)
+    else:
+        rows = [(row, row.contents()) for row in store.facts.arrivals(record_id)]
+    facts = RecordFacts(record, [], [], [])
+    for row, contents in rows:
+        judged = judge_arrival(record, row, contents, keys)
+        facts.alias_claims.extend(contents.claims)
+        facts.receipts.extend(judged.receipts)
+        facts.events.extend(judged.events)
+    return facts

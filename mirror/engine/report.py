@@ -43,6 +43,12 @@ class Job:
     """What this mirror accepts."""
 
 
+_NOTES = frozenset(
+    {"archive.base", "bundle.alias", "bundle.short", "bundle.source", "event.future"}
+)
+"""Codes of B3 and B5, and of increments, that refuse nothing."""
+
+
 @dataclass(slots=True)
 class Summary:
     """The figures of a run."""
@@ -60,7 +66,7 @@ class Summary:
     receipts_refused: Counter[str] = field(default_factory=Counter)
     """By code of S2."""
     noted: Counter[str] = field(default_factory=Counter)
-    """Everything else that was found, by code: B3's headers and aliases, B5."""
+    """Everything else that was found, by code: B3's headers and aliases, B5, missing bases."""
     records: int = 0
     """Distinct records in the bundles read; counted by a merge only."""
     equivocations: int = 0
@@ -68,21 +74,19 @@ class Summary:
     new: New = field(default_factory=New)
     """What the store did not hold before."""
 
-    def refuse(self, code: str) -> None:
-        """Count a member, or a whole source, that was refused."""
+    def take(self, report: Report) -> None:
+        """Count a finding, or a member or whole source that was refused."""
+        code = report.code
         if code == "source.unreadable":
             self.sources_failed += 1
-        else:
-            self.refused[code] += 1
-
-    def note(self, code: str) -> None:
-        """Count a finding in a bundle that was read."""
-        if code in EVENT_CODES:
+        elif code in EVENT_CODES:
             self.events_invalid[code] += 1
         elif code.startswith("receipt."):
             self.receipts_refused[code] += 1
-        else:
+        elif code in _NOTES:
             self.noted[code] += 1
+        else:
+            self.refused[code] += 1
 
     @property
     def has_findings(self) -> bool:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from mirror.core.event import key_ids_of_event
+from mirror.core.event import RawEvent, judge, key_ids_of_event
 from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
-from mirror.core.receipt import key_ids_of_receipt
+from mirror.core.receipt import judge_receipt, key_ids_of_receipt
+from mirror.core.record import Record
 from mirror.core.values import Object, Value, decode
-from mirror.engine.replay import bring_up_to_date, judge_rows
+from mirror.engine.replay import bring_up_to_date
 from mirror.errors import FormatError, LookUpError
-from mirror.store import Stale, Store
+from mirror.store import Judged, Stale, Store
 
 __all__ = ["add_keys", "parse_published_keys", "remove_keys"]
 
@@ -69,12 +70,31 @@ def _judge_again(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
     """Reach anew the verdicts that may rest on a changed key, and the states behind them."""
     changed_ids = {key.key_id for key in changed}
     for record_id in store.facts.naming_keys(changed_ids):
-        rows = store.facts.rows(record_id)
-        receipts = [row for row in rows.receipts if key_ids_of_receipt(row.value) & changed_ids]
-        events = [row for row in rows.events if key_ids_of_event(row.event()) & changed_ids]
-        verdicts = judge_rows(store.records.get(record_id), [*receipts, *events], keys)
-        store.facts.judge_anew(record_id, rows, verdicts)
+        record = store.records.get(record_id)
+        judged = [
+            (row, contents, _judge_named(record, row.judged(contents), changed_ids, keys))
+            for row, contents in store.facts.rows(record_id)
+        ]
+        store.facts.judge_anew(record_id, judged)
         bring_up_to_date(store, keys, [Stale(record_id, judge=False)])
+
+
+def _judge_named(record: Record, kept: Judged, changed_ids: set[str], keys: KeySet) -> Judged:
+    """Return verdicts, reached anew where they may rest on a changed key."""
+    return Judged(
+        [
+            judge_receipt(one.value, record, keys)
+            if key_ids_of_receipt(one.value) & changed_ids
+            else one
+            for one in kept.receipts
+        ],
+        [
+            judge(RawEvent.of(one.value), record, keys)
+            if key_ids_of_event(one) & changed_ids
+            else one
+            for one in kept.events
+        ],
+    )
 
 
 # Importing what a registry publishes (K2) ----------------------------------------------------

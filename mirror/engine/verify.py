@@ -1,20 +1,20 @@
-"""From sources to verified bundles: reading, parsing, verifying, reporting.
+"""From sources to verdicts: the stages that `mirror verify` and `mirror merge` share.
 
-The stages that `mirror verify` and `mirror merge` share. Reading and parsing are done here, in
-order; verifying is handed to threads in batches, because the signature libraries release the
-interpreter's lock, and comes back in order.
+    read -> parse -> verify [-> pack and merge -> write]
+
+Reading is done in order, by the process that was asked. Everything after it, up to writing, is a
+pure function of a bundle's bytes and the key set, and is done batch by batch on every core. The
+outcomes come back in the order in which the bundles were read.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from typing import NamedTuple, TypeAlias
 
-from mirror.archive import Limits, Member, Refused, open_source, shown
+from mirror.archive import Bag, Limits, Member, Refused, open_source, shown
 from mirror.core.bundle import (
     Bundle,
     Known,
@@ -26,110 +26,121 @@ from mirror.core.bundle import (
 from mirror.core.event import ValidEvent
 from mirror.core.keys import KeySet
 from mirror.engine.report import Job, Report, Summary
+from mirror.engine.spread import spread
 from mirror.errors import FormatError, LimitError, SourceError
+from mirror.store import Parcel
 
-__all__ = ["Parsed", "Verified", "read_bundles", "settle", "verify", "verify_all"]
+__all__ = [
+    "FEW_BATCHES",
+    "Batch",
+    "Item",
+    "Outcome",
+    "batches",
+    "outcome_of",
+    "parse",
+    "read",
+    "settle",
+    "settle_report",
+    "verify",
+    "verify_parsed",
+]
 
-BATCH_BUNDLES = 256
-"""Bundles that are verified, and stored, together; fewer if they are large."""
-BATCH_BYTES = 16 * 1024 * 1024
+BATCH_BUNDLES = 64
+"""Bundles that are worked on together; fewer if they are large."""
+BATCH_BYTES = 4 * 1024 * 1024
 """Bytes of text from which a batch is large enough."""
+FEW_BATCHES = 12
+"""Batches up to which no other process is started."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """A bundle that B2 does not refuse, and where it came from."""
+class Item(NamedTuple):
+    """A member of a source that should be a bundle."""
+
+    source: str
+    member: Member
+
+
+class Outcome(NamedTuple):
+    """What came of a bundle that B2 does not refuse."""
 
     source: str
     member: str
-    bundle: Bundle
-    size_bytes: int
-    """Of its text."""
+    pith_number: str
+    events_valid: int
+    receipts_verified: int
+    reports: list[Report]
+    """What was found in it."""
+    parcel: Parcel | None = None
+    """What a store lacks of it, ready to be written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """A verified bundle, and where it came from."""
-
-    source: str
-    member: str
-    bundle: VerifiedBundle
+# Read ----------------------------------------------------------------------------------------
 
 
-def read_bundles(job: Job) -> Iterator[Parsed | Report]:
-    """Yield every bundle of the sources in its order, or why it is refused.
+def read(
+    job: Job,
+    names: Iterable[str] | None = None,
+    note_bag: Callable[[str, Bag], None] = lambda _source, _bag: None,
+) -> Iterator[Item | Report]:
+    """Yield every member of the sources in its order, or why it is refused.
 
     A source that cannot be read does not stop the others.
+
+    Args:
+        job: What to read.
+        names: Only these of its sources.
+        note_bag: Told of each source that is a bag, once all that it lists was read.
     """
-    for path in job.names:
+    for path in job.names if names is None else names:
         name = shown(path)
         try:
             with open_source(path, job.limits) as source:
                 for item in source.items():
-                    yield _parse(name, item, job.limits)
+                    if isinstance(item, Refused):
+                        yield Report(name, item.name, None, item.code, "", item.message)
+                    elif isinstance(item, Bag):
+                        note_bag(name, item)
+                    else:
+                        yield Item(name, item)
                     job.progress(source)
         except SourceError as error:
             yield Report(name, "", None, error.code, "", f"{error.message}; {error.hint}")
 
 
-def _parse(source: str, item: Member | Refused, limits: Limits) -> Parsed | Report:
-    if isinstance(item, Refused):
-        return Report(source, item.name, None, item.code, "", item.message)
-    try:
-        bundle = parse_bundle(item.data, limits.events, limits.depth)
-    except FormatError as error:
-        return Report(source, item.name, None, error.code, error.where, error.message)
-    return Parsed(source, item.name, bundle, len(item.data))
+Batch: TypeAlias = list[Item | Report]
+"""Members that are worked on together, and refusals among them, in their order."""
 
 
-def verify_all(
-    parsed: Iterable[Parsed | Report],
-    keys: KeySet,
-    limits: Limits,
-    known: Callable[[Bundle], Known] = lambda _bundle: Known(),
-) -> Iterator[list[Verified | Report]]:
-    """Verify bundles on every core; yield them in their order, batch by batch.
-
-    While a batch is used, the next one is being verified.
-
-    Args:
-        parsed: The bundles; what was refused before passes through.
-        keys: The keys to trust.
-        limits: What this mirror accepts; here, how long one bundle may take.
-        known: Gives the verdicts on a bundle that were reached before.
-    """
-    stream = iter(parsed)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-
-        def start(item: Parsed | Report) -> Report | Future[Verified | Report]:
-            if isinstance(item, Report):
-                return item
-            return pool.submit(_verify_one, item, keys, known(item.bundle), limits)
-
-        waiting: list[Report | Future[Verified | Report]] = []
-        while batch := [start(item) for item in _batch(stream)]:
-            if waiting:
-                yield _results(waiting)
-            waiting = batch
-        if waiting:
-            yield _results(waiting)
-
-
-def _batch(stream: Iterator[Parsed | Report]) -> Iterator[Parsed | Report]:
-    """Yield the next items that are verified together."""
+def batches(items: Iterable[Item | Report]) -> Iterator[Batch]:
+    """Yield the items that are worked on together."""
+    batch: Batch = []
     size_bytes = 0
-    for item in islice(stream, BATCH_BUNDLES):
-        yield item
-        size_bytes += 0 if isinstance(item, Report) else item.size_bytes
-        if size_bytes > BATCH_BYTES:
-            return
+    for item in items:
+        batch.append(item)
+        size_bytes += 0 if isinstance(item, Report) else len(item.member.data)
+        if len(batch) == BATCH_BUNDLES or size_bytes > BATCH_BYTES:
+            yield batch
+            batch, size_bytes = [], 0
+    if batch:
+        yield batch
 
 
-def _results(waiting: list[Report | Future[Verified | Report]]) -> list[Verified | Report]:
-    return [item if isinstance(item, Report) else item.result() for item in waiting]
+# Parse and verify one bundle -----------------------------------------------------------------
 
 
-def _verify_one(parsed: Parsed, keys: KeySet, known: Known, limits: Limits) -> Verified | Report:
+def parse(item: Item, limits: Limits) -> Bundle | Report:
+    """Return the bundle that a member is, or why it is refused (B2, B4)."""
+    member = item.member
+    try:
+        return parse_bundle(member.data, limits.events, limits.depth, is_packed=member.is_packed)
+    except FormatError as error:
+        return Report(item.source, member.name, None, error.code, error.where, error.message)
+
+
+def verify_parsed(
+    item: Item, bundle: Bundle, keys: KeySet, known: Known, limits: Limits
+) -> VerifiedBundle | Report:
+    """Return the bundle with its verdicts, or that they take longer than allowed (B4)."""
     end = time.monotonic() + limits.bundle_s
 
     def go_on() -> None:
@@ -138,41 +149,86 @@ def _verify_one(parsed: Parsed, keys: KeySet, known: Known, limits: Limits) -> V
             raise LimitError("limit.time", message)
 
     try:
-        bundle = verify_bundle(parsed.bundle, keys, known, go_on)
+        return verify_bundle(bundle, keys, known, go_on)
     except LimitError as error:
-        number = parsed.bundle.record.pith_number
-        return Report(parsed.source, parsed.member, number, error.code, error.where, error.message)
-    return Verified(parsed.source, parsed.member, bundle)
+        number = bundle.record.pith_number
+        name = item.member.name
+        return Report(item.source, name, number, error.code, error.where, error.message)
 
 
-def settle(item: Verified | Report, now: int, job: Job, summary: Summary) -> None:
-    """Count an item and tell of all that was found in it (B3, B5).
+def outcome_of(item: Item, bundle: VerifiedBundle, now: int) -> Outcome:
+    """Return what was found in a bundle (B3, B5).
 
     Args:
-        item: A verified bundle, or why one was refused.
+        item: Where it came from.
+        bundle: The bundle.
         now: The time, in microseconds since 1970, for `event.future`.
+    """
+    number = bundle.record.pith_number
+    return Outcome(
+        item.source,
+        item.member.name,
+        number,
+        sum([isinstance(event, ValidEvent) for event in bundle.events]),
+        sum([receipt.code is None for receipt in bundle.receipts]),
+        [
+            Report(item.source, item.member.name, number, one.code, one.where, one.message)
+            for one in (*bundle.findings, *future_events(bundle, now))
+        ],
+    )
+
+
+def settle(outcome: Outcome | Report, job: Job, summary: Summary) -> None:
+    """Count an outcome, and tell of all that was found in it.
+
+    Args:
+        outcome: Of a bundle, or why one was refused.
         job: Whom to tell.
         summary: Where to count.
     """
-    if isinstance(item, Report):
-        summary.refuse(item.code)
-        job.tell(item)
+    if isinstance(outcome, Report):
+        settle_report(outcome, job, summary)
         return
-    bundle = item.bundle
     summary.bundles_read += 1
-    summary.events_valid += sum(isinstance(event, ValidEvent) for event in bundle.events)
-    summary.receipts_verified += sum(receipt.code is None for receipt in bundle.receipts)
-    for finding in (*bundle.findings, *future_events(bundle, now)):
-        summary.note(finding.code)
-        place = (item.source, item.member, bundle.record.pith_number)
-        job.tell(Report(*place, finding.code, finding.where, finding.message))
+    summary.events_valid += outcome.events_valid
+    summary.receipts_verified += outcome.receipts_verified
+    for report in outcome.reports:
+        settle_report(report, job, summary)
+
+
+def settle_report(report: Report, job: Job, summary: Summary) -> None:
+    """Count and tell of a finding, or of a refusal."""
+    summary.take(report)
+    job.tell(report)
+
+
+# `mirror verify` -----------------------------------------------------------------------------
 
 
 def verify(job: Job, keys: KeySet) -> Summary:
     """Check sources and store nothing (`mirror verify`)."""
     summary = Summary()
-    now = time.time_ns() // 1000
-    for batch in verify_all(read_bundles(job), keys, job.limits):
-        for item in batch:
-            settle(item, now, job, summary)
+    desk = _Desk(keys, job.limits, time.time_ns() // 1000)
+    for outcomes in spread(batches(read(job)), desk, few=FEW_BATCHES):
+        for outcome in outcomes:
+            settle(outcome, job, summary)
     return summary
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Where bundles are verified, in any process."""
+
+    keys: KeySet
+    limits: Limits
+    now: int
+
+    def __call__(self, batch: Batch) -> list[Outcome | Report]:
+        return [item if isinstance(item, Report) else self._verify(item) for item in batch]
+
+    def _verify(self, item: Item) -> Outcome | Report:
+        bundle = parse(item, self.limits)
+        if isinstance(bundle, Report):
+            return bundle
+        verified = verify_parsed(item, bundle, self.keys, Known(), self.limits)
+        return verified if isinstance(verified, Report) else outcome_of(item, verified, self.now)

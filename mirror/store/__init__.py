@@ -6,31 +6,45 @@ transaction that brings a fact, and replayed from the facts to the same bytes. S
 rows are as they were written; what is not is neither shown nor merged.
 """
 
-from mirror.store.derived import Derived, Stale, StateRow
-from mirror.store.facts import Facts, New, RecordFacts, RecordRows
+from mirror.store.content import Contents
+from mirror.store.derived import Derived, Stale, StateColumns, StateRow, state_columns
+from mirror.store.facts import Facts, Held, RecordFacts
 from mirror.store.inspection import Damage
+from mirror.store.intake import Intake, New, Parcel, make_parcel
 from mirror.store.origin import Run
-from mirror.store.records import Records
-from mirror.store.rows import JudgedRow
+from mirror.store.records import Records, damaged
+from mirror.store.rows import ArrivalRow, Fault, Judged, Ledger, faults_of, key_ids_of
 from mirror.store.status import Status
 from mirror.store.store import Store, open_store
 from mirror.store.trust import Trust, TrustChange
 
 __all__ = [
+    "ArrivalRow",
+    "Contents",
     "Damage",
     "Derived",
     "Facts",
-    "JudgedRow",
+    "Fault",
+    "Held",
+    "Intake",
+    "Judged",
+    "Ledger",
     "New",
+    "Parcel",
     "RecordFacts",
-    "RecordRows",
     "Records",
     "Run",
     "Stale",
+    "StateColumns",
     "StateRow",
     "Status",
     "Store",
     "Trust",
     "TrustChange",
+    "damaged",
+    "faults_of",
+    "key_ids_of",
+    "make_parcel",
     "open_store",
+    "state_columns",
 ]

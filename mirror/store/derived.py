@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
-from mirror.core.merge import State
-from mirror.core.values import sha256
+from mirror.core.event import ValidEvent
+from mirror.core.merge import State, fill
+from mirror.core.record import suffix_of
+from mirror.errors import FormatError
+from mirror.store.content import compress, decompress
+from mirror.store.facts import Facts
 from mirror.store.records import damaged
 from mirror.store.rows import Ledger
+from mirror.store.seal import seal
+from mirror.store.tally import Tally
 
-__all__ = ["Derived", "Stale", "StateRow"]
+__all__ = ["Derived", "Stale", "StateColumns", "StateRow", "state_columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +42,36 @@ class Stale:
     """False if nobody marked it: its state is not there, or is that of other facts."""
 
 
+class StateColumns(NamedTuple):
+    """The columns of a state that follow from it; the outline is the last."""
+
+    digest: bytes
+    core_digest: bytes
+    valid_event_count: int
+    invalid_event_count: int
+    equivocation_count: int
+    outline: bytes
+    """Compressed."""
+
+
+def state_columns(state: State) -> StateColumns:
+    """Return how a state is kept."""
+    return StateColumns(
+        state.raw_digest,
+        state.raw_core_digest,
+        state.count("valid_event_count"),
+        state.count("invalid_event_count"),
+        state.count("equivocation_count"),
+        compress(state.outline),
+    )
+
+
 class Derived:
     """The tables `state` and `stale`."""
 
-    def __init__(self, conn: sqlite3.Connection) -> None:
+    def __init__(self, conn: sqlite3.Connection, facts: Facts) -> None:
         self._conn = conn
+        self._facts = facts
         self._conn.execute(
             "CREATE TEMP TABLE IF NOT EXISTS touched (record_id INTEGER PRIMARY KEY)"
         )
@@ -53,14 +84,23 @@ class Derived:
         """
         self._conn.execute("INSERT OR REPLACE INTO stale SELECT id, 1 FROM record")
         self._conn.execute("DELETE FROM named_key")
-        for table in ("event", "receipt"):
-            self._conn.execute(
-                f"DELETE FROM {table}_verdict WHERE {table}_id NOT IN (SELECT id FROM {table})"  # noqa: S608
-            )
+        self._conn.execute("DELETE FROM fault WHERE arrival_id NOT IN (SELECT id FROM arrival)")
         for table in ("ledger", "state", "stale"):
             self._conn.execute(
                 f"DELETE FROM {table} WHERE record_id NOT IN (SELECT id FROM record)"  # noqa: S608
             )
+
+    def require_rules(self, version: str) -> None:
+        """Mark every record unless its verdicts and state were reached under these rules."""
+        if self._conn.execute("SELECT version FROM rules").fetchall() == [(version,)]:
+            return
+        self.mark_all_to_judge()
+        self._conn.execute("DELETE FROM rules")
+        self._conn.execute("INSERT INTO rules VALUES (?)", (version,))
+
+    def mark_all_to_merge(self) -> None:
+        """Mark every record: states are to be made anew from the facts and their verdicts."""
+        self._conn.execute("INSERT OR IGNORE INTO stale SELECT id, 0 FROM record")
 
     def stale(self, limit: int, after: int = 0) -> list[Stale]:
         """Return records whose state lags behind their facts, ascending by id.
@@ -72,6 +112,35 @@ class Derived:
         query = "SELECT record_id, judge FROM stale WHERE record_id > ? ORDER BY record_id LIMIT ?"
         found = self._conn.execute(query, (after, limit)).fetchall()
         return [Stale(record_id, bool(judge)) for record_id, judge in found]
+
+    def to_merge(self, limit: int, after: int) -> list[int]:
+        """Return the ids of records that need only be merged, ascending.
+
+        Args:
+            limit: At most so many.
+            after: Only greater ids.
+        """
+        query = "SELECT record_id FROM stale WHERE judge = 0 AND record_id > ? LIMIT ?"
+        return [row[0] for row in self._conn.execute(query, (after, limit))]
+
+    def save_merged(self, rows: Sequence[tuple[int, StateColumns, bytes]]) -> None:
+        """Keep states that were made elsewhere, of facts that are still all there are.
+
+        Args:
+            rows: Each with its record's id and the seal of the ledger that it was made from.
+        """
+        current = [row for row in rows if Ledger.load(self._conn, row[0]).seal == row[2]]
+        ids = [(row[0],) for row in current]
+        before = sum(self._equivocations(row[0]) for row in current)
+        self.add(current)
+        self._conn.executemany("DELETE FROM stale WHERE record_id = ?", ids)
+        after = sum(columns.equivocation_count for _, columns, _ in current)
+        Tally(self._conn).add({"equivocations": after - before})
+
+    def _equivocations(self, record_id: int) -> int:
+        query = "SELECT equivocation_count FROM state WHERE record_id = ?"
+        (count,) = self._conn.execute(query, (record_id,)).fetchone() or (0,)
+        return int(count)
 
     def staleness(self, record_id: int) -> Stale | None:
         """Return what a record waits for, or None if its state is up to date."""
@@ -87,31 +156,73 @@ class Derived:
 
     def save(self, record_id: int, state: State) -> None:
         """Keep the state of a record; it is not stale any more."""
-        counts = cast("dict[str, int]", state.value)
-        text = state.text
-        row = (
-            record_id,
-            bytes.fromhex(state.digest),
-            bytes.fromhex(state.core_digest),
-            counts["valid_event_count"],
-            counts["invalid_event_count"],
-            counts["equivocation_count"],
-            Ledger.load(self._conn, record_id).seal,
-            sha256(text),
-            text,
-        )
-        self._conn.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        before = self._equivocations(record_id)
+        columns = state_columns(state)
+        self.add([(record_id, columns, Ledger.load(self._conn, record_id).seal)])
         self._conn.execute("DELETE FROM stale WHERE record_id = ?", (record_id,))
+        if columns.equivocation_count != before:
+            Tally(self._conn).add({"equivocations": columns.equivocation_count - before})
+
+    def add(self, rows: Iterable[tuple[int, StateColumns, bytes]]) -> None:
+        """Write states, each with its record's id and the seal of the ledger it was made from."""
+        query = "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        sealed = [
+            (row := (one, *columns[:-1], ledger, columns.outline), seal(*row))
+            for one, columns, ledger in rows
+        ]
+        self._conn.executemany(query, [(*row, its_seal) for row, its_seal in sealed])
+
+    def mark(self, record_ids: Iterable[int]) -> None:
+        """Mark records: facts came that their states lack."""
+        rows = [(record_id,) for record_id in record_ids]
+        self._conn.executemany("INSERT OR IGNORE INTO stale VALUES (?, 0)", rows)
+
+    def digest(self, record_id: int) -> bytes:
+        """Return the digest of a record's state, 32 raw bytes (M12)."""
+        query = "SELECT digest FROM state WHERE record_id = ?"
+        return bytes(self._conn.execute(query, (record_id,)).fetchone()[0])
 
     def text(self, record_id: int) -> bytes:
         """Return the state of a record as M13 writes it.
 
         Raises:
-            CorruptStoreError: `store.damaged` if it is not as it was written.
+            CorruptStoreError: `store.damaged` if it, or what it stands on, is not as it was
+                written.
         """
-        query = "SELECT text, text_digest FROM state WHERE record_id = ?"
-        text, digest = self._conn.execute(query, (record_id,)).fetchone()
-        return _require_whole(text, digest, f"state of record {record_id}")
+        query = "SELECT * FROM state WHERE record_id = ?"
+        *row, sealed = self._conn.execute(query, (record_id,)).fetchone()
+        facts = self._facts.load(record_id)
+        where = f"state of {facts.record.pith_number}"
+        if seal(*row) != sealed:
+            raise damaged("it is not as it was written", where)
+        payloads = {
+            event.event_id: event.payload_text
+            for event in facts.events
+            if isinstance(event, ValidEvent)
+        }
+        try:
+            return fill(decompress(row[-1]), facts.record, payloads)
+        except (ValueError, KeyError, TypeError, FormatError) as error:
+            raise damaged(f"it cannot be read: {error}", where) from error
+
+    def leaves(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield `canonical_sha256` and core digest (raw) of every record's state, in no order.
+
+        Raises:
+            CorruptStoreError: `store.damaged` if one is not as it was written, or is missing.
+        """
+        query = """
+            SELECT record.digest, record.suffix, state.*
+            FROM record LEFT JOIN state ON record.id = record_id
+        """
+        count = 0
+        for digest, suffix, *row, sealed in self._conn.execute(query):
+            if seal(*row) != sealed or suffix_of(digest) != suffix:
+                raise damaged("it is not as it was written", f"state of a record {suffix}")
+            count += 1
+            yield digest, row[2]
+        if count != Tally(self._conn).counts()["records"]:
+            raise damaged("there are not as many as there should be", "records")
 
     # The records of this run -----------------------------------------------------------------
 
@@ -119,6 +230,11 @@ class Derived:
         """Note that this connection's run saw these records."""
         rows = [(record_id,) for record_id in record_ids]
         self._conn.executemany("INSERT OR IGNORE INTO touched VALUES (?)", rows)
+
+    def touch_ranges(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Note the same of all records from the first id to the last of each range."""
+        query = "INSERT OR IGNORE INTO touched SELECT id FROM record WHERE id BETWEEN ? AND ?"
+        self._conn.executemany(query, ranges)
 
     def touched_count(self) -> int:
         """Return how many records this connection's run saw."""
@@ -134,15 +250,8 @@ class Derived:
     def touched_states(self) -> Iterator[StateRow]:
         """Yield the states of those records, ascending by Pith Number."""
         query = """
-            SELECT pith_number, suffix, text, text_digest
-            FROM touched JOIN record ON record.id = touched.record_id JOIN state USING (record_id)
-            ORDER BY pith_number, record.id
+            SELECT year, suffix, id FROM touched JOIN record ON record.id = touched.record_id
+            ORDER BY year, suffix, id
         """
-        for number, suffix, text, digest in self._conn.execute(query):
-            yield StateRow(number, suffix, _require_whole(text, digest, f"state of {number}"))
-
-
-def _require_whole(text: bytes, digest: bytes, where: str) -> bytes:
-    if sha256(text) != digest:
-        raise damaged("it is not as it was written", where)
-    return text
+        for year, suffix, record_id in self._conn.execute(query):
+            yield StateRow(f"pith:{year}:{suffix}", suffix, self.text(record_id))

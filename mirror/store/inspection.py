@@ -6,22 +6,29 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mirror.core.packed import pack
 from mirror.errors import CorruptStoreError
-from mirror.store.packing import pack
+from mirror.store.content import decompress
+from mirror.store.derived import StateColumns
+from mirror.store.rows import ArrivalRow
+from mirror.store.schema import missing_tables
 from mirror.store.seal import seal
+from mirror.store.search import Search
+from mirror.store.tally import Tally
 from mirror.store.trust import Trust
 
 __all__ = ["Damage", "Inspection"]
 
 _ORPHANS = {
-    "event_verdict": "event_id NOT IN (SELECT id FROM event)",
-    "receipt_verdict": "receipt_id NOT IN (SELECT id FROM receipt)",
+    "fault": "arrival_id NOT IN (SELECT id FROM arrival)",
     "named_key": "record_id NOT IN (SELECT id FROM record)",
     "ledger": "record_id NOT IN (SELECT id FROM record)",
     "state": "record_id NOT IN (SELECT id FROM record)",
     "stale": "record_id NOT IN (SELECT id FROM record)",
 }
 """Derived rows of facts that are not there."""
+
+_UNKNOWN = "unknown: damaged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +67,47 @@ class Inspection:
                     yield Damage("sqlite", None, None, None, str(line))
         except sqlite3.DatabaseError as error:
             yield Damage("sqlite", None, None, None, str(error))
+        else:
+            yield from () if quick else self._search_index()
+
+    def _search_index(self) -> Iterator[Damage]:
+        """Read every word of the search index, which SQLite's own check does not look into."""
+        try:
+            if Search(self._conn).is_whole():
+                return
+            why = "its tables do not agree"
+        except sqlite3.DatabaseError as error:
+            why = str(error)
+        yield Damage("full_text", None, None, None, f"the search index: {why}")
 
     def of_tables(self) -> Iterator[Damage]:
         """Yield broken origins, a broken log of trust, rows whose counterpart is not there."""
-        yield from self._seals("run", "source, started_at")
-        yield from self._seals("arrival", "run_id, member")
+        for table in missing_tables(self._conn):
+            yield Damage("sqlite", None, None, None, f"the table {table} is not there")
+        yield from self._runs()
         try:
             Trust(self._conn).log()
         except CorruptStoreError as error:
             yield Damage("trust", None, None, None, f"{error.where}: {error.message}")
         for table, row_id, parent, _ in self._conn.execute("PRAGMA foreign_key_check").fetchall():
             if table not in _ORPHANS:
-                yield Damage(table, row_id, None, None, f"the {parent} it belongs to is not there")
+                fact = "origin" if parent == "run" else table
+                yield Damage(fact, row_id, None, None, f"the {parent} it belongs to is not there")
         for table, condition in _ORPHANS.items():
             query = f"SELECT count(*) FROM {table} WHERE {condition}"  # noqa: S608
             (count,) = self._conn.execute(query).fetchone()
             if count:
                 yield Damage(table, None, None, None, f"{count} rows belong to no fact")
+        tally = Tally(self._conn)
+        if tally.counts() != tally.actual():
+            yield Damage("tally", None, None, None, "the counts are not those of what is there")
 
-    def _seals(self, table: str, columns: str) -> Iterator[Damage]:
-        query = f"SELECT id, seal, {columns} FROM {table}"  # noqa: S608
-        for row_id, sealed, *row in self._conn.execute(query):
+    def _runs(self) -> Iterator[Damage]:
+        for row_id, sealed, *row in self._conn.execute(
+            "SELECT id, seal, source, started_at FROM run"
+        ):
             if seal(*row) != sealed:
-                yield Damage(table, row_id, None, None, "not as it was written", tuple(row))
+                yield Damage("run", row_id, None, None, "not as it was written", tuple(row))
 
     def lacks_key(self, record_id: int, key_ids: Iterable[str]) -> bool:
         """Whether the index of keys misses one that a verdict of the record may rest on."""
@@ -91,14 +116,19 @@ class Inspection:
             self._conn.execute(query, (key_id, record_id)).fetchone() is None for key_id in key_ids
         )
 
-    def state_columns(self, record_id: int) -> tuple[object, ...]:
-        """Return the columns of a state that follow from its text."""
-        query = """
-            SELECT digest, core_digest, valid_event_count, invalid_event_count,
-                   equivocation_count, text_digest, text
-            FROM state WHERE record_id = ?
+    def state_columns(self, record_id: int) -> StateColumns | None:
+        """Return the columns of a state that follow from it, the outline as it is.
+
+        None if they are not as they were written.
         """
-        return tuple(self._conn.execute(query, (record_id,)).fetchone())
+        query = "SELECT * FROM state WHERE record_id = ?"
+        *row, sealed = self._conn.execute(query, (record_id,)).fetchone()
+        whole = StateColumns(row[1], row[2], row[3], row[4], row[5], row[7])
+        try:
+            whole = whole._replace(outline=decompress(whole.outline))
+        except ValueError:
+            return None
+        return whole if seal(*row) == sealed else None
 
     def ids(self, part: int, of: int, after: int, limit: int) -> list[int]:
         """Return record ids of one part of the store, ascending.
@@ -142,12 +172,14 @@ class Inspection:
             self._move_record(damage, at)
         elif damage.fact == "trust":
             self._move_trust(at)
-        elif damage.fact in {"run", "arrival"}:
-            self._blank_origin(damage, at)
-        elif damage.fact == "alias_claim":
-            self._move_claim(damage, at)
-        elif damage.fact in {"event", "receipt"}:
-            self._move_rows(damage.fact, "id = ?", (damage.row_id,), damage, at)
+        elif damage.fact == "run":
+            self._blank_run(damage, at)
+        elif damage.fact == "origin":
+            self._blank_origin(damage)
+        elif damage.fact == "arrival":
+            self._move_rows("arrival", "id = ?", (damage.row_id,), damage, at)
+        elif damage.fact == "full_text":
+            Search(self._conn).clear()  # whoever searches next builds it again
 
     def _keep(self, damage: Damage, table: str, row: Iterable[object], at: str) -> None:
         content = pack([one if isinstance(one, (int, str)) else _text(one) for one in row])
@@ -160,23 +192,13 @@ class Inspection:
         query = f"SELECT * FROM {table} WHERE {condition}"  # noqa: S608
         for row in self._conn.execute(query, arguments).fetchall():
             self._keep(damage, table, row, at)
-            if table in {"event", "receipt"}:
-                verdict = f"DELETE FROM {table}_verdict WHERE {table}_id = ?"  # noqa: S608
-                self._conn.execute(verdict, (row[0],))
+            if table == "arrival":
+                self._conn.execute("DELETE FROM fault WHERE arrival_id = ?", (row[0],))
         self._conn.execute(f"DELETE FROM {table} WHERE {condition}", arguments)  # noqa: S608
-
-    def _move_claim(self, damage: Damage, at: str) -> None:
-        if not damage.content:
-            lost = "record_id NOT IN (SELECT id FROM record)"
-            self._move_rows("alias_claim", lost, (), damage, at)
-            return
-        condition = "record_id = ? AND alias_kind = ? AND alias_value = ? AND created_at = ?"
-        self._move_rows("alias_claim", condition, (damage.record_id, *damage.content), damage, at)
 
     def _move_record(self, damage: Damage, at: str) -> None:
         """A record that is broken takes with it all that was said of it: nobody can judge it."""
-        for table in ("event", "receipt", "alias_claim"):
-            self._move_rows(table, "record_id = ?", (damage.row_id,), damage, at)
+        self._move_rows("arrival", "record_id = ?", (damage.row_id,), damage, at)
         for table in ("named_key", "ledger", "state", "stale"):
             query = f"DELETE FROM {table} WHERE record_id = ?"  # noqa: S608
             self._conn.execute(query, (damage.row_id,))
@@ -187,26 +209,22 @@ class Inspection:
         damage = Damage("trust", None, None, None, "the log of trusted keys is broken")
         self._move_rows("trust", "1", (), damage, at)
 
-    def _blank_origin(self, damage: Damage, at: str) -> None:
+    def _blank_run(self, damage: Damage, at: str) -> None:
         """Facts point to their origin, so the row stays, and says that it is not known."""
-        unknown = "unknown: damaged"
-        if not damage.content:  # an arrival whose run is not there
-            query = "INSERT INTO run (source, started_at, seal) VALUES (?, ?, ?)"
-            run = (unknown, unknown, seal(unknown, unknown))
-            run_id = self._conn.execute(query, run).lastrowid or 0
-            query = "UPDATE arrival SET run_id = ?, member = ?, seal = ? WHERE id = ?"
-            row = (run_id, unknown, seal(run_id, unknown), damage.row_id)
-            self._conn.execute(query, row)
-            return
-        self._keep(damage, damage.fact, damage.content, at)
-        if damage.fact == "run":
-            query = "UPDATE run SET source = ?, started_at = ?, seal = ? WHERE id = ?"
-            blank = (unknown, unknown, seal(unknown, unknown), damage.row_id)
-            self._conn.execute(query, blank)
-            return
-        query = "UPDATE arrival SET member = ?, seal = ? WHERE id = ?"
-        run_id = damage.content[0] if isinstance(damage.content[0], int) else 0
-        self._conn.execute(query, (unknown, seal(run_id, unknown), damage.row_id))
+        self._keep(damage, "run", damage.content, at)
+        query = "UPDATE run SET source = ?, started_at = ?, seal = ? WHERE id = ?"
+        self._conn.execute(query, (_UNKNOWN, _UNKNOWN, seal(_UNKNOWN, _UNKNOWN), damage.row_id))
+
+    def _blank_origin(self, damage: Damage) -> None:
+        """Give an arrival whose run is not there one that says that it is not known."""
+        query = "INSERT INTO run (source, started_at, seal) VALUES (?, ?, ?)"
+        unknown = (_UNKNOWN, _UNKNOWN, seal(_UNKNOWN, _UNKNOWN))
+        run_id = self._conn.execute(query, unknown).lastrowid or 0
+        query = "SELECT id, record_id, member, content FROM arrival WHERE id = ?"
+        row_id, record_id, member, content = self._conn.execute(query, (damage.row_id,)).fetchone()
+        sealed = ArrivalRow.seal_of(row_id, record_id, run_id, member, content)
+        query = "UPDATE arrival SET run_id = ?, seal = ? WHERE id = ?"
+        self._conn.execute(query, (run_id, sealed, row_id))
 
 
 def _text(value: object) -> str:

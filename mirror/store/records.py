@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator
-from typing import cast
+from collections.abc import Collection, Iterable, Iterator
+from typing import TypeAlias, cast
 
-from mirror.core.record import Record
+from mirror.core.packed import pack, unpack
+from mirror.core.record import Record, suffix_of
 from mirror.core.values import Object
 from mirror.errors import CorruptStoreError
-from mirror.store.packing import pack, unpack
 
-__all__ = ["Records", "damaged"]
+__all__ = ["RecordColumns", "Records", "columns_of", "damaged"]
+
+RecordColumns: TypeAlias = tuple[bytes, str, str, str, str, int, bytes]
+"""The columns of a record after its id."""
 
 
 def damaged(what: str, where: str) -> CorruptStoreError:
@@ -20,26 +23,36 @@ def damaged(what: str, where: str) -> CorruptStoreError:
     return CorruptStoreError("store.damaged", what, where=where, hint=hint)
 
 
+def columns_of(record: Record) -> RecordColumns:
+    """Return the columns that follow from a record's value, and the value."""
+    return (*_names(record), pack(record.value))
+
+
 class Records:
     """The table `record`."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
 
-    def add(self, record: Record, arrival_id: int) -> int:
-        """Add a record that is not there yet; return its row id."""
-        row = (*_columns(record), pack(record.value), arrival_id)
-        query = """
-            INSERT INTO record
-                (digest, pith_number, suffix, kind, source_id, version, value, arrival_id)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-        """
-        return cast("int", self._conn.execute(query, row).lastrowid)
+    def add(self, rows: Iterable[tuple[int, RecordColumns]]) -> None:
+        """Add records that are not there yet, each with its row id."""
+        query = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        self._conn.executemany(query, [(row_id, *columns) for row_id, columns in rows])
 
-    def find(self, digest: bytes) -> int | None:
-        """Return the row id of the record with this `canonical_sha256` (32 raw bytes), or None."""
-        query = "SELECT id FROM record WHERE digest = ?"
-        row = self._conn.execute(query, (digest,)).fetchone()
+    def last_id(self) -> int:
+        """Return the greatest row id; 0 if there is none."""
+        query = "SELECT coalesce(max(id), 0) FROM record"
+        return cast("int", self._conn.execute(query).fetchone()[0])
+
+    def find(self, digest: bytes, suffix: str | None = None) -> int | None:
+        """Return the row id of a record, or None.
+
+        Args:
+            digest: Its `canonical_sha256`, 32 raw bytes.
+            suffix: The suffix that follows from it, if that is known already.
+        """
+        query = "SELECT id FROM record WHERE suffix = ? AND digest = ?"
+        row = self._conn.execute(query, (suffix or suffix_of(digest), digest)).fetchone()
         return None if row is None else cast("int", row[0])
 
     def get(self, record_id: int) -> Record:
@@ -49,17 +62,17 @@ class Records:
             CorruptStoreError: `store.damaged` if a column is not as it was written.
         """
         query = """
-            SELECT digest, pith_number, suffix, kind, source_id, version, value
+            SELECT digest, year, suffix, kind, source_id, version, value
             FROM record WHERE id = ?
         """
         row = self._conn.execute(query, (record_id,)).fetchone()
         if row is None:
             raise damaged("it is not there", f"record {record_id}")
-        *columns, value = row
-        where = f"record {record_id}, {columns[1]}"
+        *names, value = row
+        where = f"record {record_id}, pith:{names[1]}:{names[2]}"
         try:
             record = Record(cast("Object", unpack(value)))
-            is_whole = tuple(columns) == _columns(record)
+            is_whole = tuple(names) == _names(record)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise damaged(f"its value cannot be read: {error}", where) from error
         if not is_whole:
@@ -67,13 +80,8 @@ class Records:
         return record
 
     def count(self) -> int:
-        """Return how many records there are."""
+        """Return how many records there are, by counting them."""
         return cast("int", self._conn.execute("SELECT count(*) FROM record").fetchone()[0])
-
-    def all_ids(self) -> Iterator[int]:
-        """Yield the row id of every record, ascending by Pith Number."""
-        for (record_id,) in self._conn.execute("SELECT id FROM record ORDER BY pith_number, id"):
-            yield record_id
 
     def in_bag_order(self, record_ids: Collection[int] | None) -> Iterator[tuple[str, int]]:
         """Yield (suffix, id) of the given records or of all, ascending by suffix, each once."""
@@ -85,7 +93,7 @@ class Records:
 
     def by_suffix(self, prefix: str) -> list[int]:
         """Return the ids of the records whose suffix begins with `prefix`, in capital letters."""
-        query = "SELECT id FROM record WHERE suffix >= ? AND suffix < ? ORDER BY pith_number, id"
+        query = "SELECT id FROM record WHERE suffix >= ? AND suffix < ? ORDER BY year, suffix, id"
         # `[` follows `Z` and every digit, so this bounds the words that begin with the prefix.
         return [row[0] for row in self._conn.execute(query, (prefix, prefix + "["))]
 
@@ -93,13 +101,18 @@ class Records:
         """Return the ids of the records of a source id, and of one version if that is given."""
         query = """
             SELECT id FROM record WHERE source_id = ? AND version = coalesce(?, version)
-            ORDER BY pith_number, id
+            ORDER BY year, suffix, id
         """
         return [row[0] for row in self._conn.execute(query, (source_id, version))]
 
 
-def _columns(record: Record) -> tuple[object, ...]:
-    """Return the columns that follow from a record's value."""
+def _names(record: Record) -> tuple[bytes, str, str, str, str, int]:
     source = record.source
-    number = (record.digest, record.pith_number, record.suffix)
-    return (*number, source["kind"], source["id"], source["version"])
+    return (
+        record.digest,
+        record.pith_number[5:9],
+        record.suffix,
+        cast("str", source["kind"]),
+        cast("str", source["id"]),
+        cast("int", source["version"]),
+    )

@@ -3,100 +3,111 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
-from mirror.core.bundle import AliasClaim
 from mirror.core.event import Event, InvalidEvent, ValidEvent, key_ids_of_event
+from mirror.core.keys import BUILT_IN
 from mirror.core.receipt import Receipt, key_ids_of_receipt
-from mirror.core.values import Object, Value, canonical, sha256
-from mirror.store.packing import unpack
+from mirror.core.values import Object, sha256
+from mirror.store.content import Contents, unpack_contents
 from mirror.store.records import damaged
 from mirror.store.seal import EMPTY, add_up, seal
 
-__all__ = ["ClaimRow", "JudgedRow", "Ledger", "key_ids_of", "verdict_of"]
+__all__ = ["ArrivalRow", "Fault", "Judged", "Ledger", "faults_of", "key_ids_of"]
 
 
-def verdict_of(judged: Event | Receipt) -> tuple[str | None, str]:
-    """Return (code, reason) as the tables of verdicts hold them."""
-    if isinstance(judged, ValidEvent):
-        return None, ""
-    return judged.code, judged.reason
+class Fault(NamedTuple):
+    """The verdict on a receipt or event that did not pass; on all others there is no row."""
 
-
-def key_ids_of(judged: Event | Receipt) -> set[str]:
-    """Return the ids of the keys that a verdict may rest on."""
-    if isinstance(judged, Receipt):
-        return key_ids_of_receipt(judged.value)
-    return key_ids_of_event(judged)
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedRow:
-    """A row of `event` or `receipt` with its verdict."""
-
-    table: str
-    id: int
-    digest: bytes
-    packed: bytes
-    """The value as MessagePack."""
-    arrival_id: int
-    code: str | None
+    fact: str
+    """`receipt` or `event`."""
+    position: int
+    """Among the receipts or events of its arrival."""
+    code: str
     reason: str
 
-    @property
-    def seal(self) -> bytes:
-        """What the row adds to its record's ledger."""
-        return seal(self.table, self.digest, self.packed, self.arrival_id, self.code, self.reason)
 
-    @property
-    def value(self) -> Value:
-        """The value itself."""
-        return unpack(self.packed)
+class Judged(NamedTuple):
+    """The receipts and events of one arrival, in its order, with their verdicts."""
 
-    def whole_value(self, pith_number: str) -> Value:
-        """Return the value, held against the row's digest.
+    receipts: Sequence[Receipt]
+    events: Sequence[Event]
+
+
+def faults_of(judged: Judged) -> Iterator[Fault]:
+    """Yield the verdicts that are kept: those on what did not pass."""
+    for position, receipt in enumerate(judged.receipts):
+        if receipt.code is not None:
+            yield Fault("receipt", position, receipt.code, receipt.reason)
+    for position, event in enumerate(judged.events):
+        if isinstance(event, InvalidEvent):
+            yield Fault("event", position, event.code, event.reason)
+
+
+def key_ids_of(judged: Judged) -> set[str]:
+    """Return the ids of the keys that verdicts may rest on, but for the one that never changes."""
+    key_ids: set[str] = set()
+    for receipt in judged.receipts:
+        key_ids |= key_ids_of_receipt(receipt.value)
+    for event in judged.events:
+        key_ids |= key_ids_of_event(event)
+    key_ids.discard(BUILT_IN.key_id)
+    return key_ids
+
+
+@dataclass(slots=True)
+class ArrivalRow:
+    """A row of `arrival`, and the rows of `fault` that belong to it."""
+
+    id: int
+    record_id: int
+    run_id: int
+    member: str
+    content: bytes
+    seal: bytes
+    faults: list[Fault]
+
+    @staticmethod
+    def seal_of(row_id: int, record_id: int, run_id: int, member: str, content: bytes) -> bytes:
+        """Return the seal of such a row, which is what it adds to its record's ledger."""
+        return seal(row_id, record_id, run_id, member, sha256(content))
+
+    def is_whole(self) -> bool:
+        """Whether the row is as it was written."""
+        row = (self.id, self.record_id, self.run_id, self.member, self.content)
+        return self.seal == self.seal_of(*row)
+
+    def contents(self) -> Contents:
+        """Return the facts.
 
         Raises:
-            CorruptStoreError: `store.damaged` if it does not hash to that.
+            CorruptStoreError: `store.damaged` if the content cannot be read.
         """
         try:
-            value = self.value
-            is_whole = sha256(canonical(value)) == self.digest
-        except (ValueError, TypeError):
-            is_whole = False
-        if not is_whole:
-            where = f"{self.table} {self.id} of {pith_number}"
-            raise damaged("its value does not hash to its digest", where)
-        return value
+            return unpack_contents(self.content)
+        except (ValueError, TypeError) as error:
+            where = f"arrival {self.id} of record {self.record_id}"
+            raise damaged(f"its content cannot be read: {error}", where) from error
 
-    def event(self, value: Value | None = None) -> Event:
-        """Give back the event as its verdict was when `judge` reached it."""
-        value = self.value if value is None else value
-        if self.code is None:
-            return ValidEvent.of(cast("Object", value), self.digest)
-        return InvalidEvent(value, self.digest, self.code, self.reason)
-
-    def receipt(self) -> Receipt:
-        """Give back the receipt as its verdict was when `judge_receipt` reached it."""
-        return Receipt(self.value, self.digest, self.code, self.reason)
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimRow:
-    """A row of `alias_claim`."""
-
-    claim: AliasClaim
-    arrival_id: int
-
-    @property
-    def seal(self) -> bytes:
-        """What the row adds to its record's ledger."""
-        claim = self.claim
-        return seal(
-            "alias_claim", claim.alias_kind, claim.alias_value, claim.created_at, self.arrival_id
-        )
+    def judged(self, contents: Contents) -> Judged:
+        """Return the receipts and events with the verdicts that were reached when last judged."""
+        faults = {(fault.fact, fault.position): fault for fault in self.faults}
+        receipts = []
+        for position, (digest, value) in enumerate(contents.receipts):
+            fault = faults.get(("receipt", position))
+            code, reason = (None, "") if fault is None else (fault.code, fault.reason)
+            receipts.append(Receipt(value, digest, code, reason))
+        events: list[Event] = []
+        for position, (digest, value) in enumerate(contents.events):
+            fault = faults.get(("event", position))
+            if fault is None:
+                event = cast("Object", value)
+                events.append(ValidEvent.of(event, digest, contents.encode(event["payload"])))
+            else:
+                events.append(InvalidEvent(value, digest, fault.code, fault.reason))
+        return Judged(receipts, events)
 
 
 @dataclass(slots=True)
@@ -122,22 +133,28 @@ class Ledger:
         return cls(*row)
 
     @classmethod
-    def of(cls, rows: Iterable[JudgedRow | ClaimRow]) -> Ledger:
-        """Add up rows."""
+    def of(cls, rows: Iterable[tuple[ArrivalRow, Contents]]) -> Ledger:
+        """Add up arrivals, whatever their seals say."""
         ledger = cls()
-        for row in rows:
-            ledger.add(row)
+        for row, contents in rows:
+            sealed = row.seal_of(row.id, row.record_id, row.run_id, row.member, row.content)
+            ledger.add(row.id, sealed, contents, row.faults)
         return ledger
 
-    def add(self, row: JudgedRow | ClaimRow) -> None:
-        """Take a row in."""
-        if isinstance(row, ClaimRow):
-            self.alias_claims += 1
-        elif row.table == "event":
-            self.events += 1
-        else:
-            self.receipts += 1
-        self.seal = add_up(self.seal, row.seal)
+    def add(
+        self, arrival_id: int, sealed: bytes, contents: Contents, faults: Iterable[Fault]
+    ) -> None:
+        """Take an arrival in, with the verdicts on it."""
+        self.events += len(contents.events)
+        self.receipts += len(contents.receipts)
+        self.alias_claims += len(contents.claims)
+        self.seal = add_up(self.seal, sealed)
+        self.add_faults(arrival_id, faults)
+
+    def add_faults(self, arrival_id: int, faults: Iterable[Fault]) -> None:
+        """Take verdicts on the facts of an arrival in."""
+        for fault in faults:
+            self.seal = add_up(self.seal, seal(arrival_id, *fault))
 
     def save(self, conn: sqlite3.Connection, record_id: int) -> None:
         """Write the row."""

@@ -14,8 +14,8 @@ from mirror.store.store import open_store
 
 __all__ = ["salvage"]
 
-_TABLES = ("run", "arrival", "record", "receipt", "event", "trust", "damaged")
-"""The tables of facts that have row ids; `alias_claim` has none and is read from both ends."""
+_TABLES = ("run", "record", "arrival", "trust", "damaged")
+"""The tables of facts."""
 
 
 def salvage(path: Path, aside: Path) -> None:
@@ -38,7 +38,6 @@ def salvage(path: Path, aside: Path) -> None:
         target.execute("BEGIN")
         for table in _TABLES:
             _copy(source, target, table)
-        _copy_claims(source, target)
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
@@ -91,13 +90,3 @@ def _last_id(source: sqlite3.Connection, table: str) -> int:
         return int(source.execute(query).fetchone()[0])
     except sqlite3.DatabaseError:
         return 1 << 40  # not known; the leaps double, so its end is soon reached
-
-
-def _copy_claims(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    for order in ("ASC", "DESC"):
-        query = f"SELECT * FROM alias_claim ORDER BY record_id {order}"  # noqa: S608
-        try:
-            for row in source.execute(query):
-                _insert(target, "INSERT OR IGNORE INTO alias_claim VALUES (?, ?, ?, ?, ?)", row)
-        except sqlite3.DatabaseError:
-            continue

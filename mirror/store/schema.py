@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
+
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from mirror.errors import SchemaVersionError, StoreError
 
-__all__ = ["APPLICATION_ID", "absent", "applied_version", "migrate", "require_store"]
+__all__ = [
+    "APPLICATION_ID",
+    "absent",
+    "applied_version",
+    "migrate",
+    "missing_tables",
+    "require_store",
+]
 
 APPLICATION_ID = 0x70697468
 """`pith` in ASCII: SQLite's own mark of whose file this is."""
@@ -21,50 +31,27 @@ CREATE TABLE run (                       -- one source read by one command
     started_at TEXT NOT NULL,
     seal BLOB NOT NULL
 ) STRICT;
-CREATE TABLE arrival (                   -- one bundle that brought something new
-    id INTEGER PRIMARY KEY,
-    run_id INTEGER NOT NULL REFERENCES run,
-    member TEXT NOT NULL,
-    seal BLOB NOT NULL
-) STRICT;
 CREATE TABLE record (
     id INTEGER PRIMARY KEY,
-    digest BLOB NOT NULL UNIQUE,         -- canonical_sha256, raw
-    pith_number TEXT NOT NULL,
-    suffix TEXT NOT NULL,
+    digest BLOB NOT NULL,                -- canonical_sha256, raw
+    year TEXT NOT NULL,                  -- of the Pith Number
+    suffix TEXT NOT NULL,                -- of the Pith Number: the digest's first 130 bits
     kind TEXT NOT NULL,
     source_id TEXT NOT NULL,
     version INTEGER NOT NULL,
-    value BLOB NOT NULL,                 -- MessagePack
-    arrival_id INTEGER NOT NULL REFERENCES arrival
+    value BLOB NOT NULL                  -- MessagePack
 ) STRICT;
-CREATE INDEX record_by_number ON record (pith_number);
 CREATE INDEX record_by_suffix ON record (suffix);
 CREATE INDEX record_by_source ON record (source_id, version);
-CREATE TABLE alias_claim (
-    record_id INTEGER NOT NULL REFERENCES record,
-    alias_kind TEXT NOT NULL,
-    alias_value TEXT NOT NULL,
-    created_at TEXT NOT NULL,
-    arrival_id INTEGER NOT NULL REFERENCES arrival,
-    PRIMARY KEY (record_id, alias_kind, alias_value, created_at)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE receipt (
+CREATE TABLE arrival (                   -- one bundle, and all that was new in it
     id INTEGER PRIMARY KEY,
     record_id INTEGER NOT NULL REFERENCES record,
-    digest BLOB NOT NULL,                -- of the value's canonical bytes
-    value BLOB NOT NULL,                 -- MessagePack
-    arrival_id INTEGER NOT NULL REFERENCES arrival,
-    UNIQUE (record_id, digest)
+    run_id INTEGER NOT NULL REFERENCES run,
+    member TEXT NOT NULL,                -- its place in the source
+    content BLOB NOT NULL,               -- alias claims, receipts and events: see content.py
+    seal BLOB NOT NULL
 ) STRICT;
-CREATE TABLE event (
-    id INTEGER PRIMARY KEY,
-    record_id INTEGER NOT NULL REFERENCES record,
-    digest BLOB NOT NULL,                -- of the value's canonical bytes
-    value BLOB NOT NULL,                 -- MessagePack
-    arrival_id INTEGER NOT NULL REFERENCES arrival,
-    UNIQUE (record_id, digest)
-) STRICT;
+CREATE INDEX arrival_by_record ON arrival (record_id);
 CREATE TABLE trust (                     -- a log: the key set is what it comes to
     id INTEGER PRIMARY KEY,
     at TEXT NOT NULL,
@@ -91,16 +78,14 @@ CREATE TABLE ledger (                    -- what the facts and verdicts of a rec
     alias_claims INTEGER NOT NULL,
     seal BLOB NOT NULL
 ) STRICT;
-CREATE TABLE event_verdict (
-    event_id INTEGER PRIMARY KEY REFERENCES event,
-    code TEXT,                           -- of E3; NULL for a valid event
-    reason TEXT NOT NULL
-) STRICT;
-CREATE TABLE receipt_verdict (
-    receipt_id INTEGER PRIMARY KEY REFERENCES receipt,
-    code TEXT,                           -- of S2; NULL for one that passes
-    reason TEXT NOT NULL
-) STRICT;
+CREATE TABLE fault (                     -- verdicts; what has no row here passed every check
+    arrival_id INTEGER NOT NULL REFERENCES arrival,
+    fact TEXT NOT NULL,                  -- receipt or event
+    position INTEGER NOT NULL,           -- among those of the arrival
+    code TEXT NOT NULL,                  -- of S2 or E3
+    reason TEXT NOT NULL,
+    PRIMARY KEY (arrival_id, fact, position)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE named_key (                 -- whose verdicts a change of this key may touch
     key_id TEXT NOT NULL,
     record_id INTEGER NOT NULL REFERENCES record,
@@ -114,17 +99,66 @@ CREATE TABLE state (
     invalid_event_count INTEGER NOT NULL,
     equivocation_count INTEGER NOT NULL,
     ledger_seal BLOB NOT NULL,           -- of the facts that it was merged from
-    text_digest BLOB NOT NULL,           -- of the text, raw
-    text BLOB NOT NULL                   -- M13
+    outline BLOB NOT NULL,               -- the state less record and payloads, compressed
+    seal BLOB NOT NULL
 ) STRICT;
 CREATE TABLE stale (                     -- records whose state lags behind their facts
     record_id INTEGER PRIMARY KEY REFERENCES record,
     judge INTEGER NOT NULL               -- 1 if its verdicts must be reached anew, too
 ) STRICT;
+CREATE TABLE tally (                     -- how many of everything, so that nobody has to count
+    name TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE remembered (                -- sources that were read to their end before
+    key BLOB PRIMARY KEY,                -- of the content, the keys, the limits and the rules
+    outcome BLOB NOT NULL,               -- MessagePack
+    seal BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE bag (                       -- bags of which all is in the store
+    manifest BLOB PRIMARY KEY,           -- SHA-256 of manifest-sha256.txt, raw
+    source TEXT NOT NULL,
+    read_at TEXT NOT NULL,
+    seal BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE root (                      -- roots of the states, as they were exported
+    digest BLOB PRIMARY KEY,
+    last_arrival_id INTEGER NOT NULL,
+    manifest BLOB NOT NULL,              -- SHA-256 of the bag's manifest, raw
+    holds TEXT NOT NULL,                 -- what was in the bag, in words
+    exported_at TEXT NOT NULL,
+    seal BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rules (                     -- under which rules every verdict and state was reached
+    version TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
 CREATE TABLE checked (                   -- where a check that ran out of time goes on
     part TEXT PRIMARY KEY,
     last_record_id INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE indexed (                   -- the search index, but for the words: see search.py
+    record_id INTEGER PRIMARY KEY,       -- may outlive its record, until the index follows
+    state_digest BLOB NOT NULL,          -- of the state that was indexed, raw
+    title_digest BLOB NOT NULL,          -- R5, raw
+    abstract_digest BLOB NOT NULL,       -- R5, raw
+    is_vouched INTEGER NOT NULL,         -- 1 if that state shows a receipt (M8)
+    texts BLOB NOT NULL                  -- what the words were taken from, compressed
+) STRICT;
+CREATE INDEX indexed_by_title ON indexed (title_digest);
+CREATE INDEX indexed_by_abstract ON indexed (abstract_digest);
+CREATE TABLE to_index (                  -- records whose entry in the index may lag behind
+    record_id INTEGER PRIMARY KEY
+) STRICT;
+CREATE TABLE index_mark (                -- how far changes were noticed; one row
+    last_arrival_id INTEGER NOT NULL,
+    last_trust_id INTEGER NOT NULL,
+    last_damaged_id INTEGER NOT NULL,
+    rules TEXT NOT NULL
+) STRICT;
+-- The words of `indexed.texts`, by record id. It keeps no texts itself: they would be uncompressed.
+CREATE VIRTUAL TABLE full_text USING fts5 (
+    names, title, texts, content = '', tokenize = 'unicode61 remove_diacritics 2'
+);
 """
 
 
@@ -134,6 +168,13 @@ def m0001_facts_and_derived(db: Database) -> None:
     for statement in f"{_FACTS}{_DERIVED}".split(";\n"):
         if statement.strip():
             db.conn.execute(statement)
+
+
+def missing_tables(conn: sqlite3.Connection) -> list[str]:
+    """Return the names of tables that should be in a store, and are not."""
+    there = {row[0] for row in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    wanted = re.findall(r"CREATE (?:VIRTUAL )?TABLE (\w+)", f"{_FACTS}{_DERIVED}")
+    return [name for name in wanted if name not in there]
 
 
 _KNOWN = frozenset({m0001_facts_and_derived.__name__})

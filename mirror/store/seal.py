@@ -3,7 +3,7 @@
 They are against broken disks and pages, not against people: whoever can write the file can seal
 what they like. Against people stand the signatures, which `mirror check` verifies again.
 
-The facts of a record are many rows, so their seals are added up by exclusive or in one row of
+The facts of a record are several rows, so their seals are added up by exclusive or in one row of
 `ledger`: adding a fact costs the same however many there are, and a row that is lost, doubled,
 changed or judged otherwise shows when the record is next loaded.
 """

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from mirror.store.tally import Tally
 
 __all__ = ["Status", "read_status"]
 
@@ -28,29 +31,28 @@ class Status:
 
 
 def read_status(conn: sqlite3.Connection) -> Status:
-    """Count what is in the store."""
-    receipts = _by_code(conn, "receipt_verdict")
-    events = _by_code(conn, "event_verdict")
+    """Say what is in the store; it takes no longer for a large one."""
+    counts = Tally(conn).counts()
+    receipts, events = _by_code(counts, "receipt "), _by_code(counts, "event ")
     query = "SELECT started_at, source FROM run ORDER BY id DESC LIMIT 1"
     last = conn.execute(query).fetchone() or (None, None)
     return Status(
-        records=_number(conn, "SELECT count(*) FROM record"),
-        alias_claims=_number(conn, "SELECT count(*) FROM alias_claim"),
-        receipts_verified=receipts.pop(None, 0),
-        receipts_refused={str(code): count for code, count in receipts.items()},
-        events_valid=events.pop(None, 0),
-        events_invalid={str(code): count for code, count in events.items()},
-        equivocations=_number(conn, "SELECT coalesce(sum(equivocation_count), 0) FROM state"),
-        stale=_number(conn, "SELECT count(*) FROM stale"),
+        records=counts["records"],
+        alias_claims=counts["alias_claims"],
+        receipts_verified=counts["receipts"] - sum(receipts.values()),
+        receipts_refused=receipts,
+        events_valid=counts["events"] - sum(events.values()),
+        events_invalid=events,
+        equivocations=counts["equivocations"],
+        stale=int(conn.execute("SELECT count(*) FROM stale").fetchone()[0]),
         last_run_at=last[0],
         last_source=last[1],
     )
 
 
-def _number(conn: sqlite3.Connection, query: str) -> int:
-    return int(conn.execute(query).fetchone()[0])
-
-
-def _by_code(conn: sqlite3.Connection, table: str) -> dict[str | None, int]:
-    query = f"SELECT code, count(*) FROM {table} GROUP BY code ORDER BY code"  # noqa: S608
-    return dict(conn.execute(query).fetchall())
+def _by_code(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
+    return {
+        name.removeprefix(prefix): count
+        for name, count in sorted(counts.items())
+        if name.startswith(prefix)
+    }

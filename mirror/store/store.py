@@ -13,10 +13,15 @@ from sqlite_utils import Database
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.derived import Derived
 from mirror.store.facts import Facts
+from mirror.store.findings import Findings
 from mirror.store.inspection import Inspection
+from mirror.store.intake import Intake
+from mirror.store.memory import Memory
 from mirror.store.records import Records
 from mirror.store.schema import absent, applied_version, migrate, require_store
+from mirror.store.search import Search
 from mirror.store.status import Status, read_status
+from mirror.store.tally import Tally
 from mirror.store.trust import Trust
 
 __all__ = ["BUSY_TIMEOUT_S", "Store", "open_store"]
@@ -24,19 +29,31 @@ __all__ = ["BUSY_TIMEOUT_S", "Store", "open_store"]
 BUSY_TIMEOUT_S = 30.0
 """Seconds to wait for another process that writes."""
 
+PAGE_BYTES = 8192
+"""Of a new store: several contents fit on a page, so that little is left over."""
+_CHECKPOINT_PAGES = 4096
+"""Pages of the log from which it is written back: seldom enough for many pages to be shared."""
+_CACHE_KIB = 32 * 1024
+
 
 class Store:
     """An open store; made by `open_store`."""
 
-    def __init__(self, db: Database, place: str) -> None:
+    def __init__(self, db: Database, path: Path | None) -> None:
         self._db = db
-        self.place = place
-        """The path of the file, or `memory`."""
+        self.path = path
+        """The file; None for memory."""
+        self.place = _shown(path)
+        """The path of the file as text, or `memory`."""
         self.records = Records(db.conn)
         self.facts = Facts(db.conn, self.records)
-        self.derived = Derived(db.conn)
+        self.derived = Derived(db.conn, self.facts)
         self.trust = Trust(db.conn)
         self.inspection = Inspection(db.conn)
+        self.tally = Tally(db.conn)
+        self.memory = Memory(db.conn)
+        self.search = Search(db.conn)
+        self.findings = Findings(db.conn)
 
     @property
     def schema_version(self) -> int:
@@ -46,6 +63,10 @@ class Store:
     def status(self) -> Status:
         """Return what is in the store, counted."""
         return read_status(self._db.conn)
+
+    def intake(self) -> Intake:
+        """Return what takes parcels, within a transaction."""
+        return Intake(self._db.conn, self.records, self.facts, self.derived)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -73,7 +94,11 @@ class Store:
 
 @contextmanager
 def open_store(
-    path: Path | None, *, read_only: bool = False, lenient: bool = False, must_exist: bool = False
+    path: Path | None,
+    *,
+    read_only: bool = False,
+    lenient: bool = False,
+    must_exist: bool = False,
 ) -> Iterator[Store]:
     """Open the store at `path`, and make it if it is not there; None is one in memory.
 
@@ -91,7 +116,7 @@ def open_store(
         StoreBusyError: `store.busy`
         CorruptStoreError: `store.corrupt`
     """
-    place = "memory" if path is None else os.fsencode(path).decode("utf-8", "backslashreplace")
+    place = _shown(path)
     if (read_only or must_exist) and path is not None and not _is_there(path):
         raise absent(place)
     try:
@@ -99,11 +124,15 @@ def open_store(
         try:
             if lenient:
                 conn.text_factory = lambda text: text.decode("utf-8", "replace")
-            yield _prepare(conn, place, read_only=read_only)
+            yield _prepare(conn, path, read_only=read_only)
         finally:
             conn.close()
     except sqlite3.Error as error:
         raise _store_error(error, place) from error
+
+
+def _shown(path: Path | None) -> str:
+    return "memory" if path is None else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _is_there(path: Path) -> bool:
@@ -143,8 +172,12 @@ def _recover(path: Path) -> None:
 
 
 def _open_uri(path: Path, query: str) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?{query}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{query}",
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_TIMEOUT_S,
+    )
 
 
 def _may_be_immutable(path: Path) -> bool:
@@ -155,17 +188,19 @@ def _may_be_immutable(path: Path) -> bool:
     return not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
 
 
-def _prepare(conn: sqlite3.Connection, place: str, *, read_only: bool) -> Store:
+def _prepare(conn: sqlite3.Connection, path: Path | None, *, read_only: bool) -> Store:
     db = Database(conn, execute_plugins=False)
     if read_only:
         require_store(db)
     else:
+        conn.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         migrate(db)
         conn.execute("PRAGMA journal_mode = WAL")
         conn.execute("PRAGMA synchronous = FULL")
-    conn.execute("PRAGMA foreign_keys = ON")
+        conn.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    conn.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     conn.execute("PRAGMA temp_store = FILE")
-    return Store(db, place)
+    return Store(db, path)
 
 
 def _store_error(error: sqlite3.Error, place: str) -> StoreError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from mirror.core.keys import Key, KeySet, parse_key
-from mirror.store.packing import pack, unpack
+from mirror.core.packed import pack, unpack
 from mirror.store.records import damaged
 from mirror.store.seal import EMPTY, seal
 

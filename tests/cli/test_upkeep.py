@@ -40,12 +40,12 @@ def test_a_sound_store_checks_out(store: Path, mirror: Mirror) -> None:
 def test_damage_is_named_and_mended(store: Path, mirror: Mirror) -> None:
     """Table, row and record; then it is moved aside, and the bundle brings it back."""
     states = mirror("merge", DEMO, "--json").stdout
-    _break(store, "UPDATE event SET value = x'00' WHERE id = 7")
+    _break(store, "UPDATE arrival SET content = x'00' WHERE id = 7")
     ran = mirror("check")
-    assert (1, True) == (ran.exit_code, "damaged: event 7 of pith:" in ran.stderr)
+    assert (1, True) == (ran.exit_code, "damaged: arrival 7 of pith:" in ran.stderr)
     line, last = mirror("check", "--json").lines
     assert {"checked": 8, "damaged": 1, "finished": True} == last
-    assert ("event", 7) == (line["fact"], line["row_id"])
+    assert ("arrival", 7) == (line["fact"], line["row_id"])
     number = line["pith_number"]
     shown = mirror("show", number, "--bundle")
     assert (4, True) == (shown.exit_code, "store.damaged" in shown.stderr)
@@ -54,12 +54,12 @@ def test_damage_is_named_and_mended(store: Path, mirror: Mirror) -> None:
     assert f"need a bundle  {number}" in repaired.stdout.decode()
     assert mirror("check").exit_code == 0
     again = mirror("merge", DEMO, "--json")
-    assert (states, True) == (again.stdout, "1 event," in again.stderr)
+    assert (states, True) == (again.stdout, "17 events," in again.stderr)
 
 
 def test_rebuild_names_what_it_cannot_derive(store: Path, mirror: Mirror) -> None:
     """Exit 1, and the record stays as it was."""
-    _break(store, "UPDATE event SET value = x'00' WHERE id = 7")
+    _break(store, "UPDATE arrival SET content = x'00' WHERE id = 7")
     ran = mirror("rebuild")
     assert (1, True) == (ran.exit_code, "damaged: record" in ran.stderr)
 

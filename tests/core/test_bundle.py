@@ -18,7 +18,7 @@ from mirror.core.bundle import (
     verify_bundle,
 )
 from mirror.core.event import InvalidEvent, ValidEvent
-from mirror.core.receipt import Receipt, judge_receipt
+from mirror.core.receipt import judge_receipt
 from mirror.core.values import instant
 from mirror.errors import FormatError, LimitError
 from tests import oracle
@@ -327,13 +327,18 @@ def test_a_known_verdict_is_not_reached_again() -> None:
     """B3: a store's verdicts of the same keys are taken as they are."""
     receipt = make_receipt(RECORD, ALICE)
     bundle = parse_bundle(to_json(make_bundle(RECORD, [CLAIM, 1], [receipt, 2])))
-    event = InvalidEvent(CLAIM, bundle.events[0].digest, "event.role", "remembered")
-    passed = judge_receipt(receipt, bundle.record, KEYS)
-    failed = Receipt(receipt, passed.digest, "receipt.role", "remembered")
-    known = Known(receipts={failed.digest: failed}, events={event.digest: event})
+    receipt_digest = judge_receipt(receipt, bundle.record, KEYS).digest
+    known = Known(
+        receipts={receipt_digest: ("receipt.role", "remembered")},
+        events={bundle.events[0].digest: ("event.role", "remembered")},
+    )
     judged = verify_bundle(bundle, KEYS, known)
-    assert failed is judged.receipts[0]
-    assert event is judged.events[0]
+    assert judged.receipts[0].reason == "remembered"
+    assert (
+        InvalidEvent(CLAIM, bundle.events[0].digest, "event.role", "remembered") == judged.events[0]
+    )
+    passing = Known(receipts={receipt_digest: None})
+    assert verify_bundle(bundle, KEYS, passing).receipts[0].code is None
     expected = ["receipt.role", "receipt.shape", "event.role", "event.shape"]
     assert expected == [finding.code for finding in judged.findings]
 

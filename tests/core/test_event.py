@@ -16,7 +16,6 @@ from mirror.core.event import (
     InvalidEvent,
     RawEvent,
     ValidEvent,
-    event_digest,
     judge,
     key_ids_of_event,
 )
@@ -224,16 +223,16 @@ def test_the_digest_leaves_out_id_and_signature_and_nothing_else() -> None:
         ensure_ascii=False,
     )
     expected = hashlib.sha256(rest.encode()).hexdigest()
-    assert expected == event_digest(event).hex()
+    assert expected == RawEvent.of(event).event_digest().hex()
     assert f"sha256:{expected}" == event["event_id"]
-    assert expected == event_digest({**event, "event_id": 1, "signature": None}).hex()
+    assert expected == RawEvent.of({**event, "event_id": 1, "signature": None}).event_digest().hex()
 
 
 def test_the_digest_of_a_literal_event() -> None:
     """E2: a vector that no change of the builders moves."""
     event: Object = {"created_at": "2026-01-01T00:00:00Z", "payload": {"b": 1.0, "a": [1, True]}}
     literal = b'{"created_at":"2026-01-01T00:00:00Z","payload":{"a":[1,true],"b":1.0}}'
-    assert hashlib.sha256(literal).digest() == event_digest(event)
+    assert hashlib.sha256(literal).digest() == RawEvent.of(event).event_digest()
 
 
 @pytest.mark.parametrize(
@@ -377,9 +376,9 @@ GOOD = claim()["signature"]["signature_b64"]
         {"signature_b64": GOOD + "\n"},
         {"signature_b64": GOOD.rstrip("=")},
         {"signature_b64": GOOD[:-3] + chr(ord(GOOD[-3]) + 1) + "=="},
-        {"signature_b64": ALICE.sign(event_digest(claim()).hex().encode())},
+        {"signature_b64": ALICE.sign(RawEvent.of(claim()).event_digest().hex().encode())},
         {"signature_b64": ALICE.sign(claim()["event_id"].encode())},
-        {"signature_b64": BOB.sign(event_digest(claim()))},
+        {"signature_b64": BOB.sign(RawEvent.of(claim()).event_digest())},
         {
             "signature_b64": base64.b64encode(
                 oracle.signature_with_large_s(base64.b64decode(GOOD))
@@ -663,10 +662,11 @@ def test_slot_keys(event_type: str, payload: Object, expected: list[str | None])
 
 
 def test_a_valid_event_says_what_the_merge_asks_of_it() -> None:
-    """M1 to M5: id, order, authority, key, slot."""
+    """M1 to M5: instant, id, authority, key, slot."""
     event = claim(created_at="1970-01-01T00:00:01.5Z")
     judged = valid(event)
-    assert (1_500_000, event["event_id"]) == judged.order
+    assert (1_500_000, event["event_id"]) == (judged.instant, judged.event_id)
+    assert oracle.canonical(author_claim()) == judged.payload_text
     expected: tuple[object, ...] = (
         "author_claimed",
         ("alice", "person"),

@@ -16,13 +16,13 @@ from mirror.core.values import (
     decode,
     decode_base64,
     decode_strictly,
-    depth,
     encode,
     equal,
     hexdigest,
     instant,
     is_digest,
     is_integer,
+    nesting,
     payload_digest,
     sha256,
     sorted_members,
@@ -346,7 +346,7 @@ def test_sorted_members_sorts_at_every_depth() -> None:
 )
 def test_depth_counts_nested_arrays_and_objects(value: Value, expected: int) -> None:
     """V1, E1: a scalar is 0 deep, an array or object without any other 1."""
-    assert expected == depth(value)
+    assert expected == nesting(canonical(value))
 
 
 # V3, V4 --------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror.engine import ingest as ingest_module
 from mirror.engine import verify as verify_module
 from mirror.engine.ingest import ingest
 from mirror.engine.replay import current_text
@@ -14,7 +15,7 @@ from mirror.engine.trust import add_keys
 from mirror.errors import KeySetChangedError
 from mirror.store import Store, open_store
 from tests.builders import Signer, author_claim, make_bundle, make_event, make_record, to_json
-from tests.helpers import keys_of, merged
+from tests.helpers import ids_in, keys_of, merged
 
 AUTHOR = Signer("author")
 
@@ -36,13 +37,14 @@ def _job(path: Path, tell: list[Report] | None = None) -> Job:
 
 def _texts(store: Store) -> list[bytes]:
     keys = store.trust.key_set()
-    return [current_text(store, record_id, keys) for record_id in store.records.all_ids()]
+    return [current_text(store, record_id, keys) for record_id in ids_in(store)]
 
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several batches out of few bundles."""
     monkeypatch.setattr(verify_module, "BATCH_BUNDLES", 3)
+    monkeypatch.setattr(ingest_module, "TRANSACTION_BUNDLES", 3)
 
 
 def test_a_key_change_by_another_process_stops_the_run(tmp_path: Path) -> None:

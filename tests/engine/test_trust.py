@@ -54,15 +54,20 @@ def store(tmp_path: Path) -> Iterable[Store]:
 
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The tables of all rows that are judged again."""
+    """What is judged again, one after the other."""
     seen: list[str] = []
-    judge_rows = trust.__dict__["judge_rows"]
 
-    def spy(record: Any, rows: list[Any], keys: Any) -> Any:
-        seen.extend(row.table for row in rows)
-        return judge_rows(record, rows, keys)
+    def spy(name: str, kind: str) -> None:
+        work = trust.__dict__[name]
 
-    monkeypatch.setattr(trust, "judge_rows", spy)
+        def judge(*arguments: Any) -> Any:
+            seen.append(kind)
+            return work(*arguments)
+
+        monkeypatch.setattr(trust, name, judge)
+
+    spy("judge", "event")
+    spy("judge_receipt", "receipt")
     return seen
 
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from mirror.archive import Limits, open_source
+from mirror.archive import Bag, Limits, open_source
 from mirror.core.bundle import compose, parse_bundle, verify_bundle
 from mirror.core.event import InvalidEvent, RawEvent, judge
 from mirror.core.keys import parse_key_set
@@ -123,7 +123,8 @@ def archive(data: bytes) -> None:
         try:
             with open_source(str(path), LIMITS) as source:
                 for item in source.items():
-                    item.name.encode()  # a name that can be printed
+                    if not isinstance(item, Bag):
+                        item.name.encode()  # a name that can be printed
         except MirrorError:
             pass
         assert [one.name for one in Path(folder).iterdir()] == ["source"]

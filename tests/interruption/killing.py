@@ -22,6 +22,7 @@ from pathlib import Path
 from mirror.archive import Limits, Refused, open_source
 from mirror.cli import main
 from mirror.core.keys import parse_key_set
+from mirror.engine import ingest as ingest_module
 from mirror.engine import verify
 from mirror.engine.check import Scope, check
 from mirror.engine.ingest import ingest
@@ -30,6 +31,8 @@ from mirror.engine.report import Job
 from mirror.engine.trust import add_keys
 from mirror.errors import StoreError
 from mirror.store import Store, open_store
+from mirror.store.content import unpack_contents
+from tests.helpers import ids_in
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 SOURCES = [str(BUNDLES / "demo.tar"), str(BUNDLES / "pith.tar")]
@@ -46,6 +49,7 @@ COMMANDS: dict[str, list[str]] = {
 }
 
 verify.BATCH_BUNDLES = 3  # many transactions, so that kills fall between them, too
+ingest_module.TRANSACTION_BUNDLES = 3
 
 
 @dataclass
@@ -82,25 +86,20 @@ def _in_child(arguments: list[str], kill_after_s: float | None) -> bool:
 def _facts(store: Store) -> set[str]:
     """Every fact of a store, by what it says and where it belongs."""
     conn = store._db.conn
-    queries = [
-        "SELECT hex(digest) FROM record",
-        *(
-            f"SELECT hex(record.digest) || hex({table}.digest) FROM {table}"  # noqa: S608
-            " JOIN record ON record.id = record_id"
-            for table in ("event", "receipt")
-        ),
-        "SELECT record_id || alias_kind || created_at FROM alias_claim",
-        "SELECT id || action || key_id FROM trust",
-    ]
-    return {row[0] for query in queries for row in conn.execute(query)}
+    found = {digest.hex() for (digest,) in conn.execute("SELECT digest FROM record")}
+    query = "SELECT digest, content FROM arrival JOIN record ON record.id = record_id"
+    for record, content in conn.execute(query):
+        contents = unpack_contents(content)
+        found |= {f"{record.hex()} {claim}" for claim in contents.claims}
+        for kind in ("receipts", "events"):
+            found |= {f"{record.hex()} {kind} {one.hex()}" for one, _ in getattr(contents, kind)}
+    found |= {f"{row}" for row in conn.execute("SELECT id, action, key_id FROM trust")}
+    return found
 
 
 def _texts(store: Store) -> dict[bytes, bytes]:
     keys = store.trust.key_set()
-    return {
-        store.records.get(one).digest: current_text(store, one, keys)
-        for one in store.records.all_ids()
-    }
+    return {store.records.get(one).digest: current_text(store, one, keys) for one in ids_in(store)}
 
 
 class _Reference:

@@ -14,10 +14,10 @@ from mirror.core.values import (
     decode,
     decode_base64,
     decode_strictly,
-    depth,
     encode,
     equal,
     instant,
+    nesting,
     sorted_members,
 )
 from mirror.errors import FormatError
@@ -118,7 +118,7 @@ def test_depth_is_what_brackets_show(value: Any) -> None:
         if not quoted:
             level += (char in "[{") - (char in "]}")
             deepest = max(deepest, level)
-    assert deepest == depth(value)
+    assert deepest == nesting(canonical(value))
 
 
 _digits = st.sampled_from("0123456789")

@@ -9,23 +9,32 @@ import pytest
 from hypothesis import given
 
 from mirror.core.keys import KeySet
+from mirror.core.packed import pack, unpack
 from mirror.core.values import canonical
 from mirror.engine.export import bundle_text
 from mirror.engine.replay import bring_up_to_date
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreBusyError, StoreError
 from mirror.store import Run, Store, open_store
 from mirror.store import store as store_module
-from mirror.store.packing import pack, unpack
-from tests.builders import Signer, author_claim, make_bundle, make_event, make_record
-from tests.helpers import composed_of, keys_of, state_of, verified
+from tests.builders import (
+    Signer,
+    author_claim,
+    make_bundle,
+    make_event,
+    make_receipt,
+    make_record,
+)
+from tests.helpers import composed_of, keys_of, state_of, take, verified
 from tests.properties.strategies import json_values
 
 AUTHOR = Signer("author")
 RECORD = make_record()
-BUNDLE = verified(
-    make_bundle(RECORD, [make_event(RECORD, AUTHOR, "author_claimed", author_claim()), 1, 1.0]),
-    keys_of(AUTHOR),
+VALUE = make_bundle(
+    RECORD,
+    [make_event(RECORD, AUTHOR, "author_claimed", author_claim()), 1, 1.0],
+    [make_receipt(RECORD, AUTHOR), None],
 )
+BUNDLE = verified(VALUE, keys_of(AUTHOR))
 
 
 @pytest.fixture
@@ -36,7 +45,7 @@ def path(tmp_path: Path) -> Path:
 
 def _fill(store: Store) -> int:
     with store.transaction():
-        record_id, _ = store.facts.add(BUNDLE, Run("a source", "2026-01-01"), "a member")
+        record_id, _ = take(store, VALUE, keys_of(AUTHOR), Run("a source", "2026-01-01"))
         bring_up_to_date(store, keys_of(AUTHOR), store.derived.stale(10))
     return record_id
 
@@ -53,7 +62,9 @@ def test_facts_come_back_as_they_went_in(path: Path) -> None:
         record_id = _fill(store)
     with open_store(path, read_only=True) as store:
         facts = store.facts.load(record_id)
-        assert set(map(repr, BUNDLE.events)) == set(map(repr, facts.events))
+        assert list(BUNDLE.events) == facts.events
+        assert list(BUNDLE.receipts) == facts.receipts
+        assert list(BUNDLE.alias_claims) == facts.alias_claims
         assert composed_of([BUNDLE]) == bundle_text(store, record_id)
         assert store.derived.text(record_id) == state_of([BUNDLE], keys_of(AUTHOR)).text
         assert store.derived.staleness(record_id) is None
@@ -64,25 +75,26 @@ def test_what_fails_midway_leaves_nothing(path: Path) -> None:
 
     def fail(store: Store) -> None:
         with store.transaction():
-            store.facts.add(BUNDLE, Run("a source", "2026-01-01"), "a member")
+            take(store, VALUE, keys_of(AUTHOR), Run("a source", "2026-01-01"))
             raise ZeroDivisionError
 
     with open_store(path) as store:
         with pytest.raises(ZeroDivisionError):
             fail(store)
         assert store.records.count() == 0
+        assert store.tally.counts() == {}
         assert store.status().last_run_at is None
 
 
 def test_where_each_fact_came_from_is_kept(path: Path) -> None:
-    """Source, member and time stand beside the fact, of its first arrival only."""
+    """Source, member and time stand beside the facts of a bundle, where they came first."""
     with open_store(path) as store:
         _fill(store)
         with store.transaction():
-            store.facts.add(BUNDLE, Run("later", "2026-02-02"), "again")
+            _, new = take(store, VALUE, keys_of(AUTHOR), Run("later", "2026-02-02"))
+        assert not new
     query = """
-        SELECT DISTINCT source, started_at, member
-        FROM event JOIN arrival ON arrival.id = arrival_id JOIN run ON run.id = run_id
+        SELECT source, started_at, member FROM arrival JOIN run ON run.id = run_id
     """
     conn = sqlite3.connect(path)
     assert conn.execute(query).fetchall() == [("a source", "2026-01-01", "a member")]

@@ -1,0 +1,123 @@
+"""Values as MessagePack: in packed bags (C4) and in stores; what V1 forbids is refused here, too.
+
+MessagePack can say more than JSON: byte strings, extensions, names that are no strings, NaN,
+integers beyond 2^53. A packed bundle is read as the JSON text that it stands for would be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import msgpack
+import orjson
+
+from mirror.core.values import (
+    MAX_DEPTH,
+    MAX_INTEGER,
+    Value,
+    nests_within,
+    unique_members,
+)
+from mirror.errors import FormatError
+
+__all__ = ["decode_packed", "may_hold_float", "pack", "pack_list", "unpack"]
+
+_FLOAT, _SHORT_FLOAT = b"\xcb", b"\xca"
+"""The bytes that announce a float; within a string or a length they may mean something else."""
+
+
+def pack(value: Value) -> bytes:
+    """Return `value` as MessagePack, every part of it in the shortest form."""
+    return cast("bytes", msgpack.packb(value))
+
+
+def pack_list(packed: Sequence[bytes]) -> bytes:
+    """Return the list of values that are packed already, as MessagePack."""
+    count = len(packed)
+    header = bytes((0x90 | count,)) if count < 16 else b"\xdd" + count.to_bytes(4, "big")
+    return header + b"".join(packed)
+
+
+def unpack(data: bytes) -> Value:
+    """Return the value that `pack` was given; `data` must come from there.
+
+    Raises:
+        ValueError: If `data` is nothing that `pack` gives.
+    """
+    try:
+        return cast("Value", msgpack.unpackb(data))
+    except (TypeError, msgpack.exceptions.UnpackException) as error:
+        raise ValueError(str(error)) from error
+
+
+def may_hold_float(data: bytes) -> bool:
+    """Whether a float can be in a packed value: a byte announces it, which may be another's."""
+    return _FLOAT in data or _SHORT_FLOAT in data
+
+
+def decode_packed(data: bytes) -> Value:
+    """Read one value from elsewhere.
+
+    The fast way holds only if packing what was read gives the very bytes that came in (so that no
+    name is repeated), and if it is JSON.
+
+    Raises:
+        FormatError: The code of V1 that the value would have as JSON; `json.syntax` for all that
+            JSON cannot say, and for what is not MessagePack.
+    """
+    try:
+        value = cast("Value", msgpack.unpackb(data))
+        lossless = pack(value) == data and (not may_hold_float(data) or _is_finite(value))
+        text = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
+    except (ValueError, TypeError, RecursionError, msgpack.exceptions.UnpackException):
+        return _decode_strictly(data)
+    return value if lossless and nests_within(text, MAX_DEPTH) else _decode_strictly(data)
+
+
+def _is_finite(value: Value) -> bool:
+    """Whether no NaN and no infinity is in `value`, at any depth."""
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _decode_strictly(data: bytes) -> Value:
+    """Read one value the slow way, which names the fault."""
+    try:
+        value = msgpack.unpackb(data, object_pairs_hook=unique_members, strict_map_key=False)
+    except FormatError:
+        raise
+    except (msgpack.exceptions.StackError, RecursionError) as error:
+        raise _too_deep() from error
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
+        reason = str(error) or type(error).__name__
+        raise FormatError("json.syntax", f"not one MessagePack value: {reason}") from error
+    _require_json(value, 0)
+    return cast("Value", value)
+
+
+def _too_deep() -> FormatError:
+    return FormatError("json.depth", f"more than {MAX_DEPTH} nested arrays and objects")
+
+
+def _require_json(value: object, level: int) -> None:
+    """Raise the code of V1 for what is no JSON value, or nests `level` deep and too deep."""
+    if isinstance(value, dict | list):
+        if level == MAX_DEPTH:
+            raise _too_deep()
+        for child in value.values() if isinstance(value, dict) else value:
+            _require_json(child, level + 1)
+        if isinstance(value, dict) and not all(isinstance(name, str) for name in value):
+            raise FormatError("json.syntax", "a member name is not a string")
+    elif isinstance(value, int):
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise FormatError("json.number", f"the integer {value} is beyond 2^53-1")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise FormatError("json.number", f"{value} is not a JSON number")
+    elif not (value is None or isinstance(value, str)):
+        raise FormatError("json.syntax", f"{type(value).__name__} is nothing that JSON can say")

@@ -1,0 +1,247 @@
+"""Writing what came: parcels, each with the facts of one bundle that are new, many at a time.
+
+A parcel is made where its bundle was verified, without the store's write lock; writing it is a
+few rows. Most parcels bring a new record, together with its state; they are collected and written
+at once. A parcel for a record that the store holds is compared with what is there first.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mirror.core.bundle import AliasClaim, Bundle, VerifiedBundle
+from mirror.core.merge import State
+from mirror.core.packed import pack
+from mirror.store.content import pack_contents, unpack_contents
+from mirror.store.derived import Derived, StateColumns, state_columns
+from mirror.store.facts import Facts, Held
+from mirror.store.origin import Run
+from mirror.store.records import RecordColumns, Records, columns_of
+from mirror.store.rows import ArrivalRow, Fault, Judged, Ledger, faults_of, key_ids_of
+from mirror.store.seal import add_up
+from mirror.store.tally import Tally, count_faults
+
+__all__ = ["Intake", "New", "Parcel", "make_parcel"]
+
+
+@dataclass(slots=True)
+class New:
+    """How many facts were new."""
+
+    records: int = 0
+    alias_claims: int = 0
+    receipts: int = 0
+    events: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.records or self.alias_claims or self.receipts or self.events)
+
+    def add(self, other: New) -> None:
+        """Count what `other` counted, too."""
+        self.records += other.records
+        self.alias_claims += other.alias_claims
+        self.receipts += other.receipts
+        self.events += other.events
+
+
+class Parcel(NamedTuple):
+    """The facts of one bundle that are new, ready to be written."""
+
+    digest: bytes
+    """`canonical_sha256` of the record, raw."""
+    record: RecordColumns
+    alias_claims: int
+    receipts: int
+    events: int
+    content: bytes
+    """All of these, so many of each: a column of `arrival`."""
+    faults: tuple[Fault, ...]
+    key_ids: tuple[str, ...]
+    state: StateColumns | None = None
+    """What the facts come to, if there are no others."""
+
+    @property
+    def new(self) -> New:
+        """How many facts are in it."""
+        return New(0, self.alias_claims, self.receipts, self.events)
+
+
+def make_parcel(raw: Bundle, bundle: VerifiedBundle, held: Held, state: State | None) -> Parcel:
+    """Pack the facts of a bundle that a store lacks.
+
+    Args:
+        raw: The bundle before it was verified, whose events are packed already.
+        bundle: The same, verified.
+        held: What the store holds.
+        state: What the bundle alone comes to, if the store lacks the record.
+    """
+    known_receipts, known_events = held.known.receipts, held.known.events
+    claims = dict.fromkeys(bundle.alias_claims)
+    receipts = {one.digest: one for one in bundle.receipts if one.digest not in known_receipts}
+    packed = {one.digest: one.packed for one in raw.events if one.digest not in known_events}
+    events = {one.digest: one for one in bundle.events}
+    return _parcel(
+        bundle.record.digest,
+        columns_of(bundle.record),
+        tuple([claim for claim in claims if claim not in held.alias_claims]),
+        Judged(list(receipts.values()), [events[digest] for digest in packed]),
+        packed,
+    )._replace(state=None if state is None else state_columns(state))
+
+
+def _parcel(
+    digest: bytes,
+    record: RecordColumns,
+    claims: tuple[AliasClaim, ...],
+    judged: Judged,
+    events: Mapping[bytes, bytes],
+) -> Parcel:
+    receipts = {one.digest: pack(one.value) for one in judged.receipts}
+    return Parcel(
+        digest,
+        record,
+        len(claims),
+        len(receipts),
+        len(events),
+        pack_contents(claims, receipts, events),
+        tuple(faults_of(judged)),
+        tuple(key_ids_of(judged)),
+    )
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Rows of new records that are not written yet."""
+
+    ids: dict[bytes, int] = field(default_factory=dict)
+    """By digest."""
+    records: list[tuple[int, RecordColumns]] = field(default_factory=list)
+    arrivals: list[tuple[int, int, int, str, bytes, bytes]] = field(default_factory=list)
+    ledgers: list[tuple[int, int, int, int, bytes]] = field(default_factory=list)
+    faults: list[tuple[int, Fault]] = field(default_factory=list)
+    names: list[tuple[str, int]] = field(default_factory=list)
+    states: list[tuple[int, StateColumns, bytes]] = field(default_factory=list)
+    stale: list[int] = field(default_factory=list)
+
+
+class Intake:
+    """Takes parcels within one transaction; `flush` before it ends."""
+
+    def __init__(
+        self, conn: sqlite3.Connection, records: Records, facts: Facts, derived: Derived
+    ) -> None:
+        self._conn = conn
+        self._records = records
+        self._facts = facts
+        self._derived = derived
+        self._pending = _Pending()
+        self._tally = Counter[str]()
+        self._last_record = records.last_id()
+        self._last_arrival = facts.last_arrival()
+
+    def take(self, parcel: Parcel, run: Run, member: str) -> tuple[int, New]:
+        """Add what the store lacks; the record is stale then, unless the parcel has its state.
+
+        Args:
+            parcel: What a bundle brought.
+            run: The reading of a source that it came from.
+            member: Its place in the source.
+
+        Returns:
+            The record's id, and what was new.
+        """
+        if parcel.digest in self._pending.ids:
+            self.flush()
+        record_id = self._records.find(parcel.digest, parcel.record[2])
+        if record_id is None:
+            return self._take_record(parcel, run.id(self._conn), member)
+        return record_id, self._take_more(record_id, parcel, run, member)
+
+    def _take_record(self, parcel: Parcel, run_id: int, member: str) -> tuple[int, New]:
+        """Collect the rows of a new record."""
+        self._last_record += 1
+        record_id, pending, new = self._last_record, self._pending, parcel.new
+        new.records = 1
+        pending.ids[parcel.digest] = record_id
+        pending.records.append((record_id, parcel.record))
+        sealed = self._add_arrival(record_id, run_id, member, parcel)
+        pending.ledgers.append((record_id, new.events, new.receipts, new.alias_claims, sealed))
+        if parcel.state is None:
+            pending.stale.append(record_id)
+        else:
+            pending.states.append((record_id, parcel.state, sealed))
+            self._tally["equivocations"] += parcel.state.equivocation_count
+        self._count(parcel, new)
+        return record_id, new
+
+    def _take_more(self, record_id: int, parcel: Parcel, run: Run, member: str) -> New:
+        """Write what is new for a record that the store holds."""
+        parcel = self._lacking(record_id, parcel) if parcel.new else parcel
+        new = parcel.new
+        if new:
+            ledger = Ledger.load(self._conn, record_id)
+            sealed = self._add_arrival(record_id, run.id(self._conn), member, parcel)
+            ledger.seal = add_up(ledger.seal, sealed)
+            ledger.events += new.events
+            ledger.receipts += new.receipts
+            ledger.alias_claims += new.alias_claims
+            self.flush()
+            ledger.save(self._conn, record_id)
+            self._derived.mark([record_id])
+            self._count(parcel, new)
+        return new
+
+    def _lacking(self, record_id: int, parcel: Parcel) -> Parcel:
+        """Return the part of a parcel that the store lacks now; mostly that is all of it."""
+        held = self._facts.held(parcel.digest)
+        contents = unpack_contents(parcel.content)
+        row = ArrivalRow(0, record_id, 0, "", parcel.content, b"", list(parcel.faults))
+        receipts, events = row.judged(contents)
+        claims = tuple([one for one in contents.claims if one not in held.alias_claims])
+        receipts = [one for one in receipts if one.digest not in held.known.receipts]
+        events = [one for one in events if one.digest not in held.known.events]
+        if (len(claims), len(receipts), len(events)) == parcel[2:5]:
+            return parcel
+        packed = {one.digest: pack(one.value) for one in events}
+        return _parcel(parcel.digest, parcel.record, claims, Judged(receipts, events), packed)
+
+    def _add_arrival(self, record_id: int, run_id: int, member: str, parcel: Parcel) -> bytes:
+        """Collect the rows of an arrival; return what they add to the ledger."""
+        self._last_arrival += 1
+        row = (self._last_arrival, record_id, run_id, member, parcel.content)
+        sealed = ArrivalRow.seal_of(*row)
+        pending = self._pending
+        pending.arrivals.append((*row, sealed))
+        pending.names.extend((key_id, record_id) for key_id in parcel.key_ids)
+        ledger = Ledger(seal=sealed)
+        for fault in parcel.faults:
+            pending.faults.append((self._last_arrival, fault))
+        ledger.add_faults(self._last_arrival, parcel.faults)
+        return ledger.seal
+
+    def _count(self, parcel: Parcel, new: New) -> None:
+        tally = self._tally
+        tally["records"] += new.records
+        tally["alias_claims"] += new.alias_claims
+        tally["receipts"] += new.receipts
+        tally["events"] += new.events
+        if parcel.faults:
+            tally.update(count_faults(parcel.faults))
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        pending, self._pending = self._pending, _Pending()
+        tally, self._tally = self._tally, Counter()
+        self._records.add(pending.records)
+        query = "INSERT INTO arrival VALUES (?, ?, ?, ?, ?, ?)"
+        self._conn.executemany(query, pending.arrivals)
+        self._conn.executemany("INSERT INTO ledger VALUES (?, ?, ?, ?, ?)", pending.ledgers)
+        self._facts.add_faults(pending.faults)
+        self._facts.add_names(pending.names)
+        self._derived.add(pending.states)
+        self._derived.mark(pending.stale)
+        Tally(self._conn).add(tally)

@@ -1,0 +1,353 @@
+"""The search index: which records have a title, an abstract, or words in what is said of them.
+
+It is derived from states and is never read as a fact: what it finds is held against the facts
+before it is shown (`excerpts`), so a fault in it can only make something be missed. Merging does
+not write it. It follows later: `notice` queues the records that may have changed since, by the
+last arrival and the last change of trust that it knew, and `put` indexes them.
+
+The full text keeps no texts of its own (FTS5's `content = ''`). To take words out, it must be told
+the very texts that put them in, so these are kept beside it, compressed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import NamedTuple, cast
+
+from mirror.core.packed import pack, unpack
+from mirror.store.content import compress, decompress
+from mirror.store.records import damaged
+from mirror.store.tally import Tally
+
+__all__ = ["MATCH_BEGINS", "MATCH_ENDS", "Entry", "Search", "Texts", "excerpts", "searchable"]
+
+MATCH_BEGINS, MATCH_ENDS = "\x02", "\x03"
+"""What stands around matched words in an excerpt; `searchable` text holds neither."""
+
+_EXCERPT_WORDS = 24
+_FAR_BEHIND = 100_000
+"""Arrivals from which one walk over an index is quicker than going to each of them."""
+
+
+class Texts(NamedTuple):
+    """What a record is found by; each as `searchable` gives it."""
+
+    names: str
+    """Its number, aliases and categories."""
+    title: str
+    """The titles that graph snapshots give it."""
+    texts: str
+    """All else that is said of it."""
+
+
+class Entry(NamedTuple):
+    """What the index holds of a record."""
+
+    record_id: int
+    state_digest: bytes
+    """Of the state that it was made from, raw."""
+    title_digest: bytes
+    """R5, raw."""
+    abstract_digest: bytes
+    """R5, raw."""
+    is_vouched: bool
+    """Whether that state shows a receipt (M8)."""
+    texts: Texts
+
+
+class _Mark(NamedTuple):
+    """How far the changes of a store were noticed."""
+
+    arrival: int
+    trust: int
+    damaged: int
+    rules: str
+
+
+def searchable(text: str) -> str:
+    """Return `text` as it is indexed: letters in their plain form, nothing that does not show.
+
+    Ligatures and full-width letters become plain ones (NFKC); characters that only format, such
+    as soft hyphens and those that turn the direction of writing, go; runs of white space and
+    control characters become one space.
+    """
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(map(_shown, unicodedata.normalize("NFKC", text)))
+    return " ".join(text.split())
+
+
+def _shown(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cf":
+        return ""
+    return " " if category in {"Cc", "Cs"} else character
+
+
+class Search:
+    """The tables `indexed`, `full_text`, `to_index` and `index_mark`."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+
+    # Following the store ---------------------------------------------------------------------
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Wait no longer than this for another process that writes."""
+        self._conn.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+    def notice(self) -> None:
+        """Queue every record that may have changed since the last time."""
+        now = self._now()
+        query, arguments = self._lagging(self._mark(), now)
+        self._conn.execute(f"INSERT OR IGNORE INTO to_index {query}", arguments)
+        self._conn.execute(
+            """
+            DELETE FROM to_index WHERE record_id NOT IN (SELECT record_id FROM stale)
+            AND record_id IN (
+                SELECT record_id FROM indexed JOIN state USING (record_id)
+                WHERE state_digest = state.digest
+            )
+            """
+        )
+        self._conn.execute("DELETE FROM index_mark")
+        self._conn.execute("INSERT INTO index_mark VALUES (?, ?, ?, ?)", now)
+
+    def is_current(self) -> bool:
+        """Whether nothing happened since the last `notice`, and nothing is queued."""
+        return self._mark() == self._now() and not self._lag(limit=1)
+
+    def unindexed(self) -> int:
+        """Return how many records may have changed since they were indexed, or never were."""
+        if self._mark() is None:
+            return Tally(self._conn).counts()["records"]
+        return self._lag(limit=-1)
+
+    def _lag(self, limit: int) -> int:
+        query, arguments = self._lagging(self._mark(), self._now())
+        counting = f"SELECT count(*) FROM ({query} LIMIT {limit})"  # noqa: S608
+        return int(self._conn.execute(counting, arguments).fetchone()[0])
+
+    def queued(self, limit: int, after: int) -> list[int]:
+        """Return the ids of queued records that can be indexed now, ascending.
+
+        Args:
+            limit: At most so many.
+            after: Only greater ids.
+        """
+        query = """
+            SELECT record_id FROM to_index
+            WHERE record_id > ? AND record_id NOT IN (SELECT record_id FROM stale)
+            ORDER BY record_id LIMIT ?
+        """
+        return [row[0] for row in self._conn.execute(query, (after, limit))]
+
+    def _mark(self) -> _Mark | None:
+        row = self._conn.execute("SELECT * FROM index_mark").fetchone()
+        return None if row is None else _Mark(*row)
+
+    def _now(self) -> _Mark:
+        query = """
+            SELECT (SELECT coalesce(max(id), 0) FROM arrival),
+                   (SELECT coalesce(max(id), 0) FROM trust),
+                   (SELECT coalesce(max(id), 0) FROM damaged),
+                   (SELECT coalesce(max(version), '') FROM rules)
+        """
+        return _Mark(*self._conn.execute(query).fetchone())
+
+    @staticmethod
+    def _lagging(mark: _Mark | None, now: _Mark) -> tuple[str, tuple[int, ...]]:
+        """Return a query for the ids of all records whose entry may lag behind.
+
+        A state changes with its facts, with a key that is named in them, or not at all, unless the
+        rules changed or damage was moved aside. What waits for its state will change, too.
+        """
+        if mark is None or (mark.damaged, mark.rules) != (now.damaged, now.rules):
+            return _LAGGING_AT_ALL, ()
+        way = _WALKING if now.arrival - mark.arrival > _FAR_BEHIND else "NOT INDEXED"
+        return _LAGGING_SINCE.format(way), (mark.arrival, mark.trust)
+
+    # Writing ---------------------------------------------------------------------------------
+
+    def put(self, entry: Entry) -> bool:
+        """Index a record, if its state is still the one that the entry was made from.
+
+        Returns:
+            Whether it was; if not, it stays queued.
+        """
+        query = """
+            SELECT 1 FROM state WHERE record_id = ?1 AND digest = ?2
+            AND NOT EXISTS (SELECT 1 FROM stale WHERE record_id = ?1)
+        """
+        if self._conn.execute(query, entry[:2]).fetchone() is None:
+            return False
+        self._remove(entry.record_id)
+        query = "INSERT INTO full_text (rowid, names, title, texts) VALUES (?, ?, ?, ?)"
+        self._conn.execute(query, (entry.record_id, *entry.texts))
+        query = "INSERT INTO indexed VALUES (?, ?, ?, ?, ?, ?)"
+        self._conn.execute(query, (*entry[:-1], compress(pack(list(entry.texts)))))
+        return True
+
+    def drop_if_gone(self, record_id: int) -> None:
+        """Take a record out of the index and the queue if the store does not hold it any more."""
+        query = "SELECT 1 FROM record WHERE id = ?"
+        if self._conn.execute(query, (record_id,)).fetchone() is None:
+            self._remove(record_id)
+
+    def _remove(self, record_id: int) -> None:
+        query = "SELECT texts FROM indexed WHERE record_id = ?"
+        row = self._conn.execute(query, (record_id,)).fetchone()
+        if row is not None:
+            try:
+                texts = cast("list[str]", unpack(decompress(row[0])))
+            except ValueError:
+                self.clear()  # nobody knows any more which words are this record's
+                return
+            query = """
+                INSERT INTO full_text (full_text, rowid, names, title, texts)
+                VALUES ('delete', ?, ?, ?, ?)
+            """
+            self._conn.execute(query, (record_id, *texts))
+            self._conn.execute("DELETE FROM indexed WHERE record_id = ?", (record_id,))
+        self._conn.execute("DELETE FROM to_index WHERE record_id = ?", (record_id,))
+
+    def is_whole(self) -> bool:
+        """Whether all words can be read, and are of so many records as are indexed.
+
+        Every record has the word `pith`: its number begins with it.
+
+        Raises:
+            sqlite3.DatabaseError: If they cannot be read.
+        """
+        self._conn.execute(
+            "CREATE VIRTUAL TABLE IF NOT EXISTS temp.word "
+            "USING fts5vocab ('main', 'full_text', 'row')"
+        )
+        query = """
+            SELECT (SELECT count(*) FROM indexed),
+                   (SELECT count(*) FROM full_text_docsize
+                    WHERE id IN (SELECT record_id FROM indexed)),
+                   (SELECT count(*) FROM full_text_docsize),
+                   (SELECT coalesce(sum(doc), 0) FROM word WHERE term = 'pith'),
+                   (SELECT max(doc) FROM word)
+        """
+        indexed, *counts, _ = self._conn.execute(query).fetchone()
+        query = "SELECT bm25(full_text) FROM full_text WHERE full_text MATCH 'pith' LIMIT 1"
+        self._conn.execute(query).fetchone()
+        return counts == [indexed] * 3
+
+    def clear(self) -> None:
+        """Forget everything: the next `notice` queues every record."""
+        try:
+            self._conn.execute("INSERT INTO full_text (full_text) VALUES ('delete-all')")
+        except sqlite3.DatabaseError:
+            self._clear_by_hand()
+        for table in ("indexed", "to_index", "index_mark"):
+            self._conn.execute(f"DELETE FROM {table}")  # noqa: S608
+
+    def _clear_by_hand(self) -> None:
+        """Put an empty index in the place of one so broken that FTS5 does not even open it."""
+        with closing(_new_full_text()) as fresh:
+            rows = fresh.execute("SELECT id, block FROM full_text_data").fetchall()
+        for table in ("full_text_data", "full_text_idx", "full_text_docsize"):
+            self._conn.execute(f"DELETE FROM {table}")  # noqa: S608
+        self._conn.executemany("INSERT INTO full_text_data VALUES (?, ?)", rows)
+
+    # Reading ---------------------------------------------------------------------------------
+
+    def matching(self, expression: str) -> Iterator[int]:
+        """Yield the ids of records that match an expression of FTS5, the best first.
+
+        Those that match equally well come in the order of their Pith Numbers.
+
+        Raises:
+            CorruptStoreError: `store.damaged` if the index cannot be read.
+        """
+        query = f"""
+            SELECT record.id FROM full_text JOIN record ON record.id = full_text.rowid
+            WHERE full_text MATCH ?
+            ORDER BY bm25(full_text, {_WEIGHTS}), year, suffix, record.id
+        """  # noqa: S608
+        try:
+            for (record_id,) in self._conn.execute(query, (expression,)):
+                yield record_id
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorname.startswith("SQLITE_CORRUPT"):
+                raise damaged(f"the search index cannot be read: {error}", "full_text") from error
+            raise
+
+    def by_digests(self, column: str, digests: Iterable[bytes], limit: int) -> list[int]:
+        """Return the ids of records with one of these digests, vouched ones first.
+
+        Args:
+            column: `title_digest` or `abstract_digest`.
+            digests: R5, raw.
+            limit: At most so many for each.
+        """
+        query = f"""
+            SELECT record.id FROM indexed JOIN record ON record.id = record_id
+            WHERE {column} = ? ORDER BY is_vouched DESC, year, suffix, record.id LIMIT ?
+        """  # noqa: S608
+        rows = [row for one in digests for row in self._conn.execute(query, (one, limit))]
+        return list(dict.fromkeys(row[0] for row in rows))
+
+    def vouched_first(self, record_ids: Iterable[int]) -> list[int]:
+        """Return the ids in their order, but first those whose indexed state shows a receipt."""
+        query = "SELECT 1 FROM indexed WHERE record_id = ? AND is_vouched = 1"
+        return sorted(
+            record_ids, key=lambda one: self._conn.execute(query, (one,)).fetchone() is None
+        )
+
+
+_WALKING = "INDEXED BY arrival_by_record"
+_LAGGING_SINCE = """
+    SELECT record_id FROM to_index
+    UNION SELECT record_id FROM stale
+    UNION SELECT record_id FROM arrival {} WHERE id > ?
+    UNION SELECT record_id FROM named_key
+          WHERE key_id IN (SELECT key_id FROM trust WHERE id > ?)
+"""
+_LAGGING_AT_ALL = """
+    SELECT record_id FROM to_index
+    UNION SELECT record_id FROM stale
+    UNION SELECT record.id FROM record
+          LEFT JOIN state ON state.record_id = record.id
+          LEFT JOIN indexed ON indexed.record_id = record.id
+          WHERE indexed.state_digest IS NULL OR indexed.state_digest IS NOT state.digest
+    UNION SELECT record_id FROM indexed WHERE record_id NOT IN (SELECT id FROM record)
+"""
+
+_WEIGHTS = "1.0, 5.0, 1.0"
+"""How much a word counts in names, titles and texts."""
+
+# Excerpts ------------------------------------------------------------------------------------
+
+
+def excerpts(expression: str, found: Iterable[tuple[int, Texts]]) -> dict[int, str]:
+    """Return an excerpt around what matches, by record id, of those that do match.
+
+    Args:
+        expression: An expression of FTS5.
+        found: Records with their texts as they are now.
+    """
+    with closing(_new_full_text()) as conn:
+        query = "INSERT INTO full_text (rowid, names, title, texts) VALUES (?, ?, ?, ?)"
+        conn.executemany(query, [(record_id, *texts) for record_id, texts in found])
+        query = """
+            SELECT rowid, snippet(full_text, -1, ?, ?, '…', ?) FROM full_text
+            WHERE full_text MATCH ?
+        """
+        arguments = (MATCH_BEGINS, MATCH_ENDS, _EXCERPT_WORDS, expression)
+        return dict(conn.execute(query, arguments))
+
+
+def _new_full_text() -> sqlite3.Connection:
+    """Return a database in memory with an empty full text, which keeps its texts."""
+    conn = sqlite3.connect(":memory:")
+    conn.execute(
+        "CREATE VIRTUAL TABLE full_text USING fts5 "
+        "(names, title, texts, tokenize = 'unicode61 remove_diacritics 2')"
+    )
+    return conn

@@ -1,0 +1,102 @@
+"""`scripts/bench`: measure, and print what was measured."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from benchmark.measures import MOST_ROUNDS, prepare, take_round
+from benchmark.process import RunError, module, run
+from benchmark.workshop import CACHE, Workshop, corpus_of, find_backends, pack, say
+
+_LARGE: Final = 300_000
+_AGAINST: Final = 33_000
+
+
+def main() -> int:
+    """Measure and report; return 1 only if measuring itself failed."""
+    arguments = _parse()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    work = arguments.keep or Path(tempfile.mkdtemp(prefix="work-", dir=CACHE))
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        _measure_and_report(arguments, work)
+    except RunError as error:
+        say(f"error: {error}")
+        return 1
+    finally:
+        if arguments.keep is None:
+            shutil.rmtree(work)
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument(
+        "--size", type=_count, default=20_000, metavar="RECORDS", help="of the corpus (20000)"
+    )
+    parser.add_argument(
+        "--runs",
+        type=int,
+        choices=range(1, MOST_ROUNDS + 1),
+        default=3,
+        metavar="N",
+        help="rounds; medians are printed (3)",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave the last stores in DIR")
+    parser.add_argument(
+        "--against",
+        type=int,
+        metavar="RECORDS",
+        help=f"also measure a smaller corpus ({_AGAINST} from --size {_LARGE}; 0: none)",
+    )
+    return parser.parse_args()
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return int(text)
+
+
+def _measure_and_report(arguments: argparse.Namespace, work: Path) -> None:
+    machine = json.loads(run(module("machine")).output)
+    shop = _open_workshop(arguments, work)
+    prepare(shop)
+    for number in range(arguments.runs):
+        say(f"round {number + 1} of {arguments.runs}")
+        take_round(shop, number)
+    # Only now: what this process loads counts against the peak memory of every child.
+    from benchmark.report import print_report, to_json  # noqa: PLC0415
+    from benchmark.results import figures  # noqa: PLC0415
+
+    if arguments.json:
+        sys.stdout.write(to_json(shop, arguments.runs, machine, figures(shop)) + "\n")
+    else:
+        print_report(shop, arguments.runs, machine, figures(shop))
+
+
+def _open_workshop(arguments: argparse.Namespace, work: Path) -> Workshop:
+    shop = Workshop(corpus_of(arguments.size), work, find_backends())
+    shop.packed = pack(shop.corpus, work)
+    against = arguments.against
+    if against is None:
+        against = _AGAINST if arguments.size >= _LARGE else 0
+    if against:
+        shop.against = corpus_of(against)
+        shop.packed_against = pack(shop.against, work)
+    if shop.packed is None:
+        shop.skip("packed bags: `mirror export` has no --packed yet")
+    if "pynacl" not in shop.backends:
+        shop.skip("pynacl: it is not installed")
+    return shop
+
+
+if __name__ == "__main__":
+    sys.exit(main())

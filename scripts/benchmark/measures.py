@@ -1,0 +1,203 @@
+"""The measures: each a fresh process, one sample a round, in the order of `take_round`.
+
+A merge is checked, outside its time, for having merged just what is in the corpus.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import sys
+from pathlib import Path
+from typing import Final
+
+from benchmark.layout import HEADS, NEW_BUNDLES, Corpus
+from benchmark.process import ENVIRONMENT, RunError, mirror, module, run
+from benchmark.workshop import FOUND, Workshop, can, remove_store, say, store_bytes
+
+THREADS: Final = (1, 2)
+
+REPEATS: Final = 3
+"""Runs in a round of what takes but a moment; the round's sample is their median."""
+
+MOST_ROUNDS: Final = NEW_BUNDLES // REPEATS
+"""In each round other bundles are new."""
+
+SMALL, MEDIUM = HEADS
+
+PAGES: Final = 100
+
+_LINE: Final = """
+for page in "$@"; do
+  cat "$page" \\
+  | jq -c '.canonical_record' \\
+  | python3 -c "import sys,json,hashlib; b=json.dumps(json.loads(sys.stdin.read()), \
+sort_keys=True, separators=(',',':'), ensure_ascii=False).encode(); \
+print(hashlib.sha256(b).hexdigest())"
+done
+"""
+"""What every page of the registry tells its readers to run, with cat in place of curl."""
+
+
+def prepare(shop: Workshop) -> None:
+    """Fill the small stores that the growth measures compare with."""
+    for size in HEADS:
+        db = shop.store(f"head-{size}")
+        arguments = ("merge", shop.corpus.head(size), "--db", db, "--keys", shop.corpus.keys)
+        run(mirror(*arguments), (0, *FOUND))
+
+
+def take_round(shop: Workshop, number: int) -> None:
+    """Take every measure once."""
+    measure_ceilings(shop)
+    if shop.against is not None:
+        measure_merges(shop, shop.against, shop.packed_against, "against")
+    big = measure_merges(shop, shop.corpus, shop.packed, "merge")
+    measure_upkeep(shop, big)
+    measure_reading(shop, big)
+    measure_one_bundle(shop, big, number)
+    measure_stages(shop)
+    measure_straightforward(shop)
+    measure_upstream_line(shop)
+
+
+# Raw ceilings --------------------------------------------------------------------------------
+
+
+def measure_ceilings(shop: Workshop) -> None:
+    """Verify signatures and nothing else, with each library and number of threads."""
+    for backend in shop.backends:
+        for threads in THREADS:
+            say(f"ceiling of {backend}, threads: {threads}")
+            command = module("ceiling", shop.corpus.signatures, backend, str(threads))
+            result = json.loads(run(command).output)
+            shop.keep(f"ceiling.{backend}.{threads}", result["signatures"] / result["seconds"])
+
+
+# The whole way -------------------------------------------------------------------------------
+
+
+def measure_merges(shop: Workshop, corpus: Corpus, packed: Path | None, name: str) -> Path:
+    """Merge each bag with each backend into a fresh store; return the last store."""
+    bags = {"plain": corpus.plain, **({} if packed is None else {"packed": packed})}
+    db = shop.work / "merged.db"
+    for kind, bag in bags.items():
+        for backend in shop.backends:
+            remove_store(db)
+            _measure_merge(shop, corpus, bag, db, f"{name}.{kind}.{backend}")
+    return db
+
+
+def _measure_merge(shop: Workshop, corpus: Corpus, bag: Path, db: Path, name: str) -> None:
+    say(name)
+    backend = name.rpartition(".")[2]
+    command = mirror("merge", bag, "--db", db, "--keys", corpus.keys, backend=backend)
+    shop.keep_spent(name, run(command, FOUND))
+    shop.keep(f"{name}.store_bytes", store_bytes(db))
+    require_whole(db, corpus)
+
+
+def require_whole(db: Path, corpus: Corpus) -> None:
+    """Check that a merge did its work.
+
+    Raises:
+        RunError: If the store does not hold just what is in the corpus.
+    """
+    status = json.loads(run(mirror("status", "--json", "--db", db)).output)
+    counts = corpus.counts
+    found = (status["records"], status["events_valid"], status["equivocations"])
+    made = (corpus.records, counts.events - counts.invalid_events, counts.equivocations)
+    if found != made or sum(status["events_invalid"].values()) != counts.invalid_events:
+        raise RunError(f"{db} should hold {corpus.contents}, but holds {status}")
+
+
+# What comes after ----------------------------------------------------------------------------
+
+
+def measure_upkeep(shop: Workshop, db: Path) -> None:
+    """Merge the same bag again, verify it, and make all states again."""
+    say("the same bag again")
+    shop.keep_spent("again", run(mirror("merge", shop.bag, "--db", db), FOUND))
+    say("verify")
+    command = mirror("verify", shop.bag, "--keys", shop.corpus.keys, "--db", shop.work / "none.db")
+    shop.keep_spent("verify", run(command, FOUND))
+    if can("rebuild", "--states"):
+        say("rebuild --states")
+        shop.keep_spent("rebuild", run(mirror("rebuild", "--states", "--db", db)))
+    else:
+        shop.skip("rebuild of the states: `mirror rebuild` has no --states yet")
+
+
+def measure_reading(shop: Workshop, big: Path) -> None:
+    """Show one record, and the status, from a small store and from the big one."""
+    number = shop.corpus.contents.first_pith_number
+    for size, db in (("small", shop.work / f"head-{SMALL}.db"), ("big", big)):
+        say(f"show and status from the {size} store")
+        for name, arguments in {"show": ["show", number], "status": ["status"]}.items():
+            command = mirror(*arguments, "--db", db)
+            times = [run(command).seconds for _ in range(REPEATS)]
+            shop.keep(f"{name}.{size}.seconds", statistics.median(times))
+
+
+def measure_one_bundle(shop: Workshop, big: Path, round_number: int) -> None:
+    """Merge a single bundle of a new record into a store of 10,000 events and into the big one."""
+    for size, db in (("medium", shop.work / f"head-{MEDIUM}.db"), ("big", big)):
+        say(f"one bundle into the {size} store")
+        numbers = range(round_number * REPEATS, (round_number + 1) * REPEATS)
+        bundles = [shop.corpus.new_bundle(number) for number in numbers]
+        times = [run(mirror("merge", one, "--db", db), (0, *FOUND)).seconds for one in bundles]
+        shop.keep(f"one_bundle.{size}.seconds", statistics.median(times))
+
+
+def measure_stages(shop: Workshop) -> None:
+    """Time the stages of a merge by themselves, one thread for all."""
+    for kind, bag in {"plain": shop.corpus.plain, "packed": shop.packed}.items():
+        if bag is not None:
+            say(f"stages of {kind}")
+            db = shop.store("stages")
+            try:
+                result = json.loads(run(module("stages", bag, shop.corpus.keys, db)).output)
+            except RunError as error:
+                shop.skip(f"stages of {kind}: {error}")
+                continue
+            finally:
+                remove_store(db)
+            for stage, seconds in result.items():
+                shop.keep(f"stage.{kind}.{stage}.seconds", seconds)
+
+
+# Baselines -----------------------------------------------------------------------------------
+
+
+def measure_straightforward(shop: Workshop) -> None:
+    """Run the script that a person writes in an hour over the plain bag."""
+    say("straightforward script")
+    db = shop.store("straightforward")
+    spent = run(module("straightforward", shop.corpus.plain, shop.corpus.keys, db))
+    shop.keep_spent("straightforward", spent)
+    remove_store(db)
+    result, counts = json.loads(spent.output), shop.corpus.counts
+    found = (result["records"], result["invalid_events"], result["signatures"])
+    if found != (shop.corpus.records, counts.invalid_events, counts.signatures):
+        raise RunError(f"the straightforward script counted {result} in {shop.corpus.contents}")
+
+
+def measure_upstream_line(shop: Workshop) -> None:
+    """Run the registry's own line for some records."""
+    if shutil.which("jq") is None:
+        shop.skip("the registry's own line: jq is not installed")
+        return
+    say("the registry's own line")
+    pages = sorted(shop.corpus.pages.iterdir())[:PAGES]
+    spent = run(["bash", "-c", _LINE, "line", *pages], environment=_with_quick_python())
+    if spent.output.split() != [page.stem for page in pages]:
+        raise RunError("the registry's own line did not print the expected digests")
+    shop.keep("upstream_line.per_s", len(pages) / spent.seconds)
+
+
+def _with_quick_python() -> dict[str, str]:
+    """Return an environment whose python3 is the one behind the venv: it starts faster."""
+    folder = str(Path(sys.executable).resolve().parent)
+    return {**ENVIRONMENT, "PATH": os.pathsep.join((folder, ENVIRONMENT["PATH"]))}

@@ -1,0 +1,189 @@
+"""The root over a whole mirror: a function of the set of leaves, and of nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror.core.tree import EMPTY, Leaf, root
+
+DIGITS = "0123456789abcdef"
+
+
+def sha256(*parts: bytes) -> bytes:
+    """The digest of parts one behind the other."""
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def plain_root(leaves: Iterable[Leaf], begin: str = "") -> bytes:
+    """The root as the module describes it: of the leaves whose first name begins with `begin`."""
+    here = [leaf for leaf in leaves if leaf[0].hex().startswith(begin)]
+    if len(here) == 0:
+        return bytes(32)
+    if len(here) == 1:
+        return sha256(b"\x00", here[0][0], here[0][1])
+    return sha256(b"\x01", *[plain_root(here, begin + digit) for digit in DIGITS])
+
+
+def leaf(name: str, core: str = "") -> Leaf:
+    """A leaf whose record's digest begins with `name`, in hexadecimal, the rest being zeros."""
+    return bytes.fromhex(name.ljust(64, "0")), sha256(core.encode())
+
+
+def random_leaves(seed: int, count: int) -> list[Leaf]:
+    """Leaves of as many records."""
+    chance = random.Random(seed)
+    return [(chance.randbytes(32), chance.randbytes(32)) for _ in range(count)]
+
+
+def node(**children: bytes) -> bytes:
+    """A node by hand; children are named `at_0` to `at_f`."""
+    return sha256(b"\x01", *[children.get(f"at_{digit}", bytes(32)) for digit in DIGITS])
+
+
+# Small trees by hand -------------------------------------------------------------------------
+
+
+def test_no_leaves_are_32_zero_bytes() -> None:
+    """A store of no records has a root, too."""
+    assert bytes(32) == root([]) == EMPTY
+
+
+def test_one_leaf_is_its_own_root() -> None:
+    """A zero byte, the record's digest and the core digest."""
+    record, core = bytes(range(32)), bytes(range(32, 64))
+    expected = hashlib.sha256(b"\x00" + record + core).digest()
+    assert expected == root([(record, core)])
+    pinned = "e4fb1329f08b46df92906ff0be9b7ab12c44eabd3eb8651e69edb27bd8a19e95"
+    assert pinned == root([(record, core)]).hex()
+
+
+def test_two_leaves_stand_under_their_first_digits() -> None:
+    """The high half of the first byte says where; all other places hold zeros."""
+    one, other = (b"\x3f" * 32, b"\x01" * 32), (b"\xe0" * 32, b"\x02" * 32)
+    expected = hashlib.sha256(
+        b"\x01"
+        + bytes(32) * 3
+        + hashlib.sha256(b"\x00" + b"\x3f" * 32 + b"\x01" * 32).digest()
+        + bytes(32) * 10
+        + hashlib.sha256(b"\x00" + b"\xe0" * 32 + b"\x02" * 32).digest()
+        + bytes(32)
+    ).digest()
+    assert expected == root([one, other])
+    pinned = "fb43dcd9708bfab8a069fb6109d647d670789269791af01343e2daf3c7f9c912"
+    assert pinned == root([one, other]).hex()
+
+
+def test_leaves_that_agree_in_a_byte_part_below_it() -> None:
+    """High half, then low half; a third leaf that parts earlier stays where it parts."""
+    a, b, c = leaf("ab1", "a"), leaf("ab2", "b"), leaf("a5", "c")
+    of_a, of_b, of_c = (sha256(b"\x00", *one) for one in (a, b, c))
+    low = node(at_b=node(at_1=of_a, at_2=of_b), at_5=of_c)
+    assert node(at_a=low) == root([a, b, c])
+    pinned = "57ad9c75ac2cb9107cd828028356475c57f7798d61c6bf12dfa72b37358ee05c"
+    assert pinned == root([a, b, c]).hex()
+
+
+@pytest.mark.parametrize("shared", range(64))
+def test_the_tree_is_as_deep_as_two_leaves_agree(shared: int) -> None:
+    """Leaves that share any number of digits part at the next, down to the last of all."""
+    begin = "".join(random.Random(shared).choices(DIGITS, k=shared))
+    one, other = leaf(f"{begin}3", "one"), leaf(f"{begin}c", "other")
+    expected = node(at_3=sha256(b"\x00", *one), at_c=sha256(b"\x00", *other))
+    for digit in reversed(begin):
+        expected = node(**{f"at_{digit}": expected})
+    assert expected == root([one, other])
+
+
+# Any tree ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 16, 17, 40, 300])
+def test_random_leaves_have_the_plain_root(count: int) -> None:
+    """As many as there are."""
+    leaves = random_leaves(count, count)
+    assert plain_root(leaves) == root(leaves)
+
+
+NAMES = st.text("0f", max_size=4).map(lambda begin: bytes.fromhex(begin.ljust(64, "0")))
+CROWDED = st.dictionaries(
+    st.one_of(NAMES, st.binary(min_size=32, max_size=32)),
+    st.binary(min_size=32, max_size=32),
+    max_size=12,
+)
+"""Leaves of which many share their first digits."""
+
+
+@given(CROWDED, st.randoms(use_true_random=False))
+def test_crowded_leaves_have_the_plain_root_in_any_order(
+    leaves: dict[bytes, bytes], chance: random.Random
+) -> None:
+    """The root follows from the set of leaves alone."""
+    order = list(leaves.items())
+    chance.shuffle(order)
+    assert plain_root(leaves.items()) == root(order)
+
+
+def test_leaves_may_come_one_by_one_in_any_order() -> None:
+    """Sorted, reversed, shuffled, from a list or a generator: one root."""
+    leaves = random_leaves(1, 60)
+    expected = root(leaves)
+    assert expected == root(iter(leaves))
+    assert expected == root(sorted(leaves))
+    assert expected == root(reversed(leaves))
+    for seed in range(20):
+        assert expected == root(random.Random(seed).sample(leaves, k=len(leaves)))
+
+
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_every_change_of_a_leaf_changes_the_root(count: int) -> None:
+    """A bit of either digest, a leaf more, a leaf less, two leaves with digests exchanged."""
+    leaves = random_leaves(2, count)
+    others = [leaves[1:], [*leaves, leaf("77")]]
+    for place in range(count):
+        record, core = leaves[place]
+        for bit in (0, 7, 100, 255):
+            mask = (1 << bit).to_bytes(32, "big")
+            changed = bytes(a ^ b for a, b in zip(record, mask, strict=True))
+            others.append([*leaves[:place], (changed, core), *leaves[place + 1 :]])
+            changed = bytes(a ^ b for a, b in zip(core, mask, strict=True))
+            others.append([*leaves[:place], (record, changed), *leaves[place + 1 :]])
+        others.append([*leaves[:place], (core, record), *leaves[place + 1 :]])
+    if count > 1:
+        (one, first), (other, second), *rest = leaves
+        others.append([(one, second), (other, first), *rest])
+    roots = {root(leaves), *map(root, others)}
+    assert 1 + len(others) == len(roots)
+
+
+def test_a_leaf_cannot_pass_for_a_node() -> None:
+    """The first byte differs, so what is under a node is not found as a digest in a leaf."""
+    one, other = leaf("0", "one"), leaf("1", "other")
+    forged = (sha256(b"\x00", *one), sha256(b"\x00", *other))
+    assert root([one, other]) != root([forged])
+    assert root([one, other]) != sha256(b"\x00", *forged, *[bytes(32)] * 14)
+
+
+def test_order_by_core_digest_does_not_matter() -> None:
+    """Core digests may be equal, or in any order: records are told apart by their own."""
+    leaves = [(record, b"\x05" * 32) for record, _ in random_leaves(3, 20)]
+    assert plain_root(leaves) == root(leaves)
+
+
+# What has no root ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("core", ["same", "other"])
+@pytest.mark.parametrize("count", [0, 1, 20])
+def test_two_leaves_of_one_record_are_refused(count: int, core: str) -> None:
+    """Whether or not they agree, and wherever they stand among others."""
+    leaves = [*random_leaves(4, count), leaf("abc", "same"), leaf("abc", core)]
+    for seed in range(5):
+        random.Random(seed).shuffle(leaves)
+        with pytest.raises(ValueError, match="two states of one record"):
+            root(leaves)

@@ -1,0 +1,138 @@
+"""Work in several processes comes to the same as in one, and leaves none behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import count, islice
+from pathlib import Path
+
+import pytest
+
+from mirror.engine.spread import AHEAD, spread
+from mirror.errors import WorkerError
+from tests.engine.work import OddError, Power, die_at_seven, double, even_only, process_of
+
+ROOT = Path(__file__).resolve().parents[2]
+CORES = os.cpu_count() or 1
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """After every test, no process of ours is left."""
+    yield
+    assert multiprocessing.active_children() == []
+
+
+def test_results_come_in_the_order_of_their_tasks() -> None:
+    """Whichever process is done first: every other task takes long."""
+    tasks = [10 ** (5000 * (number % 2)) + number for number in range(100)]
+    expected = [Power(65537)(task) for task in tasks]
+    assert expected == list(spread(tasks, Power(65537), few=100))
+    assert expected == list(spread(tasks, Power(65537), few=0))
+
+
+@pytest.mark.parametrize(("tasks", "few"), [(0, 0), (0, 5), (1, 1), (5, 5), (4, 5)])
+def test_few_tasks_are_done_here(tasks: int, few: int) -> None:
+    """No process is started for them."""
+    assert [(task, os.getpid()) for task in range(tasks)] == list(
+        spread(range(tasks), process_of, few=few)
+    )
+
+
+@pytest.mark.parametrize(("tasks", "few"), [(1, 0), (6, 5)])
+def test_more_tasks_are_done_elsewhere(tasks: int, few: int) -> None:
+    """All of them, and each once."""
+    done = list(spread(range(tasks), process_of, few=few))
+    assert list(range(tasks)) == [task for task, _ in done]
+    assert os.getpid() not in {process for _, process in done}
+
+
+def test_all_cores_are_used() -> None:
+    """And no process is started for each task."""
+    done = list(spread(range(40 * CORES), process_of, few=0))
+    assert 1 <= len({process for _, process in done}) <= CORES
+
+
+def test_tasks_are_read_a_little_ahead() -> None:
+    """There may be more of them than memory."""
+    read = []
+
+    def tasks() -> Iterator[int]:
+        for number in count():
+            read.append(number)
+            yield number
+
+    results = spread(tasks(), double, few=3)
+    assert [0, 2, 4] == list(islice(results, 3))
+    assert len(read) <= 3 + AHEAD * CORES + 1
+    results.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("few", [0, 100])
+def test_what_work_raises_reaches_the_caller(few: int) -> None:
+    """As it was raised, after all that came before."""
+    done: list[int] = []
+    with pytest.raises(OddError) as raised:
+        done.extend(spread([0, 2, 4, 7, 8, 9], even_only, few=few))
+    assert (7, "is odd") == raised.value.args
+    assert [0, 2, 4] == done
+
+
+@pytest.mark.parametrize("few", [0, 100])
+def test_what_the_tasks_raise_reaches_the_caller(few: int) -> None:
+    """A source that cannot be read any further ends the work."""
+
+    def tasks() -> Iterator[int]:
+        yield from range(0, 40, 2)
+        raise OddError("no more")
+
+    with pytest.raises(OddError, match="no more"):
+        list(spread(tasks(), even_only, few=few))
+
+
+def test_a_process_that_is_killed_ends_the_work() -> None:
+    """`worker.lost`, and what to do about it; what came before it may be kept."""
+    done: list[int] = []
+    with pytest.raises(WorkerError) as lost:
+        done.extend(spread(range(200), die_at_seven, few=0))
+    assert lost.value.code == "worker.lost"
+    assert "run the command again" in lost.value.hint
+    assert list(range(len(done))) == done
+    assert len(done) <= 7
+
+
+def test_who_stops_listening_stops_the_work() -> None:
+    """Endless tasks end with the one who asked."""
+    results = spread(count(), process_of, few=0)
+    assert next(results)[0] == 0
+    results.close()  # type: ignore[attr-defined]
+    assert multiprocessing.active_children() == []
+
+
+def test_no_process_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
+    """However deep in work it is."""
+    parent = subprocess.Popen([sys.executable, "-m", "tests.engine.work", tmp_path], cwd=ROOT)
+    try:
+        while len(list(tmp_path.iterdir())) < CORES:
+            assert parent.poll() is None
+            time.sleep(0.01)
+        children = _children(parent.pid)
+        assert {int(path.name) for path in tmp_path.iterdir()} <= set(children)
+    finally:
+        parent.kill()
+        parent.wait()
+    for child in children.values():
+        assert select.select([child], [], [], 60)[0] == [child], "it is still there"
+        os.close(child)
+
+
+def _children(process: int) -> dict[int, int]:
+    """The children of a process, each with a handle that is readable once it has ended."""
+    found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return {child: os.pidfd_open(child) for child in map(int, found)}

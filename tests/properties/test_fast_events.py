@@ -1,0 +1,347 @@
+"""Judging the quick way: an event passes exactly if the checks of E3, one by one, let it pass."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror.core import event as event_module
+from mirror.core.bundle import Known, parse_bundle, verify_bundle
+from mirror.core.event import InvalidEvent, RawEvent, ValidEvent, judge, recall
+from mirror.core.packed import pack
+from mirror.core.receipt import Verdict
+from mirror.core.record import parse_record
+from tests import oracle
+from tests.builders import (
+    EVENT_TARGETS,
+    NOON,
+    Object,
+    Signer,
+    make_bundle,
+    make_event,
+    make_record,
+    payload_of,
+    sign_event,
+    sign_event_again,
+    to_json,
+    without,
+)
+from tests.helpers import keys_of
+from tests.properties.strategies import KEYS as WORLD_KEYS
+from tests.properties.strategies import RECORD as WORLD_RECORD
+from tests.properties.strategies import World, json_values, junk, worlds
+
+RECORD = make_record()
+PARSED = parse_record(RECORD)
+
+ALICE = Signer("alice")
+BOB = Signer("bob")
+CLERK = Signer("clerk", event_types=("author_claimed", "x.y"))
+GUEST = Signer("guest", valid_from="2026-01-01T00:00:01Z", valid_until="2026-01-01T00:00:02Z")
+STRANGER = Signer("stranger")
+KEYS = keys_of(ALICE, BOB, CLERK, GUEST)
+SIGNERS = (ALICE, BOB, CLERK, GUEST, STRANGER)
+
+TYPES = [*EVENT_TARGETS, "x.y"]
+
+
+def agree(event: Any) -> Verdict:
+    """The verdict on a value, on which both ways agree."""
+    raw = RawEvent.of(event)
+    passes = event_module._passes(raw, PARSED, KEYS)
+    fault = event_module._first_fault(raw, PARSED, KEYS)
+    if raw.is_plain:
+        assert passes == (fault is None), fault
+    else:
+        assert not passes or fault is None, fault
+    judged = judge(raw, PARSED, KEYS)
+    assert recall(raw, fault) == judged
+    assert isinstance(judged, InvalidEvent) == (fault is not None)
+    return fault
+
+
+def valid(event_type: str, signer: Signer = ALICE) -> Object:
+    """A valid event of a type."""
+    return make_event(RECORD, signer, event_type, payload_of(event_type, RECORD, signer))
+
+
+# One member at a time ------------------------------------------------------------------------
+
+GONE: Any = object()
+"""Stands for: the member is left out."""
+
+OTHERS: list[Any] = [
+    GONE, None, True, False, 0, 1, 1.0, -1, "", "x", "record", "sha256:" + "0" * 64, NOON, "*",
+    oracle.pith_number_of(make_record(version=2)), "key-bob",
+    [], {}, ["x"], {"x": 1}, [{}], {"algorithm": "ed25519"},
+]  # fmt: skip
+
+
+def _replaced(value: Object, path: tuple[str, ...], other: Any) -> Object:
+    name, *rest = path
+    if rest:
+        return {**value, name: _replaced(value[name], tuple(rest), other)}
+    return without(value, name) if other is GONE else {**value, name: other}
+
+
+def _paths(event: Object) -> Iterator[tuple[str, ...]]:
+    """Yield where the members of an event and of the objects in it stand."""
+    yield from ((name,) for name in event)
+    for outer in ("signer", "signature", "payload"):
+        yield from ((outer, name) for name in [*event[outer], "more"])
+    yield from (("payload", "receipt", name) for name in event["payload"].get("receipt", {}))
+
+
+@pytest.mark.parametrize("event_type", TYPES)
+def test_whatever_one_member_becomes(event_type: str) -> None:
+    """E3: each member gone, or of another type or value, with the old signature and with a new."""
+    event = valid(event_type)
+    assert agree(event) is None
+    codes = set()
+    for path in _paths(event):
+        for other in OTHERS:
+            changed = _replaced(event, path, other)
+            signed = sign_event(changed, ALICE)
+            for one in (changed, signed, {**signed, path[0]: changed.get(path[0])}):
+                codes.add((agree(one) or (None,))[0])
+    assert {None, "event.shape", "event.id", "event.subject", "event.time", "event.key_unknown",
+            "event.key_mismatch", "event.signature"} <= codes  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [None, True, 1, 1.0, "", "x", [], {}, [valid("x.y")]])
+def test_what_is_no_event(value: Any) -> None:
+    """E1: any JSON value gets a verdict."""
+    assert agree(value) is not None
+
+
+# Many members at once ------------------------------------------------------------------------
+
+Mutation = Callable[[Object, Any], Object]
+
+
+def _put(name: str) -> Mutation:
+    return lambda event, value: {**event, name: value}
+
+
+def _put_within(outer: str, name: str) -> Mutation:
+    return lambda event, value: (
+        {**event, outer: {**event[outer], name: value}}
+        if isinstance(event.get(outer), dict)
+        else event
+    )
+
+
+def _sign_as(signer: Signer) -> Mutation:
+    return lambda event, _value: sign_event({**event, "signer": signer.signer_value()}, signer)
+
+
+MUTATIONS: list[Mutation] = [
+    lambda event, _value: event,
+    lambda event, _value: sign_event(event, ALICE),
+    lambda event, _value: sign_event(event, BOB),
+    lambda event, _value: sign_event_again(event, ALICE),
+    lambda event, _value: dict(reversed(event.items())),
+    *(_sign_as(signer) for signer in SIGNERS),
+    *(_put(name) for name in valid("x.y")),
+    *(_put_within("signer", name) for name in ALICE.signer_value()),
+    *(_put_within("signature", name) for name in ("algorithm", "signature_b64", "more")),
+    *(_put_within("payload", name) for name in ("status", "method", "url", "receipt", "more")),
+    _put("more"),
+]
+
+_names = st.text(st.characters(codec="utf-8"), max_size=3)
+_values = (
+    st.sampled_from([other for other in OTHERS if other is not GONE])
+    | st.sampled_from(TYPES)
+    | st.sampled_from(["2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z", "1e5", "\u02cb", "\u0280"])
+    | st.sampled_from([signer.key_id for signer in SIGNERS])
+    | st.sampled_from([signer.fingerprint for signer in SIGNERS])
+    | st.sampled_from([signer.signer_value() for signer in SIGNERS])
+    | json_values()
+)
+
+
+@given(
+    st.sampled_from(TYPES),
+    st.sampled_from(SIGNERS),
+    st.lists(st.tuples(st.sampled_from(MUTATIONS), _values), max_size=4),
+)
+def test_whatever_becomes_of_an_event(
+    event_type: str, signer: Signer, changes: list[tuple[Mutation, Any]]
+) -> None:
+    """E3: any mutations, signed again before, between, after them or not at all."""
+    event = valid(event_type, signer)
+    for mutate, value in changes:
+        event = mutate(event, value)
+        agree(event)
+
+
+@given(json_values() | st.dictionaries(st.sampled_from(list(valid("x.y"))), json_values()))
+def test_any_json_value(value: Any) -> None:
+    """E1: what only looks like an event, too."""
+    assert agree(value) is not None
+
+
+@given(worlds())
+def test_a_whole_world(world: World) -> None:
+    """E3: the verdicts of a bundle are those of the slow way, each."""
+    bundle = parse_bundle(to_json(make_bundle(WORLD_RECORD, world.events)))
+    for raw, judged in zip(bundle.events, verify_bundle(bundle, WORLD_KEYS).events, strict=True):
+        fault = event_module._first_fault(raw, bundle.record, WORLD_KEYS)
+        assert recall(raw, fault) == judged
+
+
+# Borders -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 127, 128, 129])
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600", "\u02cb"])
+def test_targets_of_any_length(letter: str, length: int) -> None:
+    """E1: 1 to 128 code points, whatever they weigh in bytes."""
+    event = make_event(RECORD, ALICE, "x.y", {}, target=letter * length)
+    assert (agree(event) is None) == (1 <= length <= 128)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "expected"),
+    [("x.y", True), ("a", True), ("_", True), ("a" * 64, True), ("", False), ("a" * 65, False),
+     ("A", False), ("x-y", False), ("x.y\n", False), ("\u0661", False), ("record_created ", False),
+     ("*", False)],
+)  # fmt: skip
+def test_types_that_e4_does_not_name(event_type: str, *, expected: bool) -> None:
+    """E1: by their pattern alone."""
+    assert (agree(make_event(RECORD, ALICE, event_type, {})) is None) == expected
+
+
+@pytest.mark.parametrize("event_type", TYPES)
+@pytest.mark.parametrize("signer", SIGNERS, ids=lambda signer: signer.name)
+@pytest.mark.parametrize(
+    "created_at",
+    [NOON, "2026-01-01T00:00:00.999999Z", "2026-01-01T00:00:01+00:00",
+     "2026-01-01T00:00:01.999999Z", "2026-01-01T00:00:02Z", "2026-02-29T00:00:00Z", ""],
+)  # fmt: skip
+def test_windows_and_roles(event_type: str, signer: Signer, created_at: str) -> None:
+    """K2: from inclusive, until exclusive; and only what the key may sign."""
+    payload = payload_of(event_type, RECORD, ALICE)
+    fault = agree(make_event(RECORD, signer, event_type, payload, created_at))
+    in_window = created_at in {"2026-01-01T00:00:01+00:00", "2026-01-01T00:00:01.999999Z"}
+    is_time = "2026-01-0" in created_at
+    may_sign = signer.event_types == ("*",) or event_type in signer.event_types
+    knows = signer is not STRANGER and (signer is not GUEST or in_window)
+    assert (fault is None) == (is_time and may_sign and knows)
+
+
+def _nested(levels: int, *, lists: bool) -> Any:
+    value: Any = "["
+    for _ in range(levels):
+        value = [value] if lists else {"{": value}
+    return value
+
+
+@pytest.mark.parametrize("lists", [True, False])
+@pytest.mark.parametrize("inner", [0, 1, 30, 31, 32, 40])
+@pytest.mark.parametrize("more", [1, 1.5, "[" * 99, [[]] * 40])
+def test_payloads_of_any_depth(inner: int, lists: bool, more: Any) -> None:  # noqa: FBT001
+    """E1: 32 is the most, itself being 1; brackets in strings and beside each other are none."""
+    payload = {"a": _nested(inner, lists=lists), "b": more, "[": 1}
+    fault = agree(make_event(RECORD, ALICE, "x.y", payload))
+    assert (fault is None) == (1 + inner <= 32)
+
+
+@pytest.mark.parametrize("excess", [-1, 0, 1, 2])
+@pytest.mark.parametrize("number", [1, 1.5])
+def test_events_of_about_a_mebibyte(number: float, excess: int) -> None:
+    """E1: 1,048,576 canonical bytes are the most, with a float and without."""
+    bare = make_event(RECORD, ALICE, "x.y", {"n": number, "pad": ""})
+    length = 1_048_576 + excess - len(oracle.canonical(bare))
+    payload = {"n": number, "pad": "x" * length}
+    event = {**without(bare, "event_id", "signature"), "payload": payload}
+    text = json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    digest = hashlib.sha256(text.encode()).digest()
+    signature = {"algorithm": "ed25519", "signature_b64": ALICE.sign(digest)}
+    fault = agree({**event, "event_id": f"sha256:{digest.hex()}", "signature": signature})
+    assert (fault is None) == (excess <= 0)
+
+
+@pytest.mark.parametrize(
+    "place", ["payload", "signer", "more"], ids=lambda place: f"a float in {place}"
+)
+def test_an_event_with_a_float_is_judged_the_slow_way(place: str) -> None:
+    """V2: wherever it is; and it may be valid."""
+    event = valid("x.y")
+    members = event.get(place, {})
+    signed = sign_event({**event, place: {**members, "n": 1e-7}}, ALICE)
+    assert not RawEvent.of(signed).is_plain
+    assert agree(signed) is None
+
+
+@pytest.mark.parametrize("text", ["\u02cb", "\u0280", "\U0001f3ca", "a" * 0xCA, "a" * 0xCB])
+def test_bytes_that_only_look_like_a_float(text: str) -> None:
+    """Such an event may be taken for one with a float, and is judged no otherwise."""
+    assert agree(make_event(RECORD, ALICE, "x.y", {"a": text, "b": 0xCA, "c": 0xCB})) is None
+
+
+# Encoding ------------------------------------------------------------------------------------
+
+_members = st.sampled_from(["payload", "event_id", "signature", "signer", "a", "\u02cb"])
+_events = st.dictionaries(_members, json_values(), max_size=6) | st.builds(
+    lambda event, name, value: {**event, name: value},
+    st.sampled_from([valid(event_type) for event_type in TYPES]),
+    _members,
+    json_values(),
+)
+
+
+def _holds_float(value: Any) -> bool:
+    children = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict | list):
+        return any(map(_holds_float, children))
+    return isinstance(value, float)
+
+
+@given(_events | junk() | json_values())
+def test_an_event_is_encoded_and_hashed_by_the_rule(value: Any) -> None:
+    """V2, E2: part by part or at once, the bytes are those of the oracle."""
+    raw = RawEvent.of(value)
+    assert oracle.canonical(value) == raw.encoded
+    assert hashlib.sha256(oracle.canonical(value)).digest() == raw.digest
+    assert pack(value) == raw.packed
+    payload = value.get("payload") if isinstance(value, dict) else None
+    assert oracle.canonical(payload) == raw.payload_text
+    assert not raw.is_plain or not _holds_float(value)
+    if isinstance(value, dict):
+        assert oracle.event_digest(value) == raw.event_digest().hex()
+
+
+# Verdicts that were reached before -----------------------------------------------------------
+
+
+@given(worlds())
+def test_a_verdict_is_recalled_as_it_was_reached(world: World) -> None:
+    """B3: what a store knows of each value gives the very events and receipts again."""
+    bundle = parse_bundle(to_json(world.bundle()))
+    first = verify_bundle(bundle, WORLD_KEYS)
+    receipts = {
+        one.digest: None if one.code is None else (one.code, one.reason) for one in first.receipts
+    }
+    events = {
+        one.digest: (one.code, one.reason) if isinstance(one, InvalidEvent) else None
+        for one in first.events
+    }
+    known = Known(receipts, events)
+    assert first == verify_bundle(bundle, keys_of(), known)
+
+
+def test_a_valid_event_is_taken_from_its_value_alone() -> None:
+    """A store keeps value and digest; what the merge asks for follows from them."""
+    for event_type in TYPES:
+        event = valid(event_type)
+        judged = judge(RawEvent.of(event), PARSED, KEYS)
+        assert isinstance(judged, ValidEvent)
+        assert ValidEvent.of(event, judged.digest) == judged

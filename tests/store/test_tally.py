@@ -1,0 +1,162 @@
+"""Counts are kept with every change, and are at any time those of what is there."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mirror.core.keys import KeySet
+from mirror.engine.ingest import ingest
+from mirror.engine.rebuild import rebuild
+from mirror.engine.replay import current_text, finish
+from mirror.engine.report import Job, Summary
+from mirror.engine.trust import add_keys, remove_keys
+from mirror.store import Store, open_store
+from tests import oracle
+from tests.builders import Object, Signer, make_bundle, make_record, to_json
+from tests.helpers import ids_in, keys_of, merged
+from tests.properties.strategies import (
+    ALICE,
+    ALICES_OTHER_KEY,
+    BOB,
+    JUDGE,
+    RECORD,
+    groupings,
+    worlds,
+)
+
+SIGNERS = (ALICE, ALICES_OTHER_KEY, BOB, JUDGE)
+
+Step = list[Object] | Signer
+"""Bundles are merged; a signer's key is added, or removed if it was there."""
+
+
+@st.composite
+def _steps(draw: st.DrawFn) -> list[Step]:
+    """One world in several bundles, between them changes of trust, and some of it again."""
+    bundles = draw(groupings(draw(worlds())))
+    merges: list[Step] = [[bundle] for bundle in bundles]
+    merges.append(draw(st.lists(st.sampled_from(bundles), max_size=3)))
+    steps: list[Step] = [*merges, *draw(st.lists(st.sampled_from(SIGNERS), max_size=4))]
+    return draw(st.permutations(steps))
+
+
+def _merge(store: Store, folder: Path, bundles: list[Object]) -> Summary:
+    path = folder / "bundles.jsonl"
+    path.write_bytes(b"\n".join(map(to_json, bundles)))
+    return ingest(store, Job([str(path)], lambda _report: None))
+
+
+def _turn(store: Store, signer: Signer) -> None:
+    """Trust a signer from now on, or no longer."""
+    if store.trust.key_set().get(signer.key_id) is None:
+        add_keys(store, keys_of(signer))
+    else:
+        remove_keys(store, [signer.key_id])
+
+
+def _expected(bundles: list[Object], keys: KeySet) -> dict[str, int]:
+    """The counts of one record, from the oracle's state and the bundles themselves."""
+    if not bundles:
+        return {}
+    state = merged(bundles, keys).value
+    receipts = {oracle.canonical(one) for bundle in bundles for one in bundle.get("receipts", ())}
+    claims = oracle.parse(oracle.compose(_read(bundles)))["source_aliases"]
+    found: dict[str, Any] = {
+        "records": 1,
+        "alias_claims": len(claims),
+        "receipts": len(receipts),
+        "equivocations": state["equivocation_count"],
+    }
+    return {name: count for name, count in found.items() if count}
+
+
+def _read(bundles: list[Object]) -> list[Any]:
+    return [oracle.read_bundle(to_json(bundle)) for bundle in bundles]
+
+
+@contextmanager
+def _stores() -> Iterator[tuple[Path, list[Store]]]:
+    """One store in memory and one on file."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with open_store(None) as one, open_store(folder / "mirror.db") as other:
+            yield folder, [one, other]
+
+
+@settings(max_examples=25)
+@given(_steps())
+def test_counts_are_those_of_what_is_there(steps: list[Step]) -> None:
+    """After merges in any order, repeats, and keys that come and go, in memory and on file."""
+    merged_so_far: list[Object] = []
+    with _stores() as (folder, stores):
+        for step in steps:
+            for store in stores:
+                if isinstance(step, Signer):
+                    _turn(store, step)
+                else:
+                    _merge(store, folder, step)
+                assert store.tally.actual() == store.tally.counts()
+            merged_so_far += [] if isinstance(step, Signer) else step
+            one, other = stores
+            keys = one.trust.key_set()
+            counts = one.tally.counts()
+            assert counts == other.tally.counts()
+            assert _expected(merged_so_far, keys).items() <= counts.items()
+            assert one.status().events_valid == _valid_values(merged_so_far, one)
+            for store in stores:
+                texts = [current_text(store, one_id, keys) for one_id in ids_in(store)]
+                assert texts == ([merged(merged_so_far, keys).text] if merged_so_far else [])
+
+
+def _valid_values(bundles: list[Object], store: Store) -> int:
+    """How many distinct values of `events` are valid: of one event there may be two signatures."""
+    keys = [key.to_value() for key in store.trust.key_set()]
+    distinct = {oracle.canonical(one): one for bundle in bundles for one in bundle["events"]}
+    return sum(oracle.verdict(one, RECORD, keys) is None for one in distinct.values())
+
+
+def test_counts_can_be_made_anew(tmp_path: Path) -> None:
+    """From nothing, and to the same."""
+    with open_store(None) as store:
+        _merge(store, tmp_path, [make_bundle(make_record(), [1, 1.0], [None])])
+        before = store.tally.counts()
+        assert {"records": 1, "alias_claims": 6, "receipts": 1, "events": 2,
+                "receipt receipt.shape": 1, "event event.shape": 2} == before  # fmt: skip
+        with store.transaction():
+            store._db.conn.execute("DELETE FROM tally")
+            store.tally.recount()
+        assert before == store.tally.counts()
+
+
+@pytest.mark.parametrize("judge", [True, False])
+def test_rebuilding_a_store_that_lost_its_counts_counts_again(
+    tmp_path: Path, *, judge: bool
+) -> None:
+    """Whether verdicts are reached again, too, or not."""
+    with open_store(None) as store:
+        _merge(store, tmp_path, [make_bundle(make_record(), [1, 1.0], [None])])
+        before = store.tally.counts()
+        with store.transaction():
+            store.tally.add({"records": 5, "event event.id": 1, "equivocations": -3})
+        assert before != store.tally.counts()
+        assert rebuild(store, judge=judge) == []
+        assert before == store.tally.counts()
+
+
+def test_a_run_that_was_cut_off_does_not_count_twice(tmp_path: Path) -> None:
+    """States that lag behind are counted when they are made."""
+    with open_store(None) as store:
+        _merge(store, tmp_path, [make_bundle(make_record(), [1, 1.0], [None])])
+        for mark in (store.derived.mark_all_to_judge, store.derived.mark_all_to_merge):
+            with store.transaction():
+                mark()
+            finish(store)
+            assert store.tally.actual() == store.tally.counts()
