@@ -30,6 +30,10 @@ class _Step:
     printed: str
 
 
+_NO_CODES = (".json", ".db", ".html", ".org")
+"""Endings of what looks like a code and is the name of a file or host."""
+
+
 def _steps(document: Path) -> list[_Step]:
     steps = []
     for block in _BLOCK.findall(document.read_text()):
@@ -107,7 +111,7 @@ def test_every_code_is_documented() -> None:
         r'\.[a-z_0-9]+)"'
     )
     code = "".join(path.read_text() for path in (ROOT / "mirror").rglob("*.py"))
-    codes = {found for found in quoted.findall(code) if not found.endswith((".json", ".db"))}
+    codes = {found for found in quoted.findall(code) if not found.endswith(_NO_CODES)}
     assert len(codes) > 40
     assert sorted(found for found in codes if f"`{found}`" not in page) == []
 

@@ -236,7 +236,7 @@ class Search:
         indexed, *counts, _ = self._conn.execute(query).fetchone()
         query = "SELECT bm25(full_text) FROM full_text WHERE full_text MATCH 'pith' LIMIT 1"
         self._conn.execute(query).fetchone()
-        return counts == [indexed] * 3
+        return bool(counts == [indexed] * 3)
 
     def clear(self) -> None:
         """Forget everything: the next `notice` queues every record."""

@@ -163,7 +163,9 @@ def test_bundles_are_named_by_segment_and_place(read: Read) -> None:
     assert named(6, "pith/data/segments/00000000.msgpack.zst") == read(packed_bag()).names
 
 
-@pytest.mark.parametrize(("size", "count"), [(1, 6), (1500, 3), (3000, 2), (5000, 2), (1 << 30, 1)])
+@pytest.mark.parametrize(
+    ("size", "count"), [(1, 6), (len(ONE + TWO), 3), (3000, 2), (5000, 2), (1 << 30, 1)]
+)
 def test_segments_of_any_size_give_the_same(
     read: Read, monkeypatch: pytest.MonkeyPatch, size: int, count: int
 ) -> None:
@@ -202,6 +204,12 @@ def test_what_is_written_validates_with_bagit(
     assert bagit.Bag(str(tmp_path / "pith")).validate()
     expected = {"bag-info.txt", "bagit.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"}
     assert expected | {"data"} == {path.name for path in (tmp_path / "pith").iterdir()}
+
+
+def test_every_segment_carries_a_checksum() -> None:
+    """C4: so that damage shows, also where a segment is taken out of its bag."""
+    for _, content in write_segments(PACKED):
+        assert zstandard.get_frame_parameters(content).has_checksum
 
 
 def test_the_same_bundles_are_the_same_bytes() -> None:
@@ -537,6 +545,18 @@ def test_a_cut_between_frames_keeps_the_frames_before_it(read: Read) -> None:
     assert "archive.truncated" == reading.refused[0][1]
 
 
+@pytest.mark.parametrize("compression", ["zstd", "gzip"])
+def test_a_segment_whose_compression_is_damaged_is_told_of(read: Read, compression: str) -> None:
+    """C5: wherever a byte is flipped, something is refused, and nothing is raised."""
+    content = COMPRESSIONS[compression](b"".join(PACKED))
+    end = len(content) - (8 if compression == "gzip" else 4)
+    for place in [*range(10, end, 29), *range(end, len(content))]:
+        flipped = content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :]
+        reading = read(bag_with({"0.msgpack.zst": flipped}))
+        assert {"archive.truncated", "archive.member"} >= {code for _, code in reading.refused}
+        assert 1 == len(reading.refused)
+
+
 @pytest.mark.parametrize("tail", [b"\xc1", b"\xc1" * 2000, b"\x92\x01\xc1", b"\x81\xa1a\xc1"])
 def test_what_is_no_messagepack_ends_a_segment(read: Read, tail: bytes) -> None:
     """C5: nobody knows where the next bundle begins; those before it count."""
@@ -840,6 +860,18 @@ def test_labels_are_read_in_the_encoding_of_their_bag(read: Read, encoding: str)
     bag = read(plain_tar(below("bag", files))).bag
     assert bag is not None
     assert {"External-Description": "café"} == bag.info
+
+
+@pytest.mark.parametrize(
+    "encoding", ["none-such", "rot13", "idna", "undefined", "", "\0", "base64"]
+)
+def test_an_encoding_that_is_none_gives_no_labels(read: Read, encoding: str) -> None:
+    """C5: whatever the declaration says, reading ends, and gives what a manifest vouches for."""
+    files = dict(bag_files({"segments/0.msgpack.zst": zstd(ONE)}))
+    declaration = f"BagIt-Version: 1.0\nTag-File-Character-Encoding: {encoding}\n"
+    reading = read(plain_tar(below("bag", sealed({**files, "bagit.txt": declaration.encode()}))))
+    assert [ONE] == reading.data or reading.refused
+    assert reading.bag is None or {} == reading.bag.info
 
 
 def test_of_a_label_given_twice_the_last_counts(read: Read) -> None:

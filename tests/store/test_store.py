@@ -112,6 +112,14 @@ def test_the_store_is_in_wal_mode(path: Path) -> None:
             assert reader.records.count() == 1
 
 
+def test_a_new_store_has_large_pages(path: Path) -> None:
+    """Several contents fit on one; a store keeps the pages that it was made with."""
+    with open_store(path) as store:
+        _fill(store)
+    with open_store(path, read_only=True) as store:
+        assert store._db.conn.execute("PRAGMA page_size").fetchone() == (8192,)
+
+
 def test_a_reader_cannot_write(path: Path) -> None:
     """Read-only is read-only."""
     with open_store(path) as store:

@@ -1,0 +1,143 @@
+"""Answers as HTTP wants them: validators, conditions, compression, problems (RFC 9110, 9457)."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+
+import zstandard
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mirror.core.values import Value, assemble, hexdigest
+
+__all__ = ["Answer", "json_answer", "problem", "respond"]
+
+REVALIDATE = "public, no-cache"
+"""For what changes with the store: keep it, but ask whether it still holds."""
+IMMUTABLE = "public, max-age=31536000, immutable"
+"""For what is named by its own digest."""
+
+_WORTH_COMPRESSING = 512
+_COMPRESSIBLE = re.compile(r"text/|application/(?:json|ld\+json|problem\+json)|image/svg")
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What to say to a request, before it is known how."""
+
+    body: bytes
+    media_type: str
+    status: int = 200
+    etag: str = ""
+    """What names the body, without quotes; empty for none."""
+    changed_at: datetime | None = None
+    """When what it says last changed."""
+    cache: str = REVALIDATE
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_answer(value: Value, *, media_type: str = "application/json", status: int = 200) -> Answer:
+    """Return an answer of JSON, named by its digest."""
+    body = assemble(value) + b"\n"
+    return Answer(body=body, media_type=media_type, status=status, etag=hexdigest(body))
+
+
+def problem(code: str, detail: str, status: int, *, hint: str = "", where: str = "") -> Answer:
+    """Return a problem document (RFC 9457) with one of our codes."""
+    said: dict[str, Value] = {
+        "type": "about:blank",
+        "title": detail,
+        "status": status,
+        "code": code,
+    }
+    said |= {name: text for name, text in {"hint": hint, "instance": where}.items() if text}
+    answer = json_answer(said, media_type="application/problem+json", status=status)
+    answer.cache, answer.etag = "no-store", ""
+    return answer
+
+
+def respond(request: Request, answer: Answer) -> Response:
+    """Return the response: 304 where the client has it already, else compressed if it may be."""
+    encoding = _encoding(request, answer)
+    headers = {**answer.headers, "Cache-Control": answer.cache}
+    headers["Vary"] = ", ".join(
+        dict.fromkeys([*_words(headers.get("Vary", "")), "Accept-Encoding"])
+    )
+    if answer.etag:
+        tail = f"-{encoding}" if encoding else ""
+        headers["ETag"] = f'"{answer.etag}{tail}"'
+    if answer.changed_at is not None:
+        headers["Last-Modified"] = format_datetime(answer.changed_at.astimezone(UTC), usegmt=True)
+    if answer.status == 200 and _has_it(request, answer, headers.get("ETag", "")):
+        return Response(status_code=304, headers=headers)
+    if encoding:
+        headers["Content-Encoding"] = encoding
+    body = _COMPRESSORS[encoding](answer.body) if encoding else answer.body
+    return Response(body, answer.status, headers, _with_charset(answer.media_type))
+
+
+def _with_charset(media_type: str) -> str:
+    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
+
+
+# Conditions (RFC 9110 section 13) ------------------------------------------------------------
+
+
+def _has_it(request: Request, answer: Answer, etag: str) -> bool:
+    tags = request.headers.get("if-none-match")
+    if tags is not None:
+        # Weak comparison, as section 13.1.2 says; any encoding of the same body will do.
+        known = {_bare(tag) for tag in _words(tags)}
+        return "*" in known or (bool(etag) and _bare(etag) in known)
+    since = request.headers.get("if-modified-since")
+    if since is None or answer.changed_at is None:
+        return False
+    try:
+        return answer.changed_at.replace(microsecond=0) <= parsedate_to_datetime(since)
+    except (ValueError, TypeError):
+        return False
+
+
+def _bare(tag: str) -> str:
+    return re.sub(r"-(?:gzip|zstd)$", "", tag.removeprefix("W/").strip('"'))
+
+
+def _words(header: str) -> list[str]:
+    return [word.strip() for word in header.split(",") if word.strip()]
+
+
+# Compression (RFC 9110 section 12.5.3) -------------------------------------------------------
+
+
+def _gzip(body: bytes) -> bytes:
+    return gzip.compress(body, compresslevel=6, mtime=0)
+
+
+def _zstd(body: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=3).compress(body)
+
+
+_COMPRESSORS = {"zstd": _zstd, "gzip": _gzip}
+"""The encodings that we speak, the better first."""
+
+
+def _encoding(request: Request, answer: Answer) -> str:
+    """Return the encoding to use, or the empty string for none."""
+    is_worth_it = len(answer.body) >= _WORTH_COMPRESSING
+    if not is_worth_it or _COMPRESSIBLE.match(answer.media_type) is None:
+        return ""
+    wanted = dict(_weighed(word) for word in _words(request.headers.get("accept-encoding", "")))
+    liked = {name: wanted.get(name, wanted.get("*", 0.0)) for name in _COMPRESSORS}
+    best = max(liked, key=lambda name: liked[name])
+    return best if liked[best] > 0 else ""
+
+
+def _weighed(word: str) -> tuple[str, float]:
+    name, _, rest = word.partition(";")
+    match = re.fullmatch(r"\s*q=([01](?:\.[0-9]{0,3})?)\s*", rest)
+    return name.strip().lower(), float(match[1]) if match else 1.0 if not rest.strip() else 0.0

@@ -1,0 +1,174 @@
+"""All that the store holds on one record, read once for its page, and what it says of the paper."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+from mirror.core.event import InvalidEvent
+from mirror.core.keys import KeySet
+from mirror.core.record import Record, text_digest
+from mirror.core.values import Object, Value
+from mirror.store import ArrivalRow, Contents, Judged
+from mirror.web.library import Shelf
+
+__all__ = ["Arrival", "Dossier", "Hit", "Paper", "hit_of", "paper_of", "read_dossier"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What one bundle brought that was new."""
+
+    at: str
+    source: str
+    """The last part of a path; a URL without user or query."""
+    row: ArrivalRow
+    contents: Contents
+    judged: Judged
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """One state of the store, as far as it is about one record."""
+
+    record_id: int
+    record: Record
+    state: Object
+    state_digest: str
+    """Empty while the stored state lags behind the facts."""
+    keys: KeySet
+    arrivals: list[Arrival]
+
+    @property
+    def current(self) -> dict[str, list[Object]]:
+        """The lists of the state's `current` (M6)."""
+        return cast("dict[str, list[Object]]", self.state["current"])
+
+    @property
+    def receipt(self) -> Object | None:
+        """The receipt that vouches for the record (M8)."""
+        return cast("Object | None", cast("Object", self.state["current"])["receipt"])
+
+    @property
+    def events(self) -> int:
+        """How many values came as events."""
+        return sum(len(one.contents.events) for one in self.arrivals)
+
+    @property
+    def refused(self) -> list[tuple[str, str]]:
+        """Codes and reasons of the bundles' receipts that did not pass."""
+        receipts = [receipt for one in self.arrivals for receipt in one.judged.receipts]
+        return [(one.code, one.reason) for one in receipts if one.code is not None]
+
+    def reasons(self) -> dict[bytes, str]:
+        """Why each invalid event did not pass, by the digest of its value."""
+        events = [event for one in self.arrivals for event in one.judged.events]
+        return {one.digest: one.reason for one in events if isinstance(one, InvalidEvent)}
+
+
+def read_dossier(shelf: Shelf, record_id: int) -> Dossier:
+    """Read what there is on a record.
+
+    Raises:
+        CorruptStoreError: `store.damaged`
+    """
+    store = shelf.store
+    origins = store.findings.origins(record_id)
+    return Dossier(
+        record_id=record_id,
+        record=store.records.get(record_id),
+        state=shelf.state(record_id),
+        state_digest=shelf.state_digest(record_id),
+        keys=store.trust.key_set(),
+        arrivals=[
+            Arrival(
+                origins[row.id].at,
+                _place(origins[row.id].source),
+                row,
+                contents,
+                row.judged(contents),
+            )
+            for row, contents in store.facts.rows(record_id)
+        ],
+    )
+
+
+def _place(source: str) -> str:
+    """Return where something came from, and nothing of how this machine is set up."""
+    if re.match(r"https?://", source) is None:
+        return source.rstrip("/").rpartition("/")[2] or source
+    try:
+        parts = urlsplit(source)
+    except ValueError:
+        return "a URL"
+    return f"{parts.scheme}://{parts.hostname}{parts.path}"
+
+
+# What the registry says of the paper ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """Title, authors and abstract of the last graph snapshot that has a title: a claim."""
+
+    title: str
+    authors: str
+    abstract: str
+    said_by: str
+    said_at: str
+    is_title_confirmed: bool
+    """Whether the title has the digest that the record holds (R5)."""
+    builder: str
+
+
+def paper_of(record: Record, state: Object) -> Paper | None:
+    """Return what the snapshots of a state say of the paper; None if none gives a title."""
+    current = cast("dict[str, list[Object]]", state["current"])
+    for event in reversed(current["graph_snapshots"]):
+        graph = cast("Object", cast("Object", event["payload"])["graph_snapshot"])
+        paper = graph.get("paper")
+        if isinstance(paper, dict) and _text(paper, "title").strip():
+            return _paper(record, event, graph, paper)
+    return None
+
+
+def _paper(record: Record, event: Object, graph: Object, paper: Object) -> Paper:
+    metadata = cast("Object", record.value["metadata"])
+    title = _text(paper, "title")
+    return Paper(
+        title=title,
+        authors=_text(paper, "authors_text"),
+        abstract=_text(paper, "abstract_excerpt"),
+        said_by=str(cast("Object", event["signer"])["signer_id"]),
+        said_at=str(event["created_at"]),
+        is_title_confirmed=text_digest(title) == metadata["title_canon_sha256"],
+        builder=_text(graph, "builder_version"),
+    )
+
+
+def _text(value: Object, name: str) -> str:
+    found: Value = value.get(name)
+    return found if isinstance(found, str) else ""
+
+
+# A record in a list --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A record as a list shows it."""
+
+    record: Record
+    paper: Paper | None
+    vouched_by: str
+    """The id of the key that signed its receipt; empty if there is none."""
+
+
+def hit_of(shelf: Shelf, record_id: int) -> Hit:
+    """Return a record as a list shows it."""
+    record = shelf.store.records.get(record_id)
+    state = shelf.state(record_id)
+    receipt = cast("Object | None", cast("Object", state["current"])["receipt"])
+    return Hit(record, paper_of(record, state), "" if receipt is None else str(receipt["key_id"]))

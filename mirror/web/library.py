@@ -1,0 +1,123 @@
+"""What a request asks of the store: a record by any of its names, its state, its bundle."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from mirror.core.record import Record
+from mirror.core.values import Object, decode, hexdigest
+from mirror.engine.export import bundle_text
+from mirror.engine.lookup import find_all
+from mirror.engine.replay import current_text
+from mirror.errors import LookUpError, StoreError
+from mirror.store import Store, open_store
+
+__all__ = ["AmbiguousError", "Library", "Shelf"]
+
+
+class AmbiguousError(LookUpError):
+    """A name that fits several records."""
+
+    def __init__(self, name: str, records: list[Record]) -> None:
+        super().__init__("lookup.ambiguous", f"{name!r} names {len(records)} records")
+        self.records = records
+
+
+class Library:
+    """An open store, for one process that serves it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stack = ExitStack()
+        self._store: Store | None = None
+
+    def close(self) -> None:
+        """Close the store."""
+        self._stack.close()
+
+    @contextmanager
+    def shelf(self) -> Iterator[Shelf]:
+        """Give one state of the store, whatever is written to it meanwhile.
+
+        Raises:
+            StoreError: If it cannot be read.
+        """
+        if self._store is None:
+            self._store = self._stack.enter_context(open_store(self.path, read_only=True))
+        try:
+            with self._store.snapshot():
+                yield Shelf(self._store)
+        except sqlite3.Error as error:
+            raise StoreError("store.unreadable", "the store cannot be read now") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One state of the store."""
+
+    store: Store
+
+    def find(self, name: str) -> Record:
+        """Return the one record of a name.
+
+        Raises:
+            LookUpError: `lookup.unknown`
+            AmbiguousError: If the name fits several.
+        """
+        return self.store.records.get(self.find_id(name))
+
+    def find_id(self, name: str) -> int:
+        """Return the row id of the one record of a name; raises as `find`."""
+        found = find_all(self.store.records, name)
+        if not found:
+            raise LookUpError("lookup.unknown", f"no record is named {name!r}")
+        if len(found) > 1:
+            raise AmbiguousError(name, [self.store.records.get(one) for one in found[:50]])
+        return found[0]
+
+    def state_digest(self, record_id: int) -> str:
+        """Return the digest of a record's state, in hexadecimal; empty if it lags behind."""
+        if self.store.derived.staleness(record_id) is not None:
+            return ""
+        return self.store.derived.digest(record_id).hex()
+
+    def state_text(self, record_id: int) -> bytes:
+        """Return the state of a record as M13 writes it.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        return current_text(self.store, record_id, self.store.trust.key_set())
+
+    def state(self, record_id: int) -> Object:
+        """Return the state of a record as a value."""
+        return cast("Object", decode(self.state_text(record_id).rstrip()))
+
+    def bundle_digest(self, record_id: int) -> str:
+        """Return what names all facts of a record that this store holds."""
+        return hexdigest(self.store.facts.ledger(record_id).seal)
+
+    def bundle_text(self, record_id: int) -> bytes:
+        """Return the composed bundle of a record (B6)."""
+        return bundle_text(self.store, record_id)
+
+    def changed_at(self, record_id: int) -> datetime | None:
+        """Return when the last fact of a record came."""
+        return _time(self.store.facts.last_arrival_at(record_id))
+
+    def ingested_at(self) -> datetime | None:
+        """Return when a run last brought anything."""
+        return _time(self.store.status().last_run_at)
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return None  # an origin that was damaged

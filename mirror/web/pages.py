@@ -1,0 +1,336 @@
+"""Pages for people: written on the server, whole without JavaScript."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from importlib.resources import files
+from typing import cast
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+
+import mirror
+from mirror.core.keys import BUILT_IN
+from mirror.core.record import Record
+from mirror.core.values import Object, hexdigest
+from mirror.engine.find import Found, find
+from mirror.engine.lookup import find_all
+from mirror.errors import CorruptStoreError, FormatError, LookUpError
+from mirror.store.findings import Finding
+from mirror.web import visible
+from mirror.web.answers import IMMUTABLE, REVALIDATE, Answer
+from mirror.web.badge import badge_svg
+from mirror.web.dossier import Dossier, Hit, hit_of, paper_of, read_dossier
+from mirror.web.library import AmbiguousError, Library, Shelf
+from mirror.web.neighbourhood import neighbourhood_of
+from mirror.web.timeline import draw, events_of, shown
+from mirror.web.views import (
+    arxiv_url,
+    checks_of,
+    chips_of,
+    claims_of,
+    facts_of,
+    receipt_of,
+    steps_of,
+    verify_line,
+)
+from mirror.web.words import CODES, ERRORS, FATES, RELATIONSHIPS
+
+__all__ = ["Pages"]
+
+MAX_HITS = 50
+"""Records on a page of search results."""
+PAGE_ROWS = 100
+"""Findings on one page."""
+_RECENT = 8
+_MAX_QUERY = 500
+_MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_NOTHING = Found([], has_more=False, unindexed=0)
+_BADGE_CACHE = "public, max-age=300"
+
+
+class Pages:
+    """Answers for people."""
+
+    def __init__(self, library: Library, name: str, base_url: Callable[[Request], str]) -> None:
+        self._library = library
+        self._base_url = base_url
+        self._files = _static_files()
+        self._env = _environment()
+        versions = {one: hexdigest(body)[:16] for one, body in self._files.items()}
+        self._env.globals |= {
+            "site": visible.plain(name),
+            "version": mirror.__version__,
+            "static": {one: f"/static/{one}?v={digest}" for one, digest in versions.items()},
+        }
+        self._versions = versions
+
+    def _render(self, template: str, status: int = 200, /, **said: object) -> Answer:
+        said = {"query": "", "here": "", **said}
+        body = self._env.get_template(template).render(said).encode("utf-8", "backslashreplace")
+        return Answer(body=body, media_type="text/html", status=status, etag=hexdigest(body))
+
+    # The mirror as a whole -------------------------------------------------------------------
+
+    def home(self, request: Request) -> Answer:
+        """Answer `/`."""
+        with self._library.shelf() as shelf:
+            return self._render(
+                "home.html",
+                status_of=shelf.store.status(),
+                ingested_at=shelf.ingested_at(),
+                recent=_recent(shelf),
+                base_url=self._base_url(request),
+                here="home",
+            )
+
+    def trust(self, _request: Request) -> Answer:
+        """Answer `/trust`: whose signatures count here."""
+        with self._library.shelf() as shelf:
+            keys = shelf.store.trust.key_set()
+            log = shelf.store.trust.log()
+        return self._render("trust.html", keys=keys, log=log, built_in=BUILT_IN, here="trust")
+
+    def findings(self, request: Request) -> Answer:
+        """Answer `/findings`, and `/findings?code=` with what has this code.
+
+        Raises:
+            FormatError: `request.after`
+        """
+        code, after = request.query_params.get("code", ""), _after(request)
+        with self._library.shelf() as shelf:
+            if code not in CODES:
+                moved, status = shelf.store.findings.moved_aside(), shelf.store.status()
+                return self._render(
+                    "findings.html", status_of=status, moved=moved, codes=CODES, here="findings"
+                )
+            rows = _of_code(shelf, code, after)
+        return self._render(
+            "finding.html",
+            code=code,
+            meaning=CODES[code],
+            rows=rows[:PAGE_ROWS],
+            after=rows[PAGE_ROWS - 1].at if len(rows) > PAGE_ROWS else None,
+            is_first=not after,
+            here="findings",
+        )
+
+    # Finding a record ------------------------------------------------------------------------
+
+    def find(self, request: Request) -> Answer:
+        """Answer `/find?q=`; a name or title that only one record has leads to it at once.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        query = request.query_params.get("q", "").strip()[:_MAX_QUERY]
+        with self._library.shelf() as shelf:
+            found = find(shelf.store, query, MAX_HITS) if query else _NOTHING
+        exact = [hit for hit in found.hits if hit.matched_by != "text"]
+        if len(exact) == 1:
+            return _redirect(exact[0].standing.pith_number[-26:])
+        return self._render("find.html", query=query, found=found, exact=len(exact), here="find")
+
+    def alias(self, request: Request) -> Answer:
+        """Answer `/arxiv/{id}` and `/doi/{doi}` with the way to the record.
+
+        Raises:
+            LookUpError: `lookup.unknown`
+            AmbiguousError: If several records have the name.
+        """
+        name = request.path_params["suffix"]
+        with self._library.shelf() as shelf:
+            records = [shelf.store.records.get(one) for one in find_all(shelf.store.records, name)]
+        is_doi = request.url.path.startswith("/doi/")
+        fits = [one for one in records if (is_doi or one.source["kind"] == "arxiv")]
+        if not fits or (is_doi and not name.startswith("10.")):
+            raise LookUpError("lookup.unknown", f"no record is named {name!r}")
+        if len(fits) > 1:
+            raise AmbiguousError(name, fits[:MAX_HITS])
+        return _redirect(fits[0].suffix)
+
+    def choices(self, _request: Request, error: AmbiguousError) -> Answer:
+        """Answer 300 with the records that a name fits, and who vouches for each."""
+        with self._library.shelf() as shelf:
+            found = [shelf.store.records.find(one.digest) for one in error.records]
+            hits = _hits(shelf, [one for one in found if one is not None])
+        return self._render("choices.html", 300, message=error.message, hits=hits)
+
+    # A record --------------------------------------------------------------------------------
+
+    def record(self, request: Request) -> Answer:
+        """Answer `/pith/{suffix}` for people."""
+        with self._library.shelf() as shelf:
+            dossier = read_dossier(shelf, shelf.find_id(request.path_params["suffix"]))
+            neighbourhood = neighbourhood_of(shelf, dossier)
+        said: dict[str, object] = {"dossier": dossier, "neighbourhood": neighbourhood}
+        said |= _sections(dossier) | _history(dossier)
+        said |= _addresses(self._base_url(request), dossier.record)
+        answer = self._render("record.html", 200, **said)
+        path = f"/pith/{dossier.record.suffix}"
+        link = f'<{path}>; rel="canonical"'
+        answer.headers = {"Vary": "Accept", "Content-Location": path, "Link": link}
+        return answer
+
+    def badge(self, request: Request) -> Answer:
+        """Answer `/pith/{suffix}/badge.svg`."""
+        with self._library.shelf() as shelf:
+            record_id = shelf.find_id(request.path_params["suffix"])
+            record = shelf.store.records.get(record_id)
+            current = cast("Object", shelf.state(record_id)["current"])
+        body = badge_svg(record, is_vouched=current["receipt"] is not None)
+        etag = hexdigest(body)
+        return Answer(body=body, media_type="image/svg+xml", etag=etag, cache=_BADGE_CACHE)
+
+    # Files and faults ------------------------------------------------------------------------
+
+    def static(self, request: Request) -> Answer:
+        """Answer `/static/{name}`, for good if the address names the content."""
+        name = request.path_params["name"]
+        if name not in self._files:
+            raise LookUpError("http.not_found", "no such file")
+        digest = self._versions[name]
+        return Answer(
+            body=self._files[name],
+            media_type=_MEDIA_TYPES[name.rpartition(".")[2]],
+            etag=digest,
+            cache=IMMUTABLE if request.query_params.get("v") == digest else REVALIDATE,
+        )
+
+    def error(self, request: Request, status: int, code: str, message: str) -> Answer:
+        """Answer that something went wrong, and what may help."""
+        said = message if status < HTTPStatus.INTERNAL_SERVER_ERROR else ""
+        answer = self._render(
+            "error.html",
+            status,
+            status_code=status,
+            phrase=HTTPStatus(status).phrase,
+            code=code,
+            message=said,
+            meaning=ERRORS.get(code, ""),
+            query=_asked_for(request),
+            here="error",
+        )
+        answer.cache, answer.etag = "no-store", ""
+        return answer
+
+
+# The page of a record ------------------------------------------------------------------------
+
+
+def _sections(dossier: Dossier) -> dict[str, object]:
+    paper = paper_of(dossier.record, dossier.state)
+    return {
+        "record": dossier.record,
+        "state": dossier.state,
+        "facts": facts_of(dossier.record),
+        "paper": paper,
+        "chips": chips_of(dossier),
+        "steps": steps_of(dossier),
+        "receipt": receipt_of(dossier, paper),
+        "checks": checks_of(dossier, paper),
+        "claims": claims_of(dossier),
+        "relationships": RELATIONSHIPS,
+    }
+
+
+def _history(dossier: Dossier) -> dict[str, object]:
+    events = events_of(dossier)
+    some = shown(events)
+    return {
+        "events": some,
+        "hidden": len(events) - len(some),
+        "anchors": {one.event_id: one.anchor for one in some if not one.code},
+        "picture": draw(some),
+        "fates": FATES,
+        "codes": CODES,
+    }
+
+
+def _addresses(base_url: str, record: Record) -> dict[str, object]:
+    return {
+        "arxiv_url": arxiv_url(record),
+        "verify": verify_line(base_url, record),
+        "place": f"{base_url}/pith/{record.suffix}",
+    }
+
+
+# What is asked of the store ------------------------------------------------------------------
+
+
+def _recent(shelf: Shelf) -> list[Hit]:
+    """Return the records that something came for last, the latest first."""
+    last = shelf.store.facts.last_arrival()
+    changes = shelf.store.facts.changes(max(0, last - 4 * _RECENT), 4 * _RECENT)
+    suffixes = dict.fromkeys(suffix for _, _, suffix, _ in reversed(changes))
+    ids = [one for suffix in suffixes for one in shelf.store.records.by_suffix(suffix)]
+    return _hits(shelf, ids[:_RECENT])
+
+
+def _of_code(shelf: Shelf, code: str, after: int) -> list[Finding]:
+    findings = shelf.store.findings
+    if code == "equivocation":
+        return findings.equivocations(after, PAGE_ROWS + 1)
+    return findings.of_code(code, after, PAGE_ROWS + 1)
+
+
+def _hits(shelf: Shelf, ids: list[int]) -> list[Hit]:
+    """Return records as a list shows them, but for those that are damaged."""
+    hits = []
+    for one in ids:
+        try:
+            hits.append(hit_of(shelf, one))
+        except CorruptStoreError:
+            continue
+    return hits
+
+
+def _redirect(suffix: str) -> Answer:
+    headers = {"Location": f"/pith/{suffix}"}
+    return Answer(body=b"", media_type="text/plain", status=303, headers=headers)
+
+
+def _after(request: Request) -> int:
+    text = request.query_params.get("after", "0")
+    if re.fullmatch(r"[0-9]{1,16}", text) is None:
+        raise FormatError("request.after", "after must be a number")
+    return int(text)
+
+
+def _asked_for(request: Request) -> str:
+    """Return what a person who came to nothing was probably looking for."""
+    match = re.match(r"/(?:pith|arxiv|doi)/(.{1,200})", request.url.path)
+    return "" if match is None else match[1]
+
+
+# Templates and files -------------------------------------------------------------------------
+
+
+def _environment() -> Environment:
+    env = Environment(
+        loader=PackageLoader("mirror.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {
+        "text": visible.text,
+        "plain": visible.plain,
+        "link": visible.link,
+        "pretty_json": visible.pretty_json,
+        "count": lambda number: f"{number:,}",
+    }
+    env.tests["copyable"] = visible.is_plain
+    return env
+
+
+def _static_files() -> dict[str, bytes]:
+    folder = files("mirror.web") / "static"
+    return {
+        one.name: one.read_bytes()
+        for one in folder.iterdir()
+        if one.name.rpartition(".")[2] in _MEDIA_TYPES
+    }

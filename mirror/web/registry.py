@@ -1,0 +1,188 @@
+"""The registry's own paths: a client of the registry works here with another host name."""
+
+from __future__ import annotations
+
+import base64
+from typing import cast
+
+from starlette.requests import Request
+
+from mirror.core.keys import BUILT_IN
+from mirror.core.merge import MERGE_VERSION
+from mirror.core.record import Record
+from mirror.core.values import Object, Value, hexdigest
+from mirror.engine.standing import verification_status
+from mirror.web.answers import Answer, json_answer
+from mirror.web.library import Library, Shelf
+
+__all__ = ["Registry"]
+
+_CONTEXT: Object = {
+    "@vocab": "https://pith.science/terms/",
+    "schema": "https://schema.org/",
+    "identifier": "schema:identifier",
+    "sameAs": {"@id": "schema:sameAs", "@type": "@id"},
+    "dateCreated": "schema:dateCreated",
+}
+"""Written out, so that no reader has to fetch anything from elsewhere."""
+
+
+class Registry:
+    """Answers on the registry's paths."""
+
+    def __init__(self, library: Library, name: str, base_url: str, source_url: str) -> None:
+        self._library = library
+        self._name = name
+        self._base_url = base_url
+        self._source_url = source_url
+
+    def base_url(self, request: Request) -> str:
+        """Return the address of this mirror, without a slash at its end."""
+        return self._base_url or str(request.base_url).rstrip("/")
+
+    # A record --------------------------------------------------------------------------------
+
+    def bundle(self, request: Request) -> Answer:
+        """Answer `/pith/{suffix}/bundle.json` and the well-known path."""
+        with self._library.shelf() as shelf:
+            record_id = shelf.find_id(request.path_params["suffix"])
+            record = shelf.store.records.get(record_id)
+            return Answer(
+                body=shelf.bundle_text(record_id),
+                media_type="application/json",
+                etag=shelf.bundle_digest(record_id),
+                changed_at=shelf.changed_at(record_id),
+                headers=_names(record, "/bundle.json"),
+            )
+
+    def state(self, request: Request) -> Answer:
+        """Answer `/pith/{suffix}/state.json`."""
+        with self._library.shelf() as shelf:
+            record_id = shelf.find_id(request.path_params["suffix"])
+            text = shelf.state_text(record_id)
+            return Answer(
+                body=text,
+                media_type="application/json",
+                etag=shelf.state_digest(record_id) or hexdigest(text),
+                changed_at=shelf.changed_at(record_id),
+                headers=_names(shelf.store.records.get(record_id), "/state.json"),
+            )
+
+    def record(self, request: Request) -> Answer:
+        """Answer `/pith/{suffix}.json`."""
+        with self._library.shelf() as shelf:
+            record_id = shelf.find_id(request.path_params["suffix"])
+            record = shelf.store.records.get(record_id)
+            answer = json_answer(self._describe(shelf, record_id, record, request))
+            answer.changed_at = shelf.changed_at(record_id)
+            answer.headers = _names(record, ".json")
+            return answer
+
+    def linked_data(self, request: Request) -> Answer:
+        """Answer `/pith/{suffix}` for who asks for JSON-LD."""
+        with self._library.shelf() as shelf:
+            record_id = shelf.find_id(request.path_params["suffix"])
+            record = shelf.store.records.get(record_id)
+            described = self._describe(shelf, record_id, record, request)
+            metadata = cast("Object", record.value["metadata"])
+            aliases = dict(record.aliases)
+            same: list[Value] = []
+            if "arxiv" in aliases:
+                same = [f"https://arxiv.org/abs/{aliases['arxiv_version']}"]
+                same.append(f"https://doi.org/{aliases['doi']}")
+            answer = json_answer(
+                {
+                    "@context": _CONTEXT,
+                    "@id": f"{self.base_url(request)}/pith/{record.suffix}",
+                    "@type": ["PithRecord", "schema:ScholarlyArticle"],
+                    "identifier": record.pith_number,
+                    "sameAs": same,
+                    "dateCreated": metadata["submitted_at"],
+                    **described,
+                },
+                media_type="application/ld+json",
+            )
+            answer.changed_at = shelf.changed_at(record_id)
+            answer.headers = {**_names(record, ""), "Vary": "Accept"}
+            return answer
+
+    def _describe(self, shelf: Shelf, record_id: int, record: Record, request: Request) -> Object:
+        state = shelf.state(record_id)
+        current = cast("Object", state["current"])
+        place = f"{self.base_url(request)}/pith/{record.suffix}"
+        return {
+            "pith_number": record.pith_number,
+            "short_pith_number": record.short_pith_number,
+            "schema": "pith-number/v1.0",
+            "canonical_sha256": record.canonical_sha256,
+            "canonical_record": current["canonical_record"],
+            "source_aliases": current["source_aliases"],
+            "receipt": current["receipt"],
+            "verification_status": verification_status(state),
+            "links": {
+                "html": place,
+                "bundle": f"{place}/bundle.json",
+                "state": f"{place}/state.json",
+                "badge": f"{place}/badge.svg",
+            },
+        }
+
+    # The registry as a whole -----------------------------------------------------------------
+
+    def manifest(self, request: Request) -> Answer:
+        """Answer `/pith-mirrors.json`: this mirror first, then where its records come from."""
+        with self._library.shelf() as shelf:
+            at = shelf.ingested_at()
+        here, there = self.base_url(request), self._source_url
+        entries: list[Value] = [_mirror(self._name, here, "mirror", there)]
+        entries.append(_mirror("Pith Resolver", there, "primary", ""))
+        answer = json_answer(
+            {
+                "manifest_type": "pith_mirror_manifest",
+                "manifest_version": "1.0",
+                "generated_at": None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "merge_version": MERGE_VERSION,
+                "mirrors": entries,
+                "notes": "Every hash and signature is verified here again; states are recomputed.",
+            }
+        )
+        answer.changed_at = at
+        return answer
+
+    def key(self, _request: Request) -> Answer:
+        """Answer `/pith-signing-key.json`: the registry's key, as this mirror has it built in."""
+        return json_answer(_public_key(self._source_url))
+
+
+def _names(record: Record, ending: str) -> dict[str, str]:
+    place = f"/pith/{record.suffix}"
+    return {"Content-Location": f"{place}{ending}", "Link": f'<{place}>; rel="canonical"'}
+
+
+def _mirror(name: str, base_url: str, status: str, source: str) -> Object:
+    pattern = f"{base_url}/pith/{{suffix}}"
+    entry: Object = {
+        "name": name,
+        "mirror_type": "https" if base_url.startswith("https:") else "http",
+        "base_url": base_url,
+        "bundle_pattern": f"{pattern}/bundle.json",
+        "state_pattern": f"{pattern}/state.json",
+        "well_known_pattern": f"{base_url}/.well-known/pith/{{suffix}}/bundle.json",
+        "status": status,
+    }
+    return {**entry, "source": source} if source else {**entry, "public_key": _public_key(base_url)}
+
+
+def _public_key(base_url: str) -> Object:
+    return {
+        "key_id": BUILT_IN.key_id,
+        "algorithm": "ed25519",
+        "format": "raw",
+        "public_key_b64": base64.b64encode(BUILT_IN.public_key).decode(),
+        "public_key_hex": BUILT_IN.public_key_hex,
+        "fingerprint_sha256_b32_first128bits": BUILT_IN.fingerprint_base32,
+        "fingerprint_sha256_hex": BUILT_IN.fingerprint,
+        "rotates_at": None,
+        "url": f"{base_url}/pith-signing-key.json",
+        "notes": "Signs canonical record SHA-256 digests (raw 32 bytes).",
+    }

@@ -1,0 +1,227 @@
+"""The pages in a real browser: Debian's Chromium, driven through Playwright."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from tests.web.conftest import Serve
+from tests.web.hostile import hostile_store
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+Browser, Page = playwright.Browser, playwright.Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+AXE = Path(__file__).resolve().parents[2] / ".cache" / "axe-core" / "package" / "axe.min.js"
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+FULL, REAL = "EI5HAOZQLTRXHSO6XXITW2U5X6", "7SOLO26TLPZRGSRX2HH227CICV"
+PATHS = (
+    "/", "/find?q=holographic", "/find?q=zzzz", "/findings", "/findings?code=equivocation",
+    "/trust", "/pith/AAAAAAAA", f"/pith/{FULL}", f"/pith/{REAL}", "/pith/BVEKBPBF",
+    "/pith/JCCOAP2X", "/pith/NQGOSQWC", "/pith/RFAEN2TO",
+)  # fmt: skip
+
+Open: TypeAlias = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser, for all tests of this file."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is absent: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
+    """The address of the page of a hostile record."""
+    store, suffix = hostile_store(tmp_path_factory.mktemp("hostile"))
+    return f"{serve(store)}/pith/{suffix}"
+
+
+@contextmanager
+def opened(browser: Any, url: str, **settings: Any) -> Iterator[Any]:
+    """A page, which must load nothing from elsewhere and log no error."""
+    host = "/".join(url.split("/")[:3])
+    context = browser.new_context(**settings)
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    asked: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("dialog", lambda dialog: errors.append(dialog.message))
+    status = page.goto(url).status
+    yield page
+    assert [one for one in asked if not one.startswith(f"{host}/")] == []
+    # A browser logs it when the page itself is an answer such as 404.
+    assert [one for one in errors if status == 200 or "status of 4" not in one] == []
+    context.close()
+
+
+def overflow(page: Any) -> int:
+    """By how many pixels the page is wider than its window."""
+    width: int = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    return width
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_fits_every_width(path: str, site: str, browser: Any) -> None:
+    """No page scrolls sideways, from a small phone to a wide screen, in light or dark."""
+    for width, scheme in ((320, "light"), (390, "dark"), (768, "light"), (1440, "dark")):
+        size = {"width": width, "height": 800}
+        with opened(browser, site + path, viewport=size, color_scheme=scheme) as page:
+            assert overflow(page) <= 0, width
+            assert page.locator("h1").is_visible()
+
+
+def test_dark_is_dark_and_light_is_light(site: str, browser: Any) -> None:
+    """As the person's system is set."""
+    shades = {}
+    for scheme in ("light", "dark"):
+        with opened(browser, site, color_scheme=scheme) as page:
+            colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            shades[scheme] = sum(map(int, colour.removeprefix("rgb(").removesuffix(")").split(",")))
+    assert shades["dark"] < 150
+    assert shades["light"] > 600
+
+
+def test_hostile_strings_do_nothing(hostile: str, browser: Any) -> None:
+    """No script of theirs runs, nothing is fetched for them, and the page keeps its width."""
+    for width in (320, 1200):
+        with opened(browser, hostile, viewport={"width": width, "height": 800}) as page:
+            page.wait_for_timeout(300)
+            assert "owned" not in page.title().split("\u2026")[0].split("<script>")[0]
+            assert page.locator("article script, article iframe, article svg[onload]").count() == 0
+            assert page.locator("a[href^=javascript]").count() == 0
+            assert overflow(page) <= 0
+
+
+def test_a_search_leads_to_the_record(site: str, browser: Any) -> None:
+    """From the first page, by a name and by words."""
+    with opened(browser, site) as page:
+        page.get_by_label("Find a paper").fill("arXiv:1705.09786")
+        page.get_by_role("button", name="Find").click()
+        page.wait_for_url(f"**/pith/{REAL}")
+        page.get_by_role("searchbox").fill("holographic")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/find?q=holographic")
+        assert page.locator("mark").first.inner_text().lower() == "holographic"
+        page.get_by_role("link", name="Boundary terms in a toy model").click()
+        page.wait_for_url(f"**/pith/{FULL}")
+
+
+def test_buttons_copy_what_stands_beside_them(site: str, browser: Any) -> None:
+    """Numbers, LaTeX lines, the command; and what happened is said to all."""
+    permissions = ["clipboard-read", "clipboard-write"]
+    with opened(browser, f"{site}/pith/{REAL}", permissions=permissions) as page:
+        for name, copied in (
+            ("short Pith Number", "pith:7SOLO26T"),
+            ("Pith Number", f"pith:2017:{REAL}"),
+            ("LaTeX lines", f"\\usepackage{{pith}}\n\\pithnumber{{{REAL}}}"),
+        ):
+            page.get_by_role("button", name=f"Copy the {name}", exact=True).click()
+            page.get_by_text(f"The {name} was copied.", exact=True).wait_for(state="attached")
+            assert copied == page.evaluate("navigator.clipboard.readText()")
+        page.get_by_role("button", name="Copy the command").press("Enter")
+        page.get_by_text("The command was copied.").wait_for(state="attached")
+        command = page.evaluate("navigator.clipboard.readText()")
+        assert command.startswith(f"curl -sH 'Accept: application/ld+json' {site}/pith/{REAL} \\\n")
+
+
+def test_without_a_clipboard_copying_still_works(site: str, browser: Any) -> None:
+    """A page over plain HTTP has none."""
+    with opened(browser, f"{site}/pith/{REAL}") as page:
+        page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        page.get_by_role("button", name="Copy the canonical hash").click()
+        page.get_by_text("The canonical hash was copied.").wait_for(state="attached")
+
+
+def test_pages_are_whole_without_javascript(site: str, browser: Any) -> None:
+    """Only the buttons are missing."""
+    with opened(browser, f"{site}/pith/{FULL}", java_script_enabled=False) as page:
+        assert page.locator("button.copy").count() == 0
+        assert page.get_by_role("heading", name="History").is_visible()
+        page.get_by_role("searchbox").fill("7SOLO26T")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/pith/{REAL}")
+
+
+_FOCUS = """() => {
+    const one = document.activeElement;
+    if (one === document.body) return null;
+    const box = one.getBoundingClientRect(), style = getComputedStyle(one);
+    const drawn = one.closest("svg") ? "svg" : style.outlineStyle;
+    return {name: one.outerHTML.slice(0, 100), outline: drawn, size: box.width * box.height};
+}"""
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(site: str, browser: Any) -> None:
+    """In order, with no trap, from the link that skips to the foot of the page."""
+    with opened(browser, f"{site}/pith/{FULL}") as page:
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        assert page.locator(".skip").bounding_box()["x"] >= 0
+        expected = page.locator("a[href], button, input, [tabindex='0']").count()
+        for _ in range(expected - 1):
+            focus = page.evaluate(_FOCUS)
+            assert focus is not None
+            assert focus["outline"] != "none", focus
+            assert focus["size"] > 0, focus
+            page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.getAttribute('href')") == "/health"
+
+
+def test_the_skip_link_skips(site: str, browser: Any) -> None:
+    """What follows is in the content."""
+    with opened(browser, f"{site}/trust") as page:
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
+
+
+def test_paper_needs_no_buttons(site: str, browser: Any) -> None:
+    """What cannot be pressed is not printed."""
+    with opened(browser, f"{site}/pith/{FULL}") as page:
+        page.emulate_media(media="print")
+        for selector in (".masthead nav", ".search", "button.copy"):
+            assert not page.locator(selector).first.is_visible()
+        assert page.get_by_role("heading", name="History").is_visible()
+
+
+def test_another_site_may_show_the_badge(site: str, browser: Any) -> None:
+    """As an image, in any page."""
+    page = browser.new_page()
+    page.set_content(f'<img src="{site}/pith/{FULL}/badge.svg">')
+    page.wait_for_function("document.images[0].naturalWidth > 100")
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", [*PATHS, "hostile"])
+def test_axe_finds_nothing(path: str, scheme: str, site: str, hostile: str, browser: Any) -> None:
+    """No rule of WCAG 2.2 A and AA that a program can check is broken."""
+    if not AXE.exists():
+        pytest.skip(f"{AXE} is absent: scripts/test fetches it where npm works")
+    url = hostile if path == "hostile" else site + path
+    with opened(browser, url, color_scheme=scheme) as page:
+        page.evaluate(AXE.read_text())
+        found = page.evaluate("axe.run().then(said => said.violations)")
+    said = [
+        (one["id"], one["nodes"][0]["html"][:200], one["nodes"][0]["failureSummary"])
+        for one in found
+    ]
+    assert said == [], json.dumps(said, indent=2)
