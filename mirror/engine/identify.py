@@ -177,7 +177,7 @@ class _Given:
 
 AS_GIVEN = "as given"
 
-_LONGEST = 20_000
+_LONGEST = 10_000
 """Characters of a text that is tried in other ways than as given."""
 _MOST_VARIANTS = 2_000
 _FEW_BREAKS, _MANY_BREAKS = 5, 100

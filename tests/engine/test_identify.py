@@ -342,9 +342,7 @@ def test_a_bad_line_is_named_and_the_others_count(
     assert [("match", 1), (2,)] == _check(store, paper + line)
 
 
-def test_a_line_without_end_is_left_out(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_line_without_end_is_left_out(store: Store, tmp_path: Path) -> None:
     """It is not even held in memory."""
     _merge(store, tmp_path, make_record())
     text = b"x" * 40_000_000 + b"\n" + _paper("2401.00001")

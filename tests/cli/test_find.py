@@ -1,0 +1,297 @@
+"""`mirror find` and `mirror identify`, as a person and a script meet them."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import Signer, key_set_file, make_bundle, make_event, make_record, to_json
+from tests.cli.conftest import BUNDLES, Mirror
+from tests.shared import lines
+
+DEMO, PITH, KEYS = BUNDLES / "demo.tar", BUNDLES / "pith.tar", BUNDLES / "demo-keys.json"
+TITLE = "GoSam applications for automated NLO calculations"
+NUMBER = "pith:2013:A5G5GAJ7DMCZDPVAMNFAYYAUOP"
+
+
+@pytest.fixture
+def store(mirror: Mirror) -> Path:
+    """A store of both sample bags."""
+    assert mirror("merge", DEMO, PITH, "--keys", KEYS).exit_code == 0
+    return Path("mirror.db")
+
+
+@contextmanager
+def _writing(store: Path) -> Iterator[None]:
+    """Another process is in the middle of a transaction."""
+    with closing(sqlite3.connect(store, isolation_level=None)) as conn:
+        conn.execute("BEGIN IMMEDIATE")
+        yield
+        conn.execute("ROLLBACK")
+
+
+# find ----------------------------------------------------------------------------------------
+
+
+def test_find_prints_hits_for_scripts(store: Path, mirror: Mirror) -> None:
+    """One a line, and nothing else on stdout."""
+    ran = mirror("find", "1309.3741", "--json")
+    expected = {"pith_number": NUMBER, "arxiv_id": "1309.3741", "version": 1, "vouched": True,
+                "title": "", "matched_by": "id", "excerpt": ""}  # fmt: skip
+    assert (0, [expected], "") == (ran.exit_code, ran.lines, ran.stderr)
+    assert ["title hash"] == [hit["matched_by"] for hit in mirror("find", TITLE, "--json").lines]
+    (hit, *_) = mirror("find", "holograph*", "bookkeeping", "--json").lines
+    assert ("text", hit["title"]) == (hit["matched_by"], hit["excerpt"])
+    assert "Boundary terms in a toy model of holographic bookkeeping" == hit["title"]
+
+
+def test_find_prints_hits_for_people(store: Path, mirror: Mirror) -> None:
+    """Number, id, why it was found, and who vouches for it."""
+    text = mirror("find", TITLE).stdout.decode()
+    assert f"{NUMBER}  arXiv:1309.3741v1  by title hash  a trusted key vouches for it\n" == text
+    text = mirror("find", "1705.09786").stdout.decode()
+    assert "by id  no key that is trusted here vouches for it" in text
+    text = mirror("find", '"lemma 2 lacks"').stdout.decode()
+    assert "\n    Boundary terms in a toy model" in text
+    assert "Lemma 2 lacks a case" in text
+    assert "\x1b" not in text
+
+
+def test_nothing_found_is_exit_1(store: Path, mirror: Mirror) -> None:
+    """And said on stderr."""
+    ran = mirror("find", "zyxwvut", "--json")
+    assert (1, b"", "nothing was found\n") == (ran.exit_code, ran.stdout, ran.stderr)
+
+
+def test_a_limit_is_said(store: Path, mirror: Mirror) -> None:
+    """There is more than what is shown."""
+    ran = mirror("find", "hep-th", "--limit", "2", "--json")
+    assert (0, 2, True) == (ran.exit_code, len(ran.lines), "there are more" in ran.stderr)
+    for limit in ("0", "1001", "x"):
+        assert mirror("find", "x", "--limit", limit).exit_code == 2
+
+
+def test_what_a_merge_brings_is_found_at_once(mirror: Mirror) -> None:
+    """The index follows by itself, merges and keys alike."""
+    mirror("merge", PITH)
+    assert mirror("find", "holographic").exit_code == 1
+    mirror("merge", DEMO)
+    assert mirror("find", "holographic").exit_code == 1
+    mirror("keys", "add", KEYS)
+    assert mirror("find", "holographic").exit_code == 0
+    assert [] == [line for line in mirror("find", "x").stderr.splitlines() if "note" in line]
+
+
+def test_a_busy_store_is_searched_as_it_is(
+    store: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the index lacks is counted; names need no index."""
+    monkeypatch.setattr("mirror.cli.find._PATIENCE_S", 0.01)
+    with _writing(store):
+        ran = mirror("find", "1309.3741")
+        assert (0, True) == (ran.exit_code, "80 records not indexed yet" in ran.stderr)
+        ran = mirror("identify", "--title", TITLE)
+        assert (1, True) == (ran.exit_code, "80 records not indexed yet" in ran.stderr)
+    assert mirror("identify", "--title", TITLE).exit_code == 0
+    with _writing(store):
+        ran = mirror("find", TITLE)
+        assert (0, "") == (ran.exit_code, ran.stderr)
+
+
+def test_there_must_be_a_store(mirror: Mirror) -> None:
+    """None is made by searching."""
+    for words in (["find", "x"], ["identify", "--title", "x"], ["identify", "--from", "x"]):
+        ran = mirror(*words)
+        assert (4, True) == (ran.exit_code, "store.absent" in ran.stderr)
+    assert not Path("mirror.db").exists()
+
+
+def test_a_damaged_record_is_named(store: Path, mirror: Mirror) -> None:
+    """What is not as it was written is not shown; the others are found."""
+    mirror("find", "x")
+    with closing(sqlite3.connect(store, isolation_level=None)) as conn:
+        conn.execute("UPDATE record SET value = x'00' WHERE source_id = 'hep-th/9901234'")
+    ran = mirror("find", '"lemma 2 lacks"')
+    assert (4, True) == (ran.exit_code, "store.damaged" in ran.stderr)
+    assert mirror("find", TITLE).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    ['"', '"a', "*", "AND", "a OR", "NEAR(", "'; DROP TABLE record;--", "\x00", "\u202ea",
+     "names:hep", "-- ", "a " * 5_000, '" "', "\\", ""],
+    ids=range(15),
+)  # fmt: skip
+def test_a_query_is_never_an_error(query: str, store: Path, mirror: Mirror) -> None:
+    """0 or 1, and no hint of SQL."""
+    ran = mirror("find", "--", query)
+    assert ran.exit_code in {0, 1}
+    assert "error" not in ran.stderr
+
+
+def test_a_query_that_is_not_utf8_stops_nothing(store: Path, mirror_process: Mirror) -> None:
+    """As a shell hands it over."""
+    word = os.fsdecode(b"\xff\xfe")
+    for words in (
+        ["find", word],
+        ["identify", "--title", word],
+        ["identify", "--title", f"@{word}"],
+    ):
+        ran = mirror_process(*words)
+        assert ran.exit_code in {1, 3}
+        assert "Traceback" not in ran.stderr
+
+
+def test_a_record_cannot_write_on_the_terminal(mirror: Mirror, tmp_path: Path) -> None:
+    """Control and direction characters in titles, ids and texts are shown by their code."""
+    signer = Signer("author")
+    record = make_record(arxiv_id="2401.1\n\x1b[31m\u202e")
+    title = "zyx\x1b[2J\u202ekcab"
+    graph = {"graph_snapshot": {"paper": {"title": title}}}
+    event = make_event(record, signer, "graph_snapshot", graph)
+    (tmp_path / "keys.json").write_bytes(key_set_file(signer))
+    (tmp_path / "bundle.json").write_bytes(to_json(make_bundle(record, [event])))
+    mirror("merge", "bundle.json", "--keys", "keys.json")
+    text = mirror("find", "zyx*").stdout.decode()
+    assert 3 == len(text.splitlines())
+    assert not {"\x1b", "\u202e"} & set(text)
+    assert title == mirror("find", "zyx*", "--json").lines[0]["title"]
+
+
+# identify ------------------------------------------------------------------------------------
+
+
+def test_identify_says_what_matches(store: Path, mirror: Mirror) -> None:
+    """For scripts and for people."""
+    ran = mirror("identify", "--title", TITLE, "--abstract", "x", "--json")
+    expected = {
+        "pith_number": NUMBER, "arxiv_id": "1309.3741", "version": 1, "vouched": True,
+        "matches": False,
+        "title": {"matches": True, "variant": "as given", "confirmed": True},
+        "abstract": {"matches": False, "variant": "", "confirmed": True},
+    }  # fmt: skip
+    assert (1, [expected], "") == (ran.exit_code, ran.lines, ran.stderr)
+    ran = mirror("identify", "--title", TITLE.replace("automated", "auto-\nmated"))
+    text = ran.stdout.decode()
+    assert "title        matches, hyphens at line ends: none kept (confirmed)" in text
+    assert ran.exit_code == 0
+    ran = mirror("identify", "--title", TITLE, "--abstract", "ä")
+    assert "abstract     differs from what was recorded (unconfirmed" in ran.stdout.decode()
+
+
+def test_real_papers_are_identified(store: Path, mirror: Mirror) -> None:
+    """From files and standard input."""
+    for paper in lines("real/signed_records.jsonl")[:3]:
+        Path("title.txt").write_text(paper["title"])
+        words = ["--title", "@title.txt", "--abstract", "-", "--json"]
+        ran = mirror("identify", *words, stdin=paper["abstract"].encode())
+        assert [paper["pith_number"]] == [line["pith_number"] for line in ran.lines]
+        assert (0, True) == (ran.exit_code, ran.lines[0]["abstract"]["matches"])
+
+
+def test_an_unknown_paper_is_exit_1(store: Path, mirror: Mirror) -> None:
+    """And said on stderr."""
+    ran = mirror("identify", "--title", "nobody wrote this", "--json")
+    assert (1, b"") == (ran.exit_code, ran.stdout)
+    assert "no record has that title" in ran.stderr
+    ran = mirror("identify", "--title", TITLE, "--arxiv", "9999.99999")
+    assert (1, True) == (ran.exit_code, "no record has that arXiv id" in ran.stderr)
+    ran = mirror("identify", "--title", TITLE, "--arxiv", "1309.3741v1")
+    assert ran.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--arxiv", "1309.3741"], ["--title", "-", "--abstract", "-"],
+     ["--from", "x", "--title", "y"], ["--from", "x", "--arxiv", "y"]],
+)  # fmt: skip
+def test_what_makes_no_sense_is_a_usage_error(words: list[str], mirror: Mirror) -> None:
+    """Exit 2, and what is asked for."""
+    assert mirror("identify", *words).exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["@absent", "@.", "@", "@a\x00", "@latin1", "@large"])
+def test_a_text_that_cannot_be_read_says_so(text: str, store: Path, mirror: Mirror) -> None:
+    """Exit 3, by its path."""
+    Path("latin1").write_bytes("é".encode("latin-1"))
+    Path("large").write_bytes(b"x" * 1_100_000)
+    ran = mirror("identify", "--title", text)
+    assert (3, True) == (ran.exit_code, "source.unreadable" in ran.stderr)
+
+
+def _dump(*papers: dict[str, Any]) -> bytes:
+    return b"".join(to_json(paper) + b"\n" for paper in papers)
+
+
+def _paper(arxiv_id: str, title: str, abstract: str = "x") -> dict[str, Any]:
+    return {"id": arxiv_id, "title": title, "abstract": abstract, "versions": [{"version": "v1"}]}
+
+
+def test_a_dump_is_checked_line_by_line(store: Path, mirror: Mirror) -> None:
+    """JSON Lines on stdout; bad lines and the summary on stderr."""
+    text = _dump(_paper("1309.3741", TITLE), _paper("0000.0001", "a")) + b"junk\n"
+    ran = mirror("identify", "--from", "-", "--json", stdin=text)
+    assert [
+        {
+            "arxiv_id": "1309.3741",
+            "pith_number": NUMBER,
+            "status": "abstract_differs",
+            "version": 1,
+        },
+        {"arxiv_id": "0000.0001", "pith_number": None, "status": "missing", "version": None},
+    ] == ran.lines
+    assert ran.exit_code == 1
+    assert "line 3: json.syntax" in ran.stderr
+    assert "bad lines         1" in ran.stderr
+    Path("dump.gz").write_bytes(gzip.compress(text))
+    ran = mirror("identify", "--from", "dump.gz")
+    assert f"abstract_differs: 1309.3741 ({NUMBER}, version 1)" in ran.stderr
+    assert "abstract differs  1\n" in ran.stdout.decode()
+    assert "missing           1\n" in ran.stdout.decode()
+
+
+def test_a_dump_that_matches_is_exit_0(mirror: Mirror, tmp_path: Path) -> None:
+    """Papers that the store lacks are counted, and are no mismatch."""
+    (tmp_path / "bundle.json").write_bytes(to_json(make_bundle(make_record("T", "A"))))
+    mirror("merge", "bundle.json")
+    text = _dump(_paper("2401.00001", "t", "a"), _paper("2401.00002", "t", "a"))
+    assert mirror("identify", "--from", "-", stdin=text).exit_code == 0
+    assert mirror("identify", "--from", "-", stdin=text + b"{}\n").exit_code == 1
+    assert mirror("identify", "--from", "-", stdin=b"").exit_code == 0
+
+
+def test_a_flood_of_mismatches_is_counted(store: Path, mirror: Mirror) -> None:
+    """A person sees the first twenty; `--json` names each."""
+    text = _dump(*[_paper("1309.3741", f"{number}") for number in range(30)]) + b"x\n" * 30
+    ran = mirror("identify", "--from", "-", stdin=text)
+    assert 21 == len(ran.stderr.splitlines())
+    assert "… and 40 more; --json names each" in ran.stderr
+    ran = mirror("identify", "--from", "-", "--json", stdin=text)
+    assert 30 == len(ran.lines)
+    assert 30 == ran.stderr.count("json.syntax")
+
+
+def test_an_output_that_cannot_be_written_is_not_blamed_on_the_dump(
+    store: Path, mirror_process: Mirror, tmp_path: Path
+) -> None:
+    """Exit 3 either way, and the right thing is named."""
+    (tmp_path / "dump").write_bytes(_dump(*[_paper("1309.3741", "x")] * 10))
+    ran = mirror_process("identify", "--from", "absent")
+    assert (3, True) == (ran.exit_code, "source.unreadable at absent" in ran.stderr)
+    command = f"{sys.executable} -m mirror identify --from dump --json >/dev/full"
+    done = subprocess.run(
+        ["bash", "-c", command],  # noqa: S607
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert (3, True) == (done.returncode, b"output.failed" in done.stderr)
