@@ -16,6 +16,7 @@ import pytest
 
 from tests.builders import Signer, key_set_file, make_bundle, make_event, make_record, to_json
 from tests.cli.conftest import BUNDLES, Mirror
+from tests.cli.test_hostile_words import _on_a_terminal as on_a_terminal
 from tests.shared import lines
 
 DEMO, PITH, KEYS = BUNDLES / "demo.tar", BUNDLES / "pith.tar", BUNDLES / "demo-keys.json"
@@ -295,3 +296,12 @@ def test_an_output_that_cannot_be_written_is_not_blamed_on_the_dump(
         check=False,
     )
     assert (3, True) == (done.returncode, b"output.failed" in done.stderr)
+
+
+def test_both_work_on_a_terminal(store: Path, mirror: Mirror, tmp_path: Path) -> None:
+    """With progress, and what matched in bold."""
+    code, shown = on_a_terminal(tmp_path, "find", '"toy model"')
+    assert (0, True) == (code, "\x1b[1mtoy model\x1b[0m" in shown)
+    (tmp_path / "dump").write_bytes(_dump(*[_paper("1309.3741", TITLE)] * 250))
+    code, shown = on_a_terminal(tmp_path, "identify", "--from", "dump")
+    assert (1, True) == (code, "abstract differs  250" in shown)

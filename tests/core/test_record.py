@@ -167,6 +167,16 @@ def test_the_hash_does_not_depend_on_the_order_of_members() -> None:
     assert parse_record(REAL).digest != parse_record(other).digest
 
 
+def test_records_are_one_if_their_canonical_bytes_are() -> None:
+    """R2: whatever the order of members; in a set, each stands once."""
+    shuffled = {name: REAL[name] for name in ("source", "schema_version", "metadata")}
+    other = {**REAL, "source": {**REAL["source"], "version": 3}}
+    records = [parse_record(value) for value in (REAL, shuffled, other)]
+    assert records[0] == records[1] != records[2]
+    assert len({*records}) == 2
+    assert records[0] != REAL
+
+
 @pytest.mark.parametrize("year", ["0001", "0999", "1969", "9999"])
 def test_the_year_is_the_first_four_characters_of_the_time(year: str) -> None:
     """R3: with leading zeros."""

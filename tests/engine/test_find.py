@@ -495,6 +495,19 @@ def test_a_broken_index_is_named_and_made_again(name: str, broken: Path) -> None
         assert expected == find(store, "holographic")
 
 
+@pytest.mark.parametrize("table", ["indexed", "to_index", "index_mark", "full_text"])
+def test_an_index_that_is_gone_is_made_again(table: str, broken: Path) -> None:
+    """In a new file, as for any table."""
+    with open_store(broken) as store:
+        expected = find(store, "holographic")
+    with closing(sqlite3.connect(broken, isolation_level=None)) as conn:
+        conn.execute(f"DROP TABLE {table}")
+    assert check_and_repair(broken, Scope(), lambda _damage: None).is_repaired
+    with open_store(broken) as store:
+        bring_up_to_date(store)
+        assert expected == find(store, "holographic")
+
+
 @pytest.mark.parametrize(
     "query",
     ["UPDATE indexed SET texts = x'00'", "UPDATE indexed SET is_vouched = 1 - is_vouched",

@@ -24,6 +24,7 @@ from mirror.engine import remember as remember_module
 from mirror.engine.check import Scope, check, check_and_repair
 from mirror.engine.export import Order, export_bag
 from mirror.engine.ingest import ingest
+from mirror.engine.rebuild import rebuild
 from mirror.engine.report import Job, Report, Summary
 from mirror.engine.trust import add_keys, remove_keys
 from mirror.store import New, Store, open_store
@@ -128,6 +129,12 @@ def assert_same(first: Run, again: Run) -> None:
     assert first.summary.exit_code == again.summary.exit_code
     assert first.states == again.states
     assert New() == again.summary.new
+
+
+def arxiv_id(state: bytes) -> str:
+    """The id of the record that a state is of."""
+    found: str = json.loads(state)["current"]["canonical_record"]["source"]["id"]
+    return found
 
 
 # What is told again --------------------------------------------------------------------------
@@ -253,10 +260,28 @@ def test_states_are_those_of_now(mirror: Mirror, tmp_path: Path) -> None:
     assert b'"valid_event_count":2' in again.states[0]
 
 
+@pytest.mark.parametrize("places", [[0], [3], [0, 2], [1, 3], [0, 1, 3], [3, 0, 2, 1]], ids=str)
+def test_only_the_records_of_a_file_are_touched(
+    mirror: Mirror, tmp_path: Path, places: list[int]
+) -> None:
+    """Others may stand between them in the store."""
+    mirror.merge(write(tmp_path, FOUR))
+    path = write(tmp_path, lines(*(make_bundle(RECORDS[place]) for place in places)), "some")
+    first = mirror.merge(path)
+    again = mirror.merge(path)
+    assert_same(first, again)
+    assert ([], len(places)) == (again.read, again.summary.records)
+    assert {RECORDS[place]["source"]["id"] for place in places} == {
+        arxiv_id(state) for state in again.states
+    }
+
+
 def test_a_store_that_was_rebuilt_remembers(mirror: Mirror, tmp_path: Path) -> None:
     """No fact was lost, and none is looked for."""
     path = write(tmp_path, FOUR)
     first = mirror.merge(path)
+    with open_store(mirror.path) as store:
+        assert [] == rebuild(store)
     assert 0 == check(mirror.path, Scope(), lambda _damage: None).exit_code
     again = mirror.merge(path)
     assert_same(first, again)
@@ -580,12 +605,6 @@ def test_a_source_that_is_named_twice_is_remembered_as_it_is(
     assert_same(once, mirror.merge(path))
     again = mirror.merge(path, path)
     assert_same(twice, again)
-
-
-def arxiv_id(state: bytes) -> str:
-    """The id of the record that a state is of."""
-    found: str = json.loads(state)["current"]["canonical_record"]["source"]["id"]
-    return found
 
 
 def test_a_file_that_changes_before_its_turn_is_what_it_was_when_it_was_read(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import select
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 from mirror.engine.spread import AHEAD, spread
 from mirror.errors import WorkerError
 from tests.engine.work import OddError, Power, die_at_seven, double, even_only, process_of
+from tests.processes import assert_ended, children_of, watched
 
 ROOT = Path(__file__).resolve().parents[2]
 CORES = os.cpu_count() or 1
@@ -122,17 +122,9 @@ def test_no_process_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
         while len(list(tmp_path.iterdir())) < CORES:
             assert parent.poll() is None
             time.sleep(0.01)
-        children = _children(parent.pid)
+        children = watched(children_of(parent.pid))
         assert {int(path.name) for path in tmp_path.iterdir()} <= set(children)
     finally:
         parent.kill()
         parent.wait()
-    for child in children.values():
-        assert select.select([child], [], [], 60)[0] == [child], "it is still there"
-        os.close(child)
-
-
-def _children(process: int) -> dict[int, int]:
-    """The children of a process, each with a handle that is readable once it has ended."""
-    found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return {child: os.pidfd_open(child) for child in map(int, found)}
+    assert_ended(children)

@@ -26,6 +26,7 @@ from tests.builders import (
     to_json,
 )
 from tests.cli.conftest import BUNDLES
+from tests.processes import assert_ended, children_of, watched
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("MIRROR_KILLS", "200"))
@@ -106,6 +107,26 @@ def test_ctrl_c_says_what_is_kept_and_exits_with_130(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert b"interrupted: what was stored before is kept" in stderr
     assert _mirror(tmp_path, "merge", source, "--json").returncode == 0
+    _mirror(tmp_path, "merge", source, "--keys", keys, "--db", "undisturbed.db")
+    assert _export(tmp_path, "undisturbed.db") == _export(tmp_path, "mirror.db")
+
+
+def test_a_kill_ends_every_process_and_loses_nothing(tmp_path: Path) -> None:
+    """Those that verify end with the one that writes; the next run ends where it should have."""
+    source, keys = _jsonl(tmp_path, 0, 1000), _keys(tmp_path)
+    command = [sys.executable, "-m", "mirror", "merge", str(source), "--keys", str(keys)]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    try:
+        while len(children_of(process.pid)) < (os.cpu_count() or 1):
+            assert process.poll() is None
+            time.sleep(0.01)
+        children = watched(children_of(process.pid))
+    finally:
+        process.kill()
+        process.wait()
+    assert_ended(children)
+    assert check(tmp_path / "mirror.db", Scope(), lambda _damage: None).damages == []
+    assert _mirror(tmp_path, "merge", source, "--keys", keys).returncode == 0
     _mirror(tmp_path, "merge", source, "--keys", keys, "--db", "undisturbed.db")
     assert _export(tmp_path, "undisturbed.db") == _export(tmp_path, "mirror.db")
 
