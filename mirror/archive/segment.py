@@ -47,6 +47,8 @@ def read_segment(name: str, data: bytes, limits: Limits) -> Iterator[Item]:
     number = 0
     try:
         for packed in _maps(open_plain(io.BytesIO(data), limits), limits):
+            if number == limits.members:
+                raise LimitError("limit.count", f"more than {limits.members} bundles")
             number += 1
             yield _item(f"{name}#{number}", packed, limits)
     except DAMAGE as error:

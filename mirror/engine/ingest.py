@@ -244,7 +244,8 @@ class _Writer:
         """Add an outcome to what its source came to."""
         reading = self._reading(outcome.source)
         if isinstance(outcome, Report):
-            reading.reports.append(outcome)
+            if len(reading.reports) <= MAX_REPORTS:
+                reading.reports.append(outcome)
             # What any mirror refuses is missed by none; what only this one does, may be.
             reading.is_whole = reading.is_whole and not outcome.code.startswith("limit.")
             return

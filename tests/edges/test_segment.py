@@ -680,6 +680,15 @@ def test_the_limit_of_segments_is_not_that_of_members(read: Read) -> None:
     assert (PACKED, []) == (reading.data, reading.refused)
 
 
+def test_a_segment_holds_no_more_bundles_than_an_archive_members(read: Read) -> None:
+    """B4: `limit.count`; what came before counts."""
+    reading = read(bag_of(*PACKED, *PACKED), Limits(members=10))
+    assert ([*PACKED, *PACKED][:10], [(f"after {SEGMENT}#10", "limit.count")]) == (
+        reading.data,
+        reading.refused,
+    )
+
+
 def test_a_bomb_in_a_segment_is_cut_off(read: Read) -> None:
     """B4: `limit.ratio` once 64 MiB came out; what came before counts, and the next segment."""
     segments = {

@@ -325,6 +325,25 @@ def test_what_is_not_so_any_more_is_not_shown(store: Store, tmp_path: Path) -> N
     assert 1 == len(find(store, "zyxnote").hits)
 
 
+@pytest.mark.parametrize("far_behind", [-1, 100_000])
+def test_what_came_later_is_counted_once(
+    far_behind: int, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever way arrivals are gone through; of the same rules or of others."""
+    monkeypatch.setattr("mirror.store.search._FAR_BEHIND", far_behind)
+    first, *others = (make_record(arxiv_id=f"2401.0000{number}") for number in range(4))
+    _merge(store, tmp_path, make_bundle(first))
+    bring_up_to_date(store)
+    _merge(store, tmp_path, *map(make_bundle, others), make_bundle(first, [1]))
+    _merge(store, tmp_path, make_bundle(first, [2]))
+    assert 4 == store.search.unindexed()
+    with store.transaction():
+        store._db.conn.execute("UPDATE index_mark SET rules = 'others'")
+    assert 4 == store.search.unindexed()
+    bring_up_to_date(store)
+    assert (0, 4) == (store.search.unindexed(), len(_contents(store)[0]))
+
+
 def test_it_goes_on_where_it_was_stopped(
     samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -490,19 +509,6 @@ def test_a_broken_index_is_named_and_made_again(name: str, broken: Path) -> None
         [damage.fact for damage in report.damages],
         report.is_repaired,
     )
-    with open_store(broken) as store:
-        bring_up_to_date(store)
-        assert expected == find(store, "holographic")
-
-
-@pytest.mark.parametrize("table", ["indexed", "to_index", "index_mark", "full_text"])
-def test_an_index_that_is_gone_is_made_again(table: str, broken: Path) -> None:
-    """In a new file, as for any table."""
-    with open_store(broken) as store:
-        expected = find(store, "holographic")
-    with closing(sqlite3.connect(broken, isolation_level=None)) as conn:
-        conn.execute(f"DROP TABLE {table}")
-    assert check_and_repair(broken, Scope(), lambda _damage: None).is_repaired
     with open_store(broken) as store:
         bring_up_to_date(store)
         assert expected == find(store, "holographic")
