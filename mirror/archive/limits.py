@@ -22,7 +22,7 @@ class Limits:
     header_bytes: int = MIB
     """Bytes of one extended header (pax, GNU) of a tar, which ends it: `limit.size`."""
     members: int = 50_000_000
-    """Members of one archive, bundles of one segment, lines of one file, or files of one folder:
+    """Members of an archive, bundles of a segment, lines of a file, or files of a folder:
     `limit.count`."""
     values: int = 2_000_000
     """Values in one bundle, by a quick count that is never too low: `limit.count`."""

@@ -47,8 +47,6 @@ def read_segment(name: str, data: bytes, limits: Limits) -> Iterator[Item]:
     number = 0
     try:
         for packed in _maps(open_plain(io.BytesIO(data), limits), limits):
-            if number == limits.members:
-                raise LimitError("limit.count", f"more than {limits.members} bundles")
             number += 1
             yield _item(f"{name}#{number}", packed, limits)
     except DAMAGE as error:
@@ -66,13 +64,17 @@ def _maps(stream: BinaryIO, limits: Limits) -> Iterator[bytes]:
     Raises:
         EOFError: If it ends within one.
         _NotPackedError: If it is no MessagePack from here on.
-        LimitError: If one is larger than this mirror accepts.
+        LimitError: If one is larger than this mirror accepts, or there are too many.
     """
     left = b""
+    count = 0
     while chunk := stream.read(_CHUNK):
         left += chunk
         end = 0
         for start, end in _spans(left):
+            if count == limits.members:
+                raise LimitError("limit.count", f"more than {limits.members} bundles")
+            count += 1
             yield left[start:end]
         left = left[end:]
         if len(left) > limits.member_bytes:
