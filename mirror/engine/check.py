@@ -17,7 +17,7 @@ from pathlib import Path
 from mirror.core.keys import KeySet
 from mirror.core.record import Record
 from mirror.core.values import canonical, instant, sha256
-from mirror.engine.rebuild import repair
+from mirror.engine.rebuild import rebuild, repair
 from mirror.engine.replay import judge_arrival, replay
 from mirror.engine.spread import spread
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreError
@@ -161,6 +161,8 @@ def check_and_repair(
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         report.aside = path.with_name(f"{path.name}.damaged-{stamp}")
         salvage(path, report.aside)
+        with open_store(path, lenient=True) as store:
+            rebuild(store)  # only facts were saved, and they are held against what follows
         found = [*found, *check(path, scope, lambda _damage: None).damages]
     with open_store(path, lenient=True) as store:
         repair(store, found)
@@ -203,7 +205,7 @@ def _chunks(store: Store, scope: Scope) -> Iterator[list[int]]:
         chunk = store.inspection.ids(scope.part, scope.of, after, CHUNK_RECORDS)
         if not chunk:
             return
-        if chunk[0] <= after:
+        if chunk[0] <= after or sorted(set(chunk)) != chunk:
             raise sqlite3.DatabaseError("the ids of records do not ascend")
         yield chunk
         after = chunk[-1]

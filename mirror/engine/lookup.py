@@ -16,6 +16,8 @@ from mirror.store import Records
 __all__ = ["find_all", "look_up"]
 
 _LISTED = 10
+_LONGEST = 1000
+"""Characters of a name; no address of a record is longer."""
 
 _URL = re.compile(
     r"(?:https?://)?(?:[^/]+/(?:\.well-known/)?pith/|(?:www\.)?arxiv\.org/(?:abs|pdf)/"
@@ -56,6 +58,8 @@ def _choices(records: Records, identifier: str, found: list[int]) -> str:
 def find_all(records: Records, identifier: str) -> list[int]:
     """Return the row ids of all records that `identifier` names."""
     identifier = shown(identifier.strip())
+    if len(identifier) > _LONGEST:
+        return []
     name, is_url = _URL.subn("", identifier, count=1)
     name = _ENDING.sub("", name, count=1) if is_url else name
     name = _PREFIX.sub("", name, count=1).rstrip("/")

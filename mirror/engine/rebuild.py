@@ -38,6 +38,7 @@ def rebuild(
     with store.transaction():
         if judge:
             store.derived.mark_all_to_judge()
+            store.search.clear()
         else:
             store.derived.mark_all_to_merge()
     damages: list[Damage] = []

@@ -130,5 +130,5 @@ def decompress(data: bytes) -> bytes:
     """
     try:
         return _CODECS.decompress(data)
-    except zstandard.ZstdError as error:
+    except (zstandard.ZstdError, MemoryError) as error:  # a damaged frame may claim any size
         raise ValueError(str(error)) from error
