@@ -77,7 +77,7 @@ def bring_up_to_date(store: Store, keys: KeySet, stale: Iterable[Stale]) -> None
         stale: The records.
     """
     for one in stale:
-        if one.judge:
+        if one.judge or store.derived.must_judge(one.record_id):
             judge_record(store, one.record_id, keys)
         store.derived.save(one.record_id, replay(store.facts.load(one.record_id), keys))
 

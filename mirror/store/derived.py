@@ -129,7 +129,11 @@ class Derived:
         Args:
             rows: Each with its record's id and the seal of the ledger that it was made from.
         """
-        current = [row for row in rows if Ledger.load(self._conn, row[0]).seal == row[2]]
+        current = [
+            row
+            for row in rows
+            if Ledger.load(self._conn, row[0]).seal == row[2] and not self.must_judge(row[0])
+        ]
         ids = [(row[0],) for row in current]
         before = sum(self._equivocations(row[0]) for row in current)
         self.add(current)
@@ -141,6 +145,12 @@ class Derived:
         query = "SELECT equivocation_count FROM state WHERE record_id = ?"
         (count,) = self._conn.execute(query, (record_id,)).fetchone() or (0,)
         return int(count)
+
+    def must_judge(self, record_id: int) -> bool:
+        """Whether the verdicts on a record are to be reached anew: a rebuild marked it."""
+        query = "SELECT judge FROM stale WHERE record_id = ?"
+        row = self._conn.execute(query, (record_id,)).fetchone()
+        return row is not None and bool(row[0])
 
     def staleness(self, record_id: int) -> Stale | None:
         """Return what a record waits for, or None if its state is up to date."""

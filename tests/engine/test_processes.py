@@ -24,7 +24,7 @@ from mirror.engine.report import Job, Report
 from mirror.engine.trust import add_keys, remove_keys
 from mirror.engine.verify import verify
 from mirror.errors import KeySetChangedError, WorkerError
-from mirror.store import Store, open_store
+from mirror.store import Run, Store, open_store
 from tests.builders import (
     Object,
     Signer,
@@ -40,7 +40,7 @@ from tests.builders import (
     to_json,
 )
 from tests.cli.conftest import BUNDLES
-from tests.helpers import ids_in, keys_of, merged
+from tests.helpers import ids_in, keys_of, merged, take
 
 REGISTRY, AUTHOR, LATECOMER = Signer("registry"), Signer("author"), Signer("latecomer")
 KEYS = keys_of(REGISTRY, AUTHOR)
@@ -332,6 +332,49 @@ def test_a_key_change_during_a_rebuild_is_heeded(path: Path, spread: Turn) -> No
     with open_store(path) as store:
         assert rebuild(store) == []
         assert found == _outcome(store)
+    assert check(path, Scope(), lambda _damage: None).damages == []
+
+
+def _bring_twins(store: Store) -> None:
+    """Add two claims to every record that contradict each other, and merge nothing."""
+    with store.transaction():
+        for record in RECORDS:
+            twins = [
+                make_event(record, AUTHOR, "author_claimed", author_claim("twin", note=note))
+                for note in "ab"
+            ]
+            take(store, make_bundle(record, twins), KEYS, Run("a source", "2026-01-01"))
+
+
+def test_a_run_that_was_cut_off_is_finished_in_processes(path: Path, spread: Turn) -> None:
+    """Its states are made and counted as in one process."""
+    single = Path(shutil.copy(path, path.with_name("single.db")))
+    found = []
+    for place, on in ((single, False), (path, True)):
+        spread(on=on)
+        with open_store(place) as store:
+            with store.transaction():
+                store._db.conn.execute("DELETE FROM state WHERE equivocation_count = 0")
+            _bring_twins(store)
+            assert len(store.derived.stale(1000)) == len(RECORDS)
+            finish(store)
+            assert store.derived.stale(1000) == []
+            assert store.tally.actual() == store.tally.counts()
+            found.append((_outcome(store), _rows(store, *MERGE_TABLES)))
+    assert found[0] == found[1]
+
+
+def test_a_state_of_fewer_facts_is_not_kept(path: Path) -> None:
+    """What came while it was made makes it stale before it is written."""
+    with open_store(path) as store:
+        with store.transaction():
+            store.derived.mark_all_to_merge()
+        rows = replay_module._Merger(path, KEYS)(store.derived.to_merge(1000, 0))
+        _bring_twins(store)
+        with store.transaction():
+            store.derived.save_merged(rows)
+        assert len(store.derived.stale(1000)) == len(RECORDS)
+        finish(store)
     assert check(path, Scope(), lambda _damage: None).damages == []
 
 

@@ -20,7 +20,15 @@ from mirror.engine.report import Job, Summary
 from mirror.engine.trust import add_keys, remove_keys
 from mirror.store import Store, open_store
 from tests import oracle
-from tests.builders import Object, Signer, make_bundle, make_record, to_json
+from tests.builders import (
+    Object,
+    Signer,
+    author_claim,
+    make_bundle,
+    make_event,
+    make_record,
+    to_json,
+)
 from tests.helpers import ids_in, keys_of, merged
 from tests.properties.strategies import (
     ALICE,
@@ -121,6 +129,27 @@ def _valid_values(bundles: list[Object], store: Store) -> int:
     keys = [key.to_value() for key in store.trust.key_set()]
     distinct = {oracle.canonical(one): one for bundle in bundles for one in bundle["events"]}
     return sum(oracle.verdict(one, RECORD, keys) is None for one in distinct.values())
+
+
+def test_equivocations_are_counted_as_they_come_and_go(tmp_path: Path) -> None:
+    """In one bundle or in two; with a key, and with the key gone."""
+    record = make_record()
+    twins = [
+        make_event(record, ALICE, "author_claimed", author_claim(strength=strength))
+        for strength in ("strong", "weak")
+    ]
+    apart = [make_bundle(record, [twin]) for twin in twins]
+    for parts in ([apart[:1], apart[1:]], [apart], [[make_bundle(record, twins)]]):
+        with open_store(None) as store:
+            add_keys(store, keys_of(ALICE))
+            for bundles in parts:
+                _merge(store, tmp_path, bundles)
+            assert store.tally.counts()["equivocations"] == store.status().equivocations == 1
+            assert store.tally.actual() == store.tally.counts()
+            remove_keys(store, [ALICE.key_id])
+            assert "equivocations" not in store.tally.counts()
+            add_keys(store, keys_of(ALICE))
+            assert store.tally.counts()["equivocations"] == 1
 
 
 def test_counts_can_be_made_anew(tmp_path: Path) -> None:
