@@ -42,6 +42,14 @@ __all__ = ["serve"]
     show_default=True,
     help="A line on stderr for each request.",
 )
+@click.option(
+    "--kept-mib",
+    type=click.IntRange(0),
+    default=256,
+    show_default=True,
+    metavar="MIB",
+    help="Memory for states that were asked for lately.",
+)
 def serve(
     *,
     db: Path,
@@ -51,6 +59,7 @@ def serve(
     base_url: str,
     source_url: str,
     access_log: str,
+    kept_mib: int,
 ) -> None:
     """Serve the store over HTTP: the registry's paths, and pages for people.
 
@@ -77,6 +86,7 @@ def serve(
         base_url=base_url.rstrip("/"),
         source_url=source_url.rstrip("/"),
         access_log=access_log,
+        kept_bytes=kept_mib << 20,
     )
     config = uvicorn.Config(
         create_app(settings),

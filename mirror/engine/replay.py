@@ -171,17 +171,26 @@ class _Merger:
             return None
 
 
-def current_text(store: Store, record_id: int, keys: KeySet) -> bytes:
-    """Return the state of a record under `keys`, as M13 writes it.
+def current_text(store: Store, record_id: int, keys: KeySet | None = None) -> bytes:
+    """Return the state of a record as M13 writes it.
 
     It is the stored one if that is up to date and was made under the same keys; else it is made
     from the facts, and not stored.
 
+    Args:
+        store: The store.
+        record_id: The record.
+        keys: Whom to trust; None for the store's own key set.
+
     Raises:
         CorruptStoreError: `store.damaged`
     """
-    same_keys = keys.digest == store.trust.key_set().digest
     stale = store.derived.staleness(record_id)
+    if keys is None and stale is None:
+        return store.derived.text(record_id)
+    own = store.trust.key_set()
+    keys = own if keys is None else keys
+    same_keys = keys.digest == own.digest
     if same_keys and stale is None:
         return store.derived.text(record_id)
     must_judge = stale is not None and stale.judge

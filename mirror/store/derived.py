@@ -192,6 +192,16 @@ class Derived:
         query = "SELECT digest FROM state WHERE record_id = ?"
         return bytes(self._conn.execute(query, (record_id,)).fetchone()[0])
 
+    def current_digest(self, record_id: int) -> bytes | None:
+        """Return the digest of a record's state, or None if `staleness` says that it lags."""
+        query = """
+            SELECT digest FROM state JOIN ledger USING (record_id)
+            WHERE record_id = ? AND ledger_seal = ledger.seal
+                AND NOT EXISTS (SELECT 1 FROM stale WHERE stale.record_id = state.record_id)
+        """
+        row = self._conn.execute(query, (record_id,)).fetchone()
+        return None if row is None else bytes(row[0])
+
     def text(self, record_id: int) -> bytes:
         """Return the state of a record as M13 writes it.
 

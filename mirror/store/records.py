@@ -79,6 +79,11 @@ class Records:
             raise damaged("its value does not hash to its digest and names", where)
         return record
 
+    def suffix(self, record_id: int) -> str:
+        """Return the suffix of a record that is in the store, as its column has it."""
+        query = "SELECT suffix FROM record WHERE id = ?"
+        return cast("str", self._conn.execute(query, (record_id,)).fetchone()[0])
+
     def count(self) -> int:
         """Return how many records there are, by counting them."""
         return cast("int", self._conn.execute("SELECT count(*) FROM record").fetchone()[0])
@@ -96,6 +101,14 @@ class Records:
         query = "SELECT id FROM record WHERE suffix >= ? AND suffix < ? ORDER BY year, suffix, id"
         # `[` follows `Z` and every digit, so this bounds the words that begin with the prefix.
         return [row[0] for row in self._conn.execute(query, (prefix, prefix + "["))]
+
+    def is_only(self, record_id: int, suffix: str) -> bool:
+        """Whether a whole suffix names this record, and nothing else goes by that name."""
+        query = """
+            SELECT id FROM record WHERE suffix = ?1
+            UNION ALL SELECT id FROM record WHERE source_id = ?1
+        """
+        return self._conn.execute(query, (suffix,)).fetchall() == [(record_id,)]
 
     def by_source(self, source_id: str, version: int | None = None) -> list[int]:
         """Return the ids of the records of a source id, and of one version if that is given."""

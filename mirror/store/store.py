@@ -60,6 +60,10 @@ class Store:
         """The number of migrations that made the tables."""
         return applied_version(self._db)
 
+    def data_version(self) -> int:
+        """Return a number that is another one once anybody else wrote to the file."""
+        return int(self._db.conn.execute("PRAGMA data_version").fetchone()[0])
+
     def status(self) -> Status:
         """Return what is in the store, counted."""
         return read_status(self._db.conn)

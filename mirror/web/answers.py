@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 
-import zstandard
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mirror.core.values import Value, assemble, hexdigest
+from mirror.web.kept import compress, decompress
 
 __all__ = ["Answer", "json_answer", "problem", "respond"]
 
@@ -30,7 +31,9 @@ _COMPRESSIBLE = re.compile(r"text/|application/(?:json|ld\+json|problem\+json)|i
 class Answer:
     """What to say to a request, before it is known how."""
 
-    body: bytes
+    body: bytes = b""
+    frame: bytes = b""
+    """The body as a zstd frame, instead of the body."""
     media_type: str
     status: int = 200
     etag: str = ""
@@ -64,21 +67,43 @@ def problem(code: str, detail: str, status: int, *, hint: str = "", where: str =
 def respond(request: Request, answer: Answer) -> Response:
     """Return the response: 304 where the client has it already, else compressed if it may be."""
     encoding = _encoding(request, answer)
-    headers = {**answer.headers, "Cache-Control": answer.cache}
-    headers["Vary"] = ", ".join(
-        dict.fromkeys([*_words(headers.get("Vary", "")), "Accept-Encoding"])
-    )
+    headers = {**answer.headers, "Cache-Control": answer.cache, "Vary": _vary(answer)}
     if answer.etag:
-        tail = f"-{encoding}" if encoding else ""
-        headers["ETag"] = f'"{answer.etag}{tail}"'
-    if answer.changed_at is not None:
-        headers["Last-Modified"] = format_datetime(answer.changed_at.astimezone(UTC), usegmt=True)
+        headers["ETag"] = f'"{answer.etag}-{encoding}"' if encoding else f'"{answer.etag}"'
     if answer.status == 200 and _has_it(request, answer, headers.get("ETag", "")):
-        return Response(status_code=304, headers=headers)
+        return _Response(304, headers, b"")
+    if answer.changed_at is not None:
+        headers["Last-Modified"] = http_date(answer.changed_at)
     if encoding:
         headers["Content-Encoding"] = encoding
-    body = _COMPRESSORS[encoding](answer.body) if encoding else answer.body
-    return Response(body, answer.status, headers, _with_charset(answer.media_type))
+    body = _encoded(answer, encoding)
+    headers["Content-Length"] = str(len(body))
+    headers["Content-Type"] = _with_charset(answer.media_type)
+    return _Response(answer.status, headers, body)
+
+
+class _Response(Response):
+    """A response whose headers are all there."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status_code = status
+        self.body = body
+        self.background = None
+        self.raw_headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in headers.items()
+        ]
+
+
+@lru_cache(maxsize=256)
+def http_date(at: datetime) -> str:
+    """Return a time as HTTP writes it (RFC 9110 section 5.6.7); few are asked for, and often."""
+    return format_datetime(at.astimezone(UTC), usegmt=True)
+
+
+def _vary(answer: Answer) -> str:
+    own = answer.headers.get("Vary")
+    return f"{own}, Accept-Encoding" if own else "Accept-Encoding"
 
 
 def _with_charset(media_type: str) -> str:
@@ -91,6 +116,8 @@ def _with_charset(media_type: str) -> str:
 def _has_it(request: Request, answer: Answer, etag: str) -> bool:
     tags = request.headers.get("if-none-match")
     if tags is not None:
+        if etag and tags == etag:
+            return True
         # Weak comparison, as section 13.1.2 says; any encoding of the same body will do.
         known = {_bare(tag) for tag in _words(tags)}
         return "*" in known or (bool(etag) and _bare(etag) in known)
@@ -118,23 +145,28 @@ def _gzip(body: bytes) -> bytes:
     return gzip.compress(body, compresslevel=6, mtime=0)
 
 
-def _zstd(body: bytes) -> bytes:
-    return zstandard.ZstdCompressor(level=3).compress(body)
-
-
-_COMPRESSORS = {"zstd": _zstd, "gzip": _gzip}
+_COMPRESSORS = {"zstd": compress, "gzip": _gzip}
 """The encodings that we speak, the better first."""
 
 
 def _encoding(request: Request, answer: Answer) -> str:
     """Return the encoding to use, or the empty string for none."""
-    is_worth_it = len(answer.body) >= _WORTH_COMPRESSING
-    if not is_worth_it or _COMPRESSIBLE.match(answer.media_type) is None:
+    accepted = request.headers.get("accept-encoding", "")
+    is_worth_it = answer.frame or len(answer.body) >= _WORTH_COMPRESSING
+    if not (accepted and is_worth_it) or _COMPRESSIBLE.match(answer.media_type) is None:
         return ""
-    wanted = dict(_weighed(word) for word in _words(request.headers.get("accept-encoding", "")))
+    wanted = dict(_weighed(word) for word in _words(accepted))
     liked = {name: wanted.get(name, wanted.get("*", 0.0)) for name in _COMPRESSORS}
     best = max(liked, key=lambda name: liked[name])
     return best if liked[best] > 0 else ""
+
+
+def _encoded(answer: Answer, encoding: str) -> bytes:
+    """Return the body as it is sent; one that is compressed already is not so again."""
+    if answer.frame and encoding == "zstd":
+        return answer.frame
+    body = decompress(answer.frame) if answer.frame else answer.body
+    return _COMPRESSORS[encoding](body) if encoding else body
 
 
 def _weighed(word: str) -> tuple[str, float]:

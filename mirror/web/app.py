@@ -13,7 +13,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -43,6 +42,8 @@ class Settings:
     """Where its records come from."""
     access_log: str = "none"
     """`none` or `json`."""
+    kept_bytes: int = 256 << 20
+    """How much of what was asked for lately is kept in memory, compressed."""
 
 
 _Handler = Callable[[Request], Answer | Response]
@@ -50,7 +51,7 @@ _Handler = Callable[[Request], Answer | Response]
 
 def create_app(settings: Settings) -> Starlette:
     """Return the application that serves a store."""
-    library = Library(settings.store)
+    library = Library(settings.store, settings.kept_bytes)
     traffic = Traffic()
     registry = Registry(library, settings.name, settings.base_url, settings.source_url)
     operations = Operations(library, traffic)
@@ -63,7 +64,10 @@ def create_app(settings: Settings) -> Starlette:
         library.close()
 
     app = Starlette(
-        routes=[Route(path, _endpoint(handler, pages)) for path, handler in routes.items()],
+        routes=[
+            Route(path, _Endpoint(handler, pages), methods=["GET"])
+            for path, handler in routes.items()
+        ],
         exception_handlers={HTTPException: _not_routed(pages)},
         lifespan=lifespan,
     )
@@ -76,13 +80,14 @@ def _routes(registry: Registry, operations: Operations, pages: Pages) -> Mapping
         return registry.linked_data(request) if _wants_ld(request) else pages.record(request)
 
     return {
+        # Routes are tried in this order; what machines ask for most comes first.
+        "/pith/{suffix}/state.json": registry.state,
         "/": pages.home,
         "/find": pages.find,
         "/findings": pages.findings,
         "/trust": pages.trust,
         "/static/{name}": pages.static,
         "/pith/{suffix}/bundle.json": registry.bundle,
-        "/pith/{suffix}/state.json": registry.state,
         "/pith/{suffix}/badge.svg": pages.badge,
         "/.well-known/pith/{suffix}/bundle.json": registry.bundle,
         "/pith/{suffix}.json": registry.record,
@@ -110,17 +115,23 @@ def _wants_html(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-def _endpoint(handler: _Handler, pages: Pages) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        try:
-            said = handler(request)
-        except AmbiguousError as error:
-            said = _choices(request, error, pages)
-        except MirrorError as error:
-            said = _failure(request, error, pages)
-        return said if isinstance(said, Response) else respond(request, said)
+class _Endpoint:
+    """Answers a path; an application by itself, so that nothing stands around it needlessly."""
 
-    return endpoint
+    def __init__(self, handler: _Handler, pages: Pages) -> None:
+        self._handler = handler
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            said = self._handler(request)
+        except AmbiguousError as error:
+            said = _choices(request, error, self._pages)
+        except MirrorError as error:
+            said = _failure(request, error, self._pages)
+        response = said if isinstance(said, Response) else respond(request, said)
+        await response(scope, receive, send)
 
 
 def _choices(request: Request, error: AmbiguousError, pages: Pages) -> Answer:
@@ -165,18 +176,40 @@ def _not_routed(pages: Pages) -> Callable[[Request, Exception], Awaitable[Respon
 
 # What every answer carries -------------------------------------------------------------------
 
-_HEADERS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "ETag, Link, Content-Location",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "Cross-Origin-Resource-Policy": "cross-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+_OF_ALL = _raw({"Access-Control-Allow-Origin": "*"})
+_OF_BODIES = _OF_ALL + _raw(
+    {
+        "Access-Control-Expose-Headers": "ETag, Link, Content-Location",
+        "Content-Security-Policy": (
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+            "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        ),
+        "X-Content-Type-Options": "nosniff",
+    }
+)
+_OF_PAGES = _OF_BODIES + _raw(
+    {
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        "Referrer-Policy": "no-referrer",
+    }
+)
+
+
+def _headers_of(message: Message) -> list[tuple[bytes, bytes]]:
+    """Return what an answer carries beside its own: no more than means something for its kind."""
+    if message["status"] == 304:
+        return _OF_ALL
+    is_page = any(
+        name == b"content-type" and value.startswith((b"text/html", b"image/svg"))
+        for name, value in message["headers"]
+    )
+    return _OF_PAGES if is_page else _OF_BODIES
 
 
 class _Frame:
@@ -198,9 +231,7 @@ class _Frame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers[name] = value
+                message["headers"] = [*message["headers"], *_headers_of(message)]
             await send(message)
 
         try:

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
 from mirror.core.record import Record
-from mirror.core.values import Object, decode, hexdigest
+from mirror.core.values import Object, canonical, decode, hexdigest
 from mirror.engine.export import bundle_text
 from mirror.engine.lookup import find_all
 from mirror.engine.replay import current_text
 from mirror.errors import LookUpError, StoreError
 from mirror.store import Store, open_store
+from mirror.web.kept import KeptStates, Named, compress
 
 __all__ = ["AmbiguousError", "Library", "Shelf"]
 
@@ -29,13 +31,23 @@ class AmbiguousError(LookUpError):
         self.records = records
 
 
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError("store.unreadable", "the store cannot be read now") from error
+
+
 class Library:
     """An open store, for one process that serves it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kept_bytes: int = 0) -> None:
+        """Serve the store at `path`, with at most `kept_bytes` of states kept in memory."""
         self.path = path
         self._stack = ExitStack()
         self._store: Store | None = None
+        self._kept = KeptStates(kept_bytes)
 
     def close(self) -> None:
         """Close the store."""
@@ -48,13 +60,52 @@ class Library:
         Raises:
             StoreError: If it cannot be read.
         """
+        with _reading():
+            store = self._open()
+            with store.snapshot():
+                yield Shelf(store)
+
+    def state(self, name: str) -> tuple[Named, bytes]:
+        """Return what a name stands for, and its state as a zstd frame.
+
+        Raises:
+            LookUpError: As `Shelf.find`.
+            StoreError: If the store cannot be read.
+        """
+        version = self._version()
+        named = self._still_named(name, version)
+        frame = None if named is None else self._kept.frame(named.digest)
+        if named is not None and frame is not None:
+            return named, frame
+        with self.shelf() as shelf:
+            named = shelf.named(name)
+            frame = self._kept.frame(named.digest) or compress(shelf.state_text(named.record_id))
+        self._kept.note(name, version, named)
+        self._kept.keep(named.digest, frame)
+        return named, frame
+
+    def _still_named(self, name: str, version: int) -> Named | None:
+        """Return what a name stood for before, if it certainly does so still."""
+        before, named = self._kept.named(name) or (version, None)
+        if named is None or before == version:
+            return named
+        with _reading():
+            store = self._open()
+            if not store.records.is_only(named.record_id, name):
+                return None
+            if store.derived.current_digest(named.record_id) != bytes.fromhex(named.digest):
+                return None
+        self._kept.note(name, version, named)
+        return named
+
+    def _version(self) -> int:
+        with _reading():
+            return self._open().data_version()
+
+    def _open(self) -> Store:
         if self._store is None:
             self._store = self._stack.enter_context(open_store(self.path, read_only=True))
-        try:
-            with self._store.snapshot():
-                yield Shelf(self._store)
-        except sqlite3.Error as error:
-            raise StoreError("store.unreadable", "the store cannot be read now") from error
+        return self._store
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +132,16 @@ class Shelf:
             raise AmbiguousError(name, [self.store.records.get(one) for one in found[:50]])
         return found[0]
 
+    def named(self, name: str) -> Named:
+        """Return what a name stands for; raises as `find`, and `CorruptStoreError`."""
+        record_id = self.find_id(name)
+        digest, changed_at = self.state_digest(record_id), self.changed_at(record_id)
+        return Named(record_id, self.store.records.suffix(record_id), digest, changed_at)
+
     def state_digest(self, record_id: int) -> str:
-        """Return the digest of a record's state, in hexadecimal; empty if it lags behind."""
-        if self.store.derived.staleness(record_id) is not None:
-            return ""
-        return self.store.derived.digest(record_id).hex()
+        """Return the digest of a record's state, in hexadecimal."""
+        digest = self.store.derived.current_digest(record_id)
+        return hexdigest(canonical(self.state(record_id))) if digest is None else digest.hex()
 
     def state_text(self, record_id: int) -> bytes:
         """Return the state of a record as M13 writes it.
@@ -93,7 +149,7 @@ class Shelf:
         Raises:
             CorruptStoreError: `store.damaged`
         """
-        return current_text(self.store, record_id, self.store.trust.key_set())
+        return current_text(self.store, record_id)
 
     def state(self, record_id: int) -> Object:
         """Return the state of a record as a value."""
@@ -116,6 +172,7 @@ class Shelf:
         return _time(self.store.status().last_run_at)
 
 
+@lru_cache(maxsize=256)
 def _time(text: str | None) -> datetime | None:
     try:
         return None if text is None else datetime.fromisoformat(text).astimezone(UTC)

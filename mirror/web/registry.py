@@ -10,7 +10,7 @@ from starlette.requests import Request
 from mirror.core.keys import BUILT_IN
 from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import Record
-from mirror.core.values import Object, Value, hexdigest
+from mirror.core.values import Object, Value
 from mirror.engine.standing import verification_status
 from mirror.web.answers import Answer, json_answer
 from mirror.web.library import Library, Shelf
@@ -52,21 +52,19 @@ class Registry:
                 media_type="application/json",
                 etag=shelf.bundle_digest(record_id),
                 changed_at=shelf.changed_at(record_id),
-                headers=_names(record, "/bundle.json"),
+                headers=_names(record.suffix, "/bundle.json"),
             )
 
     def state(self, request: Request) -> Answer:
         """Answer `/pith/{suffix}/state.json`."""
-        with self._library.shelf() as shelf:
-            record_id = shelf.find_id(request.path_params["suffix"])
-            text = shelf.state_text(record_id)
-            return Answer(
-                body=text,
-                media_type="application/json",
-                etag=shelf.state_digest(record_id) or hexdigest(text),
-                changed_at=shelf.changed_at(record_id),
-                headers=_names(shelf.store.records.get(record_id), "/state.json"),
-            )
+        named, frame = self._library.state(request.path_params["suffix"])
+        return Answer(
+            frame=frame,
+            media_type="application/json",
+            etag=named.digest,
+            changed_at=named.changed_at,
+            headers=_names(named.suffix, "/state.json"),
+        )
 
     def record(self, request: Request) -> Answer:
         """Answer `/pith/{suffix}.json`."""
@@ -75,7 +73,7 @@ class Registry:
             record = shelf.store.records.get(record_id)
             answer = json_answer(self._describe(shelf, record_id, record, request))
             answer.changed_at = shelf.changed_at(record_id)
-            answer.headers = _names(record, ".json")
+            answer.headers = _names(record.suffix, ".json") | _canonical(record)
             return answer
 
     def linked_data(self, request: Request) -> Answer:
@@ -103,7 +101,7 @@ class Registry:
                 media_type="application/ld+json",
             )
             answer.changed_at = shelf.changed_at(record_id)
-            answer.headers = {**_names(record, ""), "Vary": "Accept"}
+            answer.headers = _names(record.suffix, "") | _canonical(record) | {"Vary": "Accept"}
             return answer
 
     def _describe(self, shelf: Shelf, record_id: int, record: Record, request: Request) -> Object:
@@ -154,9 +152,14 @@ class Registry:
         return json_answer(_public_key(self._source_url))
 
 
-def _names(record: Record, ending: str) -> dict[str, str]:
-    place = f"/pith/{record.suffix}"
-    return {"Content-Location": f"{place}{ending}", "Link": f'<{place}>; rel="canonical"'}
+def _names(suffix: str, ending: str) -> dict[str, str]:
+    place = f"/pith/{suffix}"
+    return {"Content-Location": f"{place}{ending}"}
+
+
+def _canonical(record: Record) -> dict[str, str]:
+    """Return the header that names the page which this is another form of (RFC 6596)."""
+    return {"Link": f'</pith/{record.suffix}>; rel="canonical"'}
 
 
 def _mirror(name: str, base_url: str, status: str, source: str) -> Object:

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from benchmark.measures import MOST_ROUNDS, prepare, take_round
+from benchmark.measures import MOST_ROUNDS, PARTS, prepare, take_round
 from benchmark.process import RunError, module, run
 from benchmark.workshop import CACHE, Workshop, corpus_of, find_backends, pack, say
 
@@ -56,6 +56,7 @@ def _parse() -> argparse.Namespace:
         metavar="RECORDS",
         help=f"also measure a smaller corpus ({_AGAINST} from --size {_LARGE}; 0: none)",
     )
+    parser.add_argument("--only", choices=PARTS, metavar="PART", help=f"one of {', '.join(PARTS)}")
     return parser.parse_args()
 
 
@@ -71,7 +72,7 @@ def _measure_and_report(arguments: argparse.Namespace, work: Path) -> None:
     prepare(shop)
     for number in range(arguments.runs):
         say(f"round {number + 1} of {arguments.runs}")
-        take_round(shop, number)
+        take_round(shop, number, arguments.only)
     # Only now: what this process loads counts against the peak memory of every child.
     from benchmark.report import print_report, to_json  # noqa: PLC0415
     from benchmark.results import figures  # noqa: PLC0415

@@ -15,7 +15,11 @@ from typing import Final
 
 from benchmark.layout import HEADS, NEW_BUNDLES, Corpus
 from benchmark.process import ENVIRONMENT, RunError, mirror, module, run
+from benchmark.serving import measure_serving
 from benchmark.workshop import FOUND, Workshop, can, remove_store, say, store_bytes
+
+PARTS: Final = ("engine", "serving")
+"""What can be measured by itself."""
 
 THREADS: Final = (1, 2)
 
@@ -49,8 +53,21 @@ def prepare(shop: Workshop) -> None:
         run(mirror(*arguments), (0, *FOUND))
 
 
-def take_round(shop: Workshop, number: int) -> None:
-    """Take every measure once."""
+def take_round(shop: Workshop, number: int, only: str | None = None) -> None:
+    """Take every measure once, or those of one part."""
+    big = _merged_store(shop) if only == "serving" else _measure_engine(shop, number)
+    if only != "engine":
+        measure_serving(shop, big)
+
+
+def _merged_store(shop: Workshop) -> Path:
+    """Return a store of the whole corpus."""
+    db = shop.store("merged")
+    run(mirror("merge", shop.bag, "--db", db, "--keys", shop.corpus.keys), FOUND)
+    return db
+
+
+def _measure_engine(shop: Workshop, number: int) -> Path:
     measure_ceilings(shop)
     if shop.against is not None:
         measure_merges(shop, shop.against, shop.packed_against, "against")
@@ -61,6 +78,7 @@ def take_round(shop: Workshop, number: int) -> None:
     measure_stages(shop)
     measure_straightforward(shop)
     measure_upstream_line(shop)
+    return big
 
 
 # Raw ceilings --------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ class _Results:
             yield from self._stages(kind)
         yield from self._baselines()
         yield from self._growth()
+        yield from self._serving()
         for kind in ("packed", "plain"):
             for backend in self._shop.backends:
                 yield from self._against(kind, backend)
@@ -143,6 +144,27 @@ class _Results:
         yield Figure(group, f"store of {smaller:,} records", "s", few)
         yield Figure(group, f"store of {self._shop.corpus.records:,} records", "s", many)
         yield Figure(group, "ratio", "×", ratio(many, few), target)
+
+    def _serving(self) -> Iterator[Figure]:
+        group = "mirror over HTTP"
+        bare, beside = self._of("serve.bare.any.per_s"), self._of("serve.bare.anymerge.per_s")
+        states, held = self._of("serve.mirror.any.per_s"), self._of("serve.mirror.held.per_s")
+        merging = self._of("serve.mirror.anymerge.per_s")
+        yield Figure(group, "bare application", "requests/s", bare)
+        yield Figure(
+            group, "states, each the first time", "requests/s", self._of("serve.first.per_s")
+        )
+        yield Figure(group, "states, at random", "requests/s", states)
+        yield Figure(group, "to the bare application", "×", ratio(states, bare), at_least(0.6))
+        yield Figure(group, "304, at random", "requests/s", held)
+        yield Figure(group, "to the bare application", "×", ratio(held, bare), at_least(0.8))
+        median, slowest = self._of("serve.half.p50_ms"), self._of("serve.half.p99_ms")
+        yield Figure(group, "half load", "requests/s", self._of("serve.half.per_s"))
+        yield Figure(group, "half load, median", "ms", median)
+        yield Figure(group, "half load, p99 to that", "×", ratio(slowest, median), at_most(5))
+        yield Figure(group, "bare, beside a merge", "requests/s", beside)
+        yield Figure(group, "states, beside a merge", "requests/s", merging)
+        yield Figure(group, "to the bare application", "×", ratio(merging, beside), at_least(0.5))
 
     def _against(self, kind: str, backend: str) -> Iterator[Figure]:
         """Yield how a big bag compares with a small one."""

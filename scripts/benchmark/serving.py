@@ -1,0 +1,176 @@
+"""The mirror over HTTP against a bare application, asked by `wrk` in one run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from benchmark.layout import NEW_BUNDLES, Corpus
+from benchmark.process import ENVIRONMENT, RunError, mirror, module, run
+from benchmark.workshop import Workshop, say
+
+_CONNECTIONS: Final = 16
+_SECONDS: Final = 5
+_START_SECONDS: Final = 60.0
+_PASS_RATE: Final = 1500
+"""States a second that even a slow machine makes from facts, for the length of the first pass."""
+_NEWCOMERS: Final = 40_000
+_SCRIPT: Final = Path(__file__).with_name("load.lua")
+
+
+def measure_serving(shop: Workshop, db: Path) -> None:
+    """Ask for states: all of them once, then at random, conditionally, gently, beside a merge."""
+    if shutil.which("wrk") is None:
+        shop.skip("the mirror over HTTP: wrk is not installed")
+        return
+    names, size = _write_names(shop, db)
+    with _bare(size) as bare, _mirror(db) as ours:
+        load = _Load(shop, names, {"bare": bare, "mirror": ours})
+        load.first_pass()
+        load.take("any")
+        load.take("held", only="mirror")
+        load.gently()
+        with _merge_beside(shop, db):
+            load.take("any", beside="merge")
+
+
+def _write_names(shop: Workshop, db: Path) -> tuple[Path, int]:
+    """Write name and state digest of each record; return the file and the mean size of a state."""
+    path = shop.work / "names.txt"
+    conn = sqlite3.connect(f"{db.absolute().as_uri()}?mode=ro", uri=True)
+    query = "SELECT suffix, lower(hex(state.digest)) FROM record JOIN state ON id = record_id"
+    rows = conn.execute(query).fetchall()
+    conn.close()
+    path.write_text("".join(f"{suffix} {digest}\n" for suffix, digest in rows))
+    shown = [run(mirror("show", suffix, "--json", "--db", db)).output for suffix, _ in rows[:20]]
+    return path, round(sum(len(text.encode()) for text in shown) / len(shown))
+
+
+class _Load:
+    """Asks servers for states, and keeps how they did."""
+
+    def __init__(self, shop: Workshop, names: Path, servers: Mapping[str, str]) -> None:
+        self._shop = shop
+        self._names = names
+        self._servers = servers
+        self._rate = 0.0
+
+    def first_pass(self) -> None:
+        """Ask for each state once: they are made from facts, and kept."""
+        say("serving: every state once")
+        seconds = self._shop.corpus.records // _PASS_RATE + 1
+        result = self._wrk("mirror", "pass", seconds)
+        self._shop.keep("serve.first.per_s", result["requests"] / result["seconds"])
+
+    def take(self, mode: str, only: str = "", beside: str = "") -> None:
+        """Ask each server for as many states as it gives."""
+        for server in self._servers:
+            if only in ("", server):
+                say(f"serving: {server}, {mode} {beside}".rstrip())
+                result = self._wrk(server, mode, _SECONDS)
+                rate = result["requests"] / result["seconds"]
+                self._shop.keep(f"serve.{server}.{mode}{beside}.per_s", rate)
+                self._rate = rate if (server, mode, beside) == ("mirror", "any", "") else self._rate
+
+    def gently(self) -> None:
+        """Ask for half as many as it gives, and look at how long single answers take."""
+        say("serving: at half load")
+        pause_ms = 1000 * _CONNECTIONS / (self._rate / 2)
+        result = self._wrk("mirror", "any", 2 * _SECONDS, {"LOAD_DELAY_MS": f"{pause_ms:.3f}"})
+        self._shop.keep("serve.half.per_s", result["requests"] / result["seconds"])
+        self._shop.keep("serve.half.p50_ms", result["p50_ms"])
+        self._shop.keep("serve.half.p99_ms", result["p99_ms"])
+
+    def _wrk(
+        self, server: str, mode: str, seconds: int, more: Mapping[str, str] | None = None
+    ) -> dict[str, float]:
+        told = {"LOAD_NAMES": str(self._names), "LOAD_MODE": mode, **(more or {})}
+        command = ["wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "-s", str(_SCRIPT)]
+        environment = {**ENVIRONMENT, **told}
+        output = run([*command, self._servers[server]], environment=environment).output
+        match = re.search(r"^RESULT (\{.*\})$", output, re.MULTILINE)
+        if match is None:
+            raise RunError(f"wrk said nothing of its result: {output}")
+        result: dict[str, float] = json.loads(match[1])
+        if result["failed"]:
+            raise RunError(f"{result['failed']} of {result['requests']} requests of {mode} failed")
+        return result
+
+
+# Servers, and what runs beside them ----------------------------------------------------------
+
+
+@contextmanager
+def _mirror(db: Path) -> Iterator[str]:
+    port = _free_port()
+    with _server(mirror("serve", "--db", db, "--port", str(port)), port) as url:
+        yield url
+
+
+@contextmanager
+def _bare(size: int) -> Iterator[str]:
+    port = _free_port()
+    with _server(module("bare", str(port), str(size)), port) as url:
+        yield url
+
+
+@contextmanager
+def _server(command: list[str | Path], port: int) -> Iterator[str]:
+    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(process, port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RunError(f"no server at port {port}")
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextmanager
+def _merge_beside(shop: Workshop, db: Path) -> Iterator[None]:
+    """Merge records that are new into the store that is served, for as long as is needed."""
+    bundles = newcomers_of(shop.corpus)
+    command = mirror("merge", bundles, "--db", db)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=ENVIRONMENT, **quiet) as process:  # type: ignore[call-overload]
+        time.sleep(2)  # until it is at work
+        yield
+        if process.poll() is not None:
+            raise RunError("the merge beside ended before the measure did")
+        process.kill()
+
+
+def newcomers_of(corpus: Corpus) -> Path:
+    """Return bundles of records that are not in the bag; the first time, make them."""
+    path = corpus.folder / "newcomers.jsonl"
+    if not path.exists():
+        say("making bundles for a merge beside, once")
+        first = corpus.records + NEW_BUNDLES
+        run(module("newcomers", path, str(first), str(_NEWCOMERS)))
+    return path

@@ -1,0 +1,145 @@
+"""States that are kept in memory: quick, and never older than the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mirror.store import open_store
+from mirror.web.kept import KeptStates, decompress
+from mirror.web.library import AmbiguousError, Library
+from tests.builders import (
+    Object,
+    Signer,
+    author_claim,
+    key_set_file,
+    make_bundle,
+    make_event,
+    make_record,
+    to_json,
+)
+from tests.web.conftest import run_mirror
+
+SIGNER = Signer("kept")
+RECORD = make_record()
+SUFFIX = make_bundle(RECORD)["pith_number"].rpartition(":")[2]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store with one record and one trusted key."""
+    path = tmp_path / "mirror.db"
+    keys = tmp_path / "keys.json"
+    keys.write_bytes(key_set_file(SIGNER))
+    assert run_mirror("keys", "add", keys, "--db", path) == 0
+    _merge(path, make_bundle(RECORD))
+    return path
+
+
+@pytest.fixture
+def library(store: Path) -> Iterator[Library]:
+    """That store, served."""
+    opened = Library(store, kept_bytes=1 << 20)
+    yield opened
+    opened.close()
+
+
+def _merge(store: Path, bundle: Object) -> None:
+    source = store.with_suffix(".bundle.json")
+    source.write_bytes(to_json(bundle))
+    assert run_mirror("merge", source, "--db", store) == 0
+
+
+def _event_count(library: Library, name: str = SUFFIX) -> int:
+    named, frame = library.state(name)
+    state = json.loads(decompress(frame))
+    assert named.suffix == SUFFIX
+    return int(state["event_count"])
+
+
+def test_a_state_is_made_once(library: Library) -> None:
+    first, frame = library.state(SUFFIX)
+    again, same_frame = library.state(SUFFIX)
+    assert first is again
+    assert frame is same_frame
+
+
+def test_a_new_event_is_seen_at_once(library: Library, store: Path) -> None:
+    assert _event_count(library) == 0
+    event = make_event(RECORD, SIGNER, "author_claimed", author_claim())
+    _merge(store, make_bundle(RECORD, [event]))
+    assert _event_count(library) == 1
+
+
+def test_a_commit_elsewhere_changes_nothing(library: Library, store: Path) -> None:
+    _, frame = library.state(SUFFIX)
+    _merge(store, make_bundle(make_record(arxiv_id="2401.00002")))
+    named, same_frame = library.state(SUFFIX)
+    assert same_frame is frame
+    assert library.state(SUFFIX)[0] is named
+
+
+def test_a_key_that_is_not_trusted_any_more_is_seen_at_once(library: Library, store: Path) -> None:
+    event = make_event(RECORD, SIGNER, "author_claimed", author_claim())
+    _merge(store, make_bundle(RECORD, [event]))
+    before, _ = library.state(SUFFIX)
+    assert run_mirror("keys", "remove", SIGNER.key_id, "--db", store) in {0, 1}
+    after, frame = library.state(SUFFIX)
+    assert after.digest != before.digest
+    assert json.loads(decompress(frame))["invalid_event_count"] == 1
+
+
+def test_a_stale_state_is_made_and_named_by_its_own_digest(library: Library, store: Path) -> None:
+    before, _ = library.state(SUFFIX)
+    with open_store(store) as opened, opened.transaction():
+        opened.derived.mark_all_to_judge()
+    after, _ = library.state(SUFFIX)
+    assert after.digest == before.digest
+
+
+def test_a_short_form_that_comes_to_fit_two_records_is_not_answered_from_memory(
+    library: Library, store: Path
+) -> None:
+    assert _event_count(library, "2401.00001") == 0
+    _merge(store, make_bundle(make_record(version=2)))
+    with pytest.raises(AmbiguousError):
+        library.state("2401.00001")
+
+
+def test_a_suffix_that_becomes_the_source_id_of_another_record_is_ambiguous(
+    library: Library, store: Path
+) -> None:
+    """Whatever a source calls its papers: a name that fits two records says so."""
+    library.state(SUFFIX)
+    _merge(store, make_bundle(make_record(arxiv_id=SUFFIX, kind="other")))
+    with pytest.raises(AmbiguousError):
+        library.state(SUFFIX)
+
+
+def test_what_was_asked_for_least_lately_gives_way() -> None:
+    kept = KeptStates(capacity=10)
+    kept.keep("a", b"1234")
+    kept.keep("b", b"1234")
+    assert kept.frame("a") == b"1234"
+    kept.keep("c", b"1234")
+    assert kept.frame("b") is None
+    assert kept.frame("a") == b"1234"
+    assert kept.frame("c") == b"1234"
+
+
+def test_a_state_larger_than_the_room_is_not_kept() -> None:
+    kept = KeptStates(capacity=3)
+    kept.keep("a", b"1234")
+    assert kept.frame("a") is None
+    kept.keep("b", b"12")
+    assert kept.frame("b") == b"12"
+
+
+def test_without_room_every_state_is_made_anew(store: Path) -> None:
+    library = Library(store)
+    assert _event_count(library) == 0
+    assert _event_count(library) == 0
+    library.close()
