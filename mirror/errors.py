@@ -21,6 +21,7 @@ __all__ = [
     "SourceError",
     "StoreBusyError",
     "StoreError",
+    "UpstreamError",
     "WorkerError",
     "exit_code",
     "http_status",
@@ -89,6 +90,10 @@ class KeySetChangedError(StoreError):
     """Another process changed the trusted keys while this one was working."""
 
 
+class UpstreamError(MirrorError):
+    """Upstream, or another mirror, could not be reached or read, or asked for what is refused."""
+
+
 class WorkerError(MirrorError):
     """A process of ours was killed from outside: the run was cut off."""
 
@@ -100,6 +105,7 @@ EXIT_CODES: dict[type[MirrorError], int] = {
     SourceError: 3,
     OutputError: 3,
     StoreError: 4,
+    UpstreamError: 5,
     WorkerError: 130,
 }
 """Exit code of a command that ended with the error; 0, 1 and 2 (usage) have no class."""

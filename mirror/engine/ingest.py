@@ -20,7 +20,7 @@ from mirror.core.merge import State, merge
 from mirror.core.values import is_digest
 from mirror.engine.increment import BASE, BASE_HOLDS
 from mirror.engine.remember import MAX_REPORTS, Key, Reading, key_of
-from mirror.engine.replay import bring_up_to_date, finish
+from mirror.engine.replay import bring_up_to_date, finish, place
 from mirror.engine.report import Job, Report, Summary
 from mirror.engine.spread import spread
 from mirror.engine.verify import (
@@ -65,6 +65,7 @@ def ingest(store: Store, job: Job) -> Summary:
                 waiting = []
         writer.write(waiting)
     writer.finish()
+    place(store)
     summary.records = store.derived.touched_count()
     summary.equivocations = store.derived.touched_equivocations()
     return summary

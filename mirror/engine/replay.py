@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ __all__ = [
     "finish",
     "judge_arrival",
     "judge_record",
+    "place",
     "replay",
 ]
 
@@ -102,6 +104,21 @@ def finish(
     with store.transaction():
         store.derived.require_rules(RULES)
     _merge_many(store, progress)
+    _bring_up_to_date_one_by_one(store, note, progress)
+    place(store)
+
+
+def place(store: Store) -> None:
+    """Bring the tree over all states up to date; where one is damaged, it waits for a repair."""
+    with suppress(CorruptStoreError), store.transaction():
+        store.tree.update()
+
+
+def _bring_up_to_date_one_by_one(
+    store: Store,
+    note: Callable[[Stale, CorruptStoreError], None] | None,
+    progress: Callable[[int], None],
+) -> None:
     after = 0
     while True:
         with store.transaction():

@@ -12,7 +12,7 @@ from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
 from mirror.core.receipt import judge_receipt, key_ids_of_receipt
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, decode
-from mirror.engine.replay import bring_up_to_date
+from mirror.engine.replay import bring_up_to_date, place
 from mirror.errors import FormatError, LookUpError
 from mirror.store import Judged, Stale, Store
 
@@ -35,6 +35,7 @@ def add_keys(store: Store, keys: Iterable[Key]) -> list[Key]:
         if added:
             store.trust.note("add", added, _now())
             _judge_again(store, added, after)
+    place(store)
     return added
 
 
@@ -49,6 +50,7 @@ def remove_keys(store: Store, key_ids: Iterable[str]) -> list[Key]:
         removed = [_require_removable(before, key_id) for key_id in dict.fromkeys(key_ids)]
         store.trust.note("remove", removed, _now())
         _judge_again(store, removed, store.trust.key_set())
+    place(store)
     return removed
 
 

@@ -16,6 +16,7 @@ from mirror.store.records import Records, damaged
 from mirror.store.rows import ArrivalRow, Fault, Judged, Ledger, faults_of, key_ids_of
 from mirror.store.status import Status
 from mirror.store.store import Store, open_store
+from mirror.store.tree import StateTree, TreeLeaf
 from mirror.store.trust import Trust, TrustChange
 
 __all__ = [
@@ -37,8 +38,10 @@ __all__ = [
     "Stale",
     "StateColumns",
     "StateRow",
+    "StateTree",
     "Status",
     "Store",
+    "TreeLeaf",
     "Trust",
     "TrustChange",
     "damaged",

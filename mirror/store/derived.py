@@ -17,6 +17,7 @@ from mirror.store.records import damaged
 from mirror.store.rows import Ledger
 from mirror.store.seal import seal
 from mirror.store.tally import Tally
+from mirror.store.tree import StateTree
 
 __all__ = ["Derived", "Stale", "StateColumns", "StateRow", "state_columns"]
 
@@ -89,6 +90,7 @@ class Derived:
             self._conn.execute(
                 f"DELETE FROM {table} WHERE record_id NOT IN (SELECT id FROM record)"  # noqa: S608
             )
+        StateTree(self._conn).clear()  # records may be gone
 
     def require_rules(self, version: str) -> None:
         """Mark every record unless its verdicts and state were reached under these rules."""
@@ -181,6 +183,7 @@ class Derived:
             for one, columns, ledger in rows
         ]
         self._conn.executemany(query, [(*row, its_seal) for row, its_seal in sealed])
+        StateTree(self._conn).mark(row[0] for row, _ in sealed)
 
     def mark(self, record_ids: Iterable[int]) -> None:
         """Mark records: facts came that their states lack."""

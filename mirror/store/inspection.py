@@ -15,6 +15,7 @@ from mirror.store.schema import missing_tables
 from mirror.store.seal import seal
 from mirror.store.search import Search
 from mirror.store.tally import Tally
+from mirror.store.tree import StateTree
 from mirror.store.trust import Trust
 
 __all__ = ["Damage", "Inspection"]
@@ -98,9 +99,18 @@ class Inspection:
             (count,) = self._conn.execute(query).fetchone()
             if count:
                 yield Damage(table, None, None, None, f"{count} rows belong to no fact")
+        yield from self._tree()
         tally = Tally(self._conn)
         if tally.counts() != tally.actual():
             yield Damage("tally", None, None, None, "the counts are not those of what is there")
+
+    def _tree(self) -> Iterator[Damage]:
+        try:
+            is_whole = StateTree(self._conn).is_whole()
+        except CorruptStoreError:
+            return  # a state that is damaged is named where records are checked
+        if not is_whole:
+            yield Damage("branch", None, None, None, "the tree is not that of the states")
 
     def _runs(self) -> Iterator[Damage]:
         for row_id, sealed, *row in self._conn.execute(

@@ -129,6 +129,17 @@ CREATE TABLE root (                      -- roots of the states, as they were ex
     exported_at TEXT NOT NULL,
     seal BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE branch (                    -- upper nodes of the tree over all states: see tree.py
+    depth INTEGER NOT NULL,              -- digits of the prefix
+    prefix TEXT NOT NULL,                -- hexadecimal digits that begin canonical_sha256
+    size INTEGER NOT NULL,               -- leaves below it
+    digest BLOB NOT NULL,                -- raw
+    seal BLOB NOT NULL,
+    PRIMARY KEY (depth, prefix)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE to_place (                  -- records whose state the tree may not show yet
+    record_id INTEGER PRIMARY KEY
+) STRICT;
 CREATE TABLE rules (                     -- under which rules every verdict and state was reached
     version TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;

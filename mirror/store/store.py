@@ -22,6 +22,7 @@ from mirror.store.schema import absent, applied_version, migrate, require_store
 from mirror.store.search import Search
 from mirror.store.status import Status, read_status
 from mirror.store.tally import Tally
+from mirror.store.tree import StateTree
 from mirror.store.trust import Trust
 
 __all__ = ["BUSY_TIMEOUT_S", "Store", "open_store"]
@@ -54,6 +55,7 @@ class Store:
         self.memory = Memory(db.conn)
         self.search = Search(db.conn)
         self.findings = Findings(db.conn)
+        self.tree = StateTree(db.conn)
 
     @property
     def schema_version(self) -> int:

@@ -45,10 +45,10 @@ AUTHOR = Signer("author")
 KEYS = [*parse_key_set((BUNDLES / "demo-keys.json").read_bytes()), *keys_of(AUTHOR)]
 
 FACTS = ("run", "arrival", "record", "trust")
-DERIVED = ("ledger", "fault", "named_key", "state", "tally")
+DERIVED = ("ledger", "fault", "named_key", "state", "tally", "branch")
 TABLES = (*FACTS, *DERIVED)
 """What is held against something else whenever it is looked at."""
-MEMORIES = ("remembered", "bag", "root", "rules", "stale", "checked", "damaged")
+MEMORIES = ("remembered", "bag", "root", "rules", "stale", "checked", "damaged", "to_place")
 """What saves work, or is a note: each has its own tests below, of what its damage does."""
 
 SEARCH = ("indexed", "to_index", "index_mark", "full_text")

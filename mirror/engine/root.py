@@ -1,0 +1,60 @@
+"""`mirror root` and `mirror prove`: one digest for all states, and proofs that lead to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mirror.core.merge import MERGE_VERSION
+from mirror.engine.replay import finish
+from mirror.errors import StoreError
+from mirror.store import Store
+
+__all__ = ["Root", "bring_root_up_to_date", "read_root"]
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """What a mirror says of all its states at once; each part of it is needed to compare (K3)."""
+
+    root: str
+    """Of the tree over all states (`core.tree`), hexadecimal."""
+    key_set_digest: str
+    """K3, hexadecimal."""
+    merge_version: str
+    records: int
+    events_valid: int
+    events_invalid: int
+
+
+def read_root(store: Store) -> Root:
+    """Return the root of a store's states; call within a transaction or a snapshot.
+
+    Raises:
+        StoreError: `store.behind` if states or the tree lag behind the facts.
+        CorruptStoreError: `store.damaged`
+    """
+    if store.tree.lag() or store.derived.stale(1):
+        hint = "wait for the merge that is running, or run `mirror root` on the store"
+        raise StoreError("store.behind", "the tree lags behind the facts", hint=hint)
+    status, node = store.status(), store.tree.node()
+    return Root(
+        root=node.digest.hex(),
+        key_set_digest=store.trust.key_set().digest,
+        merge_version=MERGE_VERSION,
+        records=node.size,
+        events_valid=status.events_valid,
+        events_invalid=sum(status.events_invalid.values()),
+    )
+
+
+def bring_root_up_to_date(store: Store) -> None:
+    """Make all states and the tree follow the facts; cheap where they do already.
+
+    Raises:
+        CorruptStoreError: `store.damaged`
+    """
+    if store.derived.stale(1):
+        finish(store)
+    if store.tree.lag():
+        with store.transaction():
+            store.tree.update()

@@ -1,0 +1,225 @@
+"""The tree over all states (`core.tree`), kept up to date at a cost that grows with what changed.
+
+Its upper nodes stand in the table `branch`, those of up to four hexadecimal digits; what is below
+is made from the leaves when it is asked for. A state that is written queues its record in
+`to_place`; `update` follows.
+"""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from mirror.core import tree
+from mirror.core.record import suffix_of
+from mirror.core.tree import NOTHING, Node, Siblings
+from mirror.store.records import damaged
+from mirror.store.seal import seal
+
+__all__ = ["DEPTH", "StateTree", "TreeLeaf"]
+
+DEPTH = 4
+"""Digits of the lowest nodes that are kept: a million records are some fifteen under each."""
+
+_LETTERS = DEPTH * 4 // 5
+"""Letters of a suffix that the digits of such a node fix: five bits each."""
+
+_DIGITS = "0123456789abcdef"
+
+_KEPT = "SELECT prefix, depth, size, digest, seal FROM branch"
+
+
+class TreeLeaf(NamedTuple):
+    """A state as a leaf of the tree."""
+
+    record: bytes
+    """`canonical_sha256`, raw."""
+    core_digest: bytes
+    """M12, raw."""
+    year: str
+    """Of the Pith Number."""
+
+    @property
+    def pith_number(self) -> str:
+        """R3."""
+        return f"pith:{self.year}:{suffix_of(self.record)}"
+
+
+class StateTree:
+    """The tables `branch` and `to_place`."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+
+    # Following the states --------------------------------------------------------------------
+
+    def mark(self, record_ids: Iterable[int]) -> None:
+        """Queue records whose states were written."""
+        rows = [(record_id,) for record_id in record_ids]
+        self._conn.executemany("INSERT OR IGNORE INTO to_place VALUES (?)", rows)
+
+    def clear(self) -> None:
+        """Forget the tree; the next `update` makes it anew."""
+        self._conn.execute("DELETE FROM branch")
+        self._conn.execute("DELETE FROM to_place")
+
+    def lag(self) -> int:
+        """Return how many states are not in the tree yet."""
+        table = "state" if self._kept("") is None else "to_place"
+        return int(self._conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
+
+    def _is_queued(self) -> bool:
+        return self._conn.execute("SELECT 1 FROM to_place LIMIT 1").fetchone() is not None
+
+    def update(self) -> None:
+        """Bring the tree up to date; call within a transaction.
+
+        Raises:
+            CorruptStoreError: `store.damaged` if a state is not as it was written.
+        """
+        marked = self._marked()
+        if marked is None:
+            self._build()
+        else:
+            self._grow(marked)
+        self._conn.execute("DELETE FROM to_place")
+
+    def _marked(self) -> set[str] | None:
+        """Return the lowest nodes that lag behind; None if all of them may."""
+        root = self._kept("")
+        if root is None or self.lag() > root.size // 4:
+            return None
+        query = "SELECT digest FROM to_place JOIN record ON record.id = record_id"
+        return {digest.hex()[:DEPTH] for (digest,) in self._conn.execute(query)}
+
+    def _build(self) -> None:
+        self._conn.execute("DELETE FROM branch")
+        for nodes in self._made():
+            self._save(nodes)
+
+    def _made(self) -> Iterator[dict[str, Node]]:
+        """Make the whole tree from the leaves, and yield its nodes, the lowest first."""
+        nodes = {prefix: tree.subtree(map(_pair, leaves), DEPTH) for prefix, leaves in self._all()}
+        yield nodes
+        for depth in reversed(range(DEPTH)):
+            above = {prefix[:depth] for prefix in nodes} or {""}
+            nodes = {
+                prefix: tree.join([nodes.get(prefix + digit, NOTHING) for digit in _DIGITS])
+                for prefix in above
+            }
+            yield nodes
+
+    def is_whole(self) -> bool:
+        """Whether the tree is that of the states, apart from those that are queued."""
+        kept = {prefix: tuple(row) for prefix, *row in self._conn.execute(_KEPT)}
+        if not kept or self._is_queued():
+            return True
+        made = {prefix: node for nodes in self._made() for prefix, node in nodes.items()}
+        return kept == {
+            prefix: (len(prefix), *node, seal(len(prefix), prefix, *node))
+            for prefix, node in made.items()
+        }
+
+    def _all(self) -> Iterator[tuple[str, list[TreeLeaf]]]:
+        """Yield the leaves under each of the lowest nodes, in the order of the suffixes."""
+        rows = self._leaves("ORDER BY suffix", ())
+        for _, group in groupby(rows, key=lambda leaf: suffix_of(leaf.record)[:_LETTERS]):
+            # The letters fix fewer bits than the digits do, so a group is a few nodes.
+            ordered = sorted(group)
+            for prefix, leaves in groupby(ordered, key=lambda leaf: leaf.record.hex()[:DEPTH]):
+                yield prefix, list(leaves)
+
+    def _grow(self, marked: set[str]) -> None:
+        """Make the nodes that lag behind, from the lowest up."""
+        nodes = {prefix: tree.subtree(map(_pair, self.leaves(prefix)), DEPTH) for prefix in marked}
+        self._save(nodes)
+        for depth in reversed(range(DEPTH)):
+            above = {prefix[:depth] for prefix in nodes}
+            nodes = {prefix: tree.join(self.children(prefix)) for prefix in above}
+            self._save(nodes)
+
+    def _save(self, nodes: dict[str, Node]) -> None:
+        rows = [(len(prefix), prefix, *node) for prefix, node in sorted(nodes.items())]
+        query = "INSERT OR REPLACE INTO branch VALUES (?, ?, ?, ?, ?)"
+        self._conn.executemany(query, [(*row, seal(*row)) for row in rows])
+
+    # Reading ---------------------------------------------------------------------------------
+
+    def node(self, prefix: str = "") -> Node:
+        """Return the subtree of the states whose `canonical_sha256` begins with `prefix`.
+
+        Args:
+            prefix: Lowercase hexadecimal digits; none for the root.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        if len(prefix) <= DEPTH:
+            return self._kept(prefix) or NOTHING
+        return tree.subtree(map(_pair, self.leaves(prefix)), len(prefix))
+
+    def children(self, prefix: str) -> list[Node]:
+        """Return the sixteen subtrees below one; raises as `node`."""
+        return [self.node(prefix + digit) for digit in _DIGITS]
+
+    def leaves(self, prefix: str) -> list[TreeLeaf]:
+        """Return the states below a node, ascending by `canonical_sha256`; raises as `node`.
+
+        Best asked for few: below a node that is not much above the lowest ones.
+        """
+        letters = _letters(prefix)
+        condition = "WHERE suffix >= ? AND suffix < ?"
+        found = self._leaves(condition, (letters, letters + "["))
+        return sorted(leaf for leaf in found if leaf.record.hex().startswith(prefix))
+
+    def path(self, record: bytes) -> list[Siblings]:
+        """Return the children of every node above a state, the root's first.
+
+        Args:
+            record: Its `canonical_sha256`, raw.
+
+        Raises:
+            KeyError: If there is no such state.
+            CorruptStoreError: `store.damaged`
+        """
+        steps: list[Siblings] = []
+        prefix = ""
+        while len(prefix) < DEPTH and self.node(prefix).size > 1:
+            steps.append(tuple([child.digest for child in self.children(prefix)]))
+            prefix = record.hex()[: len(prefix) + 1]
+        leaves = map(_pair, self.leaves(prefix))
+        return steps + tree.path(leaves, record, len(prefix))
+
+    def _kept(self, prefix: str) -> Node | None:
+        query = """
+            SELECT depth, prefix, size, digest, seal FROM branch WHERE depth = ? AND prefix = ?
+        """
+        row = self._conn.execute(query, (len(prefix), prefix)).fetchone()
+        if row is None:
+            return None
+        if seal(*row[:-1]) != row[-1]:
+            raise damaged("it is not as it was written", f"node {prefix or 'of the root'}")
+        return Node(row[2], row[3])
+
+    def _leaves(self, condition: str, arguments: tuple[str, ...]) -> Iterator[TreeLeaf]:
+        query = f"""
+            SELECT record.digest, year, suffix, state.*
+            FROM record JOIN state ON record.id = record_id {condition}
+        """  # noqa: S608
+        for digest, year, suffix, *row, sealed in self._conn.execute(query, arguments):
+            if seal(*row) != sealed or suffix_of(digest) != suffix:
+                raise damaged("it is not as it was written", f"state of pith:{year}:{suffix}")
+            yield TreeLeaf(digest, row[2], year)
+
+
+def _pair(leaf: TreeLeaf) -> tree.Leaf:
+    return leaf.record, leaf.core_digest
+
+
+def _letters(prefix: str) -> str:
+    """Return the letters that every suffix begins with whose digest begins with these digits."""
+    digest = bytes.fromhex(prefix.ljust(64, "0"))
+    return base64.b32encode(digest)[: len(prefix) * 4 // 5].decode()
