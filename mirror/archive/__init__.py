@@ -7,16 +7,19 @@ each thing that could not be read. Nothing is ever extracted to disk.
 
 from mirror.archive.bag import write_bag
 from mirror.archive.limits import Limits
-from mirror.archive.member import Bag, Member, Refused, shown
+from mirror.archive.member import BUNDLES, STATES, Bag, Member, Refused, Wanted, shown
 from mirror.archive.segment import write_segments
 from mirror.archive.source import Source, open_source
 
 __all__ = [
+    "BUNDLES",
+    "STATES",
     "Bag",
     "Limits",
     "Member",
     "Refused",
     "Source",
+    "Wanted",
     "open_source",
     "shown",
     "write_bag",

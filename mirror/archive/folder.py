@@ -8,10 +8,11 @@ from pathlib import Path
 
 from mirror.archive.limits import Limits
 from mirror.archive.member import (
+    BUNDLES,
     Item,
     Refused,
+    Wanted,
     fault_of_name,
-    is_bundle_name,
     member_or_refusal,
     shown,
 )
@@ -19,8 +20,8 @@ from mirror.archive.member import (
 __all__ = ["read_folder"]
 
 
-def read_folder(folder: Path, limits: Limits) -> Iterator[Item]:
-    """Yield each `bundle.json` and `*.bundle.json` below `folder`, in the order of their paths.
+def read_folder(folder: Path, limits: Limits, wanted: Wanted = BUNDLES) -> Iterator[Item]:
+    """Yield each file below `folder` that is wanted, in the order of their paths.
 
     Links are not followed: what they hide is refused, not left out in silence.
     """
@@ -30,7 +31,7 @@ def read_folder(folder: Path, limits: Limits) -> Iterator[Item]:
         for name in folders:
             if (path := Path(parent, name)).is_symlink():
                 yield _refused(path, folder, "archive.member", "it is a link to a folder")
-        for name in filter(is_bundle_name, sorted(files)):
+        for name in filter(wanted.is_name, sorted(files)):
             count += 1
             if count > limits.members:
                 message = f"more than {limits.members} files; the rest was not read"

@@ -9,12 +9,14 @@ from typing import NamedTuple, TypeAlias
 from mirror.archive.limits import Limits
 
 __all__ = [
+    "BUNDLES",
+    "STATES",
     "Bag",
     "Item",
     "Member",
     "Refused",
+    "Wanted",
     "fault_of_name",
-    "is_bundle_name",
     "member_or_refusal",
     "shown",
 ]
@@ -71,10 +73,24 @@ def member_or_refusal(name: str, data: bytes, limits: Limits) -> Member | Refuse
     return Member(name, data)
 
 
-def is_bundle_name(name: str) -> bool:
-    """Whether a member or file of this name is taken for a bundle (C3)."""
-    last = name.rpartition("/")[2]
-    return last == "bundle.json" or last.endswith(".bundle.json")
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to look for in a container."""
+
+    file_name: str
+    """The name of a member, or how it ends behind a dot (C3)."""
+    is_in_segments: bool
+    """Whether packed segments hold it, too (C4)."""
+
+    def is_name(self, name: str) -> bool:
+        """Whether a member or file of this name is one."""
+        last = name.rpartition("/")[2]
+        return last == self.file_name or last.endswith(f".{self.file_name}")
+
+
+BUNDLES = Wanted("bundle.json", is_in_segments=True)
+STATES = Wanted("state.json", is_in_segments=False)
+"""What upstream claims (C2): compared, and never merged."""
 
 
 def shown(name: str) -> str:

@@ -16,7 +16,7 @@ from mirror.archive.compression import DAMAGE, is_compressed, open_plain
 from mirror.archive.document import read_document
 from mirror.archive.folder import read_folder
 from mirror.archive.limits import Limits
-from mirror.archive.member import Bag, Item, Refused
+from mirror.archive.member import BUNDLES, Bag, Item, Refused, Wanted
 from mirror.archive.tar import BLOCK, is_tar, read_tar
 from mirror.errors import LimitError, SourceError
 
@@ -26,11 +26,14 @@ __all__ = ["Source", "open_source"]
 class Source:
     """One source, open; iterate over `items` once."""
 
-    def __init__(self, name: str, place: BinaryIO | Path, limits: Limits) -> None:
+    def __init__(
+        self, name: str, place: BinaryIO | Path, limits: Limits, wanted: Wanted = BUNDLES
+    ) -> None:
         self.name = name
         """As the person wrote it."""
         self._place = place
         self._limits = limits
+        self._wanted = wanted
 
     @property
     def size_bytes(self) -> int | None:
@@ -56,21 +59,22 @@ class Source:
         except OSError as error:
             raise _unreadable(self.name, error) from error
         if empty:
-            yield Refused(
-                "", "archive.empty", "no bundle.json, *.bundle.json or packed segment is in it"
-            )
+            name = self._wanted.file_name
+            segments = " or packed segment" if self._wanted.is_in_segments else ""
+            message = f"no {name}, *.{name}{segments} is in it"
+            yield Refused("", "archive.empty", message)
 
     def _read(self) -> Iterator[Item]:
         if isinstance(self._place, Path):
-            return read_folder(self._place, self._limits)
-        return _read_file(self._place, self._limits)
+            return read_folder(self._place, self._limits, self._wanted)
+        return _read_file(self._place, self._limits, self._wanted)
 
 
-def _read_file(file: BinaryIO, limits: Limits) -> Iterator[Item]:
+def _read_file(file: BinaryIO, limits: Limits, wanted: Wanted) -> Iterator[Item]:
     head = file.read(4)
     is_plain = not is_compressed(head)
     if is_tar(_first_block(open_plain(file, limits))):
-        yield from read_tar(lambda: open_plain(file, limits), limits, seekable=is_plain)
+        yield from read_tar(lambda: open_plain(file, limits), limits, wanted, seekable=is_plain)
     elif is_plain:
         yield from read_document(open_plain(file, limits), limits)
     else:
@@ -89,8 +93,8 @@ def _first_block(stream: BinaryIO) -> bytes:
 
 
 @contextmanager
-def open_source(name: str, limits: Limits) -> Iterator[Source]:
-    """Open a source by its path, or standard input for `-`.
+def open_source(name: str, limits: Limits, wanted: Wanted = BUNDLES) -> Iterator[Source]:
+    """Open a source by its path, or standard input for `-`; it yields what is wanted of it.
 
     Raises:
         SourceError: `source.unreadable` if there is no such file or it may not be read.
@@ -100,7 +104,7 @@ def open_source(name: str, limits: Limits) -> Iterator[Source]:
     except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         raise _unreadable(name, error) from error
     try:
-        yield Source(name, place, limits)
+        yield Source(name, place, limits, wanted)
     finally:
         if not isinstance(place, Path):
             place.close()

@@ -16,10 +16,11 @@ from mirror.archive.blocks import BLOCK, Header, TarReader, TruncatedError, pars
 from mirror.archive.inventory import Inventory, is_tag_file_of_interest
 from mirror.archive.limits import Limits
 from mirror.archive.member import (
+    BUNDLES,
     Item,
     Refused,
+    Wanted,
     fault_of_name,
-    is_bundle_name,
     member_or_refusal,
     shown,
 )
@@ -41,13 +42,18 @@ def is_tar(head: bytes) -> bool:
 
 
 def read_tar(
-    open_stream: Callable[[], BinaryIO], limits: Limits, *, seekable: bool
+    open_stream: Callable[[], BinaryIO],
+    limits: Limits,
+    wanted: Wanted = BUNDLES,
+    *,
+    seekable: bool,
 ) -> Iterator[Item]:
-    """Yield the bundles of an archive and what was refused in it.
+    """Yield what is wanted of an archive and what was refused in it.
 
     Args:
         open_stream: Gives the uncompressed archive from its start, each time it is called.
         limits: What this mirror accepts.
+        wanted: What to look for.
         seekable: Whether the stream can skip what is not read.
     """
 
@@ -56,7 +62,7 @@ def read_tar(
 
     with Inventory() as inventory:
         is_sound = True
-        for item in _items(walk, inventory, limits):
+        for item in _items(walk, inventory, limits, wanted):
             is_sound = is_sound and not isinstance(item, Refused)
             yield item
         bag = inventory.bag()
@@ -65,7 +71,10 @@ def read_tar(
 
 
 def _items(
-    walk: Callable[[], Iterator[_Entry | Refused]], inventory: Inventory, limits: Limits
+    walk: Callable[[], Iterator[_Entry | Refused]],
+    inventory: Inventory,
+    limits: Limits,
+    wanted: Wanted,
 ) -> Iterator[Item]:
     yield from _take_tag_files(walk(), inventory)
     for entry in walk():
@@ -73,7 +82,7 @@ def _items(
             inventory.is_complete = False
             yield entry
         else:
-            yield from _read(entry, inventory, limits)
+            yield from _read(entry, inventory, limits, wanted)
     if inventory.is_complete:
         for path in inventory.missing():
             yield Refused(path, "archive.fixity", "a manifest lists it, but it is not there")
@@ -143,8 +152,8 @@ def _take_tag_files(entries: Iterable[_Entry | Refused], inventory: Inventory) -
 # Second pass: the members --------------------------------------------------------------------
 
 
-def _read(entry: _Entry, inventory: Inventory, limits: Limits) -> Iterator[Item]:
-    """Yield the bundles in a member, why it is refused, or nothing if it is no bundle."""
+def _read(entry: _Entry, inventory: Inventory, limits: Limits, wanted: Wanted) -> Iterator[Item]:
+    """Yield what is wanted of a member, why it is refused, or nothing if it holds none of that."""
     is_new, expected = inventory.meet(entry.path)
     fault = entry.fault() or (None if is_new else "a member of this name came before")
     if fault is not None:
@@ -153,7 +162,8 @@ def _read(entry: _Entry, inventory: Inventory, limits: Limits) -> Iterator[Item]
     in_bag = inventory.is_in_bag(entry.path)
     inventory.is_just_a_bag = inventory.is_just_a_bag and in_bag
     is_payload = in_bag and inventory.is_payload(entry.path)
-    limit = _limit(entry.path, limits, is_segment=is_payload and is_segment_name(entry.path))
+    is_segment = wanted.is_in_segments and is_payload and is_segment_name(entry.path)
+    limit = _limit(limits, is_wanted=wanted.is_name(entry.path), is_segment=is_segment)
     if limit is None or not (is_payload or not in_bag):
         if in_bag:
             _, faults = _check(entry, inventory, expected, keep=False)
@@ -163,15 +173,15 @@ def _read(entry: _Entry, inventory: Inventory, limits: Limits) -> Iterator[Item]
     else:
         data, faults = _check(entry, inventory, expected, keep=True)
         yield from faults
-        if data is not None and is_bundle_name(entry.path):
+        if data is not None and wanted.is_name(entry.path):
             yield member_or_refusal(entry.name, data, limits)
         elif data is not None:
             yield from read_segment(entry.name, data, limits)
 
 
-def _limit(path: str, limits: Limits, *, is_segment: bool) -> int | None:
-    """Return how many bytes a member that holds bundles may have; None if it holds none."""
-    if is_bundle_name(path):
+def _limit(limits: Limits, *, is_wanted: bool, is_segment: bool) -> int | None:
+    """Return how many bytes a member may have that is to be read; None if it is not."""
+    if is_wanted:
         return limits.member_bytes
     return limits.segment_bytes if is_segment else None
 
