@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mirror.cli import options
+from mirror.cli.checkpoint import new_key
 from mirror.cli.console import print_json, print_table, say
 from mirror.core.keys import BUILT_IN, Key
 from mirror.core.values import Object
@@ -25,6 +26,9 @@ def keys() -> None:
     The registry's key is built in. Nothing in a bundle ever adds one. A change judges again the
     events that name the key, and merges their records again, without reading any bundle.
     """
+
+
+keys.add_command(new_key)
 
 
 @keys.command("list")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 import mirror
-from mirror.cli import find, keys, records, serve, sources, upkeep
+from mirror.cli import checkpoint, compare, find, keys, records, root, serve, sources, upkeep
 from mirror.cli.console import say
 from mirror.errors import MirrorError, OutputError, exit_code
 
@@ -74,9 +74,13 @@ for command in (
     records.show,
     records.export,
     records.status,
+    compare.compare,
+    root.root,
+    root.prove,
     find.find,
     find.identify,
     keys.keys,
+    checkpoint.checkpoint,
     upkeep.check_command,
     upkeep.rebuild,
     serve.serve,

@@ -13,6 +13,7 @@ import click
 from mirror.archive import Limits
 from mirror.core.keys import Key, KeySet, parse_key_set
 from mirror.errors import FormatError, SourceError
+from mirror.net import Politeness
 from mirror.store import open_store
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "db",
     "key_files",
     "limits",
+    "politeness",
     "read_file",
     "read_key_files",
     "sources",
@@ -116,6 +118,56 @@ def limits(command: _Command) -> _Command:
         )
         with_limits = option(with_limits)
     return cast("_Command", with_limits)
+
+
+# How to ask others ---------------------------------------------------------------------------
+
+_POLITE = Politeness()
+
+_POLITENESS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("rate", "requests_per_second", {
+        "type": click.FloatRange(min=0), "help": "Requests in a second; 0 for no limit.",
+    }),
+    ("retries", "retries", {
+        "type": click.IntRange(min=0), "help": "Further tries for what may pass.",
+    }),
+    ("timeout", "read_seconds", {
+        "type": _SECONDS, "help": "Seconds to wait for an answer to go on.",
+    }),
+    ("max-answer", "answer_bytes", {
+        "type": click.IntRange(min=1), "help": "Bytes that one answer may have.",
+    }),
+    ("allow-private", "allow_private", {
+        "is_flag": True, "help": "Also ask addresses that are not on the public internet.",
+    }),
+    ("allow-other-hosts", "allow_other_hosts", {
+        "is_flag": True, "help": "Follow redirects to other hosts.",
+    }),
+)  # fmt: skip
+"""What a person may set of `Politeness`, by option."""
+
+
+def politeness(command: _Command) -> _Command:
+    """Give a command the options of one that asks over HTTP, and hand it `politeness`."""
+
+    @functools.wraps(command)
+    def with_politeness(*, contact: str, **parameters: Any) -> Any:
+        chosen = {field: parameters.pop(field) for _, field, _ in _POLITENESS}
+        agent = f"{_POLITE.user_agent} {contact}".strip()
+        try:
+            polite = Politeness(**chosen, user_agent=agent)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+        return command(**parameters, politeness=polite)
+
+    text = "How to reach you; it is told to whom you ask."
+    with_politeness = click.option("--contact", default="", metavar="TEXT", help=text)(
+        with_politeness
+    )
+    for name, field, settings in reversed(_POLITENESS):
+        default = {"default": getattr(_POLITE, field), "show_default": True}
+        with_politeness = click.option(f"--{name}", field, **default, **settings)(with_politeness)
+    return cast("_Command", with_politeness)
 
 
 def store_keys(db: Path) -> KeySet:

@@ -6,6 +6,8 @@ transaction that brings a fact, and replayed from the facts to the same bytes. S
 rows are as they were written; what is not is neither shown nor merged.
 """
 
+from mirror.store.checkpoints import Checkpoints, KeptCheckpoint
+from mirror.store.claims import ClaimRow
 from mirror.store.content import Contents
 from mirror.store.derived import Derived, Stale, StateColumns, StateRow, state_columns
 from mirror.store.facts import Facts, Held, RecordFacts
@@ -21,6 +23,8 @@ from mirror.store.trust import Trust, TrustChange
 
 __all__ = [
     "ArrivalRow",
+    "Checkpoints",
+    "ClaimRow",
     "Contents",
     "Damage",
     "Derived",
@@ -29,6 +33,7 @@ __all__ = [
     "Held",
     "Intake",
     "Judged",
+    "KeptCheckpoint",
     "Ledger",
     "New",
     "Parcel",

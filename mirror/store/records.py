@@ -102,6 +102,12 @@ class Records:
         # `[` follows `Z` and every digit, so this bounds the words that begin with the prefix.
         return [row[0] for row in self._conn.execute(query, (prefix, prefix + "["))]
 
+    def page(self, after: int, limit: int) -> list[tuple[int, str, str]]:
+        """Return (row id, suffix, Pith Number) of records with greater ids, ascending by id."""
+        query = "SELECT id, suffix, year FROM record WHERE id > ? ORDER BY id LIMIT ?"
+        rows = self._conn.execute(query, (after, limit)).fetchall()
+        return [(row_id, suffix, f"pith:{year}:{suffix}") for row_id, suffix, year in rows]
+
     def is_only(self, record_id: int, suffix: str) -> bool:
         """Whether a whole suffix names this record, and nothing else goes by that name."""
         query = """

@@ -14,7 +14,7 @@ from mirror.store.store import open_store
 
 __all__ = ["salvage"]
 
-_TABLES = ("run", "record", "arrival", "trust", "damaged")
+_TABLES = ("run", "record", "arrival", "trust", "claim", "checkpoint", "damaged")
 """The tables of facts."""
 
 

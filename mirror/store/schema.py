@@ -60,6 +60,30 @@ CREATE TABLE trust (                     -- a log: the key set is what it comes 
     value BLOB NOT NULL,                 -- MessagePack, as K3 writes a key
     seal BLOB NOT NULL
 ) STRICT;
+CREATE TABLE claim (                     -- what upstream said of a record, each time it changed
+    id INTEGER PRIMARY KEY,
+    upstream TEXT NOT NULL,              -- who said it: a base URL, or the name of a file or folder
+    pith_number TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('state', 'bundle')),
+    digest BLOB NOT NULL,                -- sha256(canonical(what was said)), raw
+    first_at TEXT NOT NULL,              -- when it was first read
+    content BLOB NOT NULL,               -- canonical JSON, compressed
+    seal BLOB NOT NULL
+) STRICT;
+CREATE INDEX claim_by_record ON claim (pith_number, upstream, kind, id);
+CREATE TABLE checkpoint (                -- signed notes on the roots of mirrors, ours too
+    id INTEGER PRIMARY KEY,
+    origin TEXT NOT NULL,                -- the first line of the note: whose tree it is
+    size INTEGER NOT NULL,               -- records
+    root BLOB NOT NULL,                  -- raw
+    key_set_digest BLOB NOT NULL,        -- K3, raw; empty if the note does not say
+    at TEXT NOT NULL,                    -- the time that the note states; empty if it does not
+    note TEXT NOT NULL,                  -- as it was signed
+    read_at TEXT NOT NULL,
+    is_own INTEGER NOT NULL,             -- 1 if it was signed here
+    seal BLOB NOT NULL
+) STRICT;
+CREATE INDEX checkpoint_by_origin ON checkpoint (origin, id);
 CREATE TABLE damaged (                   -- facts that were found broken, and moved aside
     id INTEGER PRIMARY KEY,
     found_at TEXT NOT NULL,

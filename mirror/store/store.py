@@ -11,6 +11,8 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
+from mirror.store.checkpoints import Checkpoints
+from mirror.store.claims import Claims
 from mirror.store.derived import Derived
 from mirror.store.facts import Facts
 from mirror.store.findings import Findings
@@ -56,6 +58,8 @@ class Store:
         self.search = Search(db.conn)
         self.findings = Findings(db.conn)
         self.tree = StateTree(db.conn)
+        self.checkpoints = Checkpoints(db.conn)
+        self.claims = Claims(db.conn)
 
     @property
     def schema_version(self) -> int:

@@ -99,7 +99,10 @@ def _routes(registry: Registry, operations: Operations, pages: Pages) -> Mapping
         "/health": operations.health,
         "/metrics": operations.metrics,
         "/mirror/changes": operations.changes,
+        "/mirror/tree/": operations.tree,
+        "/mirror/tree/{prefix}": operations.tree,
         "/mirror/bundle.tar": operations.bag,
+        "/mirror/checkpoint": operations.checkpoint,
         "/openapi.json": lambda _request: json_answer(description()),
     }
 

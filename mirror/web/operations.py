@@ -15,9 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from mirror.archive import write_bag
-from mirror.core.values import Object, Value
+from mirror.core.values import Object, Value, hexdigest
+from mirror.engine.checkpoint import last_own_checkpoint
+from mirror.engine.descent import tell
 from mirror.engine.export import bundle_text
-from mirror.errors import FormatError
+from mirror.errors import FormatError, LookUpError
 from mirror.store import open_store
 from mirror.web.answers import Answer, json_answer
 from mirror.web.library import Library
@@ -110,6 +112,20 @@ class Operations:
         next_since = rows[-1][0] if rows else since
         page: Object = {"since": since, "next": next_since, "more": next_since < last}
         return json_answer({**page, "changes": changes})
+
+    def checkpoint(self, _request: Request) -> Answer:
+        """Answer `/mirror/checkpoint`: the note that was signed here last."""
+        with self._library.shelf() as shelf:
+            note = last_own_checkpoint(shelf.store)
+        if note is None:
+            raise LookUpError("checkpoint.none", "this mirror has signed no checkpoint")
+        body = note.encode()
+        return Answer(body=body, media_type="text/plain", etag=hexdigest(body))
+
+    def tree(self, request: Request) -> Answer:
+        """Answer `/mirror/tree/{prefix}`: a node of the tree over all states."""
+        with self._library.shelf() as shelf:
+            return json_answer(tell(shelf.store, request.path_params.get("prefix", "")))
 
     def bag(self, request: Request) -> Response:
         """Answer `/mirror/bundle.tar?id=...`: a bag of the records named, or of all, streamed."""

@@ -38,7 +38,7 @@ from mirror.web.views import (
 )
 from mirror.web.words import CODES, ERRORS, FATES, RELATIONSHIPS
 
-__all__ = ["Pages"]
+__all__ = ["Pages", "environment"]
 
 MAX_HITS = 50
 """Records on a page of search results."""
@@ -58,7 +58,7 @@ class Pages:
         self._library = library
         self._base_url = base_url
         self._files = _static_files()
-        self._env = _environment()
+        self._env = environment()
         versions = {one: hexdigest(body)[:16] for one, body in self._files.items()}
         self._env.globals |= {
             "site": visible.plain(name),
@@ -308,7 +308,8 @@ def _asked_for(request: Request) -> str:
 # Templates and files -------------------------------------------------------------------------
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the templates of all pages."""
     env = Environment(
         loader=PackageLoader("mirror.web"),
         autoescape=True,

@@ -1,0 +1,239 @@
+"""`mirror compare`: our states against upstream's, or another mirror's."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from mirror.archive import Limits
+from mirror.cli import options
+from mirror.cli.console import plural, print_json, print_table, say, show_count
+from mirror.core.compare import Cause
+from mirror.core.values import decode
+from mirror.engine.compare import Errand, Finding, Rollback, Tally, compare_with, history
+from mirror.engine.compare_mirror import MirrorErrand, compare_with_mirror
+from mirror.engine.output import write_whole
+from mirror.engine.upstream import Upstream
+from mirror.net import Client, Politeness
+from mirror.store import ClaimRow, Store, open_store
+
+__all__ = ["compare"]
+
+_SHOWN = 20
+"""Findings that are shown to a person one by one; the rest are counted."""
+_REPORTED = 10_000
+"""Findings that a report lists; the rest are counted."""
+_ORDER = (
+    "match", "match_known", "behind", "ahead", "forked", "differs", "missing_here",
+    "missing_upstream", "unreadable",
+)  # fmt: skip
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[ID]...")
+@options.db
+@click.option("--upstream", metavar="URL|DIR|FILE", help="Whose states to compare with.")
+@click.option("--mirror", "mirror_url", metavar="URL", help="Compare with another mirror's tree.")
+@click.option("--history", "history_of", metavar="ID", help="Show what upstreams said of a record.")
+@click.option("--bundles", is_flag=True, help="Compare with what upstream's bundles come to.")
+@click.option("--name", "called", metavar="NAME", help="Under what name to keep what it says.")
+@click.option("--no-memory", is_flag=True, help="Do not keep what upstream says; only read.")
+@click.option("--quick", is_flag=True, help="With --mirror: only name the records that differ.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="Also write a page with all that was found.",
+)
+@options.as_json
+@options.politeness
+@options.limits
+def compare(
+    names: tuple[str, ...],
+    *,
+    db: Path,
+    upstream: str | None,
+    mirror_url: str | None,
+    history_of: str | None,
+    bundles: bool,
+    called: str | None,
+    no_memory: bool,
+    quick: bool,
+    report: Path | None,
+    as_json: bool,
+    politeness: Politeness,
+    limits: Limits,
+) -> None:
+    """Compare the states of the store with upstream's, and say what differs and why.
+
+    Upstream is an address, a folder or a bag with state.json members, JSON Lines of states, or one
+    state. Without an ID all records are compared, on both sides. What upstream says is kept, and
+    what it takes back later is a finding of its own.
+
+    \b
+    match             equal in all that both have
+    match_known       the same, and upstream has members that this mirror does not know
+    behind, ahead     upstream shows valid events that are not here; or the other way round
+    forked            both
+    differs           the same events, another outcome
+    missing_here, missing_upstream, unreadable
+
+    \b
+    Examples:
+      mirror compare --upstream https://pith.science 1705.09786
+      mirror compare --upstream states/ --report report.html
+      mirror compare --mirror https://mirror.example
+      mirror compare --history 1705.09786
+
+    Exit codes: 0 all match; 1 something else was found; 5 upstream could not be read.
+    """
+    if [upstream, mirror_url, history_of].count(None) != 2:
+        raise click.UsageError("give one of --upstream, --mirror, --history")
+    if history_of is not None:
+        with open_store(db, read_only=True) as store, store.snapshot():
+            _show_history(history(store, history_of), as_json=as_json)
+        return
+    findings = _Findings(as_json=as_json)
+    with ExitStack() as stack:
+        store = stack.enter_context(open_store(db, read_only=no_memory, must_exist=True))
+        client = stack.enter_context(Client(politeness))
+        progress = stack.enter_context(show_count("compared"))
+        run = _Run(store, client, findings, progress)
+        if mirror_url is not None:
+            tally = run.mirror(mirror_url, quick=quick)
+        else:
+            place = Upstream(upstream or "", store.trust.key_set(), bundles, limits)
+            tally = run.upstream(place, names, called or "", remember=not no_memory)
+    findings.end(tally)
+    if report is not None:
+        _write_report(report, upstream or mirror_url or "", findings, tally)
+    sys.exit(tally.exit_code)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    store: Store
+    client: Client
+    findings: _Findings
+    progress: Callable[[int], None]
+
+    def mirror(self, url: str, *, quick: bool) -> Tally:
+        errand = MirrorErrand(url=url, quick=quick, tell=self.findings.tell, progress=self.progress)
+        return compare_with_mirror(self.store, errand, self.client)
+
+    def upstream(
+        self, place: Upstream, names: tuple[str, ...], called: str, *, remember: bool
+    ) -> Tally:
+        errand = Errand(
+            upstream=place,
+            names=names,
+            called=called,
+            remember=remember,
+            tell=self.findings.tell,
+            progress=self.progress,
+        )
+        return compare_with(self.store, errand, self.client)
+
+
+# What was found ------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Findings:
+    """Tells of findings: each as a line of JSON, or the first few to a person."""
+
+    as_json: bool
+    kept: list[Finding] = field(default_factory=list)
+    """What is not the same, for a report."""
+    _count: int = 0
+
+    def tell(self, finding: Finding) -> None:
+        """Take one finding."""
+        if self.as_json:
+            print_json(finding.to_value())
+        if not isinstance(finding, Rollback) and finding.is_same:
+            return
+        self._count += 1
+        if len(self.kept) < _REPORTED:
+            self.kept.append(finding)
+        if not self.as_json and self._count <= _SHOWN:
+            say(_line(finding))
+
+    def end(self, tally: Tally) -> None:
+        """Show how many there were of each kind."""
+        if self._count > _SHOWN and not self.as_json:
+            say(f"… and {self._count - _SHOWN:,} more; --json names each")
+        print_table(summary_rows(tally), err=self.as_json)
+
+
+def _line(finding: Finding) -> str:
+    if isinstance(finding, Rollback):
+        return f"rollback: {finding.pith_number}: {_words(finding.causes)}"
+    number = f"{finding.pith_number}: " if finding.pith_number else ""
+    return f"{finding.status}: {number}{_words(list(finding.causes))}"
+
+
+def _words(causes: list[Cause]) -> str:
+    if not causes:
+        return "no cause is known"
+    more = f" (and {plural(len(causes) - 1, 'more cause')})" if len(causes) > 1 else ""
+    return causes[0].text + more
+
+
+def summary_rows(tally: Tally) -> dict[str, str | list[str]]:
+    """Return what a run came to, for `print_table`."""
+    statuses: Counter[str] = tally.statuses
+    rows: dict[str, str | list[str]] = {
+        name: plural(statuses[name], "record") for name in _ORDER if statuses[name]
+    }
+    if tally.rollbacks:
+        rows["rollbacks"] = f"{tally.rollbacks:,}"
+    if tally.requests:
+        rows["requests"] = f"{tally.requests:,}"
+    return rows or {"compared": "nothing: there are no records"}
+
+
+def _show_history(rows: list[tuple[ClaimRow, list[Cause]]], *, as_json: bool) -> None:
+    for row, causes in rows:
+        taken_back = [cause.text for cause in causes]
+        if as_json:
+            said = decode(row.text)
+            digest = row.digest.hex()
+            print_json(
+                {
+                    "pith_number": row.pith_number,
+                    "upstream": row.upstream,
+                    "kind": row.kind,
+                    "at": row.first_at,
+                    "sha256": digest,
+                    "took_back": taken_back,
+                    "said": said,
+                }
+            )
+            continue
+        print_table(
+            {
+                "at": row.first_at,
+                "upstream": row.upstream,
+                f"{row.kind} sha256": row.digest.hex(),
+                "took back": taken_back or "nothing",
+            }
+        )
+        click.echo()
+
+
+def _write_report(path: Path, upstream: str, findings: _Findings, tally: Tally) -> None:
+    # Other ways of comparing need not wait for the templates.
+    from mirror.web.report import render_report  # noqa: PLC0415
+
+    values = [finding.to_value() for finding in findings.kept]
+    page = render_report(upstream, summary_rows(tally), values)
+    with write_whole(path) as file:
+        file.write(page)
+    say(f"report written to {path}")

@@ -1,0 +1,150 @@
+"""Where two states differ, member by member (M6).
+
+A state may be told in part: upstream prints fewer members than M6 has. What only one side has is
+listed and is no difference; of what both have, everything must be equal. So objects are compared
+by the members that both have, but for those that the protocol only knows whole: a record, a
+payload, a slot key. Lists are compared place by place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import cast
+
+from mirror.core.values import Object, Value, canonical
+
+__all__ = ["Absent", "Difference", "Differences", "differences", "pointer_to"]
+
+
+class Absent:
+    """Nothing stands there."""
+
+
+ABSENT = Absent()
+
+_WHOLE = frozenset({"canonical_record", "payload", "slot_key"})
+"""Members that are equal or not; what one side lacks of them is a difference."""
+
+_IDENTITY = ("event_id", "alias_kind", "digest")
+"""Members that say which of its kind an item of a list is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A place where two states differ."""
+
+    pointer: str
+    """JSON Pointer (RFC 6901)."""
+    here: Value | Absent
+    upstream: Value | Absent
+
+    def to_value(self) -> Object:
+        """Return it as it is printed; a side that has nothing there has no member."""
+        sides = {"here": self.here, "upstream": self.upstream}
+        present = {name: one for name, one in sides.items() if not isinstance(one, Absent)}
+        return cast("Object", {"pointer": self.pointer, **present})
+
+
+@dataclass(slots=True)
+class Differences:
+    """All that two states do not agree in."""
+
+    found: list[Difference] = field(default_factory=list)
+    """In the order of our state's members."""
+    only_here: list[str] = field(default_factory=list)
+    """Pointers to members that upstream does not print."""
+    only_upstream: list[str] = field(default_factory=list)
+    """Pointers to members that we do not have."""
+
+
+def differences(here: Object, upstream: Object) -> Differences:
+    """Return where two states differ."""
+    result = Differences()
+    _walk_object(here, upstream, "", result)
+    return result
+
+
+def pointer_to(pointer: str, name: str | int) -> str:
+    """Return the pointer to a member or an item (RFC 6901 section 4)."""
+    return f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}"
+
+
+def _walk(here: Value, upstream: Value, pointer: str, result: Differences) -> None:
+    if isinstance(here, dict) and isinstance(upstream, dict):
+        _walk_object(here, upstream, pointer, result)
+    elif isinstance(here, list) and isinstance(upstream, list):
+        _walk_list(here, upstream, pointer, result)
+    else:
+        result.found.extend(_within(here, upstream, pointer))
+
+
+def _walk_object(here: Object, upstream: Object, pointer: str, result: Differences) -> None:
+    for name, value in here.items():
+        place = pointer_to(pointer, name)
+        if name not in upstream:
+            result.only_here.append(place)
+        elif name in _WHOLE:
+            result.found.extend(_within(value, upstream[name], place))
+        else:
+            _walk(value, upstream[name], place, result)
+    result.only_upstream.extend(pointer_to(pointer, name) for name in upstream if name not in here)
+
+
+def _walk_list(here: list[Value], upstream: list[Value], pointer: str, result: Differences) -> None:
+    for index, (ours, theirs) in enumerate(zip(here, upstream, strict=False)):
+        place = pointer_to(pointer, index)
+        if not _are_one_thing(ours, theirs):
+            # From here on both lists speak of other things: one difference says so.
+            result.found.extend(_identities(ours, theirs, place))
+            return
+        _walk(ours, theirs, place, result)
+    if len(here) != len(upstream):
+        end = min(len(here), len(upstream))
+        rest = Difference(pointer_to(pointer, end), _at(here, end), _at(upstream, end))
+        result.found.append(rest)
+
+
+def _at(items: list[Value], index: int) -> Value | Absent:
+    return items[index] if index < len(items) else ABSENT
+
+
+def _are_one_thing(here: Value, upstream: Value) -> bool:
+    return not any(_identities(here, upstream, ""))
+
+
+def _identities(here: Value, upstream: Value, pointer: str) -> Iterator[Difference]:
+    """Yield the member by which two items of a list are not the same thing, if there is one."""
+    if isinstance(here, dict) and isinstance(upstream, dict):
+        for name in _IDENTITY:
+            if name in here and name in upstream and here[name] != upstream[name]:
+                yield Difference(pointer_to(pointer, name), here[name], upstream[name])
+
+
+def _within(here: Value | Absent, upstream: Value | Absent, pointer: str) -> Iterator[Difference]:
+    """Yield the first place where two values differ that must be equal as a whole."""
+    for name, ours, theirs in _parts(here, upstream):
+        if _differ(ours, theirs):
+            yield from _within(ours, theirs, pointer_to(pointer, name))
+            return
+    if _differ(here, upstream):
+        yield Difference(pointer, here, upstream)
+
+
+def _parts(
+    here: Value | Absent, upstream: Value | Absent
+) -> Iterator[tuple[str | int, Value | Absent, Value | Absent]]:
+    """Yield members or items of two values of one kind, side by side."""
+    if isinstance(here, dict) and isinstance(upstream, dict):
+        for name in sorted({*here, *upstream}):
+            yield name, here.get(name, ABSENT), upstream.get(name, ABSENT)
+    elif isinstance(here, list) and isinstance(upstream, list):
+        for index, (ours, theirs) in enumerate(zip_longest(here, upstream, fillvalue=ABSENT)):
+            yield index, ours, theirs
+
+
+def _differ(here: Value | Absent, upstream: Value | Absent) -> bool:
+    if isinstance(here, Absent) or isinstance(upstream, Absent):
+        return here is not upstream
+    return canonical(here) != canonical(upstream)

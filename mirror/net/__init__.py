@@ -1,0 +1,12 @@
+"""The network, from the client's side: reading the registry and other mirrors over HTTP.
+
+Nobody over there is trusted. Every address is judged before it is connected to, every answer has
+an end in bytes and in seconds, redirects are followed one by one, and what may pass is tried again
+with growing pauses. What comes back is bytes: what they say is verified elsewhere.
+"""
+
+from mirror.net.answer import Fetched
+from mirror.net.client import Client
+from mirror.net.politeness import Politeness
+
+__all__ = ["Client", "Fetched", "Politeness"]

@@ -1,0 +1,84 @@
+"""The judgement on IP addresses: which are on the public internet, and what the others are.
+
+A registry, or whoever answers for its name, must not be able to send this client to the machine it
+runs on, to its neighbours, or to a cloud's metadata service. The lists follow IANA's registries of
+special-purpose addresses (RFC 6890, RFC 8190) and are written out here, because what `ipaddress`
+calls global changed between patch versions of Python.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+__all__ = ["Address", "why_refused"]
+
+Address = IPv4Address | IPv6Address
+
+_SELF = "this machine itself"
+_PRIVATE = "a private network"
+_LINK = "the local link"
+_CARRIER = "a provider's inner network"
+_SPECIAL = "a special purpose"
+_EXAMPLE = "examples and tests"
+_GROUP = "groups of machines"
+_RESERVED = "no use yet"
+
+_REFUSED_4 = {
+    IPv4Network(network): words
+    for network, words in {
+        "0.0.0.0/8": _SELF,  # RFC 1122 section 3.2.1.3; Linux takes 0.0.0.0 for 127.0.0.1
+        "10.0.0.0/8": _PRIVATE,  # RFC 1918
+        "100.64.0.0/10": _CARRIER,  # RFC 6598
+        "127.0.0.0/8": _SELF,  # RFC 1122 section 3.2.1.3
+        "169.254.0.0/16": _LINK,  # RFC 3927; clouds keep their metadata service here
+        "172.16.0.0/12": _PRIVATE,  # RFC 1918
+        "192.0.0.0/24": _SPECIAL,  # RFC 6890
+        "192.0.2.0/24": _EXAMPLE,  # RFC 5737
+        "192.88.99.0/24": _SPECIAL,  # RFC 7526
+        "192.168.0.0/16": _PRIVATE,  # RFC 1918
+        "198.18.0.0/15": _EXAMPLE,  # RFC 2544
+        "198.51.100.0/24": _EXAMPLE,  # RFC 5737
+        "203.0.113.0/24": _EXAMPLE,  # RFC 5737
+        "224.0.0.0/4": _GROUP,  # RFC 1112
+        "240.0.0.0/4": _RESERVED,  # RFC 1112; 255.255.255.255 is everybody on the link
+    }.items()
+}
+_REFUSED_6 = {
+    IPv6Network(network): words
+    for network, words in {
+        "::/127": _SELF,  # RFC 4291 sections 2.5.2 and 2.5.3
+        "fc00::/7": _PRIVATE,  # RFC 4193
+        "fec0::/10": _PRIVATE,  # RFC 3879
+        "fe80::/10": _LINK,  # RFC 4291 section 2.5.6
+        "ff00::/8": _GROUP,  # RFC 4291 section 2.7
+        "2001::/23": _SPECIAL,  # RFC 2928; Teredo, which hides an IPv4 address, is among them
+        "2001:db8::/32": _EXAMPLE,  # RFC 3849
+        "2002::/16": _SPECIAL,  # RFC 3056: 6to4 hides an IPv4 address
+        "3fff::/20": _EXAMPLE,  # RFC 9637
+    }.items()
+}
+_GLOBAL_6 = IPv6Network("2000::/3")
+"""All that IANA has given out for use on the public internet (RFC 4291 section 2.4)."""
+_TRANSLATED = IPv6Network("64:ff9b::/96")
+"""NAT64 (RFC 6052 section 2.1): how a network without IPv4 reaches an IPv4 address."""
+
+
+def why_refused(address: Address) -> str:
+    """Return what an address is for, if not for the public internet; else the empty string.
+
+    An IPv6 address that stands for an IPv4 address is judged as that one.
+    """
+    judged = _embedded(address) or address
+    if isinstance(judged, IPv4Address):
+        return next((words for network, words in _REFUSED_4.items() if judged in network), "")
+    listed = next((words for network, words in _REFUSED_6.items() if judged in network), "")
+    return listed or ("" if judged in _GLOBAL_6 else _RESERVED)
+
+
+def _embedded(address: Address) -> IPv4Address | None:
+    """Return the IPv4 address that a machine which gets `address` may connect to instead."""
+    if isinstance(address, IPv4Address):
+        return None
+    if address in _TRANSLATED:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped
