@@ -24,7 +24,16 @@ from mirror.errors import LookUpError, UpstreamError
 from mirror.net import Client
 from mirror.store import ClaimRow, Store
 
-__all__ = ["Errand", "Finding", "Rollback", "Tally", "compare_with", "here_of", "history"]
+__all__ = [
+    "Errand",
+    "Finding",
+    "Rollback",
+    "Tally",
+    "compare_with",
+    "here_of",
+    "history",
+    "retired_here",
+]
 
 _MANY, _FEW = 200, 10
 """Comparisons of one transaction: where answers come from a disk, and over the network."""
@@ -247,11 +256,7 @@ class _Run:
 
     def _retired(self, number: str) -> set[str]:
         record_id = self._record_id(number)
-        if record_id is None:
-            return set()
-        state = cast("Object", decode(current_text(self._store, record_id).rstrip()))
-        entries = cast("list[Object]", state["retired_events"])
-        return {cast("str", entry["event_id"]) for entry in entries}
+        return set() if record_id is None else retired_here(self._store, record_id)
 
     # What upstream did not speak of ----------------------------------------------------------
 
@@ -293,6 +298,17 @@ def here_of(store: Store, record_id: int) -> Here:
     return Here(state=cast("Object", state), valid=valid, refused=refused)
 
 
+def retired_here(store: Store, record_id: int) -> set[str]:
+    """Return the ids of the events that are retired here: nobody need show them (M11).
+
+    Raises:
+        CorruptStoreError: `store.damaged`
+    """
+    state = cast("Object", decode(current_text(store, record_id).rstrip()))
+    entries = cast("list[Object]", state["retired_events"])
+    return {cast("str", entry["event_id"]) for entry in entries}
+
+
 def _speaks_of(answer: Answer, wished: set[str]) -> bool:
     if isinstance(answer, Unreadable):
         return True  # who knows of what
@@ -319,12 +335,13 @@ def history(store: Store, name: str) -> list[tuple[ClaimRow, list[Cause]]]:
         hint = "`mirror compare --upstream` keeps what upstream says"
         message = f"nothing that an upstream said of {name!r} is kept"
         raise LookUpError("lookup.unknown", message, hint=hint)
-    return [(row, _taken_back(rows, index)) for index, row in enumerate(rows)]
+    retired = retired_here(store, found[0]) if len(found) == 1 else set()
+    return [(row, _taken_back(rows, index, retired)) for index, row in enumerate(rows)]
 
 
-def _taken_back(rows: list[ClaimRow], index: int) -> list[Cause]:
+def _taken_back(rows: list[ClaimRow], index: int, retired: set[str]) -> list[Cause]:
     after = rows[index]
     before = rows[index - 1] if index else None
     if before is None or before[:3] != after[:3]:
         return []
-    return [cause for one in _rollback(before, after, set()) for cause in one.causes]
+    return [cause for one in _rollback(before, after, retired) for cause in one.causes]

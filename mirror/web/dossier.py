@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ from mirror.core.event import InvalidEvent
 from mirror.core.keys import KeySet
 from mirror.core.record import Record, text_digest
 from mirror.core.values import Object, Value
+from mirror.engine.last_words import Word, last_words
 from mirror.store import ArrivalRow, Contents, Judged
 from mirror.web.library import Shelf
 
@@ -37,9 +38,10 @@ class Dossier:
     record: Record
     state: Object
     state_digest: str
-    """Empty while the stored state lags behind the facts."""
     keys: KeySet
     arrivals: list[Arrival]
+    words: list[Word]
+    """What upstreams were last heard to say, the latest first."""
 
     @property
     def current(self) -> dict[str, list[Object]]:
@@ -91,6 +93,9 @@ def read_dossier(shelf: Shelf, record_id: int) -> Dossier:
                 row.judged(contents),
             )
             for row, contents in store.facts.rows(record_id)
+        ],
+        words=[
+            replace(word, upstream=_place(word.upstream)) for word in last_words(store, record_id)
         ],
     )
 

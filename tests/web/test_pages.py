@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,10 +14,13 @@ import httpx
 import pytest
 
 from mirror.core.keys import BUILT_IN
+from mirror.engine.lookup import look_up
+from mirror.engine.replay import current_text
+from mirror.store import open_store
 from mirror.web import visible
 from tests.builders import make_bundle, make_record, to_json
 from tests.shared import shared
-from tests.web.conftest import BUNDLES, Serve, make_store
+from tests.web.conftest import BUNDLES, Serve, make_store, run_mirror
 from tests.web.hostile import hostile_store
 from tests.web.markup import Page
 
@@ -384,3 +388,26 @@ def test_hidden_characters_are_named(value: str, shown: str) -> None:
 def test_only_plain_web_addresses_are_live(value: str, is_live: bool) -> None:  # noqa: FBT001
     """Whatever else an address may be, it is text."""
     assert len(Page(visible.link(value)).all("a")) == is_live
+
+
+def test_a_record_shows_how_it_compares_with_what_upstream_said(
+    store_path: Path, serve: Serve, tmp_path: Path
+) -> None:
+    """The last word of each upstream, held against our state of today."""
+    store = tmp_path / "mirror.db"
+    shutil.copyfile(store_path, store)
+    with open_store(store, read_only=True) as opened:
+        text = current_text(opened, look_up(opened.records, FULL))
+    state = json.loads(text)
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    before.write_bytes(text)
+    state["current"]["citations"] = state["current"]["citations"][1:]
+    after.write_text(json.dumps(state))
+    for said, code in ((before, 0), (after, 1)):
+        command = ("compare", "--upstream", said, "--name", "pith.example", FULL, "--db", store)
+        assert run_mirror(*command) == code
+    words = Page(httpx.get(f"{serve(store)}/pith/{FULL}").text).text
+    assert "pith.example, as it said on" in " ".join(words.split())
+    assert "upstream does not show it" in words
+    assert "It took back what it said before." in words
+    assert "No comparison was made yet" not in words

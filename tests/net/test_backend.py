@@ -1,0 +1,185 @@
+"""Connections go to the address that was judged, whatever the name leads to a moment later."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import httpcore
+import pytest
+
+from mirror.errors import UpstreamError
+from mirror.net.backend import GuardedBackend, Resolve, Watch, resolve_by_system
+from mirror.net.faults import PassingError
+from tests.net.conftest import MakeClient, refusal
+from tests.net.server import GREETING, Site, message, saying
+
+PUBLIC = "93.184.216.34"
+OTHER_PUBLIC = "2606:4700::1111"
+PRIVATE = "10.0.0.1"
+
+
+@dataclass
+class Recorder(httpcore.NetworkBackend):
+    """Connects to nothing, and takes notes; some addresses are dead."""
+
+    dead: frozenset[str] = frozenset()
+    asked: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,  # noqa: ARG002
+        timeout: float | None = None,
+        local_address: str | None = None,  # noqa: ARG002
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002
+    ) -> httpcore.NetworkStream:
+        """Take notes."""
+        self.asked.append(host)
+        self.seconds.append(timeout or 0)
+        if host in self.dead:
+            raise httpcore.ConnectTimeout
+        return httpcore.NetworkStream()
+
+
+def in_turn(*answers: list[str]) -> Resolve:
+    """A resolver with another answer each time."""
+    left = iter(answers)
+    return lambda _, __: next(left)
+
+
+def connect(resolve: Resolve, recorder: Recorder, *, allow_private: bool = False) -> None:
+    """Connect to a name."""
+    backend = GuardedBackend(Watch(), allow_private=allow_private, resolve=resolve, inner=recorder)
+    backend.connect_tcp("registry.example", 443, 4.0)
+
+
+def test_a_name_that_changes_its_mind_gets_only_what_was_judged() -> None:
+    """DNS rebinding: public when judged, private a moment later."""
+    recorder, resolve = Recorder(), in_turn([PUBLIC], [PRIVATE])
+    connect(resolve, recorder)
+    assert [PUBLIC] == recorder.asked
+    with pytest.raises(UpstreamError) as caught:
+        connect(resolve, recorder)
+    assert caught.value.code == "upstream.private"
+    assert PRIVATE in caught.value.message
+    assert "--allow-private" in caught.value.hint
+    assert [PUBLIC] == recorder.asked
+
+
+@pytest.mark.parametrize("addresses", [[PUBLIC, PRIVATE], [PRIVATE, PUBLIC], ["::1", PUBLIC]])
+def test_one_refused_address_is_enough(addresses: list[str]) -> None:
+    """Nothing is connected to, not even the public one."""
+    recorder = Recorder()
+    with pytest.raises(UpstreamError):
+        connect(in_turn(addresses), recorder)
+    assert [] == recorder.asked
+
+
+def test_private_addresses_can_be_allowed() -> None:
+    """For a mirror in the same house."""
+    recorder = Recorder()
+    connect(in_turn([PRIVATE]), recorder, allow_private=True)
+    assert [PRIVATE] == recorder.asked
+
+
+def test_a_dead_address_leaves_time_for_the_next() -> None:
+    """The time to connect is shared by all of them."""
+    recorder = Recorder(frozenset({OTHER_PUBLIC}))
+    connect(in_turn([OTHER_PUBLIC, PUBLIC]), recorder)
+    assert [OTHER_PUBLIC, PUBLIC] == recorder.asked
+    assert recorder.seconds == pytest.approx([2, 4], abs=0.1)
+
+
+def test_only_a_few_addresses_of_a_host_are_tried() -> None:
+    """A name with a thousand dead addresses takes no longer."""
+    addresses = [f"1.1.1.{number}" for number in range(200)]
+    recorder = Recorder(frozenset(addresses))
+    with pytest.raises(httpcore.ConnectTimeout):
+        connect(in_turn(addresses), recorder)
+    assert addresses[:4] == recorder.asked
+
+
+def test_all_addresses_of_a_host_are_judged() -> None:
+    """Also those that would not be tried."""
+    addresses = [*(f"1.1.1.{number}" for number in range(200)), PRIVATE]
+    with pytest.raises(UpstreamError, match="private"):
+        connect(in_turn(addresses), Recorder())
+
+
+@pytest.mark.parametrize(
+    ("error", "may_pass"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "unknown"), False),
+        (socket.gaierror(socket.EAI_AGAIN, "try again"), True),
+        (UnicodeError("label too long"), False),
+        (None, True),
+    ],
+)
+def test_a_name_without_address(error: Exception | None, may_pass: bool) -> None:  # noqa: FBT001
+    """A name that does not exist is not asked for again; a resolver that failed is."""
+
+    def resolve(host: str, port: int) -> list[str]:
+        if error is not None:
+            raise error
+        return []
+
+    with pytest.raises((UpstreamError, PassingError)) as caught:
+        connect(resolve, Recorder())
+    assert isinstance(caught.value, PassingError) == may_pass
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "0177.1", "localhost"])
+def test_however_this_machine_is_spelt_it_is_refused(
+    site: Site, make_client: MakeClient, host: str
+) -> None:
+    """What counts is where the connection would go."""
+    client = make_client(allow_private=False, retries=3)
+    assert refusal(client, site.url(host=host)).code == "upstream.private"
+    assert (0, 0) == (client.requests, site.connections)
+
+
+def test_the_unspecified_and_mapped_forms_are_refused(make_client: MakeClient) -> None:
+    """0.0.0.0, :: and IPv4 in IPv6 lead to this machine on many systems."""
+    client = make_client(allow_private=False)
+    for host in ("0.0.0.0", "[::]", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"):  # noqa: S104
+        assert refusal(client, f"http://{host}:9/").code == "upstream.private"
+
+
+def test_a_redirect_cannot_lead_into_a_private_network(site: Site, make_client: MakeClient) -> None:
+    """The second hop is judged like the first, in a client that may go to other hosts."""
+    site.at("/", saying(message(b"", status="302 Found", location="http://metadata.example/")))
+    places = {"registry.example": "127.0.0.1", "metadata.example": "169.254.169.254"}
+    asked = list[str]()
+
+    def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return [places[host]]
+
+    client = make_client(allow_other_hosts=True, allow_private=False, resolve=resolve)
+    assert refusal(client, site.url(host="registry.example")).code == "upstream.private"
+    client = make_client(resolve=resolve)
+    assert refusal(client, site.url(host="registry.example")).code == "upstream.redirect"
+    assert "metadata.example" not in asked
+
+
+def test_a_host_is_resolved_once_for_a_connection_and_keeps_its_name(
+    site: Site, make_client: MakeClient
+) -> None:
+    """The server hears the name, and nobody looks it up again while the connection lives."""
+    site.at("/a", saying(message()))
+    client = make_client(resolve=in_turn(["127.0.0.1"], ["127.0.0.2"]))
+    for _ in range(3):
+        assert client.get(site.url("/a", host="registry.example")).body == GREETING
+    assert site.connections == 1
+    assert {f"registry.example:{site.port}"} == {one.headers["host"] for one in site.requests}
+
+
+def test_the_system_gives_each_address_once() -> None:
+    """In its order."""
+    assert ["127.0.0.1"] == resolve_by_system("127.0.0.1", 80)
+    assert "127.0.0.1" in resolve_by_system("localhost", 80) or "::1" in resolve_by_system(
+        "localhost", 80
+    )

@@ -1,0 +1,470 @@
+"""Answers that are cut short, endless, lying, or no HTTP at all: each ends, and says how."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import socket
+import struct
+import time
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+import zstandard
+
+from mirror.errors import UpstreamError
+from tests.net.conftest import MakeClient, refusal
+from tests.net.server import (
+    GREETING,
+    Exchange,
+    Handler,
+    Site,
+    in_turn,
+    message,
+    redirecting,
+    saying,
+)
+
+CHUNKED = {"content_length": "", "transfer_encoding": "chunked"}
+
+
+def endlessly(head: bytes, piece: bytes) -> Handler:
+    """A handler that sends a piece for ever."""
+
+    def handle(exchange: Exchange) -> None:
+        exchange.send(head)
+        while not exchange.stopping.is_set():
+            exchange.send(piece)
+
+    return handle
+
+
+def silent(*parts: bytes) -> Handler:
+    """A handler that says a little, and then nothing."""
+
+    def handle(exchange: Exchange) -> None:
+        exchange.send(*parts)
+        exchange.connection.settimeout(0.01)
+        while not exchange.stopping.is_set():
+            try:
+                if not exchange.connection.recv(1):
+                    return exchange.hang_up()
+            except TimeoutError:
+                continue
+        return None
+
+    return handle
+
+
+def resetting(*parts: bytes) -> Handler:
+    """A handler that says a little, and then resets the connection (TCP RST)."""
+
+    def handle(exchange: Exchange) -> None:
+        exchange.send(*parts)
+        linger = struct.pack("ii", 1, 0)
+        exchange.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        exchange.connection.close()
+        exchange.hang_up()
+
+    return handle
+
+
+# What may pass -------------------------------------------------------------------------------
+
+BROKEN: dict[str, tuple[Handler, str]] = {
+    "closes at once": (saying(then_hang_up=True), "upstream.unreachable"),
+    "resets at once": (resetting(), "upstream.unreachable"),
+    "closes within the status line": (
+        saying(b"HTTP/1.1 20", then_hang_up=True),
+        "upstream.unreachable",
+    ),
+    "closes within the headers": (
+        saying(b"HTTP/1.1 200 OK\r\nContent-Le", then_hang_up=True),
+        "upstream.unreachable",
+    ),
+    "closes after the headers": (
+        saying(message(b"", content_length="10"), then_hang_up=True),
+        "upstream.truncated",
+    ),
+    "resets after the headers": (
+        resetting(message(b"", content_length="10")),
+        "upstream.truncated",
+    ),
+    "closes before the last byte": (
+        saying(message(content_length=str(len(GREETING) + 1)), then_hang_up=True),
+        "upstream.truncated",
+    ),
+    "closes within a chunk": (
+        saying(message(b"9\r\n1234", **CHUNKED), then_hang_up=True),
+        "upstream.truncated",
+    ),
+    "closes before the last chunk": (
+        saying(message(b"4\r\n1234\r\n", **CHUNKED), then_hang_up=True),
+        "upstream.truncated",
+    ),
+    "has a chunk without size": (saying(message(b"xyz\r\n", **CHUNKED)), "upstream.truncated"),
+    "has a chunk of negative size": (
+        saying(message(b"-4\r\n1234\r\n", **CHUNKED)),
+        "upstream.truncated",
+    ),
+    "has a chunk longer than it says": (
+        saying(message(b"2\r\n1234\r\n0\r\n\r\n", **CHUNKED)),
+        "upstream.truncated",
+    ),
+    "has gzip without its end": (
+        saying(message(gzip.compress(GREETING)[:-3], content_encoding="gzip")),
+        "upstream.truncated",
+    ),
+    "has zstd without its end": (
+        saying(message(zstandard.compress(GREETING)[:-3], content_encoding="zstd")),
+        "upstream.truncated",
+    ),
+    "is silent": (silent(), "upstream.timeout"),
+    "is silent after the headers": (
+        silent(message(b"", content_length="10")),
+        "upstream.timeout",
+    ),
+    "is silent within the body": (silent(message(content_length="99")), "upstream.timeout"),
+    "speaks no HTTP": (saying(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), "upstream.unreachable"),
+    "has a status that is no number": (saying(b"HTTP/1.1 OK OK\r\n\r\n"), "upstream.unreachable"),
+    "has a header that is none": (
+        saying(b"HTTP/1.1 200 OK\r\n\x00\xff \r\n\r\n"),
+        "upstream.unreachable",
+    ),
+    "has two lengths": (
+        saying(message(content_length="17\r\nContent-Length: 18")),
+        "upstream.unreachable",
+    ),
+    "has a length that is none": (saying(message(content_length="-1")), "upstream.unreachable"),
+    "has a coding of transfer that nobody knows": (
+        saying(message(transfer_encoding="gzip, chunked")),
+        "upstream.unreachable",
+    ),
+    "has an error of its own": (saying(message(status="500 x")), "upstream.status"),
+    "is a bad gateway": (saying(message(status="502 x")), "upstream.status"),
+    "is a gateway without answer": (saying(message(status="504 x")), "upstream.status"),
+    "is busy": (saying(message(status="503 x")), "upstream.busy"),
+    "is asked too often": (saying(message(status="429 x")), "upstream.busy"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_may_pass_is_tried_again(site: Site, make_client: MakeClient, name: str) -> None:
+    """As often as is allowed; then it has its code."""
+    handler, code = BROKEN[name]
+    client = make_client(retries=1, read_seconds=0.1 if "is silent" in name else 2)
+    error = refusal(client, site.at("/never", handler))
+    assert (code, site.url("/never")) == (error.code, error.where)
+    assert client.requests == len(site.requests) == 2
+    url = site.at("/later", in_turn(handler, saying(message())))
+    assert client.get(url).body == GREETING
+
+
+def test_a_server_that_is_not_there(site: Site, make_client: MakeClient) -> None:
+    """Refused connections are tried again, with growing pauses."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    pauses = list[float]()
+    client = make_client(retries=4, backoff_seconds=1, backoff_cap_seconds=4, pauses=pauses)
+    error = refusal(client, f"http://127.0.0.1:{port}/")
+    assert (error.code, client.requests) == ("upstream.unreachable", 0)
+    assert all(pause <= bound for pause, bound in zip(pauses, [1, 2, 4, 4], strict=True))
+
+
+def test_a_server_that_accepts_no_connection(make_client: MakeClient) -> None:
+    """Its queue is full: the time to connect ends it."""
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for one in (first, second):
+            one.setblocking(False)  # noqa: FBT003
+            one.connect_ex(listener.getsockname())
+        client = make_client(connect_seconds=0.1)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        assert refusal(client, url).code == "upstream.timeout"
+
+
+def test_a_connection_that_was_dropped_between_requests(
+    site: Site, make_client: MakeClient
+) -> None:
+    """The next request makes another, and nothing is lost."""
+    url = site.at("/a", saying(message(), then_hang_up=True))
+    client = make_client()
+    for _ in range(3):
+        assert client.get(url).body == GREETING
+        time.sleep(0.02)
+    assert (3, 3) == (client.requests, site.connections)
+
+
+def test_a_body_longer_than_it_says_is_cut_and_spoils_nothing(
+    site: Site, make_client: MakeClient
+) -> None:
+    """What is left over is no answer to the next question, for long."""
+    url = site.at("/a", saying(message(GREETING + b"more", content_length=str(len(GREETING)))))
+    other = site.at("/b", saying(message(b"[2]")))
+    client = make_client(retries=1)
+    assert client.get(url).body == GREETING
+    assert client.get(other).body == b"[2]"
+
+
+def test_interim_answers_are_passed_over(site: Site, make_client: MakeClient) -> None:
+    """As many as come in time (RFC 9110 section 15.2)."""
+    url = site.at("/a", saying(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3, message()))
+    assert make_client().get(url).body == GREETING
+
+
+def test_an_old_server_ends_its_body_by_closing(site: Site, make_client: MakeClient) -> None:
+    """HTTP/1.0, without a length."""
+    url = site.at("/a", saying(b"HTTP/1.0 200 OK\r\n\r\n", GREETING, then_hang_up=True))
+    assert make_client().get(url).body == GREETING
+
+
+# Retry-After ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["429 x", "503 x", "500 x"])
+def test_a_server_says_when_to_come_back(site: Site, make_client: MakeClient, status: str) -> None:
+    """And then it answers."""
+    pauses = list[float]()
+    busy = saying(message(status=status, retry_after="7"))
+    url = site.at("/a", in_turn(busy, busy, saying(message())))
+    client = make_client(retries=2, pauses=pauses)
+    assert client.get(url).body == GREETING
+    assert [7, 7] == pauses
+    assert client.requests == 3
+
+
+def test_a_server_says_at_what_time_to_come_back(site: Site, make_client: MakeClient) -> None:
+    """As a date."""
+    pauses = list[float]()
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    busy = saying(message(status="503 x", retry_after=date))
+    make_client(retries=1, pauses=pauses).get(site.at("/a", in_turn(busy, saying(message()))))
+    assert pauses == [pytest.approx(99, abs=2)]
+
+
+@pytest.mark.parametrize("asked", ["301", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_server_that_asks_for_too_long_ends_the_request(
+    site: Site, make_client: MakeClient, asked: str
+) -> None:
+    """With the time at which to come back."""
+    pauses = list[float]()
+    url = site.at("/a", saying(message(status="503 x", retry_after=asked)))
+    error = refusal(make_client(retries=3, pauses=pauses), url)
+    assert ("upstream.busy", []) == (error.code, pauses)
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    assert error.hint.startswith("It asks to be left alone until ")
+    assert error.hint >= f"It asks to be left alone until {later:%Y-%m-%d %H:%M} UTC."
+
+
+def test_a_storm_of_busy_answers_ends(site: Site, make_client: MakeClient) -> None:
+    """After as many tries as are allowed."""
+    client = make_client(retries=4)
+    assert refusal(client, site.at("/a", saying(message(status="503 x")))).code == "upstream.busy"
+    assert client.requests == 5
+
+
+# Time ----------------------------------------------------------------------------------------
+
+TRICKLES: dict[str, Handler] = {
+    "a body": lambda exchange: exchange.trickle(message(b"x" * 10_000)),
+    "headers": lambda exchange: exchange.trickle(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 9999),
+    "interim answers": lambda exchange: exchange.trickle(b"HTTP/1.1 100 x\r\n\r\n" * 9999),
+    "chunks": lambda exchange: exchange.trickle(message(b"1\r\nx\r\n" * 9999, **CHUNKED)),
+    "a page that says not found": lambda exchange: exchange.trickle(
+        message(b"x" * 9999, status="404 x")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRICKLES)
+def test_a_trickle_ends_in_time_and_once(site: Site, make_client: MakeClient, name: str) -> None:
+    """No single wait is long, but all together are; another try would be as long."""
+    client = make_client(read_seconds=0.15, answer_seconds=0.2, retries=3)
+    start = time.monotonic()
+    error = refusal(client, site.at("/a", TRICKLES[name]))
+    assert "upstream.timeout" == error.code
+    assert "after 0.2 seconds" in error.message
+    assert 0.2 <= time.monotonic() - start < 2
+    assert client.requests == 1
+
+
+def test_pauses_are_no_part_of_an_answer(site: Site, make_client: MakeClient) -> None:
+    """Each request has the whole time."""
+    url = site.at("/a", in_turn(saying(message(status="503 x")), saying(message())))
+    client = make_client(retries=1, backoff_seconds=0, answer_seconds=0.2, requests_per_second=4)
+    assert client.get(url).body == GREETING
+
+
+# Size ----------------------------------------------------------------------------------------
+
+LIMIT = 100_000
+ONE_CHUNK = b"1000\r\n" + b"x" * 4096 + b"\r\n"
+BOMB = bytes(60_000_000)
+
+LARGE: dict[str, Callable[[], Handler]] = {
+    "says so": lambda: saying(message(b"", content_length=str(LIMIT + 1))),
+    "says an absurd length": lambda: saying(message(b"", content_length="9" * 18)),
+    "is": lambda: saying(message(b"x" * (LIMIT + 1))),
+    "comes in chunks": lambda: endlessly(message(b"", **CHUNKED), ONE_CHUNK),
+    "has no length": lambda: endlessly(b"HTTP/1.0 200 OK\r\n\r\n", b"x" * 4096),
+    "is several": lambda: saying(message(b"x" * (LIMIT + 1), status="300 x")),
+    "is a gzip bomb": lambda: saying(message(gzip.compress(BOMB), content_encoding="gzip")),
+    "is a zstd bomb": lambda: saying(message(zstandard.compress(BOMB), content_encoding="zstd")),
+    "has endless headers": lambda: endlessly(b"HTTP/1.1 200 OK\r\n", b"A: bbbbbbbb\r\n" * 100),
+    "has one huge header": lambda: saying(message(x="y" * 300_000)),
+    "has endless interim answers": lambda: endlessly(b"", b"HTTP/1.1 100 x\r\n\r\n" * 100),
+    "has an endless chunk header": lambda: endlessly(message(b"", **CHUNKED), b"1" * 100),
+    "has endless redirect bodies": lambda: endlessly(
+        message(b"", status="302 x", location="/a", **CHUNKED), ONE_CHUNK
+    ),
+}
+OTHERWISE = {
+    "has an endless chunk header": "upstream.truncated",
+    "has endless redirect bodies": "upstream.redirect",
+}
+"""How some of them end: all others, with `upstream.size`."""
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_an_answer_that_is_too_large_ends_early(
+    site: Site, make_client: MakeClient, name: str
+) -> None:
+    """In little time and memory, and once."""
+    url = site.at("/a", LARGE[name]())
+    code = OTHERWISE.get(name, "upstream.size")
+    client = make_client(answer_bytes=LIMIT, retries=3 if code != "upstream.truncated" else 0)
+    assert (code, 1) == (refusal(client, url).code, client.requests)
+    assert client.get(site.url("/other")).status == 404
+
+
+@pytest.mark.parametrize("status", ["200 x", "404 x"])
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_a_bomb_does_not_go_off(
+    site: Site, make_client: MakeClient, coding: str, status: str
+) -> None:
+    """Memory stays far below what is in it."""
+    packed = gzip.compress(BOMB) if coding == "gzip" else zstandard.compress(BOMB)
+    url = site.at("/a", saying(message(packed, content_encoding=coding, status=status)))
+    client = make_client(answer_bytes=LIMIT)
+    tracemalloc.start()
+    if status == "200 x":
+        assert refusal(client, url).code == "upstream.size"
+    else:
+        assert bytes(65536) == client.get(url).body
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 30_000_000
+
+
+@pytest.mark.parametrize("size", [LIMIT - 1, LIMIT])
+@pytest.mark.parametrize("coding", ["", "gzip", "zstd"])
+def test_an_answer_may_be_as_large_as_the_limit(
+    site: Site, make_client: MakeClient, size: int, coding: str
+) -> None:
+    """To the byte."""
+    body = b"x" * size
+    packed = {"": body, "gzip": gzip.compress(body), "zstd": zstandard.compress(body)}[coding]
+    url = site.at("/a", saying(message(packed, content_encoding=coding)))
+    assert make_client(answer_bytes=LIMIT).get(url).body == body
+
+
+def test_a_bomb_leaves_no_debris_in_a_file(site: Site, make_client: MakeClient) -> None:
+    """What was written before the limit is taken back."""
+    url = site.at("/a", saying(message(gzip.compress(BOMB), content_encoding="gzip")))
+    out = io.BytesIO()
+    with pytest.raises(UpstreamError, match="larger than"):
+        make_client(answer_bytes=LIMIT).download(url, out)
+    assert out.getvalue() == b""
+
+
+# Codings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", b"no gzip at all"),
+        ("gzip", gzip.compress(GREETING) + b"trailing"),
+        ("zstd", b"no zstd at all"),
+        ("br", b"x"),
+        ("deflate", b"x"),
+        ("gzip, gzip", gzip.compress(gzip.compress(GREETING))),
+    ],
+)
+def test_a_coding_that_cannot_be_undone_is_final(
+    site: Site, make_client: MakeClient, coding: str, body: bytes
+) -> None:
+    """Another try would bring the same."""
+    client = make_client(retries=3)
+    error = refusal(client, site.at("/a", saying(message(body, content_encoding=coding))))
+    assert ("upstream.encoding", 1) == (error.code, client.requests)
+
+
+# Redirects -----------------------------------------------------------------------------------
+
+ASTRAY = [
+    "",
+    "/a",
+    "/b",
+    "file:///etc/passwd",
+    "ftp://127.0.0.1/",
+    "http://user:secret@127.0.0.1/",
+    "http://other.example/?token=secret",
+    "\x00",
+    "http://[",
+    "/" + "a" * 70_000,
+]
+
+
+@pytest.mark.parametrize("location", ASTRAY, ids=lambda text: text[:20])
+def test_redirects_that_lead_astray_are_final(
+    site: Site, make_client: MakeClient, location: str
+) -> None:
+    """In a circle, to a file, to nowhere: no secret is told."""
+    site.at("/b", redirecting("/a"))
+    client = make_client(retries=3)
+    error = refusal(client, site.at("/a", redirecting(location)))
+    is_bad_header = location == "\x00"
+    assert error.code == ("upstream.unreachable" if is_bad_header else "upstream.redirect")
+    assert "secret" not in error.message + error.where
+    assert client.requests <= 4
+    assert set(site.paths) <= {"/a", "/b"}
+
+
+@pytest.mark.parametrize("hops", [5, 6])
+def test_redirects_come_to_an_end(site: Site, make_client: MakeClient, hops: int) -> None:
+    """Five are followed by default."""
+    for hop in range(hops):
+        site.at(f"/{hop}", redirecting(f"/{hop + 1}"))
+    url = site.at(f"/{hops}", saying(message()))
+    client = make_client(retries=3)
+    if hops <= 5:
+        assert client.get(site.url("/0")).url == url
+    else:
+        error = refusal(client, site.url("/0"))
+        assert ("upstream.redirect", site.url("/0")) == (error.code, error.where)
+    assert client.requests == 6
+
+
+# What is shown -------------------------------------------------------------------------------
+
+
+def test_words_of_the_server_are_shown_as_plain_text(site: Site, make_client: MakeClient) -> None:
+    """No terminal is steered by a content type, and no screen filled."""
+    evil = "text/\xe9" + "x" * 2000
+    error = refusal(make_client(), site.at("/a", saying(message(media_type=evil))))
+    assert "upstream.type" == error.code
+    assert error.message.isascii()
+    assert len(error.message) < 400
+
+
+def test_what_is_no_url_is_refused_before_anything_is_sent(make_client: MakeClient) -> None:
+    """Without its secrets."""
+    client = make_client()
+    error = refusal(client, "ftp://user:secret@h.example/path?token=secret")
+    assert ("upstream.url", "ftp://h.example/path") == (error.code, error.where)
+    assert client.requests == 0
