@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,34 +32,42 @@ def read_folder(folder: Path, limits: Limits, wanted: Wanted = BUNDLES) -> Itera
         for name in folders:
             if (path := Path(parent, name)).is_symlink():
                 yield _refused(path, folder, "archive.member", "it is a link to a folder")
+        within = parent[len(os.fspath(folder)) :].lstrip("/")
         for name in filter(wanted.is_name, sorted(files)):
+            place = f"{within}/{name}" if within else name
             count += 1
             if count > limits.members:
                 message = f"more than {limits.members} files; the rest was not read"
-                yield _refused(Path(parent, name), folder, "limit.count", message)
+                yield Refused(shown(place), "limit.count", message)
                 return
-            yield _read(Path(parent, name), folder, limits)
+            yield _read(f"{parent}/{name}", place, limits)
 
 
 def _raise(error: OSError) -> None:
     raise error
 
 
-def _read(path: Path, folder: Path, limits: Limits) -> Item:
-    fault = fault_of_name(path.relative_to(folder).as_posix())
+def _read(path: str, place: str, limits: Limits) -> Item:
+    """Return what is in a file.
+
+    Args:
+        path: How to open it.
+        place: Its path within the folder.
+        limits: What this mirror accepts.
+    """
+    fault = fault_of_name(place)
     if fault is not None:
-        return _refused(path, folder, "archive.member", fault)
-    if path.is_symlink() or not path.is_file():
-        return _refused(path, folder, "archive.member", "it is not a regular file")
+        return Refused(shown(place), "archive.member", fault)
     try:
-        with path.open("rb") as file:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return Refused(shown(place), "archive.member", "it is not a regular file")
+        with open(path, "rb") as file:  # noqa: PTH123 - there may be millions
             data = file.read(limits.member_bytes + 1)
     except OSError as error:
-        return _refused(path, folder, "archive.member", error.strerror or str(error))
+        return Refused(shown(place), "archive.member", error.strerror or str(error))
     if len(data) > limits.member_bytes:
-        message = f"larger than {limits.member_bytes} bytes"
-        return _refused(path, folder, "limit.size", message)
-    return member_or_refusal(path.relative_to(folder).as_posix(), data, limits)
+        return Refused(shown(place), "limit.size", f"larger than {limits.member_bytes} bytes")
+    return member_or_refusal(place, data, limits)
 
 
 def _refused(path: Path, folder: Path, code: str, message: str) -> Refused:

@@ -231,8 +231,8 @@ def nests_within(text: bytes, depth: int) -> bool:
 
 # V2: canonical bytes -------------------------------------------------------------------------
 
-_MAYBE_FLOAT = re.compile(rb"[:,\[]-?[0-9]+[.eE]")
-"""Finds every float within compact JSON, and now and then a string that looks like one."""
+_MAYBE_FLOAT = re.compile(rb"[:,\[]-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)[,\]}]")
+"""Finds every float within compact JSON, and hardly ever a string that looks like one."""
 
 
 def canonical(value: Value) -> bytes:

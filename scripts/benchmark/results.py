@@ -48,6 +48,7 @@ class _Results:
             yield from self._stages(kind)
         yield from self._baselines()
         yield from self._growth()
+        yield from self._comparing()
         yield from self._serving()
         for kind in ("packed", "plain"):
             for backend in self._shop.backends:
@@ -144,6 +145,23 @@ class _Results:
         yield Figure(group, f"store of {smaller:,} records", "s", few)
         yield Figure(group, f"store of {self._shop.corpus.records:,} records", "s", many)
         yield Figure(group, "ratio", "×", ratio(many, few), target)
+
+    def _comparing(self) -> Iterator[Figure]:
+        group = "comparing"
+        tree, states = self._of("compare.tree.seconds"), self._of("compare.states.seconds")
+        yield Figure(group, "two mirrors, through the tree", "s", tree)
+        yield Figure(group, "two mirrors, state by state", "s", states)
+        yield Figure(group, "that to the tree", "×", ratio(states, tree))
+        for name, number in (("one", 1), ("thousand", 1000), ("all", self._shop.corpus.records)):
+            each = [1e6 * one / number for one in self._of(f"tree.{name}.seconds")]
+            yield Figure(group, f"tree, {number:,} changed", "µs each", each)
+        read = self._of("compare.read.per_s")
+        yield Figure(group, "reading and parsing states", "records/s", read)
+        for name in ("first", "again", "no_memory"):
+            compared = self._of(f"compare.folder.{name}.per_s")
+            label = f"folder of states, {name.replace('_', ' ')}"
+            yield Figure(group, label, "records/s", compared)
+            yield Figure(group, "to reading and parsing", "×", ratio(compared, read), at_least(0.5))
 
     def _serving(self) -> Iterator[Figure]:
         group = "mirror over HTTP"

@@ -33,7 +33,7 @@ def measure_serving(shop: Workshop, db: Path) -> None:
         shop.skip("the mirror over HTTP: wrk is not installed")
         return
     names, size = _write_names(shop, db)
-    with _bare(size) as bare, _mirror(db) as ours:
+    with _bare(size) as bare, serve_mirror(db) as ours:
         load = _Load(shop, names, {"bare": bare, "mirror": ours})
         load.first_pass()
         load.take("any")
@@ -110,7 +110,8 @@ class _Load:
 
 
 @contextmanager
-def _mirror(db: Path) -> Iterator[str]:
+def serve_mirror(db: Path) -> Iterator[str]:
+    """Serve a store; gives its address."""
     port = _free_port()
     with _server(mirror("serve", "--db", db, "--port", str(port)), port) as url:
         yield url

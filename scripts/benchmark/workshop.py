@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 import time
 from collections import defaultdict
@@ -76,6 +77,14 @@ def remove_store(path: Path) -> None:
     """Delete a store and the files that SQLite keeps beside it."""
     for ending in ("", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def copy_store(path: Path, to: Path) -> None:
+    """Copy a store that nobody has open."""
+    for ending in ("", "-wal"):
+        file = path.with_name(path.name + ending)
+        if file.exists():
+            shutil.copyfile(file, to.with_name(to.name + ending))
 
 
 def store_bytes(path: Path) -> int:
