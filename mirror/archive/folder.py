@@ -59,10 +59,14 @@ def _read(path: str, place: str, limits: Limits) -> Item:
     if fault is not None:
         return Refused(shown(place), "archive.member", fault)
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
+        about = os.lstat(path)
+        if not stat.S_ISREG(about.st_mode):
             return Refused(shown(place), "archive.member", "it is not a regular file")
         with open(path, "rb") as file:  # noqa: PTH123 - there may be millions
-            data = file.read(limits.member_bytes + 1)
+            # To ask for far more than there is would cost more than the reading itself.
+            data = file.read(min(about.st_size, limits.member_bytes) + 1)
+            if len(data) > about.st_size:
+                data += file.read(max(0, limits.member_bytes + 1 - len(data)))
     except OSError as error:
         return Refused(shown(place), "archive.member", error.strerror or str(error))
     if len(data) > limits.member_bytes:

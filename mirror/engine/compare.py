@@ -214,11 +214,9 @@ class _Run:
         if isinstance(answer, Unreadable):
             yield self._of_nothing(answer)
             return
-        number = cast("str", answer.state["pith_number"])
-        digest = sha256(answer.text)
-        yield self._compare(number, answer, digest)
+        yield self._compare(answer)
         if self._errand.remember:
-            yield from self._remember(number, answer, digest)
+            yield from self._remember(answer)
 
     def _of_nothing(self, answer: Unreadable) -> Comparison:
         status = "missing_upstream" if answer.is_missing else "unreadable"
@@ -226,26 +224,22 @@ class _Run:
         cause = Cause(answer.code, f"{answer.where}: {answer.message}")
         return Comparison(pith_number=answer.pith_number, status=status, causes=(cause,))
 
-    def _compare(self, number: str, answer: Said, digest: bytes) -> Comparison:
-        record_id = self._record_id(number)
+    def _compare(self, answer: Said) -> Comparison:
+        number = answer.pith_number
+        record_id = self._store.records.numbered(number)
         if record_id is None:
             cause = Cause("record.missing_here", f"no bundle of {number} was merged here")
             return Comparison(pith_number=number, status="missing_here", causes=(cause,))
         self._seen.add(record_id)
-        if self._store.derived.current_digest(record_id) == digest:
+        if self._store.derived.current_digest(record_id) == answer.digest:
             return Comparison(pith_number=number, status="match")
         return compare(here_of(self._store, record_id), answer.state)
 
-    def _record_id(self, number: str) -> int | None:
-        for record_id in self._store.records.by_suffix(number[-26:]):
-            if self._store.records.get(record_id).pith_number == number:
-                return record_id
-        return None
-
     # Memory ----------------------------------------------------------------------------------
 
-    def _remember(self, number: str, answer: Said, digest: bytes) -> Iterator[Rollback]:
-        name, kind = self._errand.remembered_as, self._upstream.kind
+    def _remember(self, answer: Said) -> Iterator[Rollback]:
+        name, kind, number = self._errand.remembered_as, self._upstream.kind, answer.pith_number
+        digest = sha256(answer.text) if self._upstream.bundles else answer.digest
         before = self._store.claims.last(name, number, kind)
         if before is not None and before.digest == digest:
             return
@@ -255,7 +249,7 @@ class _Run:
             yield from _rollback(before, after, self._retired(number))
 
     def _retired(self, number: str) -> set[str]:
-        record_id = self._record_id(number)
+        record_id = self._store.records.numbered(number)
         return set() if record_id is None else retired_here(self._store, record_id)
 
     # What upstream did not speak of ----------------------------------------------------------
@@ -312,7 +306,7 @@ def retired_here(store: Store, record_id: int) -> set[str]:
 def _speaks_of(answer: Answer, wished: set[str]) -> bool:
     if isinstance(answer, Unreadable):
         return True  # who knows of what
-    number = cast("str", answer.state["pith_number"])
+    number = answer.pith_number
     return number in wished or number[-26:] in wished
 
 

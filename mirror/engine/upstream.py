@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 from urllib.parse import quote
 
 from mirror.archive import BUNDLES, STATES, Bag, Limits, Member, Refused, open_source
@@ -12,8 +12,9 @@ from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.compare import parse_claim
 from mirror.core.keys import KeySet
 from mirror.core.merge import merge
-from mirror.core.packed import decode_packed
-from mirror.core.values import Object, canonical, decode
+from mirror.core.packed import decode_packed, may_hold_float, pack
+from mirror.core.values import Object, canonical, decode, encode_integers, sha256
+from mirror.engine.spread import spread
 from mirror.errors import FormatError, SourceError, UpstreamError
 from mirror.net import Client
 
@@ -25,15 +26,29 @@ ONE_ANSWER = frozenset({
 """Codes that speak of one answer; with any other, asking for the next makes no sense."""
 
 
+_BATCH_MEMBERS = 100
+_BATCH_BYTES = 4 << 20
+_FEW_BATCHES = 4
+"""Batches up to which no process is started."""
+
+
 class Said(NamedTuple):
     """Something that upstream said of a record."""
 
     where: str
     """The member or address."""
-    state: Object
-    """The state, or what the bundle comes to under our keys."""
+    pith_number: str
+    state_text: bytes
+    """The state, or what the bundle comes to under our keys, canonical bytes."""
     text: bytes
     """What was said, canonical bytes."""
+    digest: bytes
+    """Of the state (M12), raw."""
+
+    @property
+    def state(self) -> Object:
+        """The state as a value."""
+        return parse_claim(decode(self.state_text))
 
 
 class Unreadable(NamedTuple):
@@ -82,14 +97,34 @@ class Upstream:
         """Whether it is read over HTTP."""
         return self.place.lower().startswith(("http://", "https://"))
 
+    @property
+    def reader(self) -> Reader:
+        """What makes sense of its answers."""
+        return Reader(self.bundles, self.keys, self.limits)
+
     # From files ------------------------------------------------------------------------------
 
     def members(self) -> Iterator[Answer]:
-        """Yield all that a file or folder says.
+        """Yield all that a file or folder says, read on every core if it is much.
 
         Raises:
             UpstreamError: `upstream.unreadable` if there is nothing to be read.
         """
+        for answers in spread(self._batches(), self.reader.answers, few=_FEW_BATCHES):
+            yield from answers
+
+    def _batches(self) -> Iterator[list[Member | Refused]]:
+        batch: list[Member | Refused] = []
+        size = 0
+        for item in self._items():
+            batch.append(item)
+            size += 0 if isinstance(item, Refused) else len(item.data)
+            if len(batch) == _BATCH_MEMBERS or size > _BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+        yield batch
+
+    def _items(self) -> Iterator[Member | Refused]:
         wanted = BUNDLES if self.bundles else STATES
         try:
             with open_source(self.place, self.limits, wanted) as source:
@@ -97,14 +132,9 @@ class Upstream:
                     if isinstance(item, Refused) and item.code == "archive.empty":
                         raise _nothing_there(self.place, item.message)
                     if not isinstance(item, Bag):
-                        yield self._of_member(item)
+                        yield item
         except SourceError as error:
             raise _nothing_there(self.place, error.message) from error
-
-    def _of_member(self, item: Member | Refused) -> Answer:
-        if isinstance(item, Refused):
-            return Unreadable(item.name, "", item.code, item.message)
-        return self._read(item.name, "", item.data, is_packed=item.is_packed)
 
     # Over HTTP -------------------------------------------------------------------------------
 
@@ -132,27 +162,56 @@ class Upstream:
         if answer.status != 200:
             message = f"upstream answers {answer.status}: the name may fit several records"
             return Unreadable(url, wish.pith_number, "upstream.status", message)
-        return self._read(url, wish.pith_number, answer.body)
+        return self.reader.read(url, wish.pith_number, answer.body)
 
-    # What was said ---------------------------------------------------------------------------
 
-    def _read(self, where: str, number: str, data: bytes, *, is_packed: bool = False) -> Answer:
+# What was said -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Makes sense of answers, in any process."""
+
+    bundles: bool
+    keys: KeySet
+    limits: Limits
+
+    def answers(self, batch: list[Member | Refused]) -> list[Answer]:
+        """Return what the members of a container say."""
+        return [self._of_member(item) for item in batch]
+
+    def _of_member(self, item: Member | Refused) -> Answer:
+        if isinstance(item, Refused):
+            return Unreadable(item.name, "", item.code, item.message)
+        return self.read(item.name, "", item.data, is_packed=item.is_packed)
+
+    def read(self, where: str, number: str, data: bytes, *, is_packed: bool = False) -> Answer:
+        """Return what an answer says.
+
+        Args:
+            where: Its place.
+            number: The Pith Number that was asked for; empty if none was.
+            data: The answer.
+            is_packed: Whether it is MessagePack (C4).
+        """
         try:
             if self.bundles:
                 return self._of_bundle(where, data, is_packed=is_packed)
-            value = decode(data)
-            return Said(where, parse_claim(value), canonical(value))
+            state = parse_claim(decode(data))
         except FormatError as error:
             place = f"{error.where}: " if error.where else ""
             return Unreadable(where, number, error.code, f"{place}{error.message}")
+        # Whether a float is in it is told sooner by its MessagePack than by its JSON.
+        text = canonical(state) if may_hold_float(pack(state)) else encode_integers(state)
+        return Said(where, cast("str", state["pith_number"]), text, text, sha256(text))
 
     def _of_bundle(self, where: str, data: bytes, *, is_packed: bool) -> Said:
         bundle = parse_bundle(data, self.limits.events, self.limits.depth, is_packed=is_packed)
         verified = verify_bundle(bundle, self.keys)
         facts = (verified.record, verified.receipts, verified.alias_claims, verified.events)
-        state = merge(*facts, self.keys)
-        value = decode_packed(data) if is_packed else decode(data)
-        return Said(where, state.value, canonical(value))
+        state = canonical(merge(*facts, self.keys).value)
+        text = canonical(decode_packed(data) if is_packed else decode(data))
+        return Said(where, verified.record.pith_number, state, text, sha256(state))
 
 
 def _nothing_there(place: str, message: str) -> UpstreamError:

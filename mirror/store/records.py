@@ -108,6 +108,13 @@ class Records:
         rows = self._conn.execute(query, (after, limit)).fetchall()
         return [(row_id, suffix, f"pith:{year}:{suffix}") for row_id, suffix, year in rows]
 
+    def numbered(self, pith_number: str) -> int | None:
+        """Return the row id of a record by its whole Pith Number, or None."""
+        _, year, suffix = pith_number.split(":")
+        query = "SELECT id FROM record WHERE suffix = ? AND year = ?"
+        row = self._conn.execute(query, (suffix, year)).fetchone()
+        return None if row is None else cast("int", row[0])
+
     def is_only(self, record_id: int, suffix: str) -> bool:
         """Whether a whole suffix names this record, and nothing else goes by that name."""
         query = """
