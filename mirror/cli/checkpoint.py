@@ -55,9 +55,23 @@ def new_key(file: Path, *, name: str) -> None:
     "verifiers",
     multiple=True,
     metavar="KEY|@FILE",
+    envvar="MIRROR_CHECKPOINT_VERIFIER",
     help="A public key that may sign that, or a file of them; may be given again.",
 )
-@click.option("--list", "is_list", is_flag=True, help="All checkpoints that were kept.")
+@click.option(
+    "--old",
+    "is_old",
+    is_flag=True,
+    envvar="MIRROR_CHECKPOINT_OLD",
+    help="It is history: its date may be before that of others.",
+)
+@click.option(
+    "--list",
+    "is_list",
+    is_flag=True,
+    envvar="MIRROR_CHECKPOINT_LIST",
+    help="All checkpoints that were kept.",
+)
 @options.as_json
 @click.pass_context
 def checkpoint(
@@ -69,6 +83,7 @@ def checkpoint(
     out: Path | None,
     verify: str | None,
     verifiers: tuple[str, ...],
+    is_old: bool,
     is_list: bool,
     as_json: bool,
 ) -> None:
@@ -90,7 +105,7 @@ def checkpoint(
     if work == "key" and key is not None:
         _make(db, key, origin, out, as_json=as_json)
     elif work == "verify" and verify is not None:
-        kept = _read(db, verify, verifiers)
+        kept = _read(db, verify, verifiers, is_old=is_old)
         _tell(kept, as_json=as_json)
         ctx.exit(1 if kept.findings else 0)
     else:
@@ -138,14 +153,14 @@ def _read_signer(path: Path) -> Signer:
 # Reading -------------------------------------------------------------------------------------
 
 
-def _read(db: Path, source: str, verifiers: Iterable[str]) -> Kept:
+def _read(db: Path, source: str, verifiers: Iterable[str], *, is_old: bool) -> Kept:
     known = [one for text in verifiers for one in _read_verifiers(text)]
     if not known:
         raise click.UsageError("--verify needs a --verifier: whose signature is to count?")
     data = _read_note(source)
     with open_store(db) as store:
         try:
-            return keep_checkpoint(store, data, known, datetime.now(UTC))
+            return keep_checkpoint(store, data, known, datetime.now(UTC), is_old=is_old)
         except FormatError as error:
             raise _at(error, "standard input" if source == "-" else source) from error
 

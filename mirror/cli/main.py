@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 import mirror
-from mirror.cli import checkpoint, compare, find, keys, records, root, serve, sources, upkeep
+from mirror.cli import checkpoint, compare, find, keys, records, root, serve, sources, sync, upkeep
 from mirror.cli.console import say
 from mirror.errors import MirrorError, OutputError, exit_code
 
@@ -84,5 +84,6 @@ for command in (
     upkeep.check_command,
     upkeep.rebuild,
     serve.serve,
+    sync.sync,
 ):
     main.add_command(command)

@@ -78,6 +78,8 @@ def prove(
     """
     if (identifier is None) == (proof_file is None):
         raise click.UsageError("give an ID, or --check FILE")
+    if proof_file is None and root_text is not None:
+        raise click.UsageError("--root belongs to --check")
     if proof_file is not None:
         _check(proof_file, root_text, as_json=as_json)
     with open_store(db, must_exist=True) as store:
@@ -120,6 +122,7 @@ def _say(proof: Proof, wanted: bytes, *, holds: bool, is_own_word: bool) -> None
             "core digest": proof.leaf[1].hex(),
             "is in the tree of": wanted.hex(),
             "key set, as it says": proof.key_set_digest,
+            "merge version, as it says": proof.merge_version,
         }
     )
     if is_own_word:

@@ -99,13 +99,10 @@ def parse_checkpoint(text: str) -> Checkpoint:
         message = "a checkpoint is three or more lines, and none of them is empty"
         raise FormatError("checkpoint.shape", message)
     origin, size, root, *extensions = lines
+    leaves, digest = _parse_size(size), _parse_root(root)
     particulars, others = _parse_extensions(extensions)
     return Checkpoint(
-        origin=origin,
-        size=_parse_size(size),
-        root=_parse_root(root),
-        particulars=particulars,
-        others=others,
+        origin=origin, size=leaves, root=digest, particulars=particulars, others=others
     )
 
 
@@ -239,8 +236,8 @@ def rollback(new: Checkpoint, known: Checkpoint) -> str | None:
     if new.time is not None and known.time is not None and new.time < known.time:
         return f"dated {new.time}, before {known.time} of one that was read earlier"
     if new.size < known.size:
-        return f"{new.size} records, and {known.size} in one that was read earlier"
+        return f"{known.size} records, and then {new.size}"
     valid, before = new.events_valid or 0, known.events_valid or 0
     if new.basis == known.basis and valid < before:
-        return f"{valid} valid events, and {before} in one that was read earlier"
+        return f"{before} valid events, and then {valid}"
     return None

@@ -8,21 +8,39 @@ what can be told from both, in words that a person can act on.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple, cast
 
-from mirror.core.difference import Difference, Differences, differences
+from mirror.core.difference import Difference, Differences, differences, shown_value
+from mirror.core.event_types import is_event_id
 from mirror.core.merge import LIST_NAMES
-from mirror.core.record import parse_record
+from mirror.core.record import is_pith_number, parse_record
 from mirror.core.values import Object, Value, is_integer
 from mirror.errors import FormatError
 
-__all__ = ["Cause", "Comparison", "Here", "compare", "parse_claim", "shown_events"]
+__all__ = [
+    "Cause",
+    "Comparison",
+    "Entry",
+    "Here",
+    "compare",
+    "parse_claim",
+    "shown_entries",
+    "shown_events",
+]
 
-_NUMBER = re.compile(r"pith:[0-9]{4}:[A-Z2-7]{26}")
-_EVENT_ID = re.compile(r"sha256:[0-9a-f]{64}")
+_NAMED = 100
+"""Causes of one kind that are told one by one; the rest are counted."""
+
+_SELF_STYLED = frozenset({"event.shape", "event.id"})
+"""Codes of values that are not the event whose id they bear (E2)."""
+
+_COUNTS = frozenset(
+    f"/{name}"
+    for name in ("event_count", "valid_event_count", "invalid_event_count", "equivocation_count")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +52,7 @@ class Here:
     valid: frozenset[str]
     """The ids of all valid events, those too that no state shows: `record_created`, revocations."""
     refused: Mapping[str, str] = field(default_factory=dict)
-    """By the id that it claims, the code of each event that is invalid here (E3)."""
+    """By the id that it bears, the code of each value that is no valid event here (E3)."""
 
 
 class Cause(NamedTuple):
@@ -88,7 +106,7 @@ def parse_claim(value: Value) -> Object:
     if not isinstance(value, dict):
         raise FormatError("state.shape", "a state is an object")
     number = value.get("pith_number")
-    if not isinstance(number, str) or _NUMBER.fullmatch(number) is None:
+    if not is_pith_number(number):
         raise FormatError("state.shape", "it is no Pith Number", where="/pith_number")
     if not isinstance(value.get("current", {}), dict):
         raise FormatError("state.shape", "it is not an object", where="/current")
@@ -105,16 +123,36 @@ def compare(here: Here, upstream: Object) -> Comparison:
     return _Comparing(here, upstream).result()
 
 
+class Entry(NamedTuple):
+    """An event as a state shows it."""
+
+    where: str
+    """The list of `current`."""
+    value: Object
+
+
+def shown_entries(state: Object) -> dict[str, Entry]:
+    """Return all that a state shows in the lists of `current`, by event id."""
+    current = _current(state)
+    return {
+        event_id: Entry(name, entry)
+        for name in LIST_NAMES
+        for entry in _entries(current, name)
+        for event_id in _ids([entry.get("event_id")])
+    }
+
+
 def shown_events(state: Object) -> set[str]:
     """Return the ids of all events that a state shows or speaks of as valid."""
-    return {*_current_events(state), *_retired(state), *_spoken_of(state)}
+    return {*shown_entries(state), *_retired(state), *_spoken_of(state)}
 
 
 # Reading a state that may be told in part, or ill --------------------------------------------
 
 
 def _current(state: Object) -> Object:
-    return cast("Object", state.get("current", {}))
+    current = state.get("current")
+    return current if isinstance(current, dict) else {}
 
 
 def _list(holder: Object, name: str) -> list[Value]:
@@ -127,24 +165,13 @@ def _entries(holder: Object, name: str) -> Iterator[Object]:
 
 
 def _ids(values: list[Value]) -> Iterator[str]:
-    yield from (one for one in values if isinstance(one, str) and _EVENT_ID.fullmatch(one))
+    yield from (cast("str", one) for one in values if is_event_id(one))
 
 
-def _current_events(state: Object) -> dict[str, str]:
-    """Return the list that shows each event, by event id."""
-    current = _current(state)
+def _retired(state: Object) -> dict[str, Object]:
+    """Return what is said of each event that is retired, by event id (M11)."""
     return {
-        event_id: name
-        for name in LIST_NAMES
-        for entry in _entries(current, name)
-        for event_id in _ids([entry.get("event_id")])
-    }
-
-
-def _retired(state: Object) -> dict[str, str]:
-    """Return the reason of each event that is retired, by event id (M11)."""
-    return {
-        event_id: str(entry.get("reason"))
+        event_id: entry
         for entry in _entries(state, "retired_events")
         for event_id in _ids([entry.get("event_id")])
     }
@@ -173,26 +200,36 @@ class _Comparing:
         self._here = here
         self._upstream = upstream
         self._differences: Differences = differences(here.state, upstream)
-        self._current = _current_events(upstream)
-        shown = shown_events(upstream)
-        self._only_upstream = sorted(shown - here.valid - here.refused.keys())
-        self._only_here = sorted(self._visible_here() - shown)
+        self._number = cast("str", here.state["pith_number"])
+        # Of the events of another record, nothing follows for this one.
+        self._is_another = upstream["pith_number"] != self._number
+        told = {} if self._is_another else upstream
+        self._entries = shown_entries(told)
+        self._shown = shown_events(told)
+        self._refused = {
+            one: code for one, code in here.refused.items() if code not in _SELF_STYLED
+        }
+        self._only_upstream = sorted(self._shown - here.valid - self._refused.keys())
+        self._only_here = [] if self._is_another else sorted(self._visible_here() - self._shown)
+
+    @property
+    def _tells_retired(self) -> bool:
+        """Whether upstream says what it retired, so that what it does not show, it lacks."""
+        return isinstance(self._upstream.get("retired_events"), list)
 
     def _visible_here(self) -> set[str]:
         """Return our events that upstream would show, as far as it prints such members."""
         state, upstream = self._here.state, _current(self._upstream)
-        visible = {one for one, name in _current_events(state).items() if name in upstream}
-        if "retired_events" in self._upstream:
-            visible |= _retired(state).keys()
-        return visible
+        visible = {one for one, entry in shown_entries(state).items() if entry.where in upstream}
+        return visible | _retired(state).keys() if self._tells_retired else visible
 
     def result(self) -> Comparison:
         """Return the comparison."""
         found = self._differences
-        causes = tuple(self._causes())
+        causes = tuple(self._causes()) or tuple(map(_outcome, found.found[:1]))
         is_same = not found.found and not causes
         return Comparison(
-            pith_number=cast("str", self._here.state["pith_number"]),
+            pith_number=self._number,
             status=self._status_of_same() if is_same else self._status(),
             causes=causes,
             first_difference=found.found[0] if found.found else None,
@@ -200,101 +237,162 @@ class _Comparing:
             only_upstream=(*self._only_upstream, *found.only_upstream),
         )
 
+    # Status ----------------------------------------------------------------------------------
+
     def _status_of_same(self) -> str:
         return "match_known" if self._differences.only_upstream else "match"
 
     def _status(self) -> str:
         """Say which side knows more, or that both know the same and differ."""
-        lacks = bool(self._only_upstream)
-        more = bool(self._only_here)
+        statuses = {(True, False): "behind", (False, True): "ahead", (True, True): "forked"}
+        return statuses.get(self._lacks_and_more(), "differs")
+
+    def _lacks_and_more(self) -> tuple[bool, bool]:
+        """Return whether we lack events of upstream's, and whether upstream lacks ours."""
+        lacks, more = bool(self._only_upstream), bool(self._only_here)
+        is_certain = self._tells_retired or not more
+        rise = self._rise()
+        if rise is None or (is_certain and not self._shows_retired()):
+            return lacks, more
+        # What takes an event out of a state need not be shown in it. But whoever has more valid
+        # events than the other has one that the other lacks.
+        return lacks or rise > 0, (more and is_certain) or rise < len(self._only_upstream)
+
+    def _rise(self) -> int | None:
+        """Return by how many valid events upstream's count exceeds ours, if it says."""
         ours, theirs = (
             _count(one, "valid_event_count") for one in (self._here.state, self._upstream)
         )
-        if (
-            ours is not None
-            and theirs is not None
-            and not lacks
-            and (more or self._shows_retired())
-        ):
-            # What one side does not show, a revocation may have taken away that the other lacks.
-            lacks, more = theirs > ours, theirs < ours
-        return {(True, False): "behind", (False, True): "ahead", (True, True): "forked"}.get(
-            (lacks, more), "differs"
-        )
+        return None if ours is None or theirs is None else theirs - ours
 
     # Causes, the gravest first ---------------------------------------------------------------
 
     def _causes(self) -> Iterator[Cause]:
         yield from self._of_record()
+        if self._is_another:
+            return
         yield from self._of_version()
-        yield from self._of_refused()
-        yield from self._of_retired()
+        yield from _some(self._of_contents())
+        yield from _some(self._of_refused())
+        yield from _some(self._of_retired())
         yield from self._of_counts_against_lists()
-        yield from self._of_events()
-        if not (self._only_upstream or self._only_here):
-            yield from self._of_the_rest()
+        yield from _some(self._of_missing_here())
+        yield from _some(self._of_missing_upstream())
+        yield from _some(self._of_aliases())
+        if not self._is_explained():
+            yield from _some(self._of_the_rest())
 
     def _of_record(self) -> Iterator[Cause]:
-        number = cast("str", self._here.state["pith_number"])
-        if self._upstream["pith_number"] != number:
-            text = f"upstream answers for {number} with {self._upstream['pith_number']}"
+        if self._is_another:
+            text = f"upstream answers for {self._number} with {self._upstream['pith_number']}"
             yield Cause("record.changed", text)
-        record = _current(self._upstream).get("canonical_record")
-        if record is None and "canonical_record" not in _current(self._upstream):
+        if "canonical_record" not in _current(self._upstream):
             return
-        if (found := _number_of(record)) != number:
-            text = f"its canonical record gives {found}, not {number}: upstream is provably wrong"
-            yield Cause("record.digest", text)
+        found = _number_of(_current(self._upstream)["canonical_record"])
+        if found != self._number:
+            text = f"its canonical record gives {found}, not {self._number}"
+            yield Cause("record.digest", f"{text}: upstream is provably wrong")
 
     def _of_version(self) -> Iterator[Cause]:
-        ours, theirs = (one.get("merge_version") for one in (self._here.state, self._upstream))
-        if theirs is not None and theirs != ours:
-            text = f"upstream merges by {theirs!r}, this mirror by {ours!r}: states may differ"
-            yield Cause("merge_version", text)
+        ours = self._here.state["merge_version"]
+        theirs = self._upstream.get("merge_version", ours)
+        if theirs != ours:
+            shown = f"upstream merges by {shown_value(theirs)}, this mirror by {shown_value(ours)}"
+            yield Cause("merge_version", f"{shown}: states may differ")
+
+    def _of_contents(self) -> Iterator[Cause]:
+        """Say which events upstream shows with a content that does not hash to their id (E2)."""
+        ours = shown_entries(self._here.state)
+        for event_id, entry in ours.items():
+            theirs = self._entries.get(event_id)
+            if theirs and (found := differences(entry.value, theirs.value).found):
+                member = found[0].pointer
+                text = f"upstream shows {event_id} with another {member} than was signed"
+                yield Cause("event.content", f"{text}: it is provably wrong")
 
     def _of_refused(self) -> Iterator[Cause]:
-        refused = self._here.refused
-        for event_id in sorted((self._current.keys() & refused.keys()) - self._here.valid):
-            where = self._current[event_id]
-            text = f"upstream shows {event_id} in {where}; it is refused here: {refused[event_id]}"
-            yield Cause("event.refused", text)
+        refused = self._refused
+        for event_id in sorted((self._shown & refused.keys()) - self._here.valid):
+            text = f"upstream shows {event_id} in {self._where(event_id)}"
+            yield Cause("event.refused", f"{text}; it is refused here: {refused[event_id]}")
 
-    def _shows_retired(self) -> dict[str, str]:
+    def _shows_retired(self) -> dict[str, Object]:
         retired = _retired(self._here.state)
-        return {one: retired[one] for one in sorted(self._current.keys() & retired.keys())}
+        return {one: retired[one] for one in sorted(self._entries.keys() & retired.keys())}
 
     def _of_retired(self) -> Iterator[Cause]:
-        for event_id, reason in self._shows_retired().items():
+        for event_id, entry in self._shows_retired().items():
+            by = " and ".join(_ids(_list(entry, "by")))
             text = (
-                f"upstream shows {event_id} in {self._current[event_id]} as current; it is {reason}"
+                f"upstream shows {event_id} in {self._where(event_id)} as current; "
+                f"it is {entry['reason']}" + (f" by {by}" if by else "")
             )
-            yield Cause(f"event.{reason}", text)
+            yield Cause(f"event.{entry['reason']}", text)
 
     def _of_counts_against_lists(self) -> Iterator[Cause]:
         for wrong in _inconsistencies(self._upstream):
             yield Cause("counts", f"upstream's counts disagree with its lists: {wrong}")
 
-    def _of_events(self) -> Iterator[Cause]:
+    def _of_missing_here(self) -> Iterator[Cause]:
         for event_id in self._only_upstream:
-            where = self._current.get(event_id, "its history")
-            text = f"upstream shows {event_id} in {where}, which was never merged here"
-            yield Cause("event.missing_here", text)
+            text = f"upstream shows {event_id} in {self._where(event_id)}"
+            code = self._here.refused.get(event_id)
+            but = f"; what bears this id was refused: {code}" if code else ""
+            yield Cause("event.missing_here", f"{text}, which was never merged here{but}")
+
+    def _of_missing_upstream(self) -> Iterator[Cause]:
+        unsaid = "" if self._tells_retired else ", nor say whether it was retired"
         for event_id in self._only_here:
-            yield Cause(
-                "event.missing_upstream", f"{event_id} is valid here; upstream does not show it"
-            )
+            text = f"{event_id} is valid here; upstream does not show it{unsaid}"
+            yield Cause("event.missing_upstream", text)
+
+    def _of_aliases(self) -> Iterator[Cause]:
+        """Say where aliases differ that follow from the record, whatever the events (R4)."""
+        for difference in self._differences.found:
+            if _is_of_alias(difference) and not difference.pointer.endswith("/created_at"):
+                text = f"the aliases differ at {difference.pointer}: {difference.sides}"
+                yield Cause("aliases", f"{text}; they follow from the record (R4)")
+
+    def _is_explained(self) -> bool:
+        """Whether what else differs may follow from causes that were told."""
+        return bool(
+            self._only_upstream
+            or self._only_here
+            or self._shows_retired()
+            or any(self._of_refused())
+            or any(self._of_version())
+        )
 
     def _of_the_rest(self) -> Iterator[Cause]:
-        """Say what differs, where no event explains it and nothing graver was found."""
+        """Say what differs where nothing that was told so far explains it."""
+        contradicts = any(self._of_counts_against_lists())
         for difference in self._differences.found:
-            yield _cause_of(difference)
+            is_told = contradicts and difference.pointer in _COUNTS
+            if not (is_told or _has_cause_of_its_own(difference)):
+                yield _cause_of(difference)
+
+    def _where(self, event_id: str) -> str:
+        return self._entries[event_id].where if event_id in self._entries else "its history"
+
+
+def _some(causes: Iterable[Cause]) -> Iterator[Cause]:
+    """Yield so many causes of a kind as a person can read, and how many more there are."""
+    rest = iter(causes)
+    yield from islice(rest, _NAMED)
+    last: Cause | None = None
+    more = 0
+    for last in rest:
+        more += 1
+    if last is not None:
+        yield Cause(last.code, f"and {more:,} more")
 
 
 def _number_of(record: Value) -> str:
     try:
         return parse_record(record).pith_number
     except FormatError as error:
-        return f"no number at all ({error.message})"
+        place = f"{error.where} " if error.where else ""
+        return f"no number at all ({place}{error.message})"
 
 
 def _inconsistencies(state: Object) -> Iterator[str]:
@@ -305,8 +403,9 @@ def _inconsistencies(state: Object) -> Iterator[str]:
     if total is not None and valid is not None and invalid is not None and total != valid + invalid:
         yield f"event_count is {total}, but {valid} are valid and {invalid} invalid"
     shown = len(shown_events(state))
-    if valid is not None and valid < shown:
-        yield f"valid_event_count is {valid}, but {shown} events are shown"
+    for count, said in (("event_count", total), ("valid_event_count", valid)):
+        if said is not None and said < shown:
+            yield f"{count} is {said}, but {shown} events are shown"
     for count, name in (
         ("invalid_event_count", "invalid_events"),
         ("equivocation_count", "equivocations"),
@@ -316,16 +415,38 @@ def _inconsistencies(state: Object) -> Iterator[str]:
             yield f"{count} is {said}, but {name} has {listed}"
 
 
-def _cause_of(difference: Difference) -> Cause:
+def _is_of_alias(difference: Difference) -> bool:
+    return difference.pointer.startswith("/current/source_aliases")
+
+
+def _has_cause_of_its_own(difference: Difference) -> bool:
+    """Whether a difference is told of elsewhere: in the record, an alias, or an event's content."""
     pointer = difference.pointer
-    if pointer.startswith("/current/source_aliases"):
-        return Cause("aliases", f"the aliases differ at {pointer}; their times are not signed (M7)")
-    if pointer.endswith("event_count") or pointer == "/equivocation_count":
-        return Cause("counts", f"{pointer} differs: {_sides(difference)}")
+    if _is_of_alias(difference):
+        return not pointer.endswith("/created_at")
+    match pointer.split("/"):
+        case ["", "current", "canonical_record", *_]:
+            return True
+        case ["", "current", name, _, member, *_]:
+            return name in LIST_NAMES and member != "event_id"
+    return False
+
+
+def _cause_of(difference: Difference) -> Cause:
+    pointer, sides = difference.pointer, difference.sides
+    if _is_of_alias(difference):
+        text = f"the aliases differ at {pointer}: {sides}; their times are not signed (M7)"
+        return Cause("aliases", text)
+    if pointer in _COUNTS:
+        unlisted = pointer == "/valid_event_count"
+        text = "; record_created and event_revoked count, and stand in no list" if unlisted else ""
+        return Cause("counts", f"{pointer[1:]} differs: {sides}{text}")
     if pointer.startswith("/invalid_events"):
-        return Cause("invalid_events", f"other invalid events came here than upstream: {pointer}")
-    return Cause("outcome", f"both know the same events, but {pointer} differs")
+        text = f"other invalid events came here than upstream: at {pointer}, {sides}"
+        return Cause("invalid_events", text)
+    return _outcome(difference)
 
 
-def _sides(difference: Difference) -> str:
-    return f"{difference.here} here, {difference.upstream} upstream"
+def _outcome(difference: Difference) -> Cause:
+    text = f"both know the same events, but {difference.pointer} differs: {difference.sides}"
+    return Cause("outcome", text)

@@ -15,7 +15,7 @@ from typing import cast
 
 from mirror.core.values import Object, Value, canonical
 
-__all__ = ["Absent", "Difference", "Differences", "differences", "pointer_to"]
+__all__ = ["Absent", "Difference", "Differences", "differences", "pointer_to", "shown_value"]
 
 
 class Absent:
@@ -23,6 +23,9 @@ class Absent:
 
 
 ABSENT = Absent()
+
+_SHOWN = 80
+"""Characters of a value that a sentence shows."""
 
 _WHOLE = frozenset({"canonical_record", "payload", "slot_key"})
 """Members that are equal or not; what one side lacks of them is a difference."""
@@ -39,6 +42,11 @@ class Difference:
     """JSON Pointer (RFC 6901)."""
     here: Value | Absent
     upstream: Value | Absent
+
+    @property
+    def sides(self) -> str:
+        """What both sides have there, as part of a sentence; cut if it is long."""
+        return f"{shown_value(self.here)} here, {shown_value(self.upstream)} upstream"
 
     def to_value(self) -> Object:
         """Return it as it is printed; a side that has nothing there has no member."""
@@ -64,6 +72,14 @@ def differences(here: Object, upstream: Object) -> Differences:
     result = Differences()
     _walk_object(here, upstream, "", result)
     return result
+
+
+def shown_value(value: Value | Absent) -> str:
+    """Return a value as a sentence shows it: its canonical JSON, cut if it is long."""
+    if isinstance(value, Absent):
+        return "nothing"
+    text = canonical(value).decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"
 
 
 def pointer_to(pointer: str, name: str | int) -> str:
@@ -115,7 +131,7 @@ def _are_one_thing(here: Value, upstream: Value) -> bool:
 
 
 def _identities(here: Value, upstream: Value, pointer: str) -> Iterator[Difference]:
-    """Yield the member by which two items of a list are not the same thing, if there is one."""
+    """Yield the members by which two items of a list are not the same thing."""
     if isinstance(here, dict) and isinstance(upstream, dict):
         for name in _IDENTITY:
             if name in here and name in upstream and here[name] != upstream[name]:

@@ -60,7 +60,8 @@ _ED25519 = b"\x01"
 
 _PRIVATE = "PRIVATE+KEY+"
 _MARK = "— "
-_CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class UntrustedNoteError(MirrorError):
@@ -337,7 +338,7 @@ def _by_id(verifiers: Collection[Verifier]) -> Mapping[tuple[str, bytes], Verifi
 
 def _is_unicode(text: str) -> bool:
     """Whether UTF-8 can carry it: a surrogate, such as of a file name, it cannot."""
-    return not any("\ud800" <= one <= "\udfff" for one in text)
+    return _SURROGATE.search(text) is None
 
 
 def _base64(data: bytes) -> str:

@@ -153,7 +153,7 @@ def climb(leaf: Leaf, steps: Sequence[Siblings]) -> bytes | None:
         leaf: The record and its core digest.
         steps: The children of every node above it, the root's first.
     """
-    if len(steps) > _DIGITS or any(len(children) != FANOUT for children in steps):
+    if len(steps) > _DIGITS or not all(map(_is_node, steps)) or not _are_digests(leaf):
         return None
     digest = _leaf_digest(leaf)
     for level in reversed(range(len(steps))):
@@ -161,3 +161,12 @@ def climb(leaf: Leaf, steps: Sequence[Siblings]) -> bytes | None:
             return None
         digest = _node_digest(steps[level])
     return digest
+
+
+def _is_node(children: Siblings) -> bool:
+    return len(children) == FANOUT and _are_digests(children)
+
+
+def _are_digests(parts: Iterable[bytes]) -> bool:
+    """Whether each part is as long as it must be: only so is what is hashed read in one way."""
+    return all(len(part) == len(EMPTY) for part in parts)

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 from mirror.core.checkpoint import (
     Checkpoint,
@@ -54,10 +55,8 @@ __all__ = [
 _AHEAD = timedelta(days=1)
 """How far ahead of our clock a note may be dated, as for events (B5)."""
 
-_RULES: dict[str, Callable[[Checkpoint, Checkpoint], str | None]] = {
-    "checkpoint.fork": fork,
-    "checkpoint.rollback": rollback,
-}
+_Rule: TypeAlias = Callable[[Checkpoint, Checkpoint], str | None]
+"""Says how the checkpoint at hand contradicts one that is kept, or nothing."""
 
 
 class ContradictionError(MirrorError):
@@ -119,7 +118,7 @@ def make_checkpoint(store: Store, signer: Signer, now: datetime, origin: str = "
     with store.transaction():
         checkpoint = _current(store, origin, now)
         own = [one for one in store.checkpoints.of(origin) if one.is_own]
-        for finding in _contradictions(checkpoint, own):
+        for finding in _contradictions(checkpoint, own, _NEW):
             raise ContradictionError(finding.code, finding.message, hint=_HINTS[finding.code])
         note = sign_note(format_checkpoint(checkpoint), [signer]).decode()
         store.checkpoints.keep(checkpoint, note, _shown(now), is_own=True)
@@ -173,7 +172,12 @@ def _shown(at: datetime) -> str:
 
 
 def keep_checkpoint(
-    store: Store, data: bytes, verifiers: Collection[Verifier], now: datetime
+    store: Store,
+    data: bytes,
+    verifiers: Collection[Verifier],
+    now: datetime,
+    *,
+    is_old: bool = False,
 ) -> Kept:
     """Verify a note, keep it, and hold it against what its origin said before.
 
@@ -181,8 +185,8 @@ def keep_checkpoint(
     `core.checkpoint.fork`. Another root under another key set is none: a state follows from whom
     one trusts as much as from the facts (K3), so it is compared only under one key set digest and
     one merge version. A checkpoint that says less than one that was read before, or is dated
-    before it, is a rollback (`checkpoint.rollback`); an old note that is read again is one, too,
-    for whoever gives it out now hides what came since.
+    before it, is a rollback (`checkpoint.rollback`): whoever gives out an old note now hides what
+    came since. One that is said to be old is held against the others in the order of their dates.
 
     Whatever is found, a note that a known key signed is kept: it is the evidence.
 
@@ -192,6 +196,7 @@ def keep_checkpoint(
         verifiers: The keys that may speak. Keep old ones among them: a kept note that none of them
             signed is held against nothing.
         now: What the clock says, with a time zone.
+        is_old: Whether the note is a piece of history, and not its origin's last word.
 
     Raises:
         FormatError: Codes of `note.*` and `checkpoint.*`, if it is no checkpoint at all.
@@ -208,15 +213,30 @@ def keep_checkpoint(
     with store.transaction():
         names = {verifier.name for verifier in signed_by}
         others = [one for one in store.checkpoints.of(checkpoint.origin) if one.note != text]
-        found = _contradictions(checkpoint, others, lambda one: _said_by(one, names, verifiers))
+        rules = _OLD if is_old else _NEW
+        found = _contradictions(
+            checkpoint, others, rules, lambda one: _said_by(one, names, verifiers)
+        )
         findings = (*found, *_dated_ahead(checkpoint, now))
         is_new = store.checkpoints.keep(checkpoint, text, _shown(now), is_own=False)
     return Kept(text, checkpoint, signed_by, is_new, findings)
 
 
+def _in_order(one: Checkpoint, other: Checkpoint) -> str | None:
+    """Return how the later of two checkpoints takes something back, if they are dated."""
+    if one.time is None or other.time is None:
+        return None
+    return rollback(other, one) if one.time < other.time else rollback(one, other)
+
+
+_NEW: dict[str, _Rule] = {"checkpoint.fork": fork, "checkpoint.rollback": rollback}
+_OLD: dict[str, _Rule] = {"checkpoint.fork": fork, "checkpoint.rollback": _in_order}
+
+
 def _contradictions(
     checkpoint: Checkpoint,
     others: Collection[KeptCheckpoint],
+    rules: dict[str, _Rule],
     counts: Callable[[KeptCheckpoint], bool] = lambda _other: True,
 ) -> Iterator[Finding]:
     """Yield a finding for each rule that is broken, with the last note that shows it.
@@ -224,9 +244,10 @@ def _contradictions(
     Args:
         checkpoint: The one at hand.
         others: Of the same origin, the one that was kept first before the others.
+        rules: By code.
         counts: Whether one of them is to be held against it; asked only where it would tell.
     """
-    for code, rule in _RULES.items():
+    for code, rule in rules.items():
         for other in reversed(list(others)):
             why = rule(checkpoint, other.checkpoint)
             if why is not None and counts(other):

@@ -132,7 +132,8 @@ def _with_more_causes(store: Store, comparison: Comparison, other: _Other) -> Co
     status = comparison.status
     if comparison.is_same:
         text = (
-            "its tree says that this record differs, and its state does not: it contradicts itself"
+            "its tree says that this record differs, and its state does not: unless it merged in "
+            "between, it contradicts itself"
         )
         causes, status = [Cause("tree", text), *causes], "differs"
     return Comparison(

@@ -9,13 +9,13 @@ from the root to a record that differs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import NamedTuple, cast
 
 from mirror.core import tree
 from mirror.core.record import suffix_of
-from mirror.core.tree import NOTHING, Node
+from mirror.core.tree import FANOUT, NOTHING, Node
 from mirror.core.values import Object, Value, decode, is_integer
 from mirror.engine.root import read_root
 from mirror.errors import FormatError, UpstreamError
@@ -28,6 +28,7 @@ FEW = 64
 """Leaves up to which a node is told with them, not with its grandchildren."""
 _DIGITS = "0123456789abcdef"
 _STEP = 2
+_ENDINGS = tuple([first + second for first in _DIGITS for second in _DIGITS])
 _PREFIX = re.compile(r"[0-9a-f]{0,62}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"pith:([0-9]{4}):([A-Z2-7]{26})")
@@ -75,9 +76,8 @@ def _look(store: Store, prefix: str) -> Told:
 
 
 def _below(store: Store, prefix: str) -> dict[str, Node]:
-    endings = [first + second for first in _DIGITS for second in _DIGITS]
     if len(prefix) + _STEP <= DEPTH:
-        nodes = {prefix + ending: store.tree.node(prefix + ending) for ending in endings}
+        nodes = {prefix + ending: store.tree.node(prefix + ending) for ending in _ENDINGS}
         return {name: node for name, node in nodes.items() if node.size}
     groups: dict[str, list[tree.Leaf]] = {}
     for leaf in store.tree.leaves(prefix):
@@ -112,31 +112,30 @@ def parse_told(data: bytes, prefix: str) -> tuple[Told, Object]:
     about = value.get("about")
     if not isinstance(about, dict):
         raise FormatError("tree.shape", "it is not an object", where="/about")
-    below = {_text(one, "prefix"): _node(one) for one in _items(value, "nodes")}
+    _digest(about, "key_set_digest")
+    below = [(_text(one, "prefix"), _node(one)) for one in _items(value, "nodes")]
     leaves = [_leaf(one) for one in _items(value, "leaves")]
-    told = Told(_node(value), below, {leaf.record: leaf for leaf in leaves})
-    if _made_of(told, prefix) != told.node or len(leaves) != len(told.leaves):
-        raise FormatError(
-            "tree.shape", f"the node {prefix!r} does not follow from what is below it"
-        )
+    told = Told(_node(value), dict(below), {leaf.record: leaf for leaf in leaves})
+    are_distinct = (len(below), len(leaves)) == (len(told.below), len(told.leaves))
+    if _made_of(told, prefix) != told.node or not are_distinct:
+        message = f"the node {prefix!r} does not follow from what is below it"
+        raise FormatError("tree.shape", message)
     return told, about
 
 
 def _made_of(told: Told, prefix: str) -> Node | None:
-    """Return the node that follows from what is below it; None if that lies elsewhere."""
-    names = [*told.below, *(leaf.record.hex() for leaf in told.leaves.values())]
-    if not all(name.startswith(prefix) for name in names):
-        return None
+    """Return the node that follows from what is below it; None if that lies elsewhere.
+
+    A node of nothing is not told: there could be no end of them.
+    """
     if not told.below:
-        return tree.subtree([leaf[:2] for leaf in told.leaves.values()], len(prefix))
-    if told.leaves or any(len(name) != len(prefix) + _STEP for name in told.below):
+        is_here = all(record.hex().startswith(prefix) for record in told.leaves)
+        leaves = [leaf[:2] for leaf in told.leaves.values()]
+        return tree.subtree(leaves, len(prefix)) if is_here else None
+    nodes = [told.below.get(prefix + ending, NOTHING) for ending in _ENDINGS]
+    if told.leaves or sum(node.size > 0 for node in nodes) != len(told.below):
         return None
-    return tree.join(
-        [
-            tree.join([told.below.get(prefix + first + second, NOTHING) for second in _DIGITS])
-            for first in _DIGITS
-        ]
-    )
+    return tree.join([tree.join(nodes[at : at + FANOUT]) for at in range(0, len(nodes), FANOUT)])
 
 
 def _items(holder: Object, name: str) -> list[Object]:
@@ -212,20 +211,26 @@ def descend(
         hint = "it may be merging; try again when it is done"
         raise UpstreamError("upstream.changed", message, hint=hint)
     if not there.below:
-        yield from _of_leaves(store, prefix, there)
+        yield from _of_leaves(store, prefix, there.leaves)
         return
     ours = _below(store, prefix)
     for name in sorted({*ours, *there.below}):
         other = there.below.get(name)
         if other is None:
-            yield from (Differing(leaf, None) for leaf in store.tree.leaves(name))
+            yield from _of_leaves(store, name, {})
         elif other != ours.get(name):
             yield from descend(store, ask, name, other)
 
 
-def _of_leaves(store: Store, prefix: str, there: Told) -> Iterator[Differing]:
+def _of_leaves(store: Store, prefix: str, there: Mapping[bytes, TreeLeaf]) -> Iterator[Differing]:
+    """Yield what differs below a node from its leaves there; ours, if many, are read in parts."""
+    if len(prefix) < DEPTH and store.tree.node(prefix).size > FEW:
+        for name in [prefix + digit for digit in _DIGITS]:
+            part = {record: leaf for record, leaf in there.items() if record.hex().startswith(name)}
+            yield from _of_leaves(store, name, part)
+        return
     ours = {leaf.record: leaf for leaf in store.tree.leaves(prefix)}
-    for record in sorted({*ours, *there.leaves}):
-        here, other = ours.get(record), there.leaves.get(record)
+    for record in sorted({*ours, *there}):
+        here, other = ours.get(record), there.get(record)
         if here is None or other is None or here.core_digest != other.core_digest:
             yield Differing(here, other)

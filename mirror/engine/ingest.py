@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from mirror.archive import Bag, Limits, shown
+from mirror.archive import Bag, Limits
 from mirror.core.bundle import Bundle, VerifiedBundle
 from mirror.core.keys import KeySet
 from mirror.core.merge import State, merge
@@ -155,17 +155,17 @@ class _Writer:
 
     def recall(self, name: str) -> bool:
         """Tell again what a source came to, if it was read before; False if it was not."""
-        key = key_of(name, self.keys, self._job.limits)
-        alike = [other for other in self._job.names if shown(other) == shown(name)]
+        key, called = key_of(name, self.keys, self._job.limits), self._job.name_of(name)
+        alike = [other for other in self._job.names if self._job.name_of(other) == called]
         if key is None or self._store.path is None or len(alike) > 1:
             return False
         kept = self._store.memory.recall(key.digest)
         if kept is None:
-            self._keys_of_readings[shown(name)] = key
+            self._keys_of_readings[called] = key
             return False
-        reading, ranges = Reading.from_bytes(kept, shown(name))
+        reading, ranges = Reading.from_bytes(kept, called)
         self._store.derived.touch_ranges(ranges)
-        self._readings[shown(name)] = reading
+        self._readings[called] = reading
         self._summary.bundles_read += reading.bundles
         self._summary.events_valid += reading.events_valid
         self._summary.receipts_verified += reading.receipts_verified

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from mirror.core import tree
 from mirror.core.merge import MERGE_VERSION
-from mirror.core.record import suffix_of
+from mirror.core.record import Record, suffix_of
 from mirror.core.tree import EMPTY, FANOUT, Siblings
 from mirror.core.values import Object, Value, decode
 from mirror.engine.root import read_root
 from mirror.errors import FormatError
-from mirror.store import Store
+from mirror.store import Store, damaged
 
 __all__ = ["Proof", "make_proof", "parse_proof"]
 
@@ -31,6 +31,8 @@ class Proof(NamedTuple):
     """That it claims to lead to, raw."""
     key_set_digest: str
     """Of whom the mirror trusted that made it (K3): it says so, and nothing proves it."""
+    merge_version: str
+    """By which the state was made: no more is that proved."""
 
     def leads_to(self, root: bytes) -> bool:
         """Whether the state is in the tree of this root."""
@@ -45,20 +47,28 @@ def make_proof(store: Store, record_id: int) -> Object:
         CorruptStoreError: `store.damaged`
     """
     about, record = read_root(store), store.records.get(record_id)
-    (leaf,) = [
-        one for one in store.tree.leaves(record.canonical_sha256[:8]) if one.record == record.digest
-    ]
+    leaf, steps = _way_to(store, record)
+    if tree.climb(leaf, steps) != bytes.fromhex(about.root):
+        raise damaged("the tree is not that of the states", record.pith_number)
     return {
         "proof_type": _TYPE,
         "proof_version": _VERSION,
         "pith_number": record.pith_number,
         "canonical_sha256": record.canonical_sha256,
-        "core_digest": leaf.core_digest.hex(),
+        "core_digest": leaf[1].hex(),
         "merge_version": MERGE_VERSION,
         "key_set_digest": about.key_set_digest,
         "root": about.root,
-        "path": [_step_value(siblings) for siblings in store.tree.path(record.digest)],
+        "path": [_step_value(siblings) for siblings in steps],
     }
+
+
+def _way_to(store: Store, record: Record) -> tuple[tree.Leaf, list[Siblings]]:
+    """Return a record's leaf, and the children of every node above it."""
+    leaves = {one.record: one[:2] for one in store.tree.leaves(record.canonical_sha256)}
+    if record.digest not in leaves:
+        raise damaged("its state is not there", record.pith_number)
+    return leaves[record.digest], store.tree.path(record.digest)
 
 
 def _step_value(siblings: Siblings) -> Object:
@@ -85,10 +95,8 @@ def parse_proof(data: bytes) -> Proof:
     if not isinstance(path, list):
         raise _fault("/path", "it is not a list")
     record = _digest(value, "canonical_sha256")
-    number = value.get("pith_number")
-    if not isinstance(number, str) or not re.fullmatch(
-        rf"pith:[0-9]{{4}}:{suffix_of(record)}", number
-    ):
+    number = _text(value, "pith_number")
+    if re.fullmatch(rf"pith:[0-9]{{4}}:{suffix_of(record)}", number) is None:
         raise _fault("/pith_number", "it is not the number of canonical_sha256")
     return Proof(
         pith_number=number,
@@ -96,6 +104,7 @@ def parse_proof(data: bytes) -> Proof:
         steps=[_siblings(step, index) for index, step in enumerate(path)],
         root=_digest(value, "root"),
         key_set_digest=_digest(value, "key_set_digest").hex(),
+        merge_version=_text(value, "merge_version"),
     )
 
 
@@ -104,6 +113,13 @@ def _siblings(step: Value, index: int) -> Siblings:
     if not isinstance(step, dict) or not set(step) <= set(_DIGITS):
         raise _fault(place, f"it does not name {FANOUT} children by their digits at most")
     return tuple([_digest(step, digit, place) if digit in step else EMPTY for digit in _DIGITS])
+
+
+def _text(holder: Object, name: str) -> str:
+    value = holder.get(name)
+    if not isinstance(value, str):
+        raise _fault(f"/{name}", "it is not a string")
+    return value
 
 
 def _digest(holder: Object, name: str, where: str = "") -> bytes:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mirror.archive import Limits, Source
+from mirror.archive import Limits, Source, shown
 from mirror.core.event import EVENT_CODES
 from mirror.store import New
 
@@ -41,6 +41,12 @@ class Job:
     """Told of the source at work after each member that was read from it."""
     limits: Limits = field(default_factory=Limits)
     """What this mirror accepts."""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """By path, what to call a source that lies here as a copy: the address that it came from."""
+
+    def name_of(self, path: str) -> str:
+        """Return what a source is called in findings, and in what the store says of its origin."""
+        return shown(self.called.get(path, path))
 
 
 _NOTES = frozenset(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mirror.core.merge import MERGE_VERSION
 from mirror.engine.replay import finish
 from mirror.errors import StoreError
-from mirror.store import Store
+from mirror.store import Store, damaged
 
 __all__ = ["Root", "bring_root_up_to_date", "read_root"]
 
@@ -31,12 +31,14 @@ def read_root(store: Store) -> Root:
 
     Raises:
         StoreError: `store.behind` if states or the tree lag behind the facts.
-        CorruptStoreError: `store.damaged`
+        CorruptStoreError: `store.damaged`, also if a record has no place in the tree.
     """
     if store.tree.lag() or store.derived.stale(1):
         hint = "wait for the merge that is running, or run `mirror root` on the store"
         raise StoreError("store.behind", "the tree lags behind the facts", hint=hint)
     status, node = store.status(), store.tree.node()
+    if node.size != status.records:
+        raise damaged(f"of {status.records} records, {node.size} are in the tree", "tree")
     return Root(
         root=node.digest.hex(),
         key_set_digest=store.trust.key_set().digest,

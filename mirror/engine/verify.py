@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from mirror.archive import Bag, Limits, Member, Refused, open_source, shown
+from mirror.archive import Bag, Limits, Member, Refused, open_source
 from mirror.core.bundle import (
     Bundle,
     Known,
@@ -92,7 +92,7 @@ def read(
         note_bag: Told of each source that is a bag, once all that it lists was read.
     """
     for path in job.names if names is None else names:
-        name = shown(path)
+        name = job.name_of(path)
         try:
             with open_source(path, job.limits) as source:
                 for item in source.items():

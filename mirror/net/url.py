@@ -68,7 +68,7 @@ def next_url(here: httpx.URL, location: str, politeness: Politeness) -> httpx.UR
         message = f"The server redirects from https to {shown(there)}, which is not secure."
         raise _misled(message, here)
     if not (politeness.allow_other_hosts or _is_same_place(here, there)):
-        hint = "If that server is meant, name it directly, or allow other hosts."
+        hint = "If that server is meant, name it directly, or allow it with --allow-other-hosts."
         raise _misled(f"The server redirects to another one: {shown(there)}.", here, hint)
     return there
 

@@ -11,6 +11,7 @@ from mirror.store.claims import ClaimRow
 from mirror.store.content import Contents
 from mirror.store.derived import Derived, Stale, StateColumns, StateRow, state_columns
 from mirror.store.facts import Facts, Held, RecordFacts
+from mirror.store.fetched import Answered, Change, Fetched
 from mirror.store.inspection import Damage
 from mirror.store.intake import Intake, New, Parcel, make_parcel
 from mirror.store.origin import Run
@@ -22,7 +23,9 @@ from mirror.store.tree import StateTree, TreeLeaf
 from mirror.store.trust import Trust, TrustChange
 
 __all__ = [
+    "Answered",
     "ArrivalRow",
+    "Change",
     "Checkpoints",
     "ClaimRow",
     "Contents",
@@ -30,6 +33,7 @@ __all__ = [
     "Derived",
     "Facts",
     "Fault",
+    "Fetched",
     "Held",
     "Intake",
     "Judged",

@@ -14,6 +14,9 @@ from mirror.store.seal import seal
 __all__ = ["ClaimRow", "Claims"]
 
 
+_COLUMNS = "id, upstream, pith_number, kind, digest, first_at, content, seal"
+
+
 class ClaimRow(NamedTuple):
     """Something that upstream said of a record."""
 
@@ -50,30 +53,24 @@ class Claims:
         return list(self._rows("WHERE pith_number = ? ORDER BY upstream, kind, id", (pith_number,)))
 
     def note(self, claim: ClaimRow) -> None:
-        """Keep what upstream said."""
-        row = (*claim[:5], compress(claim.text))
-        query = """
-            INSERT INTO claim (upstream, pith_number, kind, digest, first_at, content, seal)
-            VALUES (?, ?, ?, ?, ?, ?, ?)
-        """
+        """Keep what upstream said; call within a transaction."""
+        (row_id,) = self._conn.execute("SELECT coalesce(max(id), 0) + 1 FROM claim").fetchone()
+        row = (row_id, *claim[:5], compress(claim.text))
+        query = f"INSERT INTO claim ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
         self._conn.execute(query, (*row, seal(*row)))
 
     def faults(self) -> Iterator[int]:
         """Yield the ids of the rows that are not as they were written."""
-        query = "SELECT id, upstream, pith_number, kind, digest, first_at, content, seal FROM claim"
-        for row_id, *row, sealed in self._conn.execute(query):
+        for *row, sealed in self._conn.execute(f"SELECT {_COLUMNS} FROM claim"):  # noqa: S608
             if seal(*row) != sealed:
-                yield row_id
+                yield row[0]
 
     def _rows(self, condition: str, arguments: tuple[str, ...]) -> Iterator[ClaimRow]:
-        query = f"""
-            SELECT upstream, pith_number, kind, digest, first_at, content, seal
-            FROM claim {condition}
-        """  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM claim {condition}"  # noqa: S608
         for *row, sealed in self._conn.execute(query, arguments):
             if seal(*row) != sealed:
-                raise damaged("it is not as it was written", f"claim on {row[1]}")
-            text = decompress(row[5])
-            if sha256(text) != row[3]:
-                raise damaged(f"it does not hash to {hexdigest(row[3])}", f"claim on {row[1]}")
-            yield ClaimRow(row[0], row[1], row[2], row[3], row[4], text)
+                raise damaged("it is not as it was written", f"claim on {row[2]}")
+            text = decompress(row[6])
+            if sha256(text) != row[4]:
+                raise damaged(f"it does not hash to {hexdigest(row[4])}", f"claim on {row[2]}")
+            yield ClaimRow(row[1], row[2], row[3], row[4], row[5], text)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from mirror.core.packed import pack
 from mirror.errors import CorruptStoreError
+from mirror.store.checkpoints import Checkpoints
+from mirror.store.claims import Claims
 from mirror.store.content import decompress
 from mirror.store.derived import StateColumns
 from mirror.store.rows import ArrivalRow
@@ -100,6 +102,7 @@ class Inspection:
             if count:
                 yield Damage(table, None, None, None, f"{count} rows belong to no fact")
         yield from self._tree()
+        yield from self._evidence()
         tally = Tally(self._conn)
         if tally.counts() != tally.actual():
             yield Damage("tally", None, None, None, "the counts are not those of what is there")
@@ -111,6 +114,13 @@ class Inspection:
             return  # a state that is damaged is named where records are checked
         if not is_whole:
             yield Damage("branch", None, None, None, "the tree is not that of the states")
+
+    def _evidence(self) -> Iterator[Damage]:
+        """Yield what upstreams said, and notes of mirrors, that are not as they were kept."""
+        for row_id in Claims(self._conn).faults():
+            yield Damage("claim", row_id, None, None, "not as it was written")
+        for row_id in Checkpoints(self._conn).faults():
+            yield Damage("checkpoint", row_id, None, None, "not as it was written")
 
     def _runs(self) -> Iterator[Damage]:
         for row_id, sealed, *row in self._conn.execute(
@@ -186,8 +196,8 @@ class Inspection:
             self._blank_run(damage, at)
         elif damage.fact == "origin":
             self._blank_origin(damage)
-        elif damage.fact == "arrival":
-            self._move_rows("arrival", "id = ?", (damage.row_id,), damage, at)
+        elif damage.fact in {"arrival", "claim", "checkpoint"}:
+            self._move_rows(damage.fact, "id = ?", (damage.row_id,), damage, at)
         elif damage.fact == "full_text":
             Search(self._conn).clear()  # whoever searches next builds it again
 

@@ -79,5 +79,5 @@ class Memory:
 
     def forget(self) -> None:
         """Forget every reading: facts that it brought may be gone."""
-        for table in ("remembered", "bag", "root"):
+        for table in ("remembered", "fetched", "bag", "root"):
             self._conn.execute(f"DELETE FROM {table}")  # noqa: S608

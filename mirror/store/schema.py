@@ -139,6 +139,15 @@ CREATE TABLE remembered (                -- sources that were read to their end 
     outcome BLOB NOT NULL,               -- MessagePack
     seal BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE fetched (                   -- what was asked of upstreams before: see fetched.py
+    upstream TEXT NOT NULL,              -- a base URL
+    what TEXT NOT NULL,                  -- a suffix or other name, or a mark
+    etag TEXT NOT NULL,                  -- as it was sent
+    cursor INTEGER NOT NULL,             -- how far the feed of a mirror was followed
+    fetched_at TEXT NOT NULL,
+    seal BLOB NOT NULL,
+    PRIMARY KEY (upstream, what)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE bag (                       -- bags of which all is in the store
     manifest BLOB PRIMARY KEY,           -- SHA-256 of manifest-sha256.txt, raw
     source TEXT NOT NULL,

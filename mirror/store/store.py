@@ -15,6 +15,7 @@ from mirror.store.checkpoints import Checkpoints
 from mirror.store.claims import Claims
 from mirror.store.derived import Derived
 from mirror.store.facts import Facts
+from mirror.store.fetched import Fetched
 from mirror.store.findings import Findings
 from mirror.store.inspection import Inspection
 from mirror.store.intake import Intake
@@ -55,6 +56,7 @@ class Store:
         self.inspection = Inspection(db.conn)
         self.tally = Tally(db.conn)
         self.memory = Memory(db.conn)
+        self.fetched = Fetched(db.conn)
         self.search = Search(db.conn)
         self.findings = Findings(db.conn)
         self.tree = StateTree(db.conn)

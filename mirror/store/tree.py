@@ -7,7 +7,6 @@ is made from the leaves when it is asked for. A state that is written queues its
 
 from __future__ import annotations
 
-import base64
 import sqlite3
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -27,9 +26,12 @@ DEPTH = 4
 _LETTERS = DEPTH * 4 // 5
 """Letters of a suffix that the digits of such a node fix: five bits each."""
 
+_FEW_IN = 32
+"""The whole tree is made anew if more than one in so many states changed: that is quicker then."""
+
 _DIGITS = "0123456789abcdef"
 
-_KEPT = "SELECT prefix, depth, size, digest, seal FROM branch"
+_COLUMNS = "depth, prefix, size, digest, seal"
 
 
 class TreeLeaf(NamedTuple):
@@ -71,9 +73,6 @@ class StateTree:
         table = "state" if self._kept("") is None else "to_place"
         return int(self._conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
 
-    def _is_queued(self) -> bool:
-        return self._conn.execute("SELECT 1 FROM to_place LIMIT 1").fetchone() is not None
-
     def update(self) -> None:
         """Bring the tree up to date; call within a transaction.
 
@@ -90,10 +89,14 @@ class StateTree:
     def _marked(self) -> set[str] | None:
         """Return the lowest nodes that lag behind; None if all of them may."""
         root = self._kept("")
-        if root is None or self.lag() > root.size // 4:
+        if root is None or self.lag() > root.size // _FEW_IN:
             return None
+        return {digest[:DEPTH] for digest in self._queued()}
+
+    def _queued(self) -> Iterator[str]:
+        """Yield the `canonical_sha256` of every record that is queued, hexadecimal."""
         query = "SELECT digest FROM to_place JOIN record ON record.id = record_id"
-        return {digest.hex()[:DEPTH] for (digest,) in self._conn.execute(query)}
+        return (digest.hex() for (digest,) in self._conn.execute(query))
 
     def _build(self) -> None:
         self._conn.execute("DELETE FROM branch")
@@ -102,7 +105,7 @@ class StateTree:
 
     def _made(self) -> Iterator[dict[str, Node]]:
         """Make the whole tree from the leaves, and yield its nodes, the lowest first."""
-        nodes = {prefix: tree.subtree(map(_pair, leaves), DEPTH) for prefix, leaves in self._all()}
+        nodes = {prefix: _subtree(leaves, DEPTH) for prefix, leaves in self._all()}
         yield nodes
         for depth in reversed(range(DEPTH)):
             above = {prefix[:depth] for prefix in nodes} or {""}
@@ -113,19 +116,32 @@ class StateTree:
             yield nodes
 
     def is_whole(self) -> bool:
-        """Whether the tree is that of the states, apart from those that are queued."""
-        kept = {prefix: tuple(row) for prefix, *row in self._conn.execute(_KEPT)}
-        if not kept or self._is_queued():
-            return True
+        """Whether all that is kept is as it was written, and is the tree of the states.
+
+        What stands above a state that is queued lags behind, and may be another state's.
+        """
+        kept = self._all_kept()
+        if not kept:
+            return kept is not None
+        lagging = {digest[:depth] for digest in self._queued() for depth in range(DEPTH + 1)}
         made = {prefix: node for nodes in self._made() for prefix, node in nodes.items()}
-        return kept == {
-            prefix: (len(prefix), *node, seal(len(prefix), prefix, *node))
-            for prefix, node in made.items()
-        }
+        prefixes = {*kept, *made} - lagging
+        return all(kept.get(one, NOTHING) == made.get(one, NOTHING) for one in prefixes)
+
+    def _all_kept(self) -> dict[str, Node] | None:
+        """Return all nodes that are kept, or None if one is not as it was written."""
+        kept = {}
+        query = f"SELECT {_COLUMNS} FROM branch"  # noqa: S608
+        for depth, prefix, *node, sealed in self._conn.execute(query):
+            if seal(depth, prefix, *node) != sealed or len(prefix) != depth:
+                return None
+            kept[prefix] = Node(*node)
+        return kept
 
     def _all(self) -> Iterator[tuple[str, list[TreeLeaf]]]:
         """Yield the leaves under each of the lowest nodes, in the order of the suffixes."""
-        rows = self._leaves("ORDER BY suffix", ())
+        # The plus makes SQLite sort: the index would lead to rows all over the file.
+        rows = self._leaves("ORDER BY +suffix", ())
         for _, group in groupby(rows, key=lambda leaf: suffix_of(leaf.record)[:_LETTERS]):
             # The letters fix fewer bits than the digits do, so a group is a few nodes.
             ordered = sorted(group)
@@ -134,7 +150,7 @@ class StateTree:
 
     def _grow(self, marked: set[str]) -> None:
         """Make the nodes that lag behind, from the lowest up."""
-        nodes = {prefix: tree.subtree(map(_pair, self.leaves(prefix)), DEPTH) for prefix in marked}
+        nodes = {prefix: _subtree(self.leaves(prefix), DEPTH) for prefix in marked}
         self._save(nodes)
         for depth in reversed(range(DEPTH)):
             above = {prefix[:depth] for prefix in nodes}
@@ -159,7 +175,7 @@ class StateTree:
         """
         if len(prefix) <= DEPTH:
             return self._kept(prefix) or NOTHING
-        return tree.subtree(map(_pair, self.leaves(prefix)), len(prefix))
+        return _subtree(self.leaves(prefix), len(prefix))
 
     def children(self, prefix: str) -> list[Node]:
         """Return the sixteen subtrees below one; raises as `node`."""
@@ -194,9 +210,7 @@ class StateTree:
         return steps + tree.path(leaves, record, len(prefix))
 
     def _kept(self, prefix: str) -> Node | None:
-        query = """
-            SELECT depth, prefix, size, digest, seal FROM branch WHERE depth = ? AND prefix = ?
-        """
+        query = f"SELECT {_COLUMNS} FROM branch WHERE depth = ? AND prefix = ?"  # noqa: S608
         row = self._conn.execute(query, (len(prefix), prefix)).fetchone()
         if row is None:
             return None
@@ -219,7 +233,14 @@ def _pair(leaf: TreeLeaf) -> tree.Leaf:
     return leaf.record, leaf.core_digest
 
 
+def _subtree(leaves: Iterable[TreeLeaf], level: int) -> Node:
+    try:
+        return tree.subtree(map(_pair, leaves), level)
+    except ValueError as error:
+        raise damaged(str(error), "table of records") from error
+
+
 def _letters(prefix: str) -> str:
     """Return the letters that every suffix begins with whose digest begins with these digits."""
     digest = bytes.fromhex(prefix.ljust(64, "0"))
-    return base64.b32encode(digest)[: len(prefix) * 4 // 5].decode()
+    return suffix_of(digest)[: len(prefix) * 4 // 5]

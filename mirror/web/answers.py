@@ -126,7 +126,7 @@ def _has_it(request: Request, answer: Answer, etag: str) -> bool:
         return False
     try:
         return answer.changed_at.replace(microsecond=0) <= parsedate_to_datetime(since)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False
 
 

@@ -71,6 +71,7 @@ def create_app(settings: Settings) -> Starlette:
         exception_handlers={HTTPException: _not_routed(pages)},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect would print whatever Host was asked
     app.add_middleware(_Frame, traffic=traffic, access_log=settings.access_log)
     return app
 
@@ -127,6 +128,8 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        if scope["path"].endswith("\n"):  # which the pattern of a route takes for the end
+            raise HTTPException(HTTPStatus.NOT_FOUND)
         try:
             said = self._handler(request)
         except AmbiguousError as error:

@@ -1,141 +1,267 @@
-"""The description of the interface that `/openapi.json` gives (OpenAPI 3.1)."""
+"""The description of the interface that `/openapi.json` gives (OpenAPI 3.1).
+
+It says just what the server does: a test asks for everything, and holds each answer against it.
+What the data rules fix, such as patterns and the types of events, is taken from the core.
+"""
 
 from __future__ import annotations
 
 import mirror
-from mirror.core.values import Object, Value
+from mirror.core.values import DIGEST_PATTERN, Object, Value
+from mirror.web.answers import REVALIDATE
+from mirror.web.operations import MAX_CHANGES, MAX_IDS
+from mirror.web.schemas import (
+    ANSWERS,
+    ANY,
+    CLOCK,
+    COUNT,
+    PLACE,
+    RECORDS,
+    TEXT,
+    WORDS,
+    all_of,
+    beginning,
+    is_just,
+    list_of,
+    matching,
+    one_of,
+    see,
+    states,
+)
 
 __all__ = ["description"]
 
-_JSON = "application/json"
-_NAME: Object = {
-    "name": "suffix",
-    "in": "path",
-    "required": True,
-    "description": "The 26 letters of a Pith Number, or its first 8 or more.",
-    "schema": {"type": "string", "minLength": 8, "maxLength": 26, "pattern": "^[A-Z2-7]{8,26}$"},
-}
+_ABOUT = """\
+GET and HEAD only; any other method is answered with 405, as `#/components/responses/405` says. \
+Nothing is verified or merged on a request. Bodies are compressed with zstd or gzip as \
+`Accept-Encoding` likes. Who accepts `text/html` gets errors as pages."""
 
 
 def description() -> Object:
     """Return the description."""
+    title = "A mirror of the Pith Open Graph"
+    of_head = {f"{name}-head": _of_head(one) for name, one in _SHARED.items() if name != "405"}
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "A mirror of the Pith Open Graph",
-            "version": mirror.__version__,
-            "description": "GET and HEAD only. Nothing is verified or merged on a request.",
-        },
+        "info": {"title": title, "version": mirror.__version__, "description": _ABOUT},
         "paths": {**_record_paths(), **_registry_paths(), **_own_paths()},
-        "components": {"schemas": {"Problem": _PROBLEM}},
+        "components": {
+            "schemas": {**WORDS, **RECORDS, **states(), **ANSWERS},
+            "headers": _HEADERS,
+            "parameters": _PARAMETERS,
+            "responses": {**_SHARED, **of_head},
+        },
     }
 
 
-_PROBLEM: Object = {
-    "type": "object",
-    "description": "A problem document (RFC 9457).",
-    "required": ["type", "title", "status", "code"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string"},
-        "hint": {"type": "string"},
-        "instance": {"type": "string"},
-        "choices": {"type": "array", "items": {"type": "object"}},
-    },
+# Headers -------------------------------------------------------------------------------------
+
+
+def _header(schema: Object, *, required: bool = True) -> Object:
+    return {"required": required, "schema": schema}
+
+
+def _sent(names: str) -> Object:
+    return {name: see(name, "headers") for name in names.split()}
+
+
+def _cached(cache: str = REVALIDATE, vary: str = "Accept-Encoding") -> Object:
+    return {"Cache-Control": _header(is_just(cache)), "Vary": _header(is_just(vary))}
+
+
+_DAYS, _MONTHS = "Mon|Tue|Wed|Thu|Fri|Sat|Sun", "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+_DATE = matching(f"({_DAYS}), [0-9]{{2}} ({_MONTHS}) [0-9]{{4}} {CLOCK} GMT")
+_HEADERS: Object = {
+    "Access-Control-Allow-Origin": _header(is_just("*")),
+    "Access-Control-Expose-Headers": _header(is_just("ETag, Link, Content-Location")),
+    "Content-Encoding": _header(one_of("gzip", "zstd"), required=False),
+    "Content-Security-Policy": _header(matching("default-src 'none'; .+")),
+    "Cross-Origin-Resource-Policy": _header(is_just("cross-origin")),
+    "ETag": _header(matching(f'"{DIGEST_PATTERN}(-gzip|-zstd)?"')),
+    "Last-Modified": _header(_DATE, required=False),
+    "Link": _header(matching(f'<{PLACE}>; rel="canonical"')),
+    "Permissions-Policy": _header(is_just("camera=(), geolocation=(), microphone=()")),
+    "Referrer-Policy": _header(is_just("no-referrer")),
+    "X-Content-Type-Options": _header(is_just("nosniff")),
 }
+_OF_ALL = _sent("Access-Control-Allow-Origin")
+_GUARDS = "Access-Control-Expose-Headers Content-Security-Policy X-Content-Type-Options"
+_OF_BODIES = _OF_ALL | _sent(_GUARDS)
+_OF_IMAGES = _sent("Cross-Origin-Resource-Policy Permissions-Policy Referrer-Policy")
+_KEPT = _OF_BODIES | _cached() | _sent("ETag Content-Encoding")
+_PASSING = _OF_BODIES | _cached("no-store") | _sent("Content-Encoding")
+_OF_304 = {*_OF_ALL, *_cached(), "Content-Location", "ETag", "Link"}
+
+
+# Answers -------------------------------------------------------------------------------------
 
 
 def _content(media_type: str, schema: Object) -> Object:
     return {media_type: {"schema": schema}}
 
 
-def _ok(media_type: str, text: str, schema: Object | None = None) -> Object:
-    return {"description": text, "content": _content(media_type, schema or {"type": "object"})}
+def _json(name: str) -> Object:
+    return _content("application/json", see(name))
 
 
-_PROBLEM_CONTENT = _content("application/problem+json", {"$ref": "#/components/schemas/Problem"})
-_UNKNOWN: Object = {"description": "No record has that name.", "content": _PROBLEM_CONTENT}
-_SEVERAL: Object = {"description": "Several records have it.", "content": _PROBLEM_CONTENT}
-_WRONG: Object = {"description": "The request makes no sense.", "content": _PROBLEM_CONTENT}
-_SAME: Object = {"description": "You have it already."}
-_AWAY: Object = {"description": "The store cannot be read now.", "content": _PROBLEM_CONTENT}
+def _answer(text: str, content: Object, *headers: Object) -> Object:
+    return {"description": text, "headers": all_of(*headers), "content": content}
 
 
-def _get(summary: str, responses: Object, parameters: list[Value] | None = None) -> Object:
-    operation: Object = {"summary": summary, "responses": {**responses, "503": _AWAY}}
-    return {"get": {**operation, "parameters": parameters} if parameters else operation}
+_PAGE = _content("text/html", beginning("<!doctype html>"))
 
 
-def _of_record(summary: str, said: Object) -> Object:
-    responses: Object = {"200": said, "300": _SEVERAL, "304": _SAME, "404": _UNKNOWN}
-    return _get(summary, responses, [_NAME])
+def _fault(text: str, status: int, code: str, *headers: Object, schema: str = "Problem") -> Object:
+    narrowed: Object = {"properties": {"status": is_just(status), "code": matching(code)}}
+    problem = _content("application/problem+json", {"allOf": [see(schema), narrowed]})
+    content = problem if status == 500 else problem | _PAGE
+    return _answer(text, content, _PASSING, *headers)
+
+
+_EITHER: Object = {"Cache-Control": _header(one_of("no-store", REVALIDATE))}
+_ALLOW: Object = {"Allow": _header(one_of("GET, HEAD", "HEAD, GET"))}
+_SHARED: dict[str, Object] = {
+    "300": _fault("Several records.", 300, r"lookup\.ambiguous", _EITHER, schema="Choices"),
+    "400": _fault("A parameter makes no sense.", 400, r"request\.(id|limit|since|prefix)"),
+    "404": _fault(
+        "Nothing has that name.", 404, r"(lookup\.unknown|http\.not_found|checkpoint\.none)"
+    ),
+    "405": _fault("GET and HEAD only.", 405, r"http\.method_not_allowed", _ALLOW),
+    "500": _fault("A fault of ours.", 500, r"http\.internal_server_error"),
+    "503": _fault("The store cannot be read now.", 503, r"store\.[a-z_]+"),
+}
+
+
+def _of_head(answer: Object) -> Object:
+    """Return the answer to HEAD: the same without a body."""
+    if "$ref" in answer:
+        return {"$ref": f"{answer['$ref']}-head"}
+    return {name: one for name, one in answer.items() if name != "content"}
+
+
+def _of_known(headers: Object) -> Object:
+    """Return the 304 in place of an answer with these headers."""
+    kept: Object = {name: one for name, one in headers.items() if name in _OF_304}
+    return {"description": "You have it already.", "headers": kept}
+
+
+# Paths ---------------------------------------------------------------------------------------
+
+_NAMED = """\
+The 26 letters of a Pith Number or the first 8 or more, in any case; or another name of a record \
+that holds no slash and does not end in `.json`. Versions of a paper share its arXiv id: 300."""
+_EXAMPLES = ("7SOLO26TLPZRGSRX2HH227CICV", "7SOLO26T", "1705.09786")
+_PARAMETERS: Object = {
+    "suffix": {
+        "name": "suffix",
+        "in": "path",
+        "required": True,
+        "description": _NAMED,
+        "schema": matching(r"(?![^/]*\.json$)[^/]+"),
+        "examples": {name: {"value": name} for name in _EXAMPLES},
+    },
+    "If-None-Match": {"name": "If-None-Match", "in": "header", "schema": TEXT},
+    "If-Modified-Since": {"name": "If-Modified-Since", "in": "header", "schema": TEXT},
+}
+
+
+def _path(text: str, content: Object, headers: Object, others: str, *asked: Value) -> Object:
+    """Return what GET and HEAD of a path answer.
+
+    Args:
+        text: What it is.
+        content: Of the answer to most requests.
+        headers: Of the same.
+        others: The statuses of other answers, apart by spaces.
+        asked: Parameters, but for those of conditional requests.
+    """
+    answers = {"200": _answer(text, content, headers)}
+    for status in others.split():
+        answers[status] = see(status, "responses")
+    conditions = ["If-None-Match"] if "304" in answers else []
+    if conditions:
+        answers["304"] = _of_known(headers)
+        conditions += ["If-Modified-Since"] if "Last-Modified" in headers else []
+    of_head: Object = {status: _of_head(answer) for status, answer in answers.items()}
+    return {
+        "get": {"summary": text, "responses": {**answers}},
+        "head": {"summary": f"{text} The headers alone.", "responses": of_head},
+        "parameters": [*asked, *(see(name, "parameters") for name in conditions)],
+    }
 
 
 def _record_paths() -> Object:
-    page: Object = {
-        "description": "The page, or JSON-LD for `Accept: application/ld+json`.",
-        "content": {
-            "text/html": {"schema": {"type": "string"}},
-            "application/ld+json": {"schema": {"type": "object"}},
-        },
-    }
-    bundle = _of_record("The composed bundle (B6).", _ok(_JSON, "The bundle."))
-    image = _ok("image/svg+xml", "A picture.", {"type": "string"})
+    def path(text: str, content: Object, *headers: Object) -> Object:
+        statuses = "300 304 404 500 503"
+        return _path(text, content, all_of(_KEPT, *headers), statuses, see("suffix", "parameters"))
+
+    def place(ending: str) -> Object:
+        location = _header(matching(PLACE + ending))
+        return {"Content-Location": location, **_sent("Last-Modified")}
+
+    page = _PAGE | _content("application/ld+json", see("LinkedData"))
+    by_accept, link = _cached(vary="Accept, Accept-Encoding"), _sent("Link")
+    badge = _content("image/svg+xml", beginning("<svg "))
+    bundle = path("A bundle (B6).", _json("Bundle"), place(r"/bundle\.json"))
     return {
-        "/pith/{suffix}": _of_record("A record for people, or as linked data.", page),
-        "/pith/{suffix}.json": _of_record("A record, and how it stands.", _ok(_JSON, "A record.")),
+        "/pith/{suffix}": path("A page, or JSON-LD.", page, place(""), by_accept, link),
+        "/pith/{suffix}.json": path("A record.", _json("Record"), place(r"\.json"), link),
         "/pith/{suffix}/bundle.json": bundle,
         "/.well-known/pith/{suffix}/bundle.json": bundle,
-        "/pith/{suffix}/state.json": _of_record("The merged state.", _ok(_JSON, "The state.")),
-        "/pith/{suffix}/badge.svg": _of_record("A badge.", image),
+        "/pith/{suffix}/state.json": path("A state.", _json("State"), place(r"/state\.json")),
+        "/pith/{suffix}/badge.svg": path("A badge.", badge, _OF_IMAGES, _BRIEFLY),
     }
+
+
+_BRIEFLY = _cached("public, max-age=300")
 
 
 def _registry_paths() -> Object:
+    dated = _KEPT | _sent("Last-Modified")
+    manifest, key, itself = _json("Manifest"), _json("PublicKey"), _json("Description")
     return {
-        "/pith-mirrors.json": _get(
-            "This mirror and its source.", {"200": _ok(_JSON, "The manifest."), "304": _SAME}
-        ),
-        "/pith-signing-key.json": _get(
-            "The registry's key.", {"200": _ok(_JSON, "The key."), "304": _SAME}
-        ),
+        "/pith-mirrors.json": _path("This mirror and its source.", manifest, dated, "304 500 503"),
+        "/pith-signing-key.json": _path("The registry's key.", key, _KEPT, "304 500"),
+        "/openapi.json": _path("This description.", itself, _KEPT, "304 500"),
     }
+
+
+def _asked(name: str, schema: Object, text: str) -> Object:
+    return {"name": name, "in": "query", "description": text, "schema": schema}
 
 
 def _own_paths() -> Object:
-    tar: Object = {"type": "string", "format": "binary"}
+    figures = _content("text/plain", beginning("# TYPE "))
+    bag: Object = {"application/x-tar": ANY}
+    up_to = {**COUNT, "maximum": MAX_CHANGES, "default": MAX_CHANGES}
+    after = {**COUNT, "maximum": 2**53, "default": 0}
+    since, limit = _asked("since", after, "A change."), _asked("limit", up_to, "How many.")
+    ids = _asked("id", list_of(TEXT, maxItems=MAX_IDS), "Any name of a record; may be repeated.")
+    changed = "What came after `since`, the oldest first; go on from `next`."
+    bagged = "A BagIt bag of the records with these names, or of all."
+    node, below = _json("TreeNode"), "A node of the tree over all states, and what is below it."
+    note, signed = _content("text/plain", TEXT), "The checkpoint that was signed here last."
+    whole, always = _OF_BODIES | _WHOLE, "304 500 503"
     return {
-        "/health": _get("Whether the mirror works.", {"200": _ok(_JSON, "It does.")}),
-        "/metrics": _get(
-            "Figures for Prometheus.", {"200": _ok("text/plain", "Figures.", {"type": "string"})}
-        ),
-        "/mirror/changes": _get(
-            "What changed, the oldest first; go on from `next`.",
-            {"200": _ok(_JSON, "A page of changes."), "304": _SAME, "400": _WRONG},
-            [_number("since", 2**53), _number("limit", 1000)],
-        ),
-        "/mirror/bundle.tar": _get(
-            "A BagIt bag of the records named, or of all.",
-            {
-                "200": _ok("application/x-tar", "The bag.", tar),
-                "300": _SEVERAL,
-                "400": _WRONG,
-                "404": _UNKNOWN,
-            },
-            [
-                {
-                    "name": "id",
-                    "in": "query",
-                    "description": "Any name of a record; may be given again.",
-                    "schema": {"type": "array", "items": {"type": "string"}, "maxItems": 1000},
-                }
-            ],
-        ),
+        "/health": _path("Whether the mirror works.", _json("Health"), _PASSING, always),
+        "/metrics": _path("Figures for Prometheus.", figures, _PASSING, always),
+        "/mirror/changes": _path(changed, _json("Changes"), _KEPT, "304 400 500 503", since, limit),
+        "/mirror/tree/": _path("The root of the tree.", node, _KEPT, always),
+        "/mirror/tree/{prefix}": _path(below, node, _KEPT, "304 400 500 503", _PREFIX),
+        "/mirror/checkpoint": _path(signed, note, _KEPT, "304 404 500 503"),
+        "/mirror/bundle.tar": _path(bagged, bag, whole, "300 400 404 500 503", ids),
     }
 
 
-def _number(name: str, highest: int) -> Object:
-    schema: Object = {"type": "integer", "minimum": 0, "maximum": highest}
-    return {"name": name, "in": "query", "schema": schema}
+_PREFIX: Object = {
+    "name": "prefix",
+    "in": "path",
+    "required": True,
+    "description": "The hexadecimal digits that begin `canonical_sha256`.",
+    "schema": matching("[0-9a-f]{1,62}"),
+    "examples": {"first": {"value": "0"}},
+}
+_WHOLE: Object = {
+    "Content-Disposition": _header(is_just('attachment; filename="bundle.tar"')),
+    "Cache-Control": _header(is_just("no-store")),
+}

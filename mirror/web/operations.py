@@ -138,6 +138,8 @@ class Operations:
             "Content-Disposition": 'attachment; filename="bundle.tar"',
             "Cache-Control": "no-store",
         }
+        if request.method == "HEAD":
+            return Response(media_type="application/x-tar", headers=headers)
         return StreamingResponse(
             _stream(self._library, ids), media_type="application/x-tar", headers=headers
         )

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ import pytest
 
 from mirror.core.bundle import AliasClaim
 from mirror.core.keys import parse_key_set
+from mirror.core.note import make_signer
 from mirror.core.packed import pack
+from mirror.core.values import canonical, sha256
 from mirror.engine.check import Scope, check, check_and_repair
+from mirror.engine.checkpoint import make_checkpoint
 from mirror.engine.export import Order, bundle_text, export_bag, note_export
 from mirror.engine.ingest import ingest
 from mirror.engine.rebuild import rebuild
@@ -23,11 +27,12 @@ from mirror.engine.replay import current_text
 from mirror.engine.report import Job, Report
 from mirror.engine.trust import add_keys
 from mirror.errors import MirrorError, StoreError
-from mirror.store import ArrivalRow, Contents, Damage, Ledger, Store, open_store
+from mirror.store import ArrivalRow, ClaimRow, Contents, Damage, Ledger, Store, open_store
 from mirror.store.content import compress, decompress, pack_contents, unpack_contents
 from mirror.store.seal import seal
 from mirror.store.store import PAGE_BYTES
 from tests.builders import (
+    NOON,
     Signer,
     author_claim,
     make_bundle,
@@ -48,8 +53,21 @@ FACTS = ("run", "arrival", "record", "trust")
 DERIVED = ("ledger", "fault", "named_key", "state", "tally", "branch")
 TABLES = (*FACTS, *DERIVED)
 """What is held against something else whenever it is looked at."""
-MEMORIES = ("remembered", "bag", "root", "rules", "stale", "checked", "damaged", "to_place")
+MEMORIES = (
+    "remembered",
+    "fetched",
+    "bag",
+    "root",
+    "rules",
+    "stale",
+    "checked",
+    "damaged",
+    "to_place",
+)
 """What saves work, or is a note: each has its own tests below, of what its damage does."""
+
+EVIDENCE = ("claim", "checkpoint")
+"""What others said: shown as such, and nothing rests on it."""
 
 SEARCH = ("indexed", "to_index", "index_mark", "full_text")
 """The search index, which no state or bundle rests on."""
@@ -192,7 +210,7 @@ def test_every_table_is_damaged_in_these_tests() -> None:
         query = "SELECT name FROM sqlite_schema WHERE type = 'table'"
         found = {name for (name,) in store._db.conn.execute(query)}
     hidden = {name for name in found if name.startswith(("full_text_", "_sqlite"))}
-    assert {*TABLES, *MEMORIES, *SEARCH} == found - hidden
+    assert {*TABLES, *MEMORIES, *SEARCH, *EVIDENCE} == found - hidden
 
 
 @pytest.mark.parametrize("index", [0, -1], ids=["first", "last"])
@@ -570,6 +588,42 @@ def _pages_in_use(path: Path) -> list[int]:
         roots = {page: name for name, page in conn.execute(query)}
     assert path.stat().st_size == count * PAGE_BYTES
     return [page - 1 for page in range(2, count + 1) if roots.get(page, "record") in names]
+
+
+# What others said ----------------------------------------------------------------------------
+
+EVIDENCE_CELLS = [(table, column) for table in EVIDENCE for column in _columns(table)]
+
+
+def _with_evidence(path: Path) -> None:
+    """Give a store something that upstream said, and a checkpoint."""
+    text = canonical({"pith_number": "pith:2024:X"})
+    signer = make_signer("mirror.example", bytes(32))
+    with open_store(path) as store:
+        with store.transaction():
+            claim = ClaimRow("there", "pith:2024:X", "state", sha256(text), NOON, text)
+            store.claims.note(claim)
+        make_checkpoint(store, signer, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(("table", "column"), EVIDENCE_CELLS, ids=lambda name: name)
+def test_damaged_evidence_is_named_and_moved_aside(
+    table: str, column: str, path: Path, good: Path
+) -> None:
+    """Whatever it said, nothing else is lost with it."""
+    _with_evidence(path)
+    assert _check(path) == []
+    (row,) = _rows(path, table)
+    value = row[_columns(table).index(column)]
+    new = "bundle" if value == "state" else _changed(value)
+    _break(path, f"UPDATE {table} SET {column} = ?", new)  # noqa: S608
+    (damage,) = _check(path)
+    assert damage.fact == table
+    assert set(_served(path)) == _good_answers(good)
+    report = check_and_repair(path, Scope(), lambda _damage: None, _Bound())
+    assert report.is_repaired
+    assert _rows(path, table) == []
+    assert set(_served(path)) == _good_answers(good)
 
 
 # Parts and time ------------------------------------------------------------------------------

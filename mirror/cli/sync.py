@@ -1,0 +1,263 @@
+"""`mirror sync`: bundles of a registry or another mirror, fetched, verified and merged."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mirror.archive import Limits
+from mirror.cli import options
+from mirror.cli.console import plural, print_json, print_table, say, summary_rows
+from mirror.engine.report import Report
+from mirror.engine.sync import MIRROR, REGISTRY, Upstream, identify
+from mirror.engine.sync import sync as sync_store
+from mirror.engine.sync_names import read_names
+from mirror.engine.sync_report import Errand, Result, Tally
+from mirror.errors import UpstreamError
+from mirror.net import Client, Politeness
+from mirror.store import open_store
+
+__all__ = ["sync"]
+
+_SHOWN = 20
+"""Findings that are shown to a person one by one; the rest are counted."""
+_STATUSES = {
+    "fetched": "fetched",
+    "unchanged": "unchanged",
+    "skipped": "already done",
+    "refused": "refused",
+    "other_record": "another record",
+    "gone": "gone",
+    "unknown": "unknown",
+    "ambiguous": "ambiguous",
+    "failed": "failed",
+}
+_ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
+
+
+@click.command()
+@click.argument("url", metavar="URL")
+@click.argument("names", nargs=-1, metavar="[ID]...")
+@options.db
+@click.option(
+    "--ids",
+    "id_file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Also the ids of a file, one a line; - for standard input.",
+)
+@click.option(
+    "--from",
+    "kind",
+    type=click.Choice([REGISTRY, MIRROR]),
+    help="What URL is that of, if it shall not be asked.",
+)
+@click.option("--all", "whole", is_flag=True, help="Take the whole of a mirror in one tar.")
+@click.option("--fresh", is_flag=True, help="Ask as if nothing had been asked before.")
+@click.option(
+    "--max-tar",
+    "whole_bytes",
+    type=click.IntRange(min=1),
+    default=Errand(url="").whole_bytes,
+    show_default=True,
+    help="Limit: Bytes of the tar of --all.",
+)
+@options.as_json
+@options.politeness
+@options.limits
+def sync(
+    url: str,
+    names: tuple[str, ...],
+    *,
+    db: Path,
+    id_file: Path | None,
+    kind: str | None,
+    whole: bool,
+    fresh: bool,
+    whole_bytes: int,
+    as_json: bool,
+    politeness: Politeness,
+    limits: Limits,
+) -> None:
+    """Fetch bundles from a registry or another mirror, verify them, and merge them.
+
+    From a registry: the bundles of the ids that are named; without any, those of all records in
+    the store, if they have changed. From a mirror: all that came to it since the last time. What
+    comes is trusted no more than a file, and checked as `merge` checks it.
+
+    A run that ends early is gone on with by running the same command again.
+
+    \b
+    Examples:
+      mirror sync https://pith.science 1705.09786
+      mirror sync https://pith.science --ids ids.txt --contact mailto:library@example.org
+      mirror sync https://pith.science                what is new of the records that are here
+      mirror sync https://mirror.example              what is new in another mirror
+
+    Exit codes: 0 all came and nothing was found; 1 something was refused, or did not come; 4 the
+    store; 5 the upstream could not be reached or read, or was given up midway.
+    """
+    base = _base(url)
+    named = (*names, *_read_ids(id_file))
+    if whole and (named or kind == REGISTRY):
+        raise click.UsageError("--all takes the whole of a mirror, and no ids")
+    if id_file is not None and not named:
+        raise click.UsageError("no id is in that file")
+    said = _Said(as_json=as_json)
+    with Client(politeness) as client:
+        upstream = Upstream(kind) if kind else identify(client, base)
+        if whole and upstream.kind == REGISTRY:
+            raise click.UsageError("that is no mirror; a registry gives no --all")
+        with open_store(db) as store, _show_progress() as (expect, progress):
+            errand = Errand(
+                url=base,
+                names=named,
+                whole=whole,
+                fresh=fresh,
+                limits=limits,
+                answer_bytes=politeness.answer_bytes,
+                whole_bytes=whole_bytes,
+                tell=said.tell,
+                tell_result=said.tell_result,
+                expect=expect,
+                progress=progress,
+            )
+            tally = sync_store(store, errand, upstream, client)
+    said.end(tally, base, str(db))
+    if tally.stopped is not None:
+        raise _given_up(tally.stopped, tally)
+    sys.exit(tally.exit_code)
+
+
+def _base(url: str) -> str:
+    """Return the address of an upstream, without a slash at its end."""
+    if not (url.isascii() and url.isprintable()):
+        raise click.UsageError("URL holds characters that no address has")
+    if "?" in url or "#" in url:
+        raise click.UsageError("URL is that of a whole registry or mirror, without ? and #")
+    return url.rstrip("/")
+
+
+def _read_ids(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    data = sys.stdin.buffer.read() if str(path) == "-" else options.read_file(path)
+    return read_names(data.decode("utf-8", "replace"))
+
+
+def _given_up(error: UpstreamError, tally: Tally) -> UpstreamError:
+    """Return the error that a run ended with, and how far it came."""
+    done = sum(tally.statuses[name] for name in ("fetched", "unchanged", "skipped"))
+    hint = (
+        f"{plural(done, 'record')} came before, and are kept; run it again: it goes on from there"
+    )
+    hint = f"{error.hint} {hint}".strip()
+    return UpstreamError(error.code, error.message, where=error.where, hint=hint)
+
+
+# What was found ------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Said:
+    """Tells of findings and records: each as a line of JSON, or what is wrong to a person."""
+
+    as_json: bool
+    _count: int = 0
+    _needs_key: bool = False
+
+    def tell(self, report: Report) -> None:
+        """Take a finding in what was fetched."""
+        if self.as_json:
+            print_json(report)
+        else:
+            place = ":".join(one for one in (report.source, report.member, report.where) if one)
+            self._show(report.code, place, report.pith_number, report.message)
+
+    def tell_result(self, result: Result) -> None:
+        """Take what came of a record."""
+        if self.as_json:
+            print_json(result._asdict())
+        elif result.code and result.status != "refused":  # why, its findings said
+            self._show(result.code, result.url or result.asked, result.pith_number, result.message)
+
+    def _show(self, code: str, place: str, number: str | None, message: str) -> None:
+        self._count += 1
+        self._needs_key = self._needs_key or code.endswith(".key_unknown")
+        if self._count <= _SHOWN:
+            say(f"{code}: {place}{f' ({number})' if number else ''}: {message}")
+
+    def end(self, tally: Tally, url: str, place: str) -> None:
+        """Show what it came to."""
+        if self.as_json:
+            print_json({"summary": _summary_value(tally, url)})
+            return
+        if self._count > _SHOWN:
+            say(f"… and {self._count - _SHOWN:,} more findings; --json names each")
+        if self._needs_key:
+            say("hint: to trust a key, get it over another channel, then `mirror keys add FILE`")
+        print_table(_rows(tally, url) | summary_rows(tally.ingested, place))
+
+
+def _summary_value(tally: Tally, url: str) -> dict[str, Any]:
+    stopped = tally.stopped
+    return {
+        "upstream": url,
+        "kind": tally.kind,
+        **{name: tally.statuses[name] for name in _STATUSES},
+        "codes": dict(sorted(tally.codes.items())),
+        "bundles": tally.ingested.bundles_read,
+        "new": asdict(tally.ingested.new),
+        "requests": tally.requests,
+        "is_from_start": tally.is_from_start,
+        "stopped": None if stopped is None else {"code": stopped.code, "message": stopped.message},
+    }
+
+
+def _rows(tally: Tally, url: str) -> dict[str, str | list[str]]:
+    rows: dict[str, str | list[str]] = {"upstream": f"{url} ({tally.kind})"}
+    for name, heading in _STATUSES.items():
+        if tally.statuses[name] or name in _ALWAYS:
+            rows[heading] = plural(tally.statuses[name], "record")
+    if tally.codes:
+        rows["why"] = [f"{code} {count:,}" for code, count in sorted(tally.codes.items())]
+    if tally.is_from_start:
+        rows["feed"] = "another one than before; it was read from its start"
+    return rows | {"requests": f"{tally.requests:,}"}
+
+
+# Progress ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _show_progress() -> Iterator[tuple[Callable[[int | None], None], Callable[[int], None]]]:
+    """Give what takes the number of records, and those done; it shows them on a terminal."""
+    if not sys.stderr.isatty():
+        yield (lambda _total: None), (lambda _records: None)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} records, {task.fields[rate]:,.1f}/s", markup=False),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("asked for", total=None, rate=0.0)
+        started, done = time.monotonic(), 0
+
+        def advance(records: int) -> None:
+            nonlocal done
+            done += records
+            seconds = time.monotonic() - started
+            bars.update(task, completed=done, rate=done / seconds if seconds else 0.0)
+
+        yield (lambda total: bars.update(task, total=total)), advance

@@ -1,0 +1,104 @@
+"""The feed of another mirror: what came to it, in the order in which it came."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from mirror.core.record import is_pith_number
+from mirror.core.values import Object, Value, decode, is_integer
+from mirror.errors import FormatError, UpstreamError
+from mirror.net import Client
+from mirror.store import Change
+
+__all__ = ["Page", "last_change", "parse_page", "read_page"]
+
+MAX_CHANGES = 1000
+"""Changes on a page."""
+_PAGE_BYTES = 4 << 20
+_HIGHEST = 2**53 - 1
+_LONGEST_TIME = 64
+
+
+class Page(NamedTuple):
+    """A page of the feed."""
+
+    changes: list[Change]
+    """Ascending by number."""
+    more: bool
+    """Whether there are more after it."""
+
+
+def read_page(client: Client, base: str, since: int, limit: int = MAX_CHANGES) -> Page:
+    """Return the changes of a mirror that came after one.
+
+    Raises:
+        UpstreamError: If it cannot be read; `upstream.feed` if it is no such page.
+    """
+    url = f"{base}/mirror/changes?since={since}&limit={limit}"
+    answer = client.get(url, limit_bytes=_PAGE_BYTES)
+    where = url.partition("?")[0]
+    if answer.status != 200:
+        raise _no_feed(f"It answers {answer.status}.", where)
+    try:
+        return parse_page(answer.body, since, limit)
+    except FormatError as error:
+        raise _no_feed(f"What it answers is no feed: {error.message}.", where) from error
+
+
+def _no_feed(message: str, where: str) -> UpstreamError:
+    hint = "Is this address that of a mirror? If it is a registry's, say so with --from registry."
+    return UpstreamError("upstream.feed", message, where=where, hint=hint)
+
+
+def parse_page(data: bytes, since: int, limit: int) -> Page:
+    """Return the page that `/mirror/changes` answers.
+
+    Raises:
+        FormatError: V1 codes, or `feed.shape`.
+    """
+    value = decode(data)
+    if not isinstance(value, dict) or not isinstance(value.get("changes"), list):
+        raise FormatError("feed.shape", "it is not an object with a list of changes")
+    changes = [_change(one) for one in cast("list[Value]", value["changes"])]
+    numbers = [since, *(one.number for one in changes)]
+    if numbers != sorted(set(numbers)) or len(changes) > limit:
+        raise FormatError("feed.shape", "its changes are not in their order, or too many")
+    more = value.get("more")
+    if not isinstance(more, bool) or value.get("next") != numbers[-1]:
+        raise FormatError("feed.shape", "it does not say where it goes on")
+    if more and not changes:
+        raise FormatError("feed.shape", "it says that there is more, and does not give it")
+    return Page(changes, more)
+
+
+def _change(value: Value) -> Change:
+    entry: Object = value if isinstance(value, dict) else {}
+    number, pith_number, at = (entry.get(name) for name in ("change", "pith_number", "at"))
+    if not is_integer(number) or not 0 < cast("int", number) <= _HIGHEST:
+        raise FormatError("feed.shape", "a change has no number")
+    if not is_pith_number(pith_number):
+        raise FormatError("feed.shape", "a change names no record")
+    if not isinstance(at, str) or len(at) > _LONGEST_TIME:
+        raise FormatError("feed.shape", "a change has no time")
+    return Change(cast("int", number), cast("str", pith_number), at)
+
+
+def last_change(client: Client, base: str) -> Change | None:
+    """Return the last change of a mirror, found in some dozens of requests; None if it has none.
+
+    Raises:
+        UpstreamError: As `read_page`.
+    """
+    last: Change | None = None
+    low, high, step, is_bounded = 0, _HIGHEST, 1, False  # no change is after `high`
+    while low < high:
+        page = read_page(client, base, low + step - 1, 1)
+        if page.changes:
+            last = page.changes[0]
+            if not page.more:
+                return last
+            low, step = last.number, step * 2
+        else:
+            high, is_bounded = low + step - 1, True
+        step = min(max(1, (high - low + 1) // 2), high if is_bounded else step)
+    return last

@@ -1,0 +1,302 @@
+"""What `/openapi.json` says is so: schemathesis asks for everything, and holds answers to it."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, TypeAlias, cast
+
+import httpx
+import pytest
+import schemathesis
+import zstandard
+from hypothesis import settings
+from hypothesis.configuration import set_hypothesis_home_dir
+from schemathesis import APIOperation, BaseSchema, Case, HookContext, Response
+from schemathesis.checks import not_a_server_error
+from schemathesis.errors import FailureGroup
+from schemathesis.generation.hypothesis import builder
+
+from mirror.errors import StoreError
+from mirror.web.app import _Endpoint
+from mirror.web.library import Library
+from mirror.web.openapi import description
+from tests.builders import make_bundle, make_record, to_json
+from tests.web.conftest import BUNDLES, Serve, run_mirror
+from tests.web.hostile import hostile_store
+
+Raw: TypeAlias = dict[str, Any]
+Operation: TypeAlias = APIOperation[Any, Any, Any, Any]
+Asked: TypeAlias = Case[Any]
+
+SUFFIX = "7SOLO26TLPZRGSRX2HH227CICV"
+SEVERAL = "2401.00001"
+NOBODY = "AAAAAAAA"
+NAMES = (SUFFIX, SUFFIX[:8], SUFFIX.lower(), f"pith:2017:{SUFFIX}", "1705.09786v3",
+         "5TZFM4EUWT5IWIQL3RIO3VIRXC", "EJWVFYLW", "NQGOSQWC", "OKB6R5PP", "RFAEN2TO", "JCCOAP2X",
+         NOBODY, "\x00", "é\u202e", "x.json", "a b?c#d%", "A" * 2000)  # fmt: skip
+"""Of a record of which little is known, of those with much to them, and of none."""
+HEADERS = {
+    "Accept": ("text/html", "application/ld+json", "application/json", "*/*",
+               "application/ld+json, text/html", "text/html, application/ld+json", ",;q=\xe9"),
+    "Accept-Encoding": ("gzip", "zstd", "identity", "gzip;q=0, zstd;q=0.5, *", "br"),
+    "If-None-Match": ("*", '"other"', 'W/"other", *', "no tag"),
+    "If-Modified-Since": ("Mon, 01 Jan 2035 00:00:00 GMT", "Mon, 01 Jan 2001 00:00:00 GMT", "now",
+                          "Mon, 01 Jan 99999999999 00:00:00 GMT"),
+}  # fmt: skip
+"""What the server reads, and some values of each."""
+FORMS = ("text/html", "application/ld+json")
+LABELS = [
+    f"{method.upper()} {path}"
+    for path, item in cast("Raw", description()["paths"]).items()
+    for method in item
+    if method != "parameters"
+]
+"""All operations."""
+
+
+@schemathesis.deserializer("text/html", "text/plain", "image/svg+xml")
+def _text(_context: object, response: Response) -> str:
+    """Text has schemas, too."""
+    return response.content.decode()
+
+
+@cache
+def _fetched(site: str) -> str:
+    return httpx.get(f"{site}/openapi.json").text
+
+
+def _described(site: str, change: Callable[[Raw], object] = lambda _raw: None) -> BaseSchema:
+    """The description that a server gives, after a change."""
+    raw = json.loads(_fetched(site))
+    change(raw)
+    schema = schemathesis.openapi.from_dict(raw, config=schemathesis.Config(seed=1))
+    schema.config.update(base_url=site)
+    return schema
+
+
+def _operations(schema: BaseSchema) -> Iterator[Operation]:
+    for path, item in schema.raw_schema["paths"].items():
+        yield from (schema[path][method] for method in item if method != "parameters")
+
+
+def _statuses(operation: Operation) -> set[str]:
+    return set(operation.responses.status_codes)
+
+
+def _naming(case: Asked, name: str, headers: Mapping[str, str] | None = None) -> Asked:
+    """The same request for the record of a name, where it is for one."""
+    if "{suffix}" in case.path:
+        case.path_parameters["suffix"] = name
+    elif "{prefix}" in case.path:
+        case.path_parameters["prefix"] = "0" if name != NOBODY else "X"
+    elif case.path.endswith(".tar"):
+        case.query["id"] = [name]
+    case.headers.update(headers or {})
+    return case
+
+
+# What is asked -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_folder_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What hypothesis keeps for the next time is kept elsewhere."""
+    set_hypothesis_home_dir(tmp_path_factory.mktemp("hypothesis"))
+    yield
+    set_hypothesis_home_dir(None)
+
+
+@pytest.fixture(scope="module")
+def described(site: str) -> BaseSchema:
+    """The description of the sample mirror."""
+    schema = _described(site)
+
+    def after_call(_context: HookContext, _case: Asked, response: Response) -> None:
+        if response.content.startswith(zstandard.FRAME_HEADER):  # the client knows gzip only
+            response.content = zstandard.ZstdDecompressor().decompress(response.content)
+
+    schema.hook(after_call)
+    return schema
+
+
+def _hold(case: Asked) -> None:
+    case.call_and_validate()
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_every_answer_is_as_described(label: str, described: BaseSchema) -> None:
+    """Whatever is made up from the description, right or wrong, and any other method."""
+    # As `parametrize` of schemathesis does, which gives all operations one name in the report.
+    method, path = label.split()
+    modes = list(builder.HypothesisTestMode)
+    limits = settings(
+        max_examples=15 if method == "GET" else 5, derandomize=True, database=None, deadline=None
+    )
+    config = builder.HypothesisTestConfig(described.config, modes, explicit_settings=limits)
+    builder.create_test(operation=described[path][method], test_func=_hold, config=config)()
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_every_name_is_answered_as_described(label: str, described: BaseSchema) -> None:
+    """Known or not, with headers that choose and compare."""
+    method, path = label.split()
+    chance = random.Random(label)
+    for name in NAMES:
+        some = chance.sample(sorted(HEADERS), chance.randint(0, len(HEADERS)))
+        headers = {header: chance.choice(HEADERS[header]) for header in some}
+        _hold(_naming(described[path][method].Case(), name, headers))
+
+
+def test_what_is_known_is_answered_as_described(site: str) -> None:
+    """304 for the very tag or time that came before."""
+    for operation in _operations(_described(site)):
+        for form in FORMS if "304" in _statuses(operation) else ():
+            first = _naming(operation.Case(), SUFFIX, {"Accept": form}).call_and_validate()
+            for asked, told in (("If-None-Match", "etag"), ("If-Modified-Since", "last-modified")):
+                for value in first.headers.get(told, ()):
+                    headers = {"Accept": form, asked: value}
+                    again = _naming(operation.Case(), SUFFIX, headers).call_and_validate()
+                    assert again.status_code == 304, (operation.label, headers)
+
+
+# Odd records ---------------------------------------------------------------------------------
+
+CODES = ("bundle.alias", "event.id", "event.key_unknown", "event.payload", "event.shape",
+         "event.subject", "event.time", "receipt.shape", "receipt.signature")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
+    """The base URL of a mirror of what nobody likes to get, and of two versions of a paper."""
+    folder = tmp_path_factory.mktemp("odd")
+    store, _ = hostile_store(folder)
+    versions = [make_bundle(make_record(arxiv_id=SEVERAL, version=one)) for one in (1, 2)]
+    (folder / "two.jsonl").write_bytes(b"\n".join(map(to_json, versions)))
+    invalid = [BUNDLES / "invalid" / f"{code}.json" for code in CODES]
+    assert run_mirror("merge", folder / "two.jsonl", *invalid, "--db", store) == 1
+    key = folder / "mirror.key"
+    assert run_mirror("keys", "new", key, "--name", "odd.example") == 0
+    assert run_mirror("checkpoint", "--key", key, "--db", store) == 0
+    return serve(store)
+
+
+def test_odd_records_are_answered_as_described(odd: str) -> None:
+    """Hostile strings, invalid events, refused receipts."""
+    changes = httpx.get(f"{odd}/mirror/changes").json()["changes"]
+    names = sorted({change["pith_number"][-26:] for change in changes})
+    for operation in _operations(_described(odd)):
+        for name in (*names, SEVERAL):
+            for form in FORMS:
+                _naming(operation.Case(), name, {"Accept": form}).call_and_validate()
+
+
+# What is described ---------------------------------------------------------------------------
+
+
+def test_the_description_is_openapi(site: str) -> None:
+    """Version 3.1; what it refers to is there, and what is there is referred to."""
+    schema = _described(site)
+    schema.validate()
+    assert description() == schema.raw_schema
+    parts = {
+        f"#/components/{kind}/{name}"
+        for kind, named in schema.raw_schema["components"].items()
+        for name in named
+    }
+    assert parts == set(re.findall(r"#/components/[\w/-]+", _fetched(site)))
+
+
+def test_every_status_of_the_description_is_met(site: str, odd: str) -> None:
+    """No answer is described that is never given; of 500 and 503 more below."""
+    pairs = zip(_operations(_described(site)), _operations(_described(odd)), strict=True)
+    for mine, theirs in pairs:
+        known = {"If-None-Match": "*"}
+        cases = [_naming(mine.Case(), SUFFIX), _naming(mine.Case(), SUFFIX, known)]
+        cases += [_naming(mine.Case(), NOBODY), _naming(theirs.Case(), SEVERAL)]
+        cases.append(_naming(theirs.Case(), SEVERAL, known))
+        if "400" in _statuses(mine):
+            wrong = {"limit": "x", "id": [NOBODY] * 1001}
+            cases.append(mine.Case(query=wrong, path_parameters={"prefix": "X"}))
+        met = {str(case.call_and_validate().status_code) for case in cases}
+        assert met == _statuses(mine) - {"500", "503"}, mine.label
+
+
+def _fail(*_arguments: object) -> None:
+    raise StoreError("store.unreadable", "the store cannot be read now")
+
+
+async def _break(*_arguments: object) -> None:
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("broken", "status"),
+    [((Library, "_open", _fail), "503"), ((_Endpoint, "__call__", _break), "500")],
+)
+def test_faults_of_ours_are_answered_as_described(
+    broken: tuple[type, str, object], status: str, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 by whatever reads the store, 500 by everything."""
+    schema = _described(site)
+    monkeypatch.setattr(*broken)
+    for operation in _operations(schema):
+        for form in FORMS:
+            case = _naming(operation.Case(), SUFFIX, {"Accept": form})
+            answer = case.call_and_validate(excluded_checks=[not_a_server_error])
+            assert (status in _statuses(operation)) == (str(answer.status_code) == status)
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options", "trace"])
+def test_other_methods_are_refused_as_described(method: str, site: str) -> None:
+    """405, as if each path said so of this method."""
+    refused = {"responses": {"405": {"$ref": "#/components/responses/405"}}}
+
+    def describe(raw: Raw) -> None:
+        for item in raw["paths"].values():
+            item[method] = refused
+
+    for operation in _operations(_described(site, describe)):
+        for form in FORMS if operation.method == method else ():
+            _naming(operation.Case(), SUFFIX, {"Accept": form}).call_and_validate()
+
+
+# Lies ----------------------------------------------------------------------------------------
+
+STATE = "/pith/{suffix}/state.json"
+
+
+def _ok(raw: Raw) -> Any:
+    return raw["paths"][STATE]["get"]["responses"]["200"]
+
+
+def _state(raw: Raw) -> Any:
+    return raw["components"]["schemas"]["State"]
+
+
+def _forget_a_member(raw: Raw) -> None:
+    _state(raw)["required"].remove("retired_events")
+    del _state(raw)["properties"]["retired_events"]
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda raw: raw["paths"][STATE]["get"]["responses"].pop("200"),
+        lambda raw: _ok(raw).update(content={"text/csv": {}}),
+        lambda raw: _ok(raw)["headers"].update({"X-Nothing": {"required": True, "schema": {}}}),
+        lambda raw: raw["components"]["headers"]["ETag"]["schema"].update(pattern='^W/"'),
+        lambda raw: _state(raw)["required"].append("nothing"),
+        _forget_a_member,
+        lambda raw: _state(raw)["properties"].update(event_count={"type": "string"}),
+        lambda raw: raw["components"]["schemas"]["PithNumber"].update(pattern="^doi:"),
+    ],
+)
+def test_a_lie_would_be_found(lie: Callable[[Raw], object], site: str) -> None:
+    """A status, media type, header, member, type or pattern that is not what comes."""
+    operation = _described(site, lie)[STATE]["GET"]
+    with pytest.raises(FailureGroup):
+        _naming(operation.Case(), SUFFIX).call_and_validate()
