@@ -211,11 +211,8 @@ def _headers_of(message: Message) -> list[tuple[bytes, bytes]]:
     """Return what an answer carries beside its own: no more than means something for its kind."""
     if message["status"] == 304:
         return _OF_ALL
-    is_page = any(
-        name == b"content-type" and value.startswith((b"text/html", b"image/svg"))
-        for name, value in message["headers"]
-    )
-    return _OF_PAGES if is_page else _OF_BODIES
+    media_type = dict(message["headers"]).get(b"content-type", b"")
+    return _OF_PAGES if media_type.startswith((b"text/html", b"image/svg")) else _OF_BODIES
 
 
 class _Frame:

@@ -36,7 +36,11 @@ def _reading() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError("store.unreadable", "the store cannot be read now") from error
+        raise _unreadable() from error
+
+
+def _unreadable() -> StoreError:
+    return StoreError("store.unreadable", "the store cannot be read now")
 
 
 class Library:
@@ -89,18 +93,22 @@ class Library:
         before, named = self._kept.named(name) or (version, None)
         if named is None or before == version:
             return named
-        with _reading():
+        try:
             store = self._open()
-            if not store.records.is_only(named.record_id, name):
+            digest = store.derived.current_digest(named.record_id)
+            is_same = digest == bytes.fromhex(named.digest)
+            if not (is_same and store.records.is_only(named.record_id, name)):
                 return None
-            if store.derived.current_digest(named.record_id) != bytes.fromhex(named.digest):
-                return None
+        except sqlite3.Error as error:
+            raise _unreadable() from error
         self._kept.note(name, version, named)
         return named
 
     def _version(self) -> int:
-        with _reading():
-            return self._open().data_version()
+        try:
+            return (self._store or self._open()).data_version()
+        except sqlite3.Error as error:
+            raise _unreadable() from error
 
     def _open(self) -> Store:
         if self._store is None:

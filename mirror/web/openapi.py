@@ -196,7 +196,7 @@ def _record_paths() -> Object:
         return _path(text, content, all_of(_KEPT, *headers), statuses, see("suffix", "parameters"))
 
     def place(ending: str) -> Object:
-        location = _header(matching(PLACE + ending))
+        location = _header(matching(PLACE + ending), required=False)  # for another name
         return {"Content-Location": location, **_sent("Last-Modified")}
 
     page = _PAGE | _content("application/ld+json", see("LinkedData"))

@@ -52,7 +52,7 @@ class Registry:
                 media_type="application/json",
                 etag=shelf.bundle_digest(record_id),
                 changed_at=shelf.changed_at(record_id),
-                headers=_names(record.suffix, "/bundle.json"),
+                headers=_place(request, record.suffix, "/bundle.json"),
             )
 
     def state(self, request: Request) -> Answer:
@@ -63,7 +63,7 @@ class Registry:
             media_type="application/json",
             etag=named.digest,
             changed_at=named.changed_at,
-            headers=_names(named.suffix, "/state.json"),
+            headers=_place(request, named.suffix, "/state.json"),
         )
 
     def record(self, request: Request) -> Answer:
@@ -73,7 +73,7 @@ class Registry:
             record = shelf.store.records.get(record_id)
             answer = json_answer(self._describe(shelf, record_id, record, request))
             answer.changed_at = shelf.changed_at(record_id)
-            answer.headers = _names(record.suffix, ".json") | _canonical(record)
+            answer.headers = _place(request, record.suffix, ".json") | _canonical(record)
             return answer
 
     def linked_data(self, request: Request) -> Answer:
@@ -101,7 +101,9 @@ class Registry:
                 media_type="application/ld+json",
             )
             answer.changed_at = shelf.changed_at(record_id)
-            answer.headers = _names(record.suffix, "") | _canonical(record) | {"Vary": "Accept"}
+            answer.headers = (
+                _place(request, record.suffix, "") | _canonical(record) | {"Vary": "Accept"}
+            )
             return answer
 
     def _describe(self, shelf: Shelf, record_id: int, record: Record, request: Request) -> Object:
@@ -152,9 +154,10 @@ class Registry:
         return json_answer(_public_key(self._source_url))
 
 
-def _names(suffix: str, ending: str) -> dict[str, str]:
-    place = f"/pith/{suffix}"
-    return {"Content-Location": f"{place}{ending}"}
+def _place(request: Request, suffix: str, ending: str) -> dict[str, str]:
+    """Return the header that says where this is, for who asked by another name."""
+    place = f"/pith/{suffix}{ending}"
+    return {} if request.scope["path"] == place else {"Content-Location": place}
 
 
 def _canonical(record: Record) -> dict[str, str]:

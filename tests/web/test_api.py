@@ -340,3 +340,11 @@ def test_the_head_of_a_bag_makes_none(client: httpx.Client) -> None:
     answer = client.head("/mirror/bundle.tar")
     assert answer.headers["content-type"] == "application/x-tar"
     assert answer.content == b""
+
+
+def test_who_asks_by_another_name_is_told_the_place(client: httpx.Client) -> None:
+    """RFC 9110 section 8.7: it says something only where it is not the address itself."""
+    place = f"/pith/{SUFFIX}/state.json"
+    assert "content-location" not in client.get(place).headers
+    for name in (SUFFIX[:8], SUFFIX.lower(), "1705.09786"):
+        assert client.get(f"/pith/{name}/state.json").headers["content-location"] == place
