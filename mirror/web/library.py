@@ -106,7 +106,7 @@ class Library:
 
     def _version(self) -> int:
         try:
-            return (self._store or self._open()).data_version()
+            return self._open().data_version()
         except sqlite3.Error as error:
             raise _unreadable() from error
 
