@@ -14,6 +14,7 @@ from mirror.store.facts import Facts, Held, RecordFacts
 from mirror.store.fetched import Answered, Change, Fetched
 from mirror.store.inspection import Damage
 from mirror.store.intake import Intake, New, Parcel, make_parcel
+from mirror.store.mark import Mark
 from mirror.store.origin import Run
 from mirror.store.records import Records, damaged
 from mirror.store.rows import ArrivalRow, Fault, Judged, Ledger, faults_of, key_ids_of
@@ -39,6 +40,7 @@ __all__ = [
     "Judged",
     "KeptCheckpoint",
     "Ledger",
+    "Mark",
     "New",
     "Parcel",
     "RecordFacts",

@@ -144,6 +144,14 @@ class Facts:
         """
         return self._conn.execute(query, (after, limit)).fetchall()
 
+    def named_since(self, after: int, limit: int) -> list[tuple[str, str]]:
+        """Return (suffix, source id) of at most `limit` records that something came for since."""
+        query = """
+            SELECT DISTINCT suffix, source_id FROM arrival JOIN record ON record.id = record_id
+            WHERE arrival.id > ? LIMIT ?
+        """
+        return self._conn.execute(query, (after, limit)).fetchall()
+
     def last_arrival(self, record_id: int | None = None) -> int:
         """Return the id of the last arrival, of one record or of all; 0 if there is none."""
         query = "SELECT coalesce(max(id), 0) FROM arrival"

@@ -115,14 +115,6 @@ class Records:
         row = self._conn.execute(query, (suffix, year)).fetchone()
         return None if row is None else cast("int", row[0])
 
-    def is_only(self, record_id: int, suffix: str) -> bool:
-        """Whether a whole suffix names this record, and nothing else goes by that name."""
-        query = """
-            SELECT id FROM record WHERE suffix = ?1
-            UNION ALL SELECT id FROM record WHERE source_id = ?1
-        """
-        return self._conn.execute(query, (suffix,)).fetchall() == [(record_id,)]
-
     def by_source(self, source_id: str, version: int | None = None) -> list[int]:
         """Return the ids of the records of a source id, and of one version if that is given."""
         query = """

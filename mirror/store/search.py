@@ -19,6 +19,7 @@ from typing import NamedTuple, cast
 
 from mirror.core.packed import pack, unpack
 from mirror.store.content import compress, decompress
+from mirror.store.mark import Mark, read_mark
 from mirror.store.records import damaged
 from mirror.store.tally import Tally
 
@@ -56,15 +57,6 @@ class Entry(NamedTuple):
     is_vouched: bool
     """Whether that state shows a receipt (M8)."""
     texts: Texts
-
-
-class _Mark(NamedTuple):
-    """How far the changes of a store were noticed."""
-
-    arrival: int
-    trust: int
-    damaged: int
-    rules: str
 
 
 def searchable(text: str) -> str:
@@ -144,21 +136,15 @@ class Search:
         """
         return [row[0] for row in self._conn.execute(query, (after, limit))]
 
-    def _mark(self) -> _Mark | None:
+    def _mark(self) -> Mark | None:
         row = self._conn.execute("SELECT * FROM index_mark").fetchone()
-        return None if row is None else _Mark(*row)
+        return None if row is None else Mark(*row)
 
-    def _now(self) -> _Mark:
-        query = """
-            SELECT (SELECT coalesce(max(id), 0) FROM arrival),
-                   (SELECT coalesce(max(id), 0) FROM trust),
-                   (SELECT coalesce(max(id), 0) FROM damaged),
-                   (SELECT coalesce(max(version), '') FROM rules)
-        """
-        return _Mark(*self._conn.execute(query).fetchone())
+    def _now(self) -> Mark:
+        return read_mark(self._conn)
 
     @staticmethod
-    def _lagging(mark: _Mark | None, now: _Mark) -> tuple[str, tuple[int, ...]]:
+    def _lagging(mark: Mark | None, now: Mark) -> tuple[str, tuple[int, ...]]:
         """Return a query for the ids of all records whose entry may lag behind.
 
         A state changes with its facts, with a key that is named in them, or not at all, unless the

@@ -19,6 +19,7 @@ from mirror.store.fetched import Fetched
 from mirror.store.findings import Findings
 from mirror.store.inspection import Inspection
 from mirror.store.intake import Intake
+from mirror.store.mark import Mark, read_mark
 from mirror.store.memory import Memory
 from mirror.store.records import Records
 from mirror.store.schema import absent, applied_version, migrate, require_store
@@ -71,6 +72,10 @@ class Store:
     def data_version(self) -> int:
         """Return a number that is another one once anybody else wrote to the file."""
         return int(self._db.conn.execute("PRAGMA data_version").fetchone()[0])
+
+    def mark(self) -> Mark:
+        """Return how far the store has come."""
+        return read_mark(self._db.conn)
 
     def status(self) -> Status:
         """Return what is in the store, counted."""

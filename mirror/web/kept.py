@@ -1,12 +1,13 @@
 """States that were asked for lately, kept in memory as they are sent: what makes a server quick.
 
 A state is named by its digest, so a kept one cannot be wrong. Which state a name stands for may
-change with every commit to the store, so that is asked again as soon as there was one.
+change with every commit to the store: after one, what it touched is forgotten.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,24 +33,45 @@ class Named:
 
 
 class KeptStates:
-    """What names stood for, and states, the least lately used left out."""
+    """What names stand for, and states, the least lately used left out."""
 
     def __init__(self, capacity: int) -> None:
         """Keep states of at most `capacity` bytes, compressed."""
         self._capacity = capacity
         self._size = 0
         self._frames: OrderedDict[str, bytes] = OrderedDict()
-        self._names: dict[str, tuple[int, Named]] = {}
+        self._suffixes: dict[str, Named] = {}
+        """By whole suffixes."""
+        self._others: dict[str, Named] = {}
+        """By other names: any new record may take one of them."""
 
-    def named(self, name: str) -> tuple[int, Named] | None:
-        """Return what a name stood for, after the version of the store in which it did."""
-        return self._names.get(name)
+    def named(self, name: str) -> Named | None:
+        """Return what a name stands for, if that is known."""
+        return self._suffixes.get(name) or self._others.get(name)
 
-    def note(self, name: str, version: int, named: Named) -> None:
-        """Remember what a name stands for in a version of the store."""
-        if len(self._names) >= _NAMES:
-            self._names.clear()
-        self._names[name] = version, named
+    def note(self, name: str, named: Named) -> None:
+        """Remember what a name stands for."""
+        names = self._suffixes if name == named.suffix else self._others
+        if len(names) >= _NAMES:
+            names.clear()
+        names[name] = named
+
+    def forget(self, came_for: Iterable[tuple[str, str]]) -> None:
+        """Forget what may have changed.
+
+        Args:
+            came_for: Suffix and source id of the records that something came for. A source may
+                call its paper what is the suffix of another.
+        """
+        self._others.clear()
+        for names in came_for:
+            for name in names:
+                self._suffixes.pop(name, None)
+
+    def forget_all(self) -> None:
+        """Forget what any name stands for."""
+        self._others.clear()
+        self._suffixes.clear()
 
     def frame(self, digest: str) -> bytes | None:
         """Return a state as a zstd frame, if it is kept."""

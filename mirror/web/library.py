@@ -17,7 +17,7 @@ from mirror.engine.export import bundle_text
 from mirror.engine.lookup import find_all
 from mirror.engine.replay import current_text
 from mirror.errors import LookUpError, StoreError
-from mirror.store import Store, open_store
+from mirror.store import Mark, Store, open_store
 from mirror.web.kept import KeptStates, Named, compress
 
 __all__ = ["AmbiguousError", "Library", "Shelf"]
@@ -43,6 +43,10 @@ def _unreadable() -> StoreError:
     return StoreError("store.unreadable", "the store cannot be read now")
 
 
+_MANY = 10_000
+"""Records that something came for from which it is simpler to forget all."""
+
+
 class Library:
     """An open store, for one process that serves it."""
 
@@ -52,6 +56,10 @@ class Library:
         self._stack = ExitStack()
         self._store: Store | None = None
         self._kept = KeptStates(kept_bytes)
+        self._version: int | None = None
+        """Of the store, when what changed was forgotten last."""
+        self._mark: Mark | None = None
+        """How far the store had come then, or a little further."""
 
     def close(self) -> None:
         """Close the store."""
@@ -76,39 +84,34 @@ class Library:
             LookUpError: As `Shelf.find`.
             StoreError: If the store cannot be read.
         """
-        version = self._version()
-        named = self._still_named(name, version)
+        self._forget_what_changed()
+        named = self._kept.named(name)
         frame = None if named is None else self._kept.frame(named.digest)
         if named is not None and frame is not None:
             return named, frame
         with self.shelf() as shelf:
             named = shelf.named(name)
             frame = self._kept.frame(named.digest) or compress(shelf.state_text(named.record_id))
-        self._kept.note(name, version, named)
+        self._kept.note(name, named)
         self._kept.keep(named.digest, frame)
         return named, frame
 
-    def _still_named(self, name: str, version: int) -> Named | None:
-        """Return what a name stood for before, if it certainly does so still."""
-        before, named = self._kept.named(name) or (version, None)
-        if named is None or before == version:
-            return named
+    def _forget_what_changed(self) -> None:
+        """Forget what names stand for as far as it may have changed since it was asked last."""
         try:
-            store = self._open()
-            digest = store.derived.current_digest(named.record_id)
-            is_same = digest == bytes.fromhex(named.digest)
-            if not (is_same and store.records.is_only(named.record_id, name)):
-                return None
+            version = self._open().data_version()
         except sqlite3.Error as error:
             raise _unreadable() from error
-        self._kept.note(name, version, named)
-        return named
-
-    def _version(self) -> int:
-        try:
-            return self._open().data_version()
-        except sqlite3.Error as error:
-            raise _unreadable() from error
+        if version == self._version:
+            return
+        with self.shelf() as shelf:
+            before, now = self._mark, shelf.store.mark()
+            came_for = shelf.store.facts.named_since(before.arrival, _MANY) if before else []
+        if before is None or before.differs_by_more_than_arrivals(now) or len(came_for) == _MANY:
+            self._kept.forget_all()
+        else:
+            self._kept.forget(came_for)
+        self._version, self._mark = version, now
 
     def _open(self) -> Store:
         if self._store is None:

@@ -1,0 +1,36 @@
+"""How far a store has come: what changed since is found by holding two marks against each other.
+
+A state changes with its facts, with a key that is named in them, or not at all, unless the rules
+changed or damage was moved aside.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+__all__ = ["Mark", "read_mark"]
+
+
+class Mark(NamedTuple):
+    """The last of everything that may change a state."""
+
+    arrival: int
+    trust: int
+    damaged: int
+    rules: str
+
+    def differs_by_more_than_arrivals(self, other: Mark) -> bool:
+        """Whether states may have changed of records that nothing came for."""
+        return self[1:] != other[1:] or other.arrival < self.arrival
+
+
+def read_mark(conn: sqlite3.Connection) -> Mark:
+    """Return how far the store has come."""
+    query = """
+        SELECT (SELECT coalesce(max(id), 0) FROM arrival),
+               (SELECT coalesce(max(id), 0) FROM trust),
+               (SELECT coalesce(max(id), 0) FROM damaged),
+               (SELECT coalesce(max(version), '') FROM rules)
+    """
+    return Mark(*conn.execute(query).fetchone())
