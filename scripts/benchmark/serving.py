@@ -7,9 +7,10 @@ import re
 import shutil
 import socket
 import sqlite3
+import statistics
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -36,11 +37,11 @@ def measure_serving(shop: Workshop, db: Path) -> None:
     with _bare(size) as bare, serve_mirror(db) as ours:
         load = _Load(shop, names, {"bare": bare, "mirror": ours})
         load.first_pass()
-        load.take("any")
-        load.take("held", only="mirror")
+        load.take("any", "any")
+        load.take("held", "held", ("mirror",))
         load.gently()
         with _merge_beside(shop, db):
-            load.take("any", beside="merge")
+            load.take("any", "anymerge")
 
 
 def _write_names(shop: Workshop, db: Path) -> tuple[Path, int]:
@@ -71,15 +72,20 @@ class _Load:
         result = self._wrk("mirror", "pass", seconds)
         self._shop.keep("serve.first.per_s", result["requests"] / result["seconds"])
 
-    def take(self, mode: str, only: str = "", beside: str = "") -> None:
-        """Ask each server for as many states as it gives."""
-        for server in self._servers:
-            if only in ("", server):
-                say(f"serving: {server}, {mode} {beside}".rstrip())
-                result = self._wrk(server, mode, _SECONDS)
-                rate = result["requests"] / result["seconds"]
-                self._shop.keep(f"serve.{server}.{mode}{beside}.per_s", rate)
-                self._rate = rate if (server, mode, beside) == ("mirror", "any", "") else self._rate
+    def take(self, mode: str, name: str, servers: Sequence[str] = ("bare", "mirror")) -> None:
+        """Ask each server for as many states as it gives, there and back again.
+
+        What happens beside it is not the same all the time, and so is fair to both.
+        """
+        rates: dict[str, list[float]] = {server: [] for server in servers}
+        for server in (*servers, *reversed(servers)):
+            say(f"serving: {server}, {name}")
+            result = self._wrk(server, mode, _SECONDS)
+            rates[server].append(result["requests"] / result["seconds"])
+        for server, found in rates.items():
+            self._shop.keep(f"serve.{server}.{name}.per_s", statistics.mean(found))
+        if name == "any":
+            self._rate = statistics.mean(rates["mirror"])
 
     def gently(self) -> None:
         """Ask for half as many as it gives, and look at how long single answers take."""
