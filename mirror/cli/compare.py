@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -20,15 +21,17 @@ from mirror.engine.compare import Errand, Finding, Rollback, Tally, compare_with
 from mirror.engine.compare_mirror import MirrorErrand, compare_with_mirror
 from mirror.engine.output import write_whole
 from mirror.engine.upstream import Upstream
+from mirror.errors import UpstreamError
 from mirror.net import Client, Politeness
 from mirror.store import ClaimRow, Store, open_store
+
+if TYPE_CHECKING:
+    from mirror.web.report import Report
 
 __all__ = ["compare"]
 
 _SHOWN = 20
 """Findings that are shown to a person one by one; the rest are counted."""
-_REPORTED = 10_000
-"""Findings that a report lists; the rest are counted."""
 _ORDER = (
     "match", "match_known", "behind", "ahead", "forked", "differs", "missing_here",
     "missing_upstream", "unreadable",
@@ -95,24 +98,29 @@ def compare(
     """
     if [upstream, mirror_url, history_of].count(None) != 2:
         raise click.UsageError("give one of --upstream, --mirror, --history")
+    if upstream is None and (names or bundles or called or no_memory):
+        raise click.UsageError("[ID], --bundles, --name, --no-memory go with --upstream")
+    if mirror_url is None and quick:
+        raise click.UsageError("--quick goes with --mirror")
+    if history_of is not None and report is not None:
+        raise click.UsageError("--report goes with --upstream or --mirror")
     if history_of is not None:
         with open_store(db, read_only=True) as store, store.snapshot():
             _show_history(history(store, history_of), as_json=as_json)
         return
-    findings = _Findings(as_json=as_json)
+    findings = _Findings(_report_on(upstream or mirror_url or "", report), as_json=as_json)
     with ExitStack() as stack:
         store = stack.enter_context(open_store(db, read_only=no_memory, must_exist=True))
         client = stack.enter_context(Client(politeness))
         progress = stack.enter_context(show_count("compared"))
         run = _Run(store, client, findings, progress)
+        stack.enter_context(findings.told_in_any_case())
         if mirror_url is not None:
             tally = run.mirror(mirror_url, quick=quick)
         else:
             place = Upstream(upstream or "", store.trust.key_set(), bundles, limits)
             tally = run.upstream(place, names, called or "", remember=not no_memory)
     findings.end(tally)
-    if report is not None:
-        _write_report(report, upstream or mirror_url or "", findings, tally)
     sys.exit(tally.exit_code)
 
 
@@ -146,37 +154,74 @@ class _Run:
 
 @dataclass(slots=True)
 class _Findings:
-    """Tells of findings: each as a line of JSON, or the first few to a person."""
+    """Tells of findings: each as a line of JSON, or the first few to a person; and in a report."""
 
+    report: _Report | None
     as_json: bool
-    kept: list[Finding] = field(default_factory=list)
-    """What is not the same, for a report."""
+    tally: Tally = field(default_factory=Tally)
+    """What was told so far."""
     _count: int = 0
 
     def tell(self, finding: Finding) -> None:
         """Take one finding."""
+        self.tally.take(finding)
         if self.as_json:
             print_json(finding.to_value())
         if not isinstance(finding, Rollback) and finding.is_same:
             return
         self._count += 1
-        if len(self.kept) < _REPORTED:
-            self.kept.append(finding)
+        if self.report is not None:
+            self.report.page.take(finding.to_value())
         if not self.as_json and self._count <= _SHOWN:
-            say(_line(finding))
+            for line in _lines(finding):
+                say(line)
 
-    def end(self, tally: Tally) -> None:
-        """Show how many there were of each kind."""
+    @contextmanager
+    def told_in_any_case(self) -> Iterator[None]:
+        """Also show what came before upstream, or the person, ended it all."""
+        try:
+            yield
+        except (UpstreamError, KeyboardInterrupt) as error:
+            if self.tally.statuses:
+                self.end(self.tally, stopped=str(error) or "Interrupted.")
+            raise
+
+    def end(self, tally: Tally, stopped: str = "") -> None:
+        """Show how many there were of each kind, and write the report."""
         if self._count > _SHOWN and not self.as_json:
             say(f"… and {self._count - _SHOWN:,} more; --json names each")
         print_table(summary_rows(tally), err=self.as_json)
+        if self.report is not None:
+            self.report.write(summary_rows(tally), stopped)
 
 
-def _line(finding: Finding) -> str:
+class _Report(NamedTuple):
+    path: Path
+    page: Report
+
+    def write(self, figures: dict[str, str | list[str]], stopped: str) -> None:
+        with write_whole(self.path) as file:
+            file.write(self.page.render(figures, stopped))
+        say(f"report written to {self.path}")
+
+
+def _report_on(upstream: str, path: Path | None) -> _Report | None:
+    if path is None:
+        return None
+    # Other ways of comparing need not wait for the templates.
+    from mirror.web.report import Report  # noqa: PLC0415
+
+    return _Report(path, Report(upstream))
+
+
+def _lines(finding: Finding) -> Iterator[str]:
     if isinstance(finding, Rollback):
-        return f"rollback: {finding.pith_number}: {_words(finding.causes)}"
+        yield f"rollback: {finding.pith_number}: {_words(finding.causes)}"
+        return
     number = f"{finding.pith_number}: " if finding.pith_number else ""
-    return f"{finding.status}: {number}{_words(list(finding.causes))}"
+    yield f"{finding.status}: {number}{_words(list(finding.causes))}"
+    if (first := finding.first_difference) is not None:
+        yield f"  first difference at {first.pointer}: {first.sides}"
 
 
 def _words(causes: list[Cause]) -> str:
@@ -226,14 +271,3 @@ def _show_history(rows: list[tuple[ClaimRow, list[Cause]]], *, as_json: bool) ->
             }
         )
         click.echo()
-
-
-def _write_report(path: Path, upstream: str, findings: _Findings, tally: Tally) -> None:
-    # Other ways of comparing need not wait for the templates.
-    from mirror.web.report import render_report  # noqa: PLC0415
-
-    values = [finding.to_value() for finding in findings.kept]
-    page = render_report(upstream, summary_rows(tally), values)
-    with write_whole(path) as file:
-        file.write(page)
-    say(f"report written to {path}")

@@ -62,7 +62,8 @@ def main() -> None:
       mirror export mine.tar               everything, as a BagIt bag
 
     Exit codes: 0 nothing found; 1 something was refused, invalid or different; 2 usage; 3 input
-    that could not be read at all; 4 the store; 130 interrupted.
+    that could not be read at all; 4 the store; 5 upstream could not be reached or read; 130
+    interrupted.
 
     Tab completion: eval "$(_MIRROR_COMPLETE=bash_source mirror)" (or zsh_source, fish_source).
     """

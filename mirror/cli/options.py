@@ -161,12 +161,19 @@ def politeness(command: _Command) -> _Command:
         return command(**parameters, politeness=polite)
 
     text = "How to reach you; it is told to whom you ask."
-    with_politeness = click.option("--contact", default="", metavar="TEXT", help=text)(
-        with_politeness
-    )
+    with_politeness = click.option(
+        "--contact",
+        default="",
+        metavar="TEXT",
+        envvar="MIRROR_CONTACT",
+        show_envvar=True,
+        help=text,
+    )(with_politeness)
     for name, field, settings in reversed(_POLITENESS):
-        default = {"default": getattr(_POLITE, field), "show_default": True}
-        with_politeness = click.option(f"--{name}", field, **default, **settings)(with_politeness)
+        envvar = f"MIRROR_{name.upper().replace('-', '_')}"
+        shown = {"default": getattr(_POLITE, field), "show_default": True, "show_envvar": True}
+        option = click.option(f"--{name}", field, envvar=envvar, **shown, **settings)
+        with_politeness = option(with_politeness)
     return cast("_Command", with_politeness)
 
 

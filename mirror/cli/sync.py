@@ -53,15 +53,23 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
     "id_file",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     metavar="FILE",
+    envvar="MIRROR_SYNC_IDS",
     help="Also the ids of a file, one a line; - for standard input.",
 )
 @click.option(
     "--from",
     "kind",
     type=click.Choice([REGISTRY, MIRROR]),
+    envvar="MIRROR_SYNC_FROM",
     help="What URL is that of, if it shall not be asked.",
 )
-@click.option("--all", "whole", is_flag=True, help="Take the whole of a mirror in one tar.")
+@click.option(
+    "--all",
+    "whole",
+    is_flag=True,
+    envvar="MIRROR_SYNC_ALL",
+    help="Take the whole of a mirror in one tar.",
+)
 @click.option("--fresh", is_flag=True, help="Ask as if nothing had been asked before.")
 @click.option(
     "--max-tar",
@@ -69,6 +77,7 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
     type=click.IntRange(min=1),
     default=Errand(url="").whole_bytes,
     show_default=True,
+    envvar="MIRROR_MAX_TAR",
     help="Limit: Bytes of the tar of --all.",
 )
 @options.as_json

@@ -21,6 +21,7 @@ from mirror.core.values import Object, Value, is_integer
 from mirror.errors import FormatError
 
 __all__ = [
+    "SELF_STYLED",
     "Cause",
     "Comparison",
     "Entry",
@@ -34,7 +35,7 @@ __all__ = [
 _NAMED = 100
 """Causes of one kind that are told one by one; the rest are counted."""
 
-_SELF_STYLED = frozenset({"event.shape", "event.id"})
+SELF_STYLED = frozenset({"event.shape", "event.id"})
 """Codes of values that are not the event whose id they bear (E2)."""
 
 _COUNTS = frozenset(
@@ -206,9 +207,7 @@ class _Comparing:
         told = {} if self._is_another else upstream
         self._entries = shown_entries(told)
         self._shown = shown_events(told)
-        self._refused = {
-            one: code for one, code in here.refused.items() if code not in _SELF_STYLED
-        }
+        self._refused = {one: code for one, code in here.refused.items() if code not in SELF_STYLED}
         self._only_upstream = sorted(self._shown - here.valid - self._refused.keys())
         self._only_here = [] if self._is_another else sorted(self._visible_here() - self._shown)
 
@@ -378,13 +377,10 @@ class _Comparing:
 def _some(causes: Iterable[Cause]) -> Iterator[Cause]:
     """Yield so many causes of a kind as a person can read, and how many more there are."""
     rest = iter(causes)
-    yield from islice(rest, _NAMED)
-    last: Cause | None = None
-    more = 0
-    for last in rest:
-        more += 1
-    if last is not None:
-        yield Cause(last.code, f"and {more:,} more")
+    named = list(islice(rest, _NAMED))
+    yield from named
+    if more := sum(1 for _ in rest):
+        yield Cause(named[-1].code, f"and {more:,} more of this kind")
 
 
 def _number_of(record: Value) -> str:
@@ -448,5 +444,5 @@ def _cause_of(difference: Difference) -> Cause:
 
 
 def _outcome(difference: Difference) -> Cause:
-    text = f"both know the same events, but {difference.pointer} differs: {difference.sides}"
+    text = f"both show the same events, but {difference.pointer} differs: {difference.sides}"
     return Cause("outcome", text)

@@ -7,15 +7,17 @@ What upstream says is kept with its digest and the time, so that what it takes b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias, cast
 
-from mirror.core.compare import Cause, Comparison, Here, compare
-from mirror.core.event import ValidEvent
+from mirror.archive import shown
+from mirror.core.compare import SELF_STYLED, Cause, Comparison, Here, compare
+from mirror.core.event import Event, ValidEvent
+from mirror.core.record import is_pith_number
 from mirror.core.rollback import rollbacks
-from mirror.core.values import Object, decode, sha256
+from mirror.core.values import Object, canonical, decode, sha256
 from mirror.engine.lookup import find_all, look_up
 from mirror.engine.replay import current_text
 from mirror.engine.root import bring_root_up_to_date
@@ -37,6 +39,8 @@ __all__ = [
 
 _MANY, _FEW = 200, 10
 """Comparisons of one transaction: where answers come from a disk, and over the network."""
+_BATCH_BYTES = 16 << 20
+"""What the answers of one transaction may come to, but for the last of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Errand:
     @property
     def remembered_as(self) -> str:
         """Under what name what upstream says is kept."""
-        return self.called or self.upstream.place.rstrip("/")
+        return shown(self.called or self.upstream.place.rstrip("/"))
 
 
 @dataclass(slots=True)
@@ -149,12 +153,14 @@ def compare_with(store: Store, errand: Errand, client: Client) -> Tally:
 def _batches(answers: Iterator[Answer], size: int) -> Iterator[list[Answer]]:
     """Yield answers by the batch; if asking fails, first those that came before."""
     batch: list[Answer] = []
+    size_bytes = 0
     try:
         for answer in answers:
             batch.append(answer)
-            if len(batch) == size:
+            size_bytes += len(answer.text) if isinstance(answer, Said) else 0
+            if len(batch) == size or size_bytes >= _BATCH_BYTES:
                 yield batch
-                batch = []
+                batch, size_bytes = [], 0
     except UpstreamError:
         yield batch
         raise
@@ -177,13 +183,18 @@ class _Run:
         self._upstream = errand.upstream
         self._at = datetime.now(UTC).isoformat(timespec="seconds")
         self._wanted = [self._want(name) for name in errand.names]
-        self._seen: set[int] = set()
-        self._unreadable: set[str] = set()
+        self._seen = bytearray(store.records.last_id() + 1)
+        """By row id, whether upstream spoke of a record that was here when the run began."""
+        self._named: set[str] = set()
+        """Names that no record here has, and one of upstream's does."""
+        self._was_read = self._was_unreadable = False
 
     def _want(self, name: str) -> _Wanted:
         found = find_all(self._store.records, name)
         if not found:
-            return _Wanted(Wish(name.strip(), ""), None)
+            name = shown(name.strip())
+            is_number = is_pith_number(name)
+            return _Wanted(Wish(name[-26:], name) if is_number else Wish(name, ""), None)
         record = self._store.records.get(look_up(self._store.records, name))
         return _Wanted(Wish(record.suffix, record.pith_number), found[0])
 
@@ -193,8 +204,21 @@ class _Run:
             return self._upstream.answers(client, self._wishes())
         if not self._wanted:
             return self._upstream.members()
-        wished = {one.wish.pith_number or one.wish.name for one in self._wanted}
-        return (one for one in self._upstream.members() if _speaks_of(one, wished))
+        return self._members_of([one.wish for one in self._wanted])
+
+    def _members_of(self, wishes: list[Wish]) -> Iterator[Answer]:
+        """Yield what the members of a container say of some records."""
+        wished = {wish.pith_number for wish in wishes}
+        unknown = [_Unknown(wish.name) for wish in wishes if not wish.pith_number]
+        for answer in self._upstream.members():
+            # Of what cannot be read, nobody knows of which record it is.
+            if isinstance(answer, Said):
+                self._was_read = True
+                named = [one.name for one in unknown if one.is_in(answer)]
+                self._named.update(named)
+                if not named and answer.pith_number not in wished:
+                    continue
+            yield answer
 
     def _wishes(self) -> Iterable[Wish]:
         if self._wanted:
@@ -214,23 +238,29 @@ class _Run:
         if isinstance(answer, Unreadable):
             yield self._of_nothing(answer)
             return
+        self._was_read = True
         yield self._compare(answer)
         if self._errand.remember:
             yield from self._remember(answer)
 
     def _of_nothing(self, answer: Unreadable) -> Comparison:
-        status = "missing_upstream" if answer.is_missing else "unreadable"
-        self._unreadable.add(answer.pith_number)
-        cause = Cause(answer.code, f"{answer.where}: {answer.message}")
-        return Comparison(pith_number=answer.pith_number, status=status, causes=(cause,))
+        number, causes = answer.pith_number, [Cause(answer.code, answer.reason)]
+        if answer.is_missing:
+            causes += self._told_before(number)
+            return Comparison(pith_number=number, status="missing_upstream", causes=tuple(causes))
+        self._was_unreadable = True
+        return Comparison(pith_number=number, status="unreadable", causes=tuple(causes))
 
     def _compare(self, answer: Said) -> Comparison:
         number = answer.pith_number
         record_id = self._store.records.numbered(number)
         if record_id is None:
+            if self._wanted:
+                self._named.add(number)
             cause = Cause("record.missing_here", f"no bundle of {number} was merged here")
             return Comparison(pith_number=number, status="missing_here", causes=(cause,))
-        self._seen.add(record_id)
+        if record_id < len(self._seen):
+            self._seen[record_id] = True
         if self._store.derived.current_digest(record_id) == answer.digest:
             return Comparison(pith_number=number, status="match")
         return compare(here_of(self._store, record_id), answer.state)
@@ -252,24 +282,49 @@ class _Run:
         record_id = self._store.records.numbered(number)
         return set() if record_id is None else retired_here(self._store, record_id)
 
+    def _told_before(self, number: str) -> Iterator[Cause]:
+        """Say that upstream spoke before of a record of which it now has nothing."""
+        name, kind = self._errand.remembered_as, self._upstream.kind
+        if (before := self._store.claims.last(name, number, kind)) is not None:
+            text = f"upstream told of it before: {kind} {before.digest.hex()}, {before.first_at}"
+            yield Cause("rollback.record", text)
+
     # What upstream did not speak of ----------------------------------------------------------
 
     def missing_upstream(self) -> Iterator[Comparison]:
         """Yield the records that should have been told of, and were not."""
-        for record_id, name, number in self._expected():
-            if record_id in self._seen or number in self._unreadable:
-                continue
-            if record_id is None and self._upstream.is_address:
-                continue
+        if self._upstream.is_address or (self._was_unreadable and not self._was_read):
+            return  # each was asked for; or what upstream has is not known
+        for record_id, number in self._expected():
             where = "upstream" if record_id is not None else "either side"
-            cause = Cause("record.missing_upstream", f"{number or name} is not known on {where}")
-            yield Comparison(pith_number=number or name, status="missing_upstream", causes=(cause,))
+            cause = Cause("record.missing_upstream", f"{number} is not known on {where}")
+            causes = (cause, *self._told_before(number))
+            yield Comparison(pith_number=number, status="missing_upstream", causes=causes)
 
-    def _expected(self) -> Iterator[tuple[int | None, str, str]]:
-        if self._wanted:
-            yield from ((one.record_id, *one.wish) for one in self._wanted)
-        else:
-            yield from self._all_records()
+    def _expected(self) -> Iterator[tuple[int | None, str]]:
+        """Yield the records of which upstream should have spoken, and did not."""
+        if not self._wanted:
+            for record_id, _, number in self._all_records():
+                if record_id < len(self._seen) and not self._seen[record_id]:
+                    yield record_id, number
+        for one in self._wanted:
+            is_known = one.record_id is not None
+            is_told = self._seen[one.record_id or 0] if is_known else one.wish.record in self._named
+            if not is_told:
+                yield one.record_id, one.wish.record
+
+
+class _Unknown:
+    """A name that no record here has; upstream may know one that has it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._last = name.rpartition(":")[2].strip()
+        self._alias = canonical({"alias_value": self._last})[1:-1]
+
+    def is_in(self, answer: Said) -> bool:
+        """Whether an answer is of a record of this name (R4)."""
+        return answer.pith_number[-26:] == self._last or self._alias in answer.text
 
 
 def here_of(store: Store, record_id: int) -> Here:
@@ -281,15 +336,19 @@ def here_of(store: Store, record_id: int) -> Here:
     state = decode(current_text(store, record_id).rstrip())
     events = store.facts.load(record_id).events
     valid = frozenset(one.event_id for one in events if isinstance(one, ValidEvent))
-    refused = {
-        str(one.value["event_id"]): one.code
-        for one in events
-        if not isinstance(one, ValidEvent)
-        # Of these two, what the event calls itself is not what it is.
-        and one.code not in {"event.shape", "event.id"}
-        and isinstance(one.value, dict)
-    }
-    return Here(state=cast("Object", state), valid=valid, refused=refused)
+    return Here(state=cast("Object", state), valid=valid, refused=_refused(events))
+
+
+def _refused(events: Collection[Event]) -> dict[str, str]:
+    """Return the code of each invalid event by the id that it bears."""
+    invalid = [one for one in events if not isinstance(one, ValidEvent)]
+    refused: dict[str, str] = {}
+    # Of several that bear one id, the one whose own it is comes last, and counts.
+    for one in sorted(invalid, key=lambda one: one.code not in SELF_STYLED):
+        claimed = one.value.get("event_id") if isinstance(one.value, dict) else None
+        if isinstance(claimed, str):
+            refused[claimed] = one.code
+    return refused
 
 
 def retired_here(store: Store, record_id: int) -> set[str]:
@@ -303,13 +362,6 @@ def retired_here(store: Store, record_id: int) -> set[str]:
     return {cast("str", entry["event_id"]) for entry in entries}
 
 
-def _speaks_of(answer: Answer, wished: set[str]) -> bool:
-    if isinstance(answer, Unreadable):
-        return True  # who knows of what
-    number = answer.pith_number
-    return number in wished or number[-26:] in wished
-
-
 def _rollback(before: ClaimRow, after: ClaimRow, retired: set[str]) -> Iterator[Rollback]:
     was, now = (cast("Object", decode(claim.text)) for claim in (before, after))
     if causes := rollbacks(was, now, retired if after.kind == "state" else ()):
@@ -320,16 +372,17 @@ def history(store: Store, name: str) -> list[tuple[ClaimRow, list[Cause]]]:
     """Return all that upstreams said of a record, each with what it took back then.
 
     Raises:
-        LookUpError: `lookup.unknown` if nobody was ever asked about it.
+        LookUpError: `lookup.unknown` if nobody was ever asked about it, `lookup.ambiguous`
     """
-    found = find_all(store.records, name)
-    number = store.records.get(found[0]).pith_number if len(found) == 1 else name.strip()
+    is_here = bool(find_all(store.records, name))
+    record_id = look_up(store.records, name) if is_here else 0
+    number = store.records.get(record_id).pith_number if is_here else shown(name.strip())
     rows = store.claims.history(number)
     if not rows:
         hint = "`mirror compare --upstream` keeps what upstream says"
         message = f"nothing that an upstream said of {name!r} is kept"
         raise LookUpError("lookup.unknown", message, hint=hint)
-    retired = retired_here(store, found[0]) if len(found) == 1 else set()
+    retired = retired_here(store, record_id) if is_here else set()
     return [(row, _taken_back(rows, index, retired)) for index, row in enumerate(rows)]
 
 

@@ -128,7 +128,8 @@ def _one_sided(number: str, status: str, text: str) -> Comparison:
 
 
 def _with_more_causes(store: Store, comparison: Comparison, other: _Other) -> Comparison:
-    causes = [*comparison.causes, *_of_keys(store, other)]
+    # What is valid here or there depends on the keys, so they come before all else.
+    causes = [*_of_keys(store, other), *comparison.causes]
     status = comparison.status
     if comparison.is_same:
         text = (

@@ -26,6 +26,8 @@ class Page(NamedTuple):
     """Ascending by number."""
     more: bool
     """Whether there are more after it."""
+    next: int
+    """After which change they come."""
 
 
 def read_page(client: Client, base: str, since: int, limit: int = MAX_CHANGES) -> Page:
@@ -68,7 +70,7 @@ def parse_page(data: bytes, since: int, limit: int) -> Page:
         raise FormatError("feed.shape", "it does not say where it goes on")
     if more and not changes:
         raise FormatError("feed.shape", "it says that there is more, and does not give it")
-    return Page(changes, more)
+    return Page(changes, more, numbers[-1])
 
 
 def _change(value: Value) -> Change:

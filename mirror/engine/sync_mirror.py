@@ -55,7 +55,8 @@ def follow(run: Run) -> None:
                 tars.fetch([one for one in named if one not in done])
                 tars.note(changes[-1])
                 done.update(named)
-        for numbers in _sliced(owed):
+        still_owed = set(fetched.owed(upstream))
+        for numbers in _sliced([one for one in owed if one in still_owed]):
             tars.fetch(numbers)
             tars.note(None)
 
@@ -72,7 +73,7 @@ def _pages(run: Run) -> Iterator[Page]:
         yield page
         if not page.more:
             return
-        page = read_page(run.client, run.errand.url, page.changes[-1].number)
+        page = read_page(run.client, run.errand.url, page.next)
 
 
 def _first_page(run: Run) -> Page:

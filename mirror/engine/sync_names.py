@@ -96,11 +96,12 @@ def _wishes_of_one(store: Store, asked: str, was_asked: Callable[[str], bool]) -
     name, found = path_name(asked), find_all(store.records, asked)
     if not found or (was_asked(name) and not _NUMBER.fullmatch(name)):
         whole = asked.strip()
-        yield Wish(asked, name, whole if is_pith_number(whole) else "", bool(found))
+        number = whole if is_pith_number(whole) else ""
+        yield Wish(shown(asked), name, number, bool(found))
         return
     for record_id in found:
         record = store.records.get(record_id)
-        yield Wish(asked, record.suffix, record.pith_number, is_known=True)
+        yield Wish(shown(asked), record.suffix, record.pith_number, is_known=True)
 
 
 def wishes_of_all(store: Store) -> Iterator[Wish]:

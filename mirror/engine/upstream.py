@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias, cast
 from urllib.parse import quote
 
 from mirror.archive import BUNDLES, STATES, Bag, Limits, Member, Refused, open_source
+from mirror.archive.member import member_or_refusal
 from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.compare import parse_claim
 from mirror.core.keys import KeySet
@@ -38,6 +39,7 @@ class Said(NamedTuple):
     where: str
     """The member or address."""
     pith_number: str
+    """Of the record that was asked for; where none was, of the one that it speaks of."""
     state_text: bytes
     """The state, or what the bundle comes to under our keys, canonical bytes."""
     text: bytes
@@ -56,11 +58,16 @@ class Unreadable(NamedTuple):
 
     where: str
     pith_number: str
-    """Of the record that was asked for; empty if that is not known."""
+    """Of the record that was asked for, or its name; empty if that is not known."""
     code: str
     message: str
     is_missing: bool = False
     """Whether upstream says that it has no such record."""
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, and where."""
+        return f"{self.where}: {self.message}" if self.where else self.message
 
 
 Answer: TypeAlias = Said | Unreadable
@@ -72,7 +79,15 @@ class Wish(NamedTuple):
     name: str
     """What its path is made of: a suffix, or what the person wrote."""
     pith_number: str
-    """Empty if it is not in the store."""
+    """Empty if it is not known."""
+
+    @property
+    def record(self) -> str:
+        """What to call the record."""
+        return self.pith_number or self.name
+
+
+_ANY = Wish("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +123,20 @@ class Upstream:
         """Yield all that a file or folder says, read on every core if it is much.
 
         Raises:
-            UpstreamError: `upstream.unreadable` if there is nothing to be read.
+            UpstreamError: `upstream.unreadable` if there is nothing to be read, or no more of it;
+                what came before was yielded.
         """
-        for answers in spread(self._batches(), self.reader.answers, few=_FEW_BATCHES):
+        ended: list[UpstreamError] = []
+        for answers in spread(self._batches(ended), self.reader.answers, few=_FEW_BATCHES):
             yield from answers
+        if ended:
+            raise ended[0]
 
-    def _batches(self) -> Iterator[list[Member | Refused]]:
+    def _batches(self, ended: list[UpstreamError]) -> Iterator[list[Member | Refused]]:
+        """Yield what is in the source; `ended` takes the error that ends it before its time."""
         batch: list[Member | Refused] = []
         size = 0
-        for item in self._items():
+        for item in self._items(ended):
             batch.append(item)
             size += 0 if isinstance(item, Refused) else len(item.data)
             if len(batch) == _BATCH_MEMBERS or size > _BATCH_BYTES:
@@ -124,17 +144,17 @@ class Upstream:
                 batch, size = [], 0
         yield batch
 
-    def _items(self) -> Iterator[Member | Refused]:
+    def _items(self, ended: list[UpstreamError]) -> Iterator[Member | Refused]:
         wanted = BUNDLES if self.bundles else STATES
         try:
             with open_source(self.place, self.limits, wanted) as source:
                 for item in source.items():
                     if isinstance(item, Refused) and item.code == "archive.empty":
-                        raise _nothing_there(self.place, item.message)
-                    if not isinstance(item, Bag):
+                        ended.append(_nothing_there(self.place, item.message))
+                    elif not isinstance(item, Bag):
                         yield item
         except SourceError as error:
-            raise _nothing_there(self.place, error.message) from error
+            ended.append(_nothing_there(self.place, error.message))
 
     # Over HTTP -------------------------------------------------------------------------------
 
@@ -152,17 +172,20 @@ class Upstream:
             except UpstreamError as error:
                 if error.code not in ONE_ANSWER:
                     raise
-                yield Unreadable(url, wish.pith_number, error.code, error.message)
+                yield Unreadable(url, wish.record, error.code, error.message)
 
     def _ask(self, client: Client, url: str, wish: Wish) -> Answer:
         answer = client.get(url, limit_bytes=self.limits.bundle_bytes)
         if answer.status in {404, 410}:
             message = "upstream has no such record"
-            return Unreadable(url, wish.pith_number, "upstream.gone", message, is_missing=True)
-        if answer.status != 200:
-            message = f"upstream answers {answer.status}: the name may fit several records"
-            return Unreadable(url, wish.pith_number, "upstream.status", message)
-        return self.reader.read(url, wish.pith_number, answer.body)
+            return Unreadable(url, wish.record, "upstream.gone", message, is_missing=True)
+        if answer.status != 200:  # 300 is the only other one
+            message = "upstream has several records of this name: give a whole Pith Number"
+            return Unreadable(url, wish.record, "upstream.ambiguous", message)
+        item = member_or_refusal(url, answer.body, self.limits)
+        if isinstance(item, Refused):
+            return Unreadable(url, wish.record, item.code, item.message)
+        return self.reader.read(url, item.data, wish)
 
 
 # What was said -------------------------------------------------------------------------------
@@ -183,24 +206,31 @@ class Reader:
     def _of_member(self, item: Member | Refused) -> Answer:
         if isinstance(item, Refused):
             return Unreadable(item.name, "", item.code, item.message)
-        return self.read(item.name, "", item.data, is_packed=item.is_packed)
+        return self.read(item.name, item.data, is_packed=item.is_packed)
 
-    def read(self, where: str, number: str, data: bytes, *, is_packed: bool = False) -> Answer:
+    def read(
+        self, where: str, data: bytes, wish: Wish = _ANY, *, is_packed: bool = False
+    ) -> Answer:
         """Return what an answer says.
 
         Args:
             where: Its place.
-            number: The Pith Number that was asked for; empty if none was.
             data: The answer.
+            wish: What was asked for.
             is_packed: Whether it is MessagePack (C4).
         """
         try:
-            if self.bundles:
-                return self._of_bundle(where, data, is_packed=is_packed)
-            state = parse_claim(decode(data))
+            said = self._read(where, data, is_packed=is_packed)
         except FormatError as error:
             place = f"{error.where}: " if error.where else ""
-            return Unreadable(where, number, error.code, f"{place}{error.message}")
+            return Unreadable(where, wish.record, error.code, f"{place}{error.message}")
+        # Whatever it speaks of, it is the answer for the record that was asked for.
+        return said._replace(pith_number=wish.pith_number) if wish.pith_number else said
+
+    def _read(self, where: str, data: bytes, *, is_packed: bool) -> Said:
+        if self.bundles:
+            return self._of_bundle(where, data, is_packed=is_packed)
+        state = parse_claim(decode(data))
         # Whether a float is in it is told sooner by its MessagePack than by its JSON.
         text = canonical(state) if may_hold_float(pack(state)) else encode_integers(state)
         return Said(where, cast("str", state["pith_number"]), text, text, sha256(text))

@@ -5,35 +5,81 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
+from typing import cast
 
 from markupsafe import Markup
 
-from mirror.core.values import Object
+from mirror.core.values import Object, Value, canonical
 from mirror.web.pages import environment
 
-__all__ = ["render_report"]
+__all__ = ["Report"]
+
+_LISTED = 10_000
+_LISTED_BYTES = 16 << 20
+"""Findings, and bytes of them, that a page lists; the rest are counted."""
+_VALUE_BYTES = 4096
+_NAMES = 100
+_CAUSES = 20
+"""Bytes of a value, names and causes that a page shows of one finding."""
 
 
-def render_report(
-    upstream: str, figures: Mapping[str, str | list[str]], findings: list[Object]
-) -> bytes:
-    """Return the page.
+class Report:
+    """Gathers what a comparison finds, whatever upstream sends within bounded memory."""
 
-    Args:
-        upstream: Who was compared with.
-        figures: How many records came to what, in words.
-        findings: All that is not the same, as `to_value` gives it.
-    """
-    style = (files("mirror.web") / "static" / "style.css").read_text()
-    page = (
-        environment()
-        .get_template("comparison.html")
-        .render(
-            upstream=upstream,
-            figures=figures,
-            findings=findings,
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-            style=Markup(style),  # noqa: S704 - our own style sheet, not a word from outside
+    def __init__(self, upstream: str) -> None:
+        """Prepare a report on who was compared with."""
+        self._upstream = upstream
+        self._findings: list[Object] = []
+        self._size_bytes = 0
+        self._unlisted = 0
+
+    def take(self, finding: Object) -> None:
+        """Take something that is not the same, as `to_value` gives it."""
+        finding = _abridged(finding)
+        self._size_bytes += len(canonical(finding))
+        if len(self._findings) < _LISTED and self._size_bytes <= _LISTED_BYTES:
+            self._findings.append(finding)
+        else:
+            self._unlisted += 1
+
+    def render(self, figures: Mapping[str, str | list[str]], stopped: str = "") -> bytes:
+        """Return the page.
+
+        Args:
+            figures: How many records came to what, in words.
+            stopped: Why the comparison did not come to its end; empty if it did.
+        """
+        style = (files("mirror.web") / "static" / "style.css").read_text()
+        page = (
+            environment()
+            .get_template("comparison.html")
+            .render(
+                upstream=self._upstream,
+                figures=figures,
+                findings=self._findings,
+                unlisted=self._unlisted,
+                stopped=stopped,
+                at=datetime.now(UTC).isoformat(timespec="seconds"),
+                style=Markup(style),  # noqa: S704 - our own style sheet, not a word from outside
+            )
         )
-    )
-    return page.encode()
+        return page.encode()
+
+
+def _abridged(finding: Object) -> Object:
+    """Return a finding with no more of it than a page shows, and how much more there is."""
+    more: Object = {}
+    for name, limit in (("causes", _CAUSES), ("only_here", _NAMES), ("only_upstream", _NAMES)):
+        items = cast("list[Value]", finding.get(name, []))
+        more[name] = max(0, len(items) - limit)
+        finding = {**finding, name: items[:limit]}
+    if isinstance(first := finding.get("first_difference"), dict):
+        finding = {**finding, "first_difference": {one: _cut(first[one]) for one in first}}
+    return {**finding, "more": more}
+
+
+def _cut(value: Value) -> Value:
+    text = canonical(value)
+    if len(text) <= _VALUE_BYTES:
+        return value
+    return f"{len(text):,} bytes, too much for this page; --json prints all of it"

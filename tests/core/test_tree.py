@@ -7,10 +7,22 @@ import random
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirror.core.tree import EMPTY, Leaf, root
+from mirror.core.tree import (
+    EMPTY,
+    FANOUT,
+    NOTHING,
+    Leaf,
+    Node,
+    Siblings,
+    climb,
+    join,
+    path,
+    root,
+    subtree,
+)
 
 DIGITS = "0123456789abcdef"
 
@@ -161,7 +173,7 @@ def test_every_change_of_a_leaf_changes_the_root(count: int) -> None:
     assert 1 + len(others) == len(roots)
 
 
-def test_a_leaf_cannot_pass_for_a_node() -> None:
+def test_a_leaf_of_two_digests_is_not_the_node_of_both() -> None:
     """The first byte differs, so what is under a node is not found as a digest in a leaf."""
     one, other = leaf("0", "one"), leaf("1", "other")
     forged = (sha256(b"\x00", *one), sha256(b"\x00", *other))
@@ -187,3 +199,192 @@ def test_two_leaves_of_one_record_are_refused(count: int, core: str) -> None:
         random.Random(seed).shuffle(leaves)
         with pytest.raises(ValueError, match="two states of one record"):
             root(leaves)
+
+
+@pytest.mark.parametrize("level", [0, 3])
+def test_two_leaves_of_one_record_have_no_subtree_either(level: int) -> None:
+    """Wherever it stands."""
+    with pytest.raises(ValueError, match="two states of one record"):
+        subtree([leaf("abc", "one"), leaf("abd"), leaf("abc", "other")], level)
+
+
+# Subtrees ------------------------------------------------------------------------------------
+
+
+def test_what_is_joined_of_nothing_is_nothing() -> None:
+    """Sixteen times no leaf."""
+    assert Node(0, bytes(32)) == NOTHING == join([NOTHING] * FANOUT) == subtree([], 5)
+
+
+@pytest.mark.parametrize("place", range(FANOUT))
+def test_what_is_joined_of_one_leaf_is_that_leaf(place: int) -> None:
+    """Wherever it stands, there is no node above it."""
+    alone = subtree([leaf("abc")], 0)
+    children = [NOTHING] * FANOUT
+    children[place] = alone
+    assert alone == join(children) == Node(1, sha256(b"\x00", *leaf("abc")))
+
+
+def test_what_is_joined_of_more_is_a_node() -> None:
+    """Its size is all of theirs; its digest says nothing of sizes."""
+    children = [NOTHING] * FANOUT
+    children[3], children[9] = Node(2, b"\x03" * 32), Node(7, b"\x09" * 32)
+    assert Node(9, node(at_3=b"\x03" * 32, at_9=b"\x09" * 32)) == join(children)
+
+
+@given(CROWDED, st.integers(0, 6))
+def test_a_tree_is_that_of_its_subtrees(leaves: dict[bytes, bytes], depth: int) -> None:
+    """Cut at any depth and joined again."""
+
+    def joined(begin: str) -> Node:
+        here = [one for one in leaves.items() if one[0].hex().startswith(begin)]
+        if len(begin) == depth:
+            return subtree(here, depth)
+        return join([joined(begin + digit) if here else NOTHING for digit in DIGITS])
+
+    assert Node(len(leaves), root(leaves.items())) == joined("")
+
+
+# Proofs --------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(CROWDED)
+def test_every_leaf_climbs_to_the_root(leaves: dict[bytes, bytes]) -> None:
+    """By its path, in as many steps as there are nodes above it; and no more are given."""
+    for one in leaves.items():
+        steps = path(leaves.items(), one[0], 0)
+        assert root(leaves.items()) == climb(one, steps)
+        for level, step in enumerate(steps):
+            others = [name for name in leaves if name.hex()[:level] == one[0].hex()[:level]]
+            assert len(others) > 1
+            assert FANOUT == len(step)
+            assert plain_root(leaves.items(), one[0].hex()[: level + 1]) in step
+
+
+def test_a_path_may_begin_further_down() -> None:
+    """Of the leaves below a node, it is the rest of the path from the root."""
+    leaves = random_leaves(5, 2000)
+    record = leaves[7][0]
+    whole = path(leaves, record, 0)
+    assert len(whole) > 2
+    for level in range(len(whole) + 1):
+        below = [one for one in leaves if one[0].hex()[:level] == record.hex()[:level]]
+        assert whole[level:] == path(below, record, level)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 40])
+def test_there_is_no_path_to_what_is_not_there(count: int) -> None:
+    """Neither where its place is empty nor where another leaf stands in it."""
+    leaves = random_leaves(6, count)
+    near = [bytes([*record[:-1], record[-1] ^ 1]) for record, _ in leaves]
+    for record in [bytes(32), b"\xff" * 32, *near]:
+        with pytest.raises(KeyError, match=record.hex()):
+            path(leaves, record, 0)
+
+
+def changed(data: bytes, place: int) -> bytes:
+    """The same with one bit turned."""
+    return data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :]
+
+
+def replaced(steps: list[Siblings], level: int, place: int, child: bytes) -> list[Siblings]:
+    """The same with another child."""
+    step = steps[level]
+    return [*steps[:level], (*step[:place], child, *step[place + 1 :]), *steps[level + 1 :]]
+
+
+PROVED = random_leaves(8, 50)
+ROOT = root(PROVED)
+STEPS = path(PROVED, PROVED[0][0], 0)
+
+
+def test_no_byte_of_a_proof_can_be_changed() -> None:
+    """Of the record, of its core digest, of any child of any node above it."""
+    record, core = PROVED[0]
+    assert len(STEPS) > 1
+    assert ROOT == climb((record, core), STEPS)
+    for place in range(32):
+        assert ROOT != climb((changed(record, place), core), STEPS)
+        assert ROOT != climb((record, changed(core, place)), STEPS)
+        for level, step in enumerate(STEPS):
+            for at, child in enumerate(step):
+                other = replaced(STEPS, level, at, changed(child, place))
+                assert ROOT != climb((record, core), other)
+
+
+def test_nothing_of_a_proof_can_change_places() -> None:
+    """Nodes, the children of a node, and the two digests of the leaf."""
+    record, core = PROVED[0]
+    assert ROOT != climb((core, record), STEPS)
+    assert ROOT != climb((record, core), STEPS[::-1])
+    for level, step in enumerate(STEPS):
+        for one in range(FANOUT):
+            for other in range(one):
+                turned = replaced(STEPS, level, one, step[other])
+                turned = replaced(turned, level, other, step[one])
+                assert (step[one] == step[other]) == (ROOT == climb((record, core), turned))
+
+
+def test_nothing_of_a_proof_can_be_left_out_or_added() -> None:
+    """A node at any place, or a child at any place of a node."""
+    for level, step in enumerate(STEPS):
+        assert ROOT != climb(PROVED[0], STEPS[:level] + STEPS[level + 1 :])
+        assert ROOT != climb(PROVED[0], [*STEPS[:level], step, *STEPS[level:]])
+        for other in (step[1:], step[:-1], (*step, EMPTY), ()):
+            assert climb(PROVED[0], [*STEPS[:level], other, *STEPS[level + 1 :]]) is None
+    assert ROOT != climb(PROVED[0], [*STEPS, (EMPTY,) * FANOUT])
+
+
+def test_bytes_cannot_move_from_one_part_to_the_next() -> None:
+    """All that is hashed stays the same; but digests are 32 bytes long."""
+    record, core = PROVED[0]
+    assert climb((record + core[:1], core[1:]), STEPS) is None
+    assert climb((record[:-1], record[-1:] + core), STEPS) is None
+    for level, step in enumerate(STEPS):
+        for at in range(FANOUT - 1):
+            one, other = step[at] + step[at + 1][:1], step[at + 1][1:]
+            moved = replaced(replaced(STEPS, level, at, one), level, at + 1, other)
+            assert b"".join(moved[level]) == b"".join(step)
+            assert climb((record, core), moved) is None
+
+
+def test_a_proof_holds_for_no_other_leaf() -> None:
+    """But for one that stands under the very same nodes, whose proof it is as well."""
+    strangers = random_leaves(9, 50)
+    for one in [*PROVED, *strangers]:
+        is_its_own = one in PROVED and path(PROVED, one[0], 0) == STEPS
+        assert is_its_own == (ROOT == climb(one, STEPS))
+    assert ROOT != climb((PROVED[0][0], PROVED[1][1]), STEPS)
+    assert ROOT != climb((PROVED[1][0], PROVED[0][1]), STEPS)
+
+
+def test_a_node_cannot_pass_for_a_leaf() -> None:
+    """Nor the children of a node for a record and its core digest, however they are cut."""
+    children = b"".join(STEPS[-1])
+    assert climb((children[:32], children[32:]), STEPS[:-1]) is None
+    assert climb((children[:32], children[32:64]), STEPS[:-1]) is None
+    one, other = leaf("0", "one"), leaf("1", "other")
+    digests = sha256(b"\x00", *one), sha256(b"\x00", *other)
+    assert root([one, other]) != climb(digests, [])
+
+
+def test_a_leaf_cannot_pass_for_a_node() -> None:
+    """A node of sixteen children of which a leaf would be hashed: they are not of the length."""
+    record, core = PROVED[0]
+    alone = root([PROVED[0]])
+    assert alone == climb(PROVED[0], [])
+    parts = (record, core, *[b""] * (FANOUT - 2))
+    assert climb(PROVED[0], [parts]) is None
+    assert alone != sha256(b"\x01", record, core)
+
+
+def test_no_proof_is_longer_than_a_digest() -> None:
+    """Leaves that part at the last digit have 64 nodes above them; there is no 65th."""
+    one, other = (bytes(32), b"1" * 32), (bytes(31) + b"\x01", b"2" * 32)
+    steps = path([one, other], one[0], 0)
+    assert 64 == len(steps)
+    assert root([one, other]) == climb(one, steps) == climb(other, steps)
+    top = root([one, other])
+    assert climb(one, [(top, *[EMPTY] * (FANOUT - 1)), *steps]) is None
+    assert climb(one, [steps[0]] * 100_000) is None

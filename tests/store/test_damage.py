@@ -27,7 +27,17 @@ from mirror.engine.replay import current_text
 from mirror.engine.report import Job, Report
 from mirror.engine.trust import add_keys
 from mirror.errors import MirrorError, StoreError
-from mirror.store import ArrivalRow, ClaimRow, Contents, Damage, Ledger, Store, open_store
+from mirror.store import (
+    Answered,
+    ArrivalRow,
+    Change,
+    ClaimRow,
+    Contents,
+    Damage,
+    Ledger,
+    Store,
+    open_store,
+)
 from mirror.store.content import compress, decompress, pack_contents, unpack_contents
 from mirror.store.seal import seal
 from mirror.store.store import PAGE_BYTES
@@ -784,6 +794,39 @@ def test_a_changed_bit_of_a_memory_is_no_false_word(seed: int, path: Path, job: 
         assert expected == _told(path, job)
     except StoreError:
         assert _check(path) != []
+
+
+UPSTREAM = "https://pith.example"
+FETCHED = {
+    "": lambda store: store.fetched.position(UPSTREAM),
+    "*": lambda store: store.fetched.begun_at(UPSTREAM),
+    "!pith:2024:OWED": lambda store: store.fetched.position(UPSTREAM),
+    "2402.00001": lambda store: store.fetched.answered(UPSTREAM, "2402.00001"),
+}
+"""By the column `what`, what is known while the row is as it was written."""
+
+
+@pytest.mark.parametrize("column", _columns("fetched"))
+@pytest.mark.parametrize("what", FETCHED)
+def test_a_damaged_row_of_what_was_fetched_is_as_if_it_was_not_there(
+    what: str, column: str, path: Path, good: Path
+) -> None:
+    """It is asked for again: no ETag, run or feed is believed that is not as it was written."""
+    at = "2026-01-01T00:00:00.000000+00:00"
+    with open_store(path) as store, store.transaction():
+        store.fetched.note(UPSTREAM, [Answered("2402.00001", '"an-etag"', at)])
+        store.fetched.begin(UPSTREAM, at)
+        store.fetched.move(UPSTREAM, Change(7, "pith:2024:LAST", at), {"pith:2024:OWED"}, set())
+        assert FETCHED[what](store) is not None
+    (row,) = [row for row in _rows(path, "fetched") if row[1] == what]
+    new = _changed(row[_columns("fetched").index(column)] or "x")
+    if column == "cursor":
+        new = 99
+    _break(path, f"UPDATE fetched SET {column} = ? WHERE {_is_row('fetched')}", new, *row)  # noqa: S608
+    with open_store(path) as store:
+        assert FETCHED[what](store) is None
+    assert _check(path) == []
+    assert set(_served(path)) == _good_answers(good)
 
 
 def _exported(path: Path, out: Path, since: str | None = None) -> tuple[str, bytes]:

@@ -1,0 +1,261 @@
+"""`mirror root` and `mirror prove`, as a person meets them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirror.core import tree
+from mirror.core.keys import parse_key_set
+from mirror.store import open_store
+from tests.cli.conftest import BUNDLES, Mirror, Ran
+
+DEMO, KEYS = BUNDLES / "demo.tar", BUNDLES / "demo-keys.json"
+
+NUMBER = "pith:2026:JCCOAP2XTU5776A7WX6DYB7J3E"
+
+
+@pytest.fixture
+def demo(mirror: Mirror) -> Mirror:
+    """`mirror(...)` where `mirror.db` holds the demo bundles."""
+    assert 0 == mirror("merge", DEMO, "--keys", KEYS).exit_code
+    return mirror
+
+
+def root_of(mirror: Mirror) -> Any:
+    """What `mirror root --json` says."""
+    ran = mirror("root", "--json")
+    assert (0, "") == (ran.exit_code, ran.stderr)
+    (said,) = ran.lines
+    return said
+
+
+def rows(ran: Ran) -> dict[str, str]:
+    """The table on stdout."""
+    lines = [re.split("  +", line, maxsplit=1) for line in ran.stdout.decode().splitlines()]
+    return {name: value for name, value in lines}  # noqa: C416 - the pairs are checked
+
+
+# The root ------------------------------------------------------------------------------------
+
+
+def test_the_root_is_said_with_all_that_it_follows_from(demo: Mirror) -> None:
+    """K3: the key set and the merge version beside it; for people and for programs."""
+    said = root_of(demo)
+    with open_store(Path("mirror.db"), read_only=True) as store:
+        assert {
+            "root": tree.root(store.derived.leaves()).hex(),
+            "key_set_digest": store.trust.key_set().digest,
+            "merge_version": "pith-open-graph-merge-v1",
+            "records": 8,
+            "events_valid": store.status().events_valid,
+            "events_invalid": 0,
+        } == said
+    shown = rows(demo("root"))
+    assert {name.replace("_", " "): str(value) for name, value in said.items()} == shown
+
+
+def test_the_root_is_that_of_an_export(demo: Mirror) -> None:
+    """Which prints it, too."""
+    assert f"root of the states: {root_of(demo)['root']}" in demo("export", "out.tar").stderr
+
+
+def test_the_root_follows_facts_and_keys(demo: Mirror) -> None:
+    """Other keys, other states, another root; and the same again with the same keys."""
+    before = root_of(demo)
+    key_ids = [key.key_id for key in parse_key_set(KEYS.read_bytes())][:-1]
+    assert 0 == demo("keys", "remove", *key_ids).exit_code
+    other = root_of(demo)
+    assert before["key_set_digest"] != other["key_set_digest"]
+    assert before["root"] != other["root"]
+    assert other["events_invalid"] > 0
+    demo("keys", "add", KEYS)
+    assert before == root_of(demo)
+    demo("merge", BUNDLES / "pith.tar")
+    more = root_of(demo)
+    assert before["root"] != more["root"]
+    assert before["key_set_digest"] == more["key_set_digest"]
+    assert more["records"] > before["records"]
+
+
+def test_an_empty_store_has_a_root(mirror: Mirror) -> None:
+    """Of nothing."""
+    with open_store(Path("mirror.db")):
+        pass
+    said = root_of(mirror)
+    assert ("0" * 64, 0) == (said["root"], said["records"])
+
+
+def test_a_store_that_lags_behind_is_brought_up_to_date(demo: Mirror) -> None:
+    """States that were not merged, and a tree that was not made."""
+    before = root_of(demo)
+    with open_store(Path("mirror.db")) as store, store.transaction():
+        store.tree.clear()
+        store.derived.mark_all_to_judge()
+    assert before == root_of(demo)
+    with open_store(Path("mirror.db")) as store:
+        assert 0 == store.tree.lag()
+
+
+def test_there_is_no_root_of_no_store(mirror: Mirror) -> None:
+    """Nor is one made."""
+    ran = mirror("root")
+    assert (4, b"") == (ran.exit_code, ran.stdout)
+    assert "store.absent" in ran.stderr
+    assert not Path("mirror.db").exists()
+
+
+def test_there_is_no_root_of_a_damaged_store(demo: Mirror) -> None:
+    """It names what to do, which then helps."""
+    before = root_of(demo)
+    with open_store(Path("mirror.db")) as store:
+        store._db.conn.execute("UPDATE branch SET size = 9 WHERE depth = 0")
+    ran = demo("root")
+    assert (4, b"") == (ran.exit_code, ran.stdout)
+    assert "error: store.damaged at node of the root: " in ran.stderr
+    assert "hint: run `mirror check`" in ran.stderr
+    assert 1 == demo("check", "--repair").exit_code
+    assert before == root_of(demo)
+
+
+# Proofs --------------------------------------------------------------------------------------
+
+
+def prove(mirror: Mirror, name: str = NUMBER, out: str = "proof.json") -> Any:
+    """Write a proof to a file; what it says."""
+    ran = mirror("prove", name)
+    assert (0, "") == (ran.exit_code, ran.stderr)
+    Path(out).write_bytes(ran.stdout)
+    return json.loads(ran.stdout)
+
+
+def test_a_proof_is_printed_by_any_name_of_its_record(demo: Mirror) -> None:
+    """The same to the byte; indented, for people may read it."""
+    proof = prove(demo)
+    assert NUMBER == proof["pith_number"]
+    assert root_of(demo)["root"] == proof["root"]
+    expected = Path("proof.json").read_bytes()
+    assert expected.startswith(b'{\n  "proof_type": "pith_mirror_inclusion_proof",\n')
+    assert expected.endswith(b"}\n")
+    for name in ("JCCOAP2X", NUMBER.lower(), proof["canonical_sha256"]):
+        assert expected == demo("prove", name).stdout
+    assert expected == demo("prove", NUMBER, "--json").stdout
+
+
+def test_a_proof_is_checked_without_a_store(demo: Mirror) -> None:
+    """By its own root, which is pointed out, or by one that a person gives."""
+    root = prove(demo)["root"]
+    Path("mirror.db").unlink()
+    ran = demo("prove", "--check", "proof.json")
+    assert 0 == ran.exit_code
+    shown = rows(ran)
+    assert (NUMBER, root) == (shown["record"], shown["is in the tree of"])
+    assert "key set, as it says" in shown
+    assert "merge version, as it says" in shown
+    assert "this root is the file's own word" in ran.stderr
+    for text in (root, root.upper(), f" {root}\n"):
+        ran = demo("prove", "--check", "proof.json", "--root", text)
+        assert (0, "") == (ran.exit_code, ran.stderr)
+    assert not Path("mirror.db").exists()
+
+
+def test_a_proof_is_read_from_standard_input(demo: Mirror) -> None:
+    """As `-`."""
+    root = prove(demo)["root"]
+    data = Path("proof.json").read_bytes()
+    ran = demo("prove", "--check", "-", "--root", root, "--json", stdin=data)
+    assert [{"pith_number": NUMBER, "root": root, "holds": True}] == ran.lines
+    assert (0, "") == (ran.exit_code, ran.stderr)
+    assert 3 == demo("prove", "--check", "-", stdin=b"").exit_code
+
+
+def test_a_proof_does_not_hold_for_another_root(demo: Mirror) -> None:
+    """That of the store after a merge; the old root is as good as ever."""
+    old = prove(demo)["root"]
+    demo("merge", BUNDLES / "pith.tar")
+    new = root_of(demo)["root"]
+    ran = demo("prove", "--check", "proof.json", "--root", new)
+    assert (1, b"") == (ran.exit_code, ran.stdout)
+    assert f"no: this does not show that {NUMBER} is in the tree of {new}" in ran.stderr
+    ran = demo("prove", "--check", "proof.json", "--root", new, "--json")
+    assert (1, False) == (ran.exit_code, ran.lines[0]["holds"])
+    assert 0 == demo("prove", "--check", "proof.json", "--root", old).exit_code
+    assert new == prove(demo)["root"]
+    assert 0 == demo("prove", "--check", "proof.json", "--root", new).exit_code
+
+
+TAMPERED: dict[str, tuple[Any, int]] = {
+    "proof_type": ("another", 3),
+    "proof_version": ("2.0", 3),
+    "pith_number": ("pith:2026:AAAAAAAAAAAAAAAAAAAAAAAAAA", 3),
+    "canonical_sha256": ("0" * 64, 3),
+    "core_digest": ("0" * 64, 1),
+    "merge_version": (1, 3),
+    "key_set_digest": ("", 3),
+    "root": ("0" * 64, 1),
+    "path": ([], 1),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_a_proof_that_was_tampered_with_fails(demo: Mirror, name: str) -> None:
+    """Refused where it cannot be read, and no proof where it can."""
+    proof = prove(demo)
+    assert set(TAMPERED) == set(proof)
+    value, code = TAMPERED[name]
+    Path("proof.json").write_text(json.dumps({**proof, name: value}))
+    ran = demo("prove", "--check", "proof.json")
+    assert (code, b"") == (ran.exit_code, ran.stdout)
+    wanted = "error: proof.shape at /" if code == 3 else "no: this does not show"
+    assert ran.stderr.startswith(wanted)
+
+
+def test_what_a_proof_says_is_shown_as_text(demo: Mirror) -> None:
+    """Whatever is in the one member that may be any string."""
+    proof = prove(demo)
+    evil = "\x1b[2J\u202e\nrecord  pith:2026:AAAA"
+    Path("proof.json").write_text(json.dumps({**proof, "merge_version": evil}))
+    ran = demo("prove", "--check", "proof.json")
+    assert 0 == ran.exit_code
+    assert all(line.isprintable() for line in ran.stdout.decode().splitlines())
+    assert 5 == len(ran.stdout.splitlines())
+
+
+@pytest.mark.parametrize("text", ["", "0", "0" * 63, "0" * 65, "g" * 64, "é" * 64])
+def test_a_root_is_64_hexadecimal_digits(demo: Mirror, text: str) -> None:
+    """Anything else is no root, and not taken for one that does not fit."""
+    prove(demo)
+    ran = demo("prove", "--check", "proof.json", "--root", text)
+    assert 2 == ran.exit_code
+    assert "64 hexadecimal digits" in ran.stderr
+
+
+SENSELESS = [
+    (),
+    (NUMBER, "--check", "proof.json"),
+    ("--root", "0" * 64),
+    (NUMBER, "--root", "0" * 64),
+]
+
+
+@pytest.mark.parametrize("arguments", SENSELESS)
+def test_what_makes_no_sense_is_refused(demo: Mirror, arguments: tuple[str, ...]) -> None:
+    """Neither to prove nor to check, both, or a root where there is nothing to check."""
+    prove(demo)
+    ran = demo("prove", *arguments)
+    assert (2, b"") == (ran.exit_code, ran.stdout)
+
+
+def test_what_is_not_there_is_not_proved(demo: Mirror) -> None:
+    """A record, a store, a file."""
+    ran = demo("prove", "pith:2026:AAAAAAAAAAAAAAAAAAAAAAAAAA")
+    assert (1, b"") == (ran.exit_code, ran.stdout)
+    assert "lookup.unknown" in ran.stderr
+    assert 4 == demo("prove", NUMBER, "--db", "other.db").exit_code
+    ran = demo("prove", "--check", "other.json")
+    assert 3 == ran.exit_code
+    assert "source.unreadable" in ran.stderr

@@ -1,0 +1,258 @@
+"""`/mirror/tree/`: the tree over all states, told node by node."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mirror.engine.root import read_root
+from mirror.store import open_store
+from mirror.web import Settings
+from tests.synthetic import fill, make_leaves
+from tests.web.conftest import BUNDLES, make_store, served
+
+ROOT = "/mirror/tree/"
+
+DIGITS = "0123456789abcdef"
+
+LEAVES = make_leaves(3000)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of 3,000 made-up states."""
+    path = tmp_path_factory.mktemp("tree") / "mirror.db"
+    with open_store(path) as store:
+        fill(store, LEAVES)
+    return path
+
+
+@pytest.fixture(scope="module")
+def big(store: Path) -> Iterator[httpx.Client]:
+    """A client of it, served."""
+    with served(Settings(store=store)) as url, httpx.Client(base_url=url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of the demo bundles."""
+    path = tmp_path_factory.mktemp("demo") / "mirror.db"
+    return make_store(path, BUNDLES / "demo.tar", keys=BUNDLES / "demo-keys.json")
+
+
+@pytest.fixture(scope="module")
+def small(demo: Path) -> Iterator[httpx.Client]:
+    """A client of it, served."""
+    with served(Settings(store=demo)) as url, httpx.Client(base_url=url) as client:
+        yield client
+
+
+def get(client: httpx.Client, path: str) -> Any:
+    """What is told, which must be JSON."""
+    answer = client.get(path)
+    assert 200 == answer.status_code
+    assert "application/json" == answer.headers["content-type"]
+    assert "*" == answer.headers["access-control-allow-origin"]
+    return answer.json()
+
+
+def hashed(*parts: str) -> str:
+    """The digest of parts in hexadecimal, one behind the other."""
+    return hashlib.sha256(bytes.fromhex("".join(parts))).hexdigest()
+
+
+def joined(nodes: list[tuple[int, str]]) -> tuple[int, str]:
+    """Size and digest of the node of sixteen children, as docs/tree.md says."""
+    size = sum(one for one, _ in nodes)
+    if size <= 1:
+        return max(nodes)
+    return size, hashed("01", *[digest for _, digest in nodes])
+
+
+EMPTY = (0, "0" * 64)
+
+
+def computed(leaves: list[tuple[str, str]], level: int) -> tuple[int, str]:
+    """Size and digest of the subtree of leaves that agree in so many digits."""
+    if not leaves:
+        return EMPTY
+    if len(leaves) == 1:
+        return 1, hashed("00", *leaves[0])
+    return joined([
+        computed([leaf for leaf in leaves if leaf[0][level] == digit], level + 1)
+        for digit in DIGITS
+    ])  # fmt: skip
+
+
+def test_few_records_are_told_as_leaves(small: httpx.Client, demo: Path) -> None:
+    """All of them, ascending, with their numbers; and what the whole tree is."""
+    said = get(small, ROOT)
+    assert ["prefix", "size", "digest", "leaves", "about"] == list(said)
+    leaves = [(leaf["canonical_sha256"], leaf["core_digest"]) for leaf in said["leaves"]]
+    assert sorted(leaves) == leaves
+    assert ("", *computed(leaves, 0)) == (said["prefix"], said["size"], said["digest"])
+    with open_store(demo, read_only=True) as store:
+        expected = {(one.hex(), core.hex()) for one, core in store.derived.leaves()}
+        about = read_root(store)
+    assert expected == set(leaves)
+    for leaf in said["leaves"]:
+        assert ["canonical_sha256", "core_digest", "pith_number"] == list(leaf)
+        state = get(small, f"/pith/{leaf['pith_number'][-26:]}/state.json")
+        assert leaf["pith_number"] == state["pith_number"]
+    assert said["about"] == {
+        "root": about.root,
+        "key_set_digest": about.key_set_digest,
+        "merge_version": about.merge_version,
+        "records": about.records,
+        "events_valid": about.events_valid,
+        "events_invalid": about.events_invalid,
+    }
+    assert about.root == said["digest"]
+
+
+def test_many_records_are_told_as_nodes(big: httpx.Client) -> None:
+    """The grandchildren that are not empty, ascending, 256 at most."""
+    said = get(big, ROOT)
+    assert ["prefix", "size", "digest", "nodes", "about"] == list(said)
+    names = [node["prefix"] for node in said["nodes"]]
+    assert sorted({record.hex()[:2] for record, _ in LEAVES}) == names
+    by_name = {node["prefix"]: (node["size"], node["digest"]) for node in said["nodes"]}
+    children = [joined([by_name.get(one + other, EMPTY) for other in DIGITS]) for one in DIGITS]
+    assert joined(children) == (said["size"], said["digest"])
+    assert (3000, 3000) == (said["size"], said["about"]["records"])
+    assert said["digest"] == said["about"]["root"]
+    name = names[7]
+    below = get(big, f"{ROOT}{name}")
+    assert by_name[name] == (below["size"], below["digest"])
+    leaves = [(leaf["canonical_sha256"], leaf["core_digest"]) for leaf in below["leaves"]]
+    here = [(one.hex(), core.hex()) for one, core in LEAVES if one.hex()[:2] == name]
+    assert sorted(here) == leaves
+    assert by_name[name] == computed(leaves, 2)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 10, 26, 33, 34, 35, 61, 62])
+def test_a_node_is_told_at_any_depth(big: httpx.Client, depth: int) -> None:
+    """As it follows from its leaves; also that of nothing."""
+    record, core = LEAVES[0]
+    prefix = record.hex()[:depth]
+    said = get(big, f"{ROOT}{prefix}")
+    leaves = [(one.hex(), its_core.hex()) for one, its_core in LEAVES
+              if one.hex().startswith(prefix)]  # fmt: skip
+    assert (prefix, *computed(leaves, depth)) == (said["prefix"], said["size"], said["digest"])
+    assert ("nodes" in said) == (len(leaves) > 64)
+    if depth > 10:
+        assert hashed("00", record.hex(), core.hex()) == said["digest"]
+    nobody = prefix[:-1] + ("0" if prefix[-1] != "0" else "1")
+    if depth > 10:
+        said = get(big, f"{ROOT}{nobody}")
+        assert (0, "0" * 64, []) == (said["size"], said["digest"], said["leaves"])
+
+
+def test_an_answer_is_named_by_what_it_says(big: httpx.Client) -> None:
+    """Asked for again with its ETag, it is 304; another node has another."""
+    answer = big.get(f"{ROOT}ab")
+    tag = answer.headers["etag"]
+    assert answer.headers["cache-control"] == "public, no-cache"
+    again = big.get(f"{ROOT}ab", headers={"If-None-Match": tag})
+    assert (304, b"") == (again.status_code, again.content)
+    assert tag == again.headers["etag"]
+    other = big.get(f"{ROOT}ac", headers={"If-None-Match": tag})
+    assert 200 == other.status_code
+    assert tag != other.headers["etag"]
+
+
+def test_an_answer_is_compressed_as_others_are(big: httpx.Client) -> None:
+    """And says the same."""
+    plain = big.get(ROOT, headers={"Accept-Encoding": "identity"})
+    packed = big.get(ROOT, headers={"Accept-Encoding": "gzip"})
+    assert "gzip" == packed.headers["content-encoding"]
+    assert plain.content == packed.content
+    assert int(packed.headers["content-length"]) < len(plain.content)
+
+
+def test_head_is_answered_without_a_body(big: httpx.Client) -> None:
+    """As everywhere."""
+    answer = big.head(f"{ROOT}ab")
+    assert (200, b"") == (answer.status_code, answer.content)
+
+
+NO_PREFIXES = ["g", "AB", "aB", "0" * 63, "0" * 64, "0" * 5000, "%20", "%00", "%D9%A3", "0x1", "-1",
+               "a.b"]  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", NO_PREFIXES)
+def test_what_is_no_prefix_is_a_problem(big: httpx.Client, prefix: str) -> None:
+    """400, in our words."""
+    answer = big.get(f"{ROOT}{prefix}")
+    assert 400 == answer.status_code
+    assert "application/problem+json" == answer.headers["content-type"]
+    said = answer.json()
+    assert ("request.prefix", 400) == (said["code"], said["status"])
+    assert "62 hexadecimal digits" in said["title"]
+    assert "no-store" == answer.headers["cache-control"]
+
+
+ELSEWHERE = [
+    "/mirror/tree",
+    *(f"{ROOT}{one}" for one in ("ab/cd", "ab/", "a%2fb", "a%0a", "..%2f")),
+]
+
+
+@pytest.mark.parametrize("path", ELSEWHERE)
+def test_other_paths_are_not_there(big: httpx.Client, path: str) -> None:
+    """A node has one address."""
+    assert big.get(path).status_code in {307, 404}
+
+
+def test_a_tree_that_lags_behind_is_a_problem(tmp_path: Path) -> None:
+    """503 until the merge is done; the same server answers then."""
+    path = tmp_path / "mirror.db"
+    with open_store(path) as store:
+        fill(store, LEAVES[:100])
+    with served(Settings(store=path)) as url, httpx.Client(base_url=url) as client:
+        before = get(client, ROOT)
+        with open_store(path) as store:
+            for lag in (store.tree.clear, lambda: store.tree.mark([1])):
+                with store.transaction():
+                    lag()
+                for prefix in ("", "ab"):
+                    answer = client.get(f"{ROOT}{prefix}")
+                    assert 503 == answer.status_code
+                    assert "application/problem+json" == answer.headers["content-type"]
+                    assert "store.behind" == answer.json()["code"]
+                    assert "etag" not in answer.headers
+                with store.transaction():
+                    store.tree.update()
+                assert before == get(client, ROOT)
+
+
+def test_a_tree_that_changes_is_told_anew(tmp_path: Path) -> None:
+    """What was told before does not hold any more."""
+    path = tmp_path / "mirror.db"
+    with open_store(path) as store:
+        fill(store, LEAVES[:100])
+    with served(Settings(store=path)) as url, httpx.Client(base_url=url) as client:
+        before = client.get(ROOT)
+        with open_store(path) as store:
+            fill(store, LEAVES[100:101])
+        after = client.get(ROOT, headers={"If-None-Match": before.headers["etag"]})
+        assert 200 == after.status_code
+        assert (100, 101) == (before.json()["size"], after.json()["size"])
+
+
+def test_a_damaged_tree_is_not_told(tmp_path: Path) -> None:
+    """503, and what is wrong in our house is not told."""
+    path = tmp_path / "mirror.db"
+    with open_store(path) as store:
+        fill(store, LEAVES[:100])
+        store._db.conn.execute("UPDATE branch SET digest = zeroblob(32) WHERE depth = 2")
+    with served(Settings(store=path)) as url, httpx.Client(base_url=url) as client:
+        answer = client.get(ROOT)
+    assert (503, "store.damaged") == (answer.status_code, answer.json()["code"])
+    assert str(tmp_path) not in answer.text
