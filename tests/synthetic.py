@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
+from mirror.core.merge import RULES
 from mirror.core.record import suffix_of
 from mirror.core.tree import Leaf
 from mirror.store import StateColumns, Store
@@ -22,6 +23,8 @@ def fill(store: Store, leaves: Iterable[Leaf]) -> None:
     """Add records and states with these digests, which nothing stands behind, and place them."""
     leaves, first = list(leaves), store.records.last_id() + 1
     with store.transaction():
+        if store.records.last_id() == 0:
+            store.derived.require_rules(RULES)
         store.records.add(
             (row_id, (digest, "2024", suffix_of(digest), "arxiv", f"2401.{row_id:05}", 1, b""))
             for row_id, (digest, _) in enumerate(leaves, first)

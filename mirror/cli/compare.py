@@ -221,7 +221,7 @@ def _lines(finding: Finding) -> Iterator[str]:
     number = f"{finding.pith_number}: " if finding.pith_number else ""
     yield f"{finding.status}: {number}{_words(list(finding.causes))}"
     if (first := finding.first_difference) is not None:
-        yield f"  first difference at {first.pointer}: {first.sides}"
+        yield f"  first difference at {first.place}: {first.sides}"
 
 
 def _words(causes: list[Cause]) -> str:

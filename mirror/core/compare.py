@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, cast
 
-from mirror.core.difference import Difference, Differences, differences, shown_value
+from mirror.core.difference import Difference, Differences, cut, differences, shown_value
 from mirror.core.event_types import is_event_id
 from mirror.core.merge import LIST_NAMES
 from mirror.core.record import is_pith_number, parse_record
-from mirror.core.values import Object, Value, is_integer
+from mirror.core.values import Object, Value, equal, is_integer
 from mirror.errors import FormatError
 
 __all__ = [
@@ -34,6 +34,9 @@ __all__ = [
 
 _NAMED = 100
 """Causes of one kind that are told one by one; the rest are counted."""
+
+_SHOWN_IDS = 220
+"""Characters of a list of event ids in a sentence: three of them."""
 
 SELF_STYLED = frozenset({"event.shape", "event.id"})
 """Codes of values that are not the event whose id they bear (E2)."""
@@ -205,7 +208,8 @@ class _Comparing:
         # Of the events of another record, nothing follows for this one.
         self._is_another = upstream["pith_number"] != self._number
         told = {} if self._is_another else upstream
-        self._entries = shown_entries(told)
+        self._ours, self._entries = shown_entries(here.state), shown_entries(told)
+        self._retired = _retired(here.state)
         self._shown = shown_events(told)
         self._refused = {one: code for one, code in here.refused.items() if code not in SELF_STYLED}
         self._only_upstream = sorted(self._shown - here.valid - self._refused.keys())
@@ -218,9 +222,9 @@ class _Comparing:
 
     def _visible_here(self) -> set[str]:
         """Return our events that upstream would show, as far as it prints such members."""
-        state, upstream = self._here.state, _current(self._upstream)
-        visible = {one for one, entry in shown_entries(state).items() if entry.where in upstream}
-        return visible | _retired(state).keys() if self._tells_retired else visible
+        printed = _current(self._upstream)
+        visible = {one for one, entry in self._ours.items() if entry.where in printed}
+        return visible | self._retired.keys() if self._tells_retired else visible
 
     def result(self) -> Comparison:
         """Return the comparison."""
@@ -301,12 +305,12 @@ class _Comparing:
 
     def _of_contents(self) -> Iterator[Cause]:
         """Say which events upstream shows with a content that does not hash to their id (E2)."""
-        ours = shown_entries(self._here.state)
-        for event_id, entry in ours.items():
-            theirs = self._entries.get(event_id)
-            if theirs and (found := differences(entry.value, theirs.value).found):
-                member = found[0].pointer
-                text = f"upstream shows {event_id} with another {member} than was signed"
+        for event_id, entry in self._ours.items():
+            theirs = self._entries.get(event_id, entry)
+            if equal(entry.value, theirs.value):
+                continue
+            if found := differences(entry.value, theirs.value).found:
+                text = f"upstream shows {event_id} with another {found[0].place} than was signed"
                 yield Cause("event.content", f"{text}: it is provably wrong")
 
     def _of_refused(self) -> Iterator[Cause]:
@@ -316,17 +320,15 @@ class _Comparing:
             yield Cause("event.refused", f"{text}; it is refused here: {refused[event_id]}")
 
     def _shows_retired(self) -> dict[str, Object]:
-        retired = _retired(self._here.state)
-        return {one: retired[one] for one in sorted(self._entries.keys() & retired.keys())}
+        shown = self._entries.keys() & self._retired.keys()
+        return {one: self._retired[one] for one in sorted(shown)}
 
     def _of_retired(self) -> Iterator[Cause]:
         for event_id, entry in self._shows_retired().items():
-            by = " and ".join(_ids(_list(entry, "by")))
-            text = (
-                f"upstream shows {event_id} in {self._where(event_id)} as current; "
-                f"it is {entry['reason']}" + (f" by {by}" if by else "")
-            )
-            yield Cause(f"event.{entry['reason']}", text)
+            reason, by = entry["reason"], cut(", ".join(_ids(_list(entry, "by"))), _SHOWN_IDS)
+            text = f"upstream shows {event_id} in {self._where(event_id)} as current"
+            why = f"{reason} by {by}" if by else f"{reason}"
+            yield Cause(f"event.{reason}", f"{text}; it is {why}")
 
     def _of_counts_against_lists(self) -> Iterator[Cause]:
         for wrong in _inconsistencies(self._upstream):
@@ -349,7 +351,7 @@ class _Comparing:
         """Say where aliases differ that follow from the record, whatever the events (R4)."""
         for difference in self._differences.found:
             if _is_of_alias(difference) and not difference.pointer.endswith("/created_at"):
-                text = f"the aliases differ at {difference.pointer}: {difference.sides}"
+                text = f"the aliases differ at {difference.place}: {difference.sides}"
                 yield Cause("aliases", f"{text}; they follow from the record (R4)")
 
     def _is_explained(self) -> bool:
@@ -431,18 +433,18 @@ def _has_cause_of_its_own(difference: Difference) -> bool:
 def _cause_of(difference: Difference) -> Cause:
     pointer, sides = difference.pointer, difference.sides
     if _is_of_alias(difference):
-        text = f"the aliases differ at {pointer}: {sides}; their times are not signed (M7)"
+        text = f"the aliases differ at {difference.place}: {sides}; their times are not signed (M7)"
         return Cause("aliases", text)
     if pointer in _COUNTS:
         unlisted = pointer == "/valid_event_count"
         text = "; record_created and event_revoked count, and stand in no list" if unlisted else ""
         return Cause("counts", f"{pointer[1:]} differs: {sides}{text}")
     if pointer.startswith("/invalid_events"):
-        text = f"other invalid events came here than upstream: at {pointer}, {sides}"
+        text = f"other invalid events came here than upstream: at {difference.place}, {sides}"
         return Cause("invalid_events", text)
     return _outcome(difference)
 
 
 def _outcome(difference: Difference) -> Cause:
-    text = f"both show the same events, but {difference.pointer} differs: {difference.sides}"
+    text = f"both show the same events, but {difference.place} differs: {difference.sides}"
     return Cause("outcome", text)

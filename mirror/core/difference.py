@@ -15,7 +15,15 @@ from typing import cast
 
 from mirror.core.values import Object, Value, canonical
 
-__all__ = ["Absent", "Difference", "Differences", "differences", "pointer_to", "shown_value"]
+__all__ = [
+    "Absent",
+    "Difference",
+    "Differences",
+    "cut",
+    "differences",
+    "pointer_to",
+    "shown_value",
+]
 
 
 class Absent:
@@ -24,8 +32,8 @@ class Absent:
 
 ABSENT = Absent()
 
-_SHOWN = 80
-"""Characters of a value that a sentence shows."""
+_SHOWN, _SHOWN_OF_POINTER = 80, 200
+"""Characters of a value, and of a pointer, that a sentence shows."""
 
 _WHOLE = frozenset({"canonical_record", "payload", "slot_key"})
 """Members that are equal or not; what one side lacks of them is a difference."""
@@ -42,6 +50,11 @@ class Difference:
     """JSON Pointer (RFC 6901)."""
     here: Value | Absent
     upstream: Value | Absent
+
+    @property
+    def place(self) -> str:
+        """Its pointer, as part of a sentence; cut if it is long."""
+        return cut(self.pointer, _SHOWN_OF_POINTER)
 
     @property
     def sides(self) -> str:
@@ -78,8 +91,12 @@ def shown_value(value: Value | Absent) -> str:
     """Return a value as a sentence shows it: its canonical JSON, cut if it is long."""
     if isinstance(value, Absent):
         return "nothing"
-    text = canonical(value).decode()
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"
+    return cut(canonical(value).decode(), _SHOWN)
+
+
+def cut(text: str, limit: int) -> str:
+    """Return a text of at most so many characters, and how many it had."""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
 
 
 def pointer_to(pointer: str, name: str | int) -> str:

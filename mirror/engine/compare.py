@@ -246,10 +246,13 @@ class _Run:
     def _of_nothing(self, answer: Unreadable) -> Comparison:
         number, causes = answer.pith_number, [Cause(answer.code, answer.reason)]
         if answer.is_missing:
+            status = "missing_upstream"
             causes += self._told_before(number)
-            return Comparison(pith_number=number, status="missing_upstream", causes=tuple(causes))
-        self._was_unreadable = True
-        return Comparison(pith_number=number, status="unreadable", causes=tuple(causes))
+        elif answer.is_proof:
+            status, self._was_read = "differs", True
+        else:
+            status, self._was_unreadable = "unreadable", True
+        return Comparison(pith_number=number, status=status, causes=tuple(causes))
 
     def _compare(self, answer: Said) -> Comparison:
         number = answer.pith_number

@@ -67,4 +67,5 @@ def repair(store: Store, damages: Iterable[Damage]) -> None:
         store.memory.forget()  # so that merging the same bundles again brings back what is lost
         for damage in damages:
             store.inspection.move_aside(damage, at)
+        store.derived.mark_all_to_judge()  # should the rebuild be cut off, all is stale already
     rebuild(store)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirror.core.merge import MERGE_VERSION
+from mirror.core.merge import MERGE_VERSION, RULES
 from mirror.engine.replay import finish
 from mirror.errors import StoreError
 from mirror.store import Store, damaged
@@ -33,7 +33,7 @@ def read_root(store: Store) -> Root:
         StoreError: `store.behind` if states or the tree lag behind the facts.
         CorruptStoreError: `store.damaged`, also if a record has no place in the tree.
     """
-    if store.tree.lag() or store.derived.stale(1):
+    if _lags(store) or store.tree.lag():
         hint = "wait for the merge that is running, or run `mirror root` on the store"
         raise StoreError("store.behind", "the tree lags behind the facts", hint=hint)
     status, node = store.status(), store.tree.node()
@@ -55,8 +55,14 @@ def bring_root_up_to_date(store: Store) -> None:
     Raises:
         CorruptStoreError: `store.damaged`
     """
-    if store.derived.stale(1):
+    if _lags(store):
         finish(store)
     if store.tree.lag():
         with store.transaction():
             store.tree.update()
+
+
+def _lags(store: Store) -> bool:
+    """Whether a state waits to be made, or was made by other rules."""
+    is_old = not store.derived.has_rules(RULES) and store.records.last_id() > 0
+    return is_old or bool(store.derived.stale(1))

@@ -65,9 +65,15 @@ class Unreadable(NamedTuple):
     """Whether upstream says that it has no such record."""
 
     @property
+    def is_proof(self) -> bool:
+        """Whether it is no bundle because its record does not hash to what it prints (R2, R3)."""
+        return self.code in {"record.digest", "record.number"}
+
+    @property
     def reason(self) -> str:
         """What is wrong, and where."""
-        return f"{self.where}: {self.message}" if self.where else self.message
+        what = f"{self.message}: upstream is provably wrong" if self.is_proof else self.message
+        return f"{self.where}: {what}" if self.where else what
 
 
 Answer: TypeAlias = Said | Unreadable

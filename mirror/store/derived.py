@@ -92,9 +92,13 @@ class Derived:
             )
         StateTree(self._conn).clear()  # records may be gone
 
+    def has_rules(self, version: str) -> bool:
+        """Whether every verdict and state was reached under these rules, or waits to be."""
+        return self._conn.execute("SELECT version FROM rules").fetchall() == [(version,)]
+
     def require_rules(self, version: str) -> None:
         """Mark every record unless its verdicts and state were reached under these rules."""
-        if self._conn.execute("SELECT version FROM rules").fetchall() == [(version,)]:
+        if self.has_rules(version):
             return
         self.mark_all_to_judge()
         self._conn.execute("DELETE FROM rules")

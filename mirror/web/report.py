@@ -9,6 +9,7 @@ from typing import cast
 
 from markupsafe import Markup
 
+from mirror.core.difference import cut
 from mirror.core.values import Object, Value, canonical
 from mirror.web.pages import environment
 
@@ -18,9 +19,10 @@ _LISTED = 10_000
 _LISTED_BYTES = 16 << 20
 """Findings, and bytes of them, that a page lists; the rest are counted."""
 _VALUE_BYTES = 4096
+_TEXT = 500
 _NAMES = 100
 _CAUSES = 20
-"""Bytes of a value, names and causes that a page shows of one finding."""
+"""Bytes of a value, characters of a sentence, names and causes that a page shows of a finding."""
 
 
 class Report:
@@ -68,18 +70,27 @@ class Report:
 
 def _abridged(finding: Object) -> Object:
     """Return a finding with no more of it than a page shows, and how much more there is."""
+    shown: Object = {**finding, "cause": None}
     more: Object = {}
     for name, limit in (("causes", _CAUSES), ("only_here", _NAMES), ("only_upstream", _NAMES)):
         items = cast("list[Value]", finding.get(name, []))
         more[name] = max(0, len(items) - limit)
-        finding = {**finding, name: items[:limit]}
+        shown[name] = [_short(item) for item in items[:limit]]
     if isinstance(first := finding.get("first_difference"), dict):
-        finding = {**finding, "first_difference": {one: _cut(first[one]) for one in first}}
-    return {**finding, "more": more}
+        sides = {name: _small(value) for name, value in first.items() if name != "pointer"}
+        shown["first_difference"] = {"pointer": _short(first["pointer"]), **sides}
+    return {**shown, "more": more}
 
 
-def _cut(value: Value) -> Value:
-    text = canonical(value)
-    if len(text) <= _VALUE_BYTES:
+def _short(value: Value) -> Value:
+    """Return a text, or the texts of an object, none of them long."""
+    if isinstance(value, dict):
+        return {name: _short(one) for name, one in value.items()}
+    return cut(cast("str", value), _TEXT)
+
+
+def _small(value: Value) -> Value:
+    size = len(canonical(value))
+    if size <= _VALUE_BYTES:
         return value
-    return f"{len(text):,} bytes, too much for this page; --json prints all of it"
+    return f"{size:,} bytes, too much for this page; --json prints all of it"

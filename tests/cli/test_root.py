@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,23 @@ from mirror.core import tree
 from mirror.core.keys import parse_key_set
 from mirror.store import open_store
 from tests.cli.conftest import BUNDLES, Mirror, Ran
+from tests.web.conftest import make_store
 
 DEMO, KEYS = BUNDLES / "demo.tar", BUNDLES / "demo-keys.json"
 
 NUMBER = "pith:2026:JCCOAP2XTU5776A7WX6DYB7J3E"
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of the demo bundles."""
+    return make_store(tmp_path_factory.mktemp("demo") / "mirror.db", DEMO, keys=KEYS)
+
+
 @pytest.fixture
-def demo(mirror: Mirror) -> Mirror:
-    """`mirror(...)` where `mirror.db` holds the demo bundles."""
-    assert 0 == mirror("merge", DEMO, "--keys", KEYS).exit_code
+def demo(mirror: Mirror, made: Path) -> Mirror:
+    """`mirror(...)` where `mirror.db` is a copy of it."""
+    shutil.copy(made, "mirror.db")
     return mirror
 
 

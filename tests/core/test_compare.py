@@ -529,6 +529,15 @@ def test_an_event_with_another_content_than_was_signed_is_proof(member: str, val
     assert comparison.causes[0].text.startswith(f"upstream shows {G} with another /{member}")
 
 
+def test_a_sentence_stays_short_whatever_upstream_sends() -> None:
+    """Names as long as a book are cut, like values."""
+    here = holding(GRAPH)
+    name = "x" * 10**6
+    for pointer in ("/current/graph_snapshots/0/payload", "/current/canonical_record"):
+        comparison = compare(here, changed(here.state, pointer, {name: name}))
+        assert all(len(cause.text) < 600 for cause in comparison.causes)
+
+
 def test_what_nothing_explains_is_told_as_another_outcome() -> None:
     """The same events, and a place where the states are not equal."""
     here = holding(CREATED)

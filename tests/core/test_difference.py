@@ -127,6 +127,14 @@ def test_a_long_value_is_cut_in_a_sentence() -> None:
     assert shown_value("x" * 78) == f'"{"x" * 78}"'
 
 
+def test_a_long_pointer_is_cut_in_a_sentence() -> None:
+    """Whoever sends the names does not decide how much is printed."""
+    difference = Difference(f"/{'x' * 10**6}", 1, 2)
+    assert difference.place.endswith("… (1,000,001 characters)")
+    assert len(difference.place) < 250
+    assert Difference("/x", 1, 2).place == "/x"
+
+
 # Laws ----------------------------------------------------------------------------------------
 
 _NAMES = st.sampled_from(["a", "b", "~", "/", "payload", "event_id", "digest", "alias_kind"])

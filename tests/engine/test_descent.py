@@ -102,7 +102,7 @@ def varied(leaves: list[Leaf], count: int, seed: int) -> list[Leaf]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 20, 60])
-@pytest.mark.parametrize("size", [60, 70, 400, 2500])
+@pytest.mark.parametrize("size", [60, 70, 400, 1500])
 def test_all_that_differs_is_found_with_few_questions(
     make_store: MakeStore, size: int, count: int
 ) -> None:
@@ -116,7 +116,7 @@ def test_all_that_differs_is_found_with_few_questions(
 
 
 SIZES = [(0, 0), (0, 1), (1, 0), (0, 64), (0, 65), (65, 0), (3, 700), (700, 3), (64, 65), (65, 64),
-         (64, 64), (3000, 0), (0, 3000)]  # fmt: skip
+         (64, 64), (900, 0), (0, 900)]  # fmt: skip
 
 
 @pytest.mark.parametrize("sizes", SIZES)
@@ -143,12 +143,12 @@ def test_what_differs_may_lie_close_together(make_store: MakeStore) -> None:
         assert len(ask.asked) <= len(begin) // 2 + 2 * 20
 
 
-@pytest.mark.parametrize("there", [0, 60, 2500])
+@pytest.mark.parametrize("there", [0, 60, 1500])
 def test_our_leaves_are_read_few_at_a_time(
     make_store: MakeStore, monkeypatch: pytest.MonkeyPatch, there: int
 ) -> None:
     """Also where the other side has nothing, or next to nothing, and all of ours differs."""
-    here = make_store(make_leaves(2500, 1))
+    here = make_store(make_leaves(1500, 1))
     others = make_leaves(there, 2)
     most, leaves_of = 0, StateTree.leaves
 
@@ -160,7 +160,7 @@ def test_our_leaves_are_read_few_at_a_time(
 
     ask = Asking(make_store(others))
     monkeypatch.setattr(StateTree, "leaves", counted)
-    assert 2500 + there == len(find(here, ask))
+    assert 1500 + there == len(find(here, ask))
     assert most <= descent.FEW
 
 
@@ -312,7 +312,7 @@ def test_a_tree_that_lags_behind_is_not_told(make_store: MakeStore) -> None:
 
 # Lies ----------------------------------------------------------------------------------------
 
-LEAVES = make_leaves(3000, 5)
+LEAVES = make_leaves(1500, 5)
 FEW_LEAVES = LEAVES[:40]
 
 
@@ -567,9 +567,9 @@ def test_equal_subtrees_at_two_places_are_not_followed_twice(make_store: MakeSto
 
 def test_a_tree_that_changes_in_between_is_not_gone_on_with(make_store: MakeStore) -> None:
     """What is said of a node must be what was said of it above: size and digest."""
-    here = make_store(make_leaves(3000, 1))
-    there = make_store(varied(make_leaves(3000, 1), 9, 1))
-    later = make_store(varied(make_leaves(3000, 1), 9, 2))
+    here = make_store(make_leaves(1000, 1))
+    there = make_store(varied(make_leaves(1000, 1), 9, 1))
+    later = make_store(varied(make_leaves(1000, 1), 9, 2))
     ask, ask_later = Asking(there), Asking(later)
 
     def changing(prefix: str) -> Told:
@@ -584,7 +584,7 @@ def test_a_tree_that_changes_in_between_is_not_gone_on_with(make_store: MakeStor
 
 def test_a_size_that_changes_in_between_is_no_other(make_store: MakeStore) -> None:
     """Sizes are in no hash, and are held against each other all the same."""
-    ask = Asking(make_store(varied(make_leaves(3000, 1), 1, 1)))
+    ask = Asking(make_store(varied(make_leaves(1000, 1), 1, 1)))
 
     def other_sizes(prefix: str) -> Told:
         told = ask(prefix)
@@ -594,12 +594,12 @@ def test_a_size_that_changes_in_between_is_no_other(make_store: MakeStore) -> No
         return told._replace(below=sizes)
 
     with pytest.raises(UpstreamError, match="not what it said before"):
-        list(descend(make_store(make_leaves(3000, 1)), other_sizes))
+        list(descend(make_store(make_leaves(1000, 1)), other_sizes))
 
 
 def test_what_was_found_before_a_lie_was_told(make_store: MakeStore) -> None:
     """Findings come one by one, so that a person sees how far it went."""
-    leaves = make_leaves(3000, 1)
+    leaves = make_leaves(1000, 1)
     ask = Asking(make_store(varied(leaves, 40, 1)))
 
     def lying_late(prefix: str) -> Told:

@@ -14,7 +14,7 @@ from mirror.core.values import Object, Value, encode
 from mirror.engine.ingest import ingest
 from mirror.engine.prove import make_proof, parse_proof
 from mirror.engine.report import Job
-from mirror.engine.root import read_root
+from mirror.engine.root import bring_root_up_to_date, read_root
 from mirror.errors import CorruptStoreError, FormatError, StoreError
 from mirror.store import Store, open_store
 from tests import oracle
@@ -22,6 +22,7 @@ from tests.builders import Object as Said
 from tests.builders import make_bundle, make_record, to_json
 from tests.helpers import code_of, ids_in
 from tests.synthetic import fill, make_leaves
+from tests.web.conftest import run_mirror
 
 RECORDS = [make_record(arxiv_id=f"2404.{number:05}") for number in range(40)]
 
@@ -332,3 +333,21 @@ def test_a_state_that_the_tree_does_not_know_is_not_proved(broken: Store) -> Non
         conn.execute("DELETE FROM to_place")
     with pytest.raises(CorruptStoreError, match="the tree is not that of the states"):
         make_proof(broken, 1)
+
+
+def test_a_store_judged_by_other_rules_has_no_root_before_it_is_judged_again(
+    tmp_path: Path,
+) -> None:
+    """Its states would go under the name of rules that they do not follow from."""
+    path = tmp_path / "mirror.db"
+    source = tmp_path / "bundle.json"
+    source.write_bytes(to_json(make_bundle(make_record())))
+    assert run_mirror("merge", source, "--db", path) == 0
+    with open_store(path) as store:
+        root = read_root(store)
+        with store.transaction():
+            store._db.conn.execute("UPDATE rules SET version = 'older'")
+        with pytest.raises(StoreError, match=r"store\.behind"):
+            read_root(store)
+        bring_root_up_to_date(store)
+        assert read_root(store) == root

@@ -44,6 +44,8 @@ def make_store(path: Path, *sources: Path, keys: Path | None = None) -> Path:
 def served(settings: Settings) -> Iterator[str]:
     """Serve a store at a free port of this machine, and give the base URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        # As asyncio does with a socket of its own: else each answer waits for an acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False,
                                 server_header=False, ws="none", lifespan="on")  # fmt: skip
         server = uvicorn.Server(config)
