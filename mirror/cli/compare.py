@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -21,7 +21,7 @@ from mirror.engine.compare import Errand, Finding, Rollback, Tally, compare_with
 from mirror.engine.compare_mirror import MirrorErrand, compare_with_mirror
 from mirror.engine.output import write_whole
 from mirror.engine.upstream import Upstream
-from mirror.errors import UpstreamError
+from mirror.errors import MirrorError
 from mirror.net import Client, Politeness
 from mirror.store import ClaimRow, Store, open_store
 
@@ -96,14 +96,7 @@ def compare(
 
     Exit codes: 0 all match; 1 something else was found; 5 upstream could not be read.
     """
-    if [upstream, mirror_url, history_of].count(None) != 2:
-        raise click.UsageError("give one of --upstream, --mirror, --history")
-    if upstream is None and (names or bundles or called or no_memory):
-        raise click.UsageError("[ID], --bundles, --name, --no-memory go with --upstream")
-    if mirror_url is None and quick:
-        raise click.UsageError("--quick goes with --mirror")
-    if history_of is not None and report is not None:
-        raise click.UsageError("--report goes with --upstream or --mirror")
+    _refuse_what_does_not_fit(click.get_current_context().params)
     if history_of is not None:
         with open_store(db, read_only=True) as store, store.snapshot():
             _show_history(history(store, history_of), as_json=as_json)
@@ -122,6 +115,19 @@ def compare(
             tally = run.upstream(place, names, called or "", remember=not no_memory)
     findings.end(tally)
     sys.exit(tally.exit_code)
+
+
+def _refuse_what_does_not_fit(given: Mapping[str, Any]) -> None:
+    """Leave nothing out in silence that was asked for."""
+    if [given["upstream"], given["mirror_url"], given["history_of"]].count(None) != 2:
+        raise click.UsageError("give one of --upstream, --mirror, --history")
+    of_upstream = any(given[name] for name in ("names", "bundles", "called", "no_memory"))
+    if of_upstream and given["upstream"] is None:
+        raise click.UsageError("[ID], --bundles, --name, --no-memory go with --upstream")
+    if given["quick"] and given["mirror_url"] is None:
+        raise click.UsageError("--quick goes with --mirror")
+    if given["report"] is not None and given["history_of"] is not None:
+        raise click.UsageError("--report goes with --upstream or --mirror")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +184,10 @@ class _Findings:
 
     @contextmanager
     def told_in_any_case(self) -> Iterator[None]:
-        """Also show what came before upstream, or the person, ended it all."""
+        """Also show what came before upstream, the store or the person ended it all."""
         try:
             yield
-        except (UpstreamError, KeyboardInterrupt) as error:
+        except (MirrorError, KeyboardInterrupt) as error:
             if self.tally.statuses:
                 self.end(self.tally, stopped=str(error) or "Interrupted.")
             raise

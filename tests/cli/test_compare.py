@@ -10,8 +10,11 @@ import copy
 import gzip
 import hashlib
 import io
+import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from html.parser import HTMLParser
@@ -22,6 +25,7 @@ import pytest
 import zstandard
 
 from mirror.archive import write_bag
+from mirror.engine import compare as compare_module
 from mirror.net import Client, Fetched
 from mirror.web import Settings
 from tests import oracle
@@ -46,6 +50,8 @@ from tests.helpers import keys_of, merged
 from tests.net.server import Exchange, Site, message, running, saying
 from tests.shared import lines
 from tests.web.conftest import make_store, served
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "comparing.md"
 
 ALICE = Signer("alice")
 JUDGE = Signer("judge", may_revoke_others=True)
@@ -758,6 +764,21 @@ def test_a_record_of_which_nothing_is_left_was_told_of_before(
     ]  # fmt: skip
 
 
+def test_anybody_can_check_the_digests_of_a_history(mirror: Mirror, registry: Registry) -> None:
+    """By the program in docs/comparing.md, which uses nothing of ours."""
+    ask(mirror, registry, P)
+    registry.spoil(_set("more", [1, 1.5, 1e-7, "\u2028ä\x7f"]))
+    ask(mirror, registry, P, "--bundles")
+    ask(mirror, registry, P)
+    history = mirror("compare", "--history", P, "--json")
+    assert len(history.lines) == 3
+    (program,) = re.findall("```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    command = [sys.executable, "-c", program]
+    for text, code in ((history.stdout, 0), (history.stdout.replace(b'"more"', b'"less"'), 1)):
+        Path("evidence.jsonl").write_bytes(text)
+        assert subprocess.run(command, check=False, capture_output=True).returncode == code
+
+
 def test_whoever_goes_on_takes_nothing_back(mirror: Mirror, registry: Registry) -> None:
     """More events are no rollback."""
     ask(mirror, registry, P)
@@ -857,25 +878,30 @@ def test_a_run_that_is_interrupted_keeps_what_it_told(
 
 
 def test_a_damaged_memory_is_named_and_nothing_is_lost(
-    mirror: Mirror, registry: Registry, store: Path
+    mirror: Mirror, registry: Registry, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit 4; without memory it goes on, and a repair moves the row aside."""
+    """Exit 4, and what came before is told; other records go on, and a repair moves it aside."""
     ask(mirror, registry)
     with closing(sqlite3.connect(store)) as conn, conn:
-        conn.execute("UPDATE claim SET first_at = '1999' WHERE pith_number = ?", (P,))
+        conn.execute("UPDATE claim SET first_at = '1999' WHERE pith_number = ?", (Q,))
     registry.spoil(_drop)
-    for ran in (ask(mirror, registry), mirror("compare", "--history", P)):
-        assert ran.exit_code == 4
-        assert f"store.damaged at claim on {P}" in ran.stderr
-        assert "hint: run `mirror check`" in ran.stderr
+    monkeypatch.setattr(compare_module, "_FEW", 1)  # records of one transaction
+    ran = ask(mirror, registry, "--report", "report.html")
+    assert [line["status"] for line in ran.lines] == ["ahead", "rollback", "match"]
+    assert "Not finished." in _page("report.html").text
+    for one in (ran, mirror("compare", "--history", Q)):
+        assert one.exit_code == 4
+        assert f"store.damaged at claim on {Q}" in one.stderr
+        assert "hint: run `mirror check`" in one.stderr
     with closing(sqlite3.connect(store)) as conn:
-        assert conn.execute("SELECT count(*) FROM claim").fetchone() == (3,)
-    assert ask(mirror, registry, "--no-memory").exit_code == 1
-    assert ask(mirror, registry, Q).exit_code == 0
-    assert "claim" in mirror("check").stderr + mirror("check").stdout.decode()
+        assert conn.execute("SELECT count(*) FROM claim").fetchone() == (4,)
+    assert ask(mirror, registry, Q, "--no-memory").exit_code == 0
+    assert ask(mirror, registry, P).exit_code == 1
+    checked = mirror("check")
+    assert "claim" in checked.stderr + checked.stdout.decode()
     mirror("check", "--repair")
-    assert ask(mirror, registry).exit_code == 1
-    assert len(mirror("compare", "--history", P, "--json").lines) == 1
+    assert ask(mirror, registry, Q).exit_code == 0
+    assert len(mirror("compare", "--history", Q, "--json").lines) == 1
 
 
 # What a person sees --------------------------------------------------------------------------
