@@ -14,7 +14,7 @@ import click
 
 from mirror.archive import Limits
 from mirror.cli import options
-from mirror.cli.console import plural, print_json, print_table, say, show_count
+from mirror.cli.console import SHOWN_FINDINGS, plural, print_json, print_table, say, show_count
 from mirror.core.compare import Cause
 from mirror.core.values import decode
 from mirror.engine.compare import Errand, Finding, Rollback, Tally, compare_with, history
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-_SHOWN = 20
-"""Findings that are shown to a person one by one; the rest are counted."""
 _ORDER = (
     "match", "match_known", "behind", "ahead", "forked", "differs", "missing_here",
     "missing_upstream", "unreadable",
@@ -178,7 +176,7 @@ class _Findings:
         self._count += 1
         if self.report is not None:
             self.report.page.take(finding.to_value())
-        if not self.as_json and self._count <= _SHOWN:
+        if not self.as_json and self._count <= SHOWN_FINDINGS:
             for line in _lines(finding):
                 say(line)
 
@@ -194,8 +192,8 @@ class _Findings:
 
     def end(self, tally: Tally, stopped: str = "") -> None:
         """Show how many there were of each kind, and write the report."""
-        if self._count > _SHOWN and not self.as_json:
-            say(f"… and {self._count - _SHOWN:,} more; --json names each")
+        if self._count > SHOWN_FINDINGS and not self.as_json:
+            say(f"… and {self._count - SHOWN_FINDINGS:,} more; --json names each")
         print_table(summary_rows(tally), err=self.as_json)
         if self.report is not None:
             self.report.write(summary_rows(tally), stopped)

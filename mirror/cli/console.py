@@ -20,6 +20,7 @@ from mirror.archive import Limits, Source
 from mirror.engine.report import Job, Report, Summary
 
 __all__ = [
+    "SHOWN_FINDINGS",
     "Findings",
     "plural",
     "print_json",

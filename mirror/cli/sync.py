@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mirror.archive import Limits
 from mirror.cli import options
-from mirror.cli.console import plural, print_json, print_table, say, summary_rows
+from mirror.cli.console import SHOWN_FINDINGS, plural, print_json, print_table, say, summary_rows
 from mirror.engine.report import Report
 from mirror.engine.sync import MIRROR, REGISTRY, Upstream, identify
 from mirror.engine.sync import sync as sync_store
@@ -28,8 +28,6 @@ from mirror.store import open_store
 
 __all__ = ["sync"]
 
-_SHOWN = 20
-"""Findings that are shown to a person one by one; the rest are counted."""
 _STATUSES = {
     "fetched": "fetched",
     "unchanged": "unchanged",
@@ -202,7 +200,7 @@ class _Said:
     def _show(self, code: str, place: str, number: str | None, message: str) -> None:
         self._count += 1
         self._needs_key = self._needs_key or code.endswith(".key_unknown")
-        if self._count <= _SHOWN:
+        if self._count <= SHOWN_FINDINGS:
             say(f"{code}: {place}{f' ({number})' if number else ''}: {message}")
 
     def end(self, tally: Tally, url: str, place: str) -> None:
@@ -210,8 +208,8 @@ class _Said:
         if self.as_json:
             print_json({"summary": _summary_value(tally, url)})
             return
-        if self._count > _SHOWN:
-            say(f"… and {self._count - _SHOWN:,} more findings; --json names each")
+        if self._count > SHOWN_FINDINGS:
+            say(f"… and {self._count - SHOWN_FINDINGS:,} more findings; --json names each")
         if self._needs_key:
             say("hint: to trust a key, get it over another channel, then `mirror keys add FILE`")
         print_table(_rows(tally, url) | summary_rows(tally.ingested, place))

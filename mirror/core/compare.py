@@ -21,6 +21,7 @@ from mirror.core.values import Object, Value, equal, is_integer
 from mirror.errors import FormatError
 
 __all__ = [
+    "COUNTS",
     "SELF_STYLED",
     "Cause",
     "Comparison",
@@ -28,6 +29,7 @@ __all__ = [
     "Here",
     "compare",
     "parse_claim",
+    "retired_events",
     "shown_entries",
     "shown_events",
 ]
@@ -41,10 +43,8 @@ _SHOWN_IDS = 220
 SELF_STYLED = frozenset({"event.shape", "event.id"})
 """Codes of values that are not the event whose id they bear (E2)."""
 
-_COUNTS = frozenset(
-    f"/{name}"
-    for name in ("event_count", "valid_event_count", "invalid_event_count", "equivocation_count")
-)
+COUNTS = ("event_count", "valid_event_count", "invalid_event_count", "equivocation_count")
+"""The counts of a state (M6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +148,7 @@ def shown_entries(state: Object) -> dict[str, Entry]:
 
 def shown_events(state: Object) -> set[str]:
     """Return the ids of all events that a state shows or speaks of as valid."""
-    return {*shown_entries(state), *_retired(state), *_spoken_of(state)}
+    return {*shown_entries(state), *retired_events(state), *_spoken_of(state)}
 
 
 # Reading a state that may be told in part, or ill --------------------------------------------
@@ -172,7 +172,7 @@ def _ids(values: list[Value]) -> Iterator[str]:
     yield from (cast("str", one) for one in values if is_event_id(one))
 
 
-def _retired(state: Object) -> dict[str, Object]:
+def retired_events(state: Object) -> dict[str, Object]:
     """Return what is said of each event that is retired, by event id (M11)."""
     return {
         event_id: entry
@@ -209,7 +209,7 @@ class _Comparing:
         self._is_another = upstream["pith_number"] != self._number
         told = {} if self._is_another else upstream
         self._ours, self._entries = shown_entries(here.state), shown_entries(told)
-        self._retired = _retired(here.state)
+        self._retired = retired_events(here.state)
         self._shown = shown_events(told)
         self._refused = {one: code for one, code in here.refused.items() if code not in SELF_STYLED}
         self._only_upstream = sorted(self._shown - here.valid - self._refused.keys())
@@ -368,7 +368,7 @@ class _Comparing:
         """Say what differs where nothing that was told so far explains it."""
         contradicts = any(self._of_counts_against_lists())
         for difference in self._differences.found:
-            is_told = contradicts and difference.pointer in _COUNTS
+            is_told = contradicts and difference.pointer[1:] in COUNTS
             if not (is_told or _has_cause_of_its_own(difference)):
                 yield _cause_of(difference)
 
@@ -435,7 +435,7 @@ def _cause_of(difference: Difference) -> Cause:
     if _is_of_alias(difference):
         text = f"the aliases differ at {difference.place}: {sides}; their times are not signed (M7)"
         return Cause("aliases", text)
-    if pointer in _COUNTS:
+    if pointer[1:] in COUNTS:
         unlisted = pointer == "/valid_event_count"
         text = "; record_created and event_revoked count, and stand in no list" if unlisted else ""
         return Cause("counts", f"{pointer[1:]} differs: {sides}{text}")

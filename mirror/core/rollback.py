@@ -11,13 +11,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import cast
 
-from mirror.core.compare import Cause, shown_entries, shown_events
+from mirror.core.compare import COUNTS, Cause, shown_entries, shown_events
 from mirror.core.difference import differences
 from mirror.core.values import Object, Value, canonical, is_integer, sha256
 
 __all__ = ["rollbacks"]
-
-_COUNTS = ("event_count", "valid_event_count", "invalid_event_count", "equivocation_count")
 
 
 def rollbacks(before: Object, after: Object, retired: Collection[str] = ()) -> list[Cause]:
@@ -52,7 +50,7 @@ def _records(said: Object) -> list[bytes]:
 
 
 def _of_counts(before: Object, after: Object) -> Iterator[Cause]:
-    for name in _COUNTS:
+    for name in COUNTS:
         was, now = before.get(name), after.get(name)
         if is_integer(was) and is_integer(now) and cast("int", now) < cast("int", was):
             yield Cause("rollback.count", f"{name} fell from {was} to {now}")

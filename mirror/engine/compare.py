@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias, cast
 
 from mirror.archive import shown
-from mirror.core.compare import SELF_STYLED, Cause, Comparison, Here, compare
+from mirror.core.compare import SELF_STYLED, Cause, Comparison, Here, compare, retired_events
 from mirror.core.event import Event, ValidEvent
 from mirror.core.record import is_pith_number
 from mirror.core.rollback import rollbacks
@@ -361,8 +361,7 @@ def retired_here(store: Store, record_id: int) -> set[str]:
         CorruptStoreError: `store.damaged`
     """
     state = cast("Object", decode(current_text(store, record_id).rstrip()))
-    entries = cast("list[Object]", state["retired_events"])
-    return {cast("str", entry["event_id"]) for entry in entries}
+    return set(retired_events(state))
 
 
 def _rollback(before: ClaimRow, after: ClaimRow, retired: set[str]) -> Iterator[Rollback]:

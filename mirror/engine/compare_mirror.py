@@ -15,9 +15,8 @@ from mirror.core.values import Object, decode
 from mirror.engine.compare import Tally, here_of
 from mirror.engine.descent import Differing, Told, descend, parse_told
 from mirror.engine.root import bring_root_up_to_date, read_root
-from mirror.engine.upstream import ONE_ANSWER
 from mirror.errors import FormatError, UpstreamError
-from mirror.net import Client
+from mirror.net import ONE_ANSWER, Client
 from mirror.store import Store
 
 __all__ = ["MirrorErrand", "compare_with_mirror"]

@@ -14,9 +14,9 @@ from dataclasses import asdict
 from typing import NamedTuple, cast
 
 from mirror.core import tree
-from mirror.core.record import suffix_of
+from mirror.core.record import is_pith_number, suffix_of
 from mirror.core.tree import FANOUT, NOTHING, Node
-from mirror.core.values import Object, Value, decode, is_integer
+from mirror.core.values import Object, Value, decode, is_digest, is_integer
 from mirror.engine.root import read_root
 from mirror.errors import FormatError, UpstreamError
 from mirror.store import Store, TreeLeaf
@@ -30,8 +30,6 @@ _DIGITS = "0123456789abcdef"
 _STEP = 2
 _ENDINGS = tuple([first + second for first in _DIGITS for second in _DIGITS])
 _PREFIX = re.compile(r"[0-9a-f]{0,62}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_NUMBER = re.compile(r"pith:([0-9]{4}):([A-Z2-7]{26})")
 
 
 class Told(NamedTuple):
@@ -154,15 +152,15 @@ def _node(value: Object) -> Node:
 
 def _leaf(value: Object) -> TreeLeaf:
     record, core = _digest(value, "canonical_sha256"), _digest(value, "core_digest")
-    match = _NUMBER.fullmatch(_text(value, "pith_number"))
-    if match is None or match[2] != suffix_of(record):
+    number = _text(value, "pith_number")
+    if not (is_pith_number(number) and number.endswith(suffix_of(record))):
         raise FormatError("tree.shape", "a Pith Number is not that of its record", where="/leaves")
-    return TreeLeaf(record, core, match[1])
+    return TreeLeaf(record, core, number[5:9])
 
 
 def _digest(value: Object, name: str) -> bytes:
     text = _text(value, name)
-    if _DIGEST.fullmatch(text) is None:
+    if not is_digest(text):
         raise FormatError("tree.shape", "it is not a digest", where=f"/{name}")
     return bytes.fromhex(text)
 

@@ -216,7 +216,7 @@ class _View:
             CorruptStoreError: `store.damaged`
         """
         if text is None:
-            text = current_text(store, record_id, store.trust.key_set())
+            text = current_text(store, record_id)
         state = cast("Object", decode(text.rstrip(b"\n")))
         return cls(
             record_id, store.records.get(record_id), state, _reasons(store, record_id, state)
@@ -265,7 +265,7 @@ def standing_of(store: Store, record_id: int) -> Standing:
     Raises:
         CorruptStoreError: `store.damaged`
     """
-    text = current_text(store, record_id, store.trust.key_set())
+    text = current_text(store, record_id)
     state = cast("Object", decode(text.rstrip(b"\n")))
     return _standing(store.records.get(record_id), cast("Object", state["current"]))
 

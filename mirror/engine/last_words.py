@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
 
-from mirror.core.compare import Comparison, compare
+from mirror.core.compare import Comparison, compare, retired_events
 from mirror.core.rollback import rollbacks
 from mirror.core.values import Object, decode
-from mirror.engine.compare import here_of, retired_here
+from mirror.engine.compare import here_of
 from mirror.store import ClaimRow, Store
 
 __all__ = ["Word", "last_words"]
@@ -46,7 +46,8 @@ def last_words(store: Store, record_id: int) -> list[Word]:
     latest = sorted(said.values(), key=lambda rows: rows[-1].first_at, reverse=True)
     if not latest:
         return []
-    here, retired = here_of(store, record_id), retired_here(store, record_id)
+    here = here_of(store, record_id)
+    retired = retired_events(here.state)
     return [
         Word(
             rows[-1].upstream,

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from mirror.archive import shown
+from mirror.core.values import is_digest
 from mirror.errors import LookUpError
 from mirror.store import Records
 
@@ -29,7 +30,6 @@ _PREFIX = re.compile(r"(?:arxiv|doi):\s*", re.IGNORECASE)
 _DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
 _NUMBER = re.compile(r"pith:(?:([0-9]{4}):)?([A-Z2-7]{8,26})", re.IGNORECASE)
 _SUFFIX = re.compile(r"[A-Z2-7]{8,26}", re.IGNORECASE)
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _VERSIONED = re.compile(r"(.+)v([1-9][0-9]{0,8})")
 
 
@@ -80,7 +80,7 @@ def _by_number(records: Records, name: str) -> list[int]:
 
 
 def _by_digest(records: Records, name: str) -> list[int]:
-    found = records.find(bytes.fromhex(name)) if _DIGEST.fullmatch(name) else None
+    found = records.find(bytes.fromhex(name)) if is_digest(name) else None
     return [] if found is None else [found]
 
 

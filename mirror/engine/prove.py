@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from mirror.core import tree
 from mirror.core.merge import MERGE_VERSION
-from mirror.core.record import Record, suffix_of
+from mirror.core.record import Record, is_pith_number, suffix_of
 from mirror.core.tree import EMPTY, FANOUT, Siblings
-from mirror.core.values import Object, Value, decode
+from mirror.core.values import Object, Value, decode, is_digest
 from mirror.engine.root import read_root
 from mirror.errors import FormatError
 from mirror.store import Store, damaged
@@ -18,7 +17,6 @@ __all__ = ["Proof", "make_proof", "parse_proof"]
 
 _TYPE, _VERSION = "pith_mirror_inclusion_proof", "1.0"
 _DIGITS = "0123456789abcdef"
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Proof(NamedTuple):
@@ -96,7 +94,7 @@ def parse_proof(data: bytes) -> Proof:
         raise _fault("/path", "it is not a list")
     record = _digest(value, "canonical_sha256")
     number = _text(value, "pith_number")
-    if re.fullmatch(rf"pith:[0-9]{{4}}:{suffix_of(record)}", number) is None:
+    if not (is_pith_number(number) and number.endswith(suffix_of(record))):
         raise _fault("/pith_number", "it is not the number of canonical_sha256")
     return Proof(
         pith_number=number,
@@ -124,9 +122,9 @@ def _text(holder: Object, name: str) -> str:
 
 def _digest(holder: Object, name: str, where: str = "") -> bytes:
     value = holder.get(name)
-    if not isinstance(value, str) or _DIGEST.fullmatch(value) is None:
+    if not is_digest(value):
         raise _fault(f"{where}/{name}", "it is not a digest")
-    return bytes.fromhex(value)
+    return bytes.fromhex(cast("str", value))
 
 
 def _fault(where: str, message: str) -> FormatError:

@@ -19,16 +19,13 @@ from mirror.engine.report import Job, Report, Summary
 from mirror.engine.sync_report import Errand, Result, Tally, add_summary
 from mirror.engine.verify import parse, read
 from mirror.errors import UpstreamError
-from mirror.net import Client
+from mirror.net import ONE_ANSWER, Client
 from mirror.store import Store
 
 __all__ = ["Run", "Taken", "spool"]
 
-PASSABLE = frozenset({
-    "upstream.encoding", "upstream.redirect", "upstream.size", "upstream.status",
-    "upstream.timeout", "upstream.truncated", "upstream.type",
-})  # fmt: skip
-"""Codes that may speak of one answer only; with any other, asking for the next makes no sense."""
+PASSABLE = ONE_ANSWER | {"upstream.redirect", "upstream.timeout"}
+"""Those that may speak of one answer only, too: a long run bears with them."""
 SILENT = frozenset({"upstream.timeout", "upstream.truncated"})
 """Those after which the next one is likely to fail, too."""
 MAX_SILENT = 5

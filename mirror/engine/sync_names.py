@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mirror.archive import shown
 from mirror.core.record import Record, is_pith_number, suffix_of
+from mirror.core.values import is_digest
 from mirror.engine.lookup import find_all
 from mirror.store import Store
 
@@ -34,7 +35,6 @@ _ADDRESS = re.compile(
 _ENDING = re.compile(r"(?:/(?:bundle|state)\.json|\.json|\.pdf)?(?:[?#].*)?$")
 _PREFIX = re.compile(r"(?:(?:arxiv|doi):\s*)?(?:10\.48550/arxiv\.)?", re.IGNORECASE)
 _NUMBER = re.compile(r"(?:pith:(?:[0-9]{4}:)?)?([A-Z2-7]{8,26})", re.IGNORECASE)
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+:-]{3,79}")
 _LONGEST = 1000
 
@@ -68,7 +68,7 @@ def path_name(asked: str) -> str:
     name = _PREFIX.sub("", name, count=1).rstrip("/")
     if match := _NUMBER.fullmatch(name):
         return match[1].upper()
-    if _DIGEST.fullmatch(name):
+    if is_digest(name):
         return suffix_of(bytes.fromhex(name))
     return name if _ID.fullmatch(name) else ""
 

@@ -17,15 +17,9 @@ from mirror.core.packed import decode_packed, may_hold_float, pack
 from mirror.core.values import Object, canonical, decode, encode_integers, sha256
 from mirror.engine.spread import spread
 from mirror.errors import FormatError, SourceError, UpstreamError
-from mirror.net import Client
+from mirror.net import ONE_ANSWER, Client
 
-__all__ = ["ONE_ANSWER", "Answer", "Said", "Unreadable", "Upstream", "Wish"]
-
-ONE_ANSWER = frozenset({
-    "upstream.encoding", "upstream.size", "upstream.status", "upstream.truncated", "upstream.type",
-})  # fmt: skip
-"""Codes that speak of one answer; with any other, asking for the next makes no sense."""
-
+__all__ = ["Answer", "Said", "Unreadable", "Upstream", "Wish"]
 
 _BATCH_MEMBERS = 100
 _BATCH_BYTES = 4 << 20

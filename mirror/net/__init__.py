@@ -7,6 +7,7 @@ with growing pauses. What comes back is bytes: what they say is verified elsewhe
 
 from mirror.net.answer import Fetched
 from mirror.net.client import Client
+from mirror.net.faults import ONE_ANSWER
 from mirror.net.politeness import Politeness
 
-__all__ = ["Client", "Fetched", "Politeness"]
+__all__ = ["ONE_ANSWER", "Client", "Fetched", "Politeness"]

@@ -15,6 +15,7 @@ import httpcore
 from mirror.errors import UpstreamError
 
 __all__ = [
+    "ONE_ANSWER",
     "PassingError",
     "awaiting_answer",
     "name_fault",
@@ -23,6 +24,11 @@ __all__ = [
     "too_large",
     "truncated",
 ]
+
+ONE_ANSWER = frozenset({
+    "upstream.encoding", "upstream.size", "upstream.status", "upstream.truncated", "upstream.type",
+})  # fmt: skip
+"""Codes that speak of one answer; with any other, asking for the next makes no sense."""
 
 _ONLINE = "Look whether this machine is online and the address is right; or come back later."
 _LATER = "Come back later."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 from mirror.core.keys import Key, KeySet, parse_key
@@ -77,4 +78,10 @@ class Trust:
                 raise damaged(what, f"trust {change_id}")
             last = sealed
             at, action, _, value = row
-            yield TrustChange(at, action, parse_key(unpack(value)))
+            yield TrustChange(at, action, _key(value))
+
+
+@lru_cache(maxsize=1024)
+def _key(value: bytes) -> Key:
+    """Return the key of a line; to look whether its point is on the curve takes long each time."""
+    return parse_key(unpack(value))
