@@ -209,6 +209,10 @@ class TarReader:
             self._left -= len(chunk)
             yield chunk
 
+    def position(self) -> int:
+        """Return how many bytes of a stream that can be skipped in come before what is next."""
+        return self.stream.tell() if self.is_seekable else -1
+
     def _take(self, kind: bytes, data: bytes, own: _Extended) -> None:
         if kind == b"L":
             own.path = _text(data)

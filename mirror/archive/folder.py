@@ -18,7 +18,7 @@ from mirror.archive.member import (
     shown,
 )
 
-__all__ = ["read_folder"]
+__all__ = ["list_folder", "read_folder", "read_in_folder", "take_file"]
 
 
 def read_folder(folder: Path, limits: Limits, wanted: Wanted = BUNDLES) -> Iterator[Item]:
@@ -26,6 +26,13 @@ def read_folder(folder: Path, limits: Limits, wanted: Wanted = BUNDLES) -> Itera
 
     Links are not followed: what they hide is refused, not left out in silence.
     """
+    root = os.fspath(folder)
+    for place in list_folder(folder, limits, wanted):
+        yield place if isinstance(place, Refused) else read_in_folder(root, place, limits)
+
+
+def list_folder(folder: Path, limits: Limits, wanted: Wanted = BUNDLES) -> Iterator[str | Refused]:
+    """Yield the path within `folder` of each file that is wanted, in the order of `read_folder`."""
     count = 0
     for parent, folders, files in os.walk(folder, onerror=_raise):
         folders.sort()
@@ -40,24 +47,25 @@ def read_folder(folder: Path, limits: Limits, wanted: Wanted = BUNDLES) -> Itera
                 message = f"more than {limits.members} files; the rest was not read"
                 yield Refused(shown(place), "limit.count", message)
                 return
-            yield _read(f"{parent}/{name}", place, limits)
+            yield place
 
 
 def _raise(error: OSError) -> None:
     raise error
 
 
-def _read(path: str, place: str, limits: Limits) -> Item:
-    """Return what is in a file.
+def read_in_folder(folder: str, place: str, limits: Limits) -> Item:
+    """Return what is in a file of a folder, or why it is refused.
 
     Args:
-        path: How to open it.
-        place: Its path within the folder.
+        folder: The folder.
+        place: The file's path within it.
         limits: What this mirror accepts.
     """
     fault = fault_of_name(place)
     if fault is not None:
         return Refused(shown(place), "archive.member", fault)
+    path = f"{folder}/{place}"
     try:
         about = os.lstat(path)
         if not stat.S_ISREG(about.st_mode):
@@ -69,6 +77,17 @@ def _read(path: str, place: str, limits: Limits) -> Item:
                 data += file.read(max(0, limits.member_bytes + 1 - len(data)))
     except OSError as error:
         return Refused(shown(place), "archive.member", error.strerror or str(error))
+    return take_file(place, data, limits)
+
+
+def take_file(place: str, data: bytes, limits: Limits) -> Item:
+    """Return a file's content as a member, if this mirror accepts it.
+
+    Args:
+        place: Its path within the folder.
+        data: Its content, or more of it than is accepted.
+        limits: What this mirror accepts.
+    """
     if len(data) > limits.member_bytes:
         return Refused(shown(place), "limit.size", f"larger than {limits.member_bytes} bytes")
     return member_or_refusal(place, data, limits)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from mirror.archive.blocks import BLOCK, Header, TarReader, TruncatedError, parse_header
 from mirror.archive.inventory import Inventory, is_tag_file_of_interest
 from mirror.archive.limits import Limits
 from mirror.archive.member import (
     BUNDLES,
+    Bag,
     Item,
     Refused,
     Wanted,
@@ -27,7 +28,7 @@ from mirror.archive.member import (
 from mirror.archive.segment import is_segment_name, read_segment
 from mirror.errors import LimitError
 
-__all__ = ["BLOCK", "is_tar", "read_tar"]
+__all__ = ["BLOCK", "Extent", "is_tar", "locate_in_tar", "read_extent", "read_tar"]
 
 
 def is_tar(head: bytes) -> bool:
@@ -56,26 +57,86 @@ def read_tar(
         wanted: What to look for.
         seekable: Whether the stream can skip what is not read.
     """
+    is_sound = True
+    for one in _read_contents(open_stream, limits, wanted, seekable=seekable):
+        items = read_extent(one.extent, one.data, limits) if isinstance(one, _Content) else (one,)
+        for item in items:
+            is_sound = is_sound and not isinstance(item, Refused)
+            if is_sound or not isinstance(item, Bag):
+                yield item
+
+
+class Extent(NamedTuple):
+    """Where in a plain archive the content of a member lies that is wanted."""
+
+    name: str
+    """Of the member."""
+    start: int
+    """Bytes from the start of the archive."""
+    size: int
+    """Bytes."""
+    is_segment: bool
+    """Whether it is a packed segment (C4), not a bundle by itself."""
+
+
+def locate_in_tar(file: BinaryIO, limits: Limits) -> Iterator[Extent | Refused | Bag]:
+    """Yield where in a plain archive the bundles are that `read_tar` would give.
+
+    All of it is read once and held against its manifests (C5), so that each part can be read by
+    itself afterwards, elsewhere. A segment in which nothing is has no extent. The bag at the end
+    is sound only if nothing is refused within an extent, either.
+    """
+
+    def from_start() -> BinaryIO:
+        file.seek(0)
+        return file
+
+    is_sound = True
+    for one in _read_contents(from_start, limits, BUNDLES, seekable=True):
+        if isinstance(one, _Content):
+            if any(True for _ in read_extent(one.extent, one.data, limits)):
+                yield one.extent
+            continue
+        is_sound = is_sound and not isinstance(one, Refused)
+        if is_sound or isinstance(one, Refused):
+            yield one
+
+
+def read_extent(extent: Extent, data: bytes, limits: Limits) -> Iterator[Item]:
+    """Yield what is in the content of one member."""
+    if extent.is_segment:
+        yield from read_segment(extent.name, data, limits)
+    else:
+        yield member_or_refusal(extent.name, data, limits)
+
+
+class _Content(NamedTuple):
+    """The content of a member that is wanted, held against the manifests."""
+
+    extent: Extent
+    data: bytes
+
+
+def _read_contents(
+    open_stream: Callable[[], BinaryIO], limits: Limits, wanted: Wanted, *, seekable: bool
+) -> Iterator[_Content | Refused | Bag]:
+    """Yield what is wanted, what was refused, and at the end the bag that the archive is."""
 
     def walk() -> Iterator[_Entry | Refused]:
         return _walk(TarReader(open_stream(), limits, seekable), limits)
 
     with Inventory() as inventory:
-        is_sound = True
-        for item in _items(walk, inventory, limits, wanted):
-            is_sound = is_sound and not isinstance(item, Refused)
-            yield item
-        bag = inventory.bag()
-        if is_sound and bag is not None:
+        yield from _contents(walk, inventory, limits, wanted)
+        if (bag := inventory.bag()) is not None:
             yield bag
 
 
-def _items(
+def _contents(
     walk: Callable[[], Iterator[_Entry | Refused]],
     inventory: Inventory,
     limits: Limits,
     wanted: Wanted,
-) -> Iterator[Item]:
+) -> Iterator[_Content | Refused]:
     yield from _take_tag_files(walk(), inventory)
     for entry in walk():
         if isinstance(entry, Refused):
@@ -97,6 +158,7 @@ class _Entry:
     def __init__(self, reader: TarReader, header: Header) -> None:
         self.header = header
         self.chunks = reader.chunks
+        self.start = reader.position
         self.name = shown(header.name)
         self.path = posixpath.normpath(header.name)
 
@@ -152,7 +214,9 @@ def _take_tag_files(entries: Iterable[_Entry | Refused], inventory: Inventory) -
 # Second pass: the members --------------------------------------------------------------------
 
 
-def _read(entry: _Entry, inventory: Inventory, limits: Limits, wanted: Wanted) -> Iterator[Item]:
+def _read(
+    entry: _Entry, inventory: Inventory, limits: Limits, wanted: Wanted
+) -> Iterator[_Content | Refused]:
     """Yield what is wanted of a member, why it is refused, or nothing if it holds none of that."""
     is_new, expected = inventory.meet(entry.path)
     fault = entry.fault() or (None if is_new else "a member of this name came before")
@@ -162,8 +226,9 @@ def _read(entry: _Entry, inventory: Inventory, limits: Limits, wanted: Wanted) -
     in_bag = inventory.is_in_bag(entry.path)
     inventory.is_just_a_bag = inventory.is_just_a_bag and in_bag
     is_payload = in_bag and inventory.is_payload(entry.path)
+    is_bundle = wanted.is_name(entry.path)
     is_segment = wanted.is_in_segments and is_payload and is_segment_name(entry.path)
-    limit = _limit(limits, is_wanted=wanted.is_name(entry.path), is_segment=is_segment)
+    limit = _limit(limits, is_wanted=is_bundle, is_segment=is_segment)
     if limit is None or not (is_payload or not in_bag):
         if in_bag:
             _, faults = _check(entry, inventory, expected, keep=False)
@@ -171,12 +236,11 @@ def _read(entry: _Entry, inventory: Inventory, limits: Limits, wanted: Wanted) -
     elif entry.header.size > limit:
         yield Refused(entry.name, "limit.size", f"larger than {limit} bytes")
     else:
+        extent = Extent(entry.name, entry.start(), entry.header.size, not is_bundle)
         data, faults = _check(entry, inventory, expected, keep=True)
         yield from faults
-        if data is not None and wanted.is_name(entry.path):
-            yield member_or_refusal(entry.name, data, limits)
-        elif data is not None:
-            yield from read_segment(entry.name, data, limits)
+        if data is not None:
+            yield _Content(extent, data)
 
 
 def _limit(limits: Limits, *, is_wanted: bool, is_segment: bool) -> int | None:
