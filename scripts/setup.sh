@@ -38,6 +38,8 @@ install() {
     make_venv
     if ! cmp -s pyproject.toml "$stamp"; then
         echo "setting up .venv with extras: $extras" >&2
+        # An older pip takes minutes to find versions that fit together.
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check "pip>=25" >&2
         .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$extras]" >&2
         cp pyproject.toml "$stamp"
     fi

@@ -17,8 +17,7 @@ from mirror.archive import Bag, Limits
 from mirror.core.bundle import Bundle, VerifiedBundle
 from mirror.core.keys import KeySet
 from mirror.core.merge import State, merge
-from mirror.core.values import is_digest
-from mirror.engine.increment import BASE, BASE_HOLDS
+from mirror.engine.increment import Footing, find_footing, missing_base
 from mirror.engine.remember import MAX_REPORTS, Key, Reading, key_of
 from mirror.engine.replay import bring_up_to_date, finish, place
 from mirror.engine.report import Job, Report, Summary
@@ -176,9 +175,7 @@ class _Writer:
     def note_bag(self, source: str, bag: Bag) -> None:
         """Note that all of a bag was read, and what it rests on."""
         reading = self._reading(source)
-        reading.bag = bag.manifest_sha256
-        reading.base = bag.info.get(BASE, "")
-        reading.base_holds = bag.info.get(BASE_HOLDS, "")
+        reading.footing = Footing.of(bag, is_whole=reading.footing.is_whole)
 
     def _reading(self, source: str) -> Reading:
         if source not in self._readings:
@@ -194,28 +191,19 @@ class _Writer:
                 key = self._keys_of_readings.get(source)
                 if key is not None and reading.is_memorable and key.is_current():
                     self._store.memory.remember(key.digest, reading.to_bytes())
-            self._note_bags(at)
-            missing = [one for one in self._readings.items() if self._lacks_base(one[1])]
-        for source, reading in missing:
-            message = (
-                f"it is an increment of the bag whose manifest-sha256.txt hashes to {reading.base}"
-                f" ({reading.base_holds or 'its contents are not said'}), which was not merged here"
-            )
-            report = Report(source, "bag-info.txt", None, "archive.base", "", message)
+            missing = self._note_bags(at)
+        for source in missing:
+            report = missing_base(source, self._readings[source].footing)
             settle_report(report, self._job, self._summary)
 
-    def _note_bags(self, at: str) -> None:
-        """Note the bags of which all is in the store now: an increment only after its base."""
-        bags = {source: one for source, one in self._readings.items() if one.bag and one.is_whole}
-        while ready := [source for source, one in bags.items() if not self._lacks_base(one)]:
-            for source in ready:
-                manifest = bytes.fromhex(bags.pop(source).bag)
-                self._store.memory.note_bag(manifest, source, at)
-
-    def _lacks_base(self, reading: Reading) -> bool:
-        if not is_digest(reading.base):
-            return bool(reading.base)
-        return not self._store.memory.has_bag(bytes.fromhex(reading.base))
+    def _note_bags(self, at: str) -> list[str]:
+        """Note the bags of which all is in the store now; return what lacks its base."""
+        footings = {source: reading.footing for source, reading in self._readings.items()}
+        ready, missing = find_footing(footings, self._store.memory.has_bag)
+        for source in ready:
+            manifest = bytes.fromhex(footings[source].manifest)
+            self._store.memory.note_bag(manifest, source, at)
+        return missing
 
     # Writing ---------------------------------------------------------------------------------
 
@@ -248,7 +236,8 @@ class _Writer:
             if len(reading.reports) <= MAX_REPORTS:
                 reading.reports.append(outcome)
             # What any mirror refuses is missed by none; what only this one does, may be.
-            reading.is_whole = reading.is_whole and not outcome.code.startswith("limit.")
+            if outcome.code.startswith("limit."):
+                reading.footing.is_whole = False
             return
         reading.bundles += 1
         reading.events_valid += outcome.events_valid

@@ -13,7 +13,7 @@ import os
 import stat
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -22,6 +22,7 @@ from mirror.core.keys import KeySet
 from mirror.core.merge import RULES
 from mirror.core.packed import pack, unpack
 from mirror.core.values import Value, sha256
+from mirror.engine.increment import Footing
 from mirror.engine.report import Report
 
 __all__ = ["MAX_REPORTS", "Key", "Reading", "key_of"]
@@ -77,15 +78,8 @@ class Reading:
     receipts_verified: int = 0
     reports: list[Report] = field(default_factory=list)
     record_ids: array[int] = field(default_factory=lambda: array("q"))
-    bag: str = ""
-    """The digest of its manifest, if it is a bag."""
-    base: str = ""
-    """That of the bag it rests on, if it is an increment."""
-    base_holds: str = ""
-    """What that bag holds, in words."""
-
-    is_whole: bool = True
-    """Whether nothing of it was refused."""
+    footing: Footing = field(default_factory=Footing)
+    """Which bag it is, and which one it rests on."""
 
     @property
     def is_memorable(self) -> bool:
@@ -99,16 +93,16 @@ class Reading:
         reports = [[*_members(report)] for report in self.reports]
         ranges = [[first, last] for first, last in _ranges(self.record_ids)]
         counts: list[Value] = [self.bundles, self.events_valid, self.receipts_verified]
-        bag: list[Value] = [self.bag, self.base, self.base_holds, self.is_whole]
-        return pack([*counts, cast("Value", reports), cast("Value", ranges), bag])
+        footing: list[Value] = [*astuple(self.footing)]
+        return pack([*counts, cast("Value", reports), cast("Value", ranges), footing])
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str) -> tuple[Reading, list[tuple[int, int]]]:
         """Return what was kept of a source, and the ranges of ids of its records."""
-        *counts, reports, ranges, bag = cast("list[Any]", unpack(data))
+        *counts, reports, ranges, footing = cast("list[Any]", unpack(data))
         bundles, valid, receipts = counts
         reading = cls(bundles, valid, receipts, [Report(source, *one) for one in reports])
-        reading.bag, reading.base, reading.base_holds, reading.is_whole = bag
+        reading.footing = Footing(*footing)
         return reading, [(first, last) for first, last in ranges]
 
 

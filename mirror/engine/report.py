@@ -94,6 +94,20 @@ class Summary:
         else:
             self.refused[code] += 1
 
+    def add(self, other: Summary) -> None:
+        """Count what another part of the same run counted, too."""
+        self.bundles_read += other.bundles_read
+        self.refused += other.refused
+        self.sources_failed += other.sources_failed
+        self.events_valid += other.events_valid
+        self.events_invalid += other.events_invalid
+        self.receipts_verified += other.receipts_verified
+        self.receipts_refused += other.receipts_refused
+        self.noted += other.noted
+        self.records += other.records
+        self.equivocations += other.equivocations
+        self.new.add(other.new)
+
     @property
     def has_findings(self) -> bool:
         """Whether anything was refused, invalid or odd."""

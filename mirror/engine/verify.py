@@ -36,11 +36,13 @@ __all__ = [
     "Item",
     "Outcome",
     "batches",
+    "named",
     "outcome_of",
     "parse",
     "read",
     "settle",
     "settle_report",
+    "unreadable",
     "verify",
     "verify_parsed",
 ]
@@ -96,15 +98,25 @@ def read(
         try:
             with open_source(path, job.limits) as source:
                 for item in source.items():
-                    if isinstance(item, Refused):
-                        yield Report(name, item.name, None, item.code, "", item.message)
-                    elif isinstance(item, Bag):
+                    if isinstance(item, Bag):
                         note_bag(name, item)
                     else:
-                        yield Item(name, item)
+                        yield named(name, item)
                     job.progress(source)
         except SourceError as error:
-            yield Report(name, "", None, error.code, "", f"{error.message}; {error.hint}")
+            yield unreadable(name, error)
+
+
+def named(source: str, item: Member | Refused) -> Item | Report:
+    """Return a member with the name of its source, or the finding that it is refused."""
+    if isinstance(item, Refused):
+        return Report(source, item.name, None, item.code, "", item.message)
+    return Item(source, item)
+
+
+def unreadable(source: str, error: SourceError) -> Report:
+    """Return the finding that a source cannot be read."""
+    return Report(source, "", None, error.code, "", f"{error.message}; {error.hint}")
 
 
 Batch: TypeAlias = list[Item | Report]

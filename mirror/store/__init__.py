@@ -8,7 +8,7 @@ rows are as they were written; what is not is neither shown nor merged.
 
 from mirror.store.checkpoints import Checkpoints, KeptCheckpoint
 from mirror.store.claims import ClaimRow
-from mirror.store.content import Contents
+from mirror.store.content import Contents, unpack_contents
 from mirror.store.derived import Derived, Stale, StateColumns, StateRow, state_columns
 from mirror.store.facts import Facts, Held, RecordFacts
 from mirror.store.fetched import Answered, Change, Fetched
@@ -17,7 +17,15 @@ from mirror.store.intake import Intake, New, Parcel, make_parcel
 from mirror.store.mark import Mark
 from mirror.store.origin import Run
 from mirror.store.records import Records, damaged
-from mirror.store.rows import ArrivalRow, Fault, Judged, Ledger, faults_of, key_ids_of
+from mirror.store.rows import (
+    ArrivalRow,
+    Fault,
+    Judged,
+    Ledger,
+    faults_of,
+    key_ids_of,
+    with_verdicts,
+)
 from mirror.store.status import Status
 from mirror.store.store import Store, open_store
 from mirror.store.tree import StateTree, TreeLeaf
@@ -61,4 +69,6 @@ __all__ = [
     "make_parcel",
     "open_store",
     "state_columns",
+    "unpack_contents",
+    "with_verdicts",
 ]

@@ -21,7 +21,15 @@ from mirror.store.derived import Derived, StateColumns, state_columns
 from mirror.store.facts import Facts, Held
 from mirror.store.origin import Run
 from mirror.store.records import RecordColumns, Records, columns_of
-from mirror.store.rows import ArrivalRow, Fault, Judged, Ledger, faults_of, key_ids_of
+from mirror.store.rows import (
+    ArrivalRow,
+    Fault,
+    Judged,
+    Ledger,
+    faults_of,
+    key_ids_of,
+    with_verdicts,
+)
 from mirror.store.seal import add_up
 from mirror.store.tally import Tally, count_faults
 
@@ -180,7 +188,7 @@ class Intake:
 
     def _take_more(self, record_id: int, parcel: Parcel, run: Run, member: str) -> New:
         """Write what is new for a record that the store holds."""
-        parcel = self._lacking(record_id, parcel) if parcel.new else parcel
+        parcel = self._lacking(parcel) if parcel.new else parcel
         new = parcel.new
         if new:
             ledger = Ledger.load(self._conn, record_id)
@@ -195,12 +203,11 @@ class Intake:
             self._count(parcel, new)
         return new
 
-    def _lacking(self, record_id: int, parcel: Parcel) -> Parcel:
+    def _lacking(self, parcel: Parcel) -> Parcel:
         """Return the part of a parcel that the store lacks now; mostly that is all of it."""
         held = self._facts.held(parcel.digest)
         contents = unpack_contents(parcel.content)
-        row = ArrivalRow(0, record_id, 0, "", parcel.content, b"", list(parcel.faults))
-        receipts, events = row.judged(contents)
+        receipts, events = with_verdicts(contents, parcel.faults)
         claims = tuple([one for one in contents.claims if one not in held.alias_claims])
         receipts = [one for one in receipts if one.digest not in held.known.receipts]
         events = [one for one in events if one.digest not in held.known.events]

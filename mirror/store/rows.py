@@ -15,7 +15,15 @@ from mirror.store.content import Contents, unpack_contents
 from mirror.store.records import damaged
 from mirror.store.seal import EMPTY, add_up, seal
 
-__all__ = ["ArrivalRow", "Fault", "Judged", "Ledger", "faults_of", "key_ids_of"]
+__all__ = [
+    "ArrivalRow",
+    "Fault",
+    "Judged",
+    "Ledger",
+    "faults_of",
+    "key_ids_of",
+    "with_verdicts",
+]
 
 
 class Fault(NamedTuple):
@@ -44,6 +52,25 @@ def faults_of(judged: Judged) -> Iterator[Fault]:
     for position, event in enumerate(judged.events):
         if isinstance(event, InvalidEvent):
             yield Fault("event", position, event.code, event.reason)
+
+
+def with_verdicts(contents: Contents, faults: Iterable[Fault]) -> Judged:
+    """Return receipts and events with their verdicts: `faults`, and all others passed."""
+    verdicts = {(fault.fact, fault.position): fault for fault in faults}
+    receipts = []
+    for position, (digest, value) in enumerate(contents.receipts):
+        fault = verdicts.get(("receipt", position))
+        code, reason = (None, "") if fault is None else (fault.code, fault.reason)
+        receipts.append(Receipt(value, digest, code, reason))
+    events: list[Event] = []
+    for position, (digest, value) in enumerate(contents.events):
+        fault = verdicts.get(("event", position))
+        if fault is None:
+            event = cast("Object", value)
+            events.append(ValidEvent.of(event, digest, contents.encode(event["payload"])))
+        else:
+            events.append(InvalidEvent(value, digest, fault.code, fault.reason))
+    return Judged(receipts, events)
 
 
 def key_ids_of(judged: Judged) -> set[str]:
@@ -93,21 +120,7 @@ class ArrivalRow:
 
     def judged(self, contents: Contents) -> Judged:
         """Return the receipts and events with the verdicts that were reached when last judged."""
-        faults = {(fault.fact, fault.position): fault for fault in self.faults}
-        receipts = []
-        for position, (digest, value) in enumerate(contents.receipts):
-            fault = faults.get(("receipt", position))
-            code, reason = (None, "") if fault is None else (fault.code, fault.reason)
-            receipts.append(Receipt(value, digest, code, reason))
-        events: list[Event] = []
-        for position, (digest, value) in enumerate(contents.events):
-            fault = faults.get(("event", position))
-            if fault is None:
-                event = cast("Object", value)
-                events.append(ValidEvent.of(event, digest, contents.encode(event["payload"])))
-            else:
-                events.append(InvalidEvent(value, digest, fault.code, fault.reason))
-        return Judged(receipts, events)
+        return with_verdicts(contents, self.faults)
 
 
 @dataclass(slots=True)
