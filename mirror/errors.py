@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = [
     "EXIT_CODES",
     "HTTP_STATUSES",
+    "ClusterError",
     "CorruptStoreError",
     "FormatError",
     "KeySetChangedError",
@@ -94,6 +95,10 @@ class UpstreamError(MirrorError):
     """Upstream, or another mirror, could not be reached or read, or asked for what is refused."""
 
 
+class ClusterError(MirrorError):
+    """A cluster could not be reached, or is not fit for the work."""
+
+
 class WorkerError(MirrorError):
     """A process of ours was killed from outside: the run was cut off."""
 
@@ -106,6 +111,7 @@ EXIT_CODES: dict[type[MirrorError], int] = {
     OutputError: 3,
     StoreError: 4,
     UpstreamError: 5,
+    ClusterError: 5,
     WorkerError: 130,
 }
 """Exit code of a command that ended with the error; 0, 1 and 2 (usage) have no class."""

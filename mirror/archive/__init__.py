@@ -6,22 +6,32 @@ each thing that could not be read. Nothing is ever extracted to disk.
 """
 
 from mirror.archive.bag import write_bag
+from mirror.archive.folder import list_folder, read_in_folder, take_file
 from mirror.archive.limits import Limits
 from mirror.archive.member import BUNDLES, STATES, Bag, Member, Refused, Wanted, shown
 from mirror.archive.segment import write_segments
-from mirror.archive.source import Source, open_source
+from mirror.archive.source import Source, nothing_in_it, open_source
+from mirror.archive.tar import Extent, is_tar, locate_in_tar, read_extent
 
 __all__ = [
     "BUNDLES",
     "STATES",
     "Bag",
+    "Extent",
     "Limits",
     "Member",
     "Refused",
     "Source",
     "Wanted",
+    "is_tar",
+    "list_folder",
+    "locate_in_tar",
+    "nothing_in_it",
     "open_source",
+    "read_extent",
+    "read_in_folder",
     "shown",
+    "take_file",
     "write_bag",
     "write_segments",
 ]

@@ -20,7 +20,7 @@ from mirror.archive.member import BUNDLES, Bag, Item, Refused, Wanted
 from mirror.archive.tar import BLOCK, is_tar, read_tar
 from mirror.errors import LimitError, SourceError
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source", "nothing_in_it", "open_source"]
 
 
 class Source:
@@ -59,15 +59,19 @@ class Source:
         except OSError as error:
             raise _unreadable(self.name, error) from error
         if empty:
-            name = self._wanted.file_name
-            segments = " or packed segment" if self._wanted.is_in_segments else ""
-            message = f"no {name}, *.{name}{segments} is in it"
-            yield Refused("", "archive.empty", message)
+            yield nothing_in_it(self._wanted)
 
     def _read(self) -> Iterator[Item]:
         if isinstance(self._place, Path):
             return read_folder(self._place, self._limits, self._wanted)
         return _read_file(self._place, self._limits, self._wanted)
+
+
+def nothing_in_it(wanted: Wanted) -> Refused:
+    """Return the refusal of a source that holds nothing of what is wanted."""
+    segments = " or packed segment" if wanted.is_in_segments else ""
+    message = f"no {wanted.file_name}, *.{wanted.file_name}{segments} is in it"
+    return Refused("", "archive.empty", message)
 
 
 def _read_file(file: BinaryIO, limits: Limits, wanted: Wanted) -> Iterator[Item]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mirror.archive import Limits
-from mirror.cli import options
+from mirror.cli import cluster, options
 from mirror.cli.console import Findings, print_table, say, show_progress, summary_rows
 from mirror.engine.export import write_states
 from mirror.engine.ingest import ingest
@@ -32,12 +33,12 @@ __all__ = ["merge", "verify"]
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
+    metavar="DIR|URL",
     envvar="MIRROR_OUT",
     show_envvar=True,
-    help="Also write each state to DIR/<suffix>/state.json.",
+    help="Also write each state to DIR/<suffix>/state.json; with --cluster, a dataset to the URL.",
 )
+@cluster.options
 @options.as_json
 @options.limits
 def merge(
@@ -46,9 +47,10 @@ def merge(
     db: Path,
     key_files: tuple[Path, ...],
     in_memory: bool,
-    out: Path | None,
+    out: str | None,
     as_json: bool,
     limits: Limits,
+    **wished: Any,
 ) -> None:
     """Read bundles, verify them, store them, and merge them into states.
 
@@ -58,13 +60,30 @@ def merge(
 
     Keys given with --keys are added to those that the store trusts, as `mirror keys add` does.
 
+    With --cluster the work is done by the workers of a Dask cluster, and no store is written:
+    sources and --out are paths or URLs (s3://, gs://, https://), and the states, the findings and
+    the root, the same as on one machine, become a Parquet dataset (docs/cluster.md). The keys are
+    those that the store trusts, if there is one, and --keys. The same command goes on with a run
+    that was cut off.
+
     \b
     Examples:
       mirror merge bundle.tar
       mirror merge downloads/ more.jsonl.zst --db library.db
       curl -s https://pith.science/pith/7SOLO26TLPZRGSRX2HH227CICV/bundle.json | mirror merge -
       mirror merge bundle.json --in-memory --json     the states of just these bundles
+      mirror merge --cluster local bags/*.tar --out states/
+      mirror merge --cluster tcp://10.0.0.5:8786 's3://bags/*.tar' --out s3://states/2026-11
     """
+    workers = cluster.Workers(**wished)
+    if fault := workers.fault(sources, out):
+        raise click.UsageError(fault)
+    if workers.cluster is not None and out is not None:
+        if in_memory:
+            raise click.UsageError("--in-memory says nothing with --cluster: there is no store")
+        trusted = options.store_keys(db).with_added(options.read_key_files(key_files))
+        settings = (sources, out, trusted, limits, workers)
+        sys.exit(cluster.merge_on_cluster(*settings, as_json=as_json))
     keys = options.read_key_files(key_files)
     findings = Findings(as_json=False)
     with open_store(None if in_memory else db) as store:
@@ -73,7 +92,7 @@ def merge(
             summary = ingest(store, job)
         findings.end()
         if out is not None:
-            write_states(store, out)
+            write_states(store, Path(out))
         if as_json:
             for state in store.derived.touched_states():
                 click.echo(state.text, nl=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from mirror.archive import Limits, Source, shown
 from mirror.core.event import EVENT_CODES
@@ -54,6 +55,8 @@ _NOTES = frozenset(
 )
 """Codes of B3 and B5, and of increments, that refuse nothing."""
 
+_COUNTERS = ("refused", "events_invalid", "receipts_refused", "noted")
+
 
 @dataclass(slots=True)
 class Summary:
@@ -94,6 +97,18 @@ class Summary:
         else:
             self.refused[code] += 1
 
+    def to_value(self) -> dict[str, Any]:
+        """Return the figures as JSON has them."""
+        value = {one.name: getattr(self, one.name) for one in fields(self)}
+        counts = {name: dict(sorted(value[name].items())) for name in _COUNTERS}
+        return {**value, **counts, "new": asdict(self.new)}
+
+    @classmethod
+    def from_value(cls, value: Mapping[str, Any]) -> Summary:
+        """Return what `to_value` gave."""
+        counts = {name: Counter(value[name]) for name in _COUNTERS}
+        return cls(**{**value, **counts, "new": New(**value["new"])})
+
     def add(self, other: Summary) -> None:
         """Count what another part of the same run counted, too."""
         self.bundles_read += other.bundles_read
@@ -109,10 +124,15 @@ class Summary:
         self.new.add(other.new)
 
     @property
+    def findings(self) -> int:
+        """How many things were refused, invalid or odd."""
+        counted = (self.refused, self.events_invalid, self.receipts_refused, self.noted)
+        return self.sources_failed + sum(one.total() for one in counted)
+
+    @property
     def has_findings(self) -> bool:
         """Whether anything was refused, invalid or odd."""
-        counted = (self.refused, self.events_invalid, self.receipts_refused, self.noted)
-        return bool(self.sources_failed or any(counted))
+        return self.findings > 0
 
     @property
     def exit_code(self) -> int:

@@ -1,0 +1,157 @@
+"""`mirror merge --cluster`: the same merge on the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mirror.archive import Limits
+from mirror.cli.console import plural, print_table, say, summary_rows
+from mirror.core.keys import KeySet
+from mirror.errors import ClusterError
+
+if TYPE_CHECKING:  # the base install has no Dask
+    from mirror.engine.cluster import Dataset
+
+__all__ = ["Workers", "merge_on_cluster", "options"]
+
+_PACKAGES = ("dask", "distributed", "fsspec", "pandas", "pyarrow")
+_LOCAL = "local"
+
+_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("--cluster", {
+        "metavar": "ADDRESS|local",
+        "help": "Merge on the workers of a Dask scheduler, or of this machine; needs --out.",
+    }),
+    ("--workers", {
+        "type": click.IntRange(min=1),
+        "help": "With --cluster local: processes to start; one a core if not given.",
+    }),
+    ("--worker-memory", {
+        "metavar": "SIZE",
+        "help": "With --cluster local: memory of each, such as 4GiB; an equal share if not given.",
+    }),
+    ("--prefix-digits", {
+        "type": click.IntRange(min=1, max=4),
+        "help": "With --cluster: hexadecimal digits by which states are partitioned.",
+    }),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What a person said of the cluster."""
+
+    cluster: str | None
+    workers: int | None
+    worker_memory: str | None
+    prefix_digits: int | None
+
+    def fault(self, sources: tuple[str, ...], out: str | None) -> str | None:
+        """Return what of it does not fit together, or None."""
+        told = (self.workers, self.worker_memory)
+        if self.cluster is None:
+            is_odd = any(one is not None for one in (*told, self.prefix_digits))
+            return (
+                "--workers, --worker-memory and --prefix-digits need --cluster" if is_odd else None
+            )
+        if self.cluster != _LOCAL and told != (None, None):
+            return "--workers and --worker-memory are for --cluster local"
+        if out is None:
+            return "--cluster needs --out, a folder or a URL for the states"
+        return "--cluster reads no standard input" if "-" in sources else None
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of `Workers`."""
+    for name, settings in reversed(_OPTIONS):
+        envvar = f"MIRROR_{name[2:].upper().replace('-', '_')}"
+        command = click.option(name, envvar=envvar, show_envvar=True, **settings)(command)
+    return command
+
+
+def merge_on_cluster(
+    names: tuple[str, ...],
+    out: str,
+    keys: KeySet,
+    limits: Limits,
+    wished: Workers,
+    *,
+    as_json: bool,
+) -> int:
+    """Merge, and say what it came to; return the exit code.
+
+    Raises:
+        ClusterError: `cluster.missing`, or as the engine's.
+        MirrorError: As the engine's.
+    """
+    _require_packages()
+    from mirror.engine import cluster  # noqa: PLC0415 - only now is it known to be there
+
+    sizes = cluster.Sizes(prefix_digits=wished.prefix_digits or 0)
+    with cluster.open_cluster(
+        wished.cluster or _LOCAL,
+        workers=wished.workers,
+        worker_memory=wished.worker_memory or "auto",
+    ) as client:
+        say(f"dashboard: {client.dashboard_link}")
+        with _show_progress() as progress:
+            order = cluster.Order(names, out, keys, limits, sizes, progress)
+            dataset = cluster.merge_on_cluster(client, order)
+    if as_json:
+        click.echo(dataset.to_line(), nl=False)
+    print_table(_rows(dataset, out), err=as_json)
+    return dataset.summary.exit_code
+
+
+def _require_packages() -> None:
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise ClusterError(
+            "cluster.missing",
+            f"not installed: {', '.join(missing)}",
+            hint="pip install 'pith-mirror[cluster]', here and on every worker",
+        )
+
+
+def _rows(dataset: Dataset, out: str) -> dict[str, str | list[str]]:
+    summary = dataset.summary
+    rows = summary_rows(summary, out)
+    rows["states"] = rows.pop("store")
+    rows["root"] = dataset.root.root
+    rows["key set digest"] = dataset.root.key_set_digest
+    if summary.has_findings:
+        rows["findings"] = f"{plural(summary.findings, 'finding')}, each in {out}/findings"
+    return rows
+
+
+@contextmanager
+def _show_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Give what takes a stage and its tasks, done and all; it shows them on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _stage, _done, _all: None
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("tasks"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show

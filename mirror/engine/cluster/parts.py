@@ -1,0 +1,299 @@
+"""What one task reads: a small source, some files of a folder, or a stretch of a large archive.
+
+A folder and a large plain archive are surveyed first, by one task: what is in them is listed, held
+against the manifests, and cut into parts that are read anywhere. What is compressed as a whole
+can only be read from its start, and is one part.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias, cast
+
+import orjson
+
+from mirror.archive import (
+    BUNDLES,
+    Bag,
+    Extent,
+    Limits,
+    Member,
+    Refused,
+    is_tar,
+    list_folder,
+    locate_in_tar,
+    nothing_in_it,
+    open_source,
+    read_extent,
+    read_in_folder,
+    shown,
+    take_file,
+)
+from mirror.core.packed import pack, unpack
+from mirror.core.values import Value
+from mirror.engine.cluster.errand import WORK, Errand
+from mirror.engine.cluster.place import Place
+from mirror.errors import SourceError
+
+__all__ = ["Origin", "Part", "Survey", "look_at", "read_part", "survey"]
+
+Item: TypeAlias = Member | Refused | Bag
+_Entry: TypeAlias = Extent | str | Refused
+"""A stretch of an archive, a file's path in its folder, or what was refused in its place."""
+
+_HEAD_BYTES = 512
+_LIST_ENTRIES = 20_000
+"""Of one part at most, however small they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A source of the run."""
+
+    number: int
+    """Its place among the sources."""
+    name: str
+    """As the person wrote it."""
+    url: str
+    version: str = ""
+    """What changes when it does; empty where nothing could be found out."""
+    is_surveyed: bool = False
+    """Whether it is cut into parts."""
+
+    @property
+    def file(self) -> str:
+        """What files about it are called."""
+        return f"source-{self.number:06}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one task reads of a source: all of it, unless that is surveyed."""
+
+    origin: Origin
+    number: int = 0
+    """Its place among the parts of the source."""
+
+    @property
+    def file(self) -> str:
+        """What files about it are called; their order is that of what is in them."""
+        return f"{self.origin.file}-part-{self.number:06}"
+
+    @property
+    def list_name(self) -> str:
+        """Where the list of what is in it lies, if its source is surveyed."""
+        return f"{WORK}/parts/{self.file}.list"
+
+
+def look_at(origin: Origin, part_bytes: int) -> Origin:
+    """Return what can be told of a source without reading it."""
+    try:
+        place = Place(origin.url)
+        version = place.version()
+        is_surveyed = place.is_folder() or (
+            place.size_bytes() > max(part_bytes, _HEAD_BYTES)
+            and is_tar(place.read(start=0, end=_HEAD_BYTES))
+        )
+    except SourceError:
+        return origin  # whoever reads it will say why
+    return replace(origin, version=version, is_surveyed=is_surveyed)
+
+
+# Surveys -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a survey came to."""
+
+    parts: int
+    bag: Bag | None
+    """The bag that the source is, if nothing is refused in its parts, either."""
+
+    @staticmethod
+    def file_of(origin: Origin) -> str:
+        """Where the survey of a source is kept."""
+        return f"{WORK}/parts/{origin.file}.json"
+
+    def to_bytes(self) -> bytes:
+        """Return it as it is kept."""
+        return orjson.dumps(asdict(self))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Survey:
+        """Return what `to_bytes` gave."""
+        value = orjson.loads(data)
+        bag = value["bag"]
+        return cls(value["parts"], None if bag is None else Bag(**bag))
+
+
+def survey(origin: Origin, errand: Errand) -> Survey:
+    """List what is in a source, part by part, beside the results; do nothing twice.
+
+    Raises:
+        ClusterError: `cluster.versions`
+        SourceError: `source.unreadable`
+        OutputError: `output.failed`
+    """
+    out, _ = errand.begin()
+    if out.has(Survey.file_of(origin)):
+        return Survey.from_bytes(out.read(Survey.file_of(origin)))
+    bags: list[Bag] = []
+    entries = _entries(Place(origin.url), errand.limits, bags.append)
+    count = 0
+    for count, group in enumerate(_groups(entries, errand.sizes.part_bytes), 1):
+        out.publish_bytes(Part(origin, count - 1).list_name, pack([_entry_value(e) for e in group]))
+    done = Survey(count, bags[0] if bags else None)
+    out.publish_bytes(Survey.file_of(origin), done.to_bytes())
+    return done
+
+
+class _Sized(NamedTuple):
+    entry: _Entry
+    size_bytes: int
+
+
+def _entries(place: Place, limits: Limits, note_bag: Callable[[Bag], None]) -> Iterator[_Sized]:
+    """Yield what is in a source, in its order; a refusal where that is nothing at all."""
+    is_empty = True
+    for one in _list_folder(place, limits) if place.is_folder() else _list_tar(place, limits):
+        if isinstance(one, Bag):
+            note_bag(one)
+            is_empty = is_empty and not one.is_increment
+        else:
+            is_empty = False
+            yield one
+    if is_empty:
+        yield _Sized(nothing_in_it(BUNDLES), 0)
+
+
+def _list_tar(place: Place, limits: Limits) -> Iterator[_Sized | Bag]:
+    with place.open() as file:
+        for one in locate_in_tar(file, limits):
+            if isinstance(one, Bag):
+                yield one
+            else:
+                yield _Sized(one, one.size if isinstance(one, Extent) else 0)
+
+
+def _list_folder(place: Place, limits: Limits) -> Iterator[_Sized]:
+    if place.local_path is None:
+        yield from _list_objects(place, limits)
+        return
+    for one in list_folder(Path(place.local_path), limits):
+        size = 0 if isinstance(one, Refused) else os.lstat(place.within(one)).st_size
+        yield _Sized(one, size)
+
+
+def _list_objects(place: Place, limits: Limits) -> Iterator[_Sized]:
+    """Yield the objects that a folder of the same names would give, in its order."""
+    sizes = {name: size for name, size in place.files().items() if BUNDLES.is_name(name)}
+    for count, name in enumerate(sorted(sizes, key=_as_in_folder)):
+        if count == limits.members:
+            message = f"more than {limits.members} files; the rest was not read"
+            yield _Sized(Refused(shown(name), "limit.count", message), 0)
+            return
+        yield _Sized(name, sizes[name])
+
+
+def _as_in_folder(name: str) -> list[tuple[bool, str]]:
+    """Order paths as a walk through folders does: the files of one before its folders."""
+    *folders, last = name.split("/")
+    return [*((True, folder) for folder in folders), (False, last)]
+
+
+def _groups(entries: Iterable[_Sized], part_bytes: int) -> Iterator[list[_Entry]]:
+    group: list[_Entry] = []
+    size = 0
+    for one in entries:
+        if group and (size + one.size_bytes > part_bytes or len(group) == _LIST_ENTRIES):
+            yield group
+            group, size = [], 0
+        group.append(one.entry)
+        size += one.size_bytes
+    if group:
+        yield group
+
+
+def _entry_value(entry: _Entry) -> Value:
+    """Return an entry as a list keeps it; names of files may be no text at all."""
+    if isinstance(entry, str):
+        return cast("Value", os.fsencode(entry))
+    if isinstance(entry, Extent):
+        return [*entry]
+    return {"name": entry.name, "code": entry.code, "message": entry.message}
+
+
+def _entry(value: Any) -> _Entry:
+    if isinstance(value, bytes):
+        return os.fsdecode(value)
+    return Extent(*value) if isinstance(value, list) else Refused(**value)
+
+
+# Reading -------------------------------------------------------------------------------------
+
+
+def read_part(part: Part, out: Place, limits: Limits) -> Iterator[Item]:
+    """Yield what a part holds, as reading the whole source yields it at that place.
+
+    Raises:
+        SourceError: `source.unreadable`, or `source.changed`.
+    """
+    place = Place(part.origin.url)
+    if not part.origin.is_surveyed:
+        yield from _read_whole(place, limits)
+        return
+    entries = [_entry(one) for one in cast("list[Any]", unpack(out.read(part.list_name)))]
+    if place.is_folder():
+        yield from _read_files(place, entries, limits)
+    else:
+        yield from _read_extents(place, entries, limits)
+
+
+def _read_whole(place: Place, limits: Limits) -> Iterator[Item]:
+    if place.local_path is not None:
+        with open_source(place.local_path, limits) as source:
+            yield from source.items()
+        return
+    with tempfile.TemporaryDirectory(prefix="mirror-") as folder:
+        copy = Path(folder, "source")
+        place.copy_to(copy)
+        with open_source(str(copy), limits) as source:
+            yield from source.items()
+
+
+def _read_files(place: Place, entries: Iterable[_Entry], limits: Limits) -> Iterator[Item]:
+    for one in entries:
+        if not isinstance(one, str):
+            yield cast("Refused", one)
+        elif place.local_path is not None:
+            yield read_in_folder(place.local_path, one, limits)
+        else:
+            data = place.read(one, start=0, end=limits.member_bytes + 1)
+            yield take_file(one, data, limits)
+
+
+def _read_extents(place: Place, entries: Iterable[_Entry], limits: Limits) -> Iterator[Item]:
+    with place.open() as file:
+        for one in entries:
+            if isinstance(one, Extent):
+                yield from read_extent(one, _stretch(file, one, place.url), limits)
+            else:
+                yield cast("Refused", one)
+
+
+def _stretch(file: Any, extent: Extent, url: str) -> bytes:
+    file.seek(extent.start)
+    data = bytes(file.read(extent.size))
+    if len(data) < extent.size:
+        raise SourceError(
+            "source.changed",
+            f"{extent.name} is shorter than it was when the archive was surveyed",
+            where=url,
+            hint="start again, in another folder for the results",
+        )
+    return data

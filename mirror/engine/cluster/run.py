@@ -1,0 +1,361 @@
+"""A run, as the client sees it: what to do next, what is done already, and what it came to.
+
+What is done lies beside the results, in whole files. So the client may die at any moment: the
+same command finds them, and does the rest.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Self, cast
+
+import orjson
+from distributed import Client, Future, as_completed
+
+from mirror.archive import Limits, shown
+from mirror.core.keys import KeySet
+from mirror.core.merge import MERGE_VERSION, RULES
+from mirror.core.tree import FANOUT, NOTHING, Node, join
+from mirror.core.values import canonical, sha256
+from mirror.engine.cluster.errand import KEYS, WORK, Errand, Sizes, keys_value
+from mirror.engine.cluster.merge import STATES_FOLDER, Merged, Partition, read_merged
+from mirror.engine.cluster.parts import Origin, Part, Survey, look_at, survey
+from mirror.engine.cluster.place import Place, expand
+from mirror.engine.cluster.shuffle import Group, Job, choose_digits, merged_of, shuffle_and_merge
+from mirror.engine.cluster.verify import FINDINGS_FOLDER, Verified, verify_part, write_findings
+from mirror.engine.cluster.workers import converted, require_same_versions
+from mirror.engine.increment import Footing, find_footing, missing_base
+from mirror.engine.report import Summary
+from mirror.engine.root import Root
+from mirror.errors import OutputError, SourceError
+
+__all__ = ["DATASET", "Dataset", "Order", "merge_on_cluster"]
+
+DATASET = "dataset.json"
+"""Written last: where it is, all is there."""
+_RUN = "run.json"
+_LAST_FINDINGS = "whole-run"
+"""What findings that belong to no part are called: after all others."""
+_RETRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person asked for."""
+
+    names: Sequence[str]
+    """The sources, paths or URLs; in a URL, `*`, `?` and `[` stand for several."""
+    out: str
+    """The folder of the results, a path or a URL."""
+    keys: KeySet
+    limits: Limits = field(default_factory=Limits)
+    sizes: Sizes = field(default_factory=Sizes)
+    progress: Callable[[str, int, int], None] = lambda _stage, _done, _all: None
+    """Told of a stage of the work, how many of its tasks are done, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What a run came to."""
+
+    root: Root
+    summary: Summary
+    prefix_digits: int
+    sources: list[str]
+
+    def to_line(self) -> bytes:
+        """Return it as `dataset.json` has it, one line."""
+        value = {
+            "dataset_type": "pith_mirror_states",
+            "dataset_version": "1.0",
+            **asdict(self.root),
+            "prefix_digits": self.prefix_digits,
+            "summary": self.summary.to_value(),
+            "sources": self.sources,
+        }
+        return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Return what `to_line` gave."""
+        value = orjson.loads(data)
+        root = Root(**{name: value[name] for name in Root.__dataclass_fields__})
+        summary = Summary.from_value(value["summary"])
+        return cls(root, summary, value["prefix_digits"], value["sources"])
+
+
+def merge_on_cluster(client: Client, order: Order) -> Dataset:
+    """Read, verify and merge sources on the workers of a cluster (`mirror merge --cluster`).
+
+    Raises:
+        ClusterError: `cluster.versions`, `cluster.lost`, `cluster.shuffle`.
+        WorkerError: `worker.lost`
+        SourceError: `source.changed`, `cluster.keys`, or `source.unreadable` of what a run left.
+        OutputError: `output.failed`, `output.other_run`, `output.too_large`.
+    """
+    versions = require_same_versions(client)
+    with converted():
+        run = _begin(client, order, versions)
+        if run.out.has(DATASET):
+            return Dataset.from_bytes(run.out.read(DATASET))
+        read = _verify_all(run)
+        _require_unchanged(run)
+        digits, merged = _merge_all(run, read)
+        return _finish(run, read, digits, merged)
+
+
+# Beginning, or going on ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    client: Client
+    order: Order
+    out: Place
+    name: str
+    errand: Errand
+    origins: list[Origin]
+
+
+def _begin(client: Client, order: Order, versions: dict[str, str]) -> _Run:
+    """Return the run that lies in the folder of the results, or a new one."""
+    out, origins = Place(order.out), _look(client, order)
+    plan = _plan(order, origins)
+    if out.has(_RUN):
+        known = orjson.loads(out.read(_RUN))
+        _require_same_plan(known["plan"], plan, order.out)
+    else:
+        _require_empty(out)
+        known = {"run": secrets.token_hex(8), "now": time.time_ns() // 1000, "plan": plan}
+        out.publish_bytes(KEYS, keys_value(order.keys))
+        out.publish_bytes(_RUN, orjson.dumps(known))
+    errand = Errand(
+        _absolute(order.out), order.keys.digest, order.limits, known["now"], versions, order.sizes
+    )
+    return _Run(client, order, out, known["run"], errand, origins)
+
+
+def _look(client: Client, order: Order) -> list[Origin]:
+    names = [one for name in order.names for one in expand(name)]
+    origins = [Origin(number, shown(name), _absolute(name)) for number, name in enumerate(names)]
+    return _look_again(client, origins, order.sizes)
+
+
+def _look_again(client: Client, origins: Iterable[Origin], sizes: Sizes) -> list[Origin]:
+    futures = client.map(look_at, list(origins), part_bytes=sizes.part_bytes, pure=False)
+    return cast("list[Origin]", client.gather(futures))
+
+
+def _absolute(name: str) -> str:
+    """Return a URL, or a path, as every worker of this machine understands it."""
+    return name if "://" in name else str(Path.cwd() / name)
+
+
+def _plan(order: Order, origins: Iterable[Origin]) -> dict[str, str]:
+    """Return what a run's results follow from, each part of it as a digest."""
+    sources = [[one.name, shown(one.url), one.version, one.is_surveyed] for one in origins]
+    parts = {
+        "key set": order.keys.digest,
+        "rules": RULES,
+        "limits": asdict(order.limits),
+        "sizes of work": asdict(order.sizes),
+        "sources": sources,
+    }
+    return {name: sha256(canonical(cast("Any", part))).hex() for name, part in parts.items()}
+
+
+def _require_same_plan(known: Mapping[str, str], plan: Mapping[str, str], out: str) -> None:
+    if differing := [name for name, digest in plan.items() if known.get(name) != digest]:
+        raise OutputError(
+            "output.other_run",
+            f"the results of another run lie there; it differs in: {', '.join(differing)}",
+            where=out,
+            hint="name another folder, or remove this one",
+        )
+
+
+def _require_empty(out: Place) -> None:
+    for name in (DATASET, STATES_FOLDER, FINDINGS_FOLDER, WORK):
+        if out.has(name) or Place(out.within_url(name)).files():
+            raise OutputError(
+                "output.other_run",
+                f"{name} lies there, and nothing says which run it is of",
+                where=out.url,
+                hint="name another folder, or remove this one",
+            )
+
+
+def _require_unchanged(run: _Run) -> None:
+    for was, now in zip(
+        run.origins, _look_again(run.client, run.origins, run.order.sizes), strict=True
+    ):
+        if was != now:
+            hint = "start again, in another folder for the results"
+            message = "it changed while it was read"
+            raise SourceError("source.changed", message, where=was.name, hint=hint)
+
+
+# Verifying -----------------------------------------------------------------------------------
+
+
+class _Read(NamedTuple):
+    """A source, with what became of it."""
+
+    survey: Survey | None
+    parts: dict[Part, Verified]
+
+
+class _Task(NamedTuple):
+    """Work on a source: its survey, or a part of it."""
+
+    origin: Origin
+    part: Part | None
+    is_last_try: bool = False
+
+
+def _verify_all(run: _Run) -> list[_Read]:
+    """Have every source surveyed, if it is worth it, and every part of it verified."""
+    reads = [_Read(None, {}) for _ in run.origins]
+    waiting, tasks = as_completed(), dict[Any, _Task]()
+    todo = [_Task(one, None if one.is_surveyed else Part(one)) for one in run.origins]
+    done = total = 0
+    while todo or tasks:
+        for task in todo:
+            future = _submit(run, task)
+            tasks[future.key] = task
+            waiting.add(future)
+        total += len(todo)
+        run.order.progress("verified", done, total)
+        future = next(waiting)
+        todo = _take(tasks.pop(future.key), future, reads)
+        done += 1
+    return reads
+
+
+def _submit(run: _Run, task: _Task) -> Future[Any]:
+    settings: dict[str, Any] = {"pure": False, "retries": _RETRIES}
+    if task.part is None:
+        return run.client.submit(survey, task.origin, run.errand, **settings)
+    settings["is_last_try"] = task.is_last_try
+    return run.client.submit(verify_part, task.part, run.errand, **settings)
+
+
+def _take(task: _Task, future: Future[Any], reads: list[_Read]) -> list[_Task]:
+    """Note what a task came to, and return what is to be done next."""
+    number = task.origin.number
+    try:
+        result = future.result()
+    except SourceError as error:
+        if error.code != "source.unreadable" or task.is_last_try:
+            raise
+        origin = task.origin if task.part else replace(task.origin, is_surveyed=False)
+        return [_Task(origin, task.part or Part(origin), is_last_try=True)]
+    if isinstance(result, Survey):
+        reads[number] = _Read(result, {})
+        parts = [Part(task.origin, part) for part in range(result.parts)]
+        return [_Task(task.origin, part) for part in parts]
+    reads[number].parts[cast("Part", task.part)] = result
+    return []
+
+
+# Merging -------------------------------------------------------------------------------------
+
+
+def _merge_all(run: _Run, reads: Iterable[_Read]) -> tuple[int, dict[int, Merged]]:
+    """Have every partition merged that is not; return by how many digits, and what they hold."""
+    groups = list(_groups(reads))
+    digits = choose_digits(groups, run.order.sizes)
+    merged = _merged_before(run, digits)
+    wanted = bytes(number not in merged for number in range(16**digits))
+    if not groups or not any(wanted):
+        return digits, merged
+    job = Job(run.name, run.errand, digits, wanted)
+    futures = shuffle_and_merge(run.client, groups, job)
+    for done, future in enumerate(as_completed(futures), 1):
+        merged |= merged_of(future.result())
+        run.order.progress("merged", done, len(futures))
+    return digits, merged
+
+
+def _groups(reads: Iterable[_Read]) -> Iterator[Group]:
+    for read in reads:
+        for part, verified in read.parts.items():
+            for number, size in enumerate(verified.groups):
+                yield Group(Verified.file_of(part), number, size)
+
+
+def _merged_before(run: _Run, digits: int) -> dict[int, Merged]:
+    there = Place(run.out.within_url(STATES_FOLDER)).files()
+    partitions = [Partition(one, digits) for one in range(16**digits)]
+    found = [one for one in partitions if one.file.removeprefix(f"{STATES_FOLDER}/") in there]
+    futures = run.client.map(
+        read_merged, [run.errand.out] * len(found), found, pure=False, retries=_RETRIES
+    )
+    told = cast("list[Merged]", run.client.gather(futures))
+    pairs = zip(found, told, strict=True)
+    return {one.number: merged for one, merged in pairs if merged.run == run.name}
+
+
+# Finishing -----------------------------------------------------------------------------------
+
+
+def _finish(
+    run: _Run, reads: Sequence[_Read], digits: int, merged: Mapping[int, Merged]
+) -> Dataset:
+    """Say what all came to, and remove what was only on the way."""
+    summary = Summary()
+    for verified in (one for read in reads for one in read.parts.values()):
+        summary.add(verified.summary)
+    for partition in merged.values():
+        summary.add(partition.summary)
+    _tell_missing_bases(run, reads, summary)
+    node = _root_node({number: one.node for number, one in merged.items()}, digits)
+    root = Root(
+        root=node.digest.hex(),
+        key_set_digest=run.errand.key_set_digest,
+        merge_version=MERGE_VERSION,
+        records=node.size,
+        events_valid=sum(one.events_valid for one in merged.values()),
+        events_invalid=sum(one.events_invalid for one in merged.values()),
+    )
+    dataset = Dataset(root, summary, digits, [one.name for one in run.origins])
+    run.out.publish_bytes(DATASET, dataset.to_line())
+    run.out.remove(WORK)
+    return dataset
+
+
+def _tell_missing_bases(run: _Run, reads: Sequence[_Read], summary: Summary) -> None:
+    footings = {
+        origin.name: _footing(read) for origin, read in zip(run.origins, reads, strict=True)
+    }
+    _, missing = find_footing(footings, lambda _manifest: False)
+    reports = [missing_base(source, footings[source]) for source in missing]
+    for report in reports:
+        summary.take(report)
+    if reports:
+        write_findings(run.out, _LAST_FINDINGS, reports)
+
+
+def _footing(read: _Read) -> Footing:
+    parts = read.parts.values()
+    is_whole = all(part.footing.is_whole for part in parts)
+    if read.survey is None:
+        return next(iter(parts)).footing
+    if read.survey.bag is None or not all(part.is_sound for part in parts):
+        return Footing(is_whole=is_whole)
+    return Footing.of(read.survey.bag, is_whole=is_whole)
+
+
+def _root_node(nodes: Mapping[int, Node], digits: int) -> Node:
+    """Return the root of a tree from its nodes so many digits below it."""
+    for _ in range(digits):
+        above: dict[int, list[Node]] = defaultdict(lambda: [NOTHING] * FANOUT)
+        for number, node in nodes.items():
+            above[number // FANOUT][number % FANOUT] = node
+        nodes = {number: join(children) for number, children in above.items()}
+    return nodes.get(0, NOTHING)

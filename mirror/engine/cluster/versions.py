@@ -1,0 +1,72 @@
+"""Which code a worker runs: other code may come to other verdicts, so it is not let near a run."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import mirror
+from mirror.core.merge import RULES
+from mirror.errors import ClusterError
+
+__all__ = ["fault_of_versions", "find_versions", "require_versions"]
+
+_LIBRARIES = ("dask", "distributed", "pandas", "pyarrow", "msgpack", "orjson", "zstandard")
+"""What is sent from one to another was written by these."""
+_CODE = ("core", "archive", "store", "engine")
+"""The rooms of the package whose code decides on results."""
+
+
+@lru_cache(maxsize=1)
+def find_versions() -> dict[str, str]:
+    """Return what must be the same everywhere, by name."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    own = {"mirror": mirror.__version__, "rules": RULES, "code": _digest_of_code()}
+    return {"python": python, **own, **{name: _version(name) for name in _LIBRARIES}}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _digest_of_code() -> str:
+    """Return a digest of the code itself: two checkouts may bear one version."""
+    package = Path(mirror.__file__).parent
+    hashed = hashlib.sha256()
+    for path in sorted(one for room in _CODE for one in (package / room).rglob("*.py")):
+        content = path.read_bytes()
+        hashed.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode())
+        hashed.update(content)
+    return hashed.hexdigest()[:16]
+
+
+def fault_of_versions(found: dict[str, str], expected: dict[str, str]) -> str | None:
+    """Return in words how versions differ from those expected, or None."""
+    differing = [
+        f"{name} is {found.get(name, 'unknown')}, not {wanted}"
+        for name, wanted in expected.items()
+        if found.get(name) != wanted
+    ]
+    return ", ".join(differing) or None
+
+
+def require_versions(expected: dict[str, str]) -> None:
+    """Require that this process runs the code that the client runs.
+
+    Raises:
+        ClusterError: `cluster.versions`
+    """
+    fault = fault_of_versions(find_versions(), expected)
+    if fault is not None:
+        raise ClusterError(
+            "cluster.versions",
+            f"on a worker {fault}",
+            where=platform.node(),
+            hint="install the same mirror, Python and libraries on the workers and here",
+        )
