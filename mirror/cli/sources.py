@@ -84,6 +84,8 @@ def merge(
         trusted = options.store_keys(db).with_added(options.read_key_files(key_files))
         settings = (sources, out, trusted, limits, workers)
         sys.exit(cluster.merge_on_cluster(*settings, as_json=as_json))
+    if out is not None and Path(out).is_file():
+        raise click.UsageError(f"--out: {out} is a file; name a folder")
     keys = options.read_key_files(key_files)
     findings = Findings(as_json=False)
     with open_store(None if in_memory else db) as store:

@@ -13,13 +13,14 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from benchmark.clustering import measure_clustering
 from benchmark.comparing import measure_comparing
 from benchmark.layout import HEADS, NEW_BUNDLES, Corpus
 from benchmark.process import ENVIRONMENT, RunError, mirror, module, run
 from benchmark.serving import measure_serving
 from benchmark.workshop import FOUND, Workshop, can, remove_store, say, store_bytes
 
-PARTS: Final = ("engine", "comparing", "serving")
+PARTS: Final = ("engine", "comparing", "serving", "cluster")
 """What can be measured by itself."""
 
 THREADS: Final = (1, 2)
@@ -56,6 +57,10 @@ def prepare(shop: Workshop) -> None:
 
 def take_round(shop: Workshop, number: int, only: str | None = None) -> None:
     """Take every measure once, or those of one part."""
+    if only in (None, "cluster"):
+        measure_clustering(shop)
+    if only == "cluster":
+        return
     big = _measure_engine(shop, number) if only in (None, "engine") else _merged_store(shop)
     if only in (None, "comparing"):
         measure_comparing(shop, big)

@@ -50,6 +50,7 @@ class _Results:
         yield from self._growth()
         yield from self._comparing()
         yield from self._serving()
+        yield from self._clustering()
         for kind in ("packed", "plain"):
             for backend in self._shop.backends:
                 yield from self._against(kind, backend)
@@ -162,6 +163,19 @@ class _Results:
             label = f"folder of states, {name.replace('_', ' ')}"
             yield Figure(group, label, "records/s", compared)
             yield Figure(group, "to reading and parsing", "×", ratio(compared, read), at_least(0.5))
+
+    def _clustering(self) -> Iterator[Figure]:
+        group, events = "cluster of this machine", self._counts.events
+        plain = per_second(events, self._of("cluster.plain.seconds"))
+        one, two = (per_second(events, self._of(f"cluster.{n}.seconds")) for n in (1, 2))
+        yield Figure(group, "plain engine, one process", "events/s", plain)
+        yield Figure(group, "one worker", "events/s", one)
+        yield Figure(group, "to the plain engine", "×", ratio(one, plain), at_least(0.7))
+        yield Figure(group, "two workers", "events/s", two)
+        yield Figure(group, "to one worker", "×", ratio(two, one), at_least(1.7))
+        shuffled = [size / events for size in self._of("cluster.shuffled_bytes")]
+        yield Figure(group, "shuffled", "B/event", shuffled)
+        yield Figure(group, "peak memory of a worker", "MiB", self._of("cluster.1.peak_mib"))
 
     def _serving(self) -> Iterator[Figure]:
         group = "mirror over HTTP"

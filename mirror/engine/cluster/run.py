@@ -102,6 +102,7 @@ def merge_on_cluster(client: Client, order: Order) -> Dataset:
     with converted():
         run = _begin(client, order, versions)
         if run.out.has(DATASET):
+            run.out.remove(WORK)
             return Dataset.from_bytes(run.out.read(DATASET))
         read = _verify_all(run)
         _require_unchanged(run)
