@@ -30,7 +30,7 @@ MIB = 1024 * 1024
 class Sizes:
     """How large pieces of work are; results do not depend on it."""
 
-    part_bytes: int = 16 * MIB
+    part_bytes: int = 8 * MIB
     """Of a source, that one task verifies."""
     group_bytes: int = 16 * MIB
     """Of verified facts, compressed, that are shuffled together."""
