@@ -75,7 +75,7 @@ class Merged:
     summary: Summary = field(default_factory=Summary)
     """Records, equivocations, and how many facts there are."""
     events_valid: int = 0
-    """Distinct ones (M1), as the states count them."""
+    """Distinct values; a store counts two signatures of one event as two, where M1 counts one."""
     events_invalid: int = 0
 
     def to_value(self) -> Object:
@@ -126,16 +126,15 @@ def merge_partition(rows: Iterable[Row], partition: Partition, run: str, errand:
     done = Merged(run, Node(0, b""))
     with TableFile(STATES, _GROUP_BYTES) as states:
         for digest, of_record in groupby(rows, key=lambda row: row.digest):
-            record, state = _merge_record(of_record, keys, done.summary.new)
+            record, state = _merge_record(of_record, keys, done)
             leaves.append((digest, state.raw_core_digest))
-            _count(state, done)
             _take_state(states, record, state, leaves[-1][1])
         done.node = subtree(leaves, partition.digits)
         states.publish(out, partition.file, done.to_value())
     return done
 
 
-def _merge_record(rows: Iterable[Row], keys: KeySet, new: New) -> tuple[Record, State]:
+def _merge_record(rows: Iterable[Row], keys: KeySet, done: Merged) -> tuple[Record, State]:
     """Merge all that came for one record, each fact once, and count the facts."""
     claims: dict[AliasClaim, None] = {}
     receipts: dict[bytes, Receipt] = {}
@@ -150,8 +149,13 @@ def _merge_record(rows: Iterable[Row], keys: KeySet, new: New) -> tuple[Record, 
         receipts |= {one.digest: one for one in judged.receipts}
         events |= {one.digest: one for one in judged.events}
     record = Record(cast("Object", unpack(first.record)))
-    new.add(New(1, len(claims), len(receipts), len(events)))
-    return record, merge(record, receipts.values(), claims, events.values(), keys)
+    state = merge(record, receipts.values(), claims, events.values(), keys)
+    done.summary.new.add(New(1, len(claims), len(receipts), len(events)))
+    done.summary.records += 1
+    done.summary.equivocations += state.count("equivocation_count")
+    done.events_invalid += state.count("invalid_event_count")
+    done.events_valid += len(events) - state.count("invalid_event_count")
+    return record, state
 
 
 def _once(rows: Iterable[Row]) -> Iterator[tuple[bytes, bytes]]:
@@ -162,13 +166,6 @@ def _once(rows: Iterable[Row]) -> Iterator[tuple[bytes, bytes]]:
         if digest not in seen:
             seen.add(digest)
             yield row.content, row.faults
-
-
-def _count(state: State, done: Merged) -> None:
-    done.summary.records += 1
-    done.summary.equivocations += state.count("equivocation_count")
-    done.events_valid += state.count("valid_event_count")
-    done.events_invalid += state.count("invalid_event_count")
 
 
 def _take_state(states: TableFile, record: Record, state: State, core_digest: bytes) -> None:

@@ -26,7 +26,14 @@ from mirror.engine.cluster.errand import KEYS, WORK, Errand, Sizes, keys_value
 from mirror.engine.cluster.merge import STATES_FOLDER, Merged, Partition, read_merged
 from mirror.engine.cluster.parts import Origin, Part, Survey, look_at, survey
 from mirror.engine.cluster.place import Place, expand
-from mirror.engine.cluster.shuffle import Group, Job, choose_digits, merged_of, shuffle_and_merge
+from mirror.engine.cluster.shuffle import (
+    Group,
+    Job,
+    bits,
+    choose_digits,
+    merged_of,
+    shuffle_and_merge,
+)
 from mirror.engine.cluster.verify import FINDINGS_FOLDER, Verified, verify_part, write_findings
 from mirror.engine.cluster.workers import converted, require_same_versions
 from mirror.engine.increment import Footing, find_footing, missing_base
@@ -272,10 +279,10 @@ def _merge_all(run: _Run, reads: Iterable[_Read]) -> tuple[int, dict[int, Merged
     groups = list(_groups(reads))
     digits = choose_digits(groups, run.order.sizes)
     merged = _merged_before(run, digits)
-    wanted = bytes(number not in merged for number in range(16**digits))
+    wanted = [number not in merged for number in range(16**digits)]
     if not groups or not any(wanted):
         return digits, merged
-    job = Job(run.name, run.errand, digits, wanted)
+    job = Job(run.name, run.errand, digits, bits(wanted) if merged else None)
     futures = shuffle_and_merge(run.client, groups, job)
     for done, future in enumerate(as_completed(futures), 1):
         merged |= merged_of(future.result())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NamedTuple, cast
 
 import dask.dataframe as dd
@@ -21,7 +22,7 @@ from mirror.engine.cluster.merge import Merged, Partition, Row, merge_partition
 from mirror.engine.cluster.place import Place
 from mirror.engine.cluster.table import FACTS, read_group
 
-__all__ = ["Group", "Job", "choose_digits", "merged_of", "shuffle_and_merge"]
+__all__ = ["Group", "Job", "bits", "choose_digits", "merged_of", "shuffle_and_merge"]
 
 _PREFIX_BITS = 16
 MAX_DIGITS = _PREFIX_BITS // 4
@@ -46,8 +47,8 @@ class Job:
     errand: Errand
     digits: int
     """By how many digits facts are partitioned."""
-    wanted: bytes
-    """For each partition, 1 if it is still to be merged, else 0."""
+    wanted: bytes | None
+    """For each partition a bit, set if it is still to be merged; None if all are."""
 
 
 def choose_digits(groups: Iterable[Group], sizes: Sizes) -> int:
@@ -59,22 +60,23 @@ def choose_digits(groups: Iterable[Group], sizes: Sizes) -> int:
     return next(wanted, MAX_DIGITS)
 
 
+def bits(flags: Sequence[bool]) -> bytes:
+    """Return flags as `Job.wanted` has them."""
+    return np.packbits(np.array(flags, dtype=np.uint8)).tobytes()
+
+
 def shuffle_and_merge(client: Client, groups: Sequence[Group], job: Job) -> list[Future[Any]]:
     """Start the shuffle and what comes after it; `merged_of` tells what a future came to."""
-    partitions = len(job.wanted)
     facts = dd.from_map(_read, groups, job=job, meta=_frame(_empty_facts()))
-    placed = facts.set_index(
-        "partition", divisions=list(range(partitions + 1)), shuffle_method="p2p"
-    )
+    # By hash, not by divisions: those would travel with every one of thousands of tasks.
+    placed = facts.shuffle("partition", npartitions=16**job.digits, shuffle_method="p2p")
     merged = placed.map_partitions(_merge, job=job, meta=_told([]))
     return cast("list[Future[Any]]", futures_of(client.persist(merged, retries=_RETRIES)))
 
 
 def merged_of(result: Any) -> list[tuple[int, Merged]]:
-    """Return what a future of `shuffle_and_merge` came to: each partition, and what it holds."""
-    return [
-        (number, value) for number, value in zip(result["number"], result["merged"], strict=True)
-    ]
+    """Return what a future of `shuffle_and_merge` came to: some partitions, or none at all."""
+    return list(zip(result["number"].to_list(), result["merged"].to_list(), strict=True))
 
 
 # On a worker ---------------------------------------------------------------------------------
@@ -82,12 +84,13 @@ def merged_of(result: Any) -> list[tuple[int, Merged]]:
 
 def _read(group: Group, job: Job) -> Any:
     """Return the facts of a group that belong to partitions still wanted."""
-    errand = job.errand
-    table = read_group(Place(errand.out), group.file, group.number)
+    table = read_group(Place(job.errand.out), group.file, group.number)
     numbers = np.asarray(table["prefix"]) >> (_PREFIX_BITS - 4 * job.digits)
     table = table.set_column(0, "partition", pa.array(numbers, pa.int32()))
-    flags = np.frombuffer(job.wanted, dtype=np.uint8)
-    return _frame(table.filter(pa.array(flags[numbers] == 1)))
+    if job.wanted is not None:
+        flags = np.unpackbits(np.frombuffer(job.wanted, dtype=np.uint8))
+        table = table.filter(pa.array(flags[numbers] == 1))
+    return _frame(table)
 
 
 def _frame(table: Any) -> Any:
@@ -101,12 +104,14 @@ def _empty_facts() -> Any:
 
 
 def _merge(frame: Any, job: Job) -> Any:
-    if not len(frame):
-        return _told([])
-    partition = Partition(int(frame.index[0]), job.digits)
-    return _told(
-        [(partition.number, merge_partition(_rows(frame), partition, job.run, job.errand))]
-    )
+    """Merge the partitions that Dask has put together here, one after the other."""
+    shift = _PREFIX_BITS - 4 * job.digits
+    by_partition = groupby(_rows(frame), lambda row: int.from_bytes(row.digest[:2]) >> shift)
+    told = []
+    for number, rows in by_partition:
+        partition = Partition(number, job.digits)
+        told.append((number, merge_partition(rows, partition, job.run, job.errand)))
+    return _told(told)
 
 
 def _rows(frame: Any) -> Iterator[Row]:
@@ -119,6 +124,5 @@ def _rows(frame: Any) -> Iterator[Row]:
 
 def _told(found: list[tuple[int, Merged]]) -> Any:
     numbers = pd.Series([number for number, _ in found], dtype="int64")
-    return pd.DataFrame(
-        {"number": numbers, "merged": pd.Series([one for _, one in found], dtype=object)}
-    )
+    merged = pd.Series([one for _, one in found], dtype=object)
+    return pd.DataFrame({"number": numbers, "merged": merged})
