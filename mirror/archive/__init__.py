@@ -10,8 +10,8 @@ from mirror.archive.folder import list_folder, read_in_folder, take_file
 from mirror.archive.limits import Limits
 from mirror.archive.member import BUNDLES, STATES, Bag, Member, Refused, Wanted, shown
 from mirror.archive.segment import write_segments
-from mirror.archive.source import Source, nothing_in_it, open_source
-from mirror.archive.tar import Extent, is_tar, locate_in_tar, read_extent
+from mirror.archive.source import Source, is_plain_tar, nothing_in_it, open_source
+from mirror.archive.tar import Extent, locate_in_tar, read_extent
 
 __all__ = [
     "BUNDLES",
@@ -23,7 +23,7 @@ __all__ = [
     "Refused",
     "Source",
     "Wanted",
-    "is_tar",
+    "is_plain_tar",
     "list_folder",
     "locate_in_tar",
     "nothing_in_it",

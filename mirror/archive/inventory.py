@@ -201,6 +201,7 @@ class Inventory:
             return {}
         try:
             text = info.read(_DECLARATION_BYTES).decode(encoding, "replace")
+            text = text.encode("utf-8", "replace").decode()  # some encodings give half characters
         except (LookupError, ValueError):
             return {}  # of an encoding that is none
         lines = re.sub(r"\n[ \t]+", " ", re.sub(r"\r\n?", "\n", text)).split("\n")

@@ -20,7 +20,7 @@ from mirror.archive.member import BUNDLES, Bag, Item, Refused, Wanted
 from mirror.archive.tar import BLOCK, is_tar, read_tar
 from mirror.errors import LimitError, SourceError
 
-__all__ = ["Source", "nothing_in_it", "open_source"]
+__all__ = ["Source", "is_plain_tar", "nothing_in_it", "open_source"]
 
 
 class Source:
@@ -83,6 +83,11 @@ def _read_file(file: BinaryIO, limits: Limits, wanted: Wanted) -> Iterator[Item]
         yield from read_document(open_plain(file, limits), limits)
     else:
         yield from read_document(io.BufferedReader(cast("Any", open_plain(file, limits))), limits)
+
+
+def is_plain_tar(head: bytes) -> bool:
+    """Whether a file that begins with `head` (512 bytes) is taken for a tar, and as it stands."""
+    return not is_compressed(head[:4]) and is_tar(head)
 
 
 def _first_block(stream: BinaryIO) -> bytes:

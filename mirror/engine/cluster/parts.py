@@ -23,7 +23,7 @@ from mirror.archive import (
     Limits,
     Member,
     Refused,
-    is_tar,
+    is_plain_tar,
     list_folder,
     locate_in_tar,
     nothing_in_it,
@@ -36,7 +36,7 @@ from mirror.archive import (
 from mirror.core.packed import pack, unpack
 from mirror.core.values import Value
 from mirror.engine.cluster.errand import WORK, Errand
-from mirror.engine.cluster.place import Place
+from mirror.engine.cluster.place import Place, reading
 from mirror.errors import SourceError
 
 __all__ = ["Origin", "Part", "Survey", "look_at", "read_part", "survey"]
@@ -93,13 +93,13 @@ def look_at(origin: Origin, part_bytes: int) -> Origin:
     """Return what can be told of a source without reading it."""
     try:
         place = Place(origin.url)
-        version = place.version()
+        version = place.version(BUNDLES.is_name)
         is_surveyed = place.is_folder() or (
             place.size_bytes() > max(part_bytes, _HEAD_BYTES)
-            and is_tar(place.read(start=0, end=_HEAD_BYTES))
+            and is_plain_tar(place.read(start=0, end=_HEAD_BYTES))
         )
     except SourceError:
-        return origin  # whoever reads it will say why
+        return replace(origin, version="", is_surveyed=False)  # who reads it will say why
     return replace(origin, version=version, is_surveyed=is_surveyed)
 
 
@@ -160,13 +160,14 @@ class _Sized(NamedTuple):
 def _entries(place: Place, limits: Limits, note_bag: Callable[[Bag], None]) -> Iterator[_Sized]:
     """Yield what is in a source, in its order; a refusal where that is nothing at all."""
     is_empty = True
-    for one in _list_folder(place, limits) if place.is_folder() else _list_tar(place, limits):
-        if isinstance(one, Bag):
-            note_bag(one)
-            is_empty = is_empty and not one.is_increment
-        else:
-            is_empty = False
-            yield one
+    with reading(place.url):
+        for one in _list_folder(place, limits) if place.is_folder() else _list_tar(place, limits):
+            if isinstance(one, Bag):
+                note_bag(one)
+                is_empty = is_empty and not one.is_increment
+            else:
+                is_empty = False
+                yield one
     if is_empty:
         yield _Sized(nothing_in_it(BUNDLES), 0)
 
@@ -278,7 +279,7 @@ def _read_files(place: Place, entries: Iterable[_Entry], limits: Limits) -> Iter
 
 
 def _read_extents(place: Place, entries: Iterable[_Entry], limits: Limits) -> Iterator[Item]:
-    with place.open() as file:
+    with reading(place.url), place.open() as file:
         for one in entries:
             if isinstance(one, Extent):
                 yield from read_extent(one, _stretch(file, one, place.url), limits)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -20,7 +20,7 @@ from mirror.core.values import sha256
 from mirror.engine.output import write_whole
 from mirror.errors import MirrorError, OutputError, SourceError
 
-__all__ = ["Place", "expand"]
+__all__ = ["Place", "expand", "reading"]
 
 _WILD = frozenset("*?[")
 _CHUNK = 1 << 20
@@ -41,7 +41,7 @@ class Place:
             SourceError: `source.unreadable` for a URL that nothing here can read.
         """
         self.url = url
-        with _reading(url):
+        with reading(url):
             self._fs, self._path = _locate(url)
 
     @property
@@ -65,7 +65,7 @@ class Place:
         Raises:
             SourceError: `source.unreadable`
         """
-        with _reading(self.url):
+        with reading(self.url):
             return bool(self._fs.isdir(self._path))
 
     def size_bytes(self) -> int:
@@ -74,20 +74,20 @@ class Place:
         Raises:
             SourceError: `source.unreadable`
         """
-        with _reading(self.url):
+        with reading(self.url):
             return int(self._fs.info(self._path)["size"] or 0)
 
-    def version(self) -> str:
-        """Return what changes when the file does, or any file in the folder.
+    def version(self, is_meant: Callable[[str], bool]) -> str:
+        """Return what changes when the file does, or any in the folder whose name is meant.
 
         Raises:
             SourceError: `source.unreadable`
         """
-        with _reading(self.url):
+        with reading(self.url):
             if not self._fs.isdir(self._path):
                 return _version(self._fs.info(self._path))
             found = self._fs.find(self._path, detail=True)
-        listed = [[path, _version(about)] for path, about in sorted(found.items())]
+        listed = [[path, _version(found[path])] for path in sorted(filter(is_meant, found))]
         return sha256(repr(listed).encode("utf-8", "surrogateescape")).hex()
 
     def files(self) -> dict[str, int]:
@@ -97,7 +97,7 @@ class Place:
             SourceError: `source.unreadable`
         """
         start = len(self._path.rstrip("/")) + 1
-        with _reading(self.url):
+        with reading(self.url):
             found = self._fs.find(self._path, detail=True)
         return {path[start:]: int(about["size"] or 0) for path, about in found.items()}
 
@@ -107,7 +107,7 @@ class Place:
         Raises:
             SourceError: `source.unreadable`
         """
-        with _reading(self.url):
+        with reading(self.url):
             return bool(self._fs.isfile(self.within(name)))
 
     # Reading ---------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ class Place:
             SourceError: `source.unreadable`
         """
         path = self.within(name) if name else self._path
-        with _reading(self._url_of(name)):
+        with reading(self._url_of(name)):
             return bytes(self._fs.cat_file(path, start=start, end=end))
 
     @contextmanager
@@ -130,7 +130,7 @@ class Place:
             SourceError: `source.unreadable`
         """
         path = self.within(name) if name else self._path
-        with _reading(self._url_of(name)), self._fs.open(path, "rb", block_size=_BLOCK) as file:
+        with reading(self._url_of(name)), self._fs.open(path, "rb", block_size=_BLOCK) as file:
             yield file
 
     def copy_to(self, path: Path) -> None:
@@ -139,7 +139,7 @@ class Place:
         Raises:
             SourceError: `source.unreadable`
         """
-        with _reading(self.url):
+        with reading(self.url):
             self._fs.get_file(self._path, str(path))
 
     # Writing ---------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ def expand(name: str) -> list[str]:
     """
     if "://" not in name or not _WILD & set(name):
         return [name]
-    with _reading(name):
+    with reading(name):
         fs, path = _locate(name)
         found = sorted(fs.unstrip_protocol(one) for one in cast("list[str]", fs.glob(path)))
     if not found:
@@ -206,6 +206,8 @@ def expand(name: str) -> list[str]:
 
 def _locate(url: str) -> tuple[Any, str]:
     """Return what knows a URL, and its path there; a path on this machine is no pattern."""
+    if not url:
+        raise ValueError("the path is empty")
     if "://" not in url:
         return LocalFileSystem(), os.path.join(os.getcwd(), url)  # noqa: PTH109, PTH118
     # A listing of a moment ago would hide what another worker has just written.
@@ -218,7 +220,12 @@ def _version(about: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _reading(url: str) -> Iterator[None]:
+def reading(url: str) -> Iterator[None]:
+    """Turn whatever goes wrong while a place is read into an error of ours.
+
+    Raises:
+        SourceError: `source.unreadable`
+    """
     try:
         yield
     except MirrorError:

@@ -161,7 +161,7 @@ def _look_again(client: Client, origins: Iterable[Origin], sizes: Sizes) -> list
 
 def _absolute(name: str) -> str:
     """Return a URL, or a path, as every worker of this machine understands it."""
-    return name if "://" in name else str(Path.cwd() / name)
+    return name if "://" in name or not name else str(Path.cwd() / name)
 
 
 def _plan(order: Order, origins: Iterable[Origin]) -> dict[str, str]:

@@ -125,7 +125,8 @@ def _items(
             if isinstance(one, Bag):
                 done.footing = Footing.of(one, is_whole=done.footing.is_whole)
             else:
-                done.is_sound = done.is_sound and not isinstance(one, Refused)
+                is_fault = isinstance(one, Refused) and one.code != "archive.empty"
+                done.is_sound = done.is_sound and not is_fault
                 yield named(name, one)
     except SourceError as error:
         if error.code != "source.unreadable" or not is_last_try:

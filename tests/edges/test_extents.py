@@ -1,0 +1,249 @@
+"""Listing first and reading later gives what reading gives (C2, C3, C5)."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mirror.archive import (
+    BUNDLES,
+    STATES,
+    Bag,
+    Extent,
+    Limits,
+    Member,
+    Refused,
+    Wanted,
+    is_plain_tar,
+    list_folder,
+    locate_in_tar,
+    nothing_in_it,
+    open_source,
+    read_extent,
+    read_in_folder,
+    take_file,
+)
+from mirror.archive.member import Item
+from tests.cluster.sources import bag
+from tests.edges.archives import (
+    END,
+    NO_LIMITS,
+    bundle_files,
+    bundle_text,
+    entry,
+    header,
+    pax,
+    plain_tar,
+    write_files,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def located(data: bytes, limits: Limits = NO_LIMITS) -> list[Extent | Refused | Bag]:
+    """What is where in a tar."""
+    return list(locate_in_tar(io.BytesIO(data), limits))
+
+
+def by_extents(data: bytes, limits: Limits = NO_LIMITS) -> list[Item]:
+    """What a tar gives, each member read by itself; no bag if anything is refused in one."""
+    items: list[Item] = []
+    for one in located(data, limits):
+        if isinstance(one, Extent):
+            content = data[one.start : one.start + one.size]
+            items += read_extent(one, content, limits)
+        elif isinstance(one, Refused) or not any(isinstance(item, Refused) for item in items):
+            items.append(one)
+    return items
+
+
+def at_once(path: Path, limits: Limits = NO_LIMITS) -> list[Item]:
+    """What a source gives, but for the refusal of one in which nothing is."""
+    with open_source(str(path), limits) as source:
+        return [item for item in source.items() if item != nothing_in_it(BUNDLES)]
+
+
+# Tars ----------------------------------------------------------------------------------------
+
+TEXTS = [bundle_text(number) for number in range(1, 6)]
+TARS: dict[str, bytes] = {
+    "a tar": plain_tar(bundle_files("a/bundle.json", "b.bundle.json", "c")),
+    "a bag": bag(TEXTS),
+    "a packed bag": bag([*TEXTS, b"no JSON"], packed=True),
+    "an increment": bag(TEXTS[:1], [("Pith-Base-Manifest-SHA256", "0" * 64)]),
+    "pax headers": pax({"path": "x/bundle.json", "size": "4"}) + entry("y", b"1234") + END,
+}
+LIMITS = [
+    NO_LIMITS,
+    Limits(member_bytes=1100),
+    Limits(segment_bytes=100),
+    Limits(members=3),
+    Limits(values=40),
+    Limits(header_bytes=100),
+]
+
+
+@pytest.mark.parametrize("limits", LIMITS, ids=repr)
+@pytest.mark.parametrize("data", TARS.values(), ids=TARS)
+def test_extents_hold_what_the_archive_gives(tmp_path: Path, data: bytes, limits: Limits) -> None:
+    """Bundles, refusals and the bag itself, in one order, whatever the limits."""
+    (tmp_path / "tar").write_bytes(data)
+    assert at_once(tmp_path / "tar", limits) == by_extents(data, limits)
+
+
+@pytest.mark.parametrize("name", ["demo", "pith"])
+def test_extents_of_the_samples(name: str) -> None:
+    """As many as there are bundles, and each is one."""
+    path = ROOT / "bundles" / f"{name}.tar"
+    items = by_extents(path.read_bytes())
+    assert {"demo": 9, "pith": 72}[name] == sum(isinstance(one, Member) for one in items)
+    assert at_once(path) == items
+
+
+_DAMAGE = st.tuples(st.integers(0, 1 << 16), st.binary(max_size=3) | st.just(bytes(512)))
+
+
+@st.composite
+def damaged_tars(draw: st.DrawFn) -> bytes:
+    """A tar that is cut, overwritten or put together with another."""
+    data = draw(st.sampled_from([*TARS.values()]))
+    if draw(st.booleans()):
+        data = data.removesuffix(END) + draw(st.sampled_from([*TARS.values()]))
+    for place, junk in draw(st.lists(_DAMAGE, max_size=2)):
+        at = place % len(data)
+        data = data[:at] + junk + data[at + len(junk) :]
+    return data[: draw(st.none() | st.integers(512, len(data)))]
+
+
+@settings(max_examples=2 * settings().max_examples)
+@given(damaged_tars(), st.sampled_from([NO_LIMITS, *LIMITS]))
+def test_extents_of_damaged_archives(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, limits: Limits
+) -> None:
+    """C5: duplicates, wrong digests, truncation: what is refused, and where, is the same."""
+    path = tmp_path_factory.getbasetemp() / "damaged.tar"
+    path.write_bytes(data)
+    if is_plain_tar(data[:512]):
+        assert at_once(path, limits) == by_extents(data, limits)
+
+
+def test_an_extent_says_where_a_member_lies() -> None:
+    """Its content, without header and padding, whatever extended headers come before."""
+    data = entry("other", b"x" * 600) + pax({"path": "long/bundle.json"}) + entry("short", b"{}")
+    (extent,) = located(data + END)
+    assert Extent("long/bundle.json", 6 * 512, 2, is_segment=False) == extent
+    assert b"{}" == data[extent.start : extent.start + extent.size]
+
+
+def test_a_member_without_content_has_an_extent() -> None:
+    """It is a bundle that is none: whoever reads it says so."""
+    assert [Member("bundle.json", b"")] == by_extents(header("bundle.json") + END)
+
+
+def test_a_segment_has_one_extent_unless_nothing_is_in_it() -> None:
+    """C4: what is in it is told when it is read; of an empty one there is nothing to tell."""
+    (extent, found) = located(bag(TEXTS, packed=True))
+    assert isinstance(extent, Extent)
+    assert extent.is_segment
+    assert isinstance(found, Bag)
+    empty = zstandard.compress(b"")
+    assert not list(read_extent(extent, empty, NO_LIMITS))
+    names = [item.name for item in by_extents(bag(TEXTS, packed=True)) if isinstance(item, Member)]
+    assert [f"{extent.name}#{number}" for number in range(1, 6)] == names
+
+
+def test_a_bag_is_not_told_of_where_something_was_refused_outside_of_extents() -> None:
+    """C5: whoever reads the extents has not seen it."""
+    data = bag(TEXTS[:2]).replace(b'"events"', b'"Events"', 1)
+    refused = [one for one in located(data) if not isinstance(one, Extent)]
+    assert ["archive.fixity"] == [one.code for one in refused if isinstance(one, Refused)]
+    assert 1 == len(refused)
+
+
+# Folders -------------------------------------------------------------------------------------
+
+
+def test_what_is_listed_is_what_is_read(tmp_path: Path) -> None:
+    """C3, C5: files before folders, both by name; links and odd names where they stand."""
+    names = ["b/bundle.json", "a/z.bundle.json", "a/y/bundle.json", "a.bundle.json", "a/other"]
+    write_files(tmp_path, bundle_files(*names))
+    (tmp_path / "b" / "link.bundle.json").symlink_to("bundle.json")
+    (tmp_path / "c").symlink_to("a")
+    (tmp_path / os.fsdecode(b"\xff.bundle.json")).write_bytes(bundle_text(1))
+    listed = list(list_folder(tmp_path, NO_LIMITS))
+    assert [
+        Refused("c", "archive.member", "it is a link to a folder"),
+        "a.bundle.json",
+        "\udcff.bundle.json",
+        "a/z.bundle.json",
+        "a/y/bundle.json",
+        "b/bundle.json",
+        "b/link.bundle.json",
+    ] == listed
+    assert at_once(tmp_path) == _read(tmp_path, listed)
+
+
+def _read(folder: Path, listed: Sequence[str | Refused]) -> list[Item]:
+    return [
+        one if isinstance(one, Refused) else read_in_folder(str(folder), one, NO_LIMITS)
+        for one in listed
+    ]
+
+
+def test_a_list_ends_where_the_limit_is(tmp_path: Path) -> None:
+    """B4: `limit.count`, with the name of the first that was not listed; the limit is inclusive."""
+    write_files(tmp_path, bundle_files("a.bundle.json", "b.bundle.json", "c.bundle.json"))
+    assert 3 == len(list(list_folder(tmp_path, Limits(members=3))))
+    *names, refused = list_folder(tmp_path, Limits(members=2))
+    assert ["a.bundle.json", "b.bundle.json"] == names
+    assert isinstance(refused, Refused)
+    assert ("c.bundle.json", "limit.count") == (refused.name, refused.code)
+
+
+def test_a_list_holds_what_is_wanted(tmp_path: Path) -> None:
+    """C2: bundles if nothing else is said; or states."""
+    write_files(tmp_path, {"a/bundle.json": b"", "a/state.json": b"", "a/bundle.json.old": b""})
+    assert ["a/bundle.json"] == list(list_folder(tmp_path, NO_LIMITS))
+    assert ["a/state.json"] == list(list_folder(tmp_path, NO_LIMITS, STATES))
+
+
+def test_a_file_that_is_gone_is_refused_alone(tmp_path: Path) -> None:
+    """Between listing and reading anything may happen."""
+    refused = read_in_folder(str(tmp_path), "a/bundle.json", NO_LIMITS)
+    assert Refused("a/bundle.json", "archive.member", "No such file or directory") == refused
+
+
+@pytest.mark.parametrize("name", ["/bundle.json", "../bundle.json", "a\n/bundle.json"])
+def test_a_name_that_an_archive_may_not_have_is_not_opened(tmp_path: Path, name: str) -> None:
+    """C5: a list may come from elsewhere; nothing outside of the folder is ever read."""
+    write_files(tmp_path, bundle_files("bundle.json"))
+    (tmp_path / "in").mkdir()
+    refused = read_in_folder(str(tmp_path / "in"), name, NO_LIMITS)
+    assert isinstance(refused, Refused)
+    assert (name, "archive.member") == (refused.name, refused.code)
+
+
+def test_a_file_is_taken_if_it_is_accepted() -> None:
+    """B4: by its size, which is inclusive, and by the values in it."""
+    limits = Limits(member_bytes=8, values=3)
+    assert Member("x", b"12345678") == take_file("x", b"12345678", limits)
+    for data, code in ((b"123456789", "limit.size"), (b"[[[[1]]]", "limit.count")):
+        refused = take_file("x", data, limits)
+        assert isinstance(refused, Refused)
+        assert ("x", code) == (refused.name, refused.code)
+
+
+@pytest.mark.parametrize(("wanted", "words"), [(BUNDLES, "or packed segment"), (STATES, "state")])
+def test_nothing_in_it_says_what_was_looked_for(words: str, wanted: Wanted) -> None:
+    """C3: `archive.empty`, of the source itself."""
+    refused = nothing_in_it(wanted)
+    assert ("", "archive.empty") == (refused.name, refused.code)
+    assert wanted.file_name in refused.message
+    assert words in refused.message
