@@ -8,7 +8,16 @@ each thing that could not be read. Nothing is ever extracted to disk.
 from mirror.archive.bag import write_bag
 from mirror.archive.folder import list_folder, read_in_folder, take_file
 from mirror.archive.limits import Limits
-from mirror.archive.member import BUNDLES, STATES, Bag, Member, Refused, Wanted, shown
+from mirror.archive.member import (
+    BUNDLES,
+    STATES,
+    Bag,
+    Member,
+    Refused,
+    Wanted,
+    fault_of_name,
+    shown,
+)
 from mirror.archive.segment import write_segments
 from mirror.archive.source import Source, is_plain_tar, nothing_in_it, open_source
 from mirror.archive.tar import Extent, locate_in_tar, read_extent
@@ -23,6 +32,7 @@ __all__ = [
     "Refused",
     "Source",
     "Wanted",
+    "fault_of_name",
     "is_plain_tar",
     "list_folder",
     "locate_in_tar",

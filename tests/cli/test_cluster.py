@@ -1,4 +1,4 @@
-"""`mirror merge --cluster`, as a person meets it; what it computes is tested in tests/cluster."""
+"""`mirror merge --cluster`, as a person meets it."""
 
 from __future__ import annotations
 
@@ -6,120 +6,279 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 import pytest
 
-from tests.cli.conftest import BUNDLES, Mirror
+from mirror.core.keys import KeySet, parse_key_set
+from tests.builders import Signer, key_set_file
+from tests.cli.conftest import BUNDLES, Mirror, Ran
+from tests.cluster.processes import MIRROR, Cluster, running_cluster, started
 
 DEMO, KEYS = BUNDLES / "demo.tar", BUNDLES / "demo-keys.json"
-INVALID = BUNDLES / "invalid" / "event.id.json"
 
-PACKAGES = ("dask", "distributed", "fsspec", "pandas", "pyarrow")
-
-HIDING = f"""
-import sys
-
-class Hide:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {PACKAGES!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-
-sys.meta_path.insert(0, Hide())
-for name in {PACKAGES!r}:
-    sys.modules[name] = None
-"""
-"""A Python in which these are not installed."""
+TABLE = [
+    "bundles", "events", "receipts", "records", "new", "states", "root", "key set digest",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--cluster", "local", DEMO], "--cluster needs --out"),
-        (["--cluster", "local", "--out", "o", "-"], "reads no standard input"),
-        (["--cluster", "local", "--out", "o", "--in-memory", DEMO], "there is no store"),
-        (["--workers", "2", DEMO], "need --cluster"),
-        (["--worker-memory", "1GiB", DEMO], "need --cluster"),
-        (["--prefix-digits", "2", DEMO], "need --cluster"),
-        (["--cluster", "tcp://127.0.0.1:1", "--workers", "2", "--out", "o", DEMO], "for --cluster"),
-        (["--cluster", "local", "--prefix-digits", "5", "--out", "o", DEMO], "1<=x<=4"),
-        (["--out", KEYS, DEMO], "is a file"),
-    ],
-)
-def test_what_does_not_fit_together_is_refused(
-    mirror: Mirror, arguments: list[object], message: str
-) -> None:
-    """Exit 2, before anything is read or written."""
-    ran = mirror("merge", *arguments)
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A scheduler and a worker."""
+    with running_cluster(tmp_path_factory.mktemp("cluster"), workers=1) as cluster:
+        yield cluster
+
+
+def rows(text: str) -> dict[str, str]:
+    """A table."""
+    lines = [re.split("  +", line, maxsplit=1) for line in text.splitlines()]
+    return {name: value for name, value in lines}  # noqa: C416 - the pairs are checked
+
+
+def merge(mirror: Mirror, cluster: Cluster, *arguments: object, out: str = "out") -> Ran:
+    """Merge on it."""
+    return mirror("merge", *arguments, "--cluster", cluster.address, "--out", out)
+
+
+# What is said --------------------------------------------------------------------------------
+
+
+def test_a_person_sees_a_table(mirror: Mirror, cluster: Cluster) -> None:
+    """On stdout, and where to watch the work on stderr; no store is written."""
+    ran = merge(mirror, cluster, DEMO, "--keys", KEYS)
+    shown = rows(ran.stdout.decode())
+    assert (0, TABLE) == (ran.exit_code, list(shown))
+    assert ("9 read, 0 refused", "out") == (shown["bundles"], shown["states"])
+    assert re.fullmatch(r"dashboard: http://127\.0\.0\.1:\d+/status\n", ran.stderr)
+    assert ["out"] == os.listdir()  # noqa: PTH208
+
+
+def test_a_program_reads_one_line(mirror: Mirror, cluster: Cluster) -> None:
+    """That of `dataset.json`; the table is for whoever watches."""
+    ran = merge(mirror, cluster, DEMO, "--keys", KEYS, "--json")
+    assert (0, Path("out/dataset.json").read_bytes()) == (ran.exit_code, ran.stdout)
+    (said,) = ran.lines
+    dashboard, table = ran.stderr.split("\n", maxsplit=1)
+    shown = rows(table)
+    assert dashboard.startswith("dashboard: ")
+    assert TABLE == list(shown)
+    assert (said["root"], said["key_set_digest"]) == (shown["root"], shown["key set digest"])
+
+
+def test_what_was_found_makes_the_exit_code_1(mirror: Mirror, cluster: Cluster) -> None:
+    """And it is said how much it is, and where."""
+    ran = merge(mirror, cluster, DEMO)
+    shown = rows(ran.stdout.decode())
+    assert (1, [*TABLE, "findings"]) == (ran.exit_code, list(shown))
+    assert "88 findings, each in out/findings" == shown["findings"]
+    assert "0 valid, 83 invalid (event.key_unknown 83)" == shown["events"]
+
+
+def test_a_source_that_cannot_be_read_makes_it_3(mirror: Mirror, cluster: Cluster) -> None:
+    """The others are merged all the same."""
+    ran = merge(mirror, cluster, "absent.json", DEMO, "--keys", KEYS)
+    shown = rows(ran.stdout.decode())
+    assert (3, "1 could not be read") == (ran.exit_code, shown["sources"])
+    assert "8, 2 equivocations" == shown["records"]
+    assert "1 finding, each in out/findings" == shown["findings"]
+
+
+def test_another_run_is_not_overwritten(mirror: Mirror, cluster: Cluster) -> None:
+    """Neither with other keys nor over files of somebody's."""
+    assert 0 == merge(mirror, cluster, DEMO, "--keys", KEYS).exit_code
+    before = Path("out/dataset.json").read_bytes()
+    ran = merge(mirror, cluster, DEMO)
+    assert (3, b"") == (ran.exit_code, ran.stdout)
+    assert "error: output.other_run at out: " in ran.stderr
+    assert "it differs in: key set\n" in ran.stderr
+    assert before == Path("out/dataset.json").read_bytes()
+
+
+# What is asked -------------------------------------------------------------------------------
+
+ADDRESS = ("--cluster", "tcp://127.0.0.1:9")
+SENSELESS: dict[str, tuple[str, ...]] = {
+    "no out": ("--cluster", "local"),
+    "no out, an address": ADDRESS,
+    "standard input": ("-", "--cluster", "local", "--out", "out"),
+    "in memory": ("--in-memory", "--cluster", "local", "--out", "out"),
+    "workers without a cluster": ("--workers", "2", "--out", "out"),
+    "memory without a cluster": ("--worker-memory", "1GiB", "--out", "out"),
+    "digits without a cluster": ("--prefix-digits", "2", "--out", "out"),
+    "workers of others": (*ADDRESS, "--workers", "2", "--out", "out"),
+    "memory of others": (*ADDRESS, "--worker-memory", "1GiB", "--out", "out"),
+    "no workers": ("--cluster", "local", "--workers", "0", "--out", "out"),
+    "no digits": ("--cluster", "local", "--prefix-digits", "0", "--out", "out"),
+    "many digits": ("--cluster", "local", "--prefix-digits", "5", "--out", "out"),
+    "memory that is no size": ("--cluster", "local", "--worker-memory", "lots", "--out", "out"),
+    "an empty address": ("--cluster", "", "--out", "out"),
+}
+
+
+@pytest.mark.parametrize("what", SENSELESS)
+def test_what_makes_no_sense_is_refused(what: str, mirror: Mirror) -> None:
+    """Before anything is started or written."""
+    ran = mirror("merge", DEMO, *SENSELESS[what])
     assert (2, b"") == (ran.exit_code, ran.stdout)
-    assert message in ran.stderr
-    assert list(Path.cwd().iterdir()) == []
+    assert "Error: " in ran.stderr
+    assert [] == os.listdir()  # noqa: PTH208
 
 
-def test_findings_and_the_root_are_told(mirror: Mirror) -> None:
-    """Exit 1; one line of JSON on stdout, the table on stderr; the root that a store has."""
-    sources = (DEMO, INVALID, "--keys", KEYS)
-    plain = mirror("merge", *sources)
-    root = orjson.loads(mirror("root", "--json").stdout)
-    Path("mirror.db").unlink()
-    cluster = ("--cluster", "local", "--workers", "1", "--out", "out")
-    ran = mirror("merge", *sources, *cluster, "--json")
-    (told,) = ran.lines
-    assert (plain.exit_code, root) == (ran.exit_code, {name: told[name] for name in root})
-    assert re.search(r"^findings +1 finding, each in out/findings$", ran.stderr, re.MULTILINE)
-    assert re.search(rf"^root +{told['root']}$", ran.stderr, re.MULTILINE)
-    assert told == orjson.loads(Path("out", "dataset.json").read_bytes())
-    again = mirror("merge", *sources, *cluster)
-    assert (ran.exit_code, True) == (again.exit_code, told["root"].encode() in again.stdout)
+def test_options_come_from_the_environment(
+    mirror: Mirror, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of other commands."""
+    monkeypatch.setenv("MIRROR_CLUSTER", cluster.address)
+    monkeypatch.setenv("MIRROR_OUT", "out")
+    monkeypatch.setenv("MIRROR_KEYS", str(KEYS))
+    monkeypatch.setenv("MIRROR_JSON", "1")
+    ran = mirror("merge", DEMO)
+    assert (0, 8) == (ran.exit_code, ran.lines[0]["records"])
+    assert Path("out/dataset.json").read_bytes() == ran.stdout
+    for name, value, fault in (
+        ("MIRROR_WORKERS", "2", "--workers and --worker-memory are for --cluster local"),
+        ("MIRROR_WORKER_MEMORY", "1GiB", "--workers and --worker-memory are for --cluster local"),
+        ("MIRROR_PREFIX_DIGITS", "5", "5 is not in the range 1<=x<=4"),
+    ):
+        with monkeypatch.context() as context:
+            context.setenv(name, value)
+            ran = mirror("merge", DEMO)
+        assert 2 == ran.exit_code
+        assert fault in ran.stderr
 
 
-def test_a_source_that_is_not_there(mirror: Mirror) -> None:
-    """Exit 3, as on one machine; what else there is was merged."""
-    ran = mirror("merge", "none", DEMO, "--keys", KEYS, "--cluster", "local", "--out", "out")
-    assert ran.exit_code == 3
-    assert b"1 could not be read" in ran.stdout
-    assert re.search(rb"^records +8, 2 equivocations$", ran.stdout, re.MULTILINE)
+def test_the_keys_are_those_of_the_store_and_those_given(mirror: Mirror, cluster: Cluster) -> None:
+    """As `mirror verify` has it: the store is read, and stays as it is."""
+    somebody = Path("somebody.json")
+    somebody.write_bytes(key_set_file(Signer("somebody")))
+    assert 0 == mirror("keys", "add", KEYS, "--db", "my.db").exit_code
+    before = Path("my.db").read_bytes()
+    assert 0 == merge(mirror, cluster, DEMO, "--db", "my.db", out="store").exit_code
+    both = merge(mirror, cluster, DEMO, "--db", "my.db", "--keys", somebody, out="both")
+    assert 0 == both.exit_code
+    keys = KeySet().with_added(parse_key_set(KEYS.read_bytes()))
+    for out, expected in (
+        ("store", keys),
+        ("both", keys.with_added(parse_key_set(somebody.read_bytes()))),
+    ):
+        assert expected.digest == parse_key_set(Path(out, "keys.json").read_bytes()).digest
+        said = orjson.loads(Path(out, "dataset.json").read_bytes())
+        assert (expected.digest, 0) == (said["key_set_digest"], said["events_invalid"])
+    assert before == Path("my.db").read_bytes()
+    assert not Path("mirror.db").exists()
 
 
-def test_the_keys_of_the_store_are_trusted(mirror: Mirror) -> None:
-    """And those of --keys; the store itself is only read."""
-    assert mirror("keys", "add", KEYS).exit_code == 0
-    before = Path("mirror.db").read_bytes()
-    ran = mirror("merge", DEMO, "--cluster", "local", "--workers", "1", "--out", "out", "--json")
-    assert (0, 83) == (ran.exit_code, ran.lines[0]["summary"]["events_valid"])
-    assert before == Path("mirror.db").read_bytes()
+def test_help_tells_of_it(mirror: Mirror) -> None:
+    """With its environment variables, and an example."""
+    text = mirror("merge", "--help").stdout.decode()
+    for word in ("--cluster ADDRESS|local", "MIRROR_CLUSTER", "--workers", "MIRROR_WORKERS",
+                 "--worker-memory", "MIRROR_WORKER_MEMORY", "--prefix-digits",
+                 "MIRROR_PREFIX_DIGITS", "mirror merge --cluster local"):  # fmt: skip
+        assert word in text
 
 
-def python(tmp_path: Path, code: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in an empty folder."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    command = [sys.executable, "-c", code]
-    return subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+# Without Dask --------------------------------------------------------------------------------
+
+PACKAGES = ["dask", "distributed", "fsspec", "pandas", "pyarrow"]
+
+HIDING = """
+import sys
+from importlib.machinery import PathFinder
+
+class Hiding(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        hidden = name.partition(".")[0] in {hidden!r}
+        return None if hidden else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding
+"""
 
 
-def mirror_without_dask(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a command where none of the packages of a cluster is installed."""
-    words = [str(one) for one in arguments]
-    return python(tmp_path, f"{HIDING}\nfrom mirror.cli import main; main({words!r})")
+def hiding(folder: Path, *names: str) -> dict[str, str]:
+    """An environment in which these packages are not installed."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(HIDING.replace("{hidden!r}", repr(names)))
+    return {**os.environ, "PYTHONPATH": str(folder)}
 
 
-def test_the_base_install_needs_no_dask(tmp_path: Path) -> None:
-    """Everything else works without it; --cluster says what is missing, and what to do."""
-    ran = mirror_without_dask(tmp_path, "merge", DEMO, "--keys", KEYS)
-    assert (0, "") == (ran.returncode, ran.stderr)
-    assert "--cluster" in mirror_without_dask(tmp_path, "merge", "--help").stdout
-    ran = mirror_without_dask(tmp_path, "merge", DEMO, "--cluster", "local", "--out", "out")
-    assert (5, "") == (ran.returncode, ran.stdout)
-    assert (
-        "cluster.missing: not installed: dask, distributed, fsspec, pandas, pyarrow" in ran.stderr
-    )
-    assert "pip install 'pith-mirror[cluster]'" in ran.stderr
+def test_a_base_install_does_all_but_this(mirror_process: Mirror, tmp_path: Path) -> None:
+    """And says what to install."""
+    env = hiding(tmp_path / "hiding", *PACKAGES, "gcsfs", "s3fs", "numpy")
+    command = ("merge", DEMO, "--keys", KEYS)
+    ran = mirror_process(*command, "--cluster", "local", "--out", "out", env=env)
+    assert (5, b"") == (ran.exit_code, ran.stdout)
+    error, hint = ran.stderr.splitlines()
+    assert f"error: cluster.missing: not installed: {', '.join(PACKAGES)}" == error
+    assert "hint: pip install 'pith-mirror[cluster]', here and on every worker" == hint
+    assert not (tmp_path / "out").exists()
+    assert b"--cluster" in mirror_process("merge", "--help", env=env).stdout
+    assert 0 == mirror_process(*command, env=env).exit_code
+    assert 0 == mirror_process("verify", DEMO, env=env).exit_code
 
 
-def test_no_command_loads_dask_before_it_is_asked_for(tmp_path: Path) -> None:
-    """It takes a second, and nearly nobody needs it; sqlite-utils loads pandas by itself."""
-    code = "import sys, mirror.cli; print([one for one in {!r} if one in sys.modules])"
-    assert python(tmp_path, code.format(PACKAGES[:3])).stdout == "[]\n"
+def test_only_what_is_missing_is_named(mirror_process: Mirror, tmp_path: Path) -> None:
+    """If it is but one of them."""
+    env = hiding(tmp_path / "hiding", "pyarrow")
+    ran = mirror_process("merge", DEMO, "--cluster", "local", "--out", "out", env=env)
+    assert 5 == ran.exit_code
+    assert ran.stderr.startswith("error: cluster.missing: not installed: pyarrow\n")
+
+
+def loaded() -> set[str]:
+    """The packages that all commands together load before they begin."""
+    program = "import sys, mirror.cli.main; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    return {name.partition(".")[0] for name in done.stdout.decode().splitlines()}
+
+
+def test_other_commands_do_not_wait_for_dask() -> None:
+    """It takes a second to load."""
+    found = loaded()
+    assert "mirror" in found
+    assert set() == found & {"dask", "distributed", "fsspec", "gcsfs", "s3fs", "tornado"}
+
+
+def test_other_commands_do_not_wait_for_what_dask_needs() -> None:
+    """Half a second more, wherever it is installed."""
+    assert set() == loaded() & {"numpy", "pandas", "pyarrow"}
+
+
+# Progress ------------------------------------------------------------------------------------
+
+
+def read_all(terminal: int) -> str:
+    """What is written to a terminal until nobody holds it any more."""
+    found = b""
+    try:
+        while data := os.read(terminal, 4096):
+            found += data
+    except OSError:  # the other end is closed
+        pass
+    finally:
+        os.close(terminal)
+    return found.decode()
+
+
+def test_a_terminal_shows_the_stages(cluster: Cluster, tmp_path: Path) -> None:
+    """Each with a bar, on stderr; stdout is as ever."""
+    arguments = ["merge", DEMO, "--keys", KEYS, "--cluster", cluster.address, "--out", "out"]
+    terminal, other_end = os.openpty()
+    env = {"TERM": "xterm", "COLUMNS": "100"}
+    with started(tmp_path, *MIRROR, *arguments, env=env, err=other_end) as client:
+        os.close(other_end)
+        shown = read_all(terminal)
+        stdout, _ = client.communicate()
+    assert 0 == client.returncode
+    assert TABLE == list(rows(stdout.decode()))
+    assert re.search(r"verified .*\d+/\d+.* tasks", shown)
+    assert re.search(r"merged .*\d+/\d+.* tasks", shown)
+
+
+def test_a_pipe_shows_none(cluster: Cluster, mirror_process: Mirror) -> None:
+    """Where to watch the work, and the table; nothing else."""
+    ran = mirror_process("merge", DEMO, "--cluster", cluster.address, "--out", "out")
+    assert re.fullmatch(r"dashboard: \S+\n", ran.stderr)
+    assert [*TABLE, "findings"] == list(rows(ran.stdout.decode()))

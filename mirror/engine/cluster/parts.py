@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
@@ -23,6 +25,7 @@ from mirror.archive import (
     Limits,
     Member,
     Refused,
+    fault_of_name,
     is_plain_tar,
     list_folder,
     locate_in_tar,
@@ -46,6 +49,8 @@ _Entry: TypeAlias = Extent | str | Refused
 """A stretch of an archive, a file's path in its folder, or what was refused in its place."""
 
 _HEAD_BYTES = 512
+_PAUSES_S = (0.1, 0.5, 0)
+"""After each time that a source could not be looked at."""
 _LIST_ENTRIES = 20_000
 """Of one part at most, however small they are."""
 
@@ -90,16 +95,21 @@ class Part:
 
 
 def look_at(origin: Origin, part_bytes: int) -> Origin:
-    """Return what can be told of a source without reading it."""
-    try:
-        place = Place(origin.url)
-        version = place.version(BUNDLES.is_name)
-        is_surveyed = place.is_folder() or (
-            place.size_bytes() > max(part_bytes, _HEAD_BYTES)
-            and is_plain_tar(place.read(start=0, end=_HEAD_BYTES))
-        )
-    except SourceError:
-        return replace(origin, version="", is_surveyed=False)  # who reads it will say why
+    """Return what can be told of a source without reading it; who reads it says why it cannot."""
+    for pause_s in _PAUSES_S:
+        with suppress(SourceError):
+            return _looked_at(origin, part_bytes)
+        time.sleep(pause_s)  # a server may be busy for a moment
+    return replace(origin, version="", is_surveyed=False)
+
+
+def _looked_at(origin: Origin, part_bytes: int) -> Origin:
+    place = Place(origin.url)
+    version = place.version(BUNDLES.is_name)
+    is_surveyed = place.is_folder() or (
+        place.size_bytes() > max(part_bytes, _HEAD_BYTES)
+        and is_plain_tar(place.read(start=0, end=_HEAD_BYTES))
+    )
     return replace(origin, version=version, is_surveyed=is_surveyed)
 
 
@@ -273,6 +283,8 @@ def _read_files(place: Place, entries: Iterable[_Entry], limits: Limits) -> Iter
             yield cast("Refused", one)
         elif place.local_path is not None:
             yield read_in_folder(place.local_path, one, limits)
+        elif fault := fault_of_name(one):
+            yield Refused(shown(one), "archive.member", fault)
         else:
             data = place.read(one, start=0, end=limits.member_bytes + 1)
             yield take_file(one, data, limits)

@@ -5,6 +5,7 @@ Every library behind fsspec has exceptions of its own; here they become ours.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -178,8 +179,10 @@ class Place:
             OutputError: `output.failed`
         """
         with _writing(self._url_of(name)):
-            if self._fs.exists(self.within(name)):
-                self._fs.rm(self.within(name), recursive=True)
+            path = self.within(name)
+            if self._fs.exists(path):
+                # What an object store is to remove is a pattern; here it is a name.
+                self._fs.rm(glob.escape(path) if self.local_path is None else path, recursive=True)
 
     def _url_of(self, name: str) -> str:
         return self.within_url(name) if name else self.url

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
 
 import orjson
-from distributed import Client, Future, as_completed
+from distributed import Client, Future
 
 from mirror.archive import Limits, shown
 from mirror.core.keys import KeySet
@@ -35,7 +35,13 @@ from mirror.engine.cluster.shuffle import (
     shuffle_and_merge,
 )
 from mirror.engine.cluster.verify import FINDINGS_FOLDER, Verified, verify_part, write_findings
-from mirror.engine.cluster.workers import converted, require_same_versions
+from mirror.engine.cluster.workers import (
+    Finished,
+    as_they_finish,
+    converted,
+    next_finished,
+    require_same_versions,
+)
 from mirror.engine.increment import Footing, find_footing, missing_base
 from mirror.engine.report import Summary
 from mirror.engine.root import Root
@@ -132,13 +138,13 @@ class _Run:
 
 def _begin(client: Client, order: Order, versions: dict[str, str]) -> _Run:
     """Return the run that lies in the folder of the results, or a new one."""
-    out, origins = Place(order.out), _look(client, order)
+    out, found = _open_results(order.out)
+    origins = _look(client, order)
     plan = _plan(order, origins)
-    if out.has(_RUN):
-        known = orjson.loads(out.read(_RUN))
+    if found is not None:
+        known = orjson.loads(found)
         _require_same_plan(known["plan"], plan, order.out)
     else:
-        _require_empty(out)
         known = {"run": secrets.token_hex(8), "now": time.time_ns() // 1000, "plan": plan}
         out.publish_bytes(KEYS, keys_value(order.keys))
         out.publish_bytes(_RUN, orjson.dumps(known))
@@ -146,6 +152,23 @@ def _begin(client: Client, order: Order, versions: dict[str, str]) -> _Run:
         _absolute(order.out), order.keys.digest, order.limits, known["now"], versions, order.sizes
     )
     return _Run(client, order, out, known["run"], errand, origins)
+
+
+def _open_results(url: str) -> tuple[Place, bytes | None]:
+    """Return the folder of the results, and what says which run lies there, if one does.
+
+    Raises:
+        OutputError: `output.failed`, `output.other_run`.
+    """
+    try:
+        out = Place(url)
+        if out.has(_RUN):
+            return out, out.read(_RUN)
+        _require_empty(out)
+    except SourceError as error:
+        reason, hint = error.message, "check the address and your permissions"
+        raise OutputError("output.failed", reason, where=error.where, hint=hint) from error
+    return out, None
 
 
 def _look(client: Client, order: Order) -> list[Origin]:
@@ -229,7 +252,7 @@ class _Task(NamedTuple):
 def _verify_all(run: _Run) -> list[_Read]:
     """Have every source surveyed, if it is worth it, and every part of it verified."""
     reads = [_Read(None, {}) for _ in run.origins]
-    waiting, tasks = as_completed(), dict[Any, _Task]()
+    waiting, tasks = as_they_finish(), dict[Any, _Task]()
     todo = [_Task(one, None if one.is_surveyed else Part(one)) for one in run.origins]
     done = total = 0
     while todo or tasks:
@@ -239,8 +262,8 @@ def _verify_all(run: _Run) -> list[_Read]:
             waiting.add(future)
         total += len(todo)
         run.order.progress("verified", done, total)
-        future = next(waiting)
-        todo = _take(tasks.pop(future.key), future, reads)
+        finished = next_finished(run.client, waiting)
+        todo = _take(tasks.pop(finished.key), finished, reads)
         done += 1
     return reads
 
@@ -253,11 +276,11 @@ def _submit(run: _Run, task: _Task) -> Future[Any]:
     return run.client.submit(verify_part, task.part, run.errand, **settings)
 
 
-def _take(task: _Task, future: Future[Any], reads: list[_Read]) -> list[_Task]:
+def _take(task: _Task, finished: Finished, reads: list[_Read]) -> list[_Task]:
     """Note what a task came to, and return what is to be done next."""
     number = task.origin.number
     try:
-        result = future.result()
+        result = finished.result()
     except SourceError as error:
         if error.code != "source.unreadable" or task.is_last_try:
             raise
@@ -284,8 +307,9 @@ def _merge_all(run: _Run, reads: Iterable[_Read]) -> tuple[int, dict[int, Merged
         return digits, merged
     job = Job(run.name, run.errand, digits, bits(wanted) if merged else None)
     futures = shuffle_and_merge(run.client, groups, job)
-    for done, future in enumerate(as_completed(futures), 1):
-        merged |= merged_of(future.result())
+    waiting = as_they_finish(futures)
+    for done in range(1, len(futures) + 1):
+        merged |= merged_of(next_finished(run.client, waiting).result())
         run.order.progress("merged", done, len(futures))
     return digits, merged
 

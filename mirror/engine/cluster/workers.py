@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask
 from dask.typing import Key
-from distributed import Client, LocalCluster
+from dask.utils import parse_bytes
+from distributed import Client, Future, LocalCluster, as_completed
 from distributed.client import ClosedClientError
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
@@ -18,13 +22,25 @@ from distributed.scheduler import KilledWorker
 from mirror.engine.cluster.versions import fault_of_versions, find_versions
 from mirror.errors import ClusterError, OutputError, WorkerError
 
-__all__ = ["LOCAL", "converted", "open_cluster", "require_same_versions"]
+__all__ = [
+    "LOCAL",
+    "Finished",
+    "as_they_finish",
+    "converted",
+    "next_finished",
+    "open_cluster",
+    "require_same_versions",
+]
 
 LOCAL = "local"
 """The address of a cluster that is started on this machine, for one run."""
 
 _CONNECT_S = 30
 _WORKERS_S = 120
+_SCHEDULER = "scheduler"
+_GLANCE_S = 0.01
+_LEAST_MEMORY = 256 << 20
+"""Bytes: what a worker takes with nothing to do is not much less."""
 _LOST = (CommClosedError, CancelledError, ClosedClientError, TimeoutError)
 _QUIET: dict[str, Any] = {
     "dataframe.convert-string": False,  # bytes are bytes
@@ -47,8 +63,9 @@ def open_cluster(
         ClusterError: `cluster.unreachable`, `cluster.no_workers`.
     """
     with dask.config.set(_QUIET):
+        _hush()
         if address == LOCAL:
-            logging.getLogger("distributed").setLevel(logging.CRITICAL)
+            _require_memory(worker_memory)
             with _start(workers, worker_memory) as cluster, Client(cluster) as client:
                 yield client
             return
@@ -57,14 +74,44 @@ def open_cluster(
             yield client
 
 
+def _hush() -> None:
+    """Let only our own words reach a person: what Dask logs of a loss, the error says shorter."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def _require_memory(memory: str) -> None:
+    if memory != "auto" and parse_bytes(memory) < _LEAST_MEMORY:
+        raise ClusterError(
+            "cluster.memory",
+            f"{memory} is too little for a worker",
+            hint="give each 2 GiB; they cannot even begin with less than 256 MiB",
+        )
+
+
 def _start(workers: int | None, memory: str) -> LocalCluster:
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,  # half of the work is Python's, whose lock is one
-        memory_limit=memory,
-        dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
-    )
+    with _deaf_to_interrupts():
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,  # half of the work is Python's, whose lock is one
+            memory_limit=memory,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        )
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that leave Ctrl-C to this one, which a terminal sends to all of them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # who is none may not say so
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _connect(address: str) -> Client:
@@ -83,12 +130,16 @@ def _require_a_worker(client: Client, address: str) -> None:
     try:
         client.wait_for_workers(1, timeout=_WORKERS_S)
     except TimeoutError as error:
-        raise ClusterError(
-            "cluster.no_workers",
-            f"the scheduler has had no worker for {_WORKERS_S} seconds",
-            where=address,
-            hint="start workers, or wait until the queue gives you some",
-        ) from error
+        raise _no_workers(address) from error
+
+
+def _no_workers(address: str) -> ClusterError:
+    return ClusterError(
+        "cluster.no_workers",
+        f"the scheduler has had no worker for {_WORKERS_S} seconds",
+        where=address,
+        hint="start workers, or wait until the queue gives you some; then run the command again",
+    )
 
 
 def require_same_versions(client: Client) -> dict[str, str]:
@@ -99,20 +150,73 @@ def require_same_versions(client: Client) -> dict[str, str]:
     """
     expected = find_versions()
     with converted():
-        found = client.run(find_versions, on_error="return")
+        found: dict[str, Any] = client.run(find_versions, on_error="return")
+        found[_SCHEDULER] = _versions_of_scheduler(client)
     for address, versions in found.items():
         if isinstance(versions, dict):
             fault = fault_of_versions(versions, expected)
+        elif isinstance(versions, OSError):
+            continue  # it is gone, and runs nothing
         else:
             fault = f"mirror cannot be loaded: {versions}"
         if fault is not None:
             raise ClusterError(
                 "cluster.versions",
-                f"on a worker {fault}",
+                f"on {'the scheduler' if address == _SCHEDULER else 'a worker'} {fault}",
                 where=address,
                 hint="install the same mirror, Python and libraries on the workers and here",
             )
     return expected
+
+
+def _versions_of_scheduler(client: Client) -> Any:
+    """Return what runs where tasks pass through, or why nothing can be told of it."""
+    try:
+        return client.run_on_scheduler(find_versions)
+    except CommClosedError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever keeps it from loading mirror
+        return error
+
+
+class Finished(NamedTuple):
+    """A task that is done, whose result is here: nobody can take it away any more."""
+
+    key: Key
+    outcome: Any
+    """The result, or the exception."""
+
+    def result(self) -> Any:
+        """Return the result, or raise what the task raised."""
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+
+def as_they_finish(futures: Iterable[Future[Any]] = ()) -> as_completed:
+    """Return what `next_finished` takes from; more futures may be added to it."""
+    return as_completed(futures, with_results=True, raise_errors=False)
+
+
+def next_finished(client: Client, waiting: as_completed) -> Finished:
+    """Return the next of some futures that is done; wait no longer for workers than at first.
+
+    Raises:
+        ClusterError: `cluster.no_workers`
+    """
+    looked = seen = time.monotonic()
+    while not waiting.has_ready():
+        time.sleep(_GLANCE_S)
+        now = time.monotonic()
+        if now - looked < 1:
+            continue
+        looked = now
+        if client.status != "running" or client.nthreads():
+            seen = now
+        elif now - seen > _WORKERS_S:
+            raise _no_workers(str(client.scheduler_info().get("address", "")))
+    future, outcome = next(waiting)
+    return Finished(future.key, outcome[1] if future.status == "error" else outcome)
 
 
 @contextmanager
@@ -135,7 +239,7 @@ def converted() -> Iterator[None]:
     except _LOST as error:
         raise ClusterError(
             "cluster.lost",
-            f"the scheduler does not answer any more: {str(error) or type(error).__name__}",
+            f"the scheduler does not answer any more: {_one_line(error)}",
             hint="what was finished is kept; run the command again when it is back",
         ) from error
     except OSError as error:
@@ -148,6 +252,10 @@ def converted() -> Iterator[None]:
         reason = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
         hint = "what was finished is kept; run the command again"
         raise ClusterError("cluster.shuffle", reason, hint=hint) from error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _short(task: Key) -> str:

@@ -1,0 +1,332 @@
+"""Schedulers, workers and clients as processes of their own, and work for them.
+
+All of them end with the test that started them, also when it fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, NamedTuple, TypeAlias
+
+from click.testing import CliRunner
+from distributed import Client
+from pyarrow import parquet
+
+from mirror.cli import main
+from mirror.core.keys import parse_key_set
+from mirror.core.packed import unpack
+from mirror.engine.cluster import Order, merge_on_cluster
+from mirror.engine.root import Root
+from tests.builders import (
+    Signer,
+    author_claim,
+    citation,
+    key_set_file,
+    make_bundle,
+    make_event,
+    make_record,
+    to_json,
+)
+from tests.cli.conftest import Ran
+from tests.processes import PATIENCE_S
+
+__all__ = [
+    "MIRROR",
+    "PARTITIONS",
+    "SOURCES",
+    "Cluster",
+    "Once",
+    "Out",
+    "Process",
+    "World",
+    "all_children_of",
+    "ended_after",
+    "kill",
+    "make_world",
+    "mirror",
+    "nothing",
+    "root_on_one_machine",
+    "running_cluster",
+    "started",
+    "wait_for",
+]
+
+Process: TypeAlias = "subprocess.Popen[bytes]"
+
+MIRROR = ["-W", "error", "-m", "mirror"]
+"""The program, as `started` takes it; warnings are errors."""
+
+
+# Processes -----------------------------------------------------------------------------------
+
+
+def wait_for(what: Callable[[], object], *whose: Process) -> None:
+    """Wait until something is so; not for ever, and not beyond the end of a process."""
+    end = time.monotonic() + PATIENCE_S
+    while not what():
+        assert [] == [one.args for one in whose if one.poll() is not None], "it ended before"
+        assert time.monotonic() < end, "it does not come to be"
+        time.sleep(0.002)
+
+
+def all_children_of(process: int) -> list[int]:
+    """The children of a process, whichever of its threads started them, and theirs."""
+    found: list[int] = []
+    with suppress(FileNotFoundError):  # it has just ended
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            found += map(int, (thread / "children").read_text().split())
+    return [*found, *(one for child in found for one in all_children_of(child))]
+
+
+def kill(*processes: Process) -> None:
+    """Kill processes, and wait for their end."""
+    for one in processes:
+        one.kill()
+    for one in processes:
+        one.wait()
+
+
+@contextmanager
+def started(
+    folder: Path,
+    *arguments: object,
+    env: Mapping[str, str] | None = None,
+    out: int | IO[bytes] = subprocess.PIPE,
+    err: int | IO[bytes] = subprocess.PIPE,
+) -> Iterator[Process]:
+    """Start a Python program; it and all that it has started are gone at the end."""
+    process = subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
+        start_new_session=True,  # a group of its own, which is ended as one
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):  # all of the group have ended
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A scheduler and its workers, each of them a process."""
+
+    folder: Path
+    scheduler: Process
+    workers: list[Process]
+    _stack: ExitStack
+    _logs: dict[int, Path] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """The scheduler's."""
+        return _address(self.folder)
+
+    def add_worker(self, env: Mapping[str, str] | None = None) -> Process:
+        """Start a worker; it is not there yet."""
+        path = self.folder / f"worker-{len(self._logs)}.log"
+        arguments = ["--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        arguments += ["--scheduler-file", "scheduler.json", "--local-directory", "spilled"]
+        arguments += ["--death-timeout", "30"]
+        log = self._stack.enter_context(path.open("wb"))
+        program = started(
+            self.folder, "-m", "dask", "worker", *arguments, env=env, out=log, err=log
+        )
+        worker = self._stack.enter_context(program)
+        self.workers.append(worker)
+        self._logs[worker.pid] = path
+        return worker
+
+    def wait_for_worker(self, worker: Process) -> str:
+        """Wait until it is there; its address."""
+        log = self._logs[worker.pid]
+        wait_for(lambda: b"Registered to:" in log.read_bytes(), worker)
+        found = re.search(r"Start worker at: +(\S+)", log.read_text())
+        assert found
+        return found[1]
+
+
+@contextmanager
+def running_cluster(
+    folder: Path, *, workers: int = 2, env: Mapping[str, str] | None = None
+) -> Iterator[Cluster]:
+    """Start a scheduler, in an environment of its own, and workers; it does not wait for these."""
+    arguments = ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
+    arguments += ["--scheduler-file", "scheduler.json", "--idle-timeout", "300"]
+    with ExitStack() as stack:
+        log = stack.enter_context((folder / "scheduler.log").open("wb"))
+        program = started(folder, "-m", "dask", "scheduler", *arguments, env=env, out=log, err=log)
+        scheduler = stack.enter_context(program)
+        wait_for(lambda: _address(folder), scheduler)
+        cluster = Cluster(folder, scheduler, [], stack)
+        for _ in range(workers):
+            cluster.add_worker()
+        yield cluster
+
+
+def _address(folder: Path) -> str:
+    """What the scheduler says of itself, once it has said all of it."""
+    with suppress(OSError, json.JSONDecodeError):
+        return str(json.loads((folder / "scheduler.json").read_bytes())["address"])
+    return ""
+
+
+@contextmanager
+def ended_after(seconds: float, client: Client) -> Iterator[None]:
+    """End a run that goes on for so long, as if the scheduler were lost."""
+    timer = threading.Timer(seconds, client.close)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+# Work ----------------------------------------------------------------------------------------
+
+SOURCES, LINES, PARTITIONS = 16, 12, 16
+"""Folders, which are surveyed, and as many files; bundles of a file; and what is made of them."""
+
+AUTHOR = Signer("author")
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+
+def mirror(*arguments: object) -> Ran:
+    """Run a command in this process, which has loaded all that it takes."""
+    result = CliRunner().invoke(main, [str(one) for one in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ran(result.exit_code, result.stdout_bytes, result.stderr)
+
+
+def root_on_one_machine(db: Path, sources: list[str], keys: Path) -> Root:
+    """What `mirror merge` and `mirror root` say."""
+    assert mirror("merge", *sources, "--keys", keys, "--db", db).exit_code == 0
+    return Root(**mirror("root", "--json", "--db", db).lines[0])
+
+
+class World(NamedTuple):
+    """Sources that make many small pieces of work, and what one machine makes of them."""
+
+    sources: list[str]
+    keys: Path
+    root: Root
+
+    def command(self, address: str, out: Path) -> list[str]:
+        """What merges them on a cluster."""
+        to = ["--cluster", address, "--out", str(out)]
+        return ["merge", *self.sources, "--keys", str(self.keys), *to]
+
+    def merge(self, client: Client, out: Path, progress: Progress) -> Root:
+        """Do what the command does."""
+        keys = parse_key_set(self.keys.read_bytes())
+        order = Order(self.sources, str(out), keys, progress=progress)
+        return merge_on_cluster(client, order).root
+
+
+def make_world(place: Path) -> World:
+    """Each record stands in one of the files, and some stand in a folder as well."""
+    (place / "keys.json").write_bytes(key_set_file(AUTHOR))
+    folders = [place / f"folder-{number:02}" for number in range(SOURCES)]
+    files = [place / f"{number:02}.jsonl" for number in range(SOURCES)]
+    for number, (folder, file) in enumerate(zip(folders, files, strict=True)):
+        records = range(number * LINES, (number + 1) * LINES)
+        lines = [_bundle(one, "author_claimed", author_claim()) for one in records]
+        file.write_bytes(b"\n".join(lines))
+        folder.mkdir()
+        for one in records[:2]:
+            bundle = _bundle(one, "citation_signed", citation())
+            (folder / f"{one}.bundle.json").write_bytes(bundle)
+    sources = [str(one) for one in (*folders, *files)]
+    root = root_on_one_machine(place / "mirror.db", sources, place / "keys.json")
+    assert root.events_valid == SOURCES * (LINES + 2)
+    return World(sources, place / "keys.json", root)
+
+
+def _bundle(number: int, event_type: str, payload: Any) -> bytes:
+    record = make_record(arxiv_id=f"2401.{number:05}")
+    return to_json(make_bundle(record, [make_event(record, AUTHOR, event_type, payload)]))
+
+
+class Once:
+    """Something that is done once, when a stage has come so far."""
+
+    def __init__(self, stage: str, at: int, act: Callable[[], object]) -> None:
+        self._stage, self._at, self._act = stage, at, act
+        self.left = 0
+        """Tasks that were not done by then."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Take what the run tells of its progress."""
+        if stage == self._stage and done >= self._at and not self.left:
+            self.left = total - done
+            self._act()
+
+
+def nothing(_stage: str, _done: int, _total: int) -> None:
+    """Hear of progress, and do nothing."""
+
+
+class Out(NamedTuple):
+    """The folder of the results."""
+
+    path: Path
+
+    def count(self, pattern: str) -> int:
+        """How many files there are."""
+        return sum(1 for _ in self.path.glob(pattern))
+
+    @property
+    def surveyed(self) -> int:
+        """Sources that were surveyed."""
+        return self.count("_work/parts/*.json")
+
+    @property
+    def verified(self) -> int:
+        """Parts of sources that were verified."""
+        return self.count("_work/verified/*.parquet")
+
+    @property
+    def merged(self) -> int:
+        """Partitions that were merged."""
+        return self.count("states/*/*.parquet")
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        """What is there, and what changes when a file is written again."""
+        found = {}
+        for path in self.path.rglob("*"):
+            if path.is_file() and not path.name.startswith("."):
+                about = path.stat()
+                found[str(path.relative_to(self.path))] = (about.st_ino, about.st_mtime_ns)
+        return found
+
+    def assert_whole(self) -> None:
+        """Assert that every file that is there can be read to its end."""
+        readers: dict[str, Callable[[Path], object]] = {
+            ".parquet": lambda path: parquet.read_table(path, partitioning=None),
+            ".json": lambda path: json.loads(path.read_bytes()),
+            ".list": lambda path: unpack(path.read_bytes()),
+        }
+        for name in self.files():
+            readers[Path(name).suffix](self.path / name)

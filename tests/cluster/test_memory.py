@@ -1,0 +1,173 @@
+"""How much memory a worker needs: for a piece of work, and not for a source or its facts."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import subprocess
+import tarfile
+import tracemalloc
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from dask.utils import parse_bytes
+from distributed import Client
+
+from mirror.core.bundle import parse_bundle, verify_bundle
+from mirror.core.tree import Leaf, root
+from mirror.engine.cluster import Order, Sizes, merge_on_cluster, open_cluster
+from tests.builders import (
+    Signer,
+    author_claim,
+    make_bundle,
+    make_event,
+    make_record,
+    snapshot,
+    to_json,
+)
+from tests.cli.conftest import BUNDLES
+from tests.cluster.processes import MIRROR, ended_after, started
+from tests.helpers import keys_of, state_of
+from tests.processes import PATIENCE_S
+
+AUTHOR = Signer("author")
+KEYS = keys_of(AUTHOR)
+
+EVENTS = 20_000
+"""Of one record, over many bundles."""
+LARGE = 1600
+"""Bundles of 100 kB, each of a record of its own."""
+SIZES = Sizes(part_bytes=4_000_000, group_bytes=2_000_000, partition_bytes=8_000_000)
+WORKER_MEMORY = "560MiB"
+MIB = 1 << 20
+
+
+def _long_record() -> list[bytes]:
+    record = make_record(arxiv_id="2402.00001")
+    events = [
+        make_event(record, AUTHOR, "author_claimed", author_claim(f"somebody {number}"))
+        for number in range(EVENTS)
+    ]
+    return [to_json(make_bundle(record, events[at : at + 500])) for at in range(0, EVENTS, 500)]
+
+
+def _large(numbers: Iterable[int]) -> Iterator[bytes]:
+    """Bundles with one event that nobody signed; as a value, their text takes four times as much.
+
+    For one character in it needs four bytes, and Python gives each as many.
+    """
+    any_bytes = random.Random(1)
+    event = make_event(make_record(), AUTHOR, "graph_snapshot", {})
+    for number in numbers:
+        record = make_record(arxiv_id=f"2401.{number:05}")
+        payload = snapshot({"text": "\N{MIRROR}" + any_bytes.randbytes(50_000).hex()})
+        yield to_json(make_bundle(record, [{**event, "payload": payload}]))
+
+
+def _tar(path: Path, bundles: Iterable[bytes]) -> None:
+    with tarfile.open(path, "w") as tar:
+        for number, data in enumerate(bundles):
+            member = tarfile.TarInfo(f"{number:06}.bundle.json")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+
+
+class Input(NamedTuple):
+    """A bag with half of all there is, and a file of lines with the other half."""
+
+    folder: Path
+    sources: list[str]
+    root: str
+    """Of the states that the core makes of it."""
+
+
+@pytest.fixture(scope="module")
+def skewed(tmp_path_factory: pytest.TempPathFactory) -> Input:
+    """The bundles of the long record stand among the others, in both."""
+    folder = tmp_path_factory.mktemp("skewed")
+    sources = [str(folder / "bag.tar"), str(folder / "file.jsonl")]
+    long, halves = _long_record(), (range(LARGE // 2), range(LARGE // 2, LARGE))
+    _tar(folder / "bag.tar", chain(long[::2], _large(halves[0])))
+    with Path(sources[1]).open("wb") as file:
+        file.writelines(line + b"\n" for line in chain(_large(halves[1]), long[1::2]))
+    _tar(folder / "small.tar", _large(range(LARGE, LARGE + 8)))
+    records = chain([long], ([one] for half in halves for one in _large(half)))
+    return Input(folder, sources, root(map(_leaf, records)).hex())
+
+
+def _leaf(texts: Sequence[bytes]) -> Leaf:
+    """What the bundles of one record come to."""
+    bundles = [verify_bundle(parse_bundle(text), KEYS) for text in texts]
+    return bundles[0].record.digest, state_of(bundles, KEYS).raw_core_digest
+
+
+def _values_bytes(text: bytes) -> int:
+    """What JSON takes as values."""
+    tracemalloc.start()
+    try:
+        value = json.loads(text)
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert value
+    return size
+
+
+def _forget_peak() -> None:
+    """From now on, count the most memory anew; what a process inherited does not count."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak() -> int:
+    """The most memory that this process has held, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
+
+
+def _growth(client: Client, before: dict[str, int]) -> list[int]:
+    """By how much the peak of each worker has risen, in MiB, ascending."""
+    return sorted((peak - before[one]) // MIB for one, peak in client.run(_peak).items())
+
+
+def test_a_worker_holds_no_source_and_no_facts_of_a_whole_source(skewed: Input) -> None:
+    """As much as a piece of work, and one of them all events of the record that it merges."""
+    (text,) = _large([0])
+    assert parse_bytes(WORKER_MEMORY) < LARGE * _values_bytes(text)
+    verified: list[int] = []
+    with open_cluster("local", workers=2, worker_memory=WORKER_MEMORY) as client:
+        processes = client.run(os.getpid)
+        out = str(skewed.folder / "out")
+        small = Order([str(skewed.folder / "small.tar")], f"{out}-small", KEYS, sizes=SIZES)
+        merge_on_cluster(client, small)  # all that is needed is loaded now
+        client.run(_forget_peak)
+        before = client.run(_peak)
+
+        def look(stage: str, _done: int, _total: int) -> None:
+            if stage == "verified":
+                verified[:] = _growth(client, before)
+
+        order = Order(skewed.sources, out, KEYS, sizes=SIZES, progress=look)
+        with ended_after(2 * PATIENCE_S, client):
+            assert skewed.root == merge_on_cluster(client, order).root.root
+        merged = _growth(client, before)
+        assert processes == client.run(os.getpid)
+    assert verified[1] < 60
+    assert merged[1] < 300  # Dask keeps some of what it shuffles for a while
+
+
+def test_too_little_memory_for_a_worker_is_said(tmp_path: Path) -> None:
+    """It could not even begin, and would be started again and again."""
+    arguments = ["merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json"]
+    arguments += ["--cluster", "local", "--workers", "1", "--worker-memory", "205MiB"]
+    with started(tmp_path, *MIRROR, *arguments, "--out", "out") as client:
+        try:
+            _, stderr = client.communicate(timeout=PATIENCE_S / 3)
+        except subprocess.TimeoutExpired:
+            pytest.fail("it waits for ever")
+    assert (5, True) == (client.returncode, b"error: cluster.memory: " in stderr)

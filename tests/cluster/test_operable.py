@@ -1,0 +1,346 @@
+"""Kill workers, the client, the scheduler: a run is finished, or says why not and goes on later."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from distributed import Client
+
+from mirror.engine.cluster import open_cluster
+from mirror.engine.cluster import workers as workers_module
+from mirror.errors import ClusterError
+from tests.cli.conftest import BUNDLES
+from tests.cluster.processes import (
+    MIRROR,
+    PARTITIONS,
+    SOURCES,
+    Cluster,
+    Once,
+    Out,
+    World,
+    all_children_of,
+    ended_after,
+    kill,
+    make_world,
+    mirror,
+    nothing,
+    root_on_one_machine,
+    running_cluster,
+    started,
+    wait_for,
+)
+from tests.processes import PATIENCE_S, assert_ended, watched
+
+DEMO, DEMO_KEYS = BUNDLES / "demo.tar", BUNDLES / "demo-keys.json"
+
+HEEDS_CTRL_C = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from mirror.cli import main; main(prog_name='mirror')"
+)
+"""A job in the background of a shell is born deaf to it."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """What there is to merge."""
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(_cluster: Cluster) -> Cluster:
+    """A scheduler, which no test may kill, and two workers, which any test may."""
+    _cluster.workers[:] = [one for one in _cluster.workers if one.poll() is None]
+    while len(_cluster.workers) < 2:
+        _cluster.add_worker()
+    return _cluster
+
+
+@pytest.fixture
+def client(cluster: Cluster) -> Iterator[Client]:
+    """A client of its two workers."""
+    with open_cluster(cluster.address) as client:
+        client.wait_for_workers(2, timeout=PATIENCE_S)
+        yield client
+
+
+# Real processes ------------------------------------------------------------------------------
+
+
+def test_a_scheduler_and_workers_give_the_root_of_one_machine(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """Each a process of its own, and each warning an error."""
+    out = tmp_path / "out"
+    arguments = ["merge", DEMO, "--keys", DEMO_KEYS, "--cluster", cluster.address, "--out", out]
+    with started(tmp_path, *MIRROR, *arguments) as client:
+        stdout, stderr = client.communicate(timeout=PATIENCE_S)
+    assert (client.returncode, 1) == (0, stderr.count(b"\n")), stderr
+    expected = root_on_one_machine(tmp_path / "mirror.db", [str(DEMO)], DEMO_KEYS)
+    assert f"root            {expected.root}\n".encode() in stdout
+    assert f"key set digest  {expected.key_set_digest}\n".encode() in stdout
+    assert expected.root == json.loads((out / "dataset.json").read_bytes())["root"]
+
+
+# Workers that are killed ---------------------------------------------------------------------
+
+
+def test_a_worker_is_killed_while_parts_are_verified(
+    world: World, cluster: Cluster, client: Client, tmp_path: Path
+) -> None:
+    """The other one does what is left, and what it did is done again where it is needed."""
+    killing = Once("verified", 6, cluster.workers[0].kill)
+    assert world.root == world.merge(client, tmp_path, killing)
+    assert killing.left > 2
+
+
+def test_a_worker_is_killed_while_facts_are_shuffled(
+    world: World, cluster: Cluster, client: Client, tmp_path: Path
+) -> None:
+    """Dask starts the shuffle again: the facts lie in files."""
+    killed: list[int] = []
+    pattern = "spilled/*/*/shuffle-*"
+    before = set(cluster.folder.glob(pattern))  # of workers that were killed
+
+    def kill_one() -> None:
+        wait_for(lambda: bool({*cluster.folder.glob(pattern)} - before), cluster.scheduler)
+        cluster.workers[0].kill()
+        killed.append(Out(tmp_path).merged)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    try:
+        assert world.root == world.merge(client, tmp_path, nothing)
+    finally:
+        killer.join()
+    assert killed[0] < PARTITIONS
+
+
+def test_a_worker_is_killed_while_records_are_merged(
+    world: World, cluster: Cluster, client: Client, tmp_path: Path
+) -> None:
+    """Another one that comes in its place takes part; no state is lost, none is there twice."""
+
+    def replace() -> None:
+        cluster.workers[0].kill()
+        cluster.add_worker()
+
+    killing = Once("merged", 2, replace)
+    assert world.root == world.merge(client, tmp_path, killing)
+    assert killing.left > 2
+
+
+def test_all_workers_are_killed_and_started_again(world: World, tmp_path: Path) -> None:
+    """By the nannies that watch them."""
+    with open_cluster("local", workers=2) as client:
+        before = set(client.run(os.getpid).values())
+
+        def kill_all() -> None:
+            for process in before:
+                os.kill(process, signal.SIGKILL)
+
+        killing = Once("verified", 6, kill_all)
+        assert world.root == world.merge(client, tmp_path, killing)
+        assert not before & set(client.run(os.getpid).values())
+    assert killing.left > 2
+
+
+def test_a_worker_that_dies_as_a_run_begins_does_not_end_it(
+    world: World, cluster: Cluster, client: Client, tmp_path: Path
+) -> None:
+    """It cannot say any more what it runs, and is not there to run anything else."""
+    cluster.workers[0].send_signal(signal.SIGSTOP)  # it owes an answer when it dies
+    timer = threading.Timer(1, cluster.workers[0].kill)
+    timer.start()
+    try:
+        assert world.root == world.merge(client, tmp_path, nothing)
+    finally:
+        timer.join()
+
+
+def test_a_run_that_lost_all_its_workers_does_not_wait_for_ever(
+    world: World,
+    cluster: Cluster,
+    client: Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It waits as long as for the first worker of all."""
+    monkeypatch.setattr(workers_module, "_WORKERS_S", 1)
+    killing = Once("verified", 6, lambda: kill(*cluster.workers))
+    with ended_after(10, client), pytest.raises(ClusterError) as caught:
+        world.merge(client, tmp_path, killing)
+    assert "cluster.no_workers" == caught.value.code
+
+
+# A client that is killed ---------------------------------------------------------------------
+
+STAGES: dict[str, Callable[[Out], bool]] = {
+    "surveys": lambda out: out.surveyed >= 1,
+    "verification": lambda out: out.verified >= 6,
+    "merging": lambda out: out.merged >= 2,
+}
+"""When each stage is on its way."""
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_client_is_killed_and_the_next_goes_on(
+    stage: str, world: World, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Whole files or none are left; none is made twice; what is there at the end stays."""
+    out = Out(tmp_path / "out")
+    command = world.command(cluster.address, out.path)
+    with started(tmp_path, *MIRROR, *command) as client:
+        wait_for(lambda: STAGES[stage](out), client)
+        kill(client)
+    left = out.files()
+    out.assert_whole()
+    assert not (out.path / "dataset.json").exists()
+    done = (out.surveyed, out.verified, out.merged)
+    assert done < (SOURCES, 2 * SOURCES, PARTITIONS), "it was not killed midway"
+    seen: dict[str, tuple[int, int]] = {}
+    with open_cluster(cluster.address) as again:
+        look = Once("merged", 1, lambda: seen.update(out.files()))
+        assert world.root == world.merge(again, out.path, look)
+    assert left.items() <= seen.items()
+    finished = out.files()
+    assert not (out.path / "_work").exists()
+    assert {name: one for name, one in left.items() if not name.startswith("_work/")}.items() <= (
+        finished.items()
+    )
+    ran = mirror(*command, "--json")
+    assert (0, (out.path / "dataset.json").read_bytes()) == (ran.exit_code, ran.stdout)
+    assert finished == out.files()
+
+
+def test_ctrl_c_says_what_is_kept_and_exits_with_130(
+    world: World, cluster: Cluster, tmp_path: Path
+) -> None:
+    """The workers go on to whatever comes next, which is to finish this."""
+    out = Out(tmp_path / "out")
+    command = world.command(cluster.address, out.path)
+    with started(tmp_path, "-W", "error", "-c", HEEDS_CTRL_C, *command) as client:
+        wait_for(lambda: STAGES["verification"](out), client)
+        client.send_signal(signal.SIGINT)
+        stdout, stderr = client.communicate(timeout=PATIENCE_S)
+    assert (130, b"") == (client.returncode, stdout)
+    first, second = stderr.decode().splitlines()
+    assert first.startswith("dashboard: ")
+    assert "interrupted: what was stored before is kept; run the command again to finish" == second
+    out.assert_whole()
+    assert f"root            {world.root.root}\n" in mirror(*command).stdout.decode()
+
+
+def test_workers_of_this_machine_end_with_the_client_that_is_killed(
+    world: World, tmp_path: Path
+) -> None:
+    """None is left to work for nobody."""
+    out = Out(tmp_path / "out")
+    command = [*world.command("local", out.path), "--workers", "2"]
+    with started(tmp_path, *MIRROR, *command) as client:
+        wait_for(lambda: STAGES["verification"](out), client)
+        children = watched(all_children_of(client.pid))
+        kill(client)
+        assert len(children) >= 2
+        assert_ended(children)
+    out.assert_whole()
+
+
+def test_ctrl_c_in_a_terminal_shows_no_traceback(world: World, tmp_path: Path) -> None:
+    """A terminal sends it to the workers of this machine, too; they end without a word."""
+    out = Out(tmp_path / "out")
+    command = [*world.command("local", out.path), "--workers", "1"]
+    with started(tmp_path, "-W", "error", "-c", HEEDS_CTRL_C, *command) as client:
+        wait_for(lambda: STAGES["verification"](out), client)
+        children = watched(all_children_of(client.pid))
+        os.killpg(client.pid, signal.SIGINT)
+        _, stderr = client.communicate(timeout=PATIENCE_S)
+        assert_ended(children)
+    assert 130 == client.returncode
+    assert b"interrupted: what was stored before is kept" in stderr
+    assert b"Traceback" not in stderr
+
+
+# A scheduler that is lost or not there -------------------------------------------------------
+
+
+class Lost(NamedTuple):
+    """A run whose scheduler was killed."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: str
+    out: Path
+
+
+@pytest.fixture(scope="module")
+def lost(world: World, tmp_path_factory: pytest.TempPathFactory) -> Lost:
+    """Killed while it had parts verified."""
+    folder = tmp_path_factory.mktemp("lost")
+    out = Out(folder / "out")
+    with running_cluster(folder, workers=1) as cluster:
+        command = world.command(cluster.address, out.path)
+        with started(folder, *MIRROR, *command) as client:
+            wait_for(lambda: STAGES["verification"](out), client)
+            cluster.scheduler.kill()
+            stdout, stderr = client.communicate(timeout=PATIENCE_S)
+    return Lost(client.returncode, stdout, stderr.decode(), out.path)
+
+
+def test_a_scheduler_that_dies_ends_the_run(
+    lost: Lost, world: World, client: Client, tmp_path: Path
+) -> None:
+    """Soon; and the same command goes on when there is another one."""
+    assert (5, b"") == (lost.exit_code, lost.stdout)
+    assert "error: cluster.lost: the scheduler does not answer any more" in lost.stderr
+    assert "hint: what was finished is kept" in lost.stderr
+    left = Out(lost.out)
+    left.assert_whole()
+    assert left.verified < 2 * SOURCES
+    assert world.root == world.merge(client, lost.out, nothing)
+
+
+def test_a_person_is_told_of_a_lost_scheduler_in_few_words(lost: Lost) -> None:
+    """What is wrong and what to do; and nothing that Dask has to say of it."""
+    lines = lost.stderr.splitlines()
+    assert ["dashboard", "error", "hint"] == [line.partition(":")[0] for line in lines]
+    assert "\\n" not in lines[1]
+
+
+def test_no_scheduler_is_there(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said, with the address, and nothing is written."""
+    monkeypatch.setattr(workers_module, "_CONNECT_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+    ran = mirror(*world.command(address, tmp_path / "out"))
+    assert (5, b"") == (ran.exit_code, ran.stdout)
+    assert ran.stderr.startswith(f"error: cluster.unreachable at {address}: no scheduler answers")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_scheduler_has_no_workers(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even after a while."""
+    monkeypatch.setattr(workers_module, "_WORKERS_S", 1)
+    with running_cluster(tmp_path, workers=0) as cluster:
+        ran = mirror(*world.command(cluster.address, tmp_path / "out"))
+    assert (5, b"") == (ran.exit_code, ran.stdout)
+    assert re.match(r"error: cluster\.no_workers at tcp://127\.0\.0\.1:\d+: ", ran.stderr)
+    assert not (tmp_path / "out").exists()
