@@ -126,6 +126,14 @@ def test_what_makes_no_sense_is_refused(what: str, mirror: Mirror) -> None:
     assert [] == os.listdir()  # noqa: PTH208
 
 
+def test_too_little_memory_for_a_worker_is_refused(mirror: Mirror) -> None:
+    """It could not begin with so little."""
+    ran = mirror("merge", DEMO, "--cluster", "local", "--worker-memory", "100MiB", "--out", "out")
+    assert (5, b"") == (ran.exit_code, ran.stdout)
+    assert ran.stderr.startswith("error: cluster.memory: 100MiB is too little")
+    assert [] == os.listdir()  # noqa: PTH208
+
+
 def test_options_come_from_the_environment(
     mirror: Mirror, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
