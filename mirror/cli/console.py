@@ -158,14 +158,14 @@ def show_progress(names: Iterable[str], findings: Findings, limits: Limits) -> I
 
 
 @contextmanager
-def show_count(verb: str) -> Iterator[Callable[[int], None]]:
-    """Give a function that takes counts of records and shows their sum and rate on a terminal."""
+def show_count(verb: str, noun: str = "records") -> Iterator[Callable[[int], None]]:
+    """Give a function that takes counts of things and shows their sum and rate on a terminal."""
     if not sys.stderr.isatty():
         yield lambda _records: None
         return
     columns = (
         TextColumn("{task.description}", markup=False),
-        TextColumn("{task.completed:,.0f} records, {task.fields[rate]:,.0f}/s", markup=False),
+        TextColumn(f"{{task.completed:,.0f}} {noun}, {{task.fields[rate]:,.0f}}/s", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(verb, total=None, rate=0.0)

@@ -9,7 +9,19 @@ from typing import Any
 import click
 
 import mirror
-from mirror.cli import checkpoint, compare, find, keys, records, root, serve, sources, sync, upkeep
+from mirror.cli import (
+    checkpoint,
+    compare,
+    find,
+    keys,
+    probe,
+    records,
+    root,
+    serve,
+    sources,
+    sync,
+    upkeep,
+)
 from mirror.cli.console import say
 from mirror.errors import MirrorError, OutputError, exit_code
 
@@ -86,5 +98,6 @@ for command in (
     upkeep.rebuild,
     serve.serve,
     sync.sync,
+    probe.probe,
 ):
     main.add_command(command)

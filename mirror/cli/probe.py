@@ -1,0 +1,211 @@
+"""`mirror probe`: learn from real events what their ids and signatures are made of."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+import orjson
+
+from mirror.archive import Limits
+from mirror.cli import options
+from mirror.cli.console import Findings, plural, print_json, printable, say, show_count
+from mirror.core.envelope import ROLES
+from mirror.core.values import Object
+from mirror.engine.output import write_whole
+from mirror.engine.probe import Fit, Probed
+from mirror.engine.probe_bundles import Types, probe_bundles, report_value
+from mirror.engine.probe_search import MAX_TRIES, Effort
+from mirror.engine.report import Job, Report, Summary
+
+__all__ = ["probe"]
+
+_FORMS = {
+    "digest": "the raw 32 bytes of the SHA-256 of",
+    "hex": "the 64 hexadecimal digits, as text, of the SHA-256 of",
+    "canonical": "the canonical bytes of",
+}
+_SHOWN = 5
+_LISTED = 20
+"""Members that are named in one line, and types that are told."""
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@options.sources
+@options.db
+@options.key_files
+@click.option("--save", type=_FILE, metavar="FILE", help="Write the profile that is proposed.")
+@click.option(
+    "--report",
+    type=_FILE,
+    metavar="FILE",
+    help="Write what was tried, and the shape of events without what they say, to send to someone.",
+)
+@click.option("--name", default="probed", show_default=True, help="What to call the profile.")
+@click.option(
+    "--events",
+    "most",
+    type=click.IntRange(min=2),
+    default=10_000,
+    show_default=True,
+    help="Events to look at.",
+)
+@click.option(
+    "--tries",
+    type=click.IntRange(min=1),
+    default=MAX_TRIES,
+    show_default=True,
+    help="Texts and signatures to try.",
+)
+@options.as_json
+@options.limits
+def probe(
+    *,
+    sources: tuple[str, ...],
+    db: Path,
+    key_files: tuple[Path, ...],
+    save: Path | None,
+    report: Path | None,
+    name: str,
+    most: int,
+    tries: int,
+    as_json: bool,
+    limits: Limits,
+) -> None:
+    """Find out how the events of bundles are hashed and signed.
+
+    The registry publishes no envelope. If events that should be good are refused, this searches
+    for what their ids and signatures are made of, and proposes what a trusted key proves. It
+    changes nothing: neither the store nor whom it trusts.
+
+    \b
+    Examples:
+      mirror probe bundle.json
+      mirror probe bundle.tar --save profile.json --report for-the-developers.json
+    """
+    keys = options.store_keys(db).with_added(options.read_key_files(key_files))
+    told = _Told()
+    with show_count("tried", "texts and signatures") as progress:
+        job = Job(sources, told.tell, limits=limits)
+        found, types = probe_bundles(job, keys, most, Effort(progress, tries))
+    told.findings.end()
+    found.rename(name)
+    value = report_value(found, types)
+    if as_json:
+        print_json(value)
+    else:
+        for line in _lines(found, types):
+            click.echo(printable(line))
+    if report is not None:
+        _write(report, value)
+    if save is not None and found.is_settled and found.found is not None:
+        _write(save, found.found.profile.to_value())
+        say(f"the profile is in {save}; look at it before you rely on it")
+    sys.exit(told.summary.exit_code or (0 if found.is_settled else 1))
+
+
+class _Told:
+    """Shows what was left out of the sources, and counts it."""
+
+    def __init__(self) -> None:
+        self.findings = Findings(as_json=False)
+        self.summary = Summary()
+
+    def tell(self, report: Report) -> None:
+        """Show one finding."""
+        self.summary.take(report)
+        self.findings.tell(report)
+
+
+def _write(path: Path, value: Object) -> None:
+    with write_whole(path) as out:
+        out.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+# What is told --------------------------------------------------------------------------------
+
+
+def _lines(found: Probed, types: Sequence[Types]) -> Iterator[str]:
+    yield f"looked at {plural(found.events, 'event')}"
+    if found.explained:
+        yield f"as the built-in profile mirror-v1 says (E1 to E3): {found.explained:,}"
+    if found.found is not None:
+        yield from _lines_of_fit(found.found)
+        yield from _lines_of_others(found)
+        yield from (one.sentence for one in types[:_LISTED])
+    elif found.events:
+        yield "no profile is proposed"
+        yield from _lines_of_failure(found)
+    yield from (f"not tried: {bound}" for bound in found.effort.bounds)
+
+
+def _lines_of_fit(fit: Fit) -> Iterator[str]:
+    profile, rule = fit.profile, fit.profile.signature
+    if profile.id is None:
+        yield "id: no text in the event is a digest of all that it says"
+    else:
+        spelled = f"{profile.id.spelling.prefix}<{profile.id.spelling.encoding}>"
+        yield f"all {fit.ids} ids recompute: {profile.id.at} is {spelled}, the SHA-256 of"
+        yield f"  {profile.id.hashes.words}"
+    signed_by = ", ".join(fit.keys)
+    yield f"all {fit.signatures} signatures verify with key {signed_by}: {rule.at} is over"
+    if rule.form == "id":
+        yield "  the text of the id"
+    elif rule.signs is not None:
+        yield f"  {_FORMS[rule.form]} {rule.signs.words}"
+    for role in ROLES:
+        if role in profile.places:
+            yield f"{role}: {profile.places[role]}"
+    yield from _lines_of_weakness(fit)
+
+
+def _lines_of_weakness(fit: Fit) -> Iterator[str]:
+    if fit.is_said_by_payload:
+        yield "type, subject and time stand in the payload: whether the signer meant them of the"
+        yield "  event, only a person can say"
+    if not fit.unprotected:
+        yield "every member is protected by the signature"
+        return
+    places = _listed(fit.unprotected)
+    yield f"NOT protected by the signature, so that anybody can change it: {places}"
+    if loose := fit.covered_by_id_alone:
+        yield f"the id depends on {_listed(loose)}: whoever changes that can make the same event"
+        yield "  look like another one"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _lines_of_others(found: Probed) -> Iterator[str]:
+    if found.alternatives:
+        others = plural(len(found.alternatives), "other profile")
+        yield f"not to be relied on, for there is more that fits just as well: {others}"
+    elif found.effort.texts:
+        yield "no other profile fits"
+    for fit in found.alternatives[:_SHOWN]:
+        yield from (f"  {line}" for line in _lines_of_fit(fit))
+
+
+def _lines_of_failure(found: Probed) -> Iterator[str]:
+    for rule in found.hashed:
+        yield f"in every event {rule.at} is the SHA-256 of {rule.hashes.words}"
+    if found.hashed and not found.refused and found.explained < found.events:
+        yield "but no trusted key made the signatures: `mirror keys add` trusts a signer's key"
+    for fit in found.refused[:_SHOWN]:
+        yield from _lines_of_refusal(fit)
+    tried = f"{found.effort.texts:,} texts that can have been hashed"
+    yield f"tried: {tried}, and {plural(found.effort.signatures, 'signature')} over them, their"
+    yield "  digests, the digits of these, and ids"
+    yield "hint: --report FILE writes what was tried and how the events look, without what they say"
+
+
+def _lines_of_refusal(fit: Fit) -> Iterator[str]:
+    yield f"not proposed, though {plural(fit.signatures, 'signature')} of {fit.events} verify:"
+    yield from (f"  {line}" for line in fit.objections)
+    yield from (f"  does not fit: {place}" for place in fit.unexplained[:_SHOWN])

@@ -1,0 +1,452 @@
+"""Envelopes as data: what of an event is hashed, what is signed, and how both are spelled.
+
+The registry publishes no envelope. E1 to E3 are this mirror's reading, and one profile here,
+`MIRROR_V1`; the findings of S4 are another. A profile that somebody proposes is held against real
+events: it is proved by signatures of trusted keys, or it is nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast
+
+from mirror.core.keys import Key, KeySet
+from mirror.core.signature import verify
+from mirror.core.values import Object, Value, canonical, decode, sha256
+from mirror.errors import FormatError
+
+__all__ = [
+    "DIGEST_BYTES",
+    "ENCODINGS",
+    "FORMS",
+    "INTEGRITY_V1",
+    "MIRROR_V1",
+    "ROLES",
+    "SIGNATURE_BYTES",
+    "IdRule",
+    "PreImage",
+    "Profile",
+    "Role",
+    "SignatureRule",
+    "Spelling",
+    "at",
+    "fault_of_event",
+    "keys_of",
+    "message",
+    "names_of",
+    "parse_profile",
+    "signers",
+    "without",
+]
+
+Role: TypeAlias = Literal["type", "subject", "time", "target", "payload", "key"]
+ROLES: tuple[Role, ...] = ("type", "subject", "time", "target", "payload", "key")
+"""What a profile says the place of, beside id and signature."""
+
+Form: TypeAlias = Literal["digest", "hex", "id", "canonical"]
+FORMS: tuple[Form, ...] = ("digest", "hex", "id", "canonical")
+"""What a signature may be over: the raw digest, its 64 hexadecimal digits as text, the text of the
+id, or the canonical bytes themselves."""
+
+DIGEST_BYTES, SIGNATURE_BYTES = 32, 64
+
+PROFILE_TYPE, PROFILE_VERSION = "pith_event_profile", "1.0"
+
+
+# Pointers (RFC 6901) into events ---------------------------------------------------------------
+
+
+_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
+"""What points to a member, however far down."""
+
+
+def _steps(pointer: str) -> list[str]:
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def at(event: Value, pointer: str) -> Value:
+    """Return what stands at a pointer; None where nothing does. Only objects are gone through."""
+    for step in _steps(pointer):
+        if not isinstance(event, dict) or step not in event:
+            return None
+        event = event[step]
+    return event
+
+
+def without(event: Object, pointers: Iterable[str]) -> Object:
+    """Return an event less the members at some pointers."""
+    for pointer in pointers:
+        event = _less(event, _steps(pointer))
+    return event
+
+
+def _less(value: Object, steps: list[str]) -> Object:
+    first, *rest = steps
+    if first not in value:
+        return value
+    if not rest:
+        return {name: member for name, member in value.items() if name != first}
+    inner = value[first]
+    return {**value, first: _less(inner, rest)} if isinstance(inner, dict) else value
+
+
+# Spelling ------------------------------------------------------------------------------------
+
+_ALPHABETS = {
+    "hex": re.compile(r"(?:[0-9a-f]{2})+"),
+    "base64": re.compile(r"(?=.)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"),
+    "base64url": re.compile(r"[A-Za-z0-9_-]+"),
+}
+ENCODINGS = tuple(_ALPHABETS)
+"""Lowercase hexadecimal; RFC 4648 section 4 with padding, and section 5 without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How bytes are written as text."""
+
+    prefix: str
+    """What stands before them, such as `sha256:`."""
+    encoding: str
+    """One of `ENCODINGS`."""
+
+    def write(self, data: bytes) -> str:
+        """Return the text of some bytes."""
+        if self.encoding == "hex":
+            return self.prefix + data.hex()
+        if self.encoding == "base64":
+            return self.prefix + base64.b64encode(data).decode()
+        return self.prefix + base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+    def read(self, text: Value) -> bytes | None:
+        """Return the bytes that a text spells in just this way, or None."""
+        if not isinstance(text, str) or not text.startswith(self.prefix):
+            return None
+        rest = text[len(self.prefix) :]
+        if _ALPHABETS[self.encoding].fullmatch(rest) is None:
+            return None
+        if self.encoding == "hex":
+            return bytes.fromhex(rest)
+        others = b"-_" if self.encoding == "base64url" else None
+        try:
+            data = base64.b64decode(rest + "=" * (-len(rest) % 4), others)
+        except ValueError:
+            return None
+        return data if self.write(data) == text else None  # one spelling of each value, no other
+
+
+# Profiles ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PreImage:
+    """What of an event is hashed or signed, as a value whose canonical bytes (V2) are meant."""
+
+    of: Literal["event", "payload"]
+    less: tuple[str, ...] = ()
+    """Pointers to members of the event that are left out."""
+    only: tuple[str, ...] | None = None
+    """The names of the members that are taken; None for all but those left out."""
+    wrapped: bool = False
+    """Whether it is the member `payload` of an object of its own (V4)."""
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        text = "the payload" if self.of == "payload" else "the event"
+        if self.only is not None:
+            text = f"the members {', '.join(self.only)} of {text}"
+        if self.less:
+            text = f"{text} less {', '.join(self.less)}"
+        return f'{{"payload": {text}}}' if self.wrapped else text
+
+    def text(self, event: Object, payload: str) -> bytes:
+        """Return the canonical bytes.
+
+        Args:
+            event: The event.
+            payload: Where its payload stands.
+        """
+        value: Value = at(event, payload) if self.of == "payload" else without(event, self.less)
+        if self.only is not None and isinstance(value, dict):
+            value = {name: value[name] for name in self.only if name in value}
+        return canonical({"payload": value} if self.wrapped else value)
+
+
+@dataclass(frozen=True, slots=True)
+class IdRule:
+    """Where the id stands, and which digest it is."""
+
+    at: str
+    spelling: Spelling
+    hashes: PreImage
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureRule:
+    """Where the signature stands, and what it is over."""
+
+    at: str
+    spelling: Spelling
+    form: Form
+    signs: PreImage | None = None
+    """None for the text of the id, and for a digest that the event only names."""
+    digest_at: str = ""
+    """Where the event names the digest that is signed, if nothing says what it is of (S4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One envelope."""
+
+    name: str
+    places: dict[Role, str]
+    """Pointers; what has none is not in the event."""
+    id: IdRule | None
+    """None where the event's id is no digest of it."""
+    signature: SignatureRule
+
+    def to_value(self) -> Object:
+        """Return the profile as a file has it; `parse_profile` reads it."""
+        rule = self.signature
+        return {
+            "profile_type": PROFILE_TYPE,
+            "profile_version": PROFILE_VERSION,
+            "name": self.name,
+            "places": {role: self.places[role] for role in ROLES if role in self.places},
+            "id": None
+            if self.id is None
+            else {
+                "at": self.id.at,
+                "spelling": _spelling_value(self.id.spelling),
+                "hashes": _pre_image_value(self.id.hashes),
+            },
+            "signature": {
+                "at": rule.at,
+                "spelling": _spelling_value(rule.spelling),
+                "form": rule.form,
+                "signs": None if rule.signs is None else _pre_image_value(rule.signs),
+                "digest_at": rule.digest_at or None,
+            },
+        }
+
+
+def _spelling_value(spelling: Spelling) -> Object:
+    return {"prefix": spelling.prefix, "encoding": spelling.encoding}
+
+
+def _pre_image_value(pre_image: PreImage) -> Object:
+    only = pre_image.only
+    return {
+        "of": pre_image.of,
+        "less": list(pre_image.less),
+        "only": None if only is None else list(only),
+        "wrapped": pre_image.wrapped,
+    }
+
+
+# What an event comes to under a profile ------------------------------------------------------
+
+
+def message(event: Object, profile: Profile) -> bytes | None:
+    """Return the bytes that the event's signature should be over; None where there are none."""
+    rule, payload = profile.signature, profile.places.get("payload", "")
+    if rule.form == "id":
+        text = at(event, profile.id.at) if profile.id else None
+        return text.encode() if isinstance(text, str) else None
+    if rule.digest_at:
+        digest = Spelling("", "hex").read(at(event, rule.digest_at))
+        return digest if digest is not None and len(digest) == DIGEST_BYTES else None
+    text_bytes = cast("PreImage", rule.signs).text(event, payload)
+    if rule.form == "canonical":
+        return text_bytes
+    hashed = sha256(text_bytes)
+    return hashed.hex().encode() if rule.form == "hex" else hashed
+
+
+def fault_of_event(event: Object, profile: Profile, keys: KeySet) -> str | None:
+    """Return why an event is not what a profile says of it, or None.
+
+    Returns:
+        `id` if its id is not the digest it should be; `key` if it names no trusted key;
+        `signature` if S1 does not accept the signature by that key.
+    """
+    if profile.id is not None:
+        rule = profile.id
+        digest = sha256(rule.hashes.text(event, profile.places.get("payload", "")))
+        if at(event, rule.at) != rule.spelling.write(digest):
+            return "id"
+    if not keys_of(event, profile, keys):
+        return "key"
+    return None if signers(event, profile, keys) else "signature"
+
+
+def signers(event: Object, profile: Profile, keys: KeySet) -> list[Key]:
+    """Return the trusted keys whose signature an event bears, as a profile says (S1)."""
+    signature = profile.signature.spelling.read(at(event, profile.signature.at))
+    text = message(event, profile)
+    if signature is None or len(signature) != SIGNATURE_BYTES or text is None:
+        return []
+    named = keys_of(event, profile, keys)
+    return [key for key in named if verify(key.public_key, text, signature)]
+
+
+def keys_of(event: Object, profile: Profile, keys: KeySet) -> list[Key]:
+    """Return the trusted key that an event names, by its id, its fingerprint or itself (K1).
+
+    Where a profile has no place for that, any trusted key may have signed.
+    """
+    if "key" not in profile.places:
+        return list(keys)
+    named = at(event, profile.places["key"])
+    return [key for key in keys if named in names_of(key)]
+
+
+def names_of(key: Key) -> tuple[str, ...]:
+    """Return the ways in which an event may name a key."""
+    return key.key_id, key.fingerprint, key.public_key_hex
+
+
+# Profiles from files -------------------------------------------------------------------------
+
+
+def parse_profile(data: bytes) -> Profile:
+    """Read a profile from a file.
+
+    Raises:
+        FormatError: A code of V1, or `profile.shape` with the JSON Pointer of the fault.
+    """
+    value = _object(decode(data), "")
+    for name, expected in (("profile_type", PROFILE_TYPE), ("profile_version", PROFILE_VERSION)):
+        if value.get(name) != expected:
+            raise _fault(f"/{name}", f'it is not "{expected}"')
+    name, places = _text(value, "name", ""), _places(value)
+    profile = Profile(name, places, _id_rule(value), _signature_rule(value))
+    images = (profile.id.hashes if profile.id else None, profile.signature.signs)
+    if "payload" not in places and any(one and one.of == "payload" for one in images):
+        raise _fault("/places/payload", "the payload is hashed, and has no place")
+    return profile
+
+
+def _places(value: Object) -> dict[Role, str]:
+    places = _object(value.get("places"), "/places")
+    if not set(places) <= set(ROLES):
+        raise _fault("/places", f"there is more in it than {', '.join(ROLES)}")
+    return {role: _pointer(places, role, "/places") for role in ROLES if role in places}
+
+
+def _id_rule(value: Object) -> IdRule | None:
+    if "id" in value and value["id"] is None:
+        return None
+    rule = _object(value.get("id"), "/id")
+    hashes = _pre_image(rule.get("hashes"), "/id/hashes")
+    return IdRule(_pointer(rule, "at", "/id"), _spelling(rule, "/id"), hashes)
+
+
+def _signature_rule(value: Object) -> SignatureRule:
+    where = "/signature"
+    rule = _object(value.get("signature"), where)
+    form = rule.get("form")
+    if form not in FORMS:
+        raise _fault(f"{where}/form", f"it is none of {', '.join(FORMS)}")
+    if form == "id" and value.get("id") is None:
+        raise _fault(f"{where}/form", "there is no id that could be signed")
+    signs = None if rule.get("signs") is None else _pre_image(rule["signs"], f"{where}/signs")
+    named = rule.get("digest_at") is not None
+    digest_at = _pointer(rule, "digest_at", where) if named else ""
+    if [form == "id", signs is not None, named].count(True) != 1:
+        raise _fault(f"{where}/signs", "it must say just one thing that is signed")
+    if named and form != "digest":
+        raise _fault(f"{where}/form", "a digest that is only named is signed as it is")
+    spelling = _spelling(rule, where)
+    return SignatureRule(_pointer(rule, "at", where), spelling, form, signs, digest_at)
+
+
+def _pre_image(value: Value, where: str) -> PreImage:
+    found = _object(value, where)
+    of, wrapped = found.get("of"), found.get("wrapped")
+    if of not in ("event", "payload"):
+        raise _fault(f"{where}/of", 'it is neither "event" nor "payload"')
+    if not isinstance(wrapped, bool):
+        raise _fault(f"{where}/wrapped", "it is neither true nor false")
+    less, only = _names(found.get("less"), f"{where}/less"), found.get("only")
+    if not all(map(_POINTER.fullmatch, less)):
+        raise _fault(f"{where}/less", "there is what is no JSON Pointer in it")
+    if less and of == "payload":
+        raise _fault(f"{where}/less", "nothing can be left out of a payload")
+    taken = None if only is None else _names(only, f"{where}/only")
+    return PreImage(cast("Literal['event', 'payload']", of), less, taken, wrapped)
+
+
+def _spelling(holder: Object, where: str) -> Spelling:
+    value = _object(holder.get("spelling"), f"{where}/spelling")
+    encoding = _text(value, "encoding", f"{where}/spelling")
+    if encoding not in ENCODINGS:
+        raise _fault(f"{where}/spelling/encoding", f"it is none of {', '.join(ENCODINGS)}")
+    return Spelling(_text(value, "prefix", f"{where}/spelling"), encoding)
+
+
+def _names(value: Value, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise _fault(where, "it is not a list of strings")
+    return tuple(cast("list[str]", value))
+
+
+def _pointer(holder: Object, name: str, where: str) -> str:
+    text = _text(holder, name, where)
+    if _POINTER.fullmatch(text) is None:
+        raise _fault(f"{where}/{name}", "it is no JSON Pointer to a member")
+    return text
+
+
+def _text(holder: Object, name: str, where: str) -> str:
+    value = holder.get(name)
+    if not isinstance(value, str):
+        raise _fault(f"{where}/{name}", "it is not a string")
+    return value
+
+
+def _object(value: Value, where: str) -> Object:
+    if not isinstance(value, dict):
+        raise _fault(where, "it is not an object")
+    return value
+
+
+def _fault(where: str, message: str) -> FormatError:
+    hint = "`mirror probe --save FILE` writes such a file"
+    return FormatError("profile.shape", message, where=where, hint=hint)
+
+
+# Built in ------------------------------------------------------------------------------------
+
+_UNSIGNED = PreImage("event", less=("/event_id", "/signature"))
+
+MIRROR_V1 = Profile(
+    name="mirror-v1",
+    places={
+        "type": "/event_type",
+        "subject": "/subject_pith_number",
+        "time": "/created_at",
+        "target": "/target",
+        "payload": "/payload",
+        "key": "/signer/key_id",
+    },
+    id=IdRule("/event_id", Spelling("sha256:", "hex"), _UNSIGNED),
+    signature=SignatureRule(
+        "/signature/signature_b64", Spelling("", "base64"), "digest", _UNSIGNED
+    ),
+)
+"""E1 to E3 and S3, as far as id and signature go."""
+
+INTEGRITY_V1 = Profile(
+    name="integrity-v1",
+    places={"type": "/event_type", "time": "/created_at", "key": "/signing_key_id"},
+    id=None,
+    signature=SignatureRule(
+        "/signature_b64", Spelling("", "base64"), "digest", digest_at="/payload_sha256"
+    ),
+)
+"""A line of upstream's `integrity.json` (S4). What `payload_sha256` is of, nothing in it shows."""

@@ -1,0 +1,478 @@
+"""`mirror probe`: which envelope the keys that are trusted prove to be the registry's.
+
+A profile is proposed only if, under it, every event that was looked at has the id that it should
+have, and bears a signature that a trusted key made over bytes that cover all that the event says.
+That two events at least say different things, and that no member is left unprotected in silence,
+is asked for, too. Why that is safe against who makes up a bundle, docs/probing.md says.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import NamedTuple, TypeVar, cast
+
+from mirror.core.envelope import (
+    DIGEST_BYTES,
+    FORMS,
+    MIRROR_V1,
+    SIGNATURE_BYTES,
+    Form,
+    IdRule,
+    PreImage,
+    Profile,
+    Role,
+    SignatureRule,
+    Spelling,
+    at,
+    fault_of_event,
+    message,
+    names_of,
+    signers,
+)
+from mirror.core.keys import Key, KeySet
+from mirror.core.signature import verify
+from mirror.core.values import Object, canonical, sha256
+from mirror.engine.probe_search import (
+    Effort,
+    Sample,
+    Subset,
+    Written,
+    covers,
+    escaped,
+    id_rank,
+    in_payload,
+    is_within,
+    is_wrapper,
+    key_place,
+    payload_of,
+    places_of,
+    strings,
+    subsets,
+    written,
+)
+
+__all__ = ["Fit", "Probed", "Sample", "probe"]
+
+LEAST_EVENTS = 2
+"""Events that must prove a profile: one could be a coincidence that somebody arranged."""
+_NEEDED: tuple[Role, ...] = ("type", "subject", "time", "payload")
+"""What every event must say under its signature, or no verdict could rest on it."""
+_SHAPES, _OF_A_SHAPE = 8, 2
+"""Sets of members that events have, and events of each, that are searched."""
+_SIGNATURES, _IDS = 4, 4
+"""Texts of an event that are tried as its signature, and digests in it of what is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A profile, held against events."""
+
+    profile: Profile
+    events: int
+    """How many there were."""
+    ids: int
+    """How many ids recompute."""
+    signatures: int
+    """How many signatures verify."""
+    keys: tuple[str, ...]
+    """Which trusted keys made them."""
+    unprotected: tuple[str, ...]
+    """Pointers to members that the signature does not cover, itself and the id aside."""
+    unplaced: tuple[Role, ...]
+    """What is needed, and was found nowhere under the signature."""
+    is_repeated: bool
+    """Whether fewer than two different texts were signed."""
+    is_wrapped: bool
+    """Whether what seems to be the payload is an event with a payload of its own."""
+    unexplained: tuple[str, ...]
+    """Places of events that do not fit."""
+
+    @property
+    def objections(self) -> list[str]:
+        """Why the profile is not proposed, in plain words; empty if it is."""
+        found = []
+        if self.unexplained:
+            count = len(self.unexplained)
+            found.append(f"{count} of {self.events} events do not fit it")
+        if self.is_repeated:
+            found.append(f"fewer than {LEAST_EVENTS} different events prove it")
+        if self.unplaced:
+            found.append(f"the signature covers no {' and no '.join(self.unplaced)} of the event")
+        if self.is_wrapped:
+            found.append(
+                "the payload is an event itself, with a payload of its own: a wrapped copy"
+            )
+        places = [place for role, place in self.profile.places.items() if role != "key"]
+        if any(is_within(self.unprotected, place) for place in places):
+            found.append("what the event says could be changed without breaking the signature")
+        return found
+
+    @property
+    def is_said_by_payload(self) -> bool:
+        """Whether type, subject and time stand in the payload."""
+        places = self.profile.places
+        return in_payload(places.get("payload", ""), places.get("type", ""))
+
+    @property
+    def covered_by_id_alone(self) -> list[str]:
+        """Pointers to unprotected members that the id depends on: it can be changed with them."""
+        identity, payload = self.profile.id, self.profile.places.get("payload", "")
+        if identity is None:
+            return []
+        return [one for one in self.unprotected if covers(identity.hashes, payload, one)]
+
+
+@dataclass(slots=True)
+class Probed:
+    """What probing came to."""
+
+    events: int = 0
+    explained: int = 0
+    """Those that are as the built-in profile says."""
+    found: Fit | None = None
+    """The profile that is proposed."""
+    alternatives: list[Fit] = field(default_factory=list)
+    """Others that explain all events just as well: there should be none."""
+    refused: list[Fit] = field(default_factory=list)
+    """What explains something, and is not proposed."""
+    effort: Effort = field(default_factory=Effort)
+    """What was tried, and what was not."""
+    hashed: list[IdRule] = field(default_factory=list)
+    """Which texts of all events are digests of what is in them, whoever signed."""
+    shapes: list[Object] = field(default_factory=list)
+    """One event of each shape that the built-in profile does not explain, the commonest first."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether just one profile is proposed."""
+        return self.found is not None and not self.alternatives
+
+    def rename(self, name: str) -> None:
+        """Give the profile that is proposed another name."""
+        if self.found is not None:
+            profile = replace(self.found.profile, name=name)
+            self.found = replace(self.found, profile=profile)
+
+
+def probe(samples: Sequence[Sample], keys: KeySet, effort: Effort | None = None) -> Probed:
+    """Search for the envelope of events.
+
+    Args:
+        samples: The events.
+        keys: Whose signatures prove something.
+        effort: How much to try, and whom to tell; None for as much as there is by default.
+    """
+    effort = Effort() if effort is None else effort
+    rest = [one for one in samples if fault_of_event(one.event, MIRROR_V1, keys) is not None]
+    explained = len(samples) - len(rest)
+    if not rest:
+        fit = _held_against(MIRROR_V1, samples, keys) if samples else None
+        is_proved = fit is not None and not fit.objections
+        return Probed(len(samples), explained, fit if is_proved else None, effort=effort)
+    shapes = _shapes(rest)
+    search = _searched(effort.first(shapes, _SHAPES, _TOO_MANY_SHAPES), keys, effort)
+    counted = {one: _recomputing(one, rest) for one in _with_unions(search.hashed)}
+    fits = [_held_against(one, rest, keys) for one in search.profiles(rest, counted)]
+    ranked = sorted(fits, key=lambda fit: (bool(fit.objections), -fit.signatures, _size(fit)))
+    good = [fit for fit in ranked if not fit.objections]
+    return Probed(
+        len(samples),
+        explained,
+        good[0] if good else None,
+        good[1:],
+        [fit for fit in ranked if fit.objections and fit.signatures],
+        effort,
+        [one.rule for one, count in counted.items() if count == len(rest)],
+        [events[0] for events in shapes],
+    )
+
+
+_TOO_MANY_SHAPES = "sets of members that events have: only the commonest were searched"
+
+
+def _shapes(samples: Iterable[Sample]) -> list[list[Object]]:
+    """Return the events of each set of members, the shortest first; the commonest set first."""
+    shapes: dict[frozenset[str], list[Object]] = defaultdict(list)
+    for one in sorted(samples, key=lambda sample: len(canonical(sample.event))):
+        shapes[frozenset(one.event)].append(one.event)
+    return sorted(shapes.values(), key=len, reverse=True)
+
+
+def _size(fit: Fit) -> tuple[int, int, str]:
+    """Order profiles: those that leave less out, and say it shorter, come first."""
+    rule, identity = fit.profile.signature, fit.profile.id
+    left_out = len(rule.signs.less) if rule.signs else 0
+    return len(fit.unprotected) + left_out, identity is None, str(fit.profile.to_value())
+
+
+# The search ----------------------------------------------------------------------------------
+
+
+class _Hashed(NamedTuple):
+    """A text of an event that is the digest of something in it."""
+
+    at: str
+    spelling: Spelling
+    payload: str
+    """Where the payload seemed to stand."""
+    image: PreImage
+
+    @property
+    def rule(self) -> IdRule:
+        """It, as the rule of an id."""
+        return IdRule(self.at, self.spelling, self.image)
+
+
+class _Signed(NamedTuple):
+    """What a trusted key signed of an event."""
+
+    at: str
+    """Where the signature stands."""
+    spelling: Spelling
+    form: Form
+    payload: str
+    """Where the payload seemed to stand."""
+    id: tuple[str, Spelling] | None
+    """Of the id, if its text was signed."""
+    image: PreImage
+    """What the signature covers in the end."""
+
+
+_Found = TypeVar("_Found", _Hashed, _Signed)
+
+
+def _with_unions(found: Iterable[_Found]) -> list[_Found]:
+    """Return what was found, and what leaves out all that any event of another shape leaves out."""
+    listed = dict.fromkeys(found)
+    groups: dict[_Found, set[str]] = defaultdict(set)
+    for one in listed:
+        groups[one._replace(image=replace(one.image, less=()))] |= set(one.image.less)
+    for bare, less in groups.items():
+        listed[bare._replace(image=replace(bare.image, less=tuple(sorted(less))))] = None
+    return list(listed)
+
+
+class _Text(NamedTuple):
+    """What may have been signed."""
+
+    form: Form
+    image: PreImage
+    id: tuple[str, Spelling] | None
+    data: bytes
+
+
+def _searched(shapes: Iterable[Sequence[Object]], keys: KeySet, effort: Effort) -> _Search:
+    """Return what was found in events of each shape: in the next if there is nothing in one."""
+    search = _Search(keys, effort)
+    for events in shapes:
+        for event in events[:_OF_A_SHAPE]:
+            if search.looks_into(event):
+                break
+    return search
+
+
+@dataclass(slots=True)
+class _Search:
+    keys: KeySet
+    effort: Effort
+    hashed: list[_Hashed] = field(default_factory=list)
+    signed: list[_Signed] = field(default_factory=list)
+
+    def looks_into(self, event: Object) -> bool:
+        """Search an event; whether something that a trusted key signed was found in it."""
+        payload = payload_of(event)
+        tried = list(subsets(event, payload, self.effort))
+        ids = self._ids(event, payload, tried)
+        self.hashed += [one for one, _ in ids]
+        signed = list(self._signed(event, payload, tried, ids))
+        self.signed += signed
+        return bool(signed)
+
+    def _ids(
+        self, event: Object, payload: str, tried: Iterable[Subset]
+    ) -> list[tuple[_Hashed, Subset]]:
+        """Return the texts of the event that are the digest of something in it."""
+        outside = _outside(written(event, DIGEST_BYTES), payload)
+        named: dict[bytes, Written] = {}
+        for one in sorted(outside, key=lambda one: id_rank(one.at)):
+            named.setdefault(one.data, one)
+        found = [
+            (_Hashed(one.at, one.spelling, payload, subset.pre_image), subset)
+            for subset in tried
+            for one in ([named[subset.digest]] if subset.digest in named else [])
+        ]
+        found.sort(key=lambda pair: id_rank(pair[0].at))
+        return self.effort.first(found, _IDS, "texts are digests: only the first were tried as ids")
+
+    def _signed(
+        self,
+        event: Object,
+        payload: str,
+        tried: Sequence[Subset],
+        ids: Sequence[tuple[_Hashed, Subset]],
+    ) -> Iterator[_Signed]:
+        """Yield what each signature is over: of texts that go with an id, or else of all."""
+        outside = _outside(written(event, SIGNATURE_BYTES), payload)
+        once = list({one.data: one for one in reversed(outside)}.values())[::-1]
+        keys = _likeliest(event, payload, self.keys)
+        what = "texts can be signatures: only the first were tried"
+        for one in self.effort.first(once, _SIGNATURES, what):
+            text = self._signed_text(one, keys, chain(_of_ids(event, ids), _of_all(tried, one)))
+            if text is not None:
+                yield _Signed(one.at, one.spelling, text.form, payload, text.id, text.image)
+
+    def _signed_text(
+        self, signature: Written, keys: Sequence[Key], texts: Iterable[_Text]
+    ) -> _Text | None:
+        for text in texts:
+            for key in keys:
+                if not self.effort.may_verify(len(text.data)):
+                    return None
+                if verify(key.public_key, text.data, signature.data):
+                    return text
+        return None
+
+    def profiles(self, samples: Sequence[Sample], counted: Mapping[_Hashed, int]) -> list[Profile]:
+        """Return what the events can be under: what is signed, what stands where, and the id."""
+        common = _common_texts(samples)
+        found = []
+        for one in _with_unions(self.signed):
+            profile = _profile(one, key_place(samples, common, one.payload, self.keys))
+            profile = replace(profile, places=places_of(profile, one.image, samples, common))
+            if profile.signature.form != "id":
+                profile = replace(profile, id=_id_of(profile, counted, samples))
+            found.append(profile)
+        return list({repr(one): one for one in found}.values())
+
+
+def _common_texts(samples: Sequence[Sample]) -> list[str]:
+    """Return the pointers at which every event has a text."""
+    common = [pointer for pointer, _ in strings(samples[0].event)]
+    for one in samples:
+        common = [pointer for pointer in common if isinstance(at(one.event, pointer), str)]
+    return common
+
+
+def _profile(one: _Signed, key: str | None) -> Profile:
+    places: dict[Role, str] = {"payload": one.payload} if one.payload else {}
+    if key is not None:
+        places["key"] = key
+    rule = SignatureRule(one.at, one.spelling, one.form, None if one.id else one.image)
+    return Profile("probed", places, IdRule(*one.id, one.image) if one.id else None, rule)
+
+
+def _outside(found: Iterable[Written], payload: str) -> list[Written]:
+    """Return what does not stand in the payload: nothing in there is about the event."""
+    return [one for one in found if not in_payload(payload, one.at)]
+
+
+def _of_ids(event: Object, ids: Iterable[tuple[_Hashed, Subset]]) -> Iterator[_Text]:
+    """Yield the texts that go with an id: the cheapest to try, and the likeliest."""
+    for one, subset in ids:
+        for form in FORMS:
+            text = str(at(event, one.at)).encode() if form == "id" else _data(form, subset)
+            spot = (one.at, one.spelling) if form == "id" else None
+            yield _Text(form, one.image, spot, text)
+
+
+def _of_all(tried: Sequence[Subset], signature: Written) -> Iterator[_Text]:
+    """Yield every text that the signature itself is not in."""
+    for form in FORMS:
+        for subset in tried if form != "id" else ():
+            image = subset.pre_image
+            if image.of == "payload" or is_within(image.less, signature.at):
+                yield _Text(form, image, None, _data(form, subset))
+
+
+def _data(form: Form, subset: Subset) -> bytes:
+    if form == "canonical":
+        return subset.text
+    return subset.digest.hex().encode() if form == "hex" else subset.digest
+
+
+def _recomputing(one: _Hashed, samples: Iterable[Sample]) -> int:
+    """Return in how many events a text is the digest that it was in one."""
+    return sum(
+        at(sample.event, one.at)
+        == one.spelling.write(sha256(one.image.text(sample.event, one.payload)))
+        for sample in samples
+    )
+
+
+def _id_of(
+    profile: Profile, counted: Mapping[_Hashed, int], samples: Sequence[Sample]
+) -> IdRule | None:
+    """Return the digest of all that an event says of itself that stands in every event."""
+    payload = profile.places.get("payload", "")
+    needed = [profile.places[role] for role in _NEEDED if role in profile.places]
+    found = [
+        one
+        for one in counted
+        if one.payload == payload
+        and all(covers(one.image, payload, place) for place in needed)
+        and all(isinstance(at(sample.event, one.at), str) for sample in samples)
+    ]
+    found.sort(key=lambda one: (-counted[one], id_rank(one.at), len(one.image.less)))
+    return found[0].rule if found else None
+
+
+def _likeliest(event: Object, payload: str, keys: KeySet) -> list[Key]:
+    """Return the keys that an event names outside of its payload; if none, all."""
+    texts = {text for pointer, text in strings(event) if not in_payload(payload, pointer)}
+    return [key for key in keys if texts & set(names_of(key))] or list(keys)
+
+
+# Holding a profile against all events --------------------------------------------------------
+
+
+def _held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> Fit:
+    fits, ids, signed_by, texts = 0, 0, set[str](), set[bytes]()
+    unexplained, unprotected = [], dict[str, None]()
+    for one in samples:
+        fault = fault_of_event(one.event, profile, keys)
+        ids += profile.id is not None and fault != "id"
+        if fault is not None:
+            unexplained.append(one.place)
+            continue
+        fits += 1
+        signed_by |= {key.key_id for key in signers(one.event, profile, keys)}
+        texts.add(sha256(message(one.event, profile) or b""))
+        unprotected |= dict.fromkeys(_unprotected(profile, one.event))
+    return Fit(
+        profile,
+        len(samples),
+        ids,
+        fits,
+        tuple(sorted(signed_by)),
+        tuple(unprotected),
+        tuple(role for role in _NEEDED if role not in profile.places),
+        len(texts) < LEAST_EVENTS,
+        any(is_wrapper(one.event, profile) for one in samples),
+        tuple(unexplained),
+    )
+
+
+def _unprotected(profile: Profile, event: Object) -> Iterator[str]:
+    """Yield the pointers to what of an event could be changed without breaking the signature."""
+    rule, identity = profile.signature, profile.id
+    signs = identity.hashes if identity is not None and rule.form == "id" else rule.signs
+    image = cast("PreImage", signs)  # a digest that is only named is never found
+    own = {rule.at, *([identity.at] if identity else [])}
+    payload = profile.places.get("payload", "")
+    marks = own | set(image.less)
+    yield from _bare(event, "", own, marks, lambda one: covers(image, payload, one))
+
+
+def _bare(
+    value: Object, above: str, own: set[str], marks: set[str], is_covered: Callable[[str], bool]
+) -> Iterator[str]:
+    """Yield what is not covered, as large as it can be named."""
+    for name, member in value.items():
+        pointer = f"{above}/{escaped(name)}"
+        if isinstance(member, dict) and any(one.startswith(f"{pointer}/") for one in marks):
+            yield from _bare(member, pointer, own, marks, is_covered)
+        elif pointer not in own and not is_covered(pointer):
+            yield pointer
