@@ -114,6 +114,9 @@ def write_deal(folder: Path, deal: Deal) -> list[str]:
     return names
 
 
+@pytest.mark.filterwarnings(  # Dask's own threads do, at any time
+    "ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning"
+)
 @settings(max_examples=settings().max_examples // 12)
 @given(
     deal=deals(),

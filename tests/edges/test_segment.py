@@ -476,7 +476,15 @@ def test_a_segment_must_be_what_the_manifest_says(read: Read) -> None:
             good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :]
             for place in range(0, len(good), 9)
         ),
-        *(zstd(THREE), good + zstd(THREE), good[:-1], b"", good + b"\0", gzip.compress(ONE, mtime=0), ONE),
+        *(
+            zstd(THREE),
+            good + zstd(THREE),
+            good[:-1],
+            b"",
+            good + b"\0",
+            gzip.compress(ONE, mtime=0),
+            ONE,
+        ),
     ]
     for lie in lies:
         files = {**two_segments(), "data/segments/0.msgpack.zst": lie}

@@ -45,6 +45,8 @@ _LOST = (CommClosedError, CancelledError, ClosedClientError, TimeoutError)
 _QUIET: dict[str, Any] = {
     "dataframe.convert-string": False,  # bytes are bytes
     "logging.distributed": "critical",
+    # Python does not give back what it once held, so a worker that is paused for that stays so.
+    "distributed.worker.memory.pause": False,
 }
 
 
