@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ __all__ = ["Workers", "merge_on_cluster", "options"]
 
 _PACKAGES = ("dask", "distributed", "fsspec", "pandas", "pyarrow")
 _LOCAL = "local"
+_SIZE = re.compile(r"[0-9]+(?:\.[0-9]+)? ?(?:[kMGT]i?)?B?|auto", re.IGNORECASE)
 
 _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--cluster", {
@@ -63,6 +65,10 @@ class Workers:
             return (
                 "--workers, --worker-memory and --prefix-digits need --cluster" if is_odd else None
             )
+        if not self.cluster:
+            return "--cluster needs the address of a scheduler, or local"
+        if self.worker_memory is not None and not _SIZE.fullmatch(self.worker_memory):
+            return "--worker-memory must be a size such as 4GiB"
         if self.cluster != _LOCAL and told != (None, None):
             return "--workers and --worker-memory are for --cluster local"
         if out is None:
