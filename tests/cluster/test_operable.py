@@ -10,13 +10,17 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from distributed import Client
 
+from mirror.core.tree import NOTHING
 from mirror.engine.cluster import open_cluster
 from mirror.engine.cluster import workers as workers_module
+from mirror.engine.cluster.merge import Merged, Partition
+from mirror.engine.cluster.place import Place
+from mirror.engine.cluster.table import STATES, TableFile
 from mirror.errors import ClusterError
 from tests.cli.conftest import BUNDLES
 from tests.cluster.processes import (
@@ -94,6 +98,49 @@ def test_a_scheduler_and_workers_give_the_root_of_one_machine(
     assert f"root            {expected.root}\n".encode() in stdout
     assert f"key set digest  {expected.key_set_digest}\n".encode() in stdout
     assert expected.root == json.loads((out / "dataset.json").read_bytes())["root"]
+
+
+class Stop(Exception):  # noqa: N818 - it is no error
+    """Raised to end a run midway."""
+
+
+def test_a_partition_that_was_merged_from_less_is_found_and_all_is_merged_anew(
+    world: World, client: Client, tmp_path: Path
+) -> None:
+    """Whatever lost it: what was verified and what was merged are counted, each by itself."""
+
+    def stop() -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        world.merge(client, tmp_path, Once("verified", 3 * SOURCES - 1, stop))
+    name = json.loads((tmp_path / "run.json").read_bytes())["run"]
+    forged = Partition(0, 1)
+    with TableFile(STATES, 1) as states:
+        states.publish(Place(str(tmp_path)), forged.file, Merged(name, 0, NOTHING).to_value())
+    with pytest.raises(ClusterError) as caught:
+        world.merge(client, tmp_path, nothing)
+    assert ("cluster.incomplete", str(tmp_path)) == (caught.value.code, caught.value.where)
+    assert 0 == Out(tmp_path).merged
+    assert world.root == world.merge(client, tmp_path, nothing)
+
+
+def test_a_result_that_cannot_be_fetched_at_first_is_fetched_again(
+    world: World, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection may break while everybody is well; once, this made a run wait for ever."""
+    gather: Any = client._gather
+    failures = iter(range(20))
+
+    async def sometimes(*arguments: Any, **settings: Any) -> Any:
+        if next(failures, 1) % 2 == 0:
+            raise AssertionError("as tornado does, now and then")
+        return await gather(*arguments, **settings)
+
+    monkeypatch.setattr(client, "_gather", sometimes)
+    with ended_after(PATIENCE_S, client):
+        assert world.root == world.merge(client, tmp_path, nothing)
+    assert next(failures, None) is None
 
 
 # Workers that are killed ---------------------------------------------------------------------

@@ -70,6 +70,8 @@ class Merged:
 
     run: str
     """Which run made it."""
+    bundles: int
+    """From how many bundles."""
     node: Node
     """The partition in the tree over all states."""
     summary: Summary = field(default_factory=Summary)
@@ -82,6 +84,7 @@ class Merged:
         """Return it as JSON."""
         return {
             "run": self.run,
+            "bundles": self.bundles,
             "size": self.node.size,
             "digest": self.node.digest.hex(),
             "summary": self.summary.to_value(),
@@ -95,7 +98,14 @@ class Merged:
         found = cast("dict[str, Any]", value)
         node = Node(found["size"], bytes.fromhex(found["digest"]))
         summary = Summary.from_value(found["summary"])
-        return cls(found["run"], node, summary, found["events_valid"], found["events_invalid"])
+        return cls(
+            found["run"],
+            found["bundles"],
+            node,
+            summary,
+            found["events_valid"],
+            found["events_invalid"],
+        )
 
 
 def read_merged(out: str, partition: Partition) -> Merged:
@@ -123,7 +133,7 @@ def merge_partition(rows: Iterable[Row], partition: Partition, run: str, errand:
     """
     out, keys = errand.begin()
     leaves: list[Leaf] = []
-    done = Merged(run, Node(0, b""))
+    done = Merged(run, 0, Node(0, b""))
     with TableFile(STATES, _GROUP_BYTES) as states:
         for digest, of_record in groupby(rows, key=lambda row: row.digest):
             record, state = _merge_record(of_record, keys, done)
@@ -141,7 +151,7 @@ def _merge_record(rows: Iterable[Row], keys: KeySet, done: Merged) -> tuple[Reco
     events: dict[bytes, Event] = {}
     rows = iter(rows)
     first = next(rows)
-    for content, faults in _once(chain([first], rows)):
+    for content, faults in _once(chain([first], rows), done):
         contents = unpack_contents(content)
         found = cast("list[Any]", unpack(faults)) if faults else []
         judged = with_verdicts(contents, [Fault(*fault) for fault in found])
@@ -158,10 +168,11 @@ def _merge_record(rows: Iterable[Row], keys: KeySet, done: Merged) -> tuple[Reco
     return record, state
 
 
-def _once(rows: Iterable[Row]) -> Iterator[tuple[bytes, bytes]]:
+def _once(rows: Iterable[Row], done: Merged) -> Iterator[tuple[bytes, bytes]]:
     """Yield what bundles brought, with its faults; of those that brought the very same, one."""
     seen: set[bytes] = set()
     for row in rows:
+        done.bundles += 1
         digest = sha256(row.content)
         if digest not in seen:
             seen.add(digest)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
 
 import orjson
-from distributed import Client, Future
+from distributed import Client, Future, as_completed
 
 from mirror.archive import Limits, shown
 from mirror.core.keys import KeySet
@@ -37,15 +37,15 @@ from mirror.engine.cluster.shuffle import (
 from mirror.engine.cluster.verify import FINDINGS_FOLDER, Verified, verify_part, write_findings
 from mirror.engine.cluster.workers import (
     Finished,
-    as_they_finish,
     converted,
+    gathered,
     next_finished,
     require_same_versions,
 )
 from mirror.engine.increment import Footing, find_footing, missing_base
 from mirror.engine.report import Summary
 from mirror.engine.root import Root
-from mirror.errors import OutputError, SourceError
+from mirror.errors import ClusterError, OutputError, SourceError
 
 __all__ = ["DATASET", "Dataset", "Order", "merge_on_cluster"]
 
@@ -106,7 +106,7 @@ def merge_on_cluster(client: Client, order: Order) -> Dataset:
     """Read, verify and merge sources on the workers of a cluster (`mirror merge --cluster`).
 
     Raises:
-        ClusterError: `cluster.versions`, `cluster.lost`, `cluster.shuffle`.
+        ClusterError: `cluster.versions`, `cluster.lost`, `cluster.shuffle`, `cluster.incomplete`.
         WorkerError: `worker.lost`
         SourceError: `source.changed`, `cluster.keys`, or `source.unreadable` of what a run left.
         OutputError: `output.failed`, `output.other_run`, `output.too_large`.
@@ -120,6 +120,7 @@ def merge_on_cluster(client: Client, order: Order) -> Dataset:
         read = _verify_all(run)
         _require_unchanged(run)
         digits, merged = _merge_all(run, read)
+        _require_all(run, read, merged)
         return _finish(run, read, digits, merged)
 
 
@@ -179,7 +180,7 @@ def _look(client: Client, order: Order) -> list[Origin]:
 
 def _look_again(client: Client, origins: Iterable[Origin], sizes: Sizes) -> list[Origin]:
     futures = client.map(look_at, list(origins), part_bytes=sizes.part_bytes, pure=False)
-    return cast("list[Origin]", client.gather(futures))
+    return cast("list[Origin]", gathered(client, futures))
 
 
 def _absolute(name: str) -> str:
@@ -252,7 +253,7 @@ class _Task(NamedTuple):
 def _verify_all(run: _Run) -> list[_Read]:
     """Have every source surveyed, if it is worth it, and every part of it verified."""
     reads = [_Read(None, {}) for _ in run.origins]
-    waiting, tasks = as_they_finish(), dict[Any, _Task]()
+    waiting, tasks = as_completed(), dict[Any, _Task]()
     todo = [_Task(one, None if one.is_surveyed else Part(one)) for one in run.origins]
     done = total = 0
     while todo or tasks:
@@ -307,7 +308,7 @@ def _merge_all(run: _Run, reads: Iterable[_Read]) -> tuple[int, dict[int, Merged
         return digits, merged
     job = Job(run.name, run.errand, digits, bits(wanted) if merged else None)
     futures = shuffle_and_merge(run.client, groups, job)
-    waiting = as_they_finish(futures)
+    waiting = as_completed(futures)
     for done in range(1, len(futures) + 1):
         merged |= merged_of(next_finished(run.client, waiting).result())
         run.order.progress("merged", done, len(futures))
@@ -328,9 +329,25 @@ def _merged_before(run: _Run, digits: int) -> dict[int, Merged]:
     futures = run.client.map(
         read_merged, [run.errand.out] * len(found), found, pure=False, retries=_RETRIES
     )
-    told = cast("list[Merged]", run.client.gather(futures))
+    told = cast("list[Merged]", gathered(run.client, futures))
     pairs = zip(found, told, strict=True)
     return {one.number: merged for one, merged in pairs if merged.run == run.name}
+
+
+def _require_all(run: _Run, reads: Iterable[_Read], merged: Mapping[int, Merged]) -> None:
+    """Check that no bundle was lost or doubled on the way from one task to another.
+
+    Raises:
+        ClusterError: `cluster.incomplete`; no state is left then, for none is known to be right.
+    """
+    parts = [one for read in reads for one in read.parts.values()]
+    verified = sum(one.summary.bundles_read for one in parts)
+    found = sum(one.bundles for one in merged.values())
+    if found != verified:
+        run.out.remove(STATES_FOLDER)
+        message = f"{verified:,} bundles were verified, and {found:,} merged"
+        hint = "a worker ran something else, or failed; run the command again to merge anew"
+        raise ClusterError("cluster.incomplete", message, where=run.order.out, hint=hint)
 
 
 # Finishing -----------------------------------------------------------------------------------

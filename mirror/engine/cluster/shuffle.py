@@ -6,8 +6,9 @@ when a worker is lost, Dask starts it again from the files of facts, which are a
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple, cast
 
@@ -19,7 +20,6 @@ from distributed import Client, Future, futures_of
 
 from mirror.engine.cluster.errand import Errand, Sizes
 from mirror.engine.cluster.merge import Merged, Partition, Row, merge_partition
-from mirror.engine.cluster.place import Place
 from mirror.engine.cluster.table import FACTS, read_group
 
 __all__ = ["Group", "Job", "bits", "choose_digits", "merged_of", "shuffle_and_merge"]
@@ -49,6 +49,8 @@ class Job:
     """By how many digits facts are partitioned."""
     wanted: bytes | None
     """For each partition a bit, set if it is still to be merged; None if all are."""
+    attempt: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Of another attempt, Dask would take results and failures that it has not forgotten yet."""
 
 
 def choose_digits(groups: Iterable[Group], sizes: Sizes) -> int:
@@ -83,8 +85,14 @@ def merged_of(result: Any) -> list[tuple[int, Merged]]:
 
 
 def _read(group: Group, job: Job) -> Any:
-    """Return the facts of a group that belong to partitions still wanted."""
-    table = read_group(Place(job.errand.out), group.file, group.number)
+    """Return the facts of a group that belong to partitions still wanted.
+
+    Raises:
+        ClusterError: `cluster.versions`
+        SourceError: `source.unreadable`, `cluster.keys`
+    """
+    out, _ = job.errand.begin()
+    table = read_group(out, group.file, group.number)
     numbers = np.asarray(table["prefix"]) >> (_PREFIX_BITS - 4 * job.digits)
     table = table.set_column(0, "partition", pa.array(numbers, pa.int32()))
     if job.wanted is not None:

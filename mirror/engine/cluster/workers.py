@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -25,8 +25,8 @@ from mirror.errors import ClusterError, OutputError, WorkerError
 __all__ = [
     "LOCAL",
     "Finished",
-    "as_they_finish",
     "converted",
+    "gathered",
     "next_finished",
     "open_cluster",
     "require_same_versions",
@@ -39,6 +39,9 @@ _CONNECT_S = 30
 _WORKERS_S = 120
 _SCHEDULER = "scheduler"
 _GLANCE_S = 0.01
+_LOOK_S = 1
+_FETCHES = 5
+"""How often a result is fetched over connections that fail, though the scheduler is there."""
 _LEAST_MEMORY = 256 << 20
 """Bytes: what a worker takes with nothing to do is not much less."""
 _LOST = (CommClosedError, CancelledError, ClosedClientError, TimeoutError)
@@ -195,30 +198,74 @@ class Finished(NamedTuple):
         return self.outcome
 
 
-def as_they_finish(futures: Iterable[Future[Any]] = ()) -> as_completed:
-    """Return what `next_finished` takes from; more futures may be added to it."""
-    return as_completed(futures, with_results=True, raise_errors=False)
-
-
 def next_finished(client: Client, waiting: as_completed) -> Finished:
     """Return the next of some futures that is done; wait no longer for workers than at first.
+
+    Args:
+        client: Whose futures they are.
+        waiting: The futures. It must not fetch results: if that fails, it waits for ever.
 
     Raises:
         ClusterError: `cluster.no_workers`
     """
-    looked = seen = time.monotonic()
+    patience = _Patience(client)
     while not waiting.has_ready():
         time.sleep(_GLANCE_S)
+        patience.look()
+    future = next(waiting)
+    return Finished(future.key, _outcome(future, patience))
+
+
+def _outcome(future: Future[Any], patience: _Patience) -> Any:
+    """Fetch the result or the exception of a task; it is done again if its worker is lost."""
+    failures = 0
+    while True:
+        try:
+            return future.result(timeout=_LOOK_S)
+        except Exception as error:
+            if future.status == "error":
+                return error
+            if not isinstance(error, TimeoutError):
+                failures += 1
+                if isinstance(error, _LOST) or failures == _FETCHES:
+                    raise
+        patience.look()
+
+
+def gathered(client: Client, futures: Sequence[Future[Any]]) -> list[Any]:
+    """Fetch the results of tasks, all of them, or raise what one raised."""
+    failures = 0
+    while True:
+        try:
+            return list(client.gather(futures))
+        except Exception as error:
+            failures += 1
+            is_of_task = any(one.status == "error" for one in futures)
+            if is_of_task or isinstance(error, _LOST) or failures == _FETCHES:
+                raise
+
+
+class _Patience:
+    """Waits for workers no longer than at first."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._looked = self._seen = time.monotonic()
+
+    def look(self) -> None:
+        """Look, now and then, whether there is a worker.
+
+        Raises:
+            ClusterError: `cluster.no_workers`
+        """
         now = time.monotonic()
-        if now - looked < 1:
-            continue
-        looked = now
-        if client.status != "running" or client.nthreads():
-            seen = now
-        elif now - seen > _WORKERS_S:
-            raise _no_workers(str(client.scheduler_info().get("address", "")))
-    future, outcome = next(waiting)
-    return Finished(future.key, outcome[1] if future.status == "error" else outcome)
+        if now - self._looked < _LOOK_S:
+            return
+        self._looked = now
+        if self._client.status != "running" or self._client.nthreads():
+            self._seen = now
+        elif now - self._seen > _WORKERS_S:
+            raise _no_workers(str(self._client.scheduler_info().get("address", "")))
 
 
 @contextmanager
