@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 import sqlite3
 
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
-
 from mirror.errors import SchemaVersionError, StoreError
+from mirror.store.database import Database, Migrations
 
 __all__ = [
     "APPLICATION_ID",
@@ -56,8 +54,8 @@ CREATE TABLE trust (                     -- a log: the key set is what it comes 
     id INTEGER PRIMARY KEY,
     at TEXT NOT NULL,
     action TEXT NOT NULL CHECK (action IN ('add', 'remove')),
-    key_id TEXT NOT NULL,
-    value BLOB NOT NULL,                 -- MessagePack, as K3 writes a key
+    key_id TEXT NOT NULL,                -- of a key; the name of a profile
+    value BLOB NOT NULL,                 -- MessagePack, as K3 writes a key, or a profile
     seal BLOB NOT NULL
 ) STRICT;
 CREATE TABLE claim (                     -- what upstream said of a record, each time it changed
@@ -102,16 +100,17 @@ CREATE TABLE ledger (                    -- what the facts and verdicts of a rec
     alias_claims INTEGER NOT NULL,
     seal BLOB NOT NULL
 ) STRICT;
-CREATE TABLE fault (                     -- verdicts; what has no row here passed every check
+CREATE TABLE fault (                     -- verdicts; what has no row here passed every check of
+                                         -- the built-in profile
     arrival_id INTEGER NOT NULL REFERENCES arrival,
-    fact TEXT NOT NULL,                  -- receipt or event
+    fact TEXT NOT NULL,                  -- receipt or event; reading: under a trusted profile
     position INTEGER NOT NULL,           -- among those of the arrival
-    code TEXT NOT NULL,                  -- of S2 or E3
-    reason TEXT NOT NULL,
+    code TEXT NOT NULL,                  -- of S2 or E3; the profile's name
+    reason TEXT NOT NULL,                -- for a reading, the key that signed, if it passed
     PRIMARY KEY (arrival_id, fact, position)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE named_key (                 -- whose verdicts a change of this key may touch
-    key_id TEXT NOT NULL,
+    key_id TEXT NOT NULL,                -- or another of its names; empty: of any key
     record_id INTEGER NOT NULL REFERENCES record,
     PRIMARY KEY (key_id, record_id)
 ) STRICT, WITHOUT ROWID;

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.checkpoints import Checkpoints
 from mirror.store.claims import Claims
+from mirror.store.database import Database
 from mirror.store.derived import Derived
 from mirror.store.facts import Facts
 from mirror.store.fetched import Fetched

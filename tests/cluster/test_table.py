@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -213,11 +214,17 @@ def test_any_partition_of_a_tree_gives_its_root(data: st.DataObject) -> None:
 def test_what_came_twice_or_in_another_order_is_merged_as_once(tmp_path: Path) -> None:
     """A shuffle promises nothing about either; the file is the same, byte for byte."""
     errand, rows = verified(tmp_path)
-    paths = [tmp_path / Partition(number, 1).file for number in merged(rows, 1, errand)]
+    first = merged(rows, 1, errand)
+    paths = [tmp_path / Partition(number, 1).file for number in first]
     before = [path.read_bytes() for path in paths]
     random.Random(1).shuffle(rows)
-    merged([*rows, *rows], 1, errand)
+    assert first == merged(rows, 1, errand)
     assert before == [path.read_bytes() for path in paths]
+    again = merged([*rows, *rows], 1, errand)
+    assert first == {
+        number: replace(one, bundles=one.bundles // 2) for number, one in again.items()
+    }
+    assert sum(one.bundles for one in again.values()) == 2 * len(rows)
 
 
 def test_a_partition_says_what_it_came_to(tmp_path: Path, expected: Answer) -> None:
