@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from mirror.core.bundle import VerifiedBundle, compose, parse_bundle, verify_bundle
-from mirror.core.event import InvalidEvent, RawEvent, judge
+from mirror.core.event import InvalidEvent, RawEvent
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import State, merge
 from mirror.core.record import parse_record
+from mirror.core.verdict import judge
 from mirror.errors import FormatError
 from mirror.store import Held, New, Parcel, Run, Store, make_parcel
 from tests.builders import Signer, key_set_file, to_json
@@ -79,7 +80,7 @@ def parcel_of(bundle: Any, keys: KeySet, held: Held, *, with_state: bool = False
     """What a store that holds so much lacks of a bundle; with the state of the bundle alone."""
     raw = parse_bundle(to_json(bundle))
     judged = verify_bundle(raw, keys, held.known)
-    return make_parcel(raw, judged, held, state_of([judged], keys) if with_state else None)
+    return make_parcel(raw, judged, held, state_of([judged], keys) if with_state else None, keys)
 
 
 def take(store: Store, bundle: Any, keys: KeySet, run: Run) -> tuple[int, New]:

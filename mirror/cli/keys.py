@@ -1,17 +1,22 @@
-"""`mirror keys`: whom the store trusts."""
+"""`mirror keys`: whom the store trusts, and which envelopes it reads."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import click
 
 from mirror.cli import options
 from mirror.cli.checkpoint import new_key
-from mirror.cli.console import print_json, print_table, say
-from mirror.core.keys import BUILT_IN, Key
+from mirror.cli.console import print_json, print_table, printable, say
+from mirror.core.envelope import PreImage, Profile
+from mirror.core.event_types import EVENT_TYPES
+from mirror.core.keys import BUILT_IN, Key, KeySet
+from mirror.core.profile import loose_members, parse_profile, require_safe
 from mirror.core.values import Object
-from mirror.engine.trust import add_keys, parse_published_keys, remove_keys
+from mirror.engine.trust import Added, add_keys, parse_published_keys, remove_keys, remove_profiles
 from mirror.store import open_store
 
 __all__ = ["keys"]
@@ -21,10 +26,10 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def keys() -> None:
-    """List and change the keys that the store trusts.
+    """List and change the keys and envelope profiles that the store trusts.
 
     The registry's key is built in. Nothing in a bundle ever adds one. A change judges again the
-    events that name the key, and merges their records again, without reading any bundle.
+    events that it may touch, and merges their records again, without reading any bundle.
     """
 
 
@@ -35,7 +40,7 @@ keys.add_command(new_key)
 @options.db
 @options.as_json
 def list_keys(*, db: Path, as_json: bool) -> None:
-    """List the trusted keys, and the digest that names the set.
+    """List the trusted keys and profiles, and the digest that names the set.
 
     \b
     Examples:
@@ -49,8 +54,25 @@ def list_keys(*, db: Path, as_json: bool) -> None:
         else:
             print_table(_rows(key))
             click.echo()
+    for profile in key_set.profiles:
+        if as_json:
+            print_json(profile.to_value())
+        else:
+            print_table(_rows_of_profile(profile))
+            click.echo()
     if not as_json:
         click.echo(f"key set {key_set.digest}")
+
+
+def _rows_of_profile(profile: Profile) -> dict[str, str]:
+    loose = loose_members(profile)
+    named = [f"{name} is {meaning}" for name, meaning in sorted(profile.types.items())]
+    return {
+        "profile": printable(profile.name),
+        "signed": printable(cast("PreImage", profile.signed).words),
+        "not protected": printable(", ".join(loose)) or "nothing is left out",
+        **({"types": printable(", ".join(named))} if named else {}),
+    }
 
 
 def _rows(key: Key) -> dict[str, str]:
@@ -81,6 +103,64 @@ def add(file: Path, *, db: Path) -> None:
     with open_store(db) as store:
         added = add_keys(store, wanted)
     _say_added(added, db)
+
+
+@keys.command("trust-profile")
+@click.argument("file", type=_FILE, metavar="FILE")
+@options.db
+@click.option(
+    "--map",
+    "mapped",
+    multiple=True,
+    metavar="NAME=TYPE",
+    help="What an event type of this envelope means: a type of E4. Repeatable.",
+)
+def trust_profile(file: Path, *, db: Path, mapped: tuple[str, ...]) -> None:
+    """Judge events by an envelope profile, too, such as `mirror probe --save` writes.
+
+    Events that the built-in profile does not pass are judged again under it, with the same checks
+    in the same order, and merged. Look at the file first: it says what counts as signed.
+
+    \b
+    Examples:
+      mirror keys trust-profile profile.json
+      mirror keys trust-profile profile.json --map paper.cited=citation_signed
+    """
+    types = dict(_meaning(one) for one in mapped)
+    with options.naming(file):
+        profile = parse_profile(options.read_file(file))
+        profile = require_safe(replace(profile, types={**profile.types, **types}))
+    with open_store(db) as store:
+        added = add_keys(store, KeySet((), [profile]))
+    _say_added(added, db)
+
+
+def _meaning(text: str) -> tuple[str, str]:
+    name, is_there, meaning = text.rpartition("=")
+    if not is_there or not name:
+        raise click.UsageError(f"--map: {text!r} is not NAME=TYPE")
+    if meaning not in EVENT_TYPES:
+        raise click.UsageError(
+            f"--map: E4 has no type {meaning!r}; it has {', '.join(EVENT_TYPES)}"
+        )
+    if name in EVENT_TYPES:
+        raise click.UsageError(f"--map: {name} is a type of E4 itself")
+    return name, meaning
+
+
+@keys.command("distrust-profile")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@options.db
+def distrust_profile(names: tuple[str, ...], *, db: Path) -> None:
+    """Judge events by envelope profiles no longer.
+
+    \b
+    Example:
+      mirror keys distrust-profile probed
+    """
+    with open_store(db) as store:
+        removed = remove_profiles(store, names)
+    say(f"no longer trusted in {db}: {', '.join(one.name for one in removed)}")
 
 
 @keys.command("remove")
@@ -141,8 +221,12 @@ def import_keys(
     _say_added(added, db)
 
 
-def _say_added(added: list[Key], db: Path) -> None:
-    if not added:
-        say("nothing to do: every key in it is trusted already")
-    for key in added:
+def _say_added(added: Added, db: Path) -> None:
+    if not added.keys and not added.profiles:
+        say("nothing to do: all of it is trusted already")
+    for key in added.keys:
         say(f"now trusted in {db}: {key.key_id}, fingerprint {key.fingerprint}, {key.signer_id}")
+    for profile in added.profiles:
+        say(f"now trusted in {db}: the profile {profile.name}")
+        if loose := loose_members(profile):
+            say(f"not protected by its signatures, and so never shown: {', '.join(loose)}")

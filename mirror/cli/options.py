@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
 import click
 
 from mirror.archive import Limits
-from mirror.core.keys import Key, KeySet, parse_key_set
+from mirror.core.keys import KeySet, parse_key_set
 from mirror.errors import FormatError, SourceError
 from mirror.net import Politeness
 from mirror.store import open_store
@@ -21,6 +22,7 @@ __all__ = [
     "db",
     "key_files",
     "limits",
+    "naming",
     "politeness",
     "read_file",
     "read_key_files",
@@ -204,18 +206,25 @@ def read_file(path: Path) -> bytes:
         ) from error
 
 
-def read_key_files(paths: Iterable[Path]) -> list[Key]:
-    """Return the keys of key set files.
+def read_key_files(paths: Iterable[Path]) -> KeySet:
+    """Return the keys and profiles of key set files.
 
     Raises:
         SourceError: If one cannot be read.
         FormatError: If one is refused (K2), with its path before the place of the fault.
     """
-    keys: list[Key] = []
+    keys = KeySet()
     for path in paths:
-        try:
-            keys.extend(parse_key_set(read_file(path)))
-        except FormatError as error:
-            place = f"{path}: {error.where}" if error.where else str(path)
-            raise type(error)(error.code, error.message, where=place, hint=error.hint) from error
-    return list(KeySet(keys))
+        with naming(path):
+            keys = keys.with_added(parse_key_set(read_file(path)))
+    return keys
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the path of a file before the place of a fault in it."""
+    try:
+        yield
+    except FormatError as error:
+        place = f"{path}: {error.where}" if error.where else str(path)
+        raise type(error)(error.code, error.message, where=place, hint=error.hint) from error

@@ -99,9 +99,9 @@ def merge(
             for state in store.derived.touched_states():
                 click.echo(state.text, nl=False)
         rows = summary_rows(summary, "none (in memory)" if in_memory else store.place)
-        if added:
-            heading = "trusted for this run" if in_memory else "now trusted"
-            rows[heading] = ", ".join(key.key_id for key in added)
+        names = [key.key_id for key in added.keys] + [one.name for one in added.profiles]
+        if names:
+            rows["trusted for this run" if in_memory else "now trusted"] = ", ".join(names)
         print_table(rows, err=as_json)
     sys.exit(summary.exit_code)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple, cast
 
-from mirror.core.event import Event, RawEvent, ValidEvent, judge, recall
+from mirror.core.event import Event, RawEvent, ValidEvent
 from mirror.core.keys import KeySet
 from mirror.core.packed import decode_packed
 from mirror.core.receipt import Receipt, Verdict, judge_receipt
@@ -30,6 +30,7 @@ from mirror.core.values import (
     nesting,
     sha256,
 )
+from mirror.core.verdict import EventVerdict, judge, recall
 from mirror.errors import FormatError, LimitError
 
 __all__ = [
@@ -240,7 +241,7 @@ class Known:
 
     receipts: Mapping[bytes, Verdict] = field(default_factory=dict)
     """By digest of the value."""
-    events: Mapping[bytes, Verdict] = field(default_factory=dict)
+    events: Mapping[bytes, EventVerdict] = field(default_factory=dict)
     """By digest of the value."""
 
 
@@ -280,7 +281,7 @@ def _judge_receipts(
 
 
 def _judge_events(
-    bundle: Bundle, keys: KeySet, known: Mapping[bytes, Verdict], go_on: Callable[[], None]
+    bundle: Bundle, keys: KeySet, known: Mapping[bytes, EventVerdict], go_on: Callable[[], None]
 ) -> tuple[Event, ...]:
     """Return a verdict for each item, reached once for items that are equal (M1)."""
     verdicts: dict[bytes, Event] = {}
@@ -288,7 +289,7 @@ def _judge_events(
         if raw.digest not in verdicts:
             go_on()
             if raw.digest in known:
-                verdicts[raw.digest] = recall(raw, known[raw.digest])
+                verdicts[raw.digest] = recall(raw, known[raw.digest], keys)
             else:
                 verdicts[raw.digest] = judge(raw, bundle.record, keys)
     return tuple([verdicts[raw.digest] for raw in bundle.events])
@@ -307,7 +308,7 @@ def future_events(bundle: VerifiedBundle, now: int) -> Iterable[Finding]:
     """
     for index, event in enumerate(bundle.events):
         if isinstance(event, ValidEvent) and event.instant > now + _DAY:
-            message = f"valid, but dated {event.value['created_at']}, more than a day ahead"
+            message = f"valid, but dated {event.said['created_at']}, more than a day ahead"
             yield Finding("event.future", f"/events/{index}", message)
 
 

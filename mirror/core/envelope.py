@@ -10,13 +10,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
-from mirror.core.keys import Key, KeySet
-from mirror.core.signature import verify
-from mirror.core.values import Object, Value, canonical, decode, sha256
-from mirror.errors import FormatError
+from mirror.core.values import Object, Value, canonical, sha256
 
 __all__ = [
     "DIGEST_BYTES",
@@ -24,8 +21,11 @@ __all__ = [
     "FORMS",
     "INTEGRITY_V1",
     "MIRROR_V1",
+    "PROFILE_TYPE",
+    "PROFILE_VERSION",
     "ROLES",
     "SIGNATURE_BYTES",
+    "Form",
     "IdRule",
     "PreImage",
     "Profile",
@@ -33,12 +33,9 @@ __all__ = [
     "SignatureRule",
     "Spelling",
     "at",
-    "fault_of_event",
-    "keys_of",
+    "is_pointer",
+    "is_within",
     "message",
-    "names_of",
-    "parse_profile",
-    "signers",
     "without",
 ]
 
@@ -61,6 +58,11 @@ PROFILE_TYPE, PROFILE_VERSION = "pith_event_profile", "1.0"
 
 _POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
 """What points to a member, however far down."""
+
+
+def is_pointer(text: str) -> bool:
+    """Whether a text points to a member."""
+    return _POINTER.fullmatch(text) is not None
 
 
 def _steps(pointer: str) -> list[str]:
@@ -91,6 +93,11 @@ def _less(value: Object, steps: list[str]) -> Object:
         return {name: member for name, member in value.items() if name != first}
     inner = value[first]
     return {**value, first: _less(inner, rest)} if isinstance(inner, dict) else value
+
+
+def is_within(pointers: Iterable[str], place: str) -> bool:
+    """Whether a place is one of some pointers, or below one."""
+    return any(place == one or place.startswith(f"{one}/") for one in pointers)
 
 
 # Spelling ------------------------------------------------------------------------------------
@@ -163,6 +170,24 @@ class PreImage:
             text = f"{text} less {', '.join(self.less)}"
         return f'{{"payload": {text}}}' if self.wrapped else text
 
+    def covers(self, pointer: str, payload: str) -> bool:
+        """Whether all that stands at a pointer into the event is in it.
+
+        Args:
+            pointer: Where.
+            payload: Where the event's payload stands.
+        """
+        inner = pointer
+        if self.of == "payload":
+            if payload == "" or not is_within([payload], pointer):
+                return False
+            inner = pointer[len(payload) :]
+        if self.only is not None and _steps(inner)[:1] not in [[name] for name in self.only]:
+            return False
+        return not is_within(self.less, pointer) and not any(
+            is_within([pointer], one) for one in self.less
+        )
+
     def text(self, event: Object, payload: str) -> bytes:
         """Return the canonical bytes.
 
@@ -208,6 +233,15 @@ class Profile:
     id: IdRule | None
     """None where the event's id is no digest of it."""
     signature: SignatureRule
+    types: dict[str, str] = field(default_factory=dict)
+    """Types of E4 by the names that they have in this envelope; others mean what they say."""
+
+    @property
+    def signed(self) -> PreImage | None:
+        """What the signature covers in the end; None if a digest is only named."""
+        if self.signature.form == "id" and self.id is not None:
+            return self.id.hashes
+        return self.signature.signs
 
     def to_value(self) -> Object:
         """Return the profile as a file has it; `parse_profile` reads it."""
@@ -217,6 +251,7 @@ class Profile:
             "profile_version": PROFILE_VERSION,
             "name": self.name,
             "places": {role: self.places[role] for role in ROLES if role in self.places},
+            "types": {name: self.types[name] for name in sorted(self.types)},
             "id": None
             if self.id is None
             else {
@@ -265,159 +300,6 @@ def message(event: Object, profile: Profile) -> bytes | None:
         return text_bytes
     hashed = sha256(text_bytes)
     return hashed.hex().encode() if rule.form == "hex" else hashed
-
-
-def fault_of_event(event: Object, profile: Profile, keys: KeySet) -> str | None:
-    """Return why an event is not what a profile says of it, or None.
-
-    Returns:
-        `id` if its id is not the digest it should be; `key` if it names no trusted key;
-        `signature` if S1 does not accept the signature by that key.
-    """
-    if profile.id is not None:
-        rule = profile.id
-        digest = sha256(rule.hashes.text(event, profile.places.get("payload", "")))
-        if at(event, rule.at) != rule.spelling.write(digest):
-            return "id"
-    if not keys_of(event, profile, keys):
-        return "key"
-    return None if signers(event, profile, keys) else "signature"
-
-
-def signers(event: Object, profile: Profile, keys: KeySet) -> list[Key]:
-    """Return the trusted keys whose signature an event bears, as a profile says (S1)."""
-    signature = profile.signature.spelling.read(at(event, profile.signature.at))
-    text = message(event, profile)
-    if signature is None or len(signature) != SIGNATURE_BYTES or text is None:
-        return []
-    named = keys_of(event, profile, keys)
-    return [key for key in named if verify(key.public_key, text, signature)]
-
-
-def keys_of(event: Object, profile: Profile, keys: KeySet) -> list[Key]:
-    """Return the trusted key that an event names, by its id, its fingerprint or itself (K1).
-
-    Where a profile has no place for that, any trusted key may have signed.
-    """
-    if "key" not in profile.places:
-        return list(keys)
-    named = at(event, profile.places["key"])
-    return [key for key in keys if named in names_of(key)]
-
-
-def names_of(key: Key) -> tuple[str, ...]:
-    """Return the ways in which an event may name a key."""
-    return key.key_id, key.fingerprint, key.public_key_hex
-
-
-# Profiles from files -------------------------------------------------------------------------
-
-
-def parse_profile(data: bytes) -> Profile:
-    """Read a profile from a file.
-
-    Raises:
-        FormatError: A code of V1, or `profile.shape` with the JSON Pointer of the fault.
-    """
-    value = _object(decode(data), "")
-    for name, expected in (("profile_type", PROFILE_TYPE), ("profile_version", PROFILE_VERSION)):
-        if value.get(name) != expected:
-            raise _fault(f"/{name}", f'it is not "{expected}"')
-    name, places = _text(value, "name", ""), _places(value)
-    profile = Profile(name, places, _id_rule(value), _signature_rule(value))
-    images = (profile.id.hashes if profile.id else None, profile.signature.signs)
-    if "payload" not in places and any(one and one.of == "payload" for one in images):
-        raise _fault("/places/payload", "the payload is hashed, and has no place")
-    return profile
-
-
-def _places(value: Object) -> dict[Role, str]:
-    places = _object(value.get("places"), "/places")
-    if not set(places) <= set(ROLES):
-        raise _fault("/places", f"there is more in it than {', '.join(ROLES)}")
-    return {role: _pointer(places, role, "/places") for role in ROLES if role in places}
-
-
-def _id_rule(value: Object) -> IdRule | None:
-    if "id" in value and value["id"] is None:
-        return None
-    rule = _object(value.get("id"), "/id")
-    hashes = _pre_image(rule.get("hashes"), "/id/hashes")
-    return IdRule(_pointer(rule, "at", "/id"), _spelling(rule, "/id"), hashes)
-
-
-def _signature_rule(value: Object) -> SignatureRule:
-    where = "/signature"
-    rule = _object(value.get("signature"), where)
-    form = rule.get("form")
-    if form not in FORMS:
-        raise _fault(f"{where}/form", f"it is none of {', '.join(FORMS)}")
-    if form == "id" and value.get("id") is None:
-        raise _fault(f"{where}/form", "there is no id that could be signed")
-    signs = None if rule.get("signs") is None else _pre_image(rule["signs"], f"{where}/signs")
-    named = rule.get("digest_at") is not None
-    digest_at = _pointer(rule, "digest_at", where) if named else ""
-    if [form == "id", signs is not None, named].count(True) != 1:
-        raise _fault(f"{where}/signs", "it must say just one thing that is signed")
-    if named and form != "digest":
-        raise _fault(f"{where}/form", "a digest that is only named is signed as it is")
-    spelling = _spelling(rule, where)
-    return SignatureRule(_pointer(rule, "at", where), spelling, form, signs, digest_at)
-
-
-def _pre_image(value: Value, where: str) -> PreImage:
-    found = _object(value, where)
-    of, wrapped = found.get("of"), found.get("wrapped")
-    if of not in ("event", "payload"):
-        raise _fault(f"{where}/of", 'it is neither "event" nor "payload"')
-    if not isinstance(wrapped, bool):
-        raise _fault(f"{where}/wrapped", "it is neither true nor false")
-    less, only = _names(found.get("less"), f"{where}/less"), found.get("only")
-    if not all(map(_POINTER.fullmatch, less)):
-        raise _fault(f"{where}/less", "there is what is no JSON Pointer in it")
-    if less and of == "payload":
-        raise _fault(f"{where}/less", "nothing can be left out of a payload")
-    taken = None if only is None else _names(only, f"{where}/only")
-    return PreImage(cast("Literal['event', 'payload']", of), less, taken, wrapped)
-
-
-def _spelling(holder: Object, where: str) -> Spelling:
-    value = _object(holder.get("spelling"), f"{where}/spelling")
-    encoding = _text(value, "encoding", f"{where}/spelling")
-    if encoding not in ENCODINGS:
-        raise _fault(f"{where}/spelling/encoding", f"it is none of {', '.join(ENCODINGS)}")
-    return Spelling(_text(value, "prefix", f"{where}/spelling"), encoding)
-
-
-def _names(value: Value, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise _fault(where, "it is not a list of strings")
-    return tuple(cast("list[str]", value))
-
-
-def _pointer(holder: Object, name: str, where: str) -> str:
-    text = _text(holder, name, where)
-    if _POINTER.fullmatch(text) is None:
-        raise _fault(f"{where}/{name}", "it is no JSON Pointer to a member")
-    return text
-
-
-def _text(holder: Object, name: str, where: str) -> str:
-    value = holder.get(name)
-    if not isinstance(value, str):
-        raise _fault(f"{where}/{name}", "it is not a string")
-    return value
-
-
-def _object(value: Value, where: str) -> Object:
-    if not isinstance(value, dict):
-        raise _fault(where, "it is not an object")
-    return value
-
-
-def _fault(where: str, message: str) -> FormatError:
-    hint = "`mirror probe --save FILE` writes such a file"
-    return FormatError("profile.shape", message, where=where, hint=hint)
 
 
 # Built in ------------------------------------------------------------------------------------

@@ -1,9 +1,8 @@
-"""Events: the envelope, the digest, the types, and the verdict (rules E1 to E4, S3).
+"""Events: the envelope, the digest, the types, and the checks of E3 (rules E1 to E4, S3).
 
-Any JSON value in a bundle's `events` gets a verdict: the first check that fails, in the order of
-E3, is its one code; an event with none is valid. `judge` is the only maker of verdicts. A store
-that remembers one gives it back through `recall`, `ValidEvent.of` or `InvalidEvent`; nothing else
-should.
+Here stands what the built-in profile `mirror-v1` makes of an event. What a profile that somebody
+trusts makes of it is in `mirror.core.reading`, and the verdict, which is of all of them, in
+`mirror.core.verdict`.
 
 What a payload must hold, type by type, is the table of `mirror.core.event_types` (E4).
 """
@@ -15,16 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
+from mirror.core.envelope import MIRROR_V1
 from mirror.core.event_types import (
     EVENT_TYPES,
-    RECORD_CREATED,
     Context,
     EventType,
     is_event_id,
 )
 from mirror.core.keys import Key, KeySet
 from mirror.core.packed import may_hold_float, pack
-from mirror.core.receipt import Verdict, key_ids_of_receipt
+from mirror.core.receipt import Verdict
 from mirror.core.record import Record, is_pith_number
 from mirror.core.values import (
     Object,
@@ -41,13 +40,17 @@ from mirror.core.values import (
 __all__ = [
     "EVENT_CODES",
     "KEY_FREE_CODES",
+    "MAX_EVENT_BYTES",
+    "MAX_PAYLOAD_DEPTH",
     "Event",
     "InvalidEvent",
     "RawEvent",
     "ValidEvent",
-    "judge",
-    "key_ids_of_event",
-    "recall",
+    "fault_of_type",
+    "first_fault",
+    "is_event_type",
+    "is_target",
+    "passes",
 ]
 
 MAX_EVENT_BYTES = 1_048_576
@@ -124,31 +127,47 @@ class ValidEvent:
     payload: Object
     slot_key: tuple[str | None, ...]
     """What the event speaks of (E4); `()` for a log."""
+    said: Object
+    """What it says, in the members of E1: itself, unless a profile has other names for them."""
+    profile: str = MIRROR_V1.name
+    """The profile under which it passed."""
 
     @classmethod
-    def of(cls, value: Object, digest: bytes, payload_text: bytes | None = None) -> ValidEvent:
-        """Take an event that `judge` found valid, now or when a store kept its verdict.
+    def of(
+        cls,
+        value: Object,
+        digest: bytes,
+        payload_text: bytes | None = None,
+        said: Object | None = None,
+        profile: str = MIRROR_V1.name,
+    ) -> ValidEvent:
+        """Take an event that was found valid, now or when a store kept its verdict.
 
         Args:
             value: The event.
             digest: As above.
             payload_text: As above; None to encode it here.
+            said: As above; None if it is `value`.
+            profile: As above.
         """
-        signer = cast("dict[str, str]", value["signer"])
-        payload = cast("Object", value["payload"])
-        event_type = cast("str", value["event_type"])
+        said = value if said is None else said
+        signer = cast("dict[str, str]", said["signer"])
+        payload = cast("Object", said["payload"])
+        event_type = cast("str", said["event_type"])
         kind = EVENT_TYPES.get(event_type)
         return cls(
             value,
             digest,
             canonical(payload) if payload_text is None else payload_text,
-            cast("str", value["event_id"]),
+            cast("str", said["event_id"]),
             event_type,
-            cast("int", instant(value["created_at"])),
+            cast("int", instant(said["created_at"])),
             signer["key_id"],
             (signer["signer_id"], signer["signer_type"]),
             payload,
             () if kind is None else kind.slot_key(payload),
+            said,
+            profile,
         )
 
     @property
@@ -168,6 +187,8 @@ class InvalidEvent:
     code: str
     reason: str
     """Why, as a sentence for people; no rule rests on it."""
+    profile: str = MIRROR_V1.name
+    """The profile under which it came furthest: whose check failed."""
 
 
 Event: TypeAlias = ValidEvent | InvalidEvent
@@ -187,13 +208,15 @@ def _is_object(value: Value) -> bool:
     return isinstance(value, dict)
 
 
-def _is_event_type(value: Value) -> bool:
+def is_event_type(value: Value) -> bool:
+    """Whether `value` is written as the type of an event is (E1)."""
     if not isinstance(value, str):
         return False
     return value in EVENT_TYPES or _EVENT_TYPE.fullmatch(value) is not None
 
 
-def _is_target(value: Value) -> bool:
+def is_target(value: Value) -> bool:
+    """Whether `value` is written as a target is (E1)."""
     return isinstance(value, str) and 1 <= len(value) <= 128
 
 
@@ -208,9 +231,9 @@ def _is_signer(value: Value) -> bool:
 
 
 _ENVELOPE: tuple[tuple[str, Callable[[Value], bool], str], ...] = (
-    ("event_type", _is_event_type, "1 to 64 of a-z, 0-9, dot and underscore"),
+    ("event_type", is_event_type, "1 to 64 of a-z, 0-9, dot and underscore"),
     ("subject_pith_number", is_pith_number, "a Pith Number"),
-    ("target", _is_target, "a string of 1 to 128 code points"),
+    ("target", is_target, "a string of 1 to 128 code points"),
     ("payload", _is_object, "an object"),
     ("created_at", _is_text, "a string"),
     ("signer", _is_signer, f"an object with the non-empty strings {', '.join(_SIGNER_MEMBERS)}"),
@@ -255,23 +278,11 @@ KEY_FREE_CODES = frozenset(EVENT_CODES[: EVENT_CODES.index("event.key_unknown")]
 """The codes that no change of the key set can lift."""
 
 
-def judge(raw: RawEvent, record: Record, keys: KeySet) -> Event:
-    """Return the verdict on one value of the `events` of a bundle of `record` (E3)."""
-    return recall(raw, None if _passes(raw, record, keys) else _first_fault(raw, record, keys))
-
-
-def recall(raw: RawEvent, verdict: Verdict) -> Event:
-    """Return the event with a verdict on it that `judge` reached, now or before."""
-    if verdict is not None:
-        return InvalidEvent(raw.value, raw.digest, *verdict)
-    return ValidEvent.of(cast("Object", raw.value), raw.digest, raw.payload_text)
-
-
-def _passes(raw: RawEvent, record: Record, keys: KeySet) -> bool:
+def passes(raw: RawEvent, record: Record, keys: KeySet) -> bool:
     """Whether an event passes every check of E3; False also where that takes a closer look.
 
     An event that equals what it must be needs no look at its shape: most events pass here. That
-    this agrees with `_first_fault`, which names what is wrong, is a property in the tests.
+    this agrees with `first_fault`, which names what is wrong, is a property in the tests.
     """
     if not raw.is_plain or len(raw.encoded) > MAX_EVENT_BYTES:
         return False
@@ -289,7 +300,7 @@ def _passes(raw: RawEvent, record: Record, keys: KeySet) -> bool:
             and event["event_id"] == f"sha256:{digest.hex()}"
             and event["subject_pith_number"] == record.pith_number
             and (kind is not None or _EVENT_TYPE.fullmatch(event_type) is not None)
-            and _is_target(event["target"])
+            and is_target(event["target"])
             and key.signer.items() <= signer.items()
             and len(signature) == 2
             and signature["algorithm"] == "ed25519"
@@ -307,8 +318,11 @@ def _fits(kind: EventType, event: Object, record: Record, keys: KeySet) -> bool:
     return kind.fault(event["target"], payload, Context(record, keys)) is None
 
 
-def _first_fault(raw: RawEvent, record: Record, keys: KeySet) -> Verdict:
-    """Run the checks of E3 in their order; each may rely on those before it."""
+def first_fault(raw: RawEvent, record: Record, keys: KeySet) -> Verdict:
+    """Return code and reason of the first check of E3 that fails, or None.
+
+    The checks run in their order; each may rely on those before it.
+    """
     reason = _fault_of_shape(raw)
     if reason is not None:
         return "event.shape", reason
@@ -328,7 +342,7 @@ def _first_fault(raw: RawEvent, record: Record, keys: KeySet) -> Verdict:
     return (
         _fault_of_signer(signer, at, key)
         or _fault_of_signature(digest, event["signature"], key)
-        or _fault_of_type(event, key, record, keys)
+        or fault_of_type(event, key, record, keys)
     )
 
 
@@ -351,7 +365,15 @@ def _fault_of_signature(digest: bytes, value: Value, key: Key) -> Verdict:  # E1
     return None
 
 
-def _fault_of_type(event: Object, key: Key, record: Record, keys: KeySet) -> Verdict:
+def fault_of_type(event: Object, key: Key, record: Record, keys: KeySet) -> Verdict:
+    """Return why an event of its type may not be by this key, or does not fit E4, or None.
+
+    Args:
+        event: What it says, in the members of E1.
+        key: Who signed it.
+        record: The record of its bundle.
+        keys: The trusted keys.
+    """
     event_type = cast("str", event["event_type"])
     if not key.may_sign(event_type):  # K2
         return "event.role", f"key {key.key_id!r} may not sign {event_type}"
@@ -361,14 +383,3 @@ def _fault_of_type(event: Object, key: Key, record: Record, keys: KeySet) -> Ver
     payload = cast("Object", event["payload"])
     reason = kind.fault(event["target"], payload, Context(record, keys))  # E4
     return None if reason is None else ("event.payload", reason)
-
-
-def key_ids_of_event(event: Event) -> set[str]:
-    """Return the ids of the keys that the verdict on an event may rest on."""
-    if isinstance(event, InvalidEvent) and event.code in KEY_FREE_CODES:
-        return set()
-    value = cast("Object", event.value)
-    key_ids = {cast("dict[str, str]", value["signer"])["key_id"]}
-    if value["event_type"] == RECORD_CREATED:
-        key_ids |= key_ids_of_receipt(cast("Object", value["payload"]).get("receipt"))
-    return key_ids

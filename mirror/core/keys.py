@@ -1,6 +1,7 @@
 """Keys, the key set, and its digest (rules K1 to K3).
 
-A mirror trusts the keys in its key set and no others. Nothing in a bundle ever adds one.
+A mirror trusts the keys in its key set and no others, and reads events as the built-in profile and
+those in its key set say. Nothing in a bundle ever adds one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
+from mirror.core.envelope import Profile
+from mirror.core.profile import read_profile, require_safe
 from mirror.core.signature import is_public_key, verify
 from mirror.core.values import (
     Object,
@@ -99,21 +102,30 @@ class Key:
 
 
 class KeySet:
-    """The keys that a mirror trusts, by `key_id`: the built-in one and what a person added."""
+    """What a mirror trusts: the built-in key and what a person added, by `key_id`; and profiles."""
 
-    def __init__(self, added: Iterable[Key] = ()) -> None:
-        """Take the keys to trust beside the built-in one.
+    def __init__(self, added: Iterable[Key] = (), profiles: Iterable[Profile] = ()) -> None:
+        """Take what to trust beside the built-in key and the built-in profile.
 
         Raises:
-            FormatError: `keys.conflict` if two keys of one `key_id` differ as K3 writes them (K2).
+            FormatError: `keys.conflict` if two keys of one `key_id` differ as K3 writes them (K2),
+                `profile.conflict` if two profiles of one name differ.
         """
         self._keys: dict[str, Key] = {BUILT_IN.key_id: BUILT_IN}
+        self._profiles: dict[str, Profile] = {}
         for key in added:
             if self._keys.setdefault(key.key_id, key) != key:
                 raise FormatError(
                     "keys.conflict",
                     f"two different keys are named {key.key_id!r}",
                     hint="give one of them another key_id, or remove the one that is wrong",
+                )
+        for profile in profiles:
+            if self._profiles.setdefault(profile.name, profile) != profile:
+                raise FormatError(
+                    "profile.conflict",
+                    f"two different profiles are named {profile.name!r}",
+                    hint="give one of them another name",
                 )
 
     def __iter__(self) -> Iterator[Key]:
@@ -126,18 +138,49 @@ class KeySet:
         """Return the trusted key of this id, or None."""
         return self._keys.get(key_id)
 
-    def with_added(self, keys: Iterable[Key]) -> KeySet:
-        """Return this set and `keys`.
+    @cached_property
+    def profiles(self) -> tuple[Profile, ...]:
+        """The trusted profiles, the built-in one aside, ascending by name."""
+        return tuple(self._profiles[name] for name in sorted(self._profiles))
+
+    def profile(self, name: str) -> Profile | None:
+        """Return the trusted profile of this name, or None; never the built-in one."""
+        return self._profiles.get(name)
+
+    def with_added(self, other: Iterable[Key]) -> KeySet:
+        """Return this set and `other`, which may be a key set with profiles.
 
         Raises:
             FormatError: As the constructor.
         """
-        return KeySet([*self, *keys])
+        with_keys = KeySet([*self, *other], self.profiles)
+        return with_keys.with_profiles(other.profiles if isinstance(other, KeySet) else ())
+
+    def with_profiles(self, profiles: Iterable[Profile]) -> KeySet:
+        """Return this set and more profiles.
+
+        Raises:
+            FormatError: As the constructor.
+        """
+        return KeySet(self, [*self.profiles, *profiles])
 
     @cached_property
     def digest(self) -> str:
-        """The key set digest, 64 hexadecimal digits: a state is a function of it too (K3)."""
-        return hexdigest(canonical([key.to_value() for key in self]))
+        """The key set digest, 64 hexadecimal digits: a state is a function of it too (K3).
+
+        Where profiles are trusted, it is that of keys and profiles together.
+        """
+        return hexdigest(canonical(self.to_value() if self.profiles else self._key_values()))
+
+    def to_value(self) -> Object:
+        """Return the set as a key set file has it (K2)."""
+        return {
+            "keys": self._key_values(),
+            "profiles": [profile.to_value() for profile in self.profiles],
+        }
+
+    def _key_values(self) -> list[Value]:
+        return [key.to_value() for key in self]
 
 
 # K2: parsing ---------------------------------------------------------------------------------
@@ -202,16 +245,34 @@ def parse_key(value: Value, where: str = "") -> Key:
 def parse_key_set(data: bytes) -> KeySet:
     """Read a key set file, `{"keys": [...]}`: the built-in key and what the file adds (K2).
 
-    A fault in any key refuses the whole file.
+    Trusted profiles stand in it as `"profiles": [...]`, which may be absent. A fault in any key or
+    profile refuses the whole file.
 
     Raises:
-        FormatError: A code of V1, `keys.shape` or `keys.conflict`.
+        FormatError: A code of V1, `keys.shape`, `keys.conflict`, `profile.shape`, `profile.unsafe`
+            or `profile.conflict`.
     """
     value = decode(data)
     if not isinstance(value, dict) or not isinstance(value.get("keys"), list):
         raise FormatError("keys.shape", 'a key set file must be {"keys": [...]}')
-    listed = cast("list[Value]", value["keys"])
-    return KeySet([parse_key(key, f"/keys/{index}") for index, key in enumerate(listed)])
+    profiles = value.get("profiles", [])
+    if not isinstance(profiles, list):
+        raise FormatError("keys.shape", "must be a list, or absent", where="/profiles")
+    keys = [parse_key(key, f"/keys/{index}") for index, key in _numbered(value["keys"])]
+    return KeySet(keys, [_trusted(one, f"/profiles/{index}") for index, one in _numbered(profiles)])
+
+
+def _numbered(listed: Value) -> Iterable[tuple[int, Value]]:
+    return enumerate(cast("list[Value]", listed))
+
+
+def _trusted(value: Value, where: str) -> Profile:
+    try:
+        return require_safe(read_profile(value))
+    except FormatError as error:
+        raise FormatError(
+            error.code, error.message, where=f"{where}{error.where}", hint=error.hint
+        ) from error
 
 
 BUILT_IN = parse_key(

@@ -20,6 +20,7 @@ from operator import attrgetter
 from typing import cast
 
 from mirror.core.bundle import AliasClaim
+from mirror.core.envelope import MIRROR_V1
 from mirror.core.event import Event, InvalidEvent, ValidEvent
 from mirror.core.event_types import EVENT_TYPES, OTHER_EVENTS, RECORD_CREATED, REVOCATION
 from mirror.core.keys import KeySet
@@ -36,7 +37,7 @@ from mirror.core.values import (
     sha256,
 )
 
-__all__ = ["LIST_NAMES", "MERGE_VERSION", "RULES", "State", "fill", "merge"]
+__all__ = ["LIST_NAMES", "MERGE_VERSION", "RULES", "State", "by_id", "fill", "merge"]
 
 MERGE_VERSION = "pith-open-graph-merge-v1"
 
@@ -166,15 +167,30 @@ def merge(
 
 def _distinct(events: Iterable[Event]) -> tuple[list[ValidEvent], list[InvalidEvent]]:
     """Return each event once: the valid by event id in M2 order, the invalid by digest (M1)."""
-    valid: dict[str, ValidEvent] = {}
+    valid: list[ValidEvent] = []
     invalid: dict[bytes, InvalidEvent] = {}
     for event in events:
         if isinstance(event, ValidEvent):
-            valid[event.event_id] = event
+            valid.append(event)
         else:
             invalid[event.digest] = event
-    in_order = sorted(valid.values(), key=attrgetter("instant", "event_id"))  # M2
+    in_order = sorted(by_id(valid).values(), key=attrgetter("instant", "event_id"))  # M2
     return in_order, [invalid[digest] for digest in sorted(invalid)]
+
+
+def by_id(valid: Iterable[ValidEvent]) -> dict[str, ValidEvent]:
+    """Return each valid event once, by its id (M1)."""
+    found: dict[str, ValidEvent] = {}
+    for event in valid:
+        held = found.setdefault(event.event_id, event)
+        if event.profile != held.profile:
+            # Two profiles may read one signed text differently: the first of them counts.
+            found[event.event_id] = min(event, held, key=_precedence)
+    return found
+
+
+def _precedence(event: ValidEvent) -> tuple[bool, str]:
+    return event.profile != MIRROR_V1.name, event.profile
 
 
 def _revocations(valid: list[ValidEvent], keys: KeySet) -> Mapping[str, list[str]]:
@@ -220,7 +236,7 @@ def _equivocation(group: list[ValidEvent]) -> Object:  # M9; M2 order is by id w
         "slot_key": list(first.slot_key),
         "signer_id": first.authority[0],
         "signer_type": first.authority[1],
-        "created_at": first.value["created_at"],
+        "created_at": first.said["created_at"],
         "event_ids": [event.event_id for event in group],
     }
 
@@ -291,13 +307,13 @@ def _with_payloads(lists: dict[str, list[Object]], shown: list[ValidEvent]) -> d
 
 
 def _entry(event: ValidEvent, *, with_type: bool) -> Object:
-    signer = cast("Object", event.value["signer"])
+    signer = cast("Object", event.said["signer"])
     kind: Object = {"event_type": event.event_type} if with_type else {}
     return {
         "event_id": event.event_id,
         **kind,
-        "target": event.value["target"],
-        "created_at": event.value["created_at"],
+        "target": event.said["target"],
+        "created_at": event.said["created_at"],
         "signer": {
             "key_id": signer["key_id"],
             "public_key_fingerprint": signer["public_key_fingerprint"],
@@ -322,7 +338,7 @@ def _source_aliases(
         ):
             earliest[kind, alias] = claimed
     # Every time is in UTC (V5), so the text cut after its seconds is the time so cut.
-    default = None if first is None else f"{cast('str', created[0].value['created_at'])[:19]}Z"
+    default = None if first is None else f"{cast('str', created[0].said['created_at'])[:19]}Z"
     return [
         {
             "alias_kind": kind,

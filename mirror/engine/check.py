@@ -285,7 +285,7 @@ def _check_record(store: Store, record_id: int, keys: KeySet, *, quick: bool) ->
         return
     stale = store.derived.staleness(record_id)
     if stale is None or not stale.judge:
-        yield from _check_verdicts(store, record_id, record, judged)
+        yield from _check_verdicts(store, record_id, record, judged, keys)
     if stale is None:
         yield from _check_state(store, record_id, record, keys)
     elif not stale.is_queued:
@@ -315,6 +315,7 @@ def _check_verdicts(
     record_id: int,
     record: Record,
     judged: list[tuple[ArrivalRow, Contents, Judged]],
+    keys: KeySet,
 ) -> Iterator[Damage]:
     """Yield verdicts that are not what the facts and the keys give, and what rests on them."""
     number = record.pith_number
@@ -325,7 +326,7 @@ def _check_verdicts(
         for fact, position in _differing(row.faults, faults):
             why = f"the verdict on its {fact} {position} is not what that comes to"
             yield Damage("fault", row.id, record_id, number, why)
-        if store.inspection.lacks_key(record_id, key_ids_of(verdicts)):
+        if store.inspection.lacks_key(record_id, key_ids_of(verdicts, keys)):
             yield Damage("named_key", None, record_id, number, "a key it names is not indexed")
     if store.facts.ledger(record_id) != fresh:
         yield Damage("ledger", record_id, record_id, number, "facts and verdicts do not add up")

@@ -110,7 +110,7 @@ class _Desk:
             return verified
         outcome = outcome_of(item, verified, self._now)
         state = self._state(verified) if held.record_id is None else None
-        return outcome._replace(parcel=make_parcel(bundle, verified, held, state))
+        return outcome._replace(parcel=make_parcel(bundle, verified, held, state, self._keys))
 
     def _held(self, bundle: Bundle) -> Held:
         """Return what the store holds for a bundle's record, as far as it was committed."""

@@ -27,12 +27,12 @@ from mirror.core.envelope import (
     SignatureRule,
     Spelling,
     at,
-    fault_of_event,
+    is_within,
     message,
-    names_of,
-    signers,
 )
 from mirror.core.keys import Key, KeySet
+from mirror.core.profile import NEEDED
+from mirror.core.proof import fault_of_event, names_of, signers
 from mirror.core.signature import verify
 from mirror.core.values import Object, canonical, sha256
 from mirror.engine.probe_search import (
@@ -40,11 +40,9 @@ from mirror.engine.probe_search import (
     Sample,
     Subset,
     Written,
-    covers,
     escaped,
     id_rank,
     in_payload,
-    is_within,
     is_wrapper,
     key_place,
     payload_of,
@@ -58,8 +56,6 @@ __all__ = ["Fit", "Probed", "Sample", "probe"]
 
 LEAST_EVENTS = 2
 """Events that must prove a profile: one could be a coincidence that somebody arranged."""
-_NEEDED: tuple[Role, ...] = ("type", "subject", "time", "payload")
-"""What every event must say under its signature, or no verdict could rest on it."""
 _SHAPES, _OF_A_SHAPE = 8, 2
 """Sets of members that events have, and events of each, that are searched."""
 _SIGNATURES, _IDS = 4, 4
@@ -122,7 +118,7 @@ class Fit:
         identity, payload = self.profile.id, self.profile.places.get("payload", "")
         if identity is None:
             return []
-        return [one for one in self.unprotected if covers(identity.hashes, payload, one)]
+        return [one for one in self.unprotected if identity.hashes.covers(one, payload)]
 
 
 @dataclass(slots=True)
@@ -407,12 +403,12 @@ def _id_of(
 ) -> IdRule | None:
     """Return the digest of all that an event says of itself that stands in every event."""
     payload = profile.places.get("payload", "")
-    needed = [profile.places[role] for role in _NEEDED if role in profile.places]
+    needed = [profile.places[role] for role in NEEDED if role in profile.places]
     found = [
         one
         for one in counted
         if one.payload == payload
-        and all(covers(one.image, payload, place) for place in needed)
+        and all(one.image.covers(place, payload) for place in needed)
         and all(isinstance(at(sample.event, one.at), str) for sample in samples)
     ]
     found.sort(key=lambda one: (-counted[one], id_rank(one.at), len(one.image.less)))
@@ -448,7 +444,7 @@ def _held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> 
         fits,
         tuple(sorted(signed_by)),
         tuple(unprotected),
-        tuple(role for role in _NEEDED if role not in profile.places),
+        tuple(role for role in NEEDED if role not in profile.places),
         len(texts) < LEAST_EVENTS,
         any(is_wrapper(one.event, profile) for one in samples),
         tuple(unexplained),
@@ -457,13 +453,11 @@ def _held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> 
 
 def _unprotected(profile: Profile, event: Object) -> Iterator[str]:
     """Yield the pointers to what of an event could be changed without breaking the signature."""
-    rule, identity = profile.signature, profile.id
-    signs = identity.hashes if identity is not None and rule.form == "id" else rule.signs
-    image = cast("PreImage", signs)  # a digest that is only named is never found
-    own = {rule.at, *([identity.at] if identity else [])}
+    image = cast("PreImage", profile.signed)  # a digest that is only named is never found
+    own = {profile.signature.at, *([profile.id.at] if profile.id else [])}
     payload = profile.places.get("payload", "")
     marks = own | set(image.less)
-    yield from _bare(event, "", own, marks, lambda one: covers(image, payload, one))
+    yield from _bare(event, "", own, marks, lambda one: image.covers(one, payload))
 
 
 def _bare(

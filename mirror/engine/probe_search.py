@@ -28,9 +28,10 @@ from mirror.core.envelope import (
     Role,
     Spelling,
     at,
-    names_of,
+    is_within,
 )
 from mirror.core.keys import KeySet
+from mirror.core.proof import names_of
 from mirror.core.record import Record, is_pith_number
 from mirror.core.values import Object, Value, canonical, instant
 
@@ -40,11 +41,9 @@ __all__ = [
     "Sample",
     "Subset",
     "Written",
-    "covers",
     "escaped",
     "id_rank",
     "in_payload",
-    "is_within",
     "is_wrapper",
     "key_place",
     "payload_of",
@@ -363,21 +362,9 @@ def id_rank(pointer: str) -> int:
     return _ID_HINTS.index(name) if name in _ID_HINTS else len(_ID_HINTS)
 
 
-def is_within(pointers: Iterable[str], place: str) -> bool:
-    """Whether a place is one of some pointers, or below one."""
-    return any(place == one or place.startswith(f"{one}/") for one in pointers)
-
-
 def in_payload(payload: str, place: str) -> bool:
     """Whether a place is in the payload, if there is one."""
     return payload != "" and is_within([payload], place)
-
-
-def covers(image: PreImage, payload: str, pointer: str) -> bool:
-    """Whether what is hashed or signed holds what stands at a pointer."""
-    if image.of == "payload":
-        return in_payload(payload, pointer)
-    return not is_within(image.less, pointer)
 
 
 def places_of(
@@ -398,7 +385,7 @@ def places_of(
     payload = profile.places.get("payload", "")
     covered: dict[str, list[str]] = defaultdict(list)
     for pointer in common:
-        if covers(image, payload, pointer):
+        if image.covers(pointer, payload):
             covered[_above(pointer)].append(pointer)
     for above in _containers(samples, payload):
         texts = covered[above]

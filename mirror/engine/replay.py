@@ -7,11 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.event import RawEvent, judge
+from mirror.core.event import RawEvent
 from mirror.core.keys import KeySet
 from mirror.core.merge import RULES, State, merge
 from mirror.core.receipt import judge_receipt
 from mirror.core.record import Record
+from mirror.core.verdict import judge
 from mirror.engine.spread import spread
 from mirror.errors import CorruptStoreError
 from mirror.store import (
@@ -67,7 +68,7 @@ def judge_record(store: Store, record_id: int, keys: KeySet) -> None:
     for row in store.facts.arrivals(record_id):
         contents = row.contents()
         judged.append((row, contents, judge_arrival(record, row, contents, keys)))
-    store.facts.judge_anew(record_id, judged)
+    store.facts.judge_anew(record_id, judged, keys)
 
 
 def bring_up_to_date(store: Store, keys: KeySet, stale: Iterable[Stale]) -> None:

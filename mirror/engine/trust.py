@@ -5,38 +5,47 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from mirror.core.event import RawEvent, judge, key_ids_of_event
+from mirror.core.envelope import Profile
+from mirror.core.event import RawEvent
 from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
+from mirror.core.proof import names_of
 from mirror.core.receipt import judge_receipt, key_ids_of_receipt
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, decode
-from mirror.engine.replay import bring_up_to_date, place
+from mirror.core.verdict import ANY_KEY, judge, key_ids_of_event
+from mirror.engine.replay import bring_up_to_date, finish, place
 from mirror.errors import FormatError, LookUpError
 from mirror.store import Judged, Stale, Store
 
-__all__ = ["add_keys", "parse_published_keys", "remove_keys"]
+__all__ = ["Added", "add_keys", "parse_published_keys", "remove_keys", "remove_profiles"]
 
 
-def add_keys(store: Store, keys: Iterable[Key]) -> list[Key]:
-    """Trust more keys, and judge again what names them.
+class Added(NamedTuple):
+    """What was not trusted before."""
 
-    Returns:
-        The keys that were not trusted before.
+    keys: list[Key]
+    profiles: list[Profile]
+
+
+def add_keys(store: Store, wanted: Iterable[Key]) -> Added:
+    """Trust more keys, and profiles if `wanted` is a key set, and judge again what that touches.
 
     Raises:
-        FormatError: `keys.conflict` if one of the same id but another content is trusted (K2).
+        FormatError: `keys.conflict` if a key of the same id but another content is trusted (K2);
+            `profile.conflict` if a profile of the same name but another content ever was.
     """
     with store.transaction():
         before = store.trust.key_set()
-        after = before.with_added(keys)
-        added = [key for key in after if before.get(key.key_id) is None]
-        if added:
-            store.trust.note("add", added, _now())
-            _judge_again(store, added, after)
-    place(store)
-    return added
+        after = before.with_added(wanted)
+        keys = [key for key in after if before.get(key.key_id) is None]
+        profiles = [one for one in after.profiles if before.profile(one.name) is None]
+        store.trust.ever().with_profiles(profiles)  # a name stands for one profile for ever
+        _change(store, "add", keys, profiles)
+    _settle(store, profiles)
+    return Added(keys, profiles)
 
 
 def remove_keys(store: Store, key_ids: Iterable[str]) -> list[Key]:
@@ -48,10 +57,48 @@ def remove_keys(store: Store, key_ids: Iterable[str]) -> list[Key]:
     with store.transaction():
         before = store.trust.key_set()
         removed = [_require_removable(before, key_id) for key_id in dict.fromkeys(key_ids)]
-        store.trust.note("remove", removed, _now())
-        _judge_again(store, removed, store.trust.key_set())
-    place(store)
+        _change(store, "remove", removed, [])
+    _settle(store, [])
     return removed
+
+
+def remove_profiles(store: Store, names: Iterable[str]) -> list[Profile]:
+    """Trust profiles no longer, and judge again what may have been judged under them.
+
+    Raises:
+        LookUpError: `profile.unknown` if no such profile is trusted.
+    """
+    with store.transaction():
+        before = store.trust.key_set()
+        removed = [_require_profile(before, name) for name in dict.fromkeys(names)]
+        _change(store, "remove", [], removed)
+    _settle(store, removed)
+    return removed
+
+
+def _change(store: Store, action: str, keys: list[Key], profiles: list[Profile]) -> None:
+    """Write changes down, and judge again, or mark, what they touch."""
+    store.trust.note(action, [*keys, *profiles], _now())
+    if profiles:
+        store.derived.mark_not_plain_to_judge()
+    if keys:
+        _judge_again(store, keys, store.trust.key_set())
+
+
+def _settle(store: Store, profiles: list[Profile]) -> None:
+    """Bring up to date what was only marked; cut off, the next `merge` or `rebuild` goes on."""
+    if profiles:
+        finish(store)
+    else:
+        place(store)
+
+
+def _require_profile(keys: KeySet, name: str) -> Profile:
+    profile = keys.profile(name)
+    if profile is None:
+        hint = "`mirror keys list` shows the trusted profiles"
+        raise LookUpError("profile.unknown", f"no trusted profile is named {name!r}", hint=hint)
+    return profile
 
 
 def _require_removable(keys: KeySet, key_id: str) -> Key:
@@ -70,29 +117,27 @@ def _now() -> str:
 
 def _judge_again(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
     """Reach anew the verdicts that may rest on a changed key, and the states behind them."""
-    changed_ids = {key.key_id for key in changed}
-    for record_id in store.facts.naming_keys(changed_ids):
+    names = {name for key in changed for name in names_of(key)} | {ANY_KEY}
+    for record_id in store.facts.naming_keys(names):
         record = store.records.get(record_id)
         judged = [
-            (row, contents, _judge_named(record, row.judged(contents), changed_ids, keys))
+            (row, contents, _judge_named(record, store.facts.judged(row, contents), names, keys))
             for row, contents in store.facts.rows(record_id)
         ]
-        store.facts.judge_anew(record_id, judged)
+        store.facts.judge_anew(record_id, judged, keys)
         bring_up_to_date(store, keys, [Stale(record_id, judge=False)])
 
 
-def _judge_named(record: Record, kept: Judged, changed_ids: set[str], keys: KeySet) -> Judged:
+def _judge_named(record: Record, kept: Judged, names: set[str], keys: KeySet) -> Judged:
     """Return verdicts, reached anew where they may rest on a changed key."""
     return Judged(
         [
-            judge_receipt(one.value, record, keys)
-            if key_ids_of_receipt(one.value) & changed_ids
-            else one
+            judge_receipt(one.value, record, keys) if key_ids_of_receipt(one.value) & names else one
             for one in kept.receipts
         ],
         [
             judge(RawEvent.of(one.value), record, keys)
-            if key_ids_of_event(one) & changed_ids
+            if key_ids_of_event(one, keys) & names
             else one
             for one in kept.events
         ],

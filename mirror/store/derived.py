@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from mirror.core.event import ValidEvent
-from mirror.core.merge import State, fill
+from mirror.core.merge import State, by_id, fill
 from mirror.core.record import suffix_of
 from mirror.errors import FormatError
 from mirror.store.content import compress, decompress
@@ -91,6 +91,15 @@ class Derived:
                 f"DELETE FROM {table} WHERE record_id NOT IN (SELECT id FROM record)"  # noqa: S608
             )
         StateTree(self._conn).clear()  # records may be gone
+
+    def mark_not_plain_to_judge(self) -> None:
+        """Mark the records with an event that did not pass under the built-in profile."""
+        query = """
+            INSERT OR REPLACE INTO stale
+            SELECT DISTINCT record_id, 1 FROM fault JOIN arrival ON arrival.id = arrival_id
+            WHERE fact != 'receipt'
+        """
+        self._conn.execute(query)
 
     def has_rules(self, version: str) -> bool:
         """Whether every verdict and state was reached under these rules, or waits to be."""
@@ -222,11 +231,8 @@ class Derived:
         where = f"state of {facts.record.pith_number}"
         if seal(*row) != sealed:
             raise damaged("it is not as it was written", where)
-        payloads = {
-            event.event_id: event.payload_text
-            for event in facts.events
-            if isinstance(event, ValidEvent)
-        }
+        valid = by_id(event for event in facts.events if isinstance(event, ValidEvent))
+        payloads = {event_id: event.payload_text for event_id, event in valid.items()}
         try:
             return fill(decompress(row[-1]), facts.record, payloads)
         except (ValueError, KeyError, TypeError, FormatError) as error:

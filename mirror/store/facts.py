@@ -14,12 +14,23 @@ from dataclasses import dataclass, field
 
 from mirror.core.bundle import AliasClaim, Known
 from mirror.core.event import Event
+from mirror.core.keys import KeySet
 from mirror.core.receipt import Receipt, Verdict
 from mirror.core.record import Record
+from mirror.core.verdict import EventVerdict
 from mirror.store.content import Contents
 from mirror.store.records import Records, damaged
-from mirror.store.rows import ArrivalRow, Fault, Judged, Ledger, faults_of, key_ids_of
+from mirror.store.rows import (
+    ArrivalRow,
+    Fault,
+    Judged,
+    Ledger,
+    event_verdicts,
+    faults_of,
+    key_ids_of,
+)
 from mirror.store.tally import Tally, count_faults
+from mirror.store.trust import Trust
 
 __all__ = ["Facts", "Held", "RecordFacts"]
 
@@ -45,6 +56,7 @@ class Held:
 
 
 _NOTHING = Held()
+_NOBODY = KeySet()
 
 
 class Facts:
@@ -71,11 +83,20 @@ class Facts:
         for row, contents in self.rows(record_id):
             if row.id <= after:
                 continue
-            judged = row.judged(contents)
+            judged = self.judged(row, contents)
             facts.alias_claims.extend(contents.claims)
             facts.receipts.extend(judged.receipts)
             facts.events.extend(judged.events)
         return facts
+
+    def judged(self, row: ArrivalRow, contents: Contents) -> Judged:
+        """Return the facts of an arrival with their verdicts.
+
+        Raises:
+            CorruptStoreError: As `load`.
+        """
+        keys = Trust(self._conn).ever() if row.has_readings else _NOBODY
+        return row.judged(contents, keys)
 
     def held(self, digest: bytes) -> Held:
         """Return what the store holds for the record of this `canonical_sha256` (raw).
@@ -88,14 +109,17 @@ class Facts:
             return _NOTHING
         claims: set[AliasClaim] = set()
         receipts: dict[bytes, Verdict] = {}
-        events: dict[bytes, Verdict] = {}
+        events: dict[bytes, EventVerdict] = {}
         for row, contents in self.rows(record_id):
             claims.update(contents.claims)
-            faults = {(one.fact, one.position): (one.code, one.reason) for one in row.faults}
+            refused = {
+                one.position: (one.code, one.reason) for one in row.faults if one.fact == "receipt"
+            }
+            verdicts = event_verdicts(row.faults)
             for position, (one, _) in enumerate(contents.receipts):
-                receipts[one] = faults.get(("receipt", position))
+                receipts[one] = refused.get(position)
             for position, (one, _) in enumerate(contents.events):
-                events[one] = faults.get(("event", position))
+                events[one] = verdicts.get(position)
         return Held(record_id, frozenset(claims), Known(receipts, events))
 
     def rows(self, record_id: int) -> list[tuple[ArrivalRow, Contents]]:
@@ -164,7 +188,7 @@ class Facts:
         return Ledger.load(self._conn, record_id)
 
     def naming_keys(self, key_ids: Iterable[str]) -> list[int]:
-        """Return the ids of the records with a verdict that may rest on one of these keys."""
+        """Return the ids of the records with a verdict that may rest on a key of these names."""
         query = "SELECT record_id FROM named_key WHERE key_id = ?"
         found = {row[0] for key_id in key_ids for row in self._conn.execute(query, (key_id,))}
         return sorted(found)
@@ -172,13 +196,17 @@ class Facts:
     # Verdicts --------------------------------------------------------------------------------
 
     def judge_anew(
-        self, record_id: int, judged: Sequence[tuple[ArrivalRow, Contents, Judged]]
+        self,
+        record_id: int,
+        judged: Sequence[tuple[ArrivalRow, Contents, Judged]],
+        keys: KeySet,
     ) -> None:
         """Replace the verdicts on a record's facts, and its ledger with them.
 
         Args:
             record_id: The record.
             judged: All its arrivals.
+            keys: The key set under which they were judged.
         """
         ledger, change = Ledger(), Counter[str]()
         for row, contents, verdicts in judged:
@@ -187,7 +215,7 @@ class Facts:
             change.update(count_faults(faults))
             self._conn.execute("DELETE FROM fault WHERE arrival_id = ?", (row.id,))
             self.add_faults([(row.id, fault) for fault in faults])
-            self.add_names([(key_id, record_id) for key_id in key_ids_of(verdicts)])
+            self.add_names([(key_id, record_id) for key_id in key_ids_of(verdicts, keys)])
             sealed = row.seal_of(row.id, row.record_id, row.run_id, row.member, row.content)
             ledger.add(row.id, sealed, contents, faults)
         ledger.save(self._conn, record_id)

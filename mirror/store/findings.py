@@ -48,7 +48,7 @@ class Findings:
                    started_at
             FROM fault JOIN arrival ON arrival.id = arrival_id
             JOIN record ON record.id = record_id JOIN run ON run.id = run_id
-            WHERE code = ? AND arrival_id > ?
+            WHERE code = ? AND fact != 'reading' AND arrival_id > ?
             GROUP BY arrival_id ORDER BY arrival_id LIMIT ?
         """
         return [Finding(*row) for row in self._conn.execute(query, (code, after, limit))]

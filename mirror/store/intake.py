@@ -9,26 +9,28 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mirror.core.bundle import AliasClaim, Bundle, VerifiedBundle
+from mirror.core.bundle import Bundle, VerifiedBundle
+from mirror.core.keys import KeySet
 from mirror.core.merge import State
 from mirror.core.packed import pack
-from mirror.store.content import pack_contents, unpack_contents
+from mirror.core.values import Value
+from mirror.store.content import Contents, pack_contents, unpack_contents
 from mirror.store.derived import Derived, StateColumns, state_columns
 from mirror.store.facts import Facts, Held
 from mirror.store.origin import Run
 from mirror.store.records import RecordColumns, Records, columns_of
 from mirror.store.rows import (
+    READING,
     ArrivalRow,
     Fault,
     Judged,
     Ledger,
     faults_of,
     key_ids_of,
-    with_verdicts,
 )
 from mirror.store.seal import add_up
 from mirror.store.tally import Tally, count_faults
@@ -78,7 +80,9 @@ class Parcel(NamedTuple):
         return New(0, self.alias_claims, self.receipts, self.events)
 
 
-def make_parcel(raw: Bundle, bundle: VerifiedBundle, held: Held, state: State | None) -> Parcel:
+def make_parcel(
+    raw: Bundle, bundle: VerifiedBundle, held: Held, state: State | None, keys: KeySet
+) -> Parcel:
     """Pack the facts of a bundle that a store lacks.
 
     Args:
@@ -86,39 +90,59 @@ def make_parcel(raw: Bundle, bundle: VerifiedBundle, held: Held, state: State | 
         bundle: The same, verified.
         held: What the store holds.
         state: What the bundle alone comes to, if the store lacks the record.
+        keys: The key set under which it was verified.
     """
     known_receipts, known_events = held.known.receipts, held.known.events
     claims = dict.fromkeys(bundle.alias_claims)
     receipts = {one.digest: one for one in bundle.receipts if one.digest not in known_receipts}
     packed = {one.digest: one.packed for one in raw.events if one.digest not in known_events}
     events = {one.digest: one for one in bundle.events}
-    return _parcel(
+    judged = Judged(list(receipts.values()), [events[digest] for digest in packed])
+    new = tuple([claim for claim in claims if claim not in held.alias_claims])
+    return Parcel(
         bundle.record.digest,
         columns_of(bundle.record),
-        tuple([claim for claim in claims if claim not in held.alias_claims]),
-        Judged(list(receipts.values()), [events[digest] for digest in packed]),
-        packed,
-    )._replace(state=None if state is None else state_columns(state))
-
-
-def _parcel(
-    digest: bytes,
-    record: RecordColumns,
-    claims: tuple[AliasClaim, ...],
-    judged: Judged,
-    events: Mapping[bytes, bytes],
-) -> Parcel:
-    receipts = {one.digest: pack(one.value) for one in judged.receipts}
-    return Parcel(
-        digest,
-        record,
-        len(claims),
+        len(new),
         len(receipts),
-        len(events),
-        pack_contents(claims, receipts, events),
+        len(packed),
+        pack_contents(new, {one.digest: pack(one.value) for one in judged.receipts}, packed),
         tuple(faults_of(judged)),
-        tuple(key_ids_of(judged)),
+        tuple(key_ids_of(judged, keys)),
+        None if state is None else state_columns(state),
     )
+
+
+def _less(parcel: Parcel, contents: Contents, held: Held) -> Parcel:
+    """Return a parcel without what is held."""
+    claims = tuple([one for one in contents.claims if one not in held.alias_claims])
+    receipts = _lacking(contents.receipts, held.known.receipts)
+    events = _lacking(contents.events, held.known.events)
+    places = {"receipt": receipts, "event": events, READING: events}
+    return parcel._replace(
+        alias_claims=len(claims),
+        receipts=len(receipts),
+        events=len(events),
+        content=pack_contents(
+            claims,
+            dict([_packed(contents.receipts[position]) for position in receipts]),
+            dict([_packed(contents.events[position]) for position in events]),
+        ),
+        faults=tuple(
+            one._replace(position=places[one.fact].index(one.position))
+            for one in parcel.faults
+            if one.position in places[one.fact]
+        ),
+    )
+
+
+def _lacking(facts: Sequence[tuple[bytes, Value]], known: Container[bytes]) -> list[int]:
+    """Return the positions of the facts that are not known."""
+    return [position for position, (digest, _) in enumerate(facts) if digest not in known]
+
+
+def _packed(fact: tuple[bytes, Value]) -> tuple[bytes, bytes]:
+    digest, value = fact
+    return digest, pack(value)
 
 
 @dataclass(slots=True)
@@ -206,15 +230,7 @@ class Intake:
     def _lacking(self, parcel: Parcel) -> Parcel:
         """Return the part of a parcel that the store lacks now; mostly that is all of it."""
         held = self._facts.held(parcel.digest)
-        contents = unpack_contents(parcel.content)
-        receipts, events = with_verdicts(contents, parcel.faults)
-        claims = tuple([one for one in contents.claims if one not in held.alias_claims])
-        receipts = [one for one in receipts if one.digest not in held.known.receipts]
-        events = [one for one in events if one.digest not in held.known.events]
-        if (len(claims), len(receipts), len(events)) == parcel[2:5]:
-            return parcel
-        packed = {one.digest: pack(one.value) for one in events}
-        return _parcel(parcel.digest, parcel.record, claims, Judged(receipts, events), packed)
+        return _less(parcel, unpack_contents(parcel.content), held)
 
     def _add_arrival(self, record_id: int, run_id: int, member: str, parcel: Parcel) -> bytes:
         """Collect the rows of an arrival; return what they add to the ledger."""

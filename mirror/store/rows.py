@@ -7,34 +7,45 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from mirror.core.event import Event, InvalidEvent, ValidEvent, key_ids_of_event
-from mirror.core.keys import BUILT_IN
+from mirror.core.envelope import MIRROR_V1
+from mirror.core.event import Event, InvalidEvent, ValidEvent
+from mirror.core.keys import BUILT_IN, KeySet
+from mirror.core.proof import names_of
 from mirror.core.receipt import Receipt, key_ids_of_receipt
-from mirror.core.values import Object, sha256
+from mirror.core.values import Object, Value, sha256
+from mirror.core.verdict import EventVerdict, Reached, key_ids_of_event, valid_under
 from mirror.store.content import Contents, unpack_contents
 from mirror.store.records import damaged
 from mirror.store.seal import EMPTY, add_up, seal
 
 __all__ = [
+    "READING",
     "ArrivalRow",
     "Fault",
     "Judged",
     "Ledger",
+    "event_verdicts",
     "faults_of",
     "key_ids_of",
     "with_verdicts",
 ]
 
 
+READING = "reading"
+"""The `fact` of a row that says under which trusted profile an event was judged."""
+
+
 class Fault(NamedTuple):
-    """The verdict on a receipt or event that did not pass; on all others there is no row."""
+    """A verdict that is kept; what has no row passed, an event under the built-in profile."""
 
     fact: str
-    """`receipt` or `event`."""
+    """`receipt` or `event`, if it did not pass; `reading` for an event under a trusted profile."""
     position: int
     """Among the receipts or events of its arrival."""
     code: str
+    """Of S2 or E3; of a reading, the name of the profile."""
     reason: str
+    """Of a reading, the id of the key that signed; empty if the event did not pass."""
 
 
 class Judged(NamedTuple):
@@ -45,32 +56,68 @@ class Judged(NamedTuple):
 
 
 def faults_of(judged: Judged) -> Iterator[Fault]:
-    """Yield the verdicts that are kept: those on what did not pass."""
+    """Yield the verdicts that are kept: those on what did not pass, or under another profile."""
     for position, receipt in enumerate(judged.receipts):
         if receipt.code is not None:
             yield Fault("receipt", position, receipt.code, receipt.reason)
     for position, event in enumerate(judged.events):
         if isinstance(event, InvalidEvent):
             yield Fault("event", position, event.code, event.reason)
+        if event.profile != MIRROR_V1.name:
+            key_id = event.key_id if isinstance(event, ValidEvent) else ""
+            yield Fault(READING, position, event.profile, key_id)
 
 
-def with_verdicts(contents: Contents, faults: Iterable[Fault]) -> Judged:
-    """Return receipts and events with their verdicts: `faults`, and all others passed."""
-    verdicts = {(fault.fact, fault.position): fault for fault in faults}
+def event_verdicts(faults: Iterable[Fault]) -> dict[int, EventVerdict]:
+    """Return the verdicts on events that are kept, by position; all others passed."""
+    found = list(faults)
+    readings = {one.position: one for one in found if one.fact == READING}
+    failed = {one.position: (one.code, one.reason) for one in found if one.fact == "event"}
+    verdicts: dict[int, EventVerdict] = {**failed}
+    for position, one in readings.items():
+        verdicts[position] = Reached(one.code, one.reason, failed.get(position))
+    return verdicts
+
+
+def with_verdicts(contents: Contents, faults: Sequence[Fault], keys: KeySet) -> Judged:
+    """Return receipts and events with their verdicts: `faults`, and all others passed.
+
+    Args:
+        contents: The facts of an arrival.
+        faults: What is kept of the verdicts on them.
+        keys: Whatever is or was trusted; it tells what an event says under a trusted profile.
+
+    Raises:
+        ValueError: If these are no verdicts on such facts.
+    """
+    refused = {one.position: one for one in faults if one.fact == "receipt"}
     receipts = []
     for position, (digest, value) in enumerate(contents.receipts):
-        fault = verdicts.get(("receipt", position))
+        fault = refused.get(position)
         code, reason = (None, "") if fault is None else (fault.code, fault.reason)
         receipts.append(Receipt(value, digest, code, reason))
-    events: list[Event] = []
-    for position, (digest, value) in enumerate(contents.events):
-        fault = verdicts.get(("event", position))
-        if fault is None:
-            event = cast("Object", value)
-            events.append(ValidEvent.of(event, digest, _exact(contents.encode(event["payload"]))))
-        else:
-            events.append(InvalidEvent(value, digest, fault.code, fault.reason))
+    verdicts = event_verdicts(faults) if faults else {}
+    events = [
+        _with_verdict(value, digest, verdicts.get(position), contents, keys)
+        for position, (digest, value) in enumerate(contents.events)
+    ]
     return Judged(receipts, events)
+
+
+def _with_verdict(
+    value: Value, digest: bytes, verdict: EventVerdict, contents: Contents, keys: KeySet
+) -> Event:
+    if verdict is None:
+        event = cast("Object", value)
+        return ValidEvent.of(event, digest, _exact(contents.encode(event["payload"])))
+    if not isinstance(verdict, Reached):
+        return InvalidEvent(value, digest, *verdict)
+    if verdict.fault is not None:
+        return InvalidEvent(value, digest, *verdict.fault, verdict.profile)
+    try:
+        return valid_under(cast("Object", value), digest, verdict, keys)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no event of the profile {verdict.profile!r} stands there") from error
 
 
 def _exact(text: bytes) -> bytes:
@@ -81,15 +128,14 @@ def _exact(text: bytes) -> bytes:
     return bytes(memoryview(text))
 
 
-def key_ids_of(judged: Judged) -> set[str]:
-    """Return the ids of the keys that verdicts may rest on, but for the one that never changes."""
+def key_ids_of(judged: Judged, keys: KeySet) -> set[str]:
+    """Return what names the keys that verdicts may rest on, but for the one that never changes."""
     key_ids: set[str] = set()
     for receipt in judged.receipts:
         key_ids |= key_ids_of_receipt(receipt.value)
     for event in judged.events:
-        key_ids |= key_ids_of_event(event)
-    key_ids.discard(BUILT_IN.key_id)
-    return key_ids
+        key_ids |= key_ids_of_event(event, keys)
+    return key_ids.difference(names_of(BUILT_IN))
 
 
 @dataclass(slots=True)
@@ -126,9 +172,26 @@ class ArrivalRow:
             where = f"arrival {self.id} of record {self.record_id}"
             raise damaged(f"its content cannot be read: {error}", where) from error
 
-    def judged(self, contents: Contents) -> Judged:
-        """Return the receipts and events with the verdicts that were reached when last judged."""
-        return with_verdicts(contents, self.faults)
+    @property
+    def has_readings(self) -> bool:
+        """Whether an event in it was judged under a trusted profile."""
+        return any(one.fact == READING for one in self.faults)
+
+    def judged(self, contents: Contents, keys: KeySet) -> Judged:
+        """Return the receipts and events with the verdicts that were reached when last judged.
+
+        Args:
+            contents: The facts.
+            keys: Whatever is or was trusted, if `has_readings`.
+
+        Raises:
+            CorruptStoreError: `store.damaged` if these cannot be verdicts on these facts.
+        """
+        try:
+            return with_verdicts(contents, self.faults, keys)
+        except ValueError as error:
+            where = f"arrival {self.id} of record {self.record_id}"
+            raise damaged(f"a verdict cannot be read: {error}", where) from error
 
 
 @dataclass(slots=True)

@@ -20,7 +20,8 @@ class Tally:
     """The table `tally`.
 
     Its names are `records`, `alias_claims`, `receipts`, `events`, `equivocations`, and for what
-    did not pass `receipt <code>` and `event <code>`.
+    did not pass `receipt <code>` and `event <code>`, and `reading <profile>` for all events that
+    were judged under that.
     """
 
     def __init__(self, conn: sqlite3.Connection) -> None:

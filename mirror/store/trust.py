@@ -1,4 +1,4 @@
-"""The trusted keys, as a log of what was added and removed, and when."""
+"""The trusted keys and profiles, as a log of what was added and removed, and when."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
+from mirror.core.envelope import PROFILE_TYPE, Profile
 from mirror.core.keys import Key, KeySet, parse_key
 from mirror.core.packed import pack, unpack
+from mirror.core.profile import read_profile, require_safe
 from mirror.store.records import damaged
 from mirror.store.seal import EMPTY, seal
 
@@ -23,7 +25,12 @@ class TrustChange:
     at: str
     action: str
     """`add` or `remove`."""
-    key: Key
+    what: Key | Profile
+
+    @property
+    def name(self) -> str:
+        """The id of the key, or the name of the profile."""
+        return _name(self.what)
 
 
 class Trust:
@@ -47,20 +54,30 @@ class Trust:
         return list(self._changes())
 
     def key_set(self) -> KeySet:
-        """Return the built-in key and those that were added and not removed since."""
-        added: dict[str, Key] = {}
+        """Return the built-in key and what was added and not removed since."""
+        trusted: dict[tuple[bool, str], Key | Profile] = {}
         for change in self.log():
+            place = isinstance(change.what, Profile), change.name
             if change.action == "add":
-                added[change.key.key_id] = change.key
+                trusted[place] = change.what
             else:
-                added.pop(change.key.key_id, None)
-        return KeySet(added.values())
+                trusted.pop(place, None)
+        return _key_set(trusted.values())
 
-    def note(self, action: str, keys: Iterable[Key], at: str) -> None:
+    def ever(self) -> KeySet:
+        """Return what is trusted and what was, of keys of one id the last.
+
+        An event that was judged under a profile is read with it, until it is judged anew.
+        """
+        return _key_set({
+            (isinstance(change.what, Profile), change.name): change.what for change in self.log()
+        }.values())  # fmt: skip
+
+    def note(self, action: str, changed: Iterable[Key | Profile], at: str) -> None:
         """Write changes to the log."""
         query = "INSERT INTO trust (at, action, key_id, value, seal) VALUES (?, ?, ?, ?, ?)"
-        for key in keys:
-            row = (at, action, key.key_id, pack(key.to_value()))
+        for one in changed:
+            row = (at, action, _name(one), pack(one.to_value()))
             self._conn.execute(query, (*row, seal(self._last_seal(), *row)))
 
     def _last_seal(self) -> bytes:
@@ -78,10 +95,24 @@ class Trust:
                 raise damaged(what, f"trust {change_id}")
             last = sealed
             at, action, _, value = row
-            yield TrustChange(at, action, _key(value))
+            yield TrustChange(at, action, _trusted(value))
+
+
+def _name(what: Key | Profile) -> str:
+    return what.key_id if isinstance(what, Key) else what.name
+
+
+def _key_set(trusted: Iterable[Key | Profile]) -> KeySet:
+    listed = list(trusted)
+    return KeySet(
+        [one for one in listed if isinstance(one, Key)],
+        [one for one in listed if isinstance(one, Profile)],
+    )
 
 
 @lru_cache(maxsize=1024)
-def _key(value: bytes) -> Key:
-    """Return the key of a line; to look whether its point is on the curve takes long each time."""
-    return parse_key(unpack(value))
+def _trusted(value: bytes) -> Key | Profile:
+    """Return what a line is of; to look whether a key's point is on the curve takes long."""
+    found = unpack(value)
+    is_profile = isinstance(found, dict) and found.get("profile_type") == PROFILE_TYPE
+    return require_safe(read_profile(found)) if is_profile else parse_key(found)

@@ -90,7 +90,7 @@ def read_dossier(shelf: Shelf, record_id: int) -> Dossier:
                 _place(origins[row.id].source),
                 row,
                 contents,
-                row.judged(contents),
+                store.facts.judged(row, contents),
             )
             for row, contents in store.facts.rows(record_id)
         ],

@@ -56,7 +56,7 @@ def _take(members: list[Member], keys: KeySet, store: Store, run: Run) -> None:
         states = [_merge(bundle, keys) for bundle in verified]
     with _clock("packing"):
         parcels = [
-            make_parcel(raw, bundle, Held(), state)
+            make_parcel(raw, bundle, Held(), state, keys)
             for raw, bundle, state in zip(parsed, verified, states, strict=True)
         ]
     with _clock("writing"), store.transaction():

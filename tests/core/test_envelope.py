@@ -25,16 +25,13 @@ from mirror.core.envelope import (
     SignatureRule,
     Spelling,
     at,
-    fault_of_event,
-    keys_of,
     message,
-    names_of,
-    parse_profile,
-    signers,
     without,
 )
 from mirror.core.event import RawEvent
 from mirror.core.keys import KeySet, parse_key_set
+from mirror.core.profile import parse_profile
+from mirror.core.proof import fault_of_event, keys_of, names_of, signers
 from mirror.core.values import sha256
 from mirror.errors import FormatError
 from tests import oracle
@@ -432,6 +429,7 @@ def test_the_form_of_a_file() -> None:
     """What the built-in profile is in a file."""
     hashes = {"of": "event", "less": ["/event_id", "/signature"], "only": None, "wrapped": False}
     assert MIRROR_V1.to_value() == {
+        "types": {},
         "profile_type": "pith_event_profile",
         "profile_version": "1.0",
         "name": "mirror-v1",

@@ -10,17 +10,10 @@ from typing import Any
 
 import pytest
 
-from mirror.core.event import (
-    EVENT_CODES,
-    KEY_FREE_CODES,
-    InvalidEvent,
-    RawEvent,
-    ValidEvent,
-    judge,
-    key_ids_of_event,
-)
+from mirror.core.event import EVENT_CODES, KEY_FREE_CODES, InvalidEvent, RawEvent, ValidEvent
 from mirror.core.event_types import EVENT_TYPES
 from mirror.core.record import parse_record
+from mirror.core.verdict import judge, key_ids_of_event
 from tests import oracle
 from tests.builders import (
     EVENT_TARGETS,
@@ -729,4 +722,4 @@ def test_an_invalid_event_keeps_value_digest_code_and_reason() -> None:
 def test_the_keys_that_a_verdict_may_rest_on(event: Any, expected: set[str]) -> None:
     """E3, S2: no change of other keys can change the verdict."""
     judged = judge(RawEvent.of(event), parse_record(RECORD), KEYS)
-    assert expected == key_ids_of_event(judged)
+    assert expected == key_ids_of_event(judged, KEYS)

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from mirror.core import event as event_module
 from mirror.core.bundle import Known, parse_bundle, verify_bundle
-from mirror.core.event import InvalidEvent, RawEvent, ValidEvent, judge, recall
+from mirror.core.event import InvalidEvent, RawEvent, ValidEvent
 from mirror.core.packed import pack
 from mirror.core.receipt import Verdict
 from mirror.core.record import parse_record
+from mirror.core.verdict import judge, recall
 from tests import oracle
 from tests.builders import (
     EVENT_TARGETS,
@@ -54,14 +55,14 @@ TYPES = [*EVENT_TARGETS, "x.y"]
 def agree(event: Any) -> Verdict:
     """The verdict on a value, on which both ways agree."""
     raw = RawEvent.of(event)
-    passes = event_module._passes(raw, PARSED, KEYS)
-    fault = event_module._first_fault(raw, PARSED, KEYS)
+    passes = event_module.passes(raw, PARSED, KEYS)
+    fault = event_module.first_fault(raw, PARSED, KEYS)
     if raw.is_plain:
         assert passes == (fault is None), fault
     else:
         assert not passes or fault is None, fault
     judged = judge(raw, PARSED, KEYS)
-    assert recall(raw, fault) == judged
+    assert recall(raw, fault, KEYS) == judged
     assert isinstance(judged, InvalidEvent) == (fault is not None)
     return fault
 
@@ -193,8 +194,8 @@ def test_a_whole_world(world: World) -> None:
     """E3: the verdicts of a bundle are those of the slow way, each."""
     bundle = parse_bundle(to_json(make_bundle(WORLD_RECORD, world.events)))
     for raw, judged in zip(bundle.events, verify_bundle(bundle, WORLD_KEYS).events, strict=True):
-        fault = event_module._first_fault(raw, bundle.record, WORLD_KEYS)
-        assert recall(raw, fault) == judged
+        fault = event_module.first_fault(raw, bundle.record, WORLD_KEYS)
+        assert recall(raw, fault, KEYS) == judged
 
 
 # Borders -------------------------------------------------------------------------------------

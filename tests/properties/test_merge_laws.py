@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.core.bundle import parse_bundle, verify_bundle
-from mirror.core.event import InvalidEvent, RawEvent, judge, key_ids_of_event
+from mirror.core.event import InvalidEvent, RawEvent
 from mirror.core.keys import KeySet
 from mirror.core.merge import State
+from mirror.core.verdict import judge, key_ids_of_event
 from tests import oracle
 from tests.builders import Object, Signer, key_set_file, make_bundle
 from tests.helpers import composed_of, findings, keys_of, merged, state_of, verified
@@ -121,7 +122,7 @@ def test_a_verdict_rests_on_the_keys_that_it_names_alone(
     keys = keys_of(*signers)
     for raw in bundle.events:
         judged = judge(raw, bundle.record, keys)
-        named = key_ids_of_event(judged)
+        named = key_ids_of_event(judged, KeySet())
         fewer = keys_of(*(signer for signer in signers if signer.key_id in named))
         again = judge(RawEvent.of(raw.value), bundle.record, fewer)
         assert _code(judged) == _code(again)

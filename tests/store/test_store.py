@@ -227,4 +227,4 @@ def test_an_empty_log_of_trust_is_the_built_in_key(path: Path) -> None:
             store.trust.note("add", [key for key in keys_of(AUTHOR) if key.key_id == AUTHOR.key_id],
                              "2026-01-01")  # fmt: skip
         (change,) = store.trust.log()
-        assert ("add", "2026-01-01", AUTHOR.key_id) == (change.action, change.at, change.key.key_id)
+        assert ("add", "2026-01-01", AUTHOR.key_id) == (change.action, change.at, change.name)

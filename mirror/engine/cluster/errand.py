@@ -68,7 +68,7 @@ class Errand:
 
 def keys_value(keys: KeySet) -> bytes:
     """Return a key set as a file that `mirror keys add` takes (K2), one line."""
-    return canonical({"keys": [key.to_value() for key in keys]}) + b"\n"
+    return canonical(keys.to_value()) + b"\n"
 
 
 @lru_cache(maxsize=4)

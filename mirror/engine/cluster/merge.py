@@ -154,7 +154,7 @@ def _merge_record(rows: Iterable[Row], keys: KeySet, done: Merged) -> tuple[Reco
     for content, faults in _once(chain([first], rows), done):
         contents = unpack_contents(content)
         found = cast("list[Any]", unpack(faults)) if faults else []
-        judged = with_verdicts(contents, [Fault(*fault) for fault in found])
+        judged = with_verdicts(contents, [Fault(*fault) for fault in found], keys)
         claims |= dict.fromkeys(contents.claims)
         receipts |= {one.digest: one for one in judged.receipts}
         events |= {one.digest: one for one in judged.events}

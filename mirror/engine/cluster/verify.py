@@ -142,7 +142,7 @@ def _verify(item: Item, keys: KeySet, errand: Errand) -> Outcome | Report:
     verified = verify_parsed(item, bundle, keys, Known(), errand.limits)
     if isinstance(verified, Report):
         return verified
-    parcel = make_parcel(bundle, verified, Held(), None)
+    parcel = make_parcel(bundle, verified, Held(), None, keys)
     return outcome_of(item, verified, errand.now)._replace(parcel=parcel)
 
 

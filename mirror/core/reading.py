@@ -1,0 +1,178 @@
+"""What a trusted profile makes of an event: its verdict (E3), and what it says, as E1 says it.
+
+Under a profile an event says just what its signature covers, and nothing else of it reaches a
+state. `read` gives that in the members of E1, so that from there on no rule knows of profiles: the
+checks of types and payloads (E4), the merge, the state.
+
+The checks have the codes of E3 and run in its order. What E1 asks of a member is asked of what
+stands at its place in the profile.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from mirror.core.envelope import Profile, Role, at, message
+from mirror.core.event import (
+    EVENT_CODES,
+    MAX_EVENT_BYTES,
+    MAX_PAYLOAD_DEPTH,
+    RawEvent,
+    fault_of_type,
+    is_event_type,
+    is_target,
+)
+from mirror.core.event_types import EVENT_TYPES
+from mirror.core.keys import BUILT_IN, Key, KeySet
+from mirror.core.profile import keeps_id
+from mirror.core.proof import Claim, claim_of, id_of, is_signed_by, keys_of
+from mirror.core.receipt import Verdict
+from mirror.core.record import Record
+from mirror.core.values import Object, Value, canonical, hexdigest, instant, nesting, sha256
+
+__all__ = ["judge_under", "read"]
+
+DEFAULT_TARGET = "record"
+"""The target of an event whose envelope has none, and whose type E4 does not name."""
+
+
+# What an event says --------------------------------------------------------------------------
+
+
+def read(event: Object, profile: Profile, key: Key) -> Object:
+    """Return what an event says in the members of E1, less `subject_pith_number` and `signature`.
+
+    Args:
+        event: An event that `judge_under` found valid.
+        profile: The profile.
+        key: Who signed it.
+    """
+    event_type = _type_of(event, profile)
+    return {
+        "event_id": _id_of(event, profile, key),
+        "event_type": event_type,
+        "target": _target_of(event, profile, event_type),
+        "payload": at(event, profile.places["payload"]),
+        "created_at": at(event, profile.places["time"]),
+        "signer": {"key_id": key.key_id, **key.signer},
+    }
+
+
+def _type_of(event: Object, profile: Profile) -> str:
+    name = cast("str", at(event, profile.places["type"]))
+    return profile.types.get(name, name)
+
+
+def _target_of(event: Object, profile: Profile, event_type: str) -> Value:
+    if "target" in profile.places:
+        return at(event, profile.places["target"])
+    kind = EVENT_TYPES.get(event_type)
+    return DEFAULT_TARGET if kind is None else kind.target
+
+
+def _id_of(event: Object, profile: Profile, key: Key) -> str:
+    """Return the event's own id, if no other event can have it; else one made of what is signed.
+
+    One text may be signed with several keys. Unless the id covers which, it is the registry's: who
+    signs the same with another key says something of their own.
+    """
+    if profile.id is not None and keeps_id(profile):
+        place, payload = profile.places.get("key", ""), profile.places["payload"]
+        if key == BUILT_IN or (place and profile.id.hashes.covers(place, payload)):
+            return cast("str", at(event, profile.id.at))
+    signed = sha256(cast("bytes", message(event, profile))).hex()
+    made_of: Object = {"public_key_hex": key.public_key_hex, "signed": signed}
+    return f"sha256:{hexdigest(canonical(made_of))}"
+
+
+# The verdict ---------------------------------------------------------------------------------
+
+
+def judge_under(
+    raw: RawEvent, record: Record, keys: KeySet, profile: Profile
+) -> tuple[Key | None, Verdict]:
+    """Return the verdict on an event under a profile (E3), and the key that signed it.
+
+    Returns:
+        The key and None if it is valid; else None, and code and reason of the first check that
+        fails. If several keys may have signed it, that of the one with which it comes furthest.
+    """
+    reason = _fault_of_shape(raw, profile)
+    if reason is not None:
+        return None, ("event.shape", reason)
+    event = cast("Object", raw.value)
+    if profile.id is not None and at(event, profile.id.at) != (expected := id_of(event, profile)):
+        return None, ("event.id", f"its content gives the id {expected}")
+    subject = at(event, profile.places["subject"])
+    if subject not in (record.pith_number, record.canonical_sha256):
+        return None, ("event.subject", f"it speaks of {str(subject)[:128]}, another record")
+    claimed = instant(at(event, profile.places["time"]))
+    if claimed is None:  # V5
+        return None, ("event.time", "its time is not one such as 2026-05-18T00:41:52Z")
+    named = keys_of(event, profile, keys)
+    if not named:  # K2
+        text = str(at(event, profile.places["key"]))[:128]
+        return None, ("event.key_unknown", f"no trusted key is named {text!r}")
+    claim, faults = claim_of(event, profile), []
+    for key in named:
+        fault = _fault_by(key, event, claim, claimed, profile) or fault_of_type(
+            read(event, profile, key), key, record, keys
+        )
+        if fault is None:
+            return key, None
+        faults.append(fault)
+    return None, max(faults, key=lambda fault: EVENT_CODES.index(fault[0]))
+
+
+def _fault_by(
+    key: Key, event: Object, claim: Claim | None, claimed: int, profile: Profile
+) -> Verdict:
+    """Return why an event is not by this key, or None."""
+    said = _signer_members(event, profile)
+    for name, value in key.signer.items():  # K1, K2
+        if name in said and said[name] != value:
+            return "event.key_mismatch", f"{name} of key {key.key_id!r} is {value!r}"
+    if not key.is_valid_at(claimed):
+        return "event.key_window", f"its time is outside the window of key {key.key_id!r}"
+    if not is_signed_by(key, claim):  # S1
+        return "event.signature", f"not a signature of this event by key {key.key_id!r}"
+    return None
+
+
+def _signer_members(event: Object, profile: Profile) -> Object:
+    """Return what stands beside the name of the key, if that is not the event itself."""
+    above = profile.places.get("key", "").rpartition("/")[0]
+    beside = at(event, above) if above else None
+    return beside if isinstance(beside, dict) else {}
+
+
+def _fault_of_shape(raw: RawEvent, profile: Profile) -> str | None:  # E1
+    event = raw.value
+    if not isinstance(event, dict):
+        return "an event must be an object"
+    for role, place in profile.places.items():
+        reason = _fault_of_place(event, role, place, profile)
+        if reason is not None:
+            return reason
+    own = [profile.signature.at, *([profile.id.at] if profile.id else [])]
+    for place in own:
+        if not isinstance(at(event, place), str):
+            return f"{place} must be a string"
+    if len(raw.encoded) > MAX_EVENT_BYTES:
+        return f"its canonical bytes are {len(raw.encoded)}, more than {MAX_EVENT_BYTES}"
+    if nesting(canonical(at(event, profile.places["payload"]))) > MAX_PAYLOAD_DEPTH:
+        return f"its payload nests deeper than {MAX_PAYLOAD_DEPTH}"
+    return None
+
+
+def _fault_of_place(event: Object, role: Role, place: str, profile: Profile) -> str | None:
+    value = at(event, place)
+    if role == "payload":
+        return None if isinstance(value, dict) else f"{place}, its payload, must be an object"
+    if not isinstance(value, str) or not value:
+        return f"{place}, its {role}, must be a string that is not empty"
+    if role == "type" and not is_event_type(profile.types.get(value, value)):
+        return f"{place}, its type, must be 1 to 64 of a-z, 0-9, dot and underscore"
+    if role == "target" and not is_target(value):
+        return f"{place}, its target, must be a string of 1 to 128 code points"
+    return None

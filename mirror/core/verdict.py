@@ -1,0 +1,146 @@
+"""The verdict on any value in a bundle's `events` (rule E3), under every trusted profile.
+
+`judge` is the only maker of verdicts. A store that remembers one gives it back through `recall`;
+nothing else should.
+
+The built-in profile comes first, then the trusted ones, by name: an event is valid under the first
+whose checks it passes. What passes none has the code of the profile under which it came furthest.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias, cast
+
+from mirror.core.envelope import MIRROR_V1, Profile, at
+from mirror.core.event import (
+    EVENT_CODES,
+    KEY_FREE_CODES,
+    Event,
+    InvalidEvent,
+    RawEvent,
+    ValidEvent,
+    first_fault,
+    passes,
+)
+from mirror.core.event_types import RECORD_CREATED
+from mirror.core.keys import Key, KeySet
+from mirror.core.reading import judge_under, read
+from mirror.core.receipt import Verdict, key_ids_of_receipt
+from mirror.core.record import Record
+from mirror.core.values import Object, Value
+
+__all__ = [
+    "ANY_KEY",
+    "EventVerdict",
+    "Reached",
+    "judge",
+    "key_ids_of_event",
+    "recall",
+    "valid_under",
+]
+
+
+class Reached(NamedTuple):
+    """A verdict that was reached under a trusted profile, not the built-in one."""
+
+    profile: str
+    key_id: str
+    """Of the key that signed the event; empty if a check failed."""
+    fault: Verdict
+    """None if the event passed."""
+
+
+EventVerdict: TypeAlias = Verdict | Reached
+"""None if an event passed under the built-in profile; code and reason if a check of that failed."""
+
+ANY_KEY = ""
+"""Stands for every key, where an envelope does not say which one signed; no key is named so."""
+
+
+def judge(raw: RawEvent, record: Record, keys: KeySet) -> Event:
+    """Return the verdict on one value of the `events` of a bundle of `record` (E3)."""
+    return recall(raw, _verdict(raw, record, keys), keys)
+
+
+def _verdict(raw: RawEvent, record: Record, keys: KeySet) -> EventVerdict:
+    if passes(raw, record, keys):
+        return None
+    fault = first_fault(raw, record, keys)
+    if fault is None:
+        return None
+    furthest: tuple[int, EventVerdict] = EVENT_CODES.index(fault[0]), fault
+    for profile in keys.profiles:
+        key, fault = judge_under(raw, record, keys, profile)
+        if fault is None:
+            return Reached(profile.name, cast("Key", key).key_id, None)
+        if EVENT_CODES.index(fault[0]) > furthest[0]:
+            furthest = EVENT_CODES.index(fault[0]), Reached(profile.name, "", fault)
+    return furthest[1]
+
+
+def recall(raw: RawEvent, verdict: EventVerdict, keys: KeySet) -> Event:
+    """Return the event with a verdict on it that `judge` reached under these keys, now or before.
+
+    Raises:
+        KeyError: If the verdict rests on a key or a profile that is not among them.
+    """
+    if verdict is None:
+        return ValidEvent.of(cast("Object", raw.value), raw.digest, raw.payload_text)
+    if not isinstance(verdict, Reached):
+        return InvalidEvent(raw.value, raw.digest, *verdict)
+    if verdict.fault is not None:
+        return InvalidEvent(raw.value, raw.digest, *verdict.fault, verdict.profile)
+    return valid_under(cast("Object", raw.value), raw.digest, verdict, keys)
+
+
+def valid_under(event: Object, digest: bytes, verdict: Reached, keys: KeySet) -> ValidEvent:
+    """Return an event that passed under a trusted profile.
+
+    Raises:
+        KeyError: As `recall`.
+    """
+    profile, key = keys.profile(verdict.profile), keys.get(verdict.key_id)
+    if profile is None or key is None:
+        raise KeyError(verdict)
+    said = read(event, profile, key)
+    return ValidEvent.of(event, digest, None, said, profile.name)
+
+
+# Which keys a verdict rests on ---------------------------------------------------------------
+
+
+def key_ids_of_event(event: Event, keys: KeySet) -> set[str]:
+    """Return how the event names the keys that the verdict on it may rest on.
+
+    Args:
+        event: The event, judged.
+        keys: The key set, whose profiles say where an event names a key.
+
+    Returns:
+        Ids of keys, or whatever else names them; `ANY_KEY` if it may rest on any.
+    """
+    if isinstance(event, ValidEvent) and event.profile == MIRROR_V1.name:
+        return _named_by(event.value, MIRROR_V1)
+    named = {event.key_id} if isinstance(event, ValidEvent) else set()
+    if not _is_key_free(event):
+        named |= _named_by(event.value, MIRROR_V1)
+    return named.union(*[_named_by(event.value, profile) for profile in keys.profiles])
+
+
+def _is_key_free(event: Event) -> bool:
+    """Whether E1 or E2 fail, so that no change of the keys lifts it under the built-in profile."""
+    return (
+        isinstance(event, InvalidEvent)
+        and event.profile == MIRROR_V1.name
+        and event.code in KEY_FREE_CODES
+    )
+
+
+def _named_by(value: Value, profile: Profile) -> set[str]:
+    """Return the names of the keys that matter, as far as a profile knows where they stand."""
+    event_type = at(value, profile.places["type"])
+    named = {at(value, profile.places["key"])} if "key" in profile.places else {ANY_KEY}
+    texts = {text for text in named if isinstance(text, str)}
+    if isinstance(event_type, str) and profile.types.get(event_type, event_type) == RECORD_CREATED:
+        texts |= key_ids_of_receipt(at(value, f"{profile.places['payload']}/receipt"))
+    return texts
