@@ -112,6 +112,8 @@ def summary_rows(summary: Summary, place: str | None) -> dict[str, str | list[st
             f"{_by_code(summary.receipts_refused, 'refused')}"
         ),
     }
+    if summary.documents_read:
+        rows["integrity"] = f"{plural(summary.documents_read, 'document')} of findings, as events"
     if summary.noted:
         rows["also found"] = _by_code(summary.noted, "odd")
     if summary.sources_failed:

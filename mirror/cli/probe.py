@@ -12,7 +12,7 @@ import orjson
 from mirror.archive import Limits
 from mirror.cli import options
 from mirror.cli.console import Findings, plural, print_json, printable, say, show_count
-from mirror.core.envelope import ROLES
+from mirror.core.envelope import MIRROR_V1, ROLES
 from mirror.core.values import Object
 from mirror.engine.output import write_whole
 from mirror.engine.probe import Fit, Probed
@@ -131,8 +131,12 @@ def _write(path: Path, value: Object) -> None:
 
 def _lines(found: Probed, types: Sequence[Types]) -> Iterator[str]:
     yield f"looked at {plural(found.events, 'event')}"
-    if found.explained:
-        yield f"as the built-in profile mirror-v1 says (E1 to E3): {found.explained:,}"
+    for name, count in found.by_profile.items():
+        is_own = name == MIRROR_V1.name
+        said = (
+            "the built-in profile mirror-v1 says (E1 to E3)" if is_own else f"trusted {name} says"
+        )
+        yield f"as {said}: {count:,}"
     if found.found is not None:
         yield from _lines_of_fit(found.found)
         yield from _lines_of_others(found)

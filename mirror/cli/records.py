@@ -120,11 +120,13 @@ def status(*, db: Path, as_json: bool) -> None:
         return
     invalid = ", ".join(f"{code} {count:,}" for code, count in counts.events_invalid.items())
     refused = ", ".join(f"{code} {count:,}" for code, count in counts.receipts_refused.items())
+    read = ", ".join(f"{count:,} as {name}" for name, count in counts.events_by_profile.items())
     print_table(
         {
             "store": f"{place['store']}, schema {place['schema_version']}",
             "records": f"{counts.records:,}, {counts.stale:,} of them to be merged again",
             "events": f"{counts.events_valid:,} valid, invalid: {invalid or 'none'}",
+            **({"read by profile": read} if read else {}),
             "receipts": f"{counts.receipts_verified:,} verified, refused: {refused or 'none'}",
             "alias times": f"{counts.alias_claims:,}, which nothing signs",
             "equivocations": f"{counts.equivocations:,}",

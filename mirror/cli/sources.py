@@ -122,11 +122,13 @@ def verify(
 ) -> None:
     """Check bundles as `merge` does, and store nothing.
 
-    The keys to trust are the built-in one, those of the store if there is one, and --keys.
+    The keys to trust are the built-in one, those of the store if there is one, and --keys. A
+    registry's integrity.json is verified, too: that the digest of each finding is signed.
 
     \b
     Examples:
       mirror verify bundle.json
+      mirror verify integrity.json
       mirror verify bundle.tar --json | jq -r .code | sort | uniq -c
     """
     keys = options.store_keys(db).with_added(options.read_key_files(key_files))

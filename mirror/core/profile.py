@@ -24,6 +24,7 @@ from mirror.core.envelope import (
     SignatureRule,
     Spelling,
     is_pointer,
+    is_within,
 )
 from mirror.core.values import Object, Value, decode
 from mirror.errors import FormatError
@@ -216,7 +217,11 @@ def loose_members(profile: Profile) -> list[str]:
     """
     image = cast("PreImage", profile.signed)
     own = {profile.signature.at, *([profile.id.at] if profile.id else [])}
-    found = [one for one in image.less if one not in own]
+    rest = [one for one in image.less if one not in own]
+    found = [
+        f"{one} but for the signature" if any(is_within([one], it) for it in own) else one
+        for one in rest
+    ]
     if image.only is not None or image.of == "payload":
         found.insert(0, f"whatever is not in {image.words}")
     return found

@@ -73,13 +73,15 @@ def _target_of(event: Object, profile: Profile, event_type: str) -> Value:
 def _id_of(event: Object, profile: Profile, key: Key) -> str:
     """Return the event's own id, if no other event can have it; else one made of what is signed.
 
-    One text may be signed with several keys. Unless the id covers which, it is the registry's: who
-    signs the same with another key says something of their own.
+    It is written as E1 writes ids, however the envelope does. One text may be signed with several
+    keys. Unless the id covers which, it is the registry's: who signs the same with another key
+    says something of their own.
     """
     if profile.id is not None and keeps_id(profile):
         place, payload = profile.places.get("key", ""), profile.places["payload"]
         if key == BUILT_IN or (place and profile.id.hashes.covers(place, payload)):
-            return cast("str", at(event, profile.id.at))
+            digest = profile.id.spelling.read(at(event, profile.id.at))
+            return f"sha256:{cast('bytes', digest).hex()}"
     signed = sha256(cast("bytes", message(event, profile))).hex()
     made_of: Object = {"public_key_hex": key.public_key_hex, "signed": signed}
     return f"sha256:{hexdigest(canonical(made_of))}"

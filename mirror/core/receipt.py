@@ -1,4 +1,4 @@
-"""Signatures over raw digests: receipts (rule S2) and integrity findings (rule S4).
+"""Receipts: signatures over the digest of a record (rule S2).
 
 A receipt signs the raw 32 bytes of `canonical_sha256` and nothing else. Its `signed_at` is not
 signed: whoever copies a receipt may write any time there.
@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 
 from mirror.core.keys import Key, KeySet
 from mirror.core.record import Record
-from mirror.core.values import Object, Value, canonical, instant, is_digest, sha256
+from mirror.core.values import Object, Value, canonical, instant, sha256
 
 __all__ = [
     "RECEIPT_SIGNS",
@@ -20,7 +20,6 @@ __all__ = [
     "fault_of_receipt",
     "judge_receipt",
     "key_ids_of_receipt",
-    "verify_integrity_finding",
 ]
 
 RECEIPT_SIGNS = "record_created"
@@ -98,16 +97,3 @@ def _fault_of_signing(receipt: Object, record: Record, key: Key) -> Verdict:
     if not key.verify(record.digest, receipt["signature_b64"]):
         return "receipt.signature", f"not a signature of this record by key {key.key_id!r}"
     return None
-
-
-def verify_integrity_finding(payload_sha256: Value, signature_b64: Value, key: Key) -> bool:
-    """Whether a line of upstream's `integrity.json` is signed by `key` (S4).
-
-    Args:
-        payload_sha256: The finding's digest, 64 hexadecimal digits; its raw bytes are signed.
-        signature_b64: The signature in strict base64.
-        key: The key to verify with.
-    """
-    if not is_digest(payload_sha256):
-        return False
-    return key.verify(bytes.fromhex(cast("str", payload_sha256)), signature_b64)

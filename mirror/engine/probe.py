@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, compress
 from typing import NamedTuple, TypeVar, cast
 
 from mirror.core.envelope import (
@@ -126,8 +126,8 @@ class Probed:
     """What probing came to."""
 
     events: int = 0
-    explained: int = 0
-    """Those that are as the built-in profile says."""
+    by_profile: dict[str, int] = field(default_factory=dict)
+    """Those that are as the built-in profile says, or a trusted one, by its name."""
     found: Fit | None = None
     """The profile that is proposed."""
     alternatives: list[Fit] = field(default_factory=list)
@@ -140,6 +140,11 @@ class Probed:
     """Which texts of all events are digests of what is in them, whoever signed."""
     shapes: list[Object] = field(default_factory=list)
     """One event of each shape that the built-in profile does not explain, the commonest first."""
+
+    @property
+    def explained(self) -> int:
+        """How many events need no search."""
+        return sum(self.by_profile.values())
 
     @property
     def is_settled(self) -> bool:
@@ -162,12 +167,13 @@ def probe(samples: Sequence[Sample], keys: KeySet, effort: Effort | None = None)
         effort: How much to try, and whom to tell; None for as much as there is by default.
     """
     effort = Effort() if effort is None else effort
-    rest = [one for one in samples if fault_of_event(one.event, MIRROR_V1, keys) is not None]
-    explained = len(samples) - len(rest)
+    by_profile, rest = _explained(samples, keys)
+    counts = {profile.name: len(found) for profile, found in by_profile}
     if not rest:
-        fit = _held_against(MIRROR_V1, samples, keys) if samples else None
-        is_proved = fit is not None and not fit.objections
-        return Probed(len(samples), explained, fit if is_proved else None, effort=effort)
+        fits = [_held_against(profile, found, keys) for profile, found in by_profile]
+        proved = [fit for fit in fits if not fit.objections]
+        largest = max(proved, key=lambda fit: fit.events, default=None)
+        return Probed(len(samples), counts, largest, effort=effort)
     shapes = _shapes(rest)
     search = _searched(effort.first(shapes, _SHAPES, _TOO_MANY_SHAPES), keys, effort)
     counted = {one: _recomputing(one, rest) for one in _with_unions(search.hashed)}
@@ -176,7 +182,7 @@ def probe(samples: Sequence[Sample], keys: KeySet, effort: Effort | None = None)
     good = [fit for fit in ranked if not fit.objections]
     return Probed(
         len(samples),
-        explained,
+        counts,
         good[0] if good else None,
         good[1:],
         [fit for fit in ranked if fit.objections and fit.signatures],
@@ -184,6 +190,19 @@ def probe(samples: Sequence[Sample], keys: KeySet, effort: Effort | None = None)
         [one.rule for one, count in counted.items() if count == len(rest)],
         [events[0] for events in shapes],
     )
+
+
+def _explained(
+    samples: Sequence[Sample], keys: KeySet
+) -> tuple[list[tuple[Profile, list[Sample]]], list[Sample]]:
+    """Return the events that the built-in profile or a trusted one explains, and the others."""
+    found, rest = [], list(samples)
+    for profile in (MIRROR_V1, *keys.profiles):
+        fits = [fault_of_event(one.event, profile, keys) is None for one in rest]
+        if any(fits):
+            found.append((profile, list(compress(rest, fits))))
+            rest = [one for one, is_fit in zip(rest, fits, strict=True) if not is_fit]
+    return found, rest
 
 
 _TOO_MANY_SHAPES = "sets of members that events have: only the commonest were searched"

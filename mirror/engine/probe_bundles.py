@@ -131,7 +131,7 @@ def report_value(probed: Probed, types: Sequence[Types]) -> Object:
         "report_type": "pith_probe_report",
         "report_version": "1.0",
         "events": probed.events,
-        "explained_by_mirror_v1": probed.explained,
+        "explained": cast("Object", probed.by_profile),
         "proposed": None if probed.found is None else _fit_value(probed.found),
         "alternatives": [_fit_value(one) for one in probed.alternatives],
         "not_proposed": [_fit_value(one) for one in probed.refused],

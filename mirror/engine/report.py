@@ -64,6 +64,8 @@ class Summary:
 
     bundles_read: int = 0
     """Bundles that B2 did not refuse."""
+    documents_read: int = 0
+    """Documents of integrity findings (S4); only `mirror verify` reads them."""
     refused: Counter[str] = field(default_factory=Counter)
     """Members that were refused, by code of C5, V1, B2 or B4."""
     sources_failed: int = 0
@@ -112,6 +114,7 @@ class Summary:
     def add(self, other: Summary) -> None:
         """Count what another part of the same run counted, too."""
         self.bundles_read += other.bundles_read
+        self.documents_read += other.documents_read
         self.refused += other.refused
         self.sources_failed += other.sources_failed
         self.events_valid += other.events_valid

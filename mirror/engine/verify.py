@@ -24,7 +24,9 @@ from mirror.core.bundle import (
     verify_bundle,
 )
 from mirror.core.event import ValidEvent
+from mirror.core.finding import Finding, findings_of, judge_finding
 from mirror.core.keys import KeySet
+from mirror.core.values import Value, canonical, decode, nesting
 from mirror.engine.report import Job, Report, Summary
 from mirror.engine.spread import spread
 from mirror.errors import FormatError, LimitError, SourceError
@@ -63,7 +65,7 @@ class Item(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a bundle that B2 does not refuse."""
+    """What came of a bundle that B2 does not refuse, or of a document of integrity findings."""
 
     source: str
     member: str
@@ -74,6 +76,8 @@ class Outcome(NamedTuple):
     """What was found in it."""
     parcel: Parcel | None = None
     """What a store lacks of it, ready to be written."""
+    documents: int = 0
+    """1 for a document of integrity findings, which is no bundle."""
 
 
 # Read ----------------------------------------------------------------------------------------
@@ -153,6 +157,16 @@ def verify_parsed(
     item: Item, bundle: Bundle, keys: KeySet, known: Known, limits: Limits
 ) -> VerifiedBundle | Report:
     """Return the bundle with its verdicts, or that they take longer than allowed (B4)."""
+    try:
+        return verify_bundle(bundle, keys, known, _in_time(limits))
+    except LimitError as error:
+        number = bundle.record.pith_number
+        name = item.member.name
+        return Report(item.source, name, number, error.code, error.where, error.message)
+
+
+def _in_time(limits: Limits) -> Callable[[], None]:
+    """Return what raises `limit.time` once a bundle takes longer than allowed (B4)."""
     end = time.monotonic() + limits.bundle_s
 
     def go_on() -> None:
@@ -160,12 +174,7 @@ def verify_parsed(
             message = f"verifying it takes longer than {limits.bundle_s:g} seconds"
             raise LimitError("limit.time", message)
 
-    try:
-        return verify_bundle(bundle, keys, known, go_on)
-    except LimitError as error:
-        number = bundle.record.pith_number
-        name = item.member.name
-        return Report(item.source, name, number, error.code, error.where, error.message)
+    return go_on
 
 
 def outcome_of(item: Item, bundle: VerifiedBundle, now: int) -> Outcome:
@@ -190,6 +199,49 @@ def outcome_of(item: Item, bundle: VerifiedBundle, now: int) -> Outcome:
     )
 
 
+def _verify_document(item: Item, keys: KeySet, limits: Limits) -> Outcome | Report | None:
+    """Return what came of a document of integrity findings (S4); None if it is no such thing."""
+    source, (name, data, is_packed) = item.source, item.member
+    try:
+        document = None if is_packed else decode(data)
+        found = [] if _is_bundle(document) else list(findings_of(document))
+        if not found:
+            return None
+        verdicts = _judge_findings(document, found, keys, limits)
+    except LimitError as error:
+        return Report(source, name, None, error.code, error.where, error.message)
+    except FormatError:
+        return None
+    failed = [Report(source, name, None, code, where, why) for where, code, why in verdicts]
+    return Outcome(source, name, "", len(found) - len(failed), 0, failed, None, 1)
+
+
+def _is_bundle(document: Value) -> bool:
+    return isinstance(document, dict) and "bundle_type" in document
+
+
+def _judge_findings(
+    document: Value, found: list[Finding], keys: KeySet, limits: Limits
+) -> list[tuple[str, str, str]]:
+    """Return place, code and reason of the findings that fail.
+
+    Raises:
+        LimitError: `limit.count`, `limit.time` (B4).
+    """
+    if len(found) > limits.events:
+        message = f"{len(found)} findings, more than the {limits.events} that are accepted"
+        raise LimitError("limit.count", message)
+    if nesting(canonical(document)) > limits.depth:
+        raise LimitError("limit.count", f"more than {limits.depth} nested arrays and objects")
+    go_on, failed = _in_time(limits), []
+    for where, value in found:
+        go_on()
+        verdict = judge_finding(value, keys)
+        if verdict is not None:
+            failed.append((where, *verdict))
+    return failed
+
+
 def settle(outcome: Outcome | Report, job: Job, summary: Summary) -> None:
     """Count an outcome, and tell of all that was found in it.
 
@@ -201,7 +253,8 @@ def settle(outcome: Outcome | Report, job: Job, summary: Summary) -> None:
     if isinstance(outcome, Report):
         settle_report(outcome, job, summary)
         return
-    summary.bundles_read += 1
+    summary.bundles_read += 1 - outcome.documents
+    summary.documents_read += outcome.documents
     summary.events_valid += outcome.events_valid
     summary.receipts_verified += outcome.receipts_verified
     for report in outcome.reports:
@@ -241,6 +294,6 @@ class _Desk:
     def _verify(self, item: Item) -> Outcome | Report:
         bundle = parse(item, self.limits)
         if isinstance(bundle, Report):
-            return bundle
+            return _verify_document(item, self.keys, self.limits) or bundle
         verified = verify_parsed(item, bundle, self.keys, Known(), self.limits)
         return verified if isinstance(verified, Report) else outcome_of(item, verified, self.now)

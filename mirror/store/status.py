@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mirror.store.rows import READING
 from mirror.store.tally import Tally
 
 __all__ = ["Status", "read_status"]
@@ -23,6 +24,8 @@ class Status:
     events_valid: int
     events_invalid: dict[str, int]
     """By code of E3."""
+    events_by_profile: dict[str, int]
+    """Valid or not, judged under a trusted profile; the others under the built-in one."""
     equivocations: int
     stale: int
     """Records whose state lags behind their facts."""
@@ -43,6 +46,7 @@ def read_status(conn: sqlite3.Connection) -> Status:
         receipts_refused=receipts,
         events_valid=counts["events"] - sum(events.values()),
         events_invalid=events,
+        events_by_profile=_by_code(counts, f"{READING} "),
         equivocations=counts["equivocations"],
         stale=int(conn.execute("SELECT count(*) FROM stale").fetchone()[0]),
         last_run_at=last[0],

@@ -28,6 +28,11 @@ class TrustChange:
     what: Key | Profile
 
     @property
+    def is_profile(self) -> bool:
+        """Whether it is about a profile, not a key."""
+        return isinstance(self.what, Profile)
+
+    @property
     def name(self) -> str:
         """The id of the key, or the name of the profile."""
         return _name(self.what)
@@ -57,7 +62,7 @@ class Trust:
         """Return the built-in key and what was added and not removed since."""
         trusted: dict[tuple[bool, str], Key | Profile] = {}
         for change in self.log():
-            place = isinstance(change.what, Profile), change.name
+            place = change.is_profile, change.name
             if change.action == "add":
                 trusted[place] = change.what
             else:
@@ -70,7 +75,7 @@ class Trust:
         An event that was judged under a profile is read with it, until it is judged anew.
         """
         return _key_set({
-            (isinstance(change.what, Profile), change.name): change.what for change in self.log()
+            (change.is_profile, change.name): change.what for change in self.log()
         }.values())  # fmt: skip
 
     def note(self, action: str, changed: Iterable[Key | Profile], at: str) -> None:

@@ -175,6 +175,7 @@ _OTHER_ENTRY = _closed(
     {"target": {**_NAME, "maxLength": 128}, "payload": _OBJECT},
 )
 _EVENT_CODE = one_of(*EVENT_CODES)
+_PROFILE = matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _EVENT_IDS = list_of(_EVENT_ID, uniqueItems=True)
 _EQUIVOCATION = _closed(
     {"event_type": one_of(*EVENT_TYPES), "slot_key": list_of({"type": ["string", "null"]})},
@@ -276,7 +277,7 @@ ANSWERS: Object = {
     "Counts": _closed(
         each("records alias_claims receipts_verified events_valid equivocations stale", COUNT),
         {"receipts_refused": _tally(matching(r"receipt\.[a-z_]+"))},
-        {"events_invalid": _tally(_EVENT_CODE)},
+        {"events_invalid": _tally(_EVENT_CODE), "events_by_profile": _tally(_PROFILE)},
     ),
     "Changes": _closed(
         {"since": COUNT, "next": COUNT, "more": _FLAG},

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
+from mirror.core.envelope import MIRROR_V1
+from mirror.core.event import Event, ValidEvent
 from mirror.core.values import Object, Value, instant
 from mirror.web.dossier import Arrival, Dossier
 from mirror.web.words import TELLING, TYPES
@@ -35,6 +37,8 @@ class EventView:
     code: str
     """Of an invalid one (E3)."""
     reason: str
+    profile: str
+    """Under which it was judged; empty for the built-in one."""
     by: list[str]
     """The ids of the events that retired it."""
     is_double: bool
@@ -48,10 +52,10 @@ def events_of(dossier: Dossier) -> list[EventView]:
     reader = _Reader(dossier)
     views: dict[str, EventView] = {}
     for arrival in dossier.arrivals:
-        for digest, value in arrival.contents.events:
-            view = reader.view(arrival, digest, value)
+        for event in arrival.judged.events:
+            view = reader.view(arrival, event)
             # Values with one id and two signatures are one event (M1).
-            views.setdefault(digest.hex() if view.code else view.event_id, view)
+            views.setdefault(event.digest.hex() if view.code else view.event_id, view)
     return sorted(views.values(), key=lambda one: (one.at is None, one.at or 0, one.event_id))
 
 
@@ -77,9 +81,11 @@ class _Reader:
             for event_id in cast("list[str]", one["event_ids"])
         }
 
-    def view(self, arrival: Arrival, digest: bytes, value: Value) -> EventView:
+    def view(self, arrival: Arrival, judged: Event) -> EventView:
         """Return what a page shows of one value of `events`."""
-        event = value if isinstance(value, dict) else {}
+        digest = judged.digest
+        said = judged.said if isinstance(judged, ValidEvent) else judged.value
+        event = said if isinstance(said, dict) else {}
         signer = _object(event, "signer")
         event_id, event_type = _text(event, "event_id"), _text(event, "event_type")
         code = self._codes.get(digest.hex(), "")
@@ -97,6 +103,7 @@ class _Reader:
             fate="refused" if code else str(retired.get("reason", "in force")),
             code=code,
             reason=self._reasons.get(digest, ""),
+            profile="" if judged.profile == MIRROR_V1.name else judged.profile,
             by=cast("list[str]", retired.get("by", [])),
             is_double=not code and event_id in self._double,
             arrived_at=arrival.at,

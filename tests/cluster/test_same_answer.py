@@ -35,7 +35,11 @@ from tests.builders import (
 from tests.cluster.sources import KINDS
 from tests.cluster.worlds import NO_KEYS, USUAL, Answer, clustered, single
 from tests.edges.archives import write_files
+from tests.engine.envelopes import ALICE as WRITER
+from tests.engine.envelopes import RECORD as PAPER
+from tests.engine.envelopes import THREE, by_nobody, other_names
 from tests.helpers import keys_of
+from tests.profiles import of_make, profile_of, trusting
 from tests.properties.strategies import ALICE, JUDGE, KEY_SETS, groupings, worlds
 from tests.vectors.test_bundles import bundles_in
 
@@ -177,6 +181,20 @@ def test_samples_on_two_workers(
 ) -> None:
     """The cluster that the other tests use."""
     assert expected == clustered(client, SAMPLES, tmp_path / "out", keys=DEMO_KEYS, sizes=sizes)
+
+
+def test_events_of_other_envelopes(client: Client, tmp_path: Path) -> None:
+    """The key set that is shipped has the profiles in it, and verdicts are shuffled with them."""
+    keys = trusting(profile_of(of_make(other_names)), profile_of(of_make(by_nobody), "z"))
+    events = [make(said, WRITER) for make in (other_names, by_nobody) for said in THREE]
+    forged = {**events[0], "body": {"changed": 1}}
+    dealt: list[list[Any]] = [events[:4], [*events[2:], forged, "junk"]]
+    for number, some in enumerate(dealt):
+        (tmp_path / f"{number}.json").write_bytes(to_json(make_bundle(PAPER, some)))
+    names = [str(tmp_path / "0.json"), str(tmp_path / "1.json")]
+    answer = clustered(client, names, tmp_path / "out", keys=keys)
+    assert single(names, keys) == answer
+    assert (6, 2) == (answer.root.events_valid, answer.root.events_invalid)
 
 
 @pytest.mark.parametrize("name", ["demo", "pith"])

@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 
 from mirror.core import signature as module
-from mirror.core.keys import BUILT_IN, parse_key
-from mirror.core.receipt import verify_integrity_finding
+from mirror.core.keys import parse_key
 from mirror.core.signature import Backend, backends, is_public_key, verify
 from tests import oracle
 from tests.builders import Signer
 from tests.oracle import ed25519 as curve
-from tests.shared import lines, shared
+from tests.shared import shared
 
 ALICE = Signer("alice")
 MESSAGE = b"thirty-two bytes are usual here."
@@ -284,30 +283,7 @@ def test_the_probe_is_what_only_the_cofactored_equation_accepts() -> None:
     assert not any(backend(public_key, message, signature) for backend in backends().values())
 
 
-# S4 ------------------------------------------------------------------------------------------
-
-
-def test_real_integrity_findings() -> None:
-    """S4: the registry signs the raw bytes of `payload_sha256`."""
-    findings = lines("real/integrity_signatures.jsonl")
-    assert len(findings) == 4
-    for line in findings:
-        digest, signature = line["payload_sha256"], line["signature_b64"]
-        assert verify_integrity_finding(digest, signature, BUILT_IN)
-        assert not verify_integrity_finding("0" * 64, signature, BUILT_IN)
-        assert not verify_integrity_finding(digest, signature, parse_key(ALICE.key_value()))
-
-
-@pytest.mark.parametrize("digest", [None, 1, [], "", "ab", "AB" * 32, "ab" * 33])
-def test_an_integrity_finding_signs_a_digest(digest: Any) -> None:
-    """S4, V3: whatever else stands there is not signed."""
-    key, good = parse_key(ALICE.key_value()), "ab" * 32
-    signature_b64 = ALICE.sign(bytes.fromhex(good))
-    assert verify_integrity_finding(good, signature_b64, key)
-    assert not verify_integrity_finding(digest, signature_b64, key)
-
-
 @pytest.mark.parametrize("signature_b64", [None, 1, [], "", "YQ==", "A" * 88, "\u00e9"])
 def test_a_signature_is_strict_base64_of_64_bytes(signature_b64: Any) -> None:
-    """S1, S4, V6."""
-    assert not verify_integrity_finding("ab" * 32, signature_b64, parse_key(ALICE.key_value()))
+    """S1, V6."""
+    assert not parse_key(ALICE.key_value()).verify(bytes(32), signature_b64)
