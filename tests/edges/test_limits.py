@@ -76,7 +76,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
         "limit.count",
     ),
     "one line": (lambda: b'"' + b"x" * 20_000_000, "limit.size"),
-    "many lines": (lambda: b"[\n" + b"1,\n" * 8_000_000, "limit.size"),
+    "many lines": (lambda: b"[\n" + b"1,\n" * 6_000_000, "limit.size"),
 }
 
 

@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -71,12 +72,23 @@ def open_cluster(
         _hush()
         if address == LOCAL:
             _require_memory(worker_memory)
-            with _start(workers, worker_memory) as cluster, Client(cluster) as client:
+            with _start(workers, worker_memory) as cluster, Client(cluster) as client, _leaving():
                 yield client
             return
-        with _connect(address) as client:
+        with _connect(address) as client, _leaving():
             _require_a_worker(client, address)
             yield client
+
+
+@contextmanager
+def _leaving() -> Iterator[None]:
+    """Say nothing of what Dask had begun to fetch when a person ended it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        pattern = "coroutine .* was never awaited"
+        warnings.filterwarnings("ignore", pattern, category=RuntimeWarning)
+        raise
 
 
 def _hush() -> None:
