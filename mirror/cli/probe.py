@@ -104,7 +104,7 @@ def probe(
         _write(report, value)
     if save is not None and found.is_settled and found.found is not None:
         _write(save, found.found.profile.to_value())
-        say(f"the profile is in {save}; look at it before you rely on it")
+        say(f"the profile is in {save}; look at it, then `mirror keys trust-profile` merges by it")
     sys.exit(told.summary.exit_code or (0 if found.is_settled else 1))
 
 
@@ -141,6 +141,8 @@ def _lines(found: Probed, types: Sequence[Types]) -> Iterator[str]:
         yield from _lines_of_fit(found.found)
         yield from _lines_of_others(found)
         yield from (one.sentence for one in types[:_LISTED])
+        if types and found.found.profile.name != MIRROR_V1.name:
+            yield "hint: `mirror keys trust-profile FILE --map NAME=TYPE` says what a type means"
     elif found.events:
         yield "no profile is proposed"
         yield from _lines_of_failure(found)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple, cast
 
-from mirror.core.event import Event, RawEvent, ValidEvent
+from mirror.core.envelope import MIRROR_V1
+from mirror.core.event import Event, InvalidEvent, RawEvent, ValidEvent
 from mirror.core.keys import KeySet
 from mirror.core.packed import decode_packed
 from mirror.core.receipt import Receipt, Verdict, judge_receipt
@@ -298,7 +299,13 @@ def _judge_events(
 def _faults(member: str, judged: Iterable[Receipt | Event]) -> Iterable[Finding]:
     for index, item in enumerate(judged):
         if not isinstance(item, ValidEvent) and item.code is not None:
-            yield Finding(item.code, f"/{member}/{index}", item.reason)
+            yield Finding(item.code, f"/{member}/{index}", _reason(item))
+
+
+def _reason(item: Receipt | InvalidEvent) -> str:
+    if isinstance(item, InvalidEvent) and item.profile != MIRROR_V1.name:
+        return f"{item.reason} (read as the profile {item.profile} says)"
+    return item.reason
 
 
 def future_events(bundle: VerifiedBundle, now: int) -> Iterable[Finding]:

@@ -105,7 +105,8 @@ def _types(fit: Fit, samples: Sequence[Sample], keys: KeySet) -> list[Types]:
     groups: dict[str, list[Sample]] = defaultdict(list)
     for one in samples:
         event_type = at(one.event, fit.profile.places["type"])
-        if isinstance(event_type, str) and event_type not in EVENT_TYPES:
+        known = (*EVENT_TYPES, *fit.profile.types)
+        if isinstance(event_type, str) and event_type not in known:
             groups[event_type].append(one)
     return [
         Types(event_type, like, len(group))
@@ -117,9 +118,11 @@ def _types(fit: Fit, samples: Sequence[Sample], keys: KeySet) -> list[Types]:
 
 def _would_fit(like: str, one: Sample, profile: Profile, keys: KeySet) -> bool:
     payload, kind = at(one.event, profile.places["payload"]), EVENT_TYPES[like]
+    place = profile.places.get("target")
+    target = at(one.event, place) if place else kind.target
     if not isinstance(payload, dict):
         return False
-    return kind.fault(kind.target, payload, Context(one.record, keys)) is None
+    return kind.fault(target, payload, Context(one.record, keys)) is None
 
 
 # What is told --------------------------------------------------------------------------------

@@ -362,7 +362,10 @@ def test_a_profile_is_saved(write: Write, mirror: Mirror) -> None:
     ran = mirror(
         "probe", "bundle.json", "--keys", "keys.json", "--save", "p.json", "--name", "new-v2"
     )
-    assert "the profile is in p.json; look at it before you rely on it\n" == ran.stderr
+    assert (
+        "the profile is in p.json; look at it, then `mirror keys trust-profile` merges by it\n"
+        == ran.stderr
+    )
     profile = parse_profile(Path("p.json").read_bytes())
     assert "new-v2" == profile.name
     assert [None] * 3 == [fault_of_event(event, profile, keys_of(ALICE)) for event in events]
