@@ -116,7 +116,7 @@ def test_a_worker_that_runs_something_else_is_named(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("moment", MOMENTS[:1])
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_worker_of_other_code_that_comes_late_does_nothing(
     moment: tuple[str, int], world: World, cluster: Cluster, client: Client, tmp_path: Path
 ) -> None:
