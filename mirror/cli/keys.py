@@ -10,7 +10,7 @@ import click
 
 from mirror.cli import options
 from mirror.cli.checkpoint import new_key
-from mirror.cli.console import print_json, print_table, printable, say
+from mirror.cli.console import print_json, print_table, printable, say, show_count
 from mirror.core.envelope import PreImage, Profile
 from mirror.core.event_types import EVENT_TYPES
 from mirror.core.keys import BUILT_IN, Key, KeySet
@@ -100,8 +100,8 @@ def add(file: Path, *, db: Path) -> None:
       mirror keys add institution-keys.json
     """
     wanted = options.read_key_files([file])
-    with open_store(db) as store:
-        added = add_keys(store, wanted)
+    with open_store(db) as store, show_count("judged again") as progress:
+        added = add_keys(store, wanted, progress)
     _say_added(added, db)
 
 
@@ -130,8 +130,8 @@ def trust_profile(file: Path, *, db: Path, mapped: tuple[str, ...]) -> None:
     with options.naming(file):
         profile = parse_profile(options.read_file(file))
         profile = require_safe(replace(profile, types={**profile.types, **types}))
-    with open_store(db) as store:
-        added = add_keys(store, KeySet((), [profile]))
+    with open_store(db) as store, show_count("judged again") as progress:
+        added = add_keys(store, KeySet((), [profile]), progress)
     _say_added(added, db)
 
 
@@ -158,8 +158,8 @@ def distrust_profile(names: tuple[str, ...], *, db: Path) -> None:
     Example:
       mirror keys distrust-profile probed
     """
-    with open_store(db) as store:
-        removed = remove_profiles(store, names)
+    with open_store(db) as store, show_count("judged again") as progress:
+        removed = remove_profiles(store, names, progress)
     say(f"no longer trusted in {db}: {', '.join(one.name for one in removed)}")
 
 

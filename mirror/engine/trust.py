@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -30,8 +30,17 @@ class Added(NamedTuple):
     profiles: list[Profile]
 
 
-def add_keys(store: Store, wanted: Iterable[Key]) -> Added:
+def add_keys(
+    store: Store,
+    wanted: Iterable[Key],
+    progress: Callable[[int], None] = lambda _records: None,
+) -> Added:
     """Trust more keys, and profiles if `wanted` is a key set, and judge again what that touches.
+
+    Args:
+        store: The store.
+        wanted: What to trust.
+        progress: Told of records that were judged again for a profile, which may be all of them.
 
     Raises:
         FormatError: `keys.conflict` if a key of the same id but another content is trusted (K2);
@@ -44,7 +53,7 @@ def add_keys(store: Store, wanted: Iterable[Key]) -> Added:
         profiles = [one for one in after.profiles if before.profile(one.name) is None]
         store.trust.ever().with_profiles(profiles)  # a name stands for one profile for ever
         _change(store, "add", keys, profiles)
-    _settle(store, profiles)
+    _settle(store, profiles, progress)
     return Added(keys, profiles)
 
 
@@ -58,12 +67,19 @@ def remove_keys(store: Store, key_ids: Iterable[str]) -> list[Key]:
         before = store.trust.key_set()
         removed = [_require_removable(before, key_id) for key_id in dict.fromkeys(key_ids)]
         _change(store, "remove", removed, [])
-    _settle(store, [])
+    place(store)
     return removed
 
 
-def remove_profiles(store: Store, names: Iterable[str]) -> list[Profile]:
+def remove_profiles(
+    store: Store, names: Iterable[str], progress: Callable[[int], None] = lambda _records: None
+) -> list[Profile]:
     """Trust profiles no longer, and judge again what may have been judged under them.
+
+    Args:
+        store: The store.
+        names: Of the profiles.
+        progress: As of `add_keys`.
 
     Raises:
         LookUpError: `profile.unknown` if no such profile is trusted.
@@ -72,7 +88,7 @@ def remove_profiles(store: Store, names: Iterable[str]) -> list[Profile]:
         before = store.trust.key_set()
         removed = [_require_profile(before, name) for name in dict.fromkeys(names)]
         _change(store, "remove", [], removed)
-    _settle(store, removed)
+    _settle(store, removed, progress)
     return removed
 
 
@@ -85,10 +101,10 @@ def _change(store: Store, action: str, keys: list[Key], profiles: list[Profile])
         _judge_again(store, keys, store.trust.key_set())
 
 
-def _settle(store: Store, profiles: list[Profile]) -> None:
+def _settle(store: Store, profiles: list[Profile], progress: Callable[[int], None]) -> None:
     """Bring up to date what was only marked; cut off, the next `merge` or `rebuild` goes on."""
     if profiles:
-        finish(store)
+        finish(store, progress=progress)
     else:
         place(store)
 
