@@ -76,6 +76,7 @@ def _export(folder: Path, db: str) -> bytes:
     return (folder / f"{db}.tar").read_bytes()
 
 
+@pytest.mark.timeout(0)  # as many kills as one asks for
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_kill_loses_a_fact(seed: int, tmp_path: Path) -> None:
     """`kill -9` at random moments of merge, rebuild, export, keys add and remove."""
