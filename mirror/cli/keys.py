@@ -14,7 +14,7 @@ from mirror.cli.console import print_json, print_table, printable, say, show_cou
 from mirror.core.envelope import PreImage, Profile
 from mirror.core.event_types import EVENT_TYPES
 from mirror.core.keys import BUILT_IN, Key, KeySet
-from mirror.core.profile import loose_members, parse_profile, require_safe
+from mirror.core.profile import loose_members, parse_profile, read_alike, require_safe
 from mirror.core.values import Object
 from mirror.engine.trust import Added, add_keys, parse_published_keys, remove_keys, remove_profiles
 from mirror.store import open_store
@@ -132,7 +132,12 @@ def trust_profile(file: Path, *, db: Path, mapped: tuple[str, ...]) -> None:
         profile = require_safe(replace(profile, types={**profile.types, **types}))
     with open_store(db) as store, show_count("judged again") as progress:
         added = add_keys(store, KeySet((), [profile]), progress)
+        trusted = store.trust.key_set().profiles
     _say_added(added, db)
+    for other in trusted:
+        if not read_alike(profile, other):
+            say(f"beware: {other.name} reads the same events with another target or other types;")
+            say("  whoever passes such an event on can choose between the two: trust one of them")
 
 
 def _meaning(text: str) -> tuple[str, str]:

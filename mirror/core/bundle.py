@@ -8,6 +8,7 @@ thing whose content a merge takes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple, cast
@@ -289,10 +290,10 @@ def _judge_events(
     for raw in bundle.events:
         if raw.digest not in verdicts:
             go_on()
-            if raw.digest in known:
+            with suppress(KeyError):  # not known, or under what is not trusted any more
                 verdicts[raw.digest] = recall(raw, known[raw.digest], keys)
-            else:
-                verdicts[raw.digest] = judge(raw, bundle.record, keys)
+                continue
+            verdicts[raw.digest] = judge(raw, bundle.record, keys)
     return tuple([verdicts[raw.digest] for raw in bundle.events])
 
 

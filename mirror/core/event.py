@@ -131,6 +131,15 @@ class ValidEvent:
     """What it says, in the members of E1: itself, unless a profile has other names for them."""
     profile: str = MIRROR_V1.name
     """The profile under which it passed."""
+    signed: bytes | None = None
+    """The SHA-256 of what is signed, under a trusted profile; else the id says that."""
+
+    @property
+    def source(self) -> tuple[str, bytes]:
+        """The key, by its fingerprint, and what it signed: whatever else stands beside that."""
+        signer = cast("dict[str, str]", self.said["signer"])
+        signed = self.signed or sha256(bytes.fromhex(self.event_id.removeprefix("sha256:")))
+        return signer["public_key_fingerprint"], signed
 
     @classmethod
     def of(

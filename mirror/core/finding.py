@@ -32,31 +32,43 @@ class Finding(NamedTuple):
     value: Value
 
 
-def findings_of(document: Value, where: str = "") -> Iterator[Finding]:
-    """Yield the findings in a document: itself, or what it lists, however far down.
+def findings_of(document: Value) -> list[Finding]:
+    """Return the findings in a document: itself, or what it lists, however far down.
 
-    Where one item of a list is a finding, all should be.
+    Where there is one, whatever bears a digest or a signature should be one, and so should all
+    items of its list. What stands within a finding is one if it bears both.
     """
+    found = list(_walk(document, "", within=False))
+    return found if any(_is_one(one.value) for one in found) else []
+
+
+def _walk(document: Value, where: str, *, within: bool) -> Iterator[Finding]:
     if isinstance(document, dict):
-        if _is_finding(document):
+        if is_finding := _is_like_one(document, within=within):
             yield Finding(where, document)
-            return
         for name, member in document.items():
             step = name.replace("~", "~0").replace("/", "~1")
-            yield from findings_of(member, f"{where}/{step}")
+            yield from _walk(member, f"{where}/{step}", within=within or is_finding)
     elif isinstance(document, list):
-        is_listing = any(_is_finding(item) for item in document)
+        is_listing = any(_is_like_one(item, within=within) for item in document)
         for index, item in enumerate(document):
-            if is_listing:
+            if is_listing and not _is_like_one(item, within=within):
                 yield Finding(f"{where}/{index}", item)
             else:
-                yield from findings_of(item, f"{where}/{index}")
+                yield from _walk(item, f"{where}/{index}", within=within)
 
 
-def _is_finding(value: Value) -> bool:
-    return isinstance(value, dict) and (
-        value.get("event_type") == _TYPE or all(name in value for name in _SIGNED)
-    )
+def _is_like_one(value: Value, *, within: bool) -> bool:
+    held = sum(name in value for name in _SIGNED) if isinstance(value, dict) else 0
+    return held == len(_SIGNED) or (not within and (held > 0 or _has_type(value)))
+
+
+def _is_one(value: Value) -> bool:
+    return _has_type(value) or _is_like_one(value, within=True)
+
+
+def _has_type(value: Value) -> bool:
+    return isinstance(value, dict) and value.get("event_type") == _TYPE
 
 
 def judge_finding(value: Value, keys: KeySet) -> Verdict:

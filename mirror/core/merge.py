@@ -23,7 +23,7 @@ from mirror.core.bundle import AliasClaim
 from mirror.core.envelope import MIRROR_V1
 from mirror.core.event import Event, InvalidEvent, ValidEvent
 from mirror.core.event_types import EVENT_TYPES, OTHER_EVENTS, RECORD_CREATED, REVOCATION
-from mirror.core.keys import KeySet
+from mirror.core.keys import BUILT_IN, KeySet
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
 from mirror.core.values import (
@@ -181,16 +181,31 @@ def _distinct(events: Iterable[Event]) -> tuple[list[ValidEvent], list[InvalidEv
 def by_id(valid: Iterable[ValidEvent]) -> dict[str, ValidEvent]:
     """Return each valid event once, by its id (M1)."""
     found: dict[str, ValidEvent] = {}
-    for event in valid:
+    for event in _by_source(list(valid)):
         held = found.setdefault(event.event_id, event)
-        if event.profile != held.profile:
-            # Two profiles may read one signed text differently: the first of them counts.
-            found[event.event_id] = min(event, held, key=_precedence)
+        if _precedence(event) < _precedence(held):
+            found[event.event_id] = event
     return found
 
 
-def _precedence(event: ValidEvent) -> tuple[bool, str]:
-    return event.profile != MIRROR_V1.name, event.profile
+def _by_source(valid: list[ValidEvent]) -> Iterable[ValidEvent]:
+    """Return what a key signed once: two profiles may read it differently, the first counts.
+
+    Whoever moves or drops what no signature covers must not make two events of one.
+    """
+    if all(event.profile == MIRROR_V1.name for event in valid):
+        return valid
+    found: dict[tuple[str, bytes], ValidEvent] = {}
+    for event in valid:
+        held = found.setdefault(event.source, event)
+        if _precedence(event) < _precedence(held):
+            found[event.source] = event
+    return found.values()
+
+
+def _precedence(event: ValidEvent) -> tuple[bool, bool, str]:
+    """The built-in profile first; then the registry, whose id nobody shall take; then by name."""
+    return event.profile != MIRROR_V1.name, event.key_id != BUILT_IN.key_id, event.profile
 
 
 def _revocations(valid: list[ValidEvent], keys: KeySet) -> Mapping[str, list[str]]:

@@ -34,6 +34,7 @@ __all__ = [
     "keeps_id",
     "loose_members",
     "parse_profile",
+    "read_alike",
     "read_profile",
     "require_safe",
     "weaknesses",
@@ -121,7 +122,8 @@ def _pre_image(value: Value, where: str) -> PreImage:
     if less and of == "payload":
         raise _fault(f"{where}/less", "nothing can be left out of a payload")
     taken = None if only is None else _names(only, f"{where}/only")
-    return PreImage(cast("Literal['event', 'payload']", of), less, taken, wrapped)
+    taken = None if taken is None else tuple(sorted(taken))  # of one meaning, one spelling (K3)
+    return PreImage(cast("Literal['event', 'payload']", of), tuple(sorted(less)), taken, wrapped)
 
 
 def _spelling(holder: Object, where: str) -> Spelling:
@@ -225,6 +227,15 @@ def loose_members(profile: Profile) -> list[str]:
     if image.only is not None or image.of == "payload":
         found.insert(0, f"whatever is not in {image.words}")
     return found
+
+
+def read_alike(one: Profile, other: Profile) -> bool:
+    """Whether two profiles never read one signed text differently, as far as their places tell."""
+    if one.signature.form != other.signature.form:
+        return True
+    if any(one.places.get(role) != other.places.get(role) for role in NEEDED):
+        return True
+    return (one.places.get("target"), one.types) == (other.places.get("target"), other.types)
 
 
 def keeps_id(profile: Profile) -> bool:

@@ -72,12 +72,14 @@ def signers(event: Object, profile: Profile, keys: KeySet) -> list[Key]:
 def keys_of(event: Object, profile: Profile, keys: KeySet) -> list[Key]:
     """Return the trusted key that an event names, by its id, its fingerprint or itself (K1).
 
-    Where a profile has no place for that, any trusted key may have signed.
+    What is the id of one key names no other. Where a profile has no place for that, any trusted
+    key may have signed.
     """
     if "key" not in profile.places:
         return list(keys)
     named = at(event, profile.places["key"])
-    return [key for key in keys if named in names_of(key)]
+    own = [key for key in keys if key.key_id == named]
+    return own or [key for key in keys if named in names_of(key)]
 
 
 def names_of(key: Key) -> tuple[str, ...]:

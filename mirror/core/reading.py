@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from mirror.core.envelope import Profile, Role, at, message
+from mirror.core.envelope import IdRule, PreImage, Profile, Role, at, message
 from mirror.core.event import (
     EVENT_CODES,
     MAX_EVENT_BYTES,
@@ -30,7 +30,7 @@ from mirror.core.receipt import Verdict
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, canonical, hexdigest, instant, nesting, sha256
 
-__all__ = ["judge_under", "read"]
+__all__ = ["judge_under", "meaning_of", "read"]
 
 DEFAULT_TARGET = "record"
 """The target of an event whose envelope has none, and whose type E4 does not name."""
@@ -59,8 +59,12 @@ def read(event: Object, profile: Profile, key: Key) -> Object:
 
 
 def _type_of(event: Object, profile: Profile) -> str:
-    name = cast("str", at(event, profile.places["type"]))
-    return profile.types.get(name, name)
+    return meaning_of(cast("str", at(event, profile.places["type"])), profile)
+
+
+def meaning_of(name: str, profile: Profile) -> str:
+    """Return the type that a name stands for in an envelope; those of E4 stand for themselves."""
+    return name if name in EVENT_TYPES else profile.types.get(name, name)
 
 
 def _target_of(event: Object, profile: Profile, event_type: str) -> Value:
@@ -73,15 +77,15 @@ def _target_of(event: Object, profile: Profile, event_type: str) -> Value:
 def _id_of(event: Object, profile: Profile, key: Key) -> str:
     """Return the event's own id, if no other event can have it; else one made of what is signed.
 
-    It is written as E1 writes ids, however the envelope does. One text may be signed with several
-    keys. Unless the id covers which, it is the registry's: who signs the same with another key
-    says something of their own.
+    It is written as E1 writes ids, however the envelope does, and where that writes none, is what
+    it would be. One text may be signed with several keys. Unless it says which, its digest is the
+    registry's id: who signs the same with another key says something of their own.
     """
-    if profile.id is not None and keeps_id(profile):
-        place, payload = profile.places.get("key", ""), profile.places["payload"]
-        if key == BUILT_IN or (place and profile.id.hashes.covers(place, payload)):
-            digest = profile.id.spelling.read(at(event, profile.id.at))
-            return f"sha256:{cast('bytes', digest).hex()}"
+    image, payload = cast("PreImage", profile.signed), profile.places["payload"]
+    place = profile.places.get("key", "")
+    if key == BUILT_IN or (place and image.covers(place, payload)):
+        hashed = cast("IdRule", profile.id).hashes if keeps_id(profile) else image
+        return f"sha256:{sha256(hashed.text(event, payload)).hex()}"
     signed = sha256(cast("bytes", message(event, profile))).hex()
     made_of: Object = {"public_key_hex": key.public_key_hex, "signed": signed}
     return f"sha256:{hexdigest(canonical(made_of))}"
@@ -121,9 +125,36 @@ def judge_under(
             read(event, profile, key), key, record, keys
         )
         if fault is None:
-            return key, None
+            return _speaker(key, event, record, keys, profile), None
         faults.append(fault)
     return None, max(faults, key=lambda fault: EVENT_CODES.index(fault[0]))
+
+
+def _speaker(key: Key, event: Object, record: Record, keys: KeySet, profile: Profile) -> Key:
+    """Return who speaks: of trusted keys that are one public key, the first that may have signed.
+
+    What the signature does not cover has no say in it, or a stranger could choose.
+    """
+    alike = [one for one in keys if one.public_key_hex == key.public_key_hex]
+    if len(alike) == 1:
+        return key
+    image, payload = cast("PreImage", profile.signed), profile.places["payload"]
+    place, claimed = profile.places.get("key", ""), instant(at(event, profile.places["time"]))
+    named = keys_of(event, profile, keys) if place and image.covers(place, payload) else alike
+    above = place.rpartition("/")[0]
+    said = {
+        name: value
+        for name, value in _signer_members(event, profile).items()
+        if name in key.signer and image.covers(f"{above}/{name}", payload)
+    }
+    return next(
+        one
+        for one in alike
+        if one in named
+        and said.items() <= one.signer.items()
+        and one.is_valid_at(cast("int", claimed))
+        and fault_of_type(read(event, profile, one), one, record, keys) is None
+    )
 
 
 def _fault_by(
@@ -158,8 +189,9 @@ def _fault_of_shape(raw: RawEvent, profile: Profile) -> str | None:  # E1
             return reason
     own = [profile.signature.at, *([profile.id.at] if profile.id else [])]
     for place in own:
-        if not isinstance(at(event, place), str):
-            return f"{place} must be a string"
+        value = at(event, place)
+        if not isinstance(value, str) or not value:
+            return f"{place} must be a string that is not empty"
     if len(raw.encoded) > MAX_EVENT_BYTES:
         return f"its canonical bytes are {len(raw.encoded)}, more than {MAX_EVENT_BYTES}"
     if nesting(canonical(at(event, profile.places["payload"]))) > MAX_PAYLOAD_DEPTH:
@@ -173,7 +205,7 @@ def _fault_of_place(event: Object, role: Role, place: str, profile: Profile) -> 
         return None if isinstance(value, dict) else f"{place}, its payload, must be an object"
     if not isinstance(value, str) or not value:
         return f"{place}, its {role}, must be a string that is not empty"
-    if role == "type" and not is_event_type(profile.types.get(value, value)):
+    if role == "type" and not is_event_type(meaning_of(value, profile)):
         return f"{place}, its type, must be 1 to 64 of a-z, 0-9, dot and underscore"
     if role == "target" and not is_target(value):
         return f"{place}, its target, must be a string of 1 to 128 code points"

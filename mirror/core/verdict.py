@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias, cast
 
-from mirror.core.envelope import MIRROR_V1, Profile, at
+from mirror.core.envelope import MIRROR_V1, Profile, at, message
 from mirror.core.event import (
     EVENT_CODES,
     KEY_FREE_CODES,
@@ -24,10 +24,10 @@ from mirror.core.event import (
 )
 from mirror.core.event_types import RECORD_CREATED
 from mirror.core.keys import Key, KeySet
-from mirror.core.reading import judge_under, read
+from mirror.core.reading import judge_under, meaning_of, read
 from mirror.core.receipt import Verdict, key_ids_of_receipt
 from mirror.core.record import Record
-from mirror.core.values import Object, Value
+from mirror.core.values import Object, Value, sha256
 
 __all__ = [
     "ANY_KEY",
@@ -103,7 +103,9 @@ def valid_under(event: Object, digest: bytes, verdict: Reached, keys: KeySet) ->
     if profile is None or key is None:
         raise KeyError(verdict)
     said = read(event, profile, key)
-    return ValidEvent.of(event, digest, None, said, profile.name)
+    found = ValidEvent.of(event, digest, None, said, profile.name)
+    found.signed = sha256(cast("bytes", message(event, profile)))
+    return found
 
 
 # Which keys a verdict rests on ---------------------------------------------------------------
@@ -139,8 +141,8 @@ def _is_key_free(event: Event) -> bool:
 def _named_by(value: Value, profile: Profile) -> set[str]:
     """Return the names of the keys that matter, as far as a profile knows where they stand."""
     event_type = at(value, profile.places["type"])
-    named = {at(value, profile.places["key"])} if "key" in profile.places else {ANY_KEY}
-    texts = {text for text in named if isinstance(text, str)}
-    if isinstance(event_type, str) and profile.types.get(event_type, event_type) == RECORD_CREATED:
+    named = at(value, profile.places["key"]) if "key" in profile.places else ANY_KEY
+    texts = {named} if isinstance(named, str) else set()
+    if isinstance(event_type, str) and meaning_of(event_type, profile) == RECORD_CREATED:
         texts |= key_ids_of_receipt(at(value, f"{profile.places['payload']}/receipt"))
     return texts

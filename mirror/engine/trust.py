@@ -23,6 +23,10 @@ from mirror.store import Judged, Stale, Store
 __all__ = ["Added", "add_keys", "parse_published_keys", "remove_keys", "remove_profiles"]
 
 
+def _silent(_records: int) -> None:
+    """Tell nobody how far it has come."""
+
+
 class Added(NamedTuple):
     """What was not trusted before."""
 
@@ -33,7 +37,7 @@ class Added(NamedTuple):
 def add_keys(
     store: Store,
     wanted: Iterable[Key],
-    progress: Callable[[int], None] = lambda _records: None,
+    progress: Callable[[int], None] = _silent,
 ) -> Added:
     """Trust more keys, and profiles if `wanted` is a key set, and judge again what that touches.
 
@@ -53,7 +57,7 @@ def add_keys(
         profiles = [one for one in after.profiles if before.profile(one.name) is None]
         store.trust.ever().with_profiles(profiles)  # a name stands for one profile for ever
         _change(store, "add", keys, profiles)
-    _settle(store, profiles, progress)
+    _settle(store, progress, marked=bool(profiles) or _touches_registry(keys))
     return Added(keys, profiles)
 
 
@@ -67,12 +71,12 @@ def remove_keys(store: Store, key_ids: Iterable[str]) -> list[Key]:
         before = store.trust.key_set()
         removed = [_require_removable(before, key_id) for key_id in dict.fromkeys(key_ids)]
         _change(store, "remove", removed, [])
-    place(store)
+    _settle(store, _silent, marked=_touches_registry(removed))
     return removed
 
 
 def remove_profiles(
-    store: Store, names: Iterable[str], progress: Callable[[int], None] = lambda _records: None
+    store: Store, names: Iterable[str], progress: Callable[[int], None] = _silent
 ) -> list[Profile]:
     """Trust profiles no longer, and judge again what may have been judged under them.
 
@@ -88,22 +92,27 @@ def remove_profiles(
         before = store.trust.key_set()
         removed = [_require_profile(before, name) for name in dict.fromkeys(names)]
         _change(store, "remove", [], removed)
-    _settle(store, removed, progress)
+    _settle(store, progress, marked=True)
     return removed
 
 
 def _change(store: Store, action: str, keys: list[Key], profiles: list[Profile]) -> None:
     """Write changes down, and judge again, or mark, what they touch."""
     store.trust.note(action, [*keys, *profiles], _now())
-    if profiles:
+    if profiles or _touches_registry(keys):
         store.derived.mark_not_plain_to_judge()
     if keys:
         _judge_again(store, keys, store.trust.key_set())
 
 
-def _settle(store: Store, profiles: list[Profile], progress: Callable[[int], None]) -> None:
+def _touches_registry(keys: Iterable[Key]) -> bool:
+    """Whether a key goes by a name of the built-in key, which no index holds."""
+    return any({*names_of(BUILT_IN)} & {*names_of(key)} for key in keys)
+
+
+def _settle(store: Store, progress: Callable[[int], None], *, marked: bool) -> None:
     """Bring up to date what was only marked; cut off, the next `merge` or `rebuild` goes on."""
-    if profiles:
+    if marked:
         finish(store, progress=progress)
     else:
         place(store)
@@ -134,6 +143,7 @@ def _now() -> str:
 def _judge_again(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
     """Reach anew the verdicts that may rest on a changed key, and the states behind them."""
     names = {name for key in changed for name in names_of(key)} | {ANY_KEY}
+    names |= {key.key_id for key in keys if key.public_key_hex in names}
     for record_id in store.facts.naming_keys(names):
         record = store.records.get(record_id)
         judged = [

@@ -204,7 +204,7 @@ def _verify_document(item: Item, keys: KeySet, limits: Limits) -> Outcome | Repo
     source, (name, data, is_packed) = item.source, item.member
     try:
         document = None if is_packed else decode(data)
-        found = [] if _is_bundle(document) else list(findings_of(document))
+        found = [] if _is_bundle(document) else findings_of(document)
         if not found:
             return None
         verdicts = _judge_findings(document, found, keys, limits)

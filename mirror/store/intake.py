@@ -117,7 +117,9 @@ def _less(parcel: Parcel, contents: Contents, held: Held) -> Parcel:
     claims = tuple([one for one in contents.claims if one not in held.alias_claims])
     receipts = _lacking(contents.receipts, held.known.receipts)
     events = _lacking(contents.events, held.known.events)
-    places = {"receipt": receipts, "event": events, READING: events}
+    at_events = {position: place for place, position in enumerate(events)}
+    at_receipts = {position: place for place, position in enumerate(receipts)}
+    places = {"receipt": at_receipts, "event": at_events, READING: at_events}
     return parcel._replace(
         alias_claims=len(claims),
         receipts=len(receipts),
@@ -128,7 +130,7 @@ def _less(parcel: Parcel, contents: Contents, held: Held) -> Parcel:
             dict([_packed(contents.events[position]) for position in events]),
         ),
         faults=tuple(
-            one._replace(position=places[one.fact].index(one.position))
+            one._replace(position=places[one.fact][one.position])
             for one in parcel.faults
             if one.position in places[one.fact]
         ),

@@ -77,6 +77,11 @@ def test_one_command_takes_what_was_refused(there: Path, mirror: Mirror) -> None
         "nothing to do: all of it is trusted already\n"
         == mirror("keys", "trust-profile", "p.json").stderr
     )
+    again = {**json.loads((there / "p.json").read_bytes()), "name": "new-v2"}
+    (there / "p2.json").write_bytes(to_json(again))
+    ran = mirror("keys", "trust-profile", "p2.json", "--map", "a.b=citation_signed")
+    assert (0, True) == (ran.exit_code, "\nbeware: new-v1 reads the same events" in ran.stderr)
+    assert 0 == mirror("keys", "distrust-profile", "new-v2").exit_code
     ran = mirror("keys", "distrust-profile", "new-v1")
     assert (0, "no longer trusted in mirror.db: new-v1\n") == (ran.exit_code, ran.stderr)
     assert before == mirror("show", NUMBER, "--json").stdout

@@ -100,5 +100,8 @@ def test_where_findings_stand_in_a_document() -> None:
         ({"a": [1, {}], "payload_sha256": DIGEST}, []),
         ("x", []),
     ):
-        assert expected == list(findings_of(document))  # type: ignore[arg-type]
-    assert Finding("", one) == next(findings_of(one))
+        assert expected == findings_of(document)  # type: ignore[arg-type]
+    assert [Finding("", one)] == findings_of(one)
+    bare = {"payload_sha256": DIGEST}
+    document = {"a": one, "b": [bare, 1], "c": {"signature_b64": ""}}
+    assert ["/a", "/b/0", "/b/1", "/c"] == [found.where for found in findings_of(document)]  # type: ignore[arg-type]

@@ -24,6 +24,7 @@ from mirror.core.profile import (
     keeps_id,
     loose_members,
     parse_profile,
+    read_alike,
     require_safe,
     weaknesses,
 )
@@ -45,6 +46,7 @@ from tests.builders import (
     author_claim,
     created,
     integrity,
+    make_bundle,
     make_event,
     make_receipt,
     make_record,
@@ -71,7 +73,7 @@ from tests.engine.envelopes import (
     payload_alone,
     without_id,
 )
-from tests.helpers import code_of, keys_of
+from tests.helpers import code_of, keys_of, verified
 from tests.profiles import BOB, of_make, profile_of, trusting
 
 PARSED = parse_record(RECORD)
@@ -307,6 +309,14 @@ def test_every_check_in_its_order() -> None:
     assert ("new", "event.key_mismatch") == code(body, keys)
 
 
+def test_a_finding_names_the_profile() -> None:
+    """Whose rule it was."""
+    event = {**flat(THREE[0], ALICE), "event_id": "sha256:" + "0" * 64}
+    (found,) = verified(make_bundle(RECORD, [event]), trusting(profile_of(of_make(flat)))).findings
+    assert ("event.id", "/events/0") == (found.code, found.where)
+    assert found.message.endswith(" (read as the profile new says)")
+
+
 def test_what_an_event_must_have() -> None:
     """E1, at the places of the profile."""
     profile = profile_of(of_make(flat))
@@ -467,6 +477,29 @@ def test_one_place_says_one_thing() -> None:
     """A digest of a record looks like a type."""
     places: Any = {**SAFE.places, "type": SAFE.places["subject"]}
     unsafe(replace(SAFE, places=places), "two things")
+
+
+def test_profiles_that_read_one_text_differently() -> None:
+    """Somebody who passes events on could choose between them."""
+    form = replace(SAFE.signature, form="hex")
+    inside = profile_of(of_make(payload_alone))
+    no_target: Any = {role: place for role, place in SAFE.places.items() if role != "target"}
+    for other, expected in (
+        (SAFE, True),
+        (inside, True),
+        (replace(SAFE, signature=form, types={"a": "citation_signed"}), True),
+        (replace(SAFE, types={"a": "citation_signed"}), False),
+        (replace(SAFE, places=no_target), False),
+    ):
+        assert expected == read_alike(SAFE, other) == read_alike(other, SAFE)
+
+
+def test_a_type_of_e4_means_itself() -> None:
+    """Whatever a file says that it stands for."""
+    keys = trusting(profile_of(of_make(without_id), author_claimed="citation_signed"))
+    found = judged(without_id(THREE[0], ALICE), keys)
+    assert isinstance(found, ValidEvent)
+    assert "author_claimed" == found.event_type
 
 
 def test_which_ids_are_one_for_one_text() -> None:
