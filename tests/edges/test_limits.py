@@ -101,8 +101,8 @@ def test_a_bomb_in_an_archive_does_not_stop_the_others(tmp_path: Path) -> None:
 
 def test_an_archive_of_many_empty_members_is_walked_or_cut_off(tmp_path: Path) -> None:
     """By default each is named; a limit ends it with one finding."""
-    content = _tar({f"{number}/bundle.json": b"" for number in range(20_000)})
-    assert ["json.syntax"] * 20_000 == _codes(tmp_path, content)
+    content = _tar({f"{number}/bundle.json": b"" for number in range(6000)})
+    assert ["json.syntax"] * 6000 == _codes(tmp_path, content)
     assert ["json.syntax"] * 10 + ["limit.count"] == _codes(
         tmp_path, content, "--max-members", "10"
     )
@@ -113,11 +113,11 @@ def test_an_archive_that_expands_too_far_is_cut_off(tmp_path: Path) -> None:
     members = {"a/bundle.json": GOOD} | {
         f"b{number}/filler": bytes(1 << 20) for number in range(100)
     }
-    codes = _codes(tmp_path, gzip.compress(_tar(members)))
-    assert ["limit.ratio"] == codes
-    assert [] == _codes(tmp_path, gzip.compress(_tar(members)), "--max-ratio", "2000")
+    content = gzip.compress(_tar(members))
+    assert ["limit.ratio"] == _codes(tmp_path, content)
+    assert [] == _codes(tmp_path, content, "--max-ratio", "2000")
     expanded = ("--max-ratio", "2000", "--max-expanded", "50000000")
-    assert ["limit.ratio"] == _codes(tmp_path, gzip.compress(_tar(members)), *expanded)
+    assert ["limit.ratio"] == _codes(tmp_path, content, *expanded)
 
 
 @pytest.mark.parametrize(

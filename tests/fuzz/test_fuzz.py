@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.fuzz.harness import TARGETS, seeds
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "3"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "2"))
 
 
 @pytest.mark.parametrize("name", TARGETS)
