@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
@@ -106,9 +106,21 @@ _ALPHABETS = {
     "hex": re.compile(r"(?:[0-9a-f]{2})+"),
     "base64": re.compile(r"(?=.)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"),
     "base64url": re.compile(r"[A-Za-z0-9_-]+"),
+    "base64url-padded": re.compile(
+        r"(?=.)(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}==|[A-Za-z0-9_-]{3}=)?"
+    ),
+    "hex-upper": re.compile(r"(?:[0-9A-F]{2})+"),
+}
+_WRITERS: dict[str, Callable[[bytes], str]] = {
+    "hex": bytes.hex,
+    "base64": lambda data: base64.b64encode(data).decode(),
+    "base64url": lambda data: base64.urlsafe_b64encode(data).decode().rstrip("="),
+    "base64url-padded": lambda data: base64.urlsafe_b64encode(data).decode(),
+    "hex-upper": lambda data: data.hex().upper(),
 }
 ENCODINGS = tuple(_ALPHABETS)
-"""Lowercase hexadecimal; RFC 4648 section 4 with padding, and section 5 without."""
+"""Hexadecimal, lowercase or uppercase; RFC 4648 section 4 with padding, and section 5 without and
+with padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +134,7 @@ class Spelling:
 
     def write(self, data: bytes) -> str:
         """Return the text of some bytes."""
-        if self.encoding == "hex":
-            return self.prefix + data.hex()
-        if self.encoding == "base64":
-            return self.prefix + base64.b64encode(data).decode()
-        return self.prefix + base64.urlsafe_b64encode(data).decode().rstrip("=")
+        return self.prefix + _WRITERS[self.encoding](data)
 
     def read(self, text: Value) -> bytes | None:
         """Return the bytes that a text spells in just this way, or None."""
@@ -135,9 +143,9 @@ class Spelling:
         rest = text[len(self.prefix) :]
         if _ALPHABETS[self.encoding].fullmatch(rest) is None:
             return None
-        if self.encoding == "hex":
+        if self.encoding.startswith("hex"):
             return bytes.fromhex(rest)
-        others = b"-_" if self.encoding == "base64url" else None
+        others = b"-_" if self.encoding.startswith("base64url") else None
         try:
             data = base64.b64decode(rest + "=" * (-len(rest) % 4), others)
         except ValueError:

@@ -206,7 +206,7 @@ def _fault_of_place(event: Object, role: Role, place: str, profile: Profile) -> 
     if not isinstance(value, str) or not value:
         return f"{place}, its {role}, must be a string that is not empty"
     if role == "type" and not is_event_type(meaning_of(value, profile)):
-        return f"{place}, its type, must be 1 to 64 of a-z, 0-9, dot and underscore"
+        return f"{place}, its type, must be 1 to 64 of a-z, 0-9, dot and underscore, or mapped"
     if role == "target" and not is_target(value):
         return f"{place}, its target, must be a string of 1 to 128 code points"
     return None

@@ -9,10 +9,10 @@ is asked for, too. Why that is safe against who makes up a bundle, docs/probing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, compress
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 
 from mirror.core.envelope import (
     DIGEST_BYTES,
@@ -28,25 +28,26 @@ from mirror.core.envelope import (
     Spelling,
     at,
     is_within,
-    message,
 )
 from mirror.core.keys import Key, KeySet
 from mirror.core.profile import NEEDED
-from mirror.core.proof import fault_of_event, names_of, signers
+from mirror.core.proof import fault_of_event, names_of
 from mirror.core.signature import verify
 from mirror.core.values import Object, canonical, sha256
-from mirror.engine.probe_search import (
-    Effort,
+from mirror.engine.probe_fit import Fit, held_against
+from mirror.engine.probe_places import (
     Sample,
-    Subset,
-    Written,
-    escaped,
+    common_encodings,
     id_rank,
-    in_payload,
-    is_wrapper,
     key_place,
     payload_of,
     places_of,
+)
+from mirror.engine.probe_search import (
+    Effort,
+    Subset,
+    Written,
+    in_payload,
     strings,
     subsets,
     written,
@@ -54,71 +55,10 @@ from mirror.engine.probe_search import (
 
 __all__ = ["Fit", "Probed", "Sample", "probe"]
 
-LEAST_EVENTS = 2
-"""Events that must prove a profile: one could be a coincidence that somebody arranged."""
 _SHAPES, _OF_A_SHAPE = 8, 2
 """Sets of members that events have, and events of each, that are searched."""
 _SIGNATURES, _IDS = 4, 4
 """Texts of an event that are tried as its signature, and digests in it of what is in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """A profile, held against events."""
-
-    profile: Profile
-    events: int
-    """How many there were."""
-    ids: int
-    """How many ids recompute."""
-    signatures: int
-    """How many signatures verify."""
-    keys: tuple[str, ...]
-    """Which trusted keys made them."""
-    unprotected: tuple[str, ...]
-    """Pointers to members that the signature does not cover, itself and the id aside."""
-    unplaced: tuple[Role, ...]
-    """What is needed, and was found nowhere under the signature."""
-    is_repeated: bool
-    """Whether fewer than two different texts were signed."""
-    is_wrapped: bool
-    """Whether what seems to be the payload is an event with a payload of its own."""
-    unexplained: tuple[str, ...]
-    """Places of events that do not fit."""
-
-    @property
-    def objections(self) -> list[str]:
-        """Why the profile is not proposed, in plain words; empty if it is."""
-        found = []
-        if self.unexplained:
-            count = len(self.unexplained)
-            found.append(f"{count} of {self.events} events do not fit it")
-        if self.is_repeated:
-            found.append(f"fewer than {LEAST_EVENTS} different events prove it")
-        if self.unplaced:
-            found.append(f"the signature covers no {' and no '.join(self.unplaced)} of the event")
-        if self.is_wrapped:
-            found.append(
-                "the payload is an event itself, with a payload of its own: a wrapped copy"
-            )
-        places = [place for role, place in self.profile.places.items() if role != "key"]
-        if any(is_within(self.unprotected, place) for place in places):
-            found.append("what the event says could be changed without breaking the signature")
-        return found
-
-    @property
-    def is_said_by_payload(self) -> bool:
-        """Whether type, subject and time stand in the payload."""
-        places = self.profile.places
-        return in_payload(places.get("payload", ""), places.get("type", ""))
-
-    @property
-    def covered_by_id_alone(self) -> list[str]:
-        """Pointers to unprotected members that the id depends on: it can be changed with them."""
-        identity, payload = self.profile.id, self.profile.places.get("payload", "")
-        if identity is None:
-            return []
-        return [one for one in self.unprotected if identity.hashes.covers(one, payload)]
 
 
 @dataclass(slots=True)
@@ -170,14 +110,15 @@ def probe(samples: Sequence[Sample], keys: KeySet, effort: Effort | None = None)
     by_profile, rest = _explained(samples, keys)
     counts = {profile.name: len(found) for profile, found in by_profile}
     if not rest:
-        fits = [_held_against(profile, found, keys) for profile, found in by_profile]
+        fits = [held_against(profile, found, keys) for profile, found in by_profile]
         proved = [fit for fit in fits if not fit.objections]
         largest = max(proved, key=lambda fit: fit.events, default=None)
         return Probed(len(samples), counts, largest, effort=effort)
     shapes = _shapes(rest)
     search = _searched(effort.first(shapes, _SHAPES, _TOO_MANY_SHAPES), keys, effort)
+    search.settle_spellings(rest)
     counted = {one: _recomputing(one, rest) for one in _with_unions(search.hashed)}
-    fits = [_held_against(one, rest, keys) for one in search.profiles(rest, counted)]
+    fits = [held_against(one, rest, keys) for one in search.profiles(rest, counted)]
     ranked = sorted(fits, key=lambda fit: (bool(fit.objections), -fit.signatures, _size(fit)))
     good = [fit for fit in ranked if not fit.objections]
     return Probed(
@@ -350,6 +291,35 @@ class _Search:
                     return text
         return None
 
+    def settle_spellings(self, samples: Sequence[Sample]) -> None:
+        """Spell what was found in some events as it is spelled in all of them."""
+        texts = [
+            *((one.at, one.spelling, DIGEST_BYTES) for one in self.hashed),
+            *((one.at, one.spelling, SIGNATURE_BYTES) for one in self.signed),
+            *((*one.id, DIGEST_BYTES) for one in self.signed if one.id),
+        ]
+        fitting = {
+            (pointer, spelling): common_encodings(spelling, pointer, size, samples)
+            for pointer, spelling, size in texts
+        }
+        certain = [one[0] for one in fitting.values() if len(one) == 1]
+
+        def settled(pointer: str, spelling: Spelling) -> Spelling:
+            """Return a spelling that fits, of several the one that something else shows."""
+            found = fitting[pointer, spelling]
+            likely = (*certain, spelling.encoding, *found)
+            encoding = next((one for one in likely if one in found), spelling.encoding)
+            return Spelling(spelling.prefix, encoding)
+
+        self.hashed = [one._replace(spelling=settled(one.at, one.spelling)) for one in self.hashed]
+        self.signed = [
+            one._replace(
+                spelling=settled(one.at, one.spelling),
+                id=(one.id[0], settled(*one.id)) if one.id else None,
+            )
+            for one in self.signed
+        ]
+
     def profiles(self, samples: Sequence[Sample], counted: Mapping[_Hashed, int]) -> list[Profile]:
         """Return what the events can be under: what is signed, what stands where, and the id."""
         common = _common_texts(samples)
@@ -438,54 +408,3 @@ def _likeliest(event: Object, payload: str, keys: KeySet) -> list[Key]:
     """Return the keys that an event names outside of its payload; if none, all."""
     texts = {text for pointer, text in strings(event) if not in_payload(payload, pointer)}
     return [key for key in keys if texts & set(names_of(key))] or list(keys)
-
-
-# Holding a profile against all events --------------------------------------------------------
-
-
-def _held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> Fit:
-    fits, ids, signed_by, texts = 0, 0, set[str](), set[bytes]()
-    unexplained, unprotected = [], dict[str, None]()
-    for one in samples:
-        fault = fault_of_event(one.event, profile, keys)
-        ids += profile.id is not None and fault != "id"
-        if fault is not None:
-            unexplained.append(one.place)
-            continue
-        fits += 1
-        signed_by |= {key.key_id for key in signers(one.event, profile, keys)}
-        texts.add(sha256(message(one.event, profile) or b""))
-        unprotected |= dict.fromkeys(_unprotected(profile, one.event))
-    return Fit(
-        profile,
-        len(samples),
-        ids,
-        fits,
-        tuple(sorted(signed_by)),
-        tuple(unprotected),
-        tuple(role for role in NEEDED if role not in profile.places),
-        len(texts) < LEAST_EVENTS,
-        any(is_wrapper(one.event, profile) for one in samples),
-        tuple(unexplained),
-    )
-
-
-def _unprotected(profile: Profile, event: Object) -> Iterator[str]:
-    """Yield the pointers to what of an event could be changed without breaking the signature."""
-    image = cast("PreImage", profile.signed)  # a digest that is only named is never found
-    own = {profile.signature.at, *([profile.id.at] if profile.id else [])}
-    payload = profile.places.get("payload", "")
-    marks = own | set(image.less)
-    yield from _bare(event, "", own, marks, lambda one: image.covers(one, payload))
-
-
-def _bare(
-    value: Object, above: str, own: set[str], marks: set[str], is_covered: Callable[[str], bool]
-) -> Iterator[str]:
-    """Yield what is not covered, as large as it can be named."""
-    for name, member in value.items():
-        pointer = f"{above}/{escaped(name)}"
-        if isinstance(member, dict) and any(one.startswith(f"{pointer}/") for one in marks):
-            yield from _bare(member, pointer, own, marks, is_covered)
-        elif pointer not in own and not is_covered(pointer):
-            yield pointer

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple, cast
 
 from mirror.core.envelope import DIGEST_BYTES, SIGNATURE_BYTES, Profile, at
-from mirror.core.event import MAX_EVENT_BYTES, RawEvent
+from mirror.core.event import MAX_EVENT_BYTES, RawEvent, is_event_type
 from mirror.core.event_types import EVENT_TYPES, Context
 from mirror.core.keys import KeySet
 from mirror.core.record import is_pith_number
@@ -34,11 +34,17 @@ class Types(NamedTuple):
 
     event_type: str
     like: str
+    """Empty if there is none, and the type is none that E1 allows."""
     events: int
 
     @property
     def sentence(self) -> str:
         """What a person may decide on."""
+        if not self.like:
+            return (
+                f"type {self.event_type!r} is not written as E1 asks, and fits nothing in E4: its "
+                f"{self.events} events stay refused"
+            )
         return (
             f"type {self.event_type!r} is not known; its {self.events} events would fit "
             f"{self.like!r} (E4): whether that is meant, only a person can say"
@@ -108,12 +114,16 @@ def _types(fit: Fit, samples: Sequence[Sample], keys: KeySet) -> list[Types]:
         known = (*EVENT_TYPES, *fit.profile.types)
         if isinstance(event_type, str) and event_type not in known:
             groups[event_type].append(one)
-    return [
-        Types(event_type, like, len(group))
-        for event_type, group in groups.items()
-        for like in EVENT_TYPES
-        if all(_would_fit(like, one, fit.profile, keys) for one in group)
-    ]
+    found = []
+    for event_type, group in groups.items():
+        fitting = [
+            like
+            for like in EVENT_TYPES
+            if all(_would_fit(like, one, fit.profile, keys) for one in group)
+        ]
+        likes = fitting or ([] if is_event_type(event_type) else [""])
+        found += [Types(event_type, like, len(group)) for like in likes]
+    return found
 
 
 def _would_fit(like: str, one: Sample, profile: Profile, keys: KeySet) -> bool:

@@ -12,44 +12,32 @@ and `Effort` knows which of them were met.
 from __future__ import annotations
 
 import hashlib
-import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, groupby
-from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from mirror.core.envelope import (
     DIGEST_BYTES,
     ENCODINGS,
     SIGNATURE_BYTES,
     PreImage,
-    Profile,
-    Role,
     Spelling,
     at,
     is_within,
 )
-from mirror.core.keys import KeySet
-from mirror.core.proof import names_of
-from mirror.core.record import Record, is_pith_number
-from mirror.core.values import Object, Value, canonical, instant
+from mirror.core.values import Object, Value, canonical
 
 __all__ = [
     "MAX_TRIES",
     "Effort",
-    "Sample",
     "Subset",
     "Written",
     "escaped",
-    "id_rank",
     "in_payload",
-    "is_wrapper",
-    "key_place",
-    "payload_of",
-    "places_of",
     "strings",
     "subsets",
+    "tops",
     "written",
 ]
 
@@ -153,13 +141,16 @@ def escaped(name: str) -> str:
 
 
 def _readings(text: str, size: int) -> Iterator[tuple[Spelling, bytes]]:
+    seen = set[bytes]()
     for encoding in ENCODINGS:
         length = len(Spelling("", encoding).write(bytes(size)))
         start = len(text) - length
-        if 0 <= start <= _PREFIX and (start == 0 or text[start - 1] in ":-/ ="):
+        head = text[: max(start, 0)]
+        if 0 <= start <= _PREFIX and (head in {"", "0x"} or head[-1] in ":-/ ="):
             spelling = Spelling(text[:start], encoding)
             data = spelling.read(text)
-            if data is not None and len(data) == size:
+            if data is not None and len(data) == size and data not in seen:
+                seen.add(data)  # two spellings may agree on a text
                 yield spelling, data
 
 
@@ -168,6 +159,11 @@ def _candidates(event: Object, payload: str) -> list[str]:
     found = [*written(event, SIGNATURE_BYTES), *written(event, DIGEST_BYTES)]
     places = dict.fromkeys(one.at for one in found)
     return [one for one in places if not in_payload(payload, one)]
+
+
+def in_payload(payload: str, place: str) -> bool:
+    """Whether a place is in the payload, if there is one."""
+    return payload != "" and is_within([payload], place)
 
 
 # Subsets -------------------------------------------------------------------------------------
@@ -229,7 +225,7 @@ def _free_members(
     event: Object, found: Iterable[str], inner: Sequence[str], effort: Effort
 ) -> set[str]:
     """Return the members that may be left out: those with ids and signatures, and the shortest."""
-    nested, holding = _tops(inner), _tops(found)
+    nested, holding = tops(inner), tops(found)
     ranked = sorted(
         event,
         key=lambda name: (
@@ -243,7 +239,8 @@ def _free_members(
     return set(effort.first(ranked, count, "members: not every subset of them was tried"))
 
 
-def _tops(pointers: Iterable[str]) -> set[str]:
+def tops(pointers: Iterable[str]) -> set[str]:
+    """Return the members of the event in which these pointers lead, escaped."""
     return {pointer.split("/")[1] for pointer in pointers}
 
 
@@ -312,174 +309,3 @@ def _taken(state: _State, option: _Option) -> _State:
     hashed.update(option.text)
     size_bytes = state.size_bytes + len(option.text)
     return _State(hashed, (*state.pieces, option.text), less, size_bytes, state.is_wrapped)
-
-
-# Where things stand --------------------------------------------------------------------------
-
-
-class Sample(NamedTuple):
-    """An event, with the record of its bundle."""
-
-    place: str
-    """Where it stood."""
-    record: Record
-    event: Object
-
-
-_TYPE = re.compile(r"[a-z0-9._]{1,64}")
-_HINTS: dict[Role, tuple[str, ...]] = {
-    "type": ("event_type", "type", "kind", "action"),
-    "subject": ("subject_pith_number", "subject", "pith_number", "about", "record"),
-    "time": ("created_at", "time", "timestamp", "at", "ts", "issued_at", "occurred_at", "date"),
-    "target": ("target", "object", "scope"),
-    "payload": ("payload", "body", "data", "content", "claim"),
-    "key": ("key_id", "signing_key_id", "kid", "key", "public_key_fingerprint", "fingerprint"),
-}
-"""Names that a member may have, the likeliest first."""
-_ID_HINTS = ("event_id", "id", "event_hash", "hash", "digest")
-_NEEDED: tuple[Role, ...] = ("type", "subject", "time")
-_SIDE_BY_SIDE: tuple[Role, ...] = (*_NEEDED, "target")
-"""What an event says of itself: it is looked for in one object only."""
-
-_Check: TypeAlias = Callable[[Sample, str], bool]
-
-
-def payload_of(event: Object) -> str:
-    """Return where the payload of an event seems to stand; empty if nowhere."""
-    objects = {name: len(canonical(value)) for name, value in event.items()
-               if isinstance(value, dict)}  # fmt: skip
-    for name in _HINTS["payload"]:
-        if name in objects:
-            return f"/{name}"
-    holding = _tops(one.at for one in written(event, SIGNATURE_BYTES))
-    rest = {name: size for name, size in objects.items() if escaped(name) not in holding}
-    return f"/{escaped(max(rest, key=rest.__getitem__))}" if rest else ""
-
-
-def id_rank(pointer: str) -> int:
-    """Return how unlikely it is, by its name, that a digest is the event's id."""
-    name = pointer.rpartition("/")[2]
-    return _ID_HINTS.index(name) if name in _ID_HINTS else len(_ID_HINTS)
-
-
-def in_payload(payload: str, place: str) -> bool:
-    """Whether a place is in the payload, if there is one."""
-    return payload != "" and is_within([payload], place)
-
-
-def places_of(
-    profile: Profile, image: PreImage, samples: Sequence[Sample], common: Sequence[str]
-) -> dict[Role, str]:
-    """Return where every event says what of itself, as far as the signature covers it.
-
-    Type, subject, time and target must stand side by side, as members of the event, or else of an
-    object in it, the payload last. The first of these that speaks of a type, a paper or a time
-    speaks for the event, and no other: payloads name other papers and other times.
-
-    Args:
-        profile: Where its payload stands.
-        image: What its signature covers in the end, be it through the id.
-        samples: The events.
-        common: The pointers at which every event has a text.
-    """
-    payload = profile.places.get("payload", "")
-    covered: dict[str, list[str]] = defaultdict(list)
-    for pointer in common:
-        if image.covers(pointer, payload):
-            covered[_above(pointer)].append(pointer)
-    for above in _containers(samples, payload):
-        texts = covered[above]
-        if any(_is_named(one) or _all(samples, one, _speaks) for one in texts):
-            found = _side_by_side(samples, texts, names_only=above == payload != "")
-            return {**profile.places, **found}
-    return profile.places
-
-
-def is_wrapper(event: Object, profile: Profile) -> bool:
-    """Whether the payload of an event says all of it, and has a payload of its own.
-
-    Somebody who copied events can wrap them so, and the copy would say something else.
-    """
-    payload = profile.places.get("payload", "")
-    held = [at(event, f"{payload}/{hint}") for hint in _HINTS["payload"]]
-    says_all = in_payload(payload, profile.places.get("type", ""))
-    return says_all and any(isinstance(value, dict) for value in held)
-
-
-def key_place(
-    samples: Sequence[Sample], common: Iterable[str], payload: str, keys: KeySet
-) -> str | None:
-    """Return where every event names a trusted key, be it covered or not: another would not fit."""
-    names = {name for key in keys for name in names_of(key)}
-    found = [one for one in common if _all(samples, one, lambda _, text: text in names)]
-    outside = [one for one in found if not in_payload(payload, one)] or found
-    for hint in _HINTS["key"]:
-        for pointer in sorted(outside, key=lambda one: one.count("/")):
-            if pointer.rpartition("/")[2] == hint:
-                return pointer
-    return outside[0] if len(outside) == 1 else None
-
-
-def _above(pointer: str) -> str:
-    return pointer.rpartition("/")[0]
-
-
-def _is_named(pointer: str) -> bool:
-    """Whether a member of the event itself is named as its type, subject or time would be."""
-    return any(pointer == f"/{hint}" for role in _NEEDED for hint in _HINTS[role])
-
-
-def _containers(samples: Sequence[Sample], payload: str) -> list[str]:
-    """Return the pointers to the event, the objects in it, and its payload, in this order."""
-    event = samples[0].event
-    objects = [f"/{escaped(name)}" for name, value in event.items() if isinstance(value, dict)]
-    return ["", *(one for one in objects if one != payload), *([payload] if payload else [])]
-
-
-def _all(samples: Iterable[Sample], pointer: str, fits: _Check) -> bool:
-    return all(fits(one, cast("str", at(one.event, pointer))) for one in samples)
-
-
-def _side_by_side(
-    samples: Sequence[Sample], texts: Sequence[str], *, names_only: bool
-) -> dict[Role, str]:
-    """Return which of some texts say what an event says of itself.
-
-    By its name, or because it is the only one that can be it; but a payload is full of things.
-    """
-    places: dict[Role, str] = {}
-    for role in _SIDE_BY_SIDE:
-        named = [f"{_above(texts[0])}/{hint}" for hint in _HINTS[role]]
-        found = [one for one in named if one in texts][:1]
-        if not found and role in _ALIKE and not names_only:
-            found = [one for one in texts if _all(samples, one, _ALIKE[role])]
-        if len(found) == 1 and _all(samples, found[0], _FITS[role]):
-            places[role] = found[0]
-    return places
-
-
-def _is_of_record(one: Sample, text: str) -> bool:
-    return text in {one.record.pith_number, one.record.canonical_sha256}
-
-
-def _can_be_of_record(one: Sample, text: str) -> bool:
-    return is_pith_number(text) or _is_of_record(one, text)
-
-
-def _is_time(_: Sample, text: str) -> bool:
-    return instant(text) is not None
-
-
-def _speaks(one: Sample, text: str) -> bool:
-    return _is_time(one, text) or _can_be_of_record(one, text)
-
-
-_FITS: dict[Role, _Check] = {
-    "type": lambda _, text: _TYPE.fullmatch(text) is not None,
-    "subject": _is_of_record,
-    "time": _is_time,
-    "target": lambda _, text: 1 <= len(text) <= 128,
-}
-"""What a text must be in every event (E1)."""
-_ALIKE: dict[Role, _Check] = {"subject": _can_be_of_record, "time": _is_time}
-"""What a text looks like that needs no name."""

@@ -500,6 +500,31 @@ def test_types_whose_payloads_fit_are_told(write: Write, mirror: Mirror) -> None
     assert [expected] == value["types"]
 
 
+def test_a_type_that_e1_does_not_allow(write: Write, mirror: Mirror) -> None:
+    """Its place is found; what it means, a person must say."""
+    write(
+        _of_type("Paper-Cited", citation(), 1),
+        _of_type("Paper-Cited", citation(), 2),
+        _of_type("Odd-One", {"a": 1}, 3),
+    )
+    ran = mirror("probe", "bundle.json", "--keys", "keys.json", "--save", "p.json")
+    lines = [line for line in ran.stdout.decode().splitlines() if "E4" in line or "hint" in line]
+    assert lines == [
+        (
+            "type 'Paper-Cited' is not known; its 2 events would fit 'citation_signed' (E4): "
+            "whether that is meant, only a person can say"
+        ),
+        (
+            "type 'Odd-One' is not written as E1 asks, and fits nothing in E4: its 1 events stay "
+            "refused"
+        ),
+        "hint: `mirror keys trust-profile FILE --map NAME=TYPE` says what a type means",
+    ]
+    mirror("keys", "add", "keys.json")
+    mirror("keys", "trust-profile", "p.json", "--map", "Paper-Cited=citation_signed")
+    assert b"2 valid, 1 invalid (event.shape 1)" in mirror("merge", "bundle.json").stdout
+
+
 def test_types_of_the_built_in_profile_are_told_too(write: Write, mirror: Mirror) -> None:
     """But not if one of them has no payload that could fit."""
     made = [make_event(RECORD, ALICE, "x.y", citation(), f"2026-01-0{day}T00:00:00Z")

@@ -201,6 +201,27 @@ def ids_in_base64(said: Said, signer: Signer) -> Object:
     return {**body, "event_id": event_id, "signature": signer.sign(digest(body))}
 
 
+def padded(said: Said, signer: Signer) -> Object:
+    """Id and signature are base64url with padding, as Python writes it."""
+    body = _body(said, key_id=signer.key_id)
+    event_id = base64.urlsafe_b64encode(digest(body)).decode()
+    signed = base64.urlsafe_b64encode(signature(signer, digest(body))).decode()
+    return {**body, "event_id": event_id, "signature": signed}
+
+
+def in_capitals(said: Said, signer: Signer) -> Object:
+    """Id and signature are hexadecimal digits in capitals, after `0x`."""
+    body = _body(said, key_id=signer.key_id)
+    signed = signature(signer, digest(body)).hex().upper()
+    return {**body, "event_id": f"0x{digest(body).hex().upper()}", "signature": f"0x{signed}"}
+
+
+def by_verb(said: Said, signer: Signer) -> Object:
+    """The type has a name that nobody would guess; what stands there are types of E4."""
+    body = {**without(_body(said, key_id=signer.key_id), "event_type"), "verb": said.event_type}
+    return {**body, "event_id": _id_of(body), "signature": signer.sign(digest(body))}
+
+
 def numbered(said: Said, signer: Signer) -> Object:
     """A number that whoever keeps the events gave them, outside of the digest."""
     return {**flat(said, signer), "seq": said.number}
@@ -328,6 +349,9 @@ INVENTED = [
     Invented(signed_in_hex, signature_is=("ed25519 ", "hex")),
     Invented(ids_as_urn, id_is=("urn:sha256:", "hex")),
     Invented(ids_in_base64, id_is=("", "base64")),
+    Invented(padded, id_is=("", "base64url-padded"), signature_is=("", "base64url-padded")),
+    Invented(in_capitals, id_is=("0x", "hex-upper"), signature_is=("0x", "hex-upper")),
+    Invented(by_verb, places={"type": "/verb"}),
     Invented(
         numbered,
         ("/event_id", "/seq", "/signature_b64"),

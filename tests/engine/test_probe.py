@@ -19,7 +19,7 @@ from mirror.core.values import decode
 from mirror.engine.probe import Fit, Probed, Sample, probe
 from mirror.engine.probe_search import Effort
 from tests import oracle
-from tests.builders import Object, Signer, citation, make_event, make_record, to_json
+from tests.builders import Object, Signer, citation, make_event, make_record, to_json, without
 from tests.engine.envelopes import (
     ALICE,
     INVENTED,
@@ -33,7 +33,9 @@ from tests.engine.envelopes import (
     numbered,
     of_several_shapes,
     other_names,
+    padded,
     payload_alone,
+    signature,
     without_id,
 )
 from tests.helpers import keys_of
@@ -139,6 +141,21 @@ def test_a_profile_holds_for_events_that_it_was_not_found_from(invented: Invente
     profile = found(two).profile
     assert fault_of_event(third, profile, KEYS) is None
     assert fault_of_event(_with_another_payload(third), profile, KEYS) in {"id", "signature"}
+
+
+def test_a_spelling_that_one_event_does_not_show() -> None:
+    """The first may have no `+` and no `_` in it; the others tell which it is."""
+    bodies = [{**without(padded(THREE[0], ALICE), "event_id", "signature"), "n": n}
+              for n in range(200)]  # fmt: skip
+    events = [
+        {**body, "signature": base64.urlsafe_b64encode(signature(ALICE, digest(body))).decode()}
+        for body in bodies
+    ]
+    plain = [one for one in events if not {"-", "_"} & {*one["signature"]}][:2]
+    other = next(one for one in events if {"-", "_"} & {*one["signature"]})
+    assert 2 == len(plain)
+    assert "base64url-padded" == found([*plain, other]).profile.signature.spelling.encoding
+    assert "base64" == found(plain).profile.signature.spelling.encoding
 
 
 def test_a_key_of_several_that_is_not_named() -> None:
@@ -314,14 +331,16 @@ def _respelled(
 
 
 def _read(text: str, encoding: str) -> bytes:
-    if encoding == "hex":
+    if encoding.startswith("hex"):
         return bytes.fromhex(text)
     return base64.urlsafe_b64decode(text.replace("+", "-").replace("/", "_") + "==")
 
 
 def _spelled(data: bytes, encoding: str) -> str:
-    if encoding == "hex":
-        return data.hex()
+    if encoding.startswith("hex"):
+        return data.hex().upper() if encoding == "hex-upper" else data.hex()
+    if encoding == "base64url-padded":
+        return base64.urlsafe_b64encode(data).decode()
     return base64url(data) if encoding == "base64url" else base64.b64encode(data).decode()
 
 

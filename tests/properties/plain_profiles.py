@@ -89,6 +89,8 @@ def spelled(data: bytes, spelling: Object) -> str:
         "hex": data.hex(),
         "base64": base64.b64encode(data).decode(),
         "base64url": base64.urlsafe_b64encode(data).decode().rstrip("="),
+        "base64url-padded": base64.urlsafe_b64encode(data).decode(),
+        "hex-upper": data.hex().upper(),
     }[spelling["encoding"]]
     return f"{spelling['prefix']}{text}"
 
@@ -116,11 +118,11 @@ def is_by(key: Object, event: Object, profile: Object) -> bool:
     text, spelling = found(event, profile["signature"]["at"]), profile["signature"]["spelling"]
     rest = text.removeprefix(spelling["prefix"])
     try:
-        if spelling["encoding"] == "hex":
+        if spelling["encoding"].startswith("hex"):
             data = bytes.fromhex(rest)
         else:
-            data = base64.b64decode(rest + "=" * (-len(rest) % 4), b"-_"
-                                    if spelling["encoding"] == "base64url" else None)  # fmt: skip
+            others = b"-_" if "url" in spelling["encoding"] else None
+            data = base64.b64decode(rest + "=" * (-len(rest) % 4), others)
     except ValueError:
         return False
     if spelled(data, spelling) != text or len(data) != 64:
