@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import select
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 __all__ = ["assert_ended", "children_of", "watched"]
 
 PATIENCE_S = 60
 """After which a process that should end is taken for one that does not."""
+
+
+def own_children() -> list[BaseProcess]:
+    """The processes that this one started, but for the workers of a cluster that tests share."""
+    return [one for one in multiprocessing.active_children() if "Dask" not in one.name]
 
 
 def children_of(process: int) -> list[int]:

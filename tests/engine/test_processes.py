@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -41,6 +40,7 @@ from tests.builders import (
 )
 from tests.cli.conftest import BUNDLES
 from tests.helpers import ids_in, keys_of, merged, take
+from tests.processes import own_children
 
 REGISTRY, AUTHOR, LATECOMER = Signer("registry"), Signer("author"), Signer("latecomer")
 KEYS = keys_of(REGISTRY, AUTHOR)
@@ -217,7 +217,7 @@ def test_a_key_change_by_another_process_stops_the_run(
         _run(store, sources[:1])
         assert len(_rows(store, "arrival")["arrival"]) == 36
         found = _outcome(store)
-    assert multiprocessing.active_children() == []
+    assert own_children() == []
     spread(on=False)
     with open_store(None) as fresh:
         add_keys(fresh, KEYS)
@@ -234,7 +234,7 @@ def test_a_process_that_is_killed_ends_the_run(
     def tell(report: Report) -> None:
         told.append(report)
         if len(told) == 1:
-            for process in multiprocessing.active_children():
+            for process in own_children():
                 process.kill()
                 process.join()
 

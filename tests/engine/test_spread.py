@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import pytest
 from mirror.engine.spread import AHEAD, spread
 from mirror.errors import WorkerError
 from tests.engine.work import OddError, Power, die_at_seven, double, even_only, process_of
-from tests.processes import assert_ended, children_of, watched
+from tests.processes import assert_ended, children_of, own_children, watched
 
 ROOT = Path(__file__).resolve().parents[2]
 CORES = os.cpu_count() or 1
@@ -26,7 +25,7 @@ CORES = os.cpu_count() or 1
 def alone() -> Iterator[None]:
     """After every test, no process of ours is left."""
     yield
-    assert multiprocessing.active_children() == []
+    assert own_children() == []
 
 
 def test_results_come_in_the_order_of_their_tasks() -> None:
@@ -112,7 +111,7 @@ def test_who_stops_listening_stops_the_work() -> None:
     results = spread(count(), process_of, few=0)
     assert next(results)[0] == 0
     results.close()  # type: ignore[attr-defined]
-    assert multiprocessing.active_children() == []
+    assert own_children() == []
 
 
 def test_no_process_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
