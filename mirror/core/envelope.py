@@ -33,6 +33,7 @@ __all__ = [
     "SignatureRule",
     "Spelling",
     "at",
+    "escaped",
     "is_pointer",
     "is_within",
     "message",
@@ -67,6 +68,11 @@ def is_pointer(text: str) -> bool:
 
 def _steps(pointer: str) -> list[str]:
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def escaped(name: str) -> str:
+    """Return the name of a member as a step of a JSON Pointer (RFC 6901 section 3)."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def at(event: Value, pointer: str) -> Value:
@@ -243,6 +249,11 @@ class Profile:
     signature: SignatureRule
     types: dict[str, str] = field(default_factory=dict)
     """Types of E4 by the names that they have in this envelope; others mean what they say."""
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Where signature and id stand: what is never part of what an event says."""
+        return (self.signature.at, *([self.id.at] if self.id else []))
 
     @property
     def signed(self) -> PreImage | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, cast
 
-from mirror.core.envelope import INTEGRITY_V1, at
+from mirror.core.envelope import INTEGRITY_V1, at, escaped
 from mirror.core.event import MAX_EVENT_BYTES, is_event_type
 from mirror.core.keys import KeySet
 from mirror.core.proof import claim_of, is_signed_by, keys_of
@@ -47,8 +47,8 @@ def _walk(document: Value, where: str, *, within: bool) -> Iterator[Finding]:
         if is_finding := _is_like_one(document, within=within):
             yield Finding(where, document)
         for name, member in document.items():
-            step = name.replace("~", "~0").replace("/", "~1")
-            yield from _walk(member, f"{where}/{step}", within=within or is_finding)
+            place = f"{where}/{escaped(name)}"
+            yield from _walk(member, place, within=within or is_finding)
     elif isinstance(document, list):
         is_listing = any(_is_like_one(item, within=within) for item in document)
         for index, item in enumerate(document):

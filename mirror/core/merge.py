@@ -183,7 +183,7 @@ def by_id(valid: Iterable[ValidEvent]) -> dict[str, ValidEvent]:
     found: dict[str, ValidEvent] = {}
     for event in _by_source(list(valid)):
         held = found.setdefault(event.event_id, event)
-        if _precedence(event) < _precedence(held):
+        if held is not event and _precedence(event) < _precedence(held):
             found[event.event_id] = event
     return found
 
@@ -198,7 +198,7 @@ def _by_source(valid: list[ValidEvent]) -> Iterable[ValidEvent]:
     found: dict[tuple[str, bytes], ValidEvent] = {}
     for event in valid:
         held = found.setdefault(event.source, event)
-        if _precedence(event) < _precedence(held):
+        if held is not event and _precedence(event) < _precedence(held):
             found[event.source] = event
     return found.values()
 

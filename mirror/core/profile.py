@@ -218,10 +218,9 @@ def loose_members(profile: Profile) -> list[str]:
     Nothing may rest on that, and nothing does: it is no part of what a state shows.
     """
     image = cast("PreImage", profile.signed)
-    own = {profile.signature.at, *([profile.id.at] if profile.id else [])}
-    rest = [one for one in image.less if one not in own]
+    rest = [one for one in image.less if one not in profile.marks]
     found = [
-        f"{one} but for the signature" if any(is_within([one], it) for it in own) else one
+        f"{one} but for the signature" if any(is_within([one], it) for it in profile.marks) else one
         for one in rest
     ]
     if image.only is not None or image.of == "payload":

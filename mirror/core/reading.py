@@ -47,19 +47,22 @@ def read(event: Object, profile: Profile, key: Key) -> Object:
         profile: The profile.
         key: Who signed it.
     """
-    event_type = _type_of(event, profile)
     return {
+        **_statement(event, profile),
         "event_id": _id_of(event, profile, key),
-        "event_type": event_type,
-        "target": _target_of(event, profile, event_type),
-        "payload": at(event, profile.places["payload"]),
         "created_at": at(event, profile.places["time"]),
         "signer": {"key_id": key.key_id, **key.signer},
     }
 
 
-def _type_of(event: Object, profile: Profile) -> str:
-    return meaning_of(cast("str", at(event, profile.places["type"])), profile)
+def _statement(event: Object, profile: Profile) -> Object:
+    """Return what E4 speaks of, whoever signed it."""
+    event_type = meaning_of(cast("str", at(event, profile.places["type"])), profile)
+    return {
+        "event_type": event_type,
+        "target": _target_of(event, profile, event_type),
+        "payload": at(event, profile.places["payload"]),
+    }
 
 
 def meaning_of(name: str, profile: Profile) -> str:
@@ -119,10 +122,10 @@ def judge_under(
     if not named:  # K2
         text = str(at(event, profile.places["key"]))[:128]
         return None, ("event.key_unknown", f"no trusted key is named {text!r}")
-    claim, faults = claim_of(event, profile), []
+    claim, statement, faults = claim_of(event, profile), _statement(event, profile), []
     for key in named:
         fault = _fault_by(key, event, claim, claimed, profile) or fault_of_type(
-            read(event, profile, key), key, record, keys
+            statement, key, record, keys
         )
         if fault is None:
             return _speaker(key, event, record, keys, profile), None
@@ -153,7 +156,7 @@ def _speaker(key: Key, event: Object, record: Record, keys: KeySet, profile: Pro
         if one in named
         and said.items() <= one.signer.items()
         and one.is_valid_at(cast("int", claimed))
-        and fault_of_type(read(event, profile, one), one, record, keys) is None
+        and fault_of_type(_statement(event, profile), one, record, keys) is None
     )
 
 
@@ -187,8 +190,7 @@ def _fault_of_shape(raw: RawEvent, profile: Profile) -> str | None:  # E1
         reason = _fault_of_place(event, role, place, profile)
         if reason is not None:
             return reason
-    own = [profile.signature.at, *([profile.id.at] if profile.id else [])]
-    for place in own:
+    for place in profile.marks:
         value = at(event, place)
         if not isinstance(value, str) or not value:
             return f"{place} must be a string that is not empty"

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from mirror.core.envelope import PreImage, Profile, Role, is_within, message
+from mirror.core.envelope import PreImage, Profile, Role, escaped, is_within, message
 from mirror.core.keys import KeySet
 from mirror.core.profile import NEEDED
 from mirror.core.proof import fault_of_event, signers
 from mirror.core.values import Object, sha256
 from mirror.engine.probe_places import Sample, is_wrapper
-from mirror.engine.probe_search import escaped, in_payload
+from mirror.engine.probe_search import in_payload
 
 __all__ = ["LEAST_EVENTS", "Fit", "held_against"]
 
@@ -110,7 +110,7 @@ def held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> F
 def _unprotected(profile: Profile, event: Object) -> Iterator[str]:
     """Yield the pointers to what of an event could be changed without breaking the signature."""
     image = cast("PreImage", profile.signed)  # a digest that is only named is never found
-    own = {profile.signature.at, *([profile.id.at] if profile.id else [])}
+    own = set(profile.marks)
     payload = profile.places.get("payload", "")
     marks = own | set(image.less)
     yield from _bare(event, "", own, marks, lambda one: image.covers(one, payload))

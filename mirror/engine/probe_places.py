@@ -15,13 +15,14 @@ from mirror.core.envelope import (
     Role,
     Spelling,
     at,
+    escaped,
 )
 from mirror.core.event_types import EVENT_TYPES
 from mirror.core.keys import KeySet
 from mirror.core.proof import names_of
 from mirror.core.record import Record, is_pith_number
 from mirror.core.values import Object, canonical, instant
-from mirror.engine.probe_search import escaped, in_payload, tops, written
+from mirror.engine.probe_search import in_payload, tops, written
 
 __all__ = [
     "Sample",

@@ -24,6 +24,7 @@ from mirror.core.envelope import (
     PreImage,
     Spelling,
     at,
+    escaped,
     is_within,
 )
 from mirror.core.values import Object, Value, canonical
@@ -33,7 +34,6 @@ __all__ = [
     "Effort",
     "Subset",
     "Written",
-    "escaped",
     "in_payload",
     "strings",
     "subsets",
@@ -133,11 +133,6 @@ def strings(value: Value, pointer: str = "", depth: int = 0) -> Iterator[tuple[s
     elif isinstance(value, dict) and depth <= _DEPTH:
         for name, member in value.items():
             yield from strings(member, f"{pointer}/{escaped(name)}", depth + 1)
-
-
-def escaped(name: str) -> str:
-    """Return the name of a member as a step of a JSON Pointer (RFC 6901 section 3)."""
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _readings(text: str, size: int) -> Iterator[tuple[Spelling, bytes]]:

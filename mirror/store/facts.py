@@ -28,6 +28,7 @@ from mirror.store.rows import (
     event_verdicts,
     faults_of,
     key_ids_of,
+    receipt_verdicts,
 )
 from mirror.store.tally import Tally, count_faults
 from mirror.store.trust import Trust
@@ -112,9 +113,7 @@ class Facts:
         events: dict[bytes, EventVerdict] = {}
         for row, contents in self.rows(record_id):
             claims.update(contents.claims)
-            refused = {
-                one.position: (one.code, one.reason) for one in row.faults if one.fact == "receipt"
-            }
+            refused = receipt_verdicts(row.faults)
             verdicts = event_verdicts(row.faults)
             for position, (one, _) in enumerate(contents.receipts):
                 receipts[one] = refused.get(position)

@@ -11,7 +11,7 @@ from mirror.core.envelope import MIRROR_V1
 from mirror.core.event import Event, InvalidEvent, ValidEvent
 from mirror.core.keys import BUILT_IN, KeySet
 from mirror.core.proof import names_of
-from mirror.core.receipt import Receipt, key_ids_of_receipt
+from mirror.core.receipt import Receipt, Verdict, key_ids_of_receipt
 from mirror.core.values import Object, Value, sha256
 from mirror.core.verdict import EventVerdict, Reached, key_ids_of_event, valid_under
 from mirror.store.content import Contents, unpack_contents
@@ -27,6 +27,7 @@ __all__ = [
     "event_verdicts",
     "faults_of",
     "key_ids_of",
+    "receipt_verdicts",
     "with_verdicts",
 ]
 
@@ -68,6 +69,11 @@ def faults_of(judged: Judged) -> Iterator[Fault]:
             yield Fault(READING, position, event.profile, key_id)
 
 
+def receipt_verdicts(faults: Iterable[Fault]) -> dict[int, Verdict]:
+    """Return the verdicts on receipts that are kept, by position; all others passed."""
+    return {one.position: (one.code, one.reason) for one in faults if one.fact == "receipt"}
+
+
 def event_verdicts(faults: Iterable[Fault]) -> dict[int, EventVerdict]:
     """Return the verdicts on events that are kept, by position; all others passed."""
     found = list(faults)
@@ -90,12 +96,10 @@ def with_verdicts(contents: Contents, faults: Sequence[Fault], keys: KeySet) -> 
     Raises:
         ValueError: If these are no verdicts on such facts.
     """
-    refused = {one.position: one for one in faults if one.fact == "receipt"}
+    refused = receipt_verdicts(faults)
     receipts = []
     for position, (digest, value) in enumerate(contents.receipts):
-        fault = refused.get(position)
-        code, reason = (None, "") if fault is None else (fault.code, fault.reason)
-        receipts.append(Receipt(value, digest, code, reason))
+        receipts.append(Receipt(value, digest, *(refused.get(position) or (None, ""))))
     verdicts = event_verdicts(faults) if faults else {}
     events = [
         _with_verdict(value, digest, verdicts.get(position), contents, keys)
