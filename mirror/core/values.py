@@ -1,4 +1,4 @@
-"""Values: strict JSON, canonical bytes, digests, times and base64 (rules V1 to V6).
+"""Values: strict JSON, canonical bytes, digests, times and base64 (rules V1 to V7).
 
 Everything that is hashed or compared passes through here, so there is one decoder and one
 encoder. Both take a fast way through `orjson` and prove that it gave what the rule asks for;
@@ -32,8 +32,10 @@ __all__ = [
     "MAX_INTEGER",
     "Object",
     "Value",
+    "ascii_form",
     "assemble",
     "canonical",
+    "canonical_ascii",
     "decode",
     "decode_base64",
     "decode_strictly",
@@ -309,6 +311,33 @@ def sorted_members(value: Value) -> Value:
 def is_integer(value: Value) -> bool:
     """Whether `value` is a JSON integer; Python counts true and false as integers, V2 does not."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+# V7: the ASCII form --------------------------------------------------------------------------
+
+_BEYOND = re.compile("[\x7f-\U0010ffff]")
+"""The characters that the ASCII form escapes: all beyond `~`, U+007F included."""
+
+
+def canonical_ascii(value: Value) -> bytes:
+    """Return the ASCII form of `value`, which upstream hashes of integrity findings (V7)."""
+    return ascii_form(canonical(value))
+
+
+def ascii_form(text: bytes) -> bytes:
+    r"""Return the ASCII form of a value, or of a part of one, whose canonical bytes are `text`.
+
+    Outside strings canonical bytes are ASCII, so every character beyond stands in a string, and is
+    escaped there as `\uxxxx`; as two of these, a pair of surrogates, beyond U+FFFF (V7).
+    """
+    if text.isascii() and b"\x7f" not in text:
+        return text
+    return _BEYOND.sub(_escape, text.decode()).encode()
+
+
+def _escape(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
 # V3, V4: digests -----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Strict JSON, canonical bytes, digests, times and base64 (V1 to V6)."""
+"""Strict JSON, canonical bytes, digests, times and base64 (V1 to V7)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 
 from mirror.core.values import (
     Value,
+    ascii_form,
     canonical,
+    canonical_ascii,
     decode,
     decode_base64,
     decode_strictly,
@@ -287,6 +289,36 @@ def test_canonical_bytes_are_those_of_python() -> None:
     value: Value = {"b": [1.5, "\x1f\u2028", None], "a": {"\U0001f600": 1e-7, "\ufffd": 2**53 - 1}}
     expected = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert expected.encode() == canonical(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("~", b'"~"'),
+        ("\x7f", b'"\\u007f"'),
+        ("\x80\xe9\uffff", b'"\\u0080\\u00e9\\uffff"'),
+        ("\U00010000\U0001f600\U0010ffff", b'"\\ud800\\udc00\\ud83d\\ude00\\udbff\\udfff"'),
+        ('\b\x00\x1f"\\/', b'"\\b\\u0000\\u001f\\"\\\\/"'),
+        ("\\\x7f", b'"\\\\\\u007f"'),
+        (
+            {"\U0001f600": 1, "\uff5e": [1e-7, {"\x7f": None}], "~": 2},
+            b'{"~":2,"\\uff5e":[1e-07,{"\\u007f":null}],"\\ud83d\\ude00":1}',
+        ),
+    ],
+)
+def test_the_ascii_form(value: Value, expected: bytes) -> None:
+    """V7: names sorted by code point before anything is escaped; all beyond `~` is escaped."""
+    assert expected == canonical_ascii(value)
+    assert expected == oracle.canonical_ascii(value)
+    assert expected == json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def test_the_ascii_form_of_ascii_is_the_canonical_bytes() -> None:
+    """V7: for pure ASCII it equals V2; parts of a text are escaped as the whole is."""
+    value: Value = {"b": ["a", 1.5], "a": "\n"}
+    assert canonical(value) == canonical_ascii(value)
+    parts = [canonical("\xe9"), b",", canonical("\U0001f600")]
+    assert ascii_form(b"".join(parts)) == b"".join(map(ascii_form, parts))
 
 
 def test_encode_keeps_the_order_of_members() -> None:

@@ -17,7 +17,7 @@ from .ed25519 import (
     small_order_encodings,
     verify,
 )
-from .json_text import Refused, canonical, compact, decode_base64, instant, parse
+from .json_text import Refused, canonical, canonical_ascii, compact, decode_base64, instant, parse
 from .merge import (
     aliases_of,
     builtin_keys,
@@ -48,6 +48,7 @@ __all__ = [
     "aliases_of",
     "builtin_keys",
     "canonical",
+    "canonical_ascii",
     "compact",
     "compose",
     "core_digest",

@@ -1,4 +1,4 @@
-"""Strict JSON (V1), canonical bytes (V2), times (V5) and strict base64 (V6), written by hand."""
+"""Strict JSON (V1), canonical bytes (V2, V7), times (V5), strict base64 (V6), written by hand."""
 
 from __future__ import annotations
 
@@ -271,6 +271,22 @@ def canonical(value: Any) -> bytes:
             + b"}"
         )
     return _write_scalar(value).encode("utf-8")
+
+
+def canonical_ascii(value: Any) -> bytes:
+    """The ASCII form (V7), from the canonical bytes, character by character."""
+    out = ""
+    for char in canonical(value).decode("utf-8"):
+        code = ord(char)
+        if code > 0xFFFF:
+            code -= 0x10000
+            out += "\\u" + format(0xD800 + code // 0x400, "04x")
+            out += "\\u" + format(0xDC00 + code % 0x400, "04x")
+        elif code > 0x7E:
+            out += "\\u" + format(code, "04x")
+        else:
+            out += char
+    return out.encode("ascii")
 
 
 def compact(value: Any) -> bytes:

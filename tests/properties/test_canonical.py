@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mirror.core.values import (
     canonical,
+    canonical_ascii,
     decode,
     decode_base64,
     decode_strictly,
@@ -32,6 +33,15 @@ def test_canonical_bytes_are_those_of_the_rule(value: Any) -> None:
     assert expected == canonical(value)
     assert expected == oracle.canonical(value)
     assert expected == encode(sorted_members(value))
+
+
+@given(json_values())
+def test_the_ascii_form_is_that_of_the_rule(value: Any) -> None:
+    """V7: of `json.dumps`, and of the hand-written oracle; it is read back as the same value."""
+    expected = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    assert expected == canonical_ascii(value)
+    assert expected == oracle.canonical_ascii(value)
+    assert equal(value, decode(expected))
 
 
 @given(json_values())
