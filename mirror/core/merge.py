@@ -99,8 +99,8 @@ class State:
         return cast("int", self.full[name])
 
 
-def fill(outline: bytes, record: Record, payloads: Mapping[str, bytes]) -> bytes:
-    """Return the text of the state (M13) whose outline this is.
+def fill(outline: bytes, record: Record, payloads: Mapping[str, bytes]) -> tuple[bytes, bytes]:
+    """Return the text (M13) and the raw digest (M12) of the state whose outline this is.
 
     Args:
         outline: As `State.outline` gave it.
@@ -108,7 +108,7 @@ def fill(outline: bytes, record: Record, payloads: Mapping[str, bytes]) -> bytes
         payloads: The canonical bytes of the payloads by event id, of all events that are shown.
 
     Raises:
-        KeyError: If one is not there, or `outline` is none.
+        KeyError: If a payload or a member of the outline is missing.
     """
     state = cast("Object", decode(outline))
     current = cast("dict[str, Value]", state["current"])
@@ -116,7 +116,7 @@ def fill(outline: bytes, record: Record, payloads: Mapping[str, bytes]) -> bytes
     for name in LIST_NAMES:
         for entry in cast("list[Object]", current[name]):
             entry["payload"] = embed(payloads[cast("str", entry["event_id"])])
-    return assemble(state) + b"\n"
+    return assemble(state) + b"\n", sha256(encode_integers(state))
 
 
 def merge(

@@ -219,11 +219,11 @@ class Derived:
         return None if row is None else bytes(row[0])
 
     def text(self, record_id: int) -> bytes:
-        """Return the state of a record as M13 writes it.
+        """Return the state of a record as M13 writes it; its digest (M12) is computed and compared.
 
         Raises:
-            CorruptStoreError: `store.damaged` if it, or what it stands on, is not as it was
-                written.
+            CorruptStoreError: `store.damaged` if the state, or a fact that it shows, is not as it
+                was written, or if the state has another digest than the one stored with it.
         """
         query = "SELECT * FROM state WHERE record_id = ?"
         *row, sealed = self._conn.execute(query, (record_id,)).fetchone()
@@ -234,9 +234,12 @@ class Derived:
         valid = by_id(event for event in facts.events if isinstance(event, ValidEvent))
         payloads = {event_id: event.payload_text for event_id, event in valid.items()}
         try:
-            return fill(decompress(row[-1]), facts.record, payloads)
+            text, digest = fill(decompress(row[-1]), facts.record, payloads)
         except (ValueError, KeyError, TypeError, FormatError) as error:
             raise damaged(f"it cannot be read: {error}", where) from error
+        if digest != row[1]:
+            raise damaged("it does not have the digest that is stored with it", where)
+        return text
 
     def leaves(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield `canonical_sha256` and core digest (raw) of every record's state, in no order.
