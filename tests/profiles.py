@@ -20,7 +20,7 @@ def profile_of(invented: Invented, name: str = "new", **types: str) -> Profile:
     places: Any = {role: place for role, place in {**USUAL, **invented.places}.items() if place}
     of: Any = "payload" if invented.signed == "the payload" else "event"
     wrapped = invented.words.startswith("{")
-    image = PreImage(of, tuple(sorted(invented.less)), None, wrapped)
+    image = PreImage(of, tuple(sorted(invented.less)), None, wrapped, invented.ascii)
     identity = None
     if invented.id_at is not None:
         less = {*invented.less, invented.id_at} if of == "event" else set()
@@ -35,7 +35,7 @@ def profile_of(invented: Invented, name: str = "new", **types: str) -> Profile:
 
 def of_make(make: Any) -> Invented:
     """The envelope of this maker."""
-    return next(one for one in INVENTED if one.make is make)
+    return next(one for one in INVENTED if one.make is make and not one.ascii)
 
 
 def trusting(*profiles: Profile, signers: tuple[Signer, ...] = (ALICE, BOB)) -> KeySet:

@@ -173,6 +173,9 @@ def _lines_of_weakness(fit: Fit) -> Iterator[str]:
     if fit.is_said_by_payload:
         yield "type, subject and time stand in the payload: whether the signer meant them of the"
         yield "  event, only a person can say"
+    if fit.is_ascii_only and fit.profile != MIRROR_V1:
+        yield "whether text beyond ASCII is hashed as it is (V2) or escaped (V7), these events do"
+        yield "  not show: theirs is all ASCII; taken as V2"
     if not fit.unprotected:
         yield "every member is protected by the signature"
         return

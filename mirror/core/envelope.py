@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
-from mirror.core.values import Object, Value, canonical, sha256
+from mirror.core.values import Object, Value, ascii_form, canonical, sha256
 
 __all__ = [
     "DIGEST_BYTES",
@@ -164,7 +164,7 @@ class Spelling:
 
 @dataclass(frozen=True, slots=True)
 class PreImage:
-    """What of an event is hashed or signed, as a value whose canonical bytes (V2) are meant."""
+    """What of an event is hashed or signed, as a value: its canonical bytes or its ASCII form."""
 
     of: Literal["event", "payload"]
     less: tuple[str, ...] = ()
@@ -173,10 +173,17 @@ class PreImage:
     """The names of the members that are taken; None for all but those left out."""
     wrapped: bool = False
     """Whether it is the member `payload` of an object of its own (V4)."""
+    ascii: bool = False
+    """Whether its ASCII form (V7) is hashed or signed, and not its canonical bytes (V2)."""
 
     @property
     def words(self) -> str:
         """What it is, for people."""
+        return f"{self.extent}, in ASCII form (V7)" if self.ascii else self.extent
+
+    @property
+    def extent(self) -> str:
+        """Which part of an event it is, for people."""
         text = "the payload" if self.of == "payload" else "the event"
         if self.only is not None:
             text = f"the members {', '.join(self.only)} of {text}"
@@ -203,7 +210,7 @@ class PreImage:
         )
 
     def text(self, event: Object, payload: str) -> bytes:
-        """Return the canonical bytes.
+        """Return the canonical bytes (V2), or the ASCII form (V7).
 
         Args:
             event: The event.
@@ -212,7 +219,8 @@ class PreImage:
         value: Value = at(event, payload) if self.of == "payload" else without(event, self.less)
         if self.only is not None and isinstance(value, dict):
             value = {name: value[name] for name in self.only if name in value}
-        return canonical({"payload": value} if self.wrapped else value)
+        text = canonical({"payload": value} if self.wrapped else value)
+        return ascii_form(text) if self.ascii else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +307,7 @@ def _pre_image_value(pre_image: PreImage) -> Object:
         "less": list(pre_image.less),
         "only": None if only is None else list(only),
         "wrapped": pre_image.wrapped,
+        "ascii": pre_image.ascii,
     }
 
 

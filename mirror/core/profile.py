@@ -111,11 +111,13 @@ def _signature_rule(value: Object) -> SignatureRule:
 
 def _pre_image(value: Value, where: str) -> PreImage:
     found = _object(value, where)
-    of, wrapped = found.get("of"), found.get("wrapped")
+    of, wrapped, is_ascii = found.get("of"), found.get("wrapped"), found.get("ascii", False)
     if of not in ("event", "payload"):
         raise _fault(f"{where}/of", 'it is neither "event" nor "payload"')
     if not isinstance(wrapped, bool):
         raise _fault(f"{where}/wrapped", "it is neither true nor false")
+    if not isinstance(is_ascii, bool):
+        raise _fault(f"{where}/ascii", "it is neither true nor false, nor absent")
     less, only = _names(found.get("less"), f"{where}/less"), found.get("only")
     if not all(map(is_pointer, less)):
         raise _fault(f"{where}/less", "there is what is no JSON Pointer in it")
@@ -123,7 +125,8 @@ def _pre_image(value: Value, where: str) -> PreImage:
         raise _fault(f"{where}/less", "nothing can be left out of a payload")
     taken = None if only is None else _names(only, f"{where}/only")
     taken = None if taken is None else tuple(sorted(taken))  # of one meaning, one spelling (K3)
-    return PreImage(cast("Literal['event', 'payload']", of), tuple(sorted(less)), taken, wrapped)
+    part = cast("Literal['event', 'payload']", of)
+    return PreImage(part, tuple(sorted(less)), taken, wrapped, is_ascii)
 
 
 def _spelling(holder: Object, where: str) -> Spelling:
@@ -224,7 +227,7 @@ def loose_members(profile: Profile) -> list[str]:
         for one in rest
     ]
     if image.only is not None or image.of == "payload":
-        found.insert(0, f"whatever is not in {image.words}")
+        found.insert(0, f"whatever is not in {image.extent}")
     return found
 
 

@@ -48,6 +48,7 @@ from mirror.engine.probe_search import (
     Subset,
     Written,
     in_payload,
+    is_ascii_only,
     strings,
     subsets,
     written,
@@ -117,8 +118,10 @@ def probe(samples: Sequence[Sample], keys: KeySet, effort: Effort | None = None)
     shapes = _shapes(rest)
     search = _searched(effort.first(shapes, _SHAPES, _TOO_MANY_SHAPES), keys, effort)
     search.settle_spellings(rest)
-    counted = {one: _recomputing(one, rest) for one in _with_unions(search.hashed)}
-    fits = [held_against(one, rest, keys) for one in search.profiles(rest, counted)]
+    hashed = _in_every_form(_with_unions(search.hashed), rest)
+    counted = {one: _recomputing(one, rest) for one in hashed}
+    profiles = search.profiles(rest, counted)
+    fits = _in_better_form(held_against(one, rest, keys) for one in profiles)
     ranked = sorted(fits, key=lambda fit: (bool(fit.objections), -fit.signatures, _size(fit)))
     good = [fit for fit in ranked if not fit.objections]
     return Probed(
@@ -144,6 +147,23 @@ def _explained(
             found.append((profile, list(compress(rest, fits))))
             rest = [one for one, is_fit in zip(rest, fits, strict=True) if not is_fit]
     return found, rest
+
+
+def _in_better_form(fits: Iterable[Fit]) -> list[Fit]:
+    """Return of profiles that differ in V2 and V7 only those that explain most, V2 if as much."""
+    best: dict[str, Fit] = {}
+    for fit in sorted(fits, key=lambda one: (-one.signatures, -one.ids, _size(one))):
+        best.setdefault(repr(_in_form_v2(fit.profile)), fit)
+    return list(best.values())
+
+
+def _in_form_v2(profile: Profile) -> Profile:
+    signs, identity = profile.signature.signs, profile.id
+    return replace(
+        profile,
+        signature=replace(profile.signature, signs=signs and replace(signs, ascii=False)),
+        id=identity and replace(identity, hashes=replace(identity.hashes, ascii=False)),
+    )
 
 
 _TOO_MANY_SHAPES = "sets of members that events have: only the commonest were searched"
@@ -208,6 +228,21 @@ def _with_unions(found: Iterable[_Found]) -> list[_Found]:
         groups[one._replace(image=replace(one.image, less=()))] |= set(one.image.less)
     for bare, less in groups.items():
         listed[bare._replace(image=replace(bare.image, less=tuple(sorted(less))))] = None
+    return list(listed)
+
+
+def _in_every_form(found: Iterable[_Found], samples: Sequence[Sample]) -> list[_Found]:
+    """Return what was found as canonical bytes (V2), and in ASCII form (V7) where that differs.
+
+    An event that is all ASCII does not show which of the two it is; the others do.
+    """
+    listed: dict[_Found, None] = {}
+    for one in found:
+        plain = one._replace(image=replace(one.image, ascii=False))
+        listed[plain] = None
+        texts = (plain.image.text(sample.event, one.payload) for sample in samples)
+        if not all(map(is_ascii_only, texts)):
+            listed[one._replace(image=replace(one.image, ascii=True))] = None
     return list(listed)
 
 
@@ -324,7 +359,7 @@ class _Search:
         """Return what the events can be under: what is signed, what stands where, and the id."""
         common = _common_texts(samples)
         found = []
-        for one in _with_unions(self.signed):
+        for one in _in_every_form(_with_unions(self.signed), samples):
             profile = _profile(one, key_place(samples, common, one.payload, self.keys))
             profile = replace(profile, places=places_of(profile, one.image, samples, common))
             if profile.signature.form != "id":

@@ -166,6 +166,7 @@ def _fit_value(fit: Fit) -> Object:
         "keys": list(fit.keys),
         "unprotected": list(fit.unprotected),
         "id_depends_on_unprotected": [*fit.covered_by_id_alone],
+        "ascii_only": fit.is_ascii_only,
         "objections": [*fit.objections],
     }
 

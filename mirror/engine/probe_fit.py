@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from mirror.core.envelope import PreImage, Profile, Role, escaped, is_within, message
@@ -12,7 +12,7 @@ from mirror.core.profile import NEEDED
 from mirror.core.proof import fault_of_event, signers
 from mirror.core.values import Object, sha256
 from mirror.engine.probe_places import Sample, is_wrapper
-from mirror.engine.probe_search import in_payload
+from mirror.engine.probe_search import in_payload, is_ascii_only
 
 __all__ = ["LEAST_EVENTS", "Fit", "held_against"]
 
@@ -43,6 +43,8 @@ class Fit:
     """Whether what seems to be the payload is an event with a payload of its own."""
     unexplained: tuple[str, ...]
     """Places of events that do not fit."""
+    is_ascii_only: bool
+    """Whether all that was signed is ASCII, so that nothing shows whether V2 or V7 is meant."""
 
     @property
     def objections(self) -> list[str]:
@@ -82,7 +84,7 @@ class Fit:
 def held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> Fit:
     """Return how a profile fits events, all of them together."""
     fits, ids, signed_by, texts = 0, 0, set[str](), set[bytes]()
-    unexplained, unprotected = [], dict[str, None]()
+    unexplained, unprotected, ascii_only = [], dict[str, None](), True
     for one in samples:
         fault = fault_of_event(one.event, profile, keys)
         ids += profile.id is not None and fault != "id"
@@ -93,6 +95,7 @@ def held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> F
         signed_by |= {key.key_id for key in signers(one.event, profile, keys)}
         texts.add(sha256(message(one.event, profile) or b""))
         unprotected |= dict.fromkeys(_unprotected(profile, one.event))
+        ascii_only = ascii_only and _is_ascii_only(profile, one.event)
     return Fit(
         profile,
         len(samples),
@@ -104,7 +107,13 @@ def held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> F
         len(texts) < LEAST_EVENTS,
         any(is_wrapper(one.event, profile) for one in samples),
         tuple(unexplained),
+        ascii_only,
     )
+
+
+def _is_ascii_only(profile: Profile, event: Object) -> bool:
+    image = replace(cast("PreImage", profile.signed), ascii=False)
+    return is_ascii_only(image.text(event, profile.places.get("payload", "")))
 
 
 def _unprotected(profile: Profile, event: Object) -> Iterator[str]:

@@ -27,7 +27,7 @@ from mirror.core.envelope import (
     escaped,
     is_within,
 )
-from mirror.core.values import Object, Value, canonical
+from mirror.core.values import Object, Value, ascii_form, canonical
 
 __all__ = [
     "MAX_TRIES",
@@ -35,6 +35,7 @@ __all__ = [
     "Subset",
     "Written",
     "in_payload",
+    "is_ascii_only",
     "strings",
     "subsets",
     "tops",
@@ -166,7 +167,7 @@ def in_payload(payload: str, place: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """Canonical bytes that can have been hashed or signed."""
+    """Canonical bytes, or an ASCII form, that can have been hashed or signed."""
 
     pre_image: PreImage
     digest: bytes
@@ -191,7 +192,8 @@ def subsets(event: Object, payload: str, effort: Effort) -> Iterator[Subset]:
     """Yield everything that can have been hashed, the likeliest first, each text once.
 
     That is the event less a subset of its members, or less some members of inner objects that can
-    be ids and signatures; and the payload alone; each bare and as `{"payload": ...}` (V4).
+    be ids and signatures; and the payload alone; each bare and as `{"payload": ...}` (V4), and all
+    that in ASCII form (V7), too, if there is text in the event that is not ASCII.
     """
     seen: set[bytes] = set()
     for subset in _all_subsets(event, payload, effort):
@@ -203,17 +205,38 @@ def subsets(event: Object, payload: str, effort: Effort) -> Iterator[Subset]:
 
 
 def _all_subsets(event: Object, payload: str, effort: Effort) -> Iterator[Subset]:
+    forms = _forms_of(event)
     if payload:
-        yield from _alone(at(event, payload))
+        yield from (one for form in forms for one in _alone(at(event, payload), form))
     found = _candidates(event, payload)
     nested = [one for one in found if one.count("/") > 1]
     what = "texts within objects can be ids or signatures: not every subset of them was tried"
     inner = effort.first(nested, _INNER, what)
     free = _free_members(event, found, inner, effort)
-    options = list(_options(event, inner, free))
-    for is_wrapped, (head, _) in _AROUND.items():
-        state = _State(hashlib.sha256(head), (), (), len(head), is_wrapped)
-        yield from _walk(options, state)
+    for is_ascii, spell in forms:
+        options = [[one.spelled(spell) for one in ways] for ways in _options(event, inner, free)]
+        for is_wrapped, (head, _) in _AROUND.items():
+            state = _State(hashlib.sha256(head), (), (), len(head), is_wrapped, is_ascii)
+            yield from _walk(options, state)
+
+
+class _TextForm(NamedTuple):
+    """How values become the bytes that are hashed: as V2 says, or as V7."""
+
+    is_ascii: bool
+    spell: Callable[[bytes], bytes]
+    """Makes that of canonical bytes."""
+
+
+def _forms_of(event: Object) -> list[_TextForm]:
+    """Return the forms in which an event differs: one, if it is all ASCII."""
+    forms = [_TextForm(False, bytes), _TextForm(True, ascii_form)]  # noqa: FBT003
+    return forms[: 1 + (not is_ascii_only(canonical(event)))]
+
+
+def is_ascii_only(text: bytes) -> bool:
+    """Whether canonical bytes (V2) are the ASCII form (V7), too."""
+    return ascii_form(text) == text
 
 
 def _free_members(
@@ -239,10 +262,10 @@ def tops(pointers: Iterable[str]) -> set[str]:
     return {pointer.split("/")[1] for pointer in pointers}
 
 
-def _alone(payload: Value) -> Iterator[Subset]:
+def _alone(payload: Value, form: _TextForm) -> Iterator[Subset]:
     for wrapped in (False, True):
-        text = canonical({"payload": payload} if wrapped else payload)
-        image = PreImage("payload", wrapped=wrapped)
+        text = form.spell(canonical({"payload": payload} if wrapped else payload))
+        image = PreImage("payload", wrapped=wrapped, ascii=form.is_ascii)
         yield Subset(image, hashlib.sha256(text).digest(), (text,), len(text))
 
 
@@ -253,6 +276,10 @@ class _Option(NamedTuple):
     """As they stand in canonical bytes; None if they are left out."""
     less: tuple[str, ...] = ()
     """Pointers to what is left out."""
+
+    def spelled(self, spell: Callable[[bytes], bytes]) -> _Option:
+        """Return it with its text in another form."""
+        return self if self.text is None else self._replace(text=spell(self.text))
 
 
 def _options(event: Object, inner: Sequence[str], free: set[str]) -> Iterator[list[_Option]]:
@@ -281,6 +308,7 @@ class _State(NamedTuple):
     less: tuple[str, ...]
     size_bytes: int
     is_wrapped: bool
+    is_ascii: bool
 
 
 def _walk(options: Sequence[list[_Option]], state: _State, depth: int = 0) -> Iterator[Subset]:
@@ -290,7 +318,8 @@ def _walk(options: Sequence[list[_Option]], state: _State, depth: int = 0) -> It
     elif state.pieces:  # of nothing at all, nothing is proved
         hashed = state.hashed.copy()
         hashed.update(_AROUND[state.is_wrapped][1])
-        image = PreImage("event", tuple(sorted(state.less)), None, state.is_wrapped)
+        less = tuple(sorted(state.less))
+        image = PreImage("event", less, None, state.is_wrapped, state.is_ascii)
         yield Subset(image, hashed.digest(), state.pieces, state.size_bytes)
 
 
@@ -302,5 +331,9 @@ def _taken(state: _State, option: _Option) -> _State:
     if state.pieces:
         hashed.update(b",")
     hashed.update(option.text)
-    size_bytes = state.size_bytes + len(option.text)
-    return _State(hashed, (*state.pieces, option.text), less, size_bytes, state.is_wrapped)
+    return state._replace(
+        hashed=hashed,
+        pieces=(*state.pieces, option.text),
+        less=less,
+        size_bytes=state.size_bytes + len(option.text),
+    )

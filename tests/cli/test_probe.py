@@ -28,6 +28,7 @@ from tests.cli.conftest import BUNDLES, Mirror
 from tests.cli.test_hostile_words import _on_a_terminal as on_a_terminal
 from tests.engine.envelopes import (
     ALICE,
+    INVENTED,
     RECORD,
     THREE,
     Said,
@@ -94,6 +95,18 @@ def test_a_profile_without_id(write: Write, mirror: Mirror) -> None:
     text = mirror("probe", "bundle.json", "--keys", "keys.json").stdout.decode()
     assert "id: no text in the event is a digest of all that it says\n" in text
     assert "every member is protected by the signature\n" in text
+
+
+def test_the_form_in_words(write: Write, mirror: Mirror) -> None:
+    """V7 where the events show it, and that they do not where they are all ASCII."""
+    (invented,) = [one for one in INVENTED if one.make is flat and one.ascii]
+    write(*invented.events())
+    text = mirror("probe", "bundle.json", "--keys", "keys.json").stdout.decode()
+    assert "of the event less /event_id, /signature_b64, in ASCII form (V7)\n" in text
+    assert "these events do\n" not in text
+    write(*(flat(said, ALICE) for said in (THREE[0], THREE[2])))
+    text = mirror("probe", "bundle.json", "--keys", "keys.json").stdout.decode()
+    assert "escaped (V7), these events do\n  not show: theirs is all ASCII; taken as V2\n" in text
 
 
 @pytest.mark.parametrize(

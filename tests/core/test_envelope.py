@@ -214,6 +214,16 @@ def test_pre_images(image: PreImage, value: Any, words: str) -> None:
     assert words == image.words
 
 
+def test_pre_images_in_ascii_form() -> None:
+    """V7: of just what is taken, wrapped or not."""
+    event: Any = {"p": {"\U0001f600": "\xe9"}, "a": "\x7f"}
+    image = PreImage("payload", wrapped=True, ascii=True)
+    assert oracle.canonical_ascii({"payload": event["p"]}) == image.text(event, "/p")
+    assert image.words == '{"payload": the payload}, in ASCII form (V7)'
+    less = PreImage("event", ("/p",), ascii=True)
+    assert (b'{"a":"\\u007f"}', "the event less /p") == (less.text(event, "/p"), less.extent)
+
+
 def test_a_payload_that_is_no_object() -> None:
     """Nothing can be taken of it; it is hashed as it is, and as null where it is not."""
     assert b'"x"' == PreImage("payload", (), ("a",)).text({"p": "x"}, "/p")
@@ -427,7 +437,8 @@ def test_a_profile_is_read_as_it_was_written(profile: Profile) -> None:
 
 def test_the_form_of_a_file() -> None:
     """What the built-in profile is in a file."""
-    hashes = {"of": "event", "less": ["/event_id", "/signature"], "only": None, "wrapped": False}
+    less = ["/event_id", "/signature"]
+    hashes = {"of": "event", "less": less, "only": None, "wrapped": False, "ascii": False}
     assert MIRROR_V1.to_value() == {
         "types": {},
         "profile_type": "pith_event_profile",
@@ -473,6 +484,7 @@ NO_IMAGE_MEMBERS: dict[str, list[Any]] = {
     "less": [..., None, "/a", 1, {}, [1], [None], ["a"], ["/a", ""], ["/~"]],
     "only": ["/a", 1, {}, [1], True],
     "wrapped": [..., None, 0, "false", []],
+    "ascii": [None, 0, "false", []],
 }
 FILE_FAULTS: dict[str, list[Any]] = {
     "/profile_type": [..., None, "pith_event_profil", 1],

@@ -209,11 +209,11 @@ def test_nobody_takes_the_id_of_an_event_of_the_registry(monkeypatch: pytest.Mon
     assert state([event, other], keys).core_digest == state([event], keys).core_digest
 
 
-@pytest.mark.parametrize("invented", INVENTED, ids=[one.make.__name__ for one in INVENTED])
+@pytest.mark.parametrize("invented", INVENTED, ids=[one.name for one in INVENTED])
 def test_an_id_and_a_signature_are_spelled_in_one_way(invented: Any) -> None:
     """Another spelling of the same bytes is no other copy of the event, but an invalid one."""
     keys = trusting(profile_of(invented))
-    event = invented.make(THREE[0], ALICE)
+    event = invented.event(THREE[0], ALICE)
     own = [] if invented.id_at is None else [invented.id_at]
     for place in (*own, invented.signature_at):
         *above, last = place.split("/")[1:]

@@ -90,9 +90,7 @@ def code(event: Any, keys: KeySet) -> tuple[str, str]:
     return found.profile, found.code if isinstance(found, InvalidEvent) else ""
 
 
-ENVELOPES = pytest.mark.parametrize(
-    "invented", INVENTED, ids=[one.make.__name__ for one in INVENTED]
-)
+ENVELOPES = pytest.mark.parametrize("invented", INVENTED, ids=[one.name for one in INVENTED])
 
 
 # What is valid -------------------------------------------------------------------------------
@@ -379,7 +377,7 @@ def test_what_comes_furthest_under_no_profile_is_the_built_in_ones() -> None:
 def test_a_verdict_is_recalled_as_it_was_reached(invented: Invented) -> None:
     """Valid or not."""
     keys = trusting(profile_of(invented))
-    event = invented.make(THREE[0], ALICE)
+    event = invented.event(THREE[0], ALICE)
     raw = RawEvent.of(event)
     assert judge(raw, PARSED, keys) == recall(raw, Reached("new", ALICE.key_id, None), keys)
     fault = ("event.id", "because")

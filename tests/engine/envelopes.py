@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 
 from tests import oracle
 from tests.builders import Object, Signer, author_claim, citation, make_record, storage, without
@@ -45,10 +46,18 @@ THREE = (
 
 # Hashing and signing -------------------------------------------------------------------------
 
+IS_ASCII = ContextVar("IS_ASCII", default=False)
+"""Whether values are hashed in ASCII form (V7)."""
+
+
+def text_of(value: object) -> bytes:
+    """What is hashed of a value: its canonical bytes (V2), or its ASCII form (V7)."""
+    return oracle.canonical_ascii(value) if IS_ASCII.get() else oracle.canonical(value)
+
 
 def digest(value: object) -> bytes:
     """The digest of a value (V3), raw."""
-    return hashlib.sha256(oracle.canonical(value)).digest()
+    return hashlib.sha256(text_of(value)).digest()
 
 
 def wrapped(value: object) -> bytes:
@@ -151,7 +160,7 @@ def over_bytes_with_the_id(said: Said, signer: Signer) -> Object:
     """What is signed are the canonical bytes, with the id in them."""
     body = _body(said, key_id=signer.key_id)
     body["event_id"] = _id_of(body)
-    return {**body, "signature": signer.sign(oracle.canonical(body))}
+    return {**body, "signature": signer.sign(text_of(body))}
 
 
 def integer_ids(said: Said, signer: Signer) -> Object:
@@ -275,16 +284,32 @@ class Invented:
     places: dict[str, str] = field(default_factory=dict)
     """Those that differ from the usual ones."""
     unprotected: tuple[str, ...] = ()
+    ascii: bool = False
+    """Whether it is the ASCII form that is hashed (V7)."""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self.make.__name__ + "_in_ascii" * self.ascii
 
     def events(self, signer: Signer = ALICE) -> list[Object]:
         """Three events that have nothing in common."""
-        return [self.make(said, signer) for said in THREE]
+        return [self.event(said, signer) for said in THREE]
+
+    def event(self, said: Said, signer: Signer = ALICE) -> Object:
+        """An event in this envelope."""
+        before = IS_ASCII.set(self.ascii)
+        try:
+            return self.make(said, signer)
+        finally:
+            IS_ASCII.reset(before)
 
     @property
     def words(self) -> str:
         """What is signed, in the words of the command."""
         rest = f"{self.signed} less {', '.join(sorted(self.less))}" if self.less else self.signed
-        return f'{{"payload": {rest}}}' if self.make is in_a_wrapper else rest
+        rest = f'{{"payload": {rest}}}' if self.make is in_a_wrapper else rest
+        return f"{rest}, in ASCII form (V7)" if self.ascii else rest
 
 
 USUAL = {
@@ -367,5 +392,21 @@ INVENTED = [
     Invented(by_fingerprint, places={"key": "/signer/fingerprint"}),
     Invented(by_public_key, places={"key": "/author"}),
     Invented(by_nobody, places={"key": ""}),
+]
+INVENTED += [
+    replace(one, ascii=True)
+    for one in INVENTED
+    if one.make
+    in (
+        flat,
+        other_names,
+        in_a_wrapper,
+        payload_alone,
+        over_hex,
+        over_the_id,
+        over_bytes_with_the_id,
+        without_id,
+        of_several_shapes,
+    )
 ]
 """Every envelope that is to be found; of places, an empty one is not to be there."""

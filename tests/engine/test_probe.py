@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.engine.envelopes import (
     THREE,
     USUAL,
     Invented,
+    Said,
     base64url,
     digest,
     flat,
@@ -44,9 +46,7 @@ MALLORY = Signer("mallory", key_id=ALICE.key_id)
 """Whom nobody trusts, and who uses another's name."""
 KEYS = keys_of(ALICE)
 
-ENVELOPES = pytest.mark.parametrize(
-    "invented", INVENTED, ids=[one.make.__name__ for one in INVENTED]
-)
+ENVELOPES = pytest.mark.parametrize("invented", INVENTED, ids=[one.name for one in INVENTED])
 
 
 def samples(events: Sequence[Any], record: Object = RECORD) -> list[Sample]:
@@ -194,6 +194,58 @@ def test_events_of_two_envelopes_of_which_one_is_built_in() -> None:
     assert 3 == result.found.events
 
 
+def _as_mirror_v1_in_ascii(said: Said) -> Object:
+    """E1 to E3, but for the form in which it is hashed."""
+    event = without(
+        make_event(RECORD, ALICE, said.event_type, said.payload, said.created_at),
+        "event_id",
+        "signature",
+    )
+    hashed = hashlib.sha256(oracle.canonical_ascii(event)).digest()
+    sealed = {"algorithm": "ed25519", "signature_b64": ALICE.sign(hashed)}
+    return {**event, "event_id": f"sha256:{hashed.hex()}", "signature": sealed}
+
+
+def test_the_built_in_envelope_in_ascii_form() -> None:
+    """V7: what is all ASCII passes as built in; the others show that they are escaped."""
+    third = Said("x.y", {"\x7f": "\u2028"}, "2026-04-01T00:00:00Z", 4)
+    result = probed([_as_mirror_v1_in_ascii(said) for said in (*THREE, third)])
+    assert {"mirror-v1": 2} == result.by_profile
+    assert result.found is not None
+    profile, signs = result.found.profile, result.found.profile.signature.signs
+    assert signs is not None
+    assert profile.id is not None
+    assert (True, True, False) == (
+        signs.ascii,
+        profile.id.hashes.ascii,
+        result.found.is_ascii_only,
+    )
+    assert [] == result.alternatives
+
+
+def test_events_that_are_all_ascii_do_not_show_the_form() -> None:
+    """It is taken as V2, and that is said; what no signature covers does not count."""
+    events = [{**flat(said, ALICE), "seen": "\xe9"} for said in (THREE[0], THREE[2])]
+    fit = found(events)
+    assert (True, False) == (fit.is_ascii_only, fit.profile.signature.signs.ascii)  # type: ignore[union-attr]
+    assert not found([flat(said, ALICE) for said in THREE]).is_ascii_only
+
+
+def test_id_and_signature_may_be_made_of_two_forms() -> None:
+    """V2 for the one, V7 for the other: each is looked at by itself."""
+    events = []
+    for said in THREE:
+        body = without(flat(said, ALICE), "event_id", "signature_b64")
+        signed = hashlib.sha256(oracle.canonical_ascii(body)).digest()
+        identity = f"sha256:{hashlib.sha256(oracle.canonical(body)).hexdigest()}"
+        events.append({**body, "event_id": identity, "sig": ALICE.sign(signed)})
+    fit = found(events)
+    assert fit.profile.id is not None
+    assert fit.profile.signature.signs is not None
+    assert (3, 3) == (fit.ids, fit.signatures)
+    assert (False, True) == (fit.profile.id.hashes.ascii, fit.profile.signature.signs.ascii)
+
+
 def test_two_new_envelopes_at_once_are_not_found() -> None:
     """A profile that explains some events only is told, and not proposed."""
     events = [
@@ -293,7 +345,7 @@ def _changed(invented: Invented) -> list[Object]:
 
 def _forged(invented: Invented) -> list[Object]:
     """Somebody else signed one event."""
-    return [*invented.events()[:2], invented.make(THREE[2], MALLORY)]
+    return [*invented.events()[:2], invented.event(THREE[2], MALLORY)]
 
 
 def _all_forged(invented: Invented) -> list[Object]:

@@ -38,9 +38,7 @@ from tests.engine.envelopes import (
 from tests.helpers import keys_of, merged
 from tests.profiles import BOB, of_make
 
-ENVELOPES = pytest.mark.parametrize(
-    "invented", INVENTED, ids=[one.make.__name__ for one in INVENTED]
-)
+ENVELOPES = pytest.mark.parametrize("invented", INVENTED, ids=[one.name for one in INVENTED])
 
 
 def found(events: list[Object], keys: KeySet, name: str = "new") -> Profile:

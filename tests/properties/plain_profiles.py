@@ -80,7 +80,8 @@ def pre_image(event: Object, image: Object, places: Object) -> bytes:
         value = changed(value, pointer, drop=True)
     if image["only"] is not None:
         value = {name: one for name, one in value.items() if name in image["only"]}
-    return oracle.canonical({"payload": value} if image["wrapped"] else value)
+    spell = oracle.canonical_ascii if image.get("ascii") else oracle.canonical
+    return spell({"payload": value} if image["wrapped"] else value)
 
 
 def spelled(data: bytes, spelling: Object) -> str:

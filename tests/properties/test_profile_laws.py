@@ -109,7 +109,7 @@ def mutated(draw: st.DrawFn, event: Object, *, most: int = 3) -> Object:
 def made_by(draw: st.DrawFn, invented: Invented) -> Object:
     """An event of an envelope, with what its signer could have said otherwise."""
     signer = draw(st.sampled_from(SIGNERS))
-    event = invented.make(draw(st.sampled_from(SAID)), signer)
+    event = invented.event(draw(st.sampled_from(SAID)), signer)
     if draw(st.booleans()):
         event = draw(mutated(event))
         try:
@@ -245,7 +245,7 @@ NEEDED = {
 def odd_profiles(draw: st.DrawFn) -> tuple[Object, Object]:
     """An event, and a profile that puts things elsewhere and leaves other things out."""
     invented = draw(st.sampled_from(INVENTED))
-    value, event = profile_of(invented).to_value(), invented.make(THREE[0], ALICE)
+    value, event = profile_of(invented).to_value(), invented.event(THREE[0], ALICE)
     places = [*pointers(event), "/new", "/new/x", "/payload/new", "/"]
     names = [one[1:] for one in places if one.count("/") == 1]
     place, some = st.sampled_from(places), st.lists(st.sampled_from(places), max_size=3)
