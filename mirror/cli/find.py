@@ -47,7 +47,7 @@ def _index(db: Path) -> None:
     """
     try:
         with open_store(db, must_exist=True) as store, show_count("indexed") as progress:
-            store.search.wait_at_most(_PATIENCE_S)
+            store.wait_at_most(_PATIENCE_S)
             bring_up_to_date(store, progress)
     except StoreError:
         return

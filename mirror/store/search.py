@@ -86,10 +86,6 @@ class Search:
 
     # Following the store ---------------------------------------------------------------------
 
-    def wait_at_most(self, seconds: float) -> None:
-        """Wait no longer than this for another process that writes."""
-        self._conn.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
-
     def notice(self) -> None:
         """Queue every record that may have changed since the last time."""
         now = self._now()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from mirror.store.inspection import Inspection
 from mirror.store.intake import Intake
 from mirror.store.mark import Mark, read_mark
 from mirror.store.memory import Memory
+from mirror.store.readonly import FileVersion, changed, unlocked_version
 from mirror.store.records import Records
 from mirror.store.schema import absent, applied_version, migrate, require_store
 from mirror.store.search import Search
@@ -38,13 +39,17 @@ PAGE_BYTES = 8192
 _CHECKPOINT_PAGES = 4096
 """Pages of the log from which it is written back: seldom enough for many pages to be shared."""
 _CACHE_KIB = 32 * 1024
+_STEPS_BETWEEN_LOOKS = 10_000
 
 
 class Store:
     """An open store; made by `open_store`."""
 
-    def __init__(self, db: Database, path: Path | None) -> None:
+    def __init__(
+        self, db: Database, path: Path | None, unlocked: FileVersion | None = None
+    ) -> None:
         self._db = db
+        self._unlocked = unlocked
         self.path = path
         """The file; None for memory."""
         self.place = _shown(path)
@@ -71,6 +76,31 @@ class Store:
     def data_version(self) -> int:
         """Return a number that is another one once anybody else wrote to the file."""
         return int(self._db.conn.execute("PRAGMA data_version").fetchone()[0])
+
+    @property
+    def is_unlocked(self) -> bool:
+        """Whether the file is read without locks, because nothing may be written beside it."""
+        return self._unlocked is not None
+
+    def require_unchanged(self) -> None:
+        """Check that what was read is one state of the store; always so unless `is_unlocked`.
+
+        Raises:
+            StoreError: `store.changed` if others may have written meanwhile.
+        """
+        if self._unlocked is None or self.path is None or not changed(self.path, self._unlocked):
+            return
+        hint = "run the command again; nothing may be written beside the store to hold others off"
+        message = "another process wrote to the store while it was read"
+        raise StoreError("store.changed", message, where=self.place, hint=hint)
+
+    def stop_when(self, is_over: Callable[[], bool] | None) -> None:
+        """Cut off what SQLite is at (`SQLITE_INTERRUPT`) once `is_over()`; None: let it end."""
+        self._db.conn.set_progress_handler(is_over, _STEPS_BETWEEN_LOOKS)
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Wait no longer than this for another process that writes."""
+        self._db.conn.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     def mark(self) -> Mark:
         """Return how far the store has come."""
@@ -100,12 +130,20 @@ class Store:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Read one state of the store, whatever others write meanwhile."""
+        """Read one state of the store, whatever others write meanwhile.
+
+        Raises:
+            StoreError: `store.changed`; see `require_unchanged`.
+        """
         self._db.conn.execute("BEGIN")
         try:
             yield
+        except (sqlite3.Error, StoreError):
+            self.require_unchanged()  # if that is why
+            raise
         finally:
             self._db.conn.rollback()
+        self.require_unchanged()
 
 
 @contextmanager
@@ -115,6 +153,7 @@ def open_store(
     read_only: bool = False,
     lenient: bool = False,
     must_exist: bool = False,
+    any_thread: bool = False,
 ) -> Iterator[Store]:
     """Open the store at `path`, and make it if it is not there; None is one in memory.
 
@@ -124,10 +163,11 @@ def open_store(
         path: The file.
         read_only: Only read; a store that is not there is an error then.
         must_exist: Do not make a store that is not there.
+        any_thread: Let threads use it in turn; by default only the one that opened it may.
         lenient: Give text that is not UTF-8 with marks in its place, for one who looks for damage.
 
     Raises:
-        StoreError: `store.absent`, `store.unreadable`, `store.full`, …
+        StoreError: `store.absent`, `store.unreadable`, `store.full`, `store.changed`, …
         SchemaVersionError: `store.foreign` or `store.newer`.
         StoreBusyError: `store.busy`
         CorruptStoreError: `store.corrupt`
@@ -136,11 +176,13 @@ def open_store(
     if (read_only or must_exist) and path is not None and not _is_there(path):
         raise absent(place)
     try:
-        conn = _connect(path, read_only=read_only)
+        conn, unlocked = _connect(path, read_only=read_only, any_thread=any_thread)
         try:
             if lenient:
                 conn.text_factory = lambda text: text.decode("utf-8", "replace")
-            yield _prepare(conn, path, read_only=read_only)
+            store = _prepare(conn, path, unlocked, read_only=read_only)
+            yield store
+            store.require_unchanged()
         finally:
             conn.close()
     except sqlite3.Error as error:
@@ -159,23 +201,32 @@ def _is_there(path: Path) -> bool:
         return True  # something is there; opening it will say why it cannot be read
 
 
-def _connect(path: Path | None, *, read_only: bool) -> sqlite3.Connection:
+def _connect(
+    path: Path | None, *, read_only: bool, any_thread: bool
+) -> tuple[sqlite3.Connection, FileVersion | None]:
+    """Open the file; return with it which version it is if it is read without locks."""
     if path is None:
-        return sqlite3.connect(":memory:", isolation_level=None)
+        return sqlite3.connect(":memory:", isolation_level=None), None
     if not read_only:
-        return _open_uri(path, "mode=rwc")
-    conn = _open_uri(path, "mode=ro")
+        return _open_uri(path, "mode=rwc", any_thread=any_thread), None
+    conn = _open_uri(path, "mode=ro", any_thread=any_thread)
     try:
         conn.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         conn.close()
-        if os.access(path.parent, os.W_OK):
-            _recover(path)
-            return _open_uri(path, "mode=ro")
-        if not _may_be_immutable(path):
-            raise
-        return _open_uri(path, "mode=ro&immutable=1")
-    return conn
+        return _connect_otherwise(path, error, any_thread=any_thread)
+    return conn, None
+
+
+def _connect_otherwise(
+    path: Path, error: sqlite3.OperationalError, *, any_thread: bool
+) -> tuple[sqlite3.Connection, FileVersion | None]:
+    if os.access(path.parent, os.W_OK):
+        _recover(path)
+        return _open_uri(path, "mode=ro", any_thread=any_thread), None
+    unlocked = unlocked_version(path, error)
+    query = "mode=ro" if unlocked is None else "mode=ro&immutable=1"
+    return _open_uri(path, query, any_thread=any_thread), unlocked
 
 
 def _recover(path: Path) -> None:
@@ -187,24 +238,19 @@ def _recover(path: Path) -> None:
         conn.close()
 
 
-def _open_uri(path: Path, query: str) -> sqlite3.Connection:
+def _open_uri(path: Path, query: str, *, any_thread: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?{query}",
         uri=True,
         isolation_level=None,
         timeout=BUSY_TIMEOUT_S,
+        check_same_thread=not any_thread,
     )
 
 
-def _may_be_immutable(path: Path) -> bool:
-    """Whether nobody can be writing: even to read, WAL wants a file beside that is not there.
-
-    So it is on a read-only disk. Without a log beside it, the file itself is all there is.
-    """
-    return not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
-
-
-def _prepare(conn: sqlite3.Connection, path: Path | None, *, read_only: bool) -> Store:
+def _prepare(
+    conn: sqlite3.Connection, path: Path | None, unlocked: FileVersion | None, *, read_only: bool
+) -> Store:
     db = Database(conn, execute_plugins=False)
     if read_only:
         require_store(db)
@@ -216,7 +262,7 @@ def _prepare(conn: sqlite3.Connection, path: Path | None, *, read_only: bool) ->
         conn.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     conn.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     conn.execute("PRAGMA temp_store = FILE")
-    return Store(db, path)
+    return Store(db, path, unlocked)
 
 
 def _store_error(error: sqlite3.Error, place: str) -> StoreError:
