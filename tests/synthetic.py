@@ -36,7 +36,8 @@ def fill(store: Store, leaves: Iterable[Leaf]) -> None:
 
 def write_states(store: Store, core_digests: dict[int, bytes]) -> None:
     """Write the states of records, by id; call within a transaction."""
-    store.derived.add(
+    rows = [
         (row_id, StateColumns(core, core, 0, 0, 0, b""), bytes(16))
         for row_id, core in core_digests.items()
-    )
+    ]
+    store.derived.add(rows)

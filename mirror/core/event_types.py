@@ -18,6 +18,7 @@ from mirror.core.record import Record
 from mirror.core.values import Object, Value, decode_base64, encode_integers, instant, is_digest
 
 __all__ = [
+    "CITATION",
     "EVENT_TYPES",
     "OTHER_EVENTS",
     "RECORD_CREATED",
@@ -27,6 +28,7 @@ __all__ = [
     "is_event_id",
 ]
 
+CITATION = "citation_signed"
 RECORD_CREATED = "record_created"
 REVOCATION = "event_revoked"
 OTHER_EVENTS = "other_events"
@@ -183,7 +185,7 @@ EVENT_TYPES: dict[str, EventType] = {
         withdrawn=_STATUS_WITHDRAWN,
         shown_in="author_claims",
     ),
-    "citation_signed": EventType(
+    CITATION: EventType(
         target="record",
         members={
             "citing": _text,

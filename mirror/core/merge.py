@@ -22,7 +22,13 @@ from typing import cast
 from mirror.core.bundle import AliasClaim
 from mirror.core.envelope import MIRROR_V1
 from mirror.core.event import Event, InvalidEvent, ValidEvent
-from mirror.core.event_types import EVENT_TYPES, OTHER_EVENTS, RECORD_CREATED, REVOCATION
+from mirror.core.event_types import (
+    CITATION,
+    EVENT_TYPES,
+    OTHER_EVENTS,
+    RECORD_CREATED,
+    REVOCATION,
+)
 from mirror.core.keys import BUILT_IN, KeySet
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
@@ -57,6 +63,8 @@ class State:
     """What the core digest is made of (M12), likewise."""
     lists: dict[str, list[Object]]
     """The lists of `current` that hold events, without their payloads."""
+    citing: list[str]
+    """How each citation in force names the work that cites the record."""
 
     @property
     def text(self) -> bytes:
@@ -162,7 +170,7 @@ def merge(
         "invalid_events": _invalid_events(invalid),
         "retired_events": [retired[event_id] for event_id in sorted(retired)],
     }
-    return State(full, _core(full, record, created), lists)
+    return State(full, _core(full, record, created), lists, _citing(shown))
 
 
 def _distinct(events: Iterable[Event]) -> tuple[list[ValidEvent], list[InvalidEvent]]:
@@ -307,6 +315,11 @@ def _current_lists(shown: list[ValidEvent]) -> dict[str, list[Object]]:
         if name is not None:
             lists[name].append(_entry(event, with_type=name == OTHER_EVENTS))
     return lists
+
+
+def _citing(shown: list[ValidEvent]) -> list[str]:
+    citations = [event for event in shown if event.event_type == CITATION]
+    return [cast("str", event.payload["citing"]) for event in citations]
 
 
 def _with_payloads(lists: dict[str, list[Object]], shown: list[ValidEvent]) -> dict[str, Value]:

@@ -342,7 +342,11 @@ def _check_state(store: Store, record_id: int, record: Record, keys: KeySet) -> 
         state = replay(store.facts.load(record_id), keys)
     except CorruptStoreError:
         return  # the verdicts or the ledger are named already
-    expected = state_columns(state)._replace(outline=state.outline)
+    columns = state_columns(state)
+    expected = columns._replace(outline=state.outline, citing=())
     if store.inspection.state_columns(record_id) != expected:
         why = "it is not what the facts come to"
         yield Damage("state", record_id, record_id, record.pith_number, why)
+    if store.citations.citing(record_id) != columns.citing:
+        why = "the index of citations is not that of the state"
+        yield Damage("citation", record_id, record_id, record.pith_number, why)

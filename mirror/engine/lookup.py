@@ -10,27 +10,14 @@ import re
 from collections.abc import Callable
 
 from mirror.archive import shown
-from mirror.core.values import is_digest
+from mirror.core.identifier import Name, names_in
 from mirror.errors import LookUpError
 from mirror.store import Records
 
 __all__ = ["find_all", "look_up"]
 
 _LISTED = 10
-_LONGEST = 1000
-"""Characters of a name; no address of a record is longer."""
-
-_URL = re.compile(
-    r"(?:https?://)?(?:[^/]+/(?:\.well-known/)?pith/|(?:www\.)?arxiv\.org/(?:abs|pdf)/"
-    r"|(?:dx\.)?doi\.org/)",
-    re.IGNORECASE,
-)
-_ENDING = re.compile(r"(?:/(?:bundle|state)\.json|\.json|\.pdf)?(?:[?#].*)?$")
-_PREFIX = re.compile(r"(?:arxiv|doi):\s*", re.IGNORECASE)
-_DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
-_NUMBER = re.compile(r"pith:(?:([0-9]{4}):)?([A-Z2-7]{8,26})", re.IGNORECASE)
-_SUFFIX = re.compile(r"[A-Z2-7]{8,26}", re.IGNORECASE)
-_VERSIONED = re.compile(r"(.+)v([1-9][0-9]{0,8})")
+_VERSIONED = re.compile(r"(.+)v([1-9][0-9]{0,8})", re.DOTALL)
 
 
 def look_up(records: Records, identifier: str) -> int:
@@ -57,39 +44,31 @@ def _choices(records: Records, identifier: str, found: list[int]) -> str:
 
 def find_all(records: Records, identifier: str) -> list[int]:
     """Return the row ids of all records that `identifier` names."""
-    identifier = shown(identifier.strip())
-    if len(identifier) > _LONGEST:
-        return []
-    name, is_url = _URL.subn("", identifier, count=1)
-    name = _ENDING.sub("", name, count=1) if is_url else name
-    name = _PREFIX.sub("", name, count=1).rstrip("/")
-    ways: list[Callable[[Records, str], list[int]]] = [_by_number, _by_digest, _by_doi, _by_source]
-    return list(dict.fromkeys(record_id for way in ways for record_id in way(records, name)))
+    found = (_WAYS[name.scheme](records, name) for name in names_in(shown(identifier)))
+    return list(dict.fromkeys(record_id for record_ids in found for record_id in record_ids))
 
 
-def _by_number(records: Records, name: str) -> list[int]:
-    match = _NUMBER.fullmatch(name)
-    if match is None:
-        return records.by_suffix(name.upper()) if _SUFFIX.fullmatch(name) else []
-    year, suffix = match.groups()
-    found = records.by_suffix(suffix.upper())
-    if year is None:
+def _by_number(records: Records, name: Name) -> list[int]:
+    found = records.by_suffix(name.value)
+    if not name.year:
         return found
-    prefix = f"pith:{year}:"
+    prefix = f"pith:{name.year}:"
     return [one for one in found if records.get(one).pith_number.startswith(prefix)]
 
 
-def _by_digest(records: Records, name: str) -> list[int]:
-    found = records.find(bytes.fromhex(name)) if is_digest(name) else None
+def _by_digest(records: Records, name: Name) -> list[int]:
+    found = records.find(bytes.fromhex(name.value))
     return [] if found is None else [found]
 
 
-def _by_doi(records: Records, name: str) -> list[int]:
-    match = _DOI.fullmatch(name)
-    return _by_source(records, match[1]) if match else []
-
-
-def _by_source(records: Records, name: str) -> list[int]:
-    match = _VERSIONED.fullmatch(name)
+def _by_source(records: Records, name: Name) -> list[int]:
+    match = _VERSIONED.fullmatch(name.value)
     versioned = records.by_source(match[1], int(match[2])) if match else []
-    return [*records.by_source(name), *versioned]
+    return [*records.by_source(name.value), *versioned]
+
+
+_WAYS: dict[str, Callable[[Records, Name], list[int]]] = {
+    "pith": _by_number,
+    "sha256": _by_digest,
+    "source": _by_source,
+}

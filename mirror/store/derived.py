@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from mirror.core.event import ValidEvent
+from mirror.core.identifier import names_in
 from mirror.core.merge import State, by_id, fill
 from mirror.core.record import suffix_of
 from mirror.errors import FormatError
+from mirror.store.citations import Citations
 from mirror.store.content import compress, decompress
 from mirror.store.facts import Facts
 from mirror.store.records import damaged
@@ -44,7 +46,7 @@ class Stale:
 
 
 class StateColumns(NamedTuple):
-    """The columns of a state that follow from it; the outline is the last."""
+    """What is kept of a state: columns of `state`, the outline the last of them, and an index."""
 
     digest: bytes
     core_digest: bytes
@@ -53,6 +55,8 @@ class StateColumns(NamedTuple):
     equivocation_count: int
     outline: bytes
     """Compressed."""
+    citing: tuple[str, ...] = ()
+    """The names of the works whose citations are in force, ascending (`core.identifier`)."""
 
 
 def state_columns(state: State) -> StateColumns:
@@ -64,15 +68,17 @@ def state_columns(state: State) -> StateColumns:
         state.count("invalid_event_count"),
         state.count("equivocation_count"),
         compress(state.outline),
+        tuple(sorted({str(name) for one in state.citing for name in names_in(one)})),
     )
 
 
 class Derived:
-    """The tables `state` and `stale`."""
+    """The tables `state` and `stale`, and the index of citations that follows the states."""
 
     def __init__(self, conn: sqlite3.Connection, facts: Facts) -> None:
         self._conn = conn
         self._facts = facts
+        self._citations = Citations(conn)
         self._conn.execute(
             "CREATE TEMP TABLE IF NOT EXISTS touched (record_id INTEGER PRIMARY KEY)"
         )
@@ -86,7 +92,7 @@ class Derived:
         self._conn.execute("INSERT OR REPLACE INTO stale SELECT id, 1 FROM record")
         self._conn.execute("DELETE FROM named_key")
         self._conn.execute("DELETE FROM fault WHERE arrival_id NOT IN (SELECT id FROM arrival)")
-        for table in ("ledger", "state", "stale"):
+        for table in ("ledger", "state", "stale", "citation"):
             self._conn.execute(
                 f"DELETE FROM {table} WHERE record_id NOT IN (SELECT id FROM record)"  # noqa: S608
             )
@@ -151,6 +157,7 @@ class Derived:
         ]
         ids = [(row[0],) for row in current]
         before = sum(self._equivocations(row[0]) for row in current)
+        self._citations.drop(row[0] for row in current)
         self.add(current)
         self._conn.executemany("DELETE FROM stale WHERE record_id = ?", ids)
         after = sum(columns.equivocation_count for _, columns, _ in current)
@@ -183,20 +190,26 @@ class Derived:
         """Keep the state of a record; it is not stale any more."""
         before = self._equivocations(record_id)
         columns = state_columns(state)
+        self._citations.drop([record_id])
         self.add([(record_id, columns, Ledger.load(self._conn, record_id).seal)])
         self._conn.execute("DELETE FROM stale WHERE record_id = ?", (record_id,))
         if columns.equivocation_count != before:
             Tally(self._conn).add({"equivocations": columns.equivocation_count - before})
 
-    def add(self, rows: Iterable[tuple[int, StateColumns, bytes]]) -> None:
-        """Write states, each with its record's id and the seal of the ledger it was made from."""
+    def add(self, rows: Sequence[tuple[int, StateColumns, bytes]]) -> None:
+        """Write states; nothing is in the index of citations for their records.
+
+        Args:
+            rows: Each with its record's id and the seal of the ledger it was made from.
+        """
         query = "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        sealed = [
-            (row := (one, *columns[:-1], ledger, columns.outline), seal(*row))
+        unsealed = [
+            (one, *columns[:5], ledger, columns.outline)  # as the table has them
             for one, columns, ledger in rows
         ]
-        self._conn.executemany(query, [(*row, its_seal) for row, its_seal in sealed])
-        StateTree(self._conn).mark(row[0] for row, _ in sealed)
+        self._conn.executemany(query, [(*row, seal(*row)) for row in unsealed])
+        self._citations.add([(one, columns.citing) for one, columns, _ in rows])
+        StateTree(self._conn).mark(record_id for record_id, _, _ in rows)
 
     def mark(self, record_ids: Iterable[int]) -> None:
         """Mark records: facts came that their states lack."""

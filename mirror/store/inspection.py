@@ -28,6 +28,7 @@ _ORPHANS = {
     "ledger": "record_id NOT IN (SELECT id FROM record)",
     "state": "record_id NOT IN (SELECT id FROM record)",
     "stale": "record_id NOT IN (SELECT id FROM record)",
+    "citation": "record_id NOT IN (SELECT id FROM record)",
 }
 """Derived rows of facts that are not there."""
 
@@ -137,7 +138,7 @@ class Inspection:
         )
 
     def state_columns(self, record_id: int) -> StateColumns | None:
-        """Return the columns of a state that follow from it, the outline as it is.
+        """Return the columns of a state that follow from it, the outline as it is; no index.
 
         None if they are not as they were written.
         """
@@ -219,7 +220,7 @@ class Inspection:
     def _move_record(self, damage: Damage, at: str) -> None:
         """A record that is broken takes with it all that was said of it: nobody can judge it."""
         self._move_rows("arrival", "record_id = ?", (damage.row_id,), damage, at)
-        for table in ("named_key", "ledger", "state", "stale"):
+        for table in ("named_key", "ledger", "state", "stale", "citation"):
             query = f"DELETE FROM {table} WHERE record_id = ?"  # noqa: S608
             self._conn.execute(query, (damage.row_id,))
         self._move_rows("record", "id = ?", (damage.row_id,), damage, at)

@@ -125,6 +125,12 @@ CREATE TABLE state (
     outline BLOB NOT NULL,               -- the state less record and payloads, compressed
     seal BLOB NOT NULL
 ) STRICT;
+CREATE TABLE citation (                  -- citations in force, from the work that cites
+    name TEXT NOT NULL,                  -- of that work: see core/identifier.py
+    record_id INTEGER NOT NULL REFERENCES record, -- the record that is cited
+    PRIMARY KEY (name, record_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX citation_by_record ON citation (record_id);
 CREATE TABLE stale (                     -- records whose state lags behind their facts
     record_id INTEGER PRIMARY KEY REFERENCES record,
     judge INTEGER NOT NULL               -- 1 if its verdicts must be reached anew, too

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.checkpoints import Checkpoints
+from mirror.store.citations import Citations
 from mirror.store.claims import Claims
 from mirror.store.database import Database
 from mirror.store.derived import Derived
@@ -57,6 +58,7 @@ class Store:
         self.records = Records(db.conn)
         self.facts = Facts(db.conn, self.records)
         self.derived = Derived(db.conn, self.facts)
+        self.citations = Citations(db.conn)
         self.trust = Trust(db.conn)
         self.inspection = Inspection(db.conn)
         self.tally = Tally(db.conn)

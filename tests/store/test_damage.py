@@ -60,7 +60,7 @@ AUTHOR = Signer("author")
 KEYS = [*parse_key_set((BUNDLES / "demo-keys.json").read_bytes()), *keys_of(AUTHOR)]
 
 FACTS = ("run", "arrival", "record", "trust")
-DERIVED = ("ledger", "fault", "named_key", "state", "tally", "branch")
+DERIVED = ("ledger", "fault", "named_key", "state", "tally", "branch", "citation")
 TABLES = (*FACTS, *DERIVED)
 """What is held against something else whenever it is looked at."""
 MEMORIES = (

@@ -1,0 +1,83 @@
+"""The names of records (R3, R4), in one spelling each: what an identifier may mean.
+
+An identifier is what a person or an event writes to name a record: a Pith Number or its beginning,
+an arXiv id with or without version, a DOI, `canonical_sha256`, or the address of any of these. An
+identifier means a record just if one of `names_in(identifier)` is among `names_of(record)`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple, cast
+
+from mirror.core.record import Record
+from mirror.core.values import is_digest
+
+__all__ = ["Name", "names_in", "names_of"]
+
+_LONGEST = 1000
+"""Characters of an identifier; no address of a record is longer."""
+_SHORTEST_PREFIX, _SUFFIX_LETTERS = 8, 26
+_GREATEST_VERSION = 999_999_999
+"""Of a source id with its version that is recognised as such."""
+
+_URL = re.compile(
+    r"(?:https?://)?(?:[^/]+/(?:\.well-known/)?pith/|(?:www\.)?arxiv\.org/(?:abs|pdf)/"
+    r"|(?:dx\.)?doi\.org/)",
+    re.IGNORECASE,
+)
+_ENDING = re.compile(r"(?:/(?:bundle|state)\.json|\.json|\.pdf)?(?:[?#].*)?$")
+_PREFIX = re.compile(r"(?:arxiv|doi):\s*", re.IGNORECASE)
+_DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:pith:(?:([0-9]{4}):)?)?([A-Z2-7]{8,26})", re.IGNORECASE)
+
+
+class Name(NamedTuple):
+    """A name of a record."""
+
+    scheme: str
+    """`pith`, `sha256` or `source`."""
+    value: str
+    """The first 8 to 26 letters of the suffix, in capitals; `canonical_sha256` in hexadecimal; a
+    source id, alone or with `v` and the version."""
+    year: str = ""
+    """Of a Pith Number, if it is given."""
+
+    def __str__(self) -> str:
+        """Return the one spelling of the name."""
+        return ":".join(filter(None, (self.scheme, self.year, self.value)))
+
+
+def names_in(identifier: str) -> list[Name]:
+    """Return the names that an identifier may be, each once; none if it can name no record."""
+    identifier = identifier.strip()
+    if len(identifier) > _LONGEST:
+        return []
+    text, is_url = _URL.subn("", identifier, count=1)
+    text = _ENDING.sub("", text, count=1) if is_url else text
+    text = _PREFIX.sub("", text, count=1).rstrip("/")
+    return list(dict.fromkeys(_names(text)))
+
+
+def _names(text: str) -> Iterator[Name]:
+    if number := _NUMBER.fullmatch(text):
+        yield Name("pith", number[2].upper(), number[1] or "")
+    if is_digest(text):
+        yield Name("sha256", text)
+    if doi := _DOI.fullmatch(text):
+        yield Name("source", doi[1])
+    if text:
+        yield Name("source", text)
+
+
+def names_of(record: Record) -> list[Name]:
+    """Return every name of a record that `names_in` may give."""
+    year, suffix = record.pith_number[5:9], record.suffix
+    source_id, version = cast("str", record.source["id"]), cast("int", record.source["version"])
+    names = [Name("sha256", record.canonical_sha256), Name("source", source_id)]
+    if version <= _GREATEST_VERSION:
+        names.append(Name("source", f"{source_id}v{version}"))
+    for letters in range(_SHORTEST_PREFIX, _SUFFIX_LETTERS + 1):
+        names += [Name("pith", suffix[:letters]), Name("pith", suffix[:letters], year)]
+    return names

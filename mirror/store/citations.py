@@ -1,0 +1,70 @@
+"""The index of citations: from the work that cites to the records that it cites.
+
+A citation stands on the record that is cited (E4), and names the work that cites. This table finds
+it from the other end. It is derived from the citations in force of the kept states, and follows
+each state that is written.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from mirror.core.identifier import names_of
+from mirror.core.record import Record
+
+__all__ = ["Citations"]
+
+
+class Citations:
+    """The table `citation`."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+
+    def drop(self, record_ids: Iterable[int]) -> None:
+        """Take out what cites these records."""
+        query = "DELETE FROM citation WHERE record_id = ?"
+        self._conn.executemany(query, [(record_id,) for record_id in record_ids])
+
+    def add(self, rows: Iterable[tuple[int, Iterable[str]]]) -> None:
+        """Add what cites records.
+
+        Args:
+            rows: Record ids, each with the names (`core.identifier.Name`, as text) of the works
+                that cite the record.
+        """
+        named = [(name, record_id) for record_id, names in rows for name in names]
+        if named:
+            self._conn.executemany("INSERT OR IGNORE INTO citation VALUES (?, ?)", named)
+
+    def citing(self, record_id: int) -> tuple[str, ...]:
+        """Return the names of the works that cite a record, ascending."""
+        query = "SELECT name FROM citation WHERE record_id = ? ORDER BY name"
+        return tuple([name for (name,) in self._conn.execute(query, (record_id,))])
+
+    def cited_count(self, record_id: int, record: Record) -> int:
+        """Return how many other records `record`, whose row id is given, cites by any name."""
+        condition, arguments = _cited_by(record_id, record)
+        query = f"SELECT count(DISTINCT record_id) FROM citation WHERE {condition}"  # noqa: S608
+        return int(self._conn.execute(query, arguments).fetchone()[0])
+
+    def cited(self, record_id: int, record: Record, limit: int) -> list[int]:
+        """Return the row ids of the first of these records, ascending by Pith Number.
+
+        Args:
+            record_id: The row id of `record`.
+            record: The one that cites.
+            limit: At most so many.
+        """
+        condition, arguments = _cited_by(record_id, record)
+        query = f"""
+            SELECT DISTINCT id FROM citation JOIN record ON record.id = record_id
+            WHERE {condition} ORDER BY year, suffix, id LIMIT ?
+        """  # noqa: S608
+        return [row[0] for row in self._conn.execute(query, (*arguments, limit))]
+
+
+def _cited_by(record_id: int, record: Record) -> tuple[str, list[object]]:
+    names = [str(name) for name in names_of(record)]
+    return f"name IN ({', '.join('?' * len(names))}) AND record_id != ?", [*names, record_id]
