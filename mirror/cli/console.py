@@ -113,7 +113,7 @@ def summary_rows(summary: Summary, place: str | None) -> dict[str, str | list[st
         ),
     }
     if summary.documents_read:
-        rows["integrity"] = f"{plural(summary.documents_read, 'document')} of findings, as events"
+        rows |= _integrity_rows(summary)
     if summary.noted:
         rows["also found"] = _by_code(summary.noted, "odd")
     if summary.sources_failed:
@@ -130,6 +130,19 @@ def summary_rows(summary: Summary, place: str | None) -> dict[str, str | list[st
         rows["new"] = ", ".join(plural(count, noun) for noun, count in counts.items())
         rows["store"] = place
     return rows
+
+
+def _integrity_rows(summary: Summary) -> dict[str, str | list[str]]:
+    """Return what was checked of documents of integrity findings (S4), and what is not signed."""
+    verified = plural(summary.integrity_verified, "finding")
+    return {
+        "integrity": [
+            f"{plural(summary.documents_read, 'document')} of findings",
+            f"{verified} verified: the payload has the digest that is signed",
+            _by_code(summary.integrity_faults, "reported"),
+        ],
+        "not signed": "event_id, created_at, and whatever else stands beside a payload",
+    }
 
 
 def _by_code(counts: Mapping[str, int], word: str) -> str:

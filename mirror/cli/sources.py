@@ -123,7 +123,8 @@ def verify(
     """Check bundles as `merge` does, and store nothing.
 
     The keys to trust are the built-in one, those of the store if there is one, and --keys. A
-    registry's integrity.json is verified, too: that the digest of each finding is signed.
+    registry's integrity.json is verified, too: that the payload of each finding has the digest
+    that is signed. Without its payload, nothing ties a finding to words (finding.unbound).
 
     \b
     Examples:

@@ -359,4 +359,5 @@ INTEGRITY_V1 = Profile(
         "/signature_b64", Spelling("", "base64"), "digest", digest_at="/payload_sha256"
     ),
 )
-"""A line of upstream's `integrity.json` (S4). What `payload_sha256` is of, nothing in it shows."""
+"""A finding of upstream's `integrity.json` (S4). It may come without its payload, so what is signed
+is the digest that it names; `mirror.core.finding` holds the payload against that."""

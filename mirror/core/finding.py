@@ -1,14 +1,15 @@
 """Integrity findings as the registry publishes them, apart from any bundle (rule S4).
 
-A finding is an event of the profile `integrity-v1`: of all that it says, the signature covers the
-digest `payload_sha256` alone, and nothing shows what that is of. So a finding that passes proves
-that the registry signed this digest. Whatever else stands beside it, the paper and the time
-included, is the word of whoever published the document, and no state is made of it.
+A finding prints the digest of its payload, and the signature is over that digest. So a finding
+with its payload proves that the registry signed these words. One without proves that the registry
+signed a digest, and nothing ties that to words. What stands beside the payload, `event_id` and
+`created_at` included, is signed in neither case: it is the word of whoever published the document.
+No state is made of a finding, which names no record by its Pith Number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, cast
 
 from mirror.core.envelope import INTEGRITY_V1, at, escaped
@@ -16,7 +17,16 @@ from mirror.core.event import MAX_EVENT_BYTES, is_event_type
 from mirror.core.keys import KeySet
 from mirror.core.proof import claim_of, is_signed_by, keys_of
 from mirror.core.receipt import Verdict
-from mirror.core.values import Object, Value, canonical, instant, is_digest
+from mirror.core.values import (
+    Object,
+    Value,
+    canonical,
+    canonical_ascii,
+    hexdigest,
+    instant,
+    is_digest,
+    is_integer,
+)
 
 __all__ = ["Finding", "findings_of", "judge_finding"]
 
@@ -71,43 +81,99 @@ def _has_type(value: Value) -> bool:
     return isinstance(value, dict) and value.get("event_type") == _TYPE
 
 
-def judge_finding(value: Value, keys: KeySet) -> Verdict:
-    """Return code and reason of the first check of E3 that a finding fails, or None (S4)."""
+def judge_finding(value: Value, keys: KeySet) -> list[tuple[str, str]]:
+    """Return code and reason of all that is to be said of a finding (S4).
+
+    Returns:
+        Nothing, if a trusted key signed the digest of the payload. Else the first of
+        `finding.shape`, `finding.payload`, `finding.key_unknown` and `finding.signature` that
+        fails, or `finding.unbound` if only a digest is signed; and `finding.evidence`, which takes
+        nothing away, beside it or alone.
+    """
     reason = _fault_of_shape(value)
     if reason is not None:
-        return "event.shape", reason
+        return [("finding.shape", reason)]
     finding = cast("Object", value)
-    claimed = instant(finding["created_at"])
-    if claimed is None:  # V5
-        return "event.time", "created_at is not a time such as 2026-05-19T23:17:27.287442+00:00"
+    first = _fault_of_payload(finding) or _fault_of_signature(finding, keys) or _unbound(finding)
+    return [one for one in (first, _fault_of_evidence(finding)) if one is not None]
+
+
+def _fault_of_payload(finding: Object) -> Verdict:
+    if "payload" not in finding:
+        return None
+    found = hexdigest(canonical_ascii(finding["payload"]))  # V7, with no wrapper
+    if found == finding["payload_sha256"]:
+        return None
+    return "finding.payload", f"payload_sha256 is not the digest of the payload, {found}"
+
+
+def _fault_of_signature(finding: Object, keys: KeySet) -> Verdict:
     named = keys_of(finding, INTEGRITY_V1, keys)
+    name = cast("str", finding["signing_key_id"])[:128]
     if not named:  # K2
-        text = cast("str", finding["signing_key_id"])[:128]
-        return "event.key_unknown", f"no trusted key is named {text!r}"
+        return "finding.key_unknown", f"no trusted key is named {name!r}"
+    event_type, claimed = _type_of(finding), cast("int", instant(finding["created_at"]))
+    able = [key for key in named if key.may_sign(event_type) and key.is_valid_at(claimed)]
+    if not able:
+        reason = f"key {name!r} is not trusted for {event_type} at the time in created_at"
+        return "finding.key_unknown", reason
     claim = claim_of(finding, INTEGRITY_V1)
-    in_time = [key for key in named if key.is_valid_at(claimed)]
-    signed = [key for key in in_time if is_signed_by(key, claim)]
-    if not in_time:
-        return "event.key_window", f"created_at is outside the window of key {named[0].key_id!r}"
-    if not signed:  # S1
-        return "event.signature", f"no signature of payload_sha256 by key {named[0].key_id!r}"
-    event_type = cast("str", finding["event_type"])
-    if not any(key.may_sign(event_type) for key in signed):
-        return "event.role", f"key {signed[0].key_id!r} may not sign {event_type}"
+    if not any(is_signed_by(key, claim) for key in able):  # S1
+        return "finding.signature", f"not a signature of payload_sha256 by key {name!r}"
     return None
+
+
+def _type_of(finding: Object) -> str:
+    """Return the type that is signed, or the one beside it where none is."""
+    signed = at(finding, "/payload/event_type")
+    return signed if isinstance(signed, str) else cast("str", finding["event_type"])
+
+
+def _unbound(finding: Object) -> Verdict:
+    if "payload" in finding:
+        return None
+    reason = "its digest is signed, and no payload is there: nothing ties it to any words"
+    return "finding.unbound", reason
+
+
+def _fault_of_evidence(finding: Object) -> Verdict:
+    payload = cast("Object", finding.get("payload", {}))
+    if not payload.keys() & {"evidence", "evidence_hash"}:
+        return None
+    hashed: Object = {"d": payload.get("detector"), "e": payload.get("evidence")}
+    found = hexdigest(canonical_ascii(hashed))
+    if found == payload.get("evidence_hash"):
+        return None
+    return "finding.evidence", f"evidence_hash is not the digest of detector and evidence, {found}"
 
 
 def _fault_of_shape(value: Value) -> str | None:
     if not isinstance(value, dict):
         return "a finding must be an object"
-    if not is_event_type(value.get("event_type")):
-        return "event_type must be 1 to 64 of a-z, 0-9, dot and underscore"
-    if not is_digest(value.get("payload_sha256")):
-        return "payload_sha256 must be 64 lowercase hexadecimal digits"
-    for place in ("/created_at", "/signing_key_id", INTEGRITY_V1.signature.at):
-        if not isinstance(at(value, place), str):
-            return f"{place} must be a string"
+    for name, (fits, expected) in _MEMBERS.items():
+        if not fits(value.get(name)):
+            return f"{name} must be {expected}"
+    if not isinstance(value.get("payload", {}), dict):
+        return "payload must be an object, or absent"
     size = len(canonical(value))
     if size > MAX_EVENT_BYTES:
         return f"its canonical bytes are {size}, more than {MAX_EVENT_BYTES}"
     return None
+
+
+def _is_text(value: Value) -> bool:
+    return isinstance(value, str)
+
+
+_MEMBERS: dict[str, tuple[Callable[[Value], bool], str]] = {
+    "event_type": (is_event_type, "1 to 64 of a-z, 0-9, dot and underscore"),
+    "payload_sha256": (is_digest, "64 lowercase hexadecimal digits"),
+    "signature_b64": (_is_text, "a string"),
+    "signing_key_id": (_is_text, "a string"),
+    "event_id": (is_integer, "an integer"),
+    "created_at": (
+        lambda value: instant(value) is not None,
+        "a time such as 2026-05-19T23:17:27.287442+00:00",
+    ),
+}
+"""What must stand beside the payload, and what it must be."""

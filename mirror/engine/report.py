@@ -55,7 +55,7 @@ _NOTES = frozenset(
 )
 """Codes of B3 and B5, and of increments, that refuse nothing."""
 
-_COUNTERS = ("refused", "events_invalid", "receipts_refused", "noted")
+_COUNTERS = ("refused", "events_invalid", "receipts_refused", "integrity_faults", "noted")
 
 
 @dataclass(slots=True)
@@ -76,6 +76,10 @@ class Summary:
     receipts_verified: int = 0
     receipts_refused: Counter[str] = field(default_factory=Counter)
     """By code of S2."""
+    integrity_verified: int = 0
+    """Integrity findings whose payload has the digest that a trusted key signed (S4)."""
+    integrity_faults: Counter[str] = field(default_factory=Counter)
+    """By code of S4, those that take nothing away included."""
     noted: Counter[str] = field(default_factory=Counter)
     """Everything else that was found, by code: B3's headers and aliases, B5, missing bases."""
     records: int = 0
@@ -94,6 +98,8 @@ class Summary:
             self.events_invalid[code] += 1
         elif code.startswith("receipt."):
             self.receipts_refused[code] += 1
+        elif code.startswith("finding."):
+            self.integrity_faults[code] += 1
         elif code in _NOTES:
             self.noted[code] += 1
         else:
@@ -121,6 +127,8 @@ class Summary:
         self.events_invalid += other.events_invalid
         self.receipts_verified += other.receipts_verified
         self.receipts_refused += other.receipts_refused
+        self.integrity_verified += other.integrity_verified
+        self.integrity_faults += other.integrity_faults
         self.noted += other.noted
         self.records += other.records
         self.equivocations += other.equivocations
@@ -129,7 +137,7 @@ class Summary:
     @property
     def findings(self) -> int:
         """How many things were refused, invalid or odd."""
-        counted = (self.refused, self.events_invalid, self.receipts_refused, self.noted)
+        counted: list[Counter[str]] = [getattr(self, name) for name in _COUNTERS]
         return self.sources_failed + sum(one.total() for one in counted)
 
     @property

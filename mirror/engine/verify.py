@@ -78,6 +78,8 @@ class Outcome(NamedTuple):
     """What a store lacks of it, ready to be written."""
     documents: int = 0
     """1 for a document of integrity findings, which is no bundle."""
+    integrity_verified: int = 0
+    """Findings in it whose payload has the digest that a trusted key signed (S4)."""
 
 
 # Read ----------------------------------------------------------------------------------------
@@ -207,13 +209,15 @@ def _verify_document(item: Item, keys: KeySet, limits: Limits) -> Outcome | Repo
         found = [] if _is_bundle(document) else findings_of(document)
         if not found:
             return None
-        verdicts = _judge_findings(document, found, keys, limits)
+        said = _judge_findings(document, found, keys, limits)
     except LimitError as error:
         return Report(source, name, None, error.code, error.where, error.message)
     except FormatError:
         return None
-    failed = [Report(source, name, None, code, where, why) for where, code, why in verdicts]
-    return Outcome(source, name, "", len(found) - len(failed), 0, failed, None, 1)
+    reports = [Report(source, name, None, code, where, why) for where, code, why in said]
+    failed = {report.where for report in reports if report.code != "finding.evidence"}
+    verified = len(found) - len(failed)
+    return Outcome(source, name, "", 0, 0, reports, documents=1, integrity_verified=verified)
 
 
 def _is_bundle(document: Value) -> bool:
@@ -223,7 +227,7 @@ def _is_bundle(document: Value) -> bool:
 def _judge_findings(
     document: Value, found: list[Finding], keys: KeySet, limits: Limits
 ) -> list[tuple[str, str, str]]:
-    """Return place, code and reason of the findings that fail.
+    """Return place, code and reason of all that is to be said of the findings (S4).
 
     Raises:
         LimitError: `limit.count`, `limit.time` (B4).
@@ -233,13 +237,11 @@ def _judge_findings(
         raise LimitError("limit.count", message)
     if nesting(canonical(document)) > limits.depth:
         raise LimitError("limit.count", f"more than {limits.depth} nested arrays and objects")
-    go_on, failed = _in_time(limits), []
+    go_on, said = _in_time(limits), []
     for where, value in found:
         go_on()
-        verdict = judge_finding(value, keys)
-        if verdict is not None:
-            failed.append((where, *verdict))
-    return failed
+        said += [(where, code, why) for code, why in judge_finding(value, keys)]
+    return said
 
 
 def settle(outcome: Outcome | Report, job: Job, summary: Summary) -> None:
@@ -255,6 +257,7 @@ def settle(outcome: Outcome | Report, job: Job, summary: Summary) -> None:
         return
     summary.bundles_read += 1 - outcome.documents
     summary.documents_read += outcome.documents
+    summary.integrity_verified += outcome.integrity_verified
     summary.events_valid += outcome.events_valid
     summary.receipts_verified += outcome.receipts_verified
     for report in outcome.reports:

@@ -25,7 +25,7 @@ from tests.engine.envelopes import (
     other_names,
     without_id,
 )
-from tests.shared import shared
+from tests.shared import lines, shared
 from tests.web.conftest import served
 
 NUMBER = oracle.pith_number_of(RECORD)
@@ -211,11 +211,38 @@ def test_probing_again_says_what_is_trusted_already(there: Path, mirror: Mirror)
 
 
 def test_real_integrity_findings(mirror: Mirror) -> None:
-    """As the registry signed them, one a line."""
-    ran = mirror("verify", shared("real/integrity_signatures.jsonl"))
+    """As the registry signed them, one a line: with their payload, and as a digest alone."""
+    path = shared("real/integrity_events.jsonl")
+    count = len(lines("real/integrity_events.jsonl"))
+    ran = mirror("verify", path)
     assert (0, "nothing wrong was found\n") == (ran.exit_code, ran.stderr)
-    assert b"events     4 valid, 0 invalid\n" in ran.stdout
-    assert b"integrity  4 documents of findings, as events\n" in ran.stdout
+    assert (
+        f"integrity   {count} documents of findings\n"
+        f"            {count} findings verified: the payload has the digest that is signed\n"
+        "            0 reported\n"
+        "not signed  event_id, created_at, and whatever else stands beside a payload\n"
+    ) in ran.stdout.decode()
+    path = shared("real/integrity_signatures.jsonl")
+    count = len(lines("real/integrity_signatures.jsonl"))
+    ran = mirror("verify", path, "--json")
+    assert 1 == ran.exit_code
+    assert ["finding.unbound"] * count == [one["code"] for one in ran.lines]
+    assert f"{count} reported (finding.unbound {count})\n" in ran.stderr
+    assert "0 findings verified" in ran.stderr
+
+
+def test_evidence_that_does_not_fit_takes_nothing_away(mirror: Mirror, tmp_path: Path) -> None:
+    """It is reported; the finding is as well signed as before."""
+    (tmp_path / "keys.json").write_bytes(key_set_file(ALICE))
+    payload = {"evidence": 1, "evidence_hash": "0" * 64}
+    (tmp_path / "integrity.json").write_bytes(to_json([finding(payload=payload), finding()]))
+    ran = mirror("verify", "integrity.json", "--keys", "keys.json")
+    assert (1, True) == (
+        ran.exit_code,
+        ran.stderr.startswith("finding.evidence: integrity.json:/0"),
+    )
+    assert "2 findings verified" in ran.stdout.decode()
+    assert "1 reported (finding.evidence 1)\n" in ran.stdout.decode()
 
 
 def test_a_document_of_findings(mirror: Mirror, tmp_path: Path) -> None:
@@ -227,10 +254,11 @@ def test_a_document_of_findings(mirror: Mirror, tmp_path: Path) -> None:
         (tmp_path / "integrity.json").write_text(document)
         ran = mirror("verify", "integrity.json", "--keys", "keys.json", "--json")
         assert 1 == ran.exit_code
-        assert [("event.signature", "/findings/1"), ("event.shape", "/findings/2")] == [
+        assert [("finding.payload", "/findings/1"), ("finding.shape", "/findings/2")] == [
             (one["code"], one["where"]) for one in ran.lines
         ]
-        assert "integrity  1 document of findings, as events" in ran.stderr
+        assert "integrity   1 document of findings\n" in ran.stderr
+        assert "1 finding verified: the payload has the digest that is signed\n" in ran.stderr
     ran = mirror("verify", "integrity.json")
     assert (1, 3) == (ran.exit_code, ran.stderr.count("integrity.json:/findings/"))
     ran = mirror("merge", "integrity.json", "--keys", "keys.json")
@@ -260,5 +288,8 @@ def test_a_finding_of_another_signer(mirror: Mirror, tmp_path: Path) -> None:
     """Only trusted keys count."""
     (tmp_path / "integrity.json").write_bytes(to_json(finding(Signer("bob"))))
     ran = mirror("verify", "integrity.json")
-    assert (1, True) == (ran.exit_code, ran.stderr.startswith("event.key_unknown: integrity.json"))
+    assert (1, True) == (
+        ran.exit_code,
+        ran.stderr.startswith("finding.key_unknown: integrity.json"),
+    )
     assert digest({}) != bytes(32)

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from . import ed25519
-from .json_text import Refused, canonical, compact, decode_base64, instant, parse
+from .json_text import Refused, canonical, canonical_ascii, compact, decode_base64, instant, parse
 
 Json = Any
 Object = dict[str, Any]
@@ -378,6 +378,72 @@ def receipt_code(receipt: Json, record: Object, keys: list[Object]) -> str | Non
     if not signature_ok(key, message, receipt["signature_b64"]):
         return "receipt.signature"
     return None
+
+
+# S4
+
+
+def finding_codes(finding: Json, keys: list[Object]) -> list[str]:
+    """S4: all codes of an integrity finding, the first check that fails before the evidence.
+
+    A key that may not sign the type, or not at `created_at`, counts as unknown (Reading).
+    """
+    if not finding_shape_ok(finding):
+        return ["finding.shape"]
+    codes = []
+    if (
+        "payload" in finding
+        and sha256_hex(canonical_ascii(finding["payload"])) != finding["payload_sha256"]
+    ):
+        codes.append("finding.payload")
+    elif not finding_signers(finding, keys):
+        codes.append("finding.key_unknown")
+    elif not any(
+        signature_ok(key, bytes.fromhex(finding["payload_sha256"]), finding["signature_b64"])
+        for key in finding_signers(finding, keys)
+    ):
+        codes.append("finding.signature")
+    elif "payload" not in finding:
+        codes.append("finding.unbound")
+    payload = finding.get("payload", {})
+    if "evidence" in payload or "evidence_hash" in payload:
+        hashed = {"d": payload.get("detector"), "e": payload.get("evidence")}
+        if payload.get("evidence_hash") != sha256_hex(canonical_ascii(hashed)):
+            codes.append("finding.evidence")
+    return codes
+
+
+def finding_shape_ok(finding: Json) -> bool:
+    """S4: the members of a finding; `payload` may be absent."""
+    return (
+        is_object(finding)
+        and is_event_type(finding.get("event_type"))
+        and is_digest(finding.get("payload_sha256"))
+        and is_string(finding.get("signature_b64"))
+        and is_string(finding.get("signing_key_id"))
+        and isinstance(finding.get("event_id"), int)
+        and finding["event_id"] is not True
+        and finding["event_id"] is not False
+        and is_time(finding.get("created_at"))
+        and ("payload" not in finding or is_object(finding["payload"]))
+        and len(canonical(finding)) <= 1_048_576
+    )
+
+
+def finding_signers(finding: Object, keys: list[Object]) -> list[Object]:
+    """S4: the keys that a finding names and that may have signed it."""
+    name = finding["signing_key_id"]
+    named = [key for key in keys if key["key_id"] == name]
+    if named == []:
+        named = [key for key in keys if name in (fingerprint(key), key["public_key_hex"])]
+    event_type = finding["event_type"]
+    if "payload" in finding and is_string(finding["payload"].get("event_type")):
+        event_type = finding["payload"]["event_type"]
+    return [
+        key
+        for key in named
+        if key_may_sign(key, event_type) and in_window(key, time_of(finding["created_at"]))
+    ]
 
 
 # 4 Events
