@@ -89,7 +89,7 @@ def take(store: Store, bundle: Any, keys: KeySet, run: Run) -> tuple[int, New]:
     intake = store.intake()
     taken = intake.take(parcel_of(bundle, keys, held), run, "a member")
     intake.flush()
-    return taken
+    return taken.record_id, taken.new
 
 
 def ids_in(store: Store) -> list[int]:

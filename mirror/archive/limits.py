@@ -1,6 +1,10 @@
 """What this mirror accepts: limits of its own, which never change what a merge gives (B4)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from mirror.core.bundle import BundleLimits
+from mirror.core.envelope import Profile
 
 __all__ = ["Limits"]
 
@@ -28,11 +32,34 @@ class Limits:
     """Values in one bundle, by a quick count that is never too low: `limit.count`."""
     events: int = 100_000
     """Items of `events` in one bundle: `limit.count`."""
+    invalid: int = 1000
+    """Items of `events`, `receipts` or `source_aliases` in one bundle that fail by their shape, if
+    most items of the list do: `limit.count`."""
+    kept_invalid: int = 1000
+    """For one record in a store: events that fail by their shape, receipts, and alias times, so
+    many of each: `limit.count`."""
     depth: int = 64
     """Nested arrays and objects in one bundle, at most what V1 allows: `limit.count`."""
     ratio: int = 300
     """Bytes that one compressed byte may give, once 64 MiB came out: `limit.ratio`."""
     expanded_bytes: int = 1024 * 1024 * MIB
     """Bytes that one compressed source may give: `limit.ratio`."""
+    receipt_bytes: int = 8 * 1024
+    """Canonical bytes of an item of `receipts` in one bundle: `limit.size`."""
     bundle_s: float = 60.0
     """Seconds that verifying one bundle may take: `limit.time`."""
+
+    def for_bundles(self, profiles: Sequence[Profile] | None = None) -> BundleLimits:
+        """Return the limits on what stands in one bundle.
+
+        Args:
+            profiles: The trusted profiles, which tell what an event is; None for no limit on
+                values that fail by their shape.
+        """
+        return BundleLimits(
+            items=self.events,
+            depth=self.depth,
+            invalid=None if profiles is None else self.invalid,
+            receipt_bytes=self.receipt_bytes,
+            profiles=profiles or (),
+        )

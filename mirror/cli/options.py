@@ -89,12 +89,23 @@ _LIMITS = {
     "max-members": ("members", "Members of an archive, lines of a file, files of a folder."),
     "max-values": ("values", "Values in one bundle, strings and numbers and all."),
     "max-events": ("events", "Events, receipts or aliases in one bundle."),
+    "max-invalid": ("invalid", "Items of a list that fail by their shape, if most do."),
+    "max-receipt": ("receipt_bytes", "Bytes of a receipt outside an event."),
+    "keep-invalid": ("kept_invalid", "Such events, receipts and alias times of one record."),
     "max-depth": ("depth", "Nested arrays and objects in one bundle; 64 at most (V1)."),
     "max-ratio": ("ratio", "Bytes that one compressed byte may give."),
     "max-expanded": ("expanded_bytes", "Bytes that one compressed source may give."),
     "max-seconds": ("bundle_s", "Seconds that verifying one bundle may take."),
 }
 """What a person may set of `Limits`, by option."""
+
+
+def _range_of(field: str) -> click.ParamType[Any]:
+    """Return what a limit may be."""
+    if field == "bundle_s":
+        return _SECONDS
+    least = 0 if field in {"invalid", "kept_invalid"} else 1
+    return click.IntRange(min=least, max=64 if field == "depth" else None)
 
 
 def limits(command: _Command) -> _Command:
@@ -110,9 +121,7 @@ def limits(command: _Command) -> _Command:
         option = click.option(
             f"--{name}",
             field,
-            type=_SECONDS
-            if field == "bundle_s"
-            else click.IntRange(min=1, max=64 if field == "depth" else None),
+            type=_range_of(field),
             default=default,
             show_default=True,
             envvar=f"MIRROR_{name.upper().replace('-', '_')}",

@@ -7,17 +7,17 @@ thing whose content a merge takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple, cast
 
-from mirror.core.envelope import MIRROR_V1
+from mirror.core.envelope import MIRROR_V1, Profile
 from mirror.core.event import Event, InvalidEvent, RawEvent, ValidEvent
 from mirror.core.keys import KeySet
 from mirror.core.packed import decode_packed
-from mirror.core.receipt import Receipt, Verdict, judge_receipt
+from mirror.core.receipt import Receipt, Verdict, fault_of_receipt_shape, judge_receipt
 from mirror.core.record import Record, parse_record
 from mirror.core.values import (
     MAX_DEPTH,
@@ -32,12 +32,13 @@ from mirror.core.values import (
     nesting,
     sha256,
 )
-from mirror.core.verdict import EventVerdict, judge, recall
+from mirror.core.verdict import EventVerdict, is_envelope, judge, recall
 from mirror.errors import FormatError, LimitError
 
 __all__ = [
     "AliasClaim",
     "Bundle",
+    "BundleLimits",
     "Finding",
     "Known",
     "VerifiedBundle",
@@ -118,33 +119,51 @@ _MEMBERS: dict[str, tuple[type, str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleLimits:
+    """The sizes and counts that a mirror accepts in one bundle (B4); None is no limit."""
+
+    items: int | None = None
+    """Events, receipts, or aliases."""
+    depth: int = MAX_DEPTH
+    """Nested arrays and objects."""
+    invalid: int | None = None
+    """Items that fail by their shape, in a list of which most fail so."""
+    receipt_bytes: int | None = None
+    """Canonical bytes of an item of `receipts`."""
+    profiles: Sequence[Profile] = ()
+    """The trusted profiles: a value with the shape of one does not fail by its shape."""
+
+
+UNLIMITED = BundleLimits()
+
+
 def parse_bundle(
-    data: bytes,
-    max_items: int | None = None,
-    max_depth: int = MAX_DEPTH,
-    *,
-    is_packed: bool = False,
+    data: bytes, limits: BundleLimits = UNLIMITED, *, is_packed: bool = False
 ) -> Bundle:
     """Read one bundle (B1) and check its record.
 
     Args:
         data: The text, or the MessagePack of a packed bag.
-        max_items: How many events, receipts or aliases this mirror accepts (B4).
-        max_depth: How many nested arrays and objects it accepts (B4).
+        limits: What this mirror accepts (B4).
         is_packed: Whether `data` is MessagePack (C4).
 
     Raises:
         FormatError: The first code of B2 that applies: one of V1, `bundle.shape`, `bundle.type`,
             `bundle.version`, `record.shape`, `record.digest`, `record.number`.
-        LimitError: `limit.count`
+        LimitError: `limit.count`, `limit.size`
     """
     value = decode_packed(data) if is_packed else decode(data)
-    if max_depth < MAX_DEPTH and nesting(canonical(value)) > max_depth:
-        raise LimitError("limit.count", f"more than {max_depth} nested arrays and objects")
+    if limits.depth < MAX_DEPTH and nesting(canonical(value)) > limits.depth:
+        raise LimitError("limit.count", f"more than {limits.depth} nested arrays and objects")
     members = _require_shape(value)
-    _require_count(members, max_items)
+    _require_count(members, limits.items)
     _require_kind(members)
     record = _require_record(members)
+    if limits.receipt_bytes is not None and len(data) > limits.receipt_bytes:
+        _require_small_receipts(members, limits.receipt_bytes)
+    if limits.invalid is not None:
+        _require_few_invalid(members, record, limits.invalid, limits.profiles)
     claims, faulty = _read_alias_claims(members, record)
     return Bundle(
         record=record,
@@ -173,6 +192,37 @@ def _require_count(bundle: Object, max_items: int | None) -> None:  # B4
         count = len(cast("list[Value]", bundle.get(name, [])))
         if max_items is not None and count > max_items:
             message = f"{count} items, more than the {max_items} that are accepted"
+            raise LimitError("limit.count", message, where=f"/{name}")
+
+
+def _require_small_receipts(bundle: Object, receipt_bytes: int) -> None:  # B4
+    """Refuse receipts that would make the composed bundle of the record too large for others."""
+    for index, item in enumerate(cast("list[Value]", bundle.get("receipts", []))):
+        size = len(canonical(item))
+        if size > receipt_bytes:
+            message = f"its canonical bytes are {size}, more than the {receipt_bytes} accepted"
+            raise LimitError("limit.size", message, where=f"/receipts/{index}")
+
+
+def _require_few_invalid(  # B4
+    bundle: Object, record: Record, max_invalid: int, profiles: Sequence[Profile]
+) -> None:
+    """Refuse a bundle that is mostly values which nobody can have signed, before they are kept."""
+    has_shape: dict[str, Callable[[Value], bool]] = {
+        "events": lambda item: is_envelope(item, profiles),
+        "receipts": lambda item: fault_of_receipt_shape(item) is None,
+        "source_aliases": lambda item: _fault_of_alias(item, record) is None,
+    }
+    for name, fits in has_shape.items():
+        items = cast("list[Value]", bundle.get(name, []))
+        if len(items) <= max_invalid:
+            continue  # no need to look: most bundles end here
+        count = sum(not fits(item) for item in items)
+        if count > max(max_invalid, len(items) // 2):
+            message = (
+                f"{count} of {len(items)} items fail by their shape, "
+                f"more than the {max_invalid} that are accepted"
+            )
             raise LimitError("limit.count", message, where=f"/{name}")
 
 

@@ -31,6 +31,7 @@ from mirror.core.values import (
     canonical,
     embed,
     encode_integers,
+    exact,
     instant,
     nesting,
     nests_within,
@@ -46,6 +47,7 @@ __all__ = [
     "InvalidEvent",
     "RawEvent",
     "ValidEvent",
+    "fault_of_envelope",
     "fault_of_type",
     "first_fault",
     "is_event_type",
@@ -58,6 +60,9 @@ MAX_EVENT_BYTES = 1_048_576
 
 MAX_PAYLOAD_DEPTH = 32
 """Nesting of `payload`, itself being 1 (E1)."""
+
+
+_NO_PAYLOAD = canonical(None)
 
 
 @dataclass(slots=True)
@@ -84,17 +89,16 @@ class RawEvent:
         packed = pack(value)
         payload = value.get("payload") if isinstance(value, dict) else None
         if isinstance(payload, dict) and not may_hold_float(packed):
-            payload_text = encode_integers(payload)
+            payload_text = exact(encode_integers(payload))
             if nests_within(payload_text, MAX_PAYLOAD_DEPTH):
                 body: Value = {**cast("Object", value), "payload": embed(payload_text)}
-                encoded = encode_integers(body)
+                encoded = exact(encode_integers(body))
                 return cls(
                     value, encoded, sha256(encoded), packed, payload_text, body, is_plain=True
                 )
-        encoded = canonical(value)
-        return cls(
-            value, encoded, sha256(encoded), packed, canonical(payload), value, is_plain=False
-        )
+        encoded = exact(canonical(value))
+        payload_text = _NO_PAYLOAD if payload is None else exact(canonical(payload))
+        return cls(value, encoded, sha256(encoded), packed, payload_text, value, is_plain=False)
 
     def event_digest(self) -> bytes:
         """Return the event digest, 32 raw bytes: less `event_id` and `signature` (E2)."""
@@ -251,15 +255,22 @@ _ENVELOPE: tuple[tuple[str, Callable[[Value], bool], str], ...] = (
 )
 
 
-def _fault_of_shape(raw: RawEvent) -> str | None:  # E1
-    event = raw.value
-    if not isinstance(event, dict):
+def fault_of_envelope(value: Value) -> str | None:
+    """Return why `value` lacks the members that E1 asks of an event, or None."""
+    if not isinstance(value, dict):
         return "an event must be an object"
     for name, fits, expected in _ENVELOPE:
-        if name not in event:
+        if name not in value:
             return f"the member {name} is missing"
-        if not fits(event[name]):
+        if not fits(value[name]):
             return f"{name} must be {expected}"
+    return None
+
+
+def _fault_of_shape(raw: RawEvent) -> str | None:  # E1
+    reason = fault_of_envelope(raw.value)
+    if reason is not None:
+        return reason
     if len(raw.encoded) > MAX_EVENT_BYTES:
         return f"its canonical bytes are {len(raw.encoded)}, more than {MAX_EVENT_BYTES}"
     if nesting(raw.payload_text) > MAX_PAYLOAD_DEPTH:

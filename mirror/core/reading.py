@@ -30,7 +30,7 @@ from mirror.core.receipt import Verdict
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, canonical, hexdigest, instant, nesting, sha256
 
-__all__ = ["judge_under", "meaning_of", "read"]
+__all__ = ["fault_of_places", "judge_under", "meaning_of", "read"]
 
 DEFAULT_TARGET = "record"
 """The target of an event whose envelope has none, and whose type E4 does not name."""
@@ -182,8 +182,8 @@ def _signer_members(event: Object, profile: Profile) -> Object:
     return beside if isinstance(beside, dict) else {}
 
 
-def _fault_of_shape(raw: RawEvent, profile: Profile) -> str | None:  # E1
-    event = raw.value
+def fault_of_places(event: Value, profile: Profile) -> str | None:
+    """Return why a value lacks what E1 asks of an event, at the places of a profile, or None."""
     if not isinstance(event, dict):
         return "an event must be an object"
     for role, place in profile.places.items():
@@ -194,6 +194,14 @@ def _fault_of_shape(raw: RawEvent, profile: Profile) -> str | None:  # E1
         value = at(event, place)
         if not isinstance(value, str) or not value:
             return f"{place} must be a string that is not empty"
+    return None
+
+
+def _fault_of_shape(raw: RawEvent, profile: Profile) -> str | None:  # E1
+    reason = fault_of_places(raw.value, profile)
+    if reason is not None:
+        return reason
+    event = raw.value
     if len(raw.encoded) > MAX_EVENT_BYTES:
         return f"its canonical bytes are {len(raw.encoded)}, more than {MAX_EVENT_BYTES}"
     if nesting(canonical(at(event, profile.places["payload"]))) > MAX_PAYLOAD_DEPTH:

@@ -18,6 +18,7 @@ __all__ = [
     "Receipt",
     "Verdict",
     "fault_of_receipt",
+    "fault_of_receipt_shape",
     "judge_receipt",
     "key_ids_of_receipt",
 ]
@@ -62,7 +63,7 @@ def key_ids_of_receipt(value: Value) -> set[str]:
 
 def fault_of_receipt(value: Value, record: Record, keys: KeySet) -> Verdict:
     """Return the first code of S2 that `value` fails, with the reason, or None."""
-    if (reason := _fault_of_shape(value)) is not None:
+    if (reason := fault_of_receipt_shape(value)) is not None:
         return "receipt.shape", reason
     receipt = cast("Object", value)
     key = keys.get(cast("str", receipt["key_id"]))
@@ -74,7 +75,8 @@ def fault_of_receipt(value: Value, record: Record, keys: KeySet) -> Verdict:
     return _fault_of_signing(receipt, record, key)
 
 
-def _fault_of_shape(value: Value) -> str | None:
+def fault_of_receipt_shape(value: Value) -> str | None:
+    """Return why `value` has not the form of a receipt (`receipt.shape` of S2), or None."""
     if not isinstance(value, dict):
         return "a receipt must be an object"
     if value.get("kind") != "pith_receipt":

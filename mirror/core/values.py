@@ -43,6 +43,7 @@ __all__ = [
     "encode",
     "encode_integers",
     "equal",
+    "exact",
     "hexdigest",
     "instant",
     "is_digest",
@@ -250,6 +251,15 @@ def canonical(value: Value) -> bytes:
 def encode_integers(value: Value) -> bytes:
     """Return the canonical bytes of a value in which no float is: nothing else needs a look."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def exact(text: bytes) -> bytes:
+    """Return a copy that takes no more memory than it needs.
+
+    orjson gives bytes in the buffer that it wrote to, of several KiB: a million short texts that
+    are kept as they are take gigabytes.
+    """
+    return bytes(memoryview(text))
 
 
 def embed(text: bytes) -> Value:

@@ -9,6 +9,7 @@ whose checks it passes. What passes none has the code of the profile under which
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias, cast
 
 from mirror.core.envelope import MIRROR_V1, Profile, at, message
@@ -19,12 +20,13 @@ from mirror.core.event import (
     InvalidEvent,
     RawEvent,
     ValidEvent,
+    fault_of_envelope,
     first_fault,
     passes,
 )
 from mirror.core.event_types import RECORD_CREATED
 from mirror.core.keys import Key, KeySet
-from mirror.core.reading import judge_under, meaning_of, read
+from mirror.core.reading import fault_of_places, judge_under, meaning_of, read
 from mirror.core.receipt import Verdict, key_ids_of_receipt
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, sha256
@@ -33,6 +35,7 @@ __all__ = [
     "ANY_KEY",
     "EventVerdict",
     "Reached",
+    "is_envelope",
     "judge",
     "key_ids_of_event",
     "recall",
@@ -55,6 +58,13 @@ EventVerdict: TypeAlias = Verdict | Reached
 
 ANY_KEY = ""
 """Stands for every key, where an envelope does not say which one signed; no key is named so."""
+
+
+def is_envelope(value: Value, profiles: Iterable[Profile]) -> bool:
+    """Whether a value has the members that E1, or one of these profiles, asks of an event."""
+    return fault_of_envelope(value) is None or any(
+        fault_of_places(value, profile) is None for profile in profiles
+    )
 
 
 def judge(raw: RawEvent, record: Record, keys: KeySet) -> Event:

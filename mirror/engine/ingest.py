@@ -19,7 +19,7 @@ from mirror.core.keys import KeySet
 from mirror.core.merge import State, merge
 from mirror.engine.increment import Footing, find_footing, missing_base
 from mirror.engine.remember import MAX_REPORTS, Key, Reading, key_of
-from mirror.engine.replay import bring_up_to_date, finish, place
+from mirror.engine.replay import bring_up_to_date, finish
 from mirror.engine.report import Job, Report, Summary
 from mirror.engine.spread import spread
 from mirror.engine.verify import (
@@ -36,12 +36,18 @@ from mirror.engine.verify import (
     verify_parsed,
 )
 from mirror.errors import KeySetChangedError
-from mirror.store import Held, Run, Stale, Store, make_parcel, open_store
+from mirror.store import Held, Intake, LeftOut, Run, Stale, Store, make_parcel, open_store
 
 __all__ = ["ingest"]
 
 TRANSACTION_BUNDLES = 1024
 """Bundles that are written together."""
+
+LARGE_RECORD_EVENTS = 1000
+"""Events from which on a record is not merged with every transaction that brings more."""
+
+QUOTA = "store.quota"
+"""The code of facts that are not kept because their record has used up its quota (B4)."""
 
 
 def ingest(store: Store, job: Job) -> Summary:
@@ -64,7 +70,7 @@ def ingest(store: Store, job: Job) -> Summary:
                 waiting = []
         writer.write(waiting)
     writer.finish()
-    place(store)
+    finish(store)  # records of which many bundles came
     summary.records = store.derived.touched_count()
     summary.equivocations = store.derived.touched_equivocations()
     return summary
@@ -101,7 +107,7 @@ class _Desk:
         return [item if isinstance(item, Report) else self._prepare(item) for item in batch]
 
     def _prepare(self, item: Item) -> Outcome | Report:
-        bundle = parse(item, self._limits)
+        bundle = parse(item, self._limits, self._keys)
         if isinstance(bundle, Report):
             return bundle
         held = self._held(bundle)
@@ -141,6 +147,9 @@ class _Writer:
         self._runs: dict[str, Run] = {}
         self._readings: dict[str, Reading] = {}
         self._keys_of_readings: dict[str, Key] = {}
+        self._touched: list[int] = []
+        self._changed: set[int] = set()
+        self._merge_from: dict[int, int] = {}
         with store.snapshot():
             self._trust_version = store.trust.version
             self.keys: KeySet = store.trust.key_set()
@@ -211,23 +220,46 @@ class _Writer:
         """Store outcomes, bring their states up to date, and then tell of them."""
         with self._store.transaction():
             self._require_same_keys()
-            intake, touched, stale = self._store.intake(), [], set()
-            for outcome in outcomes:
-                if isinstance(outcome, Report) or outcome.parcel is None:
-                    continue
-                run = self._run(outcome.source)
-                record_id, new = intake.take(outcome.parcel, run, outcome.member)
-                touched.append(record_id)
-                self._reading(outcome.source).record_ids.append(record_id)
-                self._summary.new.add(new)
-                if new and not (new.records and outcome.parcel.state):
-                    stale.add(Stale(record_id, judge=False))
+            intake = self._store.intake(self._job.limits.kept_invalid)
+            outcomes = [self._take(intake, outcome) for outcome in outcomes]
             intake.flush()
-            self._store.derived.touch(touched)
-            bring_up_to_date(self._store, self.keys, stale)
+            self._store.derived.touch(self._touched)
+            bring_up_to_date(self._store, self.keys, self._due())
         for outcome in outcomes:
             settle(outcome, self._job, self._summary)
             self._note(outcome)
+
+    def _take(self, intake: Intake, outcome: Outcome | Report) -> Outcome | Report:
+        """Write the facts of an outcome; return it with what was found as they were written."""
+        if isinstance(outcome, Report) or outcome.parcel is None:
+            return outcome
+        run = self._run(outcome.source)
+        record_id, new, left_out = intake.take(outcome.parcel, run, outcome.member)
+        self._touched.append(record_id)
+        self._reading(outcome.source).record_ids.append(record_id)
+        self._summary.new.add(new)
+        if new and not (new.records and outcome.parcel.state and not any(left_out)):
+            self._changed.add(record_id)
+        if not any(left_out):
+            return outcome
+        report = _beyond_quota(outcome, left_out, self._job.limits.kept_invalid)
+        return outcome._replace(reports=[*outcome.reports, report])
+
+    def _due(self) -> list[Stale]:
+        """Return the changed records that are merged now.
+
+        A large record is merged when its events have doubled, and at the end: to merge it with each
+        transaction would cost n² for n bundles of it.
+        """
+        changed, due = self._changed, []
+        self._touched, self._changed = [], set()
+        for record_id in sorted(changed):
+            events = self._store.facts.ledger(record_id).events
+            if events >= self._merge_from.get(record_id, 0):
+                due.append(Stale(record_id, judge=False))
+                if events >= LARGE_RECORD_EVENTS:
+                    self._merge_from[record_id] = 2 * events
+        return due
 
     def _note(self, outcome: Outcome | Report) -> None:
         """Add an outcome to what its source came to."""
@@ -239,6 +271,8 @@ class _Writer:
             if outcome.code.startswith("limit."):
                 reading.footing.is_whole = False
             return
+        if any(report.code == QUOTA for report in outcome.reports):
+            reading.footing.is_whole = False
         reading.bundles += 1
         reading.events_valid += outcome.events_valid
         reading.receipts_verified += outcome.receipts_verified
@@ -258,3 +292,13 @@ class _Writer:
                 where=self._store.place,
                 hint="what was committed is kept; run the command again",
             )
+
+
+def _beyond_quota(outcome: Outcome, left_out: LeftOut, quota: int) -> Report:
+    """Return the finding that not all facts of a bundle were kept."""
+    names = ("alias times", "receipts", "malformed events")
+    counts = ", ".join(
+        f"{count} {name}" for count, name in zip(left_out, names, strict=True) if count
+    )
+    message = f"not kept: {counts}; this mirror keeps {quota} of each for one record"
+    return Report(outcome.source, outcome.member, outcome.pith_number, QUOTA, "", message)

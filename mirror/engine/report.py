@@ -51,9 +51,16 @@ class Job:
 
 
 _NOTES = frozenset(
-    {"archive.base", "bundle.alias", "bundle.short", "bundle.source", "event.future"}
+    {
+        "archive.base",
+        "bundle.alias",
+        "bundle.short",
+        "bundle.source",
+        "event.future",
+        "store.quota",
+    }
 )
-"""Codes of B3 and B5, and of increments, that refuse nothing."""
+"""Codes of B3 and B5, of increments and of quotas, that refuse no bundle."""
 
 _COUNTERS = ("refused", "events_invalid", "receipts_refused", "integrity_faults", "noted")
 

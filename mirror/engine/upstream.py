@@ -236,7 +236,7 @@ class Reader:
         return Said(where, cast("str", state["pith_number"]), text, text, sha256(text))
 
     def _of_bundle(self, where: str, data: bytes, *, is_packed: bool) -> Said:
-        bundle = parse_bundle(data, self.limits.events, self.limits.depth, is_packed=is_packed)
+        bundle = parse_bundle(data, self.limits.for_bundles(), is_packed=is_packed)
         verified = verify_bundle(bundle, self.keys)
         facts = (verified.record, verified.receipts, verified.alias_claims, verified.events)
         state = canonical(merge(*facts, self.keys).value)

@@ -146,11 +146,18 @@ def batches(items: Iterable[Item | Report]) -> Iterator[Batch]:
 # Parse and verify one bundle -----------------------------------------------------------------
 
 
-def parse(item: Item, limits: Limits) -> Bundle | Report:
-    """Return the bundle that a member is, or why it is refused (B2, B4)."""
+def parse(item: Item, limits: Limits, keys: KeySet | None = None) -> Bundle | Report:
+    """Return the bundle that a member is, or why it is refused (B2, B4).
+
+    Args:
+        item: The member.
+        limits: What is accepted.
+        keys: The key set, with the profiles that tell what an event is; None if nobody asks.
+    """
     member = item.member
     try:
-        return parse_bundle(member.data, limits.events, limits.depth, is_packed=member.is_packed)
+        within = limits.for_bundles(None if keys is None else keys.profiles)
+        return parse_bundle(member.data, within, is_packed=member.is_packed)
     except FormatError as error:
         return Report(item.source, member.name, None, error.code, error.where, error.message)
 
@@ -295,7 +302,7 @@ class _Desk:
         return [item if isinstance(item, Report) else self._verify(item) for item in batch]
 
     def _verify(self, item: Item) -> Outcome | Report:
-        bundle = parse(item, self.limits)
+        bundle = parse(item, self.limits, self.keys)
         if isinstance(bundle, Report):
             return _verify_document(item, self.keys, self.limits) or bundle
         verified = verify_parsed(item, bundle, self.keys, Known(), self.limits)

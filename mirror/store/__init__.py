@@ -10,12 +10,14 @@ from mirror.store.checkpoints import Checkpoints, KeptCheckpoint
 from mirror.store.claims import ClaimRow
 from mirror.store.content import Contents, unpack_contents
 from mirror.store.derived import Derived, Stale, StateColumns, StateRow, state_columns
-from mirror.store.facts import Facts, Held, RecordFacts
+from mirror.store.facts import Facts, RecordFacts
 from mirror.store.fetched import Answered, Change, Fetched
+from mirror.store.held import Held
 from mirror.store.inspection import Damage
-from mirror.store.intake import Intake, New, Parcel, make_parcel
+from mirror.store.intake import Intake, New, Parcel, Taken, make_parcel
 from mirror.store.mark import Mark
 from mirror.store.origin import Run
+from mirror.store.quota import LeftOut
 from mirror.store.records import Records, damaged
 from mirror.store.rows import (
     ArrivalRow,
@@ -48,6 +50,7 @@ __all__ = [
     "Judged",
     "KeptCheckpoint",
     "Ledger",
+    "LeftOut",
     "Mark",
     "New",
     "Parcel",
@@ -60,6 +63,7 @@ __all__ = [
     "StateTree",
     "Status",
     "Store",
+    "Taken",
     "TreeLeaf",
     "Trust",
     "TrustChange",

@@ -10,30 +10,28 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from mirror.core.bundle import AliasClaim, Known
+from mirror.core.bundle import AliasClaim
 from mirror.core.event import Event
 from mirror.core.keys import KeySet
-from mirror.core.receipt import Receipt, Verdict
+from mirror.core.receipt import Receipt
 from mirror.core.record import Record
-from mirror.core.verdict import EventVerdict
 from mirror.store.content import Contents
+from mirror.store.held import Held, HeldCache
 from mirror.store.records import Records, damaged
 from mirror.store.rows import (
     ArrivalRow,
     Fault,
     Judged,
     Ledger,
-    event_verdicts,
     faults_of,
     key_ids_of,
-    receipt_verdicts,
 )
 from mirror.store.tally import Tally, count_faults
 from mirror.store.trust import Trust
 
-__all__ = ["Facts", "Held", "RecordFacts"]
+__all__ = ["Facts", "RecordFacts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +44,6 @@ class RecordFacts:
     events: list[Event]
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What a store holds for a record: enough to tell what is new, and not to judge it again."""
-
-    record_id: int | None = None
-    """None if the store does not know the record."""
-    alias_claims: frozenset[AliasClaim] = frozenset()
-    known: Known = field(default_factory=Known)
-
-
-_NOTHING = Held()
 _NOBODY = KeySet()
 
 
@@ -66,6 +53,7 @@ class Facts:
     def __init__(self, conn: sqlite3.Connection, records: Records) -> None:
         self._conn = conn
         self._records = records
+        self._held = HeldCache()
 
     # Loading ---------------------------------------------------------------------------------
 
@@ -102,24 +90,21 @@ class Facts:
     def held(self, digest: bytes) -> Held:
         """Return what the store holds for the record of this `canonical_sha256` (raw).
 
+        The result is valid until the next call, which may add to it.
+
         Raises:
             CorruptStoreError: As `load`.
         """
         record_id = self._records.find(digest)
         if record_id is None:
-            return _NOTHING
-        claims: set[AliasClaim] = set()
-        receipts: dict[bytes, Verdict] = {}
-        events: dict[bytes, EventVerdict] = {}
-        for row, contents in self.rows(record_id):
-            claims.update(contents.claims)
-            refused = receipt_verdicts(row.faults)
-            verdicts = event_verdicts(row.faults)
-            for position, (one, _) in enumerate(contents.receipts):
-                receipts[one] = refused.get(position)
-            for position, (one, _) in enumerate(contents.events):
-                events[one] = verdicts.get(position)
-        return Held(record_id, frozenset(claims), Known(receipts, events))
+            return Held()
+        held = self._held.take(record_id) or Held(record_id)
+        held.add(self._with_contents(record_id, held.last_arrival))
+        if held.ledger != Ledger.load(self._conn, record_id):
+            held = Held(record_id)
+            held.add(self.rows(record_id))
+        self._held.put(record_id, held)
+        return held
 
     def rows(self, record_id: int) -> list[tuple[ArrivalRow, Contents]]:
         """Return all arrivals of a record with their contents, held against its ledger.
@@ -127,19 +112,22 @@ class Facts:
         Raises:
             CorruptStoreError: `store.damaged`
         """
-        rows = [(row, row.contents()) for row in self.arrivals(record_id)]
+        rows = self._with_contents(record_id)
         if Ledger.of(rows) != Ledger.load(self._conn, record_id):
             what = "its facts or verdicts are not what they were written as"
             raise damaged(what, f"record {record_id}")
         return rows
 
-    def arrivals(self, record_id: int) -> list[ArrivalRow]:
-        """Return all arrivals of a record, whatever the ledger says."""
+    def _with_contents(self, record_id: int, after: int = 0) -> list[tuple[ArrivalRow, Contents]]:
+        return [(row, row.contents()) for row in self.arrivals(record_id, after)]
+
+    def arrivals(self, record_id: int, after: int = 0) -> list[ArrivalRow]:
+        """Return all arrivals of a record, or those after one, whatever the ledger says."""
         query = """
             SELECT id, record_id, run_id, member, content, seal FROM arrival
-            WHERE record_id = ? ORDER BY id
+            WHERE record_id = ? AND id > ? ORDER BY id
         """
-        found = self._conn.execute(query, (record_id,)).fetchall()
+        found = self._conn.execute(query, (record_id, after)).fetchall()
         return [
             ArrivalRow(row_id, record, run, member, content, sealed, self._faults(row_id))
             for row_id, record, run, member, content, sealed in found

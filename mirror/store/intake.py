@@ -13,15 +13,17 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mirror.core.bundle import Bundle, VerifiedBundle
+from mirror.core.bundle import AliasClaim, Bundle, VerifiedBundle
 from mirror.core.keys import KeySet
 from mirror.core.merge import State
 from mirror.core.packed import pack
 from mirror.core.values import Value
 from mirror.store.content import Contents, pack_contents, unpack_contents
 from mirror.store.derived import Derived, StateColumns, state_columns
-from mirror.store.facts import Facts, Held
+from mirror.store.facts import Facts
+from mirror.store.held import SHAPE, Held
 from mirror.store.origin import Run
+from mirror.store.quota import LeftOut, Quota
 from mirror.store.records import RecordColumns, Records, columns_of
 from mirror.store.rows import (
     READING,
@@ -35,7 +37,7 @@ from mirror.store.rows import (
 from mirror.store.seal import add_up
 from mirror.store.tally import Tally, count_faults
 
-__all__ = ["Intake", "New", "Parcel", "make_parcel"]
+__all__ = ["Intake", "New", "Parcel", "Taken", "make_parcel"]
 
 
 @dataclass(slots=True)
@@ -112,15 +114,44 @@ def make_parcel(
     )
 
 
-def _less(parcel: Parcel, contents: Contents, held: Held) -> Parcel:
-    """Return a parcel without what is held."""
-    claims = tuple([one for one in contents.claims if one not in held.alias_claims])
+def _less(parcel: Parcel, held: Held, items: int | None) -> tuple[Parcel, LeftOut]:
+    """Return a parcel without what is held, or exceeds a quota, and how much exceeds it.
+
+    Args:
+        parcel: The parcel.
+        held: What the store holds.
+        items: The quota of the record, for each kind of fact; None for no quota.
+    """
+    contents = unpack_contents(parcel.content)
+    claims: Sequence[AliasClaim]
+    claims = [one for one in contents.claims if one not in held.alias_claims]
     receipts = _lacking(contents.receipts, held.known.receipts)
     events = _lacking(contents.events, held.known.events)
+    new = len(claims), len(receipts), len(events)
+    if items is not None:
+        quota = Quota(items, held)
+        claims = quota.claims(claims)
+        receipts = quota.receipts(receipts, contents.receipts, parcel.faults)
+        events = quota.events(events, parcel.faults)
+    kept = len(claims), len(receipts), len(events)
+    left_out = LeftOut(*(some - others for some, others in zip(new, kept, strict=True)))
+    return _only(parcel, contents, claims, receipts, events), left_out
+
+
+def _only(
+    parcel: Parcel,
+    contents: Contents,
+    claims: Sequence[AliasClaim],
+    receipts: Sequence[int],
+    events: Sequence[int],
+) -> Parcel:
+    """Return a parcel of some of its facts: these claims, and the others at these positions."""
     at_events = {position: place for place, position in enumerate(events)}
     at_receipts = {position: place for place, position in enumerate(receipts)}
     places = {"receipt": at_receipts, "event": at_events, READING: at_events}
+    is_whole = (len(claims), len(receipts), len(events)) == parcel[2:5]
     return parcel._replace(
+        state=parcel.state if is_whole else None,
         alias_claims=len(claims),
         receipts=len(receipts),
         events=len(events),
@@ -147,6 +178,24 @@ def _packed(fact: tuple[bytes, Value]) -> tuple[bytes, bytes]:
     return digest, pack(value)
 
 
+def _most(parcel: Parcel) -> int:
+    """Return how many facts a parcel has of the kind of which it has most, of those with a quota.
+
+    That is never too low: a receipt counts, whether it was refused or not.
+    """
+    malformed = sum([one.code == SHAPE and one.fact == "event" for one in parcel.faults])
+    return max(parcel.alias_claims, parcel.receipts, malformed)
+
+
+class Taken(NamedTuple):
+    """The result of writing a parcel."""
+
+    record_id: int
+    new: New
+    left_out: LeftOut
+    """New facts that exceeded the quota of the record, and were not written."""
+
+
 @dataclass(slots=True)
 class _Pending:
     """Rows of new records that are not written yet."""
@@ -166,8 +215,15 @@ class Intake:
     """Takes parcels within one transaction; `flush` before it ends."""
 
     def __init__(
-        self, conn: sqlite3.Connection, records: Records, facts: Facts, derived: Derived
+        self,
+        conn: sqlite3.Connection,
+        records: Records,
+        facts: Facts,
+        derived: Derived,
+        quota: int | None = None,
     ) -> None:
+        """Start; `quota` is that of each record, for each kind of fact, and None means no limit."""
+        self._quota = quota
         self._conn = conn
         self._records = records
         self._facts = facts
@@ -177,7 +233,7 @@ class Intake:
         self._last_record = records.last_id()
         self._last_arrival = facts.last_arrival()
 
-    def take(self, parcel: Parcel, run: Run, member: str) -> tuple[int, New]:
+    def take(self, parcel: Parcel, run: Run, member: str) -> Taken:
         """Add what the store lacks; the record is stale then, unless the parcel has its state.
 
         Args:
@@ -186,17 +242,20 @@ class Intake:
             member: Its place in the source.
 
         Returns:
-            The record's id, and what was new.
+            The record's id, what was new, and what exceeded the record's quota.
         """
         if parcel.digest in self._pending.ids:
             self.flush()
         record_id = self._records.find(parcel.digest, parcel.record[2])
         if record_id is None:
             return self._take_record(parcel, run.id(self._conn), member)
-        return record_id, self._take_more(record_id, parcel, run, member)
+        return self._take_more(record_id, parcel, run, member)
 
-    def _take_record(self, parcel: Parcel, run_id: int, member: str) -> tuple[int, New]:
+    def _take_record(self, parcel: Parcel, run_id: int, member: str) -> Taken:
         """Collect the rows of a new record."""
+        left_out = LeftOut()
+        if self._quota is not None and _most(parcel) > self._quota:
+            parcel, left_out = _less(parcel, Held(), self._quota)
         self._last_record += 1
         record_id, pending, new = self._last_record, self._pending, parcel.new
         new.records = 1
@@ -210,11 +269,13 @@ class Intake:
             pending.states.append((record_id, parcel.state, sealed))
             self._tally["equivocations"] += parcel.state.equivocation_count
         self._count(parcel, new)
-        return record_id, new
+        return Taken(record_id, new, left_out)
 
-    def _take_more(self, record_id: int, parcel: Parcel, run: Run, member: str) -> New:
+    def _take_more(self, record_id: int, parcel: Parcel, run: Run, member: str) -> Taken:
         """Write what is new for a record that the store holds."""
-        parcel = self._lacking(parcel) if parcel.new else parcel
+        left_out = LeftOut()
+        if parcel.new:
+            parcel, left_out = _less(parcel, self._facts.held(parcel.digest), self._quota)
         new = parcel.new
         if new:
             ledger = Ledger.load(self._conn, record_id)
@@ -227,12 +288,7 @@ class Intake:
             ledger.save(self._conn, record_id)
             self._derived.mark([record_id])
             self._count(parcel, new)
-        return new
-
-    def _lacking(self, parcel: Parcel) -> Parcel:
-        """Return the part of a parcel that the store lacks now; mostly that is all of it."""
-        held = self._facts.held(parcel.digest)
-        return _less(parcel, unpack_contents(parcel.content), held)
+        return Taken(record_id, new, left_out)
 
     def _add_arrival(self, record_id: int, run_id: int, member: str, parcel: Parcel) -> bytes:
         """Collect the rows of an arrival; return what they add to the ledger."""

@@ -12,7 +12,7 @@ from mirror.core.event import Event, InvalidEvent, ValidEvent
 from mirror.core.keys import BUILT_IN, KeySet
 from mirror.core.proof import names_of
 from mirror.core.receipt import Receipt, Verdict, key_ids_of_receipt
-from mirror.core.values import Object, Value, sha256
+from mirror.core.values import Object, Value, exact, sha256
 from mirror.core.verdict import EventVerdict, Reached, key_ids_of_event, valid_under
 from mirror.store.content import Contents, unpack_contents
 from mirror.store.records import damaged
@@ -113,7 +113,7 @@ def _with_verdict(
 ) -> Event:
     if verdict is None:
         event = cast("Object", value)
-        return ValidEvent.of(event, digest, _exact(contents.encode(event["payload"])))
+        return ValidEvent.of(event, digest, exact(contents.encode(event["payload"])))
     if not isinstance(verdict, Reached):
         return InvalidEvent(value, digest, *verdict)
     if verdict.fault is not None:
@@ -122,14 +122,6 @@ def _with_verdict(
         return valid_under(cast("Object", value), digest, verdict, keys)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no event of the profile {verdict.profile!r} stands there") from error
-
-
-def _exact(text: bytes) -> bytes:
-    """Return a copy that takes no more memory than it needs.
-
-    What orjson gives keeps the room that it was made in: of a million short payloads, gigabytes.
-    """
-    return bytes(memoryview(text))
 
 
 def key_ids_of(judged: Judged, keys: KeySet) -> set[str]:

@@ -112,9 +112,14 @@ class Store:
         """Return what is in the store, counted."""
         return read_status(self._db.conn)
 
-    def intake(self) -> Intake:
-        """Return what takes parcels, within a transaction."""
-        return Intake(self._db.conn, self.records, self.facts, self.derived)
+    def intake(self, quota: int | None = None) -> Intake:
+        """Return what takes parcels, within a transaction.
+
+        Args:
+            quota: How many facts that nobody signed are kept for one record, of each kind (B4);
+                None for no limit.
+        """
+        return Intake(self._db.conn, self.records, self.facts, self.derived, quota)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ import pytest
 from mirror.core.bundle import (
     AliasClaim,
     Bundle,
+    BundleLimits,
     Known,
     compose,
     future_events,
@@ -36,7 +37,9 @@ from tests.builders import (
     to_json,
     without,
 )
+from tests.engine.envelopes import flat
 from tests.helpers import code_of, composed_of, findings, keys_of, verified
+from tests.profiles import of_make, profile_of
 from tests.shared import lines
 
 RECORD = make_record()
@@ -366,16 +369,16 @@ def test_more_items_than_a_mirror_accepts_refuse_a_bundle(name: str) -> None:
     """B4 `limit.count`: in any one list, valid or not; what is accepted is the same bundle."""
     items = {"events": [], "receipts": [], "alias_claims": [], LISTS[name]: [1, 2, 3]}
     data = to_json(make_bundle(RECORD, **items))
-    assert parse_bundle(data) == parse_bundle(data, max_items=3)
+    assert parse_bundle(data) == parse_bundle(data, BundleLimits(items=3))
     with pytest.raises(LimitError) as refused:
-        parse_bundle(data, max_items=2)
+        parse_bundle(data, BundleLimits(items=2))
     assert (refused.value.code, refused.value.where) == ("limit.count", f"/{name}")
 
 
 def test_a_limit_of_items_is_for_each_list() -> None:
     """B4: and `receipts` may be absent."""
     data = to_json(make_bundle(RECORD, [1, 2], None, make_claims(RECORD)[:2]))
-    assert len(parse_bundle(data, max_items=2).events) == 2
+    assert len(parse_bundle(data, BundleLimits(items=2)).events) == 2
 
 
 @pytest.mark.parametrize(("levels", "expected"), [(1, None), (8, None), (9, "limit.count")])
@@ -385,8 +388,63 @@ def test_a_bundle_deeper_than_a_mirror_accepts_is_refused(
     """B4 `limit.count`: the bundle itself being 1, its `events` 2."""
     nested = json.loads("[" * levels + "]" * levels)
     data = to_json(make_bundle(RECORD, [nested]))
-    assert expected == code_of(lambda: parse_bundle(data, max_depth=10))
+    assert expected == code_of(lambda: parse_bundle(data, BundleLimits(depth=10)))
     assert code_of(lambda: parse_bundle(data)) is None
+
+
+MALFORMED: dict[str, list[Any]] = {
+    "events": [{**CLAIM, "signature": 1}, without(CLAIM, "target"), {}, 1],
+    "receipts": [{"kind": "pith_receipt"}, None, [], 1],
+    "source_aliases": [
+        {"alias_kind": "arxiv"},
+        {**make_claims(RECORD)[0], "created_at": "x"},
+        "",
+        1,
+    ],
+}
+"""Items that fail by their shape, for each list."""
+
+
+@pytest.mark.parametrize("name", list(LISTS))
+def test_a_bundle_that_is_mostly_malformed_is_refused(name: str) -> None:
+    """B4 `limit.count`: more such items than are accepted, and more than half of the list."""
+    good: dict[str, list[Any]] = {
+        "events": [CLAIM] * 4,
+        "receipts": [make_receipt(RECORD, Signer("stranger"))] * 4,
+        "source_aliases": make_claims(RECORD)[:4],
+    }
+    argument = {"source_aliases": "alias_claims"}.get(name, name)
+
+    def refused(valid: int, malformed: int, limit: int) -> str | None:
+        items = {"events": [], argument: good[name][:valid] + MALFORMED[name][:malformed]}
+        data = to_json(make_bundle(RECORD, **items))
+        return code_of(lambda: parse_bundle(data, BundleLimits(invalid=limit)))
+
+    assert refused(0, 3, 3) is None
+    assert refused(0, 4, 3) == "limit.count"
+    assert refused(3, 4, 3) == "limit.count"
+    assert refused(4, 4, 3) is None  # half of it is something
+    assert refused(0, 1, 0) == "limit.count"
+    assert refused(4, 0, 0) is None
+
+
+def test_events_in_the_envelope_of_a_trusted_profile_are_not_malformed() -> None:
+    """B4: under it they are events, and may be valid."""
+    invented = of_make(flat)
+    data = to_json(make_bundle(RECORD, invented.events()))
+    assert code_of(lambda: parse_bundle(data, BundleLimits(invalid=0))) == "limit.count"
+    profiles = [profile_of(invented)]
+    assert code_of(lambda: parse_bundle(data, BundleLimits(invalid=0, profiles=profiles))) is None
+
+
+def test_a_receipt_larger_than_a_mirror_accepts_refuses_a_bundle() -> None:
+    """B4 `limit.size`: it would stand in the first composed bundle of the record, whole."""
+    receipt = {**make_receipt(RECORD, ALICE), "more": "é" * 100}
+    data, size = to_json(make_bundle(RECORD, [], [receipt])), len(oracle.canonical(receipt))
+    assert code_of(lambda: parse_bundle(data, BundleLimits(receipt_bytes=size))) is None
+    with pytest.raises(LimitError) as refused:
+        parse_bundle(data, BundleLimits(receipt_bytes=size - 1))
+    assert (refused.value.code, refused.value.where) == ("limit.size", "/receipts/0")
 
 
 # B5 ------------------------------------------------------------------------------------------

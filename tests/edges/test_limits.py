@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -15,7 +16,15 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from tests.builders import Signer, author_claim, make_bundle, make_event, make_record, to_json
+from tests.builders import (
+    Signer,
+    author_claim,
+    make_bundle,
+    make_event,
+    make_receipt,
+    make_record,
+    to_json,
+)
 
 MEMORY_BYTES = 700 * 1024 * 1024
 """Address space that a bomb may make the program take, the program itself included."""
@@ -136,6 +145,56 @@ def test_every_limit_is_an_option(option: str, content: bytes, code: str, tmp_pa
     """Without it nothing is found; with it, its code."""
     assert [] == _codes(tmp_path, content)
     assert {code} == set(_codes(tmp_path, content, option))
+
+
+def test_limits_on_what_nobody_signed_are_options(tmp_path: Path) -> None:
+    """Without them, each item has its own code; with them, the bundle is refused."""
+    receipt = make_receipt(RECORD, Signer("stranger"))
+    content = to_json(make_bundle(RECORD, [1, 2], [receipt]))
+    assert ["receipt.key_unknown", "event.shape", "event.shape"] == _codes(tmp_path, content)
+    assert ["limit.count"] == _codes(tmp_path, content, "--max-invalid", "1")
+    assert ["limit.size"] == _codes(tmp_path, content, "--max-receipt", "9")
+
+
+def _peak_bytes(folder: Path, content: bytes) -> int:
+    """The peak memory of a process that verifies a bundle."""
+    path = folder / "source"
+    path.write_bytes(content)
+    command = [sys.executable, "-m", "mirror", "verify", str(path), "--json"]
+    nowhere = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
+    child = os.posix_spawn(sys.executable, command, os.environ, file_actions=nowhere)
+    _, _, usage = os.wait4(child, 0)
+    return usage.ru_maxrss * 1024
+
+
+ENVELOPE = {
+    "event_type": "a",
+    "subject_pith_number": make_bundle(RECORD)["pith_number"],
+    "target": "a",
+    "payload": {},
+    "created_at": "",
+    "signer": dict.fromkeys(("key_id", "public_key_fingerprint", "signer_id", "signer_type"), "a"),
+    "signature": {},
+}
+"""Of an event that has the shape of one, and not much more; its id is added."""
+
+JUNK: dict[str, Callable[[], object]] = {
+    "integers": lambda: make_bundle(RECORD, list(range(100_000))),
+    "objects": lambda: make_bundle(RECORD, [{"payload": {"n": n}} for n in range(100_000)]),
+    "receipts": lambda: make_bundle(RECORD, [], [{"n": n} for n in range(100_000)]),
+    "aliases": lambda: make_bundle(RECORD, [], None, [{"n": n} for n in range(100_000)]),
+    "events": lambda: make_bundle(
+        RECORD, [{**ENVELOPE, "event_id": f"sha256:{n:064x}"} for n in range(20_000)]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", JUNK)
+def test_a_bundle_takes_memory_in_proportion_to_its_size(name: str, tmp_path: Path) -> None:
+    """30 times its size and 256 MiB at most, beyond the program itself."""
+    content = to_json(JUNK[name]())
+    taken = _peak_bytes(tmp_path, content) - _peak_bytes(tmp_path, GOOD)
+    assert taken < min(30 * len(content), 256 * 1024 * 1024), f"{taken / len(content)} times"
 
 
 def test_a_long_header_ends_an_archive(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_parcels_made_before_the_others_came_bring_each_fact_once(
     intake, total = store.intake(), New()
     parcels = [parcel_of(BUNDLES[at], KEYS, Held(), with_state=with_state) for at in order]
     for parcel in (*parcels, *parcels):
-        _, new = intake.take(parcel, Run(*RUN), "a member")
+        _, new, _ = intake.take(parcel, Run(*RUN), "a member")
         total.add(new)
         if flush:
             intake.flush()
@@ -117,7 +117,7 @@ def test_a_new_record_is_stale_unless_its_state_came_with_it(
 ) -> None:
     """And is stale as soon as more comes."""
     intake = store.intake()
-    record_id, new = intake.take(
+    record_id, new, _ = intake.take(
         parcel_of(BUNDLES[0], KEYS, Held(), with_state=with_state), Run(*RUN), "a member"
     )
     intake.flush()

@@ -136,7 +136,7 @@ def _items(
 
 
 def _verify(item: Item, keys: KeySet, errand: Errand) -> Outcome | Report:
-    bundle = parse(item, errand.limits)
+    bundle = parse(item, errand.limits, keys)
     if isinstance(bundle, Report):
         return bundle
     verified = verify_parsed(item, bundle, keys, Known(), errand.limits)

@@ -1,0 +1,111 @@
+"""The facts that a store holds for a record, in the form that tells what is new."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import cast
+
+from mirror.core.bundle import AliasClaim, Known
+from mirror.core.receipt import Verdict
+from mirror.core.values import Object
+from mirror.core.verdict import EventVerdict, Reached
+from mirror.store.content import Contents
+from mirror.store.rows import ArrivalRow, Ledger, event_verdicts, receipt_verdicts
+
+__all__ = ["SHAPE", "Held", "HeldCache", "signature_of"]
+
+SHAPE = "event.shape"
+"""The code of values that are no events (E1): no key can have signed them."""
+
+
+def signature_of(receipt: Object, is_refused: bool) -> tuple[str, str] | None:  # noqa: FBT001
+    """Return key id and signature of a receipt that passed; None of one that was refused."""
+    if is_refused:
+        return None
+    return cast("str", receipt["key_id"]), cast("str", receipt["signature_b64"])
+
+
+@dataclass(slots=True)
+class Held:
+    """The facts that a store holds for one record, with their verdicts; no values."""
+
+    record_id: int | None = None
+    """None if the store does not know the record."""
+    alias_claims: set[AliasClaim] = field(default_factory=set)
+    known: Known = field(default_factory=Known)
+    signatures: set[tuple[str, str]] = field(default_factory=set)
+    """Key id and signature of the receipts that passed."""
+    malformed_events: int = 0
+    """Events that fail by their shape."""
+    last_arrival: int = 0
+    """The id of the last arrival that was added."""
+    ledger: Ledger = field(default_factory=Ledger)
+    """The sum of the arrivals that were added."""
+
+    @property
+    def unsigned_receipts(self) -> int:
+        """Receipts that were refused, or that repeat a signature."""
+        return len(self.known.receipts) - len(self.signatures)
+
+    @property
+    def size(self) -> int:
+        """How many facts there are."""
+        return len(self.alias_claims) + len(self.known.receipts) + len(self.known.events)
+
+    def add(self, rows: Iterable[tuple[ArrivalRow, Contents]]) -> None:
+        """Add arrivals of the record, in the order of their ids."""
+        for row, contents in rows:
+            self._add_facts(row, contents)
+            self.last_arrival = row.id
+            sealed = row.seal_of(row.id, row.record_id, row.run_id, row.member, row.content)
+            self.ledger.add(row.id, sealed, contents, row.faults)
+
+    def _add_facts(self, row: ArrivalRow, contents: Contents) -> None:
+        receipts = cast("dict[bytes, Verdict]", self.known.receipts)
+        events = cast("dict[bytes, EventVerdict]", self.known.events)
+        refused, verdicts = receipt_verdicts(row.faults), event_verdicts(row.faults)
+        self.alias_claims.update(contents.claims)
+        for position, (digest, value) in enumerate(contents.receipts):
+            receipts[digest] = refused.get(position)
+            signature = signature_of(cast("Object", value), position in refused)
+            if signature is not None:
+                self.signatures.add(signature)
+        for position, (digest, _) in enumerate(contents.events):
+            verdict = verdicts.get(position)
+            events[digest] = verdict
+            self.malformed_events += _code_of(verdict) == SHAPE
+
+
+def _code_of(verdict: EventVerdict) -> str | None:
+    fault = verdict.fault if isinstance(verdict, Reached) else verdict
+    return None if fault is None else fault[0]
+
+
+class HeldCache:
+    """LRU cache of `Held`, by record id, so that n bundles of one record cost n and not n².
+
+    It is bounded by the number of facts in it. An entry that does not agree with the store any
+    more (verdicts were reached again, a transaction was rolled back) shows by its ledger.
+    """
+
+    MAX_FACTS = 200_000
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[int, Held] = OrderedDict()
+        self._facts = 0
+
+    def take(self, record_id: int) -> Held | None:
+        """Remove and return the entry of a record."""
+        held = self._entries.pop(record_id, None)
+        self._facts -= 0 if held is None else held.size
+        return held
+
+    def put(self, record_id: int, held: Held) -> None:
+        """Add an entry; the least recently used ones go if there are too many facts."""
+        self._entries[record_id] = held
+        self._facts += held.size
+        while self._facts > self.MAX_FACTS and len(self._entries) > 1:
+            _, oldest = self._entries.popitem(last=False)
+            self._facts -= oldest.size

@@ -1,0 +1,78 @@
+"""The quota of a record: how many facts that nobody signed a store keeps for it (B4).
+
+Anybody can make any number of alias times, of receipts that differ in unsigned members, and of
+values that fail by their shape. Without a quota, a stranger could make the composed bundle of a
+record (B6) larger than other mirrors accept. What only a trusted key can have signed has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from typing import NamedTuple, cast
+
+from mirror.core.bundle import AliasClaim
+from mirror.core.values import Object, Value
+from mirror.store.held import SHAPE, Held, signature_of
+from mirror.store.rows import Fault
+
+__all__ = ["LeftOut", "Quota"]
+
+
+class LeftOut(NamedTuple):
+    """How many new facts of a bundle are not kept."""
+
+    alias_claims: int = 0
+    receipts: int = 0
+    events: int = 0
+
+
+class Quota:
+    """What is left of the quota of one record."""
+
+    def __init__(self, items: int, held: Held) -> None:
+        """Start from what the store holds; `items` is the limit for each kind of fact."""
+        self._claims = items - len(held.alias_claims)
+        self._receipts = items - held.unsigned_receipts
+        self._events = items - held.malformed_events
+        self._signatures = held.signatures
+
+    def claims(self, new: Sequence[AliasClaim]) -> Sequence[AliasClaim]:
+        """Return the alias claims that are kept: the first ones, until none is left."""
+        return new[: max(0, self._claims)]
+
+    def receipts(
+        self, new: Sequence[int], values: Sequence[tuple[bytes, Value]], faults: Sequence[Fault]
+    ) -> list[int]:
+        """Return the positions of the receipts that are kept; the first of a signature always is.
+
+        Args:
+            new: Positions of those that the store lacks.
+            values: All receipts of the arrival, each with its digest.
+            faults: The verdicts on what did not pass.
+        """
+        refused = {one.position for one in faults if one.fact == "receipt"}
+        signatures, left, kept = set(self._signatures), self._receipts, []
+        for position in new:
+            signature = signature_of(cast("Object", values[position][1]), position in refused)
+            if signature is not None and signature not in signatures:
+                signatures.add(signature)
+            elif left > 0:
+                left -= 1
+            else:
+                continue
+            kept.append(position)
+        return kept
+
+    def events(self, new: Sequence[int], faults: Sequence[Fault]) -> list[int]:
+        """Return the positions of the events that are kept: all that have the shape of one."""
+        malformed: Container[int] = {
+            one.position for one in faults if one.fact == "event" and one.code == SHAPE
+        }
+        left, kept = self._events, []
+        for position in new:
+            if position in malformed:
+                if left <= 0:
+                    continue
+                left -= 1
+            kept.append(position)
+        return kept
