@@ -79,8 +79,8 @@ def find(*, query: tuple[str, ...], db: Path, limit: int, as_json: bool) -> None
     as a title, which has to be exact; then as words, all of which must be there. A phrase stands
     in quotes of its own, and word* finds what begins with it; nothing else has a meaning.
 
-    Anybody can merge a record that claims any arXiv id: a hit says whether a key that is trusted
-    here vouches for it. The index is brought up to date first, if nobody else is writing.
+    Anybody can merge a record that claims any arXiv id: a hit says whether it has a verified
+    receipt from a trusted key. The index is brought up to date first, if nobody else is writing.
 
     \b
     Examples:
@@ -118,7 +118,7 @@ def _standing_value(standing: Standing) -> dict[str, object]:
         "pith_number": standing.pith_number,
         "arxiv_id": standing.arxiv_id,
         "version": standing.version,
-        "vouched": standing.is_vouched,
+        "receipt_verified": standing.is_vouched,
     }
 
 
@@ -144,8 +144,8 @@ def _source(standing: Standing) -> str:
 
 def _vouched(standing: Standing) -> str:
     if standing.is_vouched:
-        return "a trusted key vouches for it"
-    return "no key that is trusted here vouches for it"
+        return "verified receipt from a trusted key"
+    return "no verified receipt from a trusted key"
 
 
 # identify ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from mirror.cli.state_table import state_rows
 from mirror.core.values import decode
 from mirror.engine.export import Order, bundle_text, export_bag, note_export
 from mirror.engine.lookup import look_up
-from mirror.engine.replay import current_text
+from mirror.engine.replay import current_events, current_text
 from mirror.store import open_store
 
 __all__ = ["export", "show", "status"]
@@ -51,7 +52,9 @@ def show(
         if as_json:
             click.echo(text, nl=False)
         else:
-            print_table(state_rows(decode(text.rstrip()), store.records.get(record_id)))
+            record = store.records.get(record_id)
+            events = partial(current_events, store, record_id, keys)
+            print_table(state_rows(decode(text.rstrip()), record, events))
 
 
 @click.command()

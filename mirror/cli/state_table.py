@@ -1,46 +1,58 @@
-"""A state as a person reads it: what is claimed, and who vouches for it."""
+"""A state as a table for a person: what is claimed, who signed it, and what was checked here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 from mirror.cli.console import plural
+from mirror.core.difference import cut
+from mirror.core.event import Event, InvalidEvent, ValidEvent
+from mirror.core.event_summary import EventSummary, entry_summary, event_summary
 from mirror.core.record import Record
-from mirror.core.values import Object, Value
+from mirror.core.values import Object, Value, canonical
+from mirror.core.verification_status import claim_statuses
 
 __all__ = ["state_rows"]
 
+MAX_LISTED = 50
+"""Items of one list that the table shows; the rest are counted."""
+_MAX_RETIRING = 3
+"""Retiring events shown for one retired event."""
+_MAX_VALUE = 200
+"""Characters shown of one value."""
+_MAX_FACE = 600
+"""Characters shown of what a refused event says of itself."""
+
+_CLAIMS = {
+    "externally_anchored": ("timestamps", "timestamps"),
+    "storage_verified": ("stored copies", "storage_attestations"),
+    "author_attested": ("author claims", "author_claims"),
+    "references_resolved": ("references", ""),
+    "formal_links_present": ("formal links", ""),
+}
+"""Kinds of claims (`claim_statuses`): their heading, and the list of `current` that holds them."""
+
 _LISTS = {
     "graph_snapshots": "graph snapshots",
-    "timestamps": "timestamps",
-    "storage_attestations": "stored at",
-    "author_claims": "author claims",
     "citations": "citations",
     "replications": "replications",
     "integrity_findings": "integrity findings",
     "challenges": "challenges",
     "other_events": "other events",
 }
-"""The lists of `current` (M6), as they are headed for people."""
-
-_TELLING = {
-    "timestamps": ("method", "calendar"),
-    "storage_attestations": ("archive", "url", "captured_at"),
-    "author_claims": ("claimant_id", "method", "strength"),
-    "citations": ("relationship", "citing", "asserted_by", "claim_id"),
-    "replications": ("kind", "url", "asserted_by", "claim_id"),
-    "integrity_findings": ("severity", "finding_type", "verdict_class", "detector"),
-    "challenges": ("about", "note", "asserted_by"),
-}
-"""The payload members that tell a person what an event says."""
+"""The other lists of `current` (M6), with their heading."""
 
 
-def state_rows(state: Value, record: Record) -> dict[str, str | list[str]]:
+def state_rows(
+    state: Value, record: Record, events: Callable[[], Iterable[Event]]
+) -> dict[str, str | list[str]]:
     """Return names and values for a table.
 
     Args:
         state: A state (M6).
         record: Its record.
+        events: Reads all events of the record; called if any is not in force.
     """
     members = cast("Object", state)
     current = cast("Object", members["current"])
@@ -51,12 +63,13 @@ def state_rows(state: Value, record: Record) -> dict[str, str | list[str]]:
         **_metadata(record),
         "aliases": list(map(_alias, _objects(current["source_aliases"]))),
         "receipt": _receipt(current["receipt"]),
+        **_claims(members),
         "events": _counts(members),
     }
     for name, heading in _LISTS.items():
         if entries := _objects(current[name]):
-            rows[heading] = [_entry(entry, _TELLING.get(name, ())) for entry in entries]
-    return {**rows, **_oddities(members)}
+            rows[heading] = _entries(entries, name)
+    return {**rows, **_not_in_force(members, events)}
 
 
 def _objects(value: Value) -> list[Object]:
@@ -80,11 +93,20 @@ def _alias(alias: Object) -> str:
 
 def _receipt(receipt: Value) -> str:
     if receipt is None:
-        return "none: no key that is trusted here vouches for this record"
+        return "none: no key that is trusted here signed this record"
     members = cast("Object", receipt)
     at = members["signed_at"]
     when = f"at {at}, as an event signs" if at else "at a time that nothing signs"
     return f"verified: signed with key {members['key_id']} {when}"
+
+
+def _claims(state: Object) -> dict[str, list[str]]:
+    current = cast("Object", state["current"])
+    rows = {}
+    for kind, status in claim_statuses(state).items():
+        heading, name = _CLAIMS[kind]
+        rows[heading] = [status.words, *(_entries(_objects(current[name]), name) if name else [])]
+    return rows
 
 
 def _counts(state: Object) -> str:
@@ -94,31 +116,100 @@ def _counts(state: Object) -> str:
     )
 
 
-def _entry(event: Object, telling: tuple[str, ...]) -> str:
-    payload = cast("Object", event["payload"])
-    signer = cast("Object", event["signer"])
-    words = [str(payload[name]) for name in telling if name in payload]
-    kind = [str(event["event_type"])] if "event_type" in event else []
-    says = " ".join(kind + words) or str(event["event_id"])
-    return f"{event['created_at']} {says} — {signer['signer_id']}"
+# Events in force -----------------------------------------------------------------------------
 
 
-def _oddities(state: Object) -> dict[str, list[str]]:
-    """Return what is not in `current`, and why (M9 to M11)."""
-    retired = [
-        " ".join([str(one["event_id"]), str(one["reason"]), *_by(one)])
-        for one in _objects(state["retired_events"])
-    ]
-    invalid = [f"{one['digest']} {one['code']}" for one in _objects(state["invalid_events"])]
-    double = [
-        f"{one['signer_id']} said two things at {one['created_at']}: {one['event_type']} "
-        + ", ".join(cast("list[str]", one["event_ids"]))
-        for one in _objects(state["equivocations"])
-    ]
-    named = {"retired": retired, "invalid": invalid, "equivocations": double}
+def _entries(entries: list[Object], name: str) -> list[str]:
+    lines = [_entry(entry_summary(one, name), name) for one in entries[:MAX_LISTED]]
+    return [*lines, *_more(entries)]
+
+
+def _entry(event: EventSummary, name: str) -> str:
+    kind = f"{event.event_type} " if name == "other_events" else ""
+    says = _says(event) or f"event {event.event_id}"
+    return f"{event.created_at} {kind}{says} — signed by {event.signer_id}"
+
+
+def _more(items: list[Object]) -> list[str]:
+    hidden = len(items) - MAX_LISTED
+    return [f"… and {hidden:,} more; --json names each"] if hidden > 0 else []
+
+
+# Events that are not in force, and equivocations ---------------------------------------------
+
+
+def _not_in_force(state: Object, events: Callable[[], Iterable[Event]]) -> dict[str, list[str]]:
+    """Return the retired and refused events, and equivocations (M9 to M11)."""
+    if not any(state[name] for name in ("retired_events", "invalid_events", "equivocations")):
+        return {}
+    valid, refused = _by_name(events())
+    named = {
+        "retired": _lines(state["retired_events"], lambda one: _retired(one, valid)),
+        "refused": _lines(state["invalid_events"], lambda one: _refused(one, refused)),
+        "equivocations": _lines(state["equivocations"], lambda one: _equivocation(one, valid)),
+    }
     return {name: lines for name, lines in named.items() if lines}
 
 
-def _by(retired: Object) -> list[str]:
-    ids = cast("list[str]", retired["by"])
-    return [f"by {', '.join(ids)}"] if ids else []
+def _by_name(events: Iterable[Event]) -> tuple[dict[str, EventSummary], dict[str, InvalidEvent]]:
+    """Return the summaries of valid events by id, and invalid events by digest."""
+    valid: dict[str, EventSummary] = {}
+    refused: dict[str, InvalidEvent] = {}
+    for event in events:
+        if isinstance(event, ValidEvent):
+            valid.setdefault(event.event_id, event_summary(event))
+        else:
+            refused[event.digest.hex()] = event
+    return valid, refused
+
+
+def _lines(value: Value, describe: Callable[[Object], Iterator[str]]) -> list[str]:
+    items = _objects(value)
+    return [line for one in items[:MAX_LISTED] for line in describe(one)] + _more(items)
+
+
+def _retired(retired: Object, valid: dict[str, EventSummary]) -> Iterator[str]:
+    event_id, reason = str(retired["event_id"]), str(retired["reason"])
+    yield _face(valid[event_id])
+    yield f"  event {event_id}"
+    by = cast("list[str]", retired["by"])
+    if not by:
+        yield f"  {reason} by its own signer, in this event"
+    for one in by[:_MAX_RETIRING]:
+        yield f"  {reason} by {_face(valid[one])}"
+        yield f"    event {one}"
+    if len(by) > _MAX_RETIRING:
+        yield f"  and {len(by) - _MAX_RETIRING:,} more"
+
+
+def _refused(refused: Object, events: dict[str, InvalidEvent]) -> Iterator[str]:
+    event = events[str(refused["digest"])]
+    yield f"{event.code}: {event.reason}"
+    yield f"  not verified: {_claimed_face(event)}"
+    yield f"  value with the digest {refused['digest']}"
+
+
+def _equivocation(double: Object, valid: dict[str, EventSummary]) -> Iterator[str]:
+    yield f"{double['signer_id']} signed different events of one moment, {double['created_at']}:"
+    for event_id in cast("list[str]", double["event_ids"])[:MAX_LISTED]:
+        yield f"  {_face(valid[event_id])}"
+        yield f"    event {event_id}"
+
+
+def _face(event: EventSummary) -> str:
+    says = f": {said}" if (said := _says(event)) else ""
+    return f"{event.created_at} {event.event_type}{says} — signed by {event.signer_id}"
+
+
+def _says(event: EventSummary) -> str:
+    return " ".join(cut(value, _MAX_VALUE) for _, value in event.fields)
+
+
+def _claimed_face(event: InvalidEvent) -> str:
+    """Return what a refused event says of itself, or the beginning of a value that is none."""
+    said = event_summary(event)
+    if not said.event_type:
+        return cut(canonical(event.value).decode(), _MAX_VALUE)
+    signer = f" — claims to be signed by {said.signer_id}" if said.signer_id else ""
+    face = f"{said.created_at or 'no time'} {said.event_type}: {_says(said) or 'nothing'}{signer}"
+    return cut(face, _MAX_FACE)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.event import RawEvent
+from mirror.core.event import Event, RawEvent
 from mirror.core.keys import KeySet
 from mirror.core.merge import RULES, State, merge
 from mirror.core.receipt import judge_receipt
@@ -30,6 +30,7 @@ from mirror.store import (
 
 __all__ = [
     "bring_up_to_date",
+    "current_events",
     "current_text",
     "finish",
     "judge_arrival",
@@ -203,18 +204,26 @@ def current_text(store: Store, record_id: int, keys: KeySet | None = None) -> by
     Raises:
         CorruptStoreError: `store.damaged`
     """
-    stale = store.derived.staleness(record_id)
-    if keys is None and stale is None:
-        return store.derived.text(record_id)
     own = store.trust.key_set()
-    keys = own if keys is None else keys
-    same_keys = keys.digest == own.digest
-    if same_keys and stale is None:
+    is_own = keys is None or keys.digest == own.digest
+    if is_own and store.derived.staleness(record_id) is None:
         return store.derived.text(record_id)
+    return replay(_current_facts(store, record_id, keys), own if keys is None else keys).text
+
+
+def current_events(store: Store, record_id: int, keys: KeySet | None = None) -> list[Event]:
+    """Return the events of a record with their verdicts; arguments and errors as `current_text`."""
+    return _current_facts(store, record_id, keys).events
+
+
+def _current_facts(store: Store, record_id: int, keys: KeySet | None) -> RecordFacts:
+    """Return the facts of a record with their verdicts: the stored ones, or reached anew."""
+    own, stale = store.trust.key_set(), store.derived.staleness(record_id)
+    keys = own if keys is None else keys
     must_judge = stale is not None and stale.judge
-    if same_keys and not must_judge:
-        return replay(store.facts.load(record_id), keys).text
-    return replay(_judged_facts(store, record_id, keys, trusting_ledger=not must_judge), keys).text
+    if keys.digest == own.digest and not must_judge:
+        return store.facts.load(record_id)
+    return _judged_facts(store, record_id, keys, trusting_ledger=not must_judge)
 
 
 def _judged_facts(

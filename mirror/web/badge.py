@@ -28,7 +28,7 @@ text-anchor="middle">
 def badge_svg(record: Record, *, is_vouched: bool) -> bytes:
     """Return the badge; nothing in it is a string from outside."""
     number = record.short_pith_number
-    standing = "receipt verified" if is_vouched else "no receipt"
+    standing = "receipt verified" if is_vouched else "no verified receipt"
     left_text, right_text = round(len(number) * _UNIT, 1), round(len(standing) * _UNIT, 1)
     left = left_text + _PADDING
     return _BADGE.format(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import urlsplit
 
-from mirror.core.event import InvalidEvent
+from mirror.core.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet
 from mirror.core.record import Record, text_digest
 from mirror.core.values import Object, Value
@@ -50,7 +51,7 @@ class Dossier:
 
     @property
     def receipt(self) -> Object | None:
-        """The receipt that vouches for the record (M8)."""
+        """The verified receipt of the record (M8)."""
         return cast("Object | None", cast("Object", self.state["current"])["receipt"])
 
     @property
@@ -63,6 +64,11 @@ class Dossier:
         """Codes and reasons of the bundles' receipts that did not pass."""
         receipts = [receipt for one in self.arrivals for receipt in one.judged.receipts]
         return [(one.code, one.reason) for one in receipts if one.code is not None]
+
+    def valid_events(self) -> Iterator[ValidEvent]:
+        """Yield the events that passed every check, in the order they came."""
+        for one in self.arrivals:
+            yield from (event for event in one.judged.events if isinstance(event, ValidEvent))
 
     def reasons(self) -> dict[bytes, str]:
         """Why each invalid event did not pass, by the digest of its value."""

@@ -36,7 +36,7 @@ from mirror.web.views import (
     steps_of,
     verify_line,
 )
-from mirror.web.words import CODES, ERRORS, FATES, RELATIONSHIPS
+from mirror.web.words import CODES, ERRORS, FATES, LEVELS, RELATIONSHIPS
 
 __all__ = ["Pages", "environment"]
 
@@ -201,14 +201,15 @@ class Pages:
 
     def error(self, request: Request, status: int, code: str, message: str) -> Answer:
         """Answer that something went wrong, and what may help."""
-        said = message if status < HTTPStatus.INTERNAL_SERVER_ERROR else ""
+        phrase = HTTPStatus(status).phrase
+        is_news = status < HTTPStatus.INTERNAL_SERVER_ERROR and message != phrase
         answer = self._render(
             "error.html",
             status,
             status_code=status,
-            phrase=HTTPStatus(status).phrase,
+            phrase=phrase,
             code=code,
-            message=said,
+            message=message if is_news else "",
             meaning=ERRORS.get(code, ""),
             query=_asked_for(request),
             here="error",
@@ -233,6 +234,7 @@ def _sections(dossier: Dossier) -> dict[str, object]:
         "checks": checks_of(dossier, paper),
         "claims": claims_of(dossier),
         "relationships": RELATIONSHIPS,
+        "levels": LEVELS,
     }
 
 
@@ -243,6 +245,8 @@ def _history(dossier: Dossier) -> dict[str, object]:
         "events": some,
         "hidden": len(events) - len(some),
         "anchors": {one.event_id: one.anchor for one in some if not one.code},
+        "named": {one.event_id: one for one in events if not one.code},
+        "first_day": next((one.created_at[:10] for one in some if not one.code), ""),
         "picture": draw(some),
         "fates": FATES,
         "codes": CODES,

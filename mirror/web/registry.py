@@ -11,7 +11,7 @@ from mirror.core.keys import BUILT_IN
 from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import Record
 from mirror.core.values import Object, Value
-from mirror.engine.standing import verification_status
+from mirror.core.verification_status import verification_status
 from mirror.web.answers import Answer, json_answer
 from mirror.web.library import Library, Shelf
 

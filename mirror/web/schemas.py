@@ -10,6 +10,7 @@ from mirror.core.event_types import EVENT_TYPES, OTHER_EVENTS, EventType
 from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import PITH_NUMBER_PATTERN
 from mirror.core.values import DIGEST_PATTERN, Object, Value
+from mirror.core.verification_status import MAX_SIGNERS
 from mirror.engine.descent import FEW
 from mirror.web.operations import MAX_CHANGES
 
@@ -209,6 +210,11 @@ def states() -> Object:
 # Other answers -------------------------------------------------------------------------------
 
 PLACE = f"/pith/{SUFFIX}"
+_CLAIM_KINDS = (
+    "externally_anchored storage_verified author_attested references_resolved formal_links_present"
+)
+_SIGNERS = list_of(_NAME, uniqueItems=True, maxItems=MAX_SIGNERS)
+_CLAIMS = _closed(each("claimed checked", COUNT), {"by": _SIGNERS})
 _DESCRIBED: Object = {
     **_NUMBERS,
     **_RECORD,
@@ -221,6 +227,7 @@ _DESCRIBED: Object = {
         each("graph_snapshot references_resolved formal_links_present", _FLAG),
         each("weak_author_claims strong_author_claims", COUNT),
         each("citation_signatures replication_records", COUNT),
+        {"claims": _closed(each(_CLAIM_KINDS, _CLAIMS))},
     ),
     "links": _closed(
         {"html": _ending(PLACE), "badge": _ending(rf"{PLACE}/badge\.svg")},

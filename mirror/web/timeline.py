@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from mirror.core.envelope import MIRROR_V1
-from mirror.core.event import Event, ValidEvent
+from mirror.core.event import Event
+from mirror.core.event_summary import event_summary
 from mirror.core.values import Object, Value, instant
 from mirror.web.dossier import Arrival, Dossier
-from mirror.web.words import TELLING, TYPES
+from mirror.web.words import TYPES
 
 __all__ = ["Arc", "Dot", "EventView", "Lane", "Picture", "Tick", "draw", "events_of"]
 
@@ -20,7 +21,7 @@ MAX_SHOWN = 250
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventView:
-    """An event as the page shows it. Of an invalid one, nothing need be what it seems."""
+    """An event as the page shows it. Fields of an invalid event are not verified."""
 
     anchor: str
     event_id: str
@@ -83,29 +84,25 @@ class _Reader:
 
     def view(self, arrival: Arrival, judged: Event) -> EventView:
         """Return what a page shows of one value of `events`."""
-        digest = judged.digest
-        said = judged.said if isinstance(judged, ValidEvent) else judged.value
-        event = said if isinstance(said, dict) else {}
-        signer = _object(event, "signer")
-        event_id, event_type = _text(event, "event_id"), _text(event, "event_type")
+        digest, said = judged.digest, event_summary(judged)
         code = self._codes.get(digest.hex(), "")
-        retired = {} if code else self._retired.get(event_id, {})
+        retired = {} if code else self._retired.get(said.event_id, {})
         return EventView(
             anchor=f"e-{digest.hex()[:16]}",
-            event_id=event_id,
-            event_type=event_type,
-            label=TYPES.get(event_type, event_type) or "not an event",
-            created_at=_text(event, "created_at"),
-            at=instant(event.get("created_at")),
-            signer=_text(signer, "signer_id"),
-            key_id=_text(signer, "key_id"),
-            says=list(_says(event_type, _object(event, "payload"))),
+            event_id=said.event_id,
+            event_type=said.event_type,
+            label=TYPES.get(said.event_type, said.event_type) or "not an event",
+            created_at=said.created_at,
+            at=instant(said.created_at),
+            signer=said.signer_id,
+            key_id=said.key_id,
+            says=list(said.fields),
             fate="refused" if code else str(retired.get("reason", "in force")),
             code=code,
             reason=self._reasons.get(digest, ""),
             profile="" if judged.profile == MIRROR_V1.name else judged.profile,
             by=cast("list[str]", retired.get("by", [])),
-            is_double=not code and event_id in self._double,
+            is_double=not code and said.event_id in self._double,
             arrived_at=arrival.at,
             source=arrival.source,
         )
@@ -117,29 +114,6 @@ def _invalid(state: Object) -> list[Object]:
 
 def _objects(value: Value) -> list[Object]:
     return cast("list[Object]", value)
-
-
-def _object(value: Object, name: str) -> Object:
-    found = value.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(value: Object, name: str) -> str:
-    found = value.get(name)
-    return found if isinstance(found, str) else ""
-
-
-def _says(event_type: str, payload: Object) -> Iterator[tuple[str, str]]:
-    """Yield the names and values of a payload that tell a person what it says."""
-    if event_type == "graph_snapshot":
-        payload = _object(_object(payload, "graph_snapshot"), "paper")
-    names = TELLING.get(event_type, tuple(payload)[:4])
-    for name in names:
-        value = payload.get(name)
-        if isinstance(value, str | int | float) and value != "" and name != "status":
-            yield name, str(value)
-        elif name == "status" and value == "withdrawn":
-            yield name, "withdrawn"
 
 
 # The picture ---------------------------------------------------------------------------------
@@ -259,10 +233,11 @@ def _path(one: Dot, other: Dot) -> str:
 
 
 def _ticks(events: list[EventView], places: dict[int | None, float]) -> Iterator[Tick]:
+    """Yield the dates of valid events: what a refused one says of its time is not verified."""
     last, label = -_TICK_ROOM, ""
-    for event in events:
+    for event in (one for one in events if not one.code):
         x = places[event.at]
-        day = "no time" if event.at is None else event.created_at[:10]
+        day = event.created_at[:10]
         if day != label and x - last >= _TICK_ROOM:
             last, label = int(x), day
             yield Tick(x, day)

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
+from mirror.core.event import ValidEvent
+from mirror.core.event_summary import EventSummary, entry_summary
+from mirror.core.event_types import RECORD_CREATED
 from mirror.core.keys import Key
 from mirror.core.record import Record
-from mirror.core.values import Object, Value
-from mirror.engine.standing import verification_status
+from mirror.core.values import Object
+from mirror.core.verification_status import ClaimStatus, Level, claim_statuses
 from mirror.web.dossier import Dossier, Paper
-from mirror.web.words import TELLING
+from mirror.web.words import CHECKS, CLAIMS, CODES, FATES, LEVELS
 
 __all__ = [
     "Check",
@@ -41,34 +44,50 @@ MAX_CATEGORIES = 20
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A word on how a record stands."""
+    """A few words on the status of a record."""
 
     label: str
     tone: str
-    """`good`, `open`, `odd` or `bad`; the label says as much."""
+    """`good`, `claimed`, `open`, `odd` or `bad`; the label says as much."""
+    meaning: str
 
 
 def chips_of(dossier: Dossier) -> list[Chip]:
-    """Return how a record stands, in short."""
-    status = verification_status(dossier.state)
-    chips = [
-        _chip(status["pith_receipt"], "receipt verified", "no verified receipt", "bad"),
-        _chip(status["author_attested"], "author attested", "not attested"),
-        _chip(status["externally_anchored"], "anchored", "not anchored"),
-        _chip(status["storage_verified"], "stored", "not stored"),
-        _chip(status["references_resolved"], "refs resolved", "refs pending"),
+    """Return the status of a record, in short."""
+    statuses = claim_statuses(dossier.state)
+    return [
+        _receipt_chip(is_verified=dossier.receipt is not None),
+        *(_claim_chip(kind, status) for kind, status in statuses.items()),
+        *_odd_chips(dossier.state),
     ]
-    if status["formal_links_present"]:
-        chips.append(Chip("formal links", "good"))
-    odd = {
-        "refused": dossier.state["invalid_event_count"],
-        "equivocation": dossier.state["equivocation_count"],
-    }
-    return chips + [Chip(f"{count} {name}", "odd") for name, count in odd.items() if count]
 
 
-def _chip(is_so: Value, yes: str, no: str, tone: str = "open") -> Chip:
-    return Chip(yes, "good") if is_so else Chip(no, tone)
+def _receipt_chip(*, is_verified: bool) -> Chip:
+    """Return what is known of the receipt of a record."""
+    if is_verified:
+        meaning = "A key that this mirror trusts signed the hash of the record; verified here."
+        return Chip("receipt: checked here", "good", meaning)
+    return Chip("receipt: none", "bad", "No key that this mirror trusts signed the record.")
+
+
+def _odd_chips(state: Object) -> Iterator[Chip]:
+    if refused := cast("int", state["invalid_event_count"]):
+        yield Chip(f"{refused:,} refused", "odd", FATES["refused"])
+    if double := cast("int", state["equivocation_count"]):
+        yield Chip(_counted(double, "equivocation"), "odd", CODES["equivocation"])
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+_TONES = {Level.NONE: "open", Level.CLAIMED: "claimed", Level.CHECKED: "good"}
+
+
+def _claim_chip(kind: str, status: ClaimStatus) -> Chip:
+    name, meaning = CLAIMS[kind]
+    short, _ = LEVELS[status.level]
+    return Chip(f"{name}: {short}", _TONES[status.level], f"{meaning} Here: {status.words}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,48 +95,17 @@ class Step:
     """One of the things that make a record complete."""
 
     name: str
-    is_done: bool
+    level: Level
     says: str
 
 
 def steps_of(dossier: Dossier) -> list[Step]:
-    """Return what makes a record complete, and how far it is."""
+    """Return what makes a record complete, and how much of it is claimed or was checked."""
     current = dossier.current
-    bitcoin = _saying(current["timestamps"], "method", {"opentimestamps"})
-    archived = _saying(current["storage_attestations"], "archive", _INTERNET_ARCHIVE)
-    return [
-        _step("Bitcoin timestamp", bitcoin, len(current["timestamps"]), "timestamp"),
-        _step("Internet Archive", archived, len(current["storage_attestations"]), "copy"),
-        *(
-            _step(name, len(current[key]), len(current[key]), noun)
-            for name, key, noun in (
-                ("Author claim", "author_claims", "claim"),
-                ("Citations", "citations", "signed citation"),
-                ("Replications", "replications", "record"),
-            )
-        ),
-    ]
-
-
-_INTERNET_ARCHIVE = {"web.archive.org", "archive.org", "Internet Archive"}
-
-
-def _saying(events: list[Object], name: str, values: set[str]) -> int:
-    payloads = [cast("Object", event["payload"]) for event in events]
-    return sum(payload[name] in values for payload in payloads)
-
-
-def _step(name: str, count: int, of: int, noun: str) -> Step:
-    """Return a step that `count` events take; the rest of `of` are of another kind."""
-    said = [_counted(count, noun) if count else "open"]
-    if of > count:
-        said.append(_counted(of - count, f"other {noun}"))
-    return Step(name, is_done=count > 0, says=" · ".join(said))
-
-
-def _counted(count: int, noun: str) -> str:
-    plural = noun.removesuffix("y") + "ies" if noun.endswith("y") else f"{noun}s"
-    return f"{count:,} {noun if count == 1 else plural}"
+    statuses = {CLAIMS[kind][0]: one for kind, one in claim_statuses(dossier.state).items()}
+    statuses["citations"] = ClaimStatus.of(current["citations"])
+    statuses["replications"] = ClaimStatus.of(current["replications"])
+    return [Step(name.capitalize(), one.level, one.words) for name, one in statuses.items()]
 
 
 # Receipt -------------------------------------------------------------------------------------
@@ -125,7 +113,7 @@ def _counted(count: int, noun: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptView:
-    """The receipt that vouches for a record."""
+    """The verified receipt of a record."""
 
     key_id: str
     key: Key | None
@@ -136,7 +124,7 @@ class ReceiptView:
 
 
 def receipt_of(dossier: Dossier, paper: Paper | None) -> ReceiptView | None:
-    """Return the receipt, or None if nobody vouches for the record."""
+    """Return the verified receipt, or None if there is none."""
     receipt = dossier.receipt
     if receipt is None:
         return None
@@ -153,15 +141,26 @@ def receipt_of(dossier: Dossier, paper: Paper | None) -> ReceiptView | None:
 
 
 def _builder(dossier: Dossier, receipt: Object) -> str:
-    """Return the builder that the event with the receipt names, if it names one."""
-    for arrival in dossier.arrivals:
-        for _, value in arrival.contents.events:
-            payload = value.get("payload") if isinstance(value, dict) else None
-            held = payload.get("receipt") if isinstance(payload, dict) else None
-            if isinstance(held, dict) and held.get("signature_b64") == receipt["signature_b64"]:
-                found = cast("Object", payload).get("builder_version", held.get("builder_version"))
-                return found if isinstance(found, str) else ""
-    return ""
+    """Return the builder that the event with the receipt names, if it names one.
+
+    Only the signed payload of the event that the state took the receipt from counts (M8): anybody
+    can repeat a public receipt in an event of their own.
+    """
+    retired = {one["event_id"] for one in cast("list[Object]", dossier.state["retired_events"])}
+    valid = (one for one in dossier.valid_events() if one.event_id not in retired)
+    found = [one for one in valid if _is_source(one, receipt)]
+    if not found:
+        return ""
+    first = min(found, key=lambda one: (one.instant, one.event_id))
+    held = cast("Object", first.payload["receipt"])
+    builder = first.payload.get("builder_version", held.get("builder_version"))
+    return builder if isinstance(builder, str) else ""
+
+
+def _is_source(event: ValidEvent, receipt: Object) -> bool:
+    """Whether an event holds just this receipt (S2)."""
+    held = event.payload.get("receipt") if event.event_type == RECORD_CREATED else None
+    return isinstance(held, dict) and receipt.items() <= held.items()
 
 
 # Checks --------------------------------------------------------------------------------------
@@ -175,6 +174,8 @@ class Check:
     """`passed`, `failed` or `not checked`."""
     what: str
     detail: str = ""
+    is_verified: bool = True
+    """Whether the detail repeats nothing that failed a check."""
 
 
 def checks_of(dossier: Dossier, paper: Paper | None) -> list[Check]:
@@ -186,31 +187,27 @@ def checks_of(dossier: Dossier, paper: Paper | None) -> list[Check]:
         *_receipt_checks(dossier),
         _event_check(dossier.state),
         _title_check(paper),
-        Check("not checked", "Proofs of timestamps, copies at archives, and what claims are about",
-              "A trusted key signed that they are so; this mirror does not follow them."),
+        Check("not checked", "Proofs of time stamps, copies at archives, authors, references",
+              "This mirror verifies who signed such a claim, and does not check what it says."),
     ]  # fmt: skip
 
 
 def _receipt_checks(dossier: Dossier) -> Iterator[Check]:
     if dossier.receipt is None:
-        yield Check("failed", "No receipt by a trusted key vouches for the record")
+        yield Check("failed", "No receipt from a trusted key")
     else:
         key_id = str(dossier.receipt["key_id"])
         yield Check("passed", "The receipt's Ed25519 signature is over that hash", f"key {key_id}")
     for code, reason in dossier.refused[:10]:
-        yield Check("failed", f"A receipt was refused: {code}", reason)
+        yield Check("failed", f"A receipt was refused: {code}", reason, is_verified=False)
 
 
 def _event_check(state: Object) -> Check:
     valid, invalid = state["valid_event_count"], state["invalid_event_count"]
     if not valid and not invalid:
         return Check("not checked", "No event came with the record")
-    what = f"{valid:,} of {state['event_count']:,} events passed all ten checks"
-    return Check(
-        "failed" if invalid else "passed",
-        what,
-        "form, id, subject, time, key, window, signature, role, content",
-    )
+    what = f"{valid:,} of {state['event_count']:,} events passed all {len(CHECKS)} checks"
+    return Check("failed" if invalid else "passed", what, ", ".join(CHECKS.values()))
 
 
 def _title_check(paper: Paper | None) -> Check:
@@ -233,14 +230,12 @@ _HEADINGS = {
     "other_events": "Other events",
 }
 
-_TYPE_OF = {
-    "timestamps": "timestamp_anchored",
-    "storage_attestations": "storage_attested",
-    "author_claims": "author_claimed",
-    "replications": "replication_recorded",
-    "integrity_findings": "pith.integrity.v1",
-    "challenges": "challenge_filed",
+_STATUS_OF = {
+    "timestamps": "externally_anchored",
+    "storage_attestations": "storage_verified",
+    "author_claims": "author_attested",
 }
+"""The kinds of claims (`claim_statuses`) whose events a list holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,39 +243,25 @@ class Claims:
     """The claims of one kind that are in force."""
 
     heading: str
-    rows: list[tuple[str, str, list[tuple[str, str]]]]
-    """When, who signed, and names and values of what is said."""
+    status: str
+    """Who claims it, and whether it was checked here; empty for what has no check."""
+    rows: list[EventSummary]
     more: int
 
 
 def claims_of(dossier: Dossier) -> list[Claims]:
     """Return the claims in force, citations and snapshots aside."""
-    current = dossier.current
+    current, statuses = dossier.current, claim_statuses(dossier.state)
     return [
         Claims(
             heading,
-            [_claim(event, TELLING.get(_TYPE_OF.get(name, ""), ())) for event in
-             current[name][:MAX_CLAIMS]],
+            statuses[_STATUS_OF[name]].words if name in _STATUS_OF else "",
+            [entry_summary(event, name) for event in current[name][:MAX_CLAIMS]],
             max(0, len(current[name]) - MAX_CLAIMS),
         )
         for name, heading in _HEADINGS.items()
         if current[name]
-    ]  # fmt: skip
-
-
-def _claim(event: Object, telling: tuple[str, ...]) -> tuple[str, str, list[tuple[str, str]]]:
-    payload = cast("Object", event["payload"])
-    names = telling or tuple(payload)[:4]
-    kind = [("type", str(event["event_type"]))] if "event_type" in event else []
-    says = [
-        (name, str(payload[name]))
-        for name in names
-        if isinstance(payload.get(name), str | int | float)
-        and name != "status"
-        and payload[name] != ""
     ]
-    signer = cast("Object", event["signer"])
-    return str(event["created_at"]), str(signer["signer_id"]), kind + says
 
 
 # What the record itself says -----------------------------------------------------------------

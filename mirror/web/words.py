@@ -1,8 +1,10 @@
-"""What codes, types and fates are called on a page."""
+"""Labels and explanations of codes, event types and levels on pages."""
 
 from __future__ import annotations
 
-__all__ = ["CODES", "ERRORS", "FATES", "RELATIONSHIPS", "TELLING", "TYPES"]
+from mirror.core.verification_status import Level
+
+__all__ = ["CHECKS", "CLAIMS", "CODES", "ERRORS", "FATES", "LEVELS", "RELATIONSHIPS", "TYPES"]
 
 CODES = {
     "event.shape": "The event is not built as the protocol says.",
@@ -26,6 +28,39 @@ CODES = {
 }
 """The verdicts, and what each means (S2, E3, M4)."""
 
+CHECKS = {
+    "event.shape": "form",
+    "event.id": "id",
+    "event.subject": "subject",
+    "event.time": "time",
+    "event.key_unknown": "known key",
+    "event.key_mismatch": "details of the key",
+    "event.key_window": "window of the key",
+    "event.signature": "signature",
+    "event.role": "role of the key",
+    "event.payload": "content",
+}
+"""The checks that an event passes (E3), by the code of the one that fails, in their order."""
+
+CLAIMS = {
+    "externally_anchored": ("time stamp", "A proof that the record existed at some time."),
+    "storage_verified": ("stored copy", "A copy of the record at an archive."),
+    "author_attested": ("author", "A person who claims to be an author of the paper."),
+    "references_resolved": ("references", "All references of the paper lead to known works."),
+    "formal_links_present": ("formal links", "Links from the paper to formal proofs."),
+}
+"""The kinds of claims (`claim_statuses`): a name, and what such a claim says."""
+
+LEVELS = {
+    Level.NONE: ("none", "No trusted key signed such a claim."),
+    Level.CLAIMED: (
+        "claimed, not checked here",
+        "A trusted key signed the claim. This mirror verified the signature and nothing else.",
+    ),
+    Level.CHECKED: ("checked here", "This mirror checked it itself."),
+}
+"""The levels of a claim: in short, and what each means."""
+
 FATES = {
     "in force": "It stands.",
     "superseded": "The same signer spoke of the same thing again later.",
@@ -48,19 +83,6 @@ TYPES = {
     "event_revoked": "revocation",
 }
 """The types of E4 in its order."""
-
-TELLING = {
-    "record_created": ("canonical_sha256",),
-    "timestamp_anchored": ("method", "calendar"),
-    "storage_attested": ("archive", "url", "captured_at"),
-    "author_claimed": ("claimant_id", "method", "strength", "status"),
-    "citation_signed": ("relationship", "citing", "asserted_by", "claim_id", "status"),
-    "replication_recorded": ("kind", "url", "asserted_by", "claim_id", "status"),
-    "pith.integrity.v1": ("severity", "finding_type", "verdict_class", "detector", "audited_at"),
-    "challenge_filed": ("about", "note", "asserted_by", "status"),
-    "event_revoked": ("event_id", "reason"),
-}
-"""The payload members that tell a person what an event says."""
 
 RELATIONSHIPS = {
     "supports": "supports",

@@ -173,7 +173,7 @@ def test_show_prints_everything_of_the_demo_records(mirror: Mirror) -> None:
     mirror("merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
     states = mirror("merge", BUNDLES / "demo.tar", "--json").lines
     shown = "".join(mirror("show", one["pith_number"]).stdout.decode() for one in states)
-    headings = ["graph snapshots", "timestamps", "stored at", "author claims", "citations",
+    headings = ["graph snapshots", "timestamps", "stored copies", "author claims", "citations",
                 "replications", "integrity findings", "challenges", "other events", "retired",
                 "equivocations", "superseded by", "revoked by", "withdrawn"]  # fmt: skip
     assert [heading for heading in headings if heading not in shown] == []

@@ -46,8 +46,9 @@ def _writing(store: Path) -> Iterator[None]:
 def test_find_prints_hits_for_scripts(store: Path, mirror: Mirror) -> None:
     """One a line, and nothing else on stdout."""
     ran = mirror("find", "1309.3741", "--json")
-    expected = {"pith_number": NUMBER, "arxiv_id": "1309.3741", "version": 1, "vouched": True,
-                "title": "", "matched_by": "id", "excerpt": ""}  # fmt: skip
+    expected = {"pith_number": NUMBER, "arxiv_id": "1309.3741", "version": 1,
+                "receipt_verified": True, "title": "", "matched_by": "id",
+                "excerpt": ""}  # fmt: skip
     assert (0, [expected], "") == (ran.exit_code, ran.lines, ran.stderr)
     assert ["title hash"] == [hit["matched_by"] for hit in mirror("find", TITLE, "--json").lines]
     (hit, *_) = mirror("find", "holograph*", "bookkeeping", "--json").lines
@@ -58,9 +59,11 @@ def test_find_prints_hits_for_scripts(store: Path, mirror: Mirror) -> None:
 def test_find_prints_hits_for_people(store: Path, mirror: Mirror) -> None:
     """Number, id, why it was found, and who vouches for it."""
     text = mirror("find", TITLE).stdout.decode()
-    assert f"{NUMBER}  arXiv:1309.3741v1  by title hash  a trusted key vouches for it\n" == text
+    assert (
+        f"{NUMBER}  arXiv:1309.3741v1  by title hash  verified receipt from a trusted key\n" == text
+    )
     text = mirror("find", "1705.09786").stdout.decode()
-    assert "by id  no key that is trusted here vouches for it" in text
+    assert "by id  no verified receipt from a trusted key" in text
     text = mirror("find", '"lemma 2 lacks"').stdout.decode()
     assert "\n    Boundary terms in a toy model" in text
     assert "Lemma 2 lacks a case" in text
@@ -175,7 +178,7 @@ def test_identify_says_what_matches(store: Path, mirror: Mirror) -> None:
     """For scripts and for people."""
     ran = mirror("identify", "--title", TITLE, "--abstract", "x", "--json")
     expected = {
-        "pith_number": NUMBER, "arxiv_id": "1309.3741", "version": 1, "vouched": True,
+        "pith_number": NUMBER, "arxiv_id": "1309.3741", "version": 1, "receipt_verified": True,
         "matches": False,
         "title": {"matches": True, "variant": "as given", "confirmed": True},
         "abstract": {"matches": False, "variant": "", "confirmed": True},

@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from mirror.core.event import EVENT_CODES
 from mirror.core.keys import BUILT_IN
 from mirror.engine.lookup import look_up
 from mirror.engine.replay import current_text
 from mirror.store import open_store
 from mirror.web import visible
+from mirror.web.words import CHECKS
 from tests.builders import make_bundle, make_record, to_json
 from tests.shared import shared
 from tests.web.conftest import BUNDLES, Serve, make_store, run_mirror
@@ -26,6 +28,8 @@ from tests.web.markup import Page
 
 FULL = "EI5HAOZQLTRXHSO6XXITW2U5X6"
 """A demo record with nearly everything."""
+CLAIMED = "RFAEN2TOWSST6DWHW3QJNPG45P"
+"""A demo record with a time stamp, copies and author claims."""
 UNVOUCHED = "BVEKBPBFOBQSWPVTL63QMDHKW7"
 REAL = "7SOLO26TLPZRGSRX2HH227CICV"
 VOUCHED_REAL = "A5G5GAJ7DMCZDPVAMNFAYYAUOP"
@@ -174,10 +178,11 @@ def test_a_record_says_everything_that_is_known(client: httpx.Client) -> None:
     page = Page(client.get(f"/pith/{FULL}").text)
     words = " ".join(page.text.split())
     for said in (
-        "pith:EI5HAOZQ", f"pith:1999:{FULL}", "Vouched for.", "demo-registry-2025",
+        "pith:EI5HAOZQ", f"pith:1999:{FULL}", "Verified receipt from a trusted key.",
+        "demo-registry-2025",
         "Boundary terms in a toy model", "Josiah Carberry", "so it is the record’s own",
         f"\\pithnumber{{{FULL}}}", "2025-01-01T00:00:00Z, as the signed event says",
-        "demo-builder-1", "15 of 15 events passed all ten checks", "demo.tar",
+        "demo-builder-1", "15 of 15 events passed all 10 checks", "demo.tar",
         "No comparison was made yet", "superseded", "withdrawn", "revoked", "1 equivocation",
         "One side of an equivocation", "Lemma 2 lacks a case: θ = 0.",
         "Field notes from a replicated",
@@ -188,12 +193,57 @@ def test_a_record_says_everything_that_is_known(client: httpx.Client) -> None:
     assert (15, 15) == (len(rows), len(marks))
 
 
-def test_a_record_that_nobody_vouches_for_says_so(client: httpx.Client) -> None:
-    """Plainly, and whatever it claims to be."""
+def test_a_record_without_a_receipt_says_so(client: httpx.Client) -> None:
+    """Plainly, in the title of the page too, and whatever it claims to be."""
     unvouched = Page(client.get(f"/pith/{UNVOUCHED}").text).text
-    assert "Nobody vouches for this record." in unvouched
-    assert "no verified receipt" in unvouched
-    assert "Nobody vouches" not in Page(client.get(f"/pith/{VOUCHED_REAL}").text).text
+    assert "No verified receipt from a trusted key." in unvouched
+    assert " · no verified receipt · " in unvouched
+    assert "receipt: none" in unvouched
+    assert "o verified receipt" not in Page(client.get(f"/pith/{VOUCHED_REAL}").text).text
+
+
+def test_claims_are_no_facts(client: httpx.Client) -> None:
+    """A signed claim is shown with its signers, and ticked only if it was checked here."""
+    page = Page(client.get(f"/pith/{CLAIMED}").text)
+    words = " ".join(page.text.split())
+    for said in (
+        "time stamp: claimed, not checked here", "stored copy: claimed, not checked here",
+        "author: claimed, not checked here", "references: none", "formal links: none",
+        "Time stamp claimed 3 times by library.example, registry.example, not checked here",
+        "Stored copy claimed 2 times by library.example, not checked here",
+    ):  # fmt: skip
+        assert said in words, said
+    ticked = [one.attributes["class"] for one in page.all("span", "li")
+              if {"good", "checked"} & set(one.attributes.get("class", "").split())]  # fmt: skip
+    assert ticked == ["chip good"]  # the receipt, and no step of completeness
+    status = client.get(f"/pith/{CLAIMED}.json").json()["verification_status"]
+    assert (status["externally_anchored"], status["storage_verified"]) == (False, False)
+    claims = status["claims"]["externally_anchored"]
+    assert claims == {"claimed": 3, "checked": 0, "by": ["library.example", "registry.example"]}
+
+
+def test_every_chip_is_explained(client: httpx.Client) -> None:
+    """By its title, and in a legend that needs neither a mouse nor JavaScript."""
+    for path in (f"/pith/{FULL}", f"/pith/{UNVOUCHED}", "/find?q=holographic", "/trust", "/"):
+        page = Page(client.get(path).text)
+        chips = [one for one in page.all("span") if "chip" in one.attributes.get("class", "")]
+        assert chips
+        assert len(chips) == len([one for one in page.all("abbr") if one.attributes["title"]])
+    words = Page(client.get(f"/pith/{FULL}").text).text
+    assert "What these words mean" in words
+    assert words.count("time stamp: none") == 2
+
+
+def test_retired_events_have_faces(client: httpx.Client) -> None:
+    """Type, time and signer of what was retired, and of what retired it."""
+    words = " ".join(Page(client.get(f"/pith/{FULL}").text).text.split())
+    assert "revocation of 2026-04-14T00:00:00Z, signed by author.example" in words
+    assert "event id challenge of 2026-04-13T00:00:00Z, signed by author.example" in words
+
+
+def test_every_check_has_a_name() -> None:
+    """The page lists as many as it counts."""
+    assert tuple(CHECKS) == EVENT_CODES
 
 
 def test_citations_lead_to_the_records_held_here(client: httpx.Client) -> None:
@@ -204,7 +254,7 @@ def test_citations_lead_to_the_records_held_here(client: httpx.Client) -> None:
 
 def test_the_badge_is_a_picture_for_anybody(client: httpx.Client) -> None:
     """It says how the record stands, and may be shown by other sites."""
-    for suffix, standing in ((FULL, "receipt verified"), (UNVOUCHED, "no receipt")):
+    for suffix, standing in ((FULL, "receipt verified"), (UNVOUCHED, "no verified receipt")):
         answer = client.get(f"/pith/{suffix}/badge.svg")
         assert answer.headers["content-type"] == "image/svg+xml"
         assert answer.headers["cache-control"] == "public, max-age=300"
@@ -226,6 +276,38 @@ def test_a_name_leads_to_its_record(query: str, client: httpx.Client) -> None:
     """Any form of it, and the whole title too."""
     answer = client.get("/find", params={"q": query})
     assert (303, f"/pith/{REAL}") == (answer.status_code, answer.headers["location"])
+
+
+def test_a_page_of_results_can_be_searched_again(client: httpx.Client) -> None:
+    """It has one field, with what was asked, and its sentences stand apart."""
+    for query in ("holographic", "zzzz yyyy", "1705.09786v9"):
+        page = Page(client.get("/find", params={"q": query}).text)
+        fields = [one.attributes for one in page.all("input")]
+        assert [(one["name"], one["value"]) for one in fields] == [("q", query)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/find?q=holographic",
+        "/findings",
+        "/trust",
+        "/nowhere",
+        f"/pith/{FULL}",
+        f"/pith/{CLAIMED}",
+        f"/pith/{UNVOUCHED}",
+    ],
+)
+def test_sentences_stand_apart(path: str, client: httpx.Client) -> None:
+    """A template drops the line's end after a tag, and with it a space."""
+    assert re.findall(r"[a-z]{5,}[.!?][A-Z]\w*", Page(client.get(path).text).text) == []
+
+
+def test_an_error_is_said_once(client: httpx.Client) -> None:
+    """The heading is not repeated as the message."""
+    page = Page(client.get("/nowhere").text)
+    assert page.text.count("Not Found") == 2  # in the title and the heading
 
 
 def test_a_search_that_finds_nothing_helps(client: httpx.Client) -> None:
@@ -264,7 +346,7 @@ def test_a_name_of_several_records_tells_them_apart(tmp_path: Path, serve: Serve
     base_url = serve(store)
     answer = httpx.get(f"{base_url}/arxiv/2401.00001", headers={"Accept": "text/html"})
     page = check_page(answer.text, answer.headers["content-security-policy"])
-    assert (300, 2) == (answer.status_code, page.text.count("nobody vouches for it"))
+    assert (300, 2) == (answer.status_code, page.text.count("no verified receipt"))
     listed = get(f"{base_url}/find?q=2401.00001").text
     assert "2 records have just this name" in listed
 
@@ -328,7 +410,7 @@ def test_hostile_strings_are_text(hostile: tuple[str, str]) -> None:
         assert max(map(len, re.findall(r"\S+", page.text))) < 6000
     words = get(f"{base_url}/pith/{suffix}").text
     for said in ("<script>document.title", "<U+202E>", "<U+001B>", "<U+3164>", "javascript:alert",
-                 "characters in all", "{{7*7}}", "Vouched for."):  # fmt: skip
+                 "characters in all", "{{7*7}}", "Verified receipt"):  # fmt: skip
         assert said in words, said
 
 

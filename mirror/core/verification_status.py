@@ -1,0 +1,165 @@
+"""Verification status of a record: which claims about it exist, and which of them were checked.
+
+A valid event proves who signed a claim, and nothing about the claim itself. Each kind of claim is
+therefore at one of three levels: none, claimed, or checked here. A new check adds its count to
+`ClaimStatus.checked`; all else, the registry's flags included, follows from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import cast
+
+from mirror.core.values import Object, Value
+
+__all__ = ["MAX_SIGNERS", "ClaimStatus", "Level", "claim_statuses", "verification_status"]
+
+MAX_SIGNERS = 20
+"""Signer ids listed for one kind of claim."""
+_NAMED = 3
+"""Signer ids that the words for a person name."""
+
+
+class Level(StrEnum):
+    """How much is known about one kind of claim."""
+
+    NONE = "none"
+    CLAIMED = "claimed"
+    CHECKED = "checked"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimStatus:
+    """The signed claims of one kind that are in force for a record."""
+
+    claimed: int
+    """Number of claims."""
+    by: tuple[str, ...]
+    """Distinct ids of their signers, ascending; all of them."""
+    checked: int = 0
+    """Number of claims whose content this program checked itself."""
+
+    @classmethod
+    def of(cls, events: Iterable[Object]) -> ClaimStatus:
+        """Return the status of claims, each an event of a state (M6)."""
+        signers = [str(cast("Object", event["signer"])["signer_id"]) for event in events]
+        return cls(len(signers), tuple(sorted(set(signers))))
+
+    @property
+    def level(self) -> Level:
+        """The level that the counts give."""
+        if self.checked:
+            return Level.CHECKED
+        return Level.CLAIMED if self.claimed else Level.NONE
+
+    @property
+    def words(self) -> str:
+        """The level in words for a person, with the signers of what was not checked."""
+        if self.level is Level.NONE:
+            return "none"
+        if self.level is Level.CHECKED:
+            return "checked here"
+        times = "" if self.claimed == 1 else f" {self.claimed:,} times"
+        more = len(self.by) - _NAMED
+        names = ", ".join(self.by[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+        return f"claimed{times} by {names}, not checked here"
+
+    def to_value(self) -> Object:
+        """Return the counts and at most `MAX_SIGNERS` signer ids as a JSON object."""
+        return {"claimed": self.claimed, "checked": self.checked, "by": [*self.by[:MAX_SIGNERS]]}
+
+
+def claim_statuses(state: Object) -> dict[str, ClaimStatus]:
+    """Return the status of each kind of claim, by the member of `verification_status` it decides.
+
+    References and formal links are claimed by the last graph snapshot of each authority, formal
+    links by replications of the kind `formal_bridge`, too.
+
+    Args:
+        state: A state (M6).
+    """
+    current = cast("dict[str, list[Object]]", state["current"])
+    snapshots = _last_snapshots(current["graph_snapshots"])
+    bridges = [one for one in current["replications"] if _payload(one)["kind"] == "formal_bridge"]
+    linked = [*bridges, *_claiming(snapshots, _has_formal_links)]
+    return {
+        "externally_anchored": ClaimStatus.of(current["timestamps"]),
+        "storage_verified": ClaimStatus.of(current["storage_attestations"]),
+        "author_attested": ClaimStatus.of(current["author_claims"]),
+        "references_resolved": ClaimStatus.of(_claiming(snapshots, _has_resolved_references)),
+        "formal_links_present": ClaimStatus.of(linked),
+    }
+
+
+def verification_status(state: Object) -> Object:
+    """Return the members of `verification_status` as the registry names them, and `claims`.
+
+    A flag is true only for what this program checked itself: the record's hash, which a state
+    cannot exist without; the signatures of receipt and events; and of the claims those whose
+    `checked` is not 0. Counts are of events in force, whose signatures were verified.
+
+    Args:
+        state: A state (M6).
+    """
+    current = cast("dict[str, list[Object]]", state["current"])
+    strengths = [_payload(claim)["strength"] for claim in current["author_claims"]]
+    claims = claim_statuses(state)
+    is_checked = {kind: one.level is Level.CHECKED for kind, one in claims.items()}
+    return {
+        "content_addressed": True,
+        "pith_receipt": current["receipt"] is not None,
+        "author_attested": is_checked["author_attested"],
+        "weak_author_claims": strengths.count("weak"),
+        "strong_author_claims": strengths.count("strong"),
+        "externally_anchored": is_checked["externally_anchored"],
+        "storage_verified": is_checked["storage_verified"],
+        "citation_signatures": len(current["citations"]),
+        "replication_records": len(current["replications"]),
+        "graph_snapshot": bool(current["graph_snapshots"]),
+        "references_resolved": is_checked["references_resolved"],
+        "formal_links_present": is_checked["formal_links_present"],
+        "claims": {kind: one.to_value() for kind, one in claims.items()},
+    }
+
+
+def _payload(event: Object) -> Object:
+    return cast("Object", event["payload"])
+
+
+# What snapshots claim ------------------------------------------------------------------------
+
+
+def _last_snapshots(snapshots: list[Object]) -> list[Object]:
+    """Return the last snapshot of each authority (M2)."""
+    last: dict[tuple[Value, Value], Object] = {}
+    for event in snapshots:
+        signer = cast("Object", event["signer"])
+        last[signer["signer_id"], signer["signer_type"]] = event
+    return list(last.values())
+
+
+def _claiming(snapshots: list[Object], claims: Callable[[Object], bool]) -> list[Object]:
+    """Return the snapshots whose graph makes a claim."""
+    return [
+        event for event in snapshots if claims(cast("Object", _payload(event)["graph_snapshot"]))
+    ]
+
+
+def _has_resolved_references(graph: Object) -> bool:
+    """Whether a graph has references and says that all of them are resolved."""
+    references = graph.get("references")
+    if not isinstance(references, dict):
+        return False
+    count, resolved = references.get("count"), references.get("resolved_work")
+    return _is_positive(count) and _is_positive(resolved) and resolved == count
+
+
+def _has_formal_links(graph: Object) -> bool:
+    formal = graph.get("formal_canon")
+    return isinstance(formal, dict) and _is_positive(formal.get("evidence_count"))
+
+
+def _is_positive(value: Value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
