@@ -12,11 +12,12 @@ from click.core import ParameterSource
 
 from mirror.cli import options
 from mirror.cli.console import plural, print_json, print_table, say
+from mirror.cli.outputs import OutputPath, writes
 from mirror.core.checkpoint import Checkpoint
 from mirror.core.note import MAX_BYTES, Signer, Verifier, parse_signer, parse_verifier
 from mirror.core.values import Object
 from mirror.engine.checkpoint import Finding, Kept, keep_checkpoint, make_checkpoint, write_new_key
-from mirror.engine.output import write_whole
+from mirror.engine.output import OutputFile
 from mirror.errors import FormatError, SourceError
 from mirror.store import KeptCheckpoint, open_store
 
@@ -26,9 +27,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("new")
-@click.argument("file", type=_FILE, metavar="FILE")
+@click.argument("file", type=OutputPath(), metavar="FILE")
 @click.option("--name", required=True, help="What it goes by: like mirror.example.org/pith.")
-def new_key(file: Path, *, name: str) -> None:
+@options.as_json
+@writes
+def new_key(file: OutputFile, *, name: str, as_json: bool) -> None:
     """Make a key of the mirror's own, for `mirror checkpoint`.
 
     The private key goes to FILE, which only you may read; keep it, and a copy in a safe place. The
@@ -40,7 +43,10 @@ def new_key(file: Path, *, name: str) -> None:
       mirror keys new mirror.key --name mirror.example.org/pith
     """
     verifier = write_new_key(file, name)
-    say(f"the private key is in {file}; the public key is:")
+    if as_json:
+        print_json({"file": str(file.path), "name": verifier.name, "public_key": verifier.text})
+        return
+    say(f"the private key is in {file.path}; the public key is:")
     click.echo(verifier.text.encode())
 
 
@@ -48,11 +54,16 @@ def new_key(file: Path, *, name: str) -> None:
 @options.db
 @click.option("--key", type=_FILE, metavar="FILE", help="Sign with this private key.")
 @click.option("--origin", default="", help="In whose name to sign; else the key's own.")
-@click.option("--out", type=_FILE, metavar="FILE", help="Write what is signed here, not to stdout.")
-@click.option("--verify", metavar="FILE|-", help="Read what another mirror signed.")
+@click.option(
+    "--out", type=OutputPath(), metavar="FILE", help="Write what is signed here, not to stdout."
+)
+@click.option(
+    "--verify", type=options.SourceText(), metavar="FILE|-", help="Read what another mirror signed."
+)
 @click.option(
     "--verifier",
     "verifiers",
+    type=options.SourceText(),
     multiple=True,
     metavar="KEY|@FILE",
     envvar="MIRROR_CHECKPOINT_VERIFIER",
@@ -74,13 +85,14 @@ def new_key(file: Path, *, name: str) -> None:
 )
 @options.as_json
 @click.pass_context
+@writes
 def checkpoint(
     ctx: click.Context,
     *,
     db: Path,
     key: Path | None,
     origin: str,
-    out: Path | None,
+    out: OutputFile | None,
     verify: str | None,
     verifiers: tuple[str, ...],
     is_old: bool,
@@ -127,15 +139,15 @@ def _chosen(ctx: click.Context, **options_given: bool) -> str:
 # Signing -------------------------------------------------------------------------------------
 
 
-def _make(db: Path, key: Path, origin: str, out: Path | None, *, as_json: bool) -> None:
+def _make(db: Path, key: Path, origin: str, out: OutputFile | None, *, as_json: bool) -> None:
     signer = _read_signer(key)
     with open_store(db, must_exist=True) as store:
         note = make_checkpoint(store, signer, datetime.now(UTC), origin)
         kept = store.checkpoints.last_own()
     if out is not None:
-        with write_whole(out) as file:
+        with out.open() as file:
             file.write(note.encode())
-        say(f"signed by {signer.name}: {out}")
+        say(f"signed by {signer.name}: {out.path}")
     if as_json and kept is not None:
         print_json(_kept_value(kept))
     elif out is None:

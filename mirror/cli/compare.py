@@ -15,11 +15,12 @@ import click
 from mirror.archive import Limits
 from mirror.cli import options
 from mirror.cli.console import SHOWN_FINDINGS, plural, print_json, print_table, say, show_count
+from mirror.cli.outputs import OutputPath, writes
 from mirror.core.compare import Cause
 from mirror.core.values import decode
 from mirror.engine.compare import Errand, Finding, Rollback, Tally, compare_with, history
 from mirror.engine.compare_mirror import MirrorErrand, compare_with_mirror
-from mirror.engine.output import write_whole
+from mirror.engine.output import OutputFile
 from mirror.engine.upstream import Upstream
 from mirror.errors import MirrorError
 from mirror.net import Client, Politeness
@@ -39,7 +40,12 @@ _ORDER = (
 @click.command()
 @click.argument("names", nargs=-1, metavar="[ID]...")
 @options.db
-@click.option("--upstream", metavar="URL|DIR|FILE", help="Whose states to compare with.")
+@click.option(
+    "--upstream",
+    type=options.SourceText(),
+    metavar="URL|DIR|FILE",
+    help="Whose states to compare with.",
+)
 @click.option("--mirror", "mirror_url", metavar="URL", help="Compare with another mirror's tree.")
 @click.option("--history", "history_of", metavar="ID", help="Show what upstreams said of a record.")
 @click.option("--bundles", is_flag=True, help="Compare with what upstream's bundles come to.")
@@ -48,13 +54,14 @@ _ORDER = (
 @click.option("--quick", is_flag=True, help="With --mirror: only name the records that differ.")
 @click.option(
     "--report",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputPath(),
     metavar="FILE.html",
     help="Also write a page with all that was found.",
 )
 @options.as_json
 @options.politeness
 @options.limits
+@writes
 def compare(
     names: tuple[str, ...],
     *,
@@ -66,7 +73,7 @@ def compare(
     called: str | None,
     no_memory: bool,
     quick: bool,
-    report: Path | None,
+    report: OutputFile | None,
     as_json: bool,
     politeness: Politeness,
     limits: Limits,
@@ -200,22 +207,22 @@ class _Findings:
 
 
 class _Report(NamedTuple):
-    path: Path
+    file: OutputFile
     page: Report
 
     def write(self, figures: dict[str, str | list[str]], stopped: str) -> None:
-        with write_whole(self.path) as file:
+        with self.file.open() as file:
             file.write(self.page.render(figures, stopped))
-        say(f"report written to {self.path}")
+        say(f"report written to {self.file.path}")
 
 
-def _report_on(upstream: str, path: Path | None) -> _Report | None:
-    if path is None:
+def _report_on(upstream: str, file: OutputFile | None) -> _Report | None:
+    if file is None:
         return None
     # Other ways of comparing need not wait for the templates.
     from mirror.web.report import Report  # noqa: PLC0415
 
-    return _Report(path, Report(upstream))
+    return _Report(file, Report(upstream))
 
 
 def _lines(finding: Finding) -> Iterator[str]:

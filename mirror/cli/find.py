@@ -158,6 +158,7 @@ def _vouched(standing: Standing) -> str:
 @click.option(
     "--from",
     "metadata",
+    type=options.SourceText(),
     metavar="FILE",
     help="Check a dump of arXiv's metadata instead: JSON Lines, plain, gzip or zstd; - reads it.",
 )

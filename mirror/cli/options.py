@@ -18,6 +18,7 @@ from mirror.net import Politeness
 from mirror.store import open_store
 
 __all__ = [
+    "SourceText",
     "as_json",
     "db",
     "key_files",
@@ -35,7 +36,14 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
-sources: _Decorator = click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+
+class SourceText(click.types.StringParamType):
+    """The type of a parameter that may name a file or folder to read; also a URL, or `-`."""
+
+
+sources: _Decorator = click.argument(
+    "sources", type=SourceText(), nargs=-1, required=True, metavar="SOURCE..."
+)
 
 db: _Decorator = click.option(
     "--db",

@@ -12,9 +12,10 @@ import orjson
 from mirror.archive import Limits
 from mirror.cli import options
 from mirror.cli.console import Findings, plural, print_json, printable, say, show_count
+from mirror.cli.outputs import OutputPath, writes
 from mirror.core.envelope import MIRROR_V1, ROLES
 from mirror.core.values import Object
-from mirror.engine.output import write_whole
+from mirror.engine.output import OutputFile
 from mirror.engine.probe import Fit, Probed
 from mirror.engine.probe_bundles import Types, probe_bundles, report_value
 from mirror.engine.probe_search import MAX_TRIES, Effort
@@ -31,17 +32,17 @@ _SHOWN = 5
 _LISTED = 20
 """Members that are named in one line, and types that are told."""
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
-
 
 @click.command()
 @options.sources
 @options.db
 @options.key_files
-@click.option("--save", type=_FILE, metavar="FILE", help="Write the profile that is proposed.")
+@click.option(
+    "--save", type=OutputPath(), metavar="FILE", help="Write the profile that is proposed."
+)
 @click.option(
     "--report",
-    type=_FILE,
+    type=OutputPath(),
     metavar="FILE",
     help="Write what was tried, and the shape of events without what they say, to send to someone.",
 )
@@ -63,13 +64,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @options.as_json
 @options.limits
+@writes
 def probe(
     *,
     sources: tuple[str, ...],
     db: Path,
     key_files: tuple[Path, ...],
-    save: Path | None,
-    report: Path | None,
+    save: OutputFile | None,
+    report: OutputFile | None,
     name: str,
     most: int,
     tries: int,
@@ -104,7 +106,8 @@ def probe(
         _write(report, value)
     if save is not None and found.is_settled and found.found is not None:
         _write(save, found.found.profile.to_value())
-        say(f"the profile is in {save}; look at it, then `mirror keys trust-profile` merges by it")
+        say(f"the profile is in {save.path}; look at it, then merge by it:")
+        say(f"`mirror keys trust-profile {save.path}`")
     sys.exit(told.summary.exit_code or (0 if found.is_settled else 1))
 
 
@@ -121,8 +124,8 @@ class _Told:
         self.findings.tell(report)
 
 
-def _write(path: Path, value: Object) -> None:
-    with write_whole(path) as out:
+def _write(file: OutputFile, value: Object) -> None:
+    with file.open() as out:
         out.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -11,10 +12,12 @@ import click
 
 from mirror.cli import options
 from mirror.cli.console import plural, print_json, print_table, say
+from mirror.cli.outputs import OutputPath, StandardOutput, writes
 from mirror.cli.state_table import state_rows
 from mirror.core.values import decode
-from mirror.engine.export import Order, bundle_text, export_bag, note_export
+from mirror.engine.export import NOT_HELD, Exported, Order, bundle_text, export_bag, note_export
 from mirror.engine.lookup import look_up
+from mirror.engine.output import OutputFile
 from mirror.engine.replay import current_events, current_text
 from mirror.store import open_store
 
@@ -58,7 +61,7 @@ def show(
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.tar")
+@click.argument("out", type=OutputPath(may_be_stdout=True), metavar="OUT.tar|-")
 @click.argument("identifiers", nargs=-1, metavar="[ID]...")
 @options.db
 @click.option(
@@ -70,18 +73,31 @@ def show(
 )
 @click.option(
     "--since",
+    type=options.SourceText(),
     metavar="BAG|ROOT",
     envvar="MIRROR_SINCE",
     show_envvar=True,
     help="Only what this bag lacks; or the bag that was exported with this root.",
 )
+@options.as_json
+@writes
 def export(
-    out: Path, identifiers: tuple[str, ...], *, db: Path, packed: bool, since: str | None
+    out: OutputFile | StandardOutput,
+    identifiers: tuple[str, ...],
+    *,
+    db: Path,
+    packed: bool,
+    since: str | None,
+    as_json: bool,
 ) -> None:
     """Write bundles as one BagIt bag: the same bytes for the same facts.
 
-    Without IDs, every record of the store. OUT.tar appears whole or not at all. With --since it is
-    an increment: it names the bag that it rests on, and a mirror that lacks that bag says so.
+    Without IDs, every record of the store. OUT.tar appears whole or not at all; - is standard
+    output. With --since it is an increment: it names the bag that it rests on, and a mirror that
+    lacks that bag says so.
+
+    A bag holds the bundles alone: not the trusted keys and profiles, not checkpoints, not what
+    upstreams said, not where and when each fact came.
 
     \b
     Examples:
@@ -89,18 +105,42 @@ def export(
       mirror export everything.tar --packed
       mirror export two.tar 1705.09786 7SOLO26T
       mirror export november.tar --since october.tar
+      mirror export - | zstd > everything.tar.zst
     """
+    if as_json and isinstance(out, StandardOutput):
+        raise click.UsageError("--json needs a file: standard output is for the bag")
     with open_store(db, read_only=True) as store:
         chosen = [look_up(store.records, one) for one in identifiers] if identifiers else None
         exported = export_bag(store, out, Order(chosen, packed, since))
-    say(f"{out}: {plural(exported.records, 'record')}, {plural(out.stat().st_size, 'byte')}")
     if exported.root:
-        say(f"root of the states: {exported.root}")
         note_export(db, exported)
-    for suffix in exported.large:
-        say(f"warning: the bundle of {suffix} is larger than mirrors take by default; see --max-…")
+    if as_json:
+        print_json(_exported_value(out.path, exported))
+    else:
+        _say_exported(out.path, exported)
     if exported.large:
         sys.exit(1)
+
+
+def _exported_value(out: Path, exported: Exported) -> dict[str, object]:
+    return {
+        "file": os.fsencode(out).decode("utf-8", "backslashreplace"),
+        "records": exported.records,
+        "bytes": exported.size_bytes,
+        "manifest_sha256": exported.manifest,
+        "root": exported.root or None,
+        "too_large": exported.large,
+        "not_held": NOT_HELD,
+    }
+
+
+def _say_exported(out: Path, exported: Exported) -> None:
+    name = "standard output" if str(out) == "-" else out
+    say(f"{name}: {plural(exported.records, 'record')}, {plural(exported.size_bytes, 'byte')}")
+    if exported.root:
+        say(f"root of the states: {exported.root}")
+    for suffix in exported.large:
+        say(f"warning: the bundle of {suffix} is larger than mirrors take by default; see --max-…")
 
 
 @click.command()

@@ -11,7 +11,9 @@ import orjson
 
 from mirror.cli import options
 from mirror.cli.console import print_json, print_table, say
+from mirror.cli.outputs import OutputPath, writes
 from mirror.engine.lookup import look_up
+from mirror.engine.output import OutputFile
 from mirror.engine.prove import Proof, make_proof, parse_proof
 from mirror.engine.root import bring_root_up_to_date, read_root
 from mirror.store import open_store
@@ -57,36 +59,50 @@ def root(*, db: Path, as_json: bool) -> None:
     help="Check such a file, or - for standard input; no store is needed.",
 )
 @click.option("--root", "root_text", metavar="HEX", help="The root that it must lead to.")
+@click.option(
+    "--out", type=OutputPath(), metavar="FILE", help="Write the proof here, not to stdout."
+)
 @options.as_json
+@writes
 def prove(
     identifier: str | None,
     *,
     db: Path,
     proof_file: Path | None,
     root_text: str | None,
+    out: OutputFile | None,
     as_json: bool,
 ) -> None:
     """Write a proof that a record's state is in the tree, or check one.
 
-    The proof is printed as JSON. Whoever has it and the root needs nothing else to see that the
-    state of this core digest was among those that the root stands for.
+    The proof is printed as JSON; with --json, as one line. Whoever has it and the root needs
+    nothing else to see that the state of this core digest was among those that the root stands for.
 
     \b
     Examples:
-      mirror prove 1705.09786 > proof.json
+      mirror prove 1705.09786 --out proof.json
       mirror prove --check proof.json --root 0c1f…
     """
     if (identifier is None) == (proof_file is None):
         raise click.UsageError("give an ID, or --check FILE")
     if proof_file is None and root_text is not None:
         raise click.UsageError("--root belongs to --check")
+    if proof_file is not None and out is not None:
+        raise click.UsageError("--check writes no proof: leave out --out")
     if proof_file is not None:
         _check(proof_file, root_text, as_json=as_json)
     with open_store(db, must_exist=True) as store:
         bring_root_up_to_date(store)
         with store.snapshot():
             proof = make_proof(store, look_up(store.records, identifier or ""))
-    click.echo(orjson.dumps(proof, option=orjson.OPT_INDENT_2))
+    if out is not None:
+        with out.open() as file:
+            file.write(orjson.dumps(proof, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        say(f"proof written to {out.path}")
+    if as_json:
+        print_json(proof)
+    elif out is None:
+        click.echo(orjson.dumps(proof, option=orjson.OPT_INDENT_2))
 
 
 def _check(path: Path, root_text: str | None, *, as_json: bool) -> None:

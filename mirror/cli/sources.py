@@ -11,6 +11,7 @@ import click
 from mirror.archive import Limits
 from mirror.cli import cluster, options
 from mirror.cli.console import Findings, print_table, say, show_progress, summary_rows
+from mirror.cli.outputs import OutputFolder, inputs_of
 from mirror.engine.export import write_states
 from mirror.engine.ingest import ingest
 from mirror.engine.trust import add_keys
@@ -33,6 +34,7 @@ __all__ = ["merge", "verify"]
 )
 @click.option(
     "--out",
+    type=OutputFolder(),
     metavar="DIR|URL",
     envvar="MIRROR_OUT",
     show_envvar=True,
@@ -94,7 +96,7 @@ def merge(
             summary = ingest(store, job)
         findings.end()
         if out is not None:
-            write_states(store, Path(out))
+            write_states(store, Path(out), inputs_of(click.get_current_context()))
         if as_json:
             for state in store.derived.touched_states():
                 click.echo(state.text, nl=False)

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TypeAlias
 
 from mirror.core.checkpoint import (
@@ -38,8 +36,9 @@ from mirror.core.note import (
     verify_note,
 )
 from mirror.core.values import instant
+from mirror.engine.output import OutputFile
 from mirror.engine.root import bring_root_up_to_date, read_root
-from mirror.errors import FormatError, MirrorError, OutputError
+from mirror.errors import FormatError, MirrorError
 from mirror.store import KeptCheckpoint, Store
 
 __all__ = [
@@ -275,11 +274,11 @@ def _dated_ahead(checkpoint: Checkpoint, now: datetime) -> Iterator[Finding]:
 # Keys ----------------------------------------------------------------------------------------
 
 
-def write_new_key(path: Path, name: str) -> Verifier:
+def write_new_key(file: OutputFile, name: str) -> Verifier:
     """Make a key for checkpoints, and write its private half to a file that only we may read.
 
     Args:
-        path: The file, which must not be there.
+        file: The file; another private key is never replaced.
         name: What the key goes by, and what it signs is said to be from.
 
     Returns:
@@ -287,31 +286,9 @@ def write_new_key(path: Path, name: str) -> Verifier:
 
     Raises:
         FormatError: `note.name`
-        OutputError: `output.refused` if there is such a file, `output.failed` if it cannot be
-            written.
+        OutputError: As `OutputFile.open`.
     """
     signer = make_signer(name, os.urandom(32))
-    try:
-        # In one step, and never readable for others: no moment is left to slip in between.
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError as error:
-        hint = "name another file; a private key that is overwritten is lost for ever"
-        raise OutputError("output.refused", "it is there", where=str(path), hint=hint) from error
-    except OSError as error:
-        raise _not_written(path, error) from error
-    try:
-        with open(file, "w", encoding="utf-8") as opened:  # noqa: PTH123 - it is open already
-            opened.write(f"{signer.text}\n")
-            opened.flush()
-            os.fsync(file)
-    except OSError as error:
-        with suppress(OSError):
-            path.unlink()
-        raise _not_written(path, error) from error
+    with file.open(private=True) as opened:
+        opened.write(f"{signer.text}\n".encode())
     return signer.verifier
-
-
-def _not_written(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or str(error)
-    hint = "check the folder, its permissions and the disk"
-    return OutputError("output.failed", reason, where=str(path), hint=hint)

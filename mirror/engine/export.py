@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Protocol, cast
 
 from mirror.archive import Limits, write_bag, write_segments
 from mirror.core import tree
@@ -16,11 +16,35 @@ from mirror.core.bundle import compose
 from mirror.core.packed import pack
 from mirror.core.values import decode
 from mirror.engine.increment import BASE, BASE_HOLDS, Base, open_base
-from mirror.engine.output import write_whole
-from mirror.errors import OutputError, StoreError
+from mirror.engine.output import OutputFile
+from mirror.errors import StoreError
 from mirror.store import RecordFacts, Store, open_store
 
-__all__ = ["Exported", "Order", "bundle_text", "export_bag", "note_export", "write_states"]
+__all__ = [
+    "NOT_HELD",
+    "Exported",
+    "Order",
+    "Output",
+    "bundle_text",
+    "export_bag",
+    "note_export",
+    "write_states",
+]
+
+NOT_HELD = (
+    "trusted keys and profiles",
+    "checkpoints",
+    "what upstreams said",
+    "where and when each fact came",
+)
+"""Facts of a store that no bag holds, in words; a backup does."""
+
+
+class Output(Protocol):
+    """Something to write a bag to: an `OutputFile`, or standard output."""
+
+    def open(self) -> AbstractContextManager[IO[bytes]]:
+        """Give a file to write, from start to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +54,7 @@ class Exported:
     records: int
     large: list[str]
     """The suffixes of records whose bundles exceed the limits of other mirrors."""
+    size_bytes: int
     manifest: str
     """The digest that names the bag."""
     root: str
@@ -58,12 +83,12 @@ def bundle_text(store: Store, record_id: int) -> bytes:
     return compose(facts.record, facts.alias_claims, facts.receipts, facts.events)
 
 
-def export_bag(store: Store, out: Path, order: Order) -> Exported:
-    """Write records as a bag to `out`, which appears whole or not at all.
+def export_bag(store: Store, out: Output, order: Order) -> Exported:
+    """Write records as a bag; a file appears whole or not at all.
 
     Args:
         store: The store; its facts are read as they are at one moment.
-        out: The file.
+        out: Where to write.
         order: What to write.
 
     Returns:
@@ -71,27 +96,27 @@ def export_bag(store: Store, out: Path, order: Order) -> Exported:
         limits as they come (B4).
 
     Raises:
-        OutputError: If `out` cannot be written, or is a database.
+        OutputError: If `out` cannot be written, or may not be.
         SourceError: If the base cannot be read.
         LookUpError: If the base is a root that is not known.
     """
-    _require_no_store(out)
-    _require_another(out, order.since)
     with store.snapshot(), ExitStack() as stack:
         base = None if order.since is None else stack.enter_context(open_base(store, order.since))
         writing = _Writing(store, order, base)
         root = writing.root()
-        with write_whole(out) as file, tempfile.TemporaryFile() as spool:
+        with out.open() as opened, tempfile.TemporaryFile() as spool:
+            file = _Counted(opened)
             # Segments take long to make and little space, so they are made once and kept; and of
             # an increment nobody knows how large it is before it is made.
             if order.packed or base is not None:
                 payload = _Spool(spool, writing.payload()).read
             else:
                 payload = writing.payload
-            manifest = write_bag(file, payload, writing.info())
+            manifest = write_bag(cast("IO[bytes]", file), payload, writing.info())
         return Exported(
             writing.records,
             sorted(writing.large),
+            file.size_bytes,
             manifest,
             root,
             store.facts.last_arrival(),
@@ -158,6 +183,19 @@ class _Writing:
             yield BASE_HOLDS, self._base.holds
 
 
+class _Counted:
+    """A file that is written from start to end, and how many bytes that were."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.size_bytes = 0
+
+    def write(self, data: Any) -> int:
+        """Write `data`."""
+        self.size_bytes += len(data)
+        return self._file.write(data)
+
+
 class _Spool:
     """A payload that is made once and read often."""
 
@@ -192,32 +230,20 @@ def note_export(path: Path, exported: Exported) -> None:
         return
 
 
-def _require_another(out: Path, since: str | None) -> None:
-    """Refuse to write an increment over its own base."""
-    if since is not None and out.exists() and Path(since).exists() and out.samefile(since):
-        hint = "name another file; nothing was changed in this one"
-        raise OutputError("output.refused", "it is the base itself", where=str(out), hint=hint)
-
-
-def _require_no_store(out: Path) -> None:
-    """Refuse to write over a SQLite database: it may be the very store that is read."""
-    try:
-        with out.open("rb") as file:
-            is_database = file.read(16) == b"SQLite format 3\0"
-    except OSError:
-        return  # not there, or not to be read: writing will say so
-    if is_database:
-        hint = "name another file; nothing was changed in this one"
-        message = "it is a SQLite database, perhaps a store"
-        raise OutputError("output.refused", message, where=str(out), hint=hint)
-
-
-def write_states(store: Store, out: Path) -> None:
+def write_states(store: Store, out: Path, inputs: tuple[Path, ...] = ()) -> None:
     """Write the state of each record of this run to `<out>/<suffix>/state.json` (M13).
 
+    A state that was written there before is replaced.
+
+    Args:
+        store: The store.
+        out: The folder.
+        inputs: What this run reads, which is never replaced.
+
     Raises:
-        OutputError: If one cannot be written.
+        OutputError: If one cannot be written, or may not be.
     """
     for state in store.derived.touched_states():
-        with write_whole(out / state.suffix / "state.json", make_folder=True) as file:
+        path = out / state.suffix / "state.json"
+        with OutputFile(path, force=True, inputs=inputs).open(make_folder=True) as file:
             file.write(state.text)

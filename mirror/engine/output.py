@@ -1,49 +1,222 @@
-"""Files that appear whole or not at all."""
+"""Files that a person asked for: checked before they are written, and whole or not there.
+
+Every command writes its files through `OutputFile`. It never replaces a store, a private key or a
+file that the same run reads, and replaces anything else only with `force`.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from mirror.archive import BUNDLES, STATES
 from mirror.errors import OutputError
 
-__all__ = ["write_whole"]
+__all__ = ["OutputFile", "beside_store", "is_store"]
+
+_STORE_HEADER = b"SQLite format 3\0"
+"""SQLite file format, section 1.3."""
+_LOG_HEADERS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7")
+"""A write-ahead log in both byte orders (section 4.1), and a rollback journal (section 3)."""
+_STORE_ENDINGS = ("-wal", "-shm", "-journal")
+"""Endings of the files that SQLite keeps beside a database."""
+
+_PRIVATE_KEY = re.compile(
+    rb"""^(?:\xef\xbb\xbf)?(?:
+        PRIVATE\+KEY\+                            # a signed note's signer: `mirror keys new`
+        | -----BEGIN\ [A-Z0-9 ]*PRIVATE\ KEY      # RFC 7468, OpenSSH, OpenPGP
+        | AGE-SECRET-KEY-
+        | PuTTY-User-Key-File-
+        | untrusted\ comment:.*secret\ key        # minisign, signify
+    )""",
+    re.MULTILINE | re.VERBOSE,
+)
+_PEEK_BYTES = 1 << 16
+
+_READ_IN_FOLDERS = (BUNDLES, STATES)
+"""Files that a command reads in a folder that it is given."""
+
+_UNCHANGED = "name another file; nothing was changed in this one"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """A file to write."""
+
+    path: Path
+    """Its name; a link is followed."""
+    force: bool = False
+    """Whether to replace a file that has this name."""
+    inputs: tuple[Path, ...] = ()
+    """Files and folders that the same run reads, the store among them; never replaced."""
+    may_be_store: bool = False
+    """Whether `force` may replace a store, too: for copies of stores."""
+
+    def check(self) -> os.stat_result | None:
+        """Check that the file may be written, and return what has its name now, if anything.
+
+        Only a regular file is ever opened, and only to be read.
+
+        Raises:
+            OutputError: `output.refused`, `output.exists`, or `output.failed` if it is not a
+                regular file or cannot be looked at.
+        """
+        with _said_of(self.path):
+            target = Path(os.path.realpath(self.path))
+            self._require_no_input(target)
+            try:
+                about = target.stat() if self.path.exists() else None
+            except FileNotFoundError:
+                about = self.path.stat()  # a name in /proc: of a pipe, or of a file without one
+            if about is None:
+                return None
+            if not stat.S_ISREG(about.st_mode):
+                raise FileExistsError(errno.EEXIST, "it exists and is not a regular file")
+            self._require_replaceable(target)
+            return about
+
+    @contextmanager
+    def open(self, *, make_folder: bool = False, private: bool = False) -> Iterator[IO[bytes]]:
+        """Give a file to write; it takes its name only when all of it is on the disk.
+
+        A file that is replaced passes on its mode and, where the system permits it, its owner.
+
+        Args:
+            make_folder: Whether to make the folder if it is not there.
+            private: Whether only the owner may read it.
+
+        Raises:
+            OutputError: As `check`, or `output.failed` if it cannot be written; a file that had
+                the name still has it.
+        """
+        with _said_of(self.path):
+            self.check()
+            if private and self.path.is_symlink():
+                raise self._refused("it is a link, and a private key goes to no other place")
+            target = Path(os.path.realpath(self.path))
+            if make_folder:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(
+                dir=target.parent, prefix=f".{target.name[:40]}.", suffix=".partial", delete=False
+            ) as file:
+                try:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                    self._name(Path(file.name), target, private=private)
+                except BaseException:
+                    with suppress(OSError):
+                        os.unlink(file.name)  # noqa: PTH108
+                    raise
+
+    def _name(self, written: Path, target: Path, *, private: bool) -> None:
+        """Give a file its name, unless another one has come to have it meanwhile."""
+        before = self.check()
+        if private:
+            written.chmod(0o600)
+        elif before is None:
+            written.chmod(0o666 & ~_umask())  # as any new file
+        else:
+            with suppress(OSError):
+                os.chown(written, before.st_uid, before.st_gid)
+            written.chmod(stat.S_IMODE(before.st_mode))
+        if self.force:
+            written.replace(target)
+            return
+        try:
+            os.link(written, target)
+        except FileExistsError as error:
+            raise self._exists() from error
+        except OSError:  # a disk without hard links
+            written.replace(target)
+        else:
+            written.unlink()
+
+    def _require_no_input(self, target: Path) -> None:
+        """Refuse what this run reads, and what SQLite keeps beside a store."""
+        for one in self.inputs:
+            if _is_same(target, one):
+                raise self._refused("this command reads the same file")
+            if any(_is_same(target, beside) for beside in beside_store(one)):
+                raise self._refused(f"it belongs to {one}")
+        for ending in _STORE_ENDINGS:
+            store = target.with_name(target.name.removesuffix(ending) or target.name)
+            if target.name.endswith(ending) and is_store(store):
+                raise self._refused(f"it belongs to the store {store}")
+
+    def _require_replaceable(self, target: Path) -> None:
+        try:
+            start = _start_of(target)
+        except PermissionError as error:
+            raise self._refused("it cannot be read, so nobody knows what it is") from error
+        if start.startswith(_STORE_HEADER) and not (self.may_be_store and self.force):
+            if self.may_be_store:
+                raise self._exists()
+            raise self._refused("it is a SQLite database, perhaps a store")
+        if start.startswith(_LOG_HEADERS):
+            raise self._refused("it is a log of a SQLite database, perhaps of a store")
+        if _PRIVATE_KEY.search(start):
+            raise self._refused("it holds a private key")
+        if any(_is_read_in(one, target) for one in self.inputs):
+            raise self._refused("this command reads it, in a folder")
+        if not self.force:
+            raise self._exists()
+
+    def _refused(self, message: str) -> OutputError:
+        return OutputError("output.refused", message, where=str(self.path), hint=_UNCHANGED)
+
+    def _exists(self) -> OutputError:
+        hint = "name another file, or give --force to replace this one"
+        return OutputError("output.exists", "it is there already", where=str(self.path), hint=hint)
+
+
+def is_store(path: Path) -> bool:
+    """Whether a file is a SQLite database; anything but a regular file is not opened."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode) and _start_of(path).startswith(_STORE_HEADER)
+    except OSError:
+        return False
+
+
+def beside_store(path: Path) -> list[Path]:
+    """Return the names of the files that SQLite keeps beside a database."""
+    real = os.path.realpath(path)
+    return [Path(f"{real}{ending}") for ending in _STORE_ENDINGS]
+
+
+def _start_of(path: Path) -> bytes:
+    """Return the first bytes of a regular file; never wait for a writer."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
+        return file.read(_PEEK_BYTES)
+
+
+def _is_same(target: Path, other: Path) -> bool:
+    """Whether two names stand for one file, also where neither is there yet."""
+    try:
+        return target.samefile(other)
+    except OSError:
+        return os.fspath(target) == os.path.realpath(other)
+
+
+def _is_read_in(folder: Path, target: Path) -> bool:
+    """Whether a file is one that is read where this folder is a source."""
+    within = target.is_relative_to(os.path.realpath(folder))
+    is_wanted = any(one.is_name(target.name) for one in _READ_IN_FOLDERS)
+    return within and is_wanted and folder.is_dir()
 
 
 @contextmanager
-def write_whole(path: Path, *, make_folder: bool = False) -> Iterator[IO[bytes]]:
-    """Give a file to write; it takes its name only when all of it is on the disk.
-
-    Args:
-        path: The name.
-        make_folder: Whether to make the folder if it is not there.
-
-    Raises:
-        OutputError: `output.failed` if it cannot be written; a file that stood there still does.
-    """
+def _said_of(path: Path) -> Iterator[None]:
     try:
-        if make_folder:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():
-            raise FileExistsError(errno.EEXIST, "it exists and is not a regular file")
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".partial", delete=False
-        ) as file:
-            try:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-                os.chmod(file.name, 0o666 & ~_umask())  # noqa: PTH101 - as any new file
-                os.replace(file.name, path)  # noqa: PTH105
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(file.name)  # noqa: PTH108
-                raise
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         hint = "check the folder, its permissions and the disk"

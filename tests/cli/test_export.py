@@ -35,7 +35,7 @@ def bundles_in(path: Path) -> list[dict[str, Any]]:
 
 def export(mirror: Mirror, db: str, out: str, *options: object) -> bytes:
     """Export a store, which must go well, and return the bag."""
-    ran = mirror("export", out, "--db", db, *options)
+    ran = mirror("export", out, "--db", db, "--force", *options)
     assert (0, b"") == (ran.exit_code, ran.stdout), ran.stderr
     return Path(out).read_bytes()
 
@@ -210,7 +210,7 @@ def test_the_root_is_that_of_all_core_digests(
     """M12: as the slow oracle reckons each record's, whatever brought it, and however packed."""
     mirror("merge", sample, "--db", "a.db", *(["--keys", key_file] if key_file else []))
     printed = {
-        root_in(mirror("export", "out.tar", "--db", "a.db", *options))
+        root_in(mirror("export", "out.tar", "--db", "a.db", "--force", *options))
         for options in ([], ["--packed"], ["--since", PITH])
     }
     keys = oracle.load_keys(key_file.read_bytes()) if key_file else oracle.builtin_keys()
@@ -304,7 +304,7 @@ def test_where_nothing_is_new_the_bag_is_empty_and_all_is_well(
     """Exit 0: a day without news is no fault."""
     now = root_in(mirror("export", "november.tar"))
     for since in ("november.tar", now):
-        ran = mirror("export", "december.tar", "--since", since)
+        ran = mirror("export", "december.tar", "--since", since, "--force")
         assert (0, True) == (ran.exit_code, "december.tar: 0 records, " in ran.stderr)
         assert now == root_in(ran)
         assert [] == bundles_in(Path("december.tar"))
@@ -352,7 +352,7 @@ def test_a_base_that_cannot_be_read_leaves_out_as_it_was(
     Path("out/november.tar").write_bytes(b"as it was")
     for arguments in (["november.tar"], ["november.tar", "--packed"], ["new.tar"]):
         name, *options = arguments
-        ran = mirror("export", f"out/{name}", "--since", since, *options)
+        ran = mirror("export", f"out/{name}", "--since", since, "--force", *options)
         assert (exit_code, b"", 1) == (ran.exit_code, ran.stdout, ran.stderr.count(code))
         assert "hint: " in ran.stderr
     assert [Path("out/november.tar")] == list(Path("out").iterdir())

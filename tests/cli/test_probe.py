@@ -376,14 +376,14 @@ def test_a_profile_is_saved(write: Write, mirror: Mirror) -> None:
         "probe", "bundle.json", "--keys", "keys.json", "--save", "p.json", "--name", "new-v2"
     )
     assert (
-        "the profile is in p.json; look at it, then `mirror keys trust-profile` merges by it\n"
-        == ran.stderr
+        "the profile is in p.json; look at it, then merge by it:\n"
+        "`mirror keys trust-profile p.json`\n" == ran.stderr
     )
     profile = parse_profile(Path("p.json").read_bytes())
     assert "new-v2" == profile.name
     assert [None] * 3 == [fault_of_event(event, profile, keys_of(ALICE)) for event in events]
     assert profile.to_value() == json.loads(Path("p.json").read_bytes())
-    ran = mirror("probe", "bundle.json", "--keys", "keys.json", "--save", "p.json")
+    ran = mirror("probe", "bundle.json", "--keys", "keys.json", "--save", "p.json", "--force")
     assert "probed" == parse_profile(Path("p.json").read_bytes()).name
 
 

@@ -151,7 +151,10 @@ def test_a_proof_is_printed_by_any_name_of_its_record(demo: Mirror) -> None:
     assert expected.endswith(b"}\n")
     for name in ("JCCOAP2X", NUMBER.lower(), proof["canonical_sha256"]):
         assert expected == demo("prove", name).stdout
-    assert expected == demo("prove", NUMBER, "--json").stdout
+    (line,) = demo("prove", NUMBER, "--json").lines
+    assert json.loads(expected) == line
+    assert 0 == demo("prove", NUMBER, "--out", "written.json").exit_code
+    assert expected == Path("written.json").read_bytes()
 
 
 def test_a_proof_is_checked_without_a_store(demo: Mirror) -> None:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all (`write_whole`)."""
+"""Files that appear whole or not at all (`OutputFile`)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from mirror.engine.output import write_whole
+from mirror.engine.output import OutputFile
 from mirror.errors import OutputError
 
 
 def write_half(path: Path, error: BaseException) -> None:
     """Fail in the middle of a file."""
-    with write_whole(path) as file:
+    with OutputFile(path, force=True).open() as file:
         file.write(b"half")
         raise error
 
@@ -23,7 +23,7 @@ def test_a_file_takes_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
     """Until the end the old file stands under its name, and then the new one does."""
     path = tmp_path / "x.tar"
     path.write_bytes(b"old")
-    with write_whole(path) as file:
+    with OutputFile(path, force=True).open() as file:
         file.write(b"new")
         file.flush()
         assert b"old" == path.read_bytes()
@@ -60,7 +60,10 @@ def test_a_folder_in_its_place_is_an_output_error(tmp_path: Path) -> None:
     """What cannot be replaced is not, and nothing is left beside it."""
     path = tmp_path / "x"
     path.mkdir()
-    with pytest.raises(OutputError, match=r"output\.failed"), write_whole(path) as file:
+    with (
+        pytest.raises(OutputError, match=r"output\.failed"),
+        OutputFile(path, force=True).open() as file,
+    ):
         file.write(b"new")
     assert [path] == list(tmp_path.iterdir())
 
@@ -69,7 +72,10 @@ def test_a_pipe_in_its_place_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     """Nor is a device: `mirror export /dev/null` must not take /dev/null away."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    with pytest.raises(OutputError, match=r"output\.failed"), write_whole(path) as file:
+    with (
+        pytest.raises(OutputError, match=r"output\.failed"),
+        OutputFile(path, force=True).open() as file,
+    ):
         file.write(b"new")
     assert stat.S_ISFIFO(path.stat().st_mode)
     assert [path] == list(tmp_path.iterdir())
@@ -78,10 +84,10 @@ def test_a_pipe_in_its_place_is_not_replaced_by_a_file(tmp_path: Path) -> None:
 def test_a_missing_folder_is_an_output_error_unless_it_shall_be_made(tmp_path: Path) -> None:
     """`make_folder` makes all of them."""
     path = tmp_path / "a" / "b" / "x"
-    with pytest.raises(OutputError, match=r"output\.failed"), write_whole(path):
+    with pytest.raises(OutputError, match=r"output\.failed"), OutputFile(path, force=True).open():
         pass
     assert [] == list(tmp_path.iterdir())
-    with write_whole(path, make_folder=True) as file:
+    with OutputFile(path, force=True).open(make_folder=True) as file:
         file.write(b"new")
     assert b"new" == path.read_bytes()
 
@@ -91,7 +97,7 @@ def test_the_mode_is_that_of_any_new_file(tmp_path: Path, mask: int) -> None:
     """A temporary file is private; what takes its place is not more so than the umask says."""
     before = os.umask(mask)
     try:
-        with write_whole(tmp_path / "x"):
+        with OutputFile(tmp_path / "x").open():
             pass
     finally:
         os.umask(before)
@@ -101,6 +107,6 @@ def test_the_mode_is_that_of_any_new_file(tmp_path: Path, mask: int) -> None:
 def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path) -> None:
     """The temporary name must not be what is too long."""
     path = tmp_path / ("x" * 250)
-    with write_whole(path) as file:
+    with OutputFile(path, force=True).open() as file:
         file.write(b"new")
     assert [path] == list(tmp_path.iterdir())

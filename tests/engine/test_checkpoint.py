@@ -32,6 +32,7 @@ from mirror.engine.checkpoint import (
     make_checkpoint,
     write_new_key,
 )
+from mirror.engine.output import OutputFile
 from mirror.engine.trust import add_keys
 from mirror.errors import CorruptStoreError, FormatError, OutputError
 from mirror.store import Run, Store, open_store
@@ -410,11 +411,11 @@ def test_a_row_that_is_not_as_it_was_written_is_found(column: str, store: Store)
 def test_a_new_key_is_in_a_file_that_only_we_may_read(tmp_path: Path) -> None:
     """Each is another; the file holds one line."""
     path = tmp_path / "mirror.key"
-    verifier = write_new_key(path, "mirror.example")
+    verifier = write_new_key(OutputFile(path), "mirror.example")
     text = path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert parse_signer(text.removesuffix("\n")).verifier == verifier
-    assert verifier != write_new_key(tmp_path / "other.key", "mirror.example")
+    assert verifier != write_new_key(OutputFile(tmp_path / "other.key"), "mirror.example")
 
 
 def test_no_key_is_overwritten(tmp_path: Path) -> None:
@@ -422,9 +423,9 @@ def test_no_key_is_overwritten(tmp_path: Path) -> None:
     path, link = tmp_path / "mirror.key", tmp_path / "link"
     path.write_text("precious")
     link.symlink_to(tmp_path / "nowhere")
-    for taken in (path, link, tmp_path):
-        with pytest.raises(OutputError, match=r"^output\.refused"):
-            write_new_key(taken, "mirror.example")
+    for taken, code in (path, "exists"), (link, "refused"), (tmp_path, "failed"):
+        with pytest.raises(OutputError, match=rf"^output\.{code}"):
+            write_new_key(OutputFile(taken), "mirror.example")
     assert path.read_text() == "precious"
     assert not (tmp_path / "nowhere").exists()
 
@@ -434,7 +435,7 @@ def test_a_key_that_cannot_be_written_is_not_half_there(
 ) -> None:
     """No folder, a full disk, or a name that no key may have."""
     with pytest.raises(OutputError, match=r"^output\.failed"):
-        write_new_key(tmp_path / "no" / "mirror.key", "mirror.example")
+        write_new_key(OutputFile(tmp_path / "no" / "mirror.key"), "mirror.example")
 
     def full(_file: int) -> None:
         raise OSError(28, "No space left on device")
@@ -442,7 +443,7 @@ def test_a_key_that_cannot_be_written_is_not_half_there(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(OutputError, match=r"^output\.failed.*No space left"):
-            write_new_key(tmp_path / "mirror.key", "mirror.example")
+            write_new_key(OutputFile(tmp_path / "mirror.key"), "mirror.example")
     with pytest.raises(FormatError, match=r"^note\.name"):
-        write_new_key(tmp_path / "mirror.key", "my mirror")
+        write_new_key(OutputFile(tmp_path / "mirror.key"), "my mirror")
     assert list(tmp_path.iterdir()) == []

@@ -22,6 +22,7 @@ from mirror.engine.check import Scope, check_and_repair
 from mirror.engine.export import Exported, Order, export_bag, note_export
 from mirror.engine.increment import BASE, BASE_HOLDS
 from mirror.engine.ingest import ingest
+from mirror.engine.output import OutputFile
 from mirror.engine.report import Job, Report, Summary
 from mirror.engine.trust import add_keys
 from mirror.errors import LookUpError, OutputError, SourceError
@@ -100,7 +101,9 @@ class Place:
         base = str(self.path(since)) if since and self.path(since).exists() else since
         with open_store(self.path(store), read_only=True) as opened:
             ids = None if record is None else [id_of(self.path(store), record)]
-            exported = export_bag(opened, self.path(out), Order(ids, packed, base))
+            inputs = () if base is None else (Path(base),)
+            file = OutputFile(self.path(out), force=True, inputs=inputs)
+            exported = export_bag(opened, file, Order(ids, packed, base))
         if exported.root:
             note_export(self.path(store), exported)
         return exported

@@ -24,6 +24,7 @@ from mirror.engine import remember as remember_module
 from mirror.engine.check import Scope, check, check_and_repair
 from mirror.engine.export import Order, export_bag
 from mirror.engine.ingest import ingest
+from mirror.engine.output import OutputFile
 from mirror.engine.rebuild import rebuild
 from mirror.engine.report import Job, Report, Summary
 from mirror.engine.trust import add_keys, remove_keys
@@ -105,7 +106,7 @@ class Mirror:
         """All facts, as exported, and all states."""
         out = self.path.with_suffix(".tar")
         with open_store(self.path, read_only=True) as store:
-            export_bag(store, out, Order())
+            export_bag(store, OutputFile(out, force=True), Order())
             return [out.read_bytes(), *(store.derived.text(one) for one in ids_in(store))]
 
 

@@ -21,6 +21,7 @@ from mirror.archive import Limits
 from mirror.core.keys import KeySet
 from mirror.engine import sync_mirror, sync_registry
 from mirror.engine.export import Order, export_bag
+from mirror.engine.output import OutputFile
 from mirror.engine.sync import MIRROR, REGISTRY, identify
 from mirror.engine.sync_feed import last_change, parse_page, read_page
 from mirror.engine.sync_names import path_name, read_names
@@ -611,7 +612,7 @@ class _Fake:
         named = [self.bundles[one] for one in ids if one not in self.lack]
         path = fill(self._folder / f"{self.tars}.db", named + self.extra)
         with open_store(path, read_only=True) as store:
-            export_bag(store, path.with_suffix(".tar"), Order())
+            export_bag(store, OutputFile(path.with_suffix(".tar")), Order())
         return path.with_suffix(".tar").read_bytes()
 
 

@@ -22,6 +22,7 @@ from mirror.engine.check import Scope, check, check_and_repair
 from mirror.engine.checkpoint import make_checkpoint
 from mirror.engine.export import Order, bundle_text, export_bag, note_export
 from mirror.engine.ingest import ingest
+from mirror.engine.output import OutputFile
 from mirror.engine.rebuild import rebuild
 from mirror.engine.replay import current_text
 from mirror.engine.report import Job, Report
@@ -832,7 +833,7 @@ def test_a_damaged_row_of_what_was_fetched_is_as_if_it_was_not_there(
 def _exported(path: Path, out: Path, since: str | None = None) -> tuple[str, bytes]:
     """Root and bag of an export of everything."""
     with open_store(path, read_only=True) as store:
-        exported = export_bag(store, out, Order(since=since))
+        exported = export_bag(store, OutputFile(out, force=True), Order(since=since))
     return exported.root, out.read_bytes()
 
 
@@ -842,7 +843,7 @@ def test_a_damaged_root_leaves_nothing_out_of_an_increment(
 ) -> None:
     """An increment on a root holds what came since, and names its base; or it is refused."""
     with open_store(path, read_only=True) as store:
-        exported = export_bag(store, tmp_path / "base.tar", Order())
+        exported = export_bag(store, OutputFile(tmp_path / "base.tar"), Order())
     note_export(path, exported)
     later = tmp_path / "later.json"
     record = make_record(arxiv_id="2403.00001")

@@ -9,16 +9,16 @@ import glob
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from mirror.core.packed import pack
 from mirror.core.values import sha256
-from mirror.engine.output import write_whole
+from mirror.engine.output import OutputFile
 from mirror.errors import MirrorError, OutputError, SourceError
 
 __all__ = ["Place", "expand", "reading"]
@@ -153,7 +153,7 @@ class Place:
         """
         if self.local_path is not None:
             target = Path(self.within(name))
-            with source.open("rb") as file, write_whole(target, make_folder=True) as out:
+            with source.open("rb") as file, _replacing(target) as out:
                 shutil.copyfileobj(file, out, _CHUNK)
             return
         with _writing(self._url_of(name)):  # an object store shows no object before its end
@@ -166,7 +166,7 @@ class Place:
             OutputError: `output.failed`
         """
         if self.local_path is not None:
-            with write_whole(Path(self.within(name)), make_folder=True) as out:
+            with _replacing(Path(self.within(name))) as out:
                 out.write(data)
             return
         with _writing(self._url_of(name)):
@@ -240,6 +240,10 @@ def reading(url: str) -> Iterator[None]:
         raise SourceError(
             "source.unreadable", _reason(error), where=url, hint="check the path"
         ) from error
+
+
+def _replacing(path: Path) -> AbstractContextManager[IO[bytes]]:
+    return OutputFile(path, force=True).open(make_folder=True)
 
 
 @contextmanager
