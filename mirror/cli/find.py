@@ -110,6 +110,8 @@ def _hit_value(hit: Hit) -> dict[str, object]:
         "title": hit.title,
         "matched_by": hit.matched_by,
         "excerpt": "".join(hit.excerpt),
+        "cited_by": hit.cited_by,
+        "cites": hit.cites,
     }
 
 
@@ -128,6 +130,9 @@ def _print_hit(hit: Hit) -> None:
     click.echo(printable("  ".join(parts)))
     if hit.title:
         click.echo(f"    {printable(hit.title)}")
+    if hit.cited_by or hit.cites:
+        cites, cited_by = plural(hit.cites, "record"), plural(hit.cited_by, "work")
+        click.echo(f"    by signed citations: cites {cites}, cited by {cited_by}")
     if hit.excerpt:
         pieces = [
             click.style(printable(piece), bold=True) if index % 2 else printable(piece)

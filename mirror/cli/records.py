@@ -7,14 +7,17 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import click
 
 from mirror.cli import options
+from mirror.cli.citation_table import citation_rows
 from mirror.cli.console import plural, print_json, print_table, say
 from mirror.cli.outputs import OutputPath, StandardOutput, writes
 from mirror.cli.state_table import state_rows
-from mirror.core.values import decode
+from mirror.core.values import Object, decode
+from mirror.engine.citations import citations_of
 from mirror.engine.export import NOT_HELD, Exported, Order, bundle_text, export_bag, note_export
 from mirror.engine.lookup import look_up
 from mirror.engine.output import OutputFile
@@ -37,7 +40,8 @@ def show(
 
     ID is a Pith Number or its first 8 letters or more, an arXiv id with or without its version, a
     DOI, or the address of any of these. With --keys the state is shown as it would be if those
-    keys were trusted, too; nothing is stored.
+    keys were trusted, too; nothing is stored. "Cited by" lists the signed citations of this record;
+    "cites", those of other records that name it as the one that cites.
 
     \b
     Examples:
@@ -57,7 +61,10 @@ def show(
         else:
             record = store.records.get(record_id)
             events = partial(current_events, store, record_id, keys)
-            print_table(state_rows(decode(text.rstrip()), record, events))
+            state = cast("Object", decode(text.rstrip()))
+            citations = citations_of(store, record_id, state, keys)
+            print_table({**state_rows(state, record, events), **citation_rows(citations)})
+            sys.exit(1 if citations.cites.damaged else 0)
 
 
 @click.command()

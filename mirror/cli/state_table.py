@@ -35,7 +35,6 @@ _CLAIMS = {
 
 _LISTS = {
     "graph_snapshots": "graph snapshots",
-    "citations": "citations",
     "replications": "replications",
     "integrity_findings": "integrity findings",
     "challenges": "challenges",

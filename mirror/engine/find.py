@@ -22,6 +22,7 @@ from mirror.core.event_types import REVOCATION
 from mirror.core.merge import LIST_NAMES
 from mirror.core.record import Record, text_digest
 from mirror.core.values import Object, Value, decode, instant
+from mirror.engine.citations import count_cited_by
 from mirror.engine.lookup import find_all
 from mirror.engine.replay import current_text
 from mirror.engine.spread import spread
@@ -69,6 +70,10 @@ class Hit:
     """What its last graph snapshot calls it; empty if none does."""
     matched_by: str
     """`id`, `title hash` or `text`."""
+    cited_by: int
+    """Works that cite it, by signed citations in force."""
+    cites: int
+    """Records held here that it cites, likewise."""
     excerpt: tuple[str, ...] = ()
     """Text around what matched, in pieces: every second one matched."""
 
@@ -107,7 +112,7 @@ def _hits(store: Store, query: str, limit: int) -> Iterator[Hit]:
         for record_id in record_ids:
             if record_id not in seen:
                 seen.add(record_id)
-                yield _View.of(store, record_id).hit(matched_by)
+                yield _View.of(store, record_id).hit(store, matched_by)
     yield from _by_words(store, _expression(query), seen, limit + 1)
 
 
@@ -159,7 +164,7 @@ def _by_words(store: Store, expression: str, seen: set[int], batch: int) -> Iter
         texts = excerpts(expression, [(one.record_id, one.texts()) for one in views])
         for view in views:
             if view.record_id in texts:
-                yield view.hit("text", _pieces(texts[view.record_id]))
+                yield view.hit(store, "text", _pieces(texts[view.record_id]))
 
 
 def _pieces(excerpt: str) -> tuple[str, ...]:
@@ -229,9 +234,16 @@ class _View:
     def standing(self) -> Standing:
         return _standing(self.record, self.current)
 
-    def hit(self, matched_by: str, excerpt: tuple[str, ...] = ()) -> Hit:
+    def hit(self, store: Store, matched_by: str, excerpt: tuple[str, ...] = ()) -> Hit:
         titles = self._titles()
-        return Hit(self.standing(), titles[-1] if titles else "", matched_by, excerpt)
+        return Hit(
+            self.standing(),
+            titles[-1] if titles else "",
+            matched_by,
+            count_cited_by(self.state),
+            store.citations.cited_count(self.record_id, self.record),
+            excerpt,
+        )
 
     def texts(self) -> Texts:
         titles = list(dict.fromkeys(self._titles()))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import bagit
@@ -12,7 +14,16 @@ from click.testing import CliRunner
 
 from mirror.cli import main
 from tests import oracle
-from tests.builders import Signer, author_claim, make_bundle, make_event, make_record, to_json
+from tests.builders import (
+    Signer,
+    author_claim,
+    citation,
+    key_set_file,
+    make_bundle,
+    make_event,
+    make_record,
+    to_json,
+)
 from tests.cli.conftest import BUNDLES, Mirror
 
 PITH = BUNDLES / "pith.tar"
@@ -173,10 +184,52 @@ def test_show_prints_everything_of_the_demo_records(mirror: Mirror) -> None:
     mirror("merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
     states = mirror("merge", BUNDLES / "demo.tar", "--json").lines
     shown = "".join(mirror("show", one["pith_number"]).stdout.decode() for one in states)
-    headings = ["graph snapshots", "timestamps", "stored copies", "author claims", "citations",
+    headings = ["graph snapshots", "timestamps", "stored copies", "author claims", "cited by",
+                "cites", "lists as references",
                 "replications", "integrity findings", "challenges", "other events", "retired",
                 "equivocations", "superseded by", "revoked by", "withdrawn"]  # fmt: skip
     assert [heading for heading in headings if heading not in shown] == []
+
+
+def test_show_says_who_cites_and_what_is_cited(mirror: Mirror) -> None:
+    """A citation stands on the record that is cited (E4); it is told from both ends, as signed."""
+    mirror("merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
+    cited, citing = "pith:2025:EJWVFYLWUGLCRHA7VSWSMMIDNO", "pith:2025:NQGOSQWC4PW6CNZIBD63YZNTZT"
+    who = "said by https://orcid.org/0000-0002-1825-0097 — signed by author.example"
+    shown = mirror("show", cited).stdout.decode()
+    assert f"2026-02-15T00:00:00Z {citing} replaces this record, {who}" in shown
+    shown = mirror("show", citing).stdout.decode()
+    assert f"2026-02-15T00:00:00Z replaces {cited}, {who}" in shown
+    assert f"{citing} replaces" not in shown
+    assert (
+        "lists as references  listed by the snapshot's signer, not checked here — signed by reg"
+        in shown
+    )
+
+
+def test_show_bounds_citations_and_counts_them(mirror: Mirror, tmp_path: Path) -> None:
+    """Many of one work, of many works; one that another record shares; one that is damaged."""
+    alice = Signer("alice")
+    one, other = (make_record(arxiv_id="2401.00001", version=version) for version in (1, 2))
+    claims = [citation("2401.00001", claim_id=str(number)) for number in range(12)]
+    works = [citation(f"2402.{number:05}") for number in range(62)]
+    target = make_record(arxiv_id="2401.00002")
+    events = [make_event(target, alice, "citation_signed", one) for one in (*claims, *works)]
+    bundles = [make_bundle(one), make_bundle(other), make_bundle(target, events)]
+    (tmp_path / "b.jsonl").write_bytes(b"\n".join(map(to_json, bundles)))
+    (tmp_path / "keys.json").write_bytes(key_set_file(alice))
+    mirror("merge", "b.jsonl", "--keys", "keys.json")
+    mirror("keys", "add", "keys.json")
+    shown = mirror("show", "2401.00002").stdout.decode()
+    assert "2401.00001 supports this record, claim “" in shown
+    assert "… and 2 more citations of the same two works\n" in shown
+    assert "… and 3 more works\n" in shown
+    shown = mirror("show", "2401.00001v1").stdout.decode()
+    assert "(citing 2401.00001, which names other records here, too), claim “" in shown
+    with closing(sqlite3.connect(tmp_path / "mirror.db", isolation_level=None)) as conn:
+        conn.execute("UPDATE state SET outline = x'00' WHERE record_id = 3")
+    ran = mirror("show", "2401.00001v1")
+    assert (1, True) == (ran.exit_code, b"and 1 record that cannot be read" in ran.stdout)
 
 
 def test_show_names_invalid_events(mirror: Mirror) -> None:

@@ -48,10 +48,11 @@ def test_find_prints_hits_for_scripts(store: Path, mirror: Mirror) -> None:
     ran = mirror("find", "1309.3741", "--json")
     expected = {"pith_number": NUMBER, "arxiv_id": "1309.3741", "version": 1,
                 "receipt_verified": True, "title": "", "matched_by": "id",
-                "excerpt": ""}  # fmt: skip
+                "excerpt": "", "cited_by": 0, "cites": 0}  # fmt: skip
     assert (0, [expected], "") == (ran.exit_code, ran.lines, ran.stderr)
     assert ["title hash"] == [hit["matched_by"] for hit in mirror("find", TITLE, "--json").lines]
     (hit, *_) = mirror("find", "holograph*", "bookkeeping", "--json").lines
+    assert (1, 1) == (hit["cited_by"], hit["cites"])
     assert ("text", hit["title"]) == (hit["matched_by"], hit["excerpt"])
     assert "Boundary terms in a toy model of holographic bookkeeping" == hit["title"]
 
@@ -67,6 +68,7 @@ def test_find_prints_hits_for_people(store: Path, mirror: Mirror) -> None:
     text = mirror("find", '"lemma 2 lacks"').stdout.decode()
     assert "\n    Boundary terms in a toy model" in text
     assert "Lemma 2 lacks a case" in text
+    assert "\n    by signed citations: cites 1 record, cited by 1 work\n" in text
     assert "\x1b" not in text
 
 

@@ -45,8 +45,8 @@ def test_a_valid_event() -> None:
     """Type, time, signer, id, and what it says; a status only where it takes back."""
     event = make_event(RECORD, ALICE, "citation_signed", citation("arxiv:1"))
     fields = (
-        ("relationship", "supports"),
         ("citing", "arxiv:1"),
+        ("relationship", "supports"),
         ("asserted_by", citation()["asserted_by"]),
     )
     expected = EventSummary(
