@@ -78,6 +78,14 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
     envvar="MIRROR_MAX_TAR",
     help="Limit: Bytes of the tar of --all.",
 )
+@click.option(
+    "--max-empty",
+    type=click.IntRange(min=1),
+    default=Errand(url="").max_empty,
+    show_default=True,
+    envvar="MIRROR_MAX_EMPTY",
+    help="Limit: Answers in a row that bring no record that the feed of a mirror names.",
+)
 @options.as_json
 @options.politeness
 @options.limits
@@ -91,6 +99,7 @@ def sync(
     whole: bool,
     fresh: bool,
     whole_bytes: int,
+    max_empty: int,
     as_json: bool,
     politeness: Politeness,
     limits: Limits,
@@ -133,6 +142,7 @@ def sync(
                 limits=limits,
                 answer_bytes=politeness.answer_bytes,
                 whole_bytes=whole_bytes,
+                max_empty=max_empty,
                 tell=said.tell,
                 tell_result=said.tell_result,
                 expect=expect,

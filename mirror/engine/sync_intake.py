@@ -65,6 +65,7 @@ class Run:
     """When it began."""
     _silent: int = 0
     _wasted: int = 0
+    _empty: int = 0
 
     def tell(self, result: Result) -> None:
         """Count a result, and tell of it."""
@@ -88,6 +89,18 @@ class Run:
     def relax(self) -> None:
         """Forget the failures: there was an answer."""
         self._silent = self._wasted = 0
+
+    def count_answers(self, answers: int, *, empty: bool) -> None:
+        """Count answers of a mirror to what its feed named.
+
+        Raises:
+            UpstreamError: `upstream.empty` if too many in a row brought no record.
+        """
+        self._empty = self._empty + answers if empty else 0
+        if self._empty >= self.errand.max_empty:
+            message = f"{self._empty} answers in a row brought no record that its feed names."
+            hint = "Ask whoever runs it; --max-empty allows more."
+            raise UpstreamError("upstream.empty", message, where=self.errand.url, hint=hint)
 
     def take_in(self, path: Path, called: str, *, look: bool = True) -> Taken:
         """Merge what lies in a file or folder, and return which records it brought.

@@ -8,7 +8,8 @@ not come is owed: it is asked for in every run until it comes, or is not there a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -32,6 +33,8 @@ FEW = 4
 """Records up to which a tar is not worth it."""
 MAX_TAR_FAILURES = 3
 """Tars in a row that come to nothing, after which no more are asked for."""
+RECENT = 10_000
+"""Records that came last: a feed that names them again and again has no end."""
 _WHOLE_S = 24 * 3600.0
 _TAR_TYPES = "application/x-tar, application/octet-stream;q=0.5"
 _MEMBER = re.compile(r"(?:.*/)?([A-Z2-7]{26})/bundle\.json")
@@ -133,6 +136,7 @@ class _Tars:
         self._singles = Singles(run, folder / "singles")
         self._failures = 0
         self._asked: set[str] = set()
+        self._brought: OrderedDict[str, None] = OrderedDict()
 
     def fetch(self, numbers: Sequence[str]) -> None:
         """Fetch records by their Pith Numbers, and take them in.
@@ -145,6 +149,7 @@ class _Tars:
             self._fetch_singly(numbers)
             return
         came = self._fetch_tar(numbers)
+        self._count(1, came or ())
         if came is None:  # too large or too slow together, or one that is not there stops all
             middle = len(numbers) // 2
             self.fetch(numbers[:middle])
@@ -163,12 +168,27 @@ class _Tars:
         self._singles.owed.clear()
 
     def _fetch_singly(self, numbers: Sequence[str]) -> None:
+        before = self._run.tally.came
         try:
             for number in numbers:
                 self._singles.ask(wish_of_number(self._run.store, number))
                 self._run.errand.progress(1)
         finally:
             self._singles.settle()
+        self._count(len(numbers), numbers if self._run.tally.came > before else ())
+
+    def _count(self, answers: int, numbers: Iterable[str]) -> None:
+        """Count answers that brought these records; one that came just before is nothing new.
+
+        Raises:
+            UpstreamError: `upstream.empty`
+        """
+        new = [one for one in numbers if one not in self._brought]
+        self._brought.update(dict.fromkeys(new))
+        while len(self._brought) > RECENT:
+            self._brought.popitem(last=False)
+        if answers:
+            self._run.count_answers(answers, empty=not new)
 
     def _fetch_tar(self, numbers: Sequence[str]) -> set[str] | None:
         """Return which of the records need not be asked for again; None if there is no tar."""

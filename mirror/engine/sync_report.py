@@ -48,6 +48,8 @@ class Errand:
     """Whether to ask as if nothing had been asked before."""
     limits: Limits = field(default_factory=Limits)
     """What this mirror accepts."""
+    max_empty: int = 100
+    """Answers in a row that bring no record, after which the feed of a mirror is given up."""
     answer_bytes: int = 64 << 20
     """How large one answer may be."""
     whole_bytes: int = 16 << 30
@@ -79,6 +81,11 @@ class Tally:
     """Whether the feed of a mirror is not the one that was followed before."""
     stopped: UpstreamError | None = None
     """Why it was given up midway."""
+
+    @property
+    def came(self) -> int:
+        """How many of the records that were asked for came, or have not changed."""
+        return self.statuses["fetched"] + self.statuses["unchanged"]
 
     def take(self, result: Result) -> None:
         """Count a result."""

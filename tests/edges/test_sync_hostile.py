@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from mirror.archive import Limits
+from mirror.engine import sync_mirror
 from mirror.engine.check import Scope, check
 from mirror.engine.sync import MIRROR, REGISTRY
 from mirror.store import open_store
@@ -318,6 +320,64 @@ def test_a_feed_that_names_the_same_for_ever_is_asked_little(site: Site, db: Pat
     Registry(site, [GOOD])
     synced = run_sync(db, url, kind=MIRROR)
     assert ({NUMBER: "fetched"}, 2) == (synced.statuses, synced.tally.requests)
+
+
+class _Endless(dict[str, Handler]):
+    """The routes of a mirror whose feed has no end: a page names these records, and says more."""
+
+    def __init__(self, site: Site, numbers: Callable[[int], list[str]]) -> None:
+        super().__init__(site.routes)
+        self._numbers = numbers
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Answer any page; all else as the site does."""
+        if not key.startswith("/mirror/changes"):
+            return super().get(key, default)
+        since = int(parse_qs(urlsplit(key).query)["since"][0])
+        lines = [_line(since + n, one) for n, one in enumerate(self._numbers(since), 1)]
+        return _page(since, *lines, more=True)
+
+
+ENDLESS: dict[str, Callable[[int], list[str]]] = {
+    "records that are not there": lambda since: [
+        suffix_number(since + n) for n in range(sync_mirror.FEW * 3)
+    ],
+    "one such record": lambda since: [suffix_number(since)],
+    "a record that came before": lambda _since: [NUMBER],
+}
+
+
+def suffix_number(number: int) -> str:
+    """A Pith Number of no record."""
+    return "pith:2020:" + f"{number:026}".translate(str.maketrans("0189", "ABCD"))
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_feed_without_end_is_given_up(name: str, site: Site, db: Path) -> None:
+    """`upstream.empty` after so many answers in a row that bring no record; what came is kept."""
+    Registry(site, [GOOD])
+    site.routes = _Endless(site, ENDLESS[name])
+    synced = run_sync(db, site.url(""), kind=MIRROR, max_empty=20)
+    assert synced.tally.stopped is not None
+    assert ("upstream.empty", 5) == (synced.tally.stopped.code, synced.tally.exit_code)
+    assert synced.tally.requests < 60
+
+
+def test_a_feed_that_brings_records_is_not_given_up(site: Site, db: Path) -> None:
+    """Records that are not there, between others that are."""
+    good = [make_one(number) for number in range(100, 103)]
+    missing = [suffix_number(number) for number in range(6)]
+    named = [missing[:2], [str(good[0]["pith_number"])], missing[2:4], [NUMBER], missing[4:]]
+    pages, since = {}, 0
+    for names in named:
+        lines = [_line(since + n, one) for n, one in enumerate(names, 1)]
+        pages[since] = _page(since, *lines, more=names is not named[-1])
+        since += len(names)
+    url = _feed(site, pages)
+    Registry(site, [GOOD, *good])
+    synced = run_sync(db, url, kind=MIRROR, max_empty=3)
+    assert synced.tally.stopped is None
+    assert (2, 6) == (synced.tally.statuses["fetched"], synced.tally.statuses["unknown"])
 
 
 def test_a_feed_that_gives_a_record_another_year_is_found_out(site: Site, db: Path) -> None:
