@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from mirror.core.bundle import VerifiedBundle, compose, parse_bundle, verify_bundle
@@ -14,6 +16,18 @@ from mirror.core.verdict import judge
 from mirror.errors import FormatError
 from mirror.store import Held, New, Parcel, Run, Store, make_parcel
 from tests.builders import Signer, key_set_file, to_json
+
+BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
+
+
+def sample_states(name: str) -> list[Any]:
+    """The states that a sample bag must give: what it holds is counted from them."""
+    return [
+        json.loads(line) for line in (BUNDLES / f"{name}.states.jsonl").read_bytes().splitlines()
+    ]
+
+
+PITH_RECORDS, DEMO_RECORDS = len(sample_states("pith")), len(sample_states("demo"))
 
 
 def code_of(work: Callable[[], object]) -> str | None:

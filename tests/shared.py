@@ -23,3 +23,11 @@ def shared(path: str) -> Path:
 def lines(path: str) -> list[Any]:
     """The values of a JSON Lines file."""
     return [oracle.parse(line) for line in shared(path).read_bytes().split(b"\n") if line.strip()]
+
+
+def real_lines(kind: str) -> list[Any]:
+    """The values of all files of real data of a kind, such as `bundle_heads`."""
+    shared("real")
+    paths = sorted((SHARED / "real").glob(f"{kind}*.jsonl"))
+    assert paths, f"no real data of kind {kind}"
+    return [line for path in paths for line in lines(f"real/{path.name}")]

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sample_bundles.expected import Sample
 from sample_bundles.files import pretty
 from sample_bundles.keys import AUTHOR, LIBRARY, OLD_REGISTRY, REGISTRY, STRANGER
-from sample_bundles.real import facts_with, real_bundle
+from sample_bundles.real import fact_of, real_bundle
 from tests import builders, oracle
 from tests.builders import Object, make_bundle, make_event, make_receipt, sign_event, without
 
@@ -104,9 +104,9 @@ def _reported_bundles() -> dict[str, Object]:
 
 def _faulty_members() -> dict[str, Object]:
     """Return bundles of real records: their receipts and alias times are merged all the same."""
-    signed = real_bundle(facts_with("receipts")[0])
+    signed = real_bundle(fact_of("1309.3741"))
     other_source = {**signed["source"], "version": signed["source"]["version"] + 1}
-    named = real_bundle(facts_with("source_aliases")[0])
+    named = real_bundle(fact_of("1606.07490"))
     claim = next(one for one in named["source_aliases"] if one["alias_kind"] == "arxiv_version")
     wrong_claim = {**claim, "alias_value": claim["alias_value"] + "0"}
     return {
@@ -118,7 +118,7 @@ def _faulty_members() -> dict[str, Object]:
 
 def _faulty_receipts() -> dict[str, Object]:
     """Return a real record with its real receipt and one that does not pass S2."""
-    fact, other_fact = facts_with("receipts")[:2]
+    fact, other_fact = fact_of("1309.3741"), fact_of("1803.06814")
     bundle, [receipt] = real_bundle(fact), fact["receipts"]
     faulty = {
         "receipt.shape": {**receipt, "kind": "pith_timestamp"},

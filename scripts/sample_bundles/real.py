@@ -1,4 +1,4 @@
-"""The facts about 72 real records, and the bundles around them."""
+"""The facts about real records, and the bundles around them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.builders import Object, make_bundle
 _FACTS: Final = BUNDLES / "facts" / "real.jsonl"
 
 _DESCRIPTION: Final = (
-    "72 real records of pith.science: canonical records, registry receipts and alias times as the "
+    "{} real records of pith.science: canonical records, registry receipts and alias times as the "
     "registry published them. No events."
 )
 
@@ -22,9 +22,10 @@ def facts() -> list[Object]:
     return [oracle.parse(line) for line in _FACTS.read_bytes().splitlines()]
 
 
-def facts_with(member: str) -> list[Object]:
-    """Return the facts that have a member."""
-    return [fact for fact in facts() if member in fact]
+def fact_of(arxiv_id: str) -> Object:
+    """Return what is known of the record with this arXiv id: a sample stays one of that record."""
+    (found,) = [one for one in facts() if one["canonical_record"]["source"]["id"] == arxiv_id]
+    return found
 
 
 def real_bundle(fact: Object) -> Object:
@@ -40,4 +41,5 @@ def real_sample() -> Sample:
     """Return the bag of all real records, each bundle as a mirror composes it (B6)."""
     bundles = [real_bundle(fact) for fact in facts()]
     members = {path_in_bag(bundle["pith_number"]): oracle.compose([bundle]) for bundle in bundles}
-    return Sample("pith.tar", bag(members, _DESCRIPTION), members, needs_demo_keys=False)
+    description = _DESCRIPTION.format(len(members))
+    return Sample("pith.tar", bag(members, description), members, needs_demo_keys=False)

@@ -48,7 +48,7 @@ from tests.builders import (
 from tests.cli.conftest import BUNDLES, Mirror, Ran
 from tests.helpers import keys_of, merged
 from tests.net.server import Exchange, Site, message, running, saying
-from tests.shared import lines
+from tests.shared import real_lines
 from tests.web.conftest import make_store, served
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "comparing.md"
@@ -1028,7 +1028,7 @@ def test_a_report_does_not_grow_with_what_upstream_sends(
 
 def test_real_states_are_behind_by_one_event_that_is_named(mirror: Mirror) -> None:
     """The registry's own words, against its records merged without events."""
-    heads = lines("real/state_heads.jsonl")
+    heads = real_lines("state_heads")
     bundles = [
         make_bundle(one["canonical_record"], alias_claims=one["source_aliases"]) for one in heads
     ]

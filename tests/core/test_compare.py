@@ -42,7 +42,7 @@ from tests.builders import (
 from tests.helpers import keys_of, state_of, verified
 from tests.properties import strategies as worlds_of
 from tests.properties.strategies import World, json_values
-from tests.shared import lines
+from tests.shared import real_lines
 
 RECORD = make_record()
 OTHER_RECORD = make_record("On windows", arxiv_id="2401.00002")
@@ -644,7 +644,7 @@ def test_the_events_of_a_state_are_those_that_it_shows_or_speaks_of() -> None:
 
 def test_real_states_compare_with_their_records_alone_as_behind() -> None:
     """Record and aliases are equal; the one event that the registry has and we lack is named."""
-    for head in lines("real/state_heads.jsonl"):
+    for head in real_lines("state_heads"):
         graph = head["graph_event_id"]
         upstream = {
             "pith_number": head["pith_number"],

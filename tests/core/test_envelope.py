@@ -41,7 +41,7 @@ from tests.helpers import verdict
 from tests.properties.strategies import KEYS as WORLD_KEYS
 from tests.properties.strategies import RECORD as WORLD_RECORD
 from tests.properties.strategies import World, worlds
-from tests.shared import lines
+from tests.shared import real_lines
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 ALICE, BOB = Signer("alice"), Signer("bob")
@@ -388,7 +388,7 @@ def test_what_is_no_signature(value: Any) -> None:
 
 def test_real_findings() -> None:
     """S4: the registry's key signed each, and none with another digit or another's signature."""
-    findings = lines("real/integrity_signatures.jsonl")
+    findings = real_lines("integrity_")
     assert len(findings) > 1
     for index, finding in enumerate(findings):
         assert fault_of_event(finding, INTEGRITY_V1, KeySet()) is None

@@ -15,7 +15,7 @@ from mirror.core.keys import BUILT_IN, KeySet
 from tests import oracle
 from tests.builders import Object, Signer, integrity, key_set_file, without
 from tests.helpers import keys_of
-from tests.shared import lines
+from tests.shared import real_lines
 
 ALICE = Signer("alice")
 KEYS = keys_of(ALICE)
@@ -65,7 +65,7 @@ def codes(value: Any, keys: KeySet = KEYS) -> list[str]:
 
 def test_real_findings_with_their_payload() -> None:
     """The registry signs the raw digest of the payload in ASCII form; one is not ASCII."""
-    found = lines("real/integrity_events.jsonl")
+    found = real_lines("integrity_events")
     assert any(not oracle.canonical(one["payload"]).isascii() for one in found)
     for one in found:
         payload = one["payload"]
@@ -80,12 +80,7 @@ def test_real_findings_with_their_payload() -> None:
 
 def test_real_findings_of_which_only_the_digest_is_known() -> None:
     """The digest is signed, and nothing ties it to words."""
-    found = [
-        *lines("real/integrity_signatures.jsonl"),
-        *lines("real/integrity_signatures_2.jsonl"),
-    ]
-    assert found
-    for one in found:
+    for one in real_lines("integrity_signatures"):
         assert ["finding.unbound"] == codes(one)
         assert ["finding.signature"] == codes({**one, "payload_sha256": "0" * 64})
         assert ["finding.signature"] == codes({**one, "signing_key_id": ALICE.key_id})

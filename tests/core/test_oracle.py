@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests import oracle
-from tests.shared import lines, shared
+from tests.shared import lines, real_lines, shared
 
 SEED = bytes(range(32))
 
@@ -35,11 +35,9 @@ def bundle_of(record: Any, **members: Any) -> dict[str, Any]:
 
 
 def test_signed_records() -> None:
-    """R2, R3, S2 on ten real records."""
-    signed = lines("real/signed_records.jsonl")
-    assert len(signed) == 10
+    """R2, R3, S2 on real records."""
     keys = oracle.builtin_keys()
-    for line in signed:
+    for line in real_lines("signed_records"):
         record = line["canonical_record"]
         assert oracle.record_shape_ok(record)
         assert oracle.record_digest(record) == line["canonical_sha256"]
@@ -68,10 +66,8 @@ def test_signed_record_as_bundle() -> None:
 
 
 def test_bundle_heads() -> None:
-    """R2 to R4, M7 on sixty real records as bundles print them."""
-    heads = lines("real/bundle_heads.jsonl")
-    assert len(heads) == 60
-    for head in heads:
+    """R2 to R4, M7 on real records as bundles print them."""
+    for head in real_lines("bundle_heads"):
         record = head["canonical_record"]
         assert oracle.record_digest(record) == head["canonical_sha256"]
         assert oracle.pith_number_of(record) == head["pith_number"]
@@ -85,10 +81,8 @@ def test_bundle_heads() -> None:
 
 
 def test_state_heads() -> None:
-    """R3, R4 on twelve real records as states print them."""
-    heads = lines("real/state_heads.jsonl")
-    assert len(heads) == 12
-    for head in heads:
+    """R3, R4 on real records as states print them."""
+    for head in real_lines("state_heads"):
         record = head["canonical_record"]
         assert oracle.pith_number_of(record) == head["pith_number"]
         pairs = [(alias["alias_kind"], alias["alias_value"]) for alias in head["source_aliases"]]
@@ -98,11 +92,9 @@ def test_state_heads() -> None:
 
 
 def test_integrity_signatures() -> None:
-    """S4 on four real findings."""
+    """S4 on real findings."""
     public_key = bytes.fromhex(oracle.builtin_keys()[0]["public_key_hex"])
-    found = lines("real/integrity_signatures.jsonl")
-    assert len(found) == 4
-    for line in found:
+    for line in real_lines("integrity_"):
         signature = oracle.decode_base64(line["signature_b64"])
         assert signature is not None
         assert oracle.verify(public_key, bytes.fromhex(line["payload_sha256"]), signature)

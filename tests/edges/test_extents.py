@@ -43,6 +43,7 @@ from tests.edges.archives import (
     plain_tar,
     write_files,
 )
+from tests.helpers import DEMO_RECORDS, PITH_RECORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,7 +104,9 @@ def test_extents_of_the_samples(name: str) -> None:
     """As many as there are bundles, and each is one."""
     path = ROOT / "bundles" / f"{name}.tar"
     items = by_extents(path.read_bytes())
-    assert {"demo": 9, "pith": 72}[name] == sum(isinstance(one, Member) for one in items)
+    assert {"demo": DEMO_RECORDS + 1, "pith": PITH_RECORDS}[name] == sum(
+        isinstance(one, Member) for one in items
+    )
     assert at_once(path) == items
 
 

@@ -46,7 +46,7 @@ from tests.engine.envelopes import (
 )
 from tests.engine.test_probe import KEYS, found, objections, probed, samples
 from tests.helpers import keys_of
-from tests.shared import lines
+from tests.shared import real_lines
 
 CITED = [make_record(arxiv_id=f"2501.{number:05}") for number in range(3)]
 """Papers that others speak of."""
@@ -142,10 +142,16 @@ def test_findings_are_no_events(digest_of: Callable[[object], bytes]) -> None:
 
 
 def test_real_findings_are_no_events() -> None:
-    """S4: what `payload_sha256` is of, they do not show, so nothing at all is found."""
-    events = [{**ABOUT, **line, "payload": {}} for line in lines("real/integrity_signatures.jsonl")]
-    assert 4 == len(events)
+    """S4: without their payload nothing is found; with it, they name no record."""
+    events = [{**ABOUT, **line, "payload": {}} for line in real_lines("integrity_signatures")]
     assert [] == _refused(events, keys_of())
+    (fit,) = _refused([{**ABOUT, **line} for line in real_lines("integrity_events")], keys_of())
+    assert fit.profile.signature.signs is not None
+    assert ("payload", True) == (
+        fit.profile.signature.signs.of,
+        fit.profile.signature.signs.ascii,
+    )
+    assert "subject" in fit.unplaced
 
 
 def test_a_digest_that_is_only_named_is_not_what_is_signed() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +19,7 @@ import pytest
 
 from tests import oracle
 from tests.builders import EVENT_TARGETS, text_digest
-from tests.shared import lines, shared
+from tests.shared import lines, real_lines, shared
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = ROOT / "bundles"
@@ -177,24 +179,22 @@ def title_digest(record: Any) -> Any:
     return record["metadata"]["title_canon_sha256"]
 
 
+def _named(line: Any, *members: str) -> Any:
+    return {name: line[name] for name in ("canonical_record", *members)}
+
+
 def test_facts_equal_their_sources() -> None:
     """facts/real.jsonl says what the collected pages say, and nothing more."""
     collected = [
         *(
-            {
-                "canonical_record": line["canonical_record"],
-                "title": line["title"],
-                "receipts": [line["receipt"]],
-            }
+            {**_named(line, "title"), "receipts": [line["receipt"]]}
             for line in lines("real/signed_records.jsonl")
         ),
         *(
-            {
-                "canonical_record": line["canonical_record"],
-                "source_aliases": line["source_aliases"],
-            }
-            for line in lines("real/bundle_heads.jsonl")
+            _named(line, "source_aliases")
+            for line in [*real_lines("bundle_heads"), *lines("real/state_heads_2.jsonl")]
         ),
+        *(_named(line, "title") for line in lines("real/tex_titles.jsonl")),
         *(facts_of_seed(path.read_text()) for path in shared("real/seeds").glob("*.txt")),
     ]
     collected.sort(key=lambda fact: oracle.record_digest(fact["canonical_record"]))
@@ -202,34 +202,32 @@ def test_facts_equal_their_sources() -> None:
 
 
 def test_facts_by_themselves() -> None:
-    """72 distinct records in order, 10 receipts of the registry, 60 with aliases; no other text."""
+    """Distinct records in order, receipts that verify, aliases of the record; no other text."""
     read = facts()
     digests = [oracle.record_digest(fact["canonical_record"]) for fact in read]
-    assert len(digests) == 72
     assert digests == sorted(set(digests))
     assert all(oracle.record_shape_ok(fact["canonical_record"]) for fact in read)
-    assert {name for fact in read for name in fact} == {
-        "canonical_record",
-        "title",
-        "receipts",
-        "source_aliases",
-    }
+    members = ("canonical_record", "title", "receipts", "source_aliases")
+    assert set(members) == {name for fact in read for name in fact}
     for fact in read:
+        assert [name for name in members if name in fact] == list(fact)
         if "title" in fact:
             assert text_digest(fact["title"]) == title_digest(fact["canonical_record"])
-    receipts = [(one, fact) for fact in read for one in fact.get("receipts", [])]
-    assert len(receipts) == 10
-    assert {
+        if "source_aliases" in fact:
+            named = [(one["alias_kind"], one["alias_value"]) for one in fact["source_aliases"]]
+            assert oracle.aliases_of(fact["canonical_record"]) == named
+    codes = {
         oracle.receipt_code(receipt, fact["canonical_record"], oracle.builtin_keys())
-        for receipt, fact in receipts
-    } == {None}
-    assert sum("source_aliases" in fact for fact in read) == 60
+        for fact in read
+        for receipt in fact.get("receipts", [])
+    }
+    assert codes == {None}
 
 
 def test_real_bag() -> None:
     """pith.tar holds the facts and no event; nothing is found in it."""
     bundles = bundles_in("pith.tar")
-    assert len(bundles) == 72
+    assert len(bundles) == len(facts())
     assert all(bundle["events"] == [] for bundle in bundles)
     by_digest = {bundle["canonical_sha256"]: bundle for bundle in bundles}
     for fact in facts():
@@ -238,7 +236,49 @@ def test_real_bag() -> None:
         assert bundle.get("receipts") == fact.get("receipts")
         assert bundle["source_aliases"] == fact.get("source_aliases", [])
     assert expected("pith") == {"exit_code": 0, "findings": [], "keys": None}
-    assert sum(state["current"]["receipt"] is not None for state in states("pith")) == 10
+    with_receipt = sum("receipts" in fact for fact in facts())
+    assert sum(state["current"]["receipt"] is not None for state in states("pith")) == with_receipt
+
+
+def _core_digest(state: Any) -> str:
+    """M12, from a state."""
+    names = ("pith_number", "merge_version", "valid_event_count", "equivocation_count",
+             "equivocations", "retired_events")  # fmt: skip
+    current = {name: one for name, one in state["current"].items() if name != "source_aliases"}
+    record, receipt = current["canonical_record"], current["receipt"]
+    core = {name: state[name] for name in names} | {
+        "canonical_sha256": oracle.record_digest(record),
+        "current": {**current, "receipt": receipt and receipt["signed_at"] and receipt["key_id"]},
+    }
+    return hashlib.sha256(oracle.canonical(core)).hexdigest()
+
+
+def _root(leaves: list[tuple[bytes, bytes]]) -> str:
+    """By the text of the page itself, which an implementer would run."""
+    page = (ROOT / "docs" / "protocol.md").read_text()
+    (snippet,) = re.findall(r"```python\n(from hashlib.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(snippet, names)  # noqa: S102 - the page is a part of the project
+    return str(names["root"](leaves).hex())
+
+
+def test_check_values_of_the_protocol_page() -> None:
+    """The digests that the page prints are those of the samples, and so are its roots."""
+    page = (ROOT / "docs" / "protocol.md").read_text().partition("## 10 Check values")[2]
+    leaves = {}
+    for name in ("demo", "pith"):
+        cores = [(one, _core_digest(one)) for one in states(name)]
+        leaves[name] = [
+            (bytes.fromhex(oracle.record_digest(one["current"]["canonical_record"])),
+             bytes.fromhex(core)) for one, core in cores
+        ]  # fmt: skip
+        if name == "demo":
+            printed = [value for one, core in cores for value in (oracle.state_digest(one), core)]
+            assert sorted(printed) == sorted(
+                re.findall(r"^\|.*\| `(\w{64})` \|$", page, re.MULTILINE)
+            )
+    roots = [leaves["demo"], leaves["pith"], [*leaves["demo"], *leaves["pith"]]]
+    assert [_root(one) for one in roots] == re.findall(r"`(\w{64})`", page.partition("The root")[2])
 
 
 # The made-up records -------------------------------------------------------------------------

@@ -23,7 +23,11 @@ import zstandard
 
 from mirror.core.values import hexdigest
 from tests.builders import Signer, author_claim, make_bundle, make_event, make_record, to_json
+from tests.helpers import DEMO_RECORDS, PITH_RECORDS
 from tests.web.conftest import BUNDLES, Serve, make_store, run_mirror
+
+RECORDS = DEMO_RECORDS + PITH_RECORDS
+"""What the store of the samples holds."""
 
 SEEDS = {
     "7SOLO26TLPZRGSRX2HH227CICV": (
@@ -269,7 +273,10 @@ def test_a_merge_meanwhile_is_seen_once_it_is_committed(tmp_path: Path, serve: S
 def test_changes_can_be_followed_page_by_page(client: httpx.Client) -> None:
     """Every record, in the order in which it came, whatever the size of the pages."""
     whole = client.get("/mirror/changes").json()
-    assert (80, False) == (len({one["pith_number"] for one in whole["changes"]}), whole["more"])
+    assert (RECORDS, False) == (
+        len({one["pith_number"] for one in whole["changes"]}),
+        whole["more"],
+    )
     for limit in (1, 7, 1000):
         since, seen = 0, []
         while True:
@@ -288,7 +295,7 @@ def test_the_streamed_bag_is_the_exported_one(
     streamed = client.get("/mirror/bundle.tar")
     with tarfile.open(fileobj=io.BytesIO(streamed.content)) as tar:
         names = [name for name in tar.getnames() if name.endswith("bundle.json")]
-    assert len(names) == 80
+    assert len(names) == RECORDS
     bag = tmp_path / "streamed.tar"
     bag.write_bytes(streamed.content)
     copy = make_store(tmp_path / "copy.db", bag, keys=BUNDLES / "demo-keys.json")
@@ -306,9 +313,9 @@ def test_the_streamed_bag_is_the_exported_one(
 def test_health_and_figures(client: httpx.Client) -> None:
     """What is in the store, and what was answered."""
     health = client.get("/health").json()
-    assert ("ok", 80) == (health["status"], health["counts"]["records"])
+    assert ("ok", RECORDS) == (health["status"], health["counts"]["records"])
     figures = client.get("/metrics").text
-    assert "mirror_records 80\n" in figures
+    assert f"mirror_records {RECORDS}\n" in figures
     assert re.search(r'mirror_http_responses_total\{status="200"\} [1-9]', figures)
 
 
