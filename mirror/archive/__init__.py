@@ -20,7 +20,9 @@ from mirror.archive.member import (
 )
 from mirror.archive.segment import write_segments
 from mirror.archive.source import Source, is_plain_tar, nothing_in_it, open_source
+from mirror.archive.standard_input import read_standard_input, standard_input
 from mirror.archive.tar import Extent, locate_in_tar, read_extent
+from mirror.archive.temporary import naming_temporary_folder, temporary_error
 
 __all__ = [
     "BUNDLES",
@@ -36,12 +38,16 @@ __all__ = [
     "is_plain_tar",
     "list_folder",
     "locate_in_tar",
+    "naming_temporary_folder",
     "nothing_in_it",
     "open_source",
     "read_extent",
     "read_in_folder",
+    "read_standard_input",
     "shown",
+    "standard_input",
     "take_file",
+    "temporary_error",
     "write_bag",
     "write_segments",
 ]

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from typing import IO, Any, TypeAlias, cast
 
+from mirror.archive.temporary import naming_temporary_folder
+
 __all__ = ["Payload", "write_bag"]
 
 BAG_NAME = "pith"
@@ -63,7 +65,8 @@ def _write_manifest(payload: Payload, manifest: IO[bytes]) -> tuple[int, int]:
     """Write the payload manifest; return how many bytes and files it lists."""
     size = count = 0
     for path, content in payload:
-        manifest.write(f"{hashlib.sha256(content).hexdigest()}  data/{path}\n".encode())
+        with naming_temporary_folder():
+            manifest.write(f"{hashlib.sha256(content).hexdigest()}  data/{path}\n".encode())
         size += len(content)
         count += 1
     return size, count

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import sys
+import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -17,7 +17,9 @@ from mirror.archive.document import read_document
 from mirror.archive.folder import read_folder
 from mirror.archive.limits import Limits
 from mirror.archive.member import BUNDLES, Bag, Item, Refused, Wanted
+from mirror.archive.standard_input import standard_input
 from mirror.archive.tar import BLOCK, is_tar, read_tar
+from mirror.archive.temporary import temporary_error
 from mirror.errors import LimitError, SourceError
 
 __all__ = ["Source", "is_plain_tar", "nothing_in_it", "open_source"]
@@ -49,14 +51,15 @@ class Source:
         """Yield what is in the source; a refusal where that is nothing at all.
 
         Raises:
-            SourceError: If reading fails for a reason that is not in the content.
+            SourceError: If reading fails for a reason that is not in the content:
+            `source.unreadable`, `temporary.unwritable`.
         """
         empty = True
         try:
             for item in self._read():
                 empty = empty and isinstance(item, Bag) and not item.is_increment
                 yield item
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:  # SQLite's: of a temporary database
             raise _unreadable(self.name, error) from error
         if empty:
             yield nothing_in_it(self._wanted)
@@ -106,7 +109,8 @@ def open_source(name: str, limits: Limits, wanted: Wanted = BUNDLES) -> Iterator
     """Open a source by its path, or standard input for `-`; it yields what is wanted of it.
 
     Raises:
-        SourceError: `source.unreadable` if there is no such file or it may not be read.
+        SourceError: `source.unreadable` if there is no such file or it may not be read;
+            `temporary.unwritable` if a pipe cannot be copied.
     """
     try:
         place = _open(name)
@@ -123,7 +127,7 @@ def _open(name: str) -> BinaryIO | Path:
     if not name:
         raise ValueError("the path is empty")
     if name == "-":
-        return _spool(sys.stdin.buffer)
+        return _spool(standard_input())
     path = Path(name)
     if path.is_dir():
         return path
@@ -136,11 +140,18 @@ def _open(name: str) -> BinaryIO | Path:
 def _spool(stream: BinaryIO) -> BinaryIO:
     """Copy a pipe to an unnamed file: a container is read more than once from its start."""
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    shutil.copyfileobj(stream, copy)
-    copy.seek(0)
+    try:
+        shutil.copyfileobj(stream, copy)
+        copy.seek(0)
+    except BaseException:
+        with suppress(OSError):  # what is left in its buffer does not fit, either
+            copy.close()
+        raise
     return cast("BinaryIO", copy)
 
 
-def _unreadable(name: str, error: OSError | ValueError) -> SourceError:
+def _unreadable(name: str, error: OSError | ValueError | sqlite3.Error) -> SourceError:
+    if isinstance(error, OSError | sqlite3.Error) and (found := temporary_error(error)):
+        return found
     reason = getattr(error, "strerror", None) or str(error)
     return SourceError("source.unreadable", reason, where=name, hint="check the path")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from mirror.archive import read_standard_input
 from mirror.cli import options
 from mirror.cli.console import plural, print_json, print_table, say
 from mirror.cli.outputs import OutputPath, writes
@@ -52,6 +52,7 @@ def new_key(file: OutputFile, *, name: str, as_json: bool) -> None:
 
 @click.command()
 @options.db
+@options.jobs
 @click.option("--key", type=_FILE, metavar="FILE", help="Sign with this private key.")
 @click.option("--origin", default="", help="In whose name to sign; else the key's own.")
 @click.option(
@@ -181,7 +182,7 @@ def _read_note(source: str) -> bytes:
     """Return the bytes of a note, at most one more than a note may have."""
     try:
         if source == "-":
-            return sys.stdin.buffer.read(MAX_BYTES + 1)
+            return read_standard_input(MAX_BYTES + 1)
         with Path(source).open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:

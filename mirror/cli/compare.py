@@ -40,6 +40,7 @@ _ORDER = (
 @click.command()
 @click.argument("names", nargs=-1, metavar="[ID]...")
 @options.db
+@options.jobs
 @click.option(
     "--upstream",
     type=options.SourceText(),

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import click
 
+from mirror.archive import read_standard_input
 from mirror.cli import options
 from mirror.cli.console import (
     SHOWN_FINDINGS,
@@ -64,6 +65,7 @@ def _tell_unindexed(count: int) -> None:
 @click.command()
 @click.argument("query", nargs=-1, required=True, metavar="QUERY...")
 @options.db
+@options.jobs
 @click.option(
     "--limit",
     type=click.IntRange(1, 1000),
@@ -168,6 +170,7 @@ def _vouched(standing: Standing) -> str:
     help="Check a dump of arXiv's metadata instead: JSON Lines, plain, gzip or zstd; - reads it.",
 )
 @options.db
+@options.jobs
 @options.as_json
 def identify(
     *,
@@ -219,7 +222,7 @@ def _read(text: str | None) -> str | None:
     where = text.removeprefix("@")
     try:
         if text == "-":
-            data = sys.stdin.buffer.read(_MOST_BYTES + 1)
+            data = read_standard_input(_MOST_BYTES + 1)
         else:
             with Path(where).open("rb") as file:
                 data = file.read(_MOST_BYTES + 1)

@@ -90,6 +90,7 @@ def _rows(key: Key) -> dict[str, str]:
 @keys.command("add")
 @click.argument("file", type=_FILE, metavar="FILE")
 @options.db
+@options.jobs
 def add(file: Path, *, db: Path) -> None:
     """Trust the keys of a key set file: {"keys": [...]}.
 
@@ -108,6 +109,7 @@ def add(file: Path, *, db: Path) -> None:
 @keys.command("trust-profile")
 @click.argument("file", type=_FILE, metavar="FILE")
 @options.db
+@options.jobs
 @click.option(
     "--map",
     "mapped",
@@ -156,6 +158,7 @@ def _meaning(text: str) -> tuple[str, str]:
 @keys.command("distrust-profile")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @options.db
+@options.jobs
 def distrust_profile(names: tuple[str, ...], *, db: Path) -> None:
     """Judge events by envelope profiles no longer.
 
@@ -171,6 +174,7 @@ def distrust_profile(names: tuple[str, ...], *, db: Path) -> None:
 @keys.command("remove")
 @click.argument("key_ids", nargs=-1, required=True, metavar="KEY_ID...")
 @options.db
+@options.jobs
 def remove(key_ids: tuple[str, ...], *, db: Path) -> None:
     """Trust keys no longer.
 
@@ -186,6 +190,7 @@ def remove(key_ids: tuple[str, ...], *, db: Path) -> None:
 @keys.command("import")
 @click.argument("file", type=_FILE, metavar="FILE")
 @options.db
+@options.jobs
 @click.option("--signer-id", help="Who signs with it; else the host that publishes the key.")
 @click.option("--signer-type", default="pith_registry", show_default=True, help="What they are.")
 @click.option("--valid-from", metavar="TIME", help="From when the key counts; else from ever.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from typing import Any
 
@@ -33,10 +34,16 @@ INTERRUPTED = 130
 class _Group(click.Group):
     """A group that turns the project's errors into a message and an exit code."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        _occupy_closed_descriptors()
+        if sys.stderr is None:
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
         if sys.stdout is None:
             say("error: output.failed: standard output is closed")
-            ctx.exit(exit_code(OutputError("output.failed", "")))
+            sys.exit(exit_code(OutputError("output.failed", "")))
+        return super().main(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except MirrorError as error:
@@ -52,6 +59,19 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             say("interrupted: what was stored before is kept; run the command again to finish")
             ctx.exit(INTERRUPTED)
+
+
+def _occupy_closed_descriptors() -> None:
+    """Open the null device for each of the first three descriptors that is closed.
+
+    A file that is opened would get the number otherwise, and what a library writes to standard
+    output or error would go into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free: this one
 
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MIRROR"}

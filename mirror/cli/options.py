@@ -13,6 +13,7 @@ import click
 
 from mirror.archive import Limits
 from mirror.core.keys import KeySet, parse_key_set
+from mirror.engine.spread import with_processes
 from mirror.errors import FormatError, SourceError
 from mirror.net import Politeness
 from mirror.store import open_store
@@ -21,6 +22,7 @@ __all__ = [
     "SourceText",
     "as_json",
     "db",
+    "jobs",
     "key_files",
     "limits",
     "naming",
@@ -73,6 +75,22 @@ as_json: _Decorator = click.option(
     envvar="MIRROR_JSON",
     show_envvar=True,
     help="JSON Lines on stdout, and nothing else there.",
+)
+
+
+def _limit_processes(ctx: click.Context, _param: click.Parameter, value: int | None) -> None:
+    ctx.with_resource(with_processes(value))
+
+
+jobs: _Decorator = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    envvar="MIRROR_JOBS",
+    show_envvar=True,
+    expose_value=False,
+    callback=_limit_processes,
+    help="Processes to work in; one for each processor that may be used if not given.",
 )
 
 

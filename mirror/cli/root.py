@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import orjson
 
+from mirror.archive import read_standard_input
 from mirror.cli import options
 from mirror.cli.console import print_json, print_table, say
 from mirror.cli.outputs import OutputPath, writes
@@ -25,6 +26,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 @click.command()
 @options.db
+@options.jobs
 @options.as_json
 def root(*, db: Path, as_json: bool) -> None:
     """Print one digest that stands for all states of the store.
@@ -51,6 +53,7 @@ def root(*, db: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("identifier", metavar="[ID]", required=False)
 @options.db
+@options.jobs
 @click.option(
     "--check",
     "proof_file",
@@ -107,7 +110,7 @@ def prove(
 
 def _check(path: Path, root_text: str | None, *, as_json: bool) -> None:
     """Say whether a proof leads to a root, and exit."""
-    data = sys.stdin.buffer.read() if str(path) == "-" else options.read_file(path)
+    data = read_standard_input() if str(path) == "-" else options.read_file(path)
     proof = parse_proof(data)
     wanted = proof.root if root_text is None else _root(root_text)
     holds = proof.leads_to(wanted)

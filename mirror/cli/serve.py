@@ -17,6 +17,7 @@ __all__ = ["serve"]
 
 @click.command()
 @options.db
+@options.jobs
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The port."

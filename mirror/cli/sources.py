@@ -24,6 +24,7 @@ __all__ = ["merge", "verify"]
 @click.command()
 @options.sources
 @options.db
+@options.jobs
 @options.key_files
 @click.option(
     "--in-memory",
@@ -111,6 +112,7 @@ def merge(
 @click.command()
 @options.sources
 @options.db
+@options.jobs
 @options.key_files
 @options.as_json
 @options.limits

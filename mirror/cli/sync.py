@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mirror.archive import Limits
+from mirror.archive import Limits, read_standard_input
 from mirror.cli import options
 from mirror.cli.console import SHOWN_FINDINGS, plural, print_json, print_table, say, summary_rows
 from mirror.engine.report import Report
@@ -46,6 +46,7 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
 @click.argument("url", metavar="URL")
 @click.argument("names", nargs=-1, metavar="[ID]...")
 @options.db
+@options.jobs
 @click.option(
     "--ids",
     "id_file",
@@ -167,7 +168,7 @@ def _base(url: str) -> str:
 def _read_ids(path: Path | None) -> list[str]:
     if path is None:
         return []
-    data = sys.stdin.buffer.read() if str(path) == "-" else options.read_file(path)
+    data = read_standard_input() if str(path) == "-" else options.read_file(path)
     return read_names(data.decode("utf-8", "replace"))
 
 

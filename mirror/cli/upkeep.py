@@ -45,6 +45,7 @@ class _Duration(click.ParamType[float]):
 
 @click.command("check")
 @options.db
+@options.jobs
 @click.option("--part", type=_Part(), default="1/1", help="Only this part of the records: 3/10.")
 @click.option("--for", "for_s", type=_Duration(), help="Stop after 10m; go on there next time.")
 @click.option("--quick", is_flag=True, help="Only that facts are as written; no signatures.")
@@ -125,6 +126,7 @@ def _rows(report: CheckReport, seconds: float) -> dict[str, str | list[str]]:
 
 @click.command()
 @options.db
+@options.jobs
 @click.option(
     "--states",
     is_flag=True,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
-from mirror.archive import Limits, write_bag, write_segments
+from mirror.archive import Limits, naming_temporary_folder, write_bag, write_segments
 from mirror.core import tree
 from mirror.core.bundle import compose
 from mirror.core.packed import pack
@@ -201,7 +201,9 @@ class _Spool:
 
     def __init__(self, file: IO[bytes], payload: Iterable[tuple[str, bytes]]) -> None:
         self._file = file
-        self._sizes = [(path, file.write(content)) for path, content in payload]
+        with naming_temporary_folder():
+            self._sizes = [(path, file.write(content)) for path, content in payload]
+            file.flush()
 
     def read(self) -> Iterator[tuple[str, bytes]]:
         """Yield it."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import re
 import shutil
-import sys
 import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +22,7 @@ from itertools import chain, combinations, islice, product
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
-from mirror.archive import Limits
+from mirror.archive import Limits, standard_input, temporary_error
 from mirror.archive.compression import DAMAGE, open_plain
 from mirror.core.record import Record, is_text_digest_confirmed, text_digest
 from mirror.core.values import Object, Value, decode
@@ -412,7 +411,7 @@ def open_metadata(name: str) -> Iterator[BinaryIO]:
 
 
 def _open(name: str, stack: ExitStack) -> BinaryIO:
-    file = sys.stdin.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))  # noqa: SIM115
+    file = standard_input() if name == "-" else stack.enter_context(Path(name).open("rb"))  # noqa: SIM115
     if not file.seekable():
         spool = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         shutil.copyfileobj(file, spool)
@@ -422,5 +421,7 @@ def _open(name: str, stack: ExitStack) -> BinaryIO:
 
 
 def _unreadable(where: str, error: OSError | ValueError) -> SourceError:
+    if isinstance(error, OSError) and (found := temporary_error(error)):
+        return found
     reason = getattr(error, "strerror", None) or str(error)
     return SourceError("source.unreadable", reason, where=where, hint="check the path")

@@ -23,13 +23,13 @@ from mirror.core.merge import RULES
 from mirror.core.packed import pack, unpack
 from mirror.core.values import Value, sha256
 from mirror.engine.increment import Footing
-from mirror.engine.report import Report
+from mirror.engine.report import UNREAD_CODES, Report
 
 __all__ = ["MAX_REPORTS", "Key", "Reading", "key_of"]
 
 MAX_REPORTS = 10_000
 """Findings in a source up to which it is worth remembering."""
-_TRANSIENT = frozenset({"event.future", "limit.time", "source.unreadable"})
+_TRANSIENT = UNREAD_CODES | {"event.future", "limit.time"}
 """Codes that rest on the hour or the machine, and may not come again."""
 
 

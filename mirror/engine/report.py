@@ -11,7 +11,10 @@ from mirror.archive import Limits, Source, shown
 from mirror.core.event import EVENT_CODES
 from mirror.store import New
 
-__all__ = ["Job", "Report", "Summary"]
+__all__ = ["UNREAD_CODES", "Job", "Report", "Summary"]
+
+UNREAD_CODES = frozenset({"source.unreadable", "temporary.unwritable"})
+"""Codes of a source that this machine could not read now: nothing is known of its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class Summary:
     def take(self, report: Report) -> None:
         """Count a finding, or a member or whole source that was refused."""
         code = report.code
-        if code == "source.unreadable":
+        if code in UNREAD_CODES:
             self.sources_failed += 1
         elif code in EVENT_CODES:
             self.events_invalid[code] += 1

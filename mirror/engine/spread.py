@@ -1,11 +1,13 @@
-"""One piece of work over many tasks, on every core: in processes, for Python's lock is one.
+"""One piece of work over many tasks, on every processor: in processes, for Python's lock is one.
 
 Threads would share one lock, and half of the work on a bundle is Python's. A process costs a third
-of a second to start, so the first few tasks are done here, and nothing is started for less.
+of a second to start, so the first few tasks are done here, and nothing is started for less. Where
+no process can be started, all of it is done here.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -13,19 +15,41 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from itertools import chain, islice
 from multiprocessing import connection, get_context, parent_process
 from typing import Any, TypeVar
 
+from mirror.engine.processors import usable_processors
 from mirror.errors import WorkerError
 
-__all__ = ["AHEAD", "spread"]
+__all__ = ["AHEAD", "spread", "with_processes"]
 
 AHEAD = 6
 """Tasks for each process that wait for it, so that none waits for a task."""
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
+_Waiting = deque[tuple[_Task, Future[_Result] | None]]
+"""Tasks in their order, each with its result to come; None for one that was not sent."""
+
+_most: ContextVar[int | None] = ContextVar("_most", default=None)
+_log = logging.getLogger(__name__)
+
+
+class _StartError(Exception):
+    """No process could be started; the message says why."""
+
+
+@contextmanager
+def with_processes(most: int | None) -> Iterator[None]:
+    """Let `spread` start at most so many processes; 1 starts none, None one for each processor."""
+    token = _most.set(most)
+    try:
+        yield
+    finally:
+        _most.reset(token)
 
 
 def spread(
@@ -43,32 +67,117 @@ def spread(
     """
     stream = iter(tasks)
     first = list(islice(stream, few + 1))
-    if len(first) <= few:
-        yield from map(work, first)
-        return
-    try:
-        yield from _in_processes(chain(first, stream), work)
-    except BrokenProcessPool as error:
-        message = "a process that was verifying was killed, perhaps for want of memory"
-        hint = "what was stored before is kept; run the command again to finish"
-        raise WorkerError("worker.lost", message, hint=hint) from error
+    stream, count = chain(first, stream), _most.get() or usable_processors()
+    if len(first) > few and count > 1:
+        waiting: _Waiting[_Task, _Result] = deque()
+        try:
+            yield from _in_processes(stream, work, count, waiting)
+        except BrokenProcessPool as error:
+            message = "a process that was verifying was killed, perhaps for want of memory"
+            hint = "what was stored before is kept; run the command again to finish"
+            raise WorkerError("worker.lost", message, hint=hint) from error
+        except _StartError as error:
+            _log.warning("working in one process, because no other can be started: %s", error)
+            _most.set(1)  # so it is said once
+            for task, future in waiting:
+                yield _result(task, future, work)
+    yield from map(work, stream)
 
 
-def _in_processes(tasks: Iterator[_Task], work: Callable[[_Task], _Result]) -> Iterator[_Result]:
-    cores = os.cpu_count() or 1
-    waiting: deque[Future[_Result]] = deque()
-    with ProcessPoolExecutor(
-        cores, mp_context=get_context("spawn"), initializer=_begin, initargs=(work,)
-    ) as pool:
+def _in_processes(
+    tasks: Iterator[_Task],
+    work: Callable[[_Task], _Result],
+    count: int,
+    waiting: _Waiting[_Task, _Result],
+) -> Iterator[_Result]:
+    """Yield results; `waiting` has the tasks that were read, but whose result was not yielded.
+
+    Raises:
+        _StartError: A process, or what it takes to speak with one, could not be had.
+        BrokenProcessPool: A process was killed.
+    """
+    with _pool(count, work) as (pool, begun):
         try:
             for task in tasks:
-                waiting.append(pool.submit(_do, task))
-                if len(waiting) > AHEAD * cores:
-                    yield waiting.popleft().result()
+                waiting.append((task, None))
+                waiting[-1] = task, _submit(pool, task)
+                if len(waiting) > AHEAD * count:
+                    yield _awaited(waiting)
             while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+                yield _awaited(waiting)
+        except BrokenProcessPool as error:
+            if begun.poll():
+                raise
+            raise _StartError("it ends as it begins") from error
+
+
+@contextmanager
+def _pool(
+    count: int, work: Callable[[Any], Any]
+) -> Iterator[tuple[ProcessPoolExecutor, connection.Connection]]:
+    """Give a pool, and a pipe on which each of its processes sends a word once it can work."""
+    _require_room(2 * count + 3)  # each process and its thread; two threads of ours, a tracker
+    context = get_context("spawn")
+    with ExitStack() as stack:
+        try:
+            begun, begin = map(stack.enter_context, context.Pipe(duplex=False))
+            pool = ProcessPoolExecutor(
+                count, mp_context=context, initializer=_begin, initargs=(work, begin)
+            )
+        except (OSError, ImportError, NotImplementedError) as error:  # no semaphores: no /dev/shm
+            raise _StartError(_reason(error)) from error
+        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        yield pool, begun
+
+
+def _require_room(count: int) -> None:
+    """Have so many threads for a moment: a pool that cannot have its own would wait for ever."""
+    done = threading.Event()
+    threads = [threading.Thread(target=done.wait, daemon=True) for _ in range(count)]
+    started = []
+    try:
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+    except RuntimeError as error:
+        raise _StartError(_reason(error)) from error
+    finally:
+        done.set()
+        for thread in started:
+            thread.join()
+
+
+def _submit(pool: ProcessPoolExecutor, task: Any) -> Future[Any]:
+    try:
+        return pool.submit(_do, task)
+    except BrokenProcessPool:
+        raise
+    except (OSError, RuntimeError) as error:  # the process, or the thread that feeds it
+        raise _StartError(_reason(error)) from error
+
+
+def _awaited(waiting: _Waiting[_Task, _Result]) -> _Result:
+    """Return the first result, and take it out."""
+    _, future = waiting[0]
+    assert future is not None  # noqa: S101 - a task that was not sent ended the work
+    result = future.result()
+    waiting.popleft()
+    return result
+
+
+def _result(
+    task: _Task, future: Future[_Result] | None, work: Callable[[_Task], _Result]
+) -> _Result:
+    """Return the result of a task that was sent, perhaps, to a pool that is shut down."""
+    if future is None or future.cancelled():
+        return work(task)
+    if isinstance(future.exception(), _StartError | BrokenProcessPool):
+        return work(task)
+    return future.result()
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 # In a process --------------------------------------------------------------------------------
@@ -76,12 +185,16 @@ def _in_processes(tasks: Iterator[_Task], work: Callable[[_Task], _Result]) -> I
 _work: Callable[[Any], Any] | None = None
 
 
-def _begin(work: Callable[[Any], Any]) -> None:
+def _begin(work: Callable[[Any], Any], begin: connection.Connection) -> None:
     """Take the work; leave Ctrl-C to the parent, and do not outlive it."""
     global _work  # noqa: PLW0603 - a process has one work, for its whole life
-    _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    except RuntimeError:
+        return  # without its thread it does no work, and `_do` says so
+    _work = work
+    begin.send_bytes(b"begun")
 
 
 def _end_with_parent() -> None:
@@ -92,5 +205,6 @@ def _end_with_parent() -> None:
 
 
 def _do(task: Any) -> Any:
-    assert _work is not None  # noqa: S101 - `_begin` ran first
+    if _work is None:
+        raise _StartError("can't start new thread")
     return _work(task)

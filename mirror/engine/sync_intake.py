@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mirror.archive import naming_temporary_folder
 from mirror.core.record import Record
 from mirror.engine.ingest import ingest
 from mirror.engine.report import Job, Report, Summary
@@ -37,7 +38,7 @@ MAX_WASTED = 100
 @contextmanager
 def spool() -> Iterator[Path]:
     """Give a temporary folder; it is gone afterwards, and only a kill leaves it behind."""
-    with tempfile.TemporaryDirectory(prefix="mirror-sync-") as folder:
+    with naming_temporary_folder(), tempfile.TemporaryDirectory(prefix="mirror-sync-") as folder:
         yield Path(folder)
 
 

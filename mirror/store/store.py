@@ -247,12 +247,21 @@ def _recover(path: Path) -> None:
 
 def _open_uri(path: Path, query: str, *, any_thread: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(
-        f"{path.absolute().as_uri()}?{query}",
+        f"{_absolute(path).as_uri()}?{query}",
         uri=True,
         isolation_level=None,
         timeout=BUSY_TIMEOUT_S,
         check_same_thread=not any_thread,
     )
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.absolute()
+    except OSError as error:
+        message = f"the working folder cannot be found: {error.strerror}"
+        hint = "change to a folder that is there, or name the store by its whole path with --db"
+        raise StoreError("store.unreadable", message, where=_shown(path), hint=hint) from error
 
 
 def _prepare(
@@ -281,10 +290,9 @@ def _store_error(error: sqlite3.Error, place: str) -> StoreError:
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         hint = "restore the file from a copy, or build the store again from your bundles"
         return CorruptStoreError("store.corrupt", str(error), where=place, hint=hint)
-    code = "store.unreadable"
-    if name.startswith("SQLITE_FULL"):
-        code = "store.full"
-    elif name.startswith("SQLITE_READONLY"):
-        code = "store.read_only"
     hint = "what was committed before is kept; check the disk and its permissions"
+    if name.startswith("SQLITE_FULL"):
+        hint = "what was committed before is kept; make room on its disk and in the folder TMPDIR"
+        return StoreError("store.full", str(error), where=place, hint=hint)
+    code = "store.read_only" if name.startswith("SQLITE_READONLY") else "store.unreadable"
     return StoreError(code, str(error), where=place, hint=hint)

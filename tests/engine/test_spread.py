@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from itertools import count, islice
@@ -12,13 +14,22 @@ from pathlib import Path
 
 import pytest
 
-from mirror.engine.spread import AHEAD, spread
+from mirror.engine.processors import usable_processors
+from mirror.engine.spread import AHEAD, spread, with_processes
 from mirror.errors import WorkerError
-from tests.engine.work import OddError, Power, die_at_seven, double, even_only, process_of
+from tests.engine.work import (
+    OddError,
+    Power,
+    Threadless,
+    die_at_seven,
+    double,
+    even_only,
+    process_of,
+)
 from tests.processes import assert_ended, children_of, own_children, watched
 
 ROOT = Path(__file__).resolve().parents[2]
-CORES = os.cpu_count() or 1
+CORES = usable_processors()
 
 
 @pytest.fixture(autouse=True)
@@ -127,3 +138,85 @@ def test_no_process_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
         parent.kill()
         parent.wait()
     assert_ended(children)
+
+
+# Where no process can be started -------------------------------------------------------------
+
+HUGE_STACK_BYTES = 1 << 46
+"""No machine has so much address space, so that no thread starts."""
+
+
+@pytest.fixture
+def deserted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working folder is deleted: a new process would begin there."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+
+@pytest.fixture
+def threadless() -> Iterator[None]:
+    """No thread can be started, as where a user has as many processes as allowed."""
+    before = threading.stack_size(HUGE_STACK_BYTES)
+    yield
+    threading.stack_size(before)
+
+
+@pytest.fixture
+def fileless() -> Iterator[None]:
+    """No more files can be opened, nor pipes."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("fault", ["deserted", "threadless", "fileless"])
+def test_without_other_processes_work_goes_on_here(
+    fault: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All of it, in its order; why is said once, however often there is work."""
+    request.getfixturevalue(fault)
+    with with_processes(3):
+        for _ in range(2):
+            done = list(spread(range(40), process_of, few=2))
+            assert [(task, os.getpid()) for task in range(40)] == done
+    (record,) = caplog.records
+    assert record.getMessage().startswith("working in one process, because no other can be started")
+
+
+def test_a_process_without_its_thread_does_no_work(caplog: pytest.LogCaptureFixture) -> None:
+    """It could outlive this one; what was sent to it is done here."""
+    with with_processes(2):
+        done = list(spread(range(40), Threadless(), few=0))
+    assert [(task, os.getpid()) for task in range(40)] == done
+    assert len(caplog.records) == 1
+
+
+def test_what_was_done_elsewhere_before_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first process starts, the second does not."""
+    (tmp_path / "gone").mkdir()
+
+    def tasks() -> Iterator[int]:
+        monkeypatch.chdir(tmp_path / "gone")
+        yield 0
+        (tmp_path / "gone").rmdir()
+        yield from range(1, 40)
+
+    with with_processes(2):
+        done = list(spread(tasks(), process_of, few=0))
+    assert list(range(40)) == [task for task, _ in done]
+    assert os.getpid() in {process for _, process in done}
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_as_many_processes_are_used_as_were_asked_for(most: int) -> None:
+    """One is this one."""
+    with with_processes(most):
+        used = {process for _, process in spread(range(60), process_of, few=0)}
+    assert len(used) <= most
+    assert (os.getpid() in used) == (most == 1)

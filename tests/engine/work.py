@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -66,6 +67,22 @@ class Wait:
         """Wait."""
         (self.folder / str(os.getpid())).touch()
         signal.pause()
+
+
+class Threadless:
+    """Work that keeps threads from being started in the processes that it is sent to."""
+
+    def __setstate__(self, _state: object) -> None:
+        """Arrive in another process."""
+        threading.stack_size(1 << 46)
+
+    def __getstate__(self) -> bool:
+        """Have something to arrive with."""
+        return True
+
+    def __call__(self, task: int) -> tuple[int, int]:
+        """The task, and the process that did it."""
+        return process_of(task)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ from mirror.engine.cluster.workers import (
     require_same_versions,
 )
 from mirror.engine.increment import Footing, find_footing, missing_base
-from mirror.engine.report import Summary
+from mirror.engine.report import UNREAD_CODES, Summary
 from mirror.engine.root import Root
 from mirror.errors import ClusterError, OutputError, SourceError
 
@@ -283,7 +283,7 @@ def _take(task: _Task, finished: Finished, reads: list[_Read]) -> list[_Task]:
     try:
         result = finished.result()
     except SourceError as error:
-        if error.code != "source.unreadable" or task.is_last_try:
+        if error.code not in UNREAD_CODES or task.is_last_try:
             raise
         origin = task.origin if task.part else replace(task.origin, is_surveyed=False)
         return [_Task(origin, task.part or Part(origin), is_last_try=True)]

@@ -19,7 +19,7 @@ from mirror.engine.cluster.parts import Part, read_part
 from mirror.engine.cluster.place import Place
 from mirror.engine.cluster.table import FACTS, FINDINGS, TableFile, read_footer
 from mirror.engine.increment import Footing
-from mirror.engine.report import Job, Report, Summary
+from mirror.engine.report import UNREAD_CODES, Job, Report, Summary
 from mirror.engine.verify import (
     Item,
     Outcome,
@@ -129,7 +129,7 @@ def _items(
                 done.is_sound = done.is_sound and not is_fault
                 yield named(name, one)
     except SourceError as error:
-        if error.code != "source.unreadable" or not is_last_try:
+        if error.code not in UNREAD_CODES or not is_last_try:
             raise
         done.is_sound = False
         yield unreadable(name, error)

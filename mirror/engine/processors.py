@@ -1,0 +1,72 @@
+"""The number of processors that this process may use.
+
+A machine may have many more than a container, a batch system or `taskset` leaves to a process.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["cgroup_processors", "usable_processors"]
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use: 1 or more.
+
+    The least of the processors of the machine, those of the process's affinity
+    (`sched_getaffinity`), and its share of time under Linux control groups.
+    """
+    try:
+        count = len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):  # not on this system
+        count = os.cpu_count() or 1
+    share = cgroup_processors(Path("/"))
+    return count if share is None else max(1, min(count, math.ceil(share)))
+
+
+def cgroup_processors(root: Path) -> float | None:
+    """Return the processors' time that control groups allow, in processors; None for no limit.
+
+    Args:
+        root: The root of the file system: `proc/self/cgroup` and `sys/fs/cgroup` are read in it.
+
+    Source: Linux Documentation/admin-guide/cgroup-v2.rst (`cpu.max`), scheduler/sched-bwc.rst.
+    """
+    limits: list[float] = []
+    with suppress(OSError, ValueError):
+        lines = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
+        for _, controllers, path in (line.split(":", 2) for line in lines):
+            limits.extend(_limits(root / "sys/fs/cgroup", controllers, path))
+    return min(limits, default=None)
+
+
+def _limits(mounts: Path, controllers: str, path: str) -> Iterator[float]:
+    """Yield the limits of a group and of all above it, of version 2 or 1 of control groups."""
+    if controllers and "cpu" not in controllers.split(","):
+        return
+    top = mounts / "cpu" if controllers else mounts
+    group = top / path.strip("/")
+    folders = [group, *group.parents]
+    for folder in folders[: folders.index(top) + 1] if top in folders else [top]:
+        with suppress(OSError, ValueError, ZeroDivisionError):
+            quota, period = _quota(folder, is_unified=not controllers)
+            if quota > 0:
+                yield quota / period
+
+
+def _quota(folder: Path, *, is_unified: bool) -> tuple[int, int]:
+    """Return the microseconds of processor time in each period, and the period.
+
+    Raises:
+        OSError: The group has no such limit.
+        ValueError: It is `max`, which is none.
+    """
+    if is_unified:
+        quota, period = (folder / "cpu.max").read_text("ascii").split()
+        return int(quota), int(period)
+    texts = [(folder / f"cpu.cfs_{name}_us").read_text("ascii") for name in ("quota", "period")]
+    return int(texts[0]), int(texts[1])

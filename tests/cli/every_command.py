@@ -1,0 +1,141 @@
+"""Every command of the program, each with arguments that it can work with, in one process.
+
+As a program, it runs them all in a folder, under a fault of the machine:
+
+    python -W error -m tests.cli.every_command FOLDER FAULT DESCRIPTOR
+
+and writes to the descriptor, as lines of JSON, the result of each: its name, its exit code or
+traceback, and what it said on standard error.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, redirect_stderr
+from pathlib import Path
+
+import click
+
+from mirror.cli import main
+
+ID = "EI5HAOZQLTRXHSO6XXITW2U5X6"
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "merge": ("{folder}/demo.tar", "{folder}/other.json"),
+    "verify": ("{folder}/demo.tar", "--json"),
+    "show": (ID,),
+    "export": ("{folder}/out.tar", "--packed"),
+    "status": ("--json",),
+    "compare": ("--upstream", "{folder}/demo.states.jsonl", "--report", "{folder}/report.html"),
+    "root": (),
+    "prove": (ID,),
+    "find": ("paper",),
+    "identify": ("--title", "A paper"),
+    "keys list": (),
+    "keys new": ("{folder}/new.key", "--name", "mirror.example/pith"),
+    "keys add": ("{folder}/demo-keys.json",),
+    "keys import": ("{folder}/demo-keys.json",),
+    "keys remove": ("demo-library-2026",),
+    "keys trust-profile": ("{folder}/absent.json",),
+    "keys distrust-profile": ("none",),
+    "checkpoint": ("--key", "{folder}/mirror.key"),
+    "check": (),
+    "rebuild": (),
+    "serve": ("--db", "{folder}/absent.db"),
+    "sync": (
+        "http://127.0.0.1:9",
+        "2101.00001",
+        "--from",
+        "registry",
+        "--retries",
+        "0",
+        "--allow-private",
+    ),
+    "probe": ("{folder}/demo.tar",),
+}
+"""By command, its arguments."""
+
+FROM_STANDARD_INPUT: dict[str, tuple[str, ...]] = {
+    "merge": ("-",),
+    "verify": ("-",),
+    "identify": ("--title", "-"),
+    "identify --from": ("-",),
+    "prove": ("--check", "-"),
+    "sync": ("http://127.0.0.1:9", "--ids", "-"),
+    "checkpoint": ("--verify", "-", "--verifier", "{verifier}"),
+    "probe": ("-",),
+}
+"""Commands that read standard input."""
+
+
+def commands(group: click.Group = main, above: str = "") -> Iterator[str]:
+    """Yield the names of all commands, such as `keys add`."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{above}{name} ")
+        else:
+            yield f"{above}{name}"
+
+
+def run(name: str, arguments: tuple[str, ...], folder: Path) -> tuple[str, int | str, str]:
+    """Run a command; return its name, its exit code or traceback, and its words."""
+    said = io.StringIO()
+    with nullcontext() if sys.stderr is None else redirect_stderr(said):
+        code = _run(name, arguments, folder)
+    return name, code, said.getvalue()
+
+
+def _run(name: str, arguments: tuple[str, ...], folder: Path) -> int | str:
+    texts = [one.format(folder=folder, verifier=_verifier(folder)) for one in arguments]
+    try:
+        main([*name.split(), *texts], prog_name="mirror")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else str(end.code)
+    except BaseException:  # noqa: BLE001 - whatever it is, the test says so
+        return traceback.format_exc()
+    return "it did not end with an exit code"
+
+
+def _verifier(folder: Path) -> str:
+    path = folder / "verifier"
+    return path.read_text() if path.exists() else ""
+
+
+# Faults of the machine -----------------------------------------------------------------------
+
+
+def _delete_folder() -> None:
+    Path("gone").mkdir()
+    os.chdir("gone")
+    os.environ["MIRROR_DB"] = "m.db"
+    Path("../gone").rmdir()
+
+
+FAULTS: dict[str, Callable[[], object]] = {
+    "standard input is closed": lambda: None,  # before the program begins, as all of these three
+    "standard output is closed": lambda: None,
+    "standard error is closed": lambda: None,
+    "working folder deleted": _delete_folder,
+    "no threads": lambda: threading.stack_size(1 << 46),
+    "no file may grow": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+}
+
+
+def _run_all(folder: Path, fault: str, out: int) -> None:
+    chosen = (
+        FROM_STANDARD_INPUT if "input" in fault else {name: COMMANDS[name] for name in commands()}
+    )
+    FAULTS[fault]()
+    for name, arguments in chosen.items():
+        os.write(out, json.dumps(run(name, arguments, folder)).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    _run_all(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

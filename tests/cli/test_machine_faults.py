@@ -1,0 +1,92 @@
+"""Faults of the machine: each command says what is wrong, or goes on without; no traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mirror.cli import main
+from tests.cli.conftest import BUNDLES
+from tests.cli.every_command import COMMANDS, FAULTS, FROM_STANDARD_INPUT, commands
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_CLOSED = {"input": "<&-", "output": ">&-", "error": "2>&-"}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store and with what the commands need."""
+    folder = tmp_path_factory.mktemp("machine")
+    for name in ("demo.tar", "demo-keys.json", "demo.states.jsonl"):
+        shutil.copy(BUNDLES / name, folder)
+    (folder / "other.json").write_text("{}")
+    for arguments in (
+        (
+            "merge",
+            folder / "demo.tar",
+            "--keys",
+            folder / "demo-keys.json",
+            "--db",
+            folder / "m.db",
+        ),
+        ("keys", "new", folder / "mirror.key", "--name", "mirror.example/pith"),
+    ):
+        ran = CliRunner().invoke(main, list(map(str, arguments)))
+        assert ran.exit_code in {0, 1}, ran.output
+    (folder / "verifier").write_text(ran.stdout.strip())
+    return folder
+
+
+def run_all(prepared: Path, folder: Path, fault: str) -> dict[str, tuple[int | str, str]]:
+    """Run every command under a fault; return the exit code or traceback and the words of each."""
+    shutil.copytree(prepared, folder, dirs_exist_ok=True)
+    reading, writing = os.pipe()
+    closed = next(
+        (sign for word, sign in _CLOSED.items() if fault.endswith(f"{word} is closed")), ""
+    )
+    program = [sys.executable, "-W", "error", "-m", "tests.cli.every_command"]
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *program, str(folder), fault, str(writing)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MIRROR_DB": str(folder / "m.db")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[writing],
+    )
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as lines:
+        found = {name: (code, said) for name, code, said in map(json.loads, lines)}
+    assert process.wait() == 0
+    return found
+
+
+def test_every_command_has_arguments() -> None:
+    """So that none is left out below."""
+    assert set(COMMANDS) == set(commands())
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_fault_of_the_machine_gives_a_traceback(
+    prepared: Path, tmp_path: Path, fault: str
+) -> None:
+    """Every command, under every fault."""
+    found = run_all(prepared, tmp_path, fault)
+    assert set(found) == set(FROM_STANDARD_INPUT if "input" in fault else COMMANDS)
+    assert {} == {name: code for name, (code, _) in found.items() if code not in {0, 1, 3, 4, 5}}
+    assert {} == {name: said for name, (code, said) in found.items() if "Traceback" in said}
+    if fault == "working folder deleted":
+        assert (4, True) == (found["merge"][0], "working folder" in found["merge"][1])
+    if fault == "standard output is closed":
+        assert {3} == {code for code, _ in found.values()}
+    if fault == "standard input is closed":
+        expected = "source.unreadable: -: standard input is closed"
+        for name, (code, said) in found.items():
+            assert (name, 3, True) == (name, code, expected in said.replace(" at -", ": -")), said
