@@ -77,9 +77,15 @@ class Order:
     """The base to leave out: a bag, or the root of one."""
 
 
-def bundle_text(store: Store, record_id: int) -> bytes:
-    """Return the composed bundle of a record, one line of JSON (B6)."""
-    facts = store.facts.load(record_id)
+def bundle_text(store: Store, record_id: int, until: int | None = None) -> bytes:
+    """Return the composed bundle of a record, one line of JSON (B6).
+
+    Args:
+        store: The store.
+        record_id: The record.
+        until: The last arrival to put in; None for all.
+    """
+    facts = store.facts.load(record_id, until=until)
     return compose(facts.record, facts.alias_claims, facts.receipts, facts.events)
 
 

@@ -57,12 +57,13 @@ class Facts:
 
     # Loading ---------------------------------------------------------------------------------
 
-    def load(self, record_id: int, after: int = 0) -> RecordFacts:
+    def load(self, record_id: int, after: int = 0, until: int | None = None) -> RecordFacts:
         """Return all facts of a record with their verdicts.
 
         Args:
             record_id: The record.
             after: Only those that arrived later than this arrival.
+            until: Only those that arrived no later than this one; None for all.
 
         Raises:
             CorruptStoreError: `store.damaged` if they are not just as they were written.
@@ -70,7 +71,7 @@ class Facts:
         record = self._records.get(record_id)
         facts = RecordFacts(record, [], [], [])
         for row, contents in self.rows(record_id):
-            if row.id <= after:
+            if row.id <= after or (until is not None and row.id > until):
                 continue
             judged = self.judged(row, contents)
             facts.alias_claims.extend(contents.claims)
@@ -169,6 +170,11 @@ class Facts:
         if record_id is None:
             return int(self._conn.execute(query).fetchone()[0])
         return int(self._conn.execute(f"{query} WHERE record_id = ?", (record_id,)).fetchone()[0])
+
+    def first_arrival(self, record_id: int) -> int:
+        """Return the id of a record's first arrival; 0 if it has none."""
+        query = "SELECT coalesce(min(id), 0) FROM arrival WHERE record_id = ?"
+        return int(self._conn.execute(query, (record_id,)).fetchone()[0])
 
     def ledger(self, record_id: int) -> Ledger:
         """Return what the facts of a record are said to add up to."""

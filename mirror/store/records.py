@@ -44,6 +44,15 @@ class Records:
         query = "SELECT coalesce(max(id), 0) FROM record"
         return cast("int", self._conn.execute(query).fetchone()[0])
 
+    def sample(self) -> list[int]:
+        """Return the row ids of a few records: the first, one in the middle, and the last."""
+        query = """
+            SELECT min(id) FROM record
+            UNION SELECT min(id) FROM record WHERE id > (SELECT max(id) / 2 FROM record)
+            UNION SELECT max(id) FROM record
+        """
+        return [row[0] for row in self._conn.execute(query) if row[0] is not None]
+
     def find(self, digest: bytes, suffix: str | None = None) -> int | None:
         """Return the row id of a record, or None.
 
@@ -95,6 +104,13 @@ class Records:
             return
         query = "SELECT suffix, id FROM record WHERE id = ?"
         yield from sorted({self._conn.execute(query, (one,)).fetchone() for one in record_ids})
+
+    def page_of_bag(self, after: tuple[str, int], limit: int) -> list[tuple[str, int]]:
+        """Return (suffix, id) of at most `limit` records after one, in the order of a bag."""
+        query = """
+            SELECT suffix, id FROM record WHERE (suffix, id) > (?, ?) ORDER BY suffix, id LIMIT ?
+        """
+        return self._conn.execute(query, (*after, limit)).fetchall()
 
     def by_suffix(self, prefix: str) -> list[int]:
         """Return the ids of the records whose suffix begins with `prefix`, in capital letters."""

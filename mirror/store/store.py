@@ -84,13 +84,21 @@ class Store:
         """Whether the file is read without locks, because nothing may be written beside it."""
         return self._unlocked is not None
 
+    def is_outdated(self) -> bool:
+        """Whether what is read now may be parts of two states; never unless `is_unlocked`."""
+        return (
+            self._unlocked is not None
+            and self.path is not None
+            and changed(self.path, self._unlocked)
+        )
+
     def require_unchanged(self) -> None:
         """Check that what was read is one state of the store; always so unless `is_unlocked`.
 
         Raises:
             StoreError: `store.changed` if others may have written meanwhile.
         """
-        if self._unlocked is None or self.path is None or not changed(self.path, self._unlocked):
+        if not self.is_outdated():
             return
         hint = "run the command again; nothing may be written beside the store to hold others off"
         message = "another process wrote to the store while it was read"
@@ -103,6 +111,10 @@ class Store:
     def wait_at_most(self, seconds: float) -> None:
         """Wait no longer than this for another process that writes."""
         self._db.conn.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+    def keep_at_most(self, kib: int) -> None:
+        """Keep no more than so many KiB of pages in memory."""
+        self._db.conn.execute(f"PRAGMA cache_size = -{kib}")
 
     def mark(self) -> Mark:
         """Return how far the store has come."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,13 +16,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mirror.errors import MirrorError, http_status
 from mirror.web.answers import Answer, json_answer, problem, respond
-from mirror.web.library import AmbiguousError, Library
+from mirror.web.endpoint import Endpoint, Threads, Way, not_routed, wants_ld
+from mirror.web.library import Library
+from mirror.web.log import AccessLog, ErrorLog
 from mirror.web.openapi import description
 from mirror.web.operations import Operations, Traffic
 from mirror.web.pages import Pages
 from mirror.web.registry import Registry
+from mirror.web.workers import ClientGoneError
 
 __all__ = ["Settings", "create_app"]
 
@@ -46,138 +45,68 @@ class Settings:
     """How much of what was asked for lately is kept in memory, compressed."""
 
 
-_Handler = Callable[[Request], Answer | Response]
+CLIENT_GONE = 499
+"""Counted for a client that did not wait, as nginx does; no client sees it."""
 
 
 def create_app(settings: Settings) -> Starlette:
     """Return the application that serves a store."""
-    library = Library(settings.store, settings.kept_bytes)
-    traffic = Traffic()
+    library, traffic, errors = Library(settings.store, settings.kept_bytes), Traffic(), ErrorLog()
+    threads = Threads()
     registry = Registry(library, settings.name, settings.base_url, settings.source_url)
-    operations = Operations(library, traffic)
+    operations = Operations(library, traffic, threads.downloads)
     pages = Pages(library, settings.name, registry.base_url)
-    routes = _routes(registry, operations, pages)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
+        threads.close()
         library.close()
 
     app = Starlette(
         routes=[
-            Route(path, _Endpoint(handler, pages), methods=["GET"])
-            for path, handler in routes.items()
+            Route(path, Endpoint(way, pages, threads), methods=["GET"])
+            for path, way in _routes(registry, operations, pages).items()
         ],
-        exception_handlers={HTTPException: _not_routed(pages)},
+        exception_handlers={HTTPException: not_routed(pages)},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect would print whatever Host was asked
-    app.add_middleware(_Frame, traffic=traffic, access_log=settings.access_log)
+    access_log = AccessLog() if settings.access_log == "json" else None
+    app.add_middleware(_Frame, traffic=traffic, access_log=access_log, errors=errors)
     return app
 
 
-def _routes(registry: Registry, operations: Operations, pages: Pages) -> Mapping[str, _Handler]:
+def _routes(registry: Registry, operations: Operations, pages: Pages) -> Mapping[str, Way]:
     def record(request: Request) -> Answer | Response:
-        return registry.linked_data(request) if _wants_ld(request) else pages.record(request)
+        return registry.linked_data(request) if wants_ld(request) else pages.record(request)
 
     return {
         # Routes are tried in this order; what machines ask for most comes first.
-        "/pith/{suffix}/state.json": registry.state,
-        "/": pages.home,
-        "/find": pages.find,
-        "/findings": pages.findings,
-        "/trust": pages.trust,
-        "/static/{name}": pages.static,
-        "/pith/{suffix}/bundle.json": registry.bundle,
-        "/pith/{suffix}/badge.svg": pages.badge,
-        "/.well-known/pith/{suffix}/bundle.json": registry.bundle,
-        "/pith/{suffix}.json": registry.record,
-        "/pith/{suffix}": record,
-        "/arxiv/{suffix:path}": pages.alias,
-        "/doi/{suffix:path}": pages.alias,
-        "/pith-mirrors.json": registry.manifest,
-        "/pith-signing-key.json": registry.key,
-        "/health": operations.health,
-        "/metrics": operations.metrics,
-        "/mirror/changes": operations.changes,
-        "/mirror/tree/": operations.tree,
-        "/mirror/tree/{prefix}": operations.tree,
-        "/mirror/bundle.tar": operations.bag,
-        "/mirror/checkpoint": operations.checkpoint,
-        "/openapi.json": lambda _request: json_answer(description()),
+        "/pith/{suffix}/state.json": Way(registry.state, at_once=registry.kept_state),
+        "/": Way(pages.home),
+        "/find": Way(pages.find),
+        "/findings": Way(pages.findings),
+        "/trust": Way(pages.trust),
+        "/static/{name}": Way(pages.static, at_once=pages.static),
+        "/pith/{suffix}/bundle.json": Way(registry.bundle),
+        "/pith/{suffix}/badge.svg": Way(pages.badge),
+        "/.well-known/pith/{suffix}/bundle.json": Way(registry.bundle),
+        "/pith/{suffix}.json": Way(registry.record),
+        "/pith/{suffix}": Way(record),
+        "/arxiv/{suffix:path}": Way(pages.alias),
+        "/doi/{suffix:path}": Way(pages.alias),
+        "/pith-mirrors.json": Way(registry.manifest),
+        "/pith-signing-key.json": Way(registry.key, at_once=registry.key),
+        "/health": Way(operations.health, is_urgent=True),
+        "/metrics": Way(operations.metrics, is_urgent=True),
+        "/mirror/changes": Way(operations.changes),
+        "/mirror/tree/": Way(operations.tree),
+        "/mirror/tree/{prefix}": Way(operations.tree),
+        "/mirror/bundle.tar": Way(operations.bag),
+        "/mirror/checkpoint": Way(operations.checkpoint),
+        "/openapi.json": Way(lambda _request: json_answer(description())),
     }
-
-
-def _wants_ld(request: Request) -> bool:
-    """Whether JSON-LD was asked for, and HTML was not asked for before it."""
-    accepted = request.headers.get("accept", "").lower()
-    linked, page = accepted.find("application/ld+json"), accepted.find("text/html")
-    return linked >= 0 and (page < 0 or linked < page)
-
-
-def _wants_html(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "")
-
-
-class _Endpoint:
-    """Answers a path; an application by itself, so that nothing stands around it needlessly."""
-
-    def __init__(self, handler: _Handler, pages: Pages) -> None:
-        self._handler = handler
-        self._pages = pages
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        if scope["path"].endswith("\n"):  # which the pattern of a route takes for the end
-            raise HTTPException(HTTPStatus.NOT_FOUND)
-        try:
-            said = self._handler(request)
-        except AmbiguousError as error:
-            said = _choices(request, error, self._pages)
-        except MirrorError as error:
-            said = _failure(request, error, self._pages)
-        response = said if isinstance(said, Response) else respond(request, said)
-        await response(scope, receive, send)
-
-
-def _choices(request: Request, error: AmbiguousError, pages: Pages) -> Answer:
-    """Answer 300 with the records that a name fits (RFC 9110 section 15.4.1)."""
-    if _wants_html(request):
-        return pages.choices(request, error)
-    answer = problem(error.code, error.message, 300)
-    listed = json.loads(answer.body) | {
-        "choices": [
-            {"pith_number": record.pith_number, "href": f"/pith/{record.suffix}"}
-            for record in error.records
-        ]
-    }
-    answer.body = json.dumps(listed, ensure_ascii=False).encode() + b"\n"
-    return answer
-
-
-def _failure(request: Request, error: MirrorError, pages: Pages) -> Answer:
-    status = http_status(error)
-    if _wants_html(request):
-        return pages.error(request, status, error.code, error.message)
-    # What is wrong in our own house is said in our words alone: no path, no trace.
-    detail = error.message if status < 500 else "this mirror cannot read that now"
-    return problem(error.code, detail, status, hint=error.hint if status < 500 else "")
-
-
-def _not_routed(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def answer(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        code = f"http.{HTTPStatus(status).name.lower()}"
-        title = HTTPStatus(status).phrase
-        if _wants_html(request):
-            said = pages.error(request, status, code, title)
-        else:
-            said = problem(code, title, status)
-        if isinstance(error, HTTPException) and error.headers:
-            said.headers = {**said.headers, **error.headers}
-        return respond(request, said)
-
-    return answer
 
 
 # What every answer carries -------------------------------------------------------------------
@@ -218,10 +147,13 @@ def _headers_of(message: Message) -> list[tuple[bytes, bytes]]:
 class _Frame:
     """Adds headers, counts, writes the access log, and keeps what fails from being told."""
 
-    def __init__(self, app: ASGIApp, traffic: Traffic, access_log: str) -> None:
+    def __init__(
+        self, app: ASGIApp, traffic: Traffic, access_log: AccessLog | None, errors: ErrorLog
+    ) -> None:
         self._app = app
         self._traffic = traffic
         self._access_log = access_log
+        self._errors = errors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -239,8 +171,11 @@ class _Frame:
 
         try:
             await self._app(scope, receive, send_framed)
+        except ClientGoneError:
+            status = status or CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - the client gets an answer, the log the name
-            print(f"error: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+            kind = type(error).__name__
+            self._errors.note(kind, f"{kind}: {error}")
             if status == 0:
                 request = Request(scope, receive)
                 answer = problem("http.internal_server_error", "Internal Server Error", 500)
@@ -250,7 +185,7 @@ class _Frame:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         self._traffic.note(status, seconds)
-        if self._access_log == "json":
+        if self._access_log is not None:
             client = scope.get("client")
             line = {
                 "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -260,4 +195,4 @@ class _Frame:
                 "status": status,
                 "ms": round(seconds * 1000, 2),
             }
-            print(json.dumps(line), file=sys.stderr, flush=True)  # noqa: T201
+            self._access_log.note(line)

@@ -6,6 +6,7 @@ change with every commit to the store: after one, what it touched is forgotten.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -88,15 +89,22 @@ class KeptStates:
             self._size -= len(self._frames.popitem(last=False)[1])
 
 
-_compressor = zstandard.ZstdCompressor(level=_LEVEL)
-_decompressor = zstandard.ZstdDecompressor()
+class _Codecs(threading.local):
+    """zstd's own state, of which every thread needs one."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(level=_LEVEL).compress
+        self.decompress = zstandard.ZstdDecompressor().decompress
+
+
+_CODECS = _Codecs()
 
 
 def compress(text: bytes) -> bytes:
     """Return a zstd frame (RFC 8878), as it may be sent."""
-    return _compressor.compress(text)
+    return _CODECS.compress(text)
 
 
 def decompress(frame: bytes) -> bytes:
     """Return what a frame of ours holds."""
-    return _decompressor.decompress(frame)
+    return _CODECS.decompress(frame)

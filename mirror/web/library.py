@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -16,9 +17,10 @@ from mirror.core.values import Object, canonical, decode, hexdigest
 from mirror.engine.export import bundle_text
 from mirror.engine.lookup import find_all
 from mirror.engine.replay import current_text
-from mirror.errors import LookUpError, StoreError
-from mirror.store import Mark, Store, open_store
+from mirror.errors import CorruptStoreError, LookUpError, StoreError
+from mirror.store import Mark, Store
 from mirror.web.kept import KeptStates, Named, compress
+from mirror.web.store_pool import StorePool, StoreVersion
 
 __all__ = ["AmbiguousError", "Library", "Shelf"]
 
@@ -46,24 +48,30 @@ def _unreadable() -> StoreError:
 _MANY = 10_000
 """Records that something came for from which it is simpler to forget all."""
 
+_FEW_EVENTS = 200
+"""Events of a record that can be read in no time."""
+
+_Reached = tuple[int, Mark]
+"""The generation of the store's file, and how far it had come."""
+
 
 class Library:
-    """An open store, for one process that serves it."""
+    """A store that one process serves, in as many threads as it likes."""
 
     def __init__(self, path: Path, kept_bytes: int = 0) -> None:
         """Serve the store at `path`, with at most `kept_bytes` of states kept in memory."""
-        self.path = path
-        self._stack = ExitStack()
-        self._store: Store | None = None
+        self.pool = StorePool(path)
+        self._lock = threading.Lock()
+        """For all that follows."""
         self._kept = KeptStates(kept_bytes)
-        self._version: int | None = None
+        self._version: StoreVersion | None = None
         """Of the store, when what changed was forgotten last."""
-        self._mark: Mark | None = None
+        self._reached: _Reached | None = None
         """How far the store had come then, or a little further."""
 
     def close(self) -> None:
         """Close the store."""
-        self._stack.close()
+        self.pool.close()
 
     @contextmanager
     def shelf(self) -> Iterator[Shelf]:
@@ -72,10 +80,21 @@ class Library:
         Raises:
             StoreError: If it cannot be read.
         """
-        with _reading():
-            store = self._open()
-            with store.snapshot():
-                yield Shelf(store)
+        with _reading(), self.pool.reading() as (store, generation):
+            yield Shelf(store, generation)
+
+    def kept_state(self, name: str) -> tuple[Named, bytes] | None:
+        """Return what `state` does, if that is known without waiting or reading; else None."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            if self._version is None or self.pool.version(wait=False) != self._version:
+                return None
+            return self._known(name)
+        except (sqlite3.Error, StoreError):
+            return None  # who reads will say so
+        finally:
+            self._lock.release()
 
     def state(self, name: str) -> tuple[Named, bytes]:
         """Return what a name stands for, and its state as a zstd frame.
@@ -84,39 +103,44 @@ class Library:
             LookUpError: As `Shelf.find`.
             StoreError: If the store cannot be read.
         """
-        self._forget_what_changed()
+        with self._lock:
+            self._forget_what_changed()
+            known = self._known(name)
+        if known is not None:
+            return known
+        with self.shelf() as shelf:
+            reached = (shelf.generation, shelf.store.mark())
+            named = shelf.named(name)
+            with self._lock:
+                frame = self._kept.frame(named.digest)
+            if frame is None:
+                frame = compress(shelf.state_text(named.record_id))
+        with self._lock:
+            if reached == self._reached:
+                self._kept.note(name, named)
+            self._kept.keep(named.digest, frame)
+        return named, frame
+
+    def _known(self, name: str) -> tuple[Named, bytes] | None:
         named = self._kept.named(name)
         frame = None if named is None else self._kept.frame(named.digest)
-        if named is not None and frame is not None:
-            return named, frame
-        with self.shelf() as shelf:
-            named = shelf.named(name)
-            frame = self._kept.frame(named.digest) or compress(shelf.state_text(named.record_id))
-        self._kept.note(name, named)
-        self._kept.keep(named.digest, frame)
-        return named, frame
+        return None if named is None or frame is None else (named, frame)
 
     def _forget_what_changed(self) -> None:
         """Forget what names stand for as far as it may have changed since it was asked last."""
-        try:
-            version = self._open().data_version()
-        except sqlite3.Error as error:
-            raise _unreadable() from error
-        if version == self._version:
+        with _reading():
+            self.pool.watch()
+            version = self.pool.version(wait=True)
+        if version is not None and version == self._version:
             return
         with self.shelf() as shelf:
-            before, now = self._mark, shelf.store.mark()
-            came_for = shelf.store.facts.named_since(before.arrival, _MANY) if before else []
-        if before is None or before.differs_by_more_than_arrivals(now) or len(came_for) == _MANY:
+            reached = (shelf.generation, shelf.store.mark())
+            came_for = shelf.came_for_since(self._reached)
+        if came_for is None:
             self._kept.forget_all()
         else:
             self._kept.forget(came_for)
-        self._version, self._mark = version, now
-
-    def _open(self) -> Store:
-        if self._store is None:
-            self._store = self._stack.enter_context(open_store(self.path, read_only=True))
-        return self._store
+        self._version, self._reached = version, reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +148,41 @@ class Shelf:
     """One state of the store."""
 
     store: Store
+    generation: int
+    """Of its file: another one once another file stands at the path."""
+
+    def came_for_since(self, before: _Reached | None) -> list[tuple[str, str]] | None:
+        """Return the names of the records that something came for; None if any may have changed."""
+        if before is None or before[0] != self.generation:
+            return None
+        if before[1].differs_by_more_than_arrivals(self.store.mark()):
+            return None
+        came_for = self.store.facts.named_since(before[1].arrival, _MANY)
+        return None if len(came_for) == _MANY else came_for
+
+    def require_readable(self) -> None:
+        """Read a few records and their states, as a test of whether the store can be read.
+
+        Raises:
+            StoreError: If none of them can.
+            sqlite3.Error: If SQLite cannot read it.
+        """
+        failure = None
+        for record_id in self.store.records.sample():
+            try:
+                self._read(record_id)
+            except CorruptStoreError as error:
+                failure = error
+            else:
+                return
+        if failure is not None:
+            raise failure
+
+    def _read(self, record_id: int) -> None:
+        self.store.records.get(record_id)
+        self.state_digest(record_id)
+        if self.store.facts.ledger(record_id).events <= _FEW_EVENTS:
+            self.state_text(record_id)
 
     def find(self, name: str) -> Record:
         """Return the one record of a name.

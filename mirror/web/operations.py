@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import queue
 import re
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import IO, cast
+from typing import cast
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from mirror.archive import write_bag
 from mirror.core.values import Object, Value, hexdigest
 from mirror.engine.checkpoint import last_own_checkpoint
 from mirror.engine.descent import tell
-from mirror.engine.export import bundle_text
 from mirror.errors import FormatError, LookUpError
-from mirror.store import open_store
 from mirror.web.answers import Answer, json_answer
+from mirror.web.download import DownloadResponse
 from mirror.web.library import Library
+from mirror.web.workers import Workers
 
 __all__ = ["Operations", "Traffic"]
 
@@ -30,7 +27,6 @@ MAX_CHANGES = 1000
 """Changes on one page."""
 MAX_IDS = 1000
 """Ids that one export may name."""
-_BLOCKS_AHEAD = 16
 
 
 class Traffic:
@@ -50,16 +46,22 @@ class Traffic:
 class Operations:
     """Answers on the mirror's own paths."""
 
-    def __init__(self, library: Library, traffic: Traffic) -> None:
+    def __init__(self, library: Library, traffic: Traffic, downloads: Workers) -> None:
         self._library = library
+        self._downloads = downloads
         self._traffic = traffic
 
     def health(self, _request: Request) -> Answer:
-        """Answer `/health`."""
+        """Answer `/health`: `ok` only of a store from which records were just read.
+
+        Raises:
+            StoreError: If none can be.
+        """
         with self._library.shelf() as shelf:
             status = cast("Object", asdict(shelf.store.status()))
             keys = shelf.store.trust.key_set().digest
             version = shelf.store.schema_version
+            shelf.require_readable()
         counts = {name: one for name, one in status.items() if not name.startswith("last_")}
         answer = json_answer(
             {
@@ -140,9 +142,7 @@ class Operations:
         }
         if request.method == "HEAD":
             return Response(media_type="application/x-tar", headers=headers)
-        return StreamingResponse(
-            _stream(self._library, ids), media_type="application/x-tar", headers=headers
-        )
+        return DownloadResponse(self._library, ids, headers, self._downloads)
 
 
 def _sample(name: str, kind: str, values: Object) -> Iterator[str]:
@@ -156,65 +156,3 @@ def _number(request: Request, name: str, default: int, highest: int) -> int:
     if re.fullmatch(r"[0-9]{1,16}", text) is None or int(text) > highest:
         raise FormatError(f"request.{name}", f"{name} must be a number from 0 to {highest}")
     return int(text)
-
-
-# A bag, as it is written ---------------------------------------------------------------------
-
-
-class _Pipe:
-    """A file that is written in one thread and read in another, a few blocks at a time."""
-
-    def __init__(self) -> None:
-        self._blocks: queue.Queue[bytes | None] = queue.Queue(_BLOCKS_AHEAD)
-        self._closed = threading.Event()
-
-    def write(self, data: bytes) -> int:
-        """Take a block; raises BrokenPipeError once nobody reads any more."""
-        while not self._closed.is_set():
-            try:
-                self._blocks.put(bytes(data), timeout=0.5)
-            except queue.Full:
-                continue
-            return len(data)
-        raise BrokenPipeError
-
-    def end(self) -> None:
-        """Say that all was written."""
-        while not self._closed.is_set():
-            try:
-                return self._blocks.put(None, timeout=0.5)
-            except queue.Full:
-                continue
-        return None
-
-    def blocks(self) -> Iterator[bytes]:
-        """Yield what was written."""
-        try:
-            while (block := self._blocks.get()) is not None:
-                yield block
-        finally:
-            self._closed.set()
-
-
-def _stream(library: Library, ids: list[int] | None) -> Iterator[bytes]:
-    pipe = _Pipe()
-    failure: list[BaseException] = []
-
-    def write() -> None:
-        try:
-            with open_store(library.path, read_only=True) as store, store.snapshot():
-
-                def payload() -> Iterator[tuple[str, bytes]]:
-                    for suffix, one in store.records.in_bag_order(ids):
-                        yield f"pith/{suffix[:2]}/{suffix}/bundle.json", bundle_text(store, one)
-
-                write_bag(cast("IO[bytes]", pipe), payload)
-        except BaseException as error:  # noqa: BLE001 - it is raised where the response is sent
-            failure.append(error)
-        finally:
-            pipe.end()
-
-    threading.Thread(target=write, daemon=True).start()
-    yield from pipe.blocks()
-    if failure:
-        raise failure[0]

@@ -13,6 +13,7 @@ from mirror.core.record import Record
 from mirror.core.values import Object, Value
 from mirror.core.verification_status import verification_status
 from mirror.web.answers import Answer, json_answer
+from mirror.web.kept import Named
 from mirror.web.library import Library, Shelf
 
 __all__ = ["Registry"]
@@ -57,14 +58,12 @@ class Registry:
 
     def state(self, request: Request) -> Answer:
         """Answer `/pith/{suffix}/state.json`."""
-        named, frame = self._library.state(request.path_params["suffix"])
-        return Answer(
-            frame=frame,
-            media_type="application/json",
-            etag=named.digest,
-            changed_at=named.changed_at,
-            headers=_place(request, named.suffix, "/state.json"),
-        )
+        return _state(request, *self._library.state(request.path_params["suffix"]))
+
+    def kept_state(self, request: Request) -> Answer | None:
+        """Answer the same without waiting or reading, if that can be; else None."""
+        known = self._library.kept_state(request.path_params["suffix"])
+        return None if known is None else _state(request, *known)
 
     def record(self, request: Request) -> Answer:
         """Answer `/pith/{suffix}.json`."""
@@ -152,6 +151,16 @@ class Registry:
     def key(self, _request: Request) -> Answer:
         """Answer `/pith-signing-key.json`: the registry's key, as this mirror has it built in."""
         return json_answer(_public_key(self._source_url))
+
+
+def _state(request: Request, named: Named, frame: bytes) -> Answer:
+    return Answer(
+        frame=frame,
+        media_type="application/json",
+        etag=named.digest,
+        changed_at=named.changed_at,
+        headers=_place(request, named.suffix, "/state.json"),
+    )
 
 
 def _place(request: Request, suffix: str, ending: str) -> dict[str, str]:

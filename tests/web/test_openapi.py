@@ -21,9 +21,9 @@ from schemathesis.errors import FailureGroup
 from schemathesis.generation.hypothesis import builder
 
 from mirror.errors import StoreError
-from mirror.web.app import _Endpoint
-from mirror.web.library import Library
+from mirror.web.endpoint import Endpoint
 from mirror.web.openapi import description
+from mirror.web.store_pool import StorePool
 from tests.builders import make_bundle, make_record, to_json
 from tests.web.conftest import BUNDLES, Serve, run_mirror
 from tests.web.hostile import hostile_store
@@ -235,7 +235,7 @@ async def _break(*_arguments: object) -> None:
 
 @pytest.mark.parametrize(
     ("broken", "status"),
-    [((Library, "_open", _fail), "503"), ((_Endpoint, "__call__", _break), "500")],
+    [((StorePool, "_take_up", _fail), "503"), ((Endpoint, "__call__", _break), "500")],
 )
 def test_faults_of_ours_are_answered_as_described(
     broken: tuple[type, str, object], status: str, site: str, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,209 @@
+"""What answers beside the event loop: how many, how long, and for whom."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import socket
+import tarfile
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mirror.errors import StoreError
+from mirror.store import open_store
+from mirror.web import Settings, app, download
+from mirror.web.endpoint import Threads
+from mirror.web.library import Library
+from mirror.web.store_pool import IS_OVER
+from mirror.web.workers import BusyError, ClientGoneError, Workers
+from tests.builders import make_bundle, make_record, to_json
+from tests.web.conftest import make_store, run_mirror, served
+
+TIMEOUT_S = 30
+
+
+def _client(gone: asyncio.Event) -> Callable[[], Coroutine[Any, Any, dict[str, Any]]]:
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    return receive
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    """One thread, and one that may wait."""
+    workers = Workers(threads=1, waiting=1, retry_after_s=7)
+    yield workers
+    workers.close()
+
+
+def test_beyond_the_limit_the_client_is_asked_to_come_back(workers: Workers) -> None:
+    go_on = threading.Event()
+
+    async def ask() -> None:
+        receive = _client(asyncio.Event())
+        running = [
+            asyncio.ensure_future(workers.run(lambda: go_on.wait(TIMEOUT_S), receive))
+            for _ in range(2)
+        ]
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError) as busy:
+            await workers.run(lambda: True, receive)
+        assert busy.value.retry_after_s == 7
+        go_on.set()
+        assert await asyncio.gather(*running) == [True, True]
+
+    asyncio.run(ask())
+    for _ in range(3):  # the room is there again
+        assert asyncio.run(workers.run(lambda: "done", _client(asyncio.Event()))) == "done"
+
+
+def test_what_nobody_waits_for_is_not_begun(workers: Workers) -> None:
+    go_on, begun = threading.Event(), []
+
+    async def ask() -> None:
+        first = workers.submit(lambda: go_on.wait(TIMEOUT_S))
+        gone = asyncio.Event()
+        gone.set()
+        with pytest.raises(ClientGoneError):
+            await workers.run(lambda: begun.append(1), _client(gone))
+        go_on.set()
+        await asyncio.wrap_future(first)
+
+    asyncio.run(ask())
+    workers.close()
+    assert begun == []
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_what_is_read_for_nobody_is_cut_off(who: str, workers: Workers, tmp_path: Path) -> None:
+    """SQLite stops in the middle of a statement that would go on for ever."""
+    path = tmp_path / "mirror.db"
+    with open_store(path):
+        pass
+    library, reading, ended = Library(path), threading.Event(), threading.Event()
+    endless = (
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    )
+
+    def read() -> None:
+        try:
+            with library.shelf() as shelf:
+                reading.set()
+                shelf.store._db.conn.execute(endless).fetchone()
+        finally:
+            ended.set()
+
+    async def ask() -> None:
+        gone = asyncio.Event()
+        running = asyncio.ensure_future(workers.run(read, _client(gone)))
+        await asyncio.to_thread(reading.wait, TIMEOUT_S)
+        if who == "client":
+            gone.set()
+        else:
+            workers.close()
+        with pytest.raises((ClientGoneError, StoreError)):
+            await running
+
+    asyncio.run(ask())
+    assert ended.wait(TIMEOUT_S)
+    assert IS_OVER.get() is None
+    library.close()
+
+
+# A server whose readers are all busy ----------------------------------------------------------
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store of twenty records, one of them larger than what a connection takes at once."""
+    source = tmp_path / "records.jsonl"
+    bundles = [make_bundle(make_record(arxiv_id=f"2401.{one:05}")) for one in range(20)]
+    bundles[7] = make_bundle(
+        make_record(arxiv_id="2401.00007"), [f"{one}" * 1_000_000 for one in range(9)]
+    )
+    source.write_bytes(b"".join(to_json(one) + b"\n" for one in bundles))
+    return make_store(tmp_path / "mirror.db", source)
+
+
+def test_health_answers_while_readers_are_busy(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is kept in memory; everything else is told to come back."""
+    go_on, threads = threading.Event(), Threads()
+    monkeypatch.setattr(app, "Threads", lambda: threads)
+    with served(Settings(store=path, kept_bytes=1 << 20)) as url, httpx.Client(base_url=url) as web:
+        kept = web.get("/pith/2401.00001/state.json")
+        with contextlib.suppress(BusyError):
+            while True:
+                threads.readers.submit(lambda: go_on.wait(TIMEOUT_S))
+        assert web.get("/health").json()["status"] == "ok"
+        assert web.get("/pith/2401.00001/state.json").content == kept.content
+        busy = web.get("/pith/2401.00002/state.json")
+        assert (busy.status_code, busy.headers["Retry-After"]) == (503, "1")
+        assert busy.json()["code"] == "http.service_unavailable"
+        go_on.set()
+    threads.close()
+
+
+# Bags -----------------------------------------------------------------------------------------
+
+
+def test_a_bag_in_many_parts_is_the_one_that_is_exported(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes meanwhile is in the next one."""
+    assert run_mirror("export", tmp_path / "bag.tar", "--db", path) == 0
+    monkeypatch.setattr(download, "_PART_RECORDS", 3)
+    late = tmp_path / "late.json"
+    late.write_bytes(to_json(make_bundle(make_record(arxiv_id="2401.77777"))))
+    with (
+        served(Settings(store=path)) as url,
+        httpx.stream("GET", f"{url}/mirror/bundle.tar") as one,
+    ):
+        make_store(path, late)
+        content = b"".join(one.iter_raw())
+    members = _members(content)
+    assert members == _members((tmp_path / "bag.tar").read_bytes())
+    assert sum(name.endswith("bundle.json") for name in members) == 20
+
+
+def _members(tar: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
+        files = {one.name: opened.extractfile(one) for one in opened if one.isfile()}
+        return {
+            name: file.read()
+            for name, file in files.items()
+            if file and not name.endswith(("bag-info.txt", "tagmanifest-sha256.txt"))
+        }
+
+
+def test_downloads_that_were_broken_off_leave_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads end, stores are given back, and the next download begins."""
+    threads = Threads()
+    monkeypatch.setattr(app, "Threads", lambda: threads)
+    monkeypatch.setattr(download, "_BLOCKS_AHEAD", 1)
+    with served(Settings(store=path)) as url:
+        port = httpx.URL(url).port
+        for _ in range(12):  # three times as many as there may be
+            with socket.create_connection(("127.0.0.1", port or 0)) as client:
+                client.sendall(b"GET /mirror/bundle.tar HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert client.recv(12) == b"HTTP/1.1 200"
+            _until_free(threads.downloads)
+        with httpx.stream("GET", f"{url}/mirror/bundle.tar") as one:
+            assert one.status_code == 200
+            assert len(_members(b"".join(one.iter_raw()))) > 20
+
+
+def _until_free(workers: Workers) -> None:
+    """Wait until as many may be submitted as ever."""
+    held = [workers._room.acquire(timeout=TIMEOUT_S) for _ in range(4)]
+    assert all(held)
+    workers._room.release(4)
