@@ -15,6 +15,7 @@ __all__ = [
     "FormatError",
     "KeySetChangedError",
     "LimitError",
+    "ListenError",
     "LookUpError",
     "MirrorError",
     "OutputError",
@@ -89,6 +90,10 @@ class CorruptStoreError(StoreError):
 
 class KeySetChangedError(StoreError):
     """Another process changed the trusted keys while this one was working."""
+
+
+class ListenError(MirrorError):
+    """The server cannot have the address that it was given."""
 
 
 class UpstreamError(MirrorError):

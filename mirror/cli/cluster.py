@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from mirror.archive import Limits
-from mirror.cli.console import plural, print_table, say, summary_rows
+from mirror.cli.console import echo, plural, print_table, say, show_bars, summary_rows
 from mirror.core.keys import KeySet
 from mirror.errors import ClusterError
 
@@ -113,7 +111,7 @@ def merge_on_cluster(
             order = cluster.Order(names, out, keys, limits, sizes, progress)
             dataset = cluster.merge_on_cluster(client, order)
     if as_json:
-        click.echo(dataset.to_line(), nl=False)
+        echo(dataset.to_line(), nl=False)
     print_table(_rows(dataset, out), err=as_json)
     return dataset.summary.exit_code
 
@@ -142,9 +140,6 @@ def _rows(dataset: Dataset, out: str) -> dict[str, str | list[str]]:
 @contextmanager
 def _show_progress() -> Iterator[Callable[[str, int, int], None]]:
     """Give what takes a stage and its tasks, done and all; it shows them on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _stage, _done, _all: None
-        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -152,7 +147,10 @@ def _show_progress() -> Iterator[Callable[[str, int, int], None]]:
         TextColumn("tasks"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with show_bars(*columns) as bars:
+        if bars is None:
+            yield lambda _stage, _done, _all: None
+            return
         tasks: dict[str, Any] = {}
 
         def show(stage: str, done: int, total: int) -> None:

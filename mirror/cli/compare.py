@@ -87,8 +87,8 @@ def compare(
 
     \b
     match             equal in all that both have
-    match_known       the same, and upstream has members that this mirror does not know
-    behind, ahead     upstream shows valid events that are not here; or the other way round
+    match_known       the same, and upstream has members that are not known here
+    behind, ahead     upstream shows valid events that are not here, or reversed
     forked            both
     differs           the same events, another outcome
     missing_here, missing_upstream, unreadable

@@ -6,15 +6,28 @@ that turn the direction of writing are shown by their code.
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import click
 import orjson
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from mirror.archive import Limits, Source
 from mirror.engine.report import Job, Report, Summary
@@ -22,11 +35,14 @@ from mirror.engine.report import Job, Report, Summary
 __all__ = [
     "SHOWN_FINDINGS",
     "Findings",
+    "echo",
     "plural",
+    "prepare_streams",
     "print_json",
     "print_table",
     "printable",
     "say",
+    "show_bars",
     "show_count",
     "show_progress",
     "summary_rows",
@@ -46,23 +62,77 @@ def printable(text: str) -> str:
     )
 
 
+def prepare_streams() -> None:
+    """Let a character that a terminal cannot show be printed by its code, not end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def echo(text: str | bytes = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print text on stdout or stderr as it is, after whatever progress is shown was erased.
+
+    Raises:
+        OSError: If it cannot be written; on stderr, only if its reader is gone. A command does
+            its work also where nobody can be told.
+    """
+    with _without_bars(sys.stderr if err else sys.stdout):
+        try:
+            click.echo(text, err=err, nl=nl)
+        except OSError as error:
+            if not err or error.errno == errno.EPIPE:
+                raise
+
+
 def say(text: str) -> None:
-    """Print a line for people on stderr."""
-    click.echo(printable(text), err=True)
+    """Print a line for people on stderr; on a terminal it wraps by words."""
+    echo(_wrapped(printable(text), sys.stderr), err=True)
 
 
 def print_json(value: object) -> None:
     """Print a value as one line of JSON on stdout."""
-    click.echo(orjson.dumps(value))
+    echo(orjson.dumps(value))
 
 
 def print_table(rows: Mapping[str, str | list[str]], *, err: bool = False) -> None:
     """Print names and values in two columns; a list is a value of several lines."""
     width = max(map(len, rows), default=0)
+    stream = sys.stderr if err else sys.stdout
     for name, value in rows.items():
         for index, line in enumerate([value] if isinstance(value, str) else value):
-            heading = "" if index else name
-            click.echo(f"{heading:<{width}}  {printable(line)}", err=err)
+            heading = f"{'' if index else name:<{width}}  "
+            echo(_wrapped(printable(line), stream, heading), err=err)
+
+
+def _wrapped(text: str, stream: io.TextIOBase | Any, heading: str = "") -> str:
+    """Return text in lines that fit the terminal, if `stream` is one; long words stay whole.
+
+    Args:
+        text: What to print.
+        stream: Where; what is no terminal gets one line.
+        heading: Before the first line; the others are indented as far.
+    """
+    columns = _columns(stream)
+    if columns is None or len(heading) + len(text) <= columns:
+        return heading + text
+    lines = textwrap.wrap(
+        text,
+        columns,
+        initial_indent=heading,
+        subsequent_indent=" " * len(heading) or "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines) or heading
+
+
+def _columns(stream: io.TextIOBase | Any) -> int | None:
+    """Return the width of a terminal; None for anything else."""
+    if stream is None or not stream.isatty():
+        return None
+    chosen = os.environ.get("COLUMNS", "")
+    width = int(chosen) if chosen.isdecimal() else os.get_terminal_size(stream.fileno()).columns
+    return width if width > 0 else None
 
 
 class Findings:
@@ -155,12 +225,45 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+# Progress ------------------------------------------------------------------------------------
+
+_shown: list[Progress] = []
+"""The bars that are drawn on stderr now."""
+
+
+@contextmanager
+def show_bars(*columns: ProgressColumn) -> Iterator[Progress | None]:
+    """Give bars on stderr, which are gone at the end; None where stderr is no terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        _shown.append(bars)
+        try:
+            yield bars
+        finally:
+            _shown.remove(bars)
+
+
+@contextmanager
+def _without_bars(stream: io.TextIOBase | Any) -> Iterator[None]:
+    """Erase the bars while something else is printed on the terminal, and draw them again."""
+    drawn = [one for one in _shown if one.console.is_interactive]
+    if not drawn or stream is None or not stream.isatty():
+        yield
+        return
+    for bars in drawn:
+        bars.stop()
+    try:
+        yield
+    finally:
+        for bars in drawn:
+            bars.start()
+
+
 @contextmanager
 def show_progress(names: Iterable[str], findings: Findings, limits: Limits) -> Iterator[Job]:
     """Give a job that shows its progress on a terminal, and says nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield Job(tuple(names), findings.tell, limits=limits)
-        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -168,21 +271,22 @@ def show_progress(names: Iterable[str], findings: Findings, limits: Limits) -> I
         TextColumn("{task.fields[bundles]:,} bundles, {task.fields[rate]:,.0f}/s", markup=False),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        yield Job(tuple(names), findings.tell, _Bar(bars).advance, limits)
+    with show_bars(*columns) as bars:
+        job = Job(tuple(names), findings.tell, limits=limits)
+        yield job if bars is None else replace(job, progress=_Bar(bars).advance)
 
 
 @contextmanager
 def show_count(verb: str, noun: str = "records") -> Iterator[Callable[[int], None]]:
     """Give a function that takes counts of things and shows their sum and rate on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _records: None
-        return
     columns = (
         TextColumn("{task.description}", markup=False),
         TextColumn(f"{{task.completed:,.0f}} {noun}, {{task.fields[rate]:,.0f}}/s", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with show_bars(*columns) as bars:
+        if bars is None:
+            yield lambda _records: None
+            return
         task = bars.add_task(verb, total=None, rate=0.0)
         started = time.monotonic()
         done = 0

@@ -193,7 +193,7 @@ def identify(
     \b
     Examples:
       mirror identify --title "GoSam applications for automated NLO calculations"
-      mirror identify --arxiv 1309.3741 --title @title.txt --abstract - < abstract.txt
+      mirror identify --arxiv 1309.3741 --title @title.txt --abstract - < abstract
       mirror identify --from arxiv-metadata.jsonl.gz --json
     """
     if metadata is not None:

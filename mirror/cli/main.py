@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -23,7 +24,8 @@ from mirror.cli import (
     sync,
     upkeep,
 )
-from mirror.cli.console import say
+from mirror.cli.console import prepare_streams, say
+from mirror.cli.pipes import abandon_stdout, die_of_closed_pipe, is_closed_pipe
 from mirror.errors import MirrorError, OutputError, exit_code
 
 __all__ = ["main"]
@@ -34,31 +36,57 @@ INTERRUPTED = 130
 class _Group(click.Group):
     """A group that turns the project's errors into a message and an exit code."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Run a command; help and messages of usage may meet a full disk, too."""
         _occupy_closed_descriptors()
         if sys.stderr is None:
             sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
         if sys.stdout is None:
             say("error: output.failed: standard output is closed")
             sys.exit(exit_code(OutputError("output.failed", "")))
-        return super().main(*args, **kwargs)
+        prepare_streams()
+        try:
+            return super().main(*args, **settings)
+        except OSError:  # of a message: there is no place left to say why
+            abandon_stdout()
+            sys.exit(exit_code(OutputError("output.failed", "")))
+
+    def make_context(self, *args: Any, **settings: Any) -> click.Context:
+        """Parse the arguments, which prints help."""
+        with _reported():
+            return super().make_context(*args, **settings)
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        """Run the command."""
+        with _reported():
             return super().invoke(ctx)
-        except MirrorError as error:
-            say(f"error: {error}")
-            if error.hint:
-                say(f"hint: {error.hint}")
-            ctx.exit(exit_code(error))
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise  # whoever read our output has enough of it
-            say(f"error: output.failed: {error.strerror or error}")
-            ctx.exit(exit_code(OutputError("output.failed", "")))
-        except KeyboardInterrupt:
-            say("interrupted: what was stored before is kept; run the command again to finish")
-            ctx.exit(INTERRUPTED)
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Say why a command failed, and exit with the code of that.
+
+    A reader that closed its end of the pipe (`| head -1`) is no fault: the process then ends by
+    SIGPIPE, without a word, as `git` does.
+    """
+    try:
+        yield
+    except MirrorError as error:
+        if is_closed_pipe(error.__cause__):
+            die_of_closed_pipe()
+        say(f"error: {error}")
+        if error.hint:
+            say(f"hint: {error.hint}")
+        raise click.exceptions.Exit(exit_code(error)) from error
+    except OSError as error:
+        if is_closed_pipe(error):
+            die_of_closed_pipe()
+        say(f"error: output.failed: {error.strerror or error}")
+        abandon_stdout()
+        raise click.exceptions.Exit(exit_code(OutputError("output.failed", ""))) from error
+    except KeyboardInterrupt as error:
+        say("interrupted: what was stored before is kept; run the command again to finish")
+        raise click.exceptions.Exit(INTERRUPTED) from error
 
 
 def _occupy_closed_descriptors() -> None:

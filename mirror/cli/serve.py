@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mirror.cli import options
 from mirror.cli.console import say, show_count
 from mirror.engine.find import bring_up_to_date
-from mirror.errors import StoreError
+from mirror.errors import ListenError, StoreError
 from mirror.store import open_store
+
+if TYPE_CHECKING:
+    from uvicorn import Server
 
 __all__ = ["serve"]
 
@@ -66,18 +74,19 @@ def serve(
 
     The search index is brought up to date first, where the store can be written. From then on the
     store is only read; merge into it meanwhile as you like. SIGTERM and Ctrl-C let running answers
-    end.
+    end, for ten seconds at most, and are the normal end: exit 0.
 
     \b
     Examples:
       mirror serve
-      mirror serve --host 0.0.0.0 --port 80 --base-url https://mirror.example --access-log json
+      mirror serve --host 0.0.0.0 --port 80 --base-url https://mirror.example
     """
     # Other commands need not wait for these.
     import uvicorn  # noqa: PLC0415
 
     from mirror.web import Settings, create_app  # noqa: PLC0415
 
+    listener = _bind(host, port)
     _index(db)
     with open_store(db, read_only=True) as store:
         records = store.status().records
@@ -101,8 +110,61 @@ def serve(
         lifespan="on",
     )
     server = uvicorn.Server(config)
-    say(f"serving {records:,} records at http://{host}:{port}/ — stop with Ctrl-C")
-    server.run()
+    with _address_faults(host, port):
+        listener.listen()
+    with listener, _stopped_by_signal(server):
+        say(f"serving {records:,} records at http://{host}:{port}/ — stop with Ctrl-C")
+        server.run(sockets=[listener])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Return a socket that has this address; nobody can connect to it yet.
+
+    Raises:
+        ListenError: `serve.address`
+    """
+    with _address_faults(host, port):
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+        return listener
+
+
+@contextmanager
+def _address_faults(host: str, port: int) -> Iterator[None]:
+    """Say that an address is in use, or is no address of this machine."""
+    try:
+        yield
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"cannot listen at {host} port {port}: {reason}"
+        hint = "stop what listens there, or choose another --port or --host"
+        raise ListenError("serve.address", message, hint=hint) from error
+
+
+@contextmanager
+def _stopped_by_signal(server: Server) -> Iterator[None]:
+    """Let SIGINT and SIGTERM stop the server and nothing else.
+
+    uvicorn has handlers of its own while it runs, and raises the signal again at its end.
+    """
+
+    def stop(_signal: int, _frame: object) -> None:
+        server.should_exit = True
+
+    before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _index(db: Path) -> None:

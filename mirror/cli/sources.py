@@ -10,7 +10,7 @@ import click
 
 from mirror.archive import Limits
 from mirror.cli import cluster, options
-from mirror.cli.console import Findings, print_table, say, show_progress, summary_rows
+from mirror.cli.console import Findings, echo, print_table, say, show_progress, summary_rows
 from mirror.cli.outputs import OutputFolder, inputs_of
 from mirror.engine.export import write_states
 from mirror.engine.ingest import ingest
@@ -73,10 +73,11 @@ def merge(
     Examples:
       mirror merge bundle.tar
       mirror merge downloads/ more.jsonl.zst --db library.db
-      curl -s https://pith.science/pith/7SOLO26TLPZRGSRX2HH227CICV/bundle.json | mirror merge -
-      mirror merge bundle.json --in-memory --json     the states of just these bundles
+      curl -s https://pith.science/pith/7SOLO26TLPZRGSRX2HH227CICV/bundle.json |
+        mirror merge -
+      mirror merge bundle.json --in-memory --json    the states of just these
       mirror merge --cluster local bags/*.tar --out states/
-      mirror merge --cluster tcp://10.0.0.5:8786 's3://bags/*.tar' --out s3://states/2026-11
+      mirror merge --cluster tcp://10.0.0.5:8786 's3://bags/*.tar' --out s3://s
     """
     workers = cluster.Workers(**wished)
     if fault := workers.fault(sources, out):
@@ -100,7 +101,7 @@ def merge(
             write_states(store, Path(out), inputs_of(click.get_current_context()))
         if as_json:
             for state in store.derived.touched_states():
-                click.echo(state.text, nl=False)
+                echo(state.text, nl=False)
         rows = summary_rows(summary, "none (in memory)" if in_memory else store.place)
         names = [key.key_id for key in added.keys] + [one.name for one in added.profiles]
         if names:

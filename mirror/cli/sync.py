@@ -11,12 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from mirror.archive import Limits, read_standard_input
 from mirror.cli import options
-from mirror.cli.console import SHOWN_FINDINGS, plural, print_json, print_table, say, summary_rows
+from mirror.cli.console import (
+    SHOWN_FINDINGS,
+    plural,
+    print_json,
+    print_table,
+    say,
+    show_bars,
+    summary_rows,
+)
 from mirror.engine.report import Report
 from mirror.engine.sync import MIRROR, REGISTRY, Upstream, identify
 from mirror.engine.sync import sync as sync_store
@@ -116,9 +123,9 @@ def sync(
     \b
     Examples:
       mirror sync https://pith.science 1705.09786
-      mirror sync https://pith.science --ids ids.txt --contact mailto:library@example.org
-      mirror sync https://pith.science                what is new of the records that are here
-      mirror sync https://mirror.example              what is new in another mirror
+      mirror sync https://pith.science --ids ids.txt --contact mailto:me@a.example
+      mirror sync https://pith.science      what is new of the records here
+      mirror sync https://mirror.example    what is new in another mirror
 
     Exit codes: 0 all came and nothing was found; 1 something was refused, or did not come; 4 the
     store; 5 the upstream could not be reached or read, or was given up midway.
@@ -259,16 +266,16 @@ def _rows(tally: Tally, url: str) -> dict[str, str | list[str]]:
 @contextmanager
 def _show_progress() -> Iterator[tuple[Callable[[int | None], None], Callable[[int], None]]]:
     """Give what takes the number of records, and those done; it shows them on a terminal."""
-    if not sys.stderr.isatty():
-        yield (lambda _total: None), (lambda _records: None)
-        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:,.0f} records, {task.fields[rate]:,.1f}/s", markup=False),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with show_bars(*columns) as bars:
+        if bars is None:
+            yield (lambda _total: None), (lambda _records: None)
+            return
         task = bars.add_task("asked for", total=None, rate=0.0)
         started, done = time.monotonic(), 0
 

@@ -18,7 +18,7 @@ import json
 import math
 import re
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeAlias, cast
 
@@ -53,6 +53,7 @@ __all__ = [
     "payload_digest",
     "sha256",
     "sorted_members",
+    "time_text",
     "unique_members",
 ]
 
@@ -406,6 +407,17 @@ def _instant(value: str) -> int | None:
         return None
     whole = (since.days * 86_400 + since.seconds) * 1_000_000
     return whole if fraction is None else whole + int(fraction[1:].ljust(6, "0"))
+
+
+def time_text(at: datetime, *, microseconds: bool = False) -> str:
+    """Return a time as this program writes times of its own: UTC with `Z` (V5).
+
+    Args:
+        at: With a time zone.
+        microseconds: Whether to write six digits of the second, or none.
+    """
+    at = at.astimezone(UTC).replace(tzinfo=None)
+    return f"{at.isoformat(timespec='microseconds' if microseconds else 'seconds')}Z"
 
 
 # V6: base64 ----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from mirror.core.checkpoint import (
@@ -35,7 +35,7 @@ from mirror.core.note import (
     sign_note,
     verify_note,
 )
-from mirror.core.values import instant
+from mirror.core.values import instant, time_text
 from mirror.engine.output import OutputFile
 from mirror.engine.root import bring_root_up_to_date, read_root
 from mirror.errors import FormatError, MirrorError
@@ -120,7 +120,7 @@ def make_checkpoint(store: Store, signer: Signer, now: datetime, origin: str = "
         for finding in _contradictions(checkpoint, own, _NEW):
             raise ContradictionError(finding.code, finding.message, hint=_HINTS[finding.code])
         note = sign_note(format_checkpoint(checkpoint), [signer]).decode()
-        store.checkpoints.keep(checkpoint, note, _shown(now), is_own=True)
+        store.checkpoints.keep(checkpoint, note, time_text(now), is_own=True)
     return note
 
 
@@ -143,7 +143,7 @@ def _current(store: Store, origin: str, now: datetime) -> Checkpoint:
         merge_version=root.merge_version,
         events_valid=root.events_valid,
         events_invalid=root.events_invalid,
-        time=_shown(now),
+        time=time_text(now),
     )
     return Checkpoint(
         origin=origin,
@@ -161,10 +161,6 @@ def last_own_checkpoint(store: Store) -> str | None:
     """
     kept = store.checkpoints.last_own()
     return None if kept is None else kept.note
-
-
-def _shown(at: datetime) -> str:
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 # Anybody's -----------------------------------------------------------------------------------
@@ -217,7 +213,7 @@ def keep_checkpoint(
             checkpoint, others, rules, lambda one: _said_by(one, names, verifiers)
         )
         findings = (*found, *_dated_ahead(checkpoint, now))
-        is_new = store.checkpoints.keep(checkpoint, text, _shown(now), is_own=False)
+        is_new = store.checkpoints.keep(checkpoint, text, time_text(now), is_own=False)
     return Kept(text, checkpoint, signed_by, is_new, findings)
 
 
@@ -265,7 +261,7 @@ def _said_by(kept: KeptCheckpoint, names: Collection[str], verifiers: Iterable[V
 
 
 def _dated_ahead(checkpoint: Checkpoint, now: datetime) -> Iterator[Finding]:
-    at, limit = instant(checkpoint.time), instant(_shown(now + _AHEAD))
+    at, limit = instant(checkpoint.time), instant(time_text(now + _AHEAD))
     if at is not None and limit is not None and at > limit:
         why = f"dated {checkpoint.time}, more than a day ahead of our clock"
         yield Finding("checkpoint.future", why)

@@ -17,7 +17,7 @@ from mirror.core.compare import SELF_STYLED, Cause, Comparison, Here, compare, r
 from mirror.core.event import Event, ValidEvent
 from mirror.core.record import is_pith_number
 from mirror.core.rollback import rollbacks
-from mirror.core.values import Object, canonical, decode, sha256
+from mirror.core.values import Object, canonical, decode, sha256, time_text
 from mirror.engine.lookup import find_all, look_up
 from mirror.engine.replay import current_text
 from mirror.engine.root import bring_root_up_to_date
@@ -181,7 +181,7 @@ class _Run:
         self._store = store
         self._errand = errand
         self._upstream = errand.upstream
-        self._at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._at = time_text(datetime.now(UTC))
         self._wanted = [self._want(name) for name in errand.names]
         self._seen = bytearray(store.records.last_id() + 1)
         """By row id, whether upstream spoke of a record that was here when the run began."""

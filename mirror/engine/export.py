@@ -14,7 +14,7 @@ from mirror.archive import Limits, naming_temporary_folder, write_bag, write_seg
 from mirror.core import tree
 from mirror.core.bundle import compose
 from mirror.core.packed import pack
-from mirror.core.values import decode
+from mirror.core.values import decode, time_text
 from mirror.engine.increment import BASE, BASE_HOLDS, Base, open_base
 from mirror.engine.output import OutputFile
 from mirror.errors import StoreError
@@ -223,7 +223,7 @@ def note_export(path: Path, exported: Exported) -> None:
 
     A store that cannot be written now goes without: the bag itself can always be named.
     """
-    at = datetime.now(UTC).isoformat(timespec="seconds")
+    at = time_text(datetime.now(UTC))
     try:
         with open_store(path, must_exist=True) as store, store.transaction():
             store.memory.note_root(

@@ -17,6 +17,7 @@ from mirror.archive import Bag, Limits
 from mirror.core.bundle import Bundle, VerifiedBundle
 from mirror.core.keys import KeySet
 from mirror.core.merge import State, merge
+from mirror.core.values import time_text
 from mirror.engine.increment import Footing, find_footing, missing_base
 from mirror.engine.remember import MAX_REPORTS, Key, Reading, key_of
 from mirror.engine.replay import bring_up_to_date, finish
@@ -193,7 +194,7 @@ class _Writer:
 
     def finish(self) -> None:
         """Remember what every source came to, and say which bags others rest on are missing."""
-        at = self._started.isoformat(timespec="seconds")
+        at = time_text(self._started)
         with self._store.transaction():
             self._require_same_keys()
             for source, reading in self._readings.items():
@@ -281,7 +282,7 @@ class _Writer:
 
     def _run(self, source: str) -> Run:
         if source not in self._runs:
-            self._runs[source] = Run(source, self._started.isoformat(timespec="microseconds"))
+            self._runs[source] = Run(source, time_text(self._started, microseconds=True))
         return self._runs[source]
 
     def _require_same_keys(self) -> None:

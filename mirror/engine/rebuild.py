@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from mirror.core.values import time_text
 from mirror.engine.replay import finish
 from mirror.errors import CorruptStoreError
 from mirror.store import Damage, Stale, Store
@@ -62,7 +63,7 @@ def repair(store: Store, damages: Iterable[Damage]) -> None:
         store: The store; SQLite itself must find nothing wrong in the file.
         damages: What `check` found.
     """
-    at = datetime.now(UTC).isoformat(timespec="seconds")
+    at = time_text(datetime.now(UTC))
     with store.transaction():
         store.memory.forget()  # so that merging the same bundles again brings back what is lost
         for damage in damages:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mirror.archive import naming_temporary_folder
 from mirror.core.record import Record
+from mirror.core.values import time_text
 from mirror.engine.ingest import ingest
 from mirror.engine.report import Job, Report, Summary
 from mirror.engine.sync_report import Errand, Result, Tally, add_summary
@@ -62,7 +63,7 @@ class Run:
     client: Client
     errand: Errand
     tally: Tally
-    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="microseconds"))
+    at: str = field(default_factory=lambda: time_text(datetime.now(UTC), microseconds=True))
     """When it began."""
     _silent: int = 0
     _wasted: int = 0

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from mirror.core.record import PITH_NUMBER_PATTERN
+from mirror.core.values import time_text
 from mirror.engine.sync_intake import Run, Taken, spool
 from mirror.engine.sync_names import Wish, goes_by
 from mirror.engine.sync_report import ANSWERED, Result
@@ -171,7 +172,7 @@ class Singles:
         return taken
 
     def _note(self, good: list[_Waiting]) -> None:
-        at = datetime.now(UTC).isoformat(timespec="microseconds")
+        at = time_text(datetime.now(UTC), microseconds=True)
         rows = [Answered(one.wish.name, one.etag, at) for one in good]
         with self._run.store.transaction():
             self._run.store.fetched.note(self._run.errand.url, rows)

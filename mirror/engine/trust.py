@@ -14,7 +14,7 @@ from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
 from mirror.core.proof import names_of
 from mirror.core.receipt import judge_receipt, key_ids_of_receipt
 from mirror.core.record import Record
-from mirror.core.values import Object, Value, decode
+from mirror.core.values import Object, Value, decode, time_text
 from mirror.core.verdict import ANY_KEY, judge, key_ids_of_event
 from mirror.engine.replay import bring_up_to_date, finish, place
 from mirror.errors import FormatError, LookUpError
@@ -137,7 +137,7 @@ def _require_removable(keys: KeySet, key_id: str) -> Key:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    return time_text(datetime.now(UTC), microseconds=True)
 
 
 def _judge_again(store: Store, changed: Iterable[Key], keys: KeySet) -> None:

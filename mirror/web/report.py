@@ -10,7 +10,7 @@ from typing import cast
 from markupsafe import Markup
 
 from mirror.core.difference import cut
-from mirror.core.values import Object, Value, canonical
+from mirror.core.values import Object, Value, canonical, time_text
 from mirror.web.pages import environment
 
 __all__ = ["Report"]
@@ -61,7 +61,7 @@ class Report:
                 findings=self._findings,
                 unlisted=self._unlisted,
                 stopped=stopped,
-                at=datetime.now(UTC).isoformat(timespec="seconds"),
+                at=time_text(datetime.now(UTC)),
                 style=Markup(style),  # noqa: S704 - our own style sheet, not a word from outside
             )
         )

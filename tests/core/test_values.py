@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from mirror.core.values import (
     payload_digest,
     sha256,
     sorted_members,
+    time_text,
 )
 from mirror.errors import FormatError
 from tests import oracle
@@ -580,3 +582,11 @@ def test_every_unused_bit_is_looked_at() -> None:
     two = [letter for letter in letters if decode_base64(f"AA{letter}=") is not None]
     assert one == ["A", "Q", "g", "w"]
     assert list("AEIMQUYcgkosw048") == two
+
+
+def test_times_of_our_own_have_one_spelling() -> None:
+    """UTC with `Z`, whatever the zone was, and no fraction or six digits of it (V5)."""
+    at = datetime(2026, 11, 30, 1, 2, 3, 40, tzinfo=timezone(timedelta(hours=2)))
+    assert "2026-11-29T23:02:03Z" == time_text(at)
+    assert "2026-11-29T23:02:03.000040Z" == time_text(at, microseconds=True)
+    assert instant(time_text(at, microseconds=True)) == int(at.timestamp() * 1_000_000)
