@@ -12,6 +12,7 @@ import click
 
 import mirror
 from mirror.cli import (
+    backup,
     checkpoint,
     compare,
     find,
@@ -144,6 +145,7 @@ for command in (
     checkpoint.checkpoint,
     upkeep.check_command,
     upkeep.rebuild,
+    backup.backup,
     serve.serve,
     sync.sync,
     probe.probe,

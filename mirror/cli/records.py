@@ -104,7 +104,7 @@ def export(
     lacks that bag says so.
 
     A bag holds the bundles alone: not the trusted keys and profiles, not checkpoints, not what
-    upstreams said, not where and when each fact came.
+    upstreams said, not where and when each fact came. `mirror backup` keeps all of that.
 
     \b
     Examples:
@@ -146,6 +146,7 @@ def _say_exported(out: Path, exported: Exported) -> None:
     say(f"{name}: {plural(exported.records, 'record')}, {plural(exported.size_bytes, 'byte')}")
     if exported.root:
         say(f"root of the states: {exported.root}")
+    say(f"not in it (see `mirror backup`): {', '.join(NOT_HELD)}")
     for suffix in exported.large:
         say(f"warning: the bundle of {suffix} is larger than mirrors take by default; see --max-…")
 

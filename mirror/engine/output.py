@@ -19,11 +19,14 @@ from typing import IO
 
 from mirror.archive import BUNDLES, STATES
 from mirror.errors import OutputError
+from mirror.store import APPLICATION_ID
 
 __all__ = ["OutputFile", "beside_store", "is_store"]
 
 _STORE_HEADER = b"SQLite format 3\0"
 """SQLite file format, section 1.3."""
+_APPLICATION_ID = slice(68, 72)
+_OURS = APPLICATION_ID.to_bytes(4, "big")
 _LOG_HEADERS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7")
 """A write-ahead log in both byte orders (section 4.1), and a rollback journal (section 3)."""
 _STORE_ENDINGS = ("-wal", "-shm", "-journal")
@@ -58,7 +61,7 @@ class OutputFile:
     inputs: tuple[Path, ...] = ()
     """Files and folders that the same run reads, the store among them; never replaced."""
     may_be_store: bool = False
-    """Whether `force` may replace a store, too: for copies of stores."""
+    """Whether `force` may replace a store of ours, too: for copies of stores."""
 
     def check(self) -> os.stat_result | None:
         """Check that the file may be written, and return what has its name now, if anything.
@@ -100,7 +103,7 @@ class OutputFile:
         with _said_of(self.path):
             self.check()
             if private and self.path.is_symlink():
-                raise self._refused("it is a link, and a private key goes to no other place")
+                raise self.refused("it is a link, and a private key goes to no other place")
             target = Path(os.path.realpath(self.path))
             if make_folder:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -144,33 +147,33 @@ class OutputFile:
         """Refuse what this run reads, and what SQLite keeps beside a store."""
         for one in self.inputs:
             if _is_same(target, one):
-                raise self._refused("this command reads the same file")
+                raise self.refused("this command reads the same file")
             if any(_is_same(target, beside) for beside in beside_store(one)):
-                raise self._refused(f"it belongs to {one}")
+                raise self.refused(f"it belongs to {one}")
         for ending in _STORE_ENDINGS:
             store = target.with_name(target.name.removesuffix(ending) or target.name)
             if target.name.endswith(ending) and is_store(store):
-                raise self._refused(f"it belongs to the store {store}")
+                raise self.refused(f"it belongs to the store {store}")
 
     def _require_replaceable(self, target: Path) -> None:
         try:
             start = _start_of(target)
         except PermissionError as error:
-            raise self._refused("it cannot be read, so nobody knows what it is") from error
-        if start.startswith(_STORE_HEADER) and not (self.may_be_store and self.force):
-            if self.may_be_store:
-                raise self._exists()
-            raise self._refused("it is a SQLite database, perhaps a store")
+            raise self.refused("it cannot be read, so nobody knows what it is") from error
+        is_copy = self.may_be_store and start[_APPLICATION_ID] == _OURS
+        if start.startswith(_STORE_HEADER) and not is_copy:
+            raise self.refused("it is a SQLite database, perhaps a store")
         if start.startswith(_LOG_HEADERS):
-            raise self._refused("it is a log of a SQLite database, perhaps of a store")
+            raise self.refused("it is a log of a SQLite database, perhaps of a store")
         if _PRIVATE_KEY.search(start):
-            raise self._refused("it holds a private key")
+            raise self.refused("it holds a private key")
         if any(_is_read_in(one, target) for one in self.inputs):
-            raise self._refused("this command reads it, in a folder")
+            raise self.refused("this command reads it, in a folder")
         if not self.force:
             raise self._exists()
 
-    def _refused(self, message: str) -> OutputError:
+    def refused(self, message: str) -> OutputError:
+        """Return the error that says why this file may not be written."""
         return OutputError("output.refused", message, where=str(self.path), hint=_UNCHANGED)
 
     def _exists(self) -> OutputError:

@@ -28,12 +28,14 @@ from mirror.store.rows import (
     key_ids_of,
     with_verdicts,
 )
+from mirror.store.schema import APPLICATION_ID
 from mirror.store.status import Status
 from mirror.store.store import Store, open_store
 from mirror.store.tree import StateTree, TreeLeaf
 from mirror.store.trust import Trust, TrustChange
 
 __all__ = [
+    "APPLICATION_ID",
     "Answered",
     "ArrivalRow",
     "Change",

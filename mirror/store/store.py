@@ -12,6 +12,7 @@ from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.checkpoints import Checkpoints
 from mirror.store.citations import Citations
 from mirror.store.claims import Claims
+from mirror.store.copy import copy_to, count_facts, facts_only_in
 from mirror.store.database import Database
 from mirror.store.derived import Derived
 from mirror.store.facts import Facts
@@ -123,6 +124,18 @@ class Store:
     def status(self) -> Status:
         """Return what is in the store, counted."""
         return read_status(self._db.conn)
+
+    def copy_to(self, path: Path, progress: Callable[[int], None]) -> None:
+        """Copy the store to an empty file; call within a snapshot (see `copy.copy_to`)."""
+        copy_to(self._db.conn, path, progress)
+
+    def fact_counts(self) -> dict[str, int]:
+        """Return how many rows each table of facts has."""
+        return count_facts(self._db.conn)
+
+    def facts_only_in(self, other: Path) -> dict[str, int]:
+        """Return how many facts another store has that this one lacks, by table; only above 0."""
+        return facts_only_in(self._db.conn, other)
 
     def intake(self, quota: int | None = None) -> Intake:
         """Return what takes parcels, within a transaction.

@@ -45,7 +45,7 @@ COMMANDS: dict[str, list[str]] = {
     "keys add": ["keys", "add", KEYS],
     "keys remove": ["keys", "remove", *KEY_IDS],
     "rebuild": ["rebuild"],
-    "export": ["export", "out.tar"],
+    "export": ["export", "out.tar", "--force"],
 }
 
 verify.BATCH_BUNDLES = 3  # many transactions, so that kills fall between them, too

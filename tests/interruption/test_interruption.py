@@ -71,7 +71,7 @@ def _keys(folder: Path) -> Path:
 
 
 def _export(folder: Path, db: str) -> bytes:
-    done = _mirror(folder, "export", f"{db}.tar", "--db", db)
+    done = _mirror(folder, "export", f"{db}.tar", "--db", db, "--force")
     assert done.returncode == 0, done.stderr
     return (folder / f"{db}.tar").read_bytes()
 
@@ -157,7 +157,7 @@ def test_a_file_that_may_not_grow_loses_nothing(tmp_path: Path) -> None:
     done = _mirror(tmp_path, "merge", large, limit_file_bytes=600_000)
     assert done.returncode == 4
     assert b"what was committed before is kept" in done.stderr
-    failed = _mirror(tmp_path, "export", "mirror.db.tar", limit_file_bytes=60_000)
+    failed = _mirror(tmp_path, "export", "mirror.db.tar", "--force", limit_file_bytes=60_000)
     assert failed.returncode == 3
     assert before == (tmp_path / "mirror.db.tar").read_bytes()
     assert [path for path in tmp_path.iterdir() if path.name.endswith(".partial")] == []

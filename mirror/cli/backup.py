@@ -1,0 +1,56 @@
+"""`mirror backup`: a copy of the whole store."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from mirror.cli import options
+from mirror.cli.console import plural, print_json, print_table, show_count
+from mirror.cli.outputs import OutputPath, writes
+from mirror.engine.backup import Backup, back_up
+from mirror.engine.output import OutputFile
+
+__all__ = ["backup"]
+
+
+@click.command()
+@click.argument("out", type=OutputPath(may_be_store=True), metavar="OUT.db")
+@options.db
+@options.as_json
+@writes
+def backup(out: OutputFile, *, db: Path, as_json: bool) -> None:
+    """Copy the whole store to a file, while others may read and write it.
+
+    The copy is a store: it keeps the trusted keys and profiles, checkpoints, what upstreams said,
+    and where and when each fact came, which an export does not. It is checked, and appears only if
+    it is sound. With --force, an older copy of the same store is replaced, unless it holds a fact
+    that this store lacks.
+
+    To restore, copy the other way to a name that is free: mirror backup --db OUT.db mirror.db
+
+    \b
+    Examples:
+      mirror backup backup.db
+      mirror backup backup.db --force     every night
+    """
+    with show_count("copied", "pages") as progress:
+        made = back_up(db, out, progress)
+    if as_json:
+        name = os.fsencode(out.path).decode("utf-8", "backslashreplace")
+        print_json({"file": name, **asdict(made)})
+    else:
+        print_table(_rows(out.path, made))
+
+
+def _rows(path: Path, made: Backup) -> dict[str, str | list[str]]:
+    return {
+        "backup": f"{path}, {plural(made.size_bytes, 'byte')}, checked",
+        "records": f"{made.records:,}, from {plural(made.arrivals, 'bundle')}",
+        "key set": f"{made.key_set_digest}, {plural(made.trust_changes, 'change')} of trust",
+        "checkpoints": f"{made.checkpoints:,}",
+        "upstreams": plural(made.upstream_statements, "statement"),
+    }

@@ -1,0 +1,82 @@
+"""Copies of a whole store, made while others write (SQLite's online backup API)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+__all__ = ["copy_to", "count_facts", "facts_only_in"]
+
+_IDENTITY = {
+    "run": "seal",
+    "record": "digest",
+    "arrival": "seal",
+    "trust": "seal",
+    "claim": "seal",
+    "checkpoint": "seal",
+    "damaged": "found_at",
+}
+"""The tables of facts, each with a column that tells, beside `id`, one row from another."""
+
+_PAGES_AT_ONCE = 4096
+
+
+def copy_to(
+    conn: sqlite3.Connection, path: Path, progress: Callable[[int], None] = lambda _pages: None
+) -> None:
+    """Copy one state of a store to a file, which must be empty or absent.
+
+    Call within a snapshot: what others write meanwhile does not begin the copy again.
+
+    Args:
+        conn: The store.
+        path: The file.
+        progress: Receives numbers of pages that were copied.
+    """
+    copied = 0
+
+    def note(_status: int, remaining: int, total: int) -> None:
+        nonlocal copied
+        progress(total - remaining - copied)
+        copied = total - remaining
+
+    # The snapshot begins with the first read, not with the transaction.
+    conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    with closing(sqlite3.connect(path)) as target:
+        conn.backup(target, pages=_PAGES_AT_ONCE, progress=note)
+
+
+def count_facts(conn: sqlite3.Connection) -> dict[str, int]:
+    """Return how many rows each table of facts has."""
+    return {table: _one(conn, f"SELECT count(*) FROM {table}") for table in _IDENTITY}  # noqa: S608
+
+
+def facts_only_in(conn: sqlite3.Connection, other: Path) -> dict[str, int]:
+    """Return how many facts another store has that this one does not, by table.
+
+    Only what is not 0; call outside of transactions.
+
+    Raises:
+        sqlite3.Error: If the other file cannot be read as a store.
+    """
+    conn.execute("ATTACH ? AS other", (f"{other.absolute().as_uri()}?mode=ro",))
+    try:
+        found = {table: _one(conn, _query(table, one)) for table, one in _IDENTITY.items()}
+    finally:
+        conn.execute("DETACH other")
+    return {table: count for table, count in found.items() if count}
+
+
+def _query(table: str, column: str) -> str:
+    return f"""
+        SELECT count(*) FROM other.{table} AS there WHERE NOT EXISTS (
+            SELECT 1 FROM main.{table} AS here
+            WHERE here.id = there.id AND here.{column} = there.{column}
+        )
+    """  # noqa: S608 - names of our own tables
+
+
+def _one(conn: sqlite3.Connection, query: str) -> int:
+    return int(conn.execute(query).fetchone()[0])
