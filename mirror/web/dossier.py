@@ -12,6 +12,7 @@ from mirror.core.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet
 from mirror.core.record import Record, text_digest
 from mirror.core.values import Object, Value
+from mirror.engine.citations import Citations, citations_of
 from mirror.engine.last_words import Word, last_words
 from mirror.store import ArrivalRow, Contents, Judged
 from mirror.web.library import Shelf
@@ -43,6 +44,7 @@ class Dossier:
     arrivals: list[Arrival]
     words: list[Word]
     """What upstreams were last heard to say, the latest first."""
+    citations: Citations
 
     @property
     def current(self) -> dict[str, list[Object]]:
@@ -84,10 +86,11 @@ def read_dossier(shelf: Shelf, record_id: int) -> Dossier:
     """
     store = shelf.store
     origins = store.findings.origins(record_id)
+    state = shelf.state(record_id)
     return Dossier(
         record_id=record_id,
         record=store.records.get(record_id),
-        state=shelf.state(record_id),
+        state=state,
         state_digest=shelf.state_digest(record_id),
         keys=store.trust.key_set(),
         arrivals=[
@@ -103,6 +106,7 @@ def read_dossier(shelf: Shelf, record_id: int) -> Dossier:
         words=[
             replace(word, upstream=_place(word.upstream)) for word in last_words(store, record_id)
         ],
+        citations=citations_of(store, record_id, state),
     )
 
 

@@ -1,4 +1,4 @@
-"""Who cites a record, and what the registry says that it cites: as lists and as a picture."""
+"""Who cites a record, what it cites, and what it is said to list: as lists and as a picture."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ from typing import cast
 
 from mirror.core.record import Record
 from mirror.core.values import Object, Value
-from mirror.engine.lookup import find_all
-from mirror.web.dossier import Dossier, paper_of
+from mirror.engine.citations import Citations, Work, Works
+from mirror.errors import CorruptStoreError
+from mirror.web.dossier import paper_of
 from mirror.web.library import Shelf
 from mirror.web.words import RELATIONSHIPS
 
-__all__ = ["Edge", "Neighbour", "Neighbourhood", "neighbourhood_of"]
+__all__ = ["Edge", "Neighbour", "Neighbourhood", "Side", "neighbourhood_of"]
 
-MAX_NEIGHBOURS = 60
-"""Works on one side that the page lists."""
 MAX_DRAWN = 10
 """Works on one side that the picture shows."""
-_MAX_NAME = 200
-"""Longer strings name no record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +29,18 @@ class Neighbour:
     """The record held here, if the name is that of just one."""
     title: str
     relationships: list[str]
-    """What it says of this record; empty for what this record cites."""
+    """What the work that cites says of the other, by signed citations; empty for what is listed."""
     asserted_by: list[str]
     signed_by: list[str]
+    is_shared: bool
+    """Whether the citations name the work that cites as others here are named, too."""
+    is_damaged: bool
+    """Whether a record is held here that cannot be read."""
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether signed citations say so, not only a list of references."""
+        return bool(self.relationships)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +54,47 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """The works in one direction."""
+
+    listed: list[Neighbour]
+    works: Works
+    """The same as they were found; with the counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Neighbourhood:
     """The works around a record."""
 
-    citing: list[Neighbour]
-    more_citing: int
-    cited: list[Neighbour]
-    more_cited: int
+    cited_by: Side
+    """By signed citations of this record."""
+    cites: Side
+    """By signed citations of others."""
+    references: Side
+    """As the last graph snapshot lists them."""
+    listed_by: str
+    """Who signed that snapshot; empty if there is none."""
+
+    @property
+    def at_left(self) -> list[Neighbour]:
+        """The works that the picture shows as citing this one."""
+        return self.cited_by.listed[:MAX_DRAWN]
+
+    @property
+    def at_right(self) -> list[Neighbour]:
+        """The works that the picture shows as cited by this one, the signed ones first."""
+        signed = {one.record.digest for one in self.cites.listed if one.record}
+        others = [
+            one
+            for one in self.references.listed
+            if one.record is None or one.record.digest not in signed
+        ]
+        return [*self.cites.listed, *others][:MAX_DRAWN]
 
     @property
     def rows(self) -> int:
         """Rows of the picture."""
-        return min(max(len(self.citing), len(self.cited), 1), MAX_DRAWN)
+        return max(len(self.at_left), len(self.at_right), 1)
 
     @property
     def height(self) -> int:
@@ -69,8 +104,8 @@ class Neighbourhood:
     @property
     def view(self) -> str:
         """The part of the picture in which anything stands."""
-        left = 0 if self.citing else _CENTRE_LEFT - 4
-        right = _WIDTH if self.cited else _CENTRE_RIGHT + 4
+        left = 0 if self.at_left else _CENTRE_LEFT - 4
+        right = _WIDTH if self.at_right else _CENTRE_RIGHT + 4
         return f"{left} 0 {right - left} {self.height}"
 
     @property
@@ -82,20 +117,21 @@ class Neighbourhood:
         """Return the lines from works that cite the record."""
         return [
             Edge(one, y, _curve(_LEFT_EDGE, y, _CENTRE_LEFT, self.middle), _label(one))
-            for one, y in zip(self.citing, self._heights(self.citing), strict=False)
+            for one, y in self._placed(self.at_left)
         ]
 
     def outgoing(self) -> list[Edge]:
         """Return the lines to works that it cites."""
         return [
-            Edge(one, y, _curve(_CENTRE_RIGHT, self.middle, _RIGHT_EDGE, y), "")
-            for one, y in zip(self.cited, self._heights(self.cited), strict=False)
+            Edge(one, y, _curve(_CENTRE_RIGHT, self.middle, _RIGHT_EDGE, y), _label(one))
+            for one, y in self._placed(self.at_right)
         ]
 
-    def _heights(self, works: list[Neighbour]) -> list[float]:
-        count = min(len(works), MAX_DRAWN)
-        top = self.middle - _ROW * (count - 1) / 2
-        return [top + _ROW * index for index in range(count)]
+    def _placed(self, works: list[Neighbour]) -> Iterator[tuple[Neighbour, float]]:
+        """Yield works from top to bottom, each with its height."""
+        top = self.middle - _ROW * (len(works) - 1) / 2
+        for index, one in enumerate(works):
+            yield one, top + _ROW * index
 
 
 _ROW = 52
@@ -114,71 +150,48 @@ def _label(one: Neighbour) -> str:
     return f"{first} +{more}" if more > 0 else first
 
 
-def neighbourhood_of(shelf: Shelf, dossier: Dossier) -> Neighbourhood:
+def neighbourhood_of(shelf: Shelf, citations: Citations) -> Neighbourhood:
     """Return the works around a record."""
-    citing = _citing(dossier)
-    cited = list(dict.fromkeys(_references(dossier)))
-    own = dossier.record_id
+    references = citations.references
+    snapshot = references.snapshot
     return Neighbourhood(
-        [
-            _neighbour(shelf, own, name, said)
-            for name, said in list(citing.items())[:MAX_NEIGHBOURS]
-        ],
-        max(0, len(citing) - MAX_NEIGHBOURS),
-        [_neighbour(shelf, own, name, [], raw) for name, raw in cited[:MAX_NEIGHBOURS]],
-        max(0, len(cited) - MAX_NEIGHBOURS),
+        _side(shelf, citations.cited_by),
+        _side(shelf, citations.cites),
+        _side(shelf, references.works),
+        "" if snapshot is None else str(cast("Object", snapshot["signer"])["signer_id"]),
     )
 
 
-def _citing(dossier: Dossier) -> dict[str, list[Object]]:
-    """Return the citations in force, by the work that cites."""
-    citing: dict[str, list[Object]] = {}
-    for event in dossier.current["citations"]:
-        payload = cast("Object", event["payload"])
-        citing.setdefault(str(payload["citing"]), []).append(event)
-    return citing
+def _side(shelf: Shelf, works: Works) -> Side:
+    return Side([_neighbour(shelf, work) for work in works.listed], works)
 
 
-def _references(dossier: Dossier) -> Iterator[tuple[str, str]]:
-    """Yield (name, text) of the references that the last snapshot to have any lists."""
-    for event in reversed(dossier.current["graph_snapshots"]):
-        graph = cast("Object", cast("Object", event["payload"])["graph_snapshot"])
-        listed = graph.get("references")
-        sample = listed.get("sample") if isinstance(listed, dict) else None
-        if isinstance(sample, list) and sample:
-            yield from (_reference(one) for one in sample if isinstance(one, dict))
-            return
-
-
-def _reference(said: Object) -> tuple[str, str]:
-    for member in ("pith_number", "arxiv_id", "doi"):
-        name: Value = said.get(member)
-        if isinstance(name, str) and name:
-            return name, _raw(said)
-    return "", _raw(said)
-
-
-def _raw(said: Object) -> str:
-    texts = [said.get(member) for member in ("title", "raw", "cited_title")]
-    return next((one for one in texts if isinstance(one, str) and one), "")
-
-
-def _neighbour(shelf: Shelf, own: int, name: str, said: list[Object], title: str = "") -> Neighbour:
-    found = find_all(shelf.store.records, name) if 0 < len(name) <= _MAX_NAME else []
-    record, paper = None, None
-    if len(found) == 1 and found[0] != own:
-        record = shelf.store.records.get(found[0])
-        paper = paper_of(record, shelf.state(found[0]))
-    payloads = [cast("Object", one["payload"]) for one in said]
-    signers = [cast("Object", one["signer"]) for one in said]
+def _neighbour(shelf: Shelf, work: Work) -> Neighbour:
+    record, title = _held(shelf, work)
+    payloads = [cast("Object", one["payload"]) for one in work.events]
+    signers = [cast("Object", one["signer"]) for one in work.events]
     return Neighbour(
-        name,
+        work.name,
         record,
-        paper.title if paper else title,
+        title,
         _once(payload["relationship"] for payload in payloads),
         _once(payload["asserted_by"] for payload in payloads),
         _once(signer["signer_id"] for signer in signers),
+        work.is_shared,
+        work.record_id is not None and record is None,
     )
+
+
+def _held(shelf: Shelf, work: Work) -> tuple[Record | None, str]:
+    """Return the record that is held here, if it can be read, and a title."""
+    if work.record_id is None:
+        return None, work.title
+    try:
+        record = shelf.store.records.get(work.record_id)
+        paper = paper_of(record, shelf.state(work.record_id))
+    except CorruptStoreError:
+        return None, work.title
+    return record, paper.title if paper else work.title
 
 
 def _once(values: Iterator[Value]) -> list[str]:

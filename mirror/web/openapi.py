@@ -196,19 +196,20 @@ def _record_paths() -> Object:
         return _path(text, content, all_of(_KEPT, *headers), statuses, see("suffix", "parameters"))
 
     def place(ending: str) -> Object:
-        location = _header(matching(PLACE + ending), required=False)  # for another name
-        return {"Content-Location": location, **_sent("Last-Modified")}
+        return {"Content-Location": _header(matching(PLACE + ending), required=False)}
 
     page = _PAGE | _content("application/ld+json", see("LinkedData"))
     by_accept, link = _cached(vary="Accept, Accept-Encoding"), _sent("Link")
     badge = _content("image/svg+xml", beginning("<svg "))
-    bundle = path("A bundle (B6).", _json("Bundle"), place(r"/bundle\.json"))
+    dated = _sent("Last-Modified")
+    bundle = path("A bundle (B6).", _json("Bundle"), place(r"/bundle\.json"), dated)
+    state = path("A state.", _json("State"), place(r"/state\.json"), dated)
     return {
         "/pith/{suffix}": path("A page, or JSON-LD.", page, place(""), by_accept, link),
         "/pith/{suffix}.json": path("A record.", _json("Record"), place(r"\.json"), link),
         "/pith/{suffix}/bundle.json": bundle,
         "/.well-known/pith/{suffix}/bundle.json": bundle,
-        "/pith/{suffix}/state.json": path("A state.", _json("State"), place(r"/state\.json")),
+        "/pith/{suffix}/state.json": state,
         "/pith/{suffix}/badge.svg": path("A badge.", badge, _OF_IMAGES, _BRIEFLY),
     }
 

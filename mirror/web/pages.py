@@ -164,7 +164,7 @@ class Pages:
         """Answer `/pith/{suffix}` for people."""
         with self._library.shelf() as shelf:
             dossier = read_dossier(shelf, shelf.find_id(request.path_params["suffix"]))
-            neighbourhood = neighbourhood_of(shelf, dossier)
+            neighbourhood = neighbourhood_of(shelf, dossier.citations)
         said: dict[str, object] = {"dossier": dossier, "neighbourhood": neighbourhood}
         said |= _sections(dossier) | _history(dossier)
         said |= _addresses(self._base_url(request), dossier.record)

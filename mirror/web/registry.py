@@ -12,7 +12,9 @@ from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import Record
 from mirror.core.values import Object, Value
 from mirror.core.verification_status import verification_status
+from mirror.engine.citations import citations_of
 from mirror.web.answers import Answer, json_answer
+from mirror.web.citations import citations_value
 from mirror.web.kept import Named
 from mirror.web.library import Library, Shelf
 
@@ -71,7 +73,6 @@ class Registry:
             record_id = shelf.find_id(request.path_params["suffix"])
             record = shelf.store.records.get(record_id)
             answer = json_answer(self._describe(shelf, record_id, record, request))
-            answer.changed_at = shelf.changed_at(record_id)
             answer.headers = _place(request, record.suffix, ".json") | _canonical(record)
             return answer
 
@@ -99,13 +100,17 @@ class Registry:
                 },
                 media_type="application/ld+json",
             )
-            answer.changed_at = shelf.changed_at(record_id)
             answer.headers = (
                 _place(request, record.suffix, "") | _canonical(record) | {"Vary": "Accept"}
             )
             return answer
 
     def _describe(self, shelf: Shelf, record_id: int, record: Record, request: Request) -> Object:
+        """Return what is said of a record beside its state.
+
+        An event on another record changes it, too, so nobody can say when it last changed: it has
+        an entity tag and no Last-Modified (RFC 9110 section 8.8.2.1).
+        """
         state = shelf.state(record_id)
         current = cast("Object", state["current"])
         place = f"{self.base_url(request)}/pith/{record.suffix}"
@@ -118,6 +123,9 @@ class Registry:
             "source_aliases": current["source_aliases"],
             "receipt": current["receipt"],
             "verification_status": verification_status(state),
+            "citations": citations_value(
+                citations_of(shelf.store, record_id, state), shelf.store.records
+            ),
             "links": {
                 "html": place,
                 "bundle": f"{place}/bundle.json",

@@ -11,8 +11,11 @@ from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import PITH_NUMBER_PATTERN
 from mirror.core.values import DIGEST_PATTERN, Object, Value
 from mirror.core.verification_status import MAX_SIGNERS
+from mirror.engine.citations import MAX_WORKS
 from mirror.engine.descent import FEW
+from mirror.web.citations import MAX_EVENTS
 from mirror.web.operations import MAX_CHANGES
+from mirror.web.words import RELATIONSHIPS
 
 __all__ = [
     "ANSWERS",
@@ -215,6 +218,35 @@ _CLAIM_KINDS = (
 )
 _SIGNERS = list_of(_NAME, uniqueItems=True, maxItems=MAX_SIGNERS)
 _CLAIMS = _closed(each("claimed checked", COUNT), {"by": _SIGNERS})
+_CITATION = _closed(
+    _SIGNED,
+    {"citing": TEXT, "relationship": one_of(*RELATIONSHIPS), "asserted_by": TEXT},
+    optional={"claim_id": TEXT},
+)
+_CITED: Object = {
+    "event_count": _ORDINAL,
+    "events": list_of(_CITATION, minItems=1, maxItems=MAX_EVENTS),
+}
+_NUMBER_OR_NULL = _or_null(_NUMBER)
+
+
+def _works(*members: Object) -> Object:
+    """Return the members of a bounded list of works, and of its counts."""
+    works = list_of(_closed(*members), maxItems=MAX_WORKS)
+    return {**each("count damaged", COUNT), "works": works}
+
+
+_CITATIONS = _closed(
+    {"cited_by": _closed(_works({"citing": TEXT, "pith_number": _NUMBER_OR_NULL}, _CITED))},
+    {"cites": _closed(_works({"pith_number": _NUMBER, "is_shared": _FLAG}, _CITED))},
+    {
+        "references": _closed(
+            _works({**each("name title", TEXT), "pith_number": _NUMBER_OR_NULL}),
+            {"snapshot": _or_null(_EVENT_ID), "listed_by": _or_null(see("Signer"))},
+            {"is_checked": is_just(value=False)},
+        )
+    },
+)
 _DESCRIBED: Object = {
     **_NUMBERS,
     **_RECORD,
@@ -229,6 +261,7 @@ _DESCRIBED: Object = {
         each("citation_signatures replication_records", COUNT),
         {"claims": _closed(each(_CLAIM_KINDS, _CLAIMS))},
     ),
+    "citations": see("Citations"),
     "links": _closed(
         {"html": _ending(PLACE), "badge": _ending(rf"{PLACE}/badge\.svg")},
         {"bundle": _ending(rf"{PLACE}/bundle\.json"), "state": _ending(rf"{PLACE}/state\.json")},
@@ -256,6 +289,7 @@ _CHANGE = _closed({"change": _ORDINAL, "pith_number": _NUMBER, "at": _TIME})
 _NODE: Object = {"size": COUNT, "digest": _DIGEST}
 _LEAF = _closed({"canonical_sha256": _DIGEST, "core_digest": _DIGEST, "pith_number": _NUMBER})
 ANSWERS: Object = {
+    "Citations": _CITATIONS,
     "Record": _closed(_DESCRIBED),
     "LinkedData": _closed(
         {"@context": {"type": "object", "additionalProperties": {"type": ["string", "object"]}}},

@@ -101,9 +101,10 @@ class Step:
 
 def steps_of(dossier: Dossier) -> list[Step]:
     """Return what makes a record complete, and how much of it is claimed or was checked."""
-    current = dossier.current
+    current, cites = dossier.current, dossier.citations.cites
     statuses = {CLAIMS[kind][0]: one for kind, one in claim_statuses(dossier.state).items()}
-    statuses["citations"] = ClaimStatus.of(current["citations"])
+    statuses["cited by"] = ClaimStatus.of(current["citations"])
+    statuses["cites"] = ClaimStatus.of(one for work in cites.listed for one in work.events)
     statuses["replications"] = ClaimStatus.of(current["replications"])
     return [Step(name.capitalize(), one.level, one.words) for name, one in statuses.items()]
 

@@ -1,0 +1,79 @@
+"""The citations of a record in JSON, beside its state: who cites it, what it cites, what it lists.
+
+Lists are bounded: `count` says how many works there are, `event_count` how many citations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from mirror.core.values import Object, Value
+from mirror.engine.citations import Citations, Listed, Work, Works
+from mirror.errors import CorruptStoreError
+from mirror.store import Records
+
+__all__ = ["MAX_EVENTS", "citations_value"]
+
+MAX_EVENTS = 10
+"""Citations of one work that are listed; all are counted."""
+_SAID = ("citing", "relationship", "asserted_by", "claim_id")
+"""What a citation says (E4); its status is `asserted` while it is in force."""
+
+
+def citations_value(citations: Citations, records: Records) -> Object:
+    """Return the citations of a record in both directions as JSON."""
+    return {
+        "cited_by": _works(citations.cited_by, lambda one: _citing(one, records)),
+        "cites": _works(citations.cites, _cited),
+        "references": _references(citations.references, records),
+    }
+
+
+def _works(works: Works, describe: Callable[[Work], Object]) -> Object:
+    listed: list[Value] = [describe(one) for one in works.listed]
+    return {"count": works.count, "damaged": works.damaged, "works": listed}
+
+
+def _citing(work: Work, records: Records) -> Object:
+    return {"citing": work.name, "pith_number": _number(work, records), **_events(work)}
+
+
+def _cited(work: Work) -> Object:
+    return {"pith_number": work.name, "is_shared": work.is_shared, **_events(work)}
+
+
+def _events(work: Work) -> Object:
+    events: list[Value] = [_event(one) for one in work.events[:MAX_EVENTS]]
+    return {"event_count": len(work.events), "events": events}
+
+
+def _event(event: Object) -> Object:
+    """Return what a citation says; no other members, which JSON-LD might take for its own."""
+    payload = cast("Object", event["payload"])
+    said = {name: payload[name] for name in _SAID if name in payload}
+    return {name: event[name] for name in ("event_id", "created_at", "signer")} | said
+
+
+def _references(references: Listed, records: Records) -> Object:
+    """Return what a snapshot lists; that nobody checked it here stands beside it."""
+    snapshot = references.snapshot or {}
+
+    def describe(work: Work) -> Object:
+        number = _number(work, records)
+        return {"name": work.name, "title": work.title, "pith_number": number}
+
+    return {
+        **_works(references.works, describe),
+        "snapshot": snapshot.get("event_id"),
+        "listed_by": snapshot.get("signer"),
+        "is_checked": False,
+    }
+
+
+def _number(work: Work, records: Records) -> Value:
+    """Return the Pith Number of the record held here, if the name is that of just one."""
+    try:
+        return None if work.record_id is None else records.get(work.record_id).pith_number
+    except CorruptStoreError:
+        return None
