@@ -45,6 +45,9 @@ MAX_HITS = 50
 PAGE_ROWS = 100
 """Findings on one page."""
 _RECENT = 8
+"""Records that the home page lists."""
+_LOOKED_THROUGH = 200
+"""Last arrivals among which the home page looks for verified receipts."""
 _MAX_QUERY = 500
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _NOTHING = Found([], has_more=False, unindexed=0)
@@ -265,12 +268,12 @@ def _addresses(base_url: str, record: Record) -> dict[str, object]:
 
 
 def _recent(shelf: Shelf) -> list[Hit]:
-    """Return the records that something came for last, the latest first."""
+    """Return the records that something came for last, those with a verified receipt first."""
     last = shelf.store.facts.last_arrival()
-    changes = shelf.store.facts.changes(max(0, last - 4 * _RECENT), 4 * _RECENT)
+    changes = shelf.store.facts.changes(max(0, last - _LOOKED_THROUGH), _LOOKED_THROUGH)
     suffixes = dict.fromkeys(suffix for _, _, suffix, _ in reversed(changes))
     ids = [one for suffix in suffixes for one in shelf.store.records.by_suffix(suffix)]
-    return _hits(shelf, ids[:_RECENT])
+    return _hits(shelf, shelf.store.search.vouched_first(ids)[:_RECENT])
 
 
 def _of_code(shelf: Shelf, code: str, after: int) -> list[Finding]:

@@ -48,7 +48,7 @@ class Chip:
 
     label: str
     tone: str
-    """`good`, `claimed`, `open`, `odd` or `bad`; the label says as much."""
+    """`good`, `unchecked`, `open`, `odd` or `bad`; the label says as much."""
     meaning: str
 
 
@@ -81,7 +81,7 @@ def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-_TONES = {Level.NONE: "open", Level.CLAIMED: "claimed", Level.CHECKED: "good"}
+_TONES = {Level.NONE: "open", Level.CLAIMED: "unchecked", Level.CHECKED: "good"}
 
 
 def _claim_chip(kind: str, status: ClaimStatus) -> Chip:

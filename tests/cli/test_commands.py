@@ -7,6 +7,7 @@ import sqlite3
 import tarfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import bagit
 import pytest
@@ -15,13 +16,17 @@ from click.testing import CliRunner
 from mirror.cli import main
 from tests import oracle
 from tests.builders import (
+    NOON,
     Signer,
     author_claim,
+    challenge,
     citation,
     key_set_file,
     make_bundle,
     make_event,
     make_record,
+    revocation,
+    timestamp,
     to_json,
 )
 from tests.cli.conftest import BUNDLES, Mirror
@@ -30,6 +35,8 @@ from tests.helpers import DEMO_RECORDS, PITH_RECORDS, sample_states
 PITH = BUNDLES / "pith.tar"
 RECEIPTS = sum(one["current"]["receipt"] is not None for one in sample_states("pith"))
 INVALID = BUNDLES / "invalid"
+ALICE = Signer("alice")
+LATER = "2026-01-02T12:00:00Z"
 
 
 # merge and verify ----------------------------------------------------------------------------
@@ -234,11 +241,73 @@ def test_show_bounds_citations_and_counts_them(mirror: Mirror, tmp_path: Path) -
     assert (1, True) == (ran.exit_code, b"and 1 record that cannot be read" in ran.stdout)
 
 
-def test_show_names_invalid_events(mirror: Mirror) -> None:
-    """Digest and code, for what failed has no id (M10)."""
-    mirror("merge", INVALID / "event.signature.json")
-    number = mirror("merge", INVALID / "event.signature.json", "--json").lines[0]["pith_number"]
-    assert "event.signature" in mirror("show", number).stdout.decode()
+def shown(mirror: Mirror, tmp_path: Path, events: list[Any], *arguments: object) -> str:
+    """What `show` prints of a record with these events; Alice is trusted."""
+    path, keys = tmp_path / "bundle.json", tmp_path / "keys.json"
+    path.write_bytes(to_json(make_bundle(make_record(), events)))
+    keys.write_bytes(to_json({"keys": [ALICE.key_value()]}))
+    mirror("keys", "add", keys)
+    mirror("merge", path)
+    return mirror("show", "2401.00001", *arguments).stdout.decode()
+
+
+def test_show_tells_claims_from_checks(mirror: Mirror, tmp_path: Path) -> None:
+    """None, claimed by somebody, and what was checked are three different things."""
+    record = make_record()
+    payloads = {"timestamp_anchored": timestamp(record), "author_claimed": author_claim()}
+    events = [make_event(record, ALICE, name, payload) for name, payload in payloads.items()]
+    lines = shown(mirror, tmp_path, events).splitlines()
+    assert "timestamps         claimed by alice, not checked here" in lines
+    assert "stored copies      none" in lines
+    assert "author claims      claimed by alice, not checked here" in lines
+    assert f"{'':19}{NOON} opentimestamps — signed by alice" in lines
+
+
+def test_show_describes_what_is_retired(mirror: Mirror, tmp_path: Path) -> None:
+    """Type, time, signer and words of an event, and of those that retired it."""
+    record = make_record()
+    event = make_event(record, ALICE, "challenge_filed", challenge(note="It is wrong."))
+    revocations = [
+        make_event(record, ALICE, "event_revoked", revocation(event["event_id"], f"reason {n}"))
+        for n in range(5)
+    ]
+    text = shown(mirror, tmp_path, [event, *revocations])
+    assert f"retired            {NOON} challenge_filed: claim It is wrong." in text
+    assert text.count(f"revoked by {NOON} event_revoked: {event['event_id']} reason ") == 3
+    assert "and 2 more" in text
+    again = make_event(record, ALICE, "challenge_filed", challenge(status="withdrawn"), LATER)
+    text = shown(mirror, tmp_path, [event, *revocations, again])
+    assert f"{LATER} challenge_filed: claim Lemma 2 lacks a case." in text
+    assert "withdrawn by its own signer, in this event" in text
+
+
+def test_show_describes_what_is_refused(mirror: Mirror, tmp_path: Path) -> None:
+    """Code and reason, and every word of it marked as not verified (M10)."""
+    event = make_event(make_record(), Signer("eve"), "challenge_filed", challenge(note="Trust me."))
+    text = shown(mirror, tmp_path, [event, 7, {"event_type": "x.y"}])
+    assert "event.key_unknown: no trusted key is named 'key-eve'" in text
+    face = f"{NOON} challenge_filed: claim Trust me. https://orcid.org/0000-0002-1825-0097"
+    assert f"not verified: {face} — claims to be signed by eve" in text
+    assert "not verified: 7\n" in text
+    assert "not verified: no time x.y: nothing\n" in text
+    trusting = tmp_path / "eve.json"
+    trusting.write_bytes(to_json({"keys": [Signer("eve").key_value()]}))
+    text = mirror("show", "2401.00001", "--keys", trusting).stdout.decode()
+    assert f"challenges         {NOON} claim Trust me." in text
+    assert text.count("not verified") == 2
+
+
+def test_show_counts_what_it_does_not_list(mirror: Mirror, tmp_path: Path) -> None:
+    """Of many events fifty are described, of long ones the beginning."""
+    record = make_record()
+    challenges = [challenge(f"c{n}", note="n" * 5000) for n in range(60)]
+    events = [make_event(record, ALICE, "challenge_filed", one) for one in challenges]
+    text = shown(mirror, tmp_path, [*events, *range(70)])
+    assert text.count("claim nnn") == 50
+    assert "… and 10 more; --json names each" in text
+    assert text.count("not verified") == 50
+    assert "… and 20 more; --json names each" in text
+    assert max(map(len, text.splitlines())) < 500
 
 
 def test_a_composed_bundle_merges_to_the_same_state(mirror: Mirror) -> None:

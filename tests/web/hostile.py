@@ -32,6 +32,8 @@ URL = "javascript:alert(document.domain)//https://x"
 LONG = "ᚠW" * 5000
 ZALGO = "e" + "\u0301" * 300
 EVIL = f"{SCRIPT}{BIDI}{QUOTES}{ZALGO}{LONG}"
+SHORTER = EVIL[:1500]
+"""Fits into a receipt, whose size is limited."""
 
 SIGNER = Signer("mallory", key_id=f"key {SCRIPT}{BIDI}", signer_id=f"who {QUOTES}{BIDI}",
                 signer_type=f"what {SCRIPT}", event_types=("*", EVIL))  # fmt: skip
@@ -82,7 +84,7 @@ def _events(record: Object) -> list[object]:
 def hostile_store(folder: Path) -> tuple[Path, str]:
     """A store of the bundle and its key; its path, and the record's suffix."""
     record = hostile_record()
-    receipts = [{"kind": "pith_receipt", "algorithm": "ed25519", "key_id": EVIL}, EVIL]
+    receipts = [{"kind": "pith_receipt", "algorithm": "ed25519", "key_id": SHORTER}, SHORTER]
     bundle = make_bundle(record, _events(record), receipts)
     (folder / "keys.json").write_bytes(key_set_file(SIGNER))
     (folder / f"{SCRIPT[:8]}.json").write_bytes(to_json(bundle))

@@ -24,7 +24,10 @@ class Page(HTMLParser):
     elements: list[Element] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    places: list[tuple[str, frozenset[str]]] = field(default_factory=list)
+    """Each text and attribute value, with the tags, classes and ids of all it stands within."""
     _open: list[str] = field(default_factory=list)
+    _within: list[frozenset[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -37,24 +40,33 @@ class Page(HTMLParser):
         names = [name for name, _ in attrs]
         if len(names) != len(set(names)):
             self.faults.append(f"<{tag}> has an attribute twice")
-        self.elements.append(Element(tag, {name: value or "" for name, value in attrs}))
+        attributes = {name: value or "" for name, value in attrs}
+        self.elements.append(Element(tag, attributes))
+        named = {tag, *attributes.get("class", "").split(), attributes.get("id", "")}
+        within = (self._within[-1] if self._within else frozenset()) | named
+        self.places += [(value, within) for value in attributes.values()]
         if tag not in VOID:
             self._open.append(tag)
+            self._within.append(within)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note an element that is closed at once."""
         self.handle_starttag(tag, attrs)
         if tag not in VOID:
             self._open.pop()
+            self._within.pop()
 
     def handle_endtag(self, tag: str) -> None:
         """Close the element that was opened last."""
         if not self._open or self._open.pop() != tag:
             self.faults.append(f"</{tag}> closes nothing")
+        if self._within:
+            self._within.pop()
 
     def handle_data(self, data: str) -> None:
         """Note text."""
         self.texts.append(data)
+        self.places.append((data, self._within[-1] if self._within else frozenset()))
 
     @property
     def text(self) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from mirror.core.event import EVENT_CODES
 from mirror.core.keys import BUILT_IN
+from mirror.engine.find import bring_up_to_date
 from mirror.engine.lookup import look_up
 from mirror.engine.replay import current_text
 from mirror.store import open_store
@@ -213,8 +214,8 @@ def test_claims_are_no_facts(client: httpx.Client) -> None:
         "Stored copy claimed 2 times by library.example, not checked here",
     ):  # fmt: skip
         assert said in words, said
-    ticked = [one.attributes["class"] for one in page.all("span", "li")
-              if {"good", "checked"} & set(one.attributes.get("class", "").split())]  # fmt: skip
+    classes = [one.attributes.get("class", "") for one in page.all("span", "li")]
+    ticked = [one for one in classes if {"good", "level-checked"} & set(one.split())]
     assert ticked == ["chip good"]  # the receipt, and no step of completeness
     status = client.get(f"/pith/{CLAIMED}.json").json()["verification_status"]
     assert (status["externally_anchored"], status["storage_verified"]) == (False, False)
@@ -352,6 +353,18 @@ def test_a_name_of_several_records_tells_them_apart(tmp_path: Path, serve: Serve
 
 
 # What was found, and who is trusted ----------------------------------------------------------
+
+
+def test_the_first_record_of_the_home_page_has_a_receipt(tmp_path: Path, serve: Serve) -> None:
+    """Though most of the bundle, and what came last, has none."""
+    store = make_store(tmp_path / "mirror.db", BUNDLES / "pith.tar")
+    with open_store(store) as opened:
+        bring_up_to_date(opened)
+    page = get(serve(store))
+    chips = [value for value, within in page.places if {"abbr", "records"} <= within]
+    assert chips[1] == "verified receipt from a trusted key"
+    first = next(one for one in page.values("href") if one.startswith("/pith/"))
+    assert "Verified receipt from a trusted key." in get(f"{serve(store)}{first}").text
 
 
 def test_findings_are_counted_and_listed(odd: str) -> None:
