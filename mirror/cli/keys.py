@@ -28,7 +28,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def keys() -> None:
     """List and change the keys and envelope profiles that the store trusts.
 
-    The registry's key is built in. Nothing in a bundle ever adds one. A change judges again the
+    The registry's key is built in; it can be removed, and added again. Nothing in a bundle ever
+    adds one. A change judges again the
     events that it may touch, and merges their records again, without reading any bundle.
     """
 
@@ -62,6 +63,9 @@ def list_keys(*, db: Path, as_json: bool) -> None:
             click.echo()
     if not as_json:
         click.echo(f"key set {key_set.digest}")
+    if not key_set.has_built_in:
+        say(f"the registry's key {BUILT_IN.key_id}, which is built in, was removed;")
+        say("  `mirror keys add --built-in` trusts it again")
 
 
 def _rows_of_profile(profile: Profile) -> dict[str, str]:
@@ -88,19 +92,25 @@ def _rows(key: Key) -> dict[str, str]:
 
 
 @keys.command("add")
-@click.argument("file", type=_FILE, metavar="FILE")
+@click.argument("file", type=_FILE, metavar="[FILE]", required=False)
 @options.db
 @options.jobs
-def add(file: Path, *, db: Path) -> None:
+@click.option("--built-in", is_flag=True, help="The registry's key, if it was removed.")
+def add(file: Path | None, *, db: Path, built_in: bool) -> None:
     """Trust the keys of a key set file: {"keys": [...]}.
 
-    A fault in any of them refuses the whole file.
+    A fault in any of them refuses the whole file. The registry's key, which is built in, is trusted
+    from the start; if it was removed, --built-in trusts it again.
 
     \b
-    Example:
+    Examples:
       mirror keys add institution-keys.json
+      mirror keys add --built-in
     """
-    wanted = options.read_key_files([file])
+    if file is None and not built_in:
+        raise click.UsageError("name a key set FILE, or say --built-in")
+    wanted = options.read_key_files([] if file is None else [file])
+    wanted = wanted.with_added([BUILT_IN] if built_in else [])
     with open_store(db) as store, show_count("judged again") as progress:
         added = add_keys(store, wanted, progress)
     _say_added(added, db)
@@ -177,6 +187,9 @@ def distrust_profile(names: tuple[str, ...], *, db: Path) -> None:
 @options.jobs
 def remove(key_ids: tuple[str, ...], *, db: Path) -> None:
     """Trust keys no longer.
+
+    Without the registry's key, which is built in, nothing that the registry signed counts, until
+    `mirror keys add --built-in` trusts it again.
 
     \b
     Example:

@@ -127,7 +127,7 @@ def verify(
 ) -> None:
     """Check bundles as `merge` does, and store nothing.
 
-    The keys to trust are the built-in one, those of the store if there is one, and --keys. A
+    The keys to trust are those of the store, or the built-in one where there is none, and --keys. A
     registry's integrity.json is verified, too: that the payload of each finding has the digest
     that is signed. Without its payload, nothing ties a finding to words (finding.unbound).
 

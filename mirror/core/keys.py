@@ -102,24 +102,38 @@ class Key:
 
 
 class KeySet:
-    """What a mirror trusts: the built-in key and what a person added, by `key_id`; and profiles."""
+    """What a mirror trusts: keys by `key_id`, and profiles.
 
-    def __init__(self, added: Iterable[Key] = (), profiles: Iterable[Profile] = ()) -> None:
+    The built-in key is among them unless a person removed it (K2).
+    """
+
+    def __init__(
+        self, added: Iterable[Key] = (), profiles: Iterable[Profile] = (), *, built_in: bool = True
+    ) -> None:
         """Take what to trust beside the built-in key and the built-in profile.
 
+        Args:
+            added: Keys that were named; the built-in one may be.
+            profiles: Profiles.
+            built_in: Whether the built-in key counts if it is not named.
+
         Raises:
-            FormatError: `keys.conflict` if two keys of one `key_id` differ as K3 writes them (K2),
-                `profile.conflict` if two profiles of one name differ.
+            FormatError: `keys.conflict` if two keys of one `key_id`, the built-in one included,
+                differ as K3 writes them (K2), `profile.conflict` if two profiles of one name
+                differ.
         """
-        self._keys: dict[str, Key] = {BUILT_IN.key_id: BUILT_IN}
+        known: dict[str, Key] = {BUILT_IN.key_id: BUILT_IN}
+        self._added: dict[str, Key] = {}
         self._profiles: dict[str, Profile] = {}
         for key in added:
-            if self._keys.setdefault(key.key_id, key) != key:
+            if known.setdefault(key.key_id, key) != key:
                 raise FormatError(
                     "keys.conflict",
                     f"two different keys are named {key.key_id!r}",
                     hint="give one of them another key_id, or remove the one that is wrong",
                 )
+            self._added[key.key_id] = key
+        self._keys = known if built_in else self._added
         for profile in profiles:
             if self._profiles.setdefault(profile.name, profile) != profile:
                 raise FormatError(
@@ -150,11 +164,17 @@ class KeySet:
     def with_added(self, other: Iterable[Key]) -> KeySet:
         """Return this set and `other`, which may be a key set with profiles.
 
+        Of a key set, the keys that were named count: one from a file does not bring the built-in
+        key back, unless the file names it (K2).
+
         Raises:
             FormatError: As the constructor.
         """
-        with_keys = KeySet([*self, *other], self.profiles)
-        return with_keys.with_profiles(other.profiles if isinstance(other, KeySet) else ())
+        named, profiles = (
+            (other.named, other.profiles) if isinstance(other, KeySet) else (tuple(other), ())
+        )
+        listed = [*self.profiles, *profiles]
+        return KeySet([*self.named, *named], listed, built_in=self.has_built_in)
 
     def with_profiles(self, profiles: Iterable[Profile]) -> KeySet:
         """Return this set and more profiles.
@@ -162,7 +182,17 @@ class KeySet:
         Raises:
             FormatError: As the constructor.
         """
-        return KeySet(self, [*self.profiles, *profiles])
+        return KeySet(self.named, [*self.profiles, *profiles], built_in=self.has_built_in)
+
+    @property
+    def named(self) -> tuple[Key, ...]:
+        """The keys that were named: all but the built-in one, which may be among them."""
+        return tuple(self._added.values())
+
+    @property
+    def has_built_in(self) -> bool:
+        """Whether the built-in key is trusted."""
+        return BUILT_IN.key_id in self._keys
 
     @cached_property
     def digest(self) -> str:
@@ -242,11 +272,16 @@ def parse_key(value: Value, where: str = "") -> Key:
     )
 
 
-def parse_key_set(data: bytes) -> KeySet:
+def parse_key_set(data: bytes, *, built_in: bool = True) -> KeySet:
     """Read a key set file, `{"keys": [...]}`: the built-in key and what the file adds (K2).
 
     Trusted profiles stand in it as `"profiles": [...]`, which may be absent. A fault in any key or
     profile refuses the whole file.
+
+    Args:
+        data: The file.
+        built_in: Whether the built-in key is in the set if the file does not name it; false for
+            a file that holds a whole set, as `KeySet.to_value` writes it.
 
     Raises:
         FormatError: A code of V1, `keys.shape`, `keys.conflict`, `profile.shape`, `profile.unsafe`
@@ -259,7 +294,8 @@ def parse_key_set(data: bytes) -> KeySet:
     if not isinstance(profiles, list):
         raise FormatError("keys.shape", "must be a list, or absent", where="/profiles")
     keys = [parse_key(key, f"/keys/{index}") for index, key in _numbered(value["keys"])]
-    return KeySet(keys, [_trusted(one, f"/profiles/{index}") for index, one in _numbered(profiles)])
+    trusted = [_trusted(one, f"/profiles/{index}") for index, one in _numbered(profiles)]
+    return KeySet(keys, trusted, built_in=built_in)
 
 
 def _numbered(listed: Value) -> Iterable[tuple[int, Value]]:

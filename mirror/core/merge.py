@@ -47,7 +47,7 @@ __all__ = ["LIST_NAMES", "MERGE_VERSION", "RULES", "State", "by_id", "fill", "me
 
 MERGE_VERSION = "pith-open-graph-merge-v1"
 
-RULES = f"{MERGE_VERSION} verdicts-1"
+RULES = f"{MERGE_VERSION} verdicts-2"
 """Names the rules of verdicts and merge together: what was reached under others is not reused."""
 
 _SECOND = 1_000_000

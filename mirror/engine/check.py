@@ -239,7 +239,7 @@ def _check_chunk(path: Path, chunk: list[int], *, quick: bool) -> _Result:
 
 
 def _keys(store: Store) -> KeySet:
-    """Return whom the store trusts; a broken log, which is reported as such, trusts nobody."""
+    """Return whom the store trusts; of a broken log, which is reported, the built-in key."""
     try:
         return store.trust.key_set()
     except (CorruptStoreError, sqlite3.DatabaseError):

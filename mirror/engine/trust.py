@@ -65,11 +65,11 @@ def remove_keys(store: Store, key_ids: Iterable[str]) -> list[Key]:
     """Trust keys no longer, and judge again what names them.
 
     Raises:
-        LookUpError: `keys.unknown` if no such key is trusted, `keys.built_in` for the registry's.
+        LookUpError: `keys.unknown` if no such key is trusted.
     """
     with store.transaction():
         before = store.trust.key_set()
-        removed = [_require_removable(before, key_id) for key_id in dict.fromkeys(key_ids)]
+        removed = [_require_key(before, key_id) for key_id in dict.fromkeys(key_ids)]
         _change(store, "remove", removed, [])
     _settle(store, _silent, marked=_touches_registry(removed))
     return removed
@@ -99,6 +99,9 @@ def remove_profiles(
 def _change(store: Store, action: str, keys: list[Key], profiles: list[Profile]) -> None:
     """Write changes down, and judge again, or mark, what they touch."""
     store.trust.note(action, [*keys, *profiles], _now())
+    if BUILT_IN in keys:  # nearly everything names it, and no index does
+        store.derived.mark_all_to_judge()
+        return
     if profiles or _touches_registry(keys):
         store.derived.mark_not_plain_to_judge()
     if keys:
@@ -126,13 +129,11 @@ def _require_profile(keys: KeySet, name: str) -> Profile:
     return profile
 
 
-def _require_removable(keys: KeySet, key_id: str) -> Key:
+def _require_key(keys: KeySet, key_id: str) -> Key:
     key = keys.get(key_id)
     if key is None:
         hint = "`mirror keys list` shows the trusted keys"
         raise LookUpError("keys.unknown", f"no trusted key is named {key_id!r}", hint=hint)
-    if key == BUILT_IN:
-        raise LookUpError("keys.built_in", f"{key_id!r} is built in and cannot be removed")
     return key
 
 

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mirror.core.keys import BUILT_IN
 from mirror.core.packed import pack
 from mirror.errors import CorruptStoreError
 from mirror.store.checkpoints import Checkpoints
@@ -226,9 +227,16 @@ class Inspection:
         self._move_rows("record", "id = ?", (damage.row_id,), damage, at)
 
     def _move_trust(self, at: str) -> None:
-        """Who was trusted is not known any more, so nobody is but the built-in key."""
+        """Who was trusted is not known any more, so nobody is but the built-in key.
+
+        And that is not either if it was removed: a repair trusts nobody whom a person does not.
+        """
         damage = Damage("trust", None, None, None, "the log of trusted keys is broken")
+        trust = Trust(self._conn)
+        is_lost = trust.lost_built_in()
         self._move_rows("trust", "1", (), damage, at)
+        if is_lost:
+            trust.note("remove", [BUILT_IN], at)
 
     def _blank_run(self, damage: Damage, at: str) -> None:
         """Facts point to their origin, so the row stays, and says that it is not known."""

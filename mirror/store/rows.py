@@ -125,7 +125,10 @@ def _with_verdict(
 
 
 def key_ids_of(judged: Judged, keys: KeySet) -> set[str]:
-    """Return what names the keys that verdicts may rest on, but for the one that never changes."""
+    """Return what names the keys that verdicts may rest on, but for the built-in one.
+
+    If that changes, every record is judged anew.
+    """
     key_ids: set[str] = set()
     for receipt in judged.receipts:
         key_ids |= key_ids_of_receipt(receipt.value)

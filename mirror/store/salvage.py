@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+from mirror.core.keys import BUILT_IN
 from mirror.store.store import open_store
+from mirror.store.trust import Trust
 
 __all__ = ["salvage"]
 
@@ -38,6 +41,8 @@ def salvage(path: Path, aside: Path) -> None:
         target.execute("BEGIN")
         for table in _TABLES:
             _copy(source, target, table)
+        if not _is_readable(source, "trust"):  # what it removed is not known (K2)
+            Trust(target).note("remove", [BUILT_IN], _now())
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
@@ -54,6 +59,18 @@ def salvage(path: Path, aside: Path) -> None:
 def _remove(path: Path) -> None:
     for ending in ("", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _is_readable(source: sqlite3.Connection, table: str) -> bool:
+    try:
+        source.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+    except sqlite3.DatabaseError:
+        return False
+    return True
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> None:

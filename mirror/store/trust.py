@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import cast
 
 from mirror.core.envelope import PROFILE_TYPE, Profile
-from mirror.core.keys import Key, KeySet, parse_key
+from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
 from mirror.core.packed import pack, unpack
 from mirror.core.profile import read_profile, require_safe
 from mirror.store.records import damaged
@@ -39,7 +39,7 @@ class TrustChange:
 
 
 class Trust:
-    """The table `trust`. The built-in key is in every key set and never in the log."""
+    """The table `trust`. The built-in key is trusted from the start; the log may remove it (K2)."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
@@ -59,15 +59,26 @@ class Trust:
         return list(self._changes())
 
     def key_set(self) -> KeySet:
-        """Return the built-in key and what was added and not removed since."""
-        trusted: dict[tuple[bool, str], Key | Profile] = {}
+        """Return what was added and not removed since, the built-in key from the start."""
+        trusted: dict[tuple[bool, str], Key | Profile] = {(False, BUILT_IN.key_id): BUILT_IN}
         for change in self.log():
             place = change.is_profile, change.name
             if change.action == "add":
                 trusted[place] = change.what
             else:
                 trusted.pop(place, None)
-        return _key_set(trusted.values())
+        return _key_set(trusted.values(), built_in=False)
+
+    def lost_built_in(self) -> bool:
+        """Whether a log that is broken may have removed the built-in key.
+
+        The last line that names it tells. If a line is missing, nobody knows what it said.
+        """
+        lines = self._conn.execute("SELECT id, action, key_id FROM trust ORDER BY id").fetchall()
+        if [line[0] for line in lines] != list(range(1, len(lines) + 1)):
+            return True
+        actions = [action for _, action, key_id in lines if key_id == BUILT_IN.key_id]
+        return actions[-1:] == ["remove"]
 
     def ever(self) -> KeySet:
         """Return what is trusted and what was, of keys of one id the last.
@@ -107,12 +118,11 @@ def _name(what: Key | Profile) -> str:
     return what.key_id if isinstance(what, Key) else what.name
 
 
-def _key_set(trusted: Iterable[Key | Profile]) -> KeySet:
+def _key_set(trusted: Iterable[Key | Profile], *, built_in: bool = True) -> KeySet:
     listed = list(trusted)
-    return KeySet(
-        [one for one in listed if isinstance(one, Key)],
-        [one for one in listed if isinstance(one, Profile)],
-    )
+    keys = [one for one in listed if isinstance(one, Key)]
+    profiles = [one for one in listed if isinstance(one, Profile)]
+    return KeySet(keys, profiles, built_in=built_in)
 
 
 @lru_cache(maxsize=1024)

@@ -97,7 +97,7 @@ def _routes(registry: Registry, operations: Operations, pages: Pages) -> Mapping
         "/arxiv/{suffix:path}": Way(pages.alias),
         "/doi/{suffix:path}": Way(pages.alias),
         "/pith-mirrors.json": Way(registry.manifest),
-        "/pith-signing-key.json": Way(registry.key, at_once=registry.key),
+        "/pith-signing-key.json": Way(registry.key),
         "/health": Way(operations.health, is_urgent=True),
         "/metrics": Way(operations.metrics, is_urgent=True),
         "/mirror/changes": Way(operations.changes),

@@ -124,7 +124,9 @@ _SHARED: dict[str, Object] = {
     "300": _fault("Several records.", 300, r"lookup\.ambiguous", _EITHER, schema="Choices"),
     "400": _fault("A parameter makes no sense.", 400, r"request\.(id|limit|since|prefix)"),
     "404": _fault(
-        "Nothing has that name.", 404, r"(lookup\.unknown|http\.not_found|checkpoint\.none)"
+        "Nothing has that name.",
+        404,
+        r"(lookup\.unknown|http\.not_found|checkpoint\.none|keys\.unknown)",
     ),
     "405": _fault("GET and HEAD only.", 405, r"http\.method_not_allowed", _ALLOW),
     "500": _fault("A fault of ours.", 500, r"http\.internal_server_error"),
@@ -222,7 +224,7 @@ def _registry_paths() -> Object:
     manifest, key, itself = _json("Manifest"), _json("PublicKey"), _json("Description")
     return {
         "/pith-mirrors.json": _path("This mirror and its source.", manifest, dated, "304 500 503"),
-        "/pith-signing-key.json": _path("The registry's key.", key, _KEPT, "304 500"),
+        "/pith-signing-key.json": _path("The registry's key.", key, _KEPT, "304 404 500 503"),
         "/openapi.json": _path("This description.", itself, _KEPT, "304 500"),
     }
 

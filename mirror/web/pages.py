@@ -86,6 +86,7 @@ class Pages:
                 ingested_at=shelf.ingested_at(),
                 recent=_recent(shelf),
                 base_url=self._base_url(request),
+                trusts_registry=shelf.store.trust.key_set().has_built_in,
                 here="home",
             )
 

@@ -13,6 +13,7 @@ from mirror.core.record import Record
 from mirror.core.values import Object, Value
 from mirror.core.verification_status import verification_status
 from mirror.engine.citations import citations_of
+from mirror.errors import LookUpError
 from mirror.web.answers import Answer, json_answer
 from mirror.web.citations import citations_value
 from mirror.web.kept import Named
@@ -139,10 +140,13 @@ class Registry:
     def manifest(self, request: Request) -> Answer:
         """Answer `/pith-mirrors.json`: this mirror first, then where its records come from."""
         with self._library.shelf() as shelf:
-            at = shelf.ingested_at()
+            at, is_trusted = shelf.ingested_at(), shelf.store.trust.key_set().has_built_in
         here, there = self.base_url(request), self._source_url
-        entries: list[Value] = [_mirror(self._name, here, "mirror", there)]
-        entries.append(_mirror("Pith Resolver", there, "primary", ""))
+        key: Object = {"public_key": _public_key(there)} if is_trusted else {}
+        entries: list[Value] = [
+            _mirror(self._name, here, "mirror") | {"source": there},
+            _mirror("Pith Resolver", there, "primary") | key,
+        ]
         answer = json_answer(
             {
                 "manifest_type": "pith_mirror_manifest",
@@ -157,7 +161,15 @@ class Registry:
         return answer
 
     def key(self, _request: Request) -> Answer:
-        """Answer `/pith-signing-key.json`: the registry's key, as this mirror has it built in."""
+        """Answer `/pith-signing-key.json`: the registry's key, as this mirror has it built in.
+
+        Raises:
+            LookUpError: `keys.unknown` if a person removed it: nobody is told to trust it (K2).
+        """
+        with self._library.shelf() as shelf:
+            is_trusted = shelf.store.trust.key_set().has_built_in
+        if not is_trusted:
+            raise LookUpError("keys.unknown", "this mirror does not trust the registry's key")
         return json_answer(_public_key(self._source_url))
 
 
@@ -182,9 +194,9 @@ def _canonical(record: Record) -> dict[str, str]:
     return {"Link": f'</pith/{record.suffix}>; rel="canonical"'}
 
 
-def _mirror(name: str, base_url: str, status: str, source: str) -> Object:
+def _mirror(name: str, base_url: str, status: str) -> Object:
     pattern = f"{base_url}/pith/{{suffix}}"
-    entry: Object = {
+    return {
         "name": name,
         "mirror_type": "https" if base_url.startswith("https:") else "http",
         "base_url": base_url,
@@ -193,7 +205,6 @@ def _mirror(name: str, base_url: str, status: str, source: str) -> Object:
         "well_known_pattern": f"{base_url}/.well-known/pith/{{suffix}}/bundle.json",
         "status": status,
     }
-    return {**entry, "source": source} if source else {**entry, "public_key": _public_key(base_url)}
 
 
 def _public_key(base_url: str) -> Object:

@@ -276,7 +276,7 @@ _MIRROR: Object = {
 }
 _MIRRORS: list[Value] = [
     _closed(_MIRROR, {"status": is_just("mirror"), "source": TEXT}),
-    _closed(_MIRROR, {"status": is_just("primary"), "public_key": see("PublicKey")}),
+    _closed(_MIRROR, {"status": is_just("primary")}, optional={"public_key": see("PublicKey")}),
 ]
 _FAULT: Object = {
     "type": is_just("about:blank"),

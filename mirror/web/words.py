@@ -100,6 +100,7 @@ ERRORS = {
     "lookup.unknown": "This mirror holds no record of that name. It may have been mistyped, or "
     "the record never came here.",
     "lookup.ambiguous": "The name fits several records.",
+    "keys.unknown": "This mirror does not trust that key.",
     "http.not_found": "There is no page at this address.",
     "http.method_not_allowed": "This mirror is only read: GET and HEAD, nothing else.",
     "store.damaged": "Something in this mirror's store is not as it was written. It is not shown "

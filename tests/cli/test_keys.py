@@ -20,7 +20,7 @@ from tests.builders import (
     make_record,
     to_json,
 )
-from tests.cli.conftest import Mirror
+from tests.cli.conftest import BUNDLES, Mirror
 from tests.shared import shared
 
 REGISTRY = Signer("registry", signer_type="pith_registry", may_revoke_others=True)
@@ -154,12 +154,58 @@ def test_two_keys_of_one_id_are_refused(mirror: Mirror, tmp_path: Path) -> None:
     assert mirror("keys", "add", _file(tmp_path, built_in)).exit_code == 3
 
 
-def test_keys_that_cannot_be_removed(mirror: Mirror) -> None:
-    """An unknown key and the built-in one are refused by name."""
-    unknown = mirror("keys", "remove", "nobody")
-    assert (1, True) == (unknown.exit_code, "keys.unknown" in unknown.stderr)
-    built_in = mirror("keys", "remove", "pith-v1-2026-05")
-    assert (1, True) == (built_in.exit_code, "keys.built_in" in built_in.stderr)
+def test_a_key_that_is_not_trusted_cannot_be_removed(mirror: Mirror) -> None:
+    """It is refused by name, and so is the built-in key if it was removed before."""
+    for expected, name in ((1, "nobody"), (0, "pith-v1-2026-05"), (1, "pith-v1-2026-05")):
+        ran = mirror("keys", "remove", name)
+        assert (expected, expected == 1) == (ran.exit_code, "keys.unknown" in ran.stderr)
+
+
+REAL = BUNDLES / "invalid" / "bundle.short.json"
+"""A record of the registry, with its real receipt."""
+
+
+def _real_state(keys: list[Any]) -> bytes:
+    return oracle.state_text(oracle.merge_all([REAL.read_bytes()], keys)[0])
+
+
+def test_the_built_in_key_is_removed_and_added_again(mirror: Mirror, tmp_path: Path) -> None:
+    """K2, K3, M8: what it signed counts no longer, and then again; no bundle is read."""
+    number = json.loads(REAL.read_bytes())["pith_number"]
+    built_in = oracle.builtin_keys()
+    mirror("merge", REAL)
+    digest = mirror("status", "--json").lines[0]["key_set_digest"]
+    assert oracle.key_set_digest(built_in) == digest
+    assert mirror("keys", "remove", "pith-v1-2026-05").exit_code == 0
+    assert _real_state([]) == mirror("show", number, "--json").stdout != _real_state(built_in)
+    assert mirror("status", "--json").lines[0]["receipts_refused"] == {"receipt.key_unknown": 1}
+    assert mirror("status", "--json").lines[0]["key_set_digest"] == oracle.key_set_digest([])
+    assert mirror("keys", "list", "--json").lines == []
+    listed = mirror("keys", "list")
+    assert f"key set {oracle.key_set_digest([])}\n" in listed.stdout.decode()
+    assert "`mirror keys add --built-in` trusts it again" in listed.stderr
+    mirror("merge", REAL, "--keys", _file(tmp_path, AUTHOR))  # a file does not bring it back
+    assert [AUTHOR.key_id] == [key["key_id"] for key in mirror("keys", "list", "--json").lines]
+    assert mirror("verify", REAL).stdout.decode().count("receipt.key_unknown 1") == 1
+    mirror("keys", "remove", AUTHOR.key_id)
+    added = mirror("keys", "add", "--built-in")
+    assert (0, True) == (added.exit_code, "now trusted in" in added.stderr)
+    assert _real_state(built_in) == mirror("show", number, "--json").stdout
+    assert digest == mirror("status", "--json").lines[0]["key_set_digest"]
+    assert "trusted already" in mirror("keys", "add", "--built-in").stderr
+    assert mirror("keys", "add").exit_code == 2
+    assert mirror("check").exit_code == 0
+
+
+def test_a_file_that_names_the_built_in_key_adds_it_again(mirror: Mirror, tmp_path: Path) -> None:
+    """As K3 writes it; another key of its name is refused, though it is not trusted."""
+    mirror("keys", "remove", "pith-v1-2026-05")
+    path = tmp_path / "keys.json"
+    path.write_bytes(key_set_file(Signer("other", key_id="pith-v1-2026-05")))
+    assert mirror("keys", "add", path).exit_code == 3
+    path.write_bytes(to_json({"keys": oracle.builtin_keys()}))
+    assert mirror("keys", "add", path).exit_code == 0
+    assert ["pith-v1-2026-05"] == [key["key_id"] for key in mirror("keys", "list", "--json").lines]
 
 
 def _manifest(signer: Signer, **members: Any) -> bytes:
@@ -220,4 +266,8 @@ def test_the_real_manifest_names_the_built_in_key(mirror: Mirror) -> None:
     """Importing what pith.science publishes changes nothing: that key is built in."""
     ran = mirror("keys", "import", shared("real/pith-mirrors.json"))
     assert (0, True) == (ran.exit_code, "trusted already" in ran.stderr)
+    assert mirror("keys", "list", "--json").lines[0]["may_revoke_others"] is True
+    mirror("keys", "remove", "pith-v1-2026-05")
+    ran = mirror("keys", "import", shared("real/pith-mirrors.json"))
+    assert (0, True) == (ran.exit_code, "now trusted" in ran.stderr)
     assert mirror("keys", "list", "--json").lines[0]["may_revoke_others"] is True

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from mirror.core.keys import BUILT_IN, KeySet, parse_key, parse_key_set
-from mirror.core.values import instant
+from mirror.core.values import canonical, instant
 from mirror.errors import FormatError
 from tests import oracle
 from tests.builders import Signer, key_set_file, to_json, without
 from tests.helpers import code_of, keys_of
+from tests.oracle.merge import read_key
 from tests.shared import shared
 
 ALICE = Signer("alice")
@@ -252,6 +253,44 @@ def test_event_types_are_a_list_of_names(event_types: tuple[str, ...], *, expect
     """K2: the star stands for all only where it is an item of its own."""
     key = parse_key(Signer("carol", event_types=event_types).key_value())
     assert expected == key.may_sign("citation_signed")
+
+
+# K2: without the built-in key ------------------------------------------------------------------
+
+
+def test_a_set_without_the_built_in_key() -> None:
+    """K2: it is in no set then, and K3 shows that; what else is trusted stays."""
+    none = KeySet(built_in=False)
+    assert ([], None, False) == ([*none], none.get(BUILT_IN.key_id), none.has_built_in)
+    assert oracle.key_set_digest([]) == none.digest
+    added = none.with_added(keys_of(ALICE))
+    assert [ALICE.key_id] == [key.key_id for key in added]
+    assert oracle.key_set_digest([read_key(ALICE.key_value())]) == added.digest
+    assert not added.with_profiles([]).has_built_in
+
+
+def test_only_what_names_the_built_in_key_brings_it_back() -> None:
+    """K2: a key set file adds its own keys; a person adds the built-in one."""
+    none = KeySet(built_in=False)
+    named = parse_key_set(to_json({"keys": [BUILT_IN.to_value(), ALICE.key_value()]}))
+    assert keys_of(ALICE).digest == none.with_added(named).digest
+    assert KeySet().digest == none.with_added([BUILT_IN]).digest
+    assert keys_of(ALICE).digest == KeySet().with_added(keys_of(ALICE)).digest
+    assert KeySet().has_built_in
+
+
+def test_no_other_key_takes_the_name_of_the_built_in_one() -> None:
+    """K2: two keys of that id are a conflict, be the built-in one trusted or not."""
+    other = parse_key({**ALICE.key_value(), "key_id": BUILT_IN.key_id})
+    for built_in in (True, False):
+        assert code_of(lambda one=built_in: KeySet([other], built_in=one)) == "keys.conflict"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("built_in", [True, False])
+def test_a_whole_set_is_read_as_it_was_written(*, built_in: bool) -> None:
+    """As workers of a cluster read it."""
+    keys = KeySet([parse_key(ALICE.key_value())], built_in=built_in)
+    assert keys.digest == parse_key_set(canonical(keys.to_value()), built_in=False).digest
 
 
 # K3 ------------------------------------------------------------------------------------------

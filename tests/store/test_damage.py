@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mirror.core.bundle import AliasClaim
-from mirror.core.keys import parse_key_set
+from mirror.core.keys import BUILT_IN, parse_key_set
 from mirror.core.note import make_signer
 from mirror.core.packed import pack
 from mirror.core.values import canonical, sha256
@@ -26,7 +26,7 @@ from mirror.engine.output import OutputFile
 from mirror.engine.rebuild import rebuild
 from mirror.engine.replay import current_text
 from mirror.engine.report import Job, Report
-from mirror.engine.trust import add_keys
+from mirror.engine.trust import add_keys, remove_keys
 from mirror.errors import MirrorError, StoreError
 from mirror.store import (
     Answered,
@@ -511,6 +511,43 @@ def test_a_broken_log_of_trust_leaves_only_the_built_in_key(path: Path, good: Pa
         add_keys(store, KEYS)
     assert _states(good) == _states(path)
     assert _check(path) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "is_trusted"),
+    [
+        ("UPDATE trust SET value = x'00' WHERE id = {last}", False),
+        ("UPDATE trust SET value = x'00' WHERE id = 1", False),
+        ("DELETE FROM trust WHERE id = 2", False),
+        ("UPDATE trust SET action = 'add' WHERE id = {last}", True),
+    ],
+)
+def test_a_repair_trusts_no_built_in_key_that_was_removed(
+    query: str, path: Path, *, is_trusted: bool
+) -> None:
+    """The broken log says that it was, as far as it can be read; what is missing says nothing."""
+    with open_store(path) as store:
+        remove_keys(store, [BUILT_IN.key_id])
+        last = store.trust.version
+    _break(path, query.format(last=last))
+    assert check_and_repair(path, Scope(), lambda _damage: None).is_repaired
+    with open_store(path) as store:
+        assert [BUILT_IN] * is_trusted == [*store.trust.key_set()]
+        add_keys(store, KEYS)
+    assert _check(path) == []
+
+
+def test_a_log_of_trust_that_cannot_be_read_trusts_nobody(path: Path) -> None:
+    """Not the built-in key either, for nobody knows whether it was removed."""
+    with closing(sqlite3.connect(path)) as conn:
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = 'trust'"
+        (page,) = conn.execute(query).fetchone()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * PAGE_BYTES : page * PAGE_BYTES] = bytes([7]) * PAGE_BYTES
+    path.write_bytes(content)
+    assert check_and_repair(path, Scope(), lambda _damage: None, _Bound()).is_repaired
+    with open_store(path) as store:
+        assert [] == [*store.trust.key_set()]
 
 
 def test_rebuild_ends_in_the_same_digests(path: Path, good: Path) -> None:

@@ -129,6 +129,21 @@ def test_linked_data_and_the_page_share_a_path(client: httpx.Client) -> None:
     assert f"{client.base_url}".rstrip("/") + f"/pith/{SUFFIX}" == linked.json()["@id"]
 
 
+def test_a_built_in_key_that_was_removed_is_not_given_on(tmp_path: Path, serve: Serve) -> None:
+    """K2: neither as the key to trust, nor in the manifest; and the page says that it is gone."""
+    path = tmp_path / "mirror.db"
+    assert run_mirror("keys", "remove", "pith-v1-2026-05", "--db", path) == 0
+    with httpx.Client(base_url=serve(path)) as client:
+        answer = client.get("/pith-signing-key.json")
+        assert (404, "keys.unknown") == (answer.status_code, answer.json()["code"])
+        _, theirs = client.get("/pith-mirrors.json").json()["mirrors"]
+        assert "public_key" not in theirs
+        page = client.get("/trust").text
+        assert "No key is trusted here" in page
+        assert "was removed: what it signed counts for nothing here" in page
+        assert "/pith-signing-key.json" not in page
+
+
 def test_the_manifest_names_this_mirror_and_its_source(client: httpx.Client, site: str) -> None:
     """And the key is the registry's."""
     mine, theirs = client.get("/pith-mirrors.json").json()["mirrors"]
