@@ -11,6 +11,8 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from mirror.core.bundle import AliasClaim
 from mirror.core.event import Event
@@ -26,7 +28,9 @@ from mirror.store.rows import (
     Judged,
     Ledger,
     faults_of,
+    grouped,
     key_ids_of,
+    ungrouped,
 )
 from mirror.store.tally import Tally, count_faults
 from mirror.store.trust import Trust
@@ -135,8 +139,9 @@ class Facts:
         ]
 
     def _faults(self, arrival_id: int) -> list[Fault]:
-        query = "SELECT fact, position, code, reason FROM fault WHERE arrival_id = ?"
-        return [Fault(*row) for row in self._conn.execute(query, (arrival_id,))]
+        query = "SELECT fact, code, reason, positions, count FROM fault WHERE arrival_id = ?"
+        rows = self._conn.execute(query, (arrival_id,))
+        return [fault for row in rows for fault in ungrouped(*row)]
 
     def last_arrival_at(self, record_id: int) -> str | None:
         """Return when the last facts of a record came, as the run noted it."""
@@ -215,9 +220,14 @@ class Facts:
         Tally(self._conn).add(change)
 
     def add_faults(self, rows: Iterable[tuple[int, Fault]]) -> None:
-        """Add verdicts, each with the id of its arrival."""
-        query = "INSERT INTO fault VALUES (?, ?, ?, ?, ?)"
-        self._conn.executemany(query, [(arrival_id, *fault) for arrival_id, fault in rows])
+        """Add the verdicts on arrivals, each with the arrival's id."""
+        query = "INSERT INTO fault VALUES (?, ?, ?, ?, ?, ?)"
+        by_arrival = groupby(rows, key=itemgetter(0))
+        self._conn.executemany(query, (
+            (arrival_id, *row)
+            for arrival_id, faults in by_arrival
+            for row in grouped(fault for _, fault in faults)
+        ))  # fmt: skip
 
     def add_names(self, rows: Iterable[tuple[str, int]]) -> None:
         """Note which keys, by id, the verdicts on a record may rest on."""

@@ -44,7 +44,7 @@ class Findings:
             limit: At most so many.
         """
         query = """
-            SELECT arrival_id, 'pith:' || year || ':' || suffix, suffix, count(*), min(reason),
+            SELECT arrival_id, 'pith:' || year || ':' || suffix, suffix, sum(count), min(reason),
                    started_at
             FROM fault JOIN arrival ON arrival.id = arrival_id
             JOIN record ON record.id = record_id JOIN run ON run.id = run_id

@@ -15,6 +15,7 @@ from mirror.core.receipt import Receipt, Verdict, key_ids_of_receipt
 from mirror.core.values import Object, Value, exact, sha256
 from mirror.core.verdict import EventVerdict, Reached, key_ids_of_event, valid_under
 from mirror.store.content import Contents, unpack_contents
+from mirror.store.positions import format_positions, parse_positions
 from mirror.store.records import damaged
 from mirror.store.seal import EMPTY, add_up, seal
 
@@ -26,14 +27,20 @@ __all__ = [
     "Ledger",
     "event_verdicts",
     "faults_of",
+    "grouped",
     "key_ids_of",
     "receipt_verdicts",
+    "ungrouped",
     "with_verdicts",
 ]
 
 
 READING = "reading"
 """The `fact` of a row that says under which trusted profile an event was judged."""
+
+
+NOWHERE = -1
+"""The position of a verdict whose positions cannot be read."""
 
 
 class Fault(NamedTuple):
@@ -67,6 +74,27 @@ def faults_of(judged: Judged) -> Iterator[Fault]:
         if event.profile != MIRROR_V1.name:
             key_id = event.key_id if isinstance(event, ValidEvent) else ""
             yield Fault(READING, position, event.profile, key_id)
+
+
+def grouped(faults: Iterable[Fault]) -> Iterator[tuple[str, str, str, str, int]]:
+    """Yield fact, code, reason, positions and count: one row for all verdicts that are the same."""
+    groups: dict[tuple[str, str, str], list[int]] = {}
+    for fault in faults:
+        groups.setdefault((fault.fact, fault.code, fault.reason), []).append(fault.position)
+    for group, positions in groups.items():
+        yield *group, format_positions(positions), len(positions)
+
+
+def ungrouped(fact: str, code: str, reason: str, positions: str, count: int) -> list[Fault]:
+    """Return the verdicts of such a row.
+
+    If the positions cannot be read, the one verdict returned is on no fact, so that the checksums
+    of the record do not agree: verdicts can be reached again, and nothing else is lost.
+    """
+    try:
+        return [Fault(fact, one, code, reason) for one in parse_positions(positions, count)]
+    except (ValueError, AttributeError):
+        return [Fault(fact, NOWHERE, code, reason)]
 
 
 def receipt_verdicts(faults: Iterable[Fault]) -> dict[int, Verdict]:
@@ -112,8 +140,7 @@ def _with_verdict(
     value: Value, digest: bytes, verdict: EventVerdict, contents: Contents, keys: KeySet
 ) -> Event:
     if verdict is None:
-        event = cast("Object", value)
-        return ValidEvent.of(event, digest, exact(contents.encode(event["payload"])))
+        return _valid(value, digest, contents)
     if not isinstance(verdict, Reached):
         return InvalidEvent(value, digest, *verdict)
     if verdict.fault is not None:
@@ -122,6 +149,17 @@ def _with_verdict(
         return valid_under(cast("Object", value), digest, verdict, keys)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no event of the profile {verdict.profile!r} stands there") from error
+
+
+def _valid(value: Value, digest: bytes, contents: Contents) -> ValidEvent:
+    event = cast("Object", value)
+    try:
+        valid = ValidEvent.of(event, digest, exact(contents.encode(event["payload"])))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("no event stands there that can have passed") from error
+    if cast("int | None", valid.instant) is None:  # the verdict may be damaged
+        raise ValueError("no event with a time stands there")
+    return valid
 
 
 def key_ids_of(judged: Judged, keys: KeySet) -> set[str]:

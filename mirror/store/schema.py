@@ -104,10 +104,11 @@ CREATE TABLE fault (                     -- verdicts; what has no row here passe
                                          -- the built-in profile
     arrival_id INTEGER NOT NULL REFERENCES arrival,
     fact TEXT NOT NULL,                  -- receipt or event; reading: under a trusted profile
-    position INTEGER NOT NULL,           -- among those of the arrival
     code TEXT NOT NULL,                  -- of S2 or E3; the profile's name
     reason TEXT NOT NULL,                -- for a reading, the key that signed, if it passed
-    PRIMARY KEY (arrival_id, fact, position)
+    positions TEXT NOT NULL,             -- among those of the arrival, as ranges: 0-99,105
+    count INTEGER NOT NULL,              -- how many positions
+    PRIMARY KEY (arrival_id, fact, code, reason)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE named_key (                 -- whose verdicts a change of this key may touch
     key_id TEXT NOT NULL,                -- or another of its names; empty: of any key

@@ -55,6 +55,6 @@ class Tally:
         """
         names = ("records", "alias_claims", "receipts", "events", "equivocations")
         counts = Counter(dict(zip(names, self._conn.execute(query).fetchone(), strict=True)))
-        query = "SELECT fact || ' ' || code, count(*) FROM fault GROUP BY fact, code"
+        query = "SELECT fact || ' ' || code, sum(count) FROM fault GROUP BY fact, code"
         counts.update(dict(self._conn.execute(query)))
         return +counts

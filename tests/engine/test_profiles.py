@@ -204,11 +204,12 @@ def test_a_verdict_that_was_tampered_with_is_found(store: Store) -> None:
     read(store, make_bundle(RECORD, [*of_make(flat).events(), "junk"]))
     assert store.path is not None
     conn = store.facts._conn
-    query = "UPDATE fault SET reason = ? WHERE fact = 'reading' AND position = 0"
+    query = "UPDATE fault SET reason = ? WHERE fact = 'reading' AND positions LIKE '0%'"
     for damage in ("key-bob", ""):
         conn.execute(query, (damage,))
         assert check(store.path, Scope(), lambda _damage: None).damages
         conn.execute(query, (ALICE.key_id,))
     assert [] == check(store.path, Scope(), lambda _damage: None).damages
-    conn.execute("INSERT INTO fault VALUES (1, 'reading', 3, 'new', ?)", (ALICE.key_id,))
+    more = "SET positions = positions || ',3', count = count + 1"
+    conn.execute(f"UPDATE fault {more} WHERE fact = 'reading' AND positions LIKE '0%'")
     assert check(store.path, Scope(), lambda _damage: None).damages

@@ -306,13 +306,15 @@ def test_a_frame_that_claims_to_be_huge_is_damage_like_any(
 
 
 FORGERIES = {
-    "a fault where there is none": "INSERT INTO fault VALUES (5, 'event', 0, 'event.id', 'x')",
-    "a fault beyond the facts": "INSERT INTO fault VALUES (5, 'event', 999, 'event.id', 'x')",
-    "a fault of a receipt": "INSERT INTO fault VALUES (1, 'receipt', 0, 'receipt.role', 'x')",
+    "a fault where there is none": "INSERT INTO fault VALUES (5, 'event', 'event.id', 'x', '0', 1)",
+    "a fault beyond the facts": "INSERT INTO fault VALUES (5, 'event', 'event.id', 'x', '999', 1)",
+    "a fault of a receipt": "INSERT INTO fault VALUES (1, 'receipt', 'receipt.role', 'x', '0', 1)",
     "a fault that is gone": "DELETE FROM fault WHERE code = 'event.id'",
     "another code": "UPDATE fault SET code = 'event.shape' WHERE code = 'event.id'",
     "another reason": "UPDATE fault SET reason = '' WHERE code = 'event.time'",
-    "another fact": "UPDATE fault SET position = 0 WHERE code = 'event.time'",
+    "another fact": "UPDATE fault SET positions = '0' WHERE code = 'event.time'",
+    "positions that are none": "UPDATE fault SET positions = 'x' WHERE code = 'event.time'",
+    "more positions": "UPDATE fault SET positions = '0-9999999999' WHERE code = 'event.time'",
 }
 
 
@@ -465,7 +467,7 @@ BREAKS = {
     "digest": "UPDATE record SET digest = x'00' WHERE id = 9",
     "run": "UPDATE run SET source = 'elsewhere'",
     "lost runs": "DELETE FROM run",
-    "fault": "UPDATE fault SET code = 'event.id' WHERE position = 3",
+    "fault": "UPDATE fault SET code = 'event.id' WHERE positions = '3'",
     "lost faults": "DELETE FROM fault",
     "ledger": "UPDATE ledger SET seal = x'00' WHERE record_id = 3",
     "lost ledgers": "DELETE FROM ledger",
