@@ -31,6 +31,15 @@ make_venv() {
     fi
 }
 
+# run_pip ARGUMENT...: run pip; what it says is shown only if it fails.
+run_pip() {
+    local said
+    if ! said=$(.venv/bin/python -m pip "$@" 2>&1); then
+        printf '%s\n' "$said" >&2
+        return 1
+    fi
+}
+
 # install EXTRAS: install the project, editable, unless that was done for this very pyproject.toml.
 install() {
     local extras=$1 stamp
@@ -39,8 +48,8 @@ install() {
     if ! cmp -s pyproject.toml "$stamp"; then
         echo "setting up .venv with extras: $extras" >&2
         # An older pip takes minutes to find versions that fit together.
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check "pip>=25" >&2
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$extras]" >&2
+        run_pip install --disable-pip-version-check "pip>=25"
+        run_pip install --disable-pip-version-check -e ".[$extras]"
         cp pyproject.toml "$stamp"
     fi
     PATH="$PWD/.venv/bin:$PATH"
