@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from mirror.archive import Limits
 from mirror.cli.console import echo, plural, print_table, say, show_bars, summary_rows
 from mirror.core.keys import KeySet
+from mirror.core.redaction import redact
 from mirror.errors import ClusterError
 
 if TYPE_CHECKING:  # the base install has no Dask
@@ -128,12 +129,12 @@ def _require_packages() -> None:
 
 def _rows(dataset: Dataset, out: str) -> dict[str, str | list[str]]:
     summary = dataset.summary
-    rows = summary_rows(summary, out)
+    rows = summary_rows(summary, redact(out))
     rows["states"] = rows.pop("store")
     rows["root"] = dataset.root.root
     rows["key set digest"] = dataset.root.key_set_digest
     if summary.has_findings:
-        rows["findings"] = f"{plural(summary.findings, 'finding')}, each in {out}/findings"
+        rows["findings"] = f"{plural(summary.findings, 'finding')}, each in {redact(out)}/findings"
     return rows
 
 

@@ -27,6 +27,7 @@ from mirror.cli import (
 )
 from mirror.cli.console import prepare_streams, say
 from mirror.cli.pipes import abandon_stdout, die_of_closed_pipe, is_closed_pipe
+from mirror.core.redaction import redact
 from mirror.errors import MirrorError, OutputError, exit_code
 
 __all__ = ["main"]
@@ -75,9 +76,9 @@ def _reported() -> Iterator[None]:
     except MirrorError as error:
         if is_closed_pipe(error.__cause__):
             die_of_closed_pipe()
-        say(f"error: {error}")
+        say(f"error: {redact(str(error))}")
         if error.hint:
-            say(f"hint: {error.hint}")
+            say(f"hint: {redact(error.hint)}")
         raise click.exceptions.Exit(exit_code(error)) from error
     except OSError as error:
         if is_closed_pipe(error):

@@ -16,6 +16,7 @@ from mirror.archive import shown
 from mirror.core.compare import SELF_STYLED, Cause, Comparison, Here, compare, retired_events
 from mirror.core.event import Event, ValidEvent
 from mirror.core.record import is_pith_number
+from mirror.core.redaction import redact
 from mirror.core.rollback import rollbacks
 from mirror.core.values import Object, canonical, decode, sha256, time_text
 from mirror.engine.lookup import find_all, look_up
@@ -88,7 +89,7 @@ class Errand:
     @property
     def remembered_as(self) -> str:
         """Under what name what upstream says is kept."""
-        return shown(self.called or self.upstream.place.rstrip("/"))
+        return redact(shown(self.called or self.upstream.place.rstrip("/")))
 
 
 @dataclass(slots=True)

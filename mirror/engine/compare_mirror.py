@@ -16,7 +16,7 @@ from mirror.engine.compare import Tally, here_of
 from mirror.engine.descent import Differing, Told, descend, parse_told
 from mirror.engine.root import bring_root_up_to_date, read_root
 from mirror.errors import FormatError, UpstreamError
-from mirror.net import ONE_ANSWER, Client
+from mirror.net import ONE_ANSWER, Client, parse_url
 from mirror.store import Store
 
 __all__ = ["MirrorErrand", "compare_with_mirror"]
@@ -50,6 +50,7 @@ def compare_with_mirror(store: Store, errand: MirrorErrand, client: Client) -> T
         UpstreamError: If it cannot be reached or read, or contradicts itself.
         CorruptStoreError: `store.damaged`
     """
+    parse_url(errand.url)
     bring_root_up_to_date(store)
     other = _Other(errand.url.rstrip("/"), client)
     tally = Tally()

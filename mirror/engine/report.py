@@ -9,6 +9,7 @@ from typing import Any
 
 from mirror.archive import Limits, Source, shown
 from mirror.core.event import EVENT_CODES
+from mirror.core.redaction import redact
 from mirror.store import New
 
 __all__ = ["UNREAD_CODES", "Job", "Report", "Summary"]
@@ -49,8 +50,8 @@ class Job:
     """By path, what to call a source that lies here as a copy: the address that it came from."""
 
     def name_of(self, path: str) -> str:
-        """Return what a source is called in findings, and in what the store says of its origin."""
-        return shown(self.called.get(path, path))
+        """Return the name of a source in findings and in the store: without a password."""
+        return redact(shown(self.called.get(path, path)))
 
 
 _NOTES = frozenset(

@@ -16,7 +16,7 @@ from mirror.engine.sync_names import wishes_of, wishes_of_all
 from mirror.engine.sync_registry import ask_for_all
 from mirror.engine.sync_report import Errand, Tally
 from mirror.errors import FormatError, LookUpError, UpstreamError
-from mirror.net import Client
+from mirror.net import Client, parse_url
 from mirror.store import Store
 
 __all__ = ["MIRROR", "REGISTRY", "Upstream", "identify", "sync"]
@@ -90,9 +90,11 @@ def sync(store: Store, errand: Errand, upstream: Upstream, client: Client) -> Ta
 
     Raises:
         LookUpError: `sync.nothing` if there is nothing to ask for.
-        UpstreamError: `upstream.feed` if the whole of a registry is asked for.
+        UpstreamError: `upstream.url` if the address is none, or holds a password;
+            `upstream.feed` if the whole of a registry is asked for.
         StoreError: As `ingest`.
     """
+    parse_url(errand.url)
     run = Run(store, client, errand, Tally(upstream.kind))
     try:
         _fetch(run, upstream)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mirror.archive import shown
 from mirror.core.record import Record, is_pith_number, suffix_of
+from mirror.core.redaction import redact
 from mirror.core.values import is_digest
 from mirror.engine.lookup import find_all
 from mirror.store import Store
@@ -97,11 +98,11 @@ def _wishes_of_one(store: Store, asked: str, was_asked: Callable[[str], bool]) -
     if not found or (was_asked(name) and not _NUMBER.fullmatch(name)):
         whole = asked.strip()
         number = whole if is_pith_number(whole) else ""
-        yield Wish(shown(asked), name, number, bool(found))
+        yield Wish(redact(shown(asked)), name, number, bool(found))
         return
     for record_id in found:
         record = store.records.get(record_id)
-        yield Wish(shown(asked), record.suffix, record.pith_number, is_known=True)
+        yield Wish(redact(shown(asked)), record.suffix, record.pith_number, is_known=True)
 
 
 def wishes_of_all(store: Store) -> Iterator[Wish]:

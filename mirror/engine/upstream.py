@@ -17,7 +17,7 @@ from mirror.core.packed import decode_packed, may_hold_float, pack
 from mirror.core.values import Object, canonical, decode, encode_integers, sha256
 from mirror.engine.spread import spread
 from mirror.errors import FormatError, SourceError, UpstreamError
-from mirror.net import ONE_ANSWER, Client
+from mirror.net import ONE_ANSWER, Client, parse_url
 
 __all__ = ["Answer", "Said", "Unreadable", "Upstream", "Wish"]
 
@@ -101,6 +101,10 @@ class Upstream:
     bundles: bool = False
     """Whether to take its bundles, and not its states."""
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.is_address:
+            parse_url(self.place)  # it may be refused, and is kept as a name if it is not
 
     @property
     def kind(self) -> str:

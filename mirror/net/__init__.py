@@ -9,5 +9,6 @@ from mirror.net.answer import Fetched
 from mirror.net.client import Client
 from mirror.net.faults import ONE_ANSWER
 from mirror.net.politeness import Politeness
+from mirror.net.url import parse_url
 
-__all__ = ["ONE_ANSWER", "Client", "Fetched", "Politeness"]
+__all__ = ["ONE_ANSWER", "Client", "Fetched", "Politeness", "parse_url"]

@@ -5,6 +5,7 @@ An `UpstreamError` ends the request. A `PassingError` holds one, and ends only t
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ ONE_ANSWER = frozenset({
 """Codes that speak of one answer; with any other, asking for the next makes no sense."""
 
 _ONLINE = "Look whether this machine is online and the address is right; or come back later."
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 _LATER = "Come back later."
 _UNKNOWN_NAMES = {
     getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name)
@@ -60,7 +62,7 @@ def awaiting_answer() -> Iterator[None]:
     try:
         yield
     except httpcore.ConnectTimeout as error:
-        raise _timeout("The server did not accept a connection in time.") from error
+        raise _timeout("The server did not accept a connection in time.", _online()) from error
     except httpcore.TimeoutException as error:
         raise _timeout("The server was silent for too long.") from error
     except httpcore.ConnectError as error:
@@ -97,7 +99,7 @@ def too_large(limit_bytes: int) -> UpstreamError:
 def name_fault(host: str, error: OSError | UnicodeError | None) -> UpstreamError | PassingError:
     """Return that a host's name leads to no address, after what the resolver raised."""
     message = f"No address is known for the name {host}."
-    fault = UpstreamError("upstream.unreachable", message, hint=_ONLINE)
+    fault = UpstreamError("upstream.unreachable", message, hint=_online())
     is_final = isinstance(error, UnicodeError) or getattr(error, "errno", 0) in _UNKNOWN_NAMES
     return fault if is_final else PassingError(fault)
 
@@ -120,12 +122,20 @@ def tls_fault(error: BaseException | None, host: str) -> UpstreamError | None:
     return None
 
 
-def _timeout(message: str) -> PassingError:
-    return PassingError(UpstreamError("upstream.timeout", message, hint=_LATER))
+def _online() -> str:
+    """Return what may help where a server is not reached; of a proxy only the variable is named."""
+    names = [name for name in _PROXIES if os.environ.get(name)]
+    if not names:
+        return _ONLINE
+    return f"{_ONLINE} The proxy of {names[0]} is not used: connections go to the server itself."
+
+
+def _timeout(message: str, hint: str = _LATER) -> PassingError:
+    return PassingError(UpstreamError("upstream.timeout", message, hint=hint))
 
 
 def _unreachable(message: str) -> PassingError:
-    return PassingError(UpstreamError("upstream.unreachable", message, hint=_ONLINE))
+    return PassingError(UpstreamError("upstream.unreachable", message, hint=_online()))
 
 
 def _no_http(error: httpcore.RemoteProtocolError) -> UpstreamError | PassingError:

@@ -315,6 +315,28 @@ def test_a_web_server_gives_the_same_answer(client: Client, tmp_path: Path, size
     )
 
 
+def test_a_password_in_a_url_is_used_and_not_kept(client: Client, tmp_path: Path) -> None:
+    """Neither in the results nor in what is left of the work beside them."""
+    (tmp_path / "source").write_bytes(lines(TEXTS))
+    with serving(tmp_path, Quiet) as url:
+        secret = url.replace("//", "//user:s3cr3t@")
+        run(client, [f"{secret}/source", f"{secret}/absent"], str(tmp_path / "out"))
+    answer = read_answer(tmp_path / "out")
+    assert {f"{url}/absent"} == {finding.source for finding in answer.findings}
+    assert len(TEXTS) == answer.summary["bundles_read"]
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert [] == [path.name for path in files if b"s3cr3t" in path.read_bytes()]
+
+
+@pytest.mark.parametrize("url", ["http://user:s3cr3t@127.0.0.1:9/x", "odd://user:s3cr3t@h/x"])
+def test_a_password_in_a_url_is_in_no_error(url: str) -> None:
+    """Be it in the place of an error, or in what a library says of it."""
+    with pytest.raises(SourceError) as raised:
+        Place(url).read()
+    assert "s3cr3t" not in str(raised.value)
+    assert "s3cr3t" not in raised.value.hint
+
+
 class Busy(Quiet):
     """Refuses some of the requests, and counts them all."""
 

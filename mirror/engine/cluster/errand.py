@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from mirror.archive import Limits
 from mirror.core.keys import KeySet, parse_key_set
+from mirror.core.redaction import redact
 from mirror.core.values import canonical
 from mirror.engine.cluster.place import Place
 from mirror.engine.cluster.versions import require_versions
@@ -78,5 +79,5 @@ def _key_set(out: str, digest: str) -> KeySet:
     if found.digest != digest:
         message = f"the key set there has the digest {found.digest}, not {digest}"
         hint = "somebody changed it while the run was going on; start again in another folder"
-        raise SourceError("cluster.keys", message, where=f"{out}/{KEYS}", hint=hint)
+        raise SourceError("cluster.keys", message, where=redact(f"{out}/{KEYS}"), hint=hint)
     return found

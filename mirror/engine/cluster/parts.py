@@ -37,6 +37,7 @@ from mirror.archive import (
     take_file,
 )
 from mirror.core.packed import pack, unpack
+from mirror.core.redaction import redact
 from mirror.core.values import Value
 from mirror.engine.cluster.errand import WORK, Errand
 from mirror.engine.cluster.place import Place, reading
@@ -306,7 +307,7 @@ def _stretch(file: Any, extent: Extent, url: str) -> bytes:
         raise SourceError(
             "source.changed",
             f"{extent.name} is shorter than it was when the archive was surveyed",
-            where=url,
+            where=redact(url),
             hint="start again, in another folder for the results",
         )
     return data

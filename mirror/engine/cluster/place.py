@@ -17,6 +17,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from mirror.core.packed import pack
+from mirror.core.redaction import redact
 from mirror.core.values import sha256
 from mirror.engine.output import OutputFile
 from mirror.errors import MirrorError, OutputError, SourceError
@@ -203,7 +204,7 @@ def expand(name: str) -> list[str]:
         found = sorted(fs.unstrip_protocol(one) for one in cast("list[str]", fs.glob(path)))
     if not found:
         hint = "check the address"
-        raise SourceError("source.unreadable", "nothing is there", where=name, hint=hint)
+        raise SourceError("source.unreadable", "nothing is there", where=redact(name), hint=hint)
     return found
 
 
@@ -235,10 +236,10 @@ def reading(url: str) -> Iterator[None]:
         raise
     except ImportError as error:
         hint = "install the package that it names beside mirror, on every worker, too"
-        raise SourceError("source.unreadable", str(error), where=url, hint=hint) from error
+        raise SourceError("source.unreadable", str(error), where=redact(url), hint=hint) from error
     except Exception as error:  # as many classes as there are libraries behind fsspec
         raise SourceError(
-            "source.unreadable", _reason(error), where=url, hint="check the path"
+            "source.unreadable", _reason(error), where=redact(url), hint="check the path"
         ) from error
 
 
@@ -254,9 +255,9 @@ def _writing(url: str) -> Iterator[None]:
         raise
     except Exception as error:  # likewise
         hint = "check the address, your permissions and the space there"
-        raise OutputError("output.failed", _reason(error), where=url, hint=hint) from error
+        raise OutputError("output.failed", _reason(error), where=redact(url), hint=hint) from error
 
 
 def _reason(error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
-    return f"{reason}" if reason else type(error).__name__
+    return redact(str(reason)) if reason else type(error).__name__

@@ -20,6 +20,7 @@ from distributed import Client, Future, as_completed
 from mirror.archive import Limits, shown
 from mirror.core.keys import KeySet
 from mirror.core.merge import MERGE_VERSION, RULES
+from mirror.core.redaction import redact
 from mirror.core.tree import FANOUT, NOTHING, Node, join
 from mirror.core.values import canonical, sha256
 from mirror.engine.cluster.errand import KEYS, WORK, Errand, Sizes, keys_value
@@ -174,7 +175,9 @@ def _open_results(url: str) -> tuple[Place, bytes | None]:
 
 def _look(client: Client, order: Order) -> list[Origin]:
     names = [one for name in order.names for one in expand(name)]
-    origins = [Origin(number, shown(name), _absolute(name)) for number, name in enumerate(names)]
+    origins = [
+        Origin(number, redact(shown(name)), _absolute(name)) for number, name in enumerate(names)
+    ]
     return _look_again(client, origins, order.sizes)
 
 
@@ -190,7 +193,7 @@ def _absolute(name: str) -> str:
 
 def _plan(order: Order, origins: Iterable[Origin]) -> dict[str, str]:
     """Return what a run's results follow from, each part of it as a digest."""
-    sources = [[one.name, shown(one.url), one.version, one.is_surveyed] for one in origins]
+    sources = [[one.name, redact(shown(one.url)), one.version, one.is_surveyed] for one in origins]
     parts = {
         "key set": order.keys.digest,
         "rules": RULES,
@@ -206,7 +209,7 @@ def _require_same_plan(known: Mapping[str, str], plan: Mapping[str, str], out: s
         raise OutputError(
             "output.other_run",
             f"the results of another run lie there; it differs in: {', '.join(differing)}",
-            where=out,
+            where=redact(out),
             hint="name another folder, or remove this one",
         )
 
@@ -217,7 +220,7 @@ def _require_empty(out: Place) -> None:
             raise OutputError(
                 "output.other_run",
                 f"{name} lies there, and nothing says which run it is of",
-                where=out.url,
+                where=redact(out.url),
                 hint="name another folder, or remove this one",
             )
 
@@ -347,7 +350,7 @@ def _require_all(run: _Run, reads: Iterable[_Read], merged: Mapping[int, Merged]
         run.out.remove(STATES_FOLDER)
         message = f"{verified:,} bundles were verified, and {found:,} merged"
         hint = "a worker ran something else, or failed; run the command again to merge anew"
-        raise ClusterError("cluster.incomplete", message, where=run.order.out, hint=hint)
+        raise ClusterError("cluster.incomplete", message, where=redact(run.order.out), hint=hint)
 
 
 # Finishing -----------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import orjson
 import pyarrow as pa
 from pyarrow import parquet
 
+from mirror.core.redaction import redact
 from mirror.core.values import Object
 from mirror.engine.cluster.place import Place
 from mirror.errors import SourceError
@@ -169,7 +170,7 @@ def read_group(place: Place, name: str, group: int) -> Any:
 
 
 def _damaged(place: Place, name: str, error: Exception) -> SourceError:
-    where = f"{place.url.rstrip('/')}/{name}"
+    where = redact(f"{place.url.rstrip('/')}/{name}")
     hint = "remove that file and run the command again"
     reason = str(error).partition(os.linesep)[0]
     return SourceError("source.unreadable", f"it is damaged: {reason}", where=where, hint=hint)
