@@ -86,35 +86,35 @@ def serve(
 
     from mirror.web import Settings, create_app  # noqa: PLC0415
 
-    listener = _bind(host, port)
-    _index(db)
-    with open_store(db, read_only=True) as store:
-        records = store.status().records
-    settings = Settings(
-        store=db,
-        name=name,
-        base_url=base_url.rstrip("/"),
-        source_url=source_url.rstrip("/"),
-        access_log=access_log,
-        kept_bytes=kept_mib << 20,
-    )
-    config = uvicorn.Config(
-        create_app(settings),
-        host=host,
-        port=port,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        date_header=True,
-        timeout_graceful_shutdown=10,
-        lifespan="on",
-    )
-    server = uvicorn.Server(config)
-    with _address_faults(host, port):
-        listener.listen()
-    with listener, _stopped_by_signal(server):
-        say(f"serving {records:,} records at http://{host}:{port}/ — stop with Ctrl-C")
-        server.run(sockets=[listener])
+    with _bind(host, port) as listener:
+        _index(db)
+        with open_store(db, read_only=True) as store:
+            records = store.status().records
+        settings = Settings(
+            store=db,
+            name=name,
+            base_url=base_url.rstrip("/"),
+            source_url=source_url.rstrip("/"),
+            access_log=access_log,
+            kept_bytes=kept_mib << 20,
+        )
+        config = uvicorn.Config(
+            create_app(settings),
+            host=host,
+            port=port,
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            date_header=True,
+            timeout_graceful_shutdown=10,
+            lifespan="on",
+        )
+        server = uvicorn.Server(config)
+        with _address_faults(host, port):
+            listener.listen()
+        with _stopped_by_signal(server):
+            say(f"serving {records:,} records at http://{host}:{port}/ — stop with Ctrl-C")
+            server.run(sockets=[listener])
 
 
 def _bind(host: str, port: int) -> socket.socket:

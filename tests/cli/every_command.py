@@ -48,7 +48,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "checkpoint": ("--key", "{folder}/mirror.key"),
     "check": (),
     "rebuild": (),
-    "serve": ("--db", "{folder}/absent.db"),
+    "backup": ("{folder}/backup.db",),
+    "serve": ("--db", "{folder}/absent.db", "--port", "0"),
     "sync": (
         "http://127.0.0.1:9",
         "2101.00001",
