@@ -171,13 +171,17 @@ CODES = ("bundle.alias", "event.id", "event.key_unknown", "event.payload", "even
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
-    """The base URL of a mirror of what nobody likes to get, and of two versions of a paper."""
+    """The base URL of a mirror of what nobody likes to get, and of two versions of a paper.
+
+    It does not trust the registry's key.
+    """
     folder = tmp_path_factory.mktemp("odd")
     store, _ = hostile_store(folder)
     versions = [make_bundle(make_record(arxiv_id=SEVERAL, version=one)) for one in (1, 2)]
     (folder / "two.jsonl").write_bytes(b"\n".join(map(to_json, versions)))
     invalid = [BUNDLES / "invalid" / f"{code}.json" for code in CODES]
     assert run_mirror("merge", folder / "two.jsonl", *invalid, "--db", store) == 1
+    assert run_mirror("keys", "remove", "pith-v1-2026-05", "--db", store) == 0
     key = folder / "mirror.key"
     assert run_mirror("keys", "new", key, "--name", "odd.example") == 0
     assert run_mirror("checkpoint", "--key", key, "--db", store) == 0
