@@ -11,12 +11,13 @@ import click
 from mirror.cli import options
 from mirror.cli.checkpoint import new_key
 from mirror.cli.console import print_json, print_table, printable, say, show_count
+from mirror.cli.trust_change import remove_and_say, say_added
 from mirror.core.envelope import PreImage, Profile
 from mirror.core.event_types import EVENT_TYPES
 from mirror.core.keys import BUILT_IN, Key, KeySet
 from mirror.core.profile import loose_members, parse_profile, read_alike, require_safe
 from mirror.core.values import Object
-from mirror.engine.trust import Added, add_keys, parse_published_keys, remove_keys, remove_profiles
+from mirror.engine.trust import add_keys, parse_published_keys
 from mirror.store import open_store
 
 __all__ = ["keys"]
@@ -96,7 +97,8 @@ def _rows(key: Key) -> dict[str, str]:
 @options.db
 @options.jobs
 @click.option("--built-in", is_flag=True, help="The registry's key, if it was removed.")
-def add(file: Path | None, *, db: Path, built_in: bool) -> None:
+@options.as_json
+def add(file: Path | None, *, db: Path, built_in: bool, as_json: bool) -> None:
     """Trust the keys of a key set file: {"keys": [...]}.
 
     A fault in any of them refuses the whole file. The registry's key, which is built in, is trusted
@@ -109,11 +111,11 @@ def add(file: Path | None, *, db: Path, built_in: bool) -> None:
     """
     if file is None and not built_in:
         raise click.UsageError("name a key set FILE, or say --built-in")
-    wanted = options.read_key_files([] if file is None else [file])
+    wanted = options.read_key_files([] if file is None else [file], warn=False)
     wanted = wanted.with_added([BUILT_IN] if built_in else [])
     with open_store(db) as store, show_count("judged again") as progress:
         added = add_keys(store, wanted, progress)
-    _say_added(added, db)
+    say_added(added, db, as_json=as_json)
 
 
 @keys.command("trust-profile")
@@ -127,7 +129,8 @@ def add(file: Path | None, *, db: Path, built_in: bool) -> None:
     metavar="NAME=TYPE",
     help="What an event type of this envelope means: a type of E4. Repeatable.",
 )
-def trust_profile(file: Path, *, db: Path, mapped: tuple[str, ...]) -> None:
+@options.as_json
+def trust_profile(file: Path, *, db: Path, mapped: tuple[str, ...], as_json: bool) -> None:
     """Judge events by an envelope profile, too, such as `mirror probe --save` writes.
 
     Events that the built-in profile does not pass are judged again under it, with the same checks
@@ -145,7 +148,7 @@ def trust_profile(file: Path, *, db: Path, mapped: tuple[str, ...]) -> None:
     with open_store(db) as store, show_count("judged again") as progress:
         added = add_keys(store, KeySet((), [profile]), progress)
         trusted = store.trust.key_set().profiles
-    _say_added(added, db)
+    say_added(added, db, as_json=as_json)
     for other in trusted:
         if not read_alike(profile, other):
             say(f"beware: {other.name} reads the same events with another target or other types;")
@@ -165,39 +168,50 @@ def _meaning(text: str) -> tuple[str, str]:
     return name, meaning
 
 
+_dry_run = click.option(
+    "--dry-run", is_flag=True, help="Only say what becomes invalid; change nothing."
+)
+
+
 @keys.command("distrust-profile")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @options.db
 @options.jobs
-def distrust_profile(names: tuple[str, ...], *, db: Path) -> None:
+@_dry_run
+@options.as_json
+def distrust_profile(names: tuple[str, ...], *, db: Path, dry_run: bool, as_json: bool) -> None:
     """Judge events by envelope profiles no longer.
 
+    Before anything is changed, the events that become invalid are counted.
+
     \b
-    Example:
+    Examples:
+      mirror keys distrust-profile probed --dry-run
       mirror keys distrust-profile probed
     """
-    with open_store(db) as store, show_count("judged again") as progress:
-        removed = remove_profiles(store, names, progress)
-    say(f"no longer trusted in {db}: {', '.join(one.name for one in removed)}")
+    remove_and_say(db, (), names, dry_run=dry_run, as_json=as_json)
 
 
 @keys.command("remove")
 @click.argument("key_ids", nargs=-1, required=True, metavar="KEY_ID...")
 @options.db
 @options.jobs
-def remove(key_ids: tuple[str, ...], *, db: Path) -> None:
+@_dry_run
+@options.as_json
+def remove(key_ids: tuple[str, ...], *, db: Path, dry_run: bool, as_json: bool) -> None:
     """Trust keys no longer.
+
+    Before anything is changed, the events and receipts that become invalid are counted.
 
     Without the registry's key, which is built in, nothing that the registry signed counts, until
     `mirror keys add --built-in` trusts it again.
 
     \b
-    Example:
+    Examples:
+      mirror keys remove demo-author-2026 --dry-run
       mirror keys remove demo-author-2026
     """
-    with open_store(db) as store:
-        removed = remove_keys(store, key_ids)
-    say(f"no longer trusted in {db}: {', '.join(key.key_id for key in removed)}")
+    remove_and_say(db, key_ids, (), dry_run=dry_run, as_json=as_json)
 
 
 @keys.command("import")
@@ -211,6 +225,7 @@ def remove(key_ids: tuple[str, ...], *, db: Path) -> None:
 @click.option(
     "--event-type", "event_types", multiple=True, help="What it may sign; else everything."
 )
+@options.as_json
 def import_keys(
     file: Path,
     *,
@@ -220,6 +235,7 @@ def import_keys(
     valid_from: str | None,
     valid_until: str | None,
     event_types: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Trust the key that a registry publishes in pith-mirrors.json or pith-signing-key.json.
 
@@ -241,15 +257,4 @@ def import_keys(
     published = parse_published_keys(options.read_file(file), trust_as)
     with open_store(db) as store:
         added = add_keys(store, published)
-    _say_added(added, db)
-
-
-def _say_added(added: Added, db: Path) -> None:
-    if not added.keys and not added.profiles:
-        say("nothing to do: all of it is trusted already")
-    for key in added.keys:
-        say(f"now trusted in {db}: {key.key_id}, fingerprint {key.fingerprint}, {key.signer_id}")
-    for profile in added.profiles:
-        say(f"now trusted in {db}: the profile {profile.name}")
-        if loose := loose_members(profile):
-            say(f"not protected by its signatures, and so never shown: {', '.join(loose)}")
+    say_added(added, db, as_json=as_json)

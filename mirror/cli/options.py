@@ -12,8 +12,10 @@ from typing import Any, TypeAlias, TypeVar, cast
 import click
 
 from mirror.archive import Limits
+from mirror.cli.console import say
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.engine.spread import with_processes
+from mirror.engine.trust_effect import doubts_about
 from mirror.errors import FormatError, SourceError
 from mirror.net import Politeness
 from mirror.store import open_store
@@ -241,8 +243,12 @@ def read_file(path: Path) -> bytes:
         ) from error
 
 
-def read_key_files(paths: Iterable[Path]) -> KeySet:
+def read_key_files(paths: Iterable[Path], *, warn: bool = True) -> KeySet:
     """Return the keys and profiles of key set files.
+
+    Args:
+        paths: The files.
+        warn: Whether to say what in them is allowed and seldom meant.
 
     Raises:
         SourceError: If one cannot be read.
@@ -252,6 +258,8 @@ def read_key_files(paths: Iterable[Path]) -> KeySet:
     for path in paths:
         with naming(path):
             keys = keys.with_added(parse_key_set(read_file(path)))
+    for doubt in doubts_about(keys) if warn else ():
+        say(f"warning: {doubt}")
     return keys
 
 

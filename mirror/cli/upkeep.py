@@ -83,7 +83,7 @@ def check_command(
 
     def tell(damage: Damage) -> None:
         if as_json:
-            print_json({name: value for name, value in asdict(damage).items() if name != "content"})
+            print_json(_value(damage))
         else:
             say(_line(damage))
 
@@ -100,6 +100,10 @@ def check_command(
         )
     print_table(_rows(report, time.monotonic() - started), err=as_json)
     ctx.exit(report.exit_code)
+
+
+def _value(damage: Damage) -> dict[str, Any]:
+    return {name: value for name, value in asdict(damage).items() if name != "content"}
 
 
 def _line(damage: Damage) -> str:
@@ -134,8 +138,9 @@ def _rows(report: CheckReport, seconds: float) -> dict[str, str | list[str]]:
     show_envvar=True,
     help="Only the states, from the verdicts that were reached before.",
 )
+@options.as_json
 @click.pass_context
-def rebuild(ctx: click.Context, *, db: Path, states: bool) -> None:
+def rebuild(ctx: click.Context, *, db: Path, states: bool, as_json: bool) -> None:
     """Derive everything again from the facts: verdicts, states, indexes.
 
     It ends in the very digests that were there before, unless something derived was damaged or
@@ -150,6 +155,13 @@ def rebuild(ctx: click.Context, *, db: Path, states: bool) -> None:
         damages = rebuild_store(store, progress, judge=not states)
         count = store.records.count()
     for damage in damages:
-        say(_line(damage))
-    print_table({"rebuilt": plural(count - len(damages), "record"), "damaged": f"{len(damages):,}"})
+        if as_json:
+            print_json(_value(damage))
+        else:
+            say(_line(damage))
+    rebuilt = count - len(damages)
+    if as_json:
+        print_json({"rebuilt": rebuilt, "damaged": len(damages)})
+    else:
+        print_table({"rebuilt": plural(rebuilt, "record"), "damaged": f"{len(damages):,}"})
     ctx.exit(1 if damages else 0)

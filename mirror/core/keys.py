@@ -7,7 +7,7 @@ those in its key set say. Nothing in a bundle ever adds one.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -193,6 +193,14 @@ class KeySet:
     def has_built_in(self) -> bool:
         """Whether the built-in key is trusted."""
         return BUILT_IN.key_id in self._keys
+
+    def without(self, key_ids: Collection[str], profiles: Collection[str]) -> KeySet:
+        """Return this set without the keys of these ids and the profiles of these names."""
+        return KeySet(
+            [key for key in self.named if key.key_id not in key_ids],
+            [profile for profile in self.profiles if profile.name not in profiles],
+            built_in=self.has_built_in and BUILT_IN.key_id not in key_ids,
+        )
 
     @cached_property
     def digest(self) -> str:

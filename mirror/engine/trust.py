@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -20,7 +20,17 @@ from mirror.engine.replay import bring_up_to_date, finish, place
 from mirror.errors import FormatError, LookUpError
 from mirror.store import Judged, Stale, Store
 
-__all__ = ["Added", "add_keys", "parse_published_keys", "remove_keys", "remove_profiles"]
+__all__ = [
+    "Added",
+    "add_keys",
+    "judge_named",
+    "names_touched",
+    "parse_published_keys",
+    "remove_keys",
+    "remove_profiles",
+    "require_key",
+    "require_profile",
+]
 
 
 def _silent(_records: int) -> None:
@@ -69,7 +79,7 @@ def remove_keys(store: Store, key_ids: Iterable[str]) -> list[Key]:
     """
     with store.transaction():
         before = store.trust.key_set()
-        removed = [_require_key(before, key_id) for key_id in dict.fromkeys(key_ids)]
+        removed = [require_key(before, key_id) for key_id in dict.fromkeys(key_ids)]
         _change(store, "remove", removed, [])
     _settle(store, _silent, marked=_touches_registry(removed))
     return removed
@@ -90,7 +100,7 @@ def remove_profiles(
     """
     with store.transaction():
         before = store.trust.key_set()
-        removed = [_require_profile(before, name) for name in dict.fromkeys(names)]
+        removed = [require_profile(before, name) for name in dict.fromkeys(names)]
         _change(store, "remove", [], removed)
     _settle(store, progress, marked=True)
     return removed
@@ -121,7 +131,12 @@ def _settle(store: Store, progress: Callable[[int], None], *, marked: bool) -> N
         place(store)
 
 
-def _require_profile(keys: KeySet, name: str) -> Profile:
+def require_profile(keys: KeySet, name: str) -> Profile:
+    """Return the trusted profile of this name.
+
+    Raises:
+        LookUpError: `profile.unknown`
+    """
     profile = keys.profile(name)
     if profile is None:
         hint = "`mirror keys list` shows the trusted profiles"
@@ -129,7 +144,12 @@ def _require_profile(keys: KeySet, name: str) -> Profile:
     return profile
 
 
-def _require_key(keys: KeySet, key_id: str) -> Key:
+def require_key(keys: KeySet, key_id: str) -> Key:
+    """Return the trusted key of this id.
+
+    Raises:
+        LookUpError: `keys.unknown`
+    """
     key = keys.get(key_id)
     if key is None:
         hint = "`mirror keys list` shows the trusted keys"
@@ -141,30 +161,49 @@ def _now() -> str:
     return time_text(datetime.now(UTC), microseconds=True)
 
 
+def _names_of_all(changed: Iterable[Key], keys: KeySet) -> set[str]:
+    names = {name for key in changed for name in names_of(key)} | {ANY_KEY}
+    return names | {key.key_id for key in keys if key.public_key_hex in names}
+
+
+def names_touched(changed: Iterable[Key], keys: KeySet) -> set[str] | None:
+    """Return the names by which events and receipts may name changed keys.
+
+    None if the built-in key has such a name, for which there is no index.
+
+    Args:
+        changed: The keys.
+        keys: All that are trusted after the change.
+    """
+    listed = list(changed)
+    return None if _touches_registry(listed) else _names_of_all(listed, keys)
+
+
 def _judge_again(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
     """Reach anew the verdicts that may rest on a changed key, and the states behind them."""
-    names = {name for key in changed for name in names_of(key)} | {ANY_KEY}
-    names |= {key.key_id for key in keys if key.public_key_hex in names}
+    names = _names_of_all(changed, keys)
     for record_id in store.facts.naming_keys(names):
         record = store.records.get(record_id)
         judged = [
-            (row, contents, _judge_named(record, store.facts.judged(row, contents), names, keys))
+            (row, contents, judge_named(record, store.facts.judged(row, contents), names, keys))
             for row, contents in store.facts.rows(record_id)
         ]
         store.facts.judge_anew(record_id, judged, keys)
         bring_up_to_date(store, keys, [Stale(record_id, judge=False)])
 
 
-def _judge_named(record: Record, kept: Judged, names: set[str], keys: KeySet) -> Judged:
+def judge_named(record: Record, kept: Judged, names: Collection[str], keys: KeySet) -> Judged:
     """Return verdicts, reached anew where they may rest on a changed key."""
     return Judged(
         [
-            judge_receipt(one.value, record, keys) if key_ids_of_receipt(one.value) & names else one
+            judge_receipt(one.value, record, keys)
+            if not key_ids_of_receipt(one.value).isdisjoint(names)
+            else one
             for one in kept.receipts
         ],
         [
             judge(RawEvent.of(one.value), record, keys)
-            if key_ids_of_event(one, keys) & names
+            if not key_ids_of_event(one, keys).isdisjoint(names)
             else one
             for one in kept.events
         ],

@@ -271,3 +271,106 @@ def test_the_real_manifest_names_the_built_in_key(mirror: Mirror) -> None:
     ran = mirror("keys", "import", shared("real/pith-mirrors.json"))
     assert (0, True) == (ran.exit_code, "now trusted" in ran.stderr)
     assert mirror("keys", "list", "--json").lines[0]["may_revoke_others"] is True
+
+
+# What a change means, said before and after ---------------------------------------------------
+
+
+def test_a_removal_says_what_becomes_invalid(mirror: Mirror, tmp_path: Path, bundle: Path) -> None:
+    """Before it is made, and as it comes out; `--dry-run` changes nothing."""
+    mirror("merge", bundle, "--keys", _file(tmp_path, REGISTRY, AUTHOR))
+    state, status = _state(mirror), mirror("status", "--json").lines[0]
+    ran = mirror("keys", "remove", REGISTRY.key_id, "--dry-run")
+    becomes = "these become invalid: 2 events (record_created 2) and 1 receipt, of 1 record\n"
+    assert (0, b"") == (ran.exit_code, ran.stdout)
+    assert not Path("other.db").exists()
+    assert 1 == mirror("keys", "remove", "nobody", "--dry-run", "--db", "other.db").exit_code
+    assert not Path("other.db").exists()
+    assert f"without {REGISTRY.key_id}, {becomes}nothing was changed\n" == ran.stderr
+    assert (state, status) == (_state(mirror), mirror("status", "--json").lines[0])
+    (told,) = mirror("keys", "remove", REGISTRY.key_id, "--dry-run", "--json").lines
+    assert told["events_valid"]["before"] == told["events_valid"]["after"]
+    (line,) = mirror("keys", "remove", REGISTRY.key_id, "--json").lines
+    assert {"events": {"record_created": 2}, "receipts": 1, "records": 1} == line["becomes_invalid"]
+    assert told["becomes_invalid"] == line["becomes_invalid"]
+    for name, lost in ("events_valid", 2), ("receipts_verified", 1):
+        assert line[name]["before"] - line[name]["after"] == lost
+    assert mirror("status", "--json").lines[0]["key_set_digest"] == line["key_set_digest"]
+    ran = mirror("keys", "remove", AUTHOR.key_id)
+    assert "valid events: 1 before, 0 now\n" in ran.stderr
+    assert "verified receipts: 1 before, 0 now\n" in ran.stderr
+
+
+def test_a_removal_that_touches_nothing_says_so(mirror: Mirror, tmp_path: Path) -> None:
+    """Of a key that signed nothing; and of one that is not there, nothing is said but that."""
+    mirror("keys", "add", _file(tmp_path, AUTHOR))
+    ran = mirror("keys", "remove", AUTHOR.key_id, "--dry-run")
+    assert "nothing that is valid now becomes invalid" in ran.stderr
+    ran = mirror("keys", "remove", "nobody", "--dry-run")
+    assert (1, True) == (ran.exit_code, "keys.unknown" in ran.stderr)
+
+
+DOUBTS: dict[str, tuple[dict[str, Any], str]] = {
+    "type": ({"event_types": ["citation_sined"]}, "; is citation_signed meant?"),
+    "no type": ({"event_types": []}, "may sign nothing"),
+    "over": ({"valid_until": "2020-01-01T00:00:00Z"}, "was valid until 2020-01-01T00:00:00Z"),
+    "not yet": ({"valid_from": "9999-01-01T00:00:00Z"}, "is valid only from 9999-01-01T00:00:00Z"),
+    "never": (
+        {"valid_from": "2021-01-01T00:00:00Z", "valid_until": "2020-01-01T00:00:00Z"},
+        "is never valid",
+    ),
+    "two names": (
+        {"public_key_hex": REGISTRY.public_key.hex()},
+        "key-author and key-registry are one public key under two names",
+    ),
+}
+
+
+@pytest.mark.parametrize(("members", "doubt"), DOUBTS.values(), ids=DOUBTS)
+def test_what_is_seldom_meant_is_warned_of(
+    mirror: Mirror, tmp_path: Path, bundle: Path, members: dict[str, Any], doubt: str
+) -> None:
+    """Once for each, by every command that takes a key file; the file is taken all the same."""
+    path = tmp_path / "odd.json"
+    path.write_bytes(to_json({"keys": [AUTHOR.key_value(**members), REGISTRY.key_value()]}))
+    for command in (["verify", bundle], ["merge", bundle, "--in-memory"]):
+        ran = mirror(*command, "--keys", path)
+        assert (1, doubt) == (ran.stderr.count("warning: "), doubt if doubt in ran.stderr else "")
+    ran = mirror("keys", "add", path, "--json")
+    (line,) = ran.lines
+    assert (0, 1, 1) == (ran.exit_code, ran.stderr.count("warning: "), len(line["warnings"]))
+    assert doubt in line["warnings"][0]
+    assert [AUTHOR.key_id, REGISTRY.key_id] == [one["key_id"] for one in line["added"]]
+
+
+def test_a_key_that_is_trusted_under_another_name_is_warned_of(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    """The other stands in the store, not in the file."""
+    mirror("keys", "add", _file(tmp_path, REGISTRY))
+    path = tmp_path / "odd.json"
+    path.write_bytes(to_json({"keys": [REGISTRY.key_value(key_id="again")]}))
+    ran = mirror("keys", "add", path)
+    assert (0, True) == (ran.exit_code, "one public key under two names" in ran.stderr)
+
+
+def test_each_change_is_a_line_of_json(mirror: Mirror, tmp_path: Path) -> None:
+    """On standard output, and nothing else there."""
+    (line,) = mirror("keys", "new", "mirror.key", "--name", "x.example/y", "--json").lines
+    assert ("mirror.key", "x.example/y") == (line["file"], line["name"])
+    path = tmp_path / "pith-mirrors.json"
+    path.write_bytes(_manifest(AUTHOR))
+    (line,) = mirror("keys", "import", path, "--json").lines
+    assert ["new-key"] == [one["key_id"] for one in line["added"]]
+    (line,) = mirror("rebuild", "--json").lines
+    assert {"rebuilt": 0, "damaged": 0} == line
+
+
+def test_the_registrys_own_key_is_told_of_in_the_same_way(mirror: Mirror) -> None:
+    """What it signed is told before it is removed, and comes back with it."""
+    mirror("merge", BUNDLES / "pith.tar")
+    (line,) = mirror("keys", "remove", "pith-v1-2026-05", "--json").lines
+    receipts = line["receipts_verified"]
+    assert line["becomes_invalid"]["receipts"] == receipts["before"] - receipts["after"] > 0
+    (line,) = mirror("keys", "add", "--built-in", "--json").lines
+    assert ["pith-v1-2026-05"] == [one["key_id"] for one in line["added"]]

@@ -319,3 +319,11 @@ def test_ids_ascend_by_code_point() -> None:
     keys = keys_of(*signers)
     assert [key.key_id for key in keys] == ["B", "pith-v1-2026-05", "z", "\ufffd", "\U0001f600"]
     assert oracle.key_set_digest(oracle.load_keys(key_set_file(*signers))) == keys.digest
+
+
+def test_a_set_without_some_keys_has_the_others() -> None:
+    """Also without the built-in key, which then stays away."""
+    keys = parse_key_set(key_set_file(Signer("alice"), Signer("bob")))
+    without = keys.without({"key-bob", BUILT_IN.key_id}, set())
+    assert ["key-alice"] == [key.key_id for key in without]
+    assert ["key-alice", BUILT_IN.key_id] == [key.key_id for key in keys.without({"key-bob"}, ())]
