@@ -55,7 +55,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "checkpoint": ("--key", "{folder}/mirror.key"),
     "check": (),
     "rebuild": (),
-    "backup": ("{folder}/backup.db",),
     "serve": ("--db", "{folder}/absent.db", "--port", "0"),
     "sync": (
         "http://127.0.0.1:9",
