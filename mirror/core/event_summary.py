@@ -40,6 +40,8 @@ _IN_EVIDENCE = {
 """Where the `evidence` of an integrity finding holds a member that its payload lacks."""
 _OTHER_MEMBERS = 4
 """Members shown of a payload whose type E4 does not name."""
+_MAX_NAMES = 8
+"""Names of members shown of a payload without a value to show."""
 
 LISTED_TYPES = {kind.shown_in: name for name, kind in EVENT_TYPES.items() if kind.shown_in}
 """The event type of each list of `current` (M6) that holds one type only."""
@@ -85,10 +87,18 @@ def _summary(event: Object, event_type: str) -> EventSummary:
 
 def _fields(event_type: str, payload: Object) -> tuple[tuple[str, str], ...]:
     if event_type == "graph_snapshot":
-        payload = _object(_object(payload, "graph_snapshot"), "paper")
+        graph = _object(payload, "graph_snapshot")
+        payload = _object(graph, "paper") or graph
     names = SUMMARY_FIELDS.get(event_type, tuple(payload)[:_OTHER_MEMBERS])
     found = [(name, _member(payload, name, event_type)) for name in names]
-    return tuple((name, str(value)) for name, value in found if _tells(name, value))
+    fields = tuple((name, str(value)) for name, value in found if _tells(name, value))
+    return fields or _member_names(payload)
+
+
+def _member_names(payload: Object) -> tuple[tuple[str, str], ...]:
+    """Return the names of the members where no value can be shown."""
+    shown = [*payload][:_MAX_NAMES] + (["…"] if len(payload) > _MAX_NAMES else [])
+    return (("members", ", ".join(shown)),) if shown else ()
 
 
 def _member(payload: Object, name: str, event_type: str) -> Value:

@@ -5,7 +5,7 @@ What it finds is held against the facts as they are now before it is shown; so a
 behind, or is damaged, can only make something be missed, and how much it lags behind is said.
 
 Anybody can merge an unsigned record that claims any arXiv id and any title. So every hit says
-whether a trusted key vouches for it, and of several records of one name those come first.
+whether it has a verified receipt, and of several records of one name those come first.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Standing:
     """None for a record of another kind."""
     version: int
     is_vouched: bool
-    """Whether a trusted key vouches for the record: its state shows a receipt (M8)."""
+    """Whether the record has a verified receipt: its state shows one (M8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _exact(store: Store, query: str, limit: int) -> Iterator[tuple[str, list[int
 
 
 def named(store: Store, name: str) -> list[int]:
-    """Return the row ids of all records of a name, those that the index takes for vouched first."""
+    """Return the row ids of all records of a name, those with a receipt in the index first."""
     if not 0 < len(name) <= _NAME_CHARACTERS:
         return []
     return store.search.vouched_first(find_all(store.records, encodable(name)))
@@ -272,7 +272,7 @@ class _View:
 
 
 def standing_of(store: Store, record_id: int) -> Standing:
-    """Return a record's names, and whether a trusted key vouches for it now.
+    """Return a record's names, and whether it has a verified receipt now.
 
     Raises:
         CorruptStoreError: `store.damaged`

@@ -75,7 +75,7 @@ class Identified:
     """What is known of a paper."""
 
     candidates: list[Candidate]
-    """Those that match first, then those that a trusted key vouches for."""
+    """Those that match first, then those with a verified receipt."""
     has_more: bool
     """Whether there are more than these."""
     unindexed: int
@@ -295,7 +295,7 @@ class _Paper:
 def check_metadata(store: Store, file: BinaryIO) -> Iterator[Checked | BadLine]:
     """Hold each line of a dump of arXiv's metadata against the record of its id.
 
-    Where an id has several records, those that a trusted key vouches for count, if there are any:
+    Where an id has several records, those with a verified receipt count, if there are any:
     anybody can merge others. Of these, the one of the last version that the line names; or else
     the one of the highest version.
 

@@ -261,7 +261,7 @@ class Search:
             raise
 
     def by_digests(self, column: str, digests: Iterable[bytes], limit: int) -> list[int]:
-        """Return the ids of records with one of these digests, vouched ones first.
+        """Return the ids of records with one of these digests, those with a verified receipt first.
 
         Args:
             column: `title_digest` or `abstract_digest`.

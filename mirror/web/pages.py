@@ -156,7 +156,7 @@ class Pages:
         return _redirect(fits[0].suffix)
 
     def choices(self, _request: Request, error: AmbiguousError) -> Answer:
-        """Answer 300 with the records that a name fits, and who vouches for each."""
+        """Answer 300 with the records that a name fits, and which have a verified receipt."""
         with self._library.shelf() as shelf:
             found = [shelf.store.records.find(one.digest) for one in error.records]
             hits = _hits(shelf, [one for one in found if one is not None])

@@ -188,7 +188,7 @@ def checks_of(dossier: Dossier, paper: Paper | None) -> list[Check]:
         *_receipt_checks(dossier),
         _event_check(dossier.state),
         _title_check(paper),
-        Check("not checked", "Proofs of time stamps, copies at archives, authors, references",
+        Check("not checked", "Proofs of timestamps, copies at archives, authors, references",
               "This mirror verifies who signed such a claim, and does not check what it says."),
     ]  # fmt: skip
 

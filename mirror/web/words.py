@@ -43,7 +43,7 @@ CHECKS = {
 """The checks that an event passes (E3), by the code of the one that fails, in their order."""
 
 CLAIMS = {
-    "externally_anchored": ("time stamp", "A proof that the record existed at some time."),
+    "externally_anchored": ("timestamp", "A proof that the record existed at some time."),
     "storage_verified": ("stored copy", "A copy of the record at an archive."),
     "author_attested": ("author", "A person who claims to be an author of the paper."),
     "references_resolved": ("references", "All references of the paper lead to known works."),
@@ -74,7 +74,7 @@ TYPES = {
     "record_created": "record created",
     "graph_snapshot": "graph snapshot",
     "timestamp_anchored": "timestamp",
-    "storage_attested": "storage",
+    "storage_attested": "stored copy",
     "author_claimed": "author claim",
     "citation_signed": "citation",
     "replication_recorded": "replication",

@@ -79,7 +79,17 @@ def test_a_snapshot_is_summarised_by_its_paper() -> None:
     assert (("title", "On mirrors"), ("authors_text", "A. Author")) == summary(
         "graph_snapshot", snapshot({"paper": paper})
     ).fields
-    assert summary("graph_snapshot", snapshot({"paper": 7})).fields == ()
+    assert summary("graph_snapshot", snapshot({})).fields == ()
+
+
+def test_a_payload_without_a_value_to_show_is_known_by_its_members() -> None:
+    """Such as a graph without a paper; eight names at most."""
+    assert summary("graph_snapshot", snapshot({"paper": 7})).fields == (("members", "paper"),)
+    assert summary("graph_snapshot", snapshot()).fields == (
+        ("members", "aliases, claims, references"),
+    )
+    many = summary("x.y", {f"m{n}": [] for n in range(9)})
+    assert many.fields == (("members", "m0, m1, m2, m3, m4, m5, m6, m7, …"),)
 
 
 def test_a_type_that_is_not_named_shows_its_first_members() -> None:

@@ -30,7 +30,7 @@ from tests.web.markup import Page
 FULL = "EI5HAOZQLTRXHSO6XXITW2U5X6"
 """A demo record with nearly everything."""
 CLAIMED = "RFAEN2TOWSST6DWHW3QJNPG45P"
-"""A demo record with a time stamp, copies and author claims."""
+"""A demo record with a timestamp, copies and author claims."""
 UNVOUCHED = "BVEKBPBFOBQSWPVTL63QMDHKW7"
 REAL = "7SOLO26TLPZRGSRX2HH227CICV"
 VOUCHED_REAL = "A5G5GAJ7DMCZDPVAMNFAYYAUOP"
@@ -208,9 +208,9 @@ def test_claims_are_no_facts(client: httpx.Client) -> None:
     page = Page(client.get(f"/pith/{CLAIMED}").text)
     words = " ".join(page.text.split())
     for said in (
-        "time stamp: claimed, not checked here", "stored copy: claimed, not checked here",
+        "timestamp: claimed, not checked here", "stored copy: claimed, not checked here",
         "author: claimed, not checked here", "references: none", "formal links: none",
-        "Time stamp claimed 3 times by library.example, registry.example, not checked here",
+        "Timestamp claimed 3 times by library.example, registry.example, not checked here",
         "Stored copy claimed 2 times by library.example, not checked here",
     ):  # fmt: skip
         assert said in words, said
@@ -232,7 +232,7 @@ def test_every_chip_is_explained(client: httpx.Client) -> None:
         assert len(chips) == len([one for one in page.all("abbr") if one.attributes["title"]])
     words = Page(client.get(f"/pith/{FULL}").text).text
     assert "What these words mean" in words
-    assert words.count("time stamp: none") == 2
+    assert words.count("timestamp: none") == 2
 
 
 def test_retired_events_have_faces(client: httpx.Client) -> None:

@@ -66,6 +66,7 @@ def refused_events(record: Object) -> list[Any]:
     graph = snapshot({"paper": paper, "builder_version": MARK, "references": references})
     spoof = created(record, ALICE, builder_version=MARK)
     payloads = {name: marked(payload_of(name, record, ALICE)) for name in EVENT_TARGETS}
+    payloads["replication_recorded"]["url"] = f"https://{MARK}.example/"
     payloads |= {"graph_snapshot": graph, "record_created": spoof, MARK: {MARK: MARK}}
     events: list[Any] = [MARK, [MARK], {MARK: MARK}, {"event_type": MARK, "signer": MARK}]
     for name, payload in payloads.items():
@@ -139,8 +140,10 @@ def page_at(url: str) -> Page:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_what_failed_is_marked_wherever_it_is_shown(path: str, site: str) -> None:
-    """In no title, chip or badge, and not beside the receipt; else within what says so."""
-    for value, within in page_at(site + path).places:
+    """In no title, chip, badge or address, not beside the receipt, and within what says so."""
+    page = page_at(site + path)
+    assert not any(MARK in one for one in page.values("href"))
+    for value, within in page.places:
         if MARK in value or DAY in value:
             assert "unverified" in within, (value, within)
             assert not within & {"title", "h1", "chip", "chips", "verdict", "steps"}, value
