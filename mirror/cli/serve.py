@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ from mirror.store import open_store
 
 if TYPE_CHECKING:
     from uvicorn import Server
+
+    from mirror.web.connections import Connections
 
 __all__ = ["serve"]
 
@@ -59,6 +61,14 @@ __all__ = ["serve"]
     metavar="MIB",
     help="Memory for states that were asked for lately.",
 )
+@click.option(
+    "--max-connections",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Connections that may be open at one time, as far as file descriptors allow.",
+)
 def serve(
     *,
     db: Path,
@@ -69,6 +79,7 @@ def serve(
     source_url: str,
     access_log: str,
     kept_mib: int,
+    max_connections: int,
 ) -> None:
     """Serve the store over HTTP: the registry's paths, and pages for people.
 
@@ -82,11 +93,12 @@ def serve(
       mirror serve --host 0.0.0.0 --port 80 --base-url https://mirror.example
     """
     # Other commands need not wait for these.
-    import uvicorn  # noqa: PLC0415
-
     from mirror.web import Settings, create_app  # noqa: PLC0415
+    from mirror.web.connections import Connections, Limits  # noqa: PLC0415
+    from mirror.web.server import make_server  # noqa: PLC0415
 
-    with _bind(host, port) as listener:
+    connections = Connections(Limits(connections=max_connections))
+    with _bound(host, port, connections) as listeners:
         _index(db)
         with open_store(db, read_only=True) as store:
             records = store.status().records
@@ -98,43 +110,37 @@ def serve(
             access_log=access_log,
             kept_bytes=kept_mib << 20,
         )
-        config = uvicorn.Config(
-            create_app(settings),
-            host=host,
-            port=port,
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            date_header=True,
-            timeout_graceful_shutdown=10,
-            lifespan="on",
-        )
-        server = uvicorn.Server(config)
+        server = make_server(create_app(settings), connections)
         with _address_faults(host, port):
-            listener.listen()
+            for listener in listeners:
+                listener.listen()
         with _stopped_by_signal(server):
-            say(f"serving {records:,} records at http://{host}:{port}/ — stop with Ctrl-C")
-            server.run(sockets=[listener])
+            say(f"serving {records:,} records at {_where(host, listeners)} — stop with Ctrl-C")
+            server.run(sockets=listeners)
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    """Return a socket that has this address; nobody can connect to it yet.
+@contextmanager
+def _bound(host: str, port: int, connections: Connections) -> Iterator[list[socket.socket]]:
+    """Give sockets that have this address; nobody can connect to them yet.
 
     Raises:
         ListenError: `serve.address`
     """
+    from mirror.web.server import bind  # noqa: PLC0415
+
     with _address_faults(host, port):
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-        except OSError:
-            listener.close()
-            raise
-        return listener
+        listeners = bind(host, port, connections)
+    with ExitStack() as stack:
+        yield [stack.enter_context(one) for one in listeners]
+
+
+def _where(host: str, listeners: list[socket.socket]) -> str:
+    """Return the addresses of a server as links that open on this machine."""
+    from mirror.web.server import urls_of  # noqa: PLC0415
+
+    urls = " and ".join(urls_of(listeners))
+    is_everywhere = host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    return f"{urls} and every other address of this machine" if is_everywhere else urls
 
 
 @contextmanager

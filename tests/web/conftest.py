@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,13 +10,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-import uvicorn
 from click.testing import CliRunner
 
 from mirror.cli import main
 from mirror.engine.find import bring_up_to_date
 from mirror.store import open_store
 from mirror.web import Settings, create_app
+from mirror.web.connections import Connections
+from mirror.web.server import listen, make_server, urls_of
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 
@@ -41,21 +41,19 @@ def make_store(path: Path, *sources: Path, keys: Path | None = None) -> Path:
 
 
 @contextmanager
-def served(settings: Settings) -> Iterator[str]:
+def served(settings: Settings, connections: Connections | None = None) -> Iterator[str]:
     """Serve a store at a free port of this machine, and give the base URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        # As asyncio does with a socket of its own: else each answer waits for an acknowledgement.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False,
-                                server_header=False, ws="none", lifespan="on")  # fmt: skip
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    connections = connections or Connections()
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(one) for one in listen("127.0.0.1", 0, connections)]
+        server = make_server(create_app(settings), connections)
+        thread = threading.Thread(target=server.run, args=(listeners,), daemon=True)
         thread.start()
         while not server.started:
             assert thread.is_alive(), "the server did not start"
             time.sleep(0.01)
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield urls_of(listeners)[0].rstrip("/")
         finally:
             server.should_exit = True
             thread.join(timeout=10)

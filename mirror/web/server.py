@@ -1,0 +1,101 @@
+"""The server itself: where it listens, and uvicorn as it is used here."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections.abc import Iterable
+from contextlib import ExitStack
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from mirror.web.connections import ACCEPTED_AT_ONCE, Connections, Listener
+from mirror.web.log import RateFilter
+
+__all__ = ["bind", "listen", "make_server", "urls_of"]
+
+_GRACE_S = 10
+"""For answers that are being given when the server is asked to end."""
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound
+_NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+_FILTER = RateFilter()
+
+
+def make_server(app: ASGIApp, connections: Connections) -> uvicorn.Server:
+    """Return a server of an application; run it with what `listen` gives."""
+    config = uvicorn.Config(
+        app,
+        http=connections.protocol(),
+        loop="asyncio",  # which accepts connections as `Listener` says
+        backlog=ACCEPTED_AT_ONCE,
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_S,
+        lifespan="on",
+    )
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(_FILTER)
+    return uvicorn.Server(config)
+
+
+def listen(host: str, port: int, connections: Connections) -> list[Listener]:
+    """Return what `bind` does, ready for connections; raises as it does."""
+    listeners = bind(host, port, connections)
+    for listener in listeners:
+        listener.listen()
+    return listeners
+
+
+def bind(host: str, port: int, connections: Connections) -> list[Listener]:
+    """Return sockets that have all addresses of a host; nobody can connect to them yet.
+
+    Args:
+        host: A name or an address; empty for every address of this machine.
+        port: The port; 0 for any that is free, the same at all addresses.
+        connections: Where connections are counted.
+
+    Raises:
+        OSError: If an address is in use, or is none of this machine.
+    """
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = list(dict.fromkeys((family, address) for family, *_, address in found))
+    listeners: list[Listener] = []
+    with ExitStack() as stack:
+        for family, address in addresses:
+            port = port or (listeners[0].getsockname()[1] if listeners else 0)
+            listener = stack.enter_context(Listener(family, connections))
+            try:
+                _bind(listener, (address[0], port, *address[2:]))
+            except OSError as error:
+                listener.close()
+                if error.errno not in _NOT_HERE or len(addresses) == 1:
+                    raise
+            else:
+                listeners.append(listener)
+        if not listeners:
+            raise OSError(errno.EADDRNOTAVAIL, "no address of this machine")
+        stack.pop_all()
+    return listeners
+
+
+def _bind(listener: Listener, address: tuple[object, ...]) -> None:
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if listener.family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    listener.bind(address)
+
+
+def urls_of(listeners: Iterable[socket.socket]) -> list[str]:
+    """Return where a browser on this machine finds what listens, each with a slash at its end."""
+    urls = []
+    for listener in listeners:
+        host, port = listener.getsockname()[:2]
+        host = _EVERYWHERE.get(host, host)
+        # RFC 3986 section 3.2.2; the zone as RFC 6874 writes it.
+        shown = f"[{host.replace('%', '%25')}]" if ":" in host else host
+        urls.append(f"http://{shown}:{port}/")
+    return urls

@@ -1,0 +1,312 @@
+"""How many connections a server has, how long each may do nothing, and what is said of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mirror.web import Settings, create_app
+from mirror.web.connections import Connections, Limits, Listener
+from mirror.web.log import AccessLog, ErrorLog, Rate, RateFilter
+from mirror.web.server import listen, make_server, urls_of
+from tests.builders import make_bundle, make_record, to_json
+from tests.web.conftest import make_store, served
+
+TIMEOUT_S = 30
+SUFFIX = make_bundle(make_record())["pith_number"].rpartition(":")[2]
+LARGE = f"/pith/{SUFFIX}/bundle.json"
+"""15 MB: more than connections keep in the system."""
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of one large record."""
+    folder = tmp_path_factory.mktemp("large")
+    source = folder / "bundle.json"
+    source.write_bytes(to_json(make_bundle(make_record(), ["x" * 7_500_000, "y" * 7_500_000])))
+    return make_store(folder / "mirror.db", source)
+
+
+Connect = Callable[..., Coroutine[Any, Any, asyncio.StreamReader]]
+
+
+@asynccontextmanager
+async def _server(path: Path, connections: Connections) -> AsyncIterator[Connect]:
+    """Serve in this event loop; gives what opens connections."""
+    listeners: list[socket.socket] = [*listen("127.0.0.1", 0, connections)]
+    server = make_server(create_app(Settings(store=path)), connections)
+    opened: list[asyncio.StreamWriter] = []
+
+    async def connect(request: str = "") -> asyncio.StreamReader:
+        reader, writer = await asyncio.open_connection(*listeners[0].getsockname())
+        opened.append(writer)
+        writer.write(request.encode())
+        return reader
+
+    serving = asyncio.ensure_future(server._serve(listeners))
+    await _until(lambda: server.started)
+    try:
+        yield connect
+    finally:
+        for writer in opened:
+            writer.transport.abort()
+        server.should_exit = True
+        await serving
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    while not is_so():  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
+
+
+def _get(path: str) -> str:
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def _status(answer: asyncio.StreamReader) -> str:
+    return (await answer.readuntil(b"\r\n\r\n")).split()[1].decode()
+
+
+async def _is_closed(answer: asyncio.StreamReader) -> bool:
+    """Read to the end that the server makes."""
+    try:
+        while await asyncio.wait_for(answer.read(1 << 16), TIMEOUT_S):
+            pass
+    except ConnectionResetError:
+        pass
+    return True
+
+
+def _run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(test, 2 * TIMEOUT_S))
+
+
+# Too long at nothing --------------------------------------------------------------------------
+
+
+def test_a_connection_without_a_whole_request_is_closed(path: Path) -> None:
+    """Whether nothing comes, or a header that never ends; not one that is being answered."""
+
+    async def test() -> None:
+        connections = Connections(Limits(waiting_s=15))
+        now = asyncio.get_running_loop().time()
+        async with _server(path, connections) as connect:
+            silent = await connect()
+            slow = await connect("GET /health HTTP/1.1\r\nX-Slow: ")
+            large = await connect(_get(LARGE))
+            await large.readexactly(1)  # it is being answered
+            await _until(lambda: connections.count == 3)
+            connections.sweep(now + 10)
+            assert connections.count == 3
+            connections.sweep(now + 20)
+            assert await _is_closed(silent)
+            assert await _is_closed(slow)
+            await _until(lambda: connections.count == 1)
+
+    _run(test())
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_dropped(path: Path) -> None:
+    async def test() -> None:
+        connections = Connections(Limits(taking_s=30))
+        async with _server(path, connections) as connect:
+            stuck, reading = await connect(_get(LARGE)), await connect(_get(LARGE))
+            now = asyncio.get_running_loop().time()
+            for looked in range(1, 12):  # until the system holds no more for the one that is stuck
+                await reading.readexactly(1 << 20)
+                connections.sweep(now + 40 * looked)
+                await asyncio.sleep(0.01)
+                if connections.count == 1:
+                    break
+            assert await _is_closed(stuck)
+            assert len(await reading.read(1 << 20))
+
+    _run(test())
+
+
+def test_answers_that_wait_take_no_more_memory_than_they_may(path: Path) -> None:
+    async def test() -> None:
+        connections = Connections(Limits(buffered_bytes=20 << 20))
+        async with _server(path, connections) as connect:
+            waiting = [await connect(_get(LARGE)) for _ in range(3)]
+            for one in waiting:
+                await one.readexactly(1)
+            connections.sweep(asyncio.get_running_loop().time())
+            await _until(lambda: connections.count == 1)
+
+    _run(test())
+
+
+# Too many -------------------------------------------------------------------------------------
+
+
+def test_who_waits_longest_gives_way_to_who_comes(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def test() -> None:
+        connections = Connections(Limits(connections=3), ErrorLog())
+        async with _server(path, connections) as connect:
+            idle = [await connect() for _ in range(3)]
+            await _until(lambda: connections.count == 3)
+            assert await _status(await connect(_get("/health"))) == "200"
+            assert await _is_closed(idle[0])
+
+    _run(test())
+    assert capsys.readouterr().err == "error: 3 connections are open, and no more may be\n"
+
+
+def test_who_is_being_answered_gives_way_to_nobody(path: Path) -> None:
+    async def test() -> None:
+        connections = Connections(Limits(connections=1))
+        async with _server(path, connections) as connect:
+            download = await connect(_get("/mirror/bundle.tar"))
+            assert await _status(download) == "200"
+            assert await _is_closed(await connect(_get("/health")))
+            await download.readuntil(b"bagit.txt")
+            assert connections.count == 1
+
+    _run(test())
+
+
+def test_without_descriptors_a_connection_is_refused_and_the_server_goes_on() -> None:
+    """As often as it happens: one descriptor is kept for that."""
+    connections = Connections()
+    with Listener(socket.AF_INET, connections) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.settimeout(TIMEOUT_S)
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(3)]
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest_free = os.open(os.devnull, os.O_RDONLY)
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+        try:
+            for _ in range(2):
+                with pytest.raises(BlockingIOError):
+                    listener.accept()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        accepted, _ = listener.accept()
+        accepted.sendall(b"x")
+        assert [one.recv(1) for one in clients] == [b"", b"", b"x"]
+        for one in (accepted, *clients):
+            one.close()
+
+
+def test_no_more_connections_than_descriptors_allow() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        assert Limits(connections=1000).room() == 128
+        assert Limits(connections=7).room() == 7
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+        assert Limits(connections=1000).room() == 16
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+# What is logged -------------------------------------------------------------------------------
+
+
+def test_a_log_leaves_out_and_counts_what_is_more_than_its_rate() -> None:
+    now = 0.0
+    rate = Rate(2, lambda: now)
+    assert [rate.take() for _ in range(5)] == [0, 0, None, None, None]
+    now = 0.9
+    assert rate.take() is None
+    now = 1.0
+    assert [rate.take(), rate.take(), rate.take()] == [4, 0, None]
+
+
+def test_the_access_log_says_how_many_lines_it_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = 0.0
+    log = AccessLog(Rate(1, lambda: now))
+    for path in ("/a", "/b", "/c"):
+        log.note({"path": path})
+    now = 1.0
+    log.note({"path": "/d"})
+    assert capsys.readouterr().err == '{"path": "/a"}\n{"path": "/d", "left_out": 2}\n'
+
+
+def test_nonsense_of_strangers_is_one_line_in_a_second(path: Path) -> None:
+    """One that is no HTTP is worth a warning to uvicorn, each time."""
+    logger, lines = logging.getLogger("uvicorn.error"), []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    with served(Settings(store=path)) as url:
+        logger.addHandler(handler)
+        address = ("127.0.0.1", httpx.URL(url).port or 0)
+        for _ in range(50):
+            with socket.create_connection(address) as client:
+                client.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
+                assert b"400" in client.recv(100)
+        logger.removeHandler(handler)
+    assert 1 <= len(lines) < 25
+    assert RateFilter().filter(logging.makeLogRecord({"msg": "first"}))
+
+
+# Where it listens -----------------------------------------------------------------------------
+
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - for as long as a test takes
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "127.0.0.1"), (EVERYWHERE, "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]")],
+)
+def test_addresses_are_links(host: str, shown: str) -> None:
+    if ":" in host and not _has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    (listener,) = listen(host, 0, Connections())
+    with listener:
+        port = listener.getsockname()[1]
+        assert port
+        assert urls_of([listener]) == [f"http://{shown}:{port}/"]
+        parsed = httpx.URL(urls_of([listener])[0])
+        socket.create_connection((parsed.host, parsed.port or 0)).close()
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as one:
+            one.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def test_all_addresses_of_a_name_have_one_port() -> None:
+    listeners = listen("localhost", 0, Connections())
+    assert len({one.getsockname()[1] for one in listeners}) == 1
+    for one in listeners:
+        one.close()
+
+
+def test_the_command_prints_where_it_is_found(path: Path) -> None:
+    options: list[str | Path] = ["--db", path, "--host", EVERYWHERE, "--port", "0"]
+    command: list[str | Path] = [sys.executable, "-m", "mirror", "serve", *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = next(one for one in process.stderr if one.startswith("serving"))
+        url = line.split(" at ")[1].split()[0]
+        assert not url.endswith(":0/")
+        assert httpx.get(f"{url}health").json()["status"] == "ok"
+        assert "every other address" in line
+        process.send_signal(signal.SIGTERM)
+        process.wait(TIMEOUT_S)
