@@ -6,7 +6,16 @@ each thing that could not be read. Nothing is ever extracted to disk.
 """
 
 from mirror.archive.bag import write_bag
-from mirror.archive.folder import list_folder, read_in_folder, take_file
+from mirror.archive.contents import Extent, read_extent
+from mirror.archive.folder import (
+    Listing,
+    LocalTree,
+    Tree,
+    is_looked_at,
+    list_folder,
+    read_in_folder,
+    take_file,
+)
 from mirror.archive.limits import Limits
 from mirror.archive.member import (
     BUNDLES,
@@ -21,7 +30,7 @@ from mirror.archive.member import (
 from mirror.archive.segment import write_segments
 from mirror.archive.source import Source, is_plain_tar, nothing_in_it, open_source
 from mirror.archive.standard_input import read_standard_input, standard_input
-from mirror.archive.tar import Extent, locate_in_tar, read_extent
+from mirror.archive.tar import locate_in_tar
 from mirror.archive.temporary import naming_temporary_folder, temporary_error
 
 __all__ = [
@@ -30,11 +39,15 @@ __all__ = [
     "Bag",
     "Extent",
     "Limits",
+    "Listing",
+    "LocalTree",
     "Member",
     "Refused",
     "Source",
+    "Tree",
     "Wanted",
     "fault_of_name",
+    "is_looked_at",
     "is_plain_tar",
     "list_folder",
     "locate_in_tar",

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from mirror.archive.compression import DAMAGE
+from mirror.archive.compression import DAMAGE, has_trailing
 from mirror.archive.limits import Limits
 from mirror.errors import LimitError
 
-__all__ = ["BLOCK", "Header", "TarReader", "TruncatedError", "parse_header"]
+__all__ = ["BLOCK", "Header", "TarReader", "TrailingError", "TruncatedError", "parse_header"]
 
 BLOCK = 512
 """Bytes of a block: everything in a tar begins at a multiple of it."""
@@ -32,6 +32,10 @@ _WITHOUT_CONTENT = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
 
 class TruncatedError(Exception):
     """The archive ends here, other than it should."""
+
+
+class TrailingError(Exception):
+    """Something else than zeros follows the archive's end mark."""
 
 
 @dataclass(slots=True)
@@ -56,8 +60,18 @@ class Header:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder, also in the way of the oldest tars."""
-        return self.kind == b"5" or (self.kind == b"\0" and self.name.endswith("/"))
+        """Whether it is a folder, also in the way of the oldest tars, or with a list (GNU)."""
+        return self.kind in {b"5", b"D"} or (self.kind == b"\0" and self.name.endswith("/"))
+
+    @property
+    def is_label(self) -> bool:
+        """Whether it is the label of a volume (GNU), which is no member."""
+        return self.kind == b"V"
+
+    @property
+    def has_content(self) -> bool:
+        """Whether what stands behind the header belongs to it."""
+        return self.kind == b"D" or not (self.is_folder or self.kind in _WITHOUT_CONTENT)
 
 
 # Headers -------------------------------------------------------------------------------------
@@ -178,6 +192,7 @@ class TarReader:
 
         Raises:
             TruncatedError: If the archive ends otherwise.
+            TrailingError: If it ends so, and the file does not.
             LimitError: If it gives more than this mirror accepts.
         """
         self._skip()
@@ -230,23 +245,26 @@ class TarReader:
         goes_on = header.goes_on
         while goes_on:
             goes_on = self._read_padded(BLOCK)[504] != 0
-        if header.is_folder or header.kind in _WITHOUT_CONTENT:
+        if not header.has_content:
             header.size = 0
         self._content = header.size
         self._left = header.size + -header.size % BLOCK
         return header
 
     def _require_end(self, *, is_expected: bool) -> None:
-        """Require that a block of zeros is the end mark, and that all behind it can be read."""
+        """Require that a block of zeros is the end mark, and that nothing but zeros follows."""
         second = self._read_some(BLOCK)
         if not is_expected or second.strip(b"\0"):
             raise TruncatedError("a header of zeros, and no end mark")
-        if self.is_seekable:
-            return
-        while self._read_some(_CHUNK):  # damage may only show in a checksum at the very end
-            pass
+        while rest := self._read_some(_CHUNK):  # damage may only show in a checksum at its end
+            if rest.strip(b"\0"):
+                raise TrailingError("more follows the end mark, and was not read")
+        if isinstance(self._fault, LimitError):
+            raise self._fault
         if self._fault is not None and not isinstance(self._fault, EOFError):
             raise TruncatedError(str(self._fault))
+        if has_trailing(self.stream):
+            raise TrailingError("more follows the compressed data, and was not read")
 
     def _skip(self) -> None:
         """Pass over what was not read of the present member."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import BinaryIO, NamedTuple, TypeAlias
 
-from mirror.archive.compression import DAMAGE
+from mirror.archive.compression import DAMAGE, has_trailing
 from mirror.archive.limits import Limits
 from mirror.archive.member import Item, Member, Refused, member_or_refusal
 from mirror.core.values import decode
@@ -126,6 +126,9 @@ def _lines(stream: BinaryIO, limits: Limits) -> _Lines:
                 yield Refused(f"line {number}", "limit.size", message)
             elif data.strip(_BLANK):
                 yield _Line(number, data)
+        if has_trailing(stream):
+            message = "more follows the compressed data, and was not read"
+            yield Refused(f"after line {number}", "archive.trailing", message)
     except DAMAGE as error:
         yield Refused(f"after line {number}", "archive.truncated", str(error))
     except LimitError as error:

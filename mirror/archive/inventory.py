@@ -6,6 +6,7 @@ database, which spills to disk by itself: memory does not grow with the archive.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import io
 import posixpath
@@ -14,10 +15,11 @@ import sqlite3
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 
-from mirror.archive.member import Bag, Refused, shown
+from mirror.archive.member import Bag, Refused, owner_of_apple_double, shown
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -25,16 +27,39 @@ if TYPE_CHECKING:
 __all__ = ["Inventory", "is_tag_file_of_interest"]
 
 _DECLARATION_BYTES = 64 * 1024
-_LINE_CHARACTERS = 64 * 1024
+_LINE_CHARACTERS = 16 * 1024
+"""Of a line of a manifest: a digest, and a name of `NAME_CHARACTERS` with every one escaped."""
+_COMPONENT_CHARACTERS = 255
+"""Of a name between two slashes, up to which its Unicode forms are taken for one name. No file
+system knows longer ones (NAME_MAX), and to normalise many marks in a row takes their square."""
 _ALGORITHMS = {name for name in hashlib.algorithms_guaranteed if not name.startswith("shake")}
 _MANIFEST = re.compile(r"(?:tag)?manifest-([a-z0-9_]+)\.txt")
 _ENCODING = re.compile(r"(?im)^Tag-File-Character-Encoding[ \t]*:(.*)$")
 
 
+_FOLDERS_NOTED = 32
+"""Folders above a file that are looked for beside a Mac's `._*`; an archive need not list them."""
+_ENCODINGS = {
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "utf-16": "utf-16",
+    "utf16": "utf-16",
+    "iso-8859-1": "iso-8859-1",
+    "iso8859-1": "iso-8859-1",
+    "latin-1": "iso-8859-1",
+    "latin1": "iso-8859-1",
+    "us-ascii": "ascii",
+    "ascii": "ascii",
+}
+"""Names that `bagit.txt` may give to an encoding, in lower case and with hyphens. Python knows
+more, and some of them are no encodings of text, or take the square of it."""
+
+
 def is_tag_file_of_interest(name: str) -> bool:
     """Whether a member must be read before all others: a bag's declaration, info or manifest."""
     last = posixpath.basename(name)
-    return last in {"bagit.txt", "bag-info.txt"} or _MANIFEST.fullmatch(last) is not None
+    is_known = last in {"bagit.txt", "bag-info.txt", "fetch.txt"}
+    return is_known or _MANIFEST.fullmatch(last) is not None
 
 
 class Inventory:
@@ -47,13 +72,14 @@ class Inventory:
             """
             PRAGMA journal_mode = OFF;
             PRAGMA synchronous = OFF;
-            CREATE TABLE tag_file (path TEXT, start INTEGER, size INTEGER);
+            CREATE TABLE tag_file (path TEXT PRIMARY KEY, start INTEGER, size INTEGER);
             CREATE TABLE bag (folder TEXT PRIMARY KEY, encoding TEXT) WITHOUT ROWID;
             CREATE TABLE listed (path TEXT, algorithm TEXT, digest TEXT, folded TEXT,
                                  met INTEGER DEFAULT 0,
                                  PRIMARY KEY (path, algorithm)) WITHOUT ROWID;
             CREATE INDEX listed_by_folded ON listed (folded);
             CREATE TABLE seen (path BLOB PRIMARY KEY) WITHOUT ROWID;
+            CREATE TABLE apple_double (owner TEXT PRIMARY KEY, met INTEGER DEFAULT 0) WITHOUT ROWID;
             """
         )
         self._copies = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the database
@@ -63,6 +89,7 @@ class Inventory:
         """The folder of the bag, where there is just one."""
         self.is_just_a_bag = True
         """Whether nothing lies outside of bags."""
+        self._has_apple_doubles = False
 
     def __enter__(self) -> Self:
         return self
@@ -79,11 +106,37 @@ class Inventory:
     def add_tag_file(self, path: str, content: Iterable[bytes]) -> None:
         """Take a declaration or a manifest, for which `is_tag_file_of_interest`.
 
-        A manifest may come before the `bagit.txt` that makes it one, so it is kept as it is.
+        A manifest may come before the `bagit.txt` that makes it one, so it is kept as it is. Of
+        two files of one name the first counts (C5).
         """
         start = self._copies.seek(0, io.SEEK_END)
         size = sum(self._copies.write(chunk) for chunk in content)
-        self._db.execute("INSERT INTO tag_file VALUES (?, ?, ?)", (path, start, size))
+        self._db.execute("INSERT OR IGNORE INTO tag_file VALUES (?, ?, ?)", (path, start, size))
+
+    def note_name(self, path: str) -> None:
+        """Note the name of a file or folder, before any of them is read, for Macs' `._*` (C5)."""
+        owner = owner_of_apple_double(path)
+        if owner is not None:
+            self._has_apple_doubles = True
+            self._db.execute("INSERT OR IGNORE INTO apple_double (owner) VALUES (?)", (owner,))
+        if self._has_apple_doubles:
+            names = [path, *islice(_folders_above(path), _FOLDERS_NOTED)]
+            query = "UPDATE apple_double SET met = 1 WHERE owner = ?"
+            self._db.executemany(query, ((name,) for name in names))
+
+    def is_apple_double(self, path: str) -> bool:
+        """Whether `path` is a Mac's `._*`, and the file or folder that it belongs to is beside it.
+
+        To be asked once all names were noted, and those before it were met.
+        """
+        owner = owner_of_apple_double(path)
+        if owner is None:
+            return False
+        query = "SELECT met FROM apple_double WHERE owner = ? AND met"
+        if self._db.execute(query, (owner,)).fetchone() is not None:
+            return True
+        row = (owner.encode("utf-8", "surrogateescape"),)
+        return self._db.execute("SELECT 1 FROM seen WHERE path = ?", row).fetchone() is not None
 
     def read_manifests(self) -> Iterator[Refused]:
         """Read the manifests that lie in a bag, once all tag files are there.
@@ -101,7 +154,7 @@ class Inventory:
         for path, start, size in self._db.execute(query).fetchall():
             try:
                 self._add_manifest(path, self._copy(start, size))
-            except (ValueError, LookupError) as error:
+            except ValueError as error:
                 yield Refused(path, "archive.fixity", f"not a manifest: {error}")
 
     def _copy(self, start: int, size: int) -> io.BufferedReader:
@@ -113,7 +166,7 @@ class Inventory:
         match = _ENCODING.search(re.sub(r"\n[ \t]+", " ", "\n".join(lines)))
         encoding = match[1].strip() if match else "utf-8"
         row = (posixpath.dirname(path), encoding)
-        self._db.execute("INSERT OR REPLACE INTO bag VALUES (?, ?)", row)
+        self._db.execute("INSERT INTO bag VALUES (?, ?)", row)
 
     def _add_manifest(self, path: str, content: io.BufferedReader) -> None:
         """Take a payload or tag manifest; one of an unknown algorithm says nothing."""
@@ -124,12 +177,14 @@ class Inventory:
             return
         rows = (
             (member, match[1], digest.lower(), _folded(member))
-            for digest, name in _entries(content, row[0])
+            for digest, name in _entries(content, _encoding(row[0]))
             for member in [posixpath.normpath(posixpath.join(bag, name))]
         )
-        query = (
-            "INSERT OR REPLACE INTO listed (path, algorithm, digest, folded) VALUES (?, ?, ?, ?)"
-        )
+        # A file that is listed with two digests matches neither (C5), so it is left with none.
+        query = """
+            INSERT INTO listed (path, algorithm, digest, folded) VALUES (?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET digest = '' WHERE digest <> excluded.digest
+        """
         self._db.executemany(query, rows)
 
     def meet(self, path: str) -> tuple[bool, dict[str, str]]:
@@ -141,11 +196,27 @@ class Inventory:
         """
         row = (path.encode("utf-8", "surrogateescape"),)
         is_new = self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", row).rowcount == 1
-        for column, name in _spellings(path):
-            query = f"UPDATE listed SET met = 1 WHERE {column} = ? RETURNING algorithm, digest"  # noqa: S608
+        query = "UPDATE listed SET met = 1 WHERE path = ? RETURNING algorithm, digest"
+        for name in self._listed_names(path):
             if found := self._db.execute(query, (name,)).fetchall():
                 return is_new, dict(found)
         return is_new, {}
+
+    def _listed_names(self, path: str) -> Iterator[str]:
+        """Yield how manifests may write a member's name, the likeliest first.
+
+        As it is; as RFC 8493 escapes it; as older tools escape it; in another Unicode form, if
+        just one line has it in any: where several have, each is another name (C5).
+        """
+        name = shown(path)
+        yield name
+        older = name.replace("\n", "%0A").replace("\r", "%0D")
+        strict = name.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
+        yield from {strict, older} - {name}
+        query = "SELECT DISTINCT path FROM listed WHERE folded = ? LIMIT 2"
+        for folded in {_folded(name): None, _folded(strict): None}:
+            if len(found := self._db.execute(query, (folded,)).fetchall()) == 1:
+                yield found[0][0]
 
     def is_in_bag(self, path: str) -> bool:
         """Whether `path` lies in a bag."""
@@ -177,6 +248,8 @@ class Inventory:
             digests: What its content hashes to, for each of these.
         """
         for algorithm, digest in expected.items():
+            if not digest:
+                return f"its manifest lists it with two {algorithm} digests"
             if digests[algorithm] != digest:
                 return f"its {algorithm} is not what the manifest says"
         if self.is_complete and not expected and self.is_payload(path):
@@ -200,10 +273,9 @@ class Inventory:
         if info is None:
             return {}
         try:
-            text = info.read(_DECLARATION_BYTES).decode(encoding, "replace")
-            text = text.encode("utf-8", "replace").decode()  # some encodings give half characters
-        except (LookupError, ValueError):
-            return {}  # of an encoding that is none
+            text = info.read(_DECLARATION_BYTES).decode(_encoding(encoding), "replace")
+        except ValueError:
+            return {}  # of an encoding that is none; its manifests were refused for it
         lines = re.sub(r"\n[ \t]+", " ", re.sub(r"\r\n?", "\n", text)).split("\n")
         labels = [line.partition(":") for line in lines if line.strip()]
         return {label.strip(): value.strip() for label, _, value in labels}
@@ -217,10 +289,17 @@ class Inventory:
         found = self._db.execute(query, (path,)).fetchone()
         return None if found is None else self._copy(*found)
 
-    def missing(self) -> Iterator[str]:
-        """Yield each path that a manifest lists and that was not seen."""
+    def missing(self) -> Iterator[Refused]:
+        """Yield each path that a manifest lists and that was not seen, as what is refused."""
+        query = """
+            SELECT 1 FROM bag JOIN tag_file ON tag_file.path = ltrim(folder || '/fetch.txt', '/')
+        """
+        is_elsewhere = self._db.execute(query).fetchone() is not None
+        message = "a manifest lists it, but it is not there"
+        if is_elsewhere:
+            message += "; the bag has a fetch.txt, from which nothing is fetched"
         for (path,) in self._db.execute("SELECT DISTINCT path FROM listed WHERE NOT met"):
-            yield path
+            yield Refused(shown(path), "archive.fixity", message)
 
 
 class _Slice(io.RawIOBase):
@@ -255,28 +334,41 @@ def _folders_above(path: str) -> Iterator[str]:
 
 
 def _folded(path: str) -> str:
-    return unicodedata.normalize("NFC", path)
+    """Return what the Unicode forms of a name have in common."""
+    if path.isascii():
+        return path
+    return "/".join(
+        part if len(part) > _COMPONENT_CHARACTERS else unicodedata.normalize("NFC", part)
+        for part in path.split("/")
+    )
 
 
-def _spellings(path: str) -> Iterator[tuple[str, str]]:
-    """Yield how manifests may write a member's name: the column to look in, and the name.
+def _encoding(name: str) -> str:
+    """Return what Python calls an encoding that `bagit.txt` names.
 
-    As it is; as RFC 8493 escapes it; as older tools escape it; in another Unicode form.
+    Raises:
+        ValueError: If a manifest cannot have it.
     """
-    name = shown(path)
-    yield "path", name
-    older = name.replace("\n", "%0A").replace("\r", "%0D")
-    strict = name.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
-    for escaped in {strict, older} - {name}:
-        yield "path", escaped
-    yield "folded", _folded(name)
-    yield "folded", _folded(strict)
+    found = _ENCODINGS.get(name.strip().lower().replace("_", "-"))
+    if found is None:
+        known = "UTF-8, UTF-16, ISO-8859-1 or US-ASCII"
+        raise ValueError(f"bagit.txt names the encoding {shown(name[:60])!r}; {known} is read")
+    return found
 
 
 def _entries(content: io.BufferedReader, encoding: str) -> Iterator[tuple[str, str]]:
-    """Yield (digest, path) of each line of a manifest (RFC 8493 section 2.1.3)."""
+    """Yield (digest, path) of each line of a manifest (RFC 8493 section 2.1.3).
+
+    Raises:
+        ValueError: If it is not in its encoding, or a line is too long.
+    """
+    marks = {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+    if encoding == "utf-16" and content.peek(2)[:2] not in marks:
+        raise ValueError("it is in UTF-16 without a byte order mark")
     lines = io.TextIOWrapper(content, encoding, newline=None)
-    while line := lines.readline(_LINE_CHARACTERS):
+    while line := lines.readline(_LINE_CHARACTERS + 1):
+        if len(line) > _LINE_CHARACTERS:
+            raise ValueError(f"a line is longer than {_LINE_CHARACTERS} characters")
         digest, _, name = line.strip("\ufeff \t\r\n").replace("\t", " ").partition(" ")
         if name and not digest.startswith("#"):
             yield digest, name.lstrip().lstrip("*")

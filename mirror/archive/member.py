@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from mirror.archive.formats import NAMED_BY_BYTES, format_of
 from mirror.archive.limits import Limits
 
 __all__ = [
@@ -17,9 +18,16 @@ __all__ = [
     "Refused",
     "Wanted",
     "fault_of_name",
+    "file_or_refusal",
+    "is_name_too_long",
     "member_or_refusal",
+    "owner_of_apple_double",
     "shown",
 ]
+
+NAME_CHARACTERS = 4096
+"""The longest name of a member: no path of a file is longer (PATH_MAX of Linux)."""
+_SHOWN_CHARACTERS = 300
 
 
 class Member(NamedTuple):
@@ -38,8 +46,13 @@ class Refused:
 
     name: str
     code: str
-    """`archive.member`, `archive.fixity`, `archive.truncated` or `limit.…`."""
+    """`archive.…`, `limit.…`, or `source.unreadable` for a part of a folder."""
     message: str
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether it should have been read; files of other names are passed over (C3)."""
+        return self.code != "archive.passed_over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,17 @@ def member_or_refusal(name: str, data: bytes, limits: Limits) -> Member | Refuse
     return Member(name, data)
 
 
+def file_or_refusal(name: str, data: bytes, limits: Limits) -> Member | Refused:
+    """Return a file of an archive or folder as a member, or why it is refused.
+
+    Besides `member_or_refusal`: what its first bytes show to be of another format.
+    """
+    found = format_of(data[:NAMED_BY_BYTES])
+    if found is None:
+        return member_or_refusal(name, data, limits)
+    return Refused(name, "archive.format", f"it is {found}, which is not read here")
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What to look for in a container."""
@@ -95,13 +119,28 @@ STATES = Wanted("state.json", is_in_segments=False)
 
 def shown(name: str) -> str:
     """Return a name as any text can carry it: bytes that are not UTF-8 are spelled out."""
+    if len(name) > NAME_CHARACTERS:
+        return f"{shown(name[:_SHOWN_CHARACTERS])}… ({len(name)} characters)"
     if name.isascii():
         return name
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def owner_of_apple_double(path: str) -> str | None:
+    """Return the path of the file that a Mac's `._*` would belong to, or None for other names."""
+    folder, slash, last = path.rpartition("/")
+    if not last.startswith("._") or len(last) == len("._"):
+        return None
+    return f"{folder}{slash}{last[len('._') :]}"
+
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def is_name_too_long(name: str) -> bool:
+    """Whether a name is longer than this mirror looks at (B4); ask it before all else."""
+    return len(name) > NAME_CHARACTERS
 
 
 def fault_of_name(name: str) -> str | None:

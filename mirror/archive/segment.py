@@ -9,7 +9,7 @@ from typing import BinaryIO
 import msgpack
 import zstandard
 
-from mirror.archive.compression import DAMAGE, open_plain
+from mirror.archive.compression import DAMAGE, has_trailing, open_plain
 from mirror.archive.limits import Limits
 from mirror.archive.member import Item, Member, Refused
 from mirror.errors import LimitError
@@ -46,9 +46,13 @@ def read_segment(name: str, data: bytes, limits: Limits) -> Iterator[Item]:
     """
     number = 0
     try:
-        for packed in _maps(open_plain(io.BytesIO(data), limits), limits):
+        stream = open_plain(io.BytesIO(data), limits)
+        for packed in _maps(stream, limits):
             number += 1
             yield _item(f"{name}#{number}", packed, limits)
+        if has_trailing(stream):
+            message = "more follows the compressed data, and was not read"
+            yield Refused(f"after {name}#{number}", "archive.trailing", message)
     except DAMAGE as error:
         yield Refused(f"after {name}#{number}", "archive.truncated", str(error))
     except _NotPackedError as error:

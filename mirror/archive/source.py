@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, cast
 from mirror.archive.compression import DAMAGE, is_compressed, open_plain
 from mirror.archive.document import read_document
 from mirror.archive.folder import read_folder
+from mirror.archive.formats import format_of
 from mirror.archive.limits import Limits
 from mirror.archive.member import BUNDLES, Bag, Item, Refused, Wanted
 from mirror.archive.standard_input import standard_input
@@ -57,7 +58,7 @@ class Source:
         empty = True
         try:
             for item in self._read():
-                empty = empty and isinstance(item, Bag) and not item.is_increment
+                empty = empty and _is_nothing(item)
                 yield item
         except (OSError, sqlite3.Error) as error:  # SQLite's: of a temporary database
             raise _unreadable(self.name, error) from error
@@ -70,6 +71,13 @@ class Source:
         return _read_file(self._place, self._limits, self._wanted)
 
 
+def _is_nothing(item: Item) -> bool:
+    """Whether a source that gives only such items holds nothing, and does not say so itself."""
+    if isinstance(item, Bag):
+        return not item.is_increment
+    return isinstance(item, Refused) and not item.is_fault
+
+
 def nothing_in_it(wanted: Wanted) -> Refused:
     """Return the refusal of a source that holds nothing of what is wanted."""
     segments = " or packed segment" if wanted.is_in_segments else ""
@@ -80,12 +88,24 @@ def nothing_in_it(wanted: Wanted) -> Refused:
 def _read_file(file: BinaryIO, limits: Limits, wanted: Wanted) -> Iterator[Item]:
     head = file.read(4)
     is_plain = not is_compressed(head)
-    if is_tar(_first_block(open_plain(file, limits))):
+    block = _first_block(open_plain(file, limits))
+    if is_tar(block):
         yield from read_tar(lambda: open_plain(file, limits), limits, wanted, seekable=is_plain)
+    elif (found := format_of(block)) is not None:
+        yield _of_another_format(found, is_plain=is_plain)
     elif is_plain:
         yield from read_document(open_plain(file, limits), limits)
     else:
         yield from read_document(io.BufferedReader(cast("Any", open_plain(file, limits))), limits)
+
+
+def _of_another_format(found: str, *, is_plain: bool) -> Refused:
+    inside = "" if is_plain else " within gzip or zstd, of which one layer is undone"
+    message = (
+        f"it is {found}{inside}; it is not read: unpack it, and give what was in it"
+        " as it is, or as tar, gzip or zstd"
+    )
+    return Refused("", "archive.format", message)
 
 
 def is_plain_tar(head: bytes) -> bool:

@@ -66,7 +66,10 @@ _NOTES = frozenset(
 )
 """Codes of B3 and B5, of increments and of quotas, that refuse no bundle."""
 
-_COUNTERS = ("refused", "events_invalid", "receipts_refused", "integrity_faults", "noted")
+_TOLD = frozenset({"archive.passed_over"})
+"""Codes of what is told of, and is nothing that is wrong (C3)."""
+
+_COUNTERS = ("refused", "events_invalid", "receipts_refused", "integrity_faults", "noted", "told")
 
 
 @dataclass(slots=True)
@@ -93,6 +96,8 @@ class Summary:
     """By code of S4, those that take nothing away included."""
     noted: Counter[str] = field(default_factory=Counter)
     """Everything else that was found, by code: B3's headers and aliases, B5, missing bases."""
+    told: Counter[str] = field(default_factory=Counter)
+    """What is no fault, by code: sources with files of other names."""
     records: int = 0
     """Distinct records in the bundles read; counted by a merge only."""
     equivocations: int = 0
@@ -113,6 +118,8 @@ class Summary:
             self.integrity_faults[code] += 1
         elif code in _NOTES:
             self.noted[code] += 1
+        elif code in _TOLD:
+            self.told[code] += 1
         else:
             self.refused[code] += 1
 
@@ -141,6 +148,7 @@ class Summary:
         self.integrity_verified += other.integrity_verified
         self.integrity_faults += other.integrity_faults
         self.noted += other.noted
+        self.told += other.told
         self.records += other.records
         self.equivocations += other.equivocations
         self.new.add(other.new)

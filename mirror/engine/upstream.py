@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, cast
 from urllib.parse import quote
 
-from mirror.archive import BUNDLES, STATES, Bag, Limits, Member, Refused, open_source
+from mirror.archive import BUNDLES, STATES, Limits, Member, Refused, open_source
 from mirror.archive.member import member_or_refusal
 from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.compare import parse_claim
@@ -155,7 +155,7 @@ class Upstream:
                 for item in source.items():
                     if isinstance(item, Refused) and item.code == "archive.empty":
                         ended.append(_nothing_there(self.place, item.message))
-                    elif not isinstance(item, Bag):
+                    elif isinstance(item, Member) or (isinstance(item, Refused) and item.is_fault):
                         yield item
         except SourceError as error:
             ended.append(_nothing_there(self.place, error.message))

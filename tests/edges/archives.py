@@ -57,6 +57,8 @@ class Reading:
     members: list[tuple[str, bytes]]
     refused: list[tuple[str, str]]
     """Names and codes."""
+    told: list[str]
+    """What was said of files that are passed over."""
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -76,14 +78,16 @@ def read(source: Path | bytes, limits: Limits = NO_LIMITS) -> Reading:
             path = Path(folder, "source")
             path.write_bytes(source)
             return read(path, limits)
-    members, refused = [], []
+    members, refused, told = [], [], []
     with time_limit(), open_source(str(source), limits) as opened:
         for item in opened.items():
             if isinstance(item, Member):
                 members.append((item.name, item.data))
-            if isinstance(item, Refused):
+            if isinstance(item, Refused) and item.is_fault:
                 refused.append((item.name, item.code))
-    return Reading(members, refused)
+            elif isinstance(item, Refused):
+                told.append(item.message)
+    return Reading(members, refused, told)
 
 
 @contextmanager

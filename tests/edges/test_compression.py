@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
+import lzma
 import random
 import tracemalloc
+import zipfile
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import zstandard
 
-from mirror.archive import Limits
+from mirror.archive import Limits, Refused, open_source
 from tests.edges.archives import (
     COMPRESSIONS,
     END,
     bundle_text,
     entry,
     header,
+    plain_tar,
     read,
+    write_files,
 )
 
 TEXTS = [bundle_text(number) for number in range(1, 7)]
@@ -80,18 +87,33 @@ def test_a_zstd_file_of_skippable_frames_alone_holds_nothing() -> None:
     assert ([("", b"")], []) == (reading.members, reading.refused)
 
 
-def test_zeros_after_the_last_gzip_member_are_padding() -> None:
-    """C1: tapes and tools fill up with zeros, and gzip allows for it."""
-    reading = read(gzip.compress(TEXTS[0]) + bytes(700))
+@pytest.mark.parametrize("compression", COMPRESSED)
+@pytest.mark.parametrize("zeros", [1, 700, 5000])
+def test_zeros_after_the_compressed_data_are_padding(zeros: int, compression: str) -> None:
+    """C1, C5: tapes and tools fill up with zeros."""
+    reading = read(COMPRESSIONS[compression](TEXTS[0]) + bytes(zeros))
     assert ([("", TEXTS[0])], []) == (reading.members, reading.refused)
 
 
 @pytest.mark.parametrize("compression", COMPRESSED)
-def test_garbage_after_the_compressed_data_is_reported(compression: str) -> None:
-    """C5: what cannot be read is told of, and what came before it counts."""
-    reading = read(COMPRESSIONS[compression](LINES) + b"garbage!")
+@pytest.mark.parametrize("zeros", [0, 1, 5000])
+@pytest.mark.parametrize("garbage", [b"garbage!", b"\1", b"{}\n", b"\x1f\x9d\x90", b"\x28\xb6"])
+@pytest.mark.parametrize("lines", [LINES, LINES.rstrip()], ids=["LF", "no LF"])
+def test_garbage_after_the_compressed_data_is_reported(
+    compression: str, zeros: int, garbage: bytes, lines: bytes
+) -> None:
+    """C5: `archive.trailing`, and what came before it counts, the last line, too."""
+    reading = read(COMPRESSIONS[compression](lines) + bytes(zeros) + garbage)
     assert TEXTS == [data.strip() for _, data in reading.members]
-    assert ["archive.truncated"] == reading.codes
+    assert ["archive.trailing"] == reading.codes
+
+
+@pytest.mark.parametrize("compression", COMPRESSED)
+def test_a_frame_of_the_other_kind_is_not_the_same_stream(compression: str) -> None:
+    """C5: gzip behind zstd, or the other way round, is something else."""
+    other = COMPRESSIONS["zstd" if compression == "gzip" else "gzip"]
+    reading = read(COMPRESSIONS[compression](LINES) + other(LINES))
+    assert (len(TEXTS), ["archive.trailing"]) == (len(reading.members), reading.codes)
 
 
 @pytest.mark.parametrize("compression", COMPRESSED)
@@ -164,12 +186,75 @@ def test_a_file_cut_within_its_first_header_is_truncated(data: bytes) -> None:
     assert ([], ["archive.truncated"]) == (reading.members, reading.codes)
 
 
-@pytest.mark.parametrize(
-    "data", [b"\x1f", b"\x28\xb5\x2f", b"BZh9", b"\xfd7zXZ\x00", b"PK\x03\x04"]
-)
+@pytest.mark.parametrize("data", [b"\x1f", b"\x28\xb5\x2f", b"BZ", b"PK", b"no JSON"])
 def test_what_is_neither_is_taken_for_text(data: bytes) -> None:
     """C1: anything else is a document, which V1 refuses."""
     assert [("", data)] == read(data).members
+
+
+def zipped(data: bytes) -> bytes:
+    """A zip archive of one file."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("bundle.json", data)
+    return out.getvalue()
+
+
+OTHER_FORMATS: dict[str, bytes] = {
+    "zip": zipped(TEXTS[0]),
+    "an empty zip": zipped(b"")[-22:],
+    "xz": lzma.compress(TEXTS[0]),
+    "lzma": lzma.compress(TEXTS[0], lzma.FORMAT_ALONE),
+    "bzip2": bz2.compress(TEXTS[0]),
+    "7z": b"7z\xbc\xaf\x27\x1c\x00\x04" + bytes(24),
+    "rar": b"Rar!\x1a\x07\x01\x00" + bytes(24),
+    "lz4": b"\x04\x22\x4d\x18\x64\x40" + bytes(24),
+    "compress": b"\x1f\x9d\x90" + bytes(24),
+    "SQLite": b"SQLite format 3\0" + bytes(84),
+}
+
+
+def refusals(data: bytes, folder: Path) -> list[Refused]:
+    """What is refused of a file, and that nothing else is in it."""
+    (folder / "x").write_bytes(data)
+    with open_source(str(folder / "x"), Limits()) as source:
+        items = list(source.items())
+    found = [item for item in items if isinstance(item, Refused)]
+    assert found == items
+    return found
+
+
+@pytest.mark.parametrize("around", COMPRESSIONS)
+@pytest.mark.parametrize("name", OTHER_FORMATS)
+def test_another_format_is_named_and_not_taken_for_text(
+    tmp_path: Path, name: str, around: str
+) -> None:
+    """C1: `archive.format` says what the file is, also within gzip or zstd."""
+    (refused,) = refusals(COMPRESSIONS[around](OTHER_FORMATS[name]), tmp_path)
+    assert ("", "archive.format") == (refused.name, refused.code)
+    assert name.rpartition(" ")[2] in refused.message
+    assert "not read" in refused.message
+    assert ("within gzip" in refused.message) == (around != "plain")
+
+
+@pytest.mark.parametrize("inner", COMPRESSED)
+@pytest.mark.parametrize("outer", COMPRESSED)
+def test_only_one_layer_of_compression_is_undone(tmp_path: Path, inner: str, outer: str) -> None:
+    """C1: the second one is named."""
+    (refused,) = refusals(COMPRESSIONS[outer](COMPRESSIONS[inner](LINES)), tmp_path)
+    assert "archive.format" == refused.code
+    assert f"it is {inner} within" in refused.message
+
+
+@pytest.mark.parametrize("name", [*OTHER_FORMATS, *COMPRESSED])
+def test_a_member_of_another_format_is_named_and_refused_alone(tmp_path: Path, name: str) -> None:
+    """C1: members of tars and folders are not decompressed; what they are is said."""
+    data = OTHER_FORMATS.get(name) or COMPRESSIONS[name](TEXTS[0])
+    files = {"a.bundle.json": TEXTS[1], "b.bundle.json": data}
+    for source in (plain_tar(files), write_files(tmp_path, files)):
+        reading = read(source)
+        assert ["a.bundle.json"] == [*reading.files]
+        assert [("b.bundle.json", "archive.format")] == reading.refused
 
 
 @pytest.mark.parametrize("compression", COMPRESSED)
@@ -195,9 +280,11 @@ def test_a_bomb_is_refused_for_its_ratio(compression: str, first: bytes) -> None
     assert ([], ["limit.ratio"]) == (reading.members, reading.codes)
 
 
-def test_a_zstd_frame_may_not_ask_for_any_amount_of_memory() -> None:
+def test_a_zstd_frame_may_not_ask_for_any_amount_of_memory(tmp_path: Path) -> None:
     """B4: a window beyond what `zstd --long` needs is refused, not allocated."""
-    frame = b"\x28\xb5\x2f\xfd" + b"\x00" + bytes([21 << 3]) + b"\x01\x00\x00"
-    reading = read(frame)
-    assert [] == reading.members
-    assert 1 == len(reading.codes)
+    frame = b"\x28\xb5\x2f\xfd" + b"\x00" + bytes([21 << 3]) + b"\x01\x00\x00" + bytes(9)
+    for data in (frame, skippable(b"abc") + frame):
+        (refused,) = refusals(data, tmp_path)
+        assert "limit.size" == refused.code
+        assert "zstd" in refused.message
+        assert "2147483648" in refused.message

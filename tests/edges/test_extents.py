@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from mirror.archive import (
     Bag,
     Extent,
     Limits,
+    LocalTree,
     Member,
     Refused,
     Wanted,
@@ -140,7 +142,7 @@ def test_extents_of_damaged_archives(
 def test_an_extent_says_where_a_member_lies() -> None:
     """Its content, without header and padding, whatever extended headers come before."""
     data = entry("other", b"x" * 600) + pax({"path": "long/bundle.json"}) + entry("short", b"{}")
-    (extent,) = located(data + END)
+    extent, _ = located(data + END)
     assert Extent("long/bundle.json", 6 * 512, 2, is_segment=False) == extent
     assert b"{}" == data[extent.start : extent.start + extent.size]
 
@@ -180,7 +182,7 @@ def test_what_is_listed_is_what_is_read(tmp_path: Path) -> None:
     (tmp_path / "b" / "link.bundle.json").symlink_to("bundle.json")
     (tmp_path / "c").symlink_to("a")
     (tmp_path / os.fsdecode(b"\xff.bundle.json")).write_bytes(bundle_text(1))
-    listed = list(list_folder(tmp_path, NO_LIMITS))
+    listed = list(list_folder(LocalTree(str(tmp_path)), NO_LIMITS))
     assert [
         Refused("c", "archive.member", "it is a link to a folder"),
         "a.bundle.json",
@@ -189,22 +191,40 @@ def test_what_is_listed_is_what_is_read(tmp_path: Path) -> None:
         "a/y/bundle.json",
         "b/bundle.json",
         "b/link.bundle.json",
+        Refused("", "archive.passed_over", "1 file of other names passed over: a/other"),
     ] == listed
     assert at_once(tmp_path) == _read(tmp_path, listed)
 
 
-def _read(folder: Path, listed: Sequence[str | Refused]) -> list[Item]:
-    return [
-        one if isinstance(one, Refused) else read_in_folder(str(folder), one, NO_LIMITS)
-        for one in listed
-    ]
+def _read(folder: Path, listed: Sequence[str | Refused | Bag]) -> list[Item]:
+    items: list[Item] = []
+    for one in listed:
+        items += read_in_folder(str(folder), one, NO_LIMITS) if isinstance(one, str) else [one]
+    return items
+
+
+@pytest.mark.parametrize("above", ["", "x/y/"])
+@pytest.mark.parametrize("data", [bag(TEXTS), bag(TEXTS, packed=True), TARS["an increment"]])
+def test_what_is_listed_of_a_bag_is_what_is_read(tmp_path: Path, data: bytes, above: str) -> None:
+    """C3: a bag that was unpacked, plain or packed; it is told of at the end, as in a tar."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        tar.extractall(tmp_path / above, filter="data")
+    source = tmp_path if above else tmp_path / "pith"
+    listed = list(list_folder(LocalTree(str(source)), NO_LIMITS))
+    assert at_once(source) == _read(source, listed)
+    assert [one for one in located(data) if isinstance(one, Bag)] == listed[-1:]
+    members = [one.data for one in _read(source, listed) if isinstance(one, Member)]
+    assert sorted(one.data for one in by_extents(data) if isinstance(one, Member)) == sorted(
+        members
+    )
 
 
 def test_a_list_ends_where_the_limit_is(tmp_path: Path) -> None:
     """B4: `limit.count`, with the name of the first that was not listed; the limit is inclusive."""
     write_files(tmp_path, bundle_files("a.bundle.json", "b.bundle.json", "c.bundle.json"))
-    assert 3 == len(list(list_folder(tmp_path, Limits(members=3))))
-    *names, refused = list_folder(tmp_path, Limits(members=2))
+    tree = LocalTree(str(tmp_path))
+    assert 3 == len(list(list_folder(tree, Limits(members=3))))
+    *names, refused = list_folder(tree, Limits(members=2))
     assert ["a.bundle.json", "b.bundle.json"] == names
     assert isinstance(refused, Refused)
     assert ("c.bundle.json", "limit.count") == (refused.name, refused.code)
@@ -213,14 +233,16 @@ def test_a_list_ends_where_the_limit_is(tmp_path: Path) -> None:
 def test_a_list_holds_what_is_wanted(tmp_path: Path) -> None:
     """C2: bundles if nothing else is said; or states."""
     write_files(tmp_path, {"a/bundle.json": b"", "a/state.json": b"", "a/bundle.json.old": b""})
-    assert ["a/bundle.json"] == list(list_folder(tmp_path, NO_LIMITS))
-    assert ["a/state.json"] == list(list_folder(tmp_path, NO_LIMITS, STATES))
+    tree = LocalTree(str(tmp_path))
+    for wanted, name in ((BUNDLES, "a/bundle.json"), (STATES, "a/state.json")):
+        found = list_folder(tree, NO_LIMITS, wanted)
+        assert [name] == [one for one in found if isinstance(one, str)]
 
 
 def test_a_file_that_is_gone_is_refused_alone(tmp_path: Path) -> None:
     """Between listing and reading anything may happen."""
-    refused = read_in_folder(str(tmp_path), "a/bundle.json", NO_LIMITS)
-    assert Refused("a/bundle.json", "archive.member", "No such file or directory") == refused
+    (refused,) = read_in_folder(str(tmp_path), "a/bundle.json", NO_LIMITS)
+    assert Refused("a/bundle.json", "source.unreadable", "No such file or directory") == refused
 
 
 @pytest.mark.parametrize("name", ["/bundle.json", "../bundle.json", "a\n/bundle.json"])
@@ -228,7 +250,7 @@ def test_a_name_that_an_archive_may_not_have_is_not_opened(tmp_path: Path, name:
     """C5: a list may come from elsewhere; nothing outside of the folder is ever read."""
     write_files(tmp_path, bundle_files("bundle.json"))
     (tmp_path / "in").mkdir()
-    refused = read_in_folder(str(tmp_path / "in"), name, NO_LIMITS)
+    (refused,) = read_in_folder(str(tmp_path / "in"), name, NO_LIMITS)
     assert isinstance(refused, Refused)
     assert (name, "archive.member") == (refused.name, refused.code)
 
@@ -236,9 +258,9 @@ def test_a_name_that_an_archive_may_not_have_is_not_opened(tmp_path: Path, name:
 def test_a_file_is_taken_if_it_is_accepted() -> None:
     """B4: by its size, which is inclusive, and by the values in it."""
     limits = Limits(member_bytes=8, values=3)
-    assert Member("x", b"12345678") == take_file("x", b"12345678", limits)
+    assert [Member("x", b"12345678")] == list(take_file("x", b"12345678", limits))
     for data, code in ((b"123456789", "limit.size"), (b"[[[[1]]]", "limit.count")):
-        refused = take_file("x", data, limits)
+        (refused,) = take_file("x", data, limits)
         assert isinstance(refused, Refused)
         assert ("x", code) == (refused.name, refused.code)
 

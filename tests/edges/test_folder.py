@@ -45,10 +45,129 @@ def test_a_folder_without_bundles_is_told_of(tmp_path: Path) -> None:
     assert ([], [("", "archive.empty")]) == (read(tmp_path).members, read(tmp_path).refused)
 
 
-def test_a_bag_that_was_extracted_is_a_folder(tmp_path: Path) -> None:
-    """C3: its bundles are read wherever they lie."""
-    write_files(tmp_path, bag_files({"pith/AB/bundle.json": bundle_text(1)}))
-    assert {"data/pith/AB/bundle.json": bundle_text(1)} == read(tmp_path).files
+def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
+    """C3: but for what the protocol knows to stand beside bundles; nothing is refused for it."""
+    known = dict.fromkeys(["a/state.json", "pith-mirrors.json", "a/x.state.json"], b"{}")
+    write_files(tmp_path, {**bundle_files("a/bundle.json"), **known})
+    assert [] == read(tmp_path).told
+    write_files(tmp_path, dict.fromkeys(["README", "a/Bundle.json"], b""))
+    assert ["2 files of other names passed over: README, a/Bundle.json"] == read(tmp_path).told
+    write_files(tmp_path, {f"b/{number}": b"" for number in range(9)})
+    (told,) = read(tmp_path).told
+    assert told.startswith("11 files of other names passed over: README, a/Bundle.json, b/0")
+    assert [] == read(tmp_path).refused
+
+
+BAG = bag_files(bundle_files("pith/AB/bundle.json", "pith/CD/bundle.json"))
+FIRST, SECOND = "data/pith/AB/bundle.json", "data/pith/CD/bundle.json"
+
+
+@pytest.mark.parametrize("above", ["", "bag/", "a/b/c/"])
+def test_a_folder_in_which_bagit_txt_stands_is_a_bag(tmp_path: Path, above: str) -> None:
+    """C3, C5: its manifests are held against its files, wherever it lies."""
+    write_files(tmp_path, {f"{above}{name}": data for name, data in BAG.items()})
+    whole = read(tmp_path)
+    assert {f"{above}{name}" for name in (FIRST, SECOND)} == whole.files.keys()
+    assert [] == whole.refused
+    damages: dict[str, bytes] = {FIRST: b"{}", "bag-info.txt": b"", "data/pith/bundle.json": b"{}"}
+    for name, data in damages.items():
+        write_files(tmp_path, {f"{above}{name}": data})
+        reading = read(tmp_path)
+        assert [(f"{above}{name}", "archive.fixity")] == reading.refused
+        assert f"{above}{SECOND}" in reading.files
+        assert f"{above}{name}" not in reading.files
+        (tmp_path / f"{above}{name}").unlink()
+        write_files(tmp_path, {f"{above}{one}": text for one, text in BAG.items() if one == name})
+    (tmp_path / f"{above}{FIRST}").unlink()
+    assert [(f"{above}{FIRST}", "archive.fixity")] == read(tmp_path).refused
+
+
+def test_bags_and_other_files_may_lie_side_by_side(tmp_path: Path) -> None:
+    """C3: each bag has its own manifests, and what is in none needs none."""
+    for name in ("one", "two"):
+        write_files(tmp_path / name, BAG)
+    write_files(tmp_path, bundle_files("loose.bundle.json", "three/bundle.json"))
+    reading = read(tmp_path)
+    assert (6, []) == (len(reading.members), reading.refused)
+    (tmp_path / "two" / SECOND).write_bytes(b"")
+    reading = read(tmp_path)
+    assert (5, [(f"two/{SECOND}", "archive.fixity")]) == (len(reading.members), reading.refused)
+
+
+def test_links_in_a_bag_are_refused_and_not_followed(tmp_path: Path) -> None:
+    """C5: a payload that lies elsewhere is not that of the bag."""
+    outside = write_files(tmp_path / "outside", BAG)
+    folder = write_files(tmp_path / "bag", {**BAG})
+    (folder / FIRST).unlink()
+    (folder / FIRST).symlink_to(outside / FIRST)
+    assert [(FIRST, "archive.member")] == read(folder).refused
+    (folder / "meta").symlink_to(outside)
+    assert {(FIRST, "archive.member"), ("meta", "archive.member")} == {*read(folder).refused}
+
+
+def test_what_a_mac_writes_beside_a_file_is_no_member(tmp_path: Path) -> None:
+    """C5: in a folder, and in a bag that is a folder; a name with nothing beside it is a name."""
+    double = b"\0\5\x16\7"
+    loose = {"a/x.bundle.json": bundle_text(1), "a/._x.bundle.json": double, "._a": double}
+    write_files(tmp_path / "loose", loose)
+    assert ["a/x.bundle.json"] == [*read(tmp_path / "loose").files]
+    assert ([], []) == (read(tmp_path / "loose").refused, read(tmp_path / "loose").told)
+    doubles = {"data/._pith": double, "data/pith/AB/._bundle.json": double, "._data": double}
+    write_files(tmp_path / "bag", {**BAG, **doubles})
+    reading = read(tmp_path / "bag")
+    assert ([FIRST, SECOND], []) == ([*reading.files], reading.refused)
+    write_files(tmp_path / "alone", {"._x.bundle.json": double})
+    assert ["._x.bundle.json"] == [*read(tmp_path / "alone").files]
+
+
+def test_folders_may_nest_deeper_than_pythons_stack(tmp_path: Path) -> None:
+    """C3: at any depth, in a bag, too."""
+    depth = sys.getrecursionlimit() + 100
+    write_below(tmp_path, ["d"] * depth, "x.bundle.json")
+    write_below(tmp_path / "bag", ["data", *["d"] * depth], "x.bundle.json")
+    (tmp_path / "bag" / "bagit.txt").write_bytes(BAG["bagit.txt"])
+    reading = read(tmp_path)
+    assert ["d/" * depth + "x.bundle.json"] == [*reading.files]
+    assert [(f"bag/data/{'d/' * depth}x.bundle.json", "archive.fixity")] == reading.refused
+    remove_chain(tmp_path / "d")
+    remove_chain(tmp_path / "bag/data/d")
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    """C3: `source.unreadable` for it alone; a path longer than the system takes is such a one."""
+    write_below(tmp_path / "deep", ["n" * 250] * 17, "x.bundle.json")
+    write_files(tmp_path, bundle_files("a/bundle.json", "z/bundle.json"))
+    reading = read(tmp_path)
+    assert ["a/bundle.json", "z/bundle.json"] == [*reading.files]
+    ((name, code),) = reading.refused
+    assert ("source.unreadable", True) == (code, name.startswith("deep/nnn"))
+    write_files(tmp_path, {"deep/bagit.txt": BAG["bagit.txt"]})
+    assert ["source.unreadable"] == read(tmp_path).codes
+
+
+def remove_chain(top: Path) -> None:
+    """Remove folders that each hold one; Python 3.11 cannot, for each takes a call."""
+    places = [top]
+    while folders := [one for one in places[-1].iterdir() if one.is_dir()]:
+        places += folders
+    for place in reversed(places):
+        (place / "x.bundle.json").unlink(missing_ok=True)
+        place.rmdir()
+
+
+def write_below(top: Path, folders: list[str], name: str) -> None:
+    """Write an empty bundle below folders whose path may be too long to be named."""
+    top.mkdir(exist_ok=True)
+    before = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(top)
+        for folder in folders:
+            os.mkdir(folder)  # noqa: PTH102 - a `Path` would be resolved
+            os.chdir(folder)
+        Path(name).write_bytes(b"{}")
+    finally:
+        os.fchdir(before)
+        os.close(before)
 
 
 def test_links_are_refused_and_not_followed(tmp_path: Path) -> None:

@@ -401,18 +401,24 @@ def test_a_segment_that_is_no_payload_is_not_read(read: Read) -> None:
         "other/data/segments/0.msgpack.zst": zstd(ONE),
     }
     reading = read(plain_tar({**bag, **strays}))
-    assert (["bag/data/pith/bundle.json"], []) == (reading.names, reading.refused)
+    passed_over = ("", "archive.passed_over")
+    assert (["bag/data/pith/bundle.json"], [passed_over]) == (reading.names, reading.refused)
     reading = read(plain_tar({**strays, "x/bundle.json": bundle_text(1)}))
-    assert (["x/bundle.json"], []) == (reading.names, reading.refused)
-    assert [("", "archive.empty")] == read(plain_tar(strays)).refused
+    assert (["x/bundle.json"], [passed_over]) == (reading.names, reading.refused)
+    assert [passed_over, ("", "archive.empty")] == read(plain_tar(strays)).refused
 
 
-def test_segments_are_read_in_tars_only(tmp_path: Path) -> None:
-    """C3, C4: a folder gives its files named bundle, also where it was a bag."""
+def test_segments_of_a_bag_that_was_unpacked_are_read(tmp_path: Path) -> None:
+    """C3, C4: in a folder that is a bag; in one that is none there are no segments."""
     files = bag_files({"segments/0.msgpack.zst": zstd(ONE), "bundle.json": bundle_text(2)})
     write_files(tmp_path / "bag", files)
     with open_source(str(tmp_path / "bag"), NO_LIMITS) as source:
-        assert [Member("data/bundle.json", bundle_text(2))] == list(source.items())
+        in_json, packed, _ = source.items()
+    assert Member("data/bundle.json", bundle_text(2)) == in_json
+    assert Member("data/segments/0.msgpack.zst#1", ONE, is_packed=True) == packed
+    (tmp_path / "bag" / "bagit.txt").unlink()
+    with open_source(str(tmp_path / "bag"), NO_LIMITS) as source:
+        assert Member("data/bundle.json", bundle_text(2)) == next(source.items())
 
 
 def test_each_bag_of_an_archive_has_its_own_segments(read: Read) -> None:

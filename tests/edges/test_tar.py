@@ -10,18 +10,21 @@ import subprocess
 import sys
 import tarfile
 import tracemalloc
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mirror.archive import Limits, open_source
+from mirror.archive import Limits, Member, Refused, open_source
 from tests.edges.archives import (
     BLOCK,
     COMPRESSIONS,
     END,
     NO_LIMITS,
+    bag_files,
     base_256,
+    below,
     bundle_files,
     bundle_text,
     entry,
@@ -70,6 +73,8 @@ def test_bundles_at_any_depth_are_read_and_other_names_are_ignored(
     data = tar_by_python({**others, **bundles, "README": b""}, tar_format)
     reading = read(COMPRESSIONS[compression](data))
     assert (bundles, []) == (reading.files, reading.refused)
+    (told,) = reading.told
+    assert told.startswith("6 files of other names passed over: bundle.json.txt, a/xbundle.json")
 
 
 @pytest.mark.parametrize("tar_format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -404,13 +409,144 @@ def test_a_tar_cut_within_its_first_header_does_not_pass() -> None:
         assert [("", data[:cut])] == reading.members or reading.refused, cut
 
 
-def test_garbage_after_the_end_mark_is_not_read() -> None:
-    """C5: the end mark ends an archive, whatever a tape holds after it."""
-    after = b"garbage" * 1000, entry("after/bundle.json", AFTER) + END, b"\0", bytes(9000)
-    for garbage in after:
-        reading = read(plain_tar({"before/bundle.json": BEFORE}) + garbage)
-        assert [("before/bundle.json", BEFORE)] == reading.members
-        assert [] == reading.refused
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("zeros", [0, 1, 511, 512, 9000, 3 * MIB])
+def test_zeros_after_the_end_mark_are_padding(compression: str, zeros: int) -> None:
+    """C5: tools fill an archive up, and a tape is longer than what is on it."""
+    data = plain_tar({"before/bundle.json": BEFORE}) + bytes(zeros)
+    reading = read(COMPRESSIONS[compression](data))
+    assert ([("before/bundle.json", BEFORE)], []) == (reading.members, reading.refused)
+
+
+TRAILING = {
+    "garbage": b"garbage" * 1000,
+    "one byte": b"\1",
+    "one byte, far behind": bytes(3 * MIB) + b"\1",
+    "another tar": entry("after/bundle.json", AFTER) + END,
+    "another tar, behind padding": bytes(9000) + entry("after/bundle.json", AFTER) + END,
+    "a tar in gzip": COMPRESSIONS["gzip"](plain_tar({"after/bundle.json": AFTER})),
+}
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("trailing", TRAILING.values(), ids=TRAILING)
+def test_what_follows_the_end_mark_is_told_of(trailing: bytes, compression: str) -> None:
+    """C5: `archive.trailing`, once, and what came before it counts."""
+    data = plain_tar({"before/bundle.json": BEFORE}) + trailing
+    reading = read(COMPRESSIONS[compression](data))
+    assert [("before/bundle.json", BEFORE)] == reading.members
+    assert [("after before/bundle.json", "archive.trailing")] == reading.refused
+
+
+@pytest.mark.parametrize("second", COMPRESSIONS)
+@pytest.mark.parametrize("first", COMPRESSIONS)
+def test_of_two_archives_in_a_row_the_first_is_read(first: str, second: str) -> None:
+    """C5: one behind the other, as `cat` puts them, compressed or not."""
+    one, two = (plain_tar({name: BEFORE}) for name in ("1.bundle.json", "2.bundle.json"))
+    reading = read(COMPRESSIONS[first](one) + COMPRESSIONS[second](two))
+    assert ["1.bundle.json"] == [*reading.files]
+    assert ["archive.trailing"] == reading.codes
+
+
+def test_what_is_missing_in_a_bag_is_told_of_where_more_follows() -> None:
+    """C5: an archive with a second one behind it is complete."""
+    files = dict(below("bag", bag_files(bundle_files("a.bundle.json", "b.bundle.json"))))
+    del files["bag/data/a.bundle.json"]
+    reading = read(plain_tar(files) + plain_tar(files))
+    assert ["archive.fixity", "archive.trailing"] == sorted(reading.codes)
+
+
+# C5: what is no member and no fault ----------------------------------------------------------
+
+
+def apple_double(owner: str) -> str:
+    """The name of what a Mac writes beside a file."""
+    folder, slash, last = owner.rpartition("/")
+    return f"{folder}{slash}._{last}"
+
+
+@pytest.mark.parametrize("order", ["before", "behind", "far before", "far behind"])
+@pytest.mark.parametrize("owner", ["x.bundle.json", "a/bundle.json", "./a/b.bundle.json"])
+def test_what_a_mac_writes_beside_a_file_is_no_member(owner: str, order: str) -> None:
+    """C5: before the file it belongs to, as Macs do, or behind it, as other tools sort it."""
+    double, middle = {apple_double(owner): b"\0\5\x16\7"}, bundle_files("m/bundle.json")
+    between_them = middle if order.startswith("far") else {}
+    files = {**double, **between_them, owner: BEFORE}
+    if order.endswith("behind"):
+        files = dict(reversed(files.items()))
+    reading = read(plain_tar(files))
+    assert ({**between_them, owner: BEFORE}, []) == (reading.files, reading.refused)
+    assert [] == reading.told
+
+
+@pytest.mark.parametrize("owner", ["x.bundle.json", "b/x.bundle.json"])
+def test_a_name_like_a_macs_with_nothing_beside_it_is_a_name(owner: str) -> None:
+    """C3, C5: it is a member like any other, and judged as one."""
+    reading = read(plain_tar({apple_double(owner): BEFORE, f"other/{owner}": AFTER}))
+    assert {apple_double(owner): BEFORE, f"other/{owner}": AFTER} == reading.files
+
+
+def test_what_a_mac_writes_into_a_bag_is_no_fault() -> None:
+    """C5: beside files and folders, though no manifest lists it; what one lists is checked."""
+    payload = bundle_files("pith/a/bundle.json", "pith/b/bundle.json")
+    files = below("bag", bag_files(payload))
+    folders = ["bag", "bag/data", "bag/data/pith", "bag/data/pith/a"]
+    data = b"".join(
+        [entry(apple_double(name), b"\0\5") + header(f"{name}/", kind=b"5") for name in folders]
+        + [entry(apple_double(name), b"\0\5") + entry(name, text) for name, text in files.items()]
+    )
+    reading = read(data + END)
+    assert (below("bag/data", payload), []) == (reading.files, reading.refused)
+    listed = bag_files({**payload, "pith/a/._bundle.json": b"x"})
+    reading = read(plain_tar({**listed, "data/pith/a/._bundle.json": b"y"}))
+    assert [("data/pith/a/._bundle.json", "archive.fixity")] == reading.refused
+    assert below("data", payload) == reading.files
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize(
+    "middle",
+    [header("Monday's backup/../..", kind=b"V"), entry("folder/", b"Ybundle.json\0\0", b"D")],
+    ids=["volume label", "folder list"],
+)
+def test_what_gnu_tar_adds_is_no_member(middle: bytes, compression: str) -> None:
+    """C5: the label of a volume, and a folder with the list of its files; nothing is refused."""
+    for data in (between(middle), middle + plain_tar({"a/bundle.json": BEFORE})):
+        reading = read(COMPRESSIONS[compression](data))
+        assert {BEFORE} <= {*reading.files.values()} <= {BEFORE, AFTER}
+        assert ([], []) == (reading.refused, reading.told)
+
+
+# C5: names -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["x", "a/", "\u0301", "\u0301\u0316"])
+def test_a_long_name_is_refused_before_anything_is_done_with_it(name: str) -> None:
+    """B4: `limit.size`, shown short; a name of the length that is allowed is read."""
+    for count, codes in ((4084, []), (4085, ["limit.size"]), (240_000, ["limit.size"])):
+        path = (name * count)[:count] + "/bundle.json"
+        reading = read(between(pax({"path": path}) + entry("x", ODD)))
+        assert codes == reading.codes
+        assert all(len(one) < 400 for one, _ in reading.refused)
+        assert (3 - len(codes)) == len(reading.members)
+
+
+def test_to_normalise_a_name_never_takes_the_square_of_it() -> None:
+    """B4: no Unicode form is looked for between two slashes where no disk holds such a name."""
+    marks = "\u0301\u0316" * 2000
+    files = bag_files({f"{marks}/bundle.json": b"{}"})
+    other = unicodedata.normalize("NFD", f"{marks}/bundle.json")
+    assert other != f"{marks}/bundle.json"
+    text = files["manifest-sha256.txt"].replace(marks.encode(), other[: len(marks)].encode())
+    data = {**files, "manifest-sha256.txt": text}
+    assert "archive.fixity" in read(tar_by_python(data, tarfile.PAX_FORMAT)).codes
+    short = marks[:254]
+    same = bag_files({f"{short}/bundle.json": b"{}"})
+    form = unicodedata.normalize("NFC", short)
+    text = same["manifest-sha256.txt"].replace(short.encode(), form.encode())
+    data = {**same, "manifest-sha256.txt": text}
+    del data["tagmanifest-sha256.txt"]
+    assert [] == read(tar_by_python(data, tarfile.PAX_FORMAT)).refused
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
@@ -454,8 +590,8 @@ def peak_of_reading(path: Path, limits: Limits = NO_LIMITS) -> tuple[int, int, i
     tracemalloc.start()
     with time_limit(60), open_source(str(path), limits) as source:
         for item in source.items():
-            members += hasattr(item, "data")
-            refusals += not hasattr(item, "data")
+            members += isinstance(item, Member)
+            refusals += isinstance(item, Refused) and item.is_fault
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return members, refusals, peak

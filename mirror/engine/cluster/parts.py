@@ -11,10 +11,10 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
 import orjson
 
@@ -23,9 +23,13 @@ from mirror.archive import (
     Bag,
     Extent,
     Limits,
+    Listing,
+    LocalTree,
     Member,
     Refused,
+    Tree,
     fault_of_name,
+    is_looked_at,
     is_plain_tar,
     list_folder,
     locate_in_tar,
@@ -106,7 +110,7 @@ def look_at(origin: Origin, part_bytes: int) -> Origin:
 
 def _looked_at(origin: Origin, part_bytes: int) -> Origin:
     place = Place(origin.url)
-    version = place.version(BUNDLES.is_name)
+    version = place.version(is_looked_at)
     is_surveyed = place.is_folder() or (
         place.size_bytes() > max(part_bytes, _HEAD_BYTES)
         and is_plain_tar(place.read(start=0, end=_HEAD_BYTES))
@@ -177,7 +181,8 @@ def _entries(place: Place, limits: Limits, note_bag: Callable[[Bag], None]) -> I
                 note_bag(one)
                 is_empty = is_empty and not one.is_increment
             else:
-                is_empty = False
+                fault = one.entry if isinstance(one.entry, Refused) else None
+                is_empty = is_empty and fault is not None and not fault.is_fault
                 yield one
     if is_empty:
         yield _Sized(nothing_in_it(BUNDLES), 0)
@@ -192,30 +197,56 @@ def _list_tar(place: Place, limits: Limits) -> Iterator[_Sized | Bag]:
                 yield _Sized(one, one.size if isinstance(one, Extent) else 0)
 
 
-def _list_folder(place: Place, limits: Limits) -> Iterator[_Sized]:
-    if place.local_path is None:
-        yield from _list_objects(place, limits)
-        return
-    for one in list_folder(Path(place.local_path), limits):
-        size = 0 if isinstance(one, Refused) else os.lstat(place.within(one)).st_size
-        yield _Sized(one, size)
+def _list_folder(place: Place, limits: Limits) -> Iterator[_Sized | Bag]:
+    local = place.local_path
+    tree: Tree = _Objects(place) if local is None else LocalTree(local)
+    for one in list_folder(tree, limits):
+        if isinstance(one, Bag):
+            yield one
+        else:
+            yield _Sized(one, 0 if isinstance(one, Refused) else _size(tree, one))
 
 
-def _list_objects(place: Place, limits: Limits) -> Iterator[_Sized]:
-    """Yield the objects that a folder of the same names would give, in its order."""
-    sizes = {name: size for name, size in place.files().items() if BUNDLES.is_name(name)}
-    for count, name in enumerate(sorted(sizes, key=_as_in_folder)):
-        if count == limits.members:
-            message = f"more than {limits.members} files; the rest was not read"
-            yield _Sized(Refused(shown(name), "limit.count", message), 0)
-            return
-        yield _Sized(name, sizes[name])
+def _size(tree: Tree, name: str) -> int:
+    try:
+        return tree.size(name) or 0
+    except OSError:
+        return 0  # whoever reads it says why it cannot be read
 
 
-def _as_in_folder(name: str) -> list[tuple[bool, str]]:
-    """Order paths as a walk through folders does: the files of one before its folders."""
-    *folders, last = name.split("/")
-    return [*((True, folder) for folder in folders), (False, last)]
+class _Objects:
+    """The objects of a store, as the folder that their names make them."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._sizes = place.files()
+        self._listings = {"": Listing()}
+        for name in self._sizes:
+            folder, _, last = name.rpartition("/")
+            self._listing(folder).files.append(last)
+        for folder in filter(None, self._listings):
+            above, _, last = folder.rpartition("/")
+            self._listings[above].folders.append(last)
+
+    def _listing(self, folder: str) -> Listing:
+        """Return the listing of a folder, and make those above it."""
+        found = self._listings.setdefault(folder, Listing())
+        above = folder
+        while (above := above.rpartition("/")[0]) not in self._listings:
+            self._listings[above] = Listing()
+        return found
+
+    def listing(self, folder: str) -> Listing:
+        """Return what stands in a folder."""
+        return self._listings[folder]
+
+    def size(self, place: str) -> int:
+        """Return the bytes of an object."""
+        return self._sizes[place]
+
+    def open(self, place: str) -> AbstractContextManager[BinaryIO]:
+        """Open an object."""
+        return self._place.open(place)
 
 
 def _groups(entries: Iterable[_Sized], part_bytes: int) -> Iterator[list[_Entry]]:
@@ -283,12 +314,12 @@ def _read_files(place: Place, entries: Iterable[_Entry], limits: Limits) -> Iter
         if not isinstance(one, str):
             yield cast("Refused", one)
         elif place.local_path is not None:
-            yield read_in_folder(place.local_path, one, limits)
+            yield from read_in_folder(place.local_path, one, limits)
         elif fault := fault_of_name(one):
             yield Refused(shown(one), "archive.member", fault)
         else:
-            data = place.read(one, start=0, end=limits.member_bytes + 1)
-            yield take_file(one, data, limits)
+            most = max(limits.member_bytes, limits.segment_bytes)
+            yield from take_file(one, place.read(one, start=0, end=most + 1), limits)
 
 
 def _read_extents(place: Place, entries: Iterable[_Entry], limits: Limits) -> Iterator[Item]:

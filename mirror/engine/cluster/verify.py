@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
-from mirror.archive import Bag, Refused
+from mirror.archive import Bag, Member, Refused
 from mirror.core.bundle import Known
 from mirror.core.keys import KeySet
 from mirror.core.packed import pack
@@ -125,14 +125,17 @@ def _items(
             if isinstance(one, Bag):
                 done.footing = Footing.of(one, is_whole=done.footing.is_whole)
             else:
-                is_fault = isinstance(one, Refused) and one.code != "archive.empty"
-                done.is_sound = done.is_sound and not is_fault
+                done.is_sound = done.is_sound and not _is_fault(one)
                 yield named(name, one)
     except SourceError as error:
         if error.code not in UNREAD_CODES or not is_last_try:
             raise
         done.is_sound = False
         yield unreadable(name, error)
+
+
+def _is_fault(one: Member | Refused) -> bool:
+    return isinstance(one, Refused) and one.is_fault and one.code != "archive.empty"
 
 
 def _verify(item: Item, keys: KeySet, errand: Errand) -> Outcome | Report:
