@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol, cast
 
 from mirror.archive import Limits, naming_temporary_folder, write_bag, write_segments
 from mirror.core import tree
-from mirror.core.bundle import compose
+from mirror.core.bundle import compose, compose_members
 from mirror.core.packed import pack
 from mirror.core.values import decode, time_text
 from mirror.engine.increment import BASE, BASE_HOLDS, Base, open_base
@@ -25,6 +25,7 @@ __all__ = [
     "Exported",
     "Order",
     "Output",
+    "bag_files",
     "bundle_text",
     "export_bag",
     "note_export",
@@ -53,7 +54,7 @@ class Exported:
 
     records: int
     large: list[str]
-    """The suffixes of records whose bundles exceed the limits of other mirrors."""
+    """The suffixes of records in which a single value exceeds the limits of other mirrors."""
     size_bytes: int
     manifest: str
     """The digest that names the bag."""
@@ -89,6 +90,21 @@ def bundle_text(store: Store, record_id: int, until: int | None = None) -> bytes
     return compose(facts.record, facts.alias_claims, facts.receipts, facts.events)
 
 
+def bag_files(facts: RecordFacts) -> Iterator[tuple[str, bytes]]:
+    """Yield (path below `data/`, content) of the files of a record in a plain bag (C2), by path."""
+    suffix = facts.record.suffix
+    folder = f"pith/{suffix[:2]}/{suffix}"
+    members = _members(facts)
+    first = next(members)
+    for number, text in enumerate(members, 2):
+        yield f"{folder}/{number:04}.bundle.json", text
+    yield f"{folder}/bundle.json", first  # digits sort before letters
+
+
+def _members(facts: RecordFacts) -> Iterator[bytes]:
+    return compose_members(facts.record, facts.alias_claims, facts.receipts, facts.events)
+
+
 def export_bag(store: Store, out: Output, order: Order) -> Exported:
     """Write records as a bag; a file appears whole or not at all.
 
@@ -98,8 +114,8 @@ def export_bag(store: Store, out: Output, order: Order) -> Exported:
         order: What to write.
 
     Returns:
-        What was written, and which bundles are larger than a mirror takes that keeps to the
-        limits as they come (B4).
+        What was written, and of which records a mirror that keeps to the limits as they come
+        (B4) takes no member, since one value is too large.
 
     Raises:
         OutputError: If `out` cannot be written, or may not be.
@@ -144,23 +160,35 @@ class _Writing:
         """Yield (path below `data/`, content), ascending by path."""
         self.records = 0
         if self._order.packed:
-            return write_segments(pack(decode(text)) for _, text in self._bundles())
-        return (
-            (f"pith/{suffix[:2]}/{suffix}/bundle.json", text) for suffix, text in self._bundles()
-        )
+            return write_segments(self._packed())
+        return self._files()
 
-    def _bundles(self) -> Iterator[tuple[str, bytes]]:
-        """Yield suffix and composed bundle of each record, in the order of a bag."""
-        limits = Limits()
-        for suffix, record_id in self._store.records.in_bag_order(self._order.record_ids):
+    def _files(self) -> Iterator[tuple[str, bytes]]:
+        for facts in self._lacking():
+            for path, text in bag_files(facts):
+                self._note_size(facts, text)
+                yield path, text
+
+    def _packed(self) -> Iterator[bytes]:
+        for facts in self._lacking():
+            for text in _members(facts):
+                packed = pack(decode(text))
+                self._note_size(facts, text)
+                self._note_size(facts, packed)
+                yield packed
+
+    def _note_size(self, facts: RecordFacts, text: bytes) -> None:
+        """Note a record of which a single value is more than mirrors take by default (B4)."""
+        if len(text) > Limits().member_bytes:
+            self.large.add(facts.record.suffix)
+
+    def _lacking(self) -> Iterator[RecordFacts]:
+        """Yield the facts of each record of which anything is to be written, in a bag's order."""
+        for _, record_id in self._store.records.in_bag_order(self._order.record_ids):
             facts = self._facts(record_id)
-            if facts is None:
-                continue
-            text = compose(facts.record, facts.alias_claims, facts.receipts, facts.events)
-            if len(text) > limits.member_bytes or len(facts.events) > limits.events:
-                self.large.add(suffix)
-            self.records += 1
-            yield suffix, text
+            if facts is not None:
+                self.records += 1
+                yield facts
 
     def _facts(self, record_id: int) -> RecordFacts | None:
         if self._base is None:

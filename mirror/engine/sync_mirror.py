@@ -37,7 +37,7 @@ RECENT = 10_000
 """Records that came last: a feed that names them again and again has no end."""
 _WHOLE_S = 24 * 3600.0
 _TAR_TYPES = "application/x-tar, application/octet-stream;q=0.5"
-_MEMBER = re.compile(r"(?:.*/)?([A-Z2-7]{26})/bundle\.json")
+_MEMBER = re.compile(r"(?:.*/)?([A-Z2-7]{26})/(?:[0-9]{4,}\.)?bundle\.json")
 
 
 def follow(run: Run) -> None:
@@ -212,7 +212,9 @@ class _Tars:
     def _settle(self, numbers: Sequence[str], taken: Taken, url: str) -> set[str]:
         """Tell of what came in a tar."""
         asked = set(numbers)
-        came = {record.pith_number for record in taken.records.values()}
+        refused = _refused_of(taken, asked)
+        # Of a record in several members (C2), all must have come.
+        came = {one.pith_number for one in taken.records.values()} - refused.keys()
         for number in sorted(came & asked):
             self._run.tell(Result(number, number, "fetched", "", url, ""))
         for number in sorted(came - asked):
@@ -220,22 +222,26 @@ class _Tars:
             self._run.tell(
                 Result(number, number, "other_record", "sync.other_record", url, message)
             )
-        by_suffix = {number[-26:]: number for number in numbers}
-        refused = {
-            by_suffix[match[1]]: report
-            for member, report in taken.refused.items()
-            if (match := _MEMBER.fullmatch(member)) and match[1] in by_suffix
-        }
-        return (came & asked) | self._settle_refused(refused, came, url)
+        return (came & asked) | self._settle_refused(refused, url)
 
-    def _settle_refused(self, refused: dict[str, Report], came: set[str], url: str) -> set[str]:
+    def _settle_refused(self, refused: dict[str, Report], url: str) -> set[str]:
         """Tell of bundles that are refused wherever they come from; they are owed."""
         told = {
             number: report
             for number, report in refused.items()
-            if number not in came and not report.code.startswith("archive.")
+            if not report.code.startswith("archive.")
         }
         for number, report in told.items():
             self._singles.owed.add(number[-26:])
             self._run.tell(Result(number, number, "refused", report.code, url, report.message))
         return set(told)
+
+
+def _refused_of(taken: Taken, asked: set[str]) -> dict[str, Report]:
+    """Return, by Pith Number, why a member of a record that was asked for is refused."""
+    by_suffix = {number[-26:]: number for number in asked}
+    return {
+        by_suffix[match[1]]: report
+        for member, report in taken.refused.items()
+        if (match := _MEMBER.fullmatch(member)) and match[1] in by_suffix
+    }

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mirror.archive import write_bag
-from mirror.engine.export import bundle_text
+from mirror.engine.export import bag_files
 from mirror.errors import StoreError
 from mirror.store import Records, Store
 from mirror.web.library import Library
@@ -209,10 +209,9 @@ class _Parts:
             rows = self._rows(shelf.store.records, after)
             for row in rows:
                 self._pipe.require_open()
-                text = self._bundle(shelf.store, row[1])
-                if text is not None:
-                    part.append((f"pith/{row[0][:2]}/{row[0]}/bundle.json", text))
-                    size += len(text)
+                files = self._files(shelf.store, row[1])
+                part += files
+                size += sum(len(text) for _, text in files)
                 if size >= _PART_BYTES:
                     return part, row
         return part, rows[-1] if len(rows) == _PART_RECORDS else None
@@ -222,11 +221,11 @@ class _Parts:
             return records.page_of_bag(after, _PART_RECORDS)
         return [row for row in self._chosen if row > after][:_PART_RECORDS]
 
-    def _bundle(self, store: Store, record_id: int) -> bytes | None:
-        """Return the bundle of a record as it was when the bag was begun; None if it was none."""
+    def _files(self, store: Store, record_id: int) -> list[tuple[str, bytes]]:
+        """Return the files of a record as it was when the bag was begun; none if it was not."""
         if store.facts.first_arrival(record_id) > self._last_arrival:
-            return None
-        return bundle_text(store, record_id, self._last_arrival)
+            return []
+        return list(bag_files(store.facts.load(record_id, until=self._last_arrival)))
 
 
 def _other_facts() -> StoreError:

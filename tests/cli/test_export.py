@@ -199,6 +199,57 @@ def test_a_packed_bundle_is_found_fault_with_as_its_text_is(mirror: Mirror, samp
 # Roots ---------------------------------------------------------------------------------------
 
 
+def names_in(path: str) -> list[str]:
+    """The names of the payload of a bag, in its order."""
+    with tarfile.open(path) as tar:
+        return [info.name for info in tar if "/data/" in info.name]
+
+
+def test_a_large_record_is_several_members_of_every_bag(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C2: plain, packed and back the same bytes, and the states of the whole; bagit accepts it."""
+    mirror("merge", DEMO, *TRUST)
+    whole, root = export(mirror, "mirror.db", "whole.tar"), root_in(mirror("export", "again.tar"))
+    monkeypatch.setattr("mirror.core.bundle.MEMBER_EVENTS", 4)
+    plain, packed = (
+        export(mirror, "mirror.db", "1.tar"),
+        export(mirror, "mirror.db", "2.tar", "--packed"),
+    )
+    assert plain == export(mirror, "mirror.db", "3.tar")
+    names = names_in("1.tar")
+    assert sorted(names) == names
+    assert any(name.endswith("/0003.bundle.json") for name in names)
+    assert len(names_in("whole.tar")) == sum(name.endswith("/bundle.json") for name in names)
+    assert max(len(bundle["events"]) for bundle in bundles_in(Path("1.tar"))) == 4
+    for name in ("1", "2"):
+        ran = mirror("merge", f"{name}.tar", *TRUST, "--db", f"{name}.db")
+        assert f"{len(names)} read, 0 refused" in ran.stderr + ran.stdout.decode()
+        assert plain == export(mirror, f"{name}.db", f"{name}-plain.tar")
+        assert packed == export(mirror, f"{name}.db", f"{name}-packed.tar", "--packed")
+        assert root == root_in(mirror("export", f"{name}-root.tar", "--db", f"{name}.db"))
+    with tarfile.open("1.tar") as tar:
+        tar.extractall("bag", filter="data")
+    assert bagit.Bag("bag/pith").validate()
+    monkeypatch.setattr("mirror.core.bundle.MEMBER_EVENTS", 50_000)
+    assert whole == export(mirror, "1.db", "joined.tar")
+
+
+def test_an_increment_of_a_large_record_is_several_members(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C2: and it is found to be in its base by what is in it, however that was cut."""
+    mirror("merge", DEMO)
+    export(mirror, "mirror.db", "base.tar")
+    monkeypatch.setattr("mirror.core.bundle.MEMBER_EVENTS", 4)
+    export(mirror, "mirror.db", "none.tar", "--since", "base.tar")
+    assert [] == [name for name in names_in("none.tar") if name.endswith(".json")]
+    mirror("merge", PITH, "--db", "pith.db")
+    export(mirror, "pith.db", "pith.tar")
+    export(mirror, "mirror.db", "all.tar", "--since", "pith.tar")
+    assert any(name.endswith("/0002.bundle.json") for name in names_in("all.tar"))
+
+
 @pytest.mark.parametrize(
     ("sample", "key_file"),
     [(DEMO, KEYS), (DEMO, None), (PITH, None)],

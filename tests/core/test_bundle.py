@@ -14,6 +14,7 @@ from mirror.core.bundle import (
     BundleLimits,
     Known,
     compose,
+    compose_members,
     future_events,
     parse_bundle,
     verify_bundle,
@@ -483,6 +484,87 @@ def test_invalid_events_ahead_are_not_reported() -> None:
 def at(created_at: Any, number: int = 0) -> Object:
     """A value of `events` that is no event, but claims a time."""
     return {"created_at": created_at, "n": number}
+
+
+def members_of(*facts: Any) -> list[bytes]:
+    """The members of a bag for some facts, each of which must be a bundle that B2 accepts."""
+    members = list(compose_members(*facts))
+    assert [None] * len(members) == [refusal(one) for one in members]
+    return members
+
+
+def facts_of(bundle: Any) -> tuple[Any, ...]:
+    """What a bundle holds, as `compose` takes it."""
+    found = verified(bundle, KEYS)
+    return found.record, found.alias_claims, found.receipts, found.events
+
+
+BULKY = make_bundle(
+    RECORD,
+    events=[*(make_event(RECORD, ALICE, f"x.{n}", {"n": "y" * n}) for n in range(9)), 1, "x"],
+    receipts=[make_receipt(RECORD, ALICE), {"junk": "x" * 50}],
+)
+
+
+def test_what_fits_into_one_member_is_the_composed_bundle() -> None:
+    """C2, B6: to the byte."""
+    assert [compose(*facts_of(BULKY))] == members_of(*facts_of(BULKY))
+    assert [compose(*facts_of(make_bundle(RECORD)))] == members_of(*facts_of(make_bundle(RECORD)))
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"), [("BYTES", 2600, 9000), ("EVENTS", 1, 12), ("VALUES", 40, 400)]
+)
+def test_a_large_record_is_written_in_several_members(
+    monkeypatch: pytest.MonkeyPatch, name: str, least: int, most: int
+) -> None:
+    """C2: claims and receipts in the first, the events in B6's order, nothing twice or lost."""
+    whole = json.loads(compose(*facts_of(BULKY)))
+    counts = []
+    for limit in range(least, most, max(1, (most - least) // 12)):
+        monkeypatch.setattr(f"mirror.core.bundle.MEMBER_{name}", limit)
+        texts = members_of(*facts_of(BULKY))
+        members = [json.loads(text) for text in texts]
+        assert whole["events"] == [event for one in members for event in one["events"]]
+        assert (whole["source_aliases"], whole["receipts"]) == (
+            members[0]["source_aliases"],
+            members[0]["receipts"],
+        )
+        assert not any(one["source_aliases"] or "receipts" in one for one in members[1:])
+        if name == "BYTES":
+            assert all(len(text) <= limit or len(json.loads(text)["events"]) <= 1 for text in texts)
+        merged = [verified(one, KEYS) for one in members]
+        assert composed_of(merged) == compose(*facts_of(BULKY))
+        counts.append(len(members))
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > 3
+    assert 1 == counts[-1]
+
+
+def test_a_member_is_filled_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C2: it is one bundle as long as that does not exceed the limit."""
+    for bundle in (BULKY, make_bundle(RECORD, events=[1, 2]), make_bundle(RECORD, receipts=[1])):
+        size = len(compose(*facts_of(bundle)))
+        monkeypatch.setattr("mirror.core.bundle.MEMBER_BYTES", size)
+        assert 1 == len(members_of(*facts_of(bundle)))
+        monkeypatch.setattr("mirror.core.bundle.MEMBER_BYTES", size - 1)
+        assert 2 == len(members_of(*facts_of(bundle)))
+
+
+def test_claims_and_receipts_that_fill_a_member_go_on_in_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """C2: nobody signs them, so a stranger may bring any number."""
+    times = [f"2026-01-01T00:00:00.{n:06}Z" for n in range(8)]
+    claims = [claim for time in times for claim in make_claims(RECORD, time)]
+    facts = facts_of(make_bundle(RECORD, [CLAIM], alias_claims=claims))
+    monkeypatch.setattr("mirror.core.bundle.MEMBER_BYTES", 3000)
+    members = [json.loads(text) for text in members_of(*facts)]
+    assert len(members) > 2
+    assert [CLAIM] == [event for one in members for event in one["events"]]
+    assert sorted(claims, key=to_json) == sorted(
+        (claim for one in members for claim in one["source_aliases"]), key=to_json
+    )
 
 
 def test_a_composed_bundle_literally() -> None:
