@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 import mirror
 from mirror.cli import (
@@ -33,6 +36,17 @@ from mirror.errors import MirrorError, OutputError, exit_code
 __all__ = ["main"]
 
 INTERRUPTED = 130
+
+
+class _Said(logging.Handler):
+    """Says on standard error what is logged, such as that a store is locked."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        say(record.getMessage())
+
+
+logging.getLogger("mirror").addHandler(_Said(logging.WARNING))
 
 
 class _Group(click.Group):
@@ -109,7 +123,14 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MIRRO
 
 @click.group(cls=_Group, context_settings=_SETTINGS)
 @click.version_option(mirror.__version__, prog_name="mirror")
-def main() -> None:
+@click.option(
+    "--db",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The store; the same as --db after the command.",
+)
+@click.pass_context
+def main(ctx: click.Context, db: Path | None) -> None:
     """Hold a scholarly registry to its word.
 
     mirror reads portable graph bundles of pith.science, verifies every hash and signature, keeps
@@ -129,6 +150,8 @@ def main() -> None:
 
     Tab completion: eval "$(_MIRROR_COMPLETE=bash_source mirror)" (or zsh_source, fish_source).
     """
+    if ctx.get_parameter_source("db") == ParameterSource.COMMANDLINE:
+        ctx.obj = db
 
 
 for command in (

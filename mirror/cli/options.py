@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from mirror.archive import Limits
 from mirror.cli.console import say
@@ -49,8 +50,20 @@ sources: _Decorator = click.argument(
     "sources", type=SourceText(), nargs=-1, required=True, metavar="SOURCE..."
 )
 
+
+def _store(ctx: click.Context, _param: click.Parameter, value: Path) -> Path:
+    """Return the store that was named after the command, or before it (`mirror --db FILE …`)."""
+    before = ctx.find_object(Path)
+    if before is None or ctx.get_parameter_source("db") != ParameterSource.COMMANDLINE:
+        return before or value
+    if before != value:
+        raise click.UsageError("--db names one store before the command and another after it")
+    return value
+
+
 db: _Decorator = click.option(
     "--db",
+    callback=_store,
     type=_FILE,
     default=Path("mirror.db"),
     show_default=True,

@@ -20,6 +20,7 @@ from mirror.store.fetched import Fetched
 from mirror.store.findings import Findings
 from mirror.store.inspection import Inspection
 from mirror.store.intake import Intake
+from mirror.store.lock import begin
 from mirror.store.mark import Mark, read_mark
 from mirror.store.memory import Memory
 from mirror.store.readonly import FileVersion, changed, unlocked_version
@@ -152,7 +153,7 @@ class Store:
 
         The write lock is taken at once, so that what was read within stays true.
         """
-        self._db.conn.execute("BEGIN IMMEDIATE")
+        begin(self._db.conn, self.path)
         try:
             yield
         except BaseException:

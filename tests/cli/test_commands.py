@@ -14,6 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from mirror.cli import main
+from mirror.store import lock, open_store
+from mirror.store import store as store_module
 from tests import oracle
 from tests.builders import (
     NOON,
@@ -35,6 +37,7 @@ from tests.helpers import DEMO_RECORDS, PITH_RECORDS, sample_states
 PITH = BUNDLES / "pith.tar"
 RECEIPTS = sum(one["current"]["receipt"] is not None for one in sample_states("pith"))
 INVALID = BUNDLES / "invalid"
+DEMO, DEMO_KEYS = BUNDLES / "demo.tar", BUNDLES / "demo-keys.json"
 ALICE = Signer("alice")
 LATER = "2026-01-02T12:00:00Z"
 
@@ -420,3 +423,37 @@ def test_the_shell_completes(mirror_process: Mirror) -> None:
     """As click gives it."""
     env = {**os.environ, "_MIRROR_COMPLETE": "bash_source"}
     assert b"complete" in mirror_process(env=env).stdout
+
+
+def test_a_store_may_be_named_before_the_command(mirror: Mirror) -> None:
+    """`mirror --db FILE …` is `mirror … --db FILE`, also before a group; two are one too many."""
+    assert 0 == mirror("--db", "other.db", "merge", DEMO, "--keys", DEMO_KEYS).exit_code
+    assert not Path("mirror.db").exists()
+    expected = mirror("keys", "list", "--db", "other.db").stdout
+    assert expected == mirror("--db", "other.db", "keys", "list").stdout
+    assert expected == mirror("--db", "other.db", "keys", "list", "--db", "other.db").stdout
+    assert 2 == mirror("--db", "other.db", "status", "--db", "mirror.db").exit_code
+
+
+def test_what_is_typed_before_the_command_beats_the_environment(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As what is typed after it does."""
+    mirror("--db", "other.db", "merge", DEMO, "--keys", DEMO_KEYS)
+    monkeypatch.setenv("MIRROR_DB", "nowhere.db")
+    assert 4 == mirror("status").exit_code
+    assert 0 == mirror("--db", "other.db", "status").exit_code
+    assert 0 == mirror("status", "--db", "other.db").exit_code
+
+
+def test_a_locked_store_is_told_of(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a second, on standard error; here sooner, and for less than half a minute."""
+    monkeypatch.setattr(lock, "QUIET_MS", 1)
+    monkeypatch.setattr(store_module, "BUSY_TIMEOUT_S", 0.05)
+    mirror("merge", DEMO)
+    with open_store(tmp_path / "mirror.db") as store, store.transaction():
+        ran = mirror("rebuild")
+    assert (4, True) == (ran.exit_code, "which writes to mirror.db; up to 0 s\n" in ran.stderr)
+    assert ran.stderr.startswith("waiting for ")
