@@ -134,6 +134,16 @@ def test_too_little_memory_for_a_worker_is_refused(mirror: Mirror) -> None:
     assert [] == os.listdir()  # noqa: PTH208
 
 
+def test_a_cluster_that_cannot_start_is_an_error(mirror_process: Mirror, tmp_path: Path) -> None:
+    """`cluster.start`, with what Dask says: here its folder for temporary files is a file."""
+    (tmp_path / "file").touch()
+    env = {**os.environ, "DASK_TEMPORARY_DIRECTORY": str(tmp_path / "file")}
+    arguments = ("--cluster", "local", "--workers", "1", "--worker-memory", "2GiB", "--out", "out")
+    ran = mirror_process("merge", BUNDLES / "demo.tar", *arguments, env=env)
+    assert (5, True) == (ran.exit_code, "error: cluster.start at local: " in ran.stderr), ran
+    assert "Traceback" not in ran.stderr
+
+
 def test_options_come_from_the_environment(
     mirror: Mirror, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

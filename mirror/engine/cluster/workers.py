@@ -66,7 +66,7 @@ def open_cluster(
         worker_memory: Of each, as Dask writes it: `4GiB`, or `auto` for an equal share.
 
     Raises:
-        ClusterError: `cluster.unreachable`, `cluster.no_workers`.
+        ClusterError: `cluster.unreachable`, `cluster.no_workers`, `cluster.start`.
     """
     with dask.config.set(_QUIET):
         _hush()
@@ -108,14 +108,19 @@ def _require_memory(memory: str) -> None:
 
 
 def _start(workers: int | None, memory: str) -> LocalCluster:
-    with _deaf_to_interrupts():
-        return LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,  # half of the work is Python's, whose lock is one
-            memory_limit=memory,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        )
+    try:
+        with _deaf_to_interrupts():
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,  # half of the work is Python's, whose lock is one
+                memory_limit=memory,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+            )
+    except (RuntimeError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = "Dask needs a home (HOME), a folder for temporary files, and more processes"
+        raise ClusterError("cluster.start", reason, where=LOCAL, hint=hint) from error
 
 
 @contextmanager
