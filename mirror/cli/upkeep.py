@@ -98,7 +98,7 @@ def check_command(
                 "finished": report.is_complete,
             }
         )
-    print_table(_rows(report, time.monotonic() - started), err=as_json)
+    print_table(_rows(report, time.monotonic() - started, for_s), err=as_json)
     ctx.exit(report.exit_code)
 
 
@@ -112,19 +112,23 @@ def _line(damage: Damage) -> str:
     return f"damaged: {damage.fact}{row}{record}: {damage.why}"
 
 
-def _rows(report: CheckReport, seconds: float) -> dict[str, str | list[str]]:
+def _rows(report: CheckReport, seconds: float, for_s: float | None) -> dict[str, str | list[str]]:
     rows: dict[str, str | list[str]] = {
         "checked": f"{plural(report.records, 'record')} in {seconds:.1f} s",
         "damaged": f"{len(report.damages):,}",
     }
-    if not report.is_complete:
-        rows["not finished"] = "the time is over; the same command goes on from here"
+    if not report.is_complete and not report.is_repaired:
+        rows["not finished"] = (
+            "not all of the file can be read; mirror check --repair saves what can"
+            if for_s is None
+            else "the time is over; the same command goes on from here"
+        )
     if report.is_repaired:
         needed = ", ".join(report.need_bundles) or "none that is known by name"
         rows["repaired"] = f"what is left checks out; kept aside: {plural(report.moved, 'fact')}"
         rows["need a bundle"] = needed
     if report.aside:
-        rows["old file"] = str(report.aside)
+        rows["old file"] = [str(one) for one in report.aside]
     return rows
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 
 from mirror.core.keys import KeySet
@@ -35,6 +36,7 @@ from mirror.store import (
     state_columns,
 )
 from mirror.store.salvage import salvage
+from mirror.store.write_ahead_log import file_alone_holds_more, take_file_alone
 
 __all__ = ["CheckReport", "Scope", "check", "check_and_repair", "check_record"]
 
@@ -76,8 +78,8 @@ class CheckReport:
     """Facts that are kept aside."""
     need_bundles: list[str] = field(default_factory=list)
     """Pith Numbers of records that lost a fact."""
-    aside: Path | None = None
-    """Where a file that SQLite found broken went."""
+    aside: list[Path] = field(default_factory=list)
+    """The names under which the old file, and the log beside it, are kept."""
 
     @property
     def exit_code(self) -> int:
@@ -142,7 +144,9 @@ def check_and_repair(
     """Check a whole store, move aside what is damaged, and derive everything again.
 
     A file that SQLite itself finds broken is first copied, as far as it can be read, to a new
-    one that takes its place; the old one is kept. No other process may have the store open.
+    one that takes its place; the old one is kept. If the file alone has facts that are not there
+    when the `-wal` beside it is read, too, that log is of another file: it is set aside first. No
+    other process may have the store open.
 
     Args:
         path: The store.
@@ -157,10 +161,16 @@ def check_and_repair(
     if not report.damages:
         return report
     found = report.damages
+    if file_alone_holds_more(path):
+        report.aside.append(_free_name(path))
+        take_file_alone(path, report.aside[-1])
+        found = check(path, scope, lambda _damage: None).damages
+        if not found:
+            report.is_repaired = True
+            return report
     if any(damage.fact == "sqlite" for damage in found):
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        report.aside = path.with_name(f"{path.name}.damaged-{stamp}")
-        salvage(path, report.aside)
+        report.aside.append(_free_name(path))
+        salvage(path, report.aside[-1])
         with open_store(path, lenient=True) as store:
             rebuild(store)  # only facts were saved, and they are held against what follows
         found = [*found, *check(path, scope, lambda _damage: None).damages]
@@ -173,6 +183,14 @@ def check_and_repair(
     left = check(path, scope, tell)
     report.is_repaired = not left.damages
     return report
+
+
+def _free_name(path: Path) -> Path:
+    """Return the name under which a broken file is kept: one that no file has."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    first = path.with_name(f"{path.name}.damaged-{stamp}")
+    others = (first.with_name(f"{first.name}-{number}") for number in count(2))
+    return next(one for one in chain([first], others) if not one.exists())
 
 
 def _check_anything(

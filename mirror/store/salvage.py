@@ -14,6 +14,7 @@ from pathlib import Path
 from mirror.core.keys import BUILT_IN
 from mirror.store.store import open_store
 from mirror.store.trust import Trust
+from mirror.store.write_ahead_log import move_aside
 
 __all__ = ["salvage"]
 
@@ -34,7 +35,8 @@ def salvage(path: Path, aside: Path) -> None:
     with open_store(fresh):
         pass
     target = sqlite3.connect(fresh, isolation_level=None)
-    source = sqlite3.connect(path, isolation_level=None)
+    # Only to read: who may write would put the log into the file at the end, and both are kept.
+    source = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     source.text_factory = lambda text: text.decode("utf-8", "replace")
     try:
         target.execute("PRAGMA foreign_keys = OFF")
@@ -48,10 +50,7 @@ def salvage(path: Path, aside: Path) -> None:
     finally:
         source.close()
         target.close()
-    for ending in ("", "-wal", "-shm"):
-        old = path.with_name(path.name + ending)
-        if old.exists():
-            old.replace(aside.with_name(aside.name + ending))
+    move_aside(path, aside)
     fresh.replace(path)
     _remove(fresh)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
@@ -31,6 +31,7 @@ from mirror.store.status import Status, read_status
 from mirror.store.tally import Tally
 from mirror.store.tree import StateTree
 from mirror.store.trust import Trust
+from mirror.store.write_ahead_log import has_log
 
 __all__ = ["BUSY_TIMEOUT_S", "Store", "open_store"]
 
@@ -216,10 +217,13 @@ def open_store(
             store = _prepare(conn, path, unlocked, read_only=read_only)
             yield store
             store.require_unchanged()
+        except sqlite3.DatabaseError as error:
+            _close_keeping_log(conn, path, error)
+            raise
         finally:
             conn.close()
     except sqlite3.Error as error:
-        raise _store_error(error, place) from error
+        raise _store_error(error, path) from error
 
 
 def _shown(path: Path | None) -> str:
@@ -255,20 +259,47 @@ def _connect_otherwise(
     path: Path, error: sqlite3.OperationalError, *, any_thread: bool
 ) -> tuple[sqlite3.Connection, FileVersion | None]:
     if os.access(path.parent, os.W_OK):
-        _recover(path)
-        return _open_uri(path, "mode=ro", any_thread=any_thread), None
+        return _recovered(path, any_thread=any_thread), None
     unlocked = unlocked_version(path, error)
     query = "mode=ro" if unlocked is None else "mode=ro&immutable=1"
     return _open_uri(path, query, any_thread=any_thread), unlocked
 
 
-def _recover(path: Path) -> None:
-    """Let SQLite undo what a killed process left half done, which one who only reads may not."""
-    conn = _open_uri(path, "mode=rw")
+def _recovered(path: Path, *, any_thread: bool) -> sqlite3.Connection:
+    """Let SQLite undo what a killed process left half done, which one who only reads may not.
+
+    The connection that reads is opened before that which may write is closed: the last one to
+    close would put the log into the file, and nobody knows yet whether it belongs to it.
+    """
+    writing = _open_uri(path, "mode=rw")
     try:
-        conn.execute("PRAGMA schema_version").fetchone()
+        writing.execute("PRAGMA schema_version").fetchone()
+        reading = _open_uri(path, "mode=ro", any_thread=any_thread)
+        reading.execute("PRAGMA schema_version").fetchone()
+        return reading
     finally:
+        writing.close()
+
+
+def _close_keeping_log(
+    conn: sqlite3.Connection, path: Path | None, error: sqlite3.DatabaseError
+) -> None:
+    """Close a broken store as it is: the log beside it may be what breaks it.
+
+    The last connection to close would put the log into the file, so another one, which only
+    reads, stays open meanwhile.
+    """
+    if path is None or not _is_corrupt(error):
+        return
+    with suppress(sqlite3.Error), closing(_open_uri(path, "mode=ro")) as reading:
+        with suppress(sqlite3.Error):
+            reading.execute("PRAGMA schema_version").fetchone()
         conn.close()
+
+
+def _is_corrupt(error: sqlite3.Error) -> bool:
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
 def _open_uri(path: Path, query: str, *, any_thread: bool = False) -> sqlite3.Connection:
@@ -307,15 +338,24 @@ def _prepare(
     return Store(db, path, unlocked)
 
 
-def _store_error(error: sqlite3.Error, place: str) -> StoreError:
+def _restore_hint(path: Path | None) -> str:
+    if path is None or not has_log(path):
+        return "restore the file from a copy, or build the store again from your bundles"
+    return (
+        f"{path.name}-wal and {path.name}-shm beside it are read with it: if they are older than "
+        "the file, because a copy was put in its place, move both away, and look again; before "
+        "you restore a copy, do the same"
+    )
+
+
+def _store_error(error: sqlite3.Error, path: Path | None) -> StoreError:
     """Say what SQLite's error means for the person whose store it is."""
-    name = getattr(error, "sqlite_errorname", "")
+    place, name = _shown(path), getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         hint = "another mirror process is writing; wait for it, then run the command again"
         return StoreBusyError("store.busy", str(error), where=place, hint=hint)
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        hint = "restore the file from a copy, or build the store again from your bundles"
-        return CorruptStoreError("store.corrupt", str(error), where=place, hint=hint)
+    if _is_corrupt(error):
+        return CorruptStoreError("store.corrupt", str(error), where=place, hint=_restore_hint(path))
     hint = "what was committed before is kept; check the disk and its permissions"
     if name.startswith("SQLITE_FULL"):
         hint = "what was committed before is kept; make room on its disk and in the folder TMPDIR"

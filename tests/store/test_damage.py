@@ -624,8 +624,8 @@ def test_a_file_that_sqlite_finds_broken_is_salvaged(
     report = check_and_repair(path, Scope(), lambda _damage: None, _Bound())
     assert report.damages != []
     assert report.is_repaired
-    if report.aside is not None:
-        assert bytes(content) == report.aside.read_bytes()
+    if report.aside:
+        assert bytes(content) == report.aside[0].read_bytes()
     _mended(path, good, job)
 
 
