@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -13,6 +14,9 @@ import click
 import pytest
 
 from mirror.cli import main
+from mirror.core.event import EVENT_CODES
+from mirror.web.codes import codes
+from mirror.web.words import CODES as WORDS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "bundles" / "README.md"])
@@ -30,8 +34,10 @@ class _Step:
     printed: str
 
 
-_NO_CODES = (".json", ".db", ".html", ".org")
-"""Endings of what looks like a code and is the name of a file or host."""
+_NO_CODE = re.compile(
+    r"\A(mirror|nacl|cpu|logging|pith)\.|\.(json|db|html|org|txt|tar|css|parquet|md)\Z"
+)
+"""What looks like a code and is the name of a module, file, host or setting."""
 
 
 def _steps(document: Path) -> list[_Step]:
@@ -103,17 +109,38 @@ def test_every_option_is_documented(name: str, command: click.Command) -> None:
             assert f"`{parameter.opts[0]}" in page, f"{name} {parameter.opts[0]}"
 
 
-def test_every_code_is_documented() -> None:
-    """What the program can say, the protocol page explains."""
-    page = (ROOT / "docs" / "protocol.md").read_text()
-    quoted = re.compile(
-        r'"((?:json|bundle|record|receipt|event|archive|limit|keys|lookup|source|store|output)'
-        r'\.[a-z_0-9]+)"'
-    )
-    code = "".join(path.read_text() for path in (ROOT / "mirror").rglob("*.py"))
-    codes = {found for found in quoted.findall(code) if not found.endswith(_NO_CODES)}
-    assert len(codes) > 40
-    assert sorted(found for found in codes if f"`{found}`" not in page) == []
+def _said() -> tuple[set[str], set[str]]:
+    """What in the source looks like a code, and what codes are put together from (`http.`)."""
+    whole, begun = set(), set()
+    for path in (ROOT / "mirror").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                whole |= {*re.findall(r"\A[a-z]+\.[a-z_0-9]+\Z", node.value)}
+            elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
+                begun |= {*re.findall(r"\A[a-z]+\.\Z", str(node.values[0].value))}
+    return {one for one in whole if not (_NO_CODE.search(one) or one == "http.disconnect")}, begun
+
+
+def test_every_code_stands_in_the_table() -> None:
+    """What the program can say, the table of codes explains; and nothing else."""
+    whole, begun = _said()
+    assert len(whole) > 100
+    assert sorted(whole - codes().keys()) == []
+    assert begun == {"event.", "http.", "record.", "request."}
+    for name in ("not_found", "method_not_allowed"):  # by Starlette's own errors
+        assert f"http.{name}" in codes()
+    assert {*EVENT_CODES} <= WORDS.keys() <= codes().keys()
+    left = {code for code in codes().keys() - whole if not code.startswith(tuple(begun))}
+    assert left == {"equivocation"}
+
+
+def test_every_code_has_a_meaning() -> None:
+    """In each of its rows; what to do stands there, too, but for causes, which have a page."""
+    for code, rows in codes().items():
+        for row in rows:
+            assert (row.code, bool(row.group), bool(row.meaning)) == (code, True, True)
+            assert row.advice or row.group == "A comparison found a cause"
+            assert row.meaning.count("`") % 2 == row.advice.count("`") % 2 == 0
 
 
 def test_nothing_names_the_rooms_that_are_not_built() -> None:

@@ -95,7 +95,7 @@ def find(*, query: tuple[str, ...], db: Path, limit: int, as_json: bool) -> None
         found = find_records(store, " ".join(query), limit)
     for hit in found.hits:
         if as_json:
-            print_json(_hit_value(hit))
+            print_json(hit.to_value())
         else:
             _print_hit(hit)
     if found.has_more:
@@ -104,26 +104,6 @@ def find(*, query: tuple[str, ...], db: Path, limit: int, as_json: bool) -> None
         say("nothing was found")
     _tell_unindexed(found.unindexed)
     sys.exit(0 if found.hits else 1)
-
-
-def _hit_value(hit: Hit) -> dict[str, object]:
-    return {
-        **_standing_value(hit.standing),
-        "title": hit.title,
-        "matched_by": hit.matched_by,
-        "excerpt": "".join(hit.excerpt),
-        "cited_by": hit.cited_by,
-        "cites": hit.cites,
-    }
-
-
-def _standing_value(standing: Standing) -> dict[str, object]:
-    return {
-        "pith_number": standing.pith_number,
-        "arxiv_id": standing.arxiv_id,
-        "version": standing.version,
-        "receipt_verified": standing.is_vouched,
-    }
 
 
 def _print_hit(hit: Hit) -> None:
@@ -260,7 +240,7 @@ def _identify_one(
 
 def _candidate_value(candidate: Candidate) -> dict[str, object]:
     return {
-        **_standing_value(candidate.standing),
+        **candidate.standing.to_value(),
         "matches": candidate.matches,
         "title": _match_value(candidate.title),
         "abstract": _match_value(candidate.abstract),

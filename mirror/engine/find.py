@@ -60,6 +60,15 @@ class Standing:
     is_vouched: bool
     """Whether the record has a verified receipt: its state shows one (M8)."""
 
+    def to_value(self) -> Object:
+        """Return the same as a JSON object."""
+        return {
+            "pith_number": self.pith_number,
+            "arxiv_id": self.arxiv_id,
+            "version": self.version,
+            "receipt_verified": self.is_vouched,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -77,6 +86,17 @@ class Hit:
     excerpt: tuple[str, ...] = ()
     """Text around what matched, in pieces: every second one matched."""
 
+    def to_value(self) -> Object:
+        """Return the same as a JSON object, the excerpt in one piece."""
+        return {
+            **self.standing.to_value(),
+            "title": self.title,
+            "matched_by": self.matched_by,
+            "excerpt": "".join(self.excerpt),
+            "cited_by": self.cited_by,
+            "cites": self.cites,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -89,7 +109,7 @@ class Found:
     """Records that the index lacks, or knows as they were before."""
 
 
-def find(store: Store, query: str, limit: int = 20) -> Found:
+def find(store: Store, query: str, limit: int = 20, start: int = 0) -> Found:
     """Search a store: first by name, then by title, then by words, the best first.
 
     Args:
@@ -98,11 +118,13 @@ def find(store: Store, query: str, limit: int = 20) -> Found:
             `"of words"` in quotes is a phrase, `word*` begins with `word`. Nothing else in it has
             a meaning of its own.
         limit: At most so many hits.
+        start: How many hits to pass over first; they are looked at all the same.
 
     Raises:
         CorruptStoreError: `store.damaged` if a record that was found is not as it was written.
     """
-    hits = list(islice(_hits(store, encodable(query), limit), limit + 1))
+    end = start + limit
+    hits = list(islice(_hits(store, encodable(query), end), start, end + 1))
     return Found(hits[:limit], len(hits) > limit, store.search.unindexed())
 
 

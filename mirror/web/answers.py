@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mirror.core.values import Value, assemble, hexdigest
+from mirror.web.codes import title_of
 from mirror.web.kept import compress, decompress
 
-__all__ = ["Answer", "json_answer", "problem", "respond"]
+__all__ = ["Answer", "json_answer", "preferred", "problem", "respond"]
 
 REVALIDATE = "public, no-cache"
 """For what changes with the store: keep it, but ask whether it still holds."""
@@ -51,11 +52,12 @@ def json_answer(value: Value, *, media_type: str = "application/json", status: i
 
 
 def problem(code: str, detail: str, status: int, *, hint: str = "", where: str = "") -> Answer:
-    """Return a problem document (RFC 9457) with one of our codes."""
+    """Return a problem document (RFC 9457) with one of our codes (`docs/protocol.md`)."""
     said: dict[str, Value] = {
-        "type": "about:blank",
-        "title": detail,
+        "type": f"/codes#{code}",
+        "title": title_of(code),
         "status": status,
+        "detail": detail,
         "code": code,
     }
     said |= {name: text for name, text in {"hint": hint, "instance": where}.items() if text}
@@ -140,6 +142,30 @@ def _bare(tag: str) -> str:
 
 def _words(header: str) -> list[str]:
     return [word.strip() for word in header.split(",") if word.strip()]
+
+
+# Media types (RFC 9110 section 12.5.1) -------------------------------------------------------
+
+
+def preferred(request: Request, *offered: str) -> str:
+    """Return the media type that a request likes best.
+
+    Of those that it likes equally, it is the one that it names first; if it names none, or likes
+    none, the one that is offered first.
+    """
+    ranges = [_weighed(word) for word in _words(request.headers.get("accept", ""))]
+    liked = [(-weight, place) for weight, place in (_liking(one, ranges) for one in offered)]
+    best = min(range(len(offered)), key=lambda index: liked[index])
+    return offered[best]
+
+
+def _liking(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int]:
+    """Return the weight of a media type by the range that fits it best, and where that stands."""
+    for wanted in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
+        for place, (name, weight) in enumerate(ranges):
+            if name == wanted:
+                return weight, place
+    return 0.0, len(ranges)
 
 
 # Compression (RFC 9110 section 12.5.3) -------------------------------------------------------

@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mirror.web.answers import Answer, json_answer, problem, respond
-from mirror.web.endpoint import Endpoint, Threads, Way, not_routed, wants_ld
+from mirror.web.answers import Answer, json_answer, preferred, problem, respond
+from mirror.web.endpoint import Endpoint, Threads, Way, not_routed
 from mirror.web.library import Library
 from mirror.web.log import AccessLog, ErrorLog
 from mirror.web.openapi import description
@@ -79,7 +79,7 @@ def create_app(settings: Settings) -> Starlette:
 
 def _routes(registry: Registry, operations: Operations, pages: Pages) -> Mapping[str, Way]:
     def record(request: Request) -> Answer | Response:
-        return registry.linked_data(request) if wants_ld(request) else pages.record(request)
+        return (registry.linked_data if _wants_linked(request) else pages.record)(request)
 
     return {
         # Routes are tried in this order; what machines ask for most comes first.
@@ -88,6 +88,7 @@ def _routes(registry: Registry, operations: Operations, pages: Pages) -> Mapping
         "/find": Way(pages.find),
         "/findings": Way(pages.findings),
         "/trust": Way(pages.trust),
+        "/codes": Way(pages.codes),
         "/static/{name}": Way(pages.static, at_once=pages.static),
         "/pith/{suffix}/bundle.json": Way(registry.bundle),
         "/pith/{suffix}/badge.svg": Way(pages.badge),
@@ -107,6 +108,11 @@ def _routes(registry: Registry, operations: Operations, pages: Pages) -> Mapping
         "/mirror/checkpoint": Way(operations.checkpoint),
         "/openapi.json": Way(lambda _request: json_answer(description())),
     }
+
+
+def _wants_linked(request: Request) -> bool:
+    linked = "application/ld+json"
+    return preferred(request, "text/html", linked) == linked
 
 
 # What every answer carries -------------------------------------------------------------------

@@ -19,7 +19,7 @@ from mirror.web.library import AmbiguousError
 from mirror.web.pages import Pages
 from mirror.web.workers import BusyError, Workers
 
-__all__ = ["Endpoint", "Threads", "Way", "not_routed", "wants_ld"]
+__all__ = ["Endpoint", "Threads", "Way", "not_routed"]
 
 _READERS, _WAITING = 4, 64
 """Threads that read the store, and requests that may wait for one."""
@@ -103,13 +103,6 @@ class Endpoint:
                 if error.code != "store.changed":
                     raise
         return self._way.handler(request)
-
-
-def wants_ld(request: Request) -> bool:
-    """Whether JSON-LD was asked for, and HTML was not asked for before it."""
-    accepted = request.headers.get("accept", "").lower()
-    linked, page = accepted.find("application/ld+json"), accepted.find("text/html")
-    return linked >= 0 and (page < 0 or linked < page)
 
 
 def _wants_html(request: Request) -> bool:

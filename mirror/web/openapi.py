@@ -6,10 +6,13 @@ What the data rules fix, such as patterns and the types of events, is taken from
 
 from __future__ import annotations
 
+from typing import cast
+
 import mirror
 from mirror.core.values import DIGEST_PATTERN, Object, Value
-from mirror.web.answers import REVALIDATE
+from mirror.web.answers import IMMUTABLE, REVALIDATE
 from mirror.web.operations import MAX_CHANGES, MAX_IDS
+from mirror.web.pages import MAX_START
 from mirror.web.schemas import (
     ANSWERS,
     ANY,
@@ -44,7 +47,9 @@ def description() -> Object:
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": mirror.__version__, "description": _ABOUT},
-        "paths": {**_record_paths(), **_registry_paths(), **_own_paths()},
+        "paths": _with_ids(
+            {**_record_paths(), **_registry_paths(), **_own_paths(), **_page_paths()}
+        ),
         "components": {
             "schemas": {**WORDS, **RECORDS, **states(), **ANSWERS},
             "headers": _HEADERS,
@@ -52,6 +57,48 @@ def description() -> Object:
             "responses": {**_SHARED, **of_head},
         },
     }
+
+
+_IDS = {
+    "/pith/{suffix}": "record_page",
+    "/pith/{suffix}.json": "record",
+    "/pith/{suffix}/bundle.json": "bundle",
+    "/.well-known/pith/{suffix}/bundle.json": "well_known_bundle",
+    "/pith/{suffix}/state.json": "state",
+    "/pith/{suffix}/badge.svg": "badge",
+    "/arxiv/{name}": "arxiv",
+    "/doi/{name}": "doi",
+    "/pith-mirrors.json": "manifest",
+    "/pith-signing-key.json": "registry_key",
+    "/openapi.json": "description",
+    "/health": "health",
+    "/metrics": "metrics",
+    "/mirror/changes": "changes",
+    "/mirror/tree/": "tree_root",
+    "/mirror/tree/{prefix}": "tree_node",
+    "/mirror/checkpoint": "checkpoint",
+    "/mirror/bundle.tar": "bag",
+    "/": "home",
+    "/find": "find",
+    "/findings": "findings",
+    "/trust": "trust",
+    "/codes": "codes",
+    "/static/{name}": "static",
+}
+"""What each path is called in `operationId`, behind `get_` or `head_`."""
+
+
+def _with_ids(paths: Object) -> Object:
+    """Return paths with an `operationId` for each operation."""
+    return {path: _with_id(_IDS[path], cast("Object", item)) for path, item in paths.items()}
+
+
+def _with_id(name: str, item: Object) -> Object:
+    named = {
+        method: {"operationId": f"{method}_{name}", **cast("Object", item[method])}
+        for method in ("get", "head")
+    }
+    return {**item, **named}
 
 
 # Headers -------------------------------------------------------------------------------------
@@ -118,11 +165,18 @@ def _fault(text: str, status: int, code: str, *headers: Object, schema: str = "P
     return _answer(text, content, _PASSING, *headers)
 
 
+_PARAMETER_CODES = r"request\.(id|limit|since|prefix|start|after)"
 _EITHER: Object = {"Cache-Control": _header(one_of("no-store", REVALIDATE))}
 _ALLOW: Object = {"Allow": _header(one_of("GET, HEAD", "HEAD, GET"))}
 _SHARED: dict[str, Object] = {
+    "303": {
+        "description": "It is there (RFC 9110 section 15.4.4).",
+        "headers": _OF_BODIES
+        | _cached(vary="Accept, Accept-Encoding")
+        | {"Location": _header(matching(rf"{PLACE}(\.json)?"))},
+    },
     "300": _fault("Several records.", 300, r"lookup\.ambiguous", _EITHER, schema="Choices"),
-    "400": _fault("A parameter makes no sense.", 400, r"request\.(id|limit|since|prefix)"),
+    "400": _fault("A parameter makes no sense.", 400, _PARAMETER_CODES),
     "404": _fault(
         "Nothing has that name.",
         404,
@@ -177,9 +231,12 @@ def _path(text: str, content: Object, headers: Object, others: str, *asked: Valu
         others: The statuses of other answers, apart by spaces.
         asked: Parameters, but for those of conditional requests.
     """
-    answers = {"200": _answer(text, content, headers)}
-    for status in others.split():
-        answers[status] = see(status, "responses")
+    answers = {status: see(status, "responses") for status in others.split()}
+    return _operations(text, {"200": _answer(text, content, headers), **answers}, headers, *asked)
+
+
+def _operations(text: str, answers: dict[str, Object], headers: Object, *asked: Value) -> Object:
+    """Return GET and HEAD of a path with these answers; `headers` are those that a 304 keeps."""
     conditions = ["If-None-Match"] if "304" in answers else []
     if conditions:
         answers["304"] = _of_known(headers)
@@ -227,6 +284,57 @@ def _registry_paths() -> Object:
         "/pith-signing-key.json": _path("The registry's key.", key, _KEPT, "304 404 500 503"),
         "/openapi.json": _path("This description.", itself, _KEPT, "304 500"),
     }
+
+
+def _page_paths() -> Object:
+    page, statuses = _KEPT | _OF_IMAGES, "304 500 503"
+    form = _cached(vary="Accept, Accept-Encoding")
+    query = _asked("q", TEXT, "A name, a title, or words; only the first 500 characters count.")
+    start = _asked("start", {**COUNT, "maximum": MAX_START}, "How many hits to pass over.")
+    after = _asked("after", {**COUNT, "maximum": 10**16 - 1}, "Where the page before ended.")
+    code = _asked("code", TEXT, "Only what has this code.")
+    named = "The way to the record of this name, in the form that `Accept` asks for."
+    statuses_of_names = {one: see(one, "responses") for one in ["300", "404", "500", "503"]}
+    lead: dict[str, Object] = {"303": see("303", "responses"), **statuses_of_names}
+    found = _path(
+        "What has this name or title, or holds these words: a page, or the same in JSON.",
+        _PAGE | _json("Found"),
+        _KEPT | form,
+        f"303 400 {statuses}",
+        query,
+        start,
+    )
+    return {
+        "/": _path("The first page.", _PAGE, page, statuses),
+        "/find": found,
+        "/findings": _path("What was refused.", _PAGE, page, f"400 {statuses}", code, after),
+        "/trust": _path("Whom the mirror trusts.", _PAGE, page, statuses),
+        "/codes": _path("Every code, and what it means.", _PAGE, page, "304 500"),
+        "/static/{name}": _path("A file of the pages.", _FILES, _OF_FILES, "304 404 500", _FILE),
+        "/arxiv/{name}": _operations(named, lead, {}, _name("An arXiv id.", "1705.09786v3")),
+        "/doi/{name}": _operations(
+            named, lead, {}, _name("A DOI of arXiv.", "10.48550/arxiv.1705.09786")
+        ),
+    }
+
+
+def _name(text: str, example: str) -> Object:
+    return {
+        "name": "name",
+        "in": "path",
+        "required": True,
+        "description": f"{text} It may hold slashes.",
+        "schema": {"type": "string", "minLength": 1},
+        "examples": {"first": {"value": example}},
+    }
+
+
+_FILE: Object = {**_name("A file.", "style.css"), "schema": matching(r"[a-z.]+")}
+_FILES: Object = {one: {"schema": TEXT} for one in ("text/css", "text/javascript", "image/svg+xml")}
+_OF_FILES: Object = _KEPT | {
+    "ETag": _header(matching('"[0-9a-f]{16}(-gzip|-zstd)?"')),
+    "Cache-Control": _header(one_of(REVALIDATE, IMMUTABLE)),
+}
 
 
 def _asked(name: str, schema: Object, text: str) -> Object:

@@ -14,14 +14,15 @@ from starlette.requests import Request
 import mirror
 from mirror.core.keys import BUILT_IN
 from mirror.core.record import Record
-from mirror.core.values import Object, hexdigest
+from mirror.core.values import Object, Value, hexdigest
 from mirror.engine.find import Found, find
 from mirror.engine.lookup import find_all
 from mirror.errors import CorruptStoreError, FormatError, LookUpError
 from mirror.store.findings import Finding
 from mirror.web import visible
-from mirror.web.answers import IMMUTABLE, REVALIDATE, Answer
+from mirror.web.answers import IMMUTABLE, REVALIDATE, Answer, json_answer, preferred
 from mirror.web.badge import badge_svg
+from mirror.web.codes import codes
 from mirror.web.dossier import Dossier, Hit, hit_of, paper_of, read_dossier
 from mirror.web.library import AmbiguousError, Library, Shelf
 from mirror.web.neighbourhood import neighbourhood_of
@@ -42,6 +43,8 @@ __all__ = ["Pages", "environment"]
 
 MAX_HITS = 50
 """Records on a page of search results."""
+MAX_START = 500
+"""Search results that may be passed over: each is looked at again for every page."""
 PAGE_ROWS = 100
 """Findings on one page."""
 _RECENT = 8
@@ -51,6 +54,7 @@ _LOOKED_THROUGH = 200
 _MAX_QUERY = 500
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _NOTHING = Found([], has_more=False, unindexed=0)
+_HTML, _JSON, _LINKED = "text/html", "application/json", "application/ld+json"
 _BADGE_CACHE = "public, max-age=300"
 
 
@@ -97,6 +101,10 @@ class Pages:
             log = shelf.store.trust.log()
         return self._render("trust.html", keys=keys, log=log, built_in=BUILT_IN, here="trust")
 
+    def codes(self, _request: Request) -> Answer:
+        """Answer `/codes`: every code, with an anchor of its name."""
+        return self._render("codes.html", codes=codes(), here="codes")
+
     def findings(self, request: Request) -> Answer:
         """Answer `/findings`, and `/findings?code=` with what has this code.
 
@@ -124,21 +132,41 @@ class Pages:
     # Finding a record ------------------------------------------------------------------------
 
     def find(self, request: Request) -> Answer:
-        """Answer `/find?q=`; a name or title that only one record has leads to it at once.
+        """Answer `/find?q=&start=`: a page, or the same in JSON.
+
+        On a page, a name or title that only one record has leads to it at once.
 
         Raises:
+            FormatError: `request.start`
             CorruptStoreError: `store.damaged`
         """
-        query = request.query_params.get("q", "").strip()[:_MAX_QUERY]
+        query, start = request.query_params.get("q", "").strip()[:_MAX_QUERY], _start(request)
         with self._library.shelf() as shelf:
-            found = find(shelf.store, query, MAX_HITS) if query else _NOTHING
+            found = find(shelf.store, query, MAX_HITS, start) if query else _NOTHING
+        later = start + MAX_HITS if found.has_more and start + MAX_HITS <= MAX_START else None
+        if preferred(request, _HTML, _JSON) == _JSON:
+            answer = json_answer(_found_value(query, start, later, found))
+        else:
+            answer = self._found_page(query, start, later, found)
+        answer.headers = {**answer.headers, "Vary": "Accept"}
+        return answer
+
+    def _found_page(self, query: str, start: int, later: int | None, found: Found) -> Answer:
         exact = [hit for hit in found.hits if hit.matched_by != "text"]
-        if len(exact) == 1:
-            return _redirect(exact[0].standing.pith_number[-26:])
-        return self._render("find.html", query=query, found=found, exact=len(exact), here="find")
+        if len(exact) == 1 and start == 0:
+            return _redirect(f"/pith/{exact[0].standing.pith_number[-26:]}")
+        return self._render(
+            "find.html",
+            query=query,
+            found=found,
+            exact=len(exact),
+            start=start,
+            later=later,
+            here="find",
+        )
 
     def alias(self, request: Request) -> Answer:
-        """Answer `/arxiv/{id}` and `/doi/{doi}` with the way to the record.
+        """Answer `/arxiv/{id}` and `/doi/{doi}` with the way to the form that is asked for.
 
         Raises:
             LookUpError: `lookup.unknown`
@@ -153,7 +181,10 @@ class Pages:
             raise LookUpError("lookup.unknown", f"no record is named {name!r}")
         if len(fits) > 1:
             raise AmbiguousError(name, fits[:MAX_HITS])
-        return _redirect(fits[0].suffix)
+        is_json = preferred(request, _HTML, _LINKED, _JSON) == _JSON
+        answer = _redirect(f"/pith/{fits[0].suffix}{'.json' if is_json else ''}")
+        answer.headers = {**answer.headers, "Vary": "Accept"}
+        return answer
 
     def choices(self, _request: Request, error: AmbiguousError) -> Answer:
         """Answer 300 with the records that a name fits, and which have a verified receipt."""
@@ -295,15 +326,33 @@ def _hits(shelf: Shelf, ids: list[int]) -> list[Hit]:
     return hits
 
 
-def _redirect(suffix: str) -> Answer:
-    headers = {"Location": f"/pith/{suffix}"}
-    return Answer(body=b"", media_type="text/plain", status=303, headers=headers)
+def _redirect(path: str) -> Answer:
+    return Answer(body=b"", media_type="text/plain", status=303, headers={"Location": path})
+
+
+def _found_value(query: str, start: int, later: int | None, found: Found) -> Object:
+    hits: list[Value] = [hit.to_value() for hit in found.hits]
+    return {
+        "query": query,
+        "start": start,
+        "next": later,
+        "has_more": found.has_more,
+        "unindexed": found.unindexed,
+        "hits": hits,
+    }
 
 
 def _after(request: Request) -> int:
     text = request.query_params.get("after", "0")
     if re.fullmatch(r"[0-9]{1,16}", text) is None:
         raise FormatError("request.after", "after must be a number")
+    return int(text)
+
+
+def _start(request: Request) -> int:
+    text = request.query_params.get("start", "0")
+    if re.fullmatch(r"[0-9]{1,5}", text) is None or int(text) > MAX_START:
+        raise FormatError("request.start", f"start must be a number from 0 to {MAX_START}")
     return int(text)
 
 

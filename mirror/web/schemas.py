@@ -15,6 +15,7 @@ from mirror.engine.citations import MAX_WORKS
 from mirror.engine.descent import FEW
 from mirror.web.citations import MAX_EVENTS
 from mirror.web.operations import MAX_CHANGES
+from mirror.web.pages import MAX_HITS
 from mirror.web.words import RELATIONSHIPS
 
 __all__ = [
@@ -279,12 +280,18 @@ _MIRRORS: list[Value] = [
     _closed(_MIRROR, {"status": is_just("primary")}, optional={"public_key": see("PublicKey")}),
 ]
 _FAULT: Object = {
-    "type": is_just("about:blank"),
+    "type": matching(r"/codes#[a-z]+\.[a-z_]+"),
     "title": _NAME,
+    "detail": _NAME,
     "status": {"type": "integer", "minimum": 300, "maximum": 599},
     "code": matching(r"[a-z]+\.[a-z_]+"),
 }
 _CHOICE = _closed({"pith_number": _NUMBER, "href": matching(PLACE)})
+_HIT = _closed(
+    {"pith_number": _NUMBER, "arxiv_id": _or_null(_NAME), "version": _ORDINAL},
+    {"receipt_verified": _FLAG, "title": TEXT, "excerpt": TEXT, **each("cited_by cites", COUNT)},
+    {"matched_by": one_of("id", "title hash", "text")},
+)
 _CHANGE = _closed({"change": _ORDINAL, "pith_number": _NUMBER, "at": _TIME})
 _NODE: Object = {"size": COUNT, "digest": _DIGEST}
 _LEAF = _closed({"canonical_sha256": _DIGEST, "core_digest": _DIGEST, "pith_number": _NUMBER})
@@ -297,6 +304,10 @@ ANSWERS: Object = {
         {"identifier": _NUMBER, "dateCreated": _TIME},
         {"sameAs": list_of(beginning("https://"), maxItems=2)},
         _DESCRIBED,
+    ),
+    "Found": _closed(
+        {"query": TEXT, "start": COUNT, "next": _or_null(_ORDINAL), "has_more": _FLAG},
+        {"unindexed": COUNT, "hits": list_of(_HIT, maxItems=MAX_HITS)},
     ),
     "PublicKey": _closed(
         {"key_id": _NAME, "algorithm": is_just("ed25519"), "format": is_just("raw"), "notes": TEXT},
