@@ -175,7 +175,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(site: str, browse
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.className") == "skip"
         assert page.locator(".skip").bounding_box()["x"] >= 0
-        expected = page.locator("a[href], button, input, [tabindex='0']").count()
+        expected = page.locator("a[href], button, input, summary, [tabindex='0']").count()
         for _ in range(expected - 1):
             focus = page.evaluate(_FOCUS)
             assert focus is not None
