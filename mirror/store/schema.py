@@ -213,7 +213,7 @@ CREATE VIRTUAL TABLE full_text USING fts5 (
 
 
 @_MIGRATIONS()
-def m0001_facts_and_derived(db: Database) -> None:
+def m0001_first_release(db: Database) -> None:
     """Create what there is."""
     for statement in f"{_FACTS}{_DERIVED}".split(";\n"):
         if statement.strip():
@@ -227,7 +227,9 @@ def missing_tables(conn: sqlite3.Connection) -> list[str]:
     return [name for name in wanted if name not in there]
 
 
-_KNOWN = frozenset({m0001_facts_and_derived.__name__})
+_KNOWN = frozenset({m0001_first_release.__name__})
+_UNRELEASED = frozenset({"m0001_facts_and_derived"})
+"""Migrations of versions before the first release, whose tables were others."""
 
 
 def migrate(db: Database) -> None:
@@ -277,6 +279,10 @@ def _require_known(db: Database) -> None:
     if found != APPLICATION_ID:
         hint = "name another file with --db; nothing was changed in this one"
         raise SchemaVersionError("store.foreign", "this SQLite file is no store", hint=hint)
+    if any(migration.name in _UNRELEASED for migration in _MIGRATIONS.applied(db)):
+        hint = "build a store again from your bundles; nothing was changed in this one"
+        message = "a version of mirror before the first release wrote this store"
+        raise SchemaVersionError("store.older", message, hint=hint)
     if any(migration.name not in _KNOWN for migration in _MIGRATIONS.applied(db)):
         hint = "use the version of mirror that wrote it, or a later one"
         raise SchemaVersionError("store.newer", "a newer mirror wrote this store", hint=hint)
