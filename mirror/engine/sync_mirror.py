@@ -120,7 +120,7 @@ def take_whole(run: Run) -> None:
             raise UpstreamError("upstream.status", message, where=url)
         summary = run.take_in(path, url, look=False).summary
     run.errand.progress(summary.bundles_read)
-    run.tally.statuses["fetched"] += summary.bundles_read  # of so many, none is told of by itself
+    run.tally.statuses["fetched"] += summary.records  # of so many, none is told of by itself
     run.tally.statuses["refused"] += (refused := sum(summary.refused.values()))
     if last is not None and not refused:
         with run.store.transaction():

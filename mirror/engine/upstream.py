@@ -9,12 +9,13 @@ from urllib.parse import quote
 
 from mirror.archive import BUNDLES, STATES, Limits, Member, Refused, open_source
 from mirror.archive.member import member_or_refusal
-from mirror.core.bundle import parse_bundle, verify_bundle
+from mirror.core.bundle import VerifiedBundle, compose, parse_bundle, verify_bundle
 from mirror.core.compare import parse_claim
 from mirror.core.keys import KeySet
 from mirror.core.merge import merge
 from mirror.core.packed import decode_packed, may_hold_float, pack
 from mirror.core.values import Object, canonical, decode, encode_integers, sha256
+from mirror.engine.large_records import Piece, by_record
 from mirror.engine.spread import spread
 from mirror.errors import FormatError, SourceError, UpstreamError
 from mirror.net import ONE_ANSWER, Client, parse_url
@@ -136,13 +137,14 @@ class Upstream:
         if ended:
             raise ended[0]
 
-    def _batches(self, ended: list[UpstreamError]) -> Iterator[list[Member | Refused]]:
+    def _batches(self, ended: list[UpstreamError]) -> Iterator[list[Piece]]:
         """Yield what is in the source; `ended` takes the error that ends it before its time."""
-        batch: list[Member | Refused] = []
+        batch: list[Piece] = []
         size = 0
-        for item in self._items(ended):
-            batch.append(item)
-            size += 0 if isinstance(item, Refused) else len(item.data)
+        items = self._items(ended)
+        for piece in by_record(items) if self.bundles else map(_alone, items):
+            batch.append(piece)
+            size += 0 if isinstance(piece, Refused) else sum(len(one.data) for one in piece)
             if len(batch) == _BATCH_MEMBERS or size > _BATCH_BYTES:
                 yield batch
                 batch, size = [], 0
@@ -203,14 +205,20 @@ class Reader:
     keys: KeySet
     limits: Limits
 
-    def answers(self, batch: list[Member | Refused]) -> list[Answer]:
-        """Return what the members of a container say."""
-        return [self._of_member(item) for item in batch]
+    def answers(self, batch: list[Piece]) -> list[Answer]:
+        """Return what the members of a container say, those of one record together."""
+        return [self._of_piece(piece) for piece in batch]
 
-    def _of_member(self, item: Member | Refused) -> Answer:
-        if isinstance(item, Refused):
-            return Unreadable(item.name, "", item.code, item.message)
-        return self.read(item.name, item.data, is_packed=item.is_packed)
+    def _of_piece(self, piece: Piece) -> Answer:
+        if isinstance(piece, Refused):
+            return Unreadable(piece.name, "", piece.code, piece.message)
+        first = piece[0]
+        if len(piece) == 1:
+            return self.read(first.name, first.data, is_packed=first.is_packed)
+        try:
+            return self._of_large(first.name, [self._parse(*member) for member in piece])
+        except FormatError as error:
+            return Unreadable(first.name, "", error.code, error.message)
 
     def read(
         self, where: str, data: bytes, wish: Wish = _ANY, *, is_packed: bool = False
@@ -240,12 +248,32 @@ class Reader:
         return Said(where, cast("str", state["pith_number"]), text, text, sha256(text))
 
     def _of_bundle(self, where: str, data: bytes, *, is_packed: bool) -> Said:
-        bundle = parse_bundle(data, self.limits.for_bundles(), is_packed=is_packed)
-        verified = verify_bundle(bundle, self.keys)
+        verified = self._parse(where, data, is_packed)
         facts = (verified.record, verified.receipts, verified.alias_claims, verified.events)
         state = canonical(merge(*facts, self.keys).value)
         text = canonical(decode_packed(data) if is_packed else decode(data))
         return Said(where, verified.record.pith_number, state, text, sha256(state))
+
+    def _parse(self, _where: str, data: bytes, is_packed: bool) -> VerifiedBundle:  # noqa: FBT001
+        bundle = parse_bundle(data, self.limits.for_bundles(), is_packed=is_packed)
+        return verify_bundle(bundle, self.keys)
+
+    def _of_large(self, where: str, members: list[VerifiedBundle]) -> Said:
+        """Return what the members of one record say together (C2)."""
+        record = members[0].record
+        if any(one.record.digest != record.digest for one in members):
+            message = "the members of one record hold different records"
+            raise FormatError("record.digest", message)
+        claims = {claim for one in members for claim in one.alias_claims}
+        receipts = {one.digest: one for member in members for one in member.receipts}.values()
+        events = {one.digest: one for member in members for one in member.events}.values()
+        state = canonical(merge(record, receipts, claims, events, self.keys).value)
+        text = canonical(decode(compose(record, claims, receipts, events)))
+        return Said(where, record.pith_number, state, text, sha256(state))
+
+
+def _alone(item: Member | Refused) -> Piece:
+    return item if isinstance(item, Refused) else (item,)
 
 
 def _nothing_there(place: str, message: str) -> UpstreamError:

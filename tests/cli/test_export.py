@@ -462,3 +462,16 @@ def test_a_packed_bag_is_read_in_a_process_of_its_own(
     for content in (data, zstandard.compress(data)):
         ran = mirror_process("merge", "-", "--in-memory", "--json", stdin=content)
         assert (expected, 0) == (ran.stdout, ran.exit_code)
+
+
+def test_a_large_record_is_compared_as_one(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C2: what a bag says of a record is what all its members say, plain or packed."""
+    mirror("merge", DEMO, *TRUST)
+    monkeypatch.setattr("mirror.core.bundle.MEMBER_EVENTS", 4)
+    export(mirror, "mirror.db", "1.tar")
+    export(mirror, "mirror.db", "2.tar", "--packed")
+    for name in ("1.tar", "2.tar"):
+        ran = mirror("compare", "--upstream", name, "--bundles", "--json", "--no-memory")
+        statuses = [line["status"] for line in ran.lines]
+        assert (0, len(names_in("1.tar")) > len(statuses) > 7) == (ran.exit_code, True), ran.stderr
+        assert {"match"} == set(statuses)

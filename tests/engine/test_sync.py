@@ -664,6 +664,27 @@ def test_where_a_tar_is_broken_bundles_come_singly(
     assert not run_sync(db, fake.url, kind=MIRROR).results
 
 
+def test_a_record_of_which_a_member_is_broken_is_fetched_whole(
+    site: Site, tmp_path: Path, db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C2: what its other members brought does not make it one that came."""
+    fake = _Fake(site, tmp_path, [make_one(number, claims=8) for number in range(8)])
+    monkeypatch.setattr("mirror.core.bundle.MEMBER_EVENTS", 4)
+
+    def spoil(tar: bytes) -> bytes:
+        at = tar.index(b"/0002.bundle.json")
+        return tar[:at] + tar[at:].replace(b"author_claimed", b"author_blamed_", 1)
+
+    fake.spoil = spoil
+    synced = run_sync(db, fake.url, kind=MIRROR)
+    assert (8, 1) == (_records(db), synced.tally.exit_code)
+    assert "archive.fixity" in synced.codes
+    assert 1 == sum(path.startswith("/pith/") for path in fake.site.paths)
+    assert 8 == synced.tally.statuses["fetched"]
+    whole = fill(tmp_path / "whole.db", [make_one(number, claims=8) for number in range(8)])
+    assert root_of(whole) == root_of(db)
+
+
 def test_a_tar_that_is_too_large_is_asked_for_in_parts(fake: _Fake, db: Path) -> None:
     """So a limit on one answer is none on a mirror."""
     size = len(fake._tar([*fake.bundles]))

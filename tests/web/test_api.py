@@ -325,6 +325,27 @@ def test_the_streamed_bag_is_the_exported_one(
         ]
 
 
+def test_the_streamed_bag_holds_a_large_record_in_several_members(
+    client: httpx.Client, store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C2: as an export does; the bundle of one record is whole."""
+    whole = client.get(f"/pith/{SUFFIX}/bundle.json").content
+    monkeypatch.setattr("mirror.core.bundle.MEMBER_EVENTS", 4)
+    streamed = client.get("/mirror/bundle.tar").content
+    with tarfile.open(fileobj=io.BytesIO(streamed)) as tar:
+        names = [name for name in tar.getnames() if name.endswith("bundle.json")]
+    assert sorted(names) == names
+    assert len(names) > RECORDS
+    (tmp_path / "streamed.tar").write_bytes(streamed)
+    copy = make_store(tmp_path / "copy.db", tmp_path / "streamed.tar")
+    bags = []
+    for store in (copy, store_path):
+        assert run_mirror("export", tmp_path / f"{store.stem}.tar", "--db", store) == 0
+        bags.append((tmp_path / f"{store.stem}.tar").read_bytes())
+    assert bags[0] == bags[1]
+    assert whole == client.get(f"/pith/{SUFFIX}/bundle.json").content
+
+
 def test_health_and_figures(client: httpx.Client) -> None:
     """What is in the store, and what was answered."""
     health = client.get("/health").json()

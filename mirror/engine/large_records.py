@@ -1,0 +1,61 @@
+"""Records that a bag holds as several members (C2), for those who read a record at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+import msgpack
+
+from mirror.archive import Member, Refused
+
+__all__ = ["Piece", "by_record"]
+
+Piece: TypeAlias = tuple[Member, ...] | Refused
+"""The members of one record, or what was refused in their place."""
+
+_FILE = re.compile(r"(.*/[A-Z2-7]{26}/)(?:[0-9]{4,}\.)?bundle\.json")
+_HEAD_BYTES = 512
+"""Of a packed bundle, in which its Pith Number stands if B1's order is kept."""
+_HEAD_MEMBERS = 4
+
+
+def by_record(items: Iterable[Member | Refused]) -> Iterator[Piece]:
+    """Yield what is in a source, members that follow each other and are one record's together."""
+    group: list[Member] = []
+    name: str | None = None
+    for item in items:
+        found = _record_of(item) if isinstance(item, Member) else None
+        if group and (found is None or found != name):
+            yield tuple(group)
+            group = []
+        name = found
+        if isinstance(item, Refused):
+            yield item
+        else:
+            group.append(item)
+    if group:
+        yield tuple(group)
+
+
+def _record_of(member: Member) -> str | None:
+    """Return what names the record of a member in a bag; None where none is named."""
+    if member.is_packed:
+        return _packed_number(member.data)
+    match = _FILE.fullmatch(member.name)
+    return None if match is None else match[1]
+
+
+def _packed_number(data: bytes) -> str | None:
+    """Return the Pith Number at the head of a packed bundle, whatever stands behind it."""
+    unpacker = msgpack.Unpacker(max_buffer_size=0)
+    unpacker.feed(data[:_HEAD_BYTES])
+    try:
+        for _ in range(min(unpacker.read_map_header(), _HEAD_MEMBERS)):
+            name, value = unpacker.unpack(), unpacker.unpack()
+            if name == "pith_number":
+                return value if isinstance(value, str) else None
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException):
+        pass  # whoever reads it says what it is
+    return None
