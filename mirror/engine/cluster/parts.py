@@ -158,7 +158,7 @@ def survey(origin: Origin, errand: Errand) -> Survey:
     if out.has(Survey.file_of(origin)):
         return Survey.from_bytes(out.read(Survey.file_of(origin)))
     bags: list[Bag] = []
-    entries = _entries(Place(origin.url), errand.limits, bags.append)
+    entries = _entries(Place(origin.url), out, errand.limits, bags.append)
     count = 0
     for count, group in enumerate(_groups(entries, errand.sizes.part_bytes), 1):
         out.publish_bytes(Part(origin, count - 1).list_name, pack([_entry_value(e) for e in group]))
@@ -172,11 +172,14 @@ class _Sized(NamedTuple):
     size_bytes: int
 
 
-def _entries(place: Place, limits: Limits, note_bag: Callable[[Bag], None]) -> Iterator[_Sized]:
+def _entries(
+    place: Place, out: Place, limits: Limits, note_bag: Callable[[Bag], None]
+) -> Iterator[_Sized]:
     """Yield what is in a source, in its order; a refusal where that is nothing at all."""
     is_empty = True
     with reading(place.url):
-        for one in _list_folder(place, limits) if place.is_folder() else _list_tar(place, limits):
+        is_folder = place.is_folder()
+        for one in _list_folder(place, out, limits) if is_folder else _list_tar(place, limits):
             if isinstance(one, Bag):
                 note_bag(one)
                 is_empty = is_empty and not one.is_increment
@@ -197,9 +200,11 @@ def _list_tar(place: Place, limits: Limits) -> Iterator[_Sized | Bag]:
                 yield _Sized(one, one.size if isinstance(one, Extent) else 0)
 
 
-def _list_folder(place: Place, limits: Limits) -> Iterator[_Sized | Bag]:
+def _list_folder(place: Place, out: Place, limits: Limits) -> Iterator[_Sized | Bag]:
     local = place.local_path
     tree: Tree = _Objects(place) if local is None else LocalTree(local)
+    if (results := _path_within(place, out)) is not None:
+        tree = _Without(tree, results)
     for one in list_folder(tree, limits):
         if isinstance(one, Bag):
             yield one
@@ -212,6 +217,30 @@ def _size(tree: Tree, name: str) -> int:
         return tree.size(name) or 0
     except OSError:
         return 0  # whoever reads it says why it cannot be read
+
+
+def _path_within(place: Place, out: Place) -> str | None:
+    """Return the path of the results within a folder; None if they lie elsewhere."""
+    above = (place.local_path or place.url).rstrip("/") + "/"
+    path = (out.local_path or out.url).rstrip("/")
+    return path.removeprefix(above) if path.startswith(above) else None
+
+
+class _Without:
+    """A folder but for one in it: the results of the run, which grow as it is listed."""
+
+    def __init__(self, tree: Tree, folder: str) -> None:
+        self._tree = tree
+        self._above, _, self._name = folder.rpartition("/")
+        self.size = tree.size
+        self.open = tree.open
+
+    def listing(self, folder: str) -> Listing:
+        """Return what stands in a folder."""
+        found = self._tree.listing(folder)
+        if folder == self._above:
+            found.folders = [one for one in found.folders if one != self._name]
+        return found
 
 
 class _Objects:
