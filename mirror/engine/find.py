@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -23,6 +23,7 @@ from mirror.core.merge import LIST_NAMES
 from mirror.core.record import Record, text_digest
 from mirror.core.values import Object, Value, decode, instant
 from mirror.engine.citations import count_cited_by
+from mirror.engine.hits import Found, Hit, Standing
 from mirror.engine.lookup import find_all
 from mirror.engine.replay import current_text
 from mirror.engine.spread import spread
@@ -47,66 +48,6 @@ __all__ = [
     "named",
     "standing_of",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A record, named, and whether to believe in it."""
-
-    pith_number: str
-    arxiv_id: str | None
-    """None for a record of another kind."""
-    version: int
-    is_vouched: bool
-    """Whether the record has a verified receipt: its state shows one (M8)."""
-
-    def to_value(self) -> Object:
-        """Return the same as a JSON object."""
-        return {
-            "pith_number": self.pith_number,
-            "arxiv_id": self.arxiv_id,
-            "version": self.version,
-            "receipt_verified": self.is_vouched,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A record that was found."""
-
-    standing: Standing
-    title: str
-    """What its last graph snapshot calls it; empty if none does."""
-    matched_by: str
-    """`id`, `title hash` or `text`."""
-    cited_by: int
-    """Works that cite it, by signed citations in force."""
-    cites: int
-    """Records held here that it cites, likewise."""
-    excerpt: tuple[str, ...] = ()
-    """Text around what matched, in pieces: every second one matched."""
-
-    def to_value(self) -> Object:
-        """Return the same as a JSON object, the excerpt in one piece."""
-        return {
-            **self.standing.to_value(),
-            "title": self.title,
-            "matched_by": self.matched_by,
-            "excerpt": "".join(self.excerpt),
-            "cited_by": self.cited_by,
-            "cites": self.cites,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a search came to."""
-
-    hits: list[Hit]
-    has_more: bool
-    """Whether more than these were found."""
-    unindexed: int
-    """Records that the index lacks, or knows as they were before."""
 
 
 def find(store: Store, query: str, limit: int = 20, start: int = 0) -> Found:
@@ -134,7 +75,7 @@ def _hits(store: Store, query: str, limit: int) -> Iterator[Hit]:
         for record_id in record_ids:
             if record_id not in seen:
                 seen.add(record_id)
-                yield _View.of(store, record_id).hit(store, matched_by)
+                yield _look(store, record_id).hit(store, matched_by)
     yield from _by_words(store, _expression(query), seen, limit + 1)
 
 
@@ -182,7 +123,7 @@ def _by_words(store: Store, expression: str, seen: set[int], batch: int) -> Iter
         return
     found = (one for one in store.search.matching(expression) if one not in seen)
     while ids := list(islice(found, batch)):
-        views = [_View.of(store, record_id) for record_id in ids]
+        views = [_look(store, record_id) for record_id in ids]
         texts = excerpts(expression, [(one.record_id, one.texts()) for one in views])
         for view in views:
             if view.record_id in texts:
@@ -291,6 +232,51 @@ class _View:
             for event in cast("list[Object]", self.current[name]):
                 yield from filter(_is_text, _strings(event["payload"]))
         yield from self.reasons
+
+
+@dataclass(frozen=True, slots=True)
+class _Indexed:
+    """A record with many events that failed: what is said of it is as it was indexed last.
+
+    Its facts are not read, since anybody can add to them what takes long to read.
+    """
+
+    record_id: int
+    record: Record
+    outline: Object
+    is_vouched: bool
+    indexed: Texts
+
+    @classmethod
+    def of(cls, store: Store, record_id: int) -> _Indexed:
+        """Look at a record; raises as `_View.of`."""
+        record, outline = store.records.get(record_id), store.derived.outline(record_id)
+        stale = store.derived.staleness(record_id)
+        has_receipt = cast("Object", outline["current"])["receipt"] is not None
+        names = _joined(dict.fromkeys(_names(record)), _NAMES_CHARACTERS)
+        indexed = store.search.texts(record_id) or Texts(names, "", "")
+        is_vouched = has_receipt and not (stale is not None and stale.judge)
+        return cls(record_id, record, outline, is_vouched, indexed)
+
+    def hit(self, store: Store, matched_by: str, excerpt: tuple[str, ...] = ()) -> Hit:
+        current = cast("Object", self.outline["current"])
+        return Hit(
+            replace(_standing(self.record, current), is_vouched=self.is_vouched),
+            self.indexed.title.rpartition(_BETWEEN)[2],
+            matched_by,
+            len(cast("list[Object]", current["citations"])),
+            store.citations.cited_count(self.record_id, self.record),
+            excerpt,
+        )
+
+    def texts(self) -> Texts:
+        return self.indexed
+
+
+def _look(store: Store, record_id: int) -> _View | _Indexed:
+    """Look at a record as closely as takes no time; raises as `_View.of`."""
+    way = _Indexed if store.derived.has_many_refused(record_id) else _View
+    return way.of(store, record_id)
 
 
 def standing_of(store: Store, record_id: int) -> Standing:

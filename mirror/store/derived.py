@@ -11,6 +11,7 @@ from mirror.core.event import ValidEvent
 from mirror.core.identifier import names_in
 from mirror.core.merge import State, by_id, fill
 from mirror.core.record import suffix_of
+from mirror.core.values import Object, decode
 from mirror.errors import FormatError
 from mirror.store.citations import Citations
 from mirror.store.content import compress, decompress
@@ -70,6 +71,10 @@ def state_columns(state: State) -> StateColumns:
         compress(state.outline),
         tuple(sorted({str(name) for one in state.citing for name in names_in(one)})),
     )
+
+
+_MANY_REFUSED = 500
+"""Events that failed, of one record, from which reading its facts takes long."""
 
 
 class Derived:
@@ -253,6 +258,33 @@ class Derived:
         if digest != row[1]:
             raise damaged("it does not have the digest that is stored with it", where)
         return text
+
+    def outline(self, record_id: int) -> Object:
+        """Return the state of a record without record and payloads, and without reading its facts.
+
+        It may lag behind them.
+
+        Raises:
+            CorruptStoreError: `store.damaged` if it is not as it was written, or not there.
+        """
+        query = "SELECT * FROM state WHERE record_id = ?"
+        found = self._conn.execute(query, (record_id,)).fetchone()
+        where = f"state of record {record_id}"
+        if found is None or seal(*found[:-1]) != found[-1]:
+            raise damaged("it is not as it was written", where)
+        try:
+            return cast("Object", decode(decompress(found[-2])))
+        except (ValueError, FormatError) as error:
+            raise damaged(f"it cannot be read: {error}", where) from error
+
+    def has_many_refused(self, record_id: int) -> bool:
+        """Whether so many of a record's events failed that a list of records does without them."""
+        query = """
+            SELECT events - coalesce(valid_event_count, 0)
+            FROM ledger LEFT JOIN state USING (record_id) WHERE record_id = ?
+        """
+        row = self._conn.execute(query, (record_id,)).fetchone()
+        return row is not None and int(row[0]) > _MANY_REFUSED
 
     def leaves(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield `canonical_sha256` and core digest (raw) of every record's state, in no order.

@@ -275,6 +275,21 @@ class Search:
         rows = [row for one in digests for row in self._conn.execute(query, (one, limit))]
         return list(dict.fromkeys(row[0] for row in rows))
 
+    def texts(self, record_id: int) -> Texts | None:
+        """Return what a record is found by, as it was indexed last; None if it was not.
+
+        Raises:
+            CorruptStoreError: `store.damaged` if it cannot be read.
+        """
+        query = "SELECT texts FROM indexed WHERE record_id = ?"
+        row = self._conn.execute(query, (record_id,)).fetchone()
+        if row is None:
+            return None
+        try:
+            return Texts(*cast("list[str]", unpack(decompress(row[0]))))
+        except (ValueError, TypeError) as error:
+            raise damaged(f"it cannot be read: {error}", f"indexed {record_id}") from error
+
     def vouched_first(self, record_ids: Iterable[int]) -> list[int]:
         """Return the ids in their order, but first those whose indexed state shows a receipt."""
         query = "SELECT 1 FROM indexed WHERE record_id = ? AND is_vouched = 1"

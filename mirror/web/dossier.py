@@ -14,7 +14,7 @@ from mirror.core.record import Record, text_digest
 from mirror.core.values import Object, Value
 from mirror.engine.citations import Citations, citations_of
 from mirror.engine.last_words import Word, last_words
-from mirror.store import ArrivalRow, Contents, Judged
+from mirror.store import ArrivalRow, Contents, Judged, Store
 from mirror.web.library import Shelf
 
 __all__ = ["Arrival", "Dossier", "Hit", "Paper", "hit_of", "paper_of", "read_dossier"]
@@ -182,8 +182,24 @@ class Hit:
 
 
 def hit_of(shelf: Shelf, record_id: int) -> Hit:
-    """Return a record as a list shows it."""
+    """Return a record as a list shows it.
+
+    What is said of one with many events that failed is left out, so that nobody can make a list
+    slow.
+    """
     record = shelf.store.records.get(record_id)
+    if shelf.store.derived.has_many_refused(record_id):
+        return Hit(record, None, _vouched_by(shelf.store, record_id))
     state = shelf.state(record_id)
     receipt = cast("Object | None", cast("Object", state["current"])["receipt"])
     return Hit(record, paper_of(record, state), "" if receipt is None else str(receipt["key_id"]))
+
+
+def _vouched_by(store: Store, record_id: int) -> str:
+    """Return the id of the key that signed a record's receipt, without reading its facts."""
+    stale = store.derived.staleness(record_id)
+    if stale is not None and stale.judge:
+        return ""
+    current = cast("Object", store.derived.outline(record_id)["current"])
+    receipt = cast("Object | None", current["receipt"])
+    return "" if receipt is None else str(receipt["key_id"])
