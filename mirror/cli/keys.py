@@ -30,8 +30,8 @@ def keys() -> None:
     """List and change the keys and envelope profiles that the store trusts.
 
     The registry's key is built in; it can be removed, and added again. Nothing in a bundle ever
-    adds one. A change judges again the
-    events that it may touch, and merges their records again, without reading any bundle.
+    adds one. A change judges again the events that it may touch, and merges their records again,
+    without reading any bundle.
     """
 
 

@@ -120,8 +120,7 @@ def judge_under(
         return None, ("event.time", "its time is not one such as 2026-05-18T00:41:52Z")
     named = keys_of(event, profile, keys)
     if not named:  # K2
-        text = str(at(event, profile.places["key"]))[:128]
-        return None, ("event.key_unknown", f"no trusted key is named {text!r}")
+        return None, ("event.key_unknown", _unknown(event, profile))
     claim, statement, faults = claim_of(event, profile), _statement(event, profile), []
     for key in named:
         fault = _fault_by(key, event, claim, claimed, profile) or fault_of_type(
@@ -131,6 +130,13 @@ def judge_under(
             return _speaker(key, event, record, keys, profile), None
         faults.append(fault)
     return None, max(faults, key=lambda fault: EVENT_CODES.index(fault[0]))
+
+
+def _unknown(event: Object, profile: Profile) -> str:
+    """Return why no trusted key can have signed an event."""
+    if "key" not in profile.places:
+        return "no key is trusted"
+    return f"no trusted key is named {str(at(event, profile.places['key']))[:128]!r}"
 
 
 def _speaker(key: Key, event: Object, record: Record, keys: KeySet, profile: Profile) -> Key:

@@ -71,8 +71,15 @@ def add_keys(
     return Added(keys, profiles)
 
 
-def remove_keys(store: Store, key_ids: Iterable[str]) -> list[Key]:
+def remove_keys(
+    store: Store, key_ids: Iterable[str], progress: Callable[[int], None] = _silent
+) -> list[Key]:
     """Trust keys no longer, and judge again what names them.
+
+    Args:
+        store: The store.
+        key_ids: Of the keys; the built-in one may be among them.
+        progress: As of `add_keys`; without the built-in key all records are judged again.
 
     Raises:
         LookUpError: `keys.unknown` if no such key is trusted.
@@ -81,7 +88,7 @@ def remove_keys(store: Store, key_ids: Iterable[str]) -> list[Key]:
         before = store.trust.key_set()
         removed = [require_key(before, key_id) for key_id in dict.fromkeys(key_ids)]
         _change(store, "remove", removed, [])
-    _settle(store, _silent, marked=_touches_registry(removed))
+    _settle(store, progress, marked=_touches_registry(removed))
     return removed
 
 

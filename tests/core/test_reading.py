@@ -168,6 +168,16 @@ def test_the_registry_keeps_its_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     assert event["event_id"] == read(event, profile, registry)["event_id"]
 
 
+def test_where_no_key_is_trusted_no_event_is_valid() -> None:
+    """K2, E3: whether the envelope names a key or not."""
+    for make in (flat, by_nobody):
+        profile = profile_of(of_make(make))
+        keys = KeySet((), [profile], built_in=False)
+        event = judged(make(THREE[0], ALICE), keys)
+        assert isinstance(event, InvalidEvent)
+        assert event.code == "event.key_unknown"
+
+
 def test_the_built_in_profile_comes_first_and_then_names() -> None:
     """An event that fits several is judged under the first."""
     profile = profile_of(of_make(without_id))
