@@ -165,6 +165,7 @@ def status(*, db: Path, as_json: bool) -> None:
     with open_store(db, read_only=True) as store, store.snapshot():
         counts = store.status()
         keys = store.trust.key_set()
+        trusted = ", ".join(key.key_id for key in keys)
         place = {"store": store.place, "schema_version": store.schema_version}
     if as_json:
         print_json({**place, "key_set_digest": keys.digest, **asdict(counts)})
@@ -181,7 +182,7 @@ def status(*, db: Path, as_json: bool) -> None:
             "receipts": f"{counts.receipts_verified:,} verified, refused: {refused or 'none'}",
             "alias times": f"{counts.alias_claims:,}, which nothing signs",
             "equivocations": f"{counts.equivocations:,}",
-            "trusted keys": f"{', '.join(key.key_id for key in keys)} (key set {keys.digest})",
+            "trusted keys": f"{trusted or 'none'} (key set {keys.digest})",
             "last new fact": f"{counts.last_run_at or 'never'} {counts.last_source or ''}",
         }
     )

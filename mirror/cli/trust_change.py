@@ -73,7 +73,7 @@ def remove_and_say(
         with open_store(db) as store:
             with show_count("judged again") as progress:
                 if key_ids:
-                    remove_keys(store, key_ids)
+                    remove_keys(store, key_ids, progress)
                 if profiles:
                     remove_profiles(store, profiles, progress)
             after, digest = store.status(), store.trust.key_set().digest
