@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +17,8 @@ from mirror.cli import options
 from mirror.cli.console import SHOWN_FINDINGS, plural, print_json, print_table, say, show_count
 from mirror.cli.outputs import OutputPath, writes
 from mirror.core.compare import Cause
-from mirror.core.values import decode
-from mirror.engine.compare import Errand, Finding, Rollback, Tally, compare_with, history
+from mirror.core.values import canonical, decode, sha256
+from mirror.engine.compare import SAME, Errand, Finding, Rollback, Tally, compare_with, history
 from mirror.engine.compare_mirror import MirrorErrand, compare_with_mirror
 from mirror.engine.output import OutputFile
 from mirror.engine.upstream import Upstream
@@ -60,6 +60,7 @@ _ORDER = (
     help="Also write a page with all that was found.",
 )
 @options.as_json
+@options.quiet
 @options.politeness
 @options.limits
 @writes
@@ -76,6 +77,7 @@ def compare(
     quick: bool,
     report: OutputFile | None,
     as_json: bool,
+    quiet: bool,
     politeness: Politeness,
     limits: Limits,
 ) -> None:
@@ -107,11 +109,14 @@ def compare(
         with open_store(db, read_only=True) as store, store.snapshot():
             _show_history(history(store, history_of), as_json=as_json)
         return
-    findings = _Findings(_report_on(upstream or mirror_url or "", report), as_json=as_json)
+    findings = _Findings(
+        _report_on(upstream or mirror_url or "", report), as_json=as_json, quiet=quiet
+    )
     with ExitStack() as stack:
         store = stack.enter_context(open_store(db, read_only=no_memory, must_exist=True))
         client = stack.enter_context(Client(politeness))
-        progress = stack.enter_context(show_count("compared"))
+        findings.acknowledged = store.acknowledgements.digests()
+        progress = stack.enter_context(show_count("compared", quiet=quiet))
         run = _Run(store, client, findings, progress)
         stack.enter_context(findings.told_in_any_case())
         if mirror_url is not None:
@@ -120,7 +125,7 @@ def compare(
             place = Upstream(upstream or "", store.trust.key_set(), bundles, limits)
             tally = run.upstream(place, names, called or "", remember=not no_memory)
     findings.end(tally)
-    sys.exit(tally.exit_code)
+    sys.exit(findings.exit_code(tally))
 
 
 def _refuse_what_does_not_fit(given: Mapping[str, Any]) -> None:
@@ -170,20 +175,31 @@ class _Findings:
 
     report: _Report | None
     as_json: bool
+    quiet: bool = False
+    acknowledged: Collection[tuple[str, bytes]] = ()
+    """Status and digest of the findings that are known."""
     tally: Tally = field(default_factory=Tally)
     """What was told so far."""
     _count: int = 0
+    _known: int = 0
 
     def tell(self, finding: Finding) -> None:
         """Take one finding."""
         self.tally.take(finding)
-        if self.as_json:
-            print_json(finding.to_value())
-        if not isinstance(finding, Rollback) and finding.is_same:
+        value = finding.to_value()
+        digest = sha256(canonical(value))
+        is_same = not isinstance(finding, Rollback) and finding.is_same
+        is_known = not is_same and (value["status"], digest) in self.acknowledged
+        self._known += is_known
+        if self.as_json and not (self.quiet and (is_same or is_known)):
+            print_json({**value, "digest": digest.hex(), "is_known": is_known})
+        if is_same:
+            return
+        if self.report is not None:
+            self.report.page.take(value)
+        if is_known:
             return
         self._count += 1
-        if self.report is not None:
-            self.report.page.take(finding.to_value())
         if not self.as_json and self._count <= SHOWN_FINDINGS:
             for line in _lines(finding):
                 say(line)
@@ -202,9 +218,17 @@ class _Findings:
         """Show how many there were of each kind, and write the report."""
         if self._count > SHOWN_FINDINGS and not self.as_json:
             say(f"… and {self._count - SHOWN_FINDINGS:,} more; --json names each")
-        print_table(summary_rows(tally), err=self.as_json)
+        if not self.quiet:
+            known = {"known": f"{self._known:,} acknowledged, of these"} if self._known else {}
+            print_table({**summary_rows(tally), **known}, err=self.as_json)
         if self.report is not None:
             self.report.write(summary_rows(tally), stopped)
+
+    def exit_code(self, tally: Tally) -> int:
+        """Return the code of the run; what is known is no reason for 1."""
+        bad = sum(tally.statuses[status] for status in tally.statuses if status not in SAME)
+        is_all_known = 0 < self._known == bad + tally.rollbacks
+        return 0 if is_all_known and set(tally.statuses) != {"unreadable"} else tally.exit_code
 
 
 class _Report(NamedTuple):

@@ -138,13 +138,22 @@ def _columns(stream: io.TextIOBase | Any) -> int | None:
 class Findings:
     """Tells of findings: all of them as JSON Lines on stdout, or the first few to a person."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, quiet: bool = False) -> None:
+        """Start with none.
+
+        Args:
+            as_json: Print JSON Lines.
+            quiet: Print neither what is known, nor hints, nor progress.
+        """
         self._as_json = as_json
+        self.quiet = quiet
         self._count = 0
         self._needs_key = False
 
     def tell(self, report: Report) -> None:
-        """Show one finding."""
+        """Show one finding; what is known is only counted, or marked in JSON."""
+        if report.is_known and (self.quiet or not self._as_json):
+            return
         self._count += 1
         self._needs_key = self._needs_key or report.code.endswith(".key_unknown")
         if self._as_json:
@@ -157,7 +166,7 @@ class Findings:
         hidden = self._count - SHOWN_FINDINGS
         if hidden > 0 and not self._as_json:
             say(f"… and {hidden} more findings; `mirror verify --json` names each")
-        if self._needs_key and not self._as_json:
+        if self._needs_key and not self._as_json and not self.quiet:
             say("hint: to trust a key, get it over another channel, then `mirror keys add FILE`")
 
 
@@ -186,6 +195,8 @@ def summary_rows(summary: Summary, place: str | None) -> dict[str, str | list[st
         rows |= _integrity_rows(summary)
     if summary.noted:
         rows["also found"] = _by_code(summary.noted, "odd")
+    if summary.known:
+        rows["known"] = f"{_by_code(summary.known, 'acknowledged')}, of all these"
     if summary.sources_failed:
         rows["sources"] = f"{summary.sources_failed:,} could not be read"
     if place is not None:
@@ -232,9 +243,9 @@ _shown: list[Progress] = []
 
 
 @contextmanager
-def show_bars(*columns: ProgressColumn) -> Iterator[Progress | None]:
-    """Give bars on stderr, which are gone at the end; None where stderr is no terminal."""
-    if sys.stderr is None or not sys.stderr.isatty():
+def show_bars(*columns: ProgressColumn, quiet: bool = False) -> Iterator[Progress | None]:
+    """Give bars on stderr, which are gone at the end; None if `quiet` or if it is no terminal."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
@@ -271,19 +282,21 @@ def show_progress(names: Iterable[str], findings: Findings, limits: Limits) -> I
         TextColumn("{task.fields[bundles]:,} bundles, {task.fields[rate]:,.0f}/s", markup=False),
         TimeRemainingColumn(),
     )
-    with show_bars(*columns) as bars:
+    with show_bars(*columns, quiet=findings.quiet) as bars:
         job = Job(tuple(names), findings.tell, limits=limits)
         yield job if bars is None else replace(job, progress=_Bar(bars).advance)
 
 
 @contextmanager
-def show_count(verb: str, noun: str = "records") -> Iterator[Callable[[int], None]]:
+def show_count(
+    verb: str, noun: str = "records", *, quiet: bool = False
+) -> Iterator[Callable[[int], None]]:
     """Give a function that takes counts of things and shows their sum and rate on a terminal."""
     columns = (
         TextColumn("{task.description}", markup=False),
         TextColumn(f"{{task.completed:,.0f}} {noun}, {{task.fields[rate]:,.0f}}/s", markup=False),
     )
-    with show_bars(*columns) as bars:
+    with show_bars(*columns, quiet=quiet) as bars:
         if bars is None:
             yield lambda _records: None
             return

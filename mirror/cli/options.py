@@ -19,7 +19,7 @@ from mirror.engine.spread import with_processes
 from mirror.engine.trust_effect import doubts_about
 from mirror.errors import FormatError, SourceError
 from mirror.net import Politeness
-from mirror.store import open_store
+from mirror.store import Store, open_store
 
 __all__ = [
     "SourceText",
@@ -30,9 +30,11 @@ __all__ = [
     "limits",
     "naming",
     "politeness",
+    "quiet",
     "read_file",
     "read_key_files",
     "sources",
+    "store_if_there",
     "store_keys",
 ]
 
@@ -106,6 +108,15 @@ jobs: _Decorator = click.option(
     expose_value=False,
     callback=_limit_processes,
     help="Processes to work in; one for each processor that may be used if not given.",
+)
+
+
+quiet: _Decorator = click.option(
+    "--quiet",
+    is_flag=True,
+    envvar="MIRROR_QUIET",
+    show_envvar=True,
+    help="Print only findings that nobody acknowledged.",
 )
 
 
@@ -231,14 +242,22 @@ def politeness(command: _Command) -> _Command:
 
 def store_keys(db: Path) -> KeySet:
     """Return the keys that a store trusts; the built-in one where there is no store."""
+    with store_if_there(db) as store:
+        return KeySet() if store is None else store.trust.key_set()
+
+
+@contextmanager
+def store_if_there(db: Path) -> Iterator[Store | None]:
+    """Open a store to read it; None if there is no file."""
     try:
         is_there = db.exists()
     except OSError:
         is_there = True  # opening it will say why it cannot be read
     if not is_there:
-        return KeySet()
+        yield None
+        return
     with open_store(db, read_only=True) as store:
-        return store.trust.key_set()
+        yield store
 
 
 def read_file(path: Path) -> bytes:

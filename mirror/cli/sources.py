@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mirror.archive import Limits
 from mirror.cli import cluster, options
 from mirror.cli.console import Findings, echo, print_table, say, show_progress, summary_rows
 from mirror.cli.outputs import OutputFolder, inputs_of
+from mirror.engine.acknowledge import Acknowledged
 from mirror.engine.export import write_states
 from mirror.engine.ingest import ingest
 from mirror.engine.trust import add_keys
@@ -43,6 +45,7 @@ __all__ = ["merge", "verify"]
 )
 @cluster.options
 @options.as_json
+@options.quiet
 @options.limits
 def merge(
     *,
@@ -52,6 +55,7 @@ def merge(
     in_memory: bool,
     out: str | None,
     as_json: bool,
+    quiet: bool,
     limits: Limits,
     **wished: Any,
 ) -> None:
@@ -91,7 +95,7 @@ def merge(
     if out is not None and Path(out).is_file():
         raise click.UsageError(f"--out: {out} is a file; name a folder")
     keys = options.read_key_files(key_files)
-    findings = Findings(as_json=False)
+    findings = Findings(as_json=False, quiet=quiet)
     with open_store(None if in_memory else db) as store:
         added = add_keys(store, keys)
         with show_progress(sources, findings, limits) as job:
@@ -106,7 +110,8 @@ def merge(
         names = [key.key_id for key in added.keys] + [one.name for one in added.profiles]
         if names:
             rows["trusted for this run" if in_memory else "now trusted"] = ", ".join(names)
-        print_table(rows, err=as_json)
+        if not quiet:
+            print_table(rows, err=as_json)
     sys.exit(summary.exit_code)
 
 
@@ -116,6 +121,7 @@ def merge(
 @options.jobs
 @options.key_files
 @options.as_json
+@options.quiet
 @options.limits
 def verify(
     *,
@@ -123,6 +129,7 @@ def verify(
     db: Path,
     key_files: tuple[Path, ...],
     as_json: bool,
+    quiet: bool,
     limits: Limits,
 ) -> None:
     """Check bundles as `merge` does, and store nothing.
@@ -138,11 +145,13 @@ def verify(
       mirror verify bundle.tar --json | jq -r .code | sort | uniq -c
     """
     keys = options.store_keys(db).with_added(options.read_key_files(key_files))
-    findings = Findings(as_json=as_json)
-    with show_progress(sources, findings, limits) as job:
-        summary = verify_sources(job, keys)
+    findings = Findings(as_json=as_json, quiet=quiet)
+    with options.store_if_there(db) as store, show_progress(sources, findings, limits) as job:
+        is_known = job.is_known if store is None else Acknowledged(store)
+        summary = verify_sources(replace(job, is_known=is_known), keys)
     findings.end()
-    print_table(summary_rows(summary, None), err=as_json)
-    if not summary.has_findings:
-        say("nothing wrong was found")
+    if not quiet:
+        print_table(summary_rows(summary, None), err=as_json)
+        if not summary.new_findings:
+            say("nothing new was found" if summary.has_findings else "nothing wrong was found")
     sys.exit(summary.exit_code)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -95,6 +95,7 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
     help="Limit: Answers in a row that bring no record that the feed of a mirror names.",
 )
 @options.as_json
+@options.quiet
 @options.politeness
 @options.limits
 def sync(
@@ -109,6 +110,7 @@ def sync(
     whole_bytes: int,
     max_empty: int,
     as_json: bool,
+    quiet: bool,
     politeness: Politeness,
     limits: Limits,
 ) -> None:
@@ -136,12 +138,12 @@ def sync(
         raise click.UsageError("--all takes the whole of a mirror, and no ids")
     if id_file is not None and not named:
         raise click.UsageError("no id is in that file")
-    said = _Said(as_json=as_json)
+    said = _Said(as_json=as_json, quiet=quiet)
     with Client(politeness) as client:
         upstream = Upstream(kind) if kind else identify(client, base)
         if whole and upstream.kind == REGISTRY:
             raise click.UsageError("that is no mirror; a registry gives no --all")
-        with open_store(db) as store, _show_progress() as (expect, progress):
+        with open_store(db) as store, _show_progress(quiet=quiet) as (expect, progress):
             errand = Errand(
                 url=base,
                 names=named,
@@ -197,11 +199,14 @@ class _Said:
     """Tells of findings and records: each as a line of JSON, or what is wrong to a person."""
 
     as_json: bool
+    quiet: bool = False
     _count: int = 0
     _needs_key: bool = False
 
     def tell(self, report: Report) -> None:
         """Take a finding in what was fetched."""
+        if report.is_known and (self.quiet or not self.as_json):
+            return
         if self.as_json:
             print_json(report)
         else:
@@ -210,6 +215,8 @@ class _Said:
 
     def tell_result(self, result: Result) -> None:
         """Take what came of a record."""
+        if self.quiet and (not result.code or result.status == "refused"):
+            return
         if self.as_json:
             print_json(result._asdict())
         elif result.code and result.status != "refused":  # why, its findings said
@@ -223,6 +230,8 @@ class _Said:
 
     def end(self, tally: Tally, url: str, place: str) -> None:
         """Show what it came to."""
+        if self.quiet:
+            return
         if self.as_json:
             print_json({"summary": _summary_value(tally, url)})
             return
@@ -260,11 +269,13 @@ def _rows(tally: Tally, url: str) -> dict[str, str | list[str]]:
     return rows | {"requests": f"{tally.requests:,}"}
 
 
+_Progress: TypeAlias = tuple[Callable[[int | None], None], Callable[[int], None]]
+
 # Progress ------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _show_progress() -> Iterator[tuple[Callable[[int | None], None], Callable[[int], None]]]:
+def _show_progress(*, quiet: bool) -> Iterator[_Progress]:
     """Give what takes the number of records, and those done; it shows them on a terminal."""
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -272,7 +283,7 @@ def _show_progress() -> Iterator[tuple[Callable[[int | None], None], Callable[[i
         TextColumn("{task.completed:,.0f} records, {task.fields[rate]:,.1f}/s", markup=False),
         TimeRemainingColumn(),
     )
-    with show_bars(*columns) as bars:
+    with show_bars(*columns, quiet=quiet) as bars:
         if bars is None:
             yield (lambda _total: None), (lambda _records: None)
             return

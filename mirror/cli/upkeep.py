@@ -12,7 +12,14 @@ import click
 
 from mirror.cli import options
 from mirror.cli.console import plural, print_json, print_table, say, show_count
-from mirror.engine.check import CheckReport, Scope, check, check_and_repair
+from mirror.engine.check import (
+    DAMAGED,
+    CheckReport,
+    Scope,
+    check,
+    check_and_repair,
+    damage_digest,
+)
 from mirror.engine.rebuild import rebuild as rebuild_store
 from mirror.store import Damage, open_store
 
@@ -51,6 +58,7 @@ class _Duration(click.ParamType[float]):
 @click.option("--quick", is_flag=True, help="Only that facts are as written; no signatures.")
 @click.option("--repair", is_flag=True, help="Move damaged facts aside and derive all again.")
 @options.as_json
+@options.quiet
 @click.pass_context
 def check_command(
     ctx: click.Context,
@@ -61,6 +69,7 @@ def check_command(
     quick: bool,
     repair: bool,
     as_json: bool,
+    quiet: bool,
 ) -> None:
     """Verify the whole store again: hashes, signatures, verdicts, states, SQLite itself.
 
@@ -83,18 +92,22 @@ def check_command(
 
     def tell(damage: Damage) -> None:
         if as_json:
-            print_json(_value(damage))
-        else:
+            if not (quiet and damage.is_known):
+                print_json(_value(damage))
+        elif not damage.is_known:
             say(_line(damage))
 
-    with show_count("checked") as progress:
+    with show_count("checked", quiet=quiet) as progress:
         run = check_and_repair if repair else check
         report = run(db, scope, tell, progress)
+    if quiet:
+        ctx.exit(report.exit_code)
     if as_json:
         print_json(
             {
                 "checked": report.records,
                 "damaged": len(report.damages),
+                "known": report.known,
                 "finished": report.is_complete,
             }
         )
@@ -103,7 +116,8 @@ def check_command(
 
 
 def _value(damage: Damage) -> dict[str, Any]:
-    return {name: value for name, value in asdict(damage).items() if name != "content"}
+    value = {name: value for name, value in asdict(damage).items() if name != "content"}
+    return {"code": DAMAGED, **value, "digest": damage_digest(damage).hex()}
 
 
 def _line(damage: Damage) -> str:
@@ -117,6 +131,8 @@ def _rows(report: CheckReport, seconds: float, for_s: float | None) -> dict[str,
         "checked": f"{plural(report.records, 'record')} in {seconds:.1f} s",
         "damaged": f"{len(report.damages):,}",
     }
+    if report.known:
+        rows["known"] = f"{report.known:,} acknowledged, of these"
     if not report.is_complete and not report.is_repaired:
         rows["not finished"] = (
             "not all of the file can be read; mirror check --repair saves what can"

@@ -60,9 +60,9 @@ class Finding:
     """Something wrong in a bundle that does not refuse it (B3), or what refused it (B2)."""
 
     code: str
-    where: str
-    """A JSON Pointer into the bundle."""
+    where: str  # a JSON Pointer into the bundle
     message: str
+    digest: bytes = b""  # of the event or receipt that it is about, raw
 
 
 class AliasClaim(NamedTuple):
@@ -351,7 +351,7 @@ def _judge_events(
 def _faults(member: str, judged: Iterable[Receipt | Event]) -> Iterable[Finding]:
     for index, item in enumerate(judged):
         if not isinstance(item, ValidEvent) and item.code is not None:
-            yield Finding(item.code, f"/{member}/{index}", _reason(item))
+            yield Finding(item.code, f"/{member}/{index}", _reason(item), item.digest)
 
 
 def _reason(item: Receipt | InvalidEvent) -> str:
@@ -368,7 +368,7 @@ def future_events(bundle: VerifiedBundle, now: int) -> Iterable[Finding]:
     for index, event in enumerate(bundle.events):
         if isinstance(event, ValidEvent) and event.instant > now + _DAY:
             message = f"valid, but dated {event.said['created_at']}, more than a day ahead"
-            yield Finding("event.future", f"/events/{index}", message)
+            yield Finding("event.future", f"/events/{index}", message, event.digest)
 
 
 # B6: composed bundles ------------------------------------------------------------------------

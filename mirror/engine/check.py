@@ -10,14 +10,15 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
 
 from mirror.core.keys import KeySet
 from mirror.core.record import Record
-from mirror.core.values import canonical, instant, sha256
+from mirror.core.values import Value, canonical, instant, sha256
 from mirror.engine.rebuild import rebuild, repair
 from mirror.engine.replay import judge_arrival, replay
 from mirror.engine.spread import spread
@@ -38,7 +39,15 @@ from mirror.store import (
 from mirror.store.salvage import salvage
 from mirror.store.write_ahead_log import file_alone_holds_more, take_file_alone
 
-__all__ = ["CheckReport", "Scope", "check", "check_and_repair", "check_record"]
+__all__ = [
+    "DAMAGED",
+    "CheckReport",
+    "Scope",
+    "check",
+    "check_and_repair",
+    "check_record",
+    "damage_digest",
+]
 
 CHUNK_RECORDS = 500
 """Records that one process checks at a time."""
@@ -72,6 +81,8 @@ class CheckReport:
     damages: list[Damage] = field(default_factory=list)
     is_complete: bool = True
     """False if time ran out."""
+    known: int = 0
+    """Damages among these that were acknowledged."""
     is_repaired: bool = False
     """Whether damage was moved aside, and nothing damaged was left."""
     moved: int = 0
@@ -83,8 +94,18 @@ class CheckReport:
 
     @property
     def exit_code(self) -> int:
-        """0 only if all was checked and nothing is damaged."""
-        return 0 if self.is_complete and not self.damages else 1
+        """0 only if all was checked and no new damage was found."""
+        return 0 if self.is_complete and len(self.damages) == self.known else 1
+
+
+DAMAGED = "store.damaged"
+"""The code of damage."""
+
+
+def damage_digest(damage: Damage) -> bytes:
+    """Return what identifies a damage when it is found again, 32 bytes."""
+    said: list[Value] = [damage.fact, damage.row_id, damage.pith_number, damage.why]
+    return sha256(canonical(said))
 
 
 def check(
@@ -103,11 +124,17 @@ def check(
     """
     report = CheckReport()
 
+    known: set[tuple[str, bytes]] = set()
+
     def note(damage: Damage) -> None:
+        is_known = (DAMAGED, damage_digest(damage)) in known
         report.damages.append(damage)
-        tell(damage)
+        report.known += is_known
+        tell(replace(damage, is_known=is_known))
 
     with open_store(path, read_only=scope.for_s is None, must_exist=True, lenient=True) as store:
+        with suppress(sqlite3.DatabaseError):  # the log may be damaged, too
+            known |= store.acknowledgements.digests()
         if scope.part == 1:
             for damage in _whole(store, quick=scope.quick):
                 note(damage)

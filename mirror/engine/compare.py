@@ -28,6 +28,7 @@ from mirror.net import Client
 from mirror.store import ClaimRow, Store
 
 __all__ = [
+    "SAME",
     "Errand",
     "Finding",
     "Rollback",
@@ -112,11 +113,13 @@ class Tally:
         """0 if all is the same, 1 if anything else, 5 if nothing of upstream could be read."""
         if set(self.statuses) == {"unreadable"}:
             return UPSTREAM_UNREADABLE
-        is_same = set(self.statuses) <= {"match", "match_known"}
+        is_same = set(self.statuses) <= SAME
         return 0 if is_same and not self.rollbacks else 1
 
 
 UPSTREAM_UNREADABLE = 5
+SAME = frozenset({"match", "match_known"})
+"""Statuses of records that are the same here and there."""
 
 
 def compare_with(store: Store, errand: Errand, client: Client) -> Tally:

@@ -9,6 +9,7 @@ is merged there, too, from all that is known of it then.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -18,6 +19,7 @@ from mirror.core.bundle import Bundle, VerifiedBundle
 from mirror.core.keys import KeySet
 from mirror.core.merge import State, merge
 from mirror.core.values import time_text
+from mirror.engine.acknowledge import Acknowledged
 from mirror.engine.increment import Footing, find_footing, missing_base
 from mirror.engine.remember import MAX_REPORTS, Key, Reading, key_of
 from mirror.engine.replay import bring_up_to_date, finish
@@ -59,6 +61,7 @@ def ingest(store: Store, job: Job) -> Summary:
     """
     summary = Summary()
     finish(store)  # what an interrupted run left behind
+    job = replace(job, is_known=Acknowledged(store))
     writer = _Writer(store, job, summary)
     names = [name for name in job.names if not writer.recall(name)]
     with _Desk(writer.keys, job.limits, writer.now, store.path) as desk:

@@ -108,7 +108,7 @@ class Reading:
 
 def _members(report: Report) -> Iterable[Value]:
     place = (report.member, report.pith_number)
-    return (*place, report.code, report.where, report.message)
+    return (*place, report.code, report.where, report.message, report.digest)
 
 
 def _ranges(ids: Iterable[int]) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ from typing import Any
 from mirror.archive import Limits, Source, shown
 from mirror.core.event import EVENT_CODES
 from mirror.core.redaction import redact
+from mirror.core.values import Value, canonical, hexdigest
 from mirror.store import New
 
 __all__ = ["UNREAD_CODES", "Job", "Report", "Summary"]
@@ -32,6 +33,19 @@ class Report:
     where: str
     """A JSON Pointer into the bundle, or a place in its text."""
     message: str
+    digest: str = ""
+    """SHA-256 that identifies the finding whenever it comes again: of the event or receipt, or
+    of the member that is refused; else of what is said. Hexadecimal digits."""
+    is_known: bool = False
+    """Whether it was acknowledged."""
+
+    def __post_init__(self) -> None:
+        """Derive a digest from what is said of a record, or of a place in a source."""
+        if not self.digest:
+            number = self.pith_number
+            place = [self.source, self.member, self.where] if number is None else [number]
+            said: list[Value] = [self.code, *place, self.message]
+            object.__setattr__(self, "digest", hexdigest(canonical(said)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,8 @@ class Job:
     """Told of the source at work after each member that was read from it."""
     limits: Limits = field(default_factory=Limits)
     """What this mirror accepts."""
+    is_known: Callable[[Report], bool] = lambda _report: False
+    """Whether a finding was acknowledged."""
     called: Mapping[str, str] = field(default_factory=dict)
     """By path, what to call a source that lies here as a copy: the address that it came from."""
 
@@ -69,7 +85,15 @@ _NOTES = frozenset(
 _TOLD = frozenset({"archive.passed_over"})
 """Codes of what is told of, and is nothing that is wrong (C3)."""
 
-_COUNTERS = ("refused", "events_invalid", "receipts_refused", "integrity_faults", "noted", "told")
+_COUNTERS = (
+    "refused",
+    "events_invalid",
+    "receipts_refused",
+    "integrity_faults",
+    "noted",
+    "told",
+    "known",
+)
 
 
 @dataclass(slots=True)
@@ -98,6 +122,8 @@ class Summary:
     """Everything else that was found, by code: B3's headers and aliases, B5, missing bases."""
     told: Counter[str] = field(default_factory=Counter)
     """What is no fault, by code: sources with files of other names."""
+    known: Counter[str] = field(default_factory=Counter)
+    """The findings among all these that were acknowledged, by code."""
     records: int = 0
     """Distinct records in the bundles read; counted by a merge only."""
     equivocations: int = 0
@@ -108,6 +134,8 @@ class Summary:
     def take(self, report: Report) -> None:
         """Count a finding, or a member or whole source that was refused."""
         code = report.code
+        if report.is_known:
+            self.known[code] += 1
         if code in UNREAD_CODES:
             self.sources_failed += 1
         elif code in EVENT_CODES:
@@ -149,6 +177,7 @@ class Summary:
         self.integrity_faults += other.integrity_faults
         self.noted += other.noted
         self.told += other.told
+        self.known += other.known
         self.records += other.records
         self.equivocations += other.equivocations
         self.new.add(other.new)
@@ -156,7 +185,7 @@ class Summary:
     @property
     def findings(self) -> int:
         """How many things were refused, invalid or odd."""
-        counted: list[Counter[str]] = [getattr(self, name) for name in _COUNTERS]
+        counted: list[Counter[str]] = [getattr(self, name) for name in _COUNTERS if name != "known"]
         return self.sources_failed + sum(one.total() for one in counted)
 
     @property
@@ -165,8 +194,13 @@ class Summary:
         return self.findings > 0
 
     @property
+    def new_findings(self) -> int:
+        """How many findings nobody acknowledged."""
+        return self.findings - self.known.total()
+
+    @property
     def exit_code(self) -> int:
-        """0 nothing found, 1 something refused or invalid, 3 a source that was not read."""
+        """0 nothing new found, 1 something refused or invalid, 3 a source that was not read."""
         if self.sources_failed:
             return 3
-        return 1 if self.has_findings else 0
+        return 1 if self.new_findings else 0

@@ -99,7 +99,8 @@ class Tally:
         found = {status for status, count in self.statuses.items() if count}
         if self.stopped is not None or found == {"failed"}:
             return _UPSTREAM
-        return int(bool(found - ANSWERED) or self.ingested.has_findings)
+        known = frozenset() if self.ingested.new_findings else {"refused"}
+        return int(bool(found - ANSWERED - known) or self.ingested.new_findings > 0)
 
 
 def add_summary(total: Summary, one: Summary) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from mirror.archive import Bag, Limits, Member, Refused, open_source
@@ -26,8 +26,8 @@ from mirror.core.bundle import (
 from mirror.core.event import ValidEvent
 from mirror.core.finding import Finding, findings_of, judge_finding
 from mirror.core.keys import KeySet
-from mirror.core.values import Value, canonical, decode, nesting
-from mirror.engine.report import Job, Report, Summary
+from mirror.core.values import Value, canonical, decode, hexdigest, nesting
+from mirror.engine.report import UNREAD_CODES, Job, Report, Summary
 from mirror.engine.spread import spread
 from mirror.errors import FormatError, LimitError, SourceError
 from mirror.store import Parcel
@@ -159,7 +159,13 @@ def parse(item: Item, limits: Limits, keys: KeySet | None = None) -> Bundle | Re
         within = limits.for_bundles(None if keys is None else keys.profiles)
         return parse_bundle(member.data, within, is_packed=member.is_packed)
     except FormatError as error:
-        return Report(item.source, member.name, None, error.code, error.where, error.message)
+        return _refused(item, None, error)
+
+
+def _refused(item: Item, number: str | None, error: FormatError) -> Report:
+    """Return the finding that a member is refused; its bytes identify it."""
+    name, digest = item.member.name, hexdigest(item.member.data)
+    return Report(item.source, name, number, error.code, error.where, error.message, digest)
 
 
 def verify_parsed(
@@ -169,9 +175,7 @@ def verify_parsed(
     try:
         return verify_bundle(bundle, keys, known, _in_time(limits))
     except LimitError as error:
-        number = bundle.record.pith_number
-        name = item.member.name
-        return Report(item.source, name, number, error.code, error.where, error.message)
+        return _refused(item, bundle.record.pith_number, error)
 
 
 def _in_time(limits: Limits) -> Callable[[], None]:
@@ -202,7 +206,15 @@ def outcome_of(item: Item, bundle: VerifiedBundle, now: int) -> Outcome:
         sum([isinstance(event, ValidEvent) for event in bundle.events]),
         sum([receipt.code is None for receipt in bundle.receipts]),
         [
-            Report(item.source, item.member.name, number, one.code, one.where, one.message)
+            Report(
+                item.source,
+                item.member.name,
+                number,
+                one.code,
+                one.where,
+                one.message,
+                one.digest.hex(),
+            )
             for one in (*bundle.findings, *future_events(bundle, now))
         ],
     )
@@ -218,7 +230,7 @@ def _verify_document(item: Item, keys: KeySet, limits: Limits) -> Outcome | Repo
             return None
         said = _judge_findings(document, found, keys, limits)
     except LimitError as error:
-        return Report(source, name, None, error.code, error.where, error.message)
+        return _refused(item, None, error)
     except FormatError:
         return None
     reports = [Report(source, name, None, code, where, why) for where, code, why in said]
@@ -273,6 +285,8 @@ def settle(outcome: Outcome | Report, job: Job, summary: Summary) -> None:
 
 def settle_report(report: Report, job: Job, summary: Summary) -> None:
     """Count and tell of a finding, or of a refusal."""
+    if report.code not in UNREAD_CODES and job.is_known(report):
+        report = replace(report, is_known=True)
     summary.take(report)
     job.tell(report)
 

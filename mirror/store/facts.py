@@ -19,7 +19,7 @@ from mirror.core.event import Event
 from mirror.core.keys import KeySet
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
-from mirror.store.content import Contents
+from mirror.store.content import Contents, unpack_contents
 from mirror.store.held import Held, HeldCache
 from mirror.store.records import Records, damaged
 from mirror.store.rows import (
@@ -137,6 +137,21 @@ class Facts:
             ArrivalRow(row_id, record, run, member, content, sealed, self._faults(row_id))
             for row_id, record, run, member, content, sealed in found
         ]
+
+    def contents(self, arrival_id: int) -> Contents:
+        """Return the facts of one arrival.
+
+        Raises:
+            CorruptStoreError: `store.damaged` if its content cannot be read.
+        """
+        query = "SELECT content FROM arrival WHERE id = ?"
+        (content,) = self._conn.execute(query, (arrival_id,)).fetchone()
+        try:
+            return unpack_contents(content)
+        except (ValueError, TypeError) as error:
+            raise damaged(
+                f"its content cannot be read: {error}", f"arrival {arrival_id}"
+            ) from error
 
     def _faults(self, arrival_id: int) -> list[Fault]:
         query = "SELECT fact, code, reason, positions, count FROM fault WHERE arrival_id = ?"

@@ -3,23 +3,53 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
-__all__ = ["Finding", "Findings", "Origin"]
+from mirror.store.acknowledgements import IN_FORCE, Covered
+from mirror.store.positions import parse_positions, parse_runs, runs_of
+from mirror.store.records import damaged
+from mirror.store.tally import Tally
+
+__all__ = ["Count", "Finding", "Findings", "Only", "Origin"]
 
 
 class Finding(NamedTuple):
-    """What one arrival brought that failed a check, or a record that equivocates."""
+    """Facts of one arrival that failed a check, a record that equivocates, or a damaged row."""
 
     at: int
-    """Where to go on after it: an arrival's id, or a record's."""
+    """Where the next page starts: an arrival's id, or a record's, or that of the damaged row."""
     pith_number: str
+    """Empty if the record of a damaged row is not known."""
     suffix: str
     total: int
     reason: str
     """Of the first of them."""
     arrived_at: str
     """Empty for what no single arrival brought."""
+    source: str = ""
+    member: str = ""
+    known: int = 0
+    """How many of them are acknowledged."""
+
+
+class Only(NamedTuple):
+    """Which findings to list or to acknowledge; nothing chosen means all."""
+
+    code: str = ""
+    record_id: int = 0
+    source: str = ""
+    """As the store names the source of a run."""
+
+
+class Count(NamedTuple):
+    """Findings of one code."""
+
+    total: int
+    known: int
 
 
 class Origin(NamedTuple):
@@ -29,43 +59,218 @@ class Origin(NamedTuple):
     source: str
 
 
+# From the ranges to the faults, never the other way round: there may be many faults.
+_KNOWN_FAULTS = """
+    acknowledged CROSS JOIN fault ON fault.arrival_id = acknowledged.subject_id
+    AND fault.fact = acknowledged.fact AND fault.code = acknowledged.code
+"""
+_SUM_KNOWN = (
+    "coalesce(sum(positions_within(fault.positions, acknowledged.first, acknowledged.last)), 0)"
+)
+_FACTS = """
+    fault JOIN arrival ON arrival.id = fault.arrival_id
+    JOIN run ON run.id = arrival.run_id
+"""
+_CHOSEN = """
+    fault.fact != 'reading' AND (:code = '' OR fault.code = :code)
+    AND (:record_id = 0 OR arrival.record_id = :record_id)
+    AND (:source = '' OR run.source = :source)
+"""
+_OF_ARRIVAL = """
+    fault.code = :code AND fault.arrival_id = next.id AND fault.fact != 'reading'
+"""
+# The next arrival with the code, by index: however many faults one arrival has, it is one step.
+_NEXT = """
+    CASE WHEN :record_id = 0 THEN
+        (SELECT min(arrival_id) FROM fault
+         WHERE code = :code AND fact != 'reading' AND arrival_id > {after})
+    ELSE
+        (SELECT min(arrival.id) FROM arrival
+         WHERE record_id = :record_id AND arrival.id > {after} AND EXISTS (
+             SELECT 1 FROM fault WHERE code = :code AND fact != 'reading'
+             AND arrival_id = arrival.id))
+    END
+"""
+_EQUIVOCAL = """
+    equivocation_count > 0 AND :code IN ('', 'equivocation') AND :source = ''
+    AND (:record_id = 0 OR record_id = :record_id)
+"""
+_KNOWN_EQUIVOCATIONS = f"""
+    coalesce((SELECT sum(max(0, min(k.last + 1, equivocation_count) - k.first))
+              FROM acknowledged AS k
+              WHERE k.fact = 'state' AND k.subject_id = record_id AND {IN_FORCE}), 0)
+"""  # noqa: S608
+_OWN = "('pith:' || record.year || ':' || record.suffix)"
+_DAMAGED = f"""
+    :code IN ('', 'store.damaged') AND :source = '' AND (:record_id = 0 OR
+    pith_number = (SELECT {_OWN} FROM record WHERE id = :record_id))
+"""  # noqa: S608
+_KNOWN_DAMAGE = f"""
+    EXISTS (SELECT 1 FROM acknowledged AS k
+            WHERE k.fact = 'damaged' AND k.subject_id = damaged.id AND {IN_FORCE})
+"""  # noqa: S608
+
+
 class Findings:
-    """Lists of what did not pass, in pages."""
+    """Lists of what did not pass, counted, and in pages."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
+        conn.create_function("positions_within", 3, _positions_within, deterministic=True)
 
-    def of_code(self, code: str, after: int, limit: int) -> list[Finding]:
-        """Return the arrivals with verdicts of this code, ascending by arrival.
+    # Counts ----------------------------------------------------------------------------------
+
+    def counts(self, only: Only) -> dict[str, Count]:
+        """Return how many findings there are of each code; the codes ascend."""
+        totals = self._totals(only)
+        known = self._known(only)
+        return {code: Count(totals[code], known[code]) for code in sorted(totals)}
+
+    def _totals(self, only: Only) -> Counter[str]:
+        totals = self._tallied(only) if only[1:] == (0, "") else self._counted(only)
+        query = f"SELECT sum(equivocation_count) FROM state WHERE {_EQUIVOCAL}"  # noqa: S608
+        totals["equivocation"] += self._number(query, only)
+        query = f"SELECT count(*) FROM damaged WHERE {_DAMAGED}"  # noqa: S608
+        totals["store.damaged"] += self._number(query, only)
+        return +totals
+
+    def _tallied(self, only: Only) -> Counter[str]:
+        """Return the counts that are kept, so that a large store answers at once."""
+        totals: Counter[str] = Counter()
+        for name, count in Tally(self._conn).counts().items():
+            fact, _, code = name.partition(" ")
+            if fact in {"event", "receipt"} and code and only.code in {"", code}:
+                totals[code] += count
+        return totals
+
+    def _counted(self, only: Only) -> Counter[str]:
+        query = f"SELECT code, sum(count) FROM {_FACTS} WHERE {_CHOSEN} GROUP BY code"  # noqa: S608
+        return Counter(dict(self._conn.execute(query, only._asdict())))
+
+    def _known(self, only: Only) -> Counter[str]:
+        query = f"""
+            SELECT fault.code, {_SUM_KNOWN} FROM {_KNOWN_FAULTS}
+            JOIN arrival ON arrival.id = fault.arrival_id JOIN run ON run.id = arrival.run_id
+            WHERE {IN_FORCE} AND {_CHOSEN} GROUP BY fault.code
+        """  # noqa: S608
+        known = Counter(dict(self._conn.execute(query, only._asdict())))
+        query = f"SELECT sum({_KNOWN_EQUIVOCATIONS}) FROM state WHERE {_EQUIVOCAL}"  # noqa: S608
+        known["equivocation"] += self._number(query, only)
+        query = f"SELECT count(*) FROM damaged WHERE {_DAMAGED} AND {_KNOWN_DAMAGE}"  # noqa: S608
+        known["store.damaged"] += self._number(query, only)
+        return known
+
+    def _number(self, query: str, only: Only) -> int:
+        return int(self._conn.execute(query, only._asdict()).fetchone()[0] or 0)
+
+    # Pages -----------------------------------------------------------------------------------
+
+    def page(self, only: Only, after: int, limit: int) -> list[Finding]:
+        """Return findings of one code, ascending by arrival, record or row.
 
         Args:
-            code: Of S2 or E3.
-            after: Only later arrivals.
+            only: The code, and perhaps a record and a source.
+            after: Only those whose `at` is greater.
             limit: At most so many.
         """
-        query = """
-            SELECT arrival_id, 'pith:' || year || ':' || suffix, suffix, sum(count), min(reason),
-                   started_at
-            FROM fault JOIN arrival ON arrival.id = arrival_id
-            JOIN record ON record.id = record_id JOIN run ON run.id = run_id
-            WHERE code = ? AND fact != 'reading' AND arrival_id > ?
-            GROUP BY arrival_id ORDER BY arrival_id LIMIT ?
-        """
-        return [Finding(*row) for row in self._conn.execute(query, (code, after, limit))]
+        if only.code == "equivocation":
+            return self._equivocations(only, after, limit)
+        if only.code == "store.damaged":
+            return self._moved_aside(only, after, limit)
+        return self._of_code(only, after, limit)
 
-    def equivocations(self, after: int, limit: int) -> list[Finding]:
-        """Return the records whose states hold equivocations, ascending by id."""
-        query = """
-            SELECT record_id, 'pith:' || year || ':' || suffix, suffix, equivocation_count, '', ''
+    def _of_code(self, only: Only, after: int, limit: int) -> list[Finding]:
+        query = f"""
+            WITH RECURSIVE next (id) AS (
+                SELECT {_NEXT.format(after=":after")}
+                UNION ALL
+                SELECT {_NEXT.format(after="next.id")} FROM next WHERE next.id IS NOT NULL
+            )
+            SELECT next.id, {_OWN}, record.suffix,
+                   (SELECT sum(count) FROM fault WHERE {_OF_ARRIVAL}),
+                   (SELECT min(reason) FROM fault WHERE {_OF_ARRIVAL}),
+                   run.started_at, run.source, arrival.member,
+                   (SELECT {_SUM_KNOWN} FROM {_KNOWN_FAULTS}
+                    WHERE acknowledged.subject_id = next.id AND {_OF_ARRIVAL} AND {IN_FORCE})
+            FROM next JOIN arrival ON arrival.id = next.id
+            JOIN record ON record.id = arrival.record_id JOIN run ON run.id = arrival.run_id
+            WHERE :source = '' OR run.source = :source
+            LIMIT :limit
+        """  # noqa: S608
+        return self._findings(query, only, after, limit)
+
+    def _equivocations(self, only: Only, after: int, limit: int) -> list[Finding]:
+        query = f"""
+            SELECT record_id, {_OWN}, suffix, equivocation_count, '', '', '', '',
+                   {_KNOWN_EQUIVOCATIONS}
             FROM state JOIN record ON record.id = record_id
-            WHERE equivocation_count > 0 AND record_id > ?
-            ORDER BY record_id LIMIT ?
-        """
-        return [Finding(*row) for row in self._conn.execute(query, (after, limit))]
+            WHERE {_EQUIVOCAL} AND record_id > :after ORDER BY record_id LIMIT :limit
+        """  # noqa: S608
+        return self._findings(query, only, after, limit)
+
+    def _moved_aside(self, only: Only, after: int, limit: int) -> list[Finding]:
+        query = f"""
+            SELECT id, coalesce(pith_number, ''), coalesce(substr(pith_number, 11), ''), 1,
+                   fact || ': ' || why, found_at, '', '', {_KNOWN_DAMAGE}
+            FROM damaged WHERE {_DAMAGED} AND id > :after ORDER BY id LIMIT :limit
+        """  # noqa: S608
+        return self._findings(query, only, after, limit)
+
+    def _findings(self, query: str, only: Only, after: int, limit: int) -> list[Finding]:
+        chosen = {**only._asdict(), "after": after, "limit": limit}
+        return [Finding(*row) for row in self._conn.execute(query, chosen)]
 
     def moved_aside(self) -> int:
         """Return how many facts were found damaged and moved aside."""
         return int(self._conn.execute("SELECT count(*) FROM damaged").fetchone()[0])
+
+    # To acknowledge --------------------------------------------------------------------------
+
+    def new(self, only: Only) -> list[Covered]:
+        """Return what is chosen and not known yet, in ranges of positions.
+
+        Raises:
+            CorruptStoreError: `store.damaged` if a verdict cannot be read.
+        """
+        states = f"""
+            SELECT 'state', record_id, 'equivocation', {_KNOWN_EQUIVOCATIONS},
+                   equivocation_count - 1
+            FROM state WHERE {_EQUIVOCAL} AND {_KNOWN_EQUIVOCATIONS} < equivocation_count
+        """  # noqa: S608
+        rows = f"""
+            SELECT 'damaged', id, 'store.damaged', 0, 0 FROM damaged
+            WHERE {_DAMAGED} AND NOT {_KNOWN_DAMAGE}
+        """  # noqa: S608
+        chosen = only._asdict()
+        others = [
+            Covered(*row) for one in (states, rows) for row in self._conn.execute(one, chosen)
+        ]
+        return [*self._new_faults(only), *others]
+
+    def _new_faults(self, only: Only) -> Iterator[Covered]:
+        query = f"""
+            SELECT fault.arrival_id, fault.fact, fault.code, positions, count
+            FROM {_FACTS} WHERE {_CHOSEN} ORDER BY fault.arrival_id, fault.fact, fault.code
+        """  # noqa: S608
+        rows = self._conn.execute(query, only._asdict())
+        for (arrival_id, fact, code), group in groupby(rows, key=itemgetter(0, 1, 2)):
+            try:
+                found = {one for row in group for one in parse_positions(*row[3:])}
+            except ValueError as error:
+                raise damaged("a verdict cannot be read", f"arrival {arrival_id}") from error
+            for first, last in self._known_ranges(fact, arrival_id, code):
+                found.difference_update(range(first, last + 1))
+            for first, last in runs_of(found):
+                yield Covered(fact, arrival_id, code, first, last)
+
+    def _known_ranges(self, fact: str, arrival_id: int, code: str) -> list[tuple[int, int]]:
+        query = f"""
+            SELECT first, last FROM acknowledged
+            WHERE subject_id = ? AND fact = ? AND code = ? AND {IN_FORCE}
+        """  # noqa: S608
+        return self._conn.execute(query, (arrival_id, fact, code)).fetchall()
+
+    # Origins ---------------------------------------------------------------------------------
 
     def origins(self, record_id: int) -> dict[int, Origin]:
         """Return where each arrival of a record came from, by arrival."""
@@ -75,3 +280,12 @@ class Findings:
         """
         rows = self._conn.execute(query, (record_id,))
         return {arrival: Origin(at, source) for arrival, at, source in rows}
+
+
+def _positions_within(positions: str, first: int, last: int) -> int:
+    """Return how many of the positions in a row of `fault` are in a range; 0 if it is damaged."""
+    try:
+        runs = parse_runs(positions)
+    except ValueError:
+        return 0
+    return sum(max(0, min(last, end) - max(first, start) + 1) for start, end in runs)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from mirror.core.keys import BUILT_IN
 from mirror.core.packed import pack
 from mirror.errors import CorruptStoreError
+from mirror.store.acknowledgements import Acknowledgements
 from mirror.store.checkpoints import Checkpoints
 from mirror.store.claims import Claims
 from mirror.store.content import decompress
@@ -49,6 +50,8 @@ class Damage:
     why: str
     content: tuple[object, ...] = ()
     """The row as it stands, for facts."""
+    is_known: bool = False
+    """Whether it was acknowledged."""
 
 
 class Inspection:
@@ -123,6 +126,8 @@ class Inspection:
             yield Damage("claim", row_id, None, None, "not as it was written")
         for row_id in Checkpoints(self._conn).faults():
             yield Damage("checkpoint", row_id, None, None, "not as it was written")
+        for row_id in Acknowledgements(self._conn).faults():
+            yield Damage("acknowledgement", row_id, None, None, "its checksum differs")
 
     def _runs(self) -> Iterator[Damage]:
         for row_id, sealed, *row in self._conn.execute(
@@ -198,6 +203,8 @@ class Inspection:
             self._blank_run(damage, at)
         elif damage.fact == "origin":
             self._blank_origin(damage)
+        elif damage.fact == "acknowledgement":
+            self._move_acknowledgements(at)
         elif damage.fact in {"arrival", "claim", "checkpoint"}:
             self._move_rows(damage.fact, "id = ?", (damage.row_id,), damage, at)
         elif damage.fact == "full_text":
@@ -237,6 +244,12 @@ class Inspection:
         self._move_rows("trust", "1", (), damage, at)
         if is_lost:
             trust.note("remove", [BUILT_IN], at)
+
+    def _move_acknowledgements(self, at: str) -> None:
+        """Forget what is known if the log is damaged: every finding is new again."""
+        damage = Damage("acknowledgement", None, None, None, "the log of what is known is damaged")
+        self._move_rows("acknowledgement", "1", (), damage, at)
+        self._conn.execute("DELETE FROM acknowledged")
 
     def _blank_run(self, damage: Damage, at: str) -> None:
         """Facts point to their origin, so the row stays, and says that it is not known."""

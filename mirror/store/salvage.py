@@ -18,7 +18,17 @@ from mirror.store.write_ahead_log import move_aside
 
 __all__ = ["salvage"]
 
-_TABLES = ("run", "record", "arrival", "trust", "claim", "checkpoint", "damaged")
+_TABLES = (
+    "run",
+    "record",
+    "arrival",
+    "trust",
+    "claim",
+    "checkpoint",
+    "damaged",
+    "acknowledgement",
+    "acknowledged",
+)
 """The tables of facts."""
 
 

@@ -82,6 +82,29 @@ CREATE TABLE checkpoint (                -- signed notes on the roots of mirrors
     seal BLOB NOT NULL
 ) STRICT;
 CREATE INDEX checkpoint_by_origin ON checkpoint (origin, id);
+CREATE TABLE acknowledgement (           -- a log: which findings are known, who says so, and why
+    id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    name TEXT NOT NULL,                  -- the person
+    reason TEXT NOT NULL,
+    criteria TEXT NOT NULL,              -- what was chosen, in words
+    withdraws INTEGER NOT NULL,          -- the line that holds no more; 0 for an acknowledgement
+    items INTEGER NOT NULL,              -- findings that it covers
+    items_checksum BLOB NOT NULL,        -- of its rows in `acknowledged`
+    checksum BLOB NOT NULL               -- of this line and the one before it
+) STRICT;
+CREATE TABLE acknowledged (              -- the findings that an acknowledgement covers
+    id INTEGER PRIMARY KEY,
+    acknowledgement_id INTEGER NOT NULL,
+    fact TEXT NOT NULL,                  -- event, receipt, state, damaged; digest
+    subject_id INTEGER NOT NULL,         -- of the arrival, the record, the damaged row; 0
+    code TEXT NOT NULL,
+    first INTEGER NOT NULL,              -- positions among those of the subject
+    last INTEGER NOT NULL,
+    digest BLOB NOT NULL                 -- of the finding, raw; empty for a range
+) STRICT;
+CREATE INDEX acknowledged_by_subject ON acknowledged (subject_id, fact, code, first);
+CREATE INDEX acknowledged_by_line ON acknowledged (acknowledgement_id);
 CREATE TABLE damaged (                   -- facts that were found broken, and moved aside
     id INTEGER PRIMARY KEY,
     found_at TEXT NOT NULL,
@@ -110,6 +133,7 @@ CREATE TABLE fault (                     -- verdicts; what has no row here passe
     count INTEGER NOT NULL,              -- how many positions
     PRIMARY KEY (arrival_id, fact, code, reason)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX fault_by_code ON fault (code, arrival_id);
 CREATE TABLE named_key (                 -- whose verdicts a change of this key may touch
     key_id TEXT NOT NULL,                -- or another of its names; empty: of any key
     record_id INTEGER NOT NULL REFERENCES record,

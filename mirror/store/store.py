@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
+from mirror.store.acknowledgements import Acknowledgements
 from mirror.store.checkpoints import Checkpoints
 from mirror.store.citations import Citations
 from mirror.store.claims import Claims
@@ -68,6 +69,7 @@ class Store:
         self.memory = Memory(db.conn)
         self.fetched = Fetched(db.conn)
         self.search = Search(db.conn)
+        self.acknowledgements = Acknowledgements(db.conn)
         self.findings = Findings(db.conn)
         self.tree = StateTree(db.conn)
         self.checkpoints = Checkpoints(db.conn)

@@ -18,7 +18,7 @@ from mirror.core.values import Object, Value, hexdigest
 from mirror.engine.find import Found, find
 from mirror.engine.lookup import find_all
 from mirror.errors import CorruptStoreError, FormatError, LookUpError
-from mirror.store.findings import Finding
+from mirror.store.findings import Finding, Only
 from mirror.web import visible
 from mirror.web.answers import IMMUTABLE, REVALIDATE, Answer, json_answer, preferred
 from mirror.web.badge import badge_svg
@@ -115,8 +115,14 @@ class Pages:
         with self._library.shelf() as shelf:
             if code not in CODES:
                 moved, status = shelf.store.findings.moved_aside(), shelf.store.status()
+                counts = shelf.store.findings.counts(Only())
                 return self._render(
-                    "findings.html", status_of=status, moved=moved, codes=CODES, here="findings"
+                    "findings.html",
+                    status_of=status,
+                    moved=moved,
+                    counts=counts,
+                    codes=CODES,
+                    here="findings",
                 )
             rows = _of_code(shelf, code, after)
         return self._render(
@@ -309,10 +315,7 @@ def _recent(shelf: Shelf) -> list[Hit]:
 
 
 def _of_code(shelf: Shelf, code: str, after: int) -> list[Finding]:
-    findings = shelf.store.findings
-    if code == "equivocation":
-        return findings.equivocations(after, PAGE_ROWS + 1)
-    return findings.of_code(code, after, PAGE_ROWS + 1)
+    return shelf.store.findings.page(Only(code=code), after, PAGE_ROWS + 1)
 
 
 def _hits(shelf: Shelf, ids: list[int]) -> list[Hit]:

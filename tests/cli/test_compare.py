@@ -1104,7 +1104,7 @@ def test_an_empty_store_compares_with_nothing(mirror: Mirror, registry: Registry
     assert without(found(
         mirror("compare", "--upstream", "-", "--db", "empty.db", "--json",
                stdin=to_json(states()[Q[-26:]]))
-    ), "causes", "cause") == {
+    ), "causes", "cause", "digest", "is_known") == {
         "pith_number": Q, "status": "missing_here", "first_difference": None,
         "only_here": [], "only_upstream": [],
     }  # fmt: skip

@@ -293,3 +293,19 @@ def test_progress_shows_on_a_terminal(site: Site, registry: Registry, tmp_path: 
     os.close(parent)
     assert b"asked for" in shown
     assert b"1 records" in shown
+
+
+def test_what_is_known_of_an_upstream_is_no_alarm(mirror: Mirror, registry: Registry) -> None:
+    """Refused bundles and refused events, both acknowledged: exit 0, and nothing is printed."""
+    registry.answer("2401.00003", b"{}")
+    sync = ("sync", registry.url, "2401.00001", "2401.00003", *POLITE)
+    found = mirror(*sync, "--json")
+    assert found.exit_code == 1
+    who = ("--by", "Ada", "--reason", "reported")
+    mirror("findings", "ack", "--from", "-", *who, stdin=found.stdout)
+    ran = mirror(*sync, "--fresh", "--quiet")
+    assert (0, b"", "") == (ran.exit_code, ran.stdout, ran.stderr)
+    ran = mirror(*sync, "--fresh")
+    assert (0, True) == (ran.exit_code, b"acknowledged (" in ran.stdout)
+    registry.answer("2401.00003", b"[]")
+    assert mirror(*sync, "--fresh", "--quiet").exit_code == 1

@@ -39,6 +39,7 @@ from mirror.store import (
     Store,
     open_store,
 )
+from mirror.store.acknowledgements import Covered, Request
 from mirror.store.content import compress, decompress, pack_contents, unpack_contents
 from mirror.store.seal import seal
 from mirror.store.store import PAGE_BYTES
@@ -77,7 +78,7 @@ MEMORIES = (
 )
 """What saves work, or is a note: each has its own tests below, of what its damage does."""
 
-EVIDENCE = ("claim", "checkpoint")
+EVIDENCE = ("claim", "checkpoint", "acknowledgement", "acknowledged")
 """What others said: shown as such, and nothing rests on it."""
 
 SEARCH = ("indexed", "to_index", "index_mark", "full_text")
@@ -646,13 +647,15 @@ EVIDENCE_CELLS = [(table, column) for table in EVIDENCE for column in _columns(t
 
 
 def _with_evidence(path: Path) -> None:
-    """Give a store something that upstream said, and a checkpoint."""
+    """Give a store something that upstream said, a checkpoint, and an acknowledgement."""
     text = canonical({"pith_number": "pith:2024:X"})
     signer = make_signer("mirror.example", bytes(32))
     with open_store(path) as store:
         with store.transaction():
             claim = ClaimRow("there", "pith:2024:X", "state", sha256(text), NOON, text)
             store.claims.note(claim)
+            known = Covered("digest", 0, "bundle.shape", digest=bytes(32))
+            store.acknowledgements.add(Request(NOON, "Ada", "it is known", "a digest"), [known])
         make_checkpoint(store, signer, datetime(2026, 1, 1, tzinfo=UTC))
 
 
@@ -668,7 +671,7 @@ def test_damaged_evidence_is_named_and_moved_aside(
     new = "bundle" if value == "state" else _changed(value)
     _break(path, f"UPDATE {table} SET {column} = ?", new)  # noqa: S608
     (damage,) = _check(path)
-    assert damage.fact == table
+    assert damage.fact == ("acknowledgement" if table == "acknowledged" else table)
     assert set(_served(path)) == _good_answers(good)
     report = check_and_repair(path, Scope(), lambda _damage: None, _Bound())
     assert report.is_repaired

@@ -1,0 +1,182 @@
+"""The log of acknowledgements: which findings a person knows, who says so, when and why.
+
+An acknowledgement covers the findings that were in the store when it was made, as ranges of
+positions, and digests: a digest is known whenever it comes. Whatever comes later is new. Lines of
+the log are never changed; a later line withdraws an earlier one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from mirror.store.records import damaged
+from mirror.store.seal import EMPTY, Column, add_up, seal
+
+__all__ = ["IN_FORCE", "Acknowledgement", "Acknowledgements", "Covered", "Request"]
+
+IN_FORCE = """
+    acknowledgement_id IN (
+        SELECT id FROM acknowledgement WHERE withdraws = 0
+        EXCEPT SELECT withdraws FROM acknowledgement
+    )
+"""
+"""SQL: that the acknowledgement of an item is in the log, and was not withdrawn."""
+
+DIGEST = "digest"
+"""The `fact` of an item that is a digest."""
+
+_COLUMNS = "id, at, name, reason, criteria, withdraws, items, items_checksum"
+
+
+class Request(NamedTuple):
+    """Who acknowledges what, when and why."""
+
+    at: str
+    name: str
+    """The person."""
+    reason: str
+    criteria: str
+    """What was chosen, in words."""
+
+
+class Acknowledgement(NamedTuple):
+    """A line of the log."""
+
+    id: int
+    at: str
+    name: str
+    reason: str
+    criteria: str
+    withdraws: int
+    """The line that this one withdraws; 0 for an acknowledgement."""
+    items: int
+    """How many findings and digests it covers."""
+    is_in_force: bool
+
+
+class Covered(NamedTuple):
+    """Findings that are covered: positions of one subject, or a digest."""
+
+    fact: str
+    """`event` or `receipt` of an arrival; `state`; `damaged`; or `digest`."""
+    subject_id: int
+    """Of the arrival, the record of the state, the row that was moved aside; 0 for a digest."""
+    code: str
+    first: int = 0
+    last: int = 0
+    """The last position that is covered."""
+    digest: bytes = b""
+
+
+class Acknowledgements:
+    """The tables `acknowledgement` and `acknowledged`."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+
+    # Reading ---------------------------------------------------------------------------------
+
+    def log(self) -> list[Acknowledgement]:
+        """Return every line, the oldest first.
+
+        Raises:
+            CorruptStoreError: `store.damaged` if a line's checksum does not match.
+        """
+        withdrawn = {row[0] for row in self._conn.execute("SELECT withdraws FROM acknowledgement")}
+        lines = []
+        for row in self._lines():
+            line_id, at, name, reason, criteria, withdraws, items, _ = row
+            is_in_force = not withdraws and line_id not in withdrawn
+            line = (line_id, at, name, reason, criteria, withdraws, items, is_in_force)
+            lines.append(Acknowledgement(*line))
+        return lines
+
+    def is_any(self) -> bool:
+        """Whether anything is known."""
+        query = f"SELECT 1 FROM acknowledged WHERE {IN_FORCE} LIMIT 1"  # noqa: S608
+        return self._conn.execute(query).fetchone() is not None
+
+    def digests(self) -> set[tuple[str, bytes]]:
+        """Return code and digest of all that is known by its digest."""
+        query = f"SELECT code, digest FROM acknowledged WHERE fact = ? AND {IN_FORCE}"  # noqa: S608
+        return set(self._conn.execute(query, (DIGEST,)))
+
+    def of_record(self, record_id: int) -> list[Covered]:
+        """Return the ranges of a record's arrivals that are known."""
+        query = f"""
+            SELECT fact, subject_id, code, first, last FROM acknowledged
+            JOIN arrival ON arrival.id = subject_id
+            WHERE record_id = ? AND fact IN ('event', 'receipt') AND {IN_FORCE}
+        """  # noqa: S608
+        return [Covered(*row) for row in self._conn.execute(query, (record_id,))]
+
+    def faults(self) -> Iterator[int]:
+        """Yield the ids of the lines that are not as they were written, or whose items are not."""
+        last = EMPTY
+        for *row, checksum in self._rows():
+            if seal(last, *row) != checksum or self._sum(row[0]) != tuple(row[-2:]):
+                yield row[0]
+            last = checksum
+
+    def _lines(self) -> Iterator[list[Any]]:
+        last = EMPTY
+        for *row, checksum in self._rows():
+            if seal(last, *row) != checksum:
+                raise damaged("the checksum of an acknowledgement differs", f"line {row[0]}")
+            last = checksum
+            yield row
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        query = f"SELECT {_COLUMNS}, checksum FROM acknowledgement ORDER BY id"  # noqa: S608
+        return self._conn.execute(query)
+
+    # Writing ---------------------------------------------------------------------------------
+
+    def add(self, request: Request, items: Iterable[Covered]) -> int:
+        """Write an acknowledgement; call within a transaction.
+
+        Returns:
+            How many findings and digests it covers; nothing is written if there are none.
+        """
+        line_id = self._next_id()
+        query = """
+            INSERT INTO acknowledged (acknowledgement_id, fact, subject_id, code, first, last,
+                                      digest)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
+        """
+        self._conn.executemany(query, ((line_id, *one) for one in items))
+        count, checksum = self._sum(line_id)
+        if count:
+            self._write((line_id, *request, 0, count, checksum))
+        return count
+
+    def withdraw(self, line_id: int, request: Request) -> None:
+        """Write that an acknowledgement does not hold any more; call within a transaction."""
+        self._write((self._next_id(), *request, line_id, 0, EMPTY))
+
+    def _write(self, row: tuple[Column, ...]) -> None:
+        query = "SELECT checksum FROM acknowledgement ORDER BY id DESC LIMIT 1"
+        last = self._conn.execute(query).fetchone()
+        checksum = seal(EMPTY if last is None else last[0], *row)
+        places = ", ".join("?" * (len(row) + 1))
+        query = f"INSERT INTO acknowledgement ({_COLUMNS}, checksum) VALUES ({places})"  # noqa: S608
+        self._conn.execute(query, (*row, checksum))
+
+    def _next_id(self) -> int:
+        query = "SELECT coalesce(max(id), 0) + 1 FROM acknowledgement"
+        return int(self._conn.execute(query).fetchone()[0])
+
+    def _sum(self, line_id: int) -> tuple[int, bytes]:
+        """Return how many findings the items of a line cover, and the sum of their checksums."""
+        query = """
+            SELECT id, fact, subject_id, code, first, last, digest FROM acknowledged
+            WHERE acknowledgement_id = ?
+        """
+        count, total = 0, EMPTY
+        for row in self._conn.execute(query, (line_id,)):
+            item = Covered(*row[1:])
+            count += item.last - item.first + 1
+            total = add_up(total, seal(*row))
+        return count, total
