@@ -115,12 +115,12 @@ class Pages:
         with self._library.shelf() as shelf:
             if code not in CODES:
                 moved, status = shelf.store.findings.moved_aside(), shelf.store.status()
-                counts = shelf.store.findings.counts(Only())
+                found = shelf.store.findings.counts(Only())
                 return self._render(
                     "findings.html",
                     status_of=status,
                     moved=moved,
-                    counts=counts,
+                    found=found,
                     codes=CODES,
                     here="findings",
                 )

@@ -15,10 +15,12 @@ import pytest
 
 from mirror.core.event import EVENT_CODES
 from mirror.core.keys import BUILT_IN
+from mirror.engine.acknowledge import Wish, acknowledge
 from mirror.engine.find import bring_up_to_date
 from mirror.engine.lookup import look_up
 from mirror.engine.replay import current_text
 from mirror.store import open_store
+from mirror.store.findings import Only
 from mirror.web import visible
 from mirror.web.words import CHECKS
 from tests.builders import make_bundle, make_record, to_json
@@ -506,3 +508,18 @@ def test_a_record_shows_how_it_compares_with_what_upstream_said(
     assert "upstream does not show it" in words
     assert "It took back what it said before." in words
     assert "No comparison was made yet" not in words
+
+
+def test_known_findings_are_marked(tmp_path: Path, serve: Serve) -> None:
+    """The counts of what was acknowledged stand beside all, on either page."""
+    bundle = make_bundle(make_record(arxiv_id="2401.00001"), [7])
+    (tmp_path / "one.json").write_bytes(to_json(bundle))
+    path = make_store(tmp_path / "mirror.db", tmp_path / "one.json")
+    base_url = serve(path)
+    cell = '<td class="number">1</td><td class="number">{}</td>'
+    assert cell.format(0) in get(f"{base_url}/findings").source
+    with open_store(path) as store:
+        only = Only(code="event.shape")
+        acknowledge(store, Wish("Ada", "reported", only, is_any_chosen=True))
+    assert cell.format(1) in get(f"{base_url}/findings").source
+    assert cell.format(1) in get(f"{base_url}/findings?code=event.shape").source
