@@ -73,7 +73,7 @@ def _zstd_bomb(megabytes: int) -> bytes:
 BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "zstd": (lambda: _zstd_bomb(1300), "limit.ratio"),
     "gzip": (lambda: gzip.compress(b" " * (1 << 29)), "limit.ratio"),
-    "gzip of gzip": (lambda: gzip.compress(gzip.compress(b" " * (1 << 28))), "json.syntax"),
+    "gzip of gzip": (lambda: gzip.compress(gzip.compress(b" " * (1 << 28))), "archive.format"),
     "brackets": (lambda: b"[" * 100_000, "json.depth"),
     "braces": (lambda: b'{"a":' * 100_000, "json.depth"),
     "digits": (lambda: b"1" * 1_000_000, "json.number"),
