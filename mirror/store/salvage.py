@@ -77,7 +77,7 @@ def _now() -> str:
 def _is_readable(source: sqlite3.Connection, table: str) -> bool:
     try:
         source.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         return False
     return True
 
@@ -104,7 +104,7 @@ def _readable(source: sqlite3.Connection, table: str) -> Iterator[tuple[object, 
             for row in source.execute(query, (after,)):
                 after, leap = row[0], 1
                 yield row
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             after, leap = after + leap, leap * 2
         else:
             return
@@ -114,5 +114,5 @@ def _last_id(source: sqlite3.Connection, table: str) -> int:
     try:
         query = f"SELECT coalesce(max(id), 0) FROM {table}"  # noqa: S608
         return int(source.execute(query).fetchone()[0])
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         return 1 << 40  # not known; the leaps double, so its end is soon reached

@@ -226,6 +226,8 @@ def open_store(
             conn.close()
     except sqlite3.Error as error:
         raise _store_error(error, path) from error
+    except UnicodeDecodeError as error:  # sqlite3's, of a message that quotes a damaged schema
+        raise _corrupt(str(error), path) from error
 
 
 def _shown(path: Path | None) -> str:
@@ -340,6 +342,10 @@ def _prepare(
     return Store(db, path, unlocked)
 
 
+def _corrupt(reason: str, path: Path | None) -> CorruptStoreError:
+    return CorruptStoreError("store.corrupt", reason, where=_shown(path), hint=_restore_hint(path))
+
+
 def _restore_hint(path: Path | None) -> str:
     if path is None or not has_log(path):
         return "restore the file from a copy, or build the store again from your bundles"
@@ -357,7 +363,7 @@ def _store_error(error: sqlite3.Error, path: Path | None) -> StoreError:
         hint = "another mirror process is writing; wait for it, then run the command again"
         return StoreBusyError("store.busy", str(error), where=place, hint=hint)
     if _is_corrupt(error):
-        return CorruptStoreError("store.corrupt", str(error), where=place, hint=_restore_hint(path))
+        return _corrupt(str(error), path)
     hint = "what was committed before is kept; check the disk and its permissions"
     if name.startswith("SQLITE_FULL"):
         hint = "what was committed before is kept; make room on its disk and in the folder TMPDIR"
