@@ -64,7 +64,7 @@ def findings(
       mirror findings
       mirror findings --new --json
       mirror findings --code event.signature --record 1705.09786
-      mirror findings ack --code event.signature --by Ada --reason "reported upstream"
+      mirror findings ack --code event.signature --by Ada --reason "reported"
     """
     if ctx.invoked_subcommand is not None:
         given = [one for one in ctx.params if _is_typed(ctx, one)]
@@ -193,7 +193,7 @@ def ack(
 
     \b
     Examples:
-      mirror findings ack --code event.key_unknown --by Ada --reason "old key, see mail"
+      mirror findings ack --code event.id --by Ada --reason "see the mail"
       mirror findings ack --record 1705.09786 --by Ada --reason "reported"
       mirror verify bag.tar --json |
         mirror findings ack --from - --by Ada --reason "known since May"
