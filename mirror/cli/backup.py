@@ -26,9 +26,9 @@ def backup(out: OutputFile, *, db: Path, as_json: bool) -> None:
     """Copy the whole store to a file, while others may read and write it.
 
     The copy is a store: it keeps the trusted keys and profiles, checkpoints, what upstreams said,
-    and where and when each fact came, which an export does not. It is checked, and appears only if
-    it is sound. With --force, an older copy of the same store is replaced, unless it holds a fact
-    that this store lacks.
+    acknowledgements, and where and when each fact came, which an export does not. It is checked,
+    and appears only if it is sound. With --force, an older copy of the same store is replaced,
+    unless it holds a fact that this store lacks.
 
     To restore, copy the other way to a name that is free: mirror backup --db OUT.db mirror.db
 

@@ -104,7 +104,8 @@ def export(
     lacks that bag says so.
 
     A bag holds the bundles alone: not the trusted keys and profiles, not checkpoints, not what
-    upstreams said, not where and when each fact came. `mirror backup` keeps all of that.
+    upstreams said, not acknowledgements, not where and when each fact came. `mirror backup` keeps
+    all of that.
 
     \b
     Examples:

@@ -36,6 +36,7 @@ NOT_HELD = (
     "trusted keys and profiles",
     "checkpoints",
     "what upstreams said",
+    "acknowledgements",
     "where and when each fact came",
 )
 """Facts of a store that no bag holds, in words; a backup does."""

@@ -16,9 +16,13 @@ _IDENTITY = {
     "trust": "seal",
     "claim": "seal",
     "checkpoint": "seal",
+    "acknowledgement": "checksum",
     "damaged": "found_at",
 }
-"""The tables of facts, each with a column that tells, beside `id`, one row from another."""
+"""The tables of facts, each with a column that tells, beside `id`, one row from another.
+
+The checksum of an acknowledgement covers its rows in `acknowledged`.
+"""
 
 _PAGES_AT_ONCE = 4096
 

@@ -22,7 +22,11 @@ from tests.builders import Signer, key_set_file
 from tests.cli.conftest import BUNDLES, Mirror
 
 DEMO, PITH = BUNDLES / "demo.tar", BUNDLES / "pith.tar"
-TABLES = ("run", "record", "arrival", "trust", "claim", "checkpoint", "damaged", "state")
+TABLES = (
+    *("run", "record", "arrival", "trust", "claim", "checkpoint", "damaged", "state"),
+    *("acknowledgement", "acknowledged"),
+)
+MAY_BE_EMPTY = {"damaged", "acknowledgement", "acknowledged"}
 
 
 def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -58,7 +62,7 @@ def test_a_copy_keeps_everything(mirror: Mirror, store: Path) -> None:
     ran = mirror("backup", "backup.db", "--json")
     (line,) = ran.lines
     expected = rows(store)
-    assert all(expected[table] for table in TABLES if table != "damaged")
+    assert all(expected[table] for table in TABLES if table not in MAY_BE_EMPTY)
     assert expected == rows(Path("backup.db"))
     assert (0, "", "backup.db") == (ran.exit_code, ran.stderr, line["file"])
     names = ("records", "arrivals", "trust_changes", "checkpoints", "upstream_statements")
@@ -127,6 +131,20 @@ def test_a_copy_with_other_facts_is_not_replaced(mirror: Mirror, store: Path) ->
     assert (3, before) == (ran.exit_code, rows(store))
     assert "output.refused at mirror.db: it holds facts that this store does not" in ran.stderr
     assert "(trust 1)" in ran.stderr
+
+
+def test_a_copy_with_other_acknowledgements_is_not_replaced(mirror: Mirror, store: Path) -> None:
+    """Who knew what, and why, is in no bundle: it would be lost for ever."""
+    mirror("merge", BUNDLES / "invalid" / "event.signature.json")
+    mirror("backup", "backup.db")
+    known = ("--code", "event.signature", "--by", "Ada", "--reason", "reported")
+    assert 0 == mirror("findings", "ack", *known).exit_code
+    before = rows(store)
+    ran = mirror("backup", "--db", "backup.db", "mirror.db", "--force")
+    assert (3, before) == (ran.exit_code, rows(store))
+    assert "(acknowledgement 1)" in ran.stderr
+    assert 0 == mirror("backup", "backup.db", "--force").exit_code
+    assert rows(store) == rows(Path("backup.db"))
 
 
 def test_a_copy_that_is_open_or_broken_is_not_replaced(mirror: Mirror, store: Path) -> None:
