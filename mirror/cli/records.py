@@ -22,6 +22,7 @@ from mirror.engine.export import NOT_HELD, Exported, Order, bundle_text, export_
 from mirror.engine.lookup import look_up
 from mirror.engine.output import OutputFile
 from mirror.engine.replay import current_events, current_text
+from mirror.engine.selection import in_words
 from mirror.store import open_store
 
 __all__ = ["export", "show", "status"]
@@ -86,6 +87,21 @@ def show(
     show_envvar=True,
     help="Only what this bag lacks; or the bag that was exported with this root.",
 )
+@click.option(
+    "--valid-only",
+    is_flag=True,
+    envvar="MIRROR_VALID_ONLY",
+    show_envvar=True,
+    help="Only what trusted keys signed; the same as --keep-invalid 0.",
+)
+@click.option(
+    "--keep-invalid",
+    type=click.IntRange(min=0),
+    metavar="N",
+    envvar="MIRROR_EXPORT_KEEP_INVALID",
+    show_envvar=True,
+    help="Of each record, only N alias times, unverified receipts and events; all if not given.",
+)
 @options.as_json
 @writes
 def export(
@@ -95,6 +111,8 @@ def export(
     db: Path,
     packed: bool,
     since: str | None,
+    valid_only: bool,
+    keep_invalid: int | None,
     as_json: bool,
 ) -> None:
     """Write bundles as one BagIt bag: the same bytes for the same facts.
@@ -102,6 +120,10 @@ def export(
     Without IDs, every record of the store. OUT.tar appears whole or not at all; - is standard
     output. With --since it is an increment: it names the bag that it rests on, and a mirror that
     lacks that bag says so.
+
+    What nobody signed can be left out with --valid-only or --keep-invalid: events that fail,
+    receipts that fail or repeat a signature, alias times. The bag says so, names the key set, and
+    has the same core digests. This store keeps everything.
 
     A bag holds the bundles alone: not the trusted keys and profiles, not checkpoints, not what
     upstreams said, not acknowledgements, not where and when each fact came. `mirror backup` keeps
@@ -113,14 +135,18 @@ def export(
       mirror export everything.tar --packed
       mirror export two.tar 1705.09786 7SOLO26T
       mirror export november.tar --since october.tar
+      mirror export signed.tar --valid-only
       mirror export - | zstd > everything.tar.zst
     """
     if as_json and isinstance(out, StandardOutput):
         raise click.UsageError("--json needs a file: standard output is for the bag")
+    if valid_only and keep_invalid:
+        raise click.UsageError("--valid-only keeps nothing unverified: leave --keep-invalid out")
+    keep_invalid = 0 if valid_only else keep_invalid
     with open_store(db, read_only=True) as store:
         chosen = [look_up(store.records, one) for one in identifiers] if identifiers else None
-        exported = export_bag(store, out, Order(chosen, packed, since))
-    if exported.root:
+        exported = export_bag(store, out, Order(chosen, packed, since, keep_invalid))
+    if exported.root and exported.left_out is None:
         note_export(db, exported)
     if as_json:
         print_json(_exported_value(out.path, exported))
@@ -137,6 +163,7 @@ def _exported_value(out: Path, exported: Exported) -> dict[str, object]:
         "bytes": exported.size_bytes,
         "manifest_sha256": exported.manifest,
         "root": exported.root or None,
+        "left_out": exported.left_out and exported.left_out._asdict(),
         "too_large": exported.large,
         "not_held": NOT_HELD,
     }
@@ -147,6 +174,8 @@ def _say_exported(out: Path, exported: Exported) -> None:
     say(f"{name}: {plural(exported.records, 'record')}, {plural(exported.size_bytes, 'byte')}")
     if exported.root:
         say(f"root of the states: {exported.root}")
+    if exported.left_out is not None:
+        say(f"left out, not verified: {in_words(exported.left_out)}")
     say(f"not in it (see `mirror backup`): {', '.join(NOT_HELD)}")
     for suffix in exported.large:
         say(f"warning: the bundle of {suffix} is larger than mirrors take by default; see --max-…")

@@ -44,6 +44,7 @@ __all__ = [
     "VerifiedBundle",
     "compose",
     "compose_members",
+    "event_order",
     "future_events",
     "parse_bundle",
     "verify_bundle",
@@ -471,7 +472,7 @@ def _in_order(
         yield "source_aliases", claim
     for receipt in sorted(canonical(one.value) for one in receipts):
         yield "receipts", receipt
-    for event in sorted(events, key=_event_order):
+    for event in sorted(events, key=event_order):
         yield "events", canonical(event.value)
 
 
@@ -493,8 +494,7 @@ def _assemble(record: Record, lists: _Lists) -> bytes:
     return assemble(bundle) + b"\n"
 
 
-def _event_order(event: Event) -> tuple[bool, int, bytes]:
-    """By instant, those without a time last; then by digest of the value (B6)."""
-    claimed = event.value.get("created_at") if isinstance(event.value, dict) else None
-    at = instant(claimed)
+def event_order(event: Event) -> tuple[bool, int, bytes]:
+    """Return B6's sort key: by instant, those without a time last; then by digest of the value."""
+    at = instant(event.value.get("created_at") if isinstance(event.value, dict) else None)
     return at is None, at or 0, event.digest

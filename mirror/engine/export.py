@@ -17,8 +17,9 @@ from mirror.core.packed import pack
 from mirror.core.values import decode, time_text
 from mirror.engine.increment import BASE, BASE_HOLDS, Base, open_base
 from mirror.engine.output import OutputFile
+from mirror.engine.selection import Selection, in_words
 from mirror.errors import StoreError
-from mirror.store import RecordFacts, Store, open_store
+from mirror.store import LeftOut, RecordFacts, Store, open_store
 
 __all__ = [
     "NOT_HELD",
@@ -40,6 +41,14 @@ NOT_HELD = (
     "where and when each fact came",
 )
 """Facts of a store that no bag holds, in words; a backup does."""
+
+
+KEEP_INVALID = "Pith-Keep-Invalid"
+"""The label in `bag-info.txt` of how many facts that are not verified each record may keep."""
+LEFT_OUT = "Pith-Left-Out"
+"""How many were left out for that."""
+KEY_SET = "Pith-Key-Set-SHA256"
+"""The digest of the key set under which facts were verified (K3)."""
 
 
 class Output(Protocol):
@@ -65,6 +74,8 @@ class Exported:
     """The last that was written, if all were."""
     holds: str
     """What was written, in words."""
+    left_out: LeftOut | None
+    """The facts that were not written because they are not verified; None if nobody asked so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,9 @@ class Order:
     """Whether to write segments (C4), not a file for each bundle (C2)."""
     since: str | None = None
     """The base to leave out: a bag, or the root of one."""
+    keep_invalid: int | None = None
+    """How many facts of each kind that are not verified are written for each record; None for all
+    of them."""
 
 
 def bundle_text(store: Store, record_id: int, until: int | None = None) -> bytes:
@@ -144,6 +158,7 @@ def export_bag(store: Store, out: Output, order: Order) -> Exported:
             root,
             store.facts.last_arrival(),
             writing.holds(),
+            None if writing.selection is None else writing.selection.left_out,
         )
 
 
@@ -156,10 +171,13 @@ class _Writing:
         self._base = base
         self.large: set[str] = set()
         self.records = 0
+        self.selection: Selection | None = None
 
     def payload(self) -> Iterator[tuple[str, bytes]]:
         """Yield (path below `data/`, content), ascending by path."""
         self.records = 0
+        if self._order.keep_invalid is not None:
+            self.selection = Selection(self._order.keep_invalid)
         if self._order.packed:
             return write_segments(self._packed())
         return self._files()
@@ -192,9 +210,16 @@ class _Writing:
                 yield facts
 
     def _facts(self, record_id: int) -> RecordFacts | None:
-        if self._base is None:
-            return self._store.facts.load(record_id)
-        return self._base.lacks(self._store, record_id)
+        """Return what is to be written of a record; None if the base has all of that."""
+        store, base = self._store, self._base
+        facts = store.facts.load(record_id) if base is None else base.lacks(store, record_id)
+        if facts is None or self.selection is None:
+            return facts
+        selected = self.selection.of(store, record_id, facts)
+        is_nothing = not (selected.alias_claims or selected.receipts or selected.events)
+        return (
+            None if is_nothing and base is not None and base.knows(store, record_id) else selected
+        )
 
     def root(self) -> str:
         """Return the root of all states; empty where not all are written, or they lag behind."""
@@ -204,18 +229,26 @@ class _Writing:
 
     def holds(self) -> str:
         """Say what is written."""
-        return f"Pith Open Graph bundles of {self.records} records"
+        keep, words = self._order.keep_invalid, f"Pith Open Graph bundles of {self.records} records"
+        if keep is None:
+            return words
+        return f"{words}, verified facts only" if keep == 0 else f"{words}, less unverified facts"
 
     def info(self) -> Iterator[tuple[str, str]]:
         """Yield the labels of `bag-info.txt`; read when all was written once, and counted.
 
-        None of them may rest on whom this mirror trusts: the same facts give the same bag.
+        None of them rests on whom this mirror trusts, so that the same facts give the same bag;
+        where only verified facts are written, all of it does, and the key set is named.
         """
         yield "Bag-Group-Identifier", "pith-open-graph"
         yield "External-Description", self.holds()
         if self._base is not None:
             yield BASE, self._base.manifest
             yield BASE_HOLDS, self._base.holds
+        if self.selection is not None:
+            yield KEEP_INVALID, str(self.selection.keep)
+            yield LEFT_OUT, in_words(self.selection.left_out)
+            yield KEY_SET, self._store.trust.key_set().digest
 
 
 class _Counted:

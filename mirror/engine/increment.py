@@ -40,6 +40,9 @@ class Base(Protocol):
     def lacks(self, store: Store, record_id: int) -> RecordFacts | None:
         """Return the facts of a record that the base lacks; None if it has them all."""
 
+    def knows(self, store: Store, record_id: int) -> bool:
+        """Whether the base holds anything of a record."""
+
 
 # Reading increments --------------------------------------------------------------------------
 
@@ -141,6 +144,10 @@ class _ByArrival:
             return None
         return store.facts.load(record_id, after=self.last_arrival)
 
+    def knows(self, store: Store, record_id: int) -> bool:
+        """Whether any of a record came before the base was exported."""
+        return store.facts.first_arrival(record_id) <= self.last_arrival
+
 
 @dataclass(slots=True)
 class _ByContent:
@@ -162,6 +169,10 @@ class _ByContent:
             lacking.alias_claims or lacking.receipts or lacking.events
         )
         return None if is_whole else lacking
+
+    def knows(self, store: Store, record_id: int) -> bool:
+        """Whether the base has a bundle of a record."""
+        return self._has(store.records.get(record_id).digest, b"")
 
     def _has(self, record: bytes, fact: bytes) -> bool:
         query = "SELECT 1 FROM fact WHERE digest = ?"

@@ -31,6 +31,7 @@ from mirror.store import (
 __all__ = [
     "bring_up_to_date",
     "current_events",
+    "current_facts",
     "current_text",
     "finish",
     "judge_arrival",
@@ -208,16 +209,19 @@ def current_text(store: Store, record_id: int, keys: KeySet | None = None) -> by
     is_own = keys is None or keys.digest == own.digest
     if is_own and store.derived.staleness(record_id) is None:
         return store.derived.text(record_id)
-    return replay(_current_facts(store, record_id, keys), own if keys is None else keys).text
+    return replay(current_facts(store, record_id, keys), own if keys is None else keys).text
 
 
 def current_events(store: Store, record_id: int, keys: KeySet | None = None) -> list[Event]:
     """Return the events of a record with their verdicts; arguments and errors as `current_text`."""
-    return _current_facts(store, record_id, keys).events
+    return current_facts(store, record_id, keys).events
 
 
-def _current_facts(store: Store, record_id: int, keys: KeySet | None) -> RecordFacts:
-    """Return the facts of a record with their verdicts: the stored ones, or reached anew."""
+def current_facts(store: Store, record_id: int, keys: KeySet | None = None) -> RecordFacts:
+    """Return the facts of a record with their verdicts, the stored ones or reached anew.
+
+    Arguments and errors as `current_text`.
+    """
     own, stale = store.trust.key_set(), store.derived.staleness(record_id)
     keys = own if keys is None else keys
     must_judge = stale is not None and stale.judge

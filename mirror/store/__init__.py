@@ -12,7 +12,7 @@ from mirror.store.content import Contents, unpack_contents
 from mirror.store.derived import Derived, Stale, StateColumns, StateRow, state_columns
 from mirror.store.facts import Facts, RecordFacts
 from mirror.store.fetched import Answered, Change, Fetched
-from mirror.store.held import Held
+from mirror.store.held import Held, signature_of
 from mirror.store.inspection import Damage
 from mirror.store.intake import Intake, New, Parcel, Taken, make_parcel
 from mirror.store.mark import Mark
@@ -74,6 +74,7 @@ __all__ = [
     "key_ids_of",
     "make_parcel",
     "open_store",
+    "signature_of",
     "state_columns",
     "unpack_contents",
     "with_verdicts",
