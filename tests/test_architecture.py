@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "mirror"
+
+ORACLE = Path(__file__).resolve().parent / "oracle"
 
 MAY_IMPORT = {
     "errors": set(),
@@ -78,6 +81,17 @@ def test_modules_stay_small(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= MAX_LINES
     assert ast.get_docstring(ast.parse(text))
+
+
+@pytest.mark.parametrize("path", sorted(ORACLE.glob("*.py")), ids=lambda path: path.name)
+def test_the_oracle_shares_nothing(path: Path) -> None:
+    """The second implementation uses the standard library and itself, and nothing of the first."""
+    nodes = [*ast.walk(ast.parse(path.read_text()))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    names |= {str(node.module) for node in froms if node.level == 0}
+    assert {node.level for node in froms} <= {0, 1}
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
 
 
 def test_a_forbidden_import_is_seen(tmp_path: Path) -> None:

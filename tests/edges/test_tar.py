@@ -539,6 +539,7 @@ def test_to_normalise_a_name_never_takes_the_square_of_it() -> None:
     assert other != f"{marks}/bundle.json"
     text = files["manifest-sha256.txt"].replace(marks.encode(), other[: len(marks)].encode())
     data = {**files, "manifest-sha256.txt": text}
+    del data["tagmanifest-sha256.txt"]
     assert "archive.fixity" in read(tar_by_python(data, tarfile.PAX_FORMAT)).codes
     short = marks[:254]
     same = bag_files({f"{short}/bundle.json": b"{}"})
