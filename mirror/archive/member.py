@@ -52,7 +52,7 @@ class Refused:
     @property
     def is_fault(self) -> bool:
         """Whether it should have been read; files of other names are passed over (C3)."""
-        return self.code != "archive.passed_over"
+        return self.code not in {"archive.passed_over", "archive.other_files"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def merge(
         sys.exit(cluster.merge_on_cluster(*settings, as_json=as_json))
     if out is not None and Path(out).is_file():
         raise click.UsageError(f"--out: {out} is a file; name a folder")
-    keys = options.read_key_files(key_files)
+    keys = options.read_key_files(key_files, warn=not quiet)
     findings = Findings(as_json=False, quiet=quiet)
     with open_store(None if in_memory else db) as store:
         added = add_keys(store, keys)
@@ -144,7 +144,7 @@ def verify(
       mirror verify integrity.json
       mirror verify bundle.tar --json | jq -r .code | sort | uniq -c
     """
-    keys = options.store_keys(db).with_added(options.read_key_files(key_files))
+    keys = options.store_keys(db).with_added(options.read_key_files(key_files, warn=not quiet))
     findings = Findings(as_json=as_json, quiet=quiet)
     with options.store_if_there(db) as store, show_progress(sources, findings, limits) as job:
         is_known = job.is_known if store is None else Acknowledged(store)

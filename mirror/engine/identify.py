@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
 from mirror.archive import Limits, standard_input, temporary_error
-from mirror.archive.compression import DAMAGE, open_plain
+from mirror.archive.compression import DAMAGE, has_trailing, open_plain
 from mirror.core.record import Record, is_text_digest_confirmed, text_digest
 from mirror.core.values import Object, Value, decode
 from mirror.engine.find import Standing, encodable, named, standing_of
@@ -362,6 +362,8 @@ def _papers(file: BinaryIO, most: int) -> Iterator[_Paper | BadLine]:
                 yield BadLine(number, f"longer than {most} bytes")
             elif line.strip():
                 yield _paper(number, line)
+        if has_trailing(file):
+            yield BadLine(number + 1, "more follows the compressed data, and was not read")
     except DAMAGE as error:
         yield BadLine(number + 1, f"the file is truncated or damaged here: {error}")
     except OSError as error:

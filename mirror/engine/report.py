@@ -73,6 +73,7 @@ class Job:
 _NOTES = frozenset(
     {
         "archive.base",
+        "archive.passed_over",
         "bundle.alias",
         "bundle.short",
         "bundle.source",
@@ -82,7 +83,7 @@ _NOTES = frozenset(
 )
 """Codes of B3 and B5, of increments and of quotas, that refuse no bundle."""
 
-_TOLD = frozenset({"archive.passed_over"})
+_TOLD = frozenset({"archive.other_files"})
 """Codes of what is told of, and is nothing that is wrong (C3)."""
 
 _COUNTERS = (
@@ -94,6 +95,7 @@ _COUNTERS = (
     "told",
     "known",
 )
+"""Counters by code; those before the last two are findings."""
 
 
 @dataclass(slots=True)
@@ -185,7 +187,7 @@ class Summary:
     @property
     def findings(self) -> int:
         """How many things were refused, invalid or odd."""
-        counted: list[Counter[str]] = [getattr(self, name) for name in _COUNTERS if name != "known"]
+        counted: list[Counter[str]] = [getattr(self, name) for name in _COUNTERS[:-2]]
         return self.sources_failed + sum(one.total() for one in counted)
 
     @property

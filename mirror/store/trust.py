@@ -50,6 +50,11 @@ class Trust:
         (version,) = self._conn.execute("SELECT coalesce(max(id), 0) FROM trust").fetchone()
         return cast("int", version)
 
+    def last_change_at(self) -> str | None:
+        """Return the time of the last change, as the log has it; None if there was none."""
+        row = self._conn.execute("SELECT at FROM trust ORDER BY id DESC LIMIT 1").fetchone()
+        return None if row is None else str(row[0])
+
     def log(self) -> list[TrustChange]:
         """Return every change, the oldest first.
 

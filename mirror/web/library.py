@@ -205,7 +205,7 @@ class Shelf:
     def named(self, name: str) -> Named:
         """Return what a name stands for; raises as `find`, and `CorruptStoreError`."""
         record_id = self.find_id(name)
-        digest, changed_at = self.state_digest(record_id), self.changed_at(record_id)
+        digest, changed_at = self.state_digest(record_id), self.state_changed_at(record_id)
         return Named(record_id, self.store.records.suffix(record_id), digest, changed_at)
 
     def state_digest(self, record_id: int) -> str:
@@ -236,6 +236,12 @@ class Shelf:
     def changed_at(self, record_id: int) -> datetime | None:
         """Return when the last fact of a record came."""
         return _time(self.store.facts.last_arrival_at(record_id))
+
+    def state_changed_at(self, record_id: int) -> datetime | None:
+        """Return when the last fact of a record came, or trust changed, whichever is later."""
+        arrived = self.changed_at(record_id)
+        trusted = _time(self.store.trust.last_change_at())
+        return arrived if arrived is None or trusted is None else max(arrived, trusted)
 
     def ingested_at(self) -> datetime | None:
         """Return when a run last brought anything."""

@@ -191,7 +191,7 @@ def test_what_is_listed_is_what_is_read(tmp_path: Path) -> None:
         "a/y/bundle.json",
         "b/bundle.json",
         "b/link.bundle.json",
-        Refused("", "archive.passed_over", "1 file of other names passed over: a/other"),
+        Refused("", "archive.other_files", "1 file of other names passed over: a/other"),
     ] == listed
     assert at_once(tmp_path) == _read(tmp_path, listed)
 

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from mirror.archive import Limits, open_source
+from mirror.core.keys import KeySet
+from mirror.engine.report import Job
+from mirror.engine.verify import verify
 from mirror.errors import SourceError
 from tests.edges.archives import (
     NO_LIMITS,
@@ -51,11 +54,34 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
     write_files(tmp_path, {**bundle_files("a/bundle.json"), **known})
     assert [] == read(tmp_path).told
     write_files(tmp_path, dict.fromkeys(["README", "a/Bundle.json"], b""))
-    assert ["2 files of other names passed over: README, a/Bundle.json"] == read(tmp_path).told
+    expected = [
+        f"1 file of other names passed over: {name}" for name in ("a/Bundle.json", "README")
+    ]
+    assert expected == read(tmp_path).told
     write_files(tmp_path, {f"b/{number}": b"" for number in range(9)})
-    (told,) = read(tmp_path).told
-    assert told.startswith("11 files of other names passed over: README, a/Bundle.json, b/0")
+    *_, told = read(tmp_path).told
+    assert told.startswith("10 files of other names passed over: README, b/0")
     assert [] == read(tmp_path).refused
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("README", 0),
+        (".DS_Store", 0),
+        ("a/notes.txt", 0),
+        ("a/state.json", 0),
+        ("bundle (1).json", 1),
+        ("all.JSONL", 1),
+        ("a/more.tar.gz", 1),
+    ],
+)
+def test_files_that_may_hold_bundles_do_not_pass_in_silence(
+    tmp_path: Path, name: str, code: int
+) -> None:
+    """C3: they were left out, so the exit code is 1; other files leave it as it is."""
+    write_files(tmp_path, {**bundle_files("bundle.json"), name: b"{}"})
+    assert verify(Job([str(tmp_path)], lambda _report: None), KeySet()).exit_code == code
 
 
 BAG = bag_files(bundle_files("pith/AB/bundle.json", "pith/CD/bundle.json"))

@@ -143,3 +143,17 @@ def test_without_room_every_state_is_made_anew(store: Path) -> None:
     assert _event_count(library) == 0
     assert _event_count(library) == 0
     library.close()
+
+
+def test_a_state_changed_when_trust_did(library: Library, store: Path) -> None:
+    """RFC 9110 section 8.8.2: no fact came, and the state is another one."""
+    _merge(
+        store, make_bundle(RECORD, [make_event(RECORD, SIGNER, "author_claimed", author_claim())])
+    )
+    before, _ = library.state(SUFFIX)
+    assert run_mirror("keys", "remove", SIGNER.key_id, "--db", store) == 0
+    after, _ = library.state(SUFFIX)
+    assert before.changed_at is not None
+    assert after.changed_at is not None
+    assert after.digest != before.digest
+    assert after.changed_at > before.changed_at
