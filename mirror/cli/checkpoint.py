@@ -9,21 +9,19 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from mirror.archive import read_standard_input
 from mirror.cli import options
 from mirror.cli.console import plural, print_json, print_table, say
 from mirror.cli.outputs import OutputPath, writes
 from mirror.core.checkpoint import Checkpoint
-from mirror.core.note import MAX_BYTES, Signer, Verifier, parse_signer, parse_verifier
+from mirror.core.counts import MAX_KEYS, require_at_most
+from mirror.core.note import Signer, Verifier, parse_signer, parse_verifier
 from mirror.core.values import Object
 from mirror.engine.checkpoint import Finding, Kept, keep_checkpoint, make_checkpoint, write_new_key
 from mirror.engine.output import OutputFile
-from mirror.errors import FormatError, SourceError
+from mirror.errors import FormatError
 from mirror.store import KeptCheckpoint, open_store
 
 __all__ = ["checkpoint", "new_key"]
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("new")
@@ -53,18 +51,18 @@ def new_key(file: OutputFile, *, name: str, as_json: bool) -> None:
 @click.command()
 @options.db
 @options.jobs
-@click.option("--key", type=_FILE, metavar="FILE", help="Sign with this private key.")
+@click.option("--key", type=options.SmallFile(), metavar="FILE", help="Sign with this private key.")
 @click.option("--origin", default="", help="In whose name to sign; else the key's own.")
 @click.option(
     "--out", type=OutputPath(), metavar="FILE", help="Write what is signed here, not to stdout."
 )
 @click.option(
-    "--verify", type=options.SourceText(), metavar="FILE|-", help="Read what another mirror signed."
+    "--verify", type=options.SmallFile(), metavar="FILE|-", help="Read what another mirror signed."
 )
 @click.option(
     "--verifier",
     "verifiers",
-    type=options.SourceText(),
+    type=options.TextOrFile(),
     multiple=True,
     metavar="KEY|@FILE",
     envvar="MIRROR_CHECKPOINT_VERIFIER",
@@ -94,7 +92,7 @@ def checkpoint(
     key: Path | None,
     origin: str,
     out: OutputFile | None,
-    verify: str | None,
+    verify: Path | None,
     verifiers: tuple[str, ...],
     is_old: bool,
     is_list: bool,
@@ -166,29 +164,16 @@ def _read_signer(path: Path) -> Signer:
 # Reading -------------------------------------------------------------------------------------
 
 
-def _read(db: Path, source: str, verifiers: Iterable[str], *, is_old: bool) -> Kept:
+def _read(db: Path, source: Path, verifiers: Iterable[str], *, is_old: bool) -> Kept:
     known = [one for text in verifiers for one in _read_verifiers(text)]
     if not known:
         raise click.UsageError("--verify needs a --verifier: whose signature is to count?")
-    data = _read_note(source)
+    data = options.read_file(source)
     with open_store(db) as store:
         try:
             return keep_checkpoint(store, data, known, datetime.now(UTC), is_old=is_old)
         except FormatError as error:
-            raise _at(error, "standard input" if source == "-" else source) from error
-
-
-def _read_note(source: str) -> bytes:
-    """Return the bytes of a note, at most one more than a note may have."""
-    try:
-        if source == "-":
-            return read_standard_input(MAX_BYTES + 1)
-        with Path(source).open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        hint = "check the path"
-        raise SourceError("source.unreadable", reason, where=source, hint=hint) from error
+            raise _at(error, "standard input" if str(source) == "-" else str(source)) from error
 
 
 def _read_verifiers(text: str) -> list[Verifier]:
@@ -196,13 +181,18 @@ def _read_verifiers(text: str) -> list[Verifier]:
     if not text.startswith("@"):
         return [parse_verifier(text)]
     content = options.read_file(Path(text[1:])).decode("utf-8", "replace")
+    lines = [
+        (number, line.strip())
+        for number, line in enumerate(content.split("\n"), 1)
+        if line.strip() and not line.startswith("#")
+    ]
+    require_at_most(len(lines), MAX_KEYS, "keys", text[1:])
     found = []
-    for number, line in enumerate(content.split("\n"), 1):
-        if line.strip() and not line.startswith("#"):
-            try:
-                found.append(parse_verifier(line.strip()))
-            except FormatError as error:
-                raise _at(error, f"{text[1:]}: line {number}") from error
+    for number, line in lines:
+        try:
+            found.append(parse_verifier(line))
+        except FormatError as error:
+            raise _at(error, f"{text[1:]}: line {number}") from error
     return found
 
 

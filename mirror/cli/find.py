@@ -10,7 +10,6 @@ from typing import BinaryIO
 
 import click
 
-from mirror.archive import read_standard_input
 from mirror.cli import options
 from mirror.cli.console import (
     SHOWN_FINDINGS,
@@ -139,8 +138,18 @@ def _vouched(standing: Standing) -> str:
 
 
 @click.command()
-@click.option("--title", metavar="TEXT", help="The paper's title; @FILE or - reads it.")
-@click.option("--abstract", metavar="TEXT", help="Its abstract; @FILE or - reads it.")
+@click.option(
+    "--title",
+    type=options.TextOrFile(),
+    metavar="TEXT",
+    help="The paper's title; @FILE or - reads it.",
+)
+@click.option(
+    "--abstract",
+    type=options.TextOrFile(),
+    metavar="TEXT",
+    help="Its abstract; @FILE or - reads it.",
+)
 @click.option("--arxiv", "arxiv_id", metavar="ID", help="Look only at the records of this id.")
 @click.option(
     "--from",
@@ -187,33 +196,20 @@ def identify(
     sys.exit(_identify_one(_read(title), _read(abstract), arxiv_id, db, as_json=as_json))
 
 
-_MOST_BYTES = 1 << 20
-"""Of a text that is read from a file or standard input."""
-
-
 def _read(text: str | None) -> str | None:
     """Return a text, or what is in the file that it names.
 
     Raises:
         SourceError: `source.unreadable`
+        LimitError: `limit.size`
     """
     if text is None or not (text == "-" or text.startswith("@")):
         return text
     where = text.removeprefix("@")
     try:
-        if text == "-":
-            data = read_standard_input(_MOST_BYTES + 1)
-        else:
-            with Path(where).open("rb") as file:
-                data = file.read(_MOST_BYTES + 1)
-        decoded = data.decode("utf-8-sig")
-    except (OSError, ValueError) as error:  # what is not UTF-8 is a ValueError
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError("source.unreadable", reason, where=where) from error
-    if len(data) > _MOST_BYTES:
-        message = f"more than {_MOST_BYTES} bytes, which is no title and no abstract"
-        raise SourceError("source.unreadable", message, where=where)
-    return decoded
+        return options.read_file(Path(where)).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceError("source.unreadable", str(error), where=where) from error
 
 
 def _identify_one(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,8 @@ __all__ = ["findings"]
 
 _PAGE = 500
 _SHOWN = 20
+_REPORTS_BYTES = 64 << 20
+"""Bytes of the findings of a run that are acknowledged together: some 100,000."""
 
 _code = click.option("--code", default="", metavar="CODE", help="Only this code: event.signature.")
 _record = click.option("--record", default="", metavar="ID", help="Only this record.")
@@ -162,7 +163,7 @@ def _print_finding(code: str, one: Finding, *, is_first: bool) -> None:
 @click.option(
     "--from",
     "reports",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    type=options.SmallFile(),
     metavar="FILE|-",
     help="The findings in the JSON Lines of a command, of refused bundles, too.",
 )
@@ -228,10 +229,9 @@ def ack(
 def _read(path: Path | None) -> tuple[tuple[str, str], ...]:
     if path is None:
         return ()
-    if str(path) == "-":
-        return read_reports(sys.stdin.buffer.read())
+    data = options.read_file(path, _REPORTS_BYTES)
     with options.naming(path):
-        return read_reports(options.read_file(path))
+        return read_reports(data)
 
 
 def _say_done(done: dict[str, int], *, as_json: bool) -> None:

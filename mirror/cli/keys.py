@@ -22,8 +22,6 @@ from mirror.store import open_store
 
 __all__ = ["keys"]
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
-
 
 @click.group()
 def keys() -> None:
@@ -93,7 +91,7 @@ def _rows(key: Key) -> dict[str, str]:
 
 
 @keys.command("add")
-@click.argument("file", type=_FILE, metavar="[FILE]", required=False)
+@click.argument("file", type=options.SmallFile(), metavar="[FILE]", required=False)
 @options.db
 @options.jobs
 @click.option("--built-in", is_flag=True, help="The registry's key, if it was removed.")
@@ -119,7 +117,7 @@ def add(file: Path | None, *, db: Path, built_in: bool, as_json: bool) -> None:
 
 
 @keys.command("trust-profile")
-@click.argument("file", type=_FILE, metavar="FILE")
+@click.argument("file", type=options.SmallFile(), metavar="FILE")
 @options.db
 @options.jobs
 @click.option(
@@ -142,8 +140,9 @@ def trust_profile(file: Path, *, db: Path, mapped: tuple[str, ...], as_json: boo
       mirror keys trust-profile profile.json --map paper.cited=citation_signed
     """
     types = dict(_meaning(one) for one in mapped)
+    data = options.read_file(file)
     with options.naming(file):
-        profile = parse_profile(options.read_file(file))
+        profile = parse_profile(data)
         profile = require_safe(replace(profile, types={**profile.types, **types}))
     with open_store(db) as store, show_count("judged again") as progress:
         added = add_keys(store, KeySet((), [profile]), progress)
@@ -215,7 +214,7 @@ def remove(key_ids: tuple[str, ...], *, db: Path, dry_run: bool, as_json: bool) 
 
 
 @keys.command("import")
-@click.argument("file", type=_FILE, metavar="FILE")
+@click.argument("file", type=options.SmallFile(), metavar="FILE")
 @options.db
 @options.jobs
 @click.option("--signer-id", help="Who signs with it; else the host that publishes the key.")
@@ -254,7 +253,9 @@ def import_keys(
     }
     if signer_id is not None:
         trust_as["signer_id"] = signer_id
-    published = parse_published_keys(options.read_file(file), trust_as)
+    data = options.read_file(file)
+    with options.naming(file):
+        published = parse_published_keys(data, trust_as)
     with open_store(db) as store:
         added = add_keys(store, published)
     say_added(added, db, as_json=as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,17 +13,20 @@ from typing import Any, TypeAlias, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from mirror.archive import Limits
+from mirror.archive import Limits, read_standard_input
 from mirror.cli.console import say
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.engine.spread import with_processes
 from mirror.engine.trust_effect import doubts_about
-from mirror.errors import FormatError, SourceError
+from mirror.errors import FormatError, LimitError, SourceError
 from mirror.net import Politeness
 from mirror.store import Store, open_store
 
 __all__ = [
+    "SMALL_BYTES",
+    "SmallFile",
     "SourceText",
+    "TextOrFile",
     "as_json",
     "db",
     "jobs",
@@ -46,6 +50,25 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 class SourceText(click.types.StringParamType):
     """The type of a parameter that may name a file or folder to read; also a URL, or `-`."""
+
+
+class TextOrFile(SourceText):
+    """The type of a parameter that is a text, or `@FILE` for the text in a small file."""
+
+
+class SmallFile(click.Path):
+    """The type of a parameter that names a small file for `read_file`; `-` is standard input."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False, allow_dash=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; of a file that is named `-`, which is given as `./-`, the whole."""
+        try:
+            path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        except ValueError:  # a NUL is in it: reading says so
+            return Path(value)
+        return Path.cwd() / path if str(path) == "-" != str(value) else path
 
 
 sources: _Decorator = click.argument(
@@ -77,7 +100,7 @@ db: _Decorator = click.option(
 key_files: _Decorator = click.option(
     "--keys",
     "key_files",
-    type=_FILE,
+    type=SmallFile(),
     multiple=True,
     metavar="FILE",
     envvar="MIRROR_KEYS",
@@ -260,19 +283,39 @@ def store_if_there(db: Path) -> Iterator[Store | None]:
         yield store
 
 
-def read_file(path: Path) -> bytes:
-    """Return what is in a file.
+SMALL_BYTES = 4 << 20
+"""Bytes of a key set, a profile, a proof, or whatever else is read as a whole (B4)."""
+
+
+def read_file(path: Path, most_bytes: int = SMALL_BYTES) -> bytes:
+    """Return what is in a small file, or on standard input for `-`.
+
+    Args:
+        path: Of anything that can be read, also a device or a pipe that never ends.
+        most_bytes: No more than one byte beyond is read.
 
     Raises:
         SourceError: `source.unreadable`
+        LimitError: `limit.size`
     """
+    data = _read_at_most(path, most_bytes + 1)
+    if len(data) > most_bytes:
+        message = f"more than {most_bytes:,} bytes"
+        hint = "check that it is the file that you mean"
+        raise LimitError("limit.size", message, where=str(path), hint=hint)
+    return data
+
+
+def _read_at_most(path: Path, count_bytes: int) -> bytes:
+    if str(path) == "-":
+        return read_standard_input(count_bytes)
     try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise SourceError(
-            "source.unreadable", reason, where=str(path), hint="check the path"
-        ) from error
+        with path.open("rb") as file:
+            return file.read(count_bytes)
+    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = "check the path"
+        raise SourceError("source.unreadable", reason, where=str(path), hint=hint) from error
 
 
 def read_key_files(paths: Iterable[Path], *, warn: bool = True) -> KeySet:
@@ -284,12 +327,14 @@ def read_key_files(paths: Iterable[Path], *, warn: bool = True) -> KeySet:
 
     Raises:
         SourceError: If one cannot be read.
+        LimitError: If one is too large.
         FormatError: If one is refused (K2), with its path before the place of the fault.
     """
     keys = KeySet()
     for path in paths:
+        data = read_file(path)
         with naming(path):
-            keys = keys.with_added(parse_key_set(read_file(path)))
+            keys = keys.with_added(parse_key_set(data))
     for doubt in doubts_about(keys) if warn else ():
         say(f"warning: {doubt}")
     return keys

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 import orjson
 
-from mirror.archive import read_standard_input
 from mirror.cli import options
 from mirror.cli.console import print_json, print_table, say
 from mirror.cli.outputs import OutputPath, writes
@@ -20,8 +19,6 @@ from mirror.engine.root import bring_root_up_to_date, read_root
 from mirror.store import open_store
 
 __all__ = ["prove", "root"]
-
-_FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
 @click.command()
@@ -57,7 +54,7 @@ def root(*, db: Path, as_json: bool) -> None:
 @click.option(
     "--check",
     "proof_file",
-    type=_FILE,
+    type=options.SmallFile(),
     metavar="FILE",
     help="Check such a file, or - for standard input; no store is needed.",
 )
@@ -110,8 +107,7 @@ def prove(
 
 def _check(path: Path, root_text: str | None, *, as_json: bool) -> None:
     """Say whether a proof leads to a root, and exit."""
-    data = read_standard_input() if str(path) == "-" else options.read_file(path)
-    proof = parse_proof(data)
+    proof = parse_proof(options.read_file(path))
     wanted = proof.root if root_text is None else _root(root_text)
     holds = proof.leads_to(wanted)
     if as_json:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import click
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-from mirror.archive import Limits, read_standard_input
+from mirror.archive import Limits
 from mirror.cli import options
 from mirror.cli.console import (
     SHOWN_FINDINGS,
@@ -57,7 +57,7 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
 @click.option(
     "--ids",
     "id_file",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    type=options.SmallFile(),
     metavar="FILE",
     envvar="MIRROR_SYNC_IDS",
     help="Also the ids of a file, one a line; - for standard input.",
@@ -177,8 +177,7 @@ def _base(url: str) -> str:
 def _read_ids(path: Path | None) -> list[str]:
     if path is None:
         return []
-    data = read_standard_input() if str(path) == "-" else options.read_file(path)
-    return read_names(data.decode("utf-8", "replace"))
+    return read_names(options.read_file(path).decode("utf-8", "replace"))
 
 
 def _given_up(error: UpstreamError, tally: Tally) -> UpstreamError:

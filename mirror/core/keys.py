@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
+from mirror.core.counts import MAX_KEYS, MAX_NAMES, MAX_PROFILES, require_at_most
 from mirror.core.envelope import Profile
 from mirror.core.profile import read_profile, require_safe
 from mirror.core.signature import is_public_key, verify
@@ -168,13 +169,16 @@ class KeySet:
         key back, unless the file names it (K2).
 
         Raises:
-            FormatError: As the constructor.
+            FormatError: As the constructor; `limit.count` if it were too many (B4).
         """
         named, profiles = (
             (other.named, other.profiles) if isinstance(other, KeySet) else (tuple(other), ())
         )
         listed = [*self.profiles, *profiles]
-        return KeySet([*self.named, *named], listed, built_in=self.has_built_in)
+        together = KeySet([*self.named, *named], listed, built_in=self.has_built_in)
+        require_at_most(len(together), MAX_KEYS, "keys")
+        require_at_most(len(together.profiles), MAX_PROFILES, "profiles")
+        return together
 
     def with_profiles(self, profiles: Iterable[Profile]) -> KeySet:
         """Return this set and more profiles.
@@ -256,13 +260,15 @@ def parse_key(value: Value, where: str = "") -> Key:
     """Return the key that `value` describes; unknown members are ignored (K2).
 
     Raises:
-        FormatError: `keys.shape`, with the JSON Pointer of the fault.
+        FormatError: `keys.shape`, with the JSON Pointer of the fault; `limit.count` (B4).
     """
     if not isinstance(value, dict):
         raise FormatError("keys.shape", "a key must be an object", where=where)
     for name, (fits, expected) in _MEMBERS.items():
         if name not in value or not fits(value[name]):
             raise FormatError("keys.shape", f"must be {expected}", where=f"{where}/{name}")
+    event_types = tuple(cast("list[str]", value["event_types"]))
+    require_at_most(len(event_types), MAX_NAMES, "event types", f"{where}/event_types")
     may_revoke_others = value.get("may_revoke_others", False)
     if not isinstance(may_revoke_others, bool):
         raise FormatError(
@@ -275,7 +281,7 @@ def parse_key(value: Value, where: str = "") -> Key:
         signer_type=cast("str", value["signer_type"]),
         valid_from=cast("str | None", value["valid_from"]),
         valid_until=cast("str | None", value["valid_until"]),
-        event_types=tuple(cast("list[str]", value["event_types"])),
+        event_types=event_types,
         may_revoke_others=may_revoke_others,
     )
 
@@ -292,16 +298,18 @@ def parse_key_set(data: bytes, *, built_in: bool = True) -> KeySet:
             a file that holds a whole set, as `KeySet.to_value` writes it.
 
     Raises:
-        FormatError: A code of V1, `keys.shape`, `keys.conflict`, `profile.shape`, `profile.unsafe`
-            or `profile.conflict`.
+        FormatError: A code of V1, `keys.shape`, `keys.conflict`, `profile.shape`,
+            `profile.unsafe`, `profile.conflict`, or `limit.count` (B4).
     """
     value = decode(data)
     if not isinstance(value, dict) or not isinstance(value.get("keys"), list):
         raise FormatError("keys.shape", 'a key set file must be {"keys": [...]}')
-    profiles = value.get("profiles", [])
+    listed, profiles = cast("list[Value]", value["keys"]), value.get("profiles", [])
     if not isinstance(profiles, list):
         raise FormatError("keys.shape", "must be a list, or absent", where="/profiles")
-    keys = [parse_key(key, f"/keys/{index}") for index, key in _numbered(value["keys"])]
+    require_at_most(len(listed), MAX_KEYS, "keys", "/keys")
+    require_at_most(len(profiles), MAX_PROFILES, "profiles", "/profiles")
+    keys = [parse_key(key, f"/keys/{index}") for index, key in _numbered(listed)]
     trusted = [_trusted(one, f"/profiles/{index}") for index, one in _numbered(profiles)]
     return KeySet(keys, trusted, built_in=built_in)
 
@@ -314,9 +322,8 @@ def _trusted(value: Value, where: str) -> Profile:
     try:
         return require_safe(read_profile(value))
     except FormatError as error:
-        raise FormatError(
-            error.code, error.message, where=f"{where}{error.where}", hint=error.hint
-        ) from error
+        place = f"{where}{error.where}"
+        raise type(error)(error.code, error.message, where=place, hint=error.hint) from error
 
 
 BUILT_IN = parse_key(

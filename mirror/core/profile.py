@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal, cast
 
+from mirror.core.counts import MAX_NAMES, require_at_most
 from mirror.core.envelope import (
     ENCODINGS,
     FORMS,
@@ -47,7 +48,8 @@ def parse_profile(data: bytes) -> Profile:
     """Read a profile from a file.
 
     Raises:
-        FormatError: A code of V1, or `profile.shape` with the JSON Pointer of the fault.
+        FormatError: A code of V1, `profile.shape` or `limit.count` (B4), with the JSON Pointer
+            of the fault.
     """
     return read_profile(decode(data))
 
@@ -56,7 +58,7 @@ def read_profile(given: Value) -> Profile:
     """Return the profile that a value describes; unknown members are ignored.
 
     Raises:
-        FormatError: `profile.shape`, with the JSON Pointer of the fault.
+        FormatError: `profile.shape` or `limit.count` (B4), with the JSON Pointer of the fault.
     """
     value = _object(given, "")
     for name, expected in (("profile_type", PROFILE_TYPE), ("profile_version", PROFILE_VERSION)):
@@ -79,6 +81,7 @@ def _places(value: Object) -> dict[Role, str]:
 
 def _types(value: Object) -> dict[str, str]:
     types = _object(value.get("types", {}), "/types")
+    require_at_most(len(types), MAX_NAMES, "types", "/types")
     return {name: _text(types, name, "/types") for name in types}
 
 
@@ -140,6 +143,7 @@ def _spelling(holder: Object, where: str) -> Spelling:
 def _names(value: Value, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise _fault(where, "it is not a list of strings")
+    require_at_most(len(value), MAX_NAMES, "names", where)
     return tuple(cast("list[str]", value))
 
 

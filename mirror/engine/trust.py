@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from mirror.core.counts import MAX_KEYS, require_at_most
 from mirror.core.envelope import Profile
 from mirror.core.event import RawEvent
 from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
@@ -58,7 +59,8 @@ def add_keys(
 
     Raises:
         FormatError: `keys.conflict` if a key of the same id but another content is trusted (K2);
-            `profile.conflict` if a profile of the same name but another content ever was.
+            `profile.conflict` if a profile of the same name but another content ever was;
+            `limit.count` if it were too many (B4).
     """
     with store.transaction():
         before = store.trust.key_set()
@@ -230,11 +232,12 @@ def parse_published_keys(data: bytes, trust_as: Object) -> list[Key]:
             `event_types`. None of them can grant `may_revoke_others`.
 
     Raises:
-        FormatError: A code of V1, or `keys.shape`.
+        FormatError: A code of V1, `keys.shape`, or `limit.count` (B4).
     """
     published = list(_published(decode(data)))
     if not published:
         raise FormatError("keys.shape", "no public_key with a public_key_hex is in it")
+    require_at_most(len(published), MAX_KEYS, "keys")
     return [_import(key, where, host, trust_as) for where, key, host in published]
 
 

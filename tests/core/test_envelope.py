@@ -529,6 +529,20 @@ def test_a_fault_in_a_file_is_named(pointer: str, member: Any) -> None:
     assert error.message
 
 
+@pytest.mark.parametrize(
+    ("pointer", "member"),
+    [
+        ("/types", {f"t{one}": "x.y" for one in range(1001)}),
+        ("/signature/signs/less", ["/x"] * 1001),
+        ("/signature/signs/only", ["x"] * 1001),
+    ],
+)
+def test_a_file_that_holds_too_much(pointer: str, member: Any) -> None:
+    """B4: each name costs time at every event."""
+    error = _fault(_with(MIRROR_V1.to_value(), pointer, member))
+    assert ("limit.count", pointer) == (error.code, error.where)
+
+
 @pytest.mark.parametrize("text", ["null", "1", "[]", '"x"'])
 def test_a_file_that_holds_no_object(text: str) -> None:
     """The fault is that of the whole."""

@@ -8,7 +8,7 @@ import pytest
 
 from mirror.core.keys import BUILT_IN, KeySet, parse_key, parse_key_set
 from mirror.core.values import canonical, instant
-from mirror.errors import FormatError
+from mirror.errors import FormatError, LimitError
 from tests import oracle
 from tests.builders import Signer, key_set_file, to_json, without
 from tests.helpers import code_of, keys_of
@@ -291,6 +291,30 @@ def test_a_whole_set_is_read_as_it_was_written(*, built_in: bool) -> None:
     """As workers of a cluster read it."""
     keys = KeySet([parse_key(ALICE.key_value())], built_in=built_in)
     assert keys.digest == parse_key_set(canonical(keys.to_value()), built_in=False).digest
+
+
+@pytest.mark.parametrize(
+    ("members", "where"),
+    [
+        ({"keys": [{}] * 1001}, "/keys"),
+        ({"keys": [], "profiles": [{}] * 101}, "/profiles"),
+        ({"keys": [ALICE.key_value(event_types=["x.y"] * 1001)]}, "/keys/0/event_types"),
+    ],
+)
+def test_a_file_that_holds_too_much(members: dict[str, Any], where: str) -> None:
+    """B4: before what is in it is looked at."""
+    with pytest.raises(LimitError) as caught:
+        parse_key_set(to_json(members))
+    assert ("limit.count", where) == (caught.value.code, caught.value.where)
+
+
+def test_all_that_is_trusted_counts_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B4: the keys of several files."""
+    monkeypatch.setattr("mirror.core.keys.MAX_KEYS", 2)
+    alice, bob = keys_of(ALICE), keys_of(BOB)
+    assert 2 == len(alice.with_added(alice))
+    with pytest.raises(LimitError, match=r"limit\.count: 3 keys, more than 2"):
+        alice.with_added(bob)
 
 
 # K3 ------------------------------------------------------------------------------------------
