@@ -80,8 +80,9 @@ def _is_nothing(item: Item) -> bool:
 
 def nothing_in_it(wanted: Wanted) -> Refused:
     """Return the refusal of a source that holds nothing of what is wanted."""
-    segments = " or packed segment" if wanted.is_in_segments else ""
-    message = f"no {wanted.file_name}, *.{wanted.file_name}{segments} is in it"
+    names = f"{wanted.file_name}, *.{wanted.file_name}"
+    kinds = f"{names} or packed segment" if wanted.is_in_segments else names.replace(", ", " or ")
+    message = f"no {kinds} is in it"
     return Refused("", "archive.empty", message)
 
 

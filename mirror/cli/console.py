@@ -105,25 +105,38 @@ def print_table(rows: Mapping[str, str | list[str]], *, err: bool = False) -> No
 
 
 def _wrapped(text: str, stream: io.TextIOBase | Any, heading: str = "") -> str:
-    """Return text in lines that fit the terminal, if `stream` is one; long words stay whole.
+    """Return text in lines that fit the terminal, if `stream` is one.
+
+    A word is never broken. One that does not fit beside the indent stands on a line of its own,
+    with less indent, such as a digest of 64 digits.
 
     Args:
-        text: What to print.
+        text: What to print; the spaces that it begins with are kept on every line.
         stream: Where; what is no terminal gets one line.
         heading: Before the first line; the others are indented as far.
     """
     columns = _columns(stream)
     if columns is None or len(heading) + len(text) <= columns:
         return heading + text
+    inner = len(text) - len(text.lstrip())
+    indent = " " * (len(heading) + inner + (0 if heading and not inner else 2))
     lines = textwrap.wrap(
-        text,
+        text.lstrip(),
         columns,
-        initial_indent=heading,
-        subsequent_indent=" " * len(heading) or "  ",
+        initial_indent=heading + " " * inner,
+        subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return "\n".join(lines) or heading
+    return "\n".join(_fitted(line, columns) for line in lines) or heading
+
+
+def _fitted(line: str, columns: int) -> str:
+    """Return a line; if it is too wide, its last word goes to the right of the next one."""
+    before, space, word = line.rpartition(" ")
+    if len(line) <= columns or not space:
+        return line
+    return "\n".join(filter(None, (before.rstrip(), word.rjust(columns))))
 
 
 def _columns(stream: io.TextIOBase | Any) -> int | None:

@@ -211,9 +211,7 @@ def ack(
     if not name.strip() or not reason.strip():
         raise click.UsageError("--by and --reason are required: the log is for those who come next")
     if chosen == (line_id is not None):
-        raise click.UsageError(
-            "choose findings with --code, --record, --source, --event, --from; or give --withdraw"
-        )
+        raise click.UsageError("give --code, --record, --source, --event, --from or --withdraw")
     with open_store(db, must_exist=True) as store:
         if line_id is not None:
             withdraw(store, line_id, name, reason)

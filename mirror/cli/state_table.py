@@ -33,6 +33,15 @@ _CLAIMS = {
 }
 """Kinds of claims (`claim_statuses`): their heading, and the list of `current` that holds them."""
 
+_ASSERTED = {"claim_id": " (claim “{}”)", "asserted_by": " (said by {})", "status": " ({})"}
+_NAMED = {
+    "citation_signed": {**_ASSERTED, "relationship": " {} this record"},
+    "replication_recorded": _ASSERTED,
+    "challenge_filed": _ASSERTED,
+    "event_revoked": {"event_id": " revokes {}:"},
+}
+"""How a value is said of which the name of its member must be told, by event type."""
+
 _LISTS = {
     "graph_snapshots": "graph snapshots",
     "replications": "replications",
@@ -81,7 +90,7 @@ def _metadata(record: Record) -> dict[str, str]:
     return {
         "submitted": str(metadata["submitted_at"]),
         "categories": " ".join(map(str, categories)),
-        "license": str(metadata["license"]),
+        "license": str(metadata["license"]) or "none given",
     }
 
 
@@ -95,7 +104,7 @@ def _receipt(receipt: Value) -> str:
         return "none: no key that is trusted here signed this record"
     members = cast("Object", receipt)
     at = members["signed_at"]
-    when = f"at {at}, as an event signs" if at else "at a time that nothing signs"
+    when = f"at {at}, as a signed event says" if at else "at a time that nothing signs"
     return f"verified: signed with key {members['key_id']} {when}"
 
 
@@ -201,7 +210,10 @@ def _face(event: EventSummary) -> str:
 
 
 def _says(event: EventSummary) -> str:
-    return " ".join(cut(value, _MAX_VALUE) for _, value in event.fields)
+    """Return what an event says; a claim names the side that it speaks of."""
+    named = _NAMED.get(event.event_type, {})
+    said = (named.get(name, " {}").format(cut(value, _MAX_VALUE)) for name, value in event.fields)
+    return "".join(said).strip()
 
 
 def _claimed_face(event: InvalidEvent) -> str:

@@ -20,8 +20,8 @@ SUMMARY_FIELDS = {
     "timestamp_anchored": ("method", "calendar"),
     "storage_attested": ("archive", "url", "captured_at"),
     "author_claimed": ("claimant_id", "method", "strength", "status"),
-    "citation_signed": ("citing", "relationship", "asserted_by", "claim_id", "status"),
-    "replication_recorded": ("kind", "url", "asserted_by", "claim_id", "status"),
+    "citation_signed": ("citing", "relationship", "claim_id", "asserted_by", "status"),
+    "replication_recorded": ("kind", "url", "claim_id", "asserted_by", "status"),
     "pith.integrity.v1": (
         "severity", "finding_type", "verdict_class", "ref_index", "detected_doi",
         "detected_arxiv_id", "snippet", "note", "detector", "audited_at",

@@ -48,6 +48,12 @@ _READ_IN_FOLDERS = (BUNDLES, STATES)
 """Files that a command reads in a folder that it is given."""
 
 _UNCHANGED = "name another file; nothing was changed in this one"
+_UNWRITABLE = "check the folder, its permissions and the disk"
+_NO_FILE = "name a file; `mirror export -` writes to standard output"
+
+
+class _NotAFileError(FileExistsError):
+    """What has the name of an output is a pipe, a device or a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class OutputFile:
             if about is None:
                 return None
             if not stat.S_ISREG(about.st_mode):
-                raise FileExistsError(errno.EEXIST, "it exists and is not a regular file")
+                raise _NotAFileError(errno.EEXIST, "it exists and is not a regular file")
             self._require_replaceable(target)
             return about
 
@@ -222,7 +228,7 @@ def _said_of(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        hint = "check the folder, its permissions and the disk"
+        hint = _NO_FILE if isinstance(error, _NotAFileError) else _UNWRITABLE
         raise OutputError("output.failed", reason, where=str(path), hint=hint) from error
 
 

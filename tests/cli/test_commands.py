@@ -219,6 +219,20 @@ def test_show_says_who_cites_and_what_is_cited(mirror: Mirror) -> None:
     )
 
 
+def test_show_says_what_a_retired_claim_said(mirror: Mirror) -> None:
+    """Who is said to have claimed it is no object of the claim."""
+    mirror("merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
+    author = "https://orcid.org/0000-0002-1825-0097"
+    shown = mirror("show", "JCCOAP2XTU5776A7WX6DYB7J3E").stdout.decode()
+    citing = "pith:2026:RFAEN2TOWSST6DWHW3QJNPG45P"
+    claim = f"{citing} extends this record (claim “théorème-2”) (said by {author})"
+    assert f"citation_signed: {claim} (withdrawn) — signed by" in shown
+    assert f"citation_signed: {claim} — signed by" in shown
+    assert "event_revoked: revokes sha256:" in shown
+    shown = mirror("show", "EI5HAOZQ").stdout.decode()
+    assert f"figure Lemma 2 lacks a case. (said by {author}) (withdrawn) — signed by" in shown
+
+
 def test_show_bounds_citations_and_counts_them(mirror: Mirror, tmp_path: Path) -> None:
     """Many of one work, of many works; one that another record shares; one that is damaged."""
     alice = Signer("alice")
@@ -276,7 +290,7 @@ def test_show_describes_what_is_retired(mirror: Mirror, tmp_path: Path) -> None:
     ]
     text = shown(mirror, tmp_path, [event, *revocations])
     assert f"retired            {NOON} challenge_filed: claim It is wrong." in text
-    assert text.count(f"revoked by {NOON} event_revoked: {event['event_id']} reason ") == 3
+    assert text.count(f"revoked by {NOON} event_revoked: revokes {event['event_id']}: reason ") == 3
     assert "and 2 more" in text
     again = make_event(record, ALICE, "challenge_filed", challenge(status="withdrawn"), LATER)
     text = shown(mirror, tmp_path, [event, *revocations, again])
@@ -289,7 +303,9 @@ def test_show_describes_what_is_refused(mirror: Mirror, tmp_path: Path) -> None:
     event = make_event(make_record(), Signer("eve"), "challenge_filed", challenge(note="Trust me."))
     text = shown(mirror, tmp_path, [event, 7, {"event_type": "x.y"}])
     assert "event.key_unknown: no trusted key is named 'key-eve'" in text
-    face = f"{NOON} challenge_filed: claim Trust me. https://orcid.org/0000-0002-1825-0097"
+    face = (
+        f"{NOON} challenge_filed: claim Trust me. (said by https://orcid.org/0000-0002-1825-0097)"
+    )
     assert f"not verified: {face} — claims to be signed by eve" in text
     assert "not verified: 7\n" in text
     assert "not verified: no time x.y: nothing\n" in text

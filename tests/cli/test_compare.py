@@ -527,7 +527,7 @@ def test_bundles_are_read_from_a_bag_where_they_are_asked_for(mirror: Mirror) ->
         assert (ran.exit_code, ran.stdout) == (0, b"match  3 records\n")
         ran = mirror("compare", "--upstream", "bag.tar")
         assert ran.exit_code == 5
-        assert "no state.json, *.state.json is in it" in ran.stderr
+        assert "no state.json or *.state.json is in it" in ran.stderr
 
 
 def test_unreadable_members_among_good_ones_are_named(mirror: Mirror) -> None:

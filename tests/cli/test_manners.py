@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pty
 import signal
@@ -193,6 +194,26 @@ def test_lines_wrap_by_words_and_never_follow_a_bar(tmp_path: Path) -> None:
     plain = [line for line in lines if "\x1b" not in line and " " in line.strip()]
     assert [] == [line for line in plain if len(line) > 80 and len(line.split()) > 2]
     assert any(line.startswith(" " * 10) for line in plain), "the table wraps under its values"
+
+
+def test_a_record_fits_80_columns(tmp_path: Path, mirror: Mirror) -> None:
+    """A digest is never broken; what belongs to an event stays indented under it."""
+    mirror("merge", DEMO, "--keys", BUNDLES / "demo-keys.json")
+    lines = _on_a_terminal(tmp_path, "show", "EI5HAOZQ")
+    assert [line for line in lines if len(line) > 80] == []
+    digest = "223a703b305ce373c9debdd13b6a9dbfa7f380468b02ac2baf3698318bc8283d"
+    above = lines[[line.strip() for line in lines].index(digest) - 1]
+    assert above == "canonical SHA-256"
+    first, second = next(
+        pair for pair in itertools.pairwise(lines) if pair[0].lstrip().startswith("superseded by")
+    )
+    assert _indent(second) == _indent(first) + 2
+    wide = _on_a_terminal(tmp_path, "show", "EI5HAOZQ", columns="100")
+    assert f"canonical SHA-256   {digest}" in wide
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 # serve ---------------------------------------------------------------------------------------

@@ -193,6 +193,7 @@ def test_a_pipe_is_not_opened(mirror: Mirror, place: Path, arguments: list[str])
             ran = run(mirror, arguments, name, *more)
             assert 3 == ran.exit_code
             assert f"output.failed at {name}: it exists and is not a regular file" in ran.stderr
+            assert "`mirror export -` writes to standard output" in ran.stderr
     assert stat.S_ISFIFO(os.stat("pipe").st_mode)  # noqa: PTH116
 
 
