@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
+
+from mirror.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 THREATS = ROOT / "docs" / "threat-model.md"
@@ -65,3 +70,45 @@ def test_what_names_no_test_is_seen(listed: str) -> None:
     """The check itself: folders, words and files that are gone are no tests."""
     with pytest.raises(AssertionError):
         _require_tests(listed)
+
+
+# The operator's page ----------------------------------------------------------------------------
+
+
+def _options(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, click.Option]]:
+    """Each option with the variable that is named after its command and itself."""
+    for option in command.params:
+        if isinstance(option, click.Option) and option.opts[0] not in {"--help", "--version"}:
+            yield _variable(*words, option.opts[0][2:]), option
+    if isinstance(command, click.Group):
+        for name, one in command.commands.items():
+            yield from _options(one, (*words, name))
+
+
+def _variable(*words: str) -> str:
+    return "_".join(("mirror", *words)).upper().replace("-", "_")
+
+
+def test_options_come_from_the_variables_that_the_page_names() -> None:
+    """Named after the option alone, and then it is listed; or after command and option."""
+    text = (ROOT / "docs" / "operating.md").read_text()
+    page = text[text.index("Each option may come") : text.index("| command | what it does |")]
+    for full, option in _options(main, ()):
+        short = _variable(option.opts[0][2:])
+        assert option.envvar in {full, short}, option.opts
+        is_listed = f"`{short}`" in page or short.startswith("MIRROR_MAX_")
+        if option.envvar == short:
+            assert is_listed, short
+        elif is_listed:
+            assert f"`{full}`" in page, f"{full} is an exception, which the page must name"
+
+
+def test_an_option_comes_from_its_variable(tmp_path: Path) -> None:
+    """Whatever the program calls it: `check --for` and `findings ack --by` are others inside."""
+    store, runner = str(tmp_path / "mirror.db"), CliRunner()
+    runner.invoke(main, ["merge", str(ROOT / "bundles/invalid/event.id.json"), "--db", store])
+    short = {"MIRROR_DB": store, "MIRROR_CHECK_FOR": "no time"}
+    assert 2 == runner.invoke(main, ["check"], env=short).exit_code
+    who = {"BY": "Ada", "REASON": "it is reported", "CODE": "event.id"}
+    names = {f"MIRROR_FINDINGS_ACK_{name}": value for name, value in who.items()}
+    assert 0 == runner.invoke(main, ["findings", "ack", "--db", store], env=names).exit_code

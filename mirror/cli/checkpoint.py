@@ -65,21 +65,18 @@ def new_key(file: OutputFile, *, name: str, as_json: bool) -> None:
     type=options.TextOrFile(),
     multiple=True,
     metavar="KEY|@FILE",
-    envvar="MIRROR_CHECKPOINT_VERIFIER",
     help="A public key that may sign that, or a file of them; may be given again.",
 )
 @click.option(
     "--old",
     "is_old",
     is_flag=True,
-    envvar="MIRROR_CHECKPOINT_OLD",
     help="It is history: its date may be before that of others.",
 )
 @click.option(
     "--list",
     "is_list",
     is_flag=True,
-    envvar="MIRROR_CHECKPOINT_LIST",
     help="All checkpoints that were kept.",
 )
 @options.as_json

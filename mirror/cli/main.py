@@ -119,7 +119,7 @@ def _occupy_closed_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free: this one
 
 
-_SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MIRROR"}
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
 @click.group(cls=_Group, context_settings=_SETTINGS)
@@ -177,3 +177,23 @@ for command in (
     probe.probe,
 ):
     main.add_command(command)
+
+
+def _name_variables(command: click.Command, prefix: str) -> None:
+    """Give each option the environment variable of command and option, if it has none.
+
+    click would take the name of a parameter, which nobody sees.
+    """
+    for option in command.params:
+        if isinstance(option, click.Option) and option.envvar is None:
+            option.envvar = _variable(f"{prefix}_{option.opts[0].lstrip('-')}")
+    if isinstance(command, click.Group):
+        for name, one in command.commands.items():
+            _name_variables(one, f"{prefix}_{name}")
+
+
+def _variable(text: str) -> str:
+    return text.upper().replace("-", "_")
+
+
+_name_variables(main, "MIRROR")

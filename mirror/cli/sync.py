@@ -59,21 +59,18 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
     "id_file",
     type=options.SmallFile(),
     metavar="FILE",
-    envvar="MIRROR_SYNC_IDS",
     help="Also the ids of a file, one a line; - for standard input.",
 )
 @click.option(
     "--from",
     "kind",
     type=click.Choice([REGISTRY, MIRROR]),
-    envvar="MIRROR_SYNC_FROM",
     help="What URL is that of, if it shall not be asked.",
 )
 @click.option(
     "--all",
     "whole",
     is_flag=True,
-    envvar="MIRROR_SYNC_ALL",
     help="Take the whole of a mirror in one tar.",
 )
 @click.option("--fresh", is_flag=True, help="Ask as if nothing had been asked before.")

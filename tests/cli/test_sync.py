@@ -235,8 +235,8 @@ def test_options_come_from_the_environment(
     trusting: Mirror, registry: Registry, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And whom one may reach stands in the user agent."""
-    monkeypatch.setenv("MIRROR_SYNC_ALLOW_PRIVATE", "1")
-    monkeypatch.setenv("MIRROR_SYNC_CONTACT", "mailto:library@example.org")
+    monkeypatch.setenv("MIRROR_ALLOW_PRIVATE", "1")
+    monkeypatch.setenv("MIRROR_CONTACT", "mailto:library@example.org")
     monkeypatch.setenv("MIRROR_SYNC_FROM", "registry")
     assert trusting("sync", registry.url, "2401.00001").exit_code == 0
     (request,) = site.requests
