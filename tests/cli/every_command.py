@@ -56,6 +56,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "check": (),
     "rebuild": (),
     "serve": ("--db", "{folder}/absent.db", "--port", "0"),
+    "findings ack": ("--code", "event.shape", "--by", "a librarian", "--reason", "known"),
     "sync": (
         "http://127.0.0.1:9",
         "2101.00001",

@@ -191,7 +191,10 @@ def test_a_packed_bundle_is_found_fault_with_as_its_text_is(mirror: Mirror, samp
     packed = mirror("verify", "packed.tar", *keys, "--json")
     assert expected["exit_code"] == plain.exit_code == packed.exit_code
     places = {"source": "packed.tar", "member": "pith/data/segments/00000000.msgpack.zst#1"}
-    assert [{**line, **places} for line in plain.lines] == packed.lines
+    # A refused bundle is known by the digest of its bytes, which are others.
+    assert [{**line, **places, "digest": ""} for line in plain.lines] == [
+        {**line, "digest": ""} for line in packed.lines
+    ]
     merged = mirror("merge", "packed.tar", *keys, "--in-memory", "--json")
     assert sample.with_suffix(".states.jsonl").read_bytes() == merged.stdout
 
