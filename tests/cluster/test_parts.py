@@ -146,6 +146,15 @@ def in_parts(path: Path, out: Path, limits: Limits = NO_LIMITS) -> list[Item]:
     return items
 
 
+def test_sizes_are_those_of_the_document() -> None:
+    """The page on clusters says how large pieces of work are."""
+    text = " ".join((Path(__file__).parents[2] / "docs" / "cluster.md").read_text().split())
+    sizes, mib = Sizes(), 1 << 20
+    assert f"up to {sizes.part_bytes // mib} MiB is one task" in text
+    assert f"up to {sizes.group_bytes // mib} MiB of facts" in text
+    assert f"{sizes.partition_bytes // mib} MiB on average" in text
+
+
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 @pytest.mark.parametrize("edge", EDGES.values(), ids=EDGES)
 def test_parts_hold_what_the_source_gives(

@@ -1,0 +1,113 @@
+"""The limits and sizes that the documents state are those of the program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mirror.cli import state_table
+from mirror.core import compare, note, verification_status
+from mirror.engine import checkpoint, citations, descent, find, ingest, remember, spread, verify
+from mirror.engine.sync_registry import RESUMED_WITHIN
+from mirror.engine.sync_report import Errand
+from mirror.net import Politeness
+from mirror.net.retry import MAX_WAIT_S
+from mirror.store import lock, seal
+from mirror.store import store as opening
+from mirror.store import tree as tree_table
+from mirror.web import Settings, connections, download, endpoint, log, report, server
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+MIB = 1 << 20
+WORDS = {
+    4: "four",
+    5: "five",
+    6: "six",
+    10: "ten",
+    12: "twelve",
+    100: "a hundred",
+    1000: "a thousand",
+}
+INDEXED = find._NAMES_CHARACTERS + find._TITLE_CHARACTERS + find._TEXTS_CHARACTERS
+CLIENTS, POLITE = connections.Limits(), Politeness()
+
+
+def words(number: float) -> str:
+    """A number in words."""
+    return WORDS[int(number)]
+
+
+FIGURES = {
+    "serving.md": [
+        f"runs in {words(endpoint._READERS)} threads",
+        f"{endpoint._WAITING} requests may wait",
+        f"{words(download._DOWNLOADS).capitalize()} bags are downloaded",
+        f"`--max-connections` ({CLIENTS.connections:,})",
+        f"after {CLIENTS.waiting_s:.0f} seconds",
+        f"{CLIENTS.taken_bytes >> 10} KiB of an answer in {CLIENTS.taking_s:.0f} seconds",
+        f"slow clients take {CLIENTS.buffered_bytes // MIB} MiB of memory together",
+        f"at most {log.ACCESS_LINES} lines a second",
+        f"at most {words(server._GRACE_S)} seconds",
+        f"At most {citations.MAX_WORKS} works",
+        f"signer ids, at most {verification_status.MAX_SIGNERS}",
+        f"`--kept-mib` ({Settings(store=Path()).kept_bytes // MIB} MiB)",
+    ],
+    "syncing.md": [
+        f"`--rate {POLITE.requests_per_second:.0f}` requests",
+        f"`--retries {POLITE.retries}`",
+        f"`--timeout {POLITE.read_seconds:.0f}` seconds",
+        f"up to {words(MAX_WAIT_S / 60)} minutes",
+        f"within {RESUMED_WITHIN.total_seconds() / 3600:.0f} hours",
+        f"{Errand(url='').max_empty} answers in a row (`--max-empty`)",
+    ],
+    "comparing.md": [
+        f"{words(compare._NAMED)} are named",
+        f"lists up to {report._LISTED:,} findings",
+    ],
+    "tree.md": [
+        f"more than {descent.FEW} leaves",
+        f"up to {words(tree_table.DEPTH)} digits are kept",
+        f"more than one state in {tree_table._FEW_IN}",
+    ],
+    "checkpoints.md": [
+        f"at most {note.MAX_BYTES:,} bytes long",
+        f"at most {note.MAX_SIGNATURES} signatures",
+    ],
+    "operating.md": [
+        f"waits up to {opening.BUSY_TIMEOUT_S:.0f} seconds",
+        f"{verify.BATCH_BUNDLES} bundles or some {verify.BATCH_BYTES // MIB} MiB of text",
+        f"more than {remember.MAX_REPORTS:,}",
+        f"at most {state_table.MAX_LISTED} of a list",
+        f"at most {INDEXED:,} characters",
+    ],
+    "decisions/0003-facts-and-what-follows.md": [
+        f"a record of {words(ingest.LARGE_RECORD_EVENTS)} events or more",
+    ],
+    "decisions/0007-seals-and-repair.md": [f"seal of {seal.SEAL_BYTES} bytes"],
+    "decisions/0008-one-row-for-each-arrival.md": [f"pages of {opening.PAGE_BYTES >> 10} KiB"],
+    "decisions/0009-processes-not-threads.md": [
+        f"batches of {verify.BATCH_BUNDLES} bundles, or of {verify.BATCH_BYTES // MIB} MiB",
+        f"The first {words(verify.FEW_BATCHES)} batches",
+        f"to {words(spread.AHEAD)} tasks for each process",
+    ],
+    "decisions/0011-remembering-sources.md": [f"more than {remember.MAX_REPORTS:,} findings"],
+    "decisions/0012-reading-over-http.md": [f"up to {words(MAX_WAIT_S / 60)} minutes"],
+    "decisions/0017-threads-beside-the-event-loop.md": [
+        f"in {words(endpoint._READERS)} threads",
+        f"{endpoint._WAITING} requests may wait",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_are_those_of_the_program(name: str) -> None:
+    """Each stands in its document, as the program has it."""
+    text = " ".join((DOCS / name).read_text().split())
+    assert [] == [figure for figure in FIGURES[name] if figure not in text]
+
+
+def test_figures_that_the_documents_have_in_words() -> None:
+    """The rest, which stands there without a number."""
+    assert 1 == checkpoint._AHEAD.days  # "dated more than a day ahead"
+    assert 1000 == lock.QUIET_MS  # "after one second it says that it waits"
