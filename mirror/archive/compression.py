@@ -70,7 +70,7 @@ def has_trailing(stream: BinaryIO) -> bool:
 
 
 class _TrailingError(Exception):
-    """What follows is neither a member or frame nor padding."""
+    """Bytes follow that are neither a member or frame nor padding."""
 
 
 class _Guarded(io.RawIOBase):

@@ -39,7 +39,7 @@ class Extent(NamedTuple):
     """Where in a plain archive the content of a member lies that is wanted."""
 
     name: str
-    """Of the member."""
+    """The name of the member."""
     start: int
     """Bytes from the start of the archive."""
     size: int
@@ -61,7 +61,7 @@ class Entry(Protocol):
     """A member of an archive, or a file of a folder, while the reader stands at it."""
 
     name: str
-    """As it is shown."""
+    """The name as it is printed."""
     place: str
     """Its path as the source spells it; bytes that are not UTF-8 stand in it as surrogates."""
     path: str

@@ -50,7 +50,7 @@ _CHUNK = 1 << 20
 
 @dataclass(slots=True)
 class Listing:
-    """What stands in one folder; names, in no order."""
+    """The entries of one folder; names, in no order."""
 
     files: list[str] = field(default_factory=list)
     """Everything that is no folder."""
@@ -258,7 +258,7 @@ class _Search:
         self._count = 0
         self.passed_over = PassedOver()
         self.bags: list[Bag | None] = []
-        """Of each folder that is a bag, the bag if just that is in it."""
+        """The bag of each folder that is one, if its files are just those that it lists."""
         self.has_others = False
         """Whether a file lies outside of bags."""
 

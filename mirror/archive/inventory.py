@@ -28,9 +28,9 @@ __all__ = ["Inventory", "is_tag_file_of_interest"]
 
 _DECLARATION_BYTES = 64 * 1024
 _LINE_CHARACTERS = 16 * 1024
-"""Of a line of a manifest: a digest, and a name of `NAME_CHARACTERS` with every one escaped."""
+"""The longest line of a manifest: a digest, and a name of `NAME_CHARACTERS`, all escaped."""
 _COMPONENT_CHARACTERS = 255
-"""Of a name between two slashes, up to which its Unicode forms are taken for one name. No file
+"""The longest part of a name, between slashes, whose Unicode forms are taken for one name. No file
 system knows longer ones (NAME_MAX), and to normalise many marks in a row takes their square."""
 _ALGORITHMS = {name for name in hashlib.algorithms_guaranteed if not name.startswith("shake")}
 _MANIFEST = re.compile(r"(?:tag)?manifest-([a-z0-9_]+)\.txt")

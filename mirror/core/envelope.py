@@ -164,7 +164,7 @@ class Spelling:
 
 @dataclass(frozen=True, slots=True)
 class PreImage:
-    """What of an event is hashed or signed, as a value: its canonical bytes or its ASCII form."""
+    """The part of an event that is hashed or signed: its canonical bytes or its ASCII form."""
 
     of: Literal["event", "payload"]
     less: tuple[str, ...] = ()

@@ -54,7 +54,7 @@ class EventSummary:
     event_id: str
     event_type: str
     created_at: str
-    """As claimed."""
+    """The time that the event claims."""
     signer_id: str
     key_id: str
     fields: tuple[tuple[str, str], ...]

@@ -176,4 +176,4 @@ _MEMBERS: dict[str, tuple[Callable[[Value], bool], str]] = {
         "a time such as 2026-05-19T23:17:27.287442+00:00",
     ),
 }
-"""What must stand beside the payload, and what it must be."""
+"""The members that must stand beside the payload, and their types."""

@@ -20,7 +20,7 @@ _LONGEST = 1000
 """Characters of an identifier; no address of a record is longer."""
 _SHORTEST_PREFIX, _SUFFIX_LETTERS = 8, 26
 _GREATEST_VERSION = 999_999_999
-"""Of a source id with its version that is recognised as such."""
+"""The longest source id with a version that is recognised."""
 
 _URL = re.compile(
     r"(?:https?://)?(?:[^/]+/(?:\.well-known/)?pith/|(?:www\.)?arxiv\.org/(?:abs|pdf)/"
@@ -42,7 +42,7 @@ class Name(NamedTuple):
     """The first 8 to 26 letters of the suffix, in capitals; `canonical_sha256` in hexadecimal; a
     source id, alone or with `v` and the version."""
     year: str = ""
-    """Of a Pith Number, if it is given."""
+    """The year of a Pith Number, if it is given."""
 
     def __str__(self) -> str:
         """Return the one spelling of the name."""

@@ -103,7 +103,7 @@ class Key:
 
 
 class KeySet:
-    """What a mirror trusts: keys by `key_id`, and profiles.
+    """The trusted keys, by `key_id`, and the trusted profiles.
 
     The built-in key is among them unless a person removed it (K2).
     """

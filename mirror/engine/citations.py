@@ -1,4 +1,4 @@
-"""Who cites a record, what it cites, and what its last snapshot lists as its references.
+"""Citations of a record and by it, and the references that its last snapshot lists.
 
 A signed citation stands on the record that is cited, and its `citing` names the work that cites
 (E4). So who cites a record stands in its own state, and what it cites stands in the states of
@@ -32,11 +32,11 @@ class Work:
     """A work that cites a record, or is cited by it."""
 
     name: str
-    """As whoever says so names it; for a record that is cited, its Pith Number."""
+    """Its name in the citation; for a record that is cited, its Pith Number."""
     record_id: int | None = None
     """The record held here, if the name is that of just one."""
     title: str = ""
-    """As a snapshot lists it."""
+    """The entry of the snapshot."""
     events: list[Object] = field(default_factory=list)
     """The citations in force that say so, as a state lists them (M6)."""
     is_shared: bool = False

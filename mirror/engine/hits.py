@@ -1,4 +1,4 @@
-"""What a search gives: records, each named, and whether to believe in it."""
+"""Results of a search: records with a name, and whether a verified receipt is there."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Hit:
 
     standing: Standing
     title: str
-    """What its last graph snapshot calls it; empty if none does."""
+    """The title in its last graph snapshot; empty if there is none."""
     matched_by: str
     """`id`, `title hash` or `text`."""
     cited_by: int
@@ -60,7 +60,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search came to."""
+    """The result of a search."""
 
     hits: list[Hit]
     has_more: bool

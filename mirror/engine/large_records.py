@@ -17,7 +17,7 @@ Piece: TypeAlias = tuple[Member, ...] | Refused
 
 _FILE = re.compile(r"(.*/[A-Z2-7]{26}/)(?:[0-9]{4,}\.)?bundle\.json")
 _HEAD_BYTES = 512
-"""Of a packed bundle, in which its Pith Number stands if B1's order is kept."""
+"""The first bytes of a packed bundle, which hold its Pith Number if B1's order is kept."""
 _HEAD_MEMBERS = 4
 
 

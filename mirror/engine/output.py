@@ -53,7 +53,7 @@ _NO_FILE = "name a file; `mirror export -` writes to standard output"
 
 
 class _NotAFileError(FileExistsError):
-    """What has the name of an output is a pipe, a device or a folder."""
+    """The output is a pipe, a device or a folder."""
 
 
 @dataclass(frozen=True, slots=True)

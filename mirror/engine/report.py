@@ -123,7 +123,7 @@ class Summary:
     noted: Counter[str] = field(default_factory=Counter)
     """Everything else that was found, by code: B3's headers and aliases, B5, missing bases."""
     told: Counter[str] = field(default_factory=Counter)
-    """What is no fault, by code: sources with files of other names."""
+    """Messages that are no findings, by code: sources with other files."""
     known: Counter[str] = field(default_factory=Counter)
     """The findings among all these that were acknowledged, by code."""
     records: int = 0

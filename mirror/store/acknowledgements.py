@@ -31,14 +31,14 @@ _COLUMNS = "id, at, name, reason, criteria, withdraws, items, items_checksum"
 
 
 class Request(NamedTuple):
-    """Who acknowledges what, when and why."""
+    """One acknowledgement: by whom, when, why, and of which findings."""
 
     at: str
     name: str
     """The person."""
     reason: str
     criteria: str
-    """What was chosen, in words."""
+    """The choice of findings, in words."""
 
 
 class Acknowledgement(NamedTuple):
@@ -62,7 +62,7 @@ class Covered(NamedTuple):
     fact: str
     """`event` or `receipt` of an arrival; `state`; `damaged`; or `digest`."""
     subject_id: int
-    """Of the arrival, the record of the state, the row that was moved aside; 0 for a digest."""
+    """The id of the arrival, of the record, or of the row that was moved aside; 0 for a digest."""
     code: str
     first: int = 0
     last: int = 0

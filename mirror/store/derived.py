@@ -47,7 +47,7 @@ class Stale:
 
 
 class StateColumns(NamedTuple):
-    """What is kept of a state: columns of `state`, the outline the last of them, and an index."""
+    """The columns of a state in the table `state`, the outline last, and the works that cite it."""
 
     digest: bytes
     core_digest: bytes

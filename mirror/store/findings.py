@@ -42,7 +42,7 @@ class Only(NamedTuple):
     code: str = ""
     record_id: int = 0
     source: str = ""
-    """As the store names the source of a run."""
+    """The name of the source, as its run has it."""
 
 
 class Count(NamedTuple):

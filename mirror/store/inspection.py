@@ -234,7 +234,7 @@ class Inspection:
         self._move_rows("record", "id = ?", (damage.row_id,), damage, at)
 
     def _move_trust(self, at: str) -> None:
-        """Who was trusted is not known any more, so nobody is but the built-in key.
+        """The trust log is unreadable: fall back to the built-in key.
 
         And that is not either if it was removed: a repair trusts nobody whom a person does not.
         """

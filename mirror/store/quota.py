@@ -27,7 +27,7 @@ class LeftOut(NamedTuple):
 
 
 class Quota:
-    """What is left of the quota of one record."""
+    """The rest of the quota of one record."""
 
     def __init__(self, items: int, held: Held) -> None:
         """Start from what the store holds; `items` is the limit for each kind of fact."""

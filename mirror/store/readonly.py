@@ -24,7 +24,7 @@ __all__ = ["FileVersion", "changed", "file_version", "has_log", "unlocked_versio
 
 _TRIES = 5
 _PAUSE_S = 0.02
-"""Who closes a log last removes its shared memory a moment before it."""
+"""The last reader of a log removes its shared memory a moment before the log."""
 
 
 class FileVersion(NamedTuple):

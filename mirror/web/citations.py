@@ -18,7 +18,7 @@ __all__ = ["MAX_EVENTS", "citations_value"]
 MAX_EVENTS = 10
 """Citations of one work that are listed; all are counted."""
 _SAID = ("citing", "relationship", "asserted_by", "claim_id")
-"""What a citation says (E4); its status is `asserted` while it is in force."""
+"""The members of a citation (E4) but for its status, which is `asserted` while it is in force."""
 
 
 def citations_value(citations: Citations, records: Records) -> Object:

@@ -30,7 +30,7 @@ class Code(NamedTuple):
     meaning: str
     """Text in which code stands between backticks, and so is `advice`."""
     advice: str
-    """What to do; may be empty."""
+    """Advice; may be empty."""
 
     @property
     def title(self) -> str:

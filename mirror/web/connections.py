@@ -29,7 +29,7 @@ _QUEUE = 2048
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What clients may take of a server."""
+    """Limits on the connections of a server."""
 
     connections: int = 1000
     """Open at one time, as far as there are descriptors for them."""
@@ -40,7 +40,7 @@ class Limits:
     taken_bytes: int = 32 * 1024
     """How much."""
     buffered_bytes: int = 256 << 20
-    """Of answers that wait for all clients together."""
+    """Bytes of answers that wait for all clients together."""
 
     def room(self) -> int:
         """Return how many connections there may be with the descriptors of this process."""
@@ -55,7 +55,7 @@ class _Connection:
     """An open connection, and since when it is at what it is at."""
 
     protocol: Any
-    """Of uvicorn, whichever parses HTTP here: both have `transport` and `cycle`."""
+    """A protocol of uvicorn, for either of its HTTP parsers: both have `transport` and `cycle`."""
     since: float
     """When it began to wait for a request."""
     taking_since: float
@@ -163,7 +163,7 @@ class Connections:
 
 
 class _Counted(asyncio.Protocol):
-    """What a connection does beside HTTP: it is counted."""
+    """Adds limits to a protocol: the connection is counted and timed."""
 
     counted_by: Connections
     transport: asyncio.Transport
@@ -180,7 +180,7 @@ class _Counted(asyncio.Protocol):
 
 
 _BYTES_ACKED_AT = 120
-"""Of `tcpi_bytes_acked` in Linux' `struct tcp_info` (linux/tcp.h), 64 bits."""
+"""The offset of `tcpi_bytes_acked` in Linux' `struct tcp_info` (linux/tcp.h), 64 bits."""
 
 
 def _taken(transport: asyncio.Transport) -> int:

@@ -29,7 +29,7 @@ _DOWNLOADS = 4
 """Bags that are written at one time."""
 _RETRY_AFTER_S = 30
 _PART_BYTES = 4 << 20
-"""Of bundles that are read in one snapshot, but for a single larger one."""
+"""Bytes of bundles that are read in one snapshot, but for a single larger one."""
 _PART_RECORDS = 1000
 _BLOCK_BYTES = 64 << 10
 _BLOCKS_AHEAD = 16

@@ -149,7 +149,7 @@ class Shelf:
 
     store: Store
     generation: int
-    """Of its file: another one once another file stands at the path."""
+    """Identity of its file, which changes when the file at the path is replaced."""
 
     def came_for_since(self, before: _Reached | None) -> list[tuple[str, str]] | None:
         """Return the names of the records that something came for; None if any may have changed."""

@@ -53,7 +53,7 @@ class AccessLog:
 
 
 class ErrorLog:
-    """What goes wrong, at most one line in a second for each kind."""
+    """Log of errors, at most one line in a second for each kind."""
 
     def __init__(self) -> None:
         self._rates: dict[str, Rate] = {}

@@ -1,4 +1,4 @@
-"""Who cites a record, what it cites, and what it is said to list: as lists and as a picture."""
+"""The citation graph of a record, as lists and as a picture."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Neighbour:
     """The record held here, if the name is that of just one."""
     title: str
     relationships: list[str]
-    """What the work that cites says of the other, by signed citations; empty for what is listed."""
+    """The relationships that signed citations claim; empty for listed references."""
     asserted_by: list[str]
     signed_by: list[str]
     is_shared: bool
@@ -71,9 +71,9 @@ class Neighbourhood:
     cites: Side
     """By signed citations of others."""
     references: Side
-    """As the last graph snapshot lists them."""
+    """References that the last graph snapshot lists."""
     listed_by: str
-    """Who signed that snapshot; empty if there is none."""
+    """The signer of that snapshot; empty if there is none."""
 
     @property
     def at_left(self) -> list[Neighbour]:

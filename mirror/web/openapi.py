@@ -85,7 +85,7 @@ _IDS = {
     "/codes": "codes",
     "/static/{name}": "static",
 }
-"""What each path is called in `operationId`, behind `get_` or `head_`."""
+"""The name of each path in `operationId`, after `get_` or `head_`."""
 
 
 def _with_ids(paths: Object) -> Object:

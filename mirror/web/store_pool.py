@@ -33,7 +33,7 @@ _CACHE_KIB = 8 * 1024
 
 
 class StoreVersion(NamedTuple):
-    """What changes with every commit, and when the file is another one."""
+    """A version that changes with every commit, and when the file is replaced."""
 
     generation: int
     data_version: int

@@ -245,7 +245,7 @@ class Claims:
 
     heading: str
     status: str
-    """Who claims it, and whether it was checked here; empty for what has no check."""
+    """The claimants, and whether it was checked here; empty if there is no check."""
     rows: list[EventSummary]
     more: int
 

@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 
 class BusyError(Exception):
-    """As many requests wait as may wait."""
+    """The queue of waiting requests is full."""
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"come back in {retry_after_s} s")
