@@ -116,6 +116,19 @@ def test_a_bundle_never_adds_trust(mirror: Mirror, bundle: Path) -> None:
     assert [key["key_id"] for key in mirror("keys", "list", "--json").lines] == ["pith-v1-2026-05"]
 
 
+def test_a_bundle_cannot_bring_a_key(mirror: Mirror, tmp_path: Path) -> None:
+    """K2: neither as a key set, nor as a registry publishes keys, nor beside a signature."""
+    keys = json.loads(key_set_file(REGISTRY, AUTHOR))
+    published = {"key_id": REGISTRY.key_id, "public_key_hex": REGISTRY.public_key.hex()}
+    events = [{**event, **published, "public_key": published} for event in BUNDLE["events"]]
+    offered = {**BUNDLE, **keys, "public_key": published, "mirrors": [], "events": events}
+    (tmp_path / "bundle.json").write_bytes(to_json(offered))
+    assert 1 == mirror("merge", tmp_path / "bundle.json").exit_code
+    assert ["pith-v1-2026-05"] == [key["key_id"] for key in mirror("keys", "list", "--json").lines]
+    (line,) = mirror("status", "--json").lines
+    assert (0, 0) == (line["events_valid"], line["receipts_verified"])
+
+
 FAULTS: dict[str, Any] = {
     "/keys/1/key_id": "",
     "/keys/1/algorithm": "rsa",

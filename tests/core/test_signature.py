@@ -204,6 +204,22 @@ def test_a_signature_has_64_bytes(backend: Backend, length: int) -> None:
     assert not verify(ALICE.public_key, MESSAGE, signature, backend)
 
 
+@pytest.mark.parametrize("point", [bytes(32), b"\x01" + bytes(31), P.to_bytes(32, "little")])
+def test_no_library_is_asked_about_the_edges(point: bytes) -> None:
+    """S1: a point of small order, one that is not canonical, and S not below L, by their bytes."""
+
+    def library(_key: bytes, _message: bytes, _signature: bytes) -> bool:
+        return True
+
+    good = oracle.sign(ALICE.seed, MESSAGE)
+    assert verify(ALICE.public_key, MESSAGE, good, library)
+    assert not verify(point, MESSAGE, good, library)
+    assert not verify(ALICE.public_key, MESSAGE, point + good[32:], library)
+    for too_large in (L, L + 1, 2**256 - 1):
+        signature = good[:32] + too_large.to_bytes(32, "little")
+        assert not verify(ALICE.public_key, MESSAGE, signature, library)
+
+
 @BACKENDS
 @pytest.mark.parametrize("length", [0, 31, 33, 64])
 def test_a_key_has_32_bytes(backend: Backend, length: int) -> None:
