@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror.archive import Limits as InputLimits
 from mirror.cli import state_table
 from mirror.core import compare, note, verification_status
 from mirror.engine import checkpoint, citations, descent, find, ingest, remember, spread, verify
@@ -81,6 +82,7 @@ FIGURES = {
         f"at most {state_table.MAX_LISTED} of a list",
         f"at most {INDEXED:,} characters",
     ],
+    "threat-model.md": [f"keeps {InputLimits().kept_invalid:,} alias times"],
     "decisions/0003-facts-and-what-follows.md": [
         f"a record of {words(ingest.LARGE_RECORD_EVENTS)} events or more",
     ],
