@@ -16,6 +16,7 @@ from mirror.archive import Limits
 from mirror.engine import sync_mirror
 from mirror.engine.check import Scope, check
 from mirror.engine.sync import MIRROR, REGISTRY
+from mirror.errors import UpstreamError, exit_code
 from mirror.store import open_store
 from tests.builders import Object, make_bundle, make_record, to_json
 from tests.engine.syncing import (
@@ -233,10 +234,11 @@ def test_a_busy_server_is_waited_for(site: Site, db: Path) -> None:
     "url", ["ftp://127.0.0.1", "file:///etc", "http://user:pass@127.0.0.1", "http://", "127.0.0.1"]
 )
 def test_only_addresses_of_the_web_are_asked(url: str, db: Path) -> None:
-    """And none with a password in it."""
-    synced = run_sync(db, url, "2401.00001", kind=REGISTRY)
-    assert synced.tally.stopped is not None
-    assert ("upstream.url", 5) == (synced.tally.stopped.code, synced.tally.exit_code)
+    """And none with a password in it; nothing is stored of it."""
+    with pytest.raises(UpstreamError) as refused:
+        run_sync(db, url, "2401.00001", kind=REGISTRY)
+    assert ("upstream.url", 5) == (refused.value.code, exit_code(refused.value))
+    assert b"user:pass" not in db.read_bytes()
 
 
 def test_private_addresses_are_asked_only_if_that_is_allowed(site: Site, db: Path) -> None:
