@@ -89,6 +89,16 @@ def say(text: str) -> None:
     echo(_wrapped(printable(text), sys.stderr), err=True)
 
 
+def print_text(text: str, indent: int = 0) -> None:
+    """Print a line for people on stdout; on a terminal it wraps by words, under its indent.
+
+    Args:
+        text: What a terminal can show (`printable`), perhaps with styles.
+        indent: Spaces before each line.
+    """
+    echo(_wrapped(text, sys.stdout, " " * indent))
+
+
 def print_json(value: object) -> None:
     """Print a value as one line of JSON on stdout."""
     echo(orjson.dumps(value))

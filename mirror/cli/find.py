@@ -16,6 +16,7 @@ from mirror.cli.console import (
     plural,
     print_json,
     print_table,
+    print_text,
     printable,
     say,
     show_count,
@@ -108,18 +109,18 @@ def find(*, query: tuple[str, ...], db: Path, limit: int, as_json: bool) -> None
 def _print_hit(hit: Hit) -> None:
     standing = hit.standing
     parts = [standing.pith_number, _source(standing), f"by {hit.matched_by}", _vouched(standing)]
-    click.echo(printable("  ".join(parts)))
-    if hit.title:
-        click.echo(f"    {printable(hit.title)}")
+    print_text(printable("  ".join(parts)))
+    if hit.title and hit.title != "".join(hit.excerpt):
+        print_text(printable(hit.title), 4)
     if hit.cited_by or hit.cites:
         cites, cited_by = plural(hit.cites, "record"), plural(hit.cited_by, "work")
-        click.echo(f"    by signed citations: cites {cites}, cited by {cited_by}")
+        print_text(f"by signed citations: cites {cites}, cited by {cited_by}", 4)
     if hit.excerpt:
         pieces = [
             click.style(printable(piece), bold=True) if index % 2 else printable(piece)
             for index, piece in enumerate(hit.excerpt)
         ]
-        click.echo(f"    {''.join(pieces)}")
+        print_text("".join(pieces), 4)
 
 
 def _source(standing: Standing) -> str:

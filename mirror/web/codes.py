@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Code", "codes", "title_of"]
+__all__ = ["Code", "advice_of", "codes", "title_of"]
 
 _SECTION = re.compile(r"^## 9 Codes\n(.*?)^## ", re.MULTILINE | re.DOTALL)
 _GROUP = re.compile(r"\*\*(.+?)\.?\*\*")
@@ -50,6 +50,11 @@ def codes() -> dict[str, tuple[Code, ...]]:
 def title_of(code: str) -> str:
     """Return what a code of the table means, as the title of a problem (RFC 9457)."""
     return codes()[code][0].title
+
+
+def advice_of(code: str) -> str:
+    """Return what the table says to do about a code, as plain text."""
+    return codes()[code][0].advice.replace("`", "")
 
 
 def _page() -> str:

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from mirror.errors import MirrorError, StoreError, http_status
 from mirror.web.answers import Answer, problem, respond
+from mirror.web.codes import advice_of
 from mirror.web.download import download_workers
 from mirror.web.library import AmbiguousError
 from mirror.web.pages import Pages
@@ -155,7 +156,7 @@ def not_routed(pages: Pages) -> Callable[[Request, Exception], Awaitable[Respons
         if _wants_html(request):
             said = pages.error(request, status, code, title)
         else:
-            said = problem(code, title, status)
+            said = problem(code, title, status, hint=advice_of(code))
         if isinstance(error, HTTPException) and error.headers:
             said.headers = {**said.headers, **error.headers}
         return respond(request, said)

@@ -63,7 +63,7 @@ LEVELS = {
 
 FATES = {
     "in force": "It stands.",
-    "superseded": "The same signer spoke of the same thing again later.",
+    "superseded": "Another event is the signer's last word on the same thing.",
     "withdrawn": "The signer took it back.",
     "revoked": "A revocation names it, and what is revoked never comes back.",
     "refused": "It failed a check, and nothing rests on it.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -210,6 +211,18 @@ def test_a_record_fits_80_columns(tmp_path: Path, mirror: Mirror) -> None:
     assert _indent(second) == _indent(first) + 2
     wide = _on_a_terminal(tmp_path, "show", "EI5HAOZQ", columns="100")
     assert f"canonical SHA-256   {digest}" in wide
+
+
+def test_a_hit_fits_80_columns(tmp_path: Path, mirror: Mirror) -> None:
+    """And a title that is the excerpt is said once."""
+    mirror("merge", DEMO, "--keys", BUNDLES / "demo-keys.json")
+    mirror("find", "holographic")  # makes the index, so that no bar is drawn below
+    lines = _on_a_terminal(tmp_path, "find", "holographic")
+    plain = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", line) for line in lines]
+    assert [line for line in plain if len(line) > 80] == []
+    title = "Boundary terms in a toy model of holographic bookkeeping"
+    assert plain.count(f"    {title}") == 1
+    assert any("\x1b[1mholographic" in line for line in lines)
 
 
 def _indent(line: str) -> int:

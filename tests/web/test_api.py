@@ -251,6 +251,7 @@ def test_errors_are_problem_documents(
     )
     problem = answer.json()
     assert (status, code) == (problem["status"], problem["code"])
+    assert problem.get("hint") or not code.startswith("http."), "what to do"
     assert not re.search(r"Traceback|\.py|/home|/tmp|mirror\.db", answer.text)
 
 
