@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mirror.core.bundle import VerifiedBundle, compose, parse_bundle, verify_bundle
+from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
+from mirror.core.composed import compose
 from mirror.core.event import InvalidEvent, RawEvent
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import State, merge

@@ -14,9 +14,10 @@ from mirror.engine.sync_registry import RESUMED_WITHIN
 from mirror.engine.sync_report import Errand
 from mirror.net import Politeness
 from mirror.net.retry import MAX_WAIT_S
-from mirror.store import lock, seal
+from mirror.store import facts, lock, seal
 from mirror.store import store as opening
 from mirror.store import tree as tree_table
+from mirror.store.held import HeldCache
 from mirror.web import Settings, connections, download, endpoint, log, report, server
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -82,9 +83,15 @@ FIGURES = {
         f"at most {state_table.MAX_LISTED} of a list",
         f"at most {INDEXED:,} characters",
     ],
-    "threat-model.md": [f"keeps {InputLimits().kept_invalid:,} alias times"],
+    "threat-model.md": [
+        f"keeps {InputLimits().kept_invalid:,} alias times",
+        f"a record of {InputLimits().record_bytes >> 10} KiB at most",
+        f"{facts._NAME_CHARACTERS} characters of each name of a key",
+        f"{HeldCache.MAX_FACTS:,} facts are kept at hand",
+        f"{InputLimits().kept_invalid:,} of each for a record",
+    ],
     "decisions/0003-facts-and-what-follows.md": [
-        f"a record of {words(ingest.LARGE_RECORD_EVENTS)} events or more",
+        f"a record of {words(ingest.LARGE_RECORD_FACTS)} facts or more",
     ],
     "decisions/0007-seals-and-repair.md": [f"seal of {seal.SEAL_BYTES} bytes"],
     "decisions/0008-one-row-for-each-arrival.md": [f"pages of {opening.PAGE_BYTES >> 10} KiB"],

@@ -44,6 +44,8 @@ class Limits:
     """Bytes that one compressed byte may give, once 64 MiB came out: `limit.ratio`."""
     expanded_bytes: int = 1024 * 1024 * MIB
     """Bytes that one compressed source may give: `limit.ratio`."""
+    record_bytes: int = 16 * 1024
+    """Canonical bytes of the record of a bundle: `limit.size`."""
     receipt_bytes: int = 8 * 1024
     """Canonical bytes of an item of `receipts` in one bundle: `limit.size`."""
     bundle_s: float = 60.0
@@ -60,6 +62,7 @@ class Limits:
             items=self.events,
             depth=self.depth,
             invalid=None if profiles is None else self.invalid,
+            record_bytes=self.record_bytes,
             receipt_bytes=self.receipt_bytes,
             profiles=profiles or (),
         )

@@ -165,6 +165,7 @@ _LIMITS = {
     "max-values": ("values", "Values in one bundle, strings and numbers and all."),
     "max-events": ("events", "Events, receipts or aliases in one bundle."),
     "max-invalid": ("invalid", "Items of a list that fail by their shape, if most do."),
+    "max-record": ("record_bytes", "Bytes of a record."),
     "max-receipt": ("receipt_bytes", "Bytes of a receipt outside an event."),
     "keep-invalid": ("kept_invalid", "Such events, receipts and alias times of one record."),
     "max-depth": ("depth", "Nested arrays and objects in one bundle; 64 at most (V1)."),

@@ -1,4 +1,4 @@
-"""Bundles: from untrusted bytes to verified facts (rules B1 to B3, B5, B6).
+"""Bundles: from untrusted bytes to verified facts (rules B1 to B5).
 
 `parse_bundle` makes a `Bundle`: its record hashes to what it prints, and nothing else in it was
 verified. `verify_bundle` judges every receipt and event and makes a `VerifiedBundle`, the only
@@ -7,11 +7,11 @@ thing whose content a merge takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, cast
 
 from mirror.core.envelope import MIRROR_V1, Profile
 from mirror.core.event import Event, InvalidEvent, RawEvent, ValidEvent
@@ -23,10 +23,8 @@ from mirror.core.values import (
     MAX_DEPTH,
     Object,
     Value,
-    assemble,
     canonical,
     decode,
-    embed,
     equal,
     instant,
     nesting,
@@ -42,9 +40,6 @@ __all__ = [
     "Finding",
     "Known",
     "VerifiedBundle",
-    "compose",
-    "compose_members",
-    "event_order",
     "future_events",
     "parse_bundle",
     "verify_bundle",
@@ -131,6 +126,8 @@ class BundleLimits:
     """Nested arrays and objects."""
     invalid: int | None = None
     """Items that fail by their shape, in a list of which most fail so."""
+    record_bytes: int | None = None
+    """Canonical bytes of the record."""
     receipt_bytes: int | None = None
     """Canonical bytes of an item of `receipts`."""
     profiles: Sequence[Profile] = ()
@@ -162,6 +159,7 @@ def parse_bundle(
     _require_count(members, limits.items)
     _require_kind(members)
     record = _require_record(members)
+    _require_small_record(record, limits.record_bytes)
     if limits.receipt_bytes is not None and len(data) > limits.receipt_bytes:
         _require_small_receipts(members, limits.receipt_bytes)
     if limits.invalid is not None:
@@ -195,6 +193,14 @@ def _require_count(bundle: Object, max_items: int | None) -> None:  # B4
         if max_items is not None and count > max_items:
             message = f"{count} items, more than the {max_items} that are accepted"
             raise LimitError("limit.count", message, where=f"/{name}")
+
+
+def _require_small_record(record: Record, record_bytes: int | None) -> None:  # B4
+    """Refuse a record whose names and labels would stand, uncompressed, in every index of it."""
+    size = len(record.encoded)
+    if record_bytes is not None and size > record_bytes:
+        message = f"its canonical bytes are {size}, more than the {record_bytes} accepted"
+        raise LimitError("limit.size", message, where="/canonical_record")
 
 
 def _require_small_receipts(bundle: Object, receipt_bytes: int) -> None:  # B4
@@ -370,131 +376,3 @@ def future_events(bundle: VerifiedBundle, now: int) -> Iterable[Finding]:
         if isinstance(event, ValidEvent) and event.instant > now + _DAY:
             message = f"valid, but dated {event.said['created_at']}, more than a day ahead"
             yield Finding("event.future", f"/events/{index}", message, event.digest)
-
-
-# B6: composed bundles ------------------------------------------------------------------------
-
-MEMBER_BYTES = 8 * 1024 * 1024
-"""Bytes of one member of a bag, from which a record's bundle is written as several (C2)."""
-MEMBER_EVENTS = 50_000
-"""Items of `events` in one member (C2)."""
-MEMBER_VALUES = 1_000_000
-"""Values in one member, by the quick count of limits: half of what a mirror accepts (B4)."""
-
-
-def compose(
-    record: Record,
-    alias_claims: Iterable[AliasClaim],
-    receipts: Iterable[Receipt],
-    events: Iterable[Event],
-) -> bytes:
-    """Return the bundle that a mirror serves for a record, from all that it merged for it (B6).
-
-    Takes each fact once. Neither verdicts nor the order of arrival leave a trace in it. One line
-    of JSON with an LF at its end.
-    """
-    lists: _Lists = {}
-    for name, encoded in _in_order(alias_claims, receipts, events):
-        lists.setdefault(name, []).append(embed(encoded))
-    return _assemble(record, lists)
-
-
-def compose_members(
-    record: Record,
-    alias_claims: Iterable[AliasClaim],
-    receipts: Iterable[Receipt],
-    events: Iterable[Event],
-) -> Iterator[bytes]:
-    """Yield the same as the members of a bag: one, or as many as it takes (C2).
-
-    Each is a whole bundle. Alias claims and receipts stand in the first, unless they alone are too
-    much for it; the events go on from member to member in their order. Only a single value that
-    is larger than a member may be makes one that is larger, too.
-    """
-    member = _Composed(record)
-    for name, encoded in _in_order(alias_claims, receipts, events):
-        if not member.has_room(name, encoded):
-            yield member.text()
-            member = _Composed(record)
-        member.add(name, encoded)
-    yield member.text()
-
-
-_Lists: TypeAlias = dict[str, list[Value]]
-"""`source_aliases`, `events` and `receipts`, as far as anything is in them."""
-
-
-class _Composed:
-    """A composed bundle as it grows."""
-
-    def __init__(self, record: Record) -> None:
-        self._record = record
-        self._lists: _Lists = {}
-        self._size = len(_assemble(record, {}))
-        self._values = 0
-
-    def has_room(self, name: str, encoded: bytes) -> bool:
-        """Whether one more value fits; the first always does."""
-        if not self._lists:
-            return True
-        return (
-            self._size + self._growth(name, encoded) <= MEMBER_BYTES
-            and self._values + _count_values(encoded) <= MEMBER_VALUES
-            and not (name == "events" and len(self._lists.get(name, ())) == MEMBER_EVENTS)
-        )
-
-    def add(self, name: str, encoded: bytes) -> None:
-        """Take one more value."""
-        self._size += self._growth(name, encoded)
-        self._values += _count_values(encoded)
-        self._lists.setdefault(name, []).append(embed(encoded))
-
-    def _growth(self, name: str, encoded: bytes) -> int:
-        if name in self._lists:
-            return len(b",") + len(encoded)
-        return len(encoded) + (len(b',"receipts":[]') if name == "receipts" else 0)
-
-    def text(self) -> bytes:
-        """Return it."""
-        return _assemble(self._record, self._lists)
-
-
-def _count_values(encoded: bytes) -> int:
-    """Return a count of the values in a text that is never too low."""
-    return 1 + encoded.count(b",") + encoded.count(b"[") + encoded.count(b"{")
-
-
-def _in_order(
-    alias_claims: Iterable[AliasClaim], receipts: Iterable[Receipt], events: Iterable[Event]
-) -> Iterator[tuple[str, bytes]]:
-    """Yield the canonical bytes of each fact, and the list that it belongs in, in B6's order."""
-    for claim in sorted(canonical(one.to_value()) for one in alias_claims):
-        yield "source_aliases", claim
-    for receipt in sorted(canonical(one.value) for one in receipts):
-        yield "receipts", receipt
-    for event in sorted(events, key=event_order):
-        yield "events", canonical(event.value)
-
-
-def _assemble(record: Record, lists: _Lists) -> bytes:
-    """Return a bundle of these facts; `receipts` is left out if there are none."""
-    bundle: Object = {
-        "bundle_type": BUNDLE_TYPE,
-        "bundle_version": BUNDLE_VERSION,
-        "pith_number": record.pith_number,
-        "short_pith_number": record.short_pith_number,
-        "canonical_record": embed(record.encoded),
-        "canonical_sha256": record.canonical_sha256,
-        "source": embed(canonical(record.source)),
-        "source_aliases": lists.get("source_aliases", []),
-        "events": lists.get("events", []),
-    }
-    if receipts := lists.get("receipts"):
-        bundle["receipts"] = receipts
-    return assemble(bundle) + b"\n"
-
-
-def event_order(event: Event) -> tuple[bool, int, bytes]:
-    """Return B6's sort key: by instant, those without a time last; then by digest of the value."""
-    at = instant(event.value.get("created_at") if isinstance(event.value, dict) else None)
-    return at is None, at or 0, event.digest

@@ -10,7 +10,7 @@ No state is made of a finding, which names no record by its Pith Number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeAlias, cast
 
 from mirror.core.envelope import INTEGRITY_V1, at, escaped
 from mirror.core.event import MAX_EVENT_BYTES, is_event_type
@@ -31,6 +31,7 @@ from mirror.core.values import (
 __all__ = ["Finding", "findings_of", "judge_finding"]
 
 _TYPE = "pith.integrity.v1"
+_NAME_CHARACTERS = 128
 _SIGNED = ("payload_sha256", "signature_b64")
 
 
@@ -38,7 +39,7 @@ class Finding(NamedTuple):
     """A value that stands where a finding should."""
 
     where: str
-    """A JSON Pointer into the document."""
+    """A JSON Pointer into the document; of a long member name only the beginning stands in it."""
     value: Value
 
 
@@ -48,24 +49,32 @@ def findings_of(document: Value) -> list[Finding]:
     Where there is one, whatever bears a digest or a signature should be one, and so should all
     items of its list. What stands within a finding is one if it bears both.
     """
-    found = list(_walk(document, "", within=False))
+    found = [Finding(_pointer(path), value) for path, value in _walk(document, (), within=False)]
     return found if any(_is_one(one.value) for one in found) else []
 
 
-def _walk(document: Value, where: str, *, within: bool) -> Iterator[Finding]:
+_Path: TypeAlias = tuple[str | int, ...]
+"""Names and positions from the document to a value; at most as many as it may nest."""
+
+
+def _walk(document: Value, path: _Path, *, within: bool) -> Iterator[tuple[_Path, Value]]:
     if isinstance(document, dict):
         if is_finding := _is_like_one(document, within=within):
-            yield Finding(where, document)
+            yield path, document
         for name, member in document.items():
-            place = f"{where}/{escaped(name)}"
-            yield from _walk(member, place, within=within or is_finding)
+            yield from _walk(member, (*path, name), within=within or is_finding)
     elif isinstance(document, list):
         is_listing = any(_is_like_one(item, within=within) for item in document)
         for index, item in enumerate(document):
             if is_listing and not _is_like_one(item, within=within):
-                yield Finding(f"{where}/{index}", item)
+                yield (*path, index), item
             else:
-                yield from _walk(item, f"{where}/{index}", within=within)
+                yield from _walk(item, (*path, index), within=within)
+
+
+def _pointer(path: _Path) -> str:
+    """Return a JSON Pointer; it is short, however long the names of members are."""
+    return "".join(f"/{escaped(str(one)[:_NAME_CHARACTERS])}" for one in path)
 
 
 def _is_like_one(value: Value, *, within: bool) -> bool:

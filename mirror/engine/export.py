@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol, cast
 
 from mirror.archive import Limits, naming_temporary_folder, write_bag, write_segments
 from mirror.core import tree
-from mirror.core.bundle import compose, compose_members
+from mirror.core.composed import compose, compose_members
 from mirror.core.packed import pack
 from mirror.core.values import decode, time_text
 from mirror.engine.increment import BASE, BASE_HOLDS, Base, open_base

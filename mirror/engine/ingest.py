@@ -46,8 +46,8 @@ __all__ = ["ingest"]
 TRANSACTION_BUNDLES = 1024
 """Bundles that are written together."""
 
-LARGE_RECORD_EVENTS = 1000
-"""Events from which on a record is not merged with every transaction that brings more."""
+LARGE_RECORD_FACTS = 1000
+"""Facts from which on a record is not merged with every transaction that brings more."""
 
 QUOTA = "store.quota"
 """The code of facts that are not kept because their record has used up its quota (B4)."""
@@ -252,17 +252,17 @@ class _Writer:
     def _due(self) -> list[Stale]:
         """Return the changed records that are merged now.
 
-        A large record is merged when its events have doubled, and at the end: to merge it with each
+        A large record is merged when its facts have doubled, and at the end: to merge it with each
         transaction would cost n² for n bundles of it.
         """
         changed, due = self._changed, []
         self._touched, self._changed = [], set()
         for record_id in sorted(changed):
-            events = self._store.facts.ledger(record_id).events
-            if events >= self._merge_from.get(record_id, 0):
+            facts = self._store.facts.ledger(record_id).facts
+            if facts >= self._merge_from.get(record_id, 0):
                 due.append(Stale(record_id, judge=False))
-                if events >= LARGE_RECORD_EVENTS:
-                    self._merge_from[record_id] = 2 * events
+                if facts >= LARGE_RECORD_FACTS:
+                    self._merge_from[record_id] = 2 * facts
         return due
 
     def _note(self, outcome: Outcome | Report) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from mirror.core.bundle import AliasClaim, event_order
+from mirror.core.bundle import AliasClaim
+from mirror.core.composed import event_order
 from mirror.core.event import Event, ValidEvent
 from mirror.core.merge import by_id
 from mirror.core.receipt import Receipt

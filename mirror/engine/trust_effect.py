@@ -131,12 +131,14 @@ def _doubts_about_window(key: Key, now: int) -> Iterator[str]:
 
 
 def other_names(keys: Iterable[Key], trusted: Iterable[Key]) -> Iterator[str]:
-    """Yield a sentence for each pair of names of one public key."""
-    others = sorted(trusted, key=lambda key: key.key_id)
-    said = set()
+    """Yield a sentence for each pair of names of one public key, one of them the least of all."""
+    names: dict[str, list[str]] = {}
+    for key_id, public_key in sorted({(key.key_id, key.public_key_hex) for key in trusted}):
+        names.setdefault(public_key, []).append(key_id)
+    said = set[str]()
     for key in keys:
-        for other in others:
-            pair = frozenset({key.key_id, other.key_id})
-            if key.public_key_hex == other.public_key_hex and len(pair) == 2 and pair not in said:
-                said.add(pair)
-                yield f"keys {key.key_id} and {other.key_id} are one public key under two names"
+        first, *others = names.get(key.public_key_hex, [key.key_id])
+        for other in others if key.key_id == first else [key.key_id]:
+            if other != first and other not in said:
+                said.add(other)
+                yield f"keys {first} and {other} are one public key under two names"

@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 from mirror.archive import BUNDLES, STATES, Limits, Member, Refused, open_source
 from mirror.archive.member import member_or_refusal
-from mirror.core.bundle import VerifiedBundle, compose, parse_bundle, verify_bundle
+from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
 from mirror.core.compare import parse_claim
+from mirror.core.composed import compose
 from mirror.core.keys import KeySet
 from mirror.core.merge import merge
 from mirror.core.packed import decode_packed, may_hold_float, pack

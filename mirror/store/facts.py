@@ -35,7 +35,7 @@ from mirror.store.rows import (
 from mirror.store.tally import Tally, count_faults
 from mirror.store.trust import Trust
 
-__all__ = ["Facts", "RecordFacts"]
+__all__ = ["Facts", "RecordFacts", "indexed_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class RecordFacts:
 
 
 _NOBODY = KeySet()
+_NAME_CHARACTERS = 128
 
 
 class Facts:
@@ -203,7 +204,8 @@ class Facts:
     def naming_keys(self, key_ids: Iterable[str]) -> list[int]:
         """Return the ids of the records with a verdict that may rest on a key of these names."""
         query = "SELECT record_id FROM named_key WHERE key_id = ?"
-        found = {row[0] for key_id in key_ids for row in self._conn.execute(query, (key_id,))}
+        names = {indexed_name(key_id) for key_id in key_ids}
+        found = {row[0] for name in names for row in self._conn.execute(query, (name,))}
         return sorted(found)
 
     # Verdicts --------------------------------------------------------------------------------
@@ -246,4 +248,16 @@ class Facts:
 
     def add_names(self, rows: Iterable[tuple[str, int]]) -> None:
         """Note which keys, by id, the verdicts on a record may rest on."""
-        self._conn.executemany("INSERT OR IGNORE INTO named_key VALUES (?, ?)", rows)
+        self._conn.executemany(
+            "INSERT OR IGNORE INTO named_key VALUES (?, ?)",
+            [(indexed_name(key_id), record_id) for key_id, record_id in rows],
+        )
+
+
+def indexed_name(key_id: str) -> str:
+    """Return what the index holds of the name of a key: its first characters.
+
+    An event may name a key by a megabyte. Where two names begin alike, a change of one key judges
+    what names the other again, to the same verdict.
+    """
+    return key_id[:_NAME_CHARACTERS]

@@ -14,6 +14,7 @@ from mirror.store.checkpoints import Checkpoints
 from mirror.store.claims import Claims
 from mirror.store.content import decompress
 from mirror.store.derived import StateColumns
+from mirror.store.facts import indexed_name
 from mirror.store.rows import ArrivalRow
 from mirror.store.schema import missing_tables
 from mirror.store.seal import seal
@@ -140,7 +141,8 @@ class Inspection:
         """Whether the index of keys misses one that a verdict of the record may rest on."""
         query = "SELECT 1 FROM named_key WHERE key_id = ? AND record_id = ?"
         return any(
-            self._conn.execute(query, (key_id, record_id)).fetchone() is None for key_id in key_ids
+            self._conn.execute(query, (indexed_name(key_id), record_id)).fetchone() is None
+            for key_id in key_ids
         )
 
     def state_columns(self, record_id: int) -> StateColumns | None:

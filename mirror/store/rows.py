@@ -240,6 +240,11 @@ class Ledger:
     alias_claims: int = 0
     seal: bytes = EMPTY
 
+    @property
+    def facts(self) -> int:
+        """How many facts there are, of all kinds."""
+        return self.events + self.receipts + self.alias_claims
+
     @classmethod
     def load(cls, conn: sqlite3.Connection, record_id: int) -> Ledger:
         """Return the ledger of a record that is in the store.

@@ -214,7 +214,7 @@ def test_a_large_record_is_several_members_of_every_bag(
     """C2: plain, packed and back the same bytes, and the states of the whole; bagit accepts it."""
     mirror("merge", DEMO, *TRUST)
     whole, root = export(mirror, "mirror.db", "whole.tar"), root_in(mirror("export", "again.tar"))
-    monkeypatch.setattr("mirror.core.bundle.MEMBER_EVENTS", 4)
+    monkeypatch.setattr("mirror.core.composed.MEMBER_EVENTS", 4)
     plain, packed = (
         export(mirror, "mirror.db", "1.tar"),
         export(mirror, "mirror.db", "2.tar", "--packed"),
@@ -234,7 +234,7 @@ def test_a_large_record_is_several_members_of_every_bag(
     with tarfile.open("1.tar") as tar:
         tar.extractall("bag", filter="data")
     assert bagit.Bag("bag/pith").validate()
-    monkeypatch.setattr("mirror.core.bundle.MEMBER_EVENTS", 50_000)
+    monkeypatch.setattr("mirror.core.composed.MEMBER_EVENTS", 50_000)
     assert whole == export(mirror, "1.db", "joined.tar")
 
 
@@ -244,7 +244,7 @@ def test_an_increment_of_a_large_record_is_several_members(
     """C2: and it is found to be in its base by what is in it, however that was cut."""
     mirror("merge", DEMO)
     export(mirror, "mirror.db", "base.tar")
-    monkeypatch.setattr("mirror.core.bundle.MEMBER_EVENTS", 4)
+    monkeypatch.setattr("mirror.core.composed.MEMBER_EVENTS", 4)
     export(mirror, "mirror.db", "none.tar", "--since", "base.tar")
     assert [] == [name for name in names_in("none.tar") if name.endswith(".json")]
     mirror("merge", PITH, "--db", "pith.db")
@@ -470,7 +470,7 @@ def test_a_packed_bag_is_read_in_a_process_of_its_own(
 def test_a_large_record_is_compared_as_one(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     """C2: what a bag says of a record is what all its members say, plain or packed."""
     mirror("merge", DEMO, *TRUST)
-    monkeypatch.setattr("mirror.core.bundle.MEMBER_EVENTS", 4)
+    monkeypatch.setattr("mirror.core.composed.MEMBER_EVENTS", 4)
     export(mirror, "mirror.db", "1.tar")
     export(mirror, "mirror.db", "2.tar", "--packed")
     for name in ("1.tar", "2.tar"):

@@ -13,12 +13,11 @@ from mirror.core.bundle import (
     Bundle,
     BundleLimits,
     Known,
-    compose,
-    compose_members,
     future_events,
     parse_bundle,
     verify_bundle,
 )
+from mirror.core.composed import compose, compose_members
 from mirror.core.event import InvalidEvent, ValidEvent
 from mirror.core.receipt import judge_receipt
 from mirror.core.values import instant
@@ -436,6 +435,16 @@ def test_events_in_the_envelope_of_a_trusted_profile_are_not_malformed() -> None
     assert code_of(lambda: parse_bundle(data, BundleLimits(invalid=0, profiles=profiles))) is None
 
 
+def test_a_record_larger_than_a_mirror_accepts_refuses_a_bundle() -> None:
+    """B4 `limit.size`: R1 bounds no name in it, and names stand in every index."""
+    record = make_record(arxiv_id="é" * 300)
+    data, size = to_json(make_bundle(record)), len(oracle.canonical(record))
+    assert code_of(lambda: parse_bundle(data, BundleLimits(record_bytes=size))) is None
+    with pytest.raises(LimitError) as refused:
+        parse_bundle(data, BundleLimits(record_bytes=size - 1))
+    assert (refused.value.code, refused.value.where) == ("limit.size", "/canonical_record")
+
+
 def test_a_receipt_larger_than_a_mirror_accepts_refuses_a_bundle() -> None:
     """B4 `limit.size`: it would stand in the first composed bundle of the record, whole."""
     receipt = {**make_receipt(RECORD, ALICE), "more": "é" * 100}
@@ -522,7 +531,7 @@ def test_a_large_record_is_written_in_several_members(
     whole = json.loads(compose(*facts_of(BULKY)))
     counts = []
     for limit in range(least, most, max(1, (most - least) // 12)):
-        monkeypatch.setattr(f"mirror.core.bundle.MEMBER_{name}", limit)
+        monkeypatch.setattr(f"mirror.core.composed.MEMBER_{name}", limit)
         texts = members_of(*facts_of(BULKY))
         members = [json.loads(text) for text in texts]
         assert whole["events"] == [event for one in members for event in one["events"]]
@@ -545,9 +554,9 @@ def test_a_member_is_filled_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None
     """C2: it is one bundle as long as that does not exceed the limit."""
     for bundle in (BULKY, make_bundle(RECORD, events=[1, 2]), make_bundle(RECORD, receipts=[1])):
         size = len(compose(*facts_of(bundle)))
-        monkeypatch.setattr("mirror.core.bundle.MEMBER_BYTES", size)
+        monkeypatch.setattr("mirror.core.composed.MEMBER_BYTES", size)
         assert 1 == len(members_of(*facts_of(bundle)))
-        monkeypatch.setattr("mirror.core.bundle.MEMBER_BYTES", size - 1)
+        monkeypatch.setattr("mirror.core.composed.MEMBER_BYTES", size - 1)
         assert 2 == len(members_of(*facts_of(bundle)))
 
 
@@ -558,7 +567,7 @@ def test_claims_and_receipts_that_fill_a_member_go_on_in_the_next(
     times = [f"2026-01-01T00:00:00.{n:06}Z" for n in range(8)]
     claims = [claim for time in times for claim in make_claims(RECORD, time)]
     facts = facts_of(make_bundle(RECORD, [CLAIM], alias_claims=claims))
-    monkeypatch.setattr("mirror.core.bundle.MEMBER_BYTES", 3000)
+    monkeypatch.setattr("mirror.core.composed.MEMBER_BYTES", 3000)
     members = [json.loads(text) for text in members_of(*facts)]
     assert len(members) > 2
     assert [CLAIM] == [event for one in members for event in one["events"]]

@@ -63,6 +63,13 @@ def codes(value: Any, keys: KeySet = KEYS) -> list[str]:
 # Real ones -----------------------------------------------------------------------------------
 
 
+def test_a_long_name_is_not_repeated_for_each_finding_below_it() -> None:
+    """Its beginning tells where they are; to repeat it would cost the square of the document."""
+    found = findings_of({"é/" * 1000: [finding(), [finding()]]})
+    name = "é~1" * 64
+    assert [f"/{name}/0", f"/{name}/1"] == [one.where for one in found]
+
+
 def test_real_findings_with_their_payload() -> None:
     """The registry signs the raw digest of the payload in ASCII form; one is not ASCII."""
     found = real_lines("integrity_events")

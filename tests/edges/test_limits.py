@@ -138,6 +138,7 @@ def test_an_archive_that_expands_too_far_is_cut_off(tmp_path: Path) -> None:
         ("--max-bundle=100", json.dumps(json.loads(GOOD), indent=1).encode(), "limit.size"),
         ("--max-members=1", GOOD + b"\n" + GOOD, "limit.count"),
         ("--max-values=9", GOOD, "limit.count"),
+        ("--max-record=100", GOOD, "limit.size"),
         ("--max-events=1", GOOD, "limit.count"),
         ("--max-depth=2", GOOD, "limit.count"),
     ],
@@ -157,11 +158,11 @@ def test_limits_on_what_nobody_signed_are_options(tmp_path: Path) -> None:
     assert ["limit.size"] == _codes(tmp_path, content, "--max-receipt", "9")
 
 
-def _peak_bytes(folder: Path, content: bytes) -> int:
-    """The peak memory of a process that verifies a bundle."""
+def _peak_bytes(folder: Path, content: bytes, *command: str) -> int:
+    """The peak memory of a process that reads a bundle."""
     path = folder / "source"
     path.write_bytes(content)
-    command = [sys.executable, "-m", "mirror", "verify", str(path), "--json"]
+    command = (sys.executable, "-m", "mirror", *command, "--json", str(path))
     nowhere = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
     child = os.posix_spawn(sys.executable, command, os.environ, file_actions=nowhere)
     _, _, usage = os.wait4(child, 0)
@@ -190,11 +191,19 @@ JUNK: dict[str, Callable[[], object]] = {
 }
 
 
+def _new_store(command: str, folder: Path, name: str) -> tuple[str, ...]:
+    return (command, "--db", str(folder / name)) if command == "merge" else (command,)
+
+
+@pytest.mark.parametrize("command", ["verify", "merge"])
 @pytest.mark.parametrize("name", JUNK)
-def test_a_bundle_takes_memory_in_proportion_to_its_size(name: str, tmp_path: Path) -> None:
+def test_a_bundle_takes_memory_in_proportion_to_its_size(
+    name: str, command: str, tmp_path: Path
+) -> None:
     """30 times its size and 256 MiB at most, beyond the program itself."""
     content = to_json(JUNK[name]())
-    taken = _peak_bytes(tmp_path, content) - _peak_bytes(tmp_path, GOOD)
+    taken = _peak_bytes(tmp_path, content, *_new_store(command, tmp_path, "a.db"))
+    taken -= _peak_bytes(tmp_path, GOOD, *_new_store(command, tmp_path, "b.db"))
     assert taken < min(30 * len(content), 256 * 1024 * 1024), f"{taken / len(content)} times"
 
 

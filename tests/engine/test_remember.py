@@ -329,6 +329,7 @@ FIELDS = {
     "invalid": 1001,
     "kept_invalid": 1001,
     "receipt_bytes": 9_999,
+    "record_bytes": 9_999,
     "depth": 3,
     "ratio": 2,
     "expanded_bytes": 10_000_000,

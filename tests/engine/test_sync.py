@@ -669,7 +669,7 @@ def test_a_record_of_which_a_member_is_broken_is_fetched_whole(
 ) -> None:
     """C2: what its other members brought does not make it one that came."""
     fake = _Fake(site, tmp_path, [make_one(number, claims=8) for number in range(8)])
-    monkeypatch.setattr("mirror.core.bundle.MEMBER_EVENTS", 4)
+    monkeypatch.setattr("mirror.core.composed.MEMBER_EVENTS", 4)
 
     def spoil(tar: bytes) -> bytes:
         at = tar.index(b"/0002.bundle.json")

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mirror.archive import Bag, Limits, open_source
-from mirror.core.bundle import compose, parse_bundle, verify_bundle
+from mirror.core.bundle import parse_bundle, verify_bundle
+from mirror.core.composed import compose
 from mirror.core.event import InvalidEvent, RawEvent
 from mirror.core.keys import parse_key_set
 from mirror.core.merge import merge

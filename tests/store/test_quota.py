@@ -145,6 +145,18 @@ def test_a_stranger_cannot_make_a_record_unfit_for_other_mirrors(tmp_path: Path)
         assert summary.events_invalid["event.shape"] == Limits().kept_invalid
 
 
+def test_a_long_name_of_a_key_is_not_repeated_in_the_index(store: Store) -> None:
+    """Its beginning finds the record when the key is trusted, and when it is not any more."""
+    signer = Signer("long", key_id="k" * 100_000)
+    event = make_event(RECORD, signer, "author_claimed", author_claim())
+    _take(store, make_bundle(RECORD, [event]), held=False)
+    (record_id,) = ids_in(store)
+    ((size,),) = store._db.conn.execute("SELECT max(length(key_id)) FROM named_key")
+    assert size == 128
+    assert store.facts.naming_keys([signer.key_id]) == [record_id]
+    assert not store.inspection.lacks_key(record_id, [signer.key_id])
+
+
 # What is held --------------------------------------------------------------------------------
 
 

@@ -331,7 +331,7 @@ def test_the_streamed_bag_holds_a_large_record_in_several_members(
 ) -> None:
     """C2: as an export does; the bundle of one record is whole."""
     whole = client.get(f"/pith/{SUFFIX}/bundle.json").content
-    monkeypatch.setattr("mirror.core.bundle.MEMBER_EVENTS", 4)
+    monkeypatch.setattr("mirror.core.composed.MEMBER_EVENTS", 4)
     streamed = client.get("/mirror/bundle.tar").content
     with tarfile.open(fileobj=io.BytesIO(streamed)) as tar:
         names = [name for name in tar.getnames() if name.endswith("bundle.json")]

@@ -1,0 +1,139 @@
+"""Composed bundles: what a mirror serves and exports for a record (rule B6, and C2's members)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from mirror.core.bundle import BUNDLE_TYPE, BUNDLE_VERSION, AliasClaim
+from mirror.core.event import Event
+from mirror.core.receipt import Receipt
+from mirror.core.record import Record
+from mirror.core.values import Object, Value, assemble, canonical, embed, instant
+
+__all__ = ["compose", "compose_members", "event_order"]
+
+MEMBER_BYTES = 8 * 1024 * 1024
+"""Bytes of one member of a bag, from which a record's bundle is written as several (C2)."""
+MEMBER_EVENTS = 50_000
+"""Items of `events` in one member (C2)."""
+MEMBER_VALUES = 1_000_000
+"""Values in one member, by the quick count of limits: half of what a mirror accepts (B4)."""
+
+
+def compose(
+    record: Record,
+    alias_claims: Iterable[AliasClaim],
+    receipts: Iterable[Receipt],
+    events: Iterable[Event],
+) -> bytes:
+    """Return the bundle that a mirror serves for a record, from all that it merged for it (B6).
+
+    Takes each fact once. Neither verdicts nor the order of arrival leave a trace in it. One line
+    of JSON with an LF at its end.
+    """
+    lists: _Lists = {}
+    for name, encoded in _in_order(alias_claims, receipts, events):
+        lists.setdefault(name, []).append(embed(encoded))
+    return _assemble(record, lists)
+
+
+def compose_members(
+    record: Record,
+    alias_claims: Iterable[AliasClaim],
+    receipts: Iterable[Receipt],
+    events: Iterable[Event],
+) -> Iterator[bytes]:
+    """Yield the same as the members of a bag: one, or as many as it takes (C2).
+
+    Each is a whole bundle. Alias claims and receipts stand in the first, unless they alone are too
+    much for it; the events go on from member to member in their order. Only a single value that
+    is larger than a member may be makes one that is larger, too.
+    """
+    member = _Composed(record)
+    for name, encoded in _in_order(alias_claims, receipts, events):
+        if not member.has_room(name, encoded):
+            yield member.text()
+            member = _Composed(record)
+        member.add(name, encoded)
+    yield member.text()
+
+
+_Lists: TypeAlias = dict[str, list[Value]]
+"""`source_aliases`, `events` and `receipts`, as far as anything is in them."""
+
+
+class _Composed:
+    """A composed bundle as it grows."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._lists: _Lists = {}
+        self._size = len(_assemble(record, {}))
+        self._values = 0
+
+    def has_room(self, name: str, encoded: bytes) -> bool:
+        """Whether one more value fits; the first always does."""
+        if not self._lists:
+            return True
+        return (
+            self._size + self._growth(name, encoded) <= MEMBER_BYTES
+            and self._values + _count_values(encoded) <= MEMBER_VALUES
+            and not (name == "events" and len(self._lists.get(name, ())) == MEMBER_EVENTS)
+        )
+
+    def add(self, name: str, encoded: bytes) -> None:
+        """Take one more value."""
+        self._size += self._growth(name, encoded)
+        self._values += _count_values(encoded)
+        self._lists.setdefault(name, []).append(embed(encoded))
+
+    def _growth(self, name: str, encoded: bytes) -> int:
+        if name in self._lists:
+            return len(b",") + len(encoded)
+        return len(encoded) + (len(b',"receipts":[]') if name == "receipts" else 0)
+
+    def text(self) -> bytes:
+        """Return it."""
+        return _assemble(self._record, self._lists)
+
+
+def _count_values(encoded: bytes) -> int:
+    """Return a count of the values in a text that is never too low."""
+    return 1 + encoded.count(b",") + encoded.count(b"[") + encoded.count(b"{")
+
+
+def _in_order(
+    alias_claims: Iterable[AliasClaim], receipts: Iterable[Receipt], events: Iterable[Event]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the canonical bytes of each fact, and the list that it belongs in, in B6's order."""
+    for claim in sorted(canonical(one.to_value()) for one in alias_claims):
+        yield "source_aliases", claim
+    for receipt in sorted(canonical(one.value) for one in receipts):
+        yield "receipts", receipt
+    for event in sorted(events, key=event_order):
+        yield "events", canonical(event.value)
+
+
+def _assemble(record: Record, lists: _Lists) -> bytes:
+    """Return a bundle of these facts; `receipts` is left out if there are none."""
+    bundle: Object = {
+        "bundle_type": BUNDLE_TYPE,
+        "bundle_version": BUNDLE_VERSION,
+        "pith_number": record.pith_number,
+        "short_pith_number": record.short_pith_number,
+        "canonical_record": embed(record.encoded),
+        "canonical_sha256": record.canonical_sha256,
+        "source": embed(canonical(record.source)),
+        "source_aliases": lists.get("source_aliases", []),
+        "events": lists.get("events", []),
+    }
+    if receipts := lists.get("receipts"):
+        bundle["receipts"] = receipts
+    return assemble(bundle) + b"\n"
+
+
+def event_order(event: Event) -> tuple[bool, int, bytes]:
+    """Return B6's sort key: by instant, those without a time last; then by digest of the value."""
+    at = instant(event.value.get("created_at") if isinstance(event.value, dict) else None)
+    return at is None, at or 0, event.digest

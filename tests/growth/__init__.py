@@ -1,0 +1,1 @@
+"""How the work of every public way in grows with its input."""

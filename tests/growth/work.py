@@ -1,0 +1,88 @@
+"""Work as a count that is the same on every machine: lines of Python, and steps of SQLite."""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+from typing import Any
+
+STEPS = 20
+"""Instructions of SQLite's virtual machine that are counted at a time."""
+NOISE = 400
+"""A difference that says nothing."""
+
+
+class Work:
+    """A count of work done."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def trace(self, _frame: FrameType, _event: str, _argument: object) -> Callable[..., Any]:
+        """Count a call or a line; each turn of a loop runs a line."""
+        self.count += 1
+        return self.trace
+
+
+@contextmanager
+def counting(work: Work) -> Iterator[None]:
+    """Count all that is done in this thread and in new ones, and by new connections to SQLite."""
+    connect = sqlite3.connect
+
+    class Counted(sqlite3.Connection):
+        """A connection whose instructions are counted, whatever else looks at them."""
+
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self.set_progress_handler(None, 0)
+
+        def set_progress_handler(
+            self, progress_handler: Callable[[], int | None] | None, n: int, /
+        ) -> None:
+            def step() -> int | None:
+                work.count += STEPS
+                return progress_handler() if progress_handler is not None and n else 0
+
+            super().set_progress_handler(step, STEPS)
+
+    gc.collect()
+    gc.disable()
+    before = sys.gettrace()
+    sqlite3.connect = partial(connect, factory=Counted)  # type: ignore[assignment]
+    threading.settrace(work.trace)
+    sys.settrace(work.trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+        threading.settrace(before)
+        sqlite3.connect = connect
+        gc.enable()
+
+
+def work_of(action: Callable[[], object]) -> int:
+    """The work that an action takes."""
+    work = Work()
+    with counting(work):
+        action()
+    return work.count
+
+
+def growth(prepare: Callable[[int], Callable[[], object]], size: int) -> float:
+    """How much more it takes to go from 2n to 4n than from n to 2n: 2 if work grows as the input.
+
+    It is 4 if work grows as the square of the input; what every run costs has no part in it.
+
+    Args:
+        prepare: Makes an input of a size, which is not counted, and returns what reads it.
+        size: n.
+    """
+    prepare(2)()  # what is done once in a process
+    first, second, third = (work_of(prepare(size * times)) for times in (1, 2, 4))
+    return (third - second) / max(second - first, NOISE)
