@@ -34,8 +34,10 @@ def rebuild(
         The records whose facts are damaged. They stay as they were, and are marked.
 
     Raises:
-        CorruptStoreError: If the log of trusted keys is damaged.
+        CorruptStoreError: If the log of trusted keys is damaged, or the file (`store.corrupt`):
+            facts that an index lacks would be taken for none.
     """
+    _require_sound_file(store)
     with store.transaction():
         if judge:
             store.derived.mark_all_to_judge()
@@ -51,6 +53,13 @@ def rebuild(
     with store.transaction():
         store.tally.recount()
     return damages
+
+
+def _require_sound_file(store: Store) -> None:
+    for damage in store.inspection.of_file(quick=False):
+        if damage.fact == "sqlite":
+            hint = "run `mirror check --repair`: it saves what can be read"
+            raise CorruptStoreError("store.corrupt", damage.why, where=store.place, hint=hint)
 
 
 def repair(store: Store, damages: Iterable[Damage]) -> None:

@@ -16,7 +16,7 @@ from mirror.errors import FormatError
 from mirror.store.citations import Citations
 from mirror.store.content import compress, decompress
 from mirror.store.facts import Facts
-from mirror.store.records import damaged
+from mirror.store.records import damaged, required
 from mirror.store.rows import Ledger
 from mirror.store.seal import seal
 from mirror.store.tally import Tally
@@ -224,7 +224,8 @@ class Derived:
     def digest(self, record_id: int) -> bytes:
         """Return the digest of a record's state, 32 raw bytes (M12)."""
         query = "SELECT digest FROM state WHERE record_id = ?"
-        return bytes(self._conn.execute(query, (record_id,)).fetchone()[0])
+        row = self._conn.execute(query, (record_id,)).fetchone()
+        return bytes(required(row, f"state of record {record_id}")[0])
 
     def current_digest(self, record_id: int) -> bytes | None:
         """Return the digest of a record's state, or None if `staleness` says that it lags."""
@@ -244,7 +245,8 @@ class Derived:
                 was written, or if the state has another digest than the one stored with it.
         """
         query = "SELECT * FROM state WHERE record_id = ?"
-        *row, sealed = self._conn.execute(query, (record_id,)).fetchone()
+        found = self._conn.execute(query, (record_id,)).fetchone()
+        *row, sealed = required(found, f"state of record {record_id}")
         facts = self._facts.load(record_id)
         where = f"state of {facts.record.pith_number}"
         if seal(*row) != sealed:

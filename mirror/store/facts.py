@@ -21,7 +21,7 @@ from mirror.core.receipt import Receipt
 from mirror.core.record import Record
 from mirror.store.content import Contents, unpack_contents
 from mirror.store.held import Held, HeldCache
-from mirror.store.records import Records, damaged
+from mirror.store.records import Records, damaged, required
 from mirror.store.rows import (
     ArrivalRow,
     Fault,
@@ -146,7 +146,8 @@ class Facts:
             CorruptStoreError: `store.damaged` if its content cannot be read.
         """
         query = "SELECT content FROM arrival WHERE id = ?"
-        (content,) = self._conn.execute(query, (arrival_id,)).fetchone()
+        row = self._conn.execute(query, (arrival_id,)).fetchone()
+        (content,) = required(row, f"arrival {arrival_id}")
         try:
             return unpack_contents(content)
         except (ValueError, TypeError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from mirror.core.keys import BUILT_IN
 from mirror.core.packed import pack
@@ -23,7 +24,7 @@ from mirror.store.tally import Tally
 from mirror.store.tree import StateTree
 from mirror.store.trust import Trust
 
-__all__ = ["Damage", "Inspection"]
+__all__ = ["Damage", "Inspection", "first_damage"]
 
 _ORPHANS = {
     "fault": "arrival_id NOT IN (SELECT id FROM arrival)",
@@ -34,6 +35,9 @@ _ORPHANS = {
     "citation": "record_id NOT IN (SELECT id FROM record)",
 }
 """Derived rows of facts that are not there."""
+
+_WITHOUT_SEAL = frozenset({"_sqlite_migrations", "checked", "damaged", "rules", "tally"})
+"""Tables with text that no seal covers."""
 
 _UNKNOWN = "unknown: damaged"
 
@@ -53,6 +57,17 @@ class Damage:
     """The row as it stands, for facts."""
     is_known: bool = False
     """Whether it was acknowledged."""
+
+
+def first_damage(conn: sqlite3.Connection) -> str:
+    """Return what is wrong in the file or its tables; empty if nothing is found."""
+    conn.set_progress_handler(None, 0)
+    inspection = Inspection(conn)
+    try:
+        found = next(chain(inspection.of_file(quick=False), inspection.of_tables()), None)
+    except (sqlite3.Error, CorruptStoreError, TypeError, ValueError) as error:
+        return str(error)
+    return "" if found is None else f"{found.fact}: {found.why}"
 
 
 class Inspection:
@@ -93,6 +108,7 @@ class Inspection:
         """Yield broken origins, a broken log of trust, rows whose counterpart is not there."""
         for table in missing_tables(self._conn):
             yield Damage("sqlite", None, None, None, f"the table {table} is not there")
+        yield from self._text()
         yield from self._runs()
         try:
             Trust(self._conn).log()
@@ -129,6 +145,20 @@ class Inspection:
             yield Damage("checkpoint", row_id, None, None, "not as it was written")
         for row_id in Acknowledgements(self._conn).faults():
             yield Damage("acknowledgement", row_id, None, None, "its checksum differs")
+
+    def _text(self) -> Iterator[Damage]:
+        """Yield the tables without seals that hold text which is not UTF-8.
+
+        Whoever does not look for damage could not read them at all.
+        """
+        for table in sorted(_WITHOUT_SEAL.difference(missing_tables(self._conn))):
+            factory, self._conn.text_factory = self._conn.text_factory, str
+            try:
+                self._conn.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+            except sqlite3.OperationalError as error:
+                yield Damage("sqlite", None, None, None, f"{table}: {error}")
+            finally:
+                self._conn.text_factory = factory
 
     def _runs(self) -> Iterator[Damage]:
         for row_id, sealed, *row in self._conn.execute(
@@ -265,7 +295,10 @@ class Inspection:
         unknown = (_UNKNOWN, _UNKNOWN, seal(_UNKNOWN, _UNKNOWN))
         run_id = self._conn.execute(query, unknown).lastrowid or 0
         query = "SELECT id, record_id, member, content FROM arrival WHERE id = ?"
-        row_id, record_id, member, content = self._conn.execute(query, (damage.row_id,)).fetchone()
+        row = self._conn.execute(query, (damage.row_id,)).fetchone()
+        if row is None:  # it could not be saved
+            return
+        row_id, record_id, member, content = row
         sealed = ArrivalRow.seal_of(row_id, record_id, run_id, member, content)
         query = "UPDATE arrival SET run_id = ?, seal = ? WHERE id = ?"
         self._conn.execute(query, (run_id, sealed, row_id))

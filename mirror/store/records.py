@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from mirror.core.packed import pack, unpack
 from mirror.core.record import Record, suffix_of
 from mirror.core.values import Object
 from mirror.errors import CorruptStoreError
 
-__all__ = ["RecordColumns", "Records", "columns_of", "damaged"]
+__all__ = ["RecordColumns", "Records", "columns_of", "damaged", "required"]
+
+_Row = TypeVar("_Row", bound=tuple[Any, ...])
 
 RecordColumns: TypeAlias = tuple[bytes, str, str, str, str, int, bytes]
 """The columns of a record after its id."""
@@ -21,6 +23,17 @@ def damaged(what: str, where: str) -> CorruptStoreError:
     """Return the error for a fact that is not as it was written."""
     hint = "run `mirror check` to find all that is damaged, then `mirror check --repair`"
     return CorruptStoreError("store.damaged", what, where=where, hint=hint)
+
+
+def required(row: _Row | None, where: str) -> _Row:
+    """Return a row that must be there.
+
+    Raises:
+        CorruptStoreError: `store.damaged` if it is not.
+    """
+    if row is None:
+        raise damaged("it is not there", where)
+    return row
 
 
 def columns_of(record: Record) -> RecordColumns:
@@ -75,9 +88,7 @@ class Records:
             FROM record WHERE id = ?
         """
         row = self._conn.execute(query, (record_id,)).fetchone()
-        if row is None:
-            raise damaged("it is not there", f"record {record_id}")
-        *names, value = row
+        *names, value = required(row, f"record {record_id}")
         where = f"record {record_id}, pith:{names[1]}:{names[2]}"
         try:
             record = Record(cast("Object", unpack(value)))
@@ -91,7 +102,8 @@ class Records:
     def suffix(self, record_id: int) -> str:
         """Return the suffix of a record that is in the store, as its column has it."""
         query = "SELECT suffix FROM record WHERE id = ?"
-        return cast("str", self._conn.execute(query, (record_id,)).fetchone()[0])
+        row = self._conn.execute(query, (record_id,)).fetchone()
+        return cast("str", required(row, f"record {record_id}")[0])
 
     def count(self) -> int:
         """Return how many records there are, by counting them."""
@@ -103,7 +115,10 @@ class Records:
             yield from self._conn.execute("SELECT suffix, id FROM record ORDER BY suffix, id")
             return
         query = "SELECT suffix, id FROM record WHERE id = ?"
-        yield from sorted({self._conn.execute(query, (one,)).fetchone() for one in record_ids})
+        yield from sorted(
+            required(self._conn.execute(query, (one,)).fetchone(), f"record {one}")
+            for one in set(record_ids)
+        )
 
     def page_of_bag(self, after: tuple[str, int], limit: int) -> list[tuple[str, int]]:
         """Return (suffix, id) of at most `limit` records after one, in the order of a bag."""

@@ -232,10 +232,17 @@ class Search:
     def _clear_by_hand(self) -> None:
         """Put an empty index in the place of one so broken that FTS5 does not even open it."""
         with closing(_new_full_text()) as fresh:
-            rows = fresh.execute("SELECT id, block FROM full_text_data").fetchall()
-        for table in ("full_text_data", "full_text_idx", "full_text_docsize"):
-            self._conn.execute(f"DELETE FROM {table}")  # noqa: S608
-        self._conn.executemany("INSERT INTO full_text_data VALUES (?, ?)", rows)
+            for table in (
+                "full_text_docsize",
+                "full_text_idx",
+                "full_text_data",
+                "full_text_config",
+            ):
+                rows = fresh.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+                self._conn.execute(f"DELETE FROM {table}")  # noqa: S608
+                for row in rows:
+                    places = ", ".join("?" * len(row))
+                    self._conn.execute(f"INSERT INTO {table} VALUES ({places})", row)  # noqa: S608
 
     # Reading ---------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from mirror.store.derived import Derived
 from mirror.store.facts import Facts
 from mirror.store.fetched import Fetched
 from mirror.store.findings import Findings
-from mirror.store.inspection import Inspection
+from mirror.store.inspection import Inspection, first_damage
 from mirror.store.intake import Intake
 from mirror.store.lock import begin
 from mirror.store.mark import Mark, read_mark
@@ -45,6 +45,12 @@ _CHECKPOINT_PAGES = 4096
 """Pages of the log from which it is written back: seldom enough for many pages to be shared."""
 _CACHE_KIB = 32 * 1024
 _STEPS_BETWEEN_LOOKS = 10_000
+
+_OF_DAMAGE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a value may raise that the tables do not allow, such as NULL where there is always text.
+
+A damaged page can hold one anywhere, and SQLite hands it out.
+"""
 
 
 class Store:
@@ -220,8 +226,15 @@ def open_store(
             yield store
             store.require_unchanged()
         except sqlite3.DatabaseError as error:
-            _close_keeping_log(conn, path, error)
+            if _is_corrupt(error):
+                _close_keeping_log(conn, path)
             raise
+        except _OF_DAMAGE as error:
+            reason = first_damage(conn)
+            if not reason:
+                raise
+            _close_keeping_log(conn, path)
+            raise _corrupt(reason, path) from error
         finally:
             conn.close()
     except sqlite3.Error as error:
@@ -285,15 +298,13 @@ def _recovered(path: Path, *, any_thread: bool) -> sqlite3.Connection:
         writing.close()
 
 
-def _close_keeping_log(
-    conn: sqlite3.Connection, path: Path | None, error: sqlite3.DatabaseError
-) -> None:
+def _close_keeping_log(conn: sqlite3.Connection, path: Path | None) -> None:
     """Close a broken store as it is: the log beside it may be what breaks it.
 
     The last connection to close would put the log into the file, so another one, which only
     reads, stays open meanwhile.
     """
-    if path is None or not _is_corrupt(error):
+    if path is None:
         return
     with suppress(sqlite3.Error), closing(_open_uri(path, "mode=ro")) as reading:
         with suppress(sqlite3.Error):
@@ -303,7 +314,8 @@ def _close_keeping_log(
 
 def _is_corrupt(error: sqlite3.Error) -> bool:
     name = getattr(error, "sqlite_errorname", "")
-    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+    is_no_text = str(error).startswith("Could not decode to UTF-8")  # of the sqlite3 module
+    return is_no_text or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
 def _open_uri(path: Path, query: str, *, any_thread: bool = False) -> sqlite3.Connection:

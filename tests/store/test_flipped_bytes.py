@@ -1,33 +1,48 @@
-"""A store with any byte flipped: each command ends with a code, and never with a traceback."""
+"""A damaged store under every command: codes or right answers, and never a traceback.
+
+`MIRROR_FLIPS` is how many damages are tried, `MIRROR_SEED` which; some thousands are a long run.
+"""
 
 from __future__ import annotations
 
 import os
 import random
 import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from tests.cli.conftest import BUNDLES, Mirror, mirror
+from mirror.cli import main
+from mirror.store import open_store
+from tests.cli.conftest import BUNDLES, Mirror, Ran, mirror
 
 __all__ = ["mirror"]  # the fixture
 
-PLACES = int(os.environ.get("MIRROR_FLIPS", "4"))
-"""Bytes of the store to flip in turn; set it to some thousands for a long run."""
+DAMAGES = int(os.environ.get("MIRROR_FLIPS", "4"))
 SEED = int(os.environ.get("MIRROR_SEED", "8"))
+PAGE = 8192
 
 ID = "EI5HAOZQLTRXHSO6XXITW2U5X6"
-COMMANDS: tuple[tuple[object, ...], ...] = (
-    ("status",),
-    ("show", ID),
+ROOT = ("root", "--json")
+EXACT: tuple[tuple[object, ...], ...] = (
+    ROOT,
+    ("show", ID, "--json"),
     ("show", ID, "--bundle"),
-    ("find", "quantum"),
-    ("root",),
     ("prove", ID),
-    ("keys", "list"),
-    ("checkpoint", "--list"),
+    ("keys", "list", "--json"),
     ("export", "out.tar", "--force"),
+)
+"""Commands that give what a sound store gives, if they end well."""
+COMMANDS: tuple[tuple[object, ...], ...] = (
+    *EXACT,
+    ("status",),
+    ("find", "quantum"),
+    ("checkpoint", "--list"),
+    ("findings",),
     ("compare", "--upstream", BUNDLES / "demo.states.jsonl"),
     ("merge", BUNDLES / "demo.tar"),
     ("rebuild",),
@@ -38,40 +53,186 @@ COMMANDS: tuple[tuple[object, ...], ...] = (
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of the demo bag."""
-    from click.testing import CliRunner
-
-    from mirror.cli import main
-
+    """A store of the demo bag, with its tree and its search index."""
     path = tmp_path_factory.mktemp("sound") / "m.db"
-    arguments = ["merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json", "--db", path]
-    assert 0 == CliRunner().invoke(main, list(map(str, arguments))).exit_code
+    merge = ("merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
+    for arguments in (merge, ROOT, ("find", "quantum")):
+        ran = CliRunner().invoke(main, [*map(str, arguments), "--db", str(path)])
+        assert ran.exit_code in {0, 1}, ran.output
     return path
 
 
-def flipped(content: bytes, choose: random.Random) -> bytes:
-    """The content with a byte changed: of the schema and the heads of pages more often."""
-    page = choose.choice([0, 1, choose.randrange(len(content) // 8192)])
-    within = choose.choice([choose.randrange(100), choose.randrange(8192)])
-    place = (page * 8192 + within) % len(content)
-    damaged = bytearray(content)
-    damaged[place] ^= choose.randrange(1, 256)
-    return bytes(damaged)
+# Damages -------------------------------------------------------------------------------------
+
+_Damage = Callable[[bytearray, random.Random], None]
 
 
-@pytest.mark.parametrize("number", range(PLACES))
-def test_a_damaged_store_gives_codes(
+def _flip(content: bytearray, choose: random.Random) -> None:
+    content[choose.randrange(len(content))] ^= choose.randrange(1, 256)
+
+
+def _flip_head(content: bytearray, choose: random.Random) -> None:
+    """Change a byte of the schema or of the head of a page, from which others are found."""
+    page = choose.choice([0, 1, choose.randrange(len(content) // PAGE)])
+    content[page * PAGE + choose.randrange(300)] ^= choose.randrange(1, 256)
+
+
+def _swap(content: bytearray, choose: random.Random) -> None:
+    one, other = (choose.randrange(len(content) // PAGE) * PAGE for _ in range(2))
+    kept = content[one : one + PAGE]
+    content[one : one + PAGE] = content[other : other + PAGE]
+    content[other : other + PAGE] = kept
+
+
+def _repeat(content: bytearray, choose: random.Random) -> None:
+    """Put a page in the place of another, as a disk does that writes to the wrong place."""
+    one, other = (choose.randrange(len(content) // PAGE) * PAGE for _ in range(2))
+    content[one : one + PAGE] = content[other : other + PAGE]
+
+
+def _zero(content: bytearray, choose: random.Random) -> None:
+    at = choose.randrange(len(content) // PAGE) * PAGE
+    content[at : at + PAGE] = bytes(PAGE)
+
+
+def _truncate(content: bytearray, choose: random.Random) -> None:
+    del content[choose.choice([choose.randrange(len(content)), choose.randrange(200)]) :]
+
+
+KINDS: tuple[_Damage, ...] = (*[_flip] * 4, *[_flip_head] * 3, _swap, _repeat, _zero, _truncate)
+
+
+def _run(
+    mirror: Mirror, folder: Path, content: bytes | bytearray, arguments: tuple[object, ...]
+) -> Ran:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / "m.db").write_bytes(content)
+    return mirror(*arguments, "--db", folder / "m.db")
+
+
+def _answer(ran: Ran, arguments: tuple[object, ...]) -> bytes:
+    return Path("out.tar").read_bytes() if arguments[0] == "export" else ran.stdout
+
+
+@pytest.mark.parametrize("number", range(DAMAGES))
+def test_a_damaged_store_gives_codes_or_right_answers(
     sound: Path, mirror: Mirror, tmp_path: Path, number: int
 ) -> None:
     """Whatever it is that is damaged, and whatever is asked for."""
-    damaged = flipped(sound.read_bytes(), random.Random(SEED * 1_000_000 + number))
+    choose = random.Random(SEED * 1_000_000 + number)
+    whole, damaged = sound.read_bytes(), bytearray(sound.read_bytes())
+    choose.choice(KINDS)(damaged, choose)
     for arguments in COMMANDS:
-        shutil.rmtree(tmp_path / "work", ignore_errors=True)
-        (tmp_path / "work").mkdir()
-        store = tmp_path / "work" / "m.db"
-        store.write_bytes(damaged)
-        ran = mirror(*arguments, "--db", store)
+        ran = _run(mirror, tmp_path / "work", damaged, arguments)
         assert ran.exit_code in {0, 1, 4}, (arguments, ran)
+        assert ran.exit_code != 4 or "error: store." in ran.stderr, (arguments, ran)
+        if ran.exit_code == 0 and arguments in EXACT:
+            said = _answer(ran, arguments)
+            right = _answer(_run(mirror, tmp_path / "right", whole, arguments), arguments)
+            assert right == said, arguments
+        if ran.exit_code == 0 and arguments[0] in {"merge", "rebuild", "check"}:
+            _require_sound_or_named(mirror, sound, tmp_path / "work" / "m.db", arguments)
+
+
+def _require_sound_or_named(
+    mirror: Mirror, sound: Path, path: Path, arguments: tuple[object, ...]
+) -> None:
+    """Check the store after a command that ended well."""
+    if arguments == ("check", "--repair"):  # what is left is sound; it may be less than there was
+        assert 0 == mirror("check", "--db", path).exit_code
+        return
+    root = mirror(*ROOT, "--db", path)
+    if root.exit_code == 0:
+        assert mirror(*ROOT, "--db", sound).stdout == root.stdout, arguments
+    else:
+        assert (4, False) == (root.exit_code, arguments == ("check",)), (arguments, root)
+
+
+# Damages that were met -----------------------------------------------------------------------
+
+
+def _change_schema(path: Path, *queries: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        conn.execute("PRAGMA writable_schema = ON")
+        for query in queries:
+            conn.execute(query)
+
+
+@pytest.fixture
+def store(sound: Path, tmp_path: Path) -> Path:
+    """A copy of the sound store."""
+    return Path(shutil.copy(sound, tmp_path / "m.db"))
+
+
+def test_facts_that_an_index_lacks_are_not_taken_for_none(store: Path, mirror: Mirror) -> None:
+    """A rebuild would reach no verdict, and agree with itself ever after."""
+    root = mirror(*ROOT, "--db", store).stdout
+    _change_schema(
+        store,
+        "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema "
+        "WHERE name = 'claim_by_record') WHERE name = 'arrival_by_record'",
+    )
+    for arguments in (("rebuild",), ("rebuild", "--states")):
+        ran = mirror(*arguments, "--db", store)
+        assert (4, True) == (ran.exit_code, "check --repair" in ran.stderr), ran
+    assert 1 == mirror("check", "--db", store).exit_code
+    assert 1 == mirror("check", "--repair", "--db", store).exit_code
+    assert 0 == mirror("check", "--db", store).exit_code
+    assert root == mirror(*ROOT, "--db", store).stdout
+
+
+def test_a_value_that_no_table_allows_is_damage(store: Path, mirror: Mirror) -> None:
+    """SQLite hands out NULL from a column that is NOT NULL, if a page holds it."""
+    _change_schema(
+        store,
+        "UPDATE sqlite_schema SET sql = replace(sql, 'equivocation_count INTEGER NOT NULL', "
+        "'equivocation_count INTEGER') WHERE name = 'state'",
+    )
+    with closing(sqlite3.connect(store)) as conn, conn:
+        conn.execute("UPDATE state SET equivocation_count = NULL")
+    _change_schema(
+        store,
+        "UPDATE sqlite_schema SET sql = replace(sql, 'equivocation_count INTEGER', "
+        "'equivocation_count INTEGER NOT NULL') WHERE name = 'state'",
+    )
+    for arguments in (("rebuild",), ("keys", "remove", "pith-v1-2026-05")):
+        ran = mirror(*arguments, "--db", store)
+        assert (4, True) == (ran.exit_code, "error: store.corrupt at " in ran.stderr), ran
+        assert "NULL value in state.equivocation_count" in ran.stderr
+
+
+def test_a_search_index_that_cannot_be_opened_is_made_again(store: Path, mirror: Mirror) -> None:
+    """Its settings are gone, without which FTS5 opens nothing."""
+    found = mirror("find", "quantum", "--db", store).stdout
+    with closing(sqlite3.connect(store)) as conn, conn:
+        conn.execute("DELETE FROM full_text_config")
+    assert 1 == mirror("check", "--repair", "--db", store).exit_code
+    assert 0 == mirror("check", "--db", store).exit_code
+    assert found == mirror("find", "quantum", "--db", store).stdout
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "arguments"),
+    [
+        ("_sqlite_migrations", "applied_at", ("root",)),
+        ("rules", "version", ("merge", BUNDLES / "demo.tar")),
+        ("tally", "name", ("status",)),
+    ],
+)
+def test_text_that_is_none_is_found_and_mended(
+    store: Path, mirror: Mirror, table: str, column: str, arguments: tuple[object, ...]
+) -> None:
+    """In the tables that have no seals."""
+    root = mirror(*ROOT, "--db", store).stdout
+    with closing(sqlite3.connect(store)) as conn, conn:
+        conn.execute(f"UPDATE {table} SET {column} = CAST(x'ff' || {column} AS TEXT)")  # noqa: S608
+    ran = mirror(*arguments, "--db", store)
+    assert (4, True) == (ran.exit_code, "error: store.corrupt at " in ran.stderr), ran
+    assert 1 == mirror("check", "--db", store).exit_code
+    assert 1 == mirror("check", "--repair", "--db", store).exit_code
+    assert 0 == mirror("check", "--db", store).exit_code
+    assert root == mirror(*ROOT, "--db", store).stdout
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("check",), ("merge", BUNDLES / "demo.tar")])
@@ -85,3 +246,9 @@ def test_a_schema_that_is_no_text_is_an_error(
     )
     ran = mirror(*arguments, "--db", store)
     assert (4, True) == (ran.exit_code, "store.corrupt at " in ran.stderr), ran
+
+
+def test_a_fault_of_the_program_is_not_taken_for_damage(store: Path) -> None:
+    """In a sound store, it stays what it is."""
+    with pytest.raises(TypeError, match="a fault"), open_store(store):
+        raise TypeError("a fault")
