@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 
 from mirror.archive import Limits
 from mirror.cli.console import echo, plural, print_table, say, show_bars, summary_rows
+from mirror.cli.options import Count
 from mirror.core.keys import KeySet
 from mirror.core.redaction import redact
 from mirror.errors import ClusterError
@@ -33,7 +34,7 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         "help": "Merge on the workers of a Dask scheduler, or of this machine; needs --out.",
     }),
     ("--workers", {
-        "type": click.IntRange(min=1),
+        "type": Count(1),
         "help": "With --cluster local: processes to start; one a core if not given.",
     }),
     ("--worker-memory", {

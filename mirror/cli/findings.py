@@ -38,7 +38,7 @@ _source = click.option(
 @click.option("--new", "new_only", is_flag=True, help="Only what nobody acknowledged.")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=options.Count(1),
     help=f"At most so many lines; {_SHOWN} if not given, with --json all.",
 )
 @options.as_json
@@ -170,7 +170,7 @@ def _print_finding(code: str, one: Finding, *, is_first: bool) -> None:
 @click.option("--reason", default="", metavar="TEXT", help="Why it is no alarm; required.")
 @click.option("--by", "name", default="", metavar="NAME", help="Who says so; required.")
 @click.option("--list", "as_list", is_flag=True, help="Show all acknowledgements.")
-@click.option("--withdraw", "line_id", type=click.IntRange(min=1), help="Take one back.")
+@click.option("--withdraw", "line_id", type=options.Count(1), help="Take one back.")
 @options.as_json
 def ack(
     *,

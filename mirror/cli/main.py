@@ -30,6 +30,7 @@ from mirror.cli import (
     upkeep,
 )
 from mirror.cli.console import prepare_streams, say
+from mirror.cli.options import Text
 from mirror.cli.pipes import abandon_stdout, die_of_closed_pipe, is_closed_pipe
 from mirror.core.redaction import redact
 from mirror.errors import MirrorError, OutputError, exit_code
@@ -197,3 +198,18 @@ def _variable(text: str) -> str:
 
 
 _name_variables(main, "MIRROR")
+
+
+def _require_text(command: click.Command) -> None:
+    """Give the options of all commands that are plain strings the type of a text.
+
+    What names a record as an argument may be anything, and names none then.
+    """
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.type is click.STRING:
+            parameter.type = Text()
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _require_text(below)
+
+
+_require_text(main)

@@ -24,8 +24,10 @@ from mirror.store import Store, open_store
 
 __all__ = [
     "SMALL_BYTES",
+    "Count",
     "SmallFile",
     "SourceText",
+    "Text",
     "TextOrFile",
     "as_json",
     "db",
@@ -45,7 +47,30 @@ __all__ = [
 _Decorator: TypeAlias = Callable[[Any], Any]
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+_MOST = 1 << 62
 _FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class Count(click.IntRange):
+    """A whole number, no larger than SQLite and the machine can count."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if number > _MOST:
+            self.fail(f"must not be more than {_MOST}", param, ctx)
+        return number
+
+
+class Text(click.types.StringParamType):
+    """A text: what cannot be written in UTF-8 is none, and neither kept nor looked for."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the text; an argument that is not UTF-8 has surrogates in it (PEP 383)."""
+        text = super().convert(value, param, ctx)
+        if any("\ud800" <= one <= "\udfff" for one in text):
+            self.fail("must be text in UTF-8", param, ctx)
+        return text
 
 
 class SourceText(click.types.StringParamType):
@@ -124,7 +149,7 @@ def _limit_processes(ctx: click.Context, _param: click.Parameter, value: int | N
 
 jobs: _Decorator = click.option(
     "--jobs",
-    type=click.IntRange(min=1),
+    type=Count(1),
     metavar="N",
     envvar="MIRROR_JOBS",
     show_envvar=True,
@@ -181,7 +206,7 @@ def _range_of(field: str) -> click.ParamType[Any]:
     if field == "bundle_s":
         return _SECONDS
     least = 0 if field in {"invalid", "kept_invalid"} else 1
-    return click.IntRange(min=least, max=64 if field == "depth" else None)
+    return Count(least, 64) if field == "depth" else Count(least)
 
 
 def limits(command: _Command) -> _Command:
@@ -216,13 +241,13 @@ _POLITENESS: tuple[tuple[str, str, dict[str, Any]], ...] = (
         "type": click.FloatRange(min=0), "help": "Requests in a second; 0 for no limit.",
     }),
     ("retries", "retries", {
-        "type": click.IntRange(min=0), "help": "Further tries for what may pass.",
+        "type": Count(0), "help": "Further tries for what may pass.",
     }),
     ("timeout", "read_seconds", {
         "type": _SECONDS, "help": "Seconds to wait for an answer to go on.",
     }),
     ("max-answer", "answer_bytes", {
-        "type": click.IntRange(min=1), "help": "Bytes that one answer may have.",
+        "type": Count(1), "help": "Bytes that one answer may have.",
     }),
     ("allow-private", "allow_private", {
         "is_flag": True, "help": "Also ask addresses that are not on the public internet.",

@@ -50,14 +50,14 @@ _LISTED = 20
 @click.option(
     "--events",
     "most",
-    type=click.IntRange(min=2),
+    type=options.Count(2),
     default=10_000,
     show_default=True,
     help="Events to look at.",
 )
 @click.option(
     "--tries",
-    type=click.IntRange(min=1),
+    type=options.Count(1),
     default=MAX_TRIES,
     show_default=True,
     help="Texts and signatures to try.",

@@ -96,7 +96,7 @@ def show(
 )
 @click.option(
     "--keep-invalid",
-    type=click.IntRange(min=0),
+    type=options.Count(0),
     metavar="N",
     envvar="MIRROR_EXPORT_KEEP_INVALID",
     show_envvar=True,

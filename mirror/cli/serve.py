@@ -55,7 +55,7 @@ __all__ = ["serve"]
 )
 @click.option(
     "--kept-mib",
-    type=click.IntRange(0),
+    type=options.Count(0),
     default=256,
     show_default=True,
     metavar="MIB",
@@ -63,7 +63,7 @@ __all__ = ["serve"]
 )
 @click.option(
     "--max-connections",
-    type=click.IntRange(1),
+    type=options.Count(1),
     default=1000,
     show_default=True,
     metavar="N",

@@ -77,7 +77,7 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
 @click.option(
     "--max-tar",
     "whole_bytes",
-    type=click.IntRange(min=1),
+    type=options.Count(1),
     default=Errand(url="").whole_bytes,
     show_default=True,
     envvar="MIRROR_MAX_TAR",
@@ -85,7 +85,7 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
 )
 @click.option(
     "--max-empty",
-    type=click.IntRange(min=1),
+    type=options.Count(1),
     default=Errand(url="").max_empty,
     show_default=True,
     envvar="MIRROR_MAX_EMPTY",
