@@ -213,6 +213,6 @@ def status(*, db: Path, as_json: bool) -> None:
             "alias times": f"{counts.alias_claims:,}, which nothing signs",
             "equivocations": f"{counts.equivocations:,}",
             "trusted keys": f"{trusted or 'none'} (key set {keys.digest})",
-            "last new fact": f"{counts.last_run_at or 'never'} {counts.last_source or ''}",
+            "last new fact": f"{counts.last_fact_at or 'never'} {counts.last_source or ''}",
         }
     )

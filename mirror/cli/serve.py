@@ -14,7 +14,8 @@ import click
 from mirror.cli import options
 from mirror.cli.console import say, show_count
 from mirror.engine.find import bring_up_to_date
-from mirror.errors import ListenError, StoreError
+from mirror.errors import ListenError, StoreError, UpstreamError
+from mirror.net import parse_url
 from mirror.store import open_store
 
 if TYPE_CHECKING:
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
     from mirror.web.connections import Connections
 
 __all__ = ["serve"]
+
+
+def _public_url(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Return an address that pages show to everybody, without a slash at its end."""
+    if not value:
+        return ""
+    try:
+        url = parse_url(value)
+    except UpstreamError as error:
+        raise click.BadParameter(error.message) from error
+    if url.query or "#" in value:
+        raise click.BadParameter("The address goes on after ? or #; pages could not add to it.")
+    return value.rstrip("/")
 
 
 @click.command()
@@ -36,12 +50,14 @@ __all__ = ["serve"]
 @click.option(
     "--base-url",
     default="",
+    callback=_public_url,
     metavar="URL",
     help="Where the world finds it, such as https://mirror.example; else what each request says.",
 )
 @click.option(
     "--source-url",
     default="https://pith.science",
+    callback=_public_url,
     show_default=True,
     metavar="URL",
     help="Where its records come from.",
@@ -105,8 +121,8 @@ def serve(
         settings = Settings(
             store=db,
             name=name,
-            base_url=base_url.rstrip("/"),
-            source_url=source_url.rstrip("/"),
+            base_url=base_url,
+            source_url=source_url,
             access_log=access_log,
             kept_bytes=kept_mib << 20,
         )

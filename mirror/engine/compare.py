@@ -264,7 +264,7 @@ class _Run:
         if record_id is None:
             if self._wanted:
                 self._named.add(number)
-            cause = Cause("record.missing_here", f"no bundle of {number} was merged here")
+            cause = Cause("record.missing_here", "no bundle of it was merged here")
             return Comparison(pith_number=number, status="missing_here", causes=(cause,))
         if record_id < len(self._seen):
             self._seen[record_id] = True
@@ -304,7 +304,7 @@ class _Run:
             return  # each was asked for; or what upstream has is not known
         for record_id, number in self._expected():
             where = "upstream" if record_id is not None else "either side"
-            cause = Cause("record.missing_upstream", f"{number} is not known on {where}")
+            cause = Cause("record.missing_upstream", f"it is not known on {where}")
             causes = (cause, *self._told_before(number))
             yield Comparison(pith_number=number, status="missing_upstream", causes=causes)
 

@@ -107,9 +107,9 @@ class _Other:
 def _explain(store: Store, differing: Differing, other: _Other, *, quick: bool) -> Comparison:
     number = differing.pith_number
     if differing.here is None:
-        return _one_sided(number, "missing_here", f"no bundle of {number} was merged here")
+        return _one_sided(number, "missing_here", "no bundle of it was merged here")
     if differing.there is None:
-        return _one_sided(number, "missing_upstream", f"the other mirror does not have {number}")
+        return _one_sided(number, "missing_upstream", "the other mirror does not have it")
     record_id = cast("int", store.records.find(differing.here.record))
     if quick:
         causes = tuple(_of_keys(store, other))

@@ -29,7 +29,8 @@ class Status:
     equivocations: int
     stale: int
     """Records whose state lags behind their facts."""
-    last_run_at: str | None
+    last_fact_at: str | None
+    """When the last fact that was new here came."""
     last_source: str | None
 
 
@@ -49,7 +50,7 @@ def read_status(conn: sqlite3.Connection) -> Status:
         events_by_profile=_by_code(counts, f"{READING} "),
         equivocations=counts["equivocations"],
         stale=int(conn.execute("SELECT count(*) FROM stale").fetchone()[0]),
-        last_run_at=last[0],
+        last_fact_at=last[0],
         last_source=last[1],
     )
 

@@ -245,7 +245,7 @@ class Shelf:
 
     def ingested_at(self) -> datetime | None:
         """Return when a run last brought anything."""
-        return _time(self.store.status().last_run_at)
+        return _time(self.store.status().last_fact_at)
 
 
 @lru_cache(maxsize=256)

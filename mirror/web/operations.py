@@ -68,7 +68,7 @@ class Operations:
                 "status": "ok",
                 "store_version": version,
                 "key_set_digest": keys,
-                "last_ingest_at": status["last_run_at"],
+                "last_ingest_at": status["last_fact_at"],
                 "counts": counts,
             }
         )

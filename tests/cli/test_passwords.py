@@ -57,6 +57,8 @@ WAYS = {
         "source.unreadable",
     ),
     "export": (("export", "out.tar", "--since", URL), 3, ""),
+    "serve": (("serve", "--port", "0", "--base-url", URL), 2, "user name or password"),
+    "serve a source": (("serve", "--port", "0", "--source-url", URL), 2, "user name or password"),
     "store": (("status", "--db", URL), 4, "store.absent"),
 }
 
@@ -90,6 +92,24 @@ def test_a_password_is_neither_printed_nor_stored(folder: Path, mirror: Mirror, 
     ran = mirror(*arguments)
     assert_kept(ran, folder)
     assert (exit_code, True) == (ran.exit_code, code in ran.stderr + ran.stdout.decode()), ran
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mirror.example",
+        "javascript:alert(1)",
+        f"https://x.example/?a={SECRET}",
+        "https://x.example/#a",
+        "https://",
+    ],
+)
+@pytest.mark.parametrize("option", ["--base-url", "--source-url"])
+def test_what_pages_show_is_an_address(folder: Path, mirror: Mirror, option: str, url: str) -> None:
+    """Every page would link to it, and add a path to it."""
+    ran = mirror("serve", "--port", "0", option, url)
+    assert (2, True) == (ran.exit_code, f"Invalid value for '{option}'" in ran.stderr)
+    assert_kept(ran, folder)
 
 
 def test_a_proxy_is_named_by_its_variable_only(

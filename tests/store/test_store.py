@@ -91,7 +91,7 @@ def test_what_fails_midway_leaves_nothing(path: Path) -> None:
             fail(store)
         assert store.records.count() == 0
         assert store.tally.counts() == {}
-        assert store.status().last_run_at is None
+        assert store.status().last_fact_at is None
 
 
 def test_where_each_fact_came_from_is_kept(path: Path) -> None:
