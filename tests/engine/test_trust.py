@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mirror.engine import trust
+from mirror.engine import replay, trust
 from mirror.engine.ingest import ingest
 from mirror.engine.report import Job
 from mirror.engine.trust import add_keys, remove_keys
@@ -99,3 +99,22 @@ def test_a_change_that_fails_midway_changes_nothing(
         add_keys(store, keys_of(REGISTRY, AUTHOR))
     assert before == store.status()
     assert [] == store.trust.log()
+
+
+def test_other_rules_judge_everything_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first time that a version with other rules brings a store up to date, and only then."""
+    seen: list[Any] = []
+    work = replay.__dict__["judge"]
+
+    def judge(*arguments: Any) -> Any:
+        seen.append(arguments)
+        return work(*arguments)
+
+    monkeypatch.setattr(replay, "judge", judge)
+    replay.finish(store)
+    assert [] == seen
+    monkeypatch.setattr(replay, "RULES", "other")
+    replay.finish(store)
+    assert 5 == len(seen)  # events of both records
+    replay.finish(store)
+    assert 5 == len(seen)
