@@ -194,7 +194,7 @@ def test_what_is_no_prefix_is_a_problem(big: httpx.Client, prefix: str) -> None:
     assert "application/problem+json" == answer.headers["content-type"]
     said = answer.json()
     assert ("request.prefix", 400) == (said["code"], said["status"])
-    assert "62 hexadecimal digits" in said["title"]
+    assert "62 hexadecimal digits" in said["detail"]
     assert "no-store" == answer.headers["cache-control"]
 
 
