@@ -274,6 +274,7 @@ class Inspection:
         trust = Trust(self._conn)
         is_lost = trust.lost_built_in()
         self._move_rows("trust", "1", (), damage, at)
+        trust.forget()
         if is_lost:
             trust.note("remove", [BUILT_IN], at)
 

@@ -53,7 +53,7 @@ def salvage(path: Path, aside: Path) -> None:
         target.execute("BEGIN")
         for table in _TABLES:
             _copy(source, target, table)
-        if not _is_readable(source, "trust"):  # what it removed is not known (K2)
+        if not _is_trust_whole(source):  # what it removed is not known (K2)
             Trust(target).note("remove", [BUILT_IN], _now())
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -74,12 +74,12 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def _is_readable(source: sqlite3.Connection, table: str) -> bool:
+def _is_trust_whole(source: sqlite3.Connection) -> bool:
     try:
-        source.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+        source.execute("SELECT * FROM trust").fetchall()
+        return not Trust(source).lacks_end()
     except (sqlite3.DatabaseError, UnicodeDecodeError):
         return False
-    return True
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> None:

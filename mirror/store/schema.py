@@ -51,7 +51,7 @@ CREATE TABLE arrival (                   -- one bundle, and all that was new in 
 ) STRICT;
 CREATE INDEX arrival_by_record ON arrival (record_id);
 CREATE TABLE trust (                     -- a log: the key set is what it comes to
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- SQLite keeps the last elsewhere: see trust.py
     at TEXT NOT NULL,
     action TEXT NOT NULL CHECK (action IN ('add', 'remove')),
     key_id TEXT NOT NULL,                -- of a key; the name of a profile

@@ -74,13 +74,27 @@ class Trust:
                 trusted.pop(place, None)
         return _key_set(trusted.values(), built_in=False)
 
+    def lacks_end(self) -> bool:
+        """Whether the last lines of the log are not there, or all of it.
+
+        No seal shows that. But SQLite keeps the last id, of `AUTOINCREMENT`, in another table.
+        """
+        query = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'trust'"
+        (last,) = self._conn.execute(query).fetchone()
+        return bool(last > self.version)
+
+    def forget(self) -> None:
+        """Begin the log anew; its lines were moved aside."""
+        self._conn.execute("DELETE FROM trust")
+        self._conn.execute("DELETE FROM sqlite_sequence WHERE name = 'trust'")
+
     def lost_built_in(self) -> bool:
         """Whether a log that is broken may have removed the built-in key.
 
         The last line that names it tells. If a line is missing, nobody knows what it said.
         """
         lines = self._conn.execute("SELECT id, action, key_id FROM trust ORDER BY id").fetchall()
-        if [line[0] for line in lines] != list(range(1, len(lines) + 1)):
+        if self.lacks_end() or [line[0] for line in lines] != list(range(1, len(lines) + 1)):
             return True
         actions = [action for _, action, key_id in lines if key_id == BUILT_IN.key_id]
         return actions[-1:] == ["remove"]
@@ -117,6 +131,8 @@ class Trust:
             last = sealed
             at, action, _, value = row
             yield TrustChange(at, action, _trusted(value))
+        if self.lacks_end():
+            raise damaged("the last lines in the log of trusted keys are not there", "trust")
 
 
 def _name(what: Key | Profile) -> str:

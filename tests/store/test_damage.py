@@ -221,7 +221,7 @@ def test_every_table_is_damaged_in_these_tests() -> None:
     with open_store(None) as store:
         query = "SELECT name FROM sqlite_schema WHERE type = 'table'"
         found = {name for (name,) in store._db.conn.execute(query)}
-    hidden = {name for name in found if name.startswith(("full_text_", "_sqlite"))}
+    hidden = {name for name in found if name.startswith(("full_text_", "_sqlite", "sqlite_"))}
     assert {*TABLES, *MEMORIES, *SEARCH, *EVIDENCE} == found - hidden
 
 

@@ -198,6 +198,32 @@ def test_facts_that_an_index_lacks_are_not_taken_for_none(store: Path, mirror: M
     assert root == mirror(*ROOT, "--db", store).stdout
 
 
+def test_a_log_of_trust_that_is_gone_is_missed(store: Path, mirror: Mirror) -> None:
+    """An empty page in its place would bring back the built-in key, and forget all others."""
+    assert 0 == mirror("keys", "remove", "pith-v1-2026-05", "--db", store).exit_code
+    _change_schema(
+        store,
+        "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema "
+        "WHERE name = 'checked') WHERE name = 'trust'",
+    )
+    for arguments in (ROOT, ("keys", "list"), ("prove", ID), ("merge", BUNDLES / "demo.tar")):
+        ran = mirror(*arguments, "--db", store)
+        assert (4, True) == (ran.exit_code, "error: store.damaged at trust: " in ran.stderr), ran
+    assert 1 == mirror("check", "--repair", "--db", store).exit_code
+    assert 0 == mirror("check", "--db", store).exit_code
+    assert [] == mirror("keys", "list", "--json", "--db", store).lines  # nobody is trusted again
+
+
+def test_lines_at_the_end_of_the_log_of_trust_are_missed(store: Path, mirror: Mirror) -> None:
+    """A removal that is undone by damage is not undone."""
+    assert 0 == mirror("keys", "remove", "pith-v1-2026-05", "--db", store).exit_code
+    with closing(sqlite3.connect(store)) as conn, conn:
+        conn.execute("DELETE FROM trust WHERE id = (SELECT max(id) FROM trust)")
+    assert 4 == mirror("keys", "list", "--db", store).exit_code
+    assert 1 == mirror("check", "--repair", "--db", store).exit_code
+    assert [] == mirror("keys", "list", "--json", "--db", store).lines
+
+
 def test_a_value_that_no_table_allows_is_damage(store: Path, mirror: Mirror) -> None:
     """SQLite hands out NULL from a column that is NOT NULL, if a page holds it."""
     _change_schema(
