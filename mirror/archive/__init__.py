@@ -28,7 +28,7 @@ from mirror.archive.member import (
     shown,
 )
 from mirror.archive.segment import write_segments
-from mirror.archive.source import Source, is_plain_tar, nothing_in_it, open_source
+from mirror.archive.source import Source, is_plain_tar, nothing_in_it, open_file, open_source
 from mirror.archive.standard_input import read_standard_input, standard_input
 from mirror.archive.tar import locate_in_tar
 from mirror.archive.temporary import naming_temporary_folder, temporary_error
@@ -53,6 +53,7 @@ __all__ = [
     "locate_in_tar",
     "naming_temporary_folder",
     "nothing_in_it",
+    "open_file",
     "open_source",
     "read_extent",
     "read_in_folder",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,7 +25,7 @@ from mirror.archive.tar import BLOCK, is_tar, read_tar
 from mirror.archive.temporary import temporary_error
 from mirror.errors import LimitError, SourceError
 
-__all__ = ["Source", "is_plain_tar", "nothing_in_it", "open_source"]
+__all__ = ["Source", "is_plain_tar", "nothing_in_it", "open_file", "open_source"]
 
 
 class Source:
@@ -152,10 +154,23 @@ def _open(name: str) -> BinaryIO | Path:
     path = Path(name)
     if path.is_dir():
         return path
+    file = open_file(path)
     if path.is_file():
-        return path.open("rb")
-    with path.open("rb") as pipe:
+        return file
+    with file as pipe:
         return _spool(pipe)
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file or pipe for reading.
+
+    Raises:
+        OSError: If it cannot be opened, or is a device: `/dev/zero` would fill the disk.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise OSError(errno.ENODEV, "it is a device, not a file")
+    return path.open("rb")
 
 
 def _spool(stream: BinaryIO) -> BinaryIO:

@@ -22,7 +22,7 @@ from itertools import chain, combinations, islice, product
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
-from mirror.archive import Limits, standard_input, temporary_error
+from mirror.archive import Limits, open_file, standard_input, temporary_error
 from mirror.archive.compression import DAMAGE, has_trailing, open_plain
 from mirror.core.record import Record, is_text_digest_confirmed, text_digest
 from mirror.core.values import Object, Value, decode
@@ -413,7 +413,7 @@ def open_metadata(name: str) -> Iterator[BinaryIO]:
 
 
 def _open(name: str, stack: ExitStack) -> BinaryIO:
-    file = standard_input() if name == "-" else stack.enter_context(Path(name).open("rb"))  # noqa: SIM115
+    file = standard_input() if name == "-" else stack.enter_context(open_file(Path(name)))
     if not file.seekable():
         spool = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         shutil.copyfileobj(file, spool)

@@ -11,6 +11,7 @@ import pytest
 
 from mirror.archive import Limits, open_source
 from mirror.core.keys import KeySet
+from mirror.engine.identify import open_metadata
 from mirror.engine.report import Job
 from mirror.engine.verify import verify
 from mirror.errors import SourceError
@@ -259,4 +260,14 @@ def test_a_source_that_is_not_there_is_unreadable(tmp_path: Path, name: str) -> 
         pytest.raises(SourceError, match=r"source\.unreadable"),
         open_source(str(tmp_path / name), NO_LIMITS),
     ):
+        pass
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "/dev/null", "/dev/urandom"])
+def test_a_device_is_no_source(name: str) -> None:
+    """It may never end: nothing of it is read, or copied to the temporary folder."""
+    with pytest.raises(SourceError, match="it is a device") as error, open_source(name, NO_LIMITS):
+        pass
+    assert error.value.code == "source.unreadable"
+    with pytest.raises(SourceError, match="it is a device"), open_metadata(name):
         pass
