@@ -660,7 +660,8 @@ def test_names_that_are_no_text_do_no_harm(mirror: Mirror, registry: Registry) -
     for name in ("\udcff\udcfe", "\u202eevil", "x" * 5000, "../../etc", "a b?c#d", '"'):
         ran = ask(mirror, registry, name)
         assert (ran.exit_code, ran.lines[0]["status"]) == (1, "missing_upstream")
-        assert mirror("compare", "--history", name).exit_code == 1
+        expected = 2 if "\udcff" in name else 1  # an option is text
+        assert mirror("compare", "--history", name).exit_code == expected
     Path("folder\udcff").mkdir()
     Path("folder\udcff/state.json").write_bytes(to_json(states()[P[-26:]]))
     assert mirror("compare", "--upstream", "folder\udcff", P, "--report", "r.html").exit_code == 0

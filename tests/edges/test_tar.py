@@ -73,8 +73,9 @@ def test_bundles_at_any_depth_are_read_and_other_names_are_ignored(
     data = tar_by_python({**others, **bundles, "README": b""}, tar_format)
     reading = read(COMPRESSIONS[compression](data))
     assert (bundles, []) == (reading.files, reading.refused)
-    (told,) = reading.told
-    assert told.startswith("6 files of other names passed over: bundle.json.txt, a/xbundle.json")
+    bundles_perhaps, others_told = reading.told
+    assert bundles_perhaps.startswith("4 files of other names passed over: a/xbundle.json")
+    assert others_told == "2 files of other names passed over: bundle.json.txt, README"
 
 
 @pytest.mark.parametrize("tar_format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

@@ -228,7 +228,7 @@ def test_what_nobody_looks_for_is_not_indexed(word: str, store: Store, tmp_path:
 
 def test_a_record_cannot_fill_the_index(store: Store, tmp_path: Path) -> None:
     """20,000 characters of it count."""
-    record = make_record(license="license " * 10_000)
+    record = make_record(license="license " * 1_800)
     payload = {"said": [f"word{number}" for number in range(10_000)]}
     graph = {"paper": {"title": "title " * 10_000}}
     events = [

@@ -263,8 +263,7 @@ def test_an_increment_names_its_base_and_what_is_in_it(grown: Grown) -> None:
 
 def test_by_bag_or_by_root_it_is_the_same(place: Place) -> None:
     """What is new by content is what came since, where the base is this store's own."""
-    place.path("news.jsonl").write_bytes(to_json(make_bundle(OLD, [event(1)], alias_claims=[])))
-    place.merge("full.db", "news.jsonl")
+    place.add("full.db", make_bundle(OLD, [event(1)]))
     root = place.export("full.db", "base.tar").root
     place.add("full.db", make_bundle(OLD, [event(2)]), make_bundle(NEW))
     place.export("full.db", "by-bag.tar", "base.tar")
@@ -367,8 +366,7 @@ def test_of_a_bundle_that_is_refused_nothing_is_in_a_base(place: Place) -> None:
 
 def test_the_base_itself_is_not_written_over(place: Place) -> None:
     """Nobody could fit the increment to anything then; it stays as it was, by whatever name."""
-    place.path("news.jsonl").write_bytes(to_json(make_bundle(OLD, [event(1)], alias_claims=[])))
-    place.merge("full.db", "news.jsonl")
+    place.add("full.db", make_bundle(OLD, [event(1)]))
     place.export("full.db", "base.tar")
     before = place.path("base.tar").read_bytes()
     place.path("link.tar").symlink_to("base.tar")
@@ -416,8 +414,7 @@ BAD_BASES: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("damage", BAD_BASES.values(), ids=BAD_BASES)
 def test_what_is_no_whole_bag_is_no_base(place: Place, damage: Callable[[bytes], bytes]) -> None:
     """Nobody could name it; nothing is written."""
-    place.path("news.jsonl").write_bytes(to_json(make_bundle(OLD, [event(1)], alias_claims=[])))
-    place.merge("full.db", "news.jsonl")
+    place.add("full.db", make_bundle(OLD, [event(1)]))
     place.export("full.db", "base.tar")
     place.path("base.tar").write_bytes(damage(place.path("base.tar").read_bytes()))
     with pytest.raises(SourceError) as caught:
@@ -443,8 +440,7 @@ def test_a_root_is_known_where_it_was_exported_and_nowhere_else(place: Place) ->
 
 def test_each_root_stands_for_what_was_there_when_it_was_exported(place: Place) -> None:
     """However much was added since, and whichever of several roots is named."""
-    place.path("news.jsonl").write_bytes(to_json(make_bundle(OLD, [event(1)], alias_claims=[])))
-    place.merge("full.db", "news.jsonl")
+    place.add("full.db", make_bundle(OLD, [event(1)]))
     roots = [place.export("full.db", "0.tar").root]
     for number in (2, 3, 4):
         place.add("full.db", make_bundle(OLD, [event(number)]))
@@ -458,8 +454,7 @@ def test_each_root_stands_for_what_was_there_when_it_was_exported(place: Place) 
 
 def test_of_two_bags_with_one_root_the_first_is_meant(place: Place) -> None:
     """M12: junk and alias claims change no core digest, so the increment holds them still."""
-    place.path("news.jsonl").write_bytes(to_json(make_bundle(OLD, [event(1)], alias_claims=[])))
-    place.merge("full.db", "news.jsonl")
+    place.add("full.db", make_bundle(OLD, [event(1)]))
     first = place.export("full.db", "first.tar")
     place.add("full.db", make_bundle(OLD, alias_claims=make_claims(OLD, LATER)))
     second = place.export("full.db", "second.tar")
@@ -586,8 +581,7 @@ def test_an_increment_is_complete_only_with_all_that_it_rests_on(place: Place) -
 
 def test_a_bag_without_news_is_no_link_of_a_chain(place: Place) -> None:
     """The root is the same as before, and so is the bag that it names."""
-    place.path("news.jsonl").write_bytes(to_json(make_bundle(OLD, [event(1)], alias_claims=[])))
-    place.merge("full.db", "news.jsonl")
+    place.add("full.db", make_bundle(OLD, [event(1)]))
     root = place.export("full.db", "0.tar").root
     assert root == place.export("full.db", "1.tar", root).root
     place.add("full.db", make_bundle(OLD, [event(2)]))
@@ -599,8 +593,7 @@ def test_a_bag_without_news_is_no_link_of_a_chain(place: Place) -> None:
 
 def test_a_bag_without_news_counts_as_one_that_was_merged(place: Place) -> None:
     """Whoever names it as a base, by its file, rests on it."""
-    place.path("news.jsonl").write_bytes(to_json(make_bundle(OLD, [event(1)], alias_claims=[])))
-    place.merge("full.db", "news.jsonl")
+    place.add("full.db", make_bundle(OLD, [event(1)]))
     place.export("full.db", "0.tar")
     place.export("full.db", "1.tar", "0.tar")
     place.export("full.db", "2.tar", "1.tar")
@@ -626,8 +619,7 @@ def test_a_base_may_come_in_any_compression(place: Place) -> None:
 
 def test_a_base_of_the_same_bundles_in_another_form_is_another_bag(place: Place) -> None:
     """Nobody can see from outside that they are the same; and it is only told of."""
-    place.path("news.jsonl").write_bytes(to_json(make_bundle(OLD, [event(1)], alias_claims=[])))
-    place.merge("full.db", "news.jsonl")
+    place.add("full.db", make_bundle(OLD, [event(1)]))
     place.export("full.db", "plain.tar")
     place.export("full.db", "packed.tar", packed=True)
     place.add("full.db", make_bundle(OLD, [event(2)]))
