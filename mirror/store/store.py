@@ -374,6 +374,10 @@ def _store_error(error: sqlite3.Error, path: Path | None) -> StoreError:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         hint = "another mirror process is writing; wait for it, then run the command again"
         return StoreBusyError("store.busy", str(error), where=place, hint=hint)
+    if name == "SQLITE_NOTADB":
+        hint = f"if it is no store, name another file with --db; else {_restore_hint(path)}"
+        message = "it is no SQLite database, or its first page is damaged"
+        return CorruptStoreError("store.corrupt", message, where=place, hint=hint)
     if _is_corrupt(error):
         return _corrupt(str(error), path)
     hint = "what was committed before is kept; check the disk and its permissions"
