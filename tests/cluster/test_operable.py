@@ -93,7 +93,10 @@ def test_a_scheduler_and_workers_give_the_root_of_one_machine(
     arguments = ["merge", DEMO, "--keys", DEMO_KEYS, "--cluster", cluster.address, "--out", out]
     with started(tmp_path, *MIRROR, *arguments) as client:
         stdout, stderr = client.communicate(timeout=PATIENCE_S)
-    assert (client.returncode, 1) == (0, stderr.count(b"\n")), stderr
+    doubt = b"warning: key "  # a key of the demo may have expired
+    said = [line for line in stderr.splitlines() if not line.startswith(doubt)]
+    assert (client.returncode, len(said)) == (0, 1), stderr
+    assert said[0].startswith(b"dashboard: ")
     expected = root_on_one_machine(tmp_path / "mirror.db", [str(DEMO)], DEMO_KEYS)
     assert f"root            {expected.root}\n".encode() in stdout
     assert f"key set digest  {expected.key_set_digest}\n".encode() in stdout

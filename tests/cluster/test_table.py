@@ -32,7 +32,7 @@ from tests.cluster.worlds import Answer, StateRow, errand_in, origin_of, single
 
 DEMO = Path(__file__).resolve().parents[2] / "bundles" / "demo.tar"
 KEYS = parse_key_set(DEMO.with_name("demo-keys.json").read_bytes())
-ROW = ("source", "member", None, "code", "", "message")
+ROW = ("source", "member", None, "code", "", "message", "digest")
 NAME = "folder/file.parquet"
 
 

@@ -41,8 +41,9 @@ FINDINGS = pa.schema({
     "code": pa.string(),
     "where": pa.large_string(),
     "message": pa.large_string(),
+    "digest": pa.string(),
 })  # fmt: skip
-"""What was found, as `mirror verify --json` tells it."""
+"""What was found, as `mirror verify --json` tells it; without a store, nothing is acknowledged."""
 
 STATES = pa.schema({
     "pith_number": pa.string(),

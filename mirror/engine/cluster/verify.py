@@ -168,6 +168,7 @@ def take_finding(findings: TableFile, report: Report) -> None:
         report.code,
         report.where,
         report.message,
+        report.digest,
     )
     findings.take(row, sum(len(one or "") for one in row) + _ROW_BYTES)
 
