@@ -29,7 +29,7 @@ from tests.cli.conftest import BUNDLES
 from tests.processes import assert_ended, children_of, watched
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = int(os.environ.get("MIRROR_KILLS", "60"))
+KILLS = int(os.environ.get("MIRROR_KILLS", "24"))
 """How many processes are killed; some thousands take minutes."""
 
 AUTHOR = Signer("author")
@@ -91,7 +91,7 @@ def test_no_kill_loses_a_fact(seed: int, tmp_path: Path) -> None:
 
 def test_ctrl_c_says_what_is_kept_and_exits_with_130(tmp_path: Path) -> None:
     """The next run ends where an undisturbed run ends."""
-    source, keys = _jsonl(tmp_path, 0, 3000), _keys(tmp_path)
+    source, keys = _jsonl(tmp_path, 0, 1200), _keys(tmp_path)
     command = [sys.executable, "-m", "mirror", "merge", str(source), "--keys", str(keys)]
     process = subprocess.Popen(
         command,
@@ -134,7 +134,7 @@ def test_a_kill_ends_every_process_and_loses_nothing(tmp_path: Path) -> None:
 
 def test_two_merges_at_once_come_to_the_union(tmp_path: Path) -> None:
     """Each waits for the other's transactions; neither loses a fact."""
-    sources = [_jsonl(tmp_path, 0, 600), _jsonl(tmp_path, 300, 600)]
+    sources = [_jsonl(tmp_path, 0, 300), _jsonl(tmp_path, 150, 300)]
     _mirror(tmp_path, "keys", "add", _keys(tmp_path))
     running = [
         subprocess.Popen(
@@ -151,7 +151,7 @@ def test_two_merges_at_once_come_to_the_union(tmp_path: Path) -> None:
 
 def test_a_file_that_may_not_grow_loses_nothing(tmp_path: Path) -> None:
     """As a full disk: the run ends with 4 or says so; what was committed is whole."""
-    small, large = _jsonl(tmp_path, 0, 50), _jsonl(tmp_path, 50, 2000)
+    small, large = _jsonl(tmp_path, 0, 50), _jsonl(tmp_path, 50, 700)
     _mirror(tmp_path, "merge", small, "--keys", _keys(tmp_path))
     before = _export(tmp_path, "mirror.db")
     done = _mirror(tmp_path, "merge", large, limit_file_bytes=600_000)
@@ -184,7 +184,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_says_so_and_loses_nothing(disk: Path, tmp_path: Path) -> None:
     """`store.full`, exit 4; the store opens and checks out."""
     db = disk / "mirror.db"
-    small, large = _jsonl(tmp_path, 0, 50), _jsonl(tmp_path, 50, 2000)
+    small, large = _jsonl(tmp_path, 0, 50), _jsonl(tmp_path, 50, 900)
     assert _mirror(tmp_path, "merge", small, "--db", db).returncode == 1
     done = _mirror(tmp_path, "merge", large, "--db", db)
     assert (4, True) == (done.returncode, b"store.full" in done.stderr)
