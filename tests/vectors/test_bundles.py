@@ -112,9 +112,8 @@ def make_bundles(root: Path, *arguments: str, hash_seed: str = "0") -> tuple[int
 
 
 def test_samples_are_as_built() -> None:
-    """What is committed is what the script builds, whatever the order of its sets."""
+    """What is committed is what the script builds; below, with another order of its sets."""
     assert make_bundles(ROOT, "--check", hash_seed="1") == (0, "")
-    assert make_bundles(ROOT, "--check", hash_seed="2") == (0, "")
 
 
 @pytest.fixture
@@ -144,7 +143,10 @@ def test_check_names_every_difference(copy: Path) -> None:
 
 
 def test_rebuilding_from_committed_files_alone(copy: Path) -> None:
-    """The facts are enough to build all samples again, and the page and the facts stay."""
+    """The facts are enough to build all samples again, and the page and the facts stay.
+
+    The sets have another order than above, and the samples are the same.
+    """
     bundles = copy / "bundles"
     for path in bundles.iterdir():
         if path.is_file() and path.name != "README.md":
@@ -152,7 +154,7 @@ def test_rebuilding_from_committed_files_alone(copy: Path) -> None:
     shutil.rmtree(bundles / "invalid")
     (bundles / "left.over").write_bytes(b"")
 
-    assert make_bundles(copy) == (0, "")
+    assert make_bundles(copy, hash_seed="2") == (0, "")
     assert list(contents(bundles)) == list(contents(BUNDLES))
 
 
