@@ -102,7 +102,7 @@ def test_ctrl_c_says_what_is_kept_and_exits_with_130(tmp_path: Path) -> None:
     db = tmp_path / "mirror.db"
     while not (db.exists() and db.with_name("mirror.db-wal").exists()):
         time.sleep(0.01)
-    time.sleep(0.3)
+    time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
