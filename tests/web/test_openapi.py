@@ -22,11 +22,23 @@ from schemathesis.errors import FailureGroup
 from schemathesis.generation.hypothesis import builder
 from starlette.routing import Route
 
+from mirror.core.event import EVENT_CODES
+from mirror.core.event_types import EVENT_TYPES, OTHER_EVENTS, EventType
+from mirror.core.merge import MERGE_VERSION
+from mirror.core.record import PITH_NUMBER_PATTERN
+from mirror.core.values import DIGEST_PATTERN
+from mirror.core.verification_status import MAX_SIGNERS
+from mirror.engine.citations import MAX_WORKS
+from mirror.engine.descent import FEW
 from mirror.errors import StoreError
 from mirror.web import Settings, create_app
+from mirror.web.citations import MAX_EVENTS
 from mirror.web.endpoint import Endpoint
 from mirror.web.openapi import description
+from mirror.web.operations import MAX_CHANGES, MAX_IDS
+from mirror.web.pages import MAX_HITS, MAX_START
 from mirror.web.store_pool import StorePool
+from mirror.web.words import RELATIONSHIPS
 from tests.builders import make_bundle, make_record, to_json
 from tests.web.conftest import BUNDLES, Serve, run_mirror
 from tests.web.hostile import hostile_store
@@ -54,7 +66,7 @@ HEADERS = {
 FORMS = ("text/html", "application/ld+json")
 LABELS = [
     f"{method.upper()} {path}"
-    for path, item in cast("Raw", description()["paths"]).items()
+    for path, item in description()["paths"].items()
     for method in item
     if method != "parameters"
 ]
@@ -217,7 +229,7 @@ def test_odd_records_are_answered_as_described(odd: str) -> None:
 
 
 def test_the_description_is_openapi(site: str) -> None:
-    """Version 3.1; what it refers to is there, and what is there is referred to."""
+    """OpenAPI 3.1; every reference resolves, and every component is referenced."""
     schema = _described(site)
     schema.validate()
     assert description() == schema.raw_schema
@@ -233,10 +245,75 @@ def test_every_path_of_the_server_is_described(tmp_path: Path) -> None:
     """And no other; each operation has a name of its own."""
     routes = create_app(Settings(store=tmp_path / "mirror.db")).routes
     served = [re.sub(r"\{\w+:path\}", "{name}", cast("Route", route).path) for route in routes]
-    paths = cast("Raw", description()["paths"])
+    paths = description()["paths"]
     assert sorted(served) == sorted(paths)
     ids = [paths[path][method]["operationId"] for path in paths for method in ("get", "head")]
     assert len(set(ids)) == len(ids)
+
+
+SCHEMAS = description()["components"]["schemas"]
+
+
+def test_the_events_of_a_state_are_those_of_the_table() -> None:
+    """A list for each event type that has one, with its target and the members of its payload."""
+    listed = {str(kind.shown_in): kind for kind in EVENT_TYPES.values() if kind.shown_in}
+    properties = SCHEMAS["CurrentState"]["properties"]
+    outside = {"canonical_record", "source_aliases", "receipt", OTHER_EVENTS}
+    assert properties.keys() - outside == listed.keys()
+    for name, kind in listed.items():
+        _hold_entry(properties[name]["items"]["properties"], kind)
+    equivocation = SCHEMAS["Equivocation"]["properties"]
+    assert equivocation["event_type"] == {"enum": [*EVENT_TYPES]}
+
+
+def _hold_entry(entry: Raw, kind: EventType) -> None:
+    assert entry["target"] == {"const": kind.target}
+    payload = entry["payload"]
+    assert payload["required"] == [*kind.members]
+    assert payload["properties"].keys() == {*kind.members, *kind.optional}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("EventCode/enum", [*EVENT_CODES]),
+        ("CitationEvents/items/properties/relationship/enum", [*RELATIONSHIPS]),
+        ("Digest/pattern", f"^{DIGEST_PATTERN}$"),
+        ("EventId/pattern", f"^sha256:{DIGEST_PATTERN}$"),
+        ("PithNumber/pattern", f"^{PITH_NUMBER_PATTERN}$"),
+        ("State/properties/merge_version/const", MERGE_VERSION),
+        ("Manifest/properties/merge_version/const", MERGE_VERSION),
+        ("About/properties/merge_version/const", MERGE_VERSION),
+        ("ClaimCounts/properties/by/maxItems", MAX_SIGNERS),
+        ("Citations/properties/cites/properties/works/maxItems", MAX_WORKS),
+        ("Citations/properties/cited_by/properties/works/maxItems", MAX_WORKS),
+        ("Citations/properties/references/properties/works/maxItems", MAX_WORKS),
+        ("CitationEvents/maxItems", MAX_EVENTS),
+        ("Changes/properties/changes/maxItems", MAX_CHANGES),
+        ("Found/properties/hits/maxItems", MAX_HITS),
+        ("TreeNode/properties/leaves/maxItems", FEW),
+    ],
+)
+def test_the_schemas_follow_the_code(place: str, value: object) -> None:
+    """Patterns, codes, versions and limits that the code fixes."""
+    found = SCHEMAS
+    for step in place.split("/"):
+        found = found[step]
+    assert found == value
+
+
+def test_the_parameters_follow_the_code() -> None:
+    """The limits of query parameters."""
+    asked = {
+        (path, parameter["name"]): parameter["schema"]
+        for path, item in description()["paths"].items()
+        for parameter in item["parameters"]
+        if parameter.get("in") == "query"
+    }
+    assert asked["/mirror/changes", "limit"]["maximum"] == MAX_CHANGES
+    assert asked["/mirror/changes", "limit"]["default"] == MAX_CHANGES
+    assert asked["/mirror/bundle.tar", "id"]["maxItems"] == MAX_IDS
+    assert asked["/find", "start"]["maximum"] == MAX_START
 
 
 def test_every_status_of_the_description_is_met(site: str, odd: str) -> None:
