@@ -16,7 +16,7 @@ import zstandard
 from mirror.core.bundle import AliasClaim
 from mirror.core.packed import may_hold_float, pack, pack_list, unpack
 from mirror.core.values import Value, canonical, encode_integers
-from mirror.store.dictionary import DICTIONARY
+from mirror.store.zstd_dictionary import DICTIONARY
 
 __all__ = [
     "DIGEST_BYTES",

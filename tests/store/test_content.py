@@ -21,7 +21,7 @@ from mirror.store.content import (
     split,
     unpack_contents,
 )
-from mirror.store.dictionary import DICTIONARY
+from mirror.store.zstd_dictionary import DICTIONARY
 from tests import oracle
 from tests.builders import Signer, make_bundle, make_event, make_record, payload_of
 from tests.properties.strategies import json_values
@@ -106,7 +106,7 @@ WRITTEN = (
 
 
 def test_the_dictionary_never_changes() -> None:
-    """What was compressed with it can be read with no other: another one is another format."""
+    """It is part of the store's format: stores that exist cannot be read with another one."""
     assert hashlib.sha256(DICTIONARY).hexdigest() == DICTIONARY_SHA256
 
 
