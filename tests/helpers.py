@@ -9,11 +9,11 @@ from typing import Any
 
 from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
 from mirror.core.composed import compose
-from mirror.core.event import InvalidEvent, RawEvent
+from mirror.core.events.event import InvalidEvent, RawEvent
+from mirror.core.events.verdict import judge
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import State, merge
 from mirror.core.record import parse_record
-from mirror.core.verdict import judge
 from mirror.errors import FormatError
 from mirror.store import Held, New, Parcel, Run, Store, make_parcel
 from tests.builders import Signer, key_set_file, to_json

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from mirror.core.envelope import IdRule, PreImage, Profile, SignatureRule, Spelling
 from mirror.core.keys import KeySet
-from mirror.core.profile import require_safe
+from mirror.core.profile import IdRule, PreImage, Profile, SignatureRule, Spelling
+from mirror.core.profile_file import require_safe
 from tests.builders import Signer
 from tests.engine.envelopes import ALICE, INVENTED, USUAL, Invented
 from tests.helpers import keys_of

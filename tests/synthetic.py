@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from mirror.core.merge import RULES
 from mirror.core.record import suffix_of
-from mirror.core.tree import Leaf
+from mirror.core.transparency.merkle import Leaf
 from mirror.store import StateColumns, Store
 
 __all__ = ["fill", "make_leaves", "write_states"]

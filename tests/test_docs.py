@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from mirror.cli import main
-from mirror.core.event import EVENT_CODES
+from mirror.core.events.event import EVENT_CODES
 from mirror.web import Settings
 from mirror.web.codes import codes
 from mirror.web.words import CODES as WORDS

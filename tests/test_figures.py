@@ -8,7 +8,9 @@ import pytest
 
 from mirror.archive import Limits as InputLimits
 from mirror.cli import state_table
-from mirror.core import compare, note, verification_status
+from mirror.core import verification_status
+from mirror.core.comparison import causes
+from mirror.core.transparency import signed_note
 from mirror.engine import checkpoint, citations, descent, find, ingest, remember, spread, verify
 from mirror.engine.sync_registry import RESUMED_WITHIN
 from mirror.engine.sync_report import Errand
@@ -64,7 +66,7 @@ FIGURES = {
         f"{Errand(url='').max_empty} answers in a row (`--max-empty`)",
     ],
     "comparing.md": [
-        f"{words(compare._NAMED)} are named",
+        f"{words(causes._NAMED)} are named",
         f"lists up to {report._LISTED:,} findings",
     ],
     "tree.md": [
@@ -73,8 +75,8 @@ FIGURES = {
         f"more than one state in {tree_table._FEW_IN}",
     ],
     "checkpoints.md": [
-        f"at most {note.MAX_BYTES:,} bytes long",
-        f"at most {note.MAX_SIGNATURES} signatures",
+        f"at most {signed_note.MAX_BYTES:,} bytes long",
+        f"at most {signed_note.MAX_SIGNATURES} signatures",
     ],
     "operating.md": [
         f"waits up to {opening.BUSY_TIMEOUT_S:.0f} seconds",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mirror.core.bundle import BundleLimits
-from mirror.core.envelope import Profile
+from mirror.core.profile import Profile
 
 __all__ = ["Limits"]
 

@@ -12,9 +12,9 @@ from click.core import ParameterSource
 from mirror.cli import options
 from mirror.cli.console import plural, print_json, print_table, say
 from mirror.cli.outputs import OutputPath, writes
-from mirror.core.checkpoint import Checkpoint
-from mirror.core.counts import MAX_KEYS, require_at_most
-from mirror.core.note import Signer, Verifier, parse_signer, parse_verifier
+from mirror.core.limits import MAX_KEYS, require_at_most
+from mirror.core.transparency.checkpoint import Checkpoint
+from mirror.core.transparency.signed_note import Signer, Verifier, parse_signer, parse_verifier
 from mirror.core.values import Object
 from mirror.engine.checkpoint import Finding, Kept, keep_checkpoint, make_checkpoint, write_new_key
 from mirror.engine.output import OutputFile

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 from mirror.cli.console import plural
-from mirror.core.difference import cut
+from mirror.core.comparison.diff import cut
 from mirror.core.values import Object
 from mirror.engine.citations import Citations, Listed, Work, Works
 

@@ -16,7 +16,7 @@ from mirror.archive import Limits
 from mirror.cli import options
 from mirror.cli.console import SHOWN_FINDINGS, plural, print_json, print_table, say, show_count
 from mirror.cli.outputs import OutputPath, writes
-from mirror.core.compare import Cause
+from mirror.core.comparison.causes import Cause
 from mirror.core.values import canonical, decode, sha256
 from mirror.engine.compare import SAME, Errand, Finding, Rollback, Tally, compare_with, history
 from mirror.engine.compare_mirror import MirrorErrand, compare_with_mirror

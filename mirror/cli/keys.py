@@ -12,10 +12,10 @@ from mirror.cli import options
 from mirror.cli.checkpoint import new_key
 from mirror.cli.console import print_json, print_table, printable, say, show_count
 from mirror.cli.trust_change import remove_and_say, say_added
-from mirror.core.envelope import PreImage, Profile
-from mirror.core.event_types import EVENT_TYPES
+from mirror.core.events.types import EVENT_TYPES
 from mirror.core.keys import BUILT_IN, Key, KeySet
-from mirror.core.profile import loose_members, parse_profile, read_alike, require_safe
+from mirror.core.profile import PreImage, Profile
+from mirror.core.profile_file import loose_members, parse_profile, read_alike, require_safe
 from mirror.core.values import Object
 from mirror.engine.trust import add_keys, parse_published_keys
 from mirror.store import open_store

@@ -13,7 +13,7 @@ from mirror.archive import Limits
 from mirror.cli import options
 from mirror.cli.console import Findings, plural, print_json, printable, say, show_count
 from mirror.cli.outputs import OutputPath, writes
-from mirror.core.envelope import MIRROR_V1, ROLES
+from mirror.core.profile import MIRROR_V1, ROLES
 from mirror.core.values import Object
 from mirror.engine.output import OutputFile
 from mirror.engine.probe import Fit, Probed

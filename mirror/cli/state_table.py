@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 from mirror.cli.console import plural
-from mirror.core.difference import cut
-from mirror.core.event import Event, InvalidEvent, ValidEvent
-from mirror.core.event_summary import EventSummary, entry_summary, event_summary
+from mirror.core.comparison.diff import cut
+from mirror.core.events.event import Event, InvalidEvent, ValidEvent
+from mirror.core.events.summary import EventSummary, entry_summary, event_summary
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, canonical
 from mirror.core.verification_status import claim_statuses

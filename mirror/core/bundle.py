@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple, cast
 
-from mirror.core.envelope import MIRROR_V1, Profile
-from mirror.core.event import Event, InvalidEvent, RawEvent, ValidEvent
+from mirror.core.events.event import Event, InvalidEvent, RawEvent, ValidEvent
+from mirror.core.events.verdict import EventVerdict, is_envelope, judge, recall
 from mirror.core.keys import KeySet
-from mirror.core.packed import decode_packed
+from mirror.core.msgpack_values import decode_packed
+from mirror.core.profile import MIRROR_V1, Profile
 from mirror.core.receipt import Receipt, Verdict, fault_of_receipt_shape, judge_receipt
 from mirror.core.record import Record, parse_record
 from mirror.core.values import (
@@ -30,7 +31,6 @@ from mirror.core.values import (
     nesting,
     sha256,
 )
-from mirror.core.verdict import EventVerdict, is_envelope, judge, recall
 from mirror.errors import FormatError, LimitError
 
 __all__ = [

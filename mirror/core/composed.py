@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from mirror.core.bundle import BUNDLE_TYPE, BUNDLE_VERSION, AliasClaim
-from mirror.core.event import Event
+from mirror.core.events.event import Event
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, assemble, canonical, embed, instant

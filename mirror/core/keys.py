@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-from mirror.core.counts import MAX_KEYS, MAX_NAMES, MAX_PROFILES, require_at_most
-from mirror.core.envelope import Profile
-from mirror.core.profile import read_profile, require_safe
+from mirror.core.limits import MAX_KEYS, MAX_NAMES, MAX_PROFILES, require_at_most
+from mirror.core.profile import Profile
+from mirror.core.profile_file import read_profile, require_safe
 from mirror.core.signature import is_public_key, verify
 from mirror.core.values import (
     Object,

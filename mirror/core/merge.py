@@ -20,16 +20,10 @@ from operator import attrgetter
 from typing import cast
 
 from mirror.core.bundle import AliasClaim
-from mirror.core.envelope import MIRROR_V1
-from mirror.core.event import Event, InvalidEvent, ValidEvent
-from mirror.core.event_types import (
-    CITATION,
-    EVENT_TYPES,
-    OTHER_EVENTS,
-    RECORD_CREATED,
-    REVOCATION,
-)
+from mirror.core.events.event import Event, InvalidEvent, ValidEvent
+from mirror.core.events.types import CITATION, EVENT_TYPES, OTHER_EVENTS, RECORD_CREATED, REVOCATION
 from mirror.core.keys import BUILT_IN, KeySet
+from mirror.core.profile import MIRROR_V1
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
 from mirror.core.values import (

@@ -1,260 +1,363 @@
-"""Profiles as files, and what one must be for verdicts to rest on it.
+"""Envelopes as data: what of an event is hashed, what is signed, and how both are spelled.
 
-Where a profile came from proves nothing. `require_safe` asks of it that whatever an event says
-under it lies under a signature, so that nobody but the holder of a trusted key can have said it.
+The registry publishes no envelope. E1 to E3 are this mirror's reading, and one profile here,
+`MIRROR_V1`; the findings of S4 are another. A profile that somebody proposes is held against real
+events: it is proved by signatures of trusted keys, or it is nothing.
 """
 
 from __future__ import annotations
 
+import base64
 import re
-from typing import Literal, cast
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, cast
 
-from mirror.core.counts import MAX_NAMES, require_at_most
-from mirror.core.envelope import (
-    ENCODINGS,
-    FORMS,
-    INTEGRITY_V1,
-    MIRROR_V1,
-    PROFILE_TYPE,
-    PROFILE_VERSION,
-    ROLES,
-    IdRule,
-    PreImage,
-    Profile,
-    Role,
-    SignatureRule,
-    Spelling,
-    is_pointer,
-    is_within,
-)
-from mirror.core.values import Object, Value, decode
-from mirror.errors import FormatError
+from mirror.core.values import Object, Value, ascii_form, canonical, sha256
 
 __all__ = [
-    "NEEDED",
-    "keeps_id",
-    "loose_members",
-    "parse_profile",
-    "read_alike",
-    "read_profile",
-    "require_safe",
-    "weaknesses",
+    "DIGEST_BYTES",
+    "ENCODINGS",
+    "FORMS",
+    "INTEGRITY_V1",
+    "MIRROR_V1",
+    "PROFILE_TYPE",
+    "PROFILE_VERSION",
+    "ROLES",
+    "SIGNATURE_BYTES",
+    "Form",
+    "IdRule",
+    "PreImage",
+    "Profile",
+    "Role",
+    "SignatureRule",
+    "Spelling",
+    "at",
+    "escaped",
+    "is_pointer",
+    "is_within",
+    "message",
+    "without",
 ]
 
-# Profiles from files -------------------------------------------------------------------------
+Role: TypeAlias = Literal["type", "subject", "time", "target", "payload", "key"]
+ROLES: tuple[Role, ...] = ("type", "subject", "time", "target", "payload", "key")
+"""What a profile says the place of, beside id and signature."""
+
+Form: TypeAlias = Literal["digest", "hex", "id", "canonical"]
+FORMS: tuple[Form, ...] = ("digest", "hex", "id", "canonical")
+"""What a signature may be over: the raw digest, its 64 hexadecimal digits as text, the text of the
+id, or the canonical bytes themselves."""
+
+DIGEST_BYTES, SIGNATURE_BYTES = 32, 64
+
+PROFILE_TYPE, PROFILE_VERSION = "pith_event_profile", "1.0"
 
 
-def parse_profile(data: bytes) -> Profile:
-    """Read a profile from a file.
-
-    Raises:
-        FormatError: A code of V1, `profile.shape` or `limit.count` (B4), with the JSON Pointer
-            of the fault.
-    """
-    return read_profile(decode(data))
+# Pointers (RFC 6901) into events ---------------------------------------------------------------
 
 
-def read_profile(given: Value) -> Profile:
-    """Return the profile that a value describes; unknown members are ignored.
-
-    Raises:
-        FormatError: `profile.shape` or `limit.count` (B4), with the JSON Pointer of the fault.
-    """
-    value = _object(given, "")
-    for name, expected in (("profile_type", PROFILE_TYPE), ("profile_version", PROFILE_VERSION)):
-        if value.get(name) != expected:
-            raise _fault(f"/{name}", f'it is not "{expected}"')
-    name, places = _text(value, "name", ""), _places(value)
-    profile = Profile(name, places, _id_rule(value), _signature_rule(value), _types(value))
-    images = (profile.id.hashes if profile.id else None, profile.signature.signs)
-    if "payload" not in places and any(one and one.of == "payload" for one in images):
-        raise _fault("/places/payload", "the payload is hashed, and has no place")
-    return profile
+_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
+"""What points to a member, however far down."""
 
 
-def _places(value: Object) -> dict[Role, str]:
-    places = _object(value.get("places"), "/places")
-    if not set(places) <= set(ROLES):
-        raise _fault("/places", f"there is more in it than {', '.join(ROLES)}")
-    return {role: _pointer(places, role, "/places") for role in ROLES if role in places}
+def is_pointer(text: str) -> bool:
+    """Whether a text points to a member."""
+    return _POINTER.fullmatch(text) is not None
 
 
-def _types(value: Object) -> dict[str, str]:
-    types = _object(value.get("types", {}), "/types")
-    require_at_most(len(types), MAX_NAMES, "types", "/types")
-    return {name: _text(types, name, "/types") for name in types}
+def _steps(pointer: str) -> list[str]:
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
-def _id_rule(value: Object) -> IdRule | None:
-    if "id" in value and value["id"] is None:
-        return None
-    rule = _object(value.get("id"), "/id")
-    hashes = _pre_image(rule.get("hashes"), "/id/hashes")
-    return IdRule(_pointer(rule, "at", "/id"), _spelling(rule, "/id"), hashes)
+def escaped(name: str) -> str:
+    """Return the name of a member as a step of a JSON Pointer (RFC 6901 section 3)."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
-def _signature_rule(value: Object) -> SignatureRule:
-    where = "/signature"
-    rule = _object(value.get("signature"), where)
-    form = rule.get("form")
-    if form not in FORMS:
-        raise _fault(f"{where}/form", f"it is none of {', '.join(FORMS)}")
-    if form == "id" and value.get("id") is None:
-        raise _fault(f"{where}/form", "there is no id that could be signed")
-    signs = None if rule.get("signs") is None else _pre_image(rule["signs"], f"{where}/signs")
-    named = rule.get("digest_at") is not None
-    digest_at = _pointer(rule, "digest_at", where) if named else ""
-    if [form == "id", signs is not None, named].count(True) != 1:
-        raise _fault(f"{where}/signs", "it must say just one thing that is signed")
-    if named and form != "digest":
-        raise _fault(f"{where}/form", "a digest that is only named is signed as it is")
-    spelling = _spelling(rule, where)
-    return SignatureRule(_pointer(rule, "at", where), spelling, form, signs, digest_at)
+def at(event: Value, pointer: str) -> Value:
+    """Return what stands at a pointer; None where nothing does. Only objects are gone through."""
+    for step in _steps(pointer):
+        if not isinstance(event, dict) or step not in event:
+            return None
+        event = event[step]
+    return event
 
 
-def _pre_image(value: Value, where: str) -> PreImage:
-    found = _object(value, where)
-    of, wrapped, is_ascii = found.get("of"), found.get("wrapped"), found.get("ascii", False)
-    if of not in ("event", "payload"):
-        raise _fault(f"{where}/of", 'it is neither "event" nor "payload"')
-    if not isinstance(wrapped, bool):
-        raise _fault(f"{where}/wrapped", "it is neither true nor false")
-    if not isinstance(is_ascii, bool):
-        raise _fault(f"{where}/ascii", "it is neither true nor false, nor absent")
-    less, only = _names(found.get("less"), f"{where}/less"), found.get("only")
-    if not all(map(is_pointer, less)):
-        raise _fault(f"{where}/less", "there is what is no JSON Pointer in it")
-    if less and of == "payload":
-        raise _fault(f"{where}/less", "nothing can be left out of a payload")
-    taken = None if only is None else _names(only, f"{where}/only")
-    taken = None if taken is None else tuple(sorted(taken))  # of one meaning, one spelling (K3)
-    part = cast("Literal['event', 'payload']", of)
-    return PreImage(part, tuple(sorted(less)), taken, wrapped, is_ascii)
+def without(event: Object, pointers: Iterable[str]) -> Object:
+    """Return an event less the members at some pointers."""
+    for pointer in pointers:
+        event = _less(event, _steps(pointer))
+    return event
 
 
-def _spelling(holder: Object, where: str) -> Spelling:
-    value = _object(holder.get("spelling"), f"{where}/spelling")
-    encoding = _text(value, "encoding", f"{where}/spelling")
-    if encoding not in ENCODINGS:
-        raise _fault(f"{where}/spelling/encoding", f"it is none of {', '.join(ENCODINGS)}")
-    return Spelling(_text(value, "prefix", f"{where}/spelling"), encoding)
+def _less(value: Object, steps: list[str]) -> Object:
+    first, *rest = steps
+    if first not in value:
+        return value
+    if not rest:
+        return {name: member for name, member in value.items() if name != first}
+    inner = value[first]
+    return {**value, first: _less(inner, rest)} if isinstance(inner, dict) else value
 
 
-def _names(value: Value, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise _fault(where, "it is not a list of strings")
-    require_at_most(len(value), MAX_NAMES, "names", where)
-    return tuple(cast("list[str]", value))
+def is_within(pointers: Iterable[str], place: str) -> bool:
+    """Whether a place is one of some pointers, or below one."""
+    return any(place == one or place.startswith(f"{one}/") for one in pointers)
 
 
-def _pointer(holder: Object, name: str, where: str) -> str:
-    text = _text(holder, name, where)
-    if not is_pointer(text):
-        raise _fault(f"{where}/{name}", "it is no JSON Pointer to a member")
-    return text
+# Spelling ------------------------------------------------------------------------------------
+
+_ALPHABETS = {
+    "hex": re.compile(r"(?:[0-9a-f]{2})+"),
+    "base64": re.compile(r"(?=.)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"),
+    "base64url": re.compile(r"[A-Za-z0-9_-]+"),
+    "base64url-padded": re.compile(
+        r"(?=.)(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}==|[A-Za-z0-9_-]{3}=)?"
+    ),
+    "hex-upper": re.compile(r"(?:[0-9A-F]{2})+"),
+}
+_WRITERS: dict[str, Callable[[bytes], str]] = {
+    "hex": bytes.hex,
+    "base64": lambda data: base64.b64encode(data).decode(),
+    "base64url": lambda data: base64.urlsafe_b64encode(data).decode().rstrip("="),
+    "base64url-padded": lambda data: base64.urlsafe_b64encode(data).decode(),
+    "hex-upper": lambda data: data.hex().upper(),
+}
+ENCODINGS = tuple(_ALPHABETS)
+"""Hexadecimal, lowercase or uppercase; RFC 4648 section 4 with padding, and section 5 without and
+with padding."""
 
 
-def _text(holder: Object, name: str, where: str) -> str:
-    value = holder.get(name)
-    if not isinstance(value, str):
-        raise _fault(f"{where}/{name}", "it is not a string")
-    return value
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How bytes are written as text."""
+
+    prefix: str
+    """What stands before them, such as `sha256:`."""
+    encoding: str
+    """One of `ENCODINGS`."""
+
+    def write(self, data: bytes) -> str:
+        """Return the text of some bytes."""
+        return self.prefix + _WRITERS[self.encoding](data)
+
+    def read(self, text: Value) -> bytes | None:
+        """Return the bytes that a text spells in just this way, or None."""
+        if not isinstance(text, str) or not text.startswith(self.prefix):
+            return None
+        rest = text[len(self.prefix) :]
+        if _ALPHABETS[self.encoding].fullmatch(rest) is None:
+            return None
+        if self.encoding.startswith("hex"):
+            return bytes.fromhex(rest)
+        others = b"-_" if self.encoding.startswith("base64url") else None
+        try:
+            data = base64.b64decode(rest + "=" * (-len(rest) % 4), others)
+        except ValueError:
+            return None
+        return data if self.write(data) == text else None  # one spelling of each value, no other
 
 
-def _object(value: Value, where: str) -> Object:
-    if not isinstance(value, dict):
-        raise _fault(where, "it is not an object")
-    return value
+# Profiles ------------------------------------------------------------------------------------
 
 
-def _fault(where: str, message: str) -> FormatError:
-    hint = "`mirror probe --save FILE` writes such a file"
-    return FormatError("profile.shape", message, where=where, hint=hint)
+@dataclass(frozen=True, slots=True)
+class PreImage:
+    """The part of an event that is hashed or signed: its canonical bytes or its ASCII form."""
 
+    of: Literal["event", "payload"]
+    less: tuple[str, ...] = ()
+    """Pointers to members of the event that are left out."""
+    only: tuple[str, ...] | None = None
+    """The names of the members that are taken; None for all but those left out."""
+    wrapped: bool = False
+    """Whether it is the member `payload` of an object of its own (V4)."""
+    ascii: bool = False
+    """Whether its ASCII form (V7) is hashed or signed, and not its canonical bytes (V2)."""
 
-# What a profile must be to be trusted --------------------------------------------------------
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"{self.extent}, in ASCII form (V7)" if self.ascii else self.extent
 
-NEEDED: tuple[Role, ...] = ("type", "subject", "time", "payload")
-"""What every event must say under its signature, or no verdict could rest on it."""
+    @property
+    def extent(self) -> str:
+        """Which part of an event it is, for people."""
+        text = "the payload" if self.of == "payload" else "the event"
+        if self.only is not None:
+            text = f"the members {', '.join(self.only)} of {text}"
+        if self.less:
+            text = f"{text} less {', '.join(self.less)}"
+        return f'{{"payload": {text}}}' if self.wrapped else text
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_BUILT_IN = (MIRROR_V1.name, INTEGRITY_V1.name)
+    def covers(self, pointer: str, payload: str) -> bool:
+        """Whether all that stands at a pointer into the event is in it.
 
-
-def require_safe(profile: Profile, where: str = "") -> Profile:
-    """Return the profile, if verdicts may rest on it.
-
-    Raises:
-        FormatError: `profile.unsafe`, if under it an event could say what nobody signed.
-    """
-    for weakness in weaknesses(profile):
-        hint = "docs/probing.md says what a profile must be, and why"
-        raise FormatError("profile.unsafe", weakness, where=where, hint=hint)
-    return profile
-
-
-def weaknesses(profile: Profile) -> list[str]:
-    """Return why no verdict may rest on a profile, in plain words; nothing if one may."""
-    found = []
-    if _NAME.fullmatch(profile.name) is None or profile.name in _BUILT_IN:
-        found.append(
-            f"its name must be 1 to 64 letters, digits, dots, dashes and underscores, and not "
-            f"{' or '.join(_BUILT_IN)}"
+        Args:
+            pointer: Where.
+            payload: Where the event's payload stands.
+        """
+        inner = pointer
+        if self.of == "payload":
+            if payload == "" or not is_within([payload], pointer):
+                return False
+            inner = pointer[len(payload) :]
+        if self.only is not None and _steps(inner)[:1] not in [[name] for name in self.only]:
+            return False
+        return not is_within(self.less, pointer) and not any(
+            is_within([pointer], one) for one in self.less
         )
-    found += [
-        f"it does not say where the {role} of an event stands"
-        for role in NEEDED
-        if role not in profile.places
-    ]
-    told = {role: place for role, place in profile.places.items() if role != "key"}
-    if len({*told.values()}) < len(told):
-        found.append("it says of two things that they stand in one place")
-    if profile.signed is None:
-        return [*found, "what is signed is only named in the event, and not made of what it says"]
-    found += [
-        f"the signature does not cover the {role} of an event, {place}"
-        for role, place in told.items()
-        if not profile.signed.covers(place, profile.places.get("payload", ""))
-    ]
-    return found
+
+    def text(self, event: Object, payload: str) -> bytes:
+        """Return the canonical bytes (V2), or the ASCII form (V7).
+
+        Args:
+            event: The event.
+            payload: Where its payload stands.
+        """
+        value: Value = at(event, payload) if self.of == "payload" else without(event, self.less)
+        if self.only is not None and isinstance(value, dict):
+            value = {name: value[name] for name in self.only if name in value}
+        text = canonical({"payload": value} if self.wrapped else value)
+        return ascii_form(text) if self.ascii else text
 
 
-def loose_members(profile: Profile) -> list[str]:
-    """Return what of an event the signature leaves out, itself and the id aside, in plain words.
+@dataclass(frozen=True, slots=True)
+class IdRule:
+    """Where the id stands, and which digest it is."""
 
-    Nothing may rest on that, and nothing does: it is no part of what a state shows.
-    """
-    image = cast("PreImage", profile.signed)
-    rest = [one for one in image.less if one not in profile.marks]
-    found = [
-        f"{one} but for the signature" if any(is_within([one], it) for it in profile.marks) else one
-        for one in rest
-    ]
-    if image.only is not None or image.of == "payload":
-        found.insert(0, f"whatever is not in {image.extent}")
-    return found
+    at: str
+    spelling: Spelling
+    hashes: PreImage
 
 
-def read_alike(one: Profile, other: Profile) -> bool:
-    """Whether two profiles never read one signed text differently, as far as their places tell."""
-    if one.signature.form != other.signature.form:
-        return True
-    if any(one.places.get(role) != other.places.get(role) for role in NEEDED):
-        return True
-    return (one.places.get("target"), one.types) == (other.places.get("target"), other.types)
+@dataclass(frozen=True, slots=True)
+class SignatureRule:
+    """Where the signature stands, and what it is over."""
+
+    at: str
+    spelling: Spelling
+    form: Form
+    signs: PreImage | None = None
+    """None for the text of the id, and for a digest that the event only names."""
+    digest_at: str = ""
+    """Where the event names the digest that is signed, if nothing says what it is of (S4)."""
 
 
-def keeps_id(profile: Profile) -> bool:
-    """Whether one id is one signed text: the id is a digest of just what the signature covers.
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One envelope."""
 
-    The id may itself be signed. Otherwise two different events could have the same id.
-    """
-    image, identity = profile.signed, profile.id
-    if image is None or identity is None:
-        return False
-    hashed = identity.hashes
-    return (hashed.of, hashed.only, {*hashed.less} | {identity.at}) == (
-        image.of,
-        image.only,
-        {*image.less} | {identity.at},
-    )
+    name: str
+    places: dict[Role, str]
+    """Pointers; what has none is not in the event."""
+    id: IdRule | None
+    """None where the event's id is no digest of it."""
+    signature: SignatureRule
+    types: dict[str, str] = field(default_factory=dict)
+    """Types of E4 by the names that they have in this envelope; others mean what they say."""
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Where signature and id stand: what is never part of what an event says."""
+        return (self.signature.at, *([self.id.at] if self.id else []))
+
+    @property
+    def signed(self) -> PreImage | None:
+        """What the signature covers in the end; None if a digest is only named."""
+        if self.signature.form == "id" and self.id is not None:
+            return self.id.hashes
+        return self.signature.signs
+
+    def to_value(self) -> Object:
+        """Return the profile as a file has it; `parse_profile` reads it."""
+        rule = self.signature
+        return {
+            "profile_type": PROFILE_TYPE,
+            "profile_version": PROFILE_VERSION,
+            "name": self.name,
+            "places": {role: self.places[role] for role in ROLES if role in self.places},
+            "types": {name: self.types[name] for name in sorted(self.types)},
+            "id": None
+            if self.id is None
+            else {
+                "at": self.id.at,
+                "spelling": _spelling_value(self.id.spelling),
+                "hashes": _pre_image_value(self.id.hashes),
+            },
+            "signature": {
+                "at": rule.at,
+                "spelling": _spelling_value(rule.spelling),
+                "form": rule.form,
+                "signs": None if rule.signs is None else _pre_image_value(rule.signs),
+                "digest_at": rule.digest_at or None,
+            },
+        }
+
+
+def _spelling_value(spelling: Spelling) -> Object:
+    return {"prefix": spelling.prefix, "encoding": spelling.encoding}
+
+
+def _pre_image_value(pre_image: PreImage) -> Object:
+    only = pre_image.only
+    return {
+        "of": pre_image.of,
+        "less": list(pre_image.less),
+        "only": None if only is None else list(only),
+        "wrapped": pre_image.wrapped,
+        "ascii": pre_image.ascii,
+    }
+
+
+# What an event comes to under a profile ------------------------------------------------------
+
+
+def message(event: Object, profile: Profile) -> bytes | None:
+    """Return the bytes that the event's signature should be over; None where there are none."""
+    rule, payload = profile.signature, profile.places.get("payload", "")
+    if rule.form == "id":
+        text = at(event, profile.id.at) if profile.id else None
+        return text.encode() if isinstance(text, str) else None
+    if rule.digest_at:
+        digest = Spelling("", "hex").read(at(event, rule.digest_at))
+        return digest if digest is not None and len(digest) == DIGEST_BYTES else None
+    text_bytes = cast("PreImage", rule.signs).text(event, payload)
+    if rule.form == "canonical":
+        return text_bytes
+    hashed = sha256(text_bytes)
+    return hashed.hex().encode() if rule.form == "hex" else hashed
+
+
+# Built in ------------------------------------------------------------------------------------
+
+_UNSIGNED = PreImage("event", less=("/event_id", "/signature"))
+
+MIRROR_V1 = Profile(
+    name="mirror-v1",
+    places={
+        "type": "/event_type",
+        "subject": "/subject_pith_number",
+        "time": "/created_at",
+        "target": "/target",
+        "payload": "/payload",
+        "key": "/signer/key_id",
+    },
+    id=IdRule("/event_id", Spelling("sha256:", "hex"), _UNSIGNED),
+    signature=SignatureRule(
+        "/signature/signature_b64", Spelling("", "base64"), "digest", _UNSIGNED
+    ),
+)
+"""E1 to E3 and S3, as far as id and signature go."""
+
+INTEGRITY_V1 = Profile(
+    name="integrity-v1",
+    places={"type": "/event_type", "time": "/created_at", "key": "/signing_key_id"},
+    id=None,
+    signature=SignatureRule(
+        "/signature_b64", Spelling("", "base64"), "digest", digest_at="/payload_sha256"
+    ),
+)
+"""A finding of upstream's `integrity.json` (S4). It may come without its payload, so what is signed
+is the digest that it names; `mirror.core.events.integrity_finding` holds the payload against that."""

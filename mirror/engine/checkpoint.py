@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from mirror.core.checkpoint import (
+from mirror.core.transparency.checkpoint import (
     Checkpoint,
     Particulars,
     fork,
@@ -25,7 +25,7 @@ from mirror.core.checkpoint import (
     parse_checkpoint,
     rollback,
 )
-from mirror.core.note import (
+from mirror.core.transparency.signed_note import (
     Signer,
     UntrustedNoteError,
     Verifier,

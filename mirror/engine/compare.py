@@ -13,11 +13,18 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias, cast
 
 from mirror.archive import shown
-from mirror.core.compare import SELF_STYLED, Cause, Comparison, Here, compare, retired_events
-from mirror.core.event import Event, ValidEvent
+from mirror.core.comparison.causes import (
+    SELF_STYLED,
+    Cause,
+    Comparison,
+    Here,
+    compare,
+    retired_events,
+)
+from mirror.core.comparison.rollback import rollbacks
+from mirror.core.events.event import Event, ValidEvent
 from mirror.core.record import is_pith_number
 from mirror.core.redaction import redact
-from mirror.core.rollback import rollbacks
 from mirror.core.values import Object, canonical, decode, sha256, time_text
 from mirror.engine.lookup import find_all, look_up
 from mirror.engine.replay import current_text

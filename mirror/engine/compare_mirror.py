@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from mirror.core.compare import Cause, Comparison, compare, parse_claim
+from mirror.core.comparison.causes import Cause, Comparison, compare, parse_claim
 from mirror.core.values import Object, decode
 from mirror.engine.compare import Tally, here_of
 from mirror.engine.descent import Differing, Told, descend, parse_told

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import NamedTuple, cast
 
-from mirror.core import tree
 from mirror.core.record import is_pith_number, suffix_of
-from mirror.core.tree import FANOUT, NOTHING, Node
+from mirror.core.transparency import merkle
+from mirror.core.transparency.merkle import FANOUT, NOTHING, Node
 from mirror.core.values import Object, Value, decode, is_digest, is_integer
 from mirror.engine.root import read_root
 from mirror.errors import FormatError, UpstreamError
@@ -77,10 +77,10 @@ def _below(store: Store, prefix: str) -> dict[str, Node]:
     if len(prefix) + _STEP <= DEPTH:
         nodes = {prefix + ending: store.tree.node(prefix + ending) for ending in _ENDINGS}
         return {name: node for name, node in nodes.items() if node.size}
-    groups: dict[str, list[tree.Leaf]] = {}
+    groups: dict[str, list[merkle.Leaf]] = {}
     for leaf in store.tree.leaves(prefix):
         groups.setdefault(leaf.record.hex()[: len(prefix) + _STEP], []).append(leaf[:2])
-    return {name: tree.subtree(leaves, len(name)) for name, leaves in groups.items()}
+    return {name: merkle.subtree(leaves, len(name)) for name, leaves in groups.items()}
 
 
 def _node_value(prefix: str, node: Node) -> Object:
@@ -129,11 +129,13 @@ def _made_of(told: Told, prefix: str) -> Node | None:
     if not told.below:
         is_here = all(record.hex().startswith(prefix) for record in told.leaves)
         leaves = [leaf[:2] for leaf in told.leaves.values()]
-        return tree.subtree(leaves, len(prefix)) if is_here else None
+        return merkle.subtree(leaves, len(prefix)) if is_here else None
     nodes = [told.below.get(prefix + ending, NOTHING) for ending in _ENDINGS]
     if told.leaves or sum(node.size > 0 for node in nodes) != len(told.below):
         return None
-    return tree.join([tree.join(nodes[at : at + FANOUT]) for at in range(0, len(nodes), FANOUT)])
+    return merkle.join(
+        [merkle.join(nodes[at : at + FANOUT]) for at in range(0, len(nodes), FANOUT)]
+    )
 
 
 def _items(holder: Object, name: str) -> list[Object]:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 from mirror.archive import Limits, naming_temporary_folder, write_bag, write_segments
-from mirror.core import tree
 from mirror.core.composed import compose, compose_members
-from mirror.core.packed import pack
+from mirror.core.msgpack_values import pack
+from mirror.core.transparency import merkle
 from mirror.core.values import decode, time_text
 from mirror.engine.increment import BASE, BASE_HOLDS, Base, open_base
 from mirror.engine.output import OutputFile
@@ -225,7 +225,7 @@ class _Writing:
         """Return the root of all states; empty where not all are written, or they lag behind."""
         if self._order.record_ids is not None or self._store.derived.stale(1):
             return ""
-        return tree.root(self._store.derived.leaves()).hex()
+        return merkle.root(self._store.derived.leaves()).hex()
 
     def holds(self) -> str:
         """Say what is written."""

@@ -17,8 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
-from mirror.core.event import ValidEvent
-from mirror.core.event_types import REVOCATION
+from mirror.core.events.event import ValidEvent
+from mirror.core.events.types import REVOCATION
 from mirror.core.merge import LIST_NAMES
 from mirror.core.record import Record, text_digest
 from mirror.core.values import Object, Value, decode, instant

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
 
-from mirror.core.compare import Comparison, compare, retired_events
-from mirror.core.rollback import rollbacks
+from mirror.core.comparison.causes import Comparison, compare, retired_events
+from mirror.core.comparison.rollback import rollbacks
 from mirror.core.values import Object, decode
 from mirror.engine.compare import here_of
 from mirror.store import ClaimRow, Store

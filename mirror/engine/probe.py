@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, compress
 from typing import NamedTuple, TypeVar
 
-from mirror.core.envelope import (
+from mirror.core.events.signatures import fault_of_event, names_of
+from mirror.core.keys import Key, KeySet
+from mirror.core.profile import (
     DIGEST_BYTES,
     FORMS,
     MIRROR_V1,
@@ -29,9 +31,7 @@ from mirror.core.envelope import (
     at,
     is_within,
 )
-from mirror.core.keys import Key, KeySet
-from mirror.core.profile import NEEDED
-from mirror.core.proof import fault_of_event, names_of
+from mirror.core.profile_file import NEEDED
 from mirror.core.signature import verify
 from mirror.core.values import Object, canonical, sha256
 from mirror.engine.probe_fit import Fit, held_against

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, cast
 
-from mirror.core.envelope import DIGEST_BYTES, SIGNATURE_BYTES, Profile, at, escaped
-from mirror.core.event import MAX_EVENT_BYTES, RawEvent, is_event_type
-from mirror.core.event_types import EVENT_TYPES, Context
+from mirror.core.events.event import MAX_EVENT_BYTES, RawEvent, is_event_type
+from mirror.core.events.types import EVENT_TYPES, Context
 from mirror.core.keys import KeySet
+from mirror.core.profile import DIGEST_BYTES, SIGNATURE_BYTES, Profile, at, escaped
 from mirror.core.record import is_pith_number
 from mirror.core.values import Object, Value, instant
 from mirror.engine.probe import Fit, Probed, Sample, probe

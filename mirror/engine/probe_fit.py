@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from mirror.core.envelope import PreImage, Profile, Role, escaped, is_within, message
+from mirror.core.events.signatures import fault_of_event, signers
 from mirror.core.keys import KeySet
-from mirror.core.profile import NEEDED
-from mirror.core.proof import fault_of_event, signers
+from mirror.core.profile import PreImage, Profile, Role, escaped, is_within, message
+from mirror.core.profile_file import NEEDED
 from mirror.core.values import Object, sha256
 from mirror.engine.probe_places import Sample, is_wrapper
 from mirror.engine.probe_search import in_payload, is_ascii_only

@@ -7,7 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias, cast
 
-from mirror.core.envelope import (
+from mirror.core.events.signatures import names_of
+from mirror.core.events.types import EVENT_TYPES
+from mirror.core.keys import KeySet
+from mirror.core.profile import (
     ENCODINGS,
     SIGNATURE_BYTES,
     PreImage,
@@ -17,9 +20,6 @@ from mirror.core.envelope import (
     at,
     escaped,
 )
-from mirror.core.event_types import EVENT_TYPES
-from mirror.core.keys import KeySet
-from mirror.core.proof import names_of
 from mirror.core.record import Record, is_pith_number
 from mirror.core.values import Object, canonical, instant
 from mirror.engine.probe_search import in_payload, tops, written

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, groupby
 from typing import Any, NamedTuple, TypeVar
 
-from mirror.core.envelope import (
+from mirror.core.profile import (
     DIGEST_BYTES,
     ENCODINGS,
     SIGNATURE_BYTES,

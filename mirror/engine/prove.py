@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from mirror.core import tree
 from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import Record, is_pith_number, suffix_of
-from mirror.core.tree import EMPTY, FANOUT, Siblings
+from mirror.core.transparency import merkle
+from mirror.core.transparency.merkle import EMPTY, FANOUT, Siblings
 from mirror.core.values import Object, Value, decode, is_digest
 from mirror.engine.root import read_root
 from mirror.errors import FormatError
@@ -23,7 +23,7 @@ class Proof(NamedTuple):
     """What a proof says."""
 
     pith_number: str
-    leaf: tree.Leaf
+    leaf: merkle.Leaf
     steps: list[Siblings]
     root: bytes
     """That it claims to lead to, raw."""
@@ -34,7 +34,7 @@ class Proof(NamedTuple):
 
     def leads_to(self, root: bytes) -> bool:
         """Whether the state is in the tree of this root."""
-        return tree.climb(self.leaf, self.steps) == root
+        return merkle.climb(self.leaf, self.steps) == root
 
 
 def make_proof(store: Store, record_id: int) -> Object:
@@ -46,7 +46,7 @@ def make_proof(store: Store, record_id: int) -> Object:
     """
     about, record = read_root(store), store.records.get(record_id)
     leaf, steps = _way_to(store, record)
-    if tree.climb(leaf, steps) != bytes.fromhex(about.root):
+    if merkle.climb(leaf, steps) != bytes.fromhex(about.root):
         raise damaged("the tree is not that of the states", record.pith_number)
     return {
         "proof_type": _TYPE,
@@ -61,7 +61,7 @@ def make_proof(store: Store, record_id: int) -> Object:
     }
 
 
-def _way_to(store: Store, record: Record) -> tuple[tree.Leaf, list[Siblings]]:
+def _way_to(store: Store, record: Record) -> tuple[merkle.Leaf, list[Siblings]]:
     """Return a record's leaf, and the children of every node above it."""
     leaves = {one.record: one[:2] for one in store.tree.leaves(record.canonical_sha256)}
     if record.digest not in leaves:

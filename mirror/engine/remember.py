@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, cast
 from mirror.archive import Limits
 from mirror.core.keys import KeySet
 from mirror.core.merge import RULES
-from mirror.core.packed import pack, unpack
+from mirror.core.msgpack_values import pack, unpack
 from mirror.core.values import Value, sha256
 from mirror.engine.increment import Footing
 from mirror.engine.report import UNREAD_CODES, Report

@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.event import Event, RawEvent
+from mirror.core.events.event import Event, RawEvent
+from mirror.core.events.verdict import judge
 from mirror.core.keys import KeySet
 from mirror.core.merge import RULES, State, merge
 from mirror.core.receipt import judge_receipt
 from mirror.core.record import Record
-from mirror.core.verdict import judge
 from mirror.engine.spread import spread
 from mirror.errors import CorruptStoreError
 from mirror.store import (

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from mirror.archive import Limits, Source, shown
-from mirror.core.event import EVENT_CODES
+from mirror.core.events.event import EVENT_CODES
 from mirror.core.redaction import redact
 from mirror.core.values import Value, canonical, hexdigest
 from mirror.store import New

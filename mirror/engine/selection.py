@@ -12,7 +12,7 @@ from typing import cast
 
 from mirror.core.bundle import AliasClaim
 from mirror.core.composed import event_order
-from mirror.core.event import Event, ValidEvent
+from mirror.core.events.event import Event, ValidEvent
 from mirror.core.merge import by_id
 from mirror.core.receipt import Receipt
 from mirror.core.values import Object, canonical

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from mirror.core.counts import MAX_KEYS, require_at_most
-from mirror.core.envelope import Profile
-from mirror.core.event import RawEvent
+from mirror.core.events.event import RawEvent
+from mirror.core.events.signatures import names_of
+from mirror.core.events.verdict import ANY_KEY, judge, key_ids_of_event
 from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
-from mirror.core.proof import names_of
+from mirror.core.limits import MAX_KEYS, require_at_most
+from mirror.core.profile import Profile
 from mirror.core.receipt import judge_receipt, key_ids_of_receipt
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, decode, time_text
-from mirror.core.verdict import ANY_KEY, judge, key_ids_of_event
 from mirror.engine.replay import bring_up_to_date, finish, place
 from mirror.errors import FormatError, LookUpError
 from mirror.store import Judged, Stale, Store

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
 
-from mirror.core.event import ValidEvent
-from mirror.core.event_types import EVENT_TYPES
+from mirror.core.events.event import ValidEvent
+from mirror.core.events.types import EVENT_TYPES
 from mirror.core.keys import Key, KeySet
 from mirror.core.values import instant, time_text
 from mirror.engine.replay import judge_arrival

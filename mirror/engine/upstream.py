@@ -10,11 +10,11 @@ from urllib.parse import quote
 from mirror.archive import BUNDLES, STATES, Limits, Member, Refused, open_source
 from mirror.archive.member import member_or_refusal
 from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
-from mirror.core.compare import parse_claim
+from mirror.core.comparison.causes import parse_claim
 from mirror.core.composed import compose
 from mirror.core.keys import KeySet
 from mirror.core.merge import merge
-from mirror.core.packed import decode_packed, may_hold_float, pack
+from mirror.core.msgpack_values import decode_packed, may_hold_float, pack
 from mirror.core.values import Object, canonical, decode, encode_integers, sha256
 from mirror.engine.large_records import Piece, by_record
 from mirror.engine.spread import spread

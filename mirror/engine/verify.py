@@ -23,8 +23,8 @@ from mirror.core.bundle import (
     parse_bundle,
     verify_bundle,
 )
-from mirror.core.event import ValidEvent
-from mirror.core.finding import Finding, findings_of, judge_finding
+from mirror.core.events.event import ValidEvent
+from mirror.core.events.integrity_finding import Finding, findings_of, judge_finding
 from mirror.core.keys import KeySet
 from mirror.core.values import Value, canonical, decode, hexdigest, nesting
 from mirror.engine.report import UNREAD_CODES, Job, Report, Summary

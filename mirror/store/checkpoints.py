@@ -10,8 +10,8 @@ import sqlite3
 from collections.abc import Iterator
 from typing import NamedTuple, cast
 
-from mirror.core.checkpoint import Checkpoint, parse_checkpoint
-from mirror.core.note import parse_note
+from mirror.core.transparency.checkpoint import Checkpoint, parse_checkpoint
+from mirror.core.transparency.signed_note import parse_note
 from mirror.store.records import damaged
 from mirror.store.seal import Column, seal
 

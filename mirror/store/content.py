@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 import zstandard
 
 from mirror.core.bundle import AliasClaim
-from mirror.core.packed import may_hold_float, pack, pack_list, unpack
+from mirror.core.msgpack_values import may_hold_float, pack, pack_list, unpack
 from mirror.core.values import Value, canonical, encode_integers
 from mirror.store.zstd_dictionary import DICTIONARY
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from mirror.core.event import ValidEvent
+from mirror.core.events.event import ValidEvent
 from mirror.core.identifier import names_in
 from mirror.core.merge import State, by_id, fill
 from mirror.core.record import suffix_of

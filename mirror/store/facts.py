@@ -15,7 +15,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from mirror.core.bundle import AliasClaim
-from mirror.core.event import Event
+from mirror.core.events.event import Event
 from mirror.core.keys import KeySet
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record

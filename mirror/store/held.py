@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from mirror.core.bundle import AliasClaim, Known
+from mirror.core.events.verdict import EventVerdict, Reached
 from mirror.core.receipt import Verdict
 from mirror.core.values import Object
-from mirror.core.verdict import EventVerdict, Reached
 from mirror.store.content import Contents
 from mirror.store.rows import ArrivalRow, Ledger, event_verdicts, receipt_verdicts
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from mirror.core.keys import BUILT_IN
-from mirror.core.packed import pack
+from mirror.core.msgpack_values import pack
 from mirror.errors import CorruptStoreError
 from mirror.store.acknowledgements import Acknowledgements
 from mirror.store.checkpoints import Checkpoints

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from mirror.core.bundle import AliasClaim, Bundle, VerifiedBundle
 from mirror.core.keys import KeySet
 from mirror.core.merge import State
-from mirror.core.packed import pack
+from mirror.core.msgpack_values import pack
 from mirror.core.values import Value
 from mirror.store.content import Contents, pack_contents, unpack_contents
 from mirror.store.derived import Derived, StateColumns, state_columns

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, TypeAlias, TypeVar, cast
 
-from mirror.core.packed import pack, unpack
+from mirror.core.msgpack_values import pack, unpack
 from mirror.core.record import Record, suffix_of
 from mirror.core.values import Object
 from mirror.errors import CorruptStoreError

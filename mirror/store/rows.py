@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from mirror.core.envelope import MIRROR_V1
-from mirror.core.event import Event, InvalidEvent, ValidEvent
+from mirror.core.events.event import Event, InvalidEvent, ValidEvent
+from mirror.core.events.signatures import names_of
+from mirror.core.events.verdict import EventVerdict, Reached, key_ids_of_event, valid_under
 from mirror.core.keys import BUILT_IN, KeySet
-from mirror.core.proof import names_of
+from mirror.core.profile import MIRROR_V1
 from mirror.core.receipt import Receipt, Verdict, key_ids_of_receipt
 from mirror.core.values import Object, Value, exact, sha256
-from mirror.core.verdict import EventVerdict, Reached, key_ids_of_event, valid_under
 from mirror.store.content import Contents, unpack_contents
 from mirror.store.positions import format_positions, parse_positions
 from mirror.store.records import damaged

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import NamedTuple, cast
 
-from mirror.core.packed import pack, unpack
+from mirror.core.msgpack_values import pack, unpack
 from mirror.store.content import compress, decompress
 from mirror.store.mark import Mark, read_mark
 from mirror.store.records import damaged

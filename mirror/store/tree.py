@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from mirror.core import tree
 from mirror.core.record import suffix_of
-from mirror.core.tree import NOTHING, Node, Siblings
+from mirror.core.transparency import merkle
+from mirror.core.transparency.merkle import NOTHING, Node, Siblings
 from mirror.store.records import damaged
 from mirror.store.seal import seal
 
@@ -110,7 +110,7 @@ class StateTree:
         for depth in reversed(range(DEPTH)):
             above = {prefix[:depth] for prefix in nodes} or {""}
             nodes = {
-                prefix: tree.join([nodes.get(prefix + digit, NOTHING) for digit in _DIGITS])
+                prefix: merkle.join([nodes.get(prefix + digit, NOTHING) for digit in _DIGITS])
                 for prefix in above
             }
             yield nodes
@@ -154,7 +154,7 @@ class StateTree:
         self._save(nodes)
         for depth in reversed(range(DEPTH)):
             above = {prefix[:depth] for prefix in nodes}
-            nodes = {prefix: tree.join(self.children(prefix)) for prefix in above}
+            nodes = {prefix: merkle.join(self.children(prefix)) for prefix in above}
             self._save(nodes)
 
     def _save(self, nodes: dict[str, Node]) -> None:
@@ -207,7 +207,7 @@ class StateTree:
             steps.append(tuple([child.digest for child in self.children(prefix)]))
             prefix = record.hex()[: len(prefix) + 1]
         leaves = map(_pair, self.leaves(prefix))
-        return steps + tree.path(leaves, record, len(prefix))
+        return steps + merkle.path(leaves, record, len(prefix))
 
     def _kept(self, prefix: str) -> Node | None:
         query = f"SELECT {_COLUMNS} FROM branch WHERE depth = ? AND prefix = ?"  # noqa: S608
@@ -229,13 +229,13 @@ class StateTree:
             yield TreeLeaf(digest, row[2], year)
 
 
-def _pair(leaf: TreeLeaf) -> tree.Leaf:
+def _pair(leaf: TreeLeaf) -> merkle.Leaf:
     return leaf.record, leaf.core_digest
 
 
 def _subtree(leaves: Iterable[TreeLeaf], level: int) -> Node:
     try:
-        return tree.subtree(map(_pair, leaves), level)
+        return merkle.subtree(map(_pair, leaves), level)
     except ValueError as error:
         raise damaged(str(error), "table of records") from error
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
-from mirror.core.envelope import PROFILE_TYPE, Profile
 from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
-from mirror.core.packed import pack, unpack
-from mirror.core.profile import read_profile, require_safe
+from mirror.core.msgpack_values import pack, unpack
+from mirror.core.profile import PROFILE_TYPE, Profile
+from mirror.core.profile_file import read_profile, require_safe
 from mirror.store.records import damaged
 from mirror.store.seal import EMPTY, seal
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import urlsplit
 
-from mirror.core.event import InvalidEvent, ValidEvent
+from mirror.core.events.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet
 from mirror.core.record import Record, text_digest
 from mirror.core.values import Object, Value

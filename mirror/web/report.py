@@ -9,7 +9,7 @@ from typing import cast
 
 from markupsafe import Markup
 
-from mirror.core.difference import cut
+from mirror.core.comparison.diff import cut
 from mirror.core.values import Object, Value, canonical, time_text
 from mirror.web.pages import environment
 

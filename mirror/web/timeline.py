@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from mirror.core.envelope import MIRROR_V1
-from mirror.core.event import Event
-from mirror.core.event_summary import event_summary
+from mirror.core.events.event import Event
+from mirror.core.events.summary import event_summary
+from mirror.core.profile import MIRROR_V1
 from mirror.core.values import Object, Value, instant
 from mirror.web.dossier import Arrival, Dossier
 from mirror.web.words import TYPES

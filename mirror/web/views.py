@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from mirror.core.event import ValidEvent
-from mirror.core.event_summary import EventSummary, entry_summary
-from mirror.core.event_types import RECORD_CREATED
+from mirror.core.events.event import ValidEvent
+from mirror.core.events.summary import EventSummary, entry_summary
+from mirror.core.events.types import RECORD_CREATED
 from mirror.core.keys import Key
 from mirror.core.record import Record
 from mirror.core.values import Object

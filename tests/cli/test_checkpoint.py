@@ -14,8 +14,14 @@ from typing import Any
 import pytest
 
 from mirror.cli import checkpoint as module
-from mirror.core.checkpoint import Checkpoint, format_checkpoint
-from mirror.core.note import MAX_BYTES, make_signer, parse_note, sign_note, verify_note
+from mirror.core.transparency.checkpoint import Checkpoint, format_checkpoint
+from mirror.core.transparency.signed_note import (
+    MAX_BYTES,
+    make_signer,
+    parse_note,
+    sign_note,
+    verify_note,
+)
 from mirror.engine.checkpoint import make_checkpoint
 from mirror.store import open_store
 from tests.builders import Signer, author_claim, make_bundle, make_event, make_record, to_json

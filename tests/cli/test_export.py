@@ -15,8 +15,8 @@ import pytest
 import zstandard
 
 from mirror.archive import write_bag, write_segments
-from mirror.core import tree
-from mirror.core.packed import pack
+from mirror.core.msgpack_values import pack
+from mirror.core.transparency import merkle
 from tests import oracle
 from tests.builders import Signer, make_bundle, make_event, make_record, to_json
 from tests.cli.conftest import BUNDLES, Mirror, Ran
@@ -275,7 +275,7 @@ def test_the_root_is_that_of_all_core_digests(
         (bytes.fromhex(digest), bytes.fromhex(oracle.core_digest(bundles, keys)))
         for digest, bundles in by_record.items()
     ]
-    assert {tree.root(leaves).hex()} == printed
+    assert {merkle.root(leaves).hex()} == printed
 
 
 def test_a_root_is_printed_only_of_all(mirror: Mirror) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from mirror.core.envelope import MIRROR_V1
-from mirror.core.profile import parse_profile
-from mirror.core.proof import fault_of_event
+from mirror.core.events.signatures import fault_of_event
+from mirror.core.profile import MIRROR_V1
+from mirror.core.profile_file import parse_profile
 from tests import oracle
 from tests.builders import (
     Object,

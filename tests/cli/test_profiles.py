@@ -15,7 +15,7 @@ from mirror.web import Settings
 from tests import oracle
 from tests.builders import Signer, author_claim, key_set_file, make_bundle, to_json, without
 from tests.cli.conftest import Mirror
-from tests.core.test_finding import finding
+from tests.core.events.test_integrity_finding import finding
 from tests.engine.envelopes import (
     ALICE,
     RECORD,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mirror.core import tree
 from mirror.core.keys import parse_key_set
+from mirror.core.transparency import merkle
 from mirror.store import open_store
 from tests.cli.conftest import BUNDLES, Mirror, Ran
 from tests.web.conftest import make_store
@@ -56,7 +56,7 @@ def test_the_root_is_said_with_all_that_it_follows_from(demo: Mirror) -> None:
     said = root_of(demo)
     with open_store(Path("mirror.db"), read_only=True) as store:
         assert {
-            "root": tree.root(store.derived.leaves()).hex(),
+            "root": merkle.root(store.derived.leaves()).hex(),
             "key_set_digest": store.trust.key_set().digest,
             "merge_version": "pith-open-graph-merge-v1",
             "records": 8,

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from mirror.cli import main
 from mirror.cli.options import SMALL_BYTES, SmallFile, TextOrFile, read_file
-from mirror.core.counts import MAX_KEYS
-from mirror.core.note import make_signer
+from mirror.core.limits import MAX_KEYS
+from mirror.core.transparency.signed_note import make_signer
 from mirror.errors import LimitError
 from tests.builders import Signer, key_set_file, to_json
 from tests.cli.conftest import BUNDLES, Mirror

@@ -25,7 +25,7 @@ from pyarrow import parquet
 
 from mirror.cli import main
 from mirror.core.keys import parse_key_set
-from mirror.core.packed import unpack
+from mirror.core.msgpack_values import unpack
 from mirror.engine.cluster import Order, merge_on_cluster
 from mirror.engine.root import Root
 from tests.builders import (

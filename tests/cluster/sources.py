@@ -12,7 +12,7 @@ from pathlib import Path
 import zstandard
 
 from mirror.archive import write_bag, write_segments
-from mirror.core.packed import pack
+from mirror.core.msgpack_values import pack
 from tests.edges.archives import Files, plain_tar, write_files
 
 Texts = Sequence[bytes]

@@ -18,7 +18,7 @@ from dask.utils import parse_bytes
 from distributed import Client
 
 from mirror.core.bundle import parse_bundle, verify_bundle
-from mirror.core.tree import Leaf, root
+from mirror.core.transparency.merkle import Leaf, root
 from mirror.engine.cluster import Order, Sizes, merge_on_cluster, open_cluster
 from mirror.errors import MirrorError
 from tests.builders import (

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from distributed import Client
 
-from mirror.core.tree import NOTHING
+from mirror.core.transparency.merkle import NOTHING
 from mirror.engine.cluster import open_cluster
 from mirror.engine.cluster import workers as workers_module
 from mirror.engine.cluster.merge import Merged, Partition

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pyarrow import dataset, parquet
 
 from mirror.core.keys import parse_key_set
-from mirror.core.tree import Leaf, Node, root, subtree
+from mirror.core.transparency.merkle import Leaf, Node, root, subtree
 from mirror.engine.cluster import Sizes
 from mirror.engine.cluster.errand import Errand
 from mirror.engine.cluster.merge import Merged, Partition, Row, merge_partition, read_merged

@@ -18,7 +18,7 @@ from mirror.core.bundle import (
     verify_bundle,
 )
 from mirror.core.composed import compose, compose_members
-from mirror.core.event import InvalidEvent, ValidEvent
+from mirror.core.events.event import InvalidEvent, ValidEvent
 from mirror.core.receipt import judge_receipt
 from mirror.core.values import instant
 from mirror.errors import FormatError, LimitError

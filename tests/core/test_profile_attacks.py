@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from mirror.core.envelope import MIRROR_V1, PreImage, Profile
-from mirror.core.event import InvalidEvent, RawEvent, ValidEvent
-from mirror.core.finding import findings_of
+from mirror.core.events.event import InvalidEvent, RawEvent, ValidEvent
+from mirror.core.events.integrity_finding import findings_of
+from mirror.core.events.verdict import judge, key_ids_of_event
 from mirror.core.keys import BUILT_IN, KeySet, parse_key
 from mirror.core.merge import State, merge
-from mirror.core.profile import require_safe
+from mirror.core.profile import MIRROR_V1, PreImage, Profile
+from mirror.core.profile_file import require_safe
 from mirror.core.record import parse_record
 from mirror.core.values import canonical
-from mirror.core.verdict import judge, key_ids_of_event
 from tests.builders import (
     Object,
     Signer,
@@ -27,7 +27,7 @@ from tests.builders import (
     snapshot,
     without,
 )
-from tests.core.test_finding import finding
+from tests.core.events.test_integrity_finding import finding
 from tests.engine.envelopes import (
     ALICE,
     INVENTED,

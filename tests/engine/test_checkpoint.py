@@ -13,9 +13,14 @@ from typing import Any
 
 import pytest
 
-from mirror.core import tree
-from mirror.core.checkpoint import Checkpoint, Particulars, format_checkpoint, parse_checkpoint
-from mirror.core.note import (
+from mirror.core.transparency import merkle
+from mirror.core.transparency.checkpoint import (
+    Checkpoint,
+    Particulars,
+    format_checkpoint,
+    parse_checkpoint,
+)
+from mirror.core.transparency.signed_note import (
     Signer,
     Verifier,
     make_signer,
@@ -80,7 +85,7 @@ def test_what_is_signed_is_what_the_store_says(store: Store) -> None:
     said = _checkpoint(note)
     assert (OURS.verifier,) == verify_note(parse_note(note.encode()), [OURS.verifier]).signed_by
     assert (OURS.name, 1) == (said.origin, said.size)
-    assert tree.root(store.derived.leaves()) == said.root
+    assert merkle.root(store.derived.leaves()) == said.root
     assert said.particulars == Particulars(
         key_set_digest=KEYS.digest,
         merge_version="pith-open-graph-merge-v1",
@@ -94,7 +99,7 @@ def test_what_is_signed_is_what_the_store_says(store: Store) -> None:
 def test_an_empty_store_says_so(store: Store) -> None:
     """No records, and the root of nothing."""
     said = _checkpoint(make_checkpoint(store, OURS, NOW))
-    assert (0, tree.EMPTY) == (said.size, said.root)
+    assert (0, merkle.EMPTY) == (said.size, said.root)
 
 
 def test_the_time_is_of_whole_seconds_in_utc(store: Store) -> None:

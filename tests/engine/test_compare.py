@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from mirror.archive import Bag, Limits, Member, Refused
-from mirror.core.compare import Comparison
+from mirror.core.comparison.causes import Comparison
 from mirror.core.keys import KeySet
-from mirror.core.packed import pack
+from mirror.core.msgpack_values import pack
 from mirror.core.values import canonical, decode, sha256
 from mirror.engine import compare as compare_module
 from mirror.engine import upstream as upstream_module

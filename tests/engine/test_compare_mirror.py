@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 
 import pytest
 
-from mirror.core.compare import Comparison
+from mirror.core.comparison.causes import Comparison
 from mirror.core.values import decode, encode
 from mirror.engine.compare import Tally
 from mirror.engine.compare_mirror import MirrorErrand, compare_with_mirror

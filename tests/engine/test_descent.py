@@ -12,9 +12,9 @@ from typing import Any, TypeAlias, cast
 
 import pytest
 
-from mirror.core import tree
 from mirror.core.record import suffix_of
-from mirror.core.tree import NOTHING, Leaf, Node
+from mirror.core.transparency import merkle
+from mirror.core.transparency.merkle import NOTHING, Leaf, Node
 from mirror.core.values import encode
 from mirror.engine import descent
 from mirror.engine.descent import Told, descend, parse_told, tell
@@ -179,7 +179,7 @@ class _Million:
     def make(cls) -> _Million:
         """Compute all of its nodes, as a store does."""
         names = [f"{number:0{DEPTH}x}" for number in range(16**DEPTH)]
-        whole = cls({name: tree.subtree(_made_up(name), DEPTH) for name in names}, {})
+        whole = cls({name: merkle.subtree(_made_up(name), DEPTH) for name in names}, {})
         whole.join(set(names))
         return whole
 
@@ -188,11 +188,11 @@ class _Million:
         for depth in reversed(range(DEPTH)):
             names = {name[:depth] for name in names}
             for name in names:
-                self._nodes[name] = tree.join([self._nodes[name + digit] for digit in DIGITS])
+                self._nodes[name] = merkle.join([self._nodes[name + digit] for digit in DIGITS])
 
     def changed(self, changes: dict[str, list[Leaf]]) -> _Million:
         """The same with other leaves below some of the lowest nodes."""
-        nodes = {name: tree.subtree(leaves, DEPTH) for name, leaves in changes.items()}
+        nodes = {name: merkle.subtree(leaves, DEPTH) for name, leaves in changes.items()}
         other = _Million({**self._nodes, **nodes}, changes)
         other.join(set(nodes))
         return other
@@ -498,7 +498,7 @@ def _chain(depth: int, width: int) -> dict[int, Node]:
     nodes = {depth: Node(1, b"\x07" * 32)}
     for above in range(depth - 2, -1, -2):
         below = [nodes[above + 2]] * width + [NOTHING] * (256 - width)
-        nodes[above] = tree.join([tree.join(below[at : at + 16]) for at in range(0, 256, 16)])
+        nodes[above] = merkle.join([merkle.join(below[at : at + 16]) for at in range(0, 256, 16)])
     return nodes
 
 
@@ -541,11 +541,11 @@ def test_equal_subtrees_at_two_places_are_not_followed_twice(make_store: MakeSto
     name = "00" * 31
     endings = ("00", "01")
     leaves = [(bytes.fromhex(name + ending), bytes(32)) for ending in endings]
-    bottom = tree.subtree(leaves, 62)
+    bottom = merkle.subtree(leaves, 62)
     nodes = {62: bottom}
     for above in range(60, -1, -2):
-        pair = tree.join([nodes[above + 2]] * 2 + [NOTHING] * 14)
-        nodes[above] = tree.join([pair] + [NOTHING] * 15)
+        pair = merkle.join([nodes[above + 2]] * 2 + [NOTHING] * 14)
+        nodes[above] = merkle.join([pair] + [NOTHING] * 15)
 
     def answer(prefix: str) -> Said:
         if len(prefix) == 62:

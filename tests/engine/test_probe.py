@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 import pytest
 
-from mirror.core.envelope import MIRROR_V1, Profile
+from mirror.core.events.signatures import fault_of_event
 from mirror.core.keys import KeySet
-from mirror.core.profile import parse_profile
-from mirror.core.proof import fault_of_event
+from mirror.core.profile import MIRROR_V1, Profile
+from mirror.core.profile_file import parse_profile
 from mirror.core.record import parse_record
 from mirror.core.values import decode
 from mirror.engine.probe import Fit, Probed, Sample, probe

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from mirror.core.events.signatures import fault_of_event
 from mirror.core.keys import KeySet
-from mirror.core.proof import fault_of_event
 from mirror.core.record import parse_record
 from mirror.engine.probe import Fit, Probed, Sample, probe
 from mirror.engine.probe_bundles import probe_bundles

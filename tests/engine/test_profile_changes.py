@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from mirror.core.events.verdict import Reached
 from mirror.core.keys import BUILT_IN, KeySet
-from mirror.core.verdict import Reached
 from mirror.engine import trust
 from mirror.engine.check import Scope, check
 from mirror.engine.ingest import ingest

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mirror.core.bundle import parse_bundle
-from mirror.core.envelope import Profile
 from mirror.core.keys import KeySet
+from mirror.core.profile import Profile
 from mirror.engine import trust
 from mirror.engine.check import Scope, check
 from mirror.engine.ingest import ingest

@@ -18,7 +18,7 @@ import pytest
 
 from mirror.archive import Limits, Source, write_bag, write_segments
 from mirror.core.keys import KeySet
-from mirror.core.packed import pack
+from mirror.core.msgpack_values import pack
 from mirror.engine import ingest as ingest_module
 from mirror.engine import remember as remember_module
 from mirror.engine.check import Scope, check, check_and_repair

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from mirror.core import tree
+from mirror.core.transparency import merkle
 from mirror.core.values import encode
 from mirror.engine.descent import FEW, parse_told, tell
 from mirror.engine.prove import make_proof, parse_proof
@@ -47,16 +47,16 @@ def test_the_examples_have_their_roots(shown: dict[str, Callable[..., Any]]) -> 
     assert len(EXAMPLES) >= 4
     for example in EXAMPLES:
         leaves = [(bytes.fromhex(one), bytes.fromhex(core)) for one, core in example["leaves"]]
-        assert example["root"] == shown["root"](leaves).hex() == tree.root(leaves).hex()
+        assert example["root"] == shown["root"](leaves).hex() == merkle.root(leaves).hex()
 
 
 def test_any_leaves_have_the_root_of_the_page(shown: dict[str, Callable[..., Any]]) -> None:
     """Many, few, crowded."""
     for count in range(0, 200, 13):
         leaves = make_leaves(count, count)
-        assert shown["root"](leaves) == tree.root(leaves)
+        assert shown["root"](leaves) == merkle.root(leaves)
     crowded = [(bytes([one // 2]) * 31 + bytes([one]), bytes([one]) * 32) for one in range(20)]
-    assert shown["root"](crowded) == tree.root(crowded)
+    assert shown["root"](crowded) == merkle.root(crowded)
 
 
 def test_the_proof_holds(shown: dict[str, Callable[..., Any]]) -> None:
@@ -67,7 +67,7 @@ def test_the_proof_holds(shown: dict[str, Callable[..., Any]]) -> None:
     assert shown["holds"](PROOF, root)
     assert parse_proof(encode(PROOF)).leads_to(bytes.fromhex(root))
     leaves = [(bytes.fromhex(one), bytes.fromhex(core)) for one, core in EXAMPLES[-1]["leaves"]]
-    steps = tree.path(leaves, leaves[0][0], 0)
+    steps = merkle.path(leaves, leaves[0][0], 0)
     assert steps == parse_proof(encode(PROOF)).steps
     changes: list[dict[str, Any]] = [
         {"core_digest": "0" * 64},

@@ -14,13 +14,13 @@ from pathlib import Path
 from mirror.archive import Bag, Limits, open_source
 from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.composed import compose
-from mirror.core.event import InvalidEvent, RawEvent
+from mirror.core.events.event import InvalidEvent, RawEvent
+from mirror.core.events.verdict import judge
 from mirror.core.keys import parse_key_set
 from mirror.core.merge import merge
 from mirror.core.record import parse_record
 from mirror.core.signature import backends, verify
 from mirror.core.values import canonical, decode, decode_strictly
-from mirror.core.verdict import judge
 from mirror.errors import FormatError, MirrorError
 from tests import oracle
 from tests.builders import (

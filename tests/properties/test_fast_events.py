@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.core import event as event_module
 from mirror.core.bundle import Known, parse_bundle, verify_bundle
-from mirror.core.event import InvalidEvent, RawEvent, ValidEvent
-from mirror.core.packed import pack
+from mirror.core.events import event as event_module
+from mirror.core.events.event import InvalidEvent, RawEvent, ValidEvent
+from mirror.core.events.verdict import judge, recall
+from mirror.core.msgpack_values import pack
 from mirror.core.receipt import Verdict
 from mirror.core.record import parse_record
-from mirror.core.verdict import judge, recall
 from tests import oracle
 from tests.builders import (
     EVENT_TARGETS,

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mirror.core import record as record_module
-from mirror.core.event import ValidEvent
+from mirror.core.events.event import ValidEvent
 from mirror.core.merge import fill, merge
 from mirror.core.record import Record, parse_record, suffix_of
 from mirror.core.values import (

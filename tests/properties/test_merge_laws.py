@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.core.bundle import parse_bundle, verify_bundle
-from mirror.core.event import InvalidEvent, RawEvent
+from mirror.core.events.event import InvalidEvent, RawEvent
+from mirror.core.events.verdict import judge, key_ids_of_event
 from mirror.core.keys import KeySet
 from mirror.core.merge import State
-from mirror.core.verdict import judge, key_ids_of_event
 from tests import oracle
 from tests.builders import Object, Signer, key_set_file, make_bundle
 from tests.helpers import composed_of, findings, keys_of, merged, state_of, verified

@@ -12,13 +12,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirror.core.envelope import MIRROR_V1, Profile
-from mirror.core.event import InvalidEvent, RawEvent, ValidEvent
+from mirror.core.events.event import InvalidEvent, RawEvent, ValidEvent
+from mirror.core.events.verdict import Reached, judge, key_ids_of_event, recall
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import merge
-from mirror.core.profile import parse_profile, require_safe
+from mirror.core.profile import MIRROR_V1, Profile
+from mirror.core.profile_file import parse_profile, require_safe
 from mirror.core.record import parse_record
-from mirror.core.verdict import Reached, judge, key_ids_of_event, recall
 from mirror.errors import FormatError
 from tests import oracle
 from tests.builders import Object, Signer, created, key_set_file, make_event, make_record, to_json

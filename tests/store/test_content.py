@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.core.bundle import AliasClaim
-from mirror.core.packed import pack
+from mirror.core.msgpack_values import pack
 from mirror.store.content import (
     Contents,
     compress,

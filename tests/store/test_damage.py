@@ -15,8 +15,8 @@ import pytest
 
 from mirror.core.bundle import AliasClaim
 from mirror.core.keys import BUILT_IN, parse_key_set
-from mirror.core.note import make_signer
-from mirror.core.packed import pack
+from mirror.core.msgpack_values import pack
+from mirror.core.transparency.signed_note import make_signer
 from mirror.core.values import canonical, sha256
 from mirror.engine.check import Scope, check, check_and_repair
 from mirror.engine.checkpoint import make_checkpoint

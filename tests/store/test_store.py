@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from mirror.core.keys import KeySet
-from mirror.core.packed import pack, unpack
+from mirror.core.msgpack_values import pack, unpack
 from mirror.core.values import canonical
 from mirror.engine.export import bundle_text
 from mirror.engine.replay import bring_up_to_date

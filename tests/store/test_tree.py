@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from mirror.core import tree
 from mirror.core.record import suffix_of
-from mirror.core.tree import NOTHING, Leaf, Node
+from mirror.core.transparency import merkle
+from mirror.core.transparency.merkle import NOTHING, Leaf, Node
 from mirror.engine import ingest as ingest_module
 from mirror.engine import replay
 from mirror.engine.check import Scope, check, check_and_repair
@@ -54,7 +54,7 @@ def rows_for(leaves: list[Leaf]) -> set[Row]:
     for leaf in leaves:
         for depth in range(DEPTH + 1):
             groups.setdefault(leaf[0].hex()[:depth], []).append(leaf)
-    nodes = [(len(name), name, *tree.subtree(group, len(name))) for name, group in groups.items()]
+    nodes = [(len(name), name, *merkle.subtree(group, len(name))) for name, group in groups.items()]
     return {(*node, seal(*node)) for node in nodes}
 
 
@@ -62,7 +62,7 @@ def assert_kept(store: Store) -> None:
     """Check that what is kept is the tree of the states, no more and no less."""
     leaves = list(store.derived.leaves())
     assert 0 == store.tree.lag()
-    assert Node(len(leaves), tree.root(leaves)) == store.tree.node()
+    assert Node(len(leaves), merkle.root(leaves)) == store.tree.node()
     assert rows_for(leaves) == rows_of(store)
     assert store.tree.is_whole()
 
@@ -177,10 +177,10 @@ def assert_right(store: Store) -> None:
     with store.snapshot():
         is_said = store.tree.lag() == 0 and not store.derived.stale(1)
         with nullcontext() if is_said else pytest.raises(StoreError, match="lags behind"):
-            assert tree.root(store.derived.leaves()).hex() == read_root(store).root
+            assert merkle.root(store.derived.leaves()).hex() == read_root(store).root
     bring_root_up_to_date(store)
     with store.snapshot():
-        assert tree.root(store.derived.leaves()).hex() == read_root(store).root
+        assert merkle.root(store.derived.leaves()).hex() == read_root(store).root
         assert_kept(store)
 
 
@@ -340,7 +340,7 @@ def test_a_node_at_any_depth_is_that_of_its_leaves(
             below = sorted(leaf for leaf in leaves if leaf[0].hex().startswith(begin))
             expected = [TreeLeaf(*leaf, "2024") for leaf in below]
             assert expected == store.tree.leaves(begin)
-            assert tree.subtree(below, depth) == store.tree.node(begin)
+            assert merkle.subtree(below, depth) == store.tree.node(begin)
             if depth in {0, 3, 4, 5, 33, 40, 63}:
                 assert [store.tree.node(begin + one) for one in DIGITS] == store.tree.children(
                     begin
@@ -354,8 +354,8 @@ def test_every_state_has_its_path(store: Store, count: int) -> None:
     fill(store, leaves)
     for record, core in leaves[:: max(1, count // 5)]:
         steps = store.tree.path(record)
-        assert tree.path(leaves, record, 0) == steps
-        assert tree.root(leaves) == tree.climb((record, core), steps)
+        assert merkle.path(leaves, record, 0) == steps
+        assert merkle.root(leaves) == merkle.climb((record, core), steps)
 
 
 @pytest.mark.parametrize("count", [0, 1, 300])

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mirror.core.note import make_signer, parse_note, verify_note
+from mirror.core.transparency.signed_note import make_signer, parse_note, verify_note
 from mirror.engine.checkpoint import keep_checkpoint, make_checkpoint
 from mirror.store import open_store
 from mirror.web import Settings

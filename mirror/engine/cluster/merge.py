@@ -12,13 +12,13 @@ from itertools import chain, groupby
 from typing import Any, NamedTuple, cast
 
 from mirror.core.bundle import AliasClaim
-from mirror.core.event import Event
+from mirror.core.events.event import Event
 from mirror.core.keys import KeySet
 from mirror.core.merge import State, merge
-from mirror.core.packed import unpack
+from mirror.core.msgpack_values import unpack
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
-from mirror.core.tree import Leaf, Node, subtree
+from mirror.core.transparency.merkle import Leaf, Node, subtree
 from mirror.core.values import Object, sha256
 from mirror.engine.cluster.errand import Errand
 from mirror.engine.cluster.place import Place

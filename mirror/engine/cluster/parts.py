@@ -40,7 +40,7 @@ from mirror.archive import (
     shown,
     take_file,
 )
-from mirror.core.packed import pack, unpack
+from mirror.core.msgpack_values import pack, unpack
 from mirror.core.redaction import redact
 from mirror.core.values import Value
 from mirror.engine.cluster.errand import WORK, Errand

@@ -16,7 +16,7 @@ from typing import IO, Any, BinaryIO, cast
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from mirror.core.packed import pack
+from mirror.core.msgpack_values import pack
 from mirror.core.redaction import redact
 from mirror.core.values import sha256
 from mirror.engine.output import OutputFile

@@ -21,7 +21,7 @@ from mirror.archive import Limits, shown
 from mirror.core.keys import KeySet
 from mirror.core.merge import MERGE_VERSION, RULES
 from mirror.core.redaction import redact
-from mirror.core.tree import FANOUT, NOTHING, Node, join
+from mirror.core.transparency.merkle import FANOUT, NOTHING, Node, join
 from mirror.core.values import canonical, sha256
 from mirror.engine.cluster.errand import KEYS, WORK, Errand, Sizes, keys_value
 from mirror.engine.cluster.merge import STATES_FOLDER, Merged, Partition, read_merged

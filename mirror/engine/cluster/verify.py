@@ -12,7 +12,7 @@ from typing import Any, cast
 from mirror.archive import Bag, Member, Refused
 from mirror.core.bundle import Known
 from mirror.core.keys import KeySet
-from mirror.core.packed import pack
+from mirror.core.msgpack_values import pack
 from mirror.core.values import Object, Value
 from mirror.engine.cluster.errand import WORK, Errand
 from mirror.engine.cluster.parts import Part, read_part

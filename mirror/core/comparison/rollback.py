@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import cast
 
-from mirror.core.compare import COUNTS, Cause, shown_entries, shown_events
-from mirror.core.difference import differences
+from mirror.core.comparison.causes import COUNTS, Cause, shown_entries, shown_events
+from mirror.core.comparison.diff import differences
 from mirror.core.values import Object, Value, canonical, is_integer, sha256
 
 __all__ = ["rollbacks"]

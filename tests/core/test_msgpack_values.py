@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mirror.core import packed as packed_module
-from mirror.core.packed import decode_packed, may_hold_float, pack, pack_list, unpack
+from mirror.core import msgpack_values as packed_module
+from mirror.core.msgpack_values import decode_packed, may_hold_float, pack, pack_list, unpack
 from mirror.core.values import canonical, decode
 from mirror.errors import FormatError
 from tests import oracle

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from mirror.core.envelope import IdRule, PreImage, Profile, Role, at, message
-from mirror.core.event import (
+from mirror.core.events.event import (
     EVENT_CODES,
     MAX_EVENT_BYTES,
     MAX_PAYLOAD_DEPTH,
@@ -22,10 +21,11 @@ from mirror.core.event import (
     is_event_type,
     is_target,
 )
-from mirror.core.event_types import EVENT_TYPES
+from mirror.core.events.signatures import Claim, claim_of, id_of, is_signed_by, keys_of
+from mirror.core.events.types import EVENT_TYPES
 from mirror.core.keys import BUILT_IN, Key, KeySet
-from mirror.core.profile import keeps_id
-from mirror.core.proof import Claim, claim_of, id_of, is_signed_by, keys_of
+from mirror.core.profile import IdRule, PreImage, Profile, Role, at, message
+from mirror.core.profile_file import keeps_id
 from mirror.core.receipt import Verdict
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, canonical, hexdigest, instant, nesting, sha256

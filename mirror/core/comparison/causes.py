@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, cast
 
-from mirror.core.difference import Difference, Differences, cut, differences, shown_value
-from mirror.core.event_types import is_event_id
+from mirror.core.comparison.diff import Difference, Differences, cut, differences, shown_value
+from mirror.core.events.types import is_event_id
 from mirror.core.merge import LIST_NAMES
 from mirror.core.record import is_pith_number, parse_record
 from mirror.core.values import Object, Value, equal, is_integer

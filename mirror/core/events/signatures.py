@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from mirror.core.envelope import SIGNATURE_BYTES, IdRule, Profile, at, message
 from mirror.core.keys import Key, KeySet
+from mirror.core.profile import SIGNATURE_BYTES, IdRule, Profile, at, message
 from mirror.core.signature import verify
 from mirror.core.values import Object, sha256
 

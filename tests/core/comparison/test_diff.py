@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.core.difference import (
+from mirror.core.comparison.diff import (
     ABSENT,
     Absent,
     Difference,

@@ -14,7 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.core.envelope import (
+from mirror.core.events.event import RawEvent
+from mirror.core.events.signatures import fault_of_event, keys_of, names_of, signers
+from mirror.core.keys import KeySet, parse_key_set
+from mirror.core.profile import (
     FORMS,
     INTEGRITY_V1,
     MIRROR_V1,
@@ -28,10 +31,7 @@ from mirror.core.envelope import (
     message,
     without,
 )
-from mirror.core.event import RawEvent
-from mirror.core.keys import KeySet, parse_key_set
-from mirror.core.profile import parse_profile
-from mirror.core.proof import fault_of_event, keys_of, names_of, signers
+from mirror.core.profile_file import parse_profile
 from mirror.core.values import sha256
 from mirror.errors import FormatError
 from tests import oracle

@@ -1,10 +1,10 @@
 """Events: the envelope, the digest, the types, and the checks of E3 (rules E1 to E4, S3).
 
 Here stands what the built-in profile `mirror-v1` makes of an event. What a profile that somebody
-trusts makes of it is in `mirror.core.reading`, and the verdict, which is of all of them, in
-`mirror.core.verdict`.
+trusts makes of it is in `mirror.core.events.profile_verdict`, and the verdict, which is of all of them, in
+`mirror.core.events.verdict`.
 
-What a payload must hold, type by type, is the table of `mirror.core.event_types` (E4).
+What a payload must hold, type by type, is the table of `mirror.core.events.types` (E4).
 """
 
 from __future__ import annotations
@@ -14,15 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from mirror.core.envelope import MIRROR_V1
-from mirror.core.event_types import (
-    EVENT_TYPES,
-    Context,
-    EventType,
-    is_event_id,
-)
+from mirror.core.events.types import EVENT_TYPES, Context, EventType, is_event_id
 from mirror.core.keys import Key, KeySet
-from mirror.core.packed import may_hold_float, pack
+from mirror.core.msgpack_values import may_hold_float, pack
+from mirror.core.profile import MIRROR_V1
 from mirror.core.receipt import Verdict
 from mirror.core.record import Record, is_pith_number
 from mirror.core.values import (

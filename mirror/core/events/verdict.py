@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias, cast
 
-from mirror.core.envelope import MIRROR_V1, Profile, at, message
-from mirror.core.event import (
+from mirror.core.events.event import (
     EVENT_CODES,
     KEY_FREE_CODES,
     Event,
@@ -24,9 +23,10 @@ from mirror.core.event import (
     first_fault,
     passes,
 )
-from mirror.core.event_types import RECORD_CREATED
+from mirror.core.events.profile_verdict import fault_of_places, judge_under, meaning_of, read
+from mirror.core.events.types import RECORD_CREATED
 from mirror.core.keys import Key, KeySet
-from mirror.core.reading import fault_of_places, judge_under, meaning_of, read
+from mirror.core.profile import MIRROR_V1, Profile, at, message
 from mirror.core.receipt import Verdict, key_ids_of_receipt
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, sha256

@@ -8,18 +8,21 @@ from typing import Any
 
 import pytest
 
-from mirror.core.envelope import (
-    INTEGRITY_V1,
-    MIRROR_V1,
-    PreImage,
-    Profile,
-    Spelling,
+from mirror.core.events.event import MAX_EVENT_BYTES, InvalidEvent, RawEvent, ValidEvent
+from mirror.core.events.profile_verdict import read
+from mirror.core.events.types import is_event_id
+from mirror.core.events.verdict import (
+    ANY_KEY,
+    Reached,
+    judge,
+    key_ids_of_event,
+    recall,
+    valid_under,
 )
-from mirror.core.event import MAX_EVENT_BYTES, InvalidEvent, RawEvent, ValidEvent
-from mirror.core.event_types import is_event_id
 from mirror.core.keys import BUILT_IN, KeySet, parse_key, parse_key_set
 from mirror.core.merge import merge
-from mirror.core.profile import (
+from mirror.core.profile import INTEGRITY_V1, MIRROR_V1, PreImage, Profile, Spelling
+from mirror.core.profile_file import (
     NEEDED,
     keeps_id,
     loose_members,
@@ -28,16 +31,7 @@ from mirror.core.profile import (
     require_safe,
     weaknesses,
 )
-from mirror.core.reading import read
 from mirror.core.record import parse_record
-from mirror.core.verdict import (
-    ANY_KEY,
-    Reached,
-    judge,
-    key_ids_of_event,
-    recall,
-    valid_under,
-)
 from mirror.errors import FormatError
 from tests import oracle
 from tests.builders import (
@@ -164,7 +158,7 @@ def test_the_registry_keeps_its_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     event = by_nobody(THREE[0], ALICE)
     assert keeps_id(profile)
     assert event["event_id"] != read(event, profile, registry)["event_id"]
-    monkeypatch.setattr("mirror.core.reading.BUILT_IN", registry)
+    monkeypatch.setattr("mirror.core.events.profile_verdict.BUILT_IN", registry)
     assert event["event_id"] == read(event, profile, registry)["event_id"]
 
 

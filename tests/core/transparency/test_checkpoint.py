@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.core.checkpoint import (
+from mirror.core.transparency.checkpoint import (
     Checkpoint,
     Particulars,
     fork,
@@ -18,7 +18,7 @@ from mirror.core.checkpoint import (
     parse_checkpoint,
     rollback,
 )
-from mirror.core.note import make_signer, parse_note, sign_note, verify_note
+from mirror.core.transparency.signed_note import make_signer, parse_note, sign_note, verify_note
 from mirror.errors import FormatError, MirrorError
 from tests.builders import Signer as Person
 from tests.helpers import code_of

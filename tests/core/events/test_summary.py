@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mirror.core.event import Event, RawEvent
-from mirror.core.event_summary import EventSummary, entry_summary, event_summary
+from mirror.core.events.event import Event, RawEvent
+from mirror.core.events.summary import EventSummary, entry_summary, event_summary
+from mirror.core.events.verdict import judge
 from mirror.core.keys import parse_key_set
 from mirror.core.record import parse_record
-from mirror.core.verdict import judge
 from tests.builders import (
     NOON,
     Object,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.core.event import MAX_EVENT_BYTES
-from mirror.core.finding import Finding, findings_of, judge_finding
+from mirror.core.events.event import MAX_EVENT_BYTES
+from mirror.core.events.integrity_finding import Finding, findings_of, judge_finding
 from mirror.core.keys import BUILT_IN, KeySet
 from tests import oracle
 from tests.builders import Object, Signer, integrity, key_set_file, without

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror.core.comparison.rollback import rollbacks
 from mirror.core.keys import KeySet
-from mirror.core.rollback import rollbacks
 from mirror.core.values import decode
 from tests.builders import (
     Object,

@@ -15,8 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.core.compare import Comparison, Here, compare, parse_claim, shown_entries, shown_events
-from mirror.core.event import InvalidEvent, ValidEvent
+from mirror.core.comparison.causes import (
+    Comparison,
+    Here,
+    compare,
+    parse_claim,
+    shown_entries,
+    shown_events,
+)
+from mirror.core.events.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet
 from mirror.core.values import canonical, decode
 from mirror.errors import FormatError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirror.core.tree import (
+from mirror.core.transparency.merkle import (
     EMPTY,
     FANOUT,
     NOTHING,

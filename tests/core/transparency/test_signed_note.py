@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.core.note import (
+from mirror.core.transparency.signed_note import (
     MAX_BYTES,
     MAX_SIGNATURES,
     Note,

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from mirror.core.event import EVENT_CODES, KEY_FREE_CODES, InvalidEvent, RawEvent, ValidEvent
-from mirror.core.event_types import EVENT_TYPES
+from mirror.core.events.event import EVENT_CODES, KEY_FREE_CODES, InvalidEvent, RawEvent, ValidEvent
+from mirror.core.events.types import EVENT_TYPES
+from mirror.core.events.verdict import judge, key_ids_of_event
 from mirror.core.record import parse_record
-from mirror.core.verdict import judge, key_ids_of_event
 from tests import oracle
 from tests.builders import (
     EVENT_TARGETS,

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias, cast
 
-from mirror.core.envelope import INTEGRITY_V1, at, escaped
-from mirror.core.event import MAX_EVENT_BYTES, is_event_type
+from mirror.core.events.event import MAX_EVENT_BYTES, is_event_type
+from mirror.core.events.signatures import claim_of, is_signed_by, keys_of
 from mirror.core.keys import KeySet
-from mirror.core.proof import claim_of, is_signed_by, keys_of
+from mirror.core.profile import INTEGRITY_V1, at, escaped
 from mirror.core.receipt import Verdict
 from mirror.core.values import (
     Object,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirror.core.event import Event, ValidEvent
-from mirror.core.event_types import EVENT_TYPES, REVOCATION
+from mirror.core.events.event import Event, ValidEvent
+from mirror.core.events.types import EVENT_TYPES, REVOCATION
 from mirror.core.values import Object, Value
 
 __all__ = ["LISTED_TYPES", "EventSummary", "entry_summary", "event_summary"]
