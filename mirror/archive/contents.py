@@ -11,12 +11,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol, TypeAlias
 
-from mirror.archive.blocks import TruncatedError
-from mirror.archive.inventory import Inventory, is_tag_file_of_interest
+from mirror.archive.bag_manifest import Inventory, is_tag_file_of_interest
 from mirror.archive.limits import Limits
 from mirror.archive.member import Bag, Item, Refused, Wanted, file_or_refusal
 from mirror.archive.passed_over import PassedOver
 from mirror.archive.segment import is_segment_name, read_segment
+from mirror.archive.tar_reader import TruncatedError
 from mirror.errors import LimitError
 
 __all__ = [

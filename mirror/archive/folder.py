@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from mirror.archive.bag_manifest import is_tag_file_of_interest
 from mirror.archive.contents import Content, UnreadableError, read_contents, read_extent
-from mirror.archive.inventory import is_tag_file_of_interest
 from mirror.archive.limits import Limits
 from mirror.archive.member import (
     BUNDLES,

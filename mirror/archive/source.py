@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from mirror.archive.compression import DAMAGE, is_compressed, open_plain
-from mirror.archive.document import read_document
 from mirror.archive.folder import read_folder
 from mirror.archive.formats import format_of
+from mirror.archive.json_lines import read_document
 from mirror.archive.limits import Limits
 from mirror.archive.member import BUNDLES, Bag, Item, Refused, Wanted
 from mirror.archive.standard_input import standard_input

@@ -11,14 +11,6 @@ import posixpath
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from mirror.archive.blocks import (
-    BLOCK,
-    Header,
-    TarReader,
-    TrailingError,
-    TruncatedError,
-    parse_header,
-)
 from mirror.archive.contents import Content, Entry, Extent, read_contents, read_extent
 from mirror.archive.limits import Limits
 from mirror.archive.member import (
@@ -31,6 +23,14 @@ from mirror.archive.member import (
     fault_of_name,
     is_name_too_long,
     shown,
+)
+from mirror.archive.tar_reader import (
+    BLOCK,
+    Header,
+    TarReader,
+    TrailingError,
+    TruncatedError,
+    parse_header,
 )
 from mirror.errors import LimitError
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mirror.archive.bag import write_bag
+from mirror.archive.bag_writer import write_bag
 
 BUNDLES: Final = Path(__file__).resolve().parents[2] / "bundles"
 

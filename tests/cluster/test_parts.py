@@ -38,7 +38,7 @@ from tests.cluster.worlds import (
     parts_of,
     single,
 )
-from tests.edges.archives import (
+from tests.edges.tar_builders import (
     END,
     bag_files,
     below,

@@ -37,7 +37,7 @@ from tests.cluster.worlds import (
     read_answer,
     single,
 )
-from tests.edges.archives import bundle_files, bundle_text, plain_tar, write_files
+from tests.edges.tar_builders import bundle_files, bundle_text, plain_tar, write_files
 
 TEXTS = [bundle_text(number) for number in range(1, 6)]
 

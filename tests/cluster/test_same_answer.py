@@ -34,7 +34,7 @@ from tests.builders import (
 )
 from tests.cluster.sources import KINDS
 from tests.cluster.worlds import NO_KEYS, USUAL, Answer, clustered, single
-from tests.edges.archives import write_files
+from tests.edges.tar_builders import write_files
 from tests.engine.envelopes import ALICE as WRITER
 from tests.engine.envelopes import RECORD as PAPER
 from tests.engine.envelopes import THREE, by_nobody, other_names

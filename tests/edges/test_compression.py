@@ -17,7 +17,7 @@ import pytest
 import zstandard
 
 from mirror.archive import Limits, Refused, open_source
-from tests.edges.archives import (
+from tests.edges.tar_builders import (
     COMPRESSIONS,
     END,
     bundle_text,

@@ -34,7 +34,7 @@ from mirror.archive import (
 )
 from mirror.archive.member import Item
 from tests.cluster.sources import bag
-from tests.edges.archives import (
+from tests.edges.tar_builders import (
     END,
     NO_LIMITS,
     bundle_files,

@@ -15,7 +15,7 @@ from mirror.engine.identify import open_metadata
 from mirror.engine.report import Job
 from mirror.engine.verify import verify
 from mirror.errors import SourceError
-from tests.edges.archives import (
+from tests.edges.tar_builders import (
     NO_LIMITS,
     bag_files,
     bundle_files,

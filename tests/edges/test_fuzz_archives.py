@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from mirror.archive import Bag, Limits, open_source
 from mirror.errors import MirrorError
-from tests.edges.archives import (
+from tests.edges.tar_builders import (
     BLOCK,
     COMPRESSIONS,
     bag_files,

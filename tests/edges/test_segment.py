@@ -23,7 +23,7 @@ from mirror.archive import Bag, Limits, Member, Refused, open_source, write_bag,
 from mirror.archive import segment as segment_module
 from mirror.core.bundle import parse_bundle
 from tests import oracle
-from tests.edges.archives import (
+from tests.edges.tar_builders import (
     BLOCK,
     COMPRESSIONS,
     END,

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from mirror.archive import Limits, Member, Refused, open_source
-from tests.edges.archives import (
+from tests.edges.tar_builders import (
     BLOCK,
     COMPRESSIONS,
     END,

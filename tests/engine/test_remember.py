@@ -40,7 +40,7 @@ from tests.builders import (
     to_json,
 )
 from tests.cli.conftest import BUNDLES
-from tests.edges.archives import END, bag_files, below, bundle_text, entry, plain_tar
+from tests.edges.tar_builders import END, bag_files, below, bundle_text, entry, plain_tar
 from tests.helpers import ids_in, keys_of
 
 AUTHOR, OTHER = Signer("author"), Signer("other")

@@ -21,7 +21,7 @@ import bagit
 import pytest
 
 from mirror.archive import Limits, Refused, open_source, write_bag
-from tests.edges.archives import (
+from tests.edges.tar_builders import (
     COMPRESSIONS,
     Files,
     Reading,
