@@ -16,10 +16,10 @@ from mirror.engine.sync_registry import RESUMED_WITHIN
 from mirror.engine.sync_report import Errand
 from mirror.net import Politeness
 from mirror.net.retry import MAX_WAIT_S
-from mirror.store import facts, lock, seal
+from mirror.store import facts, lock, row_checksum
+from mirror.store import state_tree as tree_table
 from mirror.store import store as opening
-from mirror.store import tree as tree_table
-from mirror.store.held import HeldCache
+from mirror.store.stored_facts import HeldCache
 from mirror.web import Settings, connections, download, endpoint, log, report, server
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -95,7 +95,7 @@ FIGURES = {
     "decisions/0003-facts-and-what-follows.md": [
         f"a record of {words(ingest.LARGE_RECORD_FACTS)} facts or more",
     ],
-    "decisions/0007-seals-and-repair.md": [f"seal of {seal.SEAL_BYTES} bytes"],
+    "decisions/0007-seals-and-repair.md": [f"seal of {row_checksum.SEAL_BYTES} bytes"],
     "decisions/0008-one-row-for-each-arrival.md": [f"pages of {opening.PAGE_BYTES >> 10} KiB"],
     "decisions/0009-processes-not-threads.md": [
         f"batches of {verify.BATCH_BUNDLES} bundles, or of {verify.BATCH_BYTES // MIB} MiB",

@@ -36,7 +36,7 @@ from mirror.store import (
     open_store,
     state_columns,
 )
-from mirror.store.salvage import salvage
+from mirror.store.recover import salvage
 from mirror.store.write_ahead_log import file_alone_holds_more, take_file_alone
 
 __all__ = [

@@ -20,7 +20,7 @@ from mirror.core.values import Object, Value, decode, is_digest, is_integer
 from mirror.engine.root import read_root
 from mirror.errors import FormatError, UpstreamError
 from mirror.store import Store, TreeLeaf
-from mirror.store.tree import DEPTH
+from mirror.store.state_tree import DEPTH
 
 __all__ = ["Differing", "Told", "descend", "parse_told", "tell"]
 

@@ -29,14 +29,7 @@ from mirror.engine.replay import current_text
 from mirror.engine.spread import spread
 from mirror.errors import CorruptStoreError
 from mirror.store import Store, open_store
-from mirror.store.search import (
-    MATCH_BEGINS,
-    MATCH_ENDS,
-    Entry,
-    Texts,
-    excerpts,
-    searchable,
-)
+from mirror.store.search_index import MATCH_BEGINS, MATCH_ENDS, Entry, Texts, excerpts, searchable
 
 __all__ = [
     "Found",

@@ -6,20 +6,8 @@ transaction that brings a fact, and replayed from the facts to the same bytes. S
 rows are as they were written; what is not is neither shown nor merged.
 """
 
-from mirror.store.checkpoints import Checkpoints, KeptCheckpoint
-from mirror.store.claims import ClaimRow
-from mirror.store.content import Contents, unpack_contents
-from mirror.store.derived import Derived, Stale, StateColumns, StateRow, state_columns
-from mirror.store.facts import Facts, RecordFacts
-from mirror.store.fetched import Answered, Change, Fetched
-from mirror.store.held import Held, signature_of
-from mirror.store.inspection import Damage
-from mirror.store.intake import Intake, New, Parcel, Taken, make_parcel
-from mirror.store.mark import Mark
-from mirror.store.origin import Run
-from mirror.store.quota import LeftOut
-from mirror.store.records import Records, damaged
-from mirror.store.rows import (
+from mirror.store.arrival_codec import Contents, unpack_contents
+from mirror.store.arrivals import (
     ArrivalRow,
     Fault,
     Judged,
@@ -28,11 +16,23 @@ from mirror.store.rows import (
     key_ids_of,
     with_verdicts,
 )
+from mirror.store.checkpoints import Checkpoints, KeptCheckpoint
+from mirror.store.facts import Facts, RecordFacts
+from mirror.store.integrity import Damage
+from mirror.store.origin import Run
+from mirror.store.quota import LeftOut
+from mirror.store.records import Records, damaged
 from mirror.store.schema import APPLICATION_ID
+from mirror.store.state_tree import StateTree, TreeLeaf
+from mirror.store.states import Derived, Stale, StateColumns, StateRow, state_columns
 from mirror.store.status import Status
 from mirror.store.store import Store, open_store
-from mirror.store.tree import StateTree, TreeLeaf
-from mirror.store.trust import Trust, TrustChange
+from mirror.store.stored_facts import Held, signature_of
+from mirror.store.sync_state import Answered, Change, Fetched
+from mirror.store.trust_log import Trust, TrustChange
+from mirror.store.upstream_history import ClaimRow
+from mirror.store.version import Mark
+from mirror.store.writer import Intake, New, Parcel, Taken, make_parcel
 
 __all__ = [
     "APPLICATION_ID",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from mirror.store.records import damaged
-from mirror.store.seal import EMPTY, Column, add_up, seal
+from mirror.store.row_checksum import EMPTY, Column, add_up, seal
 
 __all__ = ["IN_FORCE", "Acknowledgement", "Acknowledgements", "Covered", "Request"]
 

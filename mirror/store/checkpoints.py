@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 from mirror.core.transparency.checkpoint import Checkpoint, parse_checkpoint
 from mirror.core.transparency.signed_note import parse_note
 from mirror.store.records import damaged
-from mirror.store.seal import Column, seal
+from mirror.store.row_checksum import Column, seal
 
 __all__ = ["Checkpoints", "KeptCheckpoint"]
 

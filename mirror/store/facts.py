@@ -19,10 +19,8 @@ from mirror.core.events.event import Event
 from mirror.core.keys import KeySet
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
-from mirror.store.content import Contents, unpack_contents
-from mirror.store.held import Held, HeldCache
-from mirror.store.records import Records, damaged, required
-from mirror.store.rows import (
+from mirror.store.arrival_codec import Contents, unpack_contents
+from mirror.store.arrivals import (
     ArrivalRow,
     Fault,
     Judged,
@@ -32,8 +30,10 @@ from mirror.store.rows import (
     key_ids_of,
     ungrouped,
 )
-from mirror.store.tally import Tally, count_faults
-from mirror.store.trust import Trust
+from mirror.store.counters import Tally, count_faults
+from mirror.store.records import Records, damaged, required
+from mirror.store.stored_facts import Held, HeldCache
+from mirror.store.trust_log import Trust
 
 __all__ = ["Facts", "RecordFacts", "indexed_name"]
 

@@ -10,9 +10,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from mirror.store.acknowledgements import IN_FORCE, Covered
+from mirror.store.counters import Tally
 from mirror.store.positions import parse_positions, parse_runs, runs_of
 from mirror.store.records import damaged
-from mirror.store.tally import Tally
 
 __all__ = ["Count", "Finding", "Findings", "Only", "Origin"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import cast
 
-from mirror.store.seal import seal
+from mirror.store.row_checksum import seal
 
 __all__ = ["Run"]
 

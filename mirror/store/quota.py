@@ -12,8 +12,8 @@ from typing import NamedTuple, cast
 
 from mirror.core.bundle import AliasClaim
 from mirror.core.values import Object, Value
-from mirror.store.held import SHAPE, Held, signature_of
-from mirror.store.rows import Fault
+from mirror.store.arrivals import Fault
+from mirror.store.stored_facts import SHAPE, Held, signature_of
 
 __all__ = ["LeftOut", "Quota"]
 

@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mirror.store.rows import READING
-from mirror.store.tally import Tally
+from mirror.store.arrivals import READING
+from mirror.store.counters import Tally
 
 __all__ = ["Status", "read_status"]
 

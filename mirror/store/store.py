@@ -12,27 +12,27 @@ from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.acknowledgements import Acknowledgements
 from mirror.store.checkpoints import Checkpoints
 from mirror.store.citations import Citations
-from mirror.store.claims import Claims
 from mirror.store.copy import copy_to, count_facts, facts_only_in
+from mirror.store.counters import Tally
 from mirror.store.database import Database
-from mirror.store.derived import Derived
 from mirror.store.facts import Facts
-from mirror.store.fetched import Fetched
 from mirror.store.findings import Findings
-from mirror.store.inspection import Inspection, first_damage
-from mirror.store.intake import Intake
+from mirror.store.integrity import Inspection, first_damage
 from mirror.store.lock import begin
-from mirror.store.mark import Mark, read_mark
-from mirror.store.memory import Memory
 from mirror.store.readonly import FileVersion, changed, unlocked_version
 from mirror.store.records import Records
 from mirror.store.schema import absent, applied_version, migrate, require_store
-from mirror.store.search import Search
+from mirror.store.search_index import Search
+from mirror.store.source_cache import Memory
+from mirror.store.state_tree import StateTree
+from mirror.store.states import Derived
 from mirror.store.status import Status, read_status
-from mirror.store.tally import Tally
-from mirror.store.tree import StateTree
-from mirror.store.trust import Trust
+from mirror.store.sync_state import Fetched
+from mirror.store.trust_log import Trust
+from mirror.store.upstream_history import Claims
+from mirror.store.version import Mark, read_mark
 from mirror.store.write_ahead_log import has_log
+from mirror.store.writer import Intake
 
 __all__ = ["BUSY_TIMEOUT_S", "Store", "open_store"]
 

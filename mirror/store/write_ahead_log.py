@@ -15,9 +15,9 @@ from contextlib import closing
 from pathlib import Path
 
 from mirror.errors import CorruptStoreError
+from mirror.store.arrivals import ArrivalRow
 from mirror.store.records import Records
-from mirror.store.rows import ArrivalRow
-from mirror.store.seal import seal
+from mirror.store.row_checksum import seal
 
 __all__ = ["file_alone_holds_more", "has_log", "move_aside", "take_file_alone"]
 

@@ -21,7 +21,7 @@ from mirror.engine.descent import Told, descend, parse_told, tell
 from mirror.engine.root import Root, read_root
 from mirror.errors import FormatError, StoreError, UpstreamError
 from mirror.store import StateTree, Store, TreeLeaf, open_store
-from mirror.store.tree import DEPTH
+from mirror.store.state_tree import DEPTH
 from tests.helpers import code_of
 from tests.synthetic import fill, make_leaves
 

@@ -23,7 +23,7 @@ from mirror.engine.report import Job
 from mirror.engine.trust import add_keys, remove_keys
 from mirror.errors import CorruptStoreError
 from mirror.store import Store, open_store
-from mirror.store.content import decompress
+from mirror.store.arrival_codec import decompress
 from tests import oracle
 from tests.builders import (
     Signer,
@@ -330,7 +330,7 @@ def test_what_came_later_is_counted_once(
     far_behind: int, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever way arrivals are gone through; of the same rules or of others."""
-    monkeypatch.setattr("mirror.store.search._FAR_BEHIND", far_behind)
+    monkeypatch.setattr("mirror.store.search_index._FAR_BEHIND", far_behind)
     first, *others = (make_record(arxiv_id=f"2401.0000{number}") for number in range(4))
     _merge(store, tmp_path, make_bundle(first))
     bring_up_to_date(store)

@@ -31,7 +31,7 @@ from mirror.engine.report import Job
 from mirror.engine.trust import add_keys
 from mirror.errors import StoreError
 from mirror.store import Store, open_store
-from mirror.store.content import unpack_contents
+from mirror.store.arrival_codec import unpack_contents
 from tests.helpers import ids_in
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"

@@ -40,8 +40,8 @@ from mirror.store import (
     open_store,
 )
 from mirror.store.acknowledgements import Covered, Request
-from mirror.store.content import compress, decompress, pack_contents, unpack_contents
-from mirror.store.seal import seal
+from mirror.store.arrival_codec import compress, decompress, pack_contents, unpack_contents
+from mirror.store.row_checksum import seal
 from mirror.store.store import PAGE_BYTES
 from tests.builders import (
     NOON,

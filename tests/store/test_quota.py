@@ -18,7 +18,7 @@ from mirror.engine.ingest import ingest
 from mirror.engine.report import Job, Report, Summary
 from mirror.engine.trust import add_keys
 from mirror.store import Held, LeftOut, Run, Store, open_store
-from mirror.store import held as held_module
+from mirror.store import stored_facts as held_module
 from mirror.store.facts import Facts
 from mirror.store.store import Store as StoreType
 from tests.builders import (

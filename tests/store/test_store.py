@@ -15,7 +15,7 @@ from mirror.core.values import canonical
 from mirror.engine.export import bundle_text
 from mirror.engine.replay import bring_up_to_date
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreBusyError, StoreError
-from mirror.store import Run, Store, copy, open_store, salvage, schema
+from mirror.store import Run, Store, copy, open_store, recover, schema
 from mirror.store import store as store_module
 from tests.builders import (
     Signer,
@@ -41,7 +41,7 @@ BUNDLE = verified(VALUE, keys_of(AUTHOR))
 def test_every_table_of_facts_is_copied_compared_and_salvaged() -> None:
     """A new table cannot be forgotten where one store takes the place of another."""
     tables = {*re.findall(r"CREATE TABLE (\w+)", schema._FACTS)}
-    assert tables == {*salvage._TABLES}
+    assert tables == {*recover._TABLES}
     assert tables == {*copy._IDENTITY, "acknowledged"}  # covered by `acknowledgement.checksum`
 
 

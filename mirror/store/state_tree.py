@@ -16,7 +16,7 @@ from mirror.core.record import suffix_of
 from mirror.core.transparency import merkle
 from mirror.core.transparency.merkle import NOTHING, Node, Siblings
 from mirror.store.records import damaged
-from mirror.store.seal import seal
+from mirror.store.row_checksum import seal
 
 __all__ = ["DEPTH", "StateTree", "TreeLeaf"]
 

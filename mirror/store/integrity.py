@@ -11,18 +11,18 @@ from mirror.core.keys import BUILT_IN
 from mirror.core.msgpack_values import pack
 from mirror.errors import CorruptStoreError
 from mirror.store.acknowledgements import Acknowledgements
+from mirror.store.arrival_codec import decompress
+from mirror.store.arrivals import ArrivalRow
 from mirror.store.checkpoints import Checkpoints
-from mirror.store.claims import Claims
-from mirror.store.content import decompress
-from mirror.store.derived import StateColumns
+from mirror.store.counters import Tally
 from mirror.store.facts import indexed_name
-from mirror.store.rows import ArrivalRow
+from mirror.store.row_checksum import seal
 from mirror.store.schema import missing_tables
-from mirror.store.seal import seal
-from mirror.store.search import Search
-from mirror.store.tally import Tally
-from mirror.store.tree import StateTree
-from mirror.store.trust import Trust
+from mirror.store.search_index import Search
+from mirror.store.state_tree import StateTree
+from mirror.store.states import StateColumns
+from mirror.store.trust_log import Trust
+from mirror.store.upstream_history import Claims
 
 __all__ = ["Damage", "Inspection", "first_damage"]
 

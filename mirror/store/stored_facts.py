@@ -11,8 +11,8 @@ from mirror.core.bundle import AliasClaim, Known
 from mirror.core.events.verdict import EventVerdict, Reached
 from mirror.core.receipt import Verdict
 from mirror.core.values import Object
-from mirror.store.content import Contents
-from mirror.store.rows import ArrivalRow, Ledger, event_verdicts, receipt_verdicts
+from mirror.store.arrival_codec import Contents
+from mirror.store.arrivals import ArrivalRow, Ledger, event_verdicts, receipt_verdicts
 
 __all__ = ["SHAPE", "Held", "HeldCache", "signature_of"]
 

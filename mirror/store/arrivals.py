@@ -14,10 +14,10 @@ from mirror.core.keys import BUILT_IN, KeySet
 from mirror.core.profile import MIRROR_V1
 from mirror.core.receipt import Receipt, Verdict, key_ids_of_receipt
 from mirror.core.values import Object, Value, exact, sha256
-from mirror.store.content import Contents, unpack_contents
+from mirror.store.arrival_codec import Contents, unpack_contents
 from mirror.store.positions import format_positions, parse_positions
 from mirror.store.records import damaged
-from mirror.store.seal import EMPTY, add_up, seal
+from mirror.store.row_checksum import EMPTY, add_up, seal
 
 __all__ = [
     "READING",

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mirror.core.values import hexdigest, sha256
-from mirror.store.content import compress, decompress
+from mirror.store.arrival_codec import compress, decompress
 from mirror.store.records import damaged
-from mirror.store.seal import seal
+from mirror.store.row_checksum import seal
 
 __all__ = ["ClaimRow", "Claims"]
 

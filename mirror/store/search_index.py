@@ -18,10 +18,10 @@ from contextlib import closing
 from typing import NamedTuple, cast
 
 from mirror.core.msgpack_values import pack, unpack
-from mirror.store.content import compress, decompress
-from mirror.store.mark import Mark, read_mark
+from mirror.store.arrival_codec import compress, decompress
+from mirror.store.counters import Tally
 from mirror.store.records import damaged
-from mirror.store.tally import Tally
+from mirror.store.version import Mark, read_mark
 
 __all__ = ["MATCH_BEGINS", "MATCH_ENDS", "Entry", "Search", "Texts", "excerpts", "searchable"]
 

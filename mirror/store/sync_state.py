@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from mirror.store.seal import seal
+from mirror.store.row_checksum import seal
 
 __all__ = ["Answered", "Change", "Fetched"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import cast
 
-from mirror.store.seal import Column, seal
+from mirror.store.row_checksum import Column, seal
 
 __all__ = ["Memory"]
 

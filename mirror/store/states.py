@@ -13,14 +13,14 @@ from mirror.core.merge import State, by_id, fill
 from mirror.core.record import suffix_of
 from mirror.core.values import Object, decode
 from mirror.errors import FormatError
+from mirror.store.arrival_codec import compress, decompress
+from mirror.store.arrivals import Ledger
 from mirror.store.citations import Citations
-from mirror.store.content import compress, decompress
+from mirror.store.counters import Tally
 from mirror.store.facts import Facts
 from mirror.store.records import damaged, required
-from mirror.store.rows import Ledger
-from mirror.store.seal import seal
-from mirror.store.tally import Tally
-from mirror.store.tree import StateTree
+from mirror.store.row_checksum import seal
+from mirror.store.state_tree import StateTree
 
 __all__ = ["Derived", "Stale", "StateColumns", "StateRow", "state_columns"]
 

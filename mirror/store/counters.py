@@ -6,7 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from mirror.store.rows import Fault
+from mirror.store.arrivals import Fault
 
 __all__ = ["Tally", "count_faults"]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mirror.core.bundle import AliasClaim
 from mirror.core.msgpack_values import pack
-from mirror.store.content import (
+from mirror.store.arrival_codec import (
     Contents,
     compress,
     decompress,

@@ -24,8 +24,8 @@ from mirror.engine.root import bring_root_up_to_date, read_root
 from mirror.engine.trust import add_keys, remove_keys
 from mirror.errors import CorruptStoreError, StoreError
 from mirror.store import StateTree, Store, TreeLeaf, open_store
-from mirror.store.seal import seal
-from mirror.store.tree import DEPTH
+from mirror.store.row_checksum import seal
+from mirror.store.state_tree import DEPTH
 from tests.builders import (
     Object,
     Signer,
@@ -190,7 +190,7 @@ def test_the_tree_is_that_of_the_states_after_any_history(
 ) -> None:
     """Merges, keys that come and go, rebuilds, and each of these cut off."""
     if seed % 2:  # the tree grows then, however much of it changes
-        monkeypatch.setattr("mirror.store.tree._FEW_IN", 1)
+        monkeypatch.setattr("mirror.store.state_tree._FEW_IN", 1)
     history = _History(tmp_path / "mirror.db", seed)
     steps = [history.merge, history.turn_key, history.rebuild, history.cut_off, history.cut_off]
     with open_store(history.path) as store:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mirror.core.keys import BUILT_IN
 from mirror.store.store import open_store
-from mirror.store.trust import Trust
+from mirror.store.trust_log import Trust
 from mirror.store.write_ahead_log import move_aside
 
 __all__ = ["salvage"]

@@ -13,7 +13,7 @@ from mirror.core.msgpack_values import pack, unpack
 from mirror.core.profile import PROFILE_TYPE, Profile
 from mirror.core.profile_file import read_profile, require_safe
 from mirror.store.records import damaged
-from mirror.store.seal import EMPTY, seal
+from mirror.store.row_checksum import EMPTY, seal
 
 __all__ = ["Trust", "TrustChange"]
 

@@ -18,24 +18,16 @@ from mirror.core.keys import KeySet
 from mirror.core.merge import State
 from mirror.core.msgpack_values import pack
 from mirror.core.values import Value
-from mirror.store.content import Contents, pack_contents, unpack_contents
-from mirror.store.derived import Derived, StateColumns, state_columns
+from mirror.store.arrival_codec import Contents, pack_contents, unpack_contents
+from mirror.store.arrivals import READING, ArrivalRow, Fault, Judged, Ledger, faults_of, key_ids_of
+from mirror.store.counters import Tally, count_faults
 from mirror.store.facts import Facts
-from mirror.store.held import SHAPE, Held
 from mirror.store.origin import Run
 from mirror.store.quota import LeftOut, Quota
 from mirror.store.records import RecordColumns, Records, columns_of
-from mirror.store.rows import (
-    READING,
-    ArrivalRow,
-    Fault,
-    Judged,
-    Ledger,
-    faults_of,
-    key_ids_of,
-)
-from mirror.store.seal import add_up
-from mirror.store.tally import Tally, count_faults
+from mirror.store.row_checksum import add_up
+from mirror.store.states import Derived, StateColumns, state_columns
+from mirror.store.stored_facts import SHAPE, Held
 
 __all__ = ["Intake", "New", "Parcel", "Taken", "make_parcel"]
 

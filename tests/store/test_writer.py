@@ -11,7 +11,7 @@ import pytest
 from mirror.engine.export import bundle_text
 from mirror.engine.replay import bring_up_to_date, current_text
 from mirror.store import Held, New, Run, Store, open_store
-from mirror.store.content import unpack_contents
+from mirror.store.arrival_codec import unpack_contents
 from tests.builders import (
     Object,
     Signer,
