@@ -5,10 +5,10 @@ an end in bytes and in seconds, redirects are followed one by one, and what may 
 with growing pauses. What comes back is bytes: what they say is verified elsewhere.
 """
 
-from mirror.net.answer import Fetched
 from mirror.net.client import Client
-from mirror.net.faults import ONE_ANSWER
-from mirror.net.politeness import Politeness
-from mirror.net.url import parse_url
+from mirror.net.config import Politeness
+from mirror.net.errors import ONE_ANSWER
+from mirror.net.response import Fetched
+from mirror.net.url_policy import parse_url
 
 __all__ = ["ONE_ANSWER", "Client", "Fetched", "Politeness", "parse_url"]

@@ -20,8 +20,8 @@ from typing import Any, TypeAlias, TypeVar
 import httpcore
 
 from mirror.errors import UpstreamError
-from mirror.net.address import why_refused
-from mirror.net.faults import name_fault, tls_fault, too_large
+from mirror.net.address_policy import why_refused
+from mirror.net.errors import name_fault, tls_fault, too_large
 
 __all__ = ["GuardedBackend", "Resolve", "Watch", "resolve_by_system"]
 

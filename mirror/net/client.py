@@ -15,14 +15,14 @@ import httpcore
 import httpx
 
 from mirror.errors import UpstreamError
-from mirror.net.answer import Ask, Fetched, take
 from mirror.net.backend import GuardedBackend, Resolve, Watch, resolve_by_system
-from mirror.net.faults import PassingError, awaiting_answer
-from mirror.net.pace import Pace
-from mirror.net.politeness import Politeness
+from mirror.net.config import Politeness
+from mirror.net.errors import PassingError, awaiting_answer
+from mirror.net.rate_limit import Pace
+from mirror.net.response import Ask, Fetched, take
 from mirror.net.retry import pause_before
 from mirror.net.tls import trusted_context
-from mirror.net.url import next_url, parse_url, shown
+from mirror.net.url_policy import next_url, parse_url, shown
 
 __all__ = ["Client"]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import zstandard
 
 from mirror.errors import UpstreamError
-from mirror.net.faults import truncated
+from mirror.net.errors import truncated
 
 __all__ = ["ACCEPTED", "decoded"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from mirror.net.politeness import Politeness
+from mirror.net.config import Politeness
 
 __all__ = ["MAX_WAIT_S", "parse_retry_after", "pause_before"]
 

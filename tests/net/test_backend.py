@@ -11,7 +11,7 @@ import pytest
 
 from mirror.errors import UpstreamError
 from mirror.net.backend import GuardedBackend, Resolve, Watch, resolve_by_system
-from mirror.net.faults import PassingError
+from mirror.net.errors import PassingError
 from tests.net.conftest import MakeClient, refusal
 from tests.net.server import GREETING, Site, message, saying
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mirror.errors import UpstreamError
 from mirror.net.decoding import decoded
-from mirror.net.faults import PassingError
+from mirror.net.errors import PassingError
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,

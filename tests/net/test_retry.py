@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.net import Politeness
-from mirror.net.pace import Pace
+from mirror.net.rate_limit import Pace
 from mirror.net.retry import parse_retry_after, pause_before
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mirror.errors import UpstreamError
 from mirror.net import Politeness
-from mirror.net.url import next_url, parse_url, shown
+from mirror.net.url_policy import next_url, parse_url, shown
 
 STRICT = Politeness()
 ANYWHERE = replace(STRICT, allow_other_hosts=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.net.address import Address, why_refused
+from mirror.net.address_policy import Address, why_refused
 
 PUBLIC = [
     "1.1.1.1",

@@ -14,9 +14,9 @@ import httpx
 
 from mirror.errors import UpstreamError
 from mirror.net.decoding import ACCEPTED, decoded
-from mirror.net.faults import PassingError, reading_answer, too_large
+from mirror.net.errors import PassingError, reading_answer, too_large
 from mirror.net.retry import MAX_WAIT_S, parse_retry_after
-from mirror.net.url import printable
+from mirror.net.url_policy import printable
 
 __all__ = ["Ask", "Fetched", "Redirect", "take"]
 

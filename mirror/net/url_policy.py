@@ -12,7 +12,7 @@ from ipaddress import ip_address
 import httpx
 
 from mirror.errors import UpstreamError
-from mirror.net.politeness import Politeness
+from mirror.net.config import Politeness
 
 __all__ = ["next_url", "parse_url", "printable", "shown", "target"]
 
