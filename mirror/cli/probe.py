@@ -16,10 +16,10 @@ from mirror.cli.outputs import OutputPath, writes
 from mirror.core.profile import MIRROR_V1, ROLES
 from mirror.core.values import Object
 from mirror.engine.output import OutputFile
-from mirror.engine.probe import Fit, Probed
-from mirror.engine.probe_bundles import Types, probe_bundles, report_value
-from mirror.engine.probe_search import MAX_TRIES, Effort
+from mirror.engine.probe import Types, probe_bundles, report_value
 from mirror.engine.report import Job, Report, Summary
+from mirror.probe.pre_images import MAX_TRIES, Effort
+from mirror.probe.search import Fit, Probed
 
 __all__ = ["probe"]
 

@@ -1,445 +1,212 @@
-"""`mirror probe`: which envelope the keys that are trusted prove to be the registry's.
-
-A profile is proposed only if, under it, every event that was looked at has the id that it should
-have, and bears a signature that a trusted key made over bytes that cover all that the event says.
-That two events at least say different things, and that no member is left unprotected in silence,
-is asked for, too. Why that is safe against who makes up a bundle, docs/probing.md says.
-"""
+"""Probing what is in bundles: from sources to samples, and from an answer to what is told of it."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import chain, compress
-from typing import NamedTuple, TypeVar
+from itertools import islice
+from typing import NamedTuple, cast
 
-from mirror.core.events.signatures import fault_of_event, names_of
-from mirror.core.keys import Key, KeySet
-from mirror.core.profile import (
-    DIGEST_BYTES,
-    FORMS,
-    MIRROR_V1,
-    SIGNATURE_BYTES,
-    Form,
-    IdRule,
-    PreImage,
-    Profile,
-    Role,
-    SignatureRule,
-    Spelling,
-    at,
-    is_within,
-)
-from mirror.core.profile_file import NEEDED
-from mirror.core.signature import verify
-from mirror.core.values import Object, canonical, sha256
-from mirror.engine.probe_fit import Fit, held_against
-from mirror.engine.probe_places import (
-    Sample,
-    common_encodings,
-    id_rank,
-    key_place,
-    payload_of,
-    places_of,
-)
-from mirror.engine.probe_search import (
-    Effort,
-    Subset,
-    Written,
-    in_payload,
-    is_ascii_only,
-    strings,
-    subsets,
-    written,
-)
+from mirror.core.events.event import MAX_EVENT_BYTES, RawEvent, is_event_type
+from mirror.core.events.types import EVENT_TYPES, Context
+from mirror.core.keys import KeySet
+from mirror.core.profile import DIGEST_BYTES, SIGNATURE_BYTES, Profile, at, escaped
+from mirror.core.record import is_pith_number
+from mirror.core.values import Object, Value, instant
+from mirror.engine.report import Job, Report
+from mirror.engine.verify import Item, parse, read
+from mirror.probe.pre_images import Effort, written
+from mirror.probe.search import Fit, Probed, Sample, probe
 
-__all__ = ["Fit", "Probed", "Sample", "probe"]
+__all__ = ["Types", "probe_bundles", "report_value"]
 
-_SHAPES, _OF_A_SHAPE = 8, 2
-"""Sets of members that events have, and events of each, that are searched."""
-_SIGNATURES, _IDS = 4, 4
-"""Texts of an event that are tried as its signature, and digests in it of what is in it."""
+MAX_BYTES = 64 * 1024 * 1024
+"""Canonical bytes of all events that are looked at together."""
+_SHAPES, _PLACES, _DEPTH = 8, 200, 3
+"""Of events, that a report describes: shapes, places in each, objects within objects."""
+_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+"""A name that a report gives; another could be something that an event says."""
 
 
-@dataclass(slots=True)
-class Probed:
-    """What probing came to."""
+class Types(NamedTuple):
+    """A type that E4 does not name, and one that its events would fit."""
 
-    events: int = 0
-    by_profile: dict[str, int] = field(default_factory=dict)
-    """Those that are as the built-in profile says, or a trusted one, by its name."""
-    found: Fit | None = None
-    """The profile that is proposed."""
-    alternatives: list[Fit] = field(default_factory=list)
-    """Others that explain all events just as well: there should be none."""
-    refused: list[Fit] = field(default_factory=list)
-    """What explains something, and is not proposed."""
-    effort: Effort = field(default_factory=Effort)
-    """What was tried, and what was not."""
-    hashed: list[IdRule] = field(default_factory=list)
-    """Which texts of all events are digests of what is in them, whoever signed."""
-    shapes: list[Object] = field(default_factory=list)
-    """One event of each shape that the built-in profile does not explain, the commonest first."""
+    event_type: str
+    like: str
+    """Empty if there is none, and the type is none that E1 allows."""
+    events: int
 
     @property
-    def explained(self) -> int:
-        """How many events need no search."""
-        return sum(self.by_profile.values())
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether just one profile is proposed."""
-        return self.found is not None and not self.alternatives
-
-    def rename(self, name: str) -> None:
-        """Give the profile that is proposed another name."""
-        if self.found is not None:
-            profile = replace(self.found.profile, name=name)
-            self.found = replace(self.found, profile=profile)
+    def sentence(self) -> str:
+        """What a person may decide on."""
+        if not self.like:
+            return (
+                f"type {self.event_type!r} is not written as E1 asks, and fits nothing in E4: its "
+                f"{self.events} events stay refused"
+            )
+        return (
+            f"type {self.event_type!r} is not known; its {self.events} events would fit "
+            f"{self.like!r} (E4): whether that is meant, only a person can say"
+        )
 
 
-def probe(samples: Sequence[Sample], keys: KeySet, effort: Effort | None = None) -> Probed:
-    """Search for the envelope of events.
+def probe_bundles(job: Job, keys: KeySet, most: int, effort: Effort) -> tuple[Probed, list[Types]]:
+    """Probe the events of bundles.
 
     Args:
-        samples: The events.
+        job: What to read; it is told what was left out.
         keys: Whose signatures prove something.
-        effort: How much to try, and whom to tell; None for as much as there is by default.
+        most: Events to look at.
+        effort: How much to try; it is told what was not.
     """
-    effort = Effort() if effort is None else effort
-    by_profile, rest = _explained(samples, keys)
-    counts = {profile.name: len(found) for profile, found in by_profile}
-    if not rest:
-        fits = [held_against(profile, found, keys) for profile, found in by_profile]
-        proved = [fit for fit in fits if not fit.objections]
-        largest = max(proved, key=lambda fit: fit.events, default=None)
-        return Probed(len(samples), counts, largest, effort=effort)
-    shapes = _shapes(rest)
-    search = _searched(effort.first(shapes, _SHAPES, _TOO_MANY_SHAPES), keys, effort)
-    search.settle_spellings(rest)
-    hashed = _in_every_form(_with_unions(search.hashed), rest)
-    counted = {one: _recomputing(one, rest) for one in hashed}
-    profiles = search.profiles(rest, counted)
-    fits = _in_better_form(held_against(one, rest, keys) for one in profiles)
-    ranked = sorted(fits, key=lambda fit: (bool(fit.objections), -fit.signatures, _size(fit)))
-    good = [fit for fit in ranked if not fit.objections]
-    return Probed(
-        len(samples),
-        counts,
-        good[0] if good else None,
-        good[1:],
-        [fit for fit in ranked if fit.objections and fit.signatures],
-        effort,
-        [one.rule for one, count in counted.items() if count == len(rest)],
-        [events[0] for events in shapes],
-    )
+    samples = list(_up_to(most, _samples(job), effort))
+    probed = probe(samples, keys, effort)
+    return probed, _types(probed.found, samples, keys) if probed.found else []
 
 
-def _explained(
-    samples: Sequence[Sample], keys: KeySet
-) -> tuple[list[tuple[Profile, list[Sample]]], list[Sample]]:
-    """Return the events that the built-in profile or a trusted one explains, and the others."""
-    found, rest = [], list(samples)
-    for profile in (MIRROR_V1, *keys.profiles):
-        fits = [fault_of_event(one.event, profile, keys) is None for one in rest]
-        if any(fits):
-            found.append((profile, list(compress(rest, fits))))
-            rest = [one for one, is_fit in zip(rest, fits, strict=True) if not is_fit]
-    return found, rest
+def _up_to(most: int, samples: Iterable[tuple[Sample, int]], effort: Effort) -> Iterator[Sample]:
+    """Yield so many events, of not more bytes than are held in memory."""
+    size_bytes = 0
+    for count, (sample, event_bytes) in enumerate(samples):
+        size_bytes += event_bytes
+        if count == most:
+            effort.note(f"there are more than {most:,} events; --events allows more")
+            return
+        if size_bytes > MAX_BYTES:
+            effort.note(f"the events after the first {count:,} are more than {MAX_BYTES:,} bytes")
+            return
+        yield sample
 
 
-def _in_better_form(fits: Iterable[Fit]) -> list[Fit]:
-    """Return of profiles that differ in V2 and V7 only those that explain most, V2 if as much."""
-    best: dict[str, Fit] = {}
-    for fit in sorted(fits, key=lambda one: (-one.signatures, -one.ids, _size(one))):
-        best.setdefault(repr(_in_form_v2(fit.profile)), fit)
-    return list(best.values())
+def _samples(job: Job) -> Iterator[tuple[Sample, int]]:
+    """Yield every event with its size in bytes; tell of what is none."""
+    for item in read(job):
+        bundle = item if isinstance(item, Report) else parse(item, job.limits)
+        if isinstance(bundle, Report):
+            job.tell(bundle)
+            continue
+        number = bundle.record.pith_number
+        for index, raw in enumerate(bundle.events):
+            source, member = cast("Item", item)
+            where = f"/events/{index}"
+            place = ":".join(part for part in (source, member.name, where) if part)
+            if (why := _fault(raw)) is not None:
+                job.tell(Report(source, member.name, number, "event.shape", where, why))
+            else:
+                event = cast("Object", raw.value)
+                yield Sample(f"{place} ({number})", bundle.record, event), len(raw.encoded)
 
 
-def _in_form_v2(profile: Profile) -> Profile:
-    signs, identity = profile.signature.signs, profile.id
-    return replace(
-        profile,
-        signature=replace(profile.signature, signs=signs and replace(signs, ascii=False)),
-        id=identity and replace(identity, hashes=replace(identity.hashes, ascii=False)),
-    )
+def _fault(raw: RawEvent) -> str | None:  # E1
+    if not isinstance(raw.value, dict):
+        return "an event must be an object"
+    if len(raw.encoded) > MAX_EVENT_BYTES:
+        return f"its canonical bytes are {len(raw.encoded)}, more than {MAX_EVENT_BYTES}"
+    return None
 
 
-_TOO_MANY_SHAPES = "sets of members that events have: only the commonest were searched"
-
-
-def _shapes(samples: Iterable[Sample]) -> list[list[Object]]:
-    """Return the events of each set of members, the shortest first; the commonest set first."""
-    shapes: dict[frozenset[str], list[Object]] = defaultdict(list)
-    for one in sorted(samples, key=lambda sample: len(canonical(sample.event))):
-        shapes[frozenset(one.event)].append(one.event)
-    return sorted(shapes.values(), key=len, reverse=True)
-
-
-def _size(fit: Fit) -> tuple[int, int, str]:
-    """Order profiles: those that leave less out, and say it shorter, come first."""
-    rule, identity = fit.profile.signature, fit.profile.id
-    left_out = len(rule.signs.less) if rule.signs else 0
-    return len(fit.unprotected) + left_out, identity is None, str(fit.profile.to_value())
-
-
-# The search ----------------------------------------------------------------------------------
-
-
-class _Hashed(NamedTuple):
-    """A text of an event that is the digest of something in it."""
-
-    at: str
-    spelling: Spelling
-    payload: str
-    """Where the payload seemed to stand."""
-    image: PreImage
-
-    @property
-    def rule(self) -> IdRule:
-        """It, as the rule of an id."""
-        return IdRule(self.at, self.spelling, self.image)
-
-
-class _Signed(NamedTuple):
-    """What a trusted key signed of an event."""
-
-    at: str
-    """Where the signature stands."""
-    spelling: Spelling
-    form: Form
-    payload: str
-    """Where the payload seemed to stand."""
-    id: tuple[str, Spelling] | None
-    """Of the id, if its text was signed."""
-    image: PreImage
-    """What the signature covers in the end."""
-
-
-_Found = TypeVar("_Found", _Hashed, _Signed)
-
-
-def _with_unions(found: Iterable[_Found]) -> list[_Found]:
-    """Return what was found, and what leaves out all that any event of another shape leaves out."""
-    listed = dict.fromkeys(found)
-    groups: dict[_Found, set[str]] = defaultdict(set)
-    for one in listed:
-        groups[one._replace(image=replace(one.image, less=()))] |= set(one.image.less)
-    for bare, less in groups.items():
-        listed[bare._replace(image=replace(bare.image, less=tuple(sorted(less))))] = None
-    return list(listed)
-
-
-def _in_every_form(found: Iterable[_Found], samples: Sequence[Sample]) -> list[_Found]:
-    """Return what was found as canonical bytes (V2), and in ASCII form (V7) where that differs.
-
-    An event that is all ASCII does not show which of the two it is; the others do.
-    """
-    listed: dict[_Found, None] = {}
-    for one in found:
-        plain = one._replace(image=replace(one.image, ascii=False))
-        listed[plain] = None
-        texts = (plain.image.text(sample.event, one.payload) for sample in samples)
-        if not all(map(is_ascii_only, texts)):
-            listed[one._replace(image=replace(one.image, ascii=True))] = None
-    return list(listed)
-
-
-class _Text(NamedTuple):
-    """What may have been signed."""
-
-    form: Form
-    image: PreImage
-    id: tuple[str, Spelling] | None
-    data: bytes
-
-
-def _searched(shapes: Iterable[Sequence[Object]], keys: KeySet, effort: Effort) -> _Search:
-    """Return what was found in events of each shape: in the next if there is nothing in one."""
-    search = _Search(keys, effort)
-    for events in shapes:
-        for event in events[:_OF_A_SHAPE]:
-            if search.looks_into(event):
-                break
-    return search
-
-
-@dataclass(slots=True)
-class _Search:
-    keys: KeySet
-    effort: Effort
-    hashed: list[_Hashed] = field(default_factory=list)
-    signed: list[_Signed] = field(default_factory=list)
-
-    def looks_into(self, event: Object) -> bool:
-        """Search an event; whether something that a trusted key signed was found in it."""
-        payload = payload_of(event)
-        tried = list(subsets(event, payload, self.effort))
-        ids = self._ids(event, payload, tried)
-        self.hashed += [one for one, _ in ids]
-        signed = list(self._signed(event, payload, tried, ids))
-        self.signed += signed
-        return bool(signed)
-
-    def _ids(
-        self, event: Object, payload: str, tried: Iterable[Subset]
-    ) -> list[tuple[_Hashed, Subset]]:
-        """Return the texts of the event that are the digest of something in it."""
-        outside = _outside(written(event, DIGEST_BYTES), payload)
-        named: dict[bytes, Written] = {}
-        for one in sorted(outside, key=lambda one: id_rank(one.at)):
-            named.setdefault(one.data, one)
-        found = [
-            (_Hashed(one.at, one.spelling, payload, subset.pre_image), subset)
-            for subset in tried
-            for one in ([named[subset.digest]] if subset.digest in named else [])
-        ]
-        found.sort(key=lambda pair: id_rank(pair[0].at))
-        return self.effort.first(found, _IDS, "texts are digests: only the first were tried as ids")
-
-    def _signed(
-        self,
-        event: Object,
-        payload: str,
-        tried: Sequence[Subset],
-        ids: Sequence[tuple[_Hashed, Subset]],
-    ) -> Iterator[_Signed]:
-        """Yield what each signature is over: of texts that go with an id, or else of all."""
-        outside = _outside(written(event, SIGNATURE_BYTES), payload)
-        once = list({one.data: one for one in reversed(outside)}.values())[::-1]
-        keys = _likeliest(event, payload, self.keys)
-        what = "texts can be signatures: only the first were tried"
-        for one in self.effort.first(once, _SIGNATURES, what):
-            text = self._signed_text(one, keys, chain(_of_ids(event, ids), _of_all(tried, one)))
-            if text is not None:
-                yield _Signed(one.at, one.spelling, text.form, payload, text.id, text.image)
-
-    def _signed_text(
-        self, signature: Written, keys: Sequence[Key], texts: Iterable[_Text]
-    ) -> _Text | None:
-        for text in texts:
-            for key in keys:
-                if not self.effort.may_verify(len(text.data)):
-                    return None
-                if verify(key.public_key, text.data, signature.data):
-                    return text
-        return None
-
-    def settle_spellings(self, samples: Sequence[Sample]) -> None:
-        """Spell what was found in some events as it is spelled in all of them."""
-        texts = [
-            *((one.at, one.spelling, DIGEST_BYTES) for one in self.hashed),
-            *((one.at, one.spelling, SIGNATURE_BYTES) for one in self.signed),
-            *((*one.id, DIGEST_BYTES) for one in self.signed if one.id),
-        ]
-        fitting = {
-            (pointer, spelling): common_encodings(spelling, pointer, size, samples)
-            for pointer, spelling, size in texts
-        }
-        certain = [one[0] for one in fitting.values() if len(one) == 1]
-
-        def settled(pointer: str, spelling: Spelling) -> Spelling:
-            """Return a spelling that fits, of several the one that something else shows."""
-            found = fitting[pointer, spelling]
-            likely = (*certain, spelling.encoding, *found)
-            encoding = next((one for one in likely if one in found), spelling.encoding)
-            return Spelling(spelling.prefix, encoding)
-
-        self.hashed = [one._replace(spelling=settled(one.at, one.spelling)) for one in self.hashed]
-        self.signed = [
-            one._replace(
-                spelling=settled(one.at, one.spelling),
-                id=(one.id[0], settled(*one.id)) if one.id else None,
-            )
-            for one in self.signed
-        ]
-
-    def profiles(self, samples: Sequence[Sample], counted: Mapping[_Hashed, int]) -> list[Profile]:
-        """Return what the events can be under: what is signed, what stands where, and the id."""
-        common = _common_texts(samples)
-        found = []
-        for one in _in_every_form(_with_unions(self.signed), samples):
-            profile = _profile(one, key_place(samples, common, one.payload, self.keys))
-            profile = replace(profile, places=places_of(profile, one.image, samples, common))
-            if profile.signature.form != "id":
-                profile = replace(profile, id=_id_of(profile, counted, samples))
-            found.append(profile)
-        return list({repr(one): one for one in found}.values())
-
-
-def _common_texts(samples: Sequence[Sample]) -> list[str]:
-    """Return the pointers at which every event has a text."""
-    common = [pointer for pointer, _ in strings(samples[0].event)]
+def _types(fit: Fit, samples: Sequence[Sample], keys: KeySet) -> list[Types]:
+    """Return which types of E4 the events of other types would fit, every one of them."""
+    groups: dict[str, list[Sample]] = defaultdict(list)
     for one in samples:
-        common = [pointer for pointer in common if isinstance(at(one.event, pointer), str)]
-    return common
+        event_type = at(one.event, fit.profile.places["type"])
+        known = (*EVENT_TYPES, *fit.profile.types)
+        if isinstance(event_type, str) and event_type not in known:
+            groups[event_type].append(one)
+    found = []
+    for event_type, group in groups.items():
+        fitting = [
+            like
+            for like in EVENT_TYPES
+            if all(_would_fit(like, one, fit.profile, keys) for one in group)
+        ]
+        likes = fitting or ([] if is_event_type(event_type) else [""])
+        found += [Types(event_type, like, len(group)) for like in likes]
+    return found
 
 
-def _profile(one: _Signed, key: str | None) -> Profile:
-    places: dict[Role, str] = {"payload": one.payload} if one.payload else {}
-    if key is not None:
-        places["key"] = key
-    rule = SignatureRule(one.at, one.spelling, one.form, None if one.id else one.image)
-    return Profile("probed", places, IdRule(*one.id, one.image) if one.id else None, rule)
+def _would_fit(like: str, one: Sample, profile: Profile, keys: KeySet) -> bool:
+    payload, kind = at(one.event, profile.places["payload"]), EVENT_TYPES[like]
+    place = profile.places.get("target")
+    target = at(one.event, place) if place else kind.target
+    if not isinstance(payload, dict):
+        return False
+    return kind.fault(target, payload, Context(one.record, keys)) is None
 
 
-def _outside(found: Iterable[Written], payload: str) -> list[Written]:
-    """Return what does not stand in the payload: nothing in there is about the event."""
-    return [one for one in found if not in_payload(payload, one.at)]
+# What is told --------------------------------------------------------------------------------
 
 
-def _of_ids(event: Object, ids: Iterable[tuple[_Hashed, Subset]]) -> Iterator[_Text]:
-    """Yield the texts that go with an id: the cheapest to try, and the likeliest."""
-    for one, subset in ids:
-        for form in FORMS:
-            text = str(at(event, one.at)).encode() if form == "id" else _data(form, subset)
-            spot = (one.at, one.spelling) if form == "id" else None
-            yield _Text(form, one.image, spot, text)
+def report_value(probed: Probed, types: Sequence[Types]) -> Object:
+    """Return what probing came to as JSON, without what events say beyond their types."""
+    return {
+        "report_type": "pith_probe_report",
+        "report_version": "1.0",
+        "events": probed.events,
+        "explained": cast("Object", probed.by_profile),
+        "proposed": None if probed.found is None else _fit_value(probed.found),
+        "alternatives": [_fit_value(one) for one in probed.alternatives],
+        "not_proposed": [_fit_value(one) for one in probed.refused],
+        "texts_hashed": probed.effort.texts,
+        "signatures_tried": probed.effort.signatures,
+        "not_tried": [*probed.effort.bounds],
+        "digests": [{"at": rule.at, "sha256_of": rule.hashes.words} for rule in probed.hashed],
+        "types": [cast("Value", one._asdict()) for one in types],
+        "shapes": [_shape(event) for event in islice(probed.shapes, _SHAPES)],
+    }
 
 
-def _of_all(tried: Sequence[Subset], signature: Written) -> Iterator[_Text]:
-    """Yield every text that the signature itself is not in."""
-    for form in FORMS:
-        for subset in tried if form != "id" else ():
-            image = subset.pre_image
-            if image.of == "payload" or is_within(image.less, signature.at):
-                yield _Text(form, image, None, _data(form, subset))
+def _fit_value(fit: Fit) -> Object:
+    return {
+        "profile": fit.profile.to_value(),
+        "events": fit.events,
+        "ids_recompute": fit.ids,
+        "signatures_verify": fit.signatures,
+        "keys": list(fit.keys),
+        "unprotected": list(fit.unprotected),
+        "id_depends_on_unprotected": [*fit.covered_by_id_alone],
+        "ascii_only": fit.is_ascii_only,
+        "objections": [*fit.objections],
+    }
 
 
-def _data(form: Form, subset: Subset) -> bytes:
-    if form == "canonical":
-        return subset.text
-    return subset.digest.hex().encode() if form == "hex" else subset.digest
+def _shape(event: Object) -> Object:
+    """Return what kind of thing stands at each place of an event, by names that say nothing."""
+    marks = {one.at: "signature" for one in written(event, SIGNATURE_BYTES)}
+    marks |= {one.at: "digest" for one in written(event, DIGEST_BYTES)}
+    shape: Object = {}
+    for pointer, value in islice(_leaves(event, ""), _PLACES):
+        steps = [step if _NAME.fullmatch(step) else "…" for step in pointer.split("/")[1:]]
+        kind = marks.get(pointer) or _kind(value)
+        length = f" of {len(value)} characters" if isinstance(value, str) else ""
+        shape["".join(f"/{step}" for step in steps)] = kind + length
+    return shape
 
 
-def _recomputing(one: _Hashed, samples: Iterable[Sample]) -> int:
-    """Return in how many events a text is the digest that it was in one."""
-    return sum(
-        at(sample.event, one.at)
-        == one.spelling.write(sha256(one.image.text(sample.event, one.payload)))
-        for sample in samples
-    )
+def _leaves(value: Object, above: str) -> Iterator[tuple[str, Value]]:
+    """Yield what is no object, or three objects down, with its pointer."""
+    for name, member in value.items():
+        pointer = f"{above}/{escaped(name)}"
+        if isinstance(member, dict) and above.count("/") < _DEPTH:
+            yield from _leaves(member, pointer)
+        else:
+            yield pointer, member
 
 
-def _id_of(
-    profile: Profile, counted: Mapping[_Hashed, int], samples: Sequence[Sample]
-) -> IdRule | None:
-    """Return the digest of all that an event says of itself that stands in every event."""
-    payload = profile.places.get("payload", "")
-    needed = [profile.places[role] for role in NEEDED if role in profile.places]
-    found = [
-        one
-        for one in counted
-        if one.payload == payload
-        and all(one.image.covers(place, payload) for place in needed)
-        and all(isinstance(at(sample.event, one.at), str) for sample in samples)
-    ]
-    found.sort(key=lambda one: (-counted[one], id_rank(one.at), len(one.image.less)))
-    return found[0].rule if found else None
+def _kind(value: Value) -> str:
+    if not isinstance(value, str):
+        return _KINDS[type(value)]
+    if instant(value) is not None:
+        return "time"
+    return "Pith Number" if is_pith_number(value) else "text"
 
 
-def _likeliest(event: Object, payload: str, keys: KeySet) -> list[Key]:
-    """Return the keys that an event names outside of its payload; if none, all."""
-    texts = {text for pointer, text in strings(event) if not in_payload(payload, pointer)}
-    return [key for key in keys if texts & set(names_of(key))] or list(keys)
+_KINDS: Mapping[type, str] = {
+    bool: "boolean",
+    dict: "object",
+    float: "float",
+    int: "integer",
+    list: "list",
+    type(None): "null",
+}

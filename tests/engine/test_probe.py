@@ -17,8 +17,8 @@ from mirror.core.profile import MIRROR_V1, Profile
 from mirror.core.profile_file import parse_profile
 from mirror.core.record import parse_record
 from mirror.core.values import decode
-from mirror.engine.probe import Fit, Probed, Sample, probe
-from mirror.engine.probe_search import Effort
+from mirror.probe.pre_images import Effort
+from mirror.probe.search import Fit, Probed, Sample, probe
 from tests import oracle
 from tests.builders import Object, Signer, citation, make_event, make_record, to_json, without
 from tests.engine.envelopes import (

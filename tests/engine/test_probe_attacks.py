@@ -13,10 +13,10 @@ import pytest
 from mirror.core.events.signatures import fault_of_event
 from mirror.core.keys import KeySet
 from mirror.core.record import parse_record
-from mirror.engine.probe import Fit, Probed, Sample, probe
-from mirror.engine.probe_bundles import probe_bundles
-from mirror.engine.probe_search import Effort, Subset, strings, subsets, written
+from mirror.engine.probe import probe_bundles
 from mirror.engine.report import Job, Report
+from mirror.probe.pre_images import Effort, Subset, strings, subsets, written
+from mirror.probe.search import Fit, Probed, Sample, probe
 from tests import oracle
 from tests.builders import (
     Object,

@@ -15,13 +15,13 @@ from mirror.core.profile import Profile
 from mirror.engine import trust
 from mirror.engine.check import Scope, check
 from mirror.engine.ingest import ingest
-from mirror.engine.probe import Sample, probe
 from mirror.engine.rebuild import rebuild
 from mirror.engine.replay import current_text, finish
 from mirror.engine.report import Job, Report
 from mirror.engine.root import read_root
 from mirror.engine.trust import add_keys, remove_keys, remove_profiles
 from mirror.errors import FormatError, LookUpError
+from mirror.probe.search import Sample, probe
 from mirror.store import Store, open_store
 from tests.builders import Object, make_bundle, make_event, to_json
 from tests.engine.envelopes import (

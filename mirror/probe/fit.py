@@ -11,8 +11,8 @@ from mirror.core.keys import KeySet
 from mirror.core.profile import PreImage, Profile, Role, escaped, is_within, message
 from mirror.core.profile_file import NEEDED
 from mirror.core.values import Object, sha256
-from mirror.engine.probe_places import Sample, is_wrapper
-from mirror.engine.probe_search import in_payload, is_ascii_only
+from mirror.probe.places import Sample, is_wrapper
+from mirror.probe.pre_images import in_payload, is_ascii_only
 
 __all__ = ["LEAST_EVENTS", "Fit", "held_against"]
 

@@ -22,7 +22,7 @@ from mirror.core.profile import (
 )
 from mirror.core.record import Record, is_pith_number
 from mirror.core.values import Object, canonical, instant
-from mirror.engine.probe_search import in_payload, tops, written
+from mirror.probe.pre_images import in_payload, tops, written
 
 __all__ = [
     "Sample",

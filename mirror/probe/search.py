@@ -1,0 +1,438 @@
+"""`mirror probe`: which envelope the keys that are trusted prove to be the registry's.
+
+A profile is proposed only if, under it, every event that was looked at has the id that it should
+have, and bears a signature that a trusted key made over bytes that cover all that the event says.
+That two events at least say different things, and that no member is left unprotected in silence,
+is asked for, too. Why that is safe against who makes up a bundle, docs/probing.md says.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, compress
+from typing import NamedTuple, TypeVar
+
+from mirror.core.events.signatures import fault_of_event, names_of
+from mirror.core.keys import Key, KeySet
+from mirror.core.profile import (
+    DIGEST_BYTES,
+    FORMS,
+    MIRROR_V1,
+    SIGNATURE_BYTES,
+    Form,
+    IdRule,
+    PreImage,
+    Profile,
+    Role,
+    SignatureRule,
+    Spelling,
+    at,
+    is_within,
+)
+from mirror.core.profile_file import NEEDED
+from mirror.core.signature import verify
+from mirror.core.values import Object, canonical, sha256
+from mirror.probe.fit import Fit, held_against
+from mirror.probe.places import Sample, common_encodings, id_rank, key_place, payload_of, places_of
+from mirror.probe.pre_images import (
+    Effort,
+    Subset,
+    Written,
+    in_payload,
+    is_ascii_only,
+    strings,
+    subsets,
+    written,
+)
+
+__all__ = ["Fit", "Probed", "Sample", "probe"]
+
+_SHAPES, _OF_A_SHAPE = 8, 2
+"""Sets of members that events have, and events of each, that are searched."""
+_SIGNATURES, _IDS = 4, 4
+"""Texts of an event that are tried as its signature, and digests in it of what is in it."""
+
+
+@dataclass(slots=True)
+class Probed:
+    """What probing came to."""
+
+    events: int = 0
+    by_profile: dict[str, int] = field(default_factory=dict)
+    """Those that are as the built-in profile says, or a trusted one, by its name."""
+    found: Fit | None = None
+    """The profile that is proposed."""
+    alternatives: list[Fit] = field(default_factory=list)
+    """Others that explain all events just as well: there should be none."""
+    refused: list[Fit] = field(default_factory=list)
+    """What explains something, and is not proposed."""
+    effort: Effort = field(default_factory=Effort)
+    """What was tried, and what was not."""
+    hashed: list[IdRule] = field(default_factory=list)
+    """Which texts of all events are digests of what is in them, whoever signed."""
+    shapes: list[Object] = field(default_factory=list)
+    """One event of each shape that the built-in profile does not explain, the commonest first."""
+
+    @property
+    def explained(self) -> int:
+        """How many events need no search."""
+        return sum(self.by_profile.values())
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether just one profile is proposed."""
+        return self.found is not None and not self.alternatives
+
+    def rename(self, name: str) -> None:
+        """Give the profile that is proposed another name."""
+        if self.found is not None:
+            profile = replace(self.found.profile, name=name)
+            self.found = replace(self.found, profile=profile)
+
+
+def probe(samples: Sequence[Sample], keys: KeySet, effort: Effort | None = None) -> Probed:
+    """Search for the envelope of events.
+
+    Args:
+        samples: The events.
+        keys: Whose signatures prove something.
+        effort: How much to try, and whom to tell; None for as much as there is by default.
+    """
+    effort = Effort() if effort is None else effort
+    by_profile, rest = _explained(samples, keys)
+    counts = {profile.name: len(found) for profile, found in by_profile}
+    if not rest:
+        fits = [held_against(profile, found, keys) for profile, found in by_profile]
+        proved = [fit for fit in fits if not fit.objections]
+        largest = max(proved, key=lambda fit: fit.events, default=None)
+        return Probed(len(samples), counts, largest, effort=effort)
+    shapes = _shapes(rest)
+    search = _searched(effort.first(shapes, _SHAPES, _TOO_MANY_SHAPES), keys, effort)
+    search.settle_spellings(rest)
+    hashed = _in_every_form(_with_unions(search.hashed), rest)
+    counted = {one: _recomputing(one, rest) for one in hashed}
+    profiles = search.profiles(rest, counted)
+    fits = _in_better_form(held_against(one, rest, keys) for one in profiles)
+    ranked = sorted(fits, key=lambda fit: (bool(fit.objections), -fit.signatures, _size(fit)))
+    good = [fit for fit in ranked if not fit.objections]
+    return Probed(
+        len(samples),
+        counts,
+        good[0] if good else None,
+        good[1:],
+        [fit for fit in ranked if fit.objections and fit.signatures],
+        effort,
+        [one.rule for one, count in counted.items() if count == len(rest)],
+        [events[0] for events in shapes],
+    )
+
+
+def _explained(
+    samples: Sequence[Sample], keys: KeySet
+) -> tuple[list[tuple[Profile, list[Sample]]], list[Sample]]:
+    """Return the events that the built-in profile or a trusted one explains, and the others."""
+    found, rest = [], list(samples)
+    for profile in (MIRROR_V1, *keys.profiles):
+        fits = [fault_of_event(one.event, profile, keys) is None for one in rest]
+        if any(fits):
+            found.append((profile, list(compress(rest, fits))))
+            rest = [one for one, is_fit in zip(rest, fits, strict=True) if not is_fit]
+    return found, rest
+
+
+def _in_better_form(fits: Iterable[Fit]) -> list[Fit]:
+    """Return of profiles that differ in V2 and V7 only those that explain most, V2 if as much."""
+    best: dict[str, Fit] = {}
+    for fit in sorted(fits, key=lambda one: (-one.signatures, -one.ids, _size(one))):
+        best.setdefault(repr(_in_form_v2(fit.profile)), fit)
+    return list(best.values())
+
+
+def _in_form_v2(profile: Profile) -> Profile:
+    signs, identity = profile.signature.signs, profile.id
+    return replace(
+        profile,
+        signature=replace(profile.signature, signs=signs and replace(signs, ascii=False)),
+        id=identity and replace(identity, hashes=replace(identity.hashes, ascii=False)),
+    )
+
+
+_TOO_MANY_SHAPES = "sets of members that events have: only the commonest were searched"
+
+
+def _shapes(samples: Iterable[Sample]) -> list[list[Object]]:
+    """Return the events of each set of members, the shortest first; the commonest set first."""
+    shapes: dict[frozenset[str], list[Object]] = defaultdict(list)
+    for one in sorted(samples, key=lambda sample: len(canonical(sample.event))):
+        shapes[frozenset(one.event)].append(one.event)
+    return sorted(shapes.values(), key=len, reverse=True)
+
+
+def _size(fit: Fit) -> tuple[int, int, str]:
+    """Order profiles: those that leave less out, and say it shorter, come first."""
+    rule, identity = fit.profile.signature, fit.profile.id
+    left_out = len(rule.signs.less) if rule.signs else 0
+    return len(fit.unprotected) + left_out, identity is None, str(fit.profile.to_value())
+
+
+# The search ----------------------------------------------------------------------------------
+
+
+class _Hashed(NamedTuple):
+    """A text of an event that is the digest of something in it."""
+
+    at: str
+    spelling: Spelling
+    payload: str
+    """Where the payload seemed to stand."""
+    image: PreImage
+
+    @property
+    def rule(self) -> IdRule:
+        """It, as the rule of an id."""
+        return IdRule(self.at, self.spelling, self.image)
+
+
+class _Signed(NamedTuple):
+    """What a trusted key signed of an event."""
+
+    at: str
+    """Where the signature stands."""
+    spelling: Spelling
+    form: Form
+    payload: str
+    """Where the payload seemed to stand."""
+    id: tuple[str, Spelling] | None
+    """Of the id, if its text was signed."""
+    image: PreImage
+    """What the signature covers in the end."""
+
+
+_Found = TypeVar("_Found", _Hashed, _Signed)
+
+
+def _with_unions(found: Iterable[_Found]) -> list[_Found]:
+    """Return what was found, and what leaves out all that any event of another shape leaves out."""
+    listed = dict.fromkeys(found)
+    groups: dict[_Found, set[str]] = defaultdict(set)
+    for one in listed:
+        groups[one._replace(image=replace(one.image, less=()))] |= set(one.image.less)
+    for bare, less in groups.items():
+        listed[bare._replace(image=replace(bare.image, less=tuple(sorted(less))))] = None
+    return list(listed)
+
+
+def _in_every_form(found: Iterable[_Found], samples: Sequence[Sample]) -> list[_Found]:
+    """Return what was found as canonical bytes (V2), and in ASCII form (V7) where that differs.
+
+    An event that is all ASCII does not show which of the two it is; the others do.
+    """
+    listed: dict[_Found, None] = {}
+    for one in found:
+        plain = one._replace(image=replace(one.image, ascii=False))
+        listed[plain] = None
+        texts = (plain.image.text(sample.event, one.payload) for sample in samples)
+        if not all(map(is_ascii_only, texts)):
+            listed[one._replace(image=replace(one.image, ascii=True))] = None
+    return list(listed)
+
+
+class _Text(NamedTuple):
+    """What may have been signed."""
+
+    form: Form
+    image: PreImage
+    id: tuple[str, Spelling] | None
+    data: bytes
+
+
+def _searched(shapes: Iterable[Sequence[Object]], keys: KeySet, effort: Effort) -> _Search:
+    """Return what was found in events of each shape: in the next if there is nothing in one."""
+    search = _Search(keys, effort)
+    for events in shapes:
+        for event in events[:_OF_A_SHAPE]:
+            if search.looks_into(event):
+                break
+    return search
+
+
+@dataclass(slots=True)
+class _Search:
+    keys: KeySet
+    effort: Effort
+    hashed: list[_Hashed] = field(default_factory=list)
+    signed: list[_Signed] = field(default_factory=list)
+
+    def looks_into(self, event: Object) -> bool:
+        """Search an event; whether something that a trusted key signed was found in it."""
+        payload = payload_of(event)
+        tried = list(subsets(event, payload, self.effort))
+        ids = self._ids(event, payload, tried)
+        self.hashed += [one for one, _ in ids]
+        signed = list(self._signed(event, payload, tried, ids))
+        self.signed += signed
+        return bool(signed)
+
+    def _ids(
+        self, event: Object, payload: str, tried: Iterable[Subset]
+    ) -> list[tuple[_Hashed, Subset]]:
+        """Return the texts of the event that are the digest of something in it."""
+        outside = _outside(written(event, DIGEST_BYTES), payload)
+        named: dict[bytes, Written] = {}
+        for one in sorted(outside, key=lambda one: id_rank(one.at)):
+            named.setdefault(one.data, one)
+        found = [
+            (_Hashed(one.at, one.spelling, payload, subset.pre_image), subset)
+            for subset in tried
+            for one in ([named[subset.digest]] if subset.digest in named else [])
+        ]
+        found.sort(key=lambda pair: id_rank(pair[0].at))
+        return self.effort.first(found, _IDS, "texts are digests: only the first were tried as ids")
+
+    def _signed(
+        self,
+        event: Object,
+        payload: str,
+        tried: Sequence[Subset],
+        ids: Sequence[tuple[_Hashed, Subset]],
+    ) -> Iterator[_Signed]:
+        """Yield what each signature is over: of texts that go with an id, or else of all."""
+        outside = _outside(written(event, SIGNATURE_BYTES), payload)
+        once = list({one.data: one for one in reversed(outside)}.values())[::-1]
+        keys = _likeliest(event, payload, self.keys)
+        what = "texts can be signatures: only the first were tried"
+        for one in self.effort.first(once, _SIGNATURES, what):
+            text = self._signed_text(one, keys, chain(_of_ids(event, ids), _of_all(tried, one)))
+            if text is not None:
+                yield _Signed(one.at, one.spelling, text.form, payload, text.id, text.image)
+
+    def _signed_text(
+        self, signature: Written, keys: Sequence[Key], texts: Iterable[_Text]
+    ) -> _Text | None:
+        for text in texts:
+            for key in keys:
+                if not self.effort.may_verify(len(text.data)):
+                    return None
+                if verify(key.public_key, text.data, signature.data):
+                    return text
+        return None
+
+    def settle_spellings(self, samples: Sequence[Sample]) -> None:
+        """Spell what was found in some events as it is spelled in all of them."""
+        texts = [
+            *((one.at, one.spelling, DIGEST_BYTES) for one in self.hashed),
+            *((one.at, one.spelling, SIGNATURE_BYTES) for one in self.signed),
+            *((*one.id, DIGEST_BYTES) for one in self.signed if one.id),
+        ]
+        fitting = {
+            (pointer, spelling): common_encodings(spelling, pointer, size, samples)
+            for pointer, spelling, size in texts
+        }
+        certain = [one[0] for one in fitting.values() if len(one) == 1]
+
+        def settled(pointer: str, spelling: Spelling) -> Spelling:
+            """Return a spelling that fits, of several the one that something else shows."""
+            found = fitting[pointer, spelling]
+            likely = (*certain, spelling.encoding, *found)
+            encoding = next((one for one in likely if one in found), spelling.encoding)
+            return Spelling(spelling.prefix, encoding)
+
+        self.hashed = [one._replace(spelling=settled(one.at, one.spelling)) for one in self.hashed]
+        self.signed = [
+            one._replace(
+                spelling=settled(one.at, one.spelling),
+                id=(one.id[0], settled(*one.id)) if one.id else None,
+            )
+            for one in self.signed
+        ]
+
+    def profiles(self, samples: Sequence[Sample], counted: Mapping[_Hashed, int]) -> list[Profile]:
+        """Return what the events can be under: what is signed, what stands where, and the id."""
+        common = _common_texts(samples)
+        found = []
+        for one in _in_every_form(_with_unions(self.signed), samples):
+            profile = _profile(one, key_place(samples, common, one.payload, self.keys))
+            profile = replace(profile, places=places_of(profile, one.image, samples, common))
+            if profile.signature.form != "id":
+                profile = replace(profile, id=_id_of(profile, counted, samples))
+            found.append(profile)
+        return list({repr(one): one for one in found}.values())
+
+
+def _common_texts(samples: Sequence[Sample]) -> list[str]:
+    """Return the pointers at which every event has a text."""
+    common = [pointer for pointer, _ in strings(samples[0].event)]
+    for one in samples:
+        common = [pointer for pointer in common if isinstance(at(one.event, pointer), str)]
+    return common
+
+
+def _profile(one: _Signed, key: str | None) -> Profile:
+    places: dict[Role, str] = {"payload": one.payload} if one.payload else {}
+    if key is not None:
+        places["key"] = key
+    rule = SignatureRule(one.at, one.spelling, one.form, None if one.id else one.image)
+    return Profile("probed", places, IdRule(*one.id, one.image) if one.id else None, rule)
+
+
+def _outside(found: Iterable[Written], payload: str) -> list[Written]:
+    """Return what does not stand in the payload: nothing in there is about the event."""
+    return [one for one in found if not in_payload(payload, one.at)]
+
+
+def _of_ids(event: Object, ids: Iterable[tuple[_Hashed, Subset]]) -> Iterator[_Text]:
+    """Yield the texts that go with an id: the cheapest to try, and the likeliest."""
+    for one, subset in ids:
+        for form in FORMS:
+            text = str(at(event, one.at)).encode() if form == "id" else _data(form, subset)
+            spot = (one.at, one.spelling) if form == "id" else None
+            yield _Text(form, one.image, spot, text)
+
+
+def _of_all(tried: Sequence[Subset], signature: Written) -> Iterator[_Text]:
+    """Yield every text that the signature itself is not in."""
+    for form in FORMS:
+        for subset in tried if form != "id" else ():
+            image = subset.pre_image
+            if image.of == "payload" or is_within(image.less, signature.at):
+                yield _Text(form, image, None, _data(form, subset))
+
+
+def _data(form: Form, subset: Subset) -> bytes:
+    if form == "canonical":
+        return subset.text
+    return subset.digest.hex().encode() if form == "hex" else subset.digest
+
+
+def _recomputing(one: _Hashed, samples: Iterable[Sample]) -> int:
+    """Return in how many events a text is the digest that it was in one."""
+    return sum(
+        at(sample.event, one.at)
+        == one.spelling.write(sha256(one.image.text(sample.event, one.payload)))
+        for sample in samples
+    )
+
+
+def _id_of(
+    profile: Profile, counted: Mapping[_Hashed, int], samples: Sequence[Sample]
+) -> IdRule | None:
+    """Return the digest of all that an event says of itself that stands in every event."""
+    payload = profile.places.get("payload", "")
+    needed = [profile.places[role] for role in NEEDED if role in profile.places]
+    found = [
+        one
+        for one in counted
+        if one.payload == payload
+        and all(one.image.covers(place, payload) for place in needed)
+        and all(isinstance(at(sample.event, one.at), str) for sample in samples)
+    ]
+    found.sort(key=lambda one: (-counted[one], id_rank(one.at), len(one.image.less)))
+    return found[0].rule if found else None
+
+
+def _likeliest(event: Object, payload: str, keys: KeySet) -> list[Key]:
+    """Return the keys that an event names outside of its payload; if none, all."""
+    texts = {text for pointer, text in strings(event) if not in_payload(payload, pointer)}
+    return [key for key in keys if texts & set(names_of(key))] or list(keys)
