@@ -9,7 +9,7 @@ from mirror.core.keys import KeySet
 from mirror.core.profile import IdRule, PreImage, Profile, SignatureRule, Spelling
 from mirror.core.profile_file import require_safe
 from tests.builders import Signer
-from tests.engine.envelopes import ALICE, INVENTED, USUAL, Invented
+from tests.engine.invented_envelopes import ALICE, INVENTED, USUAL, Invented
 from tests.helpers import keys_of
 
 BOB = Signer("bob")

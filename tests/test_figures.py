@@ -11,9 +11,12 @@ from mirror.cli import state_table
 from mirror.core import verification_status
 from mirror.core.comparison import causes
 from mirror.core.transparency import signed_note
-from mirror.engine import checkpoint, citations, descent, find, ingest, remember, spread, verify
-from mirror.engine.sync_registry import RESUMED_WITHIN
-from mirror.engine.sync_report import Errand
+from mirror.engine import process_pool
+from mirror.engine.ingest import merge, pipeline, source_cache
+from mirror.engine.search import citations, find
+from mirror.engine.sync.registry import RESUMED_WITHIN
+from mirror.engine.sync.report import Errand
+from mirror.engine.transparency import checkpoints, tree_nodes
 from mirror.net import Politeness
 from mirror.net.retry import MAX_WAIT_S
 from mirror.store import facts, lock, row_checksum
@@ -70,7 +73,7 @@ FIGURES = {
         f"lists up to {report._LISTED:,} findings",
     ],
     "tree.md": [
-        f"more than {descent.FEW} leaves",
+        f"more than {tree_nodes.FEW} leaves",
         f"up to {words(tree_table.DEPTH)} digits are kept",
         f"more than one state in {tree_table._FEW_IN}",
     ],
@@ -80,8 +83,8 @@ FIGURES = {
     ],
     "operating.md": [
         f"waits up to {opening.BUSY_TIMEOUT_S:.0f} seconds",
-        f"{verify.BATCH_BUNDLES} bundles or some {verify.BATCH_BYTES // MIB} MiB of text",
-        f"more than {remember.MAX_REPORTS:,}",
+        f"{pipeline.BATCH_BUNDLES} bundles or some {pipeline.BATCH_BYTES // MIB} MiB of text",
+        f"more than {source_cache.MAX_REPORTS:,}",
         f"at most {state_table.MAX_LISTED} of a list",
         f"at most {INDEXED:,} characters",
     ],
@@ -93,16 +96,16 @@ FIGURES = {
         f"{InputLimits().kept_invalid:,} of each for a record",
     ],
     "decisions/0003-facts-and-what-follows.md": [
-        f"a record of {words(ingest.LARGE_RECORD_FACTS)} facts or more",
+        f"a record of {words(merge.LARGE_RECORD_FACTS)} facts or more",
     ],
     "decisions/0007-seals-and-repair.md": [f"seal of {row_checksum.SEAL_BYTES} bytes"],
     "decisions/0008-one-row-for-each-arrival.md": [f"pages of {opening.PAGE_BYTES >> 10} KiB"],
     "decisions/0009-processes-not-threads.md": [
-        f"batches of {verify.BATCH_BUNDLES} bundles, or of {verify.BATCH_BYTES // MIB} MiB",
-        f"The first {words(verify.FEW_BATCHES)} batches",
-        f"to {words(spread.AHEAD)} tasks for each process",
+        f"batches of {pipeline.BATCH_BUNDLES} bundles, or of {pipeline.BATCH_BYTES // MIB} MiB",
+        f"The first {words(pipeline.FEW_BATCHES)} batches",
+        f"to {words(process_pool.AHEAD)} tasks for each process",
     ],
-    "decisions/0011-remembering-sources.md": [f"more than {remember.MAX_REPORTS:,} findings"],
+    "decisions/0011-remembering-sources.md": [f"more than {source_cache.MAX_REPORTS:,} findings"],
     "decisions/0012-reading-over-http.md": [f"up to {words(MAX_WAIT_S / 60)} minutes"],
     "decisions/0017-threads-beside-the-event-loop.md": [
         f"in {words(endpoint._READERS)} threads",
@@ -120,5 +123,5 @@ def test_figures_are_those_of_the_program(name: str) -> None:
 
 def test_figures_that_the_documents_have_in_words() -> None:
     """The rest, which stands there without a number."""
-    assert 1 == checkpoint._AHEAD.days  # "dated more than a day ahead"
+    assert 1 == checkpoints._AHEAD.days  # "dated more than a day ahead"
     assert 1000 == lock.QUIET_MS  # "after one second it says that it waits"

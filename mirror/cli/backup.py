@@ -11,8 +11,8 @@ import click
 from mirror.cli import options
 from mirror.cli.console import plural, print_json, print_table, show_count
 from mirror.cli.outputs import OutputPath, writes
+from mirror.engine.atomic_file import OutputFile
 from mirror.engine.backup import Backup, back_up
-from mirror.engine.output import OutputFile
 
 __all__ = ["backup"]
 

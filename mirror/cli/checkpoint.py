@@ -16,8 +16,14 @@ from mirror.core.limits import MAX_KEYS, require_at_most
 from mirror.core.transparency.checkpoint import Checkpoint
 from mirror.core.transparency.signed_note import Signer, Verifier, parse_signer, parse_verifier
 from mirror.core.values import Object
-from mirror.engine.checkpoint import Finding, Kept, keep_checkpoint, make_checkpoint, write_new_key
-from mirror.engine.output import OutputFile
+from mirror.engine.atomic_file import OutputFile
+from mirror.engine.transparency.checkpoints import (
+    Finding,
+    Kept,
+    keep_checkpoint,
+    make_checkpoint,
+    write_new_key,
+)
 from mirror.errors import FormatError
 from mirror.store import KeptCheckpoint, open_store
 

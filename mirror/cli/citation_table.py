@@ -8,7 +8,7 @@ from typing import cast
 from mirror.cli.console import plural
 from mirror.core.comparison.diff import cut
 from mirror.core.values import Object
-from mirror.engine.citations import Citations, Listed, Work, Works
+from mirror.engine.search.citations import Citations, Listed, Work, Works
 
 __all__ = ["citation_rows"]
 

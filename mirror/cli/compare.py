@@ -18,10 +18,18 @@ from mirror.cli.console import SHOWN_FINDINGS, plural, print_json, print_table, 
 from mirror.cli.outputs import OutputPath, writes
 from mirror.core.comparison.causes import Cause
 from mirror.core.values import canonical, decode, sha256
-from mirror.engine.compare import SAME, Errand, Finding, Rollback, Tally, compare_with, history
-from mirror.engine.compare_mirror import MirrorErrand, compare_with_mirror
-from mirror.engine.output import OutputFile
-from mirror.engine.upstream import Upstream
+from mirror.engine.atomic_file import OutputFile
+from mirror.engine.compare.mirrors import MirrorErrand, compare_with_mirror
+from mirror.engine.compare.states import (
+    SAME,
+    Errand,
+    Finding,
+    Rollback,
+    Tally,
+    compare_with,
+    history,
+)
+from mirror.engine.compare.upstream import Upstream
 from mirror.errors import MirrorError
 from mirror.net import Client, Politeness
 from mirror.store import ClaimRow, Store, open_store

@@ -30,7 +30,7 @@ from rich.progress import (
 )
 
 from mirror.archive import Limits, Source
-from mirror.engine.report import Job, Report, Summary
+from mirror.engine.findings import Job, Report, Summary
 
 __all__ = [
     "SHOWN_FINDINGS",

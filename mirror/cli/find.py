@@ -21,9 +21,9 @@ from mirror.cli.console import (
     say,
     show_count,
 )
-from mirror.engine.find import Hit, Standing, bring_up_to_date
-from mirror.engine.find import find as find_records
-from mirror.engine.identify import (
+from mirror.engine.search.find import Hit, Standing, bring_up_to_date
+from mirror.engine.search.find import find as find_records
+from mirror.engine.search.identify import (
     BadLine,
     Candidate,
     Checked,
@@ -31,7 +31,7 @@ from mirror.engine.identify import (
     check_metadata,
     open_metadata,
 )
-from mirror.engine.identify import identify as identify_paper
+from mirror.engine.search.identify import identify as identify_paper
 from mirror.errors import SourceError, StoreError
 from mirror.store import Store, open_store
 

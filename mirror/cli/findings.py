@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from mirror.cli import options
 from mirror.cli.console import echo, plural, print_json, print_table, say
 from mirror.engine.acknowledge import Wish, acknowledge, read_reports, withdraw
-from mirror.engine.lookup import look_up
+from mirror.engine.identifiers import look_up
 from mirror.store import Store, open_store
 from mirror.store.acknowledgements import Acknowledgement
 from mirror.store.findings import Count, Finding, Only

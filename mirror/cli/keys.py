@@ -17,7 +17,7 @@ from mirror.core.keys import BUILT_IN, Key, KeySet
 from mirror.core.profile import PreImage, Profile
 from mirror.core.profile_file import loose_members, parse_profile, read_alike, require_safe
 from mirror.core.values import Object
-from mirror.engine.trust import add_keys, parse_published_keys
+from mirror.engine.states.trust import add_keys, parse_published_keys
 from mirror.store import open_store
 
 __all__ = ["keys"]

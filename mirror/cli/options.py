@@ -16,8 +16,8 @@ from click.core import ParameterSource
 from mirror.archive import Limits, read_standard_input
 from mirror.cli.console import say
 from mirror.core.keys import KeySet, parse_key_set
-from mirror.engine.spread import with_processes
-from mirror.engine.trust_effect import doubts_about
+from mirror.engine.process_pool import with_processes
+from mirror.engine.states.trust_effect import doubts_about
 from mirror.errors import FormatError, LimitError, SourceError
 from mirror.net import Politeness
 from mirror.store import Store, open_store

@@ -13,7 +13,7 @@ from typing import IO, Any, TypeVar, cast
 import click
 
 from mirror.cli.options import SourceText
-from mirror.engine.output import OutputFile
+from mirror.engine.atomic_file import OutputFile
 from mirror.errors import OutputError
 
 __all__ = ["OutputFolder", "OutputPath", "StandardOutput", "inputs_of", "writes"]

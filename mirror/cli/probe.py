@@ -15,9 +15,9 @@ from mirror.cli.console import Findings, plural, print_json, printable, say, sho
 from mirror.cli.outputs import OutputPath, writes
 from mirror.core.profile import MIRROR_V1, ROLES
 from mirror.core.values import Object
-from mirror.engine.output import OutputFile
+from mirror.engine.atomic_file import OutputFile
+from mirror.engine.findings import Job, Report, Summary
 from mirror.engine.probe import Types, probe_bundles, report_value
-from mirror.engine.report import Job, Report, Summary
 from mirror.probe.pre_images import MAX_TRIES, Effort
 from mirror.probe.search import Fit, Probed
 

@@ -17,12 +17,12 @@ from mirror.cli.console import plural, print_json, print_table, say
 from mirror.cli.outputs import OutputPath, StandardOutput, writes
 from mirror.cli.state_table import state_rows
 from mirror.core.values import Object, decode
-from mirror.engine.citations import citations_of
-from mirror.engine.export import NOT_HELD, Exported, Order, bundle_text, export_bag, note_export
-from mirror.engine.lookup import look_up
-from mirror.engine.output import OutputFile
-from mirror.engine.replay import current_events, current_text
-from mirror.engine.selection import in_words
+from mirror.engine.atomic_file import OutputFile
+from mirror.engine.export.bag import NOT_HELD, Exported, Order, bundle_text, export_bag, note_export
+from mirror.engine.export.selection import in_words
+from mirror.engine.identifiers import look_up
+from mirror.engine.search.citations import citations_of
+from mirror.engine.states.replay import current_events, current_text
 from mirror.store import open_store
 
 __all__ = ["export", "show", "status"]

@@ -12,10 +12,10 @@ import orjson
 from mirror.cli import options
 from mirror.cli.console import print_json, print_table, say
 from mirror.cli.outputs import OutputPath, writes
-from mirror.engine.lookup import look_up
-from mirror.engine.output import OutputFile
-from mirror.engine.prove import Proof, make_proof, parse_proof
-from mirror.engine.root import bring_root_up_to_date, read_root
+from mirror.engine.atomic_file import OutputFile
+from mirror.engine.identifiers import look_up
+from mirror.engine.states.root import bring_root_up_to_date, read_root
+from mirror.engine.transparency.inclusion_proof import Proof, make_proof, parse_proof
 from mirror.store import open_store
 
 __all__ = ["prove", "root"]

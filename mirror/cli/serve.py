@@ -13,7 +13,7 @@ import click
 
 from mirror.cli import options
 from mirror.cli.console import say, show_count
-from mirror.engine.find import bring_up_to_date
+from mirror.engine.search.find import bring_up_to_date
 from mirror.errors import ListenError, StoreError, UpstreamError
 from mirror.net import parse_url
 from mirror.store import open_store

@@ -14,10 +14,10 @@ from mirror.cli import cluster, options
 from mirror.cli.console import Findings, echo, print_table, say, show_progress, summary_rows
 from mirror.cli.outputs import OutputFolder, inputs_of
 from mirror.engine.acknowledge import Acknowledged
-from mirror.engine.export import write_states
-from mirror.engine.ingest import ingest
-from mirror.engine.trust import add_keys
-from mirror.engine.verify import verify as verify_sources
+from mirror.engine.export.bag import write_states
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.ingest.pipeline import verify as verify_sources
+from mirror.engine.states.trust import add_keys
 from mirror.store import open_store
 
 __all__ = ["merge", "verify"]

@@ -24,11 +24,11 @@ from mirror.cli.console import (
     show_bars,
     summary_rows,
 )
-from mirror.engine.report import Report
-from mirror.engine.sync import MIRROR, REGISTRY, Upstream, identify
-from mirror.engine.sync import sync as sync_store
-from mirror.engine.sync_names import read_names
-from mirror.engine.sync_report import Errand, Result, Tally
+from mirror.engine.findings import Report
+from mirror.engine.sync.report import Errand, Result, Tally
+from mirror.engine.sync.requests import read_names
+from mirror.engine.sync.sync import MIRROR, REGISTRY, Upstream, identify
+from mirror.engine.sync.sync import sync as sync_store
 from mirror.errors import UpstreamError
 from mirror.net import Client, Politeness
 from mirror.store import open_store

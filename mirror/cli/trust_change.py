@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mirror.cli.console import plural, print_json, say, show_count
 from mirror.core.profile_file import loose_members
-from mirror.engine.trust import Added, remove_keys, remove_profiles
-from mirror.engine.trust_effect import Effect, doubts_about, effect_of_removal, other_names
+from mirror.engine.states.trust import Added, remove_keys, remove_profiles
+from mirror.engine.states.trust_effect import Effect, doubts_about, effect_of_removal, other_names
 from mirror.store import open_store
 
 __all__ = ["remove_and_say", "say_added"]

@@ -12,7 +12,7 @@ import click
 
 from mirror.cli import options
 from mirror.cli.console import plural, print_json, print_table, say, show_count
-from mirror.engine.check import (
+from mirror.engine.states.check import (
     DAMAGED,
     CheckReport,
     Scope,
@@ -20,7 +20,7 @@ from mirror.engine.check import (
     check_and_repair,
     damage_digest,
 )
-from mirror.engine.rebuild import rebuild as rebuild_store
+from mirror.engine.states.rebuild import rebuild as rebuild_store
 from mirror.store import Damage, open_store
 
 __all__ = ["check_command", "rebuild"]

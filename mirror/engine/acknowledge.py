@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from mirror.core.values import Value, decode, time_text
-from mirror.engine.report import Report
+from mirror.engine.findings import Report
 from mirror.errors import FormatError, LookUpError
 from mirror.store import Store
 from mirror.store.acknowledgements import DIGEST, Covered, Request

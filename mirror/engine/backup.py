@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.engine.check import Scope, check
-from mirror.engine.output import OutputFile, beside_store, is_store
+from mirror.engine.atomic_file import OutputFile, beside_store, is_store
+from mirror.engine.states.check import Scope, check
 from mirror.errors import CorruptStoreError, OutputError
 from mirror.store import Damage, Store, open_store
 

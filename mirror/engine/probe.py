@@ -14,8 +14,8 @@ from mirror.core.keys import KeySet
 from mirror.core.profile import DIGEST_BYTES, SIGNATURE_BYTES, Profile, at, escaped
 from mirror.core.record import is_pith_number
 from mirror.core.values import Object, Value, instant
-from mirror.engine.report import Job, Report
-from mirror.engine.verify import Item, parse, read
+from mirror.engine.findings import Job, Report
+from mirror.engine.ingest.pipeline import Item, parse, read
 from mirror.probe.pre_images import Effort, written
 from mirror.probe.search import Fit, Probed, Sample, probe
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import cast
 
 from mirror.core.values import Object, Value
-from mirror.engine.citations import Citations, Listed, Work, Works
+from mirror.engine.search.citations import Citations, Listed, Work, Works
 from mirror.errors import CorruptStoreError
 from mirror.store import Records
 

@@ -12,8 +12,8 @@ from mirror.core.events.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet
 from mirror.core.record import Record, text_digest
 from mirror.core.values import Object, Value
-from mirror.engine.citations import Citations, citations_of
-from mirror.engine.last_words import Word, last_words
+from mirror.engine.compare.latest import Word, last_words
+from mirror.engine.search.citations import Citations, citations_of
 from mirror.store import ArrivalRow, Contents, Judged, Store
 from mirror.web.library import Shelf
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mirror.archive import write_bag
-from mirror.engine.export import bag_files
+from mirror.engine.export.bag import bag_files
 from mirror.errors import StoreError
 from mirror.store import Records, Store
 from mirror.web.library import Library

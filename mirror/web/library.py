@@ -14,9 +14,9 @@ from typing import cast
 
 from mirror.core.record import Record
 from mirror.core.values import Object, canonical, decode, hexdigest
-from mirror.engine.export import bundle_text
-from mirror.engine.lookup import find_all
-from mirror.engine.replay import current_text
+from mirror.engine.export.bag import bundle_text
+from mirror.engine.identifiers import find_all
+from mirror.engine.states.replay import current_text
 from mirror.errors import CorruptStoreError, LookUpError, StoreError
 from mirror.store import Mark, Store
 from mirror.web.kept import KeptStates, Named, compress

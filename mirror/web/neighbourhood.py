@@ -8,7 +8,7 @@ from typing import cast
 
 from mirror.core.record import Record
 from mirror.core.values import Object, Value
-from mirror.engine.citations import Citations, Work, Works
+from mirror.engine.search.citations import Citations, Work, Works
 from mirror.errors import CorruptStoreError
 from mirror.web.dossier import paper_of
 from mirror.web.library import Shelf

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mirror.core.values import Object, Value, hexdigest
-from mirror.engine.checkpoint import last_own_checkpoint
-from mirror.engine.descent import tell
+from mirror.engine.transparency.checkpoints import last_own_checkpoint
+from mirror.engine.transparency.tree_nodes import tell
 from mirror.errors import FormatError, LookUpError
 from mirror.web.answers import Answer, json_answer
 from mirror.web.download import DownloadResponse

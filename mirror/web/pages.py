@@ -15,8 +15,8 @@ import mirror
 from mirror.core.keys import BUILT_IN
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, hexdigest
-from mirror.engine.find import Found, find
-from mirror.engine.lookup import find_all
+from mirror.engine.identifiers import find_all
+from mirror.engine.search.find import Found, find
 from mirror.errors import CorruptStoreError, FormatError, LookUpError
 from mirror.store.findings import Finding, Only
 from mirror.web import visible

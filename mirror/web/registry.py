@@ -12,7 +12,7 @@ from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import Record
 from mirror.core.values import Object, Value
 from mirror.core.verification_status import verification_status
-from mirror.engine.citations import citations_of
+from mirror.engine.search.citations import citations_of
 from mirror.errors import LookUpError
 from mirror.web.answers import Answer, json_answer
 from mirror.web.citations import citations_value

@@ -22,7 +22,7 @@ from mirror.archive import Limits, Member, open_source
 from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import State, merge
-from mirror.engine.trust import add_keys
+from mirror.engine.states.trust import add_keys
 from mirror.store import Held, Run, Store, make_parcel, open_store
 
 _BATCH = 256

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from mirror.core.keys import parse_key_set
+from mirror.engine.atomic_file import OutputFile
 from mirror.engine.backup import back_up
-from mirror.engine.output import OutputFile
-from mirror.engine.trust import add_keys
+from mirror.engine.states.trust import add_keys
 from mirror.errors import OutputError
 from mirror.store import copy as store_copy
 from mirror.store import open_store

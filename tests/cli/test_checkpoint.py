@@ -22,7 +22,7 @@ from mirror.core.transparency.signed_note import (
     sign_note,
     verify_note,
 )
-from mirror.engine.checkpoint import make_checkpoint
+from mirror.engine.transparency.checkpoints import make_checkpoint
 from mirror.store import open_store
 from tests.builders import Signer, author_claim, make_bundle, make_event, make_record, to_json
 from tests.cli.conftest import BUNDLES, Mirror

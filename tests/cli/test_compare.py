@@ -25,7 +25,7 @@ import pytest
 import zstandard
 
 from mirror.archive import write_bag
-from mirror.engine import compare as compare_module
+from mirror.engine.compare import states as compare_module
 from mirror.net import Client, Fetched
 from mirror.web import Settings
 from tests import oracle

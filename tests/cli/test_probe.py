@@ -26,7 +26,7 @@ from tests.builders import (
 )
 from tests.cli.conftest import BUNDLES, Mirror
 from tests.cli.test_hostile_words import _on_a_terminal as on_a_terminal
-from tests.engine.envelopes import (
+from tests.engine.invented_envelopes import (
     ALICE,
     INVENTED,
     RECORD,

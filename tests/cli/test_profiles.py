@@ -16,7 +16,7 @@ from tests import oracle
 from tests.builders import Signer, author_claim, key_set_file, make_bundle, to_json, without
 from tests.cli.conftest import Mirror
 from tests.core.events.test_integrity_finding import finding
-from tests.engine.envelopes import (
+from tests.engine.invented_envelopes import (
     ALICE,
     RECORD,
     THREE,

@@ -18,7 +18,14 @@ from mirror.store import open_store
 from mirror.web import Settings
 from tests.builders import key_set_file
 from tests.cli.conftest import Mirror
-from tests.engine.syncing import AUTHOR, Registry, breaking_after, fill, make_one, suffix_of
+from tests.engine.sync.sync_servers import (
+    AUTHOR,
+    Registry,
+    breaking_after,
+    fill,
+    make_one,
+    suffix_of,
+)
 from tests.helpers import ids_in
 from tests.net.server import Exchange, Site, message, running, saying
 from tests.web.conftest import served

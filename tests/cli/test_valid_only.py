@@ -25,8 +25,8 @@ from tests.builders import (
 )
 from tests.cli.conftest import BUNDLES, Mirror
 from tests.cli.test_export import bundles_in, export, root_in
-from tests.engine.envelopes import ALICE, THREE, other_names
-from tests.engine.envelopes import RECORD as PROFILE_RECORD
+from tests.engine.invented_envelopes import ALICE, THREE, other_names
+from tests.engine.invented_envelopes import RECORD as PROFILE_RECORD
 from tests.profiles import of_make, profile_of
 
 AUTHOR, STRANGER = Signer("author"), Signer("stranger")

@@ -27,7 +27,7 @@ from mirror.cli import main
 from mirror.core.keys import parse_key_set
 from mirror.core.msgpack_values import unpack
 from mirror.engine.cluster import Order, merge_on_cluster
-from mirror.engine.root import Root
+from mirror.engine.states.root import Root
 from tests.builders import (
     Signer,
     author_claim,

@@ -18,9 +18,9 @@ from distributed import Client
 from mirror.core.transparency.merkle import NOTHING
 from mirror.engine.cluster import open_cluster
 from mirror.engine.cluster import workers as workers_module
-from mirror.engine.cluster.merge import Merged, Partition
-from mirror.engine.cluster.place import Place
-from mirror.engine.cluster.table import STATES, TableFile
+from mirror.engine.cluster.merge_task import Merged, Partition
+from mirror.engine.cluster.parquet import STATES, TableFile
+from mirror.engine.cluster.storage import Place
 from mirror.errors import ClusterError
 from tests.cli.conftest import BUNDLES
 from tests.cluster.processes import (

@@ -32,12 +32,12 @@ from tests.builders import (
     sign_event_again,
     to_json,
 )
+from tests.cluster.scenarios import NO_KEYS, USUAL, Answer, clustered, single
 from tests.cluster.sources import KINDS
-from tests.cluster.worlds import NO_KEYS, USUAL, Answer, clustered, single
 from tests.edges.tar_builders import write_files
-from tests.engine.envelopes import ALICE as WRITER
-from tests.engine.envelopes import RECORD as PAPER
-from tests.engine.envelopes import THREE, by_nobody, other_names
+from tests.engine.invented_envelopes import ALICE as WRITER
+from tests.engine.invented_envelopes import RECORD as PAPER
+from tests.engine.invented_envelopes import THREE, by_nobody, other_names
 from tests.helpers import keys_of
 from tests.profiles import of_make, profile_of, trusting
 from tests.properties.strategies import ALICE, JUDGE, KEY_SETS, groupings, worlds

@@ -37,7 +37,7 @@ from tests.builders import (
     to_json,
     without,
 )
-from tests.engine.envelopes import flat
+from tests.engine.invented_envelopes import flat
 from tests.helpers import code_of, composed_of, findings, keys_of, verified
 from tests.profiles import of_make, profile_of
 from tests.shared import real_lines

@@ -6,7 +6,7 @@ import pytest
 
 from mirror.core.identifier import Name, names_in, names_of
 from mirror.core.record import Record
-from mirror.engine.lookup import find_all
+from mirror.engine.identifiers import find_all
 from mirror.store import open_store
 from mirror.store.records import columns_of
 from tests.builders import make_record

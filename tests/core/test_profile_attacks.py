@@ -28,7 +28,7 @@ from tests.builders import (
     without,
 )
 from tests.core.events.test_integrity_finding import finding
-from tests.engine.envelopes import (
+from tests.engine.invented_envelopes import (
     ALICE,
     INVENTED,
     RECORD,

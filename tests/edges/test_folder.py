@@ -11,9 +11,9 @@ import pytest
 
 from mirror.archive import Limits, open_source
 from mirror.core.keys import KeySet
-from mirror.engine.identify import open_metadata
-from mirror.engine.report import Job
-from mirror.engine.verify import verify
+from mirror.engine.findings import Job
+from mirror.engine.ingest.pipeline import verify
+from mirror.engine.search.identify import open_metadata
 from mirror.errors import SourceError
 from tests.edges.tar_builders import (
     NO_LIMITS,

@@ -13,13 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from mirror.archive import Limits
-from mirror.engine import sync_mirror
-from mirror.engine.check import Scope, check
-from mirror.engine.sync import MIRROR, REGISTRY
+from mirror.engine.states.check import Scope, check
+from mirror.engine.sync import mirror
+from mirror.engine.sync.sync import MIRROR, REGISTRY
 from mirror.errors import UpstreamError, exit_code
 from mirror.store import open_store
 from tests.builders import Object, make_bundle, make_record, to_json
-from tests.engine.syncing import (
+from tests.engine.sync.sync_servers import (
     QUICK,
     Registry,
     Synced,
@@ -201,7 +201,7 @@ def test_a_bad_server_is_given_up_and_what_came_is_kept(
     name: str, site: Site, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit code 5, and soon; the next run goes on where this one stopped."""
-    monkeypatch.setattr("mirror.engine.sync_intake.MAX_WASTED", 12)
+    monkeypatch.setattr("mirror.engine.sync.session.MAX_WASTED", 12)
     handler, code = STORMS[name]
     registry = Registry(site, [make_one(number) for number in range(60, 80)])
     whole = dict(site.routes)
@@ -342,7 +342,7 @@ class _Endless(dict[str, Handler]):
 
 ENDLESS: dict[str, Callable[[int], list[str]]] = {
     "records that are not there": lambda since: [
-        suffix_number(since + n) for n in range(sync_mirror.FEW * 3)
+        suffix_number(since + n) for n in range(mirror.FEW * 3)
     ],
     "one such record": lambda since: [suffix_number(since)],
     "a record that came before": lambda _since: [NUMBER],

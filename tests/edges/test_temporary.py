@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from mirror.archive import Limits, naming_temporary_folder, open_source, write_bag
-from mirror.engine.remember import Reading
-from mirror.engine.report import UNREAD_CODES, Report, Summary
+from mirror.engine.findings import UNREAD_CODES, Report, Summary
+from mirror.engine.ingest.source_cache import Reading
 from mirror.errors import SourceError
 
 

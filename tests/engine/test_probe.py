@@ -21,7 +21,7 @@ from mirror.probe.pre_images import Effort
 from mirror.probe.search import Fit, Probed, Sample, probe
 from tests import oracle
 from tests.builders import Object, Signer, citation, make_event, make_record, to_json, without
-from tests.engine.envelopes import (
+from tests.engine.invented_envelopes import (
     ALICE,
     INVENTED,
     RECORD,

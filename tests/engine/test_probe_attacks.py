@@ -13,8 +13,8 @@ import pytest
 from mirror.core.events.signatures import fault_of_event
 from mirror.core.keys import KeySet
 from mirror.core.record import parse_record
+from mirror.engine.findings import Job, Report
 from mirror.engine.probe import probe_bundles
-from mirror.engine.report import Job, Report
 from mirror.probe.pre_images import Effort, Subset, strings, subsets, written
 from mirror.probe.search import Fit, Probed, Sample, probe
 from tests import oracle
@@ -31,7 +31,7 @@ from tests.builders import (
     without,
 )
 from tests.cli.conftest import BUNDLES
-from tests.engine.envelopes import (
+from tests.engine.invented_envelopes import (
     ALICE,
     RECORD,
     THREE,

@@ -23,11 +23,11 @@ from starlette.routing import Match
 
 from mirror.archive import Limits
 from mirror.cli import main
-from mirror.engine.find import bring_up_to_date
-from mirror.engine.ingest import ingest
-from mirror.engine.report import Job
-from mirror.engine.spread import with_processes
-from mirror.engine.trust import add_keys
+from mirror.engine.findings import Job
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.process_pool import with_processes
+from mirror.engine.search.find import bring_up_to_date
+from mirror.engine.states.trust import add_keys
 from mirror.store import open_store
 from mirror.web import Settings, create_app
 from mirror.web.endpoint import Endpoint

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from mirror.archive import Limits
-from mirror.engine import ingest as ingest_module
-from mirror.engine import verify as verify_module
+from mirror.engine.ingest import merge as ingest_module
+from mirror.engine.ingest import pipeline as verify_module
 from mirror.store import ClaimRow, open_store
 from mirror.store.acknowledgements import Covered, Request
 from tests.builders import Object, make_bundle, make_record, to_json

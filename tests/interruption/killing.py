@@ -22,13 +22,13 @@ from pathlib import Path
 from mirror.archive import Limits, Refused, open_source
 from mirror.cli import main
 from mirror.core.keys import parse_key_set
-from mirror.engine import ingest as ingest_module
-from mirror.engine import verify
-from mirror.engine.check import Scope, check
-from mirror.engine.ingest import ingest
-from mirror.engine.replay import current_text
-from mirror.engine.report import Job
-from mirror.engine.trust import add_keys
+from mirror.engine.findings import Job
+from mirror.engine.ingest import merge as ingest_module
+from mirror.engine.ingest import pipeline
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.states.check import Scope, check
+from mirror.engine.states.replay import current_text
+from mirror.engine.states.trust import add_keys
 from mirror.errors import StoreError
 from mirror.store import Store, open_store
 from mirror.store.arrival_codec import unpack_contents
@@ -48,7 +48,7 @@ COMMANDS: dict[str, list[str]] = {
     "export": ["export", "out.tar", "--force"],
 }
 
-verify.BATCH_BUNDLES = 3  # many transactions, so that kills fall between them, too
+pipeline.BATCH_BUNDLES = 3  # many transactions, so that kills fall between them, too
 ingest_module.TRANSACTION_BUNDLES = 3
 
 

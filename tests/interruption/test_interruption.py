@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.engine.check import Scope, check
+from mirror.engine.states.check import Scope, check
 from tests.builders import (
     Signer,
     author_claim,

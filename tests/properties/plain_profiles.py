@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests import oracle
 from tests.builders import Object
-from tests.engine.envelopes import RECORD
+from tests.engine.invented_envelopes import RECORD
 from tests.oracle.merge import (
     in_window,
     is_event_type,

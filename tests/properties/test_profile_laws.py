@@ -22,7 +22,7 @@ from mirror.core.record import parse_record
 from mirror.errors import FormatError
 from tests import oracle
 from tests.builders import Object, Signer, created, key_set_file, make_event, make_record, to_json
-from tests.engine.envelopes import (
+from tests.engine.invented_envelopes import (
     ALICE,
     INVENTED,
     RECORD,

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirror.core.keys import KeySet
-from mirror.engine.ingest import ingest
-from mirror.engine.rebuild import rebuild
-from mirror.engine.replay import current_text, finish
-from mirror.engine.report import Job, Summary
-from mirror.engine.trust import add_keys, remove_keys
+from mirror.engine.findings import Job, Summary
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.states.rebuild import rebuild
+from mirror.engine.states.replay import current_text, finish
+from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.store import Store, open_store
 from tests import oracle
 from tests.builders import (

@@ -18,15 +18,15 @@ from mirror.core.keys import BUILT_IN, parse_key_set
 from mirror.core.msgpack_values import pack
 from mirror.core.transparency.signed_note import make_signer
 from mirror.core.values import canonical, sha256
-from mirror.engine.check import Scope, check, check_and_repair
-from mirror.engine.checkpoint import make_checkpoint
-from mirror.engine.export import Order, bundle_text, export_bag, note_export
-from mirror.engine.ingest import ingest
-from mirror.engine.output import OutputFile
-from mirror.engine.rebuild import rebuild
-from mirror.engine.replay import current_text
-from mirror.engine.report import Job, Report
-from mirror.engine.trust import add_keys, remove_keys
+from mirror.engine.atomic_file import OutputFile
+from mirror.engine.export.bag import Order, bundle_text, export_bag, note_export
+from mirror.engine.findings import Job, Report
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.states.check import Scope, check, check_and_repair
+from mirror.engine.states.rebuild import rebuild
+from mirror.engine.states.replay import current_text
+from mirror.engine.states.trust import add_keys, remove_keys
+from mirror.engine.transparency.checkpoints import make_checkpoint
 from mirror.errors import MirrorError, StoreError
 from mirror.store import (
     Answered,
@@ -691,9 +691,9 @@ def test_parts_make_up_the_whole(path: Path) -> None:
 
 def test_a_check_that_runs_out_of_time_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says that it is not finished, and takes up where it stopped."""
-    monkeypatch.setattr("mirror.engine.check.CHUNK_RECORDS", 3)
+    monkeypatch.setattr("mirror.engine.states.check.CHUNK_RECORDS", 3)
     times = iter([0.0, 0.0, 99.0, 0.0, 0.0, 0.0, 99.0])
-    monkeypatch.setattr("mirror.engine.check.time.monotonic", lambda: next(times))
+    monkeypatch.setattr("mirror.engine.states.check.time.monotonic", lambda: next(times))
     first = check(path, Scope(for_s=1.0), lambda _damage: None)
     assert (3, False, 1) == (first.records, first.is_complete, first.exit_code)
     again = check(path, Scope(for_s=1.0), lambda _damage: None)
@@ -708,7 +708,7 @@ def test_a_large_store_is_checked_in_several_processes(
     _break(path, "UPDATE fault SET code = 'event.role'")
     _break(path, "UPDATE state SET core_digest = digest WHERE record_id = 4")
     expected = _check(path)
-    monkeypatch.setattr("mirror.engine.check.CHUNK_RECORDS", 1)
+    monkeypatch.setattr("mirror.engine.states.check.CHUNK_RECORDS", 1)
     assert expected == _check(path)
     assert [damage.row_id for damage in expected if damage.fact == "arrival"] == [2, 4, 7, 9]
     assert {"arrival", "fault", "state"} <= {damage.fact for damage in expected}

@@ -13,10 +13,10 @@ import pytest
 
 from mirror.archive import Limits
 from mirror.core.bundle import parse_bundle
-from mirror.engine.export import bundle_text
-from mirror.engine.ingest import ingest
-from mirror.engine.report import Job, Report, Summary
-from mirror.engine.trust import add_keys
+from mirror.engine.export.bag import bundle_text
+from mirror.engine.findings import Job, Report, Summary
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.states.trust import add_keys
 from mirror.store import Held, LeftOut, Run, Store, open_store
 from mirror.store import stored_facts as held_module
 from mirror.store.facts import Facts

@@ -14,14 +14,14 @@ import pytest
 from mirror.core.record import suffix_of
 from mirror.core.transparency import merkle
 from mirror.core.transparency.merkle import NOTHING, Leaf, Node
-from mirror.engine import ingest as ingest_module
-from mirror.engine import replay
-from mirror.engine.check import Scope, check, check_and_repair
-from mirror.engine.ingest import ingest
-from mirror.engine.rebuild import rebuild
-from mirror.engine.report import Job
-from mirror.engine.root import bring_root_up_to_date, read_root
-from mirror.engine.trust import add_keys, remove_keys
+from mirror.engine.findings import Job
+from mirror.engine.ingest import merge as ingest_module
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.states import replay
+from mirror.engine.states.check import Scope, check, check_and_repair
+from mirror.engine.states.rebuild import rebuild
+from mirror.engine.states.root import bring_root_up_to_date, read_root
+from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.errors import CorruptStoreError, StoreError
 from mirror.store import StateTree, Store, TreeLeaf, open_store
 from mirror.store.row_checksum import seal

@@ -12,8 +12,8 @@ from hypothesis import given
 from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.values import canonical
-from mirror.engine.export import bundle_text
-from mirror.engine.replay import bring_up_to_date
+from mirror.engine.export.bag import bundle_text
+from mirror.engine.states.replay import bring_up_to_date
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreBusyError, StoreError
 from mirror.store import Run, Store, copy, open_store, recover, schema
 from mirror.store import store as store_module

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mirror.engine.export import bundle_text
-from mirror.engine.replay import bring_up_to_date, current_text
+from mirror.engine.export.bag import bundle_text
+from mirror.engine.states.replay import bring_up_to_date, current_text
 from mirror.store import Held, New, Run, Store, open_store
 from mirror.store.arrival_codec import unpack_contents
 from tests.builders import (

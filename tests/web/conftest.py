@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from mirror.cli import main
-from mirror.engine.find import bring_up_to_date
+from mirror.engine.search.find import bring_up_to_date
 from mirror.store import open_store
 from mirror.web import Settings, create_app
 from mirror.web.connections import Connections

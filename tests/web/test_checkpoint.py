@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from mirror.core.transparency.signed_note import make_signer, parse_note, verify_note
-from mirror.engine.checkpoint import keep_checkpoint, make_checkpoint
+from mirror.engine.transparency.checkpoints import keep_checkpoint, make_checkpoint
 from mirror.store import open_store
 from mirror.web import Settings
 from tests.builders import Signer

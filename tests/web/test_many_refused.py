@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mirror.engine.find import bring_up_to_date, find
+from mirror.engine.search.find import bring_up_to_date, find
 from mirror.errors import CorruptStoreError
 from mirror.store import open_store
 from mirror.web import Settings

@@ -16,9 +16,9 @@ import pytest
 from mirror.core.events.event import EVENT_CODES
 from mirror.core.keys import BUILT_IN
 from mirror.engine.acknowledge import Wish, acknowledge
-from mirror.engine.find import bring_up_to_date
-from mirror.engine.lookup import look_up
-from mirror.engine.replay import current_text
+from mirror.engine.identifiers import look_up
+from mirror.engine.search.find import bring_up_to_date
+from mirror.engine.states.replay import current_text
 from mirror.store import open_store
 from mirror.store.findings import Only
 from mirror.web import visible

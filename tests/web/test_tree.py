@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mirror.engine.root import read_root
+from mirror.engine.states.root import read_root
 from mirror.store import open_store
 from mirror.web import Settings
 from tests.synthetic import fill, make_leaves

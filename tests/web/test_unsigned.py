@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mirror.engine.find import bring_up_to_date
+from mirror.engine.search.find import bring_up_to_date
 from mirror.store import open_store
 from mirror.web.words import CODES
 from tests import oracle

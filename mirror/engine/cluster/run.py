@@ -23,10 +23,7 @@ from mirror.core.merge import MERGE_VERSION, RULES
 from mirror.core.redaction import redact
 from mirror.core.transparency.merkle import FANOUT, NOTHING, Node, join
 from mirror.core.values import canonical, sha256
-from mirror.engine.cluster.errand import KEYS, WORK, Errand, Sizes, keys_value
-from mirror.engine.cluster.merge import STATES_FOLDER, Merged, Partition, read_merged
-from mirror.engine.cluster.parts import Origin, Part, Survey, look_at, survey
-from mirror.engine.cluster.place import Place, expand
+from mirror.engine.cluster.merge_task import STATES_FOLDER, Merged, Partition, read_merged
 from mirror.engine.cluster.shuffle import (
     Group,
     Job,
@@ -35,7 +32,10 @@ from mirror.engine.cluster.shuffle import (
     merged_of,
     shuffle_and_merge,
 )
-from mirror.engine.cluster.verify import FINDINGS_FOLDER, Verified, verify_part, write_findings
+from mirror.engine.cluster.splits import Origin, Part, Survey, look_at, survey
+from mirror.engine.cluster.storage import Place, expand
+from mirror.engine.cluster.task import KEYS, WORK, Errand, Sizes, keys_value
+from mirror.engine.cluster.verify_task import FINDINGS_FOLDER, Verified, verify_part, write_findings
 from mirror.engine.cluster.workers import (
     Finished,
     converted,
@@ -43,9 +43,9 @@ from mirror.engine.cluster.workers import (
     next_finished,
     require_same_versions,
 )
-from mirror.engine.increment import Footing, find_footing, missing_base
-from mirror.engine.report import UNREAD_CODES, Summary
-from mirror.engine.root import Root
+from mirror.engine.export.base import Footing, find_footing, missing_base
+from mirror.engine.findings import UNREAD_CODES, Summary
+from mirror.engine.states.root import Root
 from mirror.errors import ClusterError, OutputError, SourceError
 
 __all__ = ["DATASET", "Dataset", "Order", "merge_on_cluster"]

@@ -18,9 +18,9 @@ import pandas as pd
 import pyarrow as pa
 from distributed import Client, Future, futures_of
 
-from mirror.engine.cluster.errand import Errand, Sizes
-from mirror.engine.cluster.merge import Merged, Partition, Row, merge_partition
-from mirror.engine.cluster.table import FACTS, read_group
+from mirror.engine.cluster.merge_task import Merged, Partition, Row, merge_partition
+from mirror.engine.cluster.parquet import FACTS, read_group
+from mirror.engine.cluster.task import Errand, Sizes
 
 __all__ = ["Group", "Job", "bits", "choose_digits", "merged_of", "shuffle_and_merge"]
 

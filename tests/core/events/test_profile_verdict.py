@@ -49,7 +49,7 @@ from tests.builders import (
     to_json,
     without,
 )
-from tests.engine.envelopes import (
+from tests.engine.invented_envelopes import (
     ALICE,
     INVENTED,
     RECORD,

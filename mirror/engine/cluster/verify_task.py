@@ -1,0 +1,185 @@
+"""The first task: read a part of the sources, verify it, and leave its facts to be shuffled.
+
+The stages are those of `mirror.engine.ingest.pipeline`; what a store would keep of a bundle is a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+from mirror.archive import Bag, Member, Refused
+from mirror.core.bundle import Known
+from mirror.core.keys import KeySet
+from mirror.core.msgpack_values import pack
+from mirror.core.values import Object, Value
+from mirror.engine.cluster.parquet import FACTS, FINDINGS, TableFile, read_footer
+from mirror.engine.cluster.splits import Part, read_part
+from mirror.engine.cluster.storage import Place
+from mirror.engine.cluster.task import WORK, Errand
+from mirror.engine.export.base import Footing
+from mirror.engine.findings import UNREAD_CODES, Job, Report, Summary
+from mirror.engine.ingest.pipeline import (
+    Item,
+    Outcome,
+    named,
+    outcome_of,
+    parse,
+    settle,
+    unreadable,
+    verify_parsed,
+)
+from mirror.errors import SourceError
+from mirror.store import Held, Parcel, make_parcel
+
+__all__ = ["FINDINGS_FOLDER", "Verified", "verify_part", "write_findings"]
+
+FINDINGS_FOLDER = "findings"
+_FINDINGS_BYTES = 4 << 20
+"""Of one group of rows."""
+_ROW_BYTES = 200
+"""About what a row takes beside its values."""
+
+
+@dataclass(slots=True)
+class Verified:
+    """What a part came to; it stands in the footer of the file of its facts."""
+
+    summary: Summary = field(default_factory=Summary)
+    footing: Footing = field(default_factory=Footing)
+    is_sound: bool = True
+    """Whether nothing was refused as the source was read."""
+    groups: list[int] = field(default_factory=list)
+    """Bytes of each group of rows in its file."""
+
+    def to_value(self) -> Object:
+        """Return it as JSON."""
+        summary, footing = self.summary.to_value(), asdict(self.footing)
+        groups = cast("list[Value]", self.groups)
+        return {
+            "summary": summary,
+            "footing": footing,
+            "is_sound": self.is_sound,
+            "groups": groups,
+        }
+
+    @classmethod
+    def from_value(cls, value: Object) -> Verified:
+        """Return what `to_value` gave."""
+        found = cast("dict[str, Any]", value)
+        summary, footing = Summary.from_value(found["summary"]), Footing(**found["footing"])
+        return cls(summary, footing, found["is_sound"], found["groups"])
+
+    @staticmethod
+    def file_of(part: Part) -> str:
+        """Where the facts of a part lie."""
+        return f"{WORK}/verified/{part.file}.parquet"
+
+
+def verify_part(part: Part, errand: Errand, *, is_last_try: bool) -> Verified:
+    """Verify a part, and leave its facts and its findings beside the results; do nothing twice.
+
+    Args:
+        part: What to read.
+        errand: The run.
+        is_last_try: Whether a source that cannot be read is a finding, as it is for one machine;
+            else it is an error, and may be readable the next time.
+
+    Raises:
+        ClusterError: `cluster.versions`
+        SourceError: `source.unreadable`, `source.changed`, `cluster.keys`.
+        OutputError: `output.failed`
+    """
+    out, keys = errand.begin()
+    name = Verified.file_of(part)
+    if out.has(name):
+        return Verified.from_value(read_footer(out, name))
+    done = Verified()
+    with (
+        TableFile(FACTS, errand.sizes.group_bytes) as facts,
+        TableFile(FINDINGS, _FINDINGS_BYTES) as findings,
+    ):
+        job = Job((), lambda report: take_finding(findings, report))
+        for item in _items(part, out, errand, done, is_last_try=is_last_try):
+            outcome = item if isinstance(item, Report) else _verify(item, keys, errand)
+            settle(outcome, job, done.summary)
+            if isinstance(outcome, Outcome):
+                _take_facts(facts, cast("Parcel", outcome.parcel))
+            elif outcome.code.startswith("limit."):
+                done.footing.is_whole = False
+        if findings.count:
+            findings.publish(out, f"{FINDINGS_FOLDER}/{part.file}.parquet", {})
+        facts.flush()
+        done.groups = facts.groups
+        facts.publish(out, name, done.to_value())
+    return done
+
+
+def _items(
+    part: Part, out: Place, errand: Errand, done: Verified, *, is_last_try: bool
+) -> Iterator[Item | Report]:
+    name = part.origin.name
+    try:
+        for one in read_part(part, out, errand.limits):
+            if isinstance(one, Bag):
+                done.footing = Footing.of(one, is_whole=done.footing.is_whole)
+            else:
+                done.is_sound = done.is_sound and not _is_fault(one)
+                yield named(name, one)
+    except SourceError as error:
+        if error.code not in UNREAD_CODES or not is_last_try:
+            raise
+        done.is_sound = False
+        yield unreadable(name, error)
+
+
+def _is_fault(one: Member | Refused) -> bool:
+    return isinstance(one, Refused) and one.is_fault and one.code != "archive.empty"
+
+
+def _verify(item: Item, keys: KeySet, errand: Errand) -> Outcome | Report:
+    bundle = parse(item, errand.limits, keys)
+    if isinstance(bundle, Report):
+        return bundle
+    verified = verify_parsed(item, bundle, keys, Known(), errand.limits)
+    if isinstance(verified, Report):
+        return verified
+    parcel = make_parcel(bundle, verified, Held(), None, keys)
+    return outcome_of(item, verified, errand.now)._replace(parcel=parcel)
+
+
+def _take_facts(facts: TableFile, parcel: Parcel) -> None:
+    faults = pack([[*one] for one in parcel.faults]) if parcel.faults else b""
+    record = parcel.record[-1]
+    row = (int.from_bytes(parcel.digest[:2]), parcel.digest, record, parcel.content, faults)
+    facts.take(row, len(record) + len(parcel.content) + len(faults) + _ROW_BYTES)
+
+
+# Findings ------------------------------------------------------------------------------------
+
+
+def take_finding(findings: TableFile, report: Report) -> None:
+    """Write one finding down."""
+    row = (
+        report.source,
+        report.member,
+        report.pith_number,
+        report.code,
+        report.where,
+        report.message,
+        report.digest,
+    )
+    findings.take(row, sum(len(one or "") for one in row) + _ROW_BYTES)
+
+
+def write_findings(out: Place, name: str, reports: list[Report]) -> None:
+    """Write findings that belong to no part.
+
+    Raises:
+        OutputError: `output.failed`
+    """
+    with TableFile(FINDINGS, _FINDINGS_BYTES) as findings:
+        for report in reports:
+            take_finding(findings, report)
+        findings.publish(out, f"{FINDINGS_FOLDER}/{name}.parquet", {})

@@ -1,0 +1,1 @@
+"""Comparing the states here with those of upstream or of another mirror."""

@@ -1,0 +1,407 @@
+"""`mirror compare --upstream`: our states against upstream's, record by record.
+
+What upstream says is kept with its digest and the time, so that what it takes back later is seen
+(`core.rollback`). It is evidence: nothing of it is ever merged.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple, TypeAlias, cast
+
+from mirror.archive import shown
+from mirror.core.comparison.causes import (
+    SELF_STYLED,
+    Cause,
+    Comparison,
+    Here,
+    compare,
+    retired_events,
+)
+from mirror.core.comparison.rollback import rollbacks
+from mirror.core.events.event import Event, ValidEvent
+from mirror.core.record import is_pith_number
+from mirror.core.redaction import redact
+from mirror.core.values import Object, canonical, decode, sha256, time_text
+from mirror.engine.compare.upstream import Answer, Said, Unreadable, Upstream, Wish
+from mirror.engine.identifiers import find_all, look_up
+from mirror.engine.states.replay import current_text
+from mirror.engine.states.root import bring_root_up_to_date
+from mirror.errors import LookUpError, UpstreamError
+from mirror.net import Client
+from mirror.store import ClaimRow, Store
+
+__all__ = [
+    "SAME",
+    "Errand",
+    "Finding",
+    "Rollback",
+    "Tally",
+    "compare_with",
+    "here_of",
+    "history",
+    "retired_here",
+]
+
+_MANY, _FEW = 200, 10
+"""Comparisons of one transaction: where answers come from a disk, and over the network."""
+_BATCH_BYTES = 16 << 20
+"""What the answers of one transaction may come to, but for the last of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """Upstream took back what it said before."""
+
+    pith_number: str
+    upstream: str
+    kind: str
+    causes: list[Cause]
+    before: ClaimRow
+    after: ClaimRow
+
+    def to_value(self) -> Object:
+        """Return the finding as it is printed."""
+        return {
+            "pith_number": self.pith_number,
+            "status": "rollback",
+            "upstream": self.upstream,
+            "kind": self.kind,
+            "cause": self.causes[0].text,
+            "causes": [{"code": cause.code, "text": cause.text} for cause in self.causes],
+            "before": {"sha256": self.before.digest.hex(), "at": self.before.first_at},
+            "after": {"sha256": self.after.digest.hex(), "at": self.after.first_at},
+        }
+
+
+Finding: TypeAlias = Comparison | Rollback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """What to compare, and whom to tell."""
+
+    upstream: Upstream
+    names: tuple[str, ...] = ()
+    """Ids of records; none means all, on both sides."""
+    called: str = ""
+    """Under what name to keep what upstream says; empty for its address or path."""
+    remember: bool = True
+    """Whether to keep it."""
+    tell: Callable[[Finding], None] = lambda _finding: None
+    progress: Callable[[int], None] = lambda _count: None
+
+    @property
+    def remembered_as(self) -> str:
+        """Under what name what upstream says is kept."""
+        return redact(shown(self.called or self.upstream.place.rstrip("/")))
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run came to."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    rollbacks: int = 0
+    requests: int = 0
+
+    def take(self, finding: Finding) -> None:
+        """Count a finding."""
+        if isinstance(finding, Rollback):
+            self.rollbacks += 1
+        else:
+            self.statuses[finding.status] += 1
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all is the same, 1 if anything else, 5 if nothing of upstream could be read."""
+        if set(self.statuses) == {"unreadable"}:
+            return UPSTREAM_UNREADABLE
+        is_same = set(self.statuses) <= SAME
+        return 0 if is_same and not self.rollbacks else 1
+
+
+UPSTREAM_UNREADABLE = 5
+SAME = frozenset({"match", "match_known"})
+"""Statuses of records that are the same here and there."""
+
+
+def compare_with(store: Store, errand: Errand, client: Client) -> Tally:
+    """Compare the records of a store, or some of them, with what upstream says.
+
+    Args:
+        store: The store; states that lag behind are made first, where it can be written.
+        errand: What to compare.
+        client: For an upstream that is an address.
+
+    Raises:
+        UpstreamError: If upstream cannot be read; what was found before was told.
+        LookUpError: If an id names several records.
+        CorruptStoreError: `store.damaged`
+    """
+    if errand.remember:
+        bring_root_up_to_date(store)
+    run = _Run(store, errand)
+    tally = Tally()
+    size = _FEW if errand.upstream.is_address else _MANY
+    for batch in _batches(run.answers(client), size):
+        with store.transaction() if errand.remember else store.snapshot():
+            findings = [finding for answer in batch for finding in run.settle(answer)]
+        for finding in findings:
+            tally.take(finding)
+            errand.tell(finding)
+        errand.progress(len(batch))
+    for comparison in run.missing_upstream():
+        tally.take(comparison)
+        errand.tell(comparison)
+    tally.requests = client.requests
+    return tally
+
+
+def _batches(answers: Iterator[Answer], size: int) -> Iterator[list[Answer]]:
+    """Yield answers by the batch; if asking fails, first those that came before."""
+    batch: list[Answer] = []
+    size_bytes = 0
+    try:
+        for answer in answers:
+            batch.append(answer)
+            size_bytes += len(answer.text) if isinstance(answer, Said) else 0
+            if len(batch) == size or size_bytes >= _BATCH_BYTES:
+                yield batch
+                batch, size_bytes = [], 0
+    except UpstreamError:
+        yield batch
+        raise
+    yield batch
+
+
+class _Wanted(NamedTuple):
+    """A record that was asked for by a person."""
+
+    wish: Wish
+    record_id: int | None
+
+
+class _Run:
+    """One comparison of a store with upstream."""
+
+    def __init__(self, store: Store, errand: Errand) -> None:
+        self._store = store
+        self._errand = errand
+        self._upstream = errand.upstream
+        self._at = time_text(datetime.now(UTC))
+        self._wanted = [self._want(name) for name in errand.names]
+        self._seen = bytearray(store.records.last_id() + 1)
+        """By row id, whether upstream spoke of a record that was here when the run began."""
+        self._named: set[str] = set()
+        """Names that no record here has, and one of upstream's does."""
+        self._was_read = self._was_unreadable = False
+
+    def _want(self, name: str) -> _Wanted:
+        found = find_all(self._store.records, name)
+        if not found:
+            name = shown(name.strip())
+            is_number = is_pith_number(name)
+            return _Wanted(Wish(name[-26:], name) if is_number else Wish(name, ""), None)
+        record = self._store.records.get(look_up(self._store.records, name))
+        return _Wanted(Wish(record.suffix, record.pith_number), found[0])
+
+    def answers(self, client: Client) -> Iterator[Answer]:
+        """Yield what upstream says of the records that are compared."""
+        if self._upstream.is_address:
+            return self._upstream.answers(client, self._wishes())
+        if not self._wanted:
+            return self._upstream.members()
+        return self._members_of([one.wish for one in self._wanted])
+
+    def _members_of(self, wishes: list[Wish]) -> Iterator[Answer]:
+        """Yield what the members of a container say of some records."""
+        wished = {wish.pith_number for wish in wishes}
+        unknown = [_Unknown(wish.name) for wish in wishes if not wish.pith_number]
+        for answer in self._upstream.members():
+            # Of what cannot be read, nobody knows of which record it is.
+            if isinstance(answer, Said):
+                self._was_read = True
+                named = [one.name for one in unknown if one.is_in(answer)]
+                self._named.update(named)
+                if not named and answer.pith_number not in wished:
+                    continue
+            yield answer
+
+    def _wishes(self) -> Iterable[Wish]:
+        if self._wanted:
+            return [one.wish for one in self._wanted]
+        return (Wish(suffix, number) for _, suffix, number in self._all_records())
+
+    def _all_records(self) -> Iterator[tuple[int, str, str]]:
+        after = 0
+        while page := self._store.records.page(after, _MANY):
+            yield from page
+            after = page[-1][0]
+
+    # One answer ------------------------------------------------------------------------------
+
+    def settle(self, answer: Answer) -> Iterator[Finding]:
+        """Yield what comes of an answer."""
+        if isinstance(answer, Unreadable):
+            yield self._of_nothing(answer)
+            return
+        self._was_read = True
+        yield self._compare(answer)
+        if self._errand.remember:
+            yield from self._remember(answer)
+
+    def _of_nothing(self, answer: Unreadable) -> Comparison:
+        number, causes = answer.pith_number, [Cause(answer.code, answer.reason)]
+        if answer.is_missing:
+            status = "missing_upstream"
+            causes += self._told_before(number)
+        elif answer.is_proof:
+            status, self._was_read = "differs", True
+        else:
+            status, self._was_unreadable = "unreadable", True
+        return Comparison(pith_number=number, status=status, causes=tuple(causes))
+
+    def _compare(self, answer: Said) -> Comparison:
+        number = answer.pith_number
+        record_id = self._store.records.numbered(number)
+        if record_id is None:
+            if self._wanted:
+                self._named.add(number)
+            cause = Cause("record.missing_here", "no bundle of it was merged here")
+            return Comparison(pith_number=number, status="missing_here", causes=(cause,))
+        if record_id < len(self._seen):
+            self._seen[record_id] = True
+        if self._store.derived.current_digest(record_id) == answer.digest:
+            return Comparison(pith_number=number, status="match")
+        return compare(here_of(self._store, record_id), answer.state)
+
+    # Memory ----------------------------------------------------------------------------------
+
+    def _remember(self, answer: Said) -> Iterator[Rollback]:
+        name, kind, number = self._errand.remembered_as, self._upstream.kind, answer.pith_number
+        digest = sha256(answer.text) if self._upstream.bundles else answer.digest
+        before = self._store.claims.last(name, number, kind)
+        if before is not None and before.digest == digest:
+            return
+        after = ClaimRow(name, number, kind, digest, self._at, answer.text)
+        self._store.claims.note(after)
+        if before is not None:
+            yield from _rollback(before, after, self._retired(number))
+
+    def _retired(self, number: str) -> set[str]:
+        record_id = self._store.records.numbered(number)
+        return set() if record_id is None else retired_here(self._store, record_id)
+
+    def _told_before(self, number: str) -> Iterator[Cause]:
+        """Say that upstream spoke before of a record of which it now has nothing."""
+        name, kind = self._errand.remembered_as, self._upstream.kind
+        if (before := self._store.claims.last(name, number, kind)) is not None:
+            text = f"upstream told of it before: {kind} {before.digest.hex()}, {before.first_at}"
+            yield Cause("rollback.record", text)
+
+    # What upstream did not speak of ----------------------------------------------------------
+
+    def missing_upstream(self) -> Iterator[Comparison]:
+        """Yield the records that should have been told of, and were not."""
+        if self._upstream.is_address or (self._was_unreadable and not self._was_read):
+            return  # each was asked for; or what upstream has is not known
+        for record_id, number in self._expected():
+            where = "upstream" if record_id is not None else "either side"
+            cause = Cause("record.missing_upstream", f"it is not known on {where}")
+            causes = (cause, *self._told_before(number))
+            yield Comparison(pith_number=number, status="missing_upstream", causes=causes)
+
+    def _expected(self) -> Iterator[tuple[int | None, str]]:
+        """Yield the records of which upstream should have spoken, and did not."""
+        if not self._wanted:
+            for record_id, _, number in self._all_records():
+                if record_id < len(self._seen) and not self._seen[record_id]:
+                    yield record_id, number
+        for one in self._wanted:
+            is_known = one.record_id is not None
+            is_told = self._seen[one.record_id or 0] if is_known else one.wish.record in self._named
+            if not is_told:
+                yield one.record_id, one.wish.record
+
+
+class _Unknown:
+    """A name that no record here has; upstream may know one that has it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._last = name.rpartition(":")[2].strip()
+        self._alias = canonical({"alias_value": self._last})[1:-1]
+
+    def is_in(self, answer: Said) -> bool:
+        """Whether an answer is of a record of this name (R4)."""
+        return answer.pith_number[-26:] == self._last or self._alias in answer.text
+
+
+def here_of(store: Store, record_id: int) -> Here:
+    """Return our side of a record.
+
+    Raises:
+        CorruptStoreError: `store.damaged`
+    """
+    state = decode(current_text(store, record_id).rstrip())
+    events = store.facts.load(record_id).events
+    valid = frozenset(one.event_id for one in events if isinstance(one, ValidEvent))
+    return Here(state=cast("Object", state), valid=valid, refused=_refused(events))
+
+
+def _refused(events: Collection[Event]) -> dict[str, str]:
+    """Return the code of each invalid event by the id that it bears."""
+    invalid = [one for one in events if not isinstance(one, ValidEvent)]
+    refused: dict[str, str] = {}
+    # Of several that bear one id, the one whose own it is comes last, and counts.
+    for one in sorted(invalid, key=lambda one: one.code not in SELF_STYLED):
+        claimed = one.value.get("event_id") if isinstance(one.value, dict) else None
+        if isinstance(claimed, str):
+            refused[claimed] = one.code
+    return refused
+
+
+def retired_here(store: Store, record_id: int) -> set[str]:
+    """Return the ids of the events that are retired here: nobody need show them (M11).
+
+    Raises:
+        CorruptStoreError: `store.damaged`
+    """
+    state = cast("Object", decode(current_text(store, record_id).rstrip()))
+    return set(retired_events(state))
+
+
+def _rollback(before: ClaimRow, after: ClaimRow, retired: set[str]) -> Iterator[Rollback]:
+    was, now = (cast("Object", decode(claim.text)) for claim in (before, after))
+    if causes := rollbacks(was, now, retired if after.kind == "state" else ()):
+        yield Rollback(after.pith_number, after.upstream, after.kind, causes, before, after)
+
+
+def history(store: Store, name: str) -> list[tuple[ClaimRow, list[Cause]]]:
+    """Return all that upstreams said of a record, each with what it took back then.
+
+    Raises:
+        LookUpError: `lookup.unknown` if nobody was ever asked about it, `lookup.ambiguous`
+    """
+    is_here = bool(find_all(store.records, name))
+    record_id = look_up(store.records, name) if is_here else 0
+    number = store.records.get(record_id).pith_number if is_here else shown(name.strip())
+    rows = store.claims.history(number)
+    if not rows:
+        hint = "`mirror compare --upstream` keeps what upstream says"
+        message = f"nothing that an upstream said of {name!r} is kept"
+        raise LookUpError("lookup.unknown", message, hint=hint)
+    retired = retired_here(store, record_id) if is_here else set()
+    return [(row, _taken_back(rows, index, retired)) for index, row in enumerate(rows)]
+
+
+def _taken_back(rows: list[ClaimRow], index: int, retired: set[str]) -> list[Cause]:
+    after = rows[index]
+    before = rows[index - 1] if index else None
+    if before is None or before[:3] != after[:3]:
+        return []
+    return [cause for one in _rollback(before, after, retired) for cause in one.causes]

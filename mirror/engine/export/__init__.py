@@ -1,0 +1,1 @@
+"""Writing bundles as BagIt bags, whole or as increments over a base."""

@@ -1,0 +1,214 @@
+"""Increments: bags that hold only what a base lacks, and name it (`mirror export --since`).
+
+A base is a bag, named by the SHA-256 of its `manifest-sha256.txt`, which follows from all that is
+in it. What is new is found by content, against the bag itself; or by the store's own log of
+arrivals, if the base is given by the root that its states had when this store exported them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from mirror.archive import Bag, Limits, Member, open_source
+from mirror.core.bundle import AliasClaim, parse_bundle
+from mirror.core.values import canonical, is_digest, sha256
+from mirror.engine.findings import Report
+from mirror.errors import FormatError, LookUpError, SourceError
+from mirror.store import RecordFacts, Store
+
+__all__ = ["BASE", "BASE_HOLDS", "Base", "Footing", "find_footing", "missing_base", "open_base"]
+
+BASE = "Pith-Base-Manifest-SHA256"
+"""The label in `bag-info.txt` of the bag that an increment rests on."""
+BASE_HOLDS = "Pith-Base-Description"
+"""What that bag holds, in its own words."""
+
+
+class Base(Protocol):
+    """What an increment leaves out."""
+
+    manifest: str
+    """The digest that names the base."""
+    holds: str
+    """What it holds, in words."""
+
+    def lacks(self, store: Store, record_id: int) -> RecordFacts | None:
+        """Return the facts of a record that the base lacks; None if it has them all."""
+
+    def knows(self, store: Store, record_id: int) -> bool:
+        """Whether the base holds anything of a record."""
+
+
+# Reading increments --------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Footing:
+    """Which bag a source is, and which one it rests on."""
+
+    manifest: str = ""
+    """The digest that names the bag; empty for what is none, or was not read to its end."""
+    base: str = ""
+    """That of the bag it rests on, as it says; empty for what is no increment."""
+    base_holds: str = ""
+    """What that bag holds, in its words."""
+    is_whole: bool = True
+    """Whether this mirror's limits left nothing of it out."""
+
+    @classmethod
+    def of(cls, bag: Bag, *, is_whole: bool) -> Self:
+        """Return what a bag says of itself."""
+        info = bag.info
+        return cls(bag.manifest_sha256, info.get(BASE, ""), info.get(BASE_HOLDS, ""), is_whole)
+
+
+def find_footing(
+    footings: Mapping[str, Footing], has_bag: Callable[[bytes], bool]
+) -> tuple[list[str], list[str]]:
+    """Tell which bags stand on what was read before, or with them.
+
+    Args:
+        footings: By source.
+        has_bag: Whether all of a bag, named by its digest, was read before.
+
+    Returns:
+        The sources that are bags of which all is there now, each after its base; and those that
+        are increments of a bag that is not.
+    """
+    found: dict[str, str] = {}
+
+    def lacks_base(footing: Footing) -> bool:
+        base = footing.base
+        if not base or base in found.values():
+            return False
+        return not (is_digest(base) and has_bag(bytes.fromhex(base)))
+
+    bags = {source: one for source, one in footings.items() if one.manifest and one.is_whole}
+    while ready := [source for source, one in bags.items() if not lacks_base(one)]:
+        found |= {source: bags.pop(source).manifest for source in ready}
+    return list(found), [source for source, one in footings.items() if lacks_base(one)]
+
+
+def missing_base(source: str, footing: Footing) -> Report:
+    """Return the finding that an increment's base was not merged."""
+    holds = footing.base_holds or "its contents are not said"
+    message = (
+        f"it is an increment of the bag whose manifest-sha256.txt hashes to {footing.base}"
+        f" ({holds}), which was not merged here"
+    )
+    return Report(source, "bag-info.txt", None, "archive.base", "", message)
+
+
+# Writing increments --------------------------------------------------------------------------
+
+
+@contextmanager
+def open_base(store: Store, since: str) -> Iterator[Base]:
+    """Give the base that a person named.
+
+    Args:
+        store: The store that is exported.
+        since: The path of a bag, or the root that `mirror export` printed when it wrote one.
+
+    Raises:
+        SourceError: If the bag cannot be read, or is none.
+        LookUpError: `export.root_unknown`
+    """
+    if is_digest(since) and not Path(since).exists():
+        found = store.memory.root(bytes.fromhex(since))
+        if found is None:
+            hint = "name the bag itself; this store did not export one with that root"
+            raise LookUpError("export.root_unknown", f"no export had the root {since}", hint=hint)
+        last_arrival, manifest, holds = found
+        yield _ByArrival(manifest.hex(), holds, last_arrival)
+        return
+    with sqlite3.connect("") as db:
+        yield _read_base(db, since)
+    db.close()
+
+
+@dataclass(slots=True)
+class _ByArrival:
+    manifest: str
+    holds: str
+    last_arrival: int
+
+    def lacks(self, store: Store, record_id: int) -> RecordFacts | None:
+        """Return what came after the base was exported."""
+        if store.facts.last_arrival(record_id) <= self.last_arrival:
+            return None
+        return store.facts.load(record_id, after=self.last_arrival)
+
+    def knows(self, store: Store, record_id: int) -> bool:
+        """Whether any of a record came before the base was exported."""
+        return store.facts.first_arrival(record_id) <= self.last_arrival
+
+
+@dataclass(slots=True)
+class _ByContent:
+    manifest: str
+    holds: str
+    db: sqlite3.Connection
+
+    def lacks(self, store: Store, record_id: int) -> RecordFacts | None:
+        """Return the facts that are not in the base."""
+        facts = store.facts.load(record_id)
+        digest = facts.record.digest
+        lacking = RecordFacts(
+            facts.record,
+            [one for one in facts.alias_claims if not self._has(digest, _claim(one))],
+            [one for one in facts.receipts if not self._has(digest, b"receipt" + one.digest)],
+            [one for one in facts.events if not self._has(digest, b"event" + one.digest)],
+        )
+        is_whole = self._has(digest, b"") and not (
+            lacking.alias_claims or lacking.receipts or lacking.events
+        )
+        return None if is_whole else lacking
+
+    def knows(self, store: Store, record_id: int) -> bool:
+        """Whether the base has a bundle of a record."""
+        return self._has(store.records.get(record_id).digest, b"")
+
+    def _has(self, record: bytes, fact: bytes) -> bool:
+        query = "SELECT 1 FROM fact WHERE digest = ?"
+        return self.db.execute(query, (sha256(record + fact),)).fetchone() is not None
+
+
+def _claim(claim: AliasClaim) -> bytes:
+    return b"claim" + canonical(list(claim))
+
+
+def _read_base(db: sqlite3.Connection, since: str) -> _ByContent:
+    """Read which facts a bag holds; a temporary database keeps them, however many."""
+    db.execute("CREATE TABLE fact (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+    bag: Bag | None = None
+    with open_source(since, Limits()) as source:
+        for item in source.items():
+            if isinstance(item, Bag):
+                bag = item
+            elif isinstance(item, Member):
+                _add_facts(db, item)
+    if bag is None:
+        hint = "an increment rests on a bag that is sound; `mirror verify` says what is wrong"
+        raise SourceError("export.base", "it is not a whole bag", where=since, hint=hint)
+    return _ByContent(bag.manifest_sha256, bag.info.get("External-Description", ""), db)
+
+
+def _add_facts(db: sqlite3.Connection, member: Member) -> None:
+    try:
+        bundle = parse_bundle(member.data, is_packed=member.is_packed)
+    except FormatError:
+        return  # of a bundle that is refused nothing was merged
+    facts = [
+        b"",
+        *(_claim(claim) for claim in bundle.alias_claims),
+        *(b"receipt" + sha256(canonical(receipt)) for receipt in bundle.receipts),
+        *(b"event" + event.digest for event in bundle.events),
+    ]
+    rows = [(sha256(bundle.record.digest + fact),) for fact in facts]
+    db.executemany("INSERT OR IGNORE INTO fact VALUES (?)", rows)

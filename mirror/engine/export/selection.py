@@ -1,0 +1,99 @@
+"""Which facts of a record an export writes: all that was verified, and so much of the rest.
+
+Anybody can add alias times, receipts and events to a record. What trusted keys signed can be told
+from all that at any time, and be handed on without it: the core digest (M12) stays the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import cast
+
+from mirror.core.bundle import AliasClaim
+from mirror.core.composed import event_order
+from mirror.core.events.event import Event, ValidEvent
+from mirror.core.merge import by_id
+from mirror.core.receipt import Receipt
+from mirror.core.values import Object, canonical
+from mirror.engine.states.replay import current_facts
+from mirror.store import LeftOut, RecordFacts, Store, signature_of
+
+__all__ = ["Selection", "in_words"]
+
+
+@dataclass(slots=True)
+class Selection:
+    """Chooses facts of records, and counts those that it leaves out."""
+
+    keep: int
+    """How many facts of each kind that are not verified stay, for each record."""
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    def of(self, store: Store, record_id: int, facts: RecordFacts) -> RecordFacts:
+        """Return the selected ones of some facts of a record.
+
+        Args:
+            store: The store.
+            record_id: The record.
+            facts: All its facts, or those of an increment. What is selected rests on all of them.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        everything = current_facts(store, record_id)
+        claims = set(sorted(everything.alias_claims, key=_claim_text)[: self.keep])
+        receipts = {one.digest for one in self._receipts(everything.receipts)}
+        events = {one.digest for one in self._events(everything.events)}
+        selected = RecordFacts(
+            facts.record,
+            [one for one in facts.alias_claims if one in claims],
+            [one for one in facts.receipts if one.digest in receipts],
+            [one for one in facts.events if one.digest in events],
+        )
+        self._count(facts, selected)
+        return selected
+
+    def _receipts(self, receipts: list[Receipt]) -> Iterator[Receipt]:
+        """Yield one receipt of each verified signature, and the first others in B6's order."""
+        signatures: set[tuple[str, str]] = set()
+        others = 0
+        for receipt in sorted(receipts, key=lambda one: canonical(one.value)):
+            refused = receipt.code is not None
+            signature = signature_of(cast("Object", receipt.value), refused)
+            if signature is not None and signature not in signatures:
+                signatures.add(signature)
+            elif others < self.keep:
+                others += 1
+            else:
+                continue
+            yield receipt
+
+    def _events(self, events: list[Event]) -> list[Event]:
+        """Return each valid event once (M1), and the first other values in B6's order."""
+        in_order = sorted(events, key=event_order)
+        valid = list(by_id(one for one in in_order if isinstance(one, ValidEvent)).values())
+        digests = {one.digest for one in valid}
+        return [*valid, *[one for one in in_order if one.digest not in digests][: self.keep]]
+
+    def _count(self, facts: RecordFacts, selected: RecordFacts) -> None:
+        counts = (
+            len(facts.alias_claims) - len(selected.alias_claims),
+            len(facts.receipts) - len(selected.receipts),
+            len(facts.events) - len(selected.events),
+        )
+        self.left_out = LeftOut(
+            *(before + now for before, now in zip(self.left_out, counts, strict=True))
+        )
+
+
+def _claim_text(claim: AliasClaim) -> bytes:
+    return canonical(claim.to_value())
+
+
+def in_words(left_out: LeftOut) -> str:
+    """Return the counts as a person reads them."""
+    return (
+        f"{left_out.alias_claims} alias times, {left_out.receipts} receipts, "
+        f"{left_out.events} events"
+    )

@@ -1,0 +1,1 @@
+"""Reading bundles, verifying them, and merging them into the store."""

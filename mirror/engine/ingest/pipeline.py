@@ -1,0 +1,323 @@
+"""From sources to verdicts: the stages that `mirror verify` and `mirror merge` share.
+
+    read -> parse -> verify [-> pack and merge -> write]
+
+Reading is done in order, by the process that was asked. Everything after it, up to writing, is a
+pure function of a bundle's bytes and the key set, and is done batch by batch on every core. The
+outcomes come back in the order in which the bundles were read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+from mirror.archive import Bag, Limits, Member, Refused, open_source
+from mirror.core.bundle import (
+    Bundle,
+    Known,
+    VerifiedBundle,
+    future_events,
+    parse_bundle,
+    verify_bundle,
+)
+from mirror.core.events.event import ValidEvent
+from mirror.core.events.integrity_finding import Finding, findings_of, judge_finding
+from mirror.core.keys import KeySet
+from mirror.core.values import Value, canonical, decode, hexdigest, nesting
+from mirror.engine.findings import UNREAD_CODES, Job, Report, Summary
+from mirror.engine.process_pool import spread
+from mirror.errors import FormatError, LimitError, SourceError
+from mirror.store import Parcel
+
+__all__ = [
+    "FEW_BATCHES",
+    "Batch",
+    "Item",
+    "Outcome",
+    "batches",
+    "named",
+    "outcome_of",
+    "parse",
+    "read",
+    "settle",
+    "settle_report",
+    "unreadable",
+    "verify",
+    "verify_parsed",
+]
+
+BATCH_BUNDLES = 64
+"""Bundles that are worked on together; fewer if they are large."""
+BATCH_BYTES = 4 * 1024 * 1024
+"""Bytes of text from which a batch is large enough."""
+FEW_BATCHES = 12
+"""Batches up to which no other process is started."""
+
+
+class Item(NamedTuple):
+    """A member of a source that should be a bundle."""
+
+    source: str
+    member: Member
+
+
+class Outcome(NamedTuple):
+    """What came of a bundle that B2 does not refuse, or of a document of integrity findings."""
+
+    source: str
+    member: str
+    pith_number: str
+    events_valid: int
+    receipts_verified: int
+    reports: list[Report]
+    """What was found in it."""
+    parcel: Parcel | None = None
+    """What a store lacks of it, ready to be written."""
+    documents: int = 0
+    """1 for a document of integrity findings, which is no bundle."""
+    integrity_verified: int = 0
+    """Findings in it whose payload has the digest that a trusted key signed (S4)."""
+
+
+# Read ----------------------------------------------------------------------------------------
+
+
+def read(
+    job: Job,
+    names: Iterable[str] | None = None,
+    note_bag: Callable[[str, Bag], None] = lambda _source, _bag: None,
+) -> Iterator[Item | Report]:
+    """Yield every member of the sources in its order, or why it is refused.
+
+    A source that cannot be read does not stop the others.
+
+    Args:
+        job: What to read.
+        names: Only these of its sources.
+        note_bag: Told of each source that is a bag, once all that it lists was read.
+    """
+    for path in job.names if names is None else names:
+        name = job.name_of(path)
+        try:
+            with open_source(path, job.limits) as source:
+                for item in source.items():
+                    if isinstance(item, Bag):
+                        note_bag(name, item)
+                    else:
+                        yield named(name, item)
+                    job.progress(source)
+        except SourceError as error:
+            yield unreadable(name, error)
+
+
+def named(source: str, item: Member | Refused) -> Item | Report:
+    """Return a member with the name of its source, or the finding that it is refused."""
+    if isinstance(item, Refused):
+        return Report(source, item.name, None, item.code, "", item.message)
+    return Item(source, item)
+
+
+def unreadable(source: str, error: SourceError) -> Report:
+    """Return the finding that a source cannot be read."""
+    return Report(source, "", None, error.code, "", f"{error.message}; {error.hint}")
+
+
+Batch: TypeAlias = list[Item | Report]
+"""Members that are worked on together, and refusals among them, in their order."""
+
+
+def batches(items: Iterable[Item | Report]) -> Iterator[Batch]:
+    """Yield the items that are worked on together."""
+    batch: Batch = []
+    size_bytes = 0
+    for item in items:
+        batch.append(item)
+        size_bytes += 0 if isinstance(item, Report) else len(item.member.data)
+        if len(batch) == BATCH_BUNDLES or size_bytes > BATCH_BYTES:
+            yield batch
+            batch, size_bytes = [], 0
+    if batch:
+        yield batch
+
+
+# Parse and verify one bundle -----------------------------------------------------------------
+
+
+def parse(item: Item, limits: Limits, keys: KeySet | None = None) -> Bundle | Report:
+    """Return the bundle that a member is, or why it is refused (B2, B4).
+
+    Args:
+        item: The member.
+        limits: What is accepted.
+        keys: The key set, with the profiles that tell what an event is; None if nobody asks.
+    """
+    member = item.member
+    try:
+        within = limits.for_bundles(None if keys is None else keys.profiles)
+        return parse_bundle(member.data, within, is_packed=member.is_packed)
+    except FormatError as error:
+        return _refused(item, None, error)
+
+
+def _refused(item: Item, number: str | None, error: FormatError) -> Report:
+    """Return the finding that a member is refused; its bytes identify it."""
+    name, digest = item.member.name, hexdigest(item.member.data)
+    return Report(item.source, name, number, error.code, error.where, error.message, digest)
+
+
+def verify_parsed(
+    item: Item, bundle: Bundle, keys: KeySet, known: Known, limits: Limits
+) -> VerifiedBundle | Report:
+    """Return the bundle with its verdicts, or that they take longer than allowed (B4)."""
+    try:
+        return verify_bundle(bundle, keys, known, _in_time(limits))
+    except LimitError as error:
+        return _refused(item, bundle.record.pith_number, error)
+
+
+def _in_time(limits: Limits) -> Callable[[], None]:
+    """Return what raises `limit.time` once a bundle takes longer than allowed (B4)."""
+    end = time.monotonic() + limits.bundle_s
+
+    def go_on() -> None:
+        if time.monotonic() > end:
+            message = f"verifying it takes longer than {limits.bundle_s:g} seconds"
+            raise LimitError("limit.time", message)
+
+    return go_on
+
+
+def outcome_of(item: Item, bundle: VerifiedBundle, now: int) -> Outcome:
+    """Return what was found in a bundle (B3, B5).
+
+    Args:
+        item: Where it came from.
+        bundle: The bundle.
+        now: The time, in microseconds since 1970, for `event.future`.
+    """
+    number = bundle.record.pith_number
+    return Outcome(
+        item.source,
+        item.member.name,
+        number,
+        sum([isinstance(event, ValidEvent) for event in bundle.events]),
+        sum([receipt.code is None for receipt in bundle.receipts]),
+        [
+            Report(
+                item.source,
+                item.member.name,
+                number,
+                one.code,
+                one.where,
+                one.message,
+                one.digest.hex(),
+            )
+            for one in (*bundle.findings, *future_events(bundle, now))
+        ],
+    )
+
+
+def _verify_document(item: Item, keys: KeySet, limits: Limits) -> Outcome | Report | None:
+    """Return what came of a document of integrity findings (S4); None if it is no such thing."""
+    source, (name, data, is_packed) = item.source, item.member
+    try:
+        document = None if is_packed else decode(data)
+        found = [] if _is_bundle(document) else findings_of(document)
+        if not found:
+            return None
+        said = _judge_findings(document, found, keys, limits)
+    except LimitError as error:
+        return _refused(item, None, error)
+    except FormatError:
+        return None
+    reports = [Report(source, name, None, code, where, why) for where, code, why in said]
+    failed = {report.where for report in reports if report.code != "finding.evidence"}
+    verified = len(found) - len(failed)
+    return Outcome(source, name, "", 0, 0, reports, documents=1, integrity_verified=verified)
+
+
+def _is_bundle(document: Value) -> bool:
+    return isinstance(document, dict) and "bundle_type" in document
+
+
+def _judge_findings(
+    document: Value, found: list[Finding], keys: KeySet, limits: Limits
+) -> list[tuple[str, str, str]]:
+    """Return place, code and reason of all that is to be said of the findings (S4).
+
+    Raises:
+        LimitError: `limit.count`, `limit.time` (B4).
+    """
+    if len(found) > limits.events:
+        message = f"{len(found)} findings, more than the {limits.events} that are accepted"
+        raise LimitError("limit.count", message)
+    if nesting(canonical(document)) > limits.depth:
+        raise LimitError("limit.count", f"more than {limits.depth} nested arrays and objects")
+    go_on, said = _in_time(limits), []
+    for where, value in found:
+        go_on()
+        said += [(where, code, why) for code, why in judge_finding(value, keys)]
+    return said
+
+
+def settle(outcome: Outcome | Report, job: Job, summary: Summary) -> None:
+    """Count an outcome, and tell of all that was found in it.
+
+    Args:
+        outcome: Of a bundle, or why one was refused.
+        job: Whom to tell.
+        summary: Where to count.
+    """
+    if isinstance(outcome, Report):
+        settle_report(outcome, job, summary)
+        return
+    summary.bundles_read += 1 - outcome.documents
+    summary.documents_read += outcome.documents
+    summary.integrity_verified += outcome.integrity_verified
+    summary.events_valid += outcome.events_valid
+    summary.receipts_verified += outcome.receipts_verified
+    for report in outcome.reports:
+        settle_report(report, job, summary)
+
+
+def settle_report(report: Report, job: Job, summary: Summary) -> None:
+    """Count and tell of a finding, or of a refusal."""
+    if report.code not in UNREAD_CODES and job.is_known(report):
+        report = replace(report, is_known=True)
+    summary.take(report)
+    job.tell(report)
+
+
+# `mirror verify` -----------------------------------------------------------------------------
+
+
+def verify(job: Job, keys: KeySet) -> Summary:
+    """Check sources and store nothing (`mirror verify`)."""
+    summary = Summary()
+    desk = _Desk(keys, job.limits, time.time_ns() // 1000)
+    for outcomes in spread(batches(read(job)), desk, few=FEW_BATCHES):
+        for outcome in outcomes:
+            settle(outcome, job, summary)
+    return summary
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Where bundles are verified, in any process."""
+
+    keys: KeySet
+    limits: Limits
+    now: int
+
+    def __call__(self, batch: Batch) -> list[Outcome | Report]:
+        return [item if isinstance(item, Report) else self._verify(item) for item in batch]
+
+    def _verify(self, item: Item) -> Outcome | Report:
+        bundle = parse(item, self.limits, self.keys)
+        if isinstance(bundle, Report):
+            return _verify_document(item, self.keys, self.limits) or bundle
+        verified = verify_parsed(item, bundle, self.keys, Known(), self.limits)
+        return verified if isinstance(verified, Report) else outcome_of(item, verified, self.now)

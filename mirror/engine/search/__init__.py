@@ -1,0 +1,1 @@
+"""Queries: search by text, identification of papers, citations."""

@@ -1,0 +1,1 @@
+"""States and what they follow from: replay, rebuild, check, trust, root."""

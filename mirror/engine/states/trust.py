@@ -1,0 +1,285 @@
+"""Changing whom the store trusts: the log, and the verdicts and states that follow from it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from mirror.core.events.event import RawEvent
+from mirror.core.events.signatures import names_of
+from mirror.core.events.verdict import ANY_KEY, judge, key_ids_of_event
+from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
+from mirror.core.limits import MAX_KEYS, require_at_most
+from mirror.core.profile import Profile
+from mirror.core.receipt import judge_receipt, key_ids_of_receipt
+from mirror.core.record import Record
+from mirror.core.values import Object, Value, decode, time_text
+from mirror.engine.states.replay import bring_up_to_date, finish, place
+from mirror.errors import FormatError, LookUpError
+from mirror.store import Judged, Stale, Store
+
+__all__ = [
+    "Added",
+    "add_keys",
+    "judge_named",
+    "names_touched",
+    "parse_published_keys",
+    "remove_keys",
+    "remove_profiles",
+    "require_key",
+    "require_profile",
+]
+
+
+def _silent(_records: int) -> None:
+    """Tell nobody how far it has come."""
+
+
+class Added(NamedTuple):
+    """What was not trusted before."""
+
+    keys: list[Key]
+    profiles: list[Profile]
+
+
+def add_keys(
+    store: Store,
+    wanted: Iterable[Key],
+    progress: Callable[[int], None] = _silent,
+) -> Added:
+    """Trust more keys, and profiles if `wanted` is a key set, and judge again what that touches.
+
+    Args:
+        store: The store.
+        wanted: What to trust.
+        progress: Told of records that were judged again for a profile, which may be all of them.
+
+    Raises:
+        FormatError: `keys.conflict` if a key of the same id but another content is trusted (K2);
+            `profile.conflict` if a profile of the same name but another content ever was;
+            `limit.count` if it were too many (B4).
+    """
+    with store.transaction():
+        before = store.trust.key_set()
+        after = before.with_added(wanted)
+        keys = [key for key in after if before.get(key.key_id) is None]
+        profiles = [one for one in after.profiles if before.profile(one.name) is None]
+        store.trust.ever().with_profiles(profiles)  # a name stands for one profile for ever
+        _change(store, "add", keys, profiles)
+    _settle(store, progress, marked=bool(profiles) or _touches_registry(keys))
+    return Added(keys, profiles)
+
+
+def remove_keys(
+    store: Store, key_ids: Iterable[str], progress: Callable[[int], None] = _silent
+) -> list[Key]:
+    """Trust keys no longer, and judge again what names them.
+
+    Args:
+        store: The store.
+        key_ids: Of the keys; the built-in one may be among them.
+        progress: As of `add_keys`; without the built-in key all records are judged again.
+
+    Raises:
+        LookUpError: `keys.unknown` if no such key is trusted.
+    """
+    with store.transaction():
+        before = store.trust.key_set()
+        removed = [require_key(before, key_id) for key_id in dict.fromkeys(key_ids)]
+        _change(store, "remove", removed, [])
+    _settle(store, progress, marked=_touches_registry(removed))
+    return removed
+
+
+def remove_profiles(
+    store: Store, names: Iterable[str], progress: Callable[[int], None] = _silent
+) -> list[Profile]:
+    """Trust profiles no longer, and judge again what may have been judged under them.
+
+    Args:
+        store: The store.
+        names: Of the profiles.
+        progress: As of `add_keys`.
+
+    Raises:
+        LookUpError: `profile.unknown` if no such profile is trusted.
+    """
+    with store.transaction():
+        before = store.trust.key_set()
+        removed = [require_profile(before, name) for name in dict.fromkeys(names)]
+        _change(store, "remove", [], removed)
+    _settle(store, progress, marked=True)
+    return removed
+
+
+def _change(store: Store, action: str, keys: list[Key], profiles: list[Profile]) -> None:
+    """Write changes down, and judge again, or mark, what they touch."""
+    store.trust.note(action, [*keys, *profiles], _now())
+    if BUILT_IN in keys:  # nearly everything names it, and no index does
+        store.derived.mark_all_to_judge()
+        return
+    if profiles or _touches_registry(keys):
+        store.derived.mark_not_plain_to_judge()
+    if keys:
+        _judge_again(store, keys, store.trust.key_set())
+
+
+def _touches_registry(keys: Iterable[Key]) -> bool:
+    """Whether a key goes by a name of the built-in key, which no index holds."""
+    return any({*names_of(BUILT_IN)} & {*names_of(key)} for key in keys)
+
+
+def _settle(store: Store, progress: Callable[[int], None], *, marked: bool) -> None:
+    """Bring up to date what was only marked; cut off, the next `merge` or `rebuild` goes on."""
+    if marked:
+        finish(store, progress=progress)
+    else:
+        place(store)
+
+
+def require_profile(keys: KeySet, name: str) -> Profile:
+    """Return the trusted profile of this name.
+
+    Raises:
+        LookUpError: `profile.unknown`
+    """
+    profile = keys.profile(name)
+    if profile is None:
+        hint = "`mirror keys list` shows the trusted profiles"
+        raise LookUpError("profile.unknown", f"no trusted profile is named {name!r}", hint=hint)
+    return profile
+
+
+def require_key(keys: KeySet, key_id: str) -> Key:
+    """Return the trusted key of this id.
+
+    Raises:
+        LookUpError: `keys.unknown`
+    """
+    key = keys.get(key_id)
+    if key is None:
+        hint = "`mirror keys list` shows the trusted keys"
+        raise LookUpError("keys.unknown", f"no trusted key is named {key_id!r}", hint=hint)
+    return key
+
+
+def _now() -> str:
+    return time_text(datetime.now(UTC), microseconds=True)
+
+
+def _names_of_all(changed: Iterable[Key], keys: KeySet) -> set[str]:
+    names = {name for key in changed for name in names_of(key)} | {ANY_KEY}
+    return names | {key.key_id for key in keys if key.public_key_hex in names}
+
+
+def names_touched(changed: Iterable[Key], keys: KeySet) -> set[str] | None:
+    """Return the names by which events and receipts may name changed keys.
+
+    None if the built-in key has such a name, for which there is no index.
+
+    Args:
+        changed: The keys.
+        keys: All that are trusted after the change.
+    """
+    listed = list(changed)
+    return None if _touches_registry(listed) else _names_of_all(listed, keys)
+
+
+def _judge_again(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
+    """Reach anew the verdicts that may rest on a changed key, and the states behind them."""
+    names = _names_of_all(changed, keys)
+    for record_id in store.facts.naming_keys(names):
+        record = store.records.get(record_id)
+        judged = [
+            (row, contents, judge_named(record, store.facts.judged(row, contents), names, keys))
+            for row, contents in store.facts.rows(record_id)
+        ]
+        store.facts.judge_anew(record_id, judged, keys)
+        bring_up_to_date(store, keys, [Stale(record_id, judge=False)])
+
+
+def judge_named(record: Record, kept: Judged, names: Collection[str], keys: KeySet) -> Judged:
+    """Return verdicts, reached anew where they may rest on a changed key."""
+    return Judged(
+        [
+            judge_receipt(one.value, record, keys)
+            if not key_ids_of_receipt(one.value).isdisjoint(names)
+            else one
+            for one in kept.receipts
+        ],
+        [
+            judge(RawEvent.of(one.value), record, keys)
+            if not key_ids_of_event(one, keys).isdisjoint(names)
+            else one
+            for one in kept.events
+        ],
+    )
+
+
+# Importing what a registry publishes (K2) ----------------------------------------------------
+
+
+def parse_published_keys(data: bytes, trust_as: Object) -> list[Key]:
+    """Read `pith-mirrors.json` or `pith-signing-key.json`.
+
+    Args:
+        data: The file.
+        trust_as: Members of K2 that the file does not say and a person may: `signer_id` (else
+            the host that publishes the key), `signer_type`, `valid_from`, `valid_until`,
+            `event_types`. None of them can grant `may_revoke_others`.
+
+    Raises:
+        FormatError: A code of V1, `keys.shape`, or `limit.count` (B4).
+    """
+    published = list(_published(decode(data)))
+    if not published:
+        raise FormatError("keys.shape", "no public_key with a public_key_hex is in it")
+    require_at_most(len(published), MAX_KEYS, "keys")
+    return [_import(key, where, host, trust_as) for where, key, host in published]
+
+
+def _published(value: Value) -> Iterator[tuple[str, Object, str]]:
+    """Yield the JSON Pointer, the content and the host of each published key."""
+    if not isinstance(value, dict):
+        return
+    if "public_key_hex" in value:
+        yield "", value, _host(value.get("url"))
+    if isinstance(key := value.get("public_key"), dict):
+        yield "/public_key", key, _host(key.get("url"))
+    mirrors = value.get("mirrors")
+    for index, entry in enumerate(mirrors if isinstance(mirrors, list) else []):
+        if isinstance(entry, dict) and isinstance(key := entry.get("public_key"), dict):
+            yield f"/mirrors/{index}/public_key", key, _host(entry.get("base_url"))
+
+
+def _host(url: Value) -> str:
+    try:
+        return urlsplit(url).hostname or "" if isinstance(url, str) else ""
+    except ValueError:  # a bracket that opens no IPv6 address
+        return ""
+
+
+def _import(published: Object, where: str, host: str, trust_as: Object) -> Key:
+    members = ("key_id", "algorithm", "public_key_hex")
+    said = {name: published[name] for name in members if name in published}
+    key = parse_key({"signer_id": host, **trust_as, **said, "may_revoke_others": False}, where)
+    _require_consistent(published, key, where)
+    # The built-in key stays as it is built in: importing it again changes nothing.
+    is_built_in = (key.key_id, key.public_key) == (BUILT_IN.key_id, BUILT_IN.public_key)
+    return BUILT_IN if is_built_in else key
+
+
+def _require_consistent(published: Object, key: Key, where: str) -> None:
+    """Check the other forms in which a document prints the same key (K1)."""
+    forms: dict[str, str] = {
+        "public_key_b64": base64.b64encode(key.public_key).decode(),
+        "fingerprint_sha256_hex": key.fingerprint,
+        "fingerprint_sha256_b32_first128bits": key.fingerprint_base32,
+    }
+    for name, expected in forms.items():
+        if published.get(name, expected) != expected:
+            message = f"does not belong to public_key_hex: that gives {expected}"
+            raise FormatError("keys.shape", message, where=f"{where}/{name}")

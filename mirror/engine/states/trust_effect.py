@@ -1,0 +1,144 @@
+"""Effects of a change of trust that are known before it is made, and doubts about new keys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from difflib import get_close_matches
+
+from mirror.core.events.event import ValidEvent
+from mirror.core.events.types import EVENT_TYPES
+from mirror.core.keys import Key, KeySet
+from mirror.core.values import instant, time_text
+from mirror.engine.states.replay import judge_arrival
+from mirror.engine.states.trust import judge_named, names_touched, require_key, require_profile
+from mirror.store import Judged, Store
+
+__all__ = ["Effect", "doubts_about", "effect_of_removal", "other_names"]
+
+_PAGE = 500
+
+
+@dataclass(slots=True)
+class Effect:
+    """Verdicts that a removal of keys or profiles changes."""
+
+    events: Counter[str] = field(default_factory=Counter)
+    """Valid events that become invalid, by type."""
+    receipts: int = 0
+    """Verified receipts that become refused."""
+    records: int = 0
+    """Records with such an event or receipt."""
+
+    def take(self, before: Judged, after: Judged) -> bool:
+        """Count what differs between two verdicts on one arrival; whether anything does."""
+        lost = [
+            event.event_type
+            for event, other in zip(before.events, after.events, strict=True)
+            if isinstance(event, ValidEvent) and not isinstance(other, ValidEvent)
+        ]
+        receipts = sum(
+            one.code is None and other.code is not None
+            for one, other in zip(before.receipts, after.receipts, strict=True)
+        )
+        self.events.update(lost)
+        self.receipts += receipts
+        return bool(lost or receipts)
+
+
+def effect_of_removal(
+    store: Store,
+    key_ids: Iterable[str] = (),
+    profiles: Iterable[str] = (),
+    progress: Callable[[int], None] = lambda _records: None,
+) -> Effect:
+    """Return what trusting keys or profiles no longer makes invalid; nothing is changed.
+
+    Args:
+        store: The store; call within a snapshot.
+        key_ids: The keys.
+        profiles: The profiles, by name.
+        progress: Receives numbers of records that were judged.
+
+    Raises:
+        LookUpError: `keys.unknown` or `profile.unknown`.
+        CorruptStoreError: `store.damaged`
+    """
+    before = store.trust.key_set()
+    keys = [require_key(before, one) for one in dict.fromkeys(key_ids)]
+    removed = [require_profile(before, one) for one in dict.fromkeys(profiles)]
+    after = before.without({key.key_id for key in keys}, {one.name for one in removed})
+    names = None if removed else names_touched(keys, after)
+    effect = Effect()
+    for record_id in _all_records(store) if names is None else store.facts.naming_keys(names):
+        effect.records += _judge_record(store, record_id, after, names, effect)
+        progress(1)
+    return effect
+
+
+def _all_records(store: Store) -> Iterator[int]:
+    after = 0
+    while page := store.inspection.ids(1, 1, after, _PAGE):
+        yield from page
+        after = page[-1]
+
+
+def _judge_record(
+    store: Store, record_id: int, keys: KeySet, names: Collection[str] | None, effect: Effect
+) -> bool:
+    """Judge a record under other keys; whether that changes a verdict."""
+    record, is_changed = store.records.get(record_id), False
+    for row, contents in store.facts.rows(record_id):
+        kept = store.facts.judged(row, contents)
+        judged = (
+            judge_arrival(record, row, contents, keys)
+            if names is None
+            else judge_named(record, kept, names, keys)
+        )
+        is_changed |= effect.take(kept, judged)
+    return is_changed
+
+
+# Doubts about keys ---------------------------------------------------------------------------
+
+
+def doubts_about(keys: Iterable[Key]) -> Iterator[str]:
+    """Yield a sentence for each thing about a key that is allowed and seldom meant."""
+    now = instant(time_text(datetime.now(UTC), microseconds=True)) or 0
+    listed = list(keys)
+    for key in listed:
+        for one in key.event_types:
+            if one != "*" and one not in EVENT_TYPES:
+                near = get_close_matches(one, EVENT_TYPES, 1)
+                meant = f"; is {near[0]} meant?" if near else ""
+                yield f"key {key.key_id} may sign {one!r}, which is no event type of E4{meant}"
+        if not key.event_types:
+            yield f"key {key.key_id} may sign nothing: its event_types are empty"
+        yield from _doubts_about_window(key, now)
+    yield from other_names(listed, listed)
+
+
+def _doubts_about_window(key: Key, now: int) -> Iterator[str]:
+    start, end = instant(key.valid_from), instant(key.valid_until)
+    if start is not None and end is not None and end <= start:
+        yield f"key {key.key_id} is never valid: it ends before it begins"
+    elif end is not None and end <= now:
+        yield f"key {key.key_id} was valid until {key.valid_until}: nothing later counts"
+    elif start is not None and start > now:
+        yield f"key {key.key_id} is valid only from {key.valid_from} on"
+
+
+def other_names(keys: Iterable[Key], trusted: Iterable[Key]) -> Iterator[str]:
+    """Yield a sentence for each pair of names of one public key, one of them the least of all."""
+    names: dict[str, list[str]] = {}
+    for key_id, public_key in sorted({(key.key_id, key.public_key_hex) for key in trusted}):
+        names.setdefault(public_key, []).append(key_id)
+    said = set[str]()
+    for key in keys:
+        first, *others = names.get(key.public_key_hex, [key.key_id])
+        for other in others if key.key_id == first else [key.key_id]:
+            if other != first and other not in said:
+                said.add(other)
+                yield f"keys {first} and {other} are one public key under two names"

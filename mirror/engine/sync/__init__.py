@@ -1,0 +1,1 @@
+"""Fetching records from the registry or from another mirror."""

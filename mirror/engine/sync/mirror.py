@@ -1,0 +1,247 @@
+"""Another mirror: its feed says which records changed, and their bundles come many to a tar.
+
+How far the feed was followed is noted in the transaction after the one that brought what it names;
+so a run that was cut off asks again for some, and never leaves one out. What a feed named and did
+not come is owed: it is asked for in every run until it comes, or is not there any more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from mirror.engine.findings import Report
+from mirror.engine.sync.feed import Page, last_change, read_page
+from mirror.engine.sync.registry import Singles
+from mirror.engine.sync.report import Result
+from mirror.engine.sync.requests import wish_of_number
+from mirror.engine.sync.session import PASSABLE, Run, Taken, spool
+from mirror.errors import UpstreamError
+from mirror.store import Change
+
+__all__ = ["follow", "take_whole"]
+
+_Item = TypeVar("_Item")
+
+TAR_RECORDS = 200
+"""Records of one tar; so many ids make a URL that any server takes."""
+FEW = 4
+"""Records up to which a tar is not worth it."""
+MAX_TAR_FAILURES = 3
+"""Tars in a row that come to nothing, after which no more are asked for."""
+RECENT = 10_000
+"""Records that came last: a feed that names them again and again has no end."""
+_WHOLE_S = 24 * 3600.0
+_TAR_TYPES = "application/x-tar, application/octet-stream;q=0.5"
+_MEMBER = re.compile(r"(?:.*/)?([A-Z2-7]{26})/(?:[0-9]{4,}\.)?bundle\.json")
+
+
+def follow(run: Run) -> None:
+    """Fetch what came to a mirror since the last time.
+
+    Raises:
+        UpstreamError: If asking any further makes no sense; what came before is in the store.
+    """
+    upstream, fetched = run.errand.url, run.store.fetched
+    with spool() as folder:
+        tars = _Tars(run, folder)
+        owed = fetched.owed(upstream)
+        for page in _pages(run):
+            done: set[str] = set()
+            for changes in _sliced(page.changes):
+                # A bundle that came after the page holds all that the page speaks of.
+                named = dict.fromkeys(one.pith_number for one in changes)
+                tars.fetch([one for one in named if one not in done])
+                tars.note(changes[-1])
+                done.update(named)
+        still_owed = set(fetched.owed(upstream))
+        for numbers in _sliced([one for one in owed if one in still_owed]):
+            tars.fetch(numbers)
+            tars.note(None)
+
+
+def _sliced(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    for start in range(0, len(items), TAR_RECORDS):
+        yield items[start : start + TAR_RECORDS]
+
+
+def _pages(run: Run) -> Iterator[Page]:
+    """Yield the pages of the feed, from where it was left."""
+    page = _first_page(run)
+    while True:
+        yield page
+        if not page.more:
+            return
+        page = read_page(run.client, run.errand.url, page.next)
+
+
+def _first_page(run: Run) -> Page:
+    """Return the page after the last change that was followed, if that is still in the feed.
+
+    A store that was mended or made anew counts its changes anew: then the last one is another, or
+    is not there, and the feed is read from its start.
+    """
+    upstream = run.errand.url
+    last = None if run.errand.fresh else run.store.fetched.position(upstream)
+    if last is None:
+        return read_page(run.client, upstream, 0)
+    page = read_page(run.client, upstream, last.number - 1)
+    if page.changes[:1] == [last]:
+        return page._replace(changes=page.changes[1:])
+    run.tally.is_from_start = True
+    return read_page(run.client, upstream, 0)
+
+
+def take_whole(run: Run) -> None:
+    """Fetch all records of a mirror in one tar.
+
+    Raises:
+        UpstreamError: If it does not come.
+    """
+    upstream = run.errand.url
+    url = f"{upstream}/mirror/bundle.tar"
+    last = last_change(run.client, upstream)  # before the tar: what comes meanwhile is in the feed
+    with spool() as folder:
+        path = folder / "bundle.tar"
+        with path.open("wb") as file:
+            answer = run.client.download(
+                url,
+                file,
+                accept=_TAR_TYPES,
+                limit_bytes=run.errand.whole_bytes,
+                limit_seconds=_WHOLE_S,
+            )
+        if answer.status != 200:
+            message = f"It answers {answer.status}."
+            raise UpstreamError("upstream.status", message, where=url)
+        summary = run.take_in(path, url, look=False).summary
+    run.errand.progress(summary.bundles_read)
+    run.tally.statuses["fetched"] += summary.records  # of so many, none is told of by itself
+    run.tally.statuses["refused"] += (refused := sum(summary.refused.values()))
+    if last is not None and not refused:
+        with run.store.transaction():
+            run.store.fetched.move(upstream, last, set(), set())
+
+
+class _Tars:
+    """Fetches records many to a tar, and one by one where that does not work."""
+
+    def __init__(self, run: Run, folder: Path) -> None:
+        self._run = run
+        self._path = folder / "bundle.tar"
+        self._singles = Singles(run, folder / "singles")
+        self._failures = 0
+        self._asked: set[str] = set()
+        self._brought: OrderedDict[str, None] = OrderedDict()
+
+    def fetch(self, numbers: Sequence[str]) -> None:
+        """Fetch records by their Pith Numbers, and take them in.
+
+        Raises:
+            UpstreamError: If asking any further makes no sense.
+        """
+        self._asked.update(numbers)
+        if len(numbers) <= FEW or self._failures >= MAX_TAR_FAILURES:
+            self._fetch_singly(numbers)
+            return
+        came = self._fetch_tar(numbers)
+        self._count(1, came or ())
+        if came is None:  # too large or too slow together, or one that is not there stops all
+            middle = len(numbers) // 2
+            self.fetch(numbers[:middle])
+            self.fetch(numbers[middle:])
+            return
+        self._run.errand.progress(len(came))
+        self._fetch_singly([one for one in numbers if one not in came])
+
+    def note(self, last: Change | None) -> None:
+        """Note that the feed was followed up to a change, and what of it is owed."""
+        owed = {one for one in self._asked if one[-26:] in self._singles.owed}
+        with self._run.store.transaction():
+            upstream = self._run.errand.url
+            self._run.store.fetched.move(upstream, last, owed, self._asked - owed)
+        self._asked.clear()
+        self._singles.owed.clear()
+
+    def _fetch_singly(self, numbers: Sequence[str]) -> None:
+        before = self._run.tally.came
+        try:
+            for number in numbers:
+                self._singles.ask(wish_of_number(self._run.store, number))
+                self._run.errand.progress(1)
+        finally:
+            self._singles.settle()
+        self._count(len(numbers), numbers if self._run.tally.came > before else ())
+
+    def _count(self, answers: int, numbers: Iterable[str]) -> None:
+        """Count answers that brought these records; one that came just before is nothing new.
+
+        Raises:
+            UpstreamError: `upstream.empty`
+        """
+        new = [one for one in numbers if one not in self._brought]
+        self._brought.update(dict.fromkeys(new))
+        while len(self._brought) > RECENT:
+            self._brought.popitem(last=False)
+        if answers:
+            self._run.count_answers(answers, empty=not new)
+
+    def _fetch_tar(self, numbers: Sequence[str]) -> set[str] | None:
+        """Return which of the records need not be asked for again; None if there is no tar."""
+        url = f"{self._run.errand.url}/mirror/bundle.tar"
+        query = urlencode([("id", number[-26:]) for number in numbers])
+        try:
+            with self._path.open("wb") as file:
+                answer = self._run.client.download(f"{url}?{query}", file, accept=_TAR_TYPES)
+        except UpstreamError as error:
+            if error.code not in PASSABLE:
+                raise
+            self._failures += error.code != "upstream.size"
+            return None
+        if answer.status != 200:
+            return None
+        self._run.relax()
+        came = self._settle(numbers, self._run.take_in(self._path, url), url)
+        self._failures = 0 if came else self._failures + 1
+        return came
+
+    def _settle(self, numbers: Sequence[str], taken: Taken, url: str) -> set[str]:
+        """Tell of what came in a tar."""
+        asked = set(numbers)
+        refused = _refused_of(taken, asked)
+        # Of a record in several members (C2), all must have come.
+        came = {one.pith_number for one in taken.records.values()} - refused.keys()
+        for number in sorted(came & asked):
+            self._run.tell(Result(number, number, "fetched", "", url, ""))
+        for number in sorted(came - asked):
+            message = f"A record came that was not asked for: {number}."
+            self._run.tell(
+                Result(number, number, "other_record", "sync.other_record", url, message)
+            )
+        return (came & asked) | self._settle_refused(refused, url)
+
+    def _settle_refused(self, refused: dict[str, Report], url: str) -> set[str]:
+        """Tell of bundles that are refused wherever they come from; they are owed."""
+        told = {
+            number: report
+            for number, report in refused.items()
+            if not report.code.startswith("archive.")
+        }
+        for number, report in told.items():
+            self._singles.owed.add(number[-26:])
+            self._run.tell(Result(number, number, "refused", report.code, url, report.message))
+        return set(told)
+
+
+def _refused_of(taken: Taken, asked: set[str]) -> dict[str, Report]:
+    """Return, by Pith Number, why a member of a record that was asked for is refused."""
+    by_suffix = {number[-26:]: number for number in asked}
+    return {
+        by_suffix[match[1]]: report
+        for member, report in taken.refused.items()
+        if (match := _MEMBER.fullmatch(member)) and match[1] in by_suffix
+    }

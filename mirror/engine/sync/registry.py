@@ -1,0 +1,215 @@
+"""Single bundles: asked for one by one with the ETags of last time, and taken in by the batch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from mirror.core.record import PITH_NUMBER_PATTERN
+from mirror.core.values import time_text
+from mirror.engine.sync.report import ANSWERED, Result
+from mirror.engine.sync.requests import Wish, goes_by
+from mirror.engine.sync.session import Run, Taken, spool
+from mirror.errors import UpstreamError
+from mirror.net import Fetched
+from mirror.store import Answered
+
+__all__ = ["Singles", "ask_for_all"]
+
+BATCH = 32
+"""Bundles that are taken in together: a kill loses no more than these."""
+BATCH_BYTES = 32 << 20
+RESUMED_WITHIN = timedelta(hours=24)
+"""How long after its beginning an interrupted run is gone on with."""
+_LISTED = 10
+
+
+def ask_for_all(run: Run, wishes: Iterable[Wish]) -> None:
+    """Ask for the bundles of records, and note how far it came.
+
+    Raises:
+        UpstreamError: If asking any further makes no sense; what came before is taken in.
+    """
+    upstream, fetched = run.errand.url, run.store.fetched
+    began_at = _begin(run)
+    with spool() as folder:
+        singles = Singles(run, folder)
+        try:
+            for wish in wishes:
+                before = fetched.answered(upstream, wish.name)
+                if before is not None and before.at >= began_at:
+                    singles.hold(_result(wish, "skipped"))
+                else:
+                    singles.ask(wish)
+                run.errand.progress(1)
+        finally:
+            # Not only after a failure: Ctrl-C, too, need not lose what lies here already.
+            singles.settle()
+    with run.store.transaction():
+        fetched.end(upstream)
+
+
+def _begin(run: Run) -> str:
+    """Return when this run began, or the interrupted one that it goes on with."""
+    upstream, fetched = run.errand.url, run.store.fetched
+    begun_at = None if run.errand.fresh else fetched.begun_at(upstream)
+    if begun_at is not None and _is_recent(begun_at, datetime.fromisoformat(run.at)):
+        return begun_at
+    with run.store.transaction():
+        fetched.begin(upstream, run.at)
+    return run.at
+
+
+def _is_recent(at: str, now: datetime) -> bool:
+    return timedelta(0) <= now - datetime.fromisoformat(at) <= RESUMED_WITHIN
+
+
+class _Waiting(NamedTuple):
+    """An answer whose bundle is not taken in yet."""
+
+    wish: Wish
+    url: str
+    etag: str
+    member: str
+    """Its place in the folder; empty if it has not changed."""
+
+
+class Singles:
+    """Asks for single bundles; what came is merged when `settle` is called, or a batch is full."""
+
+    def __init__(self, run: Run, folder: Path) -> None:
+        self._run = run
+        self._folder = folder
+        self._waiting: list[_Waiting | Result] = []
+        self._bytes = 0
+        self.owed: set[str] = set()
+        """Names that did not come, and may another time."""
+        errand = run.errand
+        self._limit_bytes = min(errand.answer_bytes, errand.limits.member_bytes)
+        self._batch = min(BATCH, errand.limits.members)
+
+    # Asking ----------------------------------------------------------------------------------
+
+    def ask(self, wish: Wish) -> None:
+        """Ask for a bundle.
+
+        Raises:
+            UpstreamError: If asking for another makes no sense.
+        """
+        if not wish.name:
+            message = "This is no id of a record: no number, no arXiv id, no DOI."
+            self.hold(_result(wish, "unknown", "sync.id", message=message))
+            return
+        url = f"{self._run.errand.url}/pith/{quote(wish.name, safe='')}/bundle.json"
+        before, client = self._before(wish), self._run.client
+        requests = client.requests
+        try:
+            answer = client.get(url, etag=before, limit_bytes=self._limit_bytes)
+        except UpstreamError as error:
+            self.owed.add(wish.name)
+            self.hold(_result(wish, "failed", error.code, url, error.message))
+            self._run.bear(error, client.requests - requests)
+        else:
+            self._run.relax()
+            self._sort(wish, url, before, answer)
+
+    def _before(self, wish: Wish) -> str:
+        """Return the ETag of last time, if the record is in the store; else empty."""
+        if self._run.errand.fresh or not wish.is_known:
+            return ""
+        before = self._run.store.fetched.answered(self._run.errand.url, wish.name)
+        return "" if before is None else before.etag
+
+    def _sort(self, wish: Wish, url: str, before: str, answer: Fetched) -> None:
+        if answer.status == 200:
+            self._keep(wish, url, answer)
+        elif answer.status == 304:
+            self.hold(_Waiting(wish, url, before, ""))
+        elif answer.status == 300:
+            self.hold(_result(wish, "ambiguous", "sync.ambiguous", url, _choices(answer)))
+        else:
+            self.hold(_nothing_there(wish, url))
+
+    def hold(self, one: _Waiting | Result) -> None:
+        """Hold an answer, or what came of one, in its turn; take all in if they are many."""
+        self._waiting.append(one)
+        if len(self._waiting) >= self._batch or self._bytes >= BATCH_BYTES:
+            self.settle()
+
+    def _keep(self, wish: Wish, url: str, answer: Fetched) -> None:
+        member = f"pith/{quote(wish.name, safe='')}/bundle.json"
+        path = self._folder / member
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(answer.body)
+        self._bytes += len(answer.body)
+        self.hold(_Waiting(wish, url, answer.etag, member))
+
+    # Taking in -------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Merge what came, note the ETags of it, and then tell of it."""
+        if not self._waiting:
+            return
+        held, self._waiting, self._bytes = self._waiting, [], 0
+        taken = self._take_in([one.member for one in held if isinstance(one, _Waiting)])
+        judged = [(one, _judge(one, taken)) for one in held if isinstance(one, _Waiting)]
+        self._note([one for one, result in judged if result.status in ANSWERED])
+        self.owed |= {one.wish.name for one, result in judged if result.status not in ANSWERED}
+        results = iter([result for _, result in judged])
+        for one in held:
+            self._run.tell(one if isinstance(one, Result) else next(results))
+
+    def _take_in(self, members: list[str]) -> Taken:
+        paths = [self._folder / member for member in members if member]
+        taken = self._run.take_in(self._folder, self._run.errand.url) if paths else Taken()
+        for path in paths:
+            path.unlink()
+            path.parent.rmdir()
+        return taken
+
+    def _note(self, good: list[_Waiting]) -> None:
+        at = time_text(datetime.now(UTC), microseconds=True)
+        rows = [Answered(one.wish.name, one.etag, at) for one in good]
+        with self._run.store.transaction():
+            self._run.store.fetched.note(self._run.errand.url, rows)
+
+
+def _judge(one: _Waiting, taken: Taken) -> Result:
+    """Return what came of an answer whose bundle was taken in."""
+    wish = one.wish
+    if not one.member:
+        return _result(wish, "unchanged", url=one.url)
+    record = taken.records.get(one.member)
+    if record is None:
+        report = taken.refused.get(one.member)
+        code, message = ("limit.count", "") if report is None else (report.code, report.message)
+        return _result(wish, "refused", code, one.url, message)
+    if goes_by(record, wish):
+        return Result(wish.asked, record.pith_number, "fetched", "", one.url, "")
+    message = f"Another record came than was asked for: {record.pith_number}."
+    return Result(
+        wish.asked, record.pith_number, "other_record", "sync.other_record", one.url, message
+    )
+
+
+def _result(wish: Wish, status: str, code: str = "", url: str = "", message: str = "") -> Result:
+    return Result(wish.asked, wish.pith_number or None, status, code, url, message)
+
+
+def _nothing_there(wish: Wish, url: str) -> Result:
+    if wish.is_known:
+        message = "Upstream does not have this record any more; the store keeps it."
+        return _result(wish, "gone", "sync.gone", url, message)
+    return _result(wish, "unknown", "sync.unknown", url, "Upstream has no record of this name.")
+
+
+def _choices(answer: Fetched) -> str:
+    """Return which records a name fits, as far as the answer names them."""
+    text = answer.body.decode("utf-8", "replace")
+    numbers = list(dict.fromkeys(re.findall(PITH_NUMBER_PATTERN, text)))[:_LISTED]
+    listed = f": {', '.join(numbers)}" if numbers else ""
+    return f"The name fits several records{listed}. Ask for one by its Pith Number."

@@ -1,0 +1,109 @@
+"""What a sync is asked for, and what came of it: record by record, and in all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mirror.archive import Limits
+from mirror.engine.findings import Report, Summary
+from mirror.errors import UpstreamError
+
+__all__ = ["ANSWERED", "Errand", "Result", "Tally", "add_summary"]
+
+ANSWERED = frozenset({"fetched", "unchanged", "skipped"})
+"""Statuses that leave nothing to be desired."""
+_UPSTREAM = 5
+
+
+class Result(NamedTuple):
+    """What came of one record, or of one name that was asked for."""
+
+    asked: str
+    """What was asked for: as the person wrote it, or a Pith Number."""
+    pith_number: str | None
+    """Of what came, or should have; None if that is not known."""
+    status: str
+    """`fetched`, `unchanged`, `skipped`, `refused`, `gone`, `unknown`, `ambiguous`, `other_record`
+    or `failed`."""
+    code: str
+    """Why; empty where there is nothing to explain."""
+    url: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """What to fetch, and whom to keep informed."""
+
+    url: str
+    """Of the upstream, without a slash at its end."""
+    names: tuple[str, ...] = ()
+    """Ids of records; none means all: those of the store, or what is new in a mirror."""
+    whole: bool = False
+    """Whether to take the whole of a mirror in one tar."""
+    fresh: bool = False
+    """Whether to ask as if nothing had been asked before."""
+    limits: Limits = field(default_factory=Limits)
+    """What this mirror accepts."""
+    max_empty: int = 100
+    """Answers in a row that bring no record, after which the feed of a mirror is given up."""
+    answer_bytes: int = 64 << 20
+    """How large one answer may be."""
+    whole_bytes: int = 16 << 30
+    """How large the tar of a whole mirror may be."""
+    tell: Callable[[Report], None] = lambda _report: None
+    """Takes each finding in what was fetched."""
+    tell_result: Callable[[Result], None] = lambda _result: None
+    """Takes what came of each record."""
+    expect: Callable[[int | None], None] = lambda _records: None
+    """Told how many records will be asked for; None if nobody knows."""
+    progress: Callable[[int], None] = lambda _records: None
+    """Told of records that were asked for."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a sync came to."""
+
+    kind: str
+    """`registry` or `mirror`."""
+    statuses: Counter[str] = field(default_factory=Counter)
+    """Results by status."""
+    codes: Counter[str] = field(default_factory=Counter)
+    """Results by code."""
+    ingested: Summary = field(default_factory=Summary)
+    """What was read and what of it was new, as of a merge."""
+    requests: int = 0
+    is_from_start: bool = False
+    """Whether the feed of a mirror is not the one that was followed before."""
+    stopped: UpstreamError | None = None
+    """Why it was given up midway."""
+
+    @property
+    def came(self) -> int:
+        """How many of the records that were asked for came, or have not changed."""
+        return self.statuses["fetched"] + self.statuses["unchanged"]
+
+    def take(self, result: Result) -> None:
+        """Count a result."""
+        self.statuses[result.status] += 1
+        if result.code:
+            self.codes[result.code] += 1
+
+    @property
+    def exit_code(self) -> int:
+        """0 all came and nothing was found, 1 something was found or left out, 5 no answer."""
+        found = {status for status, count in self.statuses.items() if count}
+        if self.stopped is not None or found == {"failed"}:
+            return _UPSTREAM
+        known = frozenset() if self.ingested.new_findings else {"refused"}
+        return int(bool(found - ANSWERED - known) or self.ingested.new_findings > 0)
+
+
+def add_summary(total: Summary, one: Summary) -> None:
+    """Add what one ingest came to; it counts records since the store was opened."""
+    total.records = total.equivocations = 0
+    total.add(one)

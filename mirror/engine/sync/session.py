@@ -1,0 +1,142 @@
+"""Taking in what was fetched: as any file, through the very intake of `mirror merge`.
+
+What an upstream sent lies in a temporary file, and is trusted no more than one that was found
+somewhere: the same limits, the same findings, the same codes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mirror.archive import naming_temporary_folder
+from mirror.core.record import Record
+from mirror.core.values import time_text
+from mirror.engine.findings import Job, Report, Summary
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.ingest.pipeline import parse, read
+from mirror.engine.sync.report import Errand, Result, Tally, add_summary
+from mirror.errors import UpstreamError
+from mirror.net import ONE_ANSWER, Client
+from mirror.store import Store
+
+__all__ = ["Run", "Taken", "spool"]
+
+PASSABLE = ONE_ANSWER | {"upstream.redirect", "upstream.timeout"}
+"""Those that may speak of one answer only, too: a long run bears with them."""
+SILENT = frozenset({"upstream.timeout", "upstream.truncated"})
+"""Those after which the next one is likely to fail, too."""
+MAX_SILENT = 5
+"""Such failures in a row after which no more is asked for."""
+MAX_WASTED = 100
+"""Requests in a row that came to nothing, after which no more is asked for."""
+
+
+@contextmanager
+def spool() -> Iterator[Path]:
+    """Give a temporary folder; it is gone afterwards, and only a kill leaves it behind."""
+    with naming_temporary_folder(), tempfile.TemporaryDirectory(prefix="mirror-sync-") as folder:
+        yield Path(folder)
+
+
+@dataclass(slots=True)
+class Taken:
+    """What was in something that was fetched."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    """By member, the records of the bundles that were merged."""
+    refused: dict[str, Report] = field(default_factory=dict)
+    """By member, why it was not merged."""
+    summary: Summary = field(default_factory=Summary)
+    """What it came to."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One sync: where from, where to, and what came of it so far."""
+
+    store: Store
+    client: Client
+    errand: Errand
+    tally: Tally
+    at: str = field(default_factory=lambda: time_text(datetime.now(UTC), microseconds=True))
+    """When it began."""
+    _silent: int = 0
+    _wasted: int = 0
+    _empty: int = 0
+
+    def tell(self, result: Result) -> None:
+        """Count a result, and tell of it."""
+        self.tally.take(result)
+        self.errand.tell_result(result)
+
+    def bear(self, error: UpstreamError, requests: int) -> None:
+        """Bear with a failure; raise it if it is one too many, or speaks of all answers.
+
+        Args:
+            error: The failure.
+            requests: How many requests it took.
+        """
+        if error.code == "upstream.size":
+            return  # that is the record's fault, and no sign of trouble
+        self._silent += error.code in SILENT
+        self._wasted += requests
+        if error.code not in PASSABLE or self._silent >= MAX_SILENT or self._wasted >= MAX_WASTED:
+            raise error
+
+    def relax(self) -> None:
+        """Forget the failures: there was an answer."""
+        self._silent = self._wasted = 0
+
+    def count_answers(self, answers: int, *, empty: bool) -> None:
+        """Count answers of a mirror to what its feed named.
+
+        Raises:
+            UpstreamError: `upstream.empty` if too many in a row brought no record.
+        """
+        self._empty = self._empty + answers if empty else 0
+        if self._empty >= self.errand.max_empty:
+            message = f"{self._empty} answers in a row brought no record that its feed names."
+            hint = "Ask whoever runs it; --max-empty allows more."
+            raise UpstreamError("upstream.empty", message, where=self.errand.url, hint=hint)
+
+    def take_in(self, path: Path, called: str, *, look: bool = True) -> Taken:
+        """Merge what lies in a file or folder, and return which records it brought.
+
+        Args:
+            path: Where it lies.
+            called: The address that it came from.
+            look: Whether to return the records; else only what was refused for its size.
+        """
+        taken = Taken()
+
+        def tell(report: Report) -> None:
+            if report.code.startswith("limit."):
+                taken.refused[report.member] = report  # also of what only verifying showed
+            self.errand.tell(report)
+
+        job = Job([str(path)], tell, limits=self.errand.limits, called={str(path): called})
+        if look:
+            _look(job, taken)
+        taken.summary = ingest(self.store, job)
+        add_summary(self.tally.ingested, taken.summary)
+        for member in taken.refused:
+            taken.records.pop(member, None)
+        return taken
+
+
+def _look(job: Job, taken: Taken) -> None:
+    """Note which records are in a source, before it is merged."""
+    for item in read(job):
+        if isinstance(item, Report):
+            taken.refused[item.member] = item
+            continue
+        bundle = parse(item, job.limits)
+        if isinstance(bundle, Report):
+            taken.refused[item.member.name] = bundle
+        else:
+            taken.records[item.member.name] = bundle.record

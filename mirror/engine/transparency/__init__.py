@@ -1,0 +1,1 @@
+"""Tree nodes, inclusion proofs and checkpoints of a store."""

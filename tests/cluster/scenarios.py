@@ -1,0 +1,175 @@
+"""The two ways to merge the same sources, and what each came to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from distributed import Client
+from pyarrow import parquet
+
+from mirror.archive import Limits, shown
+from mirror.core.keys import KeySet
+from mirror.engine.cluster import Dataset, Order, Sizes, merge_on_cluster
+from mirror.engine.cluster.splits import Origin, Part, look_at, survey
+from mirror.engine.cluster.storage import Place
+from mirror.engine.cluster.task import KEYS, Errand, keys_value
+from mirror.engine.cluster.versions import find_versions
+from mirror.engine.findings import Job, Report
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.states.replay import current_text, replay
+from mirror.engine.states.root import Root, bring_root_up_to_date, read_root
+from mirror.engine.states.trust import add_keys
+from mirror.store import Store, open_store
+from tests.helpers import ids_in, keys_of
+
+NO_KEYS = keys_of()
+"""The built-in key alone."""
+NO_LIMITS = Limits()
+NOW = 2_000_000_000_000_000
+"""In 2033, so that no event of these tests is dated after it."""
+USUAL = Sizes()
+TINY = Sizes(part_bytes=1, group_bytes=1)
+"""All that can be cut is cut: a bundle to a part, a bundle to a group of rows."""
+
+
+class StateRow(NamedTuple):
+    """What a dataset says of a record; the names are those of its columns."""
+
+    pith_number: str
+    canonical_sha256: str
+    state_digest: str
+    core_digest: str
+    event_count: int
+    valid_event_count: int
+    invalid_event_count: int
+    equivocation_count: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """All that a merge says."""
+
+    root: Root
+    states: dict[str, StateRow]
+    """By Pith Number."""
+    findings: list[Report]
+    summary: dict[str, Any]
+
+    @property
+    def codes(self) -> list[str]:
+        """The codes of the findings, in their order."""
+        return [one.code for one in self.findings]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The states alone, by Pith Number."""
+        return {number: row.state for number, row in self.states.items()}
+
+
+# One machine ---------------------------------------------------------------------------------
+
+
+def single(sources: Sequence[str], keys: KeySet = NO_KEYS, limits: Limits = NO_LIMITS) -> Answer:
+    """What `mirror merge` says, in memory."""
+    findings: list[Report] = []
+    with open_store(None) as store:
+        add_keys(store, keys)
+        summary = ingest(store, Job(sources, findings.append, limits=limits))
+        bring_root_up_to_date(store)
+        with store.snapshot():
+            rows = [_row(store, record_id) for record_id in ids_in(store)]
+            root = read_root(store)
+    return Answer(root, {row.pith_number: row for row in rows}, findings, summary.to_value())
+
+
+def _row(store: Store, record_id: int) -> StateRow:
+    keys = store.trust.key_set()
+    record = store.records.get(record_id)
+    state = replay(store.facts.load(record_id), keys)
+    return StateRow(
+        record.pith_number,
+        record.canonical_sha256,
+        state.digest,
+        state.core_digest,
+        state.count("event_count"),
+        state.count("valid_event_count"),
+        state.count("invalid_event_count"),
+        state.count("equivocation_count"),
+        current_text(store, record_id, keys).decode(),
+    )
+
+
+# A cluster -----------------------------------------------------------------------------------
+
+
+def clustered(
+    client: Client,
+    sources: Sequence[str],
+    out: Path,
+    *,
+    keys: KeySet = NO_KEYS,
+    limits: Limits = NO_LIMITS,
+    sizes: Sizes = USUAL,
+) -> Answer:
+    """What `mirror merge --cluster` says, and nothing but that lies in its folder."""
+    dataset = merge_on_cluster(client, Order(sources, str(out), keys, limits, sizes))
+    answer = read_answer(out)
+    assert dataset == Dataset.from_bytes((out / "dataset.json").read_bytes())
+    assert (dataset.root, dataset.summary.to_value()) == (answer.root, answer.summary)
+    return answer
+
+
+def read_answer(out: Path) -> Answer:
+    """What a finished dataset says, read by nothing of the cluster's own."""
+    dataset = json.loads((out / "dataset.json").read_bytes())
+    others = {path.name for path in out.iterdir()} - {"states", "findings"}
+    assert {"dataset.json", "keys.json", "run.json"} == others
+    rows = _states(out, dataset["prefix_digits"])
+    findings = [
+        Report(**row)
+        for path in sorted((out / "findings").glob("*"))
+        for row in parquet.read_table(path).to_pylist()
+    ]
+    root = Root(**{name: dataset[name] for name in Root.__dataclass_fields__})
+    return Answer(root, {row.pith_number: row for row in rows}, findings, dataset["summary"])
+
+
+def _states(out: Path, digits: int) -> list[StateRow]:
+    """The rows of all states; each record stands in its own partition, ascending, once."""
+    rows: list[StateRow] = []
+    for path in sorted((out / "states").glob("*/*")):
+        prefix = path.parent.name.removeprefix("prefix=")
+        found = [StateRow(**row) for row in parquet.ParquetFile(path).read().to_pylist()]
+        assert path.name == "states.parquet"
+        assert [prefix] * len(found) == [one.canonical_sha256[:digits] for one in found]
+        rows += found
+    digests = [row.canonical_sha256 for row in rows]
+    assert sorted(set(digests)) == digests
+    return rows
+
+
+# One task, in this process -------------------------------------------------------------------
+
+
+def errand_in(
+    out: Path, keys: KeySet = NO_KEYS, limits: Limits = NO_LIMITS, sizes: Sizes = TINY
+) -> Errand:
+    """What a task is told of a run whose results go to a folder, where nothing is yet."""
+    Place(str(out)).publish_bytes(KEYS, keys_value(keys))
+    return Errand(str(out), keys.digest, limits, NOW, find_versions(), sizes)
+
+
+def origin_of(source: Path | str, sizes: Sizes = TINY) -> Origin:
+    """The only source of a run, looked at."""
+    return look_at(Origin(0, shown(str(source)), str(source)), sizes.part_bytes)
+
+
+def parts_of(origin: Origin, errand: Errand) -> list[Part]:
+    """Its parts, after a survey if it needs one."""
+    count = survey(origin, errand).parts if origin.is_surveyed else 1
+    return [Part(origin, number) for number in range(count)]

@@ -1,0 +1,269 @@
+"""Tables that appear whole or not at all, and partitions that make up one tree."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import dataset, parquet
+
+from mirror.core.keys import parse_key_set
+from mirror.core.transparency.merkle import Leaf, Node, root, subtree
+from mirror.engine.cluster import Sizes
+from mirror.engine.cluster.merge_task import Merged, Partition, Row, merge_partition, read_merged
+from mirror.engine.cluster.parquet import FINDINGS, TableFile, read_footer, read_group
+from mirror.engine.cluster.run import _root_node
+from mirror.engine.cluster.shuffle import Group, choose_digits
+from mirror.engine.cluster.splits import Part
+from mirror.engine.cluster.storage import Place
+from mirror.engine.cluster.task import Errand
+from mirror.engine.cluster.verify_task import Verified, verify_part
+from mirror.errors import OutputError, SourceError
+from tests.cluster.scenarios import Answer, StateRow, errand_in, origin_of, single
+
+DEMO = Path(__file__).resolve().parents[2] / "bundles" / "demo.tar"
+KEYS = parse_key_set(DEMO.with_name("demo-keys.json").read_bytes())
+ROW = ("source", "member", None, "code", "", "message", "digest")
+NAME = "folder/file.parquet"
+
+
+def published(folder: Path, rows: int = 3) -> list[int]:
+    """A table of so many rows of ten bytes each, two to a group; the bytes of its groups."""
+    with TableFile(FINDINGS, 20) as table:
+        for number in range(rows):
+            table.take((f"{number}", *ROW[1:]), 10)
+        table.publish(Place(str(folder)), NAME, {"rows": rows})
+    return table.groups
+
+
+# Files ---------------------------------------------------------------------------------------
+
+
+def test_rows_are_read_as_they_were_taken(tmp_path: Path) -> None:
+    """In groups of so many bytes, in their order; the footer says what they came to."""
+    place = Place(str(tmp_path))
+    assert [20, 20, 10] == published(tmp_path, 5)
+    found = [read_group(place, NAME, group).to_pylist() for group in range(3)]
+    assert [2, 2, 1] == [len(rows) for rows in found]
+    names = FINDINGS.names
+    expected = [dict(zip(names, (f"{at}", *ROW[1:]), strict=True)) for at in range(5)]
+    assert expected == [row for rows in found for row in rows]
+    assert {"rows": 5} == read_footer(place, NAME)
+
+
+def test_a_table_without_rows_is_one(tmp_path: Path) -> None:
+    """It has no groups, and its columns."""
+    assert [] == published(tmp_path, 0)
+    assert FINDINGS.names == parquet.read_schema(tmp_path / NAME).names
+    assert {"rows": 0} == read_footer(Place(str(tmp_path)), NAME)
+
+
+def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
+    """No clock, no random name is in a file."""
+    published(tmp_path / "one")
+    published(tmp_path / "other")
+    assert (tmp_path / "one" / NAME).read_bytes() == (tmp_path / "other" / NAME).read_bytes()
+
+
+def test_a_table_that_is_not_published_leaves_nothing(tmp_path: Path) -> None:
+    """Whether its writer went on, failed, or could not publish it."""
+    with TableFile(FINDINGS, 1) as table:
+        table.take(ROW, 10)
+    with suppress(ZeroDivisionError), TableFile(FINDINGS, 1) as table:
+        table.take(ROW, 1 // 0)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match=r"output\.failed"):
+        published(tmp_path / "file")
+    assert ["file"] == [path.name for path in tmp_path.iterdir()]
+
+
+def _without_end(data: bytes) -> bytes:
+    return data.replace(b'{"rows":3}', b'{"rows":3,')
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: data[:0],
+    "cut": lambda data: data[:-1],
+    "no table": lambda data: b"x" * len(data),
+    "another footer": lambda data: data.replace(b"mirror", b"MIRROR"),
+    "a footer that is none": _without_end,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_footer_is_told_of(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    """`source.unreadable`, naming the file, and what to do with it."""
+    published(tmp_path)
+    path = tmp_path / NAME
+    assert path.read_bytes() != damage(path.read_bytes())
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(SourceError, match=r"source\.unreadable") as caught:
+        read_footer(Place(str(tmp_path)), NAME)
+    assert (str(path), "remove that file") == (caught.value.where, caught.value.hint[:16])
+
+
+def test_a_flipped_bit_in_a_group_is_told_of(tmp_path: Path) -> None:
+    """Every page has its checksum: nothing that is not what was written is merged."""
+    published(tmp_path)
+    path = tmp_path / NAME
+    data = path.read_bytes()
+    at = data.index(b"message")  # of the first page that holds it
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    with pytest.raises(SourceError, match=r"source\.unreadable.*damaged"):
+        read_group(Place(str(tmp_path)), NAME, 0)
+
+
+@pytest.mark.parametrize("mask", [0x01, 0x80])
+def test_no_damage_is_an_error_of_others(tmp_path: Path, mask: int) -> None:
+    """Whatever byte is another one: the table is read, or it is said that it is damaged."""
+    published(tmp_path)
+    path, place = tmp_path / NAME, Place(str(tmp_path))
+    data, told = path.read_bytes(), 0
+    for at in range(0, len(data), 5):
+        path.write_bytes(data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :])
+        for work in (lambda: read_footer(place, NAME), lambda: read_group(place, NAME, 0)):
+            try:
+                work()
+            except SourceError as error:
+                told += error.code == "source.unreadable"
+    assert told > len(data) // 20
+
+
+def test_a_table_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+    """With its whole path."""
+    with pytest.raises(SourceError, match=re.escape(str(tmp_path / NAME))):
+        read_footer(Place(str(tmp_path)), NAME)
+
+
+def test_only_what_is_looked_up_has_statistics(tmp_path: Path) -> None:
+    """A reader skips what cannot hold a Pith Number; of long texts there is nothing to say."""
+    published(tmp_path)
+    group = parquet.read_metadata(tmp_path / NAME).row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    assert ["pith_number"] == [one.path_in_schema for one in columns if one.is_stats_set]
+
+
+# Partitions ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def expected() -> Answer:
+    """What one machine says of the demo bag."""
+    return single([str(DEMO)], KEYS)
+
+
+def verified(out: Path) -> tuple[Errand, list[Row]]:
+    """The facts of the demo bag, in the order in which they stand there."""
+    errand = errand_in(out, KEYS, sizes=Sizes())
+    part = Part(origin_of(DEMO, errand.sizes))
+    verify_part(part, errand, is_last_try=False)
+    table = read_group(Place(str(out)), Verified.file_of(part), 0)
+    return errand, [Row(*list(row.values())[1:]) for row in table.to_pylist()]
+
+
+def merged(rows: list[Row], digits: int, errand: Errand) -> dict[int, Merged]:
+    """Each partition of the rows, merged."""
+    partitions: dict[int, list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.digest):
+        partitions[int(row.digest.hex()[:digits], 16)].append(row)
+    return {
+        number: merge_partition(found, Partition(number, digits), "a run", errand)
+        for number, found in partitions.items()
+    }
+
+
+@pytest.mark.parametrize("digits", [1, 2, 3, 4])
+def test_any_number_of_digits_gives_the_same_root(
+    tmp_path: Path, expected: Answer, digits: int
+) -> None:
+    """And the same rows, each in the folder of its prefix."""
+    errand, rows = verified(tmp_path)
+    found = merged(rows, digits, errand)
+    node = _root_node({number: one.node for number, one in found.items()}, digits)
+    assert (expected.root.root, expected.root.records) == (node.digest.hex(), node.size)
+    for row in expected.states.values():
+        path = tmp_path / f"states/prefix={row.canonical_sha256[:digits]}/states.parquet"
+        assert row in [StateRow(**one) for one in parquet.ParquetFile(path).read().to_pylist()]
+    assert len(found) == len(list(tmp_path.glob("states/*/*")))
+
+
+@given(st.data())
+def test_any_partition_of_a_tree_gives_its_root(data: st.DataObject) -> None:
+    """Also where a single leaf lies above the partition that it is in."""
+    digits = data.draw(st.integers(1, 4))
+    starts = st.lists(st.sampled_from([0x00, 0x01, 0x10, 0xFF]), min_size=3, max_size=3).map(bytes)
+    leaves: list[Leaf] = [
+        (start.ljust(32, b"\0"), start.rjust(32)) for start in data.draw(st.sets(starts))
+    ]
+    partitions: dict[int, list[Leaf]] = defaultdict(list)
+    for leaf in leaves:
+        partitions[int(leaf[0].hex()[:digits], 16)].append(leaf)
+    nodes = {number: subtree(found, digits) for number, found in partitions.items()}
+    assert Node(len(leaves), root(leaves)) == _root_node(nodes, digits)
+
+
+def test_what_came_twice_or_in_another_order_is_merged_as_once(tmp_path: Path) -> None:
+    """A shuffle promises nothing about either; the file is the same, byte for byte."""
+    errand, rows = verified(tmp_path)
+    first = merged(rows, 1, errand)
+    paths = [tmp_path / Partition(number, 1).file for number in first]
+    before = [path.read_bytes() for path in paths]
+    random.Random(1).shuffle(rows)
+    assert first == merged(rows, 1, errand)
+    assert before == [path.read_bytes() for path in paths]
+    again = merged([*rows, *rows], 1, errand)
+    assert first == {
+        number: replace(one, bundles=one.bundles // 2) for number, one in again.items()
+    }
+    assert sum(one.bundles for one in again.values()) == 2 * len(rows)
+
+
+def test_a_partition_says_what_it_came_to(tmp_path: Path, expected: Answer) -> None:
+    """In its footer, so that a run that goes on need not read the states; and which run it was."""
+    errand, rows = verified(tmp_path)
+    found = merged(rows, 1, errand)
+    for number, one in found.items():
+        assert one == read_merged(str(tmp_path), Partition(number, 1))
+        assert "a run" == one.run
+        assert one.to_value() == json.loads(
+            json.dumps(Merged.from_value(one.to_value()).to_value())
+        )
+    events = sum(one.events_valid + one.events_invalid for one in found.values())
+    assert expected.root.events_valid + expected.root.events_invalid == events
+
+
+def test_a_dataset_is_read_by_other_tools(tmp_path: Path, expected: Answer) -> None:
+    """As one table, with the prefix as one more column, and each state a line of JSON."""
+    errand, rows = verified(tmp_path)
+    merged(rows, 1, errand)
+    found = dataset.dataset(tmp_path / "states", partitioning="hive").to_table().to_pylist()
+    texts = {row["pith_number"]: row["state"] for row in found}
+    assert expected.texts == texts
+    assert all(row["canonical_sha256"].startswith(f"{row['prefix']}") for row in found)
+    assert all(json.loads(text)["pith_number"] == number for number, text in texts.items())
+
+
+CHOICES = {
+    "nothing": (0, Sizes(), 1),
+    "little": (1, Sizes(), 1),
+    "as much as fits": (16 * 100, Sizes(partition_bytes=100), 1),
+    "a byte more": (16 * 100 + 1, Sizes(partition_bytes=100), 2),
+    "as much as fits in three": (16**3 * 100, Sizes(partition_bytes=100), 3),
+    "more than fits anywhere": (16**9, Sizes(partition_bytes=1), 4),
+    "as was said": (16**9, Sizes(partition_bytes=1, prefix_digits=2), 2),
+}
+
+
+@pytest.mark.parametrize(("size", "sizes", "digits"), CHOICES.values(), ids=CHOICES)
+def test_digits_are_chosen_by_size(size: int, sizes: Sizes, digits: int) -> None:
+    """So many that a partition is as small as is said on average, and four at most."""
+    assert digits == choose_digits([Group("", 0, size // 2), Group("", 1, size - size // 2)], sizes)

@@ -1,0 +1,408 @@
+"""Which record a paper is: digests that fit or do not, copies that went wrong, whole dumps."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import zstandard
+
+from mirror.engine.findings import Job
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.search.find import bring_up_to_date
+from mirror.engine.search.identify import (
+    BadLine,
+    Checked,
+    Identified,
+    check_metadata,
+    identify,
+    open_metadata,
+)
+from mirror.engine.states.trust import add_keys
+from mirror.errors import SourceError
+from mirror.store import Store, open_store
+from tests import oracle
+from tests.builders import Signer, make_bundle, make_receipt, make_record, to_json
+from tests.cli.conftest import BUNDLES
+from tests.helpers import keys_of
+from tests.shared import lines
+
+REGISTRY = Signer("registry")
+TITLE, ABSTRACT = "On mirrors", "What a mirror shows is the other way round."
+PLAIN = "An efficient well-known 'reconstruction' of \"flows\" -- part 2"
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of the registry's records, indexed."""
+    path = tmp_path_factory.mktemp("real") / "mirror.db"
+    with open_store(path) as store:
+        ingest(store, Job([str(BUNDLES / "pith.tar")], lambda _report: None))
+        bring_up_to_date(store)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store that trusts a registry."""
+    with open_store(tmp_path / "mirror.db") as opened:
+        add_keys(opened, keys_of(REGISTRY))
+        yield opened
+
+
+def _merge(store: Store, folder: Path, *records: Any, signed: bool = False) -> None:
+    path = folder / f"{len(list(folder.iterdir()))}.jsonl"
+    bundles = [
+        make_bundle(one, receipts=[make_receipt(one, REGISTRY)] if signed else None)
+        for one in records
+    ]
+    path.write_bytes(b"\n".join(map(to_json, bundles)))
+    ingest(store, Job([str(path)], lambda _report: None))
+    bring_up_to_date(store)
+
+
+def _numbers(known: Identified) -> list[str]:
+    return [one.standing.pith_number for one in known.candidates]
+
+
+# One paper -----------------------------------------------------------------------------------
+
+
+def test_real_papers_are_identified(real: Path) -> None:
+    """By title, by abstract, by both, within their arXiv id: R5 holds for all of them."""
+    papers = lines("real/signed_records.jsonl")
+    with open_store(real, read_only=True) as store:
+        for paper in papers:
+            title, abstract = paper["title"], paper["abstract"]
+            arxiv_id = paper["canonical_record"]["source"]["id"]
+            for texts in ((title, None), (None, abstract), (title, abstract)):
+                for among in (None, arxiv_id):
+                    known = identify(store, texts[0], texts[1], among)
+                    (candidate,) = known.candidates
+                    assert (True, True) == (known.is_found, candidate.matches)
+                    assert paper["pith_number"] == candidate.standing.pith_number
+                    assert candidate.standing.is_vouched
+
+
+def test_a_title_alone_is_enough(real: Path) -> None:
+    """As given, whatever its case and white space."""
+    title = " GOSAM applications \u00a0for automated\n\tNLO\u2003calculations "
+    with open_store(real, read_only=True) as store:
+        (candidate,) = identify(store, title, None).candidates
+    assert candidate.title is not None
+    assert ("1309.3741", True, "as given") == (
+        candidate.standing.arxiv_id,
+        candidate.title.matches,
+        candidate.title.variant,
+    )
+    assert not candidate.title.is_confirmed  # \u00a0 is not ASCII
+    assert candidate.abstract is None
+
+
+def test_what_differs_is_said_of_each_text(store: Store, tmp_path: Path) -> None:
+    """A record with the title of one and the abstract of another paper matches neither."""
+    one, two = make_record(TITLE, "one"), make_record("two", ABSTRACT, "2401.00002")
+    _merge(store, tmp_path, one, two)
+    known = identify(store, TITLE, ABSTRACT)
+    assert not known.is_found
+    said = {
+        candidate.standing.arxiv_id: [
+            one is not None and one.matches for one in (candidate.title, candidate.abstract)
+        ]
+        for candidate in known.candidates
+    }
+    assert {"2401.00001": [True, False], "2401.00002": [False, True]} == said
+    assert [False] == [one.matches for one in identify(store, "x", None, "2401.00002").candidates]
+    assert [] == identify(store, TITLE, None, "2401.00003").candidates
+    assert [] == identify(store, "nobody has this", None).candidates
+
+
+def test_those_that_match_come_first_and_vouched_ones_before_others(
+    store: Store, tmp_path: Path
+) -> None:
+    """However many somebody merges that nobody vouches for."""
+    _merge(store, tmp_path, *(make_record(version=version) for version in range(1, 30)))
+    signed = make_record(abstract="another", version=31), make_record(version=32)
+    _merge(store, tmp_path, *signed, signed=True)
+    for known in (identify(store, TITLE, ABSTRACT), identify(store, TITLE, ABSTRACT, "2401.00001")):
+        assert (True, True, 20) == (known.is_found, known.has_more, len(known.candidates))
+        first = known.candidates[0]
+        assert (32, True) == (first.standing.version, first.standing.is_vouched)
+    by_title = identify(store, TITLE, None).candidates
+    assert [True, True, False] == [one.standing.is_vouched for one in by_title][:3]
+
+
+def test_only_records_of_arxiv_have_an_arxiv_id(store: Store, tmp_path: Path) -> None:
+    """A record of another kind may use the same id for something else."""
+    _merge(store, tmp_path, make_record(kind="report"))
+    assert [] == identify(store, TITLE, None, "2401.00001").candidates
+    (candidate,) = identify(store, TITLE, None).candidates
+    assert candidate.standing.arxiv_id is None
+
+
+def test_what_is_not_indexed_is_counted(store: Store, tmp_path: Path) -> None:
+    """Without an id, the index is all that is asked."""
+    path = tmp_path / "bundle.json"
+    path.write_bytes(to_json(make_bundle(make_record())))
+    ingest(store, Job([str(path)], lambda _report: None))
+    assert (False, 1) == (identify(store, TITLE, None).is_found, store.search.unindexed())
+    assert 1 == identify(store, TITLE, None).unindexed
+    known = identify(store, TITLE, None, "2401.00001")
+    assert (True, 0) == (known.is_found, known.unindexed)
+
+
+COPIES = {
+    "An efficient well-known 'reconstruction' of \"flows\" -- part 2": "as given",
+    "an  EFFICIENT\nwell-known 'reconstruction' of\r\n\"flows\" --\tpart 2 ": "as given",
+    "An efficient well-known 'reconstruc-\ntion' of \"flows\" -- part 2": "none kept",
+    "An efficient well-known 'reconstruc- tion' of \"flows\" -- part 2": "none kept",
+    "An efficient well-\nknown 'reconstruction' of \"flows\" -- part 2": "all kept",
+    "An effi-\ncient well-\n  known 'recon-\r\nstruction' of \"flows\" -- part 2": "some kept",
+    "An eﬃcient well-known 'reconstruction' of \"ﬂows\" -- part 2": "ligatures spelled out",
+    "An efficient well-known ‘reconstruction’ of “flows” -- part 2": "curly quotes made straight",
+    "An efficient well-known 'reconstruction' of ``flows'' -- part 2": "LaTeX quotes made straight",
+    "An~efficient well-known 'reconstruction' of~\"flows\" -- part~2": "~ made a space",
+    "An efficient well-known 'reconstruction' of \"flows\" – part 2": "dashes as in LaTeX",
+    "An effi\u00adcient well-known\u200b 'reconstruction' of \"flows\" -- part 2": "invisible",
+    "An eﬃ-\ncient well-known ‘recon-\nstruction’ of~“flows” – part 2": "ligatures spelled out",
+    "An ef-\nfi-\ncient well-\nknown 're-\ncon-\nstruc-\ntion' of \"flows\" -- part 2": "some kept",
+}
+"""Copies of `PLAIN`, and a part of what is said of how each matched."""
+
+
+@pytest.mark.parametrize("copy", COPIES, ids=map(str, range(len(COPIES))))
+def test_a_copy_is_recognised_and_says_how(copy: str, store: Store, tmp_path: Path) -> None:
+    """From PDF or LaTeX; what is undone is named, and a digest that fits leaves no doubt."""
+    _merge(store, tmp_path, make_record(PLAIN))
+    for known in (identify(store, copy, None), identify(store, copy, None, "2401.00001")):
+        (candidate,) = known.candidates
+        assert candidate.title is not None
+        assert candidate.title.matches
+        assert COPIES[copy] in candidate.title.variant
+        assert candidate.title.is_confirmed
+
+
+@pytest.mark.parametrize(
+    "text", ["An efficient well known 'reconstruction' of \"flows\" -- part 2", "efficient", ""]
+)
+def test_what_is_nearly_it_is_not_it(text: str, store: Store, tmp_path: Path) -> None:
+    """There is no likeness between digests."""
+    _merge(store, tmp_path, make_record(PLAIN))
+    assert [] == identify(store, text, None).candidates
+
+
+def test_text_that_is_not_ascii_is_unconfirmed(store: Store, tmp_path: Path) -> None:
+    """R5 was never seen to hold for it, whether it matches or not."""
+    _merge(store, tmp_path, make_record("Über Spiegel", "Größe"))
+    (candidate,) = identify(store, "über  SPIEGEL", "Grösse").candidates
+    assert candidate.title is not None
+    assert candidate.abstract is not None
+    assert (True, False) == (candidate.title.matches, candidate.title.is_confirmed)
+    assert (False, False) == (candidate.abstract.matches, candidate.abstract.is_confirmed)
+    decomposed = identify(store, "U\u0308ber Spiegel", None).candidates
+    assert ["accents composed"] == [one.title and one.title.variant for one in decomposed]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\x00", "a\ud800", "\udcff", "'" * 10_000, "a-\n" * 6_000, "ﬁ~“–``\u00ade\u0301-\n" * 500,
+     "a" * 2_000_000, '"', "%", "\u202e"],
+    ids=range(10),
+)  # fmt: skip
+def test_hostile_text_is_only_text(text: str, real: Path) -> None:
+    """It matches nothing, soon."""
+    with open_store(real, read_only=True) as store:
+        for known in (identify(store, text, text), identify(store, None, text, text)):
+            assert not known.is_found
+
+
+# A whole dump --------------------------------------------------------------------------------
+
+
+def _paper(
+    arxiv_id: str, title: str = TITLE, abstract: str = ABSTRACT, versions: Any = None
+) -> bytes:
+    value = {"id": arxiv_id, "title": title, "abstract": abstract, "license": None}
+    if versions is not None:
+        value["versions"] = versions
+    return orjson.dumps(value) + b"\n"
+
+
+def _v(*numbers: int) -> list[dict[str, str]]:
+    return [{"version": f"v{number}", "created": "x"} for number in numbers]
+
+
+def _check(store: Store, text: bytes) -> list[tuple[Any, ...]]:
+    return [
+        (one.number,) if isinstance(one, BadLine) else (one.status, one.version)
+        for one in check_metadata(store, io.BytesIO(text))
+    ]
+
+
+def test_real_papers_match_line_by_line(real: Path) -> None:
+    """As arXiv's own dump prints them, with their line breaks."""
+    papers = lines("real/signed_records.jsonl")
+    text = b"".join(
+        _paper(
+            paper["canonical_record"]["source"]["id"],
+            paper["title"].replace(" ", "\n  ", 1),
+            f"  {paper['abstract']}\n",
+        )
+        for paper in papers
+    )
+    with open_store(real, read_only=True) as store:
+        found = list(check_metadata(store, io.BytesIO(text)))
+    assert ["match"] * len(papers) == [one.status for one in found if isinstance(one, Checked)]
+    assert [paper["pith_number"] for paper in papers] == [
+        one.pith_number for one in found if isinstance(one, Checked)
+    ]
+
+
+def test_every_line_gets_its_status(store: Store, tmp_path: Path) -> None:
+    """And the version of the record that it was held against."""
+    _merge(store, tmp_path, make_record(version=2), make_record("T", "A", "2401.00002"))
+    text = b"".join(
+        [
+            _paper("2401.00001"),
+            _paper("2401.00001", "another"),
+            _paper("2401.00001", TITLE, "another"),
+            _paper("2401.00001", "another", "another"),
+            _paper("2401.00009"),
+            _paper("2401.00002", "t", "a"),
+        ]
+    )
+    expected = [("match", 2), ("title_differs", 2), ("abstract_differs", 2), ("both_differ", 2),
+                ("missing", None), ("match", 1)]  # fmt: skip
+    assert expected == _check(store, text)
+
+
+def test_the_version_of_the_line_is_asked_for(store: Store, tmp_path: Path) -> None:
+    """Else the highest there is."""
+    records = [make_record(f"title {version}", version=version) for version in (1, 2, 4)]
+    _merge(store, tmp_path, *records, make_record("title 4", kind="report", version=9))
+    for versions, expected in (
+        (_v(1), ("match", 1)),
+        (_v(1, 2), ("title_differs", 2)),
+        (_v(2, 1), ("title_differs", 2)),
+        (_v(1, 2, 3), ("title_differs", 4)),
+        (None, ("title_differs", 4)),
+        ([], ("title_differs", 4)),
+        ([{"version": "1"}, 7, {}, {"version": 1}], ("title_differs", 4)),
+        ("v1", ("title_differs", 4)),
+    ):
+        assert [expected] == _check(store, _paper("2401.00001", "title 1", versions=versions))
+
+
+def test_who_vouches_decides_and_nobody_else(store: Store, tmp_path: Path) -> None:
+    """A record that anybody merged can neither hide what was signed, nor speak against it."""
+    _merge(store, tmp_path, make_record("signed", version=1), signed=True)
+    _merge(store, tmp_path, make_record(version=1), make_record(version=2))
+    assert [("match", 1)] == _check(store, _paper("2401.00001", "signed", versions=_v(1, 2)))
+    assert [("title_differs", 1)] == _check(store, _paper("2401.00001", versions=_v(1, 2)))
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_two_records_of_one_version_are_ambiguous(
+    signed: bool,  # noqa: FBT001
+    store: Store,
+    tmp_path: Path,
+) -> None:
+    """Nothing says which of them is meant."""
+    _merge(store, tmp_path, make_record(), make_record("another"), signed=signed)
+    (found,) = check_metadata(store, io.BytesIO(_paper("2401.00001")))
+    assert isinstance(found, Checked)
+    assert ("ambiguous", None, 1) == (found.status, found.pith_number, found.version)
+    assert found.is_mismatch
+
+
+BAD = [
+    b"", b"{", b"[]", b'"x"', b"null", b"{}", b'{"id":5,"title":"a","abstract":"b"}', b"\xff",
+    b'{"id":"","title":"a","abstract":"b"}', b'{"id":"a","title":"a"}', b"[" * 100_000,
+    b'{"id":"a","id":"b","title":"a","abstract":"b"}', b"\xef\xbb\xbf{}", b"\x00",
+    b'{"id":"a","title":null,"abstract":"b"}', b'{"id":"a","title":"\\ud800","abstract":"b"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", BAD[1:], ids=range(len(BAD) - 1))
+def test_a_bad_line_is_named_and_the_others_count(
+    line: bytes, store: Store, tmp_path: Path
+) -> None:
+    """By its number, blank lines included; where it stands does not matter."""
+    _merge(store, tmp_path, make_record())
+    paper = _paper("2401.00001")
+    assert [(1,), ("match", 1)] == _check(store, line + b"\n\n" + paper)
+    assert [("match", 1), (3,), ("match", 1)] == _check(store, paper + b"\n" + line + b"\n" + paper)
+    assert [("match", 1), (2,)] == _check(store, paper + line)
+
+
+def test_a_line_without_end_is_left_out(store: Store, tmp_path: Path) -> None:
+    """It is not even held in memory."""
+    _merge(store, tmp_path, make_record())
+    text = b"x" * 40_000_000 + b"\n" + _paper("2401.00001")
+    assert [(1,), ("match", 1)] == _check(store, text)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+def test_a_dump_may_be_compressed(pack: Any, store: Store, tmp_path: Path) -> None:
+    """What it is, is known by its content; what is cut off is a bad line, and the rest counts."""
+    _merge(store, tmp_path, make_record())
+    noise = "".join(map(chr, itertools.islice(itertools.cycle(range(32, 20_000, 7)), 20_000)))
+    text = _paper("2401.00001") + _paper("2401.00009", noise) + _paper("2401.00001")
+    path = tmp_path / "dump"
+    path.write_bytes(pack(text))
+    with open_metadata(str(path)) as file:
+        found = [one for one in check_metadata(store, file) if isinstance(one, Checked)]
+    assert ["match", "missing", "match"] == [one.status for one in found]
+    path.write_bytes(pack(text)[:-20])
+    with open_metadata(str(path)) as file:
+        *_, last = check_metadata(store, file)
+    assert isinstance(last, BadLine)
+    path.write_bytes(pack(text) + b"more")
+    with open_metadata(str(path)) as file:
+        *_, last = check_metadata(store, file)
+    assert isinstance(last, BadLine)
+
+
+@pytest.mark.parametrize("name", ["absent", ".", "", "a\x00b"])
+def test_a_dump_that_cannot_be_read_says_so(name: str) -> None:
+    """As any source does."""
+    with pytest.raises(SourceError, match=r"source\.unreadable"), open_metadata(name):
+        pass
+
+
+def test_a_large_dump_takes_no_more_memory(store: Store, tmp_path: Path) -> None:
+    """It is read line by line."""
+    _merge(store, tmp_path, make_record())
+    path = tmp_path / "dump.jsonl"
+    with path.open("wb") as out:
+        for number in range(10_000):
+            out.write(_paper(f"2401.{number:05}", TITLE, "abstract " * 200))
+    with open_metadata(str(path)) as file:
+        tracemalloc.start()
+        try:
+            count = sum(1 for _ in check_metadata(store, file))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert 10_000 == count
+    assert peak < 2_000_000 < path.stat().st_size
+
+
+def test_titles_in_the_samples_are_what_was_recorded(real: Path) -> None:
+    """Every title that is known of a real record."""
+    with (
+        (BUNDLES / "facts" / "real.jsonl").open("rb") as file,
+        open_store(real, read_only=True) as store,
+    ):
+        facts = [fact for fact in map(orjson.loads, file) if "title" in fact]
+        for fact in facts:
+            number = oracle.pith_number_of(fact["canonical_record"])
+            assert [number] == _numbers(identify(store, fact["title"], None))
+    assert facts
