@@ -12,7 +12,7 @@ from typing import Final
 
 from benchmark.measures import MOST_ROUNDS, PARTS, prepare, take_round
 from benchmark.process import RunError, module, run
-from benchmark.workshop import CACHE, Workshop, corpus_of, find_backends, pack, say
+from benchmark.session import CACHE, Workshop, corpus_of, find_backends, pack, say
 
 _LARGE: Final = 300_000
 _AGAINST: Final = 33_000

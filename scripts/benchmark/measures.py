@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from benchmark.clustering import measure_clustering
-from benchmark.comparing import measure_comparing
+from benchmark.cluster import measure_clustering
+from benchmark.compare import measure_comparing
 from benchmark.layout import HEADS, NEW_BUNDLES, Corpus
 from benchmark.process import ENVIRONMENT, RunError, mirror, module, run
 from benchmark.serving import measure_serving
-from benchmark.workshop import FOUND, Workshop, can, remove_store, say, store_bytes
+from benchmark.session import FOUND, Workshop, can, remove_store, say, store_bytes
 
 PARTS: Final = ("engine", "comparing", "serving", "cluster")
 """What can be measured by itself."""

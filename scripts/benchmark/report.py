@@ -12,7 +12,7 @@ from rich.table import Table
 
 from benchmark.figures import Figure
 from benchmark.layout import Corpus
-from benchmark.workshop import Workshop
+from benchmark.session import Workshop
 
 
 def to_json(shop: Workshop, runs: int, machine: dict[str, Any], figures: list[Figure]) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from benchmark.figures import Figure, Samples, Target, at_least, at_most, per_second, ratio
 from benchmark.measures import MEDIUM, SMALL
-from benchmark.workshop import Workshop
+from benchmark.session import Workshop
 
 _PEAK_MIB: Final = 400
 

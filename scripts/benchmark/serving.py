@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmark.layout import NEW_BUNDLES, Corpus
 from benchmark.process import ENVIRONMENT, RunError, mirror, module, run
-from benchmark.workshop import Workshop, say
+from benchmark.session import Workshop, say
 
 _CONNECTIONS: Final = 16
 _SECONDS: Final = 5

@@ -190,7 +190,7 @@ def kill_syncs(
 ) -> dict[str, Any]:
     """Kill so many syncs into `mirror.db` in a folder, each in a child of its own; the tally."""
     # Only here: to import it makes all batches small, which must not happen to other tests.
-    from tests.interruption.killing import Tally, _in_child, _look
+    from tests.crash.crash_runner import Tally, _in_child, _look
 
     os.chdir(folder)
     pipeline.BATCH_BUNDLES = 64  # or a merge would start processes

@@ -7,7 +7,7 @@ import shutil
 from typing import Any
 
 from benchmark.process import RunError, module, run
-from benchmark.workshop import Workshop, say
+from benchmark.session import Workshop, say
 
 
 def measure_clustering(shop: Workshop) -> None:

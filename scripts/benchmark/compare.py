@@ -9,7 +9,7 @@ from typing import Final
 
 from benchmark.process import RunError, Spent, mirror, module, run
 from benchmark.serving import newcomers_of, serve_mirror
-from benchmark.workshop import FOUND, Workshop, copy_store, remove_store, say
+from benchmark.session import FOUND, Workshop, copy_store, remove_store, say
 
 DIFFERING: Final = 10
 _ASKING: Final = ("--allow-private", "--rate", "0")

@@ -81,7 +81,7 @@ def _export(folder: Path, db: str) -> bytes:
 def test_no_kill_loses_a_fact(seed: int, tmp_path: Path) -> None:
     """`kill -9` at random moments of merge, rebuild, export, keys add and remove."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.interruption.killing", tmp_path, str(KILLS // 2), str(seed)],
+        [sys.executable, "-m", "tests.crash.crash_runner", tmp_path, str(KILLS // 2), str(seed)],
         cwd=ROOT, capture_output=True, check=True,
     )  # fmt: skip
     tally = json.loads(done.stdout)
