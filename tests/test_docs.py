@@ -18,8 +18,8 @@ from click.testing import CliRunner
 from mirror.cli import main
 from mirror.core.events.event import EVENT_CODES
 from mirror.web import Settings
-from mirror.web.codes import codes
-from mirror.web.words import CODES as WORDS
+from mirror.web.pages.codes import codes
+from mirror.web.pages.labels import CODES as WORDS
 from tests.web.conftest import served
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -23,7 +23,8 @@ from mirror.store import facts, lock, row_checksum
 from mirror.store import state_tree as tree_table
 from mirror.store import store as opening
 from mirror.store.stored_facts import HeldCache
-from mirror.web import Settings, connections, download, endpoint, log, report, server
+from mirror.web import Settings, connections, download, endpoint, log, server
+from mirror.web.pages import comparison_report
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MIB = 1 << 20
@@ -70,7 +71,7 @@ FIGURES = {
     ],
     "comparing.md": [
         f"{words(causes._NAMED)} are named",
-        f"lists up to {report._LISTED:,} findings",
+        f"lists up to {comparison_report._LISTED:,} findings",
     ],
     "tree.md": [
         f"more than {tree_nodes.FEW} leaves",

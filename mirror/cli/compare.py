@@ -35,7 +35,7 @@ from mirror.net import Client, Politeness
 from mirror.store import ClaimRow, Store, open_store
 
 if TYPE_CHECKING:
-    from mirror.web.report import Report
+    from mirror.web.pages.comparison_report import Report
 
 __all__ = ["compare"]
 
@@ -253,7 +253,7 @@ def _report_on(upstream: str, file: OutputFile | None) -> _Report | None:
     if file is None:
         return None
     # Other ways of comparing need not wait for the templates.
-    from mirror.web.report import Report  # noqa: PLC0415
+    from mirror.web.pages.comparison_report import Report  # noqa: PLC0415
 
     return _Report(file, Report(upstream))
 

@@ -16,14 +16,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mirror.web.answers import Answer, json_answer, preferred, problem, respond
 from mirror.web.endpoint import Endpoint, Threads, Way, not_routed
-from mirror.web.library import Library
 from mirror.web.log import AccessLog, ErrorLog
+from mirror.web.mirror_api import Operations, Traffic
 from mirror.web.openapi import description
-from mirror.web.operations import Operations, Traffic
-from mirror.web.pages import Pages
-from mirror.web.registry import Registry
+from mirror.web.pages.handlers import Pages
+from mirror.web.registry_api import Registry
+from mirror.web.representation import Answer, json_answer, preferred, problem, respond
+from mirror.web.store_reader import Library
 from mirror.web.workers import ClientGoneError
 
 __all__ = ["Settings", "create_app"]

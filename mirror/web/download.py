@@ -20,7 +20,7 @@ from mirror.archive import write_bag
 from mirror.engine.export.bag import bag_files
 from mirror.errors import StoreError
 from mirror.store import Records, Store
-from mirror.web.library import Library
+from mirror.web.store_reader import Library
 from mirror.web.workers import Workers, until_gone
 
 __all__ = ["CutOffError", "DownloadResponse", "download_workers"]

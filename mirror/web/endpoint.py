@@ -13,11 +13,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mirror.errors import MirrorError, StoreError, http_status
-from mirror.web.answers import Answer, problem, respond
-from mirror.web.codes import advice_of
 from mirror.web.download import download_workers
-from mirror.web.library import AmbiguousError
-from mirror.web.pages import Pages
+from mirror.web.pages.codes import advice_of
+from mirror.web.pages.handlers import Pages
+from mirror.web.representation import Answer, problem, respond
+from mirror.web.store_reader import AmbiguousError
 from mirror.web.workers import BusyError, Workers
 
 __all__ = ["Endpoint", "Threads", "Way", "not_routed"]

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from mirror.web.answers import preferred
-from mirror.web.codes import codes
-from mirror.web.pages import MAX_HITS, MAX_START
+from mirror.web.pages.codes import codes
+from mirror.web.pages.handlers import MAX_HITS, MAX_START
+from mirror.web.representation import preferred
 from tests.builders import make_bundle, make_record, to_json
 from tests.web.conftest import Serve, run_mirror
 from tests.web.markup import Page

@@ -21,8 +21,8 @@ from mirror.engine.search.find import bring_up_to_date
 from mirror.engine.states.replay import current_text
 from mirror.store import open_store
 from mirror.store.findings import Only
-from mirror.web import visible
-from mirror.web.words import CHECKS
+from mirror.web.pages import escaping
+from mirror.web.pages.labels import CHECKS
 from tests.builders import make_bundle, make_record, to_json
 from tests.shared import shared
 from tests.web.conftest import BUNDLES, Serve, make_store, run_mirror
@@ -386,7 +386,7 @@ def test_findings_come_in_pages(
     tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a link to what follows, until nothing does."""
-    monkeypatch.setattr("mirror.web.pages.PAGE_ROWS", 2)
+    monkeypatch.setattr("mirror.web.pages.handlers.PAGE_ROWS", 2)
     bundles = [make_bundle(make_record(arxiv_id=f"2401.0000{n}"), [n]) for n in range(5)]
     (tmp_path / "all.jsonl").write_bytes(b"\n".join(map(to_json, bundles)))
     base_url = serve(make_store(tmp_path / "mirror.db", tmp_path / "all.jsonl"))
@@ -461,9 +461,9 @@ def test_a_store_that_is_gone_is_told_without_its_place(tmp_path: Path, serve: S
 )
 def test_hidden_characters_are_named(value: str, shown: str) -> None:
     """And all others stay as they are."""
-    assert visible.plain(value) == shown
+    assert escaping.plain(value) == shown
     if len(value) <= 240:
-        assert Page(visible.text(value)).text == shown
+        assert Page(escaping.text(value)).text == shown
 
 
 @pytest.mark.parametrize(
@@ -484,7 +484,7 @@ def test_hidden_characters_are_named(value: str, shown: str) -> None:
 )
 def test_only_plain_web_addresses_are_live(value: str, is_live: bool) -> None:  # noqa: FBT001
     """Whatever else an address may be, it is text."""
-    assert len(Page(visible.link(value)).all("a")) == is_live
+    assert len(Page(escaping.link(value)).all("a")) == is_live
 
 
 def test_a_record_shows_how_it_compares_with_what_upstream_said(

@@ -14,8 +14,8 @@ import pytest
 from mirror.errors import LookUpError, StoreError
 from mirror.store import open_store
 from mirror.web import Settings
-from mirror.web.kept import decompress
-from mirror.web.library import Library
+from mirror.web.state_cache import decompress
+from mirror.web.store_reader import Library
 from tests.builders import make_bundle, make_record, to_json
 from tests.web.conftest import make_store, served
 

@@ -10,7 +10,7 @@ import pytest
 
 from mirror.engine.search.find import bring_up_to_date
 from mirror.store import open_store
-from mirror.web.words import CODES
+from mirror.web.pages.labels import CODES
 from tests import oracle
 from tests.builders import (
     EVENT_TARGETS,

@@ -19,8 +19,8 @@ from mirror.errors import StoreError
 from mirror.store import open_store
 from mirror.web import Settings, app, download
 from mirror.web.endpoint import Threads
-from mirror.web.library import Library
 from mirror.web.store_pool import IS_OVER
+from mirror.web.store_reader import Library
 from mirror.web.workers import BusyError, ClientGoneError, Workers
 from tests import oracle
 from tests.builders import make_bundle, make_record, to_json

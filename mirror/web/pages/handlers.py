@@ -19,15 +19,13 @@ from mirror.engine.identifiers import find_all
 from mirror.engine.search.find import Found, find
 from mirror.errors import CorruptStoreError, FormatError, LookUpError
 from mirror.store.findings import Finding, Only
-from mirror.web import visible
-from mirror.web.answers import IMMUTABLE, REVALIDATE, Answer, json_answer, preferred
-from mirror.web.badge import badge_svg
-from mirror.web.codes import codes
-from mirror.web.dossier import Dossier, Hit, hit_of, paper_of, read_dossier
-from mirror.web.library import AmbiguousError, Library, Shelf
-from mirror.web.neighbourhood import neighbourhood_of
-from mirror.web.timeline import draw, events_of, shown
-from mirror.web.views import (
+from mirror.web.pages import escaping
+from mirror.web.pages.badge import badge_svg
+from mirror.web.pages.citation_graph import neighbourhood_of
+from mirror.web.pages.codes import codes
+from mirror.web.pages.labels import CODES, ERRORS, FATES, LEVELS, RELATIONSHIPS
+from mirror.web.pages.record_data import Dossier, Hit, hit_of, paper_of, read_dossier
+from mirror.web.pages.record_sections import (
     arxiv_url,
     checks_of,
     chips_of,
@@ -37,7 +35,9 @@ from mirror.web.views import (
     steps_of,
     verify_line,
 )
-from mirror.web.words import CODES, ERRORS, FATES, LEVELS, RELATIONSHIPS
+from mirror.web.pages.timeline import draw, events_of, shown
+from mirror.web.representation import IMMUTABLE, REVALIDATE, Answer, json_answer, preferred
+from mirror.web.store_reader import AmbiguousError, Library, Shelf
 
 __all__ = ["Pages", "environment"]
 
@@ -68,7 +68,7 @@ class Pages:
         self._env = environment()
         versions = {one: hexdigest(body)[:16] for one, body in self._files.items()}
         self._env.globals |= {
-            "site": visible.plain(name),
+            "site": escaping.plain(name),
             "version": mirror.__version__,
             "static": {one: f"/static/{one}?v={digest}" for one, digest in versions.items()},
         }
@@ -378,13 +378,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     env.filters |= {
-        "text": visible.text,
-        "plain": visible.plain,
-        "link": visible.link,
-        "pretty_json": visible.pretty_json,
+        "text": escaping.text,
+        "plain": escaping.plain,
+        "link": escaping.link,
+        "pretty_json": escaping.pretty_json,
         "count": lambda number: f"{number:,}",
     }
-    env.tests["copyable"] = visible.is_plain
+    env.tests["copyable"] = escaping.is_plain
     return env
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from mirror.core.comparison.diff import cut
 from mirror.core.values import Object, Value, canonical, time_text
-from mirror.web.pages import environment
+from mirror.web.pages.handlers import environment
 
 __all__ = ["Report"]
 

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mirror.core.values import Value, assemble, hexdigest
-from mirror.web.codes import title_of
-from mirror.web.kept import compress, decompress
+from mirror.web.pages.codes import title_of
+from mirror.web.state_cache import compress, decompress
 
 __all__ = ["Answer", "json_answer", "preferred", "problem", "respond"]
 

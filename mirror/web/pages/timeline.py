@@ -10,8 +10,8 @@ from mirror.core.events.event import Event
 from mirror.core.events.summary import event_summary
 from mirror.core.profile import MIRROR_V1
 from mirror.core.values import Object, Value, instant
-from mirror.web.dossier import Arrival, Dossier
-from mirror.web.words import TYPES
+from mirror.web.pages.labels import TYPES
+from mirror.web.pages.record_data import Arrival, Dossier
 
 __all__ = ["Arc", "Dot", "EventView", "Lane", "Picture", "Tick", "draw", "events_of"]
 

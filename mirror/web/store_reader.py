@@ -19,7 +19,7 @@ from mirror.engine.identifiers import find_all
 from mirror.engine.states.replay import current_text
 from mirror.errors import CorruptStoreError, LookUpError, StoreError
 from mirror.store import Mark, Store
-from mirror.web.kept import KeptStates, Named, compress
+from mirror.web.state_cache import KeptStates, Named, compress
 from mirror.web.store_pool import StorePool, StoreVersion
 
 __all__ = ["AmbiguousError", "Library", "Shelf"]

@@ -10,9 +10,9 @@ from mirror.core.record import Record
 from mirror.core.values import Object, Value
 from mirror.engine.search.citations import Citations, Work, Works
 from mirror.errors import CorruptStoreError
-from mirror.web.dossier import paper_of
-from mirror.web.library import Shelf
-from mirror.web.words import RELATIONSHIPS
+from mirror.web.pages.labels import RELATIONSHIPS
+from mirror.web.pages.record_data import paper_of
+from mirror.web.store_reader import Shelf
 
 __all__ = ["Edge", "Neighbour", "Neighbourhood", "Side", "neighbourhood_of"]
 

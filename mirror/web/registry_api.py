@@ -14,10 +14,10 @@ from mirror.core.values import Object, Value
 from mirror.core.verification_status import verification_status
 from mirror.engine.search.citations import citations_of
 from mirror.errors import LookUpError
-from mirror.web.answers import Answer, json_answer
 from mirror.web.citations import citations_value
-from mirror.web.kept import Named
-from mirror.web.library import Library, Shelf
+from mirror.web.representation import Answer, json_answer
+from mirror.web.state_cache import Named
+from mirror.web.store_reader import Library, Shelf
 
 __all__ = ["Registry"]
 

@@ -16,9 +16,9 @@ from mirror.core.values import Object, Value, hexdigest
 from mirror.engine.transparency.checkpoints import last_own_checkpoint
 from mirror.engine.transparency.tree_nodes import tell
 from mirror.errors import FormatError, LookUpError
-from mirror.web.answers import Answer, json_answer
 from mirror.web.download import DownloadResponse
-from mirror.web.library import Library
+from mirror.web.representation import Answer, json_answer
+from mirror.web.store_reader import Library
 from mirror.web.workers import Workers
 
 __all__ = ["Operations", "Traffic"]

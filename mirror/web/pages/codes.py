@@ -61,7 +61,7 @@ def _page() -> str:
     packaged = files("mirror.web") / "protocol.md"
     if packaged.is_file():
         return packaged.read_text("utf-8")
-    return (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text("utf-8")
+    return (Path(__file__).resolve().parents[3] / "docs" / "protocol.md").read_text("utf-8")
 
 
 def _rows(page: str) -> Iterator[Code]:

@@ -15,7 +15,7 @@ from mirror.core.values import Object, Value
 from mirror.engine.compare.latest import Word, last_words
 from mirror.engine.search.citations import Citations, citations_of
 from mirror.store import ArrivalRow, Contents, Judged, Store
-from mirror.web.library import Shelf
+from mirror.web.store_reader import Shelf
 
 __all__ = ["Arrival", "Dossier", "Hit", "Paper", "hit_of", "paper_of", "read_dossier"]
 

@@ -15,8 +15,8 @@ from mirror.core.keys import Key
 from mirror.core.record import Record
 from mirror.core.values import Object
 from mirror.core.verification_status import ClaimStatus, Level, claim_statuses
-from mirror.web.dossier import Dossier, Paper
-from mirror.web.words import CHECKS, CLAIMS, CODES, FATES, LEVELS
+from mirror.web.pages.labels import CHECKS, CLAIMS, CODES, FATES, LEVELS
+from mirror.web.pages.record_data import Dossier, Paper
 
 __all__ = [
     "Check",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mirror.store import open_store
-from mirror.web.kept import KeptStates, decompress
-from mirror.web.library import AmbiguousError, Library
+from mirror.web.state_cache import KeptStates, decompress
+from mirror.web.store_reader import AmbiguousError, Library
 from tests.builders import (
     Object,
     Signer,
