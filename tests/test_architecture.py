@@ -15,14 +15,15 @@ ORACLE = Path(__file__).resolve().parent / "oracle"
 MAY_IMPORT = {
     "errors": set(),
     "core": {"errors"},
+    "probe": {"core", "errors"},
     "archive": {"core", "errors"},
     "store": {"core", "errors"},
     "net": {"core", "errors"},
-    "engine": {"store", "archive", "net", "core", "errors"},
+    "engine": {"store", "archive", "net", "probe", "core", "errors"},
     "web": {"engine", "store", "archive", "net", "core", "errors"},
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"web", "engine", "store", "archive", "net", "core", "errors"},  # `mirror serve`
+    "cli": {"web", "engine", "store", "archive", "net", "probe", "core", "errors"},
 }
 """What each room may import beside itself."""
 
@@ -64,10 +65,12 @@ def test_imports_point_down_the_list(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted((PACKAGE / "core").glob("*.py")), ids=lambda path: path.name
+    "path",
+    sorted([*(PACKAGE / "core").rglob("*.py"), *(PACKAGE / "probe").rglob("*.py")]),
+    ids=lambda path: str(path.relative_to(PACKAGE)),
 )
 def test_core_is_pure(path: Path) -> None:
-    """The core touches no file, socket, clock, database or command line."""
+    """The core and the probe touch no file, socket, clock, database or command line."""
     roots = {name.split(".")[0] for name in _imports(path)}
     assert roots & IMPURE == set()
     calls = {node.attr for node in ast.walk(ast.parse(path.read_text()))

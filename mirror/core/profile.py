@@ -360,4 +360,4 @@ INTEGRITY_V1 = Profile(
     ),
 )
 """A finding of upstream's `integrity.json` (S4). It may come without its payload, so what is signed
-is the digest that it names; `mirror.core.events.integrity_finding` holds the payload against that."""
+is the digest that it names; `mirror.core.events.integrity_finding` compares the payload with it."""

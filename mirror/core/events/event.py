@@ -1,7 +1,7 @@
 """Events: the envelope, the digest, the types, and the checks of E3 (rules E1 to E4, S3).
 
-Here stands what the built-in profile `mirror-v1` makes of an event. What a profile that somebody
-trusts makes of it is in `mirror.core.events.profile_verdict`, and the verdict, which is of all of them, in
+This module verifies an event under the built-in profile `mirror-v1`. The trusted profiles are in
+`mirror.core.events.profile_verdict`; the verdict over all profiles is in
 `mirror.core.events.verdict`.
 
 What a payload must hold, type by type, is the table of `mirror.core.events.types` (E4).

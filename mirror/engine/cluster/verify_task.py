@@ -1,6 +1,7 @@
 """The first task: read a part of the sources, verify it, and leave its facts to be shuffled.
 
-The stages are those of `mirror.engine.ingest.pipeline`; what a store would keep of a bundle is a row here.
+The stages are those of `mirror.engine.ingest.pipeline`; the facts of a bundle, which a store would
+keep, are a row here.
 """
 
 from __future__ import annotations
