@@ -1,6 +1,6 @@
 """What a competent person writes in an hour to check a bag and keep what is in it.
 
-    python -m benchmark.straightforward BAG KEYS DB
+    python -m benchmark.baseline_script BAG KEYS DB
 
 It shares nothing with `mirror`: tarfile, json, cryptography and sqlite3, one thread, one pass. It
 checks what can make a bundle false (hashes, ids, keys, signatures) and keeps bundles, events with

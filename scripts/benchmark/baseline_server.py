@@ -1,7 +1,7 @@
 """The least that answers over HTTP: what a server that does something is compared with.
 
-`python -m benchmark.bare PORT BYTES` serves a constant of so many bytes, as `mirror serve` is
-served: one process of uvicorn with the same settings.
+`python -m benchmark.baseline_server PORT BYTES` serves a constant of so many bytes, as
+`mirror serve` is served: one process of uvicorn with the same settings.
 """
 
 from __future__ import annotations

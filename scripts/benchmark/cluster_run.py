@@ -1,6 +1,6 @@
 """A merge on a cluster of this machine.
 
-    python -m benchmark.clustered WORKERS SOURCE KEYS OUT
+    python -m benchmark.cluster_run WORKERS SOURCE KEYS OUT
 
 It prints the seconds of the merge, without those of starting the workers; the root; the bytes that
 Dask shuffled, as it counts them; and the most memory that a worker held.

@@ -1,6 +1,6 @@
 """Bundles of records that no bag of the corpus holds, for a merge beside something else.
 
-`python -m benchmark.newcomers FILE FIRST COUNT` writes them as JSON Lines.
+`python -m benchmark.extra_bundles FILE FIRST COUNT` writes them as JSON Lines.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The plain engine in one process with one thread: what one worker of a cluster is compared with.
 
-    python -m benchmark.oneprocess SOURCE KEYS DB
+    python -m benchmark.single_process SOURCE KEYS DB
 
 It prints the seconds of a merge into a fresh store, and the root.
 """

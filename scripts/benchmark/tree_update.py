@@ -1,7 +1,7 @@
 """What it takes to keep the tree over all states up to date.
 
-`python -m benchmark.changing DB` prints seconds for one changed record and for a thousand, and for
-the whole tree; the store is left as it was.
+`python -m benchmark.tree_update DB` prints seconds for one changed record and for a thousand, and
+for the whole tree; the store is left as it was.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Each command runs in a child of its own, forked so that a kill may come at any m
 and not of the interpreter's start. After every kill the store must open, check out, hold all
 that it held before, and show for every record the very state that its facts come to.
 
-    python -m tests.interruption.killing FOLDER KILLS SEED
+    python -m tests.crash.crash_runner FOLDER KILLS SEED
 """
 
 from __future__ import annotations

@@ -622,7 +622,7 @@ def test_two_exports_of_one_content_are_the_same_bytes() -> None:
         "import io, os, sys\n"
         "os.umask(0o77); os.chdir('/')\n"
         "from mirror.archive import write_bag\n"
-        "from tests.edges.test_bag import MANY, written\n"
+        "from tests.edges.test_bag_writer import MANY, written\n"
         "sys.stdout.buffer.write(written(MANY))\n"
     )
     for changes in (

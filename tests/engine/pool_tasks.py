@@ -2,7 +2,7 @@
 
 As a program, it spreads work that waits for ever, and is to be killed:
 
-    python -m tests.engine.work FOLDER
+    python -m tests.engine.pool_tasks FOLDER
 """
 
 from __future__ import annotations

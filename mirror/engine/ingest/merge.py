@@ -1,7 +1,7 @@
 """`mirror merge`: verified bundles into the store, states up to date with every transaction.
 
 To the stages of `mirror.engine.ingest.pipeline` this adds three: packing what is new, merging the
-bundle where its record is new, and writing. The first two are done where the bundle was verified; only
+bundle where its record is new, and writing. The first two run where the bundle was verified; only
 writing is left for the process that holds the store's lock. A record that the store knew before
 is merged there, too, from all that is known of it then.
 """

@@ -2,7 +2,7 @@
 
 As a program, it kills syncs at random moments, and looks at the store after each:
 
-    python -m tests.engine.syncing FOLDER KILLS SEED COMMAND...
+    python -m tests.engine.sync.sync_servers FOLDER KILLS SEED COMMAND...
 """
 
 from __future__ import annotations
