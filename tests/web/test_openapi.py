@@ -22,23 +22,23 @@ from schemathesis.errors import FailureGroup
 from schemathesis.generation.hypothesis import builder
 from starlette.routing import Route
 
-from mirror.core.event import EVENT_CODES
-from mirror.core.event_types import EVENT_TYPES, OTHER_EVENTS, EventType
+from mirror.core.events.event import EVENT_CODES
+from mirror.core.events.types import EVENT_TYPES, OTHER_EVENTS, EventType
 from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import PITH_NUMBER_PATTERN
 from mirror.core.values import DIGEST_PATTERN
 from mirror.core.verification_status import MAX_SIGNERS
-from mirror.engine.citations import MAX_WORKS
-from mirror.engine.descent import FEW
+from mirror.engine.search.citations import MAX_WORKS
+from mirror.engine.transparency.tree_nodes import FEW
 from mirror.errors import StoreError
 from mirror.web import Settings, create_app
 from mirror.web.citations import MAX_EVENTS
 from mirror.web.endpoint import Endpoint
+from mirror.web.mirror_api import MAX_CHANGES, MAX_IDS
 from mirror.web.openapi import description
-from mirror.web.operations import MAX_CHANGES, MAX_IDS
 from mirror.web.pages import MAX_HITS, MAX_START
+from mirror.web.pages.labels import RELATIONSHIPS
 from mirror.web.store_pool import StorePool
-from mirror.web.words import RELATIONSHIPS
 from tests.builders import make_bundle, make_record, to_json
 from tests.web.conftest import BUNDLES, Serve, run_mirror
 from tests.web.hostile import hostile_store
