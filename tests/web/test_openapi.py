@@ -36,7 +36,7 @@ from mirror.web.citations import MAX_EVENTS
 from mirror.web.endpoint import Endpoint
 from mirror.web.mirror_api import MAX_CHANGES, MAX_IDS
 from mirror.web.openapi import description
-from mirror.web.pages import MAX_HITS, MAX_START
+from mirror.web.pages.handlers import MAX_HITS, MAX_START
 from mirror.web.pages.labels import RELATIONSHIPS
 from mirror.web.store_pool import StorePool
 from tests.builders import make_bundle, make_record, to_json
