@@ -5,7 +5,7 @@ is, reading it gives `Member`s, one for each thing that should be a bundle, and 
 each thing that could not be read. Nothing is ever extracted to disk.
 """
 
-from mirror.archive.bag_writer import write_bag
+from mirror.archive.bag_writer import bag_blocks, write_bag
 from mirror.archive.contents import Extent, read_extent
 from mirror.archive.folder import (
     Listing,
@@ -46,6 +46,7 @@ __all__ = [
     "Source",
     "Tree",
     "Wanted",
+    "bag_blocks",
     "fault_of_name",
     "is_looked_at",
     "is_plain_tar",

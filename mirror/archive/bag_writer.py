@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable
-from typing import IO, Any, TypeAlias, cast
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import IO, TypeAlias
 
 from mirror.archive.temporary import naming_temporary_folder
 
-__all__ = ["Payload", "write_bag"]
+__all__ = ["Payload", "bag_blocks", "write_bag"]
 
 BAG_NAME = "pith"
 """The folder in every bag written here; it must not depend on the name of the file."""
@@ -21,44 +20,59 @@ Payload: TypeAlias = Iterable[tuple[str, bytes]]
 
 _BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 _SPOOL_BYTES = 16 * 1024 * 1024
+_BLOCK_BYTES = 1 << 20
+"""Bytes of the manifest that are read at one time."""
 
 
 def write_bag(
     out: IO[bytes], payload: Callable[[], Payload], info: Iterable[tuple[str, str]] = ()
 ) -> str:
-    """Write a bag to `out`: names sorted; times, owners and modes fixed.
+    """Write a bag to `out`; other arguments and the result are those of `bag_blocks`.
+
+    Raises:
+        OSError: If `out` cannot be written.
+    """
+    blocks = bag_blocks(payload, info)
+    while True:
+        try:
+            out.write(next(blocks))
+        except StopIteration as end:
+            return str(end.value)
+
+
+def bag_blocks(
+    payload: Callable[[], Payload], info: Iterable[tuple[str, str]] = ()
+) -> Generator[bytes, None, str]:
+    """Yield the bytes of a bag: names sorted; times, owners and modes fixed.
 
     Args:
-        out: Where the tar is written, from start to end.
         payload: Called twice, once to count and hash and once to write, so that nothing of it is
             held; it must give the same both times.
         info: Labels and values for `bag-info.txt`, beside the payload's size.
 
     Returns:
         The SHA-256 of its `manifest-sha256.txt`, in hexadecimal: what names the bag.
-
-    Raises:
-        OSError: If `out` cannot be written.
     """
     with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as manifest:
         size, count = _write_manifest(payload(), manifest)
         oxum = f"{size}.{count}"
         head = {"bag-info.txt": _bag_info([*info, ("Payload-Oxum", oxum)]), "bagit.txt": _BAGIT}
         digests = {name: hashlib.sha256(text).hexdigest() for name, text in head.items()}
-        digests["manifest-sha256.txt"] = _digest(manifest)
+        digest = digests["manifest-sha256.txt"] = _digest(manifest)
         tail = "".join(f"{digest}  {name}\n" for name, digest in digests.items()).encode()
-        with tarfile.open(
-            fileobj=out, mode="w|", format=tarfile.USTAR_FORMAT, encoding="utf-8"
-        ) as tar:
-            for name, text in head.items():
-                _add(tar, name, io.BytesIO(text))
+
+        def members() -> Iterator[bytes]:
+            yield from (_file(name, text) for name, text in head.items())
             if not count:  # a bag has a payload folder, even if nothing is in it
-                _add_folder(tar, "data")
-            for path, content in payload():
-                _add(tar, f"data/{path}", io.BytesIO(content))
-            _add(tar, "manifest-sha256.txt", manifest)
-            _add(tar, "tagmanifest-sha256.txt", io.BytesIO(tail))
-        return digests["manifest-sha256.txt"]
+                yield _header("data", tarfile.DIRTYPE, 0o755)
+            yield from (_file(f"data/{path}", content) for path, content in payload())
+            yield _header("manifest-sha256.txt", size=manifest.tell())
+            yield from _read(manifest)
+            yield _padding(manifest.tell())
+            yield _file("tagmanifest-sha256.txt", tail)
+
+        yield from _whole_records(members())
+        return digest
 
 
 def _write_manifest(payload: Payload, manifest: IO[bytes]) -> tuple[int, int]:
@@ -76,25 +90,44 @@ def _bag_info(info: Iterable[tuple[str, str]]) -> bytes:
     return "".join(f"{label}: {value}\n" for label, value in sorted(info)).encode()
 
 
-def _digest(file: IO[bytes]) -> str:
+def _read(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield all of a file; it is left at its end."""
     file.seek(0)
+    while block := file.read(_BLOCK_BYTES):
+        yield block
+
+
+def _digest(file: IO[bytes]) -> str:
     hashed = hashlib.sha256()
-    while block := file.read(1 << 20):
+    for block in _read(file):
         hashed.update(block)
     return hashed.hexdigest()
 
 
-def _add(tar: tarfile.TarFile, name: str, content: IO[bytes]) -> None:
+# tar (POSIX.1-1988 ustar) --------------------------------------------------------------------
+
+
+def _file(name: str, content: bytes) -> bytes:
+    size = len(content)
+    return b"".join((_header(name, size=size), content, _padding(size)))
+
+
+def _header(name: str, kind: bytes = tarfile.REGTYPE, mode: int = 0o644, size: int = 0) -> bytes:
     member = tarfile.TarInfo(f"{BAG_NAME}/{name}")
-    member.size = content.seek(0, io.SEEK_END)
-    member.mode = 0o644
-    content.seek(0)
-    tar.addfile(member, content)
-    cast("Any", tar).members.clear()  # or a list of a million members would grow
+    member.type, member.mode, member.size = kind, mode, size
+    return member.tobuf(tarfile.USTAR_FORMAT, "utf-8")
 
 
-def _add_folder(tar: tarfile.TarFile, name: str) -> None:
-    folder = tarfile.TarInfo(f"{BAG_NAME}/{name}")
-    folder.type = tarfile.DIRTYPE
-    folder.mode = 0o755
-    tar.addfile(folder)
+def _padding(size: int) -> bytes:
+    """Return the bytes that fill the last block of a member of a size."""
+    return bytes(-size % tarfile.BLOCKSIZE)
+
+
+def _whole_records(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield blocks, and the end of the archive, which fills the last record."""
+    size = 0
+    for block in blocks:
+        size += len(block)
+        yield block
+    end = 2 * tarfile.BLOCKSIZE
+    yield bytes(end + -(size + end) % tarfile.RECORDSIZE)

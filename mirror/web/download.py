@@ -1,4 +1,4 @@
-"""Bags that are written as they are downloaded, in parts.
+"""A bag that is written while it is downloaded, in parts.
 
 Facts are only added. So a bag of all that came up to some arrival can be composed at any later
 time, and no part of it needs the same snapshot as another: each is read into memory in a snapshot
@@ -7,91 +7,60 @@ of its own, which is over before the client takes the first byte of it.
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from mirror.archive import write_bag
+from mirror.archive import bag_blocks
 from mirror.engine.export.bag import bag_files
 from mirror.errors import StoreError
 from mirror.store import Records, Store
+from mirror.web.store_pool import IS_OVER
 from mirror.web.store_reader import Library
-from mirror.web.workers import Workers, until_gone
+from mirror.web.workers import BusyError, ClientGoneError, Workers
 
-__all__ = ["CutOffError", "DownloadResponse", "download_workers"]
+__all__ = ["CutOffError", "DownloadResponse", "Downloads"]
 
 _DOWNLOADS = 4
-"""Bags that are written at one time."""
+"""Bags that are sent at one time."""
 _RETRY_AFTER_S = 30
+_WAITING = 1000
+"""Blocks that may wait for a thread: one for each download, and those of clients just gone."""
 _PART_BYTES = 4 << 20
-"""Bytes of bundles that are read in one snapshot, but for a single larger one."""
+"""Bytes of bundles that are read in one snapshot, except for a single larger one."""
 _PART_RECORDS = 1000
-_BLOCK_BYTES = 64 << 10
-_BLOCKS_AHEAD = 16
-"""That wait for the client in memory."""
+_BLOCK_BYTES = 256 << 10
+"""Bytes that are made in a thread at one time, and sent."""
 
 
-def download_workers() -> Workers:
-    """Return the threads that write bags; nobody waits for one."""
-    return Workers(_DOWNLOADS, 0, _RETRY_AFTER_S)
+class Downloads:
+    """Threads that write bags, and a limit on how many bags are sent at one time."""
 
+    def __init__(self) -> None:
+        self.workers = Workers(_DOWNLOADS, _WAITING)
+        self._free = _DOWNLOADS
 
-class _Pipe:
-    """A file that a thread writes and an event loop reads, a few blocks at a time."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._blocks: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue()
-        self._room = threading.Semaphore(_BLOCKS_AHEAD)
-        self._is_closed = False
-
-    # In the thread ---------------------------------------------------------------------------
-
-    def write(self, data: bytes) -> int:
-        """Take data as the reader makes room; raises BrokenPipeError once nobody reads."""
-        for at in range(0, len(data), _BLOCK_BYTES):
-            self._room.acquire()
-            self.require_open()
-            self._put(bytes(data[at : at + _BLOCK_BYTES]))
-        return len(data)
-
-    def require_open(self) -> None:
-        """Raise BrokenPipeError if nobody reads any more."""
-        if self._is_closed:
-            raise BrokenPipeError
-
-    def end(self, failure: BaseException | None = None) -> None:
-        """Say that all was written, or why it was not."""
-        self._put(failure)
-
-    def _put(self, block: bytes | BaseException | None) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._blocks.put_nowait, block)
-
-    # In the event loop -----------------------------------------------------------------------
-
-    async def read(self) -> bytes | None:
-        """Return the next block, or None at the end or once it is closed.
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Count a download, in the event loop.
 
         Raises:
-            BaseException: What the writer failed with.
+            BusyError: If enough are being sent.
         """
-        block = await self._blocks.get()
-        self._room.release()
-        if isinstance(block, BaseException):
-            raise block
-        return None if self._is_closed else block
+        if not self._free:
+            raise BusyError(_RETRY_AFTER_S)
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
 
     def close(self) -> None:
-        """Read no more: the writer ends at its next write, the reader at once."""
-        self._is_closed = True
-        self._room.release(_BLOCKS_AHEAD)
-        self._blocks.put_nowait(None)
+        """End what the threads do."""
+        self.workers.close()
 
 
 class DownloadResponse(Response):
@@ -102,69 +71,74 @@ class DownloadResponse(Response):
         library: Library,
         record_ids: Sequence[int] | None,
         headers: Mapping[str, str],
-        workers: Workers,
+        downloads: Downloads,
     ) -> None:
         """Send the bag of these records of the store as it is now; None is all of them."""
         super().__init__(media_type="application/x-tar", headers=headers)
         del self.headers["content-length"]
-        self._library = library
-        self._record_ids = record_ids
-        self._workers = workers
+        self._blocks = _pieces(_bag(library, record_ids))
+        self._downloads = downloads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Send it.
+        """Send it; each block is made when the client has taken the one before.
 
         Raises:
             BusyError: If enough are being sent.
             StoreError: If the store cannot be read; nothing was sent then.
+            ClientGoneError: If the client went.
             CutOffError: If what was sent is not the whole bag.
         """
-        pipe = _Pipe(asyncio.get_running_loop())
-        self._workers.submit(lambda: _write(self._library, self._record_ids, pipe))
-        gone = asyncio.ensure_future(until_gone(receive))
-        gone.add_done_callback(lambda _: pipe.close())
-        try:
-            block = await pipe.read()
-            if block is not None:
-                await self._send(block, pipe, send)
-        finally:
-            pipe.close()
-            gone.cancel()
+        with self._downloads.slot():
+            block = await self._next(receive)
+            start = {"status": self.status_code, "headers": self.raw_headers}
+            await send({"type": "http.response.start", **start})
+            try:
+                while block:
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
+                    block = await self._next(receive)
+            except ClientGoneError:
+                raise
+            except Exception as error:
+                raise CutOffError(f"a download was cut off: {error}") from error
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send(self, first: bytes, pipe: _Pipe, send: Send) -> None:
-        start = {"status": self.status_code, "headers": self.raw_headers}
-        await send({"type": "http.response.start", **start})
-        block: bytes | None = first
-        try:
-            while block is not None:
-                await send({"type": "http.response.body", "body": block, "more_body": True})
-                block = await pipe.read()
-        except Exception as error:
-            raise CutOffError(f"a download was cut off: {error}") from error
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    async def _next(self, receive: Receive) -> bytes:
+        """Return the next block; empty at the end."""
+        return await self._downloads.workers.run(lambda: next(self._blocks, b""), receive)
 
 
 class CutOffError(Exception):
     """A response ended before its end."""
 
 
-def _write(library: Library, record_ids: Sequence[int] | None, pipe: _Pipe) -> None:
-    """Write a bag into a pipe, and end it."""
-    try:
-        parts = _Parts(library, record_ids, pipe)
-        write_bag(cast("IO[bytes]", pipe), parts.payload)
-    except BaseException as error:  # noqa: BLE001 - it is raised where the response is sent
-        pipe.end(error)
-    else:
-        pipe.end()
+def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in pieces of one size, the last one smaller."""
+    held = bytearray()
+    for block in blocks:
+        held += block
+        while len(held) >= _BLOCK_BYTES:
+            yield bytes(held[:_BLOCK_BYTES])
+            del held[:_BLOCK_BYTES]
+    yield bytes(held)
+
+
+def _bag(library: Library, record_ids: Sequence[int] | None) -> Iterator[bytes]:
+    """Yield the bytes of a bag; the store is first read when the first of them is asked for."""
+    yield from bag_blocks(_Parts(library, record_ids).payload)
+
+
+def _require_client() -> None:
+    """Raise ClientGoneError if nobody waits for what this thread makes."""
+    is_over = IS_OVER.get()
+    if is_over is not None and is_over():
+        raise ClientGoneError
 
 
 class _Parts:
     """The payload of a bag: all that had come when it was begun."""
 
-    def __init__(self, library: Library, record_ids: Sequence[int] | None, pipe: _Pipe) -> None:
+    def __init__(self, library: Library, record_ids: Sequence[int] | None) -> None:
         self._library = library
-        self._pipe = pipe
         self._checksum: int | None = None
         with library.shelf() as shelf:
             self._generation = shelf.generation
@@ -181,7 +155,7 @@ class _Parts:
         """
         checksum = 0
         for path, content in self._all():
-            self._pipe.require_open()
+            _require_client()
             checksum = zlib.crc32(content, zlib.crc32(path.encode(), checksum))
             yield path, content
         if self._checksum not in {None, checksum}:
@@ -208,7 +182,7 @@ class _Parts:
                 raise _other_facts()
             rows = self._rows(shelf.store.records, after)
             for row in rows:
-                self._pipe.require_open()
+                _require_client()
                 files = self._files(shelf.store, row[1])
                 part += files
                 size += sum(len(text) for _, text in files)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mirror.errors import MirrorError, StoreError, http_status
-from mirror.web.download import download_workers
+from mirror.web.download import Downloads
 from mirror.web.pages.codes import advice_of
 from mirror.web.pages.handlers import Pages
 from mirror.web.representation import Answer, problem, respond
@@ -35,12 +35,12 @@ class Threads:
         self.readers = Workers(_READERS, _WAITING)
         self.urgent = Workers(1, _WAITING)
         """So that monitoring does not wait for readers."""
-        self.downloads = download_workers()
+        self.downloads = Downloads()
 
     def close(self) -> None:
         """End what they do."""
-        for workers in (self.readers, self.urgent, self.downloads):
-            workers.close()
+        for threads in (self.readers, self.urgent, self.downloads):
+            threads.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,9 @@ from mirror.core.values import Object, Value, hexdigest
 from mirror.engine.transparency.checkpoints import last_own_checkpoint
 from mirror.engine.transparency.tree_nodes import tell
 from mirror.errors import FormatError, LookUpError
-from mirror.web.download import DownloadResponse
+from mirror.web.download import DownloadResponse, Downloads
 from mirror.web.representation import Answer, json_answer
 from mirror.web.store_reader import Library
-from mirror.web.workers import Workers
 
 __all__ = ["Operations", "Traffic"]
 
@@ -46,7 +45,7 @@ class Traffic:
 class Operations:
     """Answers on the mirror's own paths."""
 
-    def __init__(self, library: Library, traffic: Traffic, downloads: Workers) -> None:
+    def __init__(self, library: Library, traffic: Traffic, downloads: Downloads) -> None:
         self._library = library
         self._downloads = downloads
         self._traffic = traffic

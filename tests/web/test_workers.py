@@ -8,6 +8,7 @@ import io
 import socket
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from mirror.errors import StoreError
 from mirror.store import open_store
 from mirror.web import Settings, app, download
+from mirror.web.download import Downloads
 from mirror.web.endpoint import Threads
 from mirror.web.store_pool import IS_OVER
 from mirror.web.store_reader import Library
@@ -192,21 +194,43 @@ def test_downloads_that_were_broken_off_leave_nothing(
     """Threads end, stores are given back, and the next download begins."""
     threads = Threads()
     monkeypatch.setattr(app, "Threads", lambda: threads)
-    monkeypatch.setattr(download, "_BLOCKS_AHEAD", 1)
     with served(Settings(store=path)) as url:
-        port = httpx.URL(url).port
         for _ in range(12):  # three times as many as there may be
-            with socket.create_connection(("127.0.0.1", port or 0)) as client:
-                client.sendall(b"GET /mirror/bundle.tar HTTP/1.1\r\nHost: x\r\n\r\n")
-                assert client.recv(12) == b"HTTP/1.1 200"
+            with _download(url):
+                pass
             _until_free(threads.downloads)
         with httpx.stream("GET", f"{url}/mirror/bundle.tar") as one:
             assert one.status_code == 200
             assert len(_members(b"".join(one.iter_raw()))) > 20
 
 
-def _until_free(workers: Workers) -> None:
-    """Wait until as many may be submitted as ever."""
-    held = [workers._room.acquire(timeout=TIMEOUT_S) for _ in range(4)]
-    assert all(held)
-    workers._room.release(4)
+def test_beyond_four_downloads_the_client_is_asked_to_come_back(path: Path) -> None:
+    """Clients that take nothing hold their download, no thread, and nobody else up."""
+    with served(Settings(store=path)) as url, contextlib.ExitStack() as clients:
+        for _ in range(4):
+            clients.enter_context(_download(url))
+        busy = httpx.get(f"{url}/mirror/bundle.tar")
+        assert (busy.status_code, busy.headers["Retry-After"]) == (503, "30")
+        assert busy.json()["code"] == "http.service_unavailable"
+        assert httpx.get(f"{url}/pith/2401.00001/state.json").status_code == 200
+
+
+@contextlib.contextmanager
+def _download(url: str) -> Iterator[None]:
+    """A download of which the client takes only the first bytes, and then breaks it off."""
+    with socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0)) as client:
+        client.sendall(b"GET /mirror/bundle.tar HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(12) == b"HTTP/1.1 200"
+        yield
+
+
+def _until_free(downloads: Downloads) -> None:
+    """Wait until as many may be sent as ever, and no thread is at one."""
+    until = time.monotonic() + TIMEOUT_S
+    while downloads._free < 4 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert downloads._free == 4
+    together = threading.Barrier(5, timeout=TIMEOUT_S)
+    for _ in range(4):
+        downloads.workers.submit(together.wait)
+    together.wait()
