@@ -9,13 +9,13 @@ from typing import Any
 
 from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
 from mirror.core.composed import compose
-from mirror.core.events.event import InvalidEvent, RawEvent
+from mirror.core.events.event import EncodedEvent, InvalidEvent
 from mirror.core.events.verdict import judge
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import State, merge
 from mirror.core.record import parse_record
 from mirror.errors import FormatError
-from mirror.store import Held, New, Parcel, Run, Store, make_parcel
+from mirror.store import InsertCounts, NewFacts, SourceRun, Store, StoredFacts, make_parcel
 from tests.builders import Signer, key_set_file, to_json
 
 BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
@@ -47,7 +47,7 @@ def keys_of(*signers: Signer) -> KeySet:
 
 def verdict(event: Any, record: Any, keys: KeySet) -> str | None:
     """The code of one value of `events`, or None if it is valid (E3)."""
-    judged = judge(RawEvent.of(event), parse_record(record), keys)
+    judged = judge(EncodedEvent.of(event), parse_record(record), keys)
     return judged.code if isinstance(judged, InvalidEvent) else None
 
 
@@ -91,14 +91,16 @@ def merged(bundles: Iterable[Any], keys: KeySet) -> State:
     return state_of([verified(bundle, keys) for bundle in bundles], keys)
 
 
-def parcel_of(bundle: Any, keys: KeySet, held: Held, *, with_state: bool = False) -> Parcel:
+def parcel_of(
+    bundle: Any, keys: KeySet, held: StoredFacts, *, with_state: bool = False
+) -> NewFacts:
     """What a store that holds so much lacks of a bundle; with the state of the bundle alone."""
     raw = parse_bundle(to_json(bundle))
     judged = verify_bundle(raw, keys, held.known)
     return make_parcel(raw, judged, held, state_of([judged], keys) if with_state else None, keys)
 
 
-def take(store: Store, bundle: Any, keys: KeySet, run: Run) -> tuple[int, New]:
+def take(store: Store, bundle: Any, keys: KeySet, run: SourceRun) -> tuple[int, InsertCounts]:
     """Write what is new in a bundle, in the transaction that is open; its record is stale then."""
     held = store.facts.held(parse_bundle(to_json(bundle)).record.digest)
     intake = store.intake()

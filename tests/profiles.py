@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from mirror.core.keys import KeySet
-from mirror.core.profile import IdRule, PreImage, Profile, SignatureRule, Spelling
+from mirror.core.profile import Encoding, IdRule, Profile, SignatureRule, SignedContent
 from mirror.core.profile_file import require_safe
 from tests.builders import Signer
 from tests.engine.invented_envelopes import ALICE, INVENTED, USUAL, Invented
@@ -20,15 +20,15 @@ def profile_of(invented: Invented, name: str = "new", **types: str) -> Profile:
     places: Any = {role: place for role, place in {**USUAL, **invented.places}.items() if place}
     of: Any = "payload" if invented.signed == "the payload" else "event"
     wrapped = invented.words.startswith("{")
-    image = PreImage(of, tuple(sorted(invented.less)), None, wrapped, invented.ascii)
+    image = SignedContent(of, tuple(sorted(invented.less)), None, wrapped, invented.ascii)
     identity = None
     if invented.id_at is not None:
         less = {*invented.less, invented.id_at} if of == "event" else set()
         hashes = replace(image, less=tuple(sorted(less)))
-        identity = IdRule(invented.id_at, Spelling(*invented.id_is), hashes)
+        identity = IdRule(invented.id_at, Encoding(*invented.id_is), hashes)
     form: Any = invented.form
     signs = None if form == "id" else image
-    spelling = Spelling(*invented.signature_is)
+    spelling = Encoding(*invented.signature_is)
     signature = SignatureRule(invented.signature_at, spelling, form, signs)
     return require_safe(Profile(name, places, identity, signature, types))
 

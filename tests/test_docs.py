@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from mirror.cli import main
 from mirror.core.events.event import EVENT_CODES
-from mirror.web import Settings
+from mirror.web import ServerSettings
 from mirror.web.pages.codes import codes
 from mirror.web.pages.labels import CODES as WORDS
 from tests.web.conftest import served
@@ -198,7 +198,7 @@ def test_two_mirrors_and_a_nightly_run_work(tmp_path: Path) -> None:
     runner.invoke(main, ["checkpoint", "--db", str(first), "--key", str(tmp_path / "key")])
     (two_mirrors,) = _blocks("sh", "mirror checkpoint --verify - --verifier @first.pub")
     (nightly,) = _blocks("sh", f"# {NIGHTLY}\n")
-    with served(Settings(store=first)) as url:
+    with served(ServerSettings(store=first)) as url:
         done = _run_script(two_mirrors, second, url)
         assert (0, True) == (done.returncode, "first.example/y" in done.stdout), done.stderr
     # The other mirror is gone: that is told, and the steps that do not need it are done.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.archive import Limits as InputLimits
+from mirror.archive import ReadLimits as InputLimits
 from mirror.cli import state_table
 from mirror.core import verification_status
 from mirror.core.comparison import causes
@@ -15,15 +15,15 @@ from mirror.engine import process_pool
 from mirror.engine.ingest import merge, pipeline, source_cache
 from mirror.engine.search import citations, find
 from mirror.engine.sync.registry import RESUMED_WITHIN
-from mirror.engine.sync.report import Errand
+from mirror.engine.sync.report import SyncOptions
 from mirror.engine.transparency import checkpoints, tree_nodes
-from mirror.net import Politeness
+from mirror.net import ClientConfig
 from mirror.net.retry import MAX_WAIT_S
 from mirror.store import facts, lock, row_checksum
 from mirror.store import state_tree as tree_table
 from mirror.store import store as opening
-from mirror.store.stored_facts import HeldCache
-from mirror.web import Settings, connections, download, endpoint, log, server
+from mirror.store.stored_facts import StoredFactsCache
+from mirror.web import ServerSettings, connections, download, endpoint, log, server
 from mirror.web.pages import comparison_report
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -38,7 +38,7 @@ WORDS = {
     1000: "a thousand",
 }
 INDEXED = find._NAMES_CHARACTERS + find._TITLE_CHARACTERS + find._TEXTS_CHARACTERS
-CLIENTS, POLITE = connections.Limits(), Politeness()
+CLIENTS, POLITE = connections.ConnectionLimits(), ClientConfig()
 
 
 def words(number: float) -> str:
@@ -59,7 +59,7 @@ FIGURES = {
         f"at most {words(server._GRACE_S)} seconds",
         f"At most {citations.MAX_WORKS} works",
         f"signer ids, at most {verification_status.MAX_SIGNERS}",
-        f"`--kept-mib` ({Settings(store=Path()).kept_bytes // MIB} MiB)",
+        f"`--kept-mib` ({ServerSettings(store=Path()).kept_bytes // MIB} MiB)",
     ],
     "syncing.md": [
         f"`--rate {POLITE.requests_per_second:.0f}` requests",
@@ -67,7 +67,7 @@ FIGURES = {
         f"`--timeout {POLITE.read_seconds:.0f}` seconds",
         f"up to {words(MAX_WAIT_S / 60)} minutes",
         f"within {RESUMED_WITHIN.total_seconds() / 3600:.0f} hours",
-        f"{Errand(url='').max_empty} answers in a row (`--max-empty`)",
+        f"{SyncOptions(url='').max_empty} answers in a row (`--max-empty`)",
     ],
     "comparing.md": [
         f"{words(causes._NAMED)} are named",
@@ -93,7 +93,7 @@ FIGURES = {
         f"keeps {InputLimits().kept_invalid:,} alias times",
         f"a record of {InputLimits().record_bytes >> 10} KiB at most",
         f"{facts._NAME_CHARACTERS} characters of each name of a key",
-        f"{HeldCache.MAX_FACTS:,} facts are kept at hand",
+        f"{StoredFactsCache.MAX_FACTS:,} facts are kept at hand",
         f"{InputLimits().kept_invalid:,} of each for a record",
     ],
     "decisions/0003-facts-and-what-follows.md": [

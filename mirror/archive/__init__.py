@@ -1,29 +1,29 @@
 """Containers of bundles as streams of members (rules C1 to C5).
 
-A source is a file, a folder or standard input; what it is, is known by its content. Whatever it
-is, reading it gives `Member`s, one for each thing that should be a bundle, and `Refused`s, one for
-each thing that could not be read. Nothing is ever extracted to disk.
+A source is a file, a folder or standard input; its content tells its format. Reading it gives a
+`Member` for each candidate bundle, and a `RefusedMember` for each one that could not be read.
+Nothing is ever extracted to disk.
 """
 
 from mirror.archive.bag_writer import bag_blocks, write_bag
 from mirror.archive.contents import Extent, read_extent
 from mirror.archive.folder import (
+    FileTree,
     Listing,
-    LocalTree,
-    Tree,
+    LocalFileTree,
     is_looked_at,
     list_folder,
     read_in_folder,
     take_file,
 )
-from mirror.archive.limits import Limits
+from mirror.archive.limits import ReadLimits
 from mirror.archive.member import (
     BUNDLES,
     STATES,
     Bag,
     Member,
-    Refused,
-    Wanted,
+    MemberFilter,
+    RefusedMember,
     fault_of_name,
     shown,
 )
@@ -38,14 +38,14 @@ __all__ = [
     "STATES",
     "Bag",
     "Extent",
-    "Limits",
+    "FileTree",
     "Listing",
-    "LocalTree",
+    "LocalFileTree",
     "Member",
-    "Refused",
+    "MemberFilter",
+    "ReadLimits",
+    "RefusedMember",
     "Source",
-    "Tree",
-    "Wanted",
     "bag_blocks",
     "fault_of_name",
     "is_looked_at",

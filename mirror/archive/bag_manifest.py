@@ -19,12 +19,12 @@ from itertools import islice
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 
-from mirror.archive.member import Bag, Refused, owner_of_apple_double, shown
+from mirror.archive.member import Bag, RefusedMember, owner_of_apple_double, shown
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Inventory", "is_tag_file_of_interest"]
+__all__ = ["BagManifests", "is_tag_file_of_interest"]
 
 _DECLARATION_BYTES = 64 * 1024
 _LINE_CHARACTERS = 16 * 1024
@@ -62,7 +62,7 @@ def is_tag_file_of_interest(name: str) -> bool:
     return is_known or _MANIFEST.fullmatch(last) is not None
 
 
-class Inventory:
+class BagManifests:
     """The manifests of the bags in an archive, and the names seen in it."""
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ class Inventory:
         row = (owner.encode("utf-8", "surrogateescape"),)
         return self._db.execute("SELECT 1 FROM seen WHERE path = ?", row).fetchone() is not None
 
-    def read_manifests(self) -> Iterator[Refused]:
+    def read_manifests(self) -> Iterator[RefusedMember]:
         """Read the manifests that lie in a bag, once all tag files are there.
 
         Yields:
@@ -155,10 +155,10 @@ class Inventory:
             try:
                 self._add_manifest(path, self._copy(start, size))
             except ValueError as error:
-                yield Refused(path, "archive.fixity", f"not a manifest: {error}")
+                yield RefusedMember(path, "archive.fixity", f"not a manifest: {error}")
 
     def _copy(self, start: int, size: int) -> io.BufferedReader:
-        return io.BufferedReader(_Slice(self._copies, start, size))
+        return io.BufferedReader(_FileSlice(self._copies, start, size))
 
     def _add_declaration(self, path: str, content: io.BufferedReader) -> None:
         """Take a `bagit.txt`: its folder is a bag, in the encoding that it names."""
@@ -289,7 +289,7 @@ class Inventory:
         found = self._db.execute(query, (path,)).fetchone()
         return None if found is None else self._copy(*found)
 
-    def missing(self) -> Iterator[Refused]:
+    def missing(self) -> Iterator[RefusedMember]:
         """Yield each path that a manifest lists and that was not seen, as what is refused."""
         query = """
             SELECT 1 FROM bag JOIN tag_file ON tag_file.path = ltrim(folder || '/fetch.txt', '/')
@@ -299,10 +299,10 @@ class Inventory:
         if is_elsewhere:
             message += "; the bag has a fetch.txt, from which nothing is fetched"
         for (path,) in self._db.execute("SELECT DISTINCT path FROM listed WHERE NOT met"):
-            yield Refused(shown(path), "archive.fixity", message)
+            yield RefusedMember(shown(path), "archive.fixity", message)
 
 
-class _Slice(io.RawIOBase):
+class _FileSlice(io.RawIOBase):
     """A part of a file, as a file."""
 
     def __init__(self, file: IO[bytes], start: int, size: int) -> None:

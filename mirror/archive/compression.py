@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import zstandard
 
-from mirror.archive.limits import Limits
+from mirror.archive.limits import ReadLimits
 from mirror.errors import LimitError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["DAMAGE", "has_trailing", "is_compressed", "open_plain"]
+__all__ = ["DECOMPRESSION_ERRORS", "has_trailing", "is_compressed", "open_plain"]
 
-DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
+DECOMPRESSION_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
 """What reading a truncated or damaged stream raises."""
 
 _GZIP = b"\x1f\x8b"
@@ -40,22 +40,22 @@ def is_compressed(head: bytes) -> bool:
     return head.startswith((_GZIP, _ZSTD, *_ZSTD_SKIPPABLE))
 
 
-def open_plain(file: BinaryIO, limits: Limits) -> BinaryIO:
+def open_plain(file: BinaryIO, limits: ReadLimits) -> BinaryIO:
     """Return a stream of what is in `file`, from its start, whether compressed or not.
 
-    Reading the stream raises one of `DAMAGE` where a compressed file is truncated or damaged,
-    after all that came before, and `LimitError` where it gives more than `limits` allow. It may
-    give less than it is asked for. It ends where something else than gzip or zstd follows the
-    compressed data; then `has_trailing`.
+    Reading the stream raises one of `DECOMPRESSION_ERRORS` where a compressed file is truncated or
+    damaged, after all that came before, and `LimitError` where it gives more than `limits` allow.
+    It may give less than it is asked for. It ends where something else than gzip or zstd follows
+    the compressed data; then `has_trailing`.
     """
     file.seek(0)
     head = file.read(4)
     file.seek(0)
     if head.startswith(_GZIP):
         gzipped = gzip.GzipFile(fileobj=file, mode="rb")
-        return cast("BinaryIO", _Guarded(gzipped.read1, file, limits))
+        return cast("BinaryIO", _LimitedStream(gzipped.read1, file, limits))
     if is_compressed(head):
-        return cast("BinaryIO", _Guarded(_ZstdStream(file).read, file, limits))
+        return cast("BinaryIO", _LimitedStream(_ZstdStream(file).read, file, limits))
     return file
 
 
@@ -66,17 +66,19 @@ def has_trailing(stream: BinaryIO) -> bool:
         stream: The stream, read to its end, or an `io.BufferedReader` over it.
     """
     raw = getattr(stream, "raw", stream)
-    return isinstance(raw, _Guarded) and raw.has_trailing
+    return isinstance(raw, _LimitedStream) and raw.has_trailing
 
 
-class _TrailingError(Exception):
+class _TrailingDataError(Exception):
     """Bytes follow that are neither a member or frame nor padding."""
 
 
-class _Guarded(io.RawIOBase):
+class _LimitedStream(io.RawIOBase):
     """A decompressed stream that ends with an error when it gives too much (B4)."""
 
-    def __init__(self, read: Callable[[int], bytes | None], file: BinaryIO, limits: Limits) -> None:
+    def __init__(
+        self, read: Callable[[int], bytes | None], file: BinaryIO, limits: ReadLimits
+    ) -> None:
         self._read = read
         self._file = file
         self._limits = limits
@@ -103,7 +105,7 @@ class _Guarded(io.RawIOBase):
     def _next(self, count: int) -> bytes:
         try:
             return b"" if self.has_trailing else self._read(count) or b""
-        except _TrailingError:
+        except _TrailingDataError:
             self.has_trailing = True
         except gzip.BadGzipFile as error:
             # The first member is known to be gzip, so this is what follows a later one.
@@ -170,7 +172,7 @@ class _ZstdStream(io.RawIOBase):
             return False
         magic = self._input[:4]
         if not any(one.startswith(magic) for one in (_ZSTD, *_ZSTD_SKIPPABLE)):
-            raise _TrailingError
+            raise _TrailingDataError
         self._in_frame = True
         if len(self._input) >= _ZSTD_HEADER_BYTES and magic == _ZSTD:
             _require_window(zstandard.get_frame_parameters(self._input).window_size)

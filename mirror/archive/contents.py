@@ -11,17 +11,17 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol, TypeAlias
 
-from mirror.archive.bag_manifest import Inventory, is_tag_file_of_interest
-from mirror.archive.limits import Limits
-from mirror.archive.member import Bag, Item, Refused, Wanted, file_or_refusal
+from mirror.archive.bag_manifest import BagManifests, is_tag_file_of_interest
+from mirror.archive.limits import ReadLimits
+from mirror.archive.member import Bag, MemberFilter, MemberOrBag, RefusedMember, file_or_refusal
 from mirror.archive.passed_over import PassedOver
 from mirror.archive.segment import is_segment_name, read_segment
 from mirror.archive.tar_reader import TruncatedError
 from mirror.errors import LimitError
 
 __all__ = [
-    "Content",
-    "Entry",
+    "ArchiveEntry",
+    "CheckedContent",
     "Extent",
     "UnreadableError",
     "Walk",
@@ -48,7 +48,7 @@ class Extent(NamedTuple):
     """Whether it is a packed segment (C4), not a bundle by itself."""
 
 
-class Content(NamedTuple):
+class CheckedContent(NamedTuple):
     """The content of a member that is wanted, held against the manifests."""
 
     extent: Extent
@@ -57,7 +57,7 @@ class Content(NamedTuple):
     """Its path as the source spells it."""
 
 
-class Entry(Protocol):
+class ArchiveEntry(Protocol):
     """A member of an archive, or a file of a folder, while the reader stands at it."""
 
     name: str
@@ -70,7 +70,7 @@ class Entry(Protocol):
     """Bytes."""
     is_folder: bool
 
-    def fault(self) -> Refused | None:
+    def fault(self) -> RefusedMember | None:
         """Return why it is refused whatever is in it, or None (C5)."""
 
     def start(self) -> int:
@@ -86,11 +86,11 @@ class Entry(Protocol):
         """
 
 
-Walk: TypeAlias = Callable[[], Iterator[Entry | Refused]]
+Walk: TypeAlias = Callable[[], Iterator[ArchiveEntry | RefusedMember]]
 """Gives the entries from the first one on, each time that it is called."""
 
 
-def read_extent(extent: Extent, data: bytes, limits: Limits) -> Iterator[Item]:
+def read_extent(extent: Extent, data: bytes, limits: ReadLimits) -> Iterator[MemberOrBag]:
     """Yield what is in the content of one member."""
     if extent.is_segment:
         yield from read_segment(extent.name, data, limits)
@@ -98,21 +98,23 @@ def read_extent(extent: Extent, data: bytes, limits: Limits) -> Iterator[Item]:
         yield file_or_refusal(extent.name, data, limits)
 
 
-def read_contents(walk: Walk, limits: Limits, wanted: Wanted) -> Iterator[Content | Refused | Bag]:
+def read_contents(
+    walk: Walk, limits: ReadLimits, wanted: MemberFilter
+) -> Iterator[CheckedContent | RefusedMember | Bag]:
     """Yield what is wanted, what was refused, and at the end the bag that all of it is."""
-    with Inventory() as inventory:
+    with BagManifests() as inventory:
         yield from _contents(walk, inventory, limits, wanted)
         if (bag := inventory.bag()) is not None:
             yield bag
 
 
 def _contents(
-    walk: Walk, inventory: Inventory, limits: Limits, wanted: Wanted
-) -> Iterator[Content | Refused]:
+    walk: Walk, inventory: BagManifests, limits: ReadLimits, wanted: MemberFilter
+) -> Iterator[CheckedContent | RefusedMember]:
     yield from _take_tag_files(walk(), inventory)
     passed_over = PassedOver()
     for entry in walk():
-        if isinstance(entry, Refused):
+        if isinstance(entry, RefusedMember):
             inventory.is_complete = inventory.is_complete and not is_incomplete(entry)
             yield entry
         else:
@@ -122,7 +124,7 @@ def _contents(
     yield from passed_over.refusals()
 
 
-def is_incomplete(refused: Refused) -> bool:
+def is_incomplete(refused: RefusedMember) -> bool:
     """Whether what a manifest lists may lie in what was not read."""
     return refused.code != "archive.trailing"
 
@@ -130,10 +132,12 @@ def is_incomplete(refused: Refused) -> bool:
 # First pass: the tag files of bags -----------------------------------------------------------
 
 
-def _take_tag_files(entries: Iterable[Entry | Refused], inventory: Inventory) -> Iterator[Refused]:
+def _take_tag_files(
+    entries: Iterable[ArchiveEntry | RefusedMember], inventory: BagManifests
+) -> Iterator[RefusedMember]:
     """Read declarations and manifests into the inventory; yield the manifests at fault."""
     for entry in entries:
-        if isinstance(entry, Refused):
+        if isinstance(entry, RefusedMember):
             inventory.is_complete = inventory.is_complete and not is_incomplete(entry)
         elif not _take_tag_file(entry, inventory):
             inventory.is_complete = False
@@ -141,7 +145,7 @@ def _take_tag_files(entries: Iterable[Entry | Refused], inventory: Inventory) ->
     yield from inventory.read_manifests()
 
 
-def _take_tag_file(entry: Entry, inventory: Inventory) -> bool:
+def _take_tag_file(entry: ArchiveEntry, inventory: BagManifests) -> bool:
     """Take what an entry says of others; False if the archive ends here."""
     if entry.fault() is not None:
         return True
@@ -161,12 +165,12 @@ def _take_tag_file(entry: Entry, inventory: Inventory) -> bool:
 
 
 def _read(
-    entry: Entry,
-    inventory: Inventory,
-    limits: Limits,
-    wanted: Wanted,
+    entry: ArchiveEntry,
+    inventory: BagManifests,
+    limits: ReadLimits,
+    wanted: MemberFilter,
     passed_over: PassedOver,
-) -> Iterator[Content | Refused]:
+) -> Iterator[CheckedContent | RefusedMember]:
     """Yield what is wanted of a member, why it is refused, or nothing if it holds none of that."""
     fault = entry.fault()
     if entry.is_folder or fault is not None:
@@ -177,7 +181,7 @@ def _read(
         return
     is_new, expected = inventory.meet(entry.path)
     if not is_new:
-        yield Refused(entry.name, "archive.member", "a member of this name came before")
+        yield RefusedMember(entry.name, "archive.member", "a member of this name came before")
         return
     is_apple_double = inventory.is_apple_double(entry.path)
     if is_apple_double and not expected:
@@ -195,16 +199,16 @@ def _read(
         else:
             passed_over.take(entry.path)
     elif entry.size > limit:
-        yield Refused(entry.name, "limit.size", f"larger than {limit} bytes")
+        yield RefusedMember(entry.name, "limit.size", f"larger than {limit} bytes")
     else:
         extent = Extent(entry.name, entry.start(), entry.size, not is_bundle)
         data, faults = _check(entry, inventory, expected, keep=True)
         yield from faults
         if data is not None:
-            yield Content(extent, data, entry.place)
+            yield CheckedContent(extent, data, entry.place)
 
 
-def _limit(limits: Limits, *, is_wanted: bool, is_segment: bool) -> int | None:
+def _limit(limits: ReadLimits, *, is_wanted: bool, is_segment: bool) -> int | None:
     """Return how many bytes a member may have that is to be read; None if it is not."""
     if is_wanted:
         return limits.member_bytes
@@ -212,8 +216,8 @@ def _limit(limits: Limits, *, is_wanted: bool, is_segment: bool) -> int | None:
 
 
 def _check(
-    entry: Entry, inventory: Inventory, expected: dict[str, str], *, keep: bool
-) -> tuple[bytes | None, list[Refused]]:
+    entry: ArchiveEntry, inventory: BagManifests, expected: dict[str, str], *, keep: bool
+) -> tuple[bytes | None, list[RefusedMember]]:
     """Hold a member's content against the manifests (C2, C5).
 
     Returns:
@@ -230,9 +234,9 @@ def _check(
     except (TruncatedError, LimitError):
         return None, []  # the walk meets it again, and says so
     except UnreadableError as error:
-        return None, [Refused(entry.name, "source.unreadable", str(error))]
+        return None, [RefusedMember(entry.name, "source.unreadable", str(error))]
     digests = {name: hashed.hexdigest() for name, hashed in hashes.items()}
     fault = inventory.fault_of_digests(entry.path, expected, digests)
     if fault is not None:
-        return None, [Refused(entry.name, "archive.fixity", fault)]
+        return None, [RefusedMember(entry.name, "archive.fixity", fault)]
     return b"".join(chunks) if keep else None, []

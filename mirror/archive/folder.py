@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from mirror.archive.bag_manifest import is_tag_file_of_interest
-from mirror.archive.contents import Content, UnreadableError, read_contents, read_extent
-from mirror.archive.limits import Limits
+from mirror.archive.contents import CheckedContent, UnreadableError, read_contents, read_extent
+from mirror.archive.limits import ReadLimits
 from mirror.archive.member import (
     BUNDLES,
     NAME_CHARACTERS,
     Bag,
-    Item,
-    Refused,
-    Wanted,
+    MemberFilter,
+    MemberOrBag,
+    RefusedMember,
     fault_of_name,
     file_or_refusal,
     is_name_too_long,
@@ -35,9 +35,9 @@ from mirror.archive.passed_over import PassedOver
 from mirror.archive.segment import is_segment_name, read_segment
 
 __all__ = [
+    "FileTree",
     "Listing",
-    "LocalTree",
-    "Tree",
+    "LocalFileTree",
     "is_looked_at",
     "list_folder",
     "read_folder",
@@ -59,7 +59,7 @@ class Listing:
     """Links that lead to folders."""
 
 
-class Tree(Protocol):
+class FileTree(Protocol):
     """A folder with all below it, on this machine or elsewhere; paths are within it."""
 
     def listing(self, folder: str) -> Listing:
@@ -85,7 +85,7 @@ class Tree(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LocalTree:
+class LocalFileTree:
     """A folder on this machine. Links in it are not followed."""
 
     root: str
@@ -121,7 +121,9 @@ def _kind_of(entry: os.DirEntry[str], listing: Listing) -> list[str]:
 # Reading -------------------------------------------------------------------------------------
 
 
-def read_folder(folder: Path, limits: Limits, wanted: Wanted = BUNDLES) -> Iterator[Item]:
+def read_folder(
+    folder: Path, limits: ReadLimits, wanted: MemberFilter = BUNDLES
+) -> Iterator[MemberOrBag]:
     """Yield each file below `folder` that is wanted, in the order of their paths.
 
     Links are not followed: what they hide is refused, not left out in silence.
@@ -131,25 +133,27 @@ def read_folder(folder: Path, limits: Limits, wanted: Wanted = BUNDLES) -> Itera
     """
     root = os.fspath(folder)
     is_sound = True
-    for one in _find(LocalTree(root), limits, wanted):
+    for one in _find(LocalFileTree(root), limits, wanted):
         for item in _items(root, one, limits):
-            is_sound = is_sound and not (isinstance(item, Refused) and item.is_fault)
+            is_sound = is_sound and not (isinstance(item, RefusedMember) and item.is_fault)
             if is_sound or not isinstance(item, Bag):
                 yield item
 
 
-def _items(root: str, one: str | Content | Refused | Bag, limits: Limits) -> Iterator[Item]:
+def _items(
+    root: str, one: str | CheckedContent | RefusedMember | Bag, limits: ReadLimits
+) -> Iterator[MemberOrBag]:
     if isinstance(one, str):
         yield from read_in_folder(root, one, limits)
-    elif isinstance(one, Content):
+    elif isinstance(one, CheckedContent):
         yield from read_extent(one.extent, one.data, limits)
     else:
         yield one
 
 
 def list_folder(
-    tree: Tree, limits: Limits, wanted: Wanted = BUNDLES
-) -> Iterator[str | Refused | Bag]:
+    tree: FileTree, limits: ReadLimits, wanted: MemberFilter = BUNDLES
+) -> Iterator[str | RefusedMember | Bag]:
     """Yield the path within a folder of each file that is wanted, in the order of `read_folder`.
 
     What lies in bags is read and held against their manifests (C5), so that each file can be read
@@ -161,16 +165,16 @@ def list_folder(
     """
     is_sound = True
     for one in _find(tree, limits, wanted):
-        if isinstance(one, Content):
+        if isinstance(one, CheckedContent):
             if any(True for _ in read_extent(one.extent, one.data, limits)):
                 yield one.place
             continue
-        is_sound = is_sound and not (isinstance(one, Refused) and one.is_fault)
+        is_sound = is_sound and not (isinstance(one, RefusedMember) and one.is_fault)
         if is_sound or not isinstance(one, Bag):
             yield one
 
 
-def read_in_folder(folder: str, place: str, limits: Limits) -> Iterator[Item]:
+def read_in_folder(folder: str, place: str, limits: ReadLimits) -> Iterator[MemberOrBag]:
     """Yield what is in a file of a folder, or why it is refused.
 
     Args:
@@ -187,7 +191,7 @@ def read_in_folder(folder: str, place: str, limits: Limits) -> Iterator[Item]:
     try:
         about = os.lstat(path)
         if not stat.S_ISREG(about.st_mode):
-            yield Refused(shown(place), "archive.member", "it is not a regular file")
+            yield RefusedMember(shown(place), "archive.member", "it is not a regular file")
             return
         with open(path, "rb") as file:  # noqa: PTH123 - there may be millions
             # To ask for far more than there is would cost more than the reading itself.
@@ -195,12 +199,12 @@ def read_in_folder(folder: str, place: str, limits: Limits) -> Iterator[Item]:
             if len(data) > about.st_size:
                 data += file.read(max(0, most + 1 - len(data)))
     except OSError as error:
-        yield Refused(shown(place), "source.unreadable", error.strerror or str(error))
+        yield RefusedMember(shown(place), "source.unreadable", error.strerror or str(error))
         return
     yield from take_file(place, data, limits)
 
 
-def take_file(place: str, data: bytes, limits: Limits) -> Iterator[Item]:
+def take_file(place: str, data: bytes, limits: ReadLimits) -> Iterator[MemberOrBag]:
     """Yield what is in a file's content, if this mirror accepts it.
 
     Args:
@@ -210,7 +214,7 @@ def take_file(place: str, data: bytes, limits: Limits) -> Iterator[Item]:
     """
     most = _most(place, limits)
     if len(data) > most:
-        yield Refused(shown(place), "limit.size", f"larger than {most} bytes")
+        yield RefusedMember(shown(place), "limit.size", f"larger than {most} bytes")
     elif is_segment_name(place):
         yield from read_segment(shown(place), data, limits)
     else:
@@ -222,36 +226,38 @@ def is_looked_at(place: str) -> bool:
     return BUNDLES.is_name(place) or is_segment_name(place) or is_tag_file_of_interest(place)
 
 
-def _most(place: str, limits: Limits) -> int:
+def _most(place: str, limits: ReadLimits) -> int:
     return limits.segment_bytes if is_segment_name(place) else limits.member_bytes
 
 
-def _fault(place: str) -> Refused | None:
+def _fault(place: str) -> RefusedMember | None:
     """Return why a file is refused for its name, or None (C5)."""
     if is_name_too_long(place):
         message = f"its path is longer than {NAME_CHARACTERS} characters"
-        return Refused(shown(place), "limit.size", message)
+        return RefusedMember(shown(place), "limit.size", message)
     fault = fault_of_name(place)
-    return None if fault is None else Refused(shown(place), "archive.member", fault)
+    return None if fault is None else RefusedMember(shown(place), "archive.member", fault)
 
 
 # Looking for what is wanted ------------------------------------------------------------------
 
 
-def _find(tree: Tree, limits: Limits, wanted: Wanted) -> Iterator[str | Content | Refused | Bag]:
+def _find(
+    tree: FileTree, limits: ReadLimits, wanted: MemberFilter
+) -> Iterator[str | CheckedContent | RefusedMember | Bag]:
     """Yield paths of files that are wanted, and of bags what is wanted in them.
 
     At the end comes the bag that the folder is, or holds, if there is nothing else in it.
     """
-    search = _Search(tree, limits, wanted)
+    search = _FolderSearch(tree, limits, wanted)
     yield from search.find()
     yield from search.passed_over.refusals()
     if len(search.bags) == 1 and not search.has_others and search.bags[0] is not None:
         yield search.bags[0]
 
 
-class _Search:
-    def __init__(self, tree: Tree, limits: Limits, wanted: Wanted) -> None:
+class _FolderSearch:
+    def __init__(self, tree: FileTree, limits: ReadLimits, wanted: MemberFilter) -> None:
         self._tree = tree
         self._limits = limits
         self._wanted = wanted
@@ -262,10 +268,10 @@ class _Search:
         self.has_others = False
         """Whether a file lies outside of bags."""
 
-    def find(self) -> Iterator[str | Content | Refused]:
+    def find(self) -> Iterator[str | CheckedContent | RefusedMember]:
         """Yield what is wanted, folder by folder, up to the limit."""
         for folder, listing in _folders(self._tree, "", is_pruned=_is_bag):
-            if isinstance(listing, Refused):
+            if isinstance(listing, RefusedMember):
                 yield listing
             elif _is_bag(listing):
                 yield from self._read_bag(folder)
@@ -290,8 +296,8 @@ class _Search:
             else:
                 self.passed_over.take(place)
 
-    def _read_bag(self, folder: str) -> Iterator[Content | Refused]:
-        def walk() -> Iterator[_File | Refused]:
+    def _read_bag(self, folder: str) -> Iterator[CheckedContent | RefusedMember]:
+        def walk() -> Iterator[_BagFile | RefusedMember]:
             return _files(self._tree, folder, self._limits)
 
         bag = None
@@ -307,15 +313,15 @@ def _is_bag(listing: Listing) -> bool:
     return "bagit.txt" in listing.files
 
 
-def _too_many(place: str, limits: Limits) -> Refused:
+def _too_many(place: str, limits: ReadLimits) -> RefusedMember:
     message = f"more than {limits.members} files; the rest was not read"
-    return Refused(shown(place), "limit.count", message)
+    return RefusedMember(shown(place), "limit.count", message)
 
 
-def _refused_links(folder: str, listing: Listing) -> Iterator[Refused]:
+def _refused_links(folder: str, listing: Listing) -> Iterator[RefusedMember]:
     for name in sorted(listing.links):
         place = shown(posixpath.join(folder, name))
-        yield Refused(place, "archive.member", "it is a link to a folder")
+        yield RefusedMember(place, "archive.member", "it is a link to a folder")
 
 
 def _never(_listing: Listing) -> bool:
@@ -323,8 +329,8 @@ def _never(_listing: Listing) -> bool:
 
 
 def _folders(
-    tree: Tree, top: str, is_pruned: Callable[[Listing], bool] = _never
-) -> Iterator[tuple[str, Listing | Refused]]:
+    tree: FileTree, top: str, is_pruned: Callable[[Listing], bool] = _never
+) -> Iterator[tuple[str, Listing | RefusedMember]]:
     """Yield each folder below `top`, itself first, by name; one that cannot be read is refused.
 
     Nothing here calls itself: folders may nest deeper than Python's stack.
@@ -346,7 +352,7 @@ def _folders(
             if not folder:
                 raise
             message = f"{error.strerror or error}; what is in it was not read"
-            yield folder, Refused(f"{shown(folder)}/", "source.unreadable", message)
+            yield folder, RefusedMember(f"{shown(folder)}/", "source.unreadable", message)
             continue
         yield folder, listing
         if not is_pruned(listing):
@@ -357,10 +363,10 @@ def _folders(
 # Bags ----------------------------------------------------------------------------------------
 
 
-class _File:
+class _BagFile:
     """A file of a bag."""
 
-    def __init__(self, tree: Tree, place: str) -> None:
+    def __init__(self, tree: FileTree, place: str) -> None:
         self._tree = tree
         self.name = shown(place)
         self.place = self.path = place
@@ -368,17 +374,17 @@ class _File:
         self.size = 0
         self._fault = _fault(place) or self._look()
 
-    def _look(self) -> Refused | None:
+    def _look(self) -> RefusedMember | None:
         try:
             size = self._tree.size(self.place)
         except OSError as error:
-            return Refused(self.name, "source.unreadable", error.strerror or str(error))
+            return RefusedMember(self.name, "source.unreadable", error.strerror or str(error))
         if size is None:
-            return Refused(self.name, "archive.member", "it is not a regular file")
+            return RefusedMember(self.name, "archive.member", "it is not a regular file")
         self.size = size
         return None
 
-    def fault(self) -> Refused | None:
+    def fault(self) -> RefusedMember | None:
         """Return why it is refused whatever is in it, or None (C5)."""
         return self._fault
 
@@ -402,11 +408,11 @@ class _File:
             raise UnreadableError(error.strerror or str(error)) from error
 
 
-def _files(tree: Tree, top: str, limits: Limits) -> Iterator[_File | Refused]:
+def _files(tree: FileTree, top: str, limits: ReadLimits) -> Iterator[_BagFile | RefusedMember]:
     """Yield each file below `top`, in the order of their paths."""
     count = 0
     for folder, listing in _folders(tree, top):
-        if isinstance(listing, Refused):
+        if isinstance(listing, RefusedMember):
             yield listing
             continue
         yield from _refused_links(folder, listing)
@@ -416,4 +422,4 @@ def _files(tree: Tree, top: str, limits: Limits) -> Iterator[_File | Refused]:
             if count > limits.members:
                 yield _too_many(place, limits)
                 return
-            yield _File(tree, place)
+            yield _BagFile(tree, place)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import BinaryIO, NamedTuple, TypeAlias
 
-from mirror.archive.compression import DAMAGE, has_trailing
-from mirror.archive.limits import Limits
-from mirror.archive.member import Item, Member, Refused, member_or_refusal
+from mirror.archive.compression import DECOMPRESSION_ERRORS, has_trailing
+from mirror.archive.limits import ReadLimits
+from mirror.archive.member import Member, MemberOrBag, RefusedMember, member_or_refusal
 from mirror.core.values import decode
 from mirror.errors import FormatError, LimitError
 
@@ -21,14 +21,14 @@ class _Line(NamedTuple):
     """With its LF, if it has one."""
 
 
-_Lines: TypeAlias = Iterator[_Line | Refused]
+_Lines: TypeAlias = Iterator[_Line | RefusedMember]
 
 _BLANK = b" \t\r\n"
 _LINES_AHEAD = 100_000
 """Lines to look at for a bundle, before a text is given up as one that is too large."""
 
 
-def read_document(stream: BinaryIO, limits: Limits) -> Iterator[Item]:
+def read_document(stream: BinaryIO, limits: ReadLimits) -> Iterator[MemberOrBag]:
     """Yield the bundle or the lines of bundles in `stream`.
 
     The text is one bundle if the whole of it is one JSON value, over however many lines. It is
@@ -39,13 +39,15 @@ def read_document(stream: BinaryIO, limits: Limits) -> Iterator[Item]:
     first = next(lines, None)
     if first is None:
         yield Member("", b"")
-    elif isinstance(first, Refused) or _is_value(first.data, limits):
+    elif isinstance(first, RefusedMember) or _is_value(first.data, limits):
         yield from _only_or_lines(first, lines, limits)
     else:
         yield from _one_or_lines(first, lines, limits)
 
 
-def _only_or_lines(first: _Line | Refused, lines: _Lines, limits: Limits) -> Iterator[Item]:
+def _only_or_lines(
+    first: _Line | RefusedMember, lines: _Lines, limits: ReadLimits
+) -> Iterator[MemberOrBag]:
     """Yield JSON Lines; a file of one line is named as a whole."""
     second = next(lines, None)
     if second is None and isinstance(first, _Line):
@@ -55,14 +57,14 @@ def _only_or_lines(first: _Line | Refused, lines: _Lines, limits: Limits) -> Ite
     yield from _items(chain([first], rest), limits)
 
 
-def _one_or_lines(first: _Line, lines: _Lines, limits: Limits) -> Iterator[Item]:
+def _one_or_lines(first: _Line, lines: _Lines, limits: ReadLimits) -> Iterator[MemberOrBag]:
     """Decide between one bundle over many lines and JSON Lines whose first line is at fault."""
     text = bytearray(first.data)
     last = first.number
     holds_bundle = False
-    stop: _Line | Refused | None = None
+    stop: _Line | RefusedMember | None = None
     for line in lines:
-        if isinstance(line, Refused) or len(text) + len(line.data) > limits.bundle_bytes:
+        if isinstance(line, RefusedMember) or len(text) + len(line.data) > limits.bundle_bytes:
             stop = line
             break
         text += b"\n" * (line.number - last - 1) + line.data  # blank lines keep their place
@@ -75,13 +77,13 @@ def _one_or_lines(first: _Line, lines: _Lines, limits: Limits) -> Iterator[Item]
     if holds_bundle or _bundle_follows(ahead, lines, limits):
         known = _split(bytes(text), first.number)
         yield from _items(chain(known, ahead, lines), limits)
-    elif isinstance(stop, Refused) and stop.code != "limit.size":
+    elif isinstance(stop, RefusedMember) and stop.code != "limit.size":
         yield stop
     else:
-        yield Refused("", "limit.size", f"larger than {limits.bundle_bytes} bytes")
+        yield RefusedMember("", "limit.size", f"larger than {limits.bundle_bytes} bytes")
 
 
-def _bundle_follows(ahead: list[_Line | Refused], lines: _Lines, limits: Limits) -> bool:
+def _bundle_follows(ahead: list[_Line | RefusedMember], lines: _Lines, limits: ReadLimits) -> bool:
     """Whether a bundle follows before another `bundle_bytes`; what was looked at joins `ahead`."""
     size = 0
     for line in chain(list(ahead), lines):
@@ -102,15 +104,15 @@ def _split(text: bytes, number: int) -> Iterator[_Line]:
             yield _Line(number + offset, line + b"\n")
 
 
-def _items(lines: _Lines, limits: Limits) -> Iterator[Item]:
+def _items(lines: _Lines, limits: ReadLimits) -> Iterator[MemberOrBag]:
     for line in lines:
-        if isinstance(line, Refused):
+        if isinstance(line, RefusedMember):
             yield line
         else:
             yield member_or_refusal(f"line {line.number}", line.data, limits)
 
 
-def _lines(stream: BinaryIO, limits: Limits) -> _Lines:
+def _lines(stream: BinaryIO, limits: ReadLimits) -> _Lines:
     """Yield each line that is not blank."""
     number = 0
     try:
@@ -118,21 +120,21 @@ def _lines(stream: BinaryIO, limits: Limits) -> _Lines:
             number += 1
             if number > limits.members:
                 message = f"more than {limits.members} lines; the rest was not read"
-                yield Refused(f"line {number}", "limit.count", message)
+                yield RefusedMember(f"line {number}", "limit.count", message)
                 return
             if len(data) > limits.line_bytes:
                 _skip_line(stream, data)
                 message = f"longer than {limits.line_bytes} bytes"
-                yield Refused(f"line {number}", "limit.size", message)
+                yield RefusedMember(f"line {number}", "limit.size", message)
             elif data.strip(_BLANK):
                 yield _Line(number, data)
         if has_trailing(stream):
             message = "more follows the compressed data, and was not read"
-            yield Refused(f"after line {number}", "archive.trailing", message)
-    except DAMAGE as error:
-        yield Refused(f"after line {number}", "archive.truncated", str(error))
+            yield RefusedMember(f"after line {number}", "archive.trailing", message)
+    except DECOMPRESSION_ERRORS as error:
+        yield RefusedMember(f"after line {number}", "archive.truncated", str(error))
     except LimitError as error:
-        yield Refused(f"after line {number}", error.code, error.message)
+        yield RefusedMember(f"after line {number}", error.code, error.message)
 
 
 def _skip_line(stream: BinaryIO, line: bytes) -> None:
@@ -140,8 +142,8 @@ def _skip_line(stream: BinaryIO, line: bytes) -> None:
         line = stream.readline(1 << 20)
 
 
-def _is_value(text: bytes, limits: Limits) -> bool:
-    if isinstance(member_or_refusal("", text, limits), Refused):
+def _is_value(text: bytes, limits: ReadLimits) -> bool:
+    if isinstance(member_or_refusal("", text, limits), RefusedMember):
         return False
     try:
         decode(text)
@@ -150,5 +152,5 @@ def _is_value(text: bytes, limits: Limits) -> bool:
     return True
 
 
-def _is_bundle(text: bytes, limits: Limits) -> bool:
+def _is_bundle(text: bytes, limits: ReadLimits) -> bool:
     return b'"bundle_type"' in text and text.lstrip(_BLANK)[:1] == b"{" and _is_value(text, limits)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from mirror.core.bundle import BundleLimits
 from mirror.core.profile import Profile
 
-__all__ = ["Limits"]
+__all__ = ["ReadLimits"]
 
 MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ReadLimits:
     """Limits on input; what exceeds one is refused with the code named there."""
 
     member_bytes: int = 16 * MIB

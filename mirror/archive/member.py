@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from mirror.archive.formats import NAMED_BY_BYTES, format_of
-from mirror.archive.limits import Limits
+from mirror.archive.limits import ReadLimits
 
 __all__ = [
     "BUNDLES",
     "STATES",
     "Bag",
-    "Item",
     "Member",
-    "Refused",
-    "Wanted",
+    "MemberFilter",
+    "MemberOrBag",
+    "RefusedMember",
     "fault_of_name",
     "file_or_refusal",
     "is_name_too_long",
@@ -41,7 +41,7 @@ class Member(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedMember:
     """One thing in a source that was not read."""
 
     name: str
@@ -70,10 +70,10 @@ class Bag:
         return any(label.startswith("Pith-Base-") for label in self.info)
 
 
-Item: TypeAlias = Member | Refused | Bag
+MemberOrBag: TypeAlias = Member | RefusedMember | Bag
 
 
-def member_or_refusal(name: str, data: bytes, limits: Limits) -> Member | Refused:
+def member_or_refusal(name: str, data: bytes, limits: ReadLimits) -> Member | RefusedMember:
     """Return a member, or why it holds more values than this mirror takes into memory (B4).
 
     What separates values is counted, within strings too: that is quick, and never too low.
@@ -82,11 +82,13 @@ def member_or_refusal(name: str, data: bytes, limits: Limits) -> Member | Refuse
         return Member(name, data)  # a value takes a byte
     values = data.count(b",") + data.count(b"[") + data.count(b"{")
     if values > limits.values:
-        return Refused(name, "limit.count", f"some {values} values, more than {limits.values}")
+        return RefusedMember(
+            name, "limit.count", f"some {values} values, more than {limits.values}"
+        )
     return Member(name, data)
 
 
-def file_or_refusal(name: str, data: bytes, limits: Limits) -> Member | Refused:
+def file_or_refusal(name: str, data: bytes, limits: ReadLimits) -> Member | RefusedMember:
     """Return a file of an archive or folder as a member, or why it is refused.
 
     Besides `member_or_refusal`: what its first bytes show to be of another format.
@@ -94,11 +96,11 @@ def file_or_refusal(name: str, data: bytes, limits: Limits) -> Member | Refused:
     found = format_of(data[:NAMED_BY_BYTES])
     if found is None:
         return member_or_refusal(name, data, limits)
-    return Refused(name, "archive.format", f"it is {found}, which is not read here")
+    return RefusedMember(name, "archive.format", f"it is {found}, which is not read here")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class MemberFilter:
     """What to look for in a container."""
 
     file_name: str
@@ -112,8 +114,8 @@ class Wanted:
         return last == self.file_name or last.endswith(f".{self.file_name}")
 
 
-BUNDLES = Wanted("bundle.json", is_in_segments=True)
-STATES = Wanted("state.json", is_in_segments=False)
+BUNDLES = MemberFilter("bundle.json", is_in_segments=True)
+STATES = MemberFilter("state.json", is_in_segments=False)
 """What upstream claims (C2): compared, and never merged."""
 
 

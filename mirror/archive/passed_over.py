@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from mirror.archive.member import BUNDLES, STATES, Refused, shown
+from mirror.archive.member import BUNDLES, STATES, RefusedMember, shown
 
 __all__ = ["PassedOver"]
 
@@ -34,7 +34,7 @@ class PassedOver:
         if len(self._names[code]) < _NAMED:
             self._names[code].append(shown(path))
 
-    def refusals(self) -> Iterator[Refused]:
+    def refusals(self) -> Iterator[RefusedMember]:
         """Yield one finding for each code, if files were passed over."""
         for code, count in self._counts.items():
             if count:
@@ -43,4 +43,4 @@ class PassedOver:
                 message = (
                     f"{files} of other names passed over: {', '.join(self._names[code])}{more}"
                 )
-                yield Refused("", code, message)
+                yield RefusedMember("", code, message)

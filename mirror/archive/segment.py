@@ -9,9 +9,9 @@ from typing import BinaryIO
 import msgpack
 import zstandard
 
-from mirror.archive.compression import DAMAGE, has_trailing, open_plain
-from mirror.archive.limits import Limits
-from mirror.archive.member import Item, Member, Refused
+from mirror.archive.compression import DECOMPRESSION_ERRORS, has_trailing, open_plain
+from mirror.archive.limits import ReadLimits
+from mirror.archive.member import Member, MemberOrBag, RefusedMember
 from mirror.errors import LimitError
 
 __all__ = ["is_segment_name", "read_segment", "write_segments"]
@@ -36,7 +36,7 @@ def is_segment_name(path: str) -> bool:
 # Reading -------------------------------------------------------------------------------------
 
 
-def read_segment(name: str, data: bytes, limits: Limits) -> Iterator[Item]:
+def read_segment(name: str, data: bytes, limits: ReadLimits) -> Iterator[MemberOrBag]:
     """Yield the bundles of a segment, each named by its place in it, from 1.
 
     Args:
@@ -52,17 +52,17 @@ def read_segment(name: str, data: bytes, limits: Limits) -> Iterator[Item]:
             yield _item(f"{name}#{number}", packed, limits)
         if has_trailing(stream):
             message = "more follows the compressed data, and was not read"
-            yield Refused(f"after {name}#{number}", "archive.trailing", message)
-    except DAMAGE as error:
-        yield Refused(f"after {name}#{number}", "archive.truncated", str(error))
+            yield RefusedMember(f"after {name}#{number}", "archive.trailing", message)
+    except DECOMPRESSION_ERRORS as error:
+        yield RefusedMember(f"after {name}#{number}", "archive.truncated", str(error))
     except _NotPackedError as error:
-        yield Refused(f"after {name}#{number}", "archive.member", str(error))
+        yield RefusedMember(f"after {name}#{number}", "archive.member", str(error))
     except LimitError as error:
         message = f"{error.message}; the rest of the segment was not read"
-        yield Refused(f"after {name}#{number}", error.code, message)
+        yield RefusedMember(f"after {name}#{number}", error.code, message)
 
 
-def _maps(stream: BinaryIO, limits: Limits) -> Iterator[bytes]:
+def _maps(stream: BinaryIO, limits: ReadLimits) -> Iterator[bytes]:
     """Yield the bytes of each value in a stream of MessagePack.
 
     Raises:
@@ -103,11 +103,11 @@ def _spans(data: bytes) -> Iterator[tuple[int, int]]:
         start = unpacker.tell()
 
 
-def _item(name: str, packed: bytes, limits: Limits) -> Item:
+def _item(name: str, packed: bytes, limits: ReadLimits) -> MemberOrBag:
     if len(packed) > limits.member_bytes:
-        return Refused(name, "limit.size", f"larger than {limits.member_bytes} bytes")
+        return RefusedMember(name, "limit.size", f"larger than {limits.member_bytes} bytes")
     if len(packed) > limits.values and _holds_more_than(limits.values, packed):
-        return Refused(name, "limit.count", f"more than {limits.values} values")
+        return RefusedMember(name, "limit.count", f"more than {limits.values} values")
     return Member(name, packed, is_packed=True)
 
 

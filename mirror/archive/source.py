@@ -14,12 +14,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from mirror.archive.compression import DAMAGE, is_compressed, open_plain
+from mirror.archive.compression import DECOMPRESSION_ERRORS, is_compressed, open_plain
 from mirror.archive.folder import read_folder
 from mirror.archive.formats import format_of
 from mirror.archive.json_lines import read_document
-from mirror.archive.limits import Limits
-from mirror.archive.member import BUNDLES, Bag, Item, Refused, Wanted
+from mirror.archive.limits import ReadLimits
+from mirror.archive.member import BUNDLES, Bag, MemberFilter, MemberOrBag, RefusedMember
 from mirror.archive.standard_input import standard_input
 from mirror.archive.tar import BLOCK, is_tar, read_tar
 from mirror.archive.temporary import temporary_error
@@ -32,7 +32,7 @@ class Source:
     """One source, open; iterate over `items` once."""
 
     def __init__(
-        self, name: str, place: BinaryIO | Path, limits: Limits, wanted: Wanted = BUNDLES
+        self, name: str, place: BinaryIO | Path, limits: ReadLimits, wanted: MemberFilter = BUNDLES
     ) -> None:
         self.name = name
         """As the person wrote it."""
@@ -50,7 +50,7 @@ class Source:
         """Bytes of the file that were read so far; 0 for a folder."""
         return 0 if isinstance(self._place, Path) else self._place.tell()
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[MemberOrBag]:
         """Yield what is in the source; a refusal where that is nothing at all.
 
         Raises:
@@ -67,28 +67,28 @@ class Source:
         if empty:
             yield nothing_in_it(self._wanted)
 
-    def _read(self) -> Iterator[Item]:
+    def _read(self) -> Iterator[MemberOrBag]:
         if isinstance(self._place, Path):
             return read_folder(self._place, self._limits, self._wanted)
         return _read_file(self._place, self._limits, self._wanted)
 
 
-def _is_nothing(item: Item) -> bool:
+def _is_nothing(item: MemberOrBag) -> bool:
     """Whether a source that gives only such items holds nothing, and does not say so itself."""
     if isinstance(item, Bag):
         return not item.is_increment
-    return isinstance(item, Refused) and not item.is_fault
+    return isinstance(item, RefusedMember) and not item.is_fault
 
 
-def nothing_in_it(wanted: Wanted) -> Refused:
+def nothing_in_it(wanted: MemberFilter) -> RefusedMember:
     """Return the refusal of a source that holds nothing of what is wanted."""
     names = f"{wanted.file_name}, *.{wanted.file_name}"
     kinds = f"{names} or packed segment" if wanted.is_in_segments else names.replace(", ", " or ")
     message = f"no {kinds} is in it"
-    return Refused("", "archive.empty", message)
+    return RefusedMember("", "archive.empty", message)
 
 
-def _read_file(file: BinaryIO, limits: Limits, wanted: Wanted) -> Iterator[Item]:
+def _read_file(file: BinaryIO, limits: ReadLimits, wanted: MemberFilter) -> Iterator[MemberOrBag]:
     head = file.read(4)
     is_plain = not is_compressed(head)
     block = _first_block(open_plain(file, limits))
@@ -102,13 +102,13 @@ def _read_file(file: BinaryIO, limits: Limits, wanted: Wanted) -> Iterator[Item]
         yield from read_document(io.BufferedReader(cast("Any", open_plain(file, limits))), limits)
 
 
-def _of_another_format(found: str, *, is_plain: bool) -> Refused:
+def _of_another_format(found: str, *, is_plain: bool) -> RefusedMember:
     inside = "" if is_plain else " within gzip or zstd, of which one layer is undone"
     message = (
         f"it is {found}{inside}; it is not read: unpack it, and give what was in it"
         " as it is, or as tar, gzip or zstd"
     )
-    return Refused("", "archive.format", message)
+    return RefusedMember("", "archive.format", message)
 
 
 def is_plain_tar(head: bytes) -> bool:
@@ -122,13 +122,13 @@ def _first_block(stream: BinaryIO) -> bytes:
     try:
         while len(block) < BLOCK and (more := stream.read(BLOCK - len(block))):
             block += more
-    except (*DAMAGE, LimitError):
+    except (*DECOMPRESSION_ERRORS, LimitError):
         pass  # whoever reads it as what it is meets the same, and says so
     return block
 
 
 @contextmanager
-def open_source(name: str, limits: Limits, wanted: Wanted = BUNDLES) -> Iterator[Source]:
+def open_source(name: str, limits: ReadLimits, wanted: MemberFilter = BUNDLES) -> Iterator[Source]:
     """Open a source by its path, or standard input for `-`; it yields what is wanted of it.
 
     Raises:

@@ -11,15 +11,15 @@ import posixpath
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from mirror.archive.contents import Content, Entry, Extent, read_contents, read_extent
-from mirror.archive.limits import Limits
+from mirror.archive.contents import ArchiveEntry, CheckedContent, Extent, read_contents, read_extent
+from mirror.archive.limits import ReadLimits
 from mirror.archive.member import (
     BUNDLES,
     NAME_CHARACTERS,
     Bag,
-    Item,
-    Refused,
-    Wanted,
+    MemberFilter,
+    MemberOrBag,
+    RefusedMember,
     fault_of_name,
     is_name_too_long,
     shown,
@@ -28,7 +28,7 @@ from mirror.archive.tar_reader import (
     BLOCK,
     Header,
     TarReader,
-    TrailingError,
+    TarTrailingDataError,
     TruncatedError,
     parse_header,
 )
@@ -50,11 +50,11 @@ def is_tar(head: bytes) -> bool:
 
 def read_tar(
     open_stream: Callable[[], BinaryIO],
-    limits: Limits,
-    wanted: Wanted = BUNDLES,
+    limits: ReadLimits,
+    wanted: MemberFilter = BUNDLES,
     *,
     seekable: bool,
-) -> Iterator[Item]:
+) -> Iterator[MemberOrBag]:
     """Yield what is wanted of an archive and what was refused in it.
 
     Args:
@@ -65,14 +65,16 @@ def read_tar(
     """
     is_sound = True
     for one in _read_contents(open_stream, limits, wanted, seekable=seekable):
-        items = read_extent(one.extent, one.data, limits) if isinstance(one, Content) else (one,)
+        items = (
+            read_extent(one.extent, one.data, limits) if isinstance(one, CheckedContent) else (one,)
+        )
         for item in items:
-            is_sound = is_sound and not (isinstance(item, Refused) and item.is_fault)
+            is_sound = is_sound and not (isinstance(item, RefusedMember) and item.is_fault)
             if is_sound or not isinstance(item, Bag):
                 yield item
 
 
-def locate_in_tar(file: BinaryIO, limits: Limits) -> Iterator[Extent | Refused | Bag]:
+def locate_in_tar(file: BinaryIO, limits: ReadLimits) -> Iterator[Extent | RefusedMember | Bag]:
     """Yield where in a plain archive the bundles are that `read_tar` would give.
 
     All of it is read once and held against its manifests (C5), so that each part can be read by
@@ -86,21 +88,21 @@ def locate_in_tar(file: BinaryIO, limits: Limits) -> Iterator[Extent | Refused |
 
     is_sound = True
     for one in _read_contents(from_start, limits, BUNDLES, seekable=True):
-        if isinstance(one, Content):
+        if isinstance(one, CheckedContent):
             if any(True for _ in read_extent(one.extent, one.data, limits)):
                 yield one.extent
             continue
-        is_sound = is_sound and not (isinstance(one, Refused) and one.is_fault)
-        if is_sound or isinstance(one, Refused):
+        is_sound = is_sound and not (isinstance(one, RefusedMember) and one.is_fault)
+        if is_sound or isinstance(one, RefusedMember):
             yield one
 
 
 def _read_contents(
-    open_stream: Callable[[], BinaryIO], limits: Limits, wanted: Wanted, *, seekable: bool
-) -> Iterator[Content | Refused | Bag]:
+    open_stream: Callable[[], BinaryIO], limits: ReadLimits, wanted: MemberFilter, *, seekable: bool
+) -> Iterator[CheckedContent | RefusedMember | Bag]:
     """Yield what is wanted, what was refused, and at the end the bag that the archive is."""
 
-    def walk() -> Iterator[Entry | Refused]:
+    def walk() -> Iterator[ArchiveEntry | RefusedMember]:
         return _walk(TarReader(open_stream(), limits, seekable), limits)
 
     return read_contents(walk, limits, wanted)
@@ -109,7 +111,7 @@ def _read_contents(
 # Walking the headers -------------------------------------------------------------------------
 
 
-class _Entry:
+class _TarEntry:
     """A member, while the reader stands at it."""
 
     def __init__(self, reader: TarReader, header: Header) -> None:
@@ -122,36 +124,36 @@ class _Entry:
         self.size = header.size
         self.is_folder = header.is_folder
 
-    def fault(self) -> Refused | None:
+    def fault(self) -> RefusedMember | None:
         """Return why the member is refused by its header, or None (C5)."""
         if is_name_too_long(self.place):
             message = f"its name is longer than {NAME_CHARACTERS} characters"
-            return Refused(self.name, "limit.size", message)
+            return RefusedMember(self.name, "limit.size", message)
         if not (self._header.is_regular or self.is_folder):
-            return Refused(self.name, "archive.member", "it is not a regular file")
+            return RefusedMember(self.name, "archive.member", "it is not a regular file")
         fault = fault_of_name(self.place)
-        return None if fault is None else Refused(self.name, "archive.member", fault)
+        return None if fault is None else RefusedMember(self.name, "archive.member", fault)
 
 
-def _walk(reader: TarReader, limits: Limits) -> Iterator[Entry | Refused]:
+def _walk(reader: TarReader, limits: ReadLimits) -> Iterator[ArchiveEntry | RefusedMember]:
     """Yield each member, and at the end a refusal if the archive does not end as it should."""
     last = "the start"
     try:
         for header in _headers(reader, limits):
             if header.is_label:
                 continue
-            entry = _Entry(reader, header)
+            entry = _TarEntry(reader, header)
             yield entry
             last = entry.name
     except TruncatedError as error:
-        yield Refused(f"after {last}", "archive.truncated", str(error))
-    except TrailingError as error:
-        yield Refused(f"after {last}", "archive.trailing", str(error))
+        yield RefusedMember(f"after {last}", "archive.truncated", str(error))
+    except TarTrailingDataError as error:
+        yield RefusedMember(f"after {last}", "archive.trailing", str(error))
     except LimitError as error:
-        yield Refused(f"after {last}", error.code, f"{error.message}; the rest was not read")
+        yield RefusedMember(f"after {last}", error.code, f"{error.message}; the rest was not read")
 
 
-def _headers(reader: TarReader, limits: Limits) -> Iterator[Header]:
+def _headers(reader: TarReader, limits: ReadLimits) -> Iterator[Header]:
     for _ in range(limits.members):
         header = reader.next()
         if header is None:

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from mirror.archive.compression import DAMAGE, has_trailing
-from mirror.archive.limits import Limits
+from mirror.archive.compression import DECOMPRESSION_ERRORS, has_trailing
+from mirror.archive.limits import ReadLimits
 from mirror.errors import LimitError
 
-__all__ = ["BLOCK", "Header", "TarReader", "TrailingError", "TruncatedError", "parse_header"]
+__all__ = ["BLOCK", "Header", "TarReader", "TarTrailingDataError", "TruncatedError", "parse_header"]
 
 BLOCK = 512
 """Bytes of a block: everything in a tar begins at a multiple of it."""
@@ -34,7 +34,7 @@ class TruncatedError(Exception):
     """The archive ends here, other than it should."""
 
 
-class TrailingError(Exception):
+class TarTrailingDataError(Exception):
     """Something else than zeros follows the archive's end mark."""
 
 
@@ -129,7 +129,7 @@ _LENGTH = re.compile(rb"([1-9][0-9]{0,9}) ")
 
 
 @dataclass(slots=True)
-class _Extended:
+class _PaxHeaders:
     """What extended headers say of the next member; all else in them is passed over."""
 
     path: str | None = None
@@ -177,9 +177,9 @@ class TarReader:
 
     stream: BinaryIO
     """The archive, uncompressed; it may give less than it is asked for."""
-    limits: Limits
+    limits: ReadLimits
     is_seekable: bool
-    _global: _Extended = field(default_factory=_Extended)
+    _global: _PaxHeaders = field(default_factory=_PaxHeaders)
     _fault: Exception | None = None
     """Why the stream gives nothing more."""
     _content: int = 0
@@ -196,7 +196,7 @@ class TarReader:
             LimitError: If it gives more than this mirror accepts.
         """
         self._skip()
-        own = _Extended()
+        own = _PaxHeaders()
         extended_bytes = 0
         while True:
             block = self._read(BLOCK)
@@ -228,7 +228,7 @@ class TarReader:
         """Return how many bytes of a stream that can be skipped in come before what is next."""
         return self.stream.tell() if self.is_seekable else -1
 
-    def _take(self, kind: bytes, data: bytes, own: _Extended) -> None:
+    def _take(self, kind: bytes, data: bytes, own: _PaxHeaders) -> None:
         if kind == b"L":
             own.path = _text(data)
         elif kind == b"g":
@@ -236,7 +236,7 @@ class TarReader:
         elif kind in {b"x", b"X"}:
             own.take(data)
 
-    def _open(self, header: Header, own: _Extended) -> Header:
+    def _open(self, header: Header, own: _PaxHeaders) -> Header:
         """Apply extended headers to a member's own, and stand at its content."""
         for extended in (self._global, own):
             header.name = header.name if extended.path is None else extended.path
@@ -258,13 +258,13 @@ class TarReader:
             raise TruncatedError("a header of zeros, and no end mark")
         while rest := self._read_some(_CHUNK):  # damage may only show in a checksum at its end
             if rest.strip(b"\0"):
-                raise TrailingError("more follows the end mark, and was not read")
+                raise TarTrailingDataError("more follows the end mark, and was not read")
         if isinstance(self._fault, LimitError):
             raise self._fault
         if self._fault is not None and not isinstance(self._fault, EOFError):
             raise TruncatedError(str(self._fault))
         if has_trailing(self.stream):
-            raise TrailingError("more follows the compressed data, and was not read")
+            raise TarTrailingDataError("more follows the compressed data, and was not read")
 
     def _skip(self) -> None:
         """Pass over what was not read of the present member."""
@@ -306,7 +306,7 @@ class TarReader:
         while count and self._fault is None:
             try:
                 part = self.stream.read(min(count, _CHUNK))
-            except (*DAMAGE, LimitError) as error:
+            except (*DECOMPRESSION_ERRORS, LimitError) as error:
                 # What ends too early is damage, too; the plain end below is told apart from it.
                 self._fault = error if isinstance(error, LimitError) else ValueError(str(error))
                 break

@@ -12,7 +12,7 @@ from mirror.cli import options
 from mirror.cli.console import plural, print_json, print_table, show_count
 from mirror.cli.outputs import OutputPath, writes
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.backup import Backup, back_up
+from mirror.engine.backup import BackupResult, back_up
 
 __all__ = ["backup"]
 
@@ -46,7 +46,7 @@ def backup(out: OutputFile, *, db: Path, as_json: bool) -> None:
         print_table(_rows(out.path, made))
 
 
-def _rows(path: Path, made: Backup) -> dict[str, str | list[str]]:
+def _rows(path: Path, made: BackupResult) -> dict[str, str | list[str]]:
     return {
         "backup": f"{path}, {plural(made.size_bytes, 'byte')}, checked",
         "records": f"{made.records:,}, from {plural(made.arrivals, 'bundle')}",

@@ -18,14 +18,14 @@ from mirror.core.transparency.signed_note import Signer, Verifier, parse_signer,
 from mirror.core.values import Object
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.transparency.checkpoints import (
-    Finding,
-    Kept,
+    CheckpointFinding,
+    CheckpointResult,
     keep_checkpoint,
     make_checkpoint,
     write_new_key,
 )
 from mirror.errors import FormatError
-from mirror.store import KeptCheckpoint, open_store
+from mirror.store import StoredCheckpoint, open_store
 
 __all__ = ["checkpoint", "new_key"]
 
@@ -167,7 +167,7 @@ def _read_signer(path: Path) -> Signer:
 # Reading -------------------------------------------------------------------------------------
 
 
-def _read(db: Path, source: Path, verifiers: Iterable[str], *, is_old: bool) -> Kept:
+def _read(db: Path, source: Path, verifiers: Iterable[str], *, is_old: bool) -> CheckpointResult:
     known = [one for text in verifiers for one in _read_verifiers(text)]
     if not known:
         raise click.UsageError("--verify needs a --verifier: whose signature is to count?")
@@ -208,7 +208,7 @@ def _at(error: FormatError, place: str) -> FormatError:
 # Showing -------------------------------------------------------------------------------------
 
 
-def _tell(kept: Kept, *, as_json: bool) -> None:
+def _tell(kept: CheckpointResult, *, as_json: bool) -> None:
     if as_json:
         print_json(_told(kept))
         return
@@ -221,7 +221,7 @@ def _tell(kept: Kept, *, as_json: bool) -> None:
         _tell_finding(finding)
 
 
-def _tell_finding(finding: Finding) -> None:
+def _tell_finding(finding: CheckpointFinding) -> None:
     say(f"{finding.code}: {finding.message}")
     if finding.evidence:
         say("the note that was kept, which says otherwise:")
@@ -278,12 +278,12 @@ def _value(one: Checkpoint | None) -> Object:
     }
 
 
-def _kept_value(kept: KeptCheckpoint) -> Object:
+def _kept_value(kept: StoredCheckpoint) -> Object:
     said = _value(kept.checkpoint)
     return {**said, "read_at": kept.read_at, "own": kept.is_own, "note": kept.note}
 
 
-def _told(kept: Kept) -> Object:
+def _told(kept: CheckpointResult) -> Object:
     return {
         **_value(kept.checkpoint),
         "signed_by": [verifier.text for verifier in kept.signed_by],

@@ -8,7 +8,12 @@ from typing import cast
 from mirror.cli.console import plural
 from mirror.core.comparison.diff import cut
 from mirror.core.values import Object
-from mirror.engine.search.citations import Citations, Listed, Work, Works
+from mirror.engine.search.citations import (
+    CitedWork,
+    CitedWorks,
+    RecordCitations,
+    SnapshotReferences,
+)
 
 __all__ = ["citation_rows"]
 
@@ -18,7 +23,7 @@ _MAX_VALUE = 200
 """Characters shown of one value."""
 
 
-def citation_rows(citations: Citations) -> dict[str, list[str]]:
+def citation_rows(citations: RecordCitations) -> dict[str, list[str]]:
     """Return names and values for a table: what cites a record, what it cites, what it lists."""
     rows = {
         "cited by": [*_lines(citations.cited_by, _citing)],
@@ -28,7 +33,7 @@ def citation_rows(citations: Citations) -> dict[str, list[str]]:
     return {name: lines for name, lines in rows.items() if lines}
 
 
-def _lines(works: Works, say: Callable[[Work, Object], str]) -> Iterator[str]:
+def _lines(works: CitedWorks, say: Callable[[CitedWork, Object], str]) -> Iterator[str]:
     for work in works.listed:
         for event in work.events[:_MAX_EVENTS]:
             yield _line(work, event, say)
@@ -37,23 +42,23 @@ def _lines(works: Works, say: Callable[[Work, Object], str]) -> Iterator[str]:
     yield from _rest(works)
 
 
-def _rest(works: Works) -> Iterator[str]:
+def _rest(works: CitedWorks) -> Iterator[str]:
     if works.more:
         yield f"… and {plural(works.more, 'more work')}"
     if works.damaged:
         yield f"… and {plural(works.damaged, 'record')} that cannot be read; run `mirror check`"
 
 
-def _citing(_work: Work, payload: Object) -> str:
+def _citing(_work: CitedWork, payload: Object) -> str:
     return f"{_value(payload, 'citing')} {payload['relationship']} this record"
 
 
-def _cited(work: Work, payload: Object) -> str:
+def _cited(work: CitedWork, payload: Object) -> str:
     shared = f" (citing {_value(payload, 'citing')}, which names other records here, too)"
     return f"{payload['relationship']} {work.name}{shared if work.is_shared else ''}"
 
 
-def _line(work: Work, event: Object, say: Callable[[Work, Object], str]) -> str:
+def _line(work: CitedWork, event: Object, say: Callable[[CitedWork, Object], str]) -> str:
     payload, signer = cast("Object", event["payload"]), cast("Object", event["signer"])
     claim = f", claim “{_value(payload, 'claim_id')}”" if "claim_id" in payload else ""
     said_by = f"said by {_value(payload, 'asserted_by')} — signed by {signer['signer_id']}"
@@ -64,7 +69,7 @@ def _value(payload: Object, name: str) -> str:
     return cut(cast("str", payload[name]), _MAX_VALUE)
 
 
-def _references(references: Listed) -> Iterator[str]:
+def _references(references: SnapshotReferences) -> Iterator[str]:
     if references.snapshot is None:
         return
     signer = cast("Object", references.snapshot["signer"])["signer_id"]

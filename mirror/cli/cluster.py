@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from mirror.archive import Limits
+from mirror.archive import ReadLimits
 from mirror.cli.console import echo, plural, print_table, say, show_bars, summary_rows
 from mirror.cli.options import Count
 from mirror.core.keys import KeySet
@@ -20,7 +20,7 @@ from mirror.core.redaction import redact
 from mirror.errors import ClusterError
 
 if TYPE_CHECKING:  # the base install has no Dask
-    from mirror.engine.cluster import Dataset
+    from mirror.engine.cluster import ClusterResult
 
 __all__ = ["Workers", "merge_on_cluster", "options"]
 
@@ -88,7 +88,7 @@ def merge_on_cluster(
     names: tuple[str, ...],
     out: str,
     keys: KeySet,
-    limits: Limits,
+    limits: ReadLimits,
     wished: Workers,
     *,
     as_json: bool,
@@ -102,7 +102,7 @@ def merge_on_cluster(
     _require_packages()
     from mirror.engine import cluster  # noqa: PLC0415 - only now is it known to be there
 
-    sizes = cluster.Sizes(prefix_digits=wished.prefix_digits or 0)
+    sizes = cluster.PieceSizes(prefix_digits=wished.prefix_digits or 0)
     with cluster.open_cluster(
         wished.cluster or _LOCAL,
         workers=wished.workers,
@@ -110,7 +110,7 @@ def merge_on_cluster(
     ) as client:
         say(f"dashboard: {client.dashboard_link}")
         with _show_progress() as progress:
-            order = cluster.Order(names, out, keys, limits, sizes, progress)
+            order = cluster.ClusterRequest(names, out, keys, limits, sizes, progress)
             dataset = cluster.merge_on_cluster(client, order)
     if as_json:
         echo(dataset.to_line(), nl=False)
@@ -128,7 +128,7 @@ def _require_packages() -> None:
         )
 
 
-def _rows(dataset: Dataset, out: str) -> dict[str, str | list[str]]:
+def _rows(dataset: ClusterResult, out: str) -> dict[str, str | list[str]]:
     summary = dataset.summary
     rows = summary_rows(summary, redact(out))
     rows["states"] = rows.pop("store")

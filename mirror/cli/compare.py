@@ -12,30 +12,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from mirror.archive import Limits
+from mirror.archive import ReadLimits
 from mirror.cli import options
 from mirror.cli.console import SHOWN_FINDINGS, plural, print_json, print_table, say, show_count
 from mirror.cli.outputs import OutputPath, writes
 from mirror.core.comparison.causes import Cause
 from mirror.core.values import canonical, decode, sha256
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.compare.mirrors import MirrorErrand, compare_with_mirror
+from mirror.engine.compare.mirrors import MirrorCompareOptions, compare_with_mirror
 from mirror.engine.compare.states import (
     SAME,
-    Errand,
-    Finding,
+    CompareOptions,
+    CompareResult,
+    CompareSummary,
     Rollback,
-    Tally,
     compare_with,
     history,
 )
-from mirror.engine.compare.upstream import Upstream
+from mirror.engine.compare.upstream import UpstreamSource
 from mirror.errors import MirrorError
-from mirror.net import Client, Politeness
-from mirror.store import ClaimRow, Store, open_store
+from mirror.net import Client, ClientConfig
+from mirror.store import Store, UpstreamStatementRow, open_store
 
 if TYPE_CHECKING:
-    from mirror.web.pages.comparison_report import Report
+    from mirror.web.pages.comparison_report import ComparisonReport
 
 __all__ = ["compare"]
 
@@ -86,8 +86,8 @@ def compare(
     report: OutputFile | None,
     as_json: bool,
     quiet: bool,
-    politeness: Politeness,
-    limits: Limits,
+    politeness: ClientConfig,
+    limits: ReadLimits,
 ) -> None:
     """Compare the states of the store with upstream's, and say what differs and why.
 
@@ -130,7 +130,7 @@ def compare(
         if mirror_url is not None:
             tally = run.mirror(mirror_url, quick=quick)
         else:
-            place = Upstream(upstream or "", store.trust.key_set(), bundles, limits)
+            place = UpstreamSource(upstream or "", store.trust.key_set(), bundles, limits)
             tally = run.upstream(place, names, called or "", remember=not no_memory)
     findings.end(tally)
     sys.exit(findings.exit_code(tally))
@@ -156,14 +156,16 @@ class _Run:
     findings: _Findings
     progress: Callable[[int], None]
 
-    def mirror(self, url: str, *, quick: bool) -> Tally:
-        errand = MirrorErrand(url=url, quick=quick, tell=self.findings.tell, progress=self.progress)
+    def mirror(self, url: str, *, quick: bool) -> CompareSummary:
+        errand = MirrorCompareOptions(
+            url=url, quick=quick, tell=self.findings.tell, progress=self.progress
+        )
         return compare_with_mirror(self.store, errand, self.client)
 
     def upstream(
-        self, place: Upstream, names: tuple[str, ...], called: str, *, remember: bool
-    ) -> Tally:
-        errand = Errand(
+        self, place: UpstreamSource, names: tuple[str, ...], called: str, *, remember: bool
+    ) -> CompareSummary:
+        errand = CompareOptions(
             upstream=place,
             names=names,
             called=called,
@@ -186,12 +188,12 @@ class _Findings:
     quiet: bool = False
     acknowledged: Collection[tuple[str, bytes]] = ()
     """Status and digest of the findings that are known."""
-    tally: Tally = field(default_factory=Tally)
+    tally: CompareSummary = field(default_factory=CompareSummary)
     """What was told so far."""
     _count: int = 0
     _known: int = 0
 
-    def tell(self, finding: Finding) -> None:
+    def tell(self, finding: CompareResult) -> None:
         """Take one finding."""
         self.tally.take(finding)
         value = finding.to_value()
@@ -222,7 +224,7 @@ class _Findings:
                 self.end(self.tally, stopped=str(error) or "Interrupted.")
             raise
 
-    def end(self, tally: Tally, stopped: str = "") -> None:
+    def end(self, tally: CompareSummary, stopped: str = "") -> None:
         """Show how many there were of each kind, and write the report."""
         if self._count > SHOWN_FINDINGS and not self.as_json:
             say(f"… and {self._count - SHOWN_FINDINGS:,} more; --json names each")
@@ -232,7 +234,7 @@ class _Findings:
         if self.report is not None:
             self.report.write(summary_rows(tally), stopped)
 
-    def exit_code(self, tally: Tally) -> int:
+    def exit_code(self, tally: CompareSummary) -> int:
         """Return the code of the run; what is known is no reason for 1."""
         bad = sum(tally.statuses[status] for status in tally.statuses if status not in SAME)
         is_all_known = 0 < self._known == bad + tally.rollbacks
@@ -241,7 +243,7 @@ class _Findings:
 
 class _Report(NamedTuple):
     file: OutputFile
-    page: Report
+    page: ComparisonReport
 
     def write(self, figures: dict[str, str | list[str]], stopped: str) -> None:
         with self.file.open() as file:
@@ -253,12 +255,12 @@ def _report_on(upstream: str, file: OutputFile | None) -> _Report | None:
     if file is None:
         return None
     # Other ways of comparing need not wait for the templates.
-    from mirror.web.pages.comparison_report import Report  # noqa: PLC0415
+    from mirror.web.pages.comparison_report import ComparisonReport  # noqa: PLC0415
 
-    return _Report(file, Report(upstream))
+    return _Report(file, ComparisonReport(upstream))
 
 
-def _lines(finding: Finding) -> Iterator[str]:
+def _lines(finding: CompareResult) -> Iterator[str]:
     if isinstance(finding, Rollback):
         yield f"rollback: {finding.pith_number}: {_words(finding.causes)}"
         return
@@ -275,7 +277,7 @@ def _words(causes: list[Cause]) -> str:
     return causes[0].text + more
 
 
-def summary_rows(tally: Tally) -> dict[str, str | list[str]]:
+def summary_rows(tally: CompareSummary) -> dict[str, str | list[str]]:
     """Return what a run came to, for `print_table`."""
     statuses: Counter[str] = tally.statuses
     rows: dict[str, str | list[str]] = {
@@ -288,7 +290,7 @@ def summary_rows(tally: Tally) -> dict[str, str | list[str]]:
     return rows or {"compared": "nothing: there are no records"}
 
 
-def _show_history(rows: list[tuple[ClaimRow, list[Cause]]], *, as_json: bool) -> None:
+def _show_history(rows: list[tuple[UpstreamStatementRow, list[Cause]]], *, as_json: bool) -> None:
     for row, causes in rows:
         taken_back = [cause.text for cause in causes]
         if as_json:

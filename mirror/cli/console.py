@@ -29,8 +29,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from mirror.archive import Limits, Source
-from mirror.engine.findings import Job, Report, Summary
+from mirror.archive import ReadLimits, Source
+from mirror.engine.findings import Finding, ReadRequest, Summary
 
 __all__ = [
     "SHOWN_FINDINGS",
@@ -173,7 +173,7 @@ class Findings:
         self._count = 0
         self._needs_key = False
 
-    def tell(self, report: Report) -> None:
+    def tell(self, report: Finding) -> None:
         """Show one finding; what is known is only counted, or marked in JSON."""
         if report.is_known and (self.quiet or not self._as_json):
             return
@@ -193,7 +193,7 @@ class Findings:
             say("hint: to trust a key, get it over another channel, then `mirror keys add FILE`")
 
 
-def _line(report: Report) -> str:
+def _line(report: Finding) -> str:
     place = ":".join(part for part in (report.source, report.member, report.where) if part)
     record = f" ({report.pith_number})" if report.pith_number else ""
     return f"{report.code}: {place}{record}: {report.message}"
@@ -296,7 +296,9 @@ def _without_bars(stream: io.TextIOBase | Any) -> Iterator[None]:
 
 
 @contextmanager
-def show_progress(names: Iterable[str], findings: Findings, limits: Limits) -> Iterator[Job]:
+def show_progress(
+    names: Iterable[str], findings: Findings, limits: ReadLimits
+) -> Iterator[ReadRequest]:
     """Give a job that shows its progress on a terminal, and says nothing in a pipe."""
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -306,7 +308,7 @@ def show_progress(names: Iterable[str], findings: Findings, limits: Limits) -> I
         TimeRemainingColumn(),
     )
     with show_bars(*columns, quiet=findings.quiet) as bars:
-        job = Job(tuple(names), findings.tell, limits=limits)
+        job = ReadRequest(tuple(names), findings.tell, limits=limits)
         yield job if bars is None else replace(job, progress=_Bar(bars).advance)
 
 

@@ -21,12 +21,12 @@ from mirror.cli.console import (
     say,
     show_count,
 )
-from mirror.engine.search.find import Hit, Standing, bring_up_to_date
+from mirror.engine.search.find import RecordSummary, SearchHit, bring_up_to_date
 from mirror.engine.search.find import find as find_records
 from mirror.engine.search.identify import (
-    BadLine,
     Candidate,
-    Checked,
+    MalformedLine,
+    MetadataCheck,
     TextMatch,
     check_metadata,
     open_metadata,
@@ -106,7 +106,7 @@ def find(*, query: tuple[str, ...], db: Path, limit: int, as_json: bool) -> None
     sys.exit(0 if found.hits else 1)
 
 
-def _print_hit(hit: Hit) -> None:
+def _print_hit(hit: SearchHit) -> None:
     standing = hit.standing
     parts = [standing.pith_number, _source(standing), f"by {hit.matched_by}", _vouched(standing)]
     print_text(printable("  ".join(parts)))
@@ -123,13 +123,13 @@ def _print_hit(hit: Hit) -> None:
         print_text("".join(pieces), 4)
 
 
-def _source(standing: Standing) -> str:
+def _source(standing: RecordSummary) -> str:
     if standing.arxiv_id is None:
         return "not of arXiv"
     return f"arXiv:{standing.arxiv_id}v{standing.version}"
 
 
-def _vouched(standing: Standing) -> str:
+def _vouched(standing: RecordSummary) -> str:
     if standing.is_vouched:
         return "verified receipt from a trusted key"
     return "no verified receipt from a trusted key"
@@ -301,9 +301,9 @@ class _Tally:
         self._unconfirmed = 0
         self._told = 0
 
-    def take(self, line: Checked | BadLine) -> None:
+    def take(self, line: MetadataCheck | MalformedLine) -> None:
         """Count a line; tell of it if it is asked for, or something is wrong with it."""
-        if isinstance(line, BadLine):
+        if isinstance(line, MalformedLine):
             self._counts["bad lines"] += 1
             self._tell(f"line {line.number}: {line.why}", is_always=self._as_json)
             return

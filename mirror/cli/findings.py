@@ -10,11 +10,11 @@ from click.core import ParameterSource
 
 from mirror.cli import options
 from mirror.cli.console import echo, plural, print_json, print_table, say
-from mirror.engine.acknowledge import Wish, acknowledge, read_reports, withdraw
+from mirror.engine.acknowledge import AcknowledgeOptions, acknowledge, read_reports, withdraw
 from mirror.engine.identifiers import look_up
 from mirror.store import Store, open_store
 from mirror.store.acknowledgements import Acknowledgement
-from mirror.store.findings import Count, Finding, Only
+from mirror.store.findings import CodeCount, FindingFilter, FindingRow
 
 __all__ = ["findings"]
 
@@ -84,13 +84,13 @@ def _is_typed(ctx: click.Context, name: str) -> bool:
     return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def _only(store: Store, code: str, record: str, source: str) -> Only:
-    return Only(code, look_up(store.records, record) if record else 0, source)
+def _only(store: Store, code: str, record: str, source: str) -> FindingFilter:
+    return FindingFilter(code, look_up(store.records, record) if record else 0, source)
 
 
 def _lines(
-    store: Store, only: Only, counts: dict[str, Count], *, new_only: bool
-) -> Iterator[tuple[str, Finding]]:
+    store: Store, only: FindingFilter, counts: dict[str, CodeCount], *, new_only: bool
+) -> Iterator[tuple[str, FindingRow]]:
     """Yield code and finding, page by page."""
     for code, count in counts.items():
         if new_only and count.total == count.known:
@@ -101,7 +101,7 @@ def _lines(
             yield from ((code, one) for one in page if not new_only or one.total > one.known)
 
 
-def _print_counts(counts: dict[str, Count], stale: int, *, as_json: bool) -> None:
+def _print_counts(counts: dict[str, CodeCount], stale: int, *, as_json: bool) -> None:
     if as_json:
         said = {code: count._asdict() for code, count in counts.items()}
         print_json({"counts": said, "to_be_merged_again": stale})
@@ -115,7 +115,9 @@ def _print_counts(counts: dict[str, Count], stale: int, *, as_json: bool) -> Non
     print_table(rows or {"findings": "none"})
 
 
-def _print_lines(lines: Iterator[tuple[str, Finding]], limit: int | None, *, as_json: bool) -> None:
+def _print_lines(
+    lines: Iterator[tuple[str, FindingRow]], limit: int | None, *, as_json: bool
+) -> None:
     for index, (code, one) in enumerate(lines):
         if index == limit:
             say("… and more; --limit and --json show them")
@@ -127,7 +129,7 @@ def _print_lines(lines: Iterator[tuple[str, Finding]], limit: int | None, *, as_
             _print_finding(code, one, is_first=not index)
 
 
-def _print_finding(code: str, one: Finding, *, is_first: bool) -> None:
+def _print_finding(code: str, one: FindingRow, *, is_first: bool) -> None:
     if is_first:
         echo()
     known = "" if not one.known else ", known" if one.known == one.total else f", {one.known} known"
@@ -219,7 +221,7 @@ def ack(
             return
         only = _only(store, code, record, source)
         is_any = bool(code or record or source)
-        wish = Wish(name, reason, only, is_any, events, _read(reports))
+        wish = AcknowledgeOptions(name, reason, only, is_any, events, _read(reports))
         count = acknowledge(store, wish)
     _say_done({"acknowledged": count}, as_json=as_json)
 

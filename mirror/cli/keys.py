@@ -14,7 +14,7 @@ from mirror.cli.console import print_json, print_table, printable, say, show_cou
 from mirror.cli.trust_change import remove_and_say, say_added
 from mirror.core.events.types import EVENT_TYPES
 from mirror.core.keys import BUILT_IN, Key, KeySet
-from mirror.core.profile import PreImage, Profile
+from mirror.core.profile import Profile, SignedContent
 from mirror.core.profile_file import loose_members, parse_profile, read_alike, require_safe
 from mirror.core.values import Object
 from mirror.engine.states.trust import add_keys, parse_published_keys
@@ -72,7 +72,7 @@ def _rows_of_profile(profile: Profile) -> dict[str, str]:
     named = [f"{name} is {meaning}" for name, meaning in sorted(profile.types.items())]
     return {
         "profile": printable(profile.name),
-        "signed": printable(cast("PreImage", profile.signed).words),
+        "signed": printable(cast("SignedContent", profile.signed).words),
         "not protected": printable(", ".join(loose)) or "nothing is left out",
         **({"types": printable(", ".join(named))} if named else {}),
     }

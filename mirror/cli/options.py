@@ -13,13 +13,13 @@ from typing import Any, TypeAlias, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from mirror.archive import Limits, read_standard_input
+from mirror.archive import ReadLimits, read_standard_input
 from mirror.cli.console import say
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.engine.process_pool import with_processes
 from mirror.engine.states.trust_effect import doubts_about
 from mirror.errors import FormatError, LimitError, SourceError
-from mirror.net import Politeness
+from mirror.net import ClientConfig
 from mirror.store import Store, open_store
 
 __all__ = [
@@ -198,7 +198,7 @@ _LIMITS = {
     "max-expanded": ("expanded_bytes", "Bytes that one compressed source may give."),
     "max-seconds": ("bundle_s", "Seconds that verifying one bundle may take."),
 }
-"""What a person may set of `Limits`, by option."""
+"""What a person may set of `ReadLimits`, by option."""
 
 
 def _range_of(field: str) -> click.ParamType[Any]:
@@ -215,10 +215,10 @@ def limits(command: _Command) -> _Command:
     @functools.wraps(command)
     def with_limits(**parameters: Any) -> Any:
         chosen = {field: parameters.pop(field) for field, _ in _LIMITS.values()}
-        return command(**parameters, limits=Limits(**chosen))
+        return command(**parameters, limits=ReadLimits(**chosen))
 
     for name, (field, text) in reversed(_LIMITS.items()):
-        default = getattr(Limits(), field)
+        default = getattr(ReadLimits(), field)
         option = click.option(
             f"--{name}",
             field,
@@ -234,7 +234,7 @@ def limits(command: _Command) -> _Command:
 
 # How to ask others ---------------------------------------------------------------------------
 
-_POLITE = Politeness()
+_POLITE = ClientConfig()
 
 _POLITENESS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("rate", "requests_per_second", {
@@ -256,7 +256,7 @@ _POLITENESS: tuple[tuple[str, str, dict[str, Any]], ...] = (
         "is_flag": True, "help": "Follow redirects to other hosts.",
     }),
 )  # fmt: skip
-"""What a person may set of `Politeness`, by option."""
+"""What a person may set of `ClientConfig`, by option."""
 
 
 def politeness(command: _Command) -> _Command:
@@ -267,7 +267,7 @@ def politeness(command: _Command) -> _Command:
         chosen = {field: parameters.pop(field) for _, field, _ in _POLITENESS}
         agent = f"{_POLITE.user_agent} {contact}".strip()
         try:
-            polite = Politeness(**chosen, user_agent=agent)
+            polite = ClientConfig(**chosen, user_agent=agent)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         return command(**parameters, politeness=polite)

@@ -9,17 +9,17 @@ from pathlib import Path
 import click
 import orjson
 
-from mirror.archive import Limits
+from mirror.archive import ReadLimits
 from mirror.cli import options
 from mirror.cli.console import Findings, plural, print_json, printable, say, show_count
 from mirror.cli.outputs import OutputPath, writes
 from mirror.core.profile import MIRROR_V1, ROLES
 from mirror.core.values import Object
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.findings import Job, Report, Summary
-from mirror.engine.probe import Types, probe_bundles, report_value
-from mirror.probe.pre_images import MAX_TRIES, Effort
-from mirror.probe.search import Fit, Probed
+from mirror.engine.findings import Finding, ReadRequest, Summary
+from mirror.engine.probe import TypeSuggestion, probe_bundles, report_value
+from mirror.probe.pre_images import MAX_TRIES, SearchBudget
+from mirror.probe.search import ProbeResult, ProfileEvidence
 
 __all__ = ["probe"]
 
@@ -76,7 +76,7 @@ def probe(
     most: int,
     tries: int,
     as_json: bool,
-    limits: Limits,
+    limits: ReadLimits,
 ) -> None:
     """Find out how the events of bundles are hashed and signed.
 
@@ -92,8 +92,8 @@ def probe(
     keys = options.store_keys(db).with_added(options.read_key_files(key_files))
     told = _Told()
     with show_count("tried", "texts and signatures") as progress:
-        job = Job(sources, told.tell, limits=limits)
-        found, types = probe_bundles(job, keys, most, Effort(progress, tries))
+        job = ReadRequest(sources, told.tell, limits=limits)
+        found, types = probe_bundles(job, keys, most, SearchBudget(progress, tries))
     told.findings.end()
     found.rename(name)
     value = report_value(found, types)
@@ -118,7 +118,7 @@ class _Told:
         self.findings = Findings(as_json=False)
         self.summary = Summary()
 
-    def tell(self, report: Report) -> None:
+    def tell(self, report: Finding) -> None:
         """Show one finding."""
         self.summary.take(report)
         self.findings.tell(report)
@@ -132,7 +132,7 @@ def _write(file: OutputFile, value: Object) -> None:
 # What is told --------------------------------------------------------------------------------
 
 
-def _lines(found: Probed, types: Sequence[Types]) -> Iterator[str]:
+def _lines(found: ProbeResult, types: Sequence[TypeSuggestion]) -> Iterator[str]:
     yield f"looked at {plural(found.events, 'event')}"
     for name, count in found.by_profile.items():
         is_own = name == MIRROR_V1.name
@@ -152,7 +152,7 @@ def _lines(found: Probed, types: Sequence[Types]) -> Iterator[str]:
     yield from (f"not tried: {bound}" for bound in found.effort.bounds)
 
 
-def _lines_of_fit(fit: Fit) -> Iterator[str]:
+def _lines_of_fit(fit: ProfileEvidence) -> Iterator[str]:
     profile, rule = fit.profile, fit.profile.signature
     if profile.id is None:
         yield "id: no text in the event is a digest of all that it says"
@@ -172,7 +172,7 @@ def _lines_of_fit(fit: Fit) -> Iterator[str]:
     yield from _lines_of_weakness(fit)
 
 
-def _lines_of_weakness(fit: Fit) -> Iterator[str]:
+def _lines_of_weakness(fit: ProfileEvidence) -> Iterator[str]:
     if fit.is_said_by_payload:
         yield "type, subject and time stand in the payload: whether the signer meant them of the"
         yield "  event, only a person can say"
@@ -194,7 +194,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _lines_of_others(found: Probed) -> Iterator[str]:
+def _lines_of_others(found: ProbeResult) -> Iterator[str]:
     if found.alternatives:
         others = plural(len(found.alternatives), "other profile")
         yield f"not to be relied on, for there is more that fits just as well: {others}"
@@ -204,7 +204,7 @@ def _lines_of_others(found: Probed) -> Iterator[str]:
         yield from (f"  {line}" for line in _lines_of_fit(fit))
 
 
-def _lines_of_failure(found: Probed) -> Iterator[str]:
+def _lines_of_failure(found: ProbeResult) -> Iterator[str]:
     for rule in found.hashed:
         yield f"in every event {rule.at} is the SHA-256 of {rule.hashes.words}"
     if found.hashed and not found.refused and found.explained < found.events:
@@ -217,7 +217,7 @@ def _lines_of_failure(found: Probed) -> Iterator[str]:
     yield "hint: --report FILE writes what was tried and how the events look, without what they say"
 
 
-def _lines_of_refusal(fit: Fit) -> Iterator[str]:
+def _lines_of_refusal(fit: ProfileEvidence) -> Iterator[str]:
     yield f"not proposed, though {plural(fit.signatures, 'signature')} of {fit.events} verify:"
     yield from (f"  {line}" for line in fit.objections)
     yield from (f"  does not fit: {place}" for place in fit.unexplained[:_SHOWN])

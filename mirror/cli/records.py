@@ -18,7 +18,14 @@ from mirror.cli.outputs import OutputPath, StandardOutput, writes
 from mirror.cli.state_table import state_rows
 from mirror.core.values import Object, decode
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.export.bag import NOT_HELD, Exported, Order, bundle_text, export_bag, note_export
+from mirror.engine.export.bag import (
+    NOT_HELD,
+    ExportOptions,
+    ExportResult,
+    bundle_text,
+    export_bag,
+    note_export,
+)
 from mirror.engine.export.selection import in_words
 from mirror.engine.identifiers import look_up
 from mirror.engine.search.citations import citations_of
@@ -145,7 +152,7 @@ def export(
     keep_invalid = 0 if valid_only else keep_invalid
     with open_store(db, read_only=True) as store:
         chosen = [look_up(store.records, one) for one in identifiers] if identifiers else None
-        exported = export_bag(store, out, Order(chosen, packed, since, keep_invalid))
+        exported = export_bag(store, out, ExportOptions(chosen, packed, since, keep_invalid))
     if exported.root and exported.left_out is None:
         note_export(db, exported)
     if as_json:
@@ -156,7 +163,7 @@ def export(
         sys.exit(1)
 
 
-def _exported_value(out: Path, exported: Exported) -> dict[str, object]:
+def _exported_value(out: Path, exported: ExportResult) -> dict[str, object]:
     return {
         "file": os.fsencode(out).decode("utf-8", "backslashreplace"),
         "records": exported.records,
@@ -169,7 +176,7 @@ def _exported_value(out: Path, exported: Exported) -> dict[str, object]:
     }
 
 
-def _say_exported(out: Path, exported: Exported) -> None:
+def _say_exported(out: Path, exported: ExportResult) -> None:
     name = "standard output" if str(out) == "-" else out
     say(f"{name}: {plural(exported.records, 'record')}, {plural(exported.size_bytes, 'byte')}")
     if exported.root:

@@ -15,7 +15,7 @@ from mirror.cli.outputs import OutputPath, writes
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.identifiers import look_up
 from mirror.engine.states.root import bring_root_up_to_date, read_root
-from mirror.engine.transparency.inclusion_proof import Proof, make_proof, parse_proof
+from mirror.engine.transparency.inclusion_proof import InclusionProof, make_proof, parse_proof
 from mirror.store import open_store
 
 __all__ = ["prove", "root"]
@@ -127,7 +127,7 @@ def _root(text: str) -> bytes:
     return root
 
 
-def _say(proof: Proof, wanted: bytes, *, holds: bool, is_own_word: bool) -> None:
+def _say(proof: InclusionProof, wanted: bytes, *, holds: bool, is_own_word: bool) -> None:
     if not holds:
         say(f"no: this does not show that {proof.pith_number} is in the tree of {wanted.hex()}")
         return

@@ -109,16 +109,16 @@ def serve(
       mirror serve --host 0.0.0.0 --port 80 --base-url https://mirror.example
     """
     # Other commands need not wait for these.
-    from mirror.web import Settings, create_app  # noqa: PLC0415
-    from mirror.web.connections import Connections, Limits  # noqa: PLC0415
+    from mirror.web import ServerSettings, create_app  # noqa: PLC0415
+    from mirror.web.connections import ConnectionLimits, Connections  # noqa: PLC0415
     from mirror.web.server import make_server  # noqa: PLC0415
 
-    connections = Connections(Limits(connections=max_connections))
+    connections = Connections(ConnectionLimits(connections=max_connections))
     with _bound(host, port, connections) as listeners:
         _index(db)
         with open_store(db, read_only=True) as store:
             records = store.status().records
-        settings = Settings(
+        settings = ServerSettings(
             store=db,
             name=name,
             base_url=base_url,

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from mirror.archive import Limits
+from mirror.archive import ReadLimits
 from mirror.cli import cluster, options
 from mirror.cli.console import Findings, echo, print_table, say, show_progress, summary_rows
 from mirror.cli.outputs import OutputFolder, inputs_of
-from mirror.engine.acknowledge import Acknowledged
+from mirror.engine.acknowledge import AcknowledgedFindings
 from mirror.engine.export.bag import write_states
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.ingest.pipeline import verify as verify_sources
@@ -56,7 +56,7 @@ def merge(
     out: str | None,
     as_json: bool,
     quiet: bool,
-    limits: Limits,
+    limits: ReadLimits,
     **wished: Any,
 ) -> None:
     """Read bundles, verify them, store them, and merge them into states.
@@ -130,7 +130,7 @@ def verify(
     key_files: tuple[Path, ...],
     as_json: bool,
     quiet: bool,
-    limits: Limits,
+    limits: ReadLimits,
 ) -> None:
     """Check bundles as `merge` does, and store nothing.
 
@@ -147,7 +147,7 @@ def verify(
     keys = options.store_keys(db).with_added(options.read_key_files(key_files, warn=not quiet))
     findings = Findings(as_json=as_json, quiet=quiet)
     with options.store_if_there(db) as store, show_progress(sources, findings, limits) as job:
-        is_known = job.is_known if store is None else Acknowledged(store)
+        is_known = job.is_known if store is None else AcknowledgedFindings(store)
         summary = verify_sources(replace(job, is_known=is_known), keys)
     findings.end()
     if not quiet:

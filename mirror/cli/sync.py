@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import click
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-from mirror.archive import Limits
+from mirror.archive import ReadLimits
 from mirror.cli import options
 from mirror.cli.console import (
     SHOWN_FINDINGS,
@@ -24,13 +24,13 @@ from mirror.cli.console import (
     show_bars,
     summary_rows,
 )
-from mirror.engine.findings import Report
-from mirror.engine.sync.report import Errand, Result, Tally
+from mirror.engine.findings import Finding
+from mirror.engine.sync.report import SyncOptions, SyncResult, SyncSummary
 from mirror.engine.sync.requests import read_names
-from mirror.engine.sync.sync import MIRROR, REGISTRY, Upstream, identify
+from mirror.engine.sync.sync import MIRROR, REGISTRY, ServerKind, identify
 from mirror.engine.sync.sync import sync as sync_store
 from mirror.errors import UpstreamError
-from mirror.net import Client, Politeness
+from mirror.net import Client, ClientConfig
 from mirror.store import open_store
 
 __all__ = ["sync"]
@@ -78,7 +78,7 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
     "--max-tar",
     "whole_bytes",
     type=options.Count(1),
-    default=Errand(url="").whole_bytes,
+    default=SyncOptions(url="").whole_bytes,
     show_default=True,
     envvar="MIRROR_MAX_TAR",
     help="Limit: Bytes of the tar of --all.",
@@ -86,7 +86,7 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
 @click.option(
     "--max-empty",
     type=options.Count(1),
-    default=Errand(url="").max_empty,
+    default=SyncOptions(url="").max_empty,
     show_default=True,
     envvar="MIRROR_MAX_EMPTY",
     help="Limit: Answers in a row that bring no record that the feed of a mirror names.",
@@ -108,8 +108,8 @@ def sync(
     max_empty: int,
     as_json: bool,
     quiet: bool,
-    politeness: Politeness,
-    limits: Limits,
+    politeness: ClientConfig,
+    limits: ReadLimits,
 ) -> None:
     """Fetch bundles from a registry or another mirror, verify them, and merge them.
 
@@ -137,11 +137,11 @@ def sync(
         raise click.UsageError("no id is in that file")
     said = _Said(as_json=as_json, quiet=quiet)
     with Client(politeness) as client:
-        upstream = Upstream(kind) if kind else identify(client, base)
+        upstream = ServerKind(kind) if kind else identify(client, base)
         if whole and upstream.kind == REGISTRY:
             raise click.UsageError("that is no mirror; a registry gives no --all")
         with open_store(db) as store, _show_progress(quiet=quiet) as (expect, progress):
-            errand = Errand(
+            errand = SyncOptions(
                 url=base,
                 names=named,
                 whole=whole,
@@ -177,7 +177,7 @@ def _read_ids(path: Path | None) -> list[str]:
     return read_names(options.read_file(path).decode("utf-8", "replace"))
 
 
-def _given_up(error: UpstreamError, tally: Tally) -> UpstreamError:
+def _given_up(error: UpstreamError, tally: SyncSummary) -> UpstreamError:
     """Return the error that a run ended with, and how far it came."""
     done = sum(tally.statuses[name] for name in ("fetched", "unchanged", "skipped"))
     hint = (
@@ -199,7 +199,7 @@ class _Said:
     _count: int = 0
     _needs_key: bool = False
 
-    def tell(self, report: Report) -> None:
+    def tell(self, report: Finding) -> None:
         """Take a finding in what was fetched."""
         if report.is_known and (self.quiet or not self.as_json):
             return
@@ -209,7 +209,7 @@ class _Said:
             place = ":".join(one for one in (report.source, report.member, report.where) if one)
             self._show(report.code, place, report.pith_number, report.message)
 
-    def tell_result(self, result: Result) -> None:
+    def tell_result(self, result: SyncResult) -> None:
         """Take what came of a record."""
         if self.quiet and (not result.code or result.status == "refused"):
             return
@@ -224,7 +224,7 @@ class _Said:
         if self._count <= SHOWN_FINDINGS:
             say(f"{code}: {place}{f' ({number})' if number else ''}: {message}")
 
-    def end(self, tally: Tally, url: str, place: str) -> None:
+    def end(self, tally: SyncSummary, url: str, place: str) -> None:
         """Show what it came to."""
         if self.quiet:
             return
@@ -238,7 +238,7 @@ class _Said:
         print_table(_rows(tally, url) | summary_rows(tally.ingested, place))
 
 
-def _summary_value(tally: Tally, url: str) -> dict[str, Any]:
+def _summary_value(tally: SyncSummary, url: str) -> dict[str, Any]:
     stopped = tally.stopped
     return {
         "upstream": url,
@@ -253,7 +253,7 @@ def _summary_value(tally: Tally, url: str) -> dict[str, Any]:
     }
 
 
-def _rows(tally: Tally, url: str) -> dict[str, str | list[str]]:
+def _rows(tally: SyncSummary, url: str) -> dict[str, str | list[str]]:
     rows: dict[str, str | list[str]] = {"upstream": f"{url} ({tally.kind})"}
     for name, heading in _STATUSES.items():
         if tally.statuses[name] or name in _ALWAYS:

@@ -7,14 +7,19 @@ from pathlib import Path
 
 from mirror.cli.console import plural, print_json, say, show_count
 from mirror.core.profile_file import loose_members
-from mirror.engine.states.trust import Added, remove_keys, remove_profiles
-from mirror.engine.states.trust_effect import Effect, doubts_about, effect_of_removal, other_names
+from mirror.engine.states.trust import AddedTrust, remove_keys, remove_profiles
+from mirror.engine.states.trust_effect import (
+    TrustEffect,
+    doubts_about,
+    effect_of_removal,
+    other_names,
+)
 from mirror.store import open_store
 
 __all__ = ["remove_and_say", "say_added"]
 
 
-def say_added(added: Added, db: Path, *, as_json: bool) -> None:
+def say_added(added: AddedTrust, db: Path, *, as_json: bool) -> None:
     """Say what is trusted now, and what about it is seldom meant."""
     with open_store(db, read_only=True) as store:
         trusted = store.trust.key_set()
@@ -101,7 +106,7 @@ def remove_and_say(
         say(f"verified receipts: {receipts}")
 
 
-def _words(effect: Effect) -> str:
+def _words(effect: TrustEffect) -> str:
     """Say what becomes invalid."""
     if not effect.records:
         return "nothing that is valid now becomes invalid"

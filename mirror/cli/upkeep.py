@@ -15,7 +15,7 @@ from mirror.cli.console import plural, print_json, print_table, say, show_count
 from mirror.engine.states.check import (
     DAMAGED,
     CheckReport,
-    Scope,
+    CheckScope,
     check,
     check_and_repair,
     damage_digest,
@@ -87,7 +87,7 @@ def check_command(
     """
     if repair and (part != (1, 1) or for_s is not None or quick):
         raise click.UsageError("--repair checks everything: leave out --part, --for and --quick")
-    scope = Scope(part=part[0], of=part[1], for_s=for_s, quick=quick)
+    scope = CheckScope(part=part[0], of=part[1], for_s=for_s, quick=quick)
     started = time.monotonic()
 
     def tell(damage: Damage) -> None:

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple, cast
 
-from mirror.core.events.event import Event, InvalidEvent, RawEvent, ValidEvent
+from mirror.core.events.event import EncodedEvent, Event, InvalidEvent, ValidEvent
 from mirror.core.events.verdict import EventVerdict, is_envelope, judge, recall
 from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import decode_packed
 from mirror.core.profile import MIRROR_V1, Profile
-from mirror.core.receipt import Receipt, Verdict, fault_of_receipt_shape, judge_receipt
+from mirror.core.receipt import Fault, Receipt, fault_of_receipt_shape, judge_receipt
 from mirror.core.record import Record, parse_record
 from mirror.core.values import (
     MAX_DEPTH,
@@ -36,9 +36,9 @@ from mirror.errors import FormatError, LimitError
 __all__ = [
     "AliasClaim",
     "Bundle",
+    "BundleFinding",
     "BundleLimits",
-    "Finding",
-    "Known",
+    "StoredVerdicts",
     "VerifiedBundle",
     "future_events",
     "parse_bundle",
@@ -52,7 +52,7 @@ _DAY = 24 * 60 * 60 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class BundleFinding:
     """Something wrong in a bundle that does not refuse it (B3), or what refused it (B2)."""
 
     code: str
@@ -84,8 +84,8 @@ class Bundle:
     record: Record
     alias_claims: tuple[AliasClaim, ...]
     receipts: tuple[Value, ...]
-    events: tuple[RawEvent, ...]
-    findings: tuple[Finding, ...]
+    events: tuple[EncodedEvent, ...]
+    findings: tuple[BundleFinding, ...]
     """`bundle.short`, `bundle.source` and `bundle.alias` (B3)."""
 
 
@@ -97,7 +97,7 @@ class VerifiedBundle:
     alias_claims: tuple[AliasClaim, ...]
     receipts: tuple[Receipt, ...]
     events: tuple[Event, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[BundleFinding, ...]
     """Everything that B3 reports."""
 
 
@@ -169,7 +169,7 @@ def parse_bundle(
         record=record,
         alias_claims=tuple(claims),
         receipts=tuple(cast("list[Value]", members.get("receipts", []))),
-        events=tuple([RawEvent.of(one) for one in cast("list[Value]", members["events"])]),
+        events=tuple([EncodedEvent.of(one) for one in cast("list[Value]", members["events"])]),
         findings=(*_read_headers(members, record), *faulty),
     )
 
@@ -255,23 +255,25 @@ def _require_record(bundle: Object) -> Record:
 # B3: what is only reported -------------------------------------------------------------------
 
 
-def _read_headers(bundle: Object, record: Record) -> Iterable[Finding]:
+def _read_headers(bundle: Object, record: Record) -> Iterable[BundleFinding]:
     if bundle["short_pith_number"] != record.short_pith_number:  # R3
         message = f"the short form is {record.short_pith_number}"
-        yield Finding("bundle.short", "/short_pith_number", message)
+        yield BundleFinding("bundle.short", "/short_pith_number", message)
     if not equal(bundle["source"], record.source):
-        yield Finding("bundle.source", "/source", "differs from the record's own source")
+        yield BundleFinding("bundle.source", "/source", "differs from the record's own source")
 
 
-def _read_alias_claims(bundle: Object, record: Record) -> tuple[list[AliasClaim], list[Finding]]:
+def _read_alias_claims(
+    bundle: Object, record: Record
+) -> tuple[list[AliasClaim], list[BundleFinding]]:
     claims: list[AliasClaim] = []
-    findings: list[Finding] = []
+    findings: list[BundleFinding] = []
     for index, item in enumerate(cast("list[Value]", bundle["source_aliases"])):
         fault = _fault_of_alias(item, record)
         if fault is None:
             claims.append(AliasClaim(*_alias_members(cast("dict[str, str]", item))))
         else:
-            findings.append(Finding("bundle.alias", f"/source_aliases/{index}", fault))
+            findings.append(BundleFinding("bundle.alias", f"/source_aliases/{index}", fault))
     return claims, findings
 
 
@@ -296,10 +298,10 @@ def _fault_of_alias(item: Value, record: Record) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredVerdicts:
     """Verdicts that were reached before, on values of the same record under the same keys."""
 
-    receipts: Mapping[bytes, Verdict] = field(default_factory=dict)
+    receipts: Mapping[bytes, Fault] = field(default_factory=dict)
     """By digest of the value."""
     events: Mapping[bytes, EventVerdict] = field(default_factory=dict)
     """By digest of the value."""
@@ -308,7 +310,7 @@ class Known:
 def verify_bundle(
     bundle: Bundle,
     keys: KeySet,
-    known: Known | None = None,
+    known: StoredVerdicts | None = None,
     go_on: Callable[[], None] = lambda: None,
 ) -> VerifiedBundle:
     """Judge every receipt (S2) and event (E3) of a bundle.
@@ -319,7 +321,7 @@ def verify_bundle(
         known: Verdicts to take as they are, so that nothing is verified twice.
         go_on: Called before each verdict; what it raises ends the work (B4).
     """
-    known = known or Known()
+    known = known or StoredVerdicts()
     receipts = _judge_receipts(bundle, keys, known.receipts, go_on)
     events = _judge_events(bundle, keys, known.events, go_on)
     findings = (*bundle.findings, *_faults("receipts", receipts), *_faults("events", events))
@@ -327,7 +329,7 @@ def verify_bundle(
 
 
 def _judge_receipts(
-    bundle: Bundle, keys: KeySet, known: Mapping[bytes, Verdict], go_on: Callable[[], None]
+    bundle: Bundle, keys: KeySet, known: Mapping[bytes, Fault], go_on: Callable[[], None]
 ) -> tuple[Receipt, ...]:
     receipts = []
     for value in bundle.receipts:
@@ -355,10 +357,10 @@ def _judge_events(
     return tuple([verdicts[raw.digest] for raw in bundle.events])
 
 
-def _faults(member: str, judged: Iterable[Receipt | Event]) -> Iterable[Finding]:
+def _faults(member: str, judged: Iterable[Receipt | Event]) -> Iterable[BundleFinding]:
     for index, item in enumerate(judged):
         if not isinstance(item, ValidEvent) and item.code is not None:
-            yield Finding(item.code, f"/{member}/{index}", _reason(item), item.digest)
+            yield BundleFinding(item.code, f"/{member}/{index}", _reason(item), item.digest)
 
 
 def _reason(item: Receipt | InvalidEvent) -> str:
@@ -367,7 +369,7 @@ def _reason(item: Receipt | InvalidEvent) -> str:
     return item.reason
 
 
-def future_events(bundle: VerifiedBundle, now: int) -> Iterable[Finding]:
+def future_events(bundle: VerifiedBundle, now: int) -> Iterable[BundleFinding]:
     """Report valid events dated more than a day after `now` (microseconds since 1970; B5).
 
     The merge knows nothing of it: such an event keeps its slot until it is revoked.
@@ -375,4 +377,4 @@ def future_events(bundle: VerifiedBundle, now: int) -> Iterable[Finding]:
     for index, event in enumerate(bundle.events):
         if isinstance(event, ValidEvent) and event.instant > now + _DAY:
             message = f"valid, but dated {event.said['created_at']}, more than a day ahead"
-            yield Finding("event.future", f"/events/{index}", message, event.digest)
+            yield BundleFinding("event.future", f"/events/{index}", message, event.digest)

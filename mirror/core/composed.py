@@ -50,11 +50,11 @@ def compose_members(
     much for it; the events go on from member to member in their order. Only a single value that
     is larger than a member may be makes one that is larger, too.
     """
-    member = _Composed(record)
+    member = _ComposedBundle(record)
     for name, encoded in _in_order(alias_claims, receipts, events):
         if not member.has_room(name, encoded):
             yield member.text()
-            member = _Composed(record)
+            member = _ComposedBundle(record)
         member.add(name, encoded)
     yield member.text()
 
@@ -63,7 +63,7 @@ _Lists: TypeAlias = dict[str, list[Value]]
 """`source_aliases`, `events` and `receipts`, as far as anything is in them."""
 
 
-class _Composed:
+class _ComposedBundle:
     """A composed bundle as it grows."""
 
     def __init__(self, record: Record) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 from mirror.core.record import Record
 from mirror.core.values import is_digest
 
-__all__ = ["Name", "names_in", "names_of"]
+__all__ = ["Identifier", "names_in", "names_of"]
 
 _LONGEST = 1000
 """Characters of an identifier; no address of a record is longer."""
@@ -33,7 +33,7 @@ _DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
 _NUMBER = re.compile(r"(?:pith:(?:([0-9]{4}):)?)?([A-Z2-7]{8,26})", re.IGNORECASE)
 
 
-class Name(NamedTuple):
+class Identifier(NamedTuple):
     """A name of a record."""
 
     scheme: str
@@ -49,7 +49,7 @@ class Name(NamedTuple):
         return ":".join(filter(None, (self.scheme, self.year, self.value)))
 
 
-def names_in(identifier: str) -> list[Name]:
+def names_in(identifier: str) -> list[Identifier]:
     """Return the names that an identifier may be, each once; none if it can name no record."""
     identifier = identifier.strip()
     if len(identifier) > _LONGEST:
@@ -60,24 +60,24 @@ def names_in(identifier: str) -> list[Name]:
     return list(dict.fromkeys(_names(text)))
 
 
-def _names(text: str) -> Iterator[Name]:
+def _names(text: str) -> Iterator[Identifier]:
     if number := _NUMBER.fullmatch(text):
-        yield Name("pith", number[2].upper(), number[1] or "")
+        yield Identifier("pith", number[2].upper(), number[1] or "")
     if is_digest(text):
-        yield Name("sha256", text)
+        yield Identifier("sha256", text)
     if doi := _DOI.fullmatch(text):
-        yield Name("source", doi[1])
+        yield Identifier("source", doi[1])
     if text:
-        yield Name("source", text)
+        yield Identifier("source", text)
 
 
-def names_of(record: Record) -> list[Name]:
+def names_of(record: Record) -> list[Identifier]:
     """Return every name of a record that `names_in` may give."""
     year, suffix = record.pith_number[5:9], record.suffix
     source_id, version = cast("str", record.source["id"]), cast("int", record.source["version"])
-    names = [Name("sha256", record.canonical_sha256), Name("source", source_id)]
+    names = [Identifier("sha256", record.canonical_sha256), Identifier("source", source_id)]
     if version <= _GREATEST_VERSION:
-        names.append(Name("source", f"{source_id}v{version}"))
+        names.append(Identifier("source", f"{source_id}v{version}"))
     for letters in range(_SHORTEST_PREFIX, _SUFFIX_LETTERS + 1):
-        names += [Name("pith", suffix[:letters]), Name("pith", suffix[:letters], year)]
+        names += [Identifier("pith", suffix[:letters]), Identifier("pith", suffix[:letters], year)]
     return names

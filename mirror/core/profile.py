@@ -25,13 +25,13 @@ __all__ = [
     "PROFILE_VERSION",
     "ROLES",
     "SIGNATURE_BYTES",
-    "Form",
+    "Encoding",
+    "Field",
     "IdRule",
-    "PreImage",
     "Profile",
-    "Role",
     "SignatureRule",
-    "Spelling",
+    "SignedContent",
+    "SignedForm",
     "at",
     "escaped",
     "is_pointer",
@@ -40,12 +40,12 @@ __all__ = [
     "without",
 ]
 
-Role: TypeAlias = Literal["type", "subject", "time", "target", "payload", "key"]
-ROLES: tuple[Role, ...] = ("type", "subject", "time", "target", "payload", "key")
+Field: TypeAlias = Literal["type", "subject", "time", "target", "payload", "key"]
+ROLES: tuple[Field, ...] = ("type", "subject", "time", "target", "payload", "key")
 """What a profile says the place of, beside id and signature."""
 
-Form: TypeAlias = Literal["digest", "hex", "id", "canonical"]
-FORMS: tuple[Form, ...] = ("digest", "hex", "id", "canonical")
+SignedForm: TypeAlias = Literal["digest", "hex", "id", "canonical"]
+FORMS: tuple[SignedForm, ...] = ("digest", "hex", "id", "canonical")
 """What a signature may be over: the raw digest, its 64 hexadecimal digits as text, the text of the
 id, or the canonical bytes themselves."""
 
@@ -130,7 +130,7 @@ with padding."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling:
+class Encoding:
     """How bytes are written as text."""
 
     prefix: str
@@ -163,7 +163,7 @@ class Spelling:
 
 
 @dataclass(frozen=True, slots=True)
-class PreImage:
+class SignedContent:
     """The part of an event that is hashed or signed: its canonical bytes or its ASCII form."""
 
     of: Literal["event", "payload"]
@@ -228,8 +228,8 @@ class IdRule:
     """Where the id stands, and which digest it is."""
 
     at: str
-    spelling: Spelling
-    hashes: PreImage
+    spelling: Encoding
+    hashes: SignedContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +237,9 @@ class SignatureRule:
     """Where the signature stands, and what it is over."""
 
     at: str
-    spelling: Spelling
-    form: Form
-    signs: PreImage | None = None
+    spelling: Encoding
+    form: SignedForm
+    signs: SignedContent | None = None
     """None for the text of the id, and for a digest that the event only names."""
     digest_at: str = ""
     """Where the event names the digest that is signed, if nothing says what it is of (S4)."""
@@ -250,7 +250,7 @@ class Profile:
     """One envelope."""
 
     name: str
-    places: dict[Role, str]
+    places: dict[Field, str]
     """Pointers; what has none is not in the event."""
     id: IdRule | None
     """None where the event's id is no digest of it."""
@@ -264,7 +264,7 @@ class Profile:
         return (self.signature.at, *([self.id.at] if self.id else []))
 
     @property
-    def signed(self) -> PreImage | None:
+    def signed(self) -> SignedContent | None:
         """What the signature covers in the end; None if a digest is only named."""
         if self.signature.form == "id" and self.id is not None:
             return self.id.hashes
@@ -296,11 +296,11 @@ class Profile:
         }
 
 
-def _spelling_value(spelling: Spelling) -> Object:
+def _spelling_value(spelling: Encoding) -> Object:
     return {"prefix": spelling.prefix, "encoding": spelling.encoding}
 
 
-def _pre_image_value(pre_image: PreImage) -> Object:
+def _pre_image_value(pre_image: SignedContent) -> Object:
     only = pre_image.only
     return {
         "of": pre_image.of,
@@ -321,9 +321,9 @@ def message(event: Object, profile: Profile) -> bytes | None:
         text = at(event, profile.id.at) if profile.id else None
         return text.encode() if isinstance(text, str) else None
     if rule.digest_at:
-        digest = Spelling("", "hex").read(at(event, rule.digest_at))
+        digest = Encoding("", "hex").read(at(event, rule.digest_at))
         return digest if digest is not None and len(digest) == DIGEST_BYTES else None
-    text_bytes = cast("PreImage", rule.signs).text(event, payload)
+    text_bytes = cast("SignedContent", rule.signs).text(event, payload)
     if rule.form == "canonical":
         return text_bytes
     hashed = sha256(text_bytes)
@@ -332,7 +332,7 @@ def message(event: Object, profile: Profile) -> bytes | None:
 
 # Built in ------------------------------------------------------------------------------------
 
-_UNSIGNED = PreImage("event", less=("/event_id", "/signature"))
+_UNSIGNED = SignedContent("event", less=("/event_id", "/signature"))
 
 MIRROR_V1 = Profile(
     name="mirror-v1",
@@ -344,9 +344,9 @@ MIRROR_V1 = Profile(
         "payload": "/payload",
         "key": "/signer/key_id",
     },
-    id=IdRule("/event_id", Spelling("sha256:", "hex"), _UNSIGNED),
+    id=IdRule("/event_id", Encoding("sha256:", "hex"), _UNSIGNED),
     signature=SignatureRule(
-        "/signature/signature_b64", Spelling("", "base64"), "digest", _UNSIGNED
+        "/signature/signature_b64", Encoding("", "base64"), "digest", _UNSIGNED
     ),
 )
 """E1 to E3 and S3, as far as id and signature go."""
@@ -356,7 +356,7 @@ INTEGRITY_V1 = Profile(
     places={"type": "/event_type", "time": "/created_at", "key": "/signing_key_id"},
     id=None,
     signature=SignatureRule(
-        "/signature_b64", Spelling("", "base64"), "digest", digest_at="/payload_sha256"
+        "/signature_b64", Encoding("", "base64"), "digest", digest_at="/payload_sha256"
     ),
 )
 """A finding of upstream's `integrity.json` (S4). It may come without its payload, so what is signed

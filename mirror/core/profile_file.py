@@ -18,12 +18,12 @@ from mirror.core.profile import (
     PROFILE_TYPE,
     PROFILE_VERSION,
     ROLES,
+    Encoding,
+    Field,
     IdRule,
-    PreImage,
     Profile,
-    Role,
     SignatureRule,
-    Spelling,
+    SignedContent,
     is_pointer,
     is_within,
 )
@@ -72,7 +72,7 @@ def read_profile(given: Value) -> Profile:
     return profile
 
 
-def _places(value: Object) -> dict[Role, str]:
+def _places(value: Object) -> dict[Field, str]:
     places = _object(value.get("places"), "/places")
     if not set(places) <= set(ROLES):
         raise _fault("/places", f"there is more in it than {', '.join(ROLES)}")
@@ -112,7 +112,7 @@ def _signature_rule(value: Object) -> SignatureRule:
     return SignatureRule(_pointer(rule, "at", where), spelling, form, signs, digest_at)
 
 
-def _pre_image(value: Value, where: str) -> PreImage:
+def _pre_image(value: Value, where: str) -> SignedContent:
     found = _object(value, where)
     of, wrapped, is_ascii = found.get("of"), found.get("wrapped"), found.get("ascii", False)
     if of not in ("event", "payload"):
@@ -129,15 +129,15 @@ def _pre_image(value: Value, where: str) -> PreImage:
     taken = None if only is None else _names(only, f"{where}/only")
     taken = None if taken is None else tuple(sorted(taken))  # of one meaning, one spelling (K3)
     part = cast("Literal['event', 'payload']", of)
-    return PreImage(part, tuple(sorted(less)), taken, wrapped, is_ascii)
+    return SignedContent(part, tuple(sorted(less)), taken, wrapped, is_ascii)
 
 
-def _spelling(holder: Object, where: str) -> Spelling:
+def _spelling(holder: Object, where: str) -> Encoding:
     value = _object(holder.get("spelling"), f"{where}/spelling")
     encoding = _text(value, "encoding", f"{where}/spelling")
     if encoding not in ENCODINGS:
         raise _fault(f"{where}/spelling/encoding", f"it is none of {', '.join(ENCODINGS)}")
-    return Spelling(_text(value, "prefix", f"{where}/spelling"), encoding)
+    return Encoding(_text(value, "prefix", f"{where}/spelling"), encoding)
 
 
 def _names(value: Value, where: str) -> tuple[str, ...]:
@@ -174,7 +174,7 @@ def _fault(where: str, message: str) -> FormatError:
 
 # What a profile must be to be trusted --------------------------------------------------------
 
-NEEDED: tuple[Role, ...] = ("type", "subject", "time", "payload")
+NEEDED: tuple[Field, ...] = ("type", "subject", "time", "payload")
 """What every event must say under its signature, or no verdict could rest on it."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -224,7 +224,7 @@ def loose_members(profile: Profile) -> list[str]:
 
     Nothing may rest on that, and nothing does: it is no part of what a state shows.
     """
-    image = cast("PreImage", profile.signed)
+    image = cast("SignedContent", profile.signed)
     rest = [one for one in image.less if one not in profile.marks]
     found = [
         f"{one} but for the signature" if any(is_within([one], it) for it in profile.marks) else one

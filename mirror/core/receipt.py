@@ -15,8 +15,8 @@ from mirror.core.values import Object, Value, canonical, instant, sha256
 
 __all__ = [
     "RECEIPT_SIGNS",
+    "Fault",
     "Receipt",
-    "Verdict",
     "fault_of_receipt",
     "fault_of_receipt_shape",
     "judge_receipt",
@@ -27,7 +27,7 @@ RECEIPT_SIGNS = "record_created"
 """The event type that a key must be allowed to sign for its receipts to count (S2)."""
 
 
-Verdict: TypeAlias = tuple[str, str] | None
+Fault: TypeAlias = tuple[str, str] | None
 """The first code that a receipt or event fails, and why in words; None if it passes."""
 
 
@@ -61,7 +61,7 @@ def key_ids_of_receipt(value: Value) -> set[str]:
     return {key_id} if isinstance(key_id, str) else set()
 
 
-def fault_of_receipt(value: Value, record: Record, keys: KeySet) -> Verdict:
+def fault_of_receipt(value: Value, record: Record, keys: KeySet) -> Fault:
     """Return the first code of S2 that `value` fails, with the reason, or None."""
     if (reason := fault_of_receipt_shape(value)) is not None:
         return "receipt.shape", reason
@@ -91,7 +91,7 @@ def fault_of_receipt_shape(value: Value) -> str | None:
     return None
 
 
-def _fault_of_signing(receipt: Object, record: Record, key: Key) -> Verdict:
+def _fault_of_signing(receipt: Object, record: Record, key: Key) -> Fault:
     if not key.may_sign(RECEIPT_SIGNS):
         return "receipt.role", f"key {key.key_id!r} may not sign {RECEIPT_SIGNS}"
     if not key.is_valid_at(cast("int", instant(receipt["signed_at"]))):

@@ -9,19 +9,19 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from mirror.core.values import Value, decode, time_text
-from mirror.engine.findings import Report
+from mirror.engine.findings import Finding
 from mirror.errors import FormatError, LookUpError
 from mirror.store import Store
-from mirror.store.acknowledgements import DIGEST, Covered, Request
-from mirror.store.findings import Only
+from mirror.store.acknowledgements import DIGEST, AcknowledgementRequest, CoveredFindings
+from mirror.store.findings import FindingFilter
 
-__all__ = ["Acknowledged", "Wish", "acknowledge", "read_reports", "withdraw"]
+__all__ = ["AcknowledgeOptions", "AcknowledgedFindings", "acknowledge", "read_reports", "withdraw"]
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _RECORDS_IN_MEMORY = 64
 
 
-class Acknowledged:
+class AcknowledgedFindings:
     """Answers whether a finding of a run was acknowledged in this store.
 
     It reads the log once, so a run sees the acknowledgements that were there when it began.
@@ -33,7 +33,7 @@ class Acknowledged:
         self._digests = store.acknowledgements.digests() if self._is_any else set()
         self._of_record = lru_cache(_RECORDS_IN_MEMORY)(self._facts)
 
-    def __call__(self, report: Report) -> bool:
+    def __call__(self, report: Finding) -> bool:
         """Whether the finding is known: by its digest, or as a fact that the store holds."""
         if not self._is_any:
             return False
@@ -53,9 +53,9 @@ class Acknowledged:
 
 
 def _digests_of(
-    store: Store, record_id: int, ranges: Iterable[Covered]
+    store: Store, record_id: int, ranges: Iterable[CoveredFindings]
 ) -> Iterator[tuple[str, bytes]]:
-    by_arrival: dict[int, list[Covered]] = {}
+    by_arrival: dict[int, list[CoveredFindings]] = {}
     for one in ranges:
         by_arrival.setdefault(one.subject_id, []).append(one)
     for row in store.facts.arrivals(record_id):
@@ -71,12 +71,12 @@ def _digests_of(
 # Acknowledging -------------------------------------------------------------------------------
 
 
-class Wish(NamedTuple):
+class AcknowledgeOptions(NamedTuple):
     """The findings that a person acknowledges, and who and why."""
 
     name: str
     reason: str
-    only: Only = Only()
+    only: FindingFilter = FindingFilter()
     is_any_chosen: bool = False
     """Whether `only` chooses anything; else it means nothing, and not everything."""
     events: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class Wish(NamedTuple):
     """Code and digest of findings, as `--json` prints them."""
 
 
-def acknowledge(store: Store, wish: Wish) -> int:
+def acknowledge(store: Store, wish: AcknowledgeOptions) -> int:
     """Write an acknowledgement to the log.
 
     Returns:
@@ -96,7 +96,7 @@ def acknowledge(store: Store, wish: Wish) -> int:
         CorruptStoreError: `store.damaged`
     """
     at = time_text(datetime.now(UTC), microseconds=True)
-    request = Request(at, wish.name, wish.reason, _in_words(wish))
+    request = AcknowledgementRequest(at, wish.name, wish.reason, _in_words(wish))
     with store.transaction():
         standing = store.findings.new(wish.only) if wish.is_any_chosen or wish.events else []
         if wish.events:
@@ -123,11 +123,13 @@ def withdraw(store: Store, line_id: int, name: str, reason: str) -> None:
             hint = "`mirror findings ack --list` shows them"
             message = f"no acknowledgement {line_id} is in force"
             raise LookUpError("findings.none", message, hint=hint)
-        request = Request(at, name, reason, f"withdraws {line_id}")
+        request = AcknowledgementRequest(at, name, reason, f"withdraws {line_id}")
         store.acknowledgements.withdraw(line_id, request)
 
 
-def _named(store: Store, ranges: Iterable[Covered], names: frozenset[str]) -> Iterator[Covered]:
+def _named(
+    store: Store, ranges: Iterable[CoveredFindings], names: frozenset[str]
+) -> Iterator[CoveredFindings]:
     """Yield the positions of the facts that have one of these digests or event ids."""
     for one in ranges:
         if one.fact not in {"event", "receipt"}:
@@ -145,12 +147,12 @@ def _names_of(digest: bytes, value: Value) -> set[str]:
     return names | {claimed} if isinstance(claimed, str) else names
 
 
-def _digests(wish: Wish) -> Iterator[Covered]:
+def _digests(wish: AcknowledgeOptions) -> Iterator[CoveredFindings]:
     for code, digest in dict.fromkeys(wish.reports):
-        yield Covered(DIGEST, 0, code, digest=bytes.fromhex(digest))
+        yield CoveredFindings(DIGEST, 0, code, digest=bytes.fromhex(digest))
 
 
-def _in_words(wish: Wish) -> str:
+def _in_words(wish: AcknowledgeOptions) -> str:
     only = wish.only
     words = {"code": only.code, "record": str(only.record_id or ""), "source": only.source}
     said = [f"{name} {value}" for name, value in words.items() if value]

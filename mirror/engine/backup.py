@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.engine.atomic_file import OutputFile, beside_store, is_store
-from mirror.engine.states.check import Scope, check
+from mirror.engine.states.check import CheckScope, check
 from mirror.errors import CorruptStoreError, OutputError
 from mirror.store import Damage, Store, open_store
 
-__all__ = ["Backup", "back_up"]
+__all__ = ["BackupResult", "back_up"]
 
 _NOT_WRITTEN = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
 """Errors of SQLite that only a file that is written can have."""
 
 
 @dataclass(frozen=True, slots=True)
-class Backup:
+class BackupResult:
     """A copy of a store that was made and found sound."""
 
     records: int
@@ -36,7 +36,7 @@ class Backup:
 
 def back_up(
     path: Path, out: OutputFile, progress: Callable[[int], None] = lambda _pages: None
-) -> Backup:
+) -> BackupResult:
     """Copy a store to a file, which appears only if it is whole and sound.
 
     It holds one state of the store, whatever others write meanwhile. An older copy is replaced
@@ -113,16 +113,16 @@ def _nothing_beside(copy: Path) -> Iterator[None]:
             one.unlink(missing_ok=True)
 
 
-def _checked(copy: Path) -> Backup:
+def _checked(copy: Path) -> BackupResult:
     """Check every fact of a copy, its logs, and the file, and say what it holds."""
-    damages = check(copy, Scope(quick=True), lambda _damage: None).damages
+    damages = check(copy, CheckScope(quick=True), lambda _damage: None).damages
     with open_store(copy, must_exist=True, lenient=True) as store:
         damages += store.inspection.of_file(quick=False)
         if damages:
             raise _damaged(damages)
         counts = store.fact_counts()
         digest = store.trust.key_set().digest
-    return Backup(
+    return BackupResult(
         records=counts["record"],
         arrivals=counts["arrival"],
         trust_changes=counts["trust"],

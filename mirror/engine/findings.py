@@ -7,20 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from mirror.archive import Limits, Source, shown
+from mirror.archive import ReadLimits, Source, shown
 from mirror.core.events.event import EVENT_CODES
 from mirror.core.redaction import redact
 from mirror.core.values import Value, canonical, hexdigest
-from mirror.store import New
+from mirror.store import InsertCounts
 
-__all__ = ["UNREAD_CODES", "Job", "Report", "Summary"]
+__all__ = ["UNREAD_CODES", "Finding", "ReadRequest", "Summary"]
 
 UNREAD_CODES = frozenset({"source.unreadable", "temporary.unwritable"})
 """Codes of a source that this machine could not read now: nothing is known of its content."""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Finding:
     """One finding, with where it was found."""
 
     source: str
@@ -49,18 +49,18 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ReadRequest:
     """What to read, and whom to keep informed."""
 
     names: Sequence[str]
     """The sources: paths, or `-`."""
-    tell: Callable[[Report], None]
+    tell: Callable[[Finding], None]
     """Takes each finding as it is made."""
     progress: Callable[[Source], None] = lambda _source: None
     """Told of the source at work after each member that was read from it."""
-    limits: Limits = field(default_factory=Limits)
+    limits: ReadLimits = field(default_factory=ReadLimits)
     """What this mirror accepts."""
-    is_known: Callable[[Report], bool] = lambda _report: False
+    is_known: Callable[[Finding], bool] = lambda _report: False
     """Whether a finding was acknowledged."""
     called: Mapping[str, str] = field(default_factory=dict)
     """By path, what to call a source that lies here as a copy: the address that it came from."""
@@ -130,10 +130,10 @@ class Summary:
     """Distinct records in the bundles read; counted by a merge only."""
     equivocations: int = 0
     """Equivocations in the states of those records; counted by a merge only."""
-    new: New = field(default_factory=New)
+    new: InsertCounts = field(default_factory=InsertCounts)
     """What the store did not hold before."""
 
-    def take(self, report: Report) -> None:
+    def take(self, report: Finding) -> None:
         """Count a finding, or a member or whole source that was refused."""
         code = report.code
         if report.is_known:
@@ -163,7 +163,7 @@ class Summary:
     def from_value(cls, value: Mapping[str, Any]) -> Summary:
         """Return what `to_value` gave."""
         counts = {name: Counter(value[name]) for name in _COUNTERS}
-        return cls(**{**value, **counts, "new": New(**value["new"])})
+        return cls(**{**value, **counts, "new": InsertCounts(**value["new"])})
 
     def add(self, other: Summary) -> None:
         """Count what another part of the same run counted, too."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from mirror.archive import shown
-from mirror.core.identifier import Name, names_in
+from mirror.core.identifier import Identifier, names_in
 from mirror.errors import LookUpError
 from mirror.store import Records
 
@@ -48,7 +48,7 @@ def find_all(records: Records, identifier: str) -> list[int]:
     return list(dict.fromkeys(record_id for record_ids in found for record_id in record_ids))
 
 
-def _by_number(records: Records, name: Name) -> list[int]:
+def _by_number(records: Records, name: Identifier) -> list[int]:
     found = records.by_suffix(name.value)
     if not name.year:
         return found
@@ -56,18 +56,18 @@ def _by_number(records: Records, name: Name) -> list[int]:
     return [one for one in found if records.get(one).pith_number.startswith(prefix)]
 
 
-def _by_digest(records: Records, name: Name) -> list[int]:
+def _by_digest(records: Records, name: Identifier) -> list[int]:
     found = records.find(bytes.fromhex(name.value))
     return [] if found is None else [found]
 
 
-def _by_source(records: Records, name: Name) -> list[int]:
+def _by_source(records: Records, name: Identifier) -> list[int]:
     match = _VERSIONED.fullmatch(name.value)
     versioned = records.by_source(match[1], int(match[2])) if match else []
     return [*records.by_source(name.value), *versioned]
 
 
-_WAYS: dict[str, Callable[[Records, Name], list[int]]] = {
+_WAYS: dict[str, Callable[[Records, Identifier], list[int]]] = {
     "pith": _by_number,
     "sha256": _by_digest,
     "source": _by_source,

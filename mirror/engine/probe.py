@@ -8,18 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, cast
 
-from mirror.core.events.event import MAX_EVENT_BYTES, RawEvent, is_event_type
-from mirror.core.events.types import EVENT_TYPES, Context
+from mirror.core.events.event import MAX_EVENT_BYTES, EncodedEvent, is_event_type
+from mirror.core.events.types import EVENT_TYPES, PayloadContext
 from mirror.core.keys import KeySet
 from mirror.core.profile import DIGEST_BYTES, SIGNATURE_BYTES, Profile, at, escaped
 from mirror.core.record import is_pith_number
 from mirror.core.values import Object, Value, instant
-from mirror.engine.findings import Job, Report
-from mirror.engine.ingest.pipeline import Item, parse, read
-from mirror.probe.pre_images import Effort, written
-from mirror.probe.search import Fit, Probed, Sample, probe
+from mirror.engine.findings import Finding, ReadRequest
+from mirror.engine.ingest.pipeline import SourceMember, parse, read
+from mirror.probe.pre_images import SearchBudget, written
+from mirror.probe.search import ProbeResult, ProfileEvidence, Sample, probe
 
-__all__ = ["Types", "probe_bundles", "report_value"]
+__all__ = ["TypeSuggestion", "probe_bundles", "report_value"]
 
 MAX_BYTES = 64 * 1024 * 1024
 """Canonical bytes of all events that are looked at together."""
@@ -29,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 """A name that a report gives; another could be something that an event says."""
 
 
-class Types(NamedTuple):
+class TypeSuggestion(NamedTuple):
     """A type that E4 does not name, and one that its events would fit."""
 
     event_type: str
@@ -51,7 +51,9 @@ class Types(NamedTuple):
         )
 
 
-def probe_bundles(job: Job, keys: KeySet, most: int, effort: Effort) -> tuple[Probed, list[Types]]:
+def probe_bundles(
+    job: ReadRequest, keys: KeySet, most: int, effort: SearchBudget
+) -> tuple[ProbeResult, list[TypeSuggestion]]:
     """Probe the events of bundles.
 
     Args:
@@ -65,7 +67,9 @@ def probe_bundles(job: Job, keys: KeySet, most: int, effort: Effort) -> tuple[Pr
     return probed, _types(probed.found, samples, keys) if probed.found else []
 
 
-def _up_to(most: int, samples: Iterable[tuple[Sample, int]], effort: Effort) -> Iterator[Sample]:
+def _up_to(
+    most: int, samples: Iterable[tuple[Sample, int]], effort: SearchBudget
+) -> Iterator[Sample]:
     """Yield so many events, of not more bytes than are held in memory."""
     size_bytes = 0
     for count, (sample, event_bytes) in enumerate(samples):
@@ -79,26 +83,26 @@ def _up_to(most: int, samples: Iterable[tuple[Sample, int]], effort: Effort) -> 
         yield sample
 
 
-def _samples(job: Job) -> Iterator[tuple[Sample, int]]:
+def _samples(job: ReadRequest) -> Iterator[tuple[Sample, int]]:
     """Yield every event with its size in bytes; tell of what is none."""
     for item in read(job):
-        bundle = item if isinstance(item, Report) else parse(item, job.limits)
-        if isinstance(bundle, Report):
+        bundle = item if isinstance(item, Finding) else parse(item, job.limits)
+        if isinstance(bundle, Finding):
             job.tell(bundle)
             continue
         number = bundle.record.pith_number
         for index, raw in enumerate(bundle.events):
-            source, member = cast("Item", item)
+            source, member = cast("SourceMember", item)
             where = f"/events/{index}"
             place = ":".join(part for part in (source, member.name, where) if part)
             if (why := _fault(raw)) is not None:
-                job.tell(Report(source, member.name, number, "event.shape", where, why))
+                job.tell(Finding(source, member.name, number, "event.shape", where, why))
             else:
                 event = cast("Object", raw.value)
                 yield Sample(f"{place} ({number})", bundle.record, event), len(raw.encoded)
 
 
-def _fault(raw: RawEvent) -> str | None:  # E1
+def _fault(raw: EncodedEvent) -> str | None:  # E1
     if not isinstance(raw.value, dict):
         return "an event must be an object"
     if len(raw.encoded) > MAX_EVENT_BYTES:
@@ -106,7 +110,7 @@ def _fault(raw: RawEvent) -> str | None:  # E1
     return None
 
 
-def _types(fit: Fit, samples: Sequence[Sample], keys: KeySet) -> list[Types]:
+def _types(fit: ProfileEvidence, samples: Sequence[Sample], keys: KeySet) -> list[TypeSuggestion]:
     """Return which types of E4 the events of other types would fit, every one of them."""
     groups: dict[str, list[Sample]] = defaultdict(list)
     for one in samples:
@@ -122,7 +126,7 @@ def _types(fit: Fit, samples: Sequence[Sample], keys: KeySet) -> list[Types]:
             if all(_would_fit(like, one, fit.profile, keys) for one in group)
         ]
         likes = fitting or ([] if is_event_type(event_type) else [""])
-        found += [Types(event_type, like, len(group)) for like in likes]
+        found += [TypeSuggestion(event_type, like, len(group)) for like in likes]
     return found
 
 
@@ -132,13 +136,13 @@ def _would_fit(like: str, one: Sample, profile: Profile, keys: KeySet) -> bool:
     target = at(one.event, place) if place else kind.target
     if not isinstance(payload, dict):
         return False
-    return kind.fault(target, payload, Context(one.record, keys)) is None
+    return kind.fault(target, payload, PayloadContext(one.record, keys)) is None
 
 
 # What is told --------------------------------------------------------------------------------
 
 
-def report_value(probed: Probed, types: Sequence[Types]) -> Object:
+def report_value(probed: ProbeResult, types: Sequence[TypeSuggestion]) -> Object:
     """Return what probing came to as JSON, without what events say beyond their types."""
     return {
         "report_type": "pith_probe_report",
@@ -157,7 +161,7 @@ def report_value(probed: Probed, types: Sequence[Types]) -> Object:
     }
 
 
-def _fit_value(fit: Fit) -> Object:
+def _fit_value(fit: ProfileEvidence) -> Object:
     return {
         "profile": fit.profile.to_value(),
         "events": fit.events,

@@ -6,9 +6,9 @@ with growing pauses. What comes back is bytes: what they say is verified elsewhe
 """
 
 from mirror.net.client import Client
-from mirror.net.config import Politeness
+from mirror.net.config import ClientConfig
 from mirror.net.errors import ONE_ANSWER
-from mirror.net.response import Fetched
+from mirror.net.response import Response
 from mirror.net.url_policy import parse_url
 
-__all__ = ["ONE_ANSWER", "Client", "Fetched", "Politeness", "parse_url"]
+__all__ = ["ONE_ANSWER", "Client", "ClientConfig", "Response", "parse_url"]

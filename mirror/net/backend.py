@@ -23,7 +23,7 @@ from mirror.errors import UpstreamError
 from mirror.net.address_policy import why_refused
 from mirror.net.errors import name_fault, tls_fault, too_large
 
-__all__ = ["GuardedBackend", "Resolve", "Watch", "resolve_by_system"]
+__all__ = ["GuardedBackend", "Resolve", "TransferLimits", "resolve_by_system"]
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def resolve_by_system(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(place[0]) for *_, place in found))
 
 
-class Watch(threading.local):
+class TransferLimits(threading.local):
     """How long, and how much, the answer that this thread reads may still go on.
 
     A connection serves many requests, and a request knows nothing of its connection's reads; but
@@ -96,7 +96,7 @@ class GuardedBackend(httpcore.NetworkBackend):
 
     def __init__(
         self,
-        watch: Watch,
+        watch: TransferLimits,
         *,
         allow_private: bool,
         resolve: Resolve = resolve_by_system,
@@ -171,7 +171,7 @@ class GuardedBackend(httpcore.NetworkBackend):
 class _GuardedStream(httpcore.NetworkStream):
     """A connection whose every wait is watched."""
 
-    def __init__(self, inner: httpcore.NetworkStream, watch: Watch) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, watch: TransferLimits) -> None:
         self._inner = inner
         self._watch = watch
 

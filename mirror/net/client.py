@@ -15,11 +15,11 @@ import httpcore
 import httpx
 
 from mirror.errors import UpstreamError
-from mirror.net.backend import GuardedBackend, Resolve, Watch, resolve_by_system
-from mirror.net.config import Politeness
-from mirror.net.errors import PassingError, awaiting_answer
-from mirror.net.rate_limit import Pace
-from mirror.net.response import Ask, Fetched, take
+from mirror.net.backend import GuardedBackend, Resolve, TransferLimits, resolve_by_system
+from mirror.net.config import ClientConfig
+from mirror.net.errors import TransientError, awaiting_answer
+from mirror.net.rate_limit import RateLimiter
+from mirror.net.response import RequestOptions, Response, take
 from mirror.net.retry import pause_before
 from mirror.net.tls import trusted_context
 from mirror.net.url_policy import next_url, parse_url, shown
@@ -43,7 +43,7 @@ class Client:
 
     def __init__(
         self,
-        politeness: Politeness = Politeness(),  # noqa: B008
+        politeness: ClientConfig = ClientConfig(),  # noqa: B008
         *,
         pause: Callable[[float], None] = time.sleep,
         resolve: Resolve = resolve_by_system,
@@ -61,10 +61,10 @@ class Client:
         self.requests = 0
         self._politeness = politeness
         self._pause = pause
-        self._pace = Pace(politeness.requests_per_second, pause)
+        self._pace = RateLimiter(politeness.requests_per_second, pause)
         self._random = random.SystemRandom().random
         self._lock = threading.Lock()
-        self._watch = Watch()
+        self._watch = TransferLimits()
         self._pool = httpcore.ConnectionPool(
             ssl_context=trusted_context(),
             max_connections=None,  # as many as there are threads that ask
@@ -97,7 +97,7 @@ class Client:
         etag: str = "",
         accept: str = "application/json",
         limit_bytes: int | None = None,
-    ) -> Fetched:
+    ) -> Response:
         """Return what a server has at a URL.
 
         Args:
@@ -109,7 +109,7 @@ class Client:
         Raises:
             UpstreamError: There is no answer to use; `where` is the URL without its query.
         """
-        ask = Ask(
+        ask = RequestOptions(
             accept=accept,
             etag=etag,
             limit_bytes=self._politeness.answer_bytes if limit_bytes is None else limit_bytes,
@@ -125,7 +125,7 @@ class Client:
         accept: str = "*/*",
         limit_bytes: int | None = None,
         limit_seconds: float | None = None,
-    ) -> Fetched:
+    ) -> Response:
         """Write what a server has at a URL to a file, and return the rest of its answer.
 
         Nothing is left in the file of what did not come whole, or is no 200.
@@ -141,38 +141,38 @@ class Client:
             UpstreamError: There is no answer to use; `where` is the URL without its query.
         """
         allowed = self._politeness
-        ask = Ask(
+        ask = RequestOptions(
             accept=accept,
             limit_bytes=allowed.answer_bytes if limit_bytes is None else limit_bytes,
             limit_seconds=allowed.answer_seconds if limit_seconds is None else limit_seconds,
             out=out,
         )
 
-        def attempt() -> Fetched:
+        def attempt() -> Response:
             with _all_or_nothing(out):
                 return self._follow(parse_url(url), ask)
 
         return self._persist(attempt)
 
-    def _persist(self, attempt: Callable[[], Fetched]) -> Fetched:
+    def _persist(self, attempt: Callable[[], Response]) -> Response:
         """Return what an attempt gives, after as many as are allowed."""
         retry = 0
         while True:
             try:
                 return attempt()
-            except PassingError as trouble:
+            except TransientError as trouble:
                 if retry >= self._politeness.retries:
                     raise trouble.error from trouble.__cause__
                 wait_s = trouble.wait_s
             self._pause(pause_before(retry, self._politeness, self._random, asked_s=wait_s))
             retry += 1
 
-    def _follow(self, url: httpx.URL, ask: Ask) -> Fetched:
+    def _follow(self, url: httpx.URL, ask: RequestOptions) -> Response:
         """Return the answer at the end of a URL's redirects, each of which is judged."""
         here, seen = url, {url}
         for _ in range(self._politeness.max_redirects + 1):
             answer = self._send(here, ask)
-            if isinstance(answer, Fetched):
+            if isinstance(answer, Response):
                 return answer
             here = answer
             if here in seen:
@@ -182,18 +182,18 @@ class Client:
         message = f"The server redirects more than {self._politeness.max_redirects} times."
         raise UpstreamError("upstream.redirect", message, where=shown(url))
 
-    def _send(self, url: httpx.URL, ask: Ask) -> Fetched | httpx.URL:
+    def _send(self, url: httpx.URL, ask: RequestOptions) -> Response | httpx.URL:
         """Send one request, in its turn; return its answer, or where that redirects to."""
         self._pace.wait()
         self._watch.begin(ask.limit_seconds, ask.limit_bytes)
         with _placed(url), self._answer(url, ask) as response:
             answer = take(response, url, ask, datetime.now(UTC))
-            if isinstance(answer, Fetched):
+            if isinstance(answer, Response):
                 return answer
             return next_url(url, answer.location, self._politeness)
 
     @contextmanager
-    def _answer(self, url: httpx.URL, ask: Ask) -> Iterator[httpcore.Response]:
+    def _answer(self, url: httpx.URL, ask: RequestOptions) -> Iterator[httpcore.Response]:
         """Give an answer with its header section read; a body that is not read is cut off."""
         agent = self._politeness.user_agent.encode("ascii")
         request = httpcore.Request(
@@ -229,7 +229,7 @@ def _placed(url: httpx.URL) -> Iterator[None]:
     except UpstreamError as error:
         error.where = error.where or shown(url)
         raise
-    except PassingError as trouble:
+    except TransientError as trouble:
         trouble.error.where = shown(url)
         raise
 

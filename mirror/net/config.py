@@ -7,7 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 
-__all__ = ["Politeness"]
+__all__ = ["ClientConfig"]
 
 _MIB = 1024 * 1024
 _DISTRIBUTION = "pith-mirror"
@@ -25,7 +25,7 @@ _USER_AGENT = f"{_DISTRIBUTION}/{_version()} (+https://pith.science mirror clien
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Politeness:
+class ClientConfig:
     """What a run allows itself; `ValueError` where a number or the user agent makes no sense."""
 
     requests_per_second: float = 5.0

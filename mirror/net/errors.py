@@ -1,6 +1,6 @@
 """What goes wrong on the way, in our words; and whether it may pass.
 
-An `UpstreamError` ends the request. A `PassingError` holds one, and ends only the try.
+An `UpstreamError` ends the request. A `TransientError` holds one, and ends only the try.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mirror.errors import UpstreamError
 
 __all__ = [
     "ONE_ANSWER",
-    "PassingError",
+    "TransientError",
     "awaiting_answer",
     "name_fault",
     "reading_answer",
@@ -42,7 +42,7 @@ _HEADERS_TOO_LARGE = 431
 """How h11 says that the header section is longer than it will hold."""
 
 
-class PassingError(Exception):
+class TransientError(Exception):
     """A trouble that may pass.
 
     Attributes:
@@ -84,10 +84,10 @@ def reading_answer() -> Iterator[None]:
         raise truncated() from error
 
 
-def truncated() -> PassingError:
+def truncated() -> TransientError:
     """Return that an answer ends too early."""
     message = "The answer broke off before its end."
-    return PassingError(UpstreamError("upstream.truncated", message, hint=_LATER))
+    return TransientError(UpstreamError("upstream.truncated", message, hint=_LATER))
 
 
 def too_large(limit_bytes: int) -> UpstreamError:
@@ -96,12 +96,12 @@ def too_large(limit_bytes: int) -> UpstreamError:
     return UpstreamError("upstream.size", message)
 
 
-def name_fault(host: str, error: OSError | UnicodeError | None) -> UpstreamError | PassingError:
+def name_fault(host: str, error: OSError | UnicodeError | None) -> UpstreamError | TransientError:
     """Return that a host's name leads to no address, after what the resolver raised."""
     message = f"No address is known for the name {host}."
     fault = UpstreamError("upstream.unreachable", message, hint=_online())
     is_final = isinstance(error, UnicodeError) or getattr(error, "errno", 0) in _UNKNOWN_NAMES
-    return fault if is_final else PassingError(fault)
+    return fault if is_final else TransientError(fault)
 
 
 def tls_fault(error: BaseException | None, host: str) -> UpstreamError | None:
@@ -130,15 +130,15 @@ def _online() -> str:
     return f"{_ONLINE} The proxy of {names[0]} is not used: connections go to the server itself."
 
 
-def _timeout(message: str, hint: str = _LATER) -> PassingError:
-    return PassingError(UpstreamError("upstream.timeout", message, hint=hint))
+def _timeout(message: str, hint: str = _LATER) -> TransientError:
+    return TransientError(UpstreamError("upstream.timeout", message, hint=hint))
 
 
-def _unreachable(message: str) -> PassingError:
-    return PassingError(UpstreamError("upstream.unreachable", message, hint=_online()))
+def _unreachable(message: str) -> TransientError:
+    return TransientError(UpstreamError("upstream.unreachable", message, hint=_online()))
 
 
-def _no_http(error: httpcore.RemoteProtocolError) -> UpstreamError | PassingError:
+def _no_http(error: httpcore.RemoteProtocolError) -> UpstreamError | TransientError:
     """Return what an answer that is no HTTP comes to.
 
     It is tried again: on a connection used before, it may be what was left of an earlier answer.

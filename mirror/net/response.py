@@ -14,11 +14,11 @@ import httpx
 
 from mirror.errors import UpstreamError
 from mirror.net.decoding import ACCEPTED, decoded
-from mirror.net.errors import PassingError, reading_answer, too_large
+from mirror.net.errors import TransientError, reading_answer, too_large
 from mirror.net.retry import MAX_WAIT_S, parse_retry_after
 from mirror.net.url_policy import printable
 
-__all__ = ["Ask", "Fetched", "Redirect", "take"]
+__all__ = ["Redirect", "RequestOptions", "Response", "take"]
 
 _PAGE_BYTES = 64 * 1024
 """What is kept of a page that only says that nothing is there."""
@@ -27,7 +27,7 @@ _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class Response:
     """An answer that says something: here it is, it has not changed, it is gone, it is several."""
 
     url: str
@@ -51,7 +51,7 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class RequestOptions:
     """What is asked for, wherever the question is sent."""
 
     accept: str
@@ -77,8 +77,8 @@ class Ask:
 
 
 def take(
-    response: httpcore.Response, url: httpx.URL, ask: Ask, now: datetime
-) -> Fetched | Redirect:
+    response: httpcore.Response, url: httpx.URL, ask: RequestOptions, now: datetime
+) -> Response | Redirect:
     """Return what an answer says; its body is read only where it is wanted.
 
     Args:
@@ -108,10 +108,10 @@ def take(
             body = _beginning(response, headers)
         case _:
             raise _unusable(response.status, headers, now)
-    return Fetched(str(url), response.status, body, headers.get("etag", ""), _media_type(headers))
+    return Response(str(url), response.status, body, headers.get("etag", ""), _media_type(headers))
 
 
-def _whole(response: httpcore.Response, headers: httpx.Headers, ask: Ask) -> bytes:
+def _whole(response: httpcore.Response, headers: httpx.Headers, ask: RequestOptions) -> bytes:
     """Return the body of a 200, or write it where it shall go."""
     pieces = _pieces(response, headers, ask.limit_bytes)
     if ask.out is None:
@@ -190,24 +190,24 @@ def _is_in(media_type: str, media_range: str) -> bool:
 # Statuses that are no answer -----------------------------------------------------------------
 
 
-def _unusable(status: int, headers: httpx.Headers, now: datetime) -> UpstreamError | PassingError:
+def _unusable(status: int, headers: httpx.Headers, now: datetime) -> UpstreamError | TransientError:
     wait_s = parse_retry_after(headers.get("retry-after", ""), now)
     if status in {429, 503}:
         return _busy(status, wait_s, now)
     error = UpstreamError("upstream.status", f"The server answered {_named(status)}.")
     if status in {500, 502, 504}:
         error.hint = "Come back later; if it stays so, tell whoever runs that server."
-        return PassingError(error, min(wait_s, MAX_WAIT_S))
+        return TransientError(error, min(wait_s, MAX_WAIT_S))
     if status in {401, 403}:
         error.hint = "Ask whoever runs that server whether it may be read by a mirror."
     return error
 
 
-def _busy(status: int, wait_s: float, now: datetime) -> UpstreamError | PassingError:
+def _busy(status: int, wait_s: float, now: datetime) -> UpstreamError | TransientError:
     message = f"The server is too busy to answer: {_named(status)}."
     if wait_s <= MAX_WAIT_S:
         hint = "Come back later, or ask less often."
-        return PassingError(UpstreamError("upstream.busy", message, hint=hint), wait_s)
+        return TransientError(UpstreamError("upstream.busy", message, hint=hint), wait_s)
     until = now + timedelta(seconds=wait_s)
     hint = f"It asks to be left alone until {until:%Y-%m-%d %H:%M} {until:%Z}."
     return UpstreamError("upstream.busy", message, hint=hint)

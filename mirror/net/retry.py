@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from mirror.net.config import Politeness
+from mirror.net.config import ClientConfig
 
 __all__ = ["MAX_WAIT_S", "parse_retry_after", "pause_before"]
 
@@ -21,7 +21,7 @@ _DOUBLINGS = 60
 
 
 def pause_before(
-    retry: int, politeness: Politeness, random: Callable[[], float], *, asked_s: float = 0.0
+    retry: int, politeness: ClientConfig, random: Callable[[], float], *, asked_s: float = 0.0
 ) -> float:
     """Return how many seconds to wait before a try.
 

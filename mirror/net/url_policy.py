@@ -12,7 +12,7 @@ from ipaddress import ip_address
 import httpx
 
 from mirror.errors import UpstreamError
-from mirror.net.config import Politeness
+from mirror.net.config import ClientConfig
 
 __all__ = ["next_url", "parse_url", "printable", "shown", "target"]
 
@@ -46,7 +46,7 @@ def parse_url(text: str) -> httpx.URL:
     return url.copy_with(fragment=None)
 
 
-def next_url(here: httpx.URL, location: str, politeness: Politeness) -> httpx.URL:
+def next_url(here: httpx.URL, location: str, politeness: ClientConfig) -> httpx.URL:
     """Return where a redirect leads.
 
     Args:

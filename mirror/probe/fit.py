@@ -8,20 +8,20 @@ from typing import cast
 
 from mirror.core.events.signatures import fault_of_event, signers
 from mirror.core.keys import KeySet
-from mirror.core.profile import PreImage, Profile, Role, escaped, is_within, message
+from mirror.core.profile import Field, Profile, SignedContent, escaped, is_within, message
 from mirror.core.profile_file import NEEDED
 from mirror.core.values import Object, sha256
 from mirror.probe.places import Sample, is_wrapper
 from mirror.probe.pre_images import in_payload, is_ascii_only
 
-__all__ = ["LEAST_EVENTS", "Fit", "held_against"]
+__all__ = ["LEAST_EVENTS", "ProfileEvidence", "held_against"]
 
 LEAST_EVENTS = 2
 """Events that must prove a profile: one could be a coincidence that somebody arranged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class ProfileEvidence:
     """A profile, held against events."""
 
     profile: Profile
@@ -35,7 +35,7 @@ class Fit:
     """Which trusted keys made them."""
     unprotected: tuple[str, ...]
     """Pointers to members that the signature does not cover, itself and the id aside."""
-    unplaced: tuple[Role, ...]
+    unplaced: tuple[Field, ...]
     """What is needed, and was found nowhere under the signature."""
     is_repeated: bool
     """Whether fewer than two different texts were signed."""
@@ -81,7 +81,7 @@ class Fit:
         return [one for one in self.unprotected if identity.hashes.covers(one, payload)]
 
 
-def held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> Fit:
+def held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> ProfileEvidence:
     """Return how a profile fits events, all of them together."""
     fits, ids, signed_by, texts = 0, 0, set[str](), set[bytes]()
     unexplained, unprotected, ascii_only = [], dict[str, None](), True
@@ -96,7 +96,7 @@ def held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> F
         texts.add(sha256(message(one.event, profile) or b""))
         unprotected |= dict.fromkeys(_unprotected(profile, one.event))
         ascii_only = ascii_only and _is_ascii_only(profile, one.event)
-    return Fit(
+    return ProfileEvidence(
         profile,
         len(samples),
         ids,
@@ -112,13 +112,13 @@ def held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> F
 
 
 def _is_ascii_only(profile: Profile, event: Object) -> bool:
-    image = replace(cast("PreImage", profile.signed), ascii=False)
+    image = replace(cast("SignedContent", profile.signed), ascii=False)
     return is_ascii_only(image.text(event, profile.places.get("payload", "")))
 
 
 def _unprotected(profile: Profile, event: Object) -> Iterator[str]:
     """Yield the pointers to what of an event could be changed without breaking the signature."""
-    image = cast("PreImage", profile.signed)  # a digest that is only named is never found
+    image = cast("SignedContent", profile.signed)  # a digest that is only named is never found
     own = set(profile.marks)
     payload = profile.places.get("payload", "")
     marks = own | set(image.less)

@@ -13,10 +13,10 @@ from mirror.core.keys import KeySet
 from mirror.core.profile import (
     ENCODINGS,
     SIGNATURE_BYTES,
-    PreImage,
+    Encoding,
+    Field,
     Profile,
-    Role,
-    Spelling,
+    SignedContent,
     at,
     escaped,
 )
@@ -46,7 +46,7 @@ class Sample(NamedTuple):
 
 _TYPE = re.compile(r"[!-~]{1,64}")
 """What can be a type, if a person says what it means where it is not as E1 asks."""
-_HINTS: dict[Role, tuple[str, ...]] = {
+_HINTS: dict[Field, tuple[str, ...]] = {
     "type": ("event_type", "type", "kind", "action"),
     "subject": ("subject_pith_number", "subject", "pith_number", "about", "record"),
     "time": ("created_at", "time", "timestamp", "at", "ts", "issued_at", "occurred_at", "date"),
@@ -56,22 +56,22 @@ _HINTS: dict[Role, tuple[str, ...]] = {
 }
 """Names that a member may have, the likeliest first."""
 _ID_HINTS = ("event_id", "id", "event_hash", "hash", "digest")
-_NEEDED: tuple[Role, ...] = ("type", "subject", "time")
-_SIDE_BY_SIDE: tuple[Role, ...] = (*_NEEDED, "target")
+_NEEDED: tuple[Field, ...] = ("type", "subject", "time")
+_SIDE_BY_SIDE: tuple[Field, ...] = (*_NEEDED, "target")
 """What an event says of itself: it is looked for in one object only."""
 
 _Check: TypeAlias = Callable[[Sample, str], bool]
 
 
 def common_encodings(
-    spelling: Spelling, pointer: str, size: int, samples: Iterable[Sample]
+    spelling: Encoding, pointer: str, size: int, samples: Iterable[Sample]
 ) -> list[str]:
     """Return the encodings in which every event has so many bytes at a pointer.
 
     They may be several: a text need have no `+` and no `_` in it.
     """
     texts = [at(one.event, pointer) for one in samples]
-    spellings = [Spelling(spelling.prefix, encoding) for encoding in ENCODINGS]
+    spellings = [Encoding(spelling.prefix, encoding) for encoding in ENCODINGS]
     return [
         one.encoding
         for one in spellings
@@ -98,8 +98,8 @@ def id_rank(pointer: str) -> int:
 
 
 def places_of(
-    profile: Profile, image: PreImage, samples: Sequence[Sample], common: Sequence[str]
-) -> dict[Role, str]:
+    profile: Profile, image: SignedContent, samples: Sequence[Sample], common: Sequence[str]
+) -> dict[Field, str]:
     """Return where every event says what of itself, as far as the signature covers it.
 
     Type, subject, time and target must stand side by side, as members of the event, or else of an
@@ -172,12 +172,12 @@ def _all(samples: Iterable[Sample], pointer: str, fits: _Check) -> bool:
 
 def _side_by_side(
     samples: Sequence[Sample], texts: Sequence[str], *, names_only: bool
-) -> dict[Role, str]:
+) -> dict[Field, str]:
     """Return which of some texts say what an event says of itself.
 
     By its name, or because it is the only one that can be it; but a payload is full of things.
     """
-    places: dict[Role, str] = {}
+    places: dict[Field, str] = {}
     for role in _SIDE_BY_SIDE:
         named = [f"{_above(texts[0])}/{hint}" for hint in _HINTS[role]]
         found = [one for one in named if one in texts][:1]
@@ -204,14 +204,14 @@ def _speaks(one: Sample, text: str) -> bool:
     return _is_time(one, text) or _can_be_of_record(one, text)
 
 
-_FITS: dict[Role, _Check] = {
+_FITS: dict[Field, _Check] = {
     "type": lambda _, text: _TYPE.fullmatch(text) is not None,
     "subject": _is_of_record,
     "time": _is_time,
     "target": lambda _, text: 1 <= len(text) <= 128,
 }
 """What a text must be in every event (E1)."""
-_ALIKE: dict[Role, _Check] = {
+_ALIKE: dict[Field, _Check] = {
     "type": lambda _, text: text in EVENT_TYPES,
     "subject": _can_be_of_record,
     "time": _is_time,

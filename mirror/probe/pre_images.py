@@ -6,7 +6,7 @@ or left out, and what was hashed so far is shared by all subsets that begin alik
 16,384 subsets take some 30,000 steps.
 
 Whoever makes up an event can make its space as large as they like. So everything here has a bound,
-and `Effort` knows which of them were met.
+and `SearchBudget` knows which of them were met.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from mirror.core.profile import (
     DIGEST_BYTES,
     ENCODINGS,
     SIGNATURE_BYTES,
-    PreImage,
-    Spelling,
+    Encoding,
+    SignedContent,
     at,
     escaped,
     is_within,
@@ -31,9 +31,9 @@ from mirror.core.values import Object, Value, ascii_form, canonical
 
 __all__ = [
     "MAX_TRIES",
-    "Effort",
-    "Subset",
-    "Written",
+    "EncodedText",
+    "SearchBudget",
+    "SignedSubset",
     "in_payload",
     "is_ascii_only",
     "strings",
@@ -63,7 +63,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(slots=True)
-class Effort:
+class SearchBudget:
     """How much was tried, and which bounds were met."""
 
     progress: Callable[[int], None] = lambda _tried: None
@@ -109,19 +109,19 @@ class Effort:
             self.bounds.append(bound)
 
 
-class Written(NamedTuple):
+class EncodedText(NamedTuple):
     """A text in an event that can be a digest, or a signature."""
 
     at: str
     """A pointer."""
-    spelling: Spelling
+    spelling: Encoding
     data: bytes
 
 
-def written(event: Object, size: int) -> list[Written]:
+def written(event: Object, size: int) -> list[EncodedText]:
     """Return the texts of an event that spell so many bytes, a prefix aside."""
     return [
-        Written(pointer, spelling, data)
+        EncodedText(pointer, spelling, data)
         for pointer, value in strings(event)
         for spelling, data in _readings(value, size)
     ]
@@ -136,14 +136,14 @@ def strings(value: Value, pointer: str = "", depth: int = 0) -> Iterator[tuple[s
             yield from strings(member, f"{pointer}/{escaped(name)}", depth + 1)
 
 
-def _readings(text: str, size: int) -> Iterator[tuple[Spelling, bytes]]:
+def _readings(text: str, size: int) -> Iterator[tuple[Encoding, bytes]]:
     seen = set[bytes]()
     for encoding in ENCODINGS:
-        length = len(Spelling("", encoding).write(bytes(size)))
+        length = len(Encoding("", encoding).write(bytes(size)))
         start = len(text) - length
         head = text[: max(start, 0)]
         if 0 <= start <= _PREFIX and (head in {"", "0x"} or head[-1] in ":-/ ="):
-            spelling = Spelling(text[:start], encoding)
+            spelling = Encoding(text[:start], encoding)
             data = spelling.read(text)
             if data is not None and len(data) == size and data not in seen:
                 seen.add(data)  # two spellings may agree on a text
@@ -166,10 +166,10 @@ def in_payload(payload: str, place: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Subset:
+class SignedSubset:
     """Canonical bytes, or an ASCII form, that can have been hashed or signed."""
 
-    pre_image: PreImage
+    pre_image: SignedContent
     digest: bytes
     pieces: tuple[bytes, ...]
     """The members that were taken, which subsets share; or the payload."""
@@ -188,7 +188,7 @@ _AROUND = {False: (b"{", b"}"), True: (b'{"payload":{', b"}}")}
 """What stands around members, bare or wrapped (V4)."""
 
 
-def subsets(event: Object, payload: str, effort: Effort) -> Iterator[Subset]:
+def subsets(event: Object, payload: str, effort: SearchBudget) -> Iterator[SignedSubset]:
     """Yield everything that can have been hashed, the likeliest first, each text once.
 
     That is the event less a subset of its members, or less some members of inner objects that can
@@ -204,7 +204,7 @@ def subsets(event: Object, payload: str, effort: Effort) -> Iterator[Subset]:
             yield subset
 
 
-def _all_subsets(event: Object, payload: str, effort: Effort) -> Iterator[Subset]:
+def _all_subsets(event: Object, payload: str, effort: SearchBudget) -> Iterator[SignedSubset]:
     forms = _forms_of(event)
     if payload:
         yield from (one for form in forms for one in _alone(at(event, payload), form))
@@ -216,7 +216,7 @@ def _all_subsets(event: Object, payload: str, effort: Effort) -> Iterator[Subset
     for is_ascii, spell in forms:
         options = [[one.spelled(spell) for one in ways] for ways in _options(event, inner, free)]
         for is_wrapped, (head, _) in _AROUND.items():
-            state = _State(hashlib.sha256(head), (), (), len(head), is_wrapped, is_ascii)
+            state = _SearchState(hashlib.sha256(head), (), (), len(head), is_wrapped, is_ascii)
             yield from _walk(options, state)
 
 
@@ -240,7 +240,7 @@ def is_ascii_only(text: bytes) -> bool:
 
 
 def _free_members(
-    event: Object, found: Iterable[str], inner: Sequence[str], effort: Effort
+    event: Object, found: Iterable[str], inner: Sequence[str], effort: SearchBudget
 ) -> set[str]:
     """Return the members that may be left out: those with ids and signatures, and the shortest."""
     nested, holding = tops(inner), tops(found)
@@ -262,11 +262,11 @@ def tops(pointers: Iterable[str]) -> set[str]:
     return {pointer.split("/")[1] for pointer in pointers}
 
 
-def _alone(payload: Value, form: _TextForm) -> Iterator[Subset]:
+def _alone(payload: Value, form: _TextForm) -> Iterator[SignedSubset]:
     for wrapped in (False, True):
         text = form.spell(canonical({"payload": payload} if wrapped else payload))
-        image = PreImage("payload", wrapped=wrapped, ascii=form.is_ascii)
-        yield Subset(image, hashlib.sha256(text).digest(), (text,), len(text))
+        image = SignedContent("payload", wrapped=wrapped, ascii=form.is_ascii)
+        yield SignedSubset(image, hashlib.sha256(text).digest(), (text,), len(text))
 
 
 class _Option(NamedTuple):
@@ -297,12 +297,12 @@ def _options_of(name: str, value: Value, inner: Iterable[str]) -> Iterator[_Opti
     within = [one for one in inner if one.startswith(f"{pointer}/")]
     for count in range(len(within) + 1):
         for less in combinations(within, count):
-            rest = PreImage("event", less).text({name: value}, "")
+            rest = SignedContent("event", less).text({name: value}, "")
             yield _Option(rest[1:-1], less)
     yield _Option(None, (pointer,))
 
 
-class _State(NamedTuple):
+class _SearchState(NamedTuple):
     hashed: Any
     pieces: tuple[bytes, ...]
     less: tuple[str, ...]
@@ -311,7 +311,9 @@ class _State(NamedTuple):
     is_ascii: bool
 
 
-def _walk(options: Sequence[list[_Option]], state: _State, depth: int = 0) -> Iterator[Subset]:
+def _walk(
+    options: Sequence[list[_Option]], state: _SearchState, depth: int = 0
+) -> Iterator[SignedSubset]:
     if depth < len(options):
         for option in options[depth]:
             yield from _walk(options, _taken(state, option), depth + 1)
@@ -319,11 +321,11 @@ def _walk(options: Sequence[list[_Option]], state: _State, depth: int = 0) -> It
         hashed = state.hashed.copy()
         hashed.update(_AROUND[state.is_wrapped][1])
         less = tuple(sorted(state.less))
-        image = PreImage("event", less, None, state.is_wrapped, state.is_ascii)
-        yield Subset(image, hashed.digest(), state.pieces, state.size_bytes)
+        image = SignedContent("event", less, None, state.is_wrapped, state.is_ascii)
+        yield SignedSubset(image, hashed.digest(), state.pieces, state.size_bytes)
 
 
-def _taken(state: _State, option: _Option) -> _State:
+def _taken(state: _SearchState, option: _Option) -> _SearchState:
     less = (*state.less, *option.less)
     if option.text is None:
         return state._replace(less=less)

@@ -21,25 +21,25 @@ from mirror.core.profile import (
     FORMS,
     MIRROR_V1,
     SIGNATURE_BYTES,
-    Form,
+    Encoding,
+    Field,
     IdRule,
-    PreImage,
     Profile,
-    Role,
     SignatureRule,
-    Spelling,
+    SignedContent,
+    SignedForm,
     at,
     is_within,
 )
 from mirror.core.profile_file import NEEDED
 from mirror.core.signature import verify
 from mirror.core.values import Object, canonical, sha256
-from mirror.probe.fit import Fit, held_against
+from mirror.probe.fit import ProfileEvidence, held_against
 from mirror.probe.places import Sample, common_encodings, id_rank, key_place, payload_of, places_of
 from mirror.probe.pre_images import (
-    Effort,
-    Subset,
-    Written,
+    EncodedText,
+    SearchBudget,
+    SignedSubset,
     in_payload,
     is_ascii_only,
     strings,
@@ -47,7 +47,7 @@ from mirror.probe.pre_images import (
     written,
 )
 
-__all__ = ["Fit", "Probed", "Sample", "probe"]
+__all__ = ["ProbeResult", "ProfileEvidence", "Sample", "probe"]
 
 _SHAPES, _OF_A_SHAPE = 8, 2
 """Sets of members that events have, and events of each, that are searched."""
@@ -56,19 +56,19 @@ _SIGNATURES, _IDS = 4, 4
 
 
 @dataclass(slots=True)
-class Probed:
+class ProbeResult:
     """What probing came to."""
 
     events: int = 0
     by_profile: dict[str, int] = field(default_factory=dict)
     """Those that are as the built-in profile says, or a trusted one, by its name."""
-    found: Fit | None = None
+    found: ProfileEvidence | None = None
     """The profile that is proposed."""
-    alternatives: list[Fit] = field(default_factory=list)
+    alternatives: list[ProfileEvidence] = field(default_factory=list)
     """Others that explain all events just as well: there should be none."""
-    refused: list[Fit] = field(default_factory=list)
+    refused: list[ProfileEvidence] = field(default_factory=list)
     """What explains something, and is not proposed."""
-    effort: Effort = field(default_factory=Effort)
+    effort: SearchBudget = field(default_factory=SearchBudget)
     """What was tried, and what was not."""
     hashed: list[IdRule] = field(default_factory=list)
     """Which texts of all events are digests of what is in them, whoever signed."""
@@ -92,7 +92,9 @@ class Probed:
             self.found = replace(self.found, profile=profile)
 
 
-def probe(samples: Sequence[Sample], keys: KeySet, effort: Effort | None = None) -> Probed:
+def probe(
+    samples: Sequence[Sample], keys: KeySet, effort: SearchBudget | None = None
+) -> ProbeResult:
     """Search for the envelope of events.
 
     Args:
@@ -100,14 +102,14 @@ def probe(samples: Sequence[Sample], keys: KeySet, effort: Effort | None = None)
         keys: Whose signatures prove something.
         effort: How much to try, and whom to tell; None for as much as there is by default.
     """
-    effort = Effort() if effort is None else effort
+    effort = SearchBudget() if effort is None else effort
     by_profile, rest = _explained(samples, keys)
     counts = {profile.name: len(found) for profile, found in by_profile}
     if not rest:
         fits = [held_against(profile, found, keys) for profile, found in by_profile]
         proved = [fit for fit in fits if not fit.objections]
         largest = max(proved, key=lambda fit: fit.events, default=None)
-        return Probed(len(samples), counts, largest, effort=effort)
+        return ProbeResult(len(samples), counts, largest, effort=effort)
     shapes = _shapes(rest)
     search = _searched(effort.first(shapes, _SHAPES, _TOO_MANY_SHAPES), keys, effort)
     search.settle_spellings(rest)
@@ -117,7 +119,7 @@ def probe(samples: Sequence[Sample], keys: KeySet, effort: Effort | None = None)
     fits = _in_better_form(held_against(one, rest, keys) for one in profiles)
     ranked = sorted(fits, key=lambda fit: (bool(fit.objections), -fit.signatures, _size(fit)))
     good = [fit for fit in ranked if not fit.objections]
-    return Probed(
+    return ProbeResult(
         len(samples),
         counts,
         good[0] if good else None,
@@ -142,9 +144,9 @@ def _explained(
     return found, rest
 
 
-def _in_better_form(fits: Iterable[Fit]) -> list[Fit]:
+def _in_better_form(fits: Iterable[ProfileEvidence]) -> list[ProfileEvidence]:
     """Return of profiles that differ in V2 and V7 only those that explain most, V2 if as much."""
-    best: dict[str, Fit] = {}
+    best: dict[str, ProfileEvidence] = {}
     for fit in sorted(fits, key=lambda one: (-one.signatures, -one.ids, _size(one))):
         best.setdefault(repr(_in_form_v2(fit.profile)), fit)
     return list(best.values())
@@ -170,7 +172,7 @@ def _shapes(samples: Iterable[Sample]) -> list[list[Object]]:
     return sorted(shapes.values(), key=len, reverse=True)
 
 
-def _size(fit: Fit) -> tuple[int, int, str]:
+def _size(fit: ProfileEvidence) -> tuple[int, int, str]:
     """Order profiles: those that leave less out, and say it shorter, come first."""
     rule, identity = fit.profile.signature, fit.profile.id
     left_out = len(rule.signs.less) if rule.signs else 0
@@ -180,14 +182,14 @@ def _size(fit: Fit) -> tuple[int, int, str]:
 # The search ----------------------------------------------------------------------------------
 
 
-class _Hashed(NamedTuple):
+class _DigestMatch(NamedTuple):
     """A text of an event that is the digest of something in it."""
 
     at: str
-    spelling: Spelling
+    spelling: Encoding
     payload: str
     """Where the payload seemed to stand."""
-    image: PreImage
+    image: SignedContent
 
     @property
     def rule(self) -> IdRule:
@@ -195,22 +197,22 @@ class _Hashed(NamedTuple):
         return IdRule(self.at, self.spelling, self.image)
 
 
-class _Signed(NamedTuple):
+class _SignatureMatch(NamedTuple):
     """What a trusted key signed of an event."""
 
     at: str
     """Where the signature stands."""
-    spelling: Spelling
-    form: Form
+    spelling: Encoding
+    form: SignedForm
     payload: str
     """Where the payload seemed to stand."""
-    id: tuple[str, Spelling] | None
+    id: tuple[str, Encoding] | None
     """Of the id, if its text was signed."""
-    image: PreImage
+    image: SignedContent
     """What the signature covers in the end."""
 
 
-_Found = TypeVar("_Found", _Hashed, _Signed)
+_Found = TypeVar("_Found", _DigestMatch, _SignatureMatch)
 
 
 def _with_unions(found: Iterable[_Found]) -> list[_Found]:
@@ -239,18 +241,20 @@ def _in_every_form(found: Iterable[_Found], samples: Sequence[Sample]) -> list[_
     return list(listed)
 
 
-class _Text(NamedTuple):
+class _CandidateText(NamedTuple):
     """What may have been signed."""
 
-    form: Form
-    image: PreImage
-    id: tuple[str, Spelling] | None
+    form: SignedForm
+    image: SignedContent
+    id: tuple[str, Encoding] | None
     data: bytes
 
 
-def _searched(shapes: Iterable[Sequence[Object]], keys: KeySet, effort: Effort) -> _Search:
+def _searched(
+    shapes: Iterable[Sequence[Object]], keys: KeySet, effort: SearchBudget
+) -> _ProfileSearch:
     """Return what was found in events of each shape: in the next if there is nothing in one."""
-    search = _Search(keys, effort)
+    search = _ProfileSearch(keys, effort)
     for events in shapes:
         for event in events[:_OF_A_SHAPE]:
             if search.looks_into(event):
@@ -259,11 +263,11 @@ def _searched(shapes: Iterable[Sequence[Object]], keys: KeySet, effort: Effort) 
 
 
 @dataclass(slots=True)
-class _Search:
+class _ProfileSearch:
     keys: KeySet
-    effort: Effort
-    hashed: list[_Hashed] = field(default_factory=list)
-    signed: list[_Signed] = field(default_factory=list)
+    effort: SearchBudget
+    hashed: list[_DigestMatch] = field(default_factory=list)
+    signed: list[_SignatureMatch] = field(default_factory=list)
 
     def looks_into(self, event: Object) -> bool:
         """Search an event; whether something that a trusted key signed was found in it."""
@@ -276,15 +280,15 @@ class _Search:
         return bool(signed)
 
     def _ids(
-        self, event: Object, payload: str, tried: Iterable[Subset]
-    ) -> list[tuple[_Hashed, Subset]]:
+        self, event: Object, payload: str, tried: Iterable[SignedSubset]
+    ) -> list[tuple[_DigestMatch, SignedSubset]]:
         """Return the texts of the event that are the digest of something in it."""
         outside = _outside(written(event, DIGEST_BYTES), payload)
-        named: dict[bytes, Written] = {}
+        named: dict[bytes, EncodedText] = {}
         for one in sorted(outside, key=lambda one: id_rank(one.at)):
             named.setdefault(one.data, one)
         found = [
-            (_Hashed(one.at, one.spelling, payload, subset.pre_image), subset)
+            (_DigestMatch(one.at, one.spelling, payload, subset.pre_image), subset)
             for subset in tried
             for one in ([named[subset.digest]] if subset.digest in named else [])
         ]
@@ -295,9 +299,9 @@ class _Search:
         self,
         event: Object,
         payload: str,
-        tried: Sequence[Subset],
-        ids: Sequence[tuple[_Hashed, Subset]],
-    ) -> Iterator[_Signed]:
+        tried: Sequence[SignedSubset],
+        ids: Sequence[tuple[_DigestMatch, SignedSubset]],
+    ) -> Iterator[_SignatureMatch]:
         """Yield what each signature is over: of texts that go with an id, or else of all."""
         outside = _outside(written(event, SIGNATURE_BYTES), payload)
         once = list({one.data: one for one in reversed(outside)}.values())[::-1]
@@ -306,11 +310,11 @@ class _Search:
         for one in self.effort.first(once, _SIGNATURES, what):
             text = self._signed_text(one, keys, chain(_of_ids(event, ids), _of_all(tried, one)))
             if text is not None:
-                yield _Signed(one.at, one.spelling, text.form, payload, text.id, text.image)
+                yield _SignatureMatch(one.at, one.spelling, text.form, payload, text.id, text.image)
 
     def _signed_text(
-        self, signature: Written, keys: Sequence[Key], texts: Iterable[_Text]
-    ) -> _Text | None:
+        self, signature: EncodedText, keys: Sequence[Key], texts: Iterable[_CandidateText]
+    ) -> _CandidateText | None:
         for text in texts:
             for key in keys:
                 if not self.effort.may_verify(len(text.data)):
@@ -332,12 +336,12 @@ class _Search:
         }
         certain = [one[0] for one in fitting.values() if len(one) == 1]
 
-        def settled(pointer: str, spelling: Spelling) -> Spelling:
+        def settled(pointer: str, spelling: Encoding) -> Encoding:
             """Return a spelling that fits, of several the one that something else shows."""
             found = fitting[pointer, spelling]
             likely = (*certain, spelling.encoding, *found)
             encoding = next((one for one in likely if one in found), spelling.encoding)
-            return Spelling(spelling.prefix, encoding)
+            return Encoding(spelling.prefix, encoding)
 
         self.hashed = [one._replace(spelling=settled(one.at, one.spelling)) for one in self.hashed]
         self.signed = [
@@ -348,7 +352,9 @@ class _Search:
             for one in self.signed
         ]
 
-    def profiles(self, samples: Sequence[Sample], counted: Mapping[_Hashed, int]) -> list[Profile]:
+    def profiles(
+        self, samples: Sequence[Sample], counted: Mapping[_DigestMatch, int]
+    ) -> list[Profile]:
         """Return what the events can be under: what is signed, what stands where, and the id."""
         common = _common_texts(samples)
         found = []
@@ -369,44 +375,46 @@ def _common_texts(samples: Sequence[Sample]) -> list[str]:
     return common
 
 
-def _profile(one: _Signed, key: str | None) -> Profile:
-    places: dict[Role, str] = {"payload": one.payload} if one.payload else {}
+def _profile(one: _SignatureMatch, key: str | None) -> Profile:
+    places: dict[Field, str] = {"payload": one.payload} if one.payload else {}
     if key is not None:
         places["key"] = key
     rule = SignatureRule(one.at, one.spelling, one.form, None if one.id else one.image)
     return Profile("probed", places, IdRule(*one.id, one.image) if one.id else None, rule)
 
 
-def _outside(found: Iterable[Written], payload: str) -> list[Written]:
+def _outside(found: Iterable[EncodedText], payload: str) -> list[EncodedText]:
     """Return what does not stand in the payload: nothing in there is about the event."""
     return [one for one in found if not in_payload(payload, one.at)]
 
 
-def _of_ids(event: Object, ids: Iterable[tuple[_Hashed, Subset]]) -> Iterator[_Text]:
+def _of_ids(
+    event: Object, ids: Iterable[tuple[_DigestMatch, SignedSubset]]
+) -> Iterator[_CandidateText]:
     """Yield the texts that go with an id: the cheapest to try, and the likeliest."""
     for one, subset in ids:
         for form in FORMS:
             text = str(at(event, one.at)).encode() if form == "id" else _data(form, subset)
             spot = (one.at, one.spelling) if form == "id" else None
-            yield _Text(form, one.image, spot, text)
+            yield _CandidateText(form, one.image, spot, text)
 
 
-def _of_all(tried: Sequence[Subset], signature: Written) -> Iterator[_Text]:
+def _of_all(tried: Sequence[SignedSubset], signature: EncodedText) -> Iterator[_CandidateText]:
     """Yield every text that the signature itself is not in."""
     for form in FORMS:
         for subset in tried if form != "id" else ():
             image = subset.pre_image
             if image.of == "payload" or is_within(image.less, signature.at):
-                yield _Text(form, image, None, _data(form, subset))
+                yield _CandidateText(form, image, None, _data(form, subset))
 
 
-def _data(form: Form, subset: Subset) -> bytes:
+def _data(form: SignedForm, subset: SignedSubset) -> bytes:
     if form == "canonical":
         return subset.text
     return subset.digest.hex().encode() if form == "hex" else subset.digest
 
 
-def _recomputing(one: _Hashed, samples: Iterable[Sample]) -> int:
+def _recomputing(one: _DigestMatch, samples: Iterable[Sample]) -> int:
     """Return in how many events a text is the digest that it was in one."""
     return sum(
         at(sample.event, one.at)
@@ -416,7 +424,7 @@ def _recomputing(one: _Hashed, samples: Iterable[Sample]) -> int:
 
 
 def _id_of(
-    profile: Profile, counted: Mapping[_Hashed, int], samples: Sequence[Sample]
+    profile: Profile, counted: Mapping[_DigestMatch, int], samples: Sequence[Sample]
 ) -> IdRule | None:
     """Return the digest of all that an event says of itself that stands in every event."""
     payload = profile.places.get("payload", "")

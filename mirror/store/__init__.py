@@ -6,69 +6,69 @@ transaction that brings a fact, and replayed from the facts to the same bytes. S
 rows are as they were written; what is not is neither shown nor merged.
 """
 
-from mirror.store.arrival_codec import Contents, unpack_contents
+from mirror.store.arrival_codec import ArrivalContents, unpack_contents
 from mirror.store.arrivals import (
     ArrivalRow,
-    Fault,
-    Judged,
-    Ledger,
+    RecordTotals,
+    VerdictRow,
+    Verdicts,
     faults_of,
     key_ids_of,
     with_verdicts,
 )
-from mirror.store.checkpoints import Checkpoints, KeptCheckpoint
+from mirror.store.checkpoints import CheckpointTable, StoredCheckpoint
 from mirror.store.facts import Facts, RecordFacts
 from mirror.store.integrity import Damage
-from mirror.store.origin import Run
-from mirror.store.quota import LeftOut
+from mirror.store.origin import SourceRun
+from mirror.store.quota import OverQuota
 from mirror.store.records import Records, damaged
 from mirror.store.schema import APPLICATION_ID
 from mirror.store.state_tree import StateTree, TreeLeaf
-from mirror.store.states import Derived, Stale, StateColumns, StateRow, state_columns
+from mirror.store.states import StaleRecord, StateColumns, StateRow, States, state_columns
 from mirror.store.status import Status
 from mirror.store.store import Store, open_store
-from mirror.store.stored_facts import Held, signature_of
-from mirror.store.sync_state import Answered, Change, Fetched
-from mirror.store.trust_log import Trust, TrustChange
-from mirror.store.upstream_history import ClaimRow
-from mirror.store.version import Mark
-from mirror.store.writer import Intake, New, Parcel, Taken, make_parcel
+from mirror.store.stored_facts import StoredFacts, signature_of
+from mirror.store.sync_state import CachedETag, Change, SyncState
+from mirror.store.trust_log import TrustChange, TrustLog
+from mirror.store.upstream_history import UpstreamStatementRow
+from mirror.store.version import StoreVersion
+from mirror.store.writer import BatchWriter, InsertCounts, NewFacts, WriteResult, make_parcel
 
 __all__ = [
     "APPLICATION_ID",
-    "Answered",
+    "ArrivalContents",
     "ArrivalRow",
+    "BatchWriter",
+    "CachedETag",
     "Change",
-    "Checkpoints",
-    "ClaimRow",
-    "Contents",
+    "CheckpointTable",
     "Damage",
-    "Derived",
     "Facts",
-    "Fault",
-    "Fetched",
-    "Held",
-    "Intake",
-    "Judged",
-    "KeptCheckpoint",
-    "Ledger",
-    "LeftOut",
-    "Mark",
-    "New",
-    "Parcel",
+    "InsertCounts",
+    "NewFacts",
+    "OverQuota",
     "RecordFacts",
+    "RecordTotals",
     "Records",
-    "Run",
-    "Stale",
+    "SourceRun",
+    "StaleRecord",
     "StateColumns",
     "StateRow",
     "StateTree",
+    "States",
     "Status",
     "Store",
-    "Taken",
+    "StoreVersion",
+    "StoredCheckpoint",
+    "StoredFacts",
+    "SyncState",
     "TreeLeaf",
-    "Trust",
     "TrustChange",
+    "TrustLog",
+    "UpstreamStatementRow",
+    "VerdictRow",
+    "Verdicts",
+    "WriteResult",
     "damaged",
     "faults_of",
     "key_ids_of",

@@ -14,7 +14,13 @@ from typing import Any, NamedTuple
 from mirror.store.records import damaged
 from mirror.store.row_checksum import EMPTY, Column, add_up, seal
 
-__all__ = ["IN_FORCE", "Acknowledgement", "Acknowledgements", "Covered", "Request"]
+__all__ = [
+    "IN_FORCE",
+    "Acknowledgement",
+    "AcknowledgementLog",
+    "AcknowledgementRequest",
+    "CoveredFindings",
+]
 
 IN_FORCE = """
     acknowledgement_id IN (
@@ -30,7 +36,7 @@ DIGEST = "digest"
 _COLUMNS = "id, at, name, reason, criteria, withdraws, items, items_checksum"
 
 
-class Request(NamedTuple):
+class AcknowledgementRequest(NamedTuple):
     """One acknowledgement: by whom, when, why, and of which findings."""
 
     at: str
@@ -56,7 +62,7 @@ class Acknowledgement(NamedTuple):
     is_in_force: bool
 
 
-class Covered(NamedTuple):
+class CoveredFindings(NamedTuple):
     """Findings that are covered: positions of one subject, or a digest."""
 
     fact: str
@@ -70,7 +76,7 @@ class Covered(NamedTuple):
     digest: bytes = b""
 
 
-class Acknowledgements:
+class AcknowledgementLog:
     """The tables `acknowledgement` and `acknowledged`."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
@@ -103,14 +109,14 @@ class Acknowledgements:
         query = f"SELECT code, digest FROM acknowledged WHERE fact = ? AND {IN_FORCE}"  # noqa: S608
         return set(self._conn.execute(query, (DIGEST,)))
 
-    def of_record(self, record_id: int) -> list[Covered]:
+    def of_record(self, record_id: int) -> list[CoveredFindings]:
         """Return the ranges of a record's arrivals that are known."""
         query = f"""
             SELECT fact, subject_id, code, first, last FROM acknowledged
             JOIN arrival ON arrival.id = subject_id
             WHERE record_id = ? AND fact IN ('event', 'receipt') AND {IN_FORCE}
         """  # noqa: S608
-        return [Covered(*row) for row in self._conn.execute(query, (record_id,))]
+        return [CoveredFindings(*row) for row in self._conn.execute(query, (record_id,))]
 
     def faults(self) -> Iterator[int]:
         """Yield the ids of the lines that are not as they were written, or whose items are not."""
@@ -134,7 +140,7 @@ class Acknowledgements:
 
     # Writing ---------------------------------------------------------------------------------
 
-    def add(self, request: Request, items: Iterable[Covered]) -> int:
+    def add(self, request: AcknowledgementRequest, items: Iterable[CoveredFindings]) -> int:
         """Write an acknowledgement; call within a transaction.
 
         Returns:
@@ -152,7 +158,7 @@ class Acknowledgements:
             self._write((line_id, *request, 0, count, checksum))
         return count
 
-    def withdraw(self, line_id: int, request: Request) -> None:
+    def withdraw(self, line_id: int, request: AcknowledgementRequest) -> None:
         """Write that an acknowledgement does not hold any more; call within a transaction."""
         self._write((self._next_id(), *request, line_id, 0, EMPTY))
 
@@ -176,7 +182,7 @@ class Acknowledgements:
         """
         count, total = 0, EMPTY
         for row in self._conn.execute(query, (line_id,)):
-            item = Covered(*row[1:])
+            item = CoveredFindings(*row[1:])
             count += item.last - item.first + 1
             total = add_up(total, seal(*row))
         return count, total

@@ -20,7 +20,7 @@ from mirror.store.zstd_dictionary import DICTIONARY
 
 __all__ = [
     "DIGEST_BYTES",
-    "Contents",
+    "ArrivalContents",
     "compress",
     "decompress",
     "pack_contents",
@@ -34,7 +34,7 @@ LEVEL = 1
 DIGEST_BYTES = 32
 
 
-class Contents(NamedTuple):
+class ArrivalContents(NamedTuple):
     """The facts of one arrival, each value with its digest."""
 
     claims: list[AliasClaim]
@@ -68,20 +68,20 @@ def pack_contents(
     return compress(pack_list(parts))
 
 
-def unpack_contents(content: bytes) -> Contents:
+def unpack_contents(content: bytes) -> ArrivalContents:
     """Return what `pack_contents` was given.
 
     Raises:
         ValueError: If `content` is nothing that it gives.
     """
     if not content:
-        return Contents([], [], [])
+        return ArrivalContents([], [], [])
     packed = decompress(content)
     parts = unpack(packed)
     if not isinstance(parts, list) or len(parts) != 5:
         raise ValueError("not the parts of a content")
     claims, receipt_digests, receipts, event_digests, events = cast("list[list[Value]]", parts)
-    return Contents(
+    return ArrivalContents(
         [AliasClaim(*cast("list[str]", claim)) for claim in claims],
         _pairs(cast("bytes", cast("object", receipt_digests)), receipts),
         _pairs(cast("bytes", cast("object", event_digests)), events),
@@ -104,7 +104,7 @@ _DICTIONARY = zstandard.ZstdCompressionDict(DICTIONARY, dict_type=zstandard.DICT
 _DICTIONARY.precompute_compress(level=LEVEL)
 
 
-class _Codecs(threading.local):
+class _ArrivalCodecs(threading.local):
     """zstd's own state, of which every thread needs one."""
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ class _Codecs(threading.local):
         self.decompress = zstandard.ZstdDecompressor(dict_data=_DICTIONARY).decompress
 
 
-_CODECS = _Codecs()
+_CODECS = _ArrivalCodecs()
 
 
 def compress(data: bytes) -> bytes:

@@ -9,12 +9,12 @@ from typing import NamedTuple, cast
 
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
 from mirror.core.events.signatures import names_of
-from mirror.core.events.verdict import EventVerdict, Reached, key_ids_of_event, valid_under
+from mirror.core.events.verdict import EventVerdict, ProfileVerdict, key_ids_of_event, valid_under
 from mirror.core.keys import BUILT_IN, KeySet
 from mirror.core.profile import MIRROR_V1
-from mirror.core.receipt import Receipt, Verdict, key_ids_of_receipt
+from mirror.core.receipt import Fault, Receipt, key_ids_of_receipt
 from mirror.core.values import Object, Value, exact, sha256
-from mirror.store.arrival_codec import Contents, unpack_contents
+from mirror.store.arrival_codec import ArrivalContents, unpack_contents
 from mirror.store.positions import format_positions, parse_positions
 from mirror.store.records import damaged
 from mirror.store.row_checksum import EMPTY, add_up, seal
@@ -22,9 +22,9 @@ from mirror.store.row_checksum import EMPTY, add_up, seal
 __all__ = [
     "READING",
     "ArrivalRow",
-    "Fault",
-    "Judged",
-    "Ledger",
+    "RecordTotals",
+    "VerdictRow",
+    "Verdicts",
     "event_verdicts",
     "faults_of",
     "grouped",
@@ -43,7 +43,7 @@ NOWHERE = -1
 """The position of a verdict whose positions cannot be read."""
 
 
-class Fault(NamedTuple):
+class VerdictRow(NamedTuple):
     """A verdict that is kept; what has no row passed, an event under the built-in profile."""
 
     fact: str
@@ -56,27 +56,27 @@ class Fault(NamedTuple):
     """Of a reading, the id of the key that signed; empty if the event did not pass."""
 
 
-class Judged(NamedTuple):
+class Verdicts(NamedTuple):
     """The receipts and events of one arrival, in its order, with their verdicts."""
 
     receipts: Sequence[Receipt]
     events: Sequence[Event]
 
 
-def faults_of(judged: Judged) -> Iterator[Fault]:
+def faults_of(judged: Verdicts) -> Iterator[VerdictRow]:
     """Yield the verdicts that are kept: those on what did not pass, or under another profile."""
     for position, receipt in enumerate(judged.receipts):
         if receipt.code is not None:
-            yield Fault("receipt", position, receipt.code, receipt.reason)
+            yield VerdictRow("receipt", position, receipt.code, receipt.reason)
     for position, event in enumerate(judged.events):
         if isinstance(event, InvalidEvent):
-            yield Fault("event", position, event.code, event.reason)
+            yield VerdictRow("event", position, event.code, event.reason)
         if event.profile != MIRROR_V1.name:
             key_id = event.key_id if isinstance(event, ValidEvent) else ""
-            yield Fault(READING, position, event.profile, key_id)
+            yield VerdictRow(READING, position, event.profile, key_id)
 
 
-def grouped(faults: Iterable[Fault]) -> Iterator[tuple[str, str, str, str, int]]:
+def grouped(faults: Iterable[VerdictRow]) -> Iterator[tuple[str, str, str, str, int]]:
     """Yield fact, code, reason, positions and count: one row for all verdicts that are the same."""
     groups: dict[tuple[str, str, str], list[int]] = {}
     for fault in faults:
@@ -85,35 +85,37 @@ def grouped(faults: Iterable[Fault]) -> Iterator[tuple[str, str, str, str, int]]
         yield *group, format_positions(positions), len(positions)
 
 
-def ungrouped(fact: str, code: str, reason: str, positions: str, count: int) -> list[Fault]:
+def ungrouped(fact: str, code: str, reason: str, positions: str, count: int) -> list[VerdictRow]:
     """Return the verdicts of such a row.
 
     If the positions cannot be read, the one verdict returned is on no fact, so that the checksums
     of the record do not agree: verdicts can be reached again, and nothing else is lost.
     """
     try:
-        return [Fault(fact, one, code, reason) for one in parse_positions(positions, count)]
+        return [VerdictRow(fact, one, code, reason) for one in parse_positions(positions, count)]
     except (ValueError, AttributeError):
-        return [Fault(fact, NOWHERE, code, reason)]
+        return [VerdictRow(fact, NOWHERE, code, reason)]
 
 
-def receipt_verdicts(faults: Iterable[Fault]) -> dict[int, Verdict]:
+def receipt_verdicts(faults: Iterable[VerdictRow]) -> dict[int, Fault]:
     """Return the verdicts on receipts that are kept, by position; all others passed."""
     return {one.position: (one.code, one.reason) for one in faults if one.fact == "receipt"}
 
 
-def event_verdicts(faults: Iterable[Fault]) -> dict[int, EventVerdict]:
+def event_verdicts(faults: Iterable[VerdictRow]) -> dict[int, EventVerdict]:
     """Return the verdicts on events that are kept, by position; all others passed."""
     found = list(faults)
     readings = {one.position: one for one in found if one.fact == READING}
     failed = {one.position: (one.code, one.reason) for one in found if one.fact == "event"}
     verdicts: dict[int, EventVerdict] = {**failed}
     for position, one in readings.items():
-        verdicts[position] = Reached(one.code, one.reason, failed.get(position))
+        verdicts[position] = ProfileVerdict(one.code, one.reason, failed.get(position))
     return verdicts
 
 
-def with_verdicts(contents: Contents, faults: Sequence[Fault], keys: KeySet) -> Judged:
+def with_verdicts(
+    contents: ArrivalContents, faults: Sequence[VerdictRow], keys: KeySet
+) -> Verdicts:
     """Return receipts and events with their verdicts: `faults`, and all others passed.
 
     Args:
@@ -133,15 +135,15 @@ def with_verdicts(contents: Contents, faults: Sequence[Fault], keys: KeySet) -> 
         _with_verdict(value, digest, verdicts.get(position), contents, keys)
         for position, (digest, value) in enumerate(contents.events)
     ]
-    return Judged(receipts, events)
+    return Verdicts(receipts, events)
 
 
 def _with_verdict(
-    value: Value, digest: bytes, verdict: EventVerdict, contents: Contents, keys: KeySet
+    value: Value, digest: bytes, verdict: EventVerdict, contents: ArrivalContents, keys: KeySet
 ) -> Event:
     if verdict is None:
         return _valid(value, digest, contents)
-    if not isinstance(verdict, Reached):
+    if not isinstance(verdict, ProfileVerdict):
         return InvalidEvent(value, digest, *verdict)
     if verdict.fault is not None:
         return InvalidEvent(value, digest, *verdict.fault, verdict.profile)
@@ -151,7 +153,7 @@ def _with_verdict(
         raise ValueError(f"no event of the profile {verdict.profile!r} stands there") from error
 
 
-def _valid(value: Value, digest: bytes, contents: Contents) -> ValidEvent:
+def _valid(value: Value, digest: bytes, contents: ArrivalContents) -> ValidEvent:
     event = cast("Object", value)
     try:
         valid = ValidEvent.of(event, digest, exact(contents.encode(event["payload"])))
@@ -162,7 +164,7 @@ def _valid(value: Value, digest: bytes, contents: Contents) -> ValidEvent:
     return valid
 
 
-def key_ids_of(judged: Judged, keys: KeySet) -> set[str]:
+def key_ids_of(judged: Verdicts, keys: KeySet) -> set[str]:
     """Return what names the keys that verdicts may rest on, but for the built-in one.
 
     If that changes, every record is judged anew.
@@ -185,7 +187,7 @@ class ArrivalRow:
     member: str
     content: bytes
     seal: bytes
-    faults: list[Fault]
+    faults: list[VerdictRow]
 
     @staticmethod
     def seal_of(row_id: int, record_id: int, run_id: int, member: str, content: bytes) -> bytes:
@@ -197,7 +199,7 @@ class ArrivalRow:
         row = (self.id, self.record_id, self.run_id, self.member, self.content)
         return self.seal == self.seal_of(*row)
 
-    def contents(self) -> Contents:
+    def contents(self) -> ArrivalContents:
         """Return the facts.
 
         Raises:
@@ -214,7 +216,7 @@ class ArrivalRow:
         """Whether an event in it was judged under a trusted profile."""
         return any(one.fact == READING for one in self.faults)
 
-    def judged(self, contents: Contents, keys: KeySet) -> Judged:
+    def judged(self, contents: ArrivalContents, keys: KeySet) -> Verdicts:
         """Return the receipts and events with the verdicts that were reached when last judged.
 
         Args:
@@ -232,7 +234,7 @@ class ArrivalRow:
 
 
 @dataclass(slots=True)
-class Ledger:
+class RecordTotals:
     """What the facts of one record add up to; a row of `ledger`."""
 
     events: int = 0
@@ -246,7 +248,7 @@ class Ledger:
         return self.events + self.receipts + self.alias_claims
 
     @classmethod
-    def load(cls, conn: sqlite3.Connection, record_id: int) -> Ledger:
+    def load(cls, conn: sqlite3.Connection, record_id: int) -> RecordTotals:
         """Return the ledger of a record that is in the store.
 
         Raises:
@@ -259,7 +261,7 @@ class Ledger:
         return cls(*row)
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[ArrivalRow, Contents]]) -> Ledger:
+    def of(cls, rows: Iterable[tuple[ArrivalRow, ArrivalContents]]) -> RecordTotals:
         """Add up arrivals, whatever their seals say."""
         ledger = cls()
         for row, contents in rows:
@@ -268,7 +270,11 @@ class Ledger:
         return ledger
 
     def add(
-        self, arrival_id: int, sealed: bytes, contents: Contents, faults: Iterable[Fault]
+        self,
+        arrival_id: int,
+        sealed: bytes,
+        contents: ArrivalContents,
+        faults: Iterable[VerdictRow],
     ) -> None:
         """Take an arrival in, with the verdicts on it."""
         self.events += len(contents.events)
@@ -277,7 +283,7 @@ class Ledger:
         self.seal = add_up(self.seal, sealed)
         self.add_faults(arrival_id, faults)
 
-    def add_faults(self, arrival_id: int, faults: Iterable[Fault]) -> None:
+    def add_faults(self, arrival_id: int, faults: Iterable[VerdictRow]) -> None:
         """Take verdicts on the facts of an arrival in."""
         for fault in faults:
             self.seal = add_up(self.seal, seal(arrival_id, *fault))

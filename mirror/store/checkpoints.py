@@ -15,12 +15,12 @@ from mirror.core.transparency.signed_note import parse_note
 from mirror.store.records import damaged
 from mirror.store.row_checksum import Column, seal
 
-__all__ = ["Checkpoints", "KeptCheckpoint"]
+__all__ = ["CheckpointTable", "StoredCheckpoint"]
 
 _COLUMNS = "id, origin, size, root, key_set_digest, at, note, read_at, is_own, seal"
 
 
-class KeptCheckpoint(NamedTuple):
+class StoredCheckpoint(NamedTuple):
     """A checkpoint that was kept."""
 
     checkpoint: Checkpoint
@@ -32,7 +32,7 @@ class KeptCheckpoint(NamedTuple):
     """Whether it was signed here."""
 
 
-class Checkpoints:
+class CheckpointTable:
     """The table `checkpoint`. A row that is not as it was written raises when it is read."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
@@ -59,7 +59,7 @@ class Checkpoints:
         self._conn.execute(query, (*row, seal(*row)))
         return True
 
-    def all(self) -> Iterator[KeptCheckpoint]:
+    def all(self) -> Iterator[StoredCheckpoint]:
         """Yield every note, the one that was kept first before the others.
 
         Raises:
@@ -67,7 +67,7 @@ class Checkpoints:
         """
         return map(_kept, self._rows("ORDER BY id"))
 
-    def of(self, origin: str) -> list[KeptCheckpoint]:
+    def of(self, origin: str) -> list[StoredCheckpoint]:
         """Return the notes of an origin, the one that was kept first before the others.
 
         Every row is looked at, also those of others: which origin it has may be what is damaged.
@@ -77,7 +77,7 @@ class Checkpoints:
         """
         return [one for one in self.all() if one.checkpoint.origin == origin]
 
-    def last_own(self) -> KeptCheckpoint | None:
+    def last_own(self) -> StoredCheckpoint | None:
         """Return the note that was signed here last, or None.
 
         Raises:
@@ -114,8 +114,8 @@ def _is_whole(row: tuple[Column, ...]) -> bool:
     return seal(*row[:-1]) == row[-1]
 
 
-def _kept(row: tuple[Column, ...]) -> KeptCheckpoint:
+def _kept(row: tuple[Column, ...]) -> StoredCheckpoint:
     if not _is_whole(row):
         raise damaged("it is not as it was written", f"checkpoint {row[0]!r}")
     note, read_at, is_own = str(row[6]), str(row[7]), bool(row[8])
-    return KeptCheckpoint(parse_checkpoint(parse_note(note.encode()).text), note, read_at, is_own)
+    return StoredCheckpoint(parse_checkpoint(parse_note(note.encode()).text), note, read_at, is_own)

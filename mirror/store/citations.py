@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from mirror.core.identifier import names_of
 from mirror.core.record import Record
 
-__all__ = ["Citations"]
+__all__ = ["CitationIndex"]
 
 
-class Citations:
+class CitationIndex:
     """The table `citation`."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:

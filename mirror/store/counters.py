@@ -6,17 +6,17 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from mirror.store.arrivals import Fault
+from mirror.store.arrivals import VerdictRow
 
-__all__ = ["Tally", "count_faults"]
+__all__ = ["Counters", "count_faults"]
 
 
-def count_faults(faults: Iterable[Fault]) -> Counter[str]:
+def count_faults(faults: Iterable[VerdictRow]) -> Counter[str]:
     """Count verdicts by what they are on and their code: `event event.id`."""
     return Counter([f"{fault.fact} {fault.code}" for fault in faults])
 
 
-class Tally:
+class Counters:
     """The table `tally`.
 
     Its names are `records`, `alias_claims`, `receipts`, `events`, `equivocations`, and for what

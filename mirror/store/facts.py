@@ -19,21 +19,21 @@ from mirror.core.events.event import Event
 from mirror.core.keys import KeySet
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
-from mirror.store.arrival_codec import Contents, unpack_contents
+from mirror.store.arrival_codec import ArrivalContents, unpack_contents
 from mirror.store.arrivals import (
     ArrivalRow,
-    Fault,
-    Judged,
-    Ledger,
+    RecordTotals,
+    VerdictRow,
+    Verdicts,
     faults_of,
     grouped,
     key_ids_of,
     ungrouped,
 )
-from mirror.store.counters import Tally, count_faults
+from mirror.store.counters import Counters, count_faults
 from mirror.store.records import Records, damaged, required
-from mirror.store.stored_facts import Held, HeldCache
-from mirror.store.trust_log import Trust
+from mirror.store.stored_facts import StoredFacts, StoredFactsCache
+from mirror.store.trust_log import TrustLog
 
 __all__ = ["Facts", "RecordFacts", "indexed_name"]
 
@@ -58,7 +58,7 @@ class Facts:
     def __init__(self, conn: sqlite3.Connection, records: Records) -> None:
         self._conn = conn
         self._records = records
-        self._held = HeldCache()
+        self._held = StoredFactsCache()
 
     # Loading ---------------------------------------------------------------------------------
 
@@ -84,16 +84,16 @@ class Facts:
             facts.events.extend(judged.events)
         return facts
 
-    def judged(self, row: ArrivalRow, contents: Contents) -> Judged:
+    def judged(self, row: ArrivalRow, contents: ArrivalContents) -> Verdicts:
         """Return the facts of an arrival with their verdicts.
 
         Raises:
             CorruptStoreError: As `load`.
         """
-        keys = Trust(self._conn).ever() if row.has_readings else _NOBODY
+        keys = TrustLog(self._conn).ever() if row.has_readings else _NOBODY
         return row.judged(contents, keys)
 
-    def held(self, digest: bytes) -> Held:
+    def held(self, digest: bytes) -> StoredFacts:
         """Return what the store holds for the record of this `canonical_sha256` (raw).
 
         The result is valid until the next call, which may add to it.
@@ -103,28 +103,30 @@ class Facts:
         """
         record_id = self._records.find(digest)
         if record_id is None:
-            return Held()
-        held = self._held.take(record_id) or Held(record_id)
+            return StoredFacts()
+        held = self._held.take(record_id) or StoredFacts(record_id)
         held.add(self._with_contents(record_id, held.last_arrival))
-        if held.ledger != Ledger.load(self._conn, record_id):
-            held = Held(record_id)
+        if held.ledger != RecordTotals.load(self._conn, record_id):
+            held = StoredFacts(record_id)
             held.add(self.rows(record_id))
         self._held.put(record_id, held)
         return held
 
-    def rows(self, record_id: int) -> list[tuple[ArrivalRow, Contents]]:
+    def rows(self, record_id: int) -> list[tuple[ArrivalRow, ArrivalContents]]:
         """Return all arrivals of a record with their contents, held against its ledger.
 
         Raises:
             CorruptStoreError: `store.damaged`
         """
         rows = self._with_contents(record_id)
-        if Ledger.of(rows) != Ledger.load(self._conn, record_id):
+        if RecordTotals.of(rows) != RecordTotals.load(self._conn, record_id):
             what = "its facts or verdicts are not what they were written as"
             raise damaged(what, f"record {record_id}")
         return rows
 
-    def _with_contents(self, record_id: int, after: int = 0) -> list[tuple[ArrivalRow, Contents]]:
+    def _with_contents(
+        self, record_id: int, after: int = 0
+    ) -> list[tuple[ArrivalRow, ArrivalContents]]:
         return [(row, row.contents()) for row in self.arrivals(record_id, after)]
 
     def arrivals(self, record_id: int, after: int = 0) -> list[ArrivalRow]:
@@ -139,7 +141,7 @@ class Facts:
             for row_id, record, run, member, content, sealed in found
         ]
 
-    def contents(self, arrival_id: int) -> Contents:
+    def contents(self, arrival_id: int) -> ArrivalContents:
         """Return the facts of one arrival.
 
         Raises:
@@ -155,7 +157,7 @@ class Facts:
                 f"its content cannot be read: {error}", f"arrival {arrival_id}"
             ) from error
 
-    def _faults(self, arrival_id: int) -> list[Fault]:
+    def _faults(self, arrival_id: int) -> list[VerdictRow]:
         query = "SELECT fact, code, reason, positions, count FROM fault WHERE arrival_id = ?"
         rows = self._conn.execute(query, (arrival_id,))
         return [fault for row in rows for fault in ungrouped(*row)]
@@ -198,9 +200,9 @@ class Facts:
         query = "SELECT coalesce(min(id), 0) FROM arrival WHERE record_id = ?"
         return int(self._conn.execute(query, (record_id,)).fetchone()[0])
 
-    def ledger(self, record_id: int) -> Ledger:
+    def ledger(self, record_id: int) -> RecordTotals:
         """Return what the facts of a record are said to add up to."""
-        return Ledger.load(self._conn, record_id)
+        return RecordTotals.load(self._conn, record_id)
 
     def naming_keys(self, key_ids: Iterable[str]) -> list[int]:
         """Return the ids of the records with a verdict that may rest on a key of these names."""
@@ -214,7 +216,7 @@ class Facts:
     def judge_anew(
         self,
         record_id: int,
-        judged: Sequence[tuple[ArrivalRow, Contents, Judged]],
+        judged: Sequence[tuple[ArrivalRow, ArrivalContents, Verdicts]],
         keys: KeySet,
     ) -> None:
         """Replace the verdicts on a record's facts, and its ledger with them.
@@ -224,7 +226,7 @@ class Facts:
             judged: All its arrivals.
             keys: The key set under which they were judged.
         """
-        ledger, change = Ledger(), Counter[str]()
+        ledger, change = RecordTotals(), Counter[str]()
         for row, contents, verdicts in judged:
             change.subtract(count_faults(row.faults))
             faults = list(faults_of(verdicts))
@@ -235,9 +237,9 @@ class Facts:
             sealed = row.seal_of(row.id, row.record_id, row.run_id, row.member, row.content)
             ledger.add(row.id, sealed, contents, faults)
         ledger.save(self._conn, record_id)
-        Tally(self._conn).add(change)
+        Counters(self._conn).add(change)
 
-    def add_faults(self, rows: Iterable[tuple[int, Fault]]) -> None:
+    def add_faults(self, rows: Iterable[tuple[int, VerdictRow]]) -> None:
         """Add the verdicts on arrivals, each with the arrival's id."""
         query = "INSERT INTO fault VALUES (?, ?, ?, ?, ?, ?)"
         by_arrival = groupby(rows, key=itemgetter(0))

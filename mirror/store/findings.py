@@ -9,15 +9,15 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from mirror.store.acknowledgements import IN_FORCE, Covered
-from mirror.store.counters import Tally
+from mirror.store.acknowledgements import IN_FORCE, CoveredFindings
+from mirror.store.counters import Counters
 from mirror.store.positions import parse_positions, parse_runs, runs_of
 from mirror.store.records import damaged
 
-__all__ = ["Count", "Finding", "Findings", "Only", "Origin"]
+__all__ = ["CodeCount", "FindingFilter", "FindingQueries", "FindingRow", "FindingSource"]
 
 
-class Finding(NamedTuple):
+class FindingRow(NamedTuple):
     """Facts of one arrival that failed a check, a record that equivocates, or a damaged row."""
 
     at: int
@@ -36,7 +36,7 @@ class Finding(NamedTuple):
     """How many of them are acknowledged."""
 
 
-class Only(NamedTuple):
+class FindingFilter(NamedTuple):
     """Which findings to list or to acknowledge; nothing chosen means all."""
 
     code: str = ""
@@ -45,14 +45,14 @@ class Only(NamedTuple):
     """The name of the source, as its run has it."""
 
 
-class Count(NamedTuple):
+class CodeCount(NamedTuple):
     """Findings of one code."""
 
     total: int
     known: int
 
 
-class Origin(NamedTuple):
+class FindingSource(NamedTuple):
     """When a run brought something, and from where."""
 
     at: str
@@ -111,7 +111,7 @@ _KNOWN_DAMAGE = f"""
 """  # noqa: S608
 
 
-class Findings:
+class FindingQueries:
     """Lists of what did not pass, counted, and in pages."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
@@ -120,13 +120,13 @@ class Findings:
 
     # Counts ----------------------------------------------------------------------------------
 
-    def counts(self, only: Only) -> dict[str, Count]:
+    def counts(self, only: FindingFilter) -> dict[str, CodeCount]:
         """Return how many findings there are of each code; the codes ascend."""
         totals = self._totals(only)
         known = self._known(only)
-        return {code: Count(totals[code], known[code]) for code in sorted(totals)}
+        return {code: CodeCount(totals[code], known[code]) for code in sorted(totals)}
 
-    def _totals(self, only: Only) -> Counter[str]:
+    def _totals(self, only: FindingFilter) -> Counter[str]:
         totals = self._tallied(only) if only[1:] == (0, "") else self._counted(only)
         query = f"SELECT sum(equivocation_count) FROM state WHERE {_EQUIVOCAL}"  # noqa: S608
         totals["equivocation"] += self._number(query, only)
@@ -134,20 +134,20 @@ class Findings:
         totals["store.damaged"] += self._number(query, only)
         return +totals
 
-    def _tallied(self, only: Only) -> Counter[str]:
+    def _tallied(self, only: FindingFilter) -> Counter[str]:
         """Return the counts that are kept, so that a large store answers at once."""
         totals: Counter[str] = Counter()
-        for name, count in Tally(self._conn).counts().items():
+        for name, count in Counters(self._conn).counts().items():
             fact, _, code = name.partition(" ")
             if fact in {"event", "receipt"} and code and only.code in {"", code}:
                 totals[code] += count
         return totals
 
-    def _counted(self, only: Only) -> Counter[str]:
+    def _counted(self, only: FindingFilter) -> Counter[str]:
         query = f"SELECT code, sum(count) FROM {_FACTS} WHERE {_CHOSEN} GROUP BY code"  # noqa: S608
         return Counter(dict(self._conn.execute(query, only._asdict())))
 
-    def _known(self, only: Only) -> Counter[str]:
+    def _known(self, only: FindingFilter) -> Counter[str]:
         query = f"""
             SELECT fault.code, {_SUM_KNOWN} FROM {_KNOWN_FAULTS}
             JOIN arrival ON arrival.id = fault.arrival_id JOIN run ON run.id = arrival.run_id
@@ -160,12 +160,12 @@ class Findings:
         known["store.damaged"] += self._number(query, only)
         return known
 
-    def _number(self, query: str, only: Only) -> int:
+    def _number(self, query: str, only: FindingFilter) -> int:
         return int(self._conn.execute(query, only._asdict()).fetchone()[0] or 0)
 
     # Pages -----------------------------------------------------------------------------------
 
-    def page(self, only: Only, after: int, limit: int) -> list[Finding]:
+    def page(self, only: FindingFilter, after: int, limit: int) -> list[FindingRow]:
         """Return findings of one code, ascending by arrival, record or row.
 
         Args:
@@ -179,7 +179,7 @@ class Findings:
             return self._moved_aside(only, after, limit)
         return self._of_code(only, after, limit)
 
-    def _of_code(self, only: Only, after: int, limit: int) -> list[Finding]:
+    def _of_code(self, only: FindingFilter, after: int, limit: int) -> list[FindingRow]:
         query = f"""
             WITH RECURSIVE next (id) AS (
                 SELECT {_NEXT.format(after=":after")}
@@ -199,7 +199,7 @@ class Findings:
         """  # noqa: S608
         return self._findings(query, only, after, limit)
 
-    def _equivocations(self, only: Only, after: int, limit: int) -> list[Finding]:
+    def _equivocations(self, only: FindingFilter, after: int, limit: int) -> list[FindingRow]:
         query = f"""
             SELECT record_id, {_OWN}, suffix, equivocation_count, '', '', '', '',
                    {_KNOWN_EQUIVOCATIONS}
@@ -208,7 +208,7 @@ class Findings:
         """  # noqa: S608
         return self._findings(query, only, after, limit)
 
-    def _moved_aside(self, only: Only, after: int, limit: int) -> list[Finding]:
+    def _moved_aside(self, only: FindingFilter, after: int, limit: int) -> list[FindingRow]:
         query = f"""
             SELECT id, coalesce(pith_number, ''), coalesce(substr(pith_number, 11), ''), 1,
                    fact || ': ' || why, found_at, '', '', {_KNOWN_DAMAGE}
@@ -216,9 +216,11 @@ class Findings:
         """  # noqa: S608
         return self._findings(query, only, after, limit)
 
-    def _findings(self, query: str, only: Only, after: int, limit: int) -> list[Finding]:
+    def _findings(
+        self, query: str, only: FindingFilter, after: int, limit: int
+    ) -> list[FindingRow]:
         chosen = {**only._asdict(), "after": after, "limit": limit}
-        return [Finding(*row) for row in self._conn.execute(query, chosen)]
+        return [FindingRow(*row) for row in self._conn.execute(query, chosen)]
 
     def moved_aside(self) -> int:
         """Return how many facts were found damaged and moved aside."""
@@ -226,7 +228,7 @@ class Findings:
 
     # To acknowledge --------------------------------------------------------------------------
 
-    def new(self, only: Only) -> list[Covered]:
+    def new(self, only: FindingFilter) -> list[CoveredFindings]:
         """Return what is chosen and not known yet, in ranges of positions.
 
         Raises:
@@ -243,11 +245,13 @@ class Findings:
         """  # noqa: S608
         chosen = only._asdict()
         others = [
-            Covered(*row) for one in (states, rows) for row in self._conn.execute(one, chosen)
+            CoveredFindings(*row)
+            for one in (states, rows)
+            for row in self._conn.execute(one, chosen)
         ]
         return [*self._new_faults(only), *others]
 
-    def _new_faults(self, only: Only) -> Iterator[Covered]:
+    def _new_faults(self, only: FindingFilter) -> Iterator[CoveredFindings]:
         query = f"""
             SELECT fault.arrival_id, fault.fact, fault.code, positions, count
             FROM {_FACTS} WHERE {_CHOSEN} ORDER BY fault.arrival_id, fault.fact, fault.code
@@ -261,7 +265,7 @@ class Findings:
             for first, last in self._known_ranges(fact, arrival_id, code):
                 found.difference_update(range(first, last + 1))
             for first, last in runs_of(found):
-                yield Covered(fact, arrival_id, code, first, last)
+                yield CoveredFindings(fact, arrival_id, code, first, last)
 
     def _known_ranges(self, fact: str, arrival_id: int, code: str) -> list[tuple[int, int]]:
         query = f"""
@@ -272,14 +276,14 @@ class Findings:
 
     # Origins ---------------------------------------------------------------------------------
 
-    def origins(self, record_id: int) -> dict[int, Origin]:
+    def origins(self, record_id: int) -> dict[int, FindingSource]:
         """Return where each arrival of a record came from, by arrival."""
         query = """
             SELECT arrival.id, started_at, source FROM arrival JOIN run ON run.id = run_id
             WHERE record_id = ?
         """
         rows = self._conn.execute(query, (record_id,))
-        return {arrival: Origin(at, source) for arrival, at, source in rows}
+        return {arrival: FindingSource(at, source) for arrival, at, source in rows}
 
 
 def _positions_within(positions: str, first: int, last: int) -> int:

@@ -10,21 +10,21 @@ from itertools import chain
 from mirror.core.keys import BUILT_IN
 from mirror.core.msgpack_values import pack
 from mirror.errors import CorruptStoreError
-from mirror.store.acknowledgements import Acknowledgements
+from mirror.store.acknowledgements import AcknowledgementLog
 from mirror.store.arrival_codec import decompress
 from mirror.store.arrivals import ArrivalRow
-from mirror.store.checkpoints import Checkpoints
-from mirror.store.counters import Tally
+from mirror.store.checkpoints import CheckpointTable
+from mirror.store.counters import Counters
 from mirror.store.facts import indexed_name
 from mirror.store.row_checksum import seal
 from mirror.store.schema import missing_tables
-from mirror.store.search_index import Search
+from mirror.store.search_index import SearchIndex
 from mirror.store.state_tree import StateTree
 from mirror.store.states import StateColumns
-from mirror.store.trust_log import Trust
-from mirror.store.upstream_history import Claims
+from mirror.store.trust_log import TrustLog
+from mirror.store.upstream_history import UpstreamHistory
 
-__all__ = ["Damage", "Inspection", "first_damage"]
+__all__ = ["Damage", "IntegrityCheck", "first_damage"]
 
 _ORPHANS = {
     "fault": "arrival_id NOT IN (SELECT id FROM arrival)",
@@ -62,7 +62,7 @@ class Damage:
 def first_damage(conn: sqlite3.Connection) -> str:
     """Return what is wrong in the file or its tables; empty if nothing is found."""
     conn.set_progress_handler(None, 0)
-    inspection = Inspection(conn)
+    inspection = IntegrityCheck(conn)
     try:
         found = next(chain(inspection.of_file(quick=False), inspection.of_tables()), None)
     except (sqlite3.Error, CorruptStoreError, TypeError, ValueError) as error:
@@ -70,7 +70,7 @@ def first_damage(conn: sqlite3.Connection) -> str:
     return "" if found is None else f"{found.fact}: {found.why}"
 
 
-class Inspection:
+class IntegrityCheck:
     """Whole-table checks, and the rows that a repair takes out."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
@@ -97,7 +97,7 @@ class Inspection:
     def _search_index(self) -> Iterator[Damage]:
         """Read every word of the search index, which SQLite's own check does not look into."""
         try:
-            if Search(self._conn).is_whole():
+            if SearchIndex(self._conn).is_whole():
                 return
             why = "its tables do not agree"
         except sqlite3.DatabaseError as error:
@@ -111,7 +111,7 @@ class Inspection:
         yield from self._text()
         yield from self._runs()
         try:
-            Trust(self._conn).log()
+            TrustLog(self._conn).log()
         except CorruptStoreError as error:
             yield Damage("trust", None, None, None, f"{error.where}: {error.message}")
         for table, row_id, parent, _ in self._conn.execute("PRAGMA foreign_key_check").fetchall():
@@ -125,7 +125,7 @@ class Inspection:
                 yield Damage(table, None, None, None, f"{count} rows belong to no fact")
         yield from self._tree()
         yield from self._evidence()
-        tally = Tally(self._conn)
+        tally = Counters(self._conn)
         if tally.counts() != tally.actual():
             yield Damage("tally", None, None, None, "the counts are not those of what is there")
 
@@ -139,11 +139,11 @@ class Inspection:
 
     def _evidence(self) -> Iterator[Damage]:
         """Yield what upstreams said, and notes of mirrors, that are not as they were kept."""
-        for row_id in Claims(self._conn).faults():
+        for row_id in UpstreamHistory(self._conn).faults():
             yield Damage("claim", row_id, None, None, "not as it was written")
-        for row_id in Checkpoints(self._conn).faults():
+        for row_id in CheckpointTable(self._conn).faults():
             yield Damage("checkpoint", row_id, None, None, "not as it was written")
-        for row_id in Acknowledgements(self._conn).faults():
+        for row_id in AcknowledgementLog(self._conn).faults():
             yield Damage("acknowledgement", row_id, None, None, "its checksum differs")
 
     def _text(self) -> Iterator[Damage]:
@@ -240,7 +240,7 @@ class Inspection:
         elif damage.fact in {"arrival", "claim", "checkpoint"}:
             self._move_rows(damage.fact, "id = ?", (damage.row_id,), damage, at)
         elif damage.fact == "full_text":
-            Search(self._conn).clear()  # whoever searches next builds it again
+            SearchIndex(self._conn).clear()  # whoever searches next builds it again
 
     def _keep(self, damage: Damage, table: str, row: Iterable[object], at: str) -> None:
         content = pack([one if isinstance(one, (int, str)) else _text(one) for one in row])
@@ -271,7 +271,7 @@ class Inspection:
         And that is not either if it was removed: a repair trusts nobody whom a person does not.
         """
         damage = Damage("trust", None, None, None, "the log of trusted keys is broken")
-        trust = Trust(self._conn)
+        trust = TrustLog(self._conn)
         is_lost = trust.lost_built_in()
         self._move_rows("trust", "1", (), damage, at)
         trust.forget()

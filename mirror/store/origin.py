@@ -7,10 +7,10 @@ from typing import cast
 
 from mirror.store.row_checksum import seal
 
-__all__ = ["Run"]
+__all__ = ["SourceRun"]
 
 
-class Run:
+class SourceRun:
     """A source read by a command; a row of `run`, made when the first new fact needs it."""
 
     def __init__(self, source: str, started_at: str) -> None:

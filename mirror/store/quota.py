@@ -12,13 +12,13 @@ from typing import NamedTuple, cast
 
 from mirror.core.bundle import AliasClaim
 from mirror.core.values import Object, Value
-from mirror.store.arrivals import Fault
-from mirror.store.stored_facts import SHAPE, Held, signature_of
+from mirror.store.arrivals import VerdictRow
+from mirror.store.stored_facts import SHAPE, StoredFacts, signature_of
 
-__all__ = ["LeftOut", "Quota"]
+__all__ = ["OverQuota", "Quota"]
 
 
-class LeftOut(NamedTuple):
+class OverQuota(NamedTuple):
     """How many new facts of a bundle are not kept."""
 
     alias_claims: int = 0
@@ -29,7 +29,7 @@ class LeftOut(NamedTuple):
 class Quota:
     """The rest of the quota of one record."""
 
-    def __init__(self, items: int, held: Held) -> None:
+    def __init__(self, items: int, held: StoredFacts) -> None:
         """Start from what the store holds; `items` is the limit for each kind of fact."""
         self._claims = items - len(held.alias_claims)
         self._receipts = items - held.unsigned_receipts
@@ -41,7 +41,10 @@ class Quota:
         return new[: max(0, self._claims)]
 
     def receipts(
-        self, new: Sequence[int], values: Sequence[tuple[bytes, Value]], faults: Sequence[Fault]
+        self,
+        new: Sequence[int],
+        values: Sequence[tuple[bytes, Value]],
+        faults: Sequence[VerdictRow],
     ) -> list[int]:
         """Return the positions of the receipts that are kept; the first of a signature always is.
 
@@ -63,7 +66,7 @@ class Quota:
             kept.append(position)
         return kept
 
-    def events(self, new: Sequence[int], faults: Sequence[Fault]) -> list[int]:
+    def events(self, new: Sequence[int], faults: Sequence[VerdictRow]) -> list[int]:
         """Return the positions of the events that are kept: all that have the shape of one."""
         malformed: Container[int] = {
             one.position for one in faults if one.fact == "event" and one.code == SHAPE

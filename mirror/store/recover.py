@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mirror.core.keys import BUILT_IN
 from mirror.store.store import open_store
-from mirror.store.trust_log import Trust
+from mirror.store.trust_log import TrustLog
 from mirror.store.write_ahead_log import move_aside
 
 __all__ = ["salvage"]
@@ -54,7 +54,7 @@ def salvage(path: Path, aside: Path) -> None:
         for table in _TABLES:
             _copy(source, target, table)
         if not _is_trust_whole(source):  # what it removed is not known (K2)
-            Trust(target).note("remove", [BUILT_IN], _now())
+            TrustLog(target).note("remove", [BUILT_IN], _now())
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
@@ -77,7 +77,7 @@ def _now() -> str:
 def _is_trust_whole(source: sqlite3.Connection) -> bool:
     try:
         source.execute("SELECT * FROM trust").fetchall()
-        return not Trust(source).lacks_end()
+        return not TrustLog(source).lacks_end()
     except (sqlite3.DatabaseError, UnicodeDecodeError):
         return False
 

@@ -19,11 +19,19 @@ from typing import NamedTuple, cast
 
 from mirror.core.msgpack_values import pack, unpack
 from mirror.store.arrival_codec import compress, decompress
-from mirror.store.counters import Tally
+from mirror.store.counters import Counters
 from mirror.store.records import damaged
-from mirror.store.version import Mark, read_mark
+from mirror.store.version import StoreVersion, read_mark
 
-__all__ = ["MATCH_BEGINS", "MATCH_ENDS", "Entry", "Search", "Texts", "excerpts", "searchable"]
+__all__ = [
+    "MATCH_BEGINS",
+    "MATCH_ENDS",
+    "IndexEntry",
+    "IndexedText",
+    "SearchIndex",
+    "excerpts",
+    "searchable",
+]
 
 MATCH_BEGINS, MATCH_ENDS = "\x02", "\x03"
 """What stands around matched words in an excerpt; `searchable` text holds neither."""
@@ -33,7 +41,7 @@ _FAR_BEHIND = 100_000
 """Arrivals from which one walk over an index is quicker than going to each of them."""
 
 
-class Texts(NamedTuple):
+class IndexedText(NamedTuple):
     """What a record is found by; each as `searchable` gives it."""
 
     names: str
@@ -44,7 +52,7 @@ class Texts(NamedTuple):
     """All else that is said of it."""
 
 
-class Entry(NamedTuple):
+class IndexEntry(NamedTuple):
     """What the index holds of a record."""
 
     record_id: int
@@ -56,7 +64,7 @@ class Entry(NamedTuple):
     """R5, raw."""
     is_vouched: bool
     """Whether that state shows a receipt (M8)."""
-    texts: Texts
+    texts: IndexedText
 
 
 def searchable(text: str) -> str:
@@ -78,7 +86,7 @@ def _shown(character: str) -> str:
     return " " if category in {"Cc", "Cs"} else character
 
 
-class Search:
+class SearchIndex:
     """The tables `indexed`, `full_text`, `to_index` and `index_mark`."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
@@ -110,7 +118,7 @@ class Search:
     def unindexed(self) -> int:
         """Return how many records may have changed since they were indexed, or never were."""
         if self._mark() is None:
-            return Tally(self._conn).counts()["records"]
+            return Counters(self._conn).counts()["records"]
         return self._lag(limit=-1)
 
     def _lag(self, limit: int) -> int:
@@ -132,15 +140,15 @@ class Search:
         """
         return [row[0] for row in self._conn.execute(query, (after, limit))]
 
-    def _mark(self) -> Mark | None:
+    def _mark(self) -> StoreVersion | None:
         row = self._conn.execute("SELECT * FROM index_mark").fetchone()
-        return None if row is None else Mark(*row)
+        return None if row is None else StoreVersion(*row)
 
-    def _now(self) -> Mark:
+    def _now(self) -> StoreVersion:
         return read_mark(self._conn)
 
     @staticmethod
-    def _lagging(mark: Mark | None, now: Mark) -> tuple[str, tuple[int, ...]]:
+    def _lagging(mark: StoreVersion | None, now: StoreVersion) -> tuple[str, tuple[int, ...]]:
         """Return a query for the ids of all records whose entry may lag behind.
 
         A state changes with its facts, with a key that is named in them, or not at all, unless the
@@ -153,7 +161,7 @@ class Search:
 
     # Writing ---------------------------------------------------------------------------------
 
-    def put(self, entry: Entry) -> bool:
+    def put(self, entry: IndexEntry) -> bool:
         """Index a record, if its state is still the one that the entry was made from.
 
         Returns:
@@ -282,7 +290,7 @@ class Search:
         rows = [row for one in digests for row in self._conn.execute(query, (one, limit))]
         return list(dict.fromkeys(row[0] for row in rows))
 
-    def texts(self, record_id: int) -> Texts | None:
+    def texts(self, record_id: int) -> IndexedText | None:
         """Return what a record is found by, as it was indexed last; None if it was not.
 
         Raises:
@@ -293,7 +301,7 @@ class Search:
         if row is None:
             return None
         try:
-            return Texts(*cast("list[str]", unpack(decompress(row[0]))))
+            return IndexedText(*cast("list[str]", unpack(decompress(row[0]))))
         except (ValueError, TypeError) as error:
             raise damaged(f"it cannot be read: {error}", f"indexed {record_id}") from error
 
@@ -329,7 +337,7 @@ _WEIGHTS = "1.0, 5.0, 1.0"
 # Excerpts ------------------------------------------------------------------------------------
 
 
-def excerpts(expression: str, found: Iterable[tuple[int, Texts]]) -> dict[int, str]:
+def excerpts(expression: str, found: Iterable[tuple[int, IndexedText]]) -> dict[int, str]:
     """Return an excerpt around what matches, by record id, of those that do match.
 
     Args:

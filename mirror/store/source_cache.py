@@ -11,10 +11,10 @@ from typing import cast
 
 from mirror.store.row_checksum import Column, seal
 
-__all__ = ["Memory"]
+__all__ = ["SourceCache"]
 
 
-class Memory:
+class SourceCache:
     """The tables `remembered` and `bag`."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:

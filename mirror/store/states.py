@@ -14,15 +14,15 @@ from mirror.core.record import suffix_of
 from mirror.core.values import Object, decode
 from mirror.errors import FormatError
 from mirror.store.arrival_codec import compress, decompress
-from mirror.store.arrivals import Ledger
-from mirror.store.citations import Citations
-from mirror.store.counters import Tally
+from mirror.store.arrivals import RecordTotals
+from mirror.store.citations import CitationIndex
+from mirror.store.counters import Counters
 from mirror.store.facts import Facts
 from mirror.store.records import damaged, required
 from mirror.store.row_checksum import seal
 from mirror.store.state_tree import StateTree
 
-__all__ = ["Derived", "Stale", "StateColumns", "StateRow", "state_columns"]
+__all__ = ["StaleRecord", "StateColumns", "StateRow", "States", "state_columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class StateRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Stale:
+class StaleRecord:
     """A record whose state lags behind its facts."""
 
     record_id: int
@@ -77,13 +77,13 @@ _MANY_REFUSED = 500
 """Events that failed, of one record, from which reading its facts takes long."""
 
 
-class Derived:
+class States:
     """The tables `state` and `stale`, and the index of citations that follows the states."""
 
     def __init__(self, conn: sqlite3.Connection, facts: Facts) -> None:
         self._conn = conn
         self._facts = facts
-        self._citations = Citations(conn)
+        self._citations = CitationIndex(conn)
         self._conn.execute(
             "CREATE TEMP TABLE IF NOT EXISTS touched (record_id INTEGER PRIMARY KEY)"
         )
@@ -128,7 +128,7 @@ class Derived:
         """Mark every record: states are to be made anew from the facts and their verdicts."""
         self._conn.execute("INSERT OR IGNORE INTO stale SELECT id, 0 FROM record")
 
-    def stale(self, limit: int, after: int = 0) -> list[Stale]:
+    def stale(self, limit: int, after: int = 0) -> list[StaleRecord]:
         """Return records whose state lags behind their facts, ascending by id.
 
         Args:
@@ -137,7 +137,7 @@ class Derived:
         """
         query = "SELECT record_id, judge FROM stale WHERE record_id > ? ORDER BY record_id LIMIT ?"
         found = self._conn.execute(query, (after, limit)).fetchall()
-        return [Stale(record_id, bool(judge)) for record_id, judge in found]
+        return [StaleRecord(record_id, bool(judge)) for record_id, judge in found]
 
     def to_merge(self, limit: int, after: int) -> list[int]:
         """Return the ids of records that need only be merged, ascending.
@@ -158,7 +158,7 @@ class Derived:
         current = [
             row
             for row in rows
-            if Ledger.load(self._conn, row[0]).seal == row[2] and not self.must_judge(row[0])
+            if RecordTotals.load(self._conn, row[0]).seal == row[2] and not self.must_judge(row[0])
         ]
         ids = [(row[0],) for row in current]
         before = sum(self._equivocations(row[0]) for row in current)
@@ -166,7 +166,7 @@ class Derived:
         self.add(current)
         self._conn.executemany("DELETE FROM stale WHERE record_id = ?", ids)
         after = sum(columns.equivocation_count for _, columns, _ in current)
-        Tally(self._conn).add({"equivocations": after - before})
+        Counters(self._conn).add({"equivocations": after - before})
 
     def _equivocations(self, record_id: int) -> int:
         query = "SELECT equivocation_count FROM state WHERE record_id = ?"
@@ -179,27 +179,27 @@ class Derived:
         row = self._conn.execute(query, (record_id,)).fetchone()
         return row is not None and bool(row[0])
 
-    def staleness(self, record_id: int) -> Stale | None:
+    def staleness(self, record_id: int) -> StaleRecord | None:
         """Return what a record waits for, or None if its state is up to date."""
         query = "SELECT judge FROM stale WHERE record_id = ?"
         row = self._conn.execute(query, (record_id,)).fetchone()
         if row is not None:
-            return Stale(record_id, bool(row[0]))
+            return StaleRecord(record_id, bool(row[0]))
         query = "SELECT ledger_seal FROM state WHERE record_id = ?"
         made = self._conn.execute(query, (record_id,)).fetchone()
-        if made == (Ledger.load(self._conn, record_id).seal,):
+        if made == (RecordTotals.load(self._conn, record_id).seal,):
             return None
-        return Stale(record_id, judge=False, is_queued=False)
+        return StaleRecord(record_id, judge=False, is_queued=False)
 
     def save(self, record_id: int, state: State) -> None:
         """Keep the state of a record; it is not stale any more."""
         before = self._equivocations(record_id)
         columns = state_columns(state)
         self._citations.drop([record_id])
-        self.add([(record_id, columns, Ledger.load(self._conn, record_id).seal)])
+        self.add([(record_id, columns, RecordTotals.load(self._conn, record_id).seal)])
         self._conn.execute("DELETE FROM stale WHERE record_id = ?", (record_id,))
         if columns.equivocation_count != before:
-            Tally(self._conn).add({"equivocations": columns.equivocation_count - before})
+            Counters(self._conn).add({"equivocations": columns.equivocation_count - before})
 
     def add(self, rows: Sequence[tuple[int, StateColumns, bytes]]) -> None:
         """Write states; nothing is in the index of citations for their records.
@@ -304,7 +304,7 @@ class Derived:
                 raise damaged("it is not as it was written", f"state of a record {suffix}")
             count += 1
             yield digest, row[2]
-        if count != Tally(self._conn).counts()["records"]:
+        if count != Counters(self._conn).counts()["records"]:
             raise damaged("there are not as many as there should be", "records")
 
     # The records of this run -----------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mirror.store.arrivals import READING
-from mirror.store.counters import Tally
+from mirror.store.counters import Counters
 
 __all__ = ["Status", "read_status"]
 
@@ -36,7 +36,7 @@ class Status:
 
 def read_status(conn: sqlite3.Connection) -> Status:
     """Say what is in the store; it takes no longer for a large one."""
-    counts = Tally(conn).counts()
+    counts = Counters(conn).counts()
     receipts, events = _by_code(counts, "receipt "), _by_code(counts, "event ")
     query = "SELECT started_at, source FROM run ORDER BY id DESC LIMIT 1"
     last = conn.execute(query).fetchone() or (None, None)

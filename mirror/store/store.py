@@ -9,30 +9,30 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
-from mirror.store.acknowledgements import Acknowledgements
-from mirror.store.checkpoints import Checkpoints
-from mirror.store.citations import Citations
+from mirror.store.acknowledgements import AcknowledgementLog
+from mirror.store.checkpoints import CheckpointTable
+from mirror.store.citations import CitationIndex
 from mirror.store.copy import copy_to, count_facts, facts_only_in
-from mirror.store.counters import Tally
+from mirror.store.counters import Counters
 from mirror.store.database import Database
 from mirror.store.facts import Facts
-from mirror.store.findings import Findings
-from mirror.store.integrity import Inspection, first_damage
+from mirror.store.findings import FindingQueries
+from mirror.store.integrity import IntegrityCheck, first_damage
 from mirror.store.lock import begin
 from mirror.store.readonly import FileVersion, changed, unlocked_version
 from mirror.store.records import Records
 from mirror.store.schema import absent, applied_version, migrate, require_store
-from mirror.store.search_index import Search
-from mirror.store.source_cache import Memory
+from mirror.store.search_index import SearchIndex
+from mirror.store.source_cache import SourceCache
 from mirror.store.state_tree import StateTree
-from mirror.store.states import Derived
+from mirror.store.states import States
 from mirror.store.status import Status, read_status
-from mirror.store.sync_state import Fetched
-from mirror.store.trust_log import Trust
-from mirror.store.upstream_history import Claims
-from mirror.store.version import Mark, read_mark
+from mirror.store.sync_state import SyncState
+from mirror.store.trust_log import TrustLog
+from mirror.store.upstream_history import UpstreamHistory
+from mirror.store.version import StoreVersion, read_mark
 from mirror.store.write_ahead_log import has_log
-from mirror.store.writer import Intake
+from mirror.store.writer import BatchWriter
 
 __all__ = ["BUSY_TIMEOUT_S", "Store", "open_store"]
 
@@ -67,19 +67,19 @@ class Store:
         """The path of the file as text, or `memory`."""
         self.records = Records(db.conn)
         self.facts = Facts(db.conn, self.records)
-        self.derived = Derived(db.conn, self.facts)
-        self.citations = Citations(db.conn)
-        self.trust = Trust(db.conn)
-        self.inspection = Inspection(db.conn)
-        self.tally = Tally(db.conn)
-        self.memory = Memory(db.conn)
-        self.fetched = Fetched(db.conn)
-        self.search = Search(db.conn)
-        self.acknowledgements = Acknowledgements(db.conn)
-        self.findings = Findings(db.conn)
+        self.derived = States(db.conn, self.facts)
+        self.citations = CitationIndex(db.conn)
+        self.trust = TrustLog(db.conn)
+        self.inspection = IntegrityCheck(db.conn)
+        self.tally = Counters(db.conn)
+        self.memory = SourceCache(db.conn)
+        self.fetched = SyncState(db.conn)
+        self.search = SearchIndex(db.conn)
+        self.acknowledgements = AcknowledgementLog(db.conn)
+        self.findings = FindingQueries(db.conn)
         self.tree = StateTree(db.conn)
-        self.checkpoints = Checkpoints(db.conn)
-        self.claims = Claims(db.conn)
+        self.checkpoints = CheckpointTable(db.conn)
+        self.claims = UpstreamHistory(db.conn)
 
     @property
     def schema_version(self) -> int:
@@ -127,7 +127,7 @@ class Store:
         """Keep no more than so many KiB of pages in memory."""
         self._db.conn.execute(f"PRAGMA cache_size = -{kib}")
 
-    def mark(self) -> Mark:
+    def mark(self) -> StoreVersion:
         """Return how far the store has come."""
         return read_mark(self._db.conn)
 
@@ -147,14 +147,14 @@ class Store:
         """Return how many facts another store has that this one lacks, by table; only above 0."""
         return facts_only_in(self._db.conn, other)
 
-    def intake(self, quota: int | None = None) -> Intake:
+    def intake(self, quota: int | None = None) -> BatchWriter:
         """Return what takes parcels, within a transaction.
 
         Args:
             quota: How many facts that nobody signed are kept for one record, of each kind (B4);
                 None for no limit.
         """
-        return Intake(self._db.conn, self.records, self.facts, self.derived, quota)
+        return BatchWriter(self._db.conn, self.records, self.facts, self.derived, quota)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

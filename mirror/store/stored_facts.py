@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
-from mirror.core.bundle import AliasClaim, Known
-from mirror.core.events.verdict import EventVerdict, Reached
-from mirror.core.receipt import Verdict
+from mirror.core.bundle import AliasClaim, StoredVerdicts
+from mirror.core.events.verdict import EventVerdict, ProfileVerdict
+from mirror.core.receipt import Fault
 from mirror.core.values import Object
-from mirror.store.arrival_codec import Contents
-from mirror.store.arrivals import ArrivalRow, Ledger, event_verdicts, receipt_verdicts
+from mirror.store.arrival_codec import ArrivalContents
+from mirror.store.arrivals import ArrivalRow, RecordTotals, event_verdicts, receipt_verdicts
 
-__all__ = ["SHAPE", "Held", "HeldCache", "signature_of"]
+__all__ = ["SHAPE", "StoredFacts", "StoredFactsCache", "signature_of"]
 
 SHAPE = "event.shape"
 """The code of values that are no events (E1): no key can have signed them."""
@@ -28,20 +28,20 @@ def signature_of(receipt: Object, is_refused: bool) -> tuple[str, str] | None:  
 
 
 @dataclass(slots=True)
-class Held:
+class StoredFacts:
     """The facts that a store holds for one record, with their verdicts; no values."""
 
     record_id: int | None = None
     """None if the store does not know the record."""
     alias_claims: set[AliasClaim] = field(default_factory=set)
-    known: Known = field(default_factory=Known)
+    known: StoredVerdicts = field(default_factory=StoredVerdicts)
     signatures: set[tuple[str, str]] = field(default_factory=set)
     """Key id and signature of the receipts that passed."""
     malformed_events: int = 0
     """Events that fail by their shape."""
     last_arrival: int = 0
     """The id of the last arrival that was added."""
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: RecordTotals = field(default_factory=RecordTotals)
     """The sum of the arrivals that were added."""
 
     @property
@@ -54,7 +54,7 @@ class Held:
         """How many facts there are."""
         return len(self.alias_claims) + len(self.known.receipts) + len(self.known.events)
 
-    def add(self, rows: Iterable[tuple[ArrivalRow, Contents]]) -> None:
+    def add(self, rows: Iterable[tuple[ArrivalRow, ArrivalContents]]) -> None:
         """Add arrivals of the record, in the order of their ids."""
         for row, contents in rows:
             self._add_facts(row, contents)
@@ -62,8 +62,8 @@ class Held:
             sealed = row.seal_of(row.id, row.record_id, row.run_id, row.member, row.content)
             self.ledger.add(row.id, sealed, contents, row.faults)
 
-    def _add_facts(self, row: ArrivalRow, contents: Contents) -> None:
-        receipts = cast("dict[bytes, Verdict]", self.known.receipts)
+    def _add_facts(self, row: ArrivalRow, contents: ArrivalContents) -> None:
+        receipts = cast("dict[bytes, Fault]", self.known.receipts)
         events = cast("dict[bytes, EventVerdict]", self.known.events)
         refused, verdicts = receipt_verdicts(row.faults), event_verdicts(row.faults)
         self.alias_claims.update(contents.claims)
@@ -79,12 +79,12 @@ class Held:
 
 
 def _code_of(verdict: EventVerdict) -> str | None:
-    fault = verdict.fault if isinstance(verdict, Reached) else verdict
+    fault = verdict.fault if isinstance(verdict, ProfileVerdict) else verdict
     return None if fault is None else fault[0]
 
 
-class HeldCache:
-    """LRU cache of `Held`, by record id, so that n bundles of one record cost n and not n².
+class StoredFactsCache:
+    """LRU cache of `StoredFacts`, by record id, so that n bundles of one record cost n and not n².
 
     It is bounded by the number of facts in it. An entry that does not agree with the store any
     more (verdicts were reached again, a transaction was rolled back) shows by its ledger.
@@ -93,16 +93,16 @@ class HeldCache:
     MAX_FACTS = 200_000
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[int, Held] = OrderedDict()
+        self._entries: OrderedDict[int, StoredFacts] = OrderedDict()
         self._facts = 0
 
-    def take(self, record_id: int) -> Held | None:
+    def take(self, record_id: int) -> StoredFacts | None:
         """Remove and return the entry of a record."""
         held = self._entries.pop(record_id, None)
         self._facts -= 0 if held is None else held.size
         return held
 
-    def put(self, record_id: int, held: Held) -> None:
+    def put(self, record_id: int, held: StoredFacts) -> None:
         """Add an entry; the least recently used ones go if there are too many facts."""
         self._entries[record_id] = held
         self._facts += held.size

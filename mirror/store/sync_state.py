@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mirror.store.row_checksum import seal
 
-__all__ = ["Answered", "Change", "Fetched"]
+__all__ = ["CachedETag", "Change", "SyncState"]
 
 _FEED = ""
 _RUN = "*"
@@ -21,7 +21,7 @@ _DEBT = "!"
 """Marks in the column `what`; no name that is asked for begins so."""
 
 
-class Answered(NamedTuple):
+class CachedETag(NamedTuple):
     """That a name was asked for, and its bundle is in the store."""
 
     name: str
@@ -40,7 +40,7 @@ class Change(NamedTuple):
     at: str
 
 
-class Fetched:
+class SyncState:
     """The table `fetched`; what writes is called within a transaction."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
@@ -52,12 +52,12 @@ class Fetched:
 
     # Single bundles --------------------------------------------------------------------------
 
-    def answered(self, upstream: str, name: str) -> Answered | None:
+    def answered(self, upstream: str, name: str) -> CachedETag | None:
         """Return what is known of a name; None if it was not asked for, or came to nothing."""
         row = self._row(upstream, name)
-        return None if row is None else Answered(name, row[0], row[2])
+        return None if row is None else CachedETag(name, row[0], row[2])
 
-    def note(self, upstream: str, answers: Iterable[Answered]) -> None:
+    def note(self, upstream: str, answers: Iterable[CachedETag]) -> None:
         """Note answers whose bundles are in the store."""
         for name, etag, at in answers:
             self._write(upstream, name, etag, 0, at)

@@ -15,7 +15,7 @@ from mirror.core.profile_file import read_profile, require_safe
 from mirror.store.records import damaged
 from mirror.store.row_checksum import EMPTY, seal
 
-__all__ = ["Trust", "TrustChange"]
+__all__ = ["TrustChange", "TrustLog"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class TrustChange:
         return _name(self.what)
 
 
-class Trust:
+class TrustLog:
     """The table `trust`. The built-in key is trusted from the start; the log may remove it (K2)."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:

@@ -11,13 +11,13 @@ from mirror.store.arrival_codec import compress, decompress
 from mirror.store.records import damaged
 from mirror.store.row_checksum import seal
 
-__all__ = ["ClaimRow", "Claims"]
+__all__ = ["UpstreamHistory", "UpstreamStatementRow"]
 
 
 _COLUMNS = "id, upstream, pith_number, kind, digest, first_at, content, seal"
 
 
-class ClaimRow(NamedTuple):
+class UpstreamStatementRow(NamedTuple):
     """Something that upstream said of a record."""
 
     upstream: str
@@ -33,13 +33,13 @@ class ClaimRow(NamedTuple):
     """What was said, canonical bytes."""
 
 
-class Claims:
+class UpstreamHistory:
     """The table `claim`: rows are only added."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
 
-    def last(self, upstream: str, pith_number: str, kind: str) -> ClaimRow | None:
+    def last(self, upstream: str, pith_number: str, kind: str) -> UpstreamStatementRow | None:
         """Return what upstream said last.
 
         Raises:
@@ -48,11 +48,11 @@ class Claims:
         condition = "WHERE pith_number = ? AND upstream = ? AND kind = ? ORDER BY id DESC LIMIT 1"
         return next(self._rows(condition, (pith_number, upstream, kind)), None)
 
-    def history(self, pith_number: str) -> list[ClaimRow]:
+    def history(self, pith_number: str) -> list[UpstreamStatementRow]:
         """Return all that was ever said of a record, the oldest first; raises as `last`."""
         return list(self._rows("WHERE pith_number = ? ORDER BY upstream, kind, id", (pith_number,)))
 
-    def note(self, claim: ClaimRow) -> None:
+    def note(self, claim: UpstreamStatementRow) -> None:
         """Keep what upstream said; call within a transaction."""
         (row_id,) = self._conn.execute("SELECT coalesce(max(id), 0) + 1 FROM claim").fetchone()
         row = (row_id, *claim[:5], compress(claim.text))
@@ -65,7 +65,7 @@ class Claims:
             if seal(*row) != sealed:
                 yield row[0]
 
-    def _rows(self, condition: str, arguments: tuple[str, ...]) -> Iterator[ClaimRow]:
+    def _rows(self, condition: str, arguments: tuple[str, ...]) -> Iterator[UpstreamStatementRow]:
         query = f"SELECT {_COLUMNS} FROM claim {condition}"  # noqa: S608
         for *row, sealed in self._conn.execute(query, arguments):
             if seal(*row) != sealed:
@@ -73,4 +73,4 @@ class Claims:
             text = decompress(row[6])
             if sha256(text) != row[4]:
                 raise damaged(f"it does not hash to {hexdigest(row[4])}", f"claim on {row[2]}")
-            yield ClaimRow(row[1], row[2], row[3], row[4], row[5], text)
+            yield UpstreamStatementRow(row[1], row[2], row[3], row[4], row[5], text)

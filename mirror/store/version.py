@@ -9,10 +9,10 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-__all__ = ["Mark", "read_mark"]
+__all__ = ["StoreVersion", "read_mark"]
 
 
-class Mark(NamedTuple):
+class StoreVersion(NamedTuple):
     """The last of everything that may change a state."""
 
     arrival: int
@@ -20,12 +20,12 @@ class Mark(NamedTuple):
     damaged: int
     rules: str
 
-    def differs_by_more_than_arrivals(self, other: Mark) -> bool:
+    def differs_by_more_than_arrivals(self, other: StoreVersion) -> bool:
         """Whether states may have changed of records that nothing came for."""
         return self[1:] != other[1:] or other.arrival < self.arrival
 
 
-def read_mark(conn: sqlite3.Connection) -> Mark:
+def read_mark(conn: sqlite3.Connection) -> StoreVersion:
     """Return how far the store has come."""
     query = """
         SELECT (SELECT coalesce(max(id), 0) FROM arrival),
@@ -33,4 +33,4 @@ def read_mark(conn: sqlite3.Connection) -> Mark:
                (SELECT coalesce(max(id), 0) FROM damaged),
                (SELECT coalesce(max(version), '') FROM rules)
     """
-    return Mark(*conn.execute(query).fetchone())
+    return StoreVersion(*conn.execute(query).fetchone())

@@ -18,22 +18,30 @@ from mirror.core.keys import KeySet
 from mirror.core.merge import State
 from mirror.core.msgpack_values import pack
 from mirror.core.values import Value
-from mirror.store.arrival_codec import Contents, pack_contents, unpack_contents
-from mirror.store.arrivals import READING, ArrivalRow, Fault, Judged, Ledger, faults_of, key_ids_of
-from mirror.store.counters import Tally, count_faults
+from mirror.store.arrival_codec import ArrivalContents, pack_contents, unpack_contents
+from mirror.store.arrivals import (
+    READING,
+    ArrivalRow,
+    RecordTotals,
+    VerdictRow,
+    Verdicts,
+    faults_of,
+    key_ids_of,
+)
+from mirror.store.counters import Counters, count_faults
 from mirror.store.facts import Facts
-from mirror.store.origin import Run
-from mirror.store.quota import LeftOut, Quota
+from mirror.store.origin import SourceRun
+from mirror.store.quota import OverQuota, Quota
 from mirror.store.records import RecordColumns, Records, columns_of
 from mirror.store.row_checksum import add_up
-from mirror.store.states import Derived, StateColumns, state_columns
-from mirror.store.stored_facts import SHAPE, Held
+from mirror.store.states import StateColumns, States, state_columns
+from mirror.store.stored_facts import SHAPE, StoredFacts
 
-__all__ = ["Intake", "New", "Parcel", "Taken", "make_parcel"]
+__all__ = ["BatchWriter", "InsertCounts", "NewFacts", "WriteResult", "make_parcel"]
 
 
 @dataclass(slots=True)
-class New:
+class InsertCounts:
     """How many facts were new."""
 
     records: int = 0
@@ -44,7 +52,7 @@ class New:
     def __bool__(self) -> bool:
         return bool(self.records or self.alias_claims or self.receipts or self.events)
 
-    def add(self, other: New) -> None:
+    def add(self, other: InsertCounts) -> None:
         """Count what `other` counted, too."""
         self.records += other.records
         self.alias_claims += other.alias_claims
@@ -52,7 +60,7 @@ class New:
         self.events += other.events
 
 
-class Parcel(NamedTuple):
+class NewFacts(NamedTuple):
     """The facts of one bundle that are new, ready to be written."""
 
     digest: bytes
@@ -63,20 +71,20 @@ class Parcel(NamedTuple):
     events: int
     content: bytes
     """All of these, so many of each: a column of `arrival`."""
-    faults: tuple[Fault, ...]
+    faults: tuple[VerdictRow, ...]
     key_ids: tuple[str, ...]
     state: StateColumns | None = None
     """What the facts come to, if there are no others."""
 
     @property
-    def new(self) -> New:
+    def new(self) -> InsertCounts:
         """How many facts are in it."""
-        return New(0, self.alias_claims, self.receipts, self.events)
+        return InsertCounts(0, self.alias_claims, self.receipts, self.events)
 
 
 def make_parcel(
-    raw: Bundle, bundle: VerifiedBundle, held: Held, state: State | None, keys: KeySet
-) -> Parcel:
+    raw: Bundle, bundle: VerifiedBundle, held: StoredFacts, state: State | None, keys: KeySet
+) -> NewFacts:
     """Pack the facts of a bundle that a store lacks.
 
     Args:
@@ -91,9 +99,9 @@ def make_parcel(
     receipts = {one.digest: one for one in bundle.receipts if one.digest not in known_receipts}
     packed = {one.digest: one.packed for one in raw.events if one.digest not in known_events}
     events = {one.digest: one for one in bundle.events}
-    judged = Judged(list(receipts.values()), [events[digest] for digest in packed])
+    judged = Verdicts(list(receipts.values()), [events[digest] for digest in packed])
     new = tuple([claim for claim in claims if claim not in held.alias_claims])
-    return Parcel(
+    return NewFacts(
         bundle.record.digest,
         columns_of(bundle.record),
         len(new),
@@ -106,7 +114,7 @@ def make_parcel(
     )
 
 
-def _less(parcel: Parcel, held: Held, items: int | None) -> tuple[Parcel, LeftOut]:
+def _less(parcel: NewFacts, held: StoredFacts, items: int | None) -> tuple[NewFacts, OverQuota]:
     """Return a parcel without what is held, or exceeds a quota, and how much exceeds it.
 
     Args:
@@ -126,17 +134,17 @@ def _less(parcel: Parcel, held: Held, items: int | None) -> tuple[Parcel, LeftOu
         receipts = quota.receipts(receipts, contents.receipts, parcel.faults)
         events = quota.events(events, parcel.faults)
     kept = len(claims), len(receipts), len(events)
-    left_out = LeftOut(*(some - others for some, others in zip(new, kept, strict=True)))
+    left_out = OverQuota(*(some - others for some, others in zip(new, kept, strict=True)))
     return _only(parcel, contents, claims, receipts, events), left_out
 
 
 def _only(
-    parcel: Parcel,
-    contents: Contents,
+    parcel: NewFacts,
+    contents: ArrivalContents,
     claims: Sequence[AliasClaim],
     receipts: Sequence[int],
     events: Sequence[int],
-) -> Parcel:
+) -> NewFacts:
     """Return a parcel of some of its facts: these claims, and the others at these positions."""
     at_events = {position: place for place, position in enumerate(events)}
     at_receipts = {position: place for place, position in enumerate(receipts)}
@@ -170,7 +178,7 @@ def _packed(fact: tuple[bytes, Value]) -> tuple[bytes, bytes]:
     return digest, pack(value)
 
 
-def _most(parcel: Parcel) -> int:
+def _most(parcel: NewFacts) -> int:
     """Return how many facts a parcel has of the kind of which it has most, of those with a quota.
 
     That is never too low: a receipt counts, whether it was refused or not.
@@ -179,12 +187,12 @@ def _most(parcel: Parcel) -> int:
     return max(parcel.alias_claims, parcel.receipts, malformed)
 
 
-class Taken(NamedTuple):
+class WriteResult(NamedTuple):
     """The result of writing a parcel."""
 
     record_id: int
-    new: New
-    left_out: LeftOut
+    new: InsertCounts
+    left_out: OverQuota
     """New facts that exceeded the quota of the record, and were not written."""
 
 
@@ -197,13 +205,13 @@ class _Pending:
     records: list[tuple[int, RecordColumns]] = field(default_factory=list)
     arrivals: list[tuple[int, int, int, str, bytes, bytes]] = field(default_factory=list)
     ledgers: list[tuple[int, int, int, int, bytes]] = field(default_factory=list)
-    faults: list[tuple[int, Fault]] = field(default_factory=list)
+    faults: list[tuple[int, VerdictRow]] = field(default_factory=list)
     names: list[tuple[str, int]] = field(default_factory=list)
     states: list[tuple[int, StateColumns, bytes]] = field(default_factory=list)
     stale: list[int] = field(default_factory=list)
 
 
-class Intake:
+class BatchWriter:
     """Takes parcels within one transaction; `flush` before it ends."""
 
     def __init__(
@@ -211,7 +219,7 @@ class Intake:
         conn: sqlite3.Connection,
         records: Records,
         facts: Facts,
-        derived: Derived,
+        derived: States,
         quota: int | None = None,
     ) -> None:
         """Start; `quota` is that of each record, for each kind of fact, and None means no limit."""
@@ -225,7 +233,7 @@ class Intake:
         self._last_record = records.last_id()
         self._last_arrival = facts.last_arrival()
 
-    def take(self, parcel: Parcel, run: Run, member: str) -> Taken:
+    def take(self, parcel: NewFacts, run: SourceRun, member: str) -> WriteResult:
         """Add what the store lacks; the record is stale then, unless the parcel has its state.
 
         Args:
@@ -243,11 +251,11 @@ class Intake:
             return self._take_record(parcel, run.id(self._conn), member)
         return self._take_more(record_id, parcel, run, member)
 
-    def _take_record(self, parcel: Parcel, run_id: int, member: str) -> Taken:
+    def _take_record(self, parcel: NewFacts, run_id: int, member: str) -> WriteResult:
         """Collect the rows of a new record."""
-        left_out = LeftOut()
+        left_out = OverQuota()
         if self._quota is not None and _most(parcel) > self._quota:
-            parcel, left_out = _less(parcel, Held(), self._quota)
+            parcel, left_out = _less(parcel, StoredFacts(), self._quota)
         self._last_record += 1
         record_id, pending, new = self._last_record, self._pending, parcel.new
         new.records = 1
@@ -261,16 +269,18 @@ class Intake:
             pending.states.append((record_id, parcel.state, sealed))
             self._tally["equivocations"] += parcel.state.equivocation_count
         self._count(parcel, new)
-        return Taken(record_id, new, left_out)
+        return WriteResult(record_id, new, left_out)
 
-    def _take_more(self, record_id: int, parcel: Parcel, run: Run, member: str) -> Taken:
+    def _take_more(
+        self, record_id: int, parcel: NewFacts, run: SourceRun, member: str
+    ) -> WriteResult:
         """Write what is new for a record that the store holds."""
-        left_out = LeftOut()
+        left_out = OverQuota()
         if parcel.new:
             parcel, left_out = _less(parcel, self._facts.held(parcel.digest), self._quota)
         new = parcel.new
         if new:
-            ledger = Ledger.load(self._conn, record_id)
+            ledger = RecordTotals.load(self._conn, record_id)
             sealed = self._add_arrival(record_id, run.id(self._conn), member, parcel)
             ledger.seal = add_up(ledger.seal, sealed)
             ledger.events += new.events
@@ -280,9 +290,9 @@ class Intake:
             ledger.save(self._conn, record_id)
             self._derived.mark([record_id])
             self._count(parcel, new)
-        return Taken(record_id, new, left_out)
+        return WriteResult(record_id, new, left_out)
 
-    def _add_arrival(self, record_id: int, run_id: int, member: str, parcel: Parcel) -> bytes:
+    def _add_arrival(self, record_id: int, run_id: int, member: str, parcel: NewFacts) -> bytes:
         """Collect the rows of an arrival; return what they add to the ledger."""
         self._last_arrival += 1
         row = (self._last_arrival, record_id, run_id, member, parcel.content)
@@ -290,13 +300,13 @@ class Intake:
         pending = self._pending
         pending.arrivals.append((*row, sealed))
         pending.names.extend((key_id, record_id) for key_id in parcel.key_ids)
-        ledger = Ledger(seal=sealed)
+        ledger = RecordTotals(seal=sealed)
         for fault in parcel.faults:
             pending.faults.append((self._last_arrival, fault))
         ledger.add_faults(self._last_arrival, parcel.faults)
         return ledger.seal
 
-    def _count(self, parcel: Parcel, new: New) -> None:
+    def _count(self, parcel: NewFacts, new: InsertCounts) -> None:
         tally = self._tally
         tally["records"] += new.records
         tally["alias_claims"] += new.alias_claims
@@ -317,4 +327,4 @@ class Intake:
         self._facts.add_names(pending.names)
         self._derived.add(pending.states)
         self._derived.mark(pending.stale)
-        Tally(self._conn).add(tally)
+        Counters(self._conn).add(tally)

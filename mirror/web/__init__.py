@@ -4,6 +4,6 @@ GET and HEAD only. The store is opened read-only, every answer is made from one 
 nothing is verified or merged on a request.
 """
 
-from mirror.web.app import Settings, create_app
+from mirror.web.app import ServerSettings, create_app
 
-__all__ = ["Settings", "create_app"]
+__all__ = ["ServerSettings", "create_app"]

@@ -16,21 +16,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mirror.web.endpoint import Endpoint, Threads, Way, not_routed
+from mirror.web.endpoint import Endpoint, Handling, Threads, not_routed
 from mirror.web.log import AccessLog, ErrorLog
-from mirror.web.mirror_api import Operations, Traffic
+from mirror.web.mirror_api import MirrorApi, RequestMetrics
 from mirror.web.openapi import description
 from mirror.web.pages.handlers import Pages
-from mirror.web.registry_api import Registry
-from mirror.web.representation import Answer, json_answer, preferred, problem, respond
-from mirror.web.store_reader import Library
+from mirror.web.registry_api import RegistryApi
+from mirror.web.representation import Representation, json_answer, preferred, problem, respond
+from mirror.web.store_reader import StoreReader
 from mirror.web.workers import ClientGoneError
 
-__all__ = ["Settings", "create_app"]
+__all__ = ["ServerSettings", "create_app"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class ServerSettings:
     """What an operator says about a mirror."""
 
     store: Path
@@ -49,12 +49,16 @@ CLIENT_GONE = 499
 """Counted for a client that did not wait, as nginx does; no client sees it."""
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: ServerSettings) -> Starlette:
     """Return the application that serves a store."""
-    library, traffic, errors = Library(settings.store, settings.kept_bytes), Traffic(), ErrorLog()
+    library, traffic, errors = (
+        StoreReader(settings.store, settings.kept_bytes),
+        RequestMetrics(),
+        ErrorLog(),
+    )
     threads = Threads()
-    registry = Registry(library, settings.name, settings.base_url, settings.source_url)
-    operations = Operations(library, traffic, threads.downloads)
+    registry = RegistryApi(library, settings.name, settings.base_url, settings.source_url)
+    operations = MirrorApi(library, traffic, threads.downloads)
     pages = Pages(library, settings.name, registry.base_url)
 
     @asynccontextmanager
@@ -73,40 +77,40 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.router.redirect_slashes = False  # a redirect would print whatever Host was asked
     access_log = AccessLog() if settings.access_log == "json" else None
-    app.add_middleware(_Frame, traffic=traffic, access_log=access_log, errors=errors)
+    app.add_middleware(_Middleware, traffic=traffic, access_log=access_log, errors=errors)
     return app
 
 
-def _routes(registry: Registry, operations: Operations, pages: Pages) -> Mapping[str, Way]:
-    def record(request: Request) -> Answer | Response:
+def _routes(registry: RegistryApi, operations: MirrorApi, pages: Pages) -> Mapping[str, Handling]:
+    def record(request: Request) -> Representation | Response:
         return (registry.linked_data if _wants_linked(request) else pages.record)(request)
 
     return {
         # Routes are tried in this order; what machines ask for most comes first.
-        "/pith/{suffix}/state.json": Way(registry.state, at_once=registry.kept_state),
-        "/": Way(pages.home),
-        "/find": Way(pages.find),
-        "/findings": Way(pages.findings),
-        "/trust": Way(pages.trust),
-        "/codes": Way(pages.codes),
-        "/static/{name}": Way(pages.static, at_once=pages.static),
-        "/pith/{suffix}/bundle.json": Way(registry.bundle),
-        "/pith/{suffix}/badge.svg": Way(pages.badge),
-        "/.well-known/pith/{suffix}/bundle.json": Way(registry.bundle),
-        "/pith/{suffix}.json": Way(registry.record),
-        "/pith/{suffix}": Way(record),
-        "/arxiv/{suffix:path}": Way(pages.alias),
-        "/doi/{suffix:path}": Way(pages.alias),
-        "/pith-mirrors.json": Way(registry.manifest),
-        "/pith-signing-key.json": Way(registry.key),
-        "/health": Way(operations.health, is_urgent=True),
-        "/metrics": Way(operations.metrics, is_urgent=True),
-        "/mirror/changes": Way(operations.changes),
-        "/mirror/tree/": Way(operations.tree),
-        "/mirror/tree/{prefix}": Way(operations.tree),
-        "/mirror/bundle.tar": Way(operations.bag),
-        "/mirror/checkpoint": Way(operations.checkpoint),
-        "/openapi.json": Way(lambda _request: json_answer(description())),
+        "/pith/{suffix}/state.json": Handling(registry.state, at_once=registry.kept_state),
+        "/": Handling(pages.home),
+        "/find": Handling(pages.find),
+        "/findings": Handling(pages.findings),
+        "/trust": Handling(pages.trust),
+        "/codes": Handling(pages.codes),
+        "/static/{name}": Handling(pages.static, at_once=pages.static),
+        "/pith/{suffix}/bundle.json": Handling(registry.bundle),
+        "/pith/{suffix}/badge.svg": Handling(pages.badge),
+        "/.well-known/pith/{suffix}/bundle.json": Handling(registry.bundle),
+        "/pith/{suffix}.json": Handling(registry.record),
+        "/pith/{suffix}": Handling(record),
+        "/arxiv/{suffix:path}": Handling(pages.alias),
+        "/doi/{suffix:path}": Handling(pages.alias),
+        "/pith-mirrors.json": Handling(registry.manifest),
+        "/pith-signing-key.json": Handling(registry.key),
+        "/health": Handling(operations.health, is_urgent=True),
+        "/metrics": Handling(operations.metrics, is_urgent=True),
+        "/mirror/changes": Handling(operations.changes),
+        "/mirror/tree/": Handling(operations.tree),
+        "/mirror/tree/{prefix}": Handling(operations.tree),
+        "/mirror/bundle.tar": Handling(operations.bag),
+        "/mirror/checkpoint": Handling(operations.checkpoint),
+        "/openapi.json": Handling(lambda _request: json_answer(description())),
     }
 
 
@@ -150,11 +154,11 @@ def _headers_of(message: Message) -> list[tuple[bytes, bytes]]:
     return _OF_PAGES if media_type.startswith((b"text/html", b"image/svg")) else _OF_BODIES
 
 
-class _Frame:
+class _Middleware:
     """Adds headers, counts, writes the access log, and keeps what fails from being told."""
 
     def __init__(
-        self, app: ASGIApp, traffic: Traffic, access_log: AccessLog | None, errors: ErrorLog
+        self, app: ASGIApp, traffic: RequestMetrics, access_log: AccessLog | None, errors: ErrorLog
     ) -> None:
         self._app = app
         self._traffic = traffic

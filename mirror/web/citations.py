@@ -9,7 +9,12 @@ from collections.abc import Callable
 from typing import cast
 
 from mirror.core.values import Object, Value
-from mirror.engine.search.citations import Citations, Listed, Work, Works
+from mirror.engine.search.citations import (
+    CitedWork,
+    CitedWorks,
+    RecordCitations,
+    SnapshotReferences,
+)
 from mirror.errors import CorruptStoreError
 from mirror.store import Records
 
@@ -21,7 +26,7 @@ _SAID = ("citing", "relationship", "asserted_by", "claim_id")
 """The members of a citation (E4) but for its status, which is `asserted` while it is in force."""
 
 
-def citations_value(citations: Citations, records: Records) -> Object:
+def citations_value(citations: RecordCitations, records: Records) -> Object:
     """Return the citations of a record in both directions as JSON."""
     return {
         "cited_by": _works(citations.cited_by, lambda one: _citing(one, records)),
@@ -30,20 +35,20 @@ def citations_value(citations: Citations, records: Records) -> Object:
     }
 
 
-def _works(works: Works, describe: Callable[[Work], Object]) -> Object:
+def _works(works: CitedWorks, describe: Callable[[CitedWork], Object]) -> Object:
     listed: list[Value] = [describe(one) for one in works.listed]
     return {"count": works.count, "damaged": works.damaged, "works": listed}
 
 
-def _citing(work: Work, records: Records) -> Object:
+def _citing(work: CitedWork, records: Records) -> Object:
     return {"citing": work.name, "pith_number": _number(work, records), **_events(work)}
 
 
-def _cited(work: Work) -> Object:
+def _cited(work: CitedWork) -> Object:
     return {"pith_number": work.name, "is_shared": work.is_shared, **_events(work)}
 
 
-def _events(work: Work) -> Object:
+def _events(work: CitedWork) -> Object:
     events: list[Value] = [_event(one) for one in work.events[:MAX_EVENTS]]
     return {"event_count": len(work.events), "events": events}
 
@@ -55,11 +60,11 @@ def _event(event: Object) -> Object:
     return {name: event[name] for name in ("event_id", "created_at", "signer")} | said
 
 
-def _references(references: Listed, records: Records) -> Object:
+def _references(references: SnapshotReferences, records: Records) -> Object:
     """Return what a snapshot lists; that nobody checked it here stands beside it."""
     snapshot = references.snapshot or {}
 
-    def describe(work: Work) -> Object:
+    def describe(work: CitedWork) -> Object:
         number = _number(work, records)
         return {"name": work.name, "title": work.title, "pith_number": number}
 
@@ -71,7 +76,7 @@ def _references(references: Listed, records: Records) -> Object:
     }
 
 
-def _number(work: Work, records: Records) -> Value:
+def _number(work: CitedWork, records: Records) -> Value:
     """Return the Pith Number of the record held here, if the name is that of just one."""
     try:
         return None if work.record_id is None else records.get(work.record_id).pith_number

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from mirror.web.log import ErrorLog
 
-__all__ = ["ACCEPTED_AT_ONCE", "Connections", "Limits", "Listener"]
+__all__ = ["ACCEPTED_AT_ONCE", "ConnectionLimits", "Connections", "Listener"]
 
 ACCEPTED_AT_ONCE = 16
 """Connections that are accepted before any of them is looked at."""
@@ -28,7 +28,7 @@ _QUEUE = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """Limits on the connections of a server."""
 
     connections: int = 1000
@@ -83,8 +83,10 @@ class _Connection:
 class Connections:
     """All connections of a server."""
 
-    def __init__(self, limits: Limits | None = None, errors: ErrorLog | None = None) -> None:
-        self._limits = limits or Limits()
+    def __init__(
+        self, limits: ConnectionLimits | None = None, errors: ErrorLog | None = None
+    ) -> None:
+        self._limits = limits or ConnectionLimits()
         self._errors = errors or ErrorLog()
         self._room = self._limits.room()
         self._open: dict[asyncio.Protocol, _Connection] = {}
@@ -97,14 +99,14 @@ class Connections:
 
     def protocol(self) -> type[asyncio.Protocol]:
         """Return uvicorn's protocol, of which each instance is a connection here."""
-        return type("CountedProtocol", (_Counted, AutoHTTPProtocol), {"counted_by": self})
+        return type("CountedProtocol", (_LimitedProtocol, AutoHTTPProtocol), {"counted_by": self})
 
     def add(self, protocol: asyncio.Protocol) -> None:
         """Take a new connection in; if there is no room, the one that waits longest goes."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         if len(self._open) >= self._room and not self.make_room("no more may be"):
-            cast("_Counted", protocol).transport.abort()
+            cast("_LimitedProtocol", protocol).transport.abort()
         self._open[protocol] = _Connection(protocol, now, now, 0)
         if self._timer is None:
             self._timer = loop.call_later(1, self._tick)
@@ -162,7 +164,7 @@ class Connections:
         self._timer = loop.call_later(1, self._tick) if self._open else None
 
 
-class _Counted(asyncio.Protocol):
+class _LimitedProtocol(asyncio.Protocol):
     """Adds limits to a protocol: the connection is counted and timed."""
 
     counted_by: Connections

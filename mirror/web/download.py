@@ -19,8 +19,8 @@ from mirror.engine.export.bag import bag_files
 from mirror.errors import StoreError
 from mirror.store import Records, Store
 from mirror.web.store_pool import IS_OVER
-from mirror.web.store_reader import Library
-from mirror.web.workers import BusyError, ClientGoneError, Workers
+from mirror.web.store_reader import StoreReader
+from mirror.web.workers import BusyError, ClientGoneError, RequestThreads
 
 __all__ = ["CutOffError", "DownloadResponse", "Downloads"]
 
@@ -40,7 +40,7 @@ class Downloads:
     """Threads that write bags, and a limit on how many bags are sent at one time."""
 
     def __init__(self) -> None:
-        self.workers = Workers(_DOWNLOADS, _WAITING)
+        self.workers = RequestThreads(_DOWNLOADS, _WAITING)
         self._free = _DOWNLOADS
 
     @contextmanager
@@ -68,7 +68,7 @@ class DownloadResponse(Response):
 
     def __init__(
         self,
-        library: Library,
+        library: StoreReader,
         record_ids: Sequence[int] | None,
         headers: Mapping[str, str],
         downloads: Downloads,
@@ -122,7 +122,7 @@ def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
     yield bytes(held)
 
 
-def _bag(library: Library, record_ids: Sequence[int] | None) -> Iterator[bytes]:
+def _bag(library: StoreReader, record_ids: Sequence[int] | None) -> Iterator[bytes]:
     """Yield the bytes of a bag; the store is first read when the first of them is asked for."""
     yield from bag_blocks(_Parts(library, record_ids).payload)
 
@@ -137,7 +137,7 @@ def _require_client() -> None:
 class _Parts:
     """The payload of a bag: all that had come when it was begun."""
 
-    def __init__(self, library: Library, record_ids: Sequence[int] | None) -> None:
+    def __init__(self, library: StoreReader, record_ids: Sequence[int] | None) -> None:
         self._library = library
         self._checksum: int | None = None
         with library.shelf() as shelf:

@@ -16,11 +16,11 @@ from mirror.errors import MirrorError, StoreError, http_status
 from mirror.web.download import Downloads
 from mirror.web.pages.codes import advice_of
 from mirror.web.pages.handlers import Pages
-from mirror.web.representation import Answer, problem, respond
+from mirror.web.representation import Representation, problem, respond
 from mirror.web.store_reader import AmbiguousError
-from mirror.web.workers import BusyError, Workers
+from mirror.web.workers import BusyError, RequestThreads
 
-__all__ = ["Endpoint", "Threads", "Way", "not_routed"]
+__all__ = ["Endpoint", "Handling", "Threads", "not_routed"]
 
 _READERS, _WAITING = 4, 64
 """Threads that read the store, and requests that may wait for one."""
@@ -32,8 +32,8 @@ class Threads:
     """The threads of a server, by what they do."""
 
     def __init__(self) -> None:
-        self.readers = Workers(_READERS, _WAITING)
-        self.urgent = Workers(1, _WAITING)
+        self.readers = RequestThreads(_READERS, _WAITING)
+        self.urgent = RequestThreads(1, _WAITING)
         """So that monitoring does not wait for readers."""
         self.downloads = Downloads()
 
@@ -44,12 +44,12 @@ class Threads:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Handling:
     """How a path is answered."""
 
-    handler: Callable[[Request], Answer | Response]
+    handler: Callable[[Request], Representation | Response]
     """Runs in a thread, and may read as much as it needs."""
-    at_once: Callable[[Request], Answer | Response | None] | None = None
+    at_once: Callable[[Request], Representation | Response | None] | None = None
     """Runs in the event loop before it: answers only if that takes neither reading nor waiting."""
     is_urgent: bool = False
     """Whether it must be answered however busy the readers are."""
@@ -58,7 +58,7 @@ class Way:
 class Endpoint:
     """Answers a path; an application by itself, so that nothing stands around it needlessly."""
 
-    def __init__(self, way: Way, pages: Pages, threads: Threads) -> None:
+    def __init__(self, way: Handling, pages: Pages, threads: Threads) -> None:
         self._way = way
         self._pages = pages
         self._workers = threads.urgent if way.is_urgent else threads.readers
@@ -79,13 +79,13 @@ class Endpoint:
             await respond(request, _busy(error))(scope, receive, send)
 
     def _at_once(
-        self, request: Request, way: Callable[[Request], Answer | Response | None]
+        self, request: Request, way: Callable[[Request], Representation | Response | None]
     ) -> Response | None:
         try:
             said = way(request)
         except MirrorError as error:
             said = _failure(request, error, self._pages)
-        return respond(request, said) if isinstance(said, Answer) else said
+        return respond(request, said) if isinstance(said, Representation) else said
 
     def _answer(self, request: Request) -> Response:
         try:
@@ -96,7 +96,7 @@ class Endpoint:
             said = _failure(request, error, self._pages)
         return said if isinstance(said, Response) else respond(request, said)
 
-    def _try(self, request: Request) -> Answer | Response:
+    def _try(self, request: Request) -> Representation | Response:
         for _ in range(_TRIES - 1):
             try:
                 return self._way.handler(request)
@@ -110,7 +110,7 @@ def _wants_html(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-def _choices(request: Request, error: AmbiguousError, pages: Pages) -> Answer:
+def _choices(request: Request, error: AmbiguousError, pages: Pages) -> Representation:
     """Answer 300 with the records that a name fits (RFC 9110 section 15.4.1)."""
     if _wants_html(request):
         return pages.choices(request, error)
@@ -125,7 +125,7 @@ def _choices(request: Request, error: AmbiguousError, pages: Pages) -> Answer:
     return answer
 
 
-def _failure(request: Request, error: MirrorError, pages: Pages) -> Answer:
+def _failure(request: Request, error: MirrorError, pages: Pages) -> Representation:
     status = http_status(error)
     if _wants_html(request):
         answer = pages.error(request, status, error.code, error.message)
@@ -138,7 +138,7 @@ def _failure(request: Request, error: MirrorError, pages: Pages) -> Answer:
     return answer
 
 
-def _busy(error: BusyError) -> Answer:
+def _busy(error: BusyError) -> Representation:
     """Answer 503 (RFC 9110 section 15.6.4): it costs nothing, whatever was asked for."""
     detail = "this mirror answers as many requests as it can"
     answer = problem("http.service_unavailable", detail, HTTPStatus.SERVICE_UNAVAILABLE)

@@ -17,10 +17,10 @@ from mirror.engine.transparency.checkpoints import last_own_checkpoint
 from mirror.engine.transparency.tree_nodes import tell
 from mirror.errors import FormatError, LookUpError
 from mirror.web.download import DownloadResponse, Downloads
-from mirror.web.representation import Answer, json_answer
-from mirror.web.store_reader import Library
+from mirror.web.representation import Representation, json_answer
+from mirror.web.store_reader import StoreReader
 
-__all__ = ["Operations", "Traffic"]
+__all__ = ["MirrorApi", "RequestMetrics"]
 
 MAX_CHANGES = 1000
 """Changes on one page."""
@@ -28,7 +28,7 @@ MAX_IDS = 1000
 """Ids that one export may name."""
 
 
-class Traffic:
+class RequestMetrics:
     """What this process answered, counted."""
 
     def __init__(self) -> None:
@@ -42,15 +42,15 @@ class Traffic:
         self.seconds += seconds
 
 
-class Operations:
+class MirrorApi:
     """Answers on the mirror's own paths."""
 
-    def __init__(self, library: Library, traffic: Traffic, downloads: Downloads) -> None:
+    def __init__(self, library: StoreReader, traffic: RequestMetrics, downloads: Downloads) -> None:
         self._library = library
         self._downloads = downloads
         self._traffic = traffic
 
-    def health(self, _request: Request) -> Answer:
+    def health(self, _request: Request) -> Representation:
         """Answer `/health`: `ok` only of a store from which records were just read.
 
         Raises:
@@ -74,13 +74,13 @@ class Operations:
         answer.cache, answer.etag = "no-store", ""
         return answer
 
-    def metrics(self, _request: Request) -> Answer:
+    def metrics(self, _request: Request) -> Representation:
         """Answer `/metrics` in Prometheus' text format."""
         with self._library.shelf() as shelf:
             status = shelf.store.status()
         text = "".join(self._samples(cast("Object", asdict(status))))
         media_type = "text/plain; version=0.0.4"
-        return Answer(body=text.encode(), media_type=media_type, cache="no-store")
+        return Representation(body=text.encode(), media_type=media_type, cache="no-store")
 
     def _samples(self, status: Object) -> Iterator[str]:
         for name in ("records", "alias_claims", "equivocations", "stale"):
@@ -99,7 +99,7 @@ class Operations:
         yield from _sample("mirror_http_seconds_total", "counter", {"": traffic.seconds})
         yield from _sample("mirror_start_time_seconds", "gauge", {"": traffic.started})
 
-    def changes(self, request: Request) -> Answer:
+    def changes(self, request: Request) -> Representation:
         """Answer `/mirror/changes?since=N&limit=M`: what came after N, the oldest first."""
         since = _number(request, "since", 0, 2**53)
         limit = _number(request, "limit", MAX_CHANGES, MAX_CHANGES)
@@ -114,16 +114,16 @@ class Operations:
         page: Object = {"since": since, "next": next_since, "more": next_since < last}
         return json_answer({**page, "changes": changes})
 
-    def checkpoint(self, _request: Request) -> Answer:
+    def checkpoint(self, _request: Request) -> Representation:
         """Answer `/mirror/checkpoint`: the note that was signed here last."""
         with self._library.shelf() as shelf:
             note = last_own_checkpoint(shelf.store)
         if note is None:
             raise LookUpError("checkpoint.none", "this mirror has signed no checkpoint")
         body = note.encode()
-        return Answer(body=body, media_type="text/plain", etag=hexdigest(body))
+        return Representation(body=body, media_type="text/plain", etag=hexdigest(body))
 
-    def tree(self, request: Request) -> Answer:
+    def tree(self, request: Request) -> Representation:
         """Answer `/mirror/tree/{prefix}`: a node of the tree over all states."""
         with self._library.shelf() as shelf:
             return json_answer(tell(shelf.store, request.path_params.get("prefix", "")))

@@ -15,11 +15,11 @@ from mirror.core.verification_status import verification_status
 from mirror.engine.search.citations import citations_of
 from mirror.errors import LookUpError
 from mirror.web.citations import citations_value
-from mirror.web.representation import Answer, json_answer
-from mirror.web.state_cache import Named
-from mirror.web.store_reader import Library, Shelf
+from mirror.web.representation import Representation, json_answer
+from mirror.web.state_cache import ResolvedName
+from mirror.web.store_reader import StoreReader, StoreSnapshot
 
-__all__ = ["Registry"]
+__all__ = ["RegistryApi"]
 
 _CONTEXT: Object = {
     "@vocab": "https://pith.science/terms/",
@@ -31,10 +31,10 @@ _CONTEXT: Object = {
 """Written out, so that no reader has to fetch anything from elsewhere."""
 
 
-class Registry:
+class RegistryApi:
     """Answers on the registry's paths."""
 
-    def __init__(self, library: Library, name: str, base_url: str, source_url: str) -> None:
+    def __init__(self, library: StoreReader, name: str, base_url: str, source_url: str) -> None:
         self._library = library
         self._name = name
         self._base_url = base_url
@@ -46,12 +46,12 @@ class Registry:
 
     # A record --------------------------------------------------------------------------------
 
-    def bundle(self, request: Request) -> Answer:
+    def bundle(self, request: Request) -> Representation:
         """Answer `/pith/{suffix}/bundle.json` and the well-known path."""
         with self._library.shelf() as shelf:
             record_id = shelf.find_id(request.path_params["suffix"])
             record = shelf.store.records.get(record_id)
-            return Answer(
+            return Representation(
                 body=shelf.bundle_text(record_id),
                 media_type="application/json",
                 etag=shelf.bundle_digest(record_id),
@@ -59,16 +59,16 @@ class Registry:
                 headers=_place(request, record.suffix, "/bundle.json"),
             )
 
-    def state(self, request: Request) -> Answer:
+    def state(self, request: Request) -> Representation:
         """Answer `/pith/{suffix}/state.json`."""
         return _state(request, *self._library.state(request.path_params["suffix"]))
 
-    def kept_state(self, request: Request) -> Answer | None:
+    def kept_state(self, request: Request) -> Representation | None:
         """Answer the same without waiting or reading, if that can be; else None."""
         known = self._library.kept_state(request.path_params["suffix"])
         return None if known is None else _state(request, *known)
 
-    def record(self, request: Request) -> Answer:
+    def record(self, request: Request) -> Representation:
         """Answer `/pith/{suffix}.json`."""
         with self._library.shelf() as shelf:
             record_id = shelf.find_id(request.path_params["suffix"])
@@ -77,7 +77,7 @@ class Registry:
             answer.headers = _place(request, record.suffix, ".json") | _canonical(record)
             return answer
 
-    def linked_data(self, request: Request) -> Answer:
+    def linked_data(self, request: Request) -> Representation:
         """Answer `/pith/{suffix}` for who asks for JSON-LD."""
         with self._library.shelf() as shelf:
             record_id = shelf.find_id(request.path_params["suffix"])
@@ -106,7 +106,9 @@ class Registry:
             )
             return answer
 
-    def _describe(self, shelf: Shelf, record_id: int, record: Record, request: Request) -> Object:
+    def _describe(
+        self, shelf: StoreSnapshot, record_id: int, record: Record, request: Request
+    ) -> Object:
         """Return what is said of a record beside its state.
 
         An event on another record changes it, too, so nobody can say when it last changed: it has
@@ -137,7 +139,7 @@ class Registry:
 
     # The registry as a whole -----------------------------------------------------------------
 
-    def manifest(self, request: Request) -> Answer:
+    def manifest(self, request: Request) -> Representation:
         """Answer `/pith-mirrors.json`: this mirror first, then where its records come from."""
         with self._library.shelf() as shelf:
             at, is_trusted = shelf.ingested_at(), shelf.store.trust.key_set().has_built_in
@@ -160,7 +162,7 @@ class Registry:
         answer.changed_at = at
         return answer
 
-    def key(self, _request: Request) -> Answer:
+    def key(self, _request: Request) -> Representation:
         """Answer `/pith-signing-key.json`: the registry's key, as this mirror has it built in.
 
         Raises:
@@ -173,8 +175,8 @@ class Registry:
         return json_answer(_public_key(self._source_url))
 
 
-def _state(request: Request, named: Named, frame: bytes) -> Answer:
-    return Answer(
+def _state(request: Request, named: ResolvedName, frame: bytes) -> Representation:
+    return Representation(
         frame=frame,
         media_type="application/json",
         etag=named.digest,

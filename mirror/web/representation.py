@@ -17,7 +17,7 @@ from mirror.core.values import Value, assemble, hexdigest
 from mirror.web.pages.codes import title_of
 from mirror.web.state_cache import compress, decompress
 
-__all__ = ["Answer", "json_answer", "preferred", "problem", "respond"]
+__all__ = ["Representation", "json_answer", "preferred", "problem", "respond"]
 
 REVALIDATE = "public, no-cache"
 """For what changes with the store: keep it, but ask whether it still holds."""
@@ -29,7 +29,7 @@ _COMPRESSIBLE = re.compile(r"text/|application/(?:json|ld\+json|problem\+json)|i
 
 
 @dataclass(slots=True, kw_only=True)
-class Answer:
+class Representation:
     """What to say to a request, before it is known how."""
 
     body: bytes = b""
@@ -45,13 +45,17 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def json_answer(value: Value, *, media_type: str = "application/json", status: int = 200) -> Answer:
+def json_answer(
+    value: Value, *, media_type: str = "application/json", status: int = 200
+) -> Representation:
     """Return an answer of JSON, named by its digest."""
     body = assemble(value) + b"\n"
-    return Answer(body=body, media_type=media_type, status=status, etag=hexdigest(body))
+    return Representation(body=body, media_type=media_type, status=status, etag=hexdigest(body))
 
 
-def problem(code: str, detail: str, status: int, *, hint: str = "", where: str = "") -> Answer:
+def problem(
+    code: str, detail: str, status: int, *, hint: str = "", where: str = ""
+) -> Representation:
     """Return a problem document (RFC 9457) with one of our codes (`docs/protocol.md`)."""
     said: dict[str, Value] = {
         "type": f"/codes#{code}",
@@ -66,14 +70,14 @@ def problem(code: str, detail: str, status: int, *, hint: str = "", where: str =
     return answer
 
 
-def respond(request: Request, answer: Answer) -> Response:
+def respond(request: Request, answer: Representation) -> Response:
     """Return the response: 304 where the client has it already, else compressed if it may be."""
     encoding = _encoding(request, answer)
     headers = {**answer.headers, "Cache-Control": answer.cache, "Vary": _vary(answer)}
     if answer.etag:
         headers["ETag"] = f'"{answer.etag}-{encoding}"' if encoding else f'"{answer.etag}"'
     if answer.status == 200 and _has_it(request, answer, headers.get("ETag", "")):
-        return _Response(304, headers, b"")
+        return _CompleteResponse(304, headers, b"")
     if answer.changed_at is not None:
         headers["Last-Modified"] = http_date(answer.changed_at)
     if encoding:
@@ -81,10 +85,10 @@ def respond(request: Request, answer: Answer) -> Response:
     body = _encoded(answer, encoding)
     headers["Content-Length"] = str(len(body))
     headers["Content-Type"] = _with_charset(answer.media_type)
-    return _Response(answer.status, headers, body)
+    return _CompleteResponse(answer.status, headers, body)
 
 
-class _Response(Response):
+class _CompleteResponse(Response):
     """A response whose headers are all there."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -107,7 +111,7 @@ def http_date(at: datetime) -> str:
     return format_datetime(at.astimezone(UTC), usegmt=True)
 
 
-def _vary(answer: Answer) -> str:
+def _vary(answer: Representation) -> str:
     own = answer.headers.get("Vary")
     return f"{own}, Accept-Encoding" if own else "Accept-Encoding"
 
@@ -119,7 +123,7 @@ def _with_charset(media_type: str) -> str:
 # Conditions (RFC 9110 section 13) ------------------------------------------------------------
 
 
-def _has_it(request: Request, answer: Answer, etag: str) -> bool:
+def _has_it(request: Request, answer: Representation, etag: str) -> bool:
     tags = request.headers.get("if-none-match")
     if tags is not None:
         if etag and tags == etag:
@@ -179,7 +183,7 @@ _COMPRESSORS = {"zstd": compress, "gzip": _gzip}
 """The encodings that we speak, the better first."""
 
 
-def _encoding(request: Request, answer: Answer) -> str:
+def _encoding(request: Request, answer: Representation) -> str:
     """Return the encoding to use, or the empty string for none."""
     accepted = request.headers.get("accept-encoding", "")
     is_worth_it = answer.frame or len(answer.body) >= _WORTH_COMPRESSING
@@ -191,7 +195,7 @@ def _encoding(request: Request, answer: Answer) -> str:
     return best if liked[best] > 0 else ""
 
 
-def _encoded(answer: Answer, encoding: str) -> bytes:
+def _encoded(answer: Representation, encoding: str) -> bytes:
     """Return the body as it is sent; one that is compressed already is not so again."""
     if answer.frame and encoding == "zstd":
         return answer.frame

@@ -14,7 +14,7 @@ from datetime import datetime
 
 import zstandard
 
-__all__ = ["KeptStates", "Named", "compress", "decompress"]
+__all__ = ["ResolvedName", "StateCache", "compress", "decompress"]
 
 _NAMES = 1 << 17
 """Names that are remembered at most."""
@@ -22,7 +22,7 @@ _LEVEL = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ResolvedName:
     """What a name stands for, in one version of the store."""
 
     record_id: int
@@ -33,7 +33,7 @@ class Named:
     """When its last fact came."""
 
 
-class KeptStates:
+class StateCache:
     """What names stand for, and states, the least lately used left out."""
 
     def __init__(self, capacity: int) -> None:
@@ -41,16 +41,16 @@ class KeptStates:
         self._capacity = capacity
         self._size = 0
         self._frames: OrderedDict[str, bytes] = OrderedDict()
-        self._suffixes: dict[str, Named] = {}
+        self._suffixes: dict[str, ResolvedName] = {}
         """By whole suffixes."""
-        self._others: dict[str, Named] = {}
+        self._others: dict[str, ResolvedName] = {}
         """By other names: any new record may take one of them."""
 
-    def named(self, name: str) -> Named | None:
+    def named(self, name: str) -> ResolvedName | None:
         """Return what a name stands for, if that is known."""
         return self._suffixes.get(name) or self._others.get(name)
 
-    def note(self, name: str, named: Named) -> None:
+    def note(self, name: str, named: ResolvedName) -> None:
         """Remember what a name stands for."""
         names = self._suffixes if name == named.suffix else self._others
         if len(names) >= _NAMES:
@@ -89,7 +89,7 @@ class KeptStates:
             self._size -= len(self._frames.popitem(last=False)[1])
 
 
-class _Codecs(threading.local):
+class _StateCodecs(threading.local):
     """zstd's own state, of which every thread needs one."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class _Codecs(threading.local):
         self.decompress = zstandard.ZstdDecompressor().decompress
 
 
-_CODECS = _Codecs()
+_CODECS = _StateCodecs()
 
 
 def compress(text: bytes) -> bytes:

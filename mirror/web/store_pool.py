@@ -21,7 +21,7 @@ from mirror.store import Store, open_store
 from mirror.store.readonly import file_version, has_log
 from mirror.store.schema import absent
 
-__all__ = ["IS_OVER", "StorePool", "StoreVersion"]
+__all__ = ["IS_OVER", "FileVersionAndCommit", "StorePool"]
 
 IS_OVER: ContextVar[Callable[[], bool] | None] = ContextVar("IS_OVER", default=None)
 """Says whether anybody still waits for what this context reads."""
@@ -32,7 +32,7 @@ _CACHE_KIB = 8 * 1024
 """Pages that each of them keeps."""
 
 
-class StoreVersion(NamedTuple):
+class FileVersionAndCommit(NamedTuple):
     """A version that changes with every commit, and when the file is replaced."""
 
     generation: int
@@ -87,7 +87,7 @@ class StorePool:
             opened.store.stop_when(None)
             self._give_back(opened, is_sound=is_sound)
 
-    def version(self, *, wait: bool) -> StoreVersion | None:
+    def version(self, *, wait: bool) -> FileVersionAndCommit | None:
         """Return the version of the store now; None if `watch` has to be called first.
 
         Args:
@@ -103,7 +103,7 @@ class StorePool:
             watcher = self._watcher
             if watcher is None or watcher.store.is_outdated():
                 return None
-            return StoreVersion(self.generation, watcher.store.data_version())
+            return FileVersionAndCommit(self.generation, watcher.store.data_version())
         finally:
             self._lock.release()
 

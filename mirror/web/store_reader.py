@@ -18,11 +18,11 @@ from mirror.engine.export.bag import bundle_text
 from mirror.engine.identifiers import find_all
 from mirror.engine.states.replay import current_text
 from mirror.errors import CorruptStoreError, LookUpError, StoreError
-from mirror.store import Mark, Store
-from mirror.web.state_cache import KeptStates, Named, compress
-from mirror.web.store_pool import StorePool, StoreVersion
+from mirror.store import Store, StoreVersion
+from mirror.web.state_cache import ResolvedName, StateCache, compress
+from mirror.web.store_pool import FileVersionAndCommit, StorePool
 
-__all__ = ["AmbiguousError", "Library", "Shelf"]
+__all__ = ["AmbiguousError", "StoreReader", "StoreSnapshot"]
 
 
 class AmbiguousError(LookUpError):
@@ -51,11 +51,11 @@ _MANY = 10_000
 _FEW_EVENTS = 200
 """Events of a record that can be read in no time."""
 
-_Reached = tuple[int, Mark]
+_Reached = tuple[int, StoreVersion]
 """The generation of the store's file, and how far it had come."""
 
 
-class Library:
+class StoreReader:
     """A store that one process serves, in as many threads as it likes."""
 
     def __init__(self, path: Path, kept_bytes: int = 0) -> None:
@@ -63,8 +63,8 @@ class Library:
         self.pool = StorePool(path)
         self._lock = threading.Lock()
         """For all that follows."""
-        self._kept = KeptStates(kept_bytes)
-        self._version: StoreVersion | None = None
+        self._kept = StateCache(kept_bytes)
+        self._version: FileVersionAndCommit | None = None
         """Of the store, when what changed was forgotten last."""
         self._reached: _Reached | None = None
         """How far the store had come then, or a little further."""
@@ -74,16 +74,16 @@ class Library:
         self.pool.close()
 
     @contextmanager
-    def shelf(self) -> Iterator[Shelf]:
+    def shelf(self) -> Iterator[StoreSnapshot]:
         """Give one state of the store, whatever is written to it meanwhile.
 
         Raises:
             StoreError: If it cannot be read.
         """
         with _reading(), self.pool.reading() as (store, generation):
-            yield Shelf(store, generation)
+            yield StoreSnapshot(store, generation)
 
-    def kept_state(self, name: str) -> tuple[Named, bytes] | None:
+    def kept_state(self, name: str) -> tuple[ResolvedName, bytes] | None:
         """Return what `state` does, if that is known without waiting or reading; else None."""
         if not self._lock.acquire(blocking=False):
             return None
@@ -96,11 +96,11 @@ class Library:
         finally:
             self._lock.release()
 
-    def state(self, name: str) -> tuple[Named, bytes]:
+    def state(self, name: str) -> tuple[ResolvedName, bytes]:
         """Return what a name stands for, and its state as a zstd frame.
 
         Raises:
-            LookUpError: As `Shelf.find`.
+            LookUpError: As `StoreSnapshot.find`.
             StoreError: If the store cannot be read.
         """
         with self._lock:
@@ -121,7 +121,7 @@ class Library:
             self._kept.keep(named.digest, frame)
         return named, frame
 
-    def _known(self, name: str) -> tuple[Named, bytes] | None:
+    def _known(self, name: str) -> tuple[ResolvedName, bytes] | None:
         named = self._kept.named(name)
         frame = None if named is None else self._kept.frame(named.digest)
         return None if named is None or frame is None else (named, frame)
@@ -144,7 +144,7 @@ class Library:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class StoreSnapshot:
     """One state of the store."""
 
     store: Store
@@ -202,11 +202,11 @@ class Shelf:
             raise AmbiguousError(name, [self.store.records.get(one) for one in found[:50]])
         return found[0]
 
-    def named(self, name: str) -> Named:
+    def named(self, name: str) -> ResolvedName:
         """Return what a name stands for; raises as `find`, and `CorruptStoreError`."""
         record_id = self.find_id(name)
         digest, changed_at = self.state_digest(record_id), self.state_changed_at(record_id)
-        return Named(record_id, self.store.records.suffix(record_id), digest, changed_at)
+        return ResolvedName(record_id, self.store.records.suffix(record_id), digest, changed_at)
 
     def state_digest(self, record_id: int) -> str:
         """Return the digest of a record's state, in hexadecimal."""

@@ -13,7 +13,7 @@ from starlette.types import Receive
 
 from mirror.web.store_pool import IS_OVER
 
-__all__ = ["BusyError", "ClientGoneError", "Workers", "until_gone"]
+__all__ = ["BusyError", "ClientGoneError", "RequestThreads", "until_gone"]
 
 _Result = TypeVar("_Result")
 
@@ -30,7 +30,7 @@ class ClientGoneError(Exception):
     """Nobody waits for the answer any more."""
 
 
-class Workers:
+class RequestThreads:
     """Threads, and a line of limited length before them."""
 
     def __init__(self, threads: int, waiting: int, retry_after_s: int = 1) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.core.keys import parse_key_set
-from mirror.engine.cluster import Order, merge_on_cluster, open_cluster
+from mirror.engine.cluster import ClusterRequest, merge_on_cluster, open_cluster
 
 
 def main(workers: int, source: str, keys_path: Path, out: str) -> None:
@@ -24,7 +24,7 @@ def main(workers: int, source: str, keys_path: Path, out: str) -> None:
     keys = parse_key_set(keys_path.read_bytes())
     with open_cluster("local", workers=workers) as client:
         started = time.perf_counter()
-        dataset = merge_on_cluster(client, Order((source,), out, keys))
+        dataset = merge_on_cluster(client, ClusterRequest((source,), out, keys))
         seconds = time.perf_counter() - started
         peak = max(client.run(_peak_mib).values())
         shuffled = client.run_on_scheduler(_shuffled_bytes)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.core.keys import parse_key_set
-from mirror.engine.findings import Job
+from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest import merge
 from mirror.engine.states.root import bring_root_up_to_date, read_root
 from mirror.engine.states.trust import add_keys
@@ -28,7 +28,7 @@ def main(source: str, keys_path: Path, db: Path) -> None:
     with open_store(db) as store:
         add_keys(store, parse_key_set(keys_path.read_bytes()))
         started = time.perf_counter()
-        merge.ingest(store, Job((source,), lambda _report: None))
+        merge.ingest(store, ReadRequest((source,), lambda _report: None))
         bring_root_up_to_date(store)
         seconds = time.perf_counter() - started
         with store.snapshot():

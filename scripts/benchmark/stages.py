@@ -18,12 +18,12 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from mirror.archive import Limits, Member, open_source
+from mirror.archive import Member, ReadLimits, open_source
 from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import State, merge
 from mirror.engine.states.trust import add_keys
-from mirror.store import Held, Run, Store, make_parcel, open_store
+from mirror.store import SourceRun, Store, StoredFacts, make_parcel, open_store
 
 _BATCH = 256
 
@@ -33,8 +33,8 @@ _seconds: defaultdict[str, float] = defaultdict(float)
 def main(source_path: str, keys_path: Path, db: Path) -> None:
     """Take every bundle of a source through all stages, and print the seconds of each."""
     keys = parse_key_set(keys_path.read_bytes())
-    run = Run(source_path, datetime.now(UTC).isoformat(timespec="microseconds"))
-    with open_store(db) as store, open_source(source_path, Limits()) as source:
+    run = SourceRun(source_path, datetime.now(UTC).isoformat(timespec="microseconds"))
+    with open_store(db) as store, open_source(source_path, ReadLimits()) as source:
         add_keys(store, keys)
         items = source.items()
         while members := _read(items):
@@ -47,7 +47,7 @@ def _read(items: Iterator[object]) -> list[Member]:
         return [item for item in islice(items, _BATCH) if isinstance(item, Member)]
 
 
-def _take(members: list[Member], keys: KeySet, store: Store, run: Run) -> None:
+def _take(members: list[Member], keys: KeySet, store: Store, run: SourceRun) -> None:
     with _clock("parsing"):
         parsed = [parse_bundle(one.data, is_packed=one.is_packed) for one in members]
     with _clock("verifying"):
@@ -56,7 +56,7 @@ def _take(members: list[Member], keys: KeySet, store: Store, run: Run) -> None:
         states = [_merge(bundle, keys) for bundle in verified]
     with _clock("packing"):
         parcels = [
-            make_parcel(raw, bundle, Held(), state, keys)
+            make_parcel(raw, bundle, StoredFacts(), state, keys)
             for raw, bundle, state in zip(parsed, verified, states, strict=True)
         ]
     with _clock("writing"), store.transaction():

@@ -26,8 +26,8 @@ import zstandard
 
 from mirror.archive import write_bag
 from mirror.engine.compare import states as compare_module
-from mirror.net import Client, Fetched
-from mirror.web import Settings
+from mirror.net import Client, Response
+from mirror.web import ServerSettings
 from tests import oracle
 from tests.builders import (
     Object,
@@ -230,7 +230,7 @@ def test_a_bundle_whose_record_does_not_hash_to_its_number_is_proof(
 def test_another_mirror_is_an_upstream(mirror: Mirror, store: Path, tmp_path: Path) -> None:
     """Its paths are the registry's: states and bundles of the same store match."""
     shutil.copytree(tmp_path, tmp_path / "other")
-    with served(Settings(store=tmp_path / "other" / "mirror.db")) as url:
+    with served(ServerSettings(store=tmp_path / "other" / "mirror.db")) as url:
         for more in ((), ("--bundles",)):
             ran = mirror("compare", "--upstream", url, *POLITE, *more)
             assert (ran.exit_code, ran.stderr) == (0, "")
@@ -861,12 +861,12 @@ def test_a_run_that_is_interrupted_keeps_what_it_told(
     db = make_store(tmp_path / "many.db", BUNDLES / "pith.tar")
     get, count = Client.get, iter(range(100))
 
-    def get_some(client: Client, url: str, **options: Any) -> Fetched:
+    def get_some(client: Client, url: str, **options: Any) -> Response:
         if next(count) == 25:
             raise KeyboardInterrupt
         return get(client, url, **options)
 
-    with served(Settings(store=db)) as url:
+    with served(ServerSettings(store=db)) as url:
         monkeypatch.setattr(Client, "get", get_some)
         ran = mirror("compare", "--upstream", url, *POLITE, "--json", "--db", db, "--report", "r")
     assert ran.exit_code == 130

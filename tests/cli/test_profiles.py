@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from mirror.core.keys import parse_key_set
-from mirror.web import Settings
+from mirror.web import ServerSettings
 from tests import oracle
 from tests.builders import Signer, author_claim, key_set_file, make_bundle, to_json, without
 from tests.cli.conftest import Mirror
@@ -188,7 +188,7 @@ def test_pages_show_what_is_said(there: Path, mirror: Mirror) -> None:
     """And under which profile, which the page on trust explains."""
     mirror("probe", "bundle.json", "--save", "p.json", "--name", "new-v1")
     mirror("keys", "trust-profile", "p.json")
-    with served(Settings(store=there / "mirror.db")) as url:
+    with served(ServerSettings(store=there / "mirror.db")) as url:
         page, trust = (
             re.sub(r"<[^>]+>|[^ -~]", "", httpx.get(f"{url}/{path}").text)
             for path in (f"pith/{NUMBER[-26:]}", "trust")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mirror.store import open_store
-from mirror.web import Settings
+from mirror.web import ServerSettings
 from tests.builders import key_set_file
 from tests.cli.conftest import Mirror
 from tests.engine.sync.sync_servers import (
@@ -50,7 +50,7 @@ def registry(site: Site) -> Registry:
 def other(tmp_path: Path) -> Iterator[str]:
     """The address of another mirror, of nine records."""
     path = fill(tmp_path / "other.db", [make_one(number) for number in range(9)])
-    with served(Settings(store=path)) as url:
+    with served(ServerSettings(store=path)) as url:
         yield url
 
 

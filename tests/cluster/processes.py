@@ -26,8 +26,8 @@ from pyarrow import parquet
 from mirror.cli import main
 from mirror.core.keys import parse_key_set
 from mirror.core.msgpack_values import unpack
-from mirror.engine.cluster import Order, merge_on_cluster
-from mirror.engine.states.root import Root
+from mirror.engine.cluster import ClusterRequest, merge_on_cluster
+from mirror.engine.states.root import StateRoot
 from tests.builders import (
     Signer,
     author_claim,
@@ -220,10 +220,10 @@ def mirror(*arguments: object) -> Ran:
     return Ran(result.exit_code, result.stdout_bytes, result.stderr)
 
 
-def root_on_one_machine(db: Path, sources: list[str], keys: Path) -> Root:
+def root_on_one_machine(db: Path, sources: list[str], keys: Path) -> StateRoot:
     """What `mirror merge` and `mirror root` say."""
     assert mirror("merge", *sources, "--keys", keys, "--db", db).exit_code == 0
-    return Root(**mirror("root", "--json", "--db", db).lines[0])
+    return StateRoot(**mirror("root", "--json", "--db", db).lines[0])
 
 
 class World(NamedTuple):
@@ -231,17 +231,17 @@ class World(NamedTuple):
 
     sources: list[str]
     keys: Path
-    root: Root
+    root: StateRoot
 
     def command(self, address: str, out: Path) -> list[str]:
         """What merges them on a cluster."""
         to = ["--cluster", address, "--out", str(out)]
         return ["merge", *self.sources, "--keys", str(self.keys), *to]
 
-    def merge(self, client: Client, out: Path, progress: Progress) -> Root:
+    def merge(self, client: Client, out: Path, progress: Progress) -> StateRoot:
         """Do what the command does."""
         keys = parse_key_set(self.keys.read_bytes())
-        order = Order(self.sources, str(out), keys, progress=progress)
+        order = ClusterRequest(self.sources, str(out), keys, progress=progress)
         return merge_on_cluster(client, order).root
 
 

@@ -11,28 +11,28 @@ from typing import Any, NamedTuple
 from distributed import Client
 from pyarrow import parquet
 
-from mirror.archive import Limits, shown
+from mirror.archive import ReadLimits, shown
 from mirror.core.keys import KeySet
-from mirror.engine.cluster import Dataset, Order, Sizes, merge_on_cluster
-from mirror.engine.cluster.splits import Origin, Part, look_at, survey
-from mirror.engine.cluster.storage import Place
-from mirror.engine.cluster.task import KEYS, Errand, keys_value
+from mirror.engine.cluster import ClusterRequest, ClusterResult, PieceSizes, merge_on_cluster
+from mirror.engine.cluster.splits import InputSource, InputSplit, look_at, survey
+from mirror.engine.cluster.storage import StoragePath
+from mirror.engine.cluster.task import KEYS, TaskContext, keys_value
 from mirror.engine.cluster.versions import find_versions
-from mirror.engine.findings import Job, Report
+from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.replay import current_text, replay
-from mirror.engine.states.root import Root, bring_root_up_to_date, read_root
+from mirror.engine.states.root import StateRoot, bring_root_up_to_date, read_root
 from mirror.engine.states.trust import add_keys
 from mirror.store import Store, open_store
 from tests.helpers import ids_in, keys_of
 
 NO_KEYS = keys_of()
 """The built-in key alone."""
-NO_LIMITS = Limits()
+NO_LIMITS = ReadLimits()
 NOW = 2_000_000_000_000_000
 """In 2033, so that no event of these tests is dated after it."""
-USUAL = Sizes()
-TINY = Sizes(part_bytes=1, group_bytes=1)
+USUAL = PieceSizes()
+TINY = PieceSizes(part_bytes=1, group_bytes=1)
 """All that can be cut is cut: a bundle to a part, a bundle to a group of rows."""
 
 
@@ -54,10 +54,10 @@ class StateRow(NamedTuple):
 class Answer:
     """All that a merge says."""
 
-    root: Root
+    root: StateRoot
     states: dict[str, StateRow]
     """By Pith Number."""
-    findings: list[Report]
+    findings: list[Finding]
     summary: dict[str, Any]
 
     @property
@@ -74,12 +74,14 @@ class Answer:
 # One machine ---------------------------------------------------------------------------------
 
 
-def single(sources: Sequence[str], keys: KeySet = NO_KEYS, limits: Limits = NO_LIMITS) -> Answer:
+def single(
+    sources: Sequence[str], keys: KeySet = NO_KEYS, limits: ReadLimits = NO_LIMITS
+) -> Answer:
     """What `mirror merge` says, in memory."""
-    findings: list[Report] = []
+    findings: list[Finding] = []
     with open_store(None) as store:
         add_keys(store, keys)
-        summary = ingest(store, Job(sources, findings.append, limits=limits))
+        summary = ingest(store, ReadRequest(sources, findings.append, limits=limits))
         bring_root_up_to_date(store)
         with store.snapshot():
             rows = [_row(store, record_id) for record_id in ids_in(store)]
@@ -113,13 +115,13 @@ def clustered(
     out: Path,
     *,
     keys: KeySet = NO_KEYS,
-    limits: Limits = NO_LIMITS,
-    sizes: Sizes = USUAL,
+    limits: ReadLimits = NO_LIMITS,
+    sizes: PieceSizes = USUAL,
 ) -> Answer:
     """What `mirror merge --cluster` says, and nothing but that lies in its folder."""
-    dataset = merge_on_cluster(client, Order(sources, str(out), keys, limits, sizes))
+    dataset = merge_on_cluster(client, ClusterRequest(sources, str(out), keys, limits, sizes))
     answer = read_answer(out)
-    assert dataset == Dataset.from_bytes((out / "dataset.json").read_bytes())
+    assert dataset == ClusterResult.from_bytes((out / "dataset.json").read_bytes())
     assert (dataset.root, dataset.summary.to_value()) == (answer.root, answer.summary)
     return answer
 
@@ -131,11 +133,11 @@ def read_answer(out: Path) -> Answer:
     assert {"dataset.json", "keys.json", "run.json"} == others
     rows = _states(out, dataset["prefix_digits"])
     findings = [
-        Report(**row)
+        Finding(**row)
         for path in sorted((out / "findings").glob("*"))
         for row in parquet.read_table(path).to_pylist()
     ]
-    root = Root(**{name: dataset[name] for name in Root.__dataclass_fields__})
+    root = StateRoot(**{name: dataset[name] for name in StateRoot.__dataclass_fields__})
     return Answer(root, {row.pith_number: row for row in rows}, findings, dataset["summary"])
 
 
@@ -157,19 +159,19 @@ def _states(out: Path, digits: int) -> list[StateRow]:
 
 
 def errand_in(
-    out: Path, keys: KeySet = NO_KEYS, limits: Limits = NO_LIMITS, sizes: Sizes = TINY
-) -> Errand:
+    out: Path, keys: KeySet = NO_KEYS, limits: ReadLimits = NO_LIMITS, sizes: PieceSizes = TINY
+) -> TaskContext:
     """What a task is told of a run whose results go to a folder, where nothing is yet."""
-    Place(str(out)).publish_bytes(KEYS, keys_value(keys))
-    return Errand(str(out), keys.digest, limits, NOW, find_versions(), sizes)
+    StoragePath(str(out)).publish_bytes(KEYS, keys_value(keys))
+    return TaskContext(str(out), keys.digest, limits, NOW, find_versions(), sizes)
 
 
-def origin_of(source: Path | str, sizes: Sizes = TINY) -> Origin:
+def origin_of(source: Path | str, sizes: PieceSizes = TINY) -> InputSource:
     """The only source of a run, looked at."""
-    return look_at(Origin(0, shown(str(source)), str(source)), sizes.part_bytes)
+    return look_at(InputSource(0, shown(str(source)), str(source)), sizes.part_bytes)
 
 
-def parts_of(origin: Origin, errand: Errand) -> list[Part]:
+def parts_of(origin: InputSource, errand: TaskContext) -> list[InputSplit]:
     """Its parts, after a survey if it needs one."""
     count = survey(origin, errand).parts if origin.is_surveyed else 1
-    return [Part(origin, number) for number in range(count)]
+    return [InputSplit(origin, number) for number in range(count)]

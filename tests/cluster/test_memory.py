@@ -19,7 +19,7 @@ from distributed import Client
 
 from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.transparency.merkle import Leaf, root
-from mirror.engine.cluster import Order, Sizes, merge_on_cluster, open_cluster
+from mirror.engine.cluster import ClusterRequest, PieceSizes, merge_on_cluster, open_cluster
 from mirror.errors import MirrorError
 from tests.builders import (
     Signer,
@@ -41,7 +41,7 @@ EVENTS = 20_000
 """Of one record, over many bundles."""
 LARGE = 1600
 """Bundles of 100 kB, each of a record of its own."""
-SIZES = Sizes(part_bytes=4_000_000, group_bytes=2_000_000, partition_bytes=8_000_000)
+SIZES = PieceSizes(part_bytes=4_000_000, group_bytes=2_000_000, partition_bytes=8_000_000)
 WORKER_MEMORY = "560MiB"
 MIB = 1 << 20
 
@@ -142,7 +142,9 @@ def test_a_worker_holds_no_source_and_no_facts_of_a_whole_source(skewed: Input) 
     with open_cluster("local", workers=2, worker_memory=WORKER_MEMORY) as client:
         processes = client.run(os.getpid)
         out = str(skewed.folder / "out")
-        small = Order([str(skewed.folder / "small.tar")], f"{out}-small", KEYS, sizes=SIZES)
+        small = ClusterRequest(
+            [str(skewed.folder / "small.tar")], f"{out}-small", KEYS, sizes=SIZES
+        )
         merge_on_cluster(client, small)  # all that is needed is loaded now
         client.run(_forget_peak)
         before = client.run(_peak)
@@ -151,7 +153,7 @@ def test_a_worker_holds_no_source_and_no_facts_of_a_whole_source(skewed: Input) 
             if stage == "verified":
                 verified[:] = _growth(client, before)
 
-        order = Order(skewed.sources, out, KEYS, sizes=SIZES, progress=look)
+        order = ClusterRequest(skewed.sources, out, KEYS, sizes=SIZES, progress=look)
         with ended_after(2 * PATIENCE_S, client):
             assert skewed.root == merge_on_cluster(client, order).root.root
         merged = _growth(client, before)
@@ -165,7 +167,7 @@ def test_a_worker_that_holds_much_is_not_made_to_wait_for_ever(tmp_path: Path) -
     source = tmp_path / "long.jsonl"
     source.write_bytes(b"\n".join(_long_record()[:20]))
     with open_cluster("local", workers=1, worker_memory="300MiB") as client:
-        order = Order([str(source)], str(tmp_path / "out"), KEYS)
+        order = ClusterRequest([str(source)], str(tmp_path / "out"), KEYS)
         with ended_after(PATIENCE_S / 2, client):
             code = _code_of(lambda: merge_on_cluster(client, order))
     assert code in {None, "worker.lost"}

@@ -18,9 +18,9 @@ from distributed import Client
 from mirror.core.transparency.merkle import NOTHING
 from mirror.engine.cluster import open_cluster
 from mirror.engine.cluster import workers as workers_module
-from mirror.engine.cluster.merge_task import Merged, Partition
-from mirror.engine.cluster.parquet import STATES, TableFile
-from mirror.engine.cluster.storage import Place
+from mirror.engine.cluster.merge_task import Partition, PartitionResult
+from mirror.engine.cluster.parquet import STATES, ParquetFile
+from mirror.engine.cluster.storage import StoragePath
 from mirror.errors import ClusterError
 from tests.cli.conftest import BUNDLES
 from tests.cluster.processes import (
@@ -119,8 +119,10 @@ def test_a_partition_that_was_merged_from_less_is_found_and_all_is_merged_anew(
         world.merge(client, tmp_path, Once("verified", 3 * SOURCES - 1, stop))
     name = json.loads((tmp_path / "run.json").read_bytes())["run"]
     forged = Partition(0, 1)
-    with TableFile(STATES, 1) as states:
-        states.publish(Place(str(tmp_path)), forged.file, Merged(name, 0, NOTHING).to_value())
+    with ParquetFile(STATES, 1) as states:
+        states.publish(
+            StoragePath(str(tmp_path)), forged.file, PartitionResult(name, 0, NOTHING).to_value()
+        )
     with pytest.raises(ClusterError) as caught:
         world.merge(client, tmp_path, nothing)
     assert ("cluster.incomplete", str(tmp_path)) == (caught.value.code, caught.value.where)

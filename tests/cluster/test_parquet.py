@@ -18,15 +18,21 @@ from pyarrow import dataset, parquet
 
 from mirror.core.keys import parse_key_set
 from mirror.core.transparency.merkle import Leaf, Node, root, subtree
-from mirror.engine.cluster import Sizes
-from mirror.engine.cluster.merge_task import Merged, Partition, Row, merge_partition, read_merged
-from mirror.engine.cluster.parquet import FINDINGS, TableFile, read_footer, read_group
+from mirror.engine.cluster import PieceSizes
+from mirror.engine.cluster.merge_task import (
+    BundleRow,
+    Partition,
+    PartitionResult,
+    merge_partition,
+    read_merged,
+)
+from mirror.engine.cluster.parquet import FINDINGS, ParquetFile, read_footer, read_group
 from mirror.engine.cluster.run import _root_node
-from mirror.engine.cluster.shuffle import Group, choose_digits
-from mirror.engine.cluster.splits import Part
-from mirror.engine.cluster.storage import Place
-from mirror.engine.cluster.task import Errand
-from mirror.engine.cluster.verify_task import Verified, verify_part
+from mirror.engine.cluster.shuffle import RowGroup, choose_digits
+from mirror.engine.cluster.splits import InputSplit
+from mirror.engine.cluster.storage import StoragePath
+from mirror.engine.cluster.task import TaskContext
+from mirror.engine.cluster.verify_task import SplitResult, verify_part
 from mirror.errors import OutputError, SourceError
 from tests.cluster.scenarios import Answer, StateRow, errand_in, origin_of, single
 
@@ -38,10 +44,10 @@ NAME = "folder/file.parquet"
 
 def published(folder: Path, rows: int = 3) -> list[int]:
     """A table of so many rows of ten bytes each, two to a group; the bytes of its groups."""
-    with TableFile(FINDINGS, 20) as table:
+    with ParquetFile(FINDINGS, 20) as table:
         for number in range(rows):
             table.take((f"{number}", *ROW[1:]), 10)
-        table.publish(Place(str(folder)), NAME, {"rows": rows})
+        table.publish(StoragePath(str(folder)), NAME, {"rows": rows})
     return table.groups
 
 
@@ -50,7 +56,7 @@ def published(folder: Path, rows: int = 3) -> list[int]:
 
 def test_rows_are_read_as_they_were_taken(tmp_path: Path) -> None:
     """In groups of so many bytes, in their order; the footer says what they came to."""
-    place = Place(str(tmp_path))
+    place = StoragePath(str(tmp_path))
     assert [20, 20, 10] == published(tmp_path, 5)
     found = [read_group(place, NAME, group).to_pylist() for group in range(3)]
     assert [2, 2, 1] == [len(rows) for rows in found]
@@ -64,7 +70,7 @@ def test_a_table_without_rows_is_one(tmp_path: Path) -> None:
     """It has no groups, and its columns."""
     assert [] == published(tmp_path, 0)
     assert FINDINGS.names == parquet.read_schema(tmp_path / NAME).names
-    assert {"rows": 0} == read_footer(Place(str(tmp_path)), NAME)
+    assert {"rows": 0} == read_footer(StoragePath(str(tmp_path)), NAME)
 
 
 def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
@@ -76,9 +82,9 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_table_that_is_not_published_leaves_nothing(tmp_path: Path) -> None:
     """Whether its writer went on, failed, or could not publish it."""
-    with TableFile(FINDINGS, 1) as table:
+    with ParquetFile(FINDINGS, 1) as table:
         table.take(ROW, 10)
-    with suppress(ZeroDivisionError), TableFile(FINDINGS, 1) as table:
+    with suppress(ZeroDivisionError), ParquetFile(FINDINGS, 1) as table:
         table.take(ROW, 1 // 0)
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match=r"output\.failed"):
@@ -107,7 +113,7 @@ def test_a_damaged_footer_is_told_of(tmp_path: Path, damage: Callable[[bytes], b
     assert path.read_bytes() != damage(path.read_bytes())
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(SourceError, match=r"source\.unreadable") as caught:
-        read_footer(Place(str(tmp_path)), NAME)
+        read_footer(StoragePath(str(tmp_path)), NAME)
     assert (str(path), "remove that file") == (caught.value.where, caught.value.hint[:16])
 
 
@@ -119,14 +125,14 @@ def test_a_flipped_bit_in_a_group_is_told_of(tmp_path: Path) -> None:
     at = data.index(b"message")  # of the first page that holds it
     path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
     with pytest.raises(SourceError, match=r"source\.unreadable.*damaged"):
-        read_group(Place(str(tmp_path)), NAME, 0)
+        read_group(StoragePath(str(tmp_path)), NAME, 0)
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x80])
 def test_no_damage_is_an_error_of_others(tmp_path: Path, mask: int) -> None:
     """Whatever byte is another one: the table is read, or it is said that it is damaged."""
     published(tmp_path)
-    path, place = tmp_path / NAME, Place(str(tmp_path))
+    path, place = tmp_path / NAME, StoragePath(str(tmp_path))
     data, told = path.read_bytes(), 0
     for at in range(0, len(data), 5):
         path.write_bytes(data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :])
@@ -141,7 +147,7 @@ def test_no_damage_is_an_error_of_others(tmp_path: Path, mask: int) -> None:
 def test_a_table_that_is_not_there_is_told_of(tmp_path: Path) -> None:
     """With its whole path."""
     with pytest.raises(SourceError, match=re.escape(str(tmp_path / NAME))):
-        read_footer(Place(str(tmp_path)), NAME)
+        read_footer(StoragePath(str(tmp_path)), NAME)
 
 
 def test_only_what_is_looked_up_has_statistics(tmp_path: Path) -> None:
@@ -161,18 +167,18 @@ def expected() -> Answer:
     return single([str(DEMO)], KEYS)
 
 
-def verified(out: Path) -> tuple[Errand, list[Row]]:
+def verified(out: Path) -> tuple[TaskContext, list[BundleRow]]:
     """The facts of the demo bag, in the order in which they stand there."""
-    errand = errand_in(out, KEYS, sizes=Sizes())
-    part = Part(origin_of(DEMO, errand.sizes))
+    errand = errand_in(out, KEYS, sizes=PieceSizes())
+    part = InputSplit(origin_of(DEMO, errand.sizes))
     verify_part(part, errand, is_last_try=False)
-    table = read_group(Place(str(out)), Verified.file_of(part), 0)
-    return errand, [Row(*list(row.values())[1:]) for row in table.to_pylist()]
+    table = read_group(StoragePath(str(out)), SplitResult.file_of(part), 0)
+    return errand, [BundleRow(*list(row.values())[1:]) for row in table.to_pylist()]
 
 
-def merged(rows: list[Row], digits: int, errand: Errand) -> dict[int, Merged]:
+def merged(rows: list[BundleRow], digits: int, errand: TaskContext) -> dict[int, PartitionResult]:
     """Each partition of the rows, merged."""
-    partitions: dict[int, list[Row]] = defaultdict(list)
+    partitions: dict[int, list[BundleRow]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.digest):
         partitions[int(row.digest.hex()[:digits], 16)].append(row)
     return {
@@ -235,7 +241,7 @@ def test_a_partition_says_what_it_came_to(tmp_path: Path, expected: Answer) -> N
         assert one == read_merged(str(tmp_path), Partition(number, 1))
         assert "a run" == one.run
         assert one.to_value() == json.loads(
-            json.dumps(Merged.from_value(one.to_value()).to_value())
+            json.dumps(PartitionResult.from_value(one.to_value()).to_value())
         )
     events = sum(one.events_valid + one.events_invalid for one in found.values())
     assert expected.root.events_valid + expected.root.events_invalid == events
@@ -253,17 +259,19 @@ def test_a_dataset_is_read_by_other_tools(tmp_path: Path, expected: Answer) -> N
 
 
 CHOICES = {
-    "nothing": (0, Sizes(), 1),
-    "little": (1, Sizes(), 1),
-    "as much as fits": (16 * 100, Sizes(partition_bytes=100), 1),
-    "a byte more": (16 * 100 + 1, Sizes(partition_bytes=100), 2),
-    "as much as fits in three": (16**3 * 100, Sizes(partition_bytes=100), 3),
-    "more than fits anywhere": (16**9, Sizes(partition_bytes=1), 4),
-    "as was said": (16**9, Sizes(partition_bytes=1, prefix_digits=2), 2),
+    "nothing": (0, PieceSizes(), 1),
+    "little": (1, PieceSizes(), 1),
+    "as much as fits": (16 * 100, PieceSizes(partition_bytes=100), 1),
+    "a byte more": (16 * 100 + 1, PieceSizes(partition_bytes=100), 2),
+    "as much as fits in three": (16**3 * 100, PieceSizes(partition_bytes=100), 3),
+    "more than fits anywhere": (16**9, PieceSizes(partition_bytes=1), 4),
+    "as was said": (16**9, PieceSizes(partition_bytes=1, prefix_digits=2), 2),
 }
 
 
 @pytest.mark.parametrize(("size", "sizes", "digits"), CHOICES.values(), ids=CHOICES)
-def test_digits_are_chosen_by_size(size: int, sizes: Sizes, digits: int) -> None:
+def test_digits_are_chosen_by_size(size: int, sizes: PieceSizes, digits: int) -> None:
     """So many that a partition is as small as is said on average, and four at most."""
-    assert digits == choose_digits([Group("", 0, size // 2), Group("", 1, size - size // 2)], sizes)
+    assert digits == choose_digits(
+        [RowGroup("", 0, size // 2), RowGroup("", 1, size - size // 2)], sizes
+    )

@@ -15,9 +15,15 @@ from distributed import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirror.archive import Limits
+from mirror.archive import ReadLimits
 from mirror.core.keys import parse_key_set
-from mirror.engine.cluster import Dataset, Order, Sizes, merge_on_cluster, open_cluster
+from mirror.engine.cluster import (
+    ClusterRequest,
+    ClusterResult,
+    PieceSizes,
+    merge_on_cluster,
+    open_cluster,
+)
 from mirror.errors import OutputError
 from tests import oracle
 from tests.builders import (
@@ -46,7 +52,7 @@ from tests.vectors.test_bundles import bundles_in
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 DEMO_KEYS = parse_key_set((BUNDLES / "demo-keys.json").read_bytes())
 INVALID = sorted({*(BUNDLES / "invalid").glob("*.json")} - {*BUNDLES.rglob("*.expected.json")})
-CUT = Sizes(part_bytes=15_000, group_bytes=10_000, prefix_digits=1)
+CUT = PieceSizes(part_bytes=15_000, group_bytes=10_000, prefix_digits=1)
 SAMPLES = [str(path) for path in (BUNDLES / "demo.tar", *INVALID, BUNDLES / "pith.tar")]
 
 
@@ -101,11 +107,11 @@ def deals(draw: st.DrawFn) -> Deal:
     return deal
 
 
-def sizes() -> st.SearchStrategy[Sizes]:
+def sizes() -> st.SearchStrategy[PieceSizes]:
     """Whole sources or small parts, in few or many partitions."""
     limits = st.sampled_from([1, 3000, 1 << 24])
     digits = st.sampled_from([0] * 7 + [2])  # with 256 partitions it takes four times as long
-    return st.builds(Sizes, part_bytes=limits, group_bytes=limits, prefix_digits=digits)
+    return st.builds(PieceSizes, part_bytes=limits, group_bytes=limits, prefix_digits=digits)
 
 
 def write_deal(folder: Path, deal: Deal) -> list[str]:
@@ -133,7 +139,7 @@ def test_any_world_in_any_sources(
     tmp_path_factory: pytest.TempPathFactory,
     *,
     deal: Deal,
-    sizes: Sizes,
+    sizes: PieceSizes,
     signers: Sequence[Signer],
     chance: Random,
 ) -> None:
@@ -177,7 +183,7 @@ def test_samples_on_so_many_workers(
 
 @pytest.mark.parametrize("sizes", [USUAL, CUT], ids=["whole", "cut"])
 def test_samples_on_two_workers(
-    client: Client, tmp_path: Path, expected: Answer, sizes: Sizes
+    client: Client, tmp_path: Path, expected: Answer, sizes: PieceSizes
 ) -> None:
     """The cluster that the other tests use."""
     assert expected == clustered(client, SAMPLES, tmp_path / "out", keys=DEMO_KEYS, sizes=sizes)
@@ -233,13 +239,17 @@ def test_an_event_with_two_signatures_is_counted_as_by_mirror_root(
 # The results of another run ------------------------------------------------------------------
 
 
-def order_of(folder: Path, **changes: Any) -> Order:
+def order_of(folder: Path, **changes: Any) -> ClusterRequest:
     """What was asked for, but for what is said."""
-    return replace(Order([str(folder / "source")], str(folder / "out"), DEMO_KEYS), **changes)
+    return replace(
+        ClusterRequest([str(folder / "source")], str(folder / "out"), DEMO_KEYS), **changes
+    )
 
 
 @pytest.fixture(scope="module")
-def finished(client: Client, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Dataset]:
+def finished(
+    client: Client, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, ClusterResult]:
     """A folder with a source and the results of a run, and what it said."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "source").write_bytes((BUNDLES / "demo.tar").read_bytes())
@@ -253,7 +263,7 @@ def traces(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_the_same_command_says_the_same_and_writes_nothing(
-    client: Client, finished: tuple[Path, Dataset]
+    client: Client, finished: tuple[Path, ClusterResult]
 ) -> None:
     """All is there: neither sources nor states are read."""
     folder, dataset = finished
@@ -264,13 +274,13 @@ def test_the_same_command_says_the_same_and_writes_nothing(
 
 OTHERS: dict[str, dict[str, Any]] = {
     "key set": {"keys": NO_KEYS},
-    "limits": {"limits": Limits(events=7)},
-    "sizes of work": {"sizes": Sizes(group_bytes=7)},
+    "limits": {"limits": ReadLimits(events=7)},
+    "sizes of work": {"sizes": PieceSizes(group_bytes=7)},
     "sources": {"names": SAMPLES[1:3]},
     "key set, limits, sizes of work, sources": {
         "keys": NO_KEYS,
-        "limits": Limits(depth=60),
-        "sizes": Sizes(group_bytes=7),
+        "limits": ReadLimits(depth=60),
+        "sizes": PieceSizes(group_bytes=7),
         "names": [],
     },
 }
@@ -278,7 +288,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("differing", "changes"), OTHERS.items(), ids=OTHERS)
 def test_the_results_of_another_run_are_left_alone(
-    client: Client, finished: tuple[Path, Dataset], differing: str, changes: dict[str, Any]
+    client: Client, finished: tuple[Path, ClusterResult], differing: str, changes: dict[str, Any]
 ) -> None:
     """`output.other_run`, naming what differs; not a file is touched."""
     folder, _ = finished

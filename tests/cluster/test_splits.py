@@ -13,15 +13,15 @@ import pytest
 import zstandard
 from distributed import Client
 
-from mirror.archive import Bag, Limits, Refused, open_source, write_segments
-from mirror.archive.member import Item
+from mirror.archive import Bag, ReadLimits, RefusedMember, open_source, write_segments
+from mirror.archive.member import MemberOrBag
 from mirror.core.keys import KeySet, parse_key_set
-from mirror.engine.cluster import Order, Sizes, merge_on_cluster
-from mirror.engine.cluster.merge_task import Partition, Row, merge_partition
+from mirror.engine.cluster import ClusterRequest, PieceSizes, merge_on_cluster
+from mirror.engine.cluster.merge_task import BundleRow, Partition, merge_partition
 from mirror.engine.cluster.parquet import read_group
-from mirror.engine.cluster.splits import Part, read_part, survey
-from mirror.engine.cluster.storage import Place
-from mirror.engine.cluster.verify_task import FINDINGS_FOLDER, Verified, verify_part
+from mirror.engine.cluster.splits import InputSplit, read_part, survey
+from mirror.engine.cluster.storage import StoragePath
+from mirror.engine.cluster.verify_task import FINDINGS_FOLDER, SplitResult, verify_part
 from mirror.engine.findings import Summary
 from mirror.errors import SourceError
 from tests.builders import make_bundle, make_record
@@ -113,10 +113,10 @@ EDGES: dict[str, bytes | Callable[[Path], None]] = {
 
 LIMITS = {
     "none": NO_LIMITS,
-    "bytes of a bundle": Limits(member_bytes=900, line_bytes=900, bundle_bytes=900),
-    "bytes of a segment": Limits(segment_bytes=100),
-    "members": Limits(members=2),
-    "values": Limits(values=40),
+    "bytes of a bundle": ReadLimits(member_bytes=900, line_bytes=900, bundle_bytes=900),
+    "bytes of a segment": ReadLimits(segment_bytes=100),
+    "members": ReadLimits(members=2),
+    "values": ReadLimits(values=40),
 }
 
 
@@ -129,19 +129,19 @@ def write_edge(path: Path, edge: bytes | Callable[[Path], None]) -> Path:
     return path
 
 
-def whole(path: Path, limits: Limits = NO_LIMITS) -> list[Item]:
+def whole(path: Path, limits: ReadLimits = NO_LIMITS) -> list[MemberOrBag]:
     """What a source gives that is read from its start."""
     with open_source(str(path), limits) as source:
         return list(source.items())
 
 
-def in_parts(path: Path, out: Path, limits: Limits = NO_LIMITS) -> list[Item]:
+def in_parts(path: Path, out: Path, limits: ReadLimits = NO_LIMITS) -> list[MemberOrBag]:
     """What its parts give, one after the other, and the bag that it is, if nothing is refused."""
     origin, errand = origin_of(path), errand_in(out, limits=limits)
-    items: list[Item] = []
+    items: list[MemberOrBag] = []
     for part in parts_of(origin, errand):
-        items += read_part(part, Place(str(out)), limits)
-    if origin.is_surveyed and not any(isinstance(one, Refused) for one in items):
+        items += read_part(part, StoragePath(str(out)), limits)
+    if origin.is_surveyed and not any(isinstance(one, RefusedMember) for one in items):
         items += [one for one in [survey(origin, errand).bag] if one is not None]
     return items
 
@@ -149,7 +149,7 @@ def in_parts(path: Path, out: Path, limits: Limits = NO_LIMITS) -> list[Item]:
 def test_sizes_are_those_of_the_document() -> None:
     """The page on clusters says how large pieces of work are."""
     text = " ".join((Path(__file__).parents[2] / "docs" / "cluster.md").read_text().split())
-    sizes, mib = Sizes(), 1 << 20
+    sizes, mib = PieceSizes(), 1 << 20
     assert f"up to {sizes.part_bytes // mib} MiB is one task" in text
     assert f"up to {sizes.group_bytes // mib} MiB of facts" in text
     assert f"{sizes.partition_bytes // mib} MiB on average" in text
@@ -158,7 +158,7 @@ def test_sizes_are_those_of_the_document() -> None:
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 @pytest.mark.parametrize("edge", EDGES.values(), ids=EDGES)
 def test_parts_hold_what_the_source_gives(
-    tmp_path: Path, edge: bytes | Callable[[Path], None], limits: Limits
+    tmp_path: Path, edge: bytes | Callable[[Path], None], limits: ReadLimits
 ) -> None:
     """C2, C3, C5, B4: members and refusals, in one order, whatever is wrong with them."""
     path = write_edge(tmp_path / "source", edge)
@@ -176,7 +176,7 @@ def test_a_tar_that_begins_as_if_it_were_compressed(tmp_path: Path, magic: bytes
 
 @pytest.mark.parametrize("sizes", [USUAL, TINY], ids=["whole", "cut"])
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16"])
-def test_a_bag_whose_labels_are_no_text(tmp_path: Path, encoding: str, sizes: Sizes) -> None:
+def test_a_bag_whose_labels_are_no_text(tmp_path: Path, encoding: str, sizes: PieceSizes) -> None:
     """C2: half a character in `bag-info.txt` keeps nobody from its bundles."""
     label = "Pith-Base-Description: \ud800\n".encode(encoding, "surrogatepass")
     files = dict(bag_files({"a/bundle.json": TEXTS[0]}, encoding=encoding))
@@ -238,9 +238,9 @@ def test_parts_are_as_large_as_is_said(tmp_path: Path, kind: str) -> None:
     size = max(map(len, TEXTS))
     counts = []
     for number, part_bytes in enumerate([1, 2 * size, 5 * size]):
-        errand = errand_in(tmp_path / f"{number}", sizes=Sizes(part_bytes=part_bytes))
+        errand = errand_in(tmp_path / f"{number}", sizes=PieceSizes(part_bytes=part_bytes))
         parts = parts_of(origin_of(tmp_path / "source", errand.sizes), errand)
-        out = Place(errand.out)
+        out = StoragePath(errand.out)
         counts.append([len(list(read_part(part, out, NO_LIMITS))) for part in parts])
     assert [[1, 1, 1, 1, 1], [2, 2, 1], [5]] == counts
 
@@ -259,7 +259,7 @@ def test_only_what_can_be_read_in_parts_is_cut(
 ) -> None:
     """Large plain archives; what is compressed as a whole, or no archive, is one part."""
     (tmp_path / "source").write_bytes(data)
-    sizes = Sizes(part_bytes=len(bag(TEXTS[:1])))
+    sizes = PieceSizes(part_bytes=len(bag(TEXTS[:1])))
     assert is_surveyed == origin_of(tmp_path / "source", sizes).is_surveyed
 
 
@@ -277,13 +277,13 @@ def edges(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [*names, names[0], str(folder)]
 
 
-STRICT = Limits(member_bytes=900, line_bytes=1000, segment_bytes=100, members=9, values=60)
+STRICT = ReadLimits(member_bytes=900, line_bytes=1000, segment_bytes=100, members=9, values=60)
 
 
 @pytest.mark.parametrize("limits", [NO_LIMITS, STRICT], ids=["no limits", "strict"])
-@pytest.mark.parametrize("sizes", [USUAL, Sizes(part_bytes=2000)], ids=["whole", "cut"])
+@pytest.mark.parametrize("sizes", [USUAL, PieceSizes(part_bytes=2000)], ids=["whole", "cut"])
 def test_whatever_is_wrong_with_sources(
-    client: Client, tmp_path: Path, edges: list[str], sizes: Sizes, limits: Limits
+    client: Client, tmp_path: Path, edges: list[str], sizes: PieceSizes, limits: ReadLimits
 ) -> None:
     """C2 to C5, B4: every finding, in order, and the figures."""
     answer = clustered(client, edges, tmp_path / "out", limits=limits, sizes=sizes)
@@ -334,7 +334,7 @@ def lacking_bases(answer: Answer) -> list[str]:
 
 @pytest.mark.parametrize("sizes", [USUAL, TINY], ids=["whole", "cut"])
 def test_increments_find_their_bases(
-    client: Client, tmp_path: Path, shelf: Shelf, sizes: Sizes
+    client: Client, tmp_path: Path, shelf: Shelf, sizes: PieceSizes
 ) -> None:
     """C2: among all sources of the run, in any order; where a base is missing, it is told."""
     named = [f"{name}.{at}" for name, (bags, _) in CHAINS.items() for at in bags]
@@ -347,11 +347,11 @@ def test_increments_find_their_bases(
 
 @pytest.mark.parametrize("sizes", [USUAL, TINY], ids=["whole", "cut"])
 def test_a_bag_that_a_limit_kept_out_is_no_base(
-    client: Client, tmp_path: Path, shelf: Shelf, sizes: Sizes
+    client: Client, tmp_path: Path, shelf: Shelf, sizes: PieceSizes
 ) -> None:
     """B4: the bundle of the first increment has more events than are accepted."""
     names = [str(shelf.path(f"there.{at}")) for at in (0, 1, 2)]
-    limits = Limits(events=6)
+    limits = ReadLimits(events=6)
     answer = clustered(client, names, tmp_path / "out", keys=AUTHORS, limits=limits, sizes=sizes)
     assert single(names, AUTHORS, limits) == answer
     assert (["limit.count", "archive.base"], names[2:]) == (answer.codes, lacking_bases(answer))
@@ -380,7 +380,7 @@ BASES = {
 @pytest.mark.parametrize("sizes", [USUAL, TINY], ids=["whole", "cut"])
 @pytest.mark.parametrize(("base", "codes"), BASES.values(), ids=BASES)
 def test_a_bag_is_a_base_if_all_of_it_was_read(
-    client: Client, tmp_path: Path, sizes: Sizes, base: bytes, codes: list[str]
+    client: Client, tmp_path: Path, sizes: PieceSizes, base: bytes, codes: list[str]
 ) -> None:
     """C5: whatever B2 says of what is in it; and wherever in it something was refused."""
     names = base_and_increment(tmp_path, base)
@@ -410,12 +410,12 @@ def run_tasks(source: Path, out: Path, keys: KeySet) -> None:
     """All tasks of a run that has one source and no client."""
     errand = errand_in(out, keys)
     parts = parts_of(origin_of(source), errand)
-    rows: list[Row] = []
+    rows: list[BundleRow] = []
     for part in parts:
         done = verify_part(part, errand, is_last_try=False)
         for group in range(len(done.groups)):
-            table = read_group(Place(str(out)), Verified.file_of(part), group)
-            rows += [Row(*row[1:]) for row in zip(*table.to_pydict().values(), strict=True)]
+            table = read_group(StoragePath(str(out)), SplitResult.file_of(part), group)
+            rows += [BundleRow(*row[1:]) for row in zip(*table.to_pydict().values(), strict=True)]
     rows.sort(key=lambda row: row.digest)
     for number in range(16):
         found = [row for row in rows if row.digest[0] >> 4 == number]
@@ -452,10 +452,10 @@ def test_what_is_there_is_not_done_again(tmp_path: Path) -> None:
 def test_a_task_whose_file_was_lost_leaves_the_same_file(tmp_path: Path) -> None:
     """Its findings are written first, and again; there is nothing to tell them apart."""
     (tmp_path / "source").write_bytes(lines([TEXTS[0], b"{"]))
-    part, errand = Part(origin_of(tmp_path / "source")), errand_in(tmp_path / "out")
+    part, errand = InputSplit(origin_of(tmp_path / "source")), errand_in(tmp_path / "out")
     verify_part(part, errand, is_last_try=False)
     before = files_in(tmp_path / "out")
-    (tmp_path / "out" / Verified.file_of(part)).unlink()
+    (tmp_path / "out" / SplitResult.file_of(part)).unlink()
     verify_part(part, errand, is_last_try=False)
     assert before == files_in(tmp_path / "out")
     assert f"{FINDINGS_FOLDER}/{part.file}.parquet" in before
@@ -464,7 +464,7 @@ def test_a_task_whose_file_was_lost_leaves_the_same_file(tmp_path: Path) -> None
 def test_a_task_judges_under_no_other_keys(tmp_path: Path) -> None:
     """`cluster.keys`, if somebody changed the key set that lies with the results (K3)."""
     (tmp_path / "source").write_bytes(lines(TEXTS))
-    part, errand = Part(origin_of(tmp_path / "source")), errand_in(tmp_path / "out")
+    part, errand = InputSplit(origin_of(tmp_path / "source")), errand_in(tmp_path / "out")
     errand_in(tmp_path / "out", DEMO_KEYS)
     with pytest.raises(SourceError, match=r"cluster\.keys at .*keys\.json"):
         verify_part(part, errand, is_last_try=True)
@@ -482,7 +482,7 @@ def test_an_archive_that_shrank_since_it_was_surveyed(tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(bag(TEXTS)[:4000])
     with pytest.raises(SourceError, match=r"source\.changed"):
         verify_part(last, errand, is_last_try=True)
-    assert not (tmp_path / "out" / Verified.file_of(last)).exists()
+    assert not (tmp_path / "out" / SplitResult.file_of(last)).exists()
 
 
 def _append(path: Path) -> None:
@@ -509,7 +509,7 @@ def run_and_change(client: Client, source: Path, out: Path, change: Callable[[Pa
         if done == total - 1:
             change(source)
 
-    merge_on_cluster(client, Order([str(source)], str(out), NO_KEYS, progress=progress))
+    merge_on_cluster(client, ClusterRequest([str(source)], str(out), NO_KEYS, progress=progress))
 
 
 @pytest.mark.parametrize(("kind", "change"), CHANGES.values(), ids=CHANGES)

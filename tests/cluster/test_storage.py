@@ -18,11 +18,17 @@ import pytest
 from distributed import Client
 from moto.server import ThreadedMotoServer
 
-from mirror.archive import BUNDLES, Limits, Member, Refused
-from mirror.engine.cluster import Dataset, Order, Sizes, merge_on_cluster, open_cluster
+from mirror.archive import BUNDLES, Member, ReadLimits, RefusedMember
+from mirror.engine.cluster import (
+    ClusterRequest,
+    ClusterResult,
+    PieceSizes,
+    merge_on_cluster,
+    open_cluster,
+)
 from mirror.engine.cluster.splits import read_part
-from mirror.engine.cluster.storage import Place, expand
-from mirror.engine.findings import Report
+from mirror.engine.cluster.storage import StoragePath, expand
+from mirror.engine.findings import Finding
 from mirror.errors import OutputError, SourceError
 from tests.cluster.scenarios import (
     NO_KEYS,
@@ -95,11 +101,11 @@ def run(
     client: Client,
     names: Sequence[str],
     out: str,
-    sizes: Sizes = USUAL,
-    limits: Limits = NO_LIMITS,
-) -> Dataset:
+    sizes: PieceSizes = USUAL,
+    limits: ReadLimits = NO_LIMITS,
+) -> ClusterResult:
     """Merge on a cluster."""
-    return merge_on_cluster(client, Order(names, out, NO_KEYS, limits, sizes))
+    return merge_on_cluster(client, ClusterRequest(names, out, NO_KEYS, limits, sizes))
 
 
 def fetched(s3: Any, out: str, folder: Path) -> Answer:
@@ -111,7 +117,7 @@ def fetched(s3: Any, out: str, folder: Path) -> Answer:
 
 
 def expected_of(
-    copies: Path, urls: Sequence[str], above: str = "s3://bags", limits: Limits = NO_LIMITS
+    copies: Path, urls: Sequence[str], above: str = "s3://bags", limits: ReadLimits = NO_LIMITS
 ) -> Answer:
     """What one machine says of copies of the same sources, if they had these names."""
     answer = single([url.replace(above, str(copies), 1) for url in urls], limits=limits)
@@ -119,7 +125,7 @@ def expected_of(
     return replace(answer, findings=named)
 
 
-def renamed(report: Report, source: str) -> Report:
+def renamed(report: Finding, source: str) -> Finding:
     """The finding, had its source this name: a digest of what is said covers the name, too."""
     is_of_words = replace(report, digest="") == report
     return replace(report, source=source, digest="" if is_of_words else report.digest)
@@ -127,13 +133,13 @@ def renamed(report: Report, source: str) -> Report:
 
 WAYS = {
     "whole": (USUAL, NO_LIMITS),
-    "cut, with limits": (Sizes(part_bytes=4000), Limits(members=11, member_bytes=1400)),
+    "cut, with limits": (PieceSizes(part_bytes=4000), ReadLimits(members=11, member_bytes=1400)),
 }
 
 
 @pytest.mark.parametrize(("sizes", "limits"), WAYS.values(), ids=WAYS)
 def test_an_object_store_gives_the_same_answer(
-    cloud: Client, s3: Any, copies: Path, tmp_path: Path, *, sizes: Sizes, limits: Limits
+    cloud: Client, s3: Any, copies: Path, tmp_path: Path, *, sizes: PieceSizes, limits: ReadLimits
 ) -> None:
     """Sources of every kind, and the results, in S3."""
     urls, out = (
@@ -180,7 +186,7 @@ def test_what_marks_a_folder_is_no_file(cloud: Client, s3: Any, tmp_path: Path) 
     assert (1, []) == _came_to(run(cloud, ["s3://bags/marked"], str(tmp_path)))
 
 
-def _came_to(dataset: Dataset) -> tuple[int, list[str]]:
+def _came_to(dataset: ClusterResult) -> tuple[int, list[str]]:
     return dataset.root.records, sorted(dataset.summary.refused)
 
 
@@ -213,7 +219,7 @@ def test_an_object_that_changes_while_it_is_read_is_noticed(
         if not done:
             s3.pipe_file("bags/changing", lines(TEXTS[1:2]))
 
-    order = Order(["s3://bags/changing"], str(tmp_path), NO_KEYS, progress=progress)
+    order = ClusterRequest(["s3://bags/changing"], str(tmp_path), NO_KEYS, progress=progress)
     with pytest.raises(SourceError, match=r"source\.changed at s3://bags/changing"):
         merge_on_cluster(cloud, order)
 
@@ -301,7 +307,9 @@ def serving(folder: Path, handler: type[Quiet]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("sizes", [USUAL, TINY], ids=["whole", "cut"])
-def test_a_web_server_gives_the_same_answer(client: Client, tmp_path: Path, sizes: Sizes) -> None:
+def test_a_web_server_gives_the_same_answer(
+    client: Client, tmp_path: Path, sizes: PieceSizes
+) -> None:
     """One that serves no ranges: then nothing is cut, and all of a file is fetched."""
     for kind in ("bundle.json", "JSON Lines in gzip", "a bag", "a packed bag"):
         KINDS[kind](tmp_path / kind.replace(" ", "-"), [*TEXTS, b"{"])
@@ -337,7 +345,7 @@ def test_a_password_in_a_url_is_used_and_not_kept(client: Client, tmp_path: Path
 def test_a_password_in_a_url_is_in_no_error(url: str) -> None:
     """Be it in the place of an error, or in what a library says of it."""
     with pytest.raises(SourceError) as raised:
-        Place(url).read()
+        StoragePath(url).read()
     assert "s3cr3t" not in str(raised.value)
     assert "s3cr3t" not in raised.value.hint
 
@@ -389,8 +397,12 @@ def test_a_large_archive_is_read_by_ranges(client: Client, tmp_path: Path) -> No
         errand = errand_in(tmp_path / "work")
         parts = parts_of(origin_of(f"{url}/large.tar"), errand)
         Ranged.taken.clear()
-        items = [one for part in parts for one in read_part(part, Place(errand.out), NO_LIMITS)]
-        passed_over = Refused("", "archive.other_files", "1 file of other names passed over: large")
+        items = [
+            one for part in parts for one in read_part(part, StoragePath(errand.out), NO_LIMITS)
+        ]
+        passed_over = RefusedMember(
+            "", "archive.other_files", "1 file of other names passed over: large"
+        )
         expected = [Member("bundle.json", TEXTS[0]), Member("x.bundle.json", TEXTS[1]), passed_over]
         assert expected == items
         assert 2 * 512 < sum(Ranged.taken) < 24 << 20
@@ -443,7 +455,7 @@ def test_a_version_changes_with_the_file(tmp_path: Path, change: Callable[[Path]
     """Alone, or in a folder at any depth; and it stays as it is if nothing happens."""
     path = write_files(tmp_path, {"folder/deep/bundle.json": b"1234"}) / "folder/deep/bundle.json"
     os.utime(path, (2, 2))
-    places = [Place(str(path)), Place(str(tmp_path))]
+    places = [StoragePath(str(path)), StoragePath(str(tmp_path))]
     before = [place.version(BUNDLES.is_name) for place in places]
     assert before == [place.version(BUNDLES.is_name) for place in places]
     change(path)
@@ -472,32 +484,32 @@ def test_a_version_changes_with_the_files_of_a_folder(
 ) -> None:
     """With those that are meant, and no others."""
     write_files(tmp_path, {"a.bundle.json": b"", "README": b""})
-    before = Place(str(tmp_path)).version(BUNDLES.is_name)
+    before = StoragePath(str(tmp_path)).version(BUNDLES.is_name)
     step(tmp_path)
-    assert is_another == (before != Place(str(tmp_path)).version(BUNDLES.is_name))
+    assert is_another == (before != StoragePath(str(tmp_path)).version(BUNDLES.is_name))
 
 
 def test_a_place_knows_what_is_in_it(tmp_path: Path) -> None:
     """Names with wildcards are names."""
     files = {"a*": b"1", "[b]/c": b"22", "::": b"", "~": b"333"}
     write_files(tmp_path, {**files, "ab": b"4444"})
-    place = Place(str(tmp_path))
+    place = StoragePath(str(tmp_path))
     assert {**{name: len(data) for name, data in files.items()}, "ab": 4} == place.files()
     assert all(place.has(name) for name in files)
     assert not place.has("[b]")
     assert not place.has("x")
     assert b"333" == place.read("~")
     assert b"2" == place.read("[b]/c", 1, 2)
-    assert {} == Place(str(tmp_path / "x")).files()
+    assert {} == StoragePath(str(tmp_path / "x")).files()
     place.remove("[b]")
     assert {"a*", "::", "~", "ab"} == {*place.files()}
     place.remove("[b]")
 
 
-MISSING: dict[str, Callable[[Place], object]] = {
-    "size": Place.size_bytes,
+MISSING: dict[str, Callable[[StoragePath], object]] = {
+    "size": StoragePath.size_bytes,
     "version": lambda place: place.version(BUNDLES.is_name),
-    "read": Place.read,
+    "read": StoragePath.read,
     "read a file in it": lambda place: place.read("file"),
     "copy": lambda place: place.copy_to(Path("/nowhere")),
 }
@@ -506,10 +518,10 @@ MISSING: dict[str, Callable[[Place], object]] = {
 @pytest.mark.parametrize("work", MISSING.values(), ids=MISSING)
 @pytest.mark.parametrize("url", ["{}/x", "file://{}/x", "http://127.0.0.1:9/x"])
 def test_what_is_not_there_is_an_error_of_ours(
-    tmp_path: Path, work: Callable[[Place], object], url: str
+    tmp_path: Path, work: Callable[[StoragePath], object], url: str
 ) -> None:
     """`source.unreadable`, with its address and what to do."""
-    place = Place(url.format(tmp_path))
+    place = StoragePath(url.format(tmp_path))
     with pytest.raises(SourceError, match=r"source\.unreadable") as caught:
         work(place)
     assert (True, "check the path") == (caught.value.where.startswith(place.url), caught.value.hint)
@@ -519,4 +531,4 @@ def test_what_is_not_there_is_an_error_of_ours(
 def test_a_url_that_nothing_reads_is_an_error_of_ours(url: str) -> None:
     """Whatever the library says of it."""
     with pytest.raises(SourceError, match=r"source\.unreadable"):
-        Place(url)
+        StoragePath(url)

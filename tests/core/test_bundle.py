@@ -12,7 +12,7 @@ from mirror.core.bundle import (
     AliasClaim,
     Bundle,
     BundleLimits,
-    Known,
+    StoredVerdicts,
     future_events,
     parse_bundle,
     verify_bundle,
@@ -331,7 +331,7 @@ def test_a_known_verdict_is_not_reached_again() -> None:
     receipt = make_receipt(RECORD, ALICE)
     bundle = parse_bundle(to_json(make_bundle(RECORD, [CLAIM, 1], [receipt, 2])))
     receipt_digest = judge_receipt(receipt, bundle.record, KEYS).digest
-    known = Known(
+    known = StoredVerdicts(
         receipts={receipt_digest: ("receipt.role", "remembered")},
         events={bundle.events[0].digest: ("event.role", "remembered")},
     )
@@ -340,7 +340,7 @@ def test_a_known_verdict_is_not_reached_again() -> None:
     assert (
         InvalidEvent(CLAIM, bundle.events[0].digest, "event.role", "remembered") == judged.events[0]
     )
-    passing = Known(receipts={receipt_digest: None})
+    passing = StoredVerdicts(receipts={receipt_digest: None})
     assert verify_bundle(bundle, KEYS, passing).receipts[0].code is None
     expected = ["receipt.role", "receipt.shape", "event.role", "event.shape"]
     assert expected == [finding.code for finding in judged.findings]

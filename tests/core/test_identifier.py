@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror.core.identifier import Name, names_in, names_of
+from mirror.core.identifier import Identifier, names_in, names_of
 from mirror.core.record import Record
 from mirror.engine.identifiers import find_all
 from mirror.store import open_store
@@ -101,4 +101,4 @@ def test_no_two_names_have_one_spelling() -> None:
     """Not even those of sources that call their papers what others are called."""
     names = [name for record in RECORDS for name in names_of(record)]
     assert len({*names}) == len({str(name) for name in names})
-    assert str(Name("pith", "7SOLO26T", "2017")) != str(Name("source", "2017:7SOLO26T"))
+    assert str(Identifier("pith", "7SOLO26T", "2017")) != str(Identifier("source", "2017:7SOLO26T"))

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.core.events.event import RawEvent
+from mirror.core.events.event import EncodedEvent
 from mirror.core.events.signatures import fault_of_event, keys_of, names_of, signers
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.profile import (
@@ -22,11 +22,11 @@ from mirror.core.profile import (
     INTEGRITY_V1,
     MIRROR_V1,
     ROLES,
+    Encoding,
     IdRule,
-    PreImage,
     Profile,
     SignatureRule,
-    Spelling,
+    SignedContent,
     at,
     message,
     without,
@@ -106,18 +106,18 @@ def test_without(pointers: list[str], left: Any) -> None:
 # Spelling ------------------------------------------------------------------------------------
 
 SPELLED = [
-    (Spelling("", "hex"), b"\x00\xff", "00ff"),
-    (Spelling("sha256:", "hex"), b"\xab", "sha256:ab"),
-    (Spelling("", "base64"), b"\xfb\xff", "+/8="),
-    (Spelling("", "base64"), b"\xfb", "+w=="),
-    (Spelling("x ", "base64"), b"\xfb\xff\xfe", "x +//+"),
-    (Spelling("", "base64url"), b"\xfb\xff", "-_8"),
-    (Spelling("y:", "base64url"), b"\xfb", "y:-w"),
+    (Encoding("", "hex"), b"\x00\xff", "00ff"),
+    (Encoding("sha256:", "hex"), b"\xab", "sha256:ab"),
+    (Encoding("", "base64"), b"\xfb\xff", "+/8="),
+    (Encoding("", "base64"), b"\xfb", "+w=="),
+    (Encoding("x ", "base64"), b"\xfb\xff\xfe", "x +//+"),
+    (Encoding("", "base64url"), b"\xfb\xff", "-_8"),
+    (Encoding("y:", "base64url"), b"\xfb", "y:-w"),
 ]
 
 
 @pytest.mark.parametrize(("spelling", "data", "text"), SPELLED)
-def test_spellings(spelling: Spelling, data: bytes, text: str) -> None:
+def test_spellings(spelling: Encoding, data: bytes, text: str) -> None:
     """Each value has one text, and each text one value."""
     assert (text, data) == (spelling.write(data), spelling.read(text))
 
@@ -162,26 +162,26 @@ NOT_SPELLED: dict[str, list[Any]] = {
 )
 def test_what_is_not_spelled_so(encoding: str, text: Any) -> None:
     """Capitals, padding that lacks or is too much, bits that are left over, white space."""
-    assert Spelling("", encoding).read(text) is None
+    assert Encoding("", encoding).read(text) is None
 
 
 def test_a_prefix_must_be_there() -> None:
     """The whole of it, and as it is."""
-    spelling = Spelling("sha256:", "hex")
+    spelling = Encoding("sha256:", "hex")
     assert [None] * 3 == [spelling.read(text) for text in ("00", "SHA256:00", "sha256:sha256:00")]
 
 
 @given(st.binary(min_size=1, max_size=70), st.sampled_from(["hex", "base64", "base64url"]))
 def test_whatever_is_written_is_read(data: bytes, encoding: str) -> None:
     """And what is read was written so."""
-    spelling = Spelling("p:", encoding)
+    spelling = Encoding("p:", encoding)
     assert data == spelling.read(spelling.write(data))
 
 
 @given(st.text("+/-_=Aw0aF9", max_size=9), st.sampled_from(["hex", "base64", "base64url"]))
 def test_whatever_is_read_is_written_so(text: str, encoding: str) -> None:
     """No text is taken that another way of writing gives."""
-    spelling = Spelling("", encoding)
+    spelling = Encoding("", encoding)
     data = spelling.read(text)
     assert data is None or (data != b"" and text == spelling.write(data))
     if encoding == "base64":
@@ -190,16 +190,20 @@ def test_whatever_is_read_is_written_so(text: str, encoding: str) -> None:
 
 # What is hashed ------------------------------------------------------------------------------
 
-HASHED: list[tuple[PreImage, Any, str]] = [
-    (PreImage("event"), {"p": {"x": 1, "y": 2}, "a": 1}, "the event"),
-    (PreImage("event", ("/a",)), {"p": {"x": 1, "y": 2}}, "the event less /a"),
-    (PreImage("event", ("/a", "/p/x")), {"p": {"y": 2}}, "the event less /a, /p/x"),
-    (PreImage("event", (), ("a", "z")), {"a": 1}, "the members a, z of the event"),
-    (PreImage("payload"), {"x": 1, "y": 2}, "the payload"),
-    (PreImage("payload", (), ("y",)), {"y": 2}, "the members y of the payload"),
-    (PreImage("payload", wrapped=True), {"payload": {"x": 1, "y": 2}}, '{"payload": the payload}'),
+HASHED: list[tuple[SignedContent, Any, str]] = [
+    (SignedContent("event"), {"p": {"x": 1, "y": 2}, "a": 1}, "the event"),
+    (SignedContent("event", ("/a",)), {"p": {"x": 1, "y": 2}}, "the event less /a"),
+    (SignedContent("event", ("/a", "/p/x")), {"p": {"y": 2}}, "the event less /a, /p/x"),
+    (SignedContent("event", (), ("a", "z")), {"a": 1}, "the members a, z of the event"),
+    (SignedContent("payload"), {"x": 1, "y": 2}, "the payload"),
+    (SignedContent("payload", (), ("y",)), {"y": 2}, "the members y of the payload"),
     (
-        PreImage("event", ("/p",), wrapped=True),
+        SignedContent("payload", wrapped=True),
+        {"payload": {"x": 1, "y": 2}},
+        '{"payload": the payload}',
+    ),
+    (
+        SignedContent("event", ("/p",), wrapped=True),
         {"payload": {"a": 1}},
         '{"payload": the event less /p}',
     ),
@@ -207,7 +211,7 @@ HASHED: list[tuple[PreImage, Any, str]] = [
 
 
 @pytest.mark.parametrize(("image", "value", "words"), HASHED)
-def test_pre_images(image: PreImage, value: Any, words: str) -> None:
+def test_pre_images(image: SignedContent, value: Any, words: str) -> None:
     """V2, V4: canonical bytes of what is taken, and what it is in words."""
     event: Any = {"p": {"y": 2, "x": 1}, "a": 1}
     assert oracle.canonical(value) == image.text(event, "/p")
@@ -217,17 +221,17 @@ def test_pre_images(image: PreImage, value: Any, words: str) -> None:
 def test_pre_images_in_ascii_form() -> None:
     """V7: of just what is taken, wrapped or not."""
     event: Any = {"p": {"\U0001f600": "\xe9"}, "a": "\x7f"}
-    image = PreImage("payload", wrapped=True, ascii=True)
+    image = SignedContent("payload", wrapped=True, ascii=True)
     assert oracle.canonical_ascii({"payload": event["p"]}) == image.text(event, "/p")
     assert image.words == '{"payload": the payload}, in ASCII form (V7)'
-    less = PreImage("event", ("/p",), ascii=True)
+    less = SignedContent("event", ("/p",), ascii=True)
     assert (b'{"a":"\\u007f"}', "the event less /p") == (less.text(event, "/p"), less.extent)
 
 
 def test_a_payload_that_is_no_object() -> None:
     """Nothing can be taken of it; it is hashed as it is, and as null where it is not."""
-    assert b'"x"' == PreImage("payload", (), ("a",)).text({"p": "x"}, "/p")
-    assert b"null" == PreImage("payload").text({}, "/p")
+    assert b'"x"' == SignedContent("payload", (), ("a",)).text({"p": "x"}, "/p")
+    assert b"null" == SignedContent("payload").text({}, "/p")
 
 
 def _profile(signature: SignatureRule, identity: IdRule | None = MIRROR_V1.id) -> Profile:
@@ -238,8 +242,8 @@ def _profile(signature: SignatureRule, identity: IdRule | None = MIRROR_V1.id) -
 def test_what_is_signed(form: Any) -> None:
     """The raw digest, its digits as text, the text of the id, or the canonical bytes."""
     event = an_event()
-    image = PreImage("event", ("/event_id", "/signature"))
-    rule = SignatureRule("/s", Spelling("", "hex"), form, None if form == "id" else image)
+    image = SignedContent("event", ("/event_id", "/signature"))
+    rule = SignatureRule("/s", Encoding("", "hex"), form, None if form == "id" else image)
     digest = oracle.event_digest(event)
     expected = {
         "digest": bytes.fromhex(digest),
@@ -252,7 +256,7 @@ def test_what_is_signed(form: Any) -> None:
 
 def test_what_is_signed_may_not_be_there() -> None:
     """No id, an id that is no text, a named digest that is none (V3)."""
-    rule = SignatureRule("/s", Spelling("", "hex"), "id")
+    rule = SignatureRule("/s", Encoding("", "hex"), "id")
     assert message(an_event(), _profile(rule, None)) is None
     assert message({"event_id": 1}, _profile(rule)) is None
     no_digests: list[Any] = ["00", "F" * 64, "0" * 66, "sha256:" + "0" * 64, None, 1]
@@ -323,7 +327,7 @@ def test_mirror_v1_is_e2_and_s3(world: World) -> None:
             _agrees(event, WORLD_RECORD, WORLD_KEYS)
             assert MIRROR_V1.id is not None
             digest = sha256(MIRROR_V1.id.hashes.text(event, "/payload"))
-            assert RawEvent.of(event).event_digest() == digest == message(event, MIRROR_V1)
+            assert EncodedEvent.of(event).event_digest() == digest == message(event, MIRROR_V1)
 
 
 def _demo() -> list[tuple[Object, Object]]:
@@ -414,16 +418,16 @@ PROFILES = [
         "",
         {},
         None,
-        SignatureRule("/a~1b/~0", Spelling("x:", "base64url"), "hex", PreImage("event")),
+        SignatureRule("/a~1b/~0", Encoding("x:", "base64url"), "hex", SignedContent("event")),
     ),
     Profile(
         "n",
         {role: f"/{role}" for role in ROLES},
-        IdRule("/i", Spelling("", "base64"), PreImage("payload", wrapped=True)),
-        SignatureRule("/s", Spelling("", "hex"), "id"),
+        IdRule("/i", Encoding("", "base64"), SignedContent("payload", wrapped=True)),
+        SignatureRule("/s", Encoding("", "hex"), "id"),
     ),
     _profile(
-        SignatureRule("/s", Spelling("", "hex"), "canonical", PreImage("payload", (), ("a",)))
+        SignatureRule("/s", Encoding("", "hex"), "canonical", SignedContent("payload", (), ("a",)))
     ),
 ]
 
@@ -606,4 +610,4 @@ def test_what_a_file_may_leave_out_or_add() -> None:
     assert MIRROR_V1 == parse_profile(orjson.dumps({**value, "more": 1}))
     less = parse_profile(orjson.dumps(_with(value, "/places", {})))
     assert ({}, MIRROR_V1.id) == (less.places, less.id)
-    assert hashlib.sha256(b"{}").digest() == sha256(PreImage("event").text({}, ""))
+    assert hashlib.sha256(b"{}").digest() == sha256(SignedContent("event").text({}, ""))

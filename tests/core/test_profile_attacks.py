@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from mirror.core.events.event import InvalidEvent, RawEvent, ValidEvent
+from mirror.core.events.event import EncodedEvent, InvalidEvent, ValidEvent
 from mirror.core.events.integrity_finding import findings_of
 from mirror.core.events.verdict import judge, key_ids_of_event
 from mirror.core.keys import BUILT_IN, KeySet, parse_key
 from mirror.core.merge import State, merge
-from mirror.core.profile import MIRROR_V1, PreImage, Profile
+from mirror.core.profile import MIRROR_V1, Profile, SignedContent
 from mirror.core.profile_file import require_safe
 from mirror.core.record import parse_record
 from mirror.core.values import canonical
@@ -51,7 +51,7 @@ TWIN = Signer("alice", key_id="a-twin", signer_id="twin")
 
 def judged(event: Any, keys: KeySet) -> ValidEvent | InvalidEvent:
     """The verdict on one value."""
-    return judge(RawEvent.of(event), PARSED, keys)
+    return judge(EncodedEvent.of(event), PARSED, keys)
 
 
 def valid(event: Any, keys: KeySet) -> ValidEvent:
@@ -88,7 +88,7 @@ def test_a_stranger_does_not_choose_between_two_names_of_one_key() -> None:
 def test_what_stands_unsigned_beside_the_name_chooses_no_key() -> None:
     """It can only be wrong."""
     profile = profile_of(of_make(by_fingerprint))
-    signs = PreImage("event", ("/event_id", "/signature", "/signer/signer_id"))
+    signs = SignedContent("event", ("/event_id", "/signature", "/signer/signer_id"))
     profile = require_safe(
         replace(profile, id=None, signature=replace(profile.signature, signs=signs))
     )

@@ -19,14 +19,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mirror.archive import Limits, Refused, open_source
+from mirror.archive import ReadLimits, RefusedMember, open_source
 from mirror.cli import main
 from mirror.core.keys import parse_key_set
-from mirror.engine.findings import Job
+from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest import merge as ingest_module
 from mirror.engine.ingest import pipeline
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.states.check import Scope, check
+from mirror.engine.states.check import CheckScope, check
 from mirror.engine.states.replay import current_text
 from mirror.engine.states.trust import add_keys
 from mirror.errors import StoreError
@@ -114,7 +114,7 @@ class _Reference:
         if keys.digest not in self._states:
             with open_store(None) as fresh:
                 add_keys(fresh, keys)
-                ingest(fresh, Job(SOURCES, lambda _report: None))
+                ingest(fresh, ReadRequest(SOURCES, lambda _report: None))
                 self._states[keys.digest] = _texts(fresh)
         return self._states[keys.digest]
 
@@ -123,7 +123,7 @@ def _look(db: Path, before: set[str], tally: Tally, what: str) -> set[str]:
     """Look at the store after a kill; return the facts that it holds."""
     after: set[str] = set()
     try:
-        damages = check(db, Scope(), lambda _damage: None).damages
+        damages = check(db, CheckScope(), lambda _damage: None).damages
         tally.faults += [f"after {what}: {damage}" for damage in damages]
         with open_store(db) as store:
             after = _facts(store)
@@ -137,8 +137,8 @@ def _look(db: Path, before: set[str], tally: Tally, what: str) -> set[str]:
 def _look_at_export(out: Path, tally: Tally) -> None:
     """An output file is whole, or not there."""
     if out.exists():
-        with open_source(str(out), Limits()) as source:
-            refused = [item for item in source.items() if isinstance(item, Refused)]
+        with open_source(str(out), ReadLimits()) as source:
+            refused = [item for item in source.items() if isinstance(item, RefusedMember)]
         faults = [one for one in refused if one.code != "archive.empty"]  # of an empty store
         tally.faults += [f"export: {fault}" for fault in faults]
         out.unlink()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.engine.states.check import Scope, check
+from mirror.engine.states.check import CheckScope, check
 from tests.builders import (
     Signer,
     author_claim,
@@ -126,7 +126,7 @@ def test_a_kill_ends_every_process_and_loses_nothing(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     assert_ended(children)
-    assert check(tmp_path / "mirror.db", Scope(), lambda _damage: None).damages == []
+    assert check(tmp_path / "mirror.db", CheckScope(), lambda _damage: None).damages == []
     assert _mirror(tmp_path, "merge", source, "--keys", keys).returncode == 0
     _mirror(tmp_path, "merge", source, "--keys", keys, "--db", "undisturbed.db")
     assert _export(tmp_path, "undisturbed.db") == _export(tmp_path, "mirror.db")
@@ -146,7 +146,7 @@ def test_two_merges_at_once_come_to_the_union(tmp_path: Path) -> None:
     assert [0, 0] == [process.wait(timeout=120) for process in running]
     _mirror(tmp_path, "merge", *sources, "--keys", tmp_path / "keys.json", "--db", "one.db")
     assert _export(tmp_path, "one.db") == _export(tmp_path, "mirror.db")
-    assert check(tmp_path / "mirror.db", Scope(), lambda _damage: None).damages == []
+    assert check(tmp_path / "mirror.db", CheckScope(), lambda _damage: None).damages == []
 
 
 def test_a_file_that_may_not_grow_loses_nothing(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_file_that_may_not_grow_loses_nothing(tmp_path: Path) -> None:
     assert before == (tmp_path / "mirror.db.tar").read_bytes()
     assert [path for path in tmp_path.iterdir() if path.name.endswith(".partial")] == []
     assert _mirror(tmp_path, "merge", large).returncode == 0
-    assert check(tmp_path / "mirror.db", Scope(), lambda _damage: None).damages == []
+    assert check(tmp_path / "mirror.db", CheckScope(), lambda _damage: None).damages == []
     _mirror(tmp_path, "merge", small, large, "--keys", tmp_path / "keys.json", "--db", "one.db")
     assert _export(tmp_path, "one.db") == _export(tmp_path, "mirror.db")
 
@@ -188,7 +188,7 @@ def test_a_full_disk_says_so_and_loses_nothing(disk: Path, tmp_path: Path) -> No
     assert _mirror(tmp_path, "merge", small, "--db", db).returncode == 1
     done = _mirror(tmp_path, "merge", large, "--db", db)
     assert (4, True) == (done.returncode, b"store.full" in done.stderr)
-    assert check(db, Scope(), lambda _damage: None).damages == []
+    assert check(db, CheckScope(), lambda _damage: None).damages == []
     status = json.loads(_mirror(tmp_path, "status", "--db", db, "--json").stdout)
     assert status["records"] >= 50
     with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):

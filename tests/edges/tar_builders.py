@@ -18,13 +18,13 @@ from types import FrameType
 import pytest
 import zstandard
 
-from mirror.archive import Limits, Member, Refused, open_source
+from mirror.archive import Member, ReadLimits, RefusedMember, open_source
 from tests.builders import make_bundle, make_record, to_json
 
 Files = Mapping[str, bytes]
 """Names and contents, in the order in which they stand in the archive."""
 
-NO_LIMITS = Limits()
+NO_LIMITS = ReadLimits()
 BLOCK = 512
 END = bytes(2 * BLOCK)
 """The end mark of a tar, without the padding that tools add."""
@@ -71,7 +71,7 @@ class Reading:
         return [code for _, code in self.refused]
 
 
-def read(source: Path | bytes, limits: Limits = NO_LIMITS) -> Reading:
+def read(source: Path | bytes, limits: ReadLimits = NO_LIMITS) -> Reading:
     """Read a file, a folder or the content of a file to its end; fail if it takes too long."""
     if isinstance(source, bytes):
         with tempfile.TemporaryDirectory() as folder:
@@ -83,9 +83,9 @@ def read(source: Path | bytes, limits: Limits = NO_LIMITS) -> Reading:
         for item in opened.items():
             if isinstance(item, Member):
                 members.append((item.name, item.data))
-            if isinstance(item, Refused) and item.is_fault:
+            if isinstance(item, RefusedMember) and item.is_fault:
                 refused.append((item.name, item.code))
-            elif isinstance(item, Refused):
+            elif isinstance(item, RefusedMember):
                 told.append(item.message)
     return Reading(members, refused, told)
 

@@ -20,7 +20,7 @@ from typing import Any
 import bagit
 import pytest
 
-from mirror.archive import Limits, Refused, open_source, write_bag
+from mirror.archive import ReadLimits, RefusedMember, open_source, write_bag
 from tests.edges.tar_builders import (
     COMPRESSIONS,
     Files,
@@ -439,8 +439,8 @@ def test_a_fetch_file_is_mentioned_where_something_is_missing(tmp_path: Path) ->
     for name, is_said in (("fetch.txt", True), ("data/fetch.txt", False)):
         path = tmp_path / name.replace("/", "-")
         path.write_bytes(plain_tar(below("bag", {**files, name: b"https://x.example - data/x\n"})))
-        with open_source(str(path), Limits()) as source:
-            refused = [one for one in source.items() if isinstance(one, Refused)]
+        with open_source(str(path), ReadLimits()) as source:
+            refused = [one for one in source.items() if isinstance(one, RefusedMember)]
         (message,) = (one.message for one in refused if one.name == f"bag/data/{SECOND}")
         assert is_said == ("fetch.txt" in message)
 
@@ -460,8 +460,8 @@ def steps_of_reading(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
 
     with monkeypatch.context() as patch:
         patch.setattr(sqlite3, "connect", connect)
-        with open_source(str(path), Limits()) as source:
-            assert any(isinstance(item, Refused) for item in source.items())
+        with open_source(str(path), ReadLimits()) as source:
+            assert any(isinstance(item, RefusedMember) for item in source.items())
     return count
 
 

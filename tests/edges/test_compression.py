@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from mirror.archive import Limits, Refused, open_source
+from mirror.archive import ReadLimits, RefusedMember, open_source
 from tests.edges.tar_builders import (
     COMPRESSIONS,
     END,
@@ -214,12 +214,12 @@ OTHER_FORMATS: dict[str, bytes] = {
 }
 
 
-def refusals(data: bytes, folder: Path) -> list[Refused]:
+def refusals(data: bytes, folder: Path) -> list[RefusedMember]:
     """What is refused of a file, and that nothing else is in it."""
     (folder / "x").write_bytes(data)
-    with open_source(str(folder / "x"), Limits()) as source:
+    with open_source(str(folder / "x"), ReadLimits()) as source:
         items = list(source.items())
-    found = [item for item in items if isinstance(item, Refused)]
+    found = [item for item in items if isinstance(item, RefusedMember)]
     assert found == items
     return found
 
@@ -262,7 +262,7 @@ def test_an_overlong_line_costs_no_more_memory_than_a_bundle(compression: str) -
     """B4: it is skipped piece by piece, and the lines after it are read."""
     data = COMPRESSIONS[compression](b"x" * (60 << 20) + b"\n" + LINES)
     tracemalloc.start()
-    reading = read(data, Limits(line_bytes=1 << 20))
+    reading = read(data, ReadLimits(line_bytes=1 << 20))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (["limit.size"], TEXTS) == (reading.codes, [text.strip() for _, text in reading.members])

@@ -18,11 +18,11 @@ from mirror.archive import (
     STATES,
     Bag,
     Extent,
-    Limits,
-    LocalTree,
+    LocalFileTree,
     Member,
-    Refused,
-    Wanted,
+    MemberFilter,
+    ReadLimits,
+    RefusedMember,
     is_plain_tar,
     list_folder,
     locate_in_tar,
@@ -32,7 +32,7 @@ from mirror.archive import (
     read_in_folder,
     take_file,
 )
-from mirror.archive.member import Item
+from mirror.archive.member import MemberOrBag
 from tests.cluster.sources import bag
 from tests.edges.tar_builders import (
     END,
@@ -50,24 +50,26 @@ from tests.helpers import DEMO_RECORDS, PITH_RECORDS
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def located(data: bytes, limits: Limits = NO_LIMITS) -> list[Extent | Refused | Bag]:
+def located(data: bytes, limits: ReadLimits = NO_LIMITS) -> list[Extent | RefusedMember | Bag]:
     """What is where in a tar."""
     return list(locate_in_tar(io.BytesIO(data), limits))
 
 
-def by_extents(data: bytes, limits: Limits = NO_LIMITS) -> list[Item]:
+def by_extents(data: bytes, limits: ReadLimits = NO_LIMITS) -> list[MemberOrBag]:
     """What a tar gives, each member read by itself; no bag if anything is refused in one."""
-    items: list[Item] = []
+    items: list[MemberOrBag] = []
     for one in located(data, limits):
         if isinstance(one, Extent):
             content = data[one.start : one.start + one.size]
             items += read_extent(one, content, limits)
-        elif isinstance(one, Refused) or not any(isinstance(item, Refused) for item in items):
+        elif isinstance(one, RefusedMember) or not any(
+            isinstance(item, RefusedMember) for item in items
+        ):
             items.append(one)
     return items
 
 
-def at_once(path: Path, limits: Limits = NO_LIMITS) -> list[Item]:
+def at_once(path: Path, limits: ReadLimits = NO_LIMITS) -> list[MemberOrBag]:
     """What a source gives, but for the refusal of one in which nothing is."""
     with open_source(str(path), limits) as source:
         return [item for item in source.items() if item != nothing_in_it(BUNDLES)]
@@ -85,17 +87,19 @@ TARS: dict[str, bytes] = {
 }
 LIMITS = [
     NO_LIMITS,
-    Limits(member_bytes=1100),
-    Limits(segment_bytes=100),
-    Limits(members=3),
-    Limits(values=40),
-    Limits(header_bytes=100),
+    ReadLimits(member_bytes=1100),
+    ReadLimits(segment_bytes=100),
+    ReadLimits(members=3),
+    ReadLimits(values=40),
+    ReadLimits(header_bytes=100),
 ]
 
 
 @pytest.mark.parametrize("limits", LIMITS, ids=repr)
 @pytest.mark.parametrize("data", TARS.values(), ids=TARS)
-def test_extents_hold_what_the_archive_gives(tmp_path: Path, data: bytes, limits: Limits) -> None:
+def test_extents_hold_what_the_archive_gives(
+    tmp_path: Path, data: bytes, limits: ReadLimits
+) -> None:
     """Bundles, refusals and the bag itself, in one order, whatever the limits."""
     (tmp_path / "tar").write_bytes(data)
     assert at_once(tmp_path / "tar", limits) == by_extents(data, limits)
@@ -130,7 +134,7 @@ def damaged_tars(draw: st.DrawFn) -> bytes:
 @settings(max_examples=2 * settings().max_examples)
 @given(damaged_tars(), st.sampled_from([NO_LIMITS, *LIMITS]))
 def test_extents_of_damaged_archives(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes, limits: Limits
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, limits: ReadLimits
 ) -> None:
     """C5: duplicates, wrong digests, truncation: what is refused, and where, is the same."""
     path = tmp_path_factory.getbasetemp() / "damaged.tar"
@@ -168,7 +172,7 @@ def test_a_bag_is_not_told_of_where_something_was_refused_outside_of_extents() -
     """C5: whoever reads the extents has not seen it."""
     data = bag(TEXTS[:2]).replace(b'"events"', b'"Events"', 1)
     refused = [one for one in located(data) if not isinstance(one, Extent)]
-    assert ["archive.fixity"] == [one.code for one in refused if isinstance(one, Refused)]
+    assert ["archive.fixity"] == [one.code for one in refused if isinstance(one, RefusedMember)]
     assert 1 == len(refused)
 
 
@@ -182,22 +186,22 @@ def test_what_is_listed_is_what_is_read(tmp_path: Path) -> None:
     (tmp_path / "b" / "link.bundle.json").symlink_to("bundle.json")
     (tmp_path / "c").symlink_to("a")
     (tmp_path / os.fsdecode(b"\xff.bundle.json")).write_bytes(bundle_text(1))
-    listed = list(list_folder(LocalTree(str(tmp_path)), NO_LIMITS))
+    listed = list(list_folder(LocalFileTree(str(tmp_path)), NO_LIMITS))
     assert [
-        Refused("c", "archive.member", "it is a link to a folder"),
+        RefusedMember("c", "archive.member", "it is a link to a folder"),
         "a.bundle.json",
         "\udcff.bundle.json",
         "a/z.bundle.json",
         "a/y/bundle.json",
         "b/bundle.json",
         "b/link.bundle.json",
-        Refused("", "archive.other_files", "1 file of other names passed over: a/other"),
+        RefusedMember("", "archive.other_files", "1 file of other names passed over: a/other"),
     ] == listed
     assert at_once(tmp_path) == _read(tmp_path, listed)
 
 
-def _read(folder: Path, listed: Sequence[str | Refused | Bag]) -> list[Item]:
-    items: list[Item] = []
+def _read(folder: Path, listed: Sequence[str | RefusedMember | Bag]) -> list[MemberOrBag]:
+    items: list[MemberOrBag] = []
     for one in listed:
         items += read_in_folder(str(folder), one, NO_LIMITS) if isinstance(one, str) else [one]
     return items
@@ -210,7 +214,7 @@ def test_what_is_listed_of_a_bag_is_what_is_read(tmp_path: Path, data: bytes, ab
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         tar.extractall(tmp_path / above, filter="data")
     source = tmp_path if above else tmp_path / "pith"
-    listed = list(list_folder(LocalTree(str(source)), NO_LIMITS))
+    listed = list(list_folder(LocalFileTree(str(source)), NO_LIMITS))
     assert at_once(source) == _read(source, listed)
     assert [one for one in located(data) if isinstance(one, Bag)] == listed[-1:]
     members = [one.data for one in _read(source, listed) if isinstance(one, Member)]
@@ -222,18 +226,18 @@ def test_what_is_listed_of_a_bag_is_what_is_read(tmp_path: Path, data: bytes, ab
 def test_a_list_ends_where_the_limit_is(tmp_path: Path) -> None:
     """B4: `limit.count`, with the name of the first that was not listed; the limit is inclusive."""
     write_files(tmp_path, bundle_files("a.bundle.json", "b.bundle.json", "c.bundle.json"))
-    tree = LocalTree(str(tmp_path))
-    assert 3 == len(list(list_folder(tree, Limits(members=3))))
-    *names, refused = list_folder(tree, Limits(members=2))
+    tree = LocalFileTree(str(tmp_path))
+    assert 3 == len(list(list_folder(tree, ReadLimits(members=3))))
+    *names, refused = list_folder(tree, ReadLimits(members=2))
     assert ["a.bundle.json", "b.bundle.json"] == names
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, RefusedMember)
     assert ("c.bundle.json", "limit.count") == (refused.name, refused.code)
 
 
 def test_a_list_holds_what_is_wanted(tmp_path: Path) -> None:
     """C2: bundles if nothing else is said; or states."""
     write_files(tmp_path, {"a/bundle.json": b"", "a/state.json": b"", "a/bundle.json.old": b""})
-    tree = LocalTree(str(tmp_path))
+    tree = LocalFileTree(str(tmp_path))
     for wanted, name in ((BUNDLES, "a/bundle.json"), (STATES, "a/state.json")):
         found = list_folder(tree, NO_LIMITS, wanted)
         assert [name] == [one for one in found if isinstance(one, str)]
@@ -242,7 +246,9 @@ def test_a_list_holds_what_is_wanted(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_is_refused_alone(tmp_path: Path) -> None:
     """Between listing and reading anything may happen."""
     (refused,) = read_in_folder(str(tmp_path), "a/bundle.json", NO_LIMITS)
-    assert Refused("a/bundle.json", "source.unreadable", "No such file or directory") == refused
+    assert (
+        RefusedMember("a/bundle.json", "source.unreadable", "No such file or directory") == refused
+    )
 
 
 @pytest.mark.parametrize("name", ["/bundle.json", "../bundle.json", "a\n/bundle.json"])
@@ -251,22 +257,22 @@ def test_a_name_that_an_archive_may_not_have_is_not_opened(tmp_path: Path, name:
     write_files(tmp_path, bundle_files("bundle.json"))
     (tmp_path / "in").mkdir()
     (refused,) = read_in_folder(str(tmp_path / "in"), name, NO_LIMITS)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, RefusedMember)
     assert (name, "archive.member") == (refused.name, refused.code)
 
 
 def test_a_file_is_taken_if_it_is_accepted() -> None:
     """B4: by its size, which is inclusive, and by the values in it."""
-    limits = Limits(member_bytes=8, values=3)
+    limits = ReadLimits(member_bytes=8, values=3)
     assert [Member("x", b"12345678")] == list(take_file("x", b"12345678", limits))
     for data, code in ((b"123456789", "limit.size"), (b"[[[[1]]]", "limit.count")):
         (refused,) = take_file("x", data, limits)
-        assert isinstance(refused, Refused)
+        assert isinstance(refused, RefusedMember)
         assert ("x", code) == (refused.name, refused.code)
 
 
 @pytest.mark.parametrize(("wanted", "words"), [(BUNDLES, "or packed segment"), (STATES, "state")])
-def test_nothing_in_it_says_what_was_looked_for(words: str, wanted: Wanted) -> None:
+def test_nothing_in_it_says_what_was_looked_for(words: str, wanted: MemberFilter) -> None:
     """C3: `archive.empty`, of the source itself."""
     refused = nothing_in_it(wanted)
     assert ("", "archive.empty") == (refused.name, refused.code)

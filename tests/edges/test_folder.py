@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mirror.archive import Limits, open_source
+from mirror.archive import ReadLimits, open_source
 from mirror.core.keys import KeySet
-from mirror.engine.findings import Job
+from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.pipeline import verify
 from mirror.engine.search.identify import open_metadata
 from mirror.errors import SourceError
@@ -82,7 +82,7 @@ def test_files_that_may_hold_bundles_do_not_pass_in_silence(
 ) -> None:
     """C3: they were left out, so the exit code is 1; other files leave it as it is."""
     write_files(tmp_path, {**bundle_files("bundle.json"), name: b"{}"})
-    assert verify(Job([str(tmp_path)], lambda _report: None), KeySet()).exit_code == code
+    assert verify(ReadRequest([str(tmp_path)], lambda _report: None), KeySet()).exit_code == code
 
 
 BAG = bag_files(bundle_files("pith/AB/bundle.json", "pith/CD/bundle.json"))
@@ -225,7 +225,7 @@ def test_what_is_no_regular_file_is_refused_and_not_opened(tmp_path: Path) -> No
 def test_a_file_larger_than_a_bundle_may_be_is_refused_alone(tmp_path: Path) -> None:
     """B4: `limit.size`, and the others are read; the limit is inclusive."""
     write_files(tmp_path, {"a.bundle.json": b"x" * 2001, "b.bundle.json": b"x" * 2000})
-    reading = read(tmp_path, Limits(member_bytes=2000))
+    reading = read(tmp_path, ReadLimits(member_bytes=2000))
     assert [("a.bundle.json", "limit.size")] == reading.refused
     assert ["b.bundle.json"] == [name for name, _ in reading.members]
 

@@ -17,7 +17,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.archive import Bag, Limits, open_source
+from mirror.archive import Bag, ReadLimits, open_source
 from mirror.errors import MirrorError
 from tests.edges.tar_builders import (
     BLOCK,
@@ -36,7 +36,7 @@ from tests.edges.tar_builders import (
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "700"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
-LIMITS = Limits(member_bytes=1 << 16, bundle_bytes=1 << 16, line_bytes=1 << 16, members=1000)
+LIMITS = ReadLimits(member_bytes=1 << 16, bundle_bytes=1 << 16, line_bytes=1 << 16, members=1000)
 
 _LONG = "x" * 120 + "/bundle.json"
 _FILES = bundle_files("bundle.json", "b/x.bundle.json", _LONG)

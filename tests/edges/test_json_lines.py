@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.archive import Limits
+from mirror.archive import ReadLimits
 from mirror.core.bundle import parse_bundle
 from tests.edges.tar_builders import (
     COMPRESSIONS,
@@ -104,7 +104,7 @@ def test_an_overlong_line_refuses_only_itself(place: int, final: bytes) -> None:
     """B4, V1: a line longer than a bundle may be is `limit.size`, and the others are read."""
     lines = [ONE, TWO]
     lines.insert(place - 1, b'"' + b"x" * 5000 + b'"')
-    reading = read(b"\n".join(lines) + final, Limits(line_bytes=2000))
+    reading = read(b"\n".join(lines) + final, ReadLimits(line_bytes=2000))
     assert [ONE, TWO] == [data.strip() for _, data in reading.members]
     assert [(f"line {place}", "limit.size")] == reading.refused
 
@@ -112,7 +112,7 @@ def test_an_overlong_line_refuses_only_itself(place: int, final: bytes) -> None:
 @pytest.mark.parametrize("excess", [0, 1])
 def test_a_line_may_be_exactly_as_long_as_the_limit(excess: int) -> None:
     """B4: the limit is inclusive, its line end counted."""
-    reading = read(ONE + b"\n" + TWO, Limits(line_bytes=len(ONE) + 1 - excess))
+    reading = read(ONE + b"\n" + TWO, ReadLimits(line_bytes=len(ONE) + 1 - excess))
     assert ["limit.size"] * excess == reading.codes
     assert 2 - excess == len(reading.members)
 
@@ -120,27 +120,27 @@ def test_a_line_may_be_exactly_as_long_as_the_limit(excess: int) -> None:
 def test_a_faulty_first_line_is_not_lost_before_an_overlong_line() -> None:
     """V1, B4: neither fault hides the other, and neither hides the bundle after them."""
     text = b"\n".join([BROKEN, b'"' + b"x" * 5000 + b'"', ONE])
-    reading = read(text, Limits(line_bytes=2000))
+    reading = read(text, ReadLimits(line_bytes=2000))
     assert [("line 1", "json.syntax"), ("line 3", None)] == verdicts(reading)
     assert [("line 2", "limit.size")] == reading.refused
 
 
 def test_a_faulty_first_line_is_not_lost_before_a_large_bundle() -> None:
     """V1: the lines together may be larger than one bundle may be."""
-    reading = read(BROKEN + b"\n" + ONE + b"\n" + TWO, Limits(bundle_bytes=len(ONE) + 10))
+    reading = read(BROKEN + b"\n" + ONE + b"\n" + TWO, ReadLimits(bundle_bytes=len(ONE) + 10))
     expected = [("line 1", "json.syntax"), ("line 2", None), ("line 3", None)]
     assert (expected, []) == (verdicts(reading), reading.refused)
 
 
 def test_a_bundle_over_many_lines_that_is_too_large_is_refused_once() -> None:
     """B4: `limit.size`, not a syntax error for each line that is left of it."""
-    reading = read(PRETTY, Limits(bundle_bytes=500))
+    reading = read(PRETTY, ReadLimits(bundle_bytes=500))
     assert ([], ["limit.size"]) == (reading.members, reading.codes)
 
 
 def test_lines_beyond_the_count_are_refused_together() -> None:
     """B4: `limit.count` once, and what came before counts."""
-    reading = read(b"\n".join([ONE, TWO, THREE]), Limits(members=2))
+    reading = read(b"\n".join([ONE, TWO, THREE]), ReadLimits(members=2))
     assert ([("line 1", None), ("line 2", None)], ["limit.count"]) == (
         verdicts(reading),
         reading.codes,

@@ -19,7 +19,15 @@ import msgpack
 import pytest
 import zstandard
 
-from mirror.archive import Bag, Limits, Member, Refused, open_source, write_bag, write_segments
+from mirror.archive import (
+    Bag,
+    Member,
+    ReadLimits,
+    RefusedMember,
+    open_source,
+    write_bag,
+    write_segments,
+)
 from mirror.archive import segment as segment_module
 from mirror.core.bundle import parse_bundle
 from tests import oracle
@@ -76,7 +84,7 @@ def bag_of(*content: bytes) -> bytes:
 class Reading:
     """All that a source gave, in its order."""
 
-    def __init__(self, data: bytes, folder: Path, limits: Limits = NO_LIMITS) -> None:
+    def __init__(self, data: bytes, folder: Path, limits: ReadLimits = NO_LIMITS) -> None:
         (folder / "source").write_bytes(data)
         with time_limit(10), open_source(str(folder / "source"), limits) as source:
             self.items = list(source.items())
@@ -107,7 +115,7 @@ class Reading:
     @property
     def refused(self) -> list[tuple[str, str]]:
         """Names and codes of what was refused."""
-        return [(item.name, item.code) for item in self.items if isinstance(item, Refused)]
+        return [(item.name, item.code) for item in self.items if isinstance(item, RefusedMember)]
 
     @property
     def bag(self) -> Bag | None:
@@ -121,7 +129,7 @@ class Reading:
 def read(tmp_path: Path) -> Callable[..., Reading]:
     """`read(data, limits)` reads the content of a file to its end."""
 
-    def read(data: bytes, limits: Limits = NO_LIMITS) -> Reading:
+    def read(data: bytes, limits: ReadLimits = NO_LIMITS) -> Reading:
         return Reading(data, tmp_path, limits)
 
     return read
@@ -223,7 +231,7 @@ def test_a_packed_bag_of_no_bundles_is_empty(read: Read) -> None:
     """C4, C5: there is nothing in it, and that is said; it is a bag nevertheless."""
     reading = read(packed_bag([]))
     assert ([], [("", "archive.empty")]) == (reading.names, reading.refused)
-    assert [Bag, Refused] == [type(item) for item in reading.items]
+    assert [Bag, RefusedMember] == [type(item) for item in reading.items]
 
 
 # C4: what others write -----------------------------------------------------------------------
@@ -618,7 +626,7 @@ def bundle_of(size: int) -> bytes:
 
 def test_a_bundle_may_have_so_many_bytes(read: Read) -> None:
     """B4: as it stands in the segment; one byte more is `limit.size`, of this bundle alone."""
-    limits = Limits(member_bytes=80_000)
+    limits = ReadLimits(member_bytes=80_000)
     for size, refused in ((80_000, []), (80_001, [(f"{SEGMENT}#2", "limit.size")])):
         reading = read(bag_of(ONE, bundle_of(size), TWO), limits)
         assert refused == reading.refused
@@ -628,10 +636,10 @@ def test_a_bundle_may_have_so_many_bytes(read: Read) -> None:
 def test_a_bundle_far_too_large_ends_its_segment(read: Read) -> None:
     """B4: it is not taken into memory to find where it ends; what came before counts."""
     segments = {"0.msgpack.zst": zstd(ONE + bundle_of(9_000_000)), "1.msgpack.zst": zstd(TWO)}
-    reading = read(bag_with(segments), Limits(member_bytes=1_000_000))
+    reading = read(bag_with(segments), ReadLimits(member_bytes=1_000_000))
     assert [ONE, TWO] == reading.data
     assert [(f"after {SEGMENT}#1", "limit.size")] == reading.refused
-    reading = read(bag_with(segments), Limits(member_bytes=9_000_000))
+    reading = read(bag_with(segments), ReadLimits(member_bytes=9_000_000))
     assert ([], 3) == (reading.refused, len(reading.data))
 
 
@@ -664,9 +672,9 @@ def test_a_bundle_may_hold_so_many_values(read: Read, value: Any) -> None:
     """B4: just the limit is read; one more is `limit.count`, of this bundle alone."""
     packed, count = msgpack.packb(value), values_in(value)
     small = msgpack.packb({"a": 1})
-    reading = read(bag_of(small, packed, small), Limits(values=count))
+    reading = read(bag_of(small, packed, small), ReadLimits(values=count))
     assert ([small, packed, small], []) == (reading.data, reading.refused)
-    reading = read(bag_of(small, packed, small), Limits(values=count - 1))
+    reading = read(bag_of(small, packed, small), ReadLimits(values=count - 1))
     assert [small, small] == reading.data
     assert [(f"{SEGMENT}#2", "limit.count")] == reading.refused
 
@@ -682,21 +690,21 @@ def test_a_segment_may_have_so_many_bytes(read: Read) -> None:
     """B4: compressed, as it stands in the bag; one byte more is `limit.size`, and unread."""
     content = zstd(ONE)
     data = bag_with({"0.msgpack.zst": content, "1.msgpack.zst": b""})
-    reading = read(data, Limits(segment_bytes=len(content)))
+    reading = read(data, ReadLimits(segment_bytes=len(content)))
     assert ([ONE], []) == (reading.data, reading.refused)
-    reading = read(data, Limits(segment_bytes=len(content) - 1))
+    reading = read(data, ReadLimits(segment_bytes=len(content) - 1))
     assert ([], [(SEGMENT, "limit.size")]) == (reading.data, reading.refused)
 
 
 def test_the_limit_of_segments_is_not_that_of_members(read: Read) -> None:
     """B4: many small bundles make a large segment."""
-    reading = read(bag_with({"0.msgpack.zst": b"".join(PACKED)}), Limits(member_bytes=1500))
+    reading = read(bag_with({"0.msgpack.zst": b"".join(PACKED)}), ReadLimits(member_bytes=1500))
     assert (PACKED, []) == (reading.data, reading.refused)
 
 
 def test_a_segment_holds_no_more_bundles_than_an_archive_members(read: Read) -> None:
     """B4: `limit.count`; what came before counts."""
-    reading = read(bag_of(*PACKED, *PACKED), Limits(members=10))
+    reading = read(bag_of(*PACKED, *PACKED), ReadLimits(members=10))
     assert ([*PACKED, *PACKED][:10], [(f"after {SEGMENT}#10", "limit.count")]) == (
         reading.data,
         reading.refused,
@@ -719,9 +727,9 @@ def test_a_bomb_in_a_segment_is_cut_off(read: Read) -> None:
 def test_a_segment_may_give_so_many_bytes(read: Read) -> None:
     """B4: whatever the ratio."""
     size = len(b"".join(PACKED))
-    reading = read(bag_of(*PACKED), Limits(expanded_bytes=size))
+    reading = read(bag_of(*PACKED), ReadLimits(expanded_bytes=size))
     assert (PACKED, []) == (reading.data, reading.refused)
-    reading = read(bag_of(*PACKED), Limits(expanded_bytes=size - 1))
+    reading = read(bag_of(*PACKED), ReadLimits(expanded_bytes=size - 1))
     assert ["limit.ratio"] == [code for _, code in reading.refused]
     assert PACKED[: len(reading.data)] == reading.data
 
@@ -824,7 +832,11 @@ def test_a_bag_with_a_bundle_that_is_refused_for_its_size_is_not_named(read: Rea
     """B4: not all of it was read, which is no fault of the bag."""
     data = bag_of(ONE, bundle_of(80_000))
     assert read(data).bag is not None
-    for limits in (Limits(member_bytes=70_000), Limits(segment_bytes=10), Limits(members=4)):
+    for limits in (
+        ReadLimits(member_bytes=70_000),
+        ReadLimits(segment_bytes=10),
+        ReadLimits(members=4),
+    ):
         assert read(data, limits).bag is None
 
 
@@ -977,7 +989,7 @@ def test_no_damage_to_a_packed_bag_brings_in_another_bundle(
     codes: set[str] = set()
     given = 0
     for _ in range(300):
-        reading = read(change(good, chance), Limits(member_bytes=1 << 16, members=1000))
+        reading = read(change(good, chance), ReadLimits(member_bytes=1 << 16, members=1000))
         codes |= {code for _, code in reading.refused}
         if is_vouched_for(reading):
             given += len(reading.members)
@@ -1003,7 +1015,7 @@ def test_no_damage_that_a_manifest_vouches_for_does_harm(read: Read) -> None:
     codes: set[str] = set()
     for _ in range(300):
         content = mutated(good, chance)
-        reading = read(bag_of(content), Limits(member_bytes=10_000, values=60))
+        reading = read(bag_of(content), ReadLimits(member_bytes=10_000, values=60))
         codes |= {code for _, code in reading.refused}
         place = 0
         for data in reading.data:

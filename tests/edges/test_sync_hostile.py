@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from mirror.archive import Limits
-from mirror.engine.states.check import Scope, check
+from mirror.archive import ReadLimits
+from mirror.engine.states.check import CheckScope, check
 from mirror.engine.sync import mirror
 from mirror.engine.sync.sync import MIRROR, REGISTRY
 from mirror.errors import UpstreamError, exit_code
@@ -61,7 +61,7 @@ def db(tmp_path: Path) -> Iterator[Path]:
     """A store that holds something before, and still does after the test."""
     path = fill(tmp_path / "mirror.db", HELD)
     yield path
-    assert check(path, Scope(), lambda _damage: None).damages == []
+    assert check(path, CheckScope(), lambda _damage: None).damages == []
     with open_store(path, read_only=True) as store:
         assert all(store.records.by_suffix(suffix_of(bundle)) for bundle in HELD)
 
@@ -146,7 +146,7 @@ def test_one_bad_answer_is_named_and_stops_nothing(name: str, site: Site, db: Pa
     """The bundles before and after it are merged; the exit code says that one is left out."""
     handler, code = ANSWERS[name]
     polite = replace(QUICK, read_seconds=0.3, answer_seconds=0.6)
-    synced = _ask(site, db, handler, polite=polite, limits=Limits(member_bytes=1 << 20))
+    synced = _ask(site, db, handler, polite=polite, limits=ReadLimits(member_bytes=1 << 20))
     assert (1, [code]) == (synced.tally.exit_code, synced.codes)
     assert [suffix_of(GOOD), suffix_of(make_one(51))] == [
         result.asked for result in synced.results if result.status == "fetched"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.archive import Limits, Member, Refused, open_source
+from mirror.archive import Member, ReadLimits, RefusedMember, open_source
 from tests.edges.tar_builders import (
     BLOCK,
     COMPRESSIONS,
@@ -133,17 +133,17 @@ def test_an_archive_without_bundles_is_told_of() -> None:
 def test_members_beyond_the_count_are_refused_together() -> None:
     """B4: `limit.count` once, and what came before counts."""
     bundles = bundle_files("a/bundle.json", "b/bundle.json", "c/bundle.json")
-    reading = read(plain_tar(bundles), Limits(members=2))
+    reading = read(plain_tar(bundles), ReadLimits(members=2))
     assert (["a/bundle.json", "b/bundle.json"], ["limit.count"]) == (
         [*reading.files],
         reading.codes,
     )
-    assert [] == read(plain_tar(bundles), Limits(members=3)).codes
+    assert [] == read(plain_tar(bundles), ReadLimits(members=3)).codes
 
 
 def test_a_member_larger_than_a_bundle_may_be_is_refused_alone() -> None:
     """B4: `limit.size` by the header, before anything of it is read."""
-    reading = read(between(entry("x/bundle.json", bytes(3000))), Limits(member_bytes=2000))
+    reading = read(between(entry("x/bundle.json", bytes(3000))), ReadLimits(member_bytes=2000))
     assert [("x/bundle.json", "limit.size")] == reading.refused
     assert 2 == len(reading.members)
 
@@ -586,14 +586,14 @@ def test_a_damaged_first_header_does_not_pass() -> None:
 # C5: a stream --------------------------------------------------------------------------------
 
 
-def peak_of_reading(path: Path, limits: Limits = NO_LIMITS) -> tuple[int, int, int]:
+def peak_of_reading(path: Path, limits: ReadLimits = NO_LIMITS) -> tuple[int, int, int]:
     """Members, refusals, and the most memory that reading took beyond what was there before."""
     members = refusals = 0
     tracemalloc.start()
     with time_limit(60), open_source(str(path), limits) as source:
         for item in source.items():
             members += isinstance(item, Member)
-            refusals += isinstance(item, Refused) and item.is_fault
+            refusals += isinstance(item, RefusedMember) and item.is_fault
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return members, refusals, peak
@@ -630,7 +630,7 @@ def test_members_that_are_not_read_take_no_memory(
     data = b"".join(header(name, 28 * MIB) + bytes(28 * MIB) for name in names) + END
     (tmp_path / "x").write_bytes(COMPRESSIONS[compression](data))
     del data
-    limits = Limits(member_bytes=20 * MIB)
+    limits = ReadLimits(member_bytes=20 * MIB)
     assert (0, 1) == peak_of_reading(tmp_path / "x", limits)[:2]
     assert peak_of_reading(tmp_path / "x", limits)[2] < most * MIB
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mirror.archive import Limits, naming_temporary_folder, open_source, write_bag
-from mirror.engine.findings import UNREAD_CODES, Report, Summary
-from mirror.engine.ingest.source_cache import Reading
+from mirror.archive import ReadLimits, naming_temporary_folder, open_source, write_bag
+from mirror.engine.findings import UNREAD_CODES, Finding, Summary
+from mirror.engine.ingest.source_cache import SourceResult
 from mirror.errors import SourceError
 
 
@@ -47,7 +47,7 @@ def bag_of(files: int) -> bytes:
 
 def read(name: str) -> None:
     """Read a source to its end."""
-    with open_source(name, Limits()) as source:
+    with open_source(name, ReadLimits()) as source:
         for _ in source.items():
             pass
 
@@ -92,8 +92,8 @@ def test_other_errors_stay_what_they_are() -> None:
 @pytest.mark.parametrize("code", sorted(UNREAD_CODES))
 def test_a_source_that_was_not_read_is_told_apart_from_one_that_is_refused(code: str) -> None:
     """Exit code 3, and nothing is remembered of it."""
-    report = Report("bag.tar", "", None, code, "", "the disk is full")
+    report = Finding("bag.tar", "", None, code, "", "the disk is full")
     summary = Summary()
     summary.take(report)
     assert (1, 3, {}) == (summary.sources_failed, summary.exit_code, dict(summary.refused))
-    assert not Reading(reports=[report]).is_memorable
+    assert not SourceResult(reports=[report]).is_memorable

@@ -17,8 +17,8 @@ from mirror.core.profile import MIRROR_V1, Profile
 from mirror.core.profile_file import parse_profile
 from mirror.core.record import parse_record
 from mirror.core.values import decode
-from mirror.probe.pre_images import Effort
-from mirror.probe.search import Fit, Probed, Sample, probe
+from mirror.probe.pre_images import SearchBudget
+from mirror.probe.search import ProbeResult, ProfileEvidence, Sample, probe
 from tests import oracle
 from tests.builders import Object, Signer, citation, make_event, make_record, to_json, without
 from tests.engine.invented_envelopes import (
@@ -60,12 +60,12 @@ def samples(events: Sequence[Any], record: Object = RECORD) -> list[Sample]:
     ]
 
 
-def probed(events: Sequence[Any], keys: KeySet = KEYS, record: Object = RECORD) -> Probed:
+def probed(events: Sequence[Any], keys: KeySet = KEYS, record: Object = RECORD) -> ProbeResult:
     """What probing events of one record comes to."""
     return probe(samples(events, record), keys)
 
 
-def found(events: Sequence[Any], keys: KeySet = KEYS, record: Object = RECORD) -> Fit:
+def found(events: Sequence[Any], keys: KeySet = KEYS, record: Object = RECORD) -> ProfileEvidence:
     """The one profile that must be proposed for some events."""
     result = probed(events, keys, record)
     assert result.is_settled
@@ -576,7 +576,7 @@ def test_one_signature_in_two_places_is_one() -> None:
 def test_progress_is_told_by_the_thousand() -> None:
     """So that telling it takes no time."""
     told: list[int] = []
-    effort = Effort(told.append)
+    effort = SearchBudget(told.append)
     events = [numbered(said, ALICE) for said in THREE]
     probe(samples(events), keys_of(), effort)
     tried = effort.texts + effort.signatures

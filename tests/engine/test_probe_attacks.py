@@ -13,10 +13,10 @@ import pytest
 from mirror.core.events.signatures import fault_of_event
 from mirror.core.keys import KeySet
 from mirror.core.record import parse_record
-from mirror.engine.findings import Job, Report
+from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.probe import probe_bundles
-from mirror.probe.pre_images import Effort, Subset, strings, subsets, written
-from mirror.probe.search import Fit, Probed, Sample, probe
+from mirror.probe.pre_images import SearchBudget, SignedSubset, strings, subsets, written
+from mirror.probe.search import ProbeResult, ProfileEvidence, Sample, probe
 from tests import oracle
 from tests.builders import (
     Object,
@@ -59,14 +59,16 @@ def _signed(body: Object, **unsigned: Any) -> Object:
     return {**body, "signature": ALICE.sign(digest(body)), **unsigned}
 
 
-def _refused(events: list[Object], keys: KeySet = KEYS, record: Object = RECORD) -> list[Fit]:
+def _refused(
+    events: list[Object], keys: KeySet = KEYS, record: Object = RECORD
+) -> list[ProfileEvidence]:
     """What explains some of the events, none of which may be proposed."""
     result = probed(events, keys, record)
     assert (None, []) == (result.found, result.alternatives)
     return result.refused
 
 
-def _in_their_bundles(events: list[Object], records: list[Object]) -> Probed:
+def _in_their_bundles(events: list[Object], records: list[Object]) -> ProbeResult:
     """What probing events in bundles of several records comes to."""
     both = zip(events, records, strict=True)
     return probe([one for event, record in both for one in samples([event], record)], KEYS)
@@ -342,9 +344,9 @@ def test_no_object_is_an_event_without_words() -> None:
 # Work that is made up ------------------------------------------------------------------------
 
 
-def _worked(event: Object, most: int = 20_000) -> Effort:
+def _worked(event: Object, most: int = 20_000) -> SearchBudget:
     """What was tried of one event, for which nothing is found."""
-    effort = Effort(most=most)
+    effort = SearchBudget(most=most)
     result = probe(samples([event]), KEYS, effort)
     assert (None, []) == (result.found, result.refused)
     return effort
@@ -391,7 +393,7 @@ def test_the_work_has_a_bound_that_is_told(name: str) -> None:
 @pytest.mark.parametrize("name", ["a thousand digests", "four signatures in each of many objects"])
 def test_the_space_of_an_event_has_a_bound(name: str) -> None:
     """Of all that could have been hashed, not more than can be kept in memory."""
-    effort = Effort()
+    effort = SearchBudget()
     event = {**MADE_UP[name], "signature": SIGNATURE}
     count = sum(1 for _ in subsets(event, "", effort))
     assert 0 < count <= effort.texts <= 2 * 2**16
@@ -411,7 +413,7 @@ def test_fourteen_members_and_a_payload_of_a_hundred_kilobytes() -> None:
     event: Object = {f"m{one:02}": one for one in range(12)}
     event |= {"signature": SIGNATURE, "zpayload": {"text": "x" * 100_000}}
     assert 14 == len(event)
-    effort = Effort()
+    effort = SearchBudget()
     result = probe(samples([event]), keys_of(), effort)
     assert (None, [], []) == (result.found, result.refused, effort.bounds)
     assert 2 * 2**14 == effort.texts  # all but nothing at all, and the payload alone
@@ -421,7 +423,7 @@ def test_fourteen_members_and_a_payload_of_a_hundred_kilobytes() -> None:
 def test_subsets_share_their_members() -> None:
     """Else a large payload would be in memory some thousand times."""
     event: Object = {f"m{one}": one for one in range(8)} | {"payload": {"text": "x" * 10_000}}
-    tried = list(subsets(event, "/payload", Effort()))
+    tried = list(subsets(event, "/payload", SearchBudget()))
     large = {id(piece) for one in tried for piece in one.pieces if len(piece) > 10_000}
     assert (3, 1023) == (len(large), len(tried))
 
@@ -453,10 +455,10 @@ def test_hundreds_of_digests_that_all_recompute() -> None:
     for said in THREE:
         body = without(without_id(said, ALICE), "signature")
         body |= {f"m{one}": one + said.number for one in range(4)}
-        parts = list(subsets(body, "", Effort()))[:400]
+        parts = list(subsets(body, "", SearchBudget()))[:400]
         named = {f"d{one}": part.digest.hex() for one, part in enumerate(parts)}
         events.append(_signed(body, digests=named))
-    result = probe(samples(events), KEYS, effort := Effort())
+    result = probe(samples(events), KEYS, effort := SearchBudget())
     assert result.found is not None
     assert "more than 4 texts are digests: only the first were tried as ids" in effort.bounds
 
@@ -464,7 +466,7 @@ def test_hundreds_of_digests_that_all_recompute() -> None:
 def test_events_of_many_shapes() -> None:
     """The commonest are searched, and it is told that there are others."""
     junk = [{f"m{one}": 1, "signature": SIGNATURE} for one in range(30)]
-    effort = Effort()
+    effort = SearchBudget()
     result = probe(samples([*junk, *(flat(said, ALICE) for said in THREE)]), KEYS, effort)
     assert result.found is None
     assert ["more than 8 sets of members that events have: only the commonest were searched"] == (
@@ -477,19 +479,19 @@ def test_events_of_many_shapes() -> None:
 # Bundles that are made up --------------------------------------------------------------------
 
 
-def _bundles(folder: Path, *bundles: Object) -> Job:
+def _bundles(folder: Path, *bundles: Object) -> ReadRequest:
     """A job that reads some bundles, and fails on any finding."""
     path = folder / "bundles.jsonl"
     path.write_bytes(b"\n".join(map(to_json, bundles)))
-    told: list[Report] = []
-    return Job([str(path)], told.append)
+    told: list[Finding] = []
+    return ReadRequest([str(path)], told.append)
 
 
 def test_events_beyond_a_count_are_not_looked_at(tmp_path: Path) -> None:
     """Nor are they searched; and that is told."""
     job = _bundles(tmp_path, make_bundle(RECORD, [flat(said, ALICE) for said in THREE]))
     for most, bounds in ((3, []), (2, ["there are more than 2 events; --events allows more"])):
-        effort = Effort()
+        effort = SearchBudget()
         result, types = probe_bundles(job, KEYS, most, effort)
         assert (most, bounds, []) == (result.events, effort.bounds, types)
         assert result.is_settled
@@ -499,7 +501,7 @@ def test_events_beyond_some_bytes_are_not_looked_at(tmp_path: Path) -> None:
     """They would have to be in memory all at once."""
     large = [{"a": f"{one:<1000000}"} for one in range(14)]
     job = _bundles(tmp_path, *[make_bundle(RECORD, large)] * 5)
-    effort = Effort(most=1)
+    effort = SearchBudget(most=1)
     result, _ = probe_bundles(job, KEYS, 100, effort)
     assert 67 == result.events
     assert "the events after the first 67 are more than 67,108,864 bytes" in effort.bounds
@@ -513,8 +515,10 @@ def test_an_event_that_is_too_large_is_refused(tmp_path: Path) -> None:
     path.write_bytes(
         to_json(make_bundle(RECORD, [*said, {"a": "x" * most}, {"a": "x" * (most + 1)}]))
     )
-    told: list[Report] = []
-    result, _ = probe_bundles(Job([str(path)], told.append), KEYS, 10, Effort(most=100))
+    told: list[Finding] = []
+    result, _ = probe_bundles(
+        ReadRequest([str(path)], told.append), KEYS, 10, SearchBudget(most=100)
+    )
     assert (4, ["/events/4"]) == (result.events, [one.where for one in told])
     assert "its canonical bytes are 1048577, more than 1048576" == told[0].message
 
@@ -561,14 +565,14 @@ def test_what_is_no_digest(text: str) -> None:
     assert [] == written({"a": text}, 32)
 
 
-def _texts(found: list[Subset]) -> set[bytes]:
+def _texts(found: list[SignedSubset]) -> set[bytes]:
     return {one.text for one in found}
 
 
 def test_what_can_have_been_hashed() -> None:
     """Every subset, bare and wrapped, and the payload alone: each text once."""
     event: Object = {"b": 1.0, "payload": {"x": 1}}
-    tried = list(subsets(event, "/payload", Effort()))
+    tried = list(subsets(event, "/payload", SearchBudget()))
     bare = [{"b": 1.0}, {"payload": {"x": 1}}, event, {"x": 1}]
     both = [*bare, *({"payload": one} for one in (event, {"b": 1.0}, {"payload": {"x": 1}}))]
     assert {oracle.canonical(one) for one in both} == _texts(tried)
@@ -581,7 +585,7 @@ def test_what_can_have_been_hashed() -> None:
 def test_what_can_be_left_out_of_objects() -> None:
     """Texts that can be signatures or ids, each for itself and with others."""
     event: Object = {"a": {"s": SIGNATURE, "d": "0" * 64}, "payload": {"s": SIGNATURE}}
-    tried = list(subsets(event, "/payload", Effort()))
+    tried = list(subsets(event, "/payload", SearchBudget()))
     images = {one.pre_image.less for one in tried if one.pre_image.of == "event"}
     assert {("/a/s",), ("/a/d",), ("/a/d", "/a/s"), ("/a",), (), ("/payload",)} < images
     assert not [less for less in images for pointer in less if pointer.startswith("/payload/")]

@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from mirror.archive import Bag, Limits, open_source
+from mirror.archive import Bag, ReadLimits, open_source
 from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.composed import compose
-from mirror.core.events.event import InvalidEvent, RawEvent
+from mirror.core.events.event import EncodedEvent, InvalidEvent
 from mirror.core.events.verdict import judge
 from mirror.core.keys import parse_key_set
 from mirror.core.merge import merge
@@ -42,7 +42,7 @@ EVENT = make_event(RECORD, SIGNER, "author_claimed", author_claim())
 KEY_FILE = key_set_file(SIGNER)
 KEYS = parse_key_set(KEY_FILE)
 ORACLE_KEYS = oracle.load_keys(KEY_FILE)
-LIMITS = Limits(member_bytes=1 << 20, bundle_bytes=1 << 20, line_bytes=1 << 20, members=1000)
+LIMITS = ReadLimits(member_bytes=1 << 20, bundle_bytes=1 << 20, line_bytes=1 << 20, members=1000)
 
 ORACLE_BYTES = 20_000
 """The oracle is slow: what is longer is not asked of it."""
@@ -95,7 +95,7 @@ def event(data: bytes) -> None:
         value = decode(data)
     except FormatError:
         return
-    verdict = judge(RawEvent.of(value), parse_record(RECORD), KEYS)
+    verdict = judge(EncodedEvent.of(value), parse_record(RECORD), KEYS)
     code = verdict.code if isinstance(verdict, InvalidEvent) else None
     if len(data) <= ORACLE_BYTES:
         assert oracle.verdict(value, RECORD, ORACLE_KEYS) == code

@@ -21,15 +21,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from mirror.archive import Limits
+from mirror.archive import ReadLimits
 from mirror.cli import main
-from mirror.engine.findings import Job
+from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.process_pool import with_processes
 from mirror.engine.search.find import bring_up_to_date
 from mirror.engine.states.trust import add_keys
 from mirror.store import open_store
-from mirror.web import Settings, create_app
+from mirror.web import ServerSettings, create_app
 from mirror.web.endpoint import Endpoint
 from tests.builders import (
     Object,
@@ -230,19 +230,22 @@ def folder_of(size: int) -> Path:
 # What reads them -----------------------------------------------------------------------------
 
 
-def merging(source: Path, limits: Limits | None = None) -> Action:
+def merging(source: Path, limits: ReadLimits | None = None) -> Action:
     """Merge a source into a new store."""
     db = _new(".db")
 
     def merge() -> None:
         with with_processes(1), open_store(db) as store:
             add_keys(store, KEYS)
-            ingest(store, Job([str(source)], lambda _report: None, limits=limits or Limits()))
+            ingest(
+                store,
+                ReadRequest([str(source)], lambda _report: None, limits=limits or ReadLimits()),
+            )
 
     return merge
 
 
-def merging_lines(bundles: Iterable[Any], limits: Limits | None = None) -> Action:
+def merging_lines(bundles: Iterable[Any], limits: ReadLimits | None = None) -> Action:
     """Merge JSON Lines."""
     return merging(lines_of(bundles), limits)
 
@@ -252,7 +255,7 @@ def store_of(bundles: Iterable[Any], *, indexed: bool = False) -> Path:
     db = _new(".db")
     with with_processes(1), open_store(db) as store:
         add_keys(store, KEYS)
-        ingest(store, Job([str(lines_of(bundles))], lambda _report: None))
+        ingest(store, ReadRequest([str(lines_of(bundles))], lambda _report: None))
         if indexed:
             bring_up_to_date(store)
     return db
@@ -319,7 +322,7 @@ def requesting(db: Path, path: str) -> Action:
 
     def request() -> None:
         scope = _scope(path)
-        endpoint = _endpoint(create_app(Settings(store=db, kept_bytes=0)), scope)
+        endpoint = _endpoint(create_app(ServerSettings(store=db, kept_bytes=0)), scope)
         endpoint._pages._env = _templates()
         answer = endpoint._way.handler(Request(scope))
         status = answer.status_code if isinstance(answer, Response) else answer.status
@@ -330,7 +333,7 @@ def requesting(db: Path, path: str) -> Action:
 
 @cache
 def _templates() -> Environment:
-    app = create_app(Settings(store=Path("none.db")))
+    app = create_app(ServerSettings(store=Path("none.db")))
     return _endpoint(app, _scope("/"))._pages._env
 
 

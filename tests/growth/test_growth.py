@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from mirror.archive import Limits
+from mirror.archive import ReadLimits
 from mirror.engine.ingest import merge as ingest_module
 from mirror.engine.ingest import pipeline as verify_module
-from mirror.store import ClaimRow, open_store
-from mirror.store.acknowledgements import Covered, Request
+from mirror.store import UpstreamStatementRow, open_store
+from mirror.store.acknowledgements import AcknowledgementRequest, CoveredFindings
 from tests.builders import Object, make_bundle, make_record, to_json
 from tests.growth.inputs import (
     AUTHOR,
@@ -98,7 +98,7 @@ BUNDLES: dict[str, Prepare] = {
     "receipts": lambda n: _each(*(make_bundle(RECORD, [], [receipt(i)], []) for i in range(n))),
     "beyond the quota": lambda n: merging_lines(
         (make_bundle(RECORD, [i], [receipt(i)], [alias(i)]) for i in range(n)),
-        Limits(kept_invalid=3),
+        ReadLimits(kept_invalid=3),
     ),
     "repeats": lambda n: _each(*[_events(claim(1))] * n),
     "two records in turn": lambda n: merging_lines(
@@ -225,7 +225,7 @@ def _history(size: int) -> Action:
         for number in range(size):
             text = to_json({"pith_number": NUMBER, "current": {}, "event_count": number})
             at = f"2026-01-01T00:00:00.{number:06}Z"
-            row = ClaimRow("folder", NUMBER, "state", sha256(text).digest(), at, text)
+            row = UpstreamStatementRow("folder", NUMBER, "state", sha256(text).digest(), at, text)
             store.claims.note(row)
     return command("compare", "--history", NUMBER, "--db", db)
 
@@ -235,8 +235,12 @@ def _log(size: int) -> Action:
     db = store_of(malformed(1))
     with open_store(db) as store, store.transaction():
         for number in range(size):
-            request = Request("2026-01-01T00:00:00Z", "a person", f"reason {number}", "all")
-            item = Covered("event", 0, "event.shape", 0, 0, sha256(bytes([number])).digest())
+            request = AcknowledgementRequest(
+                "2026-01-01T00:00:00Z", "a person", f"reason {number}", "all"
+            )
+            item = CoveredFindings(
+                "event", 0, "event.shape", 0, 0, sha256(bytes([number])).digest()
+            )
             store.acknowledgements.add(request, [item])
     return command("findings", "ack", "--list", "--db", db)
 

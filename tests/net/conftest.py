@@ -10,12 +10,12 @@ from typing import Protocol
 import pytest
 
 from mirror.errors import UpstreamError
-from mirror.net import Client, Politeness
+from mirror.net import Client, ClientConfig
 from mirror.net.backend import Resolve, resolve_by_system
 from tests.net.authority import Authority
 from tests.net.server import Site, running
 
-QUICK = Politeness(
+QUICK = ClientConfig(
     requests_per_second=0,
     retries=0,
     backoff_seconds=0.001,

@@ -10,8 +10,8 @@ import httpcore
 import pytest
 
 from mirror.errors import UpstreamError
-from mirror.net.backend import GuardedBackend, Resolve, Watch, resolve_by_system
-from mirror.net.errors import PassingError
+from mirror.net.backend import GuardedBackend, Resolve, TransferLimits, resolve_by_system
+from mirror.net.errors import TransientError
 from tests.net.conftest import MakeClient, refusal
 from tests.net.server import GREETING, Site, message, saying
 
@@ -52,7 +52,9 @@ def in_turn(*answers: list[str]) -> Resolve:
 
 def connect(resolve: Resolve, recorder: Recorder, *, allow_private: bool = False) -> None:
     """Connect to a name."""
-    backend = GuardedBackend(Watch(), allow_private=allow_private, resolve=resolve, inner=recorder)
+    backend = GuardedBackend(
+        TransferLimits(), allow_private=allow_private, resolve=resolve, inner=recorder
+    )
     backend.connect_tcp("registry.example", 443, 4.0)
 
 
@@ -126,9 +128,9 @@ def test_a_name_without_address(error: Exception | None, may_pass: bool) -> None
             raise error
         return []
 
-    with pytest.raises((UpstreamError, PassingError)) as caught:
+    with pytest.raises((UpstreamError, TransientError)) as caught:
         connect(resolve, Recorder())
-    assert isinstance(caught.value, PassingError) == may_pass
+    assert isinstance(caught.value, TransientError) == may_pass
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "0177.1", "localhost"])

@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from mirror.errors import UpstreamError, exit_code
-from mirror.net import Client, Fetched, Politeness
+from mirror.net import Client, ClientConfig, Response
 from tests.net.conftest import MakeClient, locally, refusal
 from tests.net.server import (
     GREETING,
@@ -31,7 +31,7 @@ def test_an_answer_comes_with_its_url_type_and_tag(site: Site, make_client: Make
     text = message(media_type="Application/JSON; charset=utf-8", etag='W/"\xe9-1"')
     url = site.at("/a?q=1", saying(text))
     client = make_client()
-    expected = Fetched(url, 200, GREETING, 'W/"\xe9-1"', "application/json")
+    expected = Response(url, 200, GREETING, 'W/"\xe9-1"', "application/json")
     assert expected == client.get(url + "#part")
     assert client.requests == 1
 
@@ -39,13 +39,13 @@ def test_an_answer_comes_with_its_url_type_and_tag(site: Site, make_client: Make
 def test_a_request_says_who_asks_for_what(site: Site, make_client: MakeClient) -> None:
     """And nothing else: no cookie, nothing of the environment."""
     url = site.at("/a", saying(message(set_cookie="a=1; Path=/")))
-    client = make_client(user_agent=f"{Politeness().user_agent} someone@example.org")
+    client = make_client(user_agent=f"{ClientConfig().user_agent} someone@example.org")
     client.get(url)
     client.get(url, etag='"x"', accept=f"{JSON_LD}, application/json;q=0.5")
     first, second = (exchange.headers for exchange in site.requests)
     assert first == {
         "host": f"127.0.0.1:{site.port}",
-        "user-agent": f"{Politeness().user_agent} someone@example.org",
+        "user-agent": f"{ClientConfig().user_agent} someone@example.org",
         "accept": "application/json",
         "accept-encoding": "zstd, gzip",
     }
@@ -91,7 +91,7 @@ def test_what_has_not_changed_is_not_sent_again(
 
     client, url = make_client(), site.at("/a", answer)
     assert client.get(url).status == 200
-    assert Fetched(url, 304, b"", etag, "application/json") == client.get(url, etag=etag)
+    assert Response(url, 304, b"", etag, "application/json") == client.get(url, etag=etag)
     assert client.get(url, etag='"other"').status == 200
     assert site.connections == 1
 
@@ -129,7 +129,7 @@ def test_nothing_and_several_are_answers_too(
     """They come once, with what they say, whatever type it is."""
     url = site.at("/a", saying(message(b"[]", status=status, media_type=media_type)))
     client = make_client(retries=3)
-    assert Fetched(url, int(status[:3]), b"[]", "", media_type) == client.get(url)
+    assert Response(url, int(status[:3]), b"[]", "", media_type) == client.get(url)
     assert client.requests == 1
 
 
@@ -253,7 +253,7 @@ def test_a_download_goes_to_the_file_from_where_it_stands(
     out = io.BytesIO()
     out.write(b"before ")
     fetched = make_client().download(url, out)
-    assert Fetched(url, 200, b"", "", "application/x-tar") == fetched
+    assert Response(url, 200, b"", "", "application/x-tar") == fetched
     assert out.getvalue() == b"before " + b"x" * 300_000
 
 
@@ -332,7 +332,7 @@ def test_a_pause_can_be_interrupted(site: Site) -> None:
 
     url = site.at("/a", saying(message(status="503 x")))
     with (
-        Client(Politeness(allow_private=True), pause=pause) as client,
+        Client(ClientConfig(allow_private=True), pause=pause) as client,
         pytest.raises(KeyboardInterrupt),
     ):
         client.get(url)

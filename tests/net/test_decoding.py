@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mirror.errors import UpstreamError
 from mirror.net.decoding import decoded
-from mirror.net.errors import PassingError
+from mirror.net.errors import TransientError
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -82,7 +82,7 @@ def test_an_empty_body_needs_no_member(coding: str) -> None:
 @pytest.mark.parametrize("cut", [1, 5, 9, 100])
 def test_a_body_that_was_cut_short_is_never_taken_for_complete(coding: str, cut: int) -> None:
     """It may be whole the next time."""
-    with pytest.raises(PassingError) as caught:
+    with pytest.raises(TransientError) as caught:
         unpack(COMPRESS[coding](TEXT)[:-cut], coding)
     assert caught.value.error.code == "upstream.truncated"
 

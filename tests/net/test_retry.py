@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.net import Politeness
-from mirror.net.rate_limit import Pace
+from mirror.net import ClientConfig
+from mirror.net.rate_limit import RateLimiter
 from mirror.net.retry import parse_retry_after, pause_before
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -22,7 +22,7 @@ def test_a_pause_is_within_its_bounds(
     retry: int, first: float, cap: float, luck: float, asked: float
 ) -> None:
     """At most the cap and the doubled first pause; at least what was asked for."""
-    politeness = Politeness(backoff_seconds=first, backoff_cap_seconds=cap)
+    politeness = ClientConfig(backoff_seconds=first, backoff_cap_seconds=cap)
     pause = pause_before(retry, politeness, lambda: luck, asked_s=asked)
     assert asked <= pause <= max(asked, cap)
     assert pause <= max(asked, first * 2 ** min(retry, 60))
@@ -31,13 +31,13 @@ def test_a_pause_is_within_its_bounds(
 @given(st.integers(0, 100), st.floats(0, 1))
 def test_a_bound_never_falls_from_one_try_to_the_next(retry: int, luck: float) -> None:
     """With the same luck, the next pause is no shorter."""
-    first, second = (pause_before(n, Politeness(), lambda: luck) for n in (retry, retry + 1))
+    first, second = (pause_before(n, ClientConfig(), lambda: luck) for n in (retry, retry + 1))
     assert first <= second
 
 
 def test_pauses_double_up_to_the_cap() -> None:
     """0.5, 1, 2 ... 60 seconds at the unluckiest."""
-    pauses = [pause_before(retry, Politeness(), lambda: 1.0) for retry in range(9)]
+    pauses = [pause_before(retry, ClientConfig(), lambda: 1.0) for retry in range(9)]
     assert [0.5, 1, 2, 4, 8, 16, 32, 60, 60] == pauses
 
 
@@ -81,7 +81,7 @@ def test_a_date_says_the_same_as_its_distance(seconds: int) -> None:
 def test_requests_are_spaced_evenly_and_never_in_a_burst() -> None:
     """Turns that were not used are gone."""
     times, pauses = iter([100.0, 100.0, 100.1, 200.0, 200.0]), list[float]()
-    pace = Pace(4, pauses.append, lambda: next(times))
+    pace = RateLimiter(4, pauses.append, lambda: next(times))
     for _ in range(5):
         pace.wait()
     assert pytest.approx([0.25, 0.4, 0.25]) == pauses
@@ -90,7 +90,7 @@ def test_requests_are_spaced_evenly_and_never_in_a_burst() -> None:
 def test_a_rate_of_zero_is_no_limit() -> None:
     """For mirrors of one's own."""
     pauses = list[float]()
-    pace = Pace(0, pauses.append)
+    pace = RateLimiter(0, pauses.append)
     for _ in range(100):
         pace.wait()
     assert [] == pauses
@@ -119,10 +119,10 @@ NONSENSE: list[dict[str, float | str]] = [
 def test_what_makes_no_sense_is_refused(fields: dict[str, float | str]) -> None:
     """Before anything is sent."""
     with pytest.raises(ValueError, match=r"must be|must make|number"):
-        Politeness(**fields)  # type: ignore[arg-type]
+        ClientConfig(**fields)  # type: ignore[arg-type]
 
 
 def test_the_user_agent_says_who_we_are() -> None:
     """And which version."""
-    assert Politeness().user_agent.startswith("pith-mirror/")
-    assert Politeness().user_agent.endswith(" (+https://pith.science mirror client)")
+    assert ClientConfig().user_agent.startswith("pith-mirror/")
+    assert ClientConfig().user_agent.endswith(" (+https://pith.science mirror client)")

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.errors import UpstreamError
-from mirror.net import Politeness
+from mirror.net import ClientConfig
 from mirror.net.url_policy import next_url, parse_url, shown
 
-STRICT = Politeness()
+STRICT = ClientConfig()
 ANYWHERE = replace(STRICT, allow_other_hosts=True)
 
 NO_URLS = [
@@ -119,7 +119,7 @@ def test_a_redirect_may_stay_at_its_origin_or_become_secure(location: str, expec
 
 @pytest.mark.parametrize("politeness", [STRICT, ANYWHERE])
 @pytest.mark.parametrize("location", NOT_FOLLOWED)
-def test_a_redirect_must_lead_somewhere(location: str, politeness: Politeness) -> None:
+def test_a_redirect_must_lead_somewhere(location: str, politeness: ClientConfig) -> None:
     """Whatever else is allowed."""
     assert "secret" not in str(_misled("http://h.example/a", location, politeness).where)
 
@@ -135,7 +135,7 @@ def test_a_redirect_to_another_origin_is_followed_only_if_allowed(location: str)
 
 @pytest.mark.parametrize("politeness", [STRICT, ANYWHERE])
 @pytest.mark.parametrize("location", ["http://h.example/", "http://other.example/"])
-def test_a_redirect_never_gives_up_tls(location: str, politeness: Politeness) -> None:
+def test_a_redirect_never_gives_up_tls(location: str, politeness: ClientConfig) -> None:
     """Not even where other hosts are allowed."""
     assert "not secure" in _misled("https://h.example/", location, politeness).message
 
@@ -147,7 +147,7 @@ def test_what_is_shown_has_no_secrets_and_an_end() -> None:
     assert len(shown(httpx.URL("http://h/" + "a" * 9000))) < 400
 
 
-def _misled(here: str, location: str, politeness: Politeness) -> UpstreamError:
+def _misled(here: str, location: str, politeness: ClientConfig) -> UpstreamError:
     with pytest.raises(UpstreamError) as caught:
         next_url(parse_url(here), location, politeness)
     assert caught.value.code == "upstream.redirect"

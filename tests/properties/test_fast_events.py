@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.core.bundle import Known, parse_bundle, verify_bundle
+from mirror.core.bundle import StoredVerdicts, parse_bundle, verify_bundle
 from mirror.core.events import event as event_module
-from mirror.core.events.event import InvalidEvent, RawEvent, ValidEvent
+from mirror.core.events.event import EncodedEvent, InvalidEvent, ValidEvent
 from mirror.core.events.verdict import judge, recall
 from mirror.core.msgpack_values import pack
-from mirror.core.receipt import Verdict
+from mirror.core.receipt import Fault
 from mirror.core.record import parse_record
 from tests import oracle
 from tests.builders import (
@@ -52,9 +52,9 @@ SIGNERS = (ALICE, BOB, CLERK, GUEST, STRANGER)
 TYPES = [*EVENT_TARGETS, "x.y"]
 
 
-def agree(event: Any) -> Verdict:
+def agree(event: Any) -> Fault:
     """The verdict on a value, on which both ways agree."""
-    raw = RawEvent.of(event)
+    raw = EncodedEvent.of(event)
     passes = event_module.passes(raw, PARSED, KEYS)
     fault = event_module.first_fault(raw, PARSED, KEYS)
     if raw.is_plain:
@@ -278,7 +278,7 @@ def test_an_event_with_a_float_is_judged_the_slow_way(place: str) -> None:
     event = valid("x.y")
     members = event.get(place, {})
     signed = sign_event({**event, place: {**members, "n": 1e-7}}, ALICE)
-    assert not RawEvent.of(signed).is_plain
+    assert not EncodedEvent.of(signed).is_plain
     assert agree(signed) is None
 
 
@@ -309,7 +309,7 @@ def _holds_float(value: Any) -> bool:
 @given(_events | junk() | json_values())
 def test_an_event_is_encoded_and_hashed_by_the_rule(value: Any) -> None:
     """V2, E2: part by part or at once, the bytes are those of the oracle."""
-    raw = RawEvent.of(value)
+    raw = EncodedEvent.of(value)
     assert oracle.canonical(value) == raw.encoded
     assert hashlib.sha256(oracle.canonical(value)).digest() == raw.digest
     assert pack(value) == raw.packed
@@ -335,7 +335,7 @@ def test_a_verdict_is_recalled_as_it_was_reached(world: World) -> None:
         one.digest: (one.code, one.reason) if isinstance(one, InvalidEvent) else None
         for one in first.events
     }
-    known = Known(receipts, events)
+    known = StoredVerdicts(receipts, events)
     assert first == verify_bundle(bundle, keys_of(), known)
 
 
@@ -343,6 +343,6 @@ def test_a_valid_event_is_taken_from_its_value_alone() -> None:
     """A store keeps value and digest; what the merge asks for follows from them."""
     for event_type in TYPES:
         event = valid(event_type)
-        judged = judge(RawEvent.of(event), PARSED, KEYS)
+        judged = judge(EncodedEvent.of(event), PARSED, KEYS)
         assert isinstance(judged, ValidEvent)
         assert ValidEvent.of(event, judged.digest) == judged

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.core.bundle import parse_bundle, verify_bundle
-from mirror.core.events.event import InvalidEvent, RawEvent
+from mirror.core.events.event import EncodedEvent, InvalidEvent
 from mirror.core.events.verdict import judge, key_ids_of_event
 from mirror.core.keys import KeySet
 from mirror.core.merge import State
@@ -124,7 +124,7 @@ def test_a_verdict_rests_on_the_keys_that_it_names_alone(
         judged = judge(raw, bundle.record, keys)
         named = key_ids_of_event(judged, KeySet())
         fewer = keys_of(*(signer for signer in signers if signer.key_id in named))
-        again = judge(RawEvent.of(raw.value), bundle.record, fewer)
+        again = judge(EncodedEvent.of(raw.value), bundle.record, fewer)
         assert _code(judged) == _code(again)
 
 

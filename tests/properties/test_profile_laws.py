@@ -12,8 +12,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirror.core.events.event import InvalidEvent, RawEvent, ValidEvent
-from mirror.core.events.verdict import Reached, judge, key_ids_of_event, recall
+from mirror.core.events.event import EncodedEvent, InvalidEvent, ValidEvent
+from mirror.core.events.verdict import ProfileVerdict, judge, key_ids_of_event, recall
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import merge
 from mirror.core.profile import MIRROR_V1, Profile
@@ -121,7 +121,7 @@ def made_by(draw: st.DrawFn, invented: Invented) -> Object:
 
 def judged(event: Any, keys: KeySet) -> ValidEvent | InvalidEvent:
     """The verdict, which is recalled as it was reached."""
-    raw = RawEvent.of(event)
+    raw = EncodedEvent.of(event)
     judgement = judge(raw, PARSED, keys)
     assert all(isinstance(name, str) for name in key_ids_of_event(judgement, keys))
     return judgement
@@ -214,7 +214,7 @@ def test_what_passes_as_built_in_stays(event: Object, signers: tuple[Signer, ...
         first, second = judged(one, plain_keys), judged(one, keys)
         if isinstance(first, ValidEvent):
             assert first == second
-    again = RawEvent.of(event)
+    again = EncodedEvent.of(event)
     judgement = judge(again, PARSED, keys)
     assert judgement == recall(again, kept(judgement), keys)
 
@@ -225,7 +225,7 @@ def kept(event: ValidEvent | InvalidEvent) -> Any:
     if event.profile == MIRROR_V1.name:
         return fault
     key_id = event.key_id if isinstance(event, ValidEvent) else ""
-    return Reached(event.profile, key_id, fault)
+    return ProfileVerdict(event.profile, key_id, fault)
 
 
 # Any profile ---------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mirror.core.bundle import AliasClaim
 from mirror.core.msgpack_values import pack
 from mirror.store.arrival_codec import (
-    Contents,
+    ArrivalContents,
     compress,
     decompress,
     pack_contents,
@@ -227,4 +227,4 @@ def test_the_same_facts_are_the_same_bytes() -> None:
         contents = unpack_contents(SAMPLE)
         again = pack_contents(contents.claims, _packed(contents.receipts), _packed(contents.events))
         assert again == SAMPLE
-    assert contents != Contents([], [], [])
+    assert contents != ArrivalContents([], [], [])

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirror.core.keys import KeySet
-from mirror.engine.findings import Job, Summary
+from mirror.engine.findings import ReadRequest, Summary
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.rebuild import rebuild
 from mirror.engine.states.replay import current_text, finish
@@ -59,7 +59,7 @@ def _steps(draw: st.DrawFn) -> list[Step]:
 def _merge(store: Store, folder: Path, bundles: list[Object]) -> Summary:
     path = folder / "bundles.jsonl"
     path.write_bytes(b"\n".join(map(to_json, bundles)))
-    return ingest(store, Job([str(path)], lambda _report: None))
+    return ingest(store, ReadRequest([str(path)], lambda _report: None))
 
 
 def _turn(store: Store, signer: Signer) -> None:

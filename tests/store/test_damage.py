@@ -19,27 +19,27 @@ from mirror.core.msgpack_values import pack
 from mirror.core.transparency.signed_note import make_signer
 from mirror.core.values import canonical, sha256
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.export.bag import Order, bundle_text, export_bag, note_export
-from mirror.engine.findings import Job, Report
+from mirror.engine.export.bag import ExportOptions, bundle_text, export_bag, note_export
+from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.states.check import Scope, check, check_and_repair
+from mirror.engine.states.check import CheckScope, check, check_and_repair
 from mirror.engine.states.rebuild import rebuild
 from mirror.engine.states.replay import current_text
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.engine.transparency.checkpoints import make_checkpoint
 from mirror.errors import MirrorError, StoreError
 from mirror.store import (
-    Answered,
+    ArrivalContents,
     ArrivalRow,
+    CachedETag,
     Change,
-    ClaimRow,
-    Contents,
     Damage,
-    Ledger,
+    RecordTotals,
     Store,
+    UpstreamStatementRow,
     open_store,
 )
-from mirror.store.acknowledgements import Covered, Request
+from mirror.store.acknowledgements import AcknowledgementRequest, CoveredFindings
 from mirror.store.arrival_codec import compress, decompress, pack_contents, unpack_contents
 from mirror.store.row_checksum import seal
 from mirror.store.store import PAGE_BYTES
@@ -108,15 +108,15 @@ ARRIVALS = 10
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+def job(tmp_path_factory: pytest.TempPathFactory) -> ReadRequest:
     """The sources of the store: the demo bag, and a bundle with faults."""
     path = tmp_path_factory.mktemp("sources") / "faulty.json"
     path.write_bytes(_faulty_bundle())
-    return Job([str(DEMO), str(path)], lambda _report: None)
+    return ReadRequest([str(DEMO), str(path)], lambda _report: None)
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory, job: Job) -> Path:
+def good(tmp_path_factory: pytest.TempPathFactory, job: ReadRequest) -> Path:
     """A store of them, in one file."""
     path = tmp_path_factory.mktemp("good") / "mirror.db"
     with open_store(path) as store:
@@ -177,7 +177,7 @@ class _Bound:
 
 
 def _check(path: Path, *, quick: bool = False) -> list[Damage]:
-    return check(path, Scope(quick=quick), lambda _damage: None, _Bound()).damages
+    return check(path, CheckScope(quick=quick), lambda _damage: None, _Bound()).damages
 
 
 def _break(path: Path, query: str, *arguments: object) -> None:
@@ -283,7 +283,7 @@ def test_a_changed_bit_of_a_content_is_found_and_never_served(
     ],
 )
 def test_a_frame_that_claims_to_be_huge_is_damage_like_any(
-    query: str, path: Path, good: Path, job: Job
+    query: str, path: Path, good: Path, job: ReadRequest
 ) -> None:
     """One bit in the head of what is compressed, and it speaks of more than there is memory."""
     table, column, key = (
@@ -302,7 +302,7 @@ def test_a_frame_that_claims_to_be_huge_is_damage_like_any(
             ingest(store, job)
     except StoreError:
         pass
-    assert check_and_repair(path, Scope(), lambda _damage: None).is_repaired
+    assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
     _mended(path, good, job)
 
 
@@ -338,7 +338,7 @@ def _reseal(store: Store) -> None:
         for row, _ in rows:
             sealed = ArrivalRow.seal_of(row.id, row.record_id, row.run_id, row.member, row.content)
             conn.execute("UPDATE arrival SET seal = ? WHERE id = ?", (sealed, row.id))
-        ledger = Ledger.of(rows)
+        ledger = RecordTotals.of(rows)
         ledger.save(conn, record_id)
         query = "UPDATE state SET ledger_seal = ? WHERE record_id = ?"
         conn.execute(query, (ledger.seal, record_id))
@@ -351,47 +351,47 @@ def _reseal_state(conn: sqlite3.Connection, record_id: int) -> None:
     conn.execute("UPDATE state SET seal = ? WHERE record_id = ?", (seal(*row), record_id))
 
 
-def _repacked(contents: Contents) -> bytes:
+def _repacked(contents: ArrivalContents) -> bytes:
     receipts = {digest: pack(value) for digest, value in contents.receipts}
     events = {digest: pack(value) for digest, value in contents.events}
     return pack_contents(contents.claims, receipts, events)
 
 
-def _with_another_value(contents: Contents) -> Contents:
+def _with_another_value(contents: ArrivalContents) -> ArrivalContents:
     (digest, value), *others = contents.events
     assert isinstance(value, dict)
     return contents._replace(events=[(digest, {**value, "target": "graph"}), *others])
 
 
-def _with_another_receipt(contents: Contents) -> Contents:
+def _with_another_receipt(contents: ArrivalContents) -> ArrivalContents:
     (digest, _), *others = contents.receipts
     return contents._replace(receipts=[(digest, None), *others])
 
 
-def _with_another_digest(contents: Contents) -> Contents:
+def _with_another_digest(contents: ArrivalContents) -> ArrivalContents:
     (_, value), *others = contents.events
     return contents._replace(events=[(bytes(32), value), *others])
 
 
-def _with_digests_exchanged(contents: Contents) -> Contents:
+def _with_digests_exchanged(contents: ArrivalContents) -> ArrivalContents:
     (one, first), (other, second), *others = contents.events
     return contents._replace(events=[(other, first), (one, second), *others])
 
 
-def _with_one_event_less(contents: Contents) -> Contents:
+def _with_one_event_less(contents: ArrivalContents) -> ArrivalContents:
     return contents._replace(events=contents.events[1:])
 
 
-def _with_one_claim_less(contents: Contents) -> Contents:
+def _with_one_claim_less(contents: ArrivalContents) -> ArrivalContents:
     return contents._replace(claims=contents.claims[1:])
 
 
-def _with_a_claim_of_another(contents: Contents) -> Contents:
+def _with_a_claim_of_another(contents: ArrivalContents) -> ArrivalContents:
     claim = AliasClaim("arxiv", "9999.99999", "2026-01-01T00:00:00Z")
     return contents._replace(claims=[claim, *contents.claims[1:]])
 
 
-def _with_a_claim_at_no_time(contents: Contents) -> Contents:
+def _with_a_claim_at_no_time(contents: ArrivalContents) -> ArrivalContents:
     claim = contents.claims[0]._replace(created_at="never")
     return contents._replace(claims=[claim, *contents.claims[1:]])
 
@@ -409,7 +409,7 @@ FORGED_VALUES = (
 
 @pytest.mark.parametrize("change", [*FORGED_VALUES, _with_one_event_less, _with_one_claim_less])
 def test_a_content_that_was_forged_with_all_its_seals_is_found(
-    change: Callable[[Contents], Contents], path: Path
+    change: Callable[[ArrivalContents], ArrivalContents], path: Path
 ) -> None:
     """Seals are against broken disks; values, digests and signatures are verified again."""
     with open_store(path) as store, store.transaction():
@@ -486,11 +486,11 @@ LOSSES = ("content", "content of another", "no content", "member", "seal", "lost
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_repaired_store_is_sound_and_whole_after_the_bundle_comes_again(
-    name: str, path: Path, good: Path, job: Job
+    name: str, path: Path, good: Path, job: ReadRequest
 ) -> None:
     """What is damaged is kept aside; the record is named; its bundle mends it."""
     _break(path, BREAKS[name])
-    report = check_and_repair(path, Scope(), lambda _damage: None)
+    report = check_and_repair(path, CheckScope(), lambda _damage: None)
     assert report.is_repaired
     assert _check(path) == []
     if name in LOSSES:
@@ -507,7 +507,7 @@ def test_a_broken_log_of_trust_leaves_only_the_built_in_key(path: Path, good: Pa
     _break(path, "UPDATE trust SET value = x'00' WHERE id = 1")
     with pytest.raises(MirrorError, match=r"store\.damaged"), open_store(path) as store:
         store.trust.key_set()
-    assert check_and_repair(path, Scope(), lambda _damage: None).is_repaired
+    assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
     with open_store(path) as store:
         assert len(store.trust.key_set()) == 1
         assert store.status().events_valid == 0
@@ -533,7 +533,7 @@ def test_a_repair_trusts_no_built_in_key_that_was_removed(
         remove_keys(store, [BUILT_IN.key_id])
         last = store.trust.version
     _break(path, query.format(last=last))
-    assert check_and_repair(path, Scope(), lambda _damage: None).is_repaired
+    assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
     with open_store(path) as store:
         assert [BUILT_IN] * is_trusted == [*store.trust.key_set()]
         add_keys(store, KEYS)
@@ -548,7 +548,7 @@ def test_a_log_of_trust_that_cannot_be_read_trusts_nobody(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[(page - 1) * PAGE_BYTES : page * PAGE_BYTES] = bytes([7]) * PAGE_BYTES
     path.write_bytes(content)
-    assert check_and_repair(path, Scope(), lambda _damage: None, _Bound()).is_repaired
+    assert check_and_repair(path, CheckScope(), lambda _damage: None, _Bound()).is_repaired
     with open_store(path) as store:
         assert [] == [*store.trust.key_set()]
 
@@ -592,7 +592,7 @@ def test_rebuild_names_what_it_cannot_derive(path: Path, good: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(60))
 def test_random_damage_in_the_file_is_never_served(
-    seed: int, path: Path, good: Path, job: Job
+    seed: int, path: Path, good: Path, job: ReadRequest
 ) -> None:
     """Bytes are flipped in a random page; answers stay right or are refused, and a merge too."""
     order = random.Random(seed)
@@ -613,7 +613,7 @@ def test_random_damage_in_the_file_is_never_served(
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_file_that_sqlite_finds_broken_is_salvaged(
-    seed: int, path: Path, good: Path, job: Job
+    seed: int, path: Path, good: Path, job: ReadRequest
 ) -> None:
     """What can be read is taken to a new file; the bundle brings the rest; the old file is kept."""
     order = random.Random(seed)
@@ -622,7 +622,7 @@ def test_a_file_that_sqlite_finds_broken_is_salvaged(
     start = order.choice(pages) * PAGE_BYTES
     content[start : start + PAGE_BYTES] = order.randbytes(PAGE_BYTES)
     path.write_bytes(content)
-    report = check_and_repair(path, Scope(), lambda _damage: None, _Bound())
+    report = check_and_repair(path, CheckScope(), lambda _damage: None, _Bound())
     assert report.damages != []
     assert report.is_repaired
     if report.aside:
@@ -652,10 +652,12 @@ def _with_evidence(path: Path) -> None:
     signer = make_signer("mirror.example", bytes(32))
     with open_store(path) as store:
         with store.transaction():
-            claim = ClaimRow("there", "pith:2024:X", "state", sha256(text), NOON, text)
+            claim = UpstreamStatementRow("there", "pith:2024:X", "state", sha256(text), NOON, text)
             store.claims.note(claim)
-            known = Covered("digest", 0, "bundle.shape", digest=bytes(32))
-            store.acknowledgements.add(Request(NOON, "Ada", "it is known", "a digest"), [known])
+            known = CoveredFindings("digest", 0, "bundle.shape", digest=bytes(32))
+            store.acknowledgements.add(
+                AcknowledgementRequest(NOON, "Ada", "it is known", "a digest"), [known]
+            )
         make_checkpoint(store, signer, datetime(2026, 1, 1, tzinfo=UTC))
 
 
@@ -673,7 +675,7 @@ def test_damaged_evidence_is_named_and_moved_aside(
     (damage,) = _check(path)
     assert damage.fact == ("acknowledgement" if table == "acknowledged" else table)
     assert set(_served(path)) == _good_answers(good)
-    report = check_and_repair(path, Scope(), lambda _damage: None, _Bound())
+    report = check_and_repair(path, CheckScope(), lambda _damage: None, _Bound())
     assert report.is_repaired
     assert _rows(path, table) == []
     assert set(_served(path)) == _good_answers(good)
@@ -684,7 +686,9 @@ def test_damaged_evidence_is_named_and_moved_aside(
 
 def test_parts_make_up_the_whole(path: Path) -> None:
     """Ten parts check each record once."""
-    reports = [check(path, Scope(part=one, of=10), lambda _damage: None) for one in range(1, 11)]
+    reports = [
+        check(path, CheckScope(part=one, of=10), lambda _damage: None) for one in range(1, 11)
+    ]
     assert [report.records for report in reports] == [0, *[1] * RECORDS]
     assert all(report.exit_code == 0 for report in reports)
 
@@ -694,9 +698,9 @@ def test_a_check_that_runs_out_of_time_goes_on(path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("mirror.engine.states.check.CHUNK_RECORDS", 3)
     times = iter([0.0, 0.0, 99.0, 0.0, 0.0, 0.0, 99.0])
     monkeypatch.setattr("mirror.engine.states.check.time.monotonic", lambda: next(times))
-    first = check(path, Scope(for_s=1.0), lambda _damage: None)
+    first = check(path, CheckScope(for_s=1.0), lambda _damage: None)
     assert (3, False, 1) == (first.records, first.is_complete, first.exit_code)
-    again = check(path, Scope(for_s=1.0), lambda _damage: None)
+    again = check(path, CheckScope(for_s=1.0), lambda _damage: None)
     assert (6, True, 0) == (again.records, again.is_complete, again.exit_code)
 
 
@@ -727,7 +731,7 @@ def test_a_quick_check_finds_broken_facts_only(path: Path) -> None:
 # Facts that are lost, or slipped to where they do not belong ------------------------------------
 
 
-def _mended(path: Path, good: Path, job: Job) -> None:
+def _mended(path: Path, good: Path, job: ReadRequest) -> None:
     """Assert that keys and bundles bring a repaired store back."""
     with open_store(path) as store:
         add_keys(store, KEYS)
@@ -738,30 +742,32 @@ def _mended(path: Path, good: Path, job: Job) -> None:
 
 @pytest.mark.parametrize("arrival_id", range(1, ARRIVALS + 1))
 def test_a_lost_fact_names_the_record_that_needs_a_bundle(
-    arrival_id: int, path: Path, good: Path, job: Job
+    arrival_id: int, path: Path, good: Path, job: ReadRequest
 ) -> None:
     """A row that is gone cannot be moved aside; its record is named all the same."""
     _break(path, "DELETE FROM arrival WHERE id = ?", arrival_id)
-    report = check_and_repair(path, Scope(), lambda _damage: None)
+    report = check_and_repair(path, CheckScope(), lambda _damage: None)
     assert (True, 1) == (report.is_repaired, len(report.need_bundles))
     _mended(path, good, job)
 
 
 def test_a_fact_that_slipped_to_another_record_is_not_adopted(
-    path: Path, good: Path, job: Job
+    path: Path, good: Path, job: ReadRequest
 ) -> None:
     """It is kept aside, and both records are as they were once their bundles come again."""
     _break(path, "UPDATE arrival SET record_id = 1 WHERE id = 5")
-    report = check_and_repair(path, Scope(), lambda _damage: None)
+    report = check_and_repair(path, CheckScope(), lambda _damage: None)
     assert (True, 2) == (report.is_repaired, len(report.need_bundles))
     _mended(path, good, job)
 
 
 @pytest.mark.parametrize("table", [*TABLES, *MEMORIES])
-def test_a_table_that_is_gone_is_made_again(table: str, path: Path, good: Path, job: Job) -> None:
+def test_a_table_that_is_gone_is_made_again(
+    table: str, path: Path, good: Path, job: ReadRequest
+) -> None:
     """What was in it comes with the keys and bundles."""
     _break_schema(path, f"DROP TABLE {table}")
-    assert check_and_repair(path, Scope(), lambda _damage: None).is_repaired
+    assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
     _mended(path, good, job)
 
 
@@ -773,7 +779,7 @@ def _break_schema(path: Path, query: str) -> None:
 
 @pytest.mark.parametrize("tenth", range(10))
 def test_a_page_of_nonsense_is_repaired_or_said_to_be_beyond_it(
-    tenth: int, path: Path, good: Path, job: Job
+    tenth: int, path: Path, good: Path, job: ReadRequest
 ) -> None:
     """Each tenth page, where its rows stand: the store is sound after it, or as it was."""
     half = PAGE_BYTES // 2
@@ -783,7 +789,7 @@ def test_a_page_of_nonsense_is_repaired_or_said_to_be_beyond_it(
         damaged = content[:start] + b"\x55" * half + content[start + half :]
         path.write_bytes(damaged)
         try:
-            report = check_and_repair(path, Scope(), lambda _damage: None, _Bound())
+            report = check_and_repair(path, CheckScope(), lambda _damage: None, _Bound())
         except StoreError:
             assert damaged == path.read_bytes(), page
             continue
@@ -794,11 +800,11 @@ def test_a_page_of_nonsense_is_repaired_or_said_to_be_beyond_it(
 # What saves work, and notes ------------------------------------------------------------------
 
 
-def _told(path: Path, job: Job) -> tuple[list[Report], str]:
+def _told(path: Path, job: ReadRequest) -> tuple[list[Finding], str]:
     """What a merge of the same sources says."""
-    reports: list[Report] = []
+    reports: list[Finding] = []
     with open_store(path) as store:
-        summary = ingest(store, Job(job.names, reports.append))
+        summary = ingest(store, ReadRequest(job.names, reports.append))
     return reports, repr(summary)
 
 
@@ -810,7 +816,7 @@ MEMORY_CELLS = [
 @pytest.mark.parametrize("index", [0, -1], ids=["first", "last"])
 @pytest.mark.parametrize(("table", "column"), MEMORY_CELLS, ids=lambda name: name)
 def test_a_damaged_memory_is_no_false_word(
-    table: str, column: str, index: int, path: Path, job: Job
+    table: str, column: str, index: int, path: Path, job: ReadRequest
 ) -> None:
     """A merge of what was read before says just what it said, or that the store is damaged."""
     expected, answers = _told(path, job), set(_served(path))
@@ -825,7 +831,9 @@ def test_a_damaged_memory_is_no_false_word(
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_changed_bit_of_a_memory_is_no_false_word(seed: int, path: Path, job: Job) -> None:
+def test_a_changed_bit_of_a_memory_is_no_false_word(
+    seed: int, path: Path, job: ReadRequest
+) -> None:
     """The same, wherever in the outcome it is."""
     expected = _told(path, job)
     order = random.Random(seed)
@@ -857,7 +865,7 @@ def test_a_damaged_row_of_what_was_fetched_is_as_if_it_was_not_there(
     """It is asked for again: no ETag, run or feed is believed that is not as it was written."""
     at = "2026-01-01T00:00:00.000000+00:00"
     with open_store(path) as store, store.transaction():
-        store.fetched.note(UPSTREAM, [Answered("2402.00001", '"an-etag"', at)])
+        store.fetched.note(UPSTREAM, [CachedETag("2402.00001", '"an-etag"', at)])
         store.fetched.begin(UPSTREAM, at)
         store.fetched.move(UPSTREAM, Change(7, "pith:2024:LAST", at), {"pith:2024:OWED"}, set())
         assert FETCHED[what](store) is not None
@@ -875,7 +883,7 @@ def test_a_damaged_row_of_what_was_fetched_is_as_if_it_was_not_there(
 def _exported(path: Path, out: Path, since: str | None = None) -> tuple[str, bytes]:
     """Root and bag of an export of everything."""
     with open_store(path, read_only=True) as store:
-        exported = export_bag(store, OutputFile(out, force=True), Order(since=since))
+        exported = export_bag(store, OutputFile(out, force=True), ExportOptions(since=since))
     return exported.root, out.read_bytes()
 
 
@@ -885,13 +893,13 @@ def test_a_damaged_root_leaves_nothing_out_of_an_increment(
 ) -> None:
     """An increment on a root holds what came since, and names its base; or it is refused."""
     with open_store(path, read_only=True) as store:
-        exported = export_bag(store, OutputFile(tmp_path / "base.tar"), Order())
+        exported = export_bag(store, OutputFile(tmp_path / "base.tar"), ExportOptions())
     note_export(path, exported)
     later = tmp_path / "later.json"
     record = make_record(arxiv_id="2403.00001")
     later.write_bytes(to_json(make_bundle(record)))
     with open_store(path) as store:
-        ingest(store, Job([str(later)], lambda _report: None))
+        ingest(store, ReadRequest([str(later)], lambda _report: None))
     expected = _exported(path, tmp_path / "expected.tar", exported.root)
     row = _rows(path, "root")[0]
     new = _changed(row[_columns("root").index(column)])
@@ -929,12 +937,14 @@ def test_a_mark_on_a_record_that_is_not_there_is_swept_away(path: Path, good: Pa
     """It stops neither a merge nor a repair."""
     _break(path, "INSERT INTO stale VALUES (99999, 1)")
     assert {damage.fact for damage in _check(path)} == {"stale"}
-    assert check_and_repair(path, Scope(), lambda _damage: None).is_repaired
+    assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
     assert _states(good) == _states(path)
 
 
 @pytest.mark.parametrize("judge", [0, 1, -1])
-def test_a_mark_that_nobody_made_does_no_harm(judge: int, path: Path, good: Path, job: Job) -> None:
+def test_a_mark_that_nobody_made_does_no_harm(
+    judge: int, path: Path, good: Path, job: ReadRequest
+) -> None:
     """The state is made again, and is the same."""
     _break(path, "INSERT INTO stale VALUES (1, ?), (9, ?)", judge, judge)
     assert _check(path) == []
@@ -950,5 +960,5 @@ def test_a_mark_that_is_lost_is_missed(path: Path, good: Path) -> None:
     damages = _check(path)
     assert {damage.fact for damage in damages} == {"named_key"}
     assert set(_served(path)) <= _good_answers(good)
-    assert check_and_repair(path, Scope(), lambda _damage: None).is_repaired
+    assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
     assert _rows(good, "named_key") == _rows(path, "named_key")

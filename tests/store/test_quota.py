@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from mirror.archive import Limits
+from mirror.archive import ReadLimits
 from mirror.core.bundle import parse_bundle
 from mirror.engine.export.bag import bundle_text
-from mirror.engine.findings import Job, Report, Summary
+from mirror.engine.findings import Finding, ReadRequest, Summary
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.trust import add_keys
-from mirror.store import Held, LeftOut, Run, Store, open_store
+from mirror.store import OverQuota, SourceRun, Store, StoredFacts, open_store
 from mirror.store import stored_facts as held_module
 from mirror.store.facts import Facts
 from mirror.store.store import Store as StoreType
@@ -69,11 +69,13 @@ def store() -> Iterator[Store]:
         yield opened
 
 
-def _take(store: StoreType, bundle: Any, *, held: bool) -> LeftOut:
+def _take(store: StoreType, bundle: Any, *, held: bool) -> OverQuota:
     intake = store.intake(QUOTA)
     digest = parse_bundle(to_json(bundle)).record.digest
-    known = store.facts.held(digest) if held else Held()
-    taken = intake.take(parcel_of(bundle, KEYS, known, with_state=not held), Run("a", "b"), "c")
+    known = store.facts.held(digest) if held else StoredFacts()
+    taken = intake.take(
+        parcel_of(bundle, KEYS, known, with_state=not held), SourceRun("a", "b"), "c"
+    )
     intake.flush()
     return taken.left_out
 
@@ -103,22 +105,24 @@ def test_a_record_keeps_what_is_signed_and_its_quota_of_the_rest(
 def test_what_is_kept_already_uses_no_quota_again(store: Store) -> None:
     """Repeating a bundle leaves out only what was left out before."""
     first = _take(store, JUNK[0], held=True)
-    assert _take(store, JUNK[0], held=True) == first == LeftOut(1, 0, 2)
+    assert _take(store, JUNK[0], held=True) == first == OverQuota(1, 0, 2)
 
 
-def _merge(db: Path | None, bundles: list[Any], folder: Path, **limits: int) -> list[Report]:
+def _merge(db: Path | None, bundles: list[Any], folder: Path, **limits: int) -> list[Finding]:
     path = folder / "many.jsonl"
     path.write_bytes(b"\n".join(to_json(one) for one in bundles))
-    reports: list[Report] = []
+    reports: list[Finding] = []
     with open_store(db) as store:
         add_keys(store, KEYS)
-        summary = ingest(store, Job([str(path)], reports.append, limits=Limits(**limits)))
+        summary = ingest(
+            store, ReadRequest([str(path)], reports.append, limits=ReadLimits(**limits))
+        )
         assert summary.exit_code == 1
         assert _counted(summary, reports)
     return reports
 
 
-def _counted(summary: Summary, reports: list[Report]) -> bool:
+def _counted(summary: Summary, reports: list[Finding]) -> bool:
     return summary.noted["store.quota"] == sum(one.code == "store.quota" for one in reports)
 
 
@@ -140,9 +144,11 @@ def test_a_stranger_cannot_make_a_record_unfit_for_other_mirrors(tmp_path: Path)
     (tmp_path / "composed.json").write_bytes(text)
     with open_store(None) as other:
         add_keys(other, KEYS)
-        summary = ingest(other, Job([str(tmp_path / "composed.json")], lambda _report: None))
+        summary = ingest(
+            other, ReadRequest([str(tmp_path / "composed.json")], lambda _report: None)
+        )
         assert (summary.bundles_read, summary.events_valid, summary.receipts_verified) == (1, 1, 1)
-        assert summary.events_invalid["event.shape"] == Limits().kept_invalid
+        assert summary.events_invalid["event.shape"] == ReadLimits().kept_invalid
 
 
 def test_a_long_name_of_a_key_is_not_repeated_in_the_index(store: Store) -> None:
@@ -160,7 +166,7 @@ def test_a_long_name_of_a_key_is_not_repeated_in_the_index(store: Store) -> None
 # What is held --------------------------------------------------------------------------------
 
 
-def _load_everything(store: Store, digest: bytes) -> Held:
+def _load_everything(store: Store, digest: bytes) -> StoredFacts:
     return Facts(store._db.conn, store.records).held(digest)
 
 
@@ -169,7 +175,7 @@ def test_what_is_held_is_the_same_however_it_was_read(
 ) -> None:
     """Added up arrival by arrival, or read at once; with a cache of any size."""
     others = [make_record(arxiv_id=f"2401.{number:05}") for number in range(3)]
-    monkeypatch.setattr(held_module.HeldCache, "MAX_FACTS", 10)
+    monkeypatch.setattr(held_module.StoredFactsCache, "MAX_FACTS", 10)
     for part, bundle in enumerate(JUNK):
         _take(store, bundle, held=True)
         for other in others:

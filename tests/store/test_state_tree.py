@@ -14,11 +14,11 @@ import pytest
 from mirror.core.record import suffix_of
 from mirror.core.transparency import merkle
 from mirror.core.transparency.merkle import NOTHING, Leaf, Node
-from mirror.engine.findings import Job
+from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest import merge as ingest_module
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states import replay
-from mirror.engine.states.check import Scope, check, check_and_repair
+from mirror.engine.states.check import CheckScope, check, check_and_repair
 from mirror.engine.states.rebuild import rebuild
 from mirror.engine.states.root import bring_root_up_to_date, read_root
 from mirror.engine.states.trust import add_keys, remove_keys
@@ -128,7 +128,7 @@ class _History:
         source = self.path.with_name("bundles.jsonl")
         chosen = self.chance.sample(BUNDLES, k=count or self.chance.choice([1, 2, 10, 60]))
         source.write_bytes(b"\n".join(map(to_json, chosen)))
-        ingest(store, Job([str(source)], lambda _report: None))
+        ingest(store, ReadRequest([str(source)], lambda _report: None))
 
     def turn_key(self, store: Store) -> None:
         """Trust a key from now on, or no longer."""
@@ -211,7 +211,7 @@ def test_the_root_is_the_same_whatever_the_history(tmp_path: Path) -> None:
             for number, part in enumerate(parts):
                 source = tmp_path / "bundles.jsonl"
                 source.write_bytes(b"\n".join(map(to_json, part)))
-                ingest(store, Job([str(source)], lambda _report: None))
+                ingest(store, ReadRequest([str(source)], lambda _report: None))
                 if number == seed:
                     add_keys(store, keys_of(ALICE, BOB))
             remove_keys(store, [BOB.key_id])
@@ -256,7 +256,7 @@ def test_a_repair_leaves_the_tree_of_what_is_left(
     with closing(sqlite3.connect(history.path, isolation_level=None)) as conn:
         conn.execute("PRAGMA foreign_keys = OFF")
         assert conn.execute(DAMAGES[damage]).rowcount > 0
-    report = check_and_repair(history.path, Scope(), lambda _damage: None)
+    report = check_and_repair(history.path, CheckScope(), lambda _damage: None)
     if (damage, queued) != ("no root", True):  # a root that lags behind anyway is not missed
         assert report.damages
         assert report.is_repaired
@@ -283,9 +283,9 @@ def test_what_waits_behind_damage_is_found_and_repaired(tmp_path: Path) -> None:
         assert 1 == store.tree.lag()
         with pytest.raises(CorruptStoreError):
             bring_root_up_to_date(store)
-    found = check(history.path, Scope(quick=True), lambda _damage: None).damages
+    found = check(history.path, CheckScope(quick=True), lambda _damage: None).damages
     assert ["branch"] == [damage.fact for damage in found]
-    assert check_and_repair(history.path, Scope(), lambda _damage: None).is_repaired
+    assert check_and_repair(history.path, CheckScope(), lambda _damage: None).is_repaired
     with open_store(history.path) as store:
         assert_kept(store)
 

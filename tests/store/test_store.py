@@ -15,7 +15,7 @@ from mirror.core.values import canonical
 from mirror.engine.export.bag import bundle_text
 from mirror.engine.states.replay import bring_up_to_date
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreBusyError, StoreError
-from mirror.store import Run, Store, copy, open_store, recover, schema
+from mirror.store import SourceRun, Store, copy, open_store, recover, schema
 from mirror.store import store as store_module
 from tests.builders import (
     Signer,
@@ -53,7 +53,7 @@ def path(tmp_path: Path) -> Path:
 
 def _fill(store: Store) -> int:
     with store.transaction():
-        record_id, _ = take(store, VALUE, keys_of(AUTHOR), Run("a source", "2026-01-01"))
+        record_id, _ = take(store, VALUE, keys_of(AUTHOR), SourceRun("a source", "2026-01-01"))
         bring_up_to_date(store, keys_of(AUTHOR), store.derived.stale(10))
     return record_id
 
@@ -83,7 +83,7 @@ def test_what_fails_midway_leaves_nothing(path: Path) -> None:
 
     def fail(store: Store) -> None:
         with store.transaction():
-            take(store, VALUE, keys_of(AUTHOR), Run("a source", "2026-01-01"))
+            take(store, VALUE, keys_of(AUTHOR), SourceRun("a source", "2026-01-01"))
             raise ZeroDivisionError
 
     with open_store(path) as store:
@@ -99,7 +99,7 @@ def test_where_each_fact_came_from_is_kept(path: Path) -> None:
     with open_store(path) as store:
         _fill(store)
         with store.transaction():
-            _, new = take(store, VALUE, keys_of(AUTHOR), Run("later", "2026-02-02"))
+            _, new = take(store, VALUE, keys_of(AUTHOR), SourceRun("later", "2026-02-02"))
         assert not new
     query = """
         SELECT source, started_at, member FROM arrival JOIN run ON run.id = run_id

@@ -10,7 +10,7 @@ import pytest
 
 from mirror.engine.export.bag import bundle_text
 from mirror.engine.states.replay import bring_up_to_date, current_text
-from mirror.store import Held, New, Run, Store, open_store
+from mirror.store import InsertCounts, SourceRun, Store, StoredFacts, open_store
 from mirror.store.arrival_codec import unpack_contents
 from tests.builders import (
     Object,
@@ -43,7 +43,7 @@ BUNDLES = [
     make_bundle(RECORD, EVENTS[2:5], RECEIPTS, CLAIMS),
     make_bundle(RECORD, [*EVENTS, EVENTS[0]], None, [CLAIMS[0], CLAIMS[0]]),
 ]
-ALL = New(1, len(CLAIMS), len(RECEIPTS), len(EVENTS))
+ALL = InsertCounts(1, len(CLAIMS), len(RECEIPTS), len(EVENTS))
 
 
 @pytest.fixture
@@ -77,9 +77,9 @@ def test_bundles_one_after_the_other_bring_each_fact_once(
     order: tuple[int, ...], store: Store
 ) -> None:
     """The second brings what the first did not; a repeat brings nothing, and no arrival."""
-    total = New()
+    total = InsertCounts()
     for index in (*order, *order):
-        _, new = take(store, BUNDLES[index], KEYS, Run(*RUN))
+        _, new = take(store, BUNDLES[index], KEYS, SourceRun(*RUN))
         total.add(new)
     assert total == ALL
     assert len(_facts(store)) <= 3
@@ -97,10 +97,10 @@ def test_parcels_made_before_the_others_came_bring_each_fact_once(
     store: Store,
 ) -> None:
     """What was new when a parcel was made may be there when it is written, in one intake even."""
-    intake, total = store.intake(), New()
-    parcels = [parcel_of(BUNDLES[at], KEYS, Held(), with_state=with_state) for at in order]
+    intake, total = store.intake(), InsertCounts()
+    parcels = [parcel_of(BUNDLES[at], KEYS, StoredFacts(), with_state=with_state) for at in order]
     for parcel in (*parcels, *parcels):
-        _, new, _ = intake.take(parcel, Run(*RUN), "a member")
+        _, new, _ = intake.take(parcel, SourceRun(*RUN), "a member")
         total.add(new)
         if flush:
             intake.flush()
@@ -118,15 +118,17 @@ def test_a_new_record_is_stale_unless_its_state_came_with_it(
     """And is stale as soon as more comes."""
     intake = store.intake()
     record_id, new, _ = intake.take(
-        parcel_of(BUNDLES[0], KEYS, Held(), with_state=with_state), Run(*RUN), "a member"
+        parcel_of(BUNDLES[0], KEYS, StoredFacts(), with_state=with_state),
+        SourceRun(*RUN),
+        "a member",
     )
     intake.flush()
-    assert new == New(1, 2, 1, 3)
+    assert new == InsertCounts(1, 2, 1, 3)
     is_stale = [one.record_id for one in store.derived.stale(10)] == [record_id]
     assert is_stale != with_state
     if with_state:
         assert merged(BUNDLES[:1], KEYS).text == store.derived.text(record_id)
-    take(store, BUNDLES[1], KEYS, Run(*RUN))
+    take(store, BUNDLES[1], KEYS, SourceRun(*RUN))
     assert [one.record_id for one in store.derived.stale(10)] == [record_id]
 
 
@@ -139,8 +141,8 @@ def test_many_records_are_written_at_once(store: Store) -> None:
     ]
     intake = store.intake()
     for value in [*values, *values[::3]]:
-        parcel = parcel_of(value, KEYS, Held(), with_state=True)
-        intake.take(parcel, Run(*RUN), "a member")
+        parcel = parcel_of(value, KEYS, StoredFacts(), with_state=True)
+        intake.take(parcel, SourceRun(*RUN), "a member")
     intake.flush()
     assert store.records.count() == 20
     assert store.tally.actual() == store.tally.counts()
@@ -151,9 +153,9 @@ def test_many_records_are_written_at_once(store: Store) -> None:
 def test_a_bundle_without_facts_brings_its_record(store: Store) -> None:
     """Once."""
     bundle = make_bundle(RECORD, [], None, [])
-    record_id, new = take(store, bundle, KEYS, Run(*RUN))
-    assert (New(1), [(0, 0, 0)]) == (new, _facts(store))
-    assert (record_id, New()) == take(store, bundle, KEYS, Run(*RUN))
+    record_id, new = take(store, bundle, KEYS, SourceRun(*RUN))
+    assert (InsertCounts(1), [(0, 0, 0)]) == (new, _facts(store))
+    assert (record_id, InsertCounts()) == take(store, bundle, KEYS, SourceRun(*RUN))
     assert [(0, 0, 0)] == _facts(store)
     bring_up_to_date(store, KEYS, store.derived.stale(10))
     assert merged([bundle], KEYS).text == store.derived.text(record_id)
@@ -169,7 +171,7 @@ def test_an_index_of_keys_leaves_out_the_one_that_never_changes(store: Store) ->
         make_event(RECORD, built_in, "author_claimed", author_claim()),
     ]
     receipts = [make_receipt(RECORD, Signer("of a receipt")), make_receipt(RECORD, built_in)]
-    record_id, _ = take(store, make_bundle(RECORD, events, receipts), KEYS, Run(*RUN))
+    record_id, _ = take(store, make_bundle(RECORD, events, receipts), KEYS, SourceRun(*RUN))
     query = "SELECT key_id, record_id FROM named_key ORDER BY key_id"
     found = store._db.conn.execute(query).fetchall()
     names = ["key-author", "key-of a receipt", "key-stranger"]

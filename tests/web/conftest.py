@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from mirror.cli import main
 from mirror.engine.search.find import bring_up_to_date
 from mirror.store import open_store
-from mirror.web import Settings, create_app
+from mirror.web import ServerSettings, create_app
 from mirror.web.connections import Connections
 from mirror.web.server import listen, make_server, urls_of
 
@@ -41,7 +41,7 @@ def make_store(path: Path, *sources: Path, keys: Path | None = None) -> Path:
 
 
 @contextmanager
-def served(settings: Settings, connections: Connections | None = None) -> Iterator[str]:
+def served(settings: ServerSettings, connections: Connections | None = None) -> Iterator[str]:
     """Serve a store at a free port of this machine, and give the base URL."""
     connections = connections or Connections()
     with ExitStack() as stack:
@@ -74,7 +74,7 @@ def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serve() -> Iterator[Serve]:
     """`serve(path)` serves a store to the end of the session; its base URL."""
     with ExitStack() as stack:
-        yield lambda path: stack.enter_context(served(Settings(store=path)))
+        yield lambda path: stack.enter_context(served(ServerSettings(store=path)))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 from mirror.core.transparency.signed_note import make_signer, parse_note, verify_note
 from mirror.engine.transparency.checkpoints import keep_checkpoint, make_checkpoint
 from mirror.store import open_store
-from mirror.web import Settings
+from mirror.web import ServerSettings
 from tests.builders import Signer
 from tests.web.conftest import BUNDLES, make_store, served
 
@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Path:
 @pytest.fixture
 def client(store: Path) -> Iterator[httpx.Client]:
     """A client of a mirror that serves it."""
-    with served(Settings(store=store)) as url, httpx.Client(base_url=url) as opened:
+    with served(ServerSettings(store=store)) as url, httpx.Client(base_url=url) as opened:
         yield opened
 
 

@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from mirror.web import Settings, create_app
-from mirror.web.connections import Connections, Limits, Listener
+from mirror.web import ServerSettings, create_app
+from mirror.web.connections import ConnectionLimits, Connections, Listener
 from mirror.web.log import AccessLog, ErrorLog, Rate, RateFilter
 from mirror.web.server import listen, make_server, urls_of
 from tests.builders import make_bundle, make_record, to_json
@@ -47,7 +47,7 @@ Connect = Callable[..., Coroutine[Any, Any, asyncio.StreamReader]]
 async def _server(path: Path, connections: Connections) -> AsyncIterator[Connect]:
     """Serve in this event loop; gives what opens connections."""
     listeners: list[socket.socket] = [*listen("127.0.0.1", 0, connections)]
-    server = make_server(create_app(Settings(store=path)), connections)
+    server = make_server(create_app(ServerSettings(store=path)), connections)
     opened: list[asyncio.StreamWriter] = []
 
     async def connect(request: str = "") -> asyncio.StreamReader:
@@ -101,7 +101,7 @@ def test_a_connection_without_a_whole_request_is_closed(path: Path) -> None:
     """Whether nothing comes, or a header that never ends; not one that is being answered."""
 
     async def test() -> None:
-        connections = Connections(Limits(waiting_s=15))
+        connections = Connections(ConnectionLimits(waiting_s=15))
         now = asyncio.get_running_loop().time()
         async with _server(path, connections) as connect:
             silent = await connect()
@@ -121,7 +121,7 @@ def test_a_connection_without_a_whole_request_is_closed(path: Path) -> None:
 
 def test_a_client_that_takes_nothing_of_its_answer_is_dropped(path: Path) -> None:
     async def test() -> None:
-        connections = Connections(Limits(taking_s=30))
+        connections = Connections(ConnectionLimits(taking_s=30))
         async with _server(path, connections) as connect:
             stuck, reading = await connect(_get(LARGE)), await connect(_get(LARGE))
             now = asyncio.get_running_loop().time()
@@ -139,7 +139,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_dropped(path: Path) -> Non
 
 def test_answers_that_wait_take_no_more_memory_than_they_may(path: Path) -> None:
     async def test() -> None:
-        connections = Connections(Limits(buffered_bytes=20 << 20))
+        connections = Connections(ConnectionLimits(buffered_bytes=20 << 20))
         async with _server(path, connections) as connect:
             waiting = [await connect(_get(LARGE)) for _ in range(3)]
             for one in waiting:
@@ -157,7 +157,7 @@ def test_who_waits_longest_gives_way_to_who_comes(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def test() -> None:
-        connections = Connections(Limits(connections=3), ErrorLog())
+        connections = Connections(ConnectionLimits(connections=3), ErrorLog())
         async with _server(path, connections) as connect:
             idle = [await connect() for _ in range(3)]
             await _until(lambda: connections.count == 3)
@@ -170,7 +170,7 @@ def test_who_waits_longest_gives_way_to_who_comes(
 
 def test_who_is_being_answered_gives_way_to_nobody(path: Path) -> None:
     async def test() -> None:
-        connections = Connections(Limits(connections=1))
+        connections = Connections(ConnectionLimits(connections=1))
         async with _server(path, connections) as connect:
             download = await connect(_get("/mirror/bundle.tar"))
             assert await _status(download) == "200"
@@ -210,10 +210,10 @@ def test_no_more_connections_than_descriptors_allow() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-        assert Limits(connections=1000).room() == 128
-        assert Limits(connections=7).room() == 7
+        assert ConnectionLimits(connections=1000).room() == 128
+        assert ConnectionLimits(connections=7).room() == 7
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-        assert Limits(connections=1000).room() == 16
+        assert ConnectionLimits(connections=1000).room() == 16
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -248,7 +248,7 @@ def test_nonsense_of_strangers_is_one_line_in_a_second(path: Path) -> None:
     logger, lines = logging.getLogger("uvicorn.error"), []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
-    with served(Settings(store=path)) as url:
+    with served(ServerSettings(store=path)) as url:
         logger.addHandler(handler)
         address = ("127.0.0.1", httpx.URL(url).port or 0)
         for _ in range(50):

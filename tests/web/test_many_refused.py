@@ -12,7 +12,7 @@ import pytest
 from mirror.engine.search.find import bring_up_to_date, find
 from mirror.errors import CorruptStoreError
 from mirror.store import open_store
-from mirror.web import Settings
+from mirror.web import ServerSettings
 from tests.builders import Signer, key_set_file, make_bundle, make_receipt, make_record, to_json
 from tests.web.conftest import make_store, served
 
@@ -49,7 +49,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def web(path: Path) -> Iterator[httpx.Client]:
     """A client of its server."""
-    with served(Settings(store=path)) as url, httpx.Client(base_url=url) as client:
+    with served(ServerSettings(store=path)) as url, httpx.Client(base_url=url) as client:
         yield client
 
 
@@ -85,7 +85,7 @@ def test_a_receipt_that_is_to_be_judged_again_is_not_shown_as_verified(
         with store.transaction():
             store.derived.mark_all_to_judge()
         assert [hit.standing.is_vouched for hit in find(store, NUMBER).hits] == [False]
-    with served(Settings(store=copy)) as url:
+    with served(ServerSettings(store=copy)) as url:
         assert SIGNER.key_id not in httpx.get(url).text
 
 
@@ -99,6 +99,6 @@ def test_an_outline_that_is_damaged_is_not_shown(column: str, path: Path, tmp_pa
     conn.close()
     with open_store(copy) as store, pytest.raises(CorruptStoreError):
         find(store, NUMBER)
-    with served(Settings(store=copy)) as url:
+    with served(ServerSettings(store=copy)) as url:
         answer = httpx.get(url)
         assert (answer.status_code, NUMBER in answer.text) == (200, False)

@@ -31,7 +31,7 @@ from mirror.core.verification_status import MAX_SIGNERS
 from mirror.engine.search.citations import MAX_WORKS
 from mirror.engine.transparency.tree_nodes import FEW
 from mirror.errors import StoreError
-from mirror.web import Settings, create_app
+from mirror.web import ServerSettings, create_app
 from mirror.web.citations import MAX_EVENTS
 from mirror.web.endpoint import Endpoint
 from mirror.web.mirror_api import MAX_CHANGES, MAX_IDS
@@ -243,7 +243,7 @@ def test_the_description_is_openapi(site: str) -> None:
 
 def test_every_path_of_the_server_is_described(tmp_path: Path) -> None:
     """And no other; each operation has a name of its own."""
-    routes = create_app(Settings(store=tmp_path / "mirror.db")).routes
+    routes = create_app(ServerSettings(store=tmp_path / "mirror.db")).routes
     served = [re.sub(r"\{\w+:path\}", "{name}", cast("Route", route).path) for route in routes]
     paths = description()["paths"]
     assert sorted(served) == sorted(paths)

@@ -15,12 +15,12 @@ import pytest
 
 from mirror.core.events.event import EVENT_CODES
 from mirror.core.keys import BUILT_IN
-from mirror.engine.acknowledge import Wish, acknowledge
+from mirror.engine.acknowledge import AcknowledgeOptions, acknowledge
 from mirror.engine.identifiers import look_up
 from mirror.engine.search.find import bring_up_to_date
 from mirror.engine.states.replay import current_text
 from mirror.store import open_store
-from mirror.store.findings import Only
+from mirror.store.findings import FindingFilter
 from mirror.web.pages import escaping
 from mirror.web.pages.labels import CHECKS
 from tests.builders import make_bundle, make_record, to_json
@@ -519,7 +519,7 @@ def test_known_findings_are_marked(tmp_path: Path, serve: Serve) -> None:
     cell = '<td class="number">1</td><td class="number">{}</td>'
     assert cell.format(0) in get(f"{base_url}/findings").source
     with open_store(path) as store:
-        only = Only(code="event.shape")
-        acknowledge(store, Wish("Ada", "reported", only, is_any_chosen=True))
+        only = FindingFilter(code="event.shape")
+        acknowledge(store, AcknowledgeOptions("Ada", "reported", only, is_any_chosen=True))
     assert cell.format(1) in get(f"{base_url}/findings").source
     assert cell.format(1) in get(f"{base_url}/findings?code=event.shape").source

@@ -13,9 +13,9 @@ import pytest
 
 from mirror.errors import LookUpError, StoreError
 from mirror.store import open_store
-from mirror.web import Settings
+from mirror.web import ServerSettings
 from mirror.web.state_cache import decompress
-from mirror.web.store_reader import Library
+from mirror.web.store_reader import StoreReader
 from tests.builders import make_bundle, make_record, to_json
 from tests.web.conftest import make_store, served
 
@@ -43,9 +43,9 @@ def other(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def library(path: Path) -> Iterator[Library]:
+def library(path: Path) -> Iterator[StoreReader]:
     """The store, served."""
-    library = Library(path, kept_bytes=1 << 20)
+    library = StoreReader(path, kept_bytes=1 << 20)
     yield library
     library.close()
 
@@ -57,11 +57,11 @@ def _replace(path: Path, other: Path) -> None:
     other.rename(path)
 
 
-def _number(library: Library, name: str) -> str:
+def _number(library: StoreReader, name: str) -> str:
     return str(json.loads(decompress(library.state(name)[1]))["pith_number"])
 
 
-def test_another_file_is_taken_up_whole(library: Library, path: Path, other: Path) -> None:
+def test_another_file_is_taken_up_whole(library: StoreReader, path: Path, other: Path) -> None:
     """Neither what names stood for, nor a page, nor a state of the file before is left."""
     assert _number(library, FIRST_SUFFIX).endswith(FIRST_SUFFIX)
     assert library.kept_state(FIRST_SUFFIX) is not None
@@ -75,7 +75,9 @@ def test_another_file_is_taken_up_whole(library: Library, path: Path, other: Pat
     assert library.kept_state(SECOND_SUFFIX) is not None
 
 
-def test_what_is_being_read_is_read_to_its_end(library: Library, path: Path, other: Path) -> None:
+def test_what_is_being_read_is_read_to_its_end(
+    library: StoreReader, path: Path, other: Path
+) -> None:
     """One state of the file before; others are told to wait for the end of it."""
     with library.shelf() as shelf:
         _replace(path, other)
@@ -89,7 +91,7 @@ def test_what_is_being_read_is_read_to_its_end(library: Library, path: Path, oth
         assert shelf.store.records.suffix(1) == SECOND_SUFFIX
 
 
-def test_a_file_that_is_gone_is_said_to_be(library: Library, path: Path, other: Path) -> None:
+def test_a_file_that_is_gone_is_said_to_be(library: StoreReader, path: Path, other: Path) -> None:
     assert _number(library, FIRST_SUFFIX)
     path.unlink()
     for _ in range(2):
@@ -100,7 +102,7 @@ def test_a_file_that_is_gone_is_said_to_be(library: Library, path: Path, other: 
     assert _number(library, SECOND_SUFFIX).endswith(SECOND_SUFFIX)
 
 
-def test_a_file_that_is_gone_and_came_back_is_read_again(library: Library, path: Path) -> None:
+def test_a_file_that_is_gone_and_came_back_is_read_again(library: StoreReader, path: Path) -> None:
     aside = path.with_name("aside.db")
     assert _number(library, FIRST_SUFFIX)
     path.rename(aside)
@@ -111,7 +113,7 @@ def test_a_file_that_is_gone_and_came_back_is_read_again(library: Library, path:
 
 
 def test_the_log_of_the_file_before_is_never_read_with_another(
-    library: Library, path: Path, other: Path
+    library: StoreReader, path: Path, other: Path
 ) -> None:
     """SQLite would take its pages for those of the new file."""
     assert _number(library, FIRST_SUFFIX)
@@ -127,7 +129,7 @@ def test_the_log_of_the_file_before_is_never_read_with_another(
     assert _number(library, SECOND_SUFFIX).endswith(SECOND_SUFFIX)
 
 
-def test_many_readers_read_at_one_time(library: Library) -> None:
+def test_many_readers_read_at_one_time(library: StoreReader) -> None:
     """More than are kept open for the next; each in a thread of its own, and all of one state."""
     together = threading.Barrier(10, timeout=30)
     found: list[str] = []
@@ -155,7 +157,7 @@ def _health(url: str) -> tuple[int, str]:
 
 
 def test_health_follows_the_file(path: Path, other: Path) -> None:
-    with served(Settings(store=path)) as url:
+    with served(ServerSettings(store=path)) as url:
         assert _health(url) == (200, "ok")
         path.unlink()
         assert _health(url) == (503, "store.absent")
@@ -181,7 +183,7 @@ def test_health_is_not_ok_where_no_record_can_be_read(
     conn.execute(damage)
     conn.commit()
     conn.close()
-    with served(Settings(store=path)) as url:
+    with served(ServerSettings(store=path)) as url:
         assert _health(url) == said
 
 
@@ -194,5 +196,5 @@ def test_one_damaged_record_is_no_reason_to_take_a_mirror_away(path: Path, tmp_p
     conn.execute("UPDATE record SET value = x'00' WHERE id = 1")
     conn.commit()
     conn.close()
-    with served(Settings(store=path)) as url:
+    with served(ServerSettings(store=path)) as url:
         assert _health(url) == (200, "ok")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mirror.store import open_store
-from mirror.web.state_cache import KeptStates, decompress
-from mirror.web.store_reader import AmbiguousError, Library
+from mirror.web.state_cache import StateCache, decompress
+from mirror.web.store_reader import AmbiguousError, StoreReader
 from tests.builders import (
     Object,
     Signer,
@@ -40,9 +40,9 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def library(store: Path) -> Iterator[Library]:
+def library(store: Path) -> Iterator[StoreReader]:
     """That store, served."""
-    opened = Library(store, kept_bytes=1 << 20)
+    opened = StoreReader(store, kept_bytes=1 << 20)
     yield opened
     opened.close()
 
@@ -53,28 +53,28 @@ def _merge(store: Path, bundle: Object) -> None:
     assert run_mirror("merge", source, "--db", store) == 0
 
 
-def _event_count(library: Library, name: str = SUFFIX) -> int:
+def _event_count(library: StoreReader, name: str = SUFFIX) -> int:
     named, frame = library.state(name)
     state = json.loads(decompress(frame))
     assert named.suffix == SUFFIX
     return int(state["event_count"])
 
 
-def test_a_state_is_made_once(library: Library) -> None:
+def test_a_state_is_made_once(library: StoreReader) -> None:
     first, frame = library.state(SUFFIX)
     again, same_frame = library.state(SUFFIX)
     assert first is again
     assert frame is same_frame
 
 
-def test_a_new_event_is_seen_at_once(library: Library, store: Path) -> None:
+def test_a_new_event_is_seen_at_once(library: StoreReader, store: Path) -> None:
     assert _event_count(library) == 0
     event = make_event(RECORD, SIGNER, "author_claimed", author_claim())
     _merge(store, make_bundle(RECORD, [event]))
     assert _event_count(library) == 1
 
 
-def test_a_commit_elsewhere_changes_nothing(library: Library, store: Path) -> None:
+def test_a_commit_elsewhere_changes_nothing(library: StoreReader, store: Path) -> None:
     _, frame = library.state(SUFFIX)
     _merge(store, make_bundle(make_record(arxiv_id="2401.00002")))
     named, same_frame = library.state(SUFFIX)
@@ -82,7 +82,9 @@ def test_a_commit_elsewhere_changes_nothing(library: Library, store: Path) -> No
     assert library.state(SUFFIX)[0] is named
 
 
-def test_a_key_that_is_not_trusted_any_more_is_seen_at_once(library: Library, store: Path) -> None:
+def test_a_key_that_is_not_trusted_any_more_is_seen_at_once(
+    library: StoreReader, store: Path
+) -> None:
     event = make_event(RECORD, SIGNER, "author_claimed", author_claim())
     _merge(store, make_bundle(RECORD, [event]))
     before, _ = library.state(SUFFIX)
@@ -92,7 +94,9 @@ def test_a_key_that_is_not_trusted_any_more_is_seen_at_once(library: Library, st
     assert json.loads(decompress(frame))["invalid_event_count"] == 1
 
 
-def test_a_stale_state_is_made_and_named_by_its_own_digest(library: Library, store: Path) -> None:
+def test_a_stale_state_is_made_and_named_by_its_own_digest(
+    library: StoreReader, store: Path
+) -> None:
     before, _ = library.state(SUFFIX)
     with open_store(store) as opened, opened.transaction():
         opened.derived.mark_all_to_judge()
@@ -101,7 +105,7 @@ def test_a_stale_state_is_made_and_named_by_its_own_digest(library: Library, sto
 
 
 def test_a_short_form_that_comes_to_fit_two_records_is_not_answered_from_memory(
-    library: Library, store: Path
+    library: StoreReader, store: Path
 ) -> None:
     assert _event_count(library, "2401.00001") == 0
     _merge(store, make_bundle(make_record(version=2)))
@@ -110,7 +114,7 @@ def test_a_short_form_that_comes_to_fit_two_records_is_not_answered_from_memory(
 
 
 def test_a_suffix_that_becomes_the_source_id_of_another_record_is_ambiguous(
-    library: Library, store: Path
+    library: StoreReader, store: Path
 ) -> None:
     """Whatever a source calls its papers: a name that fits two records says so."""
     library.state(SUFFIX)
@@ -120,7 +124,7 @@ def test_a_suffix_that_becomes_the_source_id_of_another_record_is_ambiguous(
 
 
 def test_what_was_asked_for_least_lately_gives_way() -> None:
-    kept = KeptStates(capacity=10)
+    kept = StateCache(capacity=10)
     kept.keep("a", b"1234")
     kept.keep("b", b"1234")
     assert kept.frame("a") == b"1234"
@@ -131,7 +135,7 @@ def test_what_was_asked_for_least_lately_gives_way() -> None:
 
 
 def test_a_state_larger_than_the_room_is_not_kept() -> None:
-    kept = KeptStates(capacity=3)
+    kept = StateCache(capacity=3)
     kept.keep("a", b"1234")
     assert kept.frame("a") is None
     kept.keep("b", b"12")
@@ -139,13 +143,13 @@ def test_a_state_larger_than_the_room_is_not_kept() -> None:
 
 
 def test_without_room_every_state_is_made_anew(store: Path) -> None:
-    library = Library(store)
+    library = StoreReader(store)
     assert _event_count(library) == 0
     assert _event_count(library) == 0
     library.close()
 
 
-def test_a_state_changed_when_trust_did(library: Library, store: Path) -> None:
+def test_a_state_changed_when_trust_did(library: StoreReader, store: Path) -> None:
     """RFC 9110 section 8.8.2: no fact came, and the state is another one."""
     _merge(
         store, make_bundle(RECORD, [make_event(RECORD, SIGNER, "author_claimed", author_claim())])

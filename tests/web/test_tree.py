@@ -12,7 +12,7 @@ import pytest
 
 from mirror.engine.states.root import read_root
 from mirror.store import open_store
-from mirror.web import Settings
+from mirror.web import ServerSettings
 from tests.synthetic import fill, make_leaves
 from tests.web.conftest import BUNDLES, make_store, served
 
@@ -35,7 +35,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def big(store: Path) -> Iterator[httpx.Client]:
     """A client of it, served."""
-    with served(Settings(store=store)) as url, httpx.Client(base_url=url) as client:
+    with served(ServerSettings(store=store)) as url, httpx.Client(base_url=url) as client:
         yield client
 
 
@@ -49,7 +49,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def small(demo: Path) -> Iterator[httpx.Client]:
     """A client of it, served."""
-    with served(Settings(store=demo)) as url, httpx.Client(base_url=url) as client:
+    with served(ServerSettings(store=demo)) as url, httpx.Client(base_url=url) as client:
         yield client
 
 
@@ -215,7 +215,7 @@ def test_a_tree_that_lags_behind_is_a_problem(tmp_path: Path) -> None:
     path = tmp_path / "mirror.db"
     with open_store(path) as store:
         fill(store, LEAVES[:100])
-    with served(Settings(store=path)) as url, httpx.Client(base_url=url) as client:
+    with served(ServerSettings(store=path)) as url, httpx.Client(base_url=url) as client:
         before = get(client, ROOT)
         with open_store(path) as store:
             for lag in (store.tree.clear, lambda: store.tree.mark([1])):
@@ -237,7 +237,7 @@ def test_a_tree_that_changes_is_told_anew(tmp_path: Path) -> None:
     path = tmp_path / "mirror.db"
     with open_store(path) as store:
         fill(store, LEAVES[:100])
-    with served(Settings(store=path)) as url, httpx.Client(base_url=url) as client:
+    with served(ServerSettings(store=path)) as url, httpx.Client(base_url=url) as client:
         before = client.get(ROOT)
         with open_store(path) as store:
             fill(store, LEAVES[100:101])
@@ -252,7 +252,7 @@ def test_a_damaged_tree_is_not_told(tmp_path: Path) -> None:
     with open_store(path) as store:
         fill(store, LEAVES[:100])
         store._db.conn.execute("UPDATE branch SET digest = zeroblob(32) WHERE depth = 2")
-    with served(Settings(store=path)) as url, httpx.Client(base_url=url) as client:
+    with served(ServerSettings(store=path)) as url, httpx.Client(base_url=url) as client:
         answer = client.get(ROOT)
     assert (503, "store.damaged") == (answer.status_code, answer.json()["code"])
     assert str(tmp_path) not in answer.text

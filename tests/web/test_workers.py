@@ -18,12 +18,12 @@ import pytest
 
 from mirror.errors import StoreError
 from mirror.store import open_store
-from mirror.web import Settings, app, download
+from mirror.web import ServerSettings, app, download
 from mirror.web.download import Downloads
 from mirror.web.endpoint import Threads
 from mirror.web.store_pool import IS_OVER
-from mirror.web.store_reader import Library
-from mirror.web.workers import BusyError, ClientGoneError, Workers
+from mirror.web.store_reader import StoreReader
+from mirror.web.workers import BusyError, ClientGoneError, RequestThreads
 from tests import oracle
 from tests.builders import make_bundle, make_record, to_json
 from tests.web.conftest import make_store, run_mirror, served
@@ -40,14 +40,14 @@ def _client(gone: asyncio.Event) -> Callable[[], Coroutine[Any, Any, dict[str, A
 
 
 @pytest.fixture
-def workers() -> Iterator[Workers]:
+def workers() -> Iterator[RequestThreads]:
     """One thread, and one that may wait."""
-    workers = Workers(threads=1, waiting=1, retry_after_s=7)
+    workers = RequestThreads(threads=1, waiting=1, retry_after_s=7)
     yield workers
     workers.close()
 
 
-def test_beyond_the_limit_the_client_is_asked_to_come_back(workers: Workers) -> None:
+def test_beyond_the_limit_the_client_is_asked_to_come_back(workers: RequestThreads) -> None:
     go_on = threading.Event()
 
     async def ask() -> None:
@@ -68,7 +68,7 @@ def test_beyond_the_limit_the_client_is_asked_to_come_back(workers: Workers) -> 
         assert asyncio.run(workers.run(lambda: "done", _client(asyncio.Event()))) == "done"
 
 
-def test_what_nobody_waits_for_is_not_begun(workers: Workers) -> None:
+def test_what_nobody_waits_for_is_not_begun(workers: RequestThreads) -> None:
     go_on, begun = threading.Event(), []
 
     async def ask() -> None:
@@ -86,12 +86,14 @@ def test_what_nobody_waits_for_is_not_begun(workers: Workers) -> None:
 
 
 @pytest.mark.parametrize("who", ["client", "server"])
-def test_what_is_read_for_nobody_is_cut_off(who: str, workers: Workers, tmp_path: Path) -> None:
+def test_what_is_read_for_nobody_is_cut_off(
+    who: str, workers: RequestThreads, tmp_path: Path
+) -> None:
     """SQLite stops in the middle of a statement that would go on for ever."""
     path = tmp_path / "mirror.db"
     with open_store(path):
         pass
-    library, reading, ended = Library(path), threading.Event(), threading.Event()
+    library, reading, ended = StoreReader(path), threading.Event(), threading.Event()
     endless = (
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     )
@@ -140,7 +142,10 @@ def test_health_answers_while_readers_are_busy(path: Path, monkeypatch: pytest.M
     """And what is kept in memory; everything else is told to come back."""
     go_on, threads = threading.Event(), Threads()
     monkeypatch.setattr(app, "Threads", lambda: threads)
-    with served(Settings(store=path, kept_bytes=1 << 20)) as url, httpx.Client(base_url=url) as web:
+    with (
+        served(ServerSettings(store=path, kept_bytes=1 << 20)) as url,
+        httpx.Client(base_url=url) as web,
+    ):
         kept = web.get("/pith/2401.00001/state.json")
         with contextlib.suppress(BusyError):
             while True:
@@ -166,7 +171,7 @@ def test_a_bag_in_many_parts_is_the_one_that_is_exported(
     late = tmp_path / "late.json"
     late.write_bytes(to_json(make_bundle(make_record(arxiv_id="2401.77777"))))
     with (
-        served(Settings(store=path)) as url,
+        served(ServerSettings(store=path)) as url,
         httpx.stream("GET", f"{url}/mirror/bundle.tar") as one,
     ):
         make_store(path, late)
@@ -194,7 +199,7 @@ def test_downloads_that_were_broken_off_leave_nothing(
     """Threads end, stores are given back, and the next download begins."""
     threads = Threads()
     monkeypatch.setattr(app, "Threads", lambda: threads)
-    with served(Settings(store=path)) as url:
+    with served(ServerSettings(store=path)) as url:
         for _ in range(12):  # three times as many as there may be
             with _download(url):
                 pass
@@ -206,7 +211,7 @@ def test_downloads_that_were_broken_off_leave_nothing(
 
 def test_beyond_four_downloads_the_client_is_asked_to_come_back(path: Path) -> None:
     """Clients that take nothing hold their download, no thread, and nobody else up."""
-    with served(Settings(store=path)) as url, contextlib.ExitStack() as clients:
+    with served(ServerSettings(store=path)) as url, contextlib.ExitStack() as clients:
         for _ in range(4):
             clients.enter_context(_download(url))
         busy = httpx.get(f"{url}/mirror/bundle.tar")

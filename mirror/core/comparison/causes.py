@@ -25,8 +25,8 @@ __all__ = [
     "SELF_STYLED",
     "Cause",
     "Comparison",
-    "Entry",
-    "Here",
+    "LocalRecord",
+    "StateEntry",
     "compare",
     "parse_claim",
     "retired_events",
@@ -48,7 +48,7 @@ COUNTS = ("event_count", "valid_event_count", "invalid_event_count", "equivocati
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Here:
+class LocalRecord:
     """What this mirror holds of a record."""
 
     state: Object
@@ -117,17 +117,17 @@ def parse_claim(value: Value) -> Object:
     return value
 
 
-def compare(here: Here, upstream: Object) -> Comparison:
+def compare(here: LocalRecord, upstream: Object) -> Comparison:
     """Compare our state with upstream's.
 
     Args:
         here: Our side.
         upstream: Its state, as `parse_claim` returned it.
     """
-    return _Comparing(here, upstream).result()
+    return _StateComparison(here, upstream).result()
 
 
-class Entry(NamedTuple):
+class StateEntry(NamedTuple):
     """An event as a state shows it."""
 
     where: str
@@ -135,11 +135,11 @@ class Entry(NamedTuple):
     value: Object
 
 
-def shown_entries(state: Object) -> dict[str, Entry]:
+def shown_entries(state: Object) -> dict[str, StateEntry]:
     """Return all that a state shows in the lists of `current`, by event id."""
     current = _current(state)
     return {
-        event_id: Entry(name, entry)
+        event_id: StateEntry(name, entry)
         for name in LIST_NAMES
         for entry in _entries(current, name)
         for event_id in _ids([entry.get("event_id")])
@@ -197,10 +197,10 @@ def _count(state: Object, name: str) -> int | None:
 # Comparing -----------------------------------------------------------------------------------
 
 
-class _Comparing:
+class _StateComparison:
     """One comparison: what both sides show, and what follows from it."""
 
-    def __init__(self, here: Here, upstream: Object) -> None:
+    def __init__(self, here: LocalRecord, upstream: Object) -> None:
         self._here = here
         self._upstream = upstream
         self._differences: Differences = differences(here.state, upstream)

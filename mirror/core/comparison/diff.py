@@ -16,9 +16,9 @@ from typing import cast
 from mirror.core.values import Object, Value, canonical
 
 __all__ = [
-    "Absent",
     "Difference",
     "Differences",
+    "Missing",
     "cut",
     "differences",
     "pointer_to",
@@ -26,11 +26,11 @@ __all__ = [
 ]
 
 
-class Absent:
+class Missing:
     """Nothing stands there."""
 
 
-ABSENT = Absent()
+ABSENT = Missing()
 
 _SHOWN, _SHOWN_OF_POINTER = 80, 200
 """Characters of a value, and of a pointer, that a sentence shows."""
@@ -48,8 +48,8 @@ class Difference:
 
     pointer: str
     """JSON Pointer (RFC 6901)."""
-    here: Value | Absent
-    upstream: Value | Absent
+    here: Value | Missing
+    upstream: Value | Missing
 
     @property
     def place(self) -> str:
@@ -64,7 +64,7 @@ class Difference:
     def to_value(self) -> Object:
         """Return it as it is printed; a side that has nothing there has no member."""
         sides = {"here": self.here, "upstream": self.upstream}
-        present = {name: one for name, one in sides.items() if not isinstance(one, Absent)}
+        present = {name: one for name, one in sides.items() if not isinstance(one, Missing)}
         return cast("Object", {"pointer": self.pointer, **present})
 
 
@@ -87,9 +87,9 @@ def differences(here: Object, upstream: Object) -> Differences:
     return result
 
 
-def shown_value(value: Value | Absent) -> str:
+def shown_value(value: Value | Missing) -> str:
     """Return a value as a sentence shows it: its canonical JSON, cut if it is long."""
-    if isinstance(value, Absent):
+    if isinstance(value, Missing):
         return "nothing"
     return cut(canonical(value).decode(), _SHOWN)
 
@@ -139,7 +139,7 @@ def _walk_list(here: list[Value], upstream: list[Value], pointer: str, result: D
         result.found.append(rest)
 
 
-def _at(items: list[Value], index: int) -> Value | Absent:
+def _at(items: list[Value], index: int) -> Value | Missing:
     return items[index] if index < len(items) else ABSENT
 
 
@@ -155,7 +155,7 @@ def _identities(here: Value, upstream: Value, pointer: str) -> Iterator[Differen
                 yield Difference(pointer_to(pointer, name), here[name], upstream[name])
 
 
-def _within(here: Value | Absent, upstream: Value | Absent, pointer: str) -> Iterator[Difference]:
+def _within(here: Value | Missing, upstream: Value | Missing, pointer: str) -> Iterator[Difference]:
     """Yield the first place where two values differ that must be equal as a whole."""
     for name, ours, theirs in _parts(here, upstream):
         if _differ(ours, theirs):
@@ -166,8 +166,8 @@ def _within(here: Value | Absent, upstream: Value | Absent, pointer: str) -> Ite
 
 
 def _parts(
-    here: Value | Absent, upstream: Value | Absent
-) -> Iterator[tuple[str | int, Value | Absent, Value | Absent]]:
+    here: Value | Missing, upstream: Value | Missing
+) -> Iterator[tuple[str | int, Value | Missing, Value | Missing]]:
     """Yield members or items of two values of one kind, side by side."""
     if isinstance(here, dict) and isinstance(upstream, dict):
         for name in sorted({*here, *upstream}):
@@ -177,7 +177,7 @@ def _parts(
             yield index, ours, theirs
 
 
-def _differ(here: Value | Absent, upstream: Value | Absent) -> bool:
-    if isinstance(here, Absent) or isinstance(upstream, Absent):
+def _differ(here: Value | Missing, upstream: Value | Missing) -> bool:
+    if isinstance(here, Missing) or isinstance(upstream, Missing):
         return here is not upstream
     return canonical(here) != canonical(upstream)

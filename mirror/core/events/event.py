@@ -14,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from mirror.core.events.types import EVENT_TYPES, Context, EventType, is_event_id
+from mirror.core.events.types import EVENT_TYPES, EventType, PayloadContext, is_event_id
 from mirror.core.keys import Key, KeySet
 from mirror.core.msgpack_values import may_hold_float, pack
 from mirror.core.profile import MIRROR_V1
-from mirror.core.receipt import Verdict
+from mirror.core.receipt import Fault
 from mirror.core.record import Record, is_pith_number
 from mirror.core.values import (
     Object,
@@ -38,9 +38,9 @@ __all__ = [
     "KEY_FREE_CODES",
     "MAX_EVENT_BYTES",
     "MAX_PAYLOAD_DEPTH",
+    "EncodedEvent",
     "Event",
     "InvalidEvent",
-    "RawEvent",
     "ValidEvent",
     "fault_of_envelope",
     "fault_of_type",
@@ -61,7 +61,7 @@ _NO_PAYLOAD = canonical(None)
 
 
 @dataclass(slots=True)
-class RawEvent:
+class EncodedEvent:
     """A value of a bundle's `events` before its verdict, encoded once for all that need it."""
 
     value: Value
@@ -79,7 +79,7 @@ class RawEvent:
     """Whether no float is in it, and its payload nests no deeper than E1 allows."""
 
     @classmethod
-    def of(cls, value: Value) -> RawEvent:
+    def of(cls, value: Value) -> EncodedEvent:
         """Encode and hash `value`; where it holds no float, in the quickest way."""
         packed = pack(value)
         payload = value.get("payload") if isinstance(value, dict) else None
@@ -262,7 +262,7 @@ def fault_of_envelope(value: Value) -> str | None:
     return None
 
 
-def _fault_of_shape(raw: RawEvent) -> str | None:  # E1
+def _fault_of_shape(raw: EncodedEvent) -> str | None:  # E1
     reason = fault_of_envelope(raw.value)
     if reason is not None:
         return reason
@@ -293,7 +293,7 @@ KEY_FREE_CODES = frozenset(EVENT_CODES[: EVENT_CODES.index("event.key_unknown")]
 """The codes that no change of the key set can lift."""
 
 
-def passes(raw: RawEvent, record: Record, keys: KeySet) -> bool:
+def passes(raw: EncodedEvent, record: Record, keys: KeySet) -> bool:
     """Whether an event passes every check of E3; False also where that takes a closer look.
 
     An event that equals what it must be needs no look at its shape: most events pass here. That
@@ -330,10 +330,10 @@ def passes(raw: RawEvent, record: Record, keys: KeySet) -> bool:
 
 def _fits(kind: EventType, event: Object, record: Record, keys: KeySet) -> bool:  # E4
     payload = cast("Object", event["payload"])
-    return kind.fault(event["target"], payload, Context(record, keys)) is None
+    return kind.fault(event["target"], payload, PayloadContext(record, keys)) is None
 
 
-def first_fault(raw: RawEvent, record: Record, keys: KeySet) -> Verdict:
+def first_fault(raw: EncodedEvent, record: Record, keys: KeySet) -> Fault:
     """Return code and reason of the first check of E3 that fails, or None.
 
     The checks run in their order; each may rely on those before it.
@@ -361,7 +361,7 @@ def first_fault(raw: RawEvent, record: Record, keys: KeySet) -> Verdict:
     )
 
 
-def _fault_of_signer(signer: dict[str, str], at: int, key: Key) -> Verdict:  # K1, K2
+def _fault_of_signer(signer: dict[str, str], at: int, key: Key) -> Fault:  # K1, K2
     for name, value in key.signer.items():
         if signer[name] != value:
             return "event.key_mismatch", f"{name} of key {key.key_id!r} is {value!r}"
@@ -370,7 +370,7 @@ def _fault_of_signer(signer: dict[str, str], at: int, key: Key) -> Verdict:  # K
     return None
 
 
-def _fault_of_signature(digest: bytes, value: Value, key: Key) -> Verdict:  # E1, S3
+def _fault_of_signature(digest: bytes, value: Value, key: Key) -> Fault:  # E1, S3
     signature = cast("Object", value)
     if signature.keys() != {"algorithm", "signature_b64"} or signature["algorithm"] != "ed25519":
         why = 'signature must be {"algorithm": "ed25519", "signature_b64": …} and nothing else'
@@ -380,7 +380,7 @@ def _fault_of_signature(digest: bytes, value: Value, key: Key) -> Verdict:  # E1
     return None
 
 
-def fault_of_type(event: Object, key: Key, record: Record, keys: KeySet) -> Verdict:
+def fault_of_type(event: Object, key: Key, record: Record, keys: KeySet) -> Fault:
     """Return why an event of its type may not be by this key, or does not fit E4, or None.
 
     Args:
@@ -396,5 +396,5 @@ def fault_of_type(event: Object, key: Key, record: Record, keys: KeySet) -> Verd
     if kind is None:
         return None
     payload = cast("Object", event["payload"])
-    reason = kind.fault(event["target"], payload, Context(record, keys))  # E4
+    reason = kind.fault(event["target"], payload, PayloadContext(record, keys))  # E4
     return None if reason is None else ("event.payload", reason)

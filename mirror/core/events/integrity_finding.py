@@ -16,7 +16,7 @@ from mirror.core.events.event import MAX_EVENT_BYTES, is_event_type
 from mirror.core.events.signatures import claim_of, is_signed_by, keys_of
 from mirror.core.keys import KeySet
 from mirror.core.profile import INTEGRITY_V1, at, escaped
-from mirror.core.receipt import Verdict
+from mirror.core.receipt import Fault
 from mirror.core.values import (
     Object,
     Value,
@@ -28,14 +28,14 @@ from mirror.core.values import (
     is_integer,
 )
 
-__all__ = ["Finding", "findings_of", "judge_finding"]
+__all__ = ["IntegrityFinding", "findings_of", "judge_finding"]
 
 _TYPE = "pith.integrity.v1"
 _NAME_CHARACTERS = 128
 _SIGNED = ("payload_sha256", "signature_b64")
 
 
-class Finding(NamedTuple):
+class IntegrityFinding(NamedTuple):
     """A value that stands where a finding should."""
 
     where: str
@@ -43,13 +43,15 @@ class Finding(NamedTuple):
     value: Value
 
 
-def findings_of(document: Value) -> list[Finding]:
+def findings_of(document: Value) -> list[IntegrityFinding]:
     """Return the findings in a document: itself, or what it lists, however far down.
 
     Where there is one, whatever bears a digest or a signature should be one, and so should all
     items of its list. What stands within a finding is one if it bears both.
     """
-    found = [Finding(_pointer(path), value) for path, value in _walk(document, (), within=False)]
+    found = [
+        IntegrityFinding(_pointer(path), value) for path, value in _walk(document, (), within=False)
+    ]
     return found if any(_is_one(one.value) for one in found) else []
 
 
@@ -107,7 +109,7 @@ def judge_finding(value: Value, keys: KeySet) -> list[tuple[str, str]]:
     return [one for one in (first, _fault_of_evidence(finding)) if one is not None]
 
 
-def _fault_of_payload(finding: Object) -> Verdict:
+def _fault_of_payload(finding: Object) -> Fault:
     if "payload" not in finding:
         return None
     found = hexdigest(canonical_ascii(finding["payload"]))  # V7, with no wrapper
@@ -116,7 +118,7 @@ def _fault_of_payload(finding: Object) -> Verdict:
     return "finding.payload", f"payload_sha256 is not the digest of the payload, {found}"
 
 
-def _fault_of_signature(finding: Object, keys: KeySet) -> Verdict:
+def _fault_of_signature(finding: Object, keys: KeySet) -> Fault:
     named = keys_of(finding, INTEGRITY_V1, keys)
     name = cast("str", finding["signing_key_id"])[:128]
     if not named:  # K2
@@ -138,14 +140,14 @@ def _type_of(finding: Object) -> str:
     return signed if isinstance(signed, str) else cast("str", finding["event_type"])
 
 
-def _unbound(finding: Object) -> Verdict:
+def _unbound(finding: Object) -> Fault:
     if "payload" in finding:
         return None
     reason = "its digest is signed, and no payload is there: nothing ties it to any words"
     return "finding.unbound", reason
 
 
-def _fault_of_evidence(finding: Object) -> Verdict:
+def _fault_of_evidence(finding: Object) -> Fault:
     payload = cast("Object", finding.get("payload", {}))
     if not payload.keys() & {"evidence", "evidence_hash"}:
         return None

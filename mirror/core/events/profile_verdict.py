@@ -16,17 +16,17 @@ from mirror.core.events.event import (
     EVENT_CODES,
     MAX_EVENT_BYTES,
     MAX_PAYLOAD_DEPTH,
-    RawEvent,
+    EncodedEvent,
     fault_of_type,
     is_event_type,
     is_target,
 )
-from mirror.core.events.signatures import Claim, claim_of, id_of, is_signed_by, keys_of
+from mirror.core.events.signatures import SignedMessage, claim_of, id_of, is_signed_by, keys_of
 from mirror.core.events.types import EVENT_TYPES
 from mirror.core.keys import BUILT_IN, Key, KeySet
-from mirror.core.profile import IdRule, PreImage, Profile, Role, at, message
+from mirror.core.profile import Field, IdRule, Profile, SignedContent, at, message
 from mirror.core.profile_file import keeps_id
-from mirror.core.receipt import Verdict
+from mirror.core.receipt import Fault
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, canonical, hexdigest, instant, nesting, sha256
 
@@ -84,7 +84,7 @@ def _id_of(event: Object, profile: Profile, key: Key) -> str:
     it would be. One text may be signed with several keys. Unless it says which, its digest is the
     registry's id: who signs the same with another key says something of their own.
     """
-    image, payload = cast("PreImage", profile.signed), profile.places["payload"]
+    image, payload = cast("SignedContent", profile.signed), profile.places["payload"]
     place = profile.places.get("key", "")
     if key == BUILT_IN or (place and image.covers(place, payload)):
         hashed = cast("IdRule", profile.id).hashes if keeps_id(profile) else image
@@ -98,8 +98,8 @@ def _id_of(event: Object, profile: Profile, key: Key) -> str:
 
 
 def judge_under(
-    raw: RawEvent, record: Record, keys: KeySet, profile: Profile
-) -> tuple[Key | None, Verdict]:
+    raw: EncodedEvent, record: Record, keys: KeySet, profile: Profile
+) -> tuple[Key | None, Fault]:
     """Return the verdict on an event under a profile (E3), and the key that signed it.
 
     Returns:
@@ -147,7 +147,7 @@ def _speaker(key: Key, event: Object, record: Record, keys: KeySet, profile: Pro
     alike = [one for one in keys if one.public_key_hex == key.public_key_hex]
     if len(alike) == 1:
         return key
-    image, payload = cast("PreImage", profile.signed), profile.places["payload"]
+    image, payload = cast("SignedContent", profile.signed), profile.places["payload"]
     place, claimed = profile.places.get("key", ""), instant(at(event, profile.places["time"]))
     named = keys_of(event, profile, keys) if place and image.covers(place, payload) else alike
     above = place.rpartition("/")[0]
@@ -167,8 +167,8 @@ def _speaker(key: Key, event: Object, record: Record, keys: KeySet, profile: Pro
 
 
 def _fault_by(
-    key: Key, event: Object, claim: Claim | None, claimed: int, profile: Profile
-) -> Verdict:
+    key: Key, event: Object, claim: SignedMessage | None, claimed: int, profile: Profile
+) -> Fault:
     """Return why an event is not by this key, or None."""
     said = _signer_members(event, profile)
     for name, value in key.signer.items():  # K1, K2
@@ -203,7 +203,7 @@ def fault_of_places(event: Value, profile: Profile) -> str | None:
     return None
 
 
-def _fault_of_shape(raw: RawEvent, profile: Profile) -> str | None:  # E1
+def _fault_of_shape(raw: EncodedEvent, profile: Profile) -> str | None:  # E1
     reason = fault_of_places(raw.value, profile)
     if reason is not None:
         return reason
@@ -215,7 +215,7 @@ def _fault_of_shape(raw: RawEvent, profile: Profile) -> str | None:  # E1
     return None
 
 
-def _fault_of_place(event: Object, role: Role, place: str, profile: Profile) -> str | None:
+def _fault_of_place(event: Object, role: Field, place: str, profile: Profile) -> str | None:
     value = at(event, place)
     if role == "payload":
         return None if isinstance(value, dict) else f"{place}, its payload, must be an object"

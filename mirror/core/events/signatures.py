@@ -10,7 +10,7 @@ from mirror.core.signature import verify
 from mirror.core.values import Object, sha256
 
 __all__ = [
-    "Claim",
+    "SignedMessage",
     "claim_of",
     "fault_of_event",
     "id_of",
@@ -42,23 +42,23 @@ def id_of(event: Object, profile: Profile) -> str:
     return rule.spelling.write(digest)
 
 
-class Claim(NamedTuple):
+class SignedMessage(NamedTuple):
     """That a key signed something."""
 
     message: bytes
     signature: bytes
 
 
-def claim_of(event: Object, profile: Profile) -> Claim | None:
+def claim_of(event: Object, profile: Profile) -> SignedMessage | None:
     """Return what an event says that a key signed; None if its signature is not even one."""
     signature = profile.signature.spelling.read(at(event, profile.signature.at))
     text = message(event, profile)
     if signature is None or len(signature) != SIGNATURE_BYTES or text is None:
         return None
-    return Claim(text, signature)
+    return SignedMessage(text, signature)
 
 
-def is_signed_by(key: Key, claim: Claim | None) -> bool:
+def is_signed_by(key: Key, claim: SignedMessage | None) -> bool:
     """Whether S1 accepts the signature by this key."""
     return claim is not None and verify(key.public_key, *claim)
 

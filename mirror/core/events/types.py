@@ -23,8 +23,8 @@ __all__ = [
     "OTHER_EVENTS",
     "RECORD_CREATED",
     "REVOCATION",
-    "Context",
     "EventType",
+    "PayloadContext",
     "is_event_id",
 ]
 
@@ -42,14 +42,14 @@ def is_event_id(value: Value) -> bool:
     return isinstance(value, str) and _EVENT_ID.fullmatch(value) is not None
 
 
-class Context(NamedTuple):
+class PayloadContext(NamedTuple):
     """What a payload is held against."""
 
     record: Record
     keys: KeySet
 
 
-_Check: TypeAlias = Callable[[Value, Context], bool]
+_Check: TypeAlias = Callable[[Value, PayloadContext], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class EventType:
     shown_in: str | None = None
     """The list of `current` that shows such events (M6); None for those that have no entry."""
 
-    def fault(self, target: Value, payload: Object, context: Context) -> str | None:
+    def fault(self, target: Value, payload: Object, context: PayloadContext) -> str | None:
         """Return why target or payload does not fit this row, or None."""
         if target != self.target:
             return f'target must be "{self.target}"'
@@ -107,16 +107,16 @@ def _matching(pattern: str) -> _Check:
     return _plain(lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None)
 
 
-def _is_record(value: Value, context: Context) -> bool:
+def _is_record(value: Value, context: PayloadContext) -> bool:
     # A record holds no float, and a float is never spelled as an integer is.
     return encode_integers(value) == context.record.encoded
 
 
-def _is_digest_of_record(value: Value, context: Context) -> bool:
+def _is_digest_of_record(value: Value, context: PayloadContext) -> bool:
     return value == context.record.canonical_sha256
 
 
-def _is_receipt(value: Value, context: Context) -> bool:  # S2
+def _is_receipt(value: Value, context: PayloadContext) -> bool:  # S2
     return fault_of_receipt(value, context.record, context.keys) is None
 
 

@@ -15,9 +15,9 @@ from typing import NamedTuple, TypeAlias, cast
 from mirror.core.events.event import (
     EVENT_CODES,
     KEY_FREE_CODES,
+    EncodedEvent,
     Event,
     InvalidEvent,
-    RawEvent,
     ValidEvent,
     fault_of_envelope,
     first_fault,
@@ -27,14 +27,14 @@ from mirror.core.events.profile_verdict import fault_of_places, judge_under, mea
 from mirror.core.events.types import RECORD_CREATED
 from mirror.core.keys import Key, KeySet
 from mirror.core.profile import MIRROR_V1, Profile, at, message
-from mirror.core.receipt import Verdict, key_ids_of_receipt
+from mirror.core.receipt import Fault, key_ids_of_receipt
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, sha256
 
 __all__ = [
     "ANY_KEY",
     "EventVerdict",
-    "Reached",
+    "ProfileVerdict",
     "is_envelope",
     "judge",
     "key_ids_of_event",
@@ -43,17 +43,17 @@ __all__ = [
 ]
 
 
-class Reached(NamedTuple):
+class ProfileVerdict(NamedTuple):
     """A verdict that was reached under a trusted profile, not the built-in one."""
 
     profile: str
     key_id: str
     """Of the key that signed the event; empty if a check failed."""
-    fault: Verdict
+    fault: Fault
     """None if the event passed."""
 
 
-EventVerdict: TypeAlias = Verdict | Reached
+EventVerdict: TypeAlias = Fault | ProfileVerdict
 """None if an event passed under the built-in profile; code and reason if a check of that failed."""
 
 ANY_KEY = ""
@@ -67,12 +67,12 @@ def is_envelope(value: Value, profiles: Iterable[Profile]) -> bool:
     )
 
 
-def judge(raw: RawEvent, record: Record, keys: KeySet) -> Event:
+def judge(raw: EncodedEvent, record: Record, keys: KeySet) -> Event:
     """Return the verdict on one value of the `events` of a bundle of `record` (E3)."""
     return recall(raw, _verdict(raw, record, keys), keys)
 
 
-def _verdict(raw: RawEvent, record: Record, keys: KeySet) -> EventVerdict:
+def _verdict(raw: EncodedEvent, record: Record, keys: KeySet) -> EventVerdict:
     if passes(raw, record, keys):
         return None
     fault = first_fault(raw, record, keys)
@@ -82,13 +82,13 @@ def _verdict(raw: RawEvent, record: Record, keys: KeySet) -> EventVerdict:
     for profile in keys.profiles:
         key, fault = judge_under(raw, record, keys, profile)
         if fault is None:
-            return Reached(profile.name, cast("Key", key).key_id, None)
+            return ProfileVerdict(profile.name, cast("Key", key).key_id, None)
         if EVENT_CODES.index(fault[0]) > furthest[0]:
-            furthest = EVENT_CODES.index(fault[0]), Reached(profile.name, "", fault)
+            furthest = EVENT_CODES.index(fault[0]), ProfileVerdict(profile.name, "", fault)
     return furthest[1]
 
 
-def recall(raw: RawEvent, verdict: EventVerdict, keys: KeySet) -> Event:
+def recall(raw: EncodedEvent, verdict: EventVerdict, keys: KeySet) -> Event:
     """Return the event with a verdict on it that `judge` reached under these keys, now or before.
 
     Raises:
@@ -96,14 +96,14 @@ def recall(raw: RawEvent, verdict: EventVerdict, keys: KeySet) -> Event:
     """
     if verdict is None:
         return ValidEvent.of(cast("Object", raw.value), raw.digest, raw.payload_text)
-    if not isinstance(verdict, Reached):
+    if not isinstance(verdict, ProfileVerdict):
         return InvalidEvent(raw.value, raw.digest, *verdict)
     if verdict.fault is not None:
         return InvalidEvent(raw.value, raw.digest, *verdict.fault, verdict.profile)
     return valid_under(cast("Object", raw.value), raw.digest, verdict, keys)
 
 
-def valid_under(event: Object, digest: bytes, verdict: Reached, keys: KeySet) -> ValidEvent:
+def valid_under(event: Object, digest: bytes, verdict: ProfileVerdict, keys: KeySet) -> ValidEvent:
     """Return an event that passed under a trusted profile.
 
     Raises:

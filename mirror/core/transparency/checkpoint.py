@@ -31,11 +31,18 @@ from dataclasses import dataclass
 from mirror.core.values import DIGEST_PATTERN, MAX_INTEGER, decode_base64, instant
 from mirror.errors import FormatError
 
-__all__ = ["Checkpoint", "Particulars", "fork", "format_checkpoint", "parse_checkpoint", "rollback"]
+__all__ = [
+    "Checkpoint",
+    "MirrorExtension",
+    "fork",
+    "format_checkpoint",
+    "parse_checkpoint",
+    "rollback",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Particulars:
+class MirrorExtension:
     """What a mirror says beside the three lines of any checkpoint."""
 
     key_set_digest: str
@@ -56,7 +63,7 @@ class Checkpoint:
     """Records; the leaves of the tree."""
     root: bytes
     """32 raw bytes."""
-    particulars: Particulars | None = None
+    particulars: MirrorExtension | None = None
     """None in the checkpoints of other programs."""
     others: tuple[str, ...] = ()
     """Extension lines that only other programs know."""
@@ -135,7 +142,7 @@ _EXTENSIONS: Mapping[str, Callable[[str], object]] = {
 """The extension lines of a mirror by name, in their order, and what their values must be."""
 
 
-def _parse_extensions(lines: Sequence[str]) -> tuple[Particulars | None, tuple[str, ...]]:
+def _parse_extensions(lines: Sequence[str]) -> tuple[MirrorExtension | None, tuple[str, ...]]:
     """Return what a mirror's own lines say, and the lines that are another program's."""
     names = [line.partition(" ")[0] for line in lines]
     if not _EXTENSIONS.keys() & names:
@@ -146,7 +153,7 @@ def _parse_extensions(lines: Sequence[str]) -> tuple[Particulars | None, tuple[s
         raise FormatError("checkpoint.extension", message)
     values = [_parse_value(line, number) for number, line in enumerate(lines[:count], 4)]
     key_set_digest, merge_version, events_valid, events_invalid, time = values
-    particulars = Particulars(
+    particulars = MirrorExtension(
         key_set_digest=key_set_digest,
         merge_version=merge_version,
         events_valid=int(events_valid),

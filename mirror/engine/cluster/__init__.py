@@ -9,8 +9,8 @@ Three steps, each of tasks that leave whole files or none, so that a run that wa
 The root, the states, the findings and the counts are those of `mirror merge` on one machine.
 """
 
-from mirror.engine.cluster.run import Dataset, Order, merge_on_cluster
-from mirror.engine.cluster.task import Sizes
+from mirror.engine.cluster.run import ClusterRequest, ClusterResult, merge_on_cluster
+from mirror.engine.cluster.task import PieceSizes
 from mirror.engine.cluster.workers import open_cluster
 
-__all__ = ["Dataset", "Order", "Sizes", "merge_on_cluster", "open_cluster"]
+__all__ = ["ClusterRequest", "ClusterResult", "PieceSizes", "merge_on_cluster", "open_cluster"]

@@ -20,14 +20,21 @@ from mirror.core.receipt import Receipt
 from mirror.core.record import Record
 from mirror.core.transparency.merkle import Leaf, Node, subtree
 from mirror.core.values import Object, sha256
-from mirror.engine.cluster.parquet import STATES, TableFile, read_footer
-from mirror.engine.cluster.storage import Place
-from mirror.engine.cluster.task import Errand
+from mirror.engine.cluster.parquet import STATES, ParquetFile, read_footer
+from mirror.engine.cluster.storage import StoragePath
+from mirror.engine.cluster.task import TaskContext
 from mirror.engine.findings import Summary
 from mirror.errors import OutputError
-from mirror.store import Fault, New, unpack_contents, with_verdicts
+from mirror.store import InsertCounts, VerdictRow, unpack_contents, with_verdicts
 
-__all__ = ["STATES_FOLDER", "Merged", "Partition", "Row", "merge_partition", "read_merged"]
+__all__ = [
+    "STATES_FOLDER",
+    "BundleRow",
+    "Partition",
+    "PartitionResult",
+    "merge_partition",
+    "read_merged",
+]
 
 STATES_FOLDER = "states"
 _GROUP_BYTES = 32 << 20
@@ -36,7 +43,7 @@ _LARGEST_STATE = (1 << 31) - 1
 """Bytes: Parquet counts those of a value in 31 bits."""
 
 
-class Row(NamedTuple):
+class BundleRow(NamedTuple):
     """The verified facts of one bundle, as they are shuffled."""
 
     digest: bytes
@@ -65,7 +72,7 @@ class Partition:
 
 
 @dataclass(slots=True)
-class Merged:
+class PartitionResult:
     """What a partition came to; it stands in the footer of the file of its states."""
 
     run: str
@@ -93,7 +100,7 @@ class Merged:
         }
 
     @classmethod
-    def from_value(cls, value: Object) -> Merged:
+    def from_value(cls, value: Object) -> PartitionResult:
         """Return what `to_value` gave."""
         found = cast("dict[str, Any]", value)
         node = Node(found["size"], bytes.fromhex(found["digest"]))
@@ -108,16 +115,18 @@ class Merged:
         )
 
 
-def read_merged(out: str, partition: Partition) -> Merged:
+def read_merged(out: str, partition: Partition) -> PartitionResult:
     """Return what a partition came to that was merged before.
 
     Raises:
         SourceError: `source.unreadable`
     """
-    return Merged.from_value(read_footer(Place(out), partition.file))
+    return PartitionResult.from_value(read_footer(StoragePath(out), partition.file))
 
 
-def merge_partition(rows: Iterable[Row], partition: Partition, run: str, errand: Errand) -> Merged:
+def merge_partition(
+    rows: Iterable[BundleRow], partition: Partition, run: str, errand: TaskContext
+) -> PartitionResult:
     """Merge the records of a partition, and leave their states in a file.
 
     Args:
@@ -133,8 +142,8 @@ def merge_partition(rows: Iterable[Row], partition: Partition, run: str, errand:
     """
     out, keys = errand.begin()
     leaves: list[Leaf] = []
-    done = Merged(run, 0, Node(0, b""))
-    with TableFile(STATES, _GROUP_BYTES) as states:
+    done = PartitionResult(run, 0, Node(0, b""))
+    with ParquetFile(STATES, _GROUP_BYTES) as states:
         for digest, of_record in groupby(rows, key=lambda row: row.digest):
             record, state = _merge_record(of_record, keys, done)
             leaves.append((digest, state.raw_core_digest))
@@ -144,7 +153,9 @@ def merge_partition(rows: Iterable[Row], partition: Partition, run: str, errand:
     return done
 
 
-def _merge_record(rows: Iterable[Row], keys: KeySet, done: Merged) -> tuple[Record, State]:
+def _merge_record(
+    rows: Iterable[BundleRow], keys: KeySet, done: PartitionResult
+) -> tuple[Record, State]:
     """Merge all that came for one record, each fact once, and count the facts."""
     claims: dict[AliasClaim, None] = {}
     receipts: dict[bytes, Receipt] = {}
@@ -154,13 +165,13 @@ def _merge_record(rows: Iterable[Row], keys: KeySet, done: Merged) -> tuple[Reco
     for content, faults in _once(chain([first], rows), done):
         contents = unpack_contents(content)
         found = cast("list[Any]", unpack(faults)) if faults else []
-        judged = with_verdicts(contents, [Fault(*fault) for fault in found], keys)
+        judged = with_verdicts(contents, [VerdictRow(*fault) for fault in found], keys)
         claims |= dict.fromkeys(contents.claims)
         receipts |= {one.digest: one for one in judged.receipts}
         events |= {one.digest: one for one in judged.events}
     record = Record(cast("Object", unpack(first.record)))
     state = merge(record, receipts.values(), claims, events.values(), keys)
-    done.summary.new.add(New(1, len(claims), len(receipts), len(events)))
+    done.summary.new.add(InsertCounts(1, len(claims), len(receipts), len(events)))
     done.summary.records += 1
     done.summary.equivocations += state.count("equivocation_count")
     done.events_invalid += state.count("invalid_event_count")
@@ -168,7 +179,7 @@ def _merge_record(rows: Iterable[Row], keys: KeySet, done: Merged) -> tuple[Reco
     return record, state
 
 
-def _once(rows: Iterable[Row], done: Merged) -> Iterator[tuple[bytes, bytes]]:
+def _once(rows: Iterable[BundleRow], done: PartitionResult) -> Iterator[tuple[bytes, bytes]]:
     """Yield what bundles brought, with its faults; of those that brought the very same, one."""
     seen: set[bytes] = set()
     for row in rows:
@@ -179,7 +190,7 @@ def _once(rows: Iterable[Row], done: Merged) -> Iterator[tuple[bytes, bytes]]:
             yield row.content, row.faults
 
 
-def _take_state(states: TableFile, record: Record, state: State, core_digest: bytes) -> None:
+def _take_state(states: ParquetFile, record: Record, state: State, core_digest: bytes) -> None:
     text = state.text
     if len(text) > _LARGEST_STATE:
         raise OutputError(

@@ -19,10 +19,10 @@ from pyarrow import parquet
 
 from mirror.core.redaction import redact
 from mirror.core.values import Object
-from mirror.engine.cluster.storage import Place
+from mirror.engine.cluster.storage import StoragePath
 from mirror.errors import SourceError
 
-__all__ = ["FACTS", "FINDINGS", "STATES", "TableFile", "read_footer", "read_group"]
+__all__ = ["FACTS", "FINDINGS", "STATES", "ParquetFile", "read_footer", "read_group"]
 
 FACTS = pa.schema({
     "prefix": pa.int32(),
@@ -63,7 +63,7 @@ _ROWS = 100_000
 """Of a group at most, however small they are."""
 
 
-class TableFile:
+class ParquetFile:
     """A Parquet file that is being written; it takes its name when `publish` is called."""
 
     def __init__(self, schema: Any, group_bytes: int) -> None:
@@ -117,7 +117,7 @@ class TableFile:
         if self._bytes >= self._group_bytes or len(self._rows) == _ROWS:
             self.flush()
 
-    def publish(self, place: Place, name: str, footer: Object) -> None:
+    def publish(self, place: StoragePath, name: str, footer: Object) -> None:
         """Give the file its name in a folder, with what it came to in its footer.
 
         Raises:
@@ -142,11 +142,11 @@ class TableFile:
         self._rows, self._bytes = [], 0
 
 
-def read_footer(place: Place, name: str) -> Object:
+def read_footer(place: StoragePath, name: str) -> Object:
     """Return what a file came to.
 
     Raises:
-        SourceError: `source.unreadable`, also if it is no file that `TableFile` wrote.
+        SourceError: `source.unreadable`, also if it is no file that `ParquetFile` wrote.
     """
     with place.open(name) as file:
         try:
@@ -156,7 +156,7 @@ def read_footer(place: Place, name: str) -> Object:
             raise _damaged(place, name, error) from error
 
 
-def read_group(place: Place, name: str, group: int) -> Any:
+def read_group(place: StoragePath, name: str, group: int) -> Any:
     """Return a group of rows of a file, as a table of Arrow.
 
     Raises:
@@ -170,7 +170,7 @@ def read_group(place: Place, name: str, group: int) -> Any:
             raise _damaged(place, name, error) from error
 
 
-def _damaged(place: Place, name: str, error: Exception) -> SourceError:
+def _damaged(place: StoragePath, name: str, error: Exception) -> SourceError:
     where = redact(f"{place.url.rstrip('/')}/{name}")
     hint = "remove that file and run the command again"
     reason = str(error).partition(os.linesep)[0]

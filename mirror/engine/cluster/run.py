@@ -17,38 +17,43 @@ from typing import Any, NamedTuple, Self, cast
 import orjson
 from distributed import Client, Future, as_completed
 
-from mirror.archive import Limits, shown
+from mirror.archive import ReadLimits, shown
 from mirror.core.keys import KeySet
 from mirror.core.merge import MERGE_VERSION, RULES
 from mirror.core.redaction import redact
 from mirror.core.transparency.merkle import FANOUT, NOTHING, Node, join
 from mirror.core.values import canonical, sha256
-from mirror.engine.cluster.merge_task import STATES_FOLDER, Merged, Partition, read_merged
+from mirror.engine.cluster.merge_task import STATES_FOLDER, Partition, PartitionResult, read_merged
 from mirror.engine.cluster.shuffle import (
-    Group,
-    Job,
+    RowGroup,
+    ShuffleTask,
     bits,
     choose_digits,
     merged_of,
     shuffle_and_merge,
 )
-from mirror.engine.cluster.splits import Origin, Part, Survey, look_at, survey
-from mirror.engine.cluster.storage import Place, expand
-from mirror.engine.cluster.task import KEYS, WORK, Errand, Sizes, keys_value
-from mirror.engine.cluster.verify_task import FINDINGS_FOLDER, Verified, verify_part, write_findings
+from mirror.engine.cluster.splits import InputSource, InputSplit, SourceScan, look_at, survey
+from mirror.engine.cluster.storage import StoragePath, expand
+from mirror.engine.cluster.task import KEYS, WORK, PieceSizes, TaskContext, keys_value
+from mirror.engine.cluster.verify_task import (
+    FINDINGS_FOLDER,
+    SplitResult,
+    verify_part,
+    write_findings,
+)
 from mirror.engine.cluster.workers import (
-    Finished,
+    TaskResult,
     converted,
     gathered,
     next_finished,
     require_same_versions,
 )
-from mirror.engine.export.base import Footing, find_footing, missing_base
+from mirror.engine.export.base import BaseBag, find_footing, missing_base
 from mirror.engine.findings import UNREAD_CODES, Summary
-from mirror.engine.states.root import Root
+from mirror.engine.states.root import StateRoot
 from mirror.errors import ClusterError, OutputError, SourceError
 
-__all__ = ["DATASET", "Dataset", "Order", "merge_on_cluster"]
+__all__ = ["DATASET", "ClusterRequest", "ClusterResult", "merge_on_cluster"]
 
 DATASET = "dataset.json"
 """Written last: where it is, all is there."""
@@ -59,7 +64,7 @@ _RETRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ClusterRequest:
     """What a person asked for."""
 
     names: Sequence[str]
@@ -67,17 +72,17 @@ class Order:
     out: str
     """The folder of the results, a path or a URL."""
     keys: KeySet
-    limits: Limits = field(default_factory=Limits)
-    sizes: Sizes = field(default_factory=Sizes)
+    limits: ReadLimits = field(default_factory=ReadLimits)
+    sizes: PieceSizes = field(default_factory=PieceSizes)
     progress: Callable[[str, int, int], None] = lambda _stage, _done, _all: None
     """Told of a stage of the work, how many of its tasks are done, and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class ClusterResult:
     """What a run came to."""
 
-    root: Root
+    root: StateRoot
     summary: Summary
     prefix_digits: int
     sources: list[str]
@@ -98,12 +103,12 @@ class Dataset:
     def from_bytes(cls, data: bytes) -> Self:
         """Return what `to_line` gave."""
         value = orjson.loads(data)
-        root = Root(**{name: value[name] for name in Root.__dataclass_fields__})
+        root = StateRoot(**{name: value[name] for name in StateRoot.__dataclass_fields__})
         summary = Summary.from_value(value["summary"])
         return cls(root, summary, value["prefix_digits"], value["sources"])
 
 
-def merge_on_cluster(client: Client, order: Order) -> Dataset:
+def merge_on_cluster(client: Client, order: ClusterRequest) -> ClusterResult:
     """Read, verify and merge sources on the workers of a cluster (`mirror merge --cluster`).
 
     Raises:
@@ -117,7 +122,7 @@ def merge_on_cluster(client: Client, order: Order) -> Dataset:
         run = _begin(client, order, versions)
         if run.out.has(DATASET):
             run.out.remove(WORK)
-            return Dataset.from_bytes(run.out.read(DATASET))
+            return ClusterResult.from_bytes(run.out.read(DATASET))
         read = _verify_all(run)
         _require_unchanged(run)
         digits, merged = _merge_all(run, read)
@@ -129,16 +134,16 @@ def merge_on_cluster(client: Client, order: Order) -> Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _ClusterRun:
     client: Client
-    order: Order
-    out: Place
+    order: ClusterRequest
+    out: StoragePath
     name: str
-    errand: Errand
-    origins: list[Origin]
+    errand: TaskContext
+    origins: list[InputSource]
 
 
-def _begin(client: Client, order: Order, versions: dict[str, str]) -> _Run:
+def _begin(client: Client, order: ClusterRequest, versions: dict[str, str]) -> _ClusterRun:
     """Return the run that lies in the folder of the results, or a new one."""
     out, found = _open_results(order.out)
     origins = _look(client, order)
@@ -150,20 +155,20 @@ def _begin(client: Client, order: Order, versions: dict[str, str]) -> _Run:
         known = {"run": secrets.token_hex(8), "now": time.time_ns() // 1000, "plan": plan}
         out.publish_bytes(KEYS, keys_value(order.keys))
         out.publish_bytes(_RUN, orjson.dumps(known))
-    errand = Errand(
+    errand = TaskContext(
         _absolute(order.out), order.keys.digest, order.limits, known["now"], versions, order.sizes
     )
-    return _Run(client, order, out, known["run"], errand, origins)
+    return _ClusterRun(client, order, out, known["run"], errand, origins)
 
 
-def _open_results(url: str) -> tuple[Place, bytes | None]:
+def _open_results(url: str) -> tuple[StoragePath, bytes | None]:
     """Return the folder of the results, and what says which run lies there, if one does.
 
     Raises:
         OutputError: `output.failed`, `output.other_run`.
     """
     try:
-        out = Place(url)
+        out = StoragePath(url)
         if out.has(_RUN):
             return out, out.read(_RUN)
         _require_empty(out)
@@ -173,17 +178,20 @@ def _open_results(url: str) -> tuple[Place, bytes | None]:
     return out, None
 
 
-def _look(client: Client, order: Order) -> list[Origin]:
+def _look(client: Client, order: ClusterRequest) -> list[InputSource]:
     names = [one for name in order.names for one in expand(name)]
     origins = [
-        Origin(number, redact(shown(name)), _absolute(name)) for number, name in enumerate(names)
+        InputSource(number, redact(shown(name)), _absolute(name))
+        for number, name in enumerate(names)
     ]
     return _look_again(client, origins, order.sizes)
 
 
-def _look_again(client: Client, origins: Iterable[Origin], sizes: Sizes) -> list[Origin]:
+def _look_again(
+    client: Client, origins: Iterable[InputSource], sizes: PieceSizes
+) -> list[InputSource]:
     futures = client.map(look_at, list(origins), part_bytes=sizes.part_bytes, pure=False)
-    return cast("list[Origin]", gathered(client, futures))
+    return cast("list[InputSource]", gathered(client, futures))
 
 
 def _absolute(name: str) -> str:
@@ -191,7 +199,7 @@ def _absolute(name: str) -> str:
     return name if "://" in name or not name else str(Path.cwd() / name)
 
 
-def _plan(order: Order, origins: Iterable[Origin]) -> dict[str, str]:
+def _plan(order: ClusterRequest, origins: Iterable[InputSource]) -> dict[str, str]:
     """Return what a run's results follow from, each part of it as a digest."""
     sources = [[one.name, redact(shown(one.url)), one.version, one.is_surveyed] for one in origins]
     parts = {
@@ -214,9 +222,9 @@ def _require_same_plan(known: Mapping[str, str], plan: Mapping[str, str], out: s
         )
 
 
-def _require_empty(out: Place) -> None:
+def _require_empty(out: StoragePath) -> None:
     for name in (DATASET, STATES_FOLDER, FINDINGS_FOLDER, WORK):
-        if out.has(name) or Place(out.within_url(name)).files():
+        if out.has(name) or StoragePath(out.within_url(name)).files():
             raise OutputError(
                 "output.other_run",
                 f"{name} lies there, and nothing says which run it is of",
@@ -225,7 +233,7 @@ def _require_empty(out: Place) -> None:
             )
 
 
-def _require_unchanged(run: _Run) -> None:
+def _require_unchanged(run: _ClusterRun) -> None:
     for was, now in zip(
         run.origins, _look_again(run.client, run.origins, run.order.sizes), strict=True
     ):
@@ -238,26 +246,26 @@ def _require_unchanged(run: _Run) -> None:
 # Verifying -----------------------------------------------------------------------------------
 
 
-class _Read(NamedTuple):
+class _SourceProgress(NamedTuple):
     """A source, with what became of it."""
 
-    survey: Survey | None
-    parts: dict[Part, Verified]
+    survey: SourceScan | None
+    parts: dict[InputSplit, SplitResult]
 
 
-class _Task(NamedTuple):
+class _SourceTask(NamedTuple):
     """Work on a source: its survey, or a part of it."""
 
-    origin: Origin
-    part: Part | None
+    origin: InputSource
+    part: InputSplit | None
     is_last_try: bool = False
 
 
-def _verify_all(run: _Run) -> list[_Read]:
+def _verify_all(run: _ClusterRun) -> list[_SourceProgress]:
     """Have every source surveyed, if it is worth it, and every part of it verified."""
-    reads = [_Read(None, {}) for _ in run.origins]
-    waiting, tasks = as_completed(), dict[Any, _Task]()
-    todo = [_Task(one, None if one.is_surveyed else Part(one)) for one in run.origins]
+    reads = [_SourceProgress(None, {}) for _ in run.origins]
+    waiting, tasks = as_completed(), dict[Any, _SourceTask]()
+    todo = [_SourceTask(one, None if one.is_surveyed else InputSplit(one)) for one in run.origins]
     done = total = 0
     while todo or tasks:
         for task in todo:
@@ -272,7 +280,7 @@ def _verify_all(run: _Run) -> list[_Read]:
     return reads
 
 
-def _submit(run: _Run, task: _Task) -> Future[Any]:
+def _submit(run: _ClusterRun, task: _SourceTask) -> Future[Any]:
     settings: dict[str, Any] = {"pure": False, "retries": _RETRIES}
     if task.part is None:
         return run.client.submit(survey, task.origin, run.errand, **settings)
@@ -280,7 +288,9 @@ def _submit(run: _Run, task: _Task) -> Future[Any]:
     return run.client.submit(verify_part, task.part, run.errand, **settings)
 
 
-def _take(task: _Task, finished: Finished, reads: list[_Read]) -> list[_Task]:
+def _take(
+    task: _SourceTask, finished: TaskResult, reads: list[_SourceProgress]
+) -> list[_SourceTask]:
     """Note what a task came to, and return what is to be done next."""
     number = task.origin.number
     try:
@@ -289,19 +299,21 @@ def _take(task: _Task, finished: Finished, reads: list[_Read]) -> list[_Task]:
         if error.code not in UNREAD_CODES or task.is_last_try:
             raise
         origin = task.origin if task.part else replace(task.origin, is_surveyed=False)
-        return [_Task(origin, task.part or Part(origin), is_last_try=True)]
-    if isinstance(result, Survey):
-        reads[number] = _Read(result, {})
-        parts = [Part(task.origin, part) for part in range(result.parts)]
-        return [_Task(task.origin, part) for part in parts]
-    reads[number].parts[cast("Part", task.part)] = result
+        return [_SourceTask(origin, task.part or InputSplit(origin), is_last_try=True)]
+    if isinstance(result, SourceScan):
+        reads[number] = _SourceProgress(result, {})
+        parts = [InputSplit(task.origin, part) for part in range(result.parts)]
+        return [_SourceTask(task.origin, part) for part in parts]
+    reads[number].parts[cast("InputSplit", task.part)] = result
     return []
 
 
 # Merging -------------------------------------------------------------------------------------
 
 
-def _merge_all(run: _Run, reads: Iterable[_Read]) -> tuple[int, dict[int, Merged]]:
+def _merge_all(
+    run: _ClusterRun, reads: Iterable[_SourceProgress]
+) -> tuple[int, dict[int, PartitionResult]]:
     """Have every partition merged that is not; return by how many digits, and what they hold."""
     groups = list(_groups(reads))
     digits = choose_digits(groups, run.order.sizes)
@@ -309,7 +321,7 @@ def _merge_all(run: _Run, reads: Iterable[_Read]) -> tuple[int, dict[int, Merged
     wanted = [number not in merged for number in range(16**digits)]
     if not groups or not any(wanted):
         return digits, merged
-    job = Job(run.name, run.errand, digits, bits(wanted) if merged else None)
+    job = ShuffleTask(run.name, run.errand, digits, bits(wanted) if merged else None)
     futures = shuffle_and_merge(run.client, groups, job)
     waiting = as_completed(futures)
     for done in range(1, len(futures) + 1):
@@ -318,26 +330,28 @@ def _merge_all(run: _Run, reads: Iterable[_Read]) -> tuple[int, dict[int, Merged
     return digits, merged
 
 
-def _groups(reads: Iterable[_Read]) -> Iterator[Group]:
+def _groups(reads: Iterable[_SourceProgress]) -> Iterator[RowGroup]:
     for read in reads:
         for part, verified in read.parts.items():
             for number, size in enumerate(verified.groups):
-                yield Group(Verified.file_of(part), number, size)
+                yield RowGroup(SplitResult.file_of(part), number, size)
 
 
-def _merged_before(run: _Run, digits: int) -> dict[int, Merged]:
-    there = Place(run.out.within_url(STATES_FOLDER)).files()
+def _merged_before(run: _ClusterRun, digits: int) -> dict[int, PartitionResult]:
+    there = StoragePath(run.out.within_url(STATES_FOLDER)).files()
     partitions = [Partition(one, digits) for one in range(16**digits)]
     found = [one for one in partitions if one.file.removeprefix(f"{STATES_FOLDER}/") in there]
     futures = run.client.map(
         read_merged, [run.errand.out] * len(found), found, pure=False, retries=_RETRIES
     )
-    told = cast("list[Merged]", gathered(run.client, futures))
+    told = cast("list[PartitionResult]", gathered(run.client, futures))
     pairs = zip(found, told, strict=True)
     return {one.number: merged for one, merged in pairs if merged.run == run.name}
 
 
-def _require_all(run: _Run, reads: Iterable[_Read], merged: Mapping[int, Merged]) -> None:
+def _require_all(
+    run: _ClusterRun, reads: Iterable[_SourceProgress], merged: Mapping[int, PartitionResult]
+) -> None:
     """Check that no bundle was lost or doubled on the way from one task to another.
 
     Raises:
@@ -357,8 +371,11 @@ def _require_all(run: _Run, reads: Iterable[_Read], merged: Mapping[int, Merged]
 
 
 def _finish(
-    run: _Run, reads: Sequence[_Read], digits: int, merged: Mapping[int, Merged]
-) -> Dataset:
+    run: _ClusterRun,
+    reads: Sequence[_SourceProgress],
+    digits: int,
+    merged: Mapping[int, PartitionResult],
+) -> ClusterResult:
     """Say what all came to, and remove what was only on the way."""
     summary = Summary()
     for verified in (one for read in reads for one in read.parts.values()):
@@ -367,7 +384,7 @@ def _finish(
         summary.add(partition.summary)
     _tell_missing_bases(run, reads, summary)
     node = _root_node({number: one.node for number, one in merged.items()}, digits)
-    root = Root(
+    root = StateRoot(
         root=node.digest.hex(),
         key_set_digest=run.errand.key_set_digest,
         merge_version=MERGE_VERSION,
@@ -375,13 +392,15 @@ def _finish(
         events_valid=sum(one.events_valid for one in merged.values()),
         events_invalid=sum(one.events_invalid for one in merged.values()),
     )
-    dataset = Dataset(root, summary, digits, [one.name for one in run.origins])
+    dataset = ClusterResult(root, summary, digits, [one.name for one in run.origins])
     run.out.publish_bytes(DATASET, dataset.to_line())
     run.out.remove(WORK)
     return dataset
 
 
-def _tell_missing_bases(run: _Run, reads: Sequence[_Read], summary: Summary) -> None:
+def _tell_missing_bases(
+    run: _ClusterRun, reads: Sequence[_SourceProgress], summary: Summary
+) -> None:
     footings = {
         origin.name: _footing(read) for origin, read in zip(run.origins, reads, strict=True)
     }
@@ -393,14 +412,14 @@ def _tell_missing_bases(run: _Run, reads: Sequence[_Read], summary: Summary) -> 
         write_findings(run.out, _LAST_FINDINGS, reports)
 
 
-def _footing(read: _Read) -> Footing:
+def _footing(read: _SourceProgress) -> BaseBag:
     parts = read.parts.values()
     is_whole = all(part.footing.is_whole for part in parts)
     if read.survey is None:
         return next(iter(parts)).footing
     if read.survey.bag is None or not all(part.is_sound for part in parts):
-        return Footing(is_whole=is_whole)
-    return Footing.of(read.survey.bag, is_whole=is_whole)
+        return BaseBag(is_whole=is_whole)
+    return BaseBag.of(read.survey.bag, is_whole=is_whole)
 
 
 def _root_node(nodes: Mapping[int, Node], digits: int) -> Node:

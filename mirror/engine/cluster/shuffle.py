@@ -18,11 +18,11 @@ import pandas as pd
 import pyarrow as pa
 from distributed import Client, Future, futures_of
 
-from mirror.engine.cluster.merge_task import Merged, Partition, Row, merge_partition
+from mirror.engine.cluster.merge_task import BundleRow, Partition, PartitionResult, merge_partition
 from mirror.engine.cluster.parquet import FACTS, read_group
-from mirror.engine.cluster.task import Errand, Sizes
+from mirror.engine.cluster.task import PieceSizes, TaskContext
 
-__all__ = ["Group", "Job", "bits", "choose_digits", "merged_of", "shuffle_and_merge"]
+__all__ = ["RowGroup", "ShuffleTask", "bits", "choose_digits", "merged_of", "shuffle_and_merge"]
 
 _PREFIX_BITS = 16
 MAX_DIGITS = _PREFIX_BITS // 4
@@ -30,7 +30,7 @@ MAX_DIGITS = _PREFIX_BITS // 4
 _RETRIES = 2
 
 
-class Group(NamedTuple):
+class RowGroup(NamedTuple):
     """Facts that are shuffled together: a group of rows of a file."""
 
     file: str
@@ -39,12 +39,12 @@ class Group(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ShuffleTask:
     """What the tasks of one shuffle know."""
 
     run: str
     """The run's own name."""
-    errand: Errand
+    errand: TaskContext
     digits: int
     """By how many digits facts are partitioned."""
     wanted: bytes | None
@@ -53,7 +53,7 @@ class Job:
     """Of another attempt, Dask would take results and failures that it has not forgotten yet."""
 
 
-def choose_digits(groups: Iterable[Group], sizes: Sizes) -> int:
+def choose_digits(groups: Iterable[RowGroup], sizes: PieceSizes) -> int:
     """Return by how many digits to partition, so that a partition is small on average."""
     if sizes.prefix_digits:
         return sizes.prefix_digits
@@ -63,11 +63,13 @@ def choose_digits(groups: Iterable[Group], sizes: Sizes) -> int:
 
 
 def bits(flags: Sequence[bool]) -> bytes:
-    """Return flags as `Job.wanted` has them."""
+    """Return flags as `ShuffleTask.wanted` has them."""
     return np.packbits(np.array(flags, dtype=np.uint8)).tobytes()
 
 
-def shuffle_and_merge(client: Client, groups: Sequence[Group], job: Job) -> list[Future[Any]]:
+def shuffle_and_merge(
+    client: Client, groups: Sequence[RowGroup], job: ShuffleTask
+) -> list[Future[Any]]:
     """Start the shuffle and what comes after it; `merged_of` tells what a future came to."""
     facts = dd.from_map(_read, groups, job=job, meta=_frame(_empty_facts()))
     # By hash, not by divisions: those would travel with every one of thousands of tasks.
@@ -76,7 +78,7 @@ def shuffle_and_merge(client: Client, groups: Sequence[Group], job: Job) -> list
     return cast("list[Future[Any]]", futures_of(client.persist(merged, retries=_RETRIES)))
 
 
-def merged_of(result: Any) -> list[tuple[int, Merged]]:
+def merged_of(result: Any) -> list[tuple[int, PartitionResult]]:
     """Return what a future of `shuffle_and_merge` came to: some partitions, or none at all."""
     return list(zip(result["number"].to_list(), result["merged"].to_list(), strict=True))
 
@@ -84,7 +86,7 @@ def merged_of(result: Any) -> list[tuple[int, Merged]]:
 # On a worker ---------------------------------------------------------------------------------
 
 
-def _read(group: Group, job: Job) -> Any:
+def _read(group: RowGroup, job: ShuffleTask) -> Any:
     """Return the facts of a group that belong to partitions still wanted.
 
     Raises:
@@ -111,7 +113,7 @@ def _empty_facts() -> Any:
     return FACTS.set(0, pa.field("partition", pa.int32())).empty_table()
 
 
-def _merge(frame: Any, job: Job) -> Any:
+def _merge(frame: Any, job: ShuffleTask) -> Any:
     """Merge the partitions that Dask has put together here, one after the other."""
     shift = _PREFIX_BITS - 4 * job.digits
     by_partition = groupby(_rows(frame), lambda row: int.from_bytes(row.digest[:2]) >> shift)
@@ -122,15 +124,15 @@ def _merge(frame: Any, job: Job) -> Any:
     return _told(told)
 
 
-def _rows(frame: Any) -> Iterator[Row]:
+def _rows(frame: Any) -> Iterator[BundleRow]:
     """Yield the rows, ascending by digest."""
     digests = frame["digest"].to_list()
     columns = [frame[name].array for name in ("record", "content", "faults")]
     for index in sorted(range(len(digests)), key=digests.__getitem__):
-        yield Row(digests[index], *[column[index] for column in columns])
+        yield BundleRow(digests[index], *[column[index] for column in columns])
 
 
-def _told(found: list[tuple[int, Merged]]) -> Any:
+def _told(found: list[tuple[int, PartitionResult]]) -> Any:
     numbers = pd.Series([number for number, _ in found], dtype="int64")
     merged = pd.Series([one for _, one in found], dtype=object)
     return pd.DataFrame({"number": numbers, "merged": merged})

@@ -22,12 +22,12 @@ from mirror.archive import (
     BUNDLES,
     Bag,
     Extent,
-    Limits,
+    FileTree,
     Listing,
-    LocalTree,
+    LocalFileTree,
     Member,
-    Refused,
-    Tree,
+    ReadLimits,
+    RefusedMember,
     fault_of_name,
     is_looked_at,
     is_plain_tar,
@@ -43,14 +43,14 @@ from mirror.archive import (
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.redaction import redact
 from mirror.core.values import Value
-from mirror.engine.cluster.storage import Place, reading
-from mirror.engine.cluster.task import WORK, Errand
+from mirror.engine.cluster.storage import StoragePath, reading
+from mirror.engine.cluster.task import WORK, TaskContext
 from mirror.errors import SourceError
 
-__all__ = ["Origin", "Part", "Survey", "look_at", "read_part", "survey"]
+__all__ = ["InputSource", "InputSplit", "SourceScan", "look_at", "read_part", "survey"]
 
-Item: TypeAlias = Member | Refused | Bag
-_Entry: TypeAlias = Extent | str | Refused
+SplitItem: TypeAlias = Member | RefusedMember | Bag
+_Entry: TypeAlias = Extent | str | RefusedMember
 """A stretch of an archive, a file's path in its folder, or what was refused in its place."""
 
 _HEAD_BYTES = 512
@@ -61,7 +61,7 @@ _LIST_ENTRIES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class InputSource:
     """A source of the run."""
 
     number: int
@@ -81,10 +81,10 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class InputSplit:
     """What one task reads of a source: all of it, unless that is surveyed."""
 
-    origin: Origin
+    origin: InputSource
     number: int = 0
     """Its place among the parts of the source."""
 
@@ -99,7 +99,7 @@ class Part:
         return f"{WORK}/parts/{self.file}.list"
 
 
-def look_at(origin: Origin, part_bytes: int) -> Origin:
+def look_at(origin: InputSource, part_bytes: int) -> InputSource:
     """Return what can be told of a source without reading it; who reads it says why it cannot."""
     for pause_s in _PAUSES_S:
         with suppress(SourceError):
@@ -108,8 +108,8 @@ def look_at(origin: Origin, part_bytes: int) -> Origin:
     return replace(origin, version="", is_surveyed=False)
 
 
-def _looked_at(origin: Origin, part_bytes: int) -> Origin:
-    place = Place(origin.url)
+def _looked_at(origin: InputSource, part_bytes: int) -> InputSource:
+    place = StoragePath(origin.url)
     version = place.version(is_looked_at)
     is_surveyed = place.is_folder() or (
         place.size_bytes() > max(part_bytes, _HEAD_BYTES)
@@ -122,7 +122,7 @@ def _looked_at(origin: Origin, part_bytes: int) -> Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class SourceScan:
     """What a survey came to."""
 
     parts: int
@@ -130,7 +130,7 @@ class Survey:
     """The bag that the source is, if nothing is refused in its parts, either."""
 
     @staticmethod
-    def file_of(origin: Origin) -> str:
+    def file_of(origin: InputSource) -> str:
         """Where the survey of a source is kept."""
         return f"{WORK}/parts/{origin.file}.json"
 
@@ -139,14 +139,14 @@ class Survey:
         return orjson.dumps(asdict(self))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Survey:
+    def from_bytes(cls, data: bytes) -> SourceScan:
         """Return what `to_bytes` gave."""
         value = orjson.loads(data)
         bag = value["bag"]
         return cls(value["parts"], None if bag is None else Bag(**bag))
 
 
-def survey(origin: Origin, errand: Errand) -> Survey:
+def survey(origin: InputSource, errand: TaskContext) -> SourceScan:
     """List what is in a source, part by part, beside the results; do nothing twice.
 
     Raises:
@@ -155,26 +155,28 @@ def survey(origin: Origin, errand: Errand) -> Survey:
         OutputError: `output.failed`
     """
     out, _ = errand.begin()
-    if out.has(Survey.file_of(origin)):
-        return Survey.from_bytes(out.read(Survey.file_of(origin)))
+    if out.has(SourceScan.file_of(origin)):
+        return SourceScan.from_bytes(out.read(SourceScan.file_of(origin)))
     bags: list[Bag] = []
-    entries = _entries(Place(origin.url), out, errand.limits, bags.append)
+    entries = _entries(StoragePath(origin.url), out, errand.limits, bags.append)
     count = 0
     for count, group in enumerate(_groups(entries, errand.sizes.part_bytes), 1):
-        out.publish_bytes(Part(origin, count - 1).list_name, pack([_entry_value(e) for e in group]))
-    done = Survey(count, bags[0] if bags else None)
-    out.publish_bytes(Survey.file_of(origin), done.to_bytes())
+        out.publish_bytes(
+            InputSplit(origin, count - 1).list_name, pack([_entry_value(e) for e in group])
+        )
+    done = SourceScan(count, bags[0] if bags else None)
+    out.publish_bytes(SourceScan.file_of(origin), done.to_bytes())
     return done
 
 
-class _Sized(NamedTuple):
+class _SizedEntry(NamedTuple):
     entry: _Entry
     size_bytes: int
 
 
 def _entries(
-    place: Place, out: Place, limits: Limits, note_bag: Callable[[Bag], None]
-) -> Iterator[_Sized]:
+    place: StoragePath, out: StoragePath, limits: ReadLimits, note_bag: Callable[[Bag], None]
+) -> Iterator[_SizedEntry]:
     """Yield what is in a source, in its order; a refusal where that is nothing at all."""
     is_empty = True
     with reading(place.url):
@@ -184,52 +186,54 @@ def _entries(
                 note_bag(one)
                 is_empty = is_empty and not one.is_increment
             else:
-                fault = one.entry if isinstance(one.entry, Refused) else None
+                fault = one.entry if isinstance(one.entry, RefusedMember) else None
                 is_empty = is_empty and fault is not None and not fault.is_fault
                 yield one
     if is_empty:
-        yield _Sized(nothing_in_it(BUNDLES), 0)
+        yield _SizedEntry(nothing_in_it(BUNDLES), 0)
 
 
-def _list_tar(place: Place, limits: Limits) -> Iterator[_Sized | Bag]:
+def _list_tar(place: StoragePath, limits: ReadLimits) -> Iterator[_SizedEntry | Bag]:
     with place.open() as file:
         for one in locate_in_tar(file, limits):
             if isinstance(one, Bag):
                 yield one
             else:
-                yield _Sized(one, one.size if isinstance(one, Extent) else 0)
+                yield _SizedEntry(one, one.size if isinstance(one, Extent) else 0)
 
 
-def _list_folder(place: Place, out: Place, limits: Limits) -> Iterator[_Sized | Bag]:
+def _list_folder(
+    place: StoragePath, out: StoragePath, limits: ReadLimits
+) -> Iterator[_SizedEntry | Bag]:
     local = place.local_path
-    tree: Tree = _Objects(place) if local is None else LocalTree(local)
+    tree: FileTree = _ObjectStoreTree(place) if local is None else LocalFileTree(local)
     if (results := _path_within(place, out)) is not None:
-        tree = _Without(tree, results)
+        tree = _TreeWithoutFolder(tree, results)
     for one in list_folder(tree, limits):
         if isinstance(one, Bag):
             yield one
         else:
-            yield _Sized(one, 0 if isinstance(one, Refused) else _size(tree, one))
+            yield _SizedEntry(one, 0 if isinstance(one, RefusedMember) else _size(tree, one))
 
 
-def _size(tree: Tree, name: str) -> int:
+def _size(tree: FileTree, name: str) -> int:
     try:
         return tree.size(name) or 0
     except OSError:
         return 0  # whoever reads it says why it cannot be read
 
 
-def _path_within(place: Place, out: Place) -> str | None:
+def _path_within(place: StoragePath, out: StoragePath) -> str | None:
     """Return the path of the results within a folder; None if they lie elsewhere."""
     above = (place.local_path or place.url).rstrip("/") + "/"
     path = (out.local_path or out.url).rstrip("/")
     return path.removeprefix(above) if path.startswith(above) else None
 
 
-class _Without:
+class _TreeWithoutFolder:
     """A folder but for one in it: the results of the run, which grow as it is listed."""
 
-    def __init__(self, tree: Tree, folder: str) -> None:
+    def __init__(self, tree: FileTree, folder: str) -> None:
         self._tree = tree
         self._above, _, self._name = folder.rpartition("/")
         self.size = tree.size
@@ -243,10 +247,10 @@ class _Without:
         return found
 
 
-class _Objects:
+class _ObjectStoreTree:
     """The objects of a store, as the folder that their names make them."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: StoragePath) -> None:
         self._place = place
         self._sizes = place.files()
         self._listings = {"": Listing()}
@@ -278,7 +282,7 @@ class _Objects:
         return self._place.open(place)
 
 
-def _groups(entries: Iterable[_Sized], part_bytes: int) -> Iterator[list[_Entry]]:
+def _groups(entries: Iterable[_SizedEntry], part_bytes: int) -> Iterator[list[_Entry]]:
     group: list[_Entry] = []
     size = 0
     for one in entries:
@@ -303,19 +307,19 @@ def _entry_value(entry: _Entry) -> Value:
 def _entry(value: Any) -> _Entry:
     if isinstance(value, bytes):
         return os.fsdecode(value)
-    return Extent(*value) if isinstance(value, list) else Refused(**value)
+    return Extent(*value) if isinstance(value, list) else RefusedMember(**value)
 
 
 # Reading -------------------------------------------------------------------------------------
 
 
-def read_part(part: Part, out: Place, limits: Limits) -> Iterator[Item]:
+def read_part(part: InputSplit, out: StoragePath, limits: ReadLimits) -> Iterator[SplitItem]:
     """Yield what a part holds, as reading the whole source yields it at that place.
 
     Raises:
         SourceError: `source.unreadable`, or `source.changed`.
     """
-    place = Place(part.origin.url)
+    place = StoragePath(part.origin.url)
     if not part.origin.is_surveyed:
         yield from _read_whole(place, limits)
         return
@@ -326,7 +330,7 @@ def read_part(part: Part, out: Place, limits: Limits) -> Iterator[Item]:
         yield from _read_extents(place, entries, limits)
 
 
-def _read_whole(place: Place, limits: Limits) -> Iterator[Item]:
+def _read_whole(place: StoragePath, limits: ReadLimits) -> Iterator[SplitItem]:
     if place.local_path is not None:
         with open_source(place.local_path, limits) as source:
             yield from source.items()
@@ -338,26 +342,30 @@ def _read_whole(place: Place, limits: Limits) -> Iterator[Item]:
             yield from source.items()
 
 
-def _read_files(place: Place, entries: Iterable[_Entry], limits: Limits) -> Iterator[Item]:
+def _read_files(
+    place: StoragePath, entries: Iterable[_Entry], limits: ReadLimits
+) -> Iterator[SplitItem]:
     for one in entries:
         if not isinstance(one, str):
-            yield cast("Refused", one)
+            yield cast("RefusedMember", one)
         elif place.local_path is not None:
             yield from read_in_folder(place.local_path, one, limits)
         elif fault := fault_of_name(one):
-            yield Refused(shown(one), "archive.member", fault)
+            yield RefusedMember(shown(one), "archive.member", fault)
         else:
             most = max(limits.member_bytes, limits.segment_bytes)
             yield from take_file(one, place.read(one, start=0, end=most + 1), limits)
 
 
-def _read_extents(place: Place, entries: Iterable[_Entry], limits: Limits) -> Iterator[Item]:
+def _read_extents(
+    place: StoragePath, entries: Iterable[_Entry], limits: ReadLimits
+) -> Iterator[SplitItem]:
     with reading(place.url), place.open() as file:
         for one in entries:
             if isinstance(one, Extent):
                 yield from read_extent(one, _stretch(file, one, place.url), limits)
             else:
-                yield cast("Refused", one)
+                yield cast("RefusedMember", one)
 
 
 def _stretch(file: Any, extent: Extent, url: str) -> bytes:

@@ -22,7 +22,7 @@ from mirror.core.values import sha256
 from mirror.engine.atomic_file import OutputFile
 from mirror.errors import MirrorError, OutputError, SourceError
 
-__all__ = ["Place", "expand", "reading"]
+__all__ = ["StoragePath", "expand", "reading"]
 
 _WILD = frozenset("*?[")
 _CHUNK = 1 << 20
@@ -33,7 +33,7 @@ _VERSION = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "L
 """What of a listing tells that a file has changed; each kind of store has some of these."""
 
 
-class Place:
+class StoragePath:
     """A file or a folder that a URL names."""
 
     def __init__(self, url: str) -> None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from mirror.archive import Limits
+from mirror.archive import ReadLimits
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.redaction import redact
 from mirror.core.values import canonical
-from mirror.engine.cluster.storage import Place
+from mirror.engine.cluster.storage import StoragePath
 from mirror.engine.cluster.versions import require_versions
 from mirror.errors import SourceError
 
-__all__ = ["KEYS", "WORK", "Errand", "Sizes", "keys_value"]
+__all__ = ["KEYS", "WORK", "PieceSizes", "TaskContext", "keys_value"]
 
 KEYS = "keys.json"
 """The key set of a run, in the folder of its results."""
@@ -28,7 +28,7 @@ MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
+class PieceSizes:
     """How large pieces of work are; results do not depend on it."""
 
     part_bytes: int = 8 * MIB
@@ -42,21 +42,21 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class TaskContext:
     """One run, as its tasks know it."""
 
     out: str
     """The folder of the results, a URL."""
     key_set_digest: str
     """K3."""
-    limits: Limits
+    limits: ReadLimits
     now: int
     """When the run first began, in microseconds since 1970 (B5)."""
     versions: dict[str, str] = field(hash=False)
     """Of what must be the same on every worker."""
-    sizes: Sizes = Sizes()
+    sizes: PieceSizes = PieceSizes()
 
-    def begin(self) -> tuple[Place, KeySet]:
+    def begin(self) -> tuple[StoragePath, KeySet]:
         """Return the folder of the results and the key set, for a task that is about to start.
 
         Raises:
@@ -64,7 +64,7 @@ class Errand:
             SourceError: `source.unreadable`, or `cluster.keys` if the key set is another one.
         """
         require_versions(self.versions)
-        return Place(self.out), _key_set(self.out, self.key_set_digest)
+        return StoragePath(self.out), _key_set(self.out, self.key_set_digest)
 
 
 def keys_value(keys: KeySet) -> bytes:
@@ -74,7 +74,7 @@ def keys_value(keys: KeySet) -> bytes:
 
 @lru_cache(maxsize=4)
 def _key_set(out: str, digest: str) -> KeySet:
-    place = Place(out)
+    place = StoragePath(out)
     found = parse_key_set(place.read(KEYS), built_in=False)
     if found.digest != digest:
         message = f"the key set there has the digest {found.digest}, not {digest}"

@@ -10,20 +10,20 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
-from mirror.archive import Bag, Member, Refused
-from mirror.core.bundle import Known
+from mirror.archive import Bag, Member, RefusedMember
+from mirror.core.bundle import StoredVerdicts
 from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import pack
 from mirror.core.values import Object, Value
-from mirror.engine.cluster.parquet import FACTS, FINDINGS, TableFile, read_footer
-from mirror.engine.cluster.splits import Part, read_part
-from mirror.engine.cluster.storage import Place
-from mirror.engine.cluster.task import WORK, Errand
-from mirror.engine.export.base import Footing
-from mirror.engine.findings import UNREAD_CODES, Job, Report, Summary
+from mirror.engine.cluster.parquet import FACTS, FINDINGS, ParquetFile, read_footer
+from mirror.engine.cluster.splits import InputSplit, read_part
+from mirror.engine.cluster.storage import StoragePath
+from mirror.engine.cluster.task import WORK, TaskContext
+from mirror.engine.export.base import BaseBag
+from mirror.engine.findings import UNREAD_CODES, Finding, ReadRequest, Summary
 from mirror.engine.ingest.pipeline import (
-    Item,
-    Outcome,
+    SourceMember,
+    VerifiedMember,
     named,
     outcome_of,
     parse,
@@ -32,9 +32,9 @@ from mirror.engine.ingest.pipeline import (
     verify_parsed,
 )
 from mirror.errors import SourceError
-from mirror.store import Held, Parcel, make_parcel
+from mirror.store import NewFacts, StoredFacts, make_parcel
 
-__all__ = ["FINDINGS_FOLDER", "Verified", "verify_part", "write_findings"]
+__all__ = ["FINDINGS_FOLDER", "SplitResult", "verify_part", "write_findings"]
 
 FINDINGS_FOLDER = "findings"
 _FINDINGS_BYTES = 4 << 20
@@ -44,11 +44,11 @@ _ROW_BYTES = 200
 
 
 @dataclass(slots=True)
-class Verified:
+class SplitResult:
     """What a part came to; it stands in the footer of the file of its facts."""
 
     summary: Summary = field(default_factory=Summary)
-    footing: Footing = field(default_factory=Footing)
+    footing: BaseBag = field(default_factory=BaseBag)
     is_sound: bool = True
     """Whether nothing was refused as the source was read."""
     groups: list[int] = field(default_factory=list)
@@ -66,19 +66,19 @@ class Verified:
         }
 
     @classmethod
-    def from_value(cls, value: Object) -> Verified:
+    def from_value(cls, value: Object) -> SplitResult:
         """Return what `to_value` gave."""
         found = cast("dict[str, Any]", value)
-        summary, footing = Summary.from_value(found["summary"]), Footing(**found["footing"])
+        summary, footing = Summary.from_value(found["summary"]), BaseBag(**found["footing"])
         return cls(summary, footing, found["is_sound"], found["groups"])
 
     @staticmethod
-    def file_of(part: Part) -> str:
+    def file_of(part: InputSplit) -> str:
         """Where the facts of a part lie."""
         return f"{WORK}/verified/{part.file}.parquet"
 
 
-def verify_part(part: Part, errand: Errand, *, is_last_try: bool) -> Verified:
+def verify_part(part: InputSplit, errand: TaskContext, *, is_last_try: bool) -> SplitResult:
     """Verify a part, and leave its facts and its findings beside the results; do nothing twice.
 
     Args:
@@ -93,20 +93,20 @@ def verify_part(part: Part, errand: Errand, *, is_last_try: bool) -> Verified:
         OutputError: `output.failed`
     """
     out, keys = errand.begin()
-    name = Verified.file_of(part)
+    name = SplitResult.file_of(part)
     if out.has(name):
-        return Verified.from_value(read_footer(out, name))
-    done = Verified()
+        return SplitResult.from_value(read_footer(out, name))
+    done = SplitResult()
     with (
-        TableFile(FACTS, errand.sizes.group_bytes) as facts,
-        TableFile(FINDINGS, _FINDINGS_BYTES) as findings,
+        ParquetFile(FACTS, errand.sizes.group_bytes) as facts,
+        ParquetFile(FINDINGS, _FINDINGS_BYTES) as findings,
     ):
-        job = Job((), lambda report: take_finding(findings, report))
+        job = ReadRequest((), lambda report: take_finding(findings, report))
         for item in _items(part, out, errand, done, is_last_try=is_last_try):
-            outcome = item if isinstance(item, Report) else _verify(item, keys, errand)
+            outcome = item if isinstance(item, Finding) else _verify(item, keys, errand)
             settle(outcome, job, done.summary)
-            if isinstance(outcome, Outcome):
-                _take_facts(facts, cast("Parcel", outcome.parcel))
+            if isinstance(outcome, VerifiedMember):
+                _take_facts(facts, cast("NewFacts", outcome.parcel))
             elif outcome.code.startswith("limit."):
                 done.footing.is_whole = False
         if findings.count:
@@ -118,13 +118,13 @@ def verify_part(part: Part, errand: Errand, *, is_last_try: bool) -> Verified:
 
 
 def _items(
-    part: Part, out: Place, errand: Errand, done: Verified, *, is_last_try: bool
-) -> Iterator[Item | Report]:
+    part: InputSplit, out: StoragePath, errand: TaskContext, done: SplitResult, *, is_last_try: bool
+) -> Iterator[SourceMember | Finding]:
     name = part.origin.name
     try:
         for one in read_part(part, out, errand.limits):
             if isinstance(one, Bag):
-                done.footing = Footing.of(one, is_whole=done.footing.is_whole)
+                done.footing = BaseBag.of(one, is_whole=done.footing.is_whole)
             else:
                 done.is_sound = done.is_sound and not _is_fault(one)
                 yield named(name, one)
@@ -135,22 +135,22 @@ def _items(
         yield unreadable(name, error)
 
 
-def _is_fault(one: Member | Refused) -> bool:
-    return isinstance(one, Refused) and one.is_fault and one.code != "archive.empty"
+def _is_fault(one: Member | RefusedMember) -> bool:
+    return isinstance(one, RefusedMember) and one.is_fault and one.code != "archive.empty"
 
 
-def _verify(item: Item, keys: KeySet, errand: Errand) -> Outcome | Report:
+def _verify(item: SourceMember, keys: KeySet, errand: TaskContext) -> VerifiedMember | Finding:
     bundle = parse(item, errand.limits, keys)
-    if isinstance(bundle, Report):
+    if isinstance(bundle, Finding):
         return bundle
-    verified = verify_parsed(item, bundle, keys, Known(), errand.limits)
-    if isinstance(verified, Report):
+    verified = verify_parsed(item, bundle, keys, StoredVerdicts(), errand.limits)
+    if isinstance(verified, Finding):
         return verified
-    parcel = make_parcel(bundle, verified, Held(), None, keys)
+    parcel = make_parcel(bundle, verified, StoredFacts(), None, keys)
     return outcome_of(item, verified, errand.now)._replace(parcel=parcel)
 
 
-def _take_facts(facts: TableFile, parcel: Parcel) -> None:
+def _take_facts(facts: ParquetFile, parcel: NewFacts) -> None:
     faults = pack([[*one] for one in parcel.faults]) if parcel.faults else b""
     record = parcel.record[-1]
     row = (int.from_bytes(parcel.digest[:2]), parcel.digest, record, parcel.content, faults)
@@ -160,7 +160,7 @@ def _take_facts(facts: TableFile, parcel: Parcel) -> None:
 # Findings ------------------------------------------------------------------------------------
 
 
-def take_finding(findings: TableFile, report: Report) -> None:
+def take_finding(findings: ParquetFile, report: Finding) -> None:
     """Write one finding down."""
     row = (
         report.source,
@@ -174,13 +174,13 @@ def take_finding(findings: TableFile, report: Report) -> None:
     findings.take(row, sum(len(one or "") for one in row) + _ROW_BYTES)
 
 
-def write_findings(out: Place, name: str, reports: list[Report]) -> None:
+def write_findings(out: StoragePath, name: str, reports: list[Finding]) -> None:
     """Write findings that belong to no part.
 
     Raises:
         OutputError: `output.failed`
     """
-    with TableFile(FINDINGS, _FINDINGS_BYTES) as findings:
+    with ParquetFile(FINDINGS, _FINDINGS_BYTES) as findings:
         for report in reports:
             take_finding(findings, report)
         findings.publish(out, f"{FINDINGS_FOLDER}/{name}.parquet", {})

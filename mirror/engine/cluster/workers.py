@@ -25,7 +25,7 @@ from mirror.errors import ClusterError, OutputError, WorkerError
 
 __all__ = [
     "LOCAL",
-    "Finished",
+    "TaskResult",
     "converted",
     "gathered",
     "next_finished",
@@ -201,7 +201,7 @@ def _versions_of_scheduler(client: Client) -> Any:
         return error
 
 
-class Finished(NamedTuple):
+class TaskResult(NamedTuple):
     """A task that is done, whose result is here: nobody can take it away any more."""
 
     key: Key
@@ -215,7 +215,7 @@ class Finished(NamedTuple):
         return self.outcome
 
 
-def next_finished(client: Client, waiting: as_completed) -> Finished:
+def next_finished(client: Client, waiting: as_completed) -> TaskResult:
     """Return the next of some futures that is done; wait no longer for workers than at first.
 
     Args:
@@ -225,15 +225,15 @@ def next_finished(client: Client, waiting: as_completed) -> Finished:
     Raises:
         ClusterError: `cluster.no_workers`
     """
-    patience = _Patience(client)
+    patience = _WorkerTimeout(client)
     while not waiting.has_ready():
         time.sleep(_GLANCE_S)
         patience.look()
     future = next(waiting)
-    return Finished(future.key, _outcome(future, patience))
+    return TaskResult(future.key, _outcome(future, patience))
 
 
-def _outcome(future: Future[Any], patience: _Patience) -> Any:
+def _outcome(future: Future[Any], patience: _WorkerTimeout) -> Any:
     """Fetch the result or the exception of a task; it is done again if its worker is lost."""
     failures = 0
     while True:
@@ -262,7 +262,7 @@ def gathered(client: Client, futures: Sequence[Future[Any]]) -> list[Any]:
                 raise
 
 
-class _Patience:
+class _WorkerTimeout:
     """Waits for workers no longer than at first."""
 
     def __init__(self, client: Client) -> None:

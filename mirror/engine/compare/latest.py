@@ -10,16 +10,16 @@ from mirror.core.comparison.causes import Comparison, compare, retired_events
 from mirror.core.comparison.rollback import rollbacks
 from mirror.core.values import Object, decode
 from mirror.engine.compare.states import here_of
-from mirror.store import ClaimRow, Store
+from mirror.store import Store, UpstreamStatementRow
 
-__all__ = ["Word", "last_words"]
+__all__ = ["UpstreamSummary", "last_words"]
 
 MAX_WORDS = 5
 """Upstreams that are shown; the one that was heard last comes first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class UpstreamSummary:
     """What an upstream said last of a record, held against our state of today."""
 
     upstream: str
@@ -32,14 +32,14 @@ class Word:
     """Whether it ever said less than before."""
 
 
-def last_words(store: Store, record_id: int) -> list[Word]:
+def last_words(store: Store, record_id: int) -> list[UpstreamSummary]:
     """Return how our state compares with the last word of each upstream that was heard.
 
     Raises:
         CorruptStoreError: `store.damaged`
     """
     number = store.records.get(record_id).pith_number
-    said: dict[str, list[ClaimRow]] = {}
+    said: dict[str, list[UpstreamStatementRow]] = {}
     for row in store.claims.history(number):
         if row.kind == "state":
             said.setdefault(row.upstream, []).append(row)
@@ -49,7 +49,7 @@ def last_words(store: Store, record_id: int) -> list[Word]:
     here = here_of(store, record_id)
     retired = retired_events(here.state)
     return [
-        Word(
+        UpstreamSummary(
             rows[-1].upstream,
             rows[-1].first_at,
             compare(here, _value(rows[-1])),
@@ -60,5 +60,5 @@ def last_words(store: Store, record_id: int) -> list[Word]:
     ]
 
 
-def _value(row: ClaimRow) -> Object:
+def _value(row: UpstreamStatementRow) -> Object:
     return cast("Object", decode(row.text))

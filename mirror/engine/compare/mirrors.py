@@ -12,20 +12,20 @@ from typing import cast
 
 from mirror.core.comparison.causes import Cause, Comparison, compare, parse_claim
 from mirror.core.values import Object, decode
-from mirror.engine.compare.states import Tally, here_of
+from mirror.engine.compare.states import CompareSummary, here_of
 from mirror.engine.states.root import bring_root_up_to_date, read_root
-from mirror.engine.transparency.tree_nodes import Differing, Told, descend, parse_told
+from mirror.engine.transparency.tree_nodes import TreeDifference, TreeNodePage, descend, parse_told
 from mirror.errors import FormatError, UpstreamError
 from mirror.net import ONE_ANSWER, Client, parse_url
 from mirror.store import Store
 
-__all__ = ["MirrorErrand", "compare_with_mirror"]
+__all__ = ["MirrorCompareOptions", "compare_with_mirror"]
 
 _TREE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MirrorErrand:
+class MirrorCompareOptions:
     """Which mirror to compare with, and whom to tell."""
 
     url: str
@@ -35,7 +35,9 @@ class MirrorErrand:
     progress: Callable[[int], None] = lambda _count: None
 
 
-def compare_with_mirror(store: Store, errand: MirrorErrand, client: Client) -> Tally:
+def compare_with_mirror(
+    store: Store, errand: MirrorCompareOptions, client: Client
+) -> CompareSummary:
     """Compare the states of a store with those of another mirror.
 
     Args:
@@ -52,8 +54,8 @@ def compare_with_mirror(store: Store, errand: MirrorErrand, client: Client) -> T
     """
     parse_url(errand.url)
     bring_root_up_to_date(store)
-    other = _Other(errand.url.rstrip("/"), client)
-    tally = Tally()
+    other = _OtherMirror(errand.url.rstrip("/"), client)
+    tally = CompareSummary()
     ours = 0
     with store.snapshot():
         records = read_root(store).records
@@ -68,7 +70,7 @@ def compare_with_mirror(store: Store, errand: MirrorErrand, client: Client) -> T
     return tally
 
 
-class _Other:
+class _OtherMirror:
     """Another mirror, asked over HTTP."""
 
     def __init__(self, url: str, client: Client) -> None:
@@ -76,7 +78,7 @@ class _Other:
         self._client = client
         self.about: Object = {}
 
-    def told(self, prefix: str) -> Told:
+    def told(self, prefix: str) -> TreeNodePage:
         """Return what it tells of a node."""
         url = f"{self._url}/mirror/tree/{prefix}"
         try:
@@ -104,7 +106,9 @@ class _Other:
         return answer.body
 
 
-def _explain(store: Store, differing: Differing, other: _Other, *, quick: bool) -> Comparison:
+def _explain(
+    store: Store, differing: TreeDifference, other: _OtherMirror, *, quick: bool
+) -> Comparison:
     number = differing.pith_number
     if differing.here is None:
         return _one_sided(number, "missing_here", "no bundle of it was merged here")
@@ -127,7 +131,7 @@ def _one_sided(number: str, status: str, text: str) -> Comparison:
     return Comparison(pith_number=number, status=status, causes=(Cause(f"record.{status}", text),))
 
 
-def _with_more_causes(store: Store, comparison: Comparison, other: _Other) -> Comparison:
+def _with_more_causes(store: Store, comparison: Comparison, other: _OtherMirror) -> Comparison:
     # What is valid here or there depends on the keys, so they come before all else.
     causes = [*_of_keys(store, other), *comparison.causes]
     status = comparison.status
@@ -147,7 +151,7 @@ def _with_more_causes(store: Store, comparison: Comparison, other: _Other) -> Co
     )
 
 
-def _of_keys(store: Store, other: _Other) -> Iterator[Cause]:
+def _of_keys(store: Store, other: _OtherMirror) -> Iterator[Cause]:
     """Say that the mirrors trust different keys, so that their states may well differ (K3)."""
     ours, theirs = store.trust.key_set().digest, other.about.get("key_set_digest")
     if theirs != ours:

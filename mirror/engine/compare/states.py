@@ -17,7 +17,7 @@ from mirror.core.comparison.causes import (
     SELF_STYLED,
     Cause,
     Comparison,
-    Here,
+    LocalRecord,
     compare,
     retired_events,
 )
@@ -26,20 +26,26 @@ from mirror.core.events.event import Event, ValidEvent
 from mirror.core.record import is_pith_number
 from mirror.core.redaction import redact
 from mirror.core.values import Object, canonical, decode, sha256, time_text
-from mirror.engine.compare.upstream import Answer, Said, Unreadable, Upstream, Wish
+from mirror.engine.compare.upstream import (
+    RecordRequest,
+    Unreadable,
+    UpstreamAnswer,
+    UpstreamSource,
+    UpstreamStatement,
+)
 from mirror.engine.identifiers import find_all, look_up
 from mirror.engine.states.replay import current_text
 from mirror.engine.states.root import bring_root_up_to_date
 from mirror.errors import LookUpError, UpstreamError
 from mirror.net import Client
-from mirror.store import ClaimRow, Store
+from mirror.store import Store, UpstreamStatementRow
 
 __all__ = [
     "SAME",
-    "Errand",
-    "Finding",
+    "CompareOptions",
+    "CompareResult",
+    "CompareSummary",
     "Rollback",
-    "Tally",
     "compare_with",
     "here_of",
     "history",
@@ -60,8 +66,8 @@ class Rollback:
     upstream: str
     kind: str
     causes: list[Cause]
-    before: ClaimRow
-    after: ClaimRow
+    before: UpstreamStatementRow
+    after: UpstreamStatementRow
 
     def to_value(self) -> Object:
         """Return the finding as it is printed."""
@@ -77,21 +83,21 @@ class Rollback:
         }
 
 
-Finding: TypeAlias = Comparison | Rollback
+CompareResult: TypeAlias = Comparison | Rollback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class CompareOptions:
     """What to compare, and whom to tell."""
 
-    upstream: Upstream
+    upstream: UpstreamSource
     names: tuple[str, ...] = ()
     """Ids of records; none means all, on both sides."""
     called: str = ""
     """Under what name to keep what upstream says; empty for its address or path."""
     remember: bool = True
     """Whether to keep it."""
-    tell: Callable[[Finding], None] = lambda _finding: None
+    tell: Callable[[CompareResult], None] = lambda _finding: None
     progress: Callable[[int], None] = lambda _count: None
 
     @property
@@ -101,14 +107,14 @@ class Errand:
 
 
 @dataclass(slots=True)
-class Tally:
+class CompareSummary:
     """What a run came to."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     rollbacks: int = 0
     requests: int = 0
 
-    def take(self, finding: Finding) -> None:
+    def take(self, finding: CompareResult) -> None:
         """Count a finding."""
         if isinstance(finding, Rollback):
             self.rollbacks += 1
@@ -129,7 +135,7 @@ SAME = frozenset({"match", "match_known"})
 """Statuses of records that are the same here and there."""
 
 
-def compare_with(store: Store, errand: Errand, client: Client) -> Tally:
+def compare_with(store: Store, errand: CompareOptions, client: Client) -> CompareSummary:
     """Compare the records of a store, or some of them, with what upstream says.
 
     Args:
@@ -144,8 +150,8 @@ def compare_with(store: Store, errand: Errand, client: Client) -> Tally:
     """
     if errand.remember:
         bring_root_up_to_date(store)
-    run = _Run(store, errand)
-    tally = Tally()
+    run = _CompareRun(store, errand)
+    tally = CompareSummary()
     size = _FEW if errand.upstream.is_address else _MANY
     for batch in _batches(run.answers(client), size):
         with store.transaction() if errand.remember else store.snapshot():
@@ -161,14 +167,14 @@ def compare_with(store: Store, errand: Errand, client: Client) -> Tally:
     return tally
 
 
-def _batches(answers: Iterator[Answer], size: int) -> Iterator[list[Answer]]:
+def _batches(answers: Iterator[UpstreamAnswer], size: int) -> Iterator[list[UpstreamAnswer]]:
     """Yield answers by the batch; if asking fails, first those that came before."""
-    batch: list[Answer] = []
+    batch: list[UpstreamAnswer] = []
     size_bytes = 0
     try:
         for answer in answers:
             batch.append(answer)
-            size_bytes += len(answer.text) if isinstance(answer, Said) else 0
+            size_bytes += len(answer.text) if isinstance(answer, UpstreamStatement) else 0
             if len(batch) == size or size_bytes >= _BATCH_BYTES:
                 yield batch
                 batch, size_bytes = [], 0
@@ -178,17 +184,17 @@ def _batches(answers: Iterator[Answer], size: int) -> Iterator[list[Answer]]:
     yield batch
 
 
-class _Wanted(NamedTuple):
+class _NamedRecord(NamedTuple):
     """A record that was asked for by a person."""
 
-    wish: Wish
+    wish: RecordRequest
     record_id: int | None
 
 
-class _Run:
+class _CompareRun:
     """One comparison of a store with upstream."""
 
-    def __init__(self, store: Store, errand: Errand) -> None:
+    def __init__(self, store: Store, errand: CompareOptions) -> None:
         self._store = store
         self._errand = errand
         self._upstream = errand.upstream
@@ -200,16 +206,18 @@ class _Run:
         """Names that no record here has, and one of upstream's does."""
         self._was_read = self._was_unreadable = False
 
-    def _want(self, name: str) -> _Wanted:
+    def _want(self, name: str) -> _NamedRecord:
         found = find_all(self._store.records, name)
         if not found:
             name = shown(name.strip())
             is_number = is_pith_number(name)
-            return _Wanted(Wish(name[-26:], name) if is_number else Wish(name, ""), None)
+            return _NamedRecord(
+                RecordRequest(name[-26:], name) if is_number else RecordRequest(name, ""), None
+            )
         record = self._store.records.get(look_up(self._store.records, name))
-        return _Wanted(Wish(record.suffix, record.pith_number), found[0])
+        return _NamedRecord(RecordRequest(record.suffix, record.pith_number), found[0])
 
-    def answers(self, client: Client) -> Iterator[Answer]:
+    def answers(self, client: Client) -> Iterator[UpstreamAnswer]:
         """Yield what upstream says of the records that are compared."""
         if self._upstream.is_address:
             return self._upstream.answers(client, self._wishes())
@@ -217,13 +225,13 @@ class _Run:
             return self._upstream.members()
         return self._members_of([one.wish for one in self._wanted])
 
-    def _members_of(self, wishes: list[Wish]) -> Iterator[Answer]:
+    def _members_of(self, wishes: list[RecordRequest]) -> Iterator[UpstreamAnswer]:
         """Yield what the members of a container say of some records."""
         wished = {wish.pith_number for wish in wishes}
-        unknown = [_Unknown(wish.name) for wish in wishes if not wish.pith_number]
+        unknown = [_UnresolvedName(wish.name) for wish in wishes if not wish.pith_number]
         for answer in self._upstream.members():
             # Of what cannot be read, nobody knows of which record it is.
-            if isinstance(answer, Said):
+            if isinstance(answer, UpstreamStatement):
                 self._was_read = True
                 named = [one.name for one in unknown if one.is_in(answer)]
                 self._named.update(named)
@@ -231,10 +239,10 @@ class _Run:
                     continue
             yield answer
 
-    def _wishes(self) -> Iterable[Wish]:
+    def _wishes(self) -> Iterable[RecordRequest]:
         if self._wanted:
             return [one.wish for one in self._wanted]
-        return (Wish(suffix, number) for _, suffix, number in self._all_records())
+        return (RecordRequest(suffix, number) for _, suffix, number in self._all_records())
 
     def _all_records(self) -> Iterator[tuple[int, str, str]]:
         after = 0
@@ -244,7 +252,7 @@ class _Run:
 
     # One answer ------------------------------------------------------------------------------
 
-    def settle(self, answer: Answer) -> Iterator[Finding]:
+    def settle(self, answer: UpstreamAnswer) -> Iterator[CompareResult]:
         """Yield what comes of an answer."""
         if isinstance(answer, Unreadable):
             yield self._of_nothing(answer)
@@ -265,7 +273,7 @@ class _Run:
             status, self._was_unreadable = "unreadable", True
         return Comparison(pith_number=number, status=status, causes=tuple(causes))
 
-    def _compare(self, answer: Said) -> Comparison:
+    def _compare(self, answer: UpstreamStatement) -> Comparison:
         number = answer.pith_number
         record_id = self._store.records.numbered(number)
         if record_id is None:
@@ -281,13 +289,13 @@ class _Run:
 
     # Memory ----------------------------------------------------------------------------------
 
-    def _remember(self, answer: Said) -> Iterator[Rollback]:
+    def _remember(self, answer: UpstreamStatement) -> Iterator[Rollback]:
         name, kind, number = self._errand.remembered_as, self._upstream.kind, answer.pith_number
         digest = sha256(answer.text) if self._upstream.bundles else answer.digest
         before = self._store.claims.last(name, number, kind)
         if before is not None and before.digest == digest:
             return
-        after = ClaimRow(name, number, kind, digest, self._at, answer.text)
+        after = UpstreamStatementRow(name, number, kind, digest, self._at, answer.text)
         self._store.claims.note(after)
         if before is not None:
             yield from _rollback(before, after, self._retired(number))
@@ -328,7 +336,7 @@ class _Run:
                 yield one.record_id, one.wish.record
 
 
-class _Unknown:
+class _UnresolvedName:
     """A name that no record here has; upstream may know one that has it."""
 
     def __init__(self, name: str) -> None:
@@ -336,12 +344,12 @@ class _Unknown:
         self._last = name.rpartition(":")[2].strip()
         self._alias = canonical({"alias_value": self._last})[1:-1]
 
-    def is_in(self, answer: Said) -> bool:
+    def is_in(self, answer: UpstreamStatement) -> bool:
         """Whether an answer is of a record of this name (R4)."""
         return answer.pith_number[-26:] == self._last or self._alias in answer.text
 
 
-def here_of(store: Store, record_id: int) -> Here:
+def here_of(store: Store, record_id: int) -> LocalRecord:
     """Return our side of a record.
 
     Raises:
@@ -350,7 +358,7 @@ def here_of(store: Store, record_id: int) -> Here:
     state = decode(current_text(store, record_id).rstrip())
     events = store.facts.load(record_id).events
     valid = frozenset(one.event_id for one in events if isinstance(one, ValidEvent))
-    return Here(state=cast("Object", state), valid=valid, refused=_refused(events))
+    return LocalRecord(state=cast("Object", state), valid=valid, refused=_refused(events))
 
 
 def _refused(events: Collection[Event]) -> dict[str, str]:
@@ -375,13 +383,15 @@ def retired_here(store: Store, record_id: int) -> set[str]:
     return set(retired_events(state))
 
 
-def _rollback(before: ClaimRow, after: ClaimRow, retired: set[str]) -> Iterator[Rollback]:
+def _rollback(
+    before: UpstreamStatementRow, after: UpstreamStatementRow, retired: set[str]
+) -> Iterator[Rollback]:
     was, now = (cast("Object", decode(claim.text)) for claim in (before, after))
     if causes := rollbacks(was, now, retired if after.kind == "state" else ()):
         yield Rollback(after.pith_number, after.upstream, after.kind, causes, before, after)
 
 
-def history(store: Store, name: str) -> list[tuple[ClaimRow, list[Cause]]]:
+def history(store: Store, name: str) -> list[tuple[UpstreamStatementRow, list[Cause]]]:
     """Return all that upstreams said of a record, each with what it took back then.
 
     Raises:
@@ -399,7 +409,7 @@ def history(store: Store, name: str) -> list[tuple[ClaimRow, list[Cause]]]:
     return [(row, _taken_back(rows, index, retired)) for index, row in enumerate(rows)]
 
 
-def _taken_back(rows: list[ClaimRow], index: int, retired: set[str]) -> list[Cause]:
+def _taken_back(rows: list[UpstreamStatementRow], index: int, retired: set[str]) -> list[Cause]:
     after = rows[index]
     before = rows[index - 1] if index else None
     if before is None or before[:3] != after[:3]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, cast
 from urllib.parse import quote
 
-from mirror.archive import BUNDLES, STATES, Limits, Member, Refused, open_source
+from mirror.archive import BUNDLES, STATES, Member, ReadLimits, RefusedMember, open_source
 from mirror.archive.member import member_or_refusal
 from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
 from mirror.core.comparison.causes import parse_claim
@@ -21,7 +21,7 @@ from mirror.engine.process_pool import spread
 from mirror.errors import FormatError, SourceError, UpstreamError
 from mirror.net import ONE_ANSWER, Client, parse_url
 
-__all__ = ["Answer", "Said", "Unreadable", "Upstream", "Wish"]
+__all__ = ["RecordRequest", "Unreadable", "UpstreamAnswer", "UpstreamSource", "UpstreamStatement"]
 
 _BATCH_MEMBERS = 100
 _BATCH_BYTES = 4 << 20
@@ -29,7 +29,7 @@ _FEW_BATCHES = 4
 """Batches up to which no process is started."""
 
 
-class Said(NamedTuple):
+class UpstreamStatement(NamedTuple):
     """Something that upstream said of a record."""
 
     where: str
@@ -72,10 +72,10 @@ class Unreadable(NamedTuple):
         return f"{self.where}: {what}" if self.where else what
 
 
-Answer: TypeAlias = Said | Unreadable
+UpstreamAnswer: TypeAlias = UpstreamStatement | Unreadable
 
 
-class Wish(NamedTuple):
+class RecordRequest(NamedTuple):
     """A record to ask upstream for."""
 
     name: str
@@ -89,11 +89,11 @@ class Wish(NamedTuple):
         return self.pith_number or self.name
 
 
-_ANY = Wish("", "")
+_ANY = RecordRequest("", "")
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
+class UpstreamSource:
     """Whom to compare with."""
 
     place: str
@@ -102,7 +102,7 @@ class Upstream:
     """Under which its bundles are merged, if they are what is asked for."""
     bundles: bool = False
     """Whether to take its bundles, and not its states."""
-    limits: Limits = field(default_factory=Limits)
+    limits: ReadLimits = field(default_factory=ReadLimits)
 
     def __post_init__(self) -> None:
         if self.is_address:
@@ -119,13 +119,13 @@ class Upstream:
         return self.place.lower().startswith(("http://", "https://"))
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> UpstreamReader:
         """What makes sense of its answers."""
-        return Reader(self.bundles, self.keys, self.limits)
+        return UpstreamReader(self.bundles, self.keys, self.limits)
 
     # From files ------------------------------------------------------------------------------
 
-    def members(self) -> Iterator[Answer]:
+    def members(self) -> Iterator[UpstreamAnswer]:
         """Yield all that a file or folder says, read on every core if it is much.
 
         Raises:
@@ -145,27 +145,29 @@ class Upstream:
         items = self._items(ended)
         for piece in by_record(items) if self.bundles else map(_alone, items):
             batch.append(piece)
-            size += 0 if isinstance(piece, Refused) else sum(len(one.data) for one in piece)
+            size += 0 if isinstance(piece, RefusedMember) else sum(len(one.data) for one in piece)
             if len(batch) == _BATCH_MEMBERS or size > _BATCH_BYTES:
                 yield batch
                 batch, size = [], 0
         yield batch
 
-    def _items(self, ended: list[UpstreamError]) -> Iterator[Member | Refused]:
+    def _items(self, ended: list[UpstreamError]) -> Iterator[Member | RefusedMember]:
         wanted = BUNDLES if self.bundles else STATES
         try:
             with open_source(self.place, self.limits, wanted) as source:
                 for item in source.items():
-                    if isinstance(item, Refused) and item.code == "archive.empty":
+                    if isinstance(item, RefusedMember) and item.code == "archive.empty":
                         ended.append(_nothing_there(self.place, item.message))
-                    elif isinstance(item, Member) or (isinstance(item, Refused) and item.is_fault):
+                    elif isinstance(item, Member) or (
+                        isinstance(item, RefusedMember) and item.is_fault
+                    ):
                         yield item
         except SourceError as error:
             ended.append(_nothing_there(self.place, error.message))
 
     # Over HTTP -------------------------------------------------------------------------------
 
-    def answers(self, client: Client, wishes: Iterable[Wish]) -> Iterator[Answer]:
+    def answers(self, client: Client, wishes: Iterable[RecordRequest]) -> Iterator[UpstreamAnswer]:
         """Ask for each record in turn.
 
         Raises:
@@ -181,7 +183,7 @@ class Upstream:
                     raise
                 yield Unreadable(url, wish.record, error.code, error.message)
 
-    def _ask(self, client: Client, url: str, wish: Wish) -> Answer:
+    def _ask(self, client: Client, url: str, wish: RecordRequest) -> UpstreamAnswer:
         answer = client.get(url, limit_bytes=self.limits.bundle_bytes)
         if answer.status in {404, 410}:
             message = "upstream has no such record"
@@ -190,7 +192,7 @@ class Upstream:
             message = "upstream has several records of this name: give a whole Pith Number"
             return Unreadable(url, wish.record, "upstream.ambiguous", message)
         item = member_or_refusal(url, answer.body, self.limits)
-        if isinstance(item, Refused):
+        if isinstance(item, RefusedMember):
             return Unreadable(url, wish.record, item.code, item.message)
         return self.reader.read(url, item.data, wish)
 
@@ -199,19 +201,19 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class UpstreamReader:
     """Makes sense of answers, in any process."""
 
     bundles: bool
     keys: KeySet
-    limits: Limits
+    limits: ReadLimits
 
-    def answers(self, batch: list[Piece]) -> list[Answer]:
+    def answers(self, batch: list[Piece]) -> list[UpstreamAnswer]:
         """Return what the members of a container say, those of one record together."""
         return [self._of_piece(piece) for piece in batch]
 
-    def _of_piece(self, piece: Piece) -> Answer:
-        if isinstance(piece, Refused):
+    def _of_piece(self, piece: Piece) -> UpstreamAnswer:
+        if isinstance(piece, RefusedMember):
             return Unreadable(piece.name, "", piece.code, piece.message)
         first = piece[0]
         if len(piece) == 1:
@@ -222,8 +224,8 @@ class Reader:
             return Unreadable(first.name, "", error.code, error.message)
 
     def read(
-        self, where: str, data: bytes, wish: Wish = _ANY, *, is_packed: bool = False
-    ) -> Answer:
+        self, where: str, data: bytes, wish: RecordRequest = _ANY, *, is_packed: bool = False
+    ) -> UpstreamAnswer:
         """Return what an answer says.
 
         Args:
@@ -240,26 +242,26 @@ class Reader:
         # Whatever it speaks of, it is the answer for the record that was asked for.
         return said._replace(pith_number=wish.pith_number) if wish.pith_number else said
 
-    def _read(self, where: str, data: bytes, *, is_packed: bool) -> Said:
+    def _read(self, where: str, data: bytes, *, is_packed: bool) -> UpstreamStatement:
         if self.bundles:
             return self._of_bundle(where, data, is_packed=is_packed)
         state = parse_claim(decode(data))
         # Whether a float is in it is told sooner by its MessagePack than by its JSON.
         text = canonical(state) if may_hold_float(pack(state)) else encode_integers(state)
-        return Said(where, cast("str", state["pith_number"]), text, text, sha256(text))
+        return UpstreamStatement(where, cast("str", state["pith_number"]), text, text, sha256(text))
 
-    def _of_bundle(self, where: str, data: bytes, *, is_packed: bool) -> Said:
+    def _of_bundle(self, where: str, data: bytes, *, is_packed: bool) -> UpstreamStatement:
         verified = self._parse(where, data, is_packed)
         facts = (verified.record, verified.receipts, verified.alias_claims, verified.events)
         state = canonical(merge(*facts, self.keys).value)
         text = canonical(decode_packed(data) if is_packed else decode(data))
-        return Said(where, verified.record.pith_number, state, text, sha256(state))
+        return UpstreamStatement(where, verified.record.pith_number, state, text, sha256(state))
 
     def _parse(self, _where: str, data: bytes, is_packed: bool) -> VerifiedBundle:  # noqa: FBT001
         bundle = parse_bundle(data, self.limits.for_bundles(), is_packed=is_packed)
         return verify_bundle(bundle, self.keys)
 
-    def _of_large(self, where: str, members: list[VerifiedBundle]) -> Said:
+    def _of_large(self, where: str, members: list[VerifiedBundle]) -> UpstreamStatement:
         """Return what the members of one record say together (C2)."""
         record = members[0].record
         if any(one.record.digest != record.digest for one in members):
@@ -270,11 +272,11 @@ class Reader:
         events = {one.digest: one for member in members for one in member.events}.values()
         state = canonical(merge(record, receipts, claims, events, self.keys).value)
         text = canonical(decode(compose(record, claims, receipts, events)))
-        return Said(where, record.pith_number, state, text, sha256(state))
+        return UpstreamStatement(where, record.pith_number, state, text, sha256(state))
 
 
-def _alone(item: Member | Refused) -> Piece:
-    return item if isinstance(item, Refused) else (item,)
+def _alone(item: Member | RefusedMember) -> Piece:
+    return item if isinstance(item, RefusedMember) else (item,)
 
 
 def _nothing_there(place: str, message: str) -> UpstreamError:

@@ -10,22 +10,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
-from mirror.archive import Limits, naming_temporary_folder, write_bag, write_segments
+from mirror.archive import ReadLimits, naming_temporary_folder, write_bag, write_segments
 from mirror.core.composed import compose, compose_members
 from mirror.core.msgpack_values import pack
 from mirror.core.transparency import merkle
 from mirror.core.values import decode, time_text
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.export.base import BASE, BASE_HOLDS, Base, open_base
-from mirror.engine.export.selection import Selection, in_words
+from mirror.engine.export.base import BASE, BASE_HOLDS, ExcludedFacts, open_base
+from mirror.engine.export.selection import FactSelection, in_words
 from mirror.errors import StoreError
-from mirror.store import LeftOut, RecordFacts, Store, open_store
+from mirror.store import OverQuota, RecordFacts, Store, open_store
 
 __all__ = [
     "NOT_HELD",
-    "Exported",
-    "Order",
-    "Output",
+    "BagOutput",
+    "ExportOptions",
+    "ExportResult",
     "bag_files",
     "bundle_text",
     "export_bag",
@@ -51,7 +51,7 @@ KEY_SET = "Pith-Key-Set-SHA256"
 """The digest of the key set under which facts were verified (K3)."""
 
 
-class Output(Protocol):
+class BagOutput(Protocol):
     """Something to write a bag to: an `OutputFile`, or standard output."""
 
     def open(self) -> AbstractContextManager[IO[bytes]]:
@@ -59,7 +59,7 @@ class Output(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportResult:
     """What was written."""
 
     records: int
@@ -74,12 +74,12 @@ class Exported:
     """The last that was written, if all were."""
     holds: str
     """What was written, in words."""
-    left_out: LeftOut | None
+    left_out: OverQuota | None
     """The facts that were not written because they are not verified; None if nobody asked so."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ExportOptions:
     """What to write."""
 
     record_ids: Collection[int] | None = None
@@ -120,7 +120,7 @@ def _members(facts: RecordFacts) -> Iterator[bytes]:
     return compose_members(facts.record, facts.alias_claims, facts.receipts, facts.events)
 
 
-def export_bag(store: Store, out: Output, order: Order) -> Exported:
+def export_bag(store: Store, out: BagOutput, order: ExportOptions) -> ExportResult:
     """Write records as a bag; a file appears whole or not at all.
 
     Args:
@@ -139,18 +139,18 @@ def export_bag(store: Store, out: Output, order: Order) -> Exported:
     """
     with store.snapshot(), ExitStack() as stack:
         base = None if order.since is None else stack.enter_context(open_base(store, order.since))
-        writing = _Writing(store, order, base)
+        writing = _BagContents(store, order, base)
         root = writing.root()
         with out.open() as opened, tempfile.TemporaryFile() as spool:
-            file = _Counted(opened)
+            file = _CountingFile(opened)
             # Segments take long to make and little space, so they are made once and kept; and of
             # an increment nobody knows how large it is before it is made.
             if order.packed or base is not None:
-                payload = _Spool(spool, writing.payload()).read
+                payload = _SpooledPayload(spool, writing.payload()).read
             else:
                 payload = writing.payload
             manifest = write_bag(cast("IO[bytes]", file), payload, writing.info())
-        return Exported(
+        return ExportResult(
             writing.records,
             sorted(writing.large),
             file.size_bytes,
@@ -162,22 +162,22 @@ def export_bag(store: Store, out: Output, order: Order) -> Exported:
         )
 
 
-class _Writing:
+class _BagContents:
     """What goes into a bag."""
 
-    def __init__(self, store: Store, order: Order, base: Base | None) -> None:
+    def __init__(self, store: Store, order: ExportOptions, base: ExcludedFacts | None) -> None:
         self._store = store
         self._order = order
         self._base = base
         self.large: set[str] = set()
         self.records = 0
-        self.selection: Selection | None = None
+        self.selection: FactSelection | None = None
 
     def payload(self) -> Iterator[tuple[str, bytes]]:
         """Yield (path below `data/`, content), ascending by path."""
         self.records = 0
         if self._order.keep_invalid is not None:
-            self.selection = Selection(self._order.keep_invalid)
+            self.selection = FactSelection(self._order.keep_invalid)
         if self._order.packed:
             return write_segments(self._packed())
         return self._files()
@@ -198,7 +198,7 @@ class _Writing:
 
     def _note_size(self, facts: RecordFacts, text: bytes) -> None:
         """Note a record of which a single value is more than mirrors take by default (B4)."""
-        if len(text) > Limits().member_bytes:
+        if len(text) > ReadLimits().member_bytes:
             self.large.add(facts.record.suffix)
 
     def _lacking(self) -> Iterator[RecordFacts]:
@@ -251,7 +251,7 @@ class _Writing:
             yield KEY_SET, self._store.trust.key_set().digest
 
 
-class _Counted:
+class _CountingFile:
     """A file that is written from start to end, and how many bytes that were."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -264,7 +264,7 @@ class _Counted:
         return self._file.write(data)
 
 
-class _Spool:
+class _SpooledPayload:
     """A payload that is made once and read often."""
 
     def __init__(self, file: IO[bytes], payload: Iterable[tuple[str, bytes]]) -> None:
@@ -280,7 +280,7 @@ class _Spool:
             yield path, self._file.read(size)
 
 
-def note_export(path: Path, exported: Exported) -> None:
+def note_export(path: Path, exported: ExportResult) -> None:
     """Note an export of all in its store, so that it can be a base by its root.
 
     A store that cannot be written now goes without: the bag itself can always be named.

@@ -14,14 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
-from mirror.archive import Bag, Limits, Member, open_source
+from mirror.archive import Bag, Member, ReadLimits, open_source
 from mirror.core.bundle import AliasClaim, parse_bundle
 from mirror.core.values import canonical, is_digest, sha256
-from mirror.engine.findings import Report
+from mirror.engine.findings import Finding
 from mirror.errors import FormatError, LookUpError, SourceError
 from mirror.store import RecordFacts, Store
 
-__all__ = ["BASE", "BASE_HOLDS", "Base", "Footing", "find_footing", "missing_base", "open_base"]
+__all__ = [
+    "BASE",
+    "BASE_HOLDS",
+    "BaseBag",
+    "ExcludedFacts",
+    "find_footing",
+    "missing_base",
+    "open_base",
+]
 
 BASE = "Pith-Base-Manifest-SHA256"
 """The label in `bag-info.txt` of the bag that an increment rests on."""
@@ -29,7 +37,7 @@ BASE_HOLDS = "Pith-Base-Description"
 """What that bag holds, in its own words."""
 
 
-class Base(Protocol):
+class ExcludedFacts(Protocol):
     """What an increment leaves out."""
 
     manifest: str
@@ -48,7 +56,7 @@ class Base(Protocol):
 
 
 @dataclass(slots=True)
-class Footing:
+class BaseBag:
     """Which bag a source is, and which one it rests on."""
 
     manifest: str = ""
@@ -68,7 +76,7 @@ class Footing:
 
 
 def find_footing(
-    footings: Mapping[str, Footing], has_bag: Callable[[bytes], bool]
+    footings: Mapping[str, BaseBag], has_bag: Callable[[bytes], bool]
 ) -> tuple[list[str], list[str]]:
     """Tell which bags stand on what was read before, or with them.
 
@@ -82,7 +90,7 @@ def find_footing(
     """
     found: dict[str, str] = {}
 
-    def lacks_base(footing: Footing) -> bool:
+    def lacks_base(footing: BaseBag) -> bool:
         base = footing.base
         if not base or base in found.values():
             return False
@@ -94,21 +102,21 @@ def find_footing(
     return list(found), [source for source, one in footings.items() if lacks_base(one)]
 
 
-def missing_base(source: str, footing: Footing) -> Report:
+def missing_base(source: str, footing: BaseBag) -> Finding:
     """Return the finding that an increment's base was not merged."""
     holds = footing.base_holds or "its contents are not said"
     message = (
         f"it is an increment of the bag whose manifest-sha256.txt hashes to {footing.base}"
         f" ({holds}), which was not merged here"
     )
-    return Report(source, "bag-info.txt", None, "archive.base", "", message)
+    return Finding(source, "bag-info.txt", None, "archive.base", "", message)
 
 
 # Writing increments --------------------------------------------------------------------------
 
 
 @contextmanager
-def open_base(store: Store, since: str) -> Iterator[Base]:
+def open_base(store: Store, since: str) -> Iterator[ExcludedFacts]:
     """Give the base that a person named.
 
     Args:
@@ -187,7 +195,7 @@ def _read_base(db: sqlite3.Connection, since: str) -> _ByContent:
     """Read which facts a bag holds; a temporary database keeps them, however many."""
     db.execute("CREATE TABLE fact (digest BLOB PRIMARY KEY) WITHOUT ROWID")
     bag: Bag | None = None
-    with open_source(since, Limits()) as source:
+    with open_source(since, ReadLimits()) as source:
         for item in source.items():
             if isinstance(item, Bag):
                 bag = item

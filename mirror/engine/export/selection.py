@@ -17,18 +17,18 @@ from mirror.core.merge import by_id
 from mirror.core.receipt import Receipt
 from mirror.core.values import Object, canonical
 from mirror.engine.states.replay import current_facts
-from mirror.store import LeftOut, RecordFacts, Store, signature_of
+from mirror.store import OverQuota, RecordFacts, Store, signature_of
 
-__all__ = ["Selection", "in_words"]
+__all__ = ["FactSelection", "in_words"]
 
 
 @dataclass(slots=True)
-class Selection:
+class FactSelection:
     """Chooses facts of records, and counts those that it leaves out."""
 
     keep: int
     """How many facts of each kind that are not verified stay, for each record."""
-    left_out: LeftOut = field(default_factory=LeftOut)
+    left_out: OverQuota = field(default_factory=OverQuota)
 
     def of(self, store: Store, record_id: int, facts: RecordFacts) -> RecordFacts:
         """Return the selected ones of some facts of a record.
@@ -82,7 +82,7 @@ class Selection:
             len(facts.receipts) - len(selected.receipts),
             len(facts.events) - len(selected.events),
         )
-        self.left_out = LeftOut(
+        self.left_out = OverQuota(
             *(before + now for before, now in zip(self.left_out, counts, strict=True))
         )
 
@@ -91,7 +91,7 @@ def _claim_text(claim: AliasClaim) -> bytes:
     return canonical(claim.to_value())
 
 
-def in_words(left_out: LeftOut) -> str:
+def in_words(left_out: OverQuota) -> str:
     """Return the counts as a person reads them."""
     return (
         f"{left_out.alias_claims} alias times, {left_out.receipts} receipts, "

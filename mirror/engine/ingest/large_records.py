@@ -8,11 +8,11 @@ from typing import TypeAlias
 
 import msgpack
 
-from mirror.archive import Member, Refused
+from mirror.archive import Member, RefusedMember
 
 __all__ = ["Piece", "by_record"]
 
-Piece: TypeAlias = tuple[Member, ...] | Refused
+Piece: TypeAlias = tuple[Member, ...] | RefusedMember
 """The members of one record, or what was refused in their place."""
 
 _FILE = re.compile(r"(.*/[A-Z2-7]{26}/)(?:[0-9]{4,}\.)?bundle\.json")
@@ -21,7 +21,7 @@ _HEAD_BYTES = 512
 _HEAD_MEMBERS = 4
 
 
-def by_record(items: Iterable[Member | Refused]) -> Iterator[Piece]:
+def by_record(items: Iterable[Member | RefusedMember]) -> Iterator[Piece]:
     """Yield what is in a source, members that follow each other and are one record's together."""
     group: list[Member] = []
     name: str | None = None
@@ -31,7 +31,7 @@ def by_record(items: Iterable[Member | Refused]) -> Iterator[Piece]:
             yield tuple(group)
             group = []
         name = found
-        if isinstance(item, Refused):
+        if isinstance(item, RefusedMember):
             yield item
         else:
             group.append(item)

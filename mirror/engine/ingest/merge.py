@@ -14,19 +14,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from mirror.archive import Bag, Limits
+from mirror.archive import Bag, ReadLimits
 from mirror.core.bundle import Bundle, VerifiedBundle
 from mirror.core.keys import KeySet
 from mirror.core.merge import State, merge
 from mirror.core.values import time_text
-from mirror.engine.acknowledge import Acknowledged
-from mirror.engine.export.base import Footing, find_footing, missing_base
-from mirror.engine.findings import Job, Report, Summary
+from mirror.engine.acknowledge import AcknowledgedFindings
+from mirror.engine.export.base import BaseBag, find_footing, missing_base
+from mirror.engine.findings import Finding, ReadRequest, Summary
 from mirror.engine.ingest.pipeline import (
     FEW_BATCHES,
     Batch,
-    Item,
-    Outcome,
+    SourceMember,
+    VerifiedMember,
     batches,
     outcome_of,
     parse,
@@ -35,11 +35,20 @@ from mirror.engine.ingest.pipeline import (
     settle_report,
     verify_parsed,
 )
-from mirror.engine.ingest.source_cache import MAX_REPORTS, Key, Reading, key_of
+from mirror.engine.ingest.source_cache import MAX_REPORTS, CacheKey, SourceResult, key_of
 from mirror.engine.process_pool import spread
 from mirror.engine.states.replay import bring_up_to_date, finish
 from mirror.errors import KeySetChangedError
-from mirror.store import Held, Intake, LeftOut, Run, Stale, Store, make_parcel, open_store
+from mirror.store import (
+    BatchWriter,
+    OverQuota,
+    SourceRun,
+    StaleRecord,
+    Store,
+    StoredFacts,
+    make_parcel,
+    open_store,
+)
 
 __all__ = ["ingest"]
 
@@ -53,7 +62,7 @@ QUOTA = "store.quota"
 """The code of facts that are not kept because their record has used up its quota (B4)."""
 
 
-def ingest(store: Store, job: Job) -> Summary:
+def ingest(store: Store, job: ReadRequest) -> Summary:
     """Read, verify, store and merge sources under the store's key set (`mirror merge`).
 
     Raises:
@@ -61,11 +70,11 @@ def ingest(store: Store, job: Job) -> Summary:
     """
     summary = Summary()
     finish(store)  # what an interrupted run left behind
-    job = replace(job, is_known=Acknowledged(store))
-    writer = _Writer(store, job, summary)
+    job = replace(job, is_known=AcknowledgedFindings(store))
+    writer = _MergeWriter(store, job, summary)
     names = [name for name in job.names if not writer.recall(name)]
-    with _Desk(writer.keys, job.limits, writer.now, store.path) as desk:
-        waiting: list[Outcome | Report] = []
+    with _MergeWorker(writer.keys, job.limits, writer.now, store.path) as desk:
+        waiting: list[VerifiedMember | Finding] = []
         items = read(job, names, writer.note_bag)
         for outcomes in spread(batches(items), desk, few=FEW_BATCHES):
             waiting.extend(outcomes)
@@ -80,13 +89,13 @@ def ingest(store: Store, job: Job) -> Summary:
     return summary
 
 
-class _Desk:
+class _MergeWorker:
     """Where bundles are verified, packed and merged, in any process.
 
     It asks the store what it knows already, through a connection of its own.
     """
 
-    def __init__(self, keys: KeySet, limits: Limits, now: int, path: Path | None) -> None:
+    def __init__(self, keys: KeySet, limits: ReadLimits, now: int, path: Path | None) -> None:
         self._settings = (keys, limits, now, path)
         self._keys = keys
         self._limits = limits
@@ -104,29 +113,29 @@ class _Desk:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def __call__(self, batch: Batch) -> list[Outcome | Report]:
+    def __call__(self, batch: Batch) -> list[VerifiedMember | Finding]:
         """Return what came of a batch, with a parcel of each bundle."""
         if self._reader is None and self._path is not None:
             self._reader = self._stack.enter_context(open_store(self._path, read_only=True))
-        return [item if isinstance(item, Report) else self._prepare(item) for item in batch]
+        return [item if isinstance(item, Finding) else self._prepare(item) for item in batch]
 
-    def _prepare(self, item: Item) -> Outcome | Report:
+    def _prepare(self, item: SourceMember) -> VerifiedMember | Finding:
         bundle = parse(item, self._limits, self._keys)
-        if isinstance(bundle, Report):
+        if isinstance(bundle, Finding):
             return bundle
         held = self._held(bundle)
         verified = verify_parsed(item, bundle, self._keys, held.known, self._limits)
-        if isinstance(verified, Report):
+        if isinstance(verified, Finding):
             return verified
         outcome = outcome_of(item, verified, self._now)
         state = self._state(verified) if held.record_id is None else None
         return outcome._replace(parcel=make_parcel(bundle, verified, held, state, self._keys))
 
-    def _held(self, bundle: Bundle) -> Held:
+    def _held(self, bundle: Bundle) -> StoredFacts:
         """Return what the store holds for a bundle's record, as far as it was committed."""
         name = (bundle.record.digest, bundle.record.suffix)
         if self._reader is None or self._reader.records.find(*name) is None:
-            return Held()
+            return StoredFacts()
         with self._reader.snapshot():
             return self._reader.facts.held(bundle.record.digest)
 
@@ -136,21 +145,21 @@ class _Desk:
         return merge(*facts, self._keys)
 
 
-class _Writer:
+class _MergeWriter:
     """Writes what was prepared: each time one transaction, with the states that follow from it.
 
     So an interrupted run keeps what it reported, and running it again ends where an undisturbed
     run ends.
     """
 
-    def __init__(self, store: Store, job: Job, summary: Summary) -> None:
+    def __init__(self, store: Store, job: ReadRequest, summary: Summary) -> None:
         self._store = store
         self._job = job
         self._summary = summary
         self._started = datetime.now(UTC)
-        self._runs: dict[str, Run] = {}
-        self._readings: dict[str, Reading] = {}
-        self._keys_of_readings: dict[str, Key] = {}
+        self._runs: dict[str, SourceRun] = {}
+        self._readings: dict[str, SourceResult] = {}
+        self._keys_of_readings: dict[str, CacheKey] = {}
         self._touched: list[int] = []
         self._changed: set[int] = set()
         self._merge_from: dict[int, int] = {}
@@ -175,7 +184,7 @@ class _Writer:
         if kept is None:
             self._keys_of_readings[called] = key
             return False
-        reading, ranges = Reading.from_bytes(kept, called)
+        reading, ranges = SourceResult.from_bytes(kept, called)
         self._store.derived.touch_ranges(ranges)
         self._readings[called] = reading
         self._summary.bundles_read += reading.bundles
@@ -188,11 +197,11 @@ class _Writer:
     def note_bag(self, source: str, bag: Bag) -> None:
         """Note that all of a bag was read, and what it rests on."""
         reading = self._reading(source)
-        reading.footing = Footing.of(bag, is_whole=reading.footing.is_whole)
+        reading.footing = BaseBag.of(bag, is_whole=reading.footing.is_whole)
 
-    def _reading(self, source: str) -> Reading:
+    def _reading(self, source: str) -> SourceResult:
         if source not in self._readings:
-            self._readings[source] = Reading()
+            self._readings[source] = SourceResult()
         return self._readings[source]
 
     def finish(self) -> None:
@@ -220,7 +229,7 @@ class _Writer:
 
     # Writing ---------------------------------------------------------------------------------
 
-    def write(self, outcomes: list[Outcome | Report]) -> None:
+    def write(self, outcomes: list[VerifiedMember | Finding]) -> None:
         """Store outcomes, bring their states up to date, and then tell of them."""
         with self._store.transaction():
             self._require_same_keys()
@@ -233,9 +242,11 @@ class _Writer:
             settle(outcome, self._job, self._summary)
             self._note(outcome)
 
-    def _take(self, intake: Intake, outcome: Outcome | Report) -> Outcome | Report:
+    def _take(
+        self, intake: BatchWriter, outcome: VerifiedMember | Finding
+    ) -> VerifiedMember | Finding:
         """Write the facts of an outcome; return it with what was found as they were written."""
-        if isinstance(outcome, Report) or outcome.parcel is None:
+        if isinstance(outcome, Finding) or outcome.parcel is None:
             return outcome
         run = self._run(outcome.source)
         record_id, new, left_out = intake.take(outcome.parcel, run, outcome.member)
@@ -249,7 +260,7 @@ class _Writer:
         report = _beyond_quota(outcome, left_out, self._job.limits.kept_invalid)
         return outcome._replace(reports=[*outcome.reports, report])
 
-    def _due(self) -> list[Stale]:
+    def _due(self) -> list[StaleRecord]:
         """Return the changed records that are merged now.
 
         A large record is merged when its facts have doubled, and at the end: to merge it with each
@@ -260,15 +271,15 @@ class _Writer:
         for record_id in sorted(changed):
             facts = self._store.facts.ledger(record_id).facts
             if facts >= self._merge_from.get(record_id, 0):
-                due.append(Stale(record_id, judge=False))
+                due.append(StaleRecord(record_id, judge=False))
                 if facts >= LARGE_RECORD_FACTS:
                     self._merge_from[record_id] = 2 * facts
         return due
 
-    def _note(self, outcome: Outcome | Report) -> None:
+    def _note(self, outcome: VerifiedMember | Finding) -> None:
         """Add an outcome to what its source came to."""
         reading = self._reading(outcome.source)
-        if isinstance(outcome, Report):
+        if isinstance(outcome, Finding):
             if len(reading.reports) <= MAX_REPORTS:
                 reading.reports.append(outcome)
             # What any mirror refuses is missed by none; what only this one does, may be.
@@ -283,9 +294,9 @@ class _Writer:
         if len(reading.reports) <= MAX_REPORTS:
             reading.reports.extend(outcome.reports)
 
-    def _run(self, source: str) -> Run:
+    def _run(self, source: str) -> SourceRun:
         if source not in self._runs:
-            self._runs[source] = Run(source, time_text(self._started, microseconds=True))
+            self._runs[source] = SourceRun(source, time_text(self._started, microseconds=True))
         return self._runs[source]
 
     def _require_same_keys(self) -> None:
@@ -298,11 +309,11 @@ class _Writer:
             )
 
 
-def _beyond_quota(outcome: Outcome, left_out: LeftOut, quota: int) -> Report:
+def _beyond_quota(outcome: VerifiedMember, left_out: OverQuota, quota: int) -> Finding:
     """Return the finding that not all facts of a bundle were kept."""
     names = ("alias times", "receipts", "malformed events")
     counts = ", ".join(
         f"{count} {name}" for count, name in zip(left_out, names, strict=True) if count
     )
     message = f"not kept: {counts}; this mirror keeps {quota} of each for one record"
-    return Report(outcome.source, outcome.member, outcome.pith_number, QUOTA, "", message)
+    return Finding(outcome.source, outcome.member, outcome.pith_number, QUOTA, "", message)

@@ -14,29 +14,29 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
-from mirror.archive import Bag, Limits, Member, Refused, open_source
+from mirror.archive import Bag, Member, ReadLimits, RefusedMember, open_source
 from mirror.core.bundle import (
     Bundle,
-    Known,
+    StoredVerdicts,
     VerifiedBundle,
     future_events,
     parse_bundle,
     verify_bundle,
 )
 from mirror.core.events.event import ValidEvent
-from mirror.core.events.integrity_finding import Finding, findings_of, judge_finding
+from mirror.core.events.integrity_finding import IntegrityFinding, findings_of, judge_finding
 from mirror.core.keys import KeySet
 from mirror.core.values import Value, canonical, decode, hexdigest, nesting
-from mirror.engine.findings import UNREAD_CODES, Job, Report, Summary
+from mirror.engine.findings import UNREAD_CODES, Finding, ReadRequest, Summary
 from mirror.engine.process_pool import spread
 from mirror.errors import FormatError, LimitError, SourceError
-from mirror.store import Parcel
+from mirror.store import NewFacts
 
 __all__ = [
     "FEW_BATCHES",
     "Batch",
-    "Item",
-    "Outcome",
+    "SourceMember",
+    "VerifiedMember",
     "batches",
     "named",
     "outcome_of",
@@ -57,14 +57,14 @@ FEW_BATCHES = 12
 """Batches up to which no other process is started."""
 
 
-class Item(NamedTuple):
+class SourceMember(NamedTuple):
     """A member of a source that should be a bundle."""
 
     source: str
     member: Member
 
 
-class Outcome(NamedTuple):
+class VerifiedMember(NamedTuple):
     """What came of a bundle that B2 does not refuse, or of a document of integrity findings."""
 
     source: str
@@ -72,9 +72,9 @@ class Outcome(NamedTuple):
     pith_number: str
     events_valid: int
     receipts_verified: int
-    reports: list[Report]
+    reports: list[Finding]
     """What was found in it."""
-    parcel: Parcel | None = None
+    parcel: NewFacts | None = None
     """What a store lacks of it, ready to be written."""
     documents: int = 0
     """1 for a document of integrity findings, which is no bundle."""
@@ -86,10 +86,10 @@ class Outcome(NamedTuple):
 
 
 def read(
-    job: Job,
+    job: ReadRequest,
     names: Iterable[str] | None = None,
     note_bag: Callable[[str, Bag], None] = lambda _source, _bag: None,
-) -> Iterator[Item | Report]:
+) -> Iterator[SourceMember | Finding]:
     """Yield every member of the sources in its order, or why it is refused.
 
     A source that cannot be read does not stop the others.
@@ -113,29 +113,29 @@ def read(
             yield unreadable(name, error)
 
 
-def named(source: str, item: Member | Refused) -> Item | Report:
+def named(source: str, item: Member | RefusedMember) -> SourceMember | Finding:
     """Return a member with the name of its source, or the finding that it is refused."""
-    if isinstance(item, Refused):
-        return Report(source, item.name, None, item.code, "", item.message)
-    return Item(source, item)
+    if isinstance(item, RefusedMember):
+        return Finding(source, item.name, None, item.code, "", item.message)
+    return SourceMember(source, item)
 
 
-def unreadable(source: str, error: SourceError) -> Report:
+def unreadable(source: str, error: SourceError) -> Finding:
     """Return the finding that a source cannot be read."""
-    return Report(source, "", None, error.code, "", f"{error.message}; {error.hint}")
+    return Finding(source, "", None, error.code, "", f"{error.message}; {error.hint}")
 
 
-Batch: TypeAlias = list[Item | Report]
+Batch: TypeAlias = list[SourceMember | Finding]
 """Members that are worked on together, and refusals among them, in their order."""
 
 
-def batches(items: Iterable[Item | Report]) -> Iterator[Batch]:
+def batches(items: Iterable[SourceMember | Finding]) -> Iterator[Batch]:
     """Yield the items that are worked on together."""
     batch: Batch = []
     size_bytes = 0
     for item in items:
         batch.append(item)
-        size_bytes += 0 if isinstance(item, Report) else len(item.member.data)
+        size_bytes += 0 if isinstance(item, Finding) else len(item.member.data)
         if len(batch) == BATCH_BUNDLES or size_bytes > BATCH_BYTES:
             yield batch
             batch, size_bytes = [], 0
@@ -146,7 +146,7 @@ def batches(items: Iterable[Item | Report]) -> Iterator[Batch]:
 # Parse and verify one bundle -----------------------------------------------------------------
 
 
-def parse(item: Item, limits: Limits, keys: KeySet | None = None) -> Bundle | Report:
+def parse(item: SourceMember, limits: ReadLimits, keys: KeySet | None = None) -> Bundle | Finding:
     """Return the bundle that a member is, or why it is refused (B2, B4).
 
     Args:
@@ -162,15 +162,15 @@ def parse(item: Item, limits: Limits, keys: KeySet | None = None) -> Bundle | Re
         return _refused(item, None, error)
 
 
-def _refused(item: Item, number: str | None, error: FormatError) -> Report:
+def _refused(item: SourceMember, number: str | None, error: FormatError) -> Finding:
     """Return the finding that a member is refused; its bytes identify it."""
     name, digest = item.member.name, hexdigest(item.member.data)
-    return Report(item.source, name, number, error.code, error.where, error.message, digest)
+    return Finding(item.source, name, number, error.code, error.where, error.message, digest)
 
 
 def verify_parsed(
-    item: Item, bundle: Bundle, keys: KeySet, known: Known, limits: Limits
-) -> VerifiedBundle | Report:
+    item: SourceMember, bundle: Bundle, keys: KeySet, known: StoredVerdicts, limits: ReadLimits
+) -> VerifiedBundle | Finding:
     """Return the bundle with its verdicts, or that they take longer than allowed (B4)."""
     try:
         return verify_bundle(bundle, keys, known, _in_time(limits))
@@ -178,7 +178,7 @@ def verify_parsed(
         return _refused(item, bundle.record.pith_number, error)
 
 
-def _in_time(limits: Limits) -> Callable[[], None]:
+def _in_time(limits: ReadLimits) -> Callable[[], None]:
     """Return what raises `limit.time` once a bundle takes longer than allowed (B4)."""
     end = time.monotonic() + limits.bundle_s
 
@@ -190,7 +190,7 @@ def _in_time(limits: Limits) -> Callable[[], None]:
     return go_on
 
 
-def outcome_of(item: Item, bundle: VerifiedBundle, now: int) -> Outcome:
+def outcome_of(item: SourceMember, bundle: VerifiedBundle, now: int) -> VerifiedMember:
     """Return what was found in a bundle (B3, B5).
 
     Args:
@@ -199,14 +199,14 @@ def outcome_of(item: Item, bundle: VerifiedBundle, now: int) -> Outcome:
         now: The time, in microseconds since 1970, for `event.future`.
     """
     number = bundle.record.pith_number
-    return Outcome(
+    return VerifiedMember(
         item.source,
         item.member.name,
         number,
         sum([isinstance(event, ValidEvent) for event in bundle.events]),
         sum([receipt.code is None for receipt in bundle.receipts]),
         [
-            Report(
+            Finding(
                 item.source,
                 item.member.name,
                 number,
@@ -220,7 +220,9 @@ def outcome_of(item: Item, bundle: VerifiedBundle, now: int) -> Outcome:
     )
 
 
-def _verify_document(item: Item, keys: KeySet, limits: Limits) -> Outcome | Report | None:
+def _verify_document(
+    item: SourceMember, keys: KeySet, limits: ReadLimits
+) -> VerifiedMember | Finding | None:
     """Return what came of a document of integrity findings (S4); None if it is no such thing."""
     source, (name, data, is_packed) = item.source, item.member
     try:
@@ -233,10 +235,10 @@ def _verify_document(item: Item, keys: KeySet, limits: Limits) -> Outcome | Repo
         return _refused(item, None, error)
     except FormatError:
         return None
-    reports = [Report(source, name, None, code, where, why) for where, code, why in said]
+    reports = [Finding(source, name, None, code, where, why) for where, code, why in said]
     failed = {report.where for report in reports if report.code != "finding.evidence"}
     verified = len(found) - len(failed)
-    return Outcome(source, name, "", 0, 0, reports, documents=1, integrity_verified=verified)
+    return VerifiedMember(source, name, "", 0, 0, reports, documents=1, integrity_verified=verified)
 
 
 def _is_bundle(document: Value) -> bool:
@@ -244,7 +246,7 @@ def _is_bundle(document: Value) -> bool:
 
 
 def _judge_findings(
-    document: Value, found: list[Finding], keys: KeySet, limits: Limits
+    document: Value, found: list[IntegrityFinding], keys: KeySet, limits: ReadLimits
 ) -> list[tuple[str, str, str]]:
     """Return place, code and reason of all that is to be said of the findings (S4).
 
@@ -263,7 +265,7 @@ def _judge_findings(
     return said
 
 
-def settle(outcome: Outcome | Report, job: Job, summary: Summary) -> None:
+def settle(outcome: VerifiedMember | Finding, job: ReadRequest, summary: Summary) -> None:
     """Count an outcome, and tell of all that was found in it.
 
     Args:
@@ -271,7 +273,7 @@ def settle(outcome: Outcome | Report, job: Job, summary: Summary) -> None:
         job: Whom to tell.
         summary: Where to count.
     """
-    if isinstance(outcome, Report):
+    if isinstance(outcome, Finding):
         settle_report(outcome, job, summary)
         return
     summary.bundles_read += 1 - outcome.documents
@@ -283,7 +285,7 @@ def settle(outcome: Outcome | Report, job: Job, summary: Summary) -> None:
         settle_report(report, job, summary)
 
 
-def settle_report(report: Report, job: Job, summary: Summary) -> None:
+def settle_report(report: Finding, job: ReadRequest, summary: Summary) -> None:
     """Count and tell of a finding, or of a refusal."""
     if report.code not in UNREAD_CODES and job.is_known(report):
         report = replace(report, is_known=True)
@@ -294,10 +296,10 @@ def settle_report(report: Report, job: Job, summary: Summary) -> None:
 # `mirror verify` -----------------------------------------------------------------------------
 
 
-def verify(job: Job, keys: KeySet) -> Summary:
+def verify(job: ReadRequest, keys: KeySet) -> Summary:
     """Check sources and store nothing (`mirror verify`)."""
     summary = Summary()
-    desk = _Desk(keys, job.limits, time.time_ns() // 1000)
+    desk = _VerifyWorker(keys, job.limits, time.time_ns() // 1000)
     for outcomes in spread(batches(read(job)), desk, few=FEW_BATCHES):
         for outcome in outcomes:
             settle(outcome, job, summary)
@@ -305,19 +307,19 @@ def verify(job: Job, keys: KeySet) -> Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
+class _VerifyWorker:
     """Where bundles are verified, in any process."""
 
     keys: KeySet
-    limits: Limits
+    limits: ReadLimits
     now: int
 
-    def __call__(self, batch: Batch) -> list[Outcome | Report]:
-        return [item if isinstance(item, Report) else self._verify(item) for item in batch]
+    def __call__(self, batch: Batch) -> list[VerifiedMember | Finding]:
+        return [item if isinstance(item, Finding) else self._verify(item) for item in batch]
 
-    def _verify(self, item: Item) -> Outcome | Report:
+    def _verify(self, item: SourceMember) -> VerifiedMember | Finding:
         bundle = parse(item, self.limits, self.keys)
-        if isinstance(bundle, Report):
+        if isinstance(bundle, Finding):
             return _verify_document(item, self.keys, self.limits) or bundle
-        verified = verify_parsed(item, bundle, self.keys, Known(), self.limits)
-        return verified if isinstance(verified, Report) else outcome_of(item, verified, self.now)
+        verified = verify_parsed(item, bundle, self.keys, StoredVerdicts(), self.limits)
+        return verified if isinstance(verified, Finding) else outcome_of(item, verified, self.now)

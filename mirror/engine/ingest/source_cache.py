@@ -17,15 +17,15 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from mirror.archive import Limits
+from mirror.archive import ReadLimits
 from mirror.core.keys import KeySet
 from mirror.core.merge import RULES
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.values import Value, sha256
-from mirror.engine.export.base import Footing
-from mirror.engine.findings import UNREAD_CODES, Report
+from mirror.engine.export.base import BaseBag
+from mirror.engine.findings import UNREAD_CODES, Finding
 
-__all__ = ["MAX_REPORTS", "Key", "Reading", "key_of"]
+__all__ = ["MAX_REPORTS", "CacheKey", "SourceResult", "key_of"]
 
 MAX_REPORTS = 10_000
 """Findings in a source up to which it is worth remembering."""
@@ -33,7 +33,7 @@ _TRANSIENT = UNREAD_CODES | {"event.future", "limit.time"}
 """Codes that rest on the hour or the machine, and may not come again."""
 
 
-def key_of(name: str, keys: KeySet, limits: Limits) -> Key | None:
+def key_of(name: str, keys: KeySet, limits: ReadLimits) -> CacheKey | None:
     """Return what names the reading of a source; None if it is no plain file."""
     path = Path(name)
     try:
@@ -45,10 +45,10 @@ def key_of(name: str, keys: KeySet, limits: Limits) -> Key | None:
     except (OSError, ValueError):
         return None  # reading it will say why
     digest = sha256(pack([content, RULES, keys.digest, repr(limits)]))
-    return Key(digest, path, _version(found))
+    return CacheKey(digest, path, _version(found))
 
 
-class Key(NamedTuple):
+class CacheKey(NamedTuple):
     """What names the reading of a source."""
 
     digest: bytes
@@ -70,15 +70,15 @@ def _version(found: os.stat_result) -> tuple[int, ...]:
 
 
 @dataclass(slots=True)
-class Reading:
+class SourceResult:
     """What one source came to."""
 
     bundles: int = 0
     events_valid: int = 0
     receipts_verified: int = 0
-    reports: list[Report] = field(default_factory=list)
+    reports: list[Finding] = field(default_factory=list)
     record_ids: array[int] = field(default_factory=lambda: array("q"))
-    footing: Footing = field(default_factory=Footing)
+    footing: BaseBag = field(default_factory=BaseBag)
     """Which bag it is, and which one it rests on."""
 
     @property
@@ -97,16 +97,16 @@ class Reading:
         return pack([*counts, cast("Value", reports), cast("Value", ranges), footing])
 
     @classmethod
-    def from_bytes(cls, data: bytes, source: str) -> tuple[Reading, list[tuple[int, int]]]:
+    def from_bytes(cls, data: bytes, source: str) -> tuple[SourceResult, list[tuple[int, int]]]:
         """Return what was kept of a source, and the ranges of ids of its records."""
         *counts, reports, ranges, footing = cast("list[Any]", unpack(data))
         bundles, valid, receipts = counts
-        reading = cls(bundles, valid, receipts, [Report(source, *one) for one in reports])
-        reading.footing = Footing(*footing)
+        reading = cls(bundles, valid, receipts, [Finding(source, *one) for one in reports])
+        reading.footing = BaseBag(*footing)
         return reading, [(first, last) for first, last in ranges]
 
 
-def _members(report: Report) -> Iterable[Value]:
+def _members(report: Finding) -> Iterable[Value]:
     place = (report.member, report.pith_number)
     return (*place, report.code, report.where, report.message, report.digest)
 

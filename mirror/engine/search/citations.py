@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from mirror.core.identifier import Name, names_in, names_of
+from mirror.core.identifier import Identifier, names_in, names_of
 from mirror.core.keys import KeySet
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, decode
@@ -21,14 +21,22 @@ from mirror.engine.states.replay import current_text
 from mirror.errors import CorruptStoreError
 from mirror.store import Store
 
-__all__ = ["MAX_WORKS", "Citations", "Listed", "Work", "Works", "citations_of", "count_cited_by"]
+__all__ = [
+    "MAX_WORKS",
+    "CitedWork",
+    "CitedWorks",
+    "RecordCitations",
+    "SnapshotReferences",
+    "citations_of",
+    "count_cited_by",
+]
 
 MAX_WORKS = 60
 """Works in one direction that are read and listed; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class CitedWork:
     """A work that cites a record, or is cited by it."""
 
     name: str
@@ -44,10 +52,10 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Works:
+class CitedWorks:
     """The first of the works in one direction, and how many there are."""
 
-    listed: list[Work]
+    listed: list[CitedWork]
     count: int
     damaged: int = 0
     """Records among them that could not be read, and are not listed."""
@@ -59,26 +67,26 @@ class Works:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class SnapshotReferences:
     """The references that a graph snapshot lists: its signer's word, not checked here."""
 
-    works: Works
+    works: CitedWorks
     snapshot: Object | None
     """The snapshot's event (M6); None if no snapshot lists any."""
 
 
 @dataclass(frozen=True, slots=True)
-class Citations:
+class RecordCitations:
     """The citations of a record in both directions."""
 
-    cited_by: Works
-    cites: Works
-    references: Listed
+    cited_by: CitedWorks
+    cites: CitedWorks
+    references: SnapshotReferences
 
 
 def citations_of(
     store: Store, record_id: int, state: Object, keys: KeySet | None = None
-) -> Citations:
+) -> RecordCitations:
     """Return the citations of a record in both directions.
 
     Args:
@@ -91,7 +99,7 @@ def citations_of(
     Raises:
         CorruptStoreError: `store.damaged` if the record itself is not as it was written.
     """
-    return Citations(
+    return RecordCitations(
         _cited_by(store, state), _cites(store, record_id, keys), _references(store, state)
     )
 
@@ -99,10 +107,10 @@ def citations_of(
 # Who cites the record ------------------------------------------------------------------------
 
 
-def _cited_by(store: Store, state: Object) -> Works:
+def _cited_by(store: Store, state: Object) -> CitedWorks:
     groups = list(_by_citing(state).values())
     works = [_citing_work(store, events) for events in groups[:MAX_WORKS]]
-    return Works(works, len(groups))
+    return CitedWorks(works, len(groups))
 
 
 def count_cited_by(state: Object) -> int:
@@ -110,18 +118,18 @@ def count_cited_by(state: Object) -> int:
     return len(_by_citing(state))
 
 
-def _by_citing(state: Object) -> dict[tuple[Name | str, ...], list[Object]]:
+def _by_citing(state: Object) -> dict[tuple[Identifier | str, ...], list[Object]]:
     """Return the citations in force by who cites; two spellings of one name are one."""
-    groups: dict[tuple[Name | str, ...], list[Object]] = {}
+    groups: dict[tuple[Identifier | str, ...], list[Object]] = {}
     for event in _citations(state):
         citing = _citing(event)
         groups.setdefault(tuple(names_in(citing)) or (citing,), []).append(event)
     return groups
 
 
-def _citing_work(store: Store, events: list[Object]) -> Work:
+def _citing_work(store: Store, events: list[Object]) -> CitedWork:
     name = _citing(events[0])
-    return Work(name, _one(store, name), events=events)
+    return CitedWork(name, _one(store, name), events=events)
 
 
 def _citations(state: Object) -> list[Object]:
@@ -141,10 +149,10 @@ def _one(store: Store, name: str) -> int | None:
 # What the record cites -----------------------------------------------------------------------
 
 
-def _cites(store: Store, record_id: int, keys: KeySet | None) -> Works:
+def _cites(store: Store, record_id: int, keys: KeySet | None) -> CitedWorks:
     record = store.records.get(record_id)
     count = store.citations.cited_count(record_id, record)
-    works: list[Work] = []
+    works: list[CitedWork] = []
     damaged = 0
     for cited_id in store.citations.cited(record_id, record, MAX_WORKS) if count else ():
         try:
@@ -156,32 +164,34 @@ def _cites(store: Store, record_id: int, keys: KeySet | None) -> Works:
             works.append(work)
         else:  # its state is newer than the index, or other keys are asked for
             count -= 1
-    return Works(works, count, damaged)
+    return CitedWorks(works, count, damaged)
 
 
-def _cited_work(store: Store, citing: Record, cited_id: int, keys: KeySet | None) -> Work:
+def _cited_work(store: Store, citing: Record, cited_id: int, keys: KeySet | None) -> CitedWork:
     """Return what the state of a record says of its being cited by another."""
     names = frozenset(names_of(citing))
     state = cast("Object", decode(current_text(store, cited_id, keys).rstrip(b"\n")))
     events = [one for one in _citations(state) if names.intersection(names_in(_citing(one)))]
     spellings = {_citing(event) for event in events}
     is_shared = bool(events) and all(_one(store, one) is None for one in spellings)
-    return Work(store.records.get(cited_id).pith_number, cited_id, "", events, is_shared)
+    return CitedWork(store.records.get(cited_id).pith_number, cited_id, "", events, is_shared)
 
 
 # What a snapshot lists -----------------------------------------------------------------------
 
 
-def _references(store: Store, state: Object) -> Listed:
+def _references(store: Store, state: Object) -> SnapshotReferences:
     """Return the references of the last snapshot that lists any."""
     current = cast("dict[str, list[Object]]", state["current"])
     for event in reversed(current["graph_snapshots"]):
         graph = cast("Object", cast("Object", event["payload"])["graph_snapshot"])
         listed = list(dict.fromkeys(map(_reference, _listed(graph.get("references")))))
         if listed:
-            works = [Work(name, _one(store, name), title) for name, title in listed[:MAX_WORKS]]
-            return Listed(Works(works, len(listed)), event)
-    return Listed(Works([], 0), None)
+            works = [
+                CitedWork(name, _one(store, name), title) for name, title in listed[:MAX_WORKS]
+            ]
+            return SnapshotReferences(CitedWorks(works, len(listed)), event)
+    return SnapshotReferences(CitedWorks([], 0), None)
 
 
 def _listed(references: Value) -> Iterator[Object]:

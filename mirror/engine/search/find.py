@@ -25,16 +25,23 @@ from mirror.core.values import Object, Value, decode, instant
 from mirror.engine.identifiers import find_all
 from mirror.engine.process_pool import spread
 from mirror.engine.search.citations import count_cited_by
-from mirror.engine.search.results import Found, Hit, Standing
+from mirror.engine.search.results import RecordSummary, SearchHit, SearchResult
 from mirror.engine.states.replay import current_text
 from mirror.errors import CorruptStoreError
 from mirror.store import Store, open_store
-from mirror.store.search_index import MATCH_BEGINS, MATCH_ENDS, Entry, Texts, excerpts, searchable
+from mirror.store.search_index import (
+    MATCH_BEGINS,
+    MATCH_ENDS,
+    IndexedText,
+    IndexEntry,
+    excerpts,
+    searchable,
+)
 
 __all__ = [
-    "Found",
-    "Hit",
-    "Standing",
+    "RecordSummary",
+    "SearchHit",
+    "SearchResult",
     "bring_up_to_date",
     "encodable",
     "find",
@@ -43,7 +50,7 @@ __all__ = [
 ]
 
 
-def find(store: Store, query: str, limit: int = 20, start: int = 0) -> Found:
+def find(store: Store, query: str, limit: int = 20, start: int = 0) -> SearchResult:
     """Search a store: first by name, then by title, then by words, the best first.
 
     Args:
@@ -59,10 +66,10 @@ def find(store: Store, query: str, limit: int = 20, start: int = 0) -> Found:
     """
     end = start + limit
     hits = list(islice(_hits(store, encodable(query), end), start, end + 1))
-    return Found(hits[:limit], len(hits) > limit, store.search.unindexed())
+    return SearchResult(hits[:limit], len(hits) > limit, store.search.unindexed())
 
 
-def _hits(store: Store, query: str, limit: int) -> Iterator[Hit]:
+def _hits(store: Store, query: str, limit: int) -> Iterator[SearchHit]:
     seen: set[int] = set()
     for matched_by, record_ids in _exact(store, query, limit + 1):
         for record_id in record_ids:
@@ -110,7 +117,7 @@ _TERM_CHARACTERS = 200
 _TERM = re.compile(r'"([^"]*)"(\*?)|([^\s"]+)')
 
 
-def _by_words(store: Store, expression: str, seen: set[int], batch: int) -> Iterator[Hit]:
+def _by_words(store: Store, expression: str, seen: set[int], batch: int) -> Iterator[SearchHit]:
     """Yield what the index finds and the facts confirm."""
     if not expression:
         return
@@ -155,7 +162,7 @@ _OPAQUE = re.compile(r"(?:sha256:)?[0-9A-Fa-f]{32,}|[A-Za-z0-9+/]{40,}={0,2}")
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
+class _IndexedRecord:
     """A record and its state, as they are now."""
 
     record_id: int
@@ -165,7 +172,7 @@ class _View:
     """Why events were revoked."""
 
     @classmethod
-    def of(cls, store: Store, record_id: int, text: bytes | None = None) -> _View:
+    def of(cls, store: Store, record_id: int, text: bytes | None = None) -> _IndexedRecord:
         """Look at a record.
 
         Args:
@@ -187,12 +194,12 @@ class _View:
     def current(self) -> Object:
         return cast("Object", self.state["current"])
 
-    def standing(self) -> Standing:
+    def standing(self) -> RecordSummary:
         return _standing(self.record, self.current)
 
-    def hit(self, store: Store, matched_by: str, excerpt: tuple[str, ...] = ()) -> Hit:
+    def hit(self, store: Store, matched_by: str, excerpt: tuple[str, ...] = ()) -> SearchHit:
         titles = self._titles()
-        return Hit(
+        return SearchHit(
             self.standing(),
             titles[-1] if titles else "",
             matched_by,
@@ -201,11 +208,11 @@ class _View:
             excerpt,
         )
 
-    def texts(self) -> Texts:
+    def texts(self) -> IndexedText:
         titles = list(dict.fromkeys(self._titles()))
         names = list(dict.fromkeys(_names(self.record)))
         seen = {*titles, *names}
-        return Texts(
+        return IndexedText(
             _joined(names, _NAMES_CHARACTERS),
             _joined(titles, _TITLE_CHARACTERS),
             _joined(
@@ -228,7 +235,7 @@ class _View:
 
 
 @dataclass(frozen=True, slots=True)
-class _Indexed:
+class _KeptEntry:
     """A record with many events that failed: what is said of it is as it was indexed last.
 
     Its facts are not read, since anybody can add to them what takes long to read.
@@ -238,22 +245,22 @@ class _Indexed:
     record: Record
     outline: Object
     is_vouched: bool
-    indexed: Texts
+    indexed: IndexedText
 
     @classmethod
-    def of(cls, store: Store, record_id: int) -> _Indexed:
-        """Look at a record; raises as `_View.of`."""
+    def of(cls, store: Store, record_id: int) -> _KeptEntry:
+        """Look at a record; raises as `_IndexedRecord.of`."""
         record, outline = store.records.get(record_id), store.derived.outline(record_id)
         stale = store.derived.staleness(record_id)
         has_receipt = cast("Object", outline["current"])["receipt"] is not None
         names = _joined(dict.fromkeys(_names(record)), _NAMES_CHARACTERS)
-        indexed = store.search.texts(record_id) or Texts(names, "", "")
+        indexed = store.search.texts(record_id) or IndexedText(names, "", "")
         is_vouched = has_receipt and not (stale is not None and stale.judge)
         return cls(record_id, record, outline, is_vouched, indexed)
 
-    def hit(self, store: Store, matched_by: str, excerpt: tuple[str, ...] = ()) -> Hit:
+    def hit(self, store: Store, matched_by: str, excerpt: tuple[str, ...] = ()) -> SearchHit:
         current = cast("Object", self.outline["current"])
-        return Hit(
+        return SearchHit(
             replace(_standing(self.record, current), is_vouched=self.is_vouched),
             self.indexed.title.rpartition(_BETWEEN)[2],
             matched_by,
@@ -262,17 +269,17 @@ class _Indexed:
             excerpt,
         )
 
-    def texts(self) -> Texts:
+    def texts(self) -> IndexedText:
         return self.indexed
 
 
-def _look(store: Store, record_id: int) -> _View | _Indexed:
-    """Look at a record as closely as takes no time; raises as `_View.of`."""
-    way = _Indexed if store.derived.has_many_refused(record_id) else _View
+def _look(store: Store, record_id: int) -> _IndexedRecord | _KeptEntry:
+    """Look at a record as closely as takes no time; raises as `_IndexedRecord.of`."""
+    way = _KeptEntry if store.derived.has_many_refused(record_id) else _IndexedRecord
     return way.of(store, record_id)
 
 
-def standing_of(store: Store, record_id: int) -> Standing:
+def standing_of(store: Store, record_id: int) -> RecordSummary:
     """Return a record's names, and whether it has a verified receipt now.
 
     Raises:
@@ -283,9 +290,9 @@ def standing_of(store: Store, record_id: int) -> Standing:
     return _standing(store.records.get(record_id), cast("Object", state["current"]))
 
 
-def _standing(record: Record, current: Object) -> Standing:
+def _standing(record: Record, current: Object) -> RecordSummary:
     source = record.source
-    return Standing(
+    return RecordSummary(
         record.pith_number,
         cast("str", source["id"]) if source["kind"] == "arxiv" else None,
         cast("int", source["version"]),
@@ -363,7 +370,7 @@ CHUNK_RECORDS = 500
 """Records that are indexed in one transaction."""
 _FEW_CHUNKS = 4
 
-_Read = tuple[int, Entry | None]
+_Read = tuple[int, IndexEntry | None]
 """A record's id and its entry; None if it cannot be made now."""
 
 
@@ -393,8 +400,8 @@ def bring_up_to_date(store: Store, progress: Callable[[int], None] = lambda _rec
 
 def _read_queued(store: Store) -> Iterator[list[_Read]]:
     if store.path is None:
-        return map(_Reader(None, store), _queued(store))
-    return spread(_queued(store), _Reader(store.path), few=_FEW_CHUNKS)
+        return map(_IndexWorker(None, store), _queued(store))
+    return spread(_queued(store), _IndexWorker(store.path), few=_FEW_CHUNKS)
 
 
 def _queued(store: Store) -> Iterator[list[int]]:
@@ -405,7 +412,7 @@ def _queued(store: Store) -> Iterator[list[int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _IndexWorker:
     """Makes entries from the states of a store, in any process."""
 
     path: Path | None
@@ -419,15 +426,15 @@ class _Reader:
             return [(one, _entry(store, one)) for one in record_ids]
 
 
-def _entry(store: Store, record_id: int) -> Entry | None:
+def _entry(store: Store, record_id: int) -> IndexEntry | None:
     try:
         if store.derived.staleness(record_id) is not None:
             return None
-        view = _View.of(store, record_id, store.derived.text(record_id))
+        view = _IndexedRecord.of(store, record_id, store.derived.text(record_id))
     except CorruptStoreError:
         return None
     metadata = cast("Object", view.record.value["metadata"])
-    return Entry(
+    return IndexEntry(
         record_id,
         store.derived.digest(record_id),
         bytes.fromhex(cast("str", metadata["title_canon_sha256"])),

@@ -22,20 +22,20 @@ from itertools import chain, combinations, islice, product
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
-from mirror.archive import Limits, open_file, standard_input, temporary_error
-from mirror.archive.compression import DAMAGE, has_trailing, open_plain
+from mirror.archive import ReadLimits, open_file, standard_input, temporary_error
+from mirror.archive.compression import DECOMPRESSION_ERRORS, has_trailing, open_plain
 from mirror.core.record import Record, is_text_digest_confirmed, text_digest
 from mirror.core.values import Object, Value, decode
-from mirror.engine.search.find import Standing, encodable, named, standing_of
+from mirror.engine.search.find import RecordSummary, encodable, named, standing_of
 from mirror.errors import FormatError, LimitError, SourceError
 from mirror.store import Store
 
 __all__ = [
     "AS_GIVEN",
-    "BadLine",
     "Candidate",
-    "Checked",
-    "Identified",
+    "IdentifyResult",
+    "MalformedLine",
+    "MetadataCheck",
     "TextMatch",
     "check_metadata",
     "identify",
@@ -58,7 +58,7 @@ class TextMatch:
 class Candidate:
     """A record that the paper may be."""
 
-    standing: Standing
+    standing: RecordSummary
     title: TextMatch | None
     """None if no title was given."""
     abstract: TextMatch | None
@@ -71,7 +71,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Identified:
+class IdentifyResult:
     """What is known of a paper."""
 
     candidates: list[Candidate]
@@ -92,7 +92,7 @@ MAX_CANDIDATES = 20
 
 def identify(
     store: Store, title: str | None, abstract: str | None, arxiv_id: str | None = None
-) -> Identified:
+) -> IdentifyResult:
     """Find the record of a paper, and hold title and abstract against it.
 
     Args:
@@ -104,7 +104,7 @@ def identify(
     Raises:
         CorruptStoreError: `store.damaged` if a record is not as it was written.
     """
-    texts = _Given.of(title), _Given.of(abstract)
+    texts = _TextVariants.of(title), _TextVariants.of(abstract)
     if arxiv_id is None:
         found, unindexed = _by_texts(store, *texts), store.search.unindexed()
     else:
@@ -117,7 +117,7 @@ def identify(
         for record_id, *matches in compared[:MAX_CANDIDATES]
     ]
     candidates.sort(key=lambda one: (not one.matches, not one.standing.is_vouched))
-    return Identified(candidates, len(compared) > MAX_CANDIDATES, unindexed)
+    return IdentifyResult(candidates, len(compared) > MAX_CANDIDATES, unindexed)
 
 
 def _by_arxiv_id(store: Store, arxiv_id: str) -> list[int]:
@@ -125,7 +125,9 @@ def _by_arxiv_id(store: Store, arxiv_id: str) -> list[int]:
     return [one for one in found if store.records.get(one).source["kind"] == "arxiv"]
 
 
-def _by_texts(store: Store, title: _Given | None, abstract: _Given | None) -> list[int]:
+def _by_texts(
+    store: Store, title: _TextVariants | None, abstract: _TextVariants | None
+) -> list[int]:
     found: list[int] = []
     for column, text in (("title_digest", title), ("abstract_digest", abstract)):
         if text is not None:
@@ -135,7 +137,7 @@ def _by_texts(store: Store, title: _Given | None, abstract: _Given | None) -> li
 
 
 def _compare(
-    record: Record, title: _Given | None, abstract: _Given | None
+    record: Record, title: _TextVariants | None, abstract: _TextVariants | None
 ) -> tuple[TextMatch | None, TextMatch | None]:
     return (
         None if title is None else title.match(_recorded(record, "title")),
@@ -149,7 +151,7 @@ def _recorded(record: Record, text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class _TextVariants:
     """A text that somebody has, and what it may have been before it was copied."""
 
     text: str
@@ -157,7 +159,7 @@ class _Given:
     """Name and text of each variant, by its digest."""
 
     @classmethod
-    def of(cls, text: str | None) -> _Given | None:
+    def of(cls, text: str | None) -> _TextVariants | None:
         if text is None:
             return None
         text = encodable(text)
@@ -257,7 +259,7 @@ def _ways(breaks: list[str]) -> Iterable[tuple[str, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class MetadataCheck:
     """What one line of a dump came to."""
 
     arxiv_id: str
@@ -276,7 +278,7 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class BadLine:
+class MalformedLine:
     """A line that is no paper."""
 
     number: int
@@ -284,7 +286,7 @@ class BadLine:
 
 
 @dataclass(frozen=True, slots=True)
-class _Paper:
+class _PaperText:
     arxiv_id: str
     title: str
     abstract: str
@@ -292,7 +294,7 @@ class _Paper:
     """The last; None if the line does not say."""
 
 
-def check_metadata(store: Store, file: BinaryIO) -> Iterator[Checked | BadLine]:
+def check_metadata(store: Store, file: BinaryIO) -> Iterator[MetadataCheck | MalformedLine]:
     """Hold each line of a dump of arXiv's metadata against the record of its id.
 
     Where an id has several records, those with a verified receipt count, if there are any:
@@ -303,25 +305,27 @@ def check_metadata(store: Store, file: BinaryIO) -> Iterator[Checked | BadLine]:
         store: The store; it is only read.
         file: JSON Lines with `id`, `title`, `abstract`, `versions`, as `open_metadata` gives it.
     """
-    for line in _papers(file, Limits().line_bytes):
-        yield line if isinstance(line, BadLine) else _check(store, line)
+    for line in _papers(file, ReadLimits().line_bytes):
+        yield line if isinstance(line, MalformedLine) else _check(store, line)
 
 
-def _check(store: Store, paper: _Paper) -> Checked:
+def _check(store: Store, paper: _PaperText) -> MetadataCheck:
     is_confirmed = is_text_digest_confirmed(paper.title + paper.abstract)
     records = _records_of(store, paper)
     if not records:
-        return Checked(paper.arxiv_id, None, "missing", None, is_confirmed)
+        return MetadataCheck(paper.arxiv_id, None, "missing", None, is_confirmed)
     if len(records) > 1:
         version = cast("int", records[0].source["version"])
-        return Checked(paper.arxiv_id, None, "ambiguous", version, is_confirmed)
+        return MetadataCheck(paper.arxiv_id, None, "ambiguous", version, is_confirmed)
     (record,) = records
     differs = (
         text_digest(paper.title) != _recorded(record, "title"),
         text_digest(paper.abstract) != _recorded(record, "abstract"),
     )
     version = cast("int", record.source["version"])
-    return Checked(paper.arxiv_id, record.pith_number, _STATUSES[differs], version, is_confirmed)
+    return MetadataCheck(
+        paper.arxiv_id, record.pith_number, _STATUSES[differs], version, is_confirmed
+    )
 
 
 _STATUSES = {
@@ -332,7 +336,7 @@ _STATUSES = {
 }
 
 
-def _records_of(store: Store, paper: _Paper) -> list[Record]:
+def _records_of(store: Store, paper: _PaperText) -> list[Record]:
     """Return the records that a paper is to be held against; several if nothing decides."""
     found = [(one, store.records.get(one)) for one in store.records.by_source(paper.arxiv_id)]
     found = [(one, record) for one, record in found if record.source["kind"] == "arxiv"]
@@ -345,7 +349,7 @@ def _records_of(store: Store, paper: _Paper) -> list[Record]:
     return [record for record in records if record.source["version"] == version]
 
 
-def _papers(file: BinaryIO, most: int) -> Iterator[_Paper | BadLine]:
+def _papers(file: BinaryIO, most: int) -> Iterator[_PaperText | MalformedLine]:
     """Yield each line that is not blank, whatever is wrong with those before it.
 
     Args:
@@ -359,31 +363,31 @@ def _papers(file: BinaryIO, most: int) -> Iterator[_Paper | BadLine]:
             if len(line) > most:
                 while line and not line.endswith(b"\n"):
                     line = file.readline(1 << 20)
-                yield BadLine(number, f"longer than {most} bytes")
+                yield MalformedLine(number, f"longer than {most} bytes")
             elif line.strip():
                 yield _paper(number, line)
         if has_trailing(file):
-            yield BadLine(number + 1, "more follows the compressed data, and was not read")
-    except DAMAGE as error:
-        yield BadLine(number + 1, f"the file is truncated or damaged here: {error}")
+            yield MalformedLine(number + 1, "more follows the compressed data, and was not read")
+    except DECOMPRESSION_ERRORS as error:
+        yield MalformedLine(number + 1, f"the file is truncated or damaged here: {error}")
     except OSError as error:
         raise _unreadable(f"line {number + 1}", error) from error
     except LimitError as error:
-        yield BadLine(number + 1, error.message)
+        yield MalformedLine(number + 1, error.message)
 
 
-def _paper(number: int, line: bytes) -> _Paper | BadLine:
+def _paper(number: int, line: bytes) -> _PaperText | MalformedLine:
     try:
         value = decode(line)
     except FormatError as error:
-        return BadLine(number, str(error))
+        return MalformedLine(number, str(error))
     if not isinstance(value, dict):
-        return BadLine(number, "not an object")
+        return MalformedLine(number, "not an object")
     texts = [value.get(name) for name in ("id", "title", "abstract")]
     if not all(isinstance(text, str) for text in texts) or not texts[0]:
-        return BadLine(number, "id, title and abstract must be strings, and id not empty")
+        return MalformedLine(number, "id, title and abstract must be strings, and id not empty")
     arxiv_id, title, abstract = cast("list[str]", texts)
-    return _Paper(arxiv_id, title, abstract, _last_version(value.get("versions")))
+    return _PaperText(arxiv_id, title, abstract, _last_version(value.get("versions")))
 
 
 def _last_version(versions: Value) -> int | None:
@@ -418,7 +422,7 @@ def _open(name: str, stack: ExitStack) -> BinaryIO:
         spool = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         shutil.copyfileobj(file, spool)
         file = cast("BinaryIO", spool)
-    plain = open_plain(file, Limits())
+    plain = open_plain(file, ReadLimits())
     return file if plain is file else cast("BinaryIO", io.BufferedReader(cast("Any", plain)))
 
 

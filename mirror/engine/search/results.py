@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from mirror.core.values import Object
 
-__all__ = ["Found", "Hit", "Standing"]
+__all__ = ["RecordSummary", "SearchHit", "SearchResult"]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RecordSummary:
     """A record, named, and whether to believe in it."""
 
     pith_number: str
@@ -31,10 +31,10 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class SearchHit:
     """A record that was found."""
 
-    standing: Standing
+    standing: RecordSummary
     title: str
     """The title in its last graph snapshot; empty if there is none."""
     matched_by: str
@@ -59,10 +59,10 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """The result of a search."""
 
-    hits: list[Hit]
+    hits: list[SearchHit]
     has_more: bool
     """Whether more than these were found."""
     unindexed: int

@@ -24,13 +24,13 @@ from mirror.engine.states.rebuild import rebuild, repair
 from mirror.engine.states.replay import judge_arrival, replay
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreError
 from mirror.store import (
+    ArrivalContents,
     ArrivalRow,
-    Contents,
     Damage,
-    Fault,
-    Judged,
-    Ledger,
+    RecordTotals,
     Store,
+    VerdictRow,
+    Verdicts,
     faults_of,
     key_ids_of,
     open_store,
@@ -42,7 +42,7 @@ from mirror.store.write_ahead_log import file_alone_holds_more, take_file_alone
 __all__ = [
     "DAMAGED",
     "CheckReport",
-    "Scope",
+    "CheckScope",
     "check",
     "check_and_repair",
     "check_record",
@@ -56,7 +56,7 @@ SPREAD_FROM = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class CheckScope:
     """What to check."""
 
     part: int = 1
@@ -110,7 +110,7 @@ def damage_digest(damage: Damage) -> bytes:
 
 def check(
     path: Path,
-    scope: Scope,
+    scope: CheckScope,
     tell: Callable[[Damage], None],
     progress: Callable[[int], None] = lambda _records: None,
 ) -> CheckReport:
@@ -164,7 +164,7 @@ def _whole(store: Store, *, quick: bool) -> Iterator[Damage]:
 
 def check_and_repair(
     path: Path,
-    scope: Scope,
+    scope: CheckScope,
     tell: Callable[[Damage], None],
     progress: Callable[[int], None] = lambda _records: None,
 ) -> CheckReport:
@@ -222,7 +222,7 @@ def _free_name(path: Path) -> Path:
 
 def _check_anything(
     path: Path,
-    scope: Scope,
+    scope: CheckScope,
     tell: Callable[[Damage], None],
     progress: Callable[[int], None],
 ) -> CheckReport:
@@ -242,7 +242,7 @@ def _check_anything(
 # Ranges of records ---------------------------------------------------------------------------
 
 
-def _chunks(store: Store, scope: Scope) -> Iterator[list[int]]:
+def _chunks(store: Store, scope: CheckScope) -> Iterator[list[int]]:
     """Yield the ids to check, chunk by chunk, until the time is over."""
     after = store.inspection.resume_after(scope.name) if scope.for_s is not None else 0
     end = time.monotonic() + (scope.for_s if scope.for_s is not None else float("inf"))
@@ -256,7 +256,7 @@ def _chunks(store: Store, scope: Scope) -> Iterator[list[int]]:
         after = chunk[-1]
 
 
-def _is_done(store: Store, scope: Scope, last: int | None) -> bool:
+def _is_done(store: Store, scope: CheckScope, last: int | None) -> bool:
     """Whether the end was reached; note where to go on if not."""
     if scope.for_s is None:
         return True
@@ -271,7 +271,7 @@ _Result = tuple[int, int, list[Damage]]
 """The last id of a chunk, how many records it had, and what is damaged."""
 
 
-def _results(path: Path, scope: Scope, chunks: Iterator[list[int]]) -> Iterator[_Result]:
+def _results(path: Path, scope: CheckScope, chunks: Iterator[list[int]]) -> Iterator[_Result]:
     """Check chunks in order, on every core if they are many."""
     yield from spread(chunks, partial(_check_chunk, path, quick=scope.quick), few=SPREAD_FROM - 1)
 
@@ -316,7 +316,7 @@ def check_record(
 
 def _check_record(store: Store, record_id: int, keys: KeySet, *, quick: bool) -> Iterator[Damage]:
     record = store.records.get(record_id)
-    judged: list[tuple[ArrivalRow, Contents, Judged]] = []
+    judged: list[tuple[ArrivalRow, ArrivalContents, Verdicts]] = []
     is_whole = True
     for row in store.facts.arrivals(record_id):
         why = _fault_of_arrival(record, row)
@@ -359,12 +359,12 @@ def _check_verdicts(
     store: Store,
     record_id: int,
     record: Record,
-    judged: list[tuple[ArrivalRow, Contents, Judged]],
+    judged: list[tuple[ArrivalRow, ArrivalContents, Verdicts]],
     keys: KeySet,
 ) -> Iterator[Damage]:
     """Yield verdicts that are not what the facts and the keys give, and what rests on them."""
     number = record.pith_number
-    fresh = Ledger()
+    fresh = RecordTotals()
     for row, contents, verdicts in judged:
         faults = list(faults_of(verdicts))
         fresh.add(row.id, row.seal, contents, faults)
@@ -377,7 +377,7 @@ def _check_verdicts(
         yield Damage("ledger", record_id, record_id, number, "facts and verdicts do not add up")
 
 
-def _differing(kept: list[Fault], fresh: list[Fault]) -> list[tuple[str, int]]:
+def _differing(kept: list[VerdictRow], fresh: list[VerdictRow]) -> list[tuple[str, int]]:
     """Return which facts of an arrival have a verdict in one list that the other does not give."""
     return sorted({(fault.fact, fault.position) for fault in set(kept) ^ set(fresh)})
 

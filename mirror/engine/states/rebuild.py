@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from mirror.core.values import time_text
 from mirror.engine.states.replay import finish
 from mirror.errors import CorruptStoreError
-from mirror.store import Damage, Stale, Store
+from mirror.store import Damage, StaleRecord, Store
 
 __all__ = ["rebuild", "repair"]
 
@@ -46,7 +46,7 @@ def rebuild(
             store.derived.mark_all_to_merge()
     damages: list[Damage] = []
 
-    def note(stale: Stale, error: CorruptStoreError) -> None:
+    def note(stale: StaleRecord, error: CorruptStoreError) -> None:
         damages.append(Damage("record", stale.record_id, stale.record_id, None, error.message))
 
     finish(store, note, progress)

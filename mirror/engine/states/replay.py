@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.events.event import Event, RawEvent
+from mirror.core.events.event import EncodedEvent, Event
 from mirror.core.events.verdict import judge
 from mirror.core.keys import KeySet
 from mirror.core.merge import RULES, State, merge
@@ -16,13 +16,13 @@ from mirror.core.record import Record
 from mirror.engine.process_pool import spread
 from mirror.errors import CorruptStoreError
 from mirror.store import (
+    ArrivalContents,
     ArrivalRow,
-    Contents,
-    Judged,
     RecordFacts,
-    Stale,
+    StaleRecord,
     StateColumns,
     Store,
+    Verdicts,
     damaged,
     open_store,
     state_columns,
@@ -48,19 +48,21 @@ def replay(facts: RecordFacts, keys: KeySet) -> State:
     return merge(facts.record, facts.receipts, facts.alias_claims, facts.events, keys)
 
 
-def judge_arrival(record: Record, row: ArrivalRow, contents: Contents, keys: KeySet) -> Judged:
+def judge_arrival(
+    record: Record, row: ArrivalRow, contents: ArrivalContents, keys: KeySet
+) -> Verdicts:
     """Return the verdicts on the facts of an arrival, reached anew from their values.
 
     Raises:
         CorruptStoreError: `store.damaged` if a value does not hash to its digest.
     """
     receipts = [judge_receipt(value, record, keys) for _, value in contents.receipts]
-    raws = [RawEvent.of(value) for _, value in contents.events]
+    raws = [EncodedEvent.of(value) for _, value in contents.events]
     digests = [*(one.digest for one in receipts), *(raw.digest for raw in raws)]
     if digests != [digest for digest, _ in (*contents.receipts, *contents.events)]:
         where = f"arrival {row.id} of {record.pith_number}"
         raise damaged("a value does not hash to its digest", where)
-    return Judged(receipts, [judge(raw, record, keys) for raw in raws])
+    return Verdicts(receipts, [judge(raw, record, keys) for raw in raws])
 
 
 def judge_record(store: Store, record_id: int, keys: KeySet) -> None:
@@ -73,7 +75,7 @@ def judge_record(store: Store, record_id: int, keys: KeySet) -> None:
     store.facts.judge_anew(record_id, judged, keys)
 
 
-def bring_up_to_date(store: Store, keys: KeySet, stale: Iterable[Stale]) -> None:
+def bring_up_to_date(store: Store, keys: KeySet, stale: Iterable[StaleRecord]) -> None:
     """Judge and merge stale records; call within a transaction.
 
     Args:
@@ -89,7 +91,7 @@ def bring_up_to_date(store: Store, keys: KeySet, stale: Iterable[Stale]) -> None
 
 def finish(
     store: Store,
-    note: Callable[[Stale, CorruptStoreError], None] | None = None,
+    note: Callable[[StaleRecord, CorruptStoreError], None] | None = None,
     progress: Callable[[int], None] = lambda _records: None,
 ) -> None:
     """Bring every stale record up to date, each chunk in a transaction of its own.
@@ -119,7 +121,7 @@ def place(store: Store) -> None:
 
 def _bring_up_to_date_one_by_one(
     store: Store,
-    note: Callable[[Stale, CorruptStoreError], None] | None,
+    note: Callable[[StaleRecord, CorruptStoreError], None] | None,
     progress: Callable[[int], None],
 ) -> None:
     after = 0
@@ -156,7 +158,7 @@ def _merge_many(store: Store, progress: Callable[[int], None]) -> None:
         return
     with store.snapshot():
         version, keys = store.trust.version, store.trust.key_set()
-    for rows in spread(_ids_to_merge(store), _Merger(store.path, keys), few=_FEW_MERGES):
+    for rows in spread(_ids_to_merge(store), _StateWorker(store.path, keys), few=_FEW_MERGES):
         with store.transaction():
             if store.trust.version != version:
                 return
@@ -172,7 +174,7 @@ def _ids_to_merge(store: Store) -> Iterator[list[int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Merger:
+class _StateWorker:
     """Makes states from the facts of a store, in any process."""
 
     path: Path

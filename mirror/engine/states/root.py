@@ -9,11 +9,11 @@ from mirror.engine.states.replay import finish
 from mirror.errors import StoreError
 from mirror.store import Store, damaged
 
-__all__ = ["Root", "bring_root_up_to_date", "read_root"]
+__all__ = ["StateRoot", "bring_root_up_to_date", "read_root"]
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
+class StateRoot:
     """What a mirror says of all its states at once; each part of it is needed to compare (K3)."""
 
     root: str
@@ -26,7 +26,7 @@ class Root:
     events_invalid: int
 
 
-def read_root(store: Store) -> Root:
+def read_root(store: Store) -> StateRoot:
     """Return the root of a store's states; call within a transaction or a snapshot.
 
     Raises:
@@ -39,7 +39,7 @@ def read_root(store: Store) -> Root:
     status, node = store.status(), store.tree.node()
     if node.size != status.records:
         raise damaged(f"of {status.records} records, {node.size} are in the tree", "tree")
-    return Root(
+    return StateRoot(
         root=node.digest.hex(),
         key_set_digest=store.trust.key_set().digest,
         merge_version=MERGE_VERSION,

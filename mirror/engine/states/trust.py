@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from mirror.core.events.event import RawEvent
+from mirror.core.events.event import EncodedEvent
 from mirror.core.events.signatures import names_of
 from mirror.core.events.verdict import ANY_KEY, judge, key_ids_of_event
 from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
@@ -19,10 +19,10 @@ from mirror.core.record import Record
 from mirror.core.values import Object, Value, decode, time_text
 from mirror.engine.states.replay import bring_up_to_date, finish, place
 from mirror.errors import FormatError, LookUpError
-from mirror.store import Judged, Stale, Store
+from mirror.store import StaleRecord, Store, Verdicts
 
 __all__ = [
-    "Added",
+    "AddedTrust",
     "add_keys",
     "judge_named",
     "names_touched",
@@ -38,7 +38,7 @@ def _silent(_records: int) -> None:
     """Tell nobody how far it has come."""
 
 
-class Added(NamedTuple):
+class AddedTrust(NamedTuple):
     """What was not trusted before."""
 
     keys: list[Key]
@@ -49,7 +49,7 @@ def add_keys(
     store: Store,
     wanted: Iterable[Key],
     progress: Callable[[int], None] = _silent,
-) -> Added:
+) -> AddedTrust:
     """Trust more keys, and profiles if `wanted` is a key set, and judge again what that touches.
 
     Args:
@@ -70,7 +70,7 @@ def add_keys(
         store.trust.ever().with_profiles(profiles)  # a name stands for one profile for ever
         _change(store, "add", keys, profiles)
     _settle(store, progress, marked=bool(profiles) or _touches_registry(keys))
-    return Added(keys, profiles)
+    return AddedTrust(keys, profiles)
 
 
 def remove_keys(
@@ -198,12 +198,12 @@ def _judge_again(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
             for row, contents in store.facts.rows(record_id)
         ]
         store.facts.judge_anew(record_id, judged, keys)
-        bring_up_to_date(store, keys, [Stale(record_id, judge=False)])
+        bring_up_to_date(store, keys, [StaleRecord(record_id, judge=False)])
 
 
-def judge_named(record: Record, kept: Judged, names: Collection[str], keys: KeySet) -> Judged:
+def judge_named(record: Record, kept: Verdicts, names: Collection[str], keys: KeySet) -> Verdicts:
     """Return verdicts, reached anew where they may rest on a changed key."""
-    return Judged(
+    return Verdicts(
         [
             judge_receipt(one.value, record, keys)
             if not key_ids_of_receipt(one.value).isdisjoint(names)
@@ -211,7 +211,7 @@ def judge_named(record: Record, kept: Judged, names: Collection[str], keys: KeyS
             for one in kept.receipts
         ],
         [
-            judge(RawEvent.of(one.value), record, keys)
+            judge(EncodedEvent.of(one.value), record, keys)
             if not key_ids_of_event(one, keys).isdisjoint(names)
             else one
             for one in kept.events

@@ -14,15 +14,15 @@ from mirror.core.keys import Key, KeySet
 from mirror.core.values import instant, time_text
 from mirror.engine.states.replay import judge_arrival
 from mirror.engine.states.trust import judge_named, names_touched, require_key, require_profile
-from mirror.store import Judged, Store
+from mirror.store import Store, Verdicts
 
-__all__ = ["Effect", "doubts_about", "effect_of_removal", "other_names"]
+__all__ = ["TrustEffect", "doubts_about", "effect_of_removal", "other_names"]
 
 _PAGE = 500
 
 
 @dataclass(slots=True)
-class Effect:
+class TrustEffect:
     """Verdicts that a removal of keys or profiles changes."""
 
     events: Counter[str] = field(default_factory=Counter)
@@ -32,7 +32,7 @@ class Effect:
     records: int = 0
     """Records with such an event or receipt."""
 
-    def take(self, before: Judged, after: Judged) -> bool:
+    def take(self, before: Verdicts, after: Verdicts) -> bool:
         """Count what differs between two verdicts on one arrival; whether anything does."""
         lost = [
             event.event_type
@@ -53,7 +53,7 @@ def effect_of_removal(
     key_ids: Iterable[str] = (),
     profiles: Iterable[str] = (),
     progress: Callable[[int], None] = lambda _records: None,
-) -> Effect:
+) -> TrustEffect:
     """Return what trusting keys or profiles no longer makes invalid; nothing is changed.
 
     Args:
@@ -71,7 +71,7 @@ def effect_of_removal(
     removed = [require_profile(before, one) for one in dict.fromkeys(profiles)]
     after = before.without({key.key_id for key in keys}, {one.name for one in removed})
     names = None if removed else names_touched(keys, after)
-    effect = Effect()
+    effect = TrustEffect()
     for record_id in _all_records(store) if names is None else store.facts.naming_keys(names):
         effect.records += _judge_record(store, record_id, after, names, effect)
         progress(1)
@@ -86,7 +86,7 @@ def _all_records(store: Store) -> Iterator[int]:
 
 
 def _judge_record(
-    store: Store, record_id: int, keys: KeySet, names: Collection[str] | None, effect: Effect
+    store: Store, record_id: int, keys: KeySet, names: Collection[str] | None, effect: TrustEffect
 ) -> bool:
     """Judge a record under other keys; whether that changes a verdict."""
     record, is_changed = store.records.get(record_id), False

@@ -10,7 +10,7 @@ from mirror.errors import FormatError, UpstreamError
 from mirror.net import Client
 from mirror.store import Change
 
-__all__ = ["Page", "last_change", "parse_page", "read_page"]
+__all__ = ["ChangesPage", "last_change", "parse_page", "read_page"]
 
 MAX_CHANGES = 1000
 """Changes on a page."""
@@ -19,7 +19,7 @@ _HIGHEST = 2**53 - 1
 _LONGEST_TIME = 64
 
 
-class Page(NamedTuple):
+class ChangesPage(NamedTuple):
     """A page of the feed."""
 
     changes: list[Change]
@@ -30,7 +30,7 @@ class Page(NamedTuple):
     """After which change they come."""
 
 
-def read_page(client: Client, base: str, since: int, limit: int = MAX_CHANGES) -> Page:
+def read_page(client: Client, base: str, since: int, limit: int = MAX_CHANGES) -> ChangesPage:
     """Return the changes of a mirror that came after one.
 
     Raises:
@@ -52,7 +52,7 @@ def _no_feed(message: str, where: str) -> UpstreamError:
     return UpstreamError("upstream.feed", message, where=where, hint=hint)
 
 
-def parse_page(data: bytes, since: int, limit: int) -> Page:
+def parse_page(data: bytes, since: int, limit: int) -> ChangesPage:
     """Return the page that `/mirror/changes` answers.
 
     Raises:
@@ -70,7 +70,7 @@ def parse_page(data: bytes, since: int, limit: int) -> Page:
         raise FormatError("feed.shape", "it does not say where it goes on")
     if more and not changes:
         raise FormatError("feed.shape", "it says that there is more, and does not give it")
-    return Page(changes, more, numbers[-1])
+    return ChangesPage(changes, more, numbers[-1])
 
 
 def _change(value: Value) -> Change:

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from mirror.engine.findings import Report
-from mirror.engine.sync.feed import Page, last_change, read_page
-from mirror.engine.sync.registry import Singles
-from mirror.engine.sync.report import Result
+from mirror.engine.findings import Finding
+from mirror.engine.sync.feed import ChangesPage, last_change, read_page
+from mirror.engine.sync.registry import BundleFetcher
+from mirror.engine.sync.report import SyncResult
 from mirror.engine.sync.requests import wish_of_number
-from mirror.engine.sync.session import PASSABLE, Run, Taken, spool
+from mirror.engine.sync.session import PASSABLE, IngestResult, SyncSession, spool
 from mirror.errors import UpstreamError
 from mirror.store import Change
 
@@ -40,7 +40,7 @@ _TAR_TYPES = "application/x-tar, application/octet-stream;q=0.5"
 _MEMBER = re.compile(r"(?:.*/)?([A-Z2-7]{26})/(?:[0-9]{4,}\.)?bundle\.json")
 
 
-def follow(run: Run) -> None:
+def follow(run: SyncSession) -> None:
     """Fetch what came to a mirror since the last time.
 
     Raises:
@@ -48,7 +48,7 @@ def follow(run: Run) -> None:
     """
     upstream, fetched = run.errand.url, run.store.fetched
     with spool() as folder:
-        tars = _Tars(run, folder)
+        tars = _BatchFetcher(run, folder)
         owed = fetched.owed(upstream)
         for page in _pages(run):
             done: set[str] = set()
@@ -69,7 +69,7 @@ def _sliced(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
         yield items[start : start + TAR_RECORDS]
 
 
-def _pages(run: Run) -> Iterator[Page]:
+def _pages(run: SyncSession) -> Iterator[ChangesPage]:
     """Yield the pages of the feed, from where it was left."""
     page = _first_page(run)
     while True:
@@ -79,7 +79,7 @@ def _pages(run: Run) -> Iterator[Page]:
         page = read_page(run.client, run.errand.url, page.next)
 
 
-def _first_page(run: Run) -> Page:
+def _first_page(run: SyncSession) -> ChangesPage:
     """Return the page after the last change that was followed, if that is still in the feed.
 
     A store that was mended or made anew counts its changes anew: then the last one is another, or
@@ -96,7 +96,7 @@ def _first_page(run: Run) -> Page:
     return read_page(run.client, upstream, 0)
 
 
-def take_whole(run: Run) -> None:
+def take_whole(run: SyncSession) -> None:
     """Fetch all records of a mirror in one tar.
 
     Raises:
@@ -127,13 +127,13 @@ def take_whole(run: Run) -> None:
             run.store.fetched.move(upstream, last, set(), set())
 
 
-class _Tars:
+class _BatchFetcher:
     """Fetches records many to a tar, and one by one where that does not work."""
 
-    def __init__(self, run: Run, folder: Path) -> None:
+    def __init__(self, run: SyncSession, folder: Path) -> None:
         self._run = run
         self._path = folder / "bundle.tar"
-        self._singles = Singles(run, folder / "singles")
+        self._singles = BundleFetcher(run, folder / "singles")
         self._failures = 0
         self._asked: set[str] = set()
         self._brought: OrderedDict[str, None] = OrderedDict()
@@ -209,22 +209,22 @@ class _Tars:
         self._failures = 0 if came else self._failures + 1
         return came
 
-    def _settle(self, numbers: Sequence[str], taken: Taken, url: str) -> set[str]:
+    def _settle(self, numbers: Sequence[str], taken: IngestResult, url: str) -> set[str]:
         """Tell of what came in a tar."""
         asked = set(numbers)
         refused = _refused_of(taken, asked)
         # Of a record in several members (C2), all must have come.
         came = {one.pith_number for one in taken.records.values()} - refused.keys()
         for number in sorted(came & asked):
-            self._run.tell(Result(number, number, "fetched", "", url, ""))
+            self._run.tell(SyncResult(number, number, "fetched", "", url, ""))
         for number in sorted(came - asked):
             message = f"A record came that was not asked for: {number}."
             self._run.tell(
-                Result(number, number, "other_record", "sync.other_record", url, message)
+                SyncResult(number, number, "other_record", "sync.other_record", url, message)
             )
         return (came & asked) | self._settle_refused(refused, url)
 
-    def _settle_refused(self, refused: dict[str, Report], url: str) -> set[str]:
+    def _settle_refused(self, refused: dict[str, Finding], url: str) -> set[str]:
         """Tell of bundles that are refused wherever they come from; they are owed."""
         told = {
             number: report
@@ -233,11 +233,11 @@ class _Tars:
         }
         for number, report in told.items():
             self._singles.owed.add(number[-26:])
-            self._run.tell(Result(number, number, "refused", report.code, url, report.message))
+            self._run.tell(SyncResult(number, number, "refused", report.code, url, report.message))
         return set(told)
 
 
-def _refused_of(taken: Taken, asked: set[str]) -> dict[str, Report]:
+def _refused_of(taken: IngestResult, asked: set[str]) -> dict[str, Finding]:
     """Return, by Pith Number, why a member of a record that was asked for is refused."""
     by_suffix = {number[-26:]: number for number in asked}
     return {

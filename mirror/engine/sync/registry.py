@@ -11,14 +11,14 @@ from urllib.parse import quote
 
 from mirror.core.record import PITH_NUMBER_PATTERN
 from mirror.core.values import time_text
-from mirror.engine.sync.report import ANSWERED, Result
-from mirror.engine.sync.requests import Wish, goes_by
-from mirror.engine.sync.session import Run, Taken, spool
+from mirror.engine.sync.report import ANSWERED, SyncResult
+from mirror.engine.sync.requests import BundleRequest, goes_by
+from mirror.engine.sync.session import IngestResult, SyncSession, spool
 from mirror.errors import UpstreamError
-from mirror.net import Fetched
-from mirror.store import Answered
+from mirror.net import Response
+from mirror.store import CachedETag
 
-__all__ = ["Singles", "ask_for_all"]
+__all__ = ["BundleFetcher", "ask_for_all"]
 
 BATCH = 32
 """Bundles that are taken in together: a kill loses no more than these."""
@@ -28,7 +28,7 @@ RESUMED_WITHIN = timedelta(hours=24)
 _LISTED = 10
 
 
-def ask_for_all(run: Run, wishes: Iterable[Wish]) -> None:
+def ask_for_all(run: SyncSession, wishes: Iterable[BundleRequest]) -> None:
     """Ask for the bundles of records, and note how far it came.
 
     Raises:
@@ -37,7 +37,7 @@ def ask_for_all(run: Run, wishes: Iterable[Wish]) -> None:
     upstream, fetched = run.errand.url, run.store.fetched
     began_at = _begin(run)
     with spool() as folder:
-        singles = Singles(run, folder)
+        singles = BundleFetcher(run, folder)
         try:
             for wish in wishes:
                 before = fetched.answered(upstream, wish.name)
@@ -53,7 +53,7 @@ def ask_for_all(run: Run, wishes: Iterable[Wish]) -> None:
         fetched.end(upstream)
 
 
-def _begin(run: Run) -> str:
+def _begin(run: SyncSession) -> str:
     """Return when this run began, or the interrupted one that it goes on with."""
     upstream, fetched = run.errand.url, run.store.fetched
     begun_at = None if run.errand.fresh else fetched.begun_at(upstream)
@@ -68,23 +68,23 @@ def _is_recent(at: str, now: datetime) -> bool:
     return timedelta(0) <= now - datetime.fromisoformat(at) <= RESUMED_WITHIN
 
 
-class _Waiting(NamedTuple):
+class _PendingResponse(NamedTuple):
     """An answer whose bundle is not taken in yet."""
 
-    wish: Wish
+    wish: BundleRequest
     url: str
     etag: str
     member: str
     """Its place in the folder; empty if it has not changed."""
 
 
-class Singles:
+class BundleFetcher:
     """Asks for single bundles; what came is merged when `settle` is called, or a batch is full."""
 
-    def __init__(self, run: Run, folder: Path) -> None:
+    def __init__(self, run: SyncSession, folder: Path) -> None:
         self._run = run
         self._folder = folder
-        self._waiting: list[_Waiting | Result] = []
+        self._waiting: list[_PendingResponse | SyncResult] = []
         self._bytes = 0
         self.owed: set[str] = set()
         """Names that did not come, and may another time."""
@@ -94,7 +94,7 @@ class Singles:
 
     # Asking ----------------------------------------------------------------------------------
 
-    def ask(self, wish: Wish) -> None:
+    def ask(self, wish: BundleRequest) -> None:
         """Ask for a bundle.
 
         Raises:
@@ -117,36 +117,36 @@ class Singles:
             self._run.relax()
             self._sort(wish, url, before, answer)
 
-    def _before(self, wish: Wish) -> str:
+    def _before(self, wish: BundleRequest) -> str:
         """Return the ETag of last time, if the record is in the store; else empty."""
         if self._run.errand.fresh or not wish.is_known:
             return ""
         before = self._run.store.fetched.answered(self._run.errand.url, wish.name)
         return "" if before is None else before.etag
 
-    def _sort(self, wish: Wish, url: str, before: str, answer: Fetched) -> None:
+    def _sort(self, wish: BundleRequest, url: str, before: str, answer: Response) -> None:
         if answer.status == 200:
             self._keep(wish, url, answer)
         elif answer.status == 304:
-            self.hold(_Waiting(wish, url, before, ""))
+            self.hold(_PendingResponse(wish, url, before, ""))
         elif answer.status == 300:
             self.hold(_result(wish, "ambiguous", "sync.ambiguous", url, _choices(answer)))
         else:
             self.hold(_nothing_there(wish, url))
 
-    def hold(self, one: _Waiting | Result) -> None:
+    def hold(self, one: _PendingResponse | SyncResult) -> None:
         """Hold an answer, or what came of one, in its turn; take all in if they are many."""
         self._waiting.append(one)
         if len(self._waiting) >= self._batch or self._bytes >= BATCH_BYTES:
             self.settle()
 
-    def _keep(self, wish: Wish, url: str, answer: Fetched) -> None:
+    def _keep(self, wish: BundleRequest, url: str, answer: Response) -> None:
         member = f"pith/{quote(wish.name, safe='')}/bundle.json"
         path = self._folder / member
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(answer.body)
         self._bytes += len(answer.body)
-        self.hold(_Waiting(wish, url, answer.etag, member))
+        self.hold(_PendingResponse(wish, url, answer.etag, member))
 
     # Taking in -------------------------------------------------------------------------------
 
@@ -155,30 +155,30 @@ class Singles:
         if not self._waiting:
             return
         held, self._waiting, self._bytes = self._waiting, [], 0
-        taken = self._take_in([one.member for one in held if isinstance(one, _Waiting)])
-        judged = [(one, _judge(one, taken)) for one in held if isinstance(one, _Waiting)]
+        taken = self._take_in([one.member for one in held if isinstance(one, _PendingResponse)])
+        judged = [(one, _judge(one, taken)) for one in held if isinstance(one, _PendingResponse)]
         self._note([one for one, result in judged if result.status in ANSWERED])
         self.owed |= {one.wish.name for one, result in judged if result.status not in ANSWERED}
         results = iter([result for _, result in judged])
         for one in held:
-            self._run.tell(one if isinstance(one, Result) else next(results))
+            self._run.tell(one if isinstance(one, SyncResult) else next(results))
 
-    def _take_in(self, members: list[str]) -> Taken:
+    def _take_in(self, members: list[str]) -> IngestResult:
         paths = [self._folder / member for member in members if member]
-        taken = self._run.take_in(self._folder, self._run.errand.url) if paths else Taken()
+        taken = self._run.take_in(self._folder, self._run.errand.url) if paths else IngestResult()
         for path in paths:
             path.unlink()
             path.parent.rmdir()
         return taken
 
-    def _note(self, good: list[_Waiting]) -> None:
+    def _note(self, good: list[_PendingResponse]) -> None:
         at = time_text(datetime.now(UTC), microseconds=True)
-        rows = [Answered(one.wish.name, one.etag, at) for one in good]
+        rows = [CachedETag(one.wish.name, one.etag, at) for one in good]
         with self._run.store.transaction():
             self._run.store.fetched.note(self._run.errand.url, rows)
 
 
-def _judge(one: _Waiting, taken: Taken) -> Result:
+def _judge(one: _PendingResponse, taken: IngestResult) -> SyncResult:
     """Return what came of an answer whose bundle was taken in."""
     wish = one.wish
     if not one.member:
@@ -189,25 +189,27 @@ def _judge(one: _Waiting, taken: Taken) -> Result:
         code, message = ("limit.count", "") if report is None else (report.code, report.message)
         return _result(wish, "refused", code, one.url, message)
     if goes_by(record, wish):
-        return Result(wish.asked, record.pith_number, "fetched", "", one.url, "")
+        return SyncResult(wish.asked, record.pith_number, "fetched", "", one.url, "")
     message = f"Another record came than was asked for: {record.pith_number}."
-    return Result(
+    return SyncResult(
         wish.asked, record.pith_number, "other_record", "sync.other_record", one.url, message
     )
 
 
-def _result(wish: Wish, status: str, code: str = "", url: str = "", message: str = "") -> Result:
-    return Result(wish.asked, wish.pith_number or None, status, code, url, message)
+def _result(
+    wish: BundleRequest, status: str, code: str = "", url: str = "", message: str = ""
+) -> SyncResult:
+    return SyncResult(wish.asked, wish.pith_number or None, status, code, url, message)
 
 
-def _nothing_there(wish: Wish, url: str) -> Result:
+def _nothing_there(wish: BundleRequest, url: str) -> SyncResult:
     if wish.is_known:
         message = "Upstream does not have this record any more; the store keeps it."
         return _result(wish, "gone", "sync.gone", url, message)
     return _result(wish, "unknown", "sync.unknown", url, "Upstream has no record of this name.")
 
 
-def _choices(answer: Fetched) -> str:
+def _choices(answer: Response) -> str:
     """Return which records a name fits, as far as the answer names them."""
     text = answer.body.decode("utf-8", "replace")
     numbers = list(dict.fromkeys(re.findall(PITH_NUMBER_PATTERN, text)))[:_LISTED]

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mirror.archive import Limits
-from mirror.engine.findings import Report, Summary
+from mirror.archive import ReadLimits
+from mirror.engine.findings import Finding, Summary
 from mirror.errors import UpstreamError
 
-__all__ = ["ANSWERED", "Errand", "Result", "Tally", "add_summary"]
+__all__ = ["ANSWERED", "SyncOptions", "SyncResult", "SyncSummary", "add_summary"]
 
 ANSWERED = frozenset({"fetched", "unchanged", "skipped"})
 """Statuses that leave nothing to be desired."""
 _UPSTREAM = 5
 
 
-class Result(NamedTuple):
+class SyncResult(NamedTuple):
     """What came of one record, or of one name that was asked for."""
 
     asked: str
@@ -35,7 +35,7 @@ class Result(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class SyncOptions:
     """What to fetch, and whom to keep informed."""
 
     url: str
@@ -46,7 +46,7 @@ class Errand:
     """Whether to take the whole of a mirror in one tar."""
     fresh: bool = False
     """Whether to ask as if nothing had been asked before."""
-    limits: Limits = field(default_factory=Limits)
+    limits: ReadLimits = field(default_factory=ReadLimits)
     """What this mirror accepts."""
     max_empty: int = 100
     """Answers in a row that bring no record, after which the feed of a mirror is given up."""
@@ -54,9 +54,9 @@ class Errand:
     """How large one answer may be."""
     whole_bytes: int = 16 << 30
     """How large the tar of a whole mirror may be."""
-    tell: Callable[[Report], None] = lambda _report: None
+    tell: Callable[[Finding], None] = lambda _report: None
     """Takes each finding in what was fetched."""
-    tell_result: Callable[[Result], None] = lambda _result: None
+    tell_result: Callable[[SyncResult], None] = lambda _result: None
     """Takes what came of each record."""
     expect: Callable[[int | None], None] = lambda _records: None
     """Told how many records will be asked for; None if nobody knows."""
@@ -65,7 +65,7 @@ class Errand:
 
 
 @dataclass(slots=True)
-class Tally:
+class SyncSummary:
     """What a sync came to."""
 
     kind: str
@@ -87,7 +87,7 @@ class Tally:
         """How many of the records that were asked for came, or have not changed."""
         return self.statuses["fetched"] + self.statuses["unchanged"]
 
-    def take(self, result: Result) -> None:
+    def take(self, result: SyncResult) -> None:
         """Count a result."""
         self.statuses[result.status] += 1
         if result.code:

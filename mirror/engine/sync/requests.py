@@ -18,7 +18,7 @@ from mirror.engine.identifiers import find_all
 from mirror.store import Store
 
 __all__ = [
-    "Wish",
+    "BundleRequest",
     "goes_by",
     "path_name",
     "read_names",
@@ -40,7 +40,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+:-]{3,79}")
 _LONGEST = 1000
 
 
-class Wish(NamedTuple):
+class BundleRequest(NamedTuple):
     """A bundle to ask for."""
 
     asked: str
@@ -76,7 +76,7 @@ def path_name(asked: str) -> str:
 
 def wishes_of(
     store: Store, names: Iterable[str], was_asked: Callable[[str], bool]
-) -> Iterator[Wish]:
+) -> Iterator[BundleRequest]:
     """Yield what to ask for, each once.
 
     Args:
@@ -93,36 +93,38 @@ def wishes_of(
                 yield wish
 
 
-def _wishes_of_one(store: Store, asked: str, was_asked: Callable[[str], bool]) -> Iterator[Wish]:
+def _wishes_of_one(
+    store: Store, asked: str, was_asked: Callable[[str], bool]
+) -> Iterator[BundleRequest]:
     name, found = path_name(asked), find_all(store.records, asked)
     if not found or (was_asked(name) and not _NUMBER.fullmatch(name)):
         whole = asked.strip()
         number = whole if is_pith_number(whole) else ""
-        yield Wish(redact(shown(asked)), name, number, bool(found))
+        yield BundleRequest(redact(shown(asked)), name, number, bool(found))
         return
     for record_id in found:
         record = store.records.get(record_id)
-        yield Wish(redact(shown(asked)), record.suffix, record.pith_number, is_known=True)
+        yield BundleRequest(redact(shown(asked)), record.suffix, record.pith_number, is_known=True)
 
 
-def wishes_of_all(store: Store) -> Iterator[Wish]:
+def wishes_of_all(store: Store) -> Iterator[BundleRequest]:
     """Yield a wish for each record of the store; not for those that come meanwhile."""
     after, last = 0, store.records.last_id()
     while page := store.records.page(after, _PAGE):
         for record_id, suffix, number in page:
             if record_id > last:
                 return
-            yield Wish(number, suffix, number, is_known=True)
+            yield BundleRequest(number, suffix, number, is_known=True)
         after = page[-1][0]
 
 
-def wish_of_number(store: Store, number: str) -> Wish:
+def wish_of_number(store: Store, number: str) -> BundleRequest:
     """Return a wish for a record by its whole Pith Number."""
     suffix = number[-26:]
-    return Wish(number, suffix, number, is_known=bool(store.records.by_suffix(suffix)))
+    return BundleRequest(number, suffix, number, is_known=bool(store.records.by_suffix(suffix)))
 
 
-def goes_by(record: Record, wish: Wish) -> bool:
+def goes_by(record: Record, wish: BundleRequest) -> bool:
     """Whether a record that came is the one that was asked for (R3, R4)."""
     if wish.pith_number:
         return record.pith_number == wish.pith_number

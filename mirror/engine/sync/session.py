@@ -16,15 +16,15 @@ from pathlib import Path
 from mirror.archive import naming_temporary_folder
 from mirror.core.record import Record
 from mirror.core.values import time_text
-from mirror.engine.findings import Job, Report, Summary
+from mirror.engine.findings import Finding, ReadRequest, Summary
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.ingest.pipeline import parse, read
-from mirror.engine.sync.report import Errand, Result, Tally, add_summary
+from mirror.engine.sync.report import SyncOptions, SyncResult, SyncSummary, add_summary
 from mirror.errors import UpstreamError
 from mirror.net import ONE_ANSWER, Client
 from mirror.store import Store
 
-__all__ = ["Run", "Taken", "spool"]
+__all__ = ["IngestResult", "SyncSession", "spool"]
 
 PASSABLE = ONE_ANSWER | {"upstream.redirect", "upstream.timeout"}
 """Those that may speak of one answer only, too: a long run bears with them."""
@@ -44,32 +44,32 @@ def spool() -> Iterator[Path]:
 
 
 @dataclass(slots=True)
-class Taken:
+class IngestResult:
     """What was in something that was fetched."""
 
     records: dict[str, Record] = field(default_factory=dict)
     """By member, the records of the bundles that were merged."""
-    refused: dict[str, Report] = field(default_factory=dict)
+    refused: dict[str, Finding] = field(default_factory=dict)
     """By member, why it was not merged."""
     summary: Summary = field(default_factory=Summary)
     """What it came to."""
 
 
 @dataclass(slots=True)
-class Run:
+class SyncSession:
     """One sync: where from, where to, and what came of it so far."""
 
     store: Store
     client: Client
-    errand: Errand
-    tally: Tally
+    errand: SyncOptions
+    tally: SyncSummary
     at: str = field(default_factory=lambda: time_text(datetime.now(UTC), microseconds=True))
     """When it began."""
     _silent: int = 0
     _wasted: int = 0
     _empty: int = 0
 
-    def tell(self, result: Result) -> None:
+    def tell(self, result: SyncResult) -> None:
         """Count a result, and tell of it."""
         self.tally.take(result)
         self.errand.tell_result(result)
@@ -104,7 +104,7 @@ class Run:
             hint = "Ask whoever runs it; --max-empty allows more."
             raise UpstreamError("upstream.empty", message, where=self.errand.url, hint=hint)
 
-    def take_in(self, path: Path, called: str, *, look: bool = True) -> Taken:
+    def take_in(self, path: Path, called: str, *, look: bool = True) -> IngestResult:
         """Merge what lies in a file or folder, and return which records it brought.
 
         Args:
@@ -112,14 +112,14 @@ class Run:
             called: The address that it came from.
             look: Whether to return the records; else only what was refused for its size.
         """
-        taken = Taken()
+        taken = IngestResult()
 
-        def tell(report: Report) -> None:
+        def tell(report: Finding) -> None:
             if report.code.startswith("limit."):
                 taken.refused[report.member] = report  # also of what only verifying showed
             self.errand.tell(report)
 
-        job = Job([str(path)], tell, limits=self.errand.limits, called={str(path): called})
+        job = ReadRequest([str(path)], tell, limits=self.errand.limits, called={str(path): called})
         if look:
             _look(job, taken)
         taken.summary = ingest(self.store, job)
@@ -129,14 +129,14 @@ class Run:
         return taken
 
 
-def _look(job: Job, taken: Taken) -> None:
+def _look(job: ReadRequest, taken: IngestResult) -> None:
     """Note which records are in a source, before it is merged."""
     for item in read(job):
-        if isinstance(item, Report):
+        if isinstance(item, Finding):
             taken.refused[item.member] = item
             continue
         bundle = parse(item, job.limits)
-        if isinstance(bundle, Report):
+        if isinstance(bundle, Finding):
             taken.refused[item.member.name] = bundle
         else:
             taken.records[item.member.name] = bundle.record

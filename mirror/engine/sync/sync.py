@@ -12,20 +12,20 @@ from mirror.core.values import Value, decode, is_integer
 from mirror.engine.sync.feed import read_page
 from mirror.engine.sync.mirror import follow, take_whole
 from mirror.engine.sync.registry import ask_for_all
-from mirror.engine.sync.report import Errand, Tally
+from mirror.engine.sync.report import SyncOptions, SyncSummary
 from mirror.engine.sync.requests import wishes_of, wishes_of_all
-from mirror.engine.sync.session import PASSABLE, SILENT, Run
+from mirror.engine.sync.session import PASSABLE, SILENT, SyncSession
 from mirror.errors import FormatError, LookUpError, UpstreamError
 from mirror.net import Client, parse_url
 from mirror.store import Store
 
-__all__ = ["MIRROR", "REGISTRY", "Upstream", "identify", "sync"]
+__all__ = ["MIRROR", "REGISTRY", "ServerKind", "identify", "sync"]
 
 REGISTRY, MIRROR = "registry", "mirror"
 _HEALTH_BYTES = 1 << 20
 
 
-class Upstream(NamedTuple):
+class ServerKind(NamedTuple):
     """What an upstream is found to be."""
 
     kind: str
@@ -34,7 +34,7 @@ class Upstream(NamedTuple):
     """How many records it says that it has."""
 
 
-def identify(client: Client, url: str) -> Upstream:
+def identify(client: Client, url: str) -> ServerKind:
     """Find out what an address is that of, by asking it.
 
     Args:
@@ -48,15 +48,15 @@ def identify(client: Client, url: str) -> Upstream:
         answer = client.get(f"{url}/health", limit_bytes=_HEALTH_BYTES)
         records = _records(decode(answer.body)) if answer.status == 200 else None
     except FormatError:
-        return Upstream(REGISTRY)
+        return ServerKind(REGISTRY)
     except UpstreamError as error:
         # A registry need not know this path, and may answer it with anything.
         if error.code not in PASSABLE - SILENT:
             raise
-        return Upstream(REGISTRY)
+        return ServerKind(REGISTRY)
     if records is None or not _has_feed(client, url):
-        return Upstream(REGISTRY)
-    return Upstream(MIRROR, records)
+        return ServerKind(REGISTRY)
+    return ServerKind(MIRROR, records)
 
 
 def _has_feed(client: Client, url: str) -> bool:
@@ -76,7 +76,7 @@ def _records(health: Value) -> int | None:
     return cast("int", records) if is_integer(records) and cast("int", records) >= 0 else None
 
 
-def sync(store: Store, errand: Errand, upstream: Upstream, client: Client) -> Tally:
+def sync(store: Store, errand: SyncOptions, upstream: ServerKind, client: Client) -> SyncSummary:
     """Fetch bundles, and merge what verifies.
 
     Args:
@@ -95,7 +95,7 @@ def sync(store: Store, errand: Errand, upstream: Upstream, client: Client) -> Ta
         StoreError: As `ingest`.
     """
     parse_url(errand.url)
-    run = Run(store, client, errand, Tally(upstream.kind))
+    run = SyncSession(store, client, errand, SyncSummary(upstream.kind))
     try:
         _fetch(run, upstream)
     except UpstreamError as error:
@@ -105,7 +105,7 @@ def sync(store: Store, errand: Errand, upstream: Upstream, client: Client) -> Ta
     return run.tally
 
 
-def _fetch(run: Run, upstream: Upstream) -> None:
+def _fetch(run: SyncSession, upstream: ServerKind) -> None:
     errand = run.errand
     if errand.whole:
         errand.expect(upstream.records)
@@ -118,7 +118,7 @@ def _fetch(run: Run, upstream: Upstream) -> None:
         _ask(run)
 
 
-def _ask(run: Run) -> None:
+def _ask(run: SyncSession) -> None:
     """Ask for single bundles: of the ids that were named, or of all records of the store."""
     store, errand = run.store, run.errand
     if not errand.names:

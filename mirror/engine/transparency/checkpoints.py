@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from mirror.core.transparency.checkpoint import (
     Checkpoint,
-    Particulars,
+    MirrorExtension,
     fork,
     format_checkpoint,
     parse_checkpoint,
@@ -39,12 +39,12 @@ from mirror.core.values import instant, time_text
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.states.root import bring_root_up_to_date, read_root
 from mirror.errors import FormatError, MirrorError
-from mirror.store import KeptCheckpoint, Store
+from mirror.store import Store, StoredCheckpoint
 
 __all__ = [
-    "ContradictionError",
-    "Finding",
-    "Kept",
+    "CheckpointConflictError",
+    "CheckpointFinding",
+    "CheckpointResult",
     "keep_checkpoint",
     "last_own_checkpoint",
     "make_checkpoint",
@@ -58,12 +58,12 @@ _Rule: TypeAlias = Callable[[Checkpoint, Checkpoint], str | None]
 """Says how the checkpoint at hand contradicts one that is kept, or nothing."""
 
 
-class ContradictionError(MirrorError):
+class CheckpointConflictError(MirrorError):
     """What this store would sign contradicts what it signed before."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckpointFinding:
     """Something about a note that a person should know."""
 
     code: str
@@ -75,7 +75,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CheckpointResult:
     """What reading a note came to."""
 
     note: str
@@ -86,7 +86,7 @@ class Kept:
     """The known keys that signed it."""
     is_new: bool
     """Whether it was not kept before. What no known key stands behind is not kept."""
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckpointFinding, ...]
 
 
 # Ours ----------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def make_checkpoint(store: Store, signer: Signer, now: datetime, origin: str = "
         checkpoint = _current(store, origin, now)
         own = [one for one in store.checkpoints.of(origin) if one.is_own]
         for finding in _contradictions(checkpoint, own, _NEW):
-            raise ContradictionError(finding.code, finding.message, hint=_HINTS[finding.code])
+            raise CheckpointConflictError(finding.code, finding.message, hint=_HINTS[finding.code])
         note = sign_note(format_checkpoint(checkpoint), [signer]).decode()
         store.checkpoints.keep(checkpoint, note, time_text(now), is_own=True)
     return note
@@ -138,7 +138,7 @@ _HINTS = {
 
 def _current(store: Store, origin: str, now: datetime) -> Checkpoint:
     root = read_root(store)
-    particulars = Particulars(
+    particulars = MirrorExtension(
         key_set_digest=root.key_set_digest,
         merge_version=root.merge_version,
         events_valid=root.events_valid,
@@ -173,7 +173,7 @@ def keep_checkpoint(
     now: datetime,
     *,
     is_old: bool = False,
-) -> Kept:
+) -> CheckpointResult:
     """Verify a note, keep it, and hold it against what its origin said before.
 
     Two checkpoints of one origin are a fork (`checkpoint.fork`) if they cannot both be true: see
@@ -203,7 +203,9 @@ def keep_checkpoint(
         signed_by = verify_note(note, verifiers).signed_by
     except UntrustedNoteError as error:
         code = "checkpoint.unsigned" if error.code == "note.unsigned" else error.code
-        return Kept(text, None, (), is_new=False, findings=(Finding(code, error.message),))
+        return CheckpointResult(
+            text, None, (), is_new=False, findings=(CheckpointFinding(code, error.message),)
+        )
     checkpoint = parse_checkpoint(note.text)
     with store.transaction():
         names = {verifier.name for verifier in signed_by}
@@ -214,7 +216,7 @@ def keep_checkpoint(
         )
         findings = (*found, *_dated_ahead(checkpoint, now))
         is_new = store.checkpoints.keep(checkpoint, text, time_text(now), is_own=False)
-    return Kept(text, checkpoint, signed_by, is_new, findings)
+    return CheckpointResult(text, checkpoint, signed_by, is_new, findings)
 
 
 def _in_order(one: Checkpoint, other: Checkpoint) -> str | None:
@@ -230,10 +232,10 @@ _OLD: dict[str, _Rule] = {"checkpoint.fork": fork, "checkpoint.rollback": _in_or
 
 def _contradictions(
     checkpoint: Checkpoint,
-    others: Collection[KeptCheckpoint],
+    others: Collection[StoredCheckpoint],
     rules: dict[str, _Rule],
-    counts: Callable[[KeptCheckpoint], bool] = lambda _other: True,
-) -> Iterator[Finding]:
+    counts: Callable[[StoredCheckpoint], bool] = lambda _other: True,
+) -> Iterator[CheckpointFinding]:
     """Yield a finding for each rule that is broken, with the last note that shows it.
 
     Args:
@@ -246,11 +248,11 @@ def _contradictions(
         for other in reversed(list(others)):
             why = rule(checkpoint, other.checkpoint)
             if why is not None and counts(other):
-                yield Finding(code, why, other.note)
+                yield CheckpointFinding(code, why, other.note)
                 break
 
 
-def _said_by(kept: KeptCheckpoint, names: Collection[str], verifiers: Iterable[Verifier]) -> bool:
+def _said_by(kept: StoredCheckpoint, names: Collection[str], verifiers: Iterable[Verifier]) -> bool:
     """Whether a known key of one of these names signed a note that was kept."""
     note = parse_note(kept.note.encode())
     try:
@@ -260,11 +262,11 @@ def _said_by(kept: KeptCheckpoint, names: Collection[str], verifiers: Iterable[V
     return True
 
 
-def _dated_ahead(checkpoint: Checkpoint, now: datetime) -> Iterator[Finding]:
+def _dated_ahead(checkpoint: Checkpoint, now: datetime) -> Iterator[CheckpointFinding]:
     at, limit = instant(checkpoint.time), instant(time_text(now + _AHEAD))
     if at is not None and limit is not None and at > limit:
         why = f"dated {checkpoint.time}, more than a day ahead of our clock"
-        yield Finding("checkpoint.future", why)
+        yield CheckpointFinding("checkpoint.future", why)
 
 
 # Keys ----------------------------------------------------------------------------------------

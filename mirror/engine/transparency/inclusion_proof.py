@@ -13,13 +13,13 @@ from mirror.engine.states.root import read_root
 from mirror.errors import FormatError
 from mirror.store import Store, damaged
 
-__all__ = ["Proof", "make_proof", "parse_proof"]
+__all__ = ["InclusionProof", "make_proof", "parse_proof"]
 
 _TYPE, _VERSION = "pith_mirror_inclusion_proof", "1.0"
 _DIGITS = "0123456789abcdef"
 
 
-class Proof(NamedTuple):
+class InclusionProof(NamedTuple):
     """What a proof says."""
 
     pith_number: str
@@ -78,7 +78,7 @@ def _step_value(siblings: Siblings) -> Object:
     }
 
 
-def parse_proof(data: bytes) -> Proof:
+def parse_proof(data: bytes) -> InclusionProof:
     """Read a proof.
 
     Raises:
@@ -96,7 +96,7 @@ def parse_proof(data: bytes) -> Proof:
     number = _text(value, "pith_number")
     if not (is_pith_number(number) and number.endswith(suffix_of(record))):
         raise _fault("/pith_number", "it is not the number of canonical_sha256")
-    return Proof(
+    return InclusionProof(
         pith_number=number,
         leaf=(record, _digest(value, "core_digest")),
         steps=[_siblings(step, index) for index, step in enumerate(path)],

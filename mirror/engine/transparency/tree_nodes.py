@@ -22,7 +22,7 @@ from mirror.errors import FormatError, UpstreamError
 from mirror.store import Store, TreeLeaf
 from mirror.store.state_tree import DEPTH
 
-__all__ = ["Differing", "Told", "descend", "parse_told", "tell"]
+__all__ = ["TreeDifference", "TreeNodePage", "descend", "parse_told", "tell"]
 
 FEW = 64
 """Leaves up to which a node is told with them, not with its grandchildren."""
@@ -32,7 +32,7 @@ _ENDINGS = tuple([first + second for first in _DIGITS for second in _DIGITS])
 _PREFIX = re.compile(r"[0-9a-f]{0,62}")
 
 
-class Told(NamedTuple):
+class TreeNodePage(NamedTuple):
     """What is told of a node."""
 
     node: Node
@@ -65,12 +65,12 @@ def tell(store: Store, prefix: str) -> Object:
     return {**said, "about": cast("Object", asdict(about))}
 
 
-def _look(store: Store, prefix: str) -> Told:
+def _look(store: Store, prefix: str) -> TreeNodePage:
     """Return a node of our own tree as it would be told."""
     node = store.tree.node(prefix)
     if node.size > FEW:
-        return Told(node, _below(store, prefix), {})
-    return Told(node, {}, {leaf.record: leaf for leaf in store.tree.leaves(prefix)})
+        return TreeNodePage(node, _below(store, prefix), {})
+    return TreeNodePage(node, {}, {leaf.record: leaf for leaf in store.tree.leaves(prefix)})
 
 
 def _below(store: Store, prefix: str) -> dict[str, Node]:
@@ -98,7 +98,7 @@ def _leaf_value(leaf: TreeLeaf) -> Object:
 # What another one told -----------------------------------------------------------------------
 
 
-def parse_told(data: bytes, prefix: str) -> tuple[Told, Object]:
+def parse_told(data: bytes, prefix: str) -> tuple[TreeNodePage, Object]:
     """Return what another mirror tells of a node, and of its whole tree.
 
     Raises:
@@ -113,7 +113,7 @@ def parse_told(data: bytes, prefix: str) -> tuple[Told, Object]:
     _digest(about, "key_set_digest")
     below = [(_text(one, "prefix"), _node(one)) for one in _items(value, "nodes")]
     leaves = [_leaf(one) for one in _items(value, "leaves")]
-    told = Told(_node(value), dict(below), {leaf.record: leaf for leaf in leaves})
+    told = TreeNodePage(_node(value), dict(below), {leaf.record: leaf for leaf in leaves})
     are_distinct = (len(below), len(leaves)) == (len(told.below), len(told.leaves))
     if _made_of(told, prefix) != told.node or not are_distinct:
         message = f"the node {prefix!r} does not follow from what is below it"
@@ -121,7 +121,7 @@ def parse_told(data: bytes, prefix: str) -> tuple[Told, Object]:
     return told, about
 
 
-def _made_of(told: Told, prefix: str) -> Node | None:
+def _made_of(told: TreeNodePage, prefix: str) -> Node | None:
     """Return the node that follows from what is below it; None if that lies elsewhere.
 
     A node of nothing is not told: there could be no end of them.
@@ -177,7 +177,7 @@ def _text(value: Object, name: str) -> str:
 # Going down ----------------------------------------------------------------------------------
 
 
-class Differing(NamedTuple):
+class TreeDifference(NamedTuple):
     """A record whose states differ, or that only one side has."""
 
     here: TreeLeaf | None
@@ -190,8 +190,8 @@ class Differing(NamedTuple):
 
 
 def descend(
-    store: Store, ask: Callable[[str], Told], prefix: str = "", expected: Node | None = None
-) -> Iterator[Differing]:
+    store: Store, ask: Callable[[str], TreeNodePage], prefix: str = "", expected: Node | None = None
+) -> Iterator[TreeDifference]:
     """Yield the records that differ below a node; call within a snapshot.
 
     Args:
@@ -222,7 +222,9 @@ def descend(
             yield from descend(store, ask, name, other)
 
 
-def _of_leaves(store: Store, prefix: str, there: Mapping[bytes, TreeLeaf]) -> Iterator[Differing]:
+def _of_leaves(
+    store: Store, prefix: str, there: Mapping[bytes, TreeLeaf]
+) -> Iterator[TreeDifference]:
     """Yield what differs below a node from its leaves there; ours, if many, are read in parts."""
     if len(prefix) < DEPTH and store.tree.node(prefix).size > FEW:
         for name in [prefix + digit for digit in _DIGITS]:
@@ -233,4 +235,4 @@ def _of_leaves(store: Store, prefix: str, there: Mapping[bytes, TreeLeaf]) -> It
     for record in sorted({*ours, *there}):
         here, other = ours.get(record), there.get(record)
         if here is None or other is None or here.core_digest != other.core_digest:
-            yield Differing(here, other)
+            yield TreeDifference(here, other)

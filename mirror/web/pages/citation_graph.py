@@ -8,20 +8,20 @@ from typing import cast
 
 from mirror.core.record import Record
 from mirror.core.values import Object, Value
-from mirror.engine.search.citations import Citations, Work, Works
+from mirror.engine.search.citations import CitedWork, CitedWorks, RecordCitations
 from mirror.errors import CorruptStoreError
 from mirror.web.pages.labels import RELATIONSHIPS
 from mirror.web.pages.record_data import paper_of
-from mirror.web.store_reader import Shelf
+from mirror.web.store_reader import StoreSnapshot
 
-__all__ = ["Edge", "Neighbour", "Neighbourhood", "Side", "neighbourhood_of"]
+__all__ = ["CitationEdge", "CitationGraph", "CitationNode", "CitationSide", "neighbourhood_of"]
 
 MAX_DRAWN = 10
 """Works on one side that the picture shows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
+class CitationNode:
     """Another work, as someone names it."""
 
     name: str
@@ -44,44 +44,44 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class CitationEdge:
     """A line of the picture, and the work at its end."""
 
-    neighbour: Neighbour
+    neighbour: CitationNode
     y: float
     path: str
     label: str
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class CitationSide:
     """The works in one direction."""
 
-    listed: list[Neighbour]
-    works: Works
+    listed: list[CitationNode]
+    works: CitedWorks
     """The same as they were found; with the counts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbourhood:
+class CitationGraph:
     """The works around a record."""
 
-    cited_by: Side
+    cited_by: CitationSide
     """By signed citations of this record."""
-    cites: Side
+    cites: CitationSide
     """By signed citations of others."""
-    references: Side
+    references: CitationSide
     """References that the last graph snapshot lists."""
     listed_by: str
     """The signer of that snapshot; empty if there is none."""
 
     @property
-    def at_left(self) -> list[Neighbour]:
+    def at_left(self) -> list[CitationNode]:
         """The works that the picture shows as citing this one."""
         return self.cited_by.listed[:MAX_DRAWN]
 
     @property
-    def at_right(self) -> list[Neighbour]:
+    def at_right(self) -> list[CitationNode]:
         """The works that the picture shows as cited by this one, the signed ones first."""
         signed = {one.record.digest for one in self.cites.listed if one.record}
         others = [
@@ -113,21 +113,21 @@ class Neighbourhood:
         """Where the record stands."""
         return self.height / 2
 
-    def incoming(self) -> list[Edge]:
+    def incoming(self) -> list[CitationEdge]:
         """Return the lines from works that cite the record."""
         return [
-            Edge(one, y, _curve(_LEFT_EDGE, y, _CENTRE_LEFT, self.middle), _label(one))
+            CitationEdge(one, y, _curve(_LEFT_EDGE, y, _CENTRE_LEFT, self.middle), _label(one))
             for one, y in self._placed(self.at_left)
         ]
 
-    def outgoing(self) -> list[Edge]:
+    def outgoing(self) -> list[CitationEdge]:
         """Return the lines to works that it cites."""
         return [
-            Edge(one, y, _curve(_CENTRE_RIGHT, self.middle, _RIGHT_EDGE, y), _label(one))
+            CitationEdge(one, y, _curve(_CENTRE_RIGHT, self.middle, _RIGHT_EDGE, y), _label(one))
             for one, y in self._placed(self.at_right)
         ]
 
-    def _placed(self, works: list[Neighbour]) -> Iterator[tuple[Neighbour, float]]:
+    def _placed(self, works: list[CitationNode]) -> Iterator[tuple[CitationNode, float]]:
         """Yield works from top to bottom, each with its height."""
         top = self.middle - _ROW * (len(works) - 1) / 2
         for index, one in enumerate(works):
@@ -144,17 +144,17 @@ def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
     return f"M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}"
 
 
-def _label(one: Neighbour) -> str:
+def _label(one: CitationNode) -> str:
     first = RELATIONSHIPS.get(one.relationships[0], "cites") if one.relationships else ""
     more = len(one.relationships) - 1
     return f"{first} +{more}" if more > 0 else first
 
 
-def neighbourhood_of(shelf: Shelf, citations: Citations) -> Neighbourhood:
+def neighbourhood_of(shelf: StoreSnapshot, citations: RecordCitations) -> CitationGraph:
     """Return the works around a record."""
     references = citations.references
     snapshot = references.snapshot
-    return Neighbourhood(
+    return CitationGraph(
         _side(shelf, citations.cited_by),
         _side(shelf, citations.cites),
         _side(shelf, references.works),
@@ -162,15 +162,15 @@ def neighbourhood_of(shelf: Shelf, citations: Citations) -> Neighbourhood:
     )
 
 
-def _side(shelf: Shelf, works: Works) -> Side:
-    return Side([_neighbour(shelf, work) for work in works.listed], works)
+def _side(shelf: StoreSnapshot, works: CitedWorks) -> CitationSide:
+    return CitationSide([_neighbour(shelf, work) for work in works.listed], works)
 
 
-def _neighbour(shelf: Shelf, work: Work) -> Neighbour:
+def _neighbour(shelf: StoreSnapshot, work: CitedWork) -> CitationNode:
     record, title = _held(shelf, work)
     payloads = [cast("Object", one["payload"]) for one in work.events]
     signers = [cast("Object", one["signer"]) for one in work.events]
-    return Neighbour(
+    return CitationNode(
         work.name,
         record,
         title,
@@ -182,7 +182,7 @@ def _neighbour(shelf: Shelf, work: Work) -> Neighbour:
     )
 
 
-def _held(shelf: Shelf, work: Work) -> tuple[Record | None, str]:
+def _held(shelf: StoreSnapshot, work: CitedWork) -> tuple[Record | None, str]:
     """Return the record that is held here, if it can be read, and a title."""
     if work.record_id is None:
         return None, work.title

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Code", "advice_of", "codes", "title_of"]
+__all__ = ["CodeExplanation", "advice_of", "codes", "title_of"]
 
 _SECTION = re.compile(r"^## 9 Codes\n(.*?)^## ", re.MULTILINE | re.DOTALL)
 _GROUP = re.compile(r"\*\*(.+?)\.?\*\*")
@@ -21,7 +21,7 @@ _LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 _CODE = re.compile(r"`([a-z]+(?:\.[a-z_0-9]+)?)`")
 
 
-class Code(NamedTuple):
+class CodeExplanation(NamedTuple):
     """A row of the table; one code may stand in several groups."""
 
     code: str
@@ -39,9 +39,9 @@ class Code(NamedTuple):
 
 
 @cache
-def codes() -> dict[str, tuple[Code, ...]]:
+def codes() -> dict[str, tuple[CodeExplanation, ...]]:
     """Return the rows of the table by code, ascending."""
-    found: dict[str, list[Code]] = {}
+    found: dict[str, list[CodeExplanation]] = {}
     for row in _rows(_page()):
         found.setdefault(row.code, []).append(row)
     return {code: tuple(found[code]) for code in sorted(found)}
@@ -64,7 +64,7 @@ def _page() -> str:
     return (Path(__file__).resolve().parents[3] / "docs" / "protocol.md").read_text("utf-8")
 
 
-def _rows(page: str) -> Iterator[Code]:
+def _rows(page: str) -> Iterator[CodeExplanation]:
     section = _SECTION.search(page)
     group, columns = "", [""]
     for line in section[1].splitlines() if section else ():
@@ -78,9 +78,9 @@ def _rows(page: str) -> Iterator[Code]:
                 yield from _row(group, dict(zip(columns, cells, strict=True)))
 
 
-def _row(group: str, cells: dict[str, str]) -> Iterator[Code]:
+def _row(group: str, cells: dict[str, str]) -> Iterator[CodeExplanation]:
     for code in _CODE.findall(cells["code"]):
-        yield Code(code, group, cells["what it means"], cells.get("what to do", ""))
+        yield CodeExplanation(code, group, cells["what it means"], cells.get("what to do", ""))
 
 
 def _text(cell: str) -> str:

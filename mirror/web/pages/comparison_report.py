@@ -13,7 +13,7 @@ from mirror.core.comparison.diff import cut
 from mirror.core.values import Object, Value, canonical, time_text
 from mirror.web.pages.handlers import environment
 
-__all__ = ["Report"]
+__all__ = ["ComparisonReport"]
 
 _LISTED = 10_000
 _LISTED_BYTES = 16 << 20
@@ -25,7 +25,7 @@ _CAUSES = 20
 """Bytes of a value, characters of a sentence, names and causes that a page shows of a finding."""
 
 
-class Report:
+class ComparisonReport:
     """Gathers what a comparison finds, whatever upstream sends within bounded memory."""
 
     def __init__(self, upstream: str) -> None:

@@ -16,15 +16,21 @@ from mirror.core.keys import BUILT_IN
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, hexdigest
 from mirror.engine.identifiers import find_all
-from mirror.engine.search.find import Found, find
+from mirror.engine.search.find import SearchResult, find
 from mirror.errors import CorruptStoreError, FormatError, LookUpError
-from mirror.store.findings import Finding, Only
+from mirror.store.findings import FindingFilter, FindingRow
 from mirror.web.pages import escaping
 from mirror.web.pages.badge import badge_svg
 from mirror.web.pages.citation_graph import neighbourhood_of
 from mirror.web.pages.codes import codes
 from mirror.web.pages.labels import CODES, ERRORS, FATES, LEVELS, RELATIONSHIPS
-from mirror.web.pages.record_data import Dossier, Hit, hit_of, paper_of, read_dossier
+from mirror.web.pages.record_data import (
+    RecordDetails,
+    RecordListItem,
+    hit_of,
+    paper_of,
+    read_dossier,
+)
 from mirror.web.pages.record_sections import (
     arxiv_url,
     checks_of,
@@ -36,8 +42,8 @@ from mirror.web.pages.record_sections import (
     verify_line,
 )
 from mirror.web.pages.timeline import draw, events_of, shown
-from mirror.web.representation import IMMUTABLE, REVALIDATE, Answer, json_answer, preferred
-from mirror.web.store_reader import AmbiguousError, Library, Shelf
+from mirror.web.representation import IMMUTABLE, REVALIDATE, Representation, json_answer, preferred
+from mirror.web.store_reader import AmbiguousError, StoreReader, StoreSnapshot
 
 __all__ = ["Pages", "environment"]
 
@@ -53,7 +59,7 @@ _LOOKED_THROUGH = 200
 """Last arrivals among which the home page looks for verified receipts."""
 _MAX_QUERY = 500
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_NOTHING = Found([], has_more=False, unindexed=0)
+_NOTHING = SearchResult([], has_more=False, unindexed=0)
 _HTML, _JSON, _LINKED = "text/html", "application/json", "application/ld+json"
 _BADGE_CACHE = "public, max-age=300"
 
@@ -61,7 +67,7 @@ _BADGE_CACHE = "public, max-age=300"
 class Pages:
     """Answers for people."""
 
-    def __init__(self, library: Library, name: str, base_url: Callable[[Request], str]) -> None:
+    def __init__(self, library: StoreReader, name: str, base_url: Callable[[Request], str]) -> None:
         self._library = library
         self._base_url = base_url
         self._files = _static_files()
@@ -74,14 +80,16 @@ class Pages:
         }
         self._versions = versions
 
-    def _render(self, template: str, status: int = 200, /, **said: object) -> Answer:
+    def _render(self, template: str, status: int = 200, /, **said: object) -> Representation:
         said = {"query": "", "here": "", **said}
         body = self._env.get_template(template).render(said).encode("utf-8", "backslashreplace")
-        return Answer(body=body, media_type="text/html", status=status, etag=hexdigest(body))
+        return Representation(
+            body=body, media_type="text/html", status=status, etag=hexdigest(body)
+        )
 
     # The mirror as a whole -------------------------------------------------------------------
 
-    def home(self, request: Request) -> Answer:
+    def home(self, request: Request) -> Representation:
         """Answer `/`."""
         with self._library.shelf() as shelf:
             return self._render(
@@ -94,18 +102,18 @@ class Pages:
                 here="home",
             )
 
-    def trust(self, _request: Request) -> Answer:
+    def trust(self, _request: Request) -> Representation:
         """Answer `/trust`: whose signatures count here."""
         with self._library.shelf() as shelf:
             keys = shelf.store.trust.key_set()
             log = shelf.store.trust.log()
         return self._render("trust.html", keys=keys, log=log, built_in=BUILT_IN, here="trust")
 
-    def codes(self, _request: Request) -> Answer:
+    def codes(self, _request: Request) -> Representation:
         """Answer `/codes`: every code, with an anchor of its name."""
         return self._render("codes.html", codes=codes(), here="codes")
 
-    def findings(self, request: Request) -> Answer:
+    def findings(self, request: Request) -> Representation:
         """Answer `/findings`, and `/findings?code=` with what has this code.
 
         Raises:
@@ -115,7 +123,7 @@ class Pages:
         with self._library.shelf() as shelf:
             if code not in CODES:
                 moved, status = shelf.store.findings.moved_aside(), shelf.store.status()
-                found = shelf.store.findings.counts(Only())
+                found = shelf.store.findings.counts(FindingFilter())
                 return self._render(
                     "findings.html",
                     status_of=status,
@@ -137,7 +145,7 @@ class Pages:
 
     # Finding a record ------------------------------------------------------------------------
 
-    def find(self, request: Request) -> Answer:
+    def find(self, request: Request) -> Representation:
         """Answer `/find?q=&start=`: a page, or the same in JSON.
 
         On a page, a name or title that only one record has leads to it at once.
@@ -157,7 +165,9 @@ class Pages:
         answer.headers = {**answer.headers, "Vary": "Accept"}
         return answer
 
-    def _found_page(self, query: str, start: int, later: int | None, found: Found) -> Answer:
+    def _found_page(
+        self, query: str, start: int, later: int | None, found: SearchResult
+    ) -> Representation:
         exact = [hit for hit in found.hits if hit.matched_by != "text"]
         if len(exact) == 1 and start == 0:
             return _redirect(f"/pith/{exact[0].standing.pith_number[-26:]}")
@@ -171,7 +181,7 @@ class Pages:
             here="find",
         )
 
-    def alias(self, request: Request) -> Answer:
+    def alias(self, request: Request) -> Representation:
         """Answer `/arxiv/{id}` and `/doi/{doi}` with the way to the form that is asked for.
 
         Raises:
@@ -192,7 +202,7 @@ class Pages:
         answer.headers = {**answer.headers, "Vary": "Accept"}
         return answer
 
-    def choices(self, _request: Request, error: AmbiguousError) -> Answer:
+    def choices(self, _request: Request, error: AmbiguousError) -> Representation:
         """Answer 300 with the records that a name fits, and which have a verified receipt."""
         with self._library.shelf() as shelf:
             found = [shelf.store.records.find(one.digest) for one in error.records]
@@ -201,7 +211,7 @@ class Pages:
 
     # A record --------------------------------------------------------------------------------
 
-    def record(self, request: Request) -> Answer:
+    def record(self, request: Request) -> Representation:
         """Answer `/pith/{suffix}` for people."""
         with self._library.shelf() as shelf:
             dossier = read_dossier(shelf, shelf.find_id(request.path_params["suffix"]))
@@ -215,7 +225,7 @@ class Pages:
         answer.headers = {"Vary": "Accept", "Content-Location": path, "Link": link}
         return answer
 
-    def badge(self, request: Request) -> Answer:
+    def badge(self, request: Request) -> Representation:
         """Answer `/pith/{suffix}/badge.svg`."""
         with self._library.shelf() as shelf:
             record_id = shelf.find_id(request.path_params["suffix"])
@@ -223,24 +233,24 @@ class Pages:
             current = cast("Object", shelf.state(record_id)["current"])
         body = badge_svg(record, is_vouched=current["receipt"] is not None)
         etag = hexdigest(body)
-        return Answer(body=body, media_type="image/svg+xml", etag=etag, cache=_BADGE_CACHE)
+        return Representation(body=body, media_type="image/svg+xml", etag=etag, cache=_BADGE_CACHE)
 
     # Files and faults ------------------------------------------------------------------------
 
-    def static(self, request: Request) -> Answer:
+    def static(self, request: Request) -> Representation:
         """Answer `/static/{name}`, for good if the address names the content."""
         name = request.path_params["name"]
         if name not in self._files:
             raise LookUpError("http.not_found", "no such file")
         digest = self._versions[name]
-        return Answer(
+        return Representation(
             body=self._files[name],
             media_type=_MEDIA_TYPES[name.rpartition(".")[2]],
             etag=digest,
             cache=IMMUTABLE if request.query_params.get("v") == digest else REVALIDATE,
         )
 
-    def error(self, request: Request, status: int, code: str, message: str) -> Answer:
+    def error(self, request: Request, status: int, code: str, message: str) -> Representation:
         """Answer that something went wrong, and what may help."""
         phrase = HTTPStatus(status).phrase
         is_news = status < HTTPStatus.INTERNAL_SERVER_ERROR and message != phrase
@@ -262,7 +272,7 @@ class Pages:
 # The page of a record ------------------------------------------------------------------------
 
 
-def _sections(dossier: Dossier) -> dict[str, object]:
+def _sections(dossier: RecordDetails) -> dict[str, object]:
     paper = paper_of(dossier.record, dossier.state)
     return {
         "record": dossier.record,
@@ -279,7 +289,7 @@ def _sections(dossier: Dossier) -> dict[str, object]:
     }
 
 
-def _history(dossier: Dossier) -> dict[str, object]:
+def _history(dossier: RecordDetails) -> dict[str, object]:
     events = events_of(dossier)
     some = shown(events)
     return {
@@ -305,7 +315,7 @@ def _addresses(base_url: str, record: Record) -> dict[str, object]:
 # What is asked of the store ------------------------------------------------------------------
 
 
-def _recent(shelf: Shelf) -> list[Hit]:
+def _recent(shelf: StoreSnapshot) -> list[RecordListItem]:
     """Return the records that something came for last, those with a verified receipt first."""
     last = shelf.store.facts.last_arrival()
     changes = shelf.store.facts.changes(max(0, last - _LOOKED_THROUGH), _LOOKED_THROUGH)
@@ -314,11 +324,11 @@ def _recent(shelf: Shelf) -> list[Hit]:
     return _hits(shelf, shelf.store.search.vouched_first(ids)[:_RECENT])
 
 
-def _of_code(shelf: Shelf, code: str, after: int) -> list[Finding]:
-    return shelf.store.findings.page(Only(code=code), after, PAGE_ROWS + 1)
+def _of_code(shelf: StoreSnapshot, code: str, after: int) -> list[FindingRow]:
+    return shelf.store.findings.page(FindingFilter(code=code), after, PAGE_ROWS + 1)
 
 
-def _hits(shelf: Shelf, ids: list[int]) -> list[Hit]:
+def _hits(shelf: StoreSnapshot, ids: list[int]) -> list[RecordListItem]:
     """Return records as a list shows them, but for those that are damaged."""
     hits = []
     for one in ids:
@@ -329,11 +339,11 @@ def _hits(shelf: Shelf, ids: list[int]) -> list[Hit]:
     return hits
 
 
-def _redirect(path: str) -> Answer:
-    return Answer(body=b"", media_type="text/plain", status=303, headers={"Location": path})
+def _redirect(path: str) -> Representation:
+    return Representation(body=b"", media_type="text/plain", status=303, headers={"Location": path})
 
 
-def _found_value(query: str, start: int, later: int | None, found: Found) -> Object:
+def _found_value(query: str, start: int, later: int | None, found: SearchResult) -> Object:
     hits: list[Value] = [hit.to_value() for hit in found.hits]
     return {
         "query": query,

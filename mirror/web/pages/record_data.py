@@ -12,28 +12,36 @@ from mirror.core.events.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet
 from mirror.core.record import Record, text_digest
 from mirror.core.values import Object, Value
-from mirror.engine.compare.latest import Word, last_words
-from mirror.engine.search.citations import Citations, citations_of
-from mirror.store import ArrivalRow, Contents, Judged, Store
-from mirror.web.store_reader import Shelf
+from mirror.engine.compare.latest import UpstreamSummary, last_words
+from mirror.engine.search.citations import RecordCitations, citations_of
+from mirror.store import ArrivalContents, ArrivalRow, Store, Verdicts
+from mirror.web.store_reader import StoreSnapshot
 
-__all__ = ["Arrival", "Dossier", "Hit", "Paper", "hit_of", "paper_of", "read_dossier"]
+__all__ = [
+    "ArrivalView",
+    "PaperMetadata",
+    "RecordDetails",
+    "RecordListItem",
+    "hit_of",
+    "paper_of",
+    "read_dossier",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ArrivalView:
     """What one bundle brought that was new."""
 
     at: str
     source: str
     """The last part of a path; a URL without user or query."""
     row: ArrivalRow
-    contents: Contents
-    judged: Judged
+    contents: ArrivalContents
+    judged: Verdicts
 
 
 @dataclass(frozen=True, slots=True)
-class Dossier:
+class RecordDetails:
     """One state of the store, as far as it is about one record."""
 
     record_id: int
@@ -41,10 +49,10 @@ class Dossier:
     state: Object
     state_digest: str
     keys: KeySet
-    arrivals: list[Arrival]
-    words: list[Word]
+    arrivals: list[ArrivalView]
+    words: list[UpstreamSummary]
     """What upstreams were last heard to say, the latest first."""
-    citations: Citations
+    citations: RecordCitations
 
     @property
     def current(self) -> dict[str, list[Object]]:
@@ -78,7 +86,7 @@ class Dossier:
         return {one.digest: one.reason for one in events if isinstance(one, InvalidEvent)}
 
 
-def read_dossier(shelf: Shelf, record_id: int) -> Dossier:
+def read_dossier(shelf: StoreSnapshot, record_id: int) -> RecordDetails:
     """Read what there is on a record.
 
     Raises:
@@ -87,14 +95,14 @@ def read_dossier(shelf: Shelf, record_id: int) -> Dossier:
     store = shelf.store
     origins = store.findings.origins(record_id)
     state = shelf.state(record_id)
-    return Dossier(
+    return RecordDetails(
         record_id=record_id,
         record=store.records.get(record_id),
         state=state,
         state_digest=shelf.state_digest(record_id),
         keys=store.trust.key_set(),
         arrivals=[
-            Arrival(
+            ArrivalView(
                 origins[row.id].at,
                 _place(origins[row.id].source),
                 row,
@@ -125,7 +133,7 @@ def _place(source: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class PaperMetadata:
     """Title, authors and abstract of the last graph snapshot that has a title: a claim."""
 
     title: str
@@ -138,7 +146,7 @@ class Paper:
     builder: str
 
 
-def paper_of(record: Record, state: Object) -> Paper | None:
+def paper_of(record: Record, state: Object) -> PaperMetadata | None:
     """Return what the snapshots of a state say of the paper; None if none gives a title."""
     current = cast("dict[str, list[Object]]", state["current"])
     for event in reversed(current["graph_snapshots"]):
@@ -149,10 +157,10 @@ def paper_of(record: Record, state: Object) -> Paper | None:
     return None
 
 
-def _paper(record: Record, event: Object, graph: Object, paper: Object) -> Paper:
+def _paper(record: Record, event: Object, graph: Object, paper: Object) -> PaperMetadata:
     metadata = cast("Object", record.value["metadata"])
     title = _text(paper, "title")
-    return Paper(
+    return PaperMetadata(
         title=title,
         authors=_text(paper, "authors_text"),
         abstract=_text(paper, "abstract_excerpt"),
@@ -172,16 +180,16 @@ def _text(value: Object, name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class RecordListItem:
     """A record as a list shows it."""
 
     record: Record
-    paper: Paper | None
+    paper: PaperMetadata | None
     vouched_by: str
     """The id of the key that signed its receipt; empty if there is none."""
 
 
-def hit_of(shelf: Shelf, record_id: int) -> Hit:
+def hit_of(shelf: StoreSnapshot, record_id: int) -> RecordListItem:
     """Return a record as a list shows it.
 
     What is said of one with many events that failed is left out, so that nobody can make a list
@@ -189,10 +197,12 @@ def hit_of(shelf: Shelf, record_id: int) -> Hit:
     """
     record = shelf.store.records.get(record_id)
     if shelf.store.derived.has_many_refused(record_id):
-        return Hit(record, None, _vouched_by(shelf.store, record_id))
+        return RecordListItem(record, None, _vouched_by(shelf.store, record_id))
     state = shelf.state(record_id)
     receipt = cast("Object | None", cast("Object", state["current"])["receipt"])
-    return Hit(record, paper_of(record, state), "" if receipt is None else str(receipt["key_id"]))
+    return RecordListItem(
+        record, paper_of(record, state), "" if receipt is None else str(receipt["key_id"])
+    )
 
 
 def _vouched_by(store: Store, record_id: int) -> str:

@@ -16,14 +16,14 @@ from mirror.core.record import Record
 from mirror.core.values import Object
 from mirror.core.verification_status import ClaimStatus, Level, claim_statuses
 from mirror.web.pages.labels import CHECKS, CLAIMS, CODES, FATES, LEVELS
-from mirror.web.pages.record_data import Dossier, Paper
+from mirror.web.pages.record_data import PaperMetadata, RecordDetails
 
 __all__ = [
-    "Check",
-    "Chip",
-    "Claims",
+    "CheckResult",
+    "ClaimsView",
+    "CompletenessItem",
     "ReceiptView",
-    "Step",
+    "StatusTag",
     "arxiv_url",
     "checks_of",
     "chips_of",
@@ -43,7 +43,7 @@ MAX_CATEGORIES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Chip:
+class StatusTag:
     """A few words on the status of a record."""
 
     label: str
@@ -52,7 +52,7 @@ class Chip:
     meaning: str
 
 
-def chips_of(dossier: Dossier) -> list[Chip]:
+def chips_of(dossier: RecordDetails) -> list[StatusTag]:
     """Return the status of a record, in short."""
     statuses = claim_statuses(dossier.state)
     return [
@@ -62,19 +62,19 @@ def chips_of(dossier: Dossier) -> list[Chip]:
     ]
 
 
-def _receipt_chip(*, is_verified: bool) -> Chip:
+def _receipt_chip(*, is_verified: bool) -> StatusTag:
     """Return what is known of the receipt of a record."""
     if is_verified:
         meaning = "A key that this mirror trusts signed the hash of the record; verified here."
-        return Chip("receipt: checked here", "good", meaning)
-    return Chip("receipt: none", "bad", "No key that this mirror trusts signed the record.")
+        return StatusTag("receipt: checked here", "good", meaning)
+    return StatusTag("receipt: none", "bad", "No key that this mirror trusts signed the record.")
 
 
-def _odd_chips(state: Object) -> Iterator[Chip]:
+def _odd_chips(state: Object) -> Iterator[StatusTag]:
     if refused := cast("int", state["invalid_event_count"]):
-        yield Chip(f"{refused:,} refused", "odd", FATES["refused"])
+        yield StatusTag(f"{refused:,} refused", "odd", FATES["refused"])
     if double := cast("int", state["equivocation_count"]):
-        yield Chip(_counted(double, "equivocation"), "odd", CODES["equivocation"])
+        yield StatusTag(_counted(double, "equivocation"), "odd", CODES["equivocation"])
 
 
 def _counted(count: int, noun: str) -> str:
@@ -84,14 +84,14 @@ def _counted(count: int, noun: str) -> str:
 _TONES = {Level.NONE: "open", Level.CLAIMED: "unchecked", Level.CHECKED: "good"}
 
 
-def _claim_chip(kind: str, status: ClaimStatus) -> Chip:
+def _claim_chip(kind: str, status: ClaimStatus) -> StatusTag:
     name, meaning = CLAIMS[kind]
     short, _ = LEVELS[status.level]
-    return Chip(f"{name}: {short}", _TONES[status.level], f"{meaning} Here: {status.words}.")
+    return StatusTag(f"{name}: {short}", _TONES[status.level], f"{meaning} Here: {status.words}.")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CompletenessItem:
     """One of the things that make a record complete."""
 
     name: str
@@ -99,14 +99,16 @@ class Step:
     says: str
 
 
-def steps_of(dossier: Dossier) -> list[Step]:
+def steps_of(dossier: RecordDetails) -> list[CompletenessItem]:
     """Return what makes a record complete, and how much of it is claimed or was checked."""
     current, cites = dossier.current, dossier.citations.cites
     statuses = {CLAIMS[kind][0]: one for kind, one in claim_statuses(dossier.state).items()}
     statuses["cited by"] = ClaimStatus.of(current["citations"])
     statuses["cites"] = ClaimStatus.of(one for work in cites.listed for one in work.events)
     statuses["replications"] = ClaimStatus.of(current["replications"])
-    return [Step(name.capitalize(), one.level, one.words) for name, one in statuses.items()]
+    return [
+        CompletenessItem(name.capitalize(), one.level, one.words) for name, one in statuses.items()
+    ]
 
 
 # Receipt -------------------------------------------------------------------------------------
@@ -124,7 +126,7 @@ class ReceiptView:
     builder: str
 
 
-def receipt_of(dossier: Dossier, paper: Paper | None) -> ReceiptView | None:
+def receipt_of(dossier: RecordDetails, paper: PaperMetadata | None) -> ReceiptView | None:
     """Return the verified receipt, or None if there is none."""
     receipt = dossier.receipt
     if receipt is None:
@@ -141,7 +143,7 @@ def receipt_of(dossier: Dossier, paper: Paper | None) -> ReceiptView | None:
     )
 
 
-def _builder(dossier: Dossier, receipt: Object) -> str:
+def _builder(dossier: RecordDetails, receipt: Object) -> str:
     """Return the builder that the event with the receipt names, if it names one.
 
     Only the signed payload of the event that the state took the receipt from counts (M8): anybody
@@ -168,7 +170,7 @@ def _is_source(event: ValidEvent, receipt: Object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckResult:
     """Something that was checked here, and what came of it."""
 
     outcome: str
@@ -179,44 +181,48 @@ class Check:
     """Whether the detail repeats nothing that failed a check."""
 
 
-def checks_of(dossier: Dossier, paper: Paper | None) -> list[Check]:
+def checks_of(dossier: RecordDetails, paper: PaperMetadata | None) -> list[CheckResult]:
     """Return what was checked of a record, and what came of it."""
     digest = dossier.record.canonical_sha256
     return [
-        Check("passed", "The canonical record hashes to its canonical hash", digest),
-        Check("passed", "The Pith Number and the aliases follow from that hash and the record"),
+        CheckResult("passed", "The canonical record hashes to its canonical hash", digest),
+        CheckResult(
+            "passed", "The Pith Number and the aliases follow from that hash and the record"
+        ),
         *_receipt_checks(dossier),
         _event_check(dossier.state),
         _title_check(paper),
-        Check("not checked", "Proofs of timestamps, copies at archives, authors, references",
+        CheckResult("not checked", "Proofs of timestamps, copies at archives, authors, references",
               "This mirror verifies who signed such a claim, and does not check what it says."),
     ]  # fmt: skip
 
 
-def _receipt_checks(dossier: Dossier) -> Iterator[Check]:
+def _receipt_checks(dossier: RecordDetails) -> Iterator[CheckResult]:
     if dossier.receipt is None:
-        yield Check("failed", "No receipt from a trusted key")
+        yield CheckResult("failed", "No receipt from a trusted key")
     else:
         key_id = str(dossier.receipt["key_id"])
-        yield Check("passed", "The receipt's Ed25519 signature is over that hash", f"key {key_id}")
+        yield CheckResult(
+            "passed", "The receipt's Ed25519 signature is over that hash", f"key {key_id}"
+        )
     for code, reason in dossier.refused[:10]:
-        yield Check("failed", f"A receipt was refused: {code}", reason, is_verified=False)
+        yield CheckResult("failed", f"A receipt was refused: {code}", reason, is_verified=False)
 
 
-def _event_check(state: Object) -> Check:
+def _event_check(state: Object) -> CheckResult:
     valid, invalid = state["valid_event_count"], state["invalid_event_count"]
     if not valid and not invalid:
-        return Check("not checked", "No event came with the record")
+        return CheckResult("not checked", "No event came with the record")
     what = f"{valid:,} of {state['event_count']:,} events passed all {len(CHECKS)} checks"
-    return Check("failed" if invalid else "passed", what, ", ".join(CHECKS.values()))
+    return CheckResult("failed" if invalid else "passed", what, ", ".join(CHECKS.values()))
 
 
-def _title_check(paper: Paper | None) -> Check:
+def _title_check(paper: PaperMetadata | None) -> CheckResult:
     if paper is None:
-        return Check("not checked", "No title came with the record", "it holds only its hash")
+        return CheckResult("not checked", "No title came with the record", "it holds only its hash")
     if paper.is_title_confirmed:
-        return Check("passed", "The title shown has the hash that the record holds")
-    return Check("failed", "The title shown does not have the hash that the record holds")
+        return CheckResult("passed", "The title shown has the hash that the record holds")
+    return CheckResult("failed", "The title shown does not have the hash that the record holds")
 
 
 # Claims in force -----------------------------------------------------------------------------
@@ -240,7 +246,7 @@ _STATUS_OF = {
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class ClaimsView:
     """The claims of one kind that are in force."""
 
     heading: str
@@ -250,11 +256,11 @@ class Claims:
     more: int
 
 
-def claims_of(dossier: Dossier) -> list[Claims]:
+def claims_of(dossier: RecordDetails) -> list[ClaimsView]:
     """Return the claims in force, citations and snapshots aside."""
     current, statuses = dossier.current, claim_statuses(dossier.state)
     return [
-        Claims(
+        ClaimsView(
             heading,
             statuses[_STATUS_OF[name]].words if name in _STATUS_OF else "",
             [entry_summary(event, name) for event in current[name][:MAX_CLAIMS]],

@@ -11,9 +11,9 @@ from mirror.core.events.summary import event_summary
 from mirror.core.profile import MIRROR_V1
 from mirror.core.values import Object, Value, instant
 from mirror.web.pages.labels import TYPES
-from mirror.web.pages.record_data import Arrival, Dossier
+from mirror.web.pages.record_data import ArrivalView, RecordDetails
 
-__all__ = ["Arc", "Dot", "EventView", "Lane", "Picture", "Tick", "draw", "events_of"]
+__all__ = ["Arc", "Dot", "EventView", "Lane", "Tick", "Timeline", "draw", "events_of"]
 
 MAX_SHOWN = 250
 """Events of one kind, valid or invalid, that a page shows."""
@@ -48,9 +48,9 @@ class EventView:
     source: str
 
 
-def events_of(dossier: Dossier) -> list[EventView]:
+def events_of(dossier: RecordDetails) -> list[EventView]:
     """Return the events of a record in the order of M2; those without a time last."""
-    reader = _Reader(dossier)
+    reader = _EventReader(dossier)
     views: dict[str, EventView] = {}
     for arrival in dossier.arrivals:
         for event in arrival.judged.events:
@@ -68,10 +68,10 @@ def shown(events: list[EventView]) -> list[EventView]:
     return [one for one in events if one.anchor in kept]
 
 
-class _Reader:
+class _EventReader:
     """Reads events with the verdicts of the state."""
 
-    def __init__(self, dossier: Dossier) -> None:
+    def __init__(self, dossier: RecordDetails) -> None:
         state = dossier.state
         self._retired = {str(one["event_id"]): one for one in _objects(state["retired_events"])}
         self._codes = {str(one["digest"]): str(one["code"]) for one in _invalid(state)}
@@ -82,7 +82,7 @@ class _Reader:
             for event_id in cast("list[str]", one["event_ids"])
         }
 
-    def view(self, arrival: Arrival, judged: Event) -> EventView:
+    def view(self, arrival: ArrivalView, judged: Event) -> EventView:
         """Return what a page shows of one value of `events`."""
         digest, said = judged.digest, event_summary(judged)
         code = self._codes.get(digest.hex(), "")
@@ -161,7 +161,7 @@ class Lane:
 
 
 @dataclass(slots=True)
-class Picture:
+class Timeline:
     """A picture of events: a line for each type, in the order of time, not to its scale."""
 
     lanes: list[Lane] = field(default_factory=list)
@@ -180,10 +180,10 @@ class Picture:
         return _TOP + _LANE * len(self.lanes) + 34
 
 
-def draw(events: list[EventView]) -> Picture:
+def draw(events: list[EventView]) -> Timeline:
     """Return the picture of events in their order."""
     lanes = _lanes(events)
-    picture = Picture([Lane(y, label) for label, y in lanes.items()])
+    picture = Timeline([Lane(y, label) for label, y in lanes.items()])
     places = _places(events)
     taken: set[tuple[float, float]] = set()
     for event in events:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mirror.core.comparison.causes import (
     Comparison,
-    Here,
+    LocalRecord,
     compare,
     parse_claim,
     shown_entries,
@@ -62,11 +62,11 @@ JUDGE = Signer("judge", may_revoke_others=True)
 KEYS = keys_of(ALICE, BOB, JUDGE)
 
 
-def here_of(bundle: Object, keys: KeySet = KEYS) -> Here:
+def here_of(bundle: Object, keys: KeySet = KEYS) -> LocalRecord:
     """Our side, of one bundle."""
     judged = verified(bundle, keys)
     invalid = [one for one in judged.events if isinstance(one, InvalidEvent)]
-    return Here(
+    return LocalRecord(
         state=state_of([judged], keys).value,
         valid=frozenset(one.event_id for one in judged.events if isinstance(one, ValidEvent)),
         refused={
@@ -77,7 +77,7 @@ def here_of(bundle: Object, keys: KeySet = KEYS) -> Here:
     )
 
 
-def holding(*events: Any, **members: Any) -> Here:
+def holding(*events: Any, **members: Any) -> LocalRecord:
     """Our side, of these events."""
     return here_of(make_bundle(RECORD, events, **members))
 
@@ -129,7 +129,7 @@ def codes(comparison: Comparison) -> list[str]:
     return [cause.code for cause in comparison.causes]
 
 
-def told(here: Here, upstream: Any) -> tuple[str, list[str]]:
+def told(here: LocalRecord, upstream: Any) -> tuple[str, list[str]]:
     """Status and codes."""
     comparison = compare(here, parse_claim(upstream))
     return comparison.status, codes(comparison)
@@ -674,7 +674,7 @@ def test_real_states_compare_with_their_records_alone_as_behind() -> None:
 # Laws ----------------------------------------------------------------------------------------
 
 
-def sides() -> st.SearchStrategy[Here]:
+def sides() -> st.SearchStrategy[LocalRecord]:
     """Our side of any small world of one record."""
     return worlds_of.worlds().map(lambda world: here_of(world.bundle(), worlds_of.KEYS))
 
@@ -692,7 +692,7 @@ def _open_objects(value: Any) -> Iterator[Object]:
 
 
 @given(sides())
-def test_law_a_state_matches_itself(here: Here) -> None:
+def test_law_a_state_matches_itself(here: LocalRecord) -> None:
     """Also after it was written and read again."""
     for upstream in (here.state, decode(canonical(here.state))):
         comparison = compare(here, parse_claim(upstream))
@@ -703,7 +703,7 @@ def test_law_a_state_matches_itself(here: Here) -> None:
 
 
 @given(sides(), st.data())
-def test_law_a_part_of_a_state_matches(here: Here, data: st.DataObject) -> None:
+def test_law_a_part_of_a_state_matches(here: LocalRecord, data: st.DataObject) -> None:
     """Any members may be left out, but those that say which thing is spoken of."""
     upstream = copy.deepcopy(here.state)
     spots = [
@@ -723,7 +723,7 @@ def test_law_a_part_of_a_state_matches(here: Here, data: st.DataObject) -> None:
 
 @given(sides(), st.data())
 def test_law_members_that_we_do_not_know_make_a_match_known(
-    here: Here, data: st.DataObject
+    here: LocalRecord, data: st.DataObject
 ) -> None:
     """Each of them is listed."""
     upstream = copy.deepcopy(here.state)
@@ -756,7 +756,9 @@ def _leaves(value: Any, pointer: str = "") -> Iterator[str]:
 
 
 @given(sides(), st.data())
-def test_law_a_leaf_that_was_changed_is_never_a_match(here: Here, data: st.DataObject) -> None:
+def test_law_a_leaf_that_was_changed_is_never_a_match(
+    here: LocalRecord, data: st.DataObject
+) -> None:
     """What is said to stand at the first difference does stand there, on both sides."""
     pointers = [one for one in _leaves(here.state) if one != "/pith_number"]
     pointer = data.draw(st.sampled_from(pointers))
@@ -789,7 +791,9 @@ _HOSTILE = st.recursive(
 
 
 @given(sides(), st.data())
-def test_law_nothing_that_upstream_says_stops_a_comparison(here: Here, data: st.DataObject) -> None:
+def test_law_nothing_that_upstream_says_stops_a_comparison(
+    here: LocalRecord, data: st.DataObject
+) -> None:
     """Wrong types, huge numbers and odd names anywhere: there is a status, a cause, and JSON."""
     upstream = copy.deepcopy(here.state)
     for _ in range(data.draw(st.integers(1, 4))):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mirror.core.comparison.diff import (
     ABSENT,
-    Absent,
     Difference,
+    Missing,
     differences,
     pointer_to,
     shown_value,
@@ -159,7 +159,7 @@ def _at(value: Any, pointer: str) -> Any:
 
 
 def _stands_there(said: Any, there: Any) -> bool:
-    if isinstance(said, Absent) or isinstance(there, Absent):
+    if isinstance(said, Missing) or isinstance(there, Missing):
         return said is there
     return equal(said, there)
 

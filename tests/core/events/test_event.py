@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from mirror.core.events.event import EVENT_CODES, KEY_FREE_CODES, InvalidEvent, RawEvent, ValidEvent
+from mirror.core.events.event import (
+    EVENT_CODES,
+    KEY_FREE_CODES,
+    EncodedEvent,
+    InvalidEvent,
+    ValidEvent,
+)
 from mirror.core.events.types import EVENT_TYPES
 from mirror.core.events.verdict import judge, key_ids_of_event
 from mirror.core.record import parse_record
@@ -61,7 +67,7 @@ def code(event: Any) -> str | None:
 
 def valid(event: Object) -> ValidEvent:
     """An event that must be valid, judged."""
-    judged = judge(RawEvent.of(event), parse_record(RECORD), KEYS)
+    judged = judge(EncodedEvent.of(event), parse_record(RECORD), KEYS)
     assert isinstance(judged, ValidEvent)
     return judged
 
@@ -197,7 +203,7 @@ def test_an_event_has_at_most_a_mebibyte(letter: str, excess: int, expected: str
     bare = len(oracle.canonical(make_event(RECORD, ALICE, "x.y", {"pad": ""})))
     letters, rest = divmod(1_048_576 + excess - bare, width)
     event = make_event(RECORD, ALICE, "x.y", {"pad": letter * letters + "x" * rest})
-    raw = RawEvent.of(event)
+    raw = EncodedEvent.of(event)
     assert 1_048_576 + excess == len(raw.encoded)
     judged = judge(raw, parse_record(RECORD), KEYS)
     assert expected == (judged.code if isinstance(judged, InvalidEvent) else None)
@@ -216,16 +222,19 @@ def test_the_digest_leaves_out_id_and_signature_and_nothing_else() -> None:
         ensure_ascii=False,
     )
     expected = hashlib.sha256(rest.encode()).hexdigest()
-    assert expected == RawEvent.of(event).event_digest().hex()
+    assert expected == EncodedEvent.of(event).event_digest().hex()
     assert f"sha256:{expected}" == event["event_id"]
-    assert expected == RawEvent.of({**event, "event_id": 1, "signature": None}).event_digest().hex()
+    assert (
+        expected
+        == EncodedEvent.of({**event, "event_id": 1, "signature": None}).event_digest().hex()
+    )
 
 
 def test_the_digest_of_a_literal_event() -> None:
     """E2: a vector that no change of the builders moves."""
     event: Object = {"created_at": "2026-01-01T00:00:00Z", "payload": {"b": 1.0, "a": [1, True]}}
     literal = b'{"created_at":"2026-01-01T00:00:00Z","payload":{"a":[1,true],"b":1.0}}'
-    assert hashlib.sha256(literal).digest() == RawEvent.of(event).event_digest()
+    assert hashlib.sha256(literal).digest() == EncodedEvent.of(event).event_digest()
 
 
 @pytest.mark.parametrize(
@@ -369,9 +378,9 @@ GOOD = claim()["signature"]["signature_b64"]
         {"signature_b64": GOOD + "\n"},
         {"signature_b64": GOOD.rstrip("=")},
         {"signature_b64": GOOD[:-3] + chr(ord(GOOD[-3]) + 1) + "=="},
-        {"signature_b64": ALICE.sign(RawEvent.of(claim()).event_digest().hex().encode())},
+        {"signature_b64": ALICE.sign(EncodedEvent.of(claim()).event_digest().hex().encode())},
         {"signature_b64": ALICE.sign(claim()["event_id"].encode())},
-        {"signature_b64": BOB.sign(RawEvent.of(claim()).event_digest())},
+        {"signature_b64": BOB.sign(EncodedEvent.of(claim()).event_digest())},
         {
             "signature_b64": base64.b64encode(
                 oracle.signature_with_large_s(base64.b64decode(GOOD))
@@ -695,7 +704,7 @@ def test_what_withdraws(event_type: str, members: Object, *, expected: bool) -> 
 
 def test_an_invalid_event_keeps_value_digest_code_and_reason() -> None:
     """M10: the digest is of the value, whatever it is."""
-    judged = judge(RawEvent.of([1.0]), parse_record(RECORD), KEYS)
+    judged = judge(EncodedEvent.of([1.0]), parse_record(RECORD), KEYS)
     assert isinstance(judged, InvalidEvent)
     expected = ([1.0], hashlib.sha256(b"[1.0]").digest(), "event.shape")
     assert expected == (judged.value, judged.digest, judged.code)
@@ -721,5 +730,5 @@ def test_an_invalid_event_keeps_value_digest_code_and_reason() -> None:
 )
 def test_the_keys_that_a_verdict_may_rest_on(event: Any, expected: set[str]) -> None:
     """E3, S2: no change of other keys can change the verdict."""
-    judged = judge(RawEvent.of(event), parse_record(RECORD), KEYS)
+    judged = judge(EncodedEvent.of(event), parse_record(RECORD), KEYS)
     assert expected == key_ids_of_event(judged, KEYS)

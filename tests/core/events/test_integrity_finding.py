@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.core.events.event import MAX_EVENT_BYTES
-from mirror.core.events.integrity_finding import Finding, findings_of, judge_finding
+from mirror.core.events.integrity_finding import IntegrityFinding, findings_of, judge_finding
 from mirror.core.keys import BUILT_IN, KeySet
 from tests import oracle
 from tests.builders import Object, Signer, integrity, key_set_file, without
@@ -205,7 +205,7 @@ def test_where_findings_stand_in_a_document() -> None:
         ("x", []),
     ):
         assert expected == findings_of(document)  # type: ignore[arg-type]
-    assert [Finding("", one)] == findings_of(one)
+    assert [IntegrityFinding("", one)] == findings_of(one)
     digest = {"payload_sha256": "ab" * 32}
     document = {"a": one, "b": [digest, 1], "c": {"signature_b64": ""}}
     assert ["/a", "/b/0", "/b/1", "/c"] == [found.where for found in findings_of(document)]  # type: ignore[arg-type]

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from mirror.core.events.event import MAX_EVENT_BYTES, InvalidEvent, RawEvent, ValidEvent
+from mirror.core.events.event import MAX_EVENT_BYTES, EncodedEvent, InvalidEvent, ValidEvent
 from mirror.core.events.profile_verdict import read
 from mirror.core.events.types import is_event_id
 from mirror.core.events.verdict import (
     ANY_KEY,
-    Reached,
+    ProfileVerdict,
     judge,
     key_ids_of_event,
     recall,
@@ -21,7 +21,7 @@ from mirror.core.events.verdict import (
 )
 from mirror.core.keys import BUILT_IN, KeySet, parse_key, parse_key_set
 from mirror.core.merge import merge
-from mirror.core.profile import INTEGRITY_V1, MIRROR_V1, PreImage, Profile, Spelling
+from mirror.core.profile import INTEGRITY_V1, MIRROR_V1, Encoding, Profile, SignedContent
 from mirror.core.profile_file import (
     NEEDED,
     keeps_id,
@@ -75,7 +75,7 @@ PARSED = parse_record(RECORD)
 
 def judged(event: Any, keys: KeySet) -> ValidEvent | InvalidEvent:
     """The verdict on one value."""
-    return judge(RawEvent.of(event), PARSED, keys)
+    return judge(EncodedEvent.of(event), PARSED, keys)
 
 
 def code(event: Any, keys: KeySet) -> tuple[str, str]:
@@ -104,7 +104,7 @@ def test_an_event_says_the_same_in_any_envelope(invented: Invented) -> None:
         assert code(event, keys_of(ALICE))[0] == MIRROR_V1.name
         found = judged(event, keys)
         assert isinstance(found, ValidEvent)
-        assert ("new", event, RawEvent.of(event).digest) == (
+        assert ("new", event, EncodedEvent.of(event).digest) == (
             found.profile,
             found.value,
             found.digest,
@@ -121,7 +121,7 @@ def test_an_event_says_the_same_in_any_envelope(invented: Invented) -> None:
         assert isinstance(signer, dict)
         assert {**signer, **found.said["signer"]} == signer  # type: ignore[dict-item]
         assert is_event_id(found.event_id)
-        own = Spelling(*invented.id_is).read(event.get((invented.id_at or "")[1:]))
+        own = Encoding(*invented.id_is).read(event.get((invented.id_at or "")[1:]))
         assert keeps(invented) == (found.event_id == f"sha256:{(own or b'').hex()}")
 
 
@@ -382,14 +382,14 @@ def test_a_verdict_is_recalled_as_it_was_reached(invented: Invented) -> None:
     """Valid or not."""
     keys = trusting(profile_of(invented))
     event = invented.event(THREE[0], ALICE)
-    raw = RawEvent.of(event)
-    assert judge(raw, PARSED, keys) == recall(raw, Reached("new", ALICE.key_id, None), keys)
+    raw = EncodedEvent.of(event)
+    assert judge(raw, PARSED, keys) == recall(raw, ProfileVerdict("new", ALICE.key_id, None), keys)
     fault = ("event.id", "because")
     expected = InvalidEvent(event, raw.digest, *fault, "new")
-    assert expected == recall(raw, Reached("new", "", fault), keys)
+    assert expected == recall(raw, ProfileVerdict("new", "", fault), keys)
     for missing in (keys_of(ALICE), KeySet((), [profile_of(invented)])):
         with pytest.raises(KeyError):
-            valid_under(event, raw.digest, Reached("new", ALICE.key_id, None), missing)
+            valid_under(event, raw.digest, ProfileVerdict("new", ALICE.key_id, None), missing)
 
 
 def test_which_keys_a_verdict_may_rest_on() -> None:
@@ -438,7 +438,7 @@ def test_what_is_needed_must_have_a_place(role: Any) -> None:
 @pytest.mark.parametrize("below", ["", "/x"])
 def test_what_is_said_must_be_signed(role: Any, below: str) -> None:
     """All of it."""
-    signs = PreImage("event", ("/event_id", "/signature_b64", f"{SAFE.places[role]}{below}"))
+    signs = SignedContent("event", ("/event_id", "/signature_b64", f"{SAFE.places[role]}{below}"))
     signature = replace(SAFE.signature, signs=signs)
     unsafe(replace(SAFE, signature=signature), f"does not cover the {role} of an event")
 
@@ -447,7 +447,7 @@ def test_members_that_are_taken_by_name() -> None:
     """What is not taken is not signed."""
     names = ("event_type", "subject_pith_number", "created_at", "target", "payload")
     for only, missing in ((names, ""), (names[1:], "the type"), ((), "the payload")):
-        signature = replace(SAFE.signature, signs=PreImage("event", (), only))
+        signature = replace(SAFE.signature, signs=SignedContent("event", (), only))
         profile = replace(SAFE, signature=signature)
         if missing:
             unsafe(profile, f"does not cover {missing}")
@@ -456,7 +456,7 @@ def test_members_that_are_taken_by_name() -> None:
             (loose,) = loose_members(profile)
             assert loose.startswith("whatever is not in the members event_type, ")
     inside = profile_of(of_make(payload_alone))
-    only_some = replace(inside.signature, signs=PreImage("payload", (), ("event_type",)))
+    only_some = replace(inside.signature, signs=SignedContent("payload", (), ("event_type",)))
     unsafe(replace(inside, signature=only_some), "does not cover the payload")
     outside: Any = {**inside.places, "type": "/event_type"}
     unsafe(replace(inside, places=outside), "does not cover the type")
@@ -511,7 +511,7 @@ def test_which_ids_are_one_for_one_text() -> None:
     assert {one.make.__name__ for one in INVENTED} - others == set(kept)
     identity = SAFE.id
     assert identity is not None
-    wider = replace(identity, hashes=PreImage("event", ("/event_id",)))
+    wider = replace(identity, hashes=SignedContent("event", ("/event_id",)))
     assert not keeps_id(replace(SAFE, id=wider))
     assert not keeps_id(INTEGRITY_V1)
     assert [] == loose_members(SAFE)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mirror.core.transparency.checkpoint import (
     Checkpoint,
-    Particulars,
+    MirrorExtension,
     fork,
     format_checkpoint,
     parse_checkpoint,
@@ -35,7 +35,7 @@ TEXT = (
     "events-invalid 0\n"
     "time 2026-01-01T12:00:00Z\n"
 )
-PARTICULARS = Particulars(
+PARTICULARS = MirrorExtension(
     key_set_digest=KEYS,
     merge_version="pith-open-graph-merge-v1",
     events_valid=81,
@@ -179,7 +179,7 @@ def test_what_would_not_read_back_is_not_written(one: Checkpoint, code: str) -> 
 _COUNTS = st.integers(0, 2**53 - 1)
 _LINES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=20)
 _PARTICULARS = st.builds(
-    Particulars,
+    MirrorExtension,
     key_set_digest=st.binary(min_size=32, max_size=32).map(bytes.hex),
     merge_version=st.text("abcxyz019.-_", min_size=1, max_size=20),
     events_valid=_COUNTS,

@@ -13,17 +13,17 @@ import pytest
 
 from mirror.core.comparison.causes import Comparison
 from mirror.core.values import decode, encode
-from mirror.engine.compare.mirrors import MirrorErrand, compare_with_mirror
-from mirror.engine.compare.states import Tally
-from mirror.engine.findings import Job
+from mirror.engine.compare.mirrors import MirrorCompareOptions, compare_with_mirror
+from mirror.engine.compare.states import CompareSummary
+from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.replay import current_text
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.engine.transparency.tree_nodes import tell
 from mirror.errors import StoreError, UpstreamError
-from mirror.net import Client, Politeness
+from mirror.net import Client, ClientConfig
 from mirror.store import Store, open_store
-from mirror.web import Settings
+from mirror.web import ServerSettings
 from tests.builders import (
     Object,
     Signer,
@@ -58,7 +58,7 @@ def merge(store: Store, folder: Path, bundles: list[Object]) -> None:
     """Merge bundles."""
     source = folder / "bundles.jsonl"
     source.write_bytes(b"\n".join(map(to_json, bundles)))
-    ingest(store, Job([str(source)], lambda _report: None))
+    ingest(store, ReadRequest([str(source)], lambda _report: None))
 
 
 @pytest.fixture(scope="module")
@@ -93,18 +93,20 @@ def opened(path: Path) -> Iterator[Store]:
 
 def serve(path: Path) -> AbstractContextManager[str]:
     """Serve a store; the address, in a `with`."""
-    return served(Settings(store=path))
+    return served(ServerSettings(store=path))
 
 
-POLITE = Politeness(allow_private=True, requests_per_second=0, retries=0)
+POLITE = ClientConfig(allow_private=True, requests_per_second=0, retries=0)
 
 
-def run(path: Path, url: str, *, quick: bool = False) -> tuple[Tally, list[Comparison]]:
+def run(path: Path, url: str, *, quick: bool = False) -> tuple[CompareSummary, list[Comparison]]:
     """Compare a store with a mirror: the tally, and what was told."""
     told: list[Comparison] = []
     progress: list[int] = []
     with open_store(path) as store, Client(POLITE) as client:
-        errand = MirrorErrand(url=url, quick=quick, tell=told.append, progress=progress.append)
+        errand = MirrorCompareOptions(
+            url=url, quick=quick, tell=told.append, progress=progress.append
+        )
         tally = compare_with_mirror(store, errand, client)
     assert len(told) == sum(progress)
     assert client.requests == tally.requests
@@ -245,7 +247,7 @@ def test_a_store_that_is_only_read_is_compared(here: Path, there: Path) -> None:
     """If nothing has to be made first."""
     with serve(there) as url:
         with open_store(here, read_only=True) as store, Client(POLITE) as client:
-            assert 0 == compare_with_mirror(store, MirrorErrand(url=url), client).exit_code
+            assert 0 == compare_with_mirror(store, MirrorCompareOptions(url=url), client).exit_code
         with opened(here) as store, store.transaction():
             store.tree.mark([1])
         with (
@@ -253,7 +255,7 @@ def test_a_store_that_is_only_read_is_compared(here: Path, there: Path) -> None:
             open_store(here, read_only=True) as store,
             Client(POLITE) as client,
         ):
-            compare_with_mirror(store, MirrorErrand(url=url), client)
+            compare_with_mirror(store, MirrorCompareOptions(url=url), client)
 
 
 def test_thousands_of_states_are_compared(tmp_path: Path) -> None:
@@ -289,9 +291,9 @@ def test_a_mirror_that_merges_answers_later(here: Path, there: Path) -> None:
             with opened(there) as store, store.transaction():
                 store.tree.update()
 
-        patient = Politeness(allow_private=True, requests_per_second=0, retries=3)
+        patient = ClientConfig(allow_private=True, requests_per_second=0, retries=3)
         with opened(here) as store, Client(patient, pause=pause) as client:
-            assert 0 == compare_with_mirror(store, MirrorErrand(url=url), client).exit_code
+            assert 0 == compare_with_mirror(store, MirrorCompareOptions(url=url), client).exit_code
     assert 1 == len(pauses)
 
 
@@ -416,7 +418,7 @@ def test_a_node_that_is_another_than_was_said_ends_it(
     publish(site, honest | {SECOND: before})
     told: list[Comparison] = []
     with open_store(here) as store, Client(POLITE) as client:
-        errand = MirrorErrand(url=site.url(""), tell=told.append)
+        errand = MirrorCompareOptions(url=site.url(""), tell=told.append)
         with pytest.raises(UpstreamError, match="not what it said before") as caught:
             compare_with_mirror(store, errand, client)
     assert "upstream.changed" == caught.value.code

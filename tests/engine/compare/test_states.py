@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mirror.archive import Bag, Limits, Member, Refused
+from mirror.archive import Bag, Member, ReadLimits, RefusedMember
 from mirror.core.comparison.causes import Comparison
 from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import pack
@@ -19,22 +19,28 @@ from mirror.core.values import canonical, decode, sha256
 from mirror.engine.compare import states as compare_module
 from mirror.engine.compare import upstream as upstream_module
 from mirror.engine.compare.states import (
-    Errand,
-    Finding,
+    CompareOptions,
+    CompareResult,
+    CompareSummary,
     Rollback,
-    Tally,
     compare_with,
     here_of,
     history,
     retired_here,
 )
-from mirror.engine.compare.upstream import Reader, Said, Unreadable, Upstream, Wish
-from mirror.engine.findings import Job
+from mirror.engine.compare.upstream import (
+    RecordRequest,
+    Unreadable,
+    UpstreamReader,
+    UpstreamSource,
+    UpstreamStatement,
+)
+from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.trust import add_keys
 from mirror.errors import LookUpError, SourceError, UpstreamError
-from mirror.net import Client, Politeness
-from mirror.store import ClaimRow, Store, open_store
+from mirror.net import Client, ClientConfig
+from mirror.store import Store, UpstreamStatementRow, open_store
 from tests import oracle
 from tests.builders import (
     Object,
@@ -68,7 +74,7 @@ def merge_into(store: Store, folder: Path, *bundles: Any) -> None:
     """Merge bundles as `mirror merge` does."""
     path = folder / "bundles.jsonl"
     path.write_bytes(b"\n".join(map(to_json, bundles)))
-    ingest(store, Job([str(path)], lambda _report: None))
+    ingest(store, ReadRequest([str(path)], lambda _report: None))
 
 
 def state_of(bundle: Object) -> Any:
@@ -94,11 +100,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def client() -> Iterator[Client]:
     """A client that is not to be used."""
-    with Client(Politeness(retries=0, requests_per_second=0)) as client:
+    with Client(ClientConfig(retries=0, requests_per_second=0)) as client:
         yield client
 
 
-class Told(list[Finding]):
+class Told(list[CompareResult]):
     """What was told, in order."""
 
     @property
@@ -114,11 +120,11 @@ class Told(list[Finding]):
 
 def run(
     store: Store, client: Client, place: str, *names: str, **changes: Any
-) -> tuple[Told, Tally]:
+) -> tuple[Told, CompareSummary]:
     """Compare a store with files; what was told, and what it came to."""
     told = Told()
-    upstream = Upstream(place, store.trust.key_set(), changes.pop("bundles", False))
-    errand = Errand(upstream=upstream, names=names, tell=told.append, **changes)
+    upstream = UpstreamSource(place, store.trust.key_set(), changes.pop("bundles", False))
+    errand = CompareOptions(upstream=upstream, names=names, tell=told.append, **changes)
     return told, compare_with(store, errand, client)
 
 
@@ -141,12 +147,14 @@ def test_what_was_read_before_a_disk_fails_is_compared(
 ) -> None:
     """Then it is exit 5, and nothing is called missing."""
     items = [Member(f"{index}", to_json(state_of(one))) for index, one in enumerate(BUNDLES[:3])]
-    source = _source_that_ends(*items, Bag("0" * 64, {}), Refused("x", "limit.size", "too large"))
+    source = _source_that_ends(
+        *items, Bag("0" * 64, {}), RefusedMember("x", "limit.size", "too large")
+    )
     monkeypatch.setattr(upstream_module, "open_source", lambda *_: source)
     told = Told()
-    upstream = Upstream("disk", KEYS)
+    upstream = UpstreamSource("disk", KEYS)
     with pytest.raises(UpstreamError) as caught:
-        compare_with(store, Errand(upstream=upstream, tell=told.append), client)
+        compare_with(store, CompareOptions(upstream=upstream, tell=told.append), client)
     assert (caught.value.code, caught.value.message) == (
         "upstream.unreadable",
         "Input/output error",
@@ -180,13 +188,13 @@ def test_batches_are_limited_in_bytes(
 
 def test_packed_bundles_are_read(client: Client) -> None:
     """MessagePack and JSON come to the same."""
-    reader = Reader(bundles=True, keys=KEYS, limits=Limits())
+    reader = UpstreamReader(bundles=True, keys=KEYS, limits=ReadLimits())
     said = [
         reader.read("x", to_json(BUNDLES[0])),
         reader.read("x", pack(BUNDLES[0]), is_packed=True),
     ]
     assert said[0] == said[1]
-    assert isinstance(said[0], Said)
+    assert isinstance(said[0], UpstreamStatement)
     assert said[0].state == decode(canonical(state_of(BUNDLES[0])))
     assert said[0].text == canonical(BUNDLES[0])
     assert said[0].digest == sha256(canonical(state_of(BUNDLES[0])))
@@ -227,8 +235,8 @@ def test_what_says_nothing_is_told_with_its_code(
     message: str,
 ) -> None:
     """And with the record that was asked for."""
-    reader = Reader(bundles=bundles, keys=KEYS, limits=Limits(events=6))
-    answer = reader.read("place", data, Wish("suffix", NUMBERS[0]))
+    reader = UpstreamReader(bundles=bundles, keys=KEYS, limits=ReadLimits(events=6))
+    answer = reader.read("place", data, RecordRequest("suffix", NUMBERS[0]))
     assert isinstance(answer, Unreadable)
     assert (answer.where, answer.pith_number, answer.code) == ("place", NUMBERS[0], code)
     assert message in answer.message
@@ -239,15 +247,15 @@ def test_what_says_nothing_is_told_with_its_code(
 
 def test_an_answer_counts_for_the_record_that_was_asked_for() -> None:
     """Whatever it speaks of; without a question, for the one that it names."""
-    reader = Reader(bundles=False, keys=KEYS, limits=Limits())
+    reader = UpstreamReader(bundles=False, keys=KEYS, limits=ReadLimits())
     data = to_json(state_of(BUNDLES[1]))
     for wish, number in (
-        (Wish("", ""), NUMBERS[1]),
-        (Wish("2401.00001", ""), NUMBERS[1]),
-        (Wish(NUMBERS[0][-26:], NUMBERS[0]), NUMBERS[0]),
+        (RecordRequest("", ""), NUMBERS[1]),
+        (RecordRequest("2401.00001", ""), NUMBERS[1]),
+        (RecordRequest(NUMBERS[0][-26:], NUMBERS[0]), NUMBERS[0]),
     ):
         answer = reader.read("place", data, wish)
-        assert isinstance(answer, Said)
+        assert isinstance(answer, UpstreamStatement)
         assert (answer.pith_number, answer.state["pith_number"]) == (number, NUMBERS[1])
 
 
@@ -296,13 +304,13 @@ def test_records_that_come_meanwhile_are_not_expected(
     )
     told = Told()
 
-    def tell(finding: Finding) -> None:
+    def tell(finding: CompareResult) -> None:
         if not told:
             merge_into(store, tmp_path, late, later)
         told.append(finding)
 
     place = write_states(tmp_path / "states", *map(state_of, [*BUNDLES, late]))
-    compare_with(store, Errand(upstream=Upstream(place, KEYS), tell=tell), client)
+    compare_with(store, CompareOptions(upstream=UpstreamSource(place, KEYS), tell=tell), client)
     assert told.statuses == ["match"] * 7
 
 
@@ -417,13 +425,13 @@ def test_what_one_run_is_told_of_twice_is_compared_twice(
 )
 def test_exit_codes(statuses: dict[str, int], rollbacks: int, code: int) -> None:
     """0 only if all that was compared is the same; 5 if nothing could be read."""
-    assert Tally(Counter(statuses), rollbacks).exit_code == code
+    assert CompareSummary(Counter(statuses), rollbacks).exit_code == code
 
 
 def test_a_tally_counts_what_it_takes() -> None:
     """Comparisons by status; rollbacks apart."""
-    claim = ClaimRow("x", NUMBERS[0], "state", b"", "", b"")
-    tally = Tally()
+    claim = UpstreamStatementRow("x", NUMBERS[0], "state", b"", "", b"")
+    tally = CompareSummary()
     tally.take(Comparison(pith_number=NUMBERS[0], status="match"))
     tally.take(Rollback(NUMBERS[0], "x", "state", [], claim, claim))
     assert (tally.statuses, tally.rollbacks) == ({"match": 1}, 1)
@@ -437,5 +445,5 @@ def test_a_name_to_remember_by_is_always_text() -> None:
         ("folder/", "registry", "registry"),
         ("\udcff", "", "\\xff"),
     ):
-        errand = Errand(upstream=Upstream(place, KeySet()), called=called)
+        errand = CompareOptions(upstream=UpstreamSource(place, KeySet()), called=called)
         assert errand.remembered_as == name

@@ -16,14 +16,14 @@ import msgpack
 import pytest
 import zstandard
 
-from mirror.archive import Bag, Limits, open_source, write_bag
+from mirror.archive import Bag, ReadLimits, open_source, write_bag
 from mirror.core.keys import KeySet
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.export.bag import Exported, Order, export_bag, note_export
+from mirror.engine.export.bag import ExportOptions, ExportResult, export_bag, note_export
 from mirror.engine.export.base import BASE, BASE_HOLDS
-from mirror.engine.findings import Job, Report, Summary
+from mirror.engine.findings import Finding, ReadRequest, Summary
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.states.check import Scope, check_and_repair
+from mirror.engine.states.check import CheckScope, check_and_repair
 from mirror.engine.states.trust import add_keys
 from mirror.errors import LookUpError, OutputError, SourceError
 from mirror.store import open_store
@@ -48,7 +48,7 @@ OLD, NEW, OTHER = (make_record(name, arxiv_id=f"2401.0000{at}") for at, name in 
 LATER = "2026-02-02T00:00:00Z"
 KEYS = keys_of(AUTHOR)
 NOBODY = KeySet([])
-NO_LIMITS = Limits()
+NO_LIMITS = ReadLimits()
 
 Fact: TypeAlias = tuple[str, str, bytes]
 """Pith Number, member of the bundle, canonical bytes."""
@@ -69,19 +69,19 @@ class Place:
         """Where a file of this name is."""
         return self.folder / name
 
-    def merge(self, store: str, *sources: str, limits: Limits = NO_LIMITS) -> list[str]:
+    def merge(self, store: str, *sources: str, limits: ReadLimits = NO_LIMITS) -> list[str]:
         """Merge files into a store that trusts their author; return the codes of findings."""
         return [report.code for report in self.merge_fully(store, *sources, limits=limits)[1]]
 
     def merge_fully(
-        self, store: str, *sources: str, limits: Limits = NO_LIMITS, trusting: KeySet = KEYS
-    ) -> tuple[Summary, list[Report]]:
+        self, store: str, *sources: str, limits: ReadLimits = NO_LIMITS, trusting: KeySet = KEYS
+    ) -> tuple[Summary, list[Finding]]:
         """Merge files into a store; return figures and findings."""
-        reports: list[Report] = []
+        reports: list[Finding] = []
         names = [str(self.path(name)) for name in sources]
         with open_store(self.path(store)) as opened:
             add_keys(opened, trusting)
-            return ingest(opened, Job(names, reports.append, limits=limits)), reports
+            return ingest(opened, ReadRequest(names, reports.append, limits=limits)), reports
 
     def add(self, store: str, *bundles: Object) -> None:
         """Merge bundles, in which nothing may be wrong."""
@@ -96,14 +96,14 @@ class Place:
         *,
         packed: bool = False,
         record: Object | None = None,
-    ) -> Exported:
+    ) -> ExportResult:
         """Export a store, or one record of it, as the command does; `since` is a file or a root."""
         base = str(self.path(since)) if since and self.path(since).exists() else since
         with open_store(self.path(store), read_only=True) as opened:
             ids = None if record is None else [id_of(self.path(store), record)]
             inputs = () if base is None else (Path(base),)
             file = OutputFile(self.path(out), force=True, inputs=inputs)
-            exported = export_bag(opened, file, Order(ids, packed, base))
+            exported = export_bag(opened, file, ExportOptions(ids, packed, base))
         if exported.root:
             note_export(self.path(store), exported)
         return exported
@@ -139,7 +139,7 @@ class Place:
 
     def bag(self, name: str) -> Bag:
         """What a bag says of itself."""
-        with open_source(str(self.path(name)), Limits()) as source:
+        with open_source(str(self.path(name)), ReadLimits()) as source:
             (bag,) = [item for item in source.items() if isinstance(item, Bag)]
         return bag
 
@@ -158,7 +158,7 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-SINCE: dict[str, tuple[bool, Callable[[Exported], str]]] = {
+SINCE: dict[str, tuple[bool, Callable[[ExportResult], str]]] = {
     "a plain bag": (False, lambda _exported: "base.tar"),
     "a packed bag": (True, lambda _exported: "base.tar"),
     "the root of a plain bag": (False, lambda exported: exported.root),
@@ -656,16 +656,16 @@ def test_a_base_with_a_bundle_that_anybody_would_refuse_is_there(place: Place) -
 
 
 LIMITS = {
-    "--max-member": Limits(member_bytes=100),
-    "--max-values": Limits(values=9),
-    "--max-events": Limits(events=1),
-    "--max-seconds": Limits(bundle_s=1e-9),
+    "--max-member": ReadLimits(member_bytes=100),
+    "--max-values": ReadLimits(values=9),
+    "--max-events": ReadLimits(events=1),
+    "--max-seconds": ReadLimits(bundle_s=1e-9),
 }
 
 
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 def test_a_base_whose_bundles_were_refused_by_a_limit_is_missing(
-    place: Place, limits: Limits
+    place: Place, limits: ReadLimits
 ) -> None:
     """B4: what this mirror would not take is no part of what it has."""
     bags = grown_by_three(place)
@@ -683,7 +683,7 @@ def test_a_base_of_which_a_quota_left_something_out_is_missing(place: Place) -> 
     place.merge("full.db", "news.jsonl")
     place.export("full.db", "increment.tar", "base.tar")
     for quota, codes in ((3, []), (2, ["archive.base"])):
-        limits, store = Limits(kept_invalid=quota), f"{quota}.db"
+        limits, store = ReadLimits(kept_invalid=quota), f"{quota}.db"
         assert (quota < 3) == ("store.quota" in place.merge(store, "base.tar", limits=limits))
         assert codes == place.merge(store, "increment.tar")
 
@@ -695,7 +695,7 @@ def test_a_base_of_which_facts_were_lost_is_missing(place: Place) -> None:
     with open_store(place.path("mirror.db")) as store, store.transaction():
         store._db.conn.execute("UPDATE arrival SET content = x'00' WHERE id = 1")
     report = check_and_repair(
-        place.path("mirror.db"), Scope(), lambda _damage: None, lambda _records: None
+        place.path("mirror.db"), CheckScope(), lambda _damage: None, lambda _records: None
     )
     assert (True, 1) == (report.is_repaired, len(report.need_bundles))
     assert ["archive.base"] == place.merge("mirror.db", bags[1])
@@ -720,10 +720,10 @@ def test_a_store_in_memory_has_what_the_same_run_brought(place: Place) -> None:
     bags = grown_by_three(place)
 
     def codes(names: Iterable[str]) -> list[str]:
-        reports: list[Report] = []
+        reports: list[Finding] = []
         with open_store(None) as store:
             add_keys(store, KEYS)
-            ingest(store, Job([str(place.path(name)) for name in names], reports.append))
+            ingest(store, ReadRequest([str(place.path(name)) for name in names], reports.append))
         return [report.code for report in reports]
 
     assert [] == codes(bags)

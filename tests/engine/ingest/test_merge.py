@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.engine.findings import Job, Report
+from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest import merge as ingest_module
 from mirror.engine.ingest import pipeline as verify_module
 from mirror.engine.ingest.merge import ingest
@@ -31,8 +31,8 @@ def _jsonl(folder: Path, count: int) -> Path:
     return path
 
 
-def _job(path: Path, tell: list[Report] | None = None) -> Job:
-    return Job([str(path)], (tell if tell is not None else []).append)
+def _job(path: Path, tell: list[Finding] | None = None) -> ReadRequest:
+    return ReadRequest([str(path)], (tell if tell is not None else []).append)
 
 
 def _texts(store: Store) -> list[bytes]:
@@ -50,16 +50,16 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_key_change_by_another_process_stops_the_run(tmp_path: Path) -> None:
     """Verdicts under the old keys are never written under the new; running again mends it."""
     path, db = _jsonl(tmp_path, 10), tmp_path / "mirror.db"
-    told: list[Report] = []
+    told: list[Finding] = []
 
-    def tell(report: Report) -> None:
+    def tell(report: Finding) -> None:
         told.append(report)
         if len(told) == 1:
             with open_store(db) as other:
                 add_keys(other, keys_of(AUTHOR))
 
     with open_store(db) as store, pytest.raises(KeySetChangedError):
-        ingest(store, Job([str(path)], tell))
+        ingest(store, ReadRequest([str(path)], tell))
     with open_store(db) as store:
         assert 0 < store.records.count() < 10
         assert ingest(store, _job(path)).exit_code == 0
@@ -107,8 +107,8 @@ def test_what_was_verified_is_not_verified_again(
 ) -> None:
     """The second time, no signature is checked, and the findings are the same."""
     path = _jsonl(tmp_path, 5)
-    first: list[Report] = []
-    again: list[Report] = []
+    first: list[Finding] = []
+    again: list[Finding] = []
     with open_store(tmp_path / "mirror.db") as store:
         add_keys(store, keys_of(AUTHOR))
         ingest(store, _job(path, first))

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 
 from mirror.engine.export.bag import bundle_text
-from mirror.engine.findings import Job, Report
+from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest import merge as ingest_module
 from mirror.engine.ingest import pipeline as verify_module
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.ingest.pipeline import verify
 from mirror.engine.states import replay as replay_module
-from mirror.engine.states.check import Scope, check
+from mirror.engine.states.check import CheckScope, check
 from mirror.engine.states.rebuild import rebuild
 from mirror.engine.states.replay import current_text, finish
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.errors import KeySetChangedError, WorkerError
-from mirror.store import Run, Store, open_store
+from mirror.store import SourceRun, Store, open_store
 from tests.builders import (
     Object,
     Signer,
@@ -131,10 +131,10 @@ def _rows(store: Store, *tables: str) -> dict[str, list[Any]]:
     return {table: conn.execute(f"SELECT * FROM {table}").fetchall() for table in tables}  # noqa: S608
 
 
-def _run(store: Store, sources: list[str]) -> tuple[list[Report], str]:
+def _run(store: Store, sources: list[str]) -> tuple[list[Finding], str]:
     """What a merge says."""
-    reports: list[Report] = []
-    summary = ingest(store, Job(sources, reports.append))
+    reports: list[Finding] = []
+    summary = ingest(store, ReadRequest(sources, reports.append))
     return reports, repr(summary)
 
 
@@ -164,7 +164,7 @@ def test_a_merge_comes_to_the_same(
     assert said[0] == said[1] == said[2]
     assert found[0] == found[1] == found[2]
     assert rows[0] == rows[1] == rows[2]
-    assert check(tmp_path / "many.db", Scope(), lambda _damage: None).damages == []
+    assert check(tmp_path / "many.db", CheckScope(), lambda _damage: None).damages == []
 
 
 def test_records_in_many_bundles_come_to_the_union(
@@ -186,8 +186,8 @@ def test_verifying_comes_to_the_same(sources: list[str], spread: Turn) -> None:
     said = []
     for on in (False, True):
         spread(on=on)
-        reports: list[Report] = []
-        summary = verify(Job(sources, reports.append), KEYS)
+        reports: list[Finding] = []
+        summary = verify(ReadRequest(sources, reports.append), KEYS)
         said.append((reports, repr(summary)))
     assert said[0] == said[1]
     codes = {report.code for report in said[0][0]}
@@ -200,9 +200,9 @@ def test_a_key_change_by_another_process_stops_the_run(
     sources: list[str], spread: Turn, tmp_path: Path
 ) -> None:
     """However many processes verify under the old keys; and running again mends it."""
-    db, told = tmp_path / "mirror.db", list[Report]()
+    db, told = tmp_path / "mirror.db", list[Finding]()
 
-    def tell(report: Report) -> None:
+    def tell(report: Finding) -> None:
         told.append(report)
         if len(told) == 1:
             with open_store(db) as other:
@@ -212,7 +212,7 @@ def test_a_key_change_by_another_process_stops_the_run(
     with open_store(db) as store:
         add_keys(store, keys_of(REGISTRY))
         with pytest.raises(KeySetChangedError):
-            ingest(store, Job(sources[:1], tell))
+            ingest(store, ReadRequest(sources[:1], tell))
         assert 0 < len(_rows(store, "arrival")["arrival"]) < 36
         _run(store, sources[:1])
         assert len(_rows(store, "arrival")["arrival"]) == 36
@@ -229,9 +229,9 @@ def test_a_process_that_is_killed_ends_the_run(
     sources: list[str], spread: Turn, tmp_path: Path
 ) -> None:
     """What was stored before is kept, and running it again ends where an undisturbed run ends."""
-    told: list[Report] = []
+    told: list[Finding] = []
 
-    def tell(report: Report) -> None:
+    def tell(report: Finding) -> None:
         told.append(report)
         if len(told) == 1:
             for process in own_children():
@@ -242,7 +242,7 @@ def test_a_process_that_is_killed_ends_the_run(
     with open_store(tmp_path / "mirror.db") as store:
         add_keys(store, KEYS)
         with pytest.raises(WorkerError, match=r"worker\.lost"):
-            ingest(store, Job(sources, tell))
+            ingest(store, ReadRequest(sources, tell))
         assert 0 < store.records.count()
         assert store.tally.actual() == store.tally.counts()
         _run(store, sources)
@@ -263,7 +263,7 @@ def good(tmp_path_factory: pytest.TempPathFactory, sources: list[str]) -> Path:
     path = tmp_path_factory.mktemp("good") / "mirror.db"
     with open_store(path) as store:
         add_keys(store, KEYS)
-        ingest(store, Job(sources, lambda _report: None))
+        ingest(store, ReadRequest(sources, lambda _report: None))
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("PRAGMA journal_mode = DELETE")
     return path
@@ -332,7 +332,7 @@ def test_a_key_change_during_a_rebuild_is_heeded(path: Path, spread: Turn) -> No
     with open_store(path) as store:
         assert rebuild(store) == []
         assert found == _outcome(store)
-    assert check(path, Scope(), lambda _damage: None).damages == []
+    assert check(path, CheckScope(), lambda _damage: None).damages == []
 
 
 def _bring_twins(store: Store) -> None:
@@ -343,7 +343,7 @@ def _bring_twins(store: Store) -> None:
                 make_event(record, AUTHOR, "author_claimed", author_claim("twin", note=note))
                 for note in "ab"
             ]
-            take(store, make_bundle(record, twins), KEYS, Run("a source", "2026-01-01"))
+            take(store, make_bundle(record, twins), KEYS, SourceRun("a source", "2026-01-01"))
 
 
 def test_a_run_that_was_cut_off_is_finished_in_processes(path: Path, spread: Turn) -> None:
@@ -369,13 +369,13 @@ def test_a_state_of_fewer_facts_is_not_kept(path: Path) -> None:
     with open_store(path) as store:
         with store.transaction():
             store.derived.mark_all_to_merge()
-        rows = replay_module._Merger(path, KEYS)(store.derived.to_merge(1000, 0))
+        rows = replay_module._StateWorker(path, KEYS)(store.derived.to_merge(1000, 0))
         _bring_twins(store)
         with store.transaction():
             store.derived.save_merged(rows)
         assert len(store.derived.stale(1000)) == len(RECORDS)
         finish(store)
-    assert check(path, Scope(), lambda _damage: None).damages == []
+    assert check(path, CheckScope(), lambda _damage: None).damages == []
 
 
 def _assert_nothing_is_forgotten(path: Path) -> None:
@@ -383,7 +383,7 @@ def _assert_nothing_is_forgotten(path: Path) -> None:
     with open_store(path) as store:
         finish(store)
         remove_keys(store, [REGISTRY.key_id])
-    assert check(path, Scope(), lambda _damage: None).damages == []
+    assert check(path, CheckScope(), lambda _damage: None).damages == []
 
 
 def test_who_merges_does_not_undo_a_rebuild_that_begins_meanwhile(path: Path, spread: Turn) -> None:
@@ -419,13 +419,13 @@ def test_who_brings_facts_does_not_undo_a_rebuild_that_begins_meanwhile(
     later.write_bytes(b"\n".join(lines))
     begun: list[int] = []
 
-    def tell(_report: Report) -> None:
+    def tell(_report: Finding) -> None:
         if not begun:
             begun.append(1)
             with open_store(path) as other, other.transaction():
                 other.derived.mark_all_to_judge()
 
     with open_store(path) as store:
-        ingest(store, Job([str(later)], tell))
+        ingest(store, ReadRequest([str(later)], tell))
     assert begun
     _assert_nothing_is_forgotten(path)

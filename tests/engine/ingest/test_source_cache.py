@@ -16,19 +16,19 @@ from typing import Any
 
 import pytest
 
-from mirror.archive import Limits, Source, write_bag, write_segments
+from mirror.archive import ReadLimits, Source, write_bag, write_segments
 from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import pack
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.export.bag import Order, export_bag
-from mirror.engine.findings import Job, Report, Summary
+from mirror.engine.export.bag import ExportOptions, export_bag
+from mirror.engine.findings import Finding, ReadRequest, Summary
 from mirror.engine.ingest import merge as ingest_module
 from mirror.engine.ingest import source_cache as remember_module
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.states.check import Scope, check, check_and_repair
+from mirror.engine.states.check import CheckScope, check, check_and_repair
 from mirror.engine.states.rebuild import rebuild
 from mirror.engine.states.trust import add_keys, remove_keys
-from mirror.store import New, Store, open_store
+from mirror.store import InsertCounts, Store, open_store
 from tests.builders import (
     Object,
     Signer,
@@ -64,11 +64,11 @@ FOUR = lines(*(make_bundle(record, [event(record)]) for record in RECORDS))
 class Run:
     """What one merge came to."""
 
-    def __init__(self, store: Store, sources: Sequence[Path | str], limits: Limits) -> None:
+    def __init__(self, store: Store, sources: Sequence[Path | str], limits: ReadLimits) -> None:
         self.read: list[str] = []
         """The source of every member that was read; of what is remembered, nothing is."""
-        self.reports: list[Report] = []
-        job = Job(
+        self.reports: list[Finding] = []
+        job = ReadRequest(
             [str(source) for source in sources],
             self.reports.append,
             lambda source: self.read.append(source.name),
@@ -80,7 +80,7 @@ class Run:
     @property
     def figures(self) -> Summary:
         """The figures, but for what was new."""
-        return replace(self.summary, new=New())
+        return replace(self.summary, new=InsertCounts())
 
     @property
     def told(self) -> list[tuple[str, str | None, str, str, str]]:
@@ -96,17 +96,19 @@ class Mirror:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def merge(self, *sources: Path | str, limits: Limits | None = None, keys: KeySet = KEYS) -> Run:
+    def merge(
+        self, *sources: Path | str, limits: ReadLimits | None = None, keys: KeySet = KEYS
+    ) -> Run:
         """Merge files, having added keys to those that are trusted."""
         with open_store(self.path) as store:
             add_keys(store, keys)
-            return Run(store, sources, limits or Limits())
+            return Run(store, sources, limits or ReadLimits())
 
     def content(self) -> list[bytes]:
         """All facts, as exported, and all states."""
         out = self.path.with_suffix(".tar")
         with open_store(self.path, read_only=True) as store:
-            export_bag(store, OutputFile(out, force=True), Order())
+            export_bag(store, OutputFile(out, force=True), ExportOptions())
             return [out.read_bytes(), *(store.derived.text(one) for one in ids_in(store))]
 
 
@@ -129,7 +131,7 @@ def assert_same(first: Run, again: Run) -> None:
     assert first.figures == again.figures
     assert first.summary.exit_code == again.summary.exit_code
     assert first.states == again.states
-    assert New() == again.summary.new
+    assert InsertCounts() == again.summary.new
 
 
 def arxiv_id(state: bytes) -> str:
@@ -283,7 +285,7 @@ def test_a_store_that_was_rebuilt_remembers(mirror: Mirror, tmp_path: Path) -> N
     first = mirror.merge(path)
     with open_store(mirror.path) as store:
         assert [] == rebuild(store)
-    assert 0 == check(mirror.path, Scope(), lambda _damage: None).exit_code
+    assert 0 == check(mirror.path, CheckScope(), lambda _damage: None).exit_code
     again = mirror.merge(path)
     assert_same(first, again)
     assert [] == again.read
@@ -339,7 +341,7 @@ FIELDS = {
 
 def test_the_limits_above_are_all_there_are() -> None:
     """A new one is a new reason to read again."""
-    assert {*FIELDS} == {*Limits.__slots__}
+    assert {*FIELDS} == {*ReadLimits.__slots__}
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -347,7 +349,7 @@ def test_other_limits_are_asked_again(mirror: Mirror, tmp_path: Path, field: str
     """B4: what was refused may be taken now, and the other way round."""
     path = write(tmp_path, FOUR)
     mirror.merge(path)
-    other = Limits(**{field: FIELDS[field]})  # type: ignore[arg-type]
+    other = ReadLimits(**{field: FIELDS[field]})  # type: ignore[arg-type]
     run = mirror.merge(path, limits=other)
     assert_read(run, path)
     again = mirror.merge(path, limits=other)
@@ -358,7 +360,7 @@ def test_other_limits_are_asked_again(mirror: Mirror, tmp_path: Path, field: str
 def test_what_a_limit_refused_comes_when_it_is_lifted(mirror: Mirror, tmp_path: Path) -> None:
     """B4: refusals are remembered under their limits, and under no others."""
     path = write(tmp_path, FOUR)
-    narrow = Limits(events=5)
+    narrow = ReadLimits(events=5)
     assert {"limit.count"} == {report.code for report in mirror.merge(path, limits=narrow).reports}
     assert {"limit.count"} == {report.code for report in mirror.merge(path, limits=narrow).reports}
     wide = mirror.merge(path)
@@ -444,8 +446,8 @@ def test_a_store_in_memory_reads_each_time(tmp_path: Path) -> None:
     path = write(tmp_path, FOUR)
     with open_store(None) as store:
         add_keys(store, KEYS)
-        first = Run(store, [path], Limits())
-        again = Run(store, [path], Limits())
+        first = Run(store, [path], ReadLimits())
+        again = Run(store, [path], ReadLimits())
     assert_same(first, again)
     assert_read(again, path)
 
@@ -477,7 +479,7 @@ def test_what_rests_on_the_clock_is_read_each_time(mirror: Mirror, tmp_path: Pat
 def test_what_took_too_long_is_tried_each_time(mirror: Mirror, tmp_path: Path) -> None:
     """B4: the machine may be faster tomorrow."""
     path = write(tmp_path, FOUR)
-    limits = Limits(bundle_s=1e-9)
+    limits = ReadLimits(bundle_s=1e-9)
     for _ in range(2):
         run = mirror.merge(path, limits=limits)
         assert ["limit.time"] * 4 == [report.code for report in run.reports]
@@ -528,7 +530,9 @@ def test_what_was_lost_to_damage_comes_back(
     whole = sorted(mirror.content())
     with open_store(mirror.path) as store, store.transaction():
         store._db.conn.execute(damage)
-    report = check_and_repair(mirror.path, Scope(), lambda _damage: None, lambda _records: None)
+    report = check_and_repair(
+        mirror.path, CheckScope(), lambda _damage: None, lambda _records: None
+    )
     assert report.is_repaired
     assert whole != sorted(mirror.content())
     again = mirror.merge(path)
@@ -551,7 +555,7 @@ def test_a_run_that_was_cut_off_is_not_remembered(
     path = write(tmp_path, lines(*(make_bundle(RECORDS[at % 4], [at]) for at in range(8))))
     told = 0
 
-    def tell(_report: Report) -> None:
+    def tell(_report: Finding) -> None:
         nonlocal told
         told += 1
         if told == stop_at:
@@ -560,7 +564,7 @@ def test_a_run_that_was_cut_off_is_not_remembered(
     with open_store(mirror.path) as store:
         add_keys(store, KEYS)
         with pytest.raises(_StopError):
-            ingest(store, Job([str(path)], tell))
+            ingest(store, ReadRequest([str(path)], tell))
     second = mirror.merge(path)
     assert_read(second, path)
     fresh = Mirror(tmp_path / "fresh.db")
@@ -582,14 +586,14 @@ def test_a_run_that_was_cut_off_between_two_sources_is_not_remembered(
     """Nothing is taken for read before the whole run was done."""
     one, other = write(tmp_path, FOUR, "one"), write(tmp_path, lines(FAULTY), "other")
 
-    def tell(report: Report) -> None:
+    def tell(report: Finding) -> None:
         if report.source == str(other):
             raise _StopError
 
     with open_store(mirror.path) as store:
         add_keys(store, KEYS)
         with pytest.raises(_StopError):
-            ingest(store, Job([str(one), str(other)], tell))
+            ingest(store, ReadRequest([str(one), str(other)], tell))
     second = mirror.merge(one, other)
     expected = Mirror(tmp_path / "fresh.db").merge(one, other)
     assert (expected.reports, expected.figures, expected.states) == (
@@ -624,7 +628,7 @@ def test_a_file_that_changes_before_its_turn_is_what_it_was_when_it_was_read(
             path.write_bytes(lines(make_bundle(RECORDS[2])))
 
     with open_store(mirror.path) as store:
-        job = Job([str(first), str(path)], lambda _report: None, replace_the_other)
+        job = ReadRequest([str(first), str(path)], lambda _report: None, replace_the_other)
         assert 2 == ingest(store, job).new.records
     path.write_bytes(lines(make_bundle(RECORDS[1])))
     run = mirror.merge(path, keys=KeySet([]))

@@ -12,10 +12,10 @@ import pytest
 
 from mirror.core.record import Record
 from mirror.core.values import Object, decode
-from mirror.engine.findings import Job
+from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.search.citations import MAX_WORKS, Citations, citations_of
-from mirror.engine.states.check import Scope, check, check_and_repair
+from mirror.engine.search.citations import MAX_WORKS, RecordCitations, citations_of
+from mirror.engine.states.check import CheckScope, check, check_and_repair
 from mirror.engine.states.rebuild import rebuild
 from mirror.engine.states.replay import current_text
 from mirror.engine.states.trust import add_keys, remove_keys
@@ -55,10 +55,10 @@ def merge(store: Store, *bundles: Any) -> None:
     """Merge bundles as a command does."""
     source = cast("Path", store.path).with_name("source.jsonl")
     source.write_bytes(b"\n".join(map(to_json, bundles)))
-    ingest(store, Job([str(source)], lambda _report: None))
+    ingest(store, ReadRequest([str(source)], lambda _report: None))
 
 
-def citations(store: Store, record: Any, **options: Any) -> Citations:
+def citations(store: Store, record: Any, **options: Any) -> RecordCitations:
     """The citations of a record now."""
     record_id = store.records.find(Record(record).digest)
     assert record_id is not None
@@ -236,14 +236,14 @@ def test_a_wrong_index_is_found_and_made_again(damage: str, store: Store, tmp_pa
     merge(store, make_bundle(ONE), make_bundle(TWO, [FIRST]))
     path = tmp_path / "mirror.db"
     right = _index(path)
-    for mend in (rebuild, lambda _: check_and_repair(path, Scope(), lambda _damage: None)):
+    for mend in (rebuild, lambda _: check_and_repair(path, CheckScope(), lambda _damage: None)):
         with closing(sqlite3.connect(path, isolation_level=None)) as conn:
             conn.execute(damage)
-        found = check(path, Scope(), lambda _damage: None).damages
+        found = check(path, CheckScope(), lambda _damage: None).damages
         assert {"citation"} == {one.fact for one in found}
         mend(store)
         assert right == _index(path)
-        assert check(path, Scope(), lambda _damage: None).damages == []
+        assert check(path, CheckScope(), lambda _damage: None).damages == []
 
 
 def test_a_damaged_record_does_not_hide_the_others(store: Store, tmp_path: Path) -> None:

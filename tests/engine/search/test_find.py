@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.core.keys import parse_key_set
-from mirror.engine.findings import Job
+from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.search import find as module
-from mirror.engine.search.find import Found, bring_up_to_date, find
-from mirror.engine.states.check import Scope, check_and_repair
+from mirror.engine.search.find import SearchResult, bring_up_to_date, find
+from mirror.engine.states.check import CheckScope, check_and_repair
 from mirror.engine.states.rebuild import rebuild
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.errors import CorruptStoreError
@@ -54,7 +54,7 @@ REGISTRY, AUTHOR = Signer("registry"), Signer("author")
 def _merge(store: Store, folder: Path, *bundles: Any) -> None:
     path = folder / f"{len(list(folder.iterdir()))}.jsonl"
     path.write_bytes(b"\n".join(map(to_json, bundles)))
-    ingest(store, Job([str(path)], lambda _report: None))
+    ingest(store, ReadRequest([str(path)], lambda _report: None))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("samples") / "mirror.db"
     with open_store(path) as store:
         add_keys(store, KEYS)
-        ingest(store, Job([str(DEMO), str(PITH)], lambda _report: None))
+        ingest(store, ReadRequest([str(DEMO), str(PITH)], lambda _report: None))
         bring_up_to_date(store)
     return path
 
@@ -83,11 +83,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def _numbers(found: Found) -> list[str]:
+def _numbers(found: SearchResult) -> list[str]:
     return [hit.standing.pith_number for hit in found.hits]
 
 
-def _ways(found: Found) -> list[str]:
+def _ways(found: SearchResult) -> list[str]:
     return [hit.matched_by for hit in found.hits]
 
 
@@ -350,7 +350,7 @@ def test_it_goes_on_where_it_was_stopped(
     """Each chunk counts; what ends the run, the next one does the rest."""
     monkeypatch.setattr(module, "CHUNK_RECORDS", 20)
     with open_store(tmp_path / "new.db") as store:
-        ingest(store, Job([str(PITH)], lambda _report: None))
+        ingest(store, ReadRequest([str(PITH)], lambda _report: None))
 
         def stop(_records: int) -> None:
             raise KeyboardInterrupt
@@ -376,7 +376,7 @@ def test_many_records_are_read_in_processes(
     with open_store(tmp_path / "one.db") as one, open_store(None) as memory:
         for store in (one, memory):
             add_keys(store, KEYS)
-            ingest(store, Job([str(DEMO), str(PITH)], lambda _report: None))
+            ingest(store, ReadRequest([str(DEMO), str(PITH)], lambda _report: None))
         bring_up_to_date(memory)
         monkeypatch.setattr(module, "CHUNK_RECORDS", 10)
         bring_up_to_date(one)
@@ -478,7 +478,7 @@ def broken(tmp_path: Path) -> Path:
     path = tmp_path / "mirror.db"
     with open_store(path) as store:
         add_keys(store, KEYS)
-        ingest(store, Job([str(DEMO)], lambda _report: None))
+        ingest(store, ReadRequest([str(DEMO)], lambda _report: None))
         bring_up_to_date(store)
     return path
 
@@ -505,7 +505,7 @@ def test_a_broken_index_is_named_and_made_again(name: str, broken: Path) -> None
             hits = []
             assert error.code == "store.damaged"  # noqa: PT017 - it may also find less
     assert [hit for hit in hits if hit not in expected.hits] == []
-    report = check_and_repair(broken, Scope(), lambda _damage: None)
+    report = check_and_repair(broken, CheckScope(), lambda _damage: None)
     assert (["full_text"], True) == (
         [damage.fact for damage in report.damages],
         report.is_repaired,
@@ -541,12 +541,12 @@ def test_a_record_that_was_moved_aside_is_not_found(broken: Path) -> None:
     _break(broken, "UPDATE record SET value = x'00' WHERE source_id = 'hep-th/9901234'")
     with open_store(broken) as store, pytest.raises(CorruptStoreError):
         find(store, '"lemma 2 lacks"')
-    check_and_repair(broken, Scope(), lambda _damage: None)
+    check_and_repair(broken, CheckScope(), lambda _damage: None)
     with open_store(broken) as store:
         assert [] == find(store, '"lemma 2 lacks"').hits
         bring_up_to_date(store)
         assert (7, 0) == (len(_contents(store)[0]), store.search.unindexed())
-        ingest(store, Job([str(DEMO)], lambda _report: None))
+        ingest(store, ReadRequest([str(DEMO)], lambda _report: None))
         bring_up_to_date(store)
         assert [hit] == find(store, '"lemma 2 lacks"').hits
 

@@ -14,13 +14,13 @@ import orjson
 import pytest
 import zstandard
 
-from mirror.engine.findings import Job
+from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.search.find import bring_up_to_date
 from mirror.engine.search.identify import (
-    BadLine,
-    Checked,
-    Identified,
+    IdentifyResult,
+    MalformedLine,
+    MetadataCheck,
     check_metadata,
     identify,
     open_metadata,
@@ -44,7 +44,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of the registry's records, indexed."""
     path = tmp_path_factory.mktemp("real") / "mirror.db"
     with open_store(path) as store:
-        ingest(store, Job([str(BUNDLES / "pith.tar")], lambda _report: None))
+        ingest(store, ReadRequest([str(BUNDLES / "pith.tar")], lambda _report: None))
         bring_up_to_date(store)
     return path
 
@@ -64,11 +64,11 @@ def _merge(store: Store, folder: Path, *records: Any, signed: bool = False) -> N
         for one in records
     ]
     path.write_bytes(b"\n".join(map(to_json, bundles)))
-    ingest(store, Job([str(path)], lambda _report: None))
+    ingest(store, ReadRequest([str(path)], lambda _report: None))
     bring_up_to_date(store)
 
 
-def _numbers(known: Identified) -> list[str]:
+def _numbers(known: IdentifyResult) -> list[str]:
     return [one.standing.pith_number for one in known.candidates]
 
 
@@ -151,7 +151,7 @@ def test_what_is_not_indexed_is_counted(store: Store, tmp_path: Path) -> None:
     """Without an id, the index is all that is asked."""
     path = tmp_path / "bundle.json"
     path.write_bytes(to_json(make_bundle(make_record())))
-    ingest(store, Job([str(path)], lambda _report: None))
+    ingest(store, ReadRequest([str(path)], lambda _report: None))
     assert (False, 1) == (identify(store, TITLE, None).is_found, store.search.unindexed())
     assert 1 == identify(store, TITLE, None).unindexed
     known = identify(store, TITLE, None, "2401.00001")
@@ -241,7 +241,7 @@ def _v(*numbers: int) -> list[dict[str, str]]:
 
 def _check(store: Store, text: bytes) -> list[tuple[Any, ...]]:
     return [
-        (one.number,) if isinstance(one, BadLine) else (one.status, one.version)
+        (one.number,) if isinstance(one, MalformedLine) else (one.status, one.version)
         for one in check_metadata(store, io.BytesIO(text))
     ]
 
@@ -259,9 +259,11 @@ def test_real_papers_match_line_by_line(real: Path) -> None:
     )
     with open_store(real, read_only=True) as store:
         found = list(check_metadata(store, io.BytesIO(text)))
-    assert ["match"] * len(papers) == [one.status for one in found if isinstance(one, Checked)]
+    assert ["match"] * len(papers) == [
+        one.status for one in found if isinstance(one, MetadataCheck)
+    ]
     assert [paper["pith_number"] for paper in papers] == [
-        one.pith_number for one in found if isinstance(one, Checked)
+        one.pith_number for one in found if isinstance(one, MetadataCheck)
     ]
 
 
@@ -317,7 +319,7 @@ def test_two_records_of_one_version_are_ambiguous(
     """Nothing says which of them is meant."""
     _merge(store, tmp_path, make_record(), make_record("another"), signed=signed)
     (found,) = check_metadata(store, io.BytesIO(_paper("2401.00001")))
-    assert isinstance(found, Checked)
+    assert isinstance(found, MetadataCheck)
     assert ("ambiguous", None, 1) == (found.status, found.pith_number, found.version)
     assert found.is_mismatch
 
@@ -358,16 +360,16 @@ def test_a_dump_may_be_compressed(pack: Any, store: Store, tmp_path: Path) -> No
     path = tmp_path / "dump"
     path.write_bytes(pack(text))
     with open_metadata(str(path)) as file:
-        found = [one for one in check_metadata(store, file) if isinstance(one, Checked)]
+        found = [one for one in check_metadata(store, file) if isinstance(one, MetadataCheck)]
     assert ["match", "missing", "match"] == [one.status for one in found]
     path.write_bytes(pack(text)[:-20])
     with open_metadata(str(path)) as file:
         *_, last = check_metadata(store, file)
-    assert isinstance(last, BadLine)
+    assert isinstance(last, MalformedLine)
     path.write_bytes(pack(text) + b"more")
     with open_metadata(str(path)) as file:
         *_, last = check_metadata(store, file)
-    assert isinstance(last, BadLine)
+    assert isinstance(last, MalformedLine)
 
 
 @pytest.mark.parametrize("name", ["absent", ".", "", "a\x00b"])

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from mirror.core.events.verdict import Reached
+from mirror.core.events.verdict import ProfileVerdict
 from mirror.core.keys import BUILT_IN, KeySet
-from mirror.engine.findings import Job
+from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states import trust
-from mirror.engine.states.check import Scope, check
+from mirror.engine.states.check import CheckScope, check
 from mirror.engine.states.replay import current_text, finish
 from mirror.engine.states.trust import add_keys, remove_keys, remove_profiles
 from mirror.errors import KeySetChangedError
@@ -97,13 +97,13 @@ def read(store: Store, *events: Any) -> None:
     assert store.path is not None
     path = store.path.with_name("bundle.json")
     path.write_bytes(to_json(make_bundle(RECORD, list(events))))
-    ingest(store, Job([str(path)], lambda _report: None))
+    ingest(store, ReadRequest([str(path)], lambda _report: None))
 
 
 def damages(store: Store) -> list[str]:
     """What is not as it would be if it were reached anew."""
     assert store.path is not None
-    return [one.why for one in check(store.path, Scope(), lambda _damage: None).damages]
+    return [one.why for one in check(store.path, CheckScope(), lambda _damage: None).damages]
 
 
 def steps(chance: random.Random) -> Iterator[tuple[list[int], list[str], list[str]]]:
@@ -191,7 +191,7 @@ def test_profiles_that_change_meanwhile_are_told(
             if not other.trust.key_set().profiles:
                 add_keys(other, KeySet((), [profile]))
             found = held(facts, record)
-            assert any(isinstance(one, Reached) for one in found.known.events.values())
+            assert any(isinstance(one, ProfileVerdict) for one in found.known.events.values())
             return found
 
         monkeypatch.setattr(Facts, "held", changing)

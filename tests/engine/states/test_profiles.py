@@ -12,10 +12,10 @@ import pytest
 from mirror.core.bundle import parse_bundle
 from mirror.core.keys import KeySet
 from mirror.core.profile import Profile
-from mirror.engine.findings import Job, Report
+from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states import trust
-from mirror.engine.states.check import Scope, check
+from mirror.engine.states.check import CheckScope, check
 from mirror.engine.states.rebuild import rebuild
 from mirror.engine.states.replay import current_text, finish
 from mirror.engine.states.root import read_root
@@ -58,19 +58,19 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def read(store: Store, *bundles: Any) -> list[Report]:
+def read(store: Store, *bundles: Any) -> list[Finding]:
     """Merge bundles into a store; what was found."""
     assert store.path is not None
-    path, reports = store.path.with_name("bundles.jsonl"), list[Report]()
+    path, reports = store.path.with_name("bundles.jsonl"), list[Finding]()
     path.write_bytes(b"\n".join(map(to_json, bundles)))
-    ingest(store, Job([str(path)], reports.append))
+    ingest(store, ReadRequest([str(path)], reports.append))
     return reports
 
 
 def text_of(store: Store) -> bytes:
     """The state of the one record, which is as stored, and checks out."""
     assert store.path is not None
-    assert [] == check(store.path, Scope(), lambda _damage: None).damages
+    assert [] == check(store.path, CheckScope(), lambda _damage: None).damages
     text = current_text(store, 1)
     assert text == store.derived.text(1)
     return text
@@ -207,9 +207,9 @@ def test_a_verdict_that_was_tampered_with_is_found(store: Store) -> None:
     query = "UPDATE fault SET reason = ? WHERE fact = 'reading' AND positions LIKE '0%'"
     for damage in ("key-bob", ""):
         conn.execute(query, (damage,))
-        assert check(store.path, Scope(), lambda _damage: None).damages
+        assert check(store.path, CheckScope(), lambda _damage: None).damages
         conn.execute(query, (ALICE.key_id,))
-    assert [] == check(store.path, Scope(), lambda _damage: None).damages
+    assert [] == check(store.path, CheckScope(), lambda _damage: None).damages
     more = "SET positions = positions || ',3', count = count + 1"
     conn.execute(f"UPDATE fault {more} WHERE fact = 'reading' AND positions LIKE '0%'")
-    assert check(store.path, Scope(), lambda _damage: None).damages
+    assert check(store.path, CheckScope(), lambda _damage: None).damages

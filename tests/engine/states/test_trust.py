@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mirror.engine.findings import Job
+from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states import replay, trust
 from mirror.engine.states.trust import add_keys, remove_keys
@@ -48,7 +48,7 @@ def store(tmp_path: Path) -> Iterable[Store]:
     path = tmp_path / "bundles.jsonl"
     path.write_bytes(b"\n".join(map(to_json, bundles)))
     with open_store(tmp_path / "mirror.db") as opened:
-        ingest(opened, Job([str(path)], lambda _report: None))
+        ingest(opened, ReadRequest([str(path)], lambda _report: None))
         yield opened
 
 

@@ -18,16 +18,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mirror.engine.findings import Job, Report
+from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest import pipeline
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.root import bring_root_up_to_date, read_root
 from mirror.engine.states.trust import add_keys
 from mirror.engine.sync import mirror, registry
-from mirror.engine.sync.report import Errand, Result
-from mirror.engine.sync.report import Tally as SyncTally
-from mirror.engine.sync.sync import Upstream, identify, sync
-from mirror.net import Client, Politeness
+from mirror.engine.sync.report import SyncOptions, SyncResult
+from mirror.engine.sync.report import SyncSummary as SyncTally
+from mirror.engine.sync.sync import ServerKind, identify, sync
+from mirror.net import Client, ClientConfig
 from mirror.store import open_store
 from tests import oracle
 from tests.builders import (
@@ -43,7 +43,7 @@ from tests.helpers import keys_of
 from tests.net.server import Exchange, Handler, Site, message
 
 AUTHOR = Signer("author")
-QUICK = Politeness(
+QUICK = ClientConfig(
     requests_per_second=0,
     retries=0,
     backoff_seconds=0.001,
@@ -80,7 +80,7 @@ def fill(path: Path, bundles: Iterable[Object]) -> Path:
     with open_store(path) as store:
         add_keys(store, keys_of(AUTHOR))
         if source.stat().st_size:
-            ingest(store, Job([str(source)], lambda _report: None))
+            ingest(store, ReadRequest([str(source)], lambda _report: None))
     return path
 
 
@@ -97,8 +97,8 @@ class Synced:
     """What a sync came to."""
 
     tally: SyncTally
-    results: list[Result] = field(default_factory=list)
-    reports: list[Report] = field(default_factory=list)
+    results: list[SyncResult] = field(default_factory=list)
+    reports: list[Finding] = field(default_factory=list)
 
     @property
     def statuses(self) -> dict[str, str]:
@@ -113,15 +113,15 @@ class Synced:
 
 
 def run_sync(
-    path: Path, url: str, *names: str, kind: str = "", polite: Politeness = QUICK, **more: Any
+    path: Path, url: str, *names: str, kind: str = "", polite: ClientConfig = QUICK, **more: Any
 ) -> Synced:
     """Sync a store that trusts the author."""
-    results: list[Result] = []
-    reports: list[Report] = []
+    results: list[SyncResult] = []
+    reports: list[Finding] = []
     with Client(polite) as client, open_store(path) as store:
         add_keys(store, keys_of(AUTHOR))
-        upstream = Upstream(kind) if kind else identify(client, url)
-        errand = Errand(
+        upstream = ServerKind(kind) if kind else identify(client, url)
+        errand = SyncOptions(
             url=url, names=names, tell=reports.append, tell_result=results.append, **more
         )
         return Synced(sync(store, errand, upstream, client), results, reports)

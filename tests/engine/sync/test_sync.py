@@ -17,10 +17,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from mirror.archive import Limits
+from mirror.archive import ReadLimits
 from mirror.core.keys import KeySet
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.export.bag import Order, export_bag
+from mirror.engine.export.bag import ExportOptions, export_bag
 from mirror.engine.sync import mirror
 from mirror.engine.sync import registry as sync_registry
 from mirror.engine.sync.feed import last_change, parse_page, read_page
@@ -29,7 +29,7 @@ from mirror.engine.sync.sync import MIRROR, REGISTRY, identify
 from mirror.errors import FormatError, LookUpError, UpstreamError
 from mirror.net import Client
 from mirror.store import Change, open_store
-from mirror.web import Settings
+from mirror.web import ServerSettings
 from tests.builders import Object, make_bundle, make_record, to_json, without
 from tests.engine.sync.sync_servers import (
     QUICK,
@@ -63,7 +63,7 @@ def site() -> Iterator[Site]:
 def serve() -> Iterator[Serve]:
     """`serve(path)` serves a store as a mirror, to the end of the test; its address."""
     with ExitStack() as stack:
-        yield lambda path: stack.enter_context(served(Settings(store=path)))
+        yield lambda path: stack.enter_context(served(ServerSettings(store=path)))
 
 
 @pytest.fixture
@@ -217,10 +217,15 @@ def test_what_is_refused_is_asked_for_again(site: Site, db: Path) -> None:
 
 @pytest.mark.parametrize(
     "limits",
-    [Limits(events=1), Limits(values=20), Limits(depth=3), Limits(member_bytes=1000), Limits(
-        bundle_s=1e-9)],
-)  # fmt: skip
-def test_limits_hold_for_what_is_fetched(limits: Limits, site: Site, db: Path) -> None:
+    [
+        ReadLimits(events=1),
+        ReadLimits(values=20),
+        ReadLimits(depth=3),
+        ReadLimits(member_bytes=1000),
+        ReadLimits(bundle_s=1e-9),
+    ],
+)
+def test_limits_hold_for_what_is_fetched(limits: ReadLimits, site: Site, db: Path) -> None:
     """What exceeds one comes once it is raised."""
     registry = Registry(site, [make_one(1, claims=3)])
     synced = run_sync(db, registry.url, "2401.00001", limits=limits)
@@ -526,7 +531,7 @@ def test_a_whole_that_was_refused_in_part_is_fetched_again(
     """The feed is not taken for followed."""
     there = fill(tmp_path / "there.db", [make_one(1), make_one(2, claims=8)])
     url = serve(there)
-    whole = run_sync(db, url, whole=True, limits=Limits(events=7))
+    whole = run_sync(db, url, whole=True, limits=ReadLimits(events=7))
     assert (1, 1, 1) == (
         whole.tally.exit_code,
         whole.tally.statuses["refused"],
@@ -559,7 +564,7 @@ def test_what_a_feed_named_and_did_not_come_is_owed(
     _small_slices(monkeypatch)
     bundles = [make_one(number) for number in range(10)] + [make_one(10, claims=8)]
     there = fill(tmp_path / "there.db", bundles)
-    url, small = serve(there), Limits(events=7)
+    url, small = serve(there), ReadLimits(events=7)
     for _ in range(3):
         synced = run_sync(db, url, limits=small)
         assert "refused" == synced.statuses[_number(bundles[10])]
@@ -613,7 +618,7 @@ class _Fake:
         named = [self.bundles[one] for one in ids if one not in self.lack]
         path = fill(self._folder / f"{self.tars}.db", named + self.extra)
         with open_store(path, read_only=True) as store:
-            export_bag(store, OutputFile(path.with_suffix(".tar")), Order())
+            export_bag(store, OutputFile(path.with_suffix(".tar")), ExportOptions())
         return path.with_suffix(".tar").read_bytes()
 
 

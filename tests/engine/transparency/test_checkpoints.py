@@ -16,7 +16,7 @@ import pytest
 from mirror.core.transparency import merkle
 from mirror.core.transparency.checkpoint import (
     Checkpoint,
-    Particulars,
+    MirrorExtension,
     format_checkpoint,
     parse_checkpoint,
 )
@@ -32,15 +32,15 @@ from mirror.core.transparency.signed_note import (
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.states.trust import add_keys
 from mirror.engine.transparency.checkpoints import (
-    ContradictionError,
-    Kept,
+    CheckpointConflictError,
+    CheckpointResult,
     keep_checkpoint,
     last_own_checkpoint,
     make_checkpoint,
     write_new_key,
 )
 from mirror.errors import CorruptStoreError, FormatError, OutputError
-from mirror.store import Run, Store, open_store
+from mirror.store import SourceRun, Store, open_store
 from tests.builders import Signer as Person
 from tests.builders import author_claim, make_bundle, make_event, make_record
 from tests.helpers import keys_of, take
@@ -68,7 +68,7 @@ def _merge(store: Store, *claimants: str, record: Any = RECORD) -> None:
     """Write an event for each claimant, as a merge that was cut off before its end."""
     events = [make_event(record, AUTHOR, "author_claimed", author_claim(one)) for one in claimants]
     with store.transaction():
-        take(store, make_bundle(record, events), store.trust.key_set(), Run("a test", "now"))
+        take(store, make_bundle(record, events), store.trust.key_set(), SourceRun("a test", "now"))
 
 
 def _checkpoint(text: str) -> Checkpoint:
@@ -86,7 +86,7 @@ def test_what_is_signed_is_what_the_store_says(store: Store) -> None:
     assert (OURS.verifier,) == verify_note(parse_note(note.encode()), [OURS.verifier]).signed_by
     assert (OURS.name, 1) == (said.origin, said.size)
     assert merkle.root(store.derived.leaves()) == said.root
-    assert said.particulars == Particulars(
+    assert said.particulars == MirrorExtension(
         key_set_digest=KEYS.digest,
         merge_version="pith-open-graph-merge-v1",
         events_valid=2,
@@ -143,7 +143,9 @@ def test_growth_is_never_refused(store: Store) -> None:
     assert notes == [one.note for one in store.checkpoints.all()]
     with open_store(None) as watcher:
         for note in notes:
-            assert keep_checkpoint(watcher, note.encode(), [OURS.verifier], NOW + 9 * DAY) == Kept(
+            assert keep_checkpoint(
+                watcher, note.encode(), [OURS.verifier], NOW + 9 * DAY
+            ) == CheckpointResult(
                 note, _checkpoint(note), (OURS.verifier,), is_new=True, findings=()
             )
 
@@ -152,7 +154,7 @@ def test_two_roots_are_not_signed_for_one_second(store: Store) -> None:
     """Whoever watches would take it for a fork; a second later it is none."""
     first = make_checkpoint(store, OURS, NOW)
     _merge(store, "one")
-    with pytest.raises(ContradictionError, match=r"^checkpoint\.fork: two roots for one time"):
+    with pytest.raises(CheckpointConflictError, match=r"^checkpoint\.fork: two roots for one time"):
         make_checkpoint(store, OURS, NOW)
     assert first == last_own_checkpoint(store)
     second = make_checkpoint(store, OURS, NOW + timedelta(seconds=1))
@@ -162,7 +164,7 @@ def test_two_roots_are_not_signed_for_one_second(store: Store) -> None:
 def test_a_clock_that_was_set_back_signs_nothing(store: Store) -> None:
     """In this origin; another may say what it likes."""
     make_checkpoint(store, OURS, NOW)
-    with pytest.raises(ContradictionError, match=r"^checkpoint\.rollback: dated"):
+    with pytest.raises(CheckpointConflictError, match=r"^checkpoint\.rollback: dated"):
         make_checkpoint(store, OURS, NOW - DAY)
     make_checkpoint(store, OURS, NOW - DAY, "another.example")
 
@@ -176,7 +178,9 @@ def test_a_store_that_lost_something_signs_nothing(store: Store) -> None:
     with store.transaction():
         here = sign_note(format_checkpoint(larger), [OURS]).decode()
         store.checkpoints.keep(larger, here, "now", is_own=True)
-    with pytest.raises(ContradictionError, match=r"^checkpoint\.rollback: 5 records, and then 0"):
+    with pytest.raises(
+        CheckpointConflictError, match=r"^checkpoint\.rollback: 5 records, and then 0"
+    ):
         make_checkpoint(store, OURS, NOW + 2 * DAY)
 
 
@@ -193,7 +197,7 @@ def _said(origin: str, size: int, day: int = 0, root: int | None = None, **said:
         "time": (NOW + day * DAY).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     digest = bytes([size if root is None else root]) * 32
-    particulars = Particulars(**(values | said))
+    particulars = MirrorExtension(**(values | said))
     return Checkpoint(origin=origin, size=size, root=digest, particulars=particulars)
 
 
@@ -204,12 +208,12 @@ def _read(
     known: Collection[Verifier] = KNOWN,
     at: datetime = NOW + 9 * DAY,
     is_old: bool = False,
-) -> Kept:
+) -> CheckpointResult:
     note = sign_note(format_checkpoint(one), signers or [ALICE])
     return keep_checkpoint(store, note, known, at, is_old=is_old)
 
 
-def _codes(kept: Kept) -> list[str]:
+def _codes(kept: CheckpointResult) -> list[str]:
     return [finding.code for finding in kept.findings]
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast
 import pytest
 
 from mirror.core.values import Object, Value, encode
-from mirror.engine.findings import Job
+from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.root import bring_root_up_to_date, read_root
 from mirror.engine.transparency.inclusion_proof import make_proof, parse_proof
@@ -33,7 +33,7 @@ def merge(store: Store, folder: Path, records: list[Said]) -> None:
     """Merge a bundle of nothing but its record for each."""
     source = folder / "bundles.jsonl"
     source.write_bytes(b"\n".join(to_json(make_bundle(record)) for record in records))
-    ingest(store, Job([str(source)], lambda _report: None))
+    ingest(store, ReadRequest([str(source)], lambda _report: None))
 
 
 @pytest.fixture(scope="module")

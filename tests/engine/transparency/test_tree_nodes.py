@@ -16,9 +16,9 @@ from mirror.core.record import suffix_of
 from mirror.core.transparency import merkle
 from mirror.core.transparency.merkle import NOTHING, Leaf, Node
 from mirror.core.values import encode
-from mirror.engine.states.root import Root, read_root
+from mirror.engine.states.root import StateRoot, read_root
 from mirror.engine.transparency import tree_nodes
-from mirror.engine.transparency.tree_nodes import Told, descend, parse_told, tell
+from mirror.engine.transparency.tree_nodes import TreeNodePage, descend, parse_told, tell
 from mirror.errors import FormatError, StoreError, UpstreamError
 from mirror.store import StateTree, Store, TreeLeaf, open_store
 from mirror.store.state_tree import DEPTH
@@ -52,7 +52,7 @@ class Asking:
         self._store = store
         self.asked: list[str] = []
 
-    def __call__(self, prefix: str) -> Told:
+    def __call__(self, prefix: str) -> TreeNodePage:
         """What it tells, as it is written and read."""
         self.asked.append(prefix)
         return parse_told(encode(tell(self._store, prefix)), prefix)[0]
@@ -62,7 +62,7 @@ Found: TypeAlias = dict[bytes, tuple[bytes | None, bytes | None]]
 """The core digests here and there of what differs, by record."""
 
 
-def find(here: Store, ask: Callable[[str], Told]) -> Found:
+def find(here: Store, ask: Callable[[str], TreeNodePage]) -> Found:
     """What is found, which must come in order and once."""
     found = list(descend(here, ask))
     records = [cast("TreeLeaf", one.here or one.there).record for one in found]
@@ -228,7 +228,7 @@ def test_a_million_records_are_compared_with_few_questions(
 ) -> None:
     """At most 4 requests and 6 for each record that differs, that for its state included."""
     assert 1_046_658 == million.node().size
-    about = Root("", "0" * 64, "", 0, 0, 0)
+    about = StateRoot("", "0" * 64, "", 0, 0, 0)
     monkeypatch.setattr(tree_nodes, "read_root", lambda _store: about)
     chance = random.Random(count)
     names = [f"{chance.randrange(16**DEPTH):0{DEPTH}x}" for _ in range(count)]
@@ -480,7 +480,7 @@ class Lying:
         self._answer = answer
         self.asked = 0
 
-    def __call__(self, prefix: str) -> Told:
+    def __call__(self, prefix: str) -> TreeNodePage:
         """What it tells, as it is read."""
         self.asked += 1
         assert self.asked < 1000, "there is no end of it"
@@ -572,7 +572,7 @@ def test_a_tree_that_changes_in_between_is_not_gone_on_with(make_store: MakeStor
     later = make_store(varied(make_leaves(1000, 1), 9, 2))
     ask, ask_later = Asking(there), Asking(later)
 
-    def changing(prefix: str) -> Told:
+    def changing(prefix: str) -> TreeNodePage:
         return (ask_later if ask.asked and prefix else ask)(prefix)
 
     with pytest.raises(UpstreamError, match="not what it said before") as caught:
@@ -586,7 +586,7 @@ def test_a_size_that_changes_in_between_is_no_other(make_store: MakeStore) -> No
     """Sizes are in no hash, and are held against each other all the same."""
     ask = Asking(make_store(varied(make_leaves(1000, 1), 1, 1)))
 
-    def other_sizes(prefix: str) -> Told:
+    def other_sizes(prefix: str) -> TreeNodePage:
         told = ask(prefix)
         if prefix:
             return told
@@ -602,7 +602,7 @@ def test_what_was_found_before_a_lie_was_told(make_store: MakeStore) -> None:
     leaves = make_leaves(1000, 1)
     ask = Asking(make_store(varied(leaves, 40, 1)))
 
-    def lying_late(prefix: str) -> Told:
+    def lying_late(prefix: str) -> TreeNodePage:
         if len(ask.asked) == 20:
             return parse_told(b"{}", prefix)[0]
         return ask(prefix)
