@@ -776,7 +776,7 @@ def test_law_a_leaf_that_was_changed_is_never_a_match(
         for side, state in ((first.here, here.state), (first.upstream, upstream)):
             there = at(state, first.pointer)
             assert there is ... or canonical(side) == canonical(there)  # type: ignore[arg-type]
-            assert (there is ...) == (type(side).__name__ == "Absent")
+            assert (there is ...) == (type(side).__name__ == "Missing")
         assert comparison.causes
 
 
