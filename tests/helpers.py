@@ -10,7 +10,7 @@ from typing import Any
 from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
 from mirror.core.composed import compose
 from mirror.core.events.event import EncodedEvent, InvalidEvent
-from mirror.core.events.verdict import judge
+from mirror.core.events.verdict import verify_event
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import State, merge
 from mirror.core.record import parse_record
@@ -47,7 +47,7 @@ def keys_of(*signers: Signer) -> KeySet:
 
 def verdict(event: Any, record: Any, keys: KeySet) -> str | None:
     """The code of one value of `events`, or None if it is valid (E3)."""
-    judged = judge(EncodedEvent.of(event), parse_record(record), keys)
+    judged = verify_event(EncodedEvent.of(event), parse_record(record), keys)
     return judged.code if isinstance(judged, InvalidEvent) else None
 
 
@@ -102,9 +102,9 @@ def parcel_of(
 
 def take(store: Store, bundle: Any, keys: KeySet, run: SourceRun) -> tuple[int, InsertCounts]:
     """Write what is new in a bundle, in the transaction that is open; its record is stale then."""
-    held = store.facts.held(parse_bundle(to_json(bundle)).record.digest)
+    held = store.facts.stored_facts(parse_bundle(to_json(bundle)).record.digest)
     intake = store.intake()
-    taken = intake.take(parcel_of(bundle, keys, held), run, "a member")
+    taken = intake.add(parcel_of(bundle, keys, held), run, "a member")
     intake.flush()
     return taken.record_id, taken.new
 

@@ -24,7 +24,7 @@ def profile_of(invented: Invented, name: str = "new", **types: str) -> Profile:
     identity = None
     if invented.id_at is not None:
         less = {*invented.less, invented.id_at} if of == "event" else set()
-        hashes = replace(image, less=tuple(sorted(less)))
+        hashes = replace(image, excluded=tuple(sorted(less)))
         identity = IdRule(invented.id_at, Encoding(*invented.id_is), hashes)
     form: Any = invented.form
     signs = None if form == "id" else image

@@ -24,14 +24,14 @@ def fill(store: Store, leaves: Iterable[Leaf]) -> None:
     leaves, first = list(leaves), store.records.last_id() + 1
     with store.transaction():
         if store.records.last_id() == 0:
-            store.derived.require_rules(RULES)
+            store.states.require_rules(RULES)
         store.records.add(
             (row_id, (digest, "2024", suffix_of(digest), "arxiv", f"2401.{row_id:05}", 1, b""))
             for row_id, (digest, _) in enumerate(leaves, first)
         )
-        store.tally.add({"records": len(leaves)})
+        store.counters.add({"records": len(leaves)})
         write_states(store, dict(enumerate((core for _, core in leaves), first)))
-        store.tree.update()
+        store.state_tree.update()
 
 
 def write_states(store: Store, core_digests: dict[int, bytes]) -> None:
@@ -40,4 +40,4 @@ def write_states(store: Store, core_digests: dict[int, bytes]) -> None:
         (row_id, StateColumns(core, core, 0, 0, 0, b""), bytes(16))
         for row_id, core in core_digests.items()
     ]
-    store.derived.add(rows)
+    store.states.add(rows)

@@ -14,7 +14,7 @@ from mirror.archive.folder import (
     is_looked_at,
     list_folder,
     read_in_folder,
-    take_file,
+    read_member,
 )
 from mirror.archive.limits import ReadLimits
 from mirror.archive.member import (
@@ -24,8 +24,8 @@ from mirror.archive.member import (
     Member,
     MemberFilter,
     RefusedMember,
-    fault_of_name,
-    shown,
+    check_name,
+    escape_name,
 )
 from mirror.archive.segment import write_segments
 from mirror.archive.source import Source, is_plain_tar, nothing_in_it, open_file, open_source
@@ -47,7 +47,8 @@ __all__ = [
     "RefusedMember",
     "Source",
     "bag_blocks",
-    "fault_of_name",
+    "check_name",
+    "escape_name",
     "is_looked_at",
     "is_plain_tar",
     "list_folder",
@@ -58,10 +59,9 @@ __all__ = [
     "open_source",
     "read_extent",
     "read_in_folder",
+    "read_member",
     "read_standard_input",
-    "shown",
     "standard_input",
-    "take_file",
     "temporary_error",
     "write_bag",
     "write_segments",

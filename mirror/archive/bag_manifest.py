@@ -19,7 +19,7 @@ from itertools import islice
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 
-from mirror.archive.member import Bag, RefusedMember, owner_of_apple_double, shown
+from mirror.archive.member import Bag, RefusedMember, escape_name, owner_of_apple_double
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -113,7 +113,7 @@ class BagManifests:
         size = sum(self._copies.write(chunk) for chunk in content)
         self._db.execute("INSERT OR IGNORE INTO tag_file VALUES (?, ?, ?)", (path, start, size))
 
-    def note_name(self, path: str) -> None:
+    def record_name(self, path: str) -> None:
         """Note the name of a file or folder, before any of them is read, for Macs' `._*` (C5)."""
         owner = owner_of_apple_double(path)
         if owner is not None:
@@ -187,7 +187,7 @@ class BagManifests:
         """
         self._db.executemany(query, rows)
 
-    def meet(self, path: str) -> tuple[bool, dict[str, str]]:
+    def register(self, path: str) -> tuple[bool, dict[str, str]]:
         """Note that a member was seen.
 
         Returns:
@@ -208,7 +208,7 @@ class BagManifests:
         As it is; as RFC 8493 escapes it; as older tools escape it; in another Unicode form, if
         just one line has it in any: where several have, each is another name (C5).
         """
-        name = shown(path)
+        name = escape_name(path)
         yield name
         older = name.replace("\n", "%0A").replace("\r", "%0D")
         strict = name.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
@@ -235,9 +235,9 @@ class BagManifests:
 
     def _is_bag(self, folder: str) -> bool:
         query = "SELECT 1 FROM bag WHERE folder = ?"
-        return self._db.execute(query, (shown(folder),)).fetchone() is not None
+        return self._db.execute(query, (escape_name(folder),)).fetchone() is not None
 
-    def fault_of_digests(
+    def check_digests(
         self, path: str, expected: Mapping[str, str], digests: Mapping[str, str]
     ) -> str | None:
         """Return why a member of a bag is refused, or None.
@@ -299,7 +299,7 @@ class BagManifests:
         if is_elsewhere:
             message += "; the bag has a fetch.txt, from which nothing is fetched"
         for (path,) in self._db.execute("SELECT DISTINCT path FROM listed WHERE NOT met"):
-            yield RefusedMember(shown(path), "archive.fixity", message)
+            yield RefusedMember(escape_name(path), "archive.fixity", message)
 
 
 class _FileSlice(io.RawIOBase):
@@ -323,7 +323,7 @@ class _FileSlice(io.RawIOBase):
 
 
 def _lies_in(path: str, folder: str) -> bool:
-    return not folder or shown(path).startswith(folder + "/")
+    return not folder or escape_name(path).startswith(folder + "/")
 
 
 def _folders_above(path: str) -> Iterator[str]:
@@ -352,7 +352,9 @@ def _encoding(name: str) -> str:
     found = _ENCODINGS.get(name.strip().lower().replace("_", "-"))
     if found is None:
         known = "UTF-8, UTF-16, ISO-8859-1 or US-ASCII"
-        raise ValueError(f"bagit.txt names the encoding {shown(name[:60])!r}; {known} is read")
+        raise ValueError(
+            f"bagit.txt names the encoding {escape_name(name[:60])!r}; {known} is read"
+        )
     return found
 
 

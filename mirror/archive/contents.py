@@ -111,7 +111,7 @@ def read_contents(
 def _contents(
     walk: Walk, inventory: BagManifests, limits: ReadLimits, wanted: MemberFilter
 ) -> Iterator[CheckedContent | RefusedMember]:
-    yield from _take_tag_files(walk(), inventory)
+    yield from _read_tag_files(walk(), inventory)
     passed_over = PassedOver()
     for entry in walk():
         if isinstance(entry, RefusedMember):
@@ -132,24 +132,24 @@ def is_incomplete(refused: RefusedMember) -> bool:
 # First pass: the tag files of bags -----------------------------------------------------------
 
 
-def _take_tag_files(
+def _read_tag_files(
     entries: Iterable[ArchiveEntry | RefusedMember], inventory: BagManifests
 ) -> Iterator[RefusedMember]:
     """Read declarations and manifests into the inventory; yield the manifests at fault."""
     for entry in entries:
         if isinstance(entry, RefusedMember):
             inventory.is_complete = inventory.is_complete and not is_incomplete(entry)
-        elif not _take_tag_file(entry, inventory):
+        elif not _read_tag_file(entry, inventory):
             inventory.is_complete = False
             break
     yield from inventory.read_manifests()
 
 
-def _take_tag_file(entry: ArchiveEntry, inventory: BagManifests) -> bool:
+def _read_tag_file(entry: ArchiveEntry, inventory: BagManifests) -> bool:
     """Take what an entry says of others; False if the archive ends here."""
     if entry.fault() is not None:
         return True
-    inventory.note_name(entry.path)
+    inventory.record_name(entry.path)
     if entry.is_folder or not is_tag_file_of_interest(entry.path):
         return True
     try:
@@ -176,10 +176,10 @@ def _read(
     if entry.is_folder or fault is not None:
         if fault is not None:
             if fault.code != "limit.size":  # a name that is too long is looked for nowhere
-                inventory.meet(entry.path)
+                inventory.register(entry.path)
             yield fault
         return
-    is_new, expected = inventory.meet(entry.path)
+    is_new, expected = inventory.register(entry.path)
     if not is_new:
         yield RefusedMember(entry.name, "archive.member", "a member of this name came before")
         return
@@ -197,7 +197,7 @@ def _read(
             _, faults = _check(entry, inventory, expected, keep=False)
             yield from faults
         else:
-            passed_over.take(entry.path)
+            passed_over.count(entry.path)
     elif entry.size > limit:
         yield RefusedMember(entry.name, "limit.size", f"larger than {limit} bytes")
     else:
@@ -236,7 +236,7 @@ def _check(
     except UnreadableError as error:
         return None, [RefusedMember(entry.name, "source.unreadable", str(error))]
     digests = {name: hashed.hexdigest() for name, hashed in hashes.items()}
-    fault = inventory.fault_of_digests(entry.path, expected, digests)
+    fault = inventory.check_digests(entry.path, expected, digests)
     if fault is not None:
         return None, [RefusedMember(entry.name, "archive.fixity", fault)]
     return b"".join(chunks) if keep else None, []

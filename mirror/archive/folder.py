@@ -25,11 +25,11 @@ from mirror.archive.member import (
     MemberFilter,
     MemberOrBag,
     RefusedMember,
-    fault_of_name,
+    check_name,
+    escape_name,
     file_or_refusal,
     is_name_too_long,
     owner_of_apple_double,
-    shown,
 )
 from mirror.archive.passed_over import PassedOver
 from mirror.archive.segment import is_segment_name, read_segment
@@ -42,7 +42,7 @@ __all__ = [
     "list_folder",
     "read_folder",
     "read_in_folder",
-    "take_file",
+    "read_member",
 ]
 
 _CHUNK = 1 << 20
@@ -191,7 +191,7 @@ def read_in_folder(folder: str, place: str, limits: ReadLimits) -> Iterator[Memb
     try:
         about = os.lstat(path)
         if not stat.S_ISREG(about.st_mode):
-            yield RefusedMember(shown(place), "archive.member", "it is not a regular file")
+            yield RefusedMember(escape_name(place), "archive.member", "it is not a regular file")
             return
         with open(path, "rb") as file:  # noqa: PTH123 - there may be millions
             # To ask for far more than there is would cost more than the reading itself.
@@ -199,12 +199,12 @@ def read_in_folder(folder: str, place: str, limits: ReadLimits) -> Iterator[Memb
             if len(data) > about.st_size:
                 data += file.read(max(0, most + 1 - len(data)))
     except OSError as error:
-        yield RefusedMember(shown(place), "source.unreadable", error.strerror or str(error))
+        yield RefusedMember(escape_name(place), "source.unreadable", error.strerror or str(error))
         return
-    yield from take_file(place, data, limits)
+    yield from read_member(place, data, limits)
 
 
-def take_file(place: str, data: bytes, limits: ReadLimits) -> Iterator[MemberOrBag]:
+def read_member(place: str, data: bytes, limits: ReadLimits) -> Iterator[MemberOrBag]:
     """Yield what is in a file's content, if this mirror accepts it.
 
     Args:
@@ -214,9 +214,9 @@ def take_file(place: str, data: bytes, limits: ReadLimits) -> Iterator[MemberOrB
     """
     most = _most(place, limits)
     if len(data) > most:
-        yield RefusedMember(shown(place), "limit.size", f"larger than {most} bytes")
+        yield RefusedMember(escape_name(place), "limit.size", f"larger than {most} bytes")
     elif is_segment_name(place):
-        yield from read_segment(shown(place), data, limits)
+        yield from read_segment(escape_name(place), data, limits)
     else:
         yield file_or_refusal(place, data, limits)
 
@@ -234,9 +234,9 @@ def _fault(place: str) -> RefusedMember | None:
     """Return why a file is refused for its name, or None (C5)."""
     if is_name_too_long(place):
         message = f"its path is longer than {NAME_CHARACTERS} characters"
-        return RefusedMember(shown(place), "limit.size", message)
-    fault = fault_of_name(place)
-    return None if fault is None else RefusedMember(shown(place), "archive.member", fault)
+        return RefusedMember(escape_name(place), "limit.size", message)
+    fault = check_name(place)
+    return None if fault is None else RefusedMember(escape_name(place), "archive.member", fault)
 
 
 # Looking for what is wanted ------------------------------------------------------------------
@@ -294,7 +294,7 @@ class _FolderSearch:
             if self._wanted.is_name(name):
                 yield place
             else:
-                self.passed_over.take(place)
+                self.passed_over.count(place)
 
     def _read_bag(self, folder: str) -> Iterator[CheckedContent | RefusedMember]:
         def walk() -> Iterator[_BagFile | RefusedMember]:
@@ -315,12 +315,12 @@ def _is_bag(listing: Listing) -> bool:
 
 def _too_many(place: str, limits: ReadLimits) -> RefusedMember:
     message = f"more than {limits.members} files; the rest was not read"
-    return RefusedMember(shown(place), "limit.count", message)
+    return RefusedMember(escape_name(place), "limit.count", message)
 
 
 def _refused_links(folder: str, listing: Listing) -> Iterator[RefusedMember]:
     for name in sorted(listing.links):
-        place = shown(posixpath.join(folder, name))
+        place = escape_name(posixpath.join(folder, name))
         yield RefusedMember(place, "archive.member", "it is a link to a folder")
 
 
@@ -352,7 +352,7 @@ def _folders(
             if not folder:
                 raise
             message = f"{error.strerror or error}; what is in it was not read"
-            yield folder, RefusedMember(f"{shown(folder)}/", "source.unreadable", message)
+            yield folder, RefusedMember(f"{escape_name(folder)}/", "source.unreadable", message)
             continue
         yield folder, listing
         if not is_pruned(listing):
@@ -368,7 +368,7 @@ class _BagFile:
 
     def __init__(self, tree: FileTree, place: str) -> None:
         self._tree = tree
-        self.name = shown(place)
+        self.name = escape_name(place)
         self.place = self.path = place
         self.is_folder = False
         self.size = 0

@@ -17,12 +17,12 @@ __all__ = [
     "MemberFilter",
     "MemberOrBag",
     "RefusedMember",
-    "fault_of_name",
+    "check_name",
+    "escape_name",
     "file_or_refusal",
     "is_name_too_long",
     "member_or_refusal",
     "owner_of_apple_double",
-    "shown",
 ]
 
 NAME_CHARACTERS = 4096
@@ -119,10 +119,10 @@ STATES = MemberFilter("state.json", is_in_segments=False)
 """What upstream claims (C2): compared, and never merged."""
 
 
-def shown(name: str) -> str:
+def escape_name(name: str) -> str:
     """Return a name as any text can carry it: bytes that are not UTF-8 are spelled out."""
     if len(name) > NAME_CHARACTERS:
-        return f"{shown(name[:_SHOWN_CHARACTERS])}… ({len(name)} characters)"
+        return f"{escape_name(name[:_SHOWN_CHARACTERS])}… ({len(name)} characters)"
     if name.isascii():
         return name
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -145,7 +145,7 @@ def is_name_too_long(name: str) -> bool:
     return len(name) > NAME_CHARACTERS
 
 
-def fault_of_name(name: str) -> str | None:
+def check_name(name: str) -> str | None:
     """Return what is wrong with a member's name, or None (C5)."""
     if _SURROGATE.search(name):
         return "its name is not UTF-8"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from mirror.archive.member import BUNDLES, STATES, RefusedMember, shown
+from mirror.archive.member import BUNDLES, STATES, RefusedMember, escape_name
 
 __all__ = ["PassedOver"]
 
@@ -23,7 +23,7 @@ class PassedOver:
         self._counts = dict.fromkeys(("archive.passed_over", "archive.other_files"), 0)
         self._names: dict[str, list[str]] = {code: [] for code in self._counts}
 
-    def take(self, path: str) -> None:
+    def count(self, path: str) -> None:
         """Count a file, unless it is one that the protocol knows to stand beside bundles (C2)."""
         is_known = BUNDLES.is_name(path) or STATES.is_name(path)
         if is_known or posixpath.basename(path) == "pith-mirrors.json":
@@ -32,7 +32,7 @@ class PassedOver:
         code = "archive.passed_over" if may_hold_bundles else "archive.other_files"
         self._counts[code] += 1
         if len(self._names[code]) < _NAMED:
-            self._names[code].append(shown(path))
+            self._names[code].append(escape_name(path))
 
     def refusals(self) -> Iterator[RefusedMember]:
         """Yield one finding for each code, if files were passed over."""

@@ -20,9 +20,9 @@ from mirror.archive.member import (
     MemberFilter,
     MemberOrBag,
     RefusedMember,
-    fault_of_name,
+    check_name,
+    escape_name,
     is_name_too_long,
-    shown,
 )
 from mirror.archive.tar_reader import (
     BLOCK,
@@ -118,7 +118,7 @@ class _TarEntry:
         self._header = header
         self.chunks = reader.chunks
         self.start = reader.position
-        self.name = shown(header.name)
+        self.name = escape_name(header.name)
         self.place = header.name
         self.path = posixpath.normpath(header.name)
         self.size = header.size
@@ -131,7 +131,7 @@ class _TarEntry:
             return RefusedMember(self.name, "limit.size", message)
         if not (self._header.is_regular or self.is_folder):
             return RefusedMember(self.name, "archive.member", "it is not a regular file")
-        fault = fault_of_name(self.place)
+        fault = check_name(self.place)
         return None if fault is None else RefusedMember(self.name, "archive.member", fault)
 
 

@@ -136,7 +136,7 @@ class _PaxHeaders:
     size: int | None = None
     is_sparse: bool = False
 
-    def take(self, data: bytes) -> None:
+    def add_records(self, data: bytes) -> None:
         """Take the records of a pax header.
 
         Raises:
@@ -151,10 +151,10 @@ class _PaxHeaders:
             key, equals, value = data[match.end() : end - 1].partition(b"=")
             if not equals:
                 raise TruncatedError("an extended header is damaged")
-            self._take_record(key, value)
+            self._add_record(key, value)
             position = end
 
-    def _take_record(self, key: bytes, value: bytes) -> None:
+    def _add_record(self, key: bytes, value: bytes) -> None:
         if key in {b"path", b"GNU.sparse.name"}:
             self.path = value.decode("utf-8", "surrogateescape")
         elif key == b"size":
@@ -209,7 +209,7 @@ class TarReader:
             extended_bytes += BLOCK + header.size
             if extended_bytes > self.limits.header_bytes:
                 raise LimitError("limit.size", f"extended headers of {extended_bytes} bytes")
-            self._take(header.kind, self._read_padded(header.size), own)
+            self._read_bytes(header.kind, self._read_padded(header.size), own)
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the content of the present member piece by piece.
@@ -228,13 +228,13 @@ class TarReader:
         """Return how many bytes of a stream that can be skipped in come before what is next."""
         return self.stream.tell() if self.is_seekable else -1
 
-    def _take(self, kind: bytes, data: bytes, own: _PaxHeaders) -> None:
+    def _read_bytes(self, kind: bytes, data: bytes, own: _PaxHeaders) -> None:
         if kind == b"L":
             own.path = _text(data)
         elif kind == b"g":
-            self._global.take(data)
+            self._global.add_records(data)
         elif kind in {b"x", b"X"}:
-            own.take(data)
+            own.add_records(data)
 
     def _open(self, header: Header, own: _PaxHeaders) -> Header:
         """Apply extended headers to a member's own, and stand at its content."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 from mirror.cli.console import plural
-from mirror.core.comparison.diff import cut
+from mirror.core.comparison.diff import truncate
 from mirror.core.values import Object
 from mirror.engine.search.citations import (
     CitedWork,
@@ -66,7 +66,7 @@ def _line(work: CitedWork, event: Object, say: Callable[[CitedWork, Object], str
 
 
 def _value(payload: Object, name: str) -> str:
-    return cut(cast("str", payload[name]), _MAX_VALUE)
+    return truncate(cast("str", payload[name]), _MAX_VALUE)
 
 
 def _references(references: SnapshotReferences) -> Iterator[str]:
@@ -76,5 +76,5 @@ def _references(references: SnapshotReferences) -> Iterator[str]:
     yield f"listed by the snapshot's signer, not checked here — signed by {signer}"
     for work in references.works.listed:
         named = " ".join(filter(None, (work.name, work.title)))
-        yield cut(named, _MAX_VALUE) or "without a name"
+        yield truncate(named, _MAX_VALUE) or "without a name"
     yield from _rest(references.works)

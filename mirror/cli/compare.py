@@ -130,7 +130,7 @@ def compare(
         if mirror_url is not None:
             tally = run.mirror(mirror_url, quick=quick)
         else:
-            place = UpstreamSource(upstream or "", store.trust.key_set(), bundles, limits)
+            place = UpstreamSource(upstream or "", store.trust_log.key_set(), bundles, limits)
             tally = run.upstream(place, names, called or "", remember=not no_memory)
     findings.end(tally)
     sys.exit(findings.exit_code(tally))
@@ -158,7 +158,7 @@ class _Run:
 
     def mirror(self, url: str, *, quick: bool) -> CompareSummary:
         errand = MirrorCompareOptions(
-            url=url, quick=quick, tell=self.findings.tell, progress=self.progress
+            url=url, quick=quick, on_finding=self.findings.tell, progress=self.progress
         )
         return compare_with_mirror(self.store, errand, self.client)
 
@@ -169,8 +169,8 @@ class _Run:
             upstream=place,
             names=names,
             called=called,
-            remember=remember,
-            tell=self.findings.tell,
+            keep_history=remember,
+            on_finding=self.findings.tell,
             progress=self.progress,
         )
         return compare_with(self.store, errand, self.client)
@@ -195,7 +195,7 @@ class _Findings:
 
     def tell(self, finding: CompareResult) -> None:
         """Take one finding."""
-        self.tally.take(finding)
+        self.tally.count(finding)
         value = finding.to_value()
         digest = sha256(canonical(value))
         is_same = not isinstance(finding, Rollback) and finding.is_same
@@ -206,7 +206,7 @@ class _Findings:
         if is_same:
             return
         if self.report is not None:
-            self.report.page.take(value)
+            self.report.page.add(value)
         if is_known:
             return
         self._count += 1

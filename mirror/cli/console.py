@@ -216,8 +216,8 @@ def summary_rows(summary: Summary, place: str | None) -> dict[str, str | list[st
     }
     if summary.documents_read:
         rows |= _integrity_rows(summary)
-    if summary.noted:
-        rows["also found"] = _by_code(summary.noted, "odd")
+    if summary.written:
+        rows["also found"] = _by_code(summary.written, "odd")
     if summary.known:
         rows["known"] = f"{_by_code(summary.known, 'acknowledged')}, of all these"
     if summary.sources_failed:

@@ -21,7 +21,7 @@ from mirror.cli.console import (
     say,
     show_count,
 )
-from mirror.engine.search.find import RecordSummary, SearchHit, bring_up_to_date
+from mirror.engine.search.find import RecordSummary, SearchHit, update_index
 from mirror.engine.search.find import find as find_records
 from mirror.engine.search.identify import (
     Candidate,
@@ -49,7 +49,7 @@ def _index(db: Path) -> None:
     try:
         with open_store(db, must_exist=True) as store, show_count("indexed") as progress:
             store.wait_at_most(_PATIENCE_S)
-            bring_up_to_date(store, progress)
+            update_index(store, progress)
     except StoreError:
         return
 
@@ -130,7 +130,7 @@ def _source(standing: RecordSummary) -> str:
 
 
 def _vouched(standing: RecordSummary) -> str:
-    if standing.is_vouched:
+    if standing.has_verified_receipt:
         return "verified receipt from a trusted key"
     return "no verified receipt from a trusted key"
 

@@ -146,7 +146,7 @@ def trust_profile(file: Path, *, db: Path, mapped: tuple[str, ...], as_json: boo
         profile = require_safe(replace(profile, types={**profile.types, **types}))
     with open_store(db) as store, show_count("judged again") as progress:
         added = add_keys(store, KeySet((), [profile]), progress)
-        trusted = store.trust.key_set().profiles
+        trusted = store.trust_log.key_set().profiles
     say_added(added, db, as_json=as_json)
     for other in trusted:
         if not read_alike(profile, other):

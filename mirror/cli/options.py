@@ -292,7 +292,7 @@ def politeness(command: _Command) -> _Command:
 def store_keys(db: Path) -> KeySet:
     """Return the keys that a store trusts; the built-in one where there is no store."""
     with store_if_there(db) as store:
-        return KeySet() if store is None else store.trust.key_set()
+        return KeySet() if store is None else store.trust_log.key_set()
 
 
 @contextmanager

@@ -120,7 +120,7 @@ class _Told:
 
     def tell(self, report: Finding) -> None:
         """Show one finding."""
-        self.summary.take(report)
+        self.summary.count(report)
         self.findings.tell(report)
 
 
@@ -167,8 +167,8 @@ def _lines_of_fit(fit: ProfileEvidence) -> Iterator[str]:
     elif rule.signs is not None:
         yield f"  {_FORMS[rule.form]} {rule.signs.words}"
     for role in ROLES:
-        if role in profile.places:
-            yield f"{role}: {profile.places[role]}"
+        if role in profile.pointers:
+            yield f"{role}: {profile.pointers[role]}"
     yield from _lines_of_weakness(fit)
 
 

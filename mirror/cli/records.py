@@ -24,7 +24,7 @@ from mirror.engine.export.bag import (
     ExportResult,
     bundle_text,
     export_bag,
-    note_export,
+    record_export,
 )
 from mirror.engine.export.selection import in_words
 from mirror.engine.identifiers import look_up
@@ -59,7 +59,7 @@ def show(
     """
     with open_store(db, read_only=True) as store, store.snapshot():
         record_id = look_up(store.records, identifier)
-        keys = store.trust.key_set().with_added(options.read_key_files(key_files))
+        keys = store.trust_log.key_set().with_added(options.read_key_files(key_files))
         if bundle:
             click.echo(bundle_text(store, record_id), nl=False)
             return
@@ -154,7 +154,7 @@ def export(
         chosen = [look_up(store.records, one) for one in identifiers] if identifiers else None
         exported = export_bag(store, out, ExportOptions(chosen, packed, since, keep_invalid))
     if exported.root and exported.left_out is None:
-        note_export(db, exported)
+        record_export(db, exported)
     if as_json:
         print_json(_exported_value(out.path, exported))
     else:
@@ -201,9 +201,9 @@ def status(*, db: Path, as_json: bool) -> None:
     """
     with open_store(db, read_only=True) as store, store.snapshot():
         counts = store.status()
-        keys = store.trust.key_set()
+        keys = store.trust_log.key_set()
         trusted = ", ".join(key.key_id for key in keys)
-        place = {"store": store.place, "schema_version": store.schema_version}
+        place = {"store": store.location, "schema_version": store.schema_version}
     if as_json:
         print_json({**place, "key_set_digest": keys.digest, **asdict(counts)})
         return

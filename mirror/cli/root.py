@@ -14,7 +14,7 @@ from mirror.cli.console import print_json, print_table, say
 from mirror.cli.outputs import OutputPath, writes
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.identifiers import look_up
-from mirror.engine.states.root import bring_root_up_to_date, read_root
+from mirror.engine.states.root import read_root, update_root
 from mirror.engine.transparency.inclusion_proof import InclusionProof, make_proof, parse_proof
 from mirror.store import open_store
 
@@ -37,7 +37,7 @@ def root(*, db: Path, as_json: bool) -> None:
       mirror root --json | jq -r .root
     """
     with open_store(db, must_exist=True) as store:
-        bring_root_up_to_date(store)
+        update_root(store)
         with store.snapshot():
             found = read_root(store)
     if as_json:
@@ -92,7 +92,7 @@ def prove(
     if proof_file is not None:
         _check(proof_file, root_text, as_json=as_json)
     with open_store(db, must_exist=True) as store:
-        bring_root_up_to_date(store)
+        update_root(store)
         with store.snapshot():
             proof = make_proof(store, look_up(store.records, identifier or ""))
     if out is not None:

@@ -13,7 +13,7 @@ import click
 
 from mirror.cli import options
 from mirror.cli.console import say, show_count
-from mirror.engine.search.find import bring_up_to_date
+from mirror.engine.search.find import update_index
 from mirror.errors import ListenError, StoreError, UpstreamError
 from mirror.net import parse_url
 from mirror.store import open_store
@@ -193,6 +193,6 @@ def _index(db: Path) -> None:
     """Bring the search index up to date, where the store can be written; else go without."""
     try:
         with open_store(db, must_exist=True) as store, show_count("indexed") as progress:
-            bring_up_to_date(store, progress)
+            update_index(store, progress)
     except StoreError as error:
         say(f"the search index was not brought up to date: {error}")

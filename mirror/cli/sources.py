@@ -104,9 +104,9 @@ def merge(
         if out is not None:
             write_states(store, Path(out), inputs_of(click.get_current_context()))
         if as_json:
-            for state in store.derived.touched_states():
+            for state in store.states.seen_states():
                 echo(state.text, nl=False)
-        rows = summary_rows(summary, "none (in memory)" if in_memory else store.place)
+        rows = summary_rows(summary, "none (in memory)" if in_memory else store.location)
         names = [key.key_id for key in added.keys] + [one.name for one in added.profiles]
         if names:
             rows["trusted for this run" if in_memory else "now trusted"] = ", ".join(names)

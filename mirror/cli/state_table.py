@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 from mirror.cli.console import plural
-from mirror.core.comparison.diff import cut
+from mirror.core.comparison.diff import truncate
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
 from mirror.core.events.summary import EventSummary, entry_summary, event_summary
 from mirror.core.record import Record
@@ -212,7 +212,9 @@ def _face(event: EventSummary) -> str:
 def _says(event: EventSummary) -> str:
     """Return what an event says; a claim names the side that it speaks of."""
     named = _NAMED.get(event.event_type, {})
-    said = (named.get(name, " {}").format(cut(value, _MAX_VALUE)) for name, value in event.fields)
+    said = (
+        named.get(name, " {}").format(truncate(value, _MAX_VALUE)) for name, value in event.fields
+    )
     return "".join(said).strip()
 
 
@@ -220,7 +222,7 @@ def _claimed_face(event: InvalidEvent) -> str:
     """Return what a refused event says of itself, or the beginning of a value that is none."""
     said = event_summary(event)
     if not said.event_type:
-        return cut(canonical(event.value).decode(), _MAX_VALUE)
+        return truncate(canonical(event.value).decode(), _MAX_VALUE)
     signer = f" — claims to be signed by {said.signer_id}" if said.signer_id else ""
     face = f"{said.created_at or 'no time'} {said.event_type}: {_says(said) or 'nothing'}{signer}"
-    return cut(face, _MAX_FACE)
+    return truncate(face, _MAX_FACE)

@@ -150,8 +150,8 @@ def sync(
                 answer_bytes=politeness.answer_bytes,
                 whole_bytes=whole_bytes,
                 max_empty=max_empty,
-                tell=said.tell,
-                tell_result=said.tell_result,
+                on_finding=said.tell,
+                on_result=said.tell_result,
                 expect=expect,
                 progress=progress,
             )

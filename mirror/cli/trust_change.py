@@ -22,7 +22,7 @@ __all__ = ["remove_and_say", "say_added"]
 def say_added(added: AddedTrust, db: Path, *, as_json: bool) -> None:
     """Say what is trusted now, and what about it is seldom meant."""
     with open_store(db, read_only=True) as store:
-        trusted = store.trust.key_set()
+        trusted = store.trust_log.key_set()
     doubts = [*doubts_about(added.keys), *other_names(added.keys, trusted)]
     for doubt in dict.fromkeys(doubts):
         say(f"warning: {doubt}")
@@ -70,7 +70,7 @@ def remove_and_say(
         before = store.status()
         with show_count("looked at") as progress:
             effect = effect_of_removal(store, key_ids, profiles, progress)
-        digest = store.trust.key_set().digest
+        digest = store.trust_log.key_set().digest
     if not as_json:
         say(f"without {', '.join(names)}, {_words(effect)}")
     after = before
@@ -81,7 +81,7 @@ def remove_and_say(
                     remove_keys(store, key_ids, progress)
                 if profiles:
                     remove_profiles(store, profiles, progress)
-            after, digest = store.status(), store.trust.key_set().digest
+            after, digest = store.status(), store.trust_log.key_set().digest
     if as_json:
         value = {"store": _text(db), "removed": [] if dry_run else names, "dry_run": dry_run}
         becomes = {"events": dict(effect.events), "receipts": effect.receipts}

@@ -14,11 +14,11 @@ from operator import itemgetter
 from typing import NamedTuple, cast
 
 from mirror.core.events.event import EncodedEvent, Event, InvalidEvent, ValidEvent
-from mirror.core.events.verdict import EventVerdict, is_envelope, judge, recall
+from mirror.core.events.verdict import EventVerdict, is_envelope, restore_event, verify_event
 from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import decode_packed
 from mirror.core.profile import MIRROR_V1, Profile
-from mirror.core.receipt import Fault, Receipt, fault_of_receipt_shape, judge_receipt
+from mirror.core.receipt import Fault, Receipt, check_receipt_shape, verify_receipt
 from mirror.core.record import Record, parse_record
 from mirror.core.values import (
     MAX_DEPTH,
@@ -218,8 +218,8 @@ def _require_few_invalid(  # B4
     """Refuse a bundle that is mostly values which nobody can have signed, before they are kept."""
     has_shape: dict[str, Callable[[Value], bool]] = {
         "events": lambda item: is_envelope(item, profiles),
-        "receipts": lambda item: fault_of_receipt_shape(item) is None,
-        "source_aliases": lambda item: _fault_of_alias(item, record) is None,
+        "receipts": lambda item: check_receipt_shape(item) is None,
+        "source_aliases": lambda item: _check_alias(item, record) is None,
     }
     for name, fits in has_shape.items():
         items = cast("list[Value]", bundle.get(name, []))
@@ -269,7 +269,7 @@ def _read_alias_claims(
     claims: list[AliasClaim] = []
     findings: list[BundleFinding] = []
     for index, item in enumerate(cast("list[Value]", bundle["source_aliases"])):
-        fault = _fault_of_alias(item, record)
+        fault = _check_alias(item, record)
         if fault is None:
             claims.append(AliasClaim(*_alias_members(cast("dict[str, str]", item))))
         else:
@@ -280,7 +280,7 @@ def _read_alias_claims(
 _alias_members = itemgetter(*_ALIAS_MEMBERS)
 
 
-def _fault_of_alias(item: Value, record: Record) -> str | None:
+def _check_alias(item: Value, record: Record) -> str | None:
     try:
         kind, alias, created_at = _alias_members(cast("dict[str, str]", item))
     except (TypeError, KeyError):
@@ -322,13 +322,13 @@ def verify_bundle(
         go_on: Called before each verdict; what it raises ends the work (B4).
     """
     known = known or StoredVerdicts()
-    receipts = _judge_receipts(bundle, keys, known.receipts, go_on)
-    events = _judge_events(bundle, keys, known.events, go_on)
+    receipts = _verify_receipts(bundle, keys, known.receipts, go_on)
+    events = _verify_events(bundle, keys, known.events, go_on)
     findings = (*bundle.findings, *_faults("receipts", receipts), *_faults("events", events))
     return VerifiedBundle(bundle.record, bundle.alias_claims, receipts, events, findings)
 
 
-def _judge_receipts(
+def _verify_receipts(
     bundle: Bundle, keys: KeySet, known: Mapping[bytes, Fault], go_on: Callable[[], None]
 ) -> tuple[Receipt, ...]:
     receipts = []
@@ -338,11 +338,11 @@ def _judge_receipts(
         if digest in known:
             receipts.append(Receipt(value, digest, *(known[digest] or (None, ""))))
         else:
-            receipts.append(judge_receipt(value, bundle.record, keys))
+            receipts.append(verify_receipt(value, bundle.record, keys))
     return tuple(receipts)
 
 
-def _judge_events(
+def _verify_events(
     bundle: Bundle, keys: KeySet, known: Mapping[bytes, EventVerdict], go_on: Callable[[], None]
 ) -> tuple[Event, ...]:
     """Return a verdict for each item, reached once for items that are equal (M1)."""
@@ -351,9 +351,9 @@ def _judge_events(
         if raw.digest not in verdicts:
             go_on()
             with suppress(KeyError):  # not known, or under what is not trusted any more
-                verdicts[raw.digest] = recall(raw, known[raw.digest], keys)
+                verdicts[raw.digest] = restore_event(raw, known[raw.digest], keys)
                 continue
-            verdicts[raw.digest] = judge(raw, bundle.record, keys)
+            verdicts[raw.digest] = verify_event(raw, bundle.record, keys)
     return tuple([verdicts[raw.digest] for raw in bundle.events])
 
 
@@ -376,5 +376,5 @@ def future_events(bundle: VerifiedBundle, now: int) -> Iterable[BundleFinding]:
     """
     for index, event in enumerate(bundle.events):
         if isinstance(event, ValidEvent) and event.instant > now + _DAY:
-            message = f"valid, but dated {event.said['created_at']}, more than a day ahead"
+            message = f"valid, but dated {event.statement['created_at']}, more than a day ahead"
             yield BundleFinding("event.future", f"/events/{index}", message, event.digest)

@@ -9,7 +9,7 @@ from mirror.core.bundle import BUNDLE_TYPE, BUNDLE_VERSION, AliasClaim
 from mirror.core.events.event import Event
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
-from mirror.core.values import Object, Value, assemble, canonical, embed, instant
+from mirror.core.values import Object, Value, canonical, dump_fragments, instant, raw_fragment
 
 __all__ = ["compose", "compose_members", "event_order"]
 
@@ -34,8 +34,8 @@ def compose(
     """
     lists: _Lists = {}
     for name, encoded in _in_order(alias_claims, receipts, events):
-        lists.setdefault(name, []).append(embed(encoded))
-    return _assemble(record, lists)
+        lists.setdefault(name, []).append(raw_fragment(encoded))
+    return _bundle_of(record, lists)
 
 
 def compose_members(
@@ -69,7 +69,7 @@ class _ComposedBundle:
     def __init__(self, record: Record) -> None:
         self._record = record
         self._lists: _Lists = {}
-        self._size = len(_assemble(record, {}))
+        self._size = len(_bundle_of(record, {}))
         self._values = 0
 
     def has_room(self, name: str, encoded: bytes) -> bool:
@@ -86,7 +86,7 @@ class _ComposedBundle:
         """Take one more value."""
         self._size += self._growth(name, encoded)
         self._values += _count_values(encoded)
-        self._lists.setdefault(name, []).append(embed(encoded))
+        self._lists.setdefault(name, []).append(raw_fragment(encoded))
 
     def _growth(self, name: str, encoded: bytes) -> int:
         if name in self._lists:
@@ -95,7 +95,7 @@ class _ComposedBundle:
 
     def text(self) -> bytes:
         """Return it."""
-        return _assemble(self._record, self._lists)
+        return _bundle_of(self._record, self._lists)
 
 
 def _count_values(encoded: bytes) -> int:
@@ -115,22 +115,22 @@ def _in_order(
         yield "events", canonical(event.value)
 
 
-def _assemble(record: Record, lists: _Lists) -> bytes:
+def _bundle_of(record: Record, lists: _Lists) -> bytes:
     """Return a bundle of these facts; `receipts` is left out if there are none."""
     bundle: Object = {
         "bundle_type": BUNDLE_TYPE,
         "bundle_version": BUNDLE_VERSION,
         "pith_number": record.pith_number,
         "short_pith_number": record.short_pith_number,
-        "canonical_record": embed(record.encoded),
+        "canonical_record": raw_fragment(record.encoded),
         "canonical_sha256": record.canonical_sha256,
-        "source": embed(canonical(record.source)),
+        "source": raw_fragment(canonical(record.source)),
         "source_aliases": lists.get("source_aliases", []),
         "events": lists.get("events", []),
     }
     if receipts := lists.get("receipts"):
         bundle["receipts"] = receipts
-    return assemble(bundle) + b"\n"
+    return dump_fragments(bundle) + b"\n"
 
 
 def event_order(event: Event) -> tuple[bool, int, bytes]:

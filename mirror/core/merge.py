@@ -29,11 +29,11 @@ from mirror.core.record import Record
 from mirror.core.values import (
     Object,
     Value,
-    assemble,
     decode,
-    embed,
+    dump_fragments,
     encode_integers,
     instant,
+    raw_fragment,
     sha256,
 )
 
@@ -63,7 +63,7 @@ class State:
     @property
     def text(self) -> bytes:
         """The state as it is written: one line of JSON, one LF at its end (M13)."""
-        return assemble(self.full) + b"\n"
+        return dump_fragments(self.full) + b"\n"
 
     @property
     def value(self) -> Object:
@@ -94,7 +94,7 @@ class State:
     def outline(self) -> bytes:
         """The state without the record and the payloads, which stand in the facts."""
         current = {**cast("Object", self.full["current"]), "canonical_record": None, **self.lists}
-        return assemble(cast("Object", {**self.full, "current": current}))
+        return dump_fragments(cast("Object", {**self.full, "current": current}))
 
     def count(self, name: str) -> int:
         """Return a count of M6: `valid_event_count` and its like."""
@@ -114,11 +114,11 @@ def fill(outline: bytes, record: Record, payloads: Mapping[str, bytes]) -> tuple
     """
     state = cast("Object", decode(outline))
     current = cast("dict[str, Value]", state["current"])
-    current["canonical_record"] = embed(record.encoded)
+    current["canonical_record"] = raw_fragment(record.encoded)
     for name in LIST_NAMES:
         for entry in cast("list[Object]", current[name]):
-            entry["payload"] = embed(payloads[cast("str", entry["event_id"])])
-    return assemble(state) + b"\n", sha256(encode_integers(state))
+            entry["payload"] = raw_fragment(payloads[cast("str", entry["event_id"])])
+    return dump_fragments(state) + b"\n", sha256(encode_integers(state))
 
 
 def merge(
@@ -154,7 +154,7 @@ def merge(
         "invalid_event_count": len(invalid),
         "equivocation_count": len(equivocations),
         "current": {
-            "canonical_record": embed(record.encoded),
+            "canonical_record": raw_fragment(record.encoded),
             "source_aliases": _source_aliases(record, alias_claims, created),
             "graph_snapshots": filled.pop("graph_snapshots"),
             "receipt": _receipt(created, receipts),
@@ -253,7 +253,7 @@ def _equivocation(group: list[ValidEvent]) -> Object:  # M9; M2 order is by id w
         "slot_key": list(first.slot_key),
         "signer_id": first.authority[0],
         "signer_type": first.authority[1],
-        "created_at": first.said["created_at"],
+        "created_at": first.statement["created_at"],
         "event_ids": [event.event_id for event in group],
     }
 
@@ -321,7 +321,7 @@ def _with_payloads(lists: dict[str, list[Object]], shown: list[ValidEvent]) -> d
     payloads = {event.event_id: event.payload_text for event in shown}
     return {
         name: [
-            {**entry, "payload": embed(payloads[cast("str", entry["event_id"])])}
+            {**entry, "payload": raw_fragment(payloads[cast("str", entry["event_id"])])}
             for entry in entries
         ]
         for name, entries in lists.items()
@@ -329,13 +329,13 @@ def _with_payloads(lists: dict[str, list[Object]], shown: list[ValidEvent]) -> d
 
 
 def _entry(event: ValidEvent, *, with_type: bool) -> Object:
-    signer = cast("Object", event.said["signer"])
+    signer = cast("Object", event.statement["signer"])
     kind: Object = {"event_type": event.event_type} if with_type else {}
     return {
         "event_id": event.event_id,
         **kind,
-        "target": event.said["target"],
-        "created_at": event.said["created_at"],
+        "target": event.statement["target"],
+        "created_at": event.statement["created_at"],
         "signer": {
             "key_id": signer["key_id"],
             "public_key_fingerprint": signer["public_key_fingerprint"],
@@ -360,7 +360,7 @@ def _source_aliases(
         ):
             earliest[kind, alias] = claimed
     # Every time is in UTC (V5), so the text cut after its seconds is the time so cut.
-    default = None if first is None else f"{cast('str', created[0].said['created_at'])[:19]}Z"
+    default = None if first is None else f"{cast('str', created[0].statement['created_at'])[:19]}Z"
     return [
         {
             "alias_kind": kind,

@@ -22,7 +22,7 @@ from mirror.core.values import (
 )
 from mirror.errors import FormatError
 
-__all__ = ["decode_packed", "may_hold_float", "pack", "pack_list", "unpack"]
+__all__ = ["decode_packed", "might_contain_float", "pack", "pack_list", "unpack"]
 
 _FLOAT, _SHORT_FLOAT = b"\xcb", b"\xca"
 """The bytes that announce a float; within a string or a length they may mean something else."""
@@ -52,7 +52,7 @@ def unpack(data: bytes) -> Value:
         raise ValueError(str(error)) from error
 
 
-def may_hold_float(data: bytes) -> bool:
+def might_contain_float(data: bytes) -> bool:
     """Whether a float can be in a packed value: a byte announces it, which may be another's."""
     return _FLOAT in data or _SHORT_FLOAT in data
 
@@ -69,7 +69,7 @@ def decode_packed(data: bytes) -> Value:
     """
     try:
         value = cast("Value", msgpack.unpackb(data))
-        lossless = pack(value) == data and (not may_hold_float(data) or _is_finite(value))
+        lossless = pack(value) == data and (not might_contain_float(data) or _is_finite(value))
         text = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
     except (ValueError, TypeError, RecursionError, msgpack.exceptions.UnpackException):
         return _decode_strictly(data)

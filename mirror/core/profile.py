@@ -32,12 +32,12 @@ __all__ = [
     "SignatureRule",
     "SignedContent",
     "SignedForm",
-    "at",
-    "escaped",
+    "escape_token",
+    "get_pointer",
+    "is_below",
     "is_pointer",
-    "is_within",
     "message",
-    "without",
+    "remove_pointers",
 ]
 
 Field: TypeAlias = Literal["type", "subject", "time", "target", "payload", "key"]
@@ -70,12 +70,12 @@ def _steps(pointer: str) -> list[str]:
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
-def escaped(name: str) -> str:
+def escape_token(name: str) -> str:
     """Return the name of a member as a step of a JSON Pointer (RFC 6901 section 3)."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def at(event: Value, pointer: str) -> Value:
+def get_pointer(event: Value, pointer: str) -> Value:
     """Return what stands at a pointer; None where nothing does. Only objects are gone through."""
     for step in _steps(pointer):
         if not isinstance(event, dict) or step not in event:
@@ -84,24 +84,24 @@ def at(event: Value, pointer: str) -> Value:
     return event
 
 
-def without(event: Object, pointers: Iterable[str]) -> Object:
+def remove_pointers(event: Object, pointers: Iterable[str]) -> Object:
     """Return an event less the members at some pointers."""
     for pointer in pointers:
-        event = _less(event, _steps(pointer))
+        event = _without_members(event, _steps(pointer))
     return event
 
 
-def _less(value: Object, steps: list[str]) -> Object:
+def _without_members(value: Object, steps: list[str]) -> Object:
     first, *rest = steps
     if first not in value:
         return value
     if not rest:
         return {name: member for name, member in value.items() if name != first}
     inner = value[first]
-    return {**value, first: _less(inner, rest)} if isinstance(inner, dict) else value
+    return {**value, first: _without_members(inner, rest)} if isinstance(inner, dict) else value
 
 
-def is_within(pointers: Iterable[str], place: str) -> bool:
+def is_below(pointers: Iterable[str], place: str) -> bool:
     """Whether a place is one of some pointers, or below one."""
     return any(place == one or place.startswith(f"{one}/") for one in pointers)
 
@@ -167,7 +167,7 @@ class SignedContent:
     """The part of an event that is hashed or signed: its canonical bytes or its ASCII form."""
 
     of: Literal["event", "payload"]
-    less: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     """Pointers to members of the event that are left out."""
     only: tuple[str, ...] | None = None
     """The names of the members that are taken; None for all but those left out."""
@@ -187,8 +187,8 @@ class SignedContent:
         text = "the payload" if self.of == "payload" else "the event"
         if self.only is not None:
             text = f"the members {', '.join(self.only)} of {text}"
-        if self.less:
-            text = f"{text} less {', '.join(self.less)}"
+        if self.excluded:
+            text = f"{text} less {', '.join(self.excluded)}"
         return f'{{"payload": {text}}}' if self.wrapped else text
 
     def covers(self, pointer: str, payload: str) -> bool:
@@ -200,13 +200,13 @@ class SignedContent:
         """
         inner = pointer
         if self.of == "payload":
-            if payload == "" or not is_within([payload], pointer):
+            if payload == "" or not is_below([payload], pointer):
                 return False
             inner = pointer[len(payload) :]
         if self.only is not None and _steps(inner)[:1] not in [[name] for name in self.only]:
             return False
-        return not is_within(self.less, pointer) and not any(
-            is_within([pointer], one) for one in self.less
+        return not is_below(self.excluded, pointer) and not any(
+            is_below([pointer], one) for one in self.excluded
         )
 
     def text(self, event: Object, payload: str) -> bytes:
@@ -216,7 +216,11 @@ class SignedContent:
             event: The event.
             payload: Where its payload stands.
         """
-        value: Value = at(event, payload) if self.of == "payload" else without(event, self.less)
+        value: Value = (
+            get_pointer(event, payload)
+            if self.of == "payload"
+            else remove_pointers(event, self.excluded)
+        )
         if self.only is not None and isinstance(value, dict):
             value = {name: value[name] for name in self.only if name in value}
         text = canonical({"payload": value} if self.wrapped else value)
@@ -250,7 +254,7 @@ class Profile:
     """One envelope."""
 
     name: str
-    places: dict[Field, str]
+    pointers: dict[Field, str]
     """Pointers; what has none is not in the event."""
     id: IdRule | None
     """None where the event's id is no digest of it."""
@@ -259,7 +263,7 @@ class Profile:
     """Types of E4 by the names that they have in this envelope; others mean what they say."""
 
     @property
-    def marks(self) -> tuple[str, ...]:
+    def signature_pointers(self) -> tuple[str, ...]:
         """Where signature and id stand: what is never part of what an event says."""
         return (self.signature.at, *([self.id.at] if self.id else []))
 
@@ -277,7 +281,7 @@ class Profile:
             "profile_type": PROFILE_TYPE,
             "profile_version": PROFILE_VERSION,
             "name": self.name,
-            "places": {role: self.places[role] for role in ROLES if role in self.places},
+            "places": {role: self.pointers[role] for role in ROLES if role in self.pointers},
             "types": {name: self.types[name] for name in sorted(self.types)},
             "id": None
             if self.id is None
@@ -304,7 +308,7 @@ def _pre_image_value(pre_image: SignedContent) -> Object:
     only = pre_image.only
     return {
         "of": pre_image.of,
-        "less": list(pre_image.less),
+        "less": list(pre_image.excluded),
         "only": None if only is None else list(only),
         "wrapped": pre_image.wrapped,
         "ascii": pre_image.ascii,
@@ -316,12 +320,12 @@ def _pre_image_value(pre_image: SignedContent) -> Object:
 
 def message(event: Object, profile: Profile) -> bytes | None:
     """Return the bytes that the event's signature should be over; None where there are none."""
-    rule, payload = profile.signature, profile.places.get("payload", "")
+    rule, payload = profile.signature, profile.pointers.get("payload", "")
     if rule.form == "id":
-        text = at(event, profile.id.at) if profile.id else None
+        text = get_pointer(event, profile.id.at) if profile.id else None
         return text.encode() if isinstance(text, str) else None
     if rule.digest_at:
-        digest = Encoding("", "hex").read(at(event, rule.digest_at))
+        digest = Encoding("", "hex").read(get_pointer(event, rule.digest_at))
         return digest if digest is not None and len(digest) == DIGEST_BYTES else None
     text_bytes = cast("SignedContent", rule.signs).text(event, payload)
     if rule.form == "canonical":
@@ -332,11 +336,11 @@ def message(event: Object, profile: Profile) -> bytes | None:
 
 # Built in ------------------------------------------------------------------------------------
 
-_UNSIGNED = SignedContent("event", less=("/event_id", "/signature"))
+_UNSIGNED = SignedContent("event", excluded=("/event_id", "/signature"))
 
 MIRROR_V1 = Profile(
     name="mirror-v1",
-    places={
+    pointers={
         "type": "/event_type",
         "subject": "/subject_pith_number",
         "time": "/created_at",
@@ -353,7 +357,7 @@ MIRROR_V1 = Profile(
 
 INTEGRITY_V1 = Profile(
     name="integrity-v1",
-    places={"type": "/event_type", "time": "/created_at", "key": "/signing_key_id"},
+    pointers={"type": "/event_type", "time": "/created_at", "key": "/signing_key_id"},
     id=None,
     signature=SignatureRule(
         "/signature_b64", Encoding("", "base64"), "digest", digest_at="/payload_sha256"

@@ -24,8 +24,8 @@ from mirror.core.profile import (
     Profile,
     SignatureRule,
     SignedContent,
+    is_below,
     is_pointer,
-    is_within,
 )
 from mirror.core.values import Object, Value, decode
 from mirror.errors import FormatError
@@ -204,9 +204,9 @@ def weaknesses(profile: Profile) -> list[str]:
     found += [
         f"it does not say where the {role} of an event stands"
         for role in NEEDED
-        if role not in profile.places
+        if role not in profile.pointers
     ]
-    told = {role: place for role, place in profile.places.items() if role != "key"}
+    told = {role: place for role, place in profile.pointers.items() if role != "key"}
     if len({*told.values()}) < len(told):
         found.append("it says of two things that they stand in one place")
     if profile.signed is None:
@@ -214,7 +214,7 @@ def weaknesses(profile: Profile) -> list[str]:
     found += [
         f"the signature does not cover the {role} of an event, {place}"
         for role, place in told.items()
-        if not profile.signed.covers(place, profile.places.get("payload", ""))
+        if not profile.signed.covers(place, profile.pointers.get("payload", ""))
     ]
     return found
 
@@ -225,9 +225,11 @@ def loose_members(profile: Profile) -> list[str]:
     Nothing may rest on that, and nothing does: it is no part of what a state shows.
     """
     image = cast("SignedContent", profile.signed)
-    rest = [one for one in image.less if one not in profile.marks]
+    rest = [one for one in image.excluded if one not in profile.signature_pointers]
     found = [
-        f"{one} but for the signature" if any(is_within([one], it) for it in profile.marks) else one
+        f"{one} but for the signature"
+        if any(is_below([one], it) for it in profile.signature_pointers)
+        else one
         for one in rest
     ]
     if image.only is not None or image.of == "payload":
@@ -239,9 +241,9 @@ def read_alike(one: Profile, other: Profile) -> bool:
     """Whether two profiles never read one signed text differently, as far as their places tell."""
     if one.signature.form != other.signature.form:
         return True
-    if any(one.places.get(role) != other.places.get(role) for role in NEEDED):
+    if any(one.pointers.get(role) != other.pointers.get(role) for role in NEEDED):
         return True
-    return (one.places.get("target"), one.types) == (other.places.get("target"), other.types)
+    return (one.pointers.get("target"), one.types) == (other.pointers.get("target"), other.types)
 
 
 def keeps_id(profile: Profile) -> bool:
@@ -253,8 +255,8 @@ def keeps_id(profile: Profile) -> bool:
     if image is None or identity is None:
         return False
     hashed = identity.hashes
-    return (hashed.of, hashed.only, {*hashed.less} | {identity.at}) == (
+    return (hashed.of, hashed.only, {*hashed.excluded} | {identity.at}) == (
         image.of,
         image.only,
-        {*image.less} | {identity.at},
+        {*image.excluded} | {identity.at},
     )

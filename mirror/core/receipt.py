@@ -17,10 +17,10 @@ __all__ = [
     "RECEIPT_SIGNS",
     "Fault",
     "Receipt",
-    "fault_of_receipt",
-    "fault_of_receipt_shape",
-    "judge_receipt",
+    "check_receipt",
+    "check_receipt_shape",
     "key_ids_of_receipt",
+    "verify_receipt",
 ]
 
 RECEIPT_SIGNS = "record_created"
@@ -49,9 +49,9 @@ class Receipt:
         return cast("str", cast("Object", self.value)["key_id"])
 
 
-def judge_receipt(value: Value, record: Record, keys: KeySet) -> Receipt:
+def verify_receipt(value: Value, record: Record, keys: KeySet) -> Receipt:
     """Judge one value of `receipts`, whatever its JSON type, for `record` (S2)."""
-    code, reason = fault_of_receipt(value, record, keys) or (None, "")
+    code, reason = check_receipt(value, record, keys) or (None, "")
     return Receipt(value, sha256(canonical(value)), code, reason)
 
 
@@ -61,9 +61,9 @@ def key_ids_of_receipt(value: Value) -> set[str]:
     return {key_id} if isinstance(key_id, str) else set()
 
 
-def fault_of_receipt(value: Value, record: Record, keys: KeySet) -> Fault:
+def check_receipt(value: Value, record: Record, keys: KeySet) -> Fault:
     """Return the first code of S2 that `value` fails, with the reason, or None."""
-    if (reason := fault_of_receipt_shape(value)) is not None:
+    if (reason := check_receipt_shape(value)) is not None:
         return "receipt.shape", reason
     receipt = cast("Object", value)
     key = keys.get(cast("str", receipt["key_id"]))
@@ -72,10 +72,10 @@ def fault_of_receipt(value: Value, record: Record, keys: KeySet) -> Fault:
             "receipt.key_unknown",
             f"no trusted key is named {cast('str', receipt['key_id'])[:128]!r}",
         )
-    return _fault_of_signing(receipt, record, key)
+    return _check_signing(receipt, record, key)
 
 
-def fault_of_receipt_shape(value: Value) -> str | None:
+def check_receipt_shape(value: Value) -> str | None:
     """Return why `value` has not the form of a receipt (`receipt.shape` of S2), or None."""
     if not isinstance(value, dict):
         return "a receipt must be an object"
@@ -91,7 +91,7 @@ def fault_of_receipt_shape(value: Value) -> str | None:
     return None
 
 
-def _fault_of_signing(receipt: Object, record: Record, key: Key) -> Fault:
+def _check_signing(receipt: Object, record: Record, key: Key) -> Fault:
     if not key.may_sign(RECEIPT_SIGNS):
         return "receipt.role", f"key {key.key_id!r} may not sign {RECEIPT_SIGNS}"
     if not key.is_valid_at(cast("int", instant(receipt["signed_at"]))):

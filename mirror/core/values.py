@@ -33,13 +33,12 @@ __all__ = [
     "Object",
     "Value",
     "ascii_form",
-    "assemble",
     "canonical",
     "canonical_ascii",
     "decode",
     "decode_base64",
     "decode_strictly",
-    "embed",
+    "dump_fragments",
     "encode",
     "encode_integers",
     "equal",
@@ -51,6 +50,7 @@ __all__ = [
     "nesting",
     "nests_within",
     "payload_digest",
+    "raw_fragment",
     "sha256",
     "sorted_members",
     "time_text",
@@ -154,20 +154,20 @@ def unique_members(pairs: list[tuple[str, Value]]) -> Object:
     members = dict(pairs)
     if len(members) != len(pairs):
         (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
-        raise FormatError("json.duplicate_key", f"the name {_shorten(str(twice))} is repeated")
+        raise FormatError("json.duplicate_key", f"the name {_truncate(str(twice))} is repeated")
     return members
 
 
 def _integer(literal: str) -> int:
     if len(literal) <= 17 and -MAX_INTEGER <= int(literal) <= MAX_INTEGER:
         return int(literal)
-    raise FormatError("json.number", f"the integer {_shorten(literal)} is beyond 2^53-1")
+    raise FormatError("json.number", f"the integer {_truncate(literal)} is beyond 2^53-1")
 
 
 def _float(literal: str) -> float:
     number = float(literal)
     if math.isinf(number):
-        raise FormatError("json.number", f"the number {_shorten(literal)} overflows a double")
+        raise FormatError("json.number", f"the number {_truncate(literal)} overflows a double")
     return number
 
 
@@ -198,7 +198,7 @@ def _refuse_surrogates(text: str, value: Value) -> None:
         ) from error
 
 
-def _shorten(text: str, limit: int = 40) -> str:
+def _truncate(text: str, limit: int = 40) -> str:
     shown = text if len(text) <= limit else text[:limit] + "…"
     return json.dumps(shown, ensure_ascii=True)
 
@@ -246,7 +246,7 @@ def canonical(value: Value) -> bytes:
     `repr`. This is not RFC 8785.
     """
     data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    return _dumps(value, sort_keys=True) if _must_step_aside(data, value) else data
+    return _dumps(value, sort_keys=True) if _needs_slow_path(data, value) else data
 
 
 def encode_integers(value: Value) -> bytes:
@@ -263,7 +263,7 @@ def exact(text: bytes) -> bytes:
     return bytes(memoryview(text))
 
 
-def embed(text: bytes) -> Value:
+def raw_fragment(text: bytes) -> Value:
     """Return a stand-in for the value whose canonical bytes are `text`.
 
     `encode_integers` and `assemble` take the bytes over as they are, and do not look into them.
@@ -271,7 +271,7 @@ def embed(text: bytes) -> Value:
     return cast("Value", orjson.Fragment(text))
 
 
-def assemble(value: Value) -> bytes:
+def dump_fragments(value: Value) -> bytes:
     """Return `value` as compact JSON in its own order; it holds no float but in embedded parts."""
     return orjson.dumps(value)
 
@@ -279,10 +279,10 @@ def assemble(value: Value) -> bytes:
 def encode(value: Value) -> bytes:
     """Return `value` as compact JSON, members in the order they have, spelled as V2 says."""
     data = orjson.dumps(value)
-    return _dumps(value, sort_keys=False) if _must_step_aside(data, value) else data
+    return _dumps(value, sort_keys=False) if _needs_slow_path(data, value) else data
 
 
-def _must_step_aside(data: bytes, value: Value) -> bool:
+def _needs_slow_path(data: bytes, value: Value) -> bool:
     # orjson spells some floats otherwise than `repr` (1e-7, 1e-07), so none may go through it.
     if isinstance(value, dict | list):
         return _MAYBE_FLOAT.search(data) is not None and _holds_float(value)

@@ -117,11 +117,11 @@ def _checked(copy: Path) -> BackupResult:
     """Check every fact of a copy, its logs, and the file, and say what it holds."""
     damages = check(copy, CheckScope(quick=True), lambda _damage: None).damages
     with open_store(copy, must_exist=True, lenient=True) as store:
-        damages += store.inspection.of_file(quick=False)
+        damages += store.integrity.of_file(quick=False)
         if damages:
             raise _damaged(damages)
         counts = store.fact_counts()
-        digest = store.trust.key_set().digest
+        digest = store.trust_log.key_set().digest
     return BackupResult(
         records=counts["record"],
         arrivals=counts["arrival"],

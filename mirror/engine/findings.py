@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from mirror.archive import ReadLimits, Source, shown
+from mirror.archive import ReadLimits, Source, escape_name
 from mirror.core.events.event import EVENT_CODES
 from mirror.core.redaction import redact
 from mirror.core.values import Value, canonical, hexdigest
@@ -54,7 +54,7 @@ class ReadRequest:
 
     names: Sequence[str]
     """The sources: paths, or `-`."""
-    tell: Callable[[Finding], None]
+    on_finding: Callable[[Finding], None]
     """Takes each finding as it is made."""
     progress: Callable[[Source], None] = lambda _source: None
     """Told of the source at work after each member that was read from it."""
@@ -67,7 +67,7 @@ class ReadRequest:
 
     def name_of(self, path: str) -> str:
         """Return the name of a source in findings and in the store: without a password."""
-        return redact(shown(self.called.get(path, path)))
+        return redact(escape_name(self.called.get(path, path)))
 
 
 _NOTES = frozenset(
@@ -120,9 +120,9 @@ class Summary:
     """Integrity findings whose payload has the digest that a trusted key signed (S4)."""
     integrity_faults: Counter[str] = field(default_factory=Counter)
     """By code of S4, those that take nothing away included."""
-    noted: Counter[str] = field(default_factory=Counter)
+    written: Counter[str] = field(default_factory=Counter)
     """Everything else that was found, by code: B3's headers and aliases, B5, missing bases."""
-    told: Counter[str] = field(default_factory=Counter)
+    reported: Counter[str] = field(default_factory=Counter)
     """Messages that are no findings, by code: sources with other files."""
     known: Counter[str] = field(default_factory=Counter)
     """The findings among all these that were acknowledged, by code."""
@@ -133,7 +133,7 @@ class Summary:
     new: InsertCounts = field(default_factory=InsertCounts)
     """What the store did not hold before."""
 
-    def take(self, report: Finding) -> None:
+    def count(self, report: Finding) -> None:
         """Count a finding, or a member or whole source that was refused."""
         code = report.code
         if report.is_known:
@@ -147,9 +147,9 @@ class Summary:
         elif code.startswith("finding."):
             self.integrity_faults[code] += 1
         elif code in _NOTES:
-            self.noted[code] += 1
+            self.written[code] += 1
         elif code in _TOLD:
-            self.told[code] += 1
+            self.reported[code] += 1
         else:
             self.refused[code] += 1
 
@@ -177,8 +177,8 @@ class Summary:
         self.receipts_refused += other.receipts_refused
         self.integrity_verified += other.integrity_verified
         self.integrity_faults += other.integrity_faults
-        self.noted += other.noted
-        self.told += other.told
+        self.written += other.written
+        self.reported += other.reported
         self.known += other.known
         self.records += other.records
         self.equivocations += other.equivocations

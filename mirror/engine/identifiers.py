@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from mirror.archive import shown
+from mirror.archive import escape_name
 from mirror.core.identifier import Identifier, names_in
 from mirror.errors import LookUpError
 from mirror.store import Records
@@ -26,7 +26,7 @@ def look_up(records: Records, identifier: str) -> int:
     Raises:
         LookUpError: `lookup.unknown`, or `lookup.ambiguous` with the choices.
     """
-    identifier = shown(identifier.strip())
+    identifier = escape_name(identifier.strip())
     found = find_all(records, identifier)
     if not found:
         hint = "take a Pith Number or its first 8 letters, an arXiv id or a DOI"
@@ -44,7 +44,7 @@ def _choices(records: Records, identifier: str, found: list[int]) -> str:
 
 def find_all(records: Records, identifier: str) -> list[int]:
     """Return the row ids of all records that `identifier` names."""
-    found = (_WAYS[name.scheme](records, name) for name in names_in(shown(identifier)))
+    found = (_WAYS[name.scheme](records, name) for name in names_in(escape_name(identifier)))
     return list(dict.fromkeys(record_id for record_ids in found for record_id in record_ids))
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 from mirror.core.events.event import MAX_EVENT_BYTES, EncodedEvent, is_event_type
 from mirror.core.events.types import EVENT_TYPES, PayloadContext
 from mirror.core.keys import KeySet
-from mirror.core.profile import DIGEST_BYTES, SIGNATURE_BYTES, Profile, at, escaped
+from mirror.core.profile import DIGEST_BYTES, SIGNATURE_BYTES, Profile, escape_token, get_pointer
 from mirror.core.record import is_pith_number
 from mirror.core.values import Object, Value, instant
 from mirror.engine.findings import Finding, ReadRequest
@@ -75,10 +75,12 @@ def _up_to(
     for count, (sample, event_bytes) in enumerate(samples):
         size_bytes += event_bytes
         if count == most:
-            effort.note(f"there are more than {most:,} events; --events allows more")
+            effort.record_skipped(f"there are more than {most:,} events; --events allows more")
             return
         if size_bytes > MAX_BYTES:
-            effort.note(f"the events after the first {count:,} are more than {MAX_BYTES:,} bytes")
+            effort.record_skipped(
+                f"the events after the first {count:,} are more than {MAX_BYTES:,} bytes"
+            )
             return
         yield sample
 
@@ -88,7 +90,7 @@ def _samples(job: ReadRequest) -> Iterator[tuple[Sample, int]]:
     for item in read(job):
         bundle = item if isinstance(item, Finding) else parse(item, job.limits)
         if isinstance(bundle, Finding):
-            job.tell(bundle)
+            job.on_finding(bundle)
             continue
         number = bundle.record.pith_number
         for index, raw in enumerate(bundle.events):
@@ -96,7 +98,7 @@ def _samples(job: ReadRequest) -> Iterator[tuple[Sample, int]]:
             where = f"/events/{index}"
             place = ":".join(part for part in (source, member.name, where) if part)
             if (why := _fault(raw)) is not None:
-                job.tell(Finding(source, member.name, number, "event.shape", where, why))
+                job.on_finding(Finding(source, member.name, number, "event.shape", where, why))
             else:
                 event = cast("Object", raw.value)
                 yield Sample(f"{place} ({number})", bundle.record, event), len(raw.encoded)
@@ -114,7 +116,7 @@ def _types(fit: ProfileEvidence, samples: Sequence[Sample], keys: KeySet) -> lis
     """Return which types of E4 the events of other types would fit, every one of them."""
     groups: dict[str, list[Sample]] = defaultdict(list)
     for one in samples:
-        event_type = at(one.event, fit.profile.places["type"])
+        event_type = get_pointer(one.event, fit.profile.pointers["type"])
         known = (*EVENT_TYPES, *fit.profile.types)
         if isinstance(event_type, str) and event_type not in known:
             groups[event_type].append(one)
@@ -131,9 +133,9 @@ def _types(fit: ProfileEvidence, samples: Sequence[Sample], keys: KeySet) -> lis
 
 
 def _would_fit(like: str, one: Sample, profile: Profile, keys: KeySet) -> bool:
-    payload, kind = at(one.event, profile.places["payload"]), EVENT_TYPES[like]
-    place = profile.places.get("target")
-    target = at(one.event, place) if place else kind.target
+    payload, kind = get_pointer(one.event, profile.pointers["payload"]), EVENT_TYPES[like]
+    place = profile.pointers.get("target")
+    target = get_pointer(one.event, place) if place else kind.target
     if not isinstance(payload, dict):
         return False
     return kind.fault(target, payload, PayloadContext(one.record, keys)) is None
@@ -191,7 +193,7 @@ def _shape(event: Object) -> Object:
 def _leaves(value: Object, above: str) -> Iterator[tuple[str, Value]]:
     """Yield what is no object, or three objects down, with its pointer."""
     for name, member in value.items():
-        pointer = f"{above}/{escaped(name)}"
+        pointer = f"{above}/{escape_token(name)}"
         if isinstance(member, dict) and above.count("/") < _DEPTH:
             yield from _leaves(member, pointer)
         else:

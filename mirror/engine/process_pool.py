@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from mirror.engine.processors import usable_processors
 from mirror.errors import WorkerError
 
-__all__ = ["AHEAD", "spread", "with_processes"]
+__all__ = ["AHEAD", "map_in_processes", "with_processes"]
 
 AHEAD = 6
 """Tasks for each process that wait for it, so that none waits for a task."""
@@ -52,7 +52,7 @@ def with_processes(most: int | None) -> Iterator[None]:
         _most.reset(token)
 
 
-def spread(
+def map_in_processes(
     tasks: Iterable[_Task], work: Callable[[_Task], _Result], *, few: int
 ) -> Iterator[_Result]:
     """Yield what `work` makes of each task, in their order.

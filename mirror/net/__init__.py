@@ -7,8 +7,8 @@ with growing pauses. What comes back is bytes: what they say is verified elsewhe
 
 from mirror.net.client import Client
 from mirror.net.config import ClientConfig
-from mirror.net.errors import ONE_ANSWER
+from mirror.net.errors import PER_RESPONSE_CODES
 from mirror.net.response import Response
 from mirror.net.url_policy import parse_url
 
-__all__ = ["ONE_ANSWER", "Client", "ClientConfig", "Response", "parse_url"]
+__all__ = ["PER_RESPONSE_CODES", "Client", "ClientConfig", "Response", "parse_url"]

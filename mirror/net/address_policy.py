@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-__all__ = ["Address", "why_refused"]
+__all__ = ["Address", "refusal_reason"]
 
 Address = IPv4Address | IPv6Address
 
@@ -63,7 +63,7 @@ _TRANSLATED = IPv6Network("64:ff9b::/96")
 """NAT64 (RFC 6052 section 2.1): how a network without IPv4 reaches an IPv4 address."""
 
 
-def why_refused(address: Address) -> str:
+def refusal_reason(address: Address) -> str:
     """Return what an address is for, if not for the public internet; else the empty string.
 
     An IPv6 address that stands for an IPv4 address is judged as that one.

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, TypeVar
 import httpcore
 
 from mirror.errors import UpstreamError
-from mirror.net.address_policy import why_refused
+from mirror.net.address_policy import refusal_reason
 from mirror.net.errors import name_fault, tls_fault, too_large
 
 __all__ = ["GuardedBackend", "Resolve", "TransferLimits", "resolve_by_system"]
@@ -116,7 +116,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         """Return a connection to the first address that accepts one, out of the judged ones."""
-        addresses = self._judged(host, port)[:_MOST_ADDRESSES]
+        addresses = self._allowed_addresses(host, port)[:_MOST_ADDRESSES]
         ends_at = time.monotonic() + (timeout or math.inf)
         failure: Exception = httpcore.ConnectTimeout()
         for place, address in enumerate(addresses):
@@ -141,7 +141,7 @@ class GuardedBackend(httpcore.NetworkBackend):
 
         return _GuardedStream(self._watch.run(connect, seconds), self._watch)
 
-    def _judged(self, host: str, port: int) -> list[str]:
+    def _allowed_addresses(self, host: str, port: int) -> list[str]:
         """Return the addresses of a host.
 
         Raises:
@@ -151,7 +151,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         """
         addresses = self._resolved(host, port)
         for address in [] if self._allow_private else addresses:
-            purpose = why_refused(ip_address(address))
+            purpose = refusal_reason(ip_address(address))
             if purpose:
                 message = f"{host} is at {address}, an address for {purpose}."
                 hint = "If that machine is meant, allow it with --allow-private."

@@ -17,12 +17,12 @@ import httpx
 from mirror.errors import UpstreamError
 from mirror.net.backend import GuardedBackend, Resolve, TransferLimits, resolve_by_system
 from mirror.net.config import ClientConfig
-from mirror.net.errors import TransientError, awaiting_answer
+from mirror.net.errors import TransientError, translate_connect_errors
 from mirror.net.rate_limit import RateLimiter
-from mirror.net.response import RequestOptions, Response, take
+from mirror.net.response import RequestOptions, Response, read_response
 from mirror.net.retry import pause_before
 from mirror.net.tls import trusted_context
-from mirror.net.url_policy import next_url, parse_url, shown
+from mirror.net.url_policy import parse_url, redact_url, resolve_redirect
 
 __all__ = ["Client"]
 
@@ -115,7 +115,7 @@ class Client:
             limit_bytes=self._politeness.answer_bytes if limit_bytes is None else limit_bytes,
             limit_seconds=self._politeness.answer_seconds,
         )
-        return self._persist(lambda: self._follow(parse_url(url), ask))
+        return self._persist(lambda: self._follow_redirects(parse_url(url), ask))
 
     def download(
         self,
@@ -150,7 +150,7 @@ class Client:
 
         def attempt() -> Response:
             with _all_or_nothing(out):
-                return self._follow(parse_url(url), ask)
+                return self._follow_redirects(parse_url(url), ask)
 
         return self._persist(attempt)
 
@@ -167,7 +167,7 @@ class Client:
             self._pause(pause_before(retry, self._politeness, self._random, asked_s=wait_s))
             retry += 1
 
-    def _follow(self, url: httpx.URL, ask: RequestOptions) -> Response:
+    def _follow_redirects(self, url: httpx.URL, ask: RequestOptions) -> Response:
         """Return the answer at the end of a URL's redirects, each of which is judged."""
         here, seen = url, {url}
         for _ in range(self._politeness.max_redirects + 1):
@@ -177,20 +177,20 @@ class Client:
             here = answer
             if here in seen:
                 message = "The server's redirects lead in a circle."
-                raise UpstreamError("upstream.redirect", message, where=shown(url))
+                raise UpstreamError("upstream.redirect", message, where=redact_url(url))
             seen.add(here)
         message = f"The server redirects more than {self._politeness.max_redirects} times."
-        raise UpstreamError("upstream.redirect", message, where=shown(url))
+        raise UpstreamError("upstream.redirect", message, where=redact_url(url))
 
     def _send(self, url: httpx.URL, ask: RequestOptions) -> Response | httpx.URL:
         """Send one request, in its turn; return its answer, or where that redirects to."""
         self._pace.wait()
         self._watch.begin(ask.limit_seconds, ask.limit_bytes)
-        with _placed(url), self._answer(url, ask) as response:
-            answer = take(response, url, ask, datetime.now(UTC))
+        with _with_url(url), self._answer(url, ask) as response:
+            answer = read_response(response, url, ask, datetime.now(UTC))
             if isinstance(answer, Response):
                 return answer
-            return next_url(url, answer.location, self._politeness)
+            return resolve_redirect(url, answer.location, self._politeness)
 
     @contextmanager
     def _answer(self, url: httpx.URL, ask: RequestOptions) -> Iterator[httpcore.Response]:
@@ -204,7 +204,7 @@ class Client:
             headers=[(b"Host", url.netloc), (b"User-Agent", agent), *ask.headers()],
             extensions={"timeout": self._timeouts(), "trace": self._trace},
         )
-        with awaiting_answer():
+        with translate_connect_errors():
             response = self._pool.handle_request(request)
         try:
             yield response
@@ -222,15 +222,15 @@ class Client:
 
 
 @contextmanager
-def _placed(url: httpx.URL) -> Iterator[None]:
+def _with_url(url: httpx.URL) -> Iterator[None]:
     """Say of what goes wrong where it did."""
     try:
         yield
     except UpstreamError as error:
-        error.where = error.where or shown(url)
+        error.where = error.where or redact_url(url)
         raise
     except TransientError as trouble:
-        trouble.error.where = shown(url)
+        trouble.error.where = redact_url(url)
         raise
 
 

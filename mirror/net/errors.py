@@ -16,17 +16,17 @@ import httpcore
 from mirror.errors import UpstreamError
 
 __all__ = [
-    "ONE_ANSWER",
+    "PER_RESPONSE_CODES",
     "TransientError",
-    "awaiting_answer",
     "name_fault",
-    "reading_answer",
     "tls_fault",
     "too_large",
+    "translate_connect_errors",
+    "translate_read_errors",
     "truncated",
 ]
 
-ONE_ANSWER = frozenset({
+PER_RESPONSE_CODES = frozenset({
     "upstream.encoding", "upstream.size", "upstream.status", "upstream.truncated", "upstream.type",
 })  # fmt: skip
 """Codes that speak of one answer; with any other, asking for the next makes no sense."""
@@ -57,7 +57,7 @@ class TransientError(Exception):
 
 
 @contextmanager
-def awaiting_answer() -> Iterator[None]:
+def translate_connect_errors() -> Iterator[None]:
     """Convert what httpcore raises before the header section of an answer is there."""
     try:
         yield
@@ -74,7 +74,7 @@ def awaiting_answer() -> Iterator[None]:
 
 
 @contextmanager
-def reading_answer() -> Iterator[None]:
+def translate_read_errors() -> Iterator[None]:
     """Convert what httpcore raises within the body of an answer."""
     try:
         yield

@@ -14,11 +14,11 @@ import httpx
 
 from mirror.errors import UpstreamError
 from mirror.net.decoding import ACCEPTED, decoded
-from mirror.net.errors import TransientError, reading_answer, too_large
+from mirror.net.errors import TransientError, too_large, translate_read_errors
 from mirror.net.retry import MAX_WAIT_S, parse_retry_after
-from mirror.net.url_policy import printable
+from mirror.net.url_policy import escape_foreign
 
-__all__ = ["Redirect", "RequestOptions", "Response", "take"]
+__all__ = ["Redirect", "RequestOptions", "Response", "read_response"]
 
 _PAGE_BYTES = 64 * 1024
 """What is kept of a page that only says that nothing is there."""
@@ -76,7 +76,7 @@ class RequestOptions:
         return _ETAG.fullmatch(self.etag) is not None
 
 
-def take(
+def read_response(
     response: httpcore.Response, url: httpx.URL, ask: RequestOptions, now: datetime
 ) -> Response | Redirect:
     """Return what an answer says; its body is read only where it is wanted.
@@ -133,7 +133,7 @@ def _pieces(
 
 
 def _received(response: httpcore.Response) -> Iterator[bytes]:
-    with reading_answer():
+    with translate_read_errors():
         yield from response.iter_stream()
 
 
@@ -175,7 +175,7 @@ def _check_type(headers: httpx.Headers, accept: str) -> None:
     asks_for_json = any(name.endswith(("/json", "+json")) for name in wanted)
     if not asks_for_json or not sent or any(_is_in(sent, name) for name in wanted):
         return
-    message = f"The server sent {printable(sent)} where JSON was asked for."
+    message = f"The server sent {escape_foreign(sent)} where JSON was asked for."
     hint = "Open the address in a browser: it may be a page for people, or one to sign in."
     raise UpstreamError("upstream.type", message, hint=hint)
 
@@ -194,7 +194,7 @@ def _unusable(status: int, headers: httpx.Headers, now: datetime) -> UpstreamErr
     wait_s = parse_retry_after(headers.get("retry-after", ""), now)
     if status in {429, 503}:
         return _busy(status, wait_s, now)
-    error = UpstreamError("upstream.status", f"The server answered {_named(status)}.")
+    error = UpstreamError("upstream.status", f"The server answered {_status_text(status)}.")
     if status in {500, 502, 504}:
         error.hint = "Come back later; if it stays so, tell whoever runs that server."
         return TransientError(error, min(wait_s, MAX_WAIT_S))
@@ -204,7 +204,7 @@ def _unusable(status: int, headers: httpx.Headers, now: datetime) -> UpstreamErr
 
 
 def _busy(status: int, wait_s: float, now: datetime) -> UpstreamError | TransientError:
-    message = f"The server is too busy to answer: {_named(status)}."
+    message = f"The server is too busy to answer: {_status_text(status)}."
     if wait_s <= MAX_WAIT_S:
         hint = "Come back later, or ask less often."
         return TransientError(UpstreamError("upstream.busy", message, hint=hint), wait_s)
@@ -213,7 +213,7 @@ def _busy(status: int, wait_s: float, now: datetime) -> UpstreamError | Transien
     return UpstreamError("upstream.busy", message, hint=hint)
 
 
-def _named(status: int) -> str:
+def _status_text(status: int) -> str:
     """Return a status with the words that RFC 9110 has for it, not with the server's own."""
     try:
         return f"{status} ({HTTPStatus(status).phrase})"

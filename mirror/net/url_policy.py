@@ -14,7 +14,7 @@ import httpx
 from mirror.errors import UpstreamError
 from mirror.net.config import ClientConfig
 
-__all__ = ["next_url", "parse_url", "printable", "shown", "target"]
+__all__ = ["escape_foreign", "origin", "parse_url", "redact_url", "resolve_redirect"]
 
 _PORTS = {"http": 80, "https": 443}
 _SHOWN_CHARACTERS = 300
@@ -38,15 +38,15 @@ def parse_url(text: str) -> httpx.URL:
     if url.scheme not in _PORTS:
         raise _refused("The address begins with neither http:// nor https://.", _masked(text))
     if url.userinfo:
-        raise _refused("The address holds a user name or password.", shown(url))
+        raise _refused("The address holds a user name or password.", redact_url(url))
     if not _is_host(url.raw_host.decode("ascii")):
-        raise _refused("The address names no host.", shown(url))
+        raise _refused("The address names no host.", redact_url(url))
     if url.port is not None and not 0 < url.port < 65536:
-        raise _refused("The address names a port that cannot be.", shown(url))
+        raise _refused("The address names a port that cannot be.", redact_url(url))
     return url.copy_with(fragment=None)
 
 
-def next_url(here: httpx.URL, location: str, politeness: ClientConfig) -> httpx.URL:
+def resolve_redirect(here: httpx.URL, location: str, politeness: ClientConfig) -> httpx.URL:
     """Return where a redirect leads.
 
     Args:
@@ -58,41 +58,43 @@ def next_url(here: httpx.URL, location: str, politeness: ClientConfig) -> httpx.
         UpstreamError: It leads nowhere, or where it may not (`upstream.redirect`).
     """
     if not location:
-        raise _misled("The server redirects, but does not say where to.", here)
+        raise _redirect_error("The server redirects, but does not say where to.", here)
     try:
         there = parse_url(str(here.join(location)))
     except (httpx.InvalidURL, UpstreamError) as error:
         message = f"The server redirects to {_masked(location)}, which cannot be asked."
-        raise _misled(message, here) from error
+        raise _redirect_error(message, here) from error
     if (here.scheme, there.scheme) == ("https", "http"):
-        message = f"The server redirects from https to {shown(there)}, which is not secure."
-        raise _misled(message, here)
+        message = f"The server redirects from https to {redact_url(there)}, which is not secure."
+        raise _redirect_error(message, here)
     if not (politeness.allow_other_hosts or _is_same_place(here, there)):
         hint = "If that server is meant, name it directly, or allow it with --allow-other-hosts."
-        raise _misled(f"The server redirects to another one: {shown(there)}.", here, hint)
+        raise _redirect_error(
+            f"The server redirects to another one: {redact_url(there)}.", here, hint
+        )
     return there
 
 
-def shown(url: httpx.URL) -> str:
+def redact_url(url: httpx.URL) -> str:
     """Return a URL for messages: no user, no password, no query, and not too long."""
     path = url.raw_path.partition(b"?")[0].decode("ascii")
-    return printable(f"{url.scheme}://{url.netloc.decode('ascii')}{path}")
+    return escape_foreign(f"{url.scheme}://{url.netloc.decode('ascii')}{path}")
 
 
-def printable(text: str) -> str:
+def escape_foreign(text: str) -> str:
     """Return foreign text for messages: printable ASCII, and not too long."""
     plain = re.sub(r"[^\x20-\x7e]", "?", text[: _SHOWN_CHARACTERS + 1])
     return plain if len(plain) <= _SHOWN_CHARACTERS else plain[:_SHOWN_CHARACTERS] + "..."
 
 
-def target(url: httpx.URL) -> tuple[str, str, int]:
+def origin(url: httpx.URL) -> tuple[str, str, int]:
     """Return the origin of a URL (RFC 6454): scheme, host and port."""
     return url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme]
 
 
 def _is_same_place(here: httpx.URL, there: httpx.URL) -> bool:
     """Whether two URLs have one origin, or the second is the secure form of the first."""
-    if target(here) == target(there):
+    if origin(here) == origin(there):
         return True
     return there.scheme == "https" != here.scheme and here.raw_host == there.raw_host
 
@@ -109,12 +111,12 @@ def _masked(text: str) -> str:
     """Return what is safe to show of a text that is no URL: nothing of what may be secret."""
     head = re.split(r"[?#]", text, maxsplit=1)[0]
     scheme, mark, rest = head.rpartition("//")
-    return printable(scheme + mark + rest.rpartition("@")[2])
+    return escape_foreign(scheme + mark + rest.rpartition("@")[2])
 
 
 def _refused(message: str, where: str) -> UpstreamError:
     return UpstreamError("upstream.url", message, where=where, hint=_HINT)
 
 
-def _misled(message: str, here: httpx.URL, hint: str = "") -> UpstreamError:
-    return UpstreamError("upstream.redirect", message, where=shown(here), hint=hint)
+def _redirect_error(message: str, here: httpx.URL, hint: str = "") -> UpstreamError:
+    return UpstreamError("upstream.redirect", message, where=redact_url(here), hint=hint)

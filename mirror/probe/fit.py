@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from mirror.core.events.signatures import fault_of_event, signers
+from mirror.core.events.signatures import check_event, signers
 from mirror.core.keys import KeySet
-from mirror.core.profile import Field, Profile, SignedContent, escaped, is_within, message
+from mirror.core.profile import Field, Profile, SignedContent, escape_token, is_below, message
 from mirror.core.profile_file import NEEDED
 from mirror.core.values import Object, sha256
 from mirror.probe.places import Sample, is_wrapper
 from mirror.probe.pre_images import in_payload, is_ascii_only
 
-__all__ = ["LEAST_EVENTS", "ProfileEvidence", "held_against"]
+__all__ = ["LEAST_EVENTS", "ProfileEvidence", "evaluate"]
 
 LEAST_EVENTS = 2
 """Events that must prove a profile: one could be a coincidence that somebody arranged."""
@@ -61,32 +61,32 @@ class ProfileEvidence:
             found.append(
                 "the payload is an event itself, with a payload of its own: a wrapped copy"
             )
-        places = [place for role, place in self.profile.places.items() if role != "key"]
-        if any(is_within(self.unprotected, place) for place in places):
+        places = [place for role, place in self.profile.pointers.items() if role != "key"]
+        if any(is_below(self.unprotected, place) for place in places):
             found.append("what the event says could be changed without breaking the signature")
         return found
 
     @property
     def is_said_by_payload(self) -> bool:
         """Whether type, subject and time stand in the payload."""
-        places = self.profile.places
+        places = self.profile.pointers
         return in_payload(places.get("payload", ""), places.get("type", ""))
 
     @property
     def covered_by_id_alone(self) -> list[str]:
         """Pointers to unprotected members that the id depends on: it can be changed with them."""
-        identity, payload = self.profile.id, self.profile.places.get("payload", "")
+        identity, payload = self.profile.id, self.profile.pointers.get("payload", "")
         if identity is None:
             return []
         return [one for one in self.unprotected if identity.hashes.covers(one, payload)]
 
 
-def held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> ProfileEvidence:
+def evaluate(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> ProfileEvidence:
     """Return how a profile fits events, all of them together."""
     fits, ids, signed_by, texts = 0, 0, set[str](), set[bytes]()
     unexplained, unprotected, ascii_only = [], dict[str, None](), True
     for one in samples:
-        fault = fault_of_event(one.event, profile, keys)
+        fault = check_event(one.event, profile, keys)
         ids += profile.id is not None and fault != "id"
         if fault is not None:
             unexplained.append(one.place)
@@ -103,7 +103,7 @@ def held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> P
         fits,
         tuple(sorted(signed_by)),
         tuple(unprotected),
-        tuple(role for role in NEEDED if role not in profile.places),
+        tuple(role for role in NEEDED if role not in profile.pointers),
         len(texts) < LEAST_EVENTS,
         any(is_wrapper(one.event, profile) for one in samples),
         tuple(unexplained),
@@ -113,15 +113,15 @@ def held_against(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> P
 
 def _is_ascii_only(profile: Profile, event: Object) -> bool:
     image = replace(cast("SignedContent", profile.signed), ascii=False)
-    return is_ascii_only(image.text(event, profile.places.get("payload", "")))
+    return is_ascii_only(image.text(event, profile.pointers.get("payload", "")))
 
 
 def _unprotected(profile: Profile, event: Object) -> Iterator[str]:
     """Yield the pointers to what of an event could be changed without breaking the signature."""
     image = cast("SignedContent", profile.signed)  # a digest that is only named is never found
-    own = set(profile.marks)
-    payload = profile.places.get("payload", "")
-    marks = own | set(image.less)
+    own = set(profile.signature_pointers)
+    payload = profile.pointers.get("payload", "")
+    marks = own | set(image.excluded)
     yield from _bare(event, "", own, marks, lambda one: image.covers(one, payload))
 
 
@@ -130,7 +130,7 @@ def _bare(
 ) -> Iterator[str]:
     """Yield what is not covered, as large as it can be named."""
     for name, member in value.items():
-        pointer = f"{above}/{escaped(name)}"
+        pointer = f"{above}/{escape_token(name)}"
         if isinstance(member, dict) and any(one.startswith(f"{pointer}/") for one in marks):
             yield from _bare(member, pointer, own, marks, is_covered)
         elif pointer not in own and not is_covered(pointer):

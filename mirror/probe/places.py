@@ -17,8 +17,8 @@ from mirror.core.profile import (
     Field,
     Profile,
     SignedContent,
-    at,
-    escaped,
+    escape_token,
+    get_pointer,
 )
 from mirror.core.record import Record, is_pith_number
 from mirror.core.values import Object, canonical, instant
@@ -70,7 +70,7 @@ def common_encodings(
 
     They may be several: a text need have no `+` and no `_` in it.
     """
-    texts = [at(one.event, pointer) for one in samples]
+    texts = [get_pointer(one.event, pointer) for one in samples]
     spellings = [Encoding(spelling.prefix, encoding) for encoding in ENCODINGS]
     return [
         one.encoding
@@ -87,8 +87,8 @@ def payload_of(event: Object) -> str:
         if name in objects:
             return f"/{name}"
     holding = tops(one.at for one in written(event, SIGNATURE_BYTES))
-    rest = {name: size for name, size in objects.items() if escaped(name) not in holding}
-    return f"/{escaped(max(rest, key=rest.__getitem__))}" if rest else ""
+    rest = {name: size for name, size in objects.items() if escape_token(name) not in holding}
+    return f"/{escape_token(max(rest, key=rest.__getitem__))}" if rest else ""
 
 
 def id_rank(pointer: str) -> int:
@@ -112,7 +112,7 @@ def places_of(
         samples: The events.
         common: The pointers at which every event has a text.
     """
-    payload = profile.places.get("payload", "")
+    payload = profile.pointers.get("payload", "")
     covered: dict[str, list[str]] = defaultdict(list)
     for pointer in common:
         if image.covers(pointer, payload):
@@ -121,8 +121,8 @@ def places_of(
         texts = covered[above]
         if any(_is_named(one) or _all(samples, one, _speaks) for one in texts):
             found = _side_by_side(samples, texts, names_only=above == payload != "")
-            return {**profile.places, **found}
-    return profile.places
+            return {**profile.pointers, **found}
+    return profile.pointers
 
 
 def is_wrapper(event: Object, profile: Profile) -> bool:
@@ -130,9 +130,9 @@ def is_wrapper(event: Object, profile: Profile) -> bool:
 
     Somebody who copied events can wrap them so, and the copy would say something else.
     """
-    payload = profile.places.get("payload", "")
-    held = [at(event, f"{payload}/{hint}") for hint in _HINTS["payload"]]
-    says_all = in_payload(payload, profile.places.get("type", ""))
+    payload = profile.pointers.get("payload", "")
+    held = [get_pointer(event, f"{payload}/{hint}") for hint in _HINTS["payload"]]
+    says_all = in_payload(payload, profile.pointers.get("type", ""))
     return says_all and any(isinstance(value, dict) for value in held)
 
 
@@ -162,12 +162,12 @@ def _is_named(pointer: str) -> bool:
 def _containers(samples: Sequence[Sample], payload: str) -> list[str]:
     """Return the pointers to the event, the objects in it, and its payload, in this order."""
     event = samples[0].event
-    objects = [f"/{escaped(name)}" for name, value in event.items() if isinstance(value, dict)]
+    objects = [f"/{escape_token(name)}" for name, value in event.items() if isinstance(value, dict)]
     return ["", *(one for one in objects if one != payload), *([payload] if payload else [])]
 
 
 def _all(samples: Iterable[Sample], pointer: str, fits: _Check) -> bool:
-    return all(fits(one, cast("str", at(one.event, pointer))) for one in samples)
+    return all(fits(one, cast("str", get_pointer(one.event, pointer))) for one in samples)
 
 
 def _side_by_side(

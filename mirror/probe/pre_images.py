@@ -23,9 +23,9 @@ from mirror.core.profile import (
     SIGNATURE_BYTES,
     Encoding,
     SignedContent,
-    at,
-    escaped,
-    is_within,
+    escape_token,
+    get_pointer,
+    is_below,
 )
 from mirror.core.values import Object, Value, ascii_form, canonical
 
@@ -90,7 +90,7 @@ class SearchBudget:
 
     def _may_try(self, size_bytes: int) -> bool:
         if self._spent >= self.most:
-            self.note(f"the search ended after {self.most:,} tries; --tries allows more")
+            self.record_skipped(f"the search ended after {self.most:,} tries; --tries allows more")
             return False
         self._spent += 1 + size_bytes // _TRY_BYTES
         if (self.texts + self.signatures) % _TOLD == _TOLD - 1:
@@ -100,10 +100,10 @@ class SearchBudget:
     def first(self, found: Sequence[_T], count: int, what: str) -> list[_T]:
         """Return the first of what was found; if there are more, that is noted."""
         if len(found) > count:
-            self.note(f"more than {count} {what}")
+            self.record_skipped(f"more than {count} {what}")
         return list(found[:count])
 
-    def note(self, bound: str) -> None:
+    def record_skipped(self, bound: str) -> None:
         """Note what was not tried."""
         if bound not in self.bounds:
             self.bounds.append(bound)
@@ -133,7 +133,7 @@ def strings(value: Value, pointer: str = "", depth: int = 0) -> Iterator[tuple[s
         yield pointer, value
     elif isinstance(value, dict) and depth <= _DEPTH:
         for name, member in value.items():
-            yield from strings(member, f"{pointer}/{escaped(name)}", depth + 1)
+            yield from strings(member, f"{pointer}/{escape_token(name)}", depth + 1)
 
 
 def _readings(text: str, size: int) -> Iterator[tuple[Encoding, bytes]]:
@@ -159,7 +159,7 @@ def _candidates(event: Object, payload: str) -> list[str]:
 
 def in_payload(payload: str, place: str) -> bool:
     """Whether a place is in the payload, if there is one."""
-    return payload != "" and is_within([payload], place)
+    return payload != "" and is_below([payload], place)
 
 
 # Subsets -------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def subsets(event: Object, payload: str, effort: SearchBudget) -> Iterator[Signe
 def _all_subsets(event: Object, payload: str, effort: SearchBudget) -> Iterator[SignedSubset]:
     forms = _forms_of(event)
     if payload:
-        yield from (one for form in forms for one in _alone(at(event, payload), form))
+        yield from (one for form in forms for one in _alone(get_pointer(event, payload), form))
     found = _candidates(event, payload)
     nested = [one for one in found if one.count("/") > 1]
     what = "texts within objects can be ids or signatures: not every subset of them was tried"
@@ -247,8 +247,8 @@ def _free_members(
     ranked = sorted(
         event,
         key=lambda name: (
-            escaped(name) not in nested,
-            escaped(name) not in holding,
+            escape_token(name) not in nested,
+            escape_token(name) not in holding,
             len(canonical(event[name])),
             name,
         ),
@@ -274,7 +274,7 @@ class _Option(NamedTuple):
 
     text: bytes | None
     """As they stand in canonical bytes; None if they are left out."""
-    less: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     """Pointers to what is left out."""
 
     def spelled(self, spell: Callable[[bytes], bytes]) -> _Option:
@@ -293,7 +293,7 @@ def _options(event: Object, inner: Sequence[str], free: set[str]) -> Iterator[li
 
 def _options_of(name: str, value: Value, inner: Iterable[str]) -> Iterator[_Option]:
     """Yield the ways of taking a member: as it is, less something in it, or not at all."""
-    pointer = f"/{escaped(name)}"
+    pointer = f"/{escape_token(name)}"
     within = [one for one in inner if one.startswith(f"{pointer}/")]
     for count in range(len(within) + 1):
         for less in combinations(within, count):
@@ -305,7 +305,7 @@ def _options_of(name: str, value: Value, inner: Iterable[str]) -> Iterator[_Opti
 class _SearchState(NamedTuple):
     hashed: Any
     pieces: tuple[bytes, ...]
-    less: tuple[str, ...]
+    excluded: tuple[str, ...]
     size_bytes: int
     is_wrapped: bool
     is_ascii: bool
@@ -316,19 +316,19 @@ def _walk(
 ) -> Iterator[SignedSubset]:
     if depth < len(options):
         for option in options[depth]:
-            yield from _walk(options, _taken(state, option), depth + 1)
+            yield from _walk(options, _counted(state, option), depth + 1)
     elif state.pieces:  # of nothing at all, nothing is proved
         hashed = state.hashed.copy()
         hashed.update(_AROUND[state.is_wrapped][1])
-        less = tuple(sorted(state.less))
+        less = tuple(sorted(state.excluded))
         image = SignedContent("event", less, None, state.is_wrapped, state.is_ascii)
         yield SignedSubset(image, hashed.digest(), state.pieces, state.size_bytes)
 
 
-def _taken(state: _SearchState, option: _Option) -> _SearchState:
-    less = (*state.less, *option.less)
+def _counted(state: _SearchState, option: _Option) -> _SearchState:
+    less = (*state.excluded, *option.excluded)
     if option.text is None:
-        return state._replace(less=less)
+        return state._replace(excluded=less)
     hashed = state.hashed.copy()
     if state.pieces:
         hashed.update(b",")
@@ -336,6 +336,6 @@ def _taken(state: _SearchState, option: _Option) -> _SearchState:
     return state._replace(
         hashed=hashed,
         pieces=(*state.pieces, option.text),
-        less=less,
+        excluded=less,
         size_bytes=state.size_bytes + len(option.text),
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, compress
 from typing import NamedTuple, TypeVar
 
-from mirror.core.events.signatures import fault_of_event, names_of
+from mirror.core.events.signatures import check_event, names_of
 from mirror.core.keys import Key, KeySet
 from mirror.core.profile import (
     DIGEST_BYTES,
@@ -28,13 +28,13 @@ from mirror.core.profile import (
     SignatureRule,
     SignedContent,
     SignedForm,
-    at,
-    is_within,
+    get_pointer,
+    is_below,
 )
 from mirror.core.profile_file import NEEDED
 from mirror.core.signature import verify
 from mirror.core.values import Object, canonical, sha256
-from mirror.probe.fit import ProfileEvidence, held_against
+from mirror.probe.fit import ProfileEvidence, evaluate
 from mirror.probe.places import Sample, common_encodings, id_rank, key_place, payload_of, places_of
 from mirror.probe.pre_images import (
     EncodedText,
@@ -106,17 +106,17 @@ def probe(
     by_profile, rest = _explained(samples, keys)
     counts = {profile.name: len(found) for profile, found in by_profile}
     if not rest:
-        fits = [held_against(profile, found, keys) for profile, found in by_profile]
+        fits = [evaluate(profile, found, keys) for profile, found in by_profile]
         proved = [fit for fit in fits if not fit.objections]
         largest = max(proved, key=lambda fit: fit.events, default=None)
         return ProbeResult(len(samples), counts, largest, effort=effort)
     shapes = _shapes(rest)
     search = _searched(effort.first(shapes, _SHAPES, _TOO_MANY_SHAPES), keys, effort)
-    search.settle_spellings(rest)
+    search.unify_encodings(rest)
     hashed = _in_every_form(_with_unions(search.hashed), rest)
     counted = {one: _recomputing(one, rest) for one in hashed}
     profiles = search.profiles(rest, counted)
-    fits = _in_better_form(held_against(one, rest, keys) for one in profiles)
+    fits = _in_better_form(evaluate(one, rest, keys) for one in profiles)
     ranked = sorted(fits, key=lambda fit: (bool(fit.objections), -fit.signatures, _size(fit)))
     good = [fit for fit in ranked if not fit.objections]
     return ProbeResult(
@@ -137,7 +137,7 @@ def _explained(
     """Return the events that the built-in profile or a trusted one explains, and the others."""
     found, rest = [], list(samples)
     for profile in (MIRROR_V1, *keys.profiles):
-        fits = [fault_of_event(one.event, profile, keys) is None for one in rest]
+        fits = [check_event(one.event, profile, keys) is None for one in rest]
         if any(fits):
             found.append((profile, list(compress(rest, fits))))
             rest = [one for one, is_fit in zip(rest, fits, strict=True) if not is_fit]
@@ -175,7 +175,7 @@ def _shapes(samples: Iterable[Sample]) -> list[list[Object]]:
 def _size(fit: ProfileEvidence) -> tuple[int, int, str]:
     """Order profiles: those that leave less out, and say it shorter, come first."""
     rule, identity = fit.profile.signature, fit.profile.id
-    left_out = len(rule.signs.less) if rule.signs else 0
+    left_out = len(rule.signs.excluded) if rule.signs else 0
     return len(fit.unprotected) + left_out, identity is None, str(fit.profile.to_value())
 
 
@@ -220,9 +220,9 @@ def _with_unions(found: Iterable[_Found]) -> list[_Found]:
     listed = dict.fromkeys(found)
     groups: dict[_Found, set[str]] = defaultdict(set)
     for one in listed:
-        groups[one._replace(image=replace(one.image, less=()))] |= set(one.image.less)
+        groups[one._replace(image=replace(one.image, excluded=()))] |= set(one.image.excluded)
     for bare, less in groups.items():
-        listed[bare._replace(image=replace(bare.image, less=tuple(sorted(less))))] = None
+        listed[bare._replace(image=replace(bare.image, excluded=tuple(sorted(less))))] = None
     return list(listed)
 
 
@@ -323,7 +323,7 @@ class _ProfileSearch:
                     return text
         return None
 
-    def settle_spellings(self, samples: Sequence[Sample]) -> None:
+    def unify_encodings(self, samples: Sequence[Sample]) -> None:
         """Spell what was found in some events as it is spelled in all of them."""
         texts = [
             *((one.at, one.spelling, DIGEST_BYTES) for one in self.hashed),
@@ -360,7 +360,7 @@ class _ProfileSearch:
         found = []
         for one in _in_every_form(_with_unions(self.signed), samples):
             profile = _profile(one, key_place(samples, common, one.payload, self.keys))
-            profile = replace(profile, places=places_of(profile, one.image, samples, common))
+            profile = replace(profile, pointers=places_of(profile, one.image, samples, common))
             if profile.signature.form != "id":
                 profile = replace(profile, id=_id_of(profile, counted, samples))
             found.append(profile)
@@ -371,7 +371,7 @@ def _common_texts(samples: Sequence[Sample]) -> list[str]:
     """Return the pointers at which every event has a text."""
     common = [pointer for pointer, _ in strings(samples[0].event)]
     for one in samples:
-        common = [pointer for pointer in common if isinstance(at(one.event, pointer), str)]
+        common = [pointer for pointer in common if isinstance(get_pointer(one.event, pointer), str)]
     return common
 
 
@@ -394,7 +394,7 @@ def _of_ids(
     """Yield the texts that go with an id: the cheapest to try, and the likeliest."""
     for one, subset in ids:
         for form in FORMS:
-            text = str(at(event, one.at)).encode() if form == "id" else _data(form, subset)
+            text = str(get_pointer(event, one.at)).encode() if form == "id" else _data(form, subset)
             spot = (one.at, one.spelling) if form == "id" else None
             yield _CandidateText(form, one.image, spot, text)
 
@@ -404,7 +404,7 @@ def _of_all(tried: Sequence[SignedSubset], signature: EncodedText) -> Iterator[_
     for form in FORMS:
         for subset in tried if form != "id" else ():
             image = subset.pre_image
-            if image.of == "payload" or is_within(image.less, signature.at):
+            if image.of == "payload" or is_below(image.excluded, signature.at):
                 yield _CandidateText(form, image, None, _data(form, subset))
 
 
@@ -417,7 +417,7 @@ def _data(form: SignedForm, subset: SignedSubset) -> bytes:
 def _recomputing(one: _DigestMatch, samples: Iterable[Sample]) -> int:
     """Return in how many events a text is the digest that it was in one."""
     return sum(
-        at(sample.event, one.at)
+        get_pointer(sample.event, one.at)
         == one.spelling.write(sha256(one.image.text(sample.event, one.payload)))
         for sample in samples
     )
@@ -427,16 +427,16 @@ def _id_of(
     profile: Profile, counted: Mapping[_DigestMatch, int], samples: Sequence[Sample]
 ) -> IdRule | None:
     """Return the digest of all that an event says of itself that stands in every event."""
-    payload = profile.places.get("payload", "")
-    needed = [profile.places[role] for role in NEEDED if role in profile.places]
+    payload = profile.pointers.get("payload", "")
+    needed = [profile.pointers[role] for role in NEEDED if role in profile.pointers]
     found = [
         one
         for one in counted
         if one.payload == payload
         and all(one.image.covers(place, payload) for place in needed)
-        and all(isinstance(at(sample.event, one.at), str) for sample in samples)
+        and all(isinstance(get_pointer(sample.event, one.at), str) for sample in samples)
     ]
-    found.sort(key=lambda one: (-counted[one], id_rank(one.at), len(one.image.less)))
+    found.sort(key=lambda one: (-counted[one], id_rank(one.at), len(one.image.excluded)))
     return found[0].rule if found else None
 
 

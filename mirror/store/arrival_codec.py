@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 import zstandard
 
 from mirror.core.bundle import AliasClaim
-from mirror.core.msgpack_values import may_hold_float, pack, pack_list, unpack
+from mirror.core.msgpack_values import might_contain_float, pack, pack_list, unpack
 from mirror.core.values import Value, canonical, encode_integers
 from mirror.store.zstd_dictionary import DICTIONARY
 
@@ -85,7 +85,7 @@ def unpack_contents(content: bytes) -> ArrivalContents:
         [AliasClaim(*cast("list[str]", claim)) for claim in claims],
         _pairs(cast("bytes", cast("object", receipt_digests)), receipts),
         _pairs(cast("bytes", cast("object", event_digests)), events),
-        canonical if may_hold_float(packed) else encode_integers,
+        canonical if might_contain_float(packed) else encode_integers,
     )
 
 

@@ -216,7 +216,7 @@ class ArrivalRow:
         """Whether an event in it was judged under a trusted profile."""
         return any(one.fact == READING for one in self.faults)
 
-    def judged(self, contents: ArrivalContents, keys: KeySet) -> Verdicts:
+    def with_verdicts(self, contents: ArrivalContents, keys: KeySet) -> Verdicts:
         """Return the receipts and events with the verdicts that were reached when last judged.
 
         Args:

@@ -38,7 +38,7 @@ class CheckpointTable:
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
 
-    def keep(self, checkpoint: Checkpoint, note: str, read_at: str, *, is_own: bool) -> bool:
+    def insert(self, checkpoint: Checkpoint, note: str, read_at: str, *, is_own: bool) -> bool:
         """Keep a note, unless it is there already; call within a transaction.
 
         Args:

@@ -78,22 +78,22 @@ class Facts:
         for row, contents in self.rows(record_id):
             if row.id <= after or (until is not None and row.id > until):
                 continue
-            judged = self.judged(row, contents)
+            judged = self.with_verdicts(row, contents)
             facts.alias_claims.extend(contents.claims)
             facts.receipts.extend(judged.receipts)
             facts.events.extend(judged.events)
         return facts
 
-    def judged(self, row: ArrivalRow, contents: ArrivalContents) -> Verdicts:
+    def with_verdicts(self, row: ArrivalRow, contents: ArrivalContents) -> Verdicts:
         """Return the facts of an arrival with their verdicts.
 
         Raises:
             CorruptStoreError: As `load`.
         """
         keys = TrustLog(self._conn).ever() if row.has_readings else _NOBODY
-        return row.judged(contents, keys)
+        return row.with_verdicts(contents, keys)
 
-    def held(self, digest: bytes) -> StoredFacts:
+    def stored_facts(self, digest: bytes) -> StoredFacts:
         """Return what the store holds for the record of this `canonical_sha256` (raw).
 
         The result is valid until the next call, which may add to it.
@@ -104,7 +104,7 @@ class Facts:
         record_id = self._records.find(digest)
         if record_id is None:
             return StoredFacts()
-        held = self._held.take(record_id) or StoredFacts(record_id)
+        held = self._held.pop(record_id) or StoredFacts(record_id)
         held.add(self._with_contents(record_id, held.last_arrival))
         if held.ledger != RecordTotals.load(self._conn, record_id):
             held = StoredFacts(record_id)
@@ -213,7 +213,7 @@ class Facts:
 
     # Verdicts --------------------------------------------------------------------------------
 
-    def judge_anew(
+    def reverify(
         self,
         record_id: int,
         judged: Sequence[tuple[ArrivalRow, ArrivalContents, Verdicts]],

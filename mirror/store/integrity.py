@@ -210,7 +210,7 @@ class IntegrityCheck:
         row = self._conn.execute(query, (part,)).fetchone()
         return 0 if row is None else int(row[0])
 
-    def note_progress(self, part: str, last_record_id: int | None) -> None:
+    def record_progress(self, part: str, last_record_id: int | None) -> None:
         """Note where a check stopped; None if it came to the end."""
         if last_record_id is None:
             self._conn.execute("DELETE FROM checked WHERE part = ?", (part,))
@@ -242,7 +242,7 @@ class IntegrityCheck:
         elif damage.fact == "full_text":
             SearchIndex(self._conn).clear()  # whoever searches next builds it again
 
-    def _keep(self, damage: Damage, table: str, row: Iterable[object], at: str) -> None:
+    def _quarantine_row(self, damage: Damage, table: str, row: Iterable[object], at: str) -> None:
         content = pack([one if isinstance(one, (int, str)) else _text(one) for one in row])
         query = "INSERT INTO damaged (found_at, fact, pith_number, why, content) VALUES (?,?,?,?,?)"
         self._conn.execute(query, (at, table, damage.pith_number, damage.why, content))
@@ -252,7 +252,7 @@ class IntegrityCheck:
     ) -> None:
         query = f"SELECT * FROM {table} WHERE {condition}"  # noqa: S608
         for row in self._conn.execute(query, arguments).fetchall():
-            self._keep(damage, table, row, at)
+            self._quarantine_row(damage, table, row, at)
             if table == "arrival":
                 self._conn.execute("DELETE FROM fault WHERE arrival_id = ?", (row[0],))
         self._conn.execute(f"DELETE FROM {table} WHERE {condition}", arguments)  # noqa: S608
@@ -274,9 +274,9 @@ class IntegrityCheck:
         trust = TrustLog(self._conn)
         is_lost = trust.lost_built_in()
         self._move_rows("trust", "1", (), damage, at)
-        trust.forget()
+        trust.clear()
         if is_lost:
-            trust.note("remove", [BUILT_IN], at)
+            trust.append("remove", [BUILT_IN], at)
 
     def _move_acknowledgements(self, at: str) -> None:
         """Forget what is known if the log is damaged: every finding is new again."""
@@ -286,7 +286,7 @@ class IntegrityCheck:
 
     def _blank_run(self, damage: Damage, at: str) -> None:
         """Facts point to their origin, so the row stays, and says that it is not known."""
-        self._keep(damage, "run", damage.content, at)
+        self._quarantine_row(damage, "run", damage.content, at)
         query = "UPDATE run SET source = ?, started_at = ?, seal = ? WHERE id = ?"
         self._conn.execute(query, (_UNKNOWN, _UNKNOWN, seal(_UNKNOWN, _UNKNOWN), damage.row_id))
 

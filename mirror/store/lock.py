@@ -66,7 +66,7 @@ def holder(path: Path) -> str:
     except OSError:
         return ""
     found = (_pid_of(line.split(), wanted) for line in lines)
-    return next((_named(pid) for pid in found if pid > 0), "")
+    return next((_process_name(pid) for pid in found if pid > 0), "")
 
 
 def _inode(path: Path) -> str:
@@ -87,7 +87,7 @@ def _pid_of(words: list[str], wanted: dict[str, int]) -> int:
     return int(words[4]) if is_held else 0
 
 
-def _named(pid: int) -> str:
+def _process_name(pid: int) -> str:
     """Return a process by number and program; not its arguments, which may hold a password."""
     try:
         program = Path(f"/proc/{pid}/comm").read_text().strip()

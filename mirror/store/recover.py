@@ -54,7 +54,7 @@ def salvage(path: Path, aside: Path) -> None:
         for table in _TABLES:
             _copy(source, target, table)
         if not _is_trust_whole(source):  # what it removed is not known (K2)
-            TrustLog(target).note("remove", [BUILT_IN], _now())
+            TrustLog(target).append("remove", [BUILT_IN], _now())
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:

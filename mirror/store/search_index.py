@@ -62,7 +62,7 @@ class IndexEntry(NamedTuple):
     """R5, raw."""
     abstract_digest: bytes
     """R5, raw."""
-    is_vouched: bool
+    has_verified_receipt: bool
     """Whether that state shows a receipt (M8)."""
     texts: IndexedText
 
@@ -75,11 +75,11 @@ def searchable(text: str) -> str:
     control characters become one space.
     """
     if not (text.isascii() and text.isprintable()):
-        text = "".join(map(_shown, unicodedata.normalize("NFKC", text)))
+        text = "".join(map(_display, unicodedata.normalize("NFKC", text)))
     return " ".join(text.split())
 
 
-def _shown(character: str) -> str:
+def _display(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Cf":
         return ""
@@ -94,7 +94,7 @@ class SearchIndex:
 
     # Following the store ---------------------------------------------------------------------
 
-    def notice(self) -> None:
+    def enqueue_changes(self) -> None:
         """Queue every record that may have changed since the last time."""
         now = self._now()
         query, arguments = self._lagging(self._mark(), now)
@@ -161,7 +161,7 @@ class SearchIndex:
 
     # Writing ---------------------------------------------------------------------------------
 
-    def put(self, entry: IndexEntry) -> bool:
+    def index(self, entry: IndexEntry) -> bool:
         """Index a record, if its state is still the one that the entry was made from.
 
         Returns:
@@ -305,7 +305,7 @@ class SearchIndex:
         except (ValueError, TypeError) as error:
             raise damaged(f"it cannot be read: {error}", f"indexed {record_id}") from error
 
-    def vouched_first(self, record_ids: Iterable[int]) -> list[int]:
+    def verified_first(self, record_ids: Iterable[int]) -> list[int]:
         """Return the ids in their order, but first those whose indexed state shows a receipt."""
         query = "SELECT 1 FROM indexed WHERE record_id = ? AND is_vouched = 1"
         return sorted(

@@ -20,13 +20,13 @@ class SourceCache:
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
 
-    def recall(self, key: bytes) -> bytes | None:
+    def get(self, key: bytes) -> bytes | None:
         """Return what was remembered of a reading, or None; what is damaged is not remembered."""
         query = "SELECT key, outcome, seal FROM remembered WHERE key = ?"
         row = self._whole(query, key)
         return None if row is None else cast("bytes", row[1])
 
-    def remember(self, key: bytes, outcome: bytes) -> None:
+    def put(self, key: bytes, outcome: bytes) -> None:
         """Keep what a reading came to.
 
         Args:
@@ -36,7 +36,7 @@ class SourceCache:
         query = "INSERT OR REPLACE INTO remembered VALUES (?, ?, ?)"
         self._conn.execute(query, (key, outcome, seal(key, outcome)))
 
-    def note_bag(self, manifest: bytes, source: str, at: str) -> None:
+    def put_bag(self, manifest: bytes, source: str, at: str) -> None:
         """Note that all of a bag is in the store, by the SHA-256 of its manifest (raw)."""
         query = "INSERT OR IGNORE INTO bag VALUES (?, ?, ?, ?)"
         row = (manifest, source, at)
@@ -47,7 +47,7 @@ class SourceCache:
         query = "SELECT manifest, source, read_at, seal FROM bag WHERE manifest = ?"
         return self._whole(query, manifest) is not None
 
-    def note_root(
+    def put_root(
         self, root: bytes, last_arrival: int, manifest: bytes, holds: str, at: str
     ) -> None:
         """Note an export of the whole store; of several with one root, the first is kept.
@@ -77,7 +77,7 @@ class SourceCache:
         row = self._conn.execute(query, (key,)).fetchone()
         return None if row is None or seal(*row[:-1]) != row[-1] else tuple(row[:-1])
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Forget every reading: facts that it brought may be gone."""
         for table in ("remembered", "fetched", "bag", "root"):
             self._conn.execute(f"DELETE FROM {table}")  # noqa: S608

@@ -40,7 +40,7 @@ class StaleRecord:
     """A record whose state lags behind its facts."""
 
     record_id: int
-    judge: bool
+    needs_verdicts: bool
     """Whether its verdicts must be reached anew before it is merged."""
     is_queued: bool = True
     """False if nobody marked it: its state is not there, or is that of other facts."""
@@ -189,7 +189,7 @@ class States:
         made = self._conn.execute(query, (record_id,)).fetchone()
         if made == (RecordTotals.load(self._conn, record_id).seal,):
             return None
-        return StaleRecord(record_id, judge=False, is_queued=False)
+        return StaleRecord(record_id, needs_verdicts=False, is_queued=False)
 
     def save(self, record_id: int, state: State) -> None:
         """Keep the state of a record; it is not stale any more."""
@@ -309,28 +309,28 @@ class States:
 
     # The records of this run -----------------------------------------------------------------
 
-    def touch(self, record_ids: Iterable[int]) -> None:
+    def mark_seen(self, record_ids: Iterable[int]) -> None:
         """Note that this connection's run saw these records."""
         rows = [(record_id,) for record_id in record_ids]
         self._conn.executemany("INSERT OR IGNORE INTO touched VALUES (?)", rows)
 
-    def touch_ranges(self, ranges: Iterable[tuple[int, int]]) -> None:
+    def mark_ranges_seen(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Note the same of all records from the first id to the last of each range."""
         query = "INSERT OR IGNORE INTO touched SELECT id FROM record WHERE id BETWEEN ? AND ?"
         self._conn.executemany(query, ranges)
 
-    def touched_count(self) -> int:
+    def seen_count(self) -> int:
         """Return how many records this connection's run saw."""
         return cast("int", self._conn.execute("SELECT count(*) FROM touched").fetchone()[0])
 
-    def touched_equivocations(self) -> int:
+    def seen_equivocations(self) -> int:
         """Return how many equivocations stand in the states of those records."""
         query = (
             "SELECT coalesce(sum(equivocation_count), 0) FROM state JOIN touched USING (record_id)"
         )
         return cast("int", self._conn.execute(query).fetchone()[0])
 
-    def touched_states(self) -> Iterator[StateRow]:
+    def seen_states(self) -> Iterator[StateRow]:
         """Yield the states of those records, ascending by Pith Number."""
         query = """
             SELECT year, suffix, id FROM touched JOIN record ON record.id = touched.record_id

@@ -63,23 +63,23 @@ class Store:
         self._unlocked = unlocked
         self.path = path
         """The file; None for memory."""
-        self.place = _shown(path)
+        self.location = _display(path)
         """The path of the file as text, or `memory`."""
         self.records = Records(db.conn)
         self.facts = Facts(db.conn, self.records)
-        self.derived = States(db.conn, self.facts)
+        self.states = States(db.conn, self.facts)
         self.citations = CitationIndex(db.conn)
-        self.trust = TrustLog(db.conn)
-        self.inspection = IntegrityCheck(db.conn)
-        self.tally = Counters(db.conn)
-        self.memory = SourceCache(db.conn)
-        self.fetched = SyncState(db.conn)
-        self.search = SearchIndex(db.conn)
+        self.trust_log = TrustLog(db.conn)
+        self.integrity = IntegrityCheck(db.conn)
+        self.counters = Counters(db.conn)
+        self.source_cache = SourceCache(db.conn)
+        self.sync_state = SyncState(db.conn)
+        self.search_index = SearchIndex(db.conn)
         self.acknowledgements = AcknowledgementLog(db.conn)
         self.findings = FindingQueries(db.conn)
-        self.tree = StateTree(db.conn)
+        self.state_tree = StateTree(db.conn)
         self.checkpoints = CheckpointTable(db.conn)
-        self.claims = UpstreamHistory(db.conn)
+        self.upstream_history = UpstreamHistory(db.conn)
 
     @property
     def schema_version(self) -> int:
@@ -113,7 +113,7 @@ class Store:
             return
         hint = "run the command again; nothing may be written beside the store to hold others off"
         message = "another process wrote to the store while it was read"
-        raise StoreError("store.changed", message, where=self.place, hint=hint)
+        raise StoreError("store.changed", message, where=self.location, hint=hint)
 
     def stop_when(self, is_over: Callable[[], bool] | None) -> None:
         """Cut off what SQLite is at (`SQLITE_INTERRUPT`) once `is_over()`; None: let it end."""
@@ -154,7 +154,7 @@ class Store:
             quota: How many facts that nobody signed are kept for one record, of each kind (B4);
                 None for no limit.
         """
-        return BatchWriter(self._db.conn, self.records, self.facts, self.derived, quota)
+        return BatchWriter(self._db.conn, self.records, self.facts, self.states, quota)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -214,7 +214,7 @@ def open_store(
         StoreBusyError: `store.busy`
         CorruptStoreError: `store.corrupt`
     """
-    place = _shown(path)
+    place = _display(path)
     if (read_only or must_exist) and path is not None and not _is_there(path):
         raise absent(place)
     try:
@@ -243,7 +243,7 @@ def open_store(
         raise _corrupt(str(error), path) from error
 
 
-def _shown(path: Path | None) -> str:
+def _display(path: Path | None) -> str:
     return "memory" if path is None else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -334,7 +334,7 @@ def _absolute(path: Path) -> Path:
     except OSError as error:
         message = f"the working folder cannot be found: {error.strerror}"
         hint = "change to a folder that is there, or name the store by its whole path with --db"
-        raise StoreError("store.unreadable", message, where=_shown(path), hint=hint) from error
+        raise StoreError("store.unreadable", message, where=_display(path), hint=hint) from error
 
 
 def _prepare(
@@ -355,7 +355,9 @@ def _prepare(
 
 
 def _corrupt(reason: str, path: Path | None) -> CorruptStoreError:
-    return CorruptStoreError("store.corrupt", reason, where=_shown(path), hint=_restore_hint(path))
+    return CorruptStoreError(
+        "store.corrupt", reason, where=_display(path), hint=_restore_hint(path)
+    )
 
 
 def _restore_hint(path: Path | None) -> str:
@@ -370,7 +372,7 @@ def _restore_hint(path: Path | None) -> str:
 
 def _store_error(error: sqlite3.Error, path: Path | None) -> StoreError:
     """Say what SQLite's error means for the person whose store it is."""
-    place, name = _shown(path), getattr(error, "sqlite_errorname", "")
+    place, name = _display(path), getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         hint = "another mirror process is writing; wait for it, then run the command again"
         return StoreBusyError("store.busy", str(error), where=place, hint=hint)

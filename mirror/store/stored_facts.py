@@ -96,7 +96,7 @@ class StoredFactsCache:
         self._entries: OrderedDict[int, StoredFacts] = OrderedDict()
         self._facts = 0
 
-    def take(self, record_id: int) -> StoredFacts | None:
+    def pop(self, record_id: int) -> StoredFacts | None:
         """Remove and return the entry of a record."""
         held = self._entries.pop(record_id, None)
         self._facts -= 0 if held is None else held.size

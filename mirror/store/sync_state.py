@@ -46,7 +46,7 @@ class SyncState:
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
 
-    def forget(self, upstream: str) -> None:
+    def clear(self, upstream: str) -> None:
         """Forget all that was asked of an upstream."""
         self._conn.execute("DELETE FROM fetched WHERE upstream = ?", (upstream,))
 
@@ -57,7 +57,7 @@ class SyncState:
         row = self._row(upstream, name)
         return None if row is None else CachedETag(name, row[0], row[2])
 
-    def note(self, upstream: str, answers: Iterable[CachedETag]) -> None:
+    def put_etags(self, upstream: str, answers: Iterable[CachedETag]) -> None:
         """Note answers whose bundles are in the store."""
         for name, etag, at in answers:
             self._write(upstream, name, etag, 0, at)
@@ -89,9 +89,11 @@ class SyncState:
             return None
         text, number, at = row
         pith_number, _, debts = text.partition(" ")
-        return Change(number, pith_number, at) if debts == str(len(self.owed(upstream))) else None
+        return (
+            Change(number, pith_number, at) if debts == str(len(self.pending(upstream))) else None
+        )
 
-    def owed(self, upstream: str) -> list[str]:
+    def pending(self, upstream: str) -> list[str]:
         """Return the Pith Numbers of the records that the feed named, and that did not come."""
         query = """
             SELECT what, upstream, what, etag, cursor, fetched_at, seal
@@ -116,7 +118,7 @@ class SyncState:
             self._write(upstream, _DEBT + pith_number, "", 0, "")
         last = last or before
         if last is not None:
-            text = f"{last.pith_number} {len(self.owed(upstream))}"
+            text = f"{last.pith_number} {len(self.pending(upstream))}"
             self._write(upstream, _FEED, text, last.number, last.at)
 
     # Rows ------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ class TrustLog:
         (last,) = self._conn.execute(query).fetchone()
         return bool(last > self.version)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Begin the log anew; its lines were moved aside."""
         self._conn.execute("DELETE FROM trust")
         self._conn.execute("DELETE FROM sqlite_sequence WHERE name = 'trust'")
@@ -108,7 +108,7 @@ class TrustLog:
             (change.is_profile, change.name): change.what for change in self.log()
         }.values())  # fmt: skip
 
-    def note(self, action: str, changed: Iterable[Key | Profile], at: str) -> None:
+    def append(self, action: str, changed: Iterable[Key | Profile], at: str) -> None:
         """Write changes to the log."""
         query = "INSERT INTO trust (at, action, key_id, value, seal) VALUES (?, ?, ?, ?, ?)"
         for one in changed:

@@ -52,7 +52,7 @@ class UpstreamHistory:
         """Return all that was ever said of a record, the oldest first; raises as `last`."""
         return list(self._rows("WHERE pith_number = ? ORDER BY upstream, kind, id", (pith_number,)))
 
-    def note(self, claim: UpstreamStatementRow) -> None:
+    def append(self, claim: UpstreamStatementRow) -> None:
         """Keep what upstream said; call within a transaction."""
         (row_id,) = self._conn.execute("SELECT coalesce(max(id), 0) + 1 FROM claim").fetchone()
         row = (row_id, *claim[:5], compress(claim.text))

@@ -114,7 +114,9 @@ def make_parcel(
     )
 
 
-def _less(parcel: NewFacts, held: StoredFacts, items: int | None) -> tuple[NewFacts, OverQuota]:
+def _without_stored(
+    parcel: NewFacts, held: StoredFacts, items: int | None
+) -> tuple[NewFacts, OverQuota]:
     """Return a parcel without what is held, or exceeds a quota, and how much exceeds it.
 
     Args:
@@ -233,7 +235,7 @@ class BatchWriter:
         self._last_record = records.last_id()
         self._last_arrival = facts.last_arrival()
 
-    def take(self, parcel: NewFacts, run: SourceRun, member: str) -> WriteResult:
+    def add(self, parcel: NewFacts, run: SourceRun, member: str) -> WriteResult:
         """Add what the store lacks; the record is stale then, unless the parcel has its state.
 
         Args:
@@ -248,14 +250,14 @@ class BatchWriter:
             self.flush()
         record_id = self._records.find(parcel.digest, parcel.record[2])
         if record_id is None:
-            return self._take_record(parcel, run.id(self._conn), member)
-        return self._take_more(record_id, parcel, run, member)
+            return self._add_record(parcel, run.id(self._conn), member)
+        return self._add_to_record(record_id, parcel, run, member)
 
-    def _take_record(self, parcel: NewFacts, run_id: int, member: str) -> WriteResult:
+    def _add_record(self, parcel: NewFacts, run_id: int, member: str) -> WriteResult:
         """Collect the rows of a new record."""
         left_out = OverQuota()
         if self._quota is not None and _most(parcel) > self._quota:
-            parcel, left_out = _less(parcel, StoredFacts(), self._quota)
+            parcel, left_out = _without_stored(parcel, StoredFacts(), self._quota)
         self._last_record += 1
         record_id, pending, new = self._last_record, self._pending, parcel.new
         new.records = 1
@@ -271,13 +273,15 @@ class BatchWriter:
         self._count(parcel, new)
         return WriteResult(record_id, new, left_out)
 
-    def _take_more(
+    def _add_to_record(
         self, record_id: int, parcel: NewFacts, run: SourceRun, member: str
     ) -> WriteResult:
         """Write what is new for a record that the store holds."""
         left_out = OverQuota()
         if parcel.new:
-            parcel, left_out = _less(parcel, self._facts.held(parcel.digest), self._quota)
+            parcel, left_out = _without_stored(
+                parcel, self._facts.stored_facts(parcel.digest), self._quota
+            )
         new = parcel.new
         if new:
             ledger = RecordTotals.load(self._conn, record_id)

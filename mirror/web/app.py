@@ -185,16 +185,16 @@ class _Middleware:
             status = status or CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - the client gets an answer, the log the name
             kind = type(error).__name__
-            self._errors.note(kind, f"{kind}: {error}")
+            self._errors.write(kind, f"{kind}: {error}")
             if status == 0:
                 request = Request(scope, receive)
                 answer = problem("http.internal_server_error", "Internal Server Error", 500)
                 await respond(request, answer)(scope, receive, send_framed)
         finally:
-            self._note(scope, status, time.perf_counter() - started)
+            self._record(scope, status, time.perf_counter() - started)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        self._traffic.note(status, seconds)
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        self._traffic.count(status, seconds)
         if self._access_log is not None:
             client = scope.get("client")
             line = {
@@ -205,4 +205,4 @@ class _Middleware:
                 "status": status,
                 "ms": round(seconds * 1000, 2),
             }
-            self._access_log.note(line)
+            self._access_log.write(line)

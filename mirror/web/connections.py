@@ -117,7 +117,7 @@ class Connections:
 
     def make_room(self, why: str) -> bool:
         """Drop the connection that waits longest for a request; return whether there was one."""
-        self._errors.note("connections", f"{len(self._open)} connections are open, and {why}")
+        self._errors.write("connections", f"{len(self._open)} connections are open, and {why}")
         waiting = [
             one
             for one in self._open.values()

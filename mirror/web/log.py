@@ -24,7 +24,7 @@ class Rate:
         self._passed = 0
         self._left_out = 0
 
-    def take(self) -> int | None:
+    def pass_or_count(self) -> int | None:
         """Return how many were left out since the last that passed; None if this one is, too."""
         second = int(self._clock())
         if second != self._second:
@@ -43,9 +43,9 @@ class AccessLog:
     def __init__(self, rate: Rate | None = None) -> None:
         self._rate = rate or Rate(ACCESS_LINES)
 
-    def note(self, line: Mapping[str, object]) -> None:
+    def write(self, line: Mapping[str, object]) -> None:
         """Write a line."""
-        left_out = self._rate.take()
+        left_out = self._rate.pass_or_count()
         if left_out is None:
             return
         more = {"left_out": left_out} if left_out else {}
@@ -58,14 +58,14 @@ class ErrorLog:
     def __init__(self) -> None:
         self._rates: dict[str, Rate] = {}
 
-    def note(self, kind: str, message: str) -> None:
+    def write(self, kind: str, message: str) -> None:
         """Write a line.
 
         Args:
             kind: One of few words, such as the name of an exception.
             message: What happened.
         """
-        left_out = self._rates.setdefault(kind, Rate(1)).take()
+        left_out = self._rates.setdefault(kind, Rate(1)).pass_or_count()
         if left_out is not None:
             more = f" ({left_out:,} more of this kind)" if left_out else ""
             print(f"error: {message}{more}", file=sys.stderr, flush=True)  # noqa: T201
@@ -83,4 +83,4 @@ class RateFilter(logging.Filter):
         kind = f"{record.name} {record.levelno} {record.msg}"
         if kind not in self._rates and len(self._rates) >= 100:
             kind = ""  # all others together
-        return self._rates.setdefault(kind, Rate(1)).take() is not None
+        return self._rates.setdefault(kind, Rate(1)).pass_or_count() is not None

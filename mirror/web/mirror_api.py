@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from mirror.core.values import Object, Value, hexdigest
 from mirror.engine.transparency.checkpoints import last_own_checkpoint
-from mirror.engine.transparency.tree_nodes import tell
+from mirror.engine.transparency.tree_nodes import node_page
 from mirror.errors import FormatError, LookUpError
 from mirror.web.download import DownloadResponse, Downloads
 from mirror.web.representation import Representation, json_answer
@@ -36,7 +36,7 @@ class RequestMetrics:
         self.seconds = 0.0
         self.started = time.time()
 
-    def note(self, status: int, seconds: float) -> None:
+    def count(self, status: int, seconds: float) -> None:
         """Count a response."""
         self.responses[status] += 1
         self.seconds += seconds
@@ -58,7 +58,7 @@ class MirrorApi:
         """
         with self._library.shelf() as shelf:
             status = cast("Object", asdict(shelf.store.status()))
-            keys = shelf.store.trust.key_set().digest
+            keys = shelf.store.trust_log.key_set().digest
             version = shelf.store.schema_version
             shelf.require_readable()
         counts = {name: one for name, one in status.items() if not name.startswith("last_")}
@@ -126,7 +126,7 @@ class MirrorApi:
     def tree(self, request: Request) -> Representation:
         """Answer `/mirror/tree/{prefix}`: a node of the tree over all states."""
         with self._library.shelf() as shelf:
-            return json_answer(tell(shelf.store, request.path_params.get("prefix", "")))
+            return json_answer(node_page(shelf.store, request.path_params.get("prefix", "")))
 
     def bag(self, request: Request) -> Response:
         """Answer `/mirror/bundle.tar?id=...`: a bag of the records named, or of all, streamed."""

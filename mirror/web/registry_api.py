@@ -142,7 +142,7 @@ class RegistryApi:
     def manifest(self, request: Request) -> Representation:
         """Answer `/pith-mirrors.json`: this mirror first, then where its records come from."""
         with self._library.shelf() as shelf:
-            at, is_trusted = shelf.ingested_at(), shelf.store.trust.key_set().has_built_in
+            at, is_trusted = shelf.ingested_at(), shelf.store.trust_log.key_set().has_built_in
         here, there = self.base_url(request), self._source_url
         key: Object = {"public_key": _public_key(there)} if is_trusted else {}
         entries: list[Value] = [
@@ -169,7 +169,7 @@ class RegistryApi:
             LookUpError: `keys.unknown` if a person removed it: nobody is told to trust it (K2).
         """
         with self._library.shelf() as shelf:
-            is_trusted = shelf.store.trust.key_set().has_built_in
+            is_trusted = shelf.store.trust_log.key_set().has_built_in
         if not is_trusted:
             raise LookUpError("keys.unknown", "this mirror does not trust the registry's key")
         return json_answer(_public_key(self._source_url))

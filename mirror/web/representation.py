@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mirror.core.values import Value, assemble, hexdigest
+from mirror.core.values import Value, dump_fragments, hexdigest
 from mirror.web.pages.codes import title_of
 from mirror.web.state_cache import compress, decompress
 
@@ -49,7 +49,7 @@ def json_answer(
     value: Value, *, media_type: str = "application/json", status: int = 200
 ) -> Representation:
     """Return an answer of JSON, named by its digest."""
-    body = assemble(value) + b"\n"
+    body = dump_fragments(value) + b"\n"
     return Representation(body=body, media_type=media_type, status=status, etag=hexdigest(body))
 
 

@@ -46,18 +46,18 @@ class StateCache:
         self._others: dict[str, ResolvedName] = {}
         """By other names: any new record may take one of them."""
 
-    def named(self, name: str) -> ResolvedName | None:
+    def get_name(self, name: str) -> ResolvedName | None:
         """Return what a name stands for, if that is known."""
         return self._suffixes.get(name) or self._others.get(name)
 
-    def note(self, name: str, named: ResolvedName) -> None:
+    def put_name(self, name: str, named: ResolvedName) -> None:
         """Remember what a name stands for."""
         names = self._suffixes if name == named.suffix else self._others
         if len(names) >= _NAMES:
             names.clear()
         names[name] = named
 
-    def forget(self, came_for: Iterable[tuple[str, str]]) -> None:
+    def invalidate(self, came_for: Iterable[tuple[str, str]]) -> None:
         """Forget what may have changed.
 
         Args:
@@ -69,7 +69,7 @@ class StateCache:
             for name in names:
                 self._suffixes.pop(name, None)
 
-    def forget_all(self) -> None:
+    def clear(self) -> None:
         """Forget what any name stands for."""
         self._others.clear()
         self._suffixes.clear()
@@ -81,7 +81,7 @@ class StateCache:
             self._frames.move_to_end(digest)
         return frame
 
-    def keep(self, digest: str, frame: bytes) -> None:
+    def put(self, digest: str, frame: bytes) -> None:
         """Keep a state, and drop others if there is no room."""
         self._size += len(frame) - len(self._frames.pop(digest, b""))
         self._frames[digest] = frame

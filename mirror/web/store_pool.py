@@ -73,7 +73,7 @@ class StorePool:
         Raises:
             StoreError: `store.absent`, `store.replaced`, and as `open_store`.
         """
-        opened = self._take()
+        opened = self._open_store()
         is_sound = False
         try:
             opened.store.stop_when(IS_OVER.get())
@@ -99,7 +99,7 @@ class StorePool:
         if not self._lock.acquire(blocking=wait):
             return None
         try:
-            self._take_up()
+            self._reopen()
             watcher = self._watcher
             if watcher is None or watcher.store.is_outdated():
                 return None
@@ -110,7 +110,7 @@ class StorePool:
     def watch(self) -> None:
         """Open what `version` looks at; raises as `reading`."""
         with self._lock:
-            self._take_up()
+            self._reopen()
             if self._watcher is not None and self._watcher.store.is_outdated():
                 self._watcher.close()
                 self._watcher = None
@@ -126,9 +126,9 @@ class StorePool:
 
     # Taking and giving back ------------------------------------------------------------------
 
-    def _take(self) -> _Opened:
+    def _open_store(self) -> _Opened:
         with self._lock:
-            self._take_up()
+            self._reopen()
             self._lent += 1
             generation = self.generation
             while self._idle:
@@ -166,7 +166,7 @@ class StorePool:
     def _log_path(self) -> Path:
         return self.path.with_name(f"{self.path.name}-wal")
 
-    def _take_up(self) -> None:
+    def _reopen(self) -> None:
         """Begin with another file if one stands at the path now; call with the lock."""
         found = _identity(self.path)
         if found == self._file and found is not None:

@@ -104,29 +104,29 @@ class StoreReader:
             StoreError: If the store cannot be read.
         """
         with self._lock:
-            self._forget_what_changed()
+            self._invalidate_changed()
             known = self._known(name)
         if known is not None:
             return known
         with self.shelf() as shelf:
             reached = (shelf.generation, shelf.store.mark())
-            named = shelf.named(name)
+            named = shelf.resolve(name)
             with self._lock:
                 frame = self._kept.frame(named.digest)
             if frame is None:
                 frame = compress(shelf.state_text(named.record_id))
         with self._lock:
             if reached == self._reached:
-                self._kept.note(name, named)
-            self._kept.keep(named.digest, frame)
+                self._kept.put_name(name, named)
+            self._kept.put(named.digest, frame)
         return named, frame
 
     def _known(self, name: str) -> tuple[ResolvedName, bytes] | None:
-        named = self._kept.named(name)
+        named = self._kept.get_name(name)
         frame = None if named is None else self._kept.frame(named.digest)
         return None if named is None or frame is None else (named, frame)
 
-    def _forget_what_changed(self) -> None:
+    def _invalidate_changed(self) -> None:
         """Forget what names stand for as far as it may have changed since it was asked last."""
         with _reading():
             self.pool.watch()
@@ -137,9 +137,9 @@ class StoreReader:
             reached = (shelf.generation, shelf.store.mark())
             came_for = shelf.came_for_since(self._reached)
         if came_for is None:
-            self._kept.forget_all()
+            self._kept.clear()
         else:
-            self._kept.forget(came_for)
+            self._kept.invalidate(came_for)
         self._version, self._reached = version, reached
 
 
@@ -202,7 +202,7 @@ class StoreSnapshot:
             raise AmbiguousError(name, [self.store.records.get(one) for one in found[:50]])
         return found[0]
 
-    def named(self, name: str) -> ResolvedName:
+    def resolve(self, name: str) -> ResolvedName:
         """Return what a name stands for; raises as `find`, and `CorruptStoreError`."""
         record_id = self.find_id(name)
         digest, changed_at = self.state_digest(record_id), self.state_changed_at(record_id)
@@ -210,7 +210,7 @@ class StoreSnapshot:
 
     def state_digest(self, record_id: int) -> str:
         """Return the digest of a record's state, in hexadecimal."""
-        digest = self.store.derived.current_digest(record_id)
+        digest = self.store.states.current_digest(record_id)
         return hexdigest(canonical(self.state(record_id))) if digest is None else digest.hex()
 
     def state_text(self, record_id: int) -> bytes:
@@ -240,7 +240,7 @@ class StoreSnapshot:
     def state_changed_at(self, record_id: int) -> datetime | None:
         """Return when the last fact of a record came, or trust changed, whichever is later."""
         arrived = self.changed_at(record_id)
-        trusted = _time(self.store.trust.last_change_at())
+        trusted = _time(self.store.trust_log.last_change_at())
         return arrived if arrived is None or trusted is None else max(arrived, trusted)
 
     def ingested_at(self) -> datetime | None:

@@ -17,19 +17,19 @@ from typing import Any
 from mirror.core.keys import parse_key_set
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest import merge
-from mirror.engine.states.root import bring_root_up_to_date, read_root
+from mirror.engine.states.root import read_root, update_root
 from mirror.engine.states.trust import add_keys
 from mirror.store import open_store
 
 
 def main(source: str, keys_path: Path, db: Path) -> None:
     """Merge a source without starting any process, and print what it took."""
-    setattr(merge, "spread", _here)  # noqa: B010 - no process is started
+    setattr(merge, "map_in_processes", _here)  # noqa: B010 - no process is started
     with open_store(db) as store:
         add_keys(store, parse_key_set(keys_path.read_bytes()))
         started = time.perf_counter()
         merge.ingest(store, ReadRequest((source,), lambda _report: None))
-        bring_root_up_to_date(store)
+        update_root(store)
         seconds = time.perf_counter() - started
         with store.snapshot():
             root = read_root(store).root

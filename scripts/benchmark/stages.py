@@ -62,7 +62,7 @@ def _take(members: list[Member], keys: KeySet, store: Store, run: SourceRun) -> 
     with _clock("writing"), store.transaction():
         intake = store.intake()
         for member, parcel in zip(members, parcels, strict=True):
-            intake.take(parcel, run, member.name)
+            intake.add(parcel, run, member.name)
         intake.flush()
 
 

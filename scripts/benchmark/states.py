@@ -23,7 +23,7 @@ def write_states(db: Path, out: Path) -> None:
         for suffix, record_id in store.records.in_bag_order(None):
             path = out / suffix[:2] / suffix / "state.json"
             path.parent.mkdir(parents=True)
-            path.write_bytes(store.derived.text(record_id))
+            path.write_bytes(store.states.text(record_id))
 
 
 def read_states(folder: Path) -> dict[str, float]:

@@ -28,16 +28,16 @@ def measure(db: Path) -> dict[str, float]:
         many = min(_seconds(store, chance.sample(range(1, last + 1), _THOUSAND)) for _ in range(3))
         started = time.perf_counter()
         with store.transaction():
-            store.tree.clear()
-            store.tree.update()
+            store.state_tree.clear()
+            store.state_tree.update()
         return {"one": few, "thousand": many, "all": time.perf_counter() - started}
 
 
 def _seconds(store: Store, record_ids: list[int]) -> float:
     started = time.perf_counter()
     with store.transaction():
-        store.tree.mark(record_ids)
-        store.tree.update()
+        store.state_tree.mark(record_ids)
+        store.state_tree.update()
     return time.perf_counter() - started
 
 

@@ -143,7 +143,9 @@ def test_an_export_that_others_would_refuse_says_so(
 ) -> None:
     """A record may gather more junk than a mirror takes in one bundle: exit 1, by name."""
     mirror("merge", BUNDLES / "demo.tar")
-    monkeypatch.setattr("mirror.engine.export.bag.Limits", lambda: ReadLimits(member_bytes=3000))
+    monkeypatch.setattr(
+        "mirror.engine.export.bag.ReadLimits", lambda: ReadLimits(member_bytes=3000)
+    )
     ran = mirror("export", "out.tar")
     assert (1, True) == (ran.exit_code, "is larger than mirrors take by default" in ran.stderr)
     assert Path("out.tar").exists()

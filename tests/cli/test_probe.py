@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mirror.core.events.signatures import fault_of_event
+from mirror.core.events.signatures import check_event
 from mirror.core.profile import MIRROR_V1
 from mirror.core.profile_file import parse_profile
 from tests import oracle
@@ -211,7 +211,7 @@ def test_bundles_of_the_built_in_profile(mirror: Mirror) -> None:
     ]
     assert "no other profile fits" not in lines
     saved = parse_profile(Path("profile.json").read_bytes())
-    assert (MIRROR_V1.places, MIRROR_V1.id) == (saved.places, saved.id)
+    assert (MIRROR_V1.pointers, MIRROR_V1.id) == (saved.pointers, saved.id)
 
 
 def test_one_event_of_the_built_in_profile(write: Write, mirror: Mirror) -> None:
@@ -381,7 +381,7 @@ def test_a_profile_is_saved(write: Write, mirror: Mirror) -> None:
     )
     profile = parse_profile(Path("p.json").read_bytes())
     assert "new-v2" == profile.name
-    assert [None] * 3 == [fault_of_event(event, profile, keys_of(ALICE)) for event in events]
+    assert [None] * 3 == [check_event(event, profile, keys_of(ALICE)) for event in events]
     assert profile.to_value() == json.loads(Path("p.json").read_bytes())
     ran = mirror("probe", "bundle.json", "--keys", "keys.json", "--save", "p.json", "--force")
     assert "probed" == parse_profile(Path("p.json").read_bytes()).name

@@ -56,8 +56,8 @@ def test_the_root_is_said_with_all_that_it_follows_from(demo: Mirror) -> None:
     said = root_of(demo)
     with open_store(Path("mirror.db"), read_only=True) as store:
         assert {
-            "root": merkle.root(store.derived.leaves()).hex(),
-            "key_set_digest": store.trust.key_set().digest,
+            "root": merkle.root(store.states.leaves()).hex(),
+            "key_set_digest": store.trust_log.key_set().digest,
             "merge_version": "pith-open-graph-merge-v1",
             "records": 8,
             "events_valid": store.status().events_valid,
@@ -102,11 +102,11 @@ def test_a_store_that_lags_behind_is_brought_up_to_date(demo: Mirror) -> None:
     """States that were not merged, and a tree that was not made."""
     before = root_of(demo)
     with open_store(Path("mirror.db")) as store, store.transaction():
-        store.tree.clear()
-        store.derived.mark_all_to_judge()
+        store.state_tree.clear()
+        store.states.mark_all_to_judge()
     assert before == root_of(demo)
     with open_store(Path("mirror.db")) as store:
-        assert 0 == store.tree.lag()
+        assert 0 == store.state_tree.lag()
 
 
 def test_there_is_no_root_of_no_store(mirror: Mirror) -> None:

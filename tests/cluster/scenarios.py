@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 from distributed import Client
 from pyarrow import parquet
 
-from mirror.archive import ReadLimits, shown
+from mirror.archive import ReadLimits, escape_name
 from mirror.core.keys import KeySet
 from mirror.engine.cluster import ClusterRequest, ClusterResult, PieceSizes, merge_on_cluster
-from mirror.engine.cluster.splits import InputSource, InputSplit, look_at, survey
+from mirror.engine.cluster.splits import InputSource, InputSplit, stat_source, survey
 from mirror.engine.cluster.storage import StoragePath
 from mirror.engine.cluster.task import KEYS, TaskContext, keys_value
 from mirror.engine.cluster.versions import find_versions
 from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.replay import current_text, replay
-from mirror.engine.states.root import StateRoot, bring_root_up_to_date, read_root
+from mirror.engine.states.root import StateRoot, read_root, update_root
 from mirror.engine.states.trust import add_keys
 from mirror.store import Store, open_store
 from tests.helpers import ids_in, keys_of
@@ -82,7 +82,7 @@ def single(
     with open_store(None) as store:
         add_keys(store, keys)
         summary = ingest(store, ReadRequest(sources, findings.append, limits=limits))
-        bring_root_up_to_date(store)
+        update_root(store)
         with store.snapshot():
             rows = [_row(store, record_id) for record_id in ids_in(store)]
             root = read_root(store)
@@ -90,7 +90,7 @@ def single(
 
 
 def _row(store: Store, record_id: int) -> StateRow:
-    keys = store.trust.key_set()
+    keys = store.trust_log.key_set()
     record = store.records.get(record_id)
     state = replay(store.facts.load(record_id), keys)
     return StateRow(
@@ -168,7 +168,7 @@ def errand_in(
 
 def origin_of(source: Path | str, sizes: PieceSizes = TINY) -> InputSource:
     """The only source of a run, looked at."""
-    return look_at(InputSource(0, shown(str(source)), str(source)), sizes.part_bytes)
+    return stat_source(InputSource(0, escape_name(str(source)), str(source)), sizes.part_bytes)
 
 
 def parts_of(origin: InputSource, errand: TaskContext) -> list[InputSplit]:

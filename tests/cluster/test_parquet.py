@@ -46,7 +46,7 @@ def published(folder: Path, rows: int = 3) -> list[int]:
     """A table of so many rows of ten bytes each, two to a group; the bytes of its groups."""
     with ParquetFile(FINDINGS, 20) as table:
         for number in range(rows):
-            table.take((f"{number}", *ROW[1:]), 10)
+            table.write_row((f"{number}", *ROW[1:]), 10)
         table.publish(StoragePath(str(folder)), NAME, {"rows": rows})
     return table.groups
 
@@ -83,9 +83,9 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
 def test_a_table_that_is_not_published_leaves_nothing(tmp_path: Path) -> None:
     """Whether its writer went on, failed, or could not publish it."""
     with ParquetFile(FINDINGS, 1) as table:
-        table.take(ROW, 10)
+        table.write_row(ROW, 10)
     with suppress(ZeroDivisionError), ParquetFile(FINDINGS, 1) as table:
-        table.take(ROW, 1 // 0)
+        table.write_row(ROW, 1 // 0)
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match=r"output\.failed"):
         published(tmp_path / "file")

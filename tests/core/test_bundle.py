@@ -19,7 +19,7 @@ from mirror.core.bundle import (
 )
 from mirror.core.composed import compose, compose_members
 from mirror.core.events.event import InvalidEvent, ValidEvent
-from mirror.core.receipt import judge_receipt
+from mirror.core.receipt import verify_receipt
 from mirror.core.values import instant
 from mirror.errors import FormatError, LimitError
 from tests import oracle
@@ -330,7 +330,7 @@ def test_a_known_verdict_is_not_reached_again() -> None:
     """B3: a store's verdicts of the same keys are taken as they are."""
     receipt = make_receipt(RECORD, ALICE)
     bundle = parse_bundle(to_json(make_bundle(RECORD, [CLAIM, 1], [receipt, 2])))
-    receipt_digest = judge_receipt(receipt, bundle.record, KEYS).digest
+    receipt_digest = verify_receipt(receipt, bundle.record, KEYS).digest
     known = StoredVerdicts(
         receipts={receipt_digest: ("receipt.role", "remembered")},
         events={bundle.events[0].digest: ("event.role", "remembered")},

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mirror.core import msgpack_values as packed_module
-from mirror.core.msgpack_values import decode_packed, may_hold_float, pack, pack_list, unpack
+from mirror.core.msgpack_values import decode_packed, might_contain_float, pack, pack_list, unpack
 from mirror.core.values import canonical, decode
 from mirror.errors import FormatError
 from tests import oracle
@@ -283,7 +283,7 @@ def test_what_was_never_packed_is_a_value_error(data: bytes) -> None:
 def test_a_float_is_never_overlooked(value: Any) -> None:
     """What may hold none, holds none."""
     text = oracle.compact(value)
-    if not may_hold_float(pack(value)):
+    if not might_contain_float(pack(value)):
         assert text == oracle.compact(_without_floats(value))
 
 

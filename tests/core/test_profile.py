@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.core.events.event import EncodedEvent
-from mirror.core.events.signatures import fault_of_event, keys_of, names_of, signers
+from mirror.core.events.signatures import check_event, keys_of, names_of, signers
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.profile import (
     FORMS,
@@ -27,9 +27,9 @@ from mirror.core.profile import (
     Profile,
     SignatureRule,
     SignedContent,
-    at,
+    get_pointer,
     message,
-    without,
+    remove_pointers,
 )
 from mirror.core.profile_file import parse_profile
 from mirror.core.values import sha256
@@ -79,8 +79,8 @@ def an_event(**members: Any) -> Object:
 )
 def test_at(pointer: str, value: Any) -> None:
     """RFC 6901: ~1 is a slash and ~0 a tilde; an empty name is a name; lists are not entered."""
-    assert value == at(NESTED, pointer)
-    assert at(NESTED, "") == NESTED
+    assert value == get_pointer(NESTED, pointer)
+    assert get_pointer(NESTED, "") == NESTED
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_at(pointer: str, value: Any) -> None:
 def test_without(pointers: list[str], left: Any) -> None:
     """What is not there cannot be left out, and the event itself stays as it is."""
     before = json.dumps(NESTED)
-    assert left == without(NESTED, pointers)
+    assert left == remove_pointers(NESTED, pointers)
     assert before == json.dumps(NESTED)
 
 
@@ -288,7 +288,7 @@ def test_where_no_key_is_named_every_key_may_have_signed() -> None:
     assert [BOB.key_id] == [
         key.key_id for key in signers(sign_event(an_event(), BOB), profile, KEYS)
     ]
-    assert "signature" == fault_of_event(sign_event(an_event(), Signer("eve")), profile, KEYS)
+    assert "signature" == check_event(sign_event(an_event(), Signer("eve")), profile, KEYS)
 
 
 # The built-in profiles -----------------------------------------------------------------------
@@ -308,7 +308,7 @@ def _agrees(event: Any, record: Object, keys: KeySet) -> str | None:
     """The verdict on an event, with which the built-in profile agrees."""
     code = verdict(event, record, keys)
     if code in FAULTS:
-        found = fault_of_event(event, MIRROR_V1, keys)
+        found = check_event(event, MIRROR_V1, keys)
         assert FAULTS[code] == found or (found is None and not _is_exact(event["signature"]))
     return code
 
@@ -365,10 +365,10 @@ def test_invalid_samples_are_not_as_mirror_v1_says() -> None:
 def test_whatever_is_changed_is_seen(name: str) -> None:
     """E2: the id covers every member but itself and the signature."""
     event = an_event()
-    assert fault_of_event(event, MIRROR_V1, KEYS) is None
-    assert "id" == fault_of_event({**event, name: {"changed": 1}}, MIRROR_V1, KEYS)
+    assert check_event(event, MIRROR_V1, KEYS) is None
+    assert "id" == check_event({**event, name: {"changed": 1}}, MIRROR_V1, KEYS)
     again = sign_event({**event, name: {"changed": 1}}, ALICE)
-    assert fault_of_event(again, MIRROR_V1, KEYS) == ("key" if name == "signer" else None)
+    assert check_event(again, MIRROR_V1, KEYS) == ("key" if name == "signer" else None)
 
 
 @pytest.mark.parametrize(
@@ -385,9 +385,9 @@ def test_whatever_is_changed_is_seen(name: str) -> None:
 def test_what_is_no_signature(value: Any) -> None:
     """E1, S1: not there, no text, or not of 64 bytes."""
     event = an_event()
-    assert "signature" == fault_of_event({**event, "signature": value}, MIRROR_V1, KEYS)
+    assert "signature" == check_event({**event, "signature": value}, MIRROR_V1, KEYS)
     event["signature"] = {"algorithm": "ed25519", "signature_b64": value}
-    assert "signature" == fault_of_event(event, MIRROR_V1, KEYS)
+    assert "signature" == check_event(event, MIRROR_V1, KEYS)
 
 
 def test_real_findings() -> None:
@@ -395,7 +395,7 @@ def test_real_findings() -> None:
     findings = real_lines("integrity_")
     assert len(findings) > 1
     for index, finding in enumerate(findings):
-        assert fault_of_event(finding, INTEGRITY_V1, KeySet()) is None
+        assert check_event(finding, INTEGRITY_V1, KeySet()) is None
         digest = finding["payload_sha256"]
         changed = ("1" if digest[0] == "0" else "0") + digest[1:]
         for members in (
@@ -404,9 +404,9 @@ def test_real_findings() -> None:
             {"signature_b64": findings[index - 1]["signature_b64"]},
             {"signature_b64": None},
         ):
-            assert "signature" == fault_of_event({**finding, **members}, INTEGRITY_V1, KeySet())
+            assert "signature" == check_event({**finding, **members}, INTEGRITY_V1, KeySet())
         unknown = {**finding, "signing_key_id": "another"}
-        assert "key" == fault_of_event(unknown, INTEGRITY_V1, KeySet())
+        assert "key" == check_event(unknown, INTEGRITY_V1, KeySet())
 
 
 # Profiles from files -------------------------------------------------------------------------
@@ -609,5 +609,5 @@ def test_what_a_file_may_leave_out_or_add() -> None:
         value = _with(value, pointer, ...)
     assert MIRROR_V1 == parse_profile(orjson.dumps({**value, "more": 1}))
     less = parse_profile(orjson.dumps(_with(value, "/places", {})))
-    assert ({}, MIRROR_V1.id) == (less.places, less.id)
+    assert ({}, MIRROR_V1.id) == (less.pointers, less.id)
     assert hashlib.sha256(b"{}").digest() == sha256(SignedContent("event").text({}, ""))

@@ -11,7 +11,7 @@ import pytest
 
 from mirror.core.events.event import EncodedEvent, InvalidEvent, ValidEvent
 from mirror.core.events.integrity_finding import findings_of
-from mirror.core.events.verdict import judge, key_ids_of_event
+from mirror.core.events.verdict import key_ids_of_event, verify_event
 from mirror.core.keys import BUILT_IN, KeySet, parse_key
 from mirror.core.merge import State, merge
 from mirror.core.profile import MIRROR_V1, Profile, SignedContent
@@ -51,7 +51,7 @@ TWIN = Signer("alice", key_id="a-twin", signer_id="twin")
 
 def judged(event: Any, keys: KeySet) -> ValidEvent | InvalidEvent:
     """The verdict on one value."""
-    return judge(EncodedEvent.of(event), PARSED, keys)
+    return verify_event(EncodedEvent.of(event), PARSED, keys)
 
 
 def valid(event: Any, keys: KeySet) -> ValidEvent:
@@ -143,7 +143,7 @@ def like_mirror_v1() -> Profile:
     """The envelope of E1, but without ids."""
     bare = profile_of(of_make(without_id))
     signature = replace(bare.signature, at="/signature/signature_b64")
-    return require_safe(replace(bare, places={**MIRROR_V1.places}, signature=signature))
+    return require_safe(replace(bare, pointers={**MIRROR_V1.pointers}, signature=signature))
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_nobody_takes_the_id_of_an_event_of_the_registry(monkeypatch: pytest.Mon
     for module in ("keys", "events.profile_verdict", "merge"):
         monkeypatch.setattr(f"mirror.core.{module}.BUILT_IN", registry)
     anybody = profile_of(of_make(by_nobody), "z")
-    named = replace(anybody, name="a", places={**anybody.places, "key": "/owner"})
+    named = replace(anybody, name="a", pointers={**anybody.pointers, "key": "/owner"})
     keys = KeySet([parse_key(BOB.key_value())], [anybody, require_safe(named)])
     body = {**without(by_nobody(THREE[0], ALICE), "event_id", "signature"), "owner": BOB.key_id}
     event_id = f"sha256:{digest(body).hex()}"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mirror.core.keys import BUILT_IN, KeySet
-from mirror.core.receipt import judge_receipt, key_ids_of_receipt
+from mirror.core.receipt import key_ids_of_receipt, verify_receipt
 from mirror.core.record import parse_record
 from tests import oracle
 from tests.builders import (
@@ -48,7 +48,7 @@ RECORD = make_record()
 
 def code(receipt: Any, record: Object = RECORD) -> str | None:
     """The code of a receipt, on which the oracle agrees."""
-    judged = judge_receipt(receipt, parse_record(record), KEYS)
+    judged = verify_receipt(receipt, parse_record(record), KEYS)
     assert oracle.receipt_code(receipt, record, ORACLE_KEYS) == judged.code
     assert (judged.code is None) == (judged.reason == "")
     return judged.code
@@ -60,7 +60,7 @@ def test_ten_real_receipts() -> None:
     assert len(signed) == 10
     for line in signed:
         record = parse_record(line["canonical_record"])
-        receipt = judge_receipt(line["receipt"], record, KeySet())
+        receipt = verify_receipt(line["receipt"], record, KeySet())
         assert receipt.code is None
         assert BUILT_IN.key_id == receipt.key_id
         assert code(line["receipt"], make_record()) == "receipt.signature"
@@ -69,7 +69,7 @@ def test_ten_real_receipts() -> None:
 def test_a_receipt_that_passes() -> None:
     """S2: its digest is that of its canonical bytes."""
     receipt = make_receipt(RECORD, ALICE)
-    judged = judge_receipt(receipt, parse_record(RECORD), KEYS)
+    judged = verify_receipt(receipt, parse_record(RECORD), KEYS)
     expected = (None, "key-alice", hashlib.sha256(oracle.canonical(receipt)).hexdigest())
     assert expected == (judged.code, judged.key_id, judged.digest.hex())
 

@@ -98,7 +98,7 @@ def _facts(store: Store) -> set[str]:
 
 
 def _texts(store: Store) -> dict[bytes, bytes]:
-    keys = store.trust.key_set()
+    keys = store.trust_log.key_set()
     return {store.records.get(one).digest: current_text(store, one, keys) for one in ids_in(store)}
 
 
@@ -110,7 +110,7 @@ class _Reference:
 
     def states(self, like: Store) -> dict[bytes, bytes]:
         """All states under the keys of a store."""
-        keys = like.trust.key_set()
+        keys = like.trust_log.key_set()
         if keys.digest not in self._states:
             with open_store(None) as fresh:
                 add_keys(fresh, keys)

@@ -30,7 +30,7 @@ from mirror.archive import (
     open_source,
     read_extent,
     read_in_folder,
-    take_file,
+    read_member,
 )
 from mirror.archive.member import MemberOrBag
 from tests.cluster.sources import bag
@@ -264,9 +264,9 @@ def test_a_name_that_an_archive_may_not_have_is_not_opened(tmp_path: Path, name:
 def test_a_file_is_taken_if_it_is_accepted() -> None:
     """B4: by its size, which is inclusive, and by the values in it."""
     limits = ReadLimits(member_bytes=8, values=3)
-    assert [Member("x", b"12345678")] == list(take_file("x", b"12345678", limits))
+    assert [Member("x", b"12345678")] == list(read_member("x", b"12345678", limits))
     for data, code in ((b"123456789", "limit.size"), (b"[[[[1]]]", "limit.count")):
-        (refused,) = take_file("x", data, limits)
+        (refused,) = read_member("x", data, limits)
         assert isinstance(refused, RefusedMember)
         assert ("x", code) == (refused.name, refused.code)
 

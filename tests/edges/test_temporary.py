@@ -94,6 +94,6 @@ def test_a_source_that_was_not_read_is_told_apart_from_one_that_is_refused(code:
     """Exit code 3, and nothing is remembered of it."""
     report = Finding("bag.tar", "", None, code, "", "the disk is full")
     summary = Summary()
-    summary.take(report)
+    summary.count(report)
     assert (1, 3, {}) == (summary.sources_failed, summary.exit_code, dict(summary.refused))
     assert not SourceResult(reports=[report]).is_memorable

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from mirror.engine.process_pool import spread
+from mirror.engine.process_pool import map_in_processes
 
 
 def process_of(task: int) -> tuple[int, int]:
@@ -86,5 +86,5 @@ class Threadless:
 
 
 if __name__ == "__main__":
-    for _ in spread(count(), Wait(Path(sys.argv[1])), few=0):
+    for _ in map_in_processes(count(), Wait(Path(sys.argv[1])), few=0):
         pass

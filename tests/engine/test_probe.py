@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from mirror.core.events.signatures import fault_of_event
+from mirror.core.events.signatures import check_event
 from mirror.core.keys import KeySet
 from mirror.core.profile import MIRROR_V1, Profile
 from mirror.core.profile_file import parse_profile
@@ -105,7 +105,7 @@ def test_what_is_found_is_what_was_invented(invented: Invented) -> None:
     assert (invented.words, invented.form) == (signed.words, rule.form)
     assert invented.signature_at == rule.at
     assert invented.signature_is == (rule.spelling.prefix, rule.spelling.encoding)
-    assert {**USUAL, **invented.places} == {"key": "", **fit.profile.places}
+    assert {**USUAL, **invented.places} == {"key": "", **fit.profile.pointers}
     assert invented.unprotected == fit.unprotected
 
 
@@ -120,7 +120,7 @@ def test_the_id_that_is_found_is_the_one_that_was_invented(invented: Invented) -
     assert invented.id_at == identity.at
     assert invented.id_is == (identity.spelling.prefix, identity.spelling.encoding)
     less = {*invented.less, *([invented.id_at] if invented.less else [])}
-    assert less == set(identity.hashes.less)
+    assert less == set(identity.hashes.excluded)
 
 
 @ENVELOPES
@@ -129,7 +129,7 @@ def test_a_profile_that_was_saved_says_the_same(invented: Invented) -> None:
     profile = found(invented.events()).profile
     again = parse_profile(orjson.dumps(profile.to_value()))
     assert profile == again
-    assert [None] * 3 == [fault_of_event(event, again, KEYS) for event in invented.events()]
+    assert [None] * 3 == [check_event(event, again, KEYS) for event in invented.events()]
 
 
 @ENVELOPES
@@ -139,8 +139,8 @@ def test_a_profile_holds_for_events_that_it_was_not_found_from(invented: Invente
     if invented.make is of_several_shapes:  # the third alone shows that something is left out
         two, third = [invented.events()[1], third], two[0]
     profile = found(two).profile
-    assert fault_of_event(third, profile, KEYS) is None
-    assert fault_of_event(_with_another_payload(third), profile, KEYS) in {"id", "signature"}
+    assert check_event(third, profile, KEYS) is None
+    assert check_event(_with_another_payload(third), profile, KEYS) in {"id", "signature"}
 
 
 def test_a_spelling_that_one_event_does_not_show() -> None:
@@ -170,7 +170,7 @@ def test_a_key_of_several_that_is_not_named() -> None:
         del event["signature"]
         event["signature"] = signer.sign(digest(event))
     fit = found(events, keys_of(ALICE, bob, Signer("carol")))
-    assert (("key-alice", "key-bob"), False) == (fit.keys, "key" in fit.profile.places)
+    assert (("key-alice", "key-bob"), False) == (fit.keys, "key" in fit.profile.pointers)
 
 
 def test_events_that_the_built_in_profile_explains() -> None:
@@ -526,7 +526,7 @@ def test_the_subject_must_be_the_record_of_the_bundle() -> None:
         del event["signature_b64"]
         event["subject_pith_number"] = oracle.record_digest(RECORD)
         event["signature_b64"] = ALICE.sign(digest(event))
-    assert "/subject_pith_number" == found(short).profile.places["subject"]
+    assert "/subject_pith_number" == found(short).profile.pointers["subject"]
 
 
 def test_names_are_not_needed_where_only_one_text_can_be_it() -> None:
@@ -540,7 +540,7 @@ def test_names_are_not_needed_where_only_one_text_can_be_it() -> None:
             "payload": said.payload,
         }
         events.append({**body, "sig": ALICE.sign(digest(body))})
-    places = found(events).profile.places
+    places = found(events).profile.pointers
     assert ("/kind", "/paper", "/when") == (places["type"], places["subject"], places["time"])
     for event in events:
         del event["sig"]
@@ -593,7 +593,7 @@ def test_a_profile_of_one_envelope_refuses_events_of_another() -> None:
     profile = _profile_of(payload_alone)
     for make in (flat, other_names, without_id):
         event = make(THREE[0], ALICE)
-        assert fault_of_event(event, profile, KEYS) in {"id", "key", "signature"}
+        assert check_event(event, profile, KEYS) in {"id", "key", "signature"}
 
 
 def test_the_type_must_be_as_e1_says() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mirror.core.events.signatures import fault_of_event
+from mirror.core.events.signatures import check_event
 from mirror.core.keys import KeySet
 from mirror.core.record import parse_record
 from mirror.engine.findings import Finding, ReadRequest
@@ -187,7 +187,9 @@ def test_a_record_that_an_event_cites_is_not_its_subject(
     result = _in_their_bundles(events, CITED)
     assert result.found is None
     assert ["the signature covers no subject of the event"] == result.refused[0].objections
-    assert "/subject_pith_number" in found(events).profile.places["subject"] or make is other_names
+    assert (
+        "/subject_pith_number" in found(events).profile.pointers["subject"] or make is other_names
+    )
 
 
 def test_a_record_that_an_event_cites_is_not_its_subject_by_any_name() -> None:
@@ -213,7 +215,7 @@ def test_what_a_payload_says_of_another_event_is_not_what_the_event_says() -> No
             "payload": {**said.payload, **told},
         }
         events.append(_signed(body))
-    places = found(events).profile.places
+    places = found(events).profile.pointers
     assert ("/kind", "/paper", "/when") == (places["type"], places["subject"], places["time"])
     assert ["subject"] == [*_refused(events, record=CITED[0])[0].unplaced]
 
@@ -235,7 +237,7 @@ def test_who_signs_is_not_what_is_said() -> None:
         body = without(without_id(said, ALICE), "signature", "key_id", "event_type")
         body |= {"action": said.event_type, "signer": {"type": "person", "key_id": ALICE.key_id}}
         events.append(_signed(body))
-    assert "/action" == found(events).profile.places["type"]
+    assert "/action" == found(events).profile.pointers["type"]
     for event in events:
         del event["action"], event["signature"]
         event["signature"] = ALICE.sign(digest(event))
@@ -266,7 +268,7 @@ def test_what_stands_outside_of_what_is_signed_is_not_read() -> None:
     lies = {**ABOUT, "subject_pith_number": oracle.pith_number_of(CITED[0])}
     events = [{**payload_alone(said, ALICE), **lies} for said in THREE]
     fit = found(events)
-    assert "/payload/subject_pith_number" == fit.profile.places["subject"]
+    assert "/payload/subject_pith_number" == fit.profile.pointers["subject"]
     assert {f"/{name}" for name in ABOUT} < set(fit.unprotected)
 
 
@@ -292,7 +294,7 @@ def test_an_event_that_lost_its_id_is_still_what_it_was() -> None:
     profile = found(events).profile
     assert profile.id is None
     changed = {**events[0], "payload": {}}
-    assert "signature" == fault_of_event(changed, profile, KEYS)
+    assert "signature" == check_event(changed, profile, KEYS)
 
 
 # Odd names and values ------------------------------------------------------------------------
@@ -446,7 +448,7 @@ def test_thousands_of_members_beside_what_is_signed() -> None:
     for event in events:
         event |= {f"m{one}": {"event_type": "x.y"} for one in range(2000)}
     fit = found(events)
-    assert ("/payload/event_type", 2001) == (fit.profile.places["type"], len(fit.unprotected))
+    assert ("/payload/event_type", 2001) == (fit.profile.pointers["type"], len(fit.unprotected))
 
 
 def test_hundreds_of_digests_that_all_recompute() -> None:
@@ -586,7 +588,7 @@ def test_what_can_be_left_out_of_objects() -> None:
     """Texts that can be signatures or ids, each for itself and with others."""
     event: Object = {"a": {"s": SIGNATURE, "d": "0" * 64}, "payload": {"s": SIGNATURE}}
     tried = list(subsets(event, "/payload", SearchBudget()))
-    images = {one.pre_image.less for one in tried if one.pre_image.of == "event"}
+    images = {one.pre_image.excluded for one in tried if one.pre_image.of == "event"}
     assert {("/a/s",), ("/a/d",), ("/a/d", "/a/s"), ("/a",), (), ("/payload",)} < images
     assert not [less for less in images for pointer in less if pointer.startswith("/payload/")]
 

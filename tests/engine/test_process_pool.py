@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.engine.process_pool import AHEAD, spread, with_processes
+from mirror.engine.process_pool import AHEAD, map_in_processes, with_processes
 from mirror.engine.processors import usable_processors
 from mirror.errors import WorkerError
 from tests.engine.pool_tasks import (
@@ -43,29 +43,29 @@ def test_results_come_in_the_order_of_their_tasks() -> None:
     """Whichever process is done first: every other task takes long."""
     tasks = [10 ** (5000 * (number % 2)) + number for number in range(100)]
     expected = [Power(65537)(task) for task in tasks]
-    assert expected == list(spread(tasks, Power(65537), few=100))
-    assert expected == list(spread(tasks, Power(65537), few=0))
+    assert expected == list(map_in_processes(tasks, Power(65537), few=100))
+    assert expected == list(map_in_processes(tasks, Power(65537), few=0))
 
 
 @pytest.mark.parametrize(("tasks", "few"), [(0, 0), (0, 5), (1, 1), (5, 5), (4, 5)])
 def test_few_tasks_are_done_here(tasks: int, few: int) -> None:
     """No process is started for them."""
     assert [(task, os.getpid()) for task in range(tasks)] == list(
-        spread(range(tasks), process_of, few=few)
+        map_in_processes(range(tasks), process_of, few=few)
     )
 
 
 @pytest.mark.parametrize(("tasks", "few"), [(1, 0), (6, 5)])
 def test_more_tasks_are_done_elsewhere(tasks: int, few: int) -> None:
     """All of them, and each once."""
-    done = list(spread(range(tasks), process_of, few=few))
+    done = list(map_in_processes(range(tasks), process_of, few=few))
     assert list(range(tasks)) == [task for task, _ in done]
     assert os.getpid() not in {process for _, process in done}
 
 
 def test_all_cores_are_used() -> None:
     """And no process is started for each task."""
-    done = list(spread(range(40 * CORES), process_of, few=0))
+    done = list(map_in_processes(range(40 * CORES), process_of, few=0))
     assert 1 <= len({process for _, process in done}) <= CORES
 
 
@@ -78,7 +78,7 @@ def test_tasks_are_read_a_little_ahead() -> None:
             read.append(number)
             yield number
 
-    results = spread(tasks(), double, few=3)
+    results = map_in_processes(tasks(), double, few=3)
     assert [0, 2, 4] == list(islice(results, 3))
     assert len(read) <= 3 + AHEAD * CORES + 1
     results.close()  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ def test_what_work_raises_reaches_the_caller(few: int) -> None:
     """As it was raised, after all that came before."""
     done: list[int] = []
     with pytest.raises(OddError) as raised:
-        done.extend(spread([0, 2, 4, 7, 8, 9], even_only, few=few))
+        done.extend(map_in_processes([0, 2, 4, 7, 8, 9], even_only, few=few))
     assert (7, "is odd") == raised.value.args
     assert [0, 2, 4] == done
 
@@ -103,14 +103,14 @@ def test_what_the_tasks_raise_reaches_the_caller(few: int) -> None:
         raise OddError("no more")
 
     with pytest.raises(OddError, match="no more"):
-        list(spread(tasks(), even_only, few=few))
+        list(map_in_processes(tasks(), even_only, few=few))
 
 
 def test_a_process_that_is_killed_ends_the_work() -> None:
     """`worker.lost`, and what to do about it; what came before it may be kept."""
     done: list[int] = []
     with pytest.raises(WorkerError) as lost:
-        done.extend(spread(range(200), die_at_seven, few=0))
+        done.extend(map_in_processes(range(200), die_at_seven, few=0))
     assert lost.value.code == "worker.lost"
     assert "run the command again" in lost.value.hint
     assert list(range(len(done))) == done
@@ -119,7 +119,7 @@ def test_a_process_that_is_killed_ends_the_work() -> None:
 
 def test_who_stops_listening_stops_the_work() -> None:
     """Endless tasks end with the one who asked."""
-    results = spread(count(), process_of, few=0)
+    results = map_in_processes(count(), process_of, few=0)
     assert next(results)[0] == 0
     results.close()  # type: ignore[attr-defined]
     assert own_children() == []
@@ -181,7 +181,7 @@ def test_without_other_processes_work_goes_on_here(
     request.getfixturevalue(fault)
     with with_processes(3):
         for _ in range(2):
-            done = list(spread(range(40), process_of, few=2))
+            done = list(map_in_processes(range(40), process_of, few=2))
             assert [(task, os.getpid()) for task in range(40)] == done
     (record,) = caplog.records
     assert record.getMessage().startswith("working in one process, because no other can be started")
@@ -190,7 +190,7 @@ def test_without_other_processes_work_goes_on_here(
 def test_a_process_without_its_thread_does_no_work(caplog: pytest.LogCaptureFixture) -> None:
     """It could outlive this one; what was sent to it is done here."""
     with with_processes(2):
-        done = list(spread(range(40), Threadless(), few=0))
+        done = list(map_in_processes(range(40), Threadless(), few=0))
     assert [(task, os.getpid()) for task in range(40)] == done
     assert len(caplog.records) == 1
 
@@ -208,7 +208,7 @@ def test_what_was_done_elsewhere_before_is_not_done_again(
         yield from range(1, 40)
 
     with with_processes(2):
-        done = list(spread(tasks(), process_of, few=0))
+        done = list(map_in_processes(tasks(), process_of, few=0))
     assert list(range(40)) == [task for task, _ in done]
     assert os.getpid() in {process for _, process in done}
 
@@ -217,6 +217,6 @@ def test_what_was_done_elsewhere_before_is_not_done_again(
 def test_as_many_processes_are_used_as_were_asked_for(most: int) -> None:
     """One is this one."""
     with with_processes(most):
-        used = {process for _, process in spread(range(60), process_of, few=0)}
+        used = {process for _, process in map_in_processes(range(60), process_of, few=0)}
     assert len(used) <= most
     assert (os.getpid() in used) == (most == 1)

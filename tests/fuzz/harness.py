@@ -15,7 +15,7 @@ from mirror.archive import Bag, ReadLimits, open_source
 from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.composed import compose
 from mirror.core.events.event import EncodedEvent, InvalidEvent
-from mirror.core.events.verdict import judge
+from mirror.core.events.verdict import verify_event
 from mirror.core.keys import parse_key_set
 from mirror.core.merge import merge
 from mirror.core.record import parse_record
@@ -95,7 +95,7 @@ def event(data: bytes) -> None:
         value = decode(data)
     except FormatError:
         return
-    verdict = judge(EncodedEvent.of(value), parse_record(RECORD), KEYS)
+    verdict = verify_event(EncodedEvent.of(value), parse_record(RECORD), KEYS)
     code = verdict.code if isinstance(verdict, InvalidEvent) else None
     if len(data) <= ORACLE_BYTES:
         assert oracle.verdict(value, RECORD, ORACLE_KEYS) == code

@@ -26,7 +26,7 @@ from mirror.cli import main
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.process_pool import with_processes
-from mirror.engine.search.find import bring_up_to_date
+from mirror.engine.search.find import update_index
 from mirror.engine.states.trust import add_keys
 from mirror.store import open_store
 from mirror.web import ServerSettings, create_app
@@ -257,7 +257,7 @@ def store_of(bundles: Iterable[Any], *, indexed: bool = False) -> Path:
         add_keys(store, KEYS)
         ingest(store, ReadRequest([str(lines_of(bundles))], lambda _report: None))
         if indexed:
-            bring_up_to_date(store)
+            update_index(store)
     return db
 
 

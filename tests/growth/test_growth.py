@@ -226,7 +226,7 @@ def _history(size: int) -> Action:
             text = to_json({"pith_number": NUMBER, "current": {}, "event_count": number})
             at = f"2026-01-01T00:00:00.{number:06}Z"
             row = UpstreamStatementRow("folder", NUMBER, "state", sha256(text).digest(), at, text)
-            store.claims.note(row)
+            store.upstream_history.append(row)
     return command("compare", "--history", NUMBER, "--db", db)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.net.address_policy import Address, why_refused
+from mirror.net.address_policy import Address, refusal_reason
 
 PUBLIC = [
     "1.1.1.1",
@@ -46,7 +46,7 @@ NOT_GLOBAL_TO_US = [IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24")]
 @pytest.mark.parametrize("text", PUBLIC)
 def test_public_addresses_are_accepted(text: str) -> None:
     """Neighbours of the refused networks too."""
-    assert why_refused(ip_address(text)) == ""
+    assert refusal_reason(ip_address(text)) == ""
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_public_addresses_are_accepted(text: str) -> None:
 )
 def test_other_addresses_are_refused_by_what_they_are_for(text: str, words: str) -> None:
     """Each kind has its words, which go into the message."""
-    assert why_refused(ip_address(text)) == words
+    assert refusal_reason(ip_address(text)) == words
 
 
 @pytest.mark.parametrize("text", HIDDEN)
 def test_an_ipv4_address_cannot_hide_in_an_ipv6_one(text: str) -> None:
     """It is judged as what a machine connects to in the end."""
-    assert why_refused(ip_address(text))
+    assert refusal_reason(ip_address(text))
 
 
 NEAR = st.sampled_from([text for texts in REFUSED.values() for text in texts if "%" not in text])
@@ -80,7 +80,7 @@ def addresses(draw: st.DrawFn) -> Address:
 @given(addresses())
 def test_no_address_is_accepted_that_ipaddress_knows_for_another_purpose(address: Address) -> None:
     """Whatever we accept is global, and none of the special kinds."""
-    if why_refused(address) or _is_hidden(address):
+    if refusal_reason(address) or _is_hidden(address):
         return
     assert address.is_global
     kinds = (address.is_private, address.is_loopback, address.is_link_local,
@@ -93,14 +93,14 @@ def test_no_global_ipv4_address_is_refused(address: Address) -> None:
     """But for two networks that serve nobody."""
     if isinstance(address, IPv4Address) and address.is_global and not address.is_multicast:
         is_ours = any(address in network for network in NOT_GLOBAL_TO_US)
-        assert bool(why_refused(address)) == is_ours
+        assert bool(refusal_reason(address)) == is_ours
 
 
 @given(st.ip_addresses(v=4))
 def test_mapped_and_translated_addresses_are_judged_as_what_they_hold(address: Address) -> None:
     """The two forms in which an IPv4 address is reached over IPv6."""
     forms = [IPv6Address(f"::ffff:{address}"), IPv6Address(f"64:ff9b::{address}")]
-    assert [why_refused(address)] * 2 == [why_refused(form) for form in forms]
+    assert [refusal_reason(address)] * 2 == [refusal_reason(form) for form in forms]
 
 
 @given(st.integers(0, 2**125 - 1), st.integers(0, 7))
@@ -108,7 +108,7 @@ def test_only_one_eighth_of_ipv6_can_be_public(low: int, eighth: int) -> None:
     """RFC 4291 section 2.4: all that was ever given out begins with the bits 001."""
     address = IPv6Address(eighth << 125 | low)
     if eighth != 1 and not _is_hidden(address):
-        assert why_refused(address)
+        assert refusal_reason(address)
 
 
 def _is_hidden(address: Address) -> bool:

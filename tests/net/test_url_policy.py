@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mirror.errors import UpstreamError
 from mirror.net import ClientConfig
-from mirror.net.url_policy import next_url, parse_url, shown
+from mirror.net.url_policy import parse_url, redact_url, resolve_redirect
 
 STRICT = ClientConfig()
 ANYWHERE = replace(STRICT, allow_other_hosts=True)
@@ -76,7 +76,7 @@ def test_what_can_be_asked_has_one_spelling(text: str, expected: str) -> None:
 def test_any_text_is_a_url_or_refused(text: str) -> None:
     """And no other exception comes out."""
     try:
-        code, where = "", shown(parse_url(text))
+        code, where = "", redact_url(parse_url(text))
     except UpstreamError as error:
         code, where = error.code, error.where
     assert code in {"", "upstream.url"}
@@ -114,7 +114,7 @@ ELSEWHERE = [
 def test_a_redirect_may_stay_at_its_origin_or_become_secure(location: str, expected: str) -> None:
     """Origins are compared, not spellings."""
     here = parse_url("http://h.example/a/")
-    assert expected == str(next_url(here, location, STRICT))
+    assert expected == str(resolve_redirect(here, location, STRICT))
 
 
 @pytest.mark.parametrize("politeness", [STRICT, ANYWHERE])
@@ -130,7 +130,7 @@ def test_a_redirect_to_another_origin_is_followed_only_if_allowed(location: str)
     here = "http://h.example/a?token=secret"
     error = _misled(here, location, STRICT)
     assert "http://h.example/a" == error.where
-    assert next_url(parse_url(here), location, ANYWHERE).host
+    assert resolve_redirect(parse_url(here), location, ANYWHERE).host
 
 
 @pytest.mark.parametrize("politeness", [STRICT, ANYWHERE])
@@ -143,12 +143,12 @@ def test_a_redirect_never_gives_up_tls(location: str, politeness: ClientConfig) 
 def test_what_is_shown_has_no_secrets_and_an_end() -> None:
     """Neither query nor user; and no URL fills the screen."""
     url = httpx.URL("https://user:pw@h.example:81/path?token=abc#f")
-    assert shown(url) == "https://h.example:81/path"
-    assert len(shown(httpx.URL("http://h/" + "a" * 9000))) < 400
+    assert redact_url(url) == "https://h.example:81/path"
+    assert len(redact_url(httpx.URL("http://h/" + "a" * 9000))) < 400
 
 
 def _misled(here: str, location: str, politeness: ClientConfig) -> UpstreamError:
     with pytest.raises(UpstreamError) as caught:
-        next_url(parse_url(here), location, politeness)
+        resolve_redirect(parse_url(here), location, politeness)
     assert caught.value.code == "upstream.redirect"
     return caught.value

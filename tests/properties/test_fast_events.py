@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mirror.core.bundle import StoredVerdicts, parse_bundle, verify_bundle
 from mirror.core.events import event as event_module
 from mirror.core.events.event import EncodedEvent, InvalidEvent, ValidEvent
-from mirror.core.events.verdict import judge, recall
+from mirror.core.events.verdict import restore_event, verify_event
 from mirror.core.msgpack_values import pack
 from mirror.core.receipt import Fault
 from mirror.core.record import parse_record
@@ -55,14 +55,14 @@ TYPES = [*EVENT_TARGETS, "x.y"]
 def agree(event: Any) -> Fault:
     """The verdict on a value, on which both ways agree."""
     raw = EncodedEvent.of(event)
-    passes = event_module.passes(raw, PARSED, KEYS)
-    fault = event_module.first_fault(raw, PARSED, KEYS)
+    passes = event_module.is_valid_fast(raw, PARSED, KEYS)
+    fault = event_module.find_fault(raw, PARSED, KEYS)
     if raw.is_plain:
         assert passes == (fault is None), fault
     else:
         assert not passes or fault is None, fault
-    judged = judge(raw, PARSED, KEYS)
-    assert recall(raw, fault, KEYS) == judged
+    judged = verify_event(raw, PARSED, KEYS)
+    assert restore_event(raw, fault, KEYS) == judged
     assert isinstance(judged, InvalidEvent) == (fault is not None)
     return fault
 
@@ -194,8 +194,8 @@ def test_a_whole_world(world: World) -> None:
     """E3: the verdicts of a bundle are those of the slow way, each."""
     bundle = parse_bundle(to_json(make_bundle(WORLD_RECORD, world.events)))
     for raw, judged in zip(bundle.events, verify_bundle(bundle, WORLD_KEYS).events, strict=True):
-        fault = event_module.first_fault(raw, bundle.record, WORLD_KEYS)
-        assert recall(raw, fault, KEYS) == judged
+        fault = event_module.find_fault(raw, bundle.record, WORLD_KEYS)
+        assert restore_event(raw, fault, KEYS) == judged
 
 
 # Borders -------------------------------------------------------------------------------------
@@ -343,6 +343,6 @@ def test_a_valid_event_is_taken_from_its_value_alone() -> None:
     """A store keeps value and digest; what the merge asks for follows from them."""
     for event_type in TYPES:
         event = valid(event_type)
-        judged = judge(EncodedEvent.of(event), PARSED, KEYS)
+        judged = verify_event(EncodedEvent.of(event), PARSED, KEYS)
         assert isinstance(judged, ValidEvent)
         assert ValidEvent.of(event, judged.digest) == judged

@@ -18,15 +18,15 @@ from mirror.core.events.event import ValidEvent
 from mirror.core.merge import fill, merge
 from mirror.core.record import Record, parse_record, suffix_of
 from mirror.core.values import (
-    assemble,
     canonical,
     decode_base64,
-    embed,
+    dump_fragments,
     encode,
     encode_integers,
     instant,
     nesting,
     nests_within,
+    raw_fragment,
 )
 from mirror.errors import FormatError
 from tests import oracle
@@ -108,11 +108,14 @@ def test_what_is_embedded_is_not_encoded_again(outer: Object, inner: Any) -> Non
     """V2, M13: a part that was encoded before stands in the whole as if it had been now."""
     text = canonical(inner)
     whole = {**dict.fromkeys(outer), "inner": inner, "list": [inner, 1]}
-    parts = {**whole, "inner": embed(text), "list": [embed(text), 1]}
+    parts = {**whole, "inner": raw_fragment(text), "list": [raw_fragment(text), 1]}
     assert canonical(whole) == encode_integers(parts)
     ordered: Any = {"b": inner, "a": {"d": 1, "c": [inner]}}
-    shuffled: Any = {"b": embed(encode(inner)), "a": {"d": 1, "c": [embed(encode(inner))]}}
-    assert encode(ordered) == assemble(shuffled)
+    shuffled: Any = {
+        "b": raw_fragment(encode(inner)),
+        "a": {"d": 1, "c": [raw_fragment(encode(inner))]},
+    }
+    assert encode(ordered) == dump_fragments(shuffled)
 
 
 # Records (R1, R3) ----------------------------------------------------------------------------

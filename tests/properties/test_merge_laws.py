@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.events.event import EncodedEvent, InvalidEvent
-from mirror.core.events.verdict import judge, key_ids_of_event
+from mirror.core.events.verdict import key_ids_of_event, verify_event
 from mirror.core.keys import KeySet
 from mirror.core.merge import State
 from tests import oracle
@@ -121,10 +121,10 @@ def test_a_verdict_rests_on_the_keys_that_it_names_alone(
     bundle = parse_bundle(composed([world.bundle()]))
     keys = keys_of(*signers)
     for raw in bundle.events:
-        judged = judge(raw, bundle.record, keys)
+        judged = verify_event(raw, bundle.record, keys)
         named = key_ids_of_event(judged, KeySet())
         fewer = keys_of(*(signer for signer in signers if signer.key_id in named))
-        again = judge(EncodedEvent.of(raw.value), bundle.record, fewer)
+        again = verify_event(EncodedEvent.of(raw.value), bundle.record, fewer)
         assert _code(judged) == _code(again)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirror.core.events.event import EncodedEvent, InvalidEvent, ValidEvent
-from mirror.core.events.verdict import ProfileVerdict, judge, key_ids_of_event, recall
+from mirror.core.events.verdict import ProfileVerdict, key_ids_of_event, restore_event, verify_event
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import merge
 from mirror.core.profile import MIRROR_V1, Profile
@@ -122,7 +122,7 @@ def made_by(draw: st.DrawFn, invented: Invented) -> Object:
 def judged(event: Any, keys: KeySet) -> ValidEvent | InvalidEvent:
     """The verdict, which is recalled as it was reached."""
     raw = EncodedEvent.of(event)
-    judgement = judge(raw, PARSED, keys)
+    judgement = verify_event(raw, PARSED, keys)
     assert all(isinstance(name, str) for name in key_ids_of_event(judgement, keys))
     return judgement
 
@@ -133,7 +133,7 @@ def shown(event: ValidEvent | InvalidEvent) -> tuple[str, Any]:
         return event.profile, event.code
     if event.profile == MIRROR_V1.name:
         return event.profile, None
-    said = {one: event.said[one] for one in ("event_type", "target", "created_at", "payload")}
+    said = {one: event.statement[one] for one in ("event_type", "target", "created_at", "payload")}
     return event.profile, (event.key_id, event.event_id, said)
 
 
@@ -164,9 +164,9 @@ def same_reading(*envelopes: Any) -> list[Profile]:
 def like_mirror_v1() -> Profile:
     """An envelope like that of E1, but without ids."""
     bare = profile_of(of_make(without_id), "like")
-    places: Any = {**MIRROR_V1.places}
+    places: Any = {**MIRROR_V1.pointers}
     signature = replace(bare.signature, at="/signature/signature_b64")
-    return require_safe(replace(bare, places=places, signature=signature))
+    return require_safe(replace(bare, pointers=places, signature=signature))
 
 
 WORLDS: list[tuple[list[Any], list[Profile]]] = [
@@ -215,8 +215,8 @@ def test_what_passes_as_built_in_stays(event: Object, signers: tuple[Signer, ...
         if isinstance(first, ValidEvent):
             assert first == second
     again = EncodedEvent.of(event)
-    judgement = judge(again, PARSED, keys)
-    assert judgement == recall(again, kept(judgement), keys)
+    judgement = verify_event(again, PARSED, keys)
+    assert judgement == restore_event(again, kept(judgement), keys)
 
 
 def kept(event: ValidEvent | InvalidEvent) -> Any:
@@ -287,7 +287,7 @@ def test_whatever_profile_is_safe_lets_no_stranger_speak(
         profile = require_safe(parse_profile(to_json(value)))
     except FormatError:
         return
-    places: Any = profile.places
+    places: Any = profile.pointers
     value = profile.to_value()
     for role, said in NEEDED.items():
         place = places.get(role)
@@ -309,9 +309,9 @@ def test_whatever_profile_is_safe_lets_no_stranger_speak(
     for _ in range(3):
         copy = judged(data.draw(mutated(event)), keys)
         if isinstance(copy, ValidEvent):
-            assert (copy.event_id, copy.said, copy.source) == (
+            assert (copy.event_id, copy.statement, copy.source) == (
                 first.event_id,
-                first.said,
+                first.statement,
                 first.source,
             )
 

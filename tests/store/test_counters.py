@@ -16,7 +16,7 @@ from mirror.core.keys import KeySet
 from mirror.engine.findings import ReadRequest, Summary
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.rebuild import rebuild
-from mirror.engine.states.replay import current_text, finish
+from mirror.engine.states.replay import current_text, process_stale
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.store import Store, open_store
 from tests import oracle
@@ -64,7 +64,7 @@ def _merge(store: Store, folder: Path, bundles: list[Object]) -> Summary:
 
 def _turn(store: Store, signer: Signer) -> None:
     """Trust a signer from now on, or no longer."""
-    if store.trust.key_set().get(signer.key_id) is None:
+    if store.trust_log.key_set().get(signer.key_id) is None:
         add_keys(store, keys_of(signer))
     else:
         remove_keys(store, [signer.key_id])
@@ -111,12 +111,12 @@ def test_counts_are_those_of_what_is_there(steps: list[Step]) -> None:
                     _turn(store, step)
                 else:
                     _merge(store, folder, step)
-                assert store.tally.actual() == store.tally.counts()
+                assert store.counters.actual() == store.counters.counts()
             merged_so_far += [] if isinstance(step, Signer) else step
             one, other = stores
-            keys = one.trust.key_set()
-            counts = one.tally.counts()
-            assert counts == other.tally.counts()
+            keys = one.trust_log.key_set()
+            counts = one.counters.counts()
+            assert counts == other.counters.counts()
             assert _expected(merged_so_far, keys).items() <= counts.items()
             assert one.status().events_valid == _valid_values(merged_so_far, one)
             for store in stores:
@@ -126,7 +126,7 @@ def test_counts_are_those_of_what_is_there(steps: list[Step]) -> None:
 
 def _valid_values(bundles: list[Object], store: Store) -> int:
     """How many distinct values of `events` are valid: of one event there may be two signatures."""
-    keys = [key.to_value() for key in store.trust.key_set()]
+    keys = [key.to_value() for key in store.trust_log.key_set()]
     distinct = {oracle.canonical(one): one for bundle in bundles for one in bundle["events"]}
     return sum(oracle.verdict(one, RECORD, keys) is None for one in distinct.values())
 
@@ -144,25 +144,25 @@ def test_equivocations_are_counted_as_they_come_and_go(tmp_path: Path) -> None:
             add_keys(store, keys_of(ALICE))
             for bundles in parts:
                 _merge(store, tmp_path, bundles)
-            assert store.tally.counts()["equivocations"] == store.status().equivocations == 1
-            assert store.tally.actual() == store.tally.counts()
+            assert store.counters.counts()["equivocations"] == store.status().equivocations == 1
+            assert store.counters.actual() == store.counters.counts()
             remove_keys(store, [ALICE.key_id])
-            assert "equivocations" not in store.tally.counts()
+            assert "equivocations" not in store.counters.counts()
             add_keys(store, keys_of(ALICE))
-            assert store.tally.counts()["equivocations"] == 1
+            assert store.counters.counts()["equivocations"] == 1
 
 
 def test_counts_can_be_made_anew(tmp_path: Path) -> None:
     """From nothing, and to the same."""
     with open_store(None) as store:
         _merge(store, tmp_path, [make_bundle(make_record(), [1, 1.0], [None])])
-        before = store.tally.counts()
+        before = store.counters.counts()
         assert {"records": 1, "alias_claims": 6, "receipts": 1, "events": 2,
                 "receipt receipt.shape": 1, "event event.shape": 2} == before  # fmt: skip
         with store.transaction():
             store._db.conn.execute("DELETE FROM tally")
-            store.tally.recount()
-        assert before == store.tally.counts()
+            store.counters.recount()
+        assert before == store.counters.counts()
 
 
 @pytest.mark.parametrize("judge", [True, False])
@@ -172,20 +172,20 @@ def test_rebuilding_a_store_that_lost_its_counts_counts_again(
     """Whether verdicts are reached again, too, or not."""
     with open_store(None) as store:
         _merge(store, tmp_path, [make_bundle(make_record(), [1, 1.0], [None])])
-        before = store.tally.counts()
+        before = store.counters.counts()
         with store.transaction():
-            store.tally.add({"records": 5, "event event.id": 1, "equivocations": -3})
-        assert before != store.tally.counts()
+            store.counters.add({"records": 5, "event event.id": 1, "equivocations": -3})
+        assert before != store.counters.counts()
         assert rebuild(store, judge=judge) == []
-        assert before == store.tally.counts()
+        assert before == store.counters.counts()
 
 
 def test_a_run_that_was_cut_off_does_not_count_twice(tmp_path: Path) -> None:
     """States that lag behind are counted when they are made."""
     with open_store(None) as store:
         _merge(store, tmp_path, [make_bundle(make_record(), [1, 1.0], [None])])
-        for mark in (store.derived.mark_all_to_judge, store.derived.mark_all_to_merge):
+        for mark in (store.states.mark_all_to_judge, store.states.mark_all_to_merge):
             with store.transaction():
                 mark()
-            finish(store)
-            assert store.tally.actual() == store.tally.counts()
+            process_stale(store)
+            assert store.counters.actual() == store.counters.counts()

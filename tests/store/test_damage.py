@@ -19,7 +19,7 @@ from mirror.core.msgpack_values import pack
 from mirror.core.transparency.signed_note import make_signer
 from mirror.core.values import canonical, sha256
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.export.bag import ExportOptions, bundle_text, export_bag, note_export
+from mirror.engine.export.bag import ExportOptions, bundle_text, export_bag, record_export
 from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.check import CheckScope, check, check_and_repair
@@ -135,7 +135,7 @@ def path(good: Path, tmp_path: Path) -> Path:
 
 def _states(path: Path) -> dict[str, bytes]:
     with open_store(path, read_only=True) as store:
-        keys = store.trust.key_set()
+        keys = store.trust_log.key_set()
         return {
             store.records.get(one).pith_number: current_text(store, one, keys)
             for one in ids_in(store)
@@ -147,7 +147,7 @@ def _served(path: Path) -> list[tuple[str, bytes]]:
     shown = []
     try:
         with open_store(path, read_only=True) as store:
-            keys = store.trust.key_set()
+            keys = store.trust_log.key_set()
             ids = list(ids_in(store))
             for one in ids:
                 try:
@@ -497,7 +497,7 @@ def test_a_repaired_store_is_sound_and_whole_after_the_bundle_comes_again(
         assert len(report.need_bundles) == 1
     with open_store(path) as store:
         ingest(store, job)
-        assert store.tally.actual() == store.tally.counts()
+        assert store.counters.actual() == store.counters.counts()
     assert _states(good) == _states(path)
     assert _check(path) == []
 
@@ -506,10 +506,10 @@ def test_a_broken_log_of_trust_leaves_only_the_built_in_key(path: Path, good: Pa
     """Who was trusted is not known any more: a person adds the keys again."""
     _break(path, "UPDATE trust SET value = x'00' WHERE id = 1")
     with pytest.raises(MirrorError, match=r"store\.damaged"), open_store(path) as store:
-        store.trust.key_set()
+        store.trust_log.key_set()
     assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
     with open_store(path) as store:
-        assert len(store.trust.key_set()) == 1
+        assert len(store.trust_log.key_set()) == 1
         assert store.status().events_valid == 0
         add_keys(store, KEYS)
     assert _states(good) == _states(path)
@@ -531,11 +531,11 @@ def test_a_repair_trusts_no_built_in_key_that_was_removed(
     """The broken log says that it was, as far as it can be read; what is missing says nothing."""
     with open_store(path) as store:
         remove_keys(store, [BUILT_IN.key_id])
-        last = store.trust.version
+        last = store.trust_log.version
     _break(path, query.format(last=last))
     assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
     with open_store(path) as store:
-        assert [BUILT_IN] * is_trusted == [*store.trust.key_set()]
+        assert [BUILT_IN] * is_trusted == [*store.trust_log.key_set()]
         add_keys(store, KEYS)
     assert _check(path) == []
 
@@ -550,7 +550,7 @@ def test_a_log_of_trust_that_cannot_be_read_trusts_nobody(path: Path) -> None:
     path.write_bytes(content)
     assert check_and_repair(path, CheckScope(), lambda _damage: None, _Bound()).is_repaired
     with open_store(path) as store:
-        assert [] == [*store.trust.key_set()]
+        assert [] == [*store.trust_log.key_set()]
 
 
 def test_rebuild_ends_in_the_same_digests(path: Path, good: Path) -> None:
@@ -653,7 +653,7 @@ def _with_evidence(path: Path) -> None:
     with open_store(path) as store:
         with store.transaction():
             claim = UpstreamStatementRow("there", "pith:2024:X", "state", sha256(text), NOON, text)
-            store.claims.note(claim)
+            store.upstream_history.append(claim)
             known = CoveredFindings("digest", 0, "bundle.shape", digest=bytes(32))
             store.acknowledgements.add(
                 AcknowledgementRequest(NOON, "Ada", "it is known", "a digest"), [known]
@@ -865,9 +865,9 @@ def test_a_damaged_row_of_what_was_fetched_is_as_if_it_was_not_there(
     """It is asked for again: no ETag, run or feed is believed that is not as it was written."""
     at = "2026-01-01T00:00:00.000000+00:00"
     with open_store(path) as store, store.transaction():
-        store.fetched.note(UPSTREAM, [CachedETag("2402.00001", '"an-etag"', at)])
-        store.fetched.begin(UPSTREAM, at)
-        store.fetched.move(UPSTREAM, Change(7, "pith:2024:LAST", at), {"pith:2024:OWED"}, set())
+        store.sync_state.put_etags(UPSTREAM, [CachedETag("2402.00001", '"an-etag"', at)])
+        store.sync_state.begin(UPSTREAM, at)
+        store.sync_state.move(UPSTREAM, Change(7, "pith:2024:LAST", at), {"pith:2024:OWED"}, set())
         assert FETCHED[what](store) is not None
     (row,) = [row for row in _rows(path, "fetched") if row[1] == what]
     new = _changed(row[_columns("fetched").index(column)] or "x")
@@ -894,7 +894,7 @@ def test_a_damaged_root_leaves_nothing_out_of_an_increment(
     """An increment on a root holds what came since, and names its base; or it is refused."""
     with open_store(path, read_only=True) as store:
         exported = export_bag(store, OutputFile(tmp_path / "base.tar"), ExportOptions())
-    note_export(path, exported)
+    record_export(path, exported)
     later = tmp_path / "later.json"
     record = make_record(arxiv_id="2403.00001")
     later.write_bytes(to_json(make_bundle(record)))
@@ -955,7 +955,7 @@ def test_a_mark_that_nobody_made_does_no_harm(
 def test_a_mark_that_is_lost_is_missed(path: Path, good: Path) -> None:
     """A state that lags behind its facts is found, whoever says that it does not."""
     with open_store(path) as store, store.transaction():
-        store.derived.mark_all_to_judge()
+        store.states.mark_all_to_judge()
     _break(path, "DELETE FROM stale")
     damages = _check(path)
     assert {damage.fact for damage in damages} == {"named_key"}

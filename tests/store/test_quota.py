@@ -72,8 +72,8 @@ def store() -> Iterator[Store]:
 def _take(store: StoreType, bundle: Any, *, held: bool) -> OverQuota:
     intake = store.intake(QUOTA)
     digest = parse_bundle(to_json(bundle)).record.digest
-    known = store.facts.held(digest) if held else StoredFacts()
-    taken = intake.take(
+    known = store.facts.stored_facts(digest) if held else StoredFacts()
+    taken = intake.add(
         parcel_of(bundle, KEYS, known, with_state=not held), SourceRun("a", "b"), "c"
     )
     intake.flush()
@@ -99,7 +99,7 @@ def test_a_record_keeps_what_is_signed_and_its_quota_of_the_rest(
     assert any(one["key_id"] == AUTHOR.key_id for one in bundle["receipts"])
     totals = [sum(kind) for kind in zip(*left_out, strict=True)]
     assert totals == [3 * 4 - QUOTA, 3 * 3 - QUOTA - 1, 3 * 5 - QUOTA]
-    assert store.tally.actual() == store.tally.counts()
+    assert store.counters.actual() == store.counters.counts()
 
 
 def test_what_is_kept_already_uses_no_quota_again(store: Store) -> None:
@@ -123,7 +123,7 @@ def _merge(db: Path | None, bundles: list[Any], folder: Path, **limits: int) -> 
 
 
 def _counted(summary: Summary, reports: list[Finding]) -> bool:
-    return summary.noted["store.quota"] == sum(one.code == "store.quota" for one in reports)
+    return summary.written["store.quota"] == sum(one.code == "store.quota" for one in reports)
 
 
 def test_a_merge_says_what_it_does_not_keep(tmp_path: Path) -> None:
@@ -160,14 +160,14 @@ def test_a_long_name_of_a_key_is_not_repeated_in_the_index(store: Store) -> None
     ((size,),) = store._db.conn.execute("SELECT max(length(key_id)) FROM named_key")
     assert size == 128
     assert store.facts.naming_keys([signer.key_id]) == [record_id]
-    assert not store.inspection.lacks_key(record_id, [signer.key_id])
+    assert not store.integrity.lacks_key(record_id, [signer.key_id])
 
 
 # What is held --------------------------------------------------------------------------------
 
 
 def _load_everything(store: Store, digest: bytes) -> StoredFacts:
-    return Facts(store._db.conn, store.records).held(digest)
+    return Facts(store._db.conn, store.records).stored_facts(digest)
 
 
 def test_what_is_held_is_the_same_however_it_was_read(
@@ -182,13 +182,13 @@ def test_what_is_held_is_the_same_however_it_was_read(
             _take(store, make_bundle(other, list(range(part + 2))), held=True)
         for record in (RECORD, *others):
             digest = parse_bundle(to_json(make_bundle(record))).record.digest
-            assert store.facts.held(digest) == _load_everything(store, digest)
+            assert store.facts.stored_facts(digest) == _load_everything(store, digest)
 
 
 def _take_and_fail(store: Store, digest: bytes) -> None:
     with store.transaction():
         _take(store, JUNK[1], held=True)
-        store.facts.held(digest)
+        store.facts.stored_facts(digest)
         raise sqlite3.IntegrityError
 
 
@@ -201,6 +201,6 @@ def test_what_is_held_follows_a_transaction_that_is_rolled_back() -> None:
         with pytest.raises(sqlite3.IntegrityError):
             _take_and_fail(store, digest)
         with store.transaction():
-            assert store.facts.held(digest) == _load_everything(store, digest)
+            assert store.facts.stored_facts(digest) == _load_everything(store, digest)
             _take(store, JUNK[2], held=True)
-            assert store.facts.held(digest) == _load_everything(store, digest)
+            assert store.facts.stored_facts(digest) == _load_everything(store, digest)

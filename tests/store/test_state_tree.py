@@ -20,7 +20,7 @@ from mirror.engine.ingest.merge import ingest
 from mirror.engine.states import replay
 from mirror.engine.states.check import CheckScope, check, check_and_repair
 from mirror.engine.states.rebuild import rebuild
-from mirror.engine.states.root import bring_root_up_to_date, read_root
+from mirror.engine.states.root import read_root, update_root
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.errors import CorruptStoreError, StoreError
 from mirror.store import StateTree, Store, TreeLeaf, open_store
@@ -60,11 +60,11 @@ def rows_for(leaves: list[Leaf]) -> set[Row]:
 
 def assert_kept(store: Store) -> None:
     """Check that what is kept is the tree of the states, no more and no less."""
-    leaves = list(store.derived.leaves())
-    assert 0 == store.tree.lag()
-    assert Node(len(leaves), merkle.root(leaves)) == store.tree.node()
+    leaves = list(store.states.leaves())
+    assert 0 == store.state_tree.lag()
+    assert Node(len(leaves), merkle.root(leaves)) == store.state_tree.node()
     assert rows_for(leaves) == rows_of(store)
-    assert store.tree.is_whole()
+    assert store.state_tree.is_whole()
 
 
 def execute(store: Store, query: str, *arguments: object) -> None:
@@ -76,7 +76,7 @@ def execute(store: Store, query: str, *arguments: object) -> None:
 def update(store: Store) -> None:
     """Bring the tree up to date."""
     with store.transaction():
-        store.tree.update()
+        store.state_tree.update()
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ class _History:
     def turn_key(self, store: Store) -> None:
         """Trust a key from now on, or no longer."""
         signer = self.chance.choice([ALICE, BOB])
-        if store.trust.key_set().get(signer.key_id) is None:
+        if store.trust_log.key_set().get(signer.key_id) is None:
             add_keys(store, keys_of(signer))
         else:
             remove_keys(store, [signer.key_id])
@@ -152,11 +152,11 @@ class _History:
                 case 1:  # while they are
                     patch.setattr(StateTree, "_save", self._cut_off_later(StateTree._save))
                 case 2:  # between two transactions of a merge
-                    patch.setattr(ingest_module, "bring_up_to_date", _cut_off)
+                    patch.setattr(ingest_module, "update_states", _cut_off)
                 case _:  # while states are made again
                     patch.setattr(replay, "_CHUNK", 5)
-                    patch.setattr(replay, "bring_up_to_date", self._cut_off_later(
-                        replay.bring_up_to_date))  # fmt: skip
+                    patch.setattr(replay, "update_states", self._cut_off_later(
+                        replay.update_states))  # fmt: skip
             step(store)
 
     def _cut_off_later(self, function: Callable[..., None]) -> Callable[..., None]:
@@ -175,12 +175,12 @@ class _History:
 def assert_right(store: Store) -> None:
     """Check that a root, if one is said, is that of the states; and bring it up to date."""
     with store.snapshot():
-        is_said = store.tree.lag() == 0 and not store.derived.stale(1)
+        is_said = store.state_tree.lag() == 0 and not store.states.stale(1)
         with nullcontext() if is_said else pytest.raises(StoreError, match="lags behind"):
-            assert merkle.root(store.derived.leaves()).hex() == read_root(store).root
-    bring_root_up_to_date(store)
+            assert merkle.root(store.states.leaves()).hex() == read_root(store).root
+    update_root(store)
     with store.snapshot():
-        assert merkle.root(store.derived.leaves()).hex() == read_root(store).root
+        assert merkle.root(store.states.leaves()).hex() == read_root(store).root
         assert_kept(store)
 
 
@@ -252,7 +252,7 @@ def test_a_repair_leaves_the_tree_of_what_is_left(
         before = read_root(store).root
         if queued:
             with store.transaction():
-                store.tree.mark([1, 2])
+                store.state_tree.mark([1, 2])
     with closing(sqlite3.connect(history.path, isolation_level=None)) as conn:
         conn.execute("PRAGMA foreign_keys = OFF")
         assert conn.execute(DAMAGES[damage]).rowcount > 0
@@ -261,7 +261,7 @@ def test_a_repair_leaves_the_tree_of_what_is_left(
         assert report.damages
         assert report.is_repaired
     with open_store(history.path) as store:
-        bring_root_up_to_date(store)
+        update_root(store)
         assert_kept(store)
         is_lost = damage in {"a record", "the digest of a record", "no record", "an arrival",
                              "the trusted keys"}  # fmt: skip
@@ -276,13 +276,13 @@ def test_what_waits_behind_damage_is_found_and_repaired(tmp_path: Path) -> None:
         execute(store, "UPDATE branch SET size = 9 WHERE depth = 1 AND prefix = ("
                        "SELECT max(prefix) FROM branch WHERE depth = 1)")  # fmt: skip
         with store.transaction():
-            store.tree.mark([1])
+            store.state_tree.mark([1])
         with pytest.raises(CorruptStoreError, match="not as it was written"):
             update(store)
-        replay.place(store)  # waits for a repair
-        assert 1 == store.tree.lag()
+        replay.update_tree(store)  # waits for a repair
+        assert 1 == store.state_tree.lag()
         with pytest.raises(CorruptStoreError):
-            bring_root_up_to_date(store)
+            update_root(store)
     found = check(history.path, CheckScope(quick=True), lambda _damage: None).damages
     assert ["branch"] == [damage.fact for damage in found]
     assert check_and_repair(history.path, CheckScope(), lambda _damage: None).is_repaired
@@ -323,7 +323,7 @@ def test_a_tree_that_grew_is_the_one_made_at_once(store: Store, parts: int) -> N
     for row_id in (1, 100, len(leaves)):
         with store.transaction():
             write_states(store, {row_id: bytes([row_id % 256]) * 32})
-            store.tree.update()
+            store.state_tree.update()
         assert_kept(store)
 
 
@@ -339,12 +339,12 @@ def test_a_node_at_any_depth_is_that_of_its_leaves(
             begin = name[:depth]
             below = sorted(leaf for leaf in leaves if leaf[0].hex().startswith(begin))
             expected = [TreeLeaf(*leaf, "2024") for leaf in below]
-            assert expected == store.tree.leaves(begin)
-            assert merkle.subtree(below, depth) == store.tree.node(begin)
+            assert expected == store.state_tree.leaves(begin)
+            assert merkle.subtree(below, depth) == store.state_tree.node(begin)
             if depth in {0, 3, 4, 5, 33, 40, 63}:
-                assert [store.tree.node(begin + one) for one in DIGITS] == store.tree.children(
-                    begin
-                )
+                assert [
+                    store.state_tree.node(begin + one) for one in DIGITS
+                ] == store.state_tree.children(begin)
 
 
 @pytest.mark.parametrize("count", [1, 2, 17, 900])
@@ -353,9 +353,9 @@ def test_every_state_has_its_path(store: Store, count: int) -> None:
     leaves = _crowded(count) if count == 900 else make_leaves(count)
     fill(store, leaves)
     for record, core in leaves[:: max(1, count // 5)]:
-        steps = store.tree.path(record)
+        steps = store.state_tree.path(record)
         assert merkle.path(leaves, record, 0) == steps
-        assert merkle.root(leaves) == merkle.climb((record, core), steps)
+        assert merkle.root(leaves) == merkle.root_from_path((record, core), steps)
 
 
 @pytest.mark.parametrize("count", [0, 1, 300])
@@ -364,7 +364,7 @@ def test_there_is_no_path_to_a_state_that_is_not_there(store: Store, count: int)
     fill(store, make_leaves(count))
     for record in [bytes(32), *(leaf[0][:-1] + b"\x00" for leaf in make_leaves(count)[:3])]:
         with pytest.raises(KeyError):
-            store.tree.path(record)
+            store.state_tree.path(record)
 
 
 def test_a_leaf_goes_by_its_pith_number() -> None:
@@ -436,20 +436,20 @@ def test_many_changes_are_made_at_once(store: Store) -> None:
 
 def test_lag_counts_the_states_that_are_not_placed(store: Store) -> None:
     """Each once; all of them where there is no tree."""
-    assert 0 == store.tree.lag()
+    assert 0 == store.state_tree.lag()
     fill(store, make_leaves(50))
-    assert 0 == store.tree.lag()
+    assert 0 == store.state_tree.lag()
     with store.transaction():
         write_states(store, {1: bytes(32), 2: bytes(32)})
         write_states(store, {2: bytes(32)})
-    assert 2 == store.tree.lag()
+    assert 2 == store.state_tree.lag()
     with store.transaction():
-        store.tree.clear()
-    assert 50 == store.tree.lag()
+        store.state_tree.clear()
+    assert 50 == store.state_tree.lag()
     update(store)
-    assert 0 == store.tree.lag()
+    assert 0 == store.state_tree.lag()
     execute(store, "DELETE FROM branch WHERE depth = 0")
-    assert 50 == store.tree.lag()
+    assert 50 == store.state_tree.lag()
     update(store)
     assert_kept(store)
 
@@ -476,7 +476,7 @@ def test_an_update_that_is_cut_off_changes_nothing(
     with pytest.raises(_CutOffError):
         update(store)
     monkeypatch.undo()
-    assert (before, 1) == (rows_of(store), store.tree.lag())
+    assert (before, 1) == (rows_of(store), store.state_tree.lag())
     update(store)
     assert_kept(store)
 
@@ -509,15 +509,15 @@ def test_a_changed_node_is_found(store: Store, column: str, depth: int, *, queue
     fill(store, make_leaves(100))
     if queued:
         with store.transaction():
-            store.tree.mark([1])
-    assert store.tree.is_whole()
+            store.state_tree.mark([1])
+    assert store.state_tree.is_whole()
     last = max(prefix for its_depth, prefix, *_ in rows_of(store) if its_depth == depth)
     change = f"{column} = {COLUMNS[column]}"
     execute(store, f"UPDATE branch SET {change} WHERE depth = ? AND prefix = ?", depth, last)  # noqa: S608
-    assert not store.tree.is_whole()
+    assert not store.state_tree.is_whole()
     if column not in {"depth", "prefix"}:  # else it is not there any more
         with pytest.raises(CorruptStoreError, match="not as it was written"):
-            store.tree.node(last)
+            store.state_tree.node(last)
 
 
 @pytest.mark.parametrize("queued", [False, True], ids=["placed", "queued"])
@@ -527,20 +527,20 @@ def test_a_node_that_is_lost_or_made_up_is_found(store: Store, *, queued: bool) 
     fill(store, leaves)
     if queued:
         with store.transaction():
-            store.tree.mark([1])  # the first in order
+            store.state_tree.mark([1])  # the first in order
     last = leaves[-1][0].hex()
     before = rows_of(store)
     for depth in range(1, DEPTH + 1):
         execute(store, "DELETE FROM branch WHERE prefix = ?", last[:depth])
-        assert not store.tree.is_whole()
+        assert not store.state_tree.is_whole()
         for size, digest in ((1, bytes(32)), (0, bytes(32)), (2, b"\x07" * 32)):
             _insert(store, _sealed(depth, last[:depth], size, digest))
-            assert not store.tree.is_whole()
+            assert not store.state_tree.is_whole()
         (row,) = [row for row in before if row[1] == last[:depth]]
         _insert(store, row)
-        assert store.tree.is_whole()
+        assert store.state_tree.is_whole()
     _insert(store, _sealed(2, "zz", 1, bytes(32)))
-    assert not store.tree.is_whole()
+    assert not store.state_tree.is_whole()
 
 
 CHANGES: dict[str, Callable[[Store], None]] = {
@@ -571,9 +571,9 @@ def test_states_that_changed_unnoticed_are_found(store: Store, change: str) -> N
     """The tree is not theirs then, though every row be in order."""
     fill(store, sorted(make_leaves(100)))
     write_states(store, {1: bytes(32)})
-    assert store.tree.is_whole()
+    assert store.state_tree.is_whole()
     CHANGES[change](store)
-    assert not store.tree.is_whole()
+    assert not store.state_tree.is_whole()
 
 
 def test_what_is_queued_is_no_damage(store: Store) -> None:
@@ -581,10 +581,10 @@ def test_what_is_queued_is_no_damage(store: Store) -> None:
     fill(store, make_leaves(100))
     with store.transaction():
         write_states(store, {row_id: bytes(32) for row_id in range(1, 40)})
-    assert store.tree.is_whole()
+    assert store.state_tree.is_whole()
     with store.transaction():
-        store.tree.clear()
-    assert store.tree.is_whole()
+        store.state_tree.clear()
+    assert store.state_tree.is_whole()
 
 
 def test_a_damaged_state_is_in_no_tree(store: Store) -> None:
@@ -593,9 +593,9 @@ def test_a_damaged_state_is_in_no_tree(store: Store) -> None:
     execute(store, "UPDATE state SET core_digest = zeroblob(32) WHERE record_id = 1")
     first = store.records.suffix(1)
     for work in (
-        store.tree.is_whole,
-        lambda: store.tree.leaves(""),
-        lambda: list(store.derived.leaves()),
+        store.state_tree.is_whole,
+        lambda: store.state_tree.leaves(""),
+        lambda: list(store.states.leaves()),
     ):
         with pytest.raises(CorruptStoreError, match="not as it was written"):
             work()
@@ -603,11 +603,11 @@ def test_a_damaged_state_is_in_no_tree(store: Store) -> None:
         write_states(store, {100: bytes(32)})
     update(store)
     with store.transaction():
-        store.tree.mark([1])
+        store.state_tree.mark([1])
     with pytest.raises(CorruptStoreError, match=first):
         update(store)
-    replay.place(store)
-    assert 1 == store.tree.lag()
+    replay.update_tree(store)
+    assert 1 == store.state_tree.lag()
 
 
 def test_two_records_of_one_digest_are_damage(store: Store) -> None:
@@ -620,7 +620,7 @@ def test_two_records_of_one_digest_are_damage(store: Store) -> None:
     with pytest.raises(CorruptStoreError, match="two states of one record"):
         update(store)
     with pytest.raises(CorruptStoreError, match="two states of one record"):
-        store.tree.is_whole()
+        store.state_tree.is_whole()
 
 
 def test_a_root_without_a_place_for_each_record_is_not_said(store: Store) -> None:
@@ -631,8 +631,8 @@ def test_a_root_without_a_place_for_each_record_is_not_said(store: Store) -> Non
     execute(store, "DELETE FROM state WHERE record_id = 7")
     with store.transaction():
         write_states(store, {8: b"\x01" * 32})
-        store.tree.update()
-    assert Node(39, store.tree.node().digest) == store.tree.node()
+        store.state_tree.update()
+    assert Node(39, store.state_tree.node().digest) == store.state_tree.node()
     with pytest.raises(CorruptStoreError, match="of 40 records, 39 are in the tree"):
         read_root(store)
 
@@ -641,15 +641,20 @@ def test_a_root_is_not_said_while_states_lag_behind(store: Store) -> None:
     """Though the tree be that of the states there are."""
     fill(store, make_leaves(10))
     with store.transaction():
-        store.derived.mark([3])
-    assert 0 == store.tree.lag()
+        store.states.mark([3])
+    assert 0 == store.state_tree.lag()
     with pytest.raises(StoreError, match="lags behind"):
         read_root(store)
 
 
 def test_nothing_is_a_tree(store: Store) -> None:
     """An empty store has the root of nothing, before and after it is made."""
-    assert NOTHING == store.tree.node() == store.tree.node("abc") == store.tree.node("abcdef")
+    assert (
+        NOTHING
+        == store.state_tree.node()
+        == store.state_tree.node("abc")
+        == store.state_tree.node("abcdef")
+    )
     assert bytes(32).hex() == read_root(store).root
     update(store)
     assert_kept(store)

@@ -13,7 +13,7 @@ from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.values import canonical
 from mirror.engine.export.bag import bundle_text
-from mirror.engine.states.replay import bring_up_to_date
+from mirror.engine.states.replay import update_states
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreBusyError, StoreError
 from mirror.store import SourceRun, Store, copy, open_store, recover, schema
 from mirror.store import store as store_module
@@ -54,7 +54,7 @@ def path(tmp_path: Path) -> Path:
 def _fill(store: Store) -> int:
     with store.transaction():
         record_id, _ = take(store, VALUE, keys_of(AUTHOR), SourceRun("a source", "2026-01-01"))
-        bring_up_to_date(store, keys_of(AUTHOR), store.derived.stale(10))
+        update_states(store, keys_of(AUTHOR), store.states.stale(10))
     return record_id
 
 
@@ -74,8 +74,8 @@ def test_facts_come_back_as_they_went_in(path: Path) -> None:
         assert list(BUNDLE.receipts) == facts.receipts
         assert list(BUNDLE.alias_claims) == facts.alias_claims
         assert composed_of([BUNDLE]) == bundle_text(store, record_id)
-        assert store.derived.text(record_id) == state_of([BUNDLE], keys_of(AUTHOR)).text
-        assert store.derived.staleness(record_id) is None
+        assert store.states.text(record_id) == state_of([BUNDLE], keys_of(AUTHOR)).text
+        assert store.states.staleness(record_id) is None
 
 
 def test_what_fails_midway_leaves_nothing(path: Path) -> None:
@@ -90,7 +90,7 @@ def test_what_fails_midway_leaves_nothing(path: Path) -> None:
         with pytest.raises(ZeroDivisionError):
             fail(store)
         assert store.records.count() == 0
-        assert store.tally.counts() == {}
+        assert store.counters.counts() == {}
         assert store.status().last_fact_at is None
 
 
@@ -115,7 +115,7 @@ def test_the_store_is_in_wal_mode(path: Path) -> None:
     with open_store(path) as writer:
         _fill(writer)
         with writer.transaction(), open_store(path, read_only=True) as reader:
-            writer.derived.mark_all_to_judge()
+            writer.states.mark_all_to_judge()
             assert reader.status().stale == 0
             assert reader.records.count() == 1
 
@@ -137,7 +137,7 @@ def test_a_reader_cannot_write(path: Path) -> None:
         open_store(path, read_only=True) as store,
         store.transaction(),
     ):
-        store.derived.mark_all_to_judge()
+        store.states.mark_all_to_judge()
 
 
 def test_a_database_of_another_program_is_refused(path: Path) -> None:
@@ -238,9 +238,9 @@ def test_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
 def test_an_empty_log_of_trust_is_the_built_in_key(path: Path) -> None:
     """And the log itself grows only."""
     with open_store(path) as store:
-        assert store.trust.key_set().digest == KeySet().digest
+        assert store.trust_log.key_set().digest == KeySet().digest
         with store.transaction():
-            store.trust.note("add", [key for key in keys_of(AUTHOR) if key.key_id == AUTHOR.key_id],
-                             "2026-01-01")  # fmt: skip
-        (change,) = store.trust.log()
+            keys = [key for key in keys_of(AUTHOR) if key.key_id == AUTHOR.key_id]
+            store.trust_log.append("add", keys, "2026-01-01")
+        (change,) = store.trust_log.log()
         assert ("add", "2026-01-01", AUTHOR.key_id) == (change.action, change.at, change.name)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mirror.engine.export.bag import bundle_text
-from mirror.engine.states.replay import bring_up_to_date, current_text
+from mirror.engine.states.replay import current_text, update_states
 from mirror.store import InsertCounts, SourceRun, Store, StoredFacts, open_store
 from mirror.store.arrival_codec import unpack_contents
 from tests.builders import (
@@ -62,13 +62,13 @@ def _facts(store: Store) -> list[tuple[int, int, int]]:
 
 def _assert_whole(store: Store) -> None:
     """Assert that the store holds the union of all bundles, and that all of it adds up."""
-    bring_up_to_date(store, KEYS, store.derived.stale(10))
+    update_states(store, KEYS, store.states.stale(10))
     (record_id,) = ids_in(store)
-    assert store.tally.actual() == store.tally.counts()
-    assert store.derived.stale(10) == []
+    assert store.counters.actual() == store.counters.counts()
+    assert store.states.stale(10) == []
     expected = merged(BUNDLES, KEYS)
     with_keys = current_text(store, record_id, KEYS)
-    assert expected.text == store.derived.text(record_id) == with_keys
+    assert expected.text == store.states.text(record_id) == with_keys
     assert composed_of([verified(one, KEYS) for one in BUNDLES]) == bundle_text(store, record_id)
 
 
@@ -100,7 +100,7 @@ def test_parcels_made_before_the_others_came_bring_each_fact_once(
     intake, total = store.intake(), InsertCounts()
     parcels = [parcel_of(BUNDLES[at], KEYS, StoredFacts(), with_state=with_state) for at in order]
     for parcel in (*parcels, *parcels):
-        _, new, _ = intake.take(parcel, SourceRun(*RUN), "a member")
+        _, new, _ = intake.add(parcel, SourceRun(*RUN), "a member")
         total.add(new)
         if flush:
             intake.flush()
@@ -117,19 +117,19 @@ def test_a_new_record_is_stale_unless_its_state_came_with_it(
 ) -> None:
     """And is stale as soon as more comes."""
     intake = store.intake()
-    record_id, new, _ = intake.take(
+    record_id, new, _ = intake.add(
         parcel_of(BUNDLES[0], KEYS, StoredFacts(), with_state=with_state),
         SourceRun(*RUN),
         "a member",
     )
     intake.flush()
     assert new == InsertCounts(1, 2, 1, 3)
-    is_stale = [one.record_id for one in store.derived.stale(10)] == [record_id]
+    is_stale = [one.record_id for one in store.states.stale(10)] == [record_id]
     assert is_stale != with_state
     if with_state:
-        assert merged(BUNDLES[:1], KEYS).text == store.derived.text(record_id)
+        assert merged(BUNDLES[:1], KEYS).text == store.states.text(record_id)
     take(store, BUNDLES[1], KEYS, SourceRun(*RUN))
-    assert [one.record_id for one in store.derived.stale(10)] == [record_id]
+    assert [one.record_id for one in store.states.stale(10)] == [record_id]
 
 
 def test_many_records_are_written_at_once(store: Store) -> None:
@@ -142,11 +142,11 @@ def test_many_records_are_written_at_once(store: Store) -> None:
     intake = store.intake()
     for value in [*values, *values[::3]]:
         parcel = parcel_of(value, KEYS, StoredFacts(), with_state=True)
-        intake.take(parcel, SourceRun(*RUN), "a member")
+        intake.add(parcel, SourceRun(*RUN), "a member")
     intake.flush()
     assert store.records.count() == 20
-    assert store.tally.actual() == store.tally.counts()
-    texts = {store.derived.text(record_id) for record_id in ids_in(store)}
+    assert store.counters.actual() == store.counters.counts()
+    texts = {store.states.text(record_id) for record_id in ids_in(store)}
     assert {merged([value], KEYS).text for value in values} == texts
 
 
@@ -157,8 +157,8 @@ def test_a_bundle_without_facts_brings_its_record(store: Store) -> None:
     assert (InsertCounts(1), [(0, 0, 0)]) == (new, _facts(store))
     assert (record_id, InsertCounts()) == take(store, bundle, KEYS, SourceRun(*RUN))
     assert [(0, 0, 0)] == _facts(store)
-    bring_up_to_date(store, KEYS, store.derived.stale(10))
-    assert merged([bundle], KEYS).text == store.derived.text(record_id)
+    update_states(store, KEYS, store.states.stale(10))
+    assert merged([bundle], KEYS).text == store.states.text(record_id)
 
 
 def test_an_index_of_keys_leaves_out_the_one_that_never_changes(store: Store) -> None:

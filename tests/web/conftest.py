@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from mirror.cli import main
-from mirror.engine.search.find import bring_up_to_date
+from mirror.engine.search.find import update_index
 from mirror.store import open_store
 from mirror.web import ServerSettings, create_app
 from mirror.web.connections import Connections
@@ -66,7 +66,7 @@ def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sources = (BUNDLES / "demo.tar", BUNDLES / "pith.tar")
     make_store(path, *sources, keys=BUNDLES / "demo-keys.json")
     with open_store(path) as store:
-        bring_up_to_date(store)  # the index that a search reads
+        update_index(store)  # the index that a search reads
     return path
 
 

@@ -224,11 +224,11 @@ def test_no_more_connections_than_descriptors_allow() -> None:
 def test_a_log_leaves_out_and_counts_what_is_more_than_its_rate() -> None:
     now = 0.0
     rate = Rate(2, lambda: now)
-    assert [rate.take() for _ in range(5)] == [0, 0, None, None, None]
+    assert [rate.pass_or_count() for _ in range(5)] == [0, 0, None, None, None]
     now = 0.9
-    assert rate.take() is None
+    assert rate.pass_or_count() is None
     now = 1.0
-    assert [rate.take(), rate.take(), rate.take()] == [4, 0, None]
+    assert [rate.pass_or_count(), rate.pass_or_count(), rate.pass_or_count()] == [4, 0, None]
 
 
 def test_the_access_log_says_how_many_lines_it_left_out(
@@ -237,9 +237,9 @@ def test_the_access_log_says_how_many_lines_it_left_out(
     now = 0.0
     log = AccessLog(Rate(1, lambda: now))
     for path in ("/a", "/b", "/c"):
-        log.note({"path": path})
+        log.write({"path": path})
     now = 1.0
-    log.note({"path": "/d"})
+    log.write({"path": "/d"})
     assert capsys.readouterr().err == '{"path": "/a"}\n{"path": "/d", "left_out": 2}\n'
 
 

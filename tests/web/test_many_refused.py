@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mirror.engine.search.find import bring_up_to_date, find
+from mirror.engine.search.find import find, update_index
 from mirror.errors import CorruptStoreError
 from mirror.store import open_store
 from mirror.web import ServerSettings
@@ -35,8 +35,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source.write_bytes(to_json(bundle))
         make_store(path, source, keys=keys if name == "signed" else None)
     with open_store(path) as store:
-        bring_up_to_date(store)
-        assert store.derived.has_many_refused(1)
+        update_index(store)
+        assert store.states.has_many_refused(1)
     conn = sqlite3.connect(path)  # whoever reads the facts from here on fails
     conn.execute("UPDATE arrival SET content = x'00'")
     conn.commit()
@@ -57,7 +57,7 @@ def test_a_search_finds_it_by_what_was_indexed(path: Path) -> None:
     with open_store(path, read_only=True) as store:
         for query in (NUMBER, "2401.00001", "pith", "cs"):
             (hit,) = find(store, query).hits
-            assert (hit.standing.pith_number, hit.standing.is_vouched) == (NUMBER, True)
+            assert (hit.standing.pith_number, hit.standing.has_verified_receipt) == (NUMBER, True)
 
 
 def test_the_first_page_lists_it_with_its_receipt(web: httpx.Client) -> None:
@@ -71,9 +71,9 @@ def test_without_an_index_it_is_found_by_its_names(path: Path, tmp_path: Path) -
     copy.write_bytes(path.read_bytes())
     with open_store(copy) as store:
         with store.transaction():
-            store.search.clear()
+            store.search_index.clear()
         (hit,) = find(store, "2401.00001").hits
-        assert (hit.title, hit.standing.is_vouched) == ("", True)
+        assert (hit.title, hit.standing.has_verified_receipt) == ("", True)
 
 
 def test_a_receipt_that_is_to_be_judged_again_is_not_shown_as_verified(
@@ -83,8 +83,8 @@ def test_a_receipt_that_is_to_be_judged_again_is_not_shown_as_verified(
     copy.write_bytes(path.read_bytes())
     with open_store(copy) as store:
         with store.transaction():
-            store.derived.mark_all_to_judge()
-        assert [hit.standing.is_vouched for hit in find(store, NUMBER).hits] == [False]
+            store.states.mark_all_to_judge()
+        assert [hit.standing.has_verified_receipt for hit in find(store, NUMBER).hits] == [False]
     with served(ServerSettings(store=copy)) as url:
         assert SIGNER.key_id not in httpx.get(url).text
 

@@ -17,7 +17,7 @@ from mirror.core.events.event import EVENT_CODES
 from mirror.core.keys import BUILT_IN
 from mirror.engine.acknowledge import AcknowledgeOptions, acknowledge
 from mirror.engine.identifiers import look_up
-from mirror.engine.search.find import bring_up_to_date
+from mirror.engine.search.find import update_index
 from mirror.engine.states.replay import current_text
 from mirror.store import open_store
 from mirror.store.findings import FindingFilter
@@ -361,7 +361,7 @@ def test_the_first_record_of_the_home_page_has_a_receipt(tmp_path: Path, serve: 
     """Though most of the bundle, and what came last, has none."""
     store = make_store(tmp_path / "mirror.db", BUNDLES / "pith.tar")
     with open_store(store) as opened:
-        bring_up_to_date(opened)
+        update_index(opened)
     page = get(serve(store))
     chips = [value for value, within in page.places if {"abbr", "records"} <= within]
     assert chips[1] == "verified receipt from a trusted key"
@@ -461,7 +461,7 @@ def test_a_store_that_is_gone_is_told_without_its_place(tmp_path: Path, serve: S
 )
 def test_hidden_characters_are_named(value: str, shown: str) -> None:
     """And all others stay as they are."""
-    assert escaping.plain(value) == shown
+    assert escaping.escape_hidden(value) == shown
     if len(value) <= 240:
         assert Page(escaping.text(value)).text == shown
 

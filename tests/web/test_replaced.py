@@ -118,7 +118,7 @@ def test_the_log_of_the_file_before_is_never_read_with_another(
     """SQLite would take its pages for those of the new file."""
     assert _number(library, FIRST_SUFFIX)
     with open_store(path) as writer, writer.transaction():
-        writer.derived.mark_all_to_judge()
+        writer.states.mark_all_to_judge()
     assert path.with_name("mirror.db-wal").stat().st_size
     other.rename(path)
     for _ in range(2):

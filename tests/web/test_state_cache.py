@@ -99,7 +99,7 @@ def test_a_stale_state_is_made_and_named_by_its_own_digest(
 ) -> None:
     before, _ = library.state(SUFFIX)
     with open_store(store) as opened, opened.transaction():
-        opened.derived.mark_all_to_judge()
+        opened.states.mark_all_to_judge()
     after, _ = library.state(SUFFIX)
     assert after.digest == before.digest
 
@@ -125,10 +125,10 @@ def test_a_suffix_that_becomes_the_source_id_of_another_record_is_ambiguous(
 
 def test_what_was_asked_for_least_lately_gives_way() -> None:
     kept = StateCache(capacity=10)
-    kept.keep("a", b"1234")
-    kept.keep("b", b"1234")
+    kept.put("a", b"1234")
+    kept.put("b", b"1234")
     assert kept.frame("a") == b"1234"
-    kept.keep("c", b"1234")
+    kept.put("c", b"1234")
     assert kept.frame("b") is None
     assert kept.frame("a") == b"1234"
     assert kept.frame("c") == b"1234"
@@ -136,9 +136,9 @@ def test_what_was_asked_for_least_lately_gives_way() -> None:
 
 def test_a_state_larger_than_the_room_is_not_kept() -> None:
     kept = StateCache(capacity=3)
-    kept.keep("a", b"1234")
+    kept.put("a", b"1234")
     assert kept.frame("a") is None
-    kept.keep("b", b"12")
+    kept.put("b", b"12")
     assert kept.frame("b") == b"12"
 
 

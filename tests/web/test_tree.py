@@ -98,7 +98,7 @@ def test_few_records_are_told_as_leaves(small: httpx.Client, demo: Path) -> None
     assert sorted(leaves) == leaves
     assert ("", *computed(leaves, 0)) == (said["prefix"], said["size"], said["digest"])
     with open_store(demo, read_only=True) as store:
-        expected = {(one.hex(), core.hex()) for one, core in store.derived.leaves()}
+        expected = {(one.hex(), core.hex()) for one, core in store.states.leaves()}
         about = read_root(store)
     assert expected == set(leaves)
     for leaf in said["leaves"]:
@@ -218,7 +218,7 @@ def test_a_tree_that_lags_behind_is_a_problem(tmp_path: Path) -> None:
     with served(ServerSettings(store=path)) as url, httpx.Client(base_url=url) as client:
         before = get(client, ROOT)
         with open_store(path) as store:
-            for lag in (store.tree.clear, lambda: store.tree.mark([1])):
+            for lag in (store.state_tree.clear, lambda: store.state_tree.mark([1])):
                 with store.transaction():
                     lag()
                 for prefix in ("", "ab"):
@@ -228,7 +228,7 @@ def test_a_tree_that_lags_behind_is_a_problem(tmp_path: Path) -> None:
                     assert "store.behind" == answer.json()["code"]
                     assert "etag" not in answer.headers
                 with store.transaction():
-                    store.tree.update()
+                    store.state_tree.update()
                 assert before == get(client, ROOT)
 
 

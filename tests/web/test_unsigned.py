@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mirror.engine.search.find import bring_up_to_date
+from mirror.engine.search.find import update_index
 from mirror.store import open_store
 from mirror.web.pages.labels import CODES
 from tests import oracle
@@ -120,7 +120,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
     (folder / "keys.json").write_bytes(key_set_file(ALICE))
     store = make_store(folder / "mirror.db", *paths, keys=folder / "keys.json")
     with open_store(store) as opened:
-        bring_up_to_date(opened)
+        update_index(opened)
     return serve(store)
 
 

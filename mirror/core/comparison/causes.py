@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, cast
 
-from mirror.core.comparison.diff import Difference, Differences, cut, differences, shown_value
+from mirror.core.comparison.diff import Difference, Differences, differences, shown_value, truncate
 from mirror.core.events.types import is_event_id
 from mirror.core.merge import LIST_NAMES
 from mirror.core.record import is_pith_number, parse_record
@@ -22,7 +22,7 @@ from mirror.errors import FormatError
 
 __all__ = [
     "COUNTS",
-    "SELF_STYLED",
+    "UNIDENTIFIED_CODES",
     "Cause",
     "Comparison",
     "LocalRecord",
@@ -40,7 +40,7 @@ _NAMED = 100
 _SHOWN_IDS = 220
 """Characters of a list of event ids in a sentence: three of them."""
 
-SELF_STYLED = frozenset({"event.shape", "event.id"})
+UNIDENTIFIED_CODES = frozenset({"event.shape", "event.id"})
 """Codes of values that are not the event whose id they bear (E2)."""
 
 COUNTS = ("event_count", "valid_event_count", "invalid_event_count", "equivocation_count")
@@ -211,12 +211,14 @@ class _StateComparison:
         self._ours, self._entries = shown_entries(here.state), shown_entries(told)
         self._retired = retired_events(here.state)
         self._shown = shown_events(told)
-        self._refused = {one: code for one, code in here.refused.items() if code not in SELF_STYLED}
+        self._refused = {
+            one: code for one, code in here.refused.items() if code not in UNIDENTIFIED_CODES
+        }
         self._only_upstream = sorted(self._shown - here.valid - self._refused.keys())
         self._only_here = [] if self._is_another else sorted(self._visible_here() - self._shown)
 
     @property
-    def _tells_retired(self) -> bool:
+    def _lists_retired(self) -> bool:
         """Whether upstream says what it retired, so that what it does not show, it lacks."""
         return isinstance(self._upstream.get("retired_events"), list)
 
@@ -224,7 +226,7 @@ class _StateComparison:
         """Return our events that upstream would show, as far as it prints such members."""
         printed = _current(self._upstream)
         visible = {one for one, entry in self._ours.items() if entry.where in printed}
-        return visible | self._retired.keys() if self._tells_retired else visible
+        return visible | self._retired.keys() if self._lists_retired else visible
 
     def result(self) -> Comparison:
         """Return the comparison."""
@@ -253,7 +255,7 @@ class _StateComparison:
     def _lacks_and_more(self) -> tuple[bool, bool]:
         """Return whether we lack events of upstream's, and whether upstream lacks ours."""
         lacks, more = bool(self._only_upstream), bool(self._only_here)
-        is_certain = self._tells_retired or not more
+        is_certain = self._lists_retired or not more
         rise = self._rise()
         if rise is None or (is_certain and not self._shows_retired()):
             return lacks, more
@@ -325,7 +327,7 @@ class _StateComparison:
 
     def _of_retired(self) -> Iterator[Cause]:
         for event_id, entry in self._shows_retired().items():
-            reason, by = entry["reason"], cut(", ".join(_ids(_list(entry, "by"))), _SHOWN_IDS)
+            reason, by = entry["reason"], truncate(", ".join(_ids(_list(entry, "by"))), _SHOWN_IDS)
             text = f"upstream shows {event_id} in {self._where(event_id)} as current"
             why = f"{reason} by {by}" if by else f"{reason}"
             yield Cause(f"event.{reason}", f"{text}; it is {why}")
@@ -342,7 +344,7 @@ class _StateComparison:
             yield Cause("event.missing_here", f"{text}, which was never merged here{but}")
 
     def _of_missing_upstream(self) -> Iterator[Cause]:
-        unsaid = "" if self._tells_retired else ", nor say whether it was retired"
+        unsaid = "" if self._lists_retired else ", nor say whether it was retired"
         for event_id in self._only_here:
             text = f"{event_id} is valid here; upstream does not show it{unsaid}"
             yield Cause("event.missing_upstream", text)

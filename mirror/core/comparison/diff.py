@@ -19,10 +19,10 @@ __all__ = [
     "Difference",
     "Differences",
     "Missing",
-    "cut",
     "differences",
-    "pointer_to",
+    "join_pointer",
     "shown_value",
+    "truncate",
 ]
 
 
@@ -54,7 +54,7 @@ class Difference:
     @property
     def place(self) -> str:
         """Its pointer, as part of a sentence; cut if it is long."""
-        return cut(self.pointer, _SHOWN_OF_POINTER)
+        return truncate(self.pointer, _SHOWN_OF_POINTER)
 
     @property
     def sides(self) -> str:
@@ -91,15 +91,15 @@ def shown_value(value: Value | Missing) -> str:
     """Return a value as a sentence shows it: its canonical JSON, cut if it is long."""
     if isinstance(value, Missing):
         return "nothing"
-    return cut(canonical(value).decode(), _SHOWN)
+    return truncate(canonical(value).decode(), _SHOWN)
 
 
-def cut(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """Return a text of at most so many characters, and how many it had."""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
 
 
-def pointer_to(pointer: str, name: str | int) -> str:
+def join_pointer(pointer: str, name: str | int) -> str:
     """Return the pointer to a member or an item (RFC 6901 section 4)."""
     return f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}"
 
@@ -115,19 +115,21 @@ def _walk(here: Value, upstream: Value, pointer: str, result: Differences) -> No
 
 def _walk_object(here: Object, upstream: Object, pointer: str, result: Differences) -> None:
     for name, value in here.items():
-        place = pointer_to(pointer, name)
+        place = join_pointer(pointer, name)
         if name not in upstream:
             result.only_here.append(place)
         elif name in _WHOLE:
             result.found.extend(_within(value, upstream[name], place))
         else:
             _walk(value, upstream[name], place, result)
-    result.only_upstream.extend(pointer_to(pointer, name) for name in upstream if name not in here)
+    result.only_upstream.extend(
+        join_pointer(pointer, name) for name in upstream if name not in here
+    )
 
 
 def _walk_list(here: list[Value], upstream: list[Value], pointer: str, result: Differences) -> None:
     for index, (ours, theirs) in enumerate(zip(here, upstream, strict=False)):
-        place = pointer_to(pointer, index)
+        place = join_pointer(pointer, index)
         if not _are_one_thing(ours, theirs):
             # From here on both lists speak of other things: one difference says so.
             result.found.extend(_identities(ours, theirs, place))
@@ -135,7 +137,7 @@ def _walk_list(here: list[Value], upstream: list[Value], pointer: str, result: D
         _walk(ours, theirs, place, result)
     if len(here) != len(upstream):
         end = min(len(here), len(upstream))
-        rest = Difference(pointer_to(pointer, end), _at(here, end), _at(upstream, end))
+        rest = Difference(join_pointer(pointer, end), _at(here, end), _at(upstream, end))
         result.found.append(rest)
 
 
@@ -152,14 +154,14 @@ def _identities(here: Value, upstream: Value, pointer: str) -> Iterator[Differen
     if isinstance(here, dict) and isinstance(upstream, dict):
         for name in _IDENTITY:
             if name in here and name in upstream and here[name] != upstream[name]:
-                yield Difference(pointer_to(pointer, name), here[name], upstream[name])
+                yield Difference(join_pointer(pointer, name), here[name], upstream[name])
 
 
 def _within(here: Value | Missing, upstream: Value | Missing, pointer: str) -> Iterator[Difference]:
     """Yield the first place where two values differ that must be equal as a whole."""
     for name, ours, theirs in _parts(here, upstream):
         if _differ(ours, theirs):
-            yield from _within(ours, theirs, pointer_to(pointer, name))
+            yield from _within(ours, theirs, join_pointer(pointer, name))
             return
     if _differ(here, upstream):
         yield Difference(pointer, here, upstream)

@@ -61,12 +61,12 @@ def _of_counts(before: Object, after: Object) -> Iterator[Cause]:
 
 def _events(said: Object) -> set[str]:
     """Return the ids of the events that a state shows, or that a bundle holds."""
-    return {*shown_events(said), *_held(said)}
+    return {*shown_events(said), *_events_by_id(said)}
 
 
 def _unless_retired(before: Object, after: Object) -> str:
     """Say what else may have become of an event, where a state does not say what it retired."""
-    if _held(before) or isinstance(after.get("retired_events"), list):
+    if _events_by_id(before) or isinstance(after.get("retired_events"), list):
         return ""
     return "; whether it was retired is not said: the bundle will tell"
 
@@ -81,13 +81,13 @@ def _told_otherwise(before: Object, after: Object) -> Iterator[str]:
 
 def _held_otherwise(before: Object, after: Object) -> Iterator[str]:
     """Yield the ids under which one bundle holds a content that the other does not."""
-    now = _held(after)
-    for event_id, contents in _held(before).items():
+    now = _events_by_id(after)
+    for event_id, contents in _events_by_id(before).items():
         if event_id in now and contents - now[event_id]:
             yield event_id
 
 
-def _held(bundle: Object) -> dict[str, set[bytes]]:
+def _events_by_id(bundle: Object) -> dict[str, set[bytes]]:
     """Return the digests of the events of a bundle, less their signatures, by the id they bear."""
     events = bundle.get("events")
     held: dict[str, set[bytes]] = defaultdict(set)

@@ -16,7 +16,7 @@ from typing import TypeAlias, cast
 
 from mirror.core.events.types import EVENT_TYPES, EventType, PayloadContext, is_event_id
 from mirror.core.keys import Key, KeySet
-from mirror.core.msgpack_values import may_hold_float, pack
+from mirror.core.msgpack_values import might_contain_float, pack
 from mirror.core.profile import MIRROR_V1
 from mirror.core.receipt import Fault
 from mirror.core.record import Record, is_pith_number
@@ -24,12 +24,12 @@ from mirror.core.values import (
     Object,
     Value,
     canonical,
-    embed,
     encode_integers,
     exact,
     instant,
     nesting,
     nests_within,
+    raw_fragment,
     sha256,
 )
 
@@ -42,12 +42,12 @@ __all__ = [
     "Event",
     "InvalidEvent",
     "ValidEvent",
-    "fault_of_envelope",
-    "fault_of_type",
-    "first_fault",
+    "check_envelope",
+    "check_type",
+    "find_fault",
     "is_event_type",
     "is_target",
-    "passes",
+    "is_valid_fast",
 ]
 
 MAX_EVENT_BYTES = 1_048_576
@@ -83,10 +83,10 @@ class EncodedEvent:
         """Encode and hash `value`; where it holds no float, in the quickest way."""
         packed = pack(value)
         payload = value.get("payload") if isinstance(value, dict) else None
-        if isinstance(payload, dict) and not may_hold_float(packed):
+        if isinstance(payload, dict) and not might_contain_float(packed):
             payload_text = exact(encode_integers(payload))
             if nests_within(payload_text, MAX_PAYLOAD_DEPTH):
-                body: Value = {**cast("Object", value), "payload": embed(payload_text)}
+                body: Value = {**cast("Object", value), "payload": raw_fragment(payload_text)}
                 encoded = exact(encode_integers(body))
                 return cls(
                     value, encoded, sha256(encoded), packed, payload_text, body, is_plain=True
@@ -126,7 +126,7 @@ class ValidEvent:
     payload: Object
     slot_key: tuple[str | None, ...]
     """What the event speaks of (E4); `()` for a log."""
-    said: Object
+    statement: Object
     """What it says, in the members of E1: itself, unless a profile has other names for them."""
     profile: str = MIRROR_V1.name
     """The profile under which it passed."""
@@ -136,7 +136,7 @@ class ValidEvent:
     @property
     def source(self) -> tuple[str, bytes]:
         """The key, by its fingerprint, and what it signed: whatever else stands beside that."""
-        signer = cast("dict[str, str]", self.said["signer"])
+        signer = cast("dict[str, str]", self.statement["signer"])
         signed = self.signed or sha256(bytes.fromhex(self.event_id.removeprefix("sha256:")))
         return signer["public_key_fingerprint"], signed
 
@@ -250,7 +250,7 @@ _ENVELOPE: tuple[tuple[str, Callable[[Value], bool], str], ...] = (
 )
 
 
-def fault_of_envelope(value: Value) -> str | None:
+def check_envelope(value: Value) -> str | None:
     """Return why `value` lacks the members that E1 asks of an event, or None."""
     if not isinstance(value, dict):
         return "an event must be an object"
@@ -262,8 +262,8 @@ def fault_of_envelope(value: Value) -> str | None:
     return None
 
 
-def _fault_of_shape(raw: EncodedEvent) -> str | None:  # E1
-    reason = fault_of_envelope(raw.value)
+def _check_shape(raw: EncodedEvent) -> str | None:  # E1
+    reason = check_envelope(raw.value)
     if reason is not None:
         return reason
     if len(raw.encoded) > MAX_EVENT_BYTES:
@@ -293,7 +293,7 @@ KEY_FREE_CODES = frozenset(EVENT_CODES[: EVENT_CODES.index("event.key_unknown")]
 """The codes that no change of the key set can lift."""
 
 
-def passes(raw: EncodedEvent, record: Record, keys: KeySet) -> bool:
+def is_valid_fast(raw: EncodedEvent, record: Record, keys: KeySet) -> bool:
     """Whether an event passes every check of E3; False also where that takes a closer look.
 
     An event that equals what it must be needs no look at its shape: most events pass here. That
@@ -333,12 +333,12 @@ def _fits(kind: EventType, event: Object, record: Record, keys: KeySet) -> bool:
     return kind.fault(event["target"], payload, PayloadContext(record, keys)) is None
 
 
-def first_fault(raw: EncodedEvent, record: Record, keys: KeySet) -> Fault:
+def find_fault(raw: EncodedEvent, record: Record, keys: KeySet) -> Fault:
     """Return code and reason of the first check of E3 that fails, or None.
 
     The checks run in their order; each may rely on those before it.
     """
-    reason = _fault_of_shape(raw)
+    reason = _check_shape(raw)
     if reason is not None:
         return "event.shape", reason
     event = cast("Object", raw.value)
@@ -355,13 +355,13 @@ def first_fault(raw: EncodedEvent, record: Record, keys: KeySet) -> Fault:
     if key is None:  # K2
         return "event.key_unknown", f"no trusted key is named {signer['key_id'][:128]!r}"
     return (
-        _fault_of_signer(signer, at, key)
-        or _fault_of_signature(digest, event["signature"], key)
-        or fault_of_type(event, key, record, keys)
+        _check_signer(signer, at, key)
+        or _check_signature(digest, event["signature"], key)
+        or check_type(event, key, record, keys)
     )
 
 
-def _fault_of_signer(signer: dict[str, str], at: int, key: Key) -> Fault:  # K1, K2
+def _check_signer(signer: dict[str, str], at: int, key: Key) -> Fault:  # K1, K2
     for name, value in key.signer.items():
         if signer[name] != value:
             return "event.key_mismatch", f"{name} of key {key.key_id!r} is {value!r}"
@@ -370,7 +370,7 @@ def _fault_of_signer(signer: dict[str, str], at: int, key: Key) -> Fault:  # K1,
     return None
 
 
-def _fault_of_signature(digest: bytes, value: Value, key: Key) -> Fault:  # E1, S3
+def _check_signature(digest: bytes, value: Value, key: Key) -> Fault:  # E1, S3
     signature = cast("Object", value)
     if signature.keys() != {"algorithm", "signature_b64"} or signature["algorithm"] != "ed25519":
         why = 'signature must be {"algorithm": "ed25519", "signature_b64": …} and nothing else'
@@ -380,7 +380,7 @@ def _fault_of_signature(digest: bytes, value: Value, key: Key) -> Fault:  # E1, 
     return None
 
 
-def fault_of_type(event: Object, key: Key, record: Record, keys: KeySet) -> Fault:
+def check_type(event: Object, key: Key, record: Record, keys: KeySet) -> Fault:
     """Return why an event of its type may not be by this key, or does not fit E4, or None.
 
     Args:

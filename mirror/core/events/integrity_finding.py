@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias, cast
 from mirror.core.events.event import MAX_EVENT_BYTES, is_event_type
 from mirror.core.events.signatures import claim_of, is_signed_by, keys_of
 from mirror.core.keys import KeySet
-from mirror.core.profile import INTEGRITY_V1, at, escaped
+from mirror.core.profile import INTEGRITY_V1, escape_token, get_pointer
 from mirror.core.receipt import Fault
 from mirror.core.values import (
     Object,
@@ -28,7 +28,7 @@ from mirror.core.values import (
     is_integer,
 )
 
-__all__ = ["IntegrityFinding", "findings_of", "judge_finding"]
+__all__ = ["IntegrityFinding", "findings_of", "verify_finding"]
 
 _TYPE = "pith.integrity.v1"
 _NAME_CHARACTERS = 128
@@ -76,7 +76,7 @@ def _walk(document: Value, path: _Path, *, within: bool) -> Iterator[tuple[_Path
 
 def _pointer(path: _Path) -> str:
     """Return a JSON Pointer; it is short, however long the names of members are."""
-    return "".join(f"/{escaped(str(one)[:_NAME_CHARACTERS])}" for one in path)
+    return "".join(f"/{escape_token(str(one)[:_NAME_CHARACTERS])}" for one in path)
 
 
 def _is_like_one(value: Value, *, within: bool) -> bool:
@@ -92,7 +92,7 @@ def _has_type(value: Value) -> bool:
     return isinstance(value, dict) and value.get("event_type") == _TYPE
 
 
-def judge_finding(value: Value, keys: KeySet) -> list[tuple[str, str]]:
+def verify_finding(value: Value, keys: KeySet) -> list[tuple[str, str]]:
     """Return code and reason of all that is to be said of a finding (S4).
 
     Returns:
@@ -101,15 +101,15 @@ def judge_finding(value: Value, keys: KeySet) -> list[tuple[str, str]]:
         fails, or `finding.unbound` if only a digest is signed; and `finding.evidence`, which takes
         nothing away, beside it or alone.
     """
-    reason = _fault_of_shape(value)
+    reason = _check_shape(value)
     if reason is not None:
         return [("finding.shape", reason)]
     finding = cast("Object", value)
-    first = _fault_of_payload(finding) or _fault_of_signature(finding, keys) or _unbound(finding)
-    return [one for one in (first, _fault_of_evidence(finding)) if one is not None]
+    first = _check_payload(finding) or _check_signature(finding, keys) or _unbound(finding)
+    return [one for one in (first, _check_evidence(finding)) if one is not None]
 
 
-def _fault_of_payload(finding: Object) -> Fault:
+def _check_payload(finding: Object) -> Fault:
     if "payload" not in finding:
         return None
     found = hexdigest(canonical_ascii(finding["payload"]))  # V7, with no wrapper
@@ -118,7 +118,7 @@ def _fault_of_payload(finding: Object) -> Fault:
     return "finding.payload", f"payload_sha256 is not the digest of the payload, {found}"
 
 
-def _fault_of_signature(finding: Object, keys: KeySet) -> Fault:
+def _check_signature(finding: Object, keys: KeySet) -> Fault:
     named = keys_of(finding, INTEGRITY_V1, keys)
     name = cast("str", finding["signing_key_id"])[:128]
     if not named:  # K2
@@ -136,7 +136,7 @@ def _fault_of_signature(finding: Object, keys: KeySet) -> Fault:
 
 def _type_of(finding: Object) -> str:
     """Return the type that is signed, or the one beside it where none is."""
-    signed = at(finding, "/payload/event_type")
+    signed = get_pointer(finding, "/payload/event_type")
     return signed if isinstance(signed, str) else cast("str", finding["event_type"])
 
 
@@ -147,7 +147,7 @@ def _unbound(finding: Object) -> Fault:
     return "finding.unbound", reason
 
 
-def _fault_of_evidence(finding: Object) -> Fault:
+def _check_evidence(finding: Object) -> Fault:
     payload = cast("Object", finding.get("payload", {}))
     if not payload.keys() & {"evidence", "evidence_hash"}:
         return None
@@ -158,7 +158,7 @@ def _fault_of_evidence(finding: Object) -> Fault:
     return "finding.evidence", f"evidence_hash is not the digest of detector and evidence, {found}"
 
 
-def _fault_of_shape(value: Value) -> str | None:
+def _check_shape(value: Value) -> str | None:
     if not isinstance(value, dict):
         return "a finding must be an object"
     for name, (fits, expected) in _MEMBERS.items():

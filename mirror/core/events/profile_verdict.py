@@ -17,20 +17,20 @@ from mirror.core.events.event import (
     MAX_EVENT_BYTES,
     MAX_PAYLOAD_DEPTH,
     EncodedEvent,
-    fault_of_type,
+    check_type,
     is_event_type,
     is_target,
 )
 from mirror.core.events.signatures import SignedMessage, claim_of, id_of, is_signed_by, keys_of
 from mirror.core.events.types import EVENT_TYPES
 from mirror.core.keys import BUILT_IN, Key, KeySet
-from mirror.core.profile import Field, IdRule, Profile, SignedContent, at, message
+from mirror.core.profile import Field, IdRule, Profile, SignedContent, get_pointer, message
 from mirror.core.profile_file import keeps_id
 from mirror.core.receipt import Fault
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, canonical, hexdigest, instant, nesting, sha256
 
-__all__ = ["fault_of_places", "judge_under", "meaning_of", "read"]
+__all__ = ["check_pointers", "meaning_of", "read", "verify_under_profile"]
 
 DEFAULT_TARGET = "record"
 """The target of an event whose envelope has none, and whose type E4 does not name."""
@@ -50,18 +50,18 @@ def read(event: Object, profile: Profile, key: Key) -> Object:
     return {
         **_statement(event, profile),
         "event_id": _id_of(event, profile, key),
-        "created_at": at(event, profile.places["time"]),
+        "created_at": get_pointer(event, profile.pointers["time"]),
         "signer": {"key_id": key.key_id, **key.signer},
     }
 
 
 def _statement(event: Object, profile: Profile) -> Object:
     """Return what E4 speaks of, whoever signed it."""
-    event_type = meaning_of(cast("str", at(event, profile.places["type"])), profile)
+    event_type = meaning_of(cast("str", get_pointer(event, profile.pointers["type"])), profile)
     return {
         "event_type": event_type,
         "target": _target_of(event, profile, event_type),
-        "payload": at(event, profile.places["payload"]),
+        "payload": get_pointer(event, profile.pointers["payload"]),
     }
 
 
@@ -71,8 +71,8 @@ def meaning_of(name: str, profile: Profile) -> str:
 
 
 def _target_of(event: Object, profile: Profile, event_type: str) -> Value:
-    if "target" in profile.places:
-        return at(event, profile.places["target"])
+    if "target" in profile.pointers:
+        return get_pointer(event, profile.pointers["target"])
     kind = EVENT_TYPES.get(event_type)
     return DEFAULT_TARGET if kind is None else kind.target
 
@@ -84,8 +84,8 @@ def _id_of(event: Object, profile: Profile, key: Key) -> str:
     it would be. One text may be signed with several keys. Unless it says which, its digest is the
     registry's id: who signs the same with another key says something of their own.
     """
-    image, payload = cast("SignedContent", profile.signed), profile.places["payload"]
-    place = profile.places.get("key", "")
+    image, payload = cast("SignedContent", profile.signed), profile.pointers["payload"]
+    place = profile.pointers.get("key", "")
     if key == BUILT_IN or (place and image.covers(place, payload)):
         hashed = cast("IdRule", profile.id).hashes if keeps_id(profile) else image
         return f"sha256:{sha256(hashed.text(event, payload)).hex()}"
@@ -97,7 +97,7 @@ def _id_of(event: Object, profile: Profile, key: Key) -> str:
 # The verdict ---------------------------------------------------------------------------------
 
 
-def judge_under(
+def verify_under_profile(
     raw: EncodedEvent, record: Record, keys: KeySet, profile: Profile
 ) -> tuple[Key | None, Fault]:
     """Return the verdict on an event under a profile (E3), and the key that signed it.
@@ -106,16 +106,18 @@ def judge_under(
         The key and None if it is valid; else None, and code and reason of the first check that
         fails. If several keys may have signed it, that of the one with which it comes furthest.
     """
-    reason = _fault_of_shape(raw, profile)
+    reason = _check_shape(raw, profile)
     if reason is not None:
         return None, ("event.shape", reason)
     event = cast("Object", raw.value)
-    if profile.id is not None and at(event, profile.id.at) != (expected := id_of(event, profile)):
+    if profile.id is not None and get_pointer(event, profile.id.at) != (
+        expected := id_of(event, profile)
+    ):
         return None, ("event.id", f"its content gives the id {expected}")
-    subject = at(event, profile.places["subject"])
+    subject = get_pointer(event, profile.pointers["subject"])
     if subject not in (record.pith_number, record.canonical_sha256):
         return None, ("event.subject", f"it speaks of {str(subject)[:128]}, another record")
-    claimed = instant(at(event, profile.places["time"]))
+    claimed = instant(get_pointer(event, profile.pointers["time"]))
     if claimed is None:  # V5
         return None, ("event.time", "its time is not one such as 2026-05-18T00:41:52Z")
     named = keys_of(event, profile, keys)
@@ -123,7 +125,7 @@ def judge_under(
         return None, ("event.key_unknown", _unknown(event, profile))
     claim, statement, faults = claim_of(event, profile), _statement(event, profile), []
     for key in named:
-        fault = _fault_by(key, event, claim, claimed, profile) or fault_of_type(
+        fault = _fault_by(key, event, claim, claimed, profile) or check_type(
             statement, key, record, keys
         )
         if fault is None:
@@ -134,9 +136,9 @@ def judge_under(
 
 def _unknown(event: Object, profile: Profile) -> str:
     """Return why no trusted key can have signed an event."""
-    if "key" not in profile.places:
+    if "key" not in profile.pointers:
         return "no key is trusted"
-    return f"no trusted key is named {str(at(event, profile.places['key']))[:128]!r}"
+    return f"no trusted key is named {str(get_pointer(event, profile.pointers['key']))[:128]!r}"
 
 
 def _speaker(key: Key, event: Object, record: Record, keys: KeySet, profile: Profile) -> Key:
@@ -147,8 +149,11 @@ def _speaker(key: Key, event: Object, record: Record, keys: KeySet, profile: Pro
     alike = [one for one in keys if one.public_key_hex == key.public_key_hex]
     if len(alike) == 1:
         return key
-    image, payload = cast("SignedContent", profile.signed), profile.places["payload"]
-    place, claimed = profile.places.get("key", ""), instant(at(event, profile.places["time"]))
+    image, payload = cast("SignedContent", profile.signed), profile.pointers["payload"]
+    place, claimed = (
+        profile.pointers.get("key", ""),
+        instant(get_pointer(event, profile.pointers["time"])),
+    )
     named = keys_of(event, profile, keys) if place and image.covers(place, payload) else alike
     above = place.rpartition("/")[0]
     said = {
@@ -162,7 +167,7 @@ def _speaker(key: Key, event: Object, record: Record, keys: KeySet, profile: Pro
         if one in named
         and said.items() <= one.signer.items()
         and one.is_valid_at(cast("int", claimed))
-        and fault_of_type(_statement(event, profile), one, record, keys) is None
+        and check_type(_statement(event, profile), one, record, keys) is None
     )
 
 
@@ -183,40 +188,40 @@ def _fault_by(
 
 def _signer_members(event: Object, profile: Profile) -> Object:
     """Return what stands beside the name of the key, if that is not the event itself."""
-    above = profile.places.get("key", "").rpartition("/")[0]
-    beside = at(event, above) if above else None
+    above = profile.pointers.get("key", "").rpartition("/")[0]
+    beside = get_pointer(event, above) if above else None
     return beside if isinstance(beside, dict) else {}
 
 
-def fault_of_places(event: Value, profile: Profile) -> str | None:
+def check_pointers(event: Value, profile: Profile) -> str | None:
     """Return why a value lacks what E1 asks of an event, at the places of a profile, or None."""
     if not isinstance(event, dict):
         return "an event must be an object"
-    for role, place in profile.places.items():
-        reason = _fault_of_place(event, role, place, profile)
+    for role, place in profile.pointers.items():
+        reason = _check_pointer(event, role, place, profile)
         if reason is not None:
             return reason
-    for place in profile.marks:
-        value = at(event, place)
+    for place in profile.signature_pointers:
+        value = get_pointer(event, place)
         if not isinstance(value, str) or not value:
             return f"{place} must be a string that is not empty"
     return None
 
 
-def _fault_of_shape(raw: EncodedEvent, profile: Profile) -> str | None:  # E1
-    reason = fault_of_places(raw.value, profile)
+def _check_shape(raw: EncodedEvent, profile: Profile) -> str | None:  # E1
+    reason = check_pointers(raw.value, profile)
     if reason is not None:
         return reason
     event = raw.value
     if len(raw.encoded) > MAX_EVENT_BYTES:
         return f"its canonical bytes are {len(raw.encoded)}, more than {MAX_EVENT_BYTES}"
-    if nesting(canonical(at(event, profile.places["payload"]))) > MAX_PAYLOAD_DEPTH:
+    if nesting(canonical(get_pointer(event, profile.pointers["payload"]))) > MAX_PAYLOAD_DEPTH:
         return f"its payload nests deeper than {MAX_PAYLOAD_DEPTH}"
     return None
 
 
-def _fault_of_place(event: Object, role: Field, place: str, profile: Profile) -> str | None:
-    value = at(event, place)
+def _check_pointer(event: Object, role: Field, place: str, profile: Profile) -> str | None:
+    value = get_pointer(event, place)
     if role == "payload":
         return None if isinstance(value, dict) else f"{place}, its payload, must be an object"
     if not isinstance(value, str) or not value:

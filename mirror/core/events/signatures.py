@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from mirror.core.keys import Key, KeySet
-from mirror.core.profile import SIGNATURE_BYTES, IdRule, Profile, at, message
+from mirror.core.profile import SIGNATURE_BYTES, IdRule, Profile, get_pointer, message
 from mirror.core.signature import verify
 from mirror.core.values import Object, sha256
 
 __all__ = [
     "SignedMessage",
+    "check_event",
     "claim_of",
-    "fault_of_event",
     "id_of",
     "is_signed_by",
     "keys_of",
@@ -21,14 +21,14 @@ __all__ = [
 ]
 
 
-def fault_of_event(event: Object, profile: Profile, keys: KeySet) -> str | None:
+def check_event(event: Object, profile: Profile, keys: KeySet) -> str | None:
     """Return why an event is not what a profile says of it, or None.
 
     Returns:
         `id` if its id is not the digest it should be; `key` if it names no trusted key;
         `signature` if S1 does not accept the signature by that key.
     """
-    if profile.id is not None and at(event, profile.id.at) != id_of(event, profile):
+    if profile.id is not None and get_pointer(event, profile.id.at) != id_of(event, profile):
         return "id"
     if not keys_of(event, profile, keys):
         return "key"
@@ -38,7 +38,7 @@ def fault_of_event(event: Object, profile: Profile, keys: KeySet) -> str | None:
 def id_of(event: Object, profile: Profile) -> str:
     """Return the id that its profile gives an event; only of a profile with a rule for that."""
     rule = cast("IdRule", profile.id)
-    digest = sha256(rule.hashes.text(event, profile.places.get("payload", "")))
+    digest = sha256(rule.hashes.text(event, profile.pointers.get("payload", "")))
     return rule.spelling.write(digest)
 
 
@@ -51,7 +51,7 @@ class SignedMessage(NamedTuple):
 
 def claim_of(event: Object, profile: Profile) -> SignedMessage | None:
     """Return what an event says that a key signed; None if its signature is not even one."""
-    signature = profile.signature.spelling.read(at(event, profile.signature.at))
+    signature = profile.signature.spelling.read(get_pointer(event, profile.signature.at))
     text = message(event, profile)
     if signature is None or len(signature) != SIGNATURE_BYTES or text is None:
         return None
@@ -75,9 +75,9 @@ def keys_of(event: Object, profile: Profile, keys: KeySet) -> list[Key]:
     What is the id of one key names no other. Where a profile has no place for that, any trusted
     key may have signed.
     """
-    if "key" not in profile.places:
+    if "key" not in profile.pointers:
         return list(keys)
-    named = at(event, profile.places["key"])
+    named = get_pointer(event, profile.pointers["key"])
     own = [key for key in keys if key.key_id == named]
     return own or [key for key in keys if named in names_of(key)]
 

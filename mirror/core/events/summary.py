@@ -63,7 +63,7 @@ class EventSummary:
 
 def event_summary(event: Event) -> EventSummary:
     """Return the summary of an event, valid or not."""
-    value = event.said if isinstance(event, ValidEvent) else event.value
+    value = event.statement if isinstance(event, ValidEvent) else event.value
     members = value if isinstance(value, dict) else {}
     return _summary(members, _text(members, "event_type"))
 

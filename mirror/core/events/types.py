@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, cast
 
 from mirror.core.keys import KeySet
-from mirror.core.receipt import fault_of_receipt
+from mirror.core.receipt import check_receipt
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, decode_base64, encode_integers, instant, is_digest
 
@@ -117,7 +117,7 @@ def _is_digest_of_record(value: Value, context: PayloadContext) -> bool:
 
 
 def _is_receipt(value: Value, context: PayloadContext) -> bool:  # S2
-    return fault_of_receipt(value, context.record, context.keys) is None
+    return check_receipt(value, context.record, context.keys) is None
 
 
 _text = _plain(lambda value: isinstance(value, str))

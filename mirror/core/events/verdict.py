@@ -19,14 +19,19 @@ from mirror.core.events.event import (
     Event,
     InvalidEvent,
     ValidEvent,
-    fault_of_envelope,
-    first_fault,
-    passes,
+    check_envelope,
+    find_fault,
+    is_valid_fast,
 )
-from mirror.core.events.profile_verdict import fault_of_places, judge_under, meaning_of, read
+from mirror.core.events.profile_verdict import (
+    check_pointers,
+    meaning_of,
+    read,
+    verify_under_profile,
+)
 from mirror.core.events.types import RECORD_CREATED
 from mirror.core.keys import Key, KeySet
-from mirror.core.profile import MIRROR_V1, Profile, at, message
+from mirror.core.profile import MIRROR_V1, Profile, get_pointer, message
 from mirror.core.receipt import Fault, key_ids_of_receipt
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, sha256
@@ -36,10 +41,10 @@ __all__ = [
     "EventVerdict",
     "ProfileVerdict",
     "is_envelope",
-    "judge",
     "key_ids_of_event",
-    "recall",
+    "restore_event",
     "valid_under",
+    "verify_event",
 ]
 
 
@@ -62,25 +67,25 @@ ANY_KEY = ""
 
 def is_envelope(value: Value, profiles: Iterable[Profile]) -> bool:
     """Whether a value has the members that E1, or one of these profiles, asks of an event."""
-    return fault_of_envelope(value) is None or any(
-        fault_of_places(value, profile) is None for profile in profiles
+    return check_envelope(value) is None or any(
+        check_pointers(value, profile) is None for profile in profiles
     )
 
 
-def judge(raw: EncodedEvent, record: Record, keys: KeySet) -> Event:
+def verify_event(raw: EncodedEvent, record: Record, keys: KeySet) -> Event:
     """Return the verdict on one value of the `events` of a bundle of `record` (E3)."""
-    return recall(raw, _verdict(raw, record, keys), keys)
+    return restore_event(raw, _verdict(raw, record, keys), keys)
 
 
 def _verdict(raw: EncodedEvent, record: Record, keys: KeySet) -> EventVerdict:
-    if passes(raw, record, keys):
+    if is_valid_fast(raw, record, keys):
         return None
-    fault = first_fault(raw, record, keys)
+    fault = find_fault(raw, record, keys)
     if fault is None:
         return None
     furthest: tuple[int, EventVerdict] = EVENT_CODES.index(fault[0]), fault
     for profile in keys.profiles:
-        key, fault = judge_under(raw, record, keys, profile)
+        key, fault = verify_under_profile(raw, record, keys, profile)
         if fault is None:
             return ProfileVerdict(profile.name, cast("Key", key).key_id, None)
         if EVENT_CODES.index(fault[0]) > furthest[0]:
@@ -88,7 +93,7 @@ def _verdict(raw: EncodedEvent, record: Record, keys: KeySet) -> EventVerdict:
     return furthest[1]
 
 
-def recall(raw: EncodedEvent, verdict: EventVerdict, keys: KeySet) -> Event:
+def restore_event(raw: EncodedEvent, verdict: EventVerdict, keys: KeySet) -> Event:
     """Return the event with a verdict on it that `judge` reached under these keys, now or before.
 
     Raises:
@@ -150,9 +155,9 @@ def _is_key_free(event: Event) -> bool:
 
 def _named_by(value: Value, profile: Profile) -> set[str]:
     """Return the names of the keys that matter, as far as a profile knows where they stand."""
-    event_type = at(value, profile.places["type"])
-    named = at(value, profile.places["key"]) if "key" in profile.places else ANY_KEY
+    event_type = get_pointer(value, profile.pointers["type"])
+    named = get_pointer(value, profile.pointers["key"]) if "key" in profile.pointers else ANY_KEY
     texts = {named} if isinstance(named, str) else set()
     if isinstance(event_type, str) and meaning_of(event_type, profile) == RECORD_CREATED:
-        texts |= key_ids_of_receipt(at(value, f"{profile.places['payload']}/receipt"))
+        texts |= key_ids_of_receipt(get_pointer(value, f"{profile.pointers['payload']}/receipt"))
     return texts

@@ -34,10 +34,10 @@ from mirror.errors import FormatError
 __all__ = [
     "Checkpoint",
     "MirrorExtension",
-    "fork",
+    "describe_fork",
+    "describe_rollback",
     "format_checkpoint",
     "parse_checkpoint",
-    "rollback",
 ]
 
 
@@ -201,7 +201,7 @@ def format_checkpoint(checkpoint: Checkpoint) -> str:
 # Two checkpoints of one origin -----------------------------------------------------------------
 
 
-def fork(one: Checkpoint, other: Checkpoint) -> str | None:
+def describe_fork(one: Checkpoint, other: Checkpoint) -> str | None:
     """Return why one origin cannot honestly have signed both of two checkpoints, or None.
 
     A root follows from the facts, the key set and the merge. So under one key set digest and one
@@ -229,7 +229,7 @@ def fork(one: Checkpoint, other: Checkpoint) -> str | None:
     return f"two roots for the same {one.size} records and {one.events_valid} valid events"
 
 
-def rollback(new: Checkpoint, known: Checkpoint) -> str | None:
+def describe_rollback(new: Checkpoint, known: Checkpoint) -> str | None:
     """Return how a checkpoint takes back what one of its origin said that was read before, or None.
 
     Facts only grow, so that neither records nor, under one key set digest and merge version, valid

@@ -26,10 +26,10 @@ __all__ = [
     "Leaf",
     "Node",
     "Siblings",
-    "climb",
     "join",
     "path",
     "root",
+    "root_from_path",
     "subtree",
 ]
 
@@ -146,7 +146,7 @@ def path(leaves: Iterable[Leaf], record: bytes, level: int) -> list[Siblings]:
     return steps
 
 
-def climb(leaf: Leaf, steps: Sequence[Siblings]) -> bytes | None:
+def root_from_path(leaf: Leaf, steps: Sequence[Siblings]) -> bytes | None:
     """Return the root that a leaf leads to by the nodes above it; None if it does not stand there.
 
     Args:

@@ -147,7 +147,7 @@ def merge_partition(
         for digest, of_record in groupby(rows, key=lambda row: row.digest):
             record, state = _merge_record(of_record, keys, done)
             leaves.append((digest, state.raw_core_digest))
-            _take_state(states, record, state, leaves[-1][1])
+            _write_state(states, record, state, leaves[-1][1])
         done.node = subtree(leaves, partition.digits)
         states.publish(out, partition.file, done.to_value())
     return done
@@ -190,7 +190,7 @@ def _once(rows: Iterable[BundleRow], done: PartitionResult) -> Iterator[tuple[by
             yield row.content, row.faults
 
 
-def _take_state(states: ParquetFile, record: Record, state: State, core_digest: bytes) -> None:
+def _write_state(states: ParquetFile, record: Record, state: State, core_digest: bytes) -> None:
     text = state.text
     if len(text) > _LARGEST_STATE:
         raise OutputError(
@@ -210,4 +210,4 @@ def _take_state(states: ParquetFile, record: Record, state: State, core_digest: 
         state.count("equivocation_count"),
         text.decode(),
     )
-    states.take(row, len(text))
+    states.write_row(row, len(text))

@@ -104,7 +104,7 @@ class ParquetFile:
         self._writer.close()
         self._folder.cleanup()
 
-    def take(self, row: Sequence[Any], size_bytes: int) -> None:
+    def write_row(self, row: Sequence[Any], size_bytes: int) -> None:
         """Take a row.
 
         Args:

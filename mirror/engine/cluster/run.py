@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self, cast
 import orjson
 from distributed import Client, Future, as_completed
 
-from mirror.archive import ReadLimits, shown
+from mirror.archive import ReadLimits, escape_name
 from mirror.core.keys import KeySet
 from mirror.core.merge import MERGE_VERSION, RULES
 from mirror.core.redaction import redact
@@ -32,7 +32,7 @@ from mirror.engine.cluster.shuffle import (
     merged_of,
     shuffle_and_merge,
 )
-from mirror.engine.cluster.splits import InputSource, InputSplit, SourceScan, look_at, survey
+from mirror.engine.cluster.splits import InputSource, InputSplit, SourceScan, stat_source, survey
 from mirror.engine.cluster.storage import StoragePath, expand
 from mirror.engine.cluster.task import KEYS, WORK, PieceSizes, TaskContext, keys_value
 from mirror.engine.cluster.verify_task import (
@@ -43,10 +43,10 @@ from mirror.engine.cluster.verify_task import (
 )
 from mirror.engine.cluster.workers import (
     TaskResult,
-    converted,
-    gathered,
+    gather,
     next_finished,
     require_same_versions,
+    translate_errors,
 )
 from mirror.engine.export.base import BaseBag, find_footing, missing_base
 from mirror.engine.findings import UNREAD_CODES, Summary
@@ -118,7 +118,7 @@ def merge_on_cluster(client: Client, order: ClusterRequest) -> ClusterResult:
         OutputError: `output.failed`, `output.other_run`, `output.too_large`.
     """
     versions = require_same_versions(client)
-    with converted():
+    with translate_errors():
         run = _begin(client, order, versions)
         if run.out.has(DATASET):
             run.out.remove(WORK)
@@ -127,7 +127,7 @@ def merge_on_cluster(client: Client, order: ClusterRequest) -> ClusterResult:
         _require_unchanged(run)
         digits, merged = _merge_all(run, read)
         _require_all(run, read, merged)
-        return _finish(run, read, digits, merged)
+        return _write_dataset(run, read, digits, merged)
 
 
 # Beginning, or going on ----------------------------------------------------------------------
@@ -181,7 +181,7 @@ def _open_results(url: str) -> tuple[StoragePath, bytes | None]:
 def _look(client: Client, order: ClusterRequest) -> list[InputSource]:
     names = [one for name in order.names for one in expand(name)]
     origins = [
-        InputSource(number, redact(shown(name)), _absolute(name))
+        InputSource(number, redact(escape_name(name)), _absolute(name))
         for number, name in enumerate(names)
     ]
     return _look_again(client, origins, order.sizes)
@@ -190,8 +190,8 @@ def _look(client: Client, order: ClusterRequest) -> list[InputSource]:
 def _look_again(
     client: Client, origins: Iterable[InputSource], sizes: PieceSizes
 ) -> list[InputSource]:
-    futures = client.map(look_at, list(origins), part_bytes=sizes.part_bytes, pure=False)
-    return cast("list[InputSource]", gathered(client, futures))
+    futures = client.map(stat_source, list(origins), part_bytes=sizes.part_bytes, pure=False)
+    return cast("list[InputSource]", gather(client, futures))
 
 
 def _absolute(name: str) -> str:
@@ -201,7 +201,9 @@ def _absolute(name: str) -> str:
 
 def _plan(order: ClusterRequest, origins: Iterable[InputSource]) -> dict[str, str]:
     """Return what a run's results follow from, each part of it as a digest."""
-    sources = [[one.name, redact(shown(one.url)), one.version, one.is_surveyed] for one in origins]
+    sources = [
+        [one.name, redact(escape_name(one.url)), one.version, one.is_surveyed] for one in origins
+    ]
     parts = {
         "key set": order.keys.digest,
         "rules": RULES,
@@ -275,7 +277,7 @@ def _verify_all(run: _ClusterRun) -> list[_SourceProgress]:
         total += len(todo)
         run.order.progress("verified", done, total)
         finished = next_finished(run.client, waiting)
-        todo = _take(tasks.pop(finished.key), finished, reads)
+        todo = _record_result(tasks.pop(finished.key), finished, reads)
         done += 1
     return reads
 
@@ -288,7 +290,7 @@ def _submit(run: _ClusterRun, task: _SourceTask) -> Future[Any]:
     return run.client.submit(verify_part, task.part, run.errand, **settings)
 
 
-def _take(
+def _record_result(
     task: _SourceTask, finished: TaskResult, reads: list[_SourceProgress]
 ) -> list[_SourceTask]:
     """Note what a task came to, and return what is to be done next."""
@@ -344,7 +346,7 @@ def _merged_before(run: _ClusterRun, digits: int) -> dict[int, PartitionResult]:
     futures = run.client.map(
         read_merged, [run.errand.out] * len(found), found, pure=False, retries=_RETRIES
     )
-    told = cast("list[PartitionResult]", gathered(run.client, futures))
+    told = cast("list[PartitionResult]", gather(run.client, futures))
     pairs = zip(found, told, strict=True)
     return {one.number: merged for one, merged in pairs if merged.run == run.name}
 
@@ -370,7 +372,7 @@ def _require_all(
 # Finishing -----------------------------------------------------------------------------------
 
 
-def _finish(
+def _write_dataset(
     run: _ClusterRun,
     reads: Sequence[_SourceProgress],
     digits: int,
@@ -382,7 +384,7 @@ def _finish(
         summary.add(verified.summary)
     for partition in merged.values():
         summary.add(partition.summary)
-    _tell_missing_bases(run, reads, summary)
+    _report_missing_bases(run, reads, summary)
     node = _root_node({number: one.node for number, one in merged.items()}, digits)
     root = StateRoot(
         root=node.digest.hex(),
@@ -398,7 +400,7 @@ def _finish(
     return dataset
 
 
-def _tell_missing_bases(
+def _report_missing_bases(
     run: _ClusterRun, reads: Sequence[_SourceProgress], summary: Summary
 ) -> None:
     footings = {
@@ -407,7 +409,7 @@ def _tell_missing_bases(
     _, missing = find_footing(footings, lambda _manifest: False)
     reports = [missing_base(source, footings[source]) for source in missing]
     for report in reports:
-        summary.take(report)
+        summary.count(report)
     if reports:
         write_findings(run.out, _LAST_FINDINGS, reports)
 

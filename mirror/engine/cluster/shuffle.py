@@ -74,7 +74,7 @@ def shuffle_and_merge(
     facts = dd.from_map(_read, groups, job=job, meta=_frame(_empty_facts()))
     # By hash, not by divisions: those would travel with every one of thousands of tasks.
     placed = facts.shuffle("partition", npartitions=16**job.digits, shuffle_method="p2p")
-    merged = placed.map_partitions(_merge, job=job, meta=_told([]))
+    merged = placed.map_partitions(_merge, job=job, meta=_with_progress([]))
     return cast("list[Future[Any]]", futures_of(client.persist(merged, retries=_RETRIES)))
 
 
@@ -121,7 +121,7 @@ def _merge(frame: Any, job: ShuffleTask) -> Any:
     for number, rows in by_partition:
         partition = Partition(number, job.digits)
         told.append((number, merge_partition(rows, partition, job.run, job.errand)))
-    return _told(told)
+    return _with_progress(told)
 
 
 def _rows(frame: Any) -> Iterator[BundleRow]:
@@ -132,7 +132,7 @@ def _rows(frame: Any) -> Iterator[BundleRow]:
         yield BundleRow(digests[index], *[column[index] for column in columns])
 
 
-def _told(found: list[tuple[int, PartitionResult]]) -> Any:
+def _with_progress(found: list[tuple[int, PartitionResult]]) -> Any:
     numbers = pd.Series([number for number, _ in found], dtype="int64")
     merged = pd.Series([one for _, one in found], dtype=object)
     return pd.DataFrame({"number": numbers, "merged": merged})

@@ -28,7 +28,8 @@ from mirror.archive import (
     Member,
     ReadLimits,
     RefusedMember,
-    fault_of_name,
+    check_name,
+    escape_name,
     is_looked_at,
     is_plain_tar,
     list_folder,
@@ -37,8 +38,7 @@ from mirror.archive import (
     open_source,
     read_extent,
     read_in_folder,
-    shown,
-    take_file,
+    read_member,
 )
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.redaction import redact
@@ -47,7 +47,7 @@ from mirror.engine.cluster.storage import StoragePath, reading
 from mirror.engine.cluster.task import WORK, TaskContext
 from mirror.errors import SourceError
 
-__all__ = ["InputSource", "InputSplit", "SourceScan", "look_at", "read_part", "survey"]
+__all__ = ["InputSource", "InputSplit", "SourceScan", "read_part", "stat_source", "survey"]
 
 SplitItem: TypeAlias = Member | RefusedMember | Bag
 _Entry: TypeAlias = Extent | str | RefusedMember
@@ -99,16 +99,16 @@ class InputSplit:
         return f"{WORK}/parts/{self.file}.list"
 
 
-def look_at(origin: InputSource, part_bytes: int) -> InputSource:
+def stat_source(origin: InputSource, part_bytes: int) -> InputSource:
     """Return what can be told of a source without reading it; who reads it says why it cannot."""
     for pause_s in _PAUSES_S:
         with suppress(SourceError):
-            return _looked_at(origin, part_bytes)
+            return _scanned(origin, part_bytes)
         time.sleep(pause_s)  # a server may be busy for a moment
     return replace(origin, version="", is_surveyed=False)
 
 
-def _looked_at(origin: InputSource, part_bytes: int) -> InputSource:
+def _scanned(origin: InputSource, part_bytes: int) -> InputSource:
     place = StoragePath(origin.url)
     version = place.version(is_looked_at)
     is_surveyed = place.is_folder() or (
@@ -350,11 +350,11 @@ def _read_files(
             yield cast("RefusedMember", one)
         elif place.local_path is not None:
             yield from read_in_folder(place.local_path, one, limits)
-        elif fault := fault_of_name(one):
-            yield RefusedMember(shown(one), "archive.member", fault)
+        elif fault := check_name(one):
+            yield RefusedMember(escape_name(one), "archive.member", fault)
         else:
             most = max(limits.member_bytes, limits.segment_bytes)
-            yield from take_file(one, place.read(one, start=0, end=most + 1), limits)
+            yield from read_member(one, place.read(one, start=0, end=most + 1), limits)
 
 
 def _read_extents(

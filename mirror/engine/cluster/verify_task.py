@@ -24,12 +24,12 @@ from mirror.engine.findings import UNREAD_CODES, Finding, ReadRequest, Summary
 from mirror.engine.ingest.pipeline import (
     SourceMember,
     VerifiedMember,
-    named,
     outcome_of,
     parse,
-    settle,
+    record_outcome,
     unreadable,
     verify_parsed,
+    with_source,
 )
 from mirror.errors import SourceError
 from mirror.store import NewFacts, StoredFacts, make_parcel
@@ -101,12 +101,12 @@ def verify_part(part: InputSplit, errand: TaskContext, *, is_last_try: bool) -> 
         ParquetFile(FACTS, errand.sizes.group_bytes) as facts,
         ParquetFile(FINDINGS, _FINDINGS_BYTES) as findings,
     ):
-        job = ReadRequest((), lambda report: take_finding(findings, report))
+        job = ReadRequest((), lambda report: write_finding(findings, report))
         for item in _items(part, out, errand, done, is_last_try=is_last_try):
             outcome = item if isinstance(item, Finding) else _verify(item, keys, errand)
-            settle(outcome, job, done.summary)
+            record_outcome(outcome, job, done.summary)
             if isinstance(outcome, VerifiedMember):
-                _take_facts(facts, cast("NewFacts", outcome.parcel))
+                _write_facts(facts, cast("NewFacts", outcome.parcel))
             elif outcome.code.startswith("limit."):
                 done.footing.is_whole = False
         if findings.count:
@@ -127,7 +127,7 @@ def _items(
                 done.footing = BaseBag.of(one, is_whole=done.footing.is_whole)
             else:
                 done.is_sound = done.is_sound and not _is_fault(one)
-                yield named(name, one)
+                yield with_source(name, one)
     except SourceError as error:
         if error.code not in UNREAD_CODES or not is_last_try:
             raise
@@ -150,17 +150,17 @@ def _verify(item: SourceMember, keys: KeySet, errand: TaskContext) -> VerifiedMe
     return outcome_of(item, verified, errand.now)._replace(parcel=parcel)
 
 
-def _take_facts(facts: ParquetFile, parcel: NewFacts) -> None:
+def _write_facts(facts: ParquetFile, parcel: NewFacts) -> None:
     faults = pack([[*one] for one in parcel.faults]) if parcel.faults else b""
     record = parcel.record[-1]
     row = (int.from_bytes(parcel.digest[:2]), parcel.digest, record, parcel.content, faults)
-    facts.take(row, len(record) + len(parcel.content) + len(faults) + _ROW_BYTES)
+    facts.write_row(row, len(record) + len(parcel.content) + len(faults) + _ROW_BYTES)
 
 
 # Findings ------------------------------------------------------------------------------------
 
 
-def take_finding(findings: ParquetFile, report: Finding) -> None:
+def write_finding(findings: ParquetFile, report: Finding) -> None:
     """Write one finding down."""
     row = (
         report.source,
@@ -171,7 +171,7 @@ def take_finding(findings: ParquetFile, report: Finding) -> None:
         report.message,
         report.digest,
     )
-    findings.take(row, sum(len(one or "") for one in row) + _ROW_BYTES)
+    findings.write_row(row, sum(len(one or "") for one in row) + _ROW_BYTES)
 
 
 def write_findings(out: StoragePath, name: str, reports: list[Finding]) -> None:
@@ -182,5 +182,5 @@ def write_findings(out: StoragePath, name: str, reports: list[Finding]) -> None:
     """
     with ParquetFile(FINDINGS, _FINDINGS_BYTES) as findings:
         for report in reports:
-            take_finding(findings, report)
+            write_finding(findings, report)
         findings.publish(out, f"{FINDINGS_FOLDER}/{name}.parquet", {})

@@ -12,7 +12,7 @@ import mirror
 from mirror.core.merge import RULES
 from mirror.errors import ClusterError
 
-__all__ = ["fault_of_versions", "find_versions", "require_versions"]
+__all__ = ["check_versions", "find_versions", "require_versions"]
 
 _LIBRARIES = ("dask", "distributed", "pandas", "pyarrow", "msgpack", "orjson", "zstandard")
 """What is sent from one to another was written by these."""
@@ -46,7 +46,7 @@ def _digest_of_code() -> str:
     return hashed.hexdigest()[:16]
 
 
-def fault_of_versions(found: dict[str, str], expected: dict[str, str]) -> str | None:
+def check_versions(found: dict[str, str], expected: dict[str, str]) -> str | None:
     """Return in words how versions differ from those expected, or None."""
     differing = [
         f"{name} is {found.get(name, 'unknown')}, not {wanted}"
@@ -62,7 +62,7 @@ def require_versions(expected: dict[str, str]) -> None:
     Raises:
         ClusterError: `cluster.versions`
     """
-    fault = fault_of_versions(find_versions(), expected)
+    fault = check_versions(find_versions(), expected)
     if fault is not None:
         raise ClusterError(
             "cluster.versions",

@@ -20,17 +20,17 @@ from distributed.client import ClosedClientError
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
-from mirror.engine.cluster.versions import fault_of_versions, find_versions
+from mirror.engine.cluster.versions import check_versions, find_versions
 from mirror.errors import ClusterError, OutputError, WorkerError
 
 __all__ = [
     "LOCAL",
     "TaskResult",
-    "converted",
-    "gathered",
+    "gather",
     "next_finished",
     "open_cluster",
     "require_same_versions",
+    "translate_errors",
 ]
 
 LOCAL = "local"
@@ -69,19 +69,23 @@ def open_cluster(
         ClusterError: `cluster.unreachable`, `cluster.no_workers`, `cluster.start`.
     """
     with dask.config.set(_QUIET):
-        _hush()
+        _silence_logging()
         if address == LOCAL:
             _require_memory(worker_memory)
-            with _start(workers, worker_memory) as cluster, Client(cluster) as client, _leaving():
+            with (
+                _start(workers, worker_memory) as cluster,
+                Client(cluster) as client,
+                _suppress_on_interrupt(),
+            ):
                 yield client
             return
-        with _connect(address) as client, _leaving():
+        with _connect(address) as client, _suppress_on_interrupt():
             _require_a_worker(client, address)
             yield client
 
 
 @contextmanager
-def _leaving() -> Iterator[None]:
+def _suppress_on_interrupt() -> Iterator[None]:
     """Say nothing of what Dask had begun to fetch when a person ended it."""
     try:
         yield
@@ -91,7 +95,7 @@ def _leaving() -> Iterator[None]:
         raise
 
 
-def _hush() -> None:
+def _silence_logging() -> None:
     """Let only our own words reach a person: what Dask logs of a loss, the error says shorter."""
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] == "distributed":
@@ -109,7 +113,7 @@ def _require_memory(memory: str) -> None:
 
 def _start(workers: int | None, memory: str) -> LocalCluster:
     try:
-        with _deaf_to_interrupts():
+        with _ignore_sigint():
             return LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,  # half of the work is Python's, whose lock is one
@@ -124,7 +128,7 @@ def _start(workers: int | None, memory: str) -> LocalCluster:
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
+def _ignore_sigint() -> Iterator[None]:
     """Start processes that leave Ctrl-C to this one, which a terminal sends to all of them."""
     if threading.current_thread() is not threading.main_thread():
         yield  # who is none may not say so
@@ -171,12 +175,12 @@ def require_same_versions(client: Client) -> dict[str, str]:
         ClusterError: `cluster.versions`, naming the worker.
     """
     expected = find_versions()
-    with converted():
+    with translate_errors():
         found: dict[str, Any] = client.run(find_versions, on_error="return")
         found[_SCHEDULER] = _versions_of_scheduler(client)
     for address, versions in found.items():
         if isinstance(versions, dict):
-            fault = fault_of_versions(versions, expected)
+            fault = check_versions(versions, expected)
         elif isinstance(versions, OSError):
             continue  # it is gone, and runs nothing
         else:
@@ -249,7 +253,7 @@ def _outcome(future: Future[Any], patience: _WorkerTimeout) -> Any:
         patience.look()
 
 
-def gathered(client: Client, futures: Sequence[Future[Any]]) -> list[Any]:
+def gather(client: Client, futures: Sequence[Future[Any]]) -> list[Any]:
     """Fetch the results of tasks, all of them, or raise what one raised."""
     failures = 0
     while True:
@@ -286,7 +290,7 @@ class _WorkerTimeout:
 
 
 @contextmanager
-def converted() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn what Dask raises when workers or the scheduler are lost into errors of ours.
 
     Raises:
@@ -299,7 +303,7 @@ def converted() -> Iterator[None]:
     except KilledWorker as error:
         raise WorkerError(
             "worker.lost",
-            f"several workers died over one task ({_short(error.task)}), as if for want of memory",
+            f"several workers died over one task ({_truncated(error.task)}): they may lack memory",
             hint="give the workers more memory; what was finished is kept: run the command again",
         ) from error
     except _LOST as error:
@@ -324,5 +328,5 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _short(task: Key) -> str:
+def _truncated(task: Key) -> str:
     return str(task)[:60]

@@ -40,7 +40,7 @@ def last_words(store: Store, record_id: int) -> list[UpstreamSummary]:
     """
     number = store.records.get(record_id).pith_number
     said: dict[str, list[UpstreamStatementRow]] = {}
-    for row in store.claims.history(number):
+    for row in store.upstream_history.history(number):
         if row.kind == "state":
             said.setdefault(row.upstream, []).append(row)
     latest = sorted(said.values(), key=lambda rows: rows[-1].first_at, reverse=True)

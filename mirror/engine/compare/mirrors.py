@@ -13,10 +13,15 @@ from typing import cast
 from mirror.core.comparison.causes import Cause, Comparison, compare, parse_claim
 from mirror.core.values import Object, decode
 from mirror.engine.compare.states import CompareSummary, here_of
-from mirror.engine.states.root import bring_root_up_to_date, read_root
-from mirror.engine.transparency.tree_nodes import TreeDifference, TreeNodePage, descend, parse_told
+from mirror.engine.states.root import read_root, update_root
+from mirror.engine.transparency.tree_nodes import (
+    TreeDifference,
+    TreeNodePage,
+    descend,
+    parse_node_page,
+)
 from mirror.errors import FormatError, UpstreamError
-from mirror.net import ONE_ANSWER, Client, parse_url
+from mirror.net import PER_RESPONSE_CODES, Client, parse_url
 from mirror.store import Store
 
 __all__ = ["MirrorCompareOptions", "compare_with_mirror"]
@@ -31,7 +36,7 @@ class MirrorCompareOptions:
     url: str
     quick: bool = False
     """Only name the records; do not fetch their states to say why."""
-    tell: Callable[[Comparison], None] = lambda _comparison: None
+    on_finding: Callable[[Comparison], None] = lambda _comparison: None
     progress: Callable[[int], None] = lambda _count: None
 
 
@@ -53,16 +58,16 @@ def compare_with_mirror(
         CorruptStoreError: `store.damaged`
     """
     parse_url(errand.url)
-    bring_root_up_to_date(store)
+    update_root(store)
     other = _OtherMirror(errand.url.rstrip("/"), client)
     tally = CompareSummary()
     ours = 0
     with store.snapshot():
         records = read_root(store).records
-        for differing in descend(store, other.told):
+        for differing in descend(store, other.node_page):
             comparison = _explain(store, differing, other, quick=errand.quick)
-            tally.take(comparison)
-            errand.tell(comparison)
+            tally.count(comparison)
+            errand.on_finding(comparison)
             errand.progress(1)
             ours += differing.here is not None
     tally.statuses["match"] += records - ours
@@ -78,11 +83,11 @@ class _OtherMirror:
         self._client = client
         self.about: Object = {}
 
-    def told(self, prefix: str) -> TreeNodePage:
+    def node_page(self, prefix: str) -> TreeNodePage:
         """Return what it tells of a node."""
         url = f"{self._url}/mirror/tree/{prefix}"
         try:
-            told, self.about = parse_told(self._get(url, _TREE_BYTES), prefix)
+            told, self.about = parse_node_page(self._get(url, _TREE_BYTES), prefix)
         except FormatError as error:
             hint = "is this address that of a mirror?"
             raise UpstreamError("upstream.tree", error.message, where=url, hint=hint) from error
@@ -121,7 +126,7 @@ def _explain(
     try:
         comparison = compare(here_of(store, record_id), other.state(number[-26:]))
     except (FormatError, UpstreamError) as error:
-        if isinstance(error, UpstreamError) and error.code not in ONE_ANSWER:
+        if isinstance(error, UpstreamError) and error.code not in PER_RESPONSE_CODES:
             raise
         return _one_sided(number, "unreadable", f"{error.code}: {error.message}")
     return _with_more_causes(store, comparison, other)
@@ -153,7 +158,7 @@ def _with_more_causes(store: Store, comparison: Comparison, other: _OtherMirror)
 
 def _of_keys(store: Store, other: _OtherMirror) -> Iterator[Cause]:
     """Say that the mirrors trust different keys, so that their states may well differ (K3)."""
-    ours, theirs = store.trust.key_set().digest, other.about.get("key_set_digest")
+    ours, theirs = store.trust_log.key_set().digest, other.about.get("key_set_digest")
     if theirs != ours:
         text = f"the mirrors trust different keys: key set {ours} here, {theirs} there (K3)"
         yield Cause("key_set", text)

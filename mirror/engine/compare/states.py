@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias, cast
 
-from mirror.archive import shown
+from mirror.archive import escape_name
 from mirror.core.comparison.causes import (
-    SELF_STYLED,
+    UNIDENTIFIED_CODES,
     Cause,
     Comparison,
     LocalRecord,
@@ -35,7 +35,7 @@ from mirror.engine.compare.upstream import (
 )
 from mirror.engine.identifiers import find_all, look_up
 from mirror.engine.states.replay import current_text
-from mirror.engine.states.root import bring_root_up_to_date
+from mirror.engine.states.root import update_root
 from mirror.errors import LookUpError, UpstreamError
 from mirror.net import Client
 from mirror.store import Store, UpstreamStatementRow
@@ -95,15 +95,15 @@ class CompareOptions:
     """Ids of records; none means all, on both sides."""
     called: str = ""
     """Under what name to keep what upstream says; empty for its address or path."""
-    remember: bool = True
+    keep_history: bool = True
     """Whether to keep it."""
-    tell: Callable[[CompareResult], None] = lambda _finding: None
+    on_finding: Callable[[CompareResult], None] = lambda _finding: None
     progress: Callable[[int], None] = lambda _count: None
 
     @property
     def remembered_as(self) -> str:
         """Under what name what upstream says is kept."""
-        return redact(shown(self.called or self.upstream.place.rstrip("/")))
+        return redact(escape_name(self.called or self.upstream.url.rstrip("/")))
 
 
 @dataclass(slots=True)
@@ -114,7 +114,7 @@ class CompareSummary:
     rollbacks: int = 0
     requests: int = 0
 
-    def take(self, finding: CompareResult) -> None:
+    def count(self, finding: CompareResult) -> None:
         """Count a finding."""
         if isinstance(finding, Rollback):
             self.rollbacks += 1
@@ -148,21 +148,21 @@ def compare_with(store: Store, errand: CompareOptions, client: Client) -> Compar
         LookUpError: If an id names several records.
         CorruptStoreError: `store.damaged`
     """
-    if errand.remember:
-        bring_root_up_to_date(store)
+    if errand.keep_history:
+        update_root(store)
     run = _CompareRun(store, errand)
     tally = CompareSummary()
     size = _FEW if errand.upstream.is_address else _MANY
     for batch in _batches(run.answers(client), size):
-        with store.transaction() if errand.remember else store.snapshot():
-            findings = [finding for answer in batch for finding in run.settle(answer)]
+        with store.transaction() if errand.keep_history else store.snapshot():
+            findings = [finding for answer in batch for finding in run.compare_answer(answer)]
         for finding in findings:
-            tally.take(finding)
-            errand.tell(finding)
+            tally.count(finding)
+            errand.on_finding(finding)
         errand.progress(len(batch))
     for comparison in run.missing_upstream():
-        tally.take(comparison)
-        errand.tell(comparison)
+        tally.count(comparison)
+        errand.on_finding(comparison)
     tally.requests = client.requests
     return tally
 
@@ -209,7 +209,7 @@ class _CompareRun:
     def _want(self, name: str) -> _NamedRecord:
         found = find_all(self._store.records, name)
         if not found:
-            name = shown(name.strip())
+            name = escape_name(name.strip())
             is_number = is_pith_number(name)
             return _NamedRecord(
                 RecordRequest(name[-26:], name) if is_number else RecordRequest(name, ""), None
@@ -252,15 +252,15 @@ class _CompareRun:
 
     # One answer ------------------------------------------------------------------------------
 
-    def settle(self, answer: UpstreamAnswer) -> Iterator[CompareResult]:
+    def compare_answer(self, answer: UpstreamAnswer) -> Iterator[CompareResult]:
         """Yield what comes of an answer."""
         if isinstance(answer, Unreadable):
             yield self._of_nothing(answer)
             return
         self._was_read = True
         yield self._compare(answer)
-        if self._errand.remember:
-            yield from self._remember(answer)
+        if self._errand.keep_history:
+            yield from self._record_statement(answer)
 
     def _of_nothing(self, answer: Unreadable) -> Comparison:
         number, causes = answer.pith_number, [Cause(answer.code, answer.reason)]
@@ -283,22 +283,22 @@ class _CompareRun:
             return Comparison(pith_number=number, status="missing_here", causes=(cause,))
         if record_id < len(self._seen):
             self._seen[record_id] = True
-        if self._store.derived.current_digest(record_id) == answer.digest:
+        if self._store.states.current_digest(record_id) == answer.digest:
             return Comparison(pith_number=number, status="match")
         return compare(here_of(self._store, record_id), answer.state)
 
     # Memory ----------------------------------------------------------------------------------
 
-    def _remember(self, answer: UpstreamStatement) -> Iterator[Rollback]:
+    def _record_statement(self, answer: UpstreamStatement) -> Iterator[Rollback]:
         name, kind, number = self._errand.remembered_as, self._upstream.kind, answer.pith_number
         digest = sha256(answer.text) if self._upstream.bundles else answer.digest
-        before = self._store.claims.last(name, number, kind)
+        before = self._store.upstream_history.last(name, number, kind)
         if before is not None and before.digest == digest:
             return
         after = UpstreamStatementRow(name, number, kind, digest, self._at, answer.text)
-        self._store.claims.note(after)
+        self._store.upstream_history.append(after)
         if before is not None:
-            yield from _rollback(before, after, self._retired(number))
+            yield from _rollback_of(before, after, self._retired(number))
 
     def _retired(self, number: str) -> set[str]:
         record_id = self._store.records.numbered(number)
@@ -307,7 +307,7 @@ class _CompareRun:
     def _told_before(self, number: str) -> Iterator[Cause]:
         """Say that upstream spoke before of a record of which it now has nothing."""
         name, kind = self._errand.remembered_as, self._upstream.kind
-        if (before := self._store.claims.last(name, number, kind)) is not None:
+        if (before := self._store.upstream_history.last(name, number, kind)) is not None:
             text = f"upstream told of it before: {kind} {before.digest.hex()}, {before.first_at}"
             yield Cause("rollback.record", text)
 
@@ -366,7 +366,7 @@ def _refused(events: Collection[Event]) -> dict[str, str]:
     invalid = [one for one in events if not isinstance(one, ValidEvent)]
     refused: dict[str, str] = {}
     # Of several that bear one id, the one whose own it is comes last, and counts.
-    for one in sorted(invalid, key=lambda one: one.code not in SELF_STYLED):
+    for one in sorted(invalid, key=lambda one: one.code not in UNIDENTIFIED_CODES):
         claimed = one.value.get("event_id") if isinstance(one.value, dict) else None
         if isinstance(claimed, str):
             refused[claimed] = one.code
@@ -383,7 +383,7 @@ def retired_here(store: Store, record_id: int) -> set[str]:
     return set(retired_events(state))
 
 
-def _rollback(
+def _rollback_of(
     before: UpstreamStatementRow, after: UpstreamStatementRow, retired: set[str]
 ) -> Iterator[Rollback]:
     was, now = (cast("Object", decode(claim.text)) for claim in (before, after))
@@ -399,19 +399,19 @@ def history(store: Store, name: str) -> list[tuple[UpstreamStatementRow, list[Ca
     """
     is_here = bool(find_all(store.records, name))
     record_id = look_up(store.records, name) if is_here else 0
-    number = store.records.get(record_id).pith_number if is_here else shown(name.strip())
-    rows = store.claims.history(number)
+    number = store.records.get(record_id).pith_number if is_here else escape_name(name.strip())
+    rows = store.upstream_history.history(number)
     if not rows:
         hint = "`mirror compare --upstream` keeps what upstream says"
         message = f"nothing that an upstream said of {name!r} is kept"
         raise LookUpError("lookup.unknown", message, hint=hint)
     retired = retired_here(store, record_id) if is_here else set()
-    return [(row, _taken_back(rows, index, retired)) for index, row in enumerate(rows)]
+    return [(row, _removed_events(rows, index, retired)) for index, row in enumerate(rows)]
 
 
-def _taken_back(rows: list[UpstreamStatementRow], index: int, retired: set[str]) -> list[Cause]:
+def _removed_events(rows: list[UpstreamStatementRow], index: int, retired: set[str]) -> list[Cause]:
     after = rows[index]
     before = rows[index - 1] if index else None
     if before is None or before[:3] != after[:3]:
         return []
-    return [cause for one in _rollback(before, after, retired) for cause in one.causes]
+    return [cause for one in _rollback_of(before, after, retired) for cause in one.causes]

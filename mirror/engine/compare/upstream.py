@@ -14,12 +14,12 @@ from mirror.core.comparison.causes import parse_claim
 from mirror.core.composed import compose
 from mirror.core.keys import KeySet
 from mirror.core.merge import merge
-from mirror.core.msgpack_values import decode_packed, may_hold_float, pack
+from mirror.core.msgpack_values import decode_packed, might_contain_float, pack
 from mirror.core.values import Object, canonical, decode, encode_integers, sha256
 from mirror.engine.ingest.large_records import Piece, by_record
-from mirror.engine.process_pool import spread
+from mirror.engine.process_pool import map_in_processes
 from mirror.errors import FormatError, SourceError, UpstreamError
-from mirror.net import ONE_ANSWER, Client, parse_url
+from mirror.net import PER_RESPONSE_CODES, Client, parse_url
 
 __all__ = ["RecordRequest", "Unreadable", "UpstreamAnswer", "UpstreamSource", "UpstreamStatement"]
 
@@ -96,7 +96,7 @@ _ANY = RecordRequest("", "")
 class UpstreamSource:
     """Whom to compare with."""
 
-    place: str
+    url: str
     """An address, a file, a folder, or `-`."""
     keys: KeySet
     """Under which its bundles are merged, if they are what is asked for."""
@@ -106,7 +106,7 @@ class UpstreamSource:
 
     def __post_init__(self) -> None:
         if self.is_address:
-            parse_url(self.place)  # it may be refused, and is kept as a name if it is not
+            parse_url(self.url)  # it may be refused, and is kept as a name if it is not
 
     @property
     def kind(self) -> str:
@@ -116,7 +116,7 @@ class UpstreamSource:
     @property
     def is_address(self) -> bool:
         """Whether it is read over HTTP."""
-        return self.place.lower().startswith(("http://", "https://"))
+        return self.url.lower().startswith(("http://", "https://"))
 
     @property
     def reader(self) -> UpstreamReader:
@@ -133,7 +133,9 @@ class UpstreamSource:
                 what came before was yielded.
         """
         ended: list[UpstreamError] = []
-        for answers in spread(self._batches(ended), self.reader.answers, few=_FEW_BATCHES):
+        for answers in map_in_processes(
+            self._batches(ended), self.reader.answers, few=_FEW_BATCHES
+        ):
             yield from answers
         if ended:
             raise ended[0]
@@ -154,16 +156,16 @@ class UpstreamSource:
     def _items(self, ended: list[UpstreamError]) -> Iterator[Member | RefusedMember]:
         wanted = BUNDLES if self.bundles else STATES
         try:
-            with open_source(self.place, self.limits, wanted) as source:
+            with open_source(self.url, self.limits, wanted) as source:
                 for item in source.items():
                     if isinstance(item, RefusedMember) and item.code == "archive.empty":
-                        ended.append(_nothing_there(self.place, item.message))
+                        ended.append(_nothing_there(self.url, item.message))
                     elif isinstance(item, Member) or (
                         isinstance(item, RefusedMember) and item.is_fault
                     ):
                         yield item
         except SourceError as error:
-            ended.append(_nothing_there(self.place, error.message))
+            ended.append(_nothing_there(self.url, error.message))
 
     # Over HTTP -------------------------------------------------------------------------------
 
@@ -175,11 +177,11 @@ class UpstreamSource:
         """
         for wish in wishes:
             name = quote(wish.name, safe=":")
-            url = f"{self.place.rstrip('/')}/pith/{name}/{self.kind}.json"
+            url = f"{self.url.rstrip('/')}/pith/{name}/{self.kind}.json"
             try:
                 yield self._ask(client, url, wish)
             except UpstreamError as error:
-                if error.code not in ONE_ANSWER:
+                if error.code not in PER_RESPONSE_CODES:
                     raise
                 yield Unreadable(url, wish.record, error.code, error.message)
 
@@ -247,7 +249,7 @@ class UpstreamReader:
             return self._of_bundle(where, data, is_packed=is_packed)
         state = parse_claim(decode(data))
         # Whether a float is in it is told sooner by its MessagePack than by its JSON.
-        text = canonical(state) if may_hold_float(pack(state)) else encode_integers(state)
+        text = canonical(state) if might_contain_float(pack(state)) else encode_integers(state)
         return UpstreamStatement(where, cast("str", state["pith_number"]), text, text, sha256(text))
 
     def _of_bundle(self, where: str, data: bytes, *, is_packed: bool) -> UpstreamStatement:

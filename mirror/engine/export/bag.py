@@ -29,7 +29,7 @@ __all__ = [
     "bag_files",
     "bundle_text",
     "export_bag",
-    "note_export",
+    "record_export",
     "write_states",
 ]
 
@@ -72,7 +72,7 @@ class ExportResult:
     """The root of the store's states; empty unless all of them were written."""
     last_arrival: int
     """The last that was written, if all were."""
-    holds: str
+    description: str
     """What was written, in words."""
     left_out: OverQuota | None
     """The facts that were not written because they are not verified; None if nobody asked so."""
@@ -157,7 +157,7 @@ def export_bag(store: Store, out: BagOutput, order: ExportOptions) -> ExportResu
             manifest,
             root,
             store.facts.last_arrival(),
-            writing.holds(),
+            writing.description(),
             None if writing.selection is None else writing.selection.left_out,
         )
 
@@ -185,18 +185,18 @@ class _BagContents:
     def _files(self) -> Iterator[tuple[str, bytes]]:
         for facts in self._lacking():
             for path, text in bag_files(facts):
-                self._note_size(facts, text)
+                self._record_size(facts, text)
                 yield path, text
 
     def _packed(self) -> Iterator[bytes]:
         for facts in self._lacking():
             for text in _members(facts):
                 packed = pack(decode(text))
-                self._note_size(facts, text)
-                self._note_size(facts, packed)
+                self._record_size(facts, text)
+                self._record_size(facts, packed)
                 yield packed
 
-    def _note_size(self, facts: RecordFacts, text: bytes) -> None:
+    def _record_size(self, facts: RecordFacts, text: bytes) -> None:
         """Note a record of which a single value is more than mirrors take by default (B4)."""
         if len(text) > ReadLimits().member_bytes:
             self.large.add(facts.record.suffix)
@@ -223,11 +223,11 @@ class _BagContents:
 
     def root(self) -> str:
         """Return the root of all states; empty where not all are written, or they lag behind."""
-        if self._order.record_ids is not None or self._store.derived.stale(1):
+        if self._order.record_ids is not None or self._store.states.stale(1):
             return ""
-        return merkle.root(self._store.derived.leaves()).hex()
+        return merkle.root(self._store.states.leaves()).hex()
 
-    def holds(self) -> str:
+    def description(self) -> str:
         """Say what is written."""
         keep, words = self._order.keep_invalid, f"Pith Open Graph bundles of {self.records} records"
         if keep is None:
@@ -241,14 +241,14 @@ class _BagContents:
         where only verified facts are written, all of it does, and the key set is named.
         """
         yield "Bag-Group-Identifier", "pith-open-graph"
-        yield "External-Description", self.holds()
+        yield "External-Description", self.description()
         if self._base is not None:
             yield BASE, self._base.manifest
-            yield BASE_HOLDS, self._base.holds
+            yield BASE_HOLDS, self._base.description
         if self.selection is not None:
             yield KEEP_INVALID, str(self.selection.keep)
             yield LEFT_OUT, in_words(self.selection.left_out)
-            yield KEY_SET, self._store.trust.key_set().digest
+            yield KEY_SET, self._store.trust_log.key_set().digest
 
 
 class _CountingFile:
@@ -280,7 +280,7 @@ class _SpooledPayload:
             yield path, self._file.read(size)
 
 
-def note_export(path: Path, exported: ExportResult) -> None:
+def record_export(path: Path, exported: ExportResult) -> None:
     """Note an export of all in its store, so that it can be a base by its root.
 
     A store that cannot be written now goes without: the bag itself can always be named.
@@ -288,14 +288,14 @@ def note_export(path: Path, exported: ExportResult) -> None:
     at = time_text(datetime.now(UTC))
     try:
         with open_store(path, must_exist=True) as store, store.transaction():
-            store.memory.note_root(
+            store.source_cache.put_root(
                 bytes.fromhex(exported.root),
                 exported.last_arrival,
                 bytes.fromhex(exported.manifest),
-                exported.holds,
+                exported.description,
                 at,
             )
-            store.memory.note_bag(bytes.fromhex(exported.manifest), "exported here", at)
+            store.source_cache.put_bag(bytes.fromhex(exported.manifest), "exported here", at)
     except StoreError:
         return
 
@@ -313,7 +313,7 @@ def write_states(store: Store, out: Path, inputs: tuple[Path, ...] = ()) -> None
     Raises:
         OutputError: If one cannot be written, or may not be.
     """
-    for state in store.derived.touched_states():
+    for state in store.states.seen_states():
         path = out / state.suffix / "state.json"
         with OutputFile(path, force=True, inputs=inputs).open(make_folder=True) as file:
             file.write(state.text)

@@ -42,7 +42,7 @@ class ExcludedFacts(Protocol):
 
     manifest: str
     """The digest that names the base."""
-    holds: str
+    description: str
     """What it holds, in words."""
 
     def lacks(self, store: Store, record_id: int) -> RecordFacts | None:
@@ -128,7 +128,7 @@ def open_base(store: Store, since: str) -> Iterator[ExcludedFacts]:
         LookUpError: `export.root_unknown`
     """
     if is_digest(since) and not Path(since).exists():
-        found = store.memory.root(bytes.fromhex(since))
+        found = store.source_cache.root(bytes.fromhex(since))
         if found is None:
             hint = "name the bag itself; this store did not export one with that root"
             raise LookUpError("export.root_unknown", f"no export had the root {since}", hint=hint)
@@ -143,7 +143,7 @@ def open_base(store: Store, since: str) -> Iterator[ExcludedFacts]:
 @dataclass(slots=True)
 class _ByArrival:
     manifest: str
-    holds: str
+    description: str
     last_arrival: int
 
     def lacks(self, store: Store, record_id: int) -> RecordFacts | None:
@@ -160,7 +160,7 @@ class _ByArrival:
 @dataclass(slots=True)
 class _ByContent:
     manifest: str
-    holds: str
+    description: str
     db: sqlite3.Connection
 
     def lacks(self, store: Store, record_id: int) -> RecordFacts | None:

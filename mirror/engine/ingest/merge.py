@@ -31,13 +31,13 @@ from mirror.engine.ingest.pipeline import (
     outcome_of,
     parse,
     read,
-    settle,
-    settle_report,
+    record_finding,
+    record_outcome,
     verify_parsed,
 )
 from mirror.engine.ingest.source_cache import MAX_REPORTS, CacheKey, SourceResult, key_of
-from mirror.engine.process_pool import spread
-from mirror.engine.states.replay import bring_up_to_date, finish
+from mirror.engine.process_pool import map_in_processes
+from mirror.engine.states.replay import process_stale, update_states
 from mirror.errors import KeySetChangedError
 from mirror.store import (
     BatchWriter,
@@ -69,23 +69,23 @@ def ingest(store: Store, job: ReadRequest) -> Summary:
         KeySetChangedError: If another process changes the trusted keys meanwhile.
     """
     summary = Summary()
-    finish(store)  # what an interrupted run left behind
+    process_stale(store)  # what an interrupted run left behind
     job = replace(job, is_known=AcknowledgedFindings(store))
     writer = _MergeWriter(store, job, summary)
-    names = [name for name in job.names if not writer.recall(name)]
+    names = [name for name in job.names if not writer.replay_cached_source(name)]
     with _MergeWorker(writer.keys, job.limits, writer.now, store.path) as desk:
         waiting: list[VerifiedMember | Finding] = []
-        items = read(job, names, writer.note_bag)
-        for outcomes in spread(batches(items), desk, few=FEW_BATCHES):
+        items = read(job, names, writer.record_bag)
+        for outcomes in map_in_processes(batches(items), desk, few=FEW_BATCHES):
             waiting.extend(outcomes)
             if len(waiting) >= TRANSACTION_BUNDLES:
                 writer.write(waiting)
                 waiting = []
         writer.write(waiting)
-    writer.finish()
-    finish(store)  # records of which many bundles came
-    summary.records = store.derived.touched_count()
-    summary.equivocations = store.derived.touched_equivocations()
+    writer.store_results()
+    process_stale(store)  # records of which many bundles came
+    summary.records = store.states.seen_count()
+    summary.equivocations = store.states.seen_equivocations()
     return summary
 
 
@@ -123,7 +123,7 @@ class _MergeWorker:
         bundle = parse(item, self._limits, self._keys)
         if isinstance(bundle, Finding):
             return bundle
-        held = self._held(bundle)
+        held = self._stored_facts(bundle)
         verified = verify_parsed(item, bundle, self._keys, held.known, self._limits)
         if isinstance(verified, Finding):
             return verified
@@ -131,13 +131,13 @@ class _MergeWorker:
         state = self._state(verified) if held.record_id is None else None
         return outcome._replace(parcel=make_parcel(bundle, verified, held, state, self._keys))
 
-    def _held(self, bundle: Bundle) -> StoredFacts:
+    def _stored_facts(self, bundle: Bundle) -> StoredFacts:
         """Return what the store holds for a bundle's record, as far as it was committed."""
         name = (bundle.record.digest, bundle.record.suffix)
         if self._reader is None or self._reader.records.find(*name) is None:
             return StoredFacts()
         with self._reader.snapshot():
-            return self._reader.facts.held(bundle.record.digest)
+            return self._reader.facts.stored_facts(bundle.record.digest)
 
     def _state(self, bundle: VerifiedBundle) -> State:
         """Return what a bundle comes to alone."""
@@ -164,8 +164,8 @@ class _MergeWriter:
         self._changed: set[int] = set()
         self._merge_from: dict[int, int] = {}
         with store.snapshot():
-            self._trust_version = store.trust.version
-            self.keys: KeySet = store.trust.key_set()
+            self._trust_version = store.trust_log.version
+            self.keys: KeySet = store.trust_log.key_set()
 
     @property
     def now(self) -> int:
@@ -174,27 +174,27 @@ class _MergeWriter:
 
     # Sources that were read before -----------------------------------------------------------
 
-    def recall(self, name: str) -> bool:
+    def replay_cached_source(self, name: str) -> bool:
         """Tell again what a source came to, if it was read before; False if it was not."""
         key, called = key_of(name, self.keys, self._job.limits), self._job.name_of(name)
         alike = [other for other in self._job.names if self._job.name_of(other) == called]
         if key is None or self._store.path is None or len(alike) > 1:
             return False
-        kept = self._store.memory.recall(key.digest)
+        kept = self._store.source_cache.get(key.digest)
         if kept is None:
             self._keys_of_readings[called] = key
             return False
         reading, ranges = SourceResult.from_bytes(kept, called)
-        self._store.derived.touch_ranges(ranges)
+        self._store.states.mark_ranges_seen(ranges)
         self._readings[called] = reading
         self._summary.bundles_read += reading.bundles
         self._summary.events_valid += reading.events_valid
         self._summary.receipts_verified += reading.receipts_verified
         for report in reading.reports:
-            settle_report(report, self._job, self._summary)
+            record_finding(report, self._job, self._summary)
         return True
 
-    def note_bag(self, source: str, bag: Bag) -> None:
+    def record_bag(self, source: str, bag: Bag) -> None:
         """Note that all of a bag was read, and what it rests on."""
         reading = self._reading(source)
         reading.footing = BaseBag.of(bag, is_whole=reading.footing.is_whole)
@@ -204,7 +204,7 @@ class _MergeWriter:
             self._readings[source] = SourceResult()
         return self._readings[source]
 
-    def finish(self) -> None:
+    def store_results(self) -> None:
         """Remember what every source came to, and say which bags others rest on are missing."""
         at = time_text(self._started)
         with self._store.transaction():
@@ -212,19 +212,19 @@ class _MergeWriter:
             for source, reading in self._readings.items():
                 key = self._keys_of_readings.get(source)
                 if key is not None and reading.is_memorable and key.is_current():
-                    self._store.memory.remember(key.digest, reading.to_bytes())
-            missing = self._note_bags(at)
+                    self._store.source_cache.put(key.digest, reading.to_bytes())
+            missing = self._record_bags(at)
         for source in missing:
             report = missing_base(source, self._readings[source].footing)
-            settle_report(report, self._job, self._summary)
+            record_finding(report, self._job, self._summary)
 
-    def _note_bags(self, at: str) -> list[str]:
+    def _record_bags(self, at: str) -> list[str]:
         """Note the bags of which all is in the store now; return what lacks its base."""
         footings = {source: reading.footing for source, reading in self._readings.items()}
-        ready, missing = find_footing(footings, self._store.memory.has_bag)
+        ready, missing = find_footing(footings, self._store.source_cache.has_bag)
         for source in ready:
             manifest = bytes.fromhex(footings[source].manifest)
-            self._store.memory.note_bag(manifest, source, at)
+            self._store.source_cache.put_bag(manifest, source, at)
         return missing
 
     # Writing ---------------------------------------------------------------------------------
@@ -234,22 +234,22 @@ class _MergeWriter:
         with self._store.transaction():
             self._require_same_keys()
             intake = self._store.intake(self._job.limits.kept_invalid)
-            outcomes = [self._take(intake, outcome) for outcome in outcomes]
+            outcomes = [self._write_facts(intake, outcome) for outcome in outcomes]
             intake.flush()
-            self._store.derived.touch(self._touched)
-            bring_up_to_date(self._store, self.keys, self._due())
+            self._store.states.mark_seen(self._touched)
+            update_states(self._store, self.keys, self._due())
         for outcome in outcomes:
-            settle(outcome, self._job, self._summary)
-            self._note(outcome)
+            record_outcome(outcome, self._job, self._summary)
+            self._add_to_source(outcome)
 
-    def _take(
+    def _write_facts(
         self, intake: BatchWriter, outcome: VerifiedMember | Finding
     ) -> VerifiedMember | Finding:
         """Write the facts of an outcome; return it with what was found as they were written."""
         if isinstance(outcome, Finding) or outcome.parcel is None:
             return outcome
         run = self._run(outcome.source)
-        record_id, new, left_out = intake.take(outcome.parcel, run, outcome.member)
+        record_id, new, left_out = intake.add(outcome.parcel, run, outcome.member)
         self._touched.append(record_id)
         self._reading(outcome.source).record_ids.append(record_id)
         self._summary.new.add(new)
@@ -271,12 +271,12 @@ class _MergeWriter:
         for record_id in sorted(changed):
             facts = self._store.facts.ledger(record_id).facts
             if facts >= self._merge_from.get(record_id, 0):
-                due.append(StaleRecord(record_id, judge=False))
+                due.append(StaleRecord(record_id, needs_verdicts=False))
                 if facts >= LARGE_RECORD_FACTS:
                     self._merge_from[record_id] = 2 * facts
         return due
 
-    def _note(self, outcome: VerifiedMember | Finding) -> None:
+    def _add_to_source(self, outcome: VerifiedMember | Finding) -> None:
         """Add an outcome to what its source came to."""
         reading = self._reading(outcome.source)
         if isinstance(outcome, Finding):
@@ -300,11 +300,11 @@ class _MergeWriter:
         return self._runs[source]
 
     def _require_same_keys(self) -> None:
-        if self._store.trust.version != self._trust_version:
+        if self._store.trust_log.version != self._trust_version:
             raise KeySetChangedError(
                 "store.keys_changed",
                 "another process changed the trusted keys while this one was verifying",
-                where=self._store.place,
+                where=self._store.location,
                 hint="what was committed is kept; run the command again",
             )
 

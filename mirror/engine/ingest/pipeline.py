@@ -24,11 +24,11 @@ from mirror.core.bundle import (
     verify_bundle,
 )
 from mirror.core.events.event import ValidEvent
-from mirror.core.events.integrity_finding import IntegrityFinding, findings_of, judge_finding
+from mirror.core.events.integrity_finding import IntegrityFinding, findings_of, verify_finding
 from mirror.core.keys import KeySet
 from mirror.core.values import Value, canonical, decode, hexdigest, nesting
 from mirror.engine.findings import UNREAD_CODES, Finding, ReadRequest, Summary
-from mirror.engine.process_pool import spread
+from mirror.engine.process_pool import map_in_processes
 from mirror.errors import FormatError, LimitError, SourceError
 from mirror.store import NewFacts
 
@@ -38,15 +38,15 @@ __all__ = [
     "SourceMember",
     "VerifiedMember",
     "batches",
-    "named",
     "outcome_of",
     "parse",
     "read",
-    "settle",
-    "settle_report",
+    "record_finding",
+    "record_outcome",
     "unreadable",
     "verify",
     "verify_parsed",
+    "with_source",
 ]
 
 BATCH_BUNDLES = 64
@@ -107,13 +107,13 @@ def read(
                     if isinstance(item, Bag):
                         note_bag(name, item)
                     else:
-                        yield named(name, item)
+                        yield with_source(name, item)
                     job.progress(source)
         except SourceError as error:
             yield unreadable(name, error)
 
 
-def named(source: str, item: Member | RefusedMember) -> SourceMember | Finding:
+def with_source(source: str, item: Member | RefusedMember) -> SourceMember | Finding:
     """Return a member with the name of its source, or the finding that it is refused."""
     if isinstance(item, RefusedMember):
         return Finding(source, item.name, None, item.code, "", item.message)
@@ -230,7 +230,7 @@ def _verify_document(
         found = [] if _is_bundle(document) else findings_of(document)
         if not found:
             return None
-        said = _judge_findings(document, found, keys, limits)
+        said = _verify_findings(document, found, keys, limits)
     except LimitError as error:
         return _refused(item, None, error)
     except FormatError:
@@ -245,7 +245,7 @@ def _is_bundle(document: Value) -> bool:
     return isinstance(document, dict) and "bundle_type" in document
 
 
-def _judge_findings(
+def _verify_findings(
     document: Value, found: list[IntegrityFinding], keys: KeySet, limits: ReadLimits
 ) -> list[tuple[str, str, str]]:
     """Return place, code and reason of all that is to be said of the findings (S4).
@@ -261,11 +261,11 @@ def _judge_findings(
     go_on, said = _in_time(limits), []
     for where, value in found:
         go_on()
-        said += [(where, code, why) for code, why in judge_finding(value, keys)]
+        said += [(where, code, why) for code, why in verify_finding(value, keys)]
     return said
 
 
-def settle(outcome: VerifiedMember | Finding, job: ReadRequest, summary: Summary) -> None:
+def record_outcome(outcome: VerifiedMember | Finding, job: ReadRequest, summary: Summary) -> None:
     """Count an outcome, and tell of all that was found in it.
 
     Args:
@@ -274,7 +274,7 @@ def settle(outcome: VerifiedMember | Finding, job: ReadRequest, summary: Summary
         summary: Where to count.
     """
     if isinstance(outcome, Finding):
-        settle_report(outcome, job, summary)
+        record_finding(outcome, job, summary)
         return
     summary.bundles_read += 1 - outcome.documents
     summary.documents_read += outcome.documents
@@ -282,15 +282,15 @@ def settle(outcome: VerifiedMember | Finding, job: ReadRequest, summary: Summary
     summary.events_valid += outcome.events_valid
     summary.receipts_verified += outcome.receipts_verified
     for report in outcome.reports:
-        settle_report(report, job, summary)
+        record_finding(report, job, summary)
 
 
-def settle_report(report: Finding, job: ReadRequest, summary: Summary) -> None:
+def record_finding(report: Finding, job: ReadRequest, summary: Summary) -> None:
     """Count and tell of a finding, or of a refusal."""
     if report.code not in UNREAD_CODES and job.is_known(report):
         report = replace(report, is_known=True)
-    summary.take(report)
-    job.tell(report)
+    summary.count(report)
+    job.on_finding(report)
 
 
 # `mirror verify` -----------------------------------------------------------------------------
@@ -300,9 +300,9 @@ def verify(job: ReadRequest, keys: KeySet) -> Summary:
     """Check sources and store nothing (`mirror verify`)."""
     summary = Summary()
     desk = _VerifyWorker(keys, job.limits, time.time_ns() // 1000)
-    for outcomes in spread(batches(read(job)), desk, few=FEW_BATCHES):
+    for outcomes in map_in_processes(batches(read(job)), desk, few=FEW_BATCHES):
         for outcome in outcomes:
-            settle(outcome, job, summary)
+            record_outcome(outcome, job, summary)
     return summary
 
 

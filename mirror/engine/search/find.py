@@ -23,7 +23,7 @@ from mirror.core.merge import LIST_NAMES
 from mirror.core.record import Record, text_digest
 from mirror.core.values import Object, Value, decode, instant
 from mirror.engine.identifiers import find_all
-from mirror.engine.process_pool import spread
+from mirror.engine.process_pool import map_in_processes
 from mirror.engine.search.citations import count_cited_by
 from mirror.engine.search.results import RecordSummary, SearchHit, SearchResult
 from mirror.engine.states.replay import current_text
@@ -42,11 +42,11 @@ __all__ = [
     "RecordSummary",
     "SearchHit",
     "SearchResult",
-    "bring_up_to_date",
     "encodable",
     "find",
-    "named",
+    "resolve_name",
     "standing_of",
+    "update_index",
 ]
 
 
@@ -66,7 +66,7 @@ def find(store: Store, query: str, limit: int = 20, start: int = 0) -> SearchRes
     """
     end = start + limit
     hits = list(islice(_hits(store, encodable(query), end), start, end + 1))
-    return SearchResult(hits[:limit], len(hits) > limit, store.search.unindexed())
+    return SearchResult(hits[:limit], len(hits) > limit, store.search_index.unindexed())
 
 
 def _hits(store: Store, query: str, limit: int) -> Iterator[SearchHit]:
@@ -86,17 +86,17 @@ _NAME_CHARACTERS = 1000
 
 
 def _exact(store: Store, query: str, limit: int) -> Iterator[tuple[str, list[int]]]:
-    yield "id", named(store, query)
+    yield "id", resolve_name(store, query)
     digest = bytes.fromhex(text_digest(query))
-    found = store.search.by_digests("title_digest", [digest], limit)
+    found = store.search_index.by_digests("title_digest", [digest], limit)
     yield "title hash", [one for one in found if _has_title(store.records.get(one), digest)]
 
 
-def named(store: Store, name: str) -> list[int]:
+def resolve_name(store: Store, name: str) -> list[int]:
     """Return the row ids of all records of a name, those with a receipt in the index first."""
     if not 0 < len(name) <= _NAME_CHARACTERS:
         return []
-    return store.search.vouched_first(find_all(store.records, encodable(name)))
+    return store.search_index.verified_first(find_all(store.records, encodable(name)))
 
 
 def _has_title(record: Record, digest: bytes) -> bool:
@@ -121,7 +121,7 @@ def _by_words(store: Store, expression: str, seen: set[int], batch: int) -> Iter
     """Yield what the index finds and the facts confirm."""
     if not expression:
         return
-    found = (one for one in store.search.matching(expression) if one not in seen)
+    found = (one for one in store.search_index.matching(expression) if one not in seen)
     while ids := list(islice(found, batch)):
         views = [_look(store, record_id) for record_id in ids]
         texts = excerpts(expression, [(one.record_id, one.texts()) for one in views])
@@ -216,17 +216,20 @@ class _IndexedRecord:
             _joined(names, _NAMES_CHARACTERS),
             _joined(titles, _TITLE_CHARACTERS),
             _joined(
-                [one for one in dict.fromkeys(self._said()) if one not in seen], _TEXTS_CHARACTERS
+                [one for one in dict.fromkeys(self._event_texts()) if one not in seen],
+                _TEXTS_CHARACTERS,
             ),
         )
 
     def _titles(self) -> list[str]:
         """Return what graph snapshots call the paper, in M2 order."""
         snapshots = cast("list[Object]", self.current["graph_snapshots"])
-        found = [_at(one, "payload", "graph_snapshot", "paper", "title") for one in snapshots]
+        found = [
+            _at_pointer(one, "payload", "graph_snapshot", "paper", "title") for one in snapshots
+        ]
         return [one for one in found if isinstance(one, str) and one]
 
-    def _said(self) -> Iterator[str]:
+    def _event_texts(self) -> Iterator[str]:
         """Yield every text of the events that the state shows, and of what revoked others."""
         for name in LIST_NAMES:
             for event in cast("list[Object]", self.current[name]):
@@ -244,24 +247,26 @@ class _KeptEntry:
     record_id: int
     record: Record
     outline: Object
-    is_vouched: bool
+    has_verified_receipt: bool
     indexed: IndexedText
 
     @classmethod
     def of(cls, store: Store, record_id: int) -> _KeptEntry:
         """Look at a record; raises as `_IndexedRecord.of`."""
-        record, outline = store.records.get(record_id), store.derived.outline(record_id)
-        stale = store.derived.staleness(record_id)
+        record, outline = store.records.get(record_id), store.states.outline(record_id)
+        stale = store.states.staleness(record_id)
         has_receipt = cast("Object", outline["current"])["receipt"] is not None
         names = _joined(dict.fromkeys(_names(record)), _NAMES_CHARACTERS)
-        indexed = store.search.texts(record_id) or IndexedText(names, "", "")
-        is_vouched = has_receipt and not (stale is not None and stale.judge)
+        indexed = store.search_index.texts(record_id) or IndexedText(names, "", "")
+        is_vouched = has_receipt and not (stale is not None and stale.needs_verdicts)
         return cls(record_id, record, outline, is_vouched, indexed)
 
     def hit(self, store: Store, matched_by: str, excerpt: tuple[str, ...] = ()) -> SearchHit:
         current = cast("Object", self.outline["current"])
         return SearchHit(
-            replace(_standing(self.record, current), is_vouched=self.is_vouched),
+            replace(
+                _standing(self.record, current), has_verified_receipt=self.has_verified_receipt
+            ),
             self.indexed.title.rpartition(_BETWEEN)[2],
             matched_by,
             len(cast("list[Object]", current["citations"])),
@@ -275,7 +280,7 @@ class _KeptEntry:
 
 def _look(store: Store, record_id: int) -> _IndexedRecord | _KeptEntry:
     """Look at a record as closely as takes no time; raises as `_IndexedRecord.of`."""
-    way = _KeptEntry if store.derived.has_many_refused(record_id) else _IndexedRecord
+    way = _KeptEntry if store.states.has_many_refused(record_id) else _IndexedRecord
     return way.of(store, record_id)
 
 
@@ -358,7 +363,7 @@ def _joined(parts: Iterable[str], limit: int) -> str:
     return _BETWEEN.join(joined)
 
 
-def _at(value: Value, *names: str) -> Value:
+def _at_pointer(value: Value, *names: str) -> Value:
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     return value
@@ -374,7 +379,7 @@ _Read = tuple[int, IndexEntry | None]
 """A record's id and its entry; None if it cannot be made now."""
 
 
-def bring_up_to_date(store: Store, progress: Callable[[int], None] = lambda _records: None) -> None:
+def update_index(store: Store, progress: Callable[[int], None] = lambda _records: None) -> None:
     """Index every record that changed since the last time, each chunk in its own transaction.
 
     What ends the run, the next one goes on from there. Records whose state lags behind their facts
@@ -384,29 +389,29 @@ def bring_up_to_date(store: Store, progress: Callable[[int], None] = lambda _rec
         store: The store.
         progress: Told of records that were done.
     """
-    if store.search.is_current():
+    if store.search_index.is_current():
         return
     with store.transaction():
-        store.search.notice()
+        store.search_index.enqueue_changes()
     for read in _read_queued(store):
         with store.transaction():
             for record_id, entry in read:
                 if entry is None:
-                    store.search.drop_if_gone(record_id)
+                    store.search_index.drop_if_gone(record_id)
                 else:
-                    store.search.put(entry)
+                    store.search_index.index(entry)
         progress(len(read))
 
 
 def _read_queued(store: Store) -> Iterator[list[_Read]]:
     if store.path is None:
         return map(_IndexWorker(None, store), _queued(store))
-    return spread(_queued(store), _IndexWorker(store.path), few=_FEW_CHUNKS)
+    return map_in_processes(_queued(store), _IndexWorker(store.path), few=_FEW_CHUNKS)
 
 
 def _queued(store: Store) -> Iterator[list[int]]:
     after = 0
-    while ids := store.search.queued(CHUNK_RECORDS, after):
+    while ids := store.search_index.queued(CHUNK_RECORDS, after):
         yield ids
         after = ids[-1]
 
@@ -428,17 +433,17 @@ class _IndexWorker:
 
 def _entry(store: Store, record_id: int) -> IndexEntry | None:
     try:
-        if store.derived.staleness(record_id) is not None:
+        if store.states.staleness(record_id) is not None:
             return None
-        view = _IndexedRecord.of(store, record_id, store.derived.text(record_id))
+        view = _IndexedRecord.of(store, record_id, store.states.text(record_id))
     except CorruptStoreError:
         return None
     metadata = cast("Object", view.record.value["metadata"])
     return IndexEntry(
         record_id,
-        store.derived.digest(record_id),
+        store.states.digest(record_id),
         bytes.fromhex(cast("str", metadata["title_canon_sha256"])),
         bytes.fromhex(cast("str", metadata["abstract_canon_sha256"])),
-        view.standing().is_vouched,
+        view.standing().has_verified_receipt,
         view.texts(),
     )

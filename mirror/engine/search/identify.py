@@ -26,7 +26,7 @@ from mirror.archive import ReadLimits, open_file, standard_input, temporary_erro
 from mirror.archive.compression import DECOMPRESSION_ERRORS, has_trailing, open_plain
 from mirror.core.record import Record, is_text_digest_confirmed, text_digest
 from mirror.core.values import Object, Value, decode
-from mirror.engine.search.find import RecordSummary, encodable, named, standing_of
+from mirror.engine.search.find import RecordSummary, encodable, resolve_name, standing_of
 from mirror.errors import FormatError, LimitError, SourceError
 from mirror.store import Store
 
@@ -106,7 +106,7 @@ def identify(
     """
     texts = _TextVariants.of(title), _TextVariants.of(abstract)
     if arxiv_id is None:
-        found, unindexed = _by_texts(store, *texts), store.search.unindexed()
+        found, unindexed = _by_texts(store, *texts), store.search_index.unindexed()
     else:
         found, unindexed = _by_arxiv_id(store, arxiv_id), 0
     # The digests first, which are cheap: how a record stands is asked of the few that are shown.
@@ -116,12 +116,12 @@ def identify(
         Candidate(standing_of(store, record_id), *matches)
         for record_id, *matches in compared[:MAX_CANDIDATES]
     ]
-    candidates.sort(key=lambda one: (not one.matches, not one.standing.is_vouched))
+    candidates.sort(key=lambda one: (not one.matches, not one.standing.has_verified_receipt))
     return IdentifyResult(candidates, len(compared) > MAX_CANDIDATES, unindexed)
 
 
 def _by_arxiv_id(store: Store, arxiv_id: str) -> list[int]:
-    found = named(store, arxiv_id)
+    found = resolve_name(store, arxiv_id)
     return [one for one in found if store.records.get(one).source["kind"] == "arxiv"]
 
 
@@ -132,7 +132,7 @@ def _by_texts(
     for column, text in (("title_digest", title), ("abstract_digest", abstract)):
         if text is not None:
             digests = map(bytes.fromhex, text.variants)
-            found += store.search.by_digests(column, digests, MAX_CANDIDATES + 1)
+            found += store.search_index.by_digests(column, digests, MAX_CANDIDATES + 1)
     return list(dict.fromkeys(found))
 
 
@@ -341,7 +341,7 @@ def _records_of(store: Store, paper: _PaperText) -> list[Record]:
     found = [(one, store.records.get(one)) for one in store.records.by_source(paper.arxiv_id)]
     found = [(one, record) for one, record in found if record.source["kind"] == "arxiv"]
     if len(found) > 1:
-        vouched = [pair for pair in found if standing_of(store, pair[0]).is_vouched]
+        vouched = [pair for pair in found if standing_of(store, pair[0]).has_verified_receipt]
         found = vouched or found
     records = [record for _, record in found]
     versions = {cast("int", record.source["version"]) for record in records}

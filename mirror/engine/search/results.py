@@ -17,7 +17,7 @@ class RecordSummary:
     arxiv_id: str | None
     """None for a record of another kind."""
     version: int
-    is_vouched: bool
+    has_verified_receipt: bool
     """Whether the record has a verified receipt: its state shows one (M8)."""
 
     def to_value(self) -> Object:
@@ -26,7 +26,7 @@ class RecordSummary:
             "pith_number": self.pith_number,
             "arxiv_id": self.arxiv_id,
             "version": self.version,
-            "receipt_verified": self.is_vouched,
+            "receipt_verified": self.has_verified_receipt,
         }
 
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from mirror.core.keys import KeySet
 from mirror.core.record import Record
 from mirror.core.values import Value, canonical, instant, sha256
-from mirror.engine.process_pool import spread
+from mirror.engine.process_pool import map_in_processes
 from mirror.engine.states.rebuild import rebuild, repair
-from mirror.engine.states.replay import judge_arrival, replay
+from mirror.engine.states.replay import replay, verify_arrival
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreError
 from mirror.store import (
     ArrivalContents,
@@ -156,8 +156,8 @@ def check(
 def _whole(store: Store, *, quick: bool) -> Iterator[Damage]:
     """Check the file and the tables; what SQLite cannot read at all ends it."""
     try:
-        yield from store.inspection.of_file(quick=quick)
-        yield from store.inspection.of_tables()
+        yield from store.integrity.of_file(quick=quick)
+        yield from store.integrity.of_tables()
     except sqlite3.DatabaseError as error:
         yield Damage("sqlite", None, None, None, str(error))
 
@@ -203,7 +203,7 @@ def check_and_repair(
         found = [*found, *check(path, scope, lambda _damage: None).damages]
     with open_store(path, lenient=True) as store:
         repair(store, found)
-        moved = store.inspection.damaged()
+        moved = store.integrity.damaged()
     report.moved = len(moved)
     numbers = {number for _, _, number, _ in moved} | {damage.pith_number for damage in found}
     report.need_bundles = sorted(number for number in numbers if number is not None)
@@ -244,10 +244,10 @@ def _check_anything(
 
 def _chunks(store: Store, scope: CheckScope) -> Iterator[list[int]]:
     """Yield the ids to check, chunk by chunk, until the time is over."""
-    after = store.inspection.resume_after(scope.name) if scope.for_s is not None else 0
+    after = store.integrity.resume_after(scope.name) if scope.for_s is not None else 0
     end = time.monotonic() + (scope.for_s if scope.for_s is not None else float("inf"))
     while time.monotonic() < end:
-        chunk = store.inspection.ids(scope.part, scope.of, after, CHUNK_RECORDS)
+        chunk = store.integrity.ids(scope.part, scope.of, after, CHUNK_RECORDS)
         if not chunk:
             return
         if chunk[0] <= after or sorted(set(chunk)) != chunk:
@@ -260,10 +260,10 @@ def _is_done(store: Store, scope: CheckScope, last: int | None) -> bool:
     """Whether the end was reached; note where to go on if not."""
     if scope.for_s is None:
         return True
-    after = store.inspection.resume_after(scope.name) if last is None else last
-    is_done = not store.inspection.ids(scope.part, scope.of, after, 1)
+    after = store.integrity.resume_after(scope.name) if last is None else last
+    is_done = not store.integrity.ids(scope.part, scope.of, after, 1)
     with store.transaction():
-        store.inspection.note_progress(scope.name, None if is_done else after)
+        store.integrity.record_progress(scope.name, None if is_done else after)
     return is_done
 
 
@@ -273,7 +273,9 @@ _Result = tuple[int, int, list[Damage]]
 
 def _results(path: Path, scope: CheckScope, chunks: Iterator[list[int]]) -> Iterator[_Result]:
     """Check chunks in order, on every core if they are many."""
-    yield from spread(chunks, partial(_check_chunk, path, quick=scope.quick), few=SPREAD_FROM - 1)
+    yield from map_in_processes(
+        chunks, partial(_check_chunk, path, quick=scope.quick), few=SPREAD_FROM - 1
+    )
 
 
 def _check_chunk(path: Path, chunk: list[int], *, quick: bool) -> _Result:
@@ -286,7 +288,7 @@ def _check_chunk(path: Path, chunk: list[int], *, quick: bool) -> _Result:
 def _keys(store: Store) -> KeySet:
     """Return whom the store trusts; of a broken log, which is reported, the built-in key."""
     try:
-        return store.trust.key_set()
+        return store.trust_log.key_set()
     except (CorruptStoreError, sqlite3.DatabaseError):
         return KeySet()
 
@@ -319,17 +321,17 @@ def _check_record(store: Store, record_id: int, keys: KeySet, *, quick: bool) ->
     judged: list[tuple[ArrivalRow, ArrivalContents, Verdicts]] = []
     is_whole = True
     for row in store.facts.arrivals(record_id):
-        why = _fault_of_arrival(record, row)
+        why = _check_arrival(record, row)
         if why is not None:
             is_whole = False
             yield Damage("arrival", row.id, record_id, record.pith_number, why)
         elif not quick:
             contents = row.contents()
-            judged.append((row, contents, judge_arrival(record, row, contents, keys)))
+            judged.append((row, contents, verify_arrival(record, row, contents, keys)))
     if quick or not is_whole:
         return
-    stale = store.derived.staleness(record_id)
-    if stale is None or not stale.judge:
+    stale = store.states.staleness(record_id)
+    if stale is None or not stale.needs_verdicts:
         yield from _check_verdicts(store, record_id, record, judged, keys)
     if stale is None:
         yield from _check_state(store, record_id, record, keys)
@@ -338,7 +340,7 @@ def _check_record(store: Store, record_id: int, keys: KeySet, *, quick: bool) ->
         yield Damage("state", record_id, record_id, record.pith_number, why)
 
 
-def _fault_of_arrival(record: Record, row: ArrivalRow) -> str | None:
+def _check_arrival(record: Record, row: ArrivalRow) -> str | None:
     """Return why an arrival is not as it was written, or None."""
     if not row.is_whole():
         return "it is not as it was written"
@@ -371,7 +373,7 @@ def _check_verdicts(
         for fact, position in _differing(row.faults, faults):
             why = f"the verdict on its {fact} {position} is not what that comes to"
             yield Damage("fault", row.id, record_id, number, why)
-        if store.inspection.lacks_key(record_id, key_ids_of(verdicts, keys)):
+        if store.integrity.lacks_key(record_id, key_ids_of(verdicts, keys)):
             yield Damage("named_key", None, record_id, number, "a key it names is not indexed")
     if store.facts.ledger(record_id) != fresh:
         yield Damage("ledger", record_id, record_id, number, "facts and verdicts do not add up")
@@ -389,7 +391,7 @@ def _check_state(store: Store, record_id: int, record: Record, keys: KeySet) -> 
         return  # the verdicts or the ledger are named already
     columns = state_columns(state)
     expected = columns._replace(outline=state.outline, citing=())
-    if store.inspection.state_columns(record_id) != expected:
+    if store.integrity.state_columns(record_id) != expected:
         why = "it is not what the facts come to"
         yield Damage("state", record_id, record_id, record.pith_number, why)
     if store.citations.citing(record_id) != columns.citing:

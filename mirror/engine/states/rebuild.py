@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from mirror.core.values import time_text
-from mirror.engine.states.replay import finish
+from mirror.engine.states.replay import process_stale
 from mirror.errors import CorruptStoreError
 from mirror.store import Damage, StaleRecord, Store
 
@@ -40,26 +40,26 @@ def rebuild(
     _require_sound_file(store)
     with store.transaction():
         if judge:
-            store.derived.mark_all_to_judge()
-            store.search.clear()
+            store.states.mark_all_to_judge()
+            store.search_index.clear()
         else:
-            store.derived.mark_all_to_merge()
+            store.states.mark_all_to_merge()
     damages: list[Damage] = []
 
     def note(stale: StaleRecord, error: CorruptStoreError) -> None:
         damages.append(Damage("record", stale.record_id, stale.record_id, None, error.message))
 
-    finish(store, note, progress)
+    process_stale(store, note, progress)
     with store.transaction():
-        store.tally.recount()
+        store.counters.recount()
     return damages
 
 
 def _require_sound_file(store: Store) -> None:
-    for damage in store.inspection.of_file(quick=False):
+    for damage in store.integrity.of_file(quick=False):
         if damage.fact == "sqlite":
             hint = "run `mirror check --repair`: it saves what can be read"
-            raise CorruptStoreError("store.corrupt", damage.why, where=store.place, hint=hint)
+            raise CorruptStoreError("store.corrupt", damage.why, where=store.location, hint=hint)
 
 
 def repair(store: Store, damages: Iterable[Damage]) -> None:
@@ -74,8 +74,8 @@ def repair(store: Store, damages: Iterable[Damage]) -> None:
     """
     at = time_text(datetime.now(UTC))
     with store.transaction():
-        store.memory.forget()  # so that merging the same bundles again brings back what is lost
+        store.source_cache.clear()  # so that merging the same bundles again restores what is lost
         for damage in damages:
-            store.inspection.move_aside(damage, at)
-        store.derived.mark_all_to_judge()  # should the rebuild be cut off, all is stale already
+            store.integrity.move_aside(damage, at)
+        store.states.mark_all_to_judge()  # should the rebuild be cut off, all is stale already
     rebuild(store)

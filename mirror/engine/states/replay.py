@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.core.events.event import EncodedEvent, Event
-from mirror.core.events.verdict import judge
+from mirror.core.events.verdict import verify_event
 from mirror.core.keys import KeySet
 from mirror.core.merge import RULES, State, merge
-from mirror.core.receipt import judge_receipt
+from mirror.core.receipt import verify_receipt
 from mirror.core.record import Record
-from mirror.engine.process_pool import spread
+from mirror.engine.process_pool import map_in_processes
 from mirror.errors import CorruptStoreError
 from mirror.store import (
     ArrivalContents,
@@ -29,15 +29,15 @@ from mirror.store import (
 )
 
 __all__ = [
-    "bring_up_to_date",
     "current_events",
     "current_facts",
     "current_text",
-    "finish",
-    "judge_arrival",
-    "judge_record",
-    "place",
+    "process_stale",
     "replay",
+    "update_states",
+    "update_tree",
+    "verify_arrival",
+    "verify_record",
 ]
 
 _CHUNK = 200
@@ -48,7 +48,7 @@ def replay(facts: RecordFacts, keys: KeySet) -> State:
     return merge(facts.record, facts.receipts, facts.alias_claims, facts.events, keys)
 
 
-def judge_arrival(
+def verify_arrival(
     record: Record, row: ArrivalRow, contents: ArrivalContents, keys: KeySet
 ) -> Verdicts:
     """Return the verdicts on the facts of an arrival, reached anew from their values.
@@ -56,26 +56,26 @@ def judge_arrival(
     Raises:
         CorruptStoreError: `store.damaged` if a value does not hash to its digest.
     """
-    receipts = [judge_receipt(value, record, keys) for _, value in contents.receipts]
+    receipts = [verify_receipt(value, record, keys) for _, value in contents.receipts]
     raws = [EncodedEvent.of(value) for _, value in contents.events]
     digests = [*(one.digest for one in receipts), *(raw.digest for raw in raws)]
     if digests != [digest for digest, _ in (*contents.receipts, *contents.events)]:
         where = f"arrival {row.id} of {record.pith_number}"
         raise damaged("a value does not hash to its digest", where)
-    return Verdicts(receipts, [judge(raw, record, keys) for raw in raws])
+    return Verdicts(receipts, [verify_event(raw, record, keys) for raw in raws])
 
 
-def judge_record(store: Store, record_id: int, keys: KeySet) -> None:
+def verify_record(store: Store, record_id: int, keys: KeySet) -> None:
     """Reach all verdicts on a record's facts anew, whatever its ledger says."""
     record = store.records.get(record_id)
     judged = []
     for row in store.facts.arrivals(record_id):
         contents = row.contents()
-        judged.append((row, contents, judge_arrival(record, row, contents, keys)))
-    store.facts.judge_anew(record_id, judged, keys)
+        judged.append((row, contents, verify_arrival(record, row, contents, keys)))
+    store.facts.reverify(record_id, judged, keys)
 
 
-def bring_up_to_date(store: Store, keys: KeySet, stale: Iterable[StaleRecord]) -> None:
+def update_states(store: Store, keys: KeySet, stale: Iterable[StaleRecord]) -> None:
     """Judge and merge stale records; call within a transaction.
 
     Args:
@@ -84,12 +84,12 @@ def bring_up_to_date(store: Store, keys: KeySet, stale: Iterable[StaleRecord]) -
         stale: The records.
     """
     for one in stale:
-        if one.judge or store.derived.must_judge(one.record_id):
-            judge_record(store, one.record_id, keys)
-        store.derived.save(one.record_id, replay(store.facts.load(one.record_id), keys))
+        if one.needs_verdicts or store.states.must_judge(one.record_id):
+            verify_record(store, one.record_id, keys)
+        store.states.save(one.record_id, replay(store.facts.load(one.record_id), keys))
 
 
-def finish(
+def process_stale(
     store: Store,
     note: Callable[[StaleRecord, CorruptStoreError], None] | None = None,
     progress: Callable[[int], None] = lambda _records: None,
@@ -107,19 +107,19 @@ def finish(
         CorruptStoreError: `store.damaged`
     """
     with store.transaction():
-        store.derived.require_rules(RULES)
+        store.states.require_rules(RULES)
     _merge_many(store, progress)
-    _bring_up_to_date_one_by_one(store, note, progress)
-    place(store)
+    _update_states_one_by_one(store, note, progress)
+    update_tree(store)
 
 
-def place(store: Store) -> None:
+def update_tree(store: Store) -> None:
     """Bring the tree over all states up to date; where one is damaged, it waits for a repair."""
     with suppress(CorruptStoreError), store.transaction():
-        store.tree.update()
+        store.state_tree.update()
 
 
-def _bring_up_to_date_one_by_one(
+def _update_states_one_by_one(
     store: Store,
     note: Callable[[StaleRecord, CorruptStoreError], None] | None,
     progress: Callable[[int], None],
@@ -127,11 +127,11 @@ def _bring_up_to_date_one_by_one(
     after = 0
     while True:
         with store.transaction():
-            keys = store.trust.key_set()
-            stale = store.derived.stale(_CHUNK, after)
+            keys = store.trust_log.key_set()
+            stale = store.states.stale(_CHUNK, after)
             for one in stale:
                 try:
-                    bring_up_to_date(store, keys, [one])
+                    update_states(store, keys, [one])
                 except CorruptStoreError as error:
                     if note is None:
                         raise
@@ -157,18 +157,20 @@ def _merge_many(store: Store, progress: Callable[[int], None]) -> None:
     if store.path is None:
         return
     with store.snapshot():
-        version, keys = store.trust.version, store.trust.key_set()
-    for rows in spread(_ids_to_merge(store), _StateWorker(store.path, keys), few=_FEW_MERGES):
+        version, keys = store.trust_log.version, store.trust_log.key_set()
+    for rows in map_in_processes(
+        _ids_to_merge(store), _StateWorker(store.path, keys), few=_FEW_MERGES
+    ):
         with store.transaction():
-            if store.trust.version != version:
+            if store.trust_log.version != version:
                 return
-            store.derived.save_merged(rows)
+            store.states.save_merged(rows)
         progress(len(rows))
 
 
 def _ids_to_merge(store: Store) -> Iterator[list[int]]:
     after = 0
-    while ids := store.derived.to_merge(MERGE_RECORDS, after):
+    while ids := store.states.to_merge(MERGE_RECORDS, after):
         yield ids
         after = ids[-1]
 
@@ -207,10 +209,10 @@ def current_text(store: Store, record_id: int, keys: KeySet | None = None) -> by
     Raises:
         CorruptStoreError: `store.damaged`
     """
-    own = store.trust.key_set()
+    own = store.trust_log.key_set()
     is_own = keys is None or keys.digest == own.digest
-    if is_own and store.derived.staleness(record_id) is None:
-        return store.derived.text(record_id)
+    if is_own and store.states.staleness(record_id) is None:
+        return store.states.text(record_id)
     return replay(current_facts(store, record_id, keys), own if keys is None else keys).text
 
 
@@ -224,15 +226,15 @@ def current_facts(store: Store, record_id: int, keys: KeySet | None = None) -> R
 
     Arguments and errors as `current_text`.
     """
-    own, stale = store.trust.key_set(), store.derived.staleness(record_id)
+    own, stale = store.trust_log.key_set(), store.states.staleness(record_id)
     keys = own if keys is None else keys
-    must_judge = stale is not None and stale.judge
+    must_judge = stale is not None and stale.needs_verdicts
     if keys.digest == own.digest and not must_judge:
         return store.facts.load(record_id)
-    return _judged_facts(store, record_id, keys, trusting_ledger=not must_judge)
+    return _verified_facts(store, record_id, keys, trusting_ledger=not must_judge)
 
 
-def _judged_facts(
+def _verified_facts(
     store: Store, record_id: int, keys: KeySet, *, trusting_ledger: bool
 ) -> RecordFacts:
     """Return the facts of a record, judged anew and not stored."""
@@ -243,7 +245,7 @@ def _judged_facts(
         rows = [(row, row.contents()) for row in store.facts.arrivals(record_id)]
     facts = RecordFacts(record, [], [], [])
     for row, contents in rows:
-        judged = judge_arrival(record, row, contents, keys)
+        judged = verify_arrival(record, row, contents, keys)
         facts.alias_claims.extend(contents.claims)
         facts.receipts.extend(judged.receipts)
         facts.events.extend(judged.events)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mirror.core.merge import MERGE_VERSION, RULES
-from mirror.engine.states.replay import finish
+from mirror.engine.states.replay import process_stale
 from mirror.errors import StoreError
 from mirror.store import Store, damaged
 
-__all__ = ["StateRoot", "bring_root_up_to_date", "read_root"]
+__all__ = ["StateRoot", "read_root", "update_root"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ def read_root(store: Store) -> StateRoot:
         StoreError: `store.behind` if states or the tree lag behind the facts.
         CorruptStoreError: `store.damaged`, also if a record has no place in the tree.
     """
-    if _lags(store) or store.tree.lag():
+    if _lags(store) or store.state_tree.lag():
         hint = "wait for the merge that is running, or run `mirror root` on the store"
         raise StoreError("store.behind", "the tree lags behind the facts", hint=hint)
-    status, node = store.status(), store.tree.node()
+    status, node = store.status(), store.state_tree.node()
     if node.size != status.records:
         raise damaged(f"of {status.records} records, {node.size} are in the tree", "tree")
     return StateRoot(
         root=node.digest.hex(),
-        key_set_digest=store.trust.key_set().digest,
+        key_set_digest=store.trust_log.key_set().digest,
         merge_version=MERGE_VERSION,
         records=node.size,
         events_valid=status.events_valid,
@@ -49,20 +49,20 @@ def read_root(store: Store) -> StateRoot:
     )
 
 
-def bring_root_up_to_date(store: Store) -> None:
+def update_root(store: Store) -> None:
     """Make all states and the tree follow the facts; cheap where they do already.
 
     Raises:
         CorruptStoreError: `store.damaged`
     """
     if _lags(store):
-        finish(store)
-    if store.tree.lag():
+        process_stale(store)
+    if store.state_tree.lag():
         with store.transaction():
-            store.tree.update()
+            store.state_tree.update()
 
 
 def _lags(store: Store) -> bool:
     """Whether a state waits to be made, or was made by other rules."""
-    is_old = not store.derived.has_rules(RULES) and store.records.last_id() > 0
-    return is_old or bool(store.derived.stale(1))
+    is_old = not store.states.has_rules(RULES) and store.records.last_id() > 0
+    return is_old or bool(store.states.stale(1))

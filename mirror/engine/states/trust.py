@@ -10,27 +10,27 @@ from urllib.parse import urlsplit
 
 from mirror.core.events.event import EncodedEvent
 from mirror.core.events.signatures import names_of
-from mirror.core.events.verdict import ANY_KEY, judge, key_ids_of_event
+from mirror.core.events.verdict import ANY_KEY, key_ids_of_event, verify_event
 from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
 from mirror.core.limits import MAX_KEYS, require_at_most
 from mirror.core.profile import Profile
-from mirror.core.receipt import judge_receipt, key_ids_of_receipt
+from mirror.core.receipt import key_ids_of_receipt, verify_receipt
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, decode, time_text
-from mirror.engine.states.replay import bring_up_to_date, finish, place
+from mirror.engine.states.replay import process_stale, update_states, update_tree
 from mirror.errors import FormatError, LookUpError
 from mirror.store import StaleRecord, Store, Verdicts
 
 __all__ = [
     "AddedTrust",
     "add_keys",
-    "judge_named",
     "names_touched",
     "parse_published_keys",
     "remove_keys",
     "remove_profiles",
     "require_key",
     "require_profile",
+    "reverify_named",
 ]
 
 
@@ -63,13 +63,13 @@ def add_keys(
             `limit.count` if it were too many (B4).
     """
     with store.transaction():
-        before = store.trust.key_set()
+        before = store.trust_log.key_set()
         after = before.with_added(wanted)
         keys = [key for key in after if before.get(key.key_id) is None]
         profiles = [one for one in after.profiles if before.profile(one.name) is None]
-        store.trust.ever().with_profiles(profiles)  # a name stands for one profile for ever
+        store.trust_log.ever().with_profiles(profiles)  # a name stands for one profile for ever
         _change(store, "add", keys, profiles)
-    _settle(store, progress, marked=bool(profiles) or _touches_registry(keys))
+    _process_marked(store, progress, marked=bool(profiles) or _names_built_in_key(keys))
     return AddedTrust(keys, profiles)
 
 
@@ -87,10 +87,10 @@ def remove_keys(
         LookUpError: `keys.unknown` if no such key is trusted.
     """
     with store.transaction():
-        before = store.trust.key_set()
+        before = store.trust_log.key_set()
         removed = [require_key(before, key_id) for key_id in dict.fromkeys(key_ids)]
         _change(store, "remove", removed, [])
-    _settle(store, progress, marked=_touches_registry(removed))
+    _process_marked(store, progress, marked=_names_built_in_key(removed))
     return removed
 
 
@@ -108,36 +108,36 @@ def remove_profiles(
         LookUpError: `profile.unknown` if no such profile is trusted.
     """
     with store.transaction():
-        before = store.trust.key_set()
+        before = store.trust_log.key_set()
         removed = [require_profile(before, name) for name in dict.fromkeys(names)]
         _change(store, "remove", [], removed)
-    _settle(store, progress, marked=True)
+    _process_marked(store, progress, marked=True)
     return removed
 
 
 def _change(store: Store, action: str, keys: list[Key], profiles: list[Profile]) -> None:
     """Write changes down, and judge again, or mark, what they touch."""
-    store.trust.note(action, [*keys, *profiles], _now())
+    store.trust_log.append(action, [*keys, *profiles], _now())
     if BUILT_IN in keys:  # nearly everything names it, and no index does
-        store.derived.mark_all_to_judge()
+        store.states.mark_all_to_judge()
         return
-    if profiles or _touches_registry(keys):
-        store.derived.mark_not_plain_to_judge()
+    if profiles or _names_built_in_key(keys):
+        store.states.mark_not_plain_to_judge()
     if keys:
-        _judge_again(store, keys, store.trust.key_set())
+        _reverify(store, keys, store.trust_log.key_set())
 
 
-def _touches_registry(keys: Iterable[Key]) -> bool:
+def _names_built_in_key(keys: Iterable[Key]) -> bool:
     """Whether a key goes by a name of the built-in key, which no index holds."""
     return any({*names_of(BUILT_IN)} & {*names_of(key)} for key in keys)
 
 
-def _settle(store: Store, progress: Callable[[int], None], *, marked: bool) -> None:
+def _process_marked(store: Store, progress: Callable[[int], None], *, marked: bool) -> None:
     """Bring up to date what was only marked; cut off, the next `merge` or `rebuild` goes on."""
     if marked:
-        finish(store, progress=progress)
+        process_stale(store, progress=progress)
     else:
-        place(store)
+        update_tree(store)
 
 
 def require_profile(keys: KeySet, name: str) -> Profile:
@@ -185,33 +185,39 @@ def names_touched(changed: Iterable[Key], keys: KeySet) -> set[str] | None:
         keys: All that are trusted after the change.
     """
     listed = list(changed)
-    return None if _touches_registry(listed) else _names_of_all(listed, keys)
+    return None if _names_built_in_key(listed) else _names_of_all(listed, keys)
 
 
-def _judge_again(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
+def _reverify(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
     """Reach anew the verdicts that may rest on a changed key, and the states behind them."""
     names = _names_of_all(changed, keys)
     for record_id in store.facts.naming_keys(names):
         record = store.records.get(record_id)
         judged = [
-            (row, contents, judge_named(record, store.facts.judged(row, contents), names, keys))
+            (
+                row,
+                contents,
+                reverify_named(record, store.facts.with_verdicts(row, contents), names, keys),
+            )
             for row, contents in store.facts.rows(record_id)
         ]
-        store.facts.judge_anew(record_id, judged, keys)
-        bring_up_to_date(store, keys, [StaleRecord(record_id, judge=False)])
+        store.facts.reverify(record_id, judged, keys)
+        update_states(store, keys, [StaleRecord(record_id, needs_verdicts=False)])
 
 
-def judge_named(record: Record, kept: Verdicts, names: Collection[str], keys: KeySet) -> Verdicts:
+def reverify_named(
+    record: Record, kept: Verdicts, names: Collection[str], keys: KeySet
+) -> Verdicts:
     """Return verdicts, reached anew where they may rest on a changed key."""
     return Verdicts(
         [
-            judge_receipt(one.value, record, keys)
+            verify_receipt(one.value, record, keys)
             if not key_ids_of_receipt(one.value).isdisjoint(names)
             else one
             for one in kept.receipts
         ],
         [
-            judge(EncodedEvent.of(one.value), record, keys)
+            verify_event(EncodedEvent.of(one.value), record, keys)
             if not key_ids_of_event(one, keys).isdisjoint(names)
             else one
             for one in kept.events

@@ -12,8 +12,8 @@ from mirror.core.events.event import ValidEvent
 from mirror.core.events.types import EVENT_TYPES
 from mirror.core.keys import Key, KeySet
 from mirror.core.values import instant, time_text
-from mirror.engine.states.replay import judge_arrival
-from mirror.engine.states.trust import judge_named, names_touched, require_key, require_profile
+from mirror.engine.states.replay import verify_arrival
+from mirror.engine.states.trust import names_touched, require_key, require_profile, reverify_named
 from mirror.store import Store, Verdicts
 
 __all__ = ["TrustEffect", "doubts_about", "effect_of_removal", "other_names"]
@@ -32,7 +32,7 @@ class TrustEffect:
     records: int = 0
     """Records with such an event or receipt."""
 
-    def take(self, before: Verdicts, after: Verdicts) -> bool:
+    def count(self, before: Verdicts, after: Verdicts) -> bool:
         """Count what differs between two verdicts on one arrival; whether anything does."""
         lost = [
             event.event_type
@@ -66,38 +66,38 @@ def effect_of_removal(
         LookUpError: `keys.unknown` or `profile.unknown`.
         CorruptStoreError: `store.damaged`
     """
-    before = store.trust.key_set()
+    before = store.trust_log.key_set()
     keys = [require_key(before, one) for one in dict.fromkeys(key_ids)]
     removed = [require_profile(before, one) for one in dict.fromkeys(profiles)]
     after = before.without({key.key_id for key in keys}, {one.name for one in removed})
     names = None if removed else names_touched(keys, after)
     effect = TrustEffect()
     for record_id in _all_records(store) if names is None else store.facts.naming_keys(names):
-        effect.records += _judge_record(store, record_id, after, names, effect)
+        effect.records += _verify_record(store, record_id, after, names, effect)
         progress(1)
     return effect
 
 
 def _all_records(store: Store) -> Iterator[int]:
     after = 0
-    while page := store.inspection.ids(1, 1, after, _PAGE):
+    while page := store.integrity.ids(1, 1, after, _PAGE):
         yield from page
         after = page[-1]
 
 
-def _judge_record(
+def _verify_record(
     store: Store, record_id: int, keys: KeySet, names: Collection[str] | None, effect: TrustEffect
 ) -> bool:
     """Judge a record under other keys; whether that changes a verdict."""
     record, is_changed = store.records.get(record_id), False
     for row, contents in store.facts.rows(record_id):
-        kept = store.facts.judged(row, contents)
+        kept = store.facts.with_verdicts(row, contents)
         judged = (
-            judge_arrival(record, row, contents, keys)
+            verify_arrival(record, row, contents, keys)
             if names is None
-            else judge_named(record, kept, names, keys)
+            else reverify_named(record, kept, names, keys)
         )
-        is_changed |= effect.take(kept, judged)
+        is_changed |= effect.count(kept, judged)
     return is_changed
 
 

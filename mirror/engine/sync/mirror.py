@@ -19,11 +19,11 @@ from mirror.engine.sync.feed import ChangesPage, last_change, read_page
 from mirror.engine.sync.registry import BundleFetcher
 from mirror.engine.sync.report import SyncResult
 from mirror.engine.sync.requests import wish_of_number
-from mirror.engine.sync.session import PASSABLE, IngestResult, SyncSession, spool
+from mirror.engine.sync.session import TOLERATED_CODES, IngestResult, SyncSession, spool
 from mirror.errors import UpstreamError
 from mirror.store import Change
 
-__all__ = ["follow", "take_whole"]
+__all__ = ["fetch_full_bag", "follow_feed"]
 
 _Item = TypeVar("_Item")
 
@@ -40,28 +40,28 @@ _TAR_TYPES = "application/x-tar, application/octet-stream;q=0.5"
 _MEMBER = re.compile(r"(?:.*/)?([A-Z2-7]{26})/(?:[0-9]{4,}\.)?bundle\.json")
 
 
-def follow(run: SyncSession) -> None:
+def follow_feed(run: SyncSession) -> None:
     """Fetch what came to a mirror since the last time.
 
     Raises:
         UpstreamError: If asking any further makes no sense; what came before is in the store.
     """
-    upstream, fetched = run.errand.url, run.store.fetched
+    upstream, fetched = run.errand.url, run.store.sync_state
     with spool() as folder:
         tars = _BatchFetcher(run, folder)
-        owed = fetched.owed(upstream)
+        owed = fetched.pending(upstream)
         for page in _pages(run):
             done: set[str] = set()
             for changes in _sliced(page.changes):
                 # A bundle that came after the page holds all that the page speaks of.
                 named = dict.fromkeys(one.pith_number for one in changes)
                 tars.fetch([one for one in named if one not in done])
-                tars.note(changes[-1])
+                tars.record_progress(changes[-1])
                 done.update(named)
-        still_owed = set(fetched.owed(upstream))
+        still_owed = set(fetched.pending(upstream))
         for numbers in _sliced([one for one in owed if one in still_owed]):
             tars.fetch(numbers)
-            tars.note(None)
+            tars.record_progress(None)
 
 
 def _sliced(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
@@ -86,7 +86,7 @@ def _first_page(run: SyncSession) -> ChangesPage:
     is not there, and the feed is read from its start.
     """
     upstream = run.errand.url
-    last = None if run.errand.fresh else run.store.fetched.position(upstream)
+    last = None if run.errand.fresh else run.store.sync_state.position(upstream)
     if last is None:
         return read_page(run.client, upstream, 0)
     page = read_page(run.client, upstream, last.number - 1)
@@ -96,7 +96,7 @@ def _first_page(run: SyncSession) -> ChangesPage:
     return read_page(run.client, upstream, 0)
 
 
-def take_whole(run: SyncSession) -> None:
+def fetch_full_bag(run: SyncSession) -> None:
     """Fetch all records of a mirror in one tar.
 
     Raises:
@@ -118,13 +118,13 @@ def take_whole(run: SyncSession) -> None:
         if answer.status != 200:
             message = f"It answers {answer.status}."
             raise UpstreamError("upstream.status", message, where=url)
-        summary = run.take_in(path, url, look=False).summary
+        summary = run.merge_fetched(path, url, look=False).summary
     run.errand.progress(summary.bundles_read)
     run.tally.statuses["fetched"] += summary.records  # of so many, none is told of by itself
     run.tally.statuses["refused"] += (refused := sum(summary.refused.values()))
     if last is not None and not refused:
         with run.store.transaction():
-            run.store.fetched.move(upstream, last, set(), set())
+            run.store.sync_state.move(upstream, last, set(), set())
 
 
 class _BatchFetcher:
@@ -158,12 +158,12 @@ class _BatchFetcher:
         self._run.errand.progress(len(came))
         self._fetch_singly([one for one in numbers if one not in came])
 
-    def note(self, last: Change | None) -> None:
+    def record_progress(self, last: Change | None) -> None:
         """Note that the feed was followed up to a change, and what of it is owed."""
         owed = {one for one in self._asked if one[-26:] in self._singles.owed}
         with self._run.store.transaction():
             upstream = self._run.errand.url
-            self._run.store.fetched.move(upstream, last, owed, self._asked - owed)
+            self._run.store.sync_state.move(upstream, last, owed, self._asked - owed)
         self._asked.clear()
         self._singles.owed.clear()
 
@@ -174,7 +174,7 @@ class _BatchFetcher:
                 self._singles.ask(wish_of_number(self._run.store, number))
                 self._run.errand.progress(1)
         finally:
-            self._singles.settle()
+            self._singles.merge_fetched()
         self._count(len(numbers), numbers if self._run.tally.came > before else ())
 
     def _count(self, answers: int, numbers: Iterable[str]) -> None:
@@ -198,33 +198,33 @@ class _BatchFetcher:
             with self._path.open("wb") as file:
                 answer = self._run.client.download(f"{url}?{query}", file, accept=_TAR_TYPES)
         except UpstreamError as error:
-            if error.code not in PASSABLE:
+            if error.code not in TOLERATED_CODES:
                 raise
             self._failures += error.code != "upstream.size"
             return None
         if answer.status != 200:
             return None
-        self._run.relax()
-        came = self._settle(numbers, self._run.take_in(self._path, url), url)
+        self._run.reset_failures()
+        came = self._report_batch(numbers, self._run.merge_fetched(self._path, url), url)
         self._failures = 0 if came else self._failures + 1
         return came
 
-    def _settle(self, numbers: Sequence[str], taken: IngestResult, url: str) -> set[str]:
+    def _report_batch(self, numbers: Sequence[str], taken: IngestResult, url: str) -> set[str]:
         """Tell of what came in a tar."""
         asked = set(numbers)
         refused = _refused_of(taken, asked)
         # Of a record in several members (C2), all must have come.
         came = {one.pith_number for one in taken.records.values()} - refused.keys()
         for number in sorted(came & asked):
-            self._run.tell(SyncResult(number, number, "fetched", "", url, ""))
+            self._run.report(SyncResult(number, number, "fetched", "", url, ""))
         for number in sorted(came - asked):
             message = f"A record came that was not asked for: {number}."
-            self._run.tell(
+            self._run.report(
                 SyncResult(number, number, "other_record", "sync.other_record", url, message)
             )
-        return (came & asked) | self._settle_refused(refused, url)
+        return (came & asked) | self._report_refused(refused, url)
 
-    def _settle_refused(self, refused: dict[str, Finding], url: str) -> set[str]:
+    def _report_refused(self, refused: dict[str, Finding], url: str) -> set[str]:
         """Tell of bundles that are refused wherever they come from; they are owed."""
         told = {
             number: report
@@ -233,7 +233,9 @@ class _BatchFetcher:
         }
         for number, report in told.items():
             self._singles.owed.add(number[-26:])
-            self._run.tell(SyncResult(number, number, "refused", report.code, url, report.message))
+            self._run.report(
+                SyncResult(number, number, "refused", report.code, url, report.message)
+            )
         return set(told)
 
 

@@ -18,7 +18,7 @@ from mirror.errors import UpstreamError
 from mirror.net import Response
 from mirror.store import CachedETag
 
-__all__ = ["BundleFetcher", "ask_for_all"]
+__all__ = ["BundleFetcher", "fetch_all"]
 
 BATCH = 32
 """Bundles that are taken in together: a kill loses no more than these."""
@@ -28,13 +28,13 @@ RESUMED_WITHIN = timedelta(hours=24)
 _LISTED = 10
 
 
-def ask_for_all(run: SyncSession, wishes: Iterable[BundleRequest]) -> None:
+def fetch_all(run: SyncSession, wishes: Iterable[BundleRequest]) -> None:
     """Ask for the bundles of records, and note how far it came.
 
     Raises:
         UpstreamError: If asking any further makes no sense; what came before is taken in.
     """
-    upstream, fetched = run.errand.url, run.store.fetched
+    upstream, fetched = run.errand.url, run.store.sync_state
     began_at = _begin(run)
     with spool() as folder:
         singles = BundleFetcher(run, folder)
@@ -42,20 +42,20 @@ def ask_for_all(run: SyncSession, wishes: Iterable[BundleRequest]) -> None:
             for wish in wishes:
                 before = fetched.answered(upstream, wish.name)
                 if before is not None and before.at >= began_at:
-                    singles.hold(_result(wish, "skipped"))
+                    singles.enqueue(_result(wish, "skipped"))
                 else:
                     singles.ask(wish)
                 run.errand.progress(1)
         finally:
             # Not only after a failure: Ctrl-C, too, need not lose what lies here already.
-            singles.settle()
+            singles.merge_fetched()
     with run.store.transaction():
         fetched.end(upstream)
 
 
 def _begin(run: SyncSession) -> str:
     """Return when this run began, or the interrupted one that it goes on with."""
-    upstream, fetched = run.errand.url, run.store.fetched
+    upstream, fetched = run.errand.url, run.store.sync_state
     begun_at = None if run.errand.fresh else fetched.begun_at(upstream)
     if begun_at is not None and _is_recent(begun_at, datetime.fromisoformat(run.at)):
         return begun_at
@@ -102,7 +102,7 @@ class BundleFetcher:
         """
         if not wish.name:
             message = "This is no id of a record: no number, no arXiv id, no DOI."
-            self.hold(_result(wish, "unknown", "sync.id", message=message))
+            self.enqueue(_result(wish, "unknown", "sync.id", message=message))
             return
         url = f"{self._run.errand.url}/pith/{quote(wish.name, safe='')}/bundle.json"
         before, client = self._before(wish), self._run.client
@@ -111,74 +111,80 @@ class BundleFetcher:
             answer = client.get(url, etag=before, limit_bytes=self._limit_bytes)
         except UpstreamError as error:
             self.owed.add(wish.name)
-            self.hold(_result(wish, "failed", error.code, url, error.message))
-            self._run.bear(error, client.requests - requests)
+            self.enqueue(_result(wish, "failed", error.code, url, error.message))
+            self._run.record_failure(error, client.requests - requests)
         else:
-            self._run.relax()
+            self._run.reset_failures()
             self._sort(wish, url, before, answer)
 
     def _before(self, wish: BundleRequest) -> str:
         """Return the ETag of last time, if the record is in the store; else empty."""
         if self._run.errand.fresh or not wish.is_known:
             return ""
-        before = self._run.store.fetched.answered(self._run.errand.url, wish.name)
+        before = self._run.store.sync_state.answered(self._run.errand.url, wish.name)
         return "" if before is None else before.etag
 
     def _sort(self, wish: BundleRequest, url: str, before: str, answer: Response) -> None:
         if answer.status == 200:
-            self._keep(wish, url, answer)
+            self._write_response(wish, url, answer)
         elif answer.status == 304:
-            self.hold(_PendingResponse(wish, url, before, ""))
+            self.enqueue(_PendingResponse(wish, url, before, ""))
         elif answer.status == 300:
-            self.hold(_result(wish, "ambiguous", "sync.ambiguous", url, _choices(answer)))
+            self.enqueue(_result(wish, "ambiguous", "sync.ambiguous", url, _choices(answer)))
         else:
-            self.hold(_nothing_there(wish, url))
+            self.enqueue(_nothing_there(wish, url))
 
-    def hold(self, one: _PendingResponse | SyncResult) -> None:
+    def enqueue(self, one: _PendingResponse | SyncResult) -> None:
         """Hold an answer, or what came of one, in its turn; take all in if they are many."""
         self._waiting.append(one)
         if len(self._waiting) >= self._batch or self._bytes >= BATCH_BYTES:
-            self.settle()
+            self.merge_fetched()
 
-    def _keep(self, wish: BundleRequest, url: str, answer: Response) -> None:
+    def _write_response(self, wish: BundleRequest, url: str, answer: Response) -> None:
         member = f"pith/{quote(wish.name, safe='')}/bundle.json"
         path = self._folder / member
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(answer.body)
         self._bytes += len(answer.body)
-        self.hold(_PendingResponse(wish, url, answer.etag, member))
+        self.enqueue(_PendingResponse(wish, url, answer.etag, member))
 
     # Taking in -------------------------------------------------------------------------------
 
-    def settle(self) -> None:
+    def merge_fetched(self) -> None:
         """Merge what came, note the ETags of it, and then tell of it."""
         if not self._waiting:
             return
         held, self._waiting, self._bytes = self._waiting, [], 0
-        taken = self._take_in([one.member for one in held if isinstance(one, _PendingResponse)])
-        judged = [(one, _judge(one, taken)) for one in held if isinstance(one, _PendingResponse)]
-        self._note([one for one, result in judged if result.status in ANSWERED])
+        taken = self._merge_pending(
+            [one.member for one in held if isinstance(one, _PendingResponse)]
+        )
+        judged = [
+            (one, _result_of(one, taken)) for one in held if isinstance(one, _PendingResponse)
+        ]
+        self._record_etags([one for one, result in judged if result.status in ANSWERED])
         self.owed |= {one.wish.name for one, result in judged if result.status not in ANSWERED}
         results = iter([result for _, result in judged])
         for one in held:
-            self._run.tell(one if isinstance(one, SyncResult) else next(results))
+            self._run.report(one if isinstance(one, SyncResult) else next(results))
 
-    def _take_in(self, members: list[str]) -> IngestResult:
+    def _merge_pending(self, members: list[str]) -> IngestResult:
         paths = [self._folder / member for member in members if member]
-        taken = self._run.take_in(self._folder, self._run.errand.url) if paths else IngestResult()
+        taken = (
+            self._run.merge_fetched(self._folder, self._run.errand.url) if paths else IngestResult()
+        )
         for path in paths:
             path.unlink()
             path.parent.rmdir()
         return taken
 
-    def _note(self, good: list[_PendingResponse]) -> None:
+    def _record_etags(self, good: list[_PendingResponse]) -> None:
         at = time_text(datetime.now(UTC), microseconds=True)
         rows = [CachedETag(one.wish.name, one.etag, at) for one in good]
         with self._run.store.transaction():
-            self._run.store.fetched.note(self._run.errand.url, rows)
+            self._run.store.sync_state.put_etags(self._run.errand.url, rows)
 
 
-def _judge(one: _PendingResponse, taken: IngestResult) -> SyncResult:
+def _result_of(one: _PendingResponse, taken: IngestResult) -> SyncResult:
     """Return what came of an answer whose bundle was taken in."""
     wish = one.wish
     if not one.member:

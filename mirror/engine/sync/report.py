@@ -54,9 +54,9 @@ class SyncOptions:
     """How large one answer may be."""
     whole_bytes: int = 16 << 30
     """How large the tar of a whole mirror may be."""
-    tell: Callable[[Finding], None] = lambda _report: None
+    on_finding: Callable[[Finding], None] = lambda _report: None
     """Takes each finding in what was fetched."""
-    tell_result: Callable[[SyncResult], None] = lambda _result: None
+    on_result: Callable[[SyncResult], None] = lambda _result: None
     """Takes what came of each record."""
     expect: Callable[[int | None], None] = lambda _records: None
     """Told how many records will be asked for; None if nobody knows."""
@@ -87,7 +87,7 @@ class SyncSummary:
         """How many of the records that were asked for came, or have not changed."""
         return self.statuses["fetched"] + self.statuses["unchanged"]
 
-    def take(self, result: SyncResult) -> None:
+    def count(self, result: SyncResult) -> None:
         """Count a result."""
         self.statuses[result.status] += 1
         if result.code:

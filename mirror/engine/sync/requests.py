@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from mirror.archive import shown
+from mirror.archive import escape_name
 from mirror.core.record import Record, is_pith_number, suffix_of
 from mirror.core.redaction import redact
 from mirror.core.values import is_digest
@@ -61,7 +61,7 @@ def read_names(text: str) -> list[str]:
 
 def path_name(asked: str) -> str:
     """Return what stands for an id in a path, such as a suffix; empty if it is no id."""
-    text = shown(asked.strip())
+    text = escape_name(asked.strip())
     if len(text) > _LONGEST:
         return ""
     name, is_address = _ADDRESS.subn("", text, count=1)
@@ -100,11 +100,13 @@ def _wishes_of_one(
     if not found or (was_asked(name) and not _NUMBER.fullmatch(name)):
         whole = asked.strip()
         number = whole if is_pith_number(whole) else ""
-        yield BundleRequest(redact(shown(asked)), name, number, bool(found))
+        yield BundleRequest(redact(escape_name(asked)), name, number, bool(found))
         return
     for record_id in found:
         record = store.records.get(record_id)
-        yield BundleRequest(redact(shown(asked)), record.suffix, record.pith_number, is_known=True)
+        yield BundleRequest(
+            redact(escape_name(asked)), record.suffix, record.pith_number, is_known=True
+        )
 
 
 def wishes_of_all(store: Store) -> Iterator[BundleRequest]:

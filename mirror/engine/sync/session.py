@@ -21,14 +21,14 @@ from mirror.engine.ingest.merge import ingest
 from mirror.engine.ingest.pipeline import parse, read
 from mirror.engine.sync.report import SyncOptions, SyncResult, SyncSummary, add_summary
 from mirror.errors import UpstreamError
-from mirror.net import ONE_ANSWER, Client
+from mirror.net import PER_RESPONSE_CODES, Client
 from mirror.store import Store
 
 __all__ = ["IngestResult", "SyncSession", "spool"]
 
-PASSABLE = ONE_ANSWER | {"upstream.redirect", "upstream.timeout"}
+TOLERATED_CODES = PER_RESPONSE_CODES | {"upstream.redirect", "upstream.timeout"}
 """Those that may speak of one answer only, too: a long run bears with them."""
-SILENT = frozenset({"upstream.timeout", "upstream.truncated"})
+TIMEOUT_CODES = frozenset({"upstream.timeout", "upstream.truncated"})
 """Those after which the next one is likely to fail, too."""
 MAX_SILENT = 5
 """Such failures in a row after which no more is asked for."""
@@ -69,12 +69,12 @@ class SyncSession:
     _wasted: int = 0
     _empty: int = 0
 
-    def tell(self, result: SyncResult) -> None:
+    def report(self, result: SyncResult) -> None:
         """Count a result, and tell of it."""
-        self.tally.take(result)
-        self.errand.tell_result(result)
+        self.tally.count(result)
+        self.errand.on_result(result)
 
-    def bear(self, error: UpstreamError, requests: int) -> None:
+    def record_failure(self, error: UpstreamError, requests: int) -> None:
         """Bear with a failure; raise it if it is one too many, or speaks of all answers.
 
         Args:
@@ -83,12 +83,16 @@ class SyncSession:
         """
         if error.code == "upstream.size":
             return  # that is the record's fault, and no sign of trouble
-        self._silent += error.code in SILENT
+        self._silent += error.code in TIMEOUT_CODES
         self._wasted += requests
-        if error.code not in PASSABLE or self._silent >= MAX_SILENT or self._wasted >= MAX_WASTED:
+        if (
+            error.code not in TOLERATED_CODES
+            or self._silent >= MAX_SILENT
+            or self._wasted >= MAX_WASTED
+        ):
             raise error
 
-    def relax(self) -> None:
+    def reset_failures(self) -> None:
         """Forget the failures: there was an answer."""
         self._silent = self._wasted = 0
 
@@ -104,7 +108,7 @@ class SyncSession:
             hint = "Ask whoever runs it; --max-empty allows more."
             raise UpstreamError("upstream.empty", message, where=self.errand.url, hint=hint)
 
-    def take_in(self, path: Path, called: str, *, look: bool = True) -> IngestResult:
+    def merge_fetched(self, path: Path, called: str, *, look: bool = True) -> IngestResult:
         """Merge what lies in a file or folder, and return which records it brought.
 
         Args:
@@ -117,7 +121,7 @@ class SyncSession:
         def tell(report: Finding) -> None:
             if report.code.startswith("limit."):
                 taken.refused[report.member] = report  # also of what only verifying showed
-            self.errand.tell(report)
+            self.errand.on_finding(report)
 
         job = ReadRequest([str(path)], tell, limits=self.errand.limits, called={str(path): called})
         if look:

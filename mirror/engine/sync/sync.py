@@ -10,11 +10,11 @@ from typing import NamedTuple, cast
 
 from mirror.core.values import Value, decode, is_integer
 from mirror.engine.sync.feed import read_page
-from mirror.engine.sync.mirror import follow, take_whole
-from mirror.engine.sync.registry import ask_for_all
+from mirror.engine.sync.mirror import fetch_full_bag, follow_feed
+from mirror.engine.sync.registry import fetch_all
 from mirror.engine.sync.report import SyncOptions, SyncSummary
 from mirror.engine.sync.requests import wishes_of, wishes_of_all
-from mirror.engine.sync.session import PASSABLE, SILENT, SyncSession
+from mirror.engine.sync.session import TIMEOUT_CODES, TOLERATED_CODES, SyncSession
 from mirror.errors import FormatError, LookUpError, UpstreamError
 from mirror.net import Client, parse_url
 from mirror.store import Store
@@ -51,7 +51,7 @@ def identify(client: Client, url: str) -> ServerKind:
         return ServerKind(REGISTRY)
     except UpstreamError as error:
         # A registry need not know this path, and may answer it with anything.
-        if error.code not in PASSABLE - SILENT:
+        if error.code not in TOLERATED_CODES - TIMEOUT_CODES:
             raise
         return ServerKind(REGISTRY)
     if records is None or not _has_feed(client, url):
@@ -109,11 +109,11 @@ def _fetch(run: SyncSession, upstream: ServerKind) -> None:
     errand = run.errand
     if errand.whole:
         errand.expect(upstream.records)
-        take_whole(run)
+        fetch_full_bag(run)
     elif upstream.kind == MIRROR and not errand.names:
-        is_new = errand.fresh or run.store.fetched.position(errand.url) is None
+        is_new = errand.fresh or run.store.sync_state.position(errand.url) is None
         errand.expect(upstream.records if is_new else None)
-        follow(run)
+        follow_feed(run)
     else:
         _ask(run)
 
@@ -127,11 +127,11 @@ def _ask(run: SyncSession) -> None:
             message = "the store holds no record that a registry could be asked for"
             raise LookUpError("sync.nothing", message, hint=hint)
         errand.expect(count)
-        ask_for_all(run, wishes_of_all(store))
+        fetch_all(run, wishes_of_all(store))
         return
-    fetched = store.fetched
+    fetched = store.sync_state
     wishes = list(
         wishes_of(store, errand.names, lambda name: fetched.answered(errand.url, name) is not None)
     )
     errand.expect(len(wishes))
-    ask_for_all(run, wishes)
+    fetch_all(run, wishes)

@@ -20,10 +20,10 @@ from typing import TypeAlias
 from mirror.core.transparency.checkpoint import (
     Checkpoint,
     MirrorExtension,
-    fork,
+    describe_fork,
+    describe_rollback,
     format_checkpoint,
     parse_checkpoint,
-    rollback,
 )
 from mirror.core.transparency.signed_note import (
     Signer,
@@ -37,7 +37,7 @@ from mirror.core.transparency.signed_note import (
 )
 from mirror.core.values import instant, time_text
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.states.root import bring_root_up_to_date, read_root
+from mirror.engine.states.root import read_root, update_root
 from mirror.errors import FormatError, MirrorError
 from mirror.store import Store, StoredCheckpoint
 
@@ -113,14 +113,14 @@ def make_checkpoint(store: Store, signer: Signer, now: datetime, origin: str = "
     origin = origin or signer.name
     if not is_key_name(origin):
         raise FormatError("checkpoint.origin", "an origin has no spaces and no plus")
-    bring_root_up_to_date(store)
+    update_root(store)
     with store.transaction():
         checkpoint = _current(store, origin, now)
         own = [one for one in store.checkpoints.of(origin) if one.is_own]
         for finding in _contradictions(checkpoint, own, _NEW):
             raise CheckpointConflictError(finding.code, finding.message, hint=_HINTS[finding.code])
         note = sign_note(format_checkpoint(checkpoint), [signer]).decode()
-        store.checkpoints.keep(checkpoint, note, time_text(now), is_own=True)
+        store.checkpoints.insert(checkpoint, note, time_text(now), is_own=True)
     return note
 
 
@@ -215,7 +215,7 @@ def keep_checkpoint(
             checkpoint, others, rules, lambda one: _said_by(one, names, verifiers)
         )
         findings = (*found, *_dated_ahead(checkpoint, now))
-        is_new = store.checkpoints.keep(checkpoint, text, time_text(now), is_own=False)
+        is_new = store.checkpoints.insert(checkpoint, text, time_text(now), is_own=False)
     return CheckpointResult(text, checkpoint, signed_by, is_new, findings)
 
 
@@ -223,11 +223,14 @@ def _in_order(one: Checkpoint, other: Checkpoint) -> str | None:
     """Return how the later of two checkpoints takes something back, if they are dated."""
     if one.time is None or other.time is None:
         return None
-    return rollback(other, one) if one.time < other.time else rollback(one, other)
+    return describe_rollback(other, one) if one.time < other.time else describe_rollback(one, other)
 
 
-_NEW: dict[str, _Rule] = {"checkpoint.fork": fork, "checkpoint.rollback": rollback}
-_OLD: dict[str, _Rule] = {"checkpoint.fork": fork, "checkpoint.rollback": _in_order}
+_NEW: dict[str, _Rule] = {
+    "checkpoint.fork": describe_fork,
+    "checkpoint.rollback": describe_rollback,
+}
+_OLD: dict[str, _Rule] = {"checkpoint.fork": describe_fork, "checkpoint.rollback": _in_order}
 
 
 def _contradictions(

@@ -34,7 +34,7 @@ class InclusionProof(NamedTuple):
 
     def leads_to(self, root: bytes) -> bool:
         """Whether the state is in the tree of this root."""
-        return merkle.climb(self.leaf, self.steps) == root
+        return merkle.root_from_path(self.leaf, self.steps) == root
 
 
 def make_proof(store: Store, record_id: int) -> Object:
@@ -46,7 +46,7 @@ def make_proof(store: Store, record_id: int) -> Object:
     """
     about, record = read_root(store), store.records.get(record_id)
     leaf, steps = _way_to(store, record)
-    if merkle.climb(leaf, steps) != bytes.fromhex(about.root):
+    if merkle.root_from_path(leaf, steps) != bytes.fromhex(about.root):
         raise damaged("the tree is not that of the states", record.pith_number)
     return {
         "proof_type": _TYPE,
@@ -63,10 +63,10 @@ def make_proof(store: Store, record_id: int) -> Object:
 
 def _way_to(store: Store, record: Record) -> tuple[merkle.Leaf, list[Siblings]]:
     """Return a record's leaf, and the children of every node above it."""
-    leaves = {one.record: one[:2] for one in store.tree.leaves(record.canonical_sha256)}
+    leaves = {one.record: one[:2] for one in store.state_tree.leaves(record.canonical_sha256)}
     if record.digest not in leaves:
         raise damaged("its state is not there", record.pith_number)
-    return leaves[record.digest], store.tree.path(record.digest)
+    return leaves[record.digest], store.state_tree.path(record.digest)
 
 
 def _step_value(siblings: Siblings) -> Object:

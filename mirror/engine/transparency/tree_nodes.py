@@ -22,7 +22,7 @@ from mirror.errors import FormatError, UpstreamError
 from mirror.store import Store, TreeLeaf
 from mirror.store.state_tree import DEPTH
 
-__all__ = ["TreeDifference", "TreeNodePage", "descend", "parse_told", "tell"]
+__all__ = ["TreeDifference", "TreeNodePage", "descend", "node_page", "parse_node_page"]
 
 FEW = 64
 """Leaves up to which a node is told with them, not with its grandchildren."""
@@ -45,7 +45,7 @@ class TreeNodePage(NamedTuple):
 # What a mirror tells -------------------------------------------------------------------------
 
 
-def tell(store: Store, prefix: str) -> Object:
+def node_page(store: Store, prefix: str) -> Object:
     """Return what is told of a node; call within a snapshot.
 
     Raises:
@@ -67,18 +67,18 @@ def tell(store: Store, prefix: str) -> Object:
 
 def _look(store: Store, prefix: str) -> TreeNodePage:
     """Return a node of our own tree as it would be told."""
-    node = store.tree.node(prefix)
+    node = store.state_tree.node(prefix)
     if node.size > FEW:
         return TreeNodePage(node, _below(store, prefix), {})
-    return TreeNodePage(node, {}, {leaf.record: leaf for leaf in store.tree.leaves(prefix)})
+    return TreeNodePage(node, {}, {leaf.record: leaf for leaf in store.state_tree.leaves(prefix)})
 
 
 def _below(store: Store, prefix: str) -> dict[str, Node]:
     if len(prefix) + _STEP <= DEPTH:
-        nodes = {prefix + ending: store.tree.node(prefix + ending) for ending in _ENDINGS}
+        nodes = {prefix + ending: store.state_tree.node(prefix + ending) for ending in _ENDINGS}
         return {name: node for name, node in nodes.items() if node.size}
     groups: dict[str, list[merkle.Leaf]] = {}
-    for leaf in store.tree.leaves(prefix):
+    for leaf in store.state_tree.leaves(prefix):
         groups.setdefault(leaf.record.hex()[: len(prefix) + _STEP], []).append(leaf[:2])
     return {name: merkle.subtree(leaves, len(name)) for name, leaves in groups.items()}
 
@@ -98,7 +98,7 @@ def _leaf_value(leaf: TreeLeaf) -> Object:
 # What another one told -----------------------------------------------------------------------
 
 
-def parse_told(data: bytes, prefix: str) -> tuple[TreeNodePage, Object]:
+def parse_node_page(data: bytes, prefix: str) -> tuple[TreeNodePage, Object]:
     """Return what another mirror tells of a node, and of its whole tree.
 
     Raises:
@@ -226,12 +226,12 @@ def _of_leaves(
     store: Store, prefix: str, there: Mapping[bytes, TreeLeaf]
 ) -> Iterator[TreeDifference]:
     """Yield what differs below a node from its leaves there; ours, if many, are read in parts."""
-    if len(prefix) < DEPTH and store.tree.node(prefix).size > FEW:
+    if len(prefix) < DEPTH and store.state_tree.node(prefix).size > FEW:
         for name in [prefix + digit for digit in _DIGITS]:
             part = {record: leaf for record, leaf in there.items() if record.hex().startswith(name)}
             yield from _of_leaves(store, name, part)
         return
-    ours = {leaf.record: leaf for leaf in store.tree.leaves(prefix)}
+    ours = {leaf.record: leaf for leaf in store.state_tree.leaves(prefix)}
     for record in sorted({*ours, *there}):
         here, other = ours.get(record), there.get(record)
         if here is None or other is None or here.core_digest != other.core_digest:

@@ -117,17 +117,17 @@ class CitationGraph:
         """Return the lines from works that cite the record."""
         return [
             CitationEdge(one, y, _curve(_LEFT_EDGE, y, _CENTRE_LEFT, self.middle), _label(one))
-            for one, y in self._placed(self.at_left)
+            for one, y in self._by_height(self.at_left)
         ]
 
     def outgoing(self) -> list[CitationEdge]:
         """Return the lines to works that it cites."""
         return [
             CitationEdge(one, y, _curve(_CENTRE_RIGHT, self.middle, _RIGHT_EDGE, y), _label(one))
-            for one, y in self._placed(self.at_right)
+            for one, y in self._by_height(self.at_right)
         ]
 
-    def _placed(self, works: list[CitationNode]) -> Iterator[tuple[CitationNode, float]]:
+    def _by_height(self, works: list[CitationNode]) -> Iterator[tuple[CitationNode, float]]:
         """Yield works from top to bottom, each with its height."""
         top = self.middle - _ROW * (len(works) - 1) / 2
         for index, one in enumerate(works):
@@ -167,7 +167,7 @@ def _side(shelf: StoreSnapshot, works: CitedWorks) -> CitationSide:
 
 
 def _neighbour(shelf: StoreSnapshot, work: CitedWork) -> CitationNode:
-    record, title = _held(shelf, work)
+    record, title = _local_record(shelf, work)
     payloads = [cast("Object", one["payload"]) for one in work.events]
     signers = [cast("Object", one["signer"]) for one in work.events]
     return CitationNode(
@@ -182,7 +182,7 @@ def _neighbour(shelf: StoreSnapshot, work: CitedWork) -> CitationNode:
     )
 
 
-def _held(shelf: StoreSnapshot, work: CitedWork) -> tuple[Record | None, str]:
+def _local_record(shelf: StoreSnapshot, work: CitedWork) -> tuple[Record | None, str]:
     """Return the record that is held here, if it can be read, and a title."""
     if work.record_id is None:
         return None, work.title

@@ -9,7 +9,7 @@ from typing import cast
 
 from markupsafe import Markup
 
-from mirror.core.comparison.diff import cut
+from mirror.core.comparison.diff import truncate
 from mirror.core.values import Object, Value, canonical, time_text
 from mirror.web.pages.handlers import environment
 
@@ -35,7 +35,7 @@ class ComparisonReport:
         self._size_bytes = 0
         self._unlisted = 0
 
-    def take(self, finding: Object) -> None:
+    def add(self, finding: Object) -> None:
         """Take something that is not the same, as `to_value` gives it."""
         finding = _abridged(finding)
         self._size_bytes += len(canonical(finding))
@@ -86,7 +86,7 @@ def _short(value: Value) -> Value:
     """Return a text, or the texts of an object, none of them long."""
     if isinstance(value, dict):
         return {name: _short(one) for name, one in value.items()}
-    return cut(cast("str", value), _TEXT)
+    return truncate(cast("str", value), _TEXT)
 
 
 def _small(value: Value) -> Value:

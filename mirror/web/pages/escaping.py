@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from mirror.core.values import Value
 
-__all__ = ["is_plain", "link", "plain", "pretty_json", "text"]
+__all__ = ["escape_hidden", "is_plain", "link", "pretty_json", "text"]
 
 LIMIT = 240
 """Characters of a string that a page shows."""
@@ -36,7 +36,7 @@ def is_plain(value: str) -> bool:
     return len(value) <= LIMIT and re.fullmatch(r"[ -~]+", value) is not None
 
 
-def plain(value: object, limit: int = LIMIT) -> str:
+def escape_hidden(value: object, limit: int = LIMIT) -> str:
     """Return a string for titles and attributes, with hidden characters as `<U+202E>`."""
     shown = str(value)
     cut = "…" if len(shown) > limit else ""
@@ -92,13 +92,13 @@ def _parts(value: str) -> Iterator[tuple[str, bool]]:
     if value.isascii() and value.isprintable():
         yield value, False
         return
-    for one, repeats in groupby(_named(value)):
+    for one, repeats in groupby(_characters(value)):
         count = sum(1 for _ in repeats)
         shown, is_hidden = one
         yield (f"{shown}×{count}" if is_hidden and count > 1 else shown * count), is_hidden
 
 
-def _named(value: str) -> Iterator[tuple[str, bool]]:
+def _characters(value: str) -> Iterator[tuple[str, bool]]:
     """Yield each character, or its name if it is hidden, and whether it is."""
     marks = 0
     for one in value:

@@ -23,7 +23,7 @@ from mirror.web.pages import escaping
 from mirror.web.pages.badge import badge_svg
 from mirror.web.pages.citation_graph import neighbourhood_of
 from mirror.web.pages.codes import codes
-from mirror.web.pages.labels import CODES, ERRORS, FATES, LEVELS, RELATIONSHIPS
+from mirror.web.pages.labels import CODES, ERRORS, EVENT_STATUSES, LEVELS, RELATIONSHIPS
 from mirror.web.pages.record_data import (
     RecordDetails,
     RecordListItem,
@@ -41,7 +41,7 @@ from mirror.web.pages.record_sections import (
     steps_of,
     verify_line,
 )
-from mirror.web.pages.timeline import draw, events_of, shown
+from mirror.web.pages.timeline import draw, events_of, events_to_show
 from mirror.web.representation import IMMUTABLE, REVALIDATE, Representation, json_answer, preferred
 from mirror.web.store_reader import AmbiguousError, StoreReader, StoreSnapshot
 
@@ -74,7 +74,7 @@ class Pages:
         self._env = environment()
         versions = {one: hexdigest(body)[:16] for one, body in self._files.items()}
         self._env.globals |= {
-            "site": escaping.plain(name),
+            "site": escaping.escape_hidden(name),
             "version": mirror.__version__,
             "static": {one: f"/static/{one}?v={digest}" for one, digest in versions.items()},
         }
@@ -98,15 +98,15 @@ class Pages:
                 ingested_at=shelf.ingested_at(),
                 recent=_recent(shelf),
                 base_url=self._base_url(request),
-                trusts_registry=shelf.store.trust.key_set().has_built_in,
+                trusts_registry=shelf.store.trust_log.key_set().has_built_in,
                 here="home",
             )
 
     def trust(self, _request: Request) -> Representation:
         """Answer `/trust`: whose signatures count here."""
         with self._library.shelf() as shelf:
-            keys = shelf.store.trust.key_set()
-            log = shelf.store.trust.log()
+            keys = shelf.store.trust_log.key_set()
+            log = shelf.store.trust_log.log()
         return self._render("trust.html", keys=keys, log=log, built_in=BUILT_IN, here="trust")
 
     def codes(self, _request: Request) -> Representation:
@@ -291,7 +291,7 @@ def _sections(dossier: RecordDetails) -> dict[str, object]:
 
 def _history(dossier: RecordDetails) -> dict[str, object]:
     events = events_of(dossier)
-    some = shown(events)
+    some = events_to_show(events)
     return {
         "events": some,
         "hidden": len(events) - len(some),
@@ -299,7 +299,7 @@ def _history(dossier: RecordDetails) -> dict[str, object]:
         "named": {one.event_id: one for one in events if not one.code},
         "first_day": next((one.created_at[:10] for one in some if not one.code), ""),
         "picture": draw(some),
-        "fates": FATES,
+        "fates": EVENT_STATUSES,
         "codes": CODES,
     }
 
@@ -321,7 +321,7 @@ def _recent(shelf: StoreSnapshot) -> list[RecordListItem]:
     changes = shelf.store.facts.changes(max(0, last - _LOOKED_THROUGH), _LOOKED_THROUGH)
     suffixes = dict.fromkeys(suffix for _, _, suffix, _ in reversed(changes))
     ids = [one for suffix in suffixes for one in shelf.store.records.by_suffix(suffix)]
-    return _hits(shelf, shelf.store.search.vouched_first(ids)[:_RECENT])
+    return _hits(shelf, shelf.store.search_index.verified_first(ids)[:_RECENT])
 
 
 def _of_code(shelf: StoreSnapshot, code: str, after: int) -> list[FindingRow]:
@@ -389,7 +389,7 @@ def environment() -> Environment:
     )
     env.filters |= {
         "text": escaping.text,
-        "plain": escaping.plain,
+        "plain": escaping.escape_hidden,
         "link": escaping.link,
         "pretty_json": escaping.pretty_json,
         "count": lambda number: f"{number:,}",

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from mirror.core.verification_status import Level
 
-__all__ = ["CHECKS", "CLAIMS", "CODES", "ERRORS", "FATES", "LEVELS", "RELATIONSHIPS", "TYPES"]
+__all__ = [
+    "CHECKS",
+    "CLAIMS",
+    "CODES",
+    "ERRORS",
+    "EVENT_STATUSES",
+    "LEVELS",
+    "RELATIONSHIPS",
+    "TYPES",
+]
 
 CODES = {
     "event.shape": "The event is not built as the protocol says.",
@@ -61,7 +70,7 @@ LEVELS = {
 }
 """The levels of a claim: in short, and what each means."""
 
-FATES = {
+EVENT_STATUSES = {
     "in force": "It stands.",
     "superseded": "Another event is the signer's last word on the same thing.",
     "withdrawn": "The signer took it back.",

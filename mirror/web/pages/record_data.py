@@ -100,14 +100,14 @@ def read_dossier(shelf: StoreSnapshot, record_id: int) -> RecordDetails:
         record=store.records.get(record_id),
         state=state,
         state_digest=shelf.state_digest(record_id),
-        keys=store.trust.key_set(),
+        keys=store.trust_log.key_set(),
         arrivals=[
             ArrivalView(
                 origins[row.id].at,
                 _place(origins[row.id].source),
                 row,
                 contents,
-                store.facts.judged(row, contents),
+                store.facts.with_verdicts(row, contents),
             )
             for row, contents in store.facts.rows(record_id)
         ],
@@ -185,7 +185,7 @@ class RecordListItem:
 
     record: Record
     paper: PaperMetadata | None
-    vouched_by: str
+    receipt_key_id: str
     """The id of the key that signed its receipt; empty if there is none."""
 
 
@@ -196,8 +196,8 @@ def hit_of(shelf: StoreSnapshot, record_id: int) -> RecordListItem:
     slow.
     """
     record = shelf.store.records.get(record_id)
-    if shelf.store.derived.has_many_refused(record_id):
-        return RecordListItem(record, None, _vouched_by(shelf.store, record_id))
+    if shelf.store.states.has_many_refused(record_id):
+        return RecordListItem(record, None, _receipt_key_id(shelf.store, record_id))
     state = shelf.state(record_id)
     receipt = cast("Object | None", cast("Object", state["current"])["receipt"])
     return RecordListItem(
@@ -205,11 +205,11 @@ def hit_of(shelf: StoreSnapshot, record_id: int) -> RecordListItem:
     )
 
 
-def _vouched_by(store: Store, record_id: int) -> str:
+def _receipt_key_id(store: Store, record_id: int) -> str:
     """Return the id of the key that signed a record's receipt, without reading its facts."""
-    stale = store.derived.staleness(record_id)
-    if stale is not None and stale.judge:
+    stale = store.states.staleness(record_id)
+    if stale is not None and stale.needs_verdicts:
         return ""
-    current = cast("Object", store.derived.outline(record_id)["current"])
+    current = cast("Object", store.states.outline(record_id)["current"])
     receipt = cast("Object | None", current["receipt"])
     return "" if receipt is None else str(receipt["key_id"])

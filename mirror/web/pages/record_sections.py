@@ -15,7 +15,7 @@ from mirror.core.keys import Key
 from mirror.core.record import Record
 from mirror.core.values import Object
 from mirror.core.verification_status import ClaimStatus, Level, claim_statuses
-from mirror.web.pages.labels import CHECKS, CLAIMS, CODES, FATES, LEVELS
+from mirror.web.pages.labels import CHECKS, CLAIMS, CODES, EVENT_STATUSES, LEVELS
 from mirror.web.pages.record_data import PaperMetadata, RecordDetails
 
 __all__ = [
@@ -72,7 +72,7 @@ def _receipt_chip(*, is_verified: bool) -> StatusTag:
 
 def _odd_chips(state: Object) -> Iterator[StatusTag]:
     if refused := cast("int", state["invalid_event_count"]):
-        yield StatusTag(f"{refused:,} refused", "odd", FATES["refused"])
+        yield StatusTag(f"{refused:,} refused", "odd", EVENT_STATUSES["refused"])
     if double := cast("int", state["equivocation_count"]):
         yield StatusTag(_counted(double, "equivocation"), "odd", CODES["equivocation"])
 

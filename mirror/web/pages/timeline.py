@@ -33,7 +33,7 @@ class EventView:
     signer: str
     key_id: str
     says: list[tuple[str, str]]
-    fate: str
+    status: str
     """A name in `FATES`."""
     code: str
     """Of an invalid one (E3)."""
@@ -60,7 +60,7 @@ def events_of(dossier: RecordDetails) -> list[EventView]:
     return sorted(views.values(), key=lambda one: (one.at is None, one.at or 0, one.event_id))
 
 
-def shown(events: list[EventView]) -> list[EventView]:
+def events_to_show(events: list[EventView]) -> list[EventView]:
     """Return so many of the events as fit a page, valid ones not pushed out by invalid ones."""
     valid = [one for one in events if not one.code][-MAX_SHOWN:]
     invalid = [one for one in events if one.code][:MAX_SHOWN]
@@ -97,7 +97,7 @@ class _EventReader:
             signer=said.signer_id,
             key_id=said.key_id,
             says=list(said.fields),
-            fate="refused" if code else str(retired.get("reason", "in force")),
+            status="refused" if code else str(retired.get("reason", "in force")),
             code=code,
             reason=self._reasons.get(digest, ""),
             profile="" if judged.profile == MIRROR_V1.name else judged.profile,
@@ -222,7 +222,7 @@ def _arcs(dots: list[Dot]) -> Iterator[Arc]:
         for event_id in dot.event.by:
             other = by_id.get(event_id)
             if other is not None:
-                yield Arc(_path(dot, other), dot.event.fate)
+                yield Arc(_path(dot, other), dot.event.status)
 
 
 def _path(one: Dot, other: Dot) -> str:

@@ -13,7 +13,7 @@ from mirror.core.comparison.diff import (
     Difference,
     Missing,
     differences,
-    pointer_to,
+    join_pointer,
     shown_value,
 )
 from mirror.core.values import canonical, equal
@@ -104,8 +104,8 @@ def test_the_same_thing_is_compared_by_the_members_that_both_have() -> None:
 
 def test_pointers_are_escaped() -> None:
     """RFC 6901 section 4: the tilde first."""
-    assert pointer_to("/a", "b/c~d") == "/a/b~1c~0d"
-    assert pointer_to("", 7) == "/7"
+    assert join_pointer("/a", "b/c~d") == "/a/b~1c~0d"
+    assert join_pointer("", 7) == "/7"
     assert differences({}, {"a/~1": 1}).only_upstream == ["/a~1~01"]
 
 

@@ -18,7 +18,7 @@ from mirror.core.events.event import (
     ValidEvent,
 )
 from mirror.core.events.types import EVENT_TYPES
-from mirror.core.events.verdict import judge, key_ids_of_event
+from mirror.core.events.verdict import key_ids_of_event, verify_event
 from mirror.core.record import parse_record
 from tests import oracle
 from tests.builders import (
@@ -67,7 +67,7 @@ def code(event: Any) -> str | None:
 
 def valid(event: Object) -> ValidEvent:
     """An event that must be valid, judged."""
-    judged = judge(EncodedEvent.of(event), parse_record(RECORD), KEYS)
+    judged = verify_event(EncodedEvent.of(event), parse_record(RECORD), KEYS)
     assert isinstance(judged, ValidEvent)
     return judged
 
@@ -205,7 +205,7 @@ def test_an_event_has_at_most_a_mebibyte(letter: str, excess: int, expected: str
     event = make_event(RECORD, ALICE, "x.y", {"pad": letter * letters + "x" * rest})
     raw = EncodedEvent.of(event)
     assert 1_048_576 + excess == len(raw.encoded)
-    judged = judge(raw, parse_record(RECORD), KEYS)
+    judged = verify_event(raw, parse_record(RECORD), KEYS)
     assert expected == (judged.code if isinstance(judged, InvalidEvent) else None)
 
 
@@ -704,7 +704,7 @@ def test_what_withdraws(event_type: str, members: Object, *, expected: bool) -> 
 
 def test_an_invalid_event_keeps_value_digest_code_and_reason() -> None:
     """M10: the digest is of the value, whatever it is."""
-    judged = judge(EncodedEvent.of([1.0]), parse_record(RECORD), KEYS)
+    judged = verify_event(EncodedEvent.of([1.0]), parse_record(RECORD), KEYS)
     assert isinstance(judged, InvalidEvent)
     expected = ([1.0], hashlib.sha256(b"[1.0]").digest(), "event.shape")
     assert expected == (judged.value, judged.digest, judged.code)
@@ -730,5 +730,5 @@ def test_an_invalid_event_keeps_value_digest_code_and_reason() -> None:
 )
 def test_the_keys_that_a_verdict_may_rest_on(event: Any, expected: set[str]) -> None:
     """E3, S2: no change of other keys can change the verdict."""
-    judged = judge(EncodedEvent.of(event), parse_record(RECORD), KEYS)
+    judged = verify_event(EncodedEvent.of(event), parse_record(RECORD), KEYS)
     assert expected == key_ids_of_event(judged, KEYS)

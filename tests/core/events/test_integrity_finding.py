@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.core.events.event import MAX_EVENT_BYTES
-from mirror.core.events.integrity_finding import IntegrityFinding, findings_of, judge_finding
+from mirror.core.events.integrity_finding import IntegrityFinding, findings_of, verify_finding
 from mirror.core.keys import BUILT_IN, KeySet
 from tests import oracle
 from tests.builders import Object, Signer, integrity, key_set_file, without
@@ -57,7 +57,7 @@ def bare(signer: Signer = ALICE, **members: Any) -> Object:
 
 def codes(value: Any, keys: KeySet = KEYS) -> list[str]:
     """All codes of a finding."""
-    return [code for code, _ in judge_finding(value, keys)]
+    return [code for code, _ in verify_finding(value, keys)]
 
 
 # Real ones -----------------------------------------------------------------------------------

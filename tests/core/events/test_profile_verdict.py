@@ -14,10 +14,10 @@ from mirror.core.events.types import is_event_id
 from mirror.core.events.verdict import (
     ANY_KEY,
     ProfileVerdict,
-    judge,
     key_ids_of_event,
-    recall,
+    restore_event,
     valid_under,
+    verify_event,
 )
 from mirror.core.keys import BUILT_IN, KeySet, parse_key, parse_key_set
 from mirror.core.merge import merge
@@ -75,7 +75,7 @@ PARSED = parse_record(RECORD)
 
 def judged(event: Any, keys: KeySet) -> ValidEvent | InvalidEvent:
     """The verdict on one value."""
-    return judge(EncodedEvent.of(event), PARSED, keys)
+    return verify_event(EncodedEvent.of(event), PARSED, keys)
 
 
 def code(event: Any, keys: KeySet) -> tuple[str, str]:
@@ -116,10 +116,10 @@ def test_an_event_says_the_same_in_any_envelope(invented: Invented) -> None:
         for name in ("event_type", "instant", "key_id", "authority", "payload", "slot_key"):
             assert getattr(plain, name) == getattr(found, name), name
         for name in ("target", "created_at", "payload", "event_type"):
-            assert plain.said[name] == found.said[name], name
-        signer = plain.said["signer"]
+            assert plain.statement[name] == found.statement[name], name
+        signer = plain.statement["signer"]
         assert isinstance(signer, dict)
-        assert {**signer, **found.said["signer"]} == signer  # type: ignore[dict-item]
+        assert {**signer, **found.statement["signer"]} == signer  # type: ignore[dict-item]
         assert is_event_id(found.event_id)
         own = Encoding(*invented.id_is).read(event.get((invented.id_at or "")[1:]))
         assert keeps(invented) == (found.event_id == f"sha256:{(own or b'').hex()}")
@@ -148,7 +148,7 @@ def test_what_nothing_covers_changes_nothing() -> None:
         first, second = judged(event, keys), judged({**event, **more}, keys)
         assert isinstance(first, ValidEvent)
         assert isinstance(second, ValidEvent)
-        assert (first.event_id, first.said) == (second.event_id, second.said)
+        assert (first.event_id, first.statement) == (second.event_id, second.statement)
 
 
 def test_the_registry_keeps_its_ids(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_the_built_in_profile_comes_first_and_then_names() -> None:
     event = make_event(RECORD, ALICE, "author_claimed", author_claim())
     whole = Profile(
         "whole",
-        MIRROR_V1.places,
+        MIRROR_V1.pointers,
         MIRROR_V1.id,
         MIRROR_V1.signature,
     )
@@ -192,7 +192,7 @@ def test_the_built_in_profile_comes_first_and_then_names() -> None:
 
 def test_one_signed_text_in_two_profiles_is_one_event_in_any_order() -> None:
     """Read differently, the first profile's reading counts: the state does not ask who came."""
-    places: Any = {**MIRROR_V1.places, "target": "/other_target"}
+    places: Any = {**MIRROR_V1.pointers, "target": "/other_target"}
     other = Profile("other", places, MIRROR_V1.id, MIRROR_V1.signature)
     event = make_event(RECORD, ALICE, "x.y", {"a": 1})
     event = sign_event({**event, "other_target": "elsewhere"}, ALICE)
@@ -233,7 +233,7 @@ def test_a_type_that_e4_does_not_name_has_a_target_all_the_same() -> None:
     event = without_id(replace(THREE[0], event_type="x.y"), ALICE)
     found = judged(event, trusting(profile_of(of_make(without_id))))
     assert isinstance(found, ValidEvent)
-    assert ("record", "x.y") == (found.said["target"], found.event_type)
+    assert ("record", "x.y") == (found.statement["target"], found.event_type)
 
 
 def test_the_target_of_a_finding_follows_from_its_type() -> None:
@@ -243,7 +243,7 @@ def test_the_target_of_a_finding_follows_from_its_type() -> None:
     )
     found = judged(event, trusting(profile_of(of_make(without_id))))
     assert isinstance(found, ValidEvent)
-    assert "integrity" == found.said["target"]
+    assert "integrity" == found.statement["target"]
 
 
 def test_a_revocation_in_another_envelope() -> None:
@@ -383,10 +383,12 @@ def test_a_verdict_is_recalled_as_it_was_reached(invented: Invented) -> None:
     keys = trusting(profile_of(invented))
     event = invented.event(THREE[0], ALICE)
     raw = EncodedEvent.of(event)
-    assert judge(raw, PARSED, keys) == recall(raw, ProfileVerdict("new", ALICE.key_id, None), keys)
+    assert verify_event(raw, PARSED, keys) == restore_event(
+        raw, ProfileVerdict("new", ALICE.key_id, None), keys
+    )
     fault = ("event.id", "because")
     expected = InvalidEvent(event, raw.digest, *fault, "new")
-    assert expected == recall(raw, ProfileVerdict("new", "", fault), keys)
+    assert expected == restore_event(raw, ProfileVerdict("new", "", fault), keys)
     for missing in (keys_of(ALICE), KeySet((), [profile_of(invented)])):
         with pytest.raises(KeyError):
             valid_under(event, raw.digest, ProfileVerdict("new", ALICE.key_id, None), missing)
@@ -430,15 +432,15 @@ def unsafe(profile: Profile, expected: str) -> None:
 @pytest.mark.parametrize("role", NEEDED)
 def test_what_is_needed_must_have_a_place(role: Any) -> None:
     """Without a type, a paper, a time and a payload there is nothing to be said."""
-    places: Any = {name: place for name, place in SAFE.places.items() if name != role}
-    unsafe(replace(SAFE, places=places), f"where the {role} of an event stands")
+    places: Any = {name: place for name, place in SAFE.pointers.items() if name != role}
+    unsafe(replace(SAFE, pointers=places), f"where the {role} of an event stands")
 
 
 @pytest.mark.parametrize("role", [*NEEDED, "target"])
 @pytest.mark.parametrize("below", ["", "/x"])
 def test_what_is_said_must_be_signed(role: Any, below: str) -> None:
     """All of it."""
-    signs = SignedContent("event", ("/event_id", "/signature_b64", f"{SAFE.places[role]}{below}"))
+    signs = SignedContent("event", ("/event_id", "/signature_b64", f"{SAFE.pointers[role]}{below}"))
     signature = replace(SAFE.signature, signs=signs)
     unsafe(replace(SAFE, signature=signature), f"does not cover the {role} of an event")
 
@@ -458,15 +460,15 @@ def test_members_that_are_taken_by_name() -> None:
     inside = profile_of(of_make(payload_alone))
     only_some = replace(inside.signature, signs=SignedContent("payload", (), ("event_type",)))
     unsafe(replace(inside, signature=only_some), "does not cover the payload")
-    outside: Any = {**inside.places, "type": "/event_type"}
-    unsafe(replace(inside, places=outside), "does not cover the type")
+    outside: Any = {**inside.pointers, "type": "/event_type"}
+    unsafe(replace(inside, pointers=outside), "does not cover the type")
     assert ["whatever is not in the payload"] == loose_members(inside)
 
 
 def test_a_digest_that_is_only_named_proves_nothing() -> None:
     """S4: nothing in a finding shows what was hashed."""
-    places = SAFE.places
-    unsafe(replace(INTEGRITY_V1, name="x", places=places, id=SAFE.id), "only named in the event")
+    places = SAFE.pointers
+    unsafe(replace(INTEGRITY_V1, name="x", pointers=places, id=SAFE.id), "only named in the event")
 
 
 @pytest.mark.parametrize("name", ["", "mirror-v1", "integrity-v1", "-", "a b", "x" * 65, "é"])
@@ -477,21 +479,21 @@ def test_a_name_is_plain_and_new(name: str) -> None:
 
 def test_one_place_says_one_thing() -> None:
     """A digest of a record looks like a type."""
-    places: Any = {**SAFE.places, "type": SAFE.places["subject"]}
-    unsafe(replace(SAFE, places=places), "two things")
+    places: Any = {**SAFE.pointers, "type": SAFE.pointers["subject"]}
+    unsafe(replace(SAFE, pointers=places), "two things")
 
 
 def test_profiles_that_read_one_text_differently() -> None:
     """Somebody who passes events on could choose between them."""
     form = replace(SAFE.signature, form="hex")
     inside = profile_of(of_make(payload_alone))
-    no_target: Any = {role: place for role, place in SAFE.places.items() if role != "target"}
+    no_target: Any = {role: place for role, place in SAFE.pointers.items() if role != "target"}
     for other, expected in (
         (SAFE, True),
         (inside, True),
         (replace(SAFE, signature=form, types={"a": "citation_signed"}), True),
         (replace(SAFE, types={"a": "citation_signed"}), False),
-        (replace(SAFE, places=no_target), False),
+        (replace(SAFE, pointers=no_target), False),
     ):
         assert expected == read_alike(SAFE, other) == read_alike(other, SAFE)
 

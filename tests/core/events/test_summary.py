@@ -9,7 +9,7 @@ import pytest
 
 from mirror.core.events.event import EncodedEvent, Event
 from mirror.core.events.summary import EventSummary, entry_summary, event_summary
-from mirror.core.events.verdict import judge
+from mirror.core.events.verdict import verify_event
 from mirror.core.keys import parse_key_set
 from mirror.core.record import parse_record
 from tests.builders import (
@@ -33,7 +33,7 @@ ALICE = Signer("alice")
 def judged(value: Any) -> Event:
     """A value of a bundle's `events` with its verdict."""
     keys = parse_key_set(key_set_file(ALICE))
-    return judge(EncodedEvent.of(value), parse_record(RECORD), keys)
+    return verify_event(EncodedEvent.of(value), parse_record(RECORD), keys)
 
 
 def summary(event_type: str, payload: Any) -> EventSummary:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from mirror.core.transparency.checkpoint import (
     Checkpoint,
     MirrorExtension,
-    fork,
+    describe_fork,
+    describe_rollback,
     format_checkpoint,
     parse_checkpoint,
-    rollback,
 )
 from mirror.core.transparency.signed_note import make_signer, parse_note, sign_note, verify_note
 from mirror.errors import FormatError, MirrorError
@@ -267,22 +267,22 @@ NO_FORKS = {
 def test_what_cannot_both_be_true_is_a_fork(name: str) -> None:
     """Whichever came first."""
     other, why = FORKS[name]
-    assert why in (fork(ONE, other) or "")
-    assert fork(other, ONE) is not None
+    assert why in (describe_fork(ONE, other) or "")
+    assert describe_fork(other, ONE) is not None
 
 
 @pytest.mark.parametrize("name", NO_FORKS)
 def test_what_can_both_be_true_is_no_fork(name: str) -> None:
     """Whichever came first."""
-    assert fork(ONE, NO_FORKS[name]) is None
-    assert fork(NO_FORKS[name], ONE) is None
+    assert describe_fork(ONE, NO_FORKS[name]) is None
+    assert describe_fork(NO_FORKS[name], ONE) is None
 
 
 def test_a_log_has_one_root_for_one_size() -> None:
     """Without a mirror's lines, there is nothing else to go by."""
-    assert fork(PLAIN, replace(PLAIN, root=OTHER_ROOT)) == "two roots for one size, 72"
-    assert fork(PLAIN, replace(PLAIN, root=OTHER_ROOT, size=73)) is None
-    assert fork(PLAIN, replace(PLAIN, others=("more",))) is None
+    assert describe_fork(PLAIN, replace(PLAIN, root=OTHER_ROOT)) == "two roots for one size, 72"
+    assert describe_fork(PLAIN, replace(PLAIN, root=OTHER_ROOT, size=73)) is None
+    assert describe_fork(PLAIN, replace(PLAIN, others=("more",))) is None
 
 
 ROLLBACKS = {
@@ -310,16 +310,16 @@ NO_ROLLBACKS = {
 def test_whoever_says_less_than_before_rolls_back(name: str) -> None:
     """And is told by what."""
     new, why = ROLLBACKS[name]
-    assert why in (rollback(new, ONE) or "")
+    assert why in (describe_rollback(new, ONE) or "")
 
 
 @pytest.mark.parametrize("name", NO_ROLLBACKS)
 def test_whoever_says_as_much_or_more_does_not(name: str) -> None:
     """Under other rules, fewer events may be valid."""
-    assert rollback(NO_ROLLBACKS[name], ONE) is None
+    assert describe_rollback(NO_ROLLBACKS[name], ONE) is None
 
 
 def test_a_log_may_grow() -> None:
     """Without a time, what was read first counts as earlier."""
-    assert rollback(replace(PLAIN, size=73), PLAIN) is None
-    assert rollback(PLAIN, replace(PLAIN, size=73)) is not None
+    assert describe_rollback(replace(PLAIN, size=73), PLAIN) is None
+    assert describe_rollback(PLAIN, replace(PLAIN, size=73)) is not None

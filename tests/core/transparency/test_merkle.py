@@ -17,10 +17,10 @@ from mirror.core.transparency.merkle import (
     Leaf,
     Node,
     Siblings,
-    climb,
     join,
     path,
     root,
+    root_from_path,
     subtree,
 )
 
@@ -254,7 +254,7 @@ def test_every_leaf_climbs_to_the_root(leaves: dict[bytes, bytes]) -> None:
     """By its path, in as many steps as there are nodes above it; and no more are given."""
     for one in leaves.items():
         steps = path(leaves.items(), one[0], 0)
-        assert root(leaves.items()) == climb(one, steps)
+        assert root(leaves.items()) == root_from_path(one, steps)
         for level, step in enumerate(steps):
             others = [name for name in leaves if name.hex()[:level] == one[0].hex()[:level]]
             assert len(others) > 1
@@ -303,50 +303,52 @@ def test_no_byte_of_a_proof_can_be_changed() -> None:
     """Of the record, of its core digest, of any child of any node above it."""
     record, core = PROVED[0]
     assert len(STEPS) > 1
-    assert ROOT == climb((record, core), STEPS)
+    assert ROOT == root_from_path((record, core), STEPS)
     for place in range(32):
-        assert ROOT != climb((changed(record, place), core), STEPS)
-        assert ROOT != climb((record, changed(core, place)), STEPS)
+        assert ROOT != root_from_path((changed(record, place), core), STEPS)
+        assert ROOT != root_from_path((record, changed(core, place)), STEPS)
         for level, step in enumerate(STEPS):
             for at, child in enumerate(step):
                 other = replaced(STEPS, level, at, changed(child, place))
-                assert ROOT != climb((record, core), other)
+                assert ROOT != root_from_path((record, core), other)
 
 
 def test_nothing_of_a_proof_can_change_places() -> None:
     """Nodes, the children of a node, and the two digests of the leaf."""
     record, core = PROVED[0]
-    assert ROOT != climb((core, record), STEPS)
-    assert ROOT != climb((record, core), STEPS[::-1])
+    assert ROOT != root_from_path((core, record), STEPS)
+    assert ROOT != root_from_path((record, core), STEPS[::-1])
     for level, step in enumerate(STEPS):
         for one in range(FANOUT):
             for other in range(one):
                 turned = replaced(STEPS, level, one, step[other])
                 turned = replaced(turned, level, other, step[one])
-                assert (step[one] == step[other]) == (ROOT == climb((record, core), turned))
+                assert (step[one] == step[other]) == (
+                    ROOT == root_from_path((record, core), turned)
+                )
 
 
 def test_nothing_of_a_proof_can_be_left_out_or_added() -> None:
     """A node at any place, or a child at any place of a node."""
     for level, step in enumerate(STEPS):
-        assert ROOT != climb(PROVED[0], STEPS[:level] + STEPS[level + 1 :])
-        assert ROOT != climb(PROVED[0], [*STEPS[:level], step, *STEPS[level:]])
+        assert ROOT != root_from_path(PROVED[0], STEPS[:level] + STEPS[level + 1 :])
+        assert ROOT != root_from_path(PROVED[0], [*STEPS[:level], step, *STEPS[level:]])
         for other in (step[1:], step[:-1], (*step, EMPTY), ()):
-            assert climb(PROVED[0], [*STEPS[:level], other, *STEPS[level + 1 :]]) is None
-    assert ROOT != climb(PROVED[0], [*STEPS, (EMPTY,) * FANOUT])
+            assert root_from_path(PROVED[0], [*STEPS[:level], other, *STEPS[level + 1 :]]) is None
+    assert ROOT != root_from_path(PROVED[0], [*STEPS, (EMPTY,) * FANOUT])
 
 
 def test_bytes_cannot_move_from_one_part_to_the_next() -> None:
     """All that is hashed stays the same; but digests are 32 bytes long."""
     record, core = PROVED[0]
-    assert climb((record + core[:1], core[1:]), STEPS) is None
-    assert climb((record[:-1], record[-1:] + core), STEPS) is None
+    assert root_from_path((record + core[:1], core[1:]), STEPS) is None
+    assert root_from_path((record[:-1], record[-1:] + core), STEPS) is None
     for level, step in enumerate(STEPS):
         for at in range(FANOUT - 1):
             one, other = step[at] + step[at + 1][:1], step[at + 1][1:]
             moved = replaced(replaced(STEPS, level, at, one), level, at + 1, other)
             assert b"".join(moved[level]) == b"".join(step)
-            assert climb((record, core), moved) is None
+            assert root_from_path((record, core), moved) is None
 
 
 def test_a_proof_holds_for_no_other_leaf() -> None:
@@ -354,28 +356,28 @@ def test_a_proof_holds_for_no_other_leaf() -> None:
     strangers = random_leaves(9, 50)
     for one in [*PROVED, *strangers]:
         is_its_own = one in PROVED and path(PROVED, one[0], 0) == STEPS
-        assert is_its_own == (ROOT == climb(one, STEPS))
-    assert ROOT != climb((PROVED[0][0], PROVED[1][1]), STEPS)
-    assert ROOT != climb((PROVED[1][0], PROVED[0][1]), STEPS)
+        assert is_its_own == (ROOT == root_from_path(one, STEPS))
+    assert ROOT != root_from_path((PROVED[0][0], PROVED[1][1]), STEPS)
+    assert ROOT != root_from_path((PROVED[1][0], PROVED[0][1]), STEPS)
 
 
 def test_a_node_cannot_pass_for_a_leaf() -> None:
     """Nor the children of a node for a record and its core digest, however they are cut."""
     children = b"".join(STEPS[-1])
-    assert climb((children[:32], children[32:]), STEPS[:-1]) is None
-    assert climb((children[:32], children[32:64]), STEPS[:-1]) is None
+    assert root_from_path((children[:32], children[32:]), STEPS[:-1]) is None
+    assert root_from_path((children[:32], children[32:64]), STEPS[:-1]) is None
     one, other = leaf("0", "one"), leaf("1", "other")
     digests = sha256(b"\x00", *one), sha256(b"\x00", *other)
-    assert root([one, other]) != climb(digests, [])
+    assert root([one, other]) != root_from_path(digests, [])
 
 
 def test_a_leaf_cannot_pass_for_a_node() -> None:
     """A node of sixteen children of which a leaf would be hashed: they are not of the length."""
     record, core = PROVED[0]
     alone = root([PROVED[0]])
-    assert alone == climb(PROVED[0], [])
+    assert alone == root_from_path(PROVED[0], [])
     parts = (record, core, *[b""] * (FANOUT - 2))
-    assert climb(PROVED[0], [parts]) is None
+    assert root_from_path(PROVED[0], [parts]) is None
     assert alone != sha256(b"\x01", record, core)
 
 
@@ -384,7 +386,7 @@ def test_no_proof_is_longer_than_a_digest() -> None:
     one, other = (bytes(32), b"1" * 32), (bytes(31) + b"\x01", b"2" * 32)
     steps = path([one, other], one[0], 0)
     assert 64 == len(steps)
-    assert root([one, other]) == climb(one, steps) == climb(other, steps)
+    assert root([one, other]) == root_from_path(one, steps) == root_from_path(other, steps)
     top = root([one, other])
-    assert climb(one, [(top, *[EMPTY] * (FANOUT - 1)), *steps]) is None
-    assert climb(one, [steps[0]] * 100_000) is None
+    assert root_from_path(one, [(top, *[EMPTY] * (FANOUT - 1)), *steps]) is None
+    assert root_from_path(one, [steps[0]] * 100_000) is None

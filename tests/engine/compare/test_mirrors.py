@@ -19,7 +19,7 @@ from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.replay import current_text
 from mirror.engine.states.trust import add_keys, remove_keys
-from mirror.engine.transparency.tree_nodes import tell
+from mirror.engine.transparency.tree_nodes import node_page
 from mirror.errors import StoreError, UpstreamError
 from mirror.net import Client, ClientConfig
 from mirror.store import Store, open_store
@@ -105,7 +105,7 @@ def run(path: Path, url: str, *, quick: bool = False) -> tuple[CompareSummary, l
     progress: list[int] = []
     with open_store(path) as store, Client(POLITE) as client:
         errand = MirrorCompareOptions(
-            url=url, quick=quick, tell=told.append, progress=progress.append
+            url=url, quick=quick, on_finding=told.append, progress=progress.append
         )
         tally = compare_with_mirror(store, errand, client)
     assert len(told) == sum(progress)
@@ -211,10 +211,10 @@ def test_an_empty_store_is_compared_as_any(here: Path, tmp_path: Path) -> None:
 def test_other_keys_are_the_first_cause(here: Path, there: Path, *, quick: bool) -> None:
     """K3: a state is a function of the key set, too, so it is said that they differ."""
     with opened(there) as store:
-        theirs = store.trust.key_set().digest
+        theirs = store.trust_log.key_set().digest
     with opened(here) as store:
         remove_keys(store, [ALICE.key_id])
-        ours = store.trust.key_set().digest
+        ours = store.trust_log.key_set().digest
     with serve(there) as url:
         tally, told = run(here, url, quick=quick)
     assert sorted(NUMBERS[:8]) == sorted(by_number(told))
@@ -237,8 +237,8 @@ def test_keys_that_touch_nothing_make_no_difference(here: Path, there: Path) -> 
 def test_our_tree_is_brought_up_to_date_first(here: Path, there: Path) -> None:
     """A merge that was cut off here is not taken for a difference."""
     with opened(here) as store, store.transaction():
-        store.tree.clear()
-        store.derived.mark([3])
+        store.state_tree.clear()
+        store.states.mark([3])
     with serve(there) as url:
         assert (1, 0) == (run(here, url)[0].requests, run(here, url)[0].exit_code)
 
@@ -249,7 +249,7 @@ def test_a_store_that_is_only_read_is_compared(here: Path, there: Path) -> None:
         with open_store(here, read_only=True) as store, Client(POLITE) as client:
             assert 0 == compare_with_mirror(store, MirrorCompareOptions(url=url), client).exit_code
         with opened(here) as store, store.transaction():
-            store.tree.mark([1])
+            store.state_tree.mark([1])
         with (
             pytest.raises(StoreError),
             open_store(here, read_only=True) as store,
@@ -279,7 +279,7 @@ def test_thousands_of_states_are_compared(tmp_path: Path) -> None:
 def test_a_mirror_that_merges_answers_later(here: Path, there: Path) -> None:
     """503 while its tree lags behind: asked again, and given up politely."""
     with opened(there) as store, store.transaction():
-        store.tree.mark([1])
+        store.state_tree.mark([1])
     with serve(there) as url:
         with pytest.raises(UpstreamError, match="503") as caught:
             run(here, url)
@@ -289,7 +289,7 @@ def test_a_mirror_that_merges_answers_later(here: Path, there: Path) -> None:
         def pause(seconds: float) -> None:
             pauses.append(seconds)
             with opened(there) as store, store.transaction():
-                store.tree.update()
+                store.state_tree.update()
 
         patient = ClientConfig(allow_private=True, requests_per_second=0, retries=3)
         with opened(here) as store, Client(patient, pause=pause) as client:
@@ -379,7 +379,7 @@ def honest(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Answers:
         merge(store, folder, [bundle(record, BOB) for record in CHANGED])
         with store.snapshot():
             names = ["", *(f"{number:02x}" for number in range(256))]
-            answers = {f"{ROOT}{name}": tell(store, name) for name in names}
+            answers = {f"{ROOT}{name}": node_page(store, name) for name in names}
             for record in RECORDS[:70]:
                 suffix = pith_number_of(record)[-26:]
                 (record_id,) = store.records.by_suffix(suffix)
@@ -414,11 +414,11 @@ def test_a_node_that_is_another_than_was_said_ends_it(
 ) -> None:
     """The node of a time before: true in itself, and no part of the root that was told."""
     with open_store(base, read_only=True) as store, store.snapshot():
-        before = tell(store, SECOND.removeprefix(ROOT))
+        before = node_page(store, SECOND.removeprefix(ROOT))
     publish(site, honest | {SECOND: before})
     told: list[Comparison] = []
     with open_store(here) as store, Client(POLITE) as client:
-        errand = MirrorCompareOptions(url=site.url(""), tell=told.append)
+        errand = MirrorCompareOptions(url=site.url(""), on_finding=told.append)
         with pytest.raises(UpstreamError, match="not what it said before") as caught:
             compare_with_mirror(store, errand, client)
     assert "upstream.changed" == caught.value.code

@@ -123,8 +123,8 @@ def run(
 ) -> tuple[Told, CompareSummary]:
     """Compare a store with files; what was told, and what it came to."""
     told = Told()
-    upstream = UpstreamSource(place, store.trust.key_set(), changes.pop("bundles", False))
-    errand = CompareOptions(upstream=upstream, names=names, tell=told.append, **changes)
+    upstream = UpstreamSource(place, store.trust_log.key_set(), changes.pop("bundles", False))
+    errand = CompareOptions(upstream=upstream, names=names, on_finding=told.append, **changes)
     return told, compare_with(store, errand, client)
 
 
@@ -154,7 +154,7 @@ def test_what_was_read_before_a_disk_fails_is_compared(
     told = Told()
     upstream = UpstreamSource("disk", KEYS)
     with pytest.raises(UpstreamError) as caught:
-        compare_with(store, CompareOptions(upstream=upstream, tell=told.append), client)
+        compare_with(store, CompareOptions(upstream=upstream, on_finding=told.append), client)
     assert (caught.value.code, caught.value.message) == (
         "upstream.unreadable",
         "Input/output error",
@@ -288,10 +288,10 @@ def test_states_that_lag_behind_are_made_first(
     place = write_states(tmp_path / "states", state_of(BUNDLES[0]))
     told, _ = run(store, client, place, NUMBERS[0], remember=False)
     assert told.statuses == ["match"]
-    assert store.derived.staleness(1) is not None
+    assert store.states.staleness(1) is not None
     told, _ = run(store, client, place, NUMBERS[0])
     assert told.statuses == ["match"]
-    assert store.derived.staleness(1) is None
+    assert store.states.staleness(1) is None
 
 
 def test_records_that_come_meanwhile_are_not_expected(
@@ -310,7 +310,9 @@ def test_records_that_come_meanwhile_are_not_expected(
         told.append(finding)
 
     place = write_states(tmp_path / "states", *map(state_of, [*BUNDLES, late]))
-    compare_with(store, CompareOptions(upstream=UpstreamSource(place, KEYS), tell=tell), client)
+    compare_with(
+        store, CompareOptions(upstream=UpstreamSource(place, KEYS), on_finding=tell), client
+    )
     assert told.statuses == ["match"] * 7
 
 
@@ -432,8 +434,8 @@ def test_a_tally_counts_what_it_takes() -> None:
     """Comparisons by status; rollbacks apart."""
     claim = UpstreamStatementRow("x", NUMBERS[0], "state", b"", "", b"")
     tally = CompareSummary()
-    tally.take(Comparison(pith_number=NUMBERS[0], status="match"))
-    tally.take(Rollback(NUMBERS[0], "x", "state", [], claim, claim))
+    tally.count(Comparison(pith_number=NUMBERS[0], status="match"))
+    tally.count(Rollback(NUMBERS[0], "x", "state", [], claim, claim))
     assert (tally.statuses, tally.rollbacks) == ({"match": 1}, 1)
 
 

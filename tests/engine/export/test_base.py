@@ -19,7 +19,7 @@ import zstandard
 from mirror.archive import Bag, ReadLimits, open_source, write_bag
 from mirror.core.keys import KeySet
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.export.bag import ExportOptions, ExportResult, export_bag, note_export
+from mirror.engine.export.bag import ExportOptions, ExportResult, export_bag, record_export
 from mirror.engine.export.base import BASE, BASE_HOLDS
 from mirror.engine.findings import Finding, ReadRequest, Summary
 from mirror.engine.ingest.merge import ingest
@@ -105,7 +105,7 @@ class Place:
             file = OutputFile(self.path(out), force=True, inputs=inputs)
             exported = export_bag(opened, file, ExportOptions(ids, packed, base))
         if exported.root:
-            note_export(self.path(store), exported)
+            record_export(self.path(store), exported)
         return exported
 
     def content(self, store: str) -> bytes:
@@ -559,7 +559,7 @@ def test_a_missing_base_is_told_of_until_it_comes(place: Place) -> None:
         summary, reports = place.merge_fully("mirror.db", bags[1])
         assert [("bag-info.txt", "archive.base")] == [(one.member, one.code) for one in reports]
         assert place.bag(bags[0]).manifest_sha256 in reports[0].message
-        assert (1, {"archive.base": 1}) == (summary.exit_code, summary.noted)
+        assert (1, {"archive.base": 1}) == (summary.exit_code, summary.written)
         assert 2 == summary.bundles_read
     summary, reports = place.merge_fully("mirror.db", bags[0])
     assert (0, []) == (summary.exit_code, reports)

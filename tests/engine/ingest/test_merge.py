@@ -36,7 +36,7 @@ def _job(path: Path, tell: list[Finding] | None = None) -> ReadRequest:
 
 
 def _texts(store: Store) -> list[bytes]:
-    keys = store.trust.key_set()
+    keys = store.trust_log.key_set()
     return [current_text(store, record_id, keys) for record_id in ids_in(store)]
 
 
@@ -112,7 +112,7 @@ def test_what_was_verified_is_not_verified_again(
     with open_store(tmp_path / "mirror.db") as store:
         add_keys(store, keys_of(AUTHOR))
         ingest(store, _job(path, first))
-        monkeypatch.setattr("mirror.core.bundle.judge", None)
+        monkeypatch.setattr("mirror.core.bundle.verify_event", None)
         summary = ingest(store, _job(path, again))
     assert first == again
     assert (5, 0) == (summary.events_valid, summary.new.events)

@@ -20,7 +20,7 @@ from mirror.engine.ingest.pipeline import verify
 from mirror.engine.states import replay as replay_module
 from mirror.engine.states.check import CheckScope, check
 from mirror.engine.states.rebuild import rebuild
-from mirror.engine.states.replay import current_text, finish
+from mirror.engine.states.replay import current_text, process_stale
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.errors import KeySetChangedError, WorkerError
 from mirror.store import SourceRun, Store, open_store
@@ -122,7 +122,7 @@ Turn = Callable[..., None]
 
 def _outcome(store: Store) -> list[tuple[bytes, bytes]]:
     """The state and the bundle of every record."""
-    keys = store.trust.key_set()
+    keys = store.trust_log.key_set()
     return [(current_text(store, one, keys), bundle_text(store, one)) for one in ids_in(store)]
 
 
@@ -160,7 +160,7 @@ def test_a_merge_comes_to_the_same(
             said.append(_run(store, sources))
             found.append(_outcome(store))
             rows.append(_rows(store, "record", "arrival", *MERGE_TABLES))
-            assert store.tally.actual() == store.tally.counts()
+            assert store.counters.actual() == store.counters.counts()
     assert said[0] == said[1] == said[2]
     assert found[0] == found[1] == found[2]
     assert rows[0] == rows[1] == rows[2]
@@ -244,7 +244,7 @@ def test_a_process_that_is_killed_ends_the_run(
         with pytest.raises(WorkerError, match=r"worker\.lost"):
             ingest(store, ReadRequest(sources, tell))
         assert 0 < store.records.count()
-        assert store.tally.actual() == store.tally.counts()
+        assert store.counters.actual() == store.counters.counts()
         _run(store, sources)
         found = _outcome(store)
     spread(on=False)
@@ -307,8 +307,8 @@ def test_a_rebuild_in_processes_names_what_it_cannot_derive(path: Path, spread: 
             store._db.conn.execute("DELETE FROM state")
         damages = rebuild(store, judge=False)
         assert [("record", 4), ("record", 7)] == [(one.fact, one.row_id) for one in damages]
-        assert [4, 7] == [one.record_id for one in store.derived.stale(10)]
-        keys = store.trust.key_set()
+        assert [4, 7] == [one.record_id for one in store.states.stale(10)]
+        keys = store.trust_log.key_set()
         for record_id in {*expected} - {4, 7}:
             assert expected[record_id][0] == current_text(store, record_id, keys)
 
@@ -327,7 +327,7 @@ def test_a_key_change_during_a_rebuild_is_heeded(path: Path, spread: Turn) -> No
     with open_store(path) as store:
         assert rebuild(store, progress, judge=False) == []
         found = _outcome(store)
-        assert store.tally.actual() == store.tally.counts()
+        assert store.counters.actual() == store.counters.counts()
     spread(on=False)
     with open_store(path) as store:
         assert rebuild(store) == []
@@ -356,10 +356,10 @@ def test_a_run_that_was_cut_off_is_finished_in_processes(path: Path, spread: Tur
             with store.transaction():
                 store._db.conn.execute("DELETE FROM state WHERE equivocation_count = 0")
             _bring_twins(store)
-            assert len(store.derived.stale(1000)) == len(RECORDS)
-            finish(store)
-            assert store.derived.stale(1000) == []
-            assert store.tally.actual() == store.tally.counts()
+            assert len(store.states.stale(1000)) == len(RECORDS)
+            process_stale(store)
+            assert store.states.stale(1000) == []
+            assert store.counters.actual() == store.counters.counts()
             found.append((_outcome(store), _rows(store, *MERGE_TABLES)))
     assert found[0] == found[1]
 
@@ -368,20 +368,20 @@ def test_a_state_of_fewer_facts_is_not_kept(path: Path) -> None:
     """What came while it was made makes it stale before it is written."""
     with open_store(path) as store:
         with store.transaction():
-            store.derived.mark_all_to_merge()
-        rows = replay_module._StateWorker(path, KEYS)(store.derived.to_merge(1000, 0))
+            store.states.mark_all_to_merge()
+        rows = replay_module._StateWorker(path, KEYS)(store.states.to_merge(1000, 0))
         _bring_twins(store)
         with store.transaction():
-            store.derived.save_merged(rows)
-        assert len(store.derived.stale(1000)) == len(RECORDS)
-        finish(store)
+            store.states.save_merged(rows)
+        assert len(store.states.stale(1000)) == len(RECORDS)
+        process_stale(store)
     assert check(path, CheckScope(), lambda _damage: None).damages == []
 
 
 def _assert_nothing_is_forgotten(path: Path) -> None:
     """Assert that, once all is finished, every verdict follows from the keys of then."""
     with open_store(path) as store:
-        finish(store)
+        process_stale(store)
         remove_keys(store, [REGISTRY.key_id])
     assert check(path, CheckScope(), lambda _damage: None).damages == []
 
@@ -395,11 +395,11 @@ def test_who_merges_does_not_undo_a_rebuild_that_begins_meanwhile(path: Path, sp
         if not begun:
             begun.append(1)
             with open_store(path) as other, other.transaction():
-                other.derived.mark_all_to_judge()
+                other.states.mark_all_to_judge()
 
     with open_store(path) as store:
         with store.transaction():
-            store.derived.mark_all_to_merge()
+            store.states.mark_all_to_merge()
         replay_module._merge_many(store, progress)
     _assert_nothing_is_forgotten(path)
 
@@ -423,7 +423,7 @@ def test_who_brings_facts_does_not_undo_a_rebuild_that_begins_meanwhile(
         if not begun:
             begun.append(1)
             with open_store(path) as other, other.transaction():
-                other.derived.mark_all_to_judge()
+                other.states.mark_all_to_judge()
 
     with open_store(path) as store:
         ingest(store, ReadRequest([str(later)], tell))

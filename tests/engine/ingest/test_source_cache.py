@@ -75,7 +75,7 @@ class Run:
             limits,
         )
         self.summary: Summary = ingest(store, job)
-        self.states = [state.text for state in store.derived.touched_states()]
+        self.states = [state.text for state in store.states.seen_states()]
 
     @property
     def figures(self) -> Summary:
@@ -109,7 +109,7 @@ class Mirror:
         out = self.path.with_suffix(".tar")
         with open_store(self.path, read_only=True) as store:
             export_bag(store, OutputFile(out, force=True), ExportOptions())
-            return [out.read_bytes(), *(store.derived.text(one) for one in ids_in(store))]
+            return [out.read_bytes(), *(store.states.text(one) for one in ids_in(store))]
 
 
 @pytest.fixture

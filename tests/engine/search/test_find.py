@@ -17,7 +17,7 @@ from mirror.core.keys import parse_key_set
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.search import find as module
-from mirror.engine.search.find import SearchResult, bring_up_to_date, find
+from mirror.engine.search.find import SearchResult, find, update_index
 from mirror.engine.states.check import CheckScope, check_and_repair
 from mirror.engine.states.rebuild import rebuild
 from mirror.engine.states.trust import add_keys, remove_keys
@@ -64,7 +64,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_store(path) as store:
         add_keys(store, KEYS)
         ingest(store, ReadRequest([str(DEMO), str(PITH)], lambda _report: None))
-        bring_up_to_date(store)
+        update_index(store)
     return path
 
 
@@ -106,7 +106,7 @@ def test_a_name_is_found_first(name: str, sample_store: Store) -> None:
     assert ("1611.08522", 2, True) == (
         hit.standing.arxiv_id,
         hit.standing.version,
-        hit.standing.is_vouched,
+        hit.standing.has_verified_receipt,
     )
     assert hit.matched_by == "id"
 
@@ -156,11 +156,11 @@ def test_all_records_of_a_name_are_listed_and_vouched_ones_first(
     signed = make_record("Another", version=7)
     bundles.append(make_bundle(signed, receipts=[make_receipt(signed, REGISTRY)]))
     _merge(store, tmp_path, *bundles)
-    bring_up_to_date(store)
+    update_index(store)
     found = find(store, "2401.00001")
     assert (13, {"id"}) == (len(found.hits), set(_ways(found)))
     assert oracle.pith_number_of(signed) == _numbers(found)[0]
-    assert [True, *[False] * 12] == [hit.standing.is_vouched for hit in found.hits]
+    assert [True, *[False] * 12] == [hit.standing.has_verified_receipt for hit in found.hits]
     titled = find(store, "On Mirrors", 20)
     assert ["title hash"] * 12 == _ways(titled)
 
@@ -200,7 +200,7 @@ def test_what_valid_and_shown_events_say_is_found(store: Store, tmp_path: Path) 
     """Of every type; not what was revoked, what revokes nothing, or what did not pass."""
     record = make_record()
     _merge(store, tmp_path, make_bundle(record, list(_events(record).values())))
-    bring_up_to_date(store)
+    update_index(store)
     words = [*_events(record), "zyxauthor", "zyxheadline", "zyxclaim", "zyxreference"]
     hidden = {word for word in words if not find(store, word).hits}
     assert {"zyxgone", "zyxidle", "zyxstranger"} == hidden
@@ -222,7 +222,7 @@ def test_what_nobody_looks_for_is_not_indexed(word: str, store: Store, tmp_path:
     }
     event = make_event(record, AUTHOR, "other.type", payload)
     _merge(store, tmp_path, make_bundle(record, [event]))
-    bring_up_to_date(store)
+    update_index(store)
     assert [] == [one for one in find(store, word).hits if one.matched_by == "text"]
 
 
@@ -236,7 +236,7 @@ def test_a_record_cannot_fill_the_index(store: Store, tmp_path: Path) -> None:
         make_event(record, AUTHOR, "other.type", payload),
     ]
     _merge(store, tmp_path, make_bundle(record, events))
-    bring_up_to_date(store)
+    update_index(store)
     ((_, *columns),) = _contents(store)[0]
     assert sum(map(len, decompress(columns[-1]).decode("utf-8", "replace"))) < 20_100
     assert (1, 0) == (len(find(store, "word10").hits), len(find(store, "word9999").hits))
@@ -283,7 +283,7 @@ def test_what_hides_in_a_word_does_not_hide_it(store: Store, tmp_path: Path) -> 
     payload = {"text": "e\ufb03cient re\u00adcon\u200bstruction \u202eabove\u202c\x00below \x02x"}
     event = make_event(record, AUTHOR, "other.type", payload)
     _merge(store, tmp_path, make_bundle(record, [event]))
-    bring_up_to_date(store)
+    update_index(store)
     for query in ("efficient", "reconstruction", "above", "below", "e\ufb03cient", "\u202eabove"):
         assert 1 == len(find(store, query).hits), query
     assert ("efficient reconstruction ", "above", " below x") == find(store, "above").hits[
@@ -301,7 +301,7 @@ def test_merging_does_not_write_the_index(store: Store, tmp_path: Path) -> None:
     found = find(store, "math.HO")
     assert ([], 1) == (found.hits, found.unindexed)
     assert ["id"] == _ways(find(store, "2401.00001"))
-    bring_up_to_date(store)
+    update_index(store)
     found = find(store, "math.HO")
     assert (["text"], 0) == (_ways(found), found.unindexed)
 
@@ -312,16 +312,16 @@ def test_what_is_not_so_any_more_is_not_shown(store: Store, tmp_path: Path) -> N
     event = make_event(record, AUTHOR, "challenge_filed", challenge(note="zyxnote"))
     signed = make_event(record, REGISTRY, "record_created", created(record, REGISTRY))
     _merge(store, tmp_path, make_bundle(record, [event, signed]))
-    bring_up_to_date(store)
-    assert [True] == [hit.standing.is_vouched for hit in find(store, "zyxnote").hits]
+    update_index(store)
+    assert [True] == [hit.standing.has_verified_receipt for hit in find(store, "zyxnote").hits]
     remove_keys(store, [REGISTRY.key_id])
-    assert [False] == [hit.standing.is_vouched for hit in find(store, "zyxnote").hits]
+    assert [False] == [hit.standing.has_verified_receipt for hit in find(store, "zyxnote").hits]
     remove_keys(store, [AUTHOR.key_id])
     assert ([], 1) == (find(store, "zyxnote").hits, find(store, "zyxnote").unindexed)
-    bring_up_to_date(store)
+    update_index(store)
     assert ([], 0) == (find(store, "zyxnote").hits, find(store, "zyxnote").unindexed)
     add_keys(store, keys_of(AUTHOR))
-    bring_up_to_date(store)
+    update_index(store)
     assert 1 == len(find(store, "zyxnote").hits)
 
 
@@ -333,15 +333,15 @@ def test_what_came_later_is_counted_once(
     monkeypatch.setattr("mirror.store.search_index._FAR_BEHIND", far_behind)
     first, *others = (make_record(arxiv_id=f"2401.0000{number}") for number in range(4))
     _merge(store, tmp_path, make_bundle(first))
-    bring_up_to_date(store)
+    update_index(store)
     _merge(store, tmp_path, *map(make_bundle, others), make_bundle(first, [1]))
     _merge(store, tmp_path, make_bundle(first, [2]))
-    assert 4 == store.search.unindexed()
+    assert 4 == store.search_index.unindexed()
     with store.transaction():
         store._db.conn.execute("UPDATE index_mark SET rules = 'others'")
-    assert 4 == store.search.unindexed()
-    bring_up_to_date(store)
-    assert (0, 4) == (store.search.unindexed(), len(_contents(store)[0]))
+    assert 4 == store.search_index.unindexed()
+    update_index(store)
+    assert (0, 4) == (store.search_index.unindexed(), len(_contents(store)[0]))
 
 
 def test_it_goes_on_where_it_was_stopped(
@@ -358,14 +358,14 @@ def test_it_goes_on_where_it_was_stopped(
         left = []
         for _ in range(3):
             with pytest.raises(KeyboardInterrupt):
-                bring_up_to_date(store, stop)
-            left.append(store.search.unindexed())
+                update_index(store, stop)
+            left.append(store.search_index.unindexed())
         count = store.records.count()
         assert [count - 20, count - 40, count - 60] == left
         done: list[int] = []
-        bring_up_to_date(store, done.append)
-        assert (count - 60, 0) == (sum(done), store.search.unindexed())
-        bring_up_to_date(store, done.append)
+        update_index(store, done.append)
+        assert (count - 60, 0) == (sum(done), store.search_index.unindexed())
+        update_index(store, done.append)
         assert count - 60 == sum(done)
 
 
@@ -377,9 +377,9 @@ def test_many_records_are_read_in_processes(
         for store in (one, memory):
             add_keys(store, KEYS)
             ingest(store, ReadRequest([str(DEMO), str(PITH)], lambda _report: None))
-        bring_up_to_date(memory)
+        update_index(memory)
         monkeypatch.setattr(module, "CHUNK_RECORDS", 10)
-        bring_up_to_date(one)
+        update_index(one)
         assert _contents(memory) == _contents(one)
 
 
@@ -387,12 +387,12 @@ def test_a_record_that_waits_for_its_state_stays_queued(store: Store, tmp_path: 
     """It is counted as not indexed until it was merged."""
     _merge(store, tmp_path, make_bundle(make_record()), make_bundle(make_record(version=2)))
     with store.transaction():
-        store.derived.mark_all_to_judge()
-    bring_up_to_date(store)
-    assert 2 == store.search.unindexed()
+        store.states.mark_all_to_judge()
+    update_index(store)
+    assert 2 == store.search_index.unindexed()
     rebuild(store)
-    bring_up_to_date(store)
-    assert 0 == store.search.unindexed()
+    update_index(store)
+    assert 0 == store.search_index.unindexed()
 
 
 # The same index, however it came to be -------------------------------------------------------
@@ -446,19 +446,19 @@ def test_any_order_gives_the_index_that_one_run_gives(seed: int, tmp_path: Path)
     with open_store(tmp_path / "mirror.db") as store, open_store(None) as fresh:
         for step in steps:
             if step == "index":
-                bring_up_to_date(store)
+                update_index(store)
             elif step == "rebuild":
                 rebuild(store)
             elif isinstance(step, dict):
                 _merge(store, tmp_path, step)
             elif step[0] == "add":
                 add_keys(store, keys_of(step[1]))
-            elif store.trust.key_set().get(step[1].key_id) is not None:
+            elif store.trust_log.key_set().get(step[1].key_id) is not None:
                 remove_keys(store, [step[1].key_id])
-        add_keys(fresh, store.trust.key_set())
+        add_keys(fresh, store.trust_log.key_set())
         _merge(fresh, tmp_path, *_bundles())
         for one in (store, fresh):
-            bring_up_to_date(one)
+            update_index(one)
         assert _contents(fresh) == _contents(store)
         for query in ("note", "first", "cs.DL", "reason"):
             assert find(fresh, query) == find(store, query)
@@ -479,7 +479,7 @@ def broken(tmp_path: Path) -> Path:
     with open_store(path) as store:
         add_keys(store, KEYS)
         ingest(store, ReadRequest([str(DEMO)], lambda _report: None))
-        bring_up_to_date(store)
+        update_index(store)
     return path
 
 
@@ -511,7 +511,7 @@ def test_a_broken_index_is_named_and_made_again(name: str, broken: Path) -> None
         report.is_repaired,
     )
     with open_store(broken) as store:
-        bring_up_to_date(store)
+        update_index(store)
         assert expected == find(store, "holographic")
 
 
@@ -530,7 +530,7 @@ def test_damage_in_the_index_shows_nothing_that_is_not_so(query: str, broken: Pa
         found = find(store, "holographic")
         assert expected.hits == found.hits
         remove_keys(store, [key.key_id for key in KEYS if key.key_id.startswith("demo-")])
-        bring_up_to_date(store)
+        update_index(store)
         assert [] == find(store, "holographic").hits
 
 
@@ -544,19 +544,19 @@ def test_a_record_that_was_moved_aside_is_not_found(broken: Path) -> None:
     check_and_repair(broken, CheckScope(), lambda _damage: None)
     with open_store(broken) as store:
         assert [] == find(store, '"lemma 2 lacks"').hits
-        bring_up_to_date(store)
-        assert (7, 0) == (len(_contents(store)[0]), store.search.unindexed())
+        update_index(store)
+        assert (7, 0) == (len(_contents(store)[0]), store.search_index.unindexed())
         ingest(store, ReadRequest([str(DEMO)], lambda _report: None))
-        bring_up_to_date(store)
+        update_index(store)
         assert [hit] == find(store, '"lemma 2 lacks"').hits
 
 
 def test_a_damaged_record_does_not_stop_the_others(broken: Path) -> None:
     """It stays queued, and is counted."""
     with open_store(broken) as store, store.transaction():
-        store.search.clear()
+        store.search_index.clear()
     _break(broken, "UPDATE arrival SET content = x'00' WHERE id = 3")
     with open_store(broken) as store:
-        bring_up_to_date(store)
-        assert 1 == store.search.unindexed()
+        update_index(store)
+        assert 1 == store.search_index.unindexed()
         assert 7 == len(_contents(store)[0])

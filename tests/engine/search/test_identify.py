@@ -16,7 +16,7 @@ import zstandard
 
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.search.find import bring_up_to_date
+from mirror.engine.search.find import update_index
 from mirror.engine.search.identify import (
     IdentifyResult,
     MalformedLine,
@@ -45,7 +45,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("real") / "mirror.db"
     with open_store(path) as store:
         ingest(store, ReadRequest([str(BUNDLES / "pith.tar")], lambda _report: None))
-        bring_up_to_date(store)
+        update_index(store)
     return path
 
 
@@ -65,7 +65,7 @@ def _merge(store: Store, folder: Path, *records: Any, signed: bool = False) -> N
     ]
     path.write_bytes(b"\n".join(map(to_json, bundles)))
     ingest(store, ReadRequest([str(path)], lambda _report: None))
-    bring_up_to_date(store)
+    update_index(store)
 
 
 def _numbers(known: IdentifyResult) -> list[str]:
@@ -88,7 +88,7 @@ def test_real_papers_are_identified(real: Path) -> None:
                     (candidate,) = known.candidates
                     assert (True, True) == (known.is_found, candidate.matches)
                     assert paper["pith_number"] == candidate.standing.pith_number
-                    assert candidate.standing.is_vouched
+                    assert candidate.standing.has_verified_receipt
 
 
 def test_a_title_alone_is_enough(real: Path) -> None:
@@ -134,9 +134,9 @@ def test_those_that_match_come_first_and_vouched_ones_before_others(
     for known in (identify(store, TITLE, ABSTRACT), identify(store, TITLE, ABSTRACT, "2401.00001")):
         assert (True, True, 20) == (known.is_found, known.has_more, len(known.candidates))
         first = known.candidates[0]
-        assert (32, True) == (first.standing.version, first.standing.is_vouched)
+        assert (32, True) == (first.standing.version, first.standing.has_verified_receipt)
     by_title = identify(store, TITLE, None).candidates
-    assert [True, True, False] == [one.standing.is_vouched for one in by_title][:3]
+    assert [True, True, False] == [one.standing.has_verified_receipt for one in by_title][:3]
 
 
 def test_only_records_of_arxiv_have_an_arxiv_id(store: Store, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_what_is_not_indexed_is_counted(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "bundle.json"
     path.write_bytes(to_json(make_bundle(make_record())))
     ingest(store, ReadRequest([str(path)], lambda _report: None))
-    assert (False, 1) == (identify(store, TITLE, None).is_found, store.search.unindexed())
+    assert (False, 1) == (identify(store, TITLE, None).is_found, store.search_index.unindexed())
     assert 1 == identify(store, TITLE, None).unindexed
     known = identify(store, TITLE, None, "2401.00001")
     assert (True, 0) == (known.is_found, known.unindexed)

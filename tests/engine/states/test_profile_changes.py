@@ -18,7 +18,7 @@ from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states import trust
 from mirror.engine.states.check import CheckScope, check
-from mirror.engine.states.replay import current_text, finish
+from mirror.engine.states.replay import current_text, process_stale
 from mirror.engine.states.trust import add_keys, remove_keys, remove_profiles
 from mirror.errors import KeySetChangedError
 from mirror.store import Facts, Store, open_store
@@ -119,7 +119,7 @@ def steps(chance: random.Random) -> Iterator[tuple[list[int], list[str], list[st
 
 def toggle(store: Store, key_ids: list[str], names: list[str]) -> None:
     """Trust what is not trusted, and trust the rest no longer."""
-    now = store.trust.key_set()
+    now = store.trust_log.key_set()
     gone = {one for one in key_ids if now.get(one)}, {one for one in names if now.profile(one)}
     if gone[0]:
         remove_keys(store, gone[0])
@@ -137,23 +137,23 @@ def test_any_changes_end_as_a_fresh_store_does(seed: int) -> None:
         for facts, key_ids, names in steps(chance):
             with pytest.MonkeyPatch.context() as patch:
                 if chance.random() < 0.3:
-                    patch.setattr(trust, "finish", lambda _store, **_: None)
+                    patch.setattr(trust, "process_stale", lambda _store, **_: None)
                 toggle(store, key_ids, names)
                 if facts:
                     seen |= {*facts}
                     read(store, *[FACTS[index] for index in facts])
             if seen:
                 bundle = make_bundle(RECORD, [FACTS[index] for index in seen])
-                assert merged([bundle], store.trust.key_set()).text == current_text(store, 1)
-        finish(store)
+                assert merged([bundle], store.trust_log.key_set()).text == current_text(store, 1)
+        process_stale(store)
         assert [] == damages(store)
-        add_keys(fresh, store.trust.key_set())
-        if not store.trust.key_set().has_built_in:
+        add_keys(fresh, store.trust_log.key_set())
+        if not store.trust_log.key_set().has_built_in:
             remove_keys(fresh, [BUILT_IN.key_id])
-        assert store.trust.key_set().digest == fresh.trust.key_set().digest
+        assert store.trust_log.key_set().digest == fresh.trust_log.key_set().digest
         for index in sorted(seen, reverse=True):
             read(fresh, FACTS[index])
-        assert store.derived.text(1) == fresh.derived.text(1)
+        assert store.states.text(1) == fresh.states.text(1)
         assert store.status().events_by_profile == fresh.status().events_by_profile
 
 
@@ -185,15 +185,15 @@ def test_profiles_that_change_meanwhile_are_told(
     with open_store(tmp_path / "mirror.db") as store, open_store(tmp_path / "mirror.db") as other:
         add_keys(store, keys_of(ALICE))
         read(store, flat(THREE[0], ALICE))
-        held = Facts.held
+        held = Facts.stored_facts
 
         def changing(facts: Facts, record: bytes) -> Any:
-            if not other.trust.key_set().profiles:
+            if not other.trust_log.key_set().profiles:
                 add_keys(other, KeySet((), [profile]))
             found = held(facts, record)
             assert any(isinstance(one, ProfileVerdict) for one in found.known.events.values())
             return found
 
-        monkeypatch.setattr(Facts, "held", changing)
+        monkeypatch.setattr(Facts, "stored_facts", changing)
         with pytest.raises(KeySetChangedError):
             read(store, flat(THREE[0], ALICE), flat(THREE[1], ALICE))

@@ -17,7 +17,7 @@ from mirror.engine.ingest.merge import ingest
 from mirror.engine.states import trust
 from mirror.engine.states.check import CheckScope, check
 from mirror.engine.states.rebuild import rebuild
-from mirror.engine.states.replay import current_text, finish
+from mirror.engine.states.replay import current_text, process_stale
 from mirror.engine.states.root import read_root
 from mirror.engine.states.trust import add_keys, remove_keys, remove_profiles
 from mirror.errors import FormatError, LookUpError
@@ -72,7 +72,7 @@ def text_of(store: Store) -> bytes:
     assert store.path is not None
     assert [] == check(store.path, CheckScope(), lambda _damage: None).damages
     text = current_text(store, 1)
-    assert text == store.derived.text(1)
+    assert text == store.states.text(1)
     return text
 
 
@@ -96,7 +96,7 @@ def test_what_was_refused_is_merged_and_refused_again(store: Store, invented: In
     status = store.status()
     assert (4, 1) == (status.events_valid, sum(status.events_invalid.values()))
     assert {"new": 3} == status.events_by_profile
-    assert keys.digest == store.trust.key_set().digest == read_root(store).key_set_digest
+    assert keys.digest == store.trust_log.key_set().digest == read_root(store).key_set_digest
     assert [profile] == remove_profiles(store, ["new"])
     assert (before, digest) == (text_of(store), read_root(store).root)
     assert {} == store.status().events_by_profile
@@ -158,7 +158,7 @@ def test_a_profile_of_a_name_that_was_another_ones(store: Store) -> None:
         trusting(store, other)
     assert [profile] == trusting(store, profile)
     assert [("add", "new"), ("remove", "new"), ("add", "new")] == [
-        (change.action, change.name) for change in store.trust.log()
+        (change.action, change.name) for change in store.trust_log.log()
     ]
 
 
@@ -168,7 +168,7 @@ def test_a_profile_that_nobody_trusts_cannot_be_removed(store: Store) -> None:
     with pytest.raises(LookUpError) as caught:
         remove_profiles(store, ["new", "other"])
     assert "profile.unknown" == caught.value.code
-    assert 1 == len(store.trust.key_set().profiles)
+    assert 1 == len(store.trust_log.key_set().profiles)
 
 
 def test_a_change_that_is_cut_off_goes_on_with_the_next_merge(
@@ -186,13 +186,13 @@ def test_a_change_that_is_cut_off_goes_on_with_the_next_merge(
     ]
     for change in changes:
         with monkeypatch.context() as patch:
-            patch.setattr(trust, "finish", lambda _store, progress: progress(1 // 0))
+            patch.setattr(trust, "process_stale", lambda _store, progress: progress(1 // 0))
             with pytest.raises(ZeroDivisionError):
                 change()
         assert 1 == store.status().stale
         assert expected == current_text(store, 1)
         store.facts.load(1)  # what was judged under a profile that is gone is still read
-        finish(store)
+        process_stale(store)
         assert expected == text_of(store)
         expected = merged([bundle], keys_of(ALICE)).text
 

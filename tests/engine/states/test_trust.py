@@ -94,27 +94,27 @@ def test_a_change_that_fails_midway_changes_nothing(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(trust, "bring_up_to_date", fail)
+    monkeypatch.setattr(trust, "update_states", fail)
     with pytest.raises(ZeroDivisionError):
         add_keys(store, keys_of(REGISTRY, AUTHOR))
     assert before == store.status()
-    assert [] == store.trust.log()
+    assert [] == store.trust_log.log()
 
 
 def test_other_rules_judge_everything_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first time that a version with other rules brings a store up to date, and only then."""
     seen: list[Any] = []
-    work = replay.__dict__["judge"]
+    work = replay.__dict__["verify_event"]
 
     def judge(*arguments: Any) -> Any:
         seen.append(arguments)
         return work(*arguments)
 
-    monkeypatch.setattr(replay, "judge", judge)
-    replay.finish(store)
+    monkeypatch.setattr(replay, "verify_event", judge)
+    replay.process_stale(store)
     assert [] == seen
     monkeypatch.setattr(replay, "RULES", "other")
-    replay.finish(store)
+    replay.process_stale(store)
     assert 5 == len(seen)  # events of both records
-    replay.finish(store)
+    replay.process_stale(store)
     assert 5 == len(seen)

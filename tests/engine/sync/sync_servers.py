@@ -21,7 +21,7 @@ from typing import Any
 from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest import pipeline
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.states.root import bring_root_up_to_date, read_root
+from mirror.engine.states.root import read_root, update_root
 from mirror.engine.states.trust import add_keys
 from mirror.engine.sync import mirror, registry
 from mirror.engine.sync.report import SyncOptions, SyncResult
@@ -87,7 +87,7 @@ def fill(path: Path, bundles: Iterable[Object]) -> Path:
 def root_of(path: Path) -> str:
     """The root of all states of a store."""
     with open_store(path) as store:
-        bring_root_up_to_date(store)
+        update_root(store)
         with store.snapshot():
             return read_root(store).root
 
@@ -122,7 +122,7 @@ def run_sync(
         add_keys(store, keys_of(AUTHOR))
         upstream = ServerKind(kind) if kind else identify(client, url)
         errand = SyncOptions(
-            url=url, names=names, tell=reports.append, tell_result=results.append, **more
+            url=url, names=names, on_finding=reports.append, on_result=results.append, **more
         )
         return Synced(sync(store, errand, upstream, client), results, reports)
 

@@ -312,12 +312,12 @@ def test_a_run_is_gone_on_with_for_a_day(hours: int, site: Site, db: Path) -> No
     run_sync(db, registry.url, "2401.00001")
     at = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="microseconds")
     with open_store(db) as store, store.transaction():
-        store.fetched.begin(registry.url, at)
+        store.sync_state.begin(registry.url, at)
     expected = "skipped" if hours == 23 else "unchanged"
     assert [expected] == list(run_sync(db, registry.url, "2401.00001").statuses.values())
     with open_store(db) as store, store.transaction():
-        assert store.fetched.begun_at(registry.url) is None
-        store.fetched.begin(registry.url, at)
+        assert store.sync_state.begun_at(registry.url) is None
+        store.sync_state.begin(registry.url, at)
     fresh = run_sync(db, registry.url, "2401.00001", fresh=True)
     assert ["fetched"] == list(fresh.statuses.values())
 
@@ -342,7 +342,7 @@ def test_what_is_forgotten_is_fetched_again(site: Site, db: Path) -> None:
     registry = Registry(site, [make_one(1)])
     run_sync(db, registry.url, "2401.00001")
     with open_store(db) as store, store.transaction():
-        store.memory.forget()
+        store.source_cache.clear()
     assert ["fetched"] == list(run_sync(db, registry.url, "2401.00001").statuses.values())
 
 
@@ -550,8 +550,8 @@ def test_a_mirror_that_was_made_anew_is_followed_from_its_start(
     run_sync(db, url)
     anew = fill(tmp_path / "anew.db", [make_one(number) for number in range(20, 23)])
     with open_store(db) as store, store.transaction():  # as if the same address had served both
-        position = store.fetched.position(url)
-        store.fetched.move(serve_anew := serve(anew), position, set(), set())
+        position = store.sync_state.position(url)
+        store.sync_state.move(serve_anew := serve(anew), position, set(), set())
     synced = run_sync(db, serve_anew)
     assert (True, 3) == (synced.tally.is_from_start, synced.tally.statuses["fetched"])
     assert not run_sync(db, serve_anew).tally.is_from_start
@@ -802,4 +802,4 @@ def test_key_sets_are_left_alone(serve: Serve, tmp_path: Path, db: Path) -> None
     before = len(KeySet()) + 1
     run_sync(db, serve(there))
     with open_store(db) as store:
-        assert before == len(store.trust.key_set())
+        assert before == len(store.trust_log.key_set())

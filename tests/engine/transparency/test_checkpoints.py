@@ -68,7 +68,12 @@ def _merge(store: Store, *claimants: str, record: Any = RECORD) -> None:
     """Write an event for each claimant, as a merge that was cut off before its end."""
     events = [make_event(record, AUTHOR, "author_claimed", author_claim(one)) for one in claimants]
     with store.transaction():
-        take(store, make_bundle(record, events), store.trust.key_set(), SourceRun("a test", "now"))
+        take(
+            store,
+            make_bundle(record, events),
+            store.trust_log.key_set(),
+            SourceRun("a test", "now"),
+        )
 
 
 def _checkpoint(text: str) -> Checkpoint:
@@ -85,7 +90,7 @@ def test_what_is_signed_is_what_the_store_says(store: Store) -> None:
     said = _checkpoint(note)
     assert (OURS.verifier,) == verify_note(parse_note(note.encode()), [OURS.verifier]).signed_by
     assert (OURS.name, 1) == (said.origin, said.size)
-    assert merkle.root(store.derived.leaves()) == said.root
+    assert merkle.root(store.states.leaves()) == said.root
     assert said.particulars == MirrorExtension(
         key_set_digest=KEYS.digest,
         merge_version="pith-open-graph-merge-v1",
@@ -177,7 +182,7 @@ def test_a_store_that_lost_something_signs_nothing(store: Store) -> None:
     make_checkpoint(store, OURS, NOW + DAY)
     with store.transaction():
         here = sign_note(format_checkpoint(larger), [OURS]).decode()
-        store.checkpoints.keep(larger, here, "now", is_own=True)
+        store.checkpoints.insert(larger, here, "now", is_own=True)
     with pytest.raises(
         CheckpointConflictError, match=r"^checkpoint\.rollback: 5 records, and then 0"
     ):

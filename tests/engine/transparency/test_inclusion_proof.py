@@ -13,7 +13,7 @@ import pytest
 from mirror.core.values import Object, Value, encode
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.states.root import bring_root_up_to_date, read_root
+from mirror.engine.states.root import read_root, update_root
 from mirror.engine.transparency.inclusion_proof import make_proof, parse_proof
 from mirror.errors import CorruptStoreError, FormatError, StoreError
 from mirror.store import Store, open_store
@@ -72,7 +72,7 @@ def holds_plainly(proof: Any, root: str) -> bool:
 
 def test_every_record_has_a_proof(store: Store) -> None:
     """Of its own number and core digest, to the root of the store."""
-    root, keys = read_root(store).root, store.trust.key_set()
+    root, keys = read_root(store).root, store.trust_log.key_set()
     values = [key.to_value() for key in keys]
     by_digest = {oracle.record_digest(record): record for record in RECORDS}
     for record_id in ids_in(store):
@@ -299,7 +299,7 @@ def broken(tmp_path: Path) -> Iterator[Store]:
 def test_a_tree_that_lags_behind_proves_nothing(broken: Store) -> None:
     """Its root would be of yesterday."""
     with broken.transaction():
-        broken.tree.mark([1])
+        broken.state_tree.mark([1])
     with pytest.raises(StoreError, match="lags behind"):
         make_proof(broken, 2)
 
@@ -326,10 +326,10 @@ def test_a_state_that_the_tree_does_not_know_is_not_proved(broken: Store) -> Non
     conn.execute("DELETE FROM branch WHERE depth = 4")
     with broken.transaction():
         rows = conn.execute("SELECT * FROM state WHERE record_id IN (1, 2)").fetchall()
-        one, other = (broken.inspection.state_columns(row[0]) for row in rows)
+        one, other = (broken.integrity.state_columns(row[0]) for row in rows)
         assert one is not None
         assert other is not None
-        broken.derived.add([(1, other, rows[0][6])])
+        broken.states.add([(1, other, rows[0][6])])
         conn.execute("DELETE FROM to_place")
     with pytest.raises(CorruptStoreError, match="the tree is not that of the states"):
         make_proof(broken, 1)
@@ -349,5 +349,5 @@ def test_a_store_judged_by_other_rules_has_no_root_before_it_is_judged_again(
             store._db.conn.execute("UPDATE rules SET version = 'older'")
         with pytest.raises(StoreError, match=r"store\.behind"):
             read_root(store)
-        bring_root_up_to_date(store)
+        update_root(store)
         assert read_root(store) == root

@@ -18,7 +18,7 @@ from mirror.core.transparency.merkle import NOTHING, Leaf, Node
 from mirror.core.values import encode
 from mirror.engine.states.root import StateRoot, read_root
 from mirror.engine.transparency import tree_nodes
-from mirror.engine.transparency.tree_nodes import TreeNodePage, descend, parse_told, tell
+from mirror.engine.transparency.tree_nodes import TreeNodePage, descend, node_page, parse_node_page
 from mirror.errors import FormatError, StoreError, UpstreamError
 from mirror.store import StateTree, Store, TreeLeaf, open_store
 from mirror.store.state_tree import DEPTH
@@ -55,7 +55,7 @@ class Asking:
     def __call__(self, prefix: str) -> TreeNodePage:
         """What it tells, as it is written and read."""
         self.asked.append(prefix)
-        return parse_told(encode(tell(self._store, prefix)), prefix)[0]
+        return parse_node_page(encode(node_page(self._store, prefix)), prefix)[0]
 
 
 Found: TypeAlias = dict[bytes, tuple[bytes | None, bytes | None]]
@@ -257,8 +257,8 @@ def test_what_is_told_can_be_read(make_store: MakeStore, size: int) -> None:
     names = [leaves[0][0].hex(), leaves[-1][0].hex()] if leaves else []
     for name in [*names, "0" * 64]:
         for depth in range(63):
-            told, about = parse_told(encode(tell(store, name[:depth])), name[:depth])
-            assert store.tree.node(name[:depth]) == told.node
+            told, about = parse_node_page(encode(node_page(store, name[:depth])), name[:depth])
+            assert store.state_tree.node(name[:depth]) == told.node
             assert (told.node.size > tree_nodes.FEW) == bool(told.below)
             assert len(told.leaves) == (0 if told.below else told.node.size)
             assert read_root(store).root == about["root"]
@@ -282,13 +282,13 @@ def test_what_is_told_is_pinned(make_store: MakeStore) -> None:
         ],
         "about": {
             "root": digest,
-            "key_set_digest": store.trust.key_set().digest,
+            "key_set_digest": store.trust_log.key_set().digest,
             "merge_version": "pith-open-graph-merge-v1",
             "records": 1,
             "events_valid": 0,
             "events_invalid": 0,
         },
-    } == tell(store, "00")
+    } == node_page(store, "00")
 
 
 @pytest.mark.parametrize(
@@ -297,16 +297,16 @@ def test_what_is_told_is_pinned(make_store: MakeStore) -> None:
 def test_what_is_no_prefix_is_refused(make_store: MakeStore, prefix: str) -> None:
     """Digits are hexadecimal, in lower case, and 62 at most."""
     store = make_store([])
-    assert "request.prefix" == code_of(lambda: tell(store, prefix))
+    assert "request.prefix" == code_of(lambda: node_page(store, prefix))
 
 
 def test_a_tree_that_lags_behind_is_not_told(make_store: MakeStore) -> None:
     """Nor is the root, or any node of it."""
     store = make_store(make_leaves(100))
-    store.tree.mark([1])
+    store.state_tree.mark([1])
     for prefix in ("", "ab", "abcdef"):
         with pytest.raises(StoreError, match="lags behind") as caught:
-            tell(store, prefix)
+            node_page(store, prefix)
         assert "store.behind" == caught.value.code
 
 
@@ -318,7 +318,7 @@ FEW_LEAVES = LEAVES[:40]
 
 def told_of(store: Store, prefix: str) -> Said:
     """What a store tells of a node, to be changed."""
-    return cast("Said", json.loads(encode(tell(store, prefix))))
+    return cast("Said", json.loads(encode(node_page(store, prefix))))
 
 
 def _first_node(**changes: Any) -> Callable[[Said], object]:
@@ -432,12 +432,12 @@ def test_a_node_that_contradicts_itself_is_refused(
 ) -> None:
     """What does not have its shape, or does not follow from what is below it."""
     said = told_of(honest[len(leaves)], "")
-    parse_told(json.dumps(said).encode(), "")
+    parse_node_page(json.dumps(said).encode(), "")
     before = json.dumps(said)
     lie(said)
     if json.dumps(said) != before:  # some are no lies of some nodes
         data = json.dumps(said).encode()
-        assert code_of(lambda: parse_told(data, "")) in {"tree.shape", "json.number"}
+        assert code_of(lambda: parse_node_page(data, "")) in {"tree.shape", "json.number"}
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"[]", b"null", b'"x"', b"{}", b"{", b"\xff",
@@ -445,7 +445,7 @@ def test_a_node_that_contradicts_itself_is_refused(
 def test_what_is_no_answer_is_refused(data: bytes) -> None:
     """Whatever it is."""
     with pytest.raises(FormatError):
-        parse_told(data, "")
+        parse_node_page(data, "")
 
 
 def test_a_leaf_or_node_of_elsewhere_is_refused(honest: dict[int, Store]) -> None:
@@ -455,10 +455,10 @@ def test_a_leaf_or_node_of_elsewhere_is_refused(honest: dict[int, Store]) -> Non
     said = told_of(store, name)
     other = f"{(int(name, 16) ^ 1):02x}"
     data = json.dumps({**said, "prefix": other}).encode()
-    assert "tree.shape" == code_of(lambda: parse_told(data, other))
+    assert "tree.shape" == code_of(lambda: parse_node_page(data, other))
     of_nodes = {**told_of(store, ""), "prefix": other}
     data = json.dumps(of_nodes).encode()
-    assert "tree.shape" == code_of(lambda: parse_told(data, other))
+    assert "tree.shape" == code_of(lambda: parse_node_page(data, other))
 
 
 def test_what_is_not_known_is_ignored(honest: dict[int, Store]) -> None:
@@ -466,7 +466,7 @@ def test_what_is_not_known_is_ignored(honest: dict[int, Store]) -> None:
     said = told_of(honest[len(FEW_LEAVES)], "")
     more = {**said, "more": 1, "about": {**said["about"], "more": []}}
     more["leaves"] = [{**leaf, "more": {}} for leaf in said["leaves"]]
-    assert parse_told(json.dumps(said).encode(), "")[0] == parse_told(
+    assert parse_node_page(json.dumps(said).encode(), "")[0] == parse_node_page(
         json.dumps(more).encode(), "")[0]  # fmt: skip
 
 
@@ -486,7 +486,7 @@ class Lying:
         assert self.asked < 1000, "there is no end of it"
         about = {"key_set_digest": "0" * 64}
         said = {"prefix": prefix, "about": about, **self._answer(prefix)}
-        return parse_told(json.dumps(said).encode(), prefix)[0]
+        return parse_node_page(json.dumps(said).encode(), prefix)[0]
 
 
 def _said(node: Node, **below: Any) -> Said:
@@ -604,7 +604,7 @@ def test_what_was_found_before_a_lie_was_told(make_store: MakeStore) -> None:
 
     def lying_late(prefix: str) -> TreeNodePage:
         if len(ask.asked) == 20:
-            return parse_told(b"{}", prefix)[0]
+            return parse_node_page(b"{}", prefix)[0]
         return ask(prefix)
 
     found = descend(make_store(leaves), lying_late)

@@ -15,7 +15,7 @@ from mirror.core.transparency import merkle
 from mirror.core.values import encode
 from mirror.engine.states.root import read_root
 from mirror.engine.transparency.inclusion_proof import make_proof, parse_proof
-from mirror.engine.transparency.tree_nodes import FEW, parse_told, tell
+from mirror.engine.transparency.tree_nodes import FEW, node_page, parse_node_page
 from mirror.store import open_store
 from tests.cli.conftest import BUNDLES
 from tests.helpers import ids_in
@@ -87,7 +87,7 @@ def test_the_proofs_of_a_store_hold_by_the_page(
                       keys=BUNDLES / "demo-keys.json")  # fmt: skip
     with open_store(path, read_only=True) as store:
         root = read_root(store).root
-        leaves = list(store.derived.leaves())
+        leaves = list(store.states.leaves())
         assert root == shown["root"](leaves).hex()
         for record_id in ids_in(store):
             proof = make_proof(store, record_id)
@@ -101,13 +101,13 @@ def test_the_proofs_of_a_store_hold_by_the_page(
 
 def test_the_answer_is_one_that_is_told() -> None:
     """It can be read, follows from its leaves, and a store of the example tells just this."""
-    told, about = parse_told(encode(TOLD), TOLD["prefix"])
+    told, about = parse_node_page(encode(TOLD), TOLD["prefix"])
     assert EXAMPLES[-1]["root"] == about["root"]
     assert told.node.digest.hex() == PROOF["path"][1]["b"]
     leaves = [(bytes.fromhex(one), bytes.fromhex(core)) for one, core in EXAMPLES[-1]["leaves"]]
     with open_store(None) as store:
         fill(store, leaves)
-        assert json.dumps(TOLD) == json.dumps(tell(store, TOLD["prefix"]))
+        assert json.dumps(TOLD) == json.dumps(node_page(store, TOLD["prefix"]))
 
 
 def test_the_members_of_an_answer_are_those_of_the_page() -> None:
@@ -116,7 +116,7 @@ def test_the_members_of_an_answer_are_those_of_the_page() -> None:
     for count, name in ((FEW, "leaves"), (FEW + 1, "nodes")):
         with open_store(None) as store:
             fill(store, make_leaves(count))
-            said = cast("dict[str, Any]", tell(store, ""))
+            said = cast("dict[str, Any]", node_page(store, ""))
         assert ["prefix", "size", "digest", name, "about"] == list(said)
         names = {*said, *said[name][0], *said["about"]}
         assert all(f"`{one}`" in PAGE for one in names)
