@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirror.archive import ReadLimits as InputLimits
-from mirror.cli import state_table
+from mirror.cli import state_view
 from mirror.core import verification_status
 from mirror.core.comparison import causes
 from mirror.core.transparency import signed_note
@@ -86,7 +86,7 @@ FIGURES = {
         f"waits up to {opening.BUSY_TIMEOUT_S:.0f} seconds",
         f"{pipeline.BATCH_BUNDLES} bundles or some {pipeline.BATCH_BYTES // MIB} MiB of text",
         f"more than {source_cache.MAX_REPORTS:,}",
-        f"at most {state_table.MAX_LISTED} of a list",
+        f"at most {state_view.MAX_LISTED} of a list",
         f"at most {INDEXED:,} characters",
     ],
     "threat-model.md": [

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from mirror.cli import main
+from tests.commands import walk
 
 ROOT = Path(__file__).resolve().parents[1]
 THREATS = ROOT / "docs" / "threat-model.md"
@@ -75,14 +76,12 @@ def test_what_names_no_test_is_seen(listed: str) -> None:
 # The operator's page ----------------------------------------------------------------------------
 
 
-def _options(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, click.Option]]:
+def _options() -> Iterator[tuple[str, click.Option]]:
     """Each option with the variable that is named after its command and itself."""
-    for option in command.params:
-        if isinstance(option, click.Option) and option.opts[0] not in {"--help", "--version"}:
-            yield _variable(*words, option.opts[0][2:]), option
-    if isinstance(command, click.Group):
-        for name, one in command.commands.items():
-            yield from _options(one, (*words, name))
+    for path, command in walk():
+        for option in command.params:
+            if isinstance(option, click.Option) and option.opts[0] not in {"--help", "--version"}:
+                yield _variable(*path, option.opts[0][2:]), option
 
 
 def _variable(*words: str) -> str:
@@ -93,7 +92,7 @@ def test_options_come_from_the_variables_that_the_page_names() -> None:
     """Named after the option alone, and then it is listed; or after command and option."""
     text = (ROOT / "docs" / "operating.md").read_text()
     page = text[text.index("Each option may come") : text.index("| command | what it does |")]
-    for full, option in _options(main, ()):
+    for full, option in _options():
         short = _variable(option.opts[0][2:])
         assert option.envvar in {full, short}, option.opts
         is_listed = f"`{short}`" in page or short.startswith("MIRROR_MAX_")

@@ -25,7 +25,6 @@ from mirror.archive.member import (
     MemberFilter,
     RefusedMember,
     check_name,
-    escape_name,
 )
 from mirror.archive.segment import write_segments
 from mirror.archive.source import Source, is_plain_tar, nothing_in_it, open_file, open_source
@@ -48,7 +47,6 @@ __all__ = [
     "Source",
     "bag_blocks",
     "check_name",
-    "escape_name",
     "is_looked_at",
     "is_plain_tar",
     "list_folder",

@@ -19,7 +19,8 @@ from itertools import islice
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 
-from mirror.archive.member import Bag, RefusedMember, escape_name, owner_of_apple_double
+from mirror.archive.member import Bag, RefusedMember, owner_of_apple_double
+from mirror.core.escaping import escape_name
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

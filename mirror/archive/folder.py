@@ -20,19 +20,18 @@ from mirror.archive.contents import CheckedContent, UnreadableError, read_conten
 from mirror.archive.limits import ReadLimits
 from mirror.archive.member import (
     BUNDLES,
-    NAME_CHARACTERS,
     Bag,
     MemberFilter,
     MemberOrBag,
     RefusedMember,
     check_name,
-    escape_name,
     file_or_refusal,
     is_name_too_long,
     owner_of_apple_double,
 )
 from mirror.archive.passed_over import PassedOver
 from mirror.archive.segment import is_segment_name, read_segment
+from mirror.core.escaping import NAME_CHARACTERS, escape_name
 
 __all__ = [
     "FileTree",

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from mirror.archive.formats import NAMED_BY_BYTES, format_of
 from mirror.archive.limits import ReadLimits
+from mirror.core.escaping import NAME_CHARACTERS
 
 __all__ = [
     "BUNDLES",
@@ -18,16 +19,11 @@ __all__ = [
     "MemberOrBag",
     "RefusedMember",
     "check_name",
-    "escape_name",
     "file_or_refusal",
     "is_name_too_long",
     "member_or_refusal",
     "owner_of_apple_double",
 ]
-
-NAME_CHARACTERS = 4096
-"""The longest name of a member: no path of a file is longer (PATH_MAX of Linux)."""
-_SHOWN_CHARACTERS = 300
 
 
 class Member(NamedTuple):
@@ -117,15 +113,6 @@ class MemberFilter:
 BUNDLES = MemberFilter("bundle.json", is_in_segments=True)
 STATES = MemberFilter("state.json", is_in_segments=False)
 """What upstream claims (C2): compared, and never merged."""
-
-
-def escape_name(name: str) -> str:
-    """Return a name as any text can carry it: bytes that are not UTF-8 are spelled out."""
-    if len(name) > NAME_CHARACTERS:
-        return f"{escape_name(name[:_SHOWN_CHARACTERS])}… ({len(name)} characters)"
-    if name.isascii():
-        return name
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def owner_of_apple_double(path: str) -> str | None:

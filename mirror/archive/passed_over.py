@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from mirror.archive.member import BUNDLES, STATES, RefusedMember, escape_name
+from mirror.archive.member import BUNDLES, STATES, RefusedMember
+from mirror.core.escaping import escape_name
 
 __all__ = ["PassedOver"]
 

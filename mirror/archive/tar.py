@@ -15,13 +15,11 @@ from mirror.archive.contents import ArchiveEntry, CheckedContent, Extent, read_c
 from mirror.archive.limits import ReadLimits
 from mirror.archive.member import (
     BUNDLES,
-    NAME_CHARACTERS,
     Bag,
     MemberFilter,
     MemberOrBag,
     RefusedMember,
     check_name,
-    escape_name,
     is_name_too_long,
 )
 from mirror.archive.tar_reader import (
@@ -32,6 +30,7 @@ from mirror.archive.tar_reader import (
     TruncatedError,
     parse_header,
 )
+from mirror.core.escaping import NAME_CHARACTERS, escape_name
 from mirror.errors import LimitError
 
 __all__ = ["BLOCK", "is_tar", "locate_in_tar", "read_tar"]

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from mirror.cli import options
-from mirror.cli.console import plural, print_json, print_table, show_count
-from mirror.cli.outputs import OutputPath, writes
+from mirror.cli.output import plural, print_json, print_table
+from mirror.cli.output_paths import OutputPath, writes
+from mirror.cli.progress import show_progress
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.backup import BackupResult, back_up
 
@@ -23,7 +24,7 @@ __all__ = ["backup"]
 @options.as_json
 @writes
 def backup(out: OutputFile, *, db: Path, as_json: bool) -> None:
-    """Copy the whole store to a file, while others may read and write it.
+    """Copy the whole store to a file, while others read and write it.
 
     The copy is a store: it keeps the trusted keys and profiles, checkpoints, what upstreams said,
     acknowledgements, and where and when each fact came, which an export does not. It is checked,
@@ -37,8 +38,8 @@ def backup(out: OutputFile, *, db: Path, as_json: bool) -> None:
       mirror backup backup.db
       mirror backup backup.db --force     every night
     """
-    with show_count("copied", "pages") as progress:
-        made = back_up(db, out, progress)
+    with show_progress("copied", "pages") as progress:
+        made = back_up(db, out, progress.advance)
     if as_json:
         name = os.fsencode(out.path).decode("utf-8", "backslashreplace")
         print_json({"file": name, **asdict(made)})

@@ -10,8 +10,8 @@ import click
 from click.core import ParameterSource
 
 from mirror.cli import options
-from mirror.cli.console import plural, print_json, print_table, say
-from mirror.cli.outputs import OutputPath, writes
+from mirror.cli.output import plural, print_json, print_table, say
+from mirror.cli.output_paths import OutputPath, writes
 from mirror.core.limits import MAX_KEYS, require_at_most
 from mirror.core.transparency.checkpoint import Checkpoint
 from mirror.core.transparency.signed_note import Signer, Verifier, parse_signer, parse_verifier
@@ -101,7 +101,7 @@ def checkpoint(
     is_list: bool,
     as_json: bool,
 ) -> None:
-    """Sign the root of all states, and watch what other mirrors sign.
+    """Sign the root of all states; watch what other mirrors sign.
 
     With --key, the root, the key set that it follows from, and the time are signed and kept. With
     --verify, such a note is held against everything that its origin signed before; exit 1 if

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from mirror.archive import ReadLimits
-from mirror.cli.console import echo, plural, print_table, say, show_bars, summary_rows
+from mirror.cli.ingest_view import summary_rows
 from mirror.cli.options import Count
+from mirror.cli.output import echo, plural, print_table, say
+from mirror.cli.progress import show_progress
 from mirror.core.keys import KeySet
 from mirror.core.redaction import redact
 from mirror.errors import ClusterError
@@ -109,8 +109,8 @@ def merge_on_cluster(
         worker_memory=wished.worker_memory or "auto",
     ) as client:
         say(f"dashboard: {client.dashboard_link}")
-        with _show_progress() as progress:
-            order = cluster.ClusterRequest(names, out, keys, limits, sizes, progress)
+        with show_progress(noun="tasks") as progress:
+            order = cluster.ClusterRequest(names, out, keys, limits, sizes, progress.show_stage)
             dataset = cluster.merge_on_cluster(client, order)
     if as_json:
         echo(dataset.to_line(), nl=False)
@@ -137,27 +137,3 @@ def _rows(dataset: ClusterResult, out: str) -> dict[str, str | list[str]]:
     if summary.has_findings:
         rows["findings"] = f"{plural(summary.findings, 'finding')}, each in {redact(out)}/findings"
     return rows
-
-
-@contextmanager
-def _show_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Give what takes a stage and its tasks, done and all; it shows them on a terminal."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("tasks"),
-        TimeRemainingColumn(),
-    )
-    with show_bars(*columns) as bars:
-        if bars is None:
-            yield lambda _stage, _done, _all: None
-            return
-        tasks: dict[str, Any] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield show

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from mirror.archive import ReadLimits
-from mirror.cli import options
-from mirror.cli.console import SHOWN_FINDINGS, plural, print_json, print_table, say, show_count
-from mirror.cli.outputs import OutputPath, writes
+from mirror.cli import limit_options, network_options, options
+from mirror.cli.ingest_view import SHOWN_FINDINGS
+from mirror.cli.output import plural, print_json, print_table, say
+from mirror.cli.output_paths import OutputPath, writes
+from mirror.cli.progress import show_progress
 from mirror.core.comparison.causes import Cause
 from mirror.core.values import canonical, decode, sha256
 from mirror.engine.atomic_file import OutputFile
@@ -69,8 +71,8 @@ _ORDER = (
 )
 @options.as_json
 @options.quiet
-@options.politeness
-@options.limits
+@network_options.politeness
+@limit_options.limits
 @writes
 def compare(
     names: tuple[str, ...],
@@ -89,7 +91,7 @@ def compare(
     politeness: ClientConfig,
     limits: ReadLimits,
 ) -> None:
-    """Compare the states of the store with upstream's, and say what differs and why.
+    """Compare the states with upstream's or another mirror's.
 
     Upstream is an address, a folder or a bag with state.json members, JSON Lines of states, or one
     state. Without an ID all records are compared, on both sides. What upstream says is kept, and
@@ -124,8 +126,8 @@ def compare(
         store = stack.enter_context(open_store(db, read_only=no_memory, must_exist=True))
         client = stack.enter_context(Client(politeness))
         findings.acknowledged = store.acknowledgements.digests()
-        progress = stack.enter_context(show_count("compared", quiet=quiet))
-        run = _Run(store, client, findings, progress)
+        progress = stack.enter_context(show_progress("compared", is_quiet=quiet))
+        run = _Run(store, client, findings, progress.advance)
         stack.enter_context(findings.told_in_any_case())
         if mirror_url is not None:
             tally = run.mirror(mirror_url, quick=quick)

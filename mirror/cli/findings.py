@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from mirror.cli import options
-from mirror.cli.console import echo, plural, print_json, print_table, say
+from mirror.cli.output import echo, plural, print_json, print_table, say
 from mirror.engine.acknowledge import AcknowledgeOptions, acknowledge, read_reports, withdraw
 from mirror.engine.identifiers import look_up
 from mirror.store import Store, open_store
@@ -54,7 +54,7 @@ def findings(
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """List what is in the store and did not pass: by code, record and source.
+    """List findings in the store, and acknowledge them.
 
     Events and receipts that were refused, equivocations, and damaged facts that a repair moved
     aside. The counts come first. A bundle that is refused as a whole leaves nothing in the store;

@@ -8,10 +8,12 @@ from typing import cast
 
 import click
 
-from mirror.cli import options
+from mirror.cli import options, trusted_keys
 from mirror.cli.checkpoint import new_key
-from mirror.cli.console import print_json, print_table, printable, say, show_count
-from mirror.cli.trust_change import remove_and_say, say_added
+from mirror.cli.output import print_json, print_table, say
+from mirror.cli.progress import show_progress
+from mirror.cli.trust_view import remove_and_say, say_added
+from mirror.core.escaping import escape_terminal
 from mirror.core.events.types import EVENT_TYPES
 from mirror.core.keys import BUILT_IN, Key, KeySet
 from mirror.core.profile import Profile, SignedContent
@@ -25,7 +27,7 @@ __all__ = ["keys"]
 
 @click.group()
 def keys() -> None:
-    """List and change the keys and envelope profiles that the store trusts.
+    """List and change the trusted keys and event profiles.
 
     The registry's key is built in; it can be removed, and added again. Nothing in a bundle ever
     adds one. A change judges again the events that it may touch, and merges their records again,
@@ -47,7 +49,7 @@ def list_keys(*, db: Path, as_json: bool) -> None:
       mirror keys list
       mirror keys list --json
     """
-    key_set = options.store_keys(db)
+    key_set = trusted_keys.store_keys(db)
     for key in key_set:
         if as_json:
             print_json(key.to_value())
@@ -71,10 +73,10 @@ def _rows_of_profile(profile: Profile) -> dict[str, str]:
     loose = loose_members(profile)
     named = [f"{name} is {meaning}" for name, meaning in sorted(profile.types.items())]
     return {
-        "profile": printable(profile.name),
-        "signed": printable(cast("SignedContent", profile.signed).words),
-        "not protected": printable(", ".join(loose)) or "nothing is left out",
-        **({"types": printable(", ".join(named))} if named else {}),
+        "profile": escape_terminal(profile.name),
+        "signed": escape_terminal(cast("SignedContent", profile.signed).words),
+        "not protected": escape_terminal(", ".join(loose)) or "nothing is left out",
+        **({"types": escape_terminal(", ".join(named))} if named else {}),
     }
 
 
@@ -109,10 +111,10 @@ def add(file: Path | None, *, db: Path, built_in: bool, as_json: bool) -> None:
     """
     if file is None and not built_in:
         raise click.UsageError("name a key set FILE, or say --built-in")
-    wanted = options.read_key_files([] if file is None else [file], warn=False)
+    wanted = trusted_keys.read_key_files([] if file is None else [file], warn=False)
     wanted = wanted.with_added([BUILT_IN] if built_in else [])
-    with open_store(db) as store, show_count("judged again") as progress:
-        added = add_keys(store, wanted, progress)
+    with open_store(db) as store, show_progress("judged again") as progress:
+        added = add_keys(store, wanted, progress.advance)
     say_added(added, db, as_json=as_json)
 
 
@@ -144,8 +146,8 @@ def trust_profile(file: Path, *, db: Path, mapped: tuple[str, ...], as_json: boo
     with options.naming(file):
         profile = parse_profile(data)
         profile = require_safe(replace(profile, types={**profile.types, **types}))
-    with open_store(db) as store, show_count("judged again") as progress:
-        added = add_keys(store, KeySet((), [profile]), progress)
+    with open_store(db) as store, show_progress("judged again") as progress:
+        added = add_keys(store, KeySet((), [profile]), progress.advance)
         trusted = store.trust_log.key_set().profiles
     say_added(added, db, as_json=as_json)
     for other in trusted:

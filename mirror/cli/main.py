@@ -1,7 +1,8 @@
-"""The group of all commands, and what a person sees when one of them fails."""
+"""The group of all commands, and the message and exit code of one that fails."""
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
@@ -14,23 +15,9 @@ import click
 from click.core import ParameterSource
 
 import mirror
-from mirror.cli import (
-    backup,
-    checkpoint,
-    compare,
-    find,
-    findings,
-    keys,
-    probe,
-    records,
-    root,
-    serve,
-    sources,
-    sync,
-    upkeep,
-)
-from mirror.cli.console import prepare_streams, say
+from mirror.cli.commands import COMMANDS
 from mirror.cli.options import Text
+from mirror.cli.output import prepare_streams, say
 from mirror.cli.pipes import abandon_stdout, die_of_closed_pipe, is_closed_pipe
 from mirror.core.redaction import redact
 from mirror.errors import MirrorError, OutputError, exit_code
@@ -52,7 +39,35 @@ logging.getLogger("mirror").addHandler(_Said(logging.WARNING))
 
 
 class _Group(click.Group):
-    """A group that turns the project's errors into a message and an exit code."""
+    """A group that imports a command when it is run, and reports the project's errors.
+
+    Command `x` is the attribute `x` of the module `mirror.cli.x`. The list of commands in the
+    help is made from `COMMANDS`, without an import of any.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click calls it
+        """Return the names of all commands, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - as click calls it
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Import a command; None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name not in self.commands:
+            command = getattr(importlib.import_module(f"mirror.cli.{cmd_name}"), cmd_name)
+            _name_variables(command, f"MIRROR_{cmd_name}")
+            _require_text(command)
+            self.add_command(command)
+        return self.commands[cmd_name]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, as click does it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
     def main(self, *args: Any, **settings: Any) -> Any:
         """Run a command; help and messages of usage may meet a full disk, too."""
@@ -120,15 +135,39 @@ def _occupy_closed_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free: this one
 
 
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
+def _name_variables(command: click.Command, prefix: str) -> None:
+    """Give each option the environment variable of command and option, if it has none.
+
+    click would take the name of a parameter, which nobody sees.
+    """
+    for option in command.params:
+        if isinstance(option, click.Option) and option.envvar is None:
+            name = f"{prefix}_{option.opts[0].lstrip('-')}"
+            option.envvar = name.upper().replace("-", "_")
+    if isinstance(command, click.Group):
+        for name, one in command.commands.items():
+            _name_variables(one, f"{prefix}_{name}")
 
 
-@click.group(cls=_Group, context_settings=_SETTINGS)
+def _require_text(command: click.Command) -> None:
+    """Give the options of all commands that are plain strings the type of a text.
+
+    What names a record as an argument may be anything, and names none then.
+    """
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.type is click.STRING:
+            parameter.type = Text()
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _require_text(below)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(mirror.__version__, prog_name="mirror")
 @click.option(
     "--db",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
+    envvar="MIRROR_DB",
     help="The store; the same as --db after the command.",
 )
 @click.pass_context
@@ -154,62 +193,3 @@ def main(ctx: click.Context, db: Path | None) -> None:
     """
     if ctx.get_parameter_source("db") == ParameterSource.COMMANDLINE:
         ctx.obj = db
-
-
-for command in (
-    sources.merge,
-    sources.verify,
-    records.show,
-    records.export,
-    records.status,
-    compare.compare,
-    root.root,
-    root.prove,
-    find.find,
-    find.identify,
-    findings.findings,
-    keys.keys,
-    checkpoint.checkpoint,
-    upkeep.check_command,
-    upkeep.rebuild,
-    backup.backup,
-    serve.serve,
-    sync.sync,
-    probe.probe,
-):
-    main.add_command(command)
-
-
-def _name_variables(command: click.Command, prefix: str) -> None:
-    """Give each option the environment variable of command and option, if it has none.
-
-    click would take the name of a parameter, which nobody sees.
-    """
-    for option in command.params:
-        if isinstance(option, click.Option) and option.envvar is None:
-            option.envvar = _variable(f"{prefix}_{option.opts[0].lstrip('-')}")
-    if isinstance(command, click.Group):
-        for name, one in command.commands.items():
-            _name_variables(one, f"{prefix}_{name}")
-
-
-def _variable(text: str) -> str:
-    return text.upper().replace("-", "_")
-
-
-_name_variables(main, "MIRROR")
-
-
-def _require_text(command: click.Command) -> None:
-    """Give the options of all commands that are plain strings the type of a text.
-
-    What names a record as an argument may be anything, and names none then.
-    """
-    for parameter in command.params:
-        if isinstance(parameter, click.Option) and parameter.type is click.STRING:
-            parameter.type = Text()
-    for below in command.commands.values() if isinstance(command, click.Group) else ():
-        _require_text(below)
-
-
-_require_text(main)

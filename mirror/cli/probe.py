@@ -10,9 +10,12 @@ import click
 import orjson
 
 from mirror.archive import ReadLimits
-from mirror.cli import options
-from mirror.cli.console import Findings, plural, print_json, printable, say, show_count
-from mirror.cli.outputs import OutputPath, writes
+from mirror.cli import limit_options, options, trusted_keys
+from mirror.cli.ingest_view import FindingPrinter
+from mirror.cli.output import plural, print_json, say
+from mirror.cli.output_paths import OutputPath, writes
+from mirror.cli.progress import show_progress
+from mirror.core.escaping import escape_terminal
 from mirror.core.profile import MIRROR_V1, ROLES
 from mirror.core.values import Object
 from mirror.engine.atomic_file import OutputFile
@@ -36,7 +39,7 @@ _LISTED = 20
 @click.command()
 @options.sources
 @options.db
-@options.key_files
+@trusted_keys.key_files
 @click.option(
     "--save", type=OutputPath(), metavar="FILE", help="Write the profile that is proposed."
 )
@@ -63,7 +66,7 @@ _LISTED = 20
     help="Texts and signatures to try.",
 )
 @options.as_json
-@options.limits
+@limit_options.limits
 @writes
 def probe(
     *,
@@ -89,11 +92,11 @@ def probe(
       mirror probe bundle.json
       mirror probe bundle.tar --save profile.json --report for-the-developers.json
     """
-    keys = options.store_keys(db).with_added(options.read_key_files(key_files))
+    keys = trusted_keys.store_keys(db).with_added(trusted_keys.read_key_files(key_files))
     told = _Told()
-    with show_count("tried", "texts and signatures") as progress:
+    with show_progress("tried", "texts and signatures") as progress:
         job = ReadRequest(sources, told.tell, limits=limits)
-        found, types = probe_bundles(job, keys, most, SearchBudget(progress, tries))
+        found, types = probe_bundles(job, keys, most, SearchBudget(progress.advance, tries))
     told.findings.end()
     found.rename(name)
     value = report_value(found, types)
@@ -101,7 +104,7 @@ def probe(
         print_json(value)
     else:
         for line in _lines(found, types):
-            click.echo(printable(line))
+            click.echo(escape_terminal(line))
     if report is not None:
         _write(report, value)
     if save is not None and found.is_settled and found.found is not None:
@@ -115,7 +118,7 @@ class _Told:
     """Shows what was left out of the sources, and counts it."""
 
     def __init__(self) -> None:
-        self.findings = Findings(as_json=False)
+        self.findings = FindingPrinter(as_json=False)
         self.summary = Summary()
 
     def tell(self, report: Finding) -> None:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import click
-import orjson
 
 from mirror.cli import options
-from mirror.cli.console import print_json, print_table, say
-from mirror.cli.outputs import OutputPath, writes
-from mirror.engine.atomic_file import OutputFile
-from mirror.engine.identifiers import look_up
+from mirror.cli.output import print_json, print_table
 from mirror.engine.states.root import read_root, update_root
-from mirror.engine.transparency.inclusion_proof import InclusionProof, make_proof, parse_proof
 from mirror.store import open_store
 
-__all__ = ["prove", "root"]
+__all__ = ["root"]
 
 
 @click.command()
@@ -26,7 +20,7 @@ __all__ = ["prove", "root"]
 @options.jobs
 @options.as_json
 def root(*, db: Path, as_json: bool) -> None:
-    """Print one digest that stands for all states of the store.
+    """Print one digest of all states of the store.
 
     Two mirrors with the same root, under the same key set and merge version, have the same current
     state for every record. How it is computed stands in docs/tree.md.
@@ -45,100 +39,3 @@ def root(*, db: Path, as_json: bool) -> None:
         return
     rows = {name.replace("_", " "): str(value) for name, value in asdict(found).items()}
     print_table(rows)
-
-
-@click.command()
-@click.argument("identifier", metavar="[ID]", required=False)
-@options.db
-@options.jobs
-@click.option(
-    "--check",
-    "proof_file",
-    type=options.SmallFile(),
-    metavar="FILE",
-    help="Check such a file, or - for standard input; no store is needed.",
-)
-@click.option("--root", "root_text", metavar="HEX", help="The root that it must lead to.")
-@click.option(
-    "--out", type=OutputPath(), metavar="FILE", help="Write the proof here, not to stdout."
-)
-@options.as_json
-@writes
-def prove(
-    identifier: str | None,
-    *,
-    db: Path,
-    proof_file: Path | None,
-    root_text: str | None,
-    out: OutputFile | None,
-    as_json: bool,
-) -> None:
-    """Write a proof that a record's state is in the tree, or check one.
-
-    The proof is printed as JSON; with --json, as one line. Whoever has it and the root needs
-    nothing else to see that the state of this core digest was among those that the root stands for.
-
-    \b
-    Examples:
-      mirror prove 1705.09786 --out proof.json
-      mirror prove --check proof.json --root 0c1f…
-    """
-    if (identifier is None) == (proof_file is None):
-        raise click.UsageError("give an ID, or --check FILE")
-    if proof_file is None and root_text is not None:
-        raise click.UsageError("--root belongs to --check")
-    if proof_file is not None and out is not None:
-        raise click.UsageError("--check writes no proof: leave out --out")
-    if proof_file is not None:
-        _check(proof_file, root_text, as_json=as_json)
-    with open_store(db, must_exist=True) as store:
-        update_root(store)
-        with store.snapshot():
-            proof = make_proof(store, look_up(store.records, identifier or ""))
-    if out is not None:
-        with out.open() as file:
-            file.write(orjson.dumps(proof, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-        say(f"proof written to {out.path}")
-    if as_json:
-        print_json(proof)
-    elif out is None:
-        click.echo(orjson.dumps(proof, option=orjson.OPT_INDENT_2))
-
-
-def _check(path: Path, root_text: str | None, *, as_json: bool) -> None:
-    """Say whether a proof leads to a root, and exit."""
-    proof = parse_proof(options.read_file(path))
-    wanted = proof.root if root_text is None else _root(root_text)
-    holds = proof.leads_to(wanted)
-    if as_json:
-        print_json({"pith_number": proof.pith_number, "root": wanted.hex(), "holds": holds})
-    else:
-        _say(proof, wanted, holds=holds, is_own_word=root_text is None)
-    sys.exit(0 if holds else 1)
-
-
-def _root(text: str) -> bytes:
-    try:
-        root = bytes.fromhex(text.strip())
-    except ValueError:
-        root = b""
-    if len(root) != 32:
-        raise click.BadParameter("a root is 64 hexadecimal digits", param_hint="--root")
-    return root
-
-
-def _say(proof: InclusionProof, wanted: bytes, *, holds: bool, is_own_word: bool) -> None:
-    if not holds:
-        say(f"no: this does not show that {proof.pith_number} is in the tree of {wanted.hex()}")
-        return
-    print_table(
-        {
-            "record": proof.pith_number,
-            "core digest": proof.leaf[1].hex(),
-            "is in the tree of": wanted.hex(),
-            "key set, as it says": proof.key_set_digest,
-            "merge version, as it says": proof.merge_version,
-        }
-    )
-    if is_own_word:
-        say("this root is the file's own word: compare it with one that you got another way")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mirror.cli import options
-from mirror.cli.console import say, show_count
-from mirror.engine.search.find import update_index
-from mirror.errors import ListenError, StoreError, UpstreamError
+from mirror.cli.output import say
+from mirror.cli.record_search import update_index
+from mirror.errors import ListenError, UpstreamError
 from mirror.net import parse_url
 from mirror.store import open_store
 
@@ -97,7 +97,7 @@ def serve(
     kept_mib: int,
     max_connections: int,
 ) -> None:
-    """Serve the store over HTTP: the registry's paths, and pages for people.
+    """Serve the store over HTTP: the registry's paths, and pages.
 
     The search index is brought up to date first, where the store can be written. From then on the
     store is only read; merge into it meanwhile as you like. SIGTERM and Ctrl-C let running answers
@@ -115,7 +115,8 @@ def serve(
 
     connections = Connections(ConnectionLimits(connections=max_connections))
     with _bound(host, port, connections) as listeners:
-        _index(db)
+        if error := update_index(db, is_patient=True):
+            say(f"the search index was not brought up to date: {error}")
         with open_store(db, read_only=True) as store:
             records = store.status().records
         settings = ServerSettings(
@@ -187,12 +188,3 @@ def _stopped_by_signal(server: Server) -> Iterator[None]:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-
-
-def _index(db: Path) -> None:
-    """Bring the search index up to date, where the store can be written; else go without."""
-    try:
-        with open_store(db, must_exist=True) as store, show_count("indexed") as progress:
-            update_index(store, progress)
-    except StoreError as error:
-        say(f"the search index was not brought up to date: {error}")

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import click
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from mirror.archive import ReadLimits
-from mirror.cli import options
-from mirror.cli.console import (
-    SHOWN_FINDINGS,
-    plural,
-    print_json,
-    print_table,
-    say,
-    show_bars,
-    summary_rows,
-)
+from mirror.cli import limit_options, network_options, options
+from mirror.cli.ingest_view import SHOWN_FINDINGS, summary_rows
+from mirror.cli.output import plural, print_json, print_table, say
+from mirror.cli.progress import show_progress
 from mirror.engine.findings import Finding
 from mirror.engine.sync.report import SyncOptions, SyncResult, SyncSummary
 from mirror.engine.sync.requests import read_names
@@ -93,8 +83,8 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
 )
 @options.as_json
 @options.quiet
-@options.politeness
-@options.limits
+@network_options.politeness
+@limit_options.limits
 def sync(
     url: str,
     names: tuple[str, ...],
@@ -111,7 +101,7 @@ def sync(
     politeness: ClientConfig,
     limits: ReadLimits,
 ) -> None:
-    """Fetch bundles from a registry or another mirror, verify them, and merge them.
+    """Fetch bundles from a registry or another mirror, and merge them.
 
     From a registry: the bundles of the ids that are named; without any, those of all records in
     the store, if they have changed. From a mirror: all that came to it since the last time. What
@@ -140,7 +130,7 @@ def sync(
         upstream = ServerKind(kind) if kind else identify(client, base)
         if whole and upstream.kind == REGISTRY:
             raise click.UsageError("that is no mirror; a registry gives no --all")
-        with open_store(db) as store, _show_progress(quiet=quiet) as (expect, progress):
+        with open_store(db) as store, show_progress("asked for", is_quiet=quiet) as progress:
             errand = SyncOptions(
                 url=base,
                 names=named,
@@ -152,8 +142,8 @@ def sync(
                 max_empty=max_empty,
                 on_finding=said.tell,
                 on_result=said.tell_result,
-                expect=expect,
-                progress=progress,
+                expect=progress.expect,
+                progress=progress.advance,
             )
             tally = sync_store(store, errand, upstream, client)
     said.end(tally, base, str(db))
@@ -263,33 +253,3 @@ def _rows(tally: SyncSummary, url: str) -> dict[str, str | list[str]]:
     if tally.is_from_start:
         rows["feed"] = "another one than before; it was read from its start"
     return rows | {"requests": f"{tally.requests:,}"}
-
-
-_Progress: TypeAlias = tuple[Callable[[int | None], None], Callable[[int], None]]
-
-# Progress ------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _show_progress(*, quiet: bool) -> Iterator[_Progress]:
-    """Give what takes the number of records, and those done; it shows them on a terminal."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} records, {task.fields[rate]:,.1f}/s", markup=False),
-        TimeRemainingColumn(),
-    )
-    with show_bars(*columns, quiet=quiet) as bars:
-        if bars is None:
-            yield (lambda _total: None), (lambda _records: None)
-            return
-        task = bars.add_task("asked for", total=None, rate=0.0)
-        started, done = time.monotonic(), 0
-
-        def advance(records: int) -> None:
-            nonlocal done
-            done += records
-            seconds = time.monotonic() - started
-            bars.update(task, completed=done, rate=done / seconds if seconds else 0.0)
-
-        yield (lambda total: bars.update(task, total=total)), advance

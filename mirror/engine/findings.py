@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from mirror.archive import ReadLimits, Source, escape_name
+from mirror.archive import ReadLimits, Source
+from mirror.core.escaping import escape_name
 from mirror.core.events.event import EVENT_CODES
 from mirror.core.redaction import redact
 from mirror.core.values import Value, canonical, hexdigest

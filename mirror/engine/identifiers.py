@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from mirror.archive import escape_name
+from mirror.core.escaping import escape_name
 from mirror.core.identifier import Identifier, names_in
 from mirror.errors import LookUpError
 from mirror.store import Records

@@ -16,15 +16,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
 from itertools import chain, islice
 from multiprocessing import connection, get_context, parent_process
 from typing import Any, TypeVar
 
-from mirror.engine.processors import usable_processors
+from mirror.engine.processors import MAX_PROCESSES, usable_processors
 from mirror.errors import WorkerError
 
-__all__ = ["AHEAD", "map_in_processes", "with_processes"]
+__all__ = ["AHEAD", "map_in_processes"]
 
 AHEAD = 6
 """Tasks for each process that wait for it, so that none waits for a task."""
@@ -34,22 +33,11 @@ _Result = TypeVar("_Result")
 _Waiting = deque[tuple[_Task, Future[_Result] | None]]
 """Tasks in their order, each with its result to come; None for one that was not sent."""
 
-_most: ContextVar[int | None] = ContextVar("_most", default=None)
 _log = logging.getLogger(__name__)
 
 
 class _StartError(Exception):
     """No process could be started; the message says why."""
-
-
-@contextmanager
-def with_processes(most: int | None) -> Iterator[None]:
-    """Let `spread` start at most so many processes; 1 starts none, None one for each processor."""
-    token = _most.set(most)
-    try:
-        yield
-    finally:
-        _most.reset(token)
 
 
 def map_in_processes(
@@ -67,7 +55,7 @@ def map_in_processes(
     """
     stream = iter(tasks)
     first = list(islice(stream, few + 1))
-    stream, count = chain(first, stream), _most.get() or usable_processors()
+    stream, count = chain(first, stream), MAX_PROCESSES.get() or usable_processors()
     if len(first) > few and count > 1:
         waiting: _Waiting[_Task, _Result] = deque()
         try:
@@ -78,7 +66,7 @@ def map_in_processes(
             raise WorkerError("worker.lost", message, hint=hint) from error
         except _StartError as error:
             _log.warning("working in one process, because no other can be started: %s", error)
-            _most.set(1)  # so it is said once
+            MAX_PROCESSES.set(1)  # so it is said once
             for task, future in waiting:
                 yield _result(task, future, work)
     yield from map(work, stream)

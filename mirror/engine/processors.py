@@ -1,4 +1,4 @@
-"""The number of processors that this process may use.
+"""Number of processors that this process may use, and of processes that it starts.
 
 A machine may have many more than a container, a batch system or `taskset` leaves to a process.
 """
@@ -8,10 +8,24 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
-__all__ = ["cgroup_processors", "usable_processors"]
+__all__ = ["MAX_PROCESSES", "cgroup_processors", "usable_processors", "with_processes"]
+
+MAX_PROCESSES: ContextVar[int | None] = ContextVar("MAX_PROCESSES", default=None)
+"""Processes to start at most; None for one for each usable processor."""
+
+
+@contextmanager
+def with_processes(most: int | None) -> Iterator[None]:
+    """Start at most `most` processes within; 1 starts none, None one for each processor."""
+    token = MAX_PROCESSES.set(most)
+    try:
+        yield
+    finally:
+        MAX_PROCESSES.reset(token)
 
 
 def usable_processors() -> int:

@@ -1,4 +1,4 @@
-"""The tables, as numbered migrations: each runs once, in a transaction with its own record."""
+"""The tables of a store, and which version of them a file has."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import re
 import sqlite3
 
 from mirror.errors import SchemaVersionError, StoreError
-from mirror.store.database import Database, Migrations
 
 __all__ = [
     "APPLICATION_ID",
+    "MIGRATIONS",
+    "MIGRATION_SET",
+    "STATEMENTS",
     "absent",
     "applied_version",
-    "migrate",
+    "is_current",
+    "is_empty",
     "missing_tables",
     "require_store",
 ]
@@ -20,7 +23,8 @@ __all__ = [
 APPLICATION_ID = 0x70697468
 """`pith` in ASCII: SQLite's own mark of whose file this is."""
 
-_MIGRATIONS = Migrations("mirror")
+MIGRATION_SET = "mirror"
+"""The name under which sqlite-utils keeps which migrations were applied."""
 
 _FACTS = """
 CREATE TABLE run (                       -- one source read by one command
@@ -236,58 +240,33 @@ CREATE VIRTUAL TABLE full_text USING fts5 (
 """
 
 
-@_MIGRATIONS()
-def m0001_first_release(db: Database) -> None:
-    """Create what there is."""
-    for statement in f"{_FACTS}{_DERIVED}".split(";\n"):
-        if statement.strip():
-            db.conn.execute(statement)
+STATEMENTS = tuple(one for one in f"{_FACTS}{_DERIVED}".split(";\n") if one.strip())
+"""Statements that make all tables and indexes."""
 
 
 def missing_tables(conn: sqlite3.Connection) -> list[str]:
     """Return the names of tables that should be in a store, and are not."""
     there = {row[0] for row in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    wanted = re.findall(r"CREATE (?:VIRTUAL )?TABLE (\w+)", f"{_FACTS}{_DERIVED}")
+    wanted = re.findall(r"CREATE (?:VIRTUAL )?TABLE (\w+)", ";".join(STATEMENTS))
     return [name for name in wanted if name not in there]
 
 
-_KNOWN = frozenset({m0001_first_release.__name__})
+MIGRATIONS = ("m0001_first_release",)
+"""All migrations of this version, in their order (`migrations.py`)."""
 _UNRELEASED = frozenset({"m0001_facts_and_derived"})
 """Migrations of versions before the first release, whose tables were others."""
 
 
-def migrate(db: Database) -> None:
-    """Bring a store, new or old, to this version's schema, in one transaction.
-
-    Raises:
-        SchemaVersionError: If the file is another program's, or a newer version's.
-    """
-    if not _is_empty(db):
-        _require_known(db)
-        if not _MIGRATIONS.pending(db):
-            return
-    db.conn.execute("BEGIN IMMEDIATE")
-    try:
-        if _is_empty(db):  # still, now that nobody else can be making it
-            db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        _MIGRATIONS.apply(db)
-    except BaseException:
-        db.conn.rollback()
-        raise
-    db.conn.commit()
-
-
-def require_store(db: Database) -> None:
+def require_store(conn: sqlite3.Connection) -> None:
     """Check that a file is a store of just this version's schema, for one who only reads.
 
     Raises:
         StoreError: `store.absent` if it was cut off as it was made, and nothing is in it.
         SchemaVersionError: `store.foreign`, `store.newer` or `store.older`.
     """
-    if _is_empty(db):
+    if is_empty(conn):
         raise absent()
-    _require_known(db)
-    if _MIGRATIONS.pending(db):
+    if not is_current(conn):
         hint = "run a command that writes, such as `mirror merge`, to bring it up to date"
         raise SchemaVersionError("store.older", "an older mirror wrote this store", hint=hint)
 
@@ -298,25 +277,42 @@ def absent(place: str = "") -> StoreError:
     return StoreError("store.absent", "there is no store", where=place, hint=hint)
 
 
-def _require_known(db: Database) -> None:
-    (found,) = db.conn.execute("PRAGMA application_id").fetchone()
+def is_current(conn: sqlite3.Connection) -> bool:
+    """Whether a store that is not empty has all migrations of this version.
+
+    Raises:
+        SchemaVersionError: If the file is another program's, or another version's.
+    """
+    (found,) = conn.execute("PRAGMA application_id").fetchone()
     if found != APPLICATION_ID:
         hint = "name another file with --db; nothing was changed in this one"
         raise SchemaVersionError("store.foreign", "this SQLite file is no store", hint=hint)
-    if any(migration.name in _UNRELEASED for migration in _MIGRATIONS.applied(db)):
+    applied = _applied(conn)
+    if not _UNRELEASED.isdisjoint(applied):
         hint = "build a store again from your bundles; nothing was changed in this one"
         message = "a version of mirror before the first release wrote this store"
         raise SchemaVersionError("store.older", message, hint=hint)
-    if any(migration.name not in _KNOWN for migration in _MIGRATIONS.applied(db)):
+    if not applied <= set(MIGRATIONS):
         hint = "use the version of mirror that wrote it, or a later one"
         raise SchemaVersionError("store.newer", "a newer mirror wrote this store", hint=hint)
+    return applied == set(MIGRATIONS)
 
 
-def applied_version(db: Database) -> int:
+def applied_version(conn: sqlite3.Connection) -> int:
     """Return how many migrations the store has seen: the version of its schema."""
-    return len(_MIGRATIONS.applied(db))
+    return len(_applied(conn))
 
 
-def _is_empty(db: Database) -> bool:
-    (count,) = db.conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+def _applied(conn: sqlite3.Connection) -> set[str]:
+    """Return the names of the migrations that a store has, as sqlite-utils keeps them."""
+    query = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlite_migrations'"
+    if not conn.execute(query).fetchone()[0]:
+        return set()
+    query = "SELECT name FROM _sqlite_migrations WHERE migration_set = ?"
+    return {name for (name,) in conn.execute(query, [MIGRATION_SET])}
+
+
+def is_empty(conn: sqlite3.Connection) -> bool:
+    """Whether a file has no tables yet."""
+    (count,) = conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     return bool(count == 0)

@@ -14,14 +14,13 @@ from mirror.store.checkpoints import CheckpointTable
 from mirror.store.citations import CitationIndex
 from mirror.store.copy import copy_to, count_facts, facts_only_in
 from mirror.store.counters import Counters
-from mirror.store.database import Database
 from mirror.store.facts import Facts
 from mirror.store.findings import FindingQueries
 from mirror.store.integrity import IntegrityCheck, first_damage
 from mirror.store.lock import begin
 from mirror.store.readonly import FileVersion, changed, unlocked_version
 from mirror.store.records import Records
-from mirror.store.schema import absent, applied_version, migrate, require_store
+from mirror.store.schema import absent, applied_version, is_current, is_empty, require_store
 from mirror.store.search_index import SearchIndex
 from mirror.store.source_cache import SourceCache
 from mirror.store.state_tree import StateTree
@@ -57,38 +56,38 @@ class Store:
     """An open store; made by `open_store`."""
 
     def __init__(
-        self, db: Database, path: Path | None, unlocked: FileVersion | None = None
+        self, conn: sqlite3.Connection, path: Path | None, unlocked: FileVersion | None = None
     ) -> None:
-        self._db = db
+        self._conn = conn
         self._unlocked = unlocked
         self.path = path
         """The file; None for memory."""
         self.location = _display(path)
         """The path of the file as text, or `memory`."""
-        self.records = Records(db.conn)
-        self.facts = Facts(db.conn, self.records)
-        self.states = States(db.conn, self.facts)
-        self.citations = CitationIndex(db.conn)
-        self.trust_log = TrustLog(db.conn)
-        self.integrity = IntegrityCheck(db.conn)
-        self.counters = Counters(db.conn)
-        self.source_cache = SourceCache(db.conn)
-        self.sync_state = SyncState(db.conn)
-        self.search_index = SearchIndex(db.conn)
-        self.acknowledgements = AcknowledgementLog(db.conn)
-        self.findings = FindingQueries(db.conn)
-        self.state_tree = StateTree(db.conn)
-        self.checkpoints = CheckpointTable(db.conn)
-        self.upstream_history = UpstreamHistory(db.conn)
+        self.records = Records(conn)
+        self.facts = Facts(conn, self.records)
+        self.states = States(conn, self.facts)
+        self.citations = CitationIndex(conn)
+        self.trust_log = TrustLog(conn)
+        self.integrity = IntegrityCheck(conn)
+        self.counters = Counters(conn)
+        self.source_cache = SourceCache(conn)
+        self.sync_state = SyncState(conn)
+        self.search_index = SearchIndex(conn)
+        self.acknowledgements = AcknowledgementLog(conn)
+        self.findings = FindingQueries(conn)
+        self.state_tree = StateTree(conn)
+        self.checkpoints = CheckpointTable(conn)
+        self.upstream_history = UpstreamHistory(conn)
 
     @property
     def schema_version(self) -> int:
         """The number of migrations that made the tables."""
-        return applied_version(self._db)
+        return applied_version(self._conn)
 
     def data_version(self) -> int:
         """Return a number that is another one once anybody else wrote to the file."""
-        return int(self._db.conn.execute("PRAGMA data_version").fetchone()[0])
+        return int(self._conn.execute("PRAGMA data_version").fetchone()[0])
 
     @property
     def is_unlocked(self) -> bool:
@@ -117,35 +116,35 @@ class Store:
 
     def stop_when(self, is_over: Callable[[], bool] | None) -> None:
         """Cut off what SQLite is at (`SQLITE_INTERRUPT`) once `is_over()`; None: let it end."""
-        self._db.conn.set_progress_handler(is_over, _STEPS_BETWEEN_LOOKS)
+        self._conn.set_progress_handler(is_over, _STEPS_BETWEEN_LOOKS)
 
     def wait_at_most(self, seconds: float) -> None:
         """Wait no longer than this for another process that writes."""
-        self._db.conn.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        self._conn.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     def keep_at_most(self, kib: int) -> None:
         """Keep no more than so many KiB of pages in memory."""
-        self._db.conn.execute(f"PRAGMA cache_size = -{kib}")
+        self._conn.execute(f"PRAGMA cache_size = -{kib}")
 
     def mark(self) -> StoreVersion:
         """Return how far the store has come."""
-        return read_mark(self._db.conn)
+        return read_mark(self._conn)
 
     def status(self) -> Status:
         """Return what is in the store, counted."""
-        return read_status(self._db.conn)
+        return read_status(self._conn)
 
     def copy_to(self, path: Path, progress: Callable[[int], None]) -> None:
         """Copy the store to an empty file; call within a snapshot (see `copy.copy_to`)."""
-        copy_to(self._db.conn, path, progress)
+        copy_to(self._conn, path, progress)
 
     def fact_counts(self) -> dict[str, int]:
         """Return how many rows each table of facts has."""
-        return count_facts(self._db.conn)
+        return count_facts(self._conn)
 
     def facts_only_in(self, other: Path) -> dict[str, int]:
         """Return how many facts another store has that this one lacks, by table; only above 0."""
-        return facts_only_in(self._db.conn, other)
+        return facts_only_in(self._conn, other)
 
     def intake(self, quota: int | None = None) -> BatchWriter:
         """Return what takes parcels, within a transaction.
@@ -154,7 +153,7 @@ class Store:
             quota: How many facts that nobody signed are kept for one record, of each kind (B4);
                 None for no limit.
         """
-        return BatchWriter(self._db.conn, self.records, self.facts, self.states, quota)
+        return BatchWriter(self._conn, self.records, self.facts, self.states, quota)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -162,13 +161,13 @@ class Store:
 
         The write lock is taken at once, so that what was read within stays true.
         """
-        begin(self._db.conn, self.path)
+        begin(self._conn, self.path)
         try:
             yield
         except BaseException:
-            self._db.conn.rollback()
+            self._conn.rollback()
             raise
-        self._db.conn.commit()
+        self._conn.commit()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -177,14 +176,14 @@ class Store:
         Raises:
             StoreError: `store.changed`; see `require_unchanged`.
         """
-        self._db.conn.execute("BEGIN")
+        self._conn.execute("BEGIN")
         try:
             yield
         except (sqlite3.Error, StoreError):
             self.require_unchanged()  # if that is why
             raise
         finally:
-            self._db.conn.rollback()
+            self._conn.rollback()
         self.require_unchanged()
 
 
@@ -340,18 +339,21 @@ def _absolute(path: Path) -> Path:
 def _prepare(
     conn: sqlite3.Connection, path: Path | None, unlocked: FileVersion | None, *, read_only: bool
 ) -> Store:
-    db = Database(conn, execute_plugins=False)
     if read_only:
-        require_store(db)
+        require_store(conn)
     else:
         conn.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        migrate(db)
+        if is_empty(conn) or not is_current(conn):
+            # Late: few commands make a store, and sqlite-utils takes as long as all the rest.
+            from mirror.store.migrations import migrate  # noqa: PLC0415
+
+            migrate(conn)
         conn.execute("PRAGMA journal_mode = WAL")
         conn.execute("PRAGMA synchronous = FULL")
         conn.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     conn.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     conn.execute("PRAGMA temp_store = FILE")
-    return Store(db, path, unlocked)
+    return Store(conn, path, unlocked)
 
 
 def _corrupt(reason: str, path: Path | None) -> CorruptStoreError:

@@ -14,9 +14,8 @@ from typing import cast
 
 from mirror.core.record import Record
 from mirror.core.values import Object, canonical, decode, hexdigest
-from mirror.engine.export.bag import bundle_text
 from mirror.engine.identifiers import find_all
-from mirror.engine.states.replay import current_text
+from mirror.engine.states.current import bundle_text, current_text
 from mirror.errors import CorruptStoreError, LookUpError, StoreError
 from mirror.store import Store, StoreVersion
 from mirror.web.state_cache import ResolvedName, StateCache, compress

@@ -19,8 +19,9 @@ from benchmark.layout import HEADS, NEW_BUNDLES, Corpus
 from benchmark.process import ENVIRONMENT, RunError, mirror, module, run
 from benchmark.serving import measure_serving
 from benchmark.session import FOUND, Workshop, can, remove_store, say, store_bytes
+from benchmark.starting import measure_starting
 
-PARTS: Final = ("engine", "comparing", "serving", "cluster")
+PARTS: Final = ("start-up", "engine", "comparing", "serving", "cluster")
 """What can be measured by itself."""
 
 THREADS: Final = (1, 2)
@@ -57,9 +58,11 @@ def prepare(shop: Workshop) -> None:
 
 def take_round(shop: Workshop, number: int, only: str | None = None) -> None:
     """Take every measure once, or those of one part."""
+    if only in (None, "start-up"):
+        measure_starting(shop, shop.work / f"head-{SMALL}.db")
     if only in (None, "cluster"):
         measure_clustering(shop)
-    if only == "cluster":
+    if only in ("start-up", "cluster"):
         return
     big = _measure_engine(shop, number) if only in (None, "engine") else _merged_store(shop)
     if only in (None, "comparing"):

@@ -17,6 +17,12 @@ _OF_CEILING: Final = {
     ("plain", "cryptography"): 0.70,
     ("plain", "pynacl"): 0.55,
 }
+_STARTS: Final = (
+    ("version", "mirror --version", 2),
+    ("help", "mirror --help", 2),
+    ("show", "mirror show", 4),
+)
+"""Samples, command, and how many times as long as an import of click it may take."""
 _OF_STRAIGHTFORWARD: Final = {"cryptography": 2.0, "pynacl": 3.5}
 
 
@@ -38,6 +44,7 @@ class _Results:
         return self._shop.samples.get(name, [])
 
     def all(self) -> Iterator[Figure]:
+        yield from self._starting()
         yield from self._ceilings()
         for kind in ("packed", "plain"):
             for backend in self._shop.backends:
@@ -54,6 +61,18 @@ class _Results:
         for kind in ("packed", "plain"):
             for backend in self._shop.backends:
                 yield from self._against(kind, backend)
+
+    # Start-up -------------------------------------------------------------------------------
+
+    def _starting(self) -> Iterator[Figure]:
+        click = self._of("start.click.seconds")
+        yield Figure("start-up", "python -c 'import click'", "s", click)
+        for name, command, bound in _STARTS:
+            seconds = self._of(f"start.{name}.seconds")
+            yield Figure("start-up", command, "s", seconds)
+            yield Figure(
+                "start-up", "to the import of click", "×", ratio(seconds, click), at_most(bound)
+            )
 
     # Ceilings and the whole way -------------------------------------------------------------
 

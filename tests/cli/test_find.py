@@ -102,7 +102,7 @@ def test_a_busy_store_is_searched_as_it_is(
     store: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the index lacks is counted; names need no index."""
-    monkeypatch.setattr("mirror.cli.find._PATIENCE_S", 0.01)
+    monkeypatch.setattr("mirror.cli.record_search.WAIT_S", 0.01)
     with _writing(store):
         ran = mirror("find", "1309.3741")
         assert (0, True) == (

@@ -15,7 +15,7 @@ from mirror.cli import main
 from mirror.cli.options import Count
 from tests.cli.conftest import BUNDLES, Mirror
 from tests.cli.every_command import COMMANDS
-from tests.cli.test_outputs import PARAMETERS
+from tests.cli.test_output_paths import PARAMETERS
 
 NOT_UTF_8 = "\udcff\udcfe"
 NONSENSE = (NOT_UTF_8, "x" * 200_000, "9" * 5000, "99999999999999999999", "nan", "-1", "\n\x1b[31m")

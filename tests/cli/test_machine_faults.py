@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from mirror.cli import main
+from tests import commands
 from tests.cli.conftest import BUNDLES
-from tests.cli.every_command import COMMANDS, FAULTS, FROM_STANDARD_INPUT, commands
+from tests.cli.every_command import COMMANDS, FAULTS, FROM_STANDARD_INPUT
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,7 +71,7 @@ def run_all(prepared: Path, folder: Path, fault: str) -> dict[str, tuple[int | s
 
 def test_every_command_has_arguments() -> None:
     """So that none is left out below."""
-    assert set(COMMANDS) == set(commands())
+    assert set(COMMANDS) == set(commands.COMMANDS)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

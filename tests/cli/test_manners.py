@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -18,19 +17,13 @@ import pytest
 
 from mirror.cli import main
 from tests.cli.conftest import BUNDLES, Mirror
+from tests.commands import walk
 
 DEMO = BUNDLES / "demo.tar"
 INVALID = BUNDLES / "invalid" / "event.signature.json"
 
 
-def _commands(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
-    yield path
-    if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
-            yield from _commands(inner, *path, name)
-
-
-COMMANDS = list(_commands(main))
+COMMANDS = [path for path, _ in walk()]
 """The words that name each command, groups and the program itself among them."""
 
 OUTPUT = [
@@ -153,11 +146,7 @@ def test_characters_that_a_terminal_lacks_are_replaced(tmp_path: Path) -> None:
 def test_help_fits_80_columns() -> None:
     """Every line of the help of every command."""
     context = click.Context(main, info_name="mirror", terminal_width=80)
-    for path in COMMANDS:
-        command: click.Command = main
-        for name in path:
-            assert isinstance(command, click.Group)
-            command = command.commands[name]
+    for path, command in walk():
         long = [line for line in command.get_help(context).splitlines() if len(line) > 80]
         assert [] == long, path
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from distributed import Client
 from pyarrow import parquet
 
-from mirror.archive import ReadLimits, escape_name
+from mirror.archive import ReadLimits
+from mirror.core.escaping import escape_name
 from mirror.core.keys import KeySet
 from mirror.engine.cluster import ClusterRequest, ClusterResult, PieceSizes, merge_on_cluster
 from mirror.engine.cluster.splits import InputSource, InputSplit, stat_source, survey
@@ -20,7 +21,7 @@ from mirror.engine.cluster.task import KEYS, TaskContext, keys_value
 from mirror.engine.cluster.versions import find_versions
 from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.states.replay import current_text, replay
+from mirror.engine.states.current import current_text, replay
 from mirror.engine.states.root import StateRoot, read_root, update_root
 from mirror.engine.states.trust import add_keys
 from mirror.store import Store, open_store

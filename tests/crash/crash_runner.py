@@ -27,7 +27,7 @@ from mirror.engine.ingest import merge as ingest_module
 from mirror.engine.ingest import pipeline
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.check import CheckScope, check
-from mirror.engine.states.replay import current_text
+from mirror.engine.states.current import current_text
 from mirror.engine.states.trust import add_keys
 from mirror.errors import StoreError
 from mirror.store import Store, open_store
@@ -85,7 +85,7 @@ def _in_child(arguments: list[str], kill_after_s: float | None) -> bool:
 
 def _facts(store: Store) -> set[str]:
     """Every fact of a store, by what it says and where it belongs."""
-    conn = store._db.conn
+    conn = store._conn
     found = {digest.hex() for (digest,) in conn.execute("SELECT digest FROM record")}
     query = "SELECT digest, content FROM arrival JOIN record ON record.id = record_id"
     for record, content in conn.execute(query):

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.engine.process_pool import AHEAD, map_in_processes, with_processes
-from mirror.engine.processors import usable_processors
+from mirror.engine.process_pool import AHEAD, map_in_processes
+from mirror.engine.processors import usable_processors, with_processes
 from mirror.errors import WorkerError
 from tests.engine.pool_tasks import (
     OddError,

@@ -25,7 +25,7 @@ from mirror.archive import ReadLimits
 from mirror.cli import main
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.process_pool import with_processes
+from mirror.engine.processors import with_processes
 from mirror.engine.search.find import update_index
 from mirror.engine.states.trust import add_keys
 from mirror.store import open_store

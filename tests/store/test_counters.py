@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from mirror.core.keys import KeySet
 from mirror.engine.findings import ReadRequest, Summary
 from mirror.engine.ingest.merge import ingest
+from mirror.engine.states.current import current_text
 from mirror.engine.states.rebuild import rebuild
-from mirror.engine.states.replay import current_text, process_stale
+from mirror.engine.states.replay import process_stale
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.store import Store, open_store
 from tests import oracle
@@ -160,7 +161,7 @@ def test_counts_can_be_made_anew(tmp_path: Path) -> None:
         assert {"records": 1, "alias_claims": 6, "receipts": 1, "events": 2,
                 "receipt receipt.shape": 1, "event event.shape": 2} == before  # fmt: skip
         with store.transaction():
-            store._db.conn.execute("DELETE FROM tally")
+            store._conn.execute("DELETE FROM tally")
             store.counters.recount()
         assert before == store.counters.counts()
 

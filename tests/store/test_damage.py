@@ -19,12 +19,12 @@ from mirror.core.msgpack_values import pack
 from mirror.core.transparency.signed_note import make_signer
 from mirror.core.values import canonical, sha256
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.export.bag import ExportOptions, bundle_text, export_bag, record_export
+from mirror.engine.export.bag import ExportOptions, export_bag, record_export
 from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.check import CheckScope, check, check_and_repair
+from mirror.engine.states.current import bundle_text, current_text
 from mirror.engine.states.rebuild import rebuild
-from mirror.engine.states.replay import current_text
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.engine.transparency.checkpoints import make_checkpoint
 from mirror.errors import MirrorError, StoreError
@@ -189,7 +189,7 @@ def _break(path: Path, query: str, *arguments: object) -> None:
 
 def _columns(table: str) -> list[str]:
     with open_store(None) as store:
-        return [row[1] for row in store._db.conn.execute(f"PRAGMA table_info({table})")]
+        return [row[1] for row in store._conn.execute(f"PRAGMA table_info({table})")]
 
 
 CELLS = [(table, column) for table in TABLES for column in _columns(table)]
@@ -220,7 +220,7 @@ def test_every_table_is_damaged_in_these_tests() -> None:
     """A table that is new must be told what its damage may do."""
     with open_store(None) as store:
         query = "SELECT name FROM sqlite_schema WHERE type = 'table'"
-        found = {name for (name,) in store._db.conn.execute(query)}
+        found = {name for (name,) in store._conn.execute(query)}
     hidden = {name for name in found if name.startswith(("full_text_", "_sqlite", "sqlite_"))}
     assert {*TABLES, *MEMORIES, *SEARCH, *EVIDENCE} == found - hidden
 
@@ -332,7 +332,7 @@ def test_a_forged_verdict_is_not_believed(name: str, path: Path, good: Path) -> 
 
 def _reseal(store: Store) -> None:
     """Make every seal fit what stands there now, as no broken disk does."""
-    conn = store._db.conn
+    conn = store._conn
     for record_id in ids_in(store):
         rows = [(row, row.contents()) for row in store.facts.arrivals(record_id)]
         for row, _ in rows:
@@ -413,7 +413,7 @@ def test_a_content_that_was_forged_with_all_its_seals_is_found(
 ) -> None:
     """Seals are against broken disks; values, digests and signatures are verified again."""
     with open_store(path) as store, store.transaction():
-        conn = store._db.conn
+        conn = store._conn
         query = "SELECT id, content FROM arrival ORDER BY id DESC LIMIT 1"
         arrival_id, content = conn.execute(query).fetchone()
         forged = _repacked(change(unpack_contents(content)))
@@ -441,7 +441,7 @@ def test_an_outline_that_is_not_what_the_facts_come_to_is_found(
 ) -> None:
     """Every state is merged again; and none is shown that does not have its digest (M12)."""
     with open_store(path) as store, store.transaction():
-        conn = store._db.conn
+        conn = store._conn
         (outline,) = conn.execute("SELECT outline FROM state WHERE record_id = 1").fetchone()
         forged = decompress(outline).replace(b'"equivocation_count":0', b'"equivocation_count":1')
         query = "UPDATE state SET outline = ? WHERE record_id = 1"

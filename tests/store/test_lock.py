@@ -25,7 +25,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_wait_is_told_and_goes_on(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It names the process; and when that is done, the writing goes on."""
     with open_store(path) as other, open_store(path) as store:
-        conn = other._db.conn
+        conn = other._conn
         conn.execute("BEGIN IMMEDIATE")
 
         def release(_record: logging.LogRecord) -> bool:
@@ -36,10 +36,10 @@ def test_a_wait_is_told_and_goes_on(path: Path, caplog: pytest.LogCaptureFixture
         logger.addFilter(release)
         try:
             with store.transaction():
-                assert store._db.conn.in_transaction
+                assert store._conn.in_transaction
         finally:
             logger.removeFilter(release)
-        (limit,) = store._db.conn.execute("PRAGMA busy_timeout").fetchone()
+        (limit,) = store._conn.execute("PRAGMA busy_timeout").fetchone()
     assert limit == 30_000
     (said,) = caplog.messages
     process = f"process {os.getpid()} (" if Path("/proc/locks").exists() else "another process"

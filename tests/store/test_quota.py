@@ -13,9 +13,9 @@ import pytest
 
 from mirror.archive import ReadLimits
 from mirror.core.bundle import parse_bundle
-from mirror.engine.export.bag import bundle_text
 from mirror.engine.findings import Finding, ReadRequest, Summary
 from mirror.engine.ingest.merge import ingest
+from mirror.engine.states.current import bundle_text
 from mirror.engine.states.trust import add_keys
 from mirror.store import OverQuota, SourceRun, Store, StoredFacts, open_store
 from mirror.store import stored_facts as held_module
@@ -157,7 +157,7 @@ def test_a_long_name_of_a_key_is_not_repeated_in_the_index(store: Store) -> None
     event = make_event(RECORD, signer, "author_claimed", author_claim())
     _take(store, make_bundle(RECORD, [event]), held=False)
     (record_id,) = ids_in(store)
-    ((size,),) = store._db.conn.execute("SELECT max(length(key_id)) FROM named_key")
+    ((size,),) = store._conn.execute("SELECT max(length(key_id)) FROM named_key")
     assert size == 128
     assert store.facts.naming_keys([signer.key_id]) == [record_id]
     assert not store.integrity.lacks_key(record_id, [signer.key_id])
@@ -167,7 +167,7 @@ def test_a_long_name_of_a_key_is_not_repeated_in_the_index(store: Store) -> None
 
 
 def _load_everything(store: Store, digest: bytes) -> StoredFacts:
-    return Facts(store._db.conn, store.records).stored_facts(digest)
+    return Facts(store._conn, store.records).stored_facts(digest)
 
 
 def test_what_is_held_is_the_same_however_it_was_read(

@@ -12,7 +12,7 @@ from hypothesis import given
 from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.values import canonical
-from mirror.engine.export.bag import bundle_text
+from mirror.engine.states.current import bundle_text
 from mirror.engine.states.replay import update_states
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreBusyError, StoreError
 from mirror.store import SourceRun, Store, copy, open_store, recover, schema
@@ -125,7 +125,7 @@ def test_a_new_store_has_large_pages(path: Path) -> None:
     with open_store(path) as store:
         _fill(store)
     with open_store(path, read_only=True) as store:
-        assert store._db.conn.execute("PRAGMA page_size").fetchone() == (8192,)
+        assert store._conn.execute("PRAGMA page_size").fetchone() == (8192,)
 
 
 def test_a_reader_cannot_write(path: Path) -> None:

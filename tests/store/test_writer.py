@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mirror.engine.export.bag import bundle_text
-from mirror.engine.states.replay import current_text, update_states
+from mirror.engine.states.current import bundle_text, current_text
+from mirror.engine.states.replay import update_states
 from mirror.store import InsertCounts, SourceRun, Store, StoredFacts, open_store
 from mirror.store.arrival_codec import unpack_contents
 from tests.builders import (
@@ -56,7 +56,7 @@ def store() -> Iterator[Store]:
 def _facts(store: Store) -> list[tuple[int, int, int]]:
     """Claims, receipts and events of each arrival."""
     query = "SELECT content FROM arrival ORDER BY id"
-    found = [unpack_contents(content) for (content,) in store._db.conn.execute(query)]
+    found = [unpack_contents(content) for (content,) in store._conn.execute(query)]
     return [(len(one.claims), len(one.receipts), len(one.events)) for one in found]
 
 
@@ -173,7 +173,7 @@ def test_an_index_of_keys_leaves_out_the_one_that_never_changes(store: Store) ->
     receipts = [make_receipt(RECORD, Signer("of a receipt")), make_receipt(RECORD, built_in)]
     record_id, _ = take(store, make_bundle(RECORD, events, receipts), KEYS, SourceRun(*RUN))
     query = "SELECT key_id, record_id FROM named_key ORDER BY key_id"
-    found = store._db.conn.execute(query).fetchall()
+    found = store._conn.execute(query).fetchall()
     names = ["key-author", "key-of a receipt", "key-stranger"]
     assert [(name, record_id) for name in names] == found
     assert [record_id] == store.facts.naming_keys(["key-stranger", "key-author"])

@@ -18,7 +18,7 @@ from mirror.core.keys import BUILT_IN
 from mirror.engine.acknowledge import AcknowledgeOptions, acknowledge
 from mirror.engine.identifiers import look_up
 from mirror.engine.search.find import update_index
-from mirror.engine.states.replay import current_text
+from mirror.engine.states.current import current_text
 from mirror.store import open_store
 from mirror.store.findings import FindingFilter
 from mirror.web.pages import escaping

@@ -102,7 +102,7 @@ def test_what_is_read_for_nobody_is_cut_off(
         try:
             with library.shelf() as shelf:
                 reading.set()
-                shelf.store._db.conn.execute(endless).fetchone()
+                shelf.store._conn.execute(endless).fetchone()
         finally:
             ended.set()
 

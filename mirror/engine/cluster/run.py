@@ -17,7 +17,8 @@ from typing import Any, NamedTuple, Self, cast
 import orjson
 from distributed import Client, Future, as_completed
 
-from mirror.archive import ReadLimits, escape_name
+from mirror.archive import ReadLimits
+from mirror.core.escaping import escape_name
 from mirror.core.keys import KeySet
 from mirror.core.merge import MERGE_VERSION, RULES
 from mirror.core.redaction import redact

@@ -29,7 +29,6 @@ from mirror.archive import (
     ReadLimits,
     RefusedMember,
     check_name,
-    escape_name,
     is_looked_at,
     is_plain_tar,
     list_folder,
@@ -40,6 +39,7 @@ from mirror.archive import (
     read_in_folder,
     read_member,
 )
+from mirror.core.escaping import escape_name
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.redaction import redact
 from mirror.core.values import Value

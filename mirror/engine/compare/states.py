@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias, cast
 
-from mirror.archive import escape_name
 from mirror.core.comparison.causes import (
     UNIDENTIFIED_CODES,
     Cause,
@@ -22,6 +21,7 @@ from mirror.core.comparison.causes import (
     retired_events,
 )
 from mirror.core.comparison.rollback import rollbacks
+from mirror.core.escaping import escape_name
 from mirror.core.events.event import Event, ValidEvent
 from mirror.core.record import is_pith_number
 from mirror.core.redaction import redact
@@ -34,7 +34,7 @@ from mirror.engine.compare.upstream import (
     UpstreamStatement,
 )
 from mirror.engine.identifiers import find_all, look_up
-from mirror.engine.states.replay import current_text
+from mirror.engine.states.current import current_text
 from mirror.engine.states.root import update_root
 from mirror.errors import LookUpError, UpstreamError
 from mirror.net import Client

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 from mirror.archive import ReadLimits, naming_temporary_folder, write_bag, write_segments
-from mirror.core.composed import compose, compose_members
+from mirror.core.composed import compose_members
 from mirror.core.msgpack_values import pack
 from mirror.core.transparency import merkle
 from mirror.core.values import decode, time_text
@@ -27,7 +27,6 @@ __all__ = [
     "ExportOptions",
     "ExportResult",
     "bag_files",
-    "bundle_text",
     "export_bag",
     "record_export",
     "write_states",
@@ -91,18 +90,6 @@ class ExportOptions:
     keep_invalid: int | None = None
     """How many facts of each kind that are not verified are written for each record; None for all
     of them."""
-
-
-def bundle_text(store: Store, record_id: int, until: int | None = None) -> bytes:
-    """Return the composed bundle of a record, one line of JSON (B6).
-
-    Args:
-        store: The store.
-        record_id: The record.
-        until: The last arrival to put in; None for all.
-    """
-    facts = store.facts.load(record_id, until=until)
-    return compose(facts.record, facts.alias_claims, facts.receipts, facts.events)
 
 
 def bag_files(facts: RecordFacts) -> Iterator[tuple[str, bytes]]:

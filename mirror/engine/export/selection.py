@@ -16,7 +16,7 @@ from mirror.core.events.event import Event, ValidEvent
 from mirror.core.merge import by_id
 from mirror.core.receipt import Receipt
 from mirror.core.values import Object, canonical
-from mirror.engine.states.replay import current_facts
+from mirror.engine.states.current import current_facts
 from mirror.store import OverQuota, RecordFacts, Store, signature_of
 
 __all__ = ["FactSelection", "in_words"]

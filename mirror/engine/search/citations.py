@@ -17,7 +17,7 @@ from mirror.core.keys import KeySet
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, decode
 from mirror.engine.identifiers import find_all
-from mirror.engine.states.replay import current_text
+from mirror.engine.states.current import current_text
 from mirror.errors import CorruptStoreError
 from mirror.store import Store
 

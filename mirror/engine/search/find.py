@@ -26,7 +26,7 @@ from mirror.engine.identifiers import find_all
 from mirror.engine.process_pool import map_in_processes
 from mirror.engine.search.citations import count_cited_by
 from mirror.engine.search.results import RecordSummary, SearchHit, SearchResult
-from mirror.engine.states.replay import current_text
+from mirror.engine.states.current import current_text
 from mirror.errors import CorruptStoreError
 from mirror.store import Store, open_store
 from mirror.store.search_index import (

@@ -20,8 +20,8 @@ from mirror.core.keys import KeySet
 from mirror.core.record import Record
 from mirror.core.values import Value, canonical, instant, sha256
 from mirror.engine.process_pool import map_in_processes
+from mirror.engine.states.current import replay, verify_arrival
 from mirror.engine.states.rebuild import rebuild, repair
-from mirror.engine.states.replay import replay, verify_arrival
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreError
 from mirror.store import (
     ArrivalContents,

@@ -7,62 +7,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.events.event import EncodedEvent, Event
-from mirror.core.events.verdict import verify_event
 from mirror.core.keys import KeySet
-from mirror.core.merge import RULES, State, merge
-from mirror.core.receipt import verify_receipt
-from mirror.core.record import Record
+from mirror.core.merge import RULES
 from mirror.engine.process_pool import map_in_processes
+from mirror.engine.states.current import replay, verify_arrival
 from mirror.errors import CorruptStoreError
 from mirror.store import (
-    ArrivalContents,
-    ArrivalRow,
-    RecordFacts,
     StaleRecord,
     StateColumns,
     Store,
-    Verdicts,
-    damaged,
     open_store,
     state_columns,
 )
 
 __all__ = [
-    "current_events",
-    "current_facts",
-    "current_text",
     "process_stale",
-    "replay",
     "update_states",
     "update_tree",
-    "verify_arrival",
     "verify_record",
 ]
 
 _CHUNK = 200
-
-
-def replay(facts: RecordFacts, keys: KeySet) -> State:
-    """Return the state that the facts of a record come to."""
-    return merge(facts.record, facts.receipts, facts.alias_claims, facts.events, keys)
-
-
-def verify_arrival(
-    record: Record, row: ArrivalRow, contents: ArrivalContents, keys: KeySet
-) -> Verdicts:
-    """Return the verdicts on the facts of an arrival, reached anew from their values.
-
-    Raises:
-        CorruptStoreError: `store.damaged` if a value does not hash to its digest.
-    """
-    receipts = [verify_receipt(value, record, keys) for _, value in contents.receipts]
-    raws = [EncodedEvent.of(value) for _, value in contents.events]
-    digests = [*(one.digest for one in receipts), *(raw.digest for raw in raws)]
-    if digests != [digest for digest, _ in (*contents.receipts, *contents.events)]:
-        where = f"arrival {row.id} of {record.pith_number}"
-        raise damaged("a value does not hash to its digest", where)
-    return Verdicts(receipts, [verify_event(raw, record, keys) for raw in raws])
 
 
 def verify_record(store: Store, record_id: int, keys: KeySet) -> None:
@@ -193,60 +158,3 @@ class _StateWorker:
             return record_id, state_columns(state), store.facts.ledger(record_id).seal
         except CorruptStoreError:
             return None
-
-
-def current_text(store: Store, record_id: int, keys: KeySet | None = None) -> bytes:
-    """Return the state of a record as M13 writes it.
-
-    It is the stored one if that is up to date and was made under the same keys; else it is made
-    from the facts, and not stored.
-
-    Args:
-        store: The store.
-        record_id: The record.
-        keys: Whom to trust; None for the store's own key set.
-
-    Raises:
-        CorruptStoreError: `store.damaged`
-    """
-    own = store.trust_log.key_set()
-    is_own = keys is None or keys.digest == own.digest
-    if is_own and store.states.staleness(record_id) is None:
-        return store.states.text(record_id)
-    return replay(current_facts(store, record_id, keys), own if keys is None else keys).text
-
-
-def current_events(store: Store, record_id: int, keys: KeySet | None = None) -> list[Event]:
-    """Return the events of a record with their verdicts; arguments and errors as `current_text`."""
-    return current_facts(store, record_id, keys).events
-
-
-def current_facts(store: Store, record_id: int, keys: KeySet | None = None) -> RecordFacts:
-    """Return the facts of a record with their verdicts, the stored ones or reached anew.
-
-    Arguments and errors as `current_text`.
-    """
-    own, stale = store.trust_log.key_set(), store.states.staleness(record_id)
-    keys = own if keys is None else keys
-    must_judge = stale is not None and stale.needs_verdicts
-    if keys.digest == own.digest and not must_judge:
-        return store.facts.load(record_id)
-    return _verified_facts(store, record_id, keys, trusting_ledger=not must_judge)
-
-
-def _verified_facts(
-    store: Store, record_id: int, keys: KeySet, *, trusting_ledger: bool
-) -> RecordFacts:
-    """Return the facts of a record, judged anew and not stored."""
-    record = store.records.get(record_id)
-    if trusting_ledger:
-        rows = store.facts.rows(record_id)
-    else:
-        rows = [(row, row.contents()) for row in store.facts.arrivals(record_id)]
-    facts = RecordFacts(record, [], [], [])
-    for row, contents in rows:
-        judged = verify_arrival(record, row, contents, keys)
-        facts.alias_claims.extend(contents.claims)
-        facts.receipts.extend(judged.receipts)
-        facts.events.extend(judged.events)
-    return facts

@@ -1,22 +1,18 @@
-"""Effects of a change of trust that are known before it is made, and doubts about new keys."""
+"""Effects of a change of trust that are known before it is made."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from difflib import get_close_matches
 
 from mirror.core.events.event import ValidEvent
-from mirror.core.events.types import EVENT_TYPES
-from mirror.core.keys import Key, KeySet
-from mirror.core.values import instant, time_text
-from mirror.engine.states.replay import verify_arrival
+from mirror.core.keys import KeySet
+from mirror.engine.states.current import verify_arrival
 from mirror.engine.states.trust import names_touched, require_key, require_profile, reverify_named
 from mirror.store import Store, Verdicts
 
-__all__ = ["TrustEffect", "doubts_about", "effect_of_removal", "other_names"]
+__all__ = ["TrustEffect", "effect_of_removal"]
 
 _PAGE = 500
 
@@ -99,46 +95,3 @@ def _verify_record(
         )
         is_changed |= effect.count(kept, judged)
     return is_changed
-
-
-# Doubts about keys ---------------------------------------------------------------------------
-
-
-def doubts_about(keys: Iterable[Key]) -> Iterator[str]:
-    """Yield a sentence for each thing about a key that is allowed and seldom meant."""
-    now = instant(time_text(datetime.now(UTC), microseconds=True)) or 0
-    listed = list(keys)
-    for key in listed:
-        for one in key.event_types:
-            if one != "*" and one not in EVENT_TYPES:
-                near = get_close_matches(one, EVENT_TYPES, 1)
-                meant = f"; is {near[0]} meant?" if near else ""
-                yield f"key {key.key_id} may sign {one!r}, which is no event type of E4{meant}"
-        if not key.event_types:
-            yield f"key {key.key_id} may sign nothing: its event_types are empty"
-        yield from _doubts_about_window(key, now)
-    yield from other_names(listed, listed)
-
-
-def _doubts_about_window(key: Key, now: int) -> Iterator[str]:
-    start, end = instant(key.valid_from), instant(key.valid_until)
-    if start is not None and end is not None and end <= start:
-        yield f"key {key.key_id} is never valid: it ends before it begins"
-    elif end is not None and end <= now:
-        yield f"key {key.key_id} was valid until {key.valid_until}: nothing later counts"
-    elif start is not None and start > now:
-        yield f"key {key.key_id} is valid only from {key.valid_from} on"
-
-
-def other_names(keys: Iterable[Key], trusted: Iterable[Key]) -> Iterator[str]:
-    """Yield a sentence for each pair of names of one public key, one of them the least of all."""
-    names: dict[str, list[str]] = {}
-    for key_id, public_key in sorted({(key.key_id, key.public_key_hex) for key in trusted}):
-        names.setdefault(public_key, []).append(key_id)
-    said = set[str]()
-    for key in keys:
-        first, *others = names.get(key.public_key_hex, [key.key_id])
-        for other in others if key.key_id == first else [key.key_id]:
-            if other != first and other not in said:
-                said.add(other)
-                yield f"keys {first} and {other} are one public key under two names"

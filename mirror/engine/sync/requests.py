@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from mirror.archive import escape_name
+from mirror.core.escaping import escape_name
 from mirror.core.record import Record, is_pith_number, suffix_of
 from mirror.core.redaction import redact
 from mirror.core.values import is_digest

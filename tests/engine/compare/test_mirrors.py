@@ -17,7 +17,7 @@ from mirror.engine.compare.mirrors import MirrorCompareOptions, compare_with_mir
 from mirror.engine.compare.states import CompareSummary
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.states.replay import current_text
+from mirror.engine.states.current import current_text
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.engine.transparency.tree_nodes import node_page
 from mirror.errors import StoreError, UpstreamError

@@ -10,7 +10,7 @@ from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest import merge as ingest_module
 from mirror.engine.ingest import pipeline as verify_module
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.states.replay import current_text
+from mirror.engine.states.current import current_text
 from mirror.engine.states.trust import add_keys
 from mirror.errors import KeySetChangedError
 from mirror.store import Store, open_store
@@ -77,7 +77,7 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(tmp_path: Path) -> None:
         ingest(store, _job(path))
         expected = _texts(store)
         with store.transaction():
-            store._db.conn.execute("INSERT INTO stale SELECT id, 0 FROM record")
+            store._conn.execute("INSERT INTO stale SELECT id, 0 FROM record")
         assert expected == _texts(store)  # replayed on the way, not stored
         assert store.status().stale == 4
         ingest(store, _job(path))

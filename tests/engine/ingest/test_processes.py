@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from mirror.engine.export.bag import bundle_text
 from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest import merge as ingest_module
 from mirror.engine.ingest import pipeline as verify_module
@@ -19,8 +18,9 @@ from mirror.engine.ingest.merge import ingest
 from mirror.engine.ingest.pipeline import verify
 from mirror.engine.states import replay as replay_module
 from mirror.engine.states.check import CheckScope, check
+from mirror.engine.states.current import bundle_text, current_text
 from mirror.engine.states.rebuild import rebuild
-from mirror.engine.states.replay import current_text, process_stale
+from mirror.engine.states.replay import process_stale
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.errors import KeySetChangedError, WorkerError
 from mirror.store import SourceRun, Store, open_store
@@ -127,7 +127,7 @@ def _outcome(store: Store) -> list[tuple[bytes, bytes]]:
 
 
 def _rows(store: Store, *tables: str) -> dict[str, list[Any]]:
-    conn = store._db.conn
+    conn = store._conn
     return {table: conn.execute(f"SELECT * FROM {table}").fetchall() for table in tables}  # noqa: S608
 
 
@@ -289,7 +289,7 @@ def test_a_rebuild_comes_to_the_same(
         expected, before = _outcome(store), _rows(store, *MERGE_TABLES)
         with store.transaction():
             for table in ("state", "tally", *(("fault", "ledger", "named_key") if judge else ())):
-                store._db.conn.execute(f"DELETE FROM {table}")  # noqa: S608
+                store._conn.execute(f"DELETE FROM {table}")  # noqa: S608
         done: list[int] = []
         assert rebuild(store, done.append, judge=judge) == []
         assert sum(done) == store.records.count() == len(expected)
@@ -303,8 +303,8 @@ def test_a_rebuild_in_processes_names_what_it_cannot_derive(path: Path, spread: 
     with open_store(path) as store:
         expected = dict(zip(ids_in(store), _outcome(store), strict=True))
         with store.transaction():
-            store._db.conn.execute("UPDATE arrival SET content = x'00' WHERE record_id IN (4, 7)")
-            store._db.conn.execute("DELETE FROM state")
+            store._conn.execute("UPDATE arrival SET content = x'00' WHERE record_id IN (4, 7)")
+            store._conn.execute("DELETE FROM state")
         damages = rebuild(store, judge=False)
         assert [("record", 4), ("record", 7)] == [(one.fact, one.row_id) for one in damages]
         assert [4, 7] == [one.record_id for one in store.states.stale(10)]
@@ -354,7 +354,7 @@ def test_a_run_that_was_cut_off_is_finished_in_processes(path: Path, spread: Tur
         spread(on=on)
         with open_store(place) as store:
             with store.transaction():
-                store._db.conn.execute("DELETE FROM state WHERE equivocation_count = 0")
+                store._conn.execute("DELETE FROM state WHERE equivocation_count = 0")
             _bring_twins(store)
             assert len(store.states.stale(1000)) == len(RECORDS)
             process_stale(store)

@@ -16,8 +16,8 @@ from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.search.citations import MAX_WORKS, RecordCitations, citations_of
 from mirror.engine.states.check import CheckScope, check, check_and_repair
+from mirror.engine.states.current import current_text
 from mirror.engine.states.rebuild import rebuild
-from mirror.engine.states.replay import current_text
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.store import Store, open_store
 from tests.builders import (

@@ -338,7 +338,7 @@ def test_what_came_later_is_counted_once(
     _merge(store, tmp_path, make_bundle(first, [2]))
     assert 4 == store.search_index.unindexed()
     with store.transaction():
-        store._db.conn.execute("UPDATE index_mark SET rules = 'others'")
+        store._conn.execute("UPDATE index_mark SET rules = 'others'")
     assert 4 == store.search_index.unindexed()
     update_index(store)
     assert (0, 4) == (store.search_index.unindexed(), len(_contents(store)[0]))
@@ -400,7 +400,7 @@ def test_a_record_that_waits_for_its_state_stays_queued(store: Store, tmp_path: 
 
 def _contents(store: Store) -> tuple[list[Any], list[Any]]:
     """All that is in the index, with records named by their digests."""
-    conn = store._db.conn
+    conn = store._conn
     conn.execute(
         "CREATE VIRTUAL TABLE IF NOT EXISTS temp.instance "
         "USING fts5vocab ('main', 'full_text', 'instance')"

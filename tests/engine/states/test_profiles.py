@@ -16,8 +16,9 @@ from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states import trust
 from mirror.engine.states.check import CheckScope, check
+from mirror.engine.states.current import current_text
 from mirror.engine.states.rebuild import rebuild
-from mirror.engine.states.replay import current_text, process_stale
+from mirror.engine.states.replay import process_stale
 from mirror.engine.states.root import read_root
 from mirror.engine.states.trust import add_keys, remove_keys, remove_profiles
 from mirror.errors import FormatError, LookUpError

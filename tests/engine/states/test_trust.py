@@ -10,7 +10,7 @@ import pytest
 
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.states import replay, trust
+from mirror.engine.states import current, replay, trust
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.store import Store, open_store
 from tests.builders import (
@@ -104,13 +104,13 @@ def test_a_change_that_fails_midway_changes_nothing(
 def test_other_rules_judge_everything_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first time that a version with other rules brings a store up to date, and only then."""
     seen: list[Any] = []
-    work = replay.__dict__["verify_event"]
+    work = current.__dict__["verify_event"]
 
     def judge(*arguments: Any) -> Any:
         seen.append(arguments)
         return work(*arguments)
 
-    monkeypatch.setattr(replay, "verify_event", judge)
+    monkeypatch.setattr(current, "verify_event", judge)
     replay.process_stale(store)
     assert [] == seen
     monkeypatch.setattr(replay, "RULES", "other")

@@ -401,7 +401,7 @@ def test_a_row_that_is_not_as_it_was_written_is_found(column: str, store: Store)
     make_checkpoint(store, OURS, NOW)
     _read(store, FIRST)
     assert list(store.checkpoints.faults()) == []
-    conn = store._db.conn
+    conn = store._conn
     query = "SELECT name FROM pragma_table_info('checkpoint')"
     assert COLUMNS == tuple(name for (name,) in conn.execute(query))
     query = f"SELECT {column} FROM checkpoint WHERE id = 1"  # noqa: S608

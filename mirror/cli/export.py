@@ -1,78 +1,29 @@
-"""Commands that look at the store and take from it: `show`, `export` and `status`."""
+"""`mirror export`: bundles of the store as one BagIt bag."""
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import cast
 
 import click
 
 from mirror.cli import options
-from mirror.cli.citation_table import citation_rows
-from mirror.cli.console import plural, print_json, print_table, say
-from mirror.cli.outputs import OutputPath, StandardOutput, writes
-from mirror.cli.state_table import state_rows
-from mirror.core.values import Object, decode
+from mirror.cli.output import plural, print_json, say
+from mirror.cli.output_paths import OutputPath, StandardOutput, writes
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.export.bag import (
     NOT_HELD,
     ExportOptions,
     ExportResult,
-    bundle_text,
     export_bag,
     record_export,
 )
 from mirror.engine.export.selection import in_words
 from mirror.engine.identifiers import look_up
-from mirror.engine.search.citations import citations_of
-from mirror.engine.states.replay import current_events, current_text
 from mirror.store import open_store
 
-__all__ = ["export", "show", "status"]
-
-
-@click.command()
-@click.argument("identifier", metavar="ID")
-@options.db
-@options.key_files
-@options.as_json
-@click.option("--bundle", is_flag=True, help="Print the record's composed bundle instead.")
-def show(
-    identifier: str, *, db: Path, key_files: tuple[Path, ...], as_json: bool, bundle: bool
-) -> None:
-    """Show one record: what is claimed about a paper, and what of it was verified.
-
-    ID is a Pith Number or its first 8 letters or more, an arXiv id with or without its version, a
-    DOI, or the address of any of these. With --keys the state is shown as it would be if those
-    keys were trusted, too; nothing is stored. "Cited by" lists the signed citations of this record;
-    "cites", those of other records that name it as the one that cites.
-
-    \b
-    Examples:
-      mirror show 1705.09786
-      mirror show pith:2017:7SOLO26TLPZRGSRX2HH227CICV --json
-      mirror show 7SOLO26T --bundle > bundle.json
-    """
-    with open_store(db, read_only=True) as store, store.snapshot():
-        record_id = look_up(store.records, identifier)
-        keys = store.trust_log.key_set().with_added(options.read_key_files(key_files))
-        if bundle:
-            click.echo(bundle_text(store, record_id), nl=False)
-            return
-        text = current_text(store, record_id, keys)
-        if as_json:
-            click.echo(text, nl=False)
-        else:
-            record = store.records.get(record_id)
-            events = partial(current_events, store, record_id, keys)
-            state = cast("Object", decode(text.rstrip()))
-            citations = citations_of(store, record_id, state, keys)
-            print_table({**state_rows(state, record, events), **citation_rows(citations)})
-            sys.exit(1 if citations.cites.damaged else 0)
+__all__ = ["export"]
 
 
 @click.command()
@@ -122,7 +73,7 @@ def export(
     keep_invalid: int | None,
     as_json: bool,
 ) -> None:
-    """Write bundles as one BagIt bag: the same bytes for the same facts.
+    """Write bundles as one reproducible BagIt bag.
 
     Without IDs, every record of the store. OUT.tar appears whole or not at all; - is standard
     output. With --since it is an increment: it names the bag that it rests on, and a mirror that
@@ -186,40 +137,3 @@ def _say_exported(out: Path, exported: ExportResult) -> None:
     say(f"not in it (see `mirror backup`): {', '.join(NOT_HELD)}")
     for suffix in exported.large:
         say(f"warning: the bundle of {suffix} is larger than mirrors take by default; see --max-…")
-
-
-@click.command()
-@options.db
-@options.as_json
-def status(*, db: Path, as_json: bool) -> None:
-    """Say what is in the store.
-
-    \b
-    Examples:
-      mirror status
-      mirror status --json | jq .records
-    """
-    with open_store(db, read_only=True) as store, store.snapshot():
-        counts = store.status()
-        keys = store.trust_log.key_set()
-        trusted = ", ".join(key.key_id for key in keys)
-        place = {"store": store.location, "schema_version": store.schema_version}
-    if as_json:
-        print_json({**place, "key_set_digest": keys.digest, **asdict(counts)})
-        return
-    invalid = ", ".join(f"{code} {count:,}" for code, count in counts.events_invalid.items())
-    refused = ", ".join(f"{code} {count:,}" for code, count in counts.receipts_refused.items())
-    read = ", ".join(f"{count:,} as {name}" for name, count in counts.events_by_profile.items())
-    print_table(
-        {
-            "store": f"{place['store']}, schema {place['schema_version']}",
-            "records": f"{counts.records:,}, {counts.stale:,} of them to be merged again",
-            "events": f"{counts.events_valid:,} valid, invalid: {invalid or 'none'}",
-            **({"read by profile": read} if read else {}),
-            "receipts": f"{counts.receipts_verified:,} verified, refused: {refused or 'none'}",
-            "alias times": f"{counts.alias_claims:,}, which nothing signs",
-            "equivocations": f"{counts.equivocations:,}",
-            "trusted keys": f"{trusted or 'none'} (key set {keys.digest})",
-            "last new fact": f"{counts.last_fact_at or 'never'} {counts.last_source or ''}",
-        }
-    )

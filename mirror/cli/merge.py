@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mirror.archive import ReadLimits
-from mirror.cli import cluster, options
-from mirror.cli.console import Findings, echo, print_table, say, show_progress, summary_rows
-from mirror.cli.outputs import OutputFolder, inputs_of
-from mirror.engine.acknowledge import AcknowledgedFindings
+from mirror.cli import cluster, limit_options, options, trusted_keys
+from mirror.cli.ingest_view import FindingPrinter, show_job, summary_rows
+from mirror.cli.output import echo, print_table
+from mirror.cli.output_paths import OutputFolder, inputs_of
 from mirror.engine.export.bag import write_states
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.ingest.pipeline import verify as verify_sources
 from mirror.engine.states.trust import add_keys
 from mirror.store import open_store
 
-__all__ = ["merge", "verify"]
+__all__ = ["merge"]
 
 
 @click.command()
 @options.sources
 @options.db
 @options.jobs
-@options.key_files
+@trusted_keys.key_files
 @click.option(
     "--in-memory",
     is_flag=True,
@@ -46,7 +44,7 @@ __all__ = ["merge", "verify"]
 @cluster.options
 @options.as_json
 @options.quiet
-@options.limits
+@limit_options.limits
 def merge(
     *,
     sources: tuple[str, ...],
@@ -59,7 +57,7 @@ def merge(
     limits: ReadLimits,
     **wished: Any,
 ) -> None:
-    """Read bundles, verify them, store them, and merge them into states.
+    """Read bundles, verify and store them, and merge them into states.
 
     A SOURCE is a bundle.json, JSON Lines of bundles, a tar or BagIt bag, any of them gzip or zstd,
     a folder, or - for standard input; what it is, is known by its content. Merging what is
@@ -89,16 +87,16 @@ def merge(
     if workers.cluster is not None and out is not None:
         if in_memory:
             raise click.UsageError("--in-memory says nothing with --cluster: there is no store")
-        trusted = options.store_keys(db).with_added(options.read_key_files(key_files))
+        trusted = trusted_keys.store_keys(db).with_added(trusted_keys.read_key_files(key_files))
         settings = (sources, out, trusted, limits, workers)
         sys.exit(cluster.merge_on_cluster(*settings, as_json=as_json))
     if out is not None and Path(out).is_file():
         raise click.UsageError(f"--out: {out} is a file; name a folder")
-    keys = options.read_key_files(key_files, warn=not quiet)
-    findings = Findings(as_json=False, quiet=quiet)
+    keys = trusted_keys.read_key_files(key_files, warn=not quiet)
+    findings = FindingPrinter(as_json=False, quiet=quiet)
     with open_store(None if in_memory else db) as store:
         added = add_keys(store, keys)
-        with show_progress(sources, findings, limits) as job:
+        with show_job(sources, findings, limits) as job:
             summary = ingest(store, job)
         findings.end()
         if out is not None:
@@ -112,46 +110,4 @@ def merge(
             rows["trusted for this run" if in_memory else "now trusted"] = ", ".join(names)
         if not quiet:
             print_table(rows, err=as_json)
-    sys.exit(summary.exit_code)
-
-
-@click.command()
-@options.sources
-@options.db
-@options.jobs
-@options.key_files
-@options.as_json
-@options.quiet
-@options.limits
-def verify(
-    *,
-    sources: tuple[str, ...],
-    db: Path,
-    key_files: tuple[Path, ...],
-    as_json: bool,
-    quiet: bool,
-    limits: ReadLimits,
-) -> None:
-    """Check bundles as `merge` does, and store nothing.
-
-    The keys to trust are those of the store, or the built-in one where there is none, and --keys. A
-    registry's integrity.json is verified, too: that the payload of each finding has the digest
-    that is signed. Without its payload, nothing ties a finding to words (finding.unbound).
-
-    \b
-    Examples:
-      mirror verify bundle.json
-      mirror verify integrity.json
-      mirror verify bundle.tar --json | jq -r .code | sort | uniq -c
-    """
-    keys = options.store_keys(db).with_added(options.read_key_files(key_files, warn=not quiet))
-    findings = Findings(as_json=as_json, quiet=quiet)
-    with options.store_if_there(db) as store, show_progress(sources, findings, limits) as job:
-        is_known = job.is_known if store is None else AcknowledgedFindings(store)
-        summary = verify_sources(replace(job, is_known=is_known), keys)
-    findings.end()
-    if not quiet:
-        print_table(summary_rows(summary, None), err=as_json)
-        if not summary.new_findings:
-            say("nothing new was found" if summary.has_findings else "nothing wrong was found")
     sys.exit(summary.exit_code)

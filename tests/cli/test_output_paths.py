@@ -10,15 +10,13 @@ import stat
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
-from mirror.cli import main
 from mirror.cli.options import SourceText
-from mirror.cli.outputs import OutputFolder, OutputPath
+from mirror.cli.output_paths import OutputFolder, OutputPath
 from tests.builders import (
     Signer,
     key_set_file,
@@ -29,6 +27,7 @@ from tests.builders import (
     to_json,
 )
 from tests.cli.conftest import Mirror, Ran
+from tests.commands import COMMANDS
 
 ALICE = Signer("alice")
 
@@ -47,16 +46,7 @@ RUNS: dict[tuple[str, str], list[str]] = {
 PEM = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n"
 
 
-def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Every command by its full name."""
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from commands(command, f"{prefix}{name} ")
-        else:
-            yield f"{prefix}{name}", command
-
-
-PARAMETERS = [(name, one) for name, command in commands(main) for one in command.params]
+PARAMETERS = [(name, one) for name, command in COMMANDS.items() for one in command.params]
 
 
 @pytest.fixture(scope="module")

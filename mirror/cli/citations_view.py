@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import cast
 
-from mirror.cli.console import plural
+from mirror.cli.output import plural
 from mirror.core.comparison.diff import truncate
 from mirror.core.values import Object
 from mirror.engine.search.citations import (

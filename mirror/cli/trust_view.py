@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mirror.cli.console import plural, print_json, say, show_count
+from mirror.cli.output import plural, print_json, say
+from mirror.cli.progress import show_progress
 from mirror.core.profile_file import loose_members
+from mirror.engine.states.key_warnings import key_warnings, name_warnings
 from mirror.engine.states.trust import AddedTrust, remove_keys, remove_profiles
-from mirror.engine.states.trust_effect import (
-    TrustEffect,
-    doubts_about,
-    effect_of_removal,
-    other_names,
-)
+from mirror.engine.states.trust_effect import TrustEffect, effect_of_removal
 from mirror.store import open_store
 
 __all__ = ["remove_and_say", "say_added"]
@@ -23,7 +20,7 @@ def say_added(added: AddedTrust, db: Path, *, as_json: bool) -> None:
     """Say what is trusted now, and what about it is seldom meant."""
     with open_store(db, read_only=True) as store:
         trusted = store.trust_log.key_set()
-    doubts = [*doubts_about(added.keys), *other_names(added.keys, trusted)]
+    doubts = [*key_warnings(added.keys), *name_warnings(added.keys, trusted)]
     for doubt in dict.fromkeys(doubts):
         say(f"warning: {doubt}")
     if as_json:
@@ -68,19 +65,19 @@ def remove_and_say(
     place = db if db.exists() else None  # as of a store that was just made
     with open_store(place, read_only=place is not None) as store, store.snapshot():
         before = store.status()
-        with show_count("looked at") as progress:
-            effect = effect_of_removal(store, key_ids, profiles, progress)
+        with show_progress("looked at") as progress:
+            effect = effect_of_removal(store, key_ids, profiles, progress.advance)
         digest = store.trust_log.key_set().digest
     if not as_json:
         say(f"without {', '.join(names)}, {_words(effect)}")
     after = before
     if not dry_run:
         with open_store(db) as store:
-            with show_count("judged again") as progress:
+            with show_progress("judged again") as progress:
                 if key_ids:
-                    remove_keys(store, key_ids, progress)
+                    remove_keys(store, key_ids, progress.advance)
                 if profiles:
-                    remove_profiles(store, profiles, progress)
+                    remove_profiles(store, profiles, progress.advance)
             after, digest = store.status(), store.trust_log.key_set().digest
     if as_json:
         value = {"store": _text(db), "removed": [] if dry_run else names, "dry_run": dry_run}

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mirror.cli import options
-from mirror.cli.console import plural, print_json, print_table, say, show_count
-from mirror.engine.states.check import (
-    DAMAGED,
-    CheckReport,
-    CheckScope,
-    check,
-    check_and_repair,
-    damage_digest,
-)
-from mirror.engine.states.rebuild import rebuild as rebuild_store
-from mirror.store import Damage, open_store
+from mirror.cli.damage_view import damage_line, damage_value
+from mirror.cli.output import plural, print_json, print_table, say
+from mirror.cli.progress import show_progress
+from mirror.engine.states.check import CheckReport, CheckScope, check_and_repair
+from mirror.engine.states.check import check as check_store
+from mirror.store import Damage
 
-__all__ = ["check_command", "rebuild"]
+__all__ = ["check"]
 
 
 class _Part(click.ParamType[tuple[int, int]]):
@@ -50,7 +44,7 @@ class _Duration(click.ParamType[float]):
         return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
-@click.command("check")
+@click.command()
 @options.db
 @options.jobs
 @click.option("--part", type=_Part(), default="1/1", help="Only this part of the records: 3/10.")
@@ -60,7 +54,7 @@ class _Duration(click.ParamType[float]):
 @options.as_json
 @options.quiet
 @click.pass_context
-def check_command(
+def check(
     ctx: click.Context,
     *,
     db: Path,
@@ -71,7 +65,7 @@ def check_command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Verify the whole store again: hashes, signatures, verdicts, states, SQLite itself.
+    """Verify the whole store: hashes, signatures, states, SQLite.
 
     Everything is computed anew from the facts and held against what the store remembers. Each
     damage is named. With --repair, damaged facts are moved aside (kept, and listed), everything
@@ -93,13 +87,13 @@ def check_command(
     def tell(damage: Damage) -> None:
         if as_json:
             if not (quiet and damage.is_known):
-                print_json(_value(damage))
+                print_json(damage_value(damage))
         elif not damage.is_known:
-            say(_line(damage))
+            say(damage_line(damage))
 
-    with show_count("checked", quiet=quiet) as progress:
-        run = check_and_repair if repair else check
-        report = run(db, scope, tell, progress)
+    with show_progress("checked", is_quiet=quiet) as progress:
+        run = check_and_repair if repair else check_store
+        report = run(db, scope, tell, progress.advance)
     if quiet:
         ctx.exit(report.exit_code)
     if as_json:
@@ -113,17 +107,6 @@ def check_command(
         )
     print_table(_rows(report, time.monotonic() - started, for_s), err=as_json)
     ctx.exit(report.exit_code)
-
-
-def _value(damage: Damage) -> dict[str, Any]:
-    value = {name: value for name, value in asdict(damage).items() if name != "content"}
-    return {"code": DAMAGED, **value, "digest": damage_digest(damage).hex()}
-
-
-def _line(damage: Damage) -> str:
-    row = f" {damage.row_id}" if damage.row_id is not None else ""
-    record = f" of {damage.pith_number}" if damage.pith_number else ""
-    return f"damaged: {damage.fact}{row}{record}: {damage.why}"
 
 
 def _rows(report: CheckReport, seconds: float, for_s: float | None) -> dict[str, str | list[str]]:
@@ -146,42 +129,3 @@ def _rows(report: CheckReport, seconds: float, for_s: float | None) -> dict[str,
     if report.aside:
         rows["old file"] = [str(one) for one in report.aside]
     return rows
-
-
-@click.command()
-@options.db
-@options.jobs
-@click.option(
-    "--states",
-    is_flag=True,
-    envvar="MIRROR_STATES",
-    show_envvar=True,
-    help="Only the states, from the verdicts that were reached before.",
-)
-@options.as_json
-@click.pass_context
-def rebuild(ctx: click.Context, *, db: Path, states: bool, as_json: bool) -> None:
-    """Derive everything again from the facts: verdicts, states, indexes.
-
-    It ends in the very digests that were there before, unless something derived was damaged or
-    this version of mirror knows the rules better. Interrupted, it goes on at the next run.
-
-    \b
-    Examples:
-      mirror rebuild
-      mirror rebuild --states       no signature is verified again
-    """
-    with open_store(db, must_exist=True) as store, show_count("rebuilt") as progress:
-        damages = rebuild_store(store, progress, judge=not states)
-        count = store.records.count()
-    for damage in damages:
-        if as_json:
-            print_json(_value(damage))
-        else:
-            say(_line(damage))
-    rebuilt = count - len(damages)
-    if as_json:
-        print_json({"rebuilt": rebuilt, "damaged": len(damages)})
-    else:
-        print_table({"rebuilt": plural(rebuilt, "record"), "damaged": f"{len(damages):,}"})
-    ctx.exit(1 if damages else 0)

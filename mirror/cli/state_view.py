@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
-from mirror.cli.console import plural
+from mirror.cli.output import plural
 from mirror.core.comparison.diff import truncate
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
 from mirror.core.events.summary import EventSummary, entry_summary, event_summary

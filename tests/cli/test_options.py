@@ -20,7 +20,7 @@ from mirror.errors import LimitError
 from tests.builders import Signer, key_set_file, to_json
 from tests.cli.conftest import BUNDLES, Mirror
 from tests.cli.every_command import ID
-from tests.cli.test_outputs import PARAMETERS
+from tests.cli.test_output_paths import PARAMETERS
 
 VERIFIER = make_signer("mirror.example/pith", bytes(32)).verifier.text
 

@@ -1,0 +1,31 @@
+"""Names of all commands, each with its line in `mirror --help`.
+
+The help of the program is made from this table, so that no command is imported for it. A test
+holds each line against the first sentence of the command's own help.
+"""
+
+from __future__ import annotations
+
+__all__ = ["COMMANDS"]
+
+COMMANDS = {
+    "backup": "Copy the whole store to a file, while others read and write it.",
+    "check": "Verify the whole store: hashes, signatures, states, SQLite.",
+    "checkpoint": "Sign the root of all states; watch what other mirrors sign.",
+    "compare": "Compare the states with upstream's or another mirror's.",
+    "export": "Write bundles as one reproducible BagIt bag.",
+    "find": "Find records by identifier, title or words.",
+    "findings": "List findings in the store, and acknowledge them.",
+    "identify": "Find the record of a paper by its title and abstract.",
+    "keys": "List and change the trusted keys and event profiles.",
+    "merge": "Read bundles, verify and store them, and merge them into states.",
+    "probe": "Find out how the events of bundles are hashed and signed.",
+    "prove": "Write or check a proof that a record's state is in the tree.",
+    "rebuild": "Derive verdicts, states and indexes again from the facts.",
+    "root": "Print one digest of all states of the store.",
+    "serve": "Serve the store over HTTP: the registry's paths, and pages.",
+    "show": "Show one record: its claims, and which of them are verified.",
+    "status": "Count what is in the store.",
+    "sync": "Fetch bundles from a registry or another mirror, and merge them.",
+    "verify": "Check bundles as `merge` does, and store nothing.",
+}

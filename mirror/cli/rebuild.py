@@ -1,0 +1,55 @@
+"""`mirror rebuild`: derive everything again from the facts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mirror.cli import options
+from mirror.cli.damage_view import damage_line, damage_value
+from mirror.cli.output import plural, print_json, print_table, say
+from mirror.cli.progress import show_progress
+from mirror.engine.states.rebuild import rebuild as rebuild_store
+from mirror.store import open_store
+
+__all__ = ["rebuild"]
+
+
+@click.command()
+@options.db
+@options.jobs
+@click.option(
+    "--states",
+    is_flag=True,
+    envvar="MIRROR_STATES",
+    show_envvar=True,
+    help="Only the states, from the verdicts that were reached before.",
+)
+@options.as_json
+@click.pass_context
+def rebuild(ctx: click.Context, *, db: Path, states: bool, as_json: bool) -> None:
+    """Derive verdicts, states and indexes again from the facts.
+
+    It ends in the very digests that were there before, unless something derived was damaged or
+    this version of mirror knows the rules better. Interrupted, it goes on at the next run.
+
+    \b
+    Examples:
+      mirror rebuild
+      mirror rebuild --states       no signature is verified again
+    """
+    with open_store(db, must_exist=True) as store, show_progress("rebuilt") as progress:
+        damages = rebuild_store(store, progress.advance, judge=not states)
+        count = store.records.count()
+    for damage in damages:
+        if as_json:
+            print_json(damage_value(damage))
+        else:
+            say(damage_line(damage))
+    rebuilt = count - len(damages)
+    if as_json:
+        print_json({"rebuilt": rebuilt, "damaged": len(damages)})
+    else:
+        print_table({"rebuilt": plural(rebuilt, "record"), "damaged": f"{len(damages):,}"})
+    ctx.exit(1 if damages else 0)

@@ -1,0 +1,115 @@
+"""Current state, events and bundle of one record, from the facts of the store.
+
+Nothing is stored here; `replay` updates the states that are stale.
+"""
+
+from __future__ import annotations
+
+from mirror.core.composed import compose
+from mirror.core.events.event import EncodedEvent, Event
+from mirror.core.events.verdict import verify_event
+from mirror.core.keys import KeySet
+from mirror.core.merge import State, merge
+from mirror.core.receipt import verify_receipt
+from mirror.core.record import Record
+from mirror.store import ArrivalContents, ArrivalRow, RecordFacts, Store, Verdicts, damaged
+
+__all__ = [
+    "bundle_text",
+    "current_events",
+    "current_facts",
+    "current_text",
+    "replay",
+    "verify_arrival",
+]
+
+
+def replay(facts: RecordFacts, keys: KeySet) -> State:
+    """Return the state that the facts of a record come to."""
+    return merge(facts.record, facts.receipts, facts.alias_claims, facts.events, keys)
+
+
+def verify_arrival(
+    record: Record, row: ArrivalRow, contents: ArrivalContents, keys: KeySet
+) -> Verdicts:
+    """Return the verdicts on the facts of an arrival, reached anew from their values.
+
+    Raises:
+        CorruptStoreError: `store.damaged` if a value does not hash to its digest.
+    """
+    receipts = [verify_receipt(value, record, keys) for _, value in contents.receipts]
+    raws = [EncodedEvent.of(value) for _, value in contents.events]
+    digests = [*(one.digest for one in receipts), *(raw.digest for raw in raws)]
+    if digests != [digest for digest, _ in (*contents.receipts, *contents.events)]:
+        where = f"arrival {row.id} of {record.pith_number}"
+        raise damaged("a value does not hash to its digest", where)
+    return Verdicts(receipts, [verify_event(raw, record, keys) for raw in raws])
+
+
+def current_text(store: Store, record_id: int, keys: KeySet | None = None) -> bytes:
+    """Return the state of a record as M13 writes it.
+
+    It is the stored one if that is up to date and was made under the same keys; else it is made
+    from the facts, and not stored.
+
+    Args:
+        store: The store.
+        record_id: The record.
+        keys: Whom to trust; None for the store's own key set.
+
+    Raises:
+        CorruptStoreError: `store.damaged`
+    """
+    own = store.trust_log.key_set()
+    is_own = keys is None or keys.digest == own.digest
+    if is_own and store.states.staleness(record_id) is None:
+        return store.states.text(record_id)
+    return replay(current_facts(store, record_id, keys), own if keys is None else keys).text
+
+
+def current_events(store: Store, record_id: int, keys: KeySet | None = None) -> list[Event]:
+    """Return the events of a record with their verdicts; arguments and errors as `current_text`."""
+    return current_facts(store, record_id, keys).events
+
+
+def current_facts(store: Store, record_id: int, keys: KeySet | None = None) -> RecordFacts:
+    """Return the facts of a record with their verdicts, the stored ones or reached anew.
+
+    Arguments and errors as `current_text`.
+    """
+    own, stale = store.trust_log.key_set(), store.states.staleness(record_id)
+    keys = own if keys is None else keys
+    must_judge = stale is not None and stale.needs_verdicts
+    if keys.digest == own.digest and not must_judge:
+        return store.facts.load(record_id)
+    return _verified_facts(store, record_id, keys, trusting_ledger=not must_judge)
+
+
+def _verified_facts(
+    store: Store, record_id: int, keys: KeySet, *, trusting_ledger: bool
+) -> RecordFacts:
+    """Return the facts of a record, judged anew and not stored."""
+    record = store.records.get(record_id)
+    if trusting_ledger:
+        rows = store.facts.rows(record_id)
+    else:
+        rows = [(row, row.contents()) for row in store.facts.arrivals(record_id)]
+    facts = RecordFacts(record, [], [], [])
+    for row, contents in rows:
+        judged = verify_arrival(record, row, contents, keys)
+        facts.alias_claims.extend(contents.claims)
+        facts.receipts.extend(judged.receipts)
+        facts.events.extend(judged.events)
+    return facts
+
+
+def bundle_text(store: Store, record_id: int, until: int | None = None) -> bytes:
+    """Return the composed bundle of a record, one line of JSON (B6).
+
+    Args:
+        store: The store.
+        record_id: The record.
+        until: The last arrival to put in; None for all.
+    """
+    facts = store.facts.load(record_id, until=until)
+    return compose(facts.record, facts.alias_claims, facts.receipts, facts.events)

@@ -1,0 +1,64 @@
+"""Numbered migrations: each runs once, in a transaction with its own record.
+
+sqlite-utils runs them. Only a store that is new or of an older version needs them, so this module
+is imported for such a store alone. sqlite-utils is loaded without the libraries for data frames
+that it imports where they are installed: they take 0.4 seconds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mirror.store.schema import APPLICATION_ID, MIGRATION_SET, STATEMENTS, is_current, is_empty
+
+__all__ = ["migrate"]
+
+_FRAMES = ("numpy", "pandas")
+
+
+@contextmanager
+def _without(names: tuple[str, ...]) -> Iterator[None]:
+    """Have modules not be found, but for those that are loaded or may be loaded just now."""
+    absent = [] if "distributed" in sys.modules else [n for n in names if n not in sys.modules]
+    for name in absent:
+        sys.modules[name] = None  # type: ignore[assignment] # importlib's mark: not to be found
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
+with _without(_FRAMES):
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+_MIGRATIONS = Migrations(MIGRATION_SET)
+
+
+@_MIGRATIONS()
+def m0001_first_release(db: Database) -> None:
+    """Make all tables."""
+    for statement in STATEMENTS:
+        db.conn.execute(statement)
+
+
+def migrate(conn: sqlite3.Connection) -> None:
+    """Bring a store, new or old, to this version's schema, in one transaction.
+
+    Raises:
+        SchemaVersionError: If the file is another program's, or a newer version's.
+    """
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        if is_empty(conn):  # still, now that no other process can be making it
+            conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        is_current(conn)  # or else it is refused
+        _MIGRATIONS.apply(Database(conn, execute_plugins=False))
+    except BaseException:
+        conn.rollback()
+        raise
+    conn.commit()
