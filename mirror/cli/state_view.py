@@ -9,6 +9,8 @@ from mirror.cli.output import plural
 from mirror.core.comparison.diff import truncate
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
 from mirror.core.events.summary import EventSummary, entry_summary, event_summary
+from mirror.core.events.types import CITATION, EVENT_TYPES, OTHER_EVENTS, STATUS_LISTS, list_label
+from mirror.core.merge import LIST_NAMES
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, canonical
 from mirror.core.verification_status import claim_statuses
@@ -24,32 +26,20 @@ _MAX_VALUE = 200
 _MAX_FACE = 600
 """Characters shown of what a refused event says of itself."""
 
-_CLAIMS = {
-    "externally_anchored": ("timestamps", "timestamps"),
-    "storage_verified": ("stored copies", "storage_attestations"),
-    "author_attested": ("author claims", "author_claims"),
-    "references_resolved": ("references", ""),
-    "formal_links_present": ("formal links", ""),
-}
-"""Kinds of claims (`claim_statuses`): their heading, and the list of `current` that holds them."""
+_SNAPSHOT_FLAGS = {"references_resolved": "references", "formal_links_present": "formal links"}
+"""Headings of the flags of `verification_status` that graph snapshots claim."""
 
-_ASSERTED = {"claim_id": " (claim “{}”)", "asserted_by": " (said by {})", "status": " ({})"}
-_NAMED = {
-    "citation_signed": {**_ASSERTED, "relationship": " {} this record"},
-    "replication_recorded": _ASSERTED,
-    "challenge_filed": _ASSERTED,
-    "event_revoked": {"event_id": " revokes {}:"},
+_PHRASES = {
+    "claim_id": " (claim “{}”)",
+    "asserted_by": " (said by {})",
+    "status": " ({})",
+    "relationship": " {} this record",
+    "event_id": " revokes {}:",
 }
-"""How a value is said of which the name of its member must be told, by event type."""
+"""Words around the values of some members of payloads that E4 names."""
 
-_LISTS = {
-    "graph_snapshots": "graph snapshots",
-    "replications": "replications",
-    "integrity_findings": "integrity findings",
-    "challenges": "challenges",
-    "other_events": "other events",
-}
-"""The other lists of `current` (M6), with their heading."""
+_ELSEWHERE = {*STATUS_LISTS.values(), EVENT_TYPES[CITATION].shown_in}
+"""Lists of `current` (M6) that are shown with a flag, or in a table of their own."""
 
 
 def state_rows(
@@ -74,9 +64,9 @@ def state_rows(
         **_claims(members),
         "events": _counts(members),
     }
-    for name, heading in _LISTS.items():
-        if entries := _objects(current[name]):
-            rows[heading] = _entries(entries, name)
+    for name in LIST_NAMES:
+        if name not in _ELSEWHERE and (entries := _objects(current[name])):
+            rows[list_label(name)] = _entries(entries, name)
     return {**rows, **_not_in_force(members, events)}
 
 
@@ -111,9 +101,11 @@ def _receipt(receipt: Value) -> str:
 def _claims(state: Object) -> dict[str, list[str]]:
     current = cast("Object", state["current"])
     rows = {}
-    for kind, status in claim_statuses(state).items():
-        heading, name = _CLAIMS[kind]
-        rows[heading] = [status.words, *(_entries(_objects(current[name]), name) if name else [])]
+    for flag, status in claim_statuses(state).items():
+        name = STATUS_LISTS.get(flag)
+        heading = _SNAPSHOT_FLAGS[flag] if name is None else list_label(name)
+        entries = [] if name is None else _entries(_objects(current[name]), name)
+        rows[heading] = [status.words, *entries]
     return rows
 
 
@@ -133,7 +125,7 @@ def _entries(entries: list[Object], name: str) -> list[str]:
 
 
 def _entry(event: EventSummary, name: str) -> str:
-    kind = f"{event.event_type} " if name == "other_events" else ""
+    kind = f"{event.event_type} " if name == OTHER_EVENTS else ""
     says = _says(event) or f"event {event.event_id}"
     return f"{event.created_at} {kind}{says} — signed by {event.signer_id}"
 
@@ -210,10 +202,10 @@ def _face(event: EventSummary) -> str:
 
 
 def _says(event: EventSummary) -> str:
-    """Return what an event says; a claim names the side that it speaks of."""
-    named = _NAMED.get(event.event_type, {})
+    """Return the summary fields of an event in one line."""
+    phrases = _PHRASES if event.event_type in EVENT_TYPES else {}
     said = (
-        named.get(name, " {}").format(truncate(value, _MAX_VALUE)) for name, value in event.fields
+        phrases.get(name, " {}").format(truncate(value, _MAX_VALUE)) for name, value in event.fields
     )
     return "".join(said).strip()
 

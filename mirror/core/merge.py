@@ -21,7 +21,14 @@ from typing import cast
 
 from mirror.core.bundle import AliasClaim
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
-from mirror.core.events.types import CITATION, EVENT_TYPES, OTHER_EVENTS, RECORD_CREATED, REVOCATION
+from mirror.core.events.types import (
+    CITATION,
+    EVENT_TYPES,
+    LISTED_TYPES,
+    OTHER_EVENTS,
+    RECORD_CREATED,
+    REVOCATION,
+)
 from mirror.core.keys import BUILT_IN, KeySet
 from mirror.core.profile import MIRROR_V1
 from mirror.core.receipt import Receipt
@@ -296,8 +303,7 @@ def _retired(
 
 _LISTS = {name: kind.shown_in for name, kind in EVENT_TYPES.items()}
 
-
-LIST_NAMES = (*(name for name in _LISTS.values() if name is not None), OTHER_EVENTS)
+LIST_NAMES = (*LISTED_TYPES, OTHER_EVENTS)
 """The lists of `current` that hold events, in M6 order."""
 
 

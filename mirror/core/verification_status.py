@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import cast
 
+from mirror.core.events.types import GRAPH_SNAPSHOT, STATUS_LISTS
 from mirror.core.values import Object, Value
 
 __all__ = ["MAX_SIGNERS", "ClaimStatus", "Level", "claim_statuses", "verification_status"]
@@ -85,9 +86,7 @@ def claim_statuses(state: Object) -> dict[str, ClaimStatus]:
     bridges = [one for one in current["replications"] if _payload(one)["kind"] == "formal_bridge"]
     linked = [*bridges, *_claiming(snapshots, _has_formal_links)]
     return {
-        "externally_anchored": ClaimStatus.of(current["timestamps"]),
-        "storage_verified": ClaimStatus.of(current["storage_attestations"]),
-        "author_attested": ClaimStatus.of(current["author_claims"]),
+        **{flag: ClaimStatus.of(current[name]) for flag, name in STATUS_LISTS.items()},
         "references_resolved": ClaimStatus.of(_claiming(snapshots, _has_resolved_references)),
         "formal_links_present": ClaimStatus.of(linked),
     }
@@ -142,9 +141,7 @@ def _last_snapshots(snapshots: list[Object]) -> list[Object]:
 
 def _claiming(snapshots: list[Object], claims: Callable[[Object], bool]) -> list[Object]:
     """Return the snapshots whose graph makes a claim."""
-    return [
-        event for event in snapshots if claims(cast("Object", _payload(event)["graph_snapshot"]))
-    ]
+    return [event for event in snapshots if claims(cast("Object", _payload(event)[GRAPH_SNAPSHOT]))]
 
 
 def _has_resolved_references(graph: Object) -> bool:

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias, cast
 
 from mirror.core.events.event import MAX_EVENT_BYTES, is_event_type
 from mirror.core.events.signatures import claim_of, is_signed_by, keys_of
+from mirror.core.events.types import INTEGRITY
 from mirror.core.keys import KeySet
 from mirror.core.profile import INTEGRITY_V1, escape_token, get_pointer
 from mirror.core.receipt import Fault
@@ -30,7 +31,6 @@ from mirror.core.values import (
 
 __all__ = ["IntegrityFinding", "findings_of", "verify_finding"]
 
-_TYPE = "pith.integrity.v1"
 _NAME_CHARACTERS = 128
 _SIGNED = ("payload_sha256", "signature_b64")
 
@@ -89,7 +89,7 @@ def _is_one(value: Value) -> bool:
 
 
 def _has_type(value: Value) -> bool:
-    return isinstance(value, dict) and value.get("event_type") == _TYPE
+    return isinstance(value, dict) and value.get("event_type") == INTEGRITY
 
 
 def verify_finding(value: Value, keys: KeySet) -> list[tuple[str, str]]:

@@ -9,27 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mirror.core.events.event import Event, ValidEvent
-from mirror.core.events.types import EVENT_TYPES, REVOCATION
+from mirror.core.events.types import EVENT_TYPES, GRAPH_SNAPSHOT, INTEGRITY, LISTED_TYPES
 from mirror.core.values import Object, Value
 
-__all__ = ["LISTED_TYPES", "EventSummary", "entry_summary", "event_summary"]
-
-SUMMARY_FIELDS = {
-    "graph_snapshot": ("title", "authors_text"),
-    "record_created": ("canonical_sha256",),
-    "timestamp_anchored": ("method", "calendar"),
-    "storage_attested": ("archive", "url", "captured_at"),
-    "author_claimed": ("claimant_id", "method", "strength", "status"),
-    "citation_signed": ("citing", "relationship", "claim_id", "asserted_by", "status"),
-    "replication_recorded": ("kind", "url", "claim_id", "asserted_by", "status"),
-    "pith.integrity.v1": (
-        "severity", "finding_type", "verdict_class", "ref_index", "detected_doi",
-        "detected_arxiv_id", "snippet", "note", "detector", "audited_at",
-    ),
-    "challenge_filed": ("about", "note", "asserted_by", "status"),
-    REVOCATION: ("event_id", "reason"),
-}  # fmt: skip
-"""The payload members that say what an event is about, by type; a snapshot's are of its paper."""
+__all__ = ["EventSummary", "entry_summary", "event_summary"]
 
 _IN_EVIDENCE = {
     "ref_index": ("ref_index",),
@@ -42,9 +25,6 @@ _OTHER_MEMBERS = 4
 """Members shown of a payload whose type E4 does not name."""
 _MAX_NAMES = 8
 """Names of members shown of a payload without a value to show."""
-
-LISTED_TYPES = {kind.shown_in: name for name, kind in EVENT_TYPES.items() if kind.shown_in}
-"""The event type of each list of `current` (M6) that holds one type only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +66,11 @@ def _summary(event: Object, event_type: str) -> EventSummary:
 
 
 def _fields(event_type: str, payload: Object) -> tuple[tuple[str, str], ...]:
-    if event_type == "graph_snapshot":
-        graph = _object(payload, "graph_snapshot")
+    if event_type == GRAPH_SNAPSHOT:
+        graph = _object(payload, GRAPH_SNAPSHOT)
         payload = _object(graph, "paper") or graph
-    names = SUMMARY_FIELDS.get(event_type, tuple(payload)[:_OTHER_MEMBERS])
+    kind = EVENT_TYPES.get(event_type)
+    names = tuple(payload)[:_OTHER_MEMBERS] if kind is None else kind.summary_fields
     found = [(name, _member(payload, name, event_type)) for name in names]
     fields = tuple((name, str(value)) for name, value in found if _tells(name, value))
     return fields or _member_names(payload)
@@ -104,7 +85,7 @@ def _member_names(payload: Object) -> tuple[tuple[str, str], ...]:
 def _member(payload: Object, name: str, event_type: str) -> Value:
     """Return a payload member; of an integrity finding, else the one of its evidence."""
     value = payload.get(name)
-    if value is not None or event_type != "pith.integrity.v1":
+    if value is not None or event_type != INTEGRITY:
         return value
     evidence = _object(payload, "evidence")
     held = (evidence.get(one) for one in _IN_EVIDENCE.get(name, ()))

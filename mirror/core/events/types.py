@@ -1,8 +1,8 @@
 """The types of events, as a table (rule E4).
 
-A row says what target and payload must be, what the event speaks of (the slot key), what takes
-its word back, and where a state lists it. Code elsewhere asks the table and never names a type,
-but for the two that M3, M7 and M8 name.
+A row says what target and payload must be, what the event is about (the slot key), what withdraws
+it, where a state lists it, and how it is shown to a person. Other modules ask the table; a rule
+that is about a single type names it by a constant of this module.
 """
 
 from __future__ import annotations
@@ -20,15 +20,23 @@ from mirror.core.values import Object, Value, decode_base64, encode_integers, in
 __all__ = [
     "CITATION",
     "EVENT_TYPES",
+    "GRAPH_SNAPSHOT",
+    "INTEGRITY",
+    "LISTED_TYPES",
     "OTHER_EVENTS",
     "RECORD_CREATED",
     "REVOCATION",
+    "STATUS_LISTS",
     "EventType",
     "PayloadContext",
     "is_event_id",
+    "label_of",
+    "list_label",
 ]
 
 CITATION = "citation_signed"
+GRAPH_SNAPSHOT = "graph_snapshot"
+INTEGRITY = "pith.integrity.v1"
 RECORD_CREATED = "record_created"
 REVOCATION = "event_revoked"
 OTHER_EVENTS = "other_events"
@@ -56,6 +64,10 @@ _Check: TypeAlias = Callable[[Value, PayloadContext], bool]
 class EventType:
     """A row of E4."""
 
+    label: str
+    """Name for a person."""
+    plural: str
+    """The same of several events."""
     target: str
     members: dict[str, _Check]
     """What the payload must hold."""
@@ -67,6 +79,10 @@ class EventType:
     """The member and its value that take the event's word back (M5)."""
     shown_in: str | None = None
     """The list of `current` that shows such events (M6); None for those that have no entry."""
+    summary_fields: tuple[str, ...]
+    """The payload members that summarise an event; those of a snapshot are of its paper."""
+    status_flag: str | None = None
+    """The flag of `verification_status` that such events claim."""
 
     def fault(self, target: Value, payload: Object, context: PayloadContext) -> str | None:
         """Return why target or payload does not fit this row, or None."""
@@ -146,17 +162,27 @@ _CHALLENGED = ("claim", "reference", "attribution", "data_point", "figure")
 
 EVENT_TYPES: dict[str, EventType] = {
     RECORD_CREATED: EventType(
+        label="record created",
+        plural="records created",
         target="record",
         members={
             "canonical_record": _is_record,
             "canonical_sha256": _is_digest_of_record,
             "receipt": _is_receipt,
         },
+        summary_fields=("canonical_sha256",),
     ),
-    "graph_snapshot": EventType(
-        target="graph", members={"graph_snapshot": _object}, shown_in="graph_snapshots"
+    GRAPH_SNAPSHOT: EventType(
+        label="graph snapshot",
+        plural="graph snapshots",
+        target="graph",
+        members={GRAPH_SNAPSHOT: _object},
+        shown_in="graph_snapshots",
+        summary_fields=("title", "authors_text"),
     ),
     "timestamp_anchored": EventType(
+        label="timestamp",
+        plural="timestamps",
         target="record",
         members={
             "method": _one_of("opentimestamps", "rfc3161", "other"),
@@ -166,14 +192,22 @@ EVENT_TYPES: dict[str, EventType] = {
         optional=("calendar",),
         slot=("method", "calendar"),
         shown_in="timestamps",
+        summary_fields=("method", "calendar"),
+        status_flag="externally_anchored",
     ),
     "storage_attested": EventType(
+        label="stored copy",
+        plural="stored copies",
         target="record",
         members={"archive": _text, "url": _text, "captured_at": _time},
         slot=("archive", "url"),
         shown_in="storage_attestations",
+        summary_fields=("archive", "url", "captured_at"),
+        status_flag="storage_verified",
     ),
     "author_claimed": EventType(
+        label="author claim",
+        plural="author claims",
         target="record",
         members={
             "claimant_id": _text,
@@ -184,8 +218,12 @@ EVENT_TYPES: dict[str, EventType] = {
         slot=("claimant_id",),
         withdrawn=_STATUS_WITHDRAWN,
         shown_in="author_claims",
+        summary_fields=("claimant_id", "method", "strength", "status"),
+        status_flag="author_attested",
     ),
     CITATION: EventType(
+        label="citation",
+        plural="citations",
         target="record",
         members={
             "citing": _text,
@@ -197,8 +235,11 @@ EVENT_TYPES: dict[str, EventType] = {
         slot=("asserted_by", "citing", "relationship", "claim_id"),
         withdrawn=_STATUS_WITHDRAWN,
         shown_in="citations",
+        summary_fields=("citing", "relationship", "claim_id", "asserted_by", "status"),
     ),
     "replication_recorded": EventType(
+        label="replication",
+        plural="replications",
         target="record",
         members={
             "kind": _one_of("replication", "falsification", "formal_bridge"),
@@ -210,11 +251,14 @@ EVENT_TYPES: dict[str, EventType] = {
         slot=("asserted_by", "kind", "claim_id", "url"),
         withdrawn=_STATUS_WITHDRAWN,
         shown_in="replications",
+        summary_fields=("kind", "url", "claim_id", "asserted_by", "status"),
     ),
-    "pith.integrity.v1": EventType(
+    INTEGRITY: EventType(
+        label="integrity finding",
+        plural="integrity findings",
         target="integrity",
         members={
-            "event_type": _one_of("pith.integrity.v1"),
+            "event_type": _one_of(INTEGRITY),
             "detector": _text,
             "detector_version": _matching(r"[0-9]+\.[0-9]+\.[0-9]+"),
             "finding_type": _text,
@@ -228,8 +272,22 @@ EVENT_TYPES: dict[str, EventType] = {
         slot=("evidence_hash",),
         withdrawn=("verdict_class", "rescinded"),
         shown_in="integrity_findings",
+        summary_fields=(
+            "severity",
+            "finding_type",
+            "verdict_class",
+            "ref_index",
+            "detected_doi",
+            "detected_arxiv_id",
+            "snippet",
+            "note",
+            "detector",
+            "audited_at",
+        ),
     ),
     "challenge_filed": EventType(
+        label="challenge",
+        plural="challenges",
         target="record",
         members={
             "challenge_id": _text,
@@ -241,7 +299,35 @@ EVENT_TYPES: dict[str, EventType] = {
         slot=("challenge_id",),
         withdrawn=_STATUS_WITHDRAWN,
         shown_in="challenges",
+        summary_fields=("about", "note", "asserted_by", "status"),
     ),
-    REVOCATION: EventType(target="event", members={"event_id": _event_id, "reason": _text}),
+    REVOCATION: EventType(
+        label="revocation",
+        plural="revocations",
+        target="event",
+        members={"event_id": _event_id, "reason": _text},
+        summary_fields=("event_id", "reason"),
+    ),
 }
 """The types of E4 in its order."""
+
+LISTED_TYPES = {kind.shown_in: name for name, kind in EVENT_TYPES.items() if kind.shown_in}
+"""The event type of each list of `current` (M6) that holds one type only, in the order of E4."""
+
+STATUS_LISTS = {
+    kind.status_flag: kind.shown_in
+    for kind in EVENT_TYPES.values()
+    if kind.status_flag and kind.shown_in
+}
+"""The list of `current` that holds the claims of each flag of `verification_status`."""
+
+
+def label_of(event_type: str) -> str:
+    """Return the name of a type for a person; of one that E4 does not name, the type itself."""
+    kind = EVENT_TYPES.get(event_type)
+    return event_type if kind is None else kind.label
+
+
+def list_label(name: str) -> str:
+    """Return the name of a list of `current` for a person."""
+    return "other events" if name == OTHER_EVENTS else EVENT_TYPES[LISTED_TYPES[name]].plural

@@ -1,19 +1,10 @@
-"""Labels and explanations of codes, event types and levels on pages."""
+"""Labels and explanations of codes, checks, claims and levels on pages."""
 
 from __future__ import annotations
 
 from mirror.core.verification_status import Level
 
-__all__ = [
-    "CHECKS",
-    "CLAIMS",
-    "CODES",
-    "ERRORS",
-    "EVENT_STATUSES",
-    "LEVELS",
-    "RELATIONSHIPS",
-    "TYPES",
-]
+__all__ = ["CHECKS", "CLAIMS", "CODES", "ERRORS", "EVENT_STATUSES", "LEVELS", "RELATIONSHIPS"]
 
 CODES = {
     "event.shape": "The event is not built as the protocol says.",
@@ -78,20 +69,6 @@ EVENT_STATUSES = {
     "refused": "It failed a check, and nothing rests on it.",
 }
 """What became of an event, and what that means (M3, M5, M10, M11)."""
-
-TYPES = {
-    "record_created": "record created",
-    "graph_snapshot": "graph snapshot",
-    "timestamp_anchored": "timestamp",
-    "storage_attested": "stored copy",
-    "author_claimed": "author claim",
-    "citation_signed": "citation",
-    "replication_recorded": "replication",
-    "pith.integrity.v1": "integrity finding",
-    "challenge_filed": "challenge",
-    "event_revoked": "revocation",
-}
-"""The types of E4 in its order."""
 
 RELATIONSHIPS = {
     "supports": "supports",

@@ -10,8 +10,16 @@ from typing import cast
 
 from mirror.core.events.event import ValidEvent
 from mirror.core.events.summary import EventSummary, entry_summary
-from mirror.core.events.types import RECORD_CREATED
+from mirror.core.events.types import (
+    CITATION,
+    EVENT_TYPES,
+    GRAPH_SNAPSHOT,
+    RECORD_CREATED,
+    STATUS_LISTS,
+    list_label,
+)
 from mirror.core.keys import Key
+from mirror.core.merge import LIST_NAMES
 from mirror.core.record import Record
 from mirror.core.values import Object
 from mirror.core.verification_status import ClaimStatus, Level, claim_statuses
@@ -227,22 +235,9 @@ def _title_check(paper: PaperMetadata | None) -> CheckResult:
 
 # Claims in force -----------------------------------------------------------------------------
 
-_HEADINGS = {
-    "timestamps": "Timestamps",
-    "storage_attestations": "Copies",
-    "author_claims": "Author claims",
-    "replications": "Replications",
-    "integrity_findings": "Integrity findings",
-    "challenges": "Challenges",
-    "other_events": "Other events",
-}
-
-_STATUS_OF = {
-    "timestamps": "externally_anchored",
-    "storage_attestations": "storage_verified",
-    "author_claims": "author_attested",
-}
-"""The kinds of claims (`claim_statuses`) whose events a list holds."""
+_FLAG_OF = {name: flag for flag, name in STATUS_LISTS.items()}
+_ELSEWHERE = {EVENT_TYPES[name].shown_in for name in (CITATION, GRAPH_SNAPSHOT)}
+"""Lists of `current` that have sections of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,13 +256,13 @@ def claims_of(dossier: RecordDetails) -> list[ClaimsView]:
     current, statuses = dossier.current, claim_statuses(dossier.state)
     return [
         ClaimsView(
-            heading,
-            statuses[_STATUS_OF[name]].words if name in _STATUS_OF else "",
+            list_label(name).capitalize(),
+            statuses[_FLAG_OF[name]].words if name in _FLAG_OF else "",
             [entry_summary(event, name) for event in current[name][:MAX_CLAIMS]],
             max(0, len(current[name]) - MAX_CLAIMS),
         )
-        for name, heading in _HEADINGS.items()
-        if current[name]
+        for name in LIST_NAMES
+        if name not in _ELSEWHERE and current[name]
     ]
 
 

@@ -8,9 +8,9 @@ from typing import cast
 
 from mirror.core.events.event import Event
 from mirror.core.events.summary import event_summary
+from mirror.core.events.types import EVENT_TYPES, label_of
 from mirror.core.profile import MIRROR_V1
 from mirror.core.values import Object, Value, instant
-from mirror.web.pages.labels import TYPES
 from mirror.web.pages.record_data import ArrivalView, RecordDetails
 
 __all__ = ["Arc", "Dot", "EventView", "Lane", "Tick", "Timeline", "draw", "events_of"]
@@ -91,7 +91,7 @@ class _EventReader:
             anchor=f"e-{digest.hex()[:16]}",
             event_id=said.event_id,
             event_type=said.event_type,
-            label=TYPES.get(said.event_type, said.event_type) or "not an event",
+            label=label_of(said.event_type) or "not an event",
             created_at=said.created_at,
             at=instant(said.created_at),
             signer=said.signer_id,
@@ -200,12 +200,13 @@ def draw(events: list[EventView]) -> Timeline:
 def _lane_of(event: EventView) -> str:
     if event.code:
         return "refused"
-    return TYPES.get(event.event_type, "other")
+    return label_of(event.event_type) if event.event_type in EVENT_TYPES else "other"
 
 
 def _lanes(events: Iterable[EventView]) -> dict[str, float]:
     present = {_lane_of(event) for event in events}
-    labels = [label for label in (*TYPES.values(), "other", "refused") if label in present]
+    known = [kind.label for kind in EVENT_TYPES.values()]
+    labels = [label for label in (*known, "other", "refused") if label in present]
     return {label: _TOP + _LANE * index for index, label in enumerate(labels)}
 
 
