@@ -92,8 +92,8 @@ _COUNTERS = (
     "events_invalid",
     "receipts_refused",
     "integrity_faults",
-    "noted",
-    "told",
+    "written",
+    "reported",
     "known",
 )
 """Counters by code; those before the last two are findings."""
