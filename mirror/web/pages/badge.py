@@ -25,16 +25,16 @@ text-anchor="middle">
 """
 
 
-def badge_svg(record: Record, *, is_vouched: bool) -> bytes:
+def badge_svg(record: Record, *, is_verified: bool) -> bytes:
     """Return the badge; nothing in it is a string from outside."""
     number = record.short_pith_number
-    standing = "receipt verified" if is_vouched else "no verified receipt"
+    standing = "receipt verified" if is_verified else "no verified receipt"
     left_text, right_text = round(len(number) * _UNIT, 1), round(len(standing) * _UNIT, 1)
     left = left_text + _PADDING
     return _BADGE.format(
         number=number,
         standing=standing,
-        colour="#24613f" if is_vouched else "#6b645a",
+        colour="#24613f" if is_verified else "#6b645a",
         width=round(left + right_text + _PADDING, 1),
         left_line=round(left - 4, 1),
         left_middle=round(left / 2, 1),

@@ -231,7 +231,7 @@ class Pages:
             record_id = shelf.find_id(request.path_params["suffix"])
             record = shelf.store.records.get(record_id)
             current = cast("Object", shelf.state(record_id)["current"])
-        body = badge_svg(record, is_vouched=current["receipt"] is not None)
+        body = badge_svg(record, is_verified=current["receipt"] is not None)
         etag = hexdigest(body)
         return Representation(body=body, media_type="image/svg+xml", etag=etag, cache=_BADGE_CACHE)
 
@@ -299,7 +299,7 @@ def _history(dossier: RecordDetails) -> dict[str, object]:
         "named": {one.event_id: one for one in events if not one.code},
         "first_day": next((one.created_at[:10] for one in some if not one.code), ""),
         "picture": draw(some),
-        "fates": EVENT_STATUSES,
+        "statuses": EVENT_STATUSES,
         "codes": CODES,
     }
 
