@@ -849,10 +849,10 @@ def test_a_changed_bit_of_a_memory_is_no_false_word(
 
 UPSTREAM = "https://pith.example"
 FETCHED = {
-    "": lambda store: store.fetched.position(UPSTREAM),
-    "*": lambda store: store.fetched.begun_at(UPSTREAM),
-    "!pith:2024:OWED": lambda store: store.fetched.position(UPSTREAM),
-    "2402.00001": lambda store: store.fetched.answered(UPSTREAM, "2402.00001"),
+    "": lambda store: store.sync_state.position(UPSTREAM),
+    "*": lambda store: store.sync_state.begun_at(UPSTREAM),
+    "!pith:2024:OWED": lambda store: store.sync_state.position(UPSTREAM),
+    "2402.00001": lambda store: store.sync_state.answered(UPSTREAM, "2402.00001"),
 }
 """By the column `what`, what is known while the row is as it was written."""
 
