@@ -8,7 +8,6 @@ that meets them; wrong use by a caller stays `ValueError` or `TypeError`.
 from __future__ import annotations
 
 __all__ = [
-    "EXIT_CODES",
     "HTTP_STATUSES",
     "ClusterError",
     "CorruptStoreError",
@@ -25,7 +24,6 @@ __all__ = [
     "StoreError",
     "UpstreamError",
     "WorkerError",
-    "exit_code",
     "http_status",
 ]
 
@@ -108,20 +106,6 @@ class WorkerError(MirrorError):
     """A process of ours was killed from outside: the run was cut off."""
 
 
-EXIT_CODES: dict[type[MirrorError], int] = {
-    MirrorError: 1,
-    LookUpError: 1,
-    FormatError: 3,
-    SourceError: 3,
-    OutputError: 3,
-    StoreError: 4,
-    UpstreamError: 5,
-    ClusterError: 5,
-    WorkerError: 130,
-}
-"""Exit code of a command that ended with the error; 0, 1 and 2 (usage) have no class."""
-
-
 HTTP_STATUSES: dict[type[MirrorError], int] = {
     MirrorError: 500,
     FormatError: 400,
@@ -135,8 +119,3 @@ HTTP_STATUSES: dict[type[MirrorError], int] = {
 def http_status(error: MirrorError) -> int:
     """Return the status of the nearest class of `error` in `HTTP_STATUSES`."""
     return next(HTTP_STATUSES[kind] for kind in type(error).__mro__ if kind in HTTP_STATUSES)
-
-
-def exit_code(error: MirrorError) -> int:
-    """Return the exit code of the nearest class of `error` in `EXIT_CODES`."""
-    return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mirror.cli import options
+from mirror.cli import exit_codes, options
 from mirror.cli.damage_view import damage_line, damage_value
 from mirror.cli.output import plural, print_json, print_table, say
 from mirror.cli.progress import show_progress
@@ -95,7 +95,7 @@ def check(
         run = check_and_repair if repair else check_store
         report = run(db, scope, tell, progress.advance)
     if quiet:
-        ctx.exit(report.exit_code)
+        ctx.exit(exit_codes.of_check(report))
     if as_json:
         print_json(
             {
@@ -106,7 +106,7 @@ def check(
             }
         )
     print_table(_rows(report, time.monotonic() - started, for_s), err=as_json)
-    ctx.exit(report.exit_code)
+    ctx.exit(exit_codes.of_check(report))
 
 
 def _rows(report: CheckReport, seconds: float, for_s: float | None) -> dict[str, str | list[str]]:

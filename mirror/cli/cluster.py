@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirror.archive import ReadLimits
+from mirror.cli import exit_codes
 from mirror.cli.ingest_view import summary_rows
 from mirror.cli.options import Count
 from mirror.cli.output import echo, plural, print_table, say
@@ -115,7 +116,7 @@ def merge_on_cluster(
     if as_json:
         echo(dataset.to_line(), nl=False)
     print_table(_rows(dataset, out), err=as_json)
-    return dataset.summary.exit_code
+    return exit_codes.of_summary(dataset.summary)
 
 
 def _require_packages() -> None:

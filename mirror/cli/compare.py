@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from mirror.archive import ReadLimits
-from mirror.cli import limit_options, network_options, options
+from mirror.cli import exit_codes, limit_options, network_options, options
 from mirror.cli.ingest_view import SHOWN_FINDINGS
 from mirror.cli.output import plural, print_json, print_table, say
 from mirror.cli.output_paths import OutputPath, writes
@@ -23,7 +23,6 @@ from mirror.core.values import canonical, decode, sha256
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.compare.mirrors import MirrorCompareOptions, compare_with_mirror
 from mirror.engine.compare.states import (
-    SAME,
     CompareOptions,
     CompareResult,
     CompareSummary,
@@ -135,7 +134,7 @@ def compare(
             place = UpstreamSource(upstream or "", store.trust_log.key_set(), bundles, limits)
             tally = run.upstream(place, names, called or "", remember=not no_memory)
     findings.end(tally)
-    sys.exit(findings.exit_code(tally))
+    sys.exit(exit_codes.of_comparison(tally, findings.known))
 
 
 def _refuse_what_does_not_fit(given: Mapping[str, Any]) -> None:
@@ -193,7 +192,8 @@ class _Findings:
     tally: CompareSummary = field(default_factory=CompareSummary)
     """What was told so far."""
     _count: int = 0
-    _known: int = 0
+    known: int = 0
+    """Acknowledged findings."""
 
     def tell(self, finding: CompareResult) -> None:
         """Take one finding."""
@@ -202,7 +202,7 @@ class _Findings:
         digest = sha256(canonical(value))
         is_same = not isinstance(finding, Rollback) and finding.is_same
         is_known = not is_same and (value["status"], digest) in self.acknowledged
-        self._known += is_known
+        self.known += is_known
         if self.as_json and not (self.quiet and (is_same or is_known)):
             print_json({**value, "digest": digest.hex(), "is_known": is_known})
         if is_same:
@@ -231,16 +231,10 @@ class _Findings:
         if self._count > SHOWN_FINDINGS and not self.as_json:
             say(f"… and {self._count - SHOWN_FINDINGS:,} more; --json names each")
         if not self.quiet:
-            known = {"known": f"{self._known:,} acknowledged, of these"} if self._known else {}
+            known = {"known": f"{self.known:,} acknowledged, of these"} if self.known else {}
             print_table({**summary_rows(tally), **known}, err=self.as_json)
         if self.report is not None:
             self.report.write(summary_rows(tally), stopped)
-
-    def exit_code(self, tally: CompareSummary) -> int:
-        """Return the code of the run; what is known is no reason for 1."""
-        bad = sum(tally.statuses[status] for status in tally.statuses if status not in SAME)
-        is_all_known = 0 < self._known == bad + tally.rollbacks
-        return 0 if is_all_known and set(tally.statuses) != {"unreadable"} else tally.exit_code
 
 
 class _Report(NamedTuple):

@@ -15,16 +15,15 @@ import click
 from click.core import ParameterSource
 
 import mirror
+from mirror.cli import exit_codes
 from mirror.cli.commands import COMMANDS
 from mirror.cli.options import Text
 from mirror.cli.output import prepare_streams, say
 from mirror.cli.pipes import abandon_stdout, die_of_closed_pipe, is_closed_pipe
 from mirror.core.redaction import redact
-from mirror.errors import MirrorError, OutputError, exit_code
+from mirror.errors import MirrorError
 
 __all__ = ["main"]
-
-INTERRUPTED = 130
 
 
 class _Said(logging.Handler):
@@ -76,13 +75,13 @@ class _Group(click.Group):
             sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
         if sys.stdout is None:
             say("error: output.failed: standard output is closed")
-            sys.exit(exit_code(OutputError("output.failed", "")))
+            sys.exit(exit_codes.UNREADABLE)
         prepare_streams()
         try:
             return super().main(*args, **settings)
         except OSError:  # of a message: there is no place left to say why
             abandon_stdout()
-            sys.exit(exit_code(OutputError("output.failed", "")))
+            sys.exit(exit_codes.UNREADABLE)
 
     def make_context(self, *args: Any, **settings: Any) -> click.Context:
         """Parse the arguments, which prints help."""
@@ -110,16 +109,16 @@ def _reported() -> Iterator[None]:
         say(f"error: {redact(str(error))}")
         if error.hint:
             say(f"hint: {redact(error.hint)}")
-        raise click.exceptions.Exit(exit_code(error)) from error
+        raise click.exceptions.Exit(exit_codes.of_error(error)) from error
     except OSError as error:
         if is_closed_pipe(error):
             die_of_closed_pipe()
         say(f"error: output.failed: {error.strerror or error}")
         abandon_stdout()
-        raise click.exceptions.Exit(exit_code(OutputError("output.failed", ""))) from error
+        raise click.exceptions.Exit(exit_codes.UNREADABLE) from error
     except KeyboardInterrupt as error:
         say("interrupted: what was stored before is kept; run the command again to finish")
-        raise click.exceptions.Exit(INTERRUPTED) from error
+        raise click.exceptions.Exit(exit_codes.INTERRUPTED) from error
 
 
 def _occupy_closed_descriptors() -> None:

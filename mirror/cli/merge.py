@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mirror.archive import ReadLimits
-from mirror.cli import cluster, limit_options, options, trusted_keys
+from mirror.cli import cluster, exit_codes, limit_options, options, trusted_keys
 from mirror.cli.ingest_view import FindingPrinter, show_job, summary_rows
 from mirror.cli.output import echo, print_table
 from mirror.cli.output_paths import OutputFolder, inputs_of
@@ -110,4 +110,4 @@ def merge(
             rows["trusted for this run" if in_memory else "now trusted"] = ", ".join(names)
         if not quiet:
             print_table(rows, err=as_json)
-    sys.exit(summary.exit_code)
+    sys.exit(exit_codes.of_summary(summary))

@@ -10,7 +10,7 @@ import click
 import orjson
 
 from mirror.archive import ReadLimits
-from mirror.cli import limit_options, options, trusted_keys
+from mirror.cli import exit_codes, limit_options, options, trusted_keys
 from mirror.cli.ingest_view import FindingPrinter
 from mirror.cli.output import plural, print_json, say
 from mirror.cli.output_paths import OutputPath, writes
@@ -111,7 +111,7 @@ def probe(
         _write(save, found.found.profile.to_value())
         say(f"the profile is in {save.path}; look at it, then merge by it:")
         say(f"`mirror keys trust-profile {save.path}`")
-    sys.exit(told.summary.exit_code or (0 if found.is_settled else 1))
+    sys.exit(exit_codes.of_summary(told.summary) or (0 if found.is_settled else 1))
 
 
 class _Told:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from mirror.archive import ReadLimits
-from mirror.cli import limit_options, network_options, options
+from mirror.cli import exit_codes, limit_options, network_options, options
 from mirror.cli.ingest_view import SHOWN_FINDINGS, summary_rows
 from mirror.cli.output import plural, print_json, print_table, say
 from mirror.cli.progress import show_progress
@@ -149,7 +149,7 @@ def sync(
     said.end(tally, base, str(db))
     if tally.stopped is not None:
         raise _given_up(tally.stopped, tally)
-    sys.exit(tally.exit_code)
+    sys.exit(exit_codes.of_sync(tally))
 
 
 def _base(url: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mirror.archive import ReadLimits
-from mirror.cli import limit_options, options, trusted_keys
+from mirror.cli import exit_codes, limit_options, options, trusted_keys
 from mirror.cli.ingest_view import FindingPrinter, show_job, summary_rows
 from mirror.cli.output import print_table, say
 from mirror.engine.acknowledge import AcknowledgedFindings
@@ -59,4 +59,4 @@ def verify(
         print_table(summary_rows(summary, None), err=as_json)
         if not summary.new_findings:
             say("nothing new was found" if summary.has_findings else "nothing wrong was found")
-    sys.exit(summary.exit_code)
+    sys.exit(exit_codes.of_summary(summary))

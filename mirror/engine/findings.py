@@ -200,10 +200,3 @@ class Summary:
     def new_findings(self) -> int:
         """How many findings nobody acknowledged."""
         return self.findings - self.known.total()
-
-    @property
-    def exit_code(self) -> int:
-        """0 nothing new found, 1 something refused or invalid, 3 a source that was not read."""
-        if self.sources_failed:
-            return 3
-        return 1 if self.new_findings else 0

@@ -15,6 +15,7 @@ from distributed import Client
 
 from mirror.archive import Bag, ReadLimits, RefusedMember, open_source, write_segments
 from mirror.archive.member import MemberOrBag
+from mirror.cli import exit_codes
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.engine.cluster import ClusterRequest, PieceSizes, merge_on_cluster
 from mirror.engine.cluster.merge_task import BundleRow, Partition, merge_partition
@@ -292,7 +293,7 @@ def test_whatever_is_wrong_with_sources(
     assert {*codes, "json.syntax", "source.unreadable"} <= {*answer.codes}
     assert (limits == STRICT) == ({"limit.size", "limit.count"} <= {*answer.codes})
     assert (3, 2) == (
-        Summary.from_value(answer.summary).exit_code,
+        exit_codes.of_summary(Summary.from_value(answer.summary)),
         answer.summary["sources_failed"],
     )
 

@@ -19,6 +19,7 @@ from distributed import Client
 from moto.server import ThreadedMotoServer
 
 from mirror.archive import BUNDLES, Member, ReadLimits, RefusedMember
+from mirror.cli import exit_codes
 from mirror.engine.cluster import (
     ClusterRequest,
     ClusterResult,
@@ -234,7 +235,7 @@ def test_objects_that_cannot_be_read_are_findings(cloud: Client, s3: Any, tmp_pa
         [one.source for one in answer.findings],
         answer.codes,
     )
-    assert (1, 3) == (dataset.root.records, dataset.summary.exit_code)
+    assert (1, 3) == (dataset.root.records, exit_codes.of_summary(dataset.summary))
     assert "Protocol not known: nope" in answer.findings[2].message
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mirror.archive import ReadLimits, open_source
+from mirror.cli import exit_codes
 from mirror.core.keys import KeySet
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.pipeline import verify
@@ -82,7 +83,8 @@ def test_files_that_may_hold_bundles_do_not_pass_in_silence(
 ) -> None:
     """C3: they were left out, so the exit code is 1; other files leave it as it is."""
     write_files(tmp_path, {**bundle_files("bundle.json"), name: b"{}"})
-    assert verify(ReadRequest([str(tmp_path)], lambda _report: None), KeySet()).exit_code == code
+    summary = verify(ReadRequest([str(tmp_path)], lambda _report: None), KeySet())
+    assert code == exit_codes.of_summary(summary)
 
 
 BAG = bag_files(bundle_files("pith/AB/bundle.json", "pith/CD/bundle.json"))

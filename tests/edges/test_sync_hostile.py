@@ -13,10 +13,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from mirror.archive import ReadLimits
+from mirror.cli import exit_codes
 from mirror.engine.states.check import CheckScope, check
 from mirror.engine.sync import mirror
 from mirror.engine.sync.sync import MIRROR, REGISTRY
-from mirror.errors import UpstreamError, exit_code
+from mirror.errors import UpstreamError
 from mirror.store import open_store
 from tests.builders import Object, make_bundle, make_record, to_json
 from tests.engine.sync.sync_servers import (
@@ -147,7 +148,7 @@ def test_one_bad_answer_is_named_and_stops_nothing(name: str, site: Site, db: Pa
     handler, code = ANSWERS[name]
     polite = replace(QUICK, read_seconds=0.3, answer_seconds=0.6)
     synced = _ask(site, db, handler, polite=polite, limits=ReadLimits(member_bytes=1 << 20))
-    assert (1, [code]) == (synced.tally.exit_code, synced.codes)
+    assert (1, [code]) == (exit_codes.of_sync(synced.tally), synced.codes)
     assert [suffix_of(GOOD), suffix_of(make_one(51))] == [
         result.asked for result in synced.results if result.status == "fetched"
     ]
@@ -170,7 +171,7 @@ def test_an_odd_etag_does_no_harm(etag: str, site: Site, db: Path) -> None:
     site.at(f"/pith/{suffix_of(GOOD)}/bundle.json", saying(answer))
     for _ in range(2):
         synced = run_sync(db, site.url(""), suffix_of(GOOD), kind=REGISTRY)
-        assert ("fetched", 0) == (synced.results[0].status, synced.tally.exit_code)
+        assert ("fetched", 0) == (synced.results[0].status, exit_codes.of_sync(synced.tally))
 
 
 # A server that is bad as a whole -------------------------------------------------------------
@@ -209,13 +210,13 @@ def test_a_bad_server_is_given_up_and_what_came_is_kept(
     polite = replace(QUICK, retries=1, read_seconds=0.05, answer_seconds=0.2)
     synced = run_sync(db, registry.url, *NAMES, kind=REGISTRY, polite=polite)
     assert synced.tally.stopped is not None
-    assert (5, code) == (synced.tally.exit_code, synced.tally.stopped.code)
+    assert (5, code) == (exit_codes.of_sync(synced.tally), synced.tally.stopped.code)
     assert (4, len(HELD) + 4) == (synced.tally.statuses["fetched"], _records(db))
     assert len(site.requests) <= 4 + 12
     site.routes = whole
     again = run_sync(db, registry.url, *NAMES, kind=REGISTRY)
     assert {"skipped": 4, "fetched": 16} == dict(again.tally.statuses)
-    assert 0 == again.tally.exit_code
+    assert 0 == exit_codes.of_sync(again.tally)
 
 
 def test_a_busy_server_is_waited_for(site: Site, db: Path) -> None:
@@ -227,7 +228,7 @@ def test_a_busy_server_is_waited_for(site: Site, db: Path) -> None:
     synced = run_sync(
         db, registry.url, suffix_of(GOOD), kind=REGISTRY, polite=replace(QUICK, retries=3)
     )
-    assert (0, 3) == (synced.tally.exit_code, synced.tally.requests)
+    assert (0, 3) == (exit_codes.of_sync(synced.tally), synced.tally.requests)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +238,7 @@ def test_only_addresses_of_the_web_are_asked(url: str, db: Path) -> None:
     """And none with a password in it; nothing is stored of it."""
     with pytest.raises(UpstreamError) as refused:
         run_sync(db, url, "2401.00001", kind=REGISTRY)
-    assert ("upstream.url", 5) == (refused.value.code, exit_code(refused.value))
+    assert ("upstream.url", 5) == (refused.value.code, exit_codes.of_error(refused.value))
     assert b"user:pass" not in db.read_bytes()
 
 
@@ -289,7 +290,7 @@ def test_a_feed_that_is_none_ends_the_run(name: str, site: Site, db: Path) -> No
     """Nothing is fetched on its word."""
     synced = run_sync(db, _feed(site, {0: FEEDS[name]}), kind=MIRROR)
     assert synced.tally.stopped is not None
-    assert 5 == synced.tally.exit_code
+    assert 5 == exit_codes.of_sync(synced.tally)
     assert {"/mirror/changes?since=0&limit=1000"} == set(site.paths)
 
 
@@ -297,11 +298,11 @@ def test_a_feed_that_breaks_off_is_gone_on_with(site: Site, db: Path) -> None:
     """What the first page named is in the store, and is not asked for again."""
     url = _feed(site, {0: _page(0, _line(7, NUMBER), more=True), 7: _hang_up})
     Registry(site, [GOOD, make_one(51)])
-    assert 5 == run_sync(db, url, kind=MIRROR).tally.exit_code
+    assert 5 == exit_codes.of_sync(run_sync(db, url, kind=MIRROR).tally)
     other = str(make_one(51)["pith_number"])
     _feed(site, {7: _page(7, _line(9, other)), 6: _page(6, _line(7, NUMBER), _line(9, other))})
     again = run_sync(db, url, kind=MIRROR)
-    assert ({other: "fetched"}, 0) == (again.statuses, again.tally.exit_code)
+    assert ({other: "fetched"}, 0) == (again.statuses, exit_codes.of_sync(again.tally))
     assert _records(db) == len(HELD) + 2
 
 
@@ -310,10 +311,10 @@ def test_a_feed_in_short_pages_is_followed_all_the_same(site: Site, db: Path) ->
     other = str(make_one(51)["pith_number"])
     url = _feed(site, {0: _page(0, _line(7, NUMBER))})
     Registry(site, [GOOD, make_one(51)])
-    assert 0 == run_sync(db, url, kind=MIRROR).tally.exit_code
+    assert 0 == exit_codes.of_sync(run_sync(db, url, kind=MIRROR).tally)
     _feed(site, {6: _page(6, _line(7, NUMBER), more=True), 7: _page(7, _line(9, other))})
     again = run_sync(db, url, kind=MIRROR)
-    assert ({other: "fetched"}, 0) == (again.statuses, again.tally.exit_code)
+    assert ({other: "fetched"}, 0) == (again.statuses, exit_codes.of_sync(again.tally))
 
 
 def test_a_feed_that_names_the_same_for_ever_is_asked_little(site: Site, db: Path) -> None:
@@ -361,7 +362,7 @@ def test_a_feed_without_end_is_given_up(name: str, site: Site, db: Path) -> None
     site.routes = _Endless(site, ENDLESS[name])
     synced = run_sync(db, site.url(""), kind=MIRROR, max_empty=20)
     assert synced.tally.stopped is not None
-    assert ("upstream.empty", 5) == (synced.tally.stopped.code, synced.tally.exit_code)
+    assert ("upstream.empty", 5) == (synced.tally.stopped.code, exit_codes.of_sync(synced.tally))
     assert synced.tally.requests < 60
 
 
@@ -388,7 +389,7 @@ def test_a_feed_that_gives_a_record_another_year_is_found_out(site: Site, db: Pa
     url = _feed(site, {0: _page(0, _line(1, liar))})
     Registry(site, [GOOD])
     synced = run_sync(db, url, kind=MIRROR)
-    assert (["sync.other_record"], 1) == (synced.codes, synced.tally.exit_code)
+    assert (["sync.other_record"], 1) == (synced.codes, exit_codes.of_sync(synced.tally))
     assert _records(db) == len(HELD) + 1
 
 
@@ -408,13 +409,13 @@ def test_a_damaged_memory_of_a_feed_leaves_nothing_out(
     lines = [_line(1, NUMBER), _line(2, str(bad["pith_number"]))]
     url = _feed(site, {0: _page(0, *lines), 1: _page(1, lines[1]), 98: _page(98)})
     registry = Registry(site, [GOOD, bad])
-    assert 1 == run_sync(db, url, kind=MIRROR).tally.exit_code
+    assert 1 == exit_codes.of_sync(run_sync(db, url, kind=MIRROR).tally)
     with open_store(db) as store:
         spoil(store)
     registry.put(make_bundle(make_record(arxiv_id="2401.00090")))
     synced = run_sync(db, url, kind=MIRROR)
     assert "fetched" == synced.statuses[str(bad["pith_number"])]
-    assert (0, len(HELD) + 2) == (synced.tally.exit_code, _records(db))
+    assert (0, len(HELD) + 2) == (exit_codes.of_sync(synced.tally), _records(db))
 
 
 def test_a_hostile_server_costs_no_more_time_than_is_allowed(site: Site, db: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mirror.archive import ReadLimits, naming_temporary_folder, open_source, write_bag
+from mirror.cli import exit_codes
 from mirror.engine.findings import UNREAD_CODES, Finding, Summary
 from mirror.engine.ingest.source_cache import SourceResult
 from mirror.errors import SourceError
@@ -95,5 +96,9 @@ def test_a_source_that_was_not_read_is_told_apart_from_one_that_is_refused(code:
     report = Finding("bag.tar", "", None, code, "", "the disk is full")
     summary = Summary()
     summary.count(report)
-    assert (1, 3, {}) == (summary.sources_failed, summary.exit_code, dict(summary.refused))
+    assert (1, 3, {}) == (
+        summary.sources_failed,
+        exit_codes.of_summary(summary),
+        dict(summary.refused),
+    )
     assert not SourceResult(reports=[report]).is_memorable

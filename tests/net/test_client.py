@@ -10,7 +10,8 @@ import time
 import pytest
 import zstandard
 
-from mirror.errors import UpstreamError, exit_code
+from mirror.cli import exit_codes
+from mirror.errors import UpstreamError
 from mirror.net import Client, ClientConfig, Response
 from tests.net.conftest import MakeClient, locally, refusal
 from tests.net.server import (
@@ -167,7 +168,7 @@ def test_other_statuses_are_errors_and_final(
     error = refusal(client, f"{url}?token=secret")
     assert ("upstream.status", url) == (error.code, error.where)
     assert f"The server answered {words}." == error.message
-    assert exit_code(error) == 5
+    assert exit_codes.of_error(error) == 5
 
 
 # Types ---------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from mirror.cli import exit_codes
 from mirror.core.bundle import AliasClaim
 from mirror.core.keys import BUILT_IN, parse_key_set
 from mirror.core.msgpack_values import pack
@@ -690,7 +691,7 @@ def test_parts_make_up_the_whole(path: Path) -> None:
         check(path, CheckScope(part=one, of=10), lambda _damage: None) for one in range(1, 11)
     ]
     assert [report.records for report in reports] == [0, *[1] * RECORDS]
-    assert all(report.exit_code == 0 for report in reports)
+    assert all(exit_codes.of_check(report) == 0 for report in reports)
 
 
 def test_a_check_that_runs_out_of_time_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -699,9 +700,9 @@ def test_a_check_that_runs_out_of_time_goes_on(path: Path, monkeypatch: pytest.M
     times = iter([0.0, 0.0, 99.0, 0.0, 0.0, 0.0, 99.0])
     monkeypatch.setattr("mirror.engine.states.check.time.monotonic", lambda: next(times))
     first = check(path, CheckScope(for_s=1.0), lambda _damage: None)
-    assert (3, False, 1) == (first.records, first.is_complete, first.exit_code)
+    assert (3, False, 1) == (first.records, first.is_complete, exit_codes.of_check(first))
     again = check(path, CheckScope(for_s=1.0), lambda _damage: None)
-    assert (6, True, 0) == (again.records, again.is_complete, again.exit_code)
+    assert (6, True, 0) == (again.records, again.is_complete, exit_codes.of_check(again))
 
 
 def test_a_large_store_is_checked_in_several_processes(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mirror.archive import ReadLimits
+from mirror.cli import exit_codes
 from mirror.core.bundle import parse_bundle
 from mirror.engine.findings import Finding, ReadRequest, Summary
 from mirror.engine.ingest.merge import ingest
@@ -117,7 +118,7 @@ def _merge(db: Path | None, bundles: list[Any], folder: Path, **limits: int) -> 
         summary = ingest(
             store, ReadRequest([str(path)], reports.append, limits=ReadLimits(**limits))
         )
-        assert summary.exit_code == 1
+        assert exit_codes.of_summary(summary) == 1
         assert _counted(summary, reports)
     return reports
 

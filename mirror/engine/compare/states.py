@@ -122,15 +122,11 @@ class CompareSummary:
             self.statuses[finding.status] += 1
 
     @property
-    def exit_code(self) -> int:
-        """0 if all is the same, 1 if anything else, 5 if nothing of upstream could be read."""
-        if set(self.statuses) == {"unreadable"}:
-            return UPSTREAM_UNREADABLE
-        is_same = set(self.statuses) <= SAME
-        return 0 if is_same and not self.rollbacks else 1
+    def findings(self) -> int:
+        """Number of records that are not the same, and of rollbacks."""
+        return sum(n for status, n in self.statuses.items() if status not in SAME) + self.rollbacks
 
 
-UPSTREAM_UNREADABLE = 5
 SAME = frozenset({"match", "match_known"})
 """Statuses of records that are the same here and there."""
 

@@ -92,11 +92,6 @@ class CheckReport:
     aside: list[Path] = field(default_factory=list)
     """The names under which the old file, and the log beside it, are kept."""
 
-    @property
-    def exit_code(self) -> int:
-        """0 only if all was checked and no new damage was found."""
-        return 0 if self.is_complete and len(self.damages) == self.known else 1
-
 
 DAMAGED = "store.damaged"
 """The code of damage."""

@@ -15,7 +15,6 @@ __all__ = ["ANSWERED", "SyncOptions", "SyncResult", "SyncSummary", "add_summary"
 
 ANSWERED = frozenset({"fetched", "unchanged", "skipped"})
 """Statuses that leave nothing to be desired."""
-_UPSTREAM = 5
 
 
 class SyncResult(NamedTuple):
@@ -94,13 +93,15 @@ class SyncSummary:
             self.codes[result.code] += 1
 
     @property
-    def exit_code(self) -> int:
-        """0 all came and nothing was found, 1 something was found or left out, 5 no answer."""
+    def is_failed(self) -> bool:
+        """Whether upstream answered no request."""
+        return {status for status, count in self.statuses.items() if count} == {"failed"}
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether a record is missing for another reason than a finding, which may be known."""
         found = {status for status, count in self.statuses.items() if count}
-        if self.stopped is not None or found == {"failed"}:
-            return _UPSTREAM
-        known = frozenset() if self.ingested.new_findings else {"refused"}
-        return int(bool(found - ANSWERED - known) or self.ingested.new_findings > 0)
+        return not found <= ANSWERED | {"refused"}
 
 
 def add_summary(total: Summary, one: Summary) -> None:

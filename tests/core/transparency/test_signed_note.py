@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror.cli import exit_codes
 from mirror.core.transparency.signed_note import (
     MAX_BYTES,
     MAX_SIGNATURES,
@@ -27,7 +28,7 @@ from mirror.core.transparency.signed_note import (
     sign_note,
     verify_note,
 )
-from mirror.errors import FormatError, LimitError, MirrorError, exit_code
+from mirror.errors import FormatError, LimitError, MirrorError
 from tests import oracle
 from tests.builders import Signer as Person
 from tests.helpers import code_of
@@ -307,7 +308,7 @@ def test_a_note_that_would_not_read_back_is_not_written() -> None:
 def _code(data: bytes, *verifiers: Verifier) -> str:
     with pytest.raises(UntrustedNoteError) as caught:
         verify_note(parse_note(data), verifiers)
-    assert exit_code(caught.value) == 1
+    assert exit_codes.of_error(caught.value) == 1
     return caught.value.code
 
 

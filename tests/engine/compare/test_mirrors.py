@@ -11,6 +11,7 @@ from typing import TypeAlias, cast
 
 import pytest
 
+from mirror.cli import exit_codes
 from mirror.core.comparison.causes import Comparison
 from mirror.core.values import decode, encode
 from mirror.engine.compare.mirrors import MirrorCompareOptions, compare_with_mirror
@@ -127,7 +128,7 @@ def test_equal_mirrors_take_one_request(here: Path, there: Path) -> None:
     with serve(there) as url:
         for address in (url, f"{url}/"):
             tally, told = run(here, address)
-            assert ([], 1, 0) == (told, tally.requests, tally.exit_code)
+            assert ([], 1, 0) == (told, tally.requests, exit_codes.of_comparison(tally))
             assert {"match": 70} == tally.statuses
 
 
@@ -144,13 +145,13 @@ def test_records_that_differ_are_named_with_few_requests(
         assert {pith_number_of(record): "behind" for record in changed} == by_number(told)
         assert {"behind": count, "match": 70 - count} == tally.statuses
         assert tally.requests <= 1 + 3 * count <= 4 + 6 * count
-        assert 1 == tally.exit_code
+        assert 1 == exit_codes.of_comparison(tally)
         assert {"event.missing_here"} == {cause.code for one in told for cause in one.causes}
         quick, named = run(here, url, quick=True)
         assert dict.fromkeys(by_number(told), "differs") == by_number(named)
         assert {()} == {one.causes for one in named}
         assert quick.requests <= 1 + 2 * count
-        assert 1 == quick.exit_code
+        assert 1 == exit_codes.of_comparison(quick)
 
 
 def test_it_is_seen_who_is_ahead(here: Path, there: Path, tmp_path: Path) -> None:
@@ -196,15 +197,15 @@ def test_an_empty_store_is_compared_as_any(here: Path, tmp_path: Path) -> None:
         merge(store, tmp_path, [make_bundle(record) for record in RECORDS[:9]])
     with serve(empty) as url:
         tally, told = run(empty, url)
-        assert ([], 1, 0) == (told, tally.requests, tally.exit_code)
+        assert ([], 1, 0) == (told, tally.requests, exit_codes.of_comparison(tally))
         assert 0 == tally.statuses.total()
         tally, told = run(here, url)
         assert dict.fromkeys(NUMBERS[:70], "missing_upstream") == by_number(told)
-        assert (1, 1) == (tally.requests, tally.exit_code)
+        assert (1, 1) == (tally.requests, exit_codes.of_comparison(tally))
     with serve(few) as url:
         tally, told = run(empty, url)
         assert dict.fromkeys(NUMBERS[:9], "missing_here") == by_number(told)
-        assert (1, 1) == (tally.requests, tally.exit_code)
+        assert (1, 1) == (tally.requests, exit_codes.of_comparison(tally))
 
 
 @pytest.mark.parametrize("quick", [False, True])
@@ -231,7 +232,7 @@ def test_keys_that_touch_nothing_make_no_difference(here: Path, there: Path) -> 
         add_keys(store, keys_of(Signer("carol")))
     with serve(there) as url:
         tally, told = run(here, url)
-    assert ([], 1, 0) == (told, tally.requests, tally.exit_code)
+    assert ([], 1, 0) == (told, tally.requests, exit_codes.of_comparison(tally))
 
 
 def test_our_tree_is_brought_up_to_date_first(here: Path, there: Path) -> None:
@@ -240,14 +241,16 @@ def test_our_tree_is_brought_up_to_date_first(here: Path, there: Path) -> None:
         store.state_tree.clear()
         store.states.mark([3])
     with serve(there) as url:
-        assert (1, 0) == (run(here, url)[0].requests, run(here, url)[0].exit_code)
+        assert (1, 0) == (run(here, url)[0].requests, exit_codes.of_comparison(run(here, url)[0]))
 
 
 def test_a_store_that_is_only_read_is_compared(here: Path, there: Path) -> None:
     """If nothing has to be made first."""
     with serve(there) as url:
         with open_store(here, read_only=True) as store, Client(POLITE) as client:
-            assert 0 == compare_with_mirror(store, MirrorCompareOptions(url=url), client).exit_code
+            assert 0 == exit_codes.of_comparison(
+                compare_with_mirror(store, MirrorCompareOptions(url=url), client)
+            )
         with opened(here) as store, store.transaction():
             store.state_tree.mark([1])
         with (
@@ -293,7 +296,9 @@ def test_a_mirror_that_merges_answers_later(here: Path, there: Path) -> None:
 
         patient = ClientConfig(allow_private=True, requests_per_second=0, retries=3)
         with opened(here) as store, Client(patient, pause=pause) as client:
-            assert 0 == compare_with_mirror(store, MirrorCompareOptions(url=url), client).exit_code
+            assert 0 == exit_codes.of_comparison(
+                compare_with_mirror(store, MirrorCompareOptions(url=url), client)
+            )
     assert 1 == len(pauses)
 
 

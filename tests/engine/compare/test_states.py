@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mirror.archive import Bag, Member, ReadLimits, RefusedMember
+from mirror.cli import exit_codes
 from mirror.core.comparison.causes import Comparison
 from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import pack
@@ -378,7 +379,7 @@ def test_a_rollback_of_a_record_that_is_not_here_is_found(
         place = write_states(tmp_path / "said", state_of(make_bundle(paper, events)))
         told, tally = run(store, client, place, oracle.pith_number_of(paper))
         assert told.statuses == statuses
-    assert (tally.rollbacks, tally.exit_code) == (1, 1)
+    assert (tally.rollbacks, exit_codes.of_comparison(tally)) == (1, 1)
     rollback = told[-1]
     assert isinstance(rollback, Rollback)
     printed: Any = rollback.to_value()
@@ -427,7 +428,7 @@ def test_what_one_run_is_told_of_twice_is_compared_twice(
 )
 def test_exit_codes(statuses: dict[str, int], rollbacks: int, code: int) -> None:
     """0 only if all that was compared is the same; 5 if nothing could be read."""
-    assert CompareSummary(Counter(statuses), rollbacks).exit_code == code
+    assert exit_codes.of_comparison(CompareSummary(Counter(statuses), rollbacks)) == code
 
 
 def test_a_tally_counts_what_it_takes() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror.cli import exit_codes
 from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest import merge as ingest_module
 from mirror.engine.ingest import pipeline as verify_module
@@ -62,7 +63,7 @@ def test_a_key_change_by_another_process_stops_the_run(tmp_path: Path) -> None:
         ingest(store, ReadRequest([str(path)], tell))
     with open_store(db) as store:
         assert 0 < store.records.count() < 10
-        assert ingest(store, _job(path)).exit_code == 0
+        assert exit_codes.of_summary(ingest(store, _job(path))) == 0
         assert store.status().events_valid == 10
         with open_store(None) as fresh:
             add_keys(fresh, keys_of(AUTHOR))

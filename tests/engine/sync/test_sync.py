@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from mirror.archive import ReadLimits
+from mirror.cli import exit_codes
 from mirror.core.keys import KeySet
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.export.bag import ExportOptions, export_bag
@@ -138,7 +139,7 @@ def test_ids_are_fetched_and_merged(site: Site, db: Path) -> None:
     names = ["2401.00000", "arxiv:2401.00001v1", suffix_of(bundles[2]), _number(bundles[3])]
     synced = run_sync(db, registry.url, *names, suffix_of(bundles[3]))
     assert dict.fromkeys(names, "fetched") == synced.statuses
-    assert (REGISTRY, 0, 4) == (synced.tally.kind, synced.tally.exit_code, _records(db))
+    assert (REGISTRY, 0, 4) == (synced.tally.kind, exit_codes.of_sync(synced.tally), _records(db))
     assert 4 == synced.tally.ingested.new.records == synced.tally.ingested.events_valid
     asked = ("2401.00000", "2401.00001v1", suffix_of(bundles[2]), suffix_of(bundles[3]))
     assert {(registry.url, f"pith/{name}/bundle.json") for name in asked} == _sources(db)
@@ -154,7 +155,7 @@ def test_what_has_not_changed_is_not_fetched_again(site: Site, db: Path) -> None
     registry.put(make_one(7, claims=2))
     again = run_sync(db, registry.url)
     assert {"fetched": 1, "unchanged": 39} == dict(again.tally.statuses)
-    assert (0, 1) == (again.tally.exit_code, again.tally.ingested.new.events)
+    assert (0, 1) == (exit_codes.of_sync(again.tally), again.tally.ingested.new.events)
     assert 40 == run_sync(db, registry.url, fresh=True).tally.statuses["fetched"]
 
 
@@ -175,7 +176,7 @@ def test_what_is_gone_or_unknown_is_said(site: Site, db: Path) -> None:
     names = (_number(here), _number(there), "9999.00000", "9999.00001", "no id")
     synced = run_sync(db, registry.url, *names)
     assert ["gone", "fetched", "unknown", "unknown", "unknown"] == list(synced.statuses.values())
-    assert (1, 2) == (synced.tally.exit_code, _records(db))
+    assert (1, 2) == (exit_codes.of_sync(synced.tally), _records(db))
     assert ["sync.gone", "sync.id", "sync.unknown"] == synced.codes
 
 
@@ -185,7 +186,7 @@ def test_a_name_that_fits_several_records_is_said(site: Site, db: Path) -> None:
     body = to_json({"choices": [{"pith_number": number}]})
     site.at("/pith/2401.00001/bundle.json", saying(message(body, status="300 Multiple Choices")))
     synced = run_sync(db, site.url(""), "2401.00001")
-    assert (["sync.ambiguous"], 1) == (synced.codes, synced.tally.exit_code)
+    assert (["sync.ambiguous"], 1) == (synced.codes, exit_codes.of_sync(synced.tally))
     assert number in synced.results[0].message
 
 
@@ -195,7 +196,7 @@ def test_the_bundle_of_another_record_is_a_finding_each_time(site: Site, db: Pat
     registry.answer("2401.00001", to_json(make_one(2)))
     for _ in range(2):
         synced = run_sync(db, registry.url, "2401.00001")
-        assert (["sync.other_record"], 1) == (synced.codes, synced.tally.exit_code)
+        assert (["sync.other_record"], 1) == (synced.codes, exit_codes.of_sync(synced.tally))
         assert _number(make_one(2)) == synced.results[0].pith_number
     assert _records(db) == 1
 
@@ -208,11 +209,11 @@ def test_what_is_refused_is_asked_for_again(site: Site, db: Path) -> None:
     for _ in range(2):
         synced = run_sync(db, registry.url, _number(good), _number(bad))
         assert "refused" == synced.statuses[_number(bad)]
-        assert (["record.digest"], 1) == (synced.codes, synced.tally.exit_code)
+        assert (["record.digest"], 1) == (synced.codes, exit_codes.of_sync(synced.tally))
     registry.put(bad)
     synced = run_sync(db, registry.url, _number(good), _number(bad))
     assert ["unchanged", "fetched"] == list(synced.statuses.values())
-    assert (0, 2) == (synced.tally.exit_code, _records(db))
+    assert (0, 2) == (exit_codes.of_sync(synced.tally), _records(db))
 
 
 @pytest.mark.parametrize(
@@ -229,9 +230,9 @@ def test_limits_hold_for_what_is_fetched(limits: ReadLimits, site: Site, db: Pat
     """What exceeds one comes once it is raised."""
     registry = Registry(site, [make_one(1, claims=3)])
     synced = run_sync(db, registry.url, "2401.00001", limits=limits)
-    assert synced.tally.exit_code in {1, 5}
+    assert exit_codes.of_sync(synced.tally) in {1, 5}
     assert _records(db) == 0
-    assert 0 == run_sync(db, registry.url, "2401.00001").tally.exit_code
+    assert 0 == exit_codes.of_sync(run_sync(db, registry.url, "2401.00001").tally)
 
 
 def test_a_finding_in_a_bundle_is_told_when_it_comes(site: Site, db: Path) -> None:
@@ -243,7 +244,7 @@ def test_a_finding_in_a_bundle_is_told_when_it_comes(site: Site, db: Path) -> No
     assert (registry.url, "pith/2401.00001/bundle.json", "event.shape", "/events/0") == (
         report.source, report.member, report.code, report.where,
     )  # fmt: skip
-    assert ("fetched", 1) == (synced.results[0].status, synced.tally.exit_code)
+    assert ("fetched", 1) == (synced.results[0].status, exit_codes.of_sync(synced.tally))
 
 
 def test_with_no_id_and_no_record_there_is_nothing_to_ask(site: Site, db: Path) -> None:
@@ -280,13 +281,13 @@ def test_a_run_that_was_given_up_is_gone_on_with(
     breaking_after(10, site, _hang_up)
     first = run_sync(db, registry.url, *names, kind=REGISTRY)
     assert first.tally.stopped is not None
-    assert (5, 10) == (first.tally.exit_code, _records(db))
+    assert (5, 10) == (exit_codes.of_sync(first.tally), _records(db))
     registry.asked()
     site.routes = whole
     again = run_sync(db, registry.url, *names, kind=REGISTRY)
     assert {"skipped": 10, "fetched": 10} == dict(again.tally.statuses)
     assert names[10:] == registry.asked()
-    assert (0, 20) == (again.tally.exit_code, _records(db))
+    assert (0, 20) == (exit_codes.of_sync(again.tally), _records(db))
     last = run_sync(db, registry.url, *names, kind=REGISTRY)
     assert {"unchanged": 20} == dict(last.tally.statuses)
 
@@ -298,11 +299,11 @@ def test_what_was_left_out_is_not_skipped(site: Site, db: Path) -> None:
     registry.answer(names[1], b"{}")
     whole = dict(site.routes)
     breaking_after(4, site, _hang_up)
-    assert 5 == run_sync(db, registry.url, *names, kind=REGISTRY).tally.exit_code
+    assert 5 == exit_codes.of_sync(run_sync(db, registry.url, *names, kind=REGISTRY).tally)
     site.routes = whole
     again = run_sync(db, registry.url, *names, kind=REGISTRY)
     assert {"skipped": 3, "fetched": 2, "refused": 1} == dict(again.tally.statuses)
-    assert 1 == again.tally.exit_code
+    assert 1 == exit_codes.of_sync(again.tally)
 
 
 @pytest.mark.parametrize("hours", [-1, 23, 25])
@@ -357,7 +358,10 @@ def test_a_record_that_fails_does_not_stop_the_others(site: Site, db: Path) -> N
     names = [f"2401.{number:05}" for number in range(4)]
     synced = run_sync(db, registry.url, *names)
     assert ["fetched", "failed", "failed", "fetched"] == list(synced.statuses.values())
-    assert (["upstream.status", "upstream.type"], 1) == (synced.codes, synced.tally.exit_code)
+    assert (["upstream.status", "upstream.type"], 1) == (
+        synced.codes,
+        exit_codes.of_sync(synced.tally),
+    )
     assert _records(db) == 2
 
 
@@ -369,14 +373,14 @@ def test_a_server_that_refuses_everything_is_given_up(
     breaking_after(0, site, saying(message(b"", status="403 Forbidden")))
     names = [f"2401.{number:05}" for number in range(20)]
     synced = run_sync(db, site.url(""), *names, kind=REGISTRY)
-    assert (5, 7) == (synced.tally.exit_code, len(site.requests))
+    assert (5, 7) == (exit_codes.of_sync(synced.tally), len(site.requests))
 
 
 def test_a_server_of_which_nothing_can_be_read_is_5(site: Site, db: Path) -> None:
     """Also where it answers, and it is never a bundle that could be fetched."""
     breaking_after(0, site, saying(message(b"<html>", media_type="text/html")))
     synced = run_sync(db, site.url(""), "2401.00001", "2401.00002", kind=REGISTRY)
-    assert (5, {"failed": 2}) == (synced.tally.exit_code, dict(synced.tally.statuses))
+    assert (5, {"failed": 2}) == (exit_codes.of_sync(synced.tally), dict(synced.tally.statuses))
 
 
 # What an upstream is -------------------------------------------------------------------------
@@ -495,13 +499,13 @@ def test_a_mirror_is_followed(
     url = serve(there)
     first = run_sync(db, url)
     assert (MIRROR, 40) == (first.tally.kind, first.tally.statuses["fetched"])
-    assert (0, root_of(there)) == (first.tally.exit_code, root_of(db))
+    assert (0, root_of(there)) == (exit_codes.of_sync(first.tally), root_of(db))
     assert {url, f"{url}/mirror/bundle.tar"} == {source for source, _ in _sources(db)}
     assert not run_sync(db, url).results
     fill(there, [make_one(7, claims=2), make_one(41)])
     again = run_sync(db, url)
     assert {_number(make_one(7)), _number(make_one(41))} == set(again.statuses)
-    assert (0, root_of(there)) == (again.tally.exit_code, root_of(db))
+    assert (0, root_of(there)) == (exit_codes.of_sync(again.tally), root_of(db))
     assert not run_sync(db, url).results
 
 
@@ -519,7 +523,7 @@ def test_the_whole_of_a_mirror_comes_in_one_tar(serve: Serve, tmp_path: Path, db
     url = serve(there)
     whole = run_sync(db, url, whole=True)
     assert {"fetched": 9} == {name: n for name, n in whole.tally.statuses.items() if n}
-    assert (0, root_of(there)) == (whole.tally.exit_code, root_of(db))
+    assert (0, root_of(there)) == (exit_codes.of_sync(whole.tally), root_of(db))
     assert not run_sync(db, url).results
     fill(there, [make_one(10)])
     assert [_number(make_one(10))] == list(run_sync(db, url).statuses)
@@ -533,11 +537,11 @@ def test_a_whole_that_was_refused_in_part_is_fetched_again(
     url = serve(there)
     whole = run_sync(db, url, whole=True, limits=ReadLimits(events=7))
     assert (1, 1, 1) == (
-        whole.tally.exit_code,
+        exit_codes.of_sync(whole.tally),
         whole.tally.statuses["refused"],
         whole.tally.statuses["fetched"],
     )
-    assert 0 == run_sync(db, url).tally.exit_code
+    assert 0 == exit_codes.of_sync(run_sync(db, url).tally)
     assert root_of(there) == root_of(db)
 
 
@@ -568,7 +572,7 @@ def test_what_a_feed_named_and_did_not_come_is_owed(
     for _ in range(3):
         synced = run_sync(db, url, limits=small)
         assert "refused" == synced.statuses[_number(bundles[10])]
-        assert (["limit.count"], 1) == (synced.codes, synced.tally.exit_code)
+        assert (["limit.count"], 1) == (synced.codes, exit_codes.of_sync(synced.tally))
     assert 1 == len(synced.results)
     assert {"fetched"} == set(run_sync(db, url).statuses.values())
     assert root_of(there) == root_of(db)
@@ -633,7 +637,7 @@ def test_what_a_tar_lacks_is_fetched_singly(fake: _Fake, db: Path) -> None:
     fake.lack = {suffix_of(make_one(3))}
     synced = run_sync(db, fake.url, kind=MIRROR)
     assert (0, 8, 8) == (
-        synced.tally.exit_code,
+        exit_codes.of_sync(synced.tally),
         synced.tally.statuses["fetched"],
         _records(db),
     )
@@ -646,7 +650,7 @@ def test_what_a_tar_holds_beyond_is_a_finding(fake: _Fake, db: Path) -> None:
     """And it is merged, because it verifies."""
     fake.extra = [make_one(99)]
     synced = run_sync(db, fake.url, kind=MIRROR)
-    assert (1, 9) == (synced.tally.exit_code, _records(db))
+    assert (1, 9) == (exit_codes.of_sync(synced.tally), _records(db))
     assert ["sync.other_record"] == synced.codes
 
 
@@ -665,7 +669,7 @@ def test_where_a_tar_is_broken_bundles_come_singly(
     """Everything comes; that the tar was broken is a finding."""
     fake.spoil = spoil
     synced = run_sync(db, fake.url, kind=MIRROR)
-    assert (8, 1) == (_records(db), synced.tally.exit_code)
+    assert (8, 1) == (_records(db), exit_codes.of_sync(synced.tally))
     assert code in synced.codes
     assert not run_sync(db, fake.url, kind=MIRROR).results
 
@@ -683,7 +687,7 @@ def test_a_record_of_which_a_member_is_broken_is_fetched_whole(
 
     fake.spoil = spoil
     synced = run_sync(db, fake.url, kind=MIRROR)
-    assert (8, 1) == (_records(db), synced.tally.exit_code)
+    assert (8, 1) == (_records(db), exit_codes.of_sync(synced.tally))
     assert "archive.fixity" in synced.codes
     assert 1 == sum(path.startswith("/pith/") for path in fake.site.paths)
     assert 8 == synced.tally.statuses["fetched"]
@@ -696,7 +700,7 @@ def test_a_tar_that_is_too_large_is_asked_for_in_parts(fake: _Fake, db: Path) ->
     size = len(fake._tar([*fake.bundles]))
     polite = replace(QUICK, answer_bytes=size - 1)
     synced = run_sync(db, fake.url, kind=MIRROR, polite=polite, answer_bytes=size - 1)
-    assert (0, 8) == (synced.tally.exit_code, _records(db))
+    assert (0, 8) == (exit_codes.of_sync(synced.tally), _records(db))
 
 
 def test_a_mirror_that_names_what_it_has_not_is_asked_once(fake: _Fake, db: Path) -> None:
@@ -705,7 +709,7 @@ def test_a_mirror_that_names_what_it_has_not_is_asked_once(fake: _Fake, db: Path
     fake.lack = {SUFFIX}
     synced = run_sync(db, fake.url, kind=MIRROR)
     assert "unknown" == synced.statuses[f"pith:2017:{SUFFIX}"]
-    assert (1, 8) == (synced.tally.exit_code, _records(db))
+    assert (1, 8) == (exit_codes.of_sync(synced.tally), _records(db))
     assert not run_sync(db, fake.url, kind=MIRROR).results
 
 
@@ -713,7 +717,7 @@ def test_a_feed_that_is_none_is_5(site: Site, db: Path) -> None:
     """What is called a mirror and is none."""
     synced = run_sync(db, site.url(""), kind=MIRROR)
     assert synced.tally.stopped is not None
-    assert ("upstream.feed", 5) == (synced.tally.stopped.code, synced.tally.exit_code)
+    assert ("upstream.feed", 5) == (synced.tally.stopped.code, exit_codes.of_sync(synced.tally))
 
 
 # Mirrors that sync among each other ----------------------------------------------------------
@@ -724,7 +728,7 @@ def _sync_ring(paths: list[Path], urls: list[str]) -> int:
     new = 0
     for path, url in zip(paths, urls[1:] + urls[:1], strict=True):
         synced = run_sync(path, url)
-        assert 0 == synced.tally.exit_code
+        assert 0 == exit_codes.of_sync(synced.tally)
         added = synced.tally.ingested.new
         new += added.records + added.events + added.alias_claims
     return new
