@@ -87,8 +87,8 @@ def summary_rows(summary: Summary, place: str | None) -> dict[str, str | list[st
     }
     if summary.documents_read:
         rows |= _integrity_rows(summary)
-    if summary.written:
-        rows["also found"] = _by_code(summary.written, "odd")
+    if summary.warnings:
+        rows["also found"] = _by_code(summary.warnings, "odd")
     if summary.known:
         rows["known"] = f"{_by_code(summary.known, 'acknowledged')}, of all these"
     if summary.sources_failed:

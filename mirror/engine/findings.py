@@ -71,7 +71,7 @@ class ReadRequest:
         return redact(escape_name(self.called.get(path, path)))
 
 
-_NOTES = frozenset(
+_WARNINGS = frozenset(
     {
         "archive.base",
         "archive.passed_over",
@@ -84,7 +84,7 @@ _NOTES = frozenset(
 )
 """Codes of B3 and B5, of increments and of quotas, that refuse no bundle."""
 
-_TOLD = frozenset({"archive.other_files"})
+_NOTICES = frozenset({"archive.other_files"})
 """Codes of what is told of, and is nothing that is wrong (C3)."""
 
 _COUNTERS = (
@@ -92,8 +92,8 @@ _COUNTERS = (
     "events_invalid",
     "receipts_refused",
     "integrity_faults",
-    "written",
-    "reported",
+    "warnings",
+    "notices",
     "known",
 )
 """Counters by code; those before the last two are findings."""
@@ -121,9 +121,9 @@ class Summary:
     """Integrity findings whose payload has the digest that a trusted key signed (S4)."""
     integrity_faults: Counter[str] = field(default_factory=Counter)
     """By code of S4, those that take nothing away included."""
-    written: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
     """Everything else that was found, by code: B3's headers and aliases, B5, missing bases."""
-    reported: Counter[str] = field(default_factory=Counter)
+    notices: Counter[str] = field(default_factory=Counter)
     """Messages that are no findings, by code: sources with other files."""
     known: Counter[str] = field(default_factory=Counter)
     """The findings among all these that were acknowledged, by code."""
@@ -147,10 +147,10 @@ class Summary:
             self.receipts_refused[code] += 1
         elif code.startswith("finding."):
             self.integrity_faults[code] += 1
-        elif code in _NOTES:
-            self.written[code] += 1
-        elif code in _TOLD:
-            self.reported[code] += 1
+        elif code in _WARNINGS:
+            self.warnings[code] += 1
+        elif code in _NOTICES:
+            self.notices[code] += 1
         else:
             self.refused[code] += 1
 
@@ -178,8 +178,8 @@ class Summary:
         self.receipts_refused += other.receipts_refused
         self.integrity_verified += other.integrity_verified
         self.integrity_faults += other.integrity_faults
-        self.written += other.written
-        self.reported += other.reported
+        self.warnings += other.warnings
+        self.notices += other.notices
         self.known += other.known
         self.records += other.records
         self.equivocations += other.equivocations

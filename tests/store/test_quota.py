@@ -124,7 +124,7 @@ def _merge(db: Path | None, bundles: list[Any], folder: Path, **limits: int) -> 
 
 
 def _counted(summary: Summary, reports: list[Finding]) -> bool:
-    return summary.written["store.quota"] == sum(one.code == "store.quota" for one in reports)
+    return summary.warnings["store.quota"] == sum(one.code == "store.quota" for one in reports)
 
 
 def test_a_merge_says_what_it_does_not_keep(tmp_path: Path) -> None:
