@@ -8,7 +8,17 @@ with growing pauses. What comes back is bytes: what they say is verified elsewhe
 from mirror.net.client import Client
 from mirror.net.config import ClientConfig
 from mirror.net.errors import PER_RESPONSE_CODES
+from mirror.net.remote import MirrorClient, RegistryClient, record_path
 from mirror.net.response import Response
 from mirror.net.url_policy import parse_url
 
-__all__ = ["PER_RESPONSE_CODES", "Client", "ClientConfig", "Response", "parse_url"]
+__all__ = [
+    "PER_RESPONSE_CODES",
+    "Client",
+    "ClientConfig",
+    "MirrorClient",
+    "RegistryClient",
+    "Response",
+    "parse_url",
+    "record_path",
+]

@@ -41,6 +41,21 @@ class Response:
     media_type: str
     """In lower case, without parameters, or empty."""
 
+    @property
+    def is_found(self) -> bool:
+        """Whether the body is the document that was requested."""
+        return self.status == HTTPStatus.OK
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the document still has the ETag of the request."""
+        return self.status == HTTPStatus.NOT_MODIFIED
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether the name fits several documents; the body lists them."""
+        return self.status == HTTPStatus.MULTIPLE_CHOICES
+
 
 @dataclass(frozen=True, slots=True)
 class Redirect:

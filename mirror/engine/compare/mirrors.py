@@ -21,12 +21,10 @@ from mirror.engine.transparency.tree_nodes import (
     parse_node_page,
 )
 from mirror.errors import FormatError, UpstreamError
-from mirror.net import PER_RESPONSE_CODES, Client, parse_url
+from mirror.net import PER_RESPONSE_CODES, Client, MirrorClient, parse_url
 from mirror.store import Store
 
 __all__ = ["MirrorCompareOptions", "compare_with_mirror"]
-
-_TREE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +57,7 @@ def compare_with_mirror(
     """
     parse_url(errand.url)
     update_root(store)
-    other = _OtherMirror(errand.url.rstrip("/"), client)
+    other = _OtherMirror(MirrorClient(client, errand.url))
     tally = CompareSummary()
     ours = 0
     with store.snapshot():
@@ -78,19 +76,15 @@ def compare_with_mirror(
 class _OtherMirror:
     """Another mirror, asked over HTTP."""
 
-    def __init__(self, url: str, client: Client) -> None:
-        self._url = url
-        self._client = client
+    def __init__(self, remote: MirrorClient) -> None:
+        self._remote = remote
         self.about: Object = {}
 
     def node_page(self, prefix: str) -> TreeNodePage:
         """Return what it tells of a node."""
-        url = f"{self._url}/mirror/tree/{prefix}"
-        try:
-            told, self.about = parse_node_page(self._get(url, _TREE_BYTES), prefix)
-        except FormatError as error:
-            hint = "is this address that of a mirror?"
-            raise UpstreamError("upstream.tree", error.message, where=url, hint=hint) from error
+        told, self.about = self._remote.get_tree_node(
+            prefix, lambda data: parse_node_page(data, prefix)
+        )
         return told
 
     def state(self, suffix: str) -> Object:
@@ -99,16 +93,7 @@ class _OtherMirror:
         Raises:
             FormatError: If it is none.
         """
-        url = f"{self._url}/pith/{suffix}/state.json"
-        return parse_claim(decode(self._get(url, None)))
-
-    def _get(self, url: str, limit_bytes: int | None) -> bytes:
-        answer = self._client.get(url, limit_bytes=limit_bytes)
-        if answer.status != 200:
-            message = f"it answers {answer.status}"
-            hint = "is this address that of a mirror?"
-            raise UpstreamError("upstream.status", message, where=url, hint=hint)
-        return answer.body
+        return parse_claim(decode(self._remote.get_state(suffix)))
 
 
 def _explain(

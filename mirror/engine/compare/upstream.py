@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, cast
-from urllib.parse import quote
 
 from mirror.archive import BUNDLES, STATES, Member, ReadLimits, RefusedMember, open_source
 from mirror.archive.member import member_or_refusal
@@ -19,7 +18,7 @@ from mirror.core.values import Object, canonical, decode, encode_integers, sha25
 from mirror.engine.ingest.large_records import Piece, by_record
 from mirror.engine.process_pool import map_in_processes
 from mirror.errors import FormatError, SourceError, UpstreamError
-from mirror.net import PER_RESPONSE_CODES, Client, parse_url
+from mirror.net import PER_RESPONSE_CODES, Client, RegistryClient, parse_url
 
 __all__ = ["RecordRequest", "Unreadable", "UpstreamAnswer", "UpstreamSource", "UpstreamStatement"]
 
@@ -175,24 +174,24 @@ class UpstreamSource:
         Raises:
             UpstreamError: If upstream cannot be reached, or asked any further.
         """
+        remote = RegistryClient(client, self.url)
         for wish in wishes:
-            name = quote(wish.name, safe=":")
-            url = f"{self.url.rstrip('/')}/pith/{name}/{self.kind}.json"
+            url = remote.record_url(wish.name, self.kind)
             try:
-                yield self._ask(client, url, wish)
+                yield self._ask(remote, url, wish)
             except UpstreamError as error:
                 if error.code not in PER_RESPONSE_CODES:
                     raise
                 yield Unreadable(url, wish.record, error.code, error.message)
 
-    def _ask(self, client: Client, url: str, wish: RecordRequest) -> UpstreamAnswer:
-        answer = client.get(url, limit_bytes=self.limits.bundle_bytes)
-        if answer.status in {404, 410}:
-            message = "upstream has no such record"
-            return Unreadable(url, wish.record, "upstream.gone", message, is_missing=True)
-        if answer.status != 200:  # 300 is the only other one
+    def _ask(self, remote: RegistryClient, url: str, wish: RecordRequest) -> UpstreamAnswer:
+        answer = remote.get_record(wish.name, self.kind, limit_bytes=self.limits.bundle_bytes)
+        if answer.is_ambiguous:
             message = "upstream has several records of this name: give a whole Pith Number"
             return Unreadable(url, wish.record, "upstream.ambiguous", message)
+        if not answer.is_found:
+            message = "upstream has no such record"
+            return Unreadable(url, wish.record, "upstream.gone", message, is_missing=True)
         item = member_or_refusal(url, answer.body, self.limits)
         if isinstance(item, RefusedMember):
             return Unreadable(url, wish.record, item.code, item.message)

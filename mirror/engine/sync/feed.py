@@ -6,15 +6,14 @@ from typing import NamedTuple, cast
 
 from mirror.core.record import is_pith_number
 from mirror.core.values import Object, Value, decode, is_integer
-from mirror.errors import FormatError, UpstreamError
-from mirror.net import Client
+from mirror.errors import FormatError
+from mirror.net import MirrorClient
 from mirror.store import Change
 
 __all__ = ["ChangesPage", "last_change", "parse_page", "read_page"]
 
 MAX_CHANGES = 1000
 """Changes on a page."""
-_PAGE_BYTES = 4 << 20
 _HIGHEST = 2**53 - 1
 _LONGEST_TIME = 64
 
@@ -30,26 +29,13 @@ class ChangesPage(NamedTuple):
     """After which change they come."""
 
 
-def read_page(client: Client, base: str, since: int, limit: int = MAX_CHANGES) -> ChangesPage:
-    """Return the changes of a mirror that came after one.
+def read_page(remote: MirrorClient, since: int, limit: int = MAX_CHANGES) -> ChangesPage:
+    """Return the changes of a mirror that follow a change, given by its number.
 
     Raises:
-        UpstreamError: If it cannot be read; `upstream.feed` if it is no such page.
+        UpstreamError: If the page cannot be read; `upstream.feed` if it is not a page of changes.
     """
-    url = f"{base}/mirror/changes?since={since}&limit={limit}"
-    answer = client.get(url, limit_bytes=_PAGE_BYTES)
-    where = url.partition("?")[0]
-    if answer.status != 200:
-        raise _no_feed(f"It answers {answer.status}.", where)
-    try:
-        return parse_page(answer.body, since, limit)
-    except FormatError as error:
-        raise _no_feed(f"What it answers is no feed: {error.message}.", where) from error
-
-
-def _no_feed(message: str, where: str) -> UpstreamError:
-    hint = "Is this address that of a mirror? If it is a registry's, say so with --from registry."
-    return UpstreamError("upstream.feed", message, where=where, hint=hint)
+    return remote.get_changes(since, limit, lambda data: parse_page(data, since, limit))
 
 
 def parse_page(data: bytes, since: int, limit: int) -> ChangesPage:
@@ -85,7 +71,7 @@ def _change(value: Value) -> Change:
     return Change(cast("int", number), cast("str", pith_number), at)
 
 
-def last_change(client: Client, base: str) -> Change | None:
+def last_change(remote: MirrorClient) -> Change | None:
     """Return the last change of a mirror, found in some dozens of requests; None if it has none.
 
     Raises:
@@ -94,7 +80,7 @@ def last_change(client: Client, base: str) -> Change | None:
     last: Change | None = None
     low, high, step, is_bounded = 0, _HIGHEST, 1, False  # no change is after `high`
     while low < high:
-        page = read_page(client, base, low + step - 1, 1)
+        page = read_page(remote, low + step - 1, 1)
         if page.changes:
             last = page.changes[0]
             if not page.more:

@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlencode
 
 from mirror.engine.findings import Finding
 from mirror.engine.sync.feed import ChangesPage, last_change, read_page
@@ -35,8 +34,6 @@ MAX_TAR_FAILURES = 3
 """Tars in a row that come to nothing, after which no more are asked for."""
 RECENT = 10_000
 """Records that came last: a feed that names them again and again has no end."""
-_WHOLE_S = 24 * 3600.0
-_TAR_TYPES = "application/x-tar, application/octet-stream;q=0.5"
 _MEMBER = re.compile(r"(?:.*/)?([A-Z2-7]{26})/(?:[0-9]{4,}\.)?bundle\.json")
 
 
@@ -76,7 +73,7 @@ def _pages(run: SyncSession) -> Iterator[ChangesPage]:
         yield page
         if not page.more:
             return
-        page = read_page(run.client, run.errand.url, page.next)
+        page = read_page(run.remote, page.next)
 
 
 def _first_page(run: SyncSession) -> ChangesPage:
@@ -88,12 +85,12 @@ def _first_page(run: SyncSession) -> ChangesPage:
     upstream = run.errand.url
     last = None if run.errand.fresh else run.store.sync_state.position(upstream)
     if last is None:
-        return read_page(run.client, upstream, 0)
-    page = read_page(run.client, upstream, last.number - 1)
+        return read_page(run.remote, 0)
+    page = read_page(run.remote, last.number - 1)
     if page.changes[:1] == [last]:
         return page._replace(changes=page.changes[1:])
     run.tally.is_from_start = True
-    return read_page(run.client, upstream, 0)
+    return read_page(run.remote, 0)
 
 
 def fetch_full_bag(run: SyncSession) -> None:
@@ -102,29 +99,18 @@ def fetch_full_bag(run: SyncSession) -> None:
     Raises:
         UpstreamError: If it does not come.
     """
-    upstream = run.errand.url
-    url = f"{upstream}/mirror/bundle.tar"
-    last = last_change(run.client, upstream)  # before the tar: what comes meanwhile is in the feed
+    last = last_change(run.remote)  # before the bag: later changes are in the feed
     with spool() as folder:
         path = folder / "bundle.tar"
         with path.open("wb") as file:
-            answer = run.client.download(
-                url,
-                file,
-                accept=_TAR_TYPES,
-                limit_bytes=run.errand.whole_bytes,
-                limit_seconds=_WHOLE_S,
-            )
-        if answer.status != 200:
-            message = f"It answers {answer.status}."
-            raise UpstreamError("upstream.status", message, where=url)
+            url = run.remote.download_bag(file, run.errand.whole_bytes)
         summary = run.merge_fetched(path, url, look=False).summary
     run.errand.progress(summary.bundles_read)
     run.tally.statuses["fetched"] += summary.records  # of so many, none is told of by itself
     run.tally.statuses["refused"] += (refused := sum(summary.refused.values()))
     if last is not None and not refused:
         with run.store.transaction():
-            run.store.sync_state.move(upstream, last, set(), set())
+            run.store.sync_state.move(run.errand.url, last, set(), set())
 
 
 class _BatchFetcher:
@@ -192,17 +178,16 @@ class _BatchFetcher:
 
     def _fetch_tar(self, numbers: Sequence[str]) -> set[str] | None:
         """Return which of the records need not be asked for again; None if there is no tar."""
-        url = f"{self._run.errand.url}/mirror/bundle.tar"
-        query = urlencode([("id", number[-26:]) for number in numbers])
+        suffixes = [number[-26:] for number in numbers]
         try:
             with self._path.open("wb") as file:
-                answer = self._run.client.download(f"{url}?{query}", file, accept=_TAR_TYPES)
+                url = self._run.remote.download_records(file, suffixes)
         except UpstreamError as error:
             if error.code not in TOLERATED_CODES:
                 raise
             self._failures += error.code != "upstream.size"
             return None
-        if answer.status != 200:
+        if url is None:
             return None
         self._run.reset_failures()
         came = self._report_batch(numbers, self._run.merge_fetched(self._path, url), url)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 from mirror.core.record import PITH_NUMBER_PATTERN
 from mirror.core.values import time_text
@@ -15,7 +14,7 @@ from mirror.engine.sync.report import ANSWERED, SyncResult
 from mirror.engine.sync.requests import BundleRequest, goes_by
 from mirror.engine.sync.session import IngestResult, SyncSession, spool
 from mirror.errors import UpstreamError
-from mirror.net import Response
+from mirror.net import Response, record_path
 from mirror.store import CachedETag
 
 __all__ = ["BundleFetcher", "fetch_all"]
@@ -104,15 +103,16 @@ class BundleFetcher:
             message = "This is no id of a record: no number, no arXiv id, no DOI."
             self.enqueue(_result(wish, "unknown", "sync.id", message=message))
             return
-        url = f"{self._run.errand.url}/pith/{quote(wish.name, safe='')}/bundle.json"
-        before, client = self._before(wish), self._run.client
-        requests = client.requests
+        before, remote = self._before(wish), self._run.remote
+        url, requests = remote.record_url(wish.name, "bundle"), remote.requests
         try:
-            answer = client.get(url, etag=before, limit_bytes=self._limit_bytes)
+            answer = remote.get_record(
+                wish.name, "bundle", etag=before, limit_bytes=self._limit_bytes
+            )
         except UpstreamError as error:
             self.owed.add(wish.name)
             self.enqueue(_result(wish, "failed", error.code, url, error.message))
-            self._run.record_failure(error, client.requests - requests)
+            self._run.record_failure(error, remote.requests - requests)
         else:
             self._run.reset_failures()
             self._sort(wish, url, before, answer)
@@ -125,11 +125,11 @@ class BundleFetcher:
         return "" if before is None else before.etag
 
     def _sort(self, wish: BundleRequest, url: str, before: str, answer: Response) -> None:
-        if answer.status == 200:
+        if answer.is_found:
             self._write_response(wish, url, answer)
-        elif answer.status == 304:
+        elif answer.is_unchanged:
             self.enqueue(_PendingResponse(wish, url, before, ""))
-        elif answer.status == 300:
+        elif answer.is_ambiguous:
             self.enqueue(_result(wish, "ambiguous", "sync.ambiguous", url, _choices(answer)))
         else:
             self.enqueue(_nothing_there(wish, url))
@@ -141,7 +141,7 @@ class BundleFetcher:
             self.merge_fetched()
 
     def _write_response(self, wish: BundleRequest, url: str, answer: Response) -> None:
-        member = f"pith/{quote(wish.name, safe='')}/bundle.json"
+        member = record_path(wish.name, "bundle")
         path = self._folder / member
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(answer.body)

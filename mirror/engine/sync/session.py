@@ -21,7 +21,7 @@ from mirror.engine.ingest.merge import ingest
 from mirror.engine.ingest.pipeline import parse, read
 from mirror.engine.sync.report import SyncOptions, SyncResult, SyncSummary, add_summary
 from mirror.errors import UpstreamError
-from mirror.net import PER_RESPONSE_CODES, Client
+from mirror.net import PER_RESPONSE_CODES, MirrorClient
 from mirror.store import Store
 
 __all__ = ["IngestResult", "SyncSession", "spool"]
@@ -60,7 +60,7 @@ class SyncSession:
     """One sync: where from, where to, and what came of it so far."""
 
     store: Store
-    client: Client
+    remote: MirrorClient
     errand: SyncOptions
     tally: SyncSummary
     at: str = field(default_factory=lambda: time_text(datetime.now(UTC), microseconds=True))

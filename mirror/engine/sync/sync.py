@@ -16,13 +16,12 @@ from mirror.engine.sync.report import SyncOptions, SyncSummary
 from mirror.engine.sync.requests import wishes_of, wishes_of_all
 from mirror.engine.sync.session import TIMEOUT_CODES, TOLERATED_CODES, SyncSession
 from mirror.errors import FormatError, LookUpError, UpstreamError
-from mirror.net import Client, parse_url
+from mirror.net import Client, MirrorClient, parse_url
 from mirror.store import Store
 
 __all__ = ["MIRROR", "REGISTRY", "ServerKind", "identify", "sync"]
 
 REGISTRY, MIRROR = "registry", "mirror"
-_HEALTH_BYTES = 1 << 20
 
 
 class ServerKind(NamedTuple):
@@ -44,9 +43,10 @@ def identify(client: Client, url: str) -> ServerKind:
     Raises:
         UpstreamError: If it cannot be reached.
     """
+    remote = MirrorClient(client, url)
     try:
-        answer = client.get(f"{url}/health", limit_bytes=_HEALTH_BYTES)
-        records = _records(decode(answer.body)) if answer.status == 200 else None
+        health = remote.get_health()
+        records = None if health is None else _records(decode(health))
     except FormatError:
         return ServerKind(REGISTRY)
     except UpstreamError as error:
@@ -54,14 +54,14 @@ def identify(client: Client, url: str) -> ServerKind:
         if error.code not in TOLERATED_CODES - TIMEOUT_CODES:
             raise
         return ServerKind(REGISTRY)
-    if records is None or not _has_feed(client, url):
+    if records is None or not _has_feed(remote):
         return ServerKind(REGISTRY)
     return ServerKind(MIRROR, records)
 
 
-def _has_feed(client: Client, url: str) -> bool:
+def _has_feed(remote: MirrorClient) -> bool:
     try:
-        read_page(client, url, 0, 1)
+        read_page(remote, 0, 1)
     except UpstreamError as error:
         if error.code not in {"upstream.feed", "upstream.type"}:
             raise
@@ -95,7 +95,7 @@ def sync(store: Store, errand: SyncOptions, upstream: ServerKind, client: Client
         StoreError: As `ingest`.
     """
     parse_url(errand.url)
-    run = SyncSession(store, client, errand, SyncSummary(upstream.kind))
+    run = SyncSession(store, MirrorClient(client, errand.url), errand, SyncSummary(upstream.kind))
     try:
         _fetch(run, upstream)
     except UpstreamError as error:

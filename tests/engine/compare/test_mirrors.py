@@ -469,7 +469,7 @@ def test_an_answer_that_contradicts_itself_ends_it(
     ran = mirror("compare", "--mirror", site.url(""), "--db", here, *QUICKLY, "--json")
     assert (5, b"") == (ran.exit_code, ran.stdout)
     assert "error: upstream.tree at " in ran.stderr
-    assert "is this address that of a mirror?" in ran.stderr
+    assert "Is this the address of a mirror?" in ran.stderr
 
 
 STATES: dict[str, tuple[Handler, str, str]] = {

@@ -28,7 +28,7 @@ from mirror.engine.sync.feed import last_change, parse_page, read_page
 from mirror.engine.sync.requests import path_name, read_names
 from mirror.engine.sync.sync import MIRROR, REGISTRY, identify
 from mirror.errors import FormatError, LookUpError, UpstreamError
-from mirror.net import Client
+from mirror.net import Client, MirrorClient
 from mirror.store import Change, open_store
 from mirror.web import ServerSettings
 from tests.builders import Object, make_bundle, make_record, to_json, without
@@ -459,8 +459,9 @@ def test_the_last_change_is_found_by_leaps(
     """However many there are."""
     url = serve(fill(tmp_path / "there.db", [make_one(number) for number in range(count)]))
     with Client(QUICK) as client:
-        expected = read_page(client, url, 0).changes
-        assert (expected[-1] if expected else None) == last_change(client, url)
+        remote = MirrorClient(client, url)
+        expected = read_page(remote, 0).changes
+        assert (expected[-1] if expected else None) == last_change(remote)
         assert client.requests < 130
 
 
@@ -478,7 +479,7 @@ def test_the_last_change_of_a_feed_with_gaps_is_found(site: Site) -> None:
 
     site.routes = _Feed()
     with Client(QUICK) as client:
-        found = last_change(client, site.url(""))
+        found = last_change(MirrorClient(client, site.url("")))
     assert found is not None
     assert found.number == 1_000_007
 
