@@ -9,9 +9,16 @@ from mirror.cli.output import plural
 from mirror.core.comparison.diff import truncate
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
 from mirror.core.events.summary import EventSummary, entry_summary, event_summary
-from mirror.core.events.types import CITATION, EVENT_TYPES, OTHER_EVENTS, STATUS_LISTS, list_label
-from mirror.core.merge import LIST_NAMES
+from mirror.core.events.types import (
+    CITATION,
+    EVENT_TYPES,
+    LIST_NAMES,
+    OTHER_EVENTS,
+    STATUS_LISTS,
+    list_label,
+)
 from mirror.core.record import Record
+from mirror.core.state_view import StateView
 from mirror.core.values import Object, Value, canonical
 from mirror.core.verification_status import claim_statuses
 
@@ -75,12 +82,10 @@ def _objects(value: Value) -> list[Object]:
 
 
 def _metadata(record: Record) -> dict[str, str]:
-    metadata = cast("Object", record.value["metadata"])
-    categories = [metadata["primary_cat"], *cast("list[Value]", metadata["cross_cats_sorted"])]
     return {
-        "submitted": str(metadata["submitted_at"]),
-        "categories": " ".join(map(str, categories)),
-        "license": str(metadata["license"]) or "none given",
+        "submitted": record.metadata["submitted_at"],
+        "categories": " ".join(record.categories),
+        "license": record.metadata["license"] or "none given",
     }
 
 
@@ -101,7 +106,7 @@ def _receipt(receipt: Value) -> str:
 def _claims(state: Object) -> dict[str, list[str]]:
     current = cast("Object", state["current"])
     rows = {}
-    for flag, status in claim_statuses(state).items():
+    for flag, status in claim_statuses(StateView(state)).items():
         name = STATUS_LISTS.get(flag)
         heading = _SNAPSHOT_FLAGS[flag] if name is None else list_label(name)
         entries = [] if name is None else _entries(_objects(current[name]), name)

@@ -259,7 +259,7 @@ def _read_headers(bundle: Object, record: Record) -> Iterable[BundleFinding]:
     if bundle["short_pith_number"] != record.short_pith_number:  # R3
         message = f"the short form is {record.short_pith_number}"
         yield BundleFinding("bundle.short", "/short_pith_number", message)
-    if not equal(bundle["source"], record.source):
+    if not equal(bundle["source"], record.value["source"]):
         yield BundleFinding("bundle.source", "/source", "differs from the record's own source")
 
 

@@ -124,7 +124,7 @@ def _bundle_of(record: Record, lists: _Lists) -> bytes:
         "short_pith_number": record.short_pith_number,
         "canonical_record": raw_fragment(record.encoded),
         "canonical_sha256": record.canonical_sha256,
-        "source": raw_fragment(canonical(record.source)),
+        "source": raw_fragment(canonical(record.value["source"])),
         "source_aliases": lists.get("source_aliases", []),
         "events": lists.get("events", []),
     }

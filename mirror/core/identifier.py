@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from mirror.core.record import Record
 from mirror.core.values import is_digest
@@ -74,7 +74,7 @@ def _names(text: str) -> Iterator[Identifier]:
 def names_of(record: Record) -> list[Identifier]:
     """Return every name of a record that `names_in` may give."""
     year, suffix = record.pith_number[5:9], record.suffix
-    source_id, version = cast("str", record.source["id"]), cast("int", record.source["version"])
+    source_id, version = record.source["id"], record.source["version"]
     names = [Identifier("sha256", record.canonical_sha256), Identifier("source", source_id)]
     if version <= _GREATEST_VERSION:
         names.append(Identifier("source", f"{source_id}v{version}"))

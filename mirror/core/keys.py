@@ -237,7 +237,7 @@ def _is_bound(value: Value) -> bool:
 
 
 def _is_raw_key(value: Value) -> bool:
-    return is_digest(value) and is_public_key(bytes.fromhex(cast("str", value)))
+    return is_digest(value) and is_public_key(bytes.fromhex(value))
 
 
 def _is_list_of_text(value: Value) -> bool:

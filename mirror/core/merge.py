@@ -24,7 +24,7 @@ from mirror.core.events.event import Event, InvalidEvent, ValidEvent
 from mirror.core.events.types import (
     CITATION,
     EVENT_TYPES,
-    LISTED_TYPES,
+    LIST_NAMES,
     OTHER_EVENTS,
     RECORD_CREATED,
     REVOCATION,
@@ -44,7 +44,7 @@ from mirror.core.values import (
     sha256,
 )
 
-__all__ = ["LIST_NAMES", "MERGE_VERSION", "RULES", "State", "by_id", "fill", "merge"]
+__all__ = ["MERGE_VERSION", "RULES", "State", "by_id", "fill", "merge"]
 
 MERGE_VERSION = "pith-open-graph-merge-v1"
 
@@ -302,9 +302,6 @@ def _retired(
 # The lists of `current` ----------------------------------------------------------------------
 
 _LISTS = {name: kind.shown_in for name, kind in EVENT_TYPES.items()}
-
-LIST_NAMES = (*LISTED_TYPES, OTHER_EVENTS)
-"""The lists of `current` that hold events, in M6 order."""
 
 
 def _current_lists(shown: list[ValidEvent]) -> dict[str, list[Object]]:

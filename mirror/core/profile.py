@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
+from mirror.core.json_pointer import get_pointer, is_below, remove_pointers, split_pointer
 from mirror.core.values import Object, Value, ascii_form, canonical, sha256
 
 __all__ = [
@@ -32,12 +33,7 @@ __all__ = [
     "SignatureRule",
     "SignedContent",
     "SignedForm",
-    "escape_token",
-    "get_pointer",
-    "is_below",
-    "is_pointer",
     "message",
-    "remove_pointers",
 ]
 
 Field: TypeAlias = Literal["type", "subject", "time", "target", "payload", "key"]
@@ -52,58 +48,6 @@ id, or the canonical bytes themselves."""
 DIGEST_BYTES, SIGNATURE_BYTES = 32, 64
 
 PROFILE_TYPE, PROFILE_VERSION = "pith_event_profile", "1.0"
-
-
-# Pointers (RFC 6901) into events ---------------------------------------------------------------
-
-
-_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
-"""What points to a member, however far down."""
-
-
-def is_pointer(text: str) -> bool:
-    """Whether a text points to a member."""
-    return _POINTER.fullmatch(text) is not None
-
-
-def _steps(pointer: str) -> list[str]:
-    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
-
-
-def escape_token(name: str) -> str:
-    """Return the name of a member as a step of a JSON Pointer (RFC 6901 section 3)."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
-def get_pointer(event: Value, pointer: str) -> Value:
-    """Return what stands at a pointer; None where nothing does. Only objects are gone through."""
-    for step in _steps(pointer):
-        if not isinstance(event, dict) or step not in event:
-            return None
-        event = event[step]
-    return event
-
-
-def remove_pointers(event: Object, pointers: Iterable[str]) -> Object:
-    """Return an event less the members at some pointers."""
-    for pointer in pointers:
-        event = _without_members(event, _steps(pointer))
-    return event
-
-
-def _without_members(value: Object, steps: list[str]) -> Object:
-    first, *rest = steps
-    if first not in value:
-        return value
-    if not rest:
-        return {name: member for name, member in value.items() if name != first}
-    inner = value[first]
-    return {**value, first: _without_members(inner, rest)} if isinstance(inner, dict) else value
-
-
-def is_below(pointers: Iterable[str], place: str) -> bool:
-    """Whether a place is one of some pointers, or below one."""
-    return any(place == one or place.startswith(f"{one}/") for one in pointers)
 
 
 # Spelling ------------------------------------------------------------------------------------
@@ -203,7 +147,7 @@ class SignedContent:
             if payload == "" or not is_below([payload], pointer):
                 return False
             inner = pointer[len(payload) :]
-        if self.only is not None and _steps(inner)[:1] not in [[name] for name in self.only]:
+        if self.only is not None and split_pointer(inner)[:1] not in [[name] for name in self.only]:
             return False
         return not is_below(self.excluded, pointer) and not any(
             is_below([pointer], one) for one in self.excluded

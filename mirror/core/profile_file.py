@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal, cast
 
+from mirror.core.json_pointer import is_below, is_pointer
 from mirror.core.limits import MAX_NAMES, require_at_most
 from mirror.core.profile import (
     ENCODINGS,
@@ -24,8 +25,6 @@ from mirror.core.profile import (
     Profile,
     SignatureRule,
     SignedContent,
-    is_below,
-    is_pointer,
 )
 from mirror.core.values import Object, Value, decode
 from mirror.errors import FormatError

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import TypedDict, TypeGuard, cast
 
 from mirror.core.values import (
     Object,
@@ -25,6 +25,8 @@ from mirror.errors import FormatError
 __all__ = [
     "PITH_NUMBER_PATTERN",
     "Record",
+    "RecordMetadata",
+    "RecordSource",
     "canonical_text",
     "is_pith_number",
     "is_text_digest_confirmed",
@@ -39,7 +41,7 @@ PITH_NUMBER_PATTERN = r"pith:[0-9]{4}:[A-Z2-7]{26}"
 _PITH_NUMBER = re.compile(PITH_NUMBER_PATTERN)
 
 
-def is_pith_number(value: Value) -> bool:
+def is_pith_number(value: Value) -> TypeGuard[str]:
     """Whether `value` is written as a Pith Number is (R3)."""
     return isinstance(value, str) and _PITH_NUMBER.fullmatch(value) is not None
 
@@ -55,6 +57,25 @@ def suffix_of(digest: bytes) -> str:
     """
     bits = int.from_bytes(digest[:17], "big") >> 6
     return "".join([_PAIRS[bits >> shift & 1023] for shift in range(120, -10, -10)])
+
+
+class RecordMetadata(TypedDict):
+    """The member `metadata` of a record (R1)."""
+
+    abstract_canon_sha256: str
+    cross_cats_sorted: list[str]
+    license: str
+    primary_cat: str
+    submitted_at: str
+    title_canon_sha256: str
+
+
+class RecordSource(TypedDict):
+    """The member `source` of a record (R1)."""
+
+    id: str
+    kind: str
+    version: int
 
 
 class Record:
@@ -81,8 +102,7 @@ class Record:
         """`canonical_sha256` as it is printed: 64 lowercase hexadecimal digits (R2)."""
         self.suffix = suffix_of(self.digest)
         """The 26 letters of base32 that end the Pith Number (R3)."""
-        submitted_at = cast("str", cast("Object", value["metadata"])["submitted_at"])
-        self.pith_number = f"pith:{submitted_at[:4]}:{self.suffix}"
+        self.pith_number = f"pith:{self.metadata['submitted_at'][:4]}:{self.suffix}"
         """`pith:`, the year of submission, `:`, the suffix (R3)."""
         self.aliases = tuple(self._aliases())
         """The pairs (`alias_kind`, `alias_value`) of R4, ascending by kind."""
@@ -99,14 +119,34 @@ class Record:
         return f"pith:{self.suffix[:8]}"
 
     @property
-    def source(self) -> Object:
-        """The member `source`: `id`, `kind`, `version`."""
-        return cast("Object", self.value["source"])
+    def metadata(self) -> RecordMetadata:
+        """The member `metadata`."""
+        return cast("RecordMetadata", self.value["metadata"])  # R1 was checked
+
+    @property
+    def source(self) -> RecordSource:
+        """The member `source`."""
+        return cast("RecordSource", self.value["source"])  # R1 was checked
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The primary category, then the cross-lists."""
+        return self.metadata["primary_cat"], *self.metadata["cross_cats_sorted"]
+
+    @property
+    def title_sha256(self) -> bytes:
+        """`title_canon_sha256`, 32 raw bytes (R5)."""
+        return bytes.fromhex(self.metadata["title_canon_sha256"])
+
+    @property
+    def abstract_sha256(self) -> bytes:
+        """`abstract_canon_sha256`, 32 raw bytes (R5)."""
+        return bytes.fromhex(self.metadata["abstract_canon_sha256"])
 
     def _aliases(self) -> Iterator[tuple[str, str]]:
         source = self.source
         if source["kind"] == "arxiv":
-            arxiv_id = cast("str", source["id"])
+            arxiv_id = source["id"]
             yield "arxiv", arxiv_id
             yield "arxiv_version", f"{arxiv_id}v{source['version']}"
             yield "doi", f"10.48550/arxiv.{arxiv_id}"
@@ -126,7 +166,7 @@ def _is_nonempty_text(value: Value) -> bool:
 
 
 def _is_version(value: Value) -> bool:
-    return is_integer(value) and cast("int", value) >= 1
+    return is_integer(value) and value >= 1
 
 
 def _is_time(value: Value) -> bool:

@@ -20,7 +20,7 @@ import re
 from collections import Counter
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TypeAlias, cast
+from typing import TypeAlias, TypeGuard, cast
 
 import orjson
 
@@ -319,7 +319,7 @@ def sorted_members(value: Value) -> Value:
     return value
 
 
-def is_integer(value: Value) -> bool:
+def is_integer(value: Value) -> TypeGuard[int]:
     """Whether `value` is a JSON integer; Python counts true and false as integers, V2 does not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -372,7 +372,7 @@ def payload_digest(payload: Value) -> str:
 _DIGEST = re.compile(DIGEST_PATTERN)
 
 
-def is_digest(value: Value) -> bool:
+def is_digest(value: Value) -> TypeGuard[str]:
     """Whether `value` is a digest as V3 prints it."""
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 

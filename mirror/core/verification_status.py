@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
 
-from mirror.core.events.types import GRAPH_SNAPSHOT, STATUS_LISTS
-from mirror.core.values import Object, Value
+from mirror.core.events.types import STATUS_LISTS
+from mirror.core.shape import integer_member, object_member
+from mirror.core.state_view import EventEntry, StateView
+from mirror.core.values import Object
 
 __all__ = ["MAX_SIGNERS", "ClaimStatus", "Level", "claim_statuses", "verification_status"]
 
@@ -43,9 +44,9 @@ class ClaimStatus:
     """Number of claims whose content this program checked itself."""
 
     @classmethod
-    def of(cls, events: Iterable[Object]) -> ClaimStatus:
+    def of(cls, events: Iterable[EventEntry]) -> ClaimStatus:
         """Return the status of claims, each an event of a state (M6)."""
-        signers = [str(cast("Object", event["signer"])["signer_id"]) for event in events]
+        signers = [event.signer_id for event in events]
         return cls(len(signers), tuple(sorted(set(signers))))
 
     @property
@@ -72,91 +73,69 @@ class ClaimStatus:
         return {"claimed": self.claimed, "checked": self.checked, "by": [*self.by[:MAX_SIGNERS]]}
 
 
-def claim_statuses(state: Object) -> dict[str, ClaimStatus]:
+def claim_statuses(state: StateView) -> dict[str, ClaimStatus]:
     """Return the status of each kind of claim, by the member of `verification_status` it decides.
 
     References and formal links are claimed by the last graph snapshot of each authority, formal
     links by replications of the kind `formal_bridge`, too.
-
-    Args:
-        state: A state (M6).
     """
-    current = cast("dict[str, list[Object]]", state["current"])
-    snapshots = _last_snapshots(current["graph_snapshots"])
-    bridges = [one for one in current["replications"] if _payload(one)["kind"] == "formal_bridge"]
+    snapshots = _last_snapshots(state.graph_snapshots)
+    replications = state.entries("replications")
+    bridges = [one for one in replications if one.payload["kind"] == "formal_bridge"]
     linked = [*bridges, *_claiming(snapshots, _has_formal_links)]
     return {
-        **{flag: ClaimStatus.of(current[name]) for flag, name in STATUS_LISTS.items()},
+        **{flag: ClaimStatus.of(state.entries(name)) for flag, name in STATUS_LISTS.items()},
         "references_resolved": ClaimStatus.of(_claiming(snapshots, _has_resolved_references)),
         "formal_links_present": ClaimStatus.of(linked),
     }
 
 
-def verification_status(state: Object) -> Object:
+def verification_status(state: StateView) -> Object:
     """Return the members of `verification_status` as the registry names them, and `claims`.
 
     A flag is true only for what this program checked itself: the record's hash, which a state
     cannot exist without; the signatures of receipt and events; and of the claims those whose
     `checked` is not 0. Counts are of events in force, whose signatures were verified.
-
-    Args:
-        state: A state (M6).
     """
-    current = cast("dict[str, list[Object]]", state["current"])
-    strengths = [_payload(claim)["strength"] for claim in current["author_claims"]]
+    strengths = [claim.payload["strength"] for claim in state.entries("author_claims")]
     claims = claim_statuses(state)
     is_checked = {kind: one.level is Level.CHECKED for kind, one in claims.items()}
     return {
         "content_addressed": True,
-        "pith_receipt": current["receipt"] is not None,
+        "pith_receipt": state.receipt is not None,
         "author_attested": is_checked["author_attested"],
         "weak_author_claims": strengths.count("weak"),
         "strong_author_claims": strengths.count("strong"),
         "externally_anchored": is_checked["externally_anchored"],
         "storage_verified": is_checked["storage_verified"],
-        "citation_signatures": len(current["citations"]),
-        "replication_records": len(current["replications"]),
-        "graph_snapshot": bool(current["graph_snapshots"]),
+        "citation_signatures": len(state.citations),
+        "replication_records": len(state.entries("replications")),
+        "graph_snapshot": bool(state.graph_snapshots),
         "references_resolved": is_checked["references_resolved"],
         "formal_links_present": is_checked["formal_links_present"],
         "claims": {kind: one.to_value() for kind, one in claims.items()},
     }
 
 
-def _payload(event: Object) -> Object:
-    return cast("Object", event["payload"])
-
-
 # What snapshots claim ------------------------------------------------------------------------
 
 
-def _last_snapshots(snapshots: list[Object]) -> list[Object]:
+def _last_snapshots(snapshots: list[EventEntry]) -> list[EventEntry]:
     """Return the last snapshot of each authority (M2)."""
-    last: dict[tuple[Value, Value], Object] = {}
-    for event in snapshots:
-        signer = cast("Object", event["signer"])
-        last[signer["signer_id"], signer["signer_type"]] = event
-    return list(last.values())
+    return list({event.authority: event for event in snapshots}.values())
 
 
-def _claiming(snapshots: list[Object], claims: Callable[[Object], bool]) -> list[Object]:
+def _claiming(snapshots: list[EventEntry], claims: Callable[[Object], bool]) -> list[EventEntry]:
     """Return the snapshots whose graph makes a claim."""
-    return [event for event in snapshots if claims(cast("Object", _payload(event)[GRAPH_SNAPSHOT]))]
+    return [event for event in snapshots if claims(event.graph)]
 
 
 def _has_resolved_references(graph: Object) -> bool:
     """Whether a graph has references and says that all of them are resolved."""
-    references = graph.get("references")
-    if not isinstance(references, dict):
-        return False
-    count, resolved = references.get("count"), references.get("resolved_work")
-    return _is_positive(count) and _is_positive(resolved) and resolved == count
+    references = object_member(graph, "references")
+    count = integer_member(references, "count") or 0
+    return count > 0 and integer_member(references, "resolved_work") == count
 
 
 def _has_formal_links(graph: Object) -> bool:
-    formal = graph.get("formal_canon")
-    return isinstance(formal, dict) and _is_positive(formal.get("evidence_count"))
-
-
-def _is_positive(value: Value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return (integer_member(object_member(graph, "formal_canon"), "evidence_count") or 0) > 0

@@ -10,8 +10,9 @@ from typing import NamedTuple, cast
 
 from mirror.core.events.event import MAX_EVENT_BYTES, EncodedEvent, is_event_type
 from mirror.core.events.types import EVENT_TYPES, PayloadContext
+from mirror.core.json_pointer import get_pointer, join_pointer
 from mirror.core.keys import KeySet
-from mirror.core.profile import DIGEST_BYTES, SIGNATURE_BYTES, Profile, escape_token, get_pointer
+from mirror.core.profile import DIGEST_BYTES, SIGNATURE_BYTES, Profile
 from mirror.core.record import is_pith_number
 from mirror.core.values import Object, Value, instant
 from mirror.engine.findings import Finding, ReadRequest
@@ -193,7 +194,7 @@ def _shape(event: Object) -> Object:
 def _leaves(value: Object, above: str) -> Iterator[tuple[str, Value]]:
     """Yield what is no object, or three objects down, with its pointer."""
     for name, member in value.items():
-        pointer = f"{above}/{escape_token(name)}"
+        pointer = join_pointer(above, name)
         if isinstance(member, dict) and above.count("/") < _DEPTH:
             yield from _leaves(member, pointer)
         else:

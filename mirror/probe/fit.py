@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from mirror.core.events.signatures import check_event, signers
+from mirror.core.json_pointer import is_below, join_pointer
 from mirror.core.keys import KeySet
-from mirror.core.profile import Field, Profile, SignedContent, escape_token, is_below, message
+from mirror.core.profile import Field, Profile, SignedContent, message
 from mirror.core.profile_file import NEEDED
 from mirror.core.values import Object, sha256
 from mirror.probe.places import Sample, is_wrapper
@@ -130,7 +131,7 @@ def _bare(
 ) -> Iterator[str]:
     """Yield what is not covered, as large as it can be named."""
     for name, member in value.items():
-        pointer = f"{above}/{escape_token(name)}"
+        pointer = join_pointer(above, name)
         if isinstance(member, dict) and any(one.startswith(f"{pointer}/") for one in marks):
             yield from _bare(member, pointer, own, marks, is_covered)
         elif pointer not in own and not is_covered(pointer):

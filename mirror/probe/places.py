@@ -9,17 +9,9 @@ from typing import NamedTuple, TypeAlias, cast
 
 from mirror.core.events.signatures import names_of
 from mirror.core.events.types import EVENT_TYPES
+from mirror.core.json_pointer import escape_token, get_pointer, join_pointer, parent_pointer
 from mirror.core.keys import KeySet
-from mirror.core.profile import (
-    ENCODINGS,
-    SIGNATURE_BYTES,
-    Encoding,
-    Field,
-    Profile,
-    SignedContent,
-    escape_token,
-    get_pointer,
-)
+from mirror.core.profile import ENCODINGS, SIGNATURE_BYTES, Encoding, Field, Profile, SignedContent
 from mirror.core.record import Record, is_pith_number
 from mirror.core.values import Object, canonical, instant
 from mirror.probe.pre_images import in_payload, tops, written
@@ -88,7 +80,7 @@ def payload_of(event: Object) -> str:
             return f"/{name}"
     holding = tops(one.at for one in written(event, SIGNATURE_BYTES))
     rest = {name: size for name, size in objects.items() if escape_token(name) not in holding}
-    return f"/{escape_token(max(rest, key=rest.__getitem__))}" if rest else ""
+    return join_pointer("", max(rest, key=rest.__getitem__)) if rest else ""
 
 
 def id_rank(pointer: str) -> int:
@@ -116,7 +108,7 @@ def places_of(
     covered: dict[str, list[str]] = defaultdict(list)
     for pointer in common:
         if image.covers(pointer, payload):
-            covered[_above(pointer)].append(pointer)
+            covered[parent_pointer(pointer)].append(pointer)
     for above in _containers(samples, payload):
         texts = covered[above]
         if any(_is_named(one) or _all(samples, one, _speaks) for one in texts):
@@ -150,10 +142,6 @@ def key_place(
     return outside[0] if len(outside) == 1 else None
 
 
-def _above(pointer: str) -> str:
-    return pointer.rpartition("/")[0]
-
-
 def _is_named(pointer: str) -> bool:
     """Whether a member of the event itself is named as its type, subject or time would be."""
     return any(pointer == f"/{hint}" for role in _NEEDED for hint in _HINTS[role])
@@ -162,7 +150,7 @@ def _is_named(pointer: str) -> bool:
 def _containers(samples: Sequence[Sample], payload: str) -> list[str]:
     """Return the pointers to the event, the objects in it, and its payload, in this order."""
     event = samples[0].event
-    objects = [f"/{escape_token(name)}" for name, value in event.items() if isinstance(value, dict)]
+    objects = [join_pointer("", name) for name, value in event.items() if isinstance(value, dict)]
     return ["", *(one for one in objects if one != payload), *([payload] if payload else [])]
 
 
@@ -179,7 +167,7 @@ def _side_by_side(
     """
     places: dict[Field, str] = {}
     for role in _SIDE_BY_SIDE:
-        named = [f"{_above(texts[0])}/{hint}" for hint in _HINTS[role]]
+        named = [f"{parent_pointer(texts[0])}/{hint}" for hint in _HINTS[role]]
         found = [one for one in named if one in texts][:1]
         if not found and role in _ALIKE and not names_only:
             found = [one for one in texts if _all(samples, one, _ALIKE[role])]

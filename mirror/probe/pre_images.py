@@ -17,16 +17,8 @@ from dataclasses import dataclass, field
 from itertools import combinations, groupby
 from typing import Any, NamedTuple, TypeVar
 
-from mirror.core.profile import (
-    DIGEST_BYTES,
-    ENCODINGS,
-    SIGNATURE_BYTES,
-    Encoding,
-    SignedContent,
-    escape_token,
-    get_pointer,
-    is_below,
-)
+from mirror.core.json_pointer import escape_token, get_pointer, is_below, join_pointer
+from mirror.core.profile import DIGEST_BYTES, ENCODINGS, SIGNATURE_BYTES, Encoding, SignedContent
 from mirror.core.values import Object, Value, ascii_form, canonical
 
 __all__ = [
@@ -133,7 +125,7 @@ def strings(value: Value, pointer: str = "", depth: int = 0) -> Iterator[tuple[s
         yield pointer, value
     elif isinstance(value, dict) and depth <= _DEPTH:
         for name, member in value.items():
-            yield from strings(member, f"{pointer}/{escape_token(name)}", depth + 1)
+            yield from strings(member, join_pointer(pointer, name), depth + 1)
 
 
 def _readings(text: str, size: int) -> Iterator[tuple[Encoding, bytes]]:
@@ -293,7 +285,7 @@ def _options(event: Object, inner: Sequence[str], free: set[str]) -> Iterator[li
 
 def _options_of(name: str, value: Value, inner: Iterable[str]) -> Iterator[_Option]:
     """Yield the ways of taking a member: as it is, less something in it, or not at all."""
-    pointer = f"/{escape_token(name)}"
+    pointer = join_pointer("", name)
     within = [one for one in inner if one.startswith(f"{pointer}/")]
     for count in range(len(within) + 1):
         for less in combinations(within, count):

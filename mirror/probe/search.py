@@ -15,6 +15,7 @@ from itertools import chain, compress
 from typing import NamedTuple, TypeVar
 
 from mirror.core.events.signatures import check_event, names_of
+from mirror.core.json_pointer import get_pointer, is_below
 from mirror.core.keys import Key, KeySet
 from mirror.core.profile import (
     DIGEST_BYTES,
@@ -28,8 +29,6 @@ from mirror.core.profile import (
     SignatureRule,
     SignedContent,
     SignedForm,
-    get_pointer,
-    is_below,
 )
 from mirror.core.profile_file import NEEDED
 from mirror.core.signature import verify

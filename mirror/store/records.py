@@ -161,7 +161,7 @@ def _names(record: Record) -> tuple[bytes, str, str, str, str, int]:
         record.digest,
         record.pith_number[5:9],
         record.suffix,
-        cast("str", source["kind"]),
-        cast("str", source["id"]),
-        cast("int", source["version"]),
+        source["kind"],
+        source["id"],
+        source["version"],
     )

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from mirror.core.keys import BUILT_IN
 from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import Record
+from mirror.core.state_view import StateView
 from mirror.core.values import Object, Value
 from mirror.core.verification_status import verification_status
 from mirror.engine.search.citations import citations_of
@@ -83,7 +84,7 @@ class RegistryApi:
             record_id = shelf.find_id(request.path_params["suffix"])
             record = shelf.store.records.get(record_id)
             described = self._describe(shelf, record_id, record, request)
-            metadata = cast("Object", record.value["metadata"])
+            metadata = record.metadata
             aliases = dict(record.aliases)
             same: list[Value] = []
             if "arxiv" in aliases:
@@ -125,7 +126,7 @@ class RegistryApi:
             "canonical_record": current["canonical_record"],
             "source_aliases": current["source_aliases"],
             "receipt": current["receipt"],
-            "verification_status": verification_status(state),
+            "verification_status": verification_status(StateView(state)),
             "citations": citations_value(
                 citations_of(shelf.store, record_id, state), shelf.store.records
             ),

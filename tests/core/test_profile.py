@@ -27,9 +27,7 @@ from mirror.core.profile import (
     Profile,
     SignatureRule,
     SignedContent,
-    get_pointer,
     message,
-    remove_pointers,
 )
 from mirror.core.profile_file import parse_profile
 from mirror.core.values import sha256
@@ -47,60 +45,12 @@ BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 ALICE, BOB = Signer("alice"), Signer("bob")
 KEYS = key_set_of(ALICE, BOB)
 RECORD = make_record()
-NESTED: Any = {"a": {"b": {"c": 1, "d": 2}, "/": 3, "~": 4, "~1": 5, "": 6}, "": {"": 7}, "l": [8]}
 
 
 def an_event(**members: Any) -> Object:
     """A valid event by Alice; `members` are signed with it."""
     event = make_event(RECORD, ALICE, "x.y", payload_of("citation_signed", RECORD, ALICE))
     return sign_event({**event, **members}, ALICE)
-
-
-# Pointers ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("pointer", "value"),
-    [
-        ("/a/b/c", 1),
-        ("/a/b", {"c": 1, "d": 2}),
-        ("/a/~1", 3),
-        ("/a/~0", 4),
-        ("/a/~01", 5),
-        ("/a/", 6),
-        ("//", 7),
-        ("/l", [8]),
-        ("/l/0", None),
-        ("/a/b/c/x", None),
-        ("/x", None),
-        ("/A", None),
-        ("/a/b/", None),
-    ],
-)
-def test_at(pointer: str, value: Any) -> None:
-    """RFC 6901: ~1 is a slash and ~0 a tilde; an empty name is a name; lists are not entered."""
-    assert value == get_pointer(NESTED, pointer)
-    assert get_pointer(NESTED, "") == NESTED
-
-
-@pytest.mark.parametrize(
-    ("pointers", "left"),
-    [
-        (["/a"], {"": {"": 7}, "l": [8]}),
-        (["/a", "/l"], {"": {"": 7}}),
-        (["/a", "//"], {"": {}, "l": [8]}),
-        (["/a/b", "/a/~1", "/a/~0", "/a/~01", "/a/"], {"a": {}, "": {"": 7}, "l": [8]}),
-        (["/a/b/c"], {**NESTED, "a": {**NESTED["a"], "b": {"d": 2}}}),
-        (["/a/b/c", "/a/b"], {**NESTED, "a": {"/": 3, "~": 4, "~1": 5, "": 6}}),
-        (["/x", "/a/x", "/a/b/c/x", "/l/0", "/l/x", "/x/y"], NESTED),
-        ([], NESTED),
-    ],
-)
-def test_without(pointers: list[str], left: Any) -> None:
-    """What is not there cannot be left out, and the event itself stays as it is."""
-    before = json.dumps(NESTED)
-    assert left == remove_pointers(NESTED, pointers)
-    assert before == json.dumps(NESTED)
 
 
 # Spelling ------------------------------------------------------------------------------------

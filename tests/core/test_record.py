@@ -159,6 +159,17 @@ def test_the_hash_and_the_numbers_of_a_real_record() -> None:
     assert short == record.short_pith_number
 
 
+def test_the_members_of_a_record() -> None:
+    """Typed, as R1 has them."""
+    metadata = {**REAL["metadata"], "cross_cats_sorted": ["a", "b"]}
+    record = parse_record({**REAL, "metadata": metadata})
+    assert record.source == REAL["source"]
+    assert record.metadata["license"] == REAL["metadata"]["license"]
+    assert record.categories == ("hep-ex", "a", "b")
+    assert record.title_sha256.hex() == REAL["metadata"]["title_canon_sha256"]
+    assert record.abstract_sha256.hex() == REAL["metadata"]["abstract_canon_sha256"]
+
+
 def test_the_hash_does_not_depend_on_the_order_of_members() -> None:
     """R2: it is of the canonical bytes, which do differ for another version."""
     shuffled = {name: REAL[name] for name in ("source", "schema_version", "metadata")}

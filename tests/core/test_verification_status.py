@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mirror.core.state_view import StateView
 from mirror.core.verification_status import (
     MAX_SIGNERS,
     ClaimStatus,
@@ -38,9 +39,10 @@ def graph(value: Raw, signer_id: str = "registry") -> Raw:
     return entry({"graph_snapshot": value}, signer_id)
 
 
-def state(receipt: Raw | None = None, **lists: list[Raw]) -> Raw:
+def state(receipt: Raw | None = None, **lists: list[Raw]) -> StateView:
     """A state with these events in force."""
-    return {"current": {**{name: [] for name in LISTS}, "receipt": receipt, **lists}}
+    current: Any = {**{name: [] for name in LISTS}, "receipt": receipt, **lists}
+    return StateView({"current": current})
 
 
 EVERYTHING = state(

@@ -11,13 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from mirror.core.comparison.diff import Difference, Differences, differences, shown_value, truncate
-from mirror.core.events.types import is_event_id
-from mirror.core.merge import LIST_NAMES
+from mirror.core.events.types import LIST_NAMES, is_event_id
 from mirror.core.record import is_pith_number, parse_record
-from mirror.core.values import Object, Value, equal, is_integer
+from mirror.core.shape import (
+    integer_member,
+    list_member,
+    object_member,
+    objects_member,
+    text_member,
+)
+from mirror.core.values import Object, Value, equal
 from mirror.errors import FormatError
 
 __all__ = [
@@ -137,11 +143,11 @@ class StateEntry(NamedTuple):
 
 def shown_entries(state: Object) -> dict[str, StateEntry]:
     """Return all that a state shows in the lists of `current`, by event id."""
-    current = _current(state)
+    current = object_member(state, "current")
     return {
         event_id: StateEntry(name, entry)
         for name in LIST_NAMES
-        for entry in _entries(current, name)
+        for entry in objects_member(current, name)
         for event_id in _ids([entry.get("event_id")])
     }
 
@@ -154,44 +160,25 @@ def shown_events(state: Object) -> set[str]:
 # Reading a state that may be told in part, or ill --------------------------------------------
 
 
-def _current(state: Object) -> Object:
-    current = state.get("current")
-    return current if isinstance(current, dict) else {}
-
-
-def _list(holder: Object, name: str) -> list[Value]:
-    value = holder.get(name)
-    return value if isinstance(value, list) else []
-
-
-def _entries(holder: Object, name: str) -> Iterator[Object]:
-    yield from (one for one in _list(holder, name) if isinstance(one, dict))
-
-
 def _ids(values: list[Value]) -> Iterator[str]:
-    yield from (cast("str", one) for one in values if is_event_id(one))
+    yield from filter(is_event_id, values)
 
 
 def retired_events(state: Object) -> dict[str, Object]:
     """Return what is said of each event that is retired, by event id (M11)."""
     return {
         event_id: entry
-        for entry in _entries(state, "retired_events")
+        for entry in objects_member(state, "retired_events")
         for event_id in _ids([entry.get("event_id")])
     }
 
 
 def _spoken_of(state: Object) -> Iterator[str]:
     """Yield the ids of events that retired others, or equivocate."""
-    for entry in _entries(state, "retired_events"):
-        yield from _ids(_list(entry, "by"))
-    for entry in _entries(state, "equivocations"):
-        yield from _ids(_list(entry, "event_ids"))
-
-
-def _count(state: Object, name: str) -> int | None:
-    value = state.get(name)
-    return cast("int", value) if is_integer(value) else None
+    for entry in objects_member(state, "retired_events"):
+        yield from _ids(list_member(entry, "by"))
+    for entry in objects_member(state, "equivocations"):
+        yield from _ids(list_member(entry, "event_ids"))
 
 
 # Comparing -----------------------------------------------------------------------------------
@@ -204,7 +191,7 @@ class _StateComparison:
         self._here = here
         self._upstream = upstream
         self._differences: Differences = differences(here.state, upstream)
-        self._number = cast("str", here.state["pith_number"])
+        self._number = text_member(here.state, "pith_number")
         # Of the events of another record, nothing follows for this one.
         self._is_another = upstream["pith_number"] != self._number
         told = {} if self._is_another else upstream
@@ -224,7 +211,7 @@ class _StateComparison:
 
     def _visible_here(self) -> set[str]:
         """Return our events that upstream would show, as far as it prints such members."""
-        printed = _current(self._upstream)
+        printed = object_member(self._upstream, "current")
         visible = {one for one, entry in self._ours.items() if entry.where in printed}
         return visible | self._retired.keys() if self._lists_retired else visible
 
@@ -266,7 +253,7 @@ class _StateComparison:
     def _rise(self) -> int | None:
         """Return by how many valid events upstream's count exceeds ours, if it says."""
         ours, theirs = (
-            _count(one, "valid_event_count") for one in (self._here.state, self._upstream)
+            integer_member(one, "valid_event_count") for one in (self._here.state, self._upstream)
         )
         return None if ours is None or theirs is None else theirs - ours
 
@@ -291,9 +278,9 @@ class _StateComparison:
         if self._is_another:
             text = f"upstream answers for {self._number} with {self._upstream['pith_number']}"
             yield Cause("record.changed", text)
-        if "canonical_record" not in _current(self._upstream):
+        if "canonical_record" not in object_member(self._upstream, "current"):
             return
-        found = _number_of(_current(self._upstream)["canonical_record"])
+        found = _number_of(object_member(self._upstream, "current")["canonical_record"])
         if found != self._number:
             text = f"its canonical record gives {found}, not {self._number}"
             yield Cause("record.digest", f"{text}: upstream is provably wrong")
@@ -327,7 +314,10 @@ class _StateComparison:
 
     def _of_retired(self) -> Iterator[Cause]:
         for event_id, entry in self._shows_retired().items():
-            reason, by = entry["reason"], truncate(", ".join(_ids(_list(entry, "by"))), _SHOWN_IDS)
+            reason, by = (
+                entry["reason"],
+                truncate(", ".join(_ids(list_member(entry, "by"))), _SHOWN_IDS),
+            )
             text = f"upstream shows {event_id} in {self._where(event_id)} as current"
             why = f"{reason} by {by}" if by else f"{reason}"
             yield Cause(f"event.{reason}", f"{text}; it is {why}")
@@ -398,7 +388,7 @@ def _number_of(record: Value) -> str:
 def _inconsistencies(state: Object) -> Iterator[str]:
     """Yield each way in which the counts of a state cannot be true of its own lists (M1, M6)."""
     total, valid, invalid = (
-        _count(state, f"{name}event_count") for name in ("", "valid_", "invalid_")
+        integer_member(state, f"{name}event_count") for name in ("", "valid_", "invalid_")
     )
     if total is not None and valid is not None and invalid is not None and total != valid + invalid:
         yield f"event_count is {total}, but {valid} are valid and {invalid} invalid"
@@ -410,7 +400,7 @@ def _inconsistencies(state: Object) -> Iterator[str]:
         ("invalid_event_count", "invalid_events"),
         ("equivocation_count", "equivocations"),
     ):
-        said, listed = _count(state, count), len(_list(state, name))
+        said, listed = integer_member(state, count), len(list_member(state, name))
         if said is not None and name in state and said != listed:
             yield f"{count} is {said}, but {name} has {listed}"
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import cast
 
+from mirror.core.json_pointer import join_pointer
 from mirror.core.values import Object, Value, canonical
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "Differences",
     "Missing",
     "differences",
-    "join_pointer",
     "shown_value",
     "truncate",
 ]
@@ -97,11 +97,6 @@ def shown_value(value: Value | Missing) -> str:
 def truncate(text: str, limit: int) -> str:
     """Return a text of at most so many characters, and how many it had."""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
-
-
-def join_pointer(pointer: str, name: str | int) -> str:
-    """Return the pointer to a member or an item (RFC 6901 section 4)."""
-    return f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}"
 
 
 def _walk(here: Value, upstream: Value, pointer: str, result: Differences) -> None:

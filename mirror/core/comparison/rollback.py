@@ -52,7 +52,7 @@ def _records(said: Object) -> list[bytes]:
 def _of_counts(before: Object, after: Object) -> Iterator[Cause]:
     for name in COUNTS:
         was, now = before.get(name), after.get(name)
-        if is_integer(was) and is_integer(now) and cast("int", now) < cast("int", was):
+        if is_integer(was) and is_integer(now) and now < was:
             yield Cause("rollback.count", f"{name} fell from {was} to {now}")
 
 

@@ -15,8 +15,9 @@ from typing import NamedTuple, TypeAlias, cast
 from mirror.core.events.event import MAX_EVENT_BYTES, is_event_type
 from mirror.core.events.signatures import claim_of, is_signed_by, keys_of
 from mirror.core.events.types import INTEGRITY
+from mirror.core.json_pointer import escape_token, get_pointer
 from mirror.core.keys import KeySet
-from mirror.core.profile import INTEGRITY_V1, escape_token, get_pointer
+from mirror.core.profile import INTEGRITY_V1
 from mirror.core.receipt import Fault
 from mirror.core.values import (
     Object,

@@ -23,8 +23,9 @@ from mirror.core.events.event import (
 )
 from mirror.core.events.signatures import SignedMessage, claim_of, id_of, is_signed_by, keys_of
 from mirror.core.events.types import EVENT_TYPES
+from mirror.core.json_pointer import get_pointer, parent_pointer
 from mirror.core.keys import BUILT_IN, Key, KeySet
-from mirror.core.profile import Field, IdRule, Profile, SignedContent, get_pointer, message
+from mirror.core.profile import Field, IdRule, Profile, SignedContent, message
 from mirror.core.profile_file import keeps_id
 from mirror.core.receipt import Fault
 from mirror.core.record import Record
@@ -155,7 +156,7 @@ def _speaker(key: Key, event: Object, record: Record, keys: KeySet, profile: Pro
         instant(get_pointer(event, profile.pointers["time"])),
     )
     named = keys_of(event, profile, keys) if place and image.covers(place, payload) else alike
-    above = place.rpartition("/")[0]
+    above = parent_pointer(place)
     said = {
         name: value
         for name, value in _signer_members(event, profile).items()
@@ -188,7 +189,7 @@ def _fault_by(
 
 def _signer_members(event: Object, profile: Profile) -> Object:
     """Return what stands beside the name of the key, if that is not the event itself."""
-    above = profile.pointers.get("key", "").rpartition("/")[0]
+    above = parent_pointer(profile.pointers.get("key", ""))
     beside = get_pointer(event, above) if above else None
     return beside if isinstance(beside, dict) else {}
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
+from mirror.core.json_pointer import get_pointer
 from mirror.core.keys import Key, KeySet
-from mirror.core.profile import SIGNATURE_BYTES, IdRule, Profile, get_pointer, message
+from mirror.core.profile import SIGNATURE_BYTES, IdRule, Profile, message
 from mirror.core.signature import verify
 from mirror.core.values import Object, sha256
 

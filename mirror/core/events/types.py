@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias, TypeGuard, cast
 
 from mirror.core.keys import KeySet
 from mirror.core.receipt import check_receipt
@@ -23,6 +23,7 @@ __all__ = [
     "GRAPH_SNAPSHOT",
     "INTEGRITY",
     "LISTED_TYPES",
+    "LIST_NAMES",
     "OTHER_EVENTS",
     "RECORD_CREATED",
     "REVOCATION",
@@ -45,7 +46,7 @@ OTHER_EVENTS = "other_events"
 _EVENT_ID = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def is_event_id(value: Value) -> bool:
+def is_event_id(value: Value) -> TypeGuard[str]:
     """Whether `value` is written as an event id is (E1)."""
     return isinstance(value, str) and _EVENT_ID.fullmatch(value) is not None
 
@@ -313,6 +314,9 @@ EVENT_TYPES: dict[str, EventType] = {
 
 LISTED_TYPES = {kind.shown_in: name for name, kind in EVENT_TYPES.items() if kind.shown_in}
 """The event type of each list of `current` (M6) that holds one type only, in the order of E4."""
+
+LIST_NAMES = (*LISTED_TYPES, OTHER_EVENTS)
+"""The lists of `current` that hold events, in M6 order."""
 
 STATUS_LISTS = {
     kind.status_flag: kind.shown_in

@@ -30,8 +30,9 @@ from mirror.core.events.profile_verdict import (
     verify_under_profile,
 )
 from mirror.core.events.types import RECORD_CREATED
+from mirror.core.json_pointer import get_pointer
 from mirror.core.keys import Key, KeySet
-from mirror.core.profile import MIRROR_V1, Profile, get_pointer, message
+from mirror.core.profile import MIRROR_V1, Profile, message
 from mirror.core.receipt import Fault, key_ids_of_receipt
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, sha256

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import cast
 
 from mirror.core.events.event import ValidEvent
-from mirror.core.events.types import REVOCATION
-from mirror.core.merge import LIST_NAMES
+from mirror.core.events.types import LIST_NAMES, REVOCATION
 from mirror.core.record import Record, text_digest
 from mirror.core.values import Object, Value, decode, instant
 from mirror.engine.identifiers import find_all
@@ -100,8 +99,7 @@ def resolve_name(store: Store, name: str) -> list[int]:
 
 
 def _has_title(record: Record, digest: bytes) -> bool:
-    metadata = cast("Object", record.value["metadata"])
-    return metadata["title_canon_sha256"] == digest.hex()
+    return record.title_sha256 == digest
 
 
 def encodable(text: str) -> str:
@@ -299,8 +297,8 @@ def _standing(record: Record, current: Object) -> RecordSummary:
     source = record.source
     return RecordSummary(
         record.pith_number,
-        cast("str", source["id"]) if source["kind"] == "arxiv" else None,
-        cast("int", source["version"]),
+        source["id"] if source["kind"] == "arxiv" else None,
+        source["version"],
         current["receipt"] is not None,
     )
 
@@ -324,13 +322,11 @@ def _ids(value: Value) -> list[str]:
 
 
 def _names(record: Record) -> Iterator[str]:
-    metadata = cast("Object", record.value["metadata"])
     yield record.pith_number
     yield from (value for _, value in record.aliases)
-    yield cast("str", record.source["id"])
-    yield cast("str", metadata["primary_cat"])
-    yield from cast("list[str]", metadata["cross_cats_sorted"])
-    yield cast("str", metadata["license"])
+    yield record.source["id"]
+    yield from record.categories
+    yield record.metadata["license"]
 
 
 def _strings(value: Value) -> Iterator[str]:
@@ -438,12 +434,11 @@ def _entry(store: Store, record_id: int) -> IndexEntry | None:
         view = _IndexedRecord.of(store, record_id, store.states.text(record_id))
     except CorruptStoreError:
         return None
-    metadata = cast("Object", view.record.value["metadata"])
     return IndexEntry(
         record_id,
         store.states.digest(record_id),
-        bytes.fromhex(cast("str", metadata["title_canon_sha256"])),
-        bytes.fromhex(cast("str", metadata["abstract_canon_sha256"])),
+        view.record.title_sha256,
+        view.record.abstract_sha256,
         view.standing().has_verified_receipt,
         view.texts(),
     )

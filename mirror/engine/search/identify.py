@@ -25,7 +25,7 @@ from typing import Any, BinaryIO, TypeAlias, cast
 from mirror.archive import ReadLimits, open_file, standard_input, temporary_error
 from mirror.archive.compression import DECOMPRESSION_ERRORS, has_trailing, open_plain
 from mirror.core.record import Record, is_text_digest_confirmed, text_digest
-from mirror.core.values import Object, Value, decode
+from mirror.core.values import Value, decode
 from mirror.engine.search.find import RecordSummary, encodable, resolve_name, standing_of
 from mirror.errors import FormatError, LimitError, SourceError
 from mirror.store import Store
@@ -140,14 +140,9 @@ def _compare(
     record: Record, title: _TextVariants | None, abstract: _TextVariants | None
 ) -> tuple[TextMatch | None, TextMatch | None]:
     return (
-        None if title is None else title.match(_recorded(record, "title")),
-        None if abstract is None else abstract.match(_recorded(record, "abstract")),
+        None if title is None else title.match(record.metadata["title_canon_sha256"]),
+        None if abstract is None else abstract.match(record.metadata["abstract_canon_sha256"]),
     )
-
-
-def _recorded(record: Record, text: str) -> str:
-    metadata = cast("Object", record.value["metadata"])
-    return cast("str", metadata[f"{text}_canon_sha256"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,14 +310,14 @@ def _check(store: Store, paper: _PaperText) -> MetadataCheck:
     if not records:
         return MetadataCheck(paper.arxiv_id, None, "missing", None, is_confirmed)
     if len(records) > 1:
-        version = cast("int", records[0].source["version"])
+        version = records[0].source["version"]
         return MetadataCheck(paper.arxiv_id, None, "ambiguous", version, is_confirmed)
     (record,) = records
     differs = (
-        text_digest(paper.title) != _recorded(record, "title"),
-        text_digest(paper.abstract) != _recorded(record, "abstract"),
+        text_digest(paper.title) != record.metadata["title_canon_sha256"],
+        text_digest(paper.abstract) != record.metadata["abstract_canon_sha256"],
     )
-    version = cast("int", record.source["version"])
+    version = record.source["version"]
     return MetadataCheck(
         paper.arxiv_id, record.pith_number, _STATUSES[differs], version, is_confirmed
     )
@@ -344,7 +339,7 @@ def _records_of(store: Store, paper: _PaperText) -> list[Record]:
         vouched = [pair for pair in found if standing_of(store, pair[0]).has_verified_receipt]
         found = vouched or found
     records = [record for _, record in found]
-    versions = {cast("int", record.source["version"]) for record in records}
+    versions = {record.source["version"] for record in records}
     version = paper.version if paper.version in versions else max(versions, default=None)
     return [record for record in records if record.source["version"] == version]
 

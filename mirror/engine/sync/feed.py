@@ -62,13 +62,13 @@ def parse_page(data: bytes, since: int, limit: int) -> ChangesPage:
 def _change(value: Value) -> Change:
     entry: Object = value if isinstance(value, dict) else {}
     number, pith_number, at = (entry.get(name) for name in ("change", "pith_number", "at"))
-    if not is_integer(number) or not 0 < cast("int", number) <= _HIGHEST:
+    if not is_integer(number) or not 0 < number <= _HIGHEST:
         raise FormatError("feed.shape", "a change has no number")
     if not is_pith_number(pith_number):
         raise FormatError("feed.shape", "a change names no record")
     if not isinstance(at, str) or len(at) > _LONGEST_TIME:
         raise FormatError("feed.shape", "a change has no time")
-    return Change(cast("int", number), cast("str", pith_number), at)
+    return Change(number, pith_number, at)
 
 
 def last_change(remote: MirrorClient) -> Change | None:

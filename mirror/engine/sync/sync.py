@@ -6,7 +6,7 @@ was fetched stays fetched: a run that ends early, however, is gone on with by th
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from mirror.core.values import Value, decode, is_integer
 from mirror.engine.sync.feed import read_page
@@ -73,7 +73,7 @@ def _records(health: Value) -> int | None:
     """Return how many records a mirror says that it has; None if it is no mirror that speaks."""
     counts = health.get("counts") if isinstance(health, dict) else None
     records = counts.get("records") if isinstance(counts, dict) else None
-    return cast("int", records) if is_integer(records) and cast("int", records) >= 0 else None
+    return records if is_integer(records) and records >= 0 else None
 
 
 def sync(store: Store, errand: SyncOptions, upstream: ServerKind, client: Client) -> SyncSummary:

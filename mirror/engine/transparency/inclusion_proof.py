@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import Record, is_pith_number, suffix_of
@@ -124,7 +124,7 @@ def _digest(holder: Object, name: str, where: str = "") -> bytes:
     value = holder.get(name)
     if not is_digest(value):
         raise _fault(f"{where}/{name}", "it is not a digest")
-    return bytes.fromhex(cast("str", value))
+    return bytes.fromhex(value)
 
 
 def _fault(where: str, message: str) -> FormatError:

@@ -147,9 +147,9 @@ def _items(holder: Object, name: str) -> list[Object]:
 
 def _node(value: Object) -> Node:
     size = value.get("size")
-    if not is_integer(size) or cast("int", size) < 0:
+    if not is_integer(size) or size < 0:
         raise FormatError("tree.shape", "a size is no number", where="/size")
-    return Node(cast("int", size), _digest(value, "digest"))
+    return Node(size, _digest(value, "digest"))
 
 
 def _leaf(value: Object) -> TreeLeaf:

@@ -158,7 +158,6 @@ def paper_of(record: Record, state: Object) -> PaperMetadata | None:
 
 
 def _paper(record: Record, event: Object, graph: Object, paper: Object) -> PaperMetadata:
-    metadata = cast("Object", record.value["metadata"])
     title = _text(paper, "title")
     return PaperMetadata(
         title=title,
@@ -166,7 +165,7 @@ def _paper(record: Record, event: Object, graph: Object, paper: Object) -> Paper
         abstract=_text(paper, "abstract_excerpt"),
         said_by=str(cast("Object", event["signer"])["signer_id"]),
         said_at=str(event["created_at"]),
-        is_title_confirmed=text_digest(title) == metadata["title_canon_sha256"],
+        is_title_confirmed=text_digest(title) == record.metadata["title_canon_sha256"],
         builder=_text(graph, "builder_version"),
     )
 

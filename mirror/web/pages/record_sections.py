@@ -14,13 +14,14 @@ from mirror.core.events.types import (
     CITATION,
     EVENT_TYPES,
     GRAPH_SNAPSHOT,
+    LIST_NAMES,
     RECORD_CREATED,
     STATUS_LISTS,
     list_label,
 )
 from mirror.core.keys import Key
-from mirror.core.merge import LIST_NAMES
 from mirror.core.record import Record
+from mirror.core.state_view import EventEntry, StateView
 from mirror.core.values import Object
 from mirror.core.verification_status import ClaimStatus, Level, claim_statuses
 from mirror.web.pages.labels import CHECKS, CLAIMS, CODES, EVENT_STATUSES, LEVELS
@@ -62,7 +63,7 @@ class StatusTag:
 
 def chips_of(dossier: RecordDetails) -> list[StatusTag]:
     """Return the status of a record, in short."""
-    statuses = claim_statuses(dossier.state)
+    statuses = claim_statuses(StateView(dossier.state))
     return [
         _receipt_chip(is_verified=dossier.receipt is not None),
         *(_claim_chip(kind, status) for kind, status in statuses.items()),
@@ -109,11 +110,15 @@ class CompletenessItem:
 
 def steps_of(dossier: RecordDetails) -> list[CompletenessItem]:
     """Return what makes a record complete, and how much of it is claimed or was checked."""
-    current, cites = dossier.current, dossier.citations.cites
-    statuses = {CLAIMS[kind][0]: one for kind, one in claim_statuses(dossier.state).items()}
-    statuses["cited by"] = ClaimStatus.of(current["citations"])
-    statuses["cites"] = ClaimStatus.of(one for work in cites.listed for one in work.events)
-    statuses["replications"] = ClaimStatus.of(current["replications"])
+    cites = dossier.citations.cites
+    statuses = {
+        CLAIMS[kind][0]: one for kind, one in claim_statuses(StateView(dossier.state)).items()
+    }
+    statuses["cited by"] = ClaimStatus.of(StateView(dossier.state).citations)
+    statuses["cites"] = ClaimStatus.of(
+        EventEntry(one) for work in cites.listed for one in work.events
+    )
+    statuses["replications"] = ClaimStatus.of(StateView(dossier.state).entries("replications"))
     return [
         CompletenessItem(name.capitalize(), one.level, one.words) for name, one in statuses.items()
     ]
@@ -253,7 +258,7 @@ class ClaimsView:
 
 def claims_of(dossier: RecordDetails) -> list[ClaimsView]:
     """Return the claims in force, citations and snapshots aside."""
-    current, statuses = dossier.current, claim_statuses(dossier.state)
+    current, statuses = dossier.current, claim_statuses(StateView(dossier.state))
     return [
         ClaimsView(
             list_label(name).capitalize(),
@@ -271,16 +276,14 @@ def claims_of(dossier: RecordDetails) -> list[ClaimsView]:
 
 def facts_of(record: Record) -> dict[str, str]:
     """Return what the record says of its paper."""
-    metadata = cast("Object", record.value["metadata"])
-    cross = cast("list[str]", metadata["cross_cats_sorted"])
-    categories = [str(metadata["primary_cat"]), *cross[:MAX_CATEGORIES]]
+    categories = record.categories[: MAX_CATEGORIES + 1]
     return {
-        "kind": str(record.source["kind"]),
-        "id": str(record.source["id"]),
+        "kind": record.source["kind"],
+        "id": record.source["id"],
         "version": str(record.source["version"]),
-        "date": str(metadata["submitted_at"])[:10],
-        "categories": " · ".join(categories) + (" …" if len(cross) > MAX_CATEGORIES else ""),
-        "license": str(metadata["license"]),
+        "date": record.metadata["submitted_at"][:10],
+        "categories": " · ".join(categories) + (" …" if categories < record.categories else ""),
+        "license": record.metadata["license"],
     }
 
 

@@ -16,6 +16,7 @@ from mirror.core.events.types import (
     label_of,
     list_label,
 )
+from mirror.core.state_view import StateView
 from mirror.core.verification_status import claim_statuses
 
 PACKAGE = Path(mirror.__file__).parent
@@ -85,6 +86,6 @@ def test_summary_fields_are_members_of_the_payload(name: str) -> None:
 
 def test_flags_are_those_of_the_verification_status() -> None:
     """Each flag that a list decides is one that `claim_statuses` gives."""
-    current: dict[str, list[object]] = {name: [] for name in LISTED_TYPES}
-    assert STATUS_LISTS.keys() <= claim_statuses({"current": current}).keys()  # type: ignore[dict-item]
+    state = StateView({"current": {name: [] for name in LISTED_TYPES}})
+    assert STATUS_LISTS.keys() <= claim_statuses(state).keys()
     assert set(STATUS_LISTS.values()) <= LISTED_TYPES.keys()
