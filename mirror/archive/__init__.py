@@ -1,8 +1,8 @@
-"""Containers of bundles as streams of members (rules C1 to C5).
+"""Reads files, folders and archives as streams of candidate bundles (rules C1 to C5).
 
-A source is a file, a folder or standard input; its content tells its format. Reading it gives a
-`Member` for each candidate bundle, and a `RefusedMember` for each one that could not be read.
-Nothing is ever extracted to disk.
+A source is a file, a folder or standard input. Its format is detected from its content. Reading it
+yields a `Member` for each candidate bundle and a `RefusedMember` for each one that cannot be read.
+Nothing is extracted to disk.
 """
 
 from mirror.archive.bag_writer import bag_blocks, write_bag
@@ -11,9 +11,9 @@ from mirror.archive.folder import (
     FileTree,
     Listing,
     LocalFileTree,
-    is_looked_at,
+    is_relevant_name,
     list_folder,
-    read_in_folder,
+    read_file_in_folder,
     read_member,
 )
 from mirror.archive.limits import ReadLimits
@@ -27,10 +27,17 @@ from mirror.archive.member import (
     check_name,
 )
 from mirror.archive.segment import write_segments
-from mirror.archive.source import Source, is_plain_tar, nothing_in_it, open_file, open_source
+from mirror.archive.source import (
+    Source,
+    empty_source,
+    is_uncompressed_tar,
+    open_file,
+    open_source,
+    unreadable,
+)
 from mirror.archive.standard_input import read_standard_input, standard_input
 from mirror.archive.tar import locate_in_tar
-from mirror.archive.temporary import naming_temporary_folder, temporary_error
+from mirror.archive.temporary import translate_temporary_errors
 
 __all__ = [
     "BUNDLES",
@@ -47,20 +54,20 @@ __all__ = [
     "Source",
     "bag_blocks",
     "check_name",
-    "is_looked_at",
-    "is_plain_tar",
+    "empty_source",
+    "is_relevant_name",
+    "is_uncompressed_tar",
     "list_folder",
     "locate_in_tar",
-    "naming_temporary_folder",
-    "nothing_in_it",
     "open_file",
     "open_source",
     "read_extent",
-    "read_in_folder",
+    "read_file_in_folder",
     "read_member",
     "read_standard_input",
     "standard_input",
-    "temporary_error",
+    "translate_temporary_errors",
+    "unreadable",
     "write_bag",
     "write_segments",
 ]

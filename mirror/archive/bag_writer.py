@@ -1,4 +1,4 @@
-"""Writing a BagIt 1.0 bag as one tar, the same bytes for the same content (C2; RFC 8493)."""
+"""Writes a BagIt 1.0 bag as one tar, reproducibly: same content, same bytes (C2; RFC 8493)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import IO, TypeAlias
 
-from mirror.archive.temporary import naming_temporary_folder
+from mirror.archive.temporary import translate_temporary_errors
 
 __all__ = ["Payload", "bag_blocks", "write_bag"]
 
 BAG_NAME = "pith"
-"""The folder in every bag written here; it must not depend on the name of the file."""
+"""Base directory of every bag written here; it must not depend on the name of the file."""
 
 Payload: TypeAlias = Iterable[tuple[str, bytes]]
 """Pairs of a path below `data/` and its content, ascending by path."""
@@ -21,7 +21,7 @@ Payload: TypeAlias = Iterable[tuple[str, bytes]]
 _BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 _SPOOL_BYTES = 16 * 1024 * 1024
 _BLOCK_BYTES = 1 << 20
-"""Bytes of the manifest that are read at one time."""
+"""Bytes of the manifest that are read at once."""
 
 
 def write_bag(
@@ -43,15 +43,15 @@ def write_bag(
 def bag_blocks(
     payload: Callable[[], Payload], info: Iterable[tuple[str, str]] = ()
 ) -> Generator[bytes, None, str]:
-    """Yield the bytes of a bag: names sorted; times, owners and modes fixed.
+    """Yield the bytes of a bag, with sorted names and fixed times, owners and modes.
 
     Args:
-        payload: Called twice, once to count and hash and once to write, so that nothing of it is
-            held; it must give the same both times.
-        info: Labels and values for `bag-info.txt`, beside the payload's size.
+        payload: Called twice, to hash and to write, so that it is never in memory as a whole; both
+            calls must return the same.
+        info: Labels and values for `bag-info.txt`, besides `Payload-Oxum`.
 
     Returns:
-        The SHA-256 of its `manifest-sha256.txt`, in hexadecimal: what names the bag.
+        SHA-256 of its `manifest-sha256.txt`, in hexadecimal, which identifies the bag.
     """
     with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as manifest:
         size, count = _write_manifest(payload(), manifest)
@@ -63,7 +63,7 @@ def bag_blocks(
 
         def members() -> Iterator[bytes]:
             yield from (_file(name, text) for name, text in head.items())
-            if not count:  # a bag has a payload folder, even if nothing is in it
+            if not count:  # a bag has a payload directory, even an empty one
                 yield _header("data", tarfile.DIRTYPE, 0o755)
             yield from (_file(f"data/{path}", content) for path, content in payload())
             yield _header("manifest-sha256.txt", size=manifest.tell())
@@ -76,10 +76,10 @@ def bag_blocks(
 
 
 def _write_manifest(payload: Payload, manifest: IO[bytes]) -> tuple[int, int]:
-    """Write the payload manifest; return how many bytes and files it lists."""
+    """Write the payload manifest; return the bytes and the number of files that it lists."""
     size = count = 0
     for path, content in payload:
-        with naming_temporary_folder():
+        with translate_temporary_errors():
             manifest.write(f"{hashlib.sha256(content).hexdigest()}  data/{path}\n".encode())
         size += len(content)
         count += 1
@@ -91,7 +91,7 @@ def _bag_info(info: Iterable[tuple[str, str]]) -> bytes:
 
 
 def _read(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield all of a file; it is left at its end."""
+    """Yield the content of a file from its start to its end."""
     file.seek(0)
     while block := file.read(_BLOCK_BYTES):
         yield block
@@ -119,12 +119,12 @@ def _header(name: str, kind: bytes = tarfile.REGTYPE, mode: int = 0o644, size: i
 
 
 def _padding(size: int) -> bytes:
-    """Return the bytes that fill the last block of a member of a size."""
+    """Return the padding of a member's last block."""
     return bytes(-size % tarfile.BLOCKSIZE)
 
 
 def _whole_records(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield blocks, and the end of the archive, which fills the last record."""
+    """Yield blocks, then the end-of-archive marker, padded to a whole record."""
     size = 0
     for block in blocks:
         size += len(block)

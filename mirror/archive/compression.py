@@ -1,4 +1,4 @@
-"""gzip and zstd, known by content, as plain streams of what is inside (C1)."""
+"""Decompresses gzip and zstd, detected by content, as a stream with limits (C1, B4)."""
 
 from __future__ import annotations
 
@@ -16,23 +16,32 @@ from mirror.errors import LimitError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["DECOMPRESSION_ERRORS", "has_trailing", "is_compressed", "open_plain"]
+__all__ = [
+    "DECOMPRESSION_ERRORS",
+    "TRAILING_DATA",
+    "has_trailing",
+    "is_compressed",
+    "open_buffered",
+    "open_decompressed",
+]
 
 DECOMPRESSION_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
-"""What reading a truncated or damaged stream raises."""
+"""Errors that reading a truncated or damaged stream raises."""
+TRAILING_DATA = "data after the compressed data was not read"
+"""Message of `archive.trailing` where `has_trailing` is true."""
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = tuple(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60))
 
 _ZSTD_WINDOW = 128 * 1024 * 1024
-"""The most memory that a zstd frame may ask for: what `zstd --long` needs at its default."""
-_RATIO_FREE = 64 * 1024 * 1024
-"""Bytes that any compressed file may give, whatever the ratio."""
+"""Largest `Window_Size` of a zstd frame in bytes: the default of `zstd --long`."""
+_RATIO_EXEMPT_BYTES = 64 * 1024 * 1024
+"""Decompressed bytes to which the limit on the ratio does not apply."""
 _ZSTD_HEADER_BYTES = 18
-"""The most that a frame's header takes, its magic number included (RFC 8878 section 3.1.1)."""
+"""Largest frame header with its magic number, in bytes (RFC 8878 section 3.1.1)."""
 _ZSTD_SLICE = 1024
-"""Compressed bytes taken at a time; a slice expands to some 43 MB at the very most."""
+"""Compressed bytes that are decompressed at once, to at most about 43 MB."""
 
 
 def is_compressed(head: bytes) -> bool:
@@ -40,41 +49,51 @@ def is_compressed(head: bytes) -> bool:
     return head.startswith((_GZIP, _ZSTD, *_ZSTD_SKIPPABLE))
 
 
-def open_plain(file: BinaryIO, limits: ReadLimits) -> BinaryIO:
-    """Return a stream of what is in `file`, from its start, whether compressed or not.
+def open_decompressed(file: BinaryIO, limits: ReadLimits) -> BinaryIO:
+    """Return a stream over the decompressed content of `file` from its start, or `file` itself.
 
     Reading the stream raises one of `DECOMPRESSION_ERRORS` where a compressed file is truncated or
-    damaged, after all that came before, and `LimitError` where it gives more than `limits` allow.
-    It may give less than it is asked for. It ends where something else than gzip or zstd follows
-    the compressed data; then `has_trailing`.
+    damaged, after the data before that, and `LimitError` where the content exceeds `limits`.
+    A read may return fewer bytes than requested. The stream ends where other data follows the
+    compressed data; then `has_trailing` is true.
     """
+    stream = _limited_stream(file, limits)
+    return file if stream is None else cast("BinaryIO", stream)  # a RawIOBase is one at run time
+
+
+def open_buffered(file: BinaryIO, limits: ReadLimits) -> BinaryIO:
+    """Return the stream of `open_decompressed` with a buffer, to read it by lines."""
+    stream = _limited_stream(file, limits)
+    return file if stream is None else io.BufferedReader(stream)
+
+
+def _limited_stream(file: BinaryIO, limits: ReadLimits) -> _LimitedStream | None:
     file.seek(0)
     head = file.read(4)
     file.seek(0)
     if head.startswith(_GZIP):
-        gzipped = gzip.GzipFile(fileobj=file, mode="rb")
-        return cast("BinaryIO", _LimitedStream(gzipped.read1, file, limits))
+        return _LimitedStream(gzip.GzipFile(fileobj=file, mode="rb").read1, file, limits)
     if is_compressed(head):
-        return cast("BinaryIO", _LimitedStream(_ZstdStream(file).read, file, limits))
-    return file
+        return _LimitedStream(_ZstdStream(file).read, file, limits)
+    return None
 
 
 def has_trailing(stream: BinaryIO) -> bool:
-    """Whether a stream of `open_plain` ended before its file, which goes on with other bytes (C5).
+    """Whether other data follows the compressed data of a file (C5).
 
     Args:
-        stream: The stream, read to its end, or an `io.BufferedReader` over it.
+        stream: Stream of `open_decompressed` or `open_buffered`, read to its end.
     """
     raw = getattr(stream, "raw", stream)
     return isinstance(raw, _LimitedStream) and raw.has_trailing
 
 
 class _TrailingDataError(Exception):
-    """Bytes follow that are neither a member or frame nor padding."""
+    """The next bytes are neither a gzip member or zstd frame nor padding."""
 
 
 class _LimitedStream(io.RawIOBase):
-    """A decompressed stream that ends with an error when it gives too much (B4)."""
+    """A decompressed stream that raises an error when it exceeds a limit (B4)."""
 
     def __init__(
         self, read: Callable[[int], bytes | None], file: BinaryIO, limits: ReadLimits
@@ -82,7 +101,7 @@ class _LimitedStream(io.RawIOBase):
         self._read = read
         self._file = file
         self._limits = limits
-        self._given = 0
+        self._output_bytes = 0
         self.has_trailing = False
 
     def readable(self) -> bool:
@@ -92,13 +111,13 @@ class _LimitedStream(io.RawIOBase):
         target = memoryview(buffer).cast("B")
         content = self._next(len(target))
         target[: len(content)] = content
-        self._given += len(content)
-        allowed = max(_RATIO_FREE, self._file.tell() * self._limits.ratio)
-        if self._given > allowed:
-            message = f"one compressed byte gives more than {self._limits.ratio} bytes"
+        self._output_bytes += len(content)
+        allowed = max(_RATIO_EXEMPT_BYTES, self._file.tell() * self._limits.ratio)
+        if self._output_bytes > allowed:
+            message = f"one compressed byte expands to more than {self._limits.ratio} bytes"
             raise LimitError("limit.ratio", message)
-        if self._given > self._limits.expanded_bytes:
-            message = f"more than {self._limits.expanded_bytes} bytes are in it"
+        if self._output_bytes > self._limits.expanded_bytes:
+            message = f"it expands to more than {self._limits.expanded_bytes} bytes"
             raise LimitError("limit.ratio", message)
         return len(content)
 
@@ -108,7 +127,7 @@ class _LimitedStream(io.RawIOBase):
         except _TrailingDataError:
             self.has_trailing = True
         except gzip.BadGzipFile as error:
-            # The first member is known to be gzip, so this is what follows a later one.
+            # The first member is gzip (RFC 1952), so this is data after a later one.
             if not str(error).startswith("Not a gzipped file"):
                 raise
             self.has_trailing = True
@@ -116,10 +135,10 @@ class _LimitedStream(io.RawIOBase):
 
 
 class _ZstdStream(io.RawIOBase):
-    """What is in zstd frames, one after the other.
+    """Decompressed content of consecutive zstd frames (RFC 8878).
 
-    The library's own reader takes a truncated frame for a complete one, so this feeds its
-    decompressor and looks whether the last frame came to its end.
+    The library's own reader accepts a truncated frame as complete, so this class feeds the
+    decompressor itself and checks that the last frame is complete.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -143,13 +162,13 @@ class _ZstdStream(io.RawIOBase):
         return count
 
     def _fill(self) -> bool:
-        """Decompress one more slice; False where the file ends between two frames."""
+        """Decompress one more slice; False if the file ends between two frames."""
         if not self._in_frame and not self._begin_frame():
             return False
         self._input = self._input or self._file.read(_ZSTD_SLICE)
         if not self._input:
             raise EOFError("the zstd stream ends within a frame")
-        self._output = memoryview(b"")  # or two slices would be held at once
+        self._output = memoryview(b"")  # frees the last slice, so that only one is in memory
         self._output = memoryview(self._frame.decompress(self._input))
         self._input = b""
         if self._frame.eof:
@@ -159,11 +178,11 @@ class _ZstdStream(io.RawIOBase):
         return True
 
     def _begin_frame(self) -> bool:
-        """Stand at the next frame; False where only zeros are left.
+        """Go to the next frame; False if only zeros follow.
 
         Raises:
-            _TrailingError: If something else follows.
-            LimitError: `limit.size` if the frame asks for too much memory.
+            _TrailingDataError: If other data follows.
+            LimitError: `limit.size` if the window of the frame is too large.
         """
         self._input = self._input.lstrip(b"\0")
         while len(self._input) < _ZSTD_HEADER_BYTES and (more := self._file.read(_ZSTD_SLICE)):
@@ -182,7 +201,7 @@ class _ZstdStream(io.RawIOBase):
 def _require_window(window_bytes: int) -> None:
     if window_bytes > _ZSTD_WINDOW:
         message = (
-            f"a zstd frame asks for a window of {window_bytes} bytes, more than {_ZSTD_WINDOW};"
-            " compress it again, with `zstd --long=27` at most"
+            f"a zstd frame needs a window of {window_bytes} bytes, more than {_ZSTD_WINDOW};"
+            " compress it again, with at most `zstd --long=27`"
         )
         raise LimitError("limit.size", message)

@@ -1,8 +1,7 @@
-"""The files of an archive or a folder, held against the manifests of the bags in it (C2, C3, C5).
+"""Checks the files of an archive or a folder against the manifests of its bags (C2, C3, C5).
 
-They are gone through twice: first for the tag files of bags, whose manifests may stand behind what
-they vouch for, then for the members. Nothing is extracted, and nothing is held but one member at a
-time.
+They are read twice: first the tag files, because a manifest may follow the files it lists, then
+the members. Nothing is extracted, and only one member is in memory at a time.
 """
 
 from __future__ import annotations
@@ -32,66 +31,66 @@ __all__ = [
 
 
 class UnreadableError(Exception):
-    """One file of a folder cannot be read, for a reason that is not in it."""
+    """A file of a folder cannot be read, for a reason other than its content."""
 
 
 class Extent(NamedTuple):
-    """Where in a plain archive the content of a member lies that is wanted."""
+    """Location of the content of a selected member in an uncompressed archive."""
 
     name: str
-    """The name of the member."""
-    start: int
+    """Name of the member."""
+    offset: int
     """Bytes from the start of the archive."""
     size: int
     """Bytes."""
     is_segment: bool
-    """Whether it is a packed segment (C4), not a bundle by itself."""
+    """Whether it is a packed segment (C4) instead of a bundle."""
 
 
 class CheckedContent(NamedTuple):
-    """The content of a member that is wanted, held against the manifests."""
+    """Content of a selected member, checked against the manifests."""
 
     extent: Extent
     data: bytes
-    place: str
-    """Its path as the source spells it."""
+    raw_path: str
+    """Path as it is in the source."""
 
 
 class ArchiveEntry(Protocol):
-    """A member of an archive, or a file of a folder, while the reader stands at it."""
+    """The current member of an archive, or a file of a folder."""
 
     name: str
-    """The name as it is printed."""
-    place: str
-    """Its path as the source spells it; bytes that are not UTF-8 stand in it as surrogates."""
+    """Name, escaped for display."""
+    raw_path: str
+    """Path as it is in the source; bytes that are not UTF-8 are decoded as surrogates."""
     path: str
-    """The same without `./` and the like."""
+    """Normalized path, without `./`, `//` and `x/..`."""
     size: int
     """Bytes."""
     is_folder: bool
 
-    def fault(self) -> RefusedMember | None:
-        """Return why it is refused whatever is in it, or None (C5)."""
+    def refusal(self) -> RefusedMember | None:
+        """Return a refusal that does not depend on the content, or None (C5)."""
 
-    def start(self) -> int:
-        """Return how many bytes of the source come before its content; -1 if that says nothing."""
+    def offset(self) -> int:
+        """Return the offset of its content in the source, in bytes; -1 if it has none."""
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield its content piece by piece.
+        """Yield its content in chunks.
 
         Raises:
             TruncatedError: If the archive ends within it.
-            LimitError: If it gives more than this mirror accepts.
+            LimitError: If it exceeds a limit.
             UnreadableError: If it is a file that cannot be read.
         """
 
 
 Walk: TypeAlias = Callable[[], Iterator[ArchiveEntry | RefusedMember]]
-"""Gives the entries from the first one on, each time that it is called."""
+"""Returns an iterator over all entries, a new one at each call."""
 
 
 def read_extent(extent: Extent, data: bytes, limits: ReadLimits) -> Iterator[MemberOrBag]:
-    """Yield what is in the content of one member."""
+    """Yield the bundle of an extent, or the bundles of its segment."""
     if extent.is_segment:
         yield from read_segment(extent.name, data, limits)
     else:
@@ -99,33 +98,33 @@ def read_extent(extent: Extent, data: bytes, limits: ReadLimits) -> Iterator[Mem
 
 
 def read_contents(
-    walk: Walk, limits: ReadLimits, wanted: MemberFilter
+    walk: Walk, limits: ReadLimits, member_filter: MemberFilter
 ) -> Iterator[CheckedContent | RefusedMember | Bag]:
-    """Yield what is wanted, what was refused, and at the end the bag that all of it is."""
-    with BagManifests() as inventory:
-        yield from _contents(walk, inventory, limits, wanted)
-        if (bag := inventory.bag()) is not None:
+    """Yield selected members and refusals, then the bag if all entries are one valid bag."""
+    with BagManifests() as manifests:
+        yield from _contents(walk, manifests, limits, member_filter)
+        if (bag := manifests.bag()) is not None:
             yield bag
 
 
 def _contents(
-    walk: Walk, inventory: BagManifests, limits: ReadLimits, wanted: MemberFilter
+    walk: Walk, manifests: BagManifests, limits: ReadLimits, member_filter: MemberFilter
 ) -> Iterator[CheckedContent | RefusedMember]:
-    yield from _read_tag_files(walk(), inventory)
+    yield from _read_tag_files(walk(), manifests)
     passed_over = PassedOver()
     for entry in walk():
         if isinstance(entry, RefusedMember):
-            inventory.is_complete = inventory.is_complete and not is_incomplete(entry)
+            manifests.is_fully_read &= not is_incomplete(entry)
             yield entry
         else:
-            yield from _read(entry, inventory, limits, wanted, passed_over)
-    if inventory.is_complete:
-        yield from inventory.missing()
+            yield from _read(entry, manifests, limits, member_filter, passed_over)
+    if manifests.is_fully_read:
+        yield from manifests.missing()
     yield from passed_over.refusals()
 
 
 def is_incomplete(refused: RefusedMember) -> bool:
-    """Whether what a manifest lists may lie in what was not read."""
+    """Whether entries may be missing because of this refusal."""
     return refused.code != "archive.trailing"
 
 
@@ -133,29 +132,29 @@ def is_incomplete(refused: RefusedMember) -> bool:
 
 
 def _read_tag_files(
-    entries: Iterable[ArchiveEntry | RefusedMember], inventory: BagManifests
+    entries: Iterable[ArchiveEntry | RefusedMember], manifests: BagManifests
 ) -> Iterator[RefusedMember]:
-    """Read declarations and manifests into the inventory; yield the manifests at fault."""
+    """Read bag declarations and manifests; yield refusals of manifests."""
     for entry in entries:
         if isinstance(entry, RefusedMember):
-            inventory.is_complete = inventory.is_complete and not is_incomplete(entry)
-        elif not _read_tag_file(entry, inventory):
-            inventory.is_complete = False
+            manifests.is_fully_read &= not is_incomplete(entry)
+        elif not _read_tag_file(entry, manifests):
+            manifests.is_fully_read = False
             break
-    yield from inventory.read_manifests()
+    yield from manifests.read_manifests()
 
 
-def _read_tag_file(entry: ArchiveEntry, inventory: BagManifests) -> bool:
-    """Take what an entry says of others; False if the archive ends here."""
-    if entry.fault() is not None:
+def _read_tag_file(entry: ArchiveEntry, manifests: BagManifests) -> bool:
+    """Record the name of an entry, and the content of a tag file; False if the archive ends."""
+    if entry.refusal() is not None:
         return True
-    inventory.record_name(entry.path)
+    manifests.record_name(entry.path)
     if entry.is_folder or not is_tag_file_of_interest(entry.path):
         return True
     try:
-        inventory.add_tag_file(entry.path, entry.chunks())
+        manifests.add_tag_file(entry.path, entry.chunks())
     except UnreadableError:
-        return True  # the second pass says so
+        return True  # the second pass reports it
     except (TruncatedError, LimitError):
         return False
     return True
@@ -166,64 +165,64 @@ def _read_tag_file(entry: ArchiveEntry, inventory: BagManifests) -> bool:
 
 def _read(
     entry: ArchiveEntry,
-    inventory: BagManifests,
+    manifests: BagManifests,
     limits: ReadLimits,
-    wanted: MemberFilter,
+    member_filter: MemberFilter,
     passed_over: PassedOver,
 ) -> Iterator[CheckedContent | RefusedMember]:
-    """Yield what is wanted of a member, why it is refused, or nothing if it holds none of that."""
-    fault = entry.fault()
-    if entry.is_folder or fault is not None:
-        if fault is not None:
-            if fault.code != "limit.size":  # a name that is too long is looked for nowhere
-                inventory.register(entry.path)
-            yield fault
+    """Yield the content of a selected member, or refusals, or nothing."""
+    refusal = entry.refusal()
+    if entry.is_folder or refusal is not None:
+        if refusal is not None:
+            if refusal.code != "limit.size":  # no manifest can list a name that is too long
+                manifests.register(entry.path)
+            yield refusal
         return
-    is_new, expected = inventory.register(entry.path)
+    is_new, listed = manifests.register(entry.path)
     if not is_new:
         yield RefusedMember(entry.name, "archive.member", "a member of this name came before")
         return
-    is_apple_double = inventory.is_apple_double(entry.path)
-    if is_apple_double and not expected:
+    is_apple_double = manifests.is_apple_double(entry.path)
+    if is_apple_double and not listed:
         return
-    in_bag = inventory.is_in_bag(entry.path)
-    inventory.is_just_a_bag = inventory.is_just_a_bag and in_bag
-    is_payload = in_bag and inventory.is_payload(entry.path)
-    is_bundle = wanted.is_name(entry.path) and not is_apple_double
-    is_segment = wanted.is_in_segments and is_payload and is_segment_name(entry.path)
-    limit = _limit(limits, is_wanted=is_bundle, is_segment=is_segment)
+    in_bag = manifests.is_in_bag(entry.path)
+    manifests.has_only_bags &= in_bag
+    is_payload = in_bag and manifests.is_payload(entry.path)
+    is_bundle = member_filter.is_name(entry.path) and not is_apple_double
+    is_segment = member_filter.is_in_segments and is_payload and is_segment_name(entry.path)
+    limit = _limit(limits, is_bundle=is_bundle, is_segment=is_segment)
     if limit is None or not (is_payload or not in_bag):
         if in_bag:
-            _, faults = _check(entry, inventory, expected, keep=False)
-            yield from faults
+            _, refusals = _check(entry, manifests, listed, keep=False)
+            yield from refusals
         else:
             passed_over.count(entry.path)
     elif entry.size > limit:
         yield RefusedMember(entry.name, "limit.size", f"larger than {limit} bytes")
     else:
-        extent = Extent(entry.name, entry.start(), entry.size, not is_bundle)
-        data, faults = _check(entry, inventory, expected, keep=True)
-        yield from faults
+        extent = Extent(entry.name, entry.offset(), entry.size, not is_bundle)
+        data, refusals = _check(entry, manifests, listed, keep=True)
+        yield from refusals
         if data is not None:
-            yield CheckedContent(extent, data, entry.place)
+            yield CheckedContent(extent, data, entry.raw_path)
 
 
-def _limit(limits: ReadLimits, *, is_wanted: bool, is_segment: bool) -> int | None:
-    """Return how many bytes a member may have that is to be read; None if it is not."""
-    if is_wanted:
+def _limit(limits: ReadLimits, *, is_bundle: bool, is_segment: bool) -> int | None:
+    """Return the largest size in bytes of a member that is to be read; None for other members."""
+    if is_bundle:
         return limits.member_bytes
     return limits.segment_bytes if is_segment else None
 
 
 def _check(
-    entry: ArchiveEntry, inventory: BagManifests, expected: dict[str, str], *, keep: bool
+    entry: ArchiveEntry, manifests: BagManifests, listed: dict[str, str], *, keep: bool
 ) -> tuple[bytes | None, list[RefusedMember]]:
-    """Hold a member's content against the manifests (C2, C5).
+    """Check the content of a member against the manifests (C2, C5).
 
     Returns:
-        The content, if it is to be kept and is what it should be; and why it is refused.
+        The content, None if it is refused or not to be kept; and refusals.
     """
-    hashes = {name: hashlib.new(name) for name in expected}
+    hashes = {name: hashlib.new(name) for name in listed}
     chunks = []
     try:
         for chunk in entry.chunks():
@@ -232,11 +231,11 @@ def _check(
             if keep:
                 chunks.append(chunk)
     except (TruncatedError, LimitError):
-        return None, []  # the walk meets it again, and says so
+        return None, []  # the iterator over the entries reports it
     except UnreadableError as error:
         return None, [RefusedMember(entry.name, "source.unreadable", str(error))]
     digests = {name: hashed.hexdigest() for name, hashed in hashes.items()}
-    fault = inventory.check_digests(entry.path, expected, digests)
-    if fault is not None:
-        return None, [RefusedMember(entry.name, "archive.fixity", fault)]
+    reason = manifests.check_digests(entry.path, listed, digests)
+    if reason is not None:
+        return None, [RefusedMember(entry.name, "archive.fixity", reason)]
     return b"".join(chunks) if keep else None, []

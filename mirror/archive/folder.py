@@ -1,7 +1,7 @@
-"""A folder of bundles, and the bags in it (rules C2, C3, C5).
+"""Reads a folder of bundles, and the bags in it (rules C2, C3, C5).
 
-A folder in which `bagit.txt` stands is a bag, whatever folders it lies in: its files are held
-against its manifests as those in a tar are. All else is listed, and read file by file.
+A folder with a `bagit.txt` is a bag, at any depth: its files are checked against its manifests, as
+in a tar. Other files are listed and read one by one.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from mirror.archive.member import (
     MemberFilter,
     MemberOrBag,
     RefusedMember,
+    apple_double_owner,
     check_name,
+    drop_invalid_bag,
     file_or_refusal,
     is_name_too_long,
-    owner_of_apple_double,
 )
 from mirror.archive.passed_over import PassedOver
 from mirror.archive.segment import is_segment_name, read_segment
@@ -37,10 +38,10 @@ __all__ = [
     "FileTree",
     "Listing",
     "LocalFileTree",
-    "is_looked_at",
+    "is_relevant_name",
     "list_folder",
+    "read_file_in_folder",
     "read_folder",
-    "read_in_folder",
     "read_member",
 ]
 
@@ -49,33 +50,33 @@ _CHUNK = 1 << 20
 
 @dataclass(slots=True)
 class Listing:
-    """The entries of one folder; names, in no order."""
+    """Names of the entries of one folder, not sorted."""
 
     files: list[str] = field(default_factory=list)
-    """Everything that is no folder."""
+    """Entries that are neither folders nor links to folders."""
     folders: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
-    """Links that lead to folders."""
+    """Symbolic links to folders."""
 
 
 class FileTree(Protocol):
-    """A folder with all below it, on this machine or elsewhere; paths are within it."""
+    """A folder with everything below it, local or remote; paths are relative to it."""
 
     def listing(self, folder: str) -> Listing:
-        """Return what stands in a folder; the empty path is the whole.
+        """Return the entries of a folder; the empty path is the tree itself.
 
         Raises:
             OSError: If it cannot be read.
         """
 
-    def size(self, place: str) -> int | None:
-        """Return the bytes of a file; None if it is no regular file.
+    def size(self, path: str) -> int | None:
+        """Return the size of a file in bytes; None if it is not a regular file.
 
         Raises:
-            OSError: If that cannot be found out.
+            OSError: If its status cannot be read.
         """
 
-    def open(self, place: str) -> AbstractContextManager[BinaryIO]:
+    def open(self, path: str) -> AbstractContextManager[BinaryIO]:
         """Open a file.
 
         Raises:
@@ -85,34 +86,34 @@ class FileTree(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LocalFileTree:
-    """A folder on this machine. Links in it are not followed."""
+    """A local folder. Links in it are not followed."""
 
     root: str
 
     def listing(self, folder: str) -> Listing:
-        """Return what stands in a folder."""
+        """Return the entries of a folder."""
         found = Listing()
         with os.scandir(f"{self.root}/{folder}") as entries:
             for entry in entries:
-                _kind_of(entry, found).append(entry.name)
+                _list_for(entry, found).append(entry.name)
         return found
 
-    def size(self, place: str) -> int | None:
-        """Return the bytes of a file; None if it is no regular file."""
-        about = os.lstat(f"{self.root}/{place}")
-        return about.st_size if stat.S_ISREG(about.st_mode) else None
+    def size(self, path: str) -> int | None:
+        """Return the size of a file in bytes; None if it is not a regular file."""
+        status = os.lstat(f"{self.root}/{path}")
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
-    def open(self, place: str) -> AbstractContextManager[BinaryIO]:
+    def open(self, path: str) -> AbstractContextManager[BinaryIO]:
         """Open a file."""
-        return Path(f"{self.root}/{place}").open("rb")
+        return Path(f"{self.root}/{path}").open("rb")
 
 
-def _kind_of(entry: os.DirEntry[str], listing: Listing) -> list[str]:
-    """Return the list of a listing in which an entry belongs."""
+def _list_for(entry: os.DirEntry[str], listing: Listing) -> list[str]:
+    """Return the list of a listing to which an entry belongs."""
     try:
         if not entry.is_dir():
             return listing.files
-    except OSError:  # a link that leads to itself
+    except OSError:  # a link to itself
         return listing.files
     return listing.links if entry.is_symlink() else listing.folders
 
@@ -121,134 +122,123 @@ def _kind_of(entry: os.DirEntry[str], listing: Listing) -> list[str]:
 
 
 def read_folder(
-    folder: Path, limits: ReadLimits, wanted: MemberFilter = BUNDLES
+    folder: Path, limits: ReadLimits, member_filter: MemberFilter = BUNDLES
 ) -> Iterator[MemberOrBag]:
-    """Yield each file below `folder` that is wanted, in the order of their paths.
+    """Yield the content of each selected file below `folder`, sorted by path, and refusals.
 
-    Links are not followed: what they hide is refused, not left out in silence.
+    Links are not followed: a link is refused.
 
     Raises:
         OSError: If the folder itself cannot be read.
     """
-    root = os.fspath(folder)
-    is_sound = True
-    for one in _find(LocalFileTree(root), limits, wanted):
-        for item in _items(root, one, limits):
-            is_sound = is_sound and not (isinstance(item, RefusedMember) and item.is_fault)
-            if is_sound or not isinstance(item, Bag):
-                yield item
+    yield from drop_invalid_bag(_read(os.fspath(folder), limits, member_filter))
 
 
-def _items(
-    root: str, one: str | CheckedContent | RefusedMember | Bag, limits: ReadLimits
-) -> Iterator[MemberOrBag]:
-    if isinstance(one, str):
-        yield from read_in_folder(root, one, limits)
-    elif isinstance(one, CheckedContent):
-        yield from read_extent(one.extent, one.data, limits)
-    else:
-        yield one
-
-
-def list_folder(
-    tree: FileTree, limits: ReadLimits, wanted: MemberFilter = BUNDLES
-) -> Iterator[str | RefusedMember | Bag]:
-    """Yield the path within a folder of each file that is wanted, in the order of `read_folder`.
-
-    What lies in bags is read and held against their manifests (C5), so that each file can be read
-    by itself afterwards, elsewhere. The bag at the end is sound only if nothing is refused in a
-    file, either.
-
-    Raises:
-        OSError: If the folder itself cannot be read.
-    """
-    is_sound = True
-    for one in _find(tree, limits, wanted):
-        if isinstance(one, CheckedContent):
-            if any(True for _ in read_extent(one.extent, one.data, limits)):
-                yield one.place
-            continue
-        is_sound = is_sound and not (isinstance(one, RefusedMember) and one.is_fault)
-        if is_sound or not isinstance(one, Bag):
+def _read(root: str, limits: ReadLimits, member_filter: MemberFilter) -> Iterator[MemberOrBag]:
+    for one in _find(LocalFileTree(root), limits, member_filter):
+        if isinstance(one, str):
+            yield from read_file_in_folder(root, one, limits)
+        elif isinstance(one, CheckedContent):
+            yield from read_extent(one.extent, one.data, limits)
+        else:
             yield one
 
 
-def read_in_folder(folder: str, place: str, limits: ReadLimits) -> Iterator[MemberOrBag]:
-    """Yield what is in a file of a folder, or why it is refused.
+def list_folder(
+    tree: FileTree, limits: ReadLimits, member_filter: MemberFilter = BUNDLES
+) -> Iterator[str | RefusedMember | Bag]:
+    """Yield the path of each selected file in a folder, in the order of `read_folder`.
+
+    The files of bags are checked against their manifests (C5), so that each file can be read by
+    itself later, on another machine. The bag at the end is valid only if nothing is refused within
+    a file, either.
+
+    Raises:
+        OSError: If the folder itself cannot be read.
+    """
+    for one in drop_invalid_bag(_find(tree, limits, member_filter)):
+        if not isinstance(one, CheckedContent):
+            yield one
+        elif any(True for _ in read_extent(one.extent, one.data, limits)):
+            yield one.raw_path
+
+
+def read_file_in_folder(folder: str, path: str, limits: ReadLimits) -> Iterator[MemberOrBag]:
+    """Yield the content of a file of a folder, or a refusal.
 
     Args:
         folder: The folder.
-        place: The file's path within it.
-        limits: What this mirror accepts.
+        path: Path of the file, relative to the folder.
+        limits: Limits on the input.
     """
-    fault = _fault(place)
-    if fault is not None:
-        yield fault
+    refusal = _refuse_name(path)
+    if refusal is not None:
+        yield refusal
         return
-    path = f"{folder}/{place}"
-    most = _most(place, limits)
+    full_path = f"{folder}/{path}"
+    limit = _size_limit(path, limits)
     try:
-        about = os.lstat(path)
-        if not stat.S_ISREG(about.st_mode):
-            yield RefusedMember(escape_name(place), "archive.member", "it is not a regular file")
+        status = os.lstat(full_path)
+        if not stat.S_ISREG(status.st_mode):
+            yield RefusedMember(escape_name(path), "archive.member", "it is not a regular file")
             return
-        with open(path, "rb") as file:  # noqa: PTH123 - there may be millions
-            # To ask for far more than there is would cost more than the reading itself.
-            data = file.read(min(about.st_size, most) + 1)
-            if len(data) > about.st_size:
-                data += file.read(max(0, most + 1 - len(data)))
+        with open(full_path, "rb") as file:  # noqa: PTH123 - there may be millions
+            # Python allocates the requested size, so a large request would be slower than reading.
+            data = file.read(min(status.st_size, limit) + 1)
+            if len(data) > status.st_size:
+                data += file.read(max(0, limit + 1 - len(data)))
     except OSError as error:
-        yield RefusedMember(escape_name(place), "source.unreadable", error.strerror or str(error))
+        yield RefusedMember(escape_name(path), "source.unreadable", error.strerror or str(error))
         return
-    yield from read_member(place, data, limits)
+    yield from read_member(path, data, limits)
 
 
-def read_member(place: str, data: bytes, limits: ReadLimits) -> Iterator[MemberOrBag]:
-    """Yield what is in a file's content, if this mirror accepts it.
+def read_member(path: str, data: bytes, limits: ReadLimits) -> Iterator[MemberOrBag]:
+    """Yield the bundle or the bundles of a segment in a file, or a refusal.
 
     Args:
-        place: Its path within the folder.
-        data: Its content, or more of it than is accepted.
-        limits: What this mirror accepts.
+        path: Path of the file, relative to the folder.
+        data: Content of the file, or a part of it that exceeds the limit.
+        limits: Limits on the input.
     """
-    most = _most(place, limits)
-    if len(data) > most:
-        yield RefusedMember(escape_name(place), "limit.size", f"larger than {most} bytes")
-    elif is_segment_name(place):
-        yield from read_segment(escape_name(place), data, limits)
+    limit = _size_limit(path, limits)
+    if len(data) > limit:
+        yield RefusedMember(escape_name(path), "limit.size", f"larger than {limit} bytes")
+    elif is_segment_name(path):
+        yield from read_segment(escape_name(path), data, limits)
     else:
-        yield file_or_refusal(place, data, limits)
+        yield file_or_refusal(path, data, limits)
 
 
-def is_looked_at(place: str) -> bool:
-    """Whether a change of a file of this name may change what reading its folder gives."""
-    return BUNDLES.is_name(place) or is_segment_name(place) or is_tag_file_of_interest(place)
+def is_relevant_name(path: str) -> bool:
+    """Whether a file of this name can affect the result of reading its folder."""
+    return BUNDLES.is_name(path) or is_segment_name(path) or is_tag_file_of_interest(path)
 
 
-def _most(place: str, limits: ReadLimits) -> int:
-    return limits.segment_bytes if is_segment_name(place) else limits.member_bytes
+def _size_limit(path: str, limits: ReadLimits) -> int:
+    return limits.segment_bytes if is_segment_name(path) else limits.member_bytes
 
 
-def _fault(place: str) -> RefusedMember | None:
-    """Return why a file is refused for its name, or None (C5)."""
-    if is_name_too_long(place):
+def _refuse_name(path: str) -> RefusedMember | None:
+    """Return a refusal of a file because of its name, or None (C5)."""
+    if is_name_too_long(path):
         message = f"its path is longer than {NAME_CHARACTERS} characters"
-        return RefusedMember(escape_name(place), "limit.size", message)
-    fault = check_name(place)
-    return None if fault is None else RefusedMember(escape_name(place), "archive.member", fault)
+        return RefusedMember(escape_name(path), "limit.size", message)
+    reason = check_name(path)
+    return None if reason is None else RefusedMember(escape_name(path), "archive.member", reason)
 
 
-# Looking for what is wanted ------------------------------------------------------------------
+# Search --------------------------------------------------------------------------------------
 
 
 def _find(
-    tree: FileTree, limits: ReadLimits, wanted: MemberFilter
+    tree: FileTree, limits: ReadLimits, member_filter: MemberFilter
 ) -> Iterator[str | CheckedContent | RefusedMember | Bag]:
-    """Yield paths of files that are wanted, and of bags what is wanted in them.
+    """Yield paths of selected files outside of bags, and selected content of bags, with refusals.
 
-    At the end comes the bag that the folder is, or holds, if there is nothing else in it.
+    The last item is the bag, if the folder is or contains exactly one, and no other files.
     """
-    search = _FolderSearch(tree, limits, wanted)
+    search = _FolderSearch(tree, limits, member_filter)
     yield from search.find()
     yield from search.passed_over.refusals()
     if len(search.bags) == 1 and not search.has_others and search.bags[0] is not None:
@@ -256,19 +246,19 @@ def _find(
 
 
 class _FolderSearch:
-    def __init__(self, tree: FileTree, limits: ReadLimits, wanted: MemberFilter) -> None:
+    def __init__(self, tree: FileTree, limits: ReadLimits, member_filter: MemberFilter) -> None:
         self._tree = tree
         self._limits = limits
-        self._wanted = wanted
+        self._filter = member_filter
         self._count = 0
         self.passed_over = PassedOver()
         self.bags: list[Bag | None] = []
-        """The bag of each folder that is one, if its files are just those that it lists."""
+        """The bags of the tree; None for an invalid one."""
         self.has_others = False
-        """Whether a file lies outside of bags."""
+        """Whether there is a file outside of bags."""
 
     def find(self) -> Iterator[str | CheckedContent | RefusedMember]:
-        """Yield what is wanted, folder by folder, up to the limit."""
+        """Yield selected files and refusals, folder by folder, up to the limit."""
         for folder, listing in _folders(self._tree, "", is_pruned=_is_bag):
             if isinstance(listing, RefusedMember):
                 yield listing
@@ -276,31 +266,31 @@ class _FolderSearch:
                 yield from self._read_bag(folder)
             else:
                 yield from _refused_links(folder, listing)
-                for place in self._places(folder, listing):
+                for path in self._paths(folder, listing):
                     self._count += 1
                     if self._count > self._limits.members:
-                        yield _too_many(place, self._limits)
+                        yield _too_many(path, self._limits)
                         return
-                    yield place
+                    yield path
 
-    def _places(self, folder: str, listing: Listing) -> Iterator[str]:
+    def _paths(self, folder: str, listing: Listing) -> Iterator[str]:
         names = {*listing.files, *listing.folders}
         for name in sorted(listing.files):
-            if owner_of_apple_double(name) in names:
+            if apple_double_owner(name) in names:
                 continue
-            place = posixpath.join(folder, name)
+            path = posixpath.join(folder, name)
             self.has_others = True
-            if self._wanted.is_name(name):
-                yield place
+            if self._filter.is_name(name):
+                yield path
             else:
-                self.passed_over.count(place)
+                self.passed_over.count(path)
 
     def _read_bag(self, folder: str) -> Iterator[CheckedContent | RefusedMember]:
         def walk() -> Iterator[_BagFile | RefusedMember]:
-            return _files(self._tree, folder, self._limits)
+            return _bag_files(self._tree, folder, self._limits)
 
         bag = None
-        for one in read_contents(walk, self._limits, self._wanted):
+        for one in read_contents(walk, self._limits, self._filter):
             if isinstance(one, Bag):
                 bag = one
             else:
@@ -312,15 +302,15 @@ def _is_bag(listing: Listing) -> bool:
     return "bagit.txt" in listing.files
 
 
-def _too_many(place: str, limits: ReadLimits) -> RefusedMember:
+def _too_many(path: str, limits: ReadLimits) -> RefusedMember:
     message = f"more than {limits.members} files; the rest was not read"
-    return RefusedMember(escape_name(place), "limit.count", message)
+    return RefusedMember(escape_name(path), "limit.count", message)
 
 
 def _refused_links(folder: str, listing: Listing) -> Iterator[RefusedMember]:
     for name in sorted(listing.links):
-        place = escape_name(posixpath.join(folder, name))
-        yield RefusedMember(place, "archive.member", "it is a link to a folder")
+        path = escape_name(posixpath.join(folder, name))
+        yield RefusedMember(path, "archive.member", "it is a link to a folder")
 
 
 def _never(_listing: Listing) -> bool:
@@ -330,17 +320,17 @@ def _never(_listing: Listing) -> bool:
 def _folders(
     tree: FileTree, top: str, is_pruned: Callable[[Listing], bool] = _never
 ) -> Iterator[tuple[str, Listing | RefusedMember]]:
-    """Yield each folder below `top`, itself first, by name; one that cannot be read is refused.
+    """Yield `top` and each folder below it, sorted by name; an unreadable one as a refusal.
 
-    Nothing here calls itself: folders may nest deeper than Python's stack.
+    This is a loop, not a recursion: folders may be nested deeper than Python's stack.
 
     Args:
-        tree: Where they lie.
-        top: The first of them.
-        is_pruned: Whether to leave out what lies below one.
+        tree: The tree of the folders.
+        top: Path of the first folder.
+        is_pruned: Whether to skip the folders below one.
 
     Raises:
-        OSError: If that is the whole tree.
+        OSError: If the root of the tree cannot be read.
     """
     waiting = [top]
     while waiting:
@@ -350,7 +340,7 @@ def _folders(
         except OSError as error:
             if not folder:
                 raise
-            message = f"{error.strerror or error}; what is in it was not read"
+            message = f"{error.strerror or error}; its content was not read"
             yield folder, RefusedMember(f"{escape_name(folder)}/", "source.unreadable", message)
             continue
         yield folder, listing
@@ -365,17 +355,17 @@ def _folders(
 class _BagFile:
     """A file of a bag."""
 
-    def __init__(self, tree: FileTree, place: str) -> None:
+    def __init__(self, tree: FileTree, path: str) -> None:
         self._tree = tree
-        self.name = escape_name(place)
-        self.place = self.path = place
+        self.name = escape_name(path)
+        self.raw_path = self.path = path
         self.is_folder = False
         self.size = 0
-        self._fault = _fault(place) or self._look()
+        self._refusal = _refuse_name(path) or self._stat()
 
-    def _look(self) -> RefusedMember | None:
+    def _stat(self) -> RefusedMember | None:
         try:
-            size = self._tree.size(self.place)
+            size = self._tree.size(self.path)
         except OSError as error:
             return RefusedMember(self.name, "source.unreadable", error.strerror or str(error))
         if size is None:
@@ -383,32 +373,32 @@ class _BagFile:
         self.size = size
         return None
 
-    def fault(self) -> RefusedMember | None:
-        """Return why it is refused whatever is in it, or None (C5)."""
-        return self._fault
+    def refusal(self) -> RefusedMember | None:
+        """Return a refusal that does not depend on the content, or None (C5)."""
+        return self._refusal
 
-    def start(self) -> int:
-        """Return -1: a file has no place in its folder."""
+    def offset(self) -> int:
+        """Return -1: a file in a folder has no offset."""
         return -1
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield its content piece by piece, as much as there was when it was looked at.
+        """Yield its content in chunks, up to the size that it had at first.
 
         Raises:
             UnreadableError: If it cannot be read.
         """
-        left = self.size
+        remaining = self.size
         try:
-            with self._tree.open(self.place) as file:
-                while left and (chunk := file.read(min(_CHUNK, left))):
-                    left -= len(chunk)
+            with self._tree.open(self.path) as file:
+                while remaining and (chunk := file.read(min(_CHUNK, remaining))):
+                    remaining -= len(chunk)
                     yield chunk
         except OSError as error:
             raise UnreadableError(error.strerror or str(error)) from error
 
 
-def _files(tree: FileTree, top: str, limits: ReadLimits) -> Iterator[_BagFile | RefusedMember]:
-    """Yield each file below `top`, in the order of their paths."""
+def _bag_files(tree: FileTree, top: str, limits: ReadLimits) -> Iterator[_BagFile | RefusedMember]:
+    """Yield each file below `top`, sorted by path, and refusals."""
     count = 0
     for folder, listing in _folders(tree, top):
         if isinstance(listing, RefusedMember):
@@ -416,9 +406,9 @@ def _files(tree: FileTree, top: str, limits: ReadLimits) -> Iterator[_BagFile | 
             continue
         yield from _refused_links(folder, listing)
         for name in sorted(listing.files):
-            place = posixpath.join(folder, name)
+            path = posixpath.join(folder, name)
             count += 1
             if count > limits.members:
-                yield _too_many(place, limits)
+                yield _too_many(path, limits)
                 return
-            yield _BagFile(tree, place)
+            yield _BagFile(tree, path)

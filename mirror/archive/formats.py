@@ -1,11 +1,11 @@
-"""Formats that are not read, known by their first bytes, so that an error can name them."""
+"""Magic numbers of formats that are not read, so that an error can name the format."""
 
 from __future__ import annotations
 
-__all__ = ["NAMED_BY_BYTES", "format_of"]
+__all__ = ["MAGIC_BYTES", "format_of"]
 
-NAMED_BY_BYTES = 16
-"""Bytes of a file that are enough to tell its format."""
+MAGIC_BYTES = 16
+"""Number of leading bytes that identify a format."""
 
 _FORMATS = (
     (b"\x1f\x8b", "gzip"),
@@ -36,13 +36,14 @@ _FORMATS = (
     (b"PAR1", "Parquet"),
     (b"%PDF-", "PDF"),
 )
-"""First bytes and names: the numbers that `file` knows them by."""
+"""Leading bytes and names, as in the database of `file` (magic(5))."""
 
 
 def format_of(head: bytes) -> str | None:
     """Return the name of the format of a file that begins with `head`, or None.
 
-    JSON begins with none of these bytes; gzip and zstd are here for where they are not undone.
+    JSON starts with none of these bytes. gzip and zstd are listed for compressed data within
+    compressed data, which is not read.
     """
     if head[:1] in {b"{", b"["}:
         return None

@@ -1,4 +1,4 @@
-"""A file that is no archive: one bundle, or JSON Lines of bundles (rules C1, V1)."""
+"""Reads a JSON file with one bundle, or a JSON Lines file with bundles (rules C1, V1)."""
 
 from __future__ import annotations
 
@@ -6,77 +6,77 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import BinaryIO, NamedTuple, TypeAlias
 
-from mirror.archive.compression import DECOMPRESSION_ERRORS, has_trailing
+from mirror.archive.compression import DECOMPRESSION_ERRORS, TRAILING_DATA, has_trailing
 from mirror.archive.limits import ReadLimits
 from mirror.archive.member import Member, MemberOrBag, RefusedMember, member_or_refusal
 from mirror.core.values import decode
 from mirror.errors import FormatError, LimitError
 
-__all__ = ["read_document"]
+__all__ = ["read_json"]
 
 
 class _Line(NamedTuple):
     number: int
     data: bytes
-    """With its LF, if it has one."""
+    """The line with its LF, if it has one."""
 
 
 _Lines: TypeAlias = Iterator[_Line | RefusedMember]
 
 _BLANK = b" \t\r\n"
 _LINES_AHEAD = 100_000
-"""Lines to look at for a bundle, before a text is given up as one that is too large."""
+"""Lines that are searched for a bundle, before a text is refused as one too large value."""
 
 
-def read_document(stream: BinaryIO, limits: ReadLimits) -> Iterator[MemberOrBag]:
-    """Yield the bundle or the lines of bundles in `stream`.
+def read_json(stream: BinaryIO, limits: ReadLimits) -> Iterator[MemberOrBag]:
+    """Yield the bundle of a JSON file, or the bundles of a JSON Lines file.
 
-    The text is one bundle if the whole of it is one JSON value, over however many lines. It is
-    JSON Lines if its first line is a value by itself, or else if any line is a bundle by itself,
-    so that a fault in the first line refuses only that line.
+    The text is one bundle if all of it is one JSON value, on any number of lines. It is JSON Lines
+    if its first line is a JSON value, or else if any line is a bundle, so that an invalid first
+    line refuses only that line.
     """
     lines = _lines(stream, limits)
     first = next(lines, None)
     if first is None:
         yield Member("", b"")
     elif isinstance(first, RefusedMember) or _is_value(first.data, limits):
-        yield from _only_or_lines(first, lines, limits)
+        yield from _read_lines(first, lines, limits)
     else:
-        yield from _one_or_lines(first, lines, limits)
+        yield from _read_bundle_or_lines(first, lines, limits)
 
 
-def _only_or_lines(
+def _read_lines(
     first: _Line | RefusedMember, lines: _Lines, limits: ReadLimits
 ) -> Iterator[MemberOrBag]:
-    """Yield JSON Lines; a file of one line is named as a whole."""
+    """Yield the members of a JSON Lines file; a single line is named as the whole file."""
     second = next(lines, None)
     if second is None and isinstance(first, _Line):
         yield member_or_refusal("", first.data, limits)
         return
     rest = lines if second is None else chain([second], lines)
-    yield from _items(chain([first], rest), limits)
+    yield from _members(chain([first], rest), limits)
 
 
-def _one_or_lines(first: _Line, lines: _Lines, limits: ReadLimits) -> Iterator[MemberOrBag]:
-    """Decide between one bundle over many lines and JSON Lines whose first line is at fault."""
+def _read_bundle_or_lines(first: _Line, lines: _Lines, limits: ReadLimits) -> Iterator[MemberOrBag]:
+    """Decide between one bundle on many lines and JSON Lines with an invalid first line."""
     text = bytearray(first.data)
     last = first.number
-    holds_bundle = False
+    has_bundle = False
     stop: _Line | RefusedMember | None = None
     for line in lines:
         if isinstance(line, RefusedMember) or len(text) + len(line.data) > limits.bundle_bytes:
             stop = line
             break
-        text += b"\n" * (line.number - last - 1) + line.data  # blank lines keep their place
+        text += b"\n" * (line.number - last - 1) + line.data  # blank lines keep line numbers right
         last = line.number
-        holds_bundle = holds_bundle or _is_bundle(line.data, limits)
-    if stop is None and (not holds_bundle or _is_value(bytes(text), limits)):
+        has_bundle = has_bundle or _is_bundle(line.data, limits)
+    if stop is None and (not has_bundle or _is_value(bytes(text), limits)):
         yield member_or_refusal("", bytes(text), limits)
         return
     ahead = [] if stop is None else [stop]
-    if holds_bundle or _bundle_follows(ahead, lines, limits):
+    if has_bundle or _bundle_follows(ahead, lines, limits):
         known = _split(bytes(text), first.number)
-        yield from _items(chain(known, ahead, lines), limits)
+        yield from _members(chain(known, ahead, lines), limits)
     elif isinstance(stop, RefusedMember) and stop.code != "limit.size":
         yield stop
     else:
@@ -84,7 +84,7 @@ def _one_or_lines(first: _Line, lines: _Lines, limits: ReadLimits) -> Iterator[M
 
 
 def _bundle_follows(ahead: list[_Line | RefusedMember], lines: _Lines, limits: ReadLimits) -> bool:
-    """Whether a bundle follows before another `bundle_bytes`; what was looked at joins `ahead`."""
+    """Whether a bundle is within the next `bundle_bytes`; lines that are read go to `ahead`."""
     size = 0
     for line in chain(list(ahead), lines):
         if line is not ahead[0]:
@@ -104,7 +104,7 @@ def _split(text: bytes, number: int) -> Iterator[_Line]:
             yield _Line(number + offset, line + b"\n")
 
 
-def _items(lines: _Lines, limits: ReadLimits) -> Iterator[MemberOrBag]:
+def _members(lines: _Lines, limits: ReadLimits) -> Iterator[MemberOrBag]:
     for line in lines:
         if isinstance(line, RefusedMember):
             yield line
@@ -113,7 +113,7 @@ def _items(lines: _Lines, limits: ReadLimits) -> Iterator[MemberOrBag]:
 
 
 def _lines(stream: BinaryIO, limits: ReadLimits) -> _Lines:
-    """Yield each line that is not blank."""
+    """Yield each line that is not blank, and refusals."""
     number = 0
     try:
         while data := stream.readline(limits.line_bytes + 1):
@@ -129,8 +129,7 @@ def _lines(stream: BinaryIO, limits: ReadLimits) -> _Lines:
             elif data.strip(_BLANK):
                 yield _Line(number, data)
         if has_trailing(stream):
-            message = "more follows the compressed data, and was not read"
-            yield RefusedMember(f"after line {number}", "archive.trailing", message)
+            yield RefusedMember(f"after line {number}", "archive.trailing", TRAILING_DATA)
     except DECOMPRESSION_ERRORS as error:
         yield RefusedMember(f"after line {number}", "archive.truncated", str(error))
     except LimitError as error:

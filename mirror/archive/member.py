@@ -1,36 +1,46 @@
-"""What reading a container gives, and which names in it are looked for (C3, C5)."""
+"""Members of a container, refused members, and the names that are selected (C3, C5)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
-from mirror.archive.formats import NAMED_BY_BYTES, format_of
+from mirror.archive.formats import MAGIC_BYTES, format_of
 from mirror.archive.limits import ReadLimits
 from mirror.core.escaping import NAME_CHARACTERS
 
 __all__ = [
     "BUNDLES",
+    "OTHER_FILES",
+    "PASSED_OVER",
     "STATES",
     "Bag",
     "Member",
     "MemberFilter",
     "MemberOrBag",
     "RefusedMember",
+    "apple_double_owner",
     "check_name",
+    "drop_invalid_bag",
     "file_or_refusal",
     "is_name_too_long",
+    "is_refusal",
     "member_or_refusal",
-    "owner_of_apple_double",
 ]
+
+PASSED_OVER = "archive.passed_over"
+"""Code of files of other names that may contain bundles (C3)."""
+OTHER_FILES = "archive.other_files"
+"""Code of all other files of other names (C3)."""
 
 
 class Member(NamedTuple):
-    """One thing that should be a bundle."""
+    """A candidate bundle."""
 
     name: str
-    """Its place in the source: a member's name, `line 7`, or empty for the source itself."""
+    """Location in the source: the name of a member, `line 7`, or empty for the whole source."""
     data: bytes
     is_packed: bool = False
     """Whether `data` is MessagePack (C4), not JSON."""
@@ -38,7 +48,7 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RefusedMember:
-    """One thing in a source that was not read."""
+    """A part of a source that was not read, and the reason."""
 
     name: str
     code: str
@@ -46,36 +56,53 @@ class RefusedMember:
     message: str
 
     @property
-    def is_fault(self) -> bool:
-        """Whether it should have been read; files of other names are passed over (C3)."""
-        return self.code not in {"archive.passed_over", "archive.other_files"}
+    def is_passed_over(self) -> bool:
+        """Whether these are only files of other names (C3)."""
+        return self.code in {PASSED_OVER, OTHER_FILES}
 
 
 @dataclass(frozen=True, slots=True)
 class Bag:
-    """The bag that an archive is; comes after all that is in it, if that is just what it lists."""
+    """A valid bag that is the whole source; yielded after its members."""
 
     manifest_sha256: str
-    """Of its `manifest-sha256.txt`: what names a bag by all that is in it."""
+    """SHA-256 of its `manifest-sha256.txt`, in hexadecimal; identifies the bag by its payload."""
     info: dict[str, str]
-    """Labels and values of its `bag-info.txt`; of a repeated label the last."""
+    """Labels and values of its `bag-info.txt`; the last value of a repeated label."""
 
     @property
     def is_increment(self) -> bool:
-        """Whether it names a base; then it may hold nothing, and say so."""
+        """Whether it names a base bag; an increment may have an empty payload."""
         return any(label.startswith("Pith-Base-") for label in self.info)
 
 
 MemberOrBag: TypeAlias = Member | RefusedMember | Bag
 
 
-def member_or_refusal(name: str, data: bytes, limits: ReadLimits) -> Member | RefusedMember:
-    """Return a member, or why it holds more values than this mirror takes into memory (B4).
+_Item = TypeVar("_Item")
 
-    What separates values is counted, within strings too: that is quick, and never too low.
+
+def is_refusal(item: object) -> bool:
+    """Whether an item refuses something that should have been read."""
+    return isinstance(item, RefusedMember) and not item.is_passed_over
+
+
+def drop_invalid_bag(items: Iterable[_Item]) -> Iterator[_Item]:
+    """Yield all items, but a bag only if nothing was refused before it (C5)."""
+    is_valid = True
+    for item in items:
+        is_valid = is_valid and not is_refusal(item)
+        if is_valid or not isinstance(item, Bag):
+            yield item
+
+
+def member_or_refusal(name: str, data: bytes, limits: ReadLimits) -> Member | RefusedMember:
+    """Return a member, or a refusal if it has more values than `limits` allow (B4).
+
+    Separators are counted, also those within strings: this is fast and never too low.
     """
     if len(data) <= limits.values:
-        return Member(name, data)  # a value takes a byte
+        return Member(name, data)  # each value takes at least one byte
     values = data.count(b",") + data.count(b"[") + data.count(b"{")
     if values > limits.values:
         return RefusedMember(
@@ -85,11 +112,11 @@ def member_or_refusal(name: str, data: bytes, limits: ReadLimits) -> Member | Re
 
 
 def file_or_refusal(name: str, data: bytes, limits: ReadLimits) -> Member | RefusedMember:
-    """Return a file of an archive or folder as a member, or why it is refused.
+    """Return a file of an archive or folder as a member, or a refusal.
 
-    Besides `member_or_refusal`: what its first bytes show to be of another format.
+    Refuses what `member_or_refusal` refuses, and files whose first bytes show another format.
     """
-    found = format_of(data[:NAMED_BY_BYTES])
+    found = format_of(data[:MAGIC_BYTES])
     if found is None:
         return member_or_refusal(name, data, limits)
     return RefusedMember(name, "archive.format", f"it is {found}, which is not read here")
@@ -97,26 +124,26 @@ def file_or_refusal(name: str, data: bytes, limits: ReadLimits) -> Member | Refu
 
 @dataclass(frozen=True, slots=True)
 class MemberFilter:
-    """What to look for in a container."""
+    """Selects the members of a container by name."""
 
     file_name: str
-    """The name of a member, or how it ends behind a dot (C3)."""
+    """Name of a member, or its ending after a dot (C3)."""
     is_in_segments: bool
-    """Whether packed segments hold it, too (C4)."""
+    """Whether members of packed segments are selected, too (C4)."""
 
     def is_name(self, name: str) -> bool:
-        """Whether a member or file of this name is one."""
+        """Whether a member or file of this name is selected."""
         last = name.rpartition("/")[2]
         return last == self.file_name or last.endswith(f".{self.file_name}")
 
 
 BUNDLES = MemberFilter("bundle.json", is_in_segments=True)
 STATES = MemberFilter("state.json", is_in_segments=False)
-"""What upstream claims (C2): compared, and never merged."""
+"""States of an upstream (C2): compared, never merged."""
 
 
-def owner_of_apple_double(path: str) -> str | None:
-    """Return the path of the file that a Mac's `._*` would belong to, or None for other names."""
+def apple_double_owner(path: str) -> str | None:
+    """Return the path of the file that an AppleDouble file (`._*`) describes, or None."""
     folder, slash, last = path.rpartition("/")
     if not last.startswith("._") or len(last) == len("._"):
         return None
@@ -128,18 +155,18 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def is_name_too_long(name: str) -> bool:
-    """Whether a name is longer than this mirror looks at (B4); ask it before all else."""
+    """Whether a name is longer than this mirror accepts (B4); to be checked first."""
     return len(name) > NAME_CHARACTERS
 
 
 def check_name(name: str) -> str | None:
-    """Return what is wrong with a member's name, or None (C5)."""
+    """Return the reason why the name of a member is refused, or None (C5)."""
     if _SURROGATE.search(name):
         return "its name is not UTF-8"
     if _CONTROL.search(name):
-        return "its name holds control characters"
+        return "its name contains control characters"
     if name.startswith("/"):
         return "its name is absolute"
     if ".." in name.split("/"):
-        return "its name climbs out with '..'"
+        return "its name leaves the archive with '..'"
     return None

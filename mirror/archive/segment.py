@@ -1,4 +1,4 @@
-"""Segments of packed bags: MessagePack maps of bundles, one after the other, in zstd (rule C4)."""
+"""Reads and writes segments of packed bags: MessagePack maps of bundles, in zstd (rule C4)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from typing import BinaryIO
 import msgpack
 import zstandard
 
-from mirror.archive.compression import DECOMPRESSION_ERRORS, has_trailing, open_plain
+from mirror.archive.compression import (
+    DECOMPRESSION_ERRORS,
+    TRAILING_DATA,
+    has_trailing,
+    open_decompressed,
+)
 from mirror.archive.limits import ReadLimits
 from mirror.archive.member import Member, MemberOrBag, RefusedMember
 from mirror.errors import LimitError
@@ -17,15 +22,15 @@ from mirror.errors import LimitError
 __all__ = ["is_segment_name", "read_segment", "write_segments"]
 
 SEGMENT_BYTES = 4 * 1024 * 1024
-"""Bytes of MessagePack from which a segment written here is full."""
+"""Bytes of MessagePack after which a new segment is begun."""
 LEVEL = 3
-"""Of zstd, in what is written here."""
+"""Compression level of zstd."""
 
 _CHUNK = 1 << 20
 
 
 class _NotPackedError(Exception):
-    """What follows is no MessagePack, so that nobody knows where the next bundle begins."""
+    """The next bytes are not MessagePack, so the start of the next bundle is unknown."""
 
 
 def is_segment_name(path: str) -> bool:
@@ -37,22 +42,21 @@ def is_segment_name(path: str) -> bool:
 
 
 def read_segment(name: str, data: bytes, limits: ReadLimits) -> Iterator[MemberOrBag]:
-    """Yield the bundles of a segment, each named by its place in it, from 1.
+    """Yield the bundles of a segment, each named by its number, from 1.
 
     Args:
-        name: The segment's own name.
-        data: The segment, compressed.
-        limits: What this mirror accepts.
+        name: Name of the segment.
+        data: The compressed segment.
+        limits: Limits on the input.
     """
     number = 0
     try:
-        stream = open_plain(io.BytesIO(data), limits)
-        for packed in _maps(stream, limits):
+        stream = open_decompressed(io.BytesIO(data), limits)
+        for packed in _values(stream, limits):
             number += 1
             yield _item(f"{name}#{number}", packed, limits)
         if has_trailing(stream):
-            message = "more follows the compressed data, and was not read"
-            yield RefusedMember(f"after {name}#{number}", "archive.trailing", message)
+            yield RefusedMember(f"after {name}#{number}", "archive.trailing", TRAILING_DATA)
     except DECOMPRESSION_ERRORS as error:
         yield RefusedMember(f"after {name}#{number}", "archive.truncated", str(error))
     except _NotPackedError as error:
@@ -62,33 +66,33 @@ def read_segment(name: str, data: bytes, limits: ReadLimits) -> Iterator[MemberO
         yield RefusedMember(f"after {name}#{number}", error.code, message)
 
 
-def _maps(stream: BinaryIO, limits: ReadLimits) -> Iterator[bytes]:
+def _values(stream: BinaryIO, limits: ReadLimits) -> Iterator[bytes]:
     """Yield the bytes of each value in a stream of MessagePack.
 
     Raises:
-        EOFError: If it ends within one.
-        _NotPackedError: If it is no MessagePack from here on.
-        LimitError: If one is larger than this mirror accepts, or there are too many.
+        EOFError: If it ends within a value.
+        _NotPackedError: If the rest is not MessagePack.
+        LimitError: If a value is too large, or there are too many.
     """
-    left = b""
+    rest = b""
     count = 0
     while chunk := stream.read(_CHUNK):
-        left += chunk
+        rest += chunk
         end = 0
-        for start, end in _spans(left):
+        for start, end in _spans(rest):
             if count == limits.members:
                 raise LimitError("limit.count", f"more than {limits.members} bundles")
             count += 1
-            yield left[start:end]
-        left = left[end:]
-        if len(left) > limits.member_bytes:
+            yield rest[start:end]
+        rest = rest[end:]
+        if len(rest) > limits.member_bytes:
             raise LimitError("limit.size", f"a bundle larger than {limits.member_bytes} bytes")
-    if left:
+    if rest:
         raise EOFError("the segment ends within a bundle")
 
 
 def _spans(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where each value that is whole begins and ends."""
+    """Yield the start and end of each complete value."""
     unpacker = msgpack.Unpacker(max_buffer_size=0)
     unpacker.feed(data)
     start = 0
@@ -98,7 +102,7 @@ def _spans(data: bytes) -> Iterator[tuple[int, int]]:
         except msgpack.exceptions.OutOfData:
             return
         except (ValueError, msgpack.exceptions.UnpackException) as error:
-            raise _NotPackedError("from here on it is no MessagePack") from error
+            raise _NotPackedError("the rest is not MessagePack") from error
         yield start, unpacker.tell()
         start = unpacker.tell()
 
@@ -106,26 +110,26 @@ def _spans(data: bytes) -> Iterator[tuple[int, int]]:
 def _item(name: str, packed: bytes, limits: ReadLimits) -> MemberOrBag:
     if len(packed) > limits.member_bytes:
         return RefusedMember(name, "limit.size", f"larger than {limits.member_bytes} bytes")
-    if len(packed) > limits.values and _holds_more_than(limits.values, packed):
+    if len(packed) > limits.values and _has_more_values_than(limits.values, packed):
         return RefusedMember(name, "limit.count", f"more than {limits.values} values")
     return Member(name, packed, is_packed=True)
 
 
-def _holds_more_than(count: int, packed: bytes) -> bool:
-    """Whether there are more values in `packed`, which takes no more memory to find out."""
-    left = count
+def _has_more_values_than(count: int, packed: bytes) -> bool:
+    """Whether `packed` has more than `count` values; uses no memory for them."""
+    remaining = count
 
-    def take(items: list[object]) -> None:
-        nonlocal left
-        left -= len(items)
-        if left < 0:
+    def count_items(items: list[object]) -> None:
+        nonlocal remaining
+        remaining -= len(items)
+        if remaining < 0:
             raise OverflowError
 
     try:
         msgpack.unpackb(
             packed,
-            list_hook=take,
-            object_pairs_hook=take,
+            list_hook=count_items,
+            object_pairs_hook=count_items,
             max_array_len=count,
             max_map_len=count,
             strict_map_key=False,
@@ -141,16 +145,16 @@ def _holds_more_than(count: int, packed: bytes) -> bool:
 
 
 def write_segments(bundles: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
-    """Yield (path below `data/`, content) of segments that hold packed bundles, in their order.
+    """Yield (path below `data/`, content) of segments with packed bundles, in their order.
 
-    The same bundles give the same bytes, as long as zstd does.
+    The same bundles give the same bytes with the same version of zstd.
     """
-    for number, packed in enumerate(_groups(bundles)):
+    for number, packed in enumerate(_batches(bundles)):
         content = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(packed)
         yield f"segments/{number:08}.msgpack.zst", content
 
 
-def _groups(bundles: Iterable[bytes]) -> Iterator[bytes]:
+def _batches(bundles: Iterable[bytes]) -> Iterator[bytes]:
     group: list[bytes] = []
     size = 0
     for packed in bundles:

@@ -22,7 +22,7 @@ def standard_input() -> BinaryIO:
 
 
 def read_standard_input(limit_bytes: int = -1) -> bytes:
-    """Return what is on standard input, at most `limit_bytes` of it; -1 for no limit.
+    """Return the content of standard input, at most `limit_bytes` of it; -1 for no limit.
 
     Raises:
         SourceError: `source.unreadable` if it is closed, a folder, or cannot be read.

@@ -1,8 +1,8 @@
-"""Tar archives, bags or not, as streams of members (rules C2, C3, C5).
+"""Reads tar archives, with bags or without, as streams of members (rules C2, C3, C5).
 
-An archive is read twice from its start: first for the tag files of the bags in it, whose
-manifests may stand behind what they vouch for, then for the members. Nothing is extracted, and
-nothing is held but one member at a time.
+An archive is read twice from its start: first the tag files of its bags, because a manifest may
+follow the files that it lists, then the members. Nothing is extracted, and only one member is in
+memory at a time.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from mirror.archive.member import (
     MemberOrBag,
     RefusedMember,
     check_name,
+    drop_invalid_bag,
     is_name_too_long,
 )
 from mirror.archive.tar_reader import (
@@ -37,7 +38,7 @@ __all__ = ["BLOCK", "is_tar", "locate_in_tar", "read_tar"]
 
 
 def is_tar(head: bytes) -> bool:
-    """Whether a stream that begins with `head` (512 bytes) is a tar, also a v7 or an empty one."""
+    """Whether a stream that begins with `head` (512 bytes) is a tar; v7 and empty tars are, too."""
     if head == bytes(BLOCK):
         return True
     try:
@@ -50,96 +51,93 @@ def is_tar(head: bytes) -> bool:
 def read_tar(
     open_stream: Callable[[], BinaryIO],
     limits: ReadLimits,
-    wanted: MemberFilter = BUNDLES,
+    member_filter: MemberFilter = BUNDLES,
     *,
     seekable: bool,
 ) -> Iterator[MemberOrBag]:
-    """Yield what is wanted of an archive and what was refused in it.
+    """Yield the selected members of an archive, refusals, and its bag.
 
     Args:
-        open_stream: Gives the uncompressed archive from its start, each time it is called.
-        limits: What this mirror accepts.
-        wanted: What to look for.
-        seekable: Whether the stream can skip what is not read.
+        open_stream: Returns the uncompressed archive from its start, at each call.
+        limits: Limits on the input.
+        member_filter: Selects members.
+        seekable: Whether the stream can skip data.
     """
-    is_sound = True
-    for one in _read_contents(open_stream, limits, wanted, seekable=seekable):
-        items = (
+    contents = _read_contents(open_stream, limits, member_filter, seekable=seekable)
+    yield from drop_invalid_bag(
+        item
+        for one in contents
+        for item in (
             read_extent(one.extent, one.data, limits) if isinstance(one, CheckedContent) else (one,)
         )
-        for item in items:
-            is_sound = is_sound and not (isinstance(item, RefusedMember) and item.is_fault)
-            if is_sound or not isinstance(item, Bag):
-                yield item
+    )
 
 
 def locate_in_tar(file: BinaryIO, limits: ReadLimits) -> Iterator[Extent | RefusedMember | Bag]:
-    """Yield where in a plain archive the bundles are that `read_tar` would give.
+    """Yield the extents of the bundles in an uncompressed archive, refusals, and its bag.
 
-    All of it is read once and held against its manifests (C5), so that each part can be read by
-    itself afterwards, elsewhere. A segment in which nothing is has no extent. The bag at the end
-    is sound only if nothing is refused within an extent, either.
+    The whole archive is checked against its manifests (C5), so that each extent can be read by
+    itself later, on another machine. An empty segment has no extent. The bag is valid only if
+    nothing is refused within an extent, either.
     """
 
     def from_start() -> BinaryIO:
         file.seek(0)
         return file
 
-    is_sound = True
-    for one in _read_contents(from_start, limits, BUNDLES, seekable=True):
-        if isinstance(one, CheckedContent):
-            if any(True for _ in read_extent(one.extent, one.data, limits)):
-                yield one.extent
-            continue
-        is_sound = is_sound and not (isinstance(one, RefusedMember) and one.is_fault)
-        if is_sound or isinstance(one, RefusedMember):
+    for one in drop_invalid_bag(_read_contents(from_start, limits, BUNDLES, seekable=True)):
+        if not isinstance(one, CheckedContent):
             yield one
+        elif any(True for _ in read_extent(one.extent, one.data, limits)):
+            yield one.extent
 
 
 def _read_contents(
-    open_stream: Callable[[], BinaryIO], limits: ReadLimits, wanted: MemberFilter, *, seekable: bool
+    open_stream: Callable[[], BinaryIO],
+    limits: ReadLimits,
+    member_filter: MemberFilter,
+    *,
+    seekable: bool,
 ) -> Iterator[CheckedContent | RefusedMember | Bag]:
-    """Yield what is wanted, what was refused, and at the end the bag that the archive is."""
-
     def walk() -> Iterator[ArchiveEntry | RefusedMember]:
         return _walk(TarReader(open_stream(), limits, seekable), limits)
 
-    return read_contents(walk, limits, wanted)
+    return read_contents(walk, limits, member_filter)
 
 
 # Walking the headers -------------------------------------------------------------------------
 
 
 class _TarEntry:
-    """A member, while the reader stands at it."""
+    """The current member of a tar reader."""
 
     def __init__(self, reader: TarReader, header: Header) -> None:
         self._header = header
         self.chunks = reader.chunks
-        self.start = reader.position
+        self.offset = reader.offset
         self.name = escape_name(header.name)
-        self.place = header.name
+        self.raw_path = header.name
         self.path = posixpath.normpath(header.name)
         self.size = header.size
         self.is_folder = header.is_folder
 
-    def fault(self) -> RefusedMember | None:
-        """Return why the member is refused by its header, or None (C5)."""
-        if is_name_too_long(self.place):
+    def refusal(self) -> RefusedMember | None:
+        """Return a refusal because of its header, or None (C5)."""
+        if is_name_too_long(self.raw_path):
             message = f"its name is longer than {NAME_CHARACTERS} characters"
             return RefusedMember(self.name, "limit.size", message)
         if not (self._header.is_regular or self.is_folder):
             return RefusedMember(self.name, "archive.member", "it is not a regular file")
-        fault = check_name(self.place)
-        return None if fault is None else RefusedMember(self.name, "archive.member", fault)
+        reason = check_name(self.raw_path)
+        return None if reason is None else RefusedMember(self.name, "archive.member", reason)
 
 
 def _walk(reader: TarReader, limits: ReadLimits) -> Iterator[ArchiveEntry | RefusedMember]:
-    """Yield each member, and at the end a refusal if the archive does not end as it should."""
+    """Yield each member, then a refusal if the archive is truncated, damaged or too large."""
     last = "the start"
     try:
         for header in _headers(reader, limits):
-            if header.is_label:
+            if header.is_volume_label:
                 continue
             entry = _TarEntry(reader, header)
             yield entry

@@ -1,4 +1,4 @@
-"""Errors of the temporary folder, which a person must be able to tell from those of a source."""
+"""Errors of the temporary folder, reported apart from errors of a source."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from contextlib import contextmanager
 
 from mirror.errors import SourceError
 
-__all__ = ["naming_temporary_folder", "temporary_error"]
+__all__ = ["temporary_error", "translate_temporary_errors"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""Why a write fails where a read cannot."""
-_SQLITE_FOLDERS = ("/var/tmp", "/usr/tmp", "/tmp", ".")  # noqa: S108 - those that SQLite tries
+"""Errors of writing, never of reading."""
+_SQLITE_FOLDERS = ("/var/tmp", "/usr/tmp", "/tmp", ".")  # noqa: S108 - the folders SQLite tries
 
 
 def temporary_error(error: OSError | sqlite3.Error) -> SourceError | None:
-    """Return the error to report if `error` is one of writing a temporary file; else None.
+    """Return the error to report if writing a temporary file caused `error`; else None.
 
     Args:
-        error: Met while a source was read, and its temporary files and databases written.
+        error: Raised while reading a source and writing temporary files and databases.
     """
     if isinstance(error, sqlite3.Error):
         return _error(_sqlite_folder(), str(error))
@@ -32,8 +32,8 @@ def temporary_error(error: OSError | sqlite3.Error) -> SourceError | None:
 
 
 @contextmanager
-def naming_temporary_folder() -> Iterator[None]:
-    """Report a full disk within as one of the temporary folder.
+def translate_temporary_errors() -> Iterator[None]:
+    """Convert the error of a full disk to one that names the temporary folder.
 
     Raises:
         SourceError: `temporary.unwritable`
@@ -49,12 +49,12 @@ def naming_temporary_folder() -> Iterator[None]:
 
 def _error(folder: str, reason: str) -> SourceError:
     message = f"the temporary folder {folder} cannot be written: {reason}"
-    hint = "make room there, or set TMPDIR to a folder on a disk that has room"
+    hint = "free space there, or set TMPDIR to a folder on a disk with free space"
     return SourceError("temporary.unwritable", message, where=folder, hint=hint)
 
 
 def _sqlite_folder() -> str:
-    """Return where SQLite puts temporary files (https://sqlite.org/tempfiles.html section 5)."""
+    """Return SQLite's folder for temporary files (https://sqlite.org/tempfiles.html section 5)."""
     named = [os.environ[name] for name in ("SQLITE_TMPDIR", "TMPDIR") if os.environ.get(name)]
     usable = (one for one in (*named, *_SQLITE_FOLDERS) if os.access(one, os.W_OK | os.X_OK))
     return next(usable, named[0] if named else ".")

@@ -1,4 +1,4 @@
-"""Archives, bags and readings for tests: what tools write, and what no tool would, from dicts."""
+"""Builds archives and bags from dicts, also invalid ones, and reads them for tests."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from mirror.archive import Member, ReadLimits, RefusedMember, open_source
 from tests.builders import make_bundle, make_record, to_json
 
 Files = Mapping[str, bytes]
-"""Names and contents, in the order in which they stand in the archive."""
+"""Names and contents, in the order of the archive."""
 
 NO_LIMITS = ReadLimits()
 BLOCK = 512
 END = bytes(2 * BLOCK)
-"""The end mark of a tar, without the padding that tools add."""
+"""The end-of-archive marker of a tar, without the padding that tools add."""
 
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
@@ -38,7 +38,7 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
 
 @cache
 def bundle_text(number: int) -> bytes:
-    """One bundle that B2 accepts, compact, without a line end; the same for the same number."""
+    """A bundle that B2 accepts, compact, without a line end; the same for the same number."""
     return to_json(make_bundle(make_record(f"Paper {number}", arxiv_id=f"2401.{number:05}")))
 
 
@@ -52,13 +52,13 @@ def bundle_files(*names: str) -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class Reading:
-    """All that a source gave."""
+    """All items of a source."""
 
     members: list[tuple[str, bytes]]
     refused: list[tuple[str, str]]
     """Names and codes."""
     told: list[str]
-    """What was said of files that are passed over."""
+    """Messages about files that are passed over."""
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -67,7 +67,7 @@ class Reading:
 
     @property
     def codes(self) -> list[str]:
-        """The codes of what was refused."""
+        """The codes of refused members."""
         return [code for _, code in self.refused]
 
 
@@ -83,7 +83,7 @@ def read(source: Path | bytes, limits: ReadLimits = NO_LIMITS) -> Reading:
         for item in opened.items():
             if isinstance(item, Member):
                 members.append((item.name, item.data))
-            if isinstance(item, RefusedMember) and item.is_fault:
+            if isinstance(item, RefusedMember) and not item.is_passed_over:
                 refused.append((item.name, item.code))
             elif isinstance(item, RefusedMember):
                 told.append(item.message)
@@ -92,7 +92,7 @@ def read(source: Path | bytes, limits: ReadLimits = NO_LIMITS) -> Reading:
 
 @contextmanager
 def time_limit(seconds: float = 3) -> Iterator[None]:
-    """Make a hang a failure, by an exception that is no `Exception` and so is not caught."""
+    """Fail on a hang, by an exception that is not an `Exception` and so is not caught."""
 
     def fail(_signal: int, _frame: FrameType | None) -> None:
         pytest.fail(f"it took more than {seconds} s")
@@ -117,7 +117,7 @@ def header(
     *,
     size_field: bytes | None = None,
 ) -> bytes:
-    """One header block with a fitting checksum, whatever it says.
+    """One header block with a correct checksum, for any fields.
 
     Args:
         name: At most 100 bytes.
@@ -139,19 +139,19 @@ def header(
 
 
 def with_checksum(block: bytes) -> bytes:
-    """A header block with the checksum of what is in it."""
+    """A header block with a correct checksum."""
     blank = block[:148] + b" " * 8 + block[156:]
     return blank[:148] + b"%06o\0 " % sum(blank) + blank[156:]
 
 
 def base_256(number: int) -> bytes:
-    """A number field as GNU tar writes those that octal cannot hold, negative ones included."""
+    """A number field in GNU tar's base 256, for large and negative numbers."""
     sign = b"\x80" if number >= 0 else b"\xff"
     return sign + (number % 256**11).to_bytes(11, "big")
 
 
 def padded(data: bytes) -> bytes:
-    """Content as it stands in a tar: filled up to whole blocks."""
+    """Content padded to whole blocks, as in a tar."""
     return data + bytes(-len(data) % BLOCK)
 
 
@@ -176,7 +176,7 @@ def pax_record(key: str, value: str | bytes) -> bytes:
 
 
 def plain_tar(files: Files) -> bytes:
-    """A tar of regular files, with the shortest end mark that is complete."""
+    """A tar of regular files, with the shortest complete end-of-archive marker."""
     return b"".join(entry(name, data) for name, data in files.items()) + END
 
 
@@ -195,7 +195,7 @@ def tar_by_python(files: Files, tar_format: int) -> bytes:
 
 
 def manifest(files: Files, algorithm: str = "sha256") -> bytes:
-    """A manifest of these paths, as they are, in UTF-8."""
+    """A manifest of these paths, unescaped, in UTF-8."""
     lines = (
         f"{hashlib.new(algorithm, data).hexdigest()}  {name}\n" for name, data in files.items()
     )

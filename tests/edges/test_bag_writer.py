@@ -1,4 +1,4 @@
-"""Bags: what bagit accepts is read, and what is written here bagit accepts (C2, C5)."""
+"""Bags: bags that bagit accepts can be read, and bagit accepts the bags written here (C2, C5)."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ FIRST, SECOND, THIRD = BUNDLES
 
 @pytest.fixture(autouse=True)
 def _quiet_bagit() -> Iterator[None]:
-    """What bagit finds is asserted, not logged."""
+    """Turn bagit's log into assertions."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
 
 
 def validates(folder: Path) -> bool:
-    """Whether the Library of Congress's tool accepts a bag."""
+    """Whether the tool of the Library of Congress accepts a bag."""
     try:
         return bool(bagit.Bag(str(folder)).validate())
     except bagit.BagError:
@@ -68,14 +68,14 @@ def validates(folder: Path) -> bool:
 
 
 def bag_on_disk(folder: Path, payload: Files, algorithms: list[str] | None = None) -> Path:
-    """A bag as the Library of Congress's tool makes it."""
+    """A bag made by the tool of the Library of Congress."""
     write_files(folder, payload)
     bagit.make_bag(str(folder), checksums=algorithms)
     return folder
 
 
 def read_bag(files: Files) -> Reading:
-    """What a bag of these files gives, in a tar, under the name `bag`."""
+    """The result of reading a bag of these files, in a tar, in the folder `bag`."""
     return read(plain_tar(below("bag", files)))
 
 
@@ -144,7 +144,7 @@ def test_bags_in_tars_by_gnu_tar_are_read_in_any_order(
 @pytest.mark.parametrize("prefix", ["", "./", "bag/", "./bag/", "a/b/c/"])
 @pytest.mark.parametrize("order", ["tags first", "data first", "declaration last"])
 def test_a_bag_may_lie_anywhere_and_in_any_order(prefix: str, order: str) -> None:
-    """C2: at the root or in a folder; a manifest may stand behind what it vouches for."""
+    """C2: at the root or in a folder; a manifest may follow the files that it lists."""
     files = dict(bag_files(PAYLOAD))
     if order == "data first":
         files = dict(reversed([*files.items()]))
@@ -156,7 +156,7 @@ def test_a_bag_may_lie_anywhere_and_in_any_order(prefix: str, order: str) -> Non
 
 
 def test_two_bags_in_one_tar_are_held_against_their_own_manifests() -> None:
-    """C2, C5: the same paths in two bags have nothing to do with each other."""
+    """C2, C5: the same paths in two bags are independent."""
     one, two = (
         bag_files({"bundle.json": bundle_text(1)}),
         bag_files({"bundle.json": bundle_text(2)}),
@@ -270,7 +270,7 @@ def test_declarations_are_read_in_every_spelling_that_bagit_reads(
     ],
 )
 def test_an_encoding_that_no_manifest_can_have_refuses_what_is_in_the_bag(encoding: str) -> None:
-    """C5: it is named; no crash, no work, nothing in silence."""
+    """C5: the encoding is named; no crash, no long run, nothing without a message."""
     payload = bundle_files("bundle.json", "\\ud800.bundle.json")
     declaration = f"BagIt-Version: 1.0\nTag-File-Character-Encoding: {encoding}\n".encode()
     reading = read_bag({**bag_files(payload), "bagit.txt": declaration})
@@ -281,7 +281,7 @@ def test_an_encoding_that_no_manifest_can_have_refuses_what_is_in_the_bag(encodi
 
 
 def test_utf_16_without_its_mark_is_no_encoding_of_a_manifest() -> None:
-    """C5: which of two it would be is a guess."""
+    """C5: the file meant is ambiguous."""
     files = with_manifest(lambda text: text.decode().encode("utf-16-le"))
     declaration = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-16\n"
     reading = read_bag({**files, "bagit.txt": declaration})
@@ -290,14 +290,14 @@ def test_utf_16_without_its_mark_is_no_encoding_of_a_manifest() -> None:
 
 @pytest.mark.parametrize("line", [b"x" * 20_000, b"0 " + b"x" * 9_000_000, b" " * 20_000])
 def test_a_line_that_is_too_long_refuses_its_manifest(line: bytes) -> None:
-    """C5, B4: it is not taken for several lines."""
+    """C5, B4: it is not split into several lines."""
     reading = read_bag(with_manifest(lambda text: line + b"\n" + text))
     assert ("bag/manifest-sha256.txt", "archive.fixity") in reading.refused
     assert {} == reading.files
 
 
 def test_percent_escapes_in_manifests_stand_for_what_rfc_8493_says() -> None:
-    """C2, RFC 8493 section 2.1.3: a percent sign is written `%25`, and nothing else is escaped."""
+    """C2, RFC 8493 section 2.1.3: a percent sign is written `%25`; nothing else is escaped."""
     names = ["100%.bundle.json", "%0A.bundle.json", "%41/bundle.json"]
     payload = bundle_files(*names)
     files = with_manifest(lambda text: text.replace(b"%", b"%25"), payload)
@@ -306,7 +306,7 @@ def test_percent_escapes_in_manifests_stand_for_what_rfc_8493_says() -> None:
 
 
 def test_percent_signs_that_bagit_does_not_escape_are_read(tmp_path: Path) -> None:
-    """C2: bagit writes a percent sign as it is, also where it looks like an escape."""
+    """C2: bagit writes a percent sign unescaped, also where it looks like an escape."""
     payload = bundle_files("100%.bundle.json", "100%25.bundle.json", "%41/bundle.json")
     assert_same_as_bagit(tmp_path, bag_files(payload), payload)
 
@@ -325,7 +325,7 @@ def test_a_line_end_in_a_name_is_escaped_in_the_manifest_and_refused(tmp_path: P
 @pytest.mark.parametrize("listed", ["NFC", "NFD"])
 @pytest.mark.parametrize("packed", ["NFC", "NFD"])
 def test_a_manifest_may_list_a_name_in_another_unicode_form(listed: str, packed: str) -> None:
-    """C2: as bagit does, because some disks change the form of names."""
+    """C2: as bagit does, because some disks change the normalization form of names."""
     name = "café.bundle.json"
     one = unicodedata.normalize("NFC" if packed == "NFC" else "NFD", name)
     other = unicodedata.normalize("NFC" if listed == "NFC" else "NFD", name)
@@ -337,7 +337,7 @@ def test_a_manifest_may_list_a_name_in_another_unicode_form(listed: str, packed:
 
 
 def test_names_that_differ_in_unicode_form_only_are_two_members(tmp_path: Path) -> None:
-    """C2: bagit accepts such a bag, so both are read, each by its own digest."""
+    """C2: bagit accepts such a bag, so both are read, each checked by its own digest."""
     payload = bundle_files("caf\u00e9.bundle.json", "cafe\u0301.bundle.json")
     assert_same_as_bagit(tmp_path, bag_files(payload), payload)
 
@@ -357,7 +357,7 @@ def test_a_flipped_payload_byte_refuses_its_member_alone() -> None:
 
 @pytest.mark.parametrize("name", ["pith-mirrors.json", "pith/AB/ABC/state.json"])
 def test_a_payload_file_that_is_no_bundle_is_checked_too(name: str) -> None:
-    """C5: a manifest that does not match refuses the member, whatever it is."""
+    """C5: a manifest that does not match refuses the member, with any algorithm."""
     reading = read_bag({**bag_files(PAYLOAD), f"data/{name}": b"[]"})
     assert [(f"bag/data/{name}", "archive.fixity")] == reading.refused
     assert below("bag/data", BUNDLES) == reading.files
@@ -365,7 +365,7 @@ def test_a_payload_file_that_is_no_bundle_is_checked_too(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["bag-info.txt", "manifest-sha256.txt", "bagit.txt"])
 def test_a_tag_manifest_that_lies_refuses_the_tag_file_alone(name: str) -> None:
-    """C5: the bundles are what the payload manifest says they are, and are read."""
+    """C5: the bundles match the payload manifest, and are read."""
     files = dict(bag_files(PAYLOAD))
     digest = hashlib.sha256(files[name]).hexdigest().encode()
     lie = files["tagmanifest-sha256.txt"].replace(digest, b"0" * 64)
@@ -375,7 +375,7 @@ def test_a_tag_manifest_that_lies_refuses_the_tag_file_alone(name: str) -> None:
 
 
 def test_a_flipped_manifest_byte_refuses_the_member_of_its_line_alone() -> None:
-    """C5: digest, space or name, the other lines still hold, and the tag manifest tells of it."""
+    """C5: digest, space or name; other lines are used, and the tag manifest reports it."""
     text = bag_files(PAYLOAD)["manifest-sha256.txt"]
     start = text.index(b"\n") + 1
     for place in range(start, text.index(b"\n", start), 3):
@@ -406,7 +406,7 @@ WRONG = b"0" * 64
 def test_a_manifest_that_lists_a_file_with_two_digests_does_not_match_it(
     lines: list[bytes],
 ) -> None:
-    """C5: `archive.fixity`, whichever is right, and however the name is written."""
+    """C5: `archive.fixity`, whichever digest is right, in any spelling of the name."""
     right = hashlib.sha256(BUNDLES[FIRST]).hexdigest().encode()
     words = {b"right": right, b"wrong": WRONG, b"name": FIRST.encode()}
     twice = b"".join(line % words + b"\n" for line in lines)
@@ -418,13 +418,13 @@ def test_a_manifest_that_lists_a_file_with_two_digests_does_not_match_it(
 
 
 def test_a_manifest_may_list_a_file_twice_with_one_digest() -> None:
-    """C5: it says the same twice."""
+    """C5: both lines have the same digest."""
     reading = read_bag(with_manifest(lambda text: text + text.upper()[:64] + text[64:]))
     assert (below("bag/data", BUNDLES), []) == (reading.files, reading.refused)
 
 
 def test_of_two_manifests_of_one_name_the_first_counts() -> None:
-    """C5: the second is a member whose name came before, and says nothing."""
+    """C5: the second file of the same name is refused, and its lines are not used."""
     files = below("bag", bag_files(PAYLOAD))
     lie = {"bag/./manifest-sha256.txt": manifest({f"data/{FIRST}": b"other"})}
     reading = read(plain_tar({**files, **lie}))
@@ -433,7 +433,7 @@ def test_of_two_manifests_of_one_name_the_first_counts() -> None:
 
 
 def test_a_fetch_file_is_mentioned_where_something_is_missing(tmp_path: Path) -> None:
-    """C5, RFC 8493 section 2.2.3: nothing is fetched, and that is said."""
+    """C5, RFC 8493 section 2.2.3: no file is fetched, and the message says so."""
     files = dict(bag_files(PAYLOAD))
     del files[f"data/{SECOND}"]
     for name, is_said in (("fetch.txt", True), ("data/fetch.txt", False)):
@@ -446,7 +446,7 @@ def test_a_fetch_file_is_mentioned_where_something_is_missing(tmp_path: Path) ->
 
 
 def steps_of_reading(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many hundred instructions SQLite's machine takes to read an archive."""
+    """Instructions of SQLite's virtual machine used to read an archive, in hundreds."""
     count = 0
 
     def tick() -> None:
@@ -466,7 +466,7 @@ def steps_of_reading(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def one_in_nfc(count: int) -> list[str]:
-    """Names that differ, and are one in NFC: each of some letters is written in one of two ways."""
+    """Names that differ, and are equal in NFC: letters are composed or decomposed."""
     letters = ("\u00e9", "e\u0301")
     return [
         "data/" + "".join(letters[number >> bit & 1] for bit in range(12))
@@ -491,7 +491,7 @@ def test_names_that_are_one_in_nfc_cost_what_they_weigh(
 
 
 def test_a_name_that_two_lines_have_in_nfc_is_that_of_neither() -> None:
-    """C5: names that differ by Unicode form are different names, where it matters."""
+    """C5: names that differ by normalization form are different names, if both are present."""
     spelled = ["\u1e69.bundle.json", "s\u0307\u0323.bundle.json", "\u1e61\u0323.bundle.json"]
     text = bundle_text(1)
     listed = manifest({f"data/{name}": text for name in spelled[:2]})
@@ -501,7 +501,7 @@ def test_a_name_that_two_lines_have_in_nfc_is_that_of_neither() -> None:
 
 
 def test_a_missing_member_is_told_of() -> None:
-    """C5: what a manifest lists and the archive does not hold is `archive.fixity`."""
+    """C5: a file that a manifest lists and the archive lacks is `archive.fixity`."""
     files = dict(bag_files(PAYLOAD))
     del files[f"data/{SECOND}"], files["bag-info.txt"]
     reading = read_bag(files)
@@ -511,7 +511,7 @@ def test_a_missing_member_is_told_of() -> None:
 
 
 def test_an_unlisted_member_is_refused_alone() -> None:
-    """C5: no manifest vouches for it."""
+    """C5: no manifest lists it."""
     reading = read_bag({**bag_files(PAYLOAD), "data/pith/bundle.json": bundle_text(9)})
     assert [("bag/data/pith/bundle.json", "archive.fixity")] == reading.refused
     assert below("bag/data", BUNDLES) == reading.files
@@ -528,7 +528,7 @@ def test_a_member_must_match_every_manifest() -> None:
 
 
 def test_a_manifest_of_an_unknown_algorithm_vouches_for_nothing() -> None:
-    """C5: it neither helps nor hinders."""
+    """C5: it has no effect."""
     files = dict(bag_files(PAYLOAD))
     reading = read_bag({**files, "manifest-crc32.txt": b"00000000  data/x\n"})
     assert (3, []) == (len(reading.members), reading.refused)
@@ -540,21 +540,21 @@ def test_a_manifest_of_an_unknown_algorithm_vouches_for_nothing() -> None:
 
 
 def test_bundles_outside_the_payload_are_not_read() -> None:
-    """C2: in a bag, bundles are payload; a tag file of that name is none."""
+    """C2: in a bag, bundles are payload; a tag file of such a name is not a bundle."""
     reading = read_bag({**bag_files(PAYLOAD), "bundle.json": bundle_text(9)})
     assert below("bag/data", BUNDLES) == reading.files
 
 
 @pytest.mark.parametrize("path", ["../x", "/etc/passwd", "data/../../x", "", ".", "~/x", "data/\0"])
 def test_a_manifest_that_points_out_of_its_bag_reads_nothing_there(path: str) -> None:
-    """C5: what is listed is looked up in the archive and nowhere else."""
+    """C5: listed files are read from the archive and nowhere else."""
     lie = f"{'0' * 64}  {path}\n".encode()
     reading = read_bag(with_manifest(lambda text: text + lie))
     assert below("bag/data", BUNDLES) == reading.files
 
 
 def test_a_truncated_bag_gives_what_came_before_and_says_so() -> None:
-    """C5: a manifest that was cut off is no reason to refuse what stood before it."""
+    """C5: a truncated manifest is no reason to refuse the members before it."""
     for files in (dict(bag_files(PAYLOAD)), dict(reversed([*bag_files(PAYLOAD).items()]))):
         data = plain_tar(below("bag", files))
         for cut in range(1024, len(data) - 1024, 300):
@@ -576,7 +576,7 @@ def written(payload: Files) -> bytes:
 
 
 def in_order(payload: Files) -> dict[str, bytes]:
-    """The same, ascending by path, as `write_bag` asks for it."""
+    """The same, sorted by path, as `write_bag` requires."""
     return dict(sorted(payload.items()))
 
 
@@ -614,7 +614,7 @@ def test_what_is_written_says_nothing_of_time_and_machine() -> None:
 
 
 def test_two_exports_of_one_content_are_the_same_bytes() -> None:
-    """C2: whatever was written before, and whatever the machine, its user, clock and language."""
+    """C2: after any earlier run, and for any machine, user, clock and language."""
     expected = written(MANY)
     written(LONG)
     assert expected == written(dict(MANY))
@@ -640,7 +640,7 @@ def test_two_exports_of_one_content_are_the_same_bytes() -> None:
 
 
 def test_a_member_is_flipped_in_what_was_written_and_found() -> None:
-    """C2, C5: the manifests written here vouch for every byte of the payload."""
+    """C2, C5: the manifests written here list every file of the payload with its digest."""
     data = written(in_order(PAYLOAD))
     flipped = data.replace(BUNDLES[SECOND], BUNDLES[SECOND].replace(b"cs.DL", b"cs.CL"))
     reading = read(flipped)
@@ -649,7 +649,7 @@ def test_a_member_is_flipped_in_what_was_written_and_found() -> None:
 
 
 def test_pax_headers_of_bagged_names_are_honoured() -> None:
-    """C2: a bag in a pax tar whose every name stands in an extended header."""
+    """C2: a bag in a pax tar that has every name in an extended header."""
     payload = bundle_files(*(f"{n}/{'é' * 60}/bundle.json" for n in range(3)))
     data = tar_by_python(below("bag", bag_files(payload)), tarfile.PAX_FORMAT)
     reading = read(data)

@@ -42,7 +42,7 @@ def skippable(data: bytes, kind: int = 0) -> bytes:
 
 
 def decompressed(data: bytes) -> bytes:
-    """What a patient reader gets out of a truncated gzip or zstd file, frame by frame."""
+    """The decompressed bytes before the cut of a truncated gzip or zstd file, frame by frame."""
     plain = b""
     while data:
         if data.startswith(b"\x1f\x8b"):
@@ -82,7 +82,7 @@ def test_skippable_frames_are_skipped_wherever_they_stand(content: bytes, kind: 
 
 
 def test_a_zstd_file_of_skippable_frames_alone_holds_nothing() -> None:
-    """V1: it is an empty text, which is refused as one and not passed over."""
+    """V1: it is an empty text, which is refused and not passed over."""
     reading = read(skippable(b"abc"))
     assert ([("", b"")], []) == (reading.members, reading.refused)
 
@@ -90,7 +90,7 @@ def test_a_zstd_file_of_skippable_frames_alone_holds_nothing() -> None:
 @pytest.mark.parametrize("compression", COMPRESSED)
 @pytest.mark.parametrize("zeros", [1, 700, 5000])
 def test_zeros_after_the_compressed_data_are_padding(zeros: int, compression: str) -> None:
-    """C1, C5: tapes and tools fill up with zeros."""
+    """C1, C5: tapes and tools pad with zeros."""
     reading = read(COMPRESSIONS[compression](TEXTS[0]) + bytes(zeros))
     assert ([("", TEXTS[0])], []) == (reading.members, reading.refused)
 
@@ -102,7 +102,7 @@ def test_zeros_after_the_compressed_data_are_padding(zeros: int, compression: st
 def test_garbage_after_the_compressed_data_is_reported(
     compression: str, zeros: int, garbage: bytes, lines: bytes
 ) -> None:
-    """C5: `archive.trailing`, and what came before it counts, the last line, too."""
+    """C5: `archive.trailing`; the data before it is read, with the last line."""
     reading = read(COMPRESSIONS[compression](lines) + bytes(zeros) + garbage)
     assert TEXTS == [data.strip() for _, data in reading.members]
     assert ["archive.trailing"] == reading.codes
@@ -110,7 +110,7 @@ def test_garbage_after_the_compressed_data_is_reported(
 
 @pytest.mark.parametrize("compression", COMPRESSED)
 def test_a_frame_of_the_other_kind_is_not_the_same_stream(compression: str) -> None:
-    """C5: gzip behind zstd, or the other way round, is something else."""
+    """C5: gzip after zstd, or zstd after gzip, is trailing data."""
     other = COMPRESSIONS["zstd" if compression == "gzip" else "gzip"]
     reading = read(COMPRESSIONS[compression](LINES) + other(LINES))
     assert (len(TEXTS), ["archive.trailing"]) == (len(reading.members), reading.codes)
@@ -118,7 +118,7 @@ def test_a_frame_of_the_other_kind_is_not_the_same_stream(compression: str) -> N
 
 @pytest.mark.parametrize("compression", COMPRESSED)
 def test_truncated_json_lines_give_every_line_before_the_cut(compression: str) -> None:
-    """C5: wherever the file is cut, it is `archive.truncated`, and whole lines before it count."""
+    """C5: cut anywhere, it is `archive.truncated`, and whole lines before the cut are read."""
     data = COMPRESSIONS[compression](LINES)
     for cut in range(4, len(data), 7):
         reading = read(data[:cut])
@@ -130,7 +130,7 @@ def test_truncated_json_lines_give_every_line_before_the_cut(compression: str) -
 @pytest.mark.parametrize("compression", COMPRESSED)
 @pytest.mark.parametrize("size", [1500, 4000, len(TAR)])
 def test_a_truncated_tar_gives_every_member_before_the_cut(compression: str, size: int) -> None:
-    """C5: a member that could be decompressed whole is given, however close to the cut it is."""
+    """C5: a member that can be decompressed completely is read, however close to the cut it is."""
     data = in_pieces(TAR, compression, size)
     for cut in range(1600, len(data), 1999):
         reading = read(data[:cut])
@@ -142,7 +142,7 @@ def test_a_truncated_tar_gives_every_member_before_the_cut(compression: str, siz
 
 @pytest.mark.parametrize("padding", [0, 512, 10240, 1 << 18])
 def test_a_wrong_gzip_checksum_is_reported_after_the_members(padding: int) -> None:
-    """C5: damage that only the trailer shows is told of, however much padding stands before it."""
+    """C5: damage that only the trailer shows is reported, with any amount of padding before it."""
     data = bytearray(gzip.compress(TAR + bytes(padding), mtime=0))
     data[-6] ^= 1
     reading = read(bytes(data))
@@ -150,7 +150,7 @@ def test_a_wrong_gzip_checksum_is_reported_after_the_members(padding: int) -> No
 
 
 def test_a_wrong_zstd_checksum_is_reported_after_the_frames_before_it() -> None:
-    """C5: the frame at fault cannot be read to its end, the others can."""
+    """C5: the damaged frame cannot be read to its end; the others can."""
     data = bytearray(in_pieces(TAR, "zstd", 1536 * 20))
     data[-1] ^= 1
     reading = read(bytes(data))
@@ -159,7 +159,7 @@ def test_a_wrong_zstd_checksum_is_reported_after_the_frames_before_it() -> None:
 
 
 def flips(data: bytes, start: int, step: int) -> Iterator[bytes]:
-    """`data` with one bit changed, again and again."""
+    """`data` with one bit changed, many times."""
     for place in range(start * 8, len(data) * 8, step):
         changed = bytearray(data)
         changed[place // 8] ^= 1 << place % 8
@@ -169,7 +169,7 @@ def flips(data: bytes, start: int, step: int) -> Iterator[bytes]:
 @pytest.mark.parametrize("compression", COMPRESSED)
 @pytest.mark.parametrize("plain", [LINES, TAR[: 4 * 1536] + END], ids=["lines", "tar"])
 def test_a_flipped_bit_is_reported_or_changes_nothing(plain: bytes, compression: str) -> None:
-    """C5: no damage to a compressed file passes in silence; the magic number aside."""
+    """C5: every damage to a compressed file is reported, except one of the magic number."""
     data = COMPRESSIONS[compression](plain)
     whole = read(data)
     for damaged in flips(data, start=4, step=len(data) // 60 * 8 + 3):
@@ -181,7 +181,7 @@ def test_a_flipped_bit_is_reported_or_changes_nothing(plain: bytes, compression:
     "data", [b"\x1f\x8b", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", skippable(b"x")[:-1]]
 )
 def test_a_file_cut_within_its_first_header_is_truncated(data: bytes) -> None:
-    """C5: as soon as the content is known, its end is."""
+    """C5: an error follows as soon as the end is missing."""
     reading = read(data)
     assert ([], ["archive.truncated"]) == (reading.members, reading.codes)
 
@@ -215,7 +215,7 @@ OTHER_FORMATS: dict[str, bytes] = {
 
 
 def refusals(data: bytes, folder: Path) -> list[RefusedMember]:
-    """What is refused of a file, and that nothing else is in it."""
+    """The refusals of a file that has no members."""
     (folder / "x").write_bytes(data)
     with open_source(str(folder / "x"), ReadLimits()) as source:
         items = list(source.items())
@@ -229,7 +229,7 @@ def refusals(data: bytes, folder: Path) -> list[RefusedMember]:
 def test_another_format_is_named_and_not_taken_for_text(
     tmp_path: Path, name: str, around: str
 ) -> None:
-    """C1: `archive.format` says what the file is, also within gzip or zstd."""
+    """C1: `archive.format` names the format, also within gzip or zstd."""
     (refused,) = refusals(COMPRESSIONS[around](OTHER_FORMATS[name]), tmp_path)
     assert ("", "archive.format") == (refused.name, refused.code)
     assert name.rpartition(" ")[2] in refused.message
@@ -240,7 +240,7 @@ def test_another_format_is_named_and_not_taken_for_text(
 @pytest.mark.parametrize("inner", COMPRESSED)
 @pytest.mark.parametrize("outer", COMPRESSED)
 def test_only_one_layer_of_compression_is_undone(tmp_path: Path, inner: str, outer: str) -> None:
-    """C1: the second one is named."""
+    """C1: the message names the inner format."""
     (refused,) = refusals(COMPRESSIONS[outer](COMPRESSIONS[inner](LINES)), tmp_path)
     assert "archive.format" == refused.code
     assert f"it is {inner} within" in refused.message
@@ -248,7 +248,7 @@ def test_only_one_layer_of_compression_is_undone(tmp_path: Path, inner: str, out
 
 @pytest.mark.parametrize("name", [*OTHER_FORMATS, *COMPRESSED])
 def test_a_member_of_another_format_is_named_and_refused_alone(tmp_path: Path, name: str) -> None:
-    """C1: members of tars and folders are not decompressed; what they are is said."""
+    """C1: members of tars and folders are not decompressed; the message names their format."""
     data = OTHER_FORMATS.get(name) or COMPRESSIONS[name](TEXTS[0])
     files = {"a.bundle.json": TEXTS[1], "b.bundle.json": data}
     for source in (plain_tar(files), write_files(tmp_path, files)):
@@ -259,7 +259,7 @@ def test_a_member_of_another_format_is_named_and_refused_alone(tmp_path: Path, n
 
 @pytest.mark.parametrize("compression", COMPRESSED)
 def test_an_overlong_line_costs_no_more_memory_than_a_bundle(compression: str) -> None:
-    """B4: it is skipped piece by piece, and the lines after it are read."""
+    """B4: it is skipped in chunks, and the lines after it are read."""
     data = COMPRESSIONS[compression](b"x" * (60 << 20) + b"\n" + LINES)
     tracemalloc.start()
     reading = read(data, ReadLimits(line_bytes=1 << 20))

@@ -1,4 +1,4 @@
-"""Listing first and reading later gives what reading gives (C2, C3, C5)."""
+"""Listing extents and reading them later gives the same as reading at once (C2, C3, C5)."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from mirror.archive import (
     MemberFilter,
     ReadLimits,
     RefusedMember,
-    is_plain_tar,
+    empty_source,
+    is_uncompressed_tar,
     list_folder,
     locate_in_tar,
-    nothing_in_it,
     open_source,
     read_extent,
-    read_in_folder,
+    read_file_in_folder,
     read_member,
 )
 from mirror.archive.member import MemberOrBag
@@ -51,16 +51,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def located(data: bytes, limits: ReadLimits = NO_LIMITS) -> list[Extent | RefusedMember | Bag]:
-    """What is where in a tar."""
+    """The extents in a tar."""
     return list(locate_in_tar(io.BytesIO(data), limits))
 
 
 def by_extents(data: bytes, limits: ReadLimits = NO_LIMITS) -> list[MemberOrBag]:
-    """What a tar gives, each member read by itself; no bag if anything is refused in one."""
+    """The items of a tar, each extent read by itself; no bag if anything is refused in one."""
     items: list[MemberOrBag] = []
     for one in located(data, limits):
         if isinstance(one, Extent):
-            content = data[one.start : one.start + one.size]
+            content = data[one.offset : one.offset + one.size]
             items += read_extent(one, content, limits)
         elif isinstance(one, RefusedMember) or not any(
             isinstance(item, RefusedMember) for item in items
@@ -70,9 +70,9 @@ def by_extents(data: bytes, limits: ReadLimits = NO_LIMITS) -> list[MemberOrBag]
 
 
 def at_once(path: Path, limits: ReadLimits = NO_LIMITS) -> list[MemberOrBag]:
-    """What a source gives, but for the refusal of one in which nothing is."""
+    """The items of a source, except the refusal of an empty source."""
     with open_source(str(path), limits) as source:
-        return [item for item in source.items() if item != nothing_in_it(BUNDLES)]
+        return [item for item in source.items() if item != empty_source(BUNDLES)]
 
 
 # Tars ----------------------------------------------------------------------------------------
@@ -100,14 +100,14 @@ LIMITS = [
 def test_extents_hold_what_the_archive_gives(
     tmp_path: Path, data: bytes, limits: ReadLimits
 ) -> None:
-    """Bundles, refusals and the bag itself, in one order, whatever the limits."""
+    """Bundles, refusals and the bag, in the same order, with any limits."""
     (tmp_path / "tar").write_bytes(data)
     assert at_once(tmp_path / "tar", limits) == by_extents(data, limits)
 
 
 @pytest.mark.parametrize("name", ["demo", "pith"])
 def test_extents_of_the_samples(name: str) -> None:
-    """As many as there are bundles, and each is one."""
+    """There is one extent for each bundle, and each contains one bundle."""
     path = ROOT / "bundles" / f"{name}.tar"
     items = by_extents(path.read_bytes())
     assert {"demo": DEMO_RECORDS + 1, "pith": PITH_RECORDS}[name] == sum(
@@ -121,7 +121,7 @@ _DAMAGE = st.tuples(st.integers(0, 1 << 16), st.binary(max_size=3) | st.just(byt
 
 @st.composite
 def damaged_tars(draw: st.DrawFn) -> bytes:
-    """A tar that is cut, overwritten or put together with another."""
+    """A tar that is cut, overwritten or joined with another."""
     data = draw(st.sampled_from([*TARS.values()]))
     if draw(st.booleans()):
         data = data.removesuffix(END) + draw(st.sampled_from([*TARS.values()]))
@@ -136,28 +136,28 @@ def damaged_tars(draw: st.DrawFn) -> bytes:
 def test_extents_of_damaged_archives(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, limits: ReadLimits
 ) -> None:
-    """C5: duplicates, wrong digests, truncation: what is refused, and where, is the same."""
+    """C5: duplicates, wrong digests, truncation: the refusals and their locations are the same."""
     path = tmp_path_factory.getbasetemp() / "damaged.tar"
     path.write_bytes(data)
-    if is_plain_tar(data[:512]):
+    if is_uncompressed_tar(data[:512]):
         assert at_once(path, limits) == by_extents(data, limits)
 
 
 def test_an_extent_says_where_a_member_lies() -> None:
-    """Its content, without header and padding, whatever extended headers come before."""
+    """An extent is the content, without header and padding, with any extended headers before it."""
     data = entry("other", b"x" * 600) + pax({"path": "long/bundle.json"}) + entry("short", b"{}")
     extent, _ = located(data + END)
     assert Extent("long/bundle.json", 6 * 512, 2, is_segment=False) == extent
-    assert b"{}" == data[extent.start : extent.start + extent.size]
+    assert b"{}" == data[extent.offset : extent.offset + extent.size]
 
 
 def test_a_member_without_content_has_an_extent() -> None:
-    """It is a bundle that is none: whoever reads it says so."""
+    """The bundle is invalid, which is reported when it is read."""
     assert [Member("bundle.json", b"")] == by_extents(header("bundle.json") + END)
 
 
 def test_a_segment_has_one_extent_unless_nothing_is_in_it() -> None:
-    """C4: what is in it is told when it is read; of an empty one there is nothing to tell."""
+    """C4: the content of a segment is reported when it is read; an empty one has no extent."""
     (extent, found) = located(bag(TEXTS, packed=True))
     assert isinstance(extent, Extent)
     assert extent.is_segment
@@ -169,7 +169,7 @@ def test_a_segment_has_one_extent_unless_nothing_is_in_it() -> None:
 
 
 def test_a_bag_is_not_told_of_where_something_was_refused_outside_of_extents() -> None:
-    """C5: whoever reads the extents has not seen it."""
+    """C5: refusals in an extent come before the extents are read."""
     data = bag(TEXTS[:2]).replace(b'"events"', b'"Events"', 1)
     refused = [one for one in located(data) if not isinstance(one, Extent)]
     assert ["archive.fixity"] == [one.code for one in refused if isinstance(one, RefusedMember)]
@@ -180,7 +180,7 @@ def test_a_bag_is_not_told_of_where_something_was_refused_outside_of_extents() -
 
 
 def test_what_is_listed_is_what_is_read(tmp_path: Path) -> None:
-    """C3, C5: files before folders, both by name; links and odd names where they stand."""
+    """C3, C5: files before folders, both by name; links and unusual names in the same order."""
     names = ["b/bundle.json", "a/z.bundle.json", "a/y/bundle.json", "a.bundle.json", "a/other"]
     write_files(tmp_path, bundle_files(*names))
     (tmp_path / "b" / "link.bundle.json").symlink_to("bundle.json")
@@ -203,14 +203,14 @@ def test_what_is_listed_is_what_is_read(tmp_path: Path) -> None:
 def _read(folder: Path, listed: Sequence[str | RefusedMember | Bag]) -> list[MemberOrBag]:
     items: list[MemberOrBag] = []
     for one in listed:
-        items += read_in_folder(str(folder), one, NO_LIMITS) if isinstance(one, str) else [one]
+        items += read_file_in_folder(str(folder), one, NO_LIMITS) if isinstance(one, str) else [one]
     return items
 
 
 @pytest.mark.parametrize("above", ["", "x/y/"])
 @pytest.mark.parametrize("data", [bag(TEXTS), bag(TEXTS, packed=True), TARS["an increment"]])
 def test_what_is_listed_of_a_bag_is_what_is_read(tmp_path: Path, data: bytes, above: str) -> None:
-    """C3: a bag that was unpacked, plain or packed; it is told of at the end, as in a tar."""
+    """C3: an unpacked bag, plain or packed; the bag comes at the end, as in a tar."""
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         tar.extractall(tmp_path / above, filter="data")
     source = tmp_path if above else tmp_path / "pith"
@@ -224,7 +224,7 @@ def test_what_is_listed_of_a_bag_is_what_is_read(tmp_path: Path, data: bytes, ab
 
 
 def test_a_list_ends_where_the_limit_is(tmp_path: Path) -> None:
-    """B4: `limit.count`, with the name of the first that was not listed; the limit is inclusive."""
+    """B4: `limit.count`, with the name of the first file not listed; the limit is inclusive."""
     write_files(tmp_path, bundle_files("a.bundle.json", "b.bundle.json", "c.bundle.json"))
     tree = LocalFileTree(str(tmp_path))
     assert 3 == len(list(list_folder(tree, ReadLimits(members=3))))
@@ -235,7 +235,7 @@ def test_a_list_ends_where_the_limit_is(tmp_path: Path) -> None:
 
 
 def test_a_list_holds_what_is_wanted(tmp_path: Path) -> None:
-    """C2: bundles if nothing else is said; or states."""
+    """C2: bundles by default; or states."""
     write_files(tmp_path, {"a/bundle.json": b"", "a/state.json": b"", "a/bundle.json.old": b""})
     tree = LocalFileTree(str(tmp_path))
     for wanted, name in ((BUNDLES, "a/bundle.json"), (STATES, "a/state.json")):
@@ -244,8 +244,8 @@ def test_a_list_holds_what_is_wanted(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_refused_alone(tmp_path: Path) -> None:
-    """Between listing and reading anything may happen."""
-    (refused,) = read_in_folder(str(tmp_path), "a/bundle.json", NO_LIMITS)
+    """The file may change between listing and reading."""
+    (refused,) = read_file_in_folder(str(tmp_path), "a/bundle.json", NO_LIMITS)
     assert (
         RefusedMember("a/bundle.json", "source.unreadable", "No such file or directory") == refused
     )
@@ -253,16 +253,16 @@ def test_a_file_that_is_gone_is_refused_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["/bundle.json", "../bundle.json", "a\n/bundle.json"])
 def test_a_name_that_an_archive_may_not_have_is_not_opened(tmp_path: Path, name: str) -> None:
-    """C5: a list may come from elsewhere; nothing outside of the folder is ever read."""
+    """C5: a list may come from another machine; no file outside of the folder is read."""
     write_files(tmp_path, bundle_files("bundle.json"))
     (tmp_path / "in").mkdir()
-    (refused,) = read_in_folder(str(tmp_path / "in"), name, NO_LIMITS)
+    (refused,) = read_file_in_folder(str(tmp_path / "in"), name, NO_LIMITS)
     assert isinstance(refused, RefusedMember)
     assert (name, "archive.member") == (refused.name, refused.code)
 
 
 def test_a_file_is_taken_if_it_is_accepted() -> None:
-    """B4: by its size, which is inclusive, and by the values in it."""
+    """B4: by its size (inclusive), and by its number of values."""
     limits = ReadLimits(member_bytes=8, values=3)
     assert [Member("x", b"12345678")] == list(read_member("x", b"12345678", limits))
     for data, code in ((b"123456789", "limit.size"), (b"[[[[1]]]", "limit.count")):
@@ -273,8 +273,8 @@ def test_a_file_is_taken_if_it_is_accepted() -> None:
 
 @pytest.mark.parametrize(("wanted", "words"), [(BUNDLES, "or packed segment"), (STATES, "state")])
 def test_nothing_in_it_says_what_was_looked_for(words: str, wanted: MemberFilter) -> None:
-    """C3: `archive.empty`, of the source itself."""
-    refused = nothing_in_it(wanted)
+    """C3: `archive.empty`, for the whole source."""
+    refused = empty_source(wanted)
     assert ("", "archive.empty") == (refused.name, refused.code)
     assert wanted.file_name in refused.message
     assert words in refused.message

@@ -1,4 +1,4 @@
-"""Folders of bundles: which files are read, and that links lead nowhere (C3, C5)."""
+"""Folders of bundles: which files are read, and that links are not followed (C3, C5)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.edges.tar_builders import (
 
 
 def test_bundles_at_any_depth_are_read_and_other_names_are_ignored(tmp_path: Path) -> None:
-    """C3: `bundle.json` and `*.bundle.json`, wherever they lie, and nothing else."""
+    """C3: `bundle.json` and `*.bundle.json`, in any folder, and nothing else."""
     bundles = bundle_files(
         "bundle.json", ".bundle.json", "a/b c/é.bundle.json", "d/e/f/bundle.json"
     )
@@ -45,13 +45,13 @@ def test_the_order_is_that_of_the_names(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_bundles_is_told_of(tmp_path: Path) -> None:
-    """C3: a source that holds nothing to read does not pass in silence."""
+    """C3: a source without any bundle is reported."""
     (tmp_path / "a" / "bundle.json").mkdir(parents=True)
     assert ([], [("", "archive.empty")]) == (read(tmp_path).members, read(tmp_path).refused)
 
 
 def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
-    """C3: but for what the protocol knows to stand beside bundles; nothing is refused for it."""
+    """C3: except files that the protocol expects beside bundles; they are not refused."""
     known = dict.fromkeys(["a/state.json", "pith-mirrors.json", "a/x.state.json"], b"{}")
     write_files(tmp_path, {**bundle_files("a/bundle.json"), **known})
     assert [] == read(tmp_path).told
@@ -81,7 +81,7 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
 def test_files_that_may_hold_bundles_do_not_pass_in_silence(
     tmp_path: Path, name: str, code: int
 ) -> None:
-    """C3: they were left out, so the exit code is 1; other files leave it as it is."""
+    """C3: they were passed over, so the exit code is 1; other files do not change it."""
     write_files(tmp_path, {**bundle_files("bundle.json"), name: b"{}"})
     summary = verify(ReadRequest([str(tmp_path)], lambda _report: None), KeySet())
     assert code == exit_codes.of_summary(summary)
@@ -93,7 +93,7 @@ FIRST, SECOND = "data/pith/AB/bundle.json", "data/pith/CD/bundle.json"
 
 @pytest.mark.parametrize("above", ["", "bag/", "a/b/c/"])
 def test_a_folder_in_which_bagit_txt_stands_is_a_bag(tmp_path: Path, above: str) -> None:
-    """C3, C5: its manifests are held against its files, wherever it lies."""
+    """C3, C5: its files are checked against its manifests, at any depth."""
     write_files(tmp_path, {f"{above}{name}": data for name, data in BAG.items()})
     whole = read(tmp_path)
     assert {f"{above}{name}" for name in (FIRST, SECOND)} == whole.files.keys()
@@ -112,7 +112,7 @@ def test_a_folder_in_which_bagit_txt_stands_is_a_bag(tmp_path: Path, above: str)
 
 
 def test_bags_and_other_files_may_lie_side_by_side(tmp_path: Path) -> None:
-    """C3: each bag has its own manifests, and what is in none needs none."""
+    """C3: each bag has its own manifests, and files outside of bags need none."""
     for name in ("one", "two"):
         write_files(tmp_path / name, BAG)
     write_files(tmp_path, bundle_files("loose.bundle.json", "three/bundle.json"))
@@ -124,7 +124,7 @@ def test_bags_and_other_files_may_lie_side_by_side(tmp_path: Path) -> None:
 
 
 def test_links_in_a_bag_are_refused_and_not_followed(tmp_path: Path) -> None:
-    """C5: a payload that lies elsewhere is not that of the bag."""
+    """C5: a payload outside of the bag is not its payload."""
     outside = write_files(tmp_path / "outside", BAG)
     folder = write_files(tmp_path / "bag", {**BAG})
     (folder / FIRST).unlink()
@@ -135,7 +135,7 @@ def test_links_in_a_bag_are_refused_and_not_followed(tmp_path: Path) -> None:
 
 
 def test_what_a_mac_writes_beside_a_file_is_no_member(tmp_path: Path) -> None:
-    """C5: in a folder, and in a bag that is a folder; a name with nothing beside it is a name."""
+    """C5: in a folder, and in a bag in a folder; a `._*` file without its owner is a file."""
     double = b"\0\5\x16\7"
     loose = {"a/x.bundle.json": bundle_text(1), "a/._x.bundle.json": double, "._a": double}
     write_files(tmp_path / "loose", loose)
@@ -163,7 +163,7 @@ def test_folders_may_nest_deeper_than_pythons_stack(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
-    """C3: `source.unreadable` for it alone; a path longer than the system takes is such a one."""
+    """C3: `source.unreadable` for it alone; also for a path that is too long for the system."""
     write_below(tmp_path / "deep", ["n" * 250] * 17, "x.bundle.json")
     write_files(tmp_path, bundle_files("a/bundle.json", "z/bundle.json"))
     reading = read(tmp_path)
@@ -175,7 +175,7 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_read(tmp_path: Pa
 
 
 def remove_chain(top: Path) -> None:
-    """Remove folders that each hold one; Python 3.11 cannot, for each takes a call."""
+    """Remove nested folders one by one, because `shutil.rmtree` of Python 3.11 recurses."""
     places = [top]
     while folders := [one for one in places[-1].iterdir() if one.is_dir()]:
         places += folders
@@ -185,7 +185,7 @@ def remove_chain(top: Path) -> None:
 
 
 def write_below(top: Path, folders: list[str], name: str) -> None:
-    """Write an empty bundle below folders whose path may be too long to be named."""
+    """Write an empty bundle below folders whose full path may be too long."""
     top.mkdir(exist_ok=True)
     before = os.open(".", os.O_RDONLY)
     try:
@@ -234,7 +234,7 @@ def test_a_file_larger_than_a_bundle_may_be_is_refused_alone(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", [b"\xff.bundle.json", b"a\xff/bundle.json", b"a\n/bundle.json"])
 def test_a_name_that_an_archive_may_not_have_is_refused(tmp_path: Path, name: bytes) -> None:
-    """C5: names in a folder are judged like those in a tar, and the report can be printed."""
+    """C5: names in a folder are checked like names in a tar, and the report can be printed."""
     path = os.path.join(os.fsencode(tmp_path), name)  # noqa: PTH118 - bytes
     os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
     Path(os.fsdecode(path)).write_bytes(bundle_text(1))
@@ -267,7 +267,7 @@ def test_a_source_that_is_not_there_is_unreadable(tmp_path: Path, name: str) -> 
 
 @pytest.mark.parametrize("name", ["/dev/zero", "/dev/null", "/dev/urandom"])
 def test_a_device_is_no_source(name: str) -> None:
-    """It may never end: nothing of it is read, or copied to the temporary folder."""
+    """A device may never end: nothing of it is read, or copied to the temporary folder."""
     with pytest.raises(SourceError, match="it is a device") as error, open_source(name, NO_LIMITS):
         pass
     assert error.value.code == "source.unreadable"

@@ -1,6 +1,6 @@
-"""Damage by the thousand: reading never crashes, hangs or writes anywhere (C1, C5).
+"""Thousands of damaged files: reading never crashes, hangs or writes outside (C1, C5).
 
-Set `FUZZ_ROUNDS` for a longer search than that of a test run, and `FUZZ_SEED` for another one.
+Set `FUZZ_ROUNDS` for a longer search than in a test run, and `FUZZ_SEED` for another one.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ FIELDS = [
     *((0, 100), (100, 8), (124, 12), (124, 12), (156, 1), (156, 1), (157, 100), (257, 8)),
     *((345, 155), (482, 1), (483, 12)),
 ]
-"""Where the fields of a header stand, and how long they are."""
+"""Offset and length of each field of a header."""
 
 NASTY = [
     *(b"\0", b"\xff", b"\x80", b"-1", b"/", b"..", b"\n", b"=", b"99999999999", b"\0" * BLOCK),
@@ -119,7 +119,7 @@ def mutated_header(data: bytes, chance: random.Random) -> bytes:
 
 
 def assert_harmless(data: bytes, folder: Path) -> None:
-    """Assert that reading ends, with items or an error of ours, and writes nothing."""
+    """Assert that reading ends, with items or an error of `mirror`, and writes nothing."""
     (folder / "source").write_bytes(data)
     try:
         with time_limit(10), open_source(str(folder / "source"), LIMITS) as source:
@@ -133,7 +133,7 @@ def assert_harmless(data: bytes, folder: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is this process's own and its place for temporary files."""
+    """A temporary folder for this process alone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
@@ -141,7 +141,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_damage_to_a_source_does_harm(folder: Path, seed: str) -> None:
-    """C1, C5: whatever is changed in a file, reading it ends and tells."""
+    """C1, C5: reading ends with a result, for any change of a file."""
     chance = random.Random(f"{SEED} {seed}")
     for _ in range(ROUNDS):
         assert_harmless(mutated(SEEDS[seed], chance), folder)
@@ -150,7 +150,7 @@ def test_no_damage_to_a_source_does_harm(folder: Path, seed: str) -> None:
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("seed", TARS)
 def test_no_header_does_harm(folder: Path, seed: str, compression: str) -> None:
-    """C5: whatever a header says, reading its archive ends and tells."""
+    """C5: reading an archive ends with a result, for any header."""
     chance = random.Random(f"{SEED} {seed} {compression}")
     compress: Callable[[bytes], bytes] = COMPRESSIONS[compression]
     for _ in range(ROUNDS):
@@ -159,7 +159,7 @@ def test_no_header_does_harm(folder: Path, seed: str, compression: str) -> None:
 
 @given(st.data())
 def test_no_bytes_do_harm(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    """C1: any bytes at all, behind any beginning that is known by its content."""
+    """C1: any bytes, after the magic number of any format."""
     starts = [b"", b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18", b"{", b"[\n"]
     start = data.draw(st.sampled_from([*starts, *(seed[:700] for seed in SEEDS.values())]))
     content = start + data.draw(st.binary(max_size=1500))

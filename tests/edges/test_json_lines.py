@@ -48,7 +48,7 @@ def verdicts(reading: Reading) -> list[tuple[str, str | None]]:
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("text", FORMS.values(), ids=FORMS)
 def test_one_bundle_in_any_layout_is_one_member(text: bytes, compression: str) -> None:
-    """C1: a file that is one JSON value is one bundle, over however many lines."""
+    """C1: a file that is one JSON value is one bundle, on any number of lines."""
     reading = read(COMPRESSIONS[compression](text))
     assert ([("", None)], []) == (verdicts(reading), reading.refused)
 
@@ -76,7 +76,7 @@ def test_json_lines_are_named_by_their_number_and_blank_lines_are_skipped(
 @pytest.mark.parametrize("faulty", [BROKEN, b"}", b"\xff\xfe", b"[1,", b"\xef\xbb\xbf" + ONE])
 @pytest.mark.parametrize("place", [1, 2, 3, 4])
 def test_a_faulty_line_refuses_only_itself(faulty: bytes, place: int) -> None:
-    """V1: wherever a faulty line stands, first and last included, the others are read."""
+    """V1: the other lines are read, wherever an invalid line is, also first or last."""
     lines = [ONE, TWO, THREE]
     lines.insert(place - 1, faulty)
     reading = read(b"\n".join(lines) + b"\n")
@@ -85,14 +85,14 @@ def test_a_faulty_line_refuses_only_itself(faulty: bytes, place: int) -> None:
 
 
 def test_several_faulty_lines_before_the_first_bundle_refuse_only_themselves() -> None:
-    """V1: a run of faulty lines does not make the file one faulty bundle."""
+    """V1: a run of invalid lines does not make the file one invalid bundle."""
     reading = read(b"\n".join([BROKEN, BROKEN, ONE, TWO]))
     expected = [("line 1", "json.syntax"), ("line 2", "json.syntax")]
     assert [*expected, ("line 3", None), ("line 4", None)] == verdicts(reading)
 
 
 def test_a_line_that_is_a_value_but_no_bundle_refuses_only_itself() -> None:
-    """V1, B1: a list among bundles is a member like the others, and is refused as one."""
+    """V1, B1: a list among bundles is a member like the others, and is refused."""
     reading = read(b"[1]\n" + ONE + b"\n7\n" + TWO)
     codes = [code for _, code in verdicts(reading)]
     assert ["bundle.shape", None, "bundle.shape", None] == codes
@@ -118,7 +118,7 @@ def test_a_line_may_be_exactly_as_long_as_the_limit(excess: int) -> None:
 
 
 def test_a_faulty_first_line_is_not_lost_before_an_overlong_line() -> None:
-    """V1, B4: neither fault hides the other, and neither hides the bundle after them."""
+    """V1, B4: neither error hides the other, and neither hides the bundle after them."""
     text = b"\n".join([BROKEN, b'"' + b"x" * 5000 + b'"', ONE])
     reading = read(text, ReadLimits(line_bytes=2000))
     assert [("line 1", "json.syntax"), ("line 3", None)] == verdicts(reading)
@@ -126,20 +126,20 @@ def test_a_faulty_first_line_is_not_lost_before_an_overlong_line() -> None:
 
 
 def test_a_faulty_first_line_is_not_lost_before_a_large_bundle() -> None:
-    """V1: the lines together may be larger than one bundle may be."""
+    """V1: the lines together may be larger than the limit of one bundle."""
     reading = read(BROKEN + b"\n" + ONE + b"\n" + TWO, ReadLimits(bundle_bytes=len(ONE) + 10))
     expected = [("line 1", "json.syntax"), ("line 2", None), ("line 3", None)]
     assert (expected, []) == (verdicts(reading), reading.refused)
 
 
 def test_a_bundle_over_many_lines_that_is_too_large_is_refused_once() -> None:
-    """B4: `limit.size`, not a syntax error for each line that is left of it."""
+    """B4: `limit.size`, not a syntax error for each remaining line."""
     reading = read(PRETTY, ReadLimits(bundle_bytes=500))
     assert ([], ["limit.size"]) == (reading.members, reading.codes)
 
 
 def test_lines_beyond_the_count_are_refused_together() -> None:
-    """B4: `limit.count` once, and what came before counts."""
+    """B4: `limit.count` once, and members before it are read."""
     reading = read(b"\n".join([ONE, TWO, THREE]), ReadLimits(members=2))
     assert ([("line 1", None), ("line 2", None)], ["limit.count"]) == (
         verdicts(reading),
@@ -150,7 +150,7 @@ def test_lines_beyond_the_count_are_refused_together() -> None:
 @pytest.mark.parametrize("text", [b"", b"\n", b"\n\n \r\n\t\n"])
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_a_file_of_nothing_is_refused(text: bytes, compression: str) -> None:
-    """V1: no text is no value, and it does not pass in silence."""
+    """V1: an empty text is not a value, and is reported."""
     reading = read(COMPRESSIONS[compression](text))
     assert [("", "json.syntax")] == verdicts(reading)
 
@@ -160,7 +160,7 @@ def test_a_file_of_nothing_is_refused(text: bytes, compression: str) -> None:
 def test_what_a_file_is_is_known_by_its_content(
     tmp_path: Path, name: str, compression: str
 ) -> None:
-    """C1: a name says nothing."""
+    """C1: the format does not depend on the name."""
     (tmp_path / name).write_bytes(COMPRESSIONS[compression](ONE))
     assert [ONE] == [data for _, data in read(tmp_path / name).members]
     (tmp_path / name).write_bytes(COMPRESSIONS[compression](plain_tar({"bundle.json": TWO})))
@@ -174,7 +174,7 @@ def test_what_a_file_is_is_known_by_its_content(
     ids=["bundle", "lines", "tar"],
 )
 def test_a_pipe_is_read_like_a_file(tmp_path: Path, content: bytes, compression: str) -> None:
-    """C1: what cannot be read twice gives the same items as what can."""
+    """C1: a stream that cannot be read twice gives the same items."""
     data = COMPRESSIONS[compression](content)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -30,7 +30,7 @@ from tests.builders import (
 )
 
 MEMORY_BYTES = 700 * 1024 * 1024
-"""Address space that a bomb may make the program take, the program itself included."""
+"""Address space of a process that reads a bomb, in bytes, with the program itself."""
 SECONDS = 60
 
 RECORD = make_record()
@@ -38,7 +38,7 @@ GOOD = to_json(make_bundle(RECORD))
 
 
 def _verify(folder: Path, source: Path, *options: str) -> list[dict[str, str]]:
-    """Findings of a process that may take only so much memory and time."""
+    """Findings of a process with limited memory and time."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
@@ -58,7 +58,7 @@ def _codes(folder: Path, content: bytes, *options: str) -> list[str]:
 
 
 def _codes_here(folder: Path, content: bytes, *options: str) -> list[str]:
-    """Codes of the findings in this process: for what is no matter of memory or time."""
+    """Codes of the findings in this process, where memory and time do not matter."""
     path = folder / "source"
     path.write_bytes(content)
     done = CliRunner().invoke(main, ["verify", str(path), "--json", *options])
@@ -83,7 +83,7 @@ def _zstd_bomb(megabytes: int) -> bytes:
 
 
 def _gzip_bomb(megabytes: int) -> bytes:
-    """One member of gzip: a block of a megabyte that needs none before it, again and again."""
+    """A gzip member: a block of a megabyte that needs no earlier data, repeated."""
     compressor, blank = zlib.compressobj(9, zlib.DEFLATED, -15), b" " * (1 << 20)
     block = compressor.compress(blank) + compressor.flush(zlib.Z_FULL_FLUSH)
     check = 0
@@ -111,18 +111,18 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "many lines": (lambda: b"[\n" + b"1,\n" * 400_000, "limit.size"),
 }
 SMALLER = {"many lines": ["--max-bundle=1000000"]}
-"""Options, for a bomb that need not be so large then."""
+"""Options with which a smaller bomb suffices."""
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_costs_bounded_memory_and_time(name: str, tmp_path: Path) -> None:
-    """It is one finding with its code; nothing crashes or hangs."""
+    """One finding with its code; no crash and no hang."""
     make, code = BOMBS[name]
     assert [code] == _codes(tmp_path, make(), *SMALLER.get(name, []))
 
 
 def test_a_bomb_in_an_archive_does_not_stop_the_others(tmp_path: Path) -> None:
-    """Each member stands for itself."""
+    """Each member is refused by itself."""
     members = {
         "a/bundle.json": b"[" * 100_000,
         "b/bundle.json": GOOD,
@@ -134,7 +134,7 @@ def test_a_bomb_in_an_archive_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 def test_an_archive_of_many_empty_members_is_walked_or_cut_off(tmp_path: Path) -> None:
-    """By default each is named; a limit ends it with one finding."""
+    """By default each is reported; a limit stops with one finding."""
     content = _tar({f"{number}/bundle.json": b"" for number in range(1500)})
     assert ["json.syntax"] * 1500 == _codes_here(tmp_path, content)
     assert ["json.syntax"] * 10 + ["limit.count"] == _codes_here(
@@ -143,7 +143,7 @@ def test_an_archive_of_many_empty_members_is_walked_or_cut_off(tmp_path: Path) -
 
 
 def test_an_archive_that_expands_too_far_is_cut_off(tmp_path: Path) -> None:
-    """What came before the limit counts."""
+    """Members before the limit are read."""
     members = {"a/bundle.json": GOOD} | {
         f"b{number}/filler": bytes(1 << 20) for number in range(70)
     }
@@ -169,7 +169,7 @@ def test_an_archive_that_expands_too_far_is_cut_off(tmp_path: Path) -> None:
     ],
 )
 def test_every_limit_is_an_option(option: str, content: bytes, code: str, tmp_path: Path) -> None:
-    """Without it nothing is found; with it, its code."""
+    """There is no finding without the option, and one with its code with it."""
     assert [] == _codes_here(tmp_path, content)
     assert {code} == set(_codes_here(tmp_path, content, option))
 
@@ -193,8 +193,8 @@ finally:
         (own,) = [int(line.split()[1]) for line in status if line.startswith("VmHWM:")]
         print(max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss), file=out)
 """
-"""The command line, which tells its peak, in KiB, when it ends. It does so itself, since the peak
-that the system tells of a child includes that of the process that started it."""
+"""Runs the command line, and prints its peak memory in KiB at its end: the peak that the system
+reports of a child process includes that of the process that started it."""
 
 
 def _peak_bytes(folder: Path, content: bytes, *command: str) -> int:
@@ -215,7 +215,7 @@ ENVELOPE = {
     "signer": dict.fromkeys(("key_id", "public_key_fingerprint", "signer_id", "signer_type"), "a"),
     "signature": {},
 }
-"""Of an event that has the shape of one, and not much more; its id is added."""
+"""Members of an event of valid shape, as short as possible; its id is added."""
 
 JUNK: dict[str, Callable[[], object]] = {
     "integers": lambda: make_bundle(RECORD, list(range(50_000))),
@@ -234,7 +234,7 @@ def _new_store(command: str, folder: Path, name: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def least_bytes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
-    """What the program itself takes, by command."""
+    """Peak memory of the program itself, by command."""
     folder = tmp_path_factory.mktemp("least")
     return {
         command: _peak_bytes(folder, GOOD, *_new_store(command, folder, "a.db"))
@@ -247,7 +247,7 @@ def least_bytes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
 def test_a_bundle_takes_memory_in_proportion_to_its_size(
     name: str, command: str, least_bytes: dict[str, int], tmp_path: Path
 ) -> None:
-    """30 times its size and 256 MiB at most, beyond the program itself."""
+    """At most 30 times the size of the bundle and 256 MiB, beyond the program itself."""
     content = to_json(JUNK[name]())
     taken = _peak_bytes(tmp_path, content, *_new_store(command, tmp_path, "a.db"))
     taken -= least_bytes[command]
@@ -265,7 +265,7 @@ def test_a_long_header_ends_an_archive(tmp_path: Path) -> None:
 
 
 def test_a_bundle_that_takes_too_long_is_refused(tmp_path: Path) -> None:
-    """Time is up between two verdicts; the bundle counts for nothing."""
+    """Time runs out between two verdicts; nothing of the bundle is stored."""
     author = Signer("author")
     events = [
         make_event(RECORD, author, "author_claimed", author_claim(claimant_id=str(number)))
@@ -276,7 +276,7 @@ def test_a_bundle_that_takes_too_long_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_may_hold_only_so_many_files(tmp_path: Path) -> None:
-    """The rest is not read, and that is said."""
+    """The rest is not read, and the message says so."""
     folder = tmp_path / "folder"
     for number in range(5):
         (folder / str(number)).mkdir(parents=True)

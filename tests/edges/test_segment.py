@@ -1,4 +1,4 @@
-"""Packed bags: segments give the bundles that a plain bag gives, or say why not (C4, C5, B4)."""
+"""Packed bags: segments give the same bundles as a plain bag, or a reason (C4, C5, B4)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def packed_bag(bundles: Iterable[bytes] = PACKED) -> bytes:
 
 
 def bag_with(segments: Files) -> bytes:
-    """A bag of segments by these names below `data/segments`, whatever is in them."""
+    """A bag of segments with these names below `data/segments`, with any content."""
     return plain_tar(below("bag", bag_files(below("segments", segments))))
 
 
@@ -82,7 +82,7 @@ def bag_of(*content: bytes) -> bytes:
 
 
 class Reading:
-    """All that a source gave, in its order."""
+    """All items of a source, in order."""
 
     def __init__(self, data: bytes, folder: Path, limits: ReadLimits = NO_LIMITS) -> None:
         (folder / "source").write_bytes(data)
@@ -91,7 +91,7 @@ class Reading:
 
     @property
     def members(self) -> list[Member]:
-        """What should be bundles."""
+        """The members."""
         return [item for item in self.items if isinstance(item, Member)]
 
     @property
@@ -106,7 +106,7 @@ class Reading:
 
     @property
     def values(self) -> list[bytes]:
-        """What they say, packed or not."""
+        """Their values, packed or not."""
         return [
             oracle.canonical((msgpack.unpackb if one.is_packed else json.loads)(one.data))
             for one in self.members
@@ -114,12 +114,12 @@ class Reading:
 
     @property
     def refused(self) -> list[tuple[str, str]]:
-        """Names and codes of what was refused."""
+        """Names and codes of refused members."""
         return [(item.name, item.code) for item in self.items if isinstance(item, RefusedMember)]
 
     @property
     def bag(self) -> Bag | None:
-        """The bag that all of it is, which comes last."""
+        """The bag, which comes last."""
         bags = [item for item in self.items if isinstance(item, Bag)]
         assert bags in ([], [self.items[-1]])
         return bags[0] if bags else None
@@ -147,7 +147,7 @@ def plain_bag(texts: Iterable[bytes]) -> bytes:
 
 
 def named(count: int, segment: str = SEGMENT) -> list[str]:
-    """The names of the first bundles in a segment."""
+    """The names of the first bundles of a segment."""
     return [f"{segment}#{number}" for number in range(1, count + 1)]
 
 
@@ -167,7 +167,7 @@ def test_a_packed_bag_gives_the_bundles_of_the_plain_bag(read: Read, compression
 
 
 def test_bundles_are_named_by_segment_and_place(read: Read) -> None:
-    """C4: from 1, so that a finding can be told from its neighbours."""
+    """C4: from 1, so that each finding names its bundle."""
     assert named(6, "pith/data/segments/00000000.msgpack.zst") == read(packed_bag()).names
 
 
@@ -177,7 +177,7 @@ def test_bundles_are_named_by_segment_and_place(read: Read) -> None:
 def test_segments_of_any_size_give_the_same(
     read: Read, monkeypatch: pytest.MonkeyPatch, size: int, count: int
 ) -> None:
-    """C4: where one segment ends and the next begins is no part of the content."""
+    """C4: the boundaries of segments are not part of the content."""
     monkeypatch.setattr(segment_module, "SEGMENT_BYTES", size)
     groups: list[list[bytes]] = [[]]
     for packed in PACKED:
@@ -215,20 +215,20 @@ def test_what_is_written_validates_with_bagit(
 
 
 def test_every_segment_carries_a_checksum() -> None:
-    """C4: so that damage shows, also where a segment is taken out of its bag."""
+    """C4: so that damage is detected, also in a segment outside of its bag."""
     for _, content in write_segments(PACKED):
         assert zstandard.get_frame_parameters(content).has_checksum
 
 
 def test_the_same_bundles_are_the_same_bytes() -> None:
-    """C2: two packed bags of one content do not differ; of another content, they do."""
+    """C2: two packed bags of the same content are equal; of different content, different."""
     assert packed_bag() == packed_bag(bytes(packed) for packed in PACKED)
     assert packed_bag() != packed_bag(reversed(PACKED))
     assert packed_bag() != packed_bag(PACKED[:-1])
 
 
 def test_a_packed_bag_of_no_bundles_is_empty(read: Read) -> None:
-    """C4, C5: there is nothing in it, and that is said; it is a bag nevertheless."""
+    """C4, C5: it is empty, and is reported so; it is a bag nevertheless."""
     reading = read(packed_bag([]))
     assert ([], [("", "archive.empty")]) == (reading.names, reading.refused)
     assert [Bag, RefusedMember] == [type(item) for item in reading.items]
@@ -251,7 +251,7 @@ def longest(value: Any) -> bytes:
 
 
 def test_messagepack_need_not_be_the_shortest(read: Read) -> None:
-    """C4: maps, lists, strings and numbers in any form that stands for them."""
+    """C4: maps, lists, strings and numbers in any form of the same value."""
     packed = [longest(value) for value in VALUES]
     assert all(len(longer) > len(shorter) for longer, shorter in zip(packed, PACKED, strict=True))
     reading = read(bag_of(*packed))
@@ -284,7 +284,7 @@ NO_BUNDLES = {
 
 @pytest.mark.parametrize("odd", NO_BUNDLES)
 def test_what_is_no_bundle_is_refused_alone(read: Read, odd: str) -> None:
-    """C4, V1, B2: any other value has its code, and the bundles around it count."""
+    """C4, V1, B2: any other value has its code, and the bundles around it are read."""
     packed, code = NO_BUNDLES[odd]
     reading = read(bag_of(ONE, packed, TWO))
     assert (named(3), [ONE, packed, TWO], []) == (reading.names, reading.data, reading.refused)
@@ -318,14 +318,14 @@ SAME = {
 
 @pytest.mark.parametrize("compress", SAME.values(), ids=SAME)
 def test_a_segment_is_known_by_its_content(read: Read, compress: Callable[[bytes], bytes]) -> None:
-    """C1, C4: whatever it is compressed with, and with nothing, it gives the same."""
+    """C1, C4: the same result with any compression of the tar, and without."""
     reading = read(bag_with({"0.msgpack.zst": compress(b"".join(PACKED))}))
     assert (named(6), PACKED, []) == (reading.names, reading.data, reading.refused)
 
 
 @pytest.mark.parametrize("empty", [b"", zstd(b""), b"\x50\x2a\x4d\x18\0\0\0\0"])
 def test_an_empty_segment_gives_nothing(read: Read, empty: bytes) -> None:
-    """C4: it is no damage, and those beside it count."""
+    """C4: it is not damage, and the segments beside it are read."""
     reading = read(bag_with({"0.msgpack.zst": empty, "1.msgpack.zst": zstd(ONE)}))
     assert (["bag/data/segments/1.msgpack.zst#1"], []) == (reading.names, reading.refused)
     assert [("", "archive.empty")] == read(bag_with({"0.msgpack.zst": empty})).refused
@@ -359,7 +359,7 @@ ODD_NAMES = [
 @pytest.mark.parametrize("name", ODD_NAMES)
 @pytest.mark.parametrize("prefix", ["", "./", "some bag/", "a/b/"])
 def test_segments_of_odd_names_are_read(read: Read, prefix: str, name: str) -> None:
-    """C4: whatever stands before the ending, and wherever the bag lies."""
+    """C4: any name before the ending, and any location of the bag."""
     files = bag_files({f"segments/{name}": zstd(ONE + TWO)})
     data = tar_by_python({prefix + path: text for path, text in files.items()}, tarfile.PAX_FORMAT)
     reading = read(data)
@@ -372,7 +372,7 @@ def test_segments_of_odd_names_are_read(read: Read, prefix: str, name: str) -> N
 def test_a_manifest_may_list_a_segment_in_another_unicode_form(
     read: Read, listed: str, packed: str
 ) -> None:
-    """C2: as for any member; some disks change the form of names."""
+    """C2: as for any member; some disks change the normalization form of names."""
     forms = {form: unicodedata.normalize(form, "é.msgpack.zst") for form in ("NFC", "NFD")}
     files = dict(bag_files({f"segments/{forms[packed]}": zstd(ONE)}))
     lines = files["manifest-sha256.txt"].replace(forms[packed].encode(), forms[listed].encode())
@@ -393,14 +393,14 @@ def test_a_manifest_may_list_a_segment_in_another_unicode_form(
     ],
 )
 def test_payload_of_another_name_is_no_segment(read: Read, path: str) -> None:
-    """C4: only `data/segments/*.msgpack.zst` is; what else there is, a manifest vouches for."""
+    """C4: only `data/segments/*.msgpack.zst` are segments; other files are only checked."""
     payload = {path: zstd(ONE), "pith/bundle.json": bundle_text(1)}
     reading = read(plain_tar(below("bag", bag_files(payload))))
     assert (["bag/data/pith/bundle.json"], []) == (reading.names, reading.refused)
 
 
 def test_a_segment_that_is_no_payload_is_not_read(read: Read) -> None:
-    """C4: neither beside `data`, nor in another folder of the archive, nor where no bag is."""
+    """C4: not beside `data`, nor in another folder of the archive, nor without a bag."""
     bag = below("bag", bag_files({"pith/bundle.json": bundle_text(1)}))
     strays = {
         "bag/segments/0.msgpack.zst": zstd(ONE),
@@ -417,7 +417,7 @@ def test_a_segment_that_is_no_payload_is_not_read(read: Read) -> None:
 
 
 def test_segments_of_a_bag_that_was_unpacked_are_read(tmp_path: Path) -> None:
-    """C3, C4: in a folder that is a bag; in one that is none there are no segments."""
+    """C3, C4: in a folder that is a bag; there are no segments in other folders."""
     files = bag_files({"segments/0.msgpack.zst": zstd(ONE), "bundle.json": bundle_text(2)})
     write_files(tmp_path / "bag", files)
     with open_source(str(tmp_path / "bag"), NO_LIMITS) as source:
@@ -445,7 +445,7 @@ def test_each_bag_of_an_archive_has_its_own_segments(read: Read) -> None:
 
 
 def test_the_second_segment_of_a_name_is_refused(read: Read) -> None:
-    """C5: each name once; the first counts, by whatever spelling the second comes."""
+    """C5: each name once; the first is used, in whatever spelling the second comes."""
     good = plain_tar(below("bag", bag_files({"segments/0.msgpack.zst": zstd(ONE)})))
     for again in (SEGMENT, "bag/./data//segments/0.msgpack.zst"):
         reading = read(good.removesuffix(END) + entry(again, zstd(ONE)) + END)
@@ -454,7 +454,7 @@ def test_the_second_segment_of_a_name_is_refused(read: Read) -> None:
 
 @pytest.mark.parametrize("kind", [b"1", b"2", b"3", b"6", b"S"])
 def test_a_segment_is_a_regular_file(read: Read, kind: bytes) -> None:
-    """C5: a link, device, pipe or file with holes is refused, and nothing is read through it."""
+    """C5: a link, device, pipe or sparse file is refused, and nothing is read through it."""
     good = plain_tar(below("bag", bag_files({"segments/0.msgpack.zst": zstd(ONE)})))
     name = "bag/data/segments/1.msgpack.zst"
     reading = read(good.removesuffix(END) + entry(name, b"", kind) + END)
@@ -462,7 +462,7 @@ def test_a_segment_is_a_regular_file(read: Read, kind: bytes) -> None:
 
 
 def test_a_name_in_an_extended_header_makes_a_segment(read: Read) -> None:
-    """C4, C5: a name is judged as the whole archive gives it."""
+    """C4, C5: a name is checked with its full path in the archive."""
     segment = zstd(ONE)
     files = below("bag", bag_files({"segments/0.msgpack.zst": segment}))
     del files[SEGMENT]
@@ -483,7 +483,7 @@ def two_segments(**others: bytes) -> dict[str, bytes]:
 
 
 def test_a_segment_must_be_what_the_manifest_says(read: Read) -> None:
-    """C5: of one that is not, nothing is read, however good it is; the others count."""
+    """C5: nothing is read of a segment that does not match; the others are read."""
     good = zstd(ONE)
     lies = [
         *(
@@ -508,7 +508,7 @@ def test_a_segment_must_be_what_the_manifest_says(read: Read) -> None:
 
 
 def test_a_segment_that_no_manifest_lists_is_refused(read: Read) -> None:
-    """C5: nobody vouches for it."""
+    """C5: no manifest lists it."""
     files = {**two_segments(), "data/segments/2.msgpack.zst": zstd(THREE)}
     reading = read(plain_tar(below("bag", files)))
     assert [ONE, TWO] == reading.data
@@ -516,7 +516,7 @@ def test_a_segment_that_no_manifest_lists_is_refused(read: Read) -> None:
 
 
 def test_a_missing_segment_is_told_of(read: Read) -> None:
-    """C5: as any member that a manifest lists."""
+    """C5: like any member that a manifest lists."""
     files = two_segments()
     del files["data/segments/0.msgpack.zst"]
     reading = read(plain_tar(below("bag", files)))
@@ -536,7 +536,7 @@ def test_a_segment_must_match_every_manifest(read: Read) -> None:
 
 
 def test_a_segment_that_ends_within_a_bundle_is_truncated(read: Read) -> None:
-    """C5: what came before counts, wherever it was cut."""
+    """C5: bundles before the cut are read, wherever it is."""
     whole = ONE + TWO + THREE
     ends = [0, len(ONE), len(ONE + TWO)]
     for cut in [*range(1, len(whole), 53), len(whole) - 1]:
@@ -550,7 +550,7 @@ def test_a_segment_that_ends_within_a_bundle_is_truncated(read: Read) -> None:
 
 @pytest.mark.parametrize("compression", ["zstd", "gzip"])
 def test_a_segment_whose_compression_is_cut_is_truncated(read: Read, compression: str) -> None:
-    """C5: also where only a checksum is missing; what came out before counts."""
+    """C5: also if only a checksum is missing; bundles before it are read."""
     content = COMPRESSIONS[compression](b"".join(PACKED))
     for cut in [*range(5, len(content), 41), *range(len(content) - 9, len(content))]:
         reading = read(bag_with({"0.msgpack.zst": content[:cut]}))
@@ -560,7 +560,7 @@ def test_a_segment_whose_compression_is_cut_is_truncated(read: Read, compression
 
 
 def test_a_cut_between_frames_keeps_the_frames_before_it(read: Read) -> None:
-    """C5: what stands in whole frames is given, to the last bundle."""
+    """C5: all bundles in complete frames are read."""
     frames = zstd_frames(ONE + TWO, THREE)
     reading = read(bag_with({"0.msgpack.zst": frames[:-5]}))
     assert [ONE, TWO] == reading.data[:2]
@@ -569,7 +569,7 @@ def test_a_cut_between_frames_keeps_the_frames_before_it(read: Read) -> None:
 
 @pytest.mark.parametrize("compression", ["zstd", "gzip"])
 def test_a_segment_whose_compression_is_damaged_is_told_of(read: Read, compression: str) -> None:
-    """C5: wherever a byte is flipped, something is refused, and nothing is raised."""
+    """C5: wherever a byte is flipped, something is refused, and no exception is raised."""
     content = COMPRESSIONS[compression](b"".join(PACKED))
     end = len(content) - (8 if compression == "gzip" else 4)
     for place in [*range(10, end, 29), *range(end, len(content))]:
@@ -581,14 +581,14 @@ def test_a_segment_whose_compression_is_damaged_is_told_of(read: Read, compressi
 
 @pytest.mark.parametrize("tail", [b"\xc1", b"\xc1" * 2000, b"\x92\x01\xc1", b"\x81\xa1a\xc1"])
 def test_what_is_no_messagepack_ends_a_segment(read: Read, tail: bytes) -> None:
-    """C5: nobody knows where the next bundle begins; those before it count."""
+    """C5: the start of the next bundle is unknown; those before it are read."""
     reading = read(bag_of(ONE, TWO, tail, THREE))
     assert [ONE, TWO] == reading.data
     assert [(f"after {SEGMENT}#2", "archive.member")] == reading.refused
 
 
 def test_nesting_without_end_is_no_bundle(read: Read) -> None:
-    """C5, V1: a million open lists are refused, in bounded memory and time."""
+    """C5, V1: a million nested lists are refused, in bounded memory and time."""
     reading = read(bag_of(ONE, b"\x91" * 1_000_000, TWO))
     assert ONE == reading.data[0]
     assert {"archive.member", "archive.truncated"} >= {code for _, code in reading.refused}
@@ -596,7 +596,7 @@ def test_nesting_without_end_is_no_bundle(read: Read) -> None:
 
 
 def test_lengths_that_lie_are_cut_off(read: Read) -> None:
-    """C5: four billion items or bytes that are not there cost nothing."""
+    """C5: four billion missing items or bytes take no memory."""
     for lie in (b"\xdd", b"\xdf", b"\xdb", b"\xc6"):
         reading = read(bag_of(ONE, lie + b"\xff" * 4, TWO))
         assert [ONE] == reading.data
@@ -604,7 +604,7 @@ def test_lengths_that_lie_are_cut_off(read: Read) -> None:
 
 
 def test_damage_to_one_segment_is_no_damage_to_the_next(read: Read) -> None:
-    """C5: each segment stands for itself."""
+    """C5: each segment is refused by itself."""
     segments = {
         "0.msgpack.zst": zstd(ONE + b"\xc1"),
         "1.msgpack.zst": zstd(TWO)[:-1],
@@ -620,12 +620,12 @@ def test_damage_to_one_segment_is_no_damage_to_the_next(read: Read) -> None:
 
 
 def bundle_of(size: int) -> bytes:
-    """A map of so many bytes of MessagePack, at least 70,000."""
+    """A map of this many bytes of MessagePack, at least 70,000."""
     return b"\x81\xa1x\xdb" + struct.pack(">I", size - 8) + b"x" * (size - 8)
 
 
 def test_a_bundle_may_have_so_many_bytes(read: Read) -> None:
-    """B4: as it stands in the segment; one byte more is `limit.size`, of this bundle alone."""
+    """B4: measured in the segment; one byte more is `limit.size`, for this bundle alone."""
     limits = ReadLimits(member_bytes=80_000)
     for size, refused in ((80_000, []), (80_001, [(f"{SEGMENT}#2", "limit.size")])):
         reading = read(bag_of(ONE, bundle_of(size), TWO), limits)
@@ -634,7 +634,7 @@ def test_a_bundle_may_have_so_many_bytes(read: Read) -> None:
 
 
 def test_a_bundle_far_too_large_ends_its_segment(read: Read) -> None:
-    """B4: it is not taken into memory to find where it ends; what came before counts."""
+    """B4: it is not read into memory to find its end; bundles before it are read."""
     segments = {"0.msgpack.zst": zstd(ONE + bundle_of(9_000_000)), "1.msgpack.zst": zstd(TWO)}
     reading = read(bag_with(segments), ReadLimits(member_bytes=1_000_000))
     assert [ONE, TWO] == reading.data
@@ -644,14 +644,14 @@ def test_a_bundle_far_too_large_ends_its_segment(read: Read) -> None:
 
 
 def test_a_large_bundle_over_many_reads_is_whole(read: Read) -> None:
-    """C4: however many pieces the stream comes in."""
+    """C4: in any number of chunks of the stream."""
     large = bundle_of(5_000_000)
     reading = read(bag_of(ONE, large, TWO, large, THREE))
     assert ([ONE, large, TWO, large, THREE], []) == (reading.data, reading.refused)
 
 
 def values_in(value: Any) -> int:
-    """How many values stand in lists and maps, at any depth; names do not count."""
+    """Number of values in lists and maps, at any depth, without names."""
     if not isinstance(value, dict | list):
         return 0
     children = list(value.values() if isinstance(value, dict) else value)
@@ -669,7 +669,7 @@ DENSE: list[Any] = [
 
 @pytest.mark.parametrize("value", DENSE, ids=range(len(DENSE)))
 def test_a_bundle_may_hold_so_many_values(read: Read, value: Any) -> None:
-    """B4: just the limit is read; one more is `limit.count`, of this bundle alone."""
+    """B4: exactly the limit is read; one more is `limit.count`, for this bundle alone."""
     packed, count = msgpack.packb(value), values_in(value)
     small = msgpack.packb({"a": 1})
     reading = read(bag_of(small, packed, small), ReadLimits(values=count))
@@ -680,14 +680,14 @@ def test_a_bundle_may_hold_so_many_values(read: Read, value: Any) -> None:
 
 
 def test_millions_of_values_cost_a_count_and_no_more(read: Read) -> None:
-    """B4: by default, what is dense is refused before it is taken into memory."""
+    """B4: by default, a dense bundle is refused before it is decoded into memory."""
     dense = b"\x81\xa1x\xdd" + struct.pack(">I", 2_000_000) + b"\xc0" * 2_000_000
     reading = read(bag_of(ONE, dense, TWO))
     assert ([ONE, TWO], [(f"{SEGMENT}#2", "limit.count")]) == (reading.data, reading.refused)
 
 
 def test_a_segment_may_have_so_many_bytes(read: Read) -> None:
-    """B4: compressed, as it stands in the bag; one byte more is `limit.size`, and unread."""
+    """B4: the compressed size in the bag; one byte more is `limit.size`, and it is not read."""
     content = zstd(ONE)
     data = bag_with({"0.msgpack.zst": content, "1.msgpack.zst": b""})
     reading = read(data, ReadLimits(segment_bytes=len(content)))
@@ -703,7 +703,7 @@ def test_the_limit_of_segments_is_not_that_of_members(read: Read) -> None:
 
 
 def test_a_segment_holds_no_more_bundles_than_an_archive_members(read: Read) -> None:
-    """B4: `limit.count`; what came before counts."""
+    """B4: `limit.count`; bundles before it are read."""
     reading = read(bag_of(*PACKED, *PACKED), ReadLimits(members=10))
     assert ([*PACKED, *PACKED][:10], [(f"after {SEGMENT}#10", "limit.count")]) == (
         reading.data,
@@ -712,7 +712,7 @@ def test_a_segment_holds_no_more_bundles_than_an_archive_members(read: Read) -> 
 
 
 def test_a_bomb_in_a_segment_is_cut_off(read: Read) -> None:
-    """B4: `limit.ratio` once 64 MiB came out; what came before counts, and the next segment."""
+    """B4: `limit.ratio` after 64 MiB; bundles before it are read, and the next segment."""
     segments = {
         "0.msgpack.zst": zstd(ONE + bundle_of(15_000_000) * 6),
         "1.msgpack.zst": zstd(TWO),
@@ -725,7 +725,7 @@ def test_a_bomb_in_a_segment_is_cut_off(read: Read) -> None:
 
 
 def test_a_segment_may_give_so_many_bytes(read: Read) -> None:
-    """B4: whatever the ratio."""
+    """B4: with any ratio."""
     size = len(b"".join(PACKED))
     reading = read(bag_of(*PACKED), ReadLimits(expanded_bytes=size))
     assert (PACKED, []) == (reading.data, reading.refused)
@@ -747,7 +747,7 @@ def sealed(files: Mapping[str, bytes]) -> dict[str, bytes]:
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("prefix", ["", "./", "bag/", "a/b/"])
 def test_a_sound_bag_is_named_by_its_manifest(read: Read, prefix: str, compression: str) -> None:
-    """C2: after all its bundles, wherever it lies in its tar, whatever compresses that."""
+    """C2: after all its bundles, anywhere in its tar, with any compression."""
     files = bag_files({"segments/0.msgpack.zst": zstd(ONE), "bundle.json": bundle_text(2)})
     for order in (list(files.items()), list(files.items())[::-1]):
         data = plain_tar({prefix + name: text for name, text in order})
@@ -760,7 +760,7 @@ def test_a_sound_bag_is_named_by_its_manifest(read: Read, prefix: str, compressi
 def test_what_is_written_is_named_by_what_writing_it_returned(
     read: Read, write: Callable[[Iterable[bytes]], bytes]
 ) -> None:
-    """C2: the name is that of the manifest in it."""
+    """C2: the digest of its manifest."""
     data = write(PACKED)
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         file = tar.extractfile("pith/manifest-sha256.txt")
@@ -819,17 +819,17 @@ NOT_SOUND: dict[str, Callable[[], bytes]] = {
     "one bundle": lambda: bundle_text(1),
     "lines": lambda: bundle_text(1) + b"\n" + bundle_text(2),
 }
-"""Sources that are no bag, or not just what a bag's manifest lists."""
+"""Sources that are not a bag, or contain more than its manifest lists."""
 
 
 @pytest.mark.parametrize("make", NOT_SOUND.values(), ids=NOT_SOUND)
 def test_what_is_not_just_one_sound_bag_is_not_named(read: Read, make: Callable[[], bytes]) -> None:
-    """C5: a name by the manifest says all that is in it; so it is given for nothing else."""
+    """C5: the digest of a manifest identifies a whole content, so no other source has one."""
     assert read(make()).bag is None
 
 
 def test_a_bag_with_a_bundle_that_is_refused_for_its_size_is_not_named(read: Read) -> None:
-    """B4: not all of it was read, which is no fault of the bag."""
+    """B4: some of it was not read, though the bag may be valid."""
     data = bag_of(ONE, bundle_of(80_000))
     assert read(data).bag is not None
     for limits in (
@@ -841,7 +841,7 @@ def test_a_bag_with_a_bundle_that_is_refused_for_its_size_is_not_named(read: Rea
 
 
 def test_a_truncated_bag_is_not_named(read: Read) -> None:
-    """C5: wherever it was cut, also where nothing but the end mark is missing."""
+    """C5: wherever it was cut, also if only the end-of-archive marker is missing."""
     data = packed_bag()
     end = len(data.rstrip(b"\0"))
     for cut in [*range(0, end, 400), *range(end, end + BLOCK, 64)]:
@@ -901,7 +901,7 @@ def test_labels_are_read_in_the_encoding_of_their_bag(read: Read, encoding: str)
     "encoding", ["none-such", "rot13", "idna", "undefined", "", "\0", "base64"]
 )
 def test_an_encoding_that_is_none_gives_no_labels(read: Read, encoding: str) -> None:
-    """C5: whatever the declaration says, reading ends, and gives what a manifest vouches for."""
+    """C5: reading ends for any declaration, and gives only members that a manifest lists."""
     files = dict(bag_files({"segments/0.msgpack.zst": zstd(ONE)}))
     declaration = f"BagIt-Version: 1.0\nTag-File-Character-Encoding: {encoding}\n"
     reading = read(plain_tar(below("bag", sealed({**files, "bagit.txt": declaration.encode()}))))
@@ -969,7 +969,7 @@ def mutated_block(data: bytes, chance: random.Random) -> bytes:
 
 
 def is_vouched_for(reading: Reading) -> bool:
-    """Whether the archive came to its end, so that no manifest can be what was cut off."""
+    """Whether the archive is complete, so that the manifest cannot have been cut off."""
     return not any(code in {"archive.truncated", "limit.size"} for _, code in reading.refused)
 
 
@@ -982,7 +982,7 @@ def is_no_bundle(member: Member) -> bool:
 def test_no_damage_to_a_packed_bag_brings_in_another_bundle(
     read: Read, monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes, random.Random], bytes]
 ) -> None:
-    """C5: reading ends and tells, and gives nothing that was not in it, whatever was changed."""
+    """C5: reading ends with a result, and gives only original content, after any change."""
     monkeypatch.setattr(segment_module, "SEGMENT_BYTES", 2000)
     good = packed_bag()
     chance = random.Random(change.__name__)
@@ -1001,7 +1001,7 @@ def test_no_damage_to_a_packed_bag_brings_in_another_bundle(
 
 
 def msgpack_value_at(content: bytes, place: int) -> bytes:
-    """The one value of MessagePack that begins at a place."""
+    """The value of MessagePack that begins at an offset."""
     unpacker = msgpack.Unpacker(max_buffer_size=0)
     unpacker.feed(content[place:])
     unpacker.skip()
@@ -1009,7 +1009,7 @@ def msgpack_value_at(content: bytes, place: int) -> bytes:
 
 
 def test_no_damage_that_a_manifest_vouches_for_does_harm(read: Read) -> None:
-    """C4, C5: of any bytes in a segment, each value is given or refused, in order, none made up."""
+    """C4, C5: for any bytes in a segment, each value is read or refused, in order, none made up."""
     good = b"".join(PACKED)
     chance = random.Random("segment")
     codes: set[str] = set()

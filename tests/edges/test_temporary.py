@@ -1,4 +1,4 @@
-"""A temporary folder without room is named; the source is not blamed for it."""
+"""A full temporary folder is named in the error, which does not blame the source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.archive import ReadLimits, naming_temporary_folder, open_source, write_bag
+from mirror.archive import ReadLimits, open_source, translate_temporary_errors, write_bag
 from mirror.cli import exit_codes
 from mirror.engine.findings import UNREAD_CODES, Finding, Summary
 from mirror.engine.ingest.source_cache import SourceResult
@@ -21,7 +21,7 @@ from mirror.errors import SourceError
 
 @contextmanager
 def files_of_at_most(size_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow larger, as if its disk were full."""
+    """Limit the size of files of this process, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
     try:
@@ -54,7 +54,7 @@ def read(name: str) -> None:
 
 
 def assert_named(error: SourceError, folder: Path) -> None:
-    """It says which folder lacks room, and what helps."""
+    """The error names the full folder, and says what to do."""
     assert ("temporary.unwritable", str(folder)) == (error.code, error.where)
     assert str(folder) in error.message
     assert "TMPDIR" in error.hint
@@ -66,7 +66,7 @@ def assert_named(error: SourceError, folder: Path) -> None:
 def test_without_room_for_an_archives_names_its_folder_is_named(
     folder: Path, files: int, size_bytes: int
 ) -> None:
-    """Be it for the copies of its manifests, or for the database of its names."""
+    """For copies of manifests, and for the database of names."""
     bag = folder / "bag.tar"
     bag.write_bytes(bag_of(files))
     with files_of_at_most(size_bytes), pytest.raises(SourceError) as raised:
@@ -85,14 +85,14 @@ def test_without_room_for_standard_input_its_folder_is_named(
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    """A file that is not there is no matter of the temporary folder."""
-    with pytest.raises(FileNotFoundError), naming_temporary_folder():
+    """A file that does not exist is not an error of the temporary folder."""
+    with pytest.raises(FileNotFoundError), translate_temporary_errors():
         raise FileNotFoundError(2, "No such file or directory")
 
 
 @pytest.mark.parametrize("code", sorted(UNREAD_CODES))
 def test_a_source_that_was_not_read_is_told_apart_from_one_that_is_refused(code: str) -> None:
-    """Exit code 3, and nothing is remembered of it."""
+    """Exit code 3, and nothing is cached."""
     report = Finding("bag.tar", "", None, code, "", "the disk is full")
     summary = Summary()
     summary.count(report)

@@ -1,7 +1,7 @@
-"""What fuzzers call: one function for each way in, which holds the fast code against the slow.
+"""Fuzz targets: one function for each entry point, which compares the fast code with the slow.
 
-A target takes bytes and raises where the program would crash, or where two ways of answering one
-question differ: the fast parser and the strict one, `mirror` and the oracle, one signature
+A target takes bytes. It raises where the program would crash, or where two implementations of the
+same thing differ: the fast parser and the strict one, `mirror` and the oracle, one signature
 library and the other.
 """
 
@@ -45,11 +45,11 @@ ORACLE_KEYS = oracle.load_keys(KEY_FILE)
 LIMITS = ReadLimits(member_bytes=1 << 20, bundle_bytes=1 << 20, line_bytes=1 << 20, members=1000)
 
 ORACLE_BYTES = 20_000
-"""The oracle is slow: what is longer is not asked of it."""
+"""Longer inputs are not given to the oracle, which is slow."""
 
 
 def _accepts(work: Callable[[], object]) -> bool:
-    """Whether `work` is done, and not refused in the one way that it may be."""
+    """Whether `work` succeeds, or fails with the expected error."""
     try:
         work()
     except (FormatError, oracle.Refused):
@@ -58,7 +58,7 @@ def _accepts(work: Callable[[], object]) -> bool:
 
 
 def json(data: bytes) -> None:
-    """V1, V2: the fast parser, the strict one and the oracle's agree on what and on its value."""
+    """V1, V2: the fast parser, the strict one and the oracle's accept the same texts and values."""
     accepted = _accepts(lambda: decode(data))
     assert accepted == _accepts(lambda: decode_strictly(data))
     if accepted:
@@ -90,7 +90,7 @@ def bundle(data: bytes) -> None:
 
 
 def event(data: bytes) -> None:
-    """E3: the same verdict as the oracle's, on anything."""
+    """E3: the same verdict as the oracle, for any value."""
     try:
         value = decode(data)
     except FormatError:
@@ -118,7 +118,7 @@ def signature(data: bytes) -> None:
 
 
 def archive(data: bytes) -> None:
-    """C1 to C5: nothing but our own errors comes out, and nothing is written anywhere."""
+    """C1 to C5: only errors of `mirror` are raised, and nothing is written."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "source")
         path.write_bytes(data)
@@ -138,7 +138,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 
 def seeds(target: str) -> list[bytes]:
-    """Where a search begins: the sample bundles, and what the builders make."""
+    """Seeds of a search: the sample bundles, and bundles of the builders."""
     whole = make_bundle(RECORD, [EVENT, 1.5, None], receipts=[make_receipt(RECORD, SIGNER)])
     samples = [path.read_bytes() for path in sorted((BUNDLES / "invalid").glob("*.json"))
                if not path.name.endswith(".expected.json")]  # fmt: skip

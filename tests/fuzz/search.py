@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["mirror"]):
 
 
 def search(target: str, seconds: int) -> None:
-    """Search for so long, beginning with the target's seeds."""
+    """Search for this many seconds, beginning with the seeds of the target."""
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(seeds(target)):
             Path(corpus, str(number)).write_bytes(seed)

@@ -21,13 +21,13 @@ SECONDS = int(os.environ.get("FUZZ_SECONDS", "1"))
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_seeds_themselves_agree(name: str) -> None:
-    """Each target holds on what the search begins with."""
+    """Each target passes on its seeds."""
     for seed in seeds(name):
         TARGETS[name](seed)
 
 
 def _mutated(seed: bytes, order: random.Random) -> bytes:
-    """A copy with a few bytes changed, cut out, doubled, or put in from a list of trouble."""
+    """A copy with some bytes changed, cut out, doubled, or inserted from a list of hard cases."""
     data = bytearray(seed)
     for _ in range(order.choice([1, 1, 2, 8])):
         place = order.randrange(len(data) + 1)
@@ -43,14 +43,14 @@ def _mutated(seed: bytes, order: random.Random) -> bytes:
 @settings(max_examples=settings().max_examples // 2)
 @given(choice=st.integers(0, 1 << 32))
 def test_no_mutation_of_a_seed_tells_two_ways_apart(name: str, choice: int) -> None:
-    """Whatever is done to good input, the fast way answers as the slow way does."""
+    """For any change of valid input, the fast code gives the same answer as the slow code."""
     order = random.Random(choice)
     TARGETS[name](_mutated(order.choice(seeds(name)), order))
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_search_guided_by_coverage_finds_nothing(name: str, tmp_path: Path) -> None:
-    """A second of atheris for each target, or as many as one asks for."""
+    """One second of atheris for each target, or as long as requested."""
     if importlib.util.find_spec("atheris") is None:
         pytest.skip("atheris is not installed: pip install '.[fuzz]', where it has a wheel")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Inputs of any size, and what reads them, for one way in after another."""
+"""Inputs of any size for each entry point, and the function that reads them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 Action: TypeAlias = Callable[[], object]
 Prepare: TypeAlias = Callable[[int], Action]
-"""Makes an input of a size, and returns what reads it."""
+"""Makes an input of a size, and returns the function that reads it."""
 
 _folder: ContextVar[Path] = ContextVar("_folder")
 _numbers = count()
@@ -77,7 +77,7 @@ def _new(ending: str) -> Path:
     return _folder.get() / f"{next(_numbers)}{ending}"
 
 
-# What is in the inputs -----------------------------------------------------------------------
+# Parts of inputs -----------------------------------------------------------------------------
 
 
 def record_of(number: int) -> Object:
@@ -130,7 +130,7 @@ def cited(number: int) -> Object:
 
 
 def listing(size: int) -> Object:
-    """A snapshot with so many references."""
+    """A snapshot with this many references."""
     references = [{"arxiv_id": f"1706.{number:05}"} for number in range(size)]
     return make_event(
         RECORD, AUTHOR, "graph_snapshot", snapshot({"claims": [], "references": references})
@@ -151,7 +151,7 @@ def finding(number: int) -> Object:
 
 
 def vouched(size: int) -> list[Object]:
-    """Bundles of so many records, each with an event and a receipt."""
+    """Bundles of this many records, each with an event and a receipt."""
     return [
         make_bundle(one, [claim(1, AUTHOR, one)], [make_receipt(one, AUTHOR)])
         for one in map(record_of, range(size))
@@ -159,7 +159,7 @@ def vouched(size: int) -> list[Object]:
 
 
 def malformed(size: int) -> list[Object]:
-    """Bundles of so many records, each with a value that is no event."""
+    """Bundles of this many records, each with an invalid event."""
     return [make_bundle(record_of(number), [number]) for number in range(size)]
 
 
@@ -174,7 +174,7 @@ def lines_of(bundles: Iterable[Any]) -> Path:
 
 
 def json_of(value: Any) -> Path:
-    """One value."""
+    """One JSON value."""
     return lines_of([value])
 
 
@@ -197,7 +197,7 @@ def tar_of(members: Iterable[tuple[str, bytes]]) -> Path:
 
 
 def bag_of(payload: list[tuple[str, bytes]], lacking: Iterable[str] = ()) -> Path:
-    """A bag in a tar, whose manifest lists files that are not there, too."""
+    """A bag in a tar, whose manifest also lists missing files."""
     listed = [*payload, *((name, b"") for name in lacking)]
     manifest = "".join(
         f"{hashlib.sha256(content).hexdigest()}  data/{name}\n" for name, content in listed
@@ -207,18 +207,18 @@ def bag_of(payload: list[tuple[str, bytes]], lacking: Iterable[str] = ()) -> Pat
 
 
 def members(size: int) -> list[tuple[str, bytes]]:
-    """Bundles of so many records, as members."""
+    """Bundles of this many records, as members."""
     return [(f"{n}/bundle.json", to_json(make_bundle(record_of(n)))) for n in range(size)]
 
 
 def bags(size: int) -> list[tuple[str, bytes]]:
-    """So many bags in one tar."""
+    """This many bags in one tar."""
     tags = (("bagit.txt", BAGIT), ("manifest-sha256.txt", b""))
     return [(f"{n}/{name}", content) for n in range(size) for name, content in tags]
 
 
 def folder_of(size: int) -> Path:
-    """A folder of so many bundles."""
+    """A folder of this many bundles."""
     folder = _new("")
     for name, content in members(size):
         path = folder / name
@@ -227,7 +227,7 @@ def folder_of(size: int) -> Path:
     return folder
 
 
-# What reads them -----------------------------------------------------------------------------
+# Readers -------------------------------------------------------------------------------------
 
 
 def merging(source: Path, limits: ReadLimits | None = None) -> Action:
@@ -262,7 +262,7 @@ def store_of(bundles: Iterable[Any], *, indexed: bool = False) -> Path:
 
 
 def run(*arguments: object, codes: tuple[int, ...] = (0, 1)) -> Any:
-    """Run a command, which must come to its end."""
+    """Run a command, which must succeed."""
     result = CliRunner().invoke(main, [str(one) for one in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -281,7 +281,7 @@ def export(*options: object) -> Callable[[Iterable[Any]], Action]:
 
 
 def increment(size: int) -> Action:
-    """Export what a bag lacks."""
+    """Export the records that a base bag lacks."""
     db, base = store_of(vouched(size)), _new(".tar")
     run("export", base, "--db", db)
     return command("export", _new(".tar"), "--db", db, "--since", base)
@@ -318,7 +318,7 @@ def adding_many_keys(*, one_public_key: bool) -> Prepare:
 
 
 def requesting(db: Path, path: str) -> Action:
-    """Answer a request, in this thread and from the store; templates are compiled once."""
+    """Answer a request, in this thread and from the store; templates are compiled before."""
 
     def request() -> None:
         scope = _scope(path)
@@ -351,7 +351,7 @@ def _scope(path: str) -> dict[str, Any]:
 
 
 def _endpoint(app: Starlette, scope: dict[str, Any]) -> Endpoint:
-    """Return what answers a path, and note in the scope what the route says."""
+    """Return the response for a path, and record the route in the scope."""
     for route in app.routes:
         match, found = route.matches(scope)
         if match is Match.FULL:

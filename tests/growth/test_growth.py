@@ -1,7 +1,7 @@
-"""Time grows as the input, and not as its square: each public way in at n, 2n and 4n.
+"""Time grows linearly with the input, not quadratically: each entry point at n, 2n and 4n.
 
-Work is counted, not timed (`tests.growth.work`). A way in that costs n² would show 4 here, n·log n
-a little more than 2. What is kept to a fixed number, such as the events on a page, shows less.
+Work is counted, not timed (`tests.growth.work`). An entry point of cost n² would show 4 here,
+n·log n a little more than 2. Cost that has a fixed limit, such as events on a page, shows less.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ from tests.growth.work import growth
 SIZE = 12
 """n."""
 LINEAR = 2.3
-"""The most that growth may be; 2 is that of the input."""
+"""Largest accepted growth; 2 is linear."""
 
 
 @pytest.fixture(autouse=True)
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Many transactions and batches out of few bundles; inputs in a folder of their own."""
+    """Make many transactions and batches of few bundles; inputs are in a separate folder."""
     monkeypatch.setattr(ingest_module, "TRANSACTION_BUNDLES", 4)
     monkeypatch.setattr(ingest_module, "LARGE_RECORD_FACTS", 8)
     monkeypatch.setattr(verify_module, "BATCH_BUNDLES", 2)
@@ -110,7 +110,7 @@ BUNDLES: dict[str, Prepare] = {
     ),
     "citations": lambda n: _each(*(_events(cited(i)) for i in range(n))),
 }
-"""n bundles as JSON Lines, of one record if not said otherwise."""
+"""n bundles as JSON Lines, of different records by default."""
 
 BUNDLE: dict[str, Prepare] = {
     "valid events": lambda n: _each(_events(*map(claim, range(n)))),
@@ -219,7 +219,7 @@ PAGES: dict[str, Prepare] = {
 
 
 def _history(size: int) -> Action:
-    """What upstream said of a record, so many times."""
+    """This many upstream statements about a record."""
     db = store_of([_events()])
     with open_store(db) as store, store.transaction():
         for number in range(size):

@@ -1,4 +1,4 @@
-"""Work as a count that is the same on every machine: lines of Python, and steps of SQLite."""
+"""Counts work independently of the machine: lines of Python, and steps of SQLite."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from types import FrameType
 from typing import Any
 
 STEPS = 20
-"""Instructions of SQLite's virtual machine that are counted at a time."""
+"""Instructions of SQLite's virtual machine between two counts."""
 NOISE = 400
-"""A difference that says nothing."""
+"""A difference that is not significant."""
 
 
 class Work:
@@ -25,14 +25,14 @@ class Work:
         self.count = 0
 
     def trace(self, _frame: FrameType, _event: str, _argument: object) -> Callable[..., Any]:
-        """Count a call or a line; each turn of a loop runs a line."""
+        """Count a call or a line; each iteration of a loop runs a line."""
         self.count += 1
         return self.trace
 
 
 @contextmanager
 def counting(work: Work) -> Iterator[None]:
-    """Count all that is done in this thread and in new ones, and by new connections to SQLite."""
+    """Count the work of this thread, of new threads, and of new connections to SQLite."""
     connect = sqlite3.connect
 
     class Counted(sqlite3.Connection):
@@ -67,7 +67,7 @@ def counting(work: Work) -> Iterator[None]:
 
 
 def work_of(action: Callable[[], object]) -> int:
-    """The work that an action takes."""
+    """The work of an action."""
     work = Work()
     with counting(work):
         action()

@@ -29,14 +29,14 @@ from mirror.archive import (
     ReadLimits,
     RefusedMember,
     check_name,
-    is_looked_at,
-    is_plain_tar,
+    empty_source,
+    is_relevant_name,
+    is_uncompressed_tar,
     list_folder,
     locate_in_tar,
-    nothing_in_it,
     open_source,
     read_extent,
-    read_in_folder,
+    read_file_in_folder,
     read_member,
 )
 from mirror.core.escaping import escape_name
@@ -110,10 +110,10 @@ def stat_source(origin: InputSource, part_bytes: int) -> InputSource:
 
 def _scanned(origin: InputSource, part_bytes: int) -> InputSource:
     place = StoragePath(origin.url)
-    version = place.version(is_looked_at)
+    version = place.version(is_relevant_name)
     is_surveyed = place.is_folder() or (
         place.size_bytes() > max(part_bytes, _HEAD_BYTES)
-        and is_plain_tar(place.read(start=0, end=_HEAD_BYTES))
+        and is_uncompressed_tar(place.read(start=0, end=_HEAD_BYTES))
     )
     return replace(origin, version=version, is_surveyed=is_surveyed)
 
@@ -187,10 +187,10 @@ def _entries(
                 is_empty = is_empty and not one.is_increment
             else:
                 fault = one.entry if isinstance(one.entry, RefusedMember) else None
-                is_empty = is_empty and fault is not None and not fault.is_fault
+                is_empty = is_empty and fault is not None and fault.is_passed_over
                 yield one
     if is_empty:
-        yield _SizedEntry(nothing_in_it(BUNDLES), 0)
+        yield _SizedEntry(empty_source(BUNDLES), 0)
 
 
 def _list_tar(place: StoragePath, limits: ReadLimits) -> Iterator[_SizedEntry | Bag]:
@@ -349,7 +349,7 @@ def _read_files(
         if not isinstance(one, str):
             yield cast("RefusedMember", one)
         elif place.local_path is not None:
-            yield from read_in_folder(place.local_path, one, limits)
+            yield from read_file_in_folder(place.local_path, one, limits)
         elif fault := check_name(one):
             yield RefusedMember(escape_name(one), "archive.member", fault)
         else:
@@ -369,7 +369,7 @@ def _read_extents(
 
 
 def _stretch(file: Any, extent: Extent, url: str) -> bytes:
-    file.seek(extent.start)
+    file.seek(extent.offset)
     data = bytes(file.read(extent.size))
     if len(data) < extent.size:
         raise SourceError(

@@ -136,7 +136,7 @@ def _items(
 
 
 def _is_fault(one: Member | RefusedMember) -> bool:
-    return isinstance(one, RefusedMember) and one.is_fault and one.code != "archive.empty"
+    return isinstance(one, RefusedMember) and not one.is_passed_over and one.code != "archive.empty"
 
 
 def _verify(item: SourceMember, keys: KeySet, errand: TaskContext) -> VerifiedMember | Finding:

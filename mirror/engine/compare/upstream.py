@@ -160,7 +160,7 @@ class UpstreamSource:
                     if isinstance(item, RefusedMember) and item.code == "archive.empty":
                         ended.append(_nothing_there(self.url, item.message))
                     elif isinstance(item, Member) or (
-                        isinstance(item, RefusedMember) and item.is_fault
+                        isinstance(item, RefusedMember) and not item.is_passed_over
                     ):
                         yield item
         except SourceError as error:

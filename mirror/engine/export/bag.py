@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
-from mirror.archive import ReadLimits, naming_temporary_folder, write_bag, write_segments
+from mirror.archive import ReadLimits, translate_temporary_errors, write_bag, write_segments
 from mirror.core.composed import compose_members
 from mirror.core.msgpack_values import pack
 from mirror.core.transparency import merkle
@@ -256,7 +256,7 @@ class _SpooledPayload:
 
     def __init__(self, file: IO[bytes], payload: Iterable[tuple[str, bytes]]) -> None:
         self._file = file
-        with naming_temporary_folder():
+        with translate_temporary_errors():
             self._sizes = [(path, file.write(content)) for path, content in payload]
             file.flush()
 

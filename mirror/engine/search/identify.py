@@ -9,25 +9,26 @@ What R5 gives for text that is not ASCII was never seen upstream, and is called 
 
 from __future__ import annotations
 
-import io
 import re
-import shutil
-import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from itertools import chain, combinations, islice, product
-from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import BinaryIO, TypeAlias, cast
 
-from mirror.archive import ReadLimits, open_file, standard_input, temporary_error
-from mirror.archive.compression import DECOMPRESSION_ERRORS, has_trailing, open_plain
+from mirror.archive import ReadLimits, open_file, standard_input, unreadable
+from mirror.archive.compression import (
+    DECOMPRESSION_ERRORS,
+    TRAILING_DATA,
+    has_trailing,
+    open_buffered,
+)
 from mirror.core.record import Record, is_text_digest_confirmed, text_digest
 from mirror.core.values import Value, decode
 from mirror.engine.search.find import RecordSummary, encodable, resolve_name, standing_of
-from mirror.errors import FormatError, LimitError, SourceError
+from mirror.errors import FormatError, LimitError
 from mirror.store import Store
 
 __all__ = [
@@ -362,11 +363,11 @@ def _papers(file: BinaryIO, most: int) -> Iterator[_PaperText | MalformedLine]:
             elif line.strip():
                 yield _paper(number, line)
         if has_trailing(file):
-            yield MalformedLine(number + 1, "more follows the compressed data, and was not read")
+            yield MalformedLine(number + 1, TRAILING_DATA)
     except DECOMPRESSION_ERRORS as error:
         yield MalformedLine(number + 1, f"the file is truncated or damaged here: {error}")
     except OSError as error:
-        raise _unreadable(f"line {number + 1}", error) from error
+        raise unreadable(f"line {number + 1}", error) from error
     except LimitError as error:
         yield MalformedLine(number + 1, error.message)
 
@@ -405,24 +406,8 @@ def open_metadata(name: str) -> Iterator[BinaryIO]:
     """
     with ExitStack() as stack:
         try:
-            file = _open(name, stack)
+            is_seekable_input = name == "-" and standard_input().seekable()
+            file = standard_input() if is_seekable_input else stack.enter_context(open_file(name))
         except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
-            raise _unreadable(name, error) from error
-        yield file
-
-
-def _open(name: str, stack: ExitStack) -> BinaryIO:
-    file = standard_input() if name == "-" else stack.enter_context(open_file(Path(name)))
-    if not file.seekable():
-        spool = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-        shutil.copyfileobj(file, spool)
-        file = cast("BinaryIO", spool)
-    plain = open_plain(file, ReadLimits())
-    return file if plain is file else cast("BinaryIO", io.BufferedReader(cast("Any", plain)))
-
-
-def _unreadable(where: str, error: OSError | ValueError) -> SourceError:
-    if isinstance(error, OSError) and (found := temporary_error(error)):
-        return found
-    reason = getattr(error, "strerror", None) or str(error)
-    return SourceError("source.unreadable", reason, where=where, hint="check the path")
+            raise unreadable(name, error) from error
+        yield open_buffered(file, ReadLimits())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mirror.archive import naming_temporary_folder
+from mirror.archive import translate_temporary_errors
 from mirror.core.record import Record
 from mirror.core.values import time_text
 from mirror.engine.findings import Finding, ReadRequest, Summary
@@ -39,7 +39,7 @@ MAX_WASTED = 100
 @contextmanager
 def spool() -> Iterator[Path]:
     """Give a temporary folder; it is gone afterwards, and only a kill leaves it behind."""
-    with naming_temporary_folder(), tempfile.TemporaryDirectory(prefix="mirror-sync-") as folder:
+    with translate_temporary_errors(), tempfile.TemporaryDirectory(prefix="mirror-sync-") as folder:
         yield Path(folder)
 
 
