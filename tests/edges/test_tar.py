@@ -96,7 +96,7 @@ def test_names_do_not_depend_on_the_locale(tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_bytes(plain_tar({"é/bundle.json": BEFORE}))
     script = (
         "import sys; from mirror.archive import *\n"
-        "with open_source(sys.argv[1], Limits()) as source:\n"
+        "with open_source(sys.argv[1], ReadLimits()) as source:\n"
         "    for item in source.items(): print(type(item).__name__, ascii(item.name))\n"
     )
     done = subprocess.run(
