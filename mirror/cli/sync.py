@@ -16,7 +16,7 @@ from mirror.cli.output import plural, print_json, print_table, say
 from mirror.cli.progress import show_progress
 from mirror.engine.findings import Finding
 from mirror.engine.sync.report import SyncOptions, SyncResult, SyncSummary
-from mirror.engine.sync.requests import read_names
+from mirror.engine.sync.requests import read_identifiers
 from mirror.engine.sync.sync import MIRROR, REGISTRY, ServerKind, identify
 from mirror.engine.sync.sync import sync as sync_store
 from mirror.errors import UpstreamError
@@ -164,7 +164,7 @@ def _base(url: str) -> str:
 def _read_ids(path: Path | None) -> list[str]:
     if path is None:
         return []
-    return read_names(options.read_file(path).decode("utf-8", "replace"))
+    return read_identifiers(options.read_file(path).decode("utf-8", "replace"))
 
 
 def _given_up(error: UpstreamError, tally: SyncSummary) -> UpstreamError:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mirror.core.record import Record
+from mirror.core.record import Record, suffix_of
 from mirror.core.values import is_digest
 
-__all__ = ["Identifier", "names_in", "names_of"]
+__all__ = ["Identifier", "is_named", "names_in", "names_of", "path_name", "split_version"]
 
 _LONGEST = 1000
 """Characters of an identifier; no address of a record is longer."""
@@ -23,14 +23,17 @@ _GREATEST_VERSION = 999_999_999
 """The longest source id with a version that is recognised."""
 
 _URL = re.compile(
-    r"(?:https?://)?(?:[^/]+/(?:\.well-known/)?pith/|(?:www\.)?arxiv\.org/(?:abs|pdf)/"
+    r"(?:https?://)?(?:[^/]+/(?:\.well-known/)?pith/|(?:[a-z]+\.)?arxiv\.org/(?:abs|pdf)/"
     r"|(?:dx\.)?doi\.org/)",
     re.IGNORECASE,
 )
 _ENDING = re.compile(r"(?:/(?:bundle|state)\.json|\.json|\.pdf)?(?:[?#].*)?$")
 _PREFIX = re.compile(r"(?:arxiv|doi):\s*", re.IGNORECASE)
 _DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
-_NUMBER = re.compile(r"(?:pith:(?:([0-9]{4}):)?)?([A-Z2-7]{8,26})", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:pith:(?:([0-9]{4}):)?)?([A-Z2-7]{8,26})", re.IGNORECASE | re.ASCII)
+_VERSIONED = re.compile(r"(.+)v([1-9][0-9]{0,8})", re.DOTALL)
+_PATH_NAME = re.compile(r"(?!.*//)[A-Za-z0-9][A-Za-z0-9._/+:-]{3,79}")
+"""A source id that can be requested; the address of another web site is not one."""
 
 
 class Identifier(NamedTuple):
@@ -69,6 +72,37 @@ def _names(text: str) -> Iterator[Identifier]:
         yield Identifier("source", doi[1])
     if text:
         yield Identifier("source", text)
+
+
+def path_name(identifier: str) -> str:
+    """Return the name by which a registry is asked for a record; empty if there can be none.
+
+    It is the suffix or its beginning, for a digest too, and otherwise the source id.
+    """
+    for name in names_in(identifier)[:1]:
+        if name.scheme == "sha256":
+            return suffix_of(bytes.fromhex(name.value))
+        if name.scheme == "pith" or _PATH_NAME.fullmatch(name.value):
+            return name.value
+    return ""
+
+
+def split_version(source_id: str) -> tuple[str, int] | None:
+    """Return id and version of an id such as `1705.09786v3`; None if it ends in no version."""
+    match = _VERSIONED.fullmatch(source_id)
+    return (match[1], int(match[2])) if match else None
+
+
+def is_named(record: Record, name: str) -> bool:
+    """Whether a name of `path_name` is one of a record's, in whatever case.
+
+    A whole suffix is no other record's name, even if that calls its source so.
+    """
+    names = names_in(name)
+    if any(one.scheme == "pith" and len(one.value) == _SUFFIX_LETTERS for one in names):
+        return record.suffix == name.upper()
+    spellings = {str(one).lower() for one in names}
+    return not spellings.isdisjoint(str(one).lower() for one in names_of(record))
 
 
 def names_of(record: Record) -> list[Identifier]:

@@ -6,18 +6,16 @@ an error that lists them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from mirror.core.escaping import escape_name
-from mirror.core.identifier import Identifier, names_in
+from mirror.core.identifier import Identifier, names_in, split_version
 from mirror.errors import LookUpError
 from mirror.store import Records
 
 __all__ = ["find_all", "look_up"]
 
 _LISTED = 10
-_VERSIONED = re.compile(r"(.+)v([1-9][0-9]{0,8})", re.DOTALL)
 
 
 def look_up(records: Records, identifier: str) -> int:
@@ -62,9 +60,11 @@ def _by_digest(records: Records, name: Identifier) -> list[int]:
 
 
 def _by_source(records: Records, name: Identifier) -> list[int]:
-    match = _VERSIONED.fullmatch(name.value)
-    versioned = records.by_source(match[1], int(match[2])) if match else []
-    return [*records.by_source(name.value), *versioned]
+    versioned = split_version(name.value)
+    return [
+        *records.by_source(name.value),
+        *(records.by_source(*versioned) if versioned is not None else ()),
+    ]
 
 
 _WAYS: dict[str, Callable[[Records, Identifier], list[int]]] = {

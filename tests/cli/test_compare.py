@@ -623,8 +623,7 @@ def test_a_record_that_only_upstream_has_is_missing_here(
     """Whatever it is called: it is not called missing upstream, too."""
     state = state_of(make_bundle(ABSENT))
     registry.say(state)
-    quoted = name.replace("/", "%2F")
-    registry.site.at(f"/pith/{quoted}/state.json", saying(message(to_json(state))))
+    registry.site.at(f"/pith/{path_name(name)}/state.json", saying(message(to_json(state))))
     text = _jsonl() + to_json(state)
     for ran in (
         ask(mirror, registry, name),

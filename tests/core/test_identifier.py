@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from mirror.core.identifier import Identifier, names_in, names_of
+from mirror.core.identifier import (
+    Identifier,
+    is_named,
+    names_in,
+    names_of,
+    path_name,
+    split_version,
+)
 from mirror.core.record import Record
 from mirror.engine.identifiers import find_all
 from mirror.store import open_store
@@ -102,3 +109,60 @@ def test_no_two_names_have_one_spelling() -> None:
     names = [name for record in RECORDS for name in names_of(record)]
     assert len({*names}) == len({str(name) for name in names})
     assert str(Identifier("pith", "7SOLO26T", "2017")) != str(Identifier("source", "2017:7SOLO26T"))
+
+
+# Names in a path -----------------------------------------------------------------------------
+
+REAL = "7SOLO26TLPZRGSRX2HH227CICV"
+
+
+@pytest.mark.parametrize(
+    ("identifier", "name"),
+    [
+        ("1705.09786", "1705.09786"),
+        ("1705.09786v3", "1705.09786v3"),
+        (" arXiv: 1705.09786 ", "1705.09786"),
+        ("https://arxiv.org/abs/1705.09786v3", "1705.09786v3"),
+        ("https://export.arxiv.org/abs/1705.09786", "1705.09786"),
+        ("https://not-arxiv.example/abs/1705.09786", ""),
+        ("https://arxiv.org/pdf/1705.09786v3.pdf", "1705.09786v3"),
+        ("doi:10.48550/arXiv.1705.09786", "1705.09786"),
+        ("https://doi.org/10.48550/arxiv.1705.09786", "1705.09786"),
+        ("hep-th/9801199", "hep-th/9801199"),
+        (f"pith:2017:{REAL}", REAL),
+        (f"pith:{REAL[:8].lower()}", REAL[:8]),
+        (REAL[:12], REAL[:12]),
+        (f"https://pith.science/pith/{REAL}/bundle.json", REAL),
+        (f"pith.science/.well-known/pith/{REAL}/bundle.json?x=1", REAL),
+        ("0" * 64, "A" * 26),
+        ("", ""),
+        ("..", ""),
+        ("../../health", ""),
+        ("two words", ""),
+        ("a" * 2000, ""),
+        ("x\x00y", ""),
+        ("\udcff", ""),
+    ],
+)
+def test_an_identifier_has_one_name_in_a_path(identifier: str, name: str) -> None:
+    """In any form; a text that is not an identifier has none."""
+    assert name == path_name(identifier)
+
+
+def test_a_record_has_the_names_by_which_it_was_requested() -> None:
+    """In any case; but a whole suffix is the name of one record, whatever others say of theirs."""
+    paper = Record(make_record(arxiv_id="hep-th/9801199"))
+    assert is_named(paper, "HEP-TH/9801199")
+    assert is_named(paper, "hep-th/9801199v1")
+    assert is_named(paper, paper.suffix[:8])
+    assert not is_named(paper, paper.suffix[:7])
+    assert not is_named(paper, "hep-th/9801199v2")
+    pretender = Record(make_record(arxiv_id=paper.suffix))
+    assert [True, False] == [is_named(one, paper.suffix) for one in (paper, pretender)]
+    assert not is_named(pretender, paper.suffix.lower())
+
+
+def test_a_version_is_split_from_a_source_id() -> None:
+    """If the id ends in one."""
+    assert split_version("1705.09786v3") == ("1705.09786", 3)
+    assert [None] * 4 == [split_version(one) for one in ("1705.09786", "v3", "av0", "av1234567890")]

@@ -23,11 +23,9 @@ from mirror.core.comparison.causes import (
 from mirror.core.comparison.rollback import rollbacks
 from mirror.core.escaping import escape_name
 from mirror.core.events.event import Event, ValidEvent
-from mirror.core.record import is_pith_number
 from mirror.core.redaction import redact
 from mirror.core.values import Object, canonical, decode, sha256, time_text
 from mirror.engine.compare.upstream import (
-    RecordRequest,
     Unreadable,
     UpstreamAnswer,
     UpstreamSource,
@@ -36,6 +34,7 @@ from mirror.engine.compare.upstream import (
 from mirror.engine.identifiers import find_all, look_up
 from mirror.engine.states.current import current_text
 from mirror.engine.states.root import update_root
+from mirror.engine.sync.requests import RecordRequest, request_all, request_for
 from mirror.errors import LookUpError, UpstreamError
 from mirror.net import Client
 from mirror.store import Store, UpstreamStatementRow
@@ -183,7 +182,7 @@ def _batches(answers: Iterator[UpstreamAnswer], size: int) -> Iterator[list[Upst
 class _NamedRecord(NamedTuple):
     """A record that was asked for by a person."""
 
-    wish: RecordRequest
+    request: RecordRequest
     record_id: int | None
 
 
@@ -205,26 +204,23 @@ class _CompareRun:
     def _want(self, name: str) -> _NamedRecord:
         found = find_all(self._store.records, name)
         if not found:
-            name = escape_name(name.strip())
-            is_number = is_pith_number(name)
-            return _NamedRecord(
-                RecordRequest(name[-26:], name) if is_number else RecordRequest(name, ""), None
-            )
+            return _NamedRecord(request_for(name), None)
         record = self._store.records.get(look_up(self._store.records, name))
-        return _NamedRecord(RecordRequest(record.suffix, record.pith_number), found[0])
+        request = RecordRequest(name, record.suffix, record.pith_number, is_known=True)
+        return _NamedRecord(request, found[0])
 
     def answers(self, client: Client) -> Iterator[UpstreamAnswer]:
         """Yield what upstream says of the records that are compared."""
         if self._upstream.is_address:
-            return self._upstream.answers(client, self._wishes())
+            return self._upstream.answers(client, self._requests())
         if not self._wanted:
             return self._upstream.members()
-        return self._members_of([one.wish for one in self._wanted])
+        return self._members_of([one.request for one in self._wanted])
 
-    def _members_of(self, wishes: list[RecordRequest]) -> Iterator[UpstreamAnswer]:
+    def _members_of(self, requests: list[RecordRequest]) -> Iterator[UpstreamAnswer]:
         """Yield what the members of a container say of some records."""
-        wished = {wish.pith_number for wish in wishes}
-        unknown = [_UnresolvedName(wish.name) for wish in wishes if not wish.pith_number]
+        wished = {request.pith_number for request in requests}
+        unknown = [_UnresolvedName(request) for request in requests if not request.pith_number]
         for answer in self._upstream.members():
             # Of what cannot be read, nobody knows of which record it is.
             if isinstance(answer, UpstreamStatement):
@@ -235,10 +231,10 @@ class _CompareRun:
                     continue
             yield answer
 
-    def _wishes(self) -> Iterable[RecordRequest]:
+    def _requests(self) -> Iterable[RecordRequest]:
         if self._wanted:
-            return [one.wish for one in self._wanted]
-        return (RecordRequest(suffix, number) for _, suffix, number in self._all_records())
+            return [one.request for one in self._wanted]
+        return request_all(self._store)
 
     def _all_records(self) -> Iterator[tuple[int, str, str]]:
         after = 0
@@ -327,22 +323,26 @@ class _CompareRun:
                     yield record_id, number
         for one in self._wanted:
             is_known = one.record_id is not None
-            is_told = self._seen[one.record_id or 0] if is_known else one.wish.record in self._named
+            is_told = (
+                self._seen[one.record_id or 0] if is_known else one.request.record in self._named
+            )
             if not is_told:
-                yield one.record_id, one.wish.record
+                yield one.record_id, one.request.record
 
 
 class _UnresolvedName:
     """A name that no record here has; upstream may know one that has it."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._last = name.rpartition(":")[2].strip()
-        self._alias = canonical({"alias_value": self._last})[1:-1]
+    def __init__(self, request: RecordRequest) -> None:
+        self.name = request.record
+        self._path_name = request.name
+        self._alias = canonical({"alias_value": request.name})[1:-1]
 
     def is_in(self, answer: UpstreamStatement) -> bool:
         """Whether an answer is of a record of this name (R4)."""
-        return answer.pith_number[-26:] == self._last or self._alias in answer.text
+        return self._path_name != "" and (
+            answer.pith_number[-26:].startswith(self._path_name) or self._alias in answer.text
+        )
 
 
 def here_of(store: Store, record_id: int) -> LocalRecord:

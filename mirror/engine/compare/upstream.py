@@ -17,10 +17,11 @@ from mirror.core.msgpack_values import decode_packed, might_contain_float, pack
 from mirror.core.values import Object, canonical, decode, encode_integers, sha256
 from mirror.engine.ingest.large_records import Piece, by_record
 from mirror.engine.process_pool import map_in_processes
+from mirror.engine.sync.requests import RecordRequest
 from mirror.errors import FormatError, SourceError, UpstreamError
 from mirror.net import PER_RESPONSE_CODES, Client, RegistryClient, parse_url
 
-__all__ = ["RecordRequest", "Unreadable", "UpstreamAnswer", "UpstreamSource", "UpstreamStatement"]
+__all__ = ["Unreadable", "UpstreamAnswer", "UpstreamSource", "UpstreamStatement"]
 
 _BATCH_MEMBERS = 100
 _BATCH_BYTES = 4 << 20
@@ -72,20 +73,6 @@ class Unreadable(NamedTuple):
 
 
 UpstreamAnswer: TypeAlias = UpstreamStatement | Unreadable
-
-
-class RecordRequest(NamedTuple):
-    """A record to ask upstream for."""
-
-    name: str
-    """What its path is made of: a suffix, or what the person wrote."""
-    pith_number: str
-    """Empty if it is not known."""
-
-    @property
-    def record(self) -> str:
-        """What to call the record."""
-        return self.pith_number or self.name
 
 
 _ANY = RecordRequest("", "")
@@ -168,34 +155,40 @@ class UpstreamSource:
 
     # Over HTTP -------------------------------------------------------------------------------
 
-    def answers(self, client: Client, wishes: Iterable[RecordRequest]) -> Iterator[UpstreamAnswer]:
+    def answers(
+        self, client: Client, requests: Iterable[RecordRequest]
+    ) -> Iterator[UpstreamAnswer]:
         """Ask for each record in turn.
 
         Raises:
             UpstreamError: If upstream cannot be reached, or asked any further.
         """
         remote = RegistryClient(client, self.url)
-        for wish in wishes:
-            url = remote.record_url(wish.name, self.kind)
+        for request in requests:
+            if not request.name:
+                message = "this is not an identifier of a record"
+                yield Unreadable("", request.record, "sync.id", message, is_missing=True)
+                continue
+            url = remote.record_url(request.name, self.kind)
             try:
-                yield self._ask(remote, url, wish)
+                yield self._ask(remote, url, request)
             except UpstreamError as error:
                 if error.code not in PER_RESPONSE_CODES:
                     raise
-                yield Unreadable(url, wish.record, error.code, error.message)
+                yield Unreadable(url, request.record, error.code, error.message)
 
-    def _ask(self, remote: RegistryClient, url: str, wish: RecordRequest) -> UpstreamAnswer:
-        answer = remote.get_record(wish.name, self.kind, limit_bytes=self.limits.bundle_bytes)
+    def _ask(self, remote: RegistryClient, url: str, request: RecordRequest) -> UpstreamAnswer:
+        answer = remote.get_record(request.name, self.kind, limit_bytes=self.limits.bundle_bytes)
         if answer.is_ambiguous:
             message = "upstream has several records of this name: give a whole Pith Number"
-            return Unreadable(url, wish.record, "upstream.ambiguous", message)
+            return Unreadable(url, request.record, "upstream.ambiguous", message)
         if not answer.is_found:
             message = "upstream has no such record"
-            return Unreadable(url, wish.record, "upstream.gone", message, is_missing=True)
+            return Unreadable(url, request.record, "upstream.gone", message, is_missing=True)
         item = member_or_refusal(url, answer.body, self.limits)
         if isinstance(item, RefusedMember):
-            return Unreadable(url, wish.record, item.code, item.message)
-        return self.reader.read(url, item.data, wish)
+            return Unreadable(url, request.record, item.code, item.message)
+        return self.reader.read(url, item.data, request)
 
 
 # What was said -------------------------------------------------------------------------------
@@ -225,23 +218,23 @@ class UpstreamReader:
             return Unreadable(first.name, "", error.code, error.message)
 
     def read(
-        self, where: str, data: bytes, wish: RecordRequest = _ANY, *, is_packed: bool = False
+        self, where: str, data: bytes, request: RecordRequest = _ANY, *, is_packed: bool = False
     ) -> UpstreamAnswer:
         """Return what an answer says.
 
         Args:
             where: Its place.
             data: The answer.
-            wish: What was asked for.
+            request: What was asked for.
             is_packed: Whether it is MessagePack (C4).
         """
         try:
             said = self._read(where, data, is_packed=is_packed)
         except FormatError as error:
             place = f"{error.where}: " if error.where else ""
-            return Unreadable(where, wish.record, error.code, f"{place}{error.message}")
+            return Unreadable(where, request.record, error.code, f"{place}{error.message}")
         # Whatever it speaks of, it is the answer for the record that was asked for.
-        return said._replace(pith_number=wish.pith_number) if wish.pith_number else said
+        return said._replace(pith_number=request.pith_number) if request.pith_number else said
 
     def _read(self, where: str, data: bytes, *, is_packed: bool) -> UpstreamStatement:
         if self.bundles:

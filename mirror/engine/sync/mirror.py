@@ -17,7 +17,7 @@ from mirror.engine.findings import Finding
 from mirror.engine.sync.feed import ChangesPage, last_change, read_page
 from mirror.engine.sync.registry import BundleFetcher
 from mirror.engine.sync.report import SyncResult
-from mirror.engine.sync.requests import wish_of_number
+from mirror.engine.sync.requests import request_number
 from mirror.engine.sync.session import TOLERATED_CODES, IngestResult, SyncSession, spool
 from mirror.errors import UpstreamError
 from mirror.store import Change
@@ -157,7 +157,7 @@ class _BatchFetcher:
         before = self._run.tally.came
         try:
             for number in numbers:
-                self._singles.ask(wish_of_number(self._run.store, number))
+                self._singles.ask(request_number(self._run.store, number))
                 self._run.errand.progress(1)
         finally:
             self._singles.merge_fetched()

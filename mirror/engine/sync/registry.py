@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mirror.core.record import PITH_NUMBER_PATTERN
 from mirror.core.values import time_text
 from mirror.engine.sync.report import ANSWERED, SyncResult
-from mirror.engine.sync.requests import BundleRequest, goes_by
+from mirror.engine.sync.requests import RecordRequest, is_requested
 from mirror.engine.sync.session import IngestResult, SyncSession, spool
 from mirror.errors import UpstreamError
 from mirror.net import Response, record_path
@@ -27,7 +27,7 @@ RESUMED_WITHIN = timedelta(hours=24)
 _LISTED = 10
 
 
-def fetch_all(run: SyncSession, wishes: Iterable[BundleRequest]) -> None:
+def fetch_all(run: SyncSession, requests: Iterable[RecordRequest]) -> None:
     """Ask for the bundles of records, and note how far it came.
 
     Raises:
@@ -38,12 +38,12 @@ def fetch_all(run: SyncSession, wishes: Iterable[BundleRequest]) -> None:
     with spool() as folder:
         singles = BundleFetcher(run, folder)
         try:
-            for wish in wishes:
-                before = fetched.answered(upstream, wish.name)
+            for request in requests:
+                before = fetched.answered(upstream, request.name)
                 if before is not None and before.at >= began_at:
-                    singles.enqueue(_result(wish, "skipped"))
+                    singles.enqueue(_result(request, "skipped"))
                 else:
-                    singles.ask(wish)
+                    singles.ask(request)
                 run.errand.progress(1)
         finally:
             # Not only after a failure: Ctrl-C, too, need not lose what lies here already.
@@ -70,7 +70,7 @@ def _is_recent(at: str, now: datetime) -> bool:
 class _PendingResponse(NamedTuple):
     """An answer whose bundle is not taken in yet."""
 
-    wish: BundleRequest
+    request: RecordRequest
     url: str
     etag: str
     member: str
@@ -93,46 +93,46 @@ class BundleFetcher:
 
     # Asking ----------------------------------------------------------------------------------
 
-    def ask(self, wish: BundleRequest) -> None:
+    def ask(self, request: RecordRequest) -> None:
         """Ask for a bundle.
 
         Raises:
             UpstreamError: If asking for another makes no sense.
         """
-        if not wish.name:
+        if not request.name:
             message = "This is no id of a record: no number, no arXiv id, no DOI."
-            self.enqueue(_result(wish, "unknown", "sync.id", message=message))
+            self.enqueue(_result(request, "unknown", "sync.id", message=message))
             return
-        before, remote = self._before(wish), self._run.remote
-        url, requests = remote.record_url(wish.name, "bundle"), remote.requests
+        before, remote = self._before(request), self._run.remote
+        url, sent = remote.record_url(request.name, "bundle"), remote.requests
         try:
             answer = remote.get_record(
-                wish.name, "bundle", etag=before, limit_bytes=self._limit_bytes
+                request.name, "bundle", etag=before, limit_bytes=self._limit_bytes
             )
         except UpstreamError as error:
-            self.owed.add(wish.name)
-            self.enqueue(_result(wish, "failed", error.code, url, error.message))
-            self._run.record_failure(error, remote.requests - requests)
+            self.owed.add(request.name)
+            self.enqueue(_result(request, "failed", error.code, url, error.message))
+            self._run.record_failure(error, remote.requests - sent)
         else:
             self._run.reset_failures()
-            self._sort(wish, url, before, answer)
+            self._sort(request, url, before, answer)
 
-    def _before(self, wish: BundleRequest) -> str:
+    def _before(self, request: RecordRequest) -> str:
         """Return the ETag of last time, if the record is in the store; else empty."""
-        if self._run.errand.fresh or not wish.is_known:
+        if self._run.errand.fresh or not request.is_known:
             return ""
-        before = self._run.store.sync_state.answered(self._run.errand.url, wish.name)
+        before = self._run.store.sync_state.answered(self._run.errand.url, request.name)
         return "" if before is None else before.etag
 
-    def _sort(self, wish: BundleRequest, url: str, before: str, answer: Response) -> None:
+    def _sort(self, request: RecordRequest, url: str, before: str, answer: Response) -> None:
         if answer.is_found:
-            self._write_response(wish, url, answer)
+            self._write_response(request, url, answer)
         elif answer.is_unchanged:
-            self.enqueue(_PendingResponse(wish, url, before, ""))
+            self.enqueue(_PendingResponse(request, url, before, ""))
         elif answer.is_ambiguous:
-            self.enqueue(_result(wish, "ambiguous", "sync.ambiguous", url, _choices(answer)))
+            self.enqueue(_result(request, "ambiguous", "sync.ambiguous", url, _choices(answer)))
         else:
-            self.enqueue(_nothing_there(wish, url))
+            self.enqueue(_nothing_there(request, url))
 
     def enqueue(self, one: _PendingResponse | SyncResult) -> None:
         """Hold an answer, or what came of one, in its turn; take all in if they are many."""
@@ -140,13 +140,13 @@ class BundleFetcher:
         if len(self._waiting) >= self._batch or self._bytes >= BATCH_BYTES:
             self.merge_fetched()
 
-    def _write_response(self, wish: BundleRequest, url: str, answer: Response) -> None:
-        member = record_path(wish.name, "bundle")
+    def _write_response(self, request: RecordRequest, url: str, answer: Response) -> None:
+        member = record_path(request.name, "bundle")
         path = self._folder / member
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(answer.body)
         self._bytes += len(answer.body)
-        self.enqueue(_PendingResponse(wish, url, answer.etag, member))
+        self.enqueue(_PendingResponse(request, url, answer.etag, member))
 
     # Taking in -------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class BundleFetcher:
             (one, _result_of(one, taken)) for one in held if isinstance(one, _PendingResponse)
         ]
         self._record_etags([one for one, result in judged if result.status in ANSWERED])
-        self.owed |= {one.wish.name for one, result in judged if result.status not in ANSWERED}
+        self.owed |= {one.request.name for one, result in judged if result.status not in ANSWERED}
         results = iter([result for _, result in judged])
         for one in held:
             self._run.report(one if isinstance(one, SyncResult) else next(results))
@@ -179,40 +179,40 @@ class BundleFetcher:
 
     def _record_etags(self, good: list[_PendingResponse]) -> None:
         at = time_text(datetime.now(UTC), microseconds=True)
-        rows = [CachedETag(one.wish.name, one.etag, at) for one in good]
+        rows = [CachedETag(one.request.name, one.etag, at) for one in good]
         with self._run.store.transaction():
             self._run.store.sync_state.put_etags(self._run.errand.url, rows)
 
 
 def _result_of(one: _PendingResponse, taken: IngestResult) -> SyncResult:
     """Return what came of an answer whose bundle was taken in."""
-    wish = one.wish
+    request = one.request
     if not one.member:
-        return _result(wish, "unchanged", url=one.url)
+        return _result(request, "unchanged", url=one.url)
     record = taken.records.get(one.member)
     if record is None:
         report = taken.refused.get(one.member)
         code, message = ("limit.count", "") if report is None else (report.code, report.message)
-        return _result(wish, "refused", code, one.url, message)
-    if goes_by(record, wish):
-        return SyncResult(wish.asked, record.pith_number, "fetched", "", one.url, "")
+        return _result(request, "refused", code, one.url, message)
+    if is_requested(record, request):
+        return SyncResult(request.asked, record.pith_number, "fetched", "", one.url, "")
     message = f"Another record came than was asked for: {record.pith_number}."
     return SyncResult(
-        wish.asked, record.pith_number, "other_record", "sync.other_record", one.url, message
+        request.asked, record.pith_number, "other_record", "sync.other_record", one.url, message
     )
 
 
 def _result(
-    wish: BundleRequest, status: str, code: str = "", url: str = "", message: str = ""
+    request: RecordRequest, status: str, code: str = "", url: str = "", message: str = ""
 ) -> SyncResult:
-    return SyncResult(wish.asked, wish.pith_number or None, status, code, url, message)
+    return SyncResult(request.asked, request.pith_number or None, status, code, url, message)
 
 
-def _nothing_there(wish: BundleRequest, url: str) -> SyncResult:
-    if wish.is_known:
+def _nothing_there(request: RecordRequest, url: str) -> SyncResult:
+    if request.is_known:
         message = "Upstream does not have this record any more; the store keeps it."
-        return _result(wish, "gone", "sync.gone", url, message)
-    return _result(wish, "unknown", "sync.unknown", url, "Upstream has no record of this name.")
+        return _result(request, "gone", "sync.gone", url, message)
+    return _result(request, "unknown", "sync.unknown", url, "Upstream has no record of this name.")
 
 
 def _choices(answer: Response) -> str:

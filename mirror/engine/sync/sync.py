@@ -13,7 +13,7 @@ from mirror.engine.sync.feed import read_page
 from mirror.engine.sync.mirror import fetch_full_bag, follow_feed
 from mirror.engine.sync.registry import fetch_all
 from mirror.engine.sync.report import SyncOptions, SyncSummary
-from mirror.engine.sync.requests import wishes_of, wishes_of_all
+from mirror.engine.sync.requests import request_all, requests_for
 from mirror.engine.sync.session import TIMEOUT_CODES, TOLERATED_CODES, SyncSession
 from mirror.errors import FormatError, LookUpError, UpstreamError
 from mirror.net import Client, MirrorClient, parse_url
@@ -127,11 +127,13 @@ def _ask(run: SyncSession) -> None:
             message = "the store holds no record that a registry could be asked for"
             raise LookUpError("sync.nothing", message, hint=hint)
         errand.expect(count)
-        fetch_all(run, wishes_of_all(store))
+        fetch_all(run, request_all(store))
         return
     fetched = store.sync_state
-    wishes = list(
-        wishes_of(store, errand.names, lambda name: fetched.answered(errand.url, name) is not None)
+    requests = list(
+        requests_for(
+            store, errand.names, lambda name: fetched.answered(errand.url, name) is not None
+        )
     )
-    errand.expect(len(wishes))
-    fetch_all(run, wishes)
+    errand.expect(len(requests))
+    fetch_all(run, requests)

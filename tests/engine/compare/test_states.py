@@ -30,7 +30,6 @@ from mirror.engine.compare.states import (
     retired_here,
 )
 from mirror.engine.compare.upstream import (
-    RecordRequest,
     Unreadable,
     UpstreamReader,
     UpstreamSource,
@@ -39,6 +38,7 @@ from mirror.engine.compare.upstream import (
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.trust import add_keys
+from mirror.engine.sync.requests import RecordRequest
 from mirror.errors import LookUpError, SourceError, UpstreamError
 from mirror.net import Client, ClientConfig
 from mirror.store import Store, UpstreamStatementRow, open_store
@@ -237,7 +237,7 @@ def test_what_says_nothing_is_told_with_its_code(
 ) -> None:
     """And with the record that was asked for."""
     reader = UpstreamReader(bundles=bundles, keys=KEYS, limits=ReadLimits(events=6))
-    answer = reader.read("place", data, RecordRequest("suffix", NUMBERS[0]))
+    answer = reader.read("place", data, RecordRequest(NUMBERS[0], "suffix", NUMBERS[0]))
     assert isinstance(answer, Unreadable)
     assert (answer.where, answer.pith_number, answer.code) == ("place", NUMBERS[0], code)
     assert message in answer.message
@@ -252,8 +252,8 @@ def test_an_answer_counts_for_the_record_that_was_asked_for() -> None:
     data = to_json(state_of(BUNDLES[1]))
     for wish, number in (
         (RecordRequest("", ""), NUMBERS[1]),
-        (RecordRequest("2401.00001", ""), NUMBERS[1]),
-        (RecordRequest(NUMBERS[0][-26:], NUMBERS[0]), NUMBERS[0]),
+        (RecordRequest("2401.00001", "2401.00001"), NUMBERS[1]),
+        (RecordRequest(NUMBERS[0], NUMBERS[0][-26:], NUMBERS[0]), NUMBERS[0]),
     ):
         answer = reader.read("place", data, wish)
         assert isinstance(answer, UpstreamStatement)

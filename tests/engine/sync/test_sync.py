@@ -25,7 +25,7 @@ from mirror.engine.export.bag import ExportOptions, export_bag
 from mirror.engine.sync import mirror
 from mirror.engine.sync import registry as sync_registry
 from mirror.engine.sync.feed import last_change, parse_page, read_page
-from mirror.engine.sync.requests import path_name, read_names
+from mirror.engine.sync.requests import read_identifiers
 from mirror.engine.sync.sync import MIRROR, REGISTRY, identify
 from mirror.errors import FormatError, LookUpError, UpstreamError
 from mirror.net import Client, MirrorClient
@@ -93,40 +93,9 @@ def _number(bundle: Object) -> str:
 SUFFIX = "7SOLO26TLPZRGSRX2HH227CICV"
 
 
-@pytest.mark.parametrize(
-    ("asked", "name"),
-    [
-        ("1705.09786", "1705.09786"),
-        ("1705.09786v3", "1705.09786v3"),
-        (" arXiv: 1705.09786 ", "1705.09786"),
-        ("https://arxiv.org/abs/1705.09786v3", "1705.09786v3"),
-        ("https://arxiv.org/pdf/1705.09786v3.pdf", "1705.09786v3"),
-        ("doi:10.48550/arXiv.1705.09786", "1705.09786"),
-        ("https://doi.org/10.48550/arxiv.1705.09786", "1705.09786"),
-        ("hep-th/9801199", "hep-th/9801199"),
-        (f"pith:2017:{SUFFIX}", SUFFIX),
-        (f"pith:{SUFFIX[:8].lower()}", SUFFIX[:8]),
-        (SUFFIX[:12], SUFFIX[:12]),
-        (f"https://pith.science/pith/{SUFFIX}/bundle.json", SUFFIX),
-        (f"pith.science/.well-known/pith/{SUFFIX}/bundle.json?x=1", SUFFIX),
-        ("0" * 64, "A" * 26),
-        ("", ""),
-        ("..", ""),
-        ("../../health", ""),
-        ("two words", ""),
-        ("a" * 2000, ""),
-        ("x\x00y", ""),
-        ("\udcff", ""),
-    ],
-)
-def test_an_id_comes_to_what_stands_in_a_path(asked: str, name: str) -> None:
-    """Whatever form it has; what is no id comes to nothing."""
-    assert name == path_name(asked)
-
-
 def test_a_list_of_ids_may_hold_comments() -> None:
     """Blank lines and comments are skipped."""
-    assert ["1705.09786", "x y"] == read_names("\ufeff# mine\n\n 1705.09786 \r\nx y\n")
+    assert ["1705.09786", "x y"] == read_identifiers("\ufeff# mine\n\n 1705.09786 \r\nx y\n")
 
 
 # From a registry -----------------------------------------------------------------------------
