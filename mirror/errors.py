@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "HTTP_STATUSES",
+    "CheckpointConflictError",
     "ClusterError",
     "CorruptStoreError",
     "FormatError",
@@ -22,6 +23,7 @@ __all__ = [
     "SourceError",
     "StoreBusyError",
     "StoreError",
+    "UntrustedNoteError",
     "UpstreamError",
     "WorkerError",
     "http_status",
@@ -96,6 +98,14 @@ class ListenError(MirrorError):
 
 class UpstreamError(MirrorError):
     """Upstream, or another mirror, could not be reached or read, or asked for what is refused."""
+
+
+class UntrustedNoteError(MirrorError):
+    """A signed note is well formed, but no trusted key signed it: nothing in it is believed."""
+
+
+class CheckpointConflictError(MirrorError):
+    """The checkpoint to sign contradicts one that this store signed before; nothing was signed."""
 
 
 class ClusterError(MirrorError):

@@ -25,6 +25,7 @@ import pytest
 import zstandard
 
 from mirror.archive import write_bag
+from mirror.core.identifier import path_name
 from mirror.engine.compare import states as compare_module
 from mirror.net import Client, Response
 from mirror.web import ServerSettings

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mirror.core.signature import is_public_key, verify
 from mirror.core.values import decode_base64, sha256
-from mirror.errors import FormatError, LimitError, MirrorError
+from mirror.errors import FormatError, LimitError, UntrustedNoteError
 
 __all__ = [
     "MAX_BYTES",
@@ -36,7 +36,6 @@ __all__ = [
     "Note",
     "Signature",
     "Signer",
-    "UntrustedNoteError",
     "VerifiedNote",
     "Verifier",
     "format_note",
@@ -62,10 +61,6 @@ _PRIVATE = "PRIVATE+KEY+"
 _MARK = "— "
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-
-
-class UntrustedNoteError(MirrorError):
-    """A note is well formed, but no known key stands behind it: nothing in it may be believed."""
 
 
 # Keys ----------------------------------------------------------------------------------------

@@ -27,7 +27,6 @@ from mirror.core.transparency.checkpoint import (
 )
 from mirror.core.transparency.signed_note import (
     Signer,
-    UntrustedNoteError,
     Verifier,
     is_key_name,
     make_signer,
@@ -38,11 +37,10 @@ from mirror.core.transparency.signed_note import (
 from mirror.core.values import instant, time_text
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.states.root import read_root, update_root
-from mirror.errors import FormatError, MirrorError
+from mirror.errors import CheckpointConflictError, FormatError, UntrustedNoteError
 from mirror.store import Store, StoredCheckpoint
 
 __all__ = [
-    "CheckpointConflictError",
     "CheckpointFinding",
     "CheckpointResult",
     "keep_checkpoint",
@@ -56,10 +54,6 @@ _AHEAD = timedelta(days=1)
 
 _Rule: TypeAlias = Callable[[Checkpoint, Checkpoint], str | None]
 """Says how the checkpoint at hand contradicts one that is kept, or nothing."""
-
-
-class CheckpointConflictError(MirrorError):
-    """What this store would sign contradicts what it signed before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +99,7 @@ def make_checkpoint(store: Store, signer: Signer, now: datetime, origin: str = "
         origin: In whose name; empty for the key's name.
 
     Raises:
-        ContradictionError: `checkpoint.fork` or `checkpoint.rollback`.
+        CheckpointConflictError: `checkpoint.fork` or `checkpoint.rollback`.
         FormatError: `checkpoint.origin` if nothing may be named so.
         StoreError: `store.behind` if somebody merges at this moment.
         CorruptStoreError: `store.damaged`

@@ -16,7 +16,6 @@ from mirror.core.transparency.signed_note import (
     MAX_SIGNATURES,
     Note,
     Signature,
-    UntrustedNoteError,
     VerifiedNote,
     Verifier,
     format_note,
@@ -28,7 +27,7 @@ from mirror.core.transparency.signed_note import (
     sign_note,
     verify_note,
 )
-from mirror.errors import FormatError, LimitError, MirrorError
+from mirror.errors import FormatError, LimitError, MirrorError, UntrustedNoteError
 from tests import oracle
 from tests.builders import Signer as Person
 from tests.helpers import code_of

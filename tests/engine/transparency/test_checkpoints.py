@@ -32,14 +32,13 @@ from mirror.core.transparency.signed_note import (
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.states.trust import add_keys
 from mirror.engine.transparency.checkpoints import (
-    CheckpointConflictError,
     CheckpointResult,
     keep_checkpoint,
     last_own_checkpoint,
     make_checkpoint,
     write_new_key,
 )
-from mirror.errors import CorruptStoreError, FormatError, OutputError
+from mirror.errors import CheckpointConflictError, CorruptStoreError, FormatError, OutputError
 from mirror.store import SourceRun, Store, open_store
 from tests.builders import Signer as Person
 from tests.builders import author_claim, make_bundle, make_event, make_record
