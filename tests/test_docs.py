@@ -186,8 +186,8 @@ def test_two_mirrors_and_a_nightly_run_work(tmp_path: Path) -> None:
     runner.invoke(main, ["merge", str(bundle), "--db", str(first)])
     made = runner.invoke(main, ["keys", "new", str(tmp_path / "key"), "--name", "first.example/y"])
     (second / "first.pub").write_text(made.stdout)
-    runner.invoke(main, ["checkpoint", "--db", str(first), "--key", str(tmp_path / "key")])
-    (two_mirrors,) = _blocks("sh", "mirror checkpoint --verify - --verifier @first.pub")
+    runner.invoke(main, ["checkpoint", "sign", "--db", str(first), "--key", str(tmp_path / "key")])
+    (two_mirrors,) = _blocks("sh", "mirror checkpoint verify - --verifier @first.pub")
     (nightly,) = _blocks("sh", f"# {NIGHTLY}\n")
     with served(ServerSettings(store=first)) as url:
         done = _run_script(two_mirrors, second, url)

@@ -59,7 +59,7 @@ FIGURES = {
         f"at most {words(server._GRACE_S)} seconds",
         f"At most {citations.MAX_WORKS} works",
         f"signer ids, at most {verification_status.MAX_SIGNERS}",
-        f"`--kept-mib` ({ServerSettings(store=Path()).kept_bytes // MIB} MiB)",
+        f"`--cache-mib` ({ServerSettings(store=Path()).kept_bytes // MIB} MiB)",
     ],
     "syncing.md": [
         f"`--rate {POLITE.requests_per_second:.0f}` requests",

@@ -103,10 +103,10 @@ def test_options_come_from_the_variables_that_the_page_names() -> None:
 
 
 def test_an_option_comes_from_its_variable(tmp_path: Path) -> None:
-    """Whatever the program calls it: `check --for` and `findings ack --by` are others inside."""
+    """Whatever its parameter is called: that of `findings ack --by` is another one."""
     store, runner = str(tmp_path / "mirror.db"), CliRunner()
     runner.invoke(main, ["merge", str(ROOT / "bundles/invalid/event.id.json"), "--db", store])
-    short = {"MIRROR_DB": store, "MIRROR_CHECK_FOR": "no time"}
+    short = {"MIRROR_DB": store, "MIRROR_CHECK_TIME_LIMIT": "no time"}
     assert 2 == runner.invoke(main, ["check"], env=short).exit_code
     who = {"BY": "Ada", "REASON": "it is reported", "CODE": "event.id"}
     names = {f"MIRROR_FINDINGS_ACK_{name}": value for name, value in who.items()}

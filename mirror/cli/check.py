@@ -48,7 +48,9 @@ class _Duration(click.ParamType[float]):
 @options.db
 @options.jobs
 @click.option("--part", type=_Part(), default="1/1", help="Only this part of the records: 3/10.")
-@click.option("--for", "for_s", type=_Duration(), help="Stop after 10m; go on there next time.")
+@click.option(
+    "--time-limit", "for_s", type=_Duration(), help="Stop after 10m; go on there next time."
+)
 @click.option("--quick", is_flag=True, help="Only that facts are as written; no signatures.")
 @click.option("--repair", is_flag=True, help="Move damaged facts aside and derive all again.")
 @options.as_json
@@ -75,12 +77,14 @@ def check(
     \b
     Examples:
       mirror check
-      mirror check --for 10m           every night, a little further
+      mirror check --time-limit 10m           every night, a little further
       mirror check --part 3/10 --json  one of ten parts
       mirror check --repair
     """
     if repair and (part != (1, 1) or for_s is not None or quick):
-        raise click.UsageError("--repair checks everything: leave out --part, --for and --quick")
+        raise click.UsageError(
+            "--repair checks everything: leave out --part, --time-limit and --quick"
+        )
     scope = CheckScope(part=part[0], of=part[1], for_s=for_s, quick=quick)
     started = time.monotonic()
 

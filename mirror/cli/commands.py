@@ -11,7 +11,7 @@ __all__ = ["COMMANDS"]
 COMMANDS = {
     "backup": "Copy the whole store to a file, while others read and write it.",
     "check": "Verify the whole store: hashes, signatures, states, SQLite.",
-    "checkpoint": "Sign the root of all states; watch what other mirrors sign.",
+    "checkpoint": "Sign the root of all states; verify that of other mirrors.",
     "compare": "Compare the states with upstream's or another mirror's.",
     "export": "Write bundles as one reproducible BagIt bag.",
     "find": "Find records by identifier, title or words.",

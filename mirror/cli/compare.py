@@ -59,8 +59,8 @@ _ORDER = (
 @click.option("--mirror", "mirror_url", metavar="URL", help="Compare with another mirror's tree.")
 @click.option("--history", "history_of", metavar="ID", help="Show what upstreams said of a record.")
 @click.option("--bundles", is_flag=True, help="Compare with what upstream's bundles come to.")
-@click.option("--name", "called", metavar="NAME", help="Under what name to keep what it says.")
-@click.option("--no-memory", is_flag=True, help="Do not keep what upstream says; only read.")
+@click.option("--upstream-name", metavar="NAME", help="Under what name to keep what it says.")
+@click.option("--no-history", is_flag=True, help="Do not keep what upstream says; only read.")
 @click.option("--quick", is_flag=True, help="With --mirror: only name the records that differ.")
 @click.option(
     "--report",
@@ -81,8 +81,8 @@ def compare(
     mirror_url: str | None,
     history_of: str | None,
     bundles: bool,
-    called: str | None,
-    no_memory: bool,
+    upstream_name: str | None,
+    no_history: bool,
     quick: bool,
     report: OutputFile | None,
     as_json: bool,
@@ -122,7 +122,7 @@ def compare(
         _report_on(upstream or mirror_url or "", report), as_json=as_json, quiet=quiet
     )
     with ExitStack() as stack:
-        store = stack.enter_context(open_store(db, read_only=no_memory, must_exist=True))
+        store = stack.enter_context(open_store(db, read_only=no_history, must_exist=True))
         client = stack.enter_context(Client(politeness))
         findings.acknowledged = store.acknowledgements.digests()
         progress = stack.enter_context(show_progress("compared", is_quiet=quiet))
@@ -132,7 +132,7 @@ def compare(
             tally = run.mirror(mirror_url, quick=quick)
         else:
             place = UpstreamSource(upstream or "", store.trust_log.key_set(), bundles, limits)
-            tally = run.upstream(place, names, called or "", remember=not no_memory)
+            tally = run.upstream(place, names, upstream_name or "", remember=not no_history)
     findings.end(tally)
     sys.exit(exit_codes.of_comparison(tally, findings.known))
 
@@ -141,9 +141,9 @@ def _refuse_what_does_not_fit(given: Mapping[str, Any]) -> None:
     """Leave nothing out in silence that was asked for."""
     if [given["upstream"], given["mirror_url"], given["history_of"]].count(None) != 2:
         raise click.UsageError("give one of --upstream, --mirror, --history")
-    of_upstream = any(given[name] for name in ("names", "bundles", "called", "no_memory"))
+    of_upstream = any(given[name] for name in ("names", "bundles", "upstream_name", "no_history"))
     if of_upstream and given["upstream"] is None:
-        raise click.UsageError("[ID], --bundles, --name, --no-memory go with --upstream")
+        raise click.UsageError("[ID], --bundles, --upstream-name, --no-history go with --upstream")
     if given["quick"] and given["mirror_url"] is None:
         raise click.UsageError("--quick goes with --mirror")
     if given["report"] is not None and given["history_of"] is not None:

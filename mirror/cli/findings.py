@@ -229,8 +229,8 @@ def ack(
 def _read(path: Path | None) -> tuple[tuple[str, str], ...]:
     if path is None:
         return ()
-    data = options.read_file(path, _REPORTS_BYTES)
-    with options.naming(path):
+    data = options.read_input(path, _REPORTS_BYTES)
+    with options.locate_errors(path):
         return read_reports(data)
 
 

@@ -29,7 +29,6 @@ from mirror.engine.search.identify import (
     open_metadata,
 )
 from mirror.engine.search.identify import identify as identify_paper
-from mirror.errors import SourceError
 from mirror.store import Store, open_store
 
 __all__ = ["identify"]
@@ -50,8 +49,7 @@ __all__ = ["identify"]
 )
 @click.option("--arxiv", "arxiv_id", metavar="ID", help="Look only at the records of this id.")
 @click.option(
-    "--from",
-    "metadata",
+    "--metadata",
     type=options.SourceText(),
     metavar="FILE",
     help="Check a dump of arXiv's metadata instead: JSON Lines, plain, gzip or zstd; - reads it.",
@@ -74,40 +72,29 @@ def identify(
     that was copied from a PDF or from LaTeX is also tried as it may have been before, and the way
     that matched is named. Exit 0 if a record matches in all that was given.
 
-    With --from, every line (id, title, abstract, versions) is held against the record of its id.
-    Exit 1 if one differs, is ambiguous or cannot be read; papers that the store lacks are counted.
+    With --metadata, every line (id, title, abstract, versions) is compared with the record of its
+    id. Exit 1 if one differs, is ambiguous or cannot be read; papers that the store lacks are
+    counted.
 
     \b
     Examples:
       mirror identify --title "GoSam applications for automated NLO calculations"
       mirror identify --arxiv 1309.3741 --title @title.txt --abstract - < abstract
-      mirror identify --from arxiv-metadata.jsonl.gz --json
+      mirror identify --metadata arxiv-metadata.jsonl.gz --json
     """
     if metadata is not None:
         if (title, abstract, arxiv_id) != (None, None, None):
-            raise click.UsageError("--from stands alone: the file has titles, abstracts and ids")
+            raise click.UsageError(
+                "--metadata stands alone: the file has titles, abstracts and ids"
+            )
         sys.exit(_identify_all(metadata, db, as_json=as_json))
     if title is None and abstract is None:
-        raise click.UsageError("give --title, --abstract or both, or --from")
+        raise click.UsageError("give --title, --abstract or both, or --metadata")
     if title == abstract == "-":
         raise click.UsageError("only one text can be read from standard input")
-    sys.exit(_identify_one(_read(title), _read(abstract), arxiv_id, db, as_json=as_json))
-
-
-def _read(text: str | None) -> str | None:
-    """Return a text, or what is in the file that it names.
-
-    Raises:
-        SourceError: `source.unreadable`
-        LimitError: `limit.size`
-    """
-    if text is None or not (text == "-" or text.startswith("@")):
-        return text
-    where = text.removeprefix("@")
-    try:
-        return options.read_file(Path(where)).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SourceError("source.unreadable", str(error), where=where) from error
+    title = title and options.read_text(title)
+    abstract = abstract and options.read_text(abstract)
+    sys.exit(_identify_one(title, abstract, arxiv_id, db, as_json=as_json))
 
 
 def _identify_one(

@@ -142,8 +142,8 @@ def trust_profile(file: Path, *, db: Path, mapped: tuple[str, ...], as_json: boo
       mirror keys trust-profile profile.json --map paper.cited=citation_signed
     """
     types = dict(_meaning(one) for one in mapped)
-    data = options.read_file(file)
-    with options.naming(file):
+    data = options.read_input(file)
+    with options.locate_errors(file):
         profile = parse_profile(data)
         profile = require_safe(replace(profile, types={**profile.types, **types}))
     with open_store(db) as store, show_progress("judged again") as progress:
@@ -255,8 +255,8 @@ def import_keys(
     }
     if signer_id is not None:
         trust_as["signer_id"] = signer_id
-    data = options.read_file(file)
-    with options.naming(file):
+    data = options.read_input(file)
+    with options.locate_errors(file):
         published = parse_published_keys(data, trust_as)
     with open_store(db) as store:
         added = add_keys(store, published)

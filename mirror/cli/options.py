@@ -24,9 +24,10 @@ __all__ = [
     "as_json",
     "db",
     "jobs",
-    "naming",
+    "locate_errors",
     "quiet",
-    "read_file",
+    "read_input",
+    "read_text",
     "sources",
 ]
 
@@ -67,7 +68,7 @@ class TextOrFile(SourceText):
 
 
 class SmallFile(click.Path):
-    """The type of a parameter that names a small file for `read_file`; `-` is standard input."""
+    """The type of a parameter that names a small file for `read_input`; `-` is standard input."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, dir_okay=False, allow_dash=True)
@@ -146,12 +147,12 @@ SMALL_BYTES = 4 << 20
 """Bytes of a key set, a profile, a proof, or whatever else is read as a whole (B4)."""
 
 
-def read_file(path: Path, most_bytes: int = SMALL_BYTES) -> bytes:
-    """Return what is in a small file, or on standard input for `-`.
+def read_input(path: Path, most_bytes: int = SMALL_BYTES) -> bytes:
+    """Return the content of a small file, or of standard input for `-`.
 
     Args:
-        path: Of anything that can be read, also a device or a pipe that never ends.
-        most_bytes: No more than one byte beyond is read.
+        path: A file, a device or a pipe, which may never end.
+        most_bytes: Size limit; at most one byte more is read.
 
     Raises:
         SourceError: `source.unreadable`
@@ -160,8 +161,7 @@ def read_file(path: Path, most_bytes: int = SMALL_BYTES) -> bytes:
     data = _read_at_most(path, most_bytes + 1)
     if len(data) > most_bytes:
         message = f"more than {most_bytes:,} bytes"
-        hint = "check that it is the file that you mean"
-        raise LimitError("limit.size", message, where=str(path), hint=hint)
+        raise LimitError("limit.size", message, where=str(path), hint="is it the right file?")
     return data
 
 
@@ -176,15 +176,33 @@ def _read_at_most(path: Path, count_bytes: int) -> bytes:
             return file.read(count_bytes)
     except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         reason = getattr(error, "strerror", None) or str(error)
-        hint = "check the path"
-        raise SourceError("source.unreadable", reason, where=str(path), hint=hint) from error
+        raise SourceError(
+            "source.unreadable", reason, where=str(path), hint="check the path"
+        ) from error
+
+
+def read_text(value: str) -> str:
+    """Return a text, or for `@FILE` and `-` the text in that file (`TextOrFile`).
+
+    Raises:
+        SourceError: `source.unreadable`, also if it is not UTF-8.
+        LimitError: `limit.size`
+    """
+    if value != "-" and not value.startswith("@"):
+        return value
+    path = value.removeprefix("@")
+    try:
+        return read_input(Path(path)).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceError("source.unreadable", str(error), where=path) from error
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Put the path of a file before the place of a fault in it."""
+def locate_errors(path: Path, place: str = "") -> Iterator[None]:
+    """Put the path of a file, and a place in it, before the place of a format error."""
     try:
         yield
     except FormatError as error:
-        place = f"{path}: {error.where}" if error.where else str(path)
-        raise type(error)(error.code, error.message, where=place, hint=error.hint) from error
+        name = "standard input" if str(path) == "-" else str(path)
+        where = ": ".join(filter(None, (name, place, error.where)))
+        raise type(error)(error.code, error.message, where=where, hint=error.hint) from error

@@ -51,7 +51,7 @@ _LISTED = 20
 )
 @click.option("--name", default="probed", show_default=True, help="What to call the profile.")
 @click.option(
-    "--events",
+    "--sample-size",
     "most",
     type=options.Count(2),
     default=10_000,
@@ -59,7 +59,7 @@ _LISTED = 20
     help="Events to look at.",
 )
 @click.option(
-    "--tries",
+    "--max-tries",
     type=options.Count(1),
     default=MAX_TRIES,
     show_default=True,
@@ -77,7 +77,7 @@ def probe(
     report: OutputFile | None,
     name: str,
     most: int,
-    tries: int,
+    max_tries: int,
     as_json: bool,
     limits: ReadLimits,
 ) -> None:
@@ -96,7 +96,7 @@ def probe(
     told = _Told()
     with show_progress("tried", "texts and signatures") as progress:
         job = ReadRequest(sources, told.tell, limits=limits)
-        found, types = probe_bundles(job, keys, most, SearchBudget(progress.advance, tries))
+        found, types = probe_bundles(job, keys, most, SearchBudget(progress.advance, max_tries))
     told.findings.end()
     found.rename(name)
     value = report_value(found, types)

@@ -80,7 +80,7 @@ def prove(
 
 def _check(path: Path, root_text: str | None, *, as_json: bool) -> None:
     """Say whether a proof leads to a root, and exit."""
-    proof = parse_proof(options.read_file(path))
+    proof = parse_proof(options.read_input(path))
     wanted = proof.root if root_text is None else _root(root_text)
     holds = proof.leads_to(wanted)
     if as_json:

@@ -20,15 +20,15 @@ __all__ = ["rebuild"]
 @options.db
 @options.jobs
 @click.option(
-    "--states",
+    "--states-only",
     is_flag=True,
-    envvar="MIRROR_STATES",
+    envvar="MIRROR_STATES_ONLY",
     show_envvar=True,
     help="Only the states, from the verdicts that were reached before.",
 )
 @options.as_json
 @click.pass_context
-def rebuild(ctx: click.Context, *, db: Path, states: bool, as_json: bool) -> None:
+def rebuild(ctx: click.Context, *, db: Path, states_only: bool, as_json: bool) -> None:
     """Derive verdicts, states and indexes again from the facts.
 
     It ends in the very digests that were there before, unless something derived was damaged or
@@ -37,10 +37,10 @@ def rebuild(ctx: click.Context, *, db: Path, states: bool, as_json: bool) -> Non
     \b
     Examples:
       mirror rebuild
-      mirror rebuild --states       no signature is verified again
+      mirror rebuild --states-only       no signature is verified again
     """
     with open_store(db, must_exist=True) as store, show_progress("rebuilt") as progress:
-        damages = rebuild_store(store, progress.advance, judge=not states)
+        damages = rebuild_store(store, progress.advance, judge=not states_only)
         count = store.records.count()
     for damage in damages:
         if as_json:

@@ -70,7 +70,7 @@ def _public_url(_context: click.Context, _parameter: click.Parameter, value: str
     help="A line on stderr for each request.",
 )
 @click.option(
-    "--kept-mib",
+    "--cache-mib",
     type=options.Count(0),
     default=256,
     show_default=True,
@@ -94,7 +94,7 @@ def serve(
     base_url: str,
     source_url: str,
     access_log: str,
-    kept_mib: int,
+    cache_mib: int,
     max_connections: int,
 ) -> None:
     """Serve the store over HTTP: the registry's paths, and pages.
@@ -125,7 +125,7 @@ def serve(
             base_url=base_url,
             source_url=source_url,
             access_log=access_log,
-            kept_bytes=kept_mib << 20,
+            kept_bytes=cache_mib << 20,
         )
         server = make_server(create_app(settings), connections)
         with _address_faults(host, port):

@@ -52,26 +52,25 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
     help="Also the ids of a file, one a line; - for standard input.",
 )
 @click.option(
-    "--from",
-    "kind",
+    "--kind",
     type=click.Choice([REGISTRY, MIRROR]),
     help="What URL is that of, if it shall not be asked.",
 )
 @click.option(
-    "--all",
+    "--full",
     "whole",
     is_flag=True,
     help="Take the whole of a mirror in one tar.",
 )
-@click.option("--fresh", is_flag=True, help="Ask as if nothing had been asked before.")
+@click.option("--ignore-cache", is_flag=True, help="Ask as if nothing had been asked before.")
 @click.option(
-    "--max-tar",
+    "--max-bag",
     "whole_bytes",
     type=options.Count(1),
     default=SyncOptions(url="").whole_bytes,
     show_default=True,
-    envvar="MIRROR_MAX_TAR",
-    help="Limit: Bytes of the tar of --all.",
+    envvar="MIRROR_MAX_BAG",
+    help="Limit: Bytes of the tar of --full.",
 )
 @click.option(
     "--max-empty",
@@ -93,7 +92,7 @@ def sync(
     id_file: Path | None,
     kind: str | None,
     whole: bool,
-    fresh: bool,
+    ignore_cache: bool,
     whole_bytes: int,
     max_empty: int,
     as_json: bool,
@@ -122,20 +121,20 @@ def sync(
     base = _base(url)
     named = (*names, *_read_ids(id_file))
     if whole and (named or kind == REGISTRY):
-        raise click.UsageError("--all takes the whole of a mirror, and no ids")
+        raise click.UsageError("--full takes the whole of a mirror, and no ids")
     if id_file is not None and not named:
         raise click.UsageError("no id is in that file")
     said = _Said(as_json=as_json, quiet=quiet)
     with Client(politeness) as client:
         upstream = ServerKind(kind) if kind else identify(client, base)
         if whole and upstream.kind == REGISTRY:
-            raise click.UsageError("that is no mirror; a registry gives no --all")
+            raise click.UsageError("that is no mirror; a registry gives no --full")
         with open_store(db) as store, show_progress("asked for", is_quiet=quiet) as progress:
             errand = SyncOptions(
                 url=base,
                 names=named,
                 whole=whole,
-                fresh=fresh,
+                fresh=ignore_cache,
                 limits=limits,
                 answer_bytes=politeness.answer_bytes,
                 whole_bytes=whole_bytes,
@@ -164,7 +163,7 @@ def _base(url: str) -> str:
 def _read_ids(path: Path | None) -> list[str]:
     if path is None:
         return []
-    return read_identifiers(options.read_file(path).decode("utf-8", "replace"))
+    return read_identifiers(options.read_input(path).decode("utf-8", "replace"))
 
 
 def _given_up(error: UpstreamError, tally: SyncSummary) -> UpstreamError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mirror.cli.options import SmallFile, naming, read_file
+from mirror.cli.options import SmallFile, locate_errors, read_input
 from mirror.cli.output import say
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.engine.states.key_warnings import key_warnings
@@ -62,8 +62,8 @@ def read_key_files(paths: Iterable[Path], *, warn: bool = True) -> KeySet:
     """
     keys = KeySet()
     for path in paths:
-        data = read_file(path)
-        with naming(path):
+        data = read_input(path)
+        with locate_errors(path):
             keys = keys.with_added(parse_key_set(data))
     for doubt in key_warnings(keys) if warn else ():
         say(f"warning: {doubt}")

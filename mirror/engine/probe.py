@@ -76,7 +76,7 @@ def _up_to(
     for count, (sample, event_bytes) in enumerate(samples):
         size_bytes += event_bytes
         if count == most:
-            effort.record_skipped(f"there are more than {most:,} events; --events allows more")
+            effort.record_skipped(f"there are more than {most:,} events; --sample-size allows more")
             return
         if size_bytes > MAX_BYTES:
             effort.record_skipped(

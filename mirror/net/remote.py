@@ -85,7 +85,7 @@ class _Codes(NamedTuple):
 _FEED = _Codes(
     "upstream.feed",
     "upstream.feed",
-    "Is this the address of a mirror? If it is a registry, say so with --from registry.",
+    "Is this the address of a mirror? If it is a registry, say so with --kind registry.",
 )
 _TREE = _Codes("upstream.status", "upstream.tree")
 

@@ -82,7 +82,9 @@ class SearchBudget:
 
     def _may_try(self, size_bytes: int) -> bool:
         if self._spent >= self.most:
-            self.record_skipped(f"the search ended after {self.most:,} tries; --tries allows more")
+            self.record_skipped(
+                f"the search ended after {self.most:,} tries; --max-tries allows more"
+            )
             return False
         self._spent += 1 + size_bytes // _TRY_BYTES
         if (self.texts + self.signatures) % _TOLD == _TOLD - 1:

@@ -39,7 +39,7 @@ def _measure_mirrors(shop: Workshop, db: Path) -> None:
         _require_differing(tree)
         shop.keep("compare.tree.seconds", tree.seconds)
         say("comparing with a mirror, state by state")
-        asked = ("compare", "--upstream", url, "--no-memory", *_ASKING, "--db", db)
+        asked = ("compare", "--upstream", url, "--no-history", *_ASKING, "--db", db)
         shop.keep("compare.states.seconds", run(mirror(*asked)).seconds)
     remove_store(other)
 
@@ -69,7 +69,7 @@ def _measure_folder(shop: Workshop, db: Path) -> None:
     say("reading and parsing them")
     read = json.loads(run(module("states", "read", folder)).output)
     shop.keep("compare.read.per_s", read["records"] / read["seconds"])
-    for name, more in {"first": (), "again": (), "no_memory": ("--no-memory",)}.items():
+    for name, more in {"first": (), "again": (), "no_history": ("--no-history",)}.items():
         say(f"comparing with them: {name}")
         spent = run(mirror("compare", "--upstream", folder, "--db", db, *more))
         shop.keep(f"compare.folder.{name}.per_s", read["records"] / spent.seconds)

@@ -152,11 +152,11 @@ def measure_upkeep(shop: Workshop, db: Path) -> None:
     say("verify")
     command = mirror("verify", shop.bag, "--keys", shop.corpus.keys, "--db", shop.work / "none.db")
     shop.keep_spent("verify", run(command, FOUND))
-    if can("rebuild", "--states"):
-        say("rebuild --states")
-        shop.keep_spent("rebuild", run(mirror("rebuild", "--states", "--db", db)))
+    if can("rebuild", "--states-only"):
+        say("rebuild --states-only")
+        shop.keep_spent("rebuild", run(mirror("rebuild", "--states-only", "--db", db)))
     else:
-        shop.skip("rebuild of the states: `mirror rebuild` has no --states yet")
+        shop.skip("rebuild of the states: `mirror rebuild` has no --states-only yet")
 
 
 def measure_reading(shop: Workshop, big: Path) -> None:

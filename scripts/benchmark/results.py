@@ -177,7 +177,7 @@ class _Results:
             yield Figure(group, f"tree, {number:,} changed", "µs each", each)
         read = self._of("compare.read.per_s")
         yield Figure(group, "reading and parsing states", "records/s", read)
-        for name in ("first", "again", "no_memory"):
+        for name in ("first", "again", "no_history"):
             compared = self._of(f"compare.folder.{name}.per_s")
             label = f"folder of states, {name.replace('_', ' ')}"
             yield Figure(group, label, "records/s", compared)

@@ -50,7 +50,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "keys remove": ("demo-library-2026",),
     "keys trust-profile": ("{folder}/absent.json",),
     "keys distrust-profile": ("none",),
-    "checkpoint": ("--key", "{folder}/mirror.key"),
+    "checkpoint sign": ("--key", "{folder}/mirror.key"),
+    "checkpoint verify": ("{folder}/absent.txt", "--verifier", "{verifier}"),
+    "checkpoint list": (),
     "check": (),
     "rebuild": (),
     "serve": ("--db", "{folder}/absent.db", "--port", "0"),
@@ -58,7 +60,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "sync": (
         "http://127.0.0.1:9",
         "2101.00001",
-        "--from",
+        "--kind",
         "registry",
         "--retries",
         "0",
@@ -72,10 +74,10 @@ FROM_STANDARD_INPUT: dict[str, tuple[str, ...]] = {
     "merge": ("-",),
     "verify": ("-",),
     "identify": ("--title", "-"),
-    "identify --from": ("-",),
+    "identify --metadata": ("-",),
     "prove": ("--check", "-"),
     "sync": ("http://127.0.0.1:9", "--ids", "-"),
-    "checkpoint": ("--verify", "-", "--verifier", "{verifier}"),
+    "checkpoint verify": ("-", "--verifier", "{verifier}"),
     "probe": ("-",),
 }
 """Commands that read standard input."""

@@ -49,7 +49,9 @@ def store(full: Path, tmp_path: Path, mirror: Mirror) -> Path:
         keys = ["--keys", BUNDLES / "demo-keys.json"]
         assert 0 == mirror("merge", DEMO, "--db", made, *keys, "--out", full / "states").exit_code
         mirror("keys", "new", full / "mirror.key", "--name", "mirror.example/pith")
-        assert 0 == mirror("checkpoint", "--db", made, "--key", full / "mirror.key").exit_code
+        assert (
+            0 == mirror("checkpoint", "sign", "--db", made, "--key", full / "mirror.key").exit_code
+        )
         assert 0 == mirror("compare", "--db", made, "--upstream", full / "states").exit_code
         with closing(sqlite3.connect(made)) as conn:  # all of it in one file
             conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")

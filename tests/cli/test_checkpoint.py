@@ -91,9 +91,9 @@ def test_a_new_key_signs(mirror: Mirror, grow: Callable[..., None]) -> None:
     assert made.exit_code == 0
     private = Path("new.key").read_text().strip()
     assert private.rpartition("+")[2] not in made.stdout.decode() + made.stderr
-    note = mirror("checkpoint", "--key", "new.key").stdout
+    note = mirror("checkpoint", "sign", "--key", "new.key").stdout
     verifier = made.stdout.decode().strip()
-    kept = mirror("checkpoint", "--verify", "-", "--verifier", verifier, stdin=note)
+    kept = mirror("checkpoint", "verify", "-", "--verifier", verifier, stdin=note)
     assert (0, True) == (kept.exit_code, verifier in kept.stdout.decode())
     again = mirror("keys", "new", "new.key", "--name", "new.example")
     assert (3, b"") == (again.exit_code, again.stdout)
@@ -107,35 +107,37 @@ def test_a_checkpoint_is_printed_kept_and_written(
 ) -> None:
     """On stdout the note and nothing else; or in a file; or as a line of JSON."""
     grow("mirror.db", "one")
-    printed = mirror("checkpoint", "--key", "ours.key").stdout
+    printed = mirror("checkpoint", "sign", "--key", "ours.key").stdout
     text = verify_note(parse_note(printed), [OURS.verifier]).text
     assert text.startswith("ours.example/pith\n1\n")
     assert text.endswith("events-valid 1\nevents-invalid 0\ntime 2026-01-01T12:00:01Z\n")
-    ran = mirror("checkpoint", "--key", "ours.key", "--origin", "a.name", "--out", "note.txt")
+    ran = mirror(
+        "checkpoint", "sign", "--key", "ours.key", "--origin", "a.name", "--out", "note.txt"
+    )
     assert (0, b"") == (ran.exit_code, ran.stdout)
     written = Path("note.txt").read_bytes()
     assert written.startswith(b"a.name\n1\n")
-    (line,) = mirror("checkpoint", "--key", "ours.key", "--json").lines
+    (line,) = mirror("checkpoint", "sign", "--key", "ours.key", "--json").lines
     assert (True, "2026-01-01T12:00:03Z", 1) == (line["own"], line["time"], line["events_valid"])
-    listed = mirror("checkpoint", "--list", "--json").lines
+    listed = mirror("checkpoint", "list", "--json").lines
     assert [printed.decode(), written.decode(), line["note"]] == [one["note"] for one in listed]
     assert line == listed[-1]
     assert line["key_set_digest"] == mirror("status", "--json").lines[0]["key_set_digest"]
-    shown = mirror("checkpoint", "--list").stdout.decode()
+    shown = mirror("checkpoint", "list").stdout.decode()
     assert (3, True) == (shown.count(line["root"]), shown.endswith("\n3 checkpoints\n"))
 
 
 def test_what_cannot_be_signed_is_said(mirror: Mirror, grow: Callable[..., None]) -> None:
     """No store, no key, a public key, two roots in one second."""
-    assert mirror("checkpoint", "--key", "ours.key").exit_code == 4
+    assert mirror("checkpoint", "sign", "--key", "ours.key").exit_code == 4
     assert not Path("mirror.db").exists()
     grow("mirror.db", "one")
-    assert mirror("checkpoint", "--key", "no.key").exit_code == 3
+    assert mirror("checkpoint", "sign", "--key", "no.key").exit_code == 3
     Path("public.key").write_text(OURS.verifier.text)
-    ran = mirror("checkpoint", "--key", "public.key")
+    ran = mirror("checkpoint", "sign", "--key", "public.key")
     assert (3, True) == (ran.exit_code, "error: note.key at public.key: " in ran.stderr)
-    assert mirror("checkpoint", "--key", "ours.key", "--origin", "a name").exit_code == 3
-    assert mirror("checkpoint", "--list").stdout == b"0 checkpoints\n"
+    assert mirror("checkpoint", "sign", "--key", "ours.key", "--origin", "a name").exit_code == 3
+    assert mirror("checkpoint", "list").stdout == b"0 checkpoints\n"
 
 
 def test_a_fork_of_our_own_is_not_signed(
@@ -144,14 +146,14 @@ def test_a_fork_of_our_own_is_not_signed(
     """Exit 1, and what to do; a clock that stands still is enough."""
     grow("mirror.db", "one")
     before = clock.at
-    mirror("checkpoint", "--key", "ours.key")
+    mirror("checkpoint", "sign", "--key", "ours.key")
     grow("mirror.db", "two")
     clock.at = before
-    ran = mirror("checkpoint", "--key", "ours.key")
+    ran = mirror("checkpoint", "sign", "--key", "ours.key")
     assert (1, b"") == (ran.exit_code, ran.stdout)
     assert "error: checkpoint.fork: two roots for one time" in ran.stderr
     assert "hint: nothing was signed" in ran.stderr
-    assert mirror("checkpoint", "--key", "ours.key").exit_code == 0
+    assert mirror("checkpoint", "sign", "--key", "ours.key").exit_code == 0
 
 
 # Watching ------------------------------------------------------------------------------------
@@ -163,13 +165,13 @@ def test_two_mirrors_watch_each_other(mirror: Mirror, grow: Callable[..., None])
     for claimant in ("one", "two", "three"):
         for db, name in (("ours.db", "ours"), ("theirs.db", "theirs")):
             grow(db, claimant)
-            note = mirror("checkpoint", "--key", f"{name}.key", "--db", db).stdout
+            note = mirror("checkpoint", "sign", "--key", f"{name}.key", "--db", db).stdout
             other = "theirs.db" if db == "ours.db" else "ours.db"
-            ran = mirror("checkpoint", "--verify", "-", *KNOWN, "--db", other, stdin=note)
+            ran = mirror("checkpoint", "verify", "-", *KNOWN, "--db", other, stdin=note)
             assert (0, "") == (ran.exit_code, ran.stderr)
-            roots[name] = mirror("checkpoint", "--list", "--json", "--db", db).lines[-1]["root"]
+            roots[name] = mirror("checkpoint", "list", "--json", "--db", db).lines[-1]["root"]
     assert roots["ours"] == roots["theirs"]
-    lines = mirror("checkpoint", "--list", "--json", "--db", "ours.db").lines
+    lines = mirror("checkpoint", "list", "--json", "--db", "ours.db").lines
     assert [True, False] * 3 == [line["own"] for line in lines]
 
 
@@ -178,21 +180,21 @@ def test_a_fork_is_shown_with_both_notes(mirror: Mirror, grow: Callable[..., Non
     notes = []
     for db, claimant in (("for-us.db", "one"), ("for-others.db", "two")):
         grow(db, claimant)
-        ran = mirror("checkpoint", "--key", "theirs.key", "--db", db)
+        ran = mirror("checkpoint", "sign", "--key", "theirs.key", "--db", db)
         notes.append(ran.stdout)
-    assert mirror("checkpoint", "--verify", "-", *KNOWN, stdin=notes[0]).exit_code == 0
-    told = mirror("checkpoint", "--verify", "-", *KNOWN, "--old", stdin=notes[1])
+    assert mirror("checkpoint", "verify", "-", *KNOWN, stdin=notes[0]).exit_code == 0
+    told = mirror("checkpoint", "verify", "-", *KNOWN, "--historical", stdin=notes[1])
     assert told.exit_code == 1
     assert "checkpoint.fork: two roots for the same 1 records and 1 valid events" in told.stderr
     for line in notes[0].decode().splitlines():
         assert f"    {line}\n" in told.stderr
-    (line,) = mirror("checkpoint", "--verify", "-", *KNOWN, "--json", stdin=notes[0]).lines
+    (line,) = mirror("checkpoint", "verify", "-", *KNOWN, "--json", stdin=notes[0]).lines
     assert ["checkpoint.fork", "checkpoint.rollback"] == [one["code"] for one in line["findings"]]
     assert [notes[1].decode()] * 2 == [one["evidence"] for one in line["findings"]]
     assert (notes[0].decode(), False, [THEIRS.verifier.text]) == (
         line["note"], line["new"], line["signed_by"]
     )  # fmt: skip
-    assert len(mirror("checkpoint", "--list", "--json").lines) == 2
+    assert len(mirror("checkpoint", "list", "--json").lines) == 2
 
 
 def test_an_old_note_is_a_rollback_unless_it_is_said_to_be_old(
@@ -200,21 +202,21 @@ def test_an_old_note_is_a_rollback_unless_it_is_said_to_be_old(
 ) -> None:
     """Whoever gives it out now hides what came since."""
     grow("theirs.db", "one")
-    work = ("checkpoint", "--key", "theirs.key", "--db", "theirs.db")
+    work = ("checkpoint", "sign", "--key", "theirs.key", "--db", "theirs.db")
     old, new = mirror(*work).stdout, mirror(*work).stdout
-    read = ("checkpoint", "--verify", "-", *KNOWN)
+    read = ("checkpoint", "verify", "-", *KNOWN)
     assert mirror(*read, stdin=new).exit_code == 0
-    assert mirror(*read, "--old", stdin=old).exit_code == 0
+    assert mirror(*read, "--historical", stdin=old).exit_code == 0
     late = mirror(*read, stdin=old)
     assert (1, True) == (late.exit_code, "checkpoint.rollback: dated" in late.stderr)
-    assert "it was kept before" in late.stdout.decode()
+    assert "it was stored before" in late.stdout.decode()
 
 
 def test_nobody_is_believed_who_is_not_known(mirror: Mirror, grow: Callable[..., None]) -> None:
     """Unsigned, or badly signed: exit 1, nothing is kept, nothing of it shown as said."""
     grow("theirs.db", "one")
-    note = mirror("checkpoint", "--key", "theirs.key", "--db", "theirs.db").stdout
-    read = ("checkpoint", "--verify", "-", "--json", "--verifier")
+    note = mirror("checkpoint", "sign", "--key", "theirs.key", "--db", "theirs.db").stdout
+    read = ("checkpoint", "verify", "-", "--json", "--verifier")
     unsigned = mirror(*read, OURS.verifier.text, stdin=note)
     (line,) = unsigned.lines
     assert (1, ["checkpoint.unsigned"]) == (
@@ -223,9 +225,9 @@ def test_nobody_is_believed_who_is_not_known(mirror: Mirror, grow: Callable[...,
     assert (None, None, [], False) == (line["origin"], line["root"], line["signed_by"], line["new"])
     forged = mirror(*read, THEIRS.verifier.text, stdin=note.replace(b"\n1\n", b"\n2\n"))
     assert (1, "note.signature") == (forged.exit_code, forged.lines[0]["findings"][0]["code"])
-    plain = mirror("checkpoint", "--verify", "-", "--verifier", OURS.verifier.text, stdin=note)
+    plain = mirror("checkpoint", "verify", "-", "--verifier", OURS.verifier.text, stdin=note)
     assert (1, b"", True) == (plain.exit_code, plain.stdout, "checkpoint.unsigned" in plain.stderr)
-    assert mirror("checkpoint", "--list", "--json").lines == []
+    assert mirror("checkpoint", "list", "--json").lines == []
 
 
 BAD_NOTES = {
@@ -241,17 +243,17 @@ def test_what_is_no_checkpoint_is_an_error(name: str, mirror: Mirror) -> None:
     """Exit 3, with the file, read by name or from standard input."""
     data, code = BAD_NOTES[name]
     Path("note.txt").write_bytes(data)
-    read = mirror("checkpoint", "--verify", "note.txt", *KNOWN)
+    read = mirror("checkpoint", "verify", "note.txt", *KNOWN)
     assert (3, True) == (read.exit_code, f"error: {code} at note.txt" in read.stderr)
-    piped = mirror("checkpoint", "--verify", "-", *KNOWN, stdin=data)
+    piped = mirror("checkpoint", "verify", "-", *KNOWN, stdin=data)
     assert (3, True) == (piped.exit_code, f"error: {code} at standard input" in piped.stderr)
 
 
 def test_files_that_cannot_be_used_are_named(mirror: Mirror) -> None:
     """The note, the list of keys, and the line of a key that is none."""
-    assert mirror("checkpoint", "--verify", "none.txt", *KNOWN).exit_code == 3
-    assert mirror("checkpoint", "--verify", "a\x00b", *KNOWN).exit_code == 3
-    read = ("checkpoint", "--verify", "-", "--verifier")
+    assert mirror("checkpoint", "verify", "none.txt", *KNOWN).exit_code == 3
+    assert mirror("checkpoint", "verify", "a\x00b", *KNOWN).exit_code == 3
+    read = ("checkpoint", "verify", "-", "--verifier")
     assert mirror(*read, "@none.txt", stdin=b"").exit_code == 3
     ran = mirror(*read, "theirs", stdin=b"")
     assert (3, True) == (ran.exit_code, "error: note.key: " in ran.stderr)
@@ -262,8 +264,8 @@ def test_files_that_cannot_be_used_are_named(mirror: Mirror) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--verify", "-"], ["--verify", "-", "--list", *KNOWN], ["--key", "ours.key", "--list"],
-     ["--key", "ours.key", "--verify", "-", *KNOWN], ["--verify", "-", "--verifier", "@no.txt"]],
+    [["sign"], ["verify", "-"], ["verify", *KNOWN], ["verify", "-", "--verifier", "@no.txt"],
+     ["list", *KNOWN], ["list", "--key", "ours.key"], ["sign", "--key", "x", "--historical"]],
 )  # fmt: skip
 def test_what_makes_no_sense_is_a_usage_error(arguments: list[str], mirror: Mirror) -> None:
     """Exit 2."""
@@ -274,17 +276,14 @@ def test_what_makes_no_sense_is_a_usage_error(arguments: list[str], mirror: Mirr
 def test_options_may_come_from_the_environment(
     mirror: Mirror, grow: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is typed comes before them."""
+    """The key and whom to trust, as for a run of each night."""
     grow("mirror.db", "one")
-    monkeypatch.setenv("MIRROR_CHECKPOINT_KEY", "ours.key")
-    monkeypatch.setenv("MIRROR_CHECKPOINT_VERIFIER", "@known.txt")
-    note = mirror("checkpoint").stdout
+    monkeypatch.setenv("MIRROR_CHECKPOINT_SIGN_KEY", "ours.key")
+    monkeypatch.setenv("MIRROR_CHECKPOINT_VERIFY_VERIFIER", "@known.txt")
+    note = mirror("checkpoint", "sign").stdout
     assert note.startswith(b"ours.example/pith\n")
-    assert mirror("checkpoint", "--verify", "-", stdin=note).exit_code == 0
-    assert len(mirror("checkpoint", "--list", "--json").lines) == 1
-    monkeypatch.delenv("MIRROR_CHECKPOINT_KEY")
-    monkeypatch.setenv("MIRROR_CHECKPOINT_LIST", "1")
-    assert len(mirror("checkpoint", "--json").lines) == 1
+    assert mirror("checkpoint", "verify", "-", stdin=note).exit_code == 0
+    assert len(mirror("checkpoint", "list", "--json").lines) == 1
 
 
 def test_what_others_say_is_shown_as_text(mirror: Mirror) -> None:
@@ -293,10 +292,10 @@ def test_what_others_say_is_shown_as_text(mirror: Mirror) -> None:
         origin="evil\u202ename", size=1, root=bytes(32), others=("more \x9b31m", "and \x7f")
     )
     ran = mirror(
-        "checkpoint", "--verify", "-", *KNOWN, stdin=sign_note(format_checkpoint(said), [THEIRS])
+        "checkpoint", "verify", "-", *KNOWN, stdin=sign_note(format_checkpoint(said), [THEIRS])
     )
     assert ran.exit_code == 0
-    shown = ran.stdout.decode() + mirror("checkpoint", "--list").stdout.decode()
+    shown = ran.stdout.decode() + mirror("checkpoint", "list").stdout.decode()
     for shy in ("evil\\u202ename", "more \\x9b31m", "and \\x7f"):
         assert shown.count(shy) == 2
     assert not {"\u202e", "\x9b", "\x7f"} & set(shown)

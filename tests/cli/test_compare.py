@@ -492,7 +492,7 @@ def test_states_are_read_from_a_file(name: str, mirror: Mirror) -> None:
 @pytest.mark.parametrize("name", ["states.jsonl", "bag.tar"])
 def test_states_are_read_from_standard_input(name: str, mirror: Mirror) -> None:
     """`-`, as everywhere."""
-    ran = mirror("compare", "--upstream", "-", "--name", "dump", stdin=FILES[name]())
+    ran = mirror("compare", "--upstream", "-", "--upstream-name", "dump", stdin=FILES[name]())
     assert (ran.exit_code, ran.stdout) == (0, b"match  3 records\n")
 
 
@@ -757,9 +757,9 @@ def test_a_record_of_which_nothing_is_left_was_told_of_before(
         f"upstream told of it before: state {before['sha256']}, {before['at']}"
     )
     Path("all.jsonl").write_bytes(_jsonl())
-    mirror("compare", "--upstream", "all.jsonl", "--name", "dumps")
+    mirror("compare", "--upstream", "all.jsonl", "--upstream-name", "dumps")
     Path("less.jsonl").write_bytes(to_json(states()[Q[-26:]]))
-    ran = mirror("compare", "--upstream", "less.jsonl", "--name", "dumps", "--json", P)
+    ran = mirror("compare", "--upstream", "less.jsonl", "--upstream-name", "dumps", "--json", P)
     assert [cause["code"] for cause in ran.lines[0]["causes"]] == [
         "record.missing_upstream", "rollback.record",
     ]  # fmt: skip
@@ -796,10 +796,12 @@ def test_upstreams_are_known_by_their_names(mirror: Mirror) -> None:
     text = to_json(states()[P[-26:]])
     less = states()[P[-26:]]
     _drop(less)
-    mirror("compare", "--upstream", "-", "--name", "one", P, stdin=text)
-    ran = mirror("compare", "--upstream", "-", "--name", "two", P, "--json", stdin=to_json(less))
+    mirror("compare", "--upstream", "-", "--upstream-name", "one", P, stdin=text)
+    ran = mirror(
+        "compare", "--upstream", "-", "--upstream-name", "two", P, "--json", stdin=to_json(less)
+    )
     assert [line["status"] for line in ran.lines] == ["ahead"]
-    ran = mirror("compare", "--upstream", "-", "--name", "one", P, stdin=to_json(less))
+    ran = mirror("compare", "--upstream", "-", "--upstream-name", "one", P, stdin=to_json(less))
     assert f"rollback: {P}: {G} was shown and is gone\n" in ran.stderr
     upstreams = [line["upstream"] for line in mirror("compare", "--history", P, "--json").lines]
     assert upstreams == ["one", "one", "two"]
@@ -815,7 +817,7 @@ def test_without_memory_the_store_is_only_read(
     """Not a byte of it changes, and there is no history."""
     before = _bytes_of(store)
     registry.spoil(_drop)
-    ran = ask(mirror, registry, "--no-memory")
+    ran = ask(mirror, registry, "--no-history")
     assert (ran.exit_code, found(ran)["status"]) == (1, "ahead")
     assert _bytes_of(store) == before
     ran = mirror("compare", "--history", P)
@@ -830,7 +832,7 @@ def test_without_memory_what_was_said_before_is_still_known(
     ask(mirror, registry, P)
     del registry.site.routes[f"/pith/{P[-26:]}/state.json"]
     before = _bytes_of(store)
-    one = found(ask(mirror, registry, P, "--no-memory"))
+    one = found(ask(mirror, registry, P, "--no-history"))
     assert [cause["code"] for cause in one["causes"]] == ["upstream.gone", "rollback.record"]
     assert _bytes_of(store) == before
 
@@ -896,7 +898,7 @@ def test_a_damaged_memory_is_named_and_nothing_is_lost(
         assert "hint: run `mirror check`" in one.stderr
     with closing(sqlite3.connect(store)) as conn:
         assert conn.execute("SELECT count(*) FROM claim").fetchone() == (4,)
-    assert ask(mirror, registry, Q, "--no-memory").exit_code == 0
+    assert ask(mirror, registry, Q, "--no-history").exit_code == 0
     assert ask(mirror, registry, P).exit_code == 1
     checked = mirror("check")
     assert "claim" in checked.stderr + checked.stdout.decode()
@@ -1068,9 +1070,9 @@ def test_real_states_are_behind_by_one_event_that_is_named(mirror: Mirror) -> No
         (("--upstream", "x", "--mirror", "y"), "give one of"),
         (("--upstream", "x", "--history", "y"), "give one of"),
         (("--mirror", "http://x", "2401.00001"), "go with --upstream"),
-        (("--mirror", "http://x", "--no-memory"), "go with --upstream"),
+        (("--mirror", "http://x", "--no-history"), "go with --upstream"),
         (("--mirror", "http://x", "--bundles"), "go with --upstream"),
-        (("--history", "x", "--name", "y"), "go with --upstream"),
+        (("--history", "x", "--upstream-name", "y"), "go with --upstream"),
         (("--history", "x", "y"), "go with --upstream"),
         (("--upstream", "x", "--quick"), "--quick goes with --mirror"),
         (("--history", "x", "--report", "y"), "--report goes with"),
@@ -1087,7 +1089,7 @@ def test_options_that_do_not_go_together_are_refused(
 
 def test_there_must_be_a_store(mirror: Mirror) -> None:
     """None is made."""
-    for more in ((), ("--no-memory",)):
+    for more in ((), ("--no-history",)):
         ran = mirror("compare", "--upstream", "x", "--db", "absent.db", *more)
         assert ran.exit_code == 4
         assert "store.absent" in ran.stderr

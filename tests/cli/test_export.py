@@ -474,7 +474,7 @@ def test_a_large_record_is_compared_as_one(mirror: Mirror, monkeypatch: pytest.M
     export(mirror, "mirror.db", "1.tar")
     export(mirror, "mirror.db", "2.tar", "--packed")
     for name in ("1.tar", "2.tar"):
-        ran = mirror("compare", "--upstream", name, "--bundles", "--json", "--no-memory")
+        ran = mirror("compare", "--upstream", name, "--bundles", "--json", "--no-history")
         statuses = [line["status"] for line in ran.lines]
         assert (0, len(names_in("1.tar")) > len(statuses) > 7) == (ran.exit_code, True), ran.stderr
         assert {"match"} == set(statuses)

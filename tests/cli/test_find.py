@@ -122,7 +122,7 @@ def test_a_busy_store_is_searched_as_it_is(
 
 def test_there_must_be_a_store(mirror: Mirror) -> None:
     """None is made by searching."""
-    for words in (["find", "x"], ["identify", "--title", "x"], ["identify", "--from", "x"]):
+    for words in (["find", "x"], ["identify", "--title", "x"], ["identify", "--metadata", "x"]):
         ran = mirror(*words)
         assert (4, True) == (ran.exit_code, "store.absent" in ran.stderr)
     assert not Path("mirror.db").exists()
@@ -225,7 +225,7 @@ def test_an_unknown_paper_is_exit_1(store: Path, mirror: Mirror) -> None:
 @pytest.mark.parametrize(
     "words",
     [[], ["--arxiv", "1309.3741"], ["--title", "-", "--abstract", "-"],
-     ["--from", "x", "--title", "y"], ["--from", "x", "--arxiv", "y"]],
+     ["--metadata", "x", "--title", "y"], ["--metadata", "x", "--arxiv", "y"]],
 )  # fmt: skip
 def test_what_makes_no_sense_is_a_usage_error(words: list[str], mirror: Mirror) -> None:
     """Exit 2, and what is asked for."""
@@ -251,7 +251,7 @@ def _paper(arxiv_id: str, title: str, abstract: str = "x") -> dict[str, Any]:
 def test_a_dump_is_checked_line_by_line(store: Path, mirror: Mirror) -> None:
     """JSON Lines on stdout; bad lines and the summary on stderr."""
     text = _dump(_paper("1309.3741", TITLE), _paper("0000.0001", "a")) + b"junk\n"
-    ran = mirror("identify", "--from", "-", "--json", stdin=text)
+    ran = mirror("identify", "--metadata", "-", "--json", stdin=text)
     assert [
         {
             "arxiv_id": "1309.3741",
@@ -265,7 +265,7 @@ def test_a_dump_is_checked_line_by_line(store: Path, mirror: Mirror) -> None:
     assert "line 3: json.syntax" in ran.stderr
     assert "bad lines         1" in ran.stderr
     Path("dump.gz").write_bytes(gzip.compress(text))
-    ran = mirror("identify", "--from", "dump.gz")
+    ran = mirror("identify", "--metadata", "dump.gz")
     assert f"abstract_differs: 1309.3741 ({NUMBER}, version 1)" in ran.stderr
     assert "abstract differs  1\n" in ran.stdout.decode()
     assert "missing           1\n" in ran.stdout.decode()
@@ -276,18 +276,18 @@ def test_a_dump_that_matches_is_exit_0(mirror: Mirror, tmp_path: Path) -> None:
     (tmp_path / "bundle.json").write_bytes(to_json(make_bundle(make_record("T", "A"))))
     mirror("merge", "bundle.json")
     text = _dump(_paper("2401.00001", "t", "a"), _paper("2401.00002", "t", "a"))
-    assert mirror("identify", "--from", "-", stdin=text).exit_code == 0
-    assert mirror("identify", "--from", "-", stdin=text + b"{}\n").exit_code == 1
-    assert mirror("identify", "--from", "-", stdin=b"").exit_code == 0
+    assert mirror("identify", "--metadata", "-", stdin=text).exit_code == 0
+    assert mirror("identify", "--metadata", "-", stdin=text + b"{}\n").exit_code == 1
+    assert mirror("identify", "--metadata", "-", stdin=b"").exit_code == 0
 
 
 def test_a_flood_of_mismatches_is_counted(store: Path, mirror: Mirror) -> None:
     """A person sees the first twenty; `--json` names each."""
     text = _dump(*[_paper("1309.3741", f"{number}") for number in range(30)]) + b"x\n" * 30
-    ran = mirror("identify", "--from", "-", stdin=text)
+    ran = mirror("identify", "--metadata", "-", stdin=text)
     assert 21 == len(ran.stderr.splitlines())
     assert "… and 40 more; --json names each" in ran.stderr
-    ran = mirror("identify", "--from", "-", "--json", stdin=text)
+    ran = mirror("identify", "--metadata", "-", "--json", stdin=text)
     assert 30 == len(ran.lines)
     assert 30 == ran.stderr.count("json.syntax")
 
@@ -297,9 +297,9 @@ def test_an_output_that_cannot_be_written_is_not_blamed_on_the_dump(
 ) -> None:
     """Exit 3 either way, and the right thing is named."""
     (tmp_path / "dump").write_bytes(_dump(*[_paper("1309.3741", "x")] * 10))
-    ran = mirror_process("identify", "--from", "absent")
+    ran = mirror_process("identify", "--metadata", "absent")
     assert (3, True) == (ran.exit_code, "source.unreadable at absent" in ran.stderr)
-    command = f"{sys.executable} -m mirror identify --from dump --json >/dev/full"
+    command = f"{sys.executable} -m mirror identify --metadata dump --json >/dev/full"
     done = subprocess.run(
         ["bash", "-c", command],  # noqa: S607
         cwd=tmp_path,
@@ -314,5 +314,5 @@ def test_both_work_on_a_terminal(store: Path, mirror: Mirror, tmp_path: Path) ->
     code, shown = on_a_terminal(tmp_path, "find", '"toy model"')
     assert (0, True) == (code, "\x1b[1mtoy model\x1b[0m" in shown)
     (tmp_path / "dump").write_bytes(_dump(*[_paper("1309.3741", TITLE)] * 250))
-    code, shown = on_a_terminal(tmp_path, "identify", "--from", "dump")
+    code, shown = on_a_terminal(tmp_path, "identify", "--metadata", "dump")
     assert (1, True) == (code, "abstract differs  250" in shown)

@@ -203,7 +203,7 @@ def test_a_difference_from_upstream_is_known_until_it_changes(mirror: Mirror) ->
     place = next(Path("states").rglob("state.json"))
     state = orjson.loads(place.read_bytes())
     place.write_bytes(orjson.dumps({**state, "event_count": 99}))
-    compare = ("compare", "--upstream", "states", "--no-memory")
+    compare = ("compare", "--upstream", "states", "--no-history")
     found = mirror(*compare, "--json")
     assert 1 == found.exit_code
     assert 0 == mirror("findings", "ack", "--from", "-", *ADA, stdin=found.stdout).exit_code

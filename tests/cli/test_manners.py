@@ -37,7 +37,7 @@ OUTPUT = [
     ("merge", str(INVALID), "--in-memory", "--json"),
     ("check",),
     ("rebuild",),
-    ("checkpoint", "--list"),
+    ("checkpoint", "list"),
 ]
 """Commands that print something, over a store of the demonstration."""
 

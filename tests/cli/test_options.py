@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from mirror.cli import main
-from mirror.cli.options import SMALL_BYTES, SmallFile, TextOrFile, read_file
+from mirror.cli.options import SMALL_BYTES, SmallFile, TextOrFile, read_input
 from mirror.core.limits import MAX_KEYS
 from mirror.core.transparency.signed_note import make_signer
 from mirror.errors import LimitError
@@ -35,9 +35,9 @@ RUNS: dict[tuple[str, str], tuple[str, ...]] = {
     ("keys add", "file"): ("FILE",),
     ("keys import", "file"): ("FILE",),
     ("keys trust-profile", "file"): ("FILE",),
-    ("checkpoint", "key"): ("--key", "FILE"),
-    ("checkpoint", "verify"): ("--verify", "FILE", "--verifier", VERIFIER),
-    ("checkpoint", "verifiers"): ("--verify", "FILE", "--verifier", "@FILE"),
+    ("checkpoint sign", "key"): ("--key", "FILE"),
+    ("checkpoint verify", "file"): ("FILE", "--verifier", VERIFIER),
+    ("checkpoint verify", "verifiers"): ("FILE", "--verifier", "@FILE"),
     ("findings ack", "reports"): ("--from", "FILE", "--by", "Ada", "--reason", "known"),
     ("sync", "id_file"): ("http://127.0.0.1:9", "--ids", "FILE"),
 }
@@ -119,7 +119,7 @@ def test_no_more_than_the_limit_is_read(endless: Path) -> None:
     reading = os.open(endless, os.O_RDONLY)
     try:
         with pytest.raises(LimitError):
-            read_file(Path(f"/dev/fd/{reading}"), 1000)
+            read_input(Path(f"/dev/fd/{reading}"), 1000)
         assert len(os.read(reading, 10)) == 10
     finally:
         os.close(reading)
@@ -129,10 +129,10 @@ def test_the_limit_itself_is_read(tmp_path: Path) -> None:
     """A file of just so many bytes; not one of one more."""
     path = tmp_path / "file"
     path.write_bytes(b" " * SMALL_BYTES)
-    assert SMALL_BYTES == len(read_file(path))
+    assert SMALL_BYTES == len(read_input(path))
     path.write_bytes(b" " * (SMALL_BYTES + 1))
     with pytest.raises(LimitError, match=r"limit\.size"):
-        read_file(path)
+        read_input(path)
 
 
 def test_standard_input_is_limited_too(trying: Mirror) -> None:
@@ -167,7 +167,7 @@ CROWDED: dict[str, tuple[tuple[str, str], Callable[[], bytes]]] = {
     ),
     "profiles": (("keys add", "file"), lambda: to_json({"keys": [], "profiles": [{}] * 101})),
     "verifiers": (
-        ("checkpoint", "verifiers"),
+        ("checkpoint verify", "verifiers"),
         lambda: f"{VERIFIER}\n".encode() * (MAX_KEYS + 1),
     ),
 }

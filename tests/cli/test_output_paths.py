@@ -37,7 +37,7 @@ RUNS: dict[tuple[str, str], list[str]] = {
     ("compare", "report"): ["compare", "--upstream", "states", "--report", "OUT"],
     ("probe", "save"): ["probe", "bundle.json", "--keys", "keys.json", "--save", "OUT"],
     ("probe", "report"): ["probe", "bundle.json", "--keys", "keys.json", "--report", "OUT"],
-    ("checkpoint", "out"): ["checkpoint", "--key", "mirror.key", "--out", "OUT"],
+    ("checkpoint sign", "out"): ["checkpoint", "sign", "--key", "mirror.key", "--out", "OUT"],
     ("backup", "out"): ["backup", "OUT"],
     ("keys new", "file"): ["keys", "new", "OUT", "--name", "x.example/y"],
 }

@@ -18,14 +18,14 @@ POLITE = ("--allow-private", "--retries", "0")
 WAYS = {
     "sync": (("sync", URL, ID, *POLITE), 5, "upstream.url"),
     "sync a registry": (
-        ("sync", URL, ID, "--from", "registry", *POLITE, "--json"),
+        ("sync", URL, ID, "--kind", "registry", *POLITE, "--json"),
         5,
         "upstream.url",
     ),
-    "sync a mirror": (("sync", URL, "--from", "mirror", *POLITE), 5, "upstream.url"),
-    "sync the whole": (("sync", URL, "--all", "--from", "mirror", *POLITE), 5, "upstream.url"),
+    "sync a mirror": (("sync", URL, "--kind", "mirror", *POLITE), 5, "upstream.url"),
+    "sync the whole": (("sync", URL, "--full", "--kind", "mirror", *POLITE), 5, "upstream.url"),
     "sync an id": (
-        ("sync", "http://127.0.0.1:9", f"{URL}/pith/x", "--from", "registry", *POLITE, "--json"),
+        ("sync", "http://127.0.0.1:9", f"{URL}/pith/x", "--kind", "registry", *POLITE, "--json"),
         1,
         "sync.id",
     ),
@@ -36,7 +36,7 @@ WAYS = {
     ),
     "compare with a mirror": (("compare", "--mirror", URL, *POLITE), 5, "upstream.url"),
     "compare under a name": (
-        ("compare", "--upstream", "states.jsonl", "--name", URL),
+        ("compare", "--upstream", "states.jsonl", "--upstream-name", URL),
         1,
         "differs",
     ),
@@ -45,14 +45,14 @@ WAYS = {
     "verify": (("verify", f"{URL}/bag.tar", "--json"), 3, "source.unreadable"),
     "probe": (("probe", f"{URL}/bag.tar"), 3, "source.unreadable"),
     "probe a report": (("probe", f"{URL}/bag.tar", "--json"), 3, "source.unreadable"),
-    "identify a dump": (("identify", "--from", f"{URL}/dump"), 3, "source.unreadable"),
+    "identify a dump": (("identify", "--metadata", f"{URL}/dump"), 3, "source.unreadable"),
     "identify a file": (("identify", "--title", f"@{URL}/x"), 3, "source.unreadable"),
     "show": (("show", URL), 1, "lookup."),
     "prove": (("prove", "--check", URL), 3, "source.unreadable"),
     "keys": (("keys", "add", URL), 3, "source.unreadable"),
     "key file": (("merge", "b.tar", "--keys", URL), 3, "source.unreadable"),
     "checkpoint": (
-        ("checkpoint", "--verify", URL, "--verifier", f"@{URL}"),
+        ("checkpoint", "verify", URL, "--verifier", f"@{URL}"),
         3,
         "source.unreadable",
     ),
@@ -117,6 +117,6 @@ def test_a_proxy_is_named_by_its_variable_only(
 ) -> None:
     """It is not used; who needs one, and gets no answer, learns that."""
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:{SECRET}@proxy.example:3128")
-    ran = mirror("sync", "http://127.0.0.1:9", ID, "--from", "registry", *POLITE)
+    ran = mirror("sync", "http://127.0.0.1:9", ID, "--kind", "registry", *POLITE)
     assert_kept(ran, folder)
     assert (5, True) == (ran.exit_code, "The proxy of HTTPS_PROXY is not used" in ran.stderr)

@@ -247,11 +247,11 @@ def test_two_profiles_that_fit_are_not_saved(write: Write, mirror: Mirror) -> No
 def test_bounds_are_told(write: Write, mirror: Mirror) -> None:
     """Events and tries that were left out, be something found or not."""
     write(*_three(flat))
-    ran = mirror("probe", "bundle.json", "--keys", "keys.json", "--events", "2")
-    expected = "not tried: there are more than 2 events; --events allows more"
+    ran = mirror("probe", "bundle.json", "--keys", "keys.json", "--sample-size", "2")
+    expected = "not tried: there are more than 2 events; --sample-size allows more"
     assert (0, expected) == (ran.exit_code, ran.stdout.decode().splitlines()[-1])
-    ran = mirror("probe", "bundle.json", "--tries", "10")
-    expected = "not tried: the search ended after 10 tries; --tries allows more"
+    ran = mirror("probe", "bundle.json", "--max-tries", "10")
+    expected = "not tried: the search ended after 10 tries; --max-tries allows more"
     assert (1, expected) == (ran.exit_code, ran.stdout.decode().splitlines()[-1])
 
 
@@ -341,9 +341,9 @@ def test_many_findings_are_counted(write: Write, mirror: Mirror, tmp_path: Path)
     [
         [],
         ["--keys", "keys.json"],
-        ["x", "--events", "1"],
-        ["x", "--events", "many"],
-        ["x", "--tries", "0"],
+        ["x", "--sample-size", "1"],
+        ["x", "--sample-size", "many"],
+        ["x", "--max-tries", "0"],
         ["x", "--save", "."],
         ["x", "--report", "."],
         ["x", "--more"],
@@ -480,7 +480,7 @@ def test_the_report_is_not_without_an_end(write: Write, mirror: Mirror) -> None:
     """Of a large event, some places."""
     large: Object = {f"m{one}": one for one in range(1000)}
     write(large, large, *({f"n{one}": 1} for one in range(20)))
-    mirror("probe", "bundle.json", "--report", "report.json", "--tries", "10")
+    mirror("probe", "bundle.json", "--report", "report.json", "--max-tries", "10")
     shapes = json.loads(Path("report.json").read_bytes())["shapes"]
     assert (8, 200) == (len(shapes), max(map(len, shapes)))
 

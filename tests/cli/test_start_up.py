@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,15 @@ def test_the_table_of_commands_is_that_of_their_helps() -> None:
         path.stem for path in (Path(sys.modules["mirror.cli"].__file__ or "").parent).glob("*.py")
     }
     assert COMMANDS.keys() <= modules
+
+
+@pytest.mark.parametrize("name", ALL_COMMANDS)
+def test_each_option_is_a_parameter_of_its_command(name: str) -> None:
+    """Click would say so only when the command is run."""
+    command = ALL_COMMANDS[name]
+    assert command.callback is not None
+    taken = set(inspect.signature(inspect.unwrap(command.callback)).parameters)
+    given = {one.name for one in command.params if one.expose_value}
+    assert taken - {"ctx", "limits", "politeness", "wished"} <= given
+    if not taken & {"limits", "politeness", "wished"}:  # these hold many options
+        assert given - {"force"} <= taken

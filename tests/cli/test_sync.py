@@ -175,7 +175,7 @@ def test_a_run_that_is_given_up_says_how_far_it_came(
     """Table, error, hint and exit code 5; and with --json the summary says so."""
     whole = dict(site.routes)
     breaking_after(2, site, _hang_up)
-    command = ("sync", registry.url, "--from", "registry", *POLITE)
+    command = ("sync", registry.url, "--kind", "registry", *POLITE)
     names = [f"2401.{number:05}" for number in range(5)]
     ran = trusting(*command, *names)
     assert (5, "2 records") == (ran.exit_code, _rows(ran.stdout)["fetched"])
@@ -200,9 +200,9 @@ def test_a_run_that_is_given_up_says_how_far_it_came(
         ("http://127.0.0.1/#x",),
         ("http://127.0.0.1/\u00e4",),
         ("http://127.0.0.1/\n",),
-        ("http://127.0.0.1", "2401.00001", "--all"),
-        ("http://127.0.0.1", "--all", "--from", "registry"),
-        ("http://127.0.0.1", "--from", "church"),
+        ("http://127.0.0.1", "2401.00001", "--full"),
+        ("http://127.0.0.1", "--full", "--kind", "registry"),
+        ("http://127.0.0.1", "--kind", "church"),
         ("http://127.0.0.1", "--rate", "-1"),
         ("http://127.0.0.1", "--contact", "a\nb"),
         (),
@@ -215,12 +215,12 @@ def test_what_makes_no_sense_is_2(options: tuple[str, ...], mirror: Mirror) -> N
 
 def test_all_is_for_mirrors(mirror: Mirror, registry: Registry, other: str) -> None:
     """A registry has no such tar; a file of no ids is not all."""
-    assert mirror("sync", registry.url, "--all", *POLITE).exit_code == 2
+    assert mirror("sync", registry.url, "--full", *POLITE).exit_code == 2
     Path("empty.txt").write_text("# nothing\n")
     assert mirror("sync", other, "--ids", "empty.txt", *POLITE).exit_code == 2
-    ran = mirror("sync", other, "--all", *POLITE)
+    ran = mirror("sync", other, "--full", *POLITE)
     assert "9 records" == _rows(ran.stdout)["fetched"]
-    small = mirror("sync", other, "--all", "--max-tar", "1000", "--db", "small.db", *POLITE)
+    small = mirror("sync", other, "--full", "--max-bag", "1000", "--db", "small.db", *POLITE)
     assert (5, True) == (small.exit_code, "upstream.size" in small.stderr)
 
 
@@ -244,7 +244,7 @@ def test_options_come_from_the_environment(
     """And whom one may reach stands in the user agent."""
     monkeypatch.setenv("MIRROR_ALLOW_PRIVATE", "1")
     monkeypatch.setenv("MIRROR_CONTACT", "mailto:library@example.org")
-    monkeypatch.setenv("MIRROR_SYNC_FROM", "registry")
+    monkeypatch.setenv("MIRROR_SYNC_KIND", "registry")
     assert trusting("sync", registry.url, "2401.00001").exit_code == 0
     (request,) = site.requests
     assert request.headers["user-agent"].endswith("mailto:library@example.org")
@@ -254,7 +254,7 @@ def test_requests_keep_their_distance(trusting: Mirror, registry: Registry) -> N
     """`--rate` holds from the first to the last."""
     started = time.monotonic()
     names = [f"2401.{number:05}" for number in range(5)]
-    trusting("sync", registry.url, *names, "--allow-private", "--from", "registry", "--rate", "20")
+    trusting("sync", registry.url, *names, "--allow-private", "--kind", "registry", "--rate", "20")
     assert time.monotonic() - started >= 4 / 20
 
 
@@ -310,9 +310,9 @@ def test_what_is_known_of_an_upstream_is_no_alarm(mirror: Mirror, registry: Regi
     assert found.exit_code == 1
     who = ("--by", "Ada", "--reason", "reported")
     mirror("findings", "ack", "--from", "-", *who, stdin=found.stdout)
-    ran = mirror(*sync, "--fresh", "--quiet")
+    ran = mirror(*sync, "--ignore-cache", "--quiet")
     assert (0, b"", "") == (ran.exit_code, ran.stdout, ran.stderr)
-    ran = mirror(*sync, "--fresh")
+    ran = mirror(*sync, "--ignore-cache")
     assert (0, True) == (ran.exit_code, b"acknowledged (" in ran.stdout)
     registry.answer("2401.00003", b"[]")
-    assert mirror(*sync, "--fresh", "--quiet").exit_code == 1
+    assert mirror(*sync, "--ignore-cache", "--quiet").exit_code == 1

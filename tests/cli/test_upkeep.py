@@ -29,7 +29,7 @@ def _break(store: Path, query: str) -> None:
 def test_a_sound_store_checks_out(store: Path, mirror: Mirror) -> None:
     """Nothing is found, in whole or in part, and rebuilding changes nothing."""
     before = mirror("merge", DEMO, "--json").stdout
-    for options in ([], ["--quick"], ["--part", "2/3"], ["--for", "10m"]):
+    for options in ([], ["--quick"], ["--part", "2/3"], ["--time-limit", "10m"]):
         assert mirror("check", *options).exit_code == 0
     ran = mirror("rebuild")
     assert (0, True) == (ran.exit_code, b"rebuilt  8 records" in ran.stdout)
@@ -66,8 +66,9 @@ def test_rebuild_names_what_it_cannot_derive(store: Path, mirror: Mirror) -> Non
 
 @pytest.mark.parametrize(
     "options",
-    [["--part", "0/3"], ["--part", "4/3"], ["--part", "x"], ["--for", "10"], ["--for", "soon"],
-     ["--repair", "--quick"], ["--repair", "--part", "1/2"], ["--repair", "--for", "1h"]],
+    [["--part", "0/3"], ["--part", "4/3"], ["--part", "x"],
+     ["--time-limit", "10"], ["--time-limit", "soon"],
+     ["--repair", "--quick"], ["--repair", "--part", "1/2"], ["--repair", "--time-limit", "1h"]],
 )  # fmt: skip
 def test_what_makes_no_sense_is_a_usage_error(options: list[str], mirror: Mirror) -> None:
     """Exit 2, and what it should be like."""

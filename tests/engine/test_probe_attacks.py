@@ -407,7 +407,9 @@ def test_a_large_text_counts_as_several_tries() -> None:
     large = _worked({"signature": SIGNATURE, "payload": {"note": "x" * 10**6}, "a": 1, "b": 2}, 50)
     assert small.texts + small.signatures == 50
     assert large.texts + large.signatures < 10
-    assert ["the search ended after 50 tries; --tries allows more"] == small.bounds == large.bounds
+    assert (
+        ["the search ended after 50 tries; --max-tries allows more"] == small.bounds == large.bounds
+    )
 
 
 def test_fourteen_members_and_a_payload_of_a_hundred_kilobytes() -> None:
@@ -492,7 +494,7 @@ def _bundles(folder: Path, *bundles: Object) -> ReadRequest:
 def test_events_beyond_a_count_are_not_looked_at(tmp_path: Path) -> None:
     """Nor are they searched; and that is told."""
     job = _bundles(tmp_path, make_bundle(RECORD, [flat(said, ALICE) for said in THREE]))
-    for most, bounds in ((3, []), (2, ["there are more than 2 events; --events allows more"])):
+    for most, bounds in ((3, []), (2, ["there are more than 2 events; --sample-size allows more"])):
         effort = SearchBudget()
         result, types = probe_bundles(job, KEYS, most, effort)
         assert (most, bounds, []) == (result.events, effort.bounds, types)

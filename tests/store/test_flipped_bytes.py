@@ -41,7 +41,7 @@ COMMANDS: tuple[tuple[object, ...], ...] = (
     *EXACT,
     ("status",),
     ("find", "quantum"),
-    ("checkpoint", "--list"),
+    ("checkpoint", "list"),
     ("findings",),
     ("compare", "--upstream", BUNDLES / "demo.states.jsonl"),
     ("merge", BUNDLES / "demo.tar"),
@@ -189,7 +189,7 @@ def test_facts_that_an_index_lacks_are_not_taken_for_none(store: Path, mirror: M
         "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema "
         "WHERE name = 'claim_by_record') WHERE name = 'arrival_by_record'",
     )
-    for arguments in (("rebuild",), ("rebuild", "--states")):
+    for arguments in (("rebuild",), ("rebuild", "--states-only")):
         ran = mirror(*arguments, "--db", store)
         assert (4, True) == (ran.exit_code, "check --repair" in ran.stderr), ran
     assert 1 == mirror("check", "--db", store).exit_code

@@ -46,7 +46,7 @@ def count(mirror: Mirror, store: Path) -> int:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("status",), ("check",), ("merge", BUNDLES / "demo.tar"), ("check", "--for", "9s")],
+    [("status",), ("check",), ("merge", BUNDLES / "demo.tar"), ("check", "--time-limit", "9s")],
 )
 @pytest.mark.parametrize("has_shared", [True, False])
 def test_no_command_mixes_the_log_into_the_copy(

@@ -211,7 +211,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
     assert run_mirror("keys", "remove", "pith-v1-2026-05", "--db", store) == 0
     key = folder / "mirror.key"
     assert run_mirror("keys", "new", key, "--name", "odd.example") == 0
-    assert run_mirror("checkpoint", "--key", key, "--db", store) == 0
+    assert run_mirror("checkpoint", "sign", "--key", key, "--db", store) == 0
     return serve(store)
 
 

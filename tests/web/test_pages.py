@@ -501,7 +501,16 @@ def test_a_record_shows_how_it_compares_with_what_upstream_said(
     state["current"]["citations"] = state["current"]["citations"][1:]
     after.write_text(json.dumps(state))
     for said, code in ((before, 0), (after, 1)):
-        command = ("compare", "--upstream", said, "--name", "pith.example", FULL, "--db", store)
+        command = (
+            "compare",
+            "--upstream",
+            said,
+            "--upstream-name",
+            "pith.example",
+            FULL,
+            "--db",
+            store,
+        )
         assert run_mirror(*command) == code
     words = Page(httpx.get(f"{serve(store)}/pith/{FULL}").text).text
     assert "pith.example, as it said on" in " ".join(words.split())
