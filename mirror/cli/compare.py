@@ -297,7 +297,7 @@ def _show_history(rows: list[tuple[UpstreamStatementRow, list[Cause]]], *, as_js
                     "pith_number": row.pith_number,
                     "upstream": row.upstream,
                     "kind": row.kind,
-                    "at": row.first_at,
+                    "at": row.first_read_at,
                     "sha256": digest,
                     "took_back": taken_back,
                     "said": said,
@@ -306,7 +306,7 @@ def _show_history(rows: list[tuple[UpstreamStatementRow, list[Cause]]], *, as_js
             continue
         print_table(
             {
-                "at": row.first_at,
+                "at": row.first_read_at,
                 "upstream": row.upstream,
                 f"{row.kind} sha256": row.digest.hex(),
                 "took back": taken_back or "nothing",

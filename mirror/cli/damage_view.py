@@ -21,4 +21,4 @@ def damage_line(damage: Damage) -> str:
     """Return one line that names the damaged fact and the reason."""
     row = f" {damage.row_id}" if damage.row_id is not None else ""
     record = f" of {damage.pith_number}" if damage.pith_number else ""
-    return f"damaged: {damage.fact}{row}{record}: {damage.why}"
+    return f"damaged: {damage.table}{row}{record}: {damage.reason}"

@@ -64,7 +64,7 @@ def _digests_of(
         contents = row.contents()
         facts = {"event": contents.events, "receipt": contents.receipts}
         for one in by_arrival[row.id]:
-            for digest, _ in facts[one.fact][one.first : one.last + 1]:
+            for digest, _ in facts[one.kind][one.first : one.last + 1]:
                 yield one.code, digest
 
 
@@ -132,10 +132,10 @@ def _named(
 ) -> Iterator[CoveredFindings]:
     """Yield the positions of the facts that have one of these digests or event ids."""
     for one in ranges:
-        if one.fact not in {"event", "receipt"}:
+        if one.kind not in {"event", "receipt"}:
             continue
         contents = store.facts.contents(one.subject_id)
-        facts = contents.events if one.fact == "event" else contents.receipts
+        facts = contents.events if one.kind == "event" else contents.receipts
         for position in range(one.first, one.last + 1):
             if names & _names_of(*facts[position]):
                 yield one._replace(first=position, last=position)

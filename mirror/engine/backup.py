@@ -127,7 +127,7 @@ def _checked(copy: Path) -> BackupResult:
         arrivals=counts["arrival"],
         trust_changes=counts["trust"],
         checkpoints=counts["checkpoint"],
-        upstream_statements=counts["claim"],
+        upstream_statements=counts["upstream_history"],
         key_set_digest=digest,
         size_bytes=copy.stat().st_size,
     )
@@ -135,7 +135,7 @@ def _checked(copy: Path) -> BackupResult:
 
 def _damaged(damages: list[Damage]) -> CorruptStoreError:
     first = damages[0]
-    place = first.fact if first.row_id is None else f"{first.fact} {first.row_id}"
-    message = f"nothing was written, because the store is damaged: {first.why}"
+    place = first.table if first.row_id is None else f"{first.table} {first.row_id}"
+    message = f"nothing was written, because the store is damaged: {first.reason}"
     hint = "`mirror check` names every damage, `mirror check --repair` moves it aside"
     return CorruptStoreError("store.damaged", message, where=place, hint=hint)

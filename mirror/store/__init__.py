@@ -12,8 +12,8 @@ from mirror.store.arrivals import (
     RecordTotals,
     VerdictRow,
     Verdicts,
-    faults_of,
     key_ids_of,
+    verdict_rows_of,
     with_verdicts,
 )
 from mirror.store.checkpoints import CheckpointTable, StoredCheckpoint
@@ -70,12 +70,12 @@ __all__ = [
     "Verdicts",
     "WriteResult",
     "damaged",
-    "faults_of",
     "key_ids_of",
     "make_parcel",
     "open_store",
     "signature_of",
     "state_columns",
     "unpack_contents",
+    "verdict_rows_of",
     "with_verdicts",
 ]

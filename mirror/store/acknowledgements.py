@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from mirror.store.records import damaged
-from mirror.store.row_checksum import EMPTY, Column, add_up, seal
+from mirror.store.row_checksum import EMPTY, Column, combine, row_checksum
 
 __all__ = [
     "IN_FORCE",
@@ -31,7 +31,7 @@ IN_FORCE = """
 """SQL: that the acknowledgement of an item is in the log, and was not withdrawn."""
 
 DIGEST = "digest"
-"""The `fact` of an item that is a digest."""
+"""The `kind` of an item that is a digest."""
 
 _COLUMNS = "id, at, name, reason, criteria, withdraws, items, items_checksum"
 
@@ -65,10 +65,10 @@ class Acknowledgement(NamedTuple):
 class CoveredFindings(NamedTuple):
     """Findings that are covered: positions of one subject, or a digest."""
 
-    fact: str
-    """`event` or `receipt` of an arrival; `state`; `damaged`; or `digest`."""
+    kind: str
+    """`event` or `receipt` of an arrival; `state`; `quarantine`; or `digest`."""
     subject_id: int
-    """The id of the arrival, of the record, or of the row that was moved aside; 0 for a digest."""
+    """The id of the arrival, of the record, or of the row in `quarantine`; 0 for a digest."""
     code: str
     first: int = 0
     last: int = 0
@@ -77,7 +77,7 @@ class CoveredFindings(NamedTuple):
 
 
 class AcknowledgementLog:
-    """The tables `acknowledgement` and `acknowledged`."""
+    """The tables `acknowledgement` and `acknowledged_finding`."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
@@ -101,35 +101,35 @@ class AcknowledgementLog:
 
     def is_any(self) -> bool:
         """Whether anything is known."""
-        query = f"SELECT 1 FROM acknowledged WHERE {IN_FORCE} LIMIT 1"  # noqa: S608
+        query = f"SELECT 1 FROM acknowledged_finding WHERE {IN_FORCE} LIMIT 1"  # noqa: S608
         return self._conn.execute(query).fetchone() is not None
 
     def digests(self) -> set[tuple[str, bytes]]:
         """Return code and digest of all that is known by its digest."""
-        query = f"SELECT code, digest FROM acknowledged WHERE fact = ? AND {IN_FORCE}"  # noqa: S608
+        query = f"SELECT code, digest FROM acknowledged_finding WHERE kind = ? AND {IN_FORCE}"  # noqa: S608
         return set(self._conn.execute(query, (DIGEST,)))
 
     def of_record(self, record_id: int) -> list[CoveredFindings]:
         """Return the ranges of a record's arrivals that are known."""
         query = f"""
-            SELECT fact, subject_id, code, first, last FROM acknowledged
+            SELECT kind, subject_id, code, first, last FROM acknowledged_finding
             JOIN arrival ON arrival.id = subject_id
-            WHERE record_id = ? AND fact IN ('event', 'receipt') AND {IN_FORCE}
+            WHERE record_id = ? AND kind IN ('event', 'receipt') AND {IN_FORCE}
         """  # noqa: S608
         return [CoveredFindings(*row) for row in self._conn.execute(query, (record_id,))]
 
-    def faults(self) -> Iterator[int]:
+    def damaged_ids(self) -> Iterator[int]:
         """Yield the ids of the lines that are not as they were written, or whose items are not."""
         last = EMPTY
         for *row, checksum in self._rows():
-            if seal(last, *row) != checksum or self._sum(row[0]) != tuple(row[-2:]):
+            if row_checksum(last, *row) != checksum or self._sum(row[0]) != tuple(row[-2:]):
                 yield row[0]
             last = checksum
 
     def _lines(self) -> Iterator[list[Any]]:
         last = EMPTY
         for *row, checksum in self._rows():
-            if seal(last, *row) != checksum:
+            if row_checksum(last, *row) != checksum:
                 raise damaged("the checksum of an acknowledgement differs", f"line {row[0]}")
             last = checksum
             yield row
@@ -148,8 +148,8 @@ class AcknowledgementLog:
         """
         line_id = self._next_id()
         query = """
-            INSERT INTO acknowledged (acknowledgement_id, fact, subject_id, code, first, last,
-                                      digest)
+            INSERT INTO acknowledged_finding
+                (acknowledgement_id, kind, subject_id, code, first, last, digest)
             VALUES (?, ?, ?, ?, ?, ?, ?)
         """
         self._conn.executemany(query, ((line_id, *one) for one in items))
@@ -165,7 +165,7 @@ class AcknowledgementLog:
     def _write(self, row: tuple[Column, ...]) -> None:
         query = "SELECT checksum FROM acknowledgement ORDER BY id DESC LIMIT 1"
         last = self._conn.execute(query).fetchone()
-        checksum = seal(EMPTY if last is None else last[0], *row)
+        checksum = row_checksum(EMPTY if last is None else last[0], *row)
         places = ", ".join("?" * (len(row) + 1))
         query = f"INSERT INTO acknowledgement ({_COLUMNS}, checksum) VALUES ({places})"  # noqa: S608
         self._conn.execute(query, (*row, checksum))
@@ -177,12 +177,12 @@ class AcknowledgementLog:
     def _sum(self, line_id: int) -> tuple[int, bytes]:
         """Return how many findings the items of a line cover, and the sum of their checksums."""
         query = """
-            SELECT id, fact, subject_id, code, first, last, digest FROM acknowledged
+            SELECT id, kind, subject_id, code, first, last, digest FROM acknowledged_finding
             WHERE acknowledgement_id = ?
         """
         count, total = 0, EMPTY
         for row in self._conn.execute(query, (line_id,)):
             item = CoveredFindings(*row[1:])
             count += item.last - item.first + 1
-            total = add_up(total, seal(*row))
+            total = combine(total, row_checksum(*row))
         return count, total

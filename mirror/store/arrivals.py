@@ -1,4 +1,4 @@
-"""The rows of a record's facts, and what each adds to the record's ledger."""
+"""The rows of a record's facts, and what each adds to the record's totals."""
 
 from __future__ import annotations
 
@@ -17,26 +17,21 @@ from mirror.core.values import Object, Value, exact, sha256
 from mirror.store.arrival_codec import ArrivalContents, unpack_contents
 from mirror.store.positions import format_positions, parse_positions
 from mirror.store.records import damaged
-from mirror.store.row_checksum import EMPTY, add_up, seal
+from mirror.store.row_checksum import EMPTY, combine, row_checksum
 
 __all__ = [
-    "READING",
     "ArrivalRow",
     "RecordTotals",
     "VerdictRow",
     "Verdicts",
     "event_verdicts",
-    "faults_of",
-    "grouped",
+    "group_verdicts",
     "key_ids_of",
     "receipt_verdicts",
-    "ungrouped",
+    "ungroup_verdicts",
+    "verdict_rows_of",
     "with_verdicts",
 ]
-
-
-READING = "reading"
-"""The `fact` of a row that says under which trusted profile an event was judged."""
 
 
 NOWHERE = -1
@@ -44,16 +39,19 @@ NOWHERE = -1
 
 
 class VerdictRow(NamedTuple):
-    """A verdict that is kept; what has no row passed, an event under the built-in profile."""
+    """A stored verdict; a fact without one passed, an event under the built-in profile."""
 
-    fact: str
-    """`receipt` or `event`, if it did not pass; `reading` for an event under a trusted profile."""
+    kind: str
+    """`receipt` or `event`."""
     position: int
-    """Among the receipts or events of its arrival."""
+    """Index in the arrival's receipts or events."""
+    profile: str
+    """Name of the profile under which an event was verified; empty for a receipt."""
+    key_id: str
+    """The key that signed an event that passed; else empty."""
     code: str
-    """Of S2 or E3; of a reading, the name of the profile."""
+    """Of S2 or E3; empty if the event passed."""
     reason: str
-    """Of a reading, the id of the key that signed; empty if the event did not pass."""
 
 
 class Verdicts(NamedTuple):
@@ -63,74 +61,77 @@ class Verdicts(NamedTuple):
     events: Sequence[Event]
 
 
-def faults_of(judged: Verdicts) -> Iterator[VerdictRow]:
-    """Yield the verdicts that are kept: those on what did not pass, or under another profile."""
-    for position, receipt in enumerate(judged.receipts):
+def verdict_rows_of(verdicts: Verdicts) -> Iterator[VerdictRow]:
+    """Yield the verdicts to store: all but "passed under the built-in profile"."""
+    for position, receipt in enumerate(verdicts.receipts):
         if receipt.code is not None:
-            yield VerdictRow("receipt", position, receipt.code, receipt.reason)
-    for position, event in enumerate(judged.events):
+            yield VerdictRow("receipt", position, "", "", receipt.code, receipt.reason)
+    for position, event in enumerate(verdicts.events):
         if isinstance(event, InvalidEvent):
-            yield VerdictRow("event", position, event.code, event.reason)
-        if event.profile != MIRROR_V1.name:
-            key_id = event.key_id if isinstance(event, ValidEvent) else ""
-            yield VerdictRow(READING, position, event.profile, key_id)
+            yield VerdictRow("event", position, event.profile, "", event.code, event.reason)
+        elif event.profile != MIRROR_V1.name:
+            yield VerdictRow("event", position, event.profile, event.key_id, "", "")
 
 
-def grouped(faults: Iterable[VerdictRow]) -> Iterator[tuple[str, str, str, str, int]]:
-    """Yield fact, code, reason, positions and count: one row for all verdicts that are the same."""
-    groups: dict[tuple[str, str, str], list[int]] = {}
-    for fault in faults:
-        groups.setdefault((fault.fact, fault.code, fault.reason), []).append(fault.position)
+def group_verdicts(
+    rows: Iterable[VerdictRow],
+) -> Iterator[tuple[str, str, str, str, str, str, int]]:
+    """Yield rows of the table `verdict`, less the arrival: equal verdicts share one row."""
+    groups: dict[tuple[str, str, str, str, str], list[int]] = {}
+    for kind, position, *verdict in rows:
+        profile, key_id, code, reason = verdict
+        groups.setdefault((kind, profile, key_id, code, reason), []).append(position)
     for group, positions in groups.items():
         yield *group, format_positions(positions), len(positions)
 
 
-def ungrouped(fact: str, code: str, reason: str, positions: str, count: int) -> list[VerdictRow]:
+def ungroup_verdicts(row: tuple[str, str, str, str, str, str, int]) -> list[VerdictRow]:
     """Return the verdicts of such a row.
 
-    If the positions cannot be read, the one verdict returned is on no fact, so that the checksums
-    of the record do not agree: verdicts can be reached again, and nothing else is lost.
+    If its positions cannot be read, the only result has the position `NOWHERE`, so that the
+    checksum of the record does not match: its verdicts are reached again, and nothing else is lost.
     """
+    kind, *verdict, positions, count = row
     try:
-        return [VerdictRow(fact, one, code, reason) for one in parse_positions(positions, count)]
+        found = parse_positions(positions, count)
     except (ValueError, AttributeError):
-        return [VerdictRow(fact, NOWHERE, code, reason)]
+        found = [NOWHERE]
+    return [VerdictRow(kind, one, *verdict) for one in found]
 
 
-def receipt_verdicts(faults: Iterable[VerdictRow]) -> dict[int, Fault]:
-    """Return the verdicts on receipts that are kept, by position; all others passed."""
-    return {one.position: (one.code, one.reason) for one in faults if one.fact == "receipt"}
+def receipt_verdicts(rows: Iterable[VerdictRow]) -> dict[int, Fault]:
+    """Return the stored verdicts on receipts, by position; all others passed."""
+    return {one.position: (one.code, one.reason) for one in rows if one.kind == "receipt"}
 
 
-def event_verdicts(faults: Iterable[VerdictRow]) -> dict[int, EventVerdict]:
-    """Return the verdicts on events that are kept, by position; all others passed."""
-    found = list(faults)
-    readings = {one.position: one for one in found if one.fact == READING}
-    failed = {one.position: (one.code, one.reason) for one in found if one.fact == "event"}
-    verdicts: dict[int, EventVerdict] = {**failed}
-    for position, one in readings.items():
-        verdicts[position] = ProfileVerdict(one.code, one.reason, failed.get(position))
-    return verdicts
+def event_verdicts(rows: Iterable[VerdictRow]) -> dict[int, EventVerdict]:
+    """Return the stored verdicts on events, by position; all others passed."""
+    return {one.position: _event_verdict(one) for one in rows if one.kind == "event"}
 
 
-def with_verdicts(
-    contents: ArrivalContents, faults: Sequence[VerdictRow], keys: KeySet
-) -> Verdicts:
-    """Return receipts and events with their verdicts: `faults`, and all others passed.
+def _event_verdict(row: VerdictRow) -> EventVerdict:
+    fault = (row.code, row.reason) if row.code else None
+    if row.profile == MIRROR_V1.name:
+        return fault
+    return ProfileVerdict(row.profile, row.key_id, fault)
+
+
+def with_verdicts(contents: ArrivalContents, rows: Sequence[VerdictRow], keys: KeySet) -> Verdicts:
+    """Return receipts and events with their verdicts: those in `rows`; all others passed.
 
     Args:
         contents: The facts of an arrival.
-        faults: What is kept of the verdicts on them.
-        keys: Whatever is or was trusted; it tells what an event says under a trusted profile.
+        rows: The stored verdicts on them.
+        keys: All keys and profiles that are or were trusted, to read events of other profiles.
 
     Raises:
-        ValueError: If these are no verdicts on such facts.
+        ValueError: If a verdict does not fit its fact.
     """
-    refused = receipt_verdicts(faults)
+    refused = receipt_verdicts(rows)
     receipts = []
     for position, (digest, value) in enumerate(contents.receipts):
         receipts.append(Receipt(value, digest, *(refused.get(position) or (None, ""))))
-    verdicts = event_verdicts(faults) if faults else {}
+    verdicts = event_verdicts(rows) if rows else {}
     events = [
         _with_verdict(value, digest, verdicts.get(position), contents, keys)
         for position, (digest, value) in enumerate(contents.events)
@@ -179,25 +180,25 @@ def key_ids_of(judged: Verdicts, keys: KeySet) -> set[str]:
 
 @dataclass(slots=True)
 class ArrivalRow:
-    """A row of `arrival`, and the rows of `fault` that belong to it."""
+    """A row of `arrival`, and its rows in `verdict`."""
 
     id: int
     record_id: int
     run_id: int
     member: str
     content: bytes
-    seal: bytes
-    faults: list[VerdictRow]
+    checksum: bytes
+    verdict_rows: list[VerdictRow]
 
     @staticmethod
-    def seal_of(row_id: int, record_id: int, run_id: int, member: str, content: bytes) -> bytes:
-        """Return the seal of such a row, which is what it adds to its record's ledger."""
-        return seal(row_id, record_id, run_id, member, sha256(content))
+    def checksum_of(row_id: int, record_id: int, run_id: int, member: str, content: bytes) -> bytes:
+        """Return the checksum of such a row, which is combined into that of its record."""
+        return row_checksum(row_id, record_id, run_id, member, sha256(content))
 
     def is_whole(self) -> bool:
         """Whether the row is as it was written."""
         row = (self.id, self.record_id, self.run_id, self.member, self.content)
-        return self.seal == self.seal_of(*row)
+        return self.checksum == self.checksum_of(*row)
 
     def contents(self) -> ArrivalContents:
         """Return the facts.
@@ -212,22 +213,22 @@ class ArrivalRow:
             raise damaged(f"its content cannot be read: {error}", where) from error
 
     @property
-    def has_readings(self) -> bool:
-        """Whether an event in it was judged under a trusted profile."""
-        return any(one.fact == READING for one in self.faults)
+    def has_profile_verdicts(self) -> bool:
+        """Whether an event in it has a verdict under a trusted profile."""
+        return any(one.profile not in {"", MIRROR_V1.name} for one in self.verdict_rows)
 
     def with_verdicts(self, contents: ArrivalContents, keys: KeySet) -> Verdicts:
         """Return the receipts and events with the verdicts that were reached when last judged.
 
         Args:
             contents: The facts.
-            keys: Whatever is or was trusted, if `has_readings`.
+            keys: Whatever is or was trusted, if `has_profile_verdicts`.
 
         Raises:
             CorruptStoreError: `store.damaged` if these cannot be verdicts on these facts.
         """
         try:
-            return with_verdicts(contents, self.faults, keys)
+            return with_verdicts(contents, self.verdict_rows, keys)
         except ValueError as error:
             where = f"arrival {self.id} of record {self.record_id}"
             raise damaged(f"a verdict cannot be read: {error}", where) from error
@@ -235,12 +236,12 @@ class ArrivalRow:
 
 @dataclass(slots=True)
 class RecordTotals:
-    """What the facts of one record add up to; a row of `ledger`."""
+    """Counts and checksum of the facts and verdicts of one record; a row of `record_totals`."""
 
     events: int = 0
     receipts: int = 0
     alias_claims: int = 0
-    seal: bytes = EMPTY
+    checksum: bytes = EMPTY
 
     @property
     def facts(self) -> int:
@@ -249,47 +250,49 @@ class RecordTotals:
 
     @classmethod
     def load(cls, conn: sqlite3.Connection, record_id: int) -> RecordTotals:
-        """Return the ledger of a record that is in the store.
+        """Return the totals of a stored record.
 
         Raises:
-            CorruptStoreError: `store.damaged` if it has none.
+            CorruptStoreError: `store.damaged` if they are missing.
         """
-        query = "SELECT events, receipts, alias_claims, seal FROM ledger WHERE record_id = ?"
+        query = (
+            "SELECT events, receipts, alias_claims, checksum FROM record_totals WHERE record_id = ?"
+        )
         row = conn.execute(query, (record_id,)).fetchone()
         if row is None:
-            raise damaged("its ledger is not there", f"record {record_id}")
+            raise damaged("its totals are missing", f"record {record_id}")
         return cls(*row)
 
     @classmethod
     def of(cls, rows: Iterable[tuple[ArrivalRow, ArrivalContents]]) -> RecordTotals:
-        """Add up arrivals, whatever their seals say."""
-        ledger = cls()
+        """Add up arrivals, whatever their checksums."""
+        totals = cls()
         for row, contents in rows:
-            sealed = row.seal_of(row.id, row.record_id, row.run_id, row.member, row.content)
-            ledger.add(row.id, sealed, contents, row.faults)
-        return ledger
+            checksum = row.checksum_of(row.id, row.record_id, row.run_id, row.member, row.content)
+            totals.add(row.id, checksum, contents, row.verdict_rows)
+        return totals
 
     def add(
         self,
         arrival_id: int,
-        sealed: bytes,
+        checksum: bytes,
         contents: ArrivalContents,
-        faults: Iterable[VerdictRow],
+        verdict_rows: Iterable[VerdictRow],
     ) -> None:
         """Take an arrival in, with the verdicts on it."""
         self.events += len(contents.events)
         self.receipts += len(contents.receipts)
         self.alias_claims += len(contents.claims)
-        self.seal = add_up(self.seal, sealed)
-        self.add_faults(arrival_id, faults)
+        self.checksum = combine(self.checksum, checksum)
+        self.add_verdicts(arrival_id, verdict_rows)
 
-    def add_faults(self, arrival_id: int, faults: Iterable[VerdictRow]) -> None:
+    def add_verdicts(self, arrival_id: int, rows: Iterable[VerdictRow]) -> None:
         """Take verdicts on the facts of an arrival in."""
-        for fault in faults:
-            self.seal = add_up(self.seal, seal(arrival_id, *fault))
+        for row in rows:
+            self.checksum = combine(self.checksum, row_checksum(arrival_id, *row))
 
     def save(self, conn: sqlite3.Connection, record_id: int) -> None:
         """Write the row."""
-        query = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?)"
-        row = (record_id, self.events, self.receipts, self.alias_claims, self.seal)
+        query = "INSERT OR REPLACE INTO record_totals VALUES (?, ?, ?, ?, ?)"
+        row = (record_id, self.events, self.receipts, self.alias_claims, self.checksum)
         conn.execute(query, row)

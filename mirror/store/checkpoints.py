@@ -13,11 +13,11 @@ from typing import NamedTuple, cast
 from mirror.core.transparency.checkpoint import Checkpoint, parse_checkpoint
 from mirror.core.transparency.signed_note import parse_note
 from mirror.store.records import damaged
-from mirror.store.row_checksum import Column, seal
+from mirror.store.row_checksum import Column, row_checksum
 
 __all__ = ["CheckpointTable", "StoredCheckpoint"]
 
-_COLUMNS = "id, origin, size, root, key_set_digest, at, note, read_at, is_own, seal"
+_COLUMNS = "id, origin, size, root, key_set_digest, at, note, read_at, is_own, checksum"
 
 
 class StoredCheckpoint(NamedTuple):
@@ -56,7 +56,7 @@ class CheckpointTable:
         row = (self._next_id(), *_columns(checkpoint), note, read_at, int(is_own))
         places = ", ".join("?" * (len(row) + 1))
         query = f"INSERT INTO checkpoint ({_COLUMNS}) VALUES ({places})"  # noqa: S608
-        self._conn.execute(query, (*row, seal(*row)))
+        self._conn.execute(query, (*row, row_checksum(*row)))
         return True
 
     def all(self) -> Iterator[StoredCheckpoint]:
@@ -86,7 +86,7 @@ class CheckpointTable:
         rows = self._rows("WHERE is_own != 0 ORDER BY id DESC LIMIT 1")
         return next(map(_kept, rows), None)
 
-    def faults(self) -> Iterator[int]:
+    def damaged_ids(self) -> Iterator[int]:
         """Yield the ids of the rows that are not as they were written."""
         for row in self._rows("ORDER BY id"):
             if not _is_whole(row):
@@ -97,7 +97,7 @@ class CheckpointTable:
         return self._conn.execute(query)
 
     def _next_id(self) -> int:
-        """Return the next row's id: it is sealed, too, for the order of notes follows from it."""
+        """Return the next row's id: it is checksum, too, for the order of notes follows from it."""
         query = "SELECT coalesce(max(id), 0) + 1 FROM checkpoint"
         return int(self._conn.execute(query).fetchone()[0])
 
@@ -111,7 +111,7 @@ def _columns(checkpoint: Checkpoint) -> tuple[Column, ...]:
 
 
 def _is_whole(row: tuple[Column, ...]) -> bool:
-    return seal(*row[:-1]) == row[-1]
+    return row_checksum(*row[:-1]) == row[-1]
 
 
 def _kept(row: tuple[Column, ...]) -> StoredCheckpoint:

@@ -40,7 +40,7 @@ class CitationIndex:
 
     def citing(self, record_id: int) -> tuple[str, ...]:
         """Return the names of the works that cite a record, ascending."""
-        query = "SELECT name FROM citation WHERE record_id = ? ORDER BY name"
+        query = "SELECT citing_name FROM citation WHERE record_id = ? ORDER BY 1"
         return tuple([name for (name,) in self._conn.execute(query, (record_id,))])
 
     def cited_count(self, record_id: int, record: Record) -> int:
@@ -67,4 +67,4 @@ class CitationIndex:
 
 def _cited_by(record_id: int, record: Record) -> tuple[str, list[object]]:
     names = [str(name) for name in names_of(record)]
-    return f"name IN ({', '.join('?' * len(names))}) AND record_id != ?", [*names, record_id]
+    return f"citing_name IN ({', '.join('?' * len(names))}) AND record_id != ?", [*names, record_id]

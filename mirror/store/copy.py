@@ -10,18 +10,18 @@ from pathlib import Path
 __all__ = ["copy_to", "count_facts", "facts_only_in"]
 
 _IDENTITY = {
-    "run": "seal",
+    "run": "checksum",
     "record": "digest",
-    "arrival": "seal",
-    "trust": "seal",
-    "claim": "seal",
-    "checkpoint": "seal",
+    "arrival": "checksum",
+    "trust": "checksum",
+    "upstream_history": "checksum",
+    "checkpoint": "checksum",
     "acknowledgement": "checksum",
-    "damaged": "found_at",
+    "quarantine": "found_at",
 }
 """The tables of facts, each with a column that tells, beside `id`, one row from another.
 
-The checksum of an acknowledgement covers its rows in `acknowledged`.
+The checksum of an acknowledgement covers its rows in `acknowledged_finding`.
 """
 
 _PAGES_AT_ONCE = 4096

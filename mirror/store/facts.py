@@ -25,12 +25,12 @@ from mirror.store.arrivals import (
     RecordTotals,
     VerdictRow,
     Verdicts,
-    faults_of,
-    grouped,
+    group_verdicts,
     key_ids_of,
-    ungrouped,
+    ungroup_verdicts,
+    verdict_rows_of,
 )
-from mirror.store.counters import Counters, count_faults
+from mirror.store.counters import Counters, count_verdicts
 from mirror.store.records import Records, damaged, required
 from mirror.store.stored_facts import StoredFacts, StoredFactsCache
 from mirror.store.trust_log import TrustLog
@@ -78,10 +78,10 @@ class Facts:
         for row, contents in self.rows(record_id):
             if row.id <= after or (until is not None and row.id > until):
                 continue
-            judged = self.with_verdicts(row, contents)
+            verdicts = self.with_verdicts(row, contents)
             facts.alias_claims.extend(contents.claims)
-            facts.receipts.extend(judged.receipts)
-            facts.events.extend(judged.events)
+            facts.receipts.extend(verdicts.receipts)
+            facts.events.extend(verdicts.events)
         return facts
 
     def with_verdicts(self, row: ArrivalRow, contents: ArrivalContents) -> Verdicts:
@@ -90,7 +90,7 @@ class Facts:
         Raises:
             CorruptStoreError: As `load`.
         """
-        keys = TrustLog(self._conn).ever() if row.has_readings else _NOBODY
+        keys = TrustLog(self._conn).ever() if row.has_profile_verdicts else _NOBODY
         return row.with_verdicts(contents, keys)
 
     def stored_facts(self, digest: bytes) -> StoredFacts:
@@ -106,14 +106,14 @@ class Facts:
             return StoredFacts()
         held = self._held.pop(record_id) or StoredFacts(record_id)
         held.add(self._with_contents(record_id, held.last_arrival))
-        if held.ledger != RecordTotals.load(self._conn, record_id):
+        if held.totals != RecordTotals.load(self._conn, record_id):
             held = StoredFacts(record_id)
             held.add(self.rows(record_id))
         self._held.put(record_id, held)
         return held
 
     def rows(self, record_id: int) -> list[tuple[ArrivalRow, ArrivalContents]]:
-        """Return all arrivals of a record with their contents, held against its ledger.
+        """Return all arrivals of a record with their contents, held against its totals.
 
         Raises:
             CorruptStoreError: `store.damaged`
@@ -130,15 +130,15 @@ class Facts:
         return [(row, row.contents()) for row in self.arrivals(record_id, after)]
 
     def arrivals(self, record_id: int, after: int = 0) -> list[ArrivalRow]:
-        """Return all arrivals of a record, or those after one, whatever the ledger says."""
+        """Return all arrivals of a record, or those after one, whatever the totals says."""
         query = """
-            SELECT id, record_id, run_id, member, content, seal FROM arrival
+            SELECT id, record_id, run_id, member, content, checksum FROM arrival
             WHERE record_id = ? AND id > ? ORDER BY id
         """
         found = self._conn.execute(query, (record_id, after)).fetchall()
         return [
-            ArrivalRow(row_id, record, run, member, content, sealed, self._faults(row_id))
-            for row_id, record, run, member, content, sealed in found
+            ArrivalRow(row_id, record, run, member, content, checksum, self._verdict_rows(row_id))
+            for row_id, record, run, member, content, checksum in found
         ]
 
     def contents(self, arrival_id: int) -> ArrivalContents:
@@ -157,10 +157,13 @@ class Facts:
                 f"its content cannot be read: {error}", f"arrival {arrival_id}"
             ) from error
 
-    def _faults(self, arrival_id: int) -> list[VerdictRow]:
-        query = "SELECT fact, code, reason, positions, count FROM fault WHERE arrival_id = ?"
+    def _verdict_rows(self, arrival_id: int) -> list[VerdictRow]:
+        query = """
+            SELECT kind, profile, key_id, code, reason, positions, count
+            FROM verdict WHERE arrival_id = ?
+        """
         rows = self._conn.execute(query, (arrival_id,))
-        return [fault for row in rows for fault in ungrouped(*row)]
+        return [one for row in rows for one in ungroup_verdicts(row)]
 
     def last_arrival_at(self, record_id: int) -> str | None:
         """Return when the last facts of a record came, as the run noted it."""
@@ -200,59 +203,61 @@ class Facts:
         query = "SELECT coalesce(min(id), 0) FROM arrival WHERE record_id = ?"
         return int(self._conn.execute(query, (record_id,)).fetchone()[0])
 
-    def ledger(self, record_id: int) -> RecordTotals:
+    def totals(self, record_id: int) -> RecordTotals:
         """Return what the facts of a record are said to add up to."""
         return RecordTotals.load(self._conn, record_id)
 
-    def naming_keys(self, key_ids: Iterable[str]) -> list[int]:
+    def depending_on(self, key_ids: Iterable[str]) -> list[int]:
         """Return the ids of the records with a verdict that may rest on a key of these names."""
-        query = "SELECT record_id FROM named_key WHERE key_id = ?"
+        query = "SELECT record_id FROM key_dependency WHERE key_id = ?"
         names = {indexed_name(key_id) for key_id in key_ids}
         found = {row[0] for name in names for row in self._conn.execute(query, (name,))}
         return sorted(found)
 
     # Verdicts --------------------------------------------------------------------------------
 
-    def reverify(
+    def replace_verdicts(
         self,
         record_id: int,
-        judged: Sequence[tuple[ArrivalRow, ArrivalContents, Verdicts]],
+        arrivals: Sequence[tuple[ArrivalRow, ArrivalContents, Verdicts]],
         keys: KeySet,
     ) -> None:
-        """Replace the verdicts on a record's facts, and its ledger with them.
+        """Replace the verdicts on a record's facts, and its totals with them.
 
         Args:
             record_id: The record.
-            judged: All its arrivals.
-            keys: The key set under which they were judged.
+            arrivals: All its arrivals with their new verdicts.
+            keys: The key set under which they were verified.
         """
-        ledger, change = RecordTotals(), Counter[str]()
-        for row, contents, verdicts in judged:
-            change.subtract(count_faults(row.faults))
-            faults = list(faults_of(verdicts))
-            change.update(count_faults(faults))
-            self._conn.execute("DELETE FROM fault WHERE arrival_id = ?", (row.id,))
-            self.add_faults([(row.id, fault) for fault in faults])
-            self.add_names([(key_id, record_id) for key_id in key_ids_of(verdicts, keys)])
-            sealed = row.seal_of(row.id, row.record_id, row.run_id, row.member, row.content)
-            ledger.add(row.id, sealed, contents, faults)
-        ledger.save(self._conn, record_id)
+        totals, change = RecordTotals(), Counter[str]()
+        for row, contents, verdicts in arrivals:
+            change.subtract(count_verdicts(row.verdict_rows))
+            verdict_rows = list(verdict_rows_of(verdicts))
+            change.update(count_verdicts(verdict_rows))
+            self._conn.execute("DELETE FROM verdict WHERE arrival_id = ?", (row.id,))
+            self.add_verdicts([(row.id, one) for one in verdict_rows])
+            self.add_key_dependencies(
+                [(key_id, record_id) for key_id in key_ids_of(verdicts, keys)]
+            )
+            checksum = row.checksum_of(row.id, row.record_id, row.run_id, row.member, row.content)
+            totals.add(row.id, checksum, contents, verdict_rows)
+        totals.save(self._conn, record_id)
         Counters(self._conn).add(change)
 
-    def add_faults(self, rows: Iterable[tuple[int, VerdictRow]]) -> None:
+    def add_verdicts(self, rows: Iterable[tuple[int, VerdictRow]]) -> None:
         """Add the verdicts on arrivals, each with the arrival's id."""
-        query = "INSERT INTO fault VALUES (?, ?, ?, ?, ?, ?)"
+        query = "INSERT INTO verdict VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         by_arrival = groupby(rows, key=itemgetter(0))
         self._conn.executemany(query, (
             (arrival_id, *row)
-            for arrival_id, faults in by_arrival
-            for row in grouped(fault for _, fault in faults)
+            for arrival_id, verdicts in by_arrival
+            for row in group_verdicts(one for _, one in verdicts)
         ))  # fmt: skip
 
-    def add_names(self, rows: Iterable[tuple[str, int]]) -> None:
+    def add_key_dependencies(self, rows: Iterable[tuple[str, int]]) -> None:
         """Note which keys, by id, the verdicts on a record may rest on."""
         self._conn.executemany(
-            "INSERT OR IGNORE INTO named_key VALUES (?, ?)",
+            "INSERT OR IGNORE INTO key_dependency VALUES (?, ?)",
             [(indexed_name(key_id), record_id) for key_id, record_id in rows],
         )
 

@@ -59,35 +59,33 @@ class FindingSource(NamedTuple):
     source: str
 
 
-# From the ranges to the faults, never the other way round: there may be many faults.
-_KNOWN_FAULTS = """
-    acknowledged CROSS JOIN fault ON fault.arrival_id = acknowledged.subject_id
-    AND fault.fact = acknowledged.fact AND fault.code = acknowledged.code
+# From the ranges to the verdicts, never the other way round: there may be many verdicts.
+_KNOWN_VERDICTS = """
+    acknowledged_finding AS known CROSS JOIN verdict ON verdict.arrival_id = known.subject_id
+    AND verdict.kind = known.kind AND verdict.code = known.code
 """
-_SUM_KNOWN = (
-    "coalesce(sum(positions_within(fault.positions, acknowledged.first, acknowledged.last)), 0)"
-)
+_SUM_KNOWN = "coalesce(sum(positions_within(verdict.positions, known.first, known.last)), 0)"
 _FACTS = """
-    fault JOIN arrival ON arrival.id = fault.arrival_id
+    verdict JOIN arrival ON arrival.id = verdict.arrival_id
     JOIN run ON run.id = arrival.run_id
 """
 _CHOSEN = """
-    fault.fact != 'reading' AND (:code = '' OR fault.code = :code)
+    verdict.code != '' AND (:code = '' OR verdict.code = :code)
     AND (:record_id = 0 OR arrival.record_id = :record_id)
     AND (:source = '' OR run.source = :source)
 """
 _OF_ARRIVAL = """
-    fault.code = :code AND fault.arrival_id = next.id AND fault.fact != 'reading'
+    verdict.code = :code AND verdict.arrival_id = next.id
 """
-# The next arrival with the code, by index: however many faults one arrival has, it is one step.
+# The next arrival with the code, by index: however many verdicts one arrival has, it is one step.
 _NEXT = """
     CASE WHEN :record_id = 0 THEN
-        (SELECT min(arrival_id) FROM fault
-         WHERE code = :code AND fact != 'reading' AND arrival_id > {after})
+        (SELECT min(arrival_id) FROM verdict
+         WHERE code = :code AND arrival_id > {after})
     ELSE
         (SELECT min(arrival.id) FROM arrival
          WHERE record_id = :record_id AND arrival.id > {after} AND EXISTS (
-             SELECT 1 FROM fault WHERE code = :code AND fact != 'reading'
+             SELECT 1 FROM verdict WHERE code = :code
              AND arrival_id = arrival.id))
     END
 """
@@ -97,8 +95,8 @@ _EQUIVOCAL = """
 """
 _KNOWN_EQUIVOCATIONS = f"""
     coalesce((SELECT sum(max(0, min(k.last + 1, equivocation_count) - k.first))
-              FROM acknowledged AS k
-              WHERE k.fact = 'state' AND k.subject_id = record_id AND {IN_FORCE}), 0)
+              FROM acknowledged_finding AS k
+              WHERE k.kind = 'state' AND k.subject_id = record_id AND {IN_FORCE}), 0)
 """  # noqa: S608
 _OWN = "('pith:' || record.year || ':' || record.suffix)"
 _DAMAGED = f"""
@@ -106,8 +104,8 @@ _DAMAGED = f"""
     pith_number = (SELECT {_OWN} FROM record WHERE id = :record_id))
 """  # noqa: S608
 _KNOWN_DAMAGE = f"""
-    EXISTS (SELECT 1 FROM acknowledged AS k
-            WHERE k.fact = 'damaged' AND k.subject_id = damaged.id AND {IN_FORCE})
+    EXISTS (SELECT 1 FROM acknowledged_finding AS k
+            WHERE k.kind = 'quarantine' AND k.subject_id = quarantine.id AND {IN_FORCE})
 """  # noqa: S608
 
 
@@ -127,14 +125,14 @@ class FindingQueries:
         return {code: CodeCount(totals[code], known[code]) for code in sorted(totals)}
 
     def _totals(self, only: FindingFilter) -> Counter[str]:
-        totals = self._tallied(only) if only[1:] == (0, "") else self._counted(only)
+        totals = self._counters(only) if only[1:] == (0, "") else self._counted(only)
         query = f"SELECT sum(equivocation_count) FROM state WHERE {_EQUIVOCAL}"  # noqa: S608
         totals["equivocation"] += self._number(query, only)
-        query = f"SELECT count(*) FROM damaged WHERE {_DAMAGED}"  # noqa: S608
+        query = f"SELECT count(*) FROM quarantine WHERE {_DAMAGED}"  # noqa: S608
         totals["store.damaged"] += self._number(query, only)
         return +totals
 
-    def _tallied(self, only: FindingFilter) -> Counter[str]:
+    def _counters(self, only: FindingFilter) -> Counter[str]:
         """Return the counts that are kept, so that a large store answers at once."""
         totals: Counter[str] = Counter()
         for name, count in Counters(self._conn).counts().items():
@@ -149,14 +147,14 @@ class FindingQueries:
 
     def _known(self, only: FindingFilter) -> Counter[str]:
         query = f"""
-            SELECT fault.code, {_SUM_KNOWN} FROM {_KNOWN_FAULTS}
-            JOIN arrival ON arrival.id = fault.arrival_id JOIN run ON run.id = arrival.run_id
-            WHERE {IN_FORCE} AND {_CHOSEN} GROUP BY fault.code
+            SELECT verdict.code, {_SUM_KNOWN} FROM {_KNOWN_VERDICTS}
+            JOIN arrival ON arrival.id = verdict.arrival_id JOIN run ON run.id = arrival.run_id
+            WHERE {IN_FORCE} AND {_CHOSEN} GROUP BY verdict.code
         """  # noqa: S608
         known = Counter(dict(self._conn.execute(query, only._asdict())))
         query = f"SELECT sum({_KNOWN_EQUIVOCATIONS}) FROM state WHERE {_EQUIVOCAL}"  # noqa: S608
         known["equivocation"] += self._number(query, only)
-        query = f"SELECT count(*) FROM damaged WHERE {_DAMAGED} AND {_KNOWN_DAMAGE}"  # noqa: S608
+        query = f"SELECT count(*) FROM quarantine WHERE {_DAMAGED} AND {_KNOWN_DAMAGE}"  # noqa: S608
         known["store.damaged"] += self._number(query, only)
         return known
 
@@ -187,11 +185,11 @@ class FindingQueries:
                 SELECT {_NEXT.format(after="next.id")} FROM next WHERE next.id IS NOT NULL
             )
             SELECT next.id, {_OWN}, record.suffix,
-                   (SELECT sum(count) FROM fault WHERE {_OF_ARRIVAL}),
-                   (SELECT min(reason) FROM fault WHERE {_OF_ARRIVAL}),
+                   (SELECT sum(count) FROM verdict WHERE {_OF_ARRIVAL}),
+                   (SELECT min(reason) FROM verdict WHERE {_OF_ARRIVAL}),
                    run.started_at, run.source, arrival.member,
-                   (SELECT {_SUM_KNOWN} FROM {_KNOWN_FAULTS}
-                    WHERE acknowledged.subject_id = next.id AND {_OF_ARRIVAL} AND {IN_FORCE})
+                   (SELECT {_SUM_KNOWN} FROM {_KNOWN_VERDICTS}
+                    WHERE known.subject_id = next.id AND {_OF_ARRIVAL} AND {IN_FORCE})
             FROM next JOIN arrival ON arrival.id = next.id
             JOIN record ON record.id = arrival.record_id JOIN run ON run.id = arrival.run_id
             WHERE :source = '' OR run.source = :source
@@ -211,8 +209,8 @@ class FindingQueries:
     def _moved_aside(self, only: FindingFilter, after: int, limit: int) -> list[FindingRow]:
         query = f"""
             SELECT id, coalesce(pith_number, ''), coalesce(substr(pith_number, 11), ''), 1,
-                   fact || ': ' || why, found_at, '', '', {_KNOWN_DAMAGE}
-            FROM damaged WHERE {_DAMAGED} AND id > :after ORDER BY id LIMIT :limit
+                   table_name || ': ' || reason, found_at, '', '', {_KNOWN_DAMAGE}
+            FROM quarantine WHERE {_DAMAGED} AND id > :after ORDER BY id LIMIT :limit
         """  # noqa: S608
         return self._findings(query, only, after, limit)
 
@@ -224,7 +222,7 @@ class FindingQueries:
 
     def moved_aside(self) -> int:
         """Return how many facts were found damaged and moved aside."""
-        return int(self._conn.execute("SELECT count(*) FROM damaged").fetchone()[0])
+        return int(self._conn.execute("SELECT count(*) FROM quarantine").fetchone()[0])
 
     # To acknowledge --------------------------------------------------------------------------
 
@@ -240,7 +238,7 @@ class FindingQueries:
             FROM state WHERE {_EQUIVOCAL} AND {_KNOWN_EQUIVOCATIONS} < equivocation_count
         """  # noqa: S608
         rows = f"""
-            SELECT 'damaged', id, 'store.damaged', 0, 0 FROM damaged
+            SELECT 'quarantine', id, 'store.damaged', 0, 0 FROM quarantine
             WHERE {_DAMAGED} AND NOT {_KNOWN_DAMAGE}
         """  # noqa: S608
         chosen = only._asdict()
@@ -249,12 +247,12 @@ class FindingQueries:
             for one in (states, rows)
             for row in self._conn.execute(one, chosen)
         ]
-        return [*self._new_faults(only), *others]
+        return [*self._new_verdicts(only), *others]
 
-    def _new_faults(self, only: FindingFilter) -> Iterator[CoveredFindings]:
+    def _new_verdicts(self, only: FindingFilter) -> Iterator[CoveredFindings]:
         query = f"""
-            SELECT fault.arrival_id, fault.fact, fault.code, positions, count
-            FROM {_FACTS} WHERE {_CHOSEN} ORDER BY fault.arrival_id, fault.fact, fault.code
+            SELECT verdict.arrival_id, verdict.kind, verdict.code, positions, count
+            FROM {_FACTS} WHERE {_CHOSEN} ORDER BY verdict.arrival_id, verdict.kind, verdict.code
         """  # noqa: S608
         rows = self._conn.execute(query, only._asdict())
         for (arrival_id, fact, code), group in groupby(rows, key=itemgetter(0, 1, 2)):
@@ -269,8 +267,8 @@ class FindingQueries:
 
     def _known_ranges(self, fact: str, arrival_id: int, code: str) -> list[tuple[int, int]]:
         query = f"""
-            SELECT first, last FROM acknowledged
-            WHERE subject_id = ? AND fact = ? AND code = ? AND {IN_FORCE}
+            SELECT first, last FROM acknowledged_finding
+            WHERE subject_id = ? AND kind = ? AND code = ? AND {IN_FORCE}
         """  # noqa: S608
         return self._conn.execute(query, (arrival_id, fact, code)).fetchall()
 
@@ -287,7 +285,7 @@ class FindingQueries:
 
 
 def _positions_within(positions: str, first: int, last: int) -> int:
-    """Return how many of the positions in a row of `fault` are in a range; 0 if it is damaged."""
+    """Return how many of the positions in a row of `verdict` are in a range; 0 if it is damaged."""
     try:
         runs = parse_runs(positions)
     except ValueError:

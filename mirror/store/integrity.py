@@ -16,7 +16,7 @@ from mirror.store.arrivals import ArrivalRow
 from mirror.store.checkpoints import CheckpointTable
 from mirror.store.counters import Counters
 from mirror.store.facts import indexed_name
-from mirror.store.row_checksum import seal
+from mirror.store.row_checksum import row_checksum
 from mirror.store.schema import missing_tables
 from mirror.store.search_index import SearchIndex
 from mirror.store.state_tree import StateTree
@@ -27,17 +27,19 @@ from mirror.store.upstream_history import UpstreamHistory
 __all__ = ["Damage", "IntegrityCheck", "first_damage"]
 
 _ORPHANS = {
-    "fault": "arrival_id NOT IN (SELECT id FROM arrival)",
-    "named_key": "record_id NOT IN (SELECT id FROM record)",
-    "ledger": "record_id NOT IN (SELECT id FROM record)",
+    "verdict": "arrival_id NOT IN (SELECT id FROM arrival)",
+    "key_dependency": "record_id NOT IN (SELECT id FROM record)",
+    "record_totals": "record_id NOT IN (SELECT id FROM record)",
     "state": "record_id NOT IN (SELECT id FROM record)",
     "stale": "record_id NOT IN (SELECT id FROM record)",
     "citation": "record_id NOT IN (SELECT id FROM record)",
 }
 """Derived rows of facts that are not there."""
 
-_WITHOUT_SEAL = frozenset({"_sqlite_migrations", "checked", "damaged", "rules", "tally"})
-"""Tables with text that no seal covers."""
+_WITHOUT_CHECKSUM = frozenset({
+    "_sqlite_migrations", "check_progress", "counter", "quarantine", "rules"
+})  # fmt: skip
+"""Tables with text and without checksums."""
 
 _UNKNOWN = "unknown: damaged"
 
@@ -46,13 +48,13 @@ _UNKNOWN = "unknown: damaged"
 class Damage:
     """Something in a store that is not as it was written."""
 
-    fact: str
-    """The table, or `sqlite` for the file itself."""
+    table: str
+    """The table; `sqlite` for the file, `origin` for an arrival whose run is missing."""
     row_id: int | None
     """The row's id, where it has one."""
     record_id: int | None
     pith_number: str | None
-    why: str
+    reason: str
     content: tuple[object, ...] = ()
     """The row as it stands, for facts."""
     is_known: bool = False
@@ -67,7 +69,7 @@ def first_damage(conn: sqlite3.Connection) -> str:
         found = next(chain(inspection.of_file(quick=False), inspection.of_tables()), None)
     except (sqlite3.Error, CorruptStoreError, TypeError, ValueError) as error:
         return str(error)
-    return "" if found is None else f"{found.fact}: {found.why}"
+    return "" if found is None else f"{found.table}: {found.reason}"
 
 
 class IntegrityCheck:
@@ -127,7 +129,7 @@ class IntegrityCheck:
         yield from self._evidence()
         tally = Counters(self._conn)
         if tally.counts() != tally.actual():
-            yield Damage("tally", None, None, None, "the counts are not those of what is there")
+            yield Damage("counter", None, None, None, "the counts are not those of what is there")
 
     def _tree(self) -> Iterator[Damage]:
         try:
@@ -135,23 +137,23 @@ class IntegrityCheck:
         except CorruptStoreError:
             return  # a state that is damaged is named where records are checked
         if not is_whole:
-            yield Damage("branch", None, None, None, "the tree is not that of the states")
+            yield Damage("tree_node", None, None, None, "the tree is not that of the states")
 
     def _evidence(self) -> Iterator[Damage]:
         """Yield what upstreams said, and notes of mirrors, that are not as they were kept."""
-        for row_id in UpstreamHistory(self._conn).faults():
-            yield Damage("claim", row_id, None, None, "not as it was written")
-        for row_id in CheckpointTable(self._conn).faults():
+        for row_id in UpstreamHistory(self._conn).damaged_ids():
+            yield Damage("upstream_history", row_id, None, None, "not as it was written")
+        for row_id in CheckpointTable(self._conn).damaged_ids():
             yield Damage("checkpoint", row_id, None, None, "not as it was written")
-        for row_id in AcknowledgementLog(self._conn).faults():
+        for row_id in AcknowledgementLog(self._conn).damaged_ids():
             yield Damage("acknowledgement", row_id, None, None, "its checksum differs")
 
     def _text(self) -> Iterator[Damage]:
-        """Yield the tables without seals that hold text which is not UTF-8.
+        """Yield the tables without checksums that hold text which is not UTF-8.
 
         Whoever does not look for damage could not read them at all.
         """
-        for table in sorted(_WITHOUT_SEAL.difference(missing_tables(self._conn))):
+        for table in sorted(_WITHOUT_CHECKSUM.difference(missing_tables(self._conn))):
             factory, self._conn.text_factory = self._conn.text_factory, str
             try:
                 self._conn.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
@@ -161,15 +163,15 @@ class IntegrityCheck:
                 self._conn.text_factory = factory
 
     def _runs(self) -> Iterator[Damage]:
-        for row_id, sealed, *row in self._conn.execute(
-            "SELECT id, seal, source, started_at FROM run"
+        for row_id, checksum, *row in self._conn.execute(
+            "SELECT id, checksum, source, started_at FROM run"
         ):
-            if seal(*row) != sealed:
+            if row_checksum(*row) != checksum:
                 yield Damage("run", row_id, None, None, "not as it was written", tuple(row))
 
     def lacks_key(self, record_id: int, key_ids: Iterable[str]) -> bool:
         """Whether the index of keys misses one that a verdict of the record may rest on."""
-        query = "SELECT 1 FROM named_key WHERE key_id = ? AND record_id = ?"
+        query = "SELECT 1 FROM key_dependency WHERE key_id = ? AND record_id = ?"
         return any(
             self._conn.execute(query, (indexed_name(key_id), record_id)).fetchone() is None
             for key_id in key_ids
@@ -181,13 +183,13 @@ class IntegrityCheck:
         None if they are not as they were written.
         """
         query = "SELECT * FROM state WHERE record_id = ?"
-        *row, sealed = self._conn.execute(query, (record_id,)).fetchone()
+        *row, checksum = self._conn.execute(query, (record_id,)).fetchone()
         whole = StateColumns(row[1], row[2], row[3], row[4], row[5], row[7])
         try:
             whole = whole._replace(outline=decompress(whole.outline))
         except ValueError:
             return None
-        return whole if seal(*row) == sealed else None
+        return whole if row_checksum(*row) == checksum else None
 
     def ids(self, part: int, of: int, after: int, limit: int) -> list[int]:
         """Return record ids of one part of the store, ascending.
@@ -206,46 +208,49 @@ class IntegrityCheck:
 
     def resume_after(self, part: str) -> int:
         """Return the last record id that an unfinished check of a part came to; 0 for none."""
-        query = "SELECT last_record_id FROM checked WHERE part = ?"
+        query = "SELECT last_record_id FROM check_progress WHERE part = ?"
         row = self._conn.execute(query, (part,)).fetchone()
         return 0 if row is None else int(row[0])
 
     def record_progress(self, part: str, last_record_id: int | None) -> None:
         """Note where a check stopped; None if it came to the end."""
         if last_record_id is None:
-            self._conn.execute("DELETE FROM checked WHERE part = ?", (part,))
+            self._conn.execute("DELETE FROM check_progress WHERE part = ?", (part,))
         else:
-            query = "INSERT OR REPLACE INTO checked VALUES (?, ?)"
+            query = "INSERT OR REPLACE INTO check_progress VALUES (?, ?)"
             self._conn.execute(query, (part, last_record_id))
 
     # Moving aside ----------------------------------------------------------------------------
 
-    def damaged(self) -> list[tuple[str, str, str | None, str]]:
-        """Return (found_at, fact, pith_number, why) of all that was moved aside."""
-        query = "SELECT found_at, fact, pith_number, why FROM damaged ORDER BY id"
+    def quarantined(self) -> list[tuple[str, str, str | None, str]]:
+        """Return (found_at, table, pith_number, reason) of all that was moved aside."""
+        query = "SELECT found_at, table_name, pith_number, reason FROM quarantine ORDER BY id"
         return self._conn.execute(query).fetchall()
 
-    def move_aside(self, damage: Damage, at: str) -> None:
+    def quarantine(self, damage: Damage, at: str) -> None:
         """Take a damaged fact out of its table, and keep it as it is."""
-        if damage.fact == "record":
+        if damage.table == "record":
             self._move_record(damage, at)
-        elif damage.fact == "trust":
+        elif damage.table == "trust":
             self._move_trust(at)
-        elif damage.fact == "run":
+        elif damage.table == "run":
             self._blank_run(damage, at)
-        elif damage.fact == "origin":
+        elif damage.table == "origin":
             self._blank_origin(damage)
-        elif damage.fact == "acknowledgement":
+        elif damage.table == "acknowledgement":
             self._move_acknowledgements(at)
-        elif damage.fact in {"arrival", "claim", "checkpoint"}:
-            self._move_rows(damage.fact, "id = ?", (damage.row_id,), damage, at)
-        elif damage.fact == "full_text":
+        elif damage.table in {"arrival", "upstream_history", "checkpoint"}:
+            self._move_rows(damage.table, "id = ?", (damage.row_id,), damage, at)
+        elif damage.table == "full_text":
             SearchIndex(self._conn).clear()  # whoever searches next builds it again
 
     def _quarantine_row(self, damage: Damage, table: str, row: Iterable[object], at: str) -> None:
         content = pack([one if isinstance(one, (int, str)) else _text(one) for one in row])
-        query = "INSERT INTO damaged (found_at, fact, pith_number, why, content) VALUES (?,?,?,?,?)"
-        self._conn.execute(query, (at, table, damage.pith_number, damage.why, content))
+        query = """
+            INSERT INTO quarantine (found_at, table_name, pith_number, reason, content)
+            VALUES (?, ?, ?, ?, ?)
+        """
+        self._conn.execute(query, (at, table, damage.pith_number, damage.reason, content))
 
     def _move_rows(
         self, table: str, condition: str, arguments: tuple[object, ...], damage: Damage, at: str
@@ -254,13 +259,13 @@ class IntegrityCheck:
         for row in self._conn.execute(query, arguments).fetchall():
             self._quarantine_row(damage, table, row, at)
             if table == "arrival":
-                self._conn.execute("DELETE FROM fault WHERE arrival_id = ?", (row[0],))
+                self._conn.execute("DELETE FROM verdict WHERE arrival_id = ?", (row[0],))
         self._conn.execute(f"DELETE FROM {table} WHERE {condition}", arguments)  # noqa: S608
 
     def _move_record(self, damage: Damage, at: str) -> None:
         """A record that is broken takes with it all that was said of it: nobody can judge it."""
         self._move_rows("arrival", "record_id = ?", (damage.row_id,), damage, at)
-        for table in ("named_key", "ledger", "state", "stale", "citation"):
+        for table in ("key_dependency", "record_totals", "state", "stale", "citation"):
             query = f"DELETE FROM {table} WHERE record_id = ?"  # noqa: S608
             self._conn.execute(query, (damage.row_id,))
         self._move_rows("record", "id = ?", (damage.row_id,), damage, at)
@@ -282,27 +287,29 @@ class IntegrityCheck:
         """Forget what is known if the log is damaged: every finding is new again."""
         damage = Damage("acknowledgement", None, None, None, "the log of what is known is damaged")
         self._move_rows("acknowledgement", "1", (), damage, at)
-        self._conn.execute("DELETE FROM acknowledged")
+        self._conn.execute("DELETE FROM acknowledged_finding")
 
     def _blank_run(self, damage: Damage, at: str) -> None:
         """Facts point to their origin, so the row stays, and says that it is not known."""
         self._quarantine_row(damage, "run", damage.content, at)
-        query = "UPDATE run SET source = ?, started_at = ?, seal = ? WHERE id = ?"
-        self._conn.execute(query, (_UNKNOWN, _UNKNOWN, seal(_UNKNOWN, _UNKNOWN), damage.row_id))
+        query = "UPDATE run SET source = ?, started_at = ?, checksum = ? WHERE id = ?"
+        self._conn.execute(
+            query, (_UNKNOWN, _UNKNOWN, row_checksum(_UNKNOWN, _UNKNOWN), damage.row_id)
+        )
 
     def _blank_origin(self, damage: Damage) -> None:
         """Give an arrival whose run is not there one that says that it is not known."""
-        query = "INSERT INTO run (source, started_at, seal) VALUES (?, ?, ?)"
-        unknown = (_UNKNOWN, _UNKNOWN, seal(_UNKNOWN, _UNKNOWN))
+        query = "INSERT INTO run (source, started_at, checksum) VALUES (?, ?, ?)"
+        unknown = (_UNKNOWN, _UNKNOWN, row_checksum(_UNKNOWN, _UNKNOWN))
         run_id = self._conn.execute(query, unknown).lastrowid or 0
         query = "SELECT id, record_id, member, content FROM arrival WHERE id = ?"
         row = self._conn.execute(query, (damage.row_id,)).fetchone()
         if row is None:  # it could not be saved
             return
         row_id, record_id, member, content = row
-        sealed = ArrivalRow.seal_of(row_id, record_id, run_id, member, content)
-        query = "UPDATE arrival SET run_id = ?, seal = ? WHERE id = ?"
-        self._conn.execute(query, (run_id, sealed, row_id))
+        checksum = ArrivalRow.checksum_of(row_id, record_id, run_id, member, content)
+        query = "UPDATE arrival SET run_id = ?, checksum = ? WHERE id = ?"
+        self._conn.execute(query, (run_id, checksum, row_id))
 
 
 def _text(value: object) -> str:

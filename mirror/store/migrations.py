@@ -40,7 +40,7 @@ _MIGRATIONS = Migrations(MIGRATION_SET)
 
 
 @_MIGRATIONS()
-def m0001_first_release(db: Database) -> None:
+def m0001_initial_schema(db: Database) -> None:
     """Make all tables."""
     for statement in STATEMENTS:
         db.conn.execute(statement)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import cast
 
-from mirror.store.row_checksum import seal
+from mirror.store.row_checksum import row_checksum
 
 __all__ = ["SourceRun"]
 
@@ -20,6 +20,8 @@ class SourceRun:
     def id(self, conn: sqlite3.Connection) -> int:
         """Return the row's id."""
         if self._id is None:
-            query = "INSERT INTO run (source, started_at, seal) VALUES (?, ?, ?)"
-            self._id = cast("int", conn.execute(query, (*self._row, seal(*self._row))).lastrowid)
+            query = "INSERT INTO run (source, started_at, checksum) VALUES (?, ?, ?)"
+            self._id = cast(
+                "int", conn.execute(query, (*self._row, row_checksum(*self._row))).lastrowid
+            )
         return self._id

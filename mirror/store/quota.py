@@ -44,16 +44,16 @@ class Quota:
         self,
         new: Sequence[int],
         values: Sequence[tuple[bytes, Value]],
-        faults: Sequence[VerdictRow],
+        verdict_rows: Sequence[VerdictRow],
     ) -> list[int]:
         """Return the positions of the receipts that are kept; the first of a signature always is.
 
         Args:
             new: Positions of those that the store lacks.
             values: All receipts of the arrival, each with its digest.
-            faults: The verdicts on what did not pass.
+            verdict_rows: The verdicts on those that did not pass.
         """
-        refused = {one.position for one in faults if one.fact == "receipt"}
+        refused = {one.position for one in verdict_rows if one.kind == "receipt"}
         signatures, left, kept = set(self._signatures), self._receipts, []
         for position in new:
             signature = signature_of(cast("Object", values[position][1]), position in refused)
@@ -66,10 +66,10 @@ class Quota:
             kept.append(position)
         return kept
 
-    def events(self, new: Sequence[int], faults: Sequence[VerdictRow]) -> list[int]:
+    def events(self, new: Sequence[int], verdict_rows: Sequence[VerdictRow]) -> list[int]:
         """Return the positions of the events that are kept: all that have the shape of one."""
         malformed: Container[int] = {
-            one.position for one in faults if one.fact == "event" and one.code == SHAPE
+            one.position for one in verdict_rows if one.kind == "event" and one.code == SHAPE
         }
         left, kept = self._events, []
         for position in new:

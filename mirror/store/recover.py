@@ -23,11 +23,11 @@ _TABLES = (
     "record",
     "arrival",
     "trust",
-    "claim",
+    "upstream_history",
     "checkpoint",
-    "damaged",
+    "quarantine",
     "acknowledgement",
-    "acknowledged",
+    "acknowledged_finding",
 )
 """The tables of facts."""
 

@@ -1,11 +1,11 @@
-"""Seals: short digests that show whether rows are as they were written.
+"""Row checksums: short digests that show whether a row is as it was written.
 
-They are against broken disks and pages, not against people: whoever can write the file can seal
-what they like. Against people stand the signatures, which `mirror check` verifies again.
+They detect broken disks and pages, not people: whoever can write the file can compute them. Against
+people there are the signatures, which `mirror check` verifies again.
 
-The facts of a record are several rows, so their seals are added up by exclusive or in one row of
-`ledger`: adding a fact costs the same however many there are, and a row that is lost, doubled,
-changed or judged otherwise shows when the record is next loaded.
+The facts of a record are several rows. Their checksums are combined by exclusive or in one row of
+`record_totals`: adding a fact costs the same however many there are, and a lost, doubled or changed
+row or verdict shows when the record is next loaded.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import msgpack
 
 from mirror.core.values import sha256
 
-__all__ = ["EMPTY", "Column", "add_up", "seal"]
+__all__ = ["EMPTY", "Column", "combine", "row_checksum"]
 
 Column: TypeAlias = str | bytes | int | None
 
-SEAL_BYTES = 16
+CHECKSUM_BYTES = 16
 
-EMPTY = bytes(SEAL_BYTES)
-"""What no rows add up to."""
-
-
-def seal(*columns: Column) -> bytes:
-    """Return the seal of a row, 16 bytes."""
-    return sha256(msgpack.packb(columns))[:SEAL_BYTES]
+EMPTY = bytes(CHECKSUM_BYTES)
+"""The combined checksum of no rows."""
 
 
-def add_up(one: bytes, other: bytes) -> bytes:
-    """Add a seal to a sum, or take it out again: the same operation does both."""
+def row_checksum(*columns: Column) -> bytes:
+    """Return the checksum of a row, 16 bytes."""
+    return sha256(msgpack.packb(columns))[:CHECKSUM_BYTES]
+
+
+def combine(one: bytes, other: bytes) -> bytes:
+    """Add a checksum to a combined one, or remove it: exclusive or does both."""
     total = int.from_bytes(one, "big") ^ int.from_bytes(other, "big")
-    return total.to_bytes(SEAL_BYTES, "big")
+    return total.to_bytes(CHECKSUM_BYTES, "big")

@@ -1,4 +1,8 @@
-"""The tables of a store, and which version of them a file has."""
+"""Schema of a store, and the check which version of it a file has.
+
+The first migration is fixed: a change of the schema is another migration, and migrations only add
+tables, columns and indexes.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ CREATE TABLE run (                       -- one source read by one command
     id INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
     started_at TEXT NOT NULL,
-    seal BLOB NOT NULL
+    checksum BLOB NOT NULL
 ) STRICT;
 CREATE TABLE record (
     id INTEGER PRIMARY KEY,
@@ -45,101 +49,104 @@ CREATE TABLE record (
 ) STRICT;
 CREATE INDEX record_by_suffix ON record (suffix);
 CREATE INDEX record_by_source ON record (source_id, version);
-CREATE TABLE arrival (                   -- one bundle, and all that was new in it
+CREATE TABLE arrival (                   -- one bundle: all facts in it that were new
     id INTEGER PRIMARY KEY,
     record_id INTEGER NOT NULL REFERENCES record,
     run_id INTEGER NOT NULL REFERENCES run,
-    member TEXT NOT NULL,                -- its place in the source
-    content BLOB NOT NULL,               -- alias claims, receipts and events: see content.py
-    seal BLOB NOT NULL
+    member TEXT NOT NULL,                -- path of the bundle in the source
+    content BLOB NOT NULL,               -- alias claims, receipts, events: see arrival_codec.py
+    checksum BLOB NOT NULL
 ) STRICT;
 CREATE INDEX arrival_by_record ON arrival (record_id);
-CREATE TABLE trust (                     -- a log: the key set is what it comes to
-    id INTEGER PRIMARY KEY AUTOINCREMENT, -- SQLite keeps the last elsewhere: see trust.py
+CREATE TABLE trust (                     -- log of changes; the key set is computed from it
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- SQLite stores the last id elsewhere: see trust_log.py
     at TEXT NOT NULL,
     action TEXT NOT NULL CHECK (action IN ('add', 'remove')),
-    key_id TEXT NOT NULL,                -- of a key; the name of a profile
-    value BLOB NOT NULL,                 -- MessagePack, as K3 writes a key, or a profile
-    seal BLOB NOT NULL
+    name TEXT NOT NULL,                  -- key id, or name of a profile
+    value BLOB NOT NULL,                 -- MessagePack of the key (K3) or profile
+    checksum BLOB NOT NULL               -- of this line and the one before it
 ) STRICT;
-CREATE TABLE claim (                     -- what upstream said of a record, each time it changed
+CREATE TABLE upstream_history (          -- upstream's statements on a record, one for each change
     id INTEGER PRIMARY KEY,
-    upstream TEXT NOT NULL,              -- who said it: a base URL, or the name of a file or folder
+    upstream TEXT NOT NULL,              -- base URL, or name of a file or folder
     pith_number TEXT NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('state', 'bundle')),
-    digest BLOB NOT NULL,                -- sha256(canonical(what was said)), raw
-    first_at TEXT NOT NULL,              -- when it was first read
+    digest BLOB NOT NULL,                -- sha256(canonical(statement)), raw
+    first_read_at TEXT NOT NULL,
     content BLOB NOT NULL,               -- canonical JSON, compressed
-    seal BLOB NOT NULL
+    checksum BLOB NOT NULL
 ) STRICT;
-CREATE INDEX claim_by_record ON claim (pith_number, upstream, kind, id);
-CREATE TABLE checkpoint (                -- signed notes on the roots of mirrors, ours too
+CREATE INDEX upstream_history_by_record ON upstream_history (pith_number, upstream, kind, id);
+CREATE TABLE checkpoint (                -- signed notes on the roots of mirrors, this one included
     id INTEGER PRIMARY KEY,
-    origin TEXT NOT NULL,                -- the first line of the note: whose tree it is
-    size INTEGER NOT NULL,               -- records
+    origin TEXT NOT NULL,                -- first line of the note: names the tree
+    size INTEGER NOT NULL,               -- records in the tree
     root BLOB NOT NULL,                  -- raw
-    key_set_digest BLOB NOT NULL,        -- K3, raw; empty if the note does not say
-    at TEXT NOT NULL,                    -- the time that the note states; empty if it does not
-    note TEXT NOT NULL,                  -- as it was signed
+    key_set_digest BLOB NOT NULL,        -- K3, raw; empty if the note has none
+    at TEXT NOT NULL,                    -- time in the note; empty if it has none
+    note TEXT NOT NULL,                  -- the signed note, unchanged
     read_at TEXT NOT NULL,
-    is_own INTEGER NOT NULL,             -- 1 if it was signed here
-    seal BLOB NOT NULL
+    is_own INTEGER NOT NULL,             -- 1 if this mirror signed it
+    checksum BLOB NOT NULL
 ) STRICT;
 CREATE INDEX checkpoint_by_origin ON checkpoint (origin, id);
-CREATE TABLE acknowledgement (           -- a log: which findings are known, who says so, and why
+CREATE TABLE acknowledgement (           -- log: which findings a person acknowledged, and why
     id INTEGER PRIMARY KEY,
     at TEXT NOT NULL,
     name TEXT NOT NULL,                  -- the person
     reason TEXT NOT NULL,
-    criteria TEXT NOT NULL,              -- what was chosen, in words
-    withdraws INTEGER NOT NULL,          -- the line that holds no more; 0 for an acknowledgement
+    criteria TEXT NOT NULL,              -- the choice of findings, in words
+    withdraws INTEGER NOT NULL,          -- id of the line that this one withdraws; else 0
     items INTEGER NOT NULL,              -- findings that it covers
-    items_checksum BLOB NOT NULL,        -- of its rows in `acknowledged`
+    items_checksum BLOB NOT NULL,        -- of its rows in acknowledged_finding
     checksum BLOB NOT NULL               -- of this line and the one before it
 ) STRICT;
-CREATE TABLE acknowledged (              -- the findings that an acknowledgement covers
+CREATE TABLE acknowledged_finding (      -- findings covered by an acknowledgement
     id INTEGER PRIMARY KEY,
     acknowledgement_id INTEGER NOT NULL,
-    fact TEXT NOT NULL,                  -- event, receipt, state, damaged; digest
-    subject_id INTEGER NOT NULL,         -- of the arrival, the record, the damaged row; 0
+    kind TEXT NOT NULL,                  -- event, receipt, state, quarantine or digest
+    subject_id INTEGER NOT NULL,         -- id of the arrival, record or quarantine row; else 0
     code TEXT NOT NULL,
-    first INTEGER NOT NULL,              -- positions among those of the subject
-    last INTEGER NOT NULL,
-    digest BLOB NOT NULL                 -- of the finding, raw; empty for a range
+    first INTEGER NOT NULL,              -- first position in the subject
+    last INTEGER NOT NULL,               -- last position
+    digest BLOB NOT NULL                 -- of the finding, raw; empty for a range of positions
 ) STRICT;
-CREATE INDEX acknowledged_by_subject ON acknowledged (subject_id, fact, code, first);
-CREATE INDEX acknowledged_by_line ON acknowledged (acknowledgement_id);
-CREATE TABLE damaged (                   -- facts that were found broken, and moved aside
+CREATE INDEX acknowledged_finding_by_subject
+    ON acknowledged_finding (subject_id, kind, code, first);
+CREATE INDEX acknowledged_finding_by_line ON acknowledged_finding (acknowledgement_id);
+CREATE TABLE quarantine (                -- damaged rows, removed from their tables
     id INTEGER PRIMARY KEY,
     found_at TEXT NOT NULL,
-    fact TEXT NOT NULL,                  -- the table it stood in
+    table_name TEXT NOT NULL,
     pith_number TEXT,                    -- the record that needs a bundle again, if it is known
-    why TEXT NOT NULL,
-    content BLOB NOT NULL                -- MessagePack of the row as it was
+    reason TEXT NOT NULL,
+    content BLOB NOT NULL                -- MessagePack of the row
 ) STRICT;
 """
 
 _DERIVED = """
-CREATE TABLE ledger (                    -- what the facts and verdicts of a record add up to
+CREATE TABLE record_totals (             -- counts and checksum of a record's facts and verdicts
     record_id INTEGER PRIMARY KEY REFERENCES record,
     events INTEGER NOT NULL,
     receipts INTEGER NOT NULL,
     alias_claims INTEGER NOT NULL,
-    seal BLOB NOT NULL
+    checksum BLOB NOT NULL
 ) STRICT;
-CREATE TABLE fault (                     -- verdicts; what has no row here passed every check of
-                                         -- the built-in profile
+CREATE TABLE verdict (                   -- verdicts (S2, E3); a fact without one passed every check
+                                         -- of the built-in profile
     arrival_id INTEGER NOT NULL REFERENCES arrival,
-    fact TEXT NOT NULL,                  -- receipt or event; reading: under a trusted profile
-    code TEXT NOT NULL,                  -- of S2 or E3; the profile's name
-    reason TEXT NOT NULL,                -- for a reading, the key that signed, if it passed
-    positions TEXT NOT NULL,             -- among those of the arrival, as ranges: 0-99,105
-    count INTEGER NOT NULL,              -- how many positions
-    PRIMARY KEY (arrival_id, fact, code, reason)
+    kind TEXT NOT NULL,                  -- receipt or event
+    profile TEXT NOT NULL,               -- name of the event's profile; empty for a receipt
+    key_id TEXT NOT NULL,                -- the key that signed an event that passed; else empty
+    code TEXT NOT NULL,                  -- of S2 or E3; empty if the event passed
+    reason TEXT NOT NULL,                -- of the code; empty if the event passed
+    positions TEXT NOT NULL,             -- in the arrival's list of that kind, as ranges: 0-99,105
+    count INTEGER NOT NULL,              -- number of positions
+    PRIMARY KEY (arrival_id, kind, profile, key_id, code, reason)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX fault_by_code ON fault (code, arrival_id);
-CREATE TABLE named_key (                 -- whose verdicts a change of this key may touch
-    key_id TEXT NOT NULL,                -- or another of its names; empty: of any key
+CREATE INDEX verdict_by_code ON verdict (code, arrival_id);
+CREATE TABLE key_dependency (            -- records whose verdicts may depend on a key
+    key_id TEXT NOT NULL,                -- or another name of the key; empty for any key
     record_id INTEGER NOT NULL REFERENCES record,
     PRIMARY KEY (key_id, record_id)
 ) STRICT, WITHOUT ROWID;
@@ -150,90 +157,90 @@ CREATE TABLE state (
     valid_event_count INTEGER NOT NULL,
     invalid_event_count INTEGER NOT NULL,
     equivocation_count INTEGER NOT NULL,
-    ledger_seal BLOB NOT NULL,           -- of the facts that it was merged from
-    outline BLOB NOT NULL,               -- the state less record and payloads, compressed
-    seal BLOB NOT NULL
+    totals_checksum BLOB NOT NULL,       -- record_totals.checksum when the state was merged
+    outline BLOB NOT NULL,               -- the state without record and payloads, compressed
+    checksum BLOB NOT NULL
 ) STRICT;
-CREATE TABLE citation (                  -- citations in force, from the work that cites
-    name TEXT NOT NULL,                  -- of that work: see core/identifier.py
-    record_id INTEGER NOT NULL REFERENCES record, -- the record that is cited
-    PRIMARY KEY (name, record_id)
+CREATE TABLE citation (                  -- citations in force
+    citing_name TEXT NOT NULL,           -- name of the citing work: see core/identifier.py
+    record_id INTEGER NOT NULL REFERENCES record, -- the cited record
+    PRIMARY KEY (citing_name, record_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX citation_by_record ON citation (record_id);
-CREATE TABLE stale (                     -- records whose state lags behind their facts
+CREATE TABLE stale (                     -- records whose state is older than their facts
     record_id INTEGER PRIMARY KEY REFERENCES record,
-    judge INTEGER NOT NULL               -- 1 if its verdicts must be reached anew, too
+    needs_verdicts INTEGER NOT NULL      -- 1 if its verdicts are stale, too
 ) STRICT;
-CREATE TABLE tally (                     -- how many of everything, so that nobody has to count
+CREATE TABLE counter (                   -- counts of the whole store
     name TEXT PRIMARY KEY,
     count INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE remembered (                -- sources that were read to their end before
-    key BLOB PRIMARY KEY,                -- of the content, the keys, the limits and the rules
-    outcome BLOB NOT NULL,               -- MessagePack
-    seal BLOB NOT NULL
+CREATE TABLE source_cache (              -- results of sources that were read completely
+    key BLOB PRIMARY KEY,                -- digest of content, keys, limits and rules
+    result BLOB NOT NULL,                -- MessagePack
+    checksum BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE fetched (                   -- what was asked of upstreams before: see fetched.py
-    upstream TEXT NOT NULL,              -- a base URL
-    what TEXT NOT NULL,                  -- a suffix or other name, or a mark
-    etag TEXT NOT NULL,                  -- as it was sent
-    cursor INTEGER NOT NULL,             -- how far the feed of a mirror was followed
+CREATE TABLE sync_state (                -- ETags, feed positions and pending records of upstreams
+    upstream TEXT NOT NULL,              -- base URL
+    name TEXT NOT NULL,                  -- suffix or other name, or a mark: see sync_state.py
+    etag TEXT NOT NULL,                  -- unchanged
+    cursor INTEGER NOT NULL,             -- position in the feed of a mirror
     fetched_at TEXT NOT NULL,
-    seal BLOB NOT NULL,
-    PRIMARY KEY (upstream, what)
+    checksum BLOB NOT NULL,
+    PRIMARY KEY (upstream, name)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE bag (                       -- bags of which all is in the store
-    manifest BLOB PRIMARY KEY,           -- SHA-256 of manifest-sha256.txt, raw
+CREATE TABLE merged_bag (                -- bags that were merged completely
+    manifest_digest BLOB PRIMARY KEY,    -- SHA-256 of manifest-sha256.txt, raw
     source TEXT NOT NULL,
     read_at TEXT NOT NULL,
-    seal BLOB NOT NULL
+    checksum BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE root (                      -- roots of the states, as they were exported
-    digest BLOB PRIMARY KEY,
+CREATE TABLE exported_bag (              -- exports of the whole store, by the root of the states
+    root BLOB PRIMARY KEY,               -- raw
     last_arrival_id INTEGER NOT NULL,
-    manifest BLOB NOT NULL,              -- SHA-256 of the bag's manifest, raw
-    holds TEXT NOT NULL,                 -- what was in the bag, in words
+    manifest_digest BLOB NOT NULL,       -- SHA-256 of manifest-sha256.txt, raw
+    description TEXT NOT NULL,           -- content of the bag, in words
     exported_at TEXT NOT NULL,
-    seal BLOB NOT NULL
+    checksum BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE branch (                    -- upper nodes of the tree over all states: see tree.py
+CREATE TABLE tree_node (                 -- upper nodes of the Merkle tree: see state_tree.py
     depth INTEGER NOT NULL,              -- digits of the prefix
     prefix TEXT NOT NULL,                -- hexadecimal digits that begin canonical_sha256
     size INTEGER NOT NULL,               -- leaves below it
     digest BLOB NOT NULL,                -- raw
-    seal BLOB NOT NULL,
+    checksum BLOB NOT NULL,
     PRIMARY KEY (depth, prefix)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE to_place (                  -- records whose state the tree may not show yet
+CREATE TABLE tree_queue (                -- records whose leaf in the tree may be out of date
     record_id INTEGER PRIMARY KEY
 ) STRICT;
-CREATE TABLE rules (                     -- under which rules every verdict and state was reached
+CREATE TABLE rules (                     -- version of the rules of all verdicts and states; one row
     version TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE checked (                   -- where a check that ran out of time goes on
+CREATE TABLE check_progress (            -- where the next `mirror check --time-limit` resumes
     part TEXT PRIMARY KEY,
     last_record_id INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE indexed (                   -- the search index, but for the words: see search.py
-    record_id INTEGER PRIMARY KEY,       -- may outlive its record, until the index follows
-    state_digest BLOB NOT NULL,          -- of the state that was indexed, raw
+CREATE TABLE index_entry (               -- search index, without its words: see search_index.py
+    record_id INTEGER PRIMARY KEY,       -- may outlive its record until the index is updated
+    state_digest BLOB NOT NULL,          -- of the indexed state, raw
     title_digest BLOB NOT NULL,          -- R5, raw
     abstract_digest BLOB NOT NULL,       -- R5, raw
-    is_vouched INTEGER NOT NULL,         -- 1 if that state shows a receipt (M8)
-    texts BLOB NOT NULL                  -- what the words were taken from, compressed
+    has_verified_receipt INTEGER NOT NULL, -- 1 if that state shows a receipt (M8)
+    texts BLOB NOT NULL                  -- the indexed texts, compressed
 ) STRICT;
-CREATE INDEX indexed_by_title ON indexed (title_digest);
-CREATE INDEX indexed_by_abstract ON indexed (abstract_digest);
-CREATE TABLE to_index (                  -- records whose entry in the index may lag behind
+CREATE INDEX index_entry_by_title ON index_entry (title_digest);
+CREATE INDEX index_entry_by_abstract ON index_entry (abstract_digest);
+CREATE TABLE index_queue (               -- records whose index entry may be out of date
     record_id INTEGER PRIMARY KEY
 ) STRICT;
-CREATE TABLE index_mark (                -- how far changes were noticed; one row
+CREATE TABLE index_version (             -- version of the store that index_queue includes; one row
     last_arrival_id INTEGER NOT NULL,
     last_trust_id INTEGER NOT NULL,
-    last_damaged_id INTEGER NOT NULL,
+    last_quarantine_id INTEGER NOT NULL,
     rules TEXT NOT NULL
 ) STRICT;
--- The words of `indexed.texts`, by record id. It keeps no texts itself: they would be uncompressed.
+-- The words of index_entry.texts, by record id; without the texts, which are stored compressed.
 CREATE VIRTUAL TABLE full_text USING fts5 (
     names, title, texts, content = '', tokenize = 'unicode61 remove_diacritics 2'
 );
@@ -251,10 +258,10 @@ def missing_tables(conn: sqlite3.Connection) -> list[str]:
     return [name for name in wanted if name not in there]
 
 
-MIGRATIONS = ("m0001_first_release",)
+MIGRATIONS = ("m0001_initial_schema",)
 """All migrations of this version, in their order (`migrations.py`)."""
-_UNRELEASED = frozenset({"m0001_facts_and_derived"})
-"""Migrations of versions before the first release, whose tables were others."""
+_UNRELEASED = frozenset({"m0001_facts_and_derived", "m0001_first_release"})
+"""First migrations of unreleased versions, which made other tables."""
 
 
 def require_store(conn: sqlite3.Connection) -> None:

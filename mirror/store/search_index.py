@@ -21,7 +21,7 @@ from mirror.core.msgpack_values import pack, unpack
 from mirror.store.arrival_codec import compress, decompress
 from mirror.store.counters import Counters
 from mirror.store.records import damaged
-from mirror.store.version import StoreVersion, read_mark
+from mirror.store.version import StoreVersion, read_version
 
 __all__ = [
     "MATCH_BEGINS",
@@ -87,7 +87,7 @@ def _display(character: str) -> str:
 
 
 class SearchIndex:
-    """The tables `indexed`, `full_text`, `to_index` and `index_mark`."""
+    """The tables `index_entry`, `full_text`, `index_queue` and `index_version`."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
@@ -98,18 +98,18 @@ class SearchIndex:
         """Queue every record that may have changed since the last time."""
         now = self._now()
         query, arguments = self._lagging(self._mark(), now)
-        self._conn.execute(f"INSERT OR IGNORE INTO to_index {query}", arguments)
+        self._conn.execute(f"INSERT OR IGNORE INTO index_queue {query}", arguments)
         self._conn.execute(
             """
-            DELETE FROM to_index WHERE record_id NOT IN (SELECT record_id FROM stale)
+            DELETE FROM index_queue WHERE record_id NOT IN (SELECT record_id FROM stale)
             AND record_id IN (
-                SELECT record_id FROM indexed JOIN state USING (record_id)
+                SELECT record_id FROM index_entry JOIN state USING (record_id)
                 WHERE state_digest = state.digest
             )
             """
         )
-        self._conn.execute("DELETE FROM index_mark")
-        self._conn.execute("INSERT INTO index_mark VALUES (?, ?, ?, ?)", now)
+        self._conn.execute("DELETE FROM index_version")
+        self._conn.execute("INSERT INTO index_version VALUES (?, ?, ?, ?)", now)
 
     def is_current(self) -> bool:
         """Whether nothing happened since the last `notice`, and nothing is queued."""
@@ -134,18 +134,18 @@ class SearchIndex:
             after: Only greater ids.
         """
         query = """
-            SELECT record_id FROM to_index
+            SELECT record_id FROM index_queue
             WHERE record_id > ? AND record_id NOT IN (SELECT record_id FROM stale)
             ORDER BY record_id LIMIT ?
         """
         return [row[0] for row in self._conn.execute(query, (after, limit))]
 
     def _mark(self) -> StoreVersion | None:
-        row = self._conn.execute("SELECT * FROM index_mark").fetchone()
+        row = self._conn.execute("SELECT * FROM index_version").fetchone()
         return None if row is None else StoreVersion(*row)
 
     def _now(self) -> StoreVersion:
-        return read_mark(self._conn)
+        return read_version(self._conn)
 
     @staticmethod
     def _lagging(mark: StoreVersion | None, now: StoreVersion) -> tuple[str, tuple[int, ...]]:
@@ -154,7 +154,7 @@ class SearchIndex:
         A state changes with its facts, with a key that is named in them, or not at all, unless the
         rules changed or damage was moved aside. What waits for its state will change, too.
         """
-        if mark is None or (mark.damaged, mark.rules) != (now.damaged, now.rules):
+        if mark is None or (mark.quarantine, mark.rules) != (now.quarantine, now.rules):
             return _LAGGING_AT_ALL, ()
         way = _WALKING if now.arrival - mark.arrival > _FAR_BEHIND else "NOT INDEXED"
         return _LAGGING_SINCE.format(way), (mark.arrival, mark.trust)
@@ -176,7 +176,7 @@ class SearchIndex:
         self._remove(entry.record_id)
         query = "INSERT INTO full_text (rowid, names, title, texts) VALUES (?, ?, ?, ?)"
         self._conn.execute(query, (entry.record_id, *entry.texts))
-        query = "INSERT INTO indexed VALUES (?, ?, ?, ?, ?, ?)"
+        query = "INSERT INTO index_entry VALUES (?, ?, ?, ?, ?, ?)"
         self._conn.execute(query, (*entry[:-1], compress(pack(list(entry.texts)))))
         return True
 
@@ -187,7 +187,7 @@ class SearchIndex:
             self._remove(record_id)
 
     def _remove(self, record_id: int) -> None:
-        query = "SELECT texts FROM indexed WHERE record_id = ?"
+        query = "SELECT texts FROM index_entry WHERE record_id = ?"
         row = self._conn.execute(query, (record_id,)).fetchone()
         if row is not None:
             try:
@@ -200,8 +200,8 @@ class SearchIndex:
                 VALUES ('delete', ?, ?, ?, ?)
             """
             self._conn.execute(query, (record_id, *texts))
-            self._conn.execute("DELETE FROM indexed WHERE record_id = ?", (record_id,))
-        self._conn.execute("DELETE FROM to_index WHERE record_id = ?", (record_id,))
+            self._conn.execute("DELETE FROM index_entry WHERE record_id = ?", (record_id,))
+        self._conn.execute("DELETE FROM index_queue WHERE record_id = ?", (record_id,))
 
     def is_whole(self) -> bool:
         """Whether all words can be read, and are of so many records as are indexed.
@@ -216,9 +216,9 @@ class SearchIndex:
             "USING fts5vocab ('main', 'full_text', 'row')"
         )
         query = """
-            SELECT (SELECT count(*) FROM indexed),
+            SELECT (SELECT count(*) FROM index_entry),
                    (SELECT count(*) FROM full_text_docsize
-                    WHERE id IN (SELECT record_id FROM indexed)),
+                    WHERE id IN (SELECT record_id FROM index_entry)),
                    (SELECT count(*) FROM full_text_docsize),
                    (SELECT coalesce(sum(doc), 0) FROM word WHERE term = 'pith'),
                    (SELECT max(doc) FROM word)
@@ -234,7 +234,7 @@ class SearchIndex:
             self._conn.execute("INSERT INTO full_text (full_text) VALUES ('delete-all')")
         except sqlite3.DatabaseError:
             self._clear_by_hand()
-        for table in ("indexed", "to_index", "index_mark"):
+        for table in ("index_entry", "index_queue", "index_version"):
             self._conn.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def _clear_by_hand(self) -> None:
@@ -284,8 +284,8 @@ class SearchIndex:
             limit: At most so many for each.
         """
         query = f"""
-            SELECT record.id FROM indexed JOIN record ON record.id = record_id
-            WHERE {column} = ? ORDER BY is_vouched DESC, year, suffix, record.id LIMIT ?
+            SELECT record.id FROM index_entry JOIN record ON record.id = record_id
+            WHERE {column} = ? ORDER BY has_verified_receipt DESC, year, suffix, record.id LIMIT ?
         """  # noqa: S608
         rows = [row for one in digests for row in self._conn.execute(query, (one, limit))]
         return list(dict.fromkeys(row[0] for row in rows))
@@ -296,18 +296,18 @@ class SearchIndex:
         Raises:
             CorruptStoreError: `store.damaged` if it cannot be read.
         """
-        query = "SELECT texts FROM indexed WHERE record_id = ?"
+        query = "SELECT texts FROM index_entry WHERE record_id = ?"
         row = self._conn.execute(query, (record_id,)).fetchone()
         if row is None:
             return None
         try:
             return IndexedText(*cast("list[str]", unpack(decompress(row[0]))))
         except (ValueError, TypeError) as error:
-            raise damaged(f"it cannot be read: {error}", f"indexed {record_id}") from error
+            raise damaged(f"it cannot be read: {error}", f"index_entry {record_id}") from error
 
     def verified_first(self, record_ids: Iterable[int]) -> list[int]:
         """Return the ids in their order, but first those whose indexed state shows a receipt."""
-        query = "SELECT 1 FROM indexed WHERE record_id = ? AND is_vouched = 1"
+        query = "SELECT 1 FROM index_entry WHERE record_id = ? AND has_verified_receipt = 1"
         return sorted(
             record_ids, key=lambda one: self._conn.execute(query, (one,)).fetchone() is None
         )
@@ -315,20 +315,20 @@ class SearchIndex:
 
 _WALKING = "INDEXED BY arrival_by_record"
 _LAGGING_SINCE = """
-    SELECT record_id FROM to_index
+    SELECT record_id FROM index_queue
     UNION SELECT record_id FROM stale
     UNION SELECT record_id FROM arrival {} WHERE id > ?
-    UNION SELECT record_id FROM named_key
-          WHERE key_id IN (SELECT key_id FROM trust WHERE id > ?)
+    UNION SELECT record_id FROM key_dependency
+          WHERE key_id IN (SELECT name FROM trust WHERE id > ?)
 """
 _LAGGING_AT_ALL = """
-    SELECT record_id FROM to_index
+    SELECT record_id FROM index_queue
     UNION SELECT record_id FROM stale
     UNION SELECT record.id FROM record
           LEFT JOIN state ON state.record_id = record.id
-          LEFT JOIN indexed ON indexed.record_id = record.id
-          WHERE indexed.state_digest IS NULL OR indexed.state_digest IS NOT state.digest
-    UNION SELECT record_id FROM indexed WHERE record_id NOT IN (SELECT id FROM record)
+          LEFT JOIN index_entry ON index_entry.record_id = record.id
+          WHERE index_entry.state_digest IS NULL OR index_entry.state_digest IS NOT state.digest
+    UNION SELECT record_id FROM index_entry WHERE record_id NOT IN (SELECT id FROM record)
 """
 
 _WEIGHTS = "1.0, 5.0, 1.0"

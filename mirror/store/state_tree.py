@@ -1,8 +1,8 @@
 """The tree over all states (`core.tree`), kept up to date at a cost that grows with what changed.
 
-Its upper nodes stand in the table `branch`, those of up to four hexadecimal digits; what is below
-is made from the leaves when it is asked for. A state that is written queues its record in
-`to_place`; `update` follows.
+The table `tree_node` holds its upper nodes, those of up to four hexadecimal digits; lower nodes
+are computed from the leaves on demand. Writing a state adds its record to `tree_queue`; `update`
+processes the queue.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mirror.core.record import suffix_of
 from mirror.core.transparency import merkle
 from mirror.core.transparency.merkle import NOTHING, Node, Siblings
 from mirror.store.records import damaged
-from mirror.store.row_checksum import seal
+from mirror.store.row_checksum import row_checksum
 
 __all__ = ["DEPTH", "StateTree", "TreeLeaf"]
 
@@ -31,7 +31,7 @@ _FEW_IN = 32
 
 _DIGITS = "0123456789abcdef"
 
-_COLUMNS = "depth, prefix, size, digest, seal"
+_COLUMNS = "depth, prefix, size, digest, checksum"
 
 
 class TreeLeaf(NamedTuple):
@@ -51,26 +51,26 @@ class TreeLeaf(NamedTuple):
 
 
 class StateTree:
-    """The tables `branch` and `to_place`."""
+    """The tables `tree_node` and `tree_queue`."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
 
     # Following the states --------------------------------------------------------------------
 
-    def mark(self, record_ids: Iterable[int]) -> None:
+    def enqueue(self, record_ids: Iterable[int]) -> None:
         """Queue records whose states were written."""
         rows = [(record_id,) for record_id in record_ids]
-        self._conn.executemany("INSERT OR IGNORE INTO to_place VALUES (?)", rows)
+        self._conn.executemany("INSERT OR IGNORE INTO tree_queue VALUES (?)", rows)
 
     def clear(self) -> None:
         """Forget the tree; the next `update` makes it anew."""
-        self._conn.execute("DELETE FROM branch")
-        self._conn.execute("DELETE FROM to_place")
+        self._conn.execute("DELETE FROM tree_node")
+        self._conn.execute("DELETE FROM tree_queue")
 
     def lag(self) -> int:
         """Return how many states are not in the tree yet."""
-        table = "state" if self._kept("") is None else "to_place"
+        table = "state" if self._kept("") is None else "tree_queue"
         return int(self._conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
 
     def update(self) -> None:
@@ -84,7 +84,7 @@ class StateTree:
             self._build()
         else:
             self._grow(marked)
-        self._conn.execute("DELETE FROM to_place")
+        self._conn.execute("DELETE FROM tree_queue")
 
     def _marked(self) -> set[str] | None:
         """Return the lowest nodes that lag behind; None if all of them may."""
@@ -95,11 +95,11 @@ class StateTree:
 
     def _queued(self) -> Iterator[str]:
         """Yield the `canonical_sha256` of every record that is queued, hexadecimal."""
-        query = "SELECT digest FROM to_place JOIN record ON record.id = record_id"
+        query = "SELECT digest FROM tree_queue JOIN record ON record.id = record_id"
         return (digest.hex() for (digest,) in self._conn.execute(query))
 
     def _build(self) -> None:
-        self._conn.execute("DELETE FROM branch")
+        self._conn.execute("DELETE FROM tree_node")
         for nodes in self._made():
             self._save(nodes)
 
@@ -131,9 +131,9 @@ class StateTree:
     def _all_kept(self) -> dict[str, Node] | None:
         """Return all nodes that are kept, or None if one is not as it was written."""
         kept = {}
-        query = f"SELECT {_COLUMNS} FROM branch"  # noqa: S608
-        for depth, prefix, *node, sealed in self._conn.execute(query):
-            if seal(depth, prefix, *node) != sealed or len(prefix) != depth:
+        query = f"SELECT {_COLUMNS} FROM tree_node"  # noqa: S608
+        for depth, prefix, *node, checksum in self._conn.execute(query):
+            if row_checksum(depth, prefix, *node) != checksum or len(prefix) != depth:
                 return None
             kept[prefix] = Node(*node)
         return kept
@@ -159,8 +159,8 @@ class StateTree:
 
     def _save(self, nodes: dict[str, Node]) -> None:
         rows = [(len(prefix), prefix, *node) for prefix, node in sorted(nodes.items())]
-        query = "INSERT OR REPLACE INTO branch VALUES (?, ?, ?, ?, ?)"
-        self._conn.executemany(query, [(*row, seal(*row)) for row in rows])
+        query = "INSERT OR REPLACE INTO tree_node VALUES (?, ?, ?, ?, ?)"
+        self._conn.executemany(query, [(*row, row_checksum(*row)) for row in rows])
 
     # Reading ---------------------------------------------------------------------------------
 
@@ -210,11 +210,11 @@ class StateTree:
         return steps + merkle.path(leaves, record, len(prefix))
 
     def _kept(self, prefix: str) -> Node | None:
-        query = f"SELECT {_COLUMNS} FROM branch WHERE depth = ? AND prefix = ?"  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM tree_node WHERE depth = ? AND prefix = ?"  # noqa: S608
         row = self._conn.execute(query, (len(prefix), prefix)).fetchone()
         if row is None:
             return None
-        if seal(*row[:-1]) != row[-1]:
+        if row_checksum(*row[:-1]) != row[-1]:
             raise damaged("it is not as it was written", f"node {prefix or 'of the root'}")
         return Node(row[2], row[3])
 
@@ -223,8 +223,8 @@ class StateTree:
             SELECT record.digest, year, suffix, state.*
             FROM record JOIN state ON record.id = record_id {condition}
         """  # noqa: S608
-        for digest, year, suffix, *row, sealed in self._conn.execute(query, arguments):
-            if seal(*row) != sealed or suffix_of(digest) != suffix:
+        for digest, year, suffix, *row, checksum in self._conn.execute(query, arguments):
+            if row_checksum(*row) != checksum or suffix_of(digest) != suffix:
                 raise damaged("it is not as it was written", f"state of pith:{year}:{suffix}")
             yield TreeLeaf(digest, row[2], year)
 

@@ -19,7 +19,7 @@ from mirror.store.citations import CitationIndex
 from mirror.store.counters import Counters
 from mirror.store.facts import Facts
 from mirror.store.records import damaged, required
-from mirror.store.row_checksum import seal
+from mirror.store.row_checksum import row_checksum
 from mirror.store.state_tree import StateTree
 
 __all__ = ["StaleRecord", "StateColumns", "StateRow", "States", "state_columns"]
@@ -85,30 +85,30 @@ class States:
         self._facts = facts
         self._citations = CitationIndex(conn)
         self._conn.execute(
-            "CREATE TEMP TABLE IF NOT EXISTS touched (record_id INTEGER PRIMARY KEY)"
+            "CREATE TEMP TABLE IF NOT EXISTS seen_record (record_id INTEGER PRIMARY KEY)"
         )
 
-    def mark_all_to_judge(self) -> None:
+    def mark_all_for_verdicts(self) -> None:
         """Mark every record: verdicts are to be reached anew, and states after them.
 
         The index of keys is emptied: until a record is judged anew, it is under no key's name,
         and it will be judged under whatever keys are trusted then.
         """
         self._conn.execute("INSERT OR REPLACE INTO stale SELECT id, 1 FROM record")
-        self._conn.execute("DELETE FROM named_key")
-        self._conn.execute("DELETE FROM fault WHERE arrival_id NOT IN (SELECT id FROM arrival)")
-        for table in ("ledger", "state", "stale", "citation"):
+        self._conn.execute("DELETE FROM key_dependency")
+        self._conn.execute("DELETE FROM verdict WHERE arrival_id NOT IN (SELECT id FROM arrival)")
+        for table in ("record_totals", "state", "stale", "citation"):
             self._conn.execute(
                 f"DELETE FROM {table} WHERE record_id NOT IN (SELECT id FROM record)"  # noqa: S608
             )
         StateTree(self._conn).clear()  # records may be gone
 
-    def mark_not_plain_to_judge(self) -> None:
+    def mark_for_event_verdicts(self) -> None:
         """Mark the records with an event that did not pass under the built-in profile."""
         query = """
             INSERT OR REPLACE INTO stale
-            SELECT DISTINCT record_id, 1 FROM fault JOIN arrival ON arrival.id = arrival_id
-            WHERE fact != 'receipt'
+            SELECT DISTINCT record_id, 1 FROM verdict JOIN arrival ON arrival.id = arrival_id
+            WHERE kind = 'event'
         """
         self._conn.execute(query)
 
@@ -120,11 +120,11 @@ class States:
         """Mark every record unless its verdicts and state were reached under these rules."""
         if self.has_rules(version):
             return
-        self.mark_all_to_judge()
+        self.mark_all_for_verdicts()
         self._conn.execute("DELETE FROM rules")
         self._conn.execute("INSERT INTO rules VALUES (?)", (version,))
 
-    def mark_all_to_merge(self) -> None:
+    def mark_all_for_merge(self) -> None:
         """Mark every record: states are to be made anew from the facts and their verdicts."""
         self._conn.execute("INSERT OR IGNORE INTO stale SELECT id, 0 FROM record")
 
@@ -135,9 +135,12 @@ class States:
             limit: At most so many.
             after: Only those with a greater id.
         """
-        query = "SELECT record_id, judge FROM stale WHERE record_id > ? ORDER BY record_id LIMIT ?"
+        query = """
+            SELECT record_id, needs_verdicts FROM stale WHERE record_id > ?
+            ORDER BY record_id LIMIT ?
+        """
         found = self._conn.execute(query, (after, limit)).fetchall()
-        return [StaleRecord(record_id, bool(judge)) for record_id, judge in found]
+        return [StaleRecord(record_id, bool(needs_verdicts)) for record_id, needs_verdicts in found]
 
     def to_merge(self, limit: int, after: int) -> list[int]:
         """Return the ids of records that need only be merged, ascending.
@@ -146,19 +149,20 @@ class States:
             limit: At most so many.
             after: Only greater ids.
         """
-        query = "SELECT record_id FROM stale WHERE judge = 0 AND record_id > ? LIMIT ?"
+        query = "SELECT record_id FROM stale WHERE needs_verdicts = 0 AND record_id > ? LIMIT ?"
         return [row[0] for row in self._conn.execute(query, (after, limit))]
 
     def save_merged(self, rows: Sequence[tuple[int, StateColumns, bytes]]) -> None:
         """Keep states that were made elsewhere, of facts that are still all there are.
 
         Args:
-            rows: Each with its record's id and the seal of the ledger that it was made from.
+            rows: Each with its record's id and the checksum of the totals that it was made from.
         """
         current = [
             row
             for row in rows
-            if RecordTotals.load(self._conn, row[0]).seal == row[2] and not self.must_judge(row[0])
+            if RecordTotals.load(self._conn, row[0]).checksum == row[2]
+            and not self.needs_verdicts(row[0])
         ]
         ids = [(row[0],) for row in current]
         before = sum(self._equivocations(row[0]) for row in current)
@@ -173,21 +177,21 @@ class States:
         (count,) = self._conn.execute(query, (record_id,)).fetchone() or (0,)
         return int(count)
 
-    def must_judge(self, record_id: int) -> bool:
+    def needs_verdicts(self, record_id: int) -> bool:
         """Whether the verdicts on a record are to be reached anew: a rebuild marked it."""
-        query = "SELECT judge FROM stale WHERE record_id = ?"
+        query = "SELECT needs_verdicts FROM stale WHERE record_id = ?"
         row = self._conn.execute(query, (record_id,)).fetchone()
         return row is not None and bool(row[0])
 
     def staleness(self, record_id: int) -> StaleRecord | None:
         """Return what a record waits for, or None if its state is up to date."""
-        query = "SELECT judge FROM stale WHERE record_id = ?"
+        query = "SELECT needs_verdicts FROM stale WHERE record_id = ?"
         row = self._conn.execute(query, (record_id,)).fetchone()
         if row is not None:
             return StaleRecord(record_id, bool(row[0]))
-        query = "SELECT ledger_seal FROM state WHERE record_id = ?"
+        query = "SELECT totals_checksum FROM state WHERE record_id = ?"
         made = self._conn.execute(query, (record_id,)).fetchone()
-        if made == (RecordTotals.load(self._conn, record_id).seal,):
+        if made == (RecordTotals.load(self._conn, record_id).checksum,):
             return None
         return StaleRecord(record_id, needs_verdicts=False, is_queued=False)
 
@@ -196,7 +200,7 @@ class States:
         before = self._equivocations(record_id)
         columns = state_columns(state)
         self._citations.drop([record_id])
-        self.add([(record_id, columns, RecordTotals.load(self._conn, record_id).seal)])
+        self.add([(record_id, columns, RecordTotals.load(self._conn, record_id).checksum)])
         self._conn.execute("DELETE FROM stale WHERE record_id = ?", (record_id,))
         if columns.equivocation_count != before:
             Counters(self._conn).add({"equivocations": columns.equivocation_count - before})
@@ -205,18 +209,18 @@ class States:
         """Write states; nothing is in the index of citations for their records.
 
         Args:
-            rows: Each with its record's id and the seal of the ledger it was made from.
+            rows: Each with its record's id and the checksum of the totals it was made from.
         """
         query = "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        unsealed = [
-            (one, *columns[:5], ledger, columns.outline)  # as the table has them
-            for one, columns, ledger in rows
+        rows_of_table = [
+            (one, *columns[:5], totals, columns.outline)  # as the table has them
+            for one, columns, totals in rows
         ]
-        self._conn.executemany(query, [(*row, seal(*row)) for row in unsealed])
+        self._conn.executemany(query, [(*row, row_checksum(*row)) for row in rows_of_table])
         self._citations.add([(one, columns.citing) for one, columns, _ in rows])
-        StateTree(self._conn).mark(record_id for record_id, _, _ in rows)
+        StateTree(self._conn).enqueue(record_id for record_id, _, _ in rows)
 
-    def mark(self, record_ids: Iterable[int]) -> None:
+    def mark_stale(self, record_ids: Iterable[int]) -> None:
         """Mark records: facts came that their states lack."""
         rows = [(record_id,) for record_id in record_ids]
         self._conn.executemany("INSERT OR IGNORE INTO stale VALUES (?, 0)", rows)
@@ -230,8 +234,8 @@ class States:
     def current_digest(self, record_id: int) -> bytes | None:
         """Return the digest of a record's state, or None if `staleness` says that it lags."""
         query = """
-            SELECT digest FROM state JOIN ledger USING (record_id)
-            WHERE record_id = ? AND ledger_seal = ledger.seal
+            SELECT digest FROM state JOIN record_totals USING (record_id)
+            WHERE record_id = ? AND totals_checksum = record_totals.checksum
                 AND NOT EXISTS (SELECT 1 FROM stale WHERE stale.record_id = state.record_id)
         """
         row = self._conn.execute(query, (record_id,)).fetchone()
@@ -246,10 +250,10 @@ class States:
         """
         query = "SELECT * FROM state WHERE record_id = ?"
         found = self._conn.execute(query, (record_id,)).fetchone()
-        *row, sealed = required(found, f"state of record {record_id}")
+        *row, checksum = required(found, f"state of record {record_id}")
         facts = self._facts.load(record_id)
         where = f"state of {facts.record.pith_number}"
-        if seal(*row) != sealed:
+        if row_checksum(*row) != checksum:
             raise damaged("it is not as it was written", where)
         valid = by_id(event for event in facts.events if isinstance(event, ValidEvent))
         payloads = {event_id: event.payload_text for event_id, event in valid.items()}
@@ -272,7 +276,7 @@ class States:
         query = "SELECT * FROM state WHERE record_id = ?"
         found = self._conn.execute(query, (record_id,)).fetchone()
         where = f"state of record {record_id}"
-        if found is None or seal(*found[:-1]) != found[-1]:
+        if found is None or row_checksum(*found[:-1]) != found[-1]:
             raise damaged("it is not as it was written", where)
         try:
             return cast("Object", decode(decompress(found[-2])))
@@ -283,7 +287,7 @@ class States:
         """Whether so many of a record's events failed that a list of records does without them."""
         query = """
             SELECT events - coalesce(valid_event_count, 0)
-            FROM ledger LEFT JOIN state USING (record_id) WHERE record_id = ?
+            FROM record_totals LEFT JOIN state USING (record_id) WHERE record_id = ?
         """
         row = self._conn.execute(query, (record_id,)).fetchone()
         return row is not None and int(row[0]) > _MANY_REFUSED
@@ -299,8 +303,8 @@ class States:
             FROM record LEFT JOIN state ON record.id = record_id
         """
         count = 0
-        for digest, suffix, *row, sealed in self._conn.execute(query):
-            if seal(*row) != sealed or suffix_of(digest) != suffix:
+        for digest, suffix, *row, checksum in self._conn.execute(query):
+            if row_checksum(*row) != checksum or suffix_of(digest) != suffix:
                 raise damaged("it is not as it was written", f"state of a record {suffix}")
             count += 1
             yield digest, row[2]
@@ -312,28 +316,30 @@ class States:
     def mark_seen(self, record_ids: Iterable[int]) -> None:
         """Note that this connection's run saw these records."""
         rows = [(record_id,) for record_id in record_ids]
-        self._conn.executemany("INSERT OR IGNORE INTO touched VALUES (?)", rows)
+        self._conn.executemany("INSERT OR IGNORE INTO seen_record VALUES (?)", rows)
 
     def mark_ranges_seen(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Note the same of all records from the first id to the last of each range."""
-        query = "INSERT OR IGNORE INTO touched SELECT id FROM record WHERE id BETWEEN ? AND ?"
+        query = "INSERT OR IGNORE INTO seen_record SELECT id FROM record WHERE id BETWEEN ? AND ?"
         self._conn.executemany(query, ranges)
 
     def seen_count(self) -> int:
         """Return how many records this connection's run saw."""
-        return cast("int", self._conn.execute("SELECT count(*) FROM touched").fetchone()[0])
+        return cast("int", self._conn.execute("SELECT count(*) FROM seen_record").fetchone()[0])
 
     def seen_equivocations(self) -> int:
         """Return how many equivocations stand in the states of those records."""
-        query = (
-            "SELECT coalesce(sum(equivocation_count), 0) FROM state JOIN touched USING (record_id)"
-        )
+        query = """
+            SELECT coalesce(sum(equivocation_count), 0)
+            FROM state JOIN seen_record USING (record_id)
+        """
         return cast("int", self._conn.execute(query).fetchone()[0])
 
     def seen_states(self) -> Iterator[StateRow]:
         """Yield the states of those records, ascending by Pith Number."""
         query = """
-            SELECT year, suffix, id FROM touched JOIN record ON record.id = touched.record_id
+            SELECT year, suffix, id
+            FROM seen_record JOIN record ON record.id = seen_record.record_id
             ORDER BY year, suffix, id
         """
         for year, suffix, record_id in self._conn.execute(query):

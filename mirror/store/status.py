@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mirror.store.arrivals import READING
 from mirror.store.counters import Counters
 
 __all__ = ["Status", "read_status"]
@@ -25,7 +24,7 @@ class Status:
     events_invalid: dict[str, int]
     """By code of E3."""
     events_by_profile: dict[str, int]
-    """Valid or not, judged under a trusted profile; the others under the built-in one."""
+    """Valid or not, verified under a trusted profile; the others under the built-in one."""
     equivocations: int
     stale: int
     """Records whose state lags behind their facts."""
@@ -47,7 +46,7 @@ def read_status(conn: sqlite3.Connection) -> Status:
         receipts_refused=receipts,
         events_valid=counts["events"] - sum(events.values()),
         events_invalid=events,
-        events_by_profile=_by_code(counts, f"{READING} "),
+        events_by_profile=_by_code(counts, "profile "),
         equivocations=counts["equivocations"],
         stale=int(conn.execute("SELECT count(*) FROM stale").fetchone()[0]),
         last_fact_at=last[0],

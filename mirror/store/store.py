@@ -29,7 +29,7 @@ from mirror.store.status import Status, read_status
 from mirror.store.sync_state import SyncState
 from mirror.store.trust_log import TrustLog
 from mirror.store.upstream_history import UpstreamHistory
-from mirror.store.version import StoreVersion, read_mark
+from mirror.store.version import StoreVersion, read_version
 from mirror.store.write_ahead_log import has_log
 from mirror.store.writer import BatchWriter
 
@@ -126,9 +126,9 @@ class Store:
         """Keep no more than so many KiB of pages in memory."""
         self._conn.execute(f"PRAGMA cache_size = -{kib}")
 
-    def mark(self) -> StoreVersion:
-        """Return how far the store has come."""
-        return read_mark(self._conn)
+    def version(self) -> StoreVersion:
+        """Return the version of all that a state may depend on."""
+        return read_version(self._conn)
 
     def status(self) -> Status:
         """Return what is in the store, counted."""

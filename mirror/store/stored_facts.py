@@ -41,7 +41,7 @@ class StoredFacts:
     """Events that fail by their shape."""
     last_arrival: int = 0
     """The id of the last arrival that was added."""
-    ledger: RecordTotals = field(default_factory=RecordTotals)
+    totals: RecordTotals = field(default_factory=RecordTotals)
     """The sum of the arrivals that were added."""
 
     @property
@@ -59,13 +59,13 @@ class StoredFacts:
         for row, contents in rows:
             self._add_facts(row, contents)
             self.last_arrival = row.id
-            sealed = row.seal_of(row.id, row.record_id, row.run_id, row.member, row.content)
-            self.ledger.add(row.id, sealed, contents, row.faults)
+            checksum = row.checksum_of(row.id, row.record_id, row.run_id, row.member, row.content)
+            self.totals.add(row.id, checksum, contents, row.verdict_rows)
 
     def _add_facts(self, row: ArrivalRow, contents: ArrivalContents) -> None:
         receipts = cast("dict[bytes, Fault]", self.known.receipts)
         events = cast("dict[bytes, EventVerdict]", self.known.events)
-        refused, verdicts = receipt_verdicts(row.faults), event_verdicts(row.faults)
+        refused, verdicts = receipt_verdicts(row.verdict_rows), event_verdicts(row.verdict_rows)
         self.alias_claims.update(contents.claims)
         for position, (digest, value) in enumerate(contents.receipts):
             receipts[digest] = refused.get(position)
@@ -87,7 +87,7 @@ class StoredFactsCache:
     """LRU cache of `StoredFacts`, by record id, so that n bundles of one record cost n and not n².
 
     It is bounded by the number of facts in it. An entry that does not agree with the store any
-    more (verdicts were reached again, a transaction was rolled back) shows by its ledger.
+    more (verdicts were reached again, a transaction was rolled back) shows by its totals.
     """
 
     MAX_FACTS = 200_000

@@ -11,14 +11,14 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from mirror.store.row_checksum import seal
+from mirror.store.row_checksum import row_checksum
 
 __all__ = ["CachedETag", "Change", "SyncState"]
 
 _FEED = ""
 _RUN = "*"
 _DEBT = "!"
-"""Marks in the column `what`; no name that is asked for begins so."""
+"""Marks in the column `name`; no name that is asked for begins so."""
 
 
 class CachedETag(NamedTuple):
@@ -41,14 +41,14 @@ class Change(NamedTuple):
 
 
 class SyncState:
-    """The table `fetched`; what writes is called within a transaction."""
+    """The table `sync_state`; what writes is called within a transaction."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
 
     def clear(self, upstream: str) -> None:
         """Forget all that was asked of an upstream."""
-        self._conn.execute("DELETE FROM fetched WHERE upstream = ?", (upstream,))
+        self._conn.execute("DELETE FROM sync_state WHERE upstream = ?", (upstream,))
 
     # Single bundles --------------------------------------------------------------------------
 
@@ -96,11 +96,11 @@ class SyncState:
     def pending(self, upstream: str) -> list[str]:
         """Return the Pith Numbers of the records that the feed named, and that did not come."""
         query = """
-            SELECT what, upstream, what, etag, cursor, fetched_at, seal
-            FROM fetched WHERE upstream = ? AND what >= ? AND what < ? ORDER BY what
+            SELECT name, upstream, name, etag, cursor, fetched_at, checksum
+            FROM sync_state WHERE upstream = ? AND name >= ? AND name < ? ORDER BY name
         """
         found = self._conn.execute(query, (upstream, _DEBT, chr(ord(_DEBT) + 1)))
-        return [what[1:] for what, *row, sealed in found if seal(*row) == sealed]
+        return [name[1:] for name, *row, checksum in found if row_checksum(*row) == checksum]
 
     def move(self, upstream: str, last: Change | None, owed: set[str], paid: set[str]) -> None:
         """Note how far a feed was followed.
@@ -123,19 +123,19 @@ class SyncState:
 
     # Rows ------------------------------------------------------------------------------------
 
-    def _row(self, upstream: str, what: str) -> tuple[str, int, str] | None:
+    def _row(self, upstream: str, name: str) -> tuple[str, int, str] | None:
         query = """
-            SELECT upstream, what, etag, cursor, fetched_at, seal
-            FROM fetched WHERE upstream = ? AND what = ?
+            SELECT upstream, name, etag, cursor, fetched_at, checksum
+            FROM sync_state WHERE upstream = ? AND name = ?
         """
-        found = self._conn.execute(query, (upstream, what)).fetchone()
-        return None if found is None or seal(*found[:-1]) != found[-1] else found[2:5]
+        found = self._conn.execute(query, (upstream, name)).fetchone()
+        return None if found is None or row_checksum(*found[:-1]) != found[-1] else found[2:5]
 
-    def _write(self, upstream: str, what: str, etag: str, cursor: int, at: str) -> None:
-        row = (upstream, what, etag, cursor, at)
-        query = "INSERT OR REPLACE INTO fetched VALUES (?, ?, ?, ?, ?, ?)"
-        self._conn.execute(query, (*row, seal(*row)))
+    def _write(self, upstream: str, name: str, etag: str, cursor: int, at: str) -> None:
+        row = (upstream, name, etag, cursor, at)
+        query = "INSERT OR REPLACE INTO sync_state VALUES (?, ?, ?, ?, ?, ?)"
+        self._conn.execute(query, (*row, row_checksum(*row)))
 
-    def _drop(self, upstream: str, what: str) -> None:
-        query = "DELETE FROM fetched WHERE upstream = ? AND what = ?"
-        self._conn.execute(query, (upstream, what))
+    def _drop(self, upstream: str, name: str) -> None:
+        query = "DELETE FROM sync_state WHERE upstream = ? AND name = ?"
+        self._conn.execute(query, (upstream, name))

@@ -13,7 +13,7 @@ from mirror.core.msgpack_values import pack, unpack
 from mirror.core.profile import PROFILE_TYPE, Profile
 from mirror.core.profile_file import read_profile, require_safe
 from mirror.store.records import damaged
-from mirror.store.row_checksum import EMPTY, seal
+from mirror.store.row_checksum import EMPTY, row_checksum
 
 __all__ = ["TrustChange", "TrustLog"]
 
@@ -77,7 +77,7 @@ class TrustLog:
     def lacks_end(self) -> bool:
         """Whether the last lines of the log are not there, or all of it.
 
-        No seal shows that. But SQLite keeps the last id, of `AUTOINCREMENT`, in another table.
+        No checksum shows that. But SQLite keeps the last id, of `AUTOINCREMENT`, in another table.
         """
         query = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'trust'"
         (last,) = self._conn.execute(query).fetchone()
@@ -93,10 +93,10 @@ class TrustLog:
 
         The last line that names it tells. If a line is missing, nobody knows what it said.
         """
-        lines = self._conn.execute("SELECT id, action, key_id FROM trust ORDER BY id").fetchall()
+        lines = self._conn.execute("SELECT id, action, name FROM trust ORDER BY id").fetchall()
         if self.lacks_end() or [line[0] for line in lines] != list(range(1, len(lines) + 1)):
             return True
-        actions = [action for _, action, key_id in lines if key_id == BUILT_IN.key_id]
+        actions = [action for _, action, name in lines if name == BUILT_IN.key_id]
         return actions[-1:] == ["remove"]
 
     def ever(self) -> KeySet:
@@ -110,25 +110,25 @@ class TrustLog:
 
     def append(self, action: str, changed: Iterable[Key | Profile], at: str) -> None:
         """Write changes to the log."""
-        query = "INSERT INTO trust (at, action, key_id, value, seal) VALUES (?, ?, ?, ?, ?)"
+        query = "INSERT INTO trust (at, action, name, value, checksum) VALUES (?, ?, ?, ?, ?)"
         for one in changed:
             row = (at, action, _name(one), pack(one.to_value()))
-            self._conn.execute(query, (*row, seal(self._last_seal(), *row)))
+            self._conn.execute(query, (*row, row_checksum(self._last_checksum(), *row)))
 
-    def _last_seal(self) -> bytes:
-        """Return the seal of the last line: each line seals the one before it, too."""
-        query = "SELECT seal FROM trust ORDER BY id DESC LIMIT 1"
+    def _last_checksum(self) -> bytes:
+        """Return the checksum of the last line; that of the next line covers it."""
+        query = "SELECT checksum FROM trust ORDER BY id DESC LIMIT 1"
         row = self._conn.execute(query).fetchone()
         return EMPTY if row is None else cast("bytes", row[0])
 
     def _changes(self) -> Iterator[TrustChange]:
         last = EMPTY
-        query = "SELECT id, seal, at, action, key_id, value FROM trust ORDER BY id"
-        for change_id, sealed, *row in self._conn.execute(query):
-            if seal(last, *row) != sealed:
+        query = "SELECT id, checksum, at, action, name, value FROM trust ORDER BY id"
+        for change_id, checksum, *row in self._conn.execute(query):
+            if row_checksum(last, *row) != checksum:
                 what = "a line in the log of trusted keys, or before it, is not as it was written"
                 raise damaged(what, f"trust {change_id}")
-            last = sealed
+            last = checksum
             at, action, _, value = row
             yield TrustChange(at, action, _trusted(value))
         if self.lacks_end():

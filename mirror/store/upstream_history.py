@@ -9,12 +9,12 @@ from typing import NamedTuple
 from mirror.core.values import hexdigest, sha256
 from mirror.store.arrival_codec import compress, decompress
 from mirror.store.records import damaged
-from mirror.store.row_checksum import seal
+from mirror.store.row_checksum import row_checksum
 
 __all__ = ["UpstreamHistory", "UpstreamStatementRow"]
 
 
-_COLUMNS = "id, upstream, pith_number, kind, digest, first_at, content, seal"
+_COLUMNS = "id, upstream, pith_number, kind, digest, first_read_at, content, checksum"
 
 
 class UpstreamStatementRow(NamedTuple):
@@ -27,14 +27,14 @@ class UpstreamStatementRow(NamedTuple):
     """`state` or `bundle`."""
     digest: bytes
     """sha256(canonical(what was said)), raw."""
-    first_at: str
+    first_read_at: str
     """When it was first read."""
     text: bytes
     """What was said, canonical bytes."""
 
 
 class UpstreamHistory:
-    """The table `claim`: rows are only added."""
+    """The table `upstream_history`: rows are only added."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
@@ -52,25 +52,26 @@ class UpstreamHistory:
         """Return all that was ever said of a record, the oldest first; raises as `last`."""
         return list(self._rows("WHERE pith_number = ? ORDER BY upstream, kind, id", (pith_number,)))
 
-    def append(self, claim: UpstreamStatementRow) -> None:
+    def append(self, statement: UpstreamStatementRow) -> None:
         """Keep what upstream said; call within a transaction."""
-        (row_id,) = self._conn.execute("SELECT coalesce(max(id), 0) + 1 FROM claim").fetchone()
-        row = (row_id, *claim[:5], compress(claim.text))
-        query = f"INSERT INTO claim ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-        self._conn.execute(query, (*row, seal(*row)))
+        query = "SELECT coalesce(max(id), 0) + 1 FROM upstream_history"
+        (row_id,) = self._conn.execute(query).fetchone()
+        row = (row_id, *statement[:5], compress(statement.text))
+        query = "INSERT INTO upstream_history VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        self._conn.execute(query, (*row, row_checksum(*row)))
 
-    def faults(self) -> Iterator[int]:
+    def damaged_ids(self) -> Iterator[int]:
         """Yield the ids of the rows that are not as they were written."""
-        for *row, sealed in self._conn.execute(f"SELECT {_COLUMNS} FROM claim"):  # noqa: S608
-            if seal(*row) != sealed:
+        for *row, checksum in self._conn.execute(f"SELECT {_COLUMNS} FROM upstream_history"):  # noqa: S608
+            if row_checksum(*row) != checksum:
                 yield row[0]
 
     def _rows(self, condition: str, arguments: tuple[str, ...]) -> Iterator[UpstreamStatementRow]:
-        query = f"SELECT {_COLUMNS} FROM claim {condition}"  # noqa: S608
-        for *row, sealed in self._conn.execute(query, arguments):
-            if seal(*row) != sealed:
-                raise damaged("it is not as it was written", f"claim on {row[2]}")
+        query = f"SELECT {_COLUMNS} FROM upstream_history {condition}"  # noqa: S608
+        for *row, checksum in self._conn.execute(query, arguments):
+            if row_checksum(*row) != checksum:
+                raise damaged("it is not as it was written", f"statement on {row[2]}")
             text = decompress(row[6])
             if sha256(text) != row[4]:
-                raise damaged(f"it does not hash to {hexdigest(row[4])}", f"claim on {row[2]}")
+                raise damaged(f"it does not hash to {hexdigest(row[4])}", f"statement on {row[2]}")
             yield UpstreamStatementRow(row[1], row[2], row[3], row[4], row[5], text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-__all__ = ["StoreVersion", "read_mark"]
+__all__ = ["StoreVersion", "read_version"]
 
 
 class StoreVersion(NamedTuple):
@@ -17,7 +17,7 @@ class StoreVersion(NamedTuple):
 
     arrival: int
     trust: int
-    damaged: int
+    quarantine: int
     rules: str
 
     def differs_by_more_than_arrivals(self, other: StoreVersion) -> bool:
@@ -25,12 +25,12 @@ class StoreVersion(NamedTuple):
         return self[1:] != other[1:] or other.arrival < self.arrival
 
 
-def read_mark(conn: sqlite3.Connection) -> StoreVersion:
+def read_version(conn: sqlite3.Connection) -> StoreVersion:
     """Return how far the store has come."""
     query = """
         SELECT (SELECT coalesce(max(id), 0) FROM arrival),
                (SELECT coalesce(max(id), 0) FROM trust),
-               (SELECT coalesce(max(id), 0) FROM damaged),
+               (SELECT coalesce(max(id), 0) FROM quarantine),
                (SELECT coalesce(max(version), '') FROM rules)
     """
     return StoreVersion(*conn.execute(query).fetchone())

@@ -17,7 +17,7 @@ from pathlib import Path
 from mirror.errors import CorruptStoreError
 from mirror.store.arrivals import ArrivalRow
 from mirror.store.records import Records
-from mirror.store.row_checksum import seal
+from mirror.store.row_checksum import row_checksum
 
 __all__ = ["file_alone_holds_more", "has_log", "move_aside", "take_file_alone"]
 
@@ -77,11 +77,11 @@ def _sound_facts(conn: sqlite3.Connection) -> Iterator[bytes]:
         except (sqlite3.Error, CorruptStoreError):
             continue
     for arrival_id in _ids(conn, "arrival"):
-        query = "SELECT id, record_id, run_id, member, content, seal FROM arrival WHERE id = ?"
+        query = "SELECT id, record_id, run_id, member, content, checksum FROM arrival WHERE id = ?"
         try:
-            *row, sealed = conn.execute(query, (arrival_id,)).fetchone()
-            if ArrivalRow.seal_of(*row) == sealed:
-                yield seal("arrival", sealed)
+            *row, checksum = conn.execute(query, (arrival_id,)).fetchone()
+            if ArrivalRow.checksum_of(*row) == checksum:
+                yield row_checksum("arrival", checksum)
         except (sqlite3.Error, TypeError):
             continue
 

@@ -20,20 +20,19 @@ from mirror.core.msgpack_values import pack
 from mirror.core.values import Value
 from mirror.store.arrival_codec import ArrivalContents, pack_contents, unpack_contents
 from mirror.store.arrivals import (
-    READING,
     ArrivalRow,
     RecordTotals,
     VerdictRow,
     Verdicts,
-    faults_of,
     key_ids_of,
+    verdict_rows_of,
 )
-from mirror.store.counters import Counters, count_faults
+from mirror.store.counters import Counters, count_verdicts
 from mirror.store.facts import Facts
 from mirror.store.origin import SourceRun
 from mirror.store.quota import OverQuota, Quota
 from mirror.store.records import RecordColumns, Records, columns_of
-from mirror.store.row_checksum import add_up
+from mirror.store.row_checksum import combine
 from mirror.store.states import StateColumns, States, state_columns
 from mirror.store.stored_facts import SHAPE, StoredFacts
 
@@ -71,7 +70,7 @@ class NewFacts(NamedTuple):
     events: int
     content: bytes
     """All of these, so many of each: a column of `arrival`."""
-    faults: tuple[VerdictRow, ...]
+    verdict_rows: tuple[VerdictRow, ...]
     key_ids: tuple[str, ...]
     state: StateColumns | None = None
     """What the facts come to, if there are no others."""
@@ -99,7 +98,7 @@ def make_parcel(
     receipts = {one.digest: one for one in bundle.receipts if one.digest not in known_receipts}
     packed = {one.digest: one.packed for one in raw.events if one.digest not in known_events}
     events = {one.digest: one for one in bundle.events}
-    judged = Verdicts(list(receipts.values()), [events[digest] for digest in packed])
+    verdicts = Verdicts(list(receipts.values()), [events[digest] for digest in packed])
     new = tuple([claim for claim in claims if claim not in held.alias_claims])
     return NewFacts(
         bundle.record.digest,
@@ -107,9 +106,9 @@ def make_parcel(
         len(new),
         len(receipts),
         len(packed),
-        pack_contents(new, {one.digest: pack(one.value) for one in judged.receipts}, packed),
-        tuple(faults_of(judged)),
-        tuple(key_ids_of(judged, keys)),
+        pack_contents(new, {one.digest: pack(one.value) for one in verdicts.receipts}, packed),
+        tuple(verdict_rows_of(verdicts)),
+        tuple(key_ids_of(verdicts, keys)),
         None if state is None else state_columns(state),
     )
 
@@ -133,8 +132,8 @@ def _without_stored(
     if items is not None:
         quota = Quota(items, held)
         claims = quota.claims(claims)
-        receipts = quota.receipts(receipts, contents.receipts, parcel.faults)
-        events = quota.events(events, parcel.faults)
+        receipts = quota.receipts(receipts, contents.receipts, parcel.verdict_rows)
+        events = quota.events(events, parcel.verdict_rows)
     kept = len(claims), len(receipts), len(events)
     left_out = OverQuota(*(some - others for some, others in zip(new, kept, strict=True)))
     return _only(parcel, contents, claims, receipts, events), left_out
@@ -150,7 +149,7 @@ def _only(
     """Return a parcel of some of its facts: these claims, and the others at these positions."""
     at_events = {position: place for place, position in enumerate(events)}
     at_receipts = {position: place for place, position in enumerate(receipts)}
-    places = {"receipt": at_receipts, "event": at_events, READING: at_events}
+    places = {"receipt": at_receipts, "event": at_events}
     is_whole = (len(claims), len(receipts), len(events)) == parcel[2:5]
     return parcel._replace(
         state=parcel.state if is_whole else None,
@@ -162,10 +161,10 @@ def _only(
             dict([_packed(contents.receipts[position]) for position in receipts]),
             dict([_packed(contents.events[position]) for position in events]),
         ),
-        faults=tuple(
-            one._replace(position=places[one.fact][one.position])
-            for one in parcel.faults
-            if one.position in places[one.fact]
+        verdict_rows=tuple(
+            one._replace(position=places[one.kind][one.position])
+            for one in parcel.verdict_rows
+            if one.position in places[one.kind]
         ),
     )
 
@@ -185,7 +184,7 @@ def _most(parcel: NewFacts) -> int:
 
     That is never too low: a receipt counts, whether it was refused or not.
     """
-    malformed = sum([one.code == SHAPE and one.fact == "event" for one in parcel.faults])
+    malformed = sum([one.code == SHAPE and one.kind == "event" for one in parcel.verdict_rows])
     return max(parcel.alias_claims, parcel.receipts, malformed)
 
 
@@ -206,9 +205,9 @@ class _Pending:
     """By digest."""
     records: list[tuple[int, RecordColumns]] = field(default_factory=list)
     arrivals: list[tuple[int, int, int, str, bytes, bytes]] = field(default_factory=list)
-    ledgers: list[tuple[int, int, int, int, bytes]] = field(default_factory=list)
-    faults: list[tuple[int, VerdictRow]] = field(default_factory=list)
-    names: list[tuple[str, int]] = field(default_factory=list)
+    totals: list[tuple[int, int, int, int, bytes]] = field(default_factory=list)
+    verdict_rows: list[tuple[int, VerdictRow]] = field(default_factory=list)
+    key_dependencies: list[tuple[str, int]] = field(default_factory=list)
     states: list[tuple[int, StateColumns, bytes]] = field(default_factory=list)
     stale: list[int] = field(default_factory=list)
 
@@ -263,12 +262,12 @@ class BatchWriter:
         new.records = 1
         pending.ids[parcel.digest] = record_id
         pending.records.append((record_id, parcel.record))
-        sealed = self._add_arrival(record_id, run_id, member, parcel)
-        pending.ledgers.append((record_id, new.events, new.receipts, new.alias_claims, sealed))
+        checksum = self._add_arrival(record_id, run_id, member, parcel)
+        pending.totals.append((record_id, new.events, new.receipts, new.alias_claims, checksum))
         if parcel.state is None:
             pending.stale.append(record_id)
         else:
-            pending.states.append((record_id, parcel.state, sealed))
+            pending.states.append((record_id, parcel.state, checksum))
             self._tally["equivocations"] += parcel.state.equivocation_count
         self._count(parcel, new)
         return WriteResult(record_id, new, left_out)
@@ -284,31 +283,30 @@ class BatchWriter:
             )
         new = parcel.new
         if new:
-            ledger = RecordTotals.load(self._conn, record_id)
-            sealed = self._add_arrival(record_id, run.id(self._conn), member, parcel)
-            ledger.seal = add_up(ledger.seal, sealed)
-            ledger.events += new.events
-            ledger.receipts += new.receipts
-            ledger.alias_claims += new.alias_claims
+            totals = RecordTotals.load(self._conn, record_id)
+            checksum = self._add_arrival(record_id, run.id(self._conn), member, parcel)
+            totals.checksum = combine(totals.checksum, checksum)
+            totals.events += new.events
+            totals.receipts += new.receipts
+            totals.alias_claims += new.alias_claims
             self.flush()
-            ledger.save(self._conn, record_id)
-            self._derived.mark([record_id])
+            totals.save(self._conn, record_id)
+            self._derived.mark_stale([record_id])
             self._count(parcel, new)
         return WriteResult(record_id, new, left_out)
 
     def _add_arrival(self, record_id: int, run_id: int, member: str, parcel: NewFacts) -> bytes:
-        """Collect the rows of an arrival; return what they add to the ledger."""
+        """Collect the rows of an arrival; return what they add to the totals."""
         self._last_arrival += 1
         row = (self._last_arrival, record_id, run_id, member, parcel.content)
-        sealed = ArrivalRow.seal_of(*row)
+        checksum = ArrivalRow.checksum_of(*row)
         pending = self._pending
-        pending.arrivals.append((*row, sealed))
-        pending.names.extend((key_id, record_id) for key_id in parcel.key_ids)
-        ledger = RecordTotals(seal=sealed)
-        for fault in parcel.faults:
-            pending.faults.append((self._last_arrival, fault))
-        ledger.add_faults(self._last_arrival, parcel.faults)
-        return ledger.seal
+        pending.arrivals.append((*row, checksum))
+        pending.key_dependencies.extend((key_id, record_id) for key_id in parcel.key_ids)
+        totals = RecordTotals(checksum=checksum)
+        pending.verdict_rows.extend((self._last_arrival, one) for one in parcel.verdict_rows)
+        totals.add_verdicts(self._last_arrival, parcel.verdict_rows)
+        return totals.checksum
 
     def _count(self, parcel: NewFacts, new: InsertCounts) -> None:
         tally = self._tally
@@ -316,8 +314,8 @@ class BatchWriter:
         tally["alias_claims"] += new.alias_claims
         tally["receipts"] += new.receipts
         tally["events"] += new.events
-        if parcel.faults:
-            tally.update(count_faults(parcel.faults))
+        if parcel.verdict_rows:
+            tally.update(count_verdicts(parcel.verdict_rows))
 
     def flush(self) -> None:
         """Write what was collected."""
@@ -326,9 +324,9 @@ class BatchWriter:
         self._records.add(pending.records)
         query = "INSERT INTO arrival VALUES (?, ?, ?, ?, ?, ?)"
         self._conn.executemany(query, pending.arrivals)
-        self._conn.executemany("INSERT INTO ledger VALUES (?, ?, ?, ?, ?)", pending.ledgers)
-        self._facts.add_faults(pending.faults)
-        self._facts.add_names(pending.names)
+        self._conn.executemany("INSERT INTO record_totals VALUES (?, ?, ?, ?, ?)", pending.totals)
+        self._facts.add_verdicts(pending.verdict_rows)
+        self._facts.add_key_dependencies(pending.key_dependencies)
         self._derived.add(pending.states)
-        self._derived.mark(pending.stale)
+        self._derived.mark_stale(pending.stale)
         Counters(self._conn).add(tally)

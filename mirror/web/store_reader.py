@@ -108,7 +108,7 @@ class StoreReader:
         if known is not None:
             return known
         with self.shelf() as shelf:
-            reached = (shelf.generation, shelf.store.mark())
+            reached = (shelf.generation, shelf.store.version())
             named = shelf.resolve(name)
             with self._lock:
                 frame = self._kept.frame(named.digest)
@@ -133,7 +133,7 @@ class StoreReader:
         if version is not None and version == self._version:
             return
         with self.shelf() as shelf:
-            reached = (shelf.generation, shelf.store.mark())
+            reached = (shelf.generation, shelf.store.version())
             came_for = shelf.came_for_since(self._reached)
         if came_for is None:
             self._kept.clear()
@@ -154,7 +154,7 @@ class StoreSnapshot:
         """Return the names of the records that something came for; None if any may have changed."""
         if before is None or before[0] != self.generation:
             return None
-        if before[1].differs_by_more_than_arrivals(self.store.mark()):
+        if before[1].differs_by_more_than_arrivals(self.store.version()):
             return None
         came_for = self.store.facts.named_since(before[1].arrival, _MANY)
         return None if len(came_for) == _MANY else came_for
@@ -180,7 +180,7 @@ class StoreSnapshot:
     def _read(self, record_id: int) -> None:
         self.store.records.get(record_id)
         self.state_digest(record_id)
-        if self.store.facts.ledger(record_id).events <= _FEW_EVENTS:
+        if self.store.facts.totals(record_id).events <= _FEW_EVENTS:
             self.state_text(record_id)
 
     def find(self, name: str) -> Record:
@@ -226,7 +226,7 @@ class StoreSnapshot:
 
     def bundle_digest(self, record_id: int) -> str:
         """Return what names all facts of a record that this store holds."""
-        return hexdigest(self.store.facts.ledger(record_id).seal)
+        return hexdigest(self.store.facts.totals(record_id).checksum)
 
     def bundle_text(self, record_id: int) -> bytes:
         """Return the composed bundle of a record (B6)."""

@@ -36,7 +36,7 @@ def measure(db: Path) -> dict[str, float]:
 def _seconds(store: Store, record_ids: list[int]) -> float:
     started = time.perf_counter()
     with store.transaction():
-        store.state_tree.mark(record_ids)
+        store.state_tree.enqueue(record_ids)
         store.state_tree.update()
     return time.perf_counter() - started
 

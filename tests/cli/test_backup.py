@@ -23,10 +23,10 @@ from tests.cli.conftest import BUNDLES, Mirror
 
 DEMO, PITH = BUNDLES / "demo.tar", BUNDLES / "pith.tar"
 TABLES = (
-    *("run", "record", "arrival", "trust", "claim", "checkpoint", "damaged", "state"),
-    *("acknowledgement", "acknowledged"),
+    *("run", "record", "arrival", "trust", "upstream_history", "checkpoint", "quarantine", "state"),
+    *("acknowledgement", "acknowledged_finding"),
 )
-MAY_BE_EMPTY = {"damaged", "acknowledgement", "acknowledged"}
+MAY_BE_EMPTY = {"quarantine", "acknowledgement", "acknowledged_finding"}
 
 
 def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -68,7 +68,7 @@ def test_a_copy_keeps_everything(mirror: Mirror, store: Path) -> None:
     assert expected == rows(Path("backup.db"))
     assert (0, "", "backup.db") == (ran.exit_code, ran.stderr, line["file"])
     names = ("records", "arrivals", "trust_changes", "checkpoints", "upstream_statements")
-    tables = ("record", "arrival", "trust", "checkpoint", "claim")
+    tables = ("record", "arrival", "trust", "checkpoint", "upstream_history")
     assert [len(expected[table]) for table in tables] == [line[name] for name in names]
     assert mirror("root").stdout == mirror("root", "--db", "backup.db").stdout
     assert 0 == mirror("check", "--db", "backup.db").exit_code
@@ -176,7 +176,7 @@ def test_a_copy_that_is_open_or_broken_is_not_replaced(mirror: Mirror, store: Pa
     [
         "UPDATE trust SET at = '2000'",
         "UPDATE checkpoint SET size = 1",
-        "UPDATE claim SET digest = x'00'",
+        "UPDATE upstream_history SET digest = x'00'",
         "UPDATE arrival SET member = 'x' WHERE id = 1",
         "UPDATE run SET source = 'x'",
     ],

@@ -875,7 +875,10 @@ def test_a_run_that_is_interrupted_keeps_what_it_told(
     told = [line["pith_number"] for line in ran.lines]
     assert len(told) == 20
     with closing(sqlite3.connect(db)) as conn:
-        kept = [number for (number,) in conn.execute("SELECT pith_number FROM claim ORDER BY id")]
+        kept = [
+            number
+            for (number,) in conn.execute("SELECT pith_number FROM upstream_history ORDER BY id")
+        ]
     assert kept == told
     assert "Interrupted." in Path("r").read_text()
 
@@ -886,7 +889,9 @@ def test_a_damaged_memory_is_named_and_nothing_is_lost(
     """Exit 4, and what came before is told; other records go on, and a repair moves it aside."""
     ask(mirror, registry)
     with closing(sqlite3.connect(store)) as conn, conn:
-        conn.execute("UPDATE claim SET first_at = '1999' WHERE pith_number = ?", (Q,))
+        conn.execute(
+            "UPDATE upstream_history SET first_read_at = '1999' WHERE pith_number = ?", (Q,)
+        )
     registry.spoil(_drop)
     monkeypatch.setattr(compare_module, "_FEW", 1)  # records of one transaction
     ran = ask(mirror, registry, "--report", "report.html")
@@ -894,14 +899,14 @@ def test_a_damaged_memory_is_named_and_nothing_is_lost(
     assert "Not finished." in _page("report.html").text
     for one in (ran, mirror("compare", "--history", Q)):
         assert one.exit_code == 4
-        assert f"store.damaged at claim on {Q}" in one.stderr
+        assert f"store.damaged at statement on {Q}" in one.stderr
         assert "hint: run `mirror check`" in one.stderr
     with closing(sqlite3.connect(store)) as conn:
-        assert conn.execute("SELECT count(*) FROM claim").fetchone() == (4,)
+        assert conn.execute("SELECT count(*) FROM upstream_history").fetchone() == (4,)
     assert ask(mirror, registry, Q, "--no-history").exit_code == 0
     assert ask(mirror, registry, P).exit_code == 1
     checked = mirror("check")
-    assert "claim" in checked.stderr + checked.stdout.decode()
+    assert "upstream_history" in checked.stderr + checked.stdout.decode()
     mirror("check", "--repair")
     assert ask(mirror, registry, Q).exit_code == 0
     assert len(mirror("compare", "--history", Q, "--json").lines) == 1

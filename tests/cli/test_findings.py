@@ -228,7 +228,7 @@ def test_acknowledgements_outlive_rebuild_backup_and_repair(mirror: Mirror) -> N
     mirror("backup", "copy.db")
     assert {"event.signature": (1, 1)} == _counts(mirror, "--db", "copy.db")
     with closing(sqlite3.connect("mirror.db")) as conn, conn:
-        conn.execute("DROP TABLE tally")  # what only a salvage mends
+        conn.execute("DROP TABLE counter")  # what only a salvage mends
     assert 1 == mirror("check", "--repair").exit_code
     assert {"event.signature": (1, 1)} == _counts(mirror)
 
@@ -251,9 +251,9 @@ def test_a_verdict_that_changes_its_code_is_new(mirror: Mirror) -> None:
     "change",
     [
         "UPDATE acknowledgement SET reason = 'none'",
-        "UPDATE acknowledged SET last = 9",
-        "DELETE FROM acknowledged",
-        "INSERT INTO acknowledged VALUES (9, 1, 'event', 1, 'event.id', 0, 9, x'')",
+        "UPDATE acknowledged_finding SET last = 9",
+        "DELETE FROM acknowledged_finding",
+        "INSERT INTO acknowledged_finding VALUES (9, 1, 'event', 1, 'event.id', 0, 9, x'')",
     ],
 )
 def test_a_log_that_was_changed_is_damage(mirror: Mirror, change: str) -> None:
@@ -262,7 +262,7 @@ def test_a_log_that_was_changed_is_damage(mirror: Mirror, change: str) -> None:
     mirror("findings", "ack", "--code", "event.signature", *ADA)
     with closing(sqlite3.connect("mirror.db")) as conn, conn:
         conn.execute(change)
-    assert b'"fact":"acknowledgement"' in mirror("check", "--json").stdout
+    assert b'"table":"acknowledgement"' in mirror("check", "--json").stdout
     mirror("check", "--repair")
     assert (1, 0) == _counts(mirror)["event.signature"]
     assert 0 == mirror("check").exit_code
@@ -275,9 +275,9 @@ def test_a_million_junk_values_take_few_steps(mirror: Mirror) -> None:
         plans = " ".join(
             row[3]
             for row in conn.execute(
-                "EXPLAIN QUERY PLAN SELECT min(arrival_id) FROM fault"
-                " WHERE code = 'event.id' AND fact != 'reading' AND arrival_id > 3"
+                "EXPLAIN QUERY PLAN SELECT min(arrival_id) FROM verdict"
+                " WHERE code = 'event.id' AND arrival_id > 3"
             )
         )
-    assert "fault_by_code" in plans
+    assert "verdict_by_code" in plans
     assert "SCAN" not in plans

@@ -103,7 +103,7 @@ def test_a_store_that_lags_behind_is_brought_up_to_date(demo: Mirror) -> None:
     before = root_of(demo)
     with open_store(Path("mirror.db")) as store, store.transaction():
         store.state_tree.clear()
-        store.states.mark_all_to_judge()
+        store.states.mark_all_for_verdicts()
     assert before == root_of(demo)
     with open_store(Path("mirror.db")) as store:
         assert 0 == store.state_tree.lag()
@@ -121,7 +121,7 @@ def test_there_is_no_root_of_a_damaged_store(demo: Mirror) -> None:
     """It names what to do, which then helps."""
     before = root_of(demo)
     with open_store(Path("mirror.db")) as store:
-        store._conn.execute("UPDATE branch SET size = 9 WHERE depth = 0")
+        store._conn.execute("UPDATE tree_node SET size = 9 WHERE depth = 0")
     ran = demo("root")
     assert (4, b"") == (ran.exit_code, ran.stdout)
     assert "error: store.damaged at node of the root: " in ran.stderr

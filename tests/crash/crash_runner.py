@@ -93,7 +93,7 @@ def _facts(store: Store) -> set[str]:
         found |= {f"{record.hex()} {claim}" for claim in contents.claims}
         for kind in ("receipts", "events"):
             found |= {f"{record.hex()} {kind} {one.hex()}" for one, _ in getattr(contents, kind)}
-    found |= {f"{row}" for row in conn.execute("SELECT id, action, key_id FROM trust")}
+    found |= {f"{row}" for row in conn.execute("SELECT id, action, name FROM trust")}
     return found
 
 

@@ -161,7 +161,7 @@ def test_counts_can_be_made_anew(tmp_path: Path) -> None:
         assert {"records": 1, "alias_claims": 6, "receipts": 1, "events": 2,
                 "receipt receipt.shape": 1, "event event.shape": 2} == before  # fmt: skip
         with store.transaction():
-            store._conn.execute("DELETE FROM tally")
+            store._conn.execute("DELETE FROM counter")
             store.counters.recount()
         assert before == store.counters.counts()
 
@@ -185,7 +185,7 @@ def test_a_run_that_was_cut_off_does_not_count_twice(tmp_path: Path) -> None:
     """States that lag behind are counted when they are made."""
     with open_store(None) as store:
         _merge(store, tmp_path, [make_bundle(make_record(), [1, 1.0], [None])])
-        for mark in (store.states.mark_all_to_judge, store.states.mark_all_to_merge):
+        for mark in (store.states.mark_all_for_verdicts, store.states.mark_all_for_merge):
             with store.transaction():
                 mark()
             process_stale(store)

@@ -42,7 +42,7 @@ from mirror.store import (
 )
 from mirror.store.acknowledgements import AcknowledgementRequest, CoveredFindings
 from mirror.store.arrival_codec import compress, decompress, pack_contents, unpack_contents
-from mirror.store.row_checksum import seal
+from mirror.store.row_checksum import row_checksum
 from mirror.store.store import PAGE_BYTES
 from tests.builders import (
     NOON,
@@ -63,26 +63,34 @@ AUTHOR = Signer("author")
 KEYS = [*parse_key_set((BUNDLES / "demo-keys.json").read_bytes()), *keys_of(AUTHOR)]
 
 FACTS = ("run", "arrival", "record", "trust")
-DERIVED = ("ledger", "fault", "named_key", "state", "tally", "branch", "citation")
+DERIVED = (
+    "record_totals",
+    "verdict",
+    "key_dependency",
+    "state",
+    "counter",
+    "tree_node",
+    "citation",
+)
 TABLES = (*FACTS, *DERIVED)
 """What is held against something else whenever it is looked at."""
 MEMORIES = (
-    "remembered",
-    "fetched",
-    "bag",
-    "root",
+    "source_cache",
+    "sync_state",
+    "merged_bag",
+    "exported_bag",
     "rules",
     "stale",
-    "checked",
-    "damaged",
-    "to_place",
+    "check_progress",
+    "quarantine",
+    "tree_queue",
 )
 """What saves work, or is a note: each has its own tests below, of what its damage does."""
 
-EVIDENCE = ("claim", "checkpoint", "acknowledgement", "acknowledged")
+EVIDENCE = ("upstream_history", "checkpoint", "acknowledgement", "acknowledged_finding")
 """What others said: shown as such, and nothing rests on it."""
 
-SEARCH = ("indexed", "to_index", "index_mark", "full_text")
+SEARCH = ("index_entry", "index_queue", "index_version", "full_text")
 """The search index, which no state or bundle rests on."""
 
 RECORD = make_record(arxiv_id="2402.00001")
@@ -267,7 +275,7 @@ def test_a_changed_bit_of_a_content_is_found_and_never_served(
     _break(path, "UPDATE arrival SET content = ? WHERE id = ?", bytes(content), arrival_id)
     for quick in (False, True):
         (damage,) = _check(path, quick=quick)
-        assert ("arrival", arrival_id) == (damage.fact, damage.row_id)
+        assert ("arrival", arrival_id) == (damage.table, damage.row_id)
     served, answers = set(_served(path)), _good_answers(good)
     assert {name for name, _ in answers - served} == {
         damage.pith_number,
@@ -296,7 +304,7 @@ def test_a_frame_that_claims_to_be_huge_is_damage_like_any(
         damaged = frame[:4] + bytes([frame[4] | 0xC0]) + frame[5:]
         statement = f"UPDATE {table} SET {column} = ? WHERE {key} = ?"  # noqa: S608
         _break(path, statement, damaged, row_id)
-    assert len(rows) == len([one for one in _check(path) if one.fact == table])
+    assert len(rows) == len([one for one in _check(path) if one.table == table])
     assert set(_served(path)) <= _good_answers(good)
     try:
         with open_store(path) as store:
@@ -307,16 +315,17 @@ def test_a_frame_that_claims_to_be_huge_is_damage_like_any(
     _mended(path, good, job)
 
 
+ADD_VERDICT = "INSERT INTO verdict VALUES ({}, 'mirror-v1', '', '{}', 'x', '{}', 1)"
 FORGERIES = {
-    "a fault where there is none": "INSERT INTO fault VALUES (5, 'event', 'event.id', 'x', '0', 1)",
-    "a fault beyond the facts": "INSERT INTO fault VALUES (5, 'event', 'event.id', 'x', '999', 1)",
-    "a fault of a receipt": "INSERT INTO fault VALUES (1, 'receipt', 'receipt.role', 'x', '0', 1)",
-    "a fault that is gone": "DELETE FROM fault WHERE code = 'event.id'",
-    "another code": "UPDATE fault SET code = 'event.shape' WHERE code = 'event.id'",
-    "another reason": "UPDATE fault SET reason = '' WHERE code = 'event.time'",
-    "another fact": "UPDATE fault SET positions = '0' WHERE code = 'event.time'",
-    "positions that are none": "UPDATE fault SET positions = 'x' WHERE code = 'event.time'",
-    "more positions": "UPDATE fault SET positions = '0-9999999999' WHERE code = 'event.time'",
+    "a fault where there is none": ADD_VERDICT.format("5, 'event'", "event.id", 0),
+    "a fault beyond the facts": ADD_VERDICT.format("5, 'event'", "event.id", 999),
+    "a fault of a receipt": ADD_VERDICT.format("1, 'receipt'", "receipt.role", 0),
+    "a fault that is gone": "DELETE FROM verdict WHERE code = 'event.id'",
+    "another code": "UPDATE verdict SET code = 'event.shape' WHERE code = 'event.id'",
+    "another reason": "UPDATE verdict SET reason = '' WHERE code = 'event.time'",
+    "another fact": "UPDATE verdict SET positions = '0' WHERE code = 'event.time'",
+    "positions that are none": "UPDATE verdict SET positions = 'x' WHERE code = 'event.time'",
+    "more positions": "UPDATE verdict SET positions = '0-9999999999' WHERE code = 'event.time'",
 }
 
 
@@ -324,7 +333,7 @@ FORGERIES = {
 def test_a_forged_verdict_is_not_believed(name: str, path: Path, good: Path) -> None:
     """To write that an event is invalid, or valid, does not make it so."""
     _break(path, FORGERIES[name])
-    assert "fault" in {damage.fact for damage in _check(path)}
+    assert "verdict" in {damage.table for damage in _check(path)}
     assert set(_served(path)) <= _good_answers(good)
 
 
@@ -332,24 +341,28 @@ def test_a_forged_verdict_is_not_believed(name: str, path: Path, good: Path) -> 
 
 
 def _reseal(store: Store) -> None:
-    """Make every seal fit what stands there now, as no broken disk does."""
+    """Make every checksum fit what is there now, as no broken disk does."""
     conn = store._conn
     for record_id in ids_in(store):
         rows = [(row, row.contents()) for row in store.facts.arrivals(record_id)]
         for row, _ in rows:
-            sealed = ArrivalRow.seal_of(row.id, row.record_id, row.run_id, row.member, row.content)
-            conn.execute("UPDATE arrival SET seal = ? WHERE id = ?", (sealed, row.id))
+            checksum = ArrivalRow.checksum_of(
+                row.id, row.record_id, row.run_id, row.member, row.content
+            )
+            conn.execute("UPDATE arrival SET checksum = ? WHERE id = ?", (checksum, row.id))
         ledger = RecordTotals.of(rows)
         ledger.save(conn, record_id)
-        query = "UPDATE state SET ledger_seal = ? WHERE record_id = ?"
-        conn.execute(query, (ledger.seal, record_id))
+        query = "UPDATE state SET totals_checksum = ? WHERE record_id = ?"
+        conn.execute(query, (ledger.checksum, record_id))
         _reseal_state(conn, record_id)
 
 
 def _reseal_state(conn: sqlite3.Connection, record_id: int) -> None:
     query = "SELECT * FROM state WHERE record_id = ?"
     *row, _ = conn.execute(query, (record_id,)).fetchone()
-    conn.execute("UPDATE state SET seal = ? WHERE record_id = ?", (seal(*row), record_id))
+    conn.execute(
+        "UPDATE state SET checksum = ? WHERE record_id = ?", (row_checksum(*row), record_id)
+    )
 
 
 def _repacked(contents: ArrivalContents) -> bytes:
@@ -423,7 +436,7 @@ def test_a_content_that_was_forged_with_all_its_seals_is_found(
         _reseal(store)
     assert _check(path) != []
     if change in FORGED_VALUES:
-        found = [(one.fact, one.row_id) for one in _check(path, quick=True)]
+        found = [(one.table, one.row_id) for one in _check(path, quick=True)]
         assert ("arrival", arrival_id) in found
 
 
@@ -433,12 +446,12 @@ def test_a_verdict_that_was_forged_with_all_its_seals_is_found(name: str, path: 
     _break(path, FORGERIES[name])
     with open_store(path) as store, store.transaction():
         _reseal(store)
-    assert "fault" in {damage.fact for damage in _check(path)}
+    assert "verdict" in {damage.table for damage in _check(path)}
 
 
-@pytest.mark.parametrize("resealed", [False, True])
+@pytest.mark.parametrize("recomputed", [False, True])
 def test_an_outline_that_is_not_what_the_facts_come_to_is_found(
-    path: Path, good: Path, *, resealed: bool
+    path: Path, good: Path, *, recomputed: bool
 ) -> None:
     """Every state is merged again; and none is shown that does not have its digest (M12)."""
     with open_store(path) as store, store.transaction():
@@ -448,10 +461,10 @@ def test_an_outline_that_is_not_what_the_facts_come_to_is_found(
         query = "UPDATE state SET outline = ? WHERE record_id = 1"
         assert decompress(outline) != forged
         conn.execute(query, (compress(forged),))
-        if resealed:
+        if recomputed:
             _reseal_state(conn, 1)
     (damage,) = _check(path)
-    assert ("state", 1) == (damage.fact, damage.record_id)
+    assert ("state", 1) == (damage.table, damage.record_id)
     assert set(_served(path)) < _good_answers(good)
 
 
@@ -463,24 +476,24 @@ BREAKS = {
     "WHERE id = 7",
     "no content": "UPDATE arrival SET content = x'' WHERE id = 1",
     "member": "UPDATE arrival SET member = 'elsewhere' WHERE id = 1",
-    "seal": "UPDATE arrival SET seal = x'00' WHERE id = 10",
+    "checksum": "UPDATE arrival SET checksum = x'00' WHERE id = 10",
     "lost arrival": "DELETE FROM arrival WHERE id = 2",
     "record": "UPDATE record SET value = x'c1' WHERE id = 2",
     "digest": "UPDATE record SET digest = x'00' WHERE id = 9",
     "run": "UPDATE run SET source = 'elsewhere'",
     "lost runs": "DELETE FROM run",
-    "fault": "UPDATE fault SET code = 'event.id' WHERE positions = '3'",
-    "lost faults": "DELETE FROM fault",
-    "ledger": "UPDATE ledger SET seal = x'00' WHERE record_id = 3",
-    "lost ledgers": "DELETE FROM ledger",
+    "fault": "UPDATE verdict SET code = 'event.id' WHERE positions = '3'",
+    "lost faults": "DELETE FROM verdict",
+    "ledger": "UPDATE record_totals SET checksum = x'00' WHERE record_id = 3",
+    "lost ledgers": "DELETE FROM record_totals",
     "outline": "UPDATE state SET outline = x'00' WHERE record_id = 3",
     "lost states": "DELETE FROM state",
-    "named_key": "DELETE FROM named_key",
-    "tally": "UPDATE tally SET count = count + 1",
-    "lost tally": "DELETE FROM tally",
+    "named_key": "DELETE FROM key_dependency",
+    "tally": "UPDATE counter SET count = count + 1",
+    "lost tally": "DELETE FROM counter",
     "lost record": "DELETE FROM record WHERE id = 4",
 }
-LOSSES = ("content", "content of another", "no content", "member", "seal", "lost arrival",
+LOSSES = ("content", "content of another", "no content", "member", "checksum", "lost arrival",
           "record", "digest")  # fmt: skip
 """Where a bundle must come again."""
 
@@ -562,13 +575,13 @@ def test_rebuild_ends_in_the_same_digests(path: Path, good: Path) -> None:
         assert rebuild(store) == []
     assert _states(good) == _states(path)
     assert _check(path) == []
-    for table in ("ledger", "fault", "named_key", "tally", "state"):
+    for table in ("record_totals", "verdict", "key_dependency", "counter", "state"):
         assert _rows(good, table) == _rows(path, table)
 
 
 def test_states_alone_are_made_again_from_facts_and_verdicts(path: Path, good: Path) -> None:
     """`judge=False`: the same states, ledgers and counts, and no verdict is touched."""
-    for table in ("state", "tally"):
+    for table in ("state", "counter"):
         _break(path, f"DELETE FROM {table}")  # noqa: S608
     with open_store(path) as store:
         assert rebuild(store, judge=False) == []
@@ -584,7 +597,7 @@ def test_rebuild_names_what_it_cannot_derive(path: Path, good: Path) -> None:
     for judge in (True, False):
         with open_store(path) as store:
             (damage,) = rebuild(store, judge=judge)
-        assert ("record", 6) == (damage.fact, damage.row_id)
+        assert ("record", 6) == (damage.table, damage.row_id)
     assert set(_served(path)) <= _good_answers(good)
 
 
@@ -674,7 +687,7 @@ def test_damaged_evidence_is_named_and_moved_aside(
     new = "bundle" if value == "state" else _changed(value)
     _break(path, f"UPDATE {table} SET {column} = ?", new)  # noqa: S608
     (damage,) = _check(path)
-    assert damage.fact == ("acknowledgement" if table == "acknowledged" else table)
+    assert damage.table == ("acknowledgement" if table == "acknowledged_finding" else table)
     assert set(_served(path)) == _good_answers(good)
     report = check_and_repair(path, CheckScope(), lambda _damage: None, _Bound())
     assert report.is_repaired
@@ -710,23 +723,23 @@ def test_a_large_store_is_checked_in_several_processes(
 ) -> None:
     """The same damages are found, in the same order."""
     _break(path, "UPDATE arrival SET content = x'00' WHERE id IN (2, 4, 7, 9)")
-    _break(path, "UPDATE fault SET code = 'event.role'")
+    _break(path, "UPDATE verdict SET code = 'event.role'")
     _break(path, "UPDATE state SET core_digest = digest WHERE record_id = 4")
     expected = _check(path)
     monkeypatch.setattr("mirror.engine.states.check.CHUNK_RECORDS", 1)
     assert expected == _check(path)
-    assert [damage.row_id for damage in expected if damage.fact == "arrival"] == [2, 4, 7, 9]
-    assert {"arrival", "fault", "state"} <= {damage.fact for damage in expected}
+    assert [damage.row_id for damage in expected if damage.table == "arrival"] == [2, 4, 7, 9]
+    assert {"arrival", "verdict", "state"} <= {damage.table for damage in expected}
 
 
 def test_a_quick_check_finds_broken_facts_only(path: Path) -> None:
     """It computes no verdict and no state."""
-    _break(path, "UPDATE fault SET reason = 'another'")
+    _break(path, "UPDATE verdict SET reason = 'another'")
     assert _check(path, quick=True) == []
     assert _check(path) != []
     _break(path, BREAKS["content"])
     (damage,) = _check(path, quick=True)
-    assert ("arrival", 7) == (damage.fact, damage.row_id)
+    assert ("arrival", 7) == (damage.table, damage.row_id)
 
 
 # Facts that are lost, or slipped to where they do not belong ------------------------------------
@@ -810,7 +823,9 @@ def _told(path: Path, job: ReadRequest) -> tuple[list[Finding], str]:
 
 
 MEMORY_CELLS = [
-    (table, column) for table in ("remembered", "bag", "rules") for column in _columns(table)
+    (table, column)
+    for table in ("source_cache", "merged_bag", "rules")
+    for column in _columns(table)
 ]
 
 
@@ -838,10 +853,10 @@ def test_a_changed_bit_of_a_memory_is_no_false_word(
     """The same, wherever in the outcome it is."""
     expected = _told(path, job)
     order = random.Random(seed)
-    key, outcome, *_ = order.choice(_rows(path, "remembered"))
+    key, outcome, *_ = order.choice(_rows(path, "source_cache"))
     changed = bytearray(outcome)
     changed[order.randrange(len(changed))] ^= 1 << order.randrange(8)
-    _break(path, "UPDATE remembered SET outcome = ? WHERE key = ?", bytes(changed), key)
+    _break(path, "UPDATE source_cache SET result = ? WHERE key = ?", bytes(changed), key)
     try:
         assert expected == _told(path, job)
     except StoreError:
@@ -855,10 +870,10 @@ FETCHED = {
     "!pith:2024:OWED": lambda store: store.sync_state.position(UPSTREAM),
     "2402.00001": lambda store: store.sync_state.answered(UPSTREAM, "2402.00001"),
 }
-"""By the column `what`, what is known while the row is as it was written."""
+"""By the column `name`, what is known while the row is as it was written."""
 
 
-@pytest.mark.parametrize("column", _columns("fetched"))
+@pytest.mark.parametrize("column", _columns("sync_state"))
 @pytest.mark.parametrize("what", FETCHED)
 def test_a_damaged_row_of_what_was_fetched_is_as_if_it_was_not_there(
     what: str, column: str, path: Path, good: Path
@@ -870,11 +885,11 @@ def test_a_damaged_row_of_what_was_fetched_is_as_if_it_was_not_there(
         store.sync_state.begin(UPSTREAM, at)
         store.sync_state.move(UPSTREAM, Change(7, "pith:2024:LAST", at), {"pith:2024:OWED"}, set())
         assert FETCHED[what](store) is not None
-    (row,) = [row for row in _rows(path, "fetched") if row[1] == what]
-    new = _changed(row[_columns("fetched").index(column)] or "x")
+    (row,) = [row for row in _rows(path, "sync_state") if row[1] == what]
+    new = _changed(row[_columns("sync_state").index(column)] or "x")
     if column == "cursor":
         new = 99
-    _break(path, f"UPDATE fetched SET {column} = ? WHERE {_is_row('fetched')}", new, *row)  # noqa: S608
+    _break(path, f"UPDATE sync_state SET {column} = ? WHERE {_is_row('sync_state')}", new, *row)  # noqa: S608
     with open_store(path) as store:
         assert FETCHED[what](store) is None
     assert _check(path) == []
@@ -888,7 +903,7 @@ def _exported(path: Path, out: Path, since: str | None = None) -> tuple[str, byt
     return exported.root, out.read_bytes()
 
 
-@pytest.mark.parametrize("column", _columns("root"))
+@pytest.mark.parametrize("column", _columns("exported_bag"))
 def test_a_damaged_root_leaves_nothing_out_of_an_increment(
     column: str, path: Path, tmp_path: Path
 ) -> None:
@@ -902,9 +917,9 @@ def test_a_damaged_root_leaves_nothing_out_of_an_increment(
     with open_store(path) as store:
         ingest(store, ReadRequest([str(later)], lambda _report: None))
     expected = _exported(path, tmp_path / "expected.tar", exported.root)
-    row = _rows(path, "root")[0]
-    new = _changed(row[_columns("root").index(column)])
-    _break(path, f"UPDATE root SET {column} = ? WHERE {_is_row('root')}", new, *row)  # noqa: S608
+    row = _rows(path, "exported_bag")[0]
+    new = _changed(row[_columns("exported_bag").index(column)])
+    _break(path, f"UPDATE exported_bag SET {column} = ? WHERE {_is_row('exported_bag')}", new, *row)  # noqa: S608
     try:
         assert expected == _exported(path, tmp_path / "increment.tar", exported.root)
     except MirrorError:
@@ -937,7 +952,7 @@ def test_a_root_is_never_that_of_damaged_states(query: str, path: Path, tmp_path
 def test_a_mark_on_a_record_that_is_not_there_is_swept_away(path: Path, good: Path) -> None:
     """It stops neither a merge nor a repair."""
     _break(path, "INSERT INTO stale VALUES (99999, 1)")
-    assert {damage.fact for damage in _check(path)} == {"stale"}
+    assert {damage.table for damage in _check(path)} == {"stale"}
     assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
     assert _states(good) == _states(path)
 
@@ -956,10 +971,10 @@ def test_a_mark_that_nobody_made_does_no_harm(
 def test_a_mark_that_is_lost_is_missed(path: Path, good: Path) -> None:
     """A state that lags behind its facts is found, whoever says that it does not."""
     with open_store(path) as store, store.transaction():
-        store.states.mark_all_to_judge()
+        store.states.mark_all_for_verdicts()
     _break(path, "DELETE FROM stale")
     damages = _check(path)
-    assert {damage.fact for damage in damages} == {"named_key"}
+    assert {damage.table for damage in damages} == {"key_dependency"}
     assert set(_served(path)) <= _good_answers(good)
     assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
-    assert _rows(good, "named_key") == _rows(path, "named_key")
+    assert _rows(good, "key_dependency") == _rows(path, "key_dependency")

@@ -259,7 +259,7 @@ def test_a_search_index_that_cannot_be_opened_is_made_again(store: Path, mirror:
     [
         ("_sqlite_migrations", "applied_at", ()),  # no command reads it but check
         ("rules", "version", ("merge", BUNDLES / "demo.tar")),
-        ("tally", "name", ("status",)),
+        ("counter", "name", ("status",)),
     ],
 )
 def test_text_that_is_none_is_found_and_mended(

@@ -158,9 +158,9 @@ def test_a_long_name_of_a_key_is_not_repeated_in_the_index(store: Store) -> None
     event = make_event(RECORD, signer, "author_claimed", author_claim())
     _take(store, make_bundle(RECORD, [event]), held=False)
     (record_id,) = ids_in(store)
-    ((size,),) = store._conn.execute("SELECT max(length(key_id)) FROM named_key")
+    ((size,),) = store._conn.execute("SELECT max(length(key_id)) FROM key_dependency")
     assert size == 128
-    assert store.facts.naming_keys([signer.key_id]) == [record_id]
+    assert store.facts.depending_on([signer.key_id]) == [record_id]
     assert not store.integrity.lacks_key(record_id, [signer.key_id])
 
 

@@ -24,7 +24,7 @@ from mirror.engine.states.root import read_root, update_root
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.errors import CorruptStoreError, StoreError
 from mirror.store import StateTree, Store, TreeLeaf, open_store
-from mirror.store.row_checksum import seal
+from mirror.store.row_checksum import row_checksum
 from mirror.store.state_tree import DEPTH
 from tests.builders import (
     Object,
@@ -45,7 +45,7 @@ Row = tuple[int, str, int, bytes, bytes]
 
 def rows_of(store: Store) -> set[Row]:
     """What is kept of the tree."""
-    return set(store._conn.execute("SELECT * FROM branch"))
+    return set(store._conn.execute("SELECT * FROM tree_node"))
 
 
 def rows_for(leaves: list[Leaf]) -> set[Row]:
@@ -55,7 +55,7 @@ def rows_for(leaves: list[Leaf]) -> set[Row]:
         for depth in range(DEPTH + 1):
             groups.setdefault(leaf[0].hex()[:depth], []).append(leaf)
     nodes = [(len(name), name, *merkle.subtree(group, len(name))) for name, group in groups.items()]
-    return {(*node, seal(*node)) for node in nodes}
+    return {(*node, row_checksum(*node)) for node in nodes}
 
 
 def assert_kept(store: Store) -> None:
@@ -221,16 +221,16 @@ def test_the_root_is_the_same_whatever_the_history(tmp_path: Path) -> None:
 
 
 DAMAGES = {
-    "a node": "UPDATE branch SET digest = zeroblob(32) WHERE depth = 2",
-    "the root": "UPDATE branch SET size = size + 1 WHERE depth = 0",
-    "no root": "DELETE FROM branch WHERE depth = 0",
+    "a node": "UPDATE tree_node SET digest = zeroblob(32) WHERE depth = 2",
+    "the root": "UPDATE tree_node SET size = size + 1 WHERE depth = 0",
+    "no root": "DELETE FROM tree_node WHERE depth = 0",
     "a state": "UPDATE state SET core_digest = zeroblob(32) WHERE record_id = 3",
     "no state": "DELETE FROM state WHERE record_id = 3",
     "a record": "UPDATE record SET value = x'00' WHERE id = 3",
     "the digest of a record": "UPDATE record SET digest = zeroblob(32) WHERE id = 3",
     "no record": "DELETE FROM record WHERE id = 3",
     "an arrival": "UPDATE arrival SET content = x'00' WHERE id = 3",
-    "the trusted keys": "UPDATE trust SET key_id = 'x'",
+    "the trusted keys": "UPDATE trust SET name = 'x'",
 }
 
 
@@ -252,7 +252,7 @@ def test_a_repair_leaves_the_tree_of_what_is_left(
         before = read_root(store).root
         if queued:
             with store.transaction():
-                store.state_tree.mark([1, 2])
+                store.state_tree.enqueue([1, 2])
     with closing(sqlite3.connect(history.path, isolation_level=None)) as conn:
         conn.execute("PRAGMA foreign_keys = OFF")
         assert conn.execute(DAMAGES[damage]).rowcount > 0
@@ -273,10 +273,10 @@ def test_what_waits_behind_damage_is_found_and_repaired(tmp_path: Path) -> None:
     history = _History(tmp_path / "mirror.db", 2)
     with open_store(history.path) as store:
         history.merge(store, 90)
-        execute(store, "UPDATE branch SET size = 9 WHERE depth = 1 AND prefix = ("
-                       "SELECT max(prefix) FROM branch WHERE depth = 1)")  # fmt: skip
+        execute(store, "UPDATE tree_node SET size = 9 WHERE depth = 1 AND prefix = ("
+                       "SELECT max(prefix) FROM tree_node WHERE depth = 1)")  # fmt: skip
         with store.transaction():
-            store.state_tree.mark([1])
+            store.state_tree.enqueue([1])
         with pytest.raises(CorruptStoreError, match="not as it was written"):
             update(store)
         replay.update_tree(store)  # waits for a repair
@@ -284,7 +284,7 @@ def test_what_waits_behind_damage_is_found_and_repaired(tmp_path: Path) -> None:
         with pytest.raises(CorruptStoreError):
             update_root(store)
     found = check(history.path, CheckScope(quick=True), lambda _damage: None).damages
-    assert ["branch"] == [damage.fact for damage in found]
+    assert ["tree_node"] == [damage.table for damage in found]
     assert check_and_repair(history.path, CheckScope(), lambda _damage: None).is_repaired
     with open_store(history.path) as store:
         assert_kept(store)
@@ -448,7 +448,7 @@ def test_lag_counts_the_states_that_are_not_placed(store: Store) -> None:
     assert 50 == store.state_tree.lag()
     update(store)
     assert 0 == store.state_tree.lag()
-    execute(store, "DELETE FROM branch WHERE depth = 0")
+    execute(store, "DELETE FROM tree_node WHERE depth = 0")
     assert 50 == store.state_tree.lag()
     update(store)
     assert_kept(store)
@@ -484,12 +484,12 @@ def test_an_update_that_is_cut_off_changes_nothing(
 # Damage --------------------------------------------------------------------------------------
 
 
-def _sealed(depth: int, prefix: str, size: int, digest: bytes) -> Row:
-    return depth, prefix, size, digest, seal(depth, prefix, size, digest)
+def _with_checksum(depth: int, prefix: str, size: int, digest: bytes) -> Row:
+    return depth, prefix, size, digest, row_checksum(depth, prefix, size, digest)
 
 
 def _insert(store: Store, row: Row) -> None:
-    execute(store, "INSERT OR REPLACE INTO branch VALUES (?, ?, ?, ?, ?)", *row)
+    execute(store, "INSERT OR REPLACE INTO tree_node VALUES (?, ?, ?, ?, ?)", *row)
 
 
 COLUMNS = {
@@ -497,7 +497,7 @@ COLUMNS = {
     "prefix": "prefix || '0'",
     "size": "size + 1",
     "digest": "zeroblob(32)",
-    "seal": "zeroblob(16)",
+    "checksum": "zeroblob(16)",
 }
 
 
@@ -509,11 +509,11 @@ def test_a_changed_node_is_found(store: Store, column: str, depth: int, *, queue
     fill(store, make_leaves(100))
     if queued:
         with store.transaction():
-            store.state_tree.mark([1])
+            store.state_tree.enqueue([1])
     assert store.state_tree.is_whole()
     last = max(prefix for its_depth, prefix, *_ in rows_of(store) if its_depth == depth)
     change = f"{column} = {COLUMNS[column]}"
-    execute(store, f"UPDATE branch SET {change} WHERE depth = ? AND prefix = ?", depth, last)  # noqa: S608
+    execute(store, f"UPDATE tree_node SET {change} WHERE depth = ? AND prefix = ?", depth, last)  # noqa: S608
     assert not store.state_tree.is_whole()
     if column not in {"depth", "prefix"}:  # else it is not there any more
         with pytest.raises(CorruptStoreError, match="not as it was written"):
@@ -527,19 +527,19 @@ def test_a_node_that_is_lost_or_made_up_is_found(store: Store, *, queued: bool) 
     fill(store, leaves)
     if queued:
         with store.transaction():
-            store.state_tree.mark([1])  # the first in order
+            store.state_tree.enqueue([1])  # the first in order
     last = leaves[-1][0].hex()
     before = rows_of(store)
     for depth in range(1, DEPTH + 1):
-        execute(store, "DELETE FROM branch WHERE prefix = ?", last[:depth])
+        execute(store, "DELETE FROM tree_node WHERE prefix = ?", last[:depth])
         assert not store.state_tree.is_whole()
         for size, digest in ((1, bytes(32)), (0, bytes(32)), (2, b"\x07" * 32)):
-            _insert(store, _sealed(depth, last[:depth], size, digest))
+            _insert(store, _with_checksum(depth, last[:depth], size, digest))
             assert not store.state_tree.is_whole()
         (row,) = [row for row in before if row[1] == last[:depth]]
         _insert(store, row)
         assert store.state_tree.is_whole()
-    _insert(store, _sealed(2, "zz", 1, bytes(32)))
+    _insert(store, _with_checksum(2, "zz", 1, bytes(32)))
     assert not store.state_tree.is_whole()
 
 
@@ -547,13 +547,13 @@ CHANGES: dict[str, Callable[[Store], None]] = {
     "a state less": lambda store: execute(store, "DELETE FROM state WHERE record_id = 50"),
     "a record less": lambda store: execute(store, "DELETE FROM record WHERE id = 50"),
     "another state": lambda store: _write_unnoticed(store, 50),
-    "lost from the queue": lambda store: execute(store, "DELETE FROM to_place"),
+    "lost from the queue": lambda store: execute(store, "DELETE FROM tree_queue"),
 }
 
 
 def _write_unnoticed(store: Store, row_id: int) -> None:
     write_states(store, {row_id: b"\x07" * 32})
-    execute(store, "DELETE FROM to_place WHERE record_id = ?", row_id)
+    execute(store, "DELETE FROM tree_queue WHERE record_id = ?", row_id)
 
 
 def _add_unnoticed(store: Store) -> None:
@@ -603,7 +603,7 @@ def test_a_damaged_state_is_in_no_tree(store: Store) -> None:
         write_states(store, {100: bytes(32)})
     update(store)
     with store.transaction():
-        store.state_tree.mark([1])
+        store.state_tree.enqueue([1])
     with pytest.raises(CorruptStoreError, match=first):
         update(store)
     replay.update_tree(store)
@@ -641,7 +641,7 @@ def test_a_root_is_not_said_while_states_lag_behind(store: Store) -> None:
     """Though the tree be that of the states there are."""
     fill(store, make_leaves(10))
     with store.transaction():
-        store.states.mark([3])
+        store.states.mark_stale([3])
     assert 0 == store.state_tree.lag()
     with pytest.raises(StoreError, match="lags behind"):
         read_root(store)

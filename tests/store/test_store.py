@@ -42,7 +42,10 @@ def test_every_table_of_facts_is_copied_compared_and_salvaged() -> None:
     """A new table cannot be forgotten where one store takes the place of another."""
     tables = {*re.findall(r"CREATE TABLE (\w+)", schema._FACTS)}
     assert tables == {*recover._TABLES}
-    assert tables == {*copy._IDENTITY, "acknowledged"}  # covered by `acknowledgement.checksum`
+    assert tables == {
+        *copy._IDENTITY,
+        "acknowledged_finding",
+    }  # covered by `acknowledgement.checksum`
 
 
 @pytest.fixture
@@ -115,7 +118,7 @@ def test_the_store_is_in_wal_mode(path: Path) -> None:
     with open_store(path) as writer:
         _fill(writer)
         with writer.transaction(), open_store(path, read_only=True) as reader:
-            writer.states.mark_all_to_judge()
+            writer.states.mark_all_for_verdicts()
             assert reader.status().stale == 0
             assert reader.records.count() == 1
 
@@ -137,7 +140,7 @@ def test_a_reader_cannot_write(path: Path) -> None:
         open_store(path, read_only=True) as store,
         store.transaction(),
     ):
-        store.states.mark_all_to_judge()
+        store.states.mark_all_for_verdicts()
 
 
 def test_a_database_of_another_program_is_refused(path: Path) -> None:
@@ -157,7 +160,12 @@ def test_a_database_of_another_program_is_refused(path: Path) -> None:
 
 @pytest.mark.parametrize("read_only", [False, True])
 @pytest.mark.parametrize(
-    ("name", "code"), [("m9999_future", "store.newer"), ("m0001_facts_and_derived", "store.older")]
+    ("name", "code"),
+    [
+        ("m9999_future", "store.newer"),
+        ("m0001_facts_and_derived", "store.older"),
+        ("m0001_first_release", "store.older"),
+    ],
 )
 def test_a_store_of_another_version_is_refused(
     path: Path,

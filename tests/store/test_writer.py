@@ -172,9 +172,9 @@ def test_an_index_of_keys_leaves_out_the_one_that_never_changes(store: Store) ->
     ]
     receipts = [make_receipt(RECORD, Signer("of a receipt")), make_receipt(RECORD, built_in)]
     record_id, _ = take(store, make_bundle(RECORD, events, receipts), KEYS, SourceRun(*RUN))
-    query = "SELECT key_id, record_id FROM named_key ORDER BY key_id"
+    query = "SELECT key_id, record_id FROM key_dependency ORDER BY key_id"
     found = store._conn.execute(query).fetchall()
     names = ["key-author", "key-of a receipt", "key-stranger"]
     assert [(name, record_id) for name in names] == found
-    assert [record_id] == store.facts.naming_keys(["key-stranger", "key-author"])
-    assert [] == store.facts.naming_keys(["pith-v1-2026-05", "nobody"])
+    assert [record_id] == store.facts.depending_on(["key-stranger", "key-author"])
+    assert [] == store.facts.depending_on(["pith-v1-2026-05", "nobody"])

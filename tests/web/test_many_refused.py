@@ -83,13 +83,13 @@ def test_a_receipt_that_is_to_be_judged_again_is_not_shown_as_verified(
     copy.write_bytes(path.read_bytes())
     with open_store(copy) as store:
         with store.transaction():
-            store.states.mark_all_to_judge()
+            store.states.mark_all_for_verdicts()
         assert [hit.standing.has_verified_receipt for hit in find(store, NUMBER).hits] == [False]
     with served(ServerSettings(store=copy)) as url:
         assert SIGNER.key_id not in httpx.get(url).text
 
 
-@pytest.mark.parametrize("column", ["outline", "seal"])
+@pytest.mark.parametrize("column", ["outline", "checksum"])
 def test_an_outline_that_is_damaged_is_not_shown(column: str, path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     copy.write_bytes(path.read_bytes())

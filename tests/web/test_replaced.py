@@ -118,7 +118,7 @@ def test_the_log_of_the_file_before_is_never_read_with_another(
     """SQLite would take its pages for those of the new file."""
     assert _number(library, FIRST_SUFFIX)
     with open_store(path) as writer, writer.transaction():
-        writer.states.mark_all_to_judge()
+        writer.states.mark_all_for_verdicts()
     assert path.with_name("mirror.db-wal").stat().st_size
     other.rename(path)
     for _ in range(2):
@@ -170,9 +170,9 @@ def test_health_follows_the_file(path: Path, other: Path) -> None:
     ("damage", "said"),
     [
         ("UPDATE record SET value = x'00'", (503, "store.damaged")),
-        ("DELETE FROM ledger", (503, "store.damaged")),
+        ("DELETE FROM record_totals", (503, "store.damaged")),
         ("UPDATE arrival SET content = x'00'", (503, "store.damaged")),
-        ("DROP TABLE ledger", (503, "store.unreadable")),
+        ("DROP TABLE record_totals", (503, "store.unreadable")),
         ("DELETE FROM stale", (200, "ok")),
     ],
 )

@@ -99,7 +99,7 @@ def test_a_stale_state_is_made_and_named_by_its_own_digest(
 ) -> None:
     before, _ = library.state(SUFFIX)
     with open_store(store) as opened, opened.transaction():
-        opened.states.mark_all_to_judge()
+        opened.states.mark_all_for_verdicts()
     after, _ = library.state(SUFFIX)
     assert after.digest == before.digest
 

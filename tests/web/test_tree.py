@@ -218,7 +218,7 @@ def test_a_tree_that_lags_behind_is_a_problem(tmp_path: Path) -> None:
     with served(ServerSettings(store=path)) as url, httpx.Client(base_url=url) as client:
         before = get(client, ROOT)
         with open_store(path) as store:
-            for lag in (store.state_tree.clear, lambda: store.state_tree.mark([1])):
+            for lag in (store.state_tree.clear, lambda: store.state_tree.enqueue([1])):
                 with store.transaction():
                     lag()
                 for prefix in ("", "ab"):
@@ -251,7 +251,7 @@ def test_a_damaged_tree_is_not_told(tmp_path: Path) -> None:
     path = tmp_path / "mirror.db"
     with open_store(path) as store:
         fill(store, LEAVES[:100])
-        store._conn.execute("UPDATE branch SET digest = zeroblob(32) WHERE depth = 2")
+        store._conn.execute("UPDATE tree_node SET digest = zeroblob(32) WHERE depth = 2")
     with served(ServerSettings(store=path)) as url, httpx.Client(base_url=url) as client:
         answer = client.get(ROOT)
     assert (503, "store.damaged") == (answer.status_code, answer.json()["code"])

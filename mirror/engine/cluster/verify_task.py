@@ -151,7 +151,7 @@ def _verify(item: SourceMember, keys: KeySet, errand: TaskContext) -> VerifiedMe
 
 
 def _write_facts(facts: ParquetFile, parcel: NewFacts) -> None:
-    faults = pack([[*one] for one in parcel.faults]) if parcel.faults else b""
+    faults = pack([[*one] for one in parcel.verdict_rows]) if parcel.verdict_rows else b""
     record = parcel.record[-1]
     row = (int.from_bytes(parcel.digest[:2]), parcel.digest, record, parcel.content, faults)
     facts.write_row(row, len(record) + len(parcel.content) + len(faults) + _ROW_BYTES)

@@ -43,7 +43,7 @@ def last_words(store: Store, record_id: int) -> list[UpstreamSummary]:
     for row in store.upstream_history.history(number):
         if row.kind == "state":
             said.setdefault(row.upstream, []).append(row)
-    latest = sorted(said.values(), key=lambda rows: rows[-1].first_at, reverse=True)
+    latest = sorted(said.values(), key=lambda rows: rows[-1].first_read_at, reverse=True)
     if not latest:
         return []
     here = here_of(store, record_id)
@@ -51,7 +51,7 @@ def last_words(store: Store, record_id: int) -> list[UpstreamSummary]:
     return [
         UpstreamSummary(
             rows[-1].upstream,
-            rows[-1].first_at,
+            rows[-1].first_read_at,
             compare(here, _value(rows[-1])),
             len(rows),
             any(rollbacks(_value(was), _value(now), retired) for was, now in pairwise(rows)),

@@ -77,8 +77,8 @@ class Rollback:
             "kind": self.kind,
             "cause": self.causes[0].text,
             "causes": [{"code": cause.code, "text": cause.text} for cause in self.causes],
-            "before": {"sha256": self.before.digest.hex(), "at": self.before.first_at},
-            "after": {"sha256": self.after.digest.hex(), "at": self.after.first_at},
+            "before": {"sha256": self.before.digest.hex(), "at": self.before.first_read_at},
+            "after": {"sha256": self.after.digest.hex(), "at": self.after.first_read_at},
         }
 
 
@@ -300,7 +300,8 @@ class _CompareRun:
         """Say that upstream spoke before of a record of which it now has nothing."""
         name, kind = self._errand.remembered_as, self._upstream.kind
         if (before := self._store.upstream_history.last(name, number, kind)) is not None:
-            text = f"upstream told of it before: {kind} {before.digest.hex()}, {before.first_at}"
+            at = before.first_read_at
+            text = f"upstream told of it before: {kind} {before.digest.hex()}, {at}"
             yield Cause("rollback.record", text)
 
     # What upstream did not speak of ----------------------------------------------------------

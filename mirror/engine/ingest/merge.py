@@ -269,7 +269,7 @@ class _MergeWriter:
         changed, due = self._changed, []
         self._touched, self._changed = [], set()
         for record_id in sorted(changed):
-            facts = self._store.facts.ledger(record_id).facts
+            facts = self._store.facts.totals(record_id).facts
             if facts >= self._merge_from.get(record_id, 0):
                 due.append(StaleRecord(record_id, needs_verdicts=False))
                 if facts >= LARGE_RECORD_FACTS:

@@ -31,10 +31,10 @@ from mirror.store import (
     Store,
     VerdictRow,
     Verdicts,
-    faults_of,
     key_ids_of,
     open_store,
     state_columns,
+    verdict_rows_of,
 )
 from mirror.store.recover import salvage
 from mirror.store.write_ahead_log import file_alone_holds_more, take_file_alone
@@ -99,7 +99,7 @@ DAMAGED = "store.damaged"
 
 def damage_digest(damage: Damage) -> bytes:
     """Return what identifies a damage when it is found again, 32 bytes."""
-    said: list[Value] = [damage.fact, damage.row_id, damage.pith_number, damage.why]
+    said: list[Value] = [damage.table, damage.row_id, damage.pith_number, damage.reason]
     return sha256(canonical(said))
 
 
@@ -190,7 +190,7 @@ def check_and_repair(
         if not found:
             report.is_repaired = True
             return report
-    if any(damage.fact == "sqlite" for damage in found):
+    if any(damage.table == "sqlite" for damage in found):
         report.aside.append(_free_name(path))
         salvage(path, report.aside[-1])
         with open_store(path, lenient=True) as store:
@@ -198,7 +198,7 @@ def check_and_repair(
         found = [*found, *check(path, scope, lambda _damage: None).damages]
     with open_store(path, lenient=True) as store:
         repair(store, found)
-        moved = store.integrity.damaged()
+        moved = store.integrity.quarantined()
     report.moved = len(moved)
     numbers = {number for _, _, number, _ in moved} | {damage.pith_number for damage in found}
     report.need_bundles = sorted(number for number in numbers if number is not None)
@@ -363,20 +363,22 @@ def _check_verdicts(
     number = record.pith_number
     fresh = RecordTotals()
     for row, contents, verdicts in judged:
-        faults = list(faults_of(verdicts))
-        fresh.add(row.id, row.seal, contents, faults)
-        for fact, position in _differing(row.faults, faults):
-            why = f"the verdict on its {fact} {position} is not what that comes to"
-            yield Damage("fault", row.id, record_id, number, why)
+        verdict_rows = list(verdict_rows_of(verdicts))
+        fresh.add(row.id, row.checksum, contents, verdict_rows)
+        for kind, position in _differing(row.verdict_rows, verdict_rows):
+            why = f"the verdict on its {kind} {position} is not what that comes to"
+            yield Damage("verdict", row.id, record_id, number, why)
         if store.integrity.lacks_key(record_id, key_ids_of(verdicts, keys)):
-            yield Damage("named_key", None, record_id, number, "a key it names is not indexed")
-    if store.facts.ledger(record_id) != fresh:
-        yield Damage("ledger", record_id, record_id, number, "facts and verdicts do not add up")
+            yield Damage("key_dependency", None, record_id, number, "a key it names is not indexed")
+    if store.facts.totals(record_id) != fresh:
+        yield Damage(
+            "record_totals", record_id, record_id, number, "facts and verdicts do not add up"
+        )
 
 
 def _differing(kept: list[VerdictRow], fresh: list[VerdictRow]) -> list[tuple[str, int]]:
     """Return which facts of an arrival have a verdict in one list that the other does not give."""
-    return sorted({(fault.fact, fault.position) for fault in set(kept) ^ set(fresh)})
+    return sorted({(row.kind, row.position) for row in set(kept) ^ set(fresh)})
 
 
 def _check_state(store: Store, record_id: int, record: Record, keys: KeySet) -> Iterator[Damage]:

@@ -40,10 +40,10 @@ def rebuild(
     _require_sound_file(store)
     with store.transaction():
         if judge:
-            store.states.mark_all_to_judge()
+            store.states.mark_all_for_verdicts()
             store.search_index.clear()
         else:
-            store.states.mark_all_to_merge()
+            store.states.mark_all_for_merge()
     damages: list[Damage] = []
 
     def note(stale: StaleRecord, error: CorruptStoreError) -> None:
@@ -57,9 +57,9 @@ def rebuild(
 
 def _require_sound_file(store: Store) -> None:
     for damage in store.integrity.of_file(quick=False):
-        if damage.fact == "sqlite":
+        if damage.table == "sqlite":
             hint = "run `mirror check --repair`: it saves what can be read"
-            raise CorruptStoreError("store.corrupt", damage.why, where=store.location, hint=hint)
+            raise CorruptStoreError("store.corrupt", damage.reason, where=store.location, hint=hint)
 
 
 def repair(store: Store, damages: Iterable[Damage]) -> None:
@@ -76,6 +76,6 @@ def repair(store: Store, damages: Iterable[Damage]) -> None:
     with store.transaction():
         store.source_cache.clear()  # so that merging the same bundles again restores what is lost
         for damage in damages:
-            store.integrity.move_aside(damage, at)
-        store.states.mark_all_to_judge()  # should the rebuild be cut off, all is stale already
+            store.integrity.quarantine(damage, at)
+        store.states.mark_all_for_verdicts()  # should the rebuild be cut off, all is stale already
     rebuild(store)

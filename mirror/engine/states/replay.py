@@ -37,7 +37,7 @@ def verify_record(store: Store, record_id: int, keys: KeySet) -> None:
     for row in store.facts.arrivals(record_id):
         contents = row.contents()
         judged.append((row, contents, verify_arrival(record, row, contents, keys)))
-    store.facts.reverify(record_id, judged, keys)
+    store.facts.replace_verdicts(record_id, judged, keys)
 
 
 def update_states(store: Store, keys: KeySet, stale: Iterable[StaleRecord]) -> None:
@@ -49,7 +49,7 @@ def update_states(store: Store, keys: KeySet, stale: Iterable[StaleRecord]) -> N
         stale: The records.
     """
     for one in stale:
-        if one.needs_verdicts or store.states.must_judge(one.record_id):
+        if one.needs_verdicts or store.states.needs_verdicts(one.record_id):
             verify_record(store, one.record_id, keys)
         store.states.save(one.record_id, replay(store.facts.load(one.record_id), keys))
 
@@ -155,6 +155,6 @@ class _StateWorker:
     def _merge(self, store: Store, record_id: int) -> tuple[int, StateColumns, bytes] | None:
         try:
             state = replay(store.facts.load(record_id), self.keys)
-            return record_id, state_columns(state), store.facts.ledger(record_id).seal
+            return record_id, state_columns(state), store.facts.totals(record_id).checksum
         except CorruptStoreError:
             return None

@@ -119,10 +119,10 @@ def _change(store: Store, action: str, keys: list[Key], profiles: list[Profile])
     """Write changes down, and judge again, or mark, what they touch."""
     store.trust_log.append(action, [*keys, *profiles], _now())
     if BUILT_IN in keys:  # nearly everything names it, and no index does
-        store.states.mark_all_to_judge()
+        store.states.mark_all_for_verdicts()
         return
     if profiles or _names_built_in_key(keys):
-        store.states.mark_not_plain_to_judge()
+        store.states.mark_for_event_verdicts()
     if keys:
         _reverify(store, keys, store.trust_log.key_set())
 
@@ -191,7 +191,7 @@ def names_touched(changed: Iterable[Key], keys: KeySet) -> set[str] | None:
 def _reverify(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
     """Reach anew the verdicts that may rest on a changed key, and the states behind them."""
     names = _names_of_all(changed, keys)
-    for record_id in store.facts.naming_keys(names):
+    for record_id in store.facts.depending_on(names):
         record = store.records.get(record_id)
         judged = [
             (
@@ -201,7 +201,7 @@ def _reverify(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
             )
             for row, contents in store.facts.rows(record_id)
         ]
-        store.facts.reverify(record_id, judged, keys)
+        store.facts.replace_verdicts(record_id, judged, keys)
         update_states(store, keys, [StaleRecord(record_id, needs_verdicts=False)])
 
 

@@ -68,7 +68,7 @@ def effect_of_removal(
     after = before.without({key.key_id for key in keys}, {one.name for one in removed})
     names = None if removed else names_touched(keys, after)
     effect = TrustEffect()
-    for record_id in _all_records(store) if names is None else store.facts.naming_keys(names):
+    for record_id in _all_records(store) if names is None else store.facts.depending_on(names):
         effect.records += _verify_record(store, record_id, after, names, effect)
         progress(1)
     return effect

@@ -37,7 +37,7 @@ class ArrivalView:
     """The last part of a path; a URL without user or query."""
     row: ArrivalRow
     contents: ArrivalContents
-    judged: Verdicts
+    verdicts: Verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +72,17 @@ class RecordDetails:
     @property
     def refused(self) -> list[tuple[str, str]]:
         """Codes and reasons of the bundles' receipts that did not pass."""
-        receipts = [receipt for one in self.arrivals for receipt in one.judged.receipts]
+        receipts = [receipt for one in self.arrivals for receipt in one.verdicts.receipts]
         return [(one.code, one.reason) for one in receipts if one.code is not None]
 
     def valid_events(self) -> Iterator[ValidEvent]:
         """Yield the events that passed every check, in the order they came."""
         for one in self.arrivals:
-            yield from (event for event in one.judged.events if isinstance(event, ValidEvent))
+            yield from (event for event in one.verdicts.events if isinstance(event, ValidEvent))
 
     def reasons(self) -> dict[bytes, str]:
         """Why each invalid event did not pass, by the digest of its value."""
-        events = [event for one in self.arrivals for event in one.judged.events]
+        events = [event for one in self.arrivals for event in one.verdicts.events]
         return {one.digest: one.reason for one in events if isinstance(one, InvalidEvent)}
 
 

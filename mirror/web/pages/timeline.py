@@ -53,7 +53,7 @@ def events_of(dossier: RecordDetails) -> list[EventView]:
     reader = _EventReader(dossier)
     views: dict[str, EventView] = {}
     for arrival in dossier.arrivals:
-        for event in arrival.judged.events:
+        for event in arrival.verdicts.events:
             view = reader.view(arrival, event)
             # Values with one id and two signatures are one event (M1).
             views.setdefault(event.digest.hex() if view.code else view.event_id, view)

@@ -239,7 +239,7 @@ def test_our_tree_is_brought_up_to_date_first(here: Path, there: Path) -> None:
     """A merge that was cut off here is not taken for a difference."""
     with opened(here) as store, store.transaction():
         store.state_tree.clear()
-        store.states.mark([3])
+        store.states.mark_stale([3])
     with serve(there) as url:
         assert (1, 0) == (run(here, url)[0].requests, exit_codes.of_comparison(run(here, url)[0]))
 
@@ -252,7 +252,7 @@ def test_a_store_that_is_only_read_is_compared(here: Path, there: Path) -> None:
                 compare_with_mirror(store, MirrorCompareOptions(url=url), client)
             )
         with opened(here) as store, store.transaction():
-            store.state_tree.mark([1])
+            store.state_tree.enqueue([1])
         with (
             pytest.raises(StoreError),
             open_store(here, read_only=True) as store,
@@ -282,7 +282,7 @@ def test_thousands_of_states_are_compared(tmp_path: Path) -> None:
 def test_a_mirror_that_merges_answers_later(here: Path, there: Path) -> None:
     """503 while its tree lags behind: asked again, and given up politely."""
     with opened(there) as store, store.transaction():
-        store.state_tree.mark([1])
+        store.state_tree.enqueue([1])
     with serve(there) as url:
         with pytest.raises(UpstreamError, match="503") as caught:
             run(here, url)

@@ -46,7 +46,7 @@ REGISTRY, AUTHOR, LATECOMER = Signer("registry"), Signer("author"), Signer("late
 KEYS = keys_of(REGISTRY, AUTHOR)
 RECORDS = [make_record(arxiv_id=f"2401.{number:05}") for number in range(12)]
 
-MERGE_TABLES = ("ledger", "fault", "named_key", "state", "tally", "stale")
+MERGE_TABLES = ("record_totals", "verdict", "key_dependency", "state", "counter", "stale")
 
 
 def _events(record: Object) -> list[Any]:
@@ -288,7 +288,11 @@ def test_a_rebuild_comes_to_the_same(
     with open_store(path) as store:
         expected, before = _outcome(store), _rows(store, *MERGE_TABLES)
         with store.transaction():
-            for table in ("state", "tally", *(("fault", "ledger", "named_key") if judge else ())):
+            for table in (
+                "state",
+                "counter",
+                *(("verdict", "record_totals", "key_dependency") if judge else ()),
+            ):
                 store._conn.execute(f"DELETE FROM {table}")  # noqa: S608
         done: list[int] = []
         assert rebuild(store, done.append, judge=judge) == []
@@ -306,7 +310,7 @@ def test_a_rebuild_in_processes_names_what_it_cannot_derive(path: Path, spread: 
             store._conn.execute("UPDATE arrival SET content = x'00' WHERE record_id IN (4, 7)")
             store._conn.execute("DELETE FROM state")
         damages = rebuild(store, judge=False)
-        assert [("record", 4), ("record", 7)] == [(one.fact, one.row_id) for one in damages]
+        assert [("record", 4), ("record", 7)] == [(one.table, one.row_id) for one in damages]
         assert [4, 7] == [one.record_id for one in store.states.stale(10)]
         keys = store.trust_log.key_set()
         for record_id in {*expected} - {4, 7}:
@@ -368,7 +372,7 @@ def test_a_state_of_fewer_facts_is_not_kept(path: Path) -> None:
     """What came while it was made makes it stale before it is written."""
     with open_store(path) as store:
         with store.transaction():
-            store.states.mark_all_to_merge()
+            store.states.mark_all_for_merge()
         rows = replay_module._StateWorker(path, KEYS)(store.states.to_merge(1000, 0))
         _bring_twins(store)
         with store.transaction():
@@ -395,11 +399,11 @@ def test_who_merges_does_not_undo_a_rebuild_that_begins_meanwhile(path: Path, sp
         if not begun:
             begun.append(1)
             with open_store(path) as other, other.transaction():
-                other.states.mark_all_to_judge()
+                other.states.mark_all_for_verdicts()
 
     with open_store(path) as store:
         with store.transaction():
-            store.states.mark_all_to_merge()
+            store.states.mark_all_for_merge()
         replay_module._merge_many(store, progress)
     _assert_nothing_is_forgotten(path)
 
@@ -423,7 +427,7 @@ def test_who_brings_facts_does_not_undo_a_rebuild_that_begins_meanwhile(
         if not begun:
             begun.append(1)
             with open_store(path) as other, other.transaction():
-                other.states.mark_all_to_judge()
+                other.states.mark_all_for_verdicts()
 
     with open_store(path) as store:
         ingest(store, ReadRequest([str(later)], tell))

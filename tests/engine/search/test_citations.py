@@ -228,7 +228,7 @@ def test_the_index_is_that_of_the_states_however_they_came(tmp_path: Path) -> No
         "DELETE FROM citation",
         "INSERT INTO citation VALUES ('source:2401.00002', 1)",
         "INSERT INTO citation VALUES ('source:2401.00002', 99)",
-        "UPDATE citation SET name = name || 'x'",
+        "UPDATE citation SET citing_name = citing_name || 'x'",
     ],
 )
 def test_a_wrong_index_is_found_and_made_again(damage: str, store: Store, tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_wrong_index_is_found_and_made_again(damage: str, store: Store, tmp_pa
         with closing(sqlite3.connect(path, isolation_level=None)) as conn:
             conn.execute(damage)
         found = check(path, CheckScope(), lambda _damage: None).damages
-        assert {"citation"} == {one.fact for one in found}
+        assert {"citation"} == {one.table for one in found}
         mend(store)
         assert right == _index(path)
         assert check(path, CheckScope(), lambda _damage: None).damages == []

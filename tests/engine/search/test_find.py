@@ -338,7 +338,7 @@ def test_what_came_later_is_counted_once(
     _merge(store, tmp_path, make_bundle(first, [2]))
     assert 4 == store.search_index.unindexed()
     with store.transaction():
-        store._conn.execute("UPDATE index_mark SET rules = 'others'")
+        store._conn.execute("UPDATE index_version SET rules = 'others'")
     assert 4 == store.search_index.unindexed()
     update_index(store)
     assert (0, 4) == (store.search_index.unindexed(), len(_contents(store)[0]))
@@ -387,7 +387,7 @@ def test_a_record_that_waits_for_its_state_stays_queued(store: Store, tmp_path: 
     """It is counted as not indexed until it was merged."""
     _merge(store, tmp_path, make_bundle(make_record()), make_bundle(make_record(version=2)))
     with store.transaction():
-        store.states.mark_all_to_judge()
+        store.states.mark_all_for_verdicts()
     update_index(store)
     assert 2 == store.search_index.unindexed()
     rebuild(store)
@@ -406,7 +406,7 @@ def _contents(store: Store) -> tuple[list[Any], list[Any]]:
         "USING fts5vocab ('main', 'full_text', 'instance')"
     )
     names = dict(conn.execute("SELECT id, digest FROM record"))
-    rows = conn.execute("SELECT * FROM indexed").fetchall()
+    rows = conn.execute("SELECT * FROM index_entry").fetchall()
     words = conn.execute('SELECT doc, term, col, "offset" FROM instance').fetchall()
     return (
         sorted((names[record_id], *row) for record_id, *row in rows),
@@ -488,7 +488,7 @@ BREAKS = {
     "averages": "UPDATE full_text_data SET block = x'' WHERE id = 1",
     "structure": "UPDATE full_text_data SET block = x'ffffffff' WHERE id = 10",
     "a size": "DELETE FROM full_text_docsize WHERE id = 3",
-    "an entry": "DELETE FROM indexed WHERE record_id = 3",
+    "an entry": "DELETE FROM index_entry WHERE record_id = 3",
 }
 
 
@@ -507,7 +507,7 @@ def test_a_broken_index_is_named_and_made_again(name: str, broken: Path) -> None
     assert [hit for hit in hits if hit not in expected.hits] == []
     report = check_and_repair(broken, CheckScope(), lambda _damage: None)
     assert (["full_text"], True) == (
-        [damage.fact for damage in report.damages],
+        [damage.table for damage in report.damages],
         report.is_repaired,
     )
     with open_store(broken) as store:
@@ -517,9 +517,10 @@ def test_a_broken_index_is_named_and_made_again(name: str, broken: Path) -> None
 
 @pytest.mark.parametrize(
     "query",
-    ["UPDATE indexed SET texts = x'00'", "UPDATE indexed SET is_vouched = 1 - is_vouched",
-     "UPDATE indexed SET title_digest = abstract_digest", "DELETE FROM index_mark",
-     "UPDATE indexed SET texts = (SELECT texts FROM indexed WHERE record_id = 1)"],
+    ["UPDATE index_entry SET texts = x'00'",
+     "UPDATE index_entry SET has_verified_receipt = 1 - has_verified_receipt",
+     "UPDATE index_entry SET title_digest = abstract_digest", "DELETE FROM index_version",
+     "UPDATE index_entry SET texts = (SELECT texts FROM index_entry WHERE record_id = 1)"],
 )  # fmt: skip
 def test_damage_in_the_index_shows_nothing_that_is_not_so(query: str, broken: Path) -> None:
     """It is a memory: what it says is held against the facts."""

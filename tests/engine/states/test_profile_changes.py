@@ -104,7 +104,7 @@ def read(store: Store, *events: Any) -> None:
 def damages(store: Store) -> list[str]:
     """What is not as it would be if it were reached anew."""
     assert store.path is not None
-    return [one.why for one in check(store.path, CheckScope(), lambda _damage: None).damages]
+    return [one.reason for one in check(store.path, CheckScope(), lambda _damage: None).damages]
 
 
 def steps(chance: random.Random) -> Iterator[tuple[list[int], list[str], list[str]]]:

@@ -205,12 +205,12 @@ def test_a_verdict_that_was_tampered_with_is_found(store: Store) -> None:
     read(store, make_bundle(RECORD, [*of_make(flat).events(), "junk"]))
     assert store.path is not None
     conn = store.facts._conn
-    query = "UPDATE fault SET reason = ? WHERE fact = 'reading' AND positions LIKE '0%'"
+    query = "UPDATE verdict SET key_id = ? WHERE profile != 'mirror-v1' AND positions LIKE '0%'"
     for damage in ("key-bob", ""):
         conn.execute(query, (damage,))
         assert check(store.path, CheckScope(), lambda _damage: None).damages
         conn.execute(query, (ALICE.key_id,))
     assert [] == check(store.path, CheckScope(), lambda _damage: None).damages
     more = "SET positions = positions || ',3', count = count + 1"
-    conn.execute(f"UPDATE fault {more} WHERE fact = 'reading' AND positions LIKE '0%'")
+    conn.execute(f"UPDATE verdict {more} WHERE profile != 'mirror-v1' AND positions LIKE '0%'")
     assert check(store.path, CheckScope(), lambda _damage: None).damages

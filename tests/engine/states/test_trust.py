@@ -66,8 +66,8 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         monkeypatch.setattr(trust, name, judge)
 
-    spy("judge", "event")
-    spy("judge_receipt", "receipt")
+    spy("verify_event", "event")
+    spy("verify_receipt", "receipt")
     return seen
 
 

@@ -391,7 +391,7 @@ def test_a_new_key_of_one_name_is_held_to_what_the_old_one_signed(store: Store) 
 # The table -----------------------------------------------------------------------------------
 
 COLUMNS = ("id", "origin", "size", "root", "key_set_digest", "at", "note", "read_at", "is_own",
-           "seal")  # fmt: skip
+           "checksum")  # fmt: skip
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -399,7 +399,7 @@ def test_a_row_that_is_not_as_it_was_written_is_found(column: str, store: Store)
     """In every column; and nothing is read past it."""
     make_checkpoint(store, OURS, NOW)
     _read(store, FIRST)
-    assert list(store.checkpoints.faults()) == []
+    assert list(store.checkpoints.damaged_ids()) == []
     conn = store._conn
     query = "SELECT name FROM pragma_table_info('checkpoint')"
     assert COLUMNS == tuple(name for (name,) in conn.execute(query))
@@ -407,7 +407,7 @@ def test_a_row_that_is_not_as_it_was_written_is_found(column: str, store: Store)
     (value,) = conn.execute(query).fetchone()
     changed = value + 7 if isinstance(value, int) else value[1:]
     conn.execute(f"UPDATE checkpoint SET {column} = ? WHERE id = 1", (changed,))  # noqa: S608
-    assert [8 if column == "id" else 1] == list(store.checkpoints.faults())
+    assert [8 if column == "id" else 1] == list(store.checkpoints.damaged_ids())
     for work in (
         lambda: last_own_checkpoint(store),
         lambda: make_checkpoint(store, OURS, NOW + DAY),

@@ -299,7 +299,7 @@ def broken(tmp_path: Path) -> Iterator[Store]:
 def test_a_tree_that_lags_behind_proves_nothing(broken: Store) -> None:
     """Its root would be of yesterday."""
     with broken.transaction():
-        broken.state_tree.mark([1])
+        broken.state_tree.enqueue([1])
     with pytest.raises(StoreError, match="lags behind"):
         make_proof(broken, 2)
 
@@ -307,9 +307,9 @@ def test_a_tree_that_lags_behind_proves_nothing(broken: Store) -> None:
 @pytest.mark.parametrize("query", [
     "DELETE FROM state WHERE record_id = 1",
     "UPDATE state SET core_digest = zeroblob(32) WHERE record_id = 1",
-    "UPDATE branch SET digest = zeroblob(32)",
+    "UPDATE tree_node SET digest = zeroblob(32)",
     "UPDATE record SET value = x'00' WHERE id = 1",
-    "DELETE FROM branch WHERE depth = 1",
+    "DELETE FROM tree_node WHERE depth = 1",
 ])  # fmt: skip
 def test_a_damaged_store_proves_nothing(broken: Store, query: str) -> None:
     """Nothing is written that would not hold."""
@@ -323,14 +323,14 @@ def test_a_damaged_store_proves_nothing(broken: Store, query: str) -> None:
 def test_a_state_that_the_tree_does_not_know_is_not_proved(broken: Store) -> None:
     """Though each row be in order."""
     conn = broken._conn
-    conn.execute("DELETE FROM branch WHERE depth = 4")
+    conn.execute("DELETE FROM tree_node WHERE depth = 4")
     with broken.transaction():
         rows = conn.execute("SELECT * FROM state WHERE record_id IN (1, 2)").fetchall()
         one, other = (broken.integrity.state_columns(row[0]) for row in rows)
         assert one is not None
         assert other is not None
         broken.states.add([(1, other, rows[0][6])])
-        conn.execute("DELETE FROM to_place")
+        conn.execute("DELETE FROM tree_queue")
     with pytest.raises(CorruptStoreError, match="the tree is not that of the states"):
         make_proof(broken, 1)
 

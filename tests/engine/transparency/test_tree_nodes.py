@@ -173,7 +173,7 @@ class _Million:
     def __init__(self, nodes: dict[str, Node], changed: dict[str, list[Leaf]]) -> None:
         self._nodes = nodes
         self._changed = changed
-        self.tree = self
+        self.state_tree = self
 
     @classmethod
     def make(cls) -> _Million:
@@ -303,7 +303,7 @@ def test_what_is_no_prefix_is_refused(make_store: MakeStore, prefix: str) -> Non
 def test_a_tree_that_lags_behind_is_not_told(make_store: MakeStore) -> None:
     """Nor is the root, or any node of it."""
     store = make_store(make_leaves(100))
-    store.state_tree.mark([1])
+    store.state_tree.enqueue([1])
     for prefix in ("", "ab", "abcdef"):
         with pytest.raises(StoreError, match="lags behind") as caught:
             node_page(store, prefix)
