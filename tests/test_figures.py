@@ -13,7 +13,7 @@ from mirror.core.comparison import causes
 from mirror.core.transparency import signed_note
 from mirror.engine import process_pool
 from mirror.engine.ingest import merge, pipeline, source_cache
-from mirror.engine.search import citations, find
+from mirror.engine.search import citations, index
 from mirror.engine.sync.registry import RESUMED_WITHIN
 from mirror.engine.sync.report import SyncOptions
 from mirror.engine.transparency import checkpoints, tree_nodes
@@ -37,7 +37,7 @@ WORDS = {
     100: "a hundred",
     1000: "a thousand",
 }
-INDEXED = find._NAMES_CHARACTERS + find._TITLE_CHARACTERS + find._TEXTS_CHARACTERS
+INDEXED = index._NAMES_CHARACTERS + index._TITLE_CHARACTERS + index._TEXTS_CHARACTERS
 CLIENTS, POLITE = connections.ConnectionLimits(), ClientConfig()
 
 

@@ -16,8 +16,8 @@ from mirror.cli.record_search import (
     update_index,
 )
 from mirror.core.escaping import escape_terminal
-from mirror.engine.search.find import SearchHit
 from mirror.engine.search.find import find as find_records
+from mirror.engine.search.results import SearchHit
 from mirror.store import open_store
 
 __all__ = ["find"]
@@ -68,7 +68,7 @@ def find(*, query: tuple[str, ...], db: Path, limit: int, as_json: bool) -> None
 
 
 def _print_hit(hit: SearchHit) -> None:
-    standing = hit.standing
+    standing = hit.record
     parts = [
         standing.pith_number,
         describe_source(standing),

@@ -20,15 +20,14 @@ from mirror.cli.record_search import (
     report_unindexed,
     update_index,
 )
-from mirror.engine.search.identify import (
-    Candidate,
+from mirror.engine.search.identify import Candidate, TextMatch
+from mirror.engine.search.identify import identify as identify_paper
+from mirror.engine.search.metadata_check import (
     MalformedLine,
     MetadataCheck,
-    TextMatch,
     check_metadata,
     open_metadata,
 )
-from mirror.engine.search.identify import identify as identify_paper
 from mirror.store import Store, open_store
 
 __all__ = ["identify"]
@@ -121,7 +120,7 @@ def _identify_one(
 
 def _candidate_value(candidate: Candidate) -> dict[str, object]:
     return {
-        **candidate.standing.to_value(),
+        **candidate.record.to_value(),
         "matches": candidate.matches,
         "title": _match_value(candidate.title),
         "abstract": _match_value(candidate.abstract),
@@ -135,7 +134,7 @@ def _match_value(match: TextMatch | None) -> dict[str, object] | None:
 
 
 def _candidate_rows(candidate: Candidate) -> dict[str, str | list[str]]:
-    standing = candidate.standing
+    standing = candidate.record
     rows: dict[str, str | list[str]] = {
         "Pith Number": standing.pith_number,
         "source": describe_source(standing),
@@ -189,7 +188,7 @@ class _Tally:
         """Count a line; tell of it if it is asked for, or something is wrong with it."""
         if isinstance(line, MalformedLine):
             self._counts["bad lines"] += 1
-            self._tell(f"line {line.number}: {line.why}", is_always=self._as_json)
+            self._tell(f"line {line.number}: {line.message}", is_always=self._as_json)
             return
         self._counts[line.status] += 1
         self._unconfirmed += not line.is_confirmed and line.status != "missing"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mirror.cli.output import plural, say
 from mirror.cli.progress import show_progress
-from mirror.engine.search.find import RecordSummary
-from mirror.engine.search.find import update_index as update_store_index
+from mirror.engine.search.index import update_index as update_store_index
+from mirror.engine.search.results import RecordSummary
 from mirror.errors import StoreError
 from mirror.store import open_store
 

@@ -14,7 +14,7 @@ from mirror.cli import exit_codes
 from mirror.core.keys import KeySet
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.pipeline import verify
-from mirror.engine.search.identify import open_metadata
+from mirror.engine.search.metadata_check import open_metadata
 from mirror.errors import SourceError
 from tests.edges.tar_builders import (
     NO_LIMITS,

@@ -26,7 +26,7 @@ from mirror.cli import main
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.processors import with_processes
-from mirror.engine.search.find import update_index
+from mirror.engine.search.index import update_index
 from mirror.engine.states.trust import add_keys
 from mirror.store import open_store
 from mirror.web import ServerSettings, create_app

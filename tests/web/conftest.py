@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from mirror.cli import main
-from mirror.engine.search.find import update_index
+from mirror.engine.search.index import update_index
 from mirror.store import open_store
 from mirror.web import ServerSettings, create_app
 from mirror.web.connections import Connections

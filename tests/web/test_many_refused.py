@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mirror.engine.search.find import find, update_index
+from mirror.engine.search.find import find
+from mirror.engine.search.index import update_index
 from mirror.errors import CorruptStoreError
 from mirror.store import open_store
 from mirror.web import ServerSettings
@@ -57,7 +58,7 @@ def test_a_search_finds_it_by_what_was_indexed(path: Path) -> None:
     with open_store(path, read_only=True) as store:
         for query in (NUMBER, "2401.00001", "pith", "cs"):
             (hit,) = find(store, query).hits
-            assert (hit.standing.pith_number, hit.standing.has_verified_receipt) == (NUMBER, True)
+            assert (hit.record.pith_number, hit.record.has_verified_receipt) == (NUMBER, True)
 
 
 def test_the_first_page_lists_it_with_its_receipt(web: httpx.Client) -> None:
@@ -73,7 +74,7 @@ def test_without_an_index_it_is_found_by_its_names(path: Path, tmp_path: Path) -
         with store.transaction():
             store.search_index.clear()
         (hit,) = find(store, "2401.00001").hits
-        assert (hit.title, hit.standing.has_verified_receipt) == ("", True)
+        assert (hit.title, hit.record.has_verified_receipt) == ("", True)
 
 
 def test_a_receipt_that_is_to_be_judged_again_is_not_shown_as_verified(
@@ -84,7 +85,7 @@ def test_a_receipt_that_is_to_be_judged_again_is_not_shown_as_verified(
     with open_store(copy) as store:
         with store.transaction():
             store.states.mark_all_for_verdicts()
-        assert [hit.standing.has_verified_receipt for hit in find(store, NUMBER).hits] == [False]
+        assert [hit.record.has_verified_receipt for hit in find(store, NUMBER).hits] == [False]
     with served(ServerSettings(store=copy)) as url:
         assert SIGNER.key_id not in httpx.get(url).text
 

@@ -17,7 +17,7 @@ from mirror.core.events.event import EVENT_CODES
 from mirror.core.keys import BUILT_IN
 from mirror.engine.acknowledge import AcknowledgeOptions, acknowledge
 from mirror.engine.identifiers import look_up
-from mirror.engine.search.find import update_index
+from mirror.engine.search.index import update_index
 from mirror.engine.states.current import current_text
 from mirror.store import open_store
 from mirror.store.findings import FindingFilter

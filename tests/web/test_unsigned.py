@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mirror.engine.search.find import update_index
+from mirror.engine.search.index import update_index
 from mirror.store import open_store
 from mirror.web.pages.labels import CODES
 from tests import oracle

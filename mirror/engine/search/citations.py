@@ -1,21 +1,22 @@
-"""Citations of a record and by it, and the references that its last snapshot lists.
+"""Citations of a record, citations by it, and the references in its last graph snapshot.
 
-A signed citation stands on the record that is cited, and its `citing` names the work that cites
-(E4). So who cites a record stands in its own state, and what it cites stands in the states of
-others, which the index `store.citations` finds. Both count only while they are in force. What a
-graph snapshot lists is the word of the snapshot's signer; nothing of it is checked here.
+A signed citation is an event of the cited record; its member `citing` names the citing work (E4).
+So the state of a record contains the citations of it, and its own citations are in the states of
+other records, which the index `store.citations` finds. Only citations in force count. The
+references in a graph snapshot are claims of the snapshot's signer, and nothing verifies them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import cast
 
 from mirror.core.identifier import Identifier, names_in, names_of
 from mirror.core.keys import KeySet
 from mirror.core.record import Record
-from mirror.core.values import Object, Value, decode
+from mirror.core.shape import text_member
+from mirror.core.state_view import EventEntry, StateView, parse_state
+from mirror.core.values import Object, Value
 from mirror.engine.identifiers import find_all
 from mirror.engine.states.current import current_text
 from mirror.errors import CorruptStoreError
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 MAX_WORKS = 60
-"""Works in one direction that are read and listed; all are counted."""
+"""The most works in one direction that are listed; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +41,39 @@ class CitedWork:
     """A work that cites a record, or is cited by it."""
 
     name: str
-    """Its name in the citation; for a record that is cited, its Pith Number."""
+    """The name of a citing work in its citations; the Pith Number of a cited record."""
     record_id: int | None = None
-    """The record held here, if the name is that of just one."""
+    """The record in this store, if the name is that of exactly one."""
     title: str = ""
-    """The entry of the snapshot."""
+    """The title in the graph snapshot."""
     events: list[Object] = field(default_factory=list)
-    """The citations in force that say so, as a state lists them (M6)."""
+    """The citations in force, as a state lists them (M6)."""
     is_shared: bool = False
-    """Whether each event names the record that cites by a name that fits others here, too."""
+    """Whether every citation names the citing record by a name that other records have, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class CitedWorks:
-    """The first of the works in one direction, and how many there are."""
+    """The first works in one direction, and the number of all."""
 
     listed: list[CitedWork]
     count: int
     damaged: int = 0
-    """Records among them that could not be read, and are not listed."""
+    """Cited records that are damaged, and are not listed."""
 
     @property
     def more(self) -> int:
-        """Return how many works are not listed, damaged ones aside."""
+        """How many works are not listed, without the damaged records."""
         return self.count - self.damaged - len(self.listed)
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotReferences:
-    """The references that a graph snapshot lists: its signer's word, not checked here."""
+    """The references in a graph snapshot: claims of its signer, not verified."""
 
     works: CitedWorks
     snapshot: Object | None
-    """The snapshot's event (M6); None if no snapshot lists any."""
+    """The event of the snapshot (M6); None if no snapshot lists references."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,60 +94,57 @@ def citations_of(
         store: The store.
         record_id: The record.
         state: Its state (M6).
-        keys: Whom to trust; None for the store's own key set. What the record cites is found only
-            where the store's own keys found a citation, too.
+        keys: The trusted keys; None for the store's own key set. A cited record is found only if
+            its citation is valid under the store's own keys, too.
 
     Raises:
-        CorruptStoreError: `store.damaged` if the record itself is not as it was written.
+        CorruptStoreError: `store.damaged` if the record itself is damaged.
     """
+    view = StateView(state)
     return RecordCitations(
-        _cited_by(store, state), _cites(store, record_id, keys), _references(store, state)
+        _cited_by(store, view), _cites(store, record_id, keys), _references(store, view)
     )
 
 
-# Who cites the record ------------------------------------------------------------------------
+# Citations of the record ---------------------------------------------------------------------
 
 
-def _cited_by(store: Store, state: Object) -> CitedWorks:
+def _cited_by(store: Store, state: StateView) -> CitedWorks:
     groups = list(_by_citing(state).values())
     works = [_citing_work(store, events) for events in groups[:MAX_WORKS]]
     return CitedWorks(works, len(groups))
 
 
-def count_cited_by(state: Object) -> int:
-    """Return how many works cite the record of a state, as their names tell them apart."""
+def count_cited_by(state: StateView) -> int:
+    """Return how many works cite the record of a state; works differ if their names do."""
     return len(_by_citing(state))
 
 
-def _by_citing(state: Object) -> dict[tuple[Identifier | str, ...], list[Object]]:
-    """Return the citations in force by who cites; two spellings of one name are one."""
-    groups: dict[tuple[Identifier | str, ...], list[Object]] = {}
-    for event in _citations(state):
+def _by_citing(state: StateView) -> dict[tuple[Identifier | str, ...], list[EventEntry]]:
+    """Return the citations in force by citing work, whatever the spelling of its name."""
+    groups: dict[tuple[Identifier | str, ...], list[EventEntry]] = {}
+    for event in state.citations:
         citing = _citing(event)
         groups.setdefault(tuple(names_in(citing)) or (citing,), []).append(event)
     return groups
 
 
-def _citing_work(store: Store, events: list[Object]) -> CitedWork:
+def _citing_work(store: Store, events: list[EventEntry]) -> CitedWork:
     name = _citing(events[0])
-    return CitedWork(name, _one(store, name), events=events)
+    return CitedWork(name, _only_record(store, name), events=[one.value for one in events])
 
 
-def _citations(state: Object) -> list[Object]:
-    return cast("list[Object]", cast("Object", state["current"])["citations"])
+def _citing(event: EventEntry) -> str:
+    return event.text("citing")
 
 
-def _citing(event: Object) -> str:
-    return cast("str", cast("Object", event["payload"])["citing"])
-
-
-def _one(store: Store, name: str) -> int | None:
-    """Return the record of a name, if it is that of just one."""
+def _only_record(store: Store, name: str) -> int | None:
+    """Return the record of a name; None if there is none, or several."""
     found = find_all(store.records, name)
     return found[0] if len(found) == 1 else None
 
 
-# What the record cites -----------------------------------------------------------------------
+# Citations by the record ---------------------------------------------------------------------
 
 
 def _cites(store: Store, record_id: int, keys: KeySet | None) -> CitedWorks:
@@ -162,35 +160,39 @@ def _cites(store: Store, record_id: int, keys: KeySet | None) -> CitedWorks:
             continue
         if work.events:
             works.append(work)
-        else:  # its state is newer than the index, or other keys are asked for
+        else:  # its state is newer than the index, or the keys are not the store's own
             count -= 1
     return CitedWorks(works, count, damaged)
 
 
 def _cited_work(store: Store, citing: Record, cited_id: int, keys: KeySet | None) -> CitedWork:
-    """Return what the state of a record says of its being cited by another."""
+    """Return a cited record with the citations of it by another record."""
     names = frozenset(names_of(citing))
-    state = cast("Object", decode(current_text(store, cited_id, keys).rstrip(b"\n")))
-    events = [one for one in _citations(state) if names.intersection(names_in(_citing(one)))]
+    state = parse_state(current_text(store, cited_id, keys))
+    events = [one for one in state.citations if names.intersection(names_in(_citing(one)))]
     spellings = {_citing(event) for event in events}
-    is_shared = bool(events) and all(_one(store, one) is None for one in spellings)
-    return CitedWork(store.records.get(cited_id).pith_number, cited_id, "", events, is_shared)
+    is_shared = bool(events) and all(_only_record(store, one) is None for one in spellings)
+    return CitedWork(
+        store.records.get(cited_id).pith_number,
+        cited_id,
+        events=[one.value for one in events],
+        is_shared=is_shared,
+    )
 
 
-# What a snapshot lists -----------------------------------------------------------------------
+# References in a graph snapshot --------------------------------------------------------------
 
 
-def _references(store: Store, state: Object) -> SnapshotReferences:
-    """Return the references of the last snapshot that lists any."""
-    current = cast("dict[str, list[Object]]", state["current"])
-    for event in reversed(current["graph_snapshots"]):
-        graph = cast("Object", cast("Object", event["payload"])["graph_snapshot"])
-        listed = list(dict.fromkeys(map(_reference, _listed(graph.get("references")))))
+def _references(store: Store, state: StateView) -> SnapshotReferences:
+    """Return the references of the last snapshot that has any."""
+    for event in reversed(state.graph_snapshots):
+        listed = list(dict.fromkeys(map(_reference, _listed(event.graph.get("references")))))
         if listed:
             works = [
-                CitedWork(name, _one(store, name), title) for name, title in listed[:MAX_WORKS]
+                CitedWork(name, _only_record(store, name), title)
+                for name, title in listed[:MAX_WORKS]
             ]
-            return SnapshotReferences(CitedWorks(works, len(listed)), event)
+            return SnapshotReferences(CitedWorks(works, len(listed)), event.value)
     return SnapshotReferences(CitedWorks([], 0), None)
 
 
@@ -201,13 +203,12 @@ def _listed(references: Value) -> Iterator[Object]:
         yield from (one for one in sample if isinstance(one, dict))
 
 
-def _reference(said: Object) -> tuple[str, str]:
+def _reference(reference: Object) -> tuple[str, str]:
     """Return name and title of a reference; either may be empty."""
-    return _first(said, "pith_number", "arxiv_id", "doi"), _first(
-        said, "title", "raw", "cited_title"
-    )
+    name = _first_text(reference, "pith_number", "arxiv_id", "doi")
+    return name, _first_text(reference, "title", "raw", "cited_title")
 
 
-def _first(said: Object, *members: str) -> str:
-    texts: Iterable[Value] = (said.get(member) for member in members)
-    return next((one for one in texts if isinstance(one, str) and one), "")
+def _first_text(reference: Object, *members: str) -> str:
+    texts = (text_member(reference, member) for member in members)
+    return next((text for text in texts if text), "")

@@ -1,27 +1,38 @@
-"""Results of a search: records with a name, and whether a verified receipt is there."""
+"""Results of a search: records, their titles, and whether each has a verified receipt."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mirror.core.record import Record
+from mirror.core.state_view import parse_state
 from mirror.core.values import Object
+from mirror.engine.states.current import current_text
+from mirror.store import Store
 
-__all__ = ["RecordSummary", "SearchHit", "SearchResult"]
+__all__ = ["RecordSummary", "SearchHit", "SearchResult", "record_summary"]
 
 
 @dataclass(frozen=True, slots=True)
 class RecordSummary:
-    """A record, named, and whether to believe in it."""
+    """The names of a record, and whether it has a verified receipt."""
 
     pith_number: str
     arxiv_id: str | None
     """None for a record of another kind."""
     version: int
     has_verified_receipt: bool
-    """Whether the record has a verified receipt: its state shows one (M8)."""
+    """Whether the state of the record shows a receipt (M8)."""
+
+    @classmethod
+    def of(cls, record: Record, *, has_verified_receipt: bool) -> RecordSummary:
+        """Return the summary of a record."""
+        source = record.source
+        arxiv_id = source["id"] if source["kind"] == "arxiv" else None
+        return cls(record.pith_number, arxiv_id, source["version"], has_verified_receipt)
 
     def to_value(self) -> Object:
-        """Return the same as a JSON object."""
+        """Return the summary as a JSON object."""
         return {
             "pith_number": self.pith_number,
             "arxiv_id": self.arxiv_id,
@@ -32,9 +43,9 @@ class RecordSummary:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A record that was found."""
+    """A record that matches a query."""
 
-    standing: RecordSummary
+    record: RecordSummary
     title: str
     """The title in its last graph snapshot; empty if there is none."""
     matched_by: str
@@ -42,14 +53,14 @@ class SearchHit:
     cited_by: int
     """Works that cite it, by signed citations in force."""
     cites: int
-    """Records held here that it cites, likewise."""
+    """Records of this store that it cites, by signed citations in force."""
     excerpt: tuple[str, ...] = ()
-    """Text around what matched, in pieces: every second one matched."""
+    """Pieces of the text around the match; every second piece matched."""
 
     def to_value(self) -> Object:
-        """Return the same as a JSON object, the excerpt in one piece."""
+        """Return the hit as a JSON object, the excerpt in one piece."""
         return {
-            **self.standing.to_value(),
+            **self.record.to_value(),
             "title": self.title,
             "matched_by": self.matched_by,
             "excerpt": "".join(self.excerpt),
@@ -60,10 +71,21 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The result of a search."""
+    """A page of hits."""
 
     hits: list[SearchHit]
     has_more: bool
-    """Whether more than these were found."""
+    """Whether there are more hits after these."""
     unindexed: int
-    """Records that the index lacks, or knows as they were before."""
+    """Records that the index does not contain, or not in their current state."""
+
+
+def record_summary(store: Store, record_id: int) -> RecordSummary:
+    """Return the summary of a record, by its current state.
+
+    Raises:
+        CorruptStoreError: `store.damaged`
+    """
+    state = parse_state(current_text(store, record_id))
+    has_receipt = state.receipt is not None
+    return RecordSummary.of(store.records.get(record_id), has_verified_receipt=has_receipt)

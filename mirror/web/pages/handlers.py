@@ -16,7 +16,8 @@ from mirror.core.keys import BUILT_IN
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, hexdigest
 from mirror.engine.identifiers import find_all
-from mirror.engine.search.find import SearchResult, find
+from mirror.engine.search.find import find
+from mirror.engine.search.results import SearchResult
 from mirror.errors import CorruptStoreError, FormatError, LookUpError
 from mirror.store.findings import FindingFilter, FindingRow
 from mirror.web.pages import escaping
@@ -170,7 +171,7 @@ class Pages:
     ) -> Representation:
         exact = [hit for hit in found.hits if hit.matched_by != "text"]
         if len(exact) == 1 and start == 0:
-            return _redirect(f"/pith/{exact[0].standing.pith_number[-26:]}")
+            return _redirect(f"/pith/{exact[0].record.pith_number[-26:]}")
         return self._render(
             "find.html",
             query=query,

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from mirror.core.keys import parse_key_set
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.search import find as module
-from mirror.engine.search.find import SearchResult, find, update_index
+from mirror.engine.search import index as index_module
+from mirror.engine.search.find import find
+from mirror.engine.search.index import update_index
+from mirror.engine.search.results import SearchResult
 from mirror.engine.states.check import CheckScope, check_and_repair
 from mirror.engine.states.rebuild import rebuild
 from mirror.engine.states.trust import add_keys, remove_keys
@@ -84,7 +86,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def _numbers(found: SearchResult) -> list[str]:
-    return [hit.standing.pith_number for hit in found.hits]
+    return [hit.record.pith_number for hit in found.hits]
 
 
 def _ways(found: SearchResult) -> list[str]:
@@ -104,9 +106,9 @@ def test_a_name_is_found_first(name: str, sample_store: Store) -> None:
     """Whatever `show` takes for a name."""
     hit, *_ = find(sample_store, name).hits
     assert ("1611.08522", 2, True) == (
-        hit.standing.arxiv_id,
-        hit.standing.version,
-        hit.standing.has_verified_receipt,
+        hit.record.arxiv_id,
+        hit.record.version,
+        hit.record.has_verified_receipt,
     )
     assert hit.matched_by == "id"
 
@@ -115,7 +117,7 @@ def test_a_title_is_found_by_its_digest(sample_store: Store) -> None:
     """R5: case and white space do not matter; no event needs to say the title."""
     title = " gosam  APPLICATIONS for automated\nNLO calculations"
     (hit,) = find(sample_store, title).hits
-    assert ("1309.3741", "title hash") == (hit.standing.arxiv_id, hit.matched_by)
+    assert ("1309.3741", "title hash") == (hit.record.arxiv_id, hit.matched_by)
 
 
 def test_words_are_found_in_any_order(sample_store: Store) -> None:
@@ -160,7 +162,7 @@ def test_all_records_of_a_name_are_listed_and_vouched_ones_first(
     found = find(store, "2401.00001")
     assert (13, {"id"}) == (len(found.hits), set(_ways(found)))
     assert oracle.pith_number_of(signed) == _numbers(found)[0]
-    assert [True, *[False] * 12] == [hit.standing.has_verified_receipt for hit in found.hits]
+    assert [True, *[False] * 12] == [hit.record.has_verified_receipt for hit in found.hits]
     titled = find(store, "On Mirrors", 20)
     assert ["title hash"] * 12 == _ways(titled)
 
@@ -313,9 +315,9 @@ def test_what_is_not_so_any_more_is_not_shown(store: Store, tmp_path: Path) -> N
     signed = make_event(record, REGISTRY, "record_created", created(record, REGISTRY))
     _merge(store, tmp_path, make_bundle(record, [event, signed]))
     update_index(store)
-    assert [True] == [hit.standing.has_verified_receipt for hit in find(store, "zyxnote").hits]
+    assert [True] == [hit.record.has_verified_receipt for hit in find(store, "zyxnote").hits]
     remove_keys(store, [REGISTRY.key_id])
-    assert [False] == [hit.standing.has_verified_receipt for hit in find(store, "zyxnote").hits]
+    assert [False] == [hit.record.has_verified_receipt for hit in find(store, "zyxnote").hits]
     remove_keys(store, [AUTHOR.key_id])
     assert ([], 1) == (find(store, "zyxnote").hits, find(store, "zyxnote").unindexed)
     update_index(store)
@@ -348,7 +350,7 @@ def test_it_goes_on_where_it_was_stopped(
     samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each chunk counts; what ends the run, the next one does the rest."""
-    monkeypatch.setattr(module, "CHUNK_RECORDS", 20)
+    monkeypatch.setattr(index_module, "CHUNK_RECORDS", 20)
     with open_store(tmp_path / "new.db") as store:
         ingest(store, ReadRequest([str(PITH)], lambda _report: None))
 
@@ -378,7 +380,7 @@ def test_many_records_are_read_in_processes(
             add_keys(store, KEYS)
             ingest(store, ReadRequest([str(DEMO), str(PITH)], lambda _report: None))
         update_index(memory)
-        monkeypatch.setattr(module, "CHUNK_RECORDS", 10)
+        monkeypatch.setattr(index_module, "CHUNK_RECORDS", 10)
         update_index(one)
         assert _contents(memory) == _contents(one)
 

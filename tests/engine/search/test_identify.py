@@ -16,13 +16,12 @@ import zstandard
 
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.search.find import update_index
-from mirror.engine.search.identify import (
-    IdentifyResult,
+from mirror.engine.search.identify import IdentifyResult, identify
+from mirror.engine.search.index import update_index
+from mirror.engine.search.metadata_check import (
     MalformedLine,
     MetadataCheck,
     check_metadata,
-    identify,
     open_metadata,
 )
 from mirror.engine.states.trust import add_keys
@@ -69,7 +68,7 @@ def _merge(store: Store, folder: Path, *records: Any, signed: bool = False) -> N
 
 
 def _numbers(known: IdentifyResult) -> list[str]:
-    return [one.standing.pith_number for one in known.candidates]
+    return [one.record.pith_number for one in known.candidates]
 
 
 # One paper -----------------------------------------------------------------------------------
@@ -87,8 +86,8 @@ def test_real_papers_are_identified(real: Path) -> None:
                     known = identify(store, texts[0], texts[1], among)
                     (candidate,) = known.candidates
                     assert (True, True) == (known.is_found, candidate.matches)
-                    assert paper["pith_number"] == candidate.standing.pith_number
-                    assert candidate.standing.has_verified_receipt
+                    assert paper["pith_number"] == candidate.record.pith_number
+                    assert candidate.record.has_verified_receipt
 
 
 def test_a_title_alone_is_enough(real: Path) -> None:
@@ -98,7 +97,7 @@ def test_a_title_alone_is_enough(real: Path) -> None:
         (candidate,) = identify(store, title, None).candidates
     assert candidate.title is not None
     assert ("1309.3741", True, "as given") == (
-        candidate.standing.arxiv_id,
+        candidate.record.arxiv_id,
         candidate.title.matches,
         candidate.title.variant,
     )
@@ -113,7 +112,7 @@ def test_what_differs_is_said_of_each_text(store: Store, tmp_path: Path) -> None
     known = identify(store, TITLE, ABSTRACT)
     assert not known.is_found
     said = {
-        candidate.standing.arxiv_id: [
+        candidate.record.arxiv_id: [
             one is not None and one.matches for one in (candidate.title, candidate.abstract)
         ]
         for candidate in known.candidates
@@ -134,9 +133,9 @@ def test_those_that_match_come_first_and_vouched_ones_before_others(
     for known in (identify(store, TITLE, ABSTRACT), identify(store, TITLE, ABSTRACT, "2401.00001")):
         assert (True, True, 20) == (known.is_found, known.has_more, len(known.candidates))
         first = known.candidates[0]
-        assert (32, True) == (first.standing.version, first.standing.has_verified_receipt)
+        assert (32, True) == (first.record.version, first.record.has_verified_receipt)
     by_title = identify(store, TITLE, None).candidates
-    assert [True, True, False] == [one.standing.has_verified_receipt for one in by_title][:3]
+    assert [True, True, False] == [one.record.has_verified_receipt for one in by_title][:3]
 
 
 def test_only_records_of_arxiv_have_an_arxiv_id(store: Store, tmp_path: Path) -> None:
@@ -144,7 +143,7 @@ def test_only_records_of_arxiv_have_an_arxiv_id(store: Store, tmp_path: Path) ->
     _merge(store, tmp_path, make_record(kind="report"))
     assert [] == identify(store, TITLE, None, "2401.00001").candidates
     (candidate,) = identify(store, TITLE, None).candidates
-    assert candidate.standing.arxiv_id is None
+    assert candidate.record.arxiv_id is None
 
 
 def test_what_is_not_indexed_is_counted(store: Store, tmp_path: Path) -> None:
