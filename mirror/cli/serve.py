@@ -125,7 +125,7 @@ def serve(
             base_url=base_url,
             source_url=source_url,
             access_log=access_log,
-            kept_bytes=cache_mib << 20,
+            cache_bytes=cache_mib << 20,
         )
         server = make_server(create_app(settings), connections)
         with _address_faults(host, port):

@@ -1,7 +1,7 @@
 """The mirror over HTTP: the registry's paths, the mirror's own, and pages for people.
 
-GET and HEAD only. The store is opened read-only, every answer is made from one state of it, and
-nothing is verified or merged on a request.
+GET and HEAD only. The store is opened read-only, each response is made from one snapshot of it,
+and no request verifies or merges anything.
 """
 
 from mirror.web.app import ServerSettings, create_app

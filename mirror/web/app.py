@@ -1,4 +1,4 @@
-"""The server: which path is answered by whom, and what every answer carries."""
+"""The ASGI application: routes, common response headers, access log and error handling."""
 
 from __future__ import annotations
 
@@ -16,118 +16,128 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mirror.web.endpoint import Endpoint, Handling, Threads, not_routed
+from mirror.web.endpoint import Endpoint, Handling, Threads, routing_error_handler
 from mirror.web.log import AccessLog, ErrorLog
 from mirror.web.mirror_api import MirrorApi, RequestMetrics
 from mirror.web.openapi import description
 from mirror.web.pages.handlers import Pages
 from mirror.web.registry_api import RegistryApi
-from mirror.web.representation import Representation, json_answer, preferred, problem, respond
+from mirror.web.representation import (
+    Representation,
+    json_representation,
+    preferred,
+    problem,
+    respond,
+)
+from mirror.web.request_threads import ClientGoneError
 from mirror.web.store_reader import StoreReader
-from mirror.web.workers import ClientGoneError
 
 __all__ = ["ServerSettings", "create_app"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """What an operator says about a mirror."""
+    """Settings of a server."""
 
     store: Path
     name: str = "A mirror of pith.science"
     base_url: str = ""
-    """Where the world finds it; empty to believe the request's Host."""
+    """Public address of this mirror; empty to use the Host header of each request."""
     source_url: str = "https://pith.science"
-    """Where its records come from."""
+    """Address of the registry that its records are from."""
     access_log: str = "none"
     """`none` or `json`."""
-    kept_bytes: int = 256 << 20
-    """How much of what was asked for lately is kept in memory, compressed."""
+    cache_bytes: int = 256 << 20
+    """Capacity of the state cache, in bytes of compressed states."""
 
 
 CLIENT_GONE = 499
-"""Counted for a client that did not wait, as nginx does; no client sees it."""
+"""Status counted for a client that disconnected first, as nginx does; it is never sent."""
 
 
 def create_app(settings: ServerSettings) -> Starlette:
     """Return the application that serves a store."""
-    library, traffic, errors = (
-        StoreReader(settings.store, settings.kept_bytes),
+    reader, metrics, errors = (
+        StoreReader(settings.store, settings.cache_bytes),
         RequestMetrics(),
         ErrorLog(),
     )
     threads = Threads()
-    registry = RegistryApi(library, settings.name, settings.base_url, settings.source_url)
-    operations = MirrorApi(library, traffic, threads.downloads)
-    pages = Pages(library, settings.name, registry.base_url)
+    registry_api = RegistryApi(reader, settings.name, settings.base_url, settings.source_url)
+    mirror_api = MirrorApi(reader, metrics, threads.downloads)
+    pages = Pages(reader, settings.name, registry_api.base_url)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
         threads.close()
-        library.close()
+        reader.close()
 
     app = Starlette(
         routes=[
-            Route(path, Endpoint(way, pages, threads), methods=["GET"])
-            for path, way in _routes(registry, operations, pages).items()
+            Route(path, Endpoint(handling, pages, threads), methods=["GET"])
+            for path, handling in _routes(registry_api, mirror_api, pages).items()
         ],
-        exception_handlers={HTTPException: not_routed(pages)},
+        exception_handlers={HTTPException: routing_error_handler(pages)},
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False  # a redirect would print whatever Host was asked
+    app.router.redirect_slashes = False  # a redirect would repeat any Host header
     access_log = AccessLog() if settings.access_log == "json" else None
-    app.add_middleware(_Middleware, traffic=traffic, access_log=access_log, errors=errors)
+    app.add_middleware(_Middleware, metrics=metrics, access_log=access_log, errors=errors)
     return app
 
 
-def _routes(registry: RegistryApi, operations: MirrorApi, pages: Pages) -> Mapping[str, Handling]:
+def _routes(
+    registry_api: RegistryApi, mirror_api: MirrorApi, pages: Pages
+) -> Mapping[str, Handling]:
     def record(request: Request) -> Representation | Response:
-        return (registry.linked_data if _wants_linked(request) else pages.record)(request)
+        return (registry_api.linked_data if _prefers_json_ld(request) else pages.record)(request)
 
     return {
-        # Routes are tried in this order; what machines ask for most comes first.
-        "/pith/{suffix}/state.json": Handling(registry.state, at_once=registry.kept_state),
+        # Routes are tried in this order; the path with the most requests comes first.
+        "/pith/{suffix}/state.json": Handling(
+            registry_api.state, at_once=registry_api.cached_state
+        ),
         "/": Handling(pages.home),
         "/find": Handling(pages.find),
         "/findings": Handling(pages.findings),
         "/trust": Handling(pages.trust),
         "/codes": Handling(pages.codes),
         "/static/{name}": Handling(pages.static, at_once=pages.static),
-        "/pith/{suffix}/bundle.json": Handling(registry.bundle),
+        "/pith/{suffix}/bundle.json": Handling(registry_api.bundle),
         "/pith/{suffix}/badge.svg": Handling(pages.badge),
-        "/.well-known/pith/{suffix}/bundle.json": Handling(registry.bundle),
-        "/pith/{suffix}.json": Handling(registry.record),
+        "/.well-known/pith/{suffix}/bundle.json": Handling(registry_api.bundle),
+        "/pith/{suffix}.json": Handling(registry_api.record),
         "/pith/{suffix}": Handling(record),
         "/arxiv/{suffix:path}": Handling(pages.alias),
         "/doi/{suffix:path}": Handling(pages.alias),
-        "/pith-mirrors.json": Handling(registry.manifest),
-        "/pith-signing-key.json": Handling(registry.key),
-        "/health": Handling(operations.health, is_urgent=True),
-        "/metrics": Handling(operations.metrics, is_urgent=True),
-        "/mirror/changes": Handling(operations.changes),
-        "/mirror/tree/": Handling(operations.tree),
-        "/mirror/tree/{prefix}": Handling(operations.tree),
-        "/mirror/bundle.tar": Handling(operations.bag),
-        "/mirror/checkpoint": Handling(operations.checkpoint),
-        "/openapi.json": Handling(lambda _request: json_answer(description())),
+        "/pith-mirrors.json": Handling(registry_api.manifest),
+        "/pith-signing-key.json": Handling(registry_api.key),
+        "/health": Handling(mirror_api.health, is_urgent=True),
+        "/metrics": Handling(mirror_api.metrics, is_urgent=True),
+        "/mirror/changes": Handling(mirror_api.changes),
+        "/mirror/tree/": Handling(mirror_api.tree),
+        "/mirror/tree/{prefix}": Handling(mirror_api.tree),
+        "/mirror/bundle.tar": Handling(mirror_api.bag),
+        "/mirror/checkpoint": Handling(mirror_api.checkpoint),
+        "/openapi.json": Handling(lambda _request: json_representation(description())),
     }
 
 
-def _wants_linked(request: Request) -> bool:
+def _prefers_json_ld(request: Request) -> bool:
     linked = "application/ld+json"
     return preferred(request, "text/html", linked) == linked
 
 
-# What every answer carries -------------------------------------------------------------------
+# Common headers ------------------------------------------------------------------------------
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
-_OF_ALL = _raw({"Access-Control-Allow-Origin": "*"})
-_OF_BODIES = _OF_ALL + _raw(
+_COMMON_HEADERS = _raw({"Access-Control-Allow-Origin": "*"})
+_BODY_HEADERS = _COMMON_HEADERS + _raw(
     {
         "Access-Control-Expose-Headers": "ETag, Link, Content-Location",
         "Content-Security-Policy": (
@@ -137,7 +147,7 @@ _OF_BODIES = _OF_ALL + _raw(
         "X-Content-Type-Options": "nosniff",
     }
 )
-_OF_PAGES = _OF_BODIES + _raw(
+_PAGE_HEADERS = _BODY_HEADERS + _raw(
     {
         "Cross-Origin-Resource-Policy": "cross-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -146,22 +156,22 @@ _OF_PAGES = _OF_BODIES + _raw(
 )
 
 
-def _headers_of(message: Message) -> list[tuple[bytes, bytes]]:
-    """Return what an answer carries beside its own: no more than means something for its kind."""
+def _common_headers(message: Message) -> list[tuple[bytes, bytes]]:
+    """Return the common headers that apply to a kind of response."""
     if message["status"] == 304:
-        return _OF_ALL
+        return _COMMON_HEADERS
     media_type = dict(message["headers"]).get(b"content-type", b"")
-    return _OF_PAGES if media_type.startswith((b"text/html", b"image/svg")) else _OF_BODIES
+    return _PAGE_HEADERS if media_type.startswith((b"text/html", b"image/svg")) else _BODY_HEADERS
 
 
 class _Middleware:
-    """Adds headers, counts, writes the access log, and keeps what fails from being told."""
+    """Adds common headers, counts responses, writes logs, and hides details of failures."""
 
     def __init__(
-        self, app: ASGIApp, traffic: RequestMetrics, access_log: AccessLog | None, errors: ErrorLog
+        self, app: ASGIApp, metrics: RequestMetrics, access_log: AccessLog | None, errors: ErrorLog
     ) -> None:
         self._app = app
-        self._traffic = traffic
+        self._metrics = metrics
         self._access_log = access_log
         self._errors = errors
 
@@ -172,29 +182,29 @@ class _Middleware:
         started = time.perf_counter()
         status = 0
 
-        async def send_framed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_headers_of(message)]
+                message["headers"] = [*message["headers"], *_common_headers(message)]
             await send(message)
 
         try:
-            await self._app(scope, receive, send_framed)
+            await self._app(scope, receive, send_with_headers)
         except ClientGoneError:
             status = status or CLIENT_GONE
-        except Exception as error:  # noqa: BLE001 - the client gets an answer, the log the name
+        except Exception as error:  # noqa: BLE001 - the client gets a response, the log the error
             kind = type(error).__name__
             self._errors.write(kind, f"{kind}: {error}")
             if status == 0:
                 request = Request(scope, receive)
                 answer = problem("http.internal_server_error", "Internal Server Error", 500)
-                await respond(request, answer)(scope, receive, send_framed)
+                await respond(request, answer)(scope, receive, send_with_headers)
         finally:
             self._record(scope, status, time.perf_counter() - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        self._traffic.count(status, seconds)
+        self._metrics.count(status, seconds)
         if self._access_log is not None:
             client = scope.get("client")
             line = {

@@ -21,9 +21,9 @@ from mirror.store import Records
 __all__ = ["MAX_EVENTS", "citations_value"]
 
 MAX_EVENTS = 10
-"""Citations of one work that are listed; all are counted."""
-_SAID = ("citing", "relationship", "asserted_by", "claim_id")
-"""The members of a citation (E4) but for its status, which is `asserted` while it is in force."""
+"""Citations listed for one work; `event_count` counts all."""
+_MEMBERS = ("citing", "relationship", "asserted_by", "claim_id")
+"""The members of a citation (E4), without its status, which is `asserted` while in force."""
 
 
 def citations_value(citations: RecordCitations, records: Records) -> Object:
@@ -54,14 +54,14 @@ def _events(work: CitedWork) -> Object:
 
 
 def _event(event: Object) -> Object:
-    """Return what a citation says; no other members, which JSON-LD might take for its own."""
+    """Return the known members of a citation; others could have a meaning in JSON-LD."""
     payload = cast("Object", event["payload"])
-    said = {name: payload[name] for name in _SAID if name in payload}
-    return {name: event[name] for name in ("event_id", "created_at", "signer")} | said
+    members = {name: payload[name] for name in _MEMBERS if name in payload}
+    return {name: event[name] for name in ("event_id", "created_at", "signer")} | members
 
 
 def _references(references: SnapshotReferences, records: Records) -> Object:
-    """Return what a snapshot lists; that nobody checked it here stands beside it."""
+    """Return the references that a snapshot lists, which are not checked."""
     snapshot = references.snapshot or {}
 
     def describe(work: CitedWork) -> Object:
@@ -77,7 +77,7 @@ def _references(references: SnapshotReferences, records: Records) -> Object:
 
 
 def _number(work: CitedWork, records: Records) -> Value:
-    """Return the Pith Number of the record held here, if the name is that of just one."""
+    """Return the Pith Number of the one record that the store has of a work, or None."""
     try:
         return None if work.record_id is None else records.get(work.record_id).pith_number
     except CorruptStoreError:

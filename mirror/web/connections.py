@@ -1,4 +1,4 @@
-"""The connections of a server: how many, and how long each may do nothing."""
+"""Limits on connections: their number, idle and stalled time, and buffered bytes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from mirror.web.log import ErrorLog
 __all__ = ["ACCEPTED_AT_ONCE", "ConnectionLimits", "Connections", "Listener"]
 
 ACCEPTED_AT_ONCE = 16
-"""Connections that are accepted before any of them is looked at."""
+"""Connections that asyncio accepts at one time."""
 _RESERVED = 4 * ACCEPTED_AT_ONCE + 64
 """File descriptors for those, and for stores, their logs, and temporary files."""
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _QUEUE = 2048
-"""Connections that the system keeps until they are accepted."""
+"""Connections that the operating system queues until they are accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,17 @@ class ConnectionLimits:
     """Limits on the connections of a server."""
 
     connections: int = 1000
-    """Open at one time, as far as there are descriptors for them."""
-    waiting_s: float = 15.0
-    """Without a whole request: an idle connection, or one whose header comes slowly."""
-    taking_s: float = 30.0
-    """In which a client must take some of an answer that waits for it."""
-    taken_bytes: int = 32 * 1024
-    """How much."""
+    """Most open connections; fewer if the process may have fewer file descriptors."""
+    idle_s: float = 15.0
+    """Seconds after which a connection without a complete request is closed."""
+    stall_s: float = 30.0
+    """Seconds in which a client must receive `stall_bytes` of a response."""
+    stall_bytes: int = 32 * 1024
     buffered_bytes: int = 256 << 20
-    """Bytes of answers that wait for all clients together."""
+    """Most bytes of responses that are buffered for all clients together."""
 
-    def room(self) -> int:
-        """Return how many connections there may be with the descriptors of this process."""
+    def descriptor_limit(self) -> int:
+        """Return the number of connections that the file descriptors of this process allow."""
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if descriptors == resource.RLIM_INFINITY:
             return self.connections
@@ -52,71 +51,72 @@ class ConnectionLimits:
 
 @dataclass(slots=True, eq=False)
 class _Connection:
-    """An open connection, and since when it is at what it is at."""
+    """An open connection, and when it last made progress."""
 
     protocol: Any
-    """A protocol of uvicorn, for either of its HTTP parsers: both have `transport` and `cycle`."""
+    """uvicorn's protocol with either of its HTTP parsers: both have `transport` and `cycle`."""
     since: float
-    """When it began to wait for a request."""
-    taking_since: float
-    taken: int
-    """Bytes that the client had taken then."""
+    """When it began to wait for a request, by the clock of the event loop, in seconds."""
+    measured_at: float
+    """When `received` was measured."""
+    received: int
+    """Bytes that the client had received by then."""
     cycle: object = None
-    """The request that it answered last, and the response."""
+    """uvicorn's state of the last request and its response."""
 
     @property
     def is_waiting(self) -> bool:
-        """Whether no request of it is being answered."""
+        """Whether no request is being handled."""
         cycle = self.protocol.cycle
         return cycle is None or cycle.response_complete
 
     @property
     def buffered(self) -> int:
-        """Bytes that wait for the client to take others."""
+        """Bytes that were not sent yet."""
         return int(self.protocol.transport.get_write_buffer_size())
 
     def drop(self) -> None:
-        """Close it at once, whatever waits to be sent."""
+        """Close the connection at once, and discard buffered bytes."""
         self.protocol.transport.abort()
 
 
 class Connections:
-    """All connections of a server."""
+    """The open connections of a server, which are closed when they exceed a limit."""
 
     def __init__(
         self, limits: ConnectionLimits | None = None, errors: ErrorLog | None = None
     ) -> None:
         self._limits = limits or ConnectionLimits()
         self._errors = errors or ErrorLog()
-        self._room = self._limits.room()
+        self._limit = self._limits.descriptor_limit()
         self._open: dict[asyncio.Protocol, _Connection] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def count(self) -> int:
-        """How many are open."""
+        """The number of open connections."""
         return len(self._open)
 
     def protocol(self) -> type[asyncio.Protocol]:
-        """Return uvicorn's protocol, of which each instance is a connection here."""
-        return type("CountedProtocol", (_LimitedProtocol, AutoHTTPProtocol), {"counted_by": self})
+        """Return a subclass of uvicorn's protocol whose instances register here."""
+        return type("LimitedProtocol", (_LimitedProtocol, AutoHTTPProtocol), {"registry": self})
 
     def add(self, protocol: asyncio.Protocol) -> None:
-        """Take a new connection in; if there is no room, the one that waits longest goes."""
+        """Register a connection; if there are too many, close the one that has waited longest."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if len(self._open) >= self._room and not self.make_room("no more may be"):
+        if len(self._open) >= self._limit and not self.make_room("no more may be"):
             cast("_LimitedProtocol", protocol).transport.abort()
         self._open[protocol] = _Connection(protocol, now, now, 0)
         if self._timer is None:
             self._timer = loop.call_later(1, self._tick)
 
     def remove(self, protocol: asyncio.Protocol) -> None:
-        """Forget a connection that was closed."""
+        """Remove a connection that was closed."""
         self._open.pop(protocol, None)
 
     def make_room(self, why: str) -> bool:
-        """Drop the connection that waits longest for a request; return whether there was one."""
+        """Close the connection that has waited longest; return whether any waits for a request."""
         self._errors.write("connections", f"{len(self._open)} connections are open, and {why}")
         waiting = [
             one
@@ -129,7 +129,7 @@ class Connections:
         return True
 
     def sweep(self, now: float) -> None:
-        """Drop every connection that has been at nothing for too long.
+        """Close idle and stalled connections, and the largest while too much is buffered.
 
         Args:
             now: The time of the event loop, in seconds.
@@ -148,14 +148,14 @@ class Connections:
     def _is_idle(self, one: _Connection, now: float) -> bool:
         if not one.is_waiting or one.protocol.cycle is not one.cycle:
             one.since, one.cycle = now, one.protocol.cycle
-        return now - one.since >= self._limits.waiting_s and not one.buffered
+        return now - one.since >= self._limits.idle_s and not one.buffered
 
     def _is_stalled(self, one: _Connection, now: float) -> bool:
-        taken = _taken(one.protocol.transport)
-        if one.buffered and now - one.taking_since < self._limits.taking_s:
+        received = _received(one.protocol.transport)
+        if one.buffered and now - one.measured_at < self._limits.stall_s:
             return False
-        is_stalled = bool(one.buffered) and taken - one.taken < self._limits.taken_bytes
-        one.taking_since, one.taken = now, taken
+        is_stalled = bool(one.buffered) and received - one.received < self._limits.stall_bytes
+        one.measured_at, one.received = now, received
         return is_stalled
 
     def _tick(self) -> None:
@@ -165,40 +165,40 @@ class Connections:
 
 
 class _LimitedProtocol(asyncio.Protocol):
-    """Adds limits to a protocol: the connection is counted and timed."""
+    """Mixin for uvicorn's protocol that registers each connection."""
 
-    counted_by: Connections
+    registry: Connections
     transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take part."""
+        """Register the connection."""
         super().connection_made(transport)
-        self.counted_by.add(self)
+        self.registry.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take no part any more."""
-        self.counted_by.remove(self)
+        """Remove the connection."""
+        self.registry.remove(self)
         super().connection_lost(exc)
 
 
-_BYTES_ACKED_AT = 120
+_BYTES_ACKED_OFFSET = 120
 """The offset of `tcpi_bytes_acked` in Linux' `struct tcp_info` (linux/tcp.h), 64 bits."""
 
 
-def _taken(transport: asyncio.Transport) -> int:
-    """Return a number that grows by each byte that the client's machine took."""
+def _received(transport: asyncio.Transport) -> int:
+    """Return a number that grows with the bytes that the client's machine has acknowledged."""
     connection = transport.get_extra_info("socket")
     if sys.platform == "linux" and connection.family in {socket.AF_INET, socket.AF_INET6}:
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED_AT + 8)
-        if len(info) == _BYTES_ACKED_AT + 8:
-            return int(struct.unpack_from("=Q", info, _BYTES_ACKED_AT)[0])
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED_OFFSET + 8)
+        if len(info) == _BYTES_ACKED_OFFSET + 8:
+            return int(struct.unpack_from("=Q", info, _BYTES_ACKED_OFFSET)[0])
     return -transport.get_write_buffer_size()
 
 
 class Listener(socket.socket):
-    """A socket that goes on accepting connections when the file descriptors run out.
+    """A listening socket that keeps accepting connections when file descriptors run out.
 
-    asyncio would try again as often as connections may be queued, and log each time.
+    asyncio alone would retry once for each connection in its backlog, and log each time.
     """
 
     def __init__(self, family: int, connections: Connections) -> None:
@@ -207,7 +207,7 @@ class Listener(socket.socket):
         self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def listen(self, _accepted_at_once: int = 0, /) -> None:
-        """Listen, with a queue of a length that does not depend on how many are accepted."""
+        """Listen with a queue longer than the number of connections accepted at one time."""
         super().listen(_QUEUE)
 
     def accept(self) -> tuple[socket.socket, Any]:
@@ -226,7 +226,7 @@ class Listener(socket.socket):
             raise BlockingIOError from error
 
     def _refuse_one(self) -> None:
-        """Close a connection that waits to be accepted, for which one descriptor is kept."""
+        """Accept and close one queued connection, with the spare descriptor."""
         os.close(self._spare)
         try:
             super().accept()[0].close()
@@ -236,7 +236,7 @@ class Listener(socket.socket):
             self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def close(self) -> None:
-        """Close it, and what it keeps."""
+        """Close the socket and its spare descriptor."""
         super().close()
         if self._spare >= 0:
             os.close(self._spare)

@@ -1,8 +1,8 @@
-"""A bag that is written while it is downloaded, in parts.
+"""A bag of records that is composed while it is downloaded.
 
-Facts are only added. So a bag of all that came up to some arrival can be composed at any later
-time, and no part of it needs the same snapshot as another: each is read into memory in a snapshot
-of its own, which is over before the client takes the first byte of it.
+Facts are only added, so a bag of all facts up to an arrival can be composed at any later time.
+Therefore each part of it is read in a snapshot of its own, which ends before the client receives
+the first byte of the part, and a slow client holds no snapshot.
 """
 
 from __future__ import annotations
@@ -18,37 +18,38 @@ from mirror.archive import bag_blocks
 from mirror.engine.export.bag import bag_files
 from mirror.errors import StoreError
 from mirror.store import Records, Store
-from mirror.web.store_pool import IS_OVER
+from mirror.web.request_threads import BusyError, ClientGoneError, RequestThreads
+from mirror.web.store_pool import IS_CANCELLED
 from mirror.web.store_reader import StoreReader
-from mirror.web.workers import BusyError, ClientGoneError, RequestThreads
 
 __all__ = ["CutOffError", "DownloadResponse", "Downloads"]
 
 _DOWNLOADS = 4
-"""Bags that are sent at one time."""
+"""Bags that may be downloaded at one time."""
 _RETRY_AFTER_S = 30
 _WAITING = 1000
-"""Blocks that may wait for a thread: one for each download, and those of clients just gone."""
+"""Blocks that may wait for a thread; each download has one, and clients just gone another."""
 _PART_BYTES = 4 << 20
-"""Bytes of bundles that are read in one snapshot, except for a single larger one."""
+"""Bytes of bundles read in one snapshot; a single larger bundle is read whole."""
 _PART_RECORDS = 1000
+"""Records read in one snapshot."""
 _BLOCK_BYTES = 256 << 10
-"""Bytes that are made in a thread at one time, and sent."""
+"""Bytes that are composed in a thread and sent at one time."""
 
 
 class Downloads:
-    """Threads that write bags, and a limit on how many bags are sent at one time."""
+    """Threads that compose bags, and a limit on the number of downloads."""
 
     def __init__(self) -> None:
-        self.workers = RequestThreads(_DOWNLOADS, _WAITING)
+        self.threads = RequestThreads(_DOWNLOADS, _WAITING)
         self._free = _DOWNLOADS
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Count a download, in the event loop.
+        """Count a download while it runs; called in the event loop.
 
         Raises:
-            BusyError: If enough are being sent.
+            BusyError: If there are too many.
         """
         if not self._free:
             raise BusyError(_RETRY_AFTER_S)
@@ -59,34 +60,34 @@ class Downloads:
             self._free += 1
 
     def close(self) -> None:
-        """End what the threads do."""
-        self.workers.close()
+        """Stop the threads."""
+        self.threads.close()
 
 
 class DownloadResponse(Response):
-    """A bag of records of a store, written as it is sent."""
+    """A response whose body is a bag of records, composed while it is sent."""
 
     def __init__(
         self,
-        library: StoreReader,
+        reader: StoreReader,
         record_ids: Sequence[int] | None,
         headers: Mapping[str, str],
         downloads: Downloads,
     ) -> None:
-        """Send the bag of these records of the store as it is now; None is all of them."""
+        """Send these records as they are when the download begins; None means all records."""
         super().__init__(media_type="application/x-tar", headers=headers)
         del self.headers["content-length"]
-        self._blocks = _pieces(_bag(library, record_ids))
+        self._blocks = _in_blocks(_bag(reader, record_ids))
         self._downloads = downloads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Send it; each block is made when the client has taken the one before.
+        """Send the bag; each block is composed when the client has received the one before.
 
         Raises:
-            BusyError: If enough are being sent.
-            StoreError: If the store cannot be read; nothing was sent then.
-            ClientGoneError: If the client went.
-            CutOffError: If what was sent is not the whole bag.
+            BusyError: If there are too many downloads.
+            StoreError: If the store cannot be read and nothing was sent yet.
+            ClientGoneError: If the client disconnected.
+            CutOffError: If the bag was sent incompletely.
         """
         with self._downloads.slot():
             block = await self._next(receive)
@@ -103,16 +104,16 @@ class DownloadResponse(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _next(self, receive: Receive) -> bytes:
-        """Return the next block; empty at the end."""
-        return await self._downloads.workers.run(lambda: next(self._blocks, b""), receive)
+        """Return the next block; empty at the end of the bag."""
+        return await self._downloads.threads.run(lambda: next(self._blocks, b""), receive)
 
 
 class CutOffError(Exception):
-    """A response ended before its end."""
+    """A response that had to end before its body was complete."""
 
 
-def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in pieces of one size, the last one smaller."""
+def _in_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in pieces of `_BLOCK_BYTES`; the last one may be smaller."""
     held = bytearray()
     for block in blocks:
         held += block
@@ -122,36 +123,38 @@ def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
     yield bytes(held)
 
 
-def _bag(library: StoreReader, record_ids: Sequence[int] | None) -> Iterator[bytes]:
-    """Yield the bytes of a bag; the store is first read when the first of them is asked for."""
-    yield from bag_blocks(_Parts(library, record_ids).payload)
+def _bag(reader: StoreReader, record_ids: Sequence[int] | None) -> Iterator[bytes]:
+    """Yield the bytes of a bag; the first read of the store is for the first of them."""
+    yield from bag_blocks(_Payload(reader, record_ids).payload)
 
 
 def _require_client() -> None:
-    """Raise ClientGoneError if nobody waits for what this thread makes."""
-    is_over = IS_OVER.get()
-    if is_over is not None and is_over():
+    """Raise ClientGoneError if the request that this thread works for was cancelled."""
+    is_cancelled = IS_CANCELLED.get()
+    if is_cancelled is not None and is_cancelled():
         raise ClientGoneError
 
 
-class _Parts:
-    """The payload of a bag: all that had come when it was begun."""
+class _Payload:
+    """The payload of a bag: the facts that the store held when the download began."""
 
-    def __init__(self, library: StoreReader, record_ids: Sequence[int] | None) -> None:
-        self._library = library
+    def __init__(self, reader: StoreReader, record_ids: Sequence[int] | None) -> None:
+        self._reader = reader
         self._checksum: int | None = None
-        with library.shelf() as shelf:
-            self._generation = shelf.generation
-            self._last_arrival = shelf.store.facts.last_arrival()
+        with reader.snapshot() as snapshot:
+            self._generation = snapshot.generation
+            self._last_arrival = snapshot.store.facts.last_arrival()
             self._chosen = (
-                None if record_ids is None else list(shelf.store.records.in_bag_order(record_ids))
+                None
+                if record_ids is None
+                else list(snapshot.store.records.in_bag_order(record_ids))
             )
 
     def payload(self) -> Iterator[tuple[str, bytes]]:
         """Yield (path below `data/`, content), ascending by path.
 
         Raises:
-            StoreError: `store.changed` if it is not the same as the first time.
+            StoreError: `store.changed` if the second pass differs from the first.
         """
         checksum = 0
         for path, content in self._all():
@@ -159,7 +162,7 @@ class _Parts:
             checksum = zlib.crc32(content, zlib.crc32(path.encode(), checksum))
             yield path, content
         if self._checksum not in {None, checksum}:
-            raise _other_facts()
+            raise _changed_error()
         self._checksum = checksum
 
     def _all(self) -> Iterator[tuple[str, bytes]]:
@@ -174,16 +177,16 @@ class _Parts:
     def _part(
         self, after: tuple[str, int]
     ) -> tuple[list[tuple[str, bytes]], tuple[str, int] | None]:
-        """Read some bundles; return them, and the record to go on after if there may be more."""
+        """Read some files; return them, and the last record if there may be more."""
         part: list[tuple[str, bytes]] = []
         size = 0
-        with self._library.shelf() as shelf:
-            if shelf.generation != self._generation:
-                raise _other_facts()
-            rows = self._rows(shelf.store.records, after)
+        with self._reader.snapshot() as snapshot:
+            if snapshot.generation != self._generation:
+                raise _changed_error()
+            rows = self._rows(snapshot.store.records, after)
             for row in rows:
                 _require_client()
-                files = self._files(shelf.store, row[1])
+                files = self._files(snapshot.store, row[1])
                 part += files
                 size += sum(len(text) for _, text in files)
                 if size >= _PART_BYTES:
@@ -196,12 +199,12 @@ class _Parts:
         return [row for row in self._chosen if row > after][:_PART_RECORDS]
 
     def _files(self, store: Store, record_id: int) -> list[tuple[str, bytes]]:
-        """Return the files of a record as it was when the bag was begun; none if it was not."""
+        """Return the files of a record as of the begin of the download; none if it came later."""
         if store.facts.first_arrival(record_id) > self._last_arrival:
             return []
         return list(bag_files(store.facts.load(record_id, until=self._last_arrival)))
 
 
-def _other_facts() -> StoreError:
-    message = "the facts that the bag began with are not in the store any more"
+def _changed_error() -> StoreError:
+    message = "facts that the download began with are no longer in the store"
     return StoreError("store.changed", message, hint="download it again")

@@ -1,4 +1,4 @@
-"""How a request comes to its answer: at once, or by a thread beside the event loop."""
+"""Dispatch of requests to handlers, in the event loop or in a thread, and responses to errors."""
 
 from __future__ import annotations
 
@@ -17,93 +17,97 @@ from mirror.web.download import Downloads
 from mirror.web.pages.codes import advice_of
 from mirror.web.pages.handlers import Pages
 from mirror.web.representation import Representation, problem, respond
+from mirror.web.request_threads import BusyError, RequestThreads
 from mirror.web.store_reader import AmbiguousError
-from mirror.web.workers import BusyError, RequestThreads
 
-__all__ = ["Endpoint", "Handling", "Threads", "not_routed"]
+__all__ = ["Endpoint", "Handling", "Threads", "routing_error_handler"]
 
 _READERS, _WAITING = 4, 64
-"""Threads that read the store, and requests that may wait for one."""
+"""Threads that read the store, and requests that may wait for a thread."""
 _TRIES = 3
-"""For a store that others write to while it is read without locks."""
+"""Attempts, for a store that another process changes while it is read without locks."""
 
 
 class Threads:
-    """The threads of a server, by what they do."""
+    """All threads of a server."""
 
     def __init__(self) -> None:
         self.readers = RequestThreads(_READERS, _WAITING)
         self.urgent = RequestThreads(1, _WAITING)
-        """So that monitoring does not wait for readers."""
+        """For monitoring, which must not wait for readers."""
         self.downloads = Downloads()
 
     def close(self) -> None:
-        """End what they do."""
+        """Stop all threads."""
         for threads in (self.readers, self.urgent, self.downloads):
             threads.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Handling:
-    """How a path is answered."""
+    """The handlers of a path."""
 
     handler: Callable[[Request], Representation | Response]
-    """Runs in a thread, and may read as much as it needs."""
+    """Runs in a thread and may read the store."""
     at_once: Callable[[Request], Representation | Response | None] | None = None
-    """Runs in the event loop before it: answers only if that takes neither reading nor waiting."""
+    """Runs in the event loop first; returns None if a response would need reading or waiting."""
     is_urgent: bool = False
-    """Whether it must be answered however busy the readers are."""
+    """Whether the path has a thread of its own, so that it responds while all readers are busy."""
 
 
 class Endpoint:
-    """Answers a path; an application by itself, so that nothing stands around it needlessly."""
+    """An ASGI application for one path, without the wrappers of a framework's endpoint."""
 
-    def __init__(self, way: Handling, pages: Pages, threads: Threads) -> None:
-        self._way = way
+    def __init__(self, handling: Handling, pages: Pages, threads: Threads) -> None:
+        self._handling = handling
         self._pages = pages
-        self._workers = threads.urgent if way.is_urgent else threads.readers
+        self._threads = threads.urgent if handling.is_urgent else threads.readers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request (ASGI)."""
+        """Respond to a request."""
         request = Request(scope, receive)
-        if scope["path"].endswith("\n"):  # which the pattern of a route takes for the end
+        if scope["path"].endswith("\n"):  # the pattern of a route would ignore it
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        response = None if self._way.at_once is None else self._at_once(request, self._way.at_once)
+        response = (
+            None
+            if self._handling.at_once is None
+            else self._at_once(request, self._handling.at_once)
+        )
         try:
             if response is None:
-                response = await self._workers.run(lambda: self._answer(request), receive)
+                response = await self._threads.run(lambda: self._answer(request), receive)
             await response(scope, receive, send)
-        except MirrorError as error:  # of a response that found it before it sent anything
+        except MirrorError as error:  # raised by a response before it sent anything
             await respond(request, _failure(request, error, self._pages))(scope, receive, send)
         except BusyError as error:
             await respond(request, _busy(error))(scope, receive, send)
 
     def _at_once(
-        self, request: Request, way: Callable[[Request], Representation | Response | None]
+        self, request: Request, handling: Callable[[Request], Representation | Response | None]
     ) -> Response | None:
         try:
-            said = way(request)
+            answer = handling(request)
         except MirrorError as error:
-            said = _failure(request, error, self._pages)
-        return respond(request, said) if isinstance(said, Representation) else said
+            answer = _failure(request, error, self._pages)
+        return respond(request, answer) if isinstance(answer, Representation) else answer
 
     def _answer(self, request: Request) -> Response:
         try:
-            said = self._try(request)
+            answer = self._try(request)
         except AmbiguousError as error:
-            said = _choices(request, error, self._pages)
+            answer = _choices(request, error, self._pages)
         except MirrorError as error:
-            said = _failure(request, error, self._pages)
-        return said if isinstance(said, Response) else respond(request, said)
+            answer = _failure(request, error, self._pages)
+        return answer if isinstance(answer, Response) else respond(request, answer)
 
     def _try(self, request: Request) -> Representation | Response:
         for _ in range(_TRIES - 1):
             try:
-                return self._way.handler(request)
+                return self._handling.handler(request)
             except StoreError as error:
                 if error.code != "store.changed":
                     raise
-        return self._way.handler(request)
+        return self._handling.handler(request)
 
 
 def _wants_html(request: Request) -> bool:
@@ -111,7 +115,7 @@ def _wants_html(request: Request) -> bool:
 
 
 def _choices(request: Request, error: AmbiguousError, pages: Pages) -> Representation:
-    """Answer 300 with the records that a name fits (RFC 9110 section 15.4.1)."""
+    """Return 300 with the records that a name matches (RFC 9110 section 15.4.1)."""
     if _wants_html(request):
         return pages.choices(request, error)
     answer = problem(error.code, error.message, 300)
@@ -130,7 +134,7 @@ def _failure(request: Request, error: MirrorError, pages: Pages) -> Representati
     if _wants_html(request):
         answer = pages.error(request, status, error.code, error.message)
     else:
-        # What is wrong in our own house is said in our words alone: no path, no trace.
+        # An internal error is described in general words: no path, no trace.
         detail = error.message if status < 500 else "this mirror cannot read that now"
         answer = problem(error.code, detail, status, hint=error.hint if status < 500 else "")
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -139,26 +143,26 @@ def _failure(request: Request, error: MirrorError, pages: Pages) -> Representati
 
 
 def _busy(error: BusyError) -> Representation:
-    """Answer 503 (RFC 9110 section 15.6.4): it costs nothing, whatever was asked for."""
-    detail = "this mirror answers as many requests as it can"
+    """Return 503 (RFC 9110 section 15.6.4), in JSON for every client, since that is cheap."""
+    detail = "this mirror is handling as many requests as it can"
     answer = problem("http.service_unavailable", detail, HTTPStatus.SERVICE_UNAVAILABLE)
     answer.headers = {**answer.headers, "Retry-After": str(error.retry_after_s)}
     return answer
 
 
-def not_routed(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """Return what answers a request for what is no path or method."""
+def routing_error_handler(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Return the handler of requests for unknown paths and other methods."""
 
     async def answer(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         code = f"http.{HTTPStatus(status).name.lower()}"
         title = HTTPStatus(status).phrase
         if _wants_html(request):
-            said = pages.error(request, status, code, title)
+            answer = pages.error(request, status, code, title)
         else:
-            said = problem(code, title, status, hint=advice_of(code))
+            answer = problem(code, title, status, hint=advice_of(code))
         if isinstance(error, HTTPException) and error.headers:
-            said.headers = {**said.headers, **error.headers}
-        return respond(request, said)
+            answer.headers = {**answer.headers, **error.headers}
+        return respond(request, answer)
 
     return answer

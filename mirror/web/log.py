@@ -1,4 +1,4 @@
-"""Lines on stderr, and how many of them there may be: a stranger must not fill the disk."""
+"""Access and error logs on stderr with a rate limit, so that no client can fill the disk."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 __all__ = ["AccessLog", "ErrorLog", "Rate", "RateFilter"]
 
 ACCESS_LINES = 100
-"""Lines of the access log in a second."""
+"""Lines of the access log per second."""
 
 
 class Rate:
-    """Lets so many pass in each second, and counts the others."""
+    """Admits a number of lines per second and counts the others."""
 
     def __init__(self, per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second = per_second
@@ -24,8 +24,8 @@ class Rate:
         self._passed = 0
         self._left_out = 0
 
-    def pass_or_count(self) -> int | None:
-        """Return how many were left out since the last that passed; None if this one is, too."""
+    def admit(self) -> int | None:
+        """Return how many lines were left out since the last one; None if this one is left out."""
         second = int(self._clock())
         if second != self._second:
             self._second, self._passed = second, 0
@@ -38,14 +38,14 @@ class Rate:
 
 
 class AccessLog:
-    """A JSON object on a line for each request; how many were left out, once there is room."""
+    """Log of requests, one JSON object a line; `left_out` counts lines that exceeded the rate."""
 
     def __init__(self, rate: Rate | None = None) -> None:
         self._rate = rate or Rate(ACCESS_LINES)
 
     def write(self, line: Mapping[str, object]) -> None:
         """Write a line."""
-        left_out = self._rate.pass_or_count()
+        left_out = self._rate.admit()
         if left_out is None:
             return
         more = {"left_out": left_out} if left_out else {}
@@ -53,7 +53,7 @@ class AccessLog:
 
 
 class ErrorLog:
-    """Log of errors, at most one line in a second for each kind."""
+    """Log of errors, at most one line per second of each kind."""
 
     def __init__(self) -> None:
         self._rates: dict[str, Rate] = {}
@@ -62,17 +62,17 @@ class ErrorLog:
         """Write a line.
 
         Args:
-            kind: One of few words, such as the name of an exception.
-            message: What happened.
+            kind: One of a small set, such as the name of an exception.
+            message: The text to log.
         """
-        left_out = self._rates.setdefault(kind, Rate(1)).pass_or_count()
+        left_out = self._rates.setdefault(kind, Rate(1)).admit()
         if left_out is not None:
             more = f" ({left_out:,} more of this kind)" if left_out else ""
             print(f"error: {message}{more}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class RateFilter(logging.Filter):
-    """Lets a logger say the same thing once in a second, whatever stands in it."""
+    """Admits one line per second of each message of a logger, whatever its arguments."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,4 +83,4 @@ class RateFilter(logging.Filter):
         kind = f"{record.name} {record.levelno} {record.msg}"
         if kind not in self._rates and len(self._rates) >= 100:
             kind = ""  # all others together
-        return self._rates.setdefault(kind, Rate(1)).pass_or_count() is not None
+        return self._rates.setdefault(kind, Rate(1)).admit() is not None

@@ -1,4 +1,4 @@
-"""The mirror's own paths for operators and other mirrors: health, figures, changes, exports."""
+"""The mirror's own API: health, metrics, changes, tree, checkpoint and bags."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mirror.engine.transparency.checkpoints import last_own_checkpoint
 from mirror.engine.transparency.tree_nodes import node_page
 from mirror.errors import FormatError, LookUpError
 from mirror.web.download import DownloadResponse, Downloads
-from mirror.web.representation import Representation, json_answer
+from mirror.web.representation import Representation, json_representation
 from mirror.web.store_reader import StoreReader
 
 __all__ = ["MirrorApi", "RequestMetrics"]
@@ -25,11 +25,11 @@ __all__ = ["MirrorApi", "RequestMetrics"]
 MAX_CHANGES = 1000
 """Changes on one page."""
 MAX_IDS = 1000
-"""Ids that one export may name."""
+"""Ids in one request for a bag."""
 
 
 class RequestMetrics:
-    """What this process answered, counted."""
+    """Counters of the responses of this process."""
 
     def __init__(self) -> None:
         self.responses: Counter[int] = Counter()
@@ -43,26 +43,26 @@ class RequestMetrics:
 
 
 class MirrorApi:
-    """Answers on the mirror's own paths."""
+    """Handlers of the mirror's own paths."""
 
-    def __init__(self, library: StoreReader, traffic: RequestMetrics, downloads: Downloads) -> None:
-        self._library = library
+    def __init__(self, reader: StoreReader, metrics: RequestMetrics, downloads: Downloads) -> None:
+        self._reader = reader
         self._downloads = downloads
-        self._traffic = traffic
+        self._metrics = metrics
 
     def health(self, _request: Request) -> Representation:
-        """Answer `/health`: `ok` only of a store from which records were just read.
+        """Handle `/health`: `ok` if records could be read.
 
         Raises:
-            StoreError: If none can be.
+            StoreError: If none could.
         """
-        with self._library.shelf() as shelf:
-            status = cast("Object", asdict(shelf.store.status()))
-            keys = shelf.store.trust_log.key_set().digest
-            version = shelf.store.schema_version
-            shelf.require_readable()
+        with self._reader.snapshot() as snapshot:
+            status = cast("Object", asdict(snapshot.store.status()))
+            keys = snapshot.store.trust_log.key_set().digest
+            version = snapshot.store.schema_version
+            snapshot.require_readable()
         counts = {name: one for name, one in status.items() if not name.startswith("last_")}
-        answer = json_answer(
+        answer = json_representation(
             {
                 "status": "ok",
                 "store_version": version,
@@ -75,9 +75,9 @@ class MirrorApi:
         return answer
 
     def metrics(self, _request: Request) -> Representation:
-        """Answer `/metrics` in Prometheus' text format."""
-        with self._library.shelf() as shelf:
-            status = shelf.store.status()
+        """Handle `/metrics`, in the text format of Prometheus."""
+        with self._reader.snapshot() as snapshot:
+            status = snapshot.store.status()
         text = "".join(self._samples(cast("Object", asdict(status))))
         media_type = "text/plain; version=0.0.4"
         return Representation(body=text.encode(), media_type=media_type, cache="no-store")
@@ -93,55 +93,57 @@ class MirrorApi:
             yield from _sample(
                 f"mirror_{kind}", "gauge", {'verdict="valid"': status[passed], **by_code}
             )
-        traffic = self._traffic
-        by_status = {f'status="{code}"': n for code, n in sorted(traffic.responses.items())}
+        metrics = self._metrics
+        by_status = {f'status="{code}"': n for code, n in sorted(metrics.responses.items())}
         yield from _sample("mirror_http_responses_total", "counter", cast("Object", by_status))
-        yield from _sample("mirror_http_seconds_total", "counter", {"": traffic.seconds})
-        yield from _sample("mirror_start_time_seconds", "gauge", {"": traffic.started})
+        yield from _sample("mirror_http_seconds_total", "counter", {"": metrics.seconds})
+        yield from _sample("mirror_start_time_seconds", "gauge", {"": metrics.started})
 
     def changes(self, request: Request) -> Representation:
-        """Answer `/mirror/changes?since=N&limit=M`: what came after N, the oldest first."""
+        """Handle `/mirror/changes?since=N&limit=M`: the changes after N, the oldest first."""
         since = _number(request, "since", 0, 2**53)
         limit = _number(request, "limit", MAX_CHANGES, MAX_CHANGES)
-        with self._library.shelf() as shelf:
-            rows = shelf.store.facts.changes(since, limit)
-            last = shelf.store.facts.last_arrival()
+        with self._reader.snapshot() as snapshot:
+            rows = snapshot.store.facts.changes(since, limit)
+            last = snapshot.store.facts.last_arrival()
         changes: list[Value] = [
             {"change": one, "pith_number": f"pith:{year}:{suffix}", "at": at}
             for one, year, suffix, at in rows
         ]
         next_since = rows[-1][0] if rows else since
         page: Object = {"since": since, "next": next_since, "more": next_since < last}
-        return json_answer({**page, "changes": changes})
+        return json_representation({**page, "changes": changes})
 
     def checkpoint(self, _request: Request) -> Representation:
-        """Answer `/mirror/checkpoint`: the note that was signed here last."""
-        with self._library.shelf() as shelf:
-            note = last_own_checkpoint(shelf.store)
+        """Handle `/mirror/checkpoint`: the last checkpoint that this mirror signed."""
+        with self._reader.snapshot() as snapshot:
+            note = last_own_checkpoint(snapshot.store)
         if note is None:
             raise LookUpError("checkpoint.none", "this mirror has signed no checkpoint")
         body = note.encode()
         return Representation(body=body, media_type="text/plain", etag=hexdigest(body))
 
     def tree(self, request: Request) -> Representation:
-        """Answer `/mirror/tree/{prefix}`: a node of the tree over all states."""
-        with self._library.shelf() as shelf:
-            return json_answer(node_page(shelf.store, request.path_params.get("prefix", "")))
+        """Handle `/mirror/tree/{prefix}`: a node of the tree over all states."""
+        with self._reader.snapshot() as snapshot:
+            return json_representation(
+                node_page(snapshot.store, request.path_params.get("prefix", ""))
+            )
 
     def bag(self, request: Request) -> Response:
-        """Answer `/mirror/bundle.tar?id=...`: a bag of the records named, or of all, streamed."""
+        """Handle `/mirror/bundle.tar?id=...`: a bag of the named records, or of all, streamed."""
         names = request.query_params.getlist("id")
         if len(names) > MAX_IDS:
             raise FormatError("request.id", f"more than {MAX_IDS} ids")
-        with self._library.shelf() as shelf:
-            ids = [shelf.find_id(name) for name in names] if names else None
+        with self._reader.snapshot() as snapshot:
+            ids = [snapshot.find_id(name) for name in names] if names else None
         headers = {
             "Content-Disposition": 'attachment; filename="bundle.tar"',
             "Cache-Control": "no-store",
         }
         if request.method == "HEAD":
             return Response(media_type="application/x-tar", headers=headers)
-        return DownloadResponse(self._library, ids, headers, self._downloads)
+        return DownloadResponse(self._reader, ids, headers, self._downloads)
 
 
 def _sample(name: str, kind: str, values: Object) -> Iterator[str]:

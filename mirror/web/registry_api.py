@@ -1,4 +1,4 @@
-"""The registry's own paths: a client of the registry works here with another host name."""
+"""The registry's API: its clients work with this server if they change the host name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mirror.core.verification_status import verification_status
 from mirror.engine.search.citations import citations_of
 from mirror.errors import LookUpError
 from mirror.web.citations import citations_value
-from mirror.web.representation import Representation, json_answer
+from mirror.web.representation import Representation, json_representation
 from mirror.web.state_cache import ResolvedName
 from mirror.web.store_reader import StoreReader, StoreSnapshot
 
@@ -29,68 +29,68 @@ _CONTEXT: Object = {
     "sameAs": {"@id": "schema:sameAs", "@type": "@id"},
     "dateCreated": "schema:dateCreated",
 }
-"""Written out, so that no reader has to fetch anything from elsewhere."""
+"""The JSON-LD context, inline, so that readers need not fetch one."""
 
 
 class RegistryApi:
-    """Answers on the registry's paths."""
+    """Handlers of the registry's paths."""
 
-    def __init__(self, library: StoreReader, name: str, base_url: str, source_url: str) -> None:
-        self._library = library
+    def __init__(self, reader: StoreReader, name: str, base_url: str, source_url: str) -> None:
+        self._reader = reader
         self._name = name
         self._base_url = base_url
         self._source_url = source_url
 
     def base_url(self, request: Request) -> str:
-        """Return the address of this mirror, without a slash at its end."""
+        """Return the address of this mirror, without a trailing slash."""
         return self._base_url or str(request.base_url).rstrip("/")
 
     # A record --------------------------------------------------------------------------------
 
     def bundle(self, request: Request) -> Representation:
-        """Answer `/pith/{suffix}/bundle.json` and the well-known path."""
-        with self._library.shelf() as shelf:
-            record_id = shelf.find_id(request.path_params["suffix"])
-            record = shelf.store.records.get(record_id)
+        """Handle `/pith/{suffix}/bundle.json` and the well-known path."""
+        with self._reader.snapshot() as snapshot:
+            record_id = snapshot.find_id(request.path_params["suffix"])
+            record = snapshot.store.records.get(record_id)
             return Representation(
-                body=shelf.bundle_text(record_id),
+                body=snapshot.bundle_text(record_id),
                 media_type="application/json",
-                etag=shelf.bundle_digest(record_id),
-                changed_at=shelf.changed_at(record_id),
-                headers=_place(request, record.suffix, "/bundle.json"),
+                etag=snapshot.bundle_digest(record_id),
+                changed_at=snapshot.changed_at(record_id),
+                headers=_content_location(request, record.suffix, "/bundle.json"),
             )
 
     def state(self, request: Request) -> Representation:
-        """Answer `/pith/{suffix}/state.json`."""
-        return _state(request, *self._library.state(request.path_params["suffix"]))
+        """Handle `/pith/{suffix}/state.json`."""
+        return _state(request, *self._reader.state(request.path_params["suffix"]))
 
-    def kept_state(self, request: Request) -> Representation | None:
-        """Answer the same without waiting or reading, if that can be; else None."""
-        known = self._library.kept_state(request.path_params["suffix"])
+    def cached_state(self, request: Request) -> Representation | None:
+        """Handle the same if the state is cached; None if that needs waiting or reading."""
+        known = self._reader.cached_state(request.path_params["suffix"])
         return None if known is None else _state(request, *known)
 
     def record(self, request: Request) -> Representation:
-        """Answer `/pith/{suffix}.json`."""
-        with self._library.shelf() as shelf:
-            record_id = shelf.find_id(request.path_params["suffix"])
-            record = shelf.store.records.get(record_id)
-            answer = json_answer(self._describe(shelf, record_id, record, request))
-            answer.headers = _place(request, record.suffix, ".json") | _canonical(record)
+        """Handle `/pith/{suffix}.json`."""
+        with self._reader.snapshot() as snapshot:
+            record_id = snapshot.find_id(request.path_params["suffix"])
+            record = snapshot.store.records.get(record_id)
+            answer = json_representation(self._describe(snapshot, record_id, record, request))
+            answer.headers = _content_location(request, record.suffix, ".json") | _canonical(record)
             return answer
 
     def linked_data(self, request: Request) -> Representation:
-        """Answer `/pith/{suffix}` for who asks for JSON-LD."""
-        with self._library.shelf() as shelf:
-            record_id = shelf.find_id(request.path_params["suffix"])
-            record = shelf.store.records.get(record_id)
-            described = self._describe(shelf, record_id, record, request)
+        """Handle `/pith/{suffix}` for clients that prefer JSON-LD."""
+        with self._reader.snapshot() as snapshot:
+            record_id = snapshot.find_id(request.path_params["suffix"])
+            record = snapshot.store.records.get(record_id)
+            described = self._describe(snapshot, record_id, record, request)
             metadata = record.metadata
             aliases = dict(record.aliases)
             same: list[Value] = []
             if "arxiv" in aliases:
                 same = [f"https://arxiv.org/abs/{aliases['arxiv_version']}"]
                 same.append(f"https://doi.org/{aliases['doi']}")
-            answer = json_answer(
+            answer = json_representation(
                 {
                     "@context": _CONTEXT,
                     "@id": f"{self.base_url(request)}/pith/{record.suffix}",
@@ -103,21 +103,23 @@ class RegistryApi:
                 media_type="application/ld+json",
             )
             answer.headers = (
-                _place(request, record.suffix, "") | _canonical(record) | {"Vary": "Accept"}
+                _content_location(request, record.suffix, "")
+                | _canonical(record)
+                | {"Vary": "Accept"}
             )
             return answer
 
     def _describe(
-        self, shelf: StoreSnapshot, record_id: int, record: Record, request: Request
+        self, snapshot: StoreSnapshot, record_id: int, record: Record, request: Request
     ) -> Object:
-        """Return what is said of a record beside its state.
+        """Return the members of a record that both its forms have.
 
-        An event on another record changes it, too, so nobody can say when it last changed: it has
-        an entity tag and no Last-Modified (RFC 9110 section 8.8.2.1).
+        Events on other records change them, too, so the time of the last change is unknown: the
+        responses have an entity tag and no Last-Modified (RFC 9110 section 8.8.2.1).
         """
-        state = shelf.state(record_id)
+        state = snapshot.state(record_id)
         current = cast("Object", state["current"])
-        place = f"{self.base_url(request)}/pith/{record.suffix}"
+        url = f"{self.base_url(request)}/pith/{record.suffix}"
         return {
             "pith_number": record.pith_number,
             "short_pith_number": record.short_pith_number,
@@ -128,29 +130,29 @@ class RegistryApi:
             "receipt": current["receipt"],
             "verification_status": verification_status(StateView(state)),
             "citations": citations_value(
-                citations_of(shelf.store, record_id, state), shelf.store.records
+                citations_of(snapshot.store, record_id, state), snapshot.store.records
             ),
             "links": {
-                "html": place,
-                "bundle": f"{place}/bundle.json",
-                "state": f"{place}/state.json",
-                "badge": f"{place}/badge.svg",
+                "html": url,
+                "bundle": f"{url}/bundle.json",
+                "state": f"{url}/state.json",
+                "badge": f"{url}/badge.svg",
             },
         }
 
     # The registry as a whole -----------------------------------------------------------------
 
     def manifest(self, request: Request) -> Representation:
-        """Answer `/pith-mirrors.json`: this mirror first, then where its records come from."""
-        with self._library.shelf() as shelf:
-            at, is_trusted = shelf.ingested_at(), shelf.store.trust_log.key_set().has_built_in
+        """Handle `/pith-mirrors.json`: this mirror, then the registry that its records are from."""
+        with self._reader.snapshot() as snapshot:
+            at, is_trusted = snapshot.ingested_at(), snapshot.store.trust_log.key_set().has_built_in
         here, there = self.base_url(request), self._source_url
         key: Object = {"public_key": _public_key(there)} if is_trusted else {}
         entries: list[Value] = [
             _mirror(self._name, here, "mirror") | {"source": there},
             _mirror("Pith Resolver", there, "primary") | key,
         ]
-        answer = json_answer(
+        answer = json_representation(
             {
                 "manifest_type": "pith_mirror_manifest",
                 "manifest_version": "1.0",
@@ -164,16 +166,16 @@ class RegistryApi:
         return answer
 
     def key(self, _request: Request) -> Representation:
-        """Answer `/pith-signing-key.json`: the registry's key, as this mirror has it built in.
+        """Handle `/pith-signing-key.json`: the registry's key, which is built in.
 
         Raises:
-            LookUpError: `keys.unknown` if a person removed it: nobody is told to trust it (K2).
+            LookUpError: `keys.unknown` if it was removed from the trusted keys (K2).
         """
-        with self._library.shelf() as shelf:
-            is_trusted = shelf.store.trust_log.key_set().has_built_in
+        with self._reader.snapshot() as snapshot:
+            is_trusted = snapshot.store.trust_log.key_set().has_built_in
         if not is_trusted:
             raise LookUpError("keys.unknown", "this mirror does not trust the registry's key")
-        return json_answer(_public_key(self._source_url))
+        return json_representation(_public_key(self._source_url))
 
 
 def _state(request: Request, named: ResolvedName, frame: bytes) -> Representation:
@@ -182,18 +184,18 @@ def _state(request: Request, named: ResolvedName, frame: bytes) -> Representatio
         media_type="application/json",
         etag=named.digest,
         changed_at=named.changed_at,
-        headers=_place(request, named.suffix, "/state.json"),
+        headers=_content_location(request, named.suffix, "/state.json"),
     )
 
 
-def _place(request: Request, suffix: str, ending: str) -> dict[str, str]:
-    """Return the header that says where this is, for who asked by another name."""
-    place = f"/pith/{suffix}{ending}"
-    return {} if request.scope["path"] == place else {"Content-Location": place}
+def _content_location(request: Request, suffix: str, ending: str) -> dict[str, str]:
+    """Return a Content-Location header if the request used another name of the record."""
+    url = f"/pith/{suffix}{ending}"
+    return {} if request.scope["path"] == url else {"Content-Location": url}
 
 
 def _canonical(record: Record) -> dict[str, str]:
-    """Return the header that names the page which this is another form of (RFC 6596)."""
+    """Return the header that names the canonical page (RFC 6596)."""
     return {"Link": f'</pith/{record.suffix}>; rel="canonical"'}
 
 

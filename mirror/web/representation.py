@@ -1,4 +1,7 @@
-"""Answers as HTTP wants them: validators, conditions, compression, problems (RFC 9110, 9457)."""
+"""Representations and HTTP responses: validators, conditions, compression, problem documents.
+
+Sources: RFC 9110 (HTTP semantics), RFC 9457 (problem details).
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ from mirror.core.values import Value, dump_fragments, hexdigest
 from mirror.web.pages.codes import title_of
 from mirror.web.state_cache import compress, decompress
 
-__all__ = ["Representation", "json_answer", "preferred", "problem", "respond"]
+__all__ = ["Representation", "json_representation", "preferred", "problem", "respond"]
 
 REVALIDATE = "public, no-cache"
-"""For what changes with the store: keep it, but ask whether it still holds."""
+"""Cache-Control of responses that change with the store."""
 IMMUTABLE = "public, max-age=31536000, immutable"
-"""For what is named by its own digest."""
+"""Cache-Control of responses whose URL contains their digest."""
 
 _WORTH_COMPRESSING = 512
 _COMPRESSIBLE = re.compile(r"text/|application/(?:json|ld\+json|problem\+json)|image/svg")
@@ -30,25 +33,25 @@ _COMPRESSIBLE = re.compile(r"text/|application/(?:json|ld\+json|problem\+json)|i
 
 @dataclass(slots=True, kw_only=True)
 class Representation:
-    """What to say to a request, before it is known how."""
+    """A representation (RFC 9110 section 3.2), before conditions and content coding."""
 
     body: bytes = b""
     frame: bytes = b""
-    """The body as a zstd frame, instead of the body."""
+    """The body as a zstd frame; `body` is empty then."""
     media_type: str
     status: int = 200
     etag: str = ""
-    """What names the body, without quotes; empty for none."""
+    """The entity tag without quotes; empty for none."""
     changed_at: datetime | None = None
-    """When what it says last changed."""
+    """Time of the last modification."""
     cache: str = REVALIDATE
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def json_answer(
+def json_representation(
     value: Value, *, media_type: str = "application/json", status: int = 200
 ) -> Representation:
-    """Return an answer of JSON, named by its digest."""
+    """Return a value in JSON, with its digest as entity tag."""
     body = dump_fragments(value) + b"\n"
     return Representation(body=body, media_type=media_type, status=status, etag=hexdigest(body))
 
@@ -56,27 +59,31 @@ def json_answer(
 def problem(
     code: str, detail: str, status: int, *, hint: str = "", where: str = ""
 ) -> Representation:
-    """Return a problem document (RFC 9457) with one of our codes (`docs/protocol.md`)."""
-    said: dict[str, Value] = {
+    """Return a problem document (RFC 9457) with a code of `docs/protocol.md`."""
+    members: dict[str, Value] = {
         "type": f"/codes#{code}",
         "title": title_of(code),
         "status": status,
         "detail": detail,
         "code": code,
     }
-    said |= {name: text for name, text in {"hint": hint, "instance": where}.items() if text}
-    answer = json_answer(said, media_type="application/problem+json", status=status)
+    members |= {name: text for name, text in {"hint": hint, "instance": where}.items() if text}
+    answer = json_representation(members, media_type="application/problem+json", status=status)
     answer.cache, answer.etag = "no-store", ""
     return answer
 
 
 def respond(request: Request, answer: Representation) -> Response:
-    """Return the response: 304 where the client has it already, else compressed if it may be."""
+    """Return the response: 304 if the client's copy is current, else the body."""
     encoding = _encoding(request, answer)
-    headers = {**answer.headers, "Cache-Control": answer.cache, "Vary": _vary(answer)}
+    headers = {
+        **answer.headers,
+        "Cache-Control": answer.cache,
+        "Vary": _vary(answer),
+    }
     if answer.etag:
         headers["ETag"] = f'"{answer.etag}-{encoding}"' if encoding else f'"{answer.etag}"'
-    if answer.status == 200 and _has_it(request, answer, headers.get("ETag", "")):
+    if answer.status == 200 and _is_not_modified(request, answer, headers.get("ETag", "")):
         return _CompleteResponse(304, headers, b"")
     if answer.changed_at is not None:
         headers["Last-Modified"] = http_date(answer.changed_at)
@@ -89,7 +96,7 @@ def respond(request: Request, answer: Representation) -> Response:
 
 
 class _CompleteResponse(Response):
-    """A response whose headers are all there."""
+    """A response that adds no header."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.status_code = status
@@ -107,7 +114,7 @@ def _header_name(name: str) -> bytes:
 
 @lru_cache(maxsize=256)
 def http_date(at: datetime) -> str:
-    """Return a time as HTTP writes it (RFC 9110 section 5.6.7); few are asked for, and often."""
+    """Return a time in the format of HTTP (RFC 9110 section 5.6.7)."""
     return format_datetime(at.astimezone(UTC), usegmt=True)
 
 
@@ -123,14 +130,14 @@ def _with_charset(media_type: str) -> str:
 # Conditions (RFC 9110 section 13) ------------------------------------------------------------
 
 
-def _has_it(request: Request, answer: Representation, etag: str) -> bool:
+def _is_not_modified(request: Request, answer: Representation, etag: str) -> bool:
     tags = request.headers.get("if-none-match")
     if tags is not None:
         if etag and tags == etag:
             return True
-        # Weak comparison, as section 13.1.2 says; any encoding of the same body will do.
-        known = {_bare(tag) for tag in _words(tags)}
-        return "*" in known or (bool(etag) and _bare(etag) in known)
+        # Weak comparison (section 13.1.2); any content coding of the same body matches.
+        known = {_opaque_tag(tag) for tag in _list_items(tags)}
+        return "*" in known or (bool(etag) and _opaque_tag(etag) in known)
     since = request.headers.get("if-modified-since")
     if since is None or answer.changed_at is None:
         return False
@@ -140,11 +147,11 @@ def _has_it(request: Request, answer: Representation, etag: str) -> bool:
         return False
 
 
-def _bare(tag: str) -> str:
+def _opaque_tag(tag: str) -> str:
     return re.sub(r"-(?:gzip|zstd)$", "", tag.removeprefix("W/").strip('"'))
 
 
-def _words(header: str) -> list[str]:
+def _list_items(header: str) -> list[str]:
     return [word.strip() for word in header.split(",") if word.strip()]
 
 
@@ -152,19 +159,19 @@ def _words(header: str) -> list[str]:
 
 
 def preferred(request: Request, *offered: str) -> str:
-    """Return the media type that a request likes best.
+    """Return the offered media type with the highest weight in `Accept`.
 
-    Of those that it likes equally, it is the one that it names first; if it names none, or likes
-    none, the one that is offered first.
+    Of equal ones, it is the one that `Accept` names first; if it names or accepts none, the one
+    that is offered first.
     """
-    ranges = [_weighed(word) for word in _words(request.headers.get("accept", ""))]
-    liked = [(-weight, place) for weight, place in (_liking(one, ranges) for one in offered)]
-    best = min(range(len(offered)), key=lambda index: liked[index])
+    ranges = [_parse_weighted(word) for word in _list_items(request.headers.get("accept", ""))]
+    weights = [(-weight, place) for weight, place in (_weight_of(one, ranges) for one in offered)]
+    best = min(range(len(offered)), key=lambda index: weights[index])
     return offered[best]
 
 
-def _liking(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int]:
-    """Return the weight of a media type by the range that fits it best, and where that stands."""
+def _weight_of(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int]:
+    """Return weight and index of the most specific media range that matches a media type."""
     for wanted in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
         for place, (name, weight) in enumerate(ranges):
             if name == wanted:
@@ -180,30 +187,30 @@ def _gzip(body: bytes) -> bytes:
 
 
 _COMPRESSORS = {"zstd": compress, "gzip": _gzip}
-"""The encodings that we speak, the better first."""
+"""The supported content codings, in order of preference."""
 
 
 def _encoding(request: Request, answer: Representation) -> str:
-    """Return the encoding to use, or the empty string for none."""
+    """Return the content coding to use; empty for none."""
     accepted = request.headers.get("accept-encoding", "")
     is_worth_it = answer.frame or len(answer.body) >= _WORTH_COMPRESSING
     if not (accepted and is_worth_it) or _COMPRESSIBLE.match(answer.media_type) is None:
         return ""
-    wanted = dict(_weighed(word) for word in _words(accepted))
-    liked = {name: wanted.get(name, wanted.get("*", 0.0)) for name in _COMPRESSORS}
-    best = max(liked, key=lambda name: liked[name])
-    return best if liked[best] > 0 else ""
+    wanted = dict(_parse_weighted(word) for word in _list_items(accepted))
+    weights = {name: wanted.get(name, wanted.get("*", 0.0)) for name in _COMPRESSORS}
+    best = max(weights, key=lambda name: weights[name])
+    return best if weights[best] > 0 else ""
 
 
 def _encoded(answer: Representation, encoding: str) -> bytes:
-    """Return the body as it is sent; one that is compressed already is not so again."""
+    """Return the body in a content coding; a zstd frame is not compressed again."""
     if answer.frame and encoding == "zstd":
         return answer.frame
     body = decompress(answer.frame) if answer.frame else answer.body
     return _COMPRESSORS[encoding](body) if encoding else body
 
 
-def _weighed(word: str) -> tuple[str, float]:
+def _parse_weighted(word: str) -> tuple[str, float]:
     name, _, rest = word.partition(";")
     match = re.fullmatch(r"\s*q=([01](?:\.[0-9]{0,3})?)\s*", rest)
     return name.strip().lower(), float(match[1]) if match else 1.0 if not rest.strip() else 0.0

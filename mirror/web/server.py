@@ -1,4 +1,4 @@
-"""The server itself: where it listens, and uvicorn as it is used here."""
+"""Listening sockets and the configuration of uvicorn."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from mirror.web.log import RateFilter
 __all__ = ["bind", "listen", "make_server", "urls_of"]
 
 _GRACE_S = 10
-"""For answers that are being given when the server is asked to end."""
+"""Time for responses in progress when the server is asked to stop."""
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _FILTER = RateFilter()
 
 
 def make_server(app: ASGIApp, connections: Connections) -> uvicorn.Server:
-    """Return a server of an application; run it with what `listen` gives."""
+    """Return a server of an application, to be run with the sockets of `listen`."""
     config = uvicorn.Config(
         app,
         http=connections.protocol(),
-        loop="asyncio",  # which accepts connections as `Listener` says
+        loop="asyncio",  # which accepts connections through `Listener`
         backlog=ACCEPTED_AT_ONCE,
         ws="none",
         access_log=False,
@@ -43,7 +43,7 @@ def make_server(app: ASGIApp, connections: Connections) -> uvicorn.Server:
 
 
 def listen(host: str, port: int, connections: Connections) -> list[Listener]:
-    """Return what `bind` does, ready for connections; raises as it does."""
+    """Return the sockets of `bind`, listening; raises as `bind`."""
     listeners = bind(host, port, connections)
     for listener in listeners:
         listener.listen()
@@ -51,15 +51,15 @@ def listen(host: str, port: int, connections: Connections) -> list[Listener]:
 
 
 def bind(host: str, port: int, connections: Connections) -> list[Listener]:
-    """Return sockets that have all addresses of a host; nobody can connect to them yet.
+    """Return sockets bound to all addresses of a host, not listening yet.
 
     Args:
-        host: A name or an address; empty for every address of this machine.
-        port: The port; 0 for any that is free, the same at all addresses.
-        connections: Where connections are counted.
+        host: A host name or an address; empty for every address of this machine.
+        port: The port; 0 for a free one, the same at all addresses.
+        connections: Registers the connections.
 
     Raises:
-        OSError: If an address is in use, or is none of this machine.
+        OSError: If an address is in use, or not an address of this machine.
     """
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     addresses = list(dict.fromkeys((family, address) for family, *_, address in found))
@@ -90,7 +90,7 @@ def _bind(listener: Listener, address: tuple[object, ...]) -> None:
 
 
 def urls_of(listeners: Iterable[socket.socket]) -> list[str]:
-    """Return where a browser on this machine finds what listens, each with a slash at its end."""
+    """Return the URLs of sockets for a browser on this machine, each ending in a slash."""
     urls = []
     for listener in listeners:
         host, port = listener.getsockname()[:2]

@@ -1,8 +1,8 @@
-"""The open stores of a server, all of the file that its path leads to now.
+"""Connection pool of a server's store, which follows the file at a path when it is replaced.
 
-Each reader has one for itself for as long as it reads. When another file comes to stand at the
-path, none of it is read before every reader of the one before has ended: within one process the
-two would share one file of shared memory (`-shm`), and it describes only one of them.
+Each reader has a connection of its own while it reads. A new file is opened only after all
+readers of the old one have ended: within one process the two would share one file of shared
+memory (`-shm`), which describes only one of them.
 """
 
 from __future__ import annotations
@@ -21,54 +21,56 @@ from mirror.store import Store, open_store
 from mirror.store.readonly import file_version, has_log
 from mirror.store.schema import absent
 
-__all__ = ["IS_OVER", "FileVersionAndCommit", "StorePool"]
+__all__ = ["IS_CANCELLED", "DataVersion", "StorePool"]
 
-IS_OVER: ContextVar[Callable[[], bool] | None] = ContextVar("IS_OVER", default=None)
-"""Says whether anybody still waits for what this context reads."""
+IS_CANCELLED: ContextVar[Callable[[], bool] | None] = ContextVar("IS_CANCELLED", default=None)
+"""Tells whether the request that this context works for was cancelled."""
 
 _IDLE = 4
-"""Stores that are kept open for the next reader."""
+"""Connections kept open for the next reader."""
 _CACHE_KIB = 8 * 1024
-"""Pages that each of them keeps."""
+"""Page cache of each connection."""
 
 
-class FileVersionAndCommit(NamedTuple):
-    """A version that changes with every commit, and when the file is replaced."""
+class DataVersion(NamedTuple):
+    """A version that changes with each commit and when the file is replaced."""
 
     generation: int
+    """Number of the file among those that were at the path."""
     data_version: int
+    """SQLite's `PRAGMA data_version`."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class _OpenStore:
     store: Store
     generation: int
     _stack: ExitStack
 
     def close(self) -> None:
-        """Close it; what was read is not used any more, so it may have changed."""
+        """Close the connection; that the file changed meanwhile is no error any more."""
         with suppress(StoreError):
             self._stack.close()
 
 
 class StorePool:
-    """Opens the store at a path as often as there are readers at one time."""
+    """Read-only connections to the store at a path, one for each concurrent reader."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.generation = 0
-        """How many files stood at the path, as far as anybody looked."""
+        """Number of files that were found at the path so far."""
         self._lock = threading.Lock()
         self._file: tuple[int, int] | None = None
         self._log: int | None = None
         """The inode of the write-ahead log beside that file."""
-        self._lent = 0
-        self._idle: list[_Opened] = []
-        self._watcher: _Opened | None = None
+        self._in_use = 0
+        self._idle: list[_OpenStore] = []
+        self._watcher: _OpenStore | None = None
 
     @contextmanager
-    def reading(self) -> Iterator[tuple[Store, int]]:
-        """Lend a store, in a snapshot, with the generation of its file.
+    def snapshot(self) -> Iterator[tuple[Store, int]]:
+        """Give a store in a snapshot, and the generation of its file.
 
         Raises:
             StoreError: `store.absent`, `store.replaced`, and as `open_store`.
@@ -76,25 +78,25 @@ class StorePool:
         opened = self._open_store()
         is_sound = False
         try:
-            opened.store.stop_when(IS_OVER.get())
+            opened.store.stop_when(IS_CANCELLED.get())
             with opened.store.snapshot():
                 yield opened.store, opened.generation
             is_sound = True
         except (LookUpError, FormatError):
-            is_sound = True  # the request's fault, not the store's
+            is_sound = True  # an error of the request, not of the store
             raise
         finally:
             opened.store.stop_when(None)
-            self._give_back(opened, is_sound=is_sound)
+            self._release(opened, is_sound=is_sound)
 
-    def version(self, *, wait: bool) -> FileVersionAndCommit | None:
-        """Return the version of the store now; None if `watch` has to be called first.
+    def version(self, *, wait: bool) -> DataVersion | None:
+        """Return the current version of the store; None if `watch` must be called first.
 
         Args:
-            wait: Whether to wait for other threads to know it; else it is None if one has to.
+            wait: Whether to wait for a lock; if not, the result may be None for that reason.
 
         Raises:
-            StoreError: As `reading`.
+            StoreError: As `snapshot`.
         """
         if not self._lock.acquire(blocking=wait):
             return None
@@ -103,12 +105,12 @@ class StorePool:
             watcher = self._watcher
             if watcher is None or watcher.store.is_outdated():
                 return None
-            return FileVersionAndCommit(self.generation, watcher.store.data_version())
+            return DataVersion(self.generation, watcher.store.data_version())
         finally:
             self._lock.release()
 
     def watch(self) -> None:
-        """Open what `version` looks at; raises as `reading`."""
+        """Open what `version` looks at; raises as `snapshot`."""
         with self._lock:
             self._reopen()
             if self._watcher is not None and self._watcher.store.is_outdated():
@@ -120,16 +122,16 @@ class StorePool:
                 self._watcher.store.wait_at_most(0)  # the event loop asks
 
     def close(self) -> None:
-        """Close all stores that nobody reads."""
+        """Close all connections that are not in use."""
         with self._lock:
             self._close_unused()
 
-    # Taking and giving back ------------------------------------------------------------------
+    # Connections -----------------------------------------------------------------------------
 
-    def _open_store(self) -> _Opened:
+    def _open_store(self) -> _OpenStore:
         with self._lock:
             self._reopen()
-            self._lent += 1
+            self._in_use += 1
             generation = self.generation
             while self._idle:
                 opened = self._idle.pop()
@@ -140,34 +142,34 @@ class StorePool:
             return self._open(generation)
         except BaseException:
             with self._lock:
-                self._lent -= 1
+                self._in_use -= 1
             raise
 
-    def _give_back(self, opened: _Opened, *, is_sound: bool) -> None:
+    def _release(self, opened: _OpenStore, *, is_sound: bool) -> None:
         with self._lock:
-            self._lent -= 1
+            self._in_use -= 1
             if is_sound and opened.generation == self.generation and len(self._idle) < _IDLE:
                 self._idle.append(opened)
                 return
         opened.close()
 
-    def _open(self, generation: int) -> _Opened:
+    def _open(self, generation: int) -> _OpenStore:
         with ExitStack() as stack:
             store = stack.enter_context(open_store(self.path, read_only=True, any_thread=True))
             store.keep_at_most(_CACHE_KIB)
             self._log = _inode(self._log_path) or self._log
             if _identity(self.path) != self._file:
-                raise _replaced("it was replaced as it was opened")
-            return _Opened(store, generation, stack.pop_all())
+                raise _replaced("the file was replaced while it was opened")
+            return _OpenStore(store, generation, stack.pop_all())
 
-    # Another file ----------------------------------------------------------------------------
+    # Replaced files --------------------------------------------------------------------------
 
     @property
     def _log_path(self) -> Path:
         return self.path.with_name(f"{self.path.name}-wal")
 
     def _reopen(self) -> None:
-        """Begin with another file if one stands at the path now; call with the lock."""
+        """Change to the file that is at the path now; called with the lock."""
         found = _identity(self.path)
         if found == self._file and found is not None:
             return
@@ -175,10 +177,10 @@ class StorePool:
         if found is None:
             self._file = None
             raise absent(os.fspath(self.path))
-        if self._lent:
-            raise _replaced("the file was replaced, and the one before is still being read")
+        if self._in_use:
+            raise _replaced("the file was replaced, and the old one is still being read")
         if self._log is not None and self._log == _inode(self._log_path) and has_log(self.path):
-            raise _replaced(f"{self._log_path.name} of the file before is still beside it")
+            raise _replaced(f"{self._log_path.name} of the old file is still beside it")
         self._file, self._log = found, None
         self.generation += 1
 
@@ -190,8 +192,8 @@ class StorePool:
 
 def _replaced(message: str) -> StoreError:
     hint = (
-        "replace a store by renaming a whole one over it when nothing writes to it, "
-        "and remove the -wal and -shm of the one before"
+        "replace a store by renaming a complete one over it while nothing writes to it, "
+        "and remove the -wal and -shm of the old one"
     )
     return StoreError("store.replaced", message, hint=hint)
 

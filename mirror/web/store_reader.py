@@ -1,4 +1,4 @@
-"""What a request asks of the store: a record by any of its names, its state, its bundle."""
+"""Reading records, states and bundles from the store of a server, with a cache of states."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mirror.engine.states.current import bundle_text, current_text
 from mirror.errors import CorruptStoreError, LookUpError, StoreError
 from mirror.store import Store, StoreVersion
 from mirror.web.state_cache import ResolvedName, StateCache, compress
-from mirror.web.store_pool import FileVersionAndCommit, StorePool
+from mirror.web.store_pool import DataVersion, StorePool
 
 __all__ = ["AmbiguousError", "StoreReader", "StoreSnapshot"]
 
 
 class AmbiguousError(LookUpError):
-    """A name that fits several records."""
+    """A name that matches several records."""
 
     def __init__(self, name: str, records: list[Record]) -> None:
         super().__init__("lookup.ambiguous", f"{name!r} names {len(records)} records")
@@ -33,7 +33,7 @@ class AmbiguousError(LookUpError):
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
@@ -45,58 +45,58 @@ def _unreadable() -> StoreError:
 
 
 _MANY = 10_000
-"""Records that something came for from which it is simpler to forget all."""
+"""Number of changed records from which the whole name cache is cleared."""
 
 _FEW_EVENTS = 200
-"""Events of a record that can be read in no time."""
+"""Number of events up to which `require_readable` also reads the state."""
 
-_Reached = tuple[int, StoreVersion]
-"""The generation of the store's file, and how far it had come."""
+_Position = tuple[int, StoreVersion]
+"""The generation of the store's file, and the version of its facts."""
 
 
 class StoreReader:
-    """A store that one process serves, in as many threads as it likes."""
+    """The store of a server, read by many threads."""
 
-    def __init__(self, path: Path, kept_bytes: int = 0) -> None:
-        """Serve the store at `path`, with at most `kept_bytes` of states kept in memory."""
+    def __init__(self, path: Path, cache_bytes: int = 0) -> None:
+        """Read the store at `path`, with a cache of `cache_bytes` for compressed states."""
         self.pool = StorePool(path)
         self._lock = threading.Lock()
-        """For all that follows."""
-        self._kept = StateCache(kept_bytes)
-        self._version: FileVersionAndCommit | None = None
-        """Of the store, when what changed was forgotten last."""
-        self._reached: _Reached | None = None
-        """How far the store had come then, or a little further."""
+        """Guards all members below."""
+        self._cache = StateCache(cache_bytes)
+        self._version: DataVersion | None = None
+        """The version for which the name cache is valid."""
+        self._position: _Position | None = None
+        """The position of the store at that version, or a later one."""
 
     def close(self) -> None:
         """Close the store."""
         self.pool.close()
 
     @contextmanager
-    def shelf(self) -> Iterator[StoreSnapshot]:
-        """Give one state of the store, whatever is written to it meanwhile.
+    def snapshot(self) -> Iterator[StoreSnapshot]:
+        """Give a snapshot of the store, which does not see later commits.
 
         Raises:
             StoreError: If it cannot be read.
         """
-        with _reading(), self.pool.reading() as (store, generation):
+        with _translate_errors(), self.pool.snapshot() as (store, generation):
             yield StoreSnapshot(store, generation)
 
-    def kept_state(self, name: str) -> tuple[ResolvedName, bytes] | None:
-        """Return what `state` does, if that is known without waiting or reading; else None."""
+    def cached_state(self, name: str) -> tuple[ResolvedName, bytes] | None:
+        """Return the result of `state` if it is cached; None if that needs waiting or reading."""
         if not self._lock.acquire(blocking=False):
             return None
         try:
             if self._version is None or self.pool.version(wait=False) != self._version:
                 return None
-            return self._known(name)
+            return self._cached(name)
         except (sqlite3.Error, StoreError):
-            return None  # who reads will say so
+            return None  # `state` raises it
         finally:
             self._lock.release()
 
     def state(self, name: str) -> tuple[ResolvedName, bytes]:
-        """Return what a name stands for, and its state as a zstd frame.
+        """Return the record of a name, and its state as a zstd frame.
 
         Raises:
             LookUpError: As `StoreSnapshot.find`.
@@ -104,66 +104,66 @@ class StoreReader:
         """
         with self._lock:
             self._invalidate_changed()
-            known = self._known(name)
-        if known is not None:
-            return known
-        with self.shelf() as shelf:
-            reached = (shelf.generation, shelf.store.version())
-            named = shelf.resolve(name)
+            cached = self._cached(name)
+        if cached is not None:
+            return cached
+        with self.snapshot() as snapshot:
+            position = (snapshot.generation, snapshot.store.version())
+            resolved = snapshot.resolve(name)
             with self._lock:
-                frame = self._kept.frame(named.digest)
+                frame = self._cache.get(resolved.digest)
             if frame is None:
-                frame = compress(shelf.state_text(named.record_id))
+                frame = compress(snapshot.state_text(resolved.record_id))
         with self._lock:
-            if reached == self._reached:
-                self._kept.put_name(name, named)
-            self._kept.put(named.digest, frame)
-        return named, frame
+            if position == self._position:
+                self._cache.put_name(name, resolved)
+            self._cache.put(resolved.digest, frame)
+        return resolved, frame
 
-    def _known(self, name: str) -> tuple[ResolvedName, bytes] | None:
-        named = self._kept.get_name(name)
-        frame = None if named is None else self._kept.frame(named.digest)
-        return None if named is None or frame is None else (named, frame)
+    def _cached(self, name: str) -> tuple[ResolvedName, bytes] | None:
+        resolved = self._cache.get_name(name)
+        frame = None if resolved is None else self._cache.get(resolved.digest)
+        return None if resolved is None or frame is None else (resolved, frame)
 
     def _invalidate_changed(self) -> None:
-        """Forget what names stand for as far as it may have changed since it was asked last."""
-        with _reading():
+        """Remove names from the cache whose record may have changed since the last call."""
+        with _translate_errors():
             self.pool.watch()
             version = self.pool.version(wait=True)
         if version is not None and version == self._version:
             return
-        with self.shelf() as shelf:
-            reached = (shelf.generation, shelf.store.version())
-            came_for = shelf.came_for_since(self._reached)
-        if came_for is None:
-            self._kept.clear()
+        with self.snapshot() as snapshot:
+            position = (snapshot.generation, snapshot.store.version())
+            changed = snapshot.changed_since(self._position)
+        if changed is None:
+            self._cache.clear()
         else:
-            self._kept.invalidate(came_for)
-        self._version, self._reached = version, reached
+            self._cache.invalidate(changed)
+        self._version, self._position = version, position
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSnapshot:
-    """One state of the store."""
+    """A snapshot of the store."""
 
     store: Store
     generation: int
-    """Identity of its file, which changes when the file at the path is replaced."""
+    """Number of its file, which changes when the file at the path is replaced."""
 
-    def came_for_since(self, before: _Reached | None) -> list[tuple[str, str]] | None:
-        """Return the names of the records that something came for; None if any may have changed."""
+    def changed_since(self, before: _Position | None) -> list[tuple[str, str]] | None:
+        """Return (suffix, source id) of records with new facts; None if others may have changed."""
         if before is None or before[0] != self.generation:
             return None
         if before[1].differs_by_more_than_arrivals(self.store.version()):
             return None
-        came_for = self.store.facts.named_since(before[1].arrival, _MANY)
-        return None if len(came_for) == _MANY else came_for
+        changed = self.store.facts.named_since(before[1].arrival, _MANY)
+        return None if len(changed) == _MANY else changed
 
     def require_readable(self) -> None:
-        """Read a few records and their states, as a test of whether the store can be read.
+        """Read a few records and their states.
 
         Raises:
-            StoreError: If none of them can.
+            StoreError: If none of them can be read.
             sqlite3.Error: If SQLite cannot read it.
         """
         failure = None
@@ -188,7 +188,7 @@ class StoreSnapshot:
 
         Raises:
             LookUpError: `lookup.unknown`
-            AmbiguousError: If the name fits several.
+            AmbiguousError: If the name matches several.
         """
         return self.store.records.get(self.find_id(name))
 
@@ -202,7 +202,7 @@ class StoreSnapshot:
         return found[0]
 
     def resolve(self, name: str) -> ResolvedName:
-        """Return what a name stands for; raises as `find`, and `CorruptStoreError`."""
+        """Return the record of a name and its state's digest; raises as `find` and `state_text`."""
         record_id = self.find_id(name)
         digest, changed_at = self.state_digest(record_id), self.state_changed_at(record_id)
         return ResolvedName(record_id, self.store.records.suffix(record_id), digest, changed_at)
@@ -225,7 +225,7 @@ class StoreSnapshot:
         return cast("Object", decode(self.state_text(record_id).rstrip()))
 
     def bundle_digest(self, record_id: int) -> str:
-        """Return what names all facts of a record that this store holds."""
+        """Return a digest of all facts that the store holds on a record, in hexadecimal."""
         return hexdigest(self.store.facts.totals(record_id).checksum)
 
     def bundle_text(self, record_id: int) -> bytes:
@@ -233,17 +233,17 @@ class StoreSnapshot:
         return bundle_text(self.store, record_id)
 
     def changed_at(self, record_id: int) -> datetime | None:
-        """Return when the last fact of a record came."""
+        """Return when the last fact of a record arrived."""
         return _time(self.store.facts.last_arrival_at(record_id))
 
     def state_changed_at(self, record_id: int) -> datetime | None:
-        """Return when the last fact of a record came, or trust changed, whichever is later."""
+        """Return when the last fact of a record arrived, or trust changed, whichever is later."""
         arrived = self.changed_at(record_id)
         trusted = _time(self.store.trust_log.last_change_at())
         return arrived if arrived is None or trusted is None else max(arrived, trusted)
 
     def ingested_at(self) -> datetime | None:
-        """Return when a run last brought anything."""
+        """Return when a run last added facts."""
         return _time(self.store.status().last_fact_at)
 
 
@@ -252,4 +252,4 @@ def _time(text: str | None) -> datetime | None:
     try:
         return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
-        return None  # an origin that was damaged
+        return None  # a damaged origin

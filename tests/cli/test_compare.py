@@ -1006,7 +1006,7 @@ def test_a_report_holds_each_finding_and_nothing_that_acts(
 def test_a_report_on_what_is_the_same_says_so(mirror: Mirror, registry: Registry) -> None:
     """And is written whole or not at all."""
     assert ask(mirror, registry, "--report", "report.html").exit_code == 0
-    assert "Nothing: all that both sides have is equal." in _page("report.html").text
+    assert "None: everything that both sides have is equal." in _page("report.html").text
     ran = ask(mirror, registry, "--report", "no/such/folder/report.html")
     assert ran.exit_code == 3
     assert "output.failed" in ran.stderr
@@ -1026,7 +1026,7 @@ def test_a_report_does_not_grow_with_what_upstream_sends(
     assert ask(mirror, registry, "--report", "report.html").exit_code == 1
     page = _page("report.html")
     assert len(Path("report.html").read_bytes()) < 100_000
-    assert "1,000,002 bytes, too much for this page" in page.text
+    assert "1,000,002 bytes, too large for this page" in page.text
     assert "Only upstream: 3,001" in page.text
     assert "and 2,901 more" in page.text
 

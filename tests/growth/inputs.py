@@ -322,9 +322,9 @@ def requesting(db: Path, path: str) -> Action:
 
     def request() -> None:
         scope = _scope(path)
-        endpoint = _endpoint(create_app(ServerSettings(store=db, kept_bytes=0)), scope)
+        endpoint = _endpoint(create_app(ServerSettings(store=db, cache_bytes=0)), scope)
         endpoint._pages._env = _templates()
-        answer = endpoint._way.handler(Request(scope))
+        answer = endpoint._handling.handler(Request(scope))
         status = answer.status_code if isinstance(answer, Response) else answer.status
         assert status == 200, path
 

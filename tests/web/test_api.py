@@ -140,7 +140,7 @@ def test_a_built_in_key_that_was_removed_is_not_given_on(tmp_path: Path, serve: 
         assert "public_key" not in theirs
         page = client.get("/trust").text
         assert "No key is trusted here" in page
-        assert "was removed: what it signed counts for nothing here" in page
+        assert "was removed: its signatures do not count here" in page
         assert "/pith-signing-key.json" not in page
 
 

@@ -97,12 +97,12 @@ def test_an_event_elsewhere_changes_what_a_record_is_said_to_cite(
     page = Page(after[2].text)
     assert page.values("href").count(f"/pith/{NUMBERS['cited'][10:]}") == 2
     text = " ".join(page.text.split())
-    assert "this work supports it · said by https://orcid.org" in text
+    assert "this work supports it · asserted by https://orcid.org" in text
     assert "Listed by the snapshot’s signer, alice; not checked here." in text
     assert "Cites claimed by alice, not checked here" in text
     text = " ".join(Page(forms(client, "cited")[2].text).text.split())
     assert "The citing work" in text
-    assert "supports this work · said by https://orcid.org" in text
+    assert "supports this work · asserted by https://orcid.org" in text
     assert "Cited by claimed by alice, not checked here" in text
 
     revoked = make_event(CITED, ALICE, "event_revoked", revocation(EVENT["event_id"]))

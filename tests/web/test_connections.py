@@ -101,7 +101,7 @@ def test_a_connection_without_a_whole_request_is_closed(path: Path) -> None:
     """Whether nothing comes, or a header that never ends; not one that is being answered."""
 
     async def test() -> None:
-        connections = Connections(ConnectionLimits(waiting_s=15))
+        connections = Connections(ConnectionLimits(idle_s=15))
         now = asyncio.get_running_loop().time()
         async with _server(path, connections) as connect:
             silent = await connect()
@@ -121,7 +121,7 @@ def test_a_connection_without_a_whole_request_is_closed(path: Path) -> None:
 
 def test_a_client_that_takes_nothing_of_its_answer_is_dropped(path: Path) -> None:
     async def test() -> None:
-        connections = Connections(ConnectionLimits(taking_s=30))
+        connections = Connections(ConnectionLimits(stall_s=30))
         async with _server(path, connections) as connect:
             stuck, reading = await connect(_get(LARGE)), await connect(_get(LARGE))
             now = asyncio.get_running_loop().time()
@@ -210,10 +210,10 @@ def test_no_more_connections_than_descriptors_allow() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-        assert ConnectionLimits(connections=1000).room() == 128
-        assert ConnectionLimits(connections=7).room() == 7
+        assert ConnectionLimits(connections=1000).descriptor_limit() == 128
+        assert ConnectionLimits(connections=7).descriptor_limit() == 7
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-        assert ConnectionLimits(connections=1000).room() == 16
+        assert ConnectionLimits(connections=1000).descriptor_limit() == 16
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -224,11 +224,11 @@ def test_no_more_connections_than_descriptors_allow() -> None:
 def test_a_log_leaves_out_and_counts_what_is_more_than_its_rate() -> None:
     now = 0.0
     rate = Rate(2, lambda: now)
-    assert [rate.pass_or_count() for _ in range(5)] == [0, 0, None, None, None]
+    assert [rate.admit() for _ in range(5)] == [0, 0, None, None, None]
     now = 0.9
-    assert rate.pass_or_count() is None
+    assert rate.admit() is None
     now = 1.0
-    assert [rate.pass_or_count(), rate.pass_or_count(), rate.pass_or_count()] == [4, 0, None]
+    assert [rate.admit(), rate.admit(), rate.admit()] == [4, 0, None]
 
 
 def test_the_access_log_says_how_many_lines_it_left_out(

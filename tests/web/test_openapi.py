@@ -341,7 +341,7 @@ async def _break(*_arguments: object) -> None:
 
 @pytest.mark.parametrize(
     ("broken", "status"),
-    [((StorePool, "_take_up", _fail), "503"), ((Endpoint, "__call__", _break), "500")],
+    [((StorePool, "_reopen", _fail), "503"), ((Endpoint, "__call__", _break), "500")],
 )
 def test_faults_of_ours_are_answered_as_described(
     broken: tuple[type, str, object], status: str, site: str, monkeypatch: pytest.MonkeyPatch

@@ -33,7 +33,7 @@ FULL = "EI5HAOZQLTRXHSO6XXITW2U5X6"
 """A demo record with nearly everything."""
 CLAIMED = "RFAEN2TOWSST6DWHW3QJNPG45P"
 """A demo record with a timestamp, copies and author claims."""
-UNVOUCHED = "BVEKBPBFOBQSWPVTL63QMDHKW7"
+UNSIGNED = "BVEKBPBFOBQSWPVTL63QMDHKW7"
 REAL = "7SOLO26TLPZRGSRX2HH227CICV"
 VOUCHED_REAL = "A5G5GAJ7DMCZDPVAMNFAYYAUOP"
 
@@ -183,11 +183,11 @@ def test_a_record_says_everything_that_is_known(client: httpx.Client) -> None:
     for said in (
         "pith:EI5HAOZQ", f"pith:1999:{FULL}", "Verified receipt from a trusted key.",
         "demo-registry-2025",
-        "Boundary terms in a toy model", "Josiah Carberry", "so it is the record’s own",
-        f"\\pithnumber{{{FULL}}}", "2025-01-01T00:00:00Z, as the signed event says",
+        "Boundary terms in a toy model", "Josiah Carberry", "which confirms it",
+        f"\\pithnumber{{{FULL}}}", "2025-01-01T00:00:00Z, as signed in the event",
         "demo-builder-1", "15 of 15 events passed all 10 checks", "demo.tar",
         "No comparison was made yet", "superseded", "withdrawn", "revoked", "1 equivocation",
-        "One side of an equivocation", "Lemma 2 lacks a case: θ = 0.",
+        "Part of an equivocation", "Lemma 2 lacks a case: θ = 0.",
         "Field notes from a replicated",
     ):  # fmt: skip
         assert said in words, said
@@ -198,10 +198,10 @@ def test_a_record_says_everything_that_is_known(client: httpx.Client) -> None:
 
 def test_a_record_without_a_receipt_says_so(client: httpx.Client) -> None:
     """Plainly, in the title of the page too, and whatever it claims to be."""
-    unvouched = Page(client.get(f"/pith/{UNVOUCHED}").text).text
-    assert "No verified receipt from a trusted key." in unvouched
-    assert " · no verified receipt · " in unvouched
-    assert "receipt: none" in unvouched
+    unsigned = Page(client.get(f"/pith/{UNSIGNED}").text).text
+    assert "No verified receipt from a trusted key." in unsigned
+    assert " · no verified receipt · " in unsigned
+    assert "receipt: none" in unsigned
     assert "o verified receipt" not in Page(client.get(f"/pith/{VOUCHED_REAL}").text).text
 
 
@@ -218,22 +218,22 @@ def test_claims_are_no_facts(client: httpx.Client) -> None:
         assert said in words, said
     classes = [one.attributes.get("class", "") for one in page.all("span", "li")]
     ticked = [one for one in classes if {"good", "level-checked"} & set(one.split())]
-    assert ticked == ["chip good"]  # the receipt, and no step of completeness
+    assert ticked == ["tag good"]  # the receipt, and no step of completeness
     status = client.get(f"/pith/{CLAIMED}.json").json()["verification_status"]
     assert (status["externally_anchored"], status["storage_verified"]) == (False, False)
     claims = status["claims"]["externally_anchored"]
     assert claims == {"claimed": 3, "checked": 0, "by": ["library.example", "registry.example"]}
 
 
-def test_every_chip_is_explained(client: httpx.Client) -> None:
+def test_every_tag_is_explained(client: httpx.Client) -> None:
     """By its title, and in a legend that needs neither a mouse nor JavaScript."""
-    for path in (f"/pith/{FULL}", f"/pith/{UNVOUCHED}", "/find?q=holographic", "/trust", "/"):
+    for path in (f"/pith/{FULL}", f"/pith/{UNSIGNED}", "/find?q=holographic", "/trust", "/"):
         page = Page(client.get(path).text)
-        chips = [one for one in page.all("span") if "chip" in one.attributes.get("class", "")]
-        assert chips
-        assert len(chips) == len([one for one in page.all("abbr") if one.attributes["title"]])
+        tags = [one for one in page.all("span") if "tag" in one.attributes.get("class", "")]
+        assert tags
+        assert len(tags) == len([one for one in page.all("abbr") if one.attributes["title"]])
     words = Page(client.get(f"/pith/{FULL}").text).text
-    assert "What these words mean" in words
+    assert "Explanation of these labels" in words
     assert words.count("timestamp: none") == 2
 
 
@@ -257,7 +257,7 @@ def test_citations_lead_to_the_records_held_here(client: httpx.Client) -> None:
 
 def test_the_badge_is_a_picture_for_anybody(client: httpx.Client) -> None:
     """It says how the record stands, and may be shown by other sites."""
-    for suffix, standing in ((FULL, "receipt verified"), (UNVOUCHED, "no verified receipt")):
+    for suffix, standing in ((FULL, "receipt verified"), (UNSIGNED, "no verified receipt")):
         answer = client.get(f"/pith/{suffix}/badge.svg")
         assert answer.headers["content-type"] == "image/svg+xml"
         assert answer.headers["cache-control"] == "public, max-age=300"
@@ -299,7 +299,7 @@ def test_a_page_of_results_can_be_searched_again(client: httpx.Client) -> None:
         "/nowhere",
         f"/pith/{FULL}",
         f"/pith/{CLAIMED}",
-        f"/pith/{UNVOUCHED}",
+        f"/pith/{UNSIGNED}",
     ],
 )
 def test_sentences_stand_apart(path: str, client: httpx.Client) -> None:
@@ -316,8 +316,8 @@ def test_an_error_is_said_once(client: httpx.Client) -> None:
 def test_a_search_that_finds_nothing_helps(client: httpx.Client) -> None:
     """It says what can be looked up."""
     page = Page(client.get("/find", params={"q": "zzzz yyyy"}).text)
-    assert "Nothing here has that name" in page.text
-    assert "What can be looked up" in page.text
+    assert "No record here has that name" in page.text
+    assert "Names that can be looked up" in page.text
 
 
 @pytest.mark.parametrize(
@@ -336,12 +336,12 @@ def test_a_name_that_is_not_held_gives_help(path: str, client: httpx.Client) -> 
     """What forms there are, and a search for it."""
     answer = client.get(path)
     assert answer.status_code == 404
-    assert "What can be looked up" in answer.text
+    assert "Names that can be looked up" in answer.text
     assert f'value="{html.escape(path.split("/", 2)[2])}"' in answer.text
 
 
 def test_a_name_of_several_records_tells_them_apart(tmp_path: Path, serve: Serve) -> None:
-    """Versions share an id; who vouches for each is said."""
+    """Versions share an id; each shows whether its receipt was verified."""
     for version in (1, 2):
         bundle = make_bundle(make_record(version=version))
         (tmp_path / f"{version}.json").write_bytes(to_json(bundle))
@@ -351,7 +351,7 @@ def test_a_name_of_several_records_tells_them_apart(tmp_path: Path, serve: Serve
     page = check_page(answer.text, answer.headers["content-security-policy"])
     assert (300, 2) == (answer.status_code, page.text.count("no verified receipt"))
     listed = get(f"{base_url}/find?q=2401.00001").text
-    assert "2 records have just this name" in listed
+    assert "2 records have exactly this name" in listed
 
 
 # What was found, and who is trusted ----------------------------------------------------------
@@ -363,8 +363,8 @@ def test_the_first_record_of_the_home_page_has_a_receipt(tmp_path: Path, serve: 
     with open_store(store) as opened:
         update_index(opened)
     page = get(serve(store))
-    chips = [value for value, within in page.places if {"abbr", "records"} <= within]
-    assert chips[1] == "verified receipt from a trusted key"
+    tags = [value for value, within in page.places if {"abbr", "records"} <= within]
+    assert tags[1] == "verified receipt from a trusted key"
     first = next(one for one in page.values("href") if one.startswith("/pith/"))
     assert "Verified receipt from a trusted key." in get(f"{serve(store)}{first}").text
 
@@ -513,9 +513,9 @@ def test_a_record_shows_how_it_compares_with_what_upstream_said(
         )
         assert run_mirror(*command) == code
     words = Page(httpx.get(f"{serve(store)}/pith/{FULL}").text).text
-    assert "pith.example, as it said on" in " ".join(words.split())
+    assert "pith.example, response of" in " ".join(words.split())
     assert "upstream does not show it" in words
-    assert "It took back what it said before." in words
+    assert "It withdrew an earlier statement." in words
     assert "No comparison was made yet" not in words
 
 

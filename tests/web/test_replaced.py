@@ -45,7 +45,7 @@ def other(tmp_path: Path) -> Path:
 @pytest.fixture
 def library(path: Path) -> Iterator[StoreReader]:
     """The store, served."""
-    library = StoreReader(path, kept_bytes=1 << 20)
+    library = StoreReader(path, cache_bytes=1 << 20)
     yield library
     library.close()
 
@@ -64,38 +64,38 @@ def _number(library: StoreReader, name: str) -> str:
 def test_another_file_is_taken_up_whole(library: StoreReader, path: Path, other: Path) -> None:
     """Neither what names stood for, nor a page, nor a state of the file before is left."""
     assert _number(library, FIRST_SUFFIX).endswith(FIRST_SUFFIX)
-    assert library.kept_state(FIRST_SUFFIX) is not None
+    assert library.cached_state(FIRST_SUFFIX) is not None
     _replace(path, other)
-    assert library.kept_state(FIRST_SUFFIX) is None
+    assert library.cached_state(FIRST_SUFFIX) is None
     with pytest.raises(LookUpError):
         library.state(FIRST_SUFFIX)
     assert _number(library, SECOND_SUFFIX).endswith(SECOND_SUFFIX)
-    with library.shelf() as shelf:
-        assert shelf.store.records.suffix(1) == SECOND_SUFFIX
-    assert library.kept_state(SECOND_SUFFIX) is not None
+    with library.snapshot() as snapshot:
+        assert snapshot.store.records.suffix(1) == SECOND_SUFFIX
+    assert library.cached_state(SECOND_SUFFIX) is not None
 
 
 def test_what_is_being_read_is_read_to_its_end(
     library: StoreReader, path: Path, other: Path
 ) -> None:
     """One state of the file before; others are told to wait for the end of it."""
-    with library.shelf() as shelf:
+    with library.snapshot() as snapshot:
         _replace(path, other)
-        assert shelf.store.records.suffix(1) == FIRST_SUFFIX
-        with pytest.raises(StoreError, match=r"store\.replaced"), library.shelf():
+        assert snapshot.store.records.suffix(1) == FIRST_SUFFIX
+        with pytest.raises(StoreError, match=r"store\.replaced"), library.snapshot():
             pass
         with pytest.raises(StoreError, match=r"store\.replaced"):
             library.state(FIRST_SUFFIX)
-        assert shelf.find(FIRST_SUFFIX).suffix == FIRST_SUFFIX
-    with library.shelf() as shelf:
-        assert shelf.store.records.suffix(1) == SECOND_SUFFIX
+        assert snapshot.find(FIRST_SUFFIX).suffix == FIRST_SUFFIX
+    with library.snapshot() as snapshot:
+        assert snapshot.store.records.suffix(1) == SECOND_SUFFIX
 
 
 def test_a_file_that_is_gone_is_said_to_be(library: StoreReader, path: Path, other: Path) -> None:
     assert _number(library, FIRST_SUFFIX)
     path.unlink()
     for _ in range(2):
-        assert library.kept_state(FIRST_SUFFIX) is None
+        assert library.cached_state(FIRST_SUFFIX) is None
         with pytest.raises(StoreError, match=r"store\.absent"):
             library.state(FIRST_SUFFIX)
     _replace(path, other)
@@ -106,7 +106,7 @@ def test_a_file_that_is_gone_and_came_back_is_read_again(library: StoreReader, p
     aside = path.with_name("aside.db")
     assert _number(library, FIRST_SUFFIX)
     path.rename(aside)
-    with pytest.raises(StoreError, match=r"store\.absent"), library.shelf():
+    with pytest.raises(StoreError, match=r"store\.absent"), library.snapshot():
         pass
     aside.rename(path)
     assert _number(library, FIRST_SUFFIX).endswith(FIRST_SUFFIX)
@@ -122,7 +122,10 @@ def test_the_log_of_the_file_before_is_never_read_with_another(
     assert path.with_name("mirror.db-wal").stat().st_size
     other.rename(path)
     for _ in range(2):
-        with pytest.raises(StoreError, match=r"mirror\.db-wal of the file before"), library.shelf():
+        with (
+            pytest.raises(StoreError, match=r"mirror\.db-wal of the old file"),
+            library.snapshot(),
+        ):
             pass
     path.with_name("mirror.db-wal").unlink()
     path.with_name("mirror.db-shm").unlink()
@@ -135,9 +138,9 @@ def test_many_readers_read_at_one_time(library: StoreReader) -> None:
     found: list[str] = []
 
     def read() -> None:
-        with library.shelf() as shelf:
+        with library.snapshot() as snapshot:
             together.wait()
-            found.append(shelf.find(FIRST_SUFFIX).suffix)
+            found.append(snapshot.find(FIRST_SUFFIX).suffix)
 
     threads = [threading.Thread(target=read) for _ in range(10)]
     for thread in threads:

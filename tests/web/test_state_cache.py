@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Path:
 @pytest.fixture
 def library(store: Path) -> Iterator[StoreReader]:
     """That store, served."""
-    opened = StoreReader(store, kept_bytes=1 << 20)
+    opened = StoreReader(store, cache_bytes=1 << 20)
     yield opened
     opened.close()
 
@@ -127,19 +127,19 @@ def test_what_was_asked_for_least_lately_gives_way() -> None:
     kept = StateCache(capacity=10)
     kept.put("a", b"1234")
     kept.put("b", b"1234")
-    assert kept.frame("a") == b"1234"
+    assert kept.get("a") == b"1234"
     kept.put("c", b"1234")
-    assert kept.frame("b") is None
-    assert kept.frame("a") == b"1234"
-    assert kept.frame("c") == b"1234"
+    assert kept.get("b") is None
+    assert kept.get("a") == b"1234"
+    assert kept.get("c") == b"1234"
 
 
 def test_a_state_larger_than_the_room_is_not_kept() -> None:
     kept = StateCache(capacity=3)
     kept.put("a", b"1234")
-    assert kept.frame("a") is None
+    assert kept.get("a") is None
     kept.put("b", b"12")
-    assert kept.frame("b") == b"12"
+    assert kept.get("b") == b"12"
 
 
 def test_without_room_every_state_is_made_anew(store: Path) -> None:

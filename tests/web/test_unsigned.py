@@ -140,13 +140,13 @@ def page_at(url: str) -> Page:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_what_failed_is_marked_wherever_it_is_shown(path: str, site: str) -> None:
-    """In no title, chip, badge or address, not beside the receipt, and within what says so."""
+    """In no title, tag, badge or address, not beside the receipt, and within what says so."""
     page = page_at(site + path)
     assert not any(MARK in one for one in page.values("href"))
     for value, within in page.places:
         if MARK in value or DAY in value:
             assert "unverified" in within, (value, within)
-            assert not within & {"title", "h1", "chip", "chips", "verdict", "steps"}, value
+            assert not within & {"title", "h1", "tag", "tags", "verdict", "steps"}, value
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -156,7 +156,7 @@ def test_a_record_that_nobody_signed_is_marked_wherever_it_is_shown(path: str, s
         if OWN in value:
             said = "no verified receipt" in value if "title" in within else "unsigned" in within
             assert said, (value, within)
-            assert not within & {"chip", "chips", "steps"}, value
+            assert not within & {"tag", "tags", "steps"}, value
 
 
 @pytest.mark.parametrize("suffix", [SUFFIX, UNSIGNED_SUFFIX, ALONE_SUFFIX])
@@ -179,6 +179,6 @@ def test_a_receipt_that_is_repeated_lends_no_builder(serve: Serve, tmp_path: Any
     store = make_store(tmp_path / "mirror.db", folder / "real.json", folder / "spoof.json")
     suffix = json.loads((folder / "real.json").read_text())["pith_number"][-26:]
     page = page_at(f"{serve(store)}/pith/{suffix}")
-    assert "Buildernot said" in page.text  # the term and its description
+    assert "Buildernot given" in page.text  # the term and its description
     shown = [within for value, within in page.places if "ATTACKER" in value]
     assert all("unverified" in within for within in shown)

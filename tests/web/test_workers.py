@@ -21,9 +21,9 @@ from mirror.store import open_store
 from mirror.web import ServerSettings, app, download
 from mirror.web.download import Downloads
 from mirror.web.endpoint import Threads
-from mirror.web.store_pool import IS_OVER
+from mirror.web.request_threads import BusyError, ClientGoneError, RequestThreads
+from mirror.web.store_pool import IS_CANCELLED
 from mirror.web.store_reader import StoreReader
-from mirror.web.workers import BusyError, ClientGoneError, RequestThreads
 from tests import oracle
 from tests.builders import make_bundle, make_record, to_json
 from tests.web.conftest import make_store, run_mirror, served
@@ -100,9 +100,9 @@ def test_what_is_read_for_nobody_is_cut_off(
 
     def read() -> None:
         try:
-            with library.shelf() as shelf:
+            with library.snapshot() as snapshot:
                 reading.set()
-                shelf.store._conn.execute(endless).fetchone()
+                snapshot.store._conn.execute(endless).fetchone()
         finally:
             ended.set()
 
@@ -119,7 +119,7 @@ def test_what_is_read_for_nobody_is_cut_off(
 
     asyncio.run(ask())
     assert ended.wait(TIMEOUT_S)
-    assert IS_OVER.get() is None
+    assert IS_CANCELLED.get() is None
     library.close()
 
 
@@ -143,7 +143,7 @@ def test_health_answers_while_readers_are_busy(path: Path, monkeypatch: pytest.M
     go_on, threads = threading.Event(), Threads()
     monkeypatch.setattr(app, "Threads", lambda: threads)
     with (
-        served(ServerSettings(store=path, kept_bytes=1 << 20)) as url,
+        served(ServerSettings(store=path, cache_bytes=1 << 20)) as url,
         httpx.Client(base_url=url) as web,
     ):
         kept = web.get("/pith/2401.00001/state.json")
@@ -237,5 +237,5 @@ def _until_free(downloads: Downloads) -> None:
     assert downloads._free == 4
     together = threading.Barrier(5, timeout=TIMEOUT_S)
     for _ in range(4):
-        downloads.workers.submit(together.wait)
+        downloads.threads.submit(together.wait)
     together.wait()

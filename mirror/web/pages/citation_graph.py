@@ -1,4 +1,4 @@
-"""The citation graph of a record, as lists and as a picture."""
+"""The citation graph of a record, as lists and as a diagram."""
 
 from __future__ import annotations
 
@@ -14,40 +14,41 @@ from mirror.web.pages.labels import RELATIONSHIPS
 from mirror.web.pages.record_data import paper_of
 from mirror.web.store_reader import StoreSnapshot
 
-__all__ = ["CitationEdge", "CitationGraph", "CitationNode", "CitationSide", "neighbourhood_of"]
+__all__ = ["CitationEdge", "CitationGraph", "CitationNode", "CitationSide", "citation_graph_of"]
 
 MAX_DRAWN = 10
-"""Works on one side that the picture shows."""
+"""Works on one side of the diagram."""
 
 
 @dataclass(frozen=True, slots=True)
 class CitationNode:
-    """Another work, as someone names it."""
+    """A work that cites the record or is cited by it."""
 
     name: str
+    """Its identifier in the citation or reference."""
     record: Record | None
-    """The record held here, if the name is that of just one."""
+    """The one record that the store has of the work."""
     title: str
     relationships: list[str]
-    """The relationships that signed citations claim; empty for listed references."""
+    """Relationships in signed citations; empty for listed references."""
     asserted_by: list[str]
     signed_by: list[str]
     is_shared: bool
-    """Whether the citations name the work that cites as others here are named, too."""
+    """Whether the identifier of the citing work is one of several records."""
     is_damaged: bool
-    """Whether a record is held here that cannot be read."""
+    """Whether the store has a record of the work that cannot be read."""
 
     @property
     def is_signed(self) -> bool:
-        """Whether signed citations say so, not only a list of references."""
+        """Whether it is from signed citations and not from a list of references."""
         return bool(self.relationships)
 
 
 @dataclass(frozen=True, slots=True)
 class CitationEdge:
-    """A line of the picture, and the work at its end."""
+    """A line of the diagram, and the work at its end."""
 
-    neighbour: CitationNode
+    node: CitationNode
     y: float
     path: str
     label: str
@@ -55,34 +56,34 @@ class CitationEdge:
 
 @dataclass(frozen=True, slots=True)
 class CitationSide:
-    """The works in one direction."""
+    """Works in one direction."""
 
     listed: list[CitationNode]
     works: CitedWorks
-    """The same as they were found; with the counts."""
+    """The same works as found in the store, with their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class CitationGraph:
-    """The works around a record."""
+    """The works that cite a record, or that it cites."""
 
     cited_by: CitationSide
-    """By signed citations of this record."""
+    """Works with signed citations of this record."""
     cites: CitationSide
-    """By signed citations of others."""
+    """Works cited in signed citations on other records."""
     references: CitationSide
-    """References that the last graph snapshot lists."""
+    """References in the last graph snapshot."""
     listed_by: str
     """The signer of that snapshot; empty if there is none."""
 
     @property
-    def at_left(self) -> list[CitationNode]:
-        """The works that the picture shows as citing this one."""
+    def left(self) -> list[CitationNode]:
+        """Citing works in the diagram."""
         return self.cited_by.listed[:MAX_DRAWN]
 
     @property
-    def at_right(self) -> list[CitationNode]:
-        """The works that the picture shows as cited by this one, the signed ones first."""
+    def right(self) -> list[CitationNode]:
+        """Cited works in the diagram, those of signed citations first."""
         signed = {one.record.digest for one in self.cites.listed if one.record}
         others = [
             one
@@ -93,42 +94,42 @@ class CitationGraph:
 
     @property
     def rows(self) -> int:
-        """Rows of the picture."""
-        return max(len(self.at_left), len(self.at_right), 1)
+        """Number of rows of the diagram."""
+        return max(len(self.left), len(self.right), 1)
 
     @property
     def height(self) -> int:
-        """Units down."""
+        """Height in SVG user units."""
         return _ROW * self.rows + 24
 
     @property
     def view(self) -> str:
-        """The part of the picture in which anything stands."""
-        left = 0 if self.at_left else _CENTRE_LEFT - 4
-        right = _WIDTH if self.at_right else _CENTRE_RIGHT + 4
+        """The `viewBox` of the diagram."""
+        left = 0 if self.left else _CENTRE_LEFT - 4
+        right = _WIDTH if self.right else _CENTRE_RIGHT + 4
         return f"{left} 0 {right - left} {self.height}"
 
     @property
     def middle(self) -> float:
-        """Where the record stands."""
+        """Vertical position of the record."""
         return self.height / 2
 
     def incoming(self) -> list[CitationEdge]:
-        """Return the lines from works that cite the record."""
+        """Return the lines from citing works."""
         return [
             CitationEdge(one, y, _curve(_LEFT_EDGE, y, _CENTRE_LEFT, self.middle), _label(one))
-            for one, y in self._by_height(self.at_left)
+            for one, y in self._with_positions(self.left)
         ]
 
     def outgoing(self) -> list[CitationEdge]:
-        """Return the lines to works that it cites."""
+        """Return the lines to cited works."""
         return [
             CitationEdge(one, y, _curve(_CENTRE_RIGHT, self.middle, _RIGHT_EDGE, y), _label(one))
-            for one, y in self._by_height(self.at_right)
+            for one, y in self._with_positions(self.right)
         ]
 
-    def _by_height(self, works: list[CitationNode]) -> Iterator[tuple[CitationNode, float]]:
-        """Yield works from top to bottom, each with its height."""
+    def _with_positions(self, works: list[CitationNode]) -> Iterator[tuple[CitationNode, float]]:
+        """Yield works from top to bottom with their vertical positions."""
         top = self.middle - _ROW * (len(works) - 1) / 2
         for index, one in enumerate(works):
             yield one, top + _ROW * index
@@ -150,49 +151,49 @@ def _label(one: CitationNode) -> str:
     return f"{first} +{more}" if more > 0 else first
 
 
-def neighbourhood_of(shelf: StoreSnapshot, citations: RecordCitations) -> CitationGraph:
-    """Return the works around a record."""
+def citation_graph_of(snapshot: StoreSnapshot, citations: RecordCitations) -> CitationGraph:
+    """Return the citation graph of a record."""
     references = citations.references
-    snapshot = references.snapshot
+    listing = references.snapshot
     return CitationGraph(
-        _side(shelf, citations.cited_by),
-        _side(shelf, citations.cites),
-        _side(shelf, references.works),
-        "" if snapshot is None else str(cast("Object", snapshot["signer"])["signer_id"]),
+        _side(snapshot, citations.cited_by),
+        _side(snapshot, citations.cites),
+        _side(snapshot, references.works),
+        "" if listing is None else str(cast("Object", listing["signer"])["signer_id"]),
     )
 
 
-def _side(shelf: StoreSnapshot, works: CitedWorks) -> CitationSide:
-    return CitationSide([_neighbour(shelf, work) for work in works.listed], works)
+def _side(snapshot: StoreSnapshot, works: CitedWorks) -> CitationSide:
+    return CitationSide([_node(snapshot, work) for work in works.listed], works)
 
 
-def _neighbour(shelf: StoreSnapshot, work: CitedWork) -> CitationNode:
-    record, title = _local_record(shelf, work)
+def _node(snapshot: StoreSnapshot, work: CitedWork) -> CitationNode:
+    record, title = _local_record(snapshot, work)
     payloads = [cast("Object", one["payload"]) for one in work.events]
     signers = [cast("Object", one["signer"]) for one in work.events]
     return CitationNode(
         work.name,
         record,
         title,
-        _once(payload["relationship"] for payload in payloads),
-        _once(payload["asserted_by"] for payload in payloads),
-        _once(signer["signer_id"] for signer in signers),
+        _distinct(payload["relationship"] for payload in payloads),
+        _distinct(payload["asserted_by"] for payload in payloads),
+        _distinct(signer["signer_id"] for signer in signers),
         work.is_shared,
         work.record_id is not None and record is None,
     )
 
 
-def _local_record(shelf: StoreSnapshot, work: CitedWork) -> tuple[Record | None, str]:
-    """Return the record that is held here, if it can be read, and a title."""
+def _local_record(snapshot: StoreSnapshot, work: CitedWork) -> tuple[Record | None, str]:
+    """Return the record of a work if the store has it and it can be read, and a title."""
     if work.record_id is None:
         return None, work.title
     try:
-        record = shelf.store.records.get(work.record_id)
-        paper = paper_of(record, shelf.state(work.record_id))
+        record = snapshot.store.records.get(work.record_id)
+        paper = paper_of(record, snapshot.state(work.record_id))
     except CorruptStoreError:
         return None, work.title
     return record, paper.title if paper else work.title
 
 
-def _once(values: Iterator[Value]) -> list[str]:
+def _distinct(values: Iterator[Value]) -> list[str]:
     return list(dict.fromkeys(map(str, values)))

@@ -1,6 +1,6 @@
 """The table of codes: section 9 of the data rules (`docs/protocol.md`), read from that page.
 
-A wheel holds the page beside this file; in a checkout it stands in `docs`.
+A wheel contains the page; in a checkout it is in `docs`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _CODE = re.compile(r"`([a-z]+(?:\.[a-z_0-9]+)?)`")
 
 
 class CodeExplanation(NamedTuple):
-    """A row of the table; one code may stand in several groups."""
+    """A row of the table; a code may be in several groups."""
 
     code: str
     group: str
-    """When it is said: the heading of the group that the row stands in."""
+    """The heading of the group that contains the row."""
     meaning: str
-    """Text in which code stands between backticks, and so is `advice`."""
+    """Text with code in backticks, as in `advice`."""
     advice: str
     """Advice; may be empty."""
 
@@ -48,12 +48,12 @@ def codes() -> dict[str, tuple[CodeExplanation, ...]]:
 
 
 def title_of(code: str) -> str:
-    """Return what a code of the table means, as the title of a problem (RFC 9457)."""
+    """Return the meaning of a code, for the title of a problem document (RFC 9457)."""
     return codes()[code][0].title
 
 
 def advice_of(code: str) -> str:
-    """Return what the table says to do about a code, as plain text."""
+    """Return the advice on a code, as plain text."""
     return codes()[code][0].advice.replace("`", "")
 
 

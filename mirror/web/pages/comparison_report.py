@@ -1,4 +1,4 @@
-"""What a comparison found, as a page that needs nothing beside itself."""
+"""The result of a comparison as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ __all__ = ["ComparisonReport"]
 
 _LISTED = 10_000
 _LISTED_BYTES = 16 << 20
-"""Findings, and bytes of them, that a page lists; the rest are counted."""
+"""Most findings, and bytes of findings, on the page; the others are counted."""
 _VALUE_BYTES = 4096
 _TEXT = 500
 _NAMES = 100
 _CAUSES = 20
-"""Bytes of a value, characters of a sentence, names and causes that a page shows of a finding."""
+"""Most bytes of a value, characters of a text, names, and causes shown of a finding."""
 
 
 class ComparisonReport:
-    """Gathers what a comparison finds, whatever upstream sends within bounded memory."""
+    """Collects the findings of a comparison in bounded memory."""
 
     def __init__(self, upstream: str) -> None:
-        """Prepare a report on who was compared with."""
+        """Prepare a report on a comparison with `upstream`."""
         self._upstream = upstream
         self._findings: list[Object] = []
         self._size_bytes = 0
         self._unlisted = 0
 
     def add(self, finding: Object) -> None:
-        """Take something that is not the same, as `to_value` gives it."""
+        """Add a finding in the form of its `to_value`."""
         finding = _abridged(finding)
         self._size_bytes += len(canonical(finding))
         if len(self._findings) < _LISTED and self._size_bytes <= _LISTED_BYTES:
@@ -48,8 +48,8 @@ class ComparisonReport:
         """Return the page.
 
         Args:
-            figures: How many records came to what, in words.
-            stopped: Why the comparison did not come to its end; empty if it did.
+            figures: Numbers of records by result, in words.
+            stopped: Why the comparison ended early; empty if it did not.
         """
         style = (files("mirror.web") / "static" / "style.css").read_text()
         page = (
@@ -62,14 +62,14 @@ class ComparisonReport:
                 unlisted=self._unlisted,
                 stopped=stopped,
                 at=time_text(datetime.now(UTC)),
-                style=Markup(style),  # noqa: S704 - our own style sheet, not a word from outside
+                style=Markup(style),  # noqa: S704 - our own style sheet
             )
         )
         return page.encode()
 
 
 def _abridged(finding: Object) -> Object:
-    """Return a finding with no more of it than a page shows, and how much more there is."""
+    """Return a finding shortened for the page, and the number of left out items."""
     shown: Object = {**finding, "cause": None}
     more: Object = {}
     for name, limit in (("causes", _CAUSES), ("only_here", _NAMES), ("only_upstream", _NAMES)):
@@ -83,7 +83,7 @@ def _abridged(finding: Object) -> Object:
 
 
 def _short(value: Value) -> Value:
-    """Return a text, or the texts of an object, none of them long."""
+    """Return a text, or the texts of an object, each truncated."""
     if isinstance(value, dict):
         return {name: _short(one) for name, one in value.items()}
     return truncate(cast("str", value), _TEXT)
@@ -93,4 +93,4 @@ def _small(value: Value) -> Value:
     size = len(canonical(value))
     if size <= _VALUE_BYTES:
         return value
-    return f"{size:,} bytes, too much for this page; --json prints all of it"
+    return f"{size:,} bytes, too large for this page; --json prints all of it"

@@ -1,7 +1,8 @@
-"""Strings from outside as a person may safely look at them.
+"""Escaping of untrusted strings for HTML pages.
 
-All of them are text. What does not print, turns the direction of writing, or prints as nothing is
-shown by its code point, as `<U+202E>`. What is very long is cut: all of it is in the JSON.
+All of them are shown as text. Characters that do not print, change the direction of writing or
+are invisible are shown by their code point, as `<U+202E>`. Long strings are truncated; the JSON
+has all of them.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ from mirror.core.values import Value
 __all__ = ["escape_hidden", "is_plain", "link", "pretty_json", "text"]
 
 LIMIT = 240
-"""Characters of a string that a page shows."""
+"""Most characters of a string on a page."""
 _LINE_LIMIT = 400
 _MARKS = 4
-"""Marks that may stand on one letter."""
+"""Most combining marks on one letter."""
 
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters and marks that print as nothing, though Unicode counts them as printable."""
+"""Letters and marks that are invisible, though Unicode calls them printable."""
 
 _URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(?:[/?#][!-~]*)?", re.IGNORECASE)
 """A URL without user or password, in visible ASCII."""
 
 
 def is_plain(value: str) -> bool:
-    """Whether a string is visible ASCII and short: what may be copied as it is shown."""
+    """Whether a string is short visible ASCII, so that the text shown can be copied."""
     return len(value) <= LIMIT and re.fullmatch(r"[ -~]+", value) is not None
 
 
@@ -44,7 +45,7 @@ def escape_hidden(value: object, limit: int = LIMIT) -> str:
 
 
 def text(value: object, limit: int = LIMIT) -> Markup:
-    """Return a string for the body of a page, set apart from the writing around it."""
+    """Return a string for the body of a page, with its direction of writing isolated."""
     shown = str(value)
     inner = _marked(shown[:limit])
     if len(shown) > limit:
@@ -53,7 +54,7 @@ def text(value: object, limit: int = LIMIT) -> Markup:
 
 
 def link(value: object, limit: int = LIMIT) -> Markup:
-    """Return a string as `text` does; a live link if it is an http or https URL."""
+    """Return a string as `text` does, as a link if it is an http or https URL."""
     shown = str(value)
     if len(shown) > 2000 or _URL.fullmatch(shown) is None:
         return text(shown, limit)
@@ -63,7 +64,7 @@ def link(value: object, limit: int = LIMIT) -> Markup:
 
 
 def pretty_json(value: Value) -> Markup:
-    """Return a value as JSON for people, each line as `text` shows it."""
+    """Return a value as indented JSON, with hidden characters escaped."""
     lines = json.dumps(value, indent=2, ensure_ascii=False).split("\n")
     return Markup("\n").join(_line(line) for line in lines[:_LINE_LIMIT]) + (
         Markup('\n<span class="cut">… {:,} lines in all</span>').format(len(lines))
@@ -80,7 +81,7 @@ def _line(line: str) -> Markup:
 
 
 def _marked(value: str) -> Markup:
-    """Return markup of a string, its hidden characters in spans."""
+    """Return markup of a string, with hidden characters in spans."""
     return Markup("").join(
         Markup('<span class="hidden-char">{}</span>').format(part) if is_hidden else escape(part)
         for part, is_hidden in _parts(value)
@@ -88,7 +89,7 @@ def _marked(value: str) -> Markup:
 
 
 def _parts(value: str) -> Iterator[tuple[str, bool]]:
-    """Yield the pieces of a string, and whether each is the name of a hidden character."""
+    """Yield the pieces of a string, and whether each names a hidden character."""
     if value.isascii() and value.isprintable():
         yield value, False
         return
@@ -99,7 +100,7 @@ def _parts(value: str) -> Iterator[tuple[str, bool]]:
 
 
 def _characters(value: str) -> Iterator[tuple[str, bool]]:
-    """Yield each character, or its name if it is hidden, and whether it is."""
+    """Yield each character, or its code point if it is hidden, and whether it is hidden."""
     marks = 0
     for one in value:
         marks = marks + 1 if unicodedata.combining(one) else 0

@@ -1,4 +1,4 @@
-"""Pages for people: written on the server, whole without JavaScript."""
+"""Handlers of the HTML pages, which are complete without JavaScript."""
 
 from __future__ import annotations
 
@@ -22,28 +22,34 @@ from mirror.errors import CorruptStoreError, FormatError, LookUpError
 from mirror.store.findings import FindingFilter, FindingRow
 from mirror.web.pages import escaping
 from mirror.web.pages.badge import badge_svg
-from mirror.web.pages.citation_graph import neighbourhood_of
+from mirror.web.pages.citation_graph import citation_graph_of
 from mirror.web.pages.codes import codes
 from mirror.web.pages.labels import CODES, ERRORS, EVENT_STATUSES, LEVELS, RELATIONSHIPS
 from mirror.web.pages.record_data import (
     RecordDetails,
     RecordListItem,
-    hit_of,
+    list_item_of,
     paper_of,
-    read_dossier,
+    read_record_details,
 )
 from mirror.web.pages.record_sections import (
     arxiv_url,
     checks_of,
-    chips_of,
     claims_of,
+    completeness_of,
     facts_of,
     receipt_of,
-    steps_of,
-    verify_line,
+    status_tags_of,
+    verify_command,
 )
 from mirror.web.pages.timeline import draw, events_of, events_to_show
-from mirror.web.representation import IMMUTABLE, REVALIDATE, Representation, json_answer, preferred
+from mirror.web.representation import (
+    IMMUTABLE,
+    REVALIDATE,
+    Representation,
+    json_representation,
+    preferred,
+)
 from mirror.web.store_reader import AmbiguousError, StoreReader, StoreSnapshot
 
 __all__ = ["Pages", "environment"]
@@ -51,14 +57,15 @@ __all__ = ["Pages", "environment"]
 MAX_HITS = 50
 """Records on a page of search results."""
 MAX_START = 500
-"""Search results that may be passed over: each is looked at again for every page."""
+"""Highest `start` of a search; results before it are evaluated again for each page."""
 PAGE_ROWS = 100
 """Findings on one page."""
 _RECENT = 8
 """Records that the home page lists."""
-_LOOKED_THROUGH = 200
-"""Last arrivals among which the home page looks for verified receipts."""
+_RECENT_ARRIVALS = 200
+"""Last arrivals in which the home page looks for records with verified receipts."""
 _MAX_QUERY = 500
+"""Characters of a search query that count."""
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _NOTHING = SearchResult([], has_more=False, unindexed=0)
 _HTML, _JSON, _LINKED = "text/html", "application/json", "application/ld+json"
@@ -66,10 +73,10 @@ _BADGE_CACHE = "public, max-age=300"
 
 
 class Pages:
-    """Answers for people."""
+    """Handlers of the pages of a server."""
 
-    def __init__(self, library: StoreReader, name: str, base_url: Callable[[Request], str]) -> None:
-        self._library = library
+    def __init__(self, reader: StoreReader, name: str, base_url: Callable[[Request], str]) -> None:
+        self._reader = reader
         self._base_url = base_url
         self._files = _static_files()
         self._env = environment()
@@ -81,9 +88,9 @@ class Pages:
         }
         self._versions = versions
 
-    def _render(self, template: str, status: int = 200, /, **said: object) -> Representation:
-        said = {"query": "", "here": "", **said}
-        body = self._env.get_template(template).render(said).encode("utf-8", "backslashreplace")
+    def _render(self, template: str, status: int = 200, /, **values: object) -> Representation:
+        values = {"query": "", "here": "", **values}
+        body = self._env.get_template(template).render(values).encode("utf-8", "backslashreplace")
         return Representation(
             body=body, media_type="text/html", status=status, etag=hexdigest(body)
         )
@@ -91,40 +98,40 @@ class Pages:
     # The mirror as a whole -------------------------------------------------------------------
 
     def home(self, request: Request) -> Representation:
-        """Answer `/`."""
-        with self._library.shelf() as shelf:
+        """Handle `/`."""
+        with self._reader.snapshot() as snapshot:
             return self._render(
                 "home.html",
-                status_of=shelf.store.status(),
-                ingested_at=shelf.ingested_at(),
-                recent=_recent(shelf),
+                status_of=snapshot.store.status(),
+                ingested_at=snapshot.ingested_at(),
+                recent=_recent(snapshot),
                 base_url=self._base_url(request),
-                trusts_registry=shelf.store.trust_log.key_set().has_built_in,
+                trusts_registry=snapshot.store.trust_log.key_set().has_built_in,
                 here="home",
             )
 
     def trust(self, _request: Request) -> Representation:
-        """Answer `/trust`: whose signatures count here."""
-        with self._library.shelf() as shelf:
-            keys = shelf.store.trust_log.key_set()
-            log = shelf.store.trust_log.log()
+        """Handle `/trust`: the trusted keys and profiles, and the log of changes."""
+        with self._reader.snapshot() as snapshot:
+            keys = snapshot.store.trust_log.key_set()
+            log = snapshot.store.trust_log.log()
         return self._render("trust.html", keys=keys, log=log, built_in=BUILT_IN, here="trust")
 
     def codes(self, _request: Request) -> Representation:
-        """Answer `/codes`: every code, with an anchor of its name."""
+        """Handle `/codes`: all codes, each with an anchor."""
         return self._render("codes.html", codes=codes(), here="codes")
 
     def findings(self, request: Request) -> Representation:
-        """Answer `/findings`, and `/findings?code=` with what has this code.
+        """Handle `/findings`, and `/findings?code=` for the findings with one code.
 
         Raises:
             FormatError: `request.after`
         """
         code, after = request.query_params.get("code", ""), _after(request)
-        with self._library.shelf() as shelf:
+        with self._reader.snapshot() as snapshot:
             if code not in CODES:
-                moved, status = shelf.store.findings.moved_aside(), shelf.store.status()
-                found = shelf.store.findings.counts(FindingFilter())
+                moved, status = snapshot.store.findings.moved_aside(), snapshot.store.status()
+                found = snapshot.store.findings.counts(FindingFilter())
                 return self._render(
                     "findings.html",
                     status_of=status,
@@ -133,7 +140,7 @@ class Pages:
                     codes=CODES,
                     here="findings",
                 )
-            rows = _of_code(shelf, code, after)
+            rows = _of_code(snapshot, code, after)
         return self._render(
             "finding.html",
             code=code,
@@ -144,23 +151,23 @@ class Pages:
             here="findings",
         )
 
-    # Finding a record ------------------------------------------------------------------------
+    # Search ----------------------------------------------------------------------------------
 
     def find(self, request: Request) -> Representation:
-        """Answer `/find?q=&start=`: a page, or the same in JSON.
+        """Handle `/find?q=&start=`: a page, or the same in JSON.
 
-        On a page, a name or title that only one record has leads to it at once.
+        The page redirects to the record if only one has this name or title.
 
         Raises:
             FormatError: `request.start`
             CorruptStoreError: `store.damaged`
         """
         query, start = request.query_params.get("q", "").strip()[:_MAX_QUERY], _start(request)
-        with self._library.shelf() as shelf:
-            found = find(shelf.store, query, MAX_HITS, start) if query else _NOTHING
+        with self._reader.snapshot() as snapshot:
+            found = find(snapshot.store, query, MAX_HITS, start) if query else _NOTHING
         later = start + MAX_HITS if found.has_more and start + MAX_HITS <= MAX_START else None
         if preferred(request, _HTML, _JSON) == _JSON:
-            answer = json_answer(_found_value(query, start, later, found))
+            answer = json_representation(_found_value(query, start, later, found))
         else:
             answer = self._found_page(query, start, later, found)
         answer.headers = {**answer.headers, "Vary": "Accept"}
@@ -183,63 +190,65 @@ class Pages:
         )
 
     def alias(self, request: Request) -> Representation:
-        """Answer `/arxiv/{id}` and `/doi/{doi}` with the way to the form that is asked for.
+        """Handle `/arxiv/{id}` and `/doi/{doi}`: a redirect to the record in the accepted form.
 
         Raises:
             LookUpError: `lookup.unknown`
             AmbiguousError: If several records have the name.
         """
         name = request.path_params["suffix"]
-        with self._library.shelf() as shelf:
-            records = [shelf.store.records.get(one) for one in find_all(shelf.store.records, name)]
+        with self._reader.snapshot() as snapshot:
+            records = [
+                snapshot.store.records.get(one) for one in find_all(snapshot.store.records, name)
+            ]
         is_doi = request.url.path.startswith("/doi/")
-        fits = [one for one in records if (is_doi or one.source["kind"] == "arxiv")]
-        if not fits or (is_doi and not name.startswith("10.")):
+        matching = [one for one in records if (is_doi or one.source["kind"] == "arxiv")]
+        if not matching or (is_doi and not name.startswith("10.")):
             raise LookUpError("lookup.unknown", f"no record is named {name!r}")
-        if len(fits) > 1:
-            raise AmbiguousError(name, fits[:MAX_HITS])
+        if len(matching) > 1:
+            raise AmbiguousError(name, matching[:MAX_HITS])
         is_json = preferred(request, _HTML, _LINKED, _JSON) == _JSON
-        answer = _redirect(f"/pith/{fits[0].suffix}{'.json' if is_json else ''}")
+        answer = _redirect(f"/pith/{matching[0].suffix}{'.json' if is_json else ''}")
         answer.headers = {**answer.headers, "Vary": "Accept"}
         return answer
 
     def choices(self, _request: Request, error: AmbiguousError) -> Representation:
-        """Answer 300 with the records that a name fits, and which have a verified receipt."""
-        with self._library.shelf() as shelf:
-            found = [shelf.store.records.find(one.digest) for one in error.records]
-            hits = _hits(shelf, [one for one in found if one is not None])
+        """Return 300 with the records that a name matches, and whether each has a receipt."""
+        with self._reader.snapshot() as snapshot:
+            found = [snapshot.store.records.find(one.digest) for one in error.records]
+            hits = _list_items_of(snapshot, [one for one in found if one is not None])
         return self._render("choices.html", 300, message=error.message, hits=hits)
 
     # A record --------------------------------------------------------------------------------
 
     def record(self, request: Request) -> Representation:
-        """Answer `/pith/{suffix}` for people."""
-        with self._library.shelf() as shelf:
-            dossier = read_dossier(shelf, shelf.find_id(request.path_params["suffix"]))
-            neighbourhood = neighbourhood_of(shelf, dossier.citations)
-        said: dict[str, object] = {"dossier": dossier, "neighbourhood": neighbourhood}
-        said |= _sections(dossier) | _history(dossier)
-        said |= _addresses(self._base_url(request), dossier.record)
-        answer = self._render("record.html", 200, **said)
-        path = f"/pith/{dossier.record.suffix}"
+        """Handle `/pith/{suffix}` for browsers."""
+        with self._reader.snapshot() as snapshot:
+            details = read_record_details(snapshot, snapshot.find_id(request.path_params["suffix"]))
+            graph = citation_graph_of(snapshot, details.citations)
+        values: dict[str, object] = {"details": details, "graph": graph}
+        values |= _sections(details) | _history(details)
+        values |= _addresses(self._base_url(request), details.record)
+        answer = self._render("record.html", 200, **values)
+        path = f"/pith/{details.record.suffix}"
         link = f'<{path}>; rel="canonical"'
         answer.headers = {"Vary": "Accept", "Content-Location": path, "Link": link}
         return answer
 
     def badge(self, request: Request) -> Representation:
-        """Answer `/pith/{suffix}/badge.svg`."""
-        with self._library.shelf() as shelf:
-            record_id = shelf.find_id(request.path_params["suffix"])
-            record = shelf.store.records.get(record_id)
-            current = cast("Object", shelf.state(record_id)["current"])
+        """Handle `/pith/{suffix}/badge.svg`."""
+        with self._reader.snapshot() as snapshot:
+            record_id = snapshot.find_id(request.path_params["suffix"])
+            record = snapshot.store.records.get(record_id)
+            current = cast("Object", snapshot.state(record_id)["current"])
         body = badge_svg(record, is_verified=current["receipt"] is not None)
         etag = hexdigest(body)
         return Representation(body=body, media_type="image/svg+xml", etag=etag, cache=_BADGE_CACHE)
 
-    # Files and faults ------------------------------------------------------------------------
+    # Files and errors ------------------------------------------------------------------------
 
     def static(self, request: Request) -> Representation:
-        """Answer `/static/{name}`, for good if the address names the content."""
+        """Handle `/static/{name}`: immutable if the URL has the digest of the file."""
         name = request.path_params["name"]
         if name not in self._files:
             raise LookUpError("http.not_found", "no such file")
@@ -252,18 +261,18 @@ class Pages:
         )
 
     def error(self, request: Request, status: int, code: str, message: str) -> Representation:
-        """Answer that something went wrong, and what may help."""
+        """Return the page of an error."""
         phrase = HTTPStatus(status).phrase
-        is_news = status < HTTPStatus.INTERNAL_SERVER_ERROR and message != phrase
+        has_message = status < HTTPStatus.INTERNAL_SERVER_ERROR and message != phrase
         answer = self._render(
             "error.html",
             status,
             status_code=status,
             phrase=phrase,
             code=code,
-            message=message if is_news else "",
+            message=message if has_message else "",
             meaning=ERRORS.get(code, ""),
-            query=_asked_for(request),
+            query=_query_of(request),
             here="error",
         )
         answer.cache, answer.etag = "no-store", ""
@@ -273,25 +282,25 @@ class Pages:
 # The page of a record ------------------------------------------------------------------------
 
 
-def _sections(dossier: RecordDetails) -> dict[str, object]:
-    paper = paper_of(dossier.record, dossier.state)
+def _sections(details: RecordDetails) -> dict[str, object]:
+    paper = paper_of(details.record, details.state)
     return {
-        "record": dossier.record,
-        "state": dossier.state,
-        "facts": facts_of(dossier.record),
+        "record": details.record,
+        "state": details.state,
+        "facts": facts_of(details.record),
         "paper": paper,
-        "chips": chips_of(dossier),
-        "steps": steps_of(dossier),
-        "receipt": receipt_of(dossier, paper),
-        "checks": checks_of(dossier, paper),
-        "claims": claims_of(dossier),
+        "tags": status_tags_of(details),
+        "steps": completeness_of(details),
+        "receipt": receipt_of(details, paper),
+        "checks": checks_of(details, paper),
+        "claims": claims_of(details),
         "relationships": RELATIONSHIPS,
         "levels": LEVELS,
     }
 
 
-def _history(dossier: RecordDetails) -> dict[str, object]:
-    events = events_of(dossier)
+def _history(details: RecordDetails) -> dict[str, object]:
+    events = events_of(details)
     some = events_to_show(events)
     return {
         "events": some,
@@ -299,7 +308,7 @@ def _history(dossier: RecordDetails) -> dict[str, object]:
         "anchors": {one.event_id: one.anchor for one in some if not one.code},
         "named": {one.event_id: one for one in events if not one.code},
         "first_day": next((one.created_at[:10] for one in some if not one.code), ""),
-        "picture": draw(some),
+        "timeline": draw(some),
         "statuses": EVENT_STATUSES,
         "codes": CODES,
     }
@@ -308,33 +317,33 @@ def _history(dossier: RecordDetails) -> dict[str, object]:
 def _addresses(base_url: str, record: Record) -> dict[str, object]:
     return {
         "arxiv_url": arxiv_url(record),
-        "verify": verify_line(base_url, record),
+        "verify": verify_command(base_url, record),
         "place": f"{base_url}/pith/{record.suffix}",
     }
 
 
-# What is asked of the store ------------------------------------------------------------------
+# Lists of records ----------------------------------------------------------------------------
 
 
-def _recent(shelf: StoreSnapshot) -> list[RecordListItem]:
-    """Return the records that something came for last, those with a verified receipt first."""
-    last = shelf.store.facts.last_arrival()
-    changes = shelf.store.facts.changes(max(0, last - _LOOKED_THROUGH), _LOOKED_THROUGH)
+def _recent(snapshot: StoreSnapshot) -> list[RecordListItem]:
+    """Return the records with the latest facts, those with a verified receipt first."""
+    last = snapshot.store.facts.last_arrival()
+    changes = snapshot.store.facts.changes(max(0, last - _RECENT_ARRIVALS), _RECENT_ARRIVALS)
     suffixes = dict.fromkeys(suffix for _, _, suffix, _ in reversed(changes))
-    ids = [one for suffix in suffixes for one in shelf.store.records.by_suffix(suffix)]
-    return _hits(shelf, shelf.store.search_index.verified_first(ids)[:_RECENT])
+    ids = [one for suffix in suffixes for one in snapshot.store.records.by_suffix(suffix)]
+    return _list_items_of(snapshot, snapshot.store.search_index.verified_first(ids)[:_RECENT])
 
 
-def _of_code(shelf: StoreSnapshot, code: str, after: int) -> list[FindingRow]:
-    return shelf.store.findings.page(FindingFilter(code=code), after, PAGE_ROWS + 1)
+def _of_code(snapshot: StoreSnapshot, code: str, after: int) -> list[FindingRow]:
+    return snapshot.store.findings.page(FindingFilter(code=code), after, PAGE_ROWS + 1)
 
 
-def _hits(shelf: StoreSnapshot, ids: list[int]) -> list[RecordListItem]:
-    """Return records as a list shows them, but for those that are damaged."""
+def _list_items_of(snapshot: StoreSnapshot, ids: list[int]) -> list[RecordListItem]:
+    """Return records as list items, without damaged ones."""
     hits = []
     for one in ids:
         try:
-            hits.append(hit_of(shelf, one))
+            hits.append(list_item_of(snapshot, one))
         except CorruptStoreError:
             continue
     return hits
@@ -370,8 +379,8 @@ def _start(request: Request) -> int:
     return int(text)
 
 
-def _asked_for(request: Request) -> str:
-    """Return what a person who came to nothing was probably looking for."""
+def _query_of(request: Request) -> str:
+    """Return the name in the path of a failed request, as a query for the search form."""
     match = re.match(r"/(?:pith|arxiv|doi)/(.{1,200})", request.url.path)
     return "" if match is None else match[1]
 
@@ -380,7 +389,7 @@ def _asked_for(request: Request) -> str:
 
 
 def environment() -> Environment:
-    """Return the templates of all pages."""
+    """Return the template environment of all pages."""
     env = Environment(
         loader=PackageLoader("mirror.web"),
         autoescape=True,

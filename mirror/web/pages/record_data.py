@@ -1,4 +1,4 @@
-"""All that the store holds on one record, read once for its page, and what it says of the paper."""
+"""Data of a record page: everything that the store holds on a record, and its paper's metadata."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ __all__ = [
     "PaperMetadata",
     "RecordDetails",
     "RecordListItem",
-    "hit_of",
+    "list_item_of",
     "paper_of",
-    "read_dossier",
+    "read_record_details",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class ArrivalView:
-    """What one bundle brought that was new."""
+    """An arrival: the new facts of one bundle, with their verdicts."""
 
     at: str
     source: str
-    """The last part of a path; a URL without user or query."""
+    """File name of the source, or its URL without user and query."""
     row: ArrivalRow
     contents: ArrivalContents
     verdicts: Verdicts
@@ -42,7 +42,7 @@ class ArrivalView:
 
 @dataclass(frozen=True, slots=True)
 class RecordDetails:
-    """One state of the store, as far as it is about one record."""
+    """Everything that one snapshot of the store holds on a record."""
 
     record_id: int
     record: Record
@@ -50,8 +50,8 @@ class RecordDetails:
     state_digest: str
     keys: KeySet
     arrivals: list[ArrivalView]
-    words: list[UpstreamSummary]
-    """What upstreams were last heard to say, the latest first."""
+    upstream_summaries: list[UpstreamSummary]
+    """The last statement of each upstream, the latest first."""
     citations: RecordCitations
 
     @property
@@ -66,60 +66,61 @@ class RecordDetails:
 
     @property
     def events(self) -> int:
-        """How many values came as events."""
+        """Number of values in the `events` of all bundles."""
         return sum(len(one.contents.events) for one in self.arrivals)
 
     @property
     def refused(self) -> list[tuple[str, str]]:
-        """Codes and reasons of the bundles' receipts that did not pass."""
+        """Codes and reasons of refused receipts."""
         receipts = [receipt for one in self.arrivals for receipt in one.verdicts.receipts]
         return [(one.code, one.reason) for one in receipts if one.code is not None]
 
     def valid_events(self) -> Iterator[ValidEvent]:
-        """Yield the events that passed every check, in the order they came."""
+        """Yield the valid events in the order of their arrival."""
         for one in self.arrivals:
             yield from (event for event in one.verdicts.events if isinstance(event, ValidEvent))
 
     def reasons(self) -> dict[bytes, str]:
-        """Why each invalid event did not pass, by the digest of its value."""
+        """Return the reason of each invalid event, by the digest of its value."""
         events = [event for one in self.arrivals for event in one.verdicts.events]
         return {one.digest: one.reason for one in events if isinstance(one, InvalidEvent)}
 
 
-def read_dossier(shelf: StoreSnapshot, record_id: int) -> RecordDetails:
-    """Read what there is on a record.
+def read_record_details(snapshot: StoreSnapshot, record_id: int) -> RecordDetails:
+    """Read the data of a record page.
 
     Raises:
         CorruptStoreError: `store.damaged`
     """
-    store = shelf.store
+    store = snapshot.store
     origins = store.findings.origins(record_id)
-    state = shelf.state(record_id)
+    state = snapshot.state(record_id)
     return RecordDetails(
         record_id=record_id,
         record=store.records.get(record_id),
         state=state,
-        state_digest=shelf.state_digest(record_id),
+        state_digest=snapshot.state_digest(record_id),
         keys=store.trust_log.key_set(),
         arrivals=[
             ArrivalView(
                 origins[row.id].at,
-                _place(origins[row.id].source),
+                _public_source(origins[row.id].source),
                 row,
                 contents,
                 store.facts.with_verdicts(row, contents),
             )
             for row, contents in store.facts.rows(record_id)
         ],
-        words=[
-            replace(word, upstream=_place(word.upstream)) for word in last_words(store, record_id)
+        upstream_summaries=[
+            replace(word, upstream=_public_source(word.upstream))
+            for word in last_words(store, record_id)
         ],
         citations=citations_of(store, record_id, state),
     )
 
 
-def _place(source: str) -> str:
-    """Return where something came from, and nothing of how this machine is set up."""
+def _public_source(source: str) -> str:
+    """Return the name of a source without paths, users and queries, which may be private."""
     if re.match(r"https?://", source) is None:
         return source.rstrip("/").rpartition("/")[2] or source
     try:
@@ -129,25 +130,25 @@ def _place(source: str) -> str:
     return f"{parts.scheme}://{parts.hostname}{parts.path}"
 
 
-# What the registry says of the paper ---------------------------------------------------------
+# The paper -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class PaperMetadata:
-    """Title, authors and abstract of the last graph snapshot that has a title: a claim."""
+    """Metadata of a paper as the last graph snapshot with a title claims it."""
 
     title: str
     authors: str
     abstract: str
-    said_by: str
-    said_at: str
+    claimed_by: str
+    claimed_at: str
     is_title_confirmed: bool
-    """Whether the title has the digest that the record holds (R5)."""
+    """Whether the title has the digest in the record (R5)."""
     builder: str
 
 
 def paper_of(record: Record, state: Object) -> PaperMetadata | None:
-    """Return what the snapshots of a state say of the paper; None if none gives a title."""
+    """Return the metadata of the paper; None if no snapshot has a title."""
     current = cast("dict[str, list[Object]]", state["current"])
     for event in reversed(current["graph_snapshots"]):
         graph = cast("Object", cast("Object", event["payload"])["graph_snapshot"])
@@ -163,8 +164,8 @@ def _paper(record: Record, event: Object, graph: Object, paper: Object) -> Paper
         title=title,
         authors=_text(paper, "authors_text"),
         abstract=_text(paper, "abstract_excerpt"),
-        said_by=str(cast("Object", event["signer"])["signer_id"]),
-        said_at=str(event["created_at"]),
+        claimed_by=str(cast("Object", event["signer"])["signer_id"]),
+        claimed_at=str(event["created_at"]),
         is_title_confirmed=text_digest(title) == record.metadata["title_canon_sha256"],
         builder=_text(graph, "builder_version"),
     )
@@ -185,19 +186,18 @@ class RecordListItem:
     record: Record
     paper: PaperMetadata | None
     receipt_key_id: str
-    """The id of the key that signed its receipt; empty if there is none."""
+    """Id of the key that signed the verified receipt; empty if there is none."""
 
 
-def hit_of(shelf: StoreSnapshot, record_id: int) -> RecordListItem:
-    """Return a record as a list shows it.
+def list_item_of(snapshot: StoreSnapshot, record_id: int) -> RecordListItem:
+    """Return a record as a list item.
 
-    What is said of one with many events that failed is left out, so that nobody can make a list
-    slow.
+    The paper's metadata is left out if many events failed, so that nobody can make a list slow.
     """
-    record = shelf.store.records.get(record_id)
-    if shelf.store.states.has_many_refused(record_id):
-        return RecordListItem(record, None, _receipt_key_id(shelf.store, record_id))
-    state = shelf.state(record_id)
+    record = snapshot.store.records.get(record_id)
+    if snapshot.store.states.has_many_refused(record_id):
+        return RecordListItem(record, None, _receipt_key_id(snapshot.store, record_id))
+    state = snapshot.state(record_id)
     receipt = cast("Object | None", cast("Object", state["current"])["receipt"])
     return RecordListItem(
         record, paper_of(record, state), "" if receipt is None else str(receipt["key_id"])

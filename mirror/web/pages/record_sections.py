@@ -1,4 +1,4 @@
-"""What the page of a record says, section by section, ready to be written down."""
+"""The sections of a record page as values for its template."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ __all__ = [
     "StatusTag",
     "arxiv_url",
     "checks_of",
-    "chips_of",
     "claims_of",
+    "completeness_of",
     "facts_of",
     "receipt_of",
-    "steps_of",
-    "verify_line",
+    "status_tags_of",
+    "verify_command",
 ]
 
 MAX_CLAIMS = 100
@@ -48,38 +48,38 @@ MAX_CLAIMS = 100
 MAX_CATEGORIES = 20
 
 
-# Chips and steps -----------------------------------------------------------------------------
+# Status --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class StatusTag:
-    """A few words on the status of a record."""
+    """A short label on the status of a record."""
 
     label: str
     tone: str
-    """`good`, `unchecked`, `open`, `odd` or `bad`; the label says as much."""
+    """Class for the style sheet: `good`, `unchecked`, `open`, `odd` or `bad`."""
     meaning: str
 
 
-def chips_of(dossier: RecordDetails) -> list[StatusTag]:
-    """Return the status of a record, in short."""
-    statuses = claim_statuses(StateView(dossier.state))
+def status_tags_of(details: RecordDetails) -> list[StatusTag]:
+    """Return the status of a record: its receipt, claims, refused events and equivocations."""
+    statuses = claim_statuses(StateView(details.state))
     return [
-        _receipt_chip(is_verified=dossier.receipt is not None),
-        *(_claim_chip(kind, status) for kind, status in statuses.items()),
-        *_odd_chips(dossier.state),
+        _receipt_tag(is_verified=details.receipt is not None),
+        *(_claim_tag(kind, status) for kind, status in statuses.items()),
+        *_count_tags(details.state),
     ]
 
 
-def _receipt_chip(*, is_verified: bool) -> StatusTag:
-    """Return what is known of the receipt of a record."""
+def _receipt_tag(*, is_verified: bool) -> StatusTag:
+    """Return the tag of a receipt."""
     if is_verified:
         meaning = "A key that this mirror trusts signed the hash of the record; verified here."
         return StatusTag("receipt: checked here", "good", meaning)
     return StatusTag("receipt: none", "bad", "No key that this mirror trusts signed the record.")
 
 
-def _odd_chips(state: Object) -> Iterator[StatusTag]:
+def _count_tags(state: Object) -> Iterator[StatusTag]:
     if refused := cast("int", state["invalid_event_count"]):
         yield StatusTag(f"{refused:,} refused", "odd", EVENT_STATUSES["refused"])
     if double := cast("int", state["equivocation_count"]):
@@ -93,7 +93,7 @@ def _counted(count: int, noun: str) -> str:
 _TONES = {Level.NONE: "open", Level.CLAIMED: "unchecked", Level.CHECKED: "good"}
 
 
-def _claim_chip(kind: str, status: ClaimStatus) -> StatusTag:
+def _claim_tag(kind: str, status: ClaimStatus) -> StatusTag:
     name, meaning = CLAIMS[kind]
     short, _ = LEVELS[status.level]
     return StatusTag(f"{name}: {short}", _TONES[status.level], f"{meaning} Here: {status.words}.")
@@ -101,24 +101,23 @@ def _claim_chip(kind: str, status: ClaimStatus) -> StatusTag:
 
 @dataclass(frozen=True, slots=True)
 class CompletenessItem:
-    """One of the things that make a record complete."""
+    """A part of a complete record."""
 
     name: str
     level: Level
-    says: str
+    words: str
 
 
-def steps_of(dossier: RecordDetails) -> list[CompletenessItem]:
-    """Return what makes a record complete, and how much of it is claimed or was checked."""
-    cites = dossier.citations.cites
-    statuses = {
-        CLAIMS[kind][0]: one for kind, one in claim_statuses(StateView(dossier.state)).items()
-    }
-    statuses["cited by"] = ClaimStatus.of(StateView(dossier.state).citations)
+def completeness_of(details: RecordDetails) -> list[CompletenessItem]:
+    """Return the parts of a complete record, and whether each is claimed or was checked."""
+    cites = details.citations.cites
+    state = StateView(details.state)
+    statuses = {CLAIMS[kind][0]: one for kind, one in claim_statuses(state).items()}
+    statuses["cited by"] = ClaimStatus.of(state.citations)
     statuses["cites"] = ClaimStatus.of(
         EventEntry(one) for work in cites.listed for one in work.events
     )
-    statuses["replications"] = ClaimStatus.of(StateView(dossier.state).entries("replications"))
+    statuses["replications"] = ClaimStatus.of(state.entries("replications"))
     return [
         CompletenessItem(name.capitalize(), one.level, one.words) for name, one in statuses.items()
     ]
@@ -134,49 +133,49 @@ class ReceiptView:
     key_id: str
     key: Key | None
     signed_at: str | None
-    """None if nothing signs the time."""
+    """The signed time; None if the time is not signed."""
     signature: str
     builder: str
 
 
-def receipt_of(dossier: RecordDetails, paper: PaperMetadata | None) -> ReceiptView | None:
+def receipt_of(details: RecordDetails, paper: PaperMetadata | None) -> ReceiptView | None:
     """Return the verified receipt, or None if there is none."""
-    receipt = dossier.receipt
+    receipt = details.receipt
     if receipt is None:
         return None
     signed_at = receipt["signed_at"]
     key_id = str(receipt["key_id"])
-    builder = _builder(dossier, receipt) or (paper.builder if paper else "")
+    builder = _builder(details, receipt) or (paper.builder if paper else "")
     return ReceiptView(
         key_id=key_id,
-        key=dossier.keys.get(key_id),
+        key=details.keys.get(key_id),
         signed_at=None if signed_at is None else str(signed_at),
         signature=str(receipt["signature_b64"]),
         builder=builder,
     )
 
 
-def _builder(dossier: RecordDetails, receipt: Object) -> str:
-    """Return the builder that the event with the receipt names, if it names one.
+def _builder(details: RecordDetails, receipt: Object) -> str:
+    """Return the builder named by the event that contains the receipt; empty if there is none.
 
-    Only the signed payload of the event that the state took the receipt from counts (M8): anybody
-    can repeat a public receipt in an event of their own.
+    Only the event counts that the state took the receipt from (M8): anybody can repeat a public
+    receipt in another event.
     """
-    retired = {one["event_id"] for one in cast("list[Object]", dossier.state["retired_events"])}
-    valid = (one for one in dossier.valid_events() if one.event_id not in retired)
+    retired = {one["event_id"] for one in cast("list[Object]", details.state["retired_events"])}
+    valid = (one for one in details.valid_events() if one.event_id not in retired)
     found = [one for one in valid if _is_source(one, receipt)]
     if not found:
         return ""
     first = min(found, key=lambda one: (one.instant, one.event_id))
-    held = cast("Object", first.payload["receipt"])
-    builder = first.payload.get("builder_version", held.get("builder_version"))
+    contained = cast("Object", first.payload["receipt"])
+    builder = first.payload.get("builder_version", contained.get("builder_version"))
     return builder if isinstance(builder, str) else ""
 
 
 def _is_source(event: ValidEvent, receipt: Object) -> bool:
-    """Whether an event holds just this receipt (S2)."""
-    held = event.payload.get("receipt") if event.event_type == RECORD_CREATED else None
-    return isinstance(held, dict) and receipt.items() <= held.items()
+    """Whether an event contains this receipt (S2)."""
+    contained = event.payload.get("receipt") if event.event_type == RECORD_CREATED else None
+    return isinstance(contained, dict) and receipt.items() <= contained.items()
 
 
 # Checks --------------------------------------------------------------------------------------
@@ -184,41 +183,41 @@ def _is_source(event: ValidEvent, receipt: Object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Something that was checked here, and what came of it."""
+    """A check and its result."""
 
     outcome: str
     """`passed`, `failed` or `not checked`."""
     what: str
     detail: str = ""
     is_verified: bool = True
-    """Whether the detail repeats nothing that failed a check."""
+    """False if the detail repeats words that failed a check."""
 
 
-def checks_of(dossier: RecordDetails, paper: PaperMetadata | None) -> list[CheckResult]:
-    """Return what was checked of a record, and what came of it."""
-    digest = dossier.record.canonical_sha256
+def checks_of(details: RecordDetails, paper: PaperMetadata | None) -> list[CheckResult]:
+    """Return the checks of a record and their results."""
+    digest = details.record.canonical_sha256
     return [
         CheckResult("passed", "The canonical record hashes to its canonical hash", digest),
         CheckResult(
             "passed", "The Pith Number and the aliases follow from that hash and the record"
         ),
-        *_receipt_checks(dossier),
-        _event_check(dossier.state),
+        *_receipt_checks(details),
+        _event_check(details.state),
         _title_check(paper),
         CheckResult("not checked", "Proofs of timestamps, copies at archives, authors, references",
-              "This mirror verifies who signed such a claim, and does not check what it says."),
+              "This mirror verifies who signed such a claim, and does not check what it words."),
     ]  # fmt: skip
 
 
-def _receipt_checks(dossier: RecordDetails) -> Iterator[CheckResult]:
-    if dossier.receipt is None:
+def _receipt_checks(details: RecordDetails) -> Iterator[CheckResult]:
+    if details.receipt is None:
         yield CheckResult("failed", "No receipt from a trusted key")
     else:
-        key_id = str(dossier.receipt["key_id"])
+        key_id = str(details.receipt["key_id"])
         yield CheckResult(
             "passed", "The receipt's Ed25519 signature is over that hash", f"key {key_id}"
         )
-    for code, reason in dossier.refused[:10]:
+    for code, reason in details.refused[:10]:
         yield CheckResult("failed", f"A receipt was refused: {code}", reason, is_verified=False)
 
 
@@ -232,17 +231,19 @@ def _event_check(state: Object) -> CheckResult:
 
 def _title_check(paper: PaperMetadata | None) -> CheckResult:
     if paper is None:
-        return CheckResult("not checked", "No title came with the record", "it holds only its hash")
+        return CheckResult(
+            "not checked", "No title came with the record", "the record has only its hash"
+        )
     if paper.is_title_confirmed:
-        return CheckResult("passed", "The title shown has the hash that the record holds")
-    return CheckResult("failed", "The title shown does not have the hash that the record holds")
+        return CheckResult("passed", "The title shown has the hash in the record")
+    return CheckResult("failed", "The title shown does not have the hash in the record")
 
 
 # Claims in force -----------------------------------------------------------------------------
 
 _FLAG_OF = {name: flag for flag, name in STATUS_LISTS.items()}
 _ELSEWHERE = {EVENT_TYPES[name].shown_in for name in (CITATION, GRAPH_SNAPSHOT)}
-"""Lists of `current` that have sections of their own."""
+"""Lists of `current` with sections of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,14 +252,14 @@ class ClaimsView:
 
     heading: str
     status: str
-    """The claimants, and whether it was checked here; empty if there is no check."""
+    """The claimants, and whether their claims were checked; empty if there is no flag."""
     rows: list[EventSummary]
     more: int
 
 
-def claims_of(dossier: RecordDetails) -> list[ClaimsView]:
-    """Return the claims in force, citations and snapshots aside."""
-    current, statuses = dossier.current, claim_statuses(StateView(dossier.state))
+def claims_of(details: RecordDetails) -> list[ClaimsView]:
+    """Return the claims in force, without citations and snapshots."""
+    current, statuses = details.current, claim_statuses(StateView(details.state))
     return [
         ClaimsView(
             list_label(name).capitalize(),
@@ -271,11 +272,11 @@ def claims_of(dossier: RecordDetails) -> list[ClaimsView]:
     ]
 
 
-# What the record itself says -----------------------------------------------------------------
+# The record ----------------------------------------------------------------------------------
 
 
 def facts_of(record: Record) -> dict[str, str]:
-    """Return what the record says of its paper."""
+    """Return the metadata of the canonical record, as text."""
     categories = record.categories[: MAX_CATEGORIES + 1]
     return {
         "kind": record.source["kind"],
@@ -291,7 +292,7 @@ _ARXIV_ID = re.compile(r"[A-Za-z0-9.\-/]{1,60}")
 
 
 def arxiv_url(record: Record) -> str:
-    """Return where the paper is at arXiv; empty if the record is none of arXiv's."""
+    """Return the paper's URL at arXiv; empty if the source is not arXiv."""
     source = f"{record.source['id']}v{record.source['version']}"
     is_arxiv = record.source["kind"] == "arxiv" and _ARXIV_ID.fullmatch(source)
     return f"https://arxiv.org/abs/{source}" if is_arxiv else ""
@@ -303,8 +304,8 @@ _SCRIPT = (
 )
 
 
-def verify_line(base_url: str, record: Record) -> str:
-    """Return the command that anybody can verify the Pith Number with."""
+def verify_command(base_url: str, record: Record) -> str:
+    """Return a shell command that verifies the Pith Number."""
     url = shlex.quote(f"{base_url}/pith/{record.suffix}")
     return (
         f"curl -sH 'Accept: application/ld+json' {url} \\\n"

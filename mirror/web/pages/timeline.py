@@ -1,4 +1,4 @@
-"""Every event of a record: what it says, what became of it, and all of them as a picture."""
+"""The events of a record with their status, as a table and as a diagram."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mirror.web.pages.record_data import ArrivalView, RecordDetails
 __all__ = ["Arc", "Dot", "EventView", "Lane", "Tick", "Timeline", "draw", "events_of"]
 
 MAX_SHOWN = 250
-"""Events of one kind, valid or invalid, that a page shows."""
+"""Most valid events, and most invalid ones, on a page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventView:
-    """An event as the page shows it. Fields of an invalid event are not verified."""
+    """An event on the page of a record. Fields of an invalid event are unverified."""
 
     anchor: str
     event_id: str
@@ -29,80 +29,80 @@ class EventView:
     label: str
     created_at: str
     at: int | None
-    """`created_at` in microseconds; None if it is no time."""
+    """`created_at` in microseconds; None if it is not a valid time."""
     signer: str
     key_id: str
-    says: list[tuple[str, str]]
+    fields: list[tuple[str, str]]
     status: str
-    """A name in `FATES`."""
+    """A key of `EVENT_STATUSES`."""
     code: str
-    """Of an invalid one (E3)."""
+    """Code of an invalid event (E3); else empty."""
     reason: str
     profile: str
-    """Under which it was judged; empty for the built-in one."""
-    by: list[str]
-    """The ids of the events that retired it."""
-    is_double: bool
-    """Whether it is one side of an equivocation."""
+    """The profile under which it was verified; empty for the built-in one."""
+    retired_by: list[str]
+    """Ids of the events that retired it."""
+    is_equivocation: bool
+    """Whether it is part of an equivocation (M4)."""
     arrived_at: str
     source: str
 
 
-def events_of(dossier: RecordDetails) -> list[EventView]:
-    """Return the events of a record in the order of M2; those without a time last."""
-    reader = _EventReader(dossier)
+def events_of(details: RecordDetails) -> list[EventView]:
+    """Return the events of a record in the order of M2; those without a valid time last."""
+    builder = _ViewBuilder(details)
     views: dict[str, EventView] = {}
-    for arrival in dossier.arrivals:
+    for arrival in details.arrivals:
         for event in arrival.verdicts.events:
-            view = reader.view(arrival, event)
-            # Values with one id and two signatures are one event (M1).
+            view = builder.view(arrival, event)
+            # Values with the same id and different signatures are one event (M1).
             views.setdefault(event.digest.hex() if view.code else view.event_id, view)
     return sorted(views.values(), key=lambda one: (one.at is None, one.at or 0, one.event_id))
 
 
 def events_to_show(events: list[EventView]) -> list[EventView]:
-    """Return so many of the events as fit a page, valid ones not pushed out by invalid ones."""
+    """Return the last valid events and the first invalid ones, as many as a page shows."""
     valid = [one for one in events if not one.code][-MAX_SHOWN:]
     invalid = [one for one in events if one.code][:MAX_SHOWN]
     kept = {one.anchor for one in (*valid, *invalid)}
     return [one for one in events if one.anchor in kept]
 
 
-class _EventReader:
-    """Reads events with the verdicts of the state."""
+class _ViewBuilder:
+    """Combines events with the verdicts of the state."""
 
-    def __init__(self, dossier: RecordDetails) -> None:
-        state = dossier.state
+    def __init__(self, details: RecordDetails) -> None:
+        state = details.state
         self._retired = {str(one["event_id"]): one for one in _objects(state["retired_events"])}
         self._codes = {str(one["digest"]): str(one["code"]) for one in _invalid(state)}
-        self._reasons = dossier.reasons()
-        self._double = {
+        self._reasons = details.reasons()
+        self._equivocation_ids = {
             event_id
             for one in _objects(state["equivocations"])
             for event_id in cast("list[str]", one["event_ids"])
         }
 
-    def view(self, arrival: ArrivalView, judged: Event) -> EventView:
-        """Return what a page shows of one value of `events`."""
-        digest, said = judged.digest, event_summary(judged)
+    def view(self, arrival: ArrivalView, event: Event) -> EventView:
+        """Return the view of one value of `events`."""
+        digest, summary = event.digest, event_summary(event)
         code = self._codes.get(digest.hex(), "")
-        retired = {} if code else self._retired.get(said.event_id, {})
+        retired = {} if code else self._retired.get(summary.event_id, {})
         return EventView(
             anchor=f"e-{digest.hex()[:16]}",
-            event_id=said.event_id,
-            event_type=said.event_type,
-            label=label_of(said.event_type) or "not an event",
-            created_at=said.created_at,
-            at=instant(said.created_at),
-            signer=said.signer_id,
-            key_id=said.key_id,
-            says=list(said.fields),
+            event_id=summary.event_id,
+            event_type=summary.event_type,
+            label=label_of(summary.event_type) or "not an event",
+            created_at=summary.created_at,
+            at=instant(summary.created_at),
+            signer=summary.signer_id,
+            key_id=summary.key_id,
+            fields=list(summary.fields),
             status="refused" if code else str(retired.get("reason", "in force")),
             code=code,
             reason=self._reasons.get(digest, ""),
-            profile="" if judged.profile == MIRROR_V1.name else judged.profile,
-            by=cast("list[str]", retired.get("by", [])),
-            is_double=not code and said.event_id in self._double,
+            profile="" if event.profile == MIRROR_V1.name else event.profile,
+            retired_by=cast("list[str]", retired.get("by", [])),
+            is_equivocation=not code and summary.event_id in self._equivocation_ids,
             arrived_at=arrival.at,
             source=arrival.source,
         )
@@ -116,7 +116,7 @@ def _objects(value: Value) -> list[Object]:
     return cast("list[Object]", value)
 
 
-# The picture ---------------------------------------------------------------------------------
+# Diagram ---------------------------------------------------------------------------------
 
 WIDTH = 760
 _LEFT = 150
@@ -129,7 +129,7 @@ _NUDGE = 12
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """An event in the picture."""
+    """An event in the diagram."""
 
     x: float
     y: float
@@ -138,7 +138,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Arc:
-    """From an event to the one that retired it."""
+    """A line from an event to the one that retired it."""
 
     path: str
     reason: str
@@ -146,7 +146,7 @@ class Arc:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A date under the picture."""
+    """A date below the diagram."""
 
     x: float
     label: str
@@ -154,7 +154,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The line of one type of event."""
+    """The row of one event type."""
 
     y: float
     label: str
@@ -162,7 +162,7 @@ class Lane:
 
 @dataclass(slots=True)
 class Timeline:
-    """A picture of events: a line for each type, in the order of time, not to its scale."""
+    """A diagram of events with a row for each type, in order of time but not to scale."""
 
     lanes: list[Lane] = field(default_factory=list)
     dots: list[Dot] = field(default_factory=list)
@@ -171,30 +171,30 @@ class Timeline:
 
     @property
     def width(self) -> int:
-        """Units across."""
+        """Width in SVG user units."""
         return WIDTH
 
     @property
     def height(self) -> int:
-        """Units down."""
+        """Height in SVG user units."""
         return _TOP + _LANE * len(self.lanes) + 34
 
 
 def draw(events: list[EventView]) -> Timeline:
-    """Return the picture of events in their order."""
+    """Return the diagram of events."""
     lanes = _lanes(events)
-    picture = Timeline([Lane(y, label) for label, y in lanes.items()])
-    places = _places(events)
+    timeline = Timeline([Lane(y, label) for label, y in lanes.items()])
+    positions = _positions(events)
     taken: set[tuple[float, float]] = set()
     for event in events:
-        x, y = places[event.at], lanes[_lane_of(event)]
+        x, y = positions[event.at], lanes[_lane_of(event)]
         while (x, y) in taken and x < _RIGHT:
             x += _NUDGE
         taken.add((x, y))
-        picture.dots.append(Dot(x, y, event))
-    picture.arcs.extend(_arcs(picture.dots))
-    picture.ticks.extend(_ticks(events, places))
-    return picture
+        timeline.dots.append(Dot(x, y, event))
+    timeline.arcs.extend(_arcs(timeline.dots))
+    timeline.ticks.extend(_ticks(events, positions))
+    return timeline
 
 
 def _lane_of(event: EventView) -> str:
@@ -210,8 +210,8 @@ def _lanes(events: Iterable[EventView]) -> dict[str, float]:
     return {label: _TOP + _LANE * index for index, label in enumerate(labels)}
 
 
-def _places(events: list[EventView]) -> dict[int | None, float]:
-    """Return where each instant stands: in order, equally far apart."""
+def _positions(events: list[EventView]) -> dict[int | None, float]:
+    """Return the horizontal position of each instant: in order, at equal distances."""
     instants = list(dict.fromkeys(event.at for event in events))
     step = (_RIGHT - _LEFT) / max(len(instants), 1)
     return {at: round(_LEFT + step * (index + 0.5), 1) for index, at in enumerate(instants)}
@@ -220,24 +220,24 @@ def _places(events: list[EventView]) -> dict[int | None, float]:
 def _arcs(dots: list[Dot]) -> Iterator[Arc]:
     by_id = {dot.event.event_id: dot for dot in dots if not dot.event.code}
     for dot in dots:
-        for event_id in dot.event.by:
+        for event_id in dot.event.retired_by:
             other = by_id.get(event_id)
             if other is not None:
-                yield Arc(_path(dot, other), dot.event.status)
+                yield Arc(_line(dot, other), dot.event.status)
 
 
-def _path(one: Dot, other: Dot) -> str:
+def _line(one: Dot, other: Dot) -> str:
     if one.y == other.y:
         middle, lift = (one.x + other.x) / 2, min(14.0, abs(other.x - one.x) / 2 + 6)
         return f"M{one.x} {one.y - 5} Q{middle} {one.y - 5 - lift} {other.x} {other.y - 5}"
     return f"M{one.x} {one.y} L{other.x} {other.y}"
 
 
-def _ticks(events: list[EventView], places: dict[int | None, float]) -> Iterator[Tick]:
-    """Yield the dates of valid events: what a refused one says of its time is not verified."""
+def _ticks(events: list[EventView], positions: dict[int | None, float]) -> Iterator[Tick]:
+    """Yield the dates of valid events; the time of a refused event is unverified."""
     last, label = -_TICK_ROOM, ""
     for event in (one for one in events if not one.code):
-        x = places[event.at]
+        x = positions[event.at]
         day = event.created_at[:10]
         if day != label and x - last >= _TICK_ROOM:
             last, label = int(x), day

@@ -1,4 +1,4 @@
-"""Threads that answer beside the event loop, as many as there may be at a time."""
+"""A thread pool for requests with a bounded queue; work is cancelled when its client is gone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from starlette.types import Receive
 
-from mirror.web.store_pool import IS_OVER
+from mirror.web.store_pool import IS_CANCELLED
 
 __all__ = ["BusyError", "ClientGoneError", "RequestThreads", "until_gone"]
 
@@ -22,51 +22,51 @@ class BusyError(Exception):
     """The queue of waiting requests is full."""
 
     def __init__(self, retry_after_s: int) -> None:
-        super().__init__(f"come back in {retry_after_s} s")
+        super().__init__(f"retry after {retry_after_s} s")
         self.retry_after_s = retry_after_s
 
 
 class ClientGoneError(Exception):
-    """Nobody waits for the answer any more."""
+    """The client disconnected before the response was complete."""
 
 
 class RequestThreads:
-    """Threads, and a line of limited length before them."""
+    """A thread pool with a bounded queue."""
 
     def __init__(self, threads: int, waiting: int, retry_after_s: int = 1) -> None:
         self._executor = ThreadPoolExecutor(threads, "answer")
-        self._room = threading.Semaphore(threads + waiting)
+        self._slots = threading.Semaphore(threads + waiting)
         self._retry_after_s = retry_after_s
-        self._over = threading.Event()
+        self._is_closing = threading.Event()
 
     def submit(self, work: Callable[[], _Result]) -> Future[_Result]:
-        """Do `work` in a thread, once there is one.
+        """Run `work` in a thread as soon as one is free.
 
         Raises:
-            BusyError: If as many wait as may wait.
+            BusyError: If the queue is full.
         """
-        if not self._room.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             raise BusyError(self._retry_after_s)
         try:
             future = self._executor.submit(work)
         except BaseException:
-            self._room.release()
+            self._slots.release()
             raise
-        future.add_done_callback(lambda _: self._room.release())
+        future.add_done_callback(lambda _: self._slots.release())
         return future
 
     async def run(self, work: Callable[[], _Result], receive: Receive) -> _Result:
         """Return what `work` returns, or raise what it raises.
 
-        What it reads of the store is cut off when the client is gone, or the server ends.
+        Its reading of the store is interrupted when the client disconnects or the server stops.
 
         Raises:
             BusyError: As `submit`.
-            ClientGoneError: If the client did not wait.
+            ClientGoneError: If the client disconnected first.
         """
         is_gone = threading.Event()
         context = copy_context()
-        context.run(IS_OVER.set, lambda: is_gone.is_set() or self._over.is_set())
+        context.run(IS_CANCELLED.set, lambda: is_gone.is_set() or self._is_closing.is_set())
         answer = asyncio.wrap_future(self.submit(lambda: context.run(work)))
         gone = asyncio.ensure_future(until_gone(receive))
         gone.add_done_callback(lambda _: answer.cancel())
@@ -81,8 +81,8 @@ class RequestThreads:
             gone.cancel()
 
     def close(self) -> None:
-        """Cut off what is being read, and begin nothing any more."""
-        self._over.set()
+        """Interrupt running work, and start no more."""
+        self._is_closing.set()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
