@@ -264,6 +264,20 @@ def test_any_list_of_packed_values_is_the_packed_list(values: list[Any]) -> None
     )
 
 
+def test_damage_is_a_value_error() -> None:
+    """A byte that begins nothing, and a value that is not all there."""
+    with pytest.raises(ValueError, match="incomplete"):
+        unpack(b"\x92\x01")
+    with pytest.raises(ValueError, match=r"^$"):
+        unpack(b"\xc1")
+
+
+def test_a_float_in_an_object_is_read() -> None:
+    """At any depth; one that is not finite is refused (V1)."""
+    assert decode_packed(pack({"a": [{"b": 1.5}]})) == {"a": [{"b": 1.5}]}
+    assert _code(pack({"a": [{"b": float("inf")}]})) == "json.number"
+
+
 @given(st.binary(max_size=24))
 @example(b"\xc1")
 @example(b"\x81\x91\x01\x01")

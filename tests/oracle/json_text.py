@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+from functools import lru_cache
 from typing import Any
 
 MAX_DEPTH = 64  # V1
@@ -12,6 +13,9 @@ MAX_INTEGER = 2**53 - 1  # V1
 
 HEX_DIGITS = "0123456789abcdefABCDEF"
 BASE64_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+SPACE = re.compile(r"[ \t\n\r]*")
+PLAIN_CHARACTERS = re.compile(r'[^"\\\x00-\x1f]*')
 
 
 class Refused(Exception):  # noqa: N818
@@ -40,11 +44,16 @@ class _Reader:
         return ""
 
     def skip_space(self) -> None:
-        while self.peek() != "" and self.peek() in " \t\n\r":
-            self.at += 1
+        self.pass_over(SPACE)
+
+    def pass_over(self, pattern: re.Pattern[str]) -> str:
+        """Go on behind what fits a pattern that may be empty; return that."""
+        start = self.at
+        self.at += len(pattern.match(self.text, start)[0])  # type: ignore[index]
+        return self.text[start : self.at]
 
     def expect(self, word: str) -> None:
-        if self.text[self.at : self.at + len(word)] != word:
+        if not self.text.startswith(word, self.at):
             raise Refused("json.syntax")
         self.at += len(word)
 
@@ -122,15 +131,13 @@ class _Reader:
         self.expect('"')
         parts: list[str] = []
         while True:
+            parts.append(self.pass_over(PLAIN_CHARACTERS))
             char = self.peek()
             if char == "" or ord(char) < 0x20:
                 raise Refused("json.syntax")
             self.at += 1
             if char == '"':
                 return "".join(parts)
-            if char != "\\":
-                parts.append(char)
-                continue
             escape = self.peek()
             self.at += 1
             if escape in ['"', "\\", "/"]:
@@ -229,6 +236,7 @@ SHORT_ESCAPES = {
 }
 
 
+@lru_cache(maxsize=100_000)  # the same few strings stand in nearly all that tests make
 def _write_string(text: str) -> str:
     out: list[str] = []
     for char in text:
@@ -261,16 +269,19 @@ def _write_scalar(value: Any) -> str:
 
 def canonical(value: Any) -> bytes:
     """Canonical bytes (V2)."""
+    return _canonical_text(value).encode("utf-8")
+
+
+def _canonical_text(value: Any) -> str:
     if isinstance(value, list):
-        return b"[" + b",".join([canonical(item) for item in value]) + b"]"
+        return "[" + ",".join([_canonical_text(item) for item in value]) + "]"
     if isinstance(value, dict):
         # By Unicode code point, as Python compares strings.
-        return (
-            b"{"
-            + b",".join([canonical(name) + b":" + canonical(value[name]) for name in sorted(value)])
-            + b"}"
-        )
-    return _write_scalar(value).encode("utf-8")
+        members = [
+            _write_string(name) + ":" + _canonical_text(value[name]) for name in sorted(value)
+        ]
+        return "{" + ",".join(members) + "}"
+    return _write_scalar(value)
 
 
 def canonical_ascii(value: Any) -> bytes:
@@ -291,13 +302,16 @@ def canonical_ascii(value: Any) -> bytes:
 
 def compact(value: Any) -> bytes:
     """The same with members in the order they stand in (M13)."""
+    return _compact_text(value).encode("utf-8")
+
+
+def _compact_text(value: Any) -> str:
     if isinstance(value, list):
-        return b"[" + b",".join([compact(item) for item in value]) + b"]"
+        return "[" + ",".join([_compact_text(item) for item in value]) + "]"
     if isinstance(value, dict):
-        return (
-            b"{" + b",".join([compact(name) + b":" + compact(value[name]) for name in value]) + b"}"
-        )
-    return _write_scalar(value).encode("utf-8")
+        members = [_write_string(name) + ":" + _compact_text(value[name]) for name in value]
+        return "{" + ",".join(members) + "}"
+    return _write_scalar(value)
 
 
 # V5

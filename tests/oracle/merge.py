@@ -828,13 +828,10 @@ def findings(bundle: Object, keys: list[Object]) -> list[tuple[str, str]]:
 
 def distinct(values: list[Json]) -> list[Json]:
     """The values without repetitions, ascending by canonical bytes."""
-    seen: list[bytes] = []
-    kept: list[Json] = []
-    for value in sorted(values, key=canonical):
-        if canonical(value) not in seen:
-            seen.append(canonical(value))
-            kept.append(value)
-    return kept
+    by_text: dict[bytes, Json] = {}
+    for value in values:
+        by_text.setdefault(canonical(value), value)
+    return [by_text[text] for text in sorted(by_text)]
 
 
 def record_of(bundles: list[Object]) -> Object:

@@ -50,6 +50,7 @@ def test_what_the_protocol_only_knows_whole_is_equal_or_not(name: str) -> None:
         (f"/x/{name}/a/0/b", 1, 2)
     ]
     assert found({name: {}}, {name: {}}) == []
+    assert found({name: [1]}, {name: [1]}) == []
     assert found({name: {}}, {name: []}) == [(f"/x/{name}", {}, [])]
 
 

@@ -96,6 +96,11 @@ def test_keys_read_back(seed: bytes, name: str) -> None:
     assert signer.verifier == parse_verifier(signer.verifier.text)
 
 
+def test_a_public_key_reads_back() -> None:
+    """As people hand it on."""
+    assert parse_verifier(ALICE.verifier.text) == ALICE.verifier
+
+
 PUBLIC = Person("alice").public_key
 NOT_ON_THE_CURVE = b"\x02" + bytes(31)
 NO_VERIFIERS = {
