@@ -76,7 +76,8 @@ LABELS = [
 @schemathesis.deserializer("text/html", "text/plain", "image/svg+xml")
 def _text(_context: object, response: Response) -> str:
     """Text has schemas, too."""
-    return response.content.decode()
+    text: str = response.content.decode()
+    return text
 
 
 @cache

@@ -64,7 +64,8 @@ def choose_digits(groups: Iterable[RowGroup], sizes: PieceSizes) -> int:
 
 def bits(flags: Sequence[bool]) -> bytes:
     """Return flags as `ShuffleTask.wanted` has them."""
-    return np.packbits(np.array(flags, dtype=np.uint8)).tobytes()
+    packed: bytes = np.packbits(np.array(flags, dtype=np.uint8)).tobytes()
+    return packed
 
 
 def shuffle_and_merge(
