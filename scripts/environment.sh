@@ -1,0 +1,96 @@
+# Sourced by the other scripts: a virtual environment in .venv with the project installed in it.
+# Nothing outside the repository is touched, but for Debian's venv package where python lacks it.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The interpreter of $PYTHON, if that is set; or else the oldest that is supported.
+find_python() {
+    local name
+    for name in ${PYTHON:+"$PYTHON"} python3.11 python3.12 python3.13 python3.14 python3; do
+        if command -v "$name" >/dev/null &&
+            "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$name"
+            return
+        fi
+    done
+    echo "error: Python 3.11 or newer is needed, and none was found" >&2
+    return 1
+}
+
+make_venv() {
+    local python
+    python=$(find_python)
+    [ -x .venv/bin/python ] && .venv/bin/python -m pip --version >/dev/null 2>&1 && return
+    rm -rf .venv
+    if ! "$python" -m venv .venv 2>/dev/null; then
+        # Debian splits the venv module off; install it where we may.
+        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+            { apt-get update && apt-get install -y python3-venv; } >&2
+        fi
+        rm -rf .venv
+        "$python" -m venv .venv
+    fi
+}
+
+# run_pip ARGUMENT...: run pip; what it says is shown only if it fails.
+run_pip() {
+    local said
+    if ! said=$(.venv/bin/python -m pip "$@" 2>&1); then
+        printf '%s\n' "$said" >&2
+        return 1
+    fi
+}
+
+# What `scripts/test --fast` needs, and what everything needs.
+FAST=fast,lint,test
+ALL=fast,cluster,lint,test,dev
+
+# is_installed EXTRAS: whether each of these extras was installed for this very pyproject.toml.
+is_installed() {
+    local extra
+    for extra in ${1//,/ }; do
+        cmp -s pyproject.toml ".venv/installed-$extra" || return 1
+    done
+}
+
+# install EXTRAS: install the project, editable, with these extras where they are missing.
+install() {
+    local extra
+    make_venv
+    if ! is_installed "$1"; then
+        echo "setting up .venv with extras: $1" >&2
+        # An older pip takes minutes to find versions that fit together.
+        run_pip install --disable-pip-version-check "pip>=25"
+        run_pip install --disable-pip-version-check -e ".[$1]"
+        for extra in ${1//,/ }; do
+            cp pyproject.toml ".venv/installed-$extra"
+        done
+    fi
+    PATH="$PWD/.venv/bin:$PATH"
+}
+
+# Debian's Chromium, for the tests of the pages, where it is missing and we may install it.
+install_chromium() {
+    [ -x /usr/bin/chromium ] && return
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+    echo "installing chromium" >&2
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } \
+        >/dev/null 2>&1 || echo "chromium cannot be installed here: tests in a browser will skip" >&2
+}
+
+# axe-core, which looks for what keeps people out of a page, where npm works.
+fetch_axe() {
+    [ -e .cache/axe-core/package/axe.min.js ] && return
+    command -v npm >/dev/null || return 0
+    mkdir -p .cache/axe-core
+    (cd .cache/axe-core && npm pack --silent axe-core@4 && tar -xzf axe-core-*.tgz package/axe.min.js) \
+        >/dev/null 2>&1 || echo "axe-core cannot be fetched here: its tests will skip" >&2
+}
+
+# All that the whole suite uses. Tests that need atheris, Chromium or axe skip without it.
+install_all() {
+    install "$ALL"
+    install fuzz 2>/dev/null || echo "atheris cannot be installed here: its tests will skip" >&2
+    install_chromium
+    fetch_axe
+}
