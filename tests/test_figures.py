@@ -85,7 +85,7 @@ FIGURES = {
     "operating.md": [
         f"waits up to {opening.BUSY_TIMEOUT_S:.0f} seconds",
         f"{pipeline.BATCH_BUNDLES} bundles or some {pipeline.BATCH_BYTES // MIB} MiB of text",
-        f"more than {source_cache.MAX_REPORTS:,}",
+        f"more than {source_cache.MAX_FINDINGS:,}",
         f"at most {state_view.MAX_LISTED} of a list",
         f"at most {INDEXED:,} characters",
     ],
@@ -106,7 +106,7 @@ FIGURES = {
         f"The first {words(pipeline.FEW_BATCHES)} batches",
         f"to {words(process_pool.AHEAD)} tasks for each process",
     ],
-    "decisions/0011-remembering-sources.md": [f"more than {source_cache.MAX_REPORTS:,} findings"],
+    "decisions/0011-remembering-sources.md": [f"more than {source_cache.MAX_FINDINGS:,} findings"],
     "decisions/0012-reading-over-http.md": [f"up to {words(MAX_WAIT_S / 60)} minutes"],
     "decisions/0017-threads-beside-the-event-loop.md": [
         f"in {words(endpoint._READERS)} threads",

@@ -1,20 +1,20 @@
-"""What a run has to say: findings as they come, and the figures at its end."""
+"""Findings of a run, one by one, by bundle and in total; and what a run is asked to read."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, NamedTuple, TypeAlias
 
 from mirror.archive import ReadLimits, Source
 from mirror.core.escaping import escape_name
 from mirror.core.events.event import EVENT_CODES
 from mirror.core.redaction import redact
 from mirror.core.values import Value, canonical, hexdigest
-from mirror.store import InsertCounts
+from mirror.store import InsertCounts, NewFacts, WriteResult
 
-__all__ = ["UNREAD_CODES", "Finding", "ReadRequest", "Summary"]
+__all__ = ["UNREAD_CODES", "Finding", "Outcome", "ReadRequest", "Summary", "VerifiedMember"]
 
 UNREAD_CODES = frozenset({"source.unreadable", "temporary.unwritable"})
 """Codes of a source that this machine could not read now: nothing is known of its content."""
@@ -49,26 +49,49 @@ class Finding:
             object.__setattr__(self, "digest", hexdigest(canonical(said)))
 
 
+class VerifiedMember(NamedTuple):
+    """Result of a bundle that B2 does not refuse, or of a document of integrity findings."""
+
+    source: str
+    member: str
+    pith_number: str
+    events_valid: int
+    receipts_verified: int
+    findings: list[Finding]
+    new_facts: NewFacts | None = None
+    """Encoded facts of the bundle that the store lacks; None if they are not stored."""
+    documents: int = 0
+    """1 for a document of integrity findings, 0 for a bundle."""
+    integrity_verified: int = 0
+    """Findings in it whose payload has the digest that a trusted key signed (S4)."""
+    written: WriteResult | None = None
+    """The rows that the store wrote; None before, and where nothing is stored."""
+
+
+Outcome: TypeAlias = VerifiedMember | Finding
+"""The result of one member: a finding if it was refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """What to read, and whom to keep informed."""
+    """Sources to read, and callbacks for findings and progress."""
 
     names: Sequence[str]
     """The sources: paths, or `-`."""
     on_finding: Callable[[Finding], None]
     """Takes each finding as it is made."""
     progress: Callable[[Source], None] = lambda _source: None
-    """Told of the source at work after each member that was read from it."""
+    """Called with the open source after each member that was read from it."""
     limits: ReadLimits = field(default_factory=ReadLimits)
-    """What this mirror accepts."""
-    is_known: Callable[[Finding], bool] = lambda _report: False
+    """The limits of this mirror (B4)."""
+    is_known: Callable[[Finding], bool] = lambda _finding: False
     """Whether a finding was acknowledged."""
-    called: Mapping[str, str] = field(default_factory=dict)
-    """By path, what to call a source that lies here as a copy: the address that it came from."""
+    urls: Mapping[str, str] = field(default_factory=dict)
+    """The URL from which a path was downloaded, which names that source."""
 
-    def name_of(self, path: str) -> str:
-        """Return the name of a source in findings and in the store: without a password."""
-        return redact(escape_name(self.called.get(path, path)))
+    def sources(self) -> list[tuple[str, str]]:
+        """Return path and name of each source; the name is shown and stored, without a password."""
+        return [(path, redact(escape_name(self.urls.get(path, path)))) for path in self.names]
 
 
 _WARNINGS = frozenset(
@@ -85,7 +108,7 @@ _WARNINGS = frozenset(
 """Codes of B3 and B5, of increments and of quotas, that refuse no bundle."""
 
 _NOTICES = frozenset({"archive.other_files"})
-"""Codes of what is told of, and is nothing that is wrong (C3)."""
+"""Codes of messages that report no fault (C3)."""
 
 _COUNTERS = (
     "refused",
@@ -122,9 +145,9 @@ class Summary:
     integrity_faults: Counter[str] = field(default_factory=Counter)
     """By code of S4, those that take nothing away included."""
     warnings: Counter[str] = field(default_factory=Counter)
-    """Everything else that was found, by code: B3's headers and aliases, B5, missing bases."""
+    """Findings that refuse nothing, by code: B3's headers and aliases, B5, missing bases."""
     notices: Counter[str] = field(default_factory=Counter)
-    """Messages that are no findings, by code: sources with other files."""
+    """Messages that report no fault, by code: sources with other files."""
     known: Counter[str] = field(default_factory=Counter)
     """The findings among all these that were acknowledged, by code."""
     records: int = 0
@@ -132,12 +155,38 @@ class Summary:
     equivocations: int = 0
     """Equivocations in the states of those records; counted by a merge only."""
     new: InsertCounts = field(default_factory=InsertCounts)
-    """What the store did not hold before."""
+    """Facts that the store did not hold before."""
 
-    def count(self, report: Finding) -> None:
+    def record(self, outcome: Outcome, request: ReadRequest) -> None:
+        """Count an outcome, and report every finding in it.
+
+        Args:
+            outcome: The result of one member.
+            request: Its callbacks report the findings.
+        """
+        if isinstance(outcome, Finding):
+            self._record_finding(outcome, request)
+            return
+        self.bundles_read += 1 - outcome.documents
+        self.documents_read += outcome.documents
+        self.integrity_verified += outcome.integrity_verified
+        self.events_valid += outcome.events_valid
+        self.receipts_verified += outcome.receipts_verified
+        if outcome.written is not None:
+            self.new.add(outcome.written.new)
+        for finding in outcome.findings:
+            self._record_finding(finding, request)
+
+    def _record_finding(self, finding: Finding, request: ReadRequest) -> None:
+        if finding.code not in UNREAD_CODES and request.is_known(finding):
+            finding = replace(finding, is_known=True)
+        self.count(finding)
+        request.on_finding(finding)
+
+    def count(self, finding: Finding) -> None:
         """Count a finding, or a member or whole source that was refused."""
-        code = report.code
-        if report.is_known:
+        code = finding.code
+        if finding.is_known:
             self.known[code] += 1
         if code in UNREAD_CODES:
             self.sources_failed += 1
@@ -167,7 +216,7 @@ class Summary:
         return cls(**{**value, **counts, "new": InsertCounts(**value["new"])})
 
     def add(self, other: Summary) -> None:
-        """Count what another part of the same run counted, too."""
+        """Add the figures of another part of the same run."""
         self.bundles_read += other.bundles_read
         self.documents_read += other.documents_read
         self.refused += other.refused

@@ -16,7 +16,7 @@ from mirror.core.profile import DIGEST_BYTES, SIGNATURE_BYTES, Profile
 from mirror.core.record import is_pith_number
 from mirror.core.values import Object, Value, instant
 from mirror.engine.findings import Finding, ReadRequest
-from mirror.engine.ingest.pipeline import SourceMember, parse, read
+from mirror.engine.ingest.pipeline import read_bundles
 from mirror.probe.pre_images import SearchBudget, written
 from mirror.probe.search import ProbeResult, ProfileEvidence, Sample, probe
 
@@ -88,14 +88,13 @@ def _up_to(
 
 def _samples(job: ReadRequest) -> Iterator[tuple[Sample, int]]:
     """Yield every event with its size in bytes; tell of what is none."""
-    for item in read(job):
-        bundle = item if isinstance(item, Finding) else parse(item, job.limits)
-        if isinstance(bundle, Finding):
-            job.on_finding(bundle)
+    for found in read_bundles(job):
+        if isinstance(found, Finding):
+            job.on_finding(found)
             continue
+        (source, member), bundle = found
         number = bundle.record.pith_number
         for index, raw in enumerate(bundle.events):
-            source, member = cast("SourceMember", item)
             where = f"/events/{index}"
             place = ":".join(part for part in (source, member.name, where) if part)
             if (why := _fault(raw)) is not None:

@@ -16,14 +16,17 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import chain, islice
 from multiprocessing import connection, get_context, parent_process
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
 
 from mirror.engine.processors import MAX_PROCESSES, usable_processors
 from mirror.errors import WorkerError
+from mirror.store import Store, open_store
 
-__all__ = ["AHEAD", "map_in_processes"]
+__all__ = ["AHEAD", "StoreTask", "map_in_processes"]
 
 AHEAD = 6
 """Tasks for each process that wait for it, so that none waits for a task."""
@@ -70,6 +73,49 @@ def map_in_processes(
             for task, future in waiting:
                 yield _result(task, future, work)
     yield from map(work, stream)
+
+
+class StoreTask(Generic[_Task, _Result]):
+    """Applies a function to a store and a task; each call reads one snapshot of the store.
+
+    Each process opens the store once, read-only. Use the object within `with`, which closes it.
+    """
+
+    def __init__(
+        self, path: Path, work: Callable[[Store, _Task], _Result], *, lenient: bool = False
+    ) -> None:
+        """Prepare; the store is opened by the first call.
+
+        Args:
+            path: The store.
+            work: The function; it is sent to each process once.
+            lenient: See `open_store`.
+        """
+        self._path, self._work, self._lenient = path, work, lenient
+        self._store: Store | None = None
+        self._stack = ExitStack()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Another process opens a connection of its own.
+        return partial(type(self), lenient=self._lenient), (self._path, self._work)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def __call__(self, task: _Task) -> _Result:
+        """Return the result of the function.
+
+        Raises:
+            StoreError: If the store cannot be read.
+        """
+        if self._store is None:
+            opened = open_store(self._path, read_only=True, lenient=self._lenient)
+            self._store = self._stack.enter_context(opened)
+        with self._store.snapshot():
+            return self._work(self._store, task)
 
 
 def _in_processes(

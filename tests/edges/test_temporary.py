@@ -101,4 +101,4 @@ def test_a_source_that_was_not_read_is_told_apart_from_one_that_is_refused(code:
         exit_codes.of_summary(summary),
         dict(summary.refused),
     )
-    assert not SourceResult(reports=[report]).is_memorable
+    assert not SourceResult(findings=[report]).is_cacheable

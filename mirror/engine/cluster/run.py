@@ -49,8 +49,8 @@ from mirror.engine.cluster.workers import (
     require_same_versions,
     translate_errors,
 )
-from mirror.engine.export.base import BaseBag, find_footing, missing_base
 from mirror.engine.findings import UNREAD_CODES, Summary
+from mirror.engine.ingest.base_bag import BaseBag, complete_bags, missing_base
 from mirror.engine.states.root import StateRoot
 from mirror.errors import ClusterError, OutputError, SourceError
 
@@ -404,25 +404,23 @@ def _write_dataset(
 def _report_missing_bases(
     run: _ClusterRun, reads: Sequence[_SourceProgress], summary: Summary
 ) -> None:
-    footings = {
-        origin.name: _footing(read) for origin, read in zip(run.origins, reads, strict=True)
-    }
-    _, missing = find_footing(footings, lambda _manifest: False)
-    reports = [missing_base(source, footings[source]) for source in missing]
+    bags = {origin.name: _bag(read) for origin, read in zip(run.origins, reads, strict=True)}
+    _, missing = complete_bags(bags, lambda _manifest: False)
+    reports = [missing_base(source, bags[source]) for source in missing]
     for report in reports:
         summary.count(report)
     if reports:
         write_findings(run.out, _LAST_FINDINGS, reports)
 
 
-def _footing(read: _SourceProgress) -> BaseBag:
+def _bag(read: _SourceProgress) -> BaseBag:
     parts = read.parts.values()
-    is_whole = all(part.footing.is_whole for part in parts)
     if read.survey is None:
-        return next(iter(parts)).footing
+        return next(iter(parts)).bag
+    found = BaseBag(is_whole=all(part.bag.is_whole for part in parts))
     if read.survey.bag is None or not all(part.is_sound for part in parts):
-        return BaseBag(is_whole=is_whole)
-    return BaseBag.of(read.survey.bag, is_whole=is_whole)
+        return found
+    return found.with_manifest(read.survey.bag)
 
 
 def _root_node(nodes: Mapping[int, Node], digits: int) -> Node:

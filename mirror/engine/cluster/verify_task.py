@@ -1,38 +1,28 @@
 """The first task: read a part of the sources, verify it, and leave its facts to be shuffled.
 
-The stages are those of `mirror.engine.ingest.pipeline`; the facts of a bundle, which a store would
+Members are verified by `mirror.engine.ingest.worker`; the facts of a bundle, which a store would
 keep, are a row here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any
 
 from mirror.archive import Bag, Member, RefusedMember
-from mirror.core.bundle import StoredVerdicts
-from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import pack
-from mirror.core.values import Object, Value
+from mirror.core.values import Object
 from mirror.engine.cluster.parquet import FACTS, FINDINGS, ParquetFile, read_footer
 from mirror.engine.cluster.splits import InputSplit, read_part
 from mirror.engine.cluster.storage import StoragePath
 from mirror.engine.cluster.task import WORK, TaskContext
-from mirror.engine.export.base import BaseBag
 from mirror.engine.findings import UNREAD_CODES, Finding, ReadRequest, Summary
-from mirror.engine.ingest.pipeline import (
-    SourceMember,
-    VerifiedMember,
-    outcome_of,
-    parse,
-    record_outcome,
-    unreadable,
-    verify_parsed,
-    with_source,
-)
+from mirror.engine.ingest.base_bag import BaseBag
+from mirror.engine.ingest.pipeline import source_item, unreadable
+from mirror.engine.ingest.worker import Item, SourceBag, SourceMember, VerifyContext, process
 from mirror.errors import SourceError
-from mirror.store import NewFacts, StoredFacts, make_parcel
+from mirror.store import NewFacts
 
 __all__ = ["FINDINGS_FOLDER", "SplitResult", "verify_part", "write_findings"]
 
@@ -48,7 +38,7 @@ class SplitResult:
     """What a part came to; it stands in the footer of the file of its facts."""
 
     summary: Summary = field(default_factory=Summary)
-    footing: BaseBag = field(default_factory=BaseBag)
+    bag: BaseBag = field(default_factory=BaseBag)
     is_sound: bool = True
     """Whether nothing was refused as the source was read."""
     groups: list[int] = field(default_factory=list)
@@ -56,21 +46,19 @@ class SplitResult:
 
     def to_value(self) -> Object:
         """Return it as JSON."""
-        summary, footing = self.summary.to_value(), asdict(self.footing)
-        groups = cast("list[Value]", self.groups)
         return {
-            "summary": summary,
-            "footing": footing,
+            "summary": self.summary.to_value(),
+            "bag": self.bag._asdict(),
             "is_sound": self.is_sound,
-            "groups": groups,
+            "groups": [*self.groups],
         }
 
     @classmethod
     def from_value(cls, value: Object) -> SplitResult:
         """Return what `to_value` gave."""
-        found = cast("dict[str, Any]", value)
-        summary, footing = Summary.from_value(found["summary"]), BaseBag(**found["footing"])
-        return cls(summary, footing, found["is_sound"], found["groups"])
+        found: Any = value
+        summary, bag = Summary.from_value(found["summary"]), BaseBag(**found["bag"])
+        return cls(summary, bag, found["is_sound"], found["groups"])
 
     @staticmethod
     def file_of(part: InputSplit) -> str:
@@ -102,13 +90,17 @@ def verify_part(part: InputSplit, errand: TaskContext, *, is_last_try: bool) -> 
         ParquetFile(FINDINGS, _FINDINGS_BYTES) as findings,
     ):
         job = ReadRequest((), lambda report: write_finding(findings, report))
+        context = VerifyContext(keys, errand.limits, errand.now, encodes_facts=True)
         for item in _items(part, out, errand, done, is_last_try=is_last_try):
-            outcome = item if isinstance(item, Finding) else _verify(item, keys, errand)
-            record_outcome(outcome, job, done.summary)
-            if isinstance(outcome, VerifiedMember):
-                _write_facts(facts, cast("NewFacts", outcome.parcel))
-            elif outcome.code.startswith("limit."):
-                done.footing.is_whole = False
+            if isinstance(item, SourceBag):
+                done.bag = done.bag.with_manifest(item.bag)
+                continue
+            outcome = process(item, context) if isinstance(item, SourceMember) else item
+            done.summary.record(outcome, job)
+            if isinstance(outcome, Finding):
+                done.bag = done.bag.after_refusal(outcome)
+            elif outcome.new_facts is not None:
+                _write_facts(facts, outcome.new_facts)
         if findings.count:
             findings.publish(out, f"{FINDINGS_FOLDER}/{part.file}.parquet", {})
         facts.flush()
@@ -119,15 +111,12 @@ def verify_part(part: InputSplit, errand: TaskContext, *, is_last_try: bool) -> 
 
 def _items(
     part: InputSplit, out: StoragePath, errand: TaskContext, done: SplitResult, *, is_last_try: bool
-) -> Iterator[SourceMember | Finding]:
+) -> Iterator[Item]:
     name = part.origin.name
     try:
         for one in read_part(part, out, errand.limits):
-            if isinstance(one, Bag):
-                done.footing = BaseBag.of(one, is_whole=done.footing.is_whole)
-            else:
-                done.is_sound = done.is_sound and not _is_fault(one)
-                yield with_source(name, one)
+            done.is_sound = done.is_sound and not _is_fault(one)
+            yield source_item(name, one)
     except SourceError as error:
         if error.code not in UNREAD_CODES or not is_last_try:
             raise
@@ -135,19 +124,8 @@ def _items(
         yield unreadable(name, error)
 
 
-def _is_fault(one: Member | RefusedMember) -> bool:
+def _is_fault(one: Member | RefusedMember | Bag) -> bool:
     return isinstance(one, RefusedMember) and not one.is_passed_over and one.code != "archive.empty"
-
-
-def _verify(item: SourceMember, keys: KeySet, errand: TaskContext) -> VerifiedMember | Finding:
-    bundle = parse(item, errand.limits, keys)
-    if isinstance(bundle, Finding):
-        return bundle
-    verified = verify_parsed(item, bundle, keys, StoredVerdicts(), errand.limits)
-    if isinstance(verified, Finding):
-        return verified
-    parcel = make_parcel(bundle, verified, StoredFacts(), None, keys)
-    return outcome_of(item, verified, errand.now)._replace(parcel=parcel)
 
 
 def _write_facts(facts: ParquetFile, parcel: NewFacts) -> None:

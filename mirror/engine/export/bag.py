@@ -16,8 +16,9 @@ from mirror.core.msgpack_values import pack
 from mirror.core.transparency import merkle
 from mirror.core.values import decode, time_text
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.export.base import BASE, BASE_HOLDS, ExcludedFacts, open_base
+from mirror.engine.export.base import ExcludedFacts, open_base
 from mirror.engine.export.selection import FactSelection, in_words
+from mirror.engine.ingest.base_bag import BASE, BASE_HOLDS
 from mirror.errors import StoreError
 from mirror.store import OverQuota, RecordFacts, Store, open_store
 

@@ -8,33 +8,19 @@ arrivals, if the base is given by the root that its states had when this store e
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
 from mirror.archive import Bag, Member, ReadLimits, open_source
 from mirror.core.bundle import AliasClaim, parse_bundle
 from mirror.core.values import canonical, is_digest, sha256
-from mirror.engine.findings import Finding
 from mirror.errors import FormatError, LookUpError, SourceError
 from mirror.store import RecordFacts, Store
 
-__all__ = [
-    "BASE",
-    "BASE_HOLDS",
-    "BaseBag",
-    "ExcludedFacts",
-    "find_footing",
-    "missing_base",
-    "open_base",
-]
-
-BASE = "Pith-Base-Manifest-SHA256"
-"""The label in `bag-info.txt` of the bag that an increment rests on."""
-BASE_HOLDS = "Pith-Base-Description"
-"""What that bag holds, in its own words."""
+__all__ = ["ExcludedFacts", "open_base"]
 
 
 class ExcludedFacts(Protocol):
@@ -50,69 +36,6 @@ class ExcludedFacts(Protocol):
 
     def knows(self, store: Store, record_id: int) -> bool:
         """Whether the base holds anything of a record."""
-
-
-# Reading increments --------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class BaseBag:
-    """Which bag a source is, and which one it rests on."""
-
-    manifest: str = ""
-    """The digest that names the bag; empty for what is none, or was not read to its end."""
-    base: str = ""
-    """That of the bag it rests on, as it says; empty for what is no increment."""
-    base_holds: str = ""
-    """What that bag holds, in its words."""
-    is_whole: bool = True
-    """Whether this mirror's limits left nothing of it out."""
-
-    @classmethod
-    def of(cls, bag: Bag, *, is_whole: bool) -> Self:
-        """Return what a bag says of itself."""
-        info = bag.info
-        return cls(bag.manifest_sha256, info.get(BASE, ""), info.get(BASE_HOLDS, ""), is_whole)
-
-
-def find_footing(
-    footings: Mapping[str, BaseBag], has_bag: Callable[[bytes], bool]
-) -> tuple[list[str], list[str]]:
-    """Tell which bags stand on what was read before, or with them.
-
-    Args:
-        footings: By source.
-        has_bag: Whether all of a bag, named by its digest, was read before.
-
-    Returns:
-        The sources that are bags of which all is there now, each after its base; and those that
-        are increments of a bag that is not.
-    """
-    found: dict[str, str] = {}
-
-    def lacks_base(footing: BaseBag) -> bool:
-        base = footing.base
-        if not base or base in found.values():
-            return False
-        return not (is_digest(base) and has_bag(bytes.fromhex(base)))
-
-    bags = {source: one for source, one in footings.items() if one.manifest and one.is_whole}
-    while ready := [source for source, one in bags.items() if not lacks_base(one)]:
-        found |= {source: bags.pop(source).manifest for source in ready}
-    return list(found), [source for source, one in footings.items() if lacks_base(one)]
-
-
-def missing_base(source: str, footing: BaseBag) -> Finding:
-    """Return the finding that an increment's base was not merged."""
-    holds = footing.base_holds or "its contents are not said"
-    message = (
-        f"it is an increment of the bag whose manifest-sha256.txt hashes to {footing.base}"
-        f" ({holds}), which was not merged here"
-    )
-    return Finding(source, "bag-info.txt", None, "archive.base", "", message)
-
-
-# Writing increments --------------------------------------------------------------------------
 
 
 @contextmanager

@@ -1,54 +1,30 @@
-"""`mirror merge`: verified bundles into the store, states up to date with every transaction.
+"""`mirror merge`: writes verified bundles into the store, and their states with them.
 
-To the stages of `mirror.engine.ingest.pipeline` this adds three: packing what is new, merging the
-bundle where its record is new, and writing. The first two run where the bundle was verified; only
-writing is left for the process that holds the store's lock. A record that the store knew before
-is merged there, too, from all that is known of it then.
+Bundles are verified and encoded in `worker`, which also merges a bundle whose record is new. Only
+writing is left for the process that holds the lock of the store. A record that the store has
+already is merged there, from all its facts.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Self
+from functools import partial
+from typing import TypeAlias
 
-from mirror.archive import Bag, ReadLimits
-from mirror.core.bundle import Bundle, VerifiedBundle
 from mirror.core.keys import KeySet
-from mirror.core.merge import State, merge
 from mirror.core.values import time_text
 from mirror.engine.acknowledge import AcknowledgedFindings
-from mirror.engine.export.base import BaseBag, find_footing, missing_base
-from mirror.engine.findings import Finding, ReadRequest, Summary
-from mirror.engine.ingest.pipeline import (
-    FEW_BATCHES,
-    Batch,
-    SourceMember,
-    VerifiedMember,
-    batches,
-    outcome_of,
-    parse,
-    read,
-    record_finding,
-    record_outcome,
-    verify_parsed,
-)
-from mirror.engine.ingest.source_cache import MAX_REPORTS, CacheKey, SourceResult, key_of
-from mirror.engine.process_pool import map_in_processes
+from mirror.engine.findings import Finding, Outcome, ReadRequest, Summary, VerifiedMember
+from mirror.engine.ingest.pipeline import FEW_BATCHES, read_batches
+from mirror.engine.ingest.source_cache import SourceResults
+from mirror.engine.ingest.worker import Item, SourceBag, VerifyContext, process_batch
+from mirror.engine.process_pool import StoreTask, map_in_processes
 from mirror.engine.states.replay import process_stale, update_states
 from mirror.errors import KeySetChangedError
-from mirror.store import (
-    BatchWriter,
-    OverQuota,
-    SourceRun,
-    StaleRecord,
-    Store,
-    StoredFacts,
-    make_parcel,
-    open_store,
-)
+from mirror.store import BatchWriter, OverQuota, SourceRun, StaleRecord, Store
 
 __all__ = ["ingest"]
 
@@ -56,218 +32,100 @@ TRANSACTION_BUNDLES = 1024
 """Bundles that are written together."""
 
 LARGE_RECORD_FACTS = 1000
-"""Facts from which on a record is not merged with every transaction that brings more."""
+"""A record with so many facts is not merged in every transaction that adds some."""
 
 QUOTA = "store.quota"
-"""The code of facts that are not kept because their record has used up its quota (B4)."""
+"""Code of facts that are not kept because their record has used up its quota (B4)."""
+
+_Outcomes: TypeAlias = list[Outcome | SourceBag]
 
 
-def ingest(store: Store, job: ReadRequest) -> Summary:
+def ingest(store: Store, request: ReadRequest) -> Summary:
     """Read, verify, store and merge sources under the store's key set (`mirror merge`).
 
     Raises:
         KeySetChangedError: If another process changes the trusted keys meanwhile.
     """
-    summary = Summary()
-    process_stale(store)  # what an interrupted run left behind
-    job = replace(job, is_known=AcknowledgedFindings(store))
-    writer = _MergeWriter(store, job, summary)
-    names = [name for name in job.names if not writer.replay_cached_source(name)]
-    with _MergeWorker(writer.keys, job.limits, writer.now, store.path) as desk:
-        waiting: list[VerifiedMember | Finding] = []
-        items = read(job, names, writer.record_bag)
-        for outcomes in map_in_processes(batches(items), desk, few=FEW_BATCHES):
+    process_stale(store)  # an interrupted run may have left some
+    request = replace(request, is_known=AcknowledgedFindings(store))
+    sources = request.sources()
+    writer = MergeWriter(store, request)
+    sources = writer.results.replay_cached(sources, writer.keys)
+    context = VerifyContext(
+        writer.keys, request.limits, writer.now, encodes_facts=True, merges=True
+    )
+    work = partial(process_batch, context)
+    opened: AbstractContextManager[Callable[[list[Item]], _Outcomes]]
+    opened = nullcontext(partial(work, None)) if store.path is None else StoreTask(store.path, work)
+    with opened as task:
+        waiting: _Outcomes = []
+        for outcomes in map_in_processes(read_batches(request, sources), task, few=FEW_BATCHES):
             waiting.extend(outcomes)
             if len(waiting) >= TRANSACTION_BUNDLES:
                 writer.write(waiting)
                 waiting = []
         writer.write(waiting)
-    writer.store_results()
-    process_stale(store)  # records of which many bundles came
-    summary.records = store.states.seen_count()
-    summary.equivocations = store.states.seen_equivocations()
-    return summary
+    writer.finish()
+    process_stale(store)  # records with many facts
+    return writer.results.total()
 
 
-class _MergeWorker:
-    """Where bundles are verified, packed and merged, in any process.
-
-    It asks the store what it knows already, through a connection of its own.
-    """
-
-    def __init__(self, keys: KeySet, limits: ReadLimits, now: int, path: Path | None) -> None:
-        self._settings = (keys, limits, now, path)
-        self._keys = keys
-        self._limits = limits
-        self._now = now
-        self._path = path
-        self._stack = ExitStack()
-        self._reader: Store | None = None
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), self._settings  # a connection stays where it was opened
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def __call__(self, batch: Batch) -> list[VerifiedMember | Finding]:
-        """Return what came of a batch, with a parcel of each bundle."""
-        if self._reader is None and self._path is not None:
-            self._reader = self._stack.enter_context(open_store(self._path, read_only=True))
-        return [item if isinstance(item, Finding) else self._prepare(item) for item in batch]
-
-    def _prepare(self, item: SourceMember) -> VerifiedMember | Finding:
-        bundle = parse(item, self._limits, self._keys)
-        if isinstance(bundle, Finding):
-            return bundle
-        held = self._stored_facts(bundle)
-        verified = verify_parsed(item, bundle, self._keys, held.known, self._limits)
-        if isinstance(verified, Finding):
-            return verified
-        outcome = outcome_of(item, verified, self._now)
-        state = self._state(verified) if held.record_id is None else None
-        return outcome._replace(parcel=make_parcel(bundle, verified, held, state, self._keys))
-
-    def _stored_facts(self, bundle: Bundle) -> StoredFacts:
-        """Return what the store holds for a bundle's record, as far as it was committed."""
-        name = (bundle.record.digest, bundle.record.suffix)
-        if self._reader is None or self._reader.records.find(*name) is None:
-            return StoredFacts()
-        with self._reader.snapshot():
-            return self._reader.facts.stored_facts(bundle.record.digest)
-
-    def _state(self, bundle: VerifiedBundle) -> State:
-        """Return what a bundle comes to alone."""
-        facts = (bundle.record, bundle.receipts, bundle.alias_claims, bundle.events)
-        return merge(*facts, self._keys)
-
-
-class _MergeWriter:
-    """Writes what was prepared: each time one transaction, with the states that follow from it.
+class MergeWriter:
+    """Writes outcomes: each time one transaction, with the states that follow from it.
 
     So an interrupted run keeps what it reported, and running it again ends where an undisturbed
     run ends.
     """
 
-    def __init__(self, store: Store, job: ReadRequest, summary: Summary) -> None:
+    def __init__(self, store: Store, request: ReadRequest) -> None:
+        """Read the key set of the store, which must stay the same."""
+        self.results = SourceResults(store, request)
         self._store = store
-        self._job = job
-        self._summary = summary
+        self._quota = request.limits.kept_invalid
         self._started = datetime.now(UTC)
+        self.now = int(self._started.timestamp() * 1_000_000)
+        """When the run began, in microseconds since 1970."""
         self._runs: dict[str, SourceRun] = {}
-        self._readings: dict[str, SourceResult] = {}
-        self._keys_of_readings: dict[str, CacheKey] = {}
-        self._touched: list[int] = []
-        self._changed: set[int] = set()
         self._merge_from: dict[int, int] = {}
         with store.snapshot():
             self._trust_version = store.trust_log.version
             self.keys: KeySet = store.trust_log.key_set()
 
-    @property
-    def now(self) -> int:
-        """When the run began, in microseconds since 1970."""
-        return int(self._started.timestamp() * 1_000_000)
-
-    # Sources that were read before -----------------------------------------------------------
-
-    def replay_cached_source(self, name: str) -> bool:
-        """Tell again what a source came to, if it was read before; False if it was not."""
-        key, called = key_of(name, self.keys, self._job.limits), self._job.name_of(name)
-        alike = [other for other in self._job.names if self._job.name_of(other) == called]
-        if key is None or self._store.path is None or len(alike) > 1:
-            return False
-        kept = self._store.source_cache.get(key.digest)
-        if kept is None:
-            self._keys_of_readings[called] = key
-            return False
-        reading, ranges = SourceResult.from_bytes(kept, called)
-        self._store.states.mark_ranges_seen(ranges)
-        self._readings[called] = reading
-        self._summary.bundles_read += reading.bundles
-        self._summary.events_valid += reading.events_valid
-        self._summary.receipts_verified += reading.receipts_verified
-        for report in reading.reports:
-            record_finding(report, self._job, self._summary)
-        return True
-
-    def record_bag(self, source: str, bag: Bag) -> None:
-        """Note that all of a bag was read, and what it rests on."""
-        reading = self._reading(source)
-        reading.footing = BaseBag.of(bag, is_whole=reading.footing.is_whole)
-
-    def _reading(self, source: str) -> SourceResult:
-        if source not in self._readings:
-            self._readings[source] = SourceResult()
-        return self._readings[source]
-
-    def store_results(self) -> None:
-        """Remember what every source came to, and say which bags others rest on are missing."""
-        at = time_text(self._started)
+    def write(self, outcomes: _Outcomes) -> None:
+        """Store the facts of outcomes, update the states, and then report the findings."""
         with self._store.transaction():
             self._require_same_keys()
-            for source, reading in self._readings.items():
-                key = self._keys_of_readings.get(source)
-                if key is not None and reading.is_memorable and key.is_current():
-                    self._store.source_cache.put(key.digest, reading.to_bytes())
-            missing = self._record_bags(at)
-        for source in missing:
-            report = missing_base(source, self._readings[source].footing)
-            record_finding(report, self._job, self._summary)
-
-    def _record_bags(self, at: str) -> list[str]:
-        """Note the bags of which all is in the store now; return what lacks its base."""
-        footings = {source: reading.footing for source, reading in self._readings.items()}
-        ready, missing = find_footing(footings, self._store.source_cache.has_bag)
-        for source in ready:
-            manifest = bytes.fromhex(footings[source].manifest)
-            self._store.source_cache.put_bag(manifest, source, at)
-        return missing
-
-    # Writing ---------------------------------------------------------------------------------
-
-    def write(self, outcomes: list[VerifiedMember | Finding]) -> None:
-        """Store outcomes, bring their states up to date, and then tell of them."""
-        with self._store.transaction():
-            self._require_same_keys()
-            intake = self._store.intake(self._job.limits.kept_invalid)
-            outcomes = [self._write_facts(intake, outcome) for outcome in outcomes]
-            intake.flush()
-            self._store.states.mark_seen(self._touched)
-            update_states(self._store, self.keys, self._due())
+            rows = self._store.intake(self._quota)
+            outcomes = [self._write_facts(rows, outcome) for outcome in outcomes]
+            rows.flush()
+            members = [one for one in outcomes if isinstance(one, VerifiedMember)]
+            self._store.states.mark_seen(one.written.record_id for one in members if one.written)
+            if changed := {id_ for one in members if (id_ := _changed_record(one)) is not None}:
+                update_states(self._store, self.keys, self._due(changed))
         for outcome in outcomes:
-            record_outcome(outcome, self._job, self._summary)
-            self._add_to_source(outcome)
+            self.results.add(outcome)
 
-    def _write_facts(
-        self, intake: BatchWriter, outcome: VerifiedMember | Finding
-    ) -> VerifiedMember | Finding:
-        """Write the facts of an outcome; return it with what was found as they were written."""
-        if isinstance(outcome, Finding) or outcome.parcel is None:
+    def _write_facts(self, rows: BatchWriter, outcome: Outcome | SourceBag) -> Outcome | SourceBag:
+        """Write the facts of an outcome; return it with the result, and a finding of the quota."""
+        if not isinstance(outcome, VerifiedMember) or outcome.new_facts is None:
             return outcome
-        run = self._run(outcome.source)
-        record_id, new, left_out = intake.add(outcome.parcel, run, outcome.member)
-        self._touched.append(record_id)
-        self._reading(outcome.source).record_ids.append(record_id)
-        self._summary.new.add(new)
-        if new and not (new.records and outcome.parcel.state and not any(left_out)):
-            self._changed.add(record_id)
-        if not any(left_out):
-            return outcome
-        report = _beyond_quota(outcome, left_out, self._job.limits.kept_invalid)
-        return outcome._replace(reports=[*outcome.reports, report])
+        run = self._runs.get(outcome.source)
+        if run is None:
+            started = time_text(self._started, microseconds=True)
+            run = self._runs[outcome.source] = SourceRun(outcome.source, started)
+        written = rows.add(outcome.new_facts, run, outcome.member)
+        if not any(written.left_out):
+            return outcome._replace(written=written)
+        finding = _beyond_quota(outcome, written.left_out, self._quota)
+        return outcome._replace(written=written, findings=[*outcome.findings, finding])
 
-    def _due(self) -> list[StaleRecord]:
+    def _due(self, changed: set[int]) -> list[StaleRecord]:
         """Return the changed records that are merged now.
 
-        A large record is merged when its facts have doubled, and at the end: to merge it with each
+        A large record is merged when its facts have doubled, and at the end: to merge it in each
         transaction would cost n² for n bundles of it.
         """
-        changed, due = self._changed, []
-        self._touched, self._changed = [], set()
+        due = []
         for record_id in sorted(changed):
             facts = self._store.facts.totals(record_id).facts
             if facts >= self._merge_from.get(record_id, 0):
@@ -276,28 +134,13 @@ class _MergeWriter:
                     self._merge_from[record_id] = 2 * facts
         return due
 
-    def _add_to_source(self, outcome: VerifiedMember | Finding) -> None:
-        """Add an outcome to what its source came to."""
-        reading = self._reading(outcome.source)
-        if isinstance(outcome, Finding):
-            if len(reading.reports) <= MAX_REPORTS:
-                reading.reports.append(outcome)
-            # What any mirror refuses is missed by none; what only this one does, may be.
-            if outcome.code.startswith("limit."):
-                reading.footing.is_whole = False
-            return
-        if any(report.code == QUOTA for report in outcome.reports):
-            reading.footing.is_whole = False
-        reading.bundles += 1
-        reading.events_valid += outcome.events_valid
-        reading.receipts_verified += outcome.receipts_verified
-        if len(reading.reports) <= MAX_REPORTS:
-            reading.reports.extend(outcome.reports)
-
-    def _run(self, source: str) -> SourceRun:
-        if source not in self._runs:
-            self._runs[source] = SourceRun(source, time_text(self._started, microseconds=True))
-        return self._runs[source]
+    def finish(self) -> None:
+        """Cache the results of the sources, and report increments whose base is missing."""
+        with self._store.transaction():
+            self._require_same_keys()
+            findings = self.results.save(time_text(self._started))
+        for finding in findings:
+            self.results.add(finding)
 
     def _require_same_keys(self) -> None:
         if self._store.trust_log.version != self._trust_version:
@@ -309,11 +152,20 @@ class _MergeWriter:
             )
 
 
-def _beyond_quota(outcome: VerifiedMember, left_out: OverQuota, quota: int) -> Finding:
+def _changed_record(member: VerifiedMember) -> int | None:
+    """Return the id of the record whose stored state lacks facts of a member; None if none does."""
+    written, facts = member.written, member.new_facts
+    if written is None or facts is None or not written.new:
+        return None
+    has_state = written.new.records and facts.state is not None and not any(written.left_out)
+    return None if has_state else written.record_id
+
+
+def _beyond_quota(member: VerifiedMember, left_out: OverQuota, quota: int | None) -> Finding:
     """Return the finding that not all facts of a bundle were kept."""
     names = ("alias times", "receipts", "malformed events")
     counts = ", ".join(
         f"{count} {name}" for count, name in zip(left_out, names, strict=True) if count
     )
     message = f"not kept: {counts}; this mirror keeps {quota} of each for one record"
-    return Finding(outcome.source, outcome.member, outcome.pith_number, QUOTA, "", message)
+    return Finding(member.source, member.member, member.pith_number, QUOTA, "", message)

@@ -73,8 +73,9 @@ def process_stale(
     """
     with store.transaction():
         store.states.require_rules(RULES)
-    _merge_many(store, progress)
-    _update_states_one_by_one(store, note, progress)
+    if store.states.stale(1):
+        _merge_many(store, progress)
+        _update_states_one_by_one(store, note, progress)
     update_tree(store)
 
 

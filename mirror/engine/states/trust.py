@@ -67,6 +67,8 @@ def add_keys(
         after = before.with_added(wanted)
         keys = [key for key in after if before.get(key.key_id) is None]
         profiles = [one for one in after.profiles if before.profile(one.name) is None]
+        if not keys and not profiles:
+            return AddedTrust([], [])
         store.trust_log.ever().with_profiles(profiles)  # a name stands for one profile for ever
         _change(store, "add", keys, profiles)
     _process_marked(store, progress, marked=bool(profiles) or _names_built_in_key(keys))

@@ -18,7 +18,7 @@ from mirror.core.record import Record
 from mirror.core.values import time_text
 from mirror.engine.findings import Finding, ReadRequest, Summary
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.ingest.pipeline import parse, read
+from mirror.engine.ingest.pipeline import read_bundles
 from mirror.engine.sync.report import SyncOptions, SyncResult, SyncSummary, add_summary
 from mirror.errors import UpstreamError
 from mirror.net import PER_RESPONSE_CODES, MirrorClient
@@ -123,7 +123,7 @@ class SyncSession:
                 taken.refused[report.member] = report  # also of what only verifying showed
             self.errand.on_finding(report)
 
-        job = ReadRequest([str(path)], tell, limits=self.errand.limits, called={str(path): called})
+        job = ReadRequest([str(path)], tell, limits=self.errand.limits, urls={str(path): called})
         if look:
             _look(job, taken)
         taken.summary = ingest(self.store, job)
@@ -135,12 +135,9 @@ class SyncSession:
 
 def _look(job: ReadRequest, taken: IngestResult) -> None:
     """Note which records are in a source, before it is merged."""
-    for item in read(job):
-        if isinstance(item, Finding):
-            taken.refused[item.member] = item
-            continue
-        bundle = parse(item, job.limits)
-        if isinstance(bundle, Finding):
-            taken.refused[item.member.name] = bundle
+    for found in read_bundles(job):
+        if isinstance(found, Finding):
+            taken.refused[found.member] = found
         else:
+            item, bundle = found
             taken.records[item.member.name] = bundle.record

@@ -21,8 +21,8 @@ from mirror.cli import exit_codes
 from mirror.core.keys import KeySet
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.export.bag import ExportOptions, ExportResult, export_bag, record_export
-from mirror.engine.export.base import BASE, BASE_HOLDS
 from mirror.engine.findings import Finding, ReadRequest, Summary
+from mirror.engine.ingest.base_bag import BASE, BASE_HOLDS
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.check import CheckScope, check_and_repair
 from mirror.engine.states.trust import add_keys

@@ -24,7 +24,7 @@ from mirror.engine.atomic_file import OutputFile
 from mirror.engine.export.bag import ExportOptions, export_bag
 from mirror.engine.findings import Finding, ReadRequest, Summary
 from mirror.engine.ingest import merge as ingest_module
-from mirror.engine.ingest import source_cache as remember_module
+from mirror.engine.ingest import source_cache
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.states.check import CheckScope, check, check_and_repair
 from mirror.engine.states.rebuild import rebuild
@@ -389,7 +389,7 @@ def test_other_rules_are_asked_again(
     """A version of the program that judges otherwise judges anew."""
     path = write(tmp_path, FOUR)
     mirror.merge(path)
-    monkeypatch.setattr(remember_module, "RULES", "other")
+    monkeypatch.setattr(source_cache, "RULES", "other")
     assert_read(mirror.merge(path), path)
 
 
@@ -492,8 +492,7 @@ def test_very_many_findings_are_not_remembered(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, *, is_kept: bool
 ) -> None:
     """Up to a number they are; one more, and the file is read again, to tell the same."""
-    for module in (remember_module, ingest_module):
-        monkeypatch.setattr(module, "MAX_REPORTS", 4)
+    monkeypatch.setattr(source_cache, "MAX_FINDINGS", 4)
     for at, content in enumerate(
         [
             lines(make_bundle(RECORDS[0], [*range(count)])),

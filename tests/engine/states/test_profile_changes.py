@@ -15,7 +15,9 @@ import pytest
 from mirror.core.events.verdict import ProfileVerdict
 from mirror.core.keys import BUILT_IN, KeySet
 from mirror.engine.findings import ReadRequest
+from mirror.engine.ingest import merge as merge_module
 from mirror.engine.ingest.merge import ingest
+from mirror.engine.ingest.pipeline import read_batches
 from mirror.engine.states import trust
 from mirror.engine.states.check import CheckScope, check
 from mirror.engine.states.current import current_text
@@ -186,15 +188,19 @@ def test_profiles_that_change_meanwhile_are_told(
     with open_store(tmp_path / "mirror.db") as store, open_store(tmp_path / "mirror.db") as other:
         add_keys(store, keys_of(ALICE))
         read(store, flat(THREE[0], ALICE))
-        held = Facts.stored_facts
+        stored_facts, verdicts = Facts.stored_facts, list[object]()
 
-        def changing(facts: Facts, record: bytes) -> Any:
-            if not other.trust_log.key_set().profiles:
-                add_keys(other, KeySet((), [profile]))
-            found = held(facts, record)
-            assert any(isinstance(one, ProfileVerdict) for one in found.known.events.values())
+        def changing(*args: Any) -> Any:
+            add_keys(other, KeySet((), [profile]))
+            return read_batches(*args)
+
+        def recording(facts: Facts, record: bytes) -> Any:
+            found = stored_facts(facts, record)
+            verdicts.extend(found.known.events.values())
             return found
 
-        monkeypatch.setattr(Facts, "stored_facts", changing)
+        monkeypatch.setattr(merge_module, "read_batches", changing)
+        monkeypatch.setattr(Facts, "stored_facts", recording)
         with pytest.raises(KeySetChangedError):
             read(store, flat(THREE[0], ALICE), flat(THREE[1], ALICE))
+        assert any(isinstance(one, ProfileVerdict) for one in verdicts)

@@ -1,0 +1,201 @@
+"""Verifies one member of a source, for `mirror verify`, `mirror merge` and cluster tasks.
+
+The result follows from the bytes of the member, the context, and the facts that a store holds
+already, so any process can compute it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from mirror.archive import Bag, Member, ReadLimits
+from mirror.core.bundle import Bundle, VerifiedBundle, future_events, parse_bundle, verify_bundle
+from mirror.core.events.event import ValidEvent
+from mirror.core.events.integrity_finding import IntegrityFinding, findings_of, verify_finding
+from mirror.core.keys import KeySet
+from mirror.core.merge import merge
+from mirror.core.values import Value, canonical, decode, hexdigest, nesting
+from mirror.engine.findings import Finding, Outcome, VerifiedMember
+from mirror.errors import FormatError, LimitError
+from mirror.store import Store, StoredFacts, make_parcel
+
+__all__ = [
+    "Item",
+    "SourceBag",
+    "SourceMember",
+    "VerifyContext",
+    "process",
+    "process_batch",
+    "refused_member",
+]
+
+
+class SourceMember(NamedTuple):
+    """Member of a source that should be a bundle."""
+
+    source: str
+    member: Member
+
+
+class SourceBag(NamedTuple):
+    """Bag that a source is; it follows the members of the bag."""
+
+    source: str
+    bag: Bag
+
+
+Item: TypeAlias = SourceMember | SourceBag | Finding
+"""Item of a source, in its order; a finding in the place of a member that is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyContext:
+    """The settings of a run on which verdicts depend."""
+
+    keys: KeySet
+    limits: ReadLimits
+    now: int
+    """The time in microseconds since 1970, for `event.future` (B5)."""
+    encodes_facts: bool = False
+    """Whether to encode the facts that a store lacks; only bundles are accepted then."""
+    merges: bool = False
+    """Whether to merge bundles whose record the store lacks; needs `encodes_facts`."""
+
+
+def process_batch(
+    context: VerifyContext, store: Store | None, batch: list[Item]
+) -> list[Outcome | SourceBag]:
+    """Return the results of several items, in their order; see `process`."""
+    return [
+        process(item, context, store) if isinstance(item, SourceMember) else item for item in batch
+    ]
+
+
+def process(item: SourceMember, context: VerifyContext, store: Store | None = None) -> Outcome:
+    """Parse and verify a member: a bundle, or a document of integrity findings.
+
+    Args:
+        item: The member.
+        context: The settings of the run.
+        store: The store to merge into, within a snapshot; None if it holds nothing.
+
+    Returns:
+        The verified member, or the finding that it is refused (V1, B2, B4).
+    """
+    keys, limits = context.keys, context.limits
+    try:
+        bundle = _parse(item.member, context)
+    except FormatError as error:
+        document = None if context.encodes_facts else _verify_document(item, context)
+        return document or refused_member(item, None, error)
+    stored = _stored_facts(store, bundle)
+    try:
+        verified = verify_bundle(bundle, keys, stored.known, _time_limit(limits))
+    except LimitError as error:
+        return refused_member(item, bundle.record.pith_number, error)
+    outcome = _verified_member(item, verified, context.now)
+    if not context.encodes_facts:
+        return outcome
+    state = None
+    if context.merges and stored.record_id is None:
+        claims = verified.alias_claims
+        state = merge(verified.record, verified.receipts, claims, verified.events, keys)
+    return outcome._replace(new_facts=make_parcel(bundle, verified, stored, state, keys))
+
+
+def _parse(member: Member, context: VerifyContext) -> Bundle:
+    limits = context.limits.for_bundles(context.keys.profiles)
+    return parse_bundle(member.data, limits, is_packed=member.is_packed)
+
+
+def refused_member(item: SourceMember, number: str | None, error: FormatError) -> Finding:
+    """Return the finding that a member is refused; its bytes identify it."""
+    name, digest = item.member.name, hexdigest(item.member.data)
+    return Finding(item.source, name, number, error.code, error.where, error.message, digest)
+
+
+def _stored_facts(store: Store | None, bundle: Bundle) -> StoredFacts:
+    record = bundle.record
+    if store is None or store.records.find(record.digest, record.suffix) is None:
+        return StoredFacts()
+    return store.facts.stored_facts(record.digest)
+
+
+def _time_limit(limits: ReadLimits) -> Callable[[], None]:
+    """Return a function that raises `limit.time` once a bundle takes longer than allowed (B4)."""
+    end = time.monotonic() + limits.bundle_s
+
+    def check_time() -> None:
+        if time.monotonic() > end:
+            message = f"verifying it takes longer than {limits.bundle_s:g} seconds"
+            raise LimitError("limit.time", message)
+
+    return check_time
+
+
+def _verified_member(item: SourceMember, bundle: VerifiedBundle, now: int) -> VerifiedMember:
+    """Return the result of a bundle, with its findings (B3, B5)."""
+    source, name, number = item.source, item.member.name, bundle.record.pith_number
+    return VerifiedMember(
+        source,
+        name,
+        number,
+        sum([isinstance(event, ValidEvent) for event in bundle.events]),
+        sum([receipt.code is None for receipt in bundle.receipts]),
+        [
+            Finding(source, name, number, one.code, one.where, one.message, one.digest.hex())
+            for one in (*bundle.findings, *future_events(bundle, now))
+        ],
+    )
+
+
+# Documents of integrity findings -------------------------------------------------------------
+
+
+def _verify_document(item: SourceMember, context: VerifyContext) -> Outcome | None:
+    """Return the result of a document of integrity findings (S4); None if it is not one."""
+    source, (name, data, is_packed) = item.source, item.member
+    try:
+        document = None if is_packed else decode(data)
+        integrity = [] if _is_bundle(document) else findings_of(document)
+        if not integrity:
+            return None
+        faults = _check_findings(document, integrity, context)
+    except LimitError as error:
+        return refused_member(item, None, error)
+    except FormatError:
+        return None
+    findings = [Finding(source, name, None, code, where, why) for where, code, why in faults]
+    failed = {one.where for one in findings if one.code != "finding.evidence"}
+    verified = len(integrity) - len(failed)
+    return VerifiedMember(
+        source, name, "", 0, 0, findings, documents=1, integrity_verified=verified
+    )
+
+
+def _is_bundle(document: Value) -> bool:
+    return isinstance(document, dict) and "bundle_type" in document
+
+
+def _check_findings(
+    document: Value, integrity: list[IntegrityFinding], context: VerifyContext
+) -> list[tuple[str, str, str]]:
+    """Return JSON Pointer, code and reason of each fault of the findings (S4).
+
+    Raises:
+        LimitError: `limit.count`, `limit.time` (B4).
+    """
+    limits = context.limits
+    if len(integrity) > limits.events:
+        message = f"{len(integrity)} findings, more than the {limits.events} that are accepted"
+        raise LimitError("limit.count", message)
+    if nesting(canonical(document)) > limits.depth:
+        raise LimitError("limit.count", f"more than {limits.depth} nested arrays and objects")
+    check_time, faults = _time_limit(limits), []
+    for where, value in integrity:
+        check_time()
+        faults += [(where, code, why) for code, why in verify_finding(value, context.keys)]
+    return faults
