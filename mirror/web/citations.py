@@ -6,8 +6,8 @@ Lists are bounded: `count` says how many works there are, `event_count` how many
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
+from mirror.core.state_view import EventEntry
 from mirror.core.values import Object, Value
 from mirror.engine.search.citations import (
     CitedWork,
@@ -55,7 +55,7 @@ def _events(work: CitedWork) -> Object:
 
 def _event(event: Object) -> Object:
     """Return the known members of a citation; others could have a meaning in JSON-LD."""
-    payload = cast("Object", event["payload"])
+    payload = EventEntry(event).payload
     members = {name: payload[name] for name in _MEMBERS if name in payload}
     return {name: event[name] for name in ("event_id", "created_at", "signer")} | members
 

@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
@@ -56,9 +56,9 @@ class _Connection:
     protocol: Any
     """uvicorn's protocol with either of its HTTP parsers: both have `transport` and `cycle`."""
     since: float
-    """When it began to wait for a request, by the clock of the event loop, in seconds."""
+    """Start of waiting for a request, by the clock of the event loop, in seconds."""
     measured_at: float
-    """When `received` was measured."""
+    """Time of the measurement of `received`."""
     received: int
     """Bytes that the client had received by then."""
     cycle: object = None
@@ -66,7 +66,7 @@ class _Connection:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether no request is being handled."""
+        """True while no request is handled."""
         cycle = self.protocol.cycle
         return cycle is None or cycle.response_complete
 
@@ -101,12 +101,12 @@ class Connections:
         """Return a subclass of uvicorn's protocol whose instances register here."""
         return type("LimitedProtocol", (_LimitedProtocol, AutoHTTPProtocol), {"registry": self})
 
-    def add(self, protocol: asyncio.Protocol) -> None:
+    def add(self, protocol: _LimitedProtocol) -> None:
         """Register a connection; if there are too many, close the one that has waited longest."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         if len(self._open) >= self._limit and not self.make_room("no more may be"):
-            cast("_LimitedProtocol", protocol).transport.abort()
+            protocol.transport.abort()
         self._open[protocol] = _Connection(protocol, now, now, 0)
         if self._timer is None:
             self._timer = loop.call_later(1, self._tick)

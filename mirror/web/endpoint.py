@@ -52,7 +52,7 @@ class Handling:
     at_once: Callable[[Request], Representation | Response | None] | None = None
     """Runs in the event loop first; returns None if a response would need reading or waiting."""
     is_urgent: bool = False
-    """Whether the path has a thread of its own, so that it responds while all readers are busy."""
+    """True for a path with a thread of its own, which responds while all readers are busy."""
 
 
 class Endpoint:

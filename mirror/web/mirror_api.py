@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import cast
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -57,7 +57,7 @@ class MirrorApi:
             StoreError: If none could.
         """
         with self._reader.snapshot() as snapshot:
-            status = cast("Object", asdict(snapshot.store.status()))
+            status: dict[str, Any] = asdict(snapshot.store.status())
             keys = snapshot.store.trust_log.key_set().digest
             version = snapshot.store.schema_version
             snapshot.require_readable()
@@ -78,24 +78,24 @@ class MirrorApi:
         """Handle `/metrics`, in the text format of Prometheus."""
         with self._reader.snapshot() as snapshot:
             status = snapshot.store.status()
-        text = "".join(self._samples(cast("Object", asdict(status))))
+        text = "".join(self._samples(asdict(status)))
         media_type = "text/plain; version=0.0.4"
         return Representation(body=text.encode(), media_type=media_type, cache="no-store")
 
-    def _samples(self, status: Object) -> Iterator[str]:
+    def _samples(self, status: dict[str, Any]) -> Iterator[str]:
         for name in ("records", "alias_claims", "equivocations", "stale"):
             yield from _sample(f"mirror_{name}", "gauge", {"": status[name]})
         for kind, passed, failed in (
             ("events", "events_valid", "events_invalid"),
             ("receipts", "receipts_verified", "receipts_refused"),
         ):
-            by_code = {f'verdict="{code}"': n for code, n in cast("Object", status[failed]).items()}
+            by_code = {f'verdict="{code}"': n for code, n in status[failed].items()}
             yield from _sample(
                 f"mirror_{kind}", "gauge", {'verdict="valid"': status[passed], **by_code}
             )
         metrics = self._metrics
         by_status = {f'status="{code}"': n for code, n in sorted(metrics.responses.items())}
-        yield from _sample("mirror_http_responses_total", "counter", cast("Object", by_status))
+        yield from _sample("mirror_http_responses_total", "counter", by_status)
         yield from _sample("mirror_http_seconds_total", "counter", {"": metrics.seconds})
         yield from _sample("mirror_start_time_seconds", "gauge", {"": metrics.started})
 
@@ -146,7 +146,7 @@ class MirrorApi:
         return DownloadResponse(self._reader, ids, headers, self._downloads)
 
 
-def _sample(name: str, kind: str, values: Object) -> Iterator[str]:
+def _sample(name: str, kind: str, values: Mapping[str, object]) -> Iterator[str]:
     yield f"# TYPE {name} {kind}\n"
     for labels, value in values.items():
         yield f"{name}{{{labels}}} {value}\n" if labels else f"{name} {value}\n"

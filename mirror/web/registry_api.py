@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-from typing import cast
 
 from starlette.requests import Request
 
 from mirror.core.keys import BUILT_IN
 from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import Record
-from mirror.core.state_view import StateView
 from mirror.core.values import Object, Value
 from mirror.core.verification_status import verification_status
 from mirror.engine.search.citations import citations_of
@@ -118,7 +116,7 @@ class RegistryApi:
         responses have an entity tag and no Last-Modified (RFC 9110 section 8.8.2.1).
         """
         state = snapshot.state(record_id)
-        current = cast("Object", state["current"])
+        current = state.current
         url = f"{self.base_url(request)}/pith/{record.suffix}"
         return {
             "pith_number": record.pith_number,
@@ -128,9 +126,9 @@ class RegistryApi:
             "canonical_record": current["canonical_record"],
             "source_aliases": current["source_aliases"],
             "receipt": current["receipt"],
-            "verification_status": verification_status(StateView(state)),
+            "verification_status": verification_status(state),
             "citations": citations_value(
-                citations_of(snapshot.store, record_id, state), snapshot.store.records
+                citations_of(snapshot.store, record_id, state.value), snapshot.store.records
             ),
             "links": {
                 "html": url,

@@ -31,7 +31,7 @@ class ResolvedName:
     digest: str
     """Digest of its state, in hexadecimal."""
     changed_at: datetime | None
-    """When its last fact arrived, or trust changed."""
+    """Time of its last fact, or of the last change of trust if that is later."""
 
 
 class StateCache:

@@ -24,7 +24,7 @@ from mirror.store.schema import absent
 __all__ = ["IS_CANCELLED", "DataVersion", "StorePool"]
 
 IS_CANCELLED: ContextVar[Callable[[], bool] | None] = ContextVar("IS_CANCELLED", default=None)
-"""Tells whether the request that this context works for was cancelled."""
+"""Returns True once the request that this context works for is cancelled."""
 
 _IDLE = 4
 """Connections kept open for the next reader."""

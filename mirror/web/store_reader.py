@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
 
 from mirror.core.record import Record
-from mirror.core.values import Object, canonical, decode, hexdigest
+from mirror.core.state_view import StateView, parse_state
+from mirror.core.values import canonical, hexdigest
 from mirror.engine.identifiers import find_all
 from mirror.engine.states.current import bundle_text, current_text
 from mirror.errors import CorruptStoreError, LookUpError, StoreError
@@ -210,7 +210,7 @@ class StoreSnapshot:
     def state_digest(self, record_id: int) -> str:
         """Return the digest of a record's state, in hexadecimal."""
         digest = self.store.states.current_digest(record_id)
-        return hexdigest(canonical(self.state(record_id))) if digest is None else digest.hex()
+        return hexdigest(canonical(self.state(record_id).value)) if digest is None else digest.hex()
 
     def state_text(self, record_id: int) -> bytes:
         """Return the state of a record as M13 writes it.
@@ -220,9 +220,9 @@ class StoreSnapshot:
         """
         return current_text(self.store, record_id)
 
-    def state(self, record_id: int) -> Object:
-        """Return the state of a record as a value."""
-        return cast("Object", decode(self.state_text(record_id).rstrip()))
+    def state(self, record_id: int) -> StateView:
+        """Return the state of a record; raises as `state_text`."""
+        return parse_state(self.state_text(record_id))
 
     def bundle_digest(self, record_id: int) -> str:
         """Return a digest of all facts that the store holds on a record, in hexadecimal."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import cast
 
 from mirror.core.record import Record
-from mirror.core.values import Object, Value
+from mirror.core.state_view import EventEntry
 from mirror.engine.search.citations import CitedWork, CitedWorks, RecordCitations
 from mirror.errors import CorruptStoreError
 from mirror.web.pages.labels import RELATIONSHIPS
@@ -34,13 +33,13 @@ class CitationNode:
     asserted_by: list[str]
     signed_by: list[str]
     is_shared: bool
-    """Whether the identifier of the citing work is one of several records."""
+    """True if the identifier of the citing work is that of several records."""
     is_damaged: bool
-    """Whether the store has a record of the work that cannot be read."""
+    """True if the store's record of the work cannot be read."""
 
     @property
     def is_signed(self) -> bool:
-        """Whether it is from signed citations and not from a list of references."""
+        """True for works of signed citations, False for listed references."""
         return bool(self.relationships)
 
 
@@ -159,7 +158,7 @@ def citation_graph_of(snapshot: StoreSnapshot, citations: RecordCitations) -> Ci
         _side(snapshot, citations.cited_by),
         _side(snapshot, citations.cites),
         _side(snapshot, references.works),
-        "" if listing is None else str(cast("Object", listing["signer"])["signer_id"]),
+        "" if listing is None else EventEntry(listing).signer_id,
     )
 
 
@@ -169,15 +168,14 @@ def _side(snapshot: StoreSnapshot, works: CitedWorks) -> CitationSide:
 
 def _node(snapshot: StoreSnapshot, work: CitedWork) -> CitationNode:
     record, title = _local_record(snapshot, work)
-    payloads = [cast("Object", one["payload"]) for one in work.events]
-    signers = [cast("Object", one["signer"]) for one in work.events]
+    events = [EventEntry(one) for one in work.events]
     return CitationNode(
         work.name,
         record,
         title,
-        _distinct(payload["relationship"] for payload in payloads),
-        _distinct(payload["asserted_by"] for payload in payloads),
-        _distinct(signer["signer_id"] for signer in signers),
+        _distinct(event.text("relationship") for event in events),
+        _distinct(event.text("asserted_by") for event in events),
+        _distinct(event.signer_id for event in events),
         work.is_shared,
         work.record_id is not None and record is None,
     )
@@ -195,5 +193,5 @@ def _local_record(snapshot: StoreSnapshot, work: CitedWork) -> tuple[Record | No
     return record, paper.title if paper else work.title
 
 
-def _distinct(values: Iterator[Value]) -> list[str]:
-    return list(dict.fromkeys(map(str, values)))
+def _distinct(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import cast
 
 from markupsafe import Markup
 
 from mirror.core.comparison.diff import truncate
+from mirror.core.shape import list_member
 from mirror.core.values import Object, Value, canonical, time_text
 from mirror.web.pages.handlers import environment
 
@@ -73,7 +73,7 @@ def _abridged(finding: Object) -> Object:
     shown: Object = {**finding, "cause": None}
     more: Object = {}
     for name, limit in (("causes", _CAUSES), ("only_here", _NAMES), ("only_upstream", _NAMES)):
-        items = cast("list[Value]", finding.get(name, []))
+        items = list_member(finding, name)
         more[name] = max(0, len(items) - limit)
         shown[name] = [_short(item) for item in items[:limit]]
     if isinstance(first := finding.get("first_difference"), dict):
@@ -86,7 +86,7 @@ def _short(value: Value) -> Value:
     """Return a text, or the texts of an object, each truncated."""
     if isinstance(value, dict):
         return {name: _short(one) for name, one in value.items()}
-    return truncate(cast("str", value), _TEXT)
+    return truncate(str(value), _TEXT)
 
 
 def _small(value: Value) -> Value:

@@ -33,7 +33,7 @@ _URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(?:[/?#][!-~]*)?", re.IGNORECAS
 
 
 def is_plain(value: str) -> bool:
-    """Whether a string is short visible ASCII, so that the text shown can be copied."""
+    """Return True for short visible ASCII, which can be copied from the page."""
     return len(value) <= LIMIT and re.fullmatch(r"[ -~]+", value) is not None
 
 

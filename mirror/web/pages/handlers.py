@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from http import HTTPStatus
 from importlib.resources import files
-from typing import cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -240,8 +239,8 @@ class Pages:
         with self._reader.snapshot() as snapshot:
             record_id = snapshot.find_id(request.path_params["suffix"])
             record = snapshot.store.records.get(record_id)
-            current = cast("Object", snapshot.state(record_id)["current"])
-        body = badge_svg(record, is_verified=current["receipt"] is not None)
+            receipt = snapshot.state(record_id).receipt
+        body = badge_svg(record, is_verified=receipt is not None)
         etag = hexdigest(body)
         return Representation(body=body, media_type="image/svg+xml", etag=etag, cache=_BADGE_CACHE)
 
@@ -286,7 +285,7 @@ def _sections(details: RecordDetails) -> dict[str, object]:
     paper = paper_of(details.record, details.state)
     return {
         "record": details.record,
-        "state": details.state,
+        "state": details.state.value,
         "facts": facts_of(details.record),
         "paper": paper,
         "tags": status_tags_of(details),

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import cast
 from urllib.parse import urlsplit
 
 from mirror.core.events.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet
 from mirror.core.record import Record, text_digest
-from mirror.core.values import Object, Value
+from mirror.core.shape import text_member
+from mirror.core.state_view import EventEntry, StateView
 from mirror.engine.compare.latest import UpstreamSummary, last_words
 from mirror.engine.search.citations import RecordCitations, citations_of
-from mirror.store import ArrivalContents, ArrivalRow, Store, Verdicts
+from mirror.store import ArrivalContents, Store, Verdicts
 from mirror.web.store_reader import StoreSnapshot
 
 __all__ = [
@@ -35,7 +35,6 @@ class ArrivalView:
     at: str
     source: str
     """File name of the source, or its URL without user and query."""
-    row: ArrivalRow
     contents: ArrivalContents
     verdicts: Verdicts
 
@@ -46,28 +45,13 @@ class RecordDetails:
 
     record_id: int
     record: Record
-    state: Object
+    state: StateView
     state_digest: str
     keys: KeySet
     arrivals: list[ArrivalView]
     upstream_summaries: list[UpstreamSummary]
     """The last statement of each upstream, the latest first."""
     citations: RecordCitations
-
-    @property
-    def current(self) -> dict[str, list[Object]]:
-        """The lists of the state's `current` (M6)."""
-        return cast("dict[str, list[Object]]", self.state["current"])
-
-    @property
-    def receipt(self) -> Object | None:
-        """The verified receipt of the record (M8)."""
-        return cast("Object | None", cast("Object", self.state["current"])["receipt"])
-
-    @property
-    def events(self) -> int:
-        """Number of values in the `events` of all bundles."""
-        return sum(len(one.contents.events) for one in self.arrivals)
 
     @property
     def refused(self) -> list[tuple[str, str]]:
@@ -105,7 +89,6 @@ def read_record_details(snapshot: StoreSnapshot, record_id: int) -> RecordDetail
             ArrivalView(
                 origins[row.id].at,
                 _public_source(origins[row.id].source),
-                row,
                 contents,
                 store.facts.with_verdicts(row, contents),
             )
@@ -115,7 +98,7 @@ def read_record_details(snapshot: StoreSnapshot, record_id: int) -> RecordDetail
             replace(word, upstream=_public_source(word.upstream))
             for word in last_words(store, record_id)
         ],
-        citations=citations_of(store, record_id, state),
+        citations=citations_of(store, record_id, state.value),
     )
 
 
@@ -143,37 +126,31 @@ class PaperMetadata:
     claimed_by: str
     claimed_at: str
     is_title_confirmed: bool
-    """Whether the title has the digest in the record (R5)."""
+    """True if the title has the digest in the record (R5)."""
     builder: str
 
 
-def paper_of(record: Record, state: Object) -> PaperMetadata | None:
+def paper_of(record: Record, state: StateView) -> PaperMetadata | None:
     """Return the metadata of the paper; None if no snapshot has a title."""
-    current = cast("dict[str, list[Object]]", state["current"])
-    for event in reversed(current["graph_snapshots"]):
-        graph = cast("Object", cast("Object", event["payload"])["graph_snapshot"])
-        paper = graph.get("paper")
-        if isinstance(paper, dict) and _text(paper, "title").strip():
-            return _paper(record, event, graph, paper)
+    for snapshot in reversed(state.graph_snapshots):
+        if text_member(snapshot.graph.get("paper"), "title").strip():
+            return _paper(record, snapshot)
     return None
 
 
-def _paper(record: Record, event: Object, graph: Object, paper: Object) -> PaperMetadata:
-    title = _text(paper, "title")
+def _paper(record: Record, snapshot: EventEntry) -> PaperMetadata:
+    graph = snapshot.graph
+    paper = graph.get("paper")
+    title = text_member(paper, "title")
     return PaperMetadata(
         title=title,
-        authors=_text(paper, "authors_text"),
-        abstract=_text(paper, "abstract_excerpt"),
-        claimed_by=str(cast("Object", event["signer"])["signer_id"]),
-        claimed_at=str(event["created_at"]),
+        authors=text_member(paper, "authors_text"),
+        abstract=text_member(paper, "abstract_excerpt"),
+        claimed_by=snapshot.signer_id,
+        claimed_at=snapshot.created_at,
         is_title_confirmed=text_digest(title) == record.metadata["title_canon_sha256"],
-        builder=_text(graph, "builder_version"),
+        builder=text_member(graph, "builder_version"),
     )
-
-
-def _text(value: Object, name: str) -> str:
-    found: Value = value.get(name)
-    return found if isinstance(found, str) else ""
 
 
 # A record in a list --------------------------------------------------------------------------
@@ -198,10 +175,7 @@ def list_item_of(snapshot: StoreSnapshot, record_id: int) -> RecordListItem:
     if snapshot.store.states.has_many_refused(record_id):
         return RecordListItem(record, None, _receipt_key_id(snapshot.store, record_id))
     state = snapshot.state(record_id)
-    receipt = cast("Object | None", cast("Object", state["current"])["receipt"])
-    return RecordListItem(
-        record, paper_of(record, state), "" if receipt is None else str(receipt["key_id"])
-    )
+    return RecordListItem(record, paper_of(record, state), state.receipt_key_id)
 
 
 def _receipt_key_id(store: Store, record_id: int) -> str:
@@ -209,6 +183,4 @@ def _receipt_key_id(store: Store, record_id: int) -> str:
     stale = store.states.staleness(record_id)
     if stale is not None and stale.needs_verdicts:
         return ""
-    current = cast("Object", store.states.outline(record_id)["current"])
-    receipt = cast("Object | None", current["receipt"])
-    return "" if receipt is None else str(receipt["key_id"])
+    return StateView(store.states.outline(record_id)).receipt_key_id

@@ -6,7 +6,6 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
 from mirror.core.events.event import ValidEvent
 from mirror.core.events.summary import EventSummary, entry_summary
@@ -21,6 +20,7 @@ from mirror.core.events.types import (
 )
 from mirror.core.keys import Key
 from mirror.core.record import Record
+from mirror.core.shape import object_member
 from mirror.core.state_view import EventEntry, StateView
 from mirror.core.values import Object
 from mirror.core.verification_status import ClaimStatus, Level, claim_statuses
@@ -63,9 +63,9 @@ class StatusTag:
 
 def status_tags_of(details: RecordDetails) -> list[StatusTag]:
     """Return the status of a record: its receipt, claims, refused events and equivocations."""
-    statuses = claim_statuses(StateView(details.state))
+    statuses = claim_statuses(details.state)
     return [
-        _receipt_tag(is_verified=details.receipt is not None),
+        _receipt_tag(is_verified=details.state.receipt is not None),
         *(_claim_tag(kind, status) for kind, status in statuses.items()),
         *_count_tags(details.state),
     ]
@@ -79,10 +79,10 @@ def _receipt_tag(*, is_verified: bool) -> StatusTag:
     return StatusTag("receipt: none", "bad", "No key that this mirror trusts signed the record.")
 
 
-def _count_tags(state: Object) -> Iterator[StatusTag]:
-    if refused := cast("int", state["invalid_event_count"]):
+def _count_tags(state: StateView) -> Iterator[StatusTag]:
+    if refused := state.count("invalid_event_count"):
         yield StatusTag(f"{refused:,} refused", "odd", EVENT_STATUSES["refused"])
-    if double := cast("int", state["equivocation_count"]):
+    if double := state.count("equivocation_count"):
         yield StatusTag(_counted(double, "equivocation"), "odd", CODES["equivocation"])
 
 
@@ -111,7 +111,7 @@ class CompletenessItem:
 def completeness_of(details: RecordDetails) -> list[CompletenessItem]:
     """Return the parts of a complete record, and whether each is claimed or was checked."""
     cites = details.citations.cites
-    state = StateView(details.state)
+    state = details.state
     statuses = {CLAIMS[kind][0]: one for kind, one in claim_statuses(state).items()}
     statuses["cited by"] = ClaimStatus.of(state.citations)
     statuses["cites"] = ClaimStatus.of(
@@ -140,7 +140,7 @@ class ReceiptView:
 
 def receipt_of(details: RecordDetails, paper: PaperMetadata | None) -> ReceiptView | None:
     """Return the verified receipt, or None if there is none."""
-    receipt = details.receipt
+    receipt = details.state.receipt
     if receipt is None:
         return None
     signed_at = receipt["signed_at"]
@@ -161,21 +161,21 @@ def _builder(details: RecordDetails, receipt: Object) -> str:
     Only the event counts that the state took the receipt from (M8): anybody can repeat a public
     receipt in another event.
     """
-    retired = {one["event_id"] for one in cast("list[Object]", details.state["retired_events"])}
+    retired = {one.event_id for one in details.state.retired_events}
     valid = (one for one in details.valid_events() if one.event_id not in retired)
     found = [one for one in valid if _is_source(one, receipt)]
     if not found:
         return ""
     first = min(found, key=lambda one: (one.instant, one.event_id))
-    contained = cast("Object", first.payload["receipt"])
+    contained = object_member(first.payload, "receipt")
     builder = first.payload.get("builder_version", contained.get("builder_version"))
     return builder if isinstance(builder, str) else ""
 
 
 def _is_source(event: ValidEvent, receipt: Object) -> bool:
-    """Whether an event contains this receipt (S2)."""
-    contained = event.payload.get("receipt") if event.event_type == RECORD_CREATED else None
-    return isinstance(contained, dict) and receipt.items() <= contained.items()
+    """Return True if an event contains this receipt (S2)."""
+    contained = object_member(event.payload, "receipt")
+    return event.event_type == RECORD_CREATED and receipt.items() <= contained.items()
 
 
 # Checks --------------------------------------------------------------------------------------
@@ -210,10 +210,10 @@ def checks_of(details: RecordDetails, paper: PaperMetadata | None) -> list[Check
 
 
 def _receipt_checks(details: RecordDetails) -> Iterator[CheckResult]:
-    if details.receipt is None:
+    if details.state.receipt is None:
         yield CheckResult("failed", "No receipt from a trusted key")
     else:
-        key_id = str(details.receipt["key_id"])
+        key_id = str(details.state.receipt["key_id"])
         yield CheckResult(
             "passed", "The receipt's Ed25519 signature is over that hash", f"key {key_id}"
         )
@@ -221,11 +221,11 @@ def _receipt_checks(details: RecordDetails) -> Iterator[CheckResult]:
         yield CheckResult("failed", f"A receipt was refused: {code}", reason, is_verified=False)
 
 
-def _event_check(state: Object) -> CheckResult:
-    valid, invalid = state["valid_event_count"], state["invalid_event_count"]
+def _event_check(state: StateView) -> CheckResult:
+    valid, invalid = state.count("valid_event_count"), state.count("invalid_event_count")
     if not valid and not invalid:
         return CheckResult("not checked", "No event came with the record")
-    what = f"{valid:,} of {state['event_count']:,} events passed all {len(CHECKS)} checks"
+    what = f"{valid:,} of {state.count('event_count'):,} events passed all {len(CHECKS)} checks"
     return CheckResult("failed" if invalid else "passed", what, ", ".join(CHECKS.values()))
 
 
@@ -259,16 +259,16 @@ class ClaimsView:
 
 def claims_of(details: RecordDetails) -> list[ClaimsView]:
     """Return the claims in force, without citations and snapshots."""
-    current, statuses = details.current, claim_statuses(StateView(details.state))
+    state, statuses = details.state, claim_statuses(details.state)
     return [
         ClaimsView(
             list_label(name).capitalize(),
             statuses[_FLAG_OF[name]].words if name in _FLAG_OF else "",
-            [entry_summary(event, name) for event in current[name][:MAX_CLAIMS]],
-            max(0, len(current[name]) - MAX_CLAIMS),
+            [entry_summary(one.value, name) for one in state.entries(name)[:MAX_CLAIMS]],
+            max(0, len(state.entries(name)) - MAX_CLAIMS),
         )
         for name in LIST_NAMES
-        if name not in _ELSEWHERE and current[name]
+        if name not in _ELSEWHERE and state.entries(name)
     ]
 
 
@@ -283,7 +283,8 @@ def facts_of(record: Record) -> dict[str, str]:
         "id": record.source["id"],
         "version": str(record.source["version"]),
         "date": record.metadata["submitted_at"][:10],
-        "categories": " · ".join(categories) + (" …" if categories < record.categories else ""),
+        "categories": " · ".join(categories)
+        + (" …" if len(record.categories) > len(categories) else ""),
         "license": record.metadata["license"],
     }
 

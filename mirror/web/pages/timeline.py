@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import cast
 
 from mirror.core.events.event import Event
 from mirror.core.events.summary import event_summary
 from mirror.core.events.types import EVENT_TYPES, label_of
 from mirror.core.profile import MIRROR_V1
-from mirror.core.values import Object, Value, instant
+from mirror.core.shape import text_member
+from mirror.core.values import instant
 from mirror.web.pages.record_data import ArrivalView, RecordDetails
 
 __all__ = ["Arc", "Dot", "EventView", "Lane", "Tick", "Timeline", "draw", "events_of"]
@@ -40,10 +40,10 @@ class EventView:
     reason: str
     profile: str
     """The profile under which it was verified; empty for the built-in one."""
-    retired_by: list[str]
+    retired_by: tuple[str, ...]
     """Ids of the events that retired it."""
     is_equivocation: bool
-    """Whether it is part of an equivocation (M4)."""
+    """True if it is part of an equivocation (M4)."""
     arrived_at: str
     source: str
 
@@ -73,20 +73,18 @@ class _ViewBuilder:
 
     def __init__(self, details: RecordDetails) -> None:
         state = details.state
-        self._retired = {str(one["event_id"]): one for one in _objects(state["retired_events"])}
-        self._codes = {str(one["digest"]): str(one["code"]) for one in _invalid(state)}
-        self._reasons = details.reasons()
-        self._equivocation_ids = {
-            event_id
-            for one in _objects(state["equivocations"])
-            for event_id in cast("list[str]", one["event_ids"])
+        self._retired = {one.event_id: one for one in state.retired_events}
+        self._codes = {
+            text_member(one, "digest"): text_member(one, "code") for one in state.invalid_events
         }
+        self._reasons = details.reasons()
+        self._equivocation_ids = {one for ids in state.equivocating_ids for one in ids}
 
     def view(self, arrival: ArrivalView, event: Event) -> EventView:
         """Return the view of one value of `events`."""
         digest, summary = event.digest, event_summary(event)
         code = self._codes.get(digest.hex(), "")
-        retired = {} if code else self._retired.get(summary.event_id, {})
+        retired = None if code else self._retired.get(summary.event_id)
         return EventView(
             anchor=f"e-{digest.hex()[:16]}",
             event_id=summary.event_id,
@@ -97,26 +95,18 @@ class _ViewBuilder:
             signer=summary.signer_id,
             key_id=summary.key_id,
             fields=list(summary.fields),
-            status="refused" if code else str(retired.get("reason", "in force")),
+            status="refused" if code else retired.reason if retired else "in force",
             code=code,
             reason=self._reasons.get(digest, ""),
             profile="" if event.profile == MIRROR_V1.name else event.profile,
-            retired_by=cast("list[str]", retired.get("by", [])),
+            retired_by=retired.by if retired else (),
             is_equivocation=not code and summary.event_id in self._equivocation_ids,
             arrived_at=arrival.at,
             source=arrival.source,
         )
 
 
-def _invalid(state: Object) -> list[Object]:
-    return _objects(state["invalid_events"])
-
-
-def _objects(value: Value) -> list[Object]:
-    return cast("list[Object]", value)
-
-
-# Diagram ---------------------------------------------------------------------------------
+# Diagram -------------------------------------------------------------------------------------
 
 WIDTH = 760
 _LEFT = 150

@@ -24,7 +24,6 @@ TABLE = "core/events/types.py"
 MAY_NAME = {
     ("core/receipt.py", "record_created"): "the role of a key that signs receipts (S2)",
     ("core/verification_status.py", "graph_snapshot"): "a flag of the registry",
-    ("web/pages/record_data.py", "graph_snapshot"): "the payload member of that name",
 }
 """Modules that may name an event type, and why."""
 
