@@ -96,7 +96,7 @@ FIGURES = {
         f"{StoredFactsCache.MAX_FACTS:,} facts are kept at hand",
         f"{InputLimits().kept_invalid:,} of each for a record",
     ],
-    "decisions/0003-facts-and-what-follows.md": [
+    "decisions/0020-what-is-derived-later.md": [
         f"a record of {words(merge.LARGE_RECORD_FACTS)} facts or more",
     ],
     "decisions/0007-seals-and-repair.md": [f"checksum of {row_checksum.CHECKSUM_BYTES} bytes"],
@@ -107,7 +107,7 @@ FIGURES = {
         f"to {words(process_pool.AHEAD)} tasks for each process",
     ],
     "decisions/0011-remembering-sources.md": [f"more than {source_cache.MAX_FINDINGS:,} findings"],
-    "decisions/0012-reading-over-http.md": [f"up to {words(MAX_WAIT_S / 60)} minutes"],
+    "decisions/0026-no-proxy-of-the-environment.md": [f"up to {words(MAX_WAIT_S / 60)} minutes"],
     "decisions/0017-threads-beside-the-event-loop.md": [
         f"in {words(endpoint._READERS)} threads",
         f"{endpoint._WAITING} requests may wait",

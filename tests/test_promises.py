@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 THREATS = ROOT / "docs" / "threat-model.md"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
+_ACCEPTED = re.compile(r"Accepted\.(?: Supersedes \[(\d{4})\]\([^)]+\)(?: in part: [^.]+)?\..*)?")
+_SUPERSEDED = re.compile(r"Superseded(?: in part)? by \[(\d{4})\]\([^)]+\)\.")
 _FILES = re.compile(r"(?:`tests/(?:[a-z]+/)*test_[a-z_]+\.py`(?:, |\Z))+")
 _HELD_BY = "**Held by** "
 
@@ -55,6 +57,21 @@ def test_every_decision_has_its_tests(decision: Path) -> None:
     assert last.startswith(_HELD_BY)
     _require_tests(last.removeprefix(_HELD_BY).removesuffix("."))
     assert f"]({decision.name})" in (decision.parent / "README.md").read_text()
+
+
+def test_a_decision_is_accepted_or_superseded_by_another() -> None:
+    """Each has a status line, and where one supersedes another, both say so."""
+    by, of = set(), set()
+    for decision in DECISIONS:
+        number, line = decision.name[:4], decision.read_text().split("\n\n")[1].replace("\n", " ")
+        status = line.removeprefix("**Status.** ").partition(" **The problem")[0]
+        if superseded := _SUPERSEDED.fullmatch(status):
+            by.add((number, superseded[1]))
+        else:
+            accepted = _ACCEPTED.fullmatch(status)
+            assert accepted, f"{decision.name}: {status}"
+            of.add((accepted[1], number))
+    assert by == {pair for pair in of if pair[0]}
 
 
 @pytest.mark.parametrize(
