@@ -26,12 +26,12 @@ __all__ = ["backup"]
 def backup(out: OutputFile, *, db: Path, as_json: bool) -> None:
     """Copy the whole store to a file, while others read and write it.
 
-    The copy is a store: it keeps the trusted keys and profiles, checkpoints, what upstreams said,
-    acknowledgements, and where and when each fact came, which an export does not. It is checked,
-    and appears only if it is sound. With --force, an older copy of the same store is replaced,
-    unless it holds a fact that this store lacks.
+    Unlike an export, the copy includes the trusted keys and profiles, checkpoints, statements of
+    upstreams, acknowledgements, and the source and time of each fact. It is checked, and created
+    only if it is sound. With --force, an older copy of the same store is replaced, unless it
+    contains a fact that this store lacks.
 
-    To restore, copy the other way to a name that is free: mirror backup --db OUT.db mirror.db
+    To restore, copy in the other direction, to a new name: mirror backup --db OUT.db mirror.db
 
     \b
     Examples:

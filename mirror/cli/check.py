@@ -49,10 +49,10 @@ class _Duration(click.ParamType[float]):
 @options.jobs
 @click.option("--part", type=_Part(), default="1/1", help="Only this part of the records: 3/10.")
 @click.option(
-    "--time-limit", "for_s", type=_Duration(), help="Stop after 10m; go on there next time."
+    "--time-limit", "for_s", type=_Duration(), help="Stop after 10m; the next run resumes there."
 )
-@click.option("--quick", is_flag=True, help="Only that facts are as written; no signatures.")
-@click.option("--repair", is_flag=True, help="Move damaged facts aside and derive all again.")
+@click.option("--quick", is_flag=True, help="Only checksums of facts; no signatures.")
+@click.option("--repair", is_flag=True, help="Quarantine damaged facts, and derive all data again.")
 @options.as_json
 @options.quiet
 @click.pass_context
@@ -69,15 +69,14 @@ def check(
 ) -> None:
     """Verify the whole store: hashes, signatures, states, SQLite.
 
-    Everything is computed anew from the facts and held against what the store remembers. Each
-    damage is named. With --repair, damaged facts are moved aside (kept, and listed), everything
-    is derived again, and the records that need a bundle again are named; stop other mirror
-    processes first.
+    All data is computed again from the facts and compared with the store. Each damage is listed.
+    With --repair, damaged facts are moved to the quarantine, all data is derived again, and the
+    records that need a bundle are listed; stop other mirror processes first.
 
     \b
     Examples:
       mirror check
-      mirror check --time-limit 10m           every night, a little further
+      mirror check --time-limit 10m           every night, a further part
       mirror check --part 3/10 --json  one of ten parts
       mirror check --repair
     """
@@ -88,7 +87,7 @@ def check(
     scope = CheckScope(part=part[0], of=part[1], for_s=for_s, quick=quick)
     started = time.monotonic()
 
-    def tell(damage: Damage) -> None:
+    def on_damage(damage: Damage) -> None:
         if as_json:
             if not (quiet and damage.is_known):
                 print_json(damage_value(damage))
@@ -97,7 +96,7 @@ def check(
 
     with show_progress("checked", is_quiet=quiet) as progress:
         run = check_and_repair if repair else check_store
-        report = run(db, scope, tell, progress.advance)
+        report = run(db, scope, on_damage, progress.advance)
     if quiet:
         ctx.exit(exit_codes.of_check(report))
     if as_json:
@@ -122,13 +121,13 @@ def _rows(report: CheckReport, seconds: float, for_s: float | None) -> dict[str,
         rows["known"] = f"{report.known:,} acknowledged, of these"
     if not report.is_complete and not report.is_repaired:
         rows["not finished"] = (
-            "not all of the file can be read; mirror check --repair saves what can"
+            "not all of the file can be read; mirror check --repair saves all readable facts"
             if for_s is None
-            else "the time is over; the same command goes on from here"
+            else "time limit reached; rerun the same command to resume"
         )
     if report.is_repaired:
         needed = ", ".join(report.need_bundles) or "none that is known by name"
-        rows["repaired"] = f"what is left checks out; kept aside: {plural(report.moved, 'fact')}"
+        rows["repaired"] = f"the other facts are sound; quarantined: {plural(report.moved, 'fact')}"
         rows["need a bundle"] = needed
     if report.aside:
         rows["old file"] = [str(one) for one in report.aside]

@@ -1,4 +1,4 @@
-"""The citations of a record as a table for a person, each said the right way round."""
+"""Citations of a record as a table for a person."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAX_VALUE = 200
 
 
 def citation_rows(citations: RecordCitations) -> dict[str, list[str]]:
-    """Return names and values for a table: what cites a record, what it cites, what it lists."""
+    """Return table rows of the works that cite a record, that it cites, and that it lists."""
     rows = {
         "cited by": [*_lines(citations.cited_by, _citing)],
         "cites": [*_lines(citations.cites, _cited)],
@@ -33,10 +33,10 @@ def citation_rows(citations: RecordCitations) -> dict[str, list[str]]:
     return {name: lines for name, lines in rows.items() if lines}
 
 
-def _lines(works: CitedWorks, say: Callable[[CitedWork, Object], str]) -> Iterator[str]:
+def _lines(works: CitedWorks, describe: Callable[[CitedWork, Object], str]) -> Iterator[str]:
     for work in works.listed:
         for event in work.events[:_MAX_EVENTS]:
-            yield _line(work, event, say)
+            yield _line(work, event, describe)
         if hidden := max(0, len(work.events) - _MAX_EVENTS):
             yield f"… and {plural(hidden, 'more citation')} of the same two works"
     yield from _rest(works)
@@ -58,11 +58,11 @@ def _cited(work: CitedWork, payload: Object) -> str:
     return f"{payload['relationship']} {work.name}{shared if work.is_shared else ''}"
 
 
-def _line(work: CitedWork, event: Object, say: Callable[[CitedWork, Object], str]) -> str:
+def _line(work: CitedWork, event: Object, describe: Callable[[CitedWork, Object], str]) -> str:
     payload, signer = cast("Object", event["payload"]), cast("Object", event["signer"])
     claim = f", claim “{_value(payload, 'claim_id')}”" if "claim_id" in payload else ""
     said_by = f"said by {_value(payload, 'asserted_by')} — signed by {signer['signer_id']}"
-    return f"{event['created_at']} {say(work, payload)}{claim}, {said_by}"
+    return f"{event['created_at']} {describe(work, payload)}{claim}, {said_by}"
 
 
 def _value(payload: Object, name: str) -> str:

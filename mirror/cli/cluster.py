@@ -23,7 +23,7 @@ from mirror.errors import ClusterError
 if TYPE_CHECKING:  # the base install has no Dask
     from mirror.engine.cluster import ClusterResult
 
-__all__ = ["Workers", "merge_on_cluster", "options"]
+__all__ = ["ClusterOptions", "merge_on_cluster", "options"]
 
 _PACKAGES = ("dask", "distributed", "fsspec", "pandas", "pyarrow")
 _LOCAL = "local"
@@ -50,19 +50,19 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Workers:
-    """What a person said of the cluster."""
+class ClusterOptions:
+    """Options of `mirror merge` for a cluster."""
 
     cluster: str | None
     workers: int | None
     worker_memory: str | None
     prefix_digits: int | None
 
-    def fault(self, sources: tuple[str, ...], out: str | None) -> str | None:
-        """Return what of it does not fit together, or None."""
-        told = (self.workers, self.worker_memory)
+    def find_conflict(self, sources: tuple[str, ...], out: str | None) -> str | None:
+        """Return a message about options that exclude each other, or None."""
+        local_only = (self.workers, self.worker_memory)
         if self.cluster is None:
-            is_odd = any(one is not None for one in (*told, self.prefix_digits))
+            is_odd = any(one is not None for one in (*local_only, self.prefix_digits))
             return (
                 "--workers, --worker-memory and --prefix-digits need --cluster" if is_odd else None
             )
@@ -70,15 +70,15 @@ class Workers:
             return "--cluster needs the address of a scheduler, or local"
         if self.worker_memory is not None and not _SIZE.fullmatch(self.worker_memory):
             return "--worker-memory must be a size such as 4GiB"
-        if self.cluster != _LOCAL and told != (None, None):
+        if self.cluster != _LOCAL and local_only != (None, None):
             return "--workers and --worker-memory are for --cluster local"
         if out is None:
             return "--cluster needs --out, a folder or a URL for the states"
-        return "--cluster reads no standard input" if "-" in sources else None
+        return "--cluster cannot read standard input" if "-" in sources else None
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of `Workers`."""
+    """Give a command the options of `ClusterOptions`."""
     for name, settings in reversed(_OPTIONS):
         envvar = f"MIRROR_{name[2:].upper().replace('-', '_')}"
         command = click.option(name, envvar=envvar, show_envvar=True, **settings)(command)
@@ -90,11 +90,11 @@ def merge_on_cluster(
     out: str,
     keys: KeySet,
     limits: ReadLimits,
-    wished: Workers,
+    chosen: ClusterOptions,
     *,
     as_json: bool,
 ) -> int:
-    """Merge, and say what it came to; return the exit code.
+    """Merge, print the result, and return the exit code.
 
     Raises:
         ClusterError: `cluster.missing`, or as the engine's.
@@ -103,11 +103,11 @@ def merge_on_cluster(
     _require_packages()
     from mirror.engine import cluster  # noqa: PLC0415 - only now is it known to be there
 
-    sizes = cluster.PieceSizes(prefix_digits=wished.prefix_digits or 0)
+    sizes = cluster.PieceSizes(prefix_digits=chosen.prefix_digits or 0)
     with cluster.open_cluster(
-        wished.cluster or _LOCAL,
-        workers=wished.workers,
-        worker_memory=wished.worker_memory or "auto",
+        chosen.cluster or _LOCAL,
+        workers=chosen.workers,
+        worker_memory=chosen.worker_memory or "auto",
     ) as client:
         say(f"dashboard: {client.dashboard_link}")
         with show_progress(noun="tasks") as progress:

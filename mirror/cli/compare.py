@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ from mirror.engine.compare.states import (
 from mirror.engine.compare.upstream import UpstreamSource
 from mirror.errors import MirrorError
 from mirror.net import Client, ClientConfig
-from mirror.store import Store, UpstreamStatementRow, open_store
+from mirror.store import UpstreamStatementRow, open_store
 
 if TYPE_CHECKING:
     from mirror.web.pages.comparison_report import ComparisonReport
@@ -54,19 +54,24 @@ _ORDER = (
     "--upstream",
     type=options.SourceText(),
     metavar="URL|DIR|FILE",
-    help="Whose states to compare with.",
+    help="Source of the states to compare with.",
 )
 @click.option("--mirror", "mirror_url", metavar="URL", help="Compare with another mirror's tree.")
-@click.option("--history", "history_of", metavar="ID", help="Show what upstreams said of a record.")
-@click.option("--bundles", is_flag=True, help="Compare with what upstream's bundles come to.")
-@click.option("--upstream-name", metavar="NAME", help="Under what name to keep what it says.")
-@click.option("--no-history", is_flag=True, help="Do not keep what upstream says; only read.")
-@click.option("--quick", is_flag=True, help="With --mirror: only name the records that differ.")
+@click.option(
+    "--history",
+    "history_of",
+    metavar="ID",
+    help="Show all stored statements of upstreams on a record.",
+)
+@click.option("--bundles", is_flag=True, help="Compare with states made from upstream's bundles.")
+@click.option("--upstream-name", metavar="NAME", help="Name under which its statements are stored.")
+@click.option("--no-history", is_flag=True, help="Do not store upstream's statements.")
+@click.option("--quick", is_flag=True, help="With --mirror: only list the records that differ.")
 @click.option(
     "--report",
     type=OutputPath(),
     metavar="FILE.html",
-    help="Also write a page with all that was found.",
+    help="Also write all findings to an HTML page.",
 )
 @options.as_json
 @options.quiet
@@ -93,15 +98,15 @@ def compare(
     """Compare the states with upstream's or another mirror's.
 
     Upstream is an address, a folder or a bag with state.json members, JSON Lines of states, or one
-    state. Without an ID all records are compared, on both sides. What upstream says is kept, and
-    what it takes back later is a finding of its own.
+    state. Without an ID all records of both sides are compared. Upstream's statements are stored;
+    a later withdrawal of one is a finding (rollback).
 
     \b
     match             equal in all that both have
-    match_known       the same, and upstream has members that are not known here
-    behind, ahead     upstream shows valid events that are not here, or reversed
+    match_known       equal, but upstream has members that are unknown here
+    behind, ahead     valid events are missing here, or missing upstream
     forked            both
-    differs           the same events, another outcome
+    differs           same events, different state
     missing_here, missing_upstream, unreadable
 
     \b
@@ -113,32 +118,45 @@ def compare(
 
     Exit codes: 0 all match; 1 something else was found; 5 upstream could not be read.
     """
-    _refuse_what_does_not_fit(click.get_current_context().params)
+    _require_consistent(click.get_current_context().params)
     if history_of is not None:
         with open_store(db, read_only=True) as store, store.snapshot():
             _show_history(history(store, history_of), as_json=as_json)
         return
-    findings = _Findings(
+    printer = ComparisonPrinter(
         _report_on(upstream or mirror_url or "", report), as_json=as_json, quiet=quiet
     )
     with ExitStack() as stack:
         store = stack.enter_context(open_store(db, read_only=no_history, must_exist=True))
         client = stack.enter_context(Client(politeness))
-        findings.acknowledged = store.acknowledgements.digests()
+        printer.acknowledged = store.acknowledgements.digests()
         progress = stack.enter_context(show_progress("compared", is_quiet=quiet))
-        run = _Run(store, client, findings, progress.advance)
-        stack.enter_context(findings.told_in_any_case())
+        stack.enter_context(printer.printed_on_error())
         if mirror_url is not None:
-            tally = run.mirror(mirror_url, quick=quick)
+            mirror = MirrorCompareOptions(
+                url=mirror_url,
+                quick=quick,
+                on_finding=printer.on_finding,
+                progress=progress.advance,
+            )
+            summary = compare_with_mirror(store, mirror, client)
         else:
-            place = UpstreamSource(upstream or "", store.trust_log.key_set(), bundles, limits)
-            tally = run.upstream(place, names, upstream_name or "", remember=not no_history)
-    findings.end(tally)
-    sys.exit(exit_codes.of_comparison(tally, findings.known))
+            source = UpstreamSource(upstream or "", store.trust_log.key_set(), bundles, limits)
+            chosen = CompareOptions(
+                upstream=source,
+                names=names,
+                called=upstream_name or "",
+                keep_history=not no_history,
+                on_finding=printer.on_finding,
+                progress=progress.advance,
+            )
+            summary = compare_with(store, chosen, client)
+    printer.end(summary)
+    sys.exit(exit_codes.of_comparison(summary, printer.known))
 
 
-def _refuse_what_does_not_fit(given: Mapping[str, Any]) -> None:
-    """Leave nothing out in silence that was asked for."""
+def _require_consistent(given: Mapping[str, Any]) -> None:
+    """Refuse options that would be ignored."""
     if [given["upstream"], given["mirror_url"], given["history_of"]].count(None) != 2:
         raise click.UsageError("give one of --upstream, --mirror, --history")
     of_upstream = any(given[name] for name in ("names", "bundles", "upstream_name", "no_history"))
@@ -150,54 +168,27 @@ def _refuse_what_does_not_fit(given: Mapping[str, Any]) -> None:
         raise click.UsageError("--report goes with --upstream or --mirror")
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    store: Store
-    client: Client
-    findings: _Findings
-    progress: Callable[[int], None]
-
-    def mirror(self, url: str, *, quick: bool) -> CompareSummary:
-        errand = MirrorCompareOptions(
-            url=url, quick=quick, on_finding=self.findings.tell, progress=self.progress
-        )
-        return compare_with_mirror(self.store, errand, self.client)
-
-    def upstream(
-        self, place: UpstreamSource, names: tuple[str, ...], called: str, *, remember: bool
-    ) -> CompareSummary:
-        errand = CompareOptions(
-            upstream=place,
-            names=names,
-            called=called,
-            keep_history=remember,
-            on_finding=self.findings.tell,
-            progress=self.progress,
-        )
-        return compare_with(self.store, errand, self.client)
-
-
-# What was found ------------------------------------------------------------------------------
+# Output --------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
-class _Findings:
-    """Tells of findings: each as a line of JSON, or the first few to a person; and in a report."""
+class ComparisonPrinter:
+    """Prints findings as JSON Lines or the first few for a person, and adds them to a report."""
 
-    report: _Report | None
+    report: ReportFile | None
     as_json: bool
     quiet: bool = False
     acknowledged: Collection[tuple[str, bytes]] = ()
-    """Status and digest of the findings that are known."""
-    tally: CompareSummary = field(default_factory=CompareSummary)
-    """What was told so far."""
+    """Status and digest of acknowledged findings."""
+    summary: CompareSummary = field(default_factory=CompareSummary)
+    """Figures of all findings so far."""
     _count: int = 0
     known: int = 0
     """Acknowledged findings."""
 
-    def tell(self, finding: CompareResult) -> None:
-        """Take one finding."""
-        self.tally.count(finding)
+    def on_finding(self, finding: CompareResult) -> None:
+        """Count and print a finding."""
+        self.summary.count(finding)
         value = finding.to_value()
         digest = sha256(canonical(value))
         is_same = not isinstance(finding, Rollback) and finding.is_same
@@ -217,27 +208,27 @@ class _Findings:
                 say(line)
 
     @contextmanager
-    def told_in_any_case(self) -> Iterator[None]:
-        """Also show what came before upstream, the store or the person ended it all."""
+    def printed_on_error(self) -> Iterator[None]:
+        """Print the findings so far also if an error or Ctrl-C ends the run."""
         try:
             yield
         except (MirrorError, KeyboardInterrupt) as error:
-            if self.tally.statuses:
-                self.end(self.tally, stopped=str(error) or "Interrupted.")
+            if self.summary.statuses:
+                self.end(self.summary, stopped=str(error) or "Interrupted.")
             raise
 
-    def end(self, tally: CompareSummary, stopped: str = "") -> None:
-        """Show how many there were of each kind, and write the report."""
+    def end(self, summary: CompareSummary, stopped: str = "") -> None:
+        """Print the figures, and write the report."""
         if self._count > SHOWN_FINDINGS and not self.as_json:
-            say(f"… and {self._count - SHOWN_FINDINGS:,} more; --json names each")
+            say(f"… and {self._count - SHOWN_FINDINGS:,} more; --json prints all of them")
         if not self.quiet:
             known = {"known": f"{self.known:,} acknowledged, of these"} if self.known else {}
-            print_table({**summary_rows(tally), **known}, err=self.as_json)
+            print_table({**summary_rows(summary), **known}, err=self.as_json)
         if self.report is not None:
-            self.report.write(summary_rows(tally), stopped)
+            self.report.write(summary_rows(summary), stopped)
 
 
-class _Report(NamedTuple):
+class ReportFile(NamedTuple):
     file: OutputFile
     page: ComparisonReport
 
@@ -247,13 +238,13 @@ class _Report(NamedTuple):
         say(f"report written to {self.file.path}")
 
 
-def _report_on(upstream: str, file: OutputFile | None) -> _Report | None:
+def _report_on(upstream: str, file: OutputFile | None) -> ReportFile | None:
     if file is None:
         return None
     # Other ways of comparing need not wait for the templates.
     from mirror.web.pages.comparison_report import ComparisonReport  # noqa: PLC0415
 
-    return _Report(file, ComparisonReport(upstream))
+    return ReportFile(file, ComparisonReport(upstream))
 
 
 def _lines(finding: CompareResult) -> Iterator[str]:
@@ -273,16 +264,16 @@ def _words(causes: list[Cause]) -> str:
     return causes[0].text + more
 
 
-def summary_rows(tally: CompareSummary) -> dict[str, str | list[str]]:
-    """Return what a run came to, for `print_table`."""
-    statuses: Counter[str] = tally.statuses
+def summary_rows(summary: CompareSummary) -> dict[str, str | list[str]]:
+    """Return the figures of a run for `print_table`."""
+    statuses: Counter[str] = summary.statuses
     rows: dict[str, str | list[str]] = {
         name: plural(statuses[name], "record") for name in _ORDER if statuses[name]
     }
-    if tally.rollbacks:
-        rows["rollbacks"] = f"{tally.rollbacks:,}"
-    if tally.requests:
-        rows["requests"] = f"{tally.requests:,}"
+    if summary.rollbacks:
+        rows["rollbacks"] = f"{summary.rollbacks:,}"
+    if summary.requests:
+        rows["requests"] = f"{summary.requests:,}"
     return rows or {"compared": "nothing: there are no records"}
 
 

@@ -35,7 +35,7 @@ __all__ = ["export"]
     is_flag=True,
     envvar="MIRROR_PACKED",
     show_envvar=True,
-    help="Many bundles to a file, compressed: about a fifth of the size.",
+    help="Compressed files of many bundles (C4): about a fifth of the size.",
 )
 @click.option(
     "--since",
@@ -43,14 +43,14 @@ __all__ = ["export"]
     metavar="BAG|ROOT",
     envvar="MIRROR_SINCE",
     show_envvar=True,
-    help="Only what this bag lacks; or the bag that was exported with this root.",
+    help="Only facts that this bag, or the bag exported with this root, lacks.",
 )
 @click.option(
     "--valid-only",
     is_flag=True,
     envvar="MIRROR_VALID_ONLY",
     show_envvar=True,
-    help="Only what trusted keys signed; the same as --keep-invalid 0.",
+    help="Only facts signed by trusted keys; the same as --keep-invalid 0.",
 )
 @click.option(
     "--keep-invalid",
@@ -58,7 +58,7 @@ __all__ = ["export"]
     metavar="N",
     envvar="MIRROR_EXPORT_KEEP_INVALID",
     show_envvar=True,
-    help="Of each record, only N alias times, unverified receipts and events; all if not given.",
+    help="At most N alias times, unverified receipts and events per record.",
 )
 @options.as_json
 @writes
@@ -75,17 +75,16 @@ def export(
 ) -> None:
     """Write bundles as one reproducible BagIt bag.
 
-    Without IDs, every record of the store. OUT.tar appears whole or not at all; - is standard
-    output. With --since it is an increment: it names the bag that it rests on, and a mirror that
-    lacks that bag says so.
+    The same facts give the same bytes. Without IDs, all records are exported. OUT.tar is created
+    completely or not at all; - is standard output. With --since the bag is an increment: it names
+    its base bag, and a mirror without that bag reports it.
 
-    What nobody signed can be left out with --valid-only or --keep-invalid: events that fail,
-    receipts that fail or repeat a signature, alias times. The bag says so, names the key set, and
-    has the same core digests. This store keeps everything.
+    --valid-only and --keep-invalid leave out unsigned facts: invalid events, receipts that are
+    invalid or repeat a signature, and alias times. The bag states this and the key set, and has the
+    same core digests. The store is not changed.
 
-    A bag holds the bundles alone: not the trusted keys and profiles, not checkpoints, not what
-    upstreams said, not acknowledgements, not where and when each fact came. `mirror backup` keeps
-    all of that.
+    A bag contains only bundles: no trusted keys, profiles, checkpoints, statements of upstreams or
+    acknowledgements, and no source and time of facts. `mirror backup` copies all of these.
 
     \b
     Examples:

@@ -32,18 +32,17 @@ __all__ = ["find"]
     type=click.IntRange(1, 1000),
     default=20,
     show_default=True,
-    help="Show at most so many.",
+    help="Most results to show.",
 )
 @options.as_json
 def find(*, query: tuple[str, ...], db: Path, limit: int, as_json: bool) -> None:
     """Find records by identifier, title or words.
 
-    QUERY is first taken as a name, as `mirror show` takes it, and lists every record of it; then
-    as a title, which has to be exact; then as words, all of which must be there. A phrase stands
-    in quotes of its own, and word* finds what begins with it; nothing else has a meaning.
+    QUERY is read as an identifier (see `mirror show`), then as an exact title, then as words that
+    must all occur. Put a phrase in quotes; word* matches a prefix. There is no other syntax.
 
-    Anybody can merge a record that claims any arXiv id: a hit says whether it has a verified
-    receipt from a trusted key. The index is brought up to date first, if nobody else is writing.
+    Anyone can publish a record that claims an arXiv id, so each result shows whether it has a
+    verified receipt from a trusted key. The index is updated first, unless another process writes.
 
     \b
     Examples:
@@ -60,7 +59,7 @@ def find(*, query: tuple[str, ...], db: Path, limit: int, as_json: bool) -> None
         else:
             _print_hit(hit)
     if found.has_more:
-        say("there are more; --limit shows them")
+        say("more records match; --limit shows them")
     if not found.hits:
         say("nothing was found")
     report_unindexed(found.unindexed)

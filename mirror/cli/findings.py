@@ -1,4 +1,4 @@
-"""`mirror findings`: what does not pass in the store, and which of it a person knows."""
+"""`mirror findings`: findings in the store, and their acknowledgement."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ _REPORTS_BYTES = 64 << 20
 
 _code = click.option("--code", default="", metavar="CODE", help="Only this code: event.signature.")
 _record = click.option("--record", default="", metavar="ID", help="Only this record.")
-_source = click.option(
-    "--source", default="", metavar="TEXT", help="Only what this source brought."
-)
+_source = click.option("--source", default="", metavar="TEXT", help="Only facts from this source.")
 
 
 @click.group(invoke_without_command=True)
@@ -35,11 +33,11 @@ _source = click.option(
 @_code
 @_record
 @_source
-@click.option("--new", "new_only", is_flag=True, help="Only what nobody acknowledged.")
+@click.option("--new", "new_only", is_flag=True, help="Only findings that are not acknowledged.")
 @click.option(
     "--limit",
     type=options.Count(1),
-    help=f"At most so many lines; {_SHOWN} if not given, with --json all.",
+    help=f"Most lines to show; {_SHOWN} if not given, with --json all.",
 )
 @options.as_json
 @click.pass_context
@@ -56,9 +54,9 @@ def findings(
 ) -> None:
     """List findings in the store, and acknowledge them.
 
-    Events and receipts that were refused, equivocations, and damaged facts that a repair moved
-    aside. The counts come first. A bundle that is refused as a whole leaves nothing in the store;
-    `mirror verify --json` names it.
+    Findings are invalid events and receipts, equivocations (different events of one signer at one
+    time), and quarantined facts. The counts come first. A bundle that is refused completely is not
+    stored; `mirror verify --json` lists it.
 
     \b
     Examples:
@@ -160,19 +158,19 @@ def _print_finding(code: str, one: FindingRow, *, is_first: bool) -> None:
     "events",
     multiple=True,
     metavar="ID|DIGEST",
-    help="Only this event, by its id or SHA-256, or this receipt, by its SHA-256.",
+    help="Only this event, by id or SHA-256, or this receipt, by SHA-256.",
 )
 @click.option(
     "--from",
     "reports",
     type=options.SmallFile(),
     metavar="FILE|-",
-    help="The findings in the JSON Lines of a command, of refused bundles, too.",
+    help="Findings in JSON Lines of a command, including refused bundles.",
 )
-@click.option("--reason", default="", metavar="TEXT", help="Why it is no alarm; required.")
-@click.option("--by", "name", default="", metavar="NAME", help="Who says so; required.")
+@click.option("--reason", default="", metavar="TEXT", help="Reason for it; required.")
+@click.option("--by", "name", default="", metavar="NAME", help="Who acknowledges; required.")
 @click.option("--list", "as_list", is_flag=True, help="Show all acknowledgements.")
-@click.option("--withdraw", "line_id", type=options.Count(1), help="Take one back.")
+@click.option("--withdraw", "line_id", type=options.Count(1), help="Withdraw one.")
 @options.as_json
 def ack(
     *,
@@ -188,11 +186,11 @@ def ack(
     line_id: int | None,
     as_json: bool,
 ) -> None:
-    """Acknowledge findings: from then on they are counted as known, and are no alarm.
+    """Acknowledge findings, so that they are known and do not change the exit code.
 
-    What is chosen must fit all of --code, --record, --source and --event. Covered is what is in
-    the store now; a fact that comes later is new, also if it has the same code. A finding that is
-    given with --from is known by its digest, whenever it comes again. Nothing is deleted.
+    A finding must match all of --code, --record, --source and --event. Only findings that are in
+    the store now are acknowledged; a later one is new, even with the same code. A finding given
+    with --from is recognised by its digest whenever it occurs again. Nothing is deleted.
 
     \b
     Examples:
@@ -206,12 +204,12 @@ def ack(
     chosen = any((code, record, source, events, reports))
     if as_list:
         if chosen or line_id or name or reason:
-            raise click.UsageError("--list takes nothing but --json and --db")
+            raise click.UsageError("--list takes only --json and --db")
         with open_store(db, read_only=True) as store:
             _print_log(store.acknowledgements.log(), as_json=as_json)
         return
     if not name.strip() or not reason.strip():
-        raise click.UsageError("--by and --reason are required: the log is for those who come next")
+        raise click.UsageError("--by and --reason are required")
     if chosen == (line_id is not None):
         raise click.UsageError("give --code, --record, --source, --event, --from or --withdraw")
     with open_store(db, must_exist=True) as store:
@@ -250,14 +248,14 @@ def _print_log(log: list[Acknowledgement], *, as_json: bool) -> None:
             continue
         if index:
             echo()
-        what = (
+        criteria = (
             line.criteria if line.is_in_force or line.withdraws else f"{line.criteria}; withdrawn"
         )
         covers = {} if line.withdraws else {"covers": plural(line.items, "finding")}
         print_table(
             {
                 "number": str(line.id),
-                "what": what,
+                "what": criteria,
                 **covers,
                 "by": line.name,
                 "reason": line.reason,

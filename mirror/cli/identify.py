@@ -38,15 +38,15 @@ __all__ = ["identify"]
     "--title",
     type=options.TextOrFile(),
     metavar="TEXT",
-    help="The paper's title; @FILE or - reads it.",
+    help="Title of the paper; @FILE or - reads it.",
 )
 @click.option(
     "--abstract",
     type=options.TextOrFile(),
     metavar="TEXT",
-    help="Its abstract; @FILE or - reads it.",
+    help="Abstract of the paper; @FILE or - reads it.",
 )
-@click.option("--arxiv", "arxiv_id", metavar="ID", help="Look only at the records of this id.")
+@click.option("--arxiv", "arxiv_id", metavar="ID", help="Only records of this arXiv id.")
 @click.option(
     "--metadata",
     type=options.SourceText(),
@@ -67,13 +67,12 @@ def identify(
 ) -> None:
     """Find the record of a paper by its title and abstract.
 
-    A record holds the digests of title and abstract, so they match exactly or not at all. Text
-    that was copied from a PDF or from LaTeX is also tried as it may have been before, and the way
-    that matched is named. Exit 0 if a record matches in all that was given.
+    A record contains the digests of title and abstract, so they match exactly or not at all. Text
+    copied from a PDF or from LaTeX is also tried in likely original forms, and the form that
+    matched is named. Exit 0 if a record matches in everything that was given.
 
     With --metadata, every line (id, title, abstract, versions) is compared with the record of its
-    id. Exit 1 if one differs, is ambiguous or cannot be read; papers that the store lacks are
-    counted.
+    id. Exit 1 if one differs, is ambiguous or cannot be read; missing papers are counted.
 
     \b
     Examples:
@@ -83,9 +82,7 @@ def identify(
     """
     if metadata is not None:
         if (title, abstract, arxiv_id) != (None, None, None):
-            raise click.UsageError(
-                "--metadata stands alone: the file has titles, abstracts and ids"
-            )
+            raise click.UsageError("--metadata excludes --title, --abstract and --arxiv")
         sys.exit(_identify_all(metadata, db, as_json=as_json))
     if title is None and abstract is None:
         raise click.UsageError("give --title, --abstract or both, or --metadata")
@@ -150,7 +147,7 @@ def _match_text(match: TextMatch) -> str:
     said = f"matches, {match.variant}" if match.matches else "differs from what was recorded"
     if match.is_confirmed:
         return f"{said} (confirmed)"
-    return f"{said} (unconfirmed: it is not ASCII, and how upstream hashes that was never seen)"
+    return f"{said} (unconfirmed: it is not ASCII, and how upstream hashes such text is unknown)"
 
 
 _STATUSES = ("match", "title_differs", "abstract_differs", "both_differ", "missing", "ambiguous")
@@ -160,35 +157,35 @@ _PAPERS_AT_ONCE = 100
 
 
 def _identify_all(metadata: str, db: Path, *, as_json: bool) -> int:
-    tally = _Tally(as_json=as_json)
+    printer = MetadataPrinter(as_json=as_json)
     with open_store(db, read_only=True) as store, open_metadata(metadata) as file:
-        _check(store, file, tally)
-    tally.end()
-    return tally.exit_code
+        _check(store, file, printer)
+    printer.end()
+    return printer.exit_code
 
 
-def _check(store: Store, file: BinaryIO, tally: _Tally) -> None:
+def _check(store: Store, file: BinaryIO, printer: MetadataPrinter) -> None:
     with store.snapshot(), show_progress("checked") as progress:
         for number, line in enumerate(check_metadata(store, file), 1):
-            tally.take(line)
+            printer.on_line(line)
             if number % _PAPERS_AT_ONCE == 0:
                 progress.advance(_PAPERS_AT_ONCE)
 
 
-class _Tally:
-    """Tells of the lines of a dump, and counts them."""
+class MetadataPrinter:
+    """Prints the lines of a dump that differ, and counts all."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._counts = Counter[str]()
         self._unconfirmed = 0
-        self._told = 0
+        self._shown = 0
 
-    def take(self, line: MetadataCheck | MalformedLine) -> None:
-        """Count a line; tell of it if it is asked for, or something is wrong with it."""
+    def on_line(self, line: MetadataCheck | MalformedLine) -> None:
+        """Count a line; print it if it differs, or always with --json."""
         if isinstance(line, MalformedLine):
             self._counts["bad lines"] += 1
-            self._tell(f"line {line.number}: {line.message}", is_always=self._as_json)
+            self._show(f"line {line.number}: {line.message}", is_always=self._as_json)
             return
         self._counts[line.status] += 1
         self._unconfirmed += not line.is_confirmed and line.status != "missing"
@@ -198,17 +195,17 @@ class _Tally:
             print_json(value)
         elif line.is_mismatch:
             record = f" ({line.pith_number}, version {line.version})" if line.pith_number else ""
-            self._tell(f"{line.status}: {line.arxiv_id}{record}")
+            self._show(f"{line.status}: {line.arxiv_id}{record}")
 
-    def _tell(self, text: str, *, is_always: bool = False) -> None:
-        self._told += 1
-        if is_always or self._told <= SHOWN_FINDINGS:
+    def _show(self, text: str, *, is_always: bool = False) -> None:
+        self._shown += 1
+        if is_always or self._shown <= SHOWN_FINDINGS:
             say(text)
 
     def end(self) -> None:
-        """Print the counts, and how many lines were not told of."""
-        if not self._as_json and self._told > SHOWN_FINDINGS:
-            say(f"… and {self._told - SHOWN_FINDINGS} more; --json names each")
+        """Print the counts, and the number of lines that were not shown."""
+        if not self._as_json and self._shown > SHOWN_FINDINGS:
+            say(f"… and {self._shown - SHOWN_FINDINGS} more; --json prints all of them")
         rows: dict[str, str | list[str]] = {
             "papers": f"{sum(self._counts[status] for status in _STATUSES):,}",
             **{status.replace("_", " "): f"{self._counts[status]:,}" for status in _STATUSES},

@@ -10,72 +10,72 @@ from mirror.cli.output import plural, print_json, say
 from mirror.cli.progress import show_progress
 from mirror.engine.findings import Finding, ReadRequest, Summary
 
-__all__ = ["SHOWN_FINDINGS", "FindingPrinter", "show_job", "summary_rows"]
+__all__ = ["SHOWN_FINDINGS", "FindingPrinter", "print_reading", "summary_rows"]
 
 SHOWN_FINDINGS = 20
 """Findings that are shown to a person one by one; the rest are counted."""
 
 
 class FindingPrinter:
-    """Tells of findings: all of them as JSON Lines on stdout, or the first few to a person."""
+    """Prints findings: all of them as JSON Lines on stdout, or the first few for a person."""
 
     def __init__(self, *, as_json: bool, quiet: bool = False) -> None:
-        """Start with none.
+        """Start with no finding.
 
         Args:
             as_json: Print JSON Lines.
-            quiet: Print neither what is known, nor hints, nor progress.
+            quiet: Print no known findings, no hints and no progress.
         """
-        self._as_json = as_json
+        self.as_json = as_json
         self.quiet = quiet
         self._count = 0
         self._needs_key = False
 
-    def tell(self, report: Finding) -> None:
-        """Show one finding; what is known is only counted, or marked in JSON."""
-        if report.is_known and (self.quiet or not self._as_json):
+    def on_finding(self, finding: Finding) -> None:
+        """Print a finding; a known one is marked in JSON and not shown to a person."""
+        if finding.is_known and (self.quiet or not self.as_json):
             return
+        if self.as_json:
+            print_json(finding)
+        place = ":".join(filter(None, (finding.source, finding.member, finding.where)))
+        self.show(finding.code, place, finding.pith_number, finding.message)
+
+    def show(self, code: str, place: str, number: str | None, message: str) -> None:
+        """Count a finding, and show it to a person if it is one of the first."""
         self._count += 1
-        self._needs_key = self._needs_key or report.code.endswith(".key_unknown")
-        if self._as_json:
-            print_json(report)
-        elif self._count <= SHOWN_FINDINGS:
-            say(_line(report))
+        self._needs_key = self._needs_key or code.endswith(".key_unknown")
+        if self._count <= SHOWN_FINDINGS and not self.as_json:
+            say(f"{code}: {place}{f' ({number})' if number else ''}: {message}")
 
     def end(self) -> None:
-        """Say how many were not shown, and what helps."""
-        hidden = self._count - SHOWN_FINDINGS
-        if hidden > 0 and not self._as_json:
-            say(f"… and {hidden} more findings; `mirror verify --json` names each")
-        if self._needs_key and not self._as_json and not self.quiet:
+        """Print the number of findings that were not shown, and a hint about keys."""
+        if self.as_json:
+            return
+        if self._count > SHOWN_FINDINGS:
+            say(f"… and {self._count - SHOWN_FINDINGS:,} more findings; --json prints all of them")
+        if self._needs_key and not self.quiet:
             say("hint: to trust a key, get it over another channel, then `mirror keys add FILE`")
 
 
 @contextmanager
-def show_job(
+def print_reading(
     names: Iterable[str], printer: FindingPrinter, limits: ReadLimits
 ) -> Iterator[ReadRequest]:
-    """Give a job that reads sources, prints its findings and shows its progress."""
+    """Give a request to read sources that prints findings and shows progress."""
     with show_progress(noun="bundles", is_quiet=printer.quiet) as progress:
 
         def count(source: Source) -> None:
             progress.count_read(source.name, source.position_bytes, source.size_bytes)
 
-        yield ReadRequest(tuple(names), printer.tell, limits=limits, progress=count)
-
-
-def _line(report: Finding) -> str:
-    place = ":".join(part for part in (report.source, report.member, report.where) if part)
-    record = f" ({report.pith_number})" if report.pith_number else ""
-    return f"{report.code}: {place}{record}: {report.message}"
+        yield ReadRequest(tuple(names), printer.on_finding, limits=limits, progress=count)
 
 
 def summary_rows(summary: Summary, place: str | None) -> dict[str, str | list[str]]:
-    """Return what a run came to, for `print_table`.
+    """Return the figures of a run for `print_table`.
 
     Args:
         summary: The figures.
-        place: The store's path; None for a run that kept nothing.
+        place: The store's path; None for a run that stored nothing.
     """
     rows: dict[str, str | list[str]] = {
         "bundles": f"{summary.bundles_read:,} read, {_by_code(summary.refused, 'refused')}",
@@ -108,7 +108,7 @@ def summary_rows(summary: Summary, place: str | None) -> dict[str, str | list[st
 
 
 def _integrity_rows(summary: Summary) -> dict[str, str | list[str]]:
-    """Return what was checked of documents of integrity findings (S4), and what is not signed."""
+    """Return the figures of integrity findings (S4), and the members that are not signed."""
     verified = plural(summary.integrity_verified, "finding")
     return {
         "integrity": [
@@ -116,7 +116,7 @@ def _integrity_rows(summary: Summary) -> dict[str, str | list[str]]:
             f"{verified} verified: the payload has the digest that is signed",
             _by_code(summary.integrity_faults, "reported"),
         ],
-        "not signed": "event_id, created_at, and whatever else stands beside a payload",
+        "not signed": "event_id, created_at, and all other members beside a payload",
     }
 
 

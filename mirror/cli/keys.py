@@ -1,4 +1,4 @@
-"""`mirror keys`: whom the store trusts, and which envelopes it reads."""
+"""`mirror keys`: trusted keys and event profiles of the store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mirror.cli import options, trusted_keys
 from mirror.cli.checkpoint import new_key
 from mirror.cli.output import print_json, print_table, say
 from mirror.cli.progress import show_progress
-from mirror.cli.trust_view import remove_and_say, say_added
+from mirror.cli.trust_view import remove_and_report, report_added
 from mirror.core.escaping import escape_terminal
 from mirror.core.events.types import EVENT_TYPES
 from mirror.core.keys import BUILT_IN, Key, KeySet
@@ -29,9 +29,9 @@ __all__ = ["keys"]
 def keys() -> None:
     """List and change the trusted keys and event profiles.
 
-    The registry's key is built in; it can be removed, and added again. Nothing in a bundle ever
-    adds one. A change judges again the events that it may touch, and merges their records again,
-    without reading any bundle.
+    The registry's key is built in; it can be removed and added again. Bundles never add keys. After
+    a change, the affected events are verified again and their records are merged again, without
+    reading bundles.
     """
 
 
@@ -42,7 +42,7 @@ keys.add_command(new_key)
 @options.db
 @options.as_json
 def list_keys(*, db: Path, as_json: bool) -> None:
-    """List the trusted keys and profiles, and the digest that names the set.
+    """List the trusted keys and profiles, and the digest of the key set.
 
     \b
     Examples:
@@ -96,13 +96,13 @@ def _rows(key: Key) -> dict[str, str]:
 @click.argument("file", type=options.SmallFile(), metavar="[FILE]", required=False)
 @options.db
 @options.jobs
-@click.option("--built-in", is_flag=True, help="The registry's key, if it was removed.")
+@click.option("--built-in", is_flag=True, help="The registry's key, after its removal.")
 @options.as_json
 def add(file: Path | None, *, db: Path, built_in: bool, as_json: bool) -> None:
     """Trust the keys of a key set file: {"keys": [...]}.
 
-    A fault in any of them refuses the whole file. The registry's key, which is built in, is trusted
-    from the start; if it was removed, --built-in trusts it again.
+    One invalid key refuses the whole file. The registry's key is trusted from the start; --built-in
+    adds it again after its removal.
 
     \b
     Examples:
@@ -110,12 +110,12 @@ def add(file: Path | None, *, db: Path, built_in: bool, as_json: bool) -> None:
       mirror keys add --built-in
     """
     if file is None and not built_in:
-        raise click.UsageError("name a key set FILE, or say --built-in")
+        raise click.UsageError("give a key set FILE or --built-in")
     wanted = trusted_keys.read_key_files([] if file is None else [file], warn=False)
     wanted = wanted.with_added([BUILT_IN] if built_in else [])
-    with open_store(db) as store, show_progress("judged again") as progress:
+    with open_store(db) as store, show_progress("verified again") as progress:
         added = add_keys(store, wanted, progress.advance)
-    say_added(added, db, as_json=as_json)
+    report_added(added, db, as_json=as_json)
 
 
 @keys.command("trust-profile")
@@ -127,14 +127,14 @@ def add(file: Path | None, *, db: Path, built_in: bool, as_json: bool) -> None:
     "mapped",
     multiple=True,
     metavar="NAME=TYPE",
-    help="What an event type of this envelope means: a type of E4. Repeatable.",
+    help="Map an event type of the profile to one of E4; may be given again.",
 )
 @options.as_json
 def trust_profile(file: Path, *, db: Path, mapped: tuple[str, ...], as_json: bool) -> None:
-    """Judge events by an envelope profile, too, such as `mirror probe --save` writes.
+    """Trust an event profile, such as one that `mirror probe --save` wrote.
 
-    Events that the built-in profile does not pass are judged again under it, with the same checks
-    in the same order, and merged. Look at the file first: it says what counts as signed.
+    Events that are invalid under the built-in profile are verified under this one, with the same
+    checks in the same order, and merged. Read the file first: it defines which members are signed.
 
     \b
     Examples:
@@ -146,14 +146,14 @@ def trust_profile(file: Path, *, db: Path, mapped: tuple[str, ...], as_json: boo
     with options.locate_errors(file):
         profile = parse_profile(data)
         profile = require_safe(replace(profile, types={**profile.types, **types}))
-    with open_store(db) as store, show_progress("judged again") as progress:
+    with open_store(db) as store, show_progress("verified again") as progress:
         added = add_keys(store, KeySet((), [profile]), progress.advance)
         trusted = store.trust_log.key_set().profiles
-    say_added(added, db, as_json=as_json)
+    report_added(added, db, as_json=as_json)
     for other in trusted:
         if not read_alike(profile, other):
-            say(f"beware: {other.name} reads the same events with another target or other types;")
-            say("  whoever passes such an event on can choose between the two: trust one of them")
+            say(f"warning: {other.name} reads the same events with another target or other types;")
+            say("  a relay of such an event could choose between the two: trust one of them")
 
 
 def _meaning(text: str) -> tuple[str, str]:
@@ -170,7 +170,7 @@ def _meaning(text: str) -> tuple[str, str]:
 
 
 _dry_run = click.option(
-    "--dry-run", is_flag=True, help="Only say what becomes invalid; change nothing."
+    "--dry-run", is_flag=True, help="Only print the facts that become invalid; change nothing."
 )
 
 
@@ -181,16 +181,16 @@ _dry_run = click.option(
 @_dry_run
 @options.as_json
 def distrust_profile(names: tuple[str, ...], *, db: Path, dry_run: bool, as_json: bool) -> None:
-    """Judge events by envelope profiles no longer.
+    """Remove event profiles from the trusted ones.
 
-    Before anything is changed, the events that become invalid are counted.
+    The events that become invalid are counted before the change.
 
     \b
     Examples:
       mirror keys distrust-profile probed --dry-run
       mirror keys distrust-profile probed
     """
-    remove_and_say(db, (), names, dry_run=dry_run, as_json=as_json)
+    remove_and_report(db, (), names, dry_run=dry_run, as_json=as_json)
 
 
 @keys.command("remove")
@@ -200,31 +200,31 @@ def distrust_profile(names: tuple[str, ...], *, db: Path, dry_run: bool, as_json
 @_dry_run
 @options.as_json
 def remove(key_ids: tuple[str, ...], *, db: Path, dry_run: bool, as_json: bool) -> None:
-    """Trust keys no longer.
+    """Remove keys from the trusted ones.
 
-    Before anything is changed, the events and receipts that become invalid are counted.
+    The events and receipts that become invalid are counted before the change.
 
-    Without the registry's key, which is built in, nothing that the registry signed counts, until
-    `mirror keys add --built-in` trusts it again.
+    Without the registry's key, nothing signed by the registry is valid until
+    `mirror keys add --built-in` adds the key again.
 
     \b
     Examples:
       mirror keys remove demo-author-2026 --dry-run
       mirror keys remove demo-author-2026
     """
-    remove_and_say(db, key_ids, (), dry_run=dry_run, as_json=as_json)
+    remove_and_report(db, key_ids, (), dry_run=dry_run, as_json=as_json)
 
 
 @keys.command("import")
 @click.argument("file", type=options.SmallFile(), metavar="FILE")
 @options.db
 @options.jobs
-@click.option("--signer-id", help="Who signs with it; else the host that publishes the key.")
-@click.option("--signer-type", default="pith_registry", show_default=True, help="What they are.")
-@click.option("--valid-from", metavar="TIME", help="From when the key counts; else from ever.")
-@click.option("--valid-until", metavar="TIME", help="Until when it counts; else for ever.")
+@click.option("--signer-id", help="Signer id; the host that publishes the key if not given.")
+@click.option("--signer-type", default="pith_registry", show_default=True, help="Signer type.")
+@click.option("--valid-from", metavar="TIME", help="Start of validity; unlimited if not given.")
+@click.option("--valid-until", metavar="TIME", help="End of validity; unlimited if not given.")
 @click.option(
-    "--event-type", "event_types", multiple=True, help="What it may sign; else everything."
+    "--event-type", "event_types", multiple=True, help="Event type it may sign; all if not given."
 )
 @options.as_json
 def import_keys(
@@ -240,8 +240,8 @@ def import_keys(
 ) -> None:
     """Trust the key that a registry publishes in pith-mirrors.json or pith-signing-key.json.
 
-    An import never lets a key revoke what others signed. Compare the fingerprint that
-    `mirror keys list` shows with one that you got another way.
+    An imported key can never revoke events of others. Compare the fingerprint in `mirror keys list`
+    with one from another channel.
 
     \b
     Example:
@@ -260,4 +260,4 @@ def import_keys(
         published = parse_published_keys(data, trust_as)
     with open_store(db) as store:
         added = add_keys(store, published)
-    say_added(added, db, as_json=as_json)
+    report_added(added, db, as_json=as_json)

@@ -18,7 +18,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class _Seconds(click.FloatRange):
-    """A time in seconds, greater than 0; what is no number is no time."""
+    """A time in seconds, greater than 0; NaN is refused."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         seconds = super().convert(value, param, ctx)
@@ -36,22 +36,22 @@ _LIMITS = {
     "max-line": ("line_bytes", "Bytes of a line of JSON Lines."),
     "max-header": ("header_bytes", "Bytes of an extended header of a tar."),
     "max-members": ("members", "Members of an archive, lines of a file, files of a folder."),
-    "max-values": ("values", "Values in one bundle, strings and numbers and all."),
+    "max-values": ("values", "JSON values in one bundle."),
     "max-events": ("events", "Events, receipts or aliases in one bundle."),
-    "max-invalid": ("invalid", "Items of a list that fail by their shape, if most do."),
+    "max-invalid": ("invalid", "Items of a list with an invalid shape, if most are invalid."),
     "max-record": ("record_bytes", "Bytes of a record."),
     "max-receipt": ("receipt_bytes", "Bytes of a receipt outside an event."),
-    "keep-invalid": ("kept_invalid", "Such events, receipts and alias times of one record."),
+    "keep-invalid": ("kept_invalid", "Unverified events, receipts and alias times of one record."),
     "max-depth": ("depth", "Nested arrays and objects in one bundle; 64 at most (V1)."),
-    "max-ratio": ("ratio", "Bytes that one compressed byte may give."),
-    "max-expanded": ("expanded_bytes", "Bytes that one compressed source may give."),
+    "max-ratio": ("ratio", "Expansion factor of compressed data."),
+    "max-expanded": ("expanded_bytes", "Bytes of one source after decompression."),
     "max-seconds": ("bundle_s", "Seconds that verifying one bundle may take."),
 }
-"""What a person may set of `ReadLimits`, by option."""
+"""Members of `ReadLimits` and help, by option."""
 
 
 def _range_of(field: str) -> click.ParamType[Any]:
-    """Return what a limit may be."""
+    """Return the type of a limit."""
     if field == "bundle_s":
         return SECONDS
     least = 0 if field in {"invalid", "kept_invalid"} else 1
@@ -59,7 +59,7 @@ def _range_of(field: str) -> click.ParamType[Any]:
 
 
 def limits(command: _Command) -> _Command:
-    """Give a command an option for each limit (B4), and hand it `limits`."""
+    """Give a command an option for each limit (B4), and pass it `limits`."""
 
     @functools.wraps(command)
     def with_limits(**parameters: Any) -> Any:

@@ -26,18 +26,18 @@ from mirror.errors import MirrorError
 __all__ = ["main"]
 
 
-class _Said(logging.Handler):
-    """Says on standard error what is logged, such as that a store is locked."""
+class LogPrinter(logging.Handler):
+    """Prints log messages on standard error, such as that a store is locked."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say it."""
+        """Print a message."""
         say(record.getMessage())
 
 
-logging.getLogger("mirror").addHandler(_Said(logging.WARNING))
+logging.getLogger("mirror").addHandler(LogPrinter(logging.WARNING))
 
 
-class _Group(click.Group):
+class CommandGroup(click.Group):
     """A group that imports a command when it is run, and reports the project's errors.
 
     Command `x` is the attribute `x` of the module `mirror.cli.x`. The list of commands in the
@@ -53,7 +53,7 @@ class _Group(click.Group):
         ctx: click.Context,  # noqa: ARG002 - as click calls it
         cmd_name: str,
     ) -> click.Command | None:
-        """Import a command; None if there is none of that name."""
+        """Import and return a command; None if the name is unknown."""
         if cmd_name not in COMMANDS:
             return None
         if cmd_name not in self.commands:
@@ -69,7 +69,7 @@ class _Group(click.Group):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
     def main(self, *args: Any, **settings: Any) -> Any:
-        """Run a command; help and messages of usage may meet a full disk, too."""
+        """Run a command; help and usage messages can also fail to be written."""
         _occupy_closed_descriptors()
         if sys.stderr is None:
             sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
@@ -79,27 +79,27 @@ class _Group(click.Group):
         prepare_streams()
         try:
             return super().main(*args, **settings)
-        except OSError:  # of a message: there is no place left to say why
+        except OSError:  # no output is left to report it on
             abandon_stdout()
             sys.exit(exit_codes.UNREADABLE)
 
     def make_context(self, *args: Any, **settings: Any) -> click.Context:
         """Parse the arguments, which prints help."""
-        with _reported():
+        with _errors_reported():
             return super().make_context(*args, **settings)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        with _reported():
+        with _errors_reported():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _reported() -> Iterator[None]:
-    """Say why a command failed, and exit with the code of that.
+def _errors_reported() -> Iterator[None]:
+    """Print the error that ended a command, and exit with its code.
 
-    A reader that closed its end of the pipe (`| head -1`) is no fault: the process then ends by
-    SIGPIPE, without a word, as `git` does.
+    If the reader of a pipe closed it (`| head -1`), the process ends by SIGPIPE without a message,
+    as `git` does.
     """
     try:
         yield
@@ -117,15 +117,14 @@ def _reported() -> Iterator[None]:
         abandon_stdout()
         raise click.exceptions.Exit(exit_codes.UNREADABLE) from error
     except KeyboardInterrupt as error:
-        say("interrupted: what was stored before is kept; run the command again to finish")
+        say("interrupted: stored data is kept; rerun the command to resume")
         raise click.exceptions.Exit(exit_codes.INTERRUPTED) from error
 
 
 def _occupy_closed_descriptors() -> None:
     """Open the null device for each of the first three descriptors that is closed.
 
-    A file that is opened would get the number otherwise, and what a library writes to standard
-    output or error would go into it.
+    Otherwise the next opened file would get the number, and output of a library would go into it.
     """
     for number in range(3):
         try:
@@ -137,7 +136,7 @@ def _occupy_closed_descriptors() -> None:
 def _name_variables(command: click.Command, prefix: str) -> None:
     """Give each option the environment variable of command and option, if it has none.
 
-    click would take the name of a parameter, which nobody sees.
+    click would use the name of the parameter, which users do not see.
     """
     for option in command.params:
         if isinstance(option, click.Option) and option.envvar is None:
@@ -149,9 +148,9 @@ def _name_variables(command: click.Command, prefix: str) -> None:
 
 
 def _require_text(command: click.Command) -> None:
-    """Give the options of all commands that are plain strings the type of a text.
+    """Give all options that are plain strings the type `Text`.
 
-    What names a record as an argument may be anything, and names none then.
+    Arguments can be any bytes: an identifier that is not UTF-8 names no record.
     """
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.type is click.STRING:
@@ -160,7 +159,7 @@ def _require_text(command: click.Command) -> None:
         _require_text(below)
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(mirror.__version__, prog_name="mirror")
 @click.option(
     "--db",
@@ -173,14 +172,14 @@ def _require_text(command: click.Command) -> None:
 def main(ctx: click.Context, db: Path | None) -> None:
     """Hold a scholarly registry to its word.
 
-    mirror reads portable graph bundles of pith.science, verifies every hash and signature, keeps
-    them in one SQLite file, and merges them into the current state of each record, without
-    trusting where they came from.
+    mirror reads portable graph bundles of pith.science, verifies every hash and signature, stores
+    them in one SQLite file, and merges them into the current state of each record, without trust in
+    their source.
 
     \b
     Examples:
       mirror merge bundle.tar              verify, store, merge
-      mirror show arxiv:1705.09786         what is claimed about one paper
+      mirror show arxiv:1705.09786         claims about one paper
       mirror verify bundle.json --json     every finding, one line each
       mirror export mine.tar               everything, as a BagIt bag
 

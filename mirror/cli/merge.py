@@ -10,7 +10,7 @@ import click
 
 from mirror.archive import ReadLimits
 from mirror.cli import cluster, exit_codes, limit_options, options, trusted_keys
-from mirror.cli.ingest_view import FindingPrinter, show_job, summary_rows
+from mirror.cli.ingest_view import FindingPrinter, print_reading, summary_rows
 from mirror.cli.output import echo, print_table
 from mirror.cli.output_paths import OutputFolder, inputs_of
 from mirror.engine.export.bag import write_states
@@ -27,11 +27,7 @@ __all__ = ["merge"]
 @options.jobs
 @trusted_keys.key_files
 @click.option(
-    "--in-memory",
-    is_flag=True,
-    envvar="MIRROR_IN_MEMORY",
-    show_envvar=True,
-    help="Keep no store.",
+    "--in-memory", is_flag=True, envvar="MIRROR_IN_MEMORY", show_envvar=True, help="Keep no store."
 )
 @click.option(
     "--out",
@@ -60,16 +56,15 @@ def merge(
     """Read bundles, verify and store them, and merge them into states.
 
     A SOURCE is a bundle.json, JSON Lines of bundles, a tar or BagIt bag, any of them gzip or zstd,
-    a folder, or - for standard input; what it is, is known by its content. Merging what is
-    already there changes nothing.
+    a folder, or - for standard input; its format is recognised by content. Merging the same bundles
+    again changes nothing.
 
-    Keys given with --keys are added to those that the store trusts, as `mirror keys add` does.
+    The keys of --keys are added to the trusted keys of the store, as by `mirror keys add`.
 
-    With --cluster the work is done by the workers of a Dask cluster, and no store is written:
-    sources and --out are paths or URLs (s3://, gs://, https://), and the states, the findings and
-    the root, the same as on one machine, become a Parquet dataset (docs/cluster.md). The keys are
-    those that the store trusts, if there is one, and --keys. The same command goes on with a run
-    that was cut off.
+    With --cluster the workers of a Dask cluster do the work, and no store is written: sources and
+    --out are paths or URLs (s3://, gs://, https://), and the states, findings and root become a
+    Parquet dataset (docs/cluster.md), equal to those of one machine. Trusted keys: those of the
+    store, if it exists, and --keys. Rerun the same command to resume an interrupted run.
 
     \b
     Examples:
@@ -81,12 +76,12 @@ def merge(
       mirror merge --cluster local bags/*.tar --out states/
       mirror merge --cluster tcp://10.0.0.5:8786 's3://bags/*.tar' --out s3://s
     """
-    workers = cluster.Workers(**wished)
-    if fault := workers.fault(sources, out):
+    workers = cluster.ClusterOptions(**wished)
+    if fault := workers.find_conflict(sources, out):
         raise click.UsageError(fault)
     if workers.cluster is not None and out is not None:
         if in_memory:
-            raise click.UsageError("--in-memory says nothing with --cluster: there is no store")
+            raise click.UsageError("--in-memory has no effect with --cluster")
         trusted = trusted_keys.store_keys(db).with_added(trusted_keys.read_key_files(key_files))
         settings = (sources, out, trusted, limits, workers)
         sys.exit(cluster.merge_on_cluster(*settings, as_json=as_json))
@@ -96,7 +91,7 @@ def merge(
     findings = FindingPrinter(as_json=False, quiet=quiet)
     with open_store(None if in_memory else db) as store:
         added = add_keys(store, keys)
-        with show_job(sources, findings, limits) as job:
+        with print_reading(sources, findings, limits) as job:
             summary = ingest(store, job)
         findings.end()
         if out is not None:

@@ -20,29 +20,29 @@ _POLITE = ClientConfig()
 
 _POLITENESS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("rate", "requests_per_second", {
-        "type": click.FloatRange(min=0), "help": "Requests in a second; 0 for no limit.",
+        "type": click.FloatRange(min=0), "help": "Requests per second; 0 for no limit.",
     }),
     ("retries", "retries", {
-        "type": Count(0), "help": "Further tries for what may pass.",
+        "type": Count(0), "help": "Retries of temporary failures.",
     }),
     ("timeout", "read_seconds", {
-        "type": SECONDS, "help": "Seconds to wait for an answer to go on.",
+        "type": SECONDS, "help": "Seconds to wait for more of a response.",
     }),
     ("max-answer", "answer_bytes", {
-        "type": Count(1), "help": "Bytes that one answer may have.",
+        "type": Count(1), "help": "Bytes of one response.",
     }),
     ("allow-private", "allow_private", {
-        "is_flag": True, "help": "Also ask addresses that are not on the public internet.",
+        "is_flag": True, "help": "Allow addresses outside the public internet.",
     }),
     ("allow-other-hosts", "allow_other_hosts", {
         "is_flag": True, "help": "Follow redirects to other hosts.",
     }),
 )  # fmt: skip
-"""What a person may set of `ClientConfig`, by option."""
+"""Members of `ClientConfig` and click settings, by option."""
 
 
 def politeness(command: _Command) -> _Command:
-    """Give a command the options of one that asks over HTTP, and hand it `politeness`."""
+    """Give a command the options of the HTTP client, and pass it `politeness`."""
 
     @functools.wraps(command)
     def with_politeness(*, contact: str, **parameters: Any) -> Any:
@@ -54,7 +54,7 @@ def politeness(command: _Command) -> _Command:
             raise click.UsageError(str(error)) from error
         return command(**parameters, politeness=polite)
 
-    text = "How to reach you; it is told to whom you ask."
+    text = "Your contact for the User-Agent header."
     with_politeness = click.option(
         "--contact",
         default="",

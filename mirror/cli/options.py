@@ -38,7 +38,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 class Count(click.IntRange):
-    """A whole number, no larger than SQLite and the machine can count."""
+    """A whole number within the range of SQLite."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
         """Return the number."""
@@ -49,7 +49,7 @@ class Count(click.IntRange):
 
 
 class Text(click.types.StringParamType):
-    """A text: what cannot be written in UTF-8 is none, and neither kept nor looked for."""
+    """A text that can be encoded as UTF-8; anything else is refused."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Return the text; an argument that is not UTF-8 has surrogates in it (PEP 383)."""
@@ -74,10 +74,10 @@ class SmallFile(click.Path):
         super().__init__(path_type=Path, dir_okay=False, allow_dash=True)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path; of a file that is named `-`, which is given as `./-`, the whole."""
+        """Return the path; an absolute one for `./-`, which names a file and not standard input."""
         try:
             path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        except ValueError:  # a NUL is in it: reading says so
+        except ValueError:  # it contains a NUL: reading it reports that
             return Path(value)
         return Path.cwd() / path if str(path) == "-" != str(value) else path
 
@@ -114,7 +114,7 @@ as_json: _Decorator = click.option(
     is_flag=True,
     envvar="MIRROR_JSON",
     show_envvar=True,
-    help="JSON Lines on stdout, and nothing else there.",
+    help="Print JSON Lines, and nothing else, on stdout.",
 )
 
 
@@ -130,7 +130,7 @@ jobs: _Decorator = click.option(
     show_envvar=True,
     expose_value=False,
     callback=_limit_processes,
-    help="Processes to work in; one for each processor that may be used if not given.",
+    help="Number of processes; one per usable processor if not given.",
 )
 
 
@@ -139,12 +139,12 @@ quiet: _Decorator = click.option(
     is_flag=True,
     envvar="MIRROR_QUIET",
     show_envvar=True,
-    help="Print only findings that nobody acknowledged.",
+    help="Print only findings that are not acknowledged.",
 )
 
 
 SMALL_BYTES = 4 << 20
-"""Bytes of a key set, a profile, a proof, or whatever else is read as a whole (B4)."""
+"""Bytes of a key set, a profile, a proof or another file that is read completely (B4)."""
 
 
 def read_input(path: Path, most_bytes: int = SMALL_BYTES) -> bytes:

@@ -1,4 +1,4 @@
-"""What a person sees: text on stderr, tables, findings, progress.
+"""Output of commands: JSON Lines, tables and text for a person.
 
 Every string from outside is shown as text: markup is off, and characters that do not print or
 that turn the direction of writing are shown by their code.
@@ -41,11 +41,11 @@ def prepare_streams() -> None:
 
 
 def echo(text: str | bytes = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print text on stdout or stderr as it is, after whatever progress is shown was erased.
+    """Print text on stdout or stderr unchanged, while shown progress is erased.
 
     Raises:
-        OSError: If it cannot be written; on stderr, only if its reader is gone. A command does
-            its work also where nobody can be told.
+        OSError: If it cannot be written; on stderr, only if its reader is gone: a command works
+            also without a place for messages.
     """
     with _without_bars(sys.stderr if err else sys.stdout):
         try:
@@ -64,7 +64,7 @@ def print_text(text: str, indent: int = 0) -> None:
     """Print a line for people on stdout; on a terminal it wraps by words, under its indent.
 
     Args:
-        text: What a terminal can show (`escape_terminal`), perhaps with styles.
+        text: Escaped for a terminal (`escape_terminal`); it may contain styles.
         indent: Spaces before each line.
     """
     echo(_wrapped(text, sys.stdout, " " * indent))
@@ -88,12 +88,12 @@ def print_table(rows: Mapping[str, str | list[str]], *, err: bool = False) -> No
 def _wrapped(text: str, stream: io.TextIOBase | Any, heading: str = "") -> str:
     """Return text in lines that fit the terminal, if `stream` is one.
 
-    A word is never broken. One that does not fit beside the indent stands on a line of its own,
-    with less indent, such as a digest of 64 digits.
+    A word is never broken. A long word, such as a digest of 64 digits, gets a line of its own with
+    less indent.
 
     Args:
-        text: What to print; the spaces that it begins with are kept on every line.
-        stream: Where; what is no terminal gets one line.
+        text: The text; its leading spaces are repeated on every line.
+        stream: The output; it gets one line if it is not a terminal.
         heading: Before the first line; the others are indented as far.
     """
     columns = _columns(stream)

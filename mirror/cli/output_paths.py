@@ -49,7 +49,7 @@ class StandardOutput:
         self._inputs = inputs
 
     def check(self) -> None:
-        """Check that standard output is no terminal, and nothing that this run reads.
+        """Check that standard output is neither a terminal nor a file that this run reads.
 
         Raises:
             OutputError: `output.refused`
@@ -60,7 +60,7 @@ class StandardOutput:
         try:
             about = os.fstat(sys.stdout.fileno())
         except (OSError, ValueError):
-            return  # it is no file at all
+            return  # it is not a file
         for one in self._inputs:
             if one.exists() and os.path.samestat(about, one.stat()):
                 message = "this command reads the same file"
@@ -68,7 +68,7 @@ class StandardOutput:
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """Give standard output, and send off what was written."""
+        """Give standard output, and flush it at the end."""
         self.check()
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -77,8 +77,8 @@ class StandardOutput:
 def writes(command: _Command) -> _Command:
     """Give a command `--force`, and its outputs as `OutputFile`, each of them checked.
 
-    What would be replaced is refused before the command does anything, so that no work is lost;
-    writing checks it again.
+    An output that would replace a file is refused before the command runs, so that no work is lost;
+    writing it checks again.
     """
 
     @functools.wraps(command)
@@ -101,7 +101,7 @@ def writes(command: _Command) -> _Command:
             one.check()
         return command(*args, **{**parameters, **found})
 
-    with_force = click.option("--force", is_flag=True, help="Replace a file that is there.")
+    with_force = click.option("--force", is_flag=True, help="Replace an existing file.")
     return cast("_Command", with_force(checked))
 
 

@@ -1,4 +1,4 @@
-"""Standard output that nobody reads any more, or that has no room."""
+"""Standard output that is closed by its reader, or on a full disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["abandon_stdout", "die_of_closed_pipe", "is_closed_pipe"]
 def is_closed_pipe(error: BaseException | None) -> bool:
     """Whether an error says that the reader of standard output or error closed its end.
 
-    A broken pipe to anybody else, such as a server or another process of ours, is a fault.
+    A broken pipe to another process, such as a server, is an error.
     """
     if not isinstance(error, OSError) or error.errno != errno.EPIPE:
         return False
@@ -34,7 +34,7 @@ def die_of_closed_pipe() -> None:
 
 
 def abandon_stdout() -> None:
-    """Let what could not be written go: Python would try it again as it ends, and complain."""
+    """Discard unwritten output: Python would try to write it again at exit, and fail."""
     if sys.stdout is not sys.__stdout__:
         return  # a test reads it
     null = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""`mirror probe`: learn from real events what their ids and signatures are made of."""
+"""`mirror probe`: how the ids and signatures of real events are computed."""
 
 from __future__ import annotations
 
@@ -33,30 +33,28 @@ _FORMS = {
 }
 _SHOWN = 5
 _LISTED = 20
-"""Members that are named in one line, and types that are told."""
+"""Members that are named in one line, and types that are listed."""
 
 
 @click.command()
 @options.sources
 @options.db
 @trusted_keys.key_files
-@click.option(
-    "--save", type=OutputPath(), metavar="FILE", help="Write the profile that is proposed."
-)
+@click.option("--save", type=OutputPath(), metavar="FILE", help="Write the proposed profile.")
 @click.option(
     "--report",
     type=OutputPath(),
     metavar="FILE",
-    help="Write what was tried, and the shape of events without what they say, to send to someone.",
+    help="Write the tried methods and the structure of events, without their content.",
 )
-@click.option("--name", default="probed", show_default=True, help="What to call the profile.")
+@click.option("--name", default="probed", show_default=True, help="Name of the profile.")
 @click.option(
     "--sample-size",
     "most",
     type=options.Count(2),
     default=10_000,
     show_default=True,
-    help="Events to look at.",
+    help="Events to examine.",
 )
 @click.option(
     "--max-tries",
@@ -83,9 +81,9 @@ def probe(
 ) -> None:
     """Find out how the events of bundles are hashed and signed.
 
-    The registry publishes no envelope. If events that should be good are refused, this searches
-    for what their ids and signatures are made of, and proposes what a trusted key proves. It
-    changes nothing: neither the store nor whom it trusts.
+    The registry publishes no event format. If valid events are refused, this command searches for
+    the bytes that their ids and signatures are computed from, and proposes a profile that a trusted
+    key proves. Neither the store nor its trusted keys are changed.
 
     \b
     Examples:
@@ -93,11 +91,16 @@ def probe(
       mirror probe bundle.tar --save profile.json --report for-the-developers.json
     """
     keys = trusted_keys.store_keys(db).with_added(trusted_keys.read_key_files(key_files))
-    told = _Told()
+    printer, summary = FindingPrinter(as_json=False), Summary()
+
+    def on_finding(finding: Finding) -> None:
+        summary.count(finding)
+        printer.on_finding(finding)
+
     with show_progress("tried", "texts and signatures") as progress:
-        job = ReadRequest(sources, told.tell, limits=limits)
+        job = ReadRequest(sources, on_finding, limits=limits)
         found, types = probe_bundles(job, keys, most, SearchBudget(progress.advance, max_tries))
-    told.findings.end()
+    printer.end()
     found.rename(name)
     value = report_value(found, types)
     if as_json:
@@ -109,22 +112,9 @@ def probe(
         _write(report, value)
     if save is not None and found.is_settled and found.found is not None:
         _write(save, found.found.profile.to_value())
-        say(f"the profile is in {save.path}; look at it, then merge by it:")
+        say(f"the profile is in {save.path}; read it before you trust it:")
         say(f"`mirror keys trust-profile {save.path}`")
-    sys.exit(exit_codes.of_summary(told.summary) or (0 if found.is_settled else 1))
-
-
-class _Told:
-    """Shows what was left out of the sources, and counts it."""
-
-    def __init__(self) -> None:
-        self.findings = FindingPrinter(as_json=False)
-        self.summary = Summary()
-
-    def tell(self, report: Finding) -> None:
-        """Show one finding."""
-        self.summary.count(report)
-        self.findings.tell(report)
+    sys.exit(exit_codes.of_summary(summary) or (0 if found.is_settled else 1))
 
 
 def _write(file: OutputFile, value: Object) -> None:
@@ -132,23 +122,21 @@ def _write(file: OutputFile, value: Object) -> None:
         out.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-# What is told --------------------------------------------------------------------------------
+# Output --------------------------------------------------------------------------------------
 
 
 def _lines(found: ProbeResult, types: Sequence[TypeSuggestion]) -> Iterator[str]:
-    yield f"looked at {plural(found.events, 'event')}"
+    yield f"examined {plural(found.events, 'event')}"
     for name, count in found.by_profile.items():
         is_own = name == MIRROR_V1.name
-        said = (
-            "the built-in profile mirror-v1 says (E1 to E3)" if is_own else f"trusted {name} says"
-        )
-        yield f"as {said}: {count:,}"
+        profile = "the built-in profile mirror-v1 (E1 to E3)" if is_own else f"trusted {name}"
+        yield f"valid under {profile}: {count:,}"
     if found.found is not None:
         yield from _lines_of_fit(found.found)
         yield from _lines_of_others(found)
         yield from (one.sentence for one in types[:_LISTED])
         if types and found.found.profile.name != MIRROR_V1.name:
-            yield "hint: `mirror keys trust-profile FILE --map NAME=TYPE` says what a type means"
+            yield "hint: `mirror keys trust-profile FILE --map NAME=TYPE` maps a type of events"
     elif found.events:
         yield "no profile is proposed"
         yield from _lines_of_failure(found)
@@ -158,7 +146,7 @@ def _lines(found: ProbeResult, types: Sequence[TypeSuggestion]) -> Iterator[str]
 def _lines_of_fit(fit: ProfileEvidence) -> Iterator[str]:
     profile, rule = fit.profile, fit.profile.signature
     if profile.id is None:
-        yield "id: no text in the event is a digest of all that it says"
+        yield "id: no text in the event is a digest of the whole event"
     else:
         spelled = f"{profile.id.spelling.prefix}<{profile.id.spelling.encoding}>"
         yield f"all {fit.ids} ids recompute: {profile.id.at} is {spelled}, the SHA-256 of"
@@ -177,19 +165,19 @@ def _lines_of_fit(fit: ProfileEvidence) -> Iterator[str]:
 
 def _lines_of_weakness(fit: ProfileEvidence) -> Iterator[str]:
     if fit.is_said_by_payload:
-        yield "type, subject and time stand in the payload: whether the signer meant them of the"
-        yield "  event, only a person can say"
+        yield "type, subject and time are in the payload: only a person can decide whether"
+        yield "  the signer meant them for the event"
     if fit.is_ascii_only and fit.profile != MIRROR_V1:
-        yield "whether text beyond ASCII is hashed as it is (V2) or escaped (V7), these events do"
-        yield "  not show: theirs is all ASCII; taken as V2"
+        yield "these events are all ASCII, so they do not show whether other text is hashed"
+        yield "  as it is (V2) or escaped (V7); V2 is assumed"
     if not fit.unprotected:
         yield "every member is protected by the signature"
         return
     places = _listed(fit.unprotected)
-    yield f"NOT protected by the signature, so that anybody can change it: {places}"
+    yield f"NOT protected by the signature, so anyone can change it: {places}"
     if loose := fit.covered_by_id_alone:
-        yield f"the id depends on {_listed(loose)}: whoever changes that can make the same event"
-        yield "  look like another one"
+        yield f"the id depends on {_listed(loose)}: a change of it makes the same event look like"
+        yield "  another one"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -200,7 +188,7 @@ def _listed(names: Sequence[str]) -> str:
 def _lines_of_others(found: ProbeResult) -> Iterator[str]:
     if found.alternatives:
         others = plural(len(found.alternatives), "other profile")
-        yield f"not to be relied on, for there is more that fits just as well: {others}"
+        yield f"not reliable, because it is not the only fit: {others}"
     elif found.effort.texts:
         yield "no other profile fits"
     for fit in found.alternatives[:_SHOWN]:
@@ -214,10 +202,10 @@ def _lines_of_failure(found: ProbeResult) -> Iterator[str]:
         yield "but no trusted key made the signatures: `mirror keys add` trusts a signer's key"
     for fit in found.refused[:_SHOWN]:
         yield from _lines_of_refusal(fit)
-    tried = f"{found.effort.texts:,} texts that can have been hashed"
+    tried = f"{found.effort.texts:,} candidate texts"
     yield f"tried: {tried}, and {plural(found.effort.signatures, 'signature')} over them, their"
     yield "  digests, the digits of these, and ids"
-    yield "hint: --report FILE writes what was tried and how the events look, without what they say"
+    yield "hint: --report FILE writes the tried methods and the structure of the events, no content"
 
 
 def _lines_of_refusal(fit: ProfileEvidence) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Progress of a command on a terminal; in a pipe there is none."""
+"""Progress of a command on a terminal; a pipe gets none."""
 
 from __future__ import annotations
 

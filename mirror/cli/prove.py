@@ -29,11 +29,11 @@ __all__ = ["prove"]
     "proof_file",
     type=options.SmallFile(),
     metavar="FILE",
-    help="Check such a file, or - for standard input; no store is needed.",
+    help="Check a proof in FILE, or - for standard input; no store is needed.",
 )
-@click.option("--root", "root_text", metavar="HEX", help="The root that it must lead to.")
+@click.option("--root", "root_text", metavar="HEX", help="Expected root of the proof.")
 @click.option(
-    "--out", type=OutputPath(), metavar="FILE", help="Write the proof here, not to stdout."
+    "--out", type=OutputPath(), metavar="FILE", help="Write the proof to FILE, not to stdout."
 )
 @options.as_json
 @writes
@@ -48,8 +48,8 @@ def prove(
 ) -> None:
     """Write or check a proof that a record's state is in the tree.
 
-    The proof is printed as JSON; with --json, as one line. Whoever has it and the root needs
-    nothing else to see that the state of this core digest was among those that the root stands for.
+    The proof is printed as JSON; with --json, as one line. It shows, together with the root alone,
+    that a state with this core digest is in the tree of that root (inclusion proof, RFC 6962).
 
     \b
     Examples:
@@ -59,9 +59,9 @@ def prove(
     if (identifier is None) == (proof_file is None):
         raise click.UsageError("give an ID, or --check FILE")
     if proof_file is None and root_text is not None:
-        raise click.UsageError("--root belongs to --check")
+        raise click.UsageError("--root needs --check")
     if proof_file is not None and out is not None:
-        raise click.UsageError("--check writes no proof: leave out --out")
+        raise click.UsageError("--check writes no proof: omit --out")
     if proof_file is not None:
         _check(proof_file, root_text, as_json=as_json)
     with open_store(db, must_exist=True) as store:
@@ -79,14 +79,14 @@ def prove(
 
 
 def _check(path: Path, root_text: str | None, *, as_json: bool) -> None:
-    """Say whether a proof leads to a root, and exit."""
+    """Print whether a proof leads to a root, and exit."""
     proof = parse_proof(options.read_input(path))
     wanted = proof.root if root_text is None else _root(root_text)
     holds = proof.leads_to(wanted)
     if as_json:
         print_json({"pith_number": proof.pith_number, "root": wanted.hex(), "holds": holds})
     else:
-        _say(proof, wanted, holds=holds, is_own_word=root_text is None)
+        _print_check(proof, wanted, holds=holds, is_own_root=root_text is None)
     sys.exit(0 if holds else 1)
 
 
@@ -100,7 +100,7 @@ def _root(text: str) -> bytes:
     return root
 
 
-def _say(proof: InclusionProof, wanted: bytes, *, holds: bool, is_own_word: bool) -> None:
+def _print_check(proof: InclusionProof, wanted: bytes, *, holds: bool, is_own_root: bool) -> None:
     if not holds:
         say(f"no: this does not show that {proof.pith_number} is in the tree of {wanted.hex()}")
         return
@@ -109,9 +109,9 @@ def _say(proof: InclusionProof, wanted: bytes, *, holds: bool, is_own_word: bool
             "record": proof.pith_number,
             "core digest": proof.leaf[1].hex(),
             "is in the tree of": wanted.hex(),
-            "key set, as it says": proof.key_set_digest,
-            "merge version, as it says": proof.merge_version,
+            "key set (claimed)": proof.key_set_digest,
+            "merge version (claimed)": proof.merge_version,
         }
     )
-    if is_own_word:
-        say("this root is the file's own word: compare it with one that you got another way")
+    if is_own_root:
+        say("this root is from the proof itself: compare it with one from another channel")

@@ -24,15 +24,15 @@ __all__ = ["rebuild"]
     is_flag=True,
     envvar="MIRROR_STATES_ONLY",
     show_envvar=True,
-    help="Only the states, from the verdicts that were reached before.",
+    help="Only the states, from the stored verdicts.",
 )
 @options.as_json
 @click.pass_context
 def rebuild(ctx: click.Context, *, db: Path, states_only: bool, as_json: bool) -> None:
     """Derive verdicts, states and indexes again from the facts.
 
-    It ends in the very digests that were there before, unless something derived was damaged or
-    this version of mirror knows the rules better. Interrupted, it goes on at the next run.
+    The digests stay the same, unless derived data was damaged or this version has other rules. The
+    next run resumes an interrupted one.
 
     \b
     Examples:

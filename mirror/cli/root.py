@@ -1,4 +1,4 @@
-"""`mirror root` and `mirror prove`: one digest for all states, and that one of them is in it."""
+"""`mirror root`: the Merkle root of all states."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def root(*, db: Path, as_json: bool) -> None:
     """Print one digest of all states of the store.
 
     Two mirrors with the same root, under the same key set and merge version, have the same current
-    state for every record. How it is computed stands in docs/tree.md.
+    state for every record. Its computation is described in docs/tree.md.
 
     \b
     Examples:

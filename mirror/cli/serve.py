@@ -27,7 +27,7 @@ __all__ = ["serve"]
 
 
 def _public_url(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    """Return an address that pages show to everybody, without a slash at its end."""
+    """Return a public URL without a trailing slash."""
     if not value:
         return ""
     try:
@@ -35,7 +35,7 @@ def _public_url(_context: click.Context, _parameter: click.Parameter, value: str
     except UpstreamError as error:
         raise click.BadParameter(error.message) from error
     if url.query or "#" in value:
-        raise click.BadParameter("The address goes on after ? or #; pages could not add to it.")
+        raise click.BadParameter("The URL must have no ? and no #.")
     return value.rstrip("/")
 
 
@@ -52,7 +52,7 @@ def _public_url(_context: click.Context, _parameter: click.Parameter, value: str
     default="",
     callback=_public_url,
     metavar="URL",
-    help="Where the world finds it, such as https://mirror.example; else what each request says.",
+    help="Public URL, such as https://mirror.example; by default that of each request.",
 )
 @click.option(
     "--source-url",
@@ -60,7 +60,7 @@ def _public_url(_context: click.Context, _parameter: click.Parameter, value: str
     callback=_public_url,
     show_default=True,
     metavar="URL",
-    help="Where its records come from.",
+    help="URL of the source of the records.",
 )
 @click.option(
     "--access-log",
@@ -75,7 +75,7 @@ def _public_url(_context: click.Context, _parameter: click.Parameter, value: str
     default=256,
     show_default=True,
     metavar="MIB",
-    help="Memory for states that were asked for lately.",
+    help="Memory for the cache of states.",
 )
 @click.option(
     "--max-connections",
@@ -83,7 +83,7 @@ def _public_url(_context: click.Context, _parameter: click.Parameter, value: str
     default=1000,
     show_default=True,
     metavar="N",
-    help="Connections that may be open at one time, as far as file descriptors allow.",
+    help="Open connections at a time, as far as file descriptors allow.",
 )
 def serve(
     *,
@@ -99,9 +99,9 @@ def serve(
 ) -> None:
     """Serve the store over HTTP: the registry's paths, and pages.
 
-    The search index is brought up to date first, where the store can be written. From then on the
-    store is only read; merge into it meanwhile as you like. SIGTERM and Ctrl-C let running answers
-    end, for ten seconds at most, and are the normal end: exit 0.
+    The search index is updated first, if the store can be written. After that the store is only
+    read; other processes may merge into it. SIGTERM and Ctrl-C end the server normally (exit 0),
+    with at most ten seconds for running responses.
 
     \b
     Examples:
@@ -116,7 +116,7 @@ def serve(
     connections = Connections(ConnectionLimits(connections=max_connections))
     with _bound(host, port, connections) as listeners:
         if error := update_index(db, is_patient=True):
-            say(f"the search index was not brought up to date: {error}")
+            say(f"the search index was not updated: {error}")
         with open_store(db, read_only=True) as store:
             records = store.status().records
         settings = ServerSettings(
@@ -138,7 +138,7 @@ def serve(
 
 @contextmanager
 def _bound(host: str, port: int, connections: Connections) -> Iterator[list[socket.socket]]:
-    """Give sockets that have this address; nobody can connect to them yet.
+    """Give sockets bound to this address that do not listen yet.
 
     Raises:
         ListenError: `serve.address`
@@ -162,7 +162,7 @@ def _where(host: str, listeners: list[socket.socket]) -> str:
 
 @contextmanager
 def _address_faults(host: str, port: int) -> Iterator[None]:
-    """Say that an address is in use, or is no address of this machine."""
+    """Convert errors of an address that is in use or not of this machine."""
     try:
         yield
     except (OSError, UnicodeError) as error:
@@ -174,7 +174,7 @@ def _address_faults(host: str, port: int) -> Iterator[None]:
 
 @contextmanager
 def _stopped_by_signal(server: Server) -> Iterator[None]:
-    """Let SIGINT and SIGTERM stop the server and nothing else.
+    """Stop the server, and nothing else, at SIGINT and SIGTERM.
 
     uvicorn has handlers of its own while it runs, and raises the signal again at its end.
     """

@@ -1,4 +1,4 @@
-"""Commands that look at the store and take from it: `show`, `export` and `status`."""
+"""`mirror show`: one record and its claims."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = ["show"]
 @options.db
 @trusted_keys.key_files
 @options.as_json
-@click.option("--bundle", is_flag=True, help="Print the record's composed bundle instead.")
+@click.option("--bundle", is_flag=True, help="Print the composed bundle of the record.")
 def show(
     identifier: str, *, db: Path, key_files: tuple[Path, ...], as_json: bool, bundle: bool
 ) -> None:
     """Show one record: its claims, and which of them are verified.
 
-    ID is a Pith Number or its first 8 letters or more, an arXiv id with or without its version, a
-    DOI, or the address of any of these. With --keys the state is shown as it would be if those
-    keys were trusted, too; nothing is stored. "Cited by" lists the signed citations of this record;
-    "cites", those of other records that name it as the one that cites.
+    ID is a Pith Number or at least its first 8 letters, an arXiv id with or without a version, a
+    DOI, or a URL of one of these. With --keys the state is shown under additional trusted keys;
+    nothing is stored. "Cited by" lists the signed citations of this record; "cites" lists those of
+    other records that name this one as the citing work.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""A state as a table for a person: what is claimed, who signed it, and what was checked here."""
+"""State of a record as a table for a person: claims, signers and verification."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAX_RETIRING = 3
 _MAX_VALUE = 200
 """Characters shown of one value."""
 _MAX_FACE = 600
-"""Characters shown of what a refused event says of itself."""
+"""Characters shown of an invalid event."""
 
 _SNAPSHOT_FLAGS = {"references_resolved": "references", "formal_links_present": "formal links"}
 """Headings of the flags of `verification_status` that graph snapshots claim."""
@@ -96,10 +96,10 @@ def _alias(alias: Object) -> str:
 
 def _receipt(receipt: Value) -> str:
     if receipt is None:
-        return "none: no key that is trusted here signed this record"
+        return "none: no trusted key signed this record"
     members = cast("Object", receipt)
     at = members["signed_at"]
-    when = f"at {at}, as a signed event says" if at else "at a time that nothing signs"
+    when = f"at {at}, as a signed event says" if at else "at an unsigned time"
     return f"verified: signed with key {members['key_id']} {when}"
 
 
@@ -216,7 +216,7 @@ def _says(event: EventSummary) -> str:
 
 
 def _claimed_face(event: InvalidEvent) -> str:
-    """Return what a refused event says of itself, or the beginning of a value that is none."""
+    """Return the claimed members of an invalid event, or the beginning of its value."""
     said = event_summary(event)
     if not said.event_type:
         return truncate(canonical(event.value).decode(), _MAX_VALUE)

@@ -1,4 +1,4 @@
-"""Changes of trust as a person sees them: what was added, and what a removal makes invalid."""
+"""Changes of the trusted keys and profiles, and their effects, as output."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mirror.engine.states.trust import AddedTrust, remove_keys, remove_profiles
 from mirror.engine.states.trust_effect import TrustEffect, effect_of_removal
 from mirror.store import open_store
 
-__all__ = ["remove_and_say", "say_added"]
+__all__ = ["remove_and_report", "report_added"]
 
 
-def say_added(added: AddedTrust, db: Path, *, as_json: bool) -> None:
-    """Say what is trusted now, and what about it is seldom meant."""
+def report_added(added: AddedTrust, db: Path, *, as_json: bool) -> None:
+    """Print the added keys and profiles, and warnings about them."""
     with open_store(db, read_only=True) as store:
         trusted = store.trust_log.key_set()
     doubts = [*key_warnings(added.keys), *name_warnings(added.keys, trusted)]
@@ -35,24 +35,19 @@ def say_added(added: AddedTrust, db: Path, *, as_json: bool) -> None:
         )
         return
     if not added.keys and not added.profiles:
-        say("nothing to do: all of it is trusted already")
+        say("nothing to do: all of these are trusted already")
     for key in added.keys:
         say(f"now trusted in {db}: {key.key_id}, fingerprint {key.fingerprint}, {key.signer_id}")
     for profile in added.profiles:
         say(f"now trusted in {db}: the profile {profile.name}")
         if loose := loose_members(profile):
-            say(f"not protected by its signatures, and so never shown: {', '.join(loose)}")
+            say(f"not protected by its signatures, so never shown: {', '.join(loose)}")
 
 
-def remove_and_say(
-    db: Path,
-    key_ids: tuple[str, ...],
-    profiles: tuple[str, ...],
-    *,
-    dry_run: bool,
-    as_json: bool,
+def remove_and_report(
+    db: Path, key_ids: tuple[str, ...], profiles: tuple[str, ...], *, dry_run: bool, as_json: bool
 ) -> None:
-    """Trust keys or profiles no longer, and say before and after what that makes invalid.
+    """Remove keys or profiles from the trusted ones, and print the effect.
 
     Args:
         db: The store.
@@ -65,7 +60,7 @@ def remove_and_say(
     place = db if db.exists() else None  # as of a store that was just made
     with open_store(place, read_only=place is not None) as store, store.snapshot():
         before = store.status()
-        with show_progress("looked at") as progress:
+        with show_progress("examined") as progress:
             effect = effect_of_removal(store, key_ids, profiles, progress.advance)
         digest = store.trust_log.key_set().digest
     if not as_json:
@@ -73,7 +68,7 @@ def remove_and_say(
     after = before
     if not dry_run:
         with open_store(db) as store:
-            with show_progress("judged again") as progress:
+            with show_progress("verified again") as progress:
                 if key_ids:
                     remove_keys(store, key_ids, progress.advance)
                 if profiles:
@@ -104,7 +99,7 @@ def remove_and_say(
 
 
 def _words(effect: TrustEffect) -> str:
-    """Say what becomes invalid."""
+    """Return the facts that become invalid as text."""
     if not effect.records:
         return "nothing that is valid now becomes invalid"
     by_type = ", ".join(f"{name} {count:,}" for name, count in sorted(effect.events.items()))

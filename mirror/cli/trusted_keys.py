@@ -24,19 +24,19 @@ key_files = click.option(
     metavar="FILE",
     envvar="MIRROR_KEYS",
     show_envvar=True,
-    help="A key set file to trust beside the built-in key; may be given again.",
+    help="Key set file to trust in addition; may be given again.",
 )
 
 
 def store_keys(db: Path) -> KeySet:
-    """Return the keys that a store trusts; the built-in one where there is no store."""
+    """Return the trusted keys of a store; the built-in key if there is no store."""
     with store_if_there(db) as store:
         return KeySet() if store is None else store.trust_log.key_set()
 
 
 @contextmanager
 def store_if_there(db: Path) -> Iterator[Store | None]:
-    """Open a store to read it; None if there is no file."""
+    """Open a store to read it; give None if there is no file."""
     try:
         is_there = db.exists()
     except OSError:
@@ -53,12 +53,12 @@ def read_key_files(paths: Iterable[Path], *, warn: bool = True) -> KeySet:
 
     Args:
         paths: The files.
-        warn: Whether to say what in them is allowed and seldom meant.
+        warn: Whether to print warnings about them.
 
     Raises:
         SourceError: If one cannot be read.
         LimitError: If one is too large.
-        FormatError: If one is refused (K2), with its path before the place of the fault.
+        FormatError: If one is invalid (K2), with its path before the place in it.
     """
     keys = KeySet()
     for path in paths:

@@ -10,7 +10,7 @@ import click
 
 from mirror.archive import ReadLimits
 from mirror.cli import exit_codes, limit_options, options, trusted_keys
-from mirror.cli.ingest_view import FindingPrinter, show_job, summary_rows
+from mirror.cli.ingest_view import FindingPrinter, print_reading, summary_rows
 from mirror.cli.output import print_table, say
 from mirror.engine.acknowledge import AcknowledgedFindings
 from mirror.engine.ingest.pipeline import verify as verify_sources
@@ -37,9 +37,9 @@ def verify(
 ) -> None:
     """Check bundles as `merge` does, and store nothing.
 
-    The keys to trust are those of the store, or the built-in one where there is none, and --keys. A
-    registry's integrity.json is verified, too: that the payload of each finding has the digest
-    that is signed. Without its payload, nothing ties a finding to words (finding.unbound).
+    Trusted keys: those of the store, or the built-in key without a store, and --keys. In a
+    registry's integrity.json, the payload of each finding must have the signed digest; a finding
+    without a payload is reported (finding.unbound).
 
     \b
     Examples:
@@ -51,7 +51,7 @@ def verify(
         trusted_keys.read_key_files(key_files, warn=not quiet)
     )
     findings = FindingPrinter(as_json=as_json, quiet=quiet)
-    with trusted_keys.store_if_there(db) as store, show_job(sources, findings, limits) as job:
+    with trusted_keys.store_if_there(db) as store, print_reading(sources, findings, limits) as job:
         is_known = job.is_known if store is None else AcknowledgedFindings(store)
         summary = verify_sources(replace(job, is_known=is_known), keys)
     findings.end()
