@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from mirror.archive import ReadLimits
 from mirror.cli import exit_codes
 from mirror.cli.ingest_view import summary_rows
-from mirror.cli.options import Count
+from mirror.cli.options import Count, grouped, setting
 from mirror.cli.output import echo, plural, print_table, say
 from mirror.cli.progress import show_progress
 from mirror.core.keys import KeySet
@@ -23,30 +22,11 @@ from mirror.errors import ClusterError
 if TYPE_CHECKING:  # the base install has no Dask
     from mirror.engine.cluster import ClusterResult
 
-__all__ = ["ClusterOptions", "merge_on_cluster", "options"]
+__all__ = ["ClusterOptions", "cluster_options", "merge_on_cluster"]
 
 _PACKAGES = ("dask", "distributed", "fsspec", "pandas", "pyarrow")
 _LOCAL = "local"
 _SIZE = re.compile(r"[0-9]+(?:\.[0-9]+)? ?(?:[kMGT]i?)?B?|auto", re.IGNORECASE)
-
-_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("--cluster", {
-        "metavar": "ADDRESS|local",
-        "help": "Merge on the workers of a Dask scheduler, or of this machine; needs --out.",
-    }),
-    ("--workers", {
-        "type": Count(1),
-        "help": "With --cluster local: processes to start; one a core if not given.",
-    }),
-    ("--worker-memory", {
-        "metavar": "SIZE",
-        "help": "With --cluster local: memory of each, such as 4GiB; an equal share if not given.",
-    }),
-    ("--prefix-digits", {
-        "type": click.IntRange(min=1, max=4),
-        "help": "With --cluster: hexadecimal digits by which states are partitioned.",
-    }),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +57,37 @@ class ClusterOptions:
         return "--cluster cannot read standard input" if "-" in sources else None
 
 
-def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of `ClusterOptions`."""
-    for name, settings in reversed(_OPTIONS):
-        envvar = f"MIRROR_{name[2:].upper().replace('-', '_')}"
-        command = click.option(name, envvar=envvar, show_envvar=True, **settings)(command)
-    return command
+cluster_options = grouped(
+    "cluster",
+    ClusterOptions,
+    (
+        setting(
+            "--cluster",
+            "cluster",
+            metavar="ADDRESS|local",
+            help="Merge on the workers of a Dask scheduler or of this machine; needs --out.",
+        ),
+        setting(
+            "--workers",
+            "workers",
+            type=Count(1),
+            help="With --cluster local: processes to start; one per core if not given.",
+        ),
+        setting(
+            "--worker-memory",
+            "worker_memory",
+            metavar="SIZE",
+            help="With --cluster local: memory of each, like 4GiB; an equal share if not given.",
+        ),
+        setting(
+            "--prefix-digits",
+            "prefix_digits",
+            type=click.IntRange(min=1, max=4),
+            help="With --cluster: hexadecimal digits by which states are partitioned.",
+        ),
+    ),
+)
+"""Gives a command the options of a cluster, and passes it `cluster`."""
 
 
 def merge_on_cluster(

@@ -75,7 +75,7 @@ _ORDER = (
 )
 @options.as_json
 @options.quiet
-@network_options.politeness
+@network_options.client_config
 @limit_options.limits
 @writes
 def compare(
@@ -92,7 +92,7 @@ def compare(
     report: OutputFile | None,
     as_json: bool,
     quiet: bool,
-    politeness: ClientConfig,
+    client_config: ClientConfig,
     limits: ReadLimits,
 ) -> None:
     """Compare the states with upstream's or another mirror's.
@@ -128,7 +128,7 @@ def compare(
     )
     with ExitStack() as stack:
         store = stack.enter_context(open_store(db, read_only=no_history, must_exist=True))
-        client = stack.enter_context(Client(politeness))
+        client = stack.enter_context(Client(client_config))
         printer.acknowledged = store.acknowledgements.digests()
         progress = stack.enter_context(show_progress("compared", is_quiet=quiet))
         stack.enter_context(printer.printed_on_error())

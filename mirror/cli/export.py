@@ -30,26 +30,20 @@ __all__ = ["export"]
 @click.argument("out", type=OutputPath(may_be_stdout=True), metavar="OUT.tar|-")
 @click.argument("identifiers", nargs=-1, metavar="[ID]...")
 @options.db
-@click.option(
+@options.shared(
     "--packed",
     is_flag=True,
-    envvar="MIRROR_PACKED",
-    show_envvar=True,
     help="Compressed files of many bundles (C4): about a fifth of the size.",
 )
-@click.option(
+@options.shared(
     "--since",
     type=options.SourceText(),
     metavar="BAG|ROOT",
-    envvar="MIRROR_SINCE",
-    show_envvar=True,
     help="Only facts that this bag, or the bag exported with this root, lacks.",
 )
-@click.option(
+@options.shared(
     "--valid-only",
     is_flag=True,
-    envvar="MIRROR_VALID_ONLY",
-    show_envvar=True,
     help="Only facts signed by trusted keys; the same as --keep-invalid 0.",
 )
 @click.option(

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import click
 
 from mirror.archive import ReadLimits
-from mirror.cli.options import Count
+from mirror.cli.options import Count, grouped, setting
 
 __all__ = ["SECONDS", "limits"]
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class _Seconds(click.FloatRange):
@@ -50,7 +46,7 @@ _LIMITS = {
 """Members of `ReadLimits` and help, by option."""
 
 
-def _range_of(field: str) -> click.ParamType[Any]:
+def _type_of(field: str) -> click.ParamType[Any]:
     """Return the type of a limit."""
     if field == "bundle_s":
         return SECONDS
@@ -58,24 +54,22 @@ def _range_of(field: str) -> click.ParamType[Any]:
     return Count(least, 64) if field == "depth" else Count(least)
 
 
-def limits(command: _Command) -> _Command:
-    """Give a command an option for each limit (B4), and pass it `limits`."""
+_DEFAULTS = ReadLimits()
 
-    @functools.wraps(command)
-    def with_limits(**parameters: Any) -> Any:
-        chosen = {field: parameters.pop(field) for field, _ in _LIMITS.values()}
-        return command(**parameters, limits=ReadLimits(**chosen))
-
-    for name, (field, text) in reversed(_LIMITS.items()):
-        default = getattr(ReadLimits(), field)
-        option = click.option(
+limits = grouped(
+    "limits",
+    ReadLimits,
+    (
+        setting(
             f"--{name}",
             field,
-            type=_range_of(field),
-            default=default,
+            type=_type_of(field),
+            default=getattr(_DEFAULTS, field),
             show_default=True,
-            envvar=f"MIRROR_{name.upper().replace('-', '_')}",
+            show_envvar=False,
             help=f"Limit: {text}",
         )
-        with_limits = option(with_limits)
-    return cast("_Command", with_limits)
+        for name, (field, text) in _LIMITS.items()
+    ),
+)
+"""Gives a command an option for each limit (B4), and passes it `limits`."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from mirror.archive import ReadLimits
-from mirror.cli import cluster, exit_codes, limit_options, options, trusted_keys
+from mirror.cli import exit_codes, limit_options, options, trusted_keys
+from mirror.cli.cluster import ClusterOptions, cluster_options, merge_on_cluster
 from mirror.cli.ingest_view import FindingPrinter, print_reading, summary_rows
 from mirror.cli.output import echo, print_table
 from mirror.cli.output_paths import OutputFolder, inputs_of
@@ -26,18 +26,14 @@ __all__ = ["merge"]
 @options.db
 @options.jobs
 @trusted_keys.key_files
-@click.option(
-    "--in-memory", is_flag=True, envvar="MIRROR_IN_MEMORY", show_envvar=True, help="Keep no store."
-)
-@click.option(
+@options.shared("--in-memory", is_flag=True, help="Keep no store.")
+@options.shared(
     "--out",
     type=OutputFolder(),
     metavar="DIR|URL",
-    envvar="MIRROR_OUT",
-    show_envvar=True,
     help="Also write each state to DIR/<suffix>/state.json; with --cluster, a dataset to the URL.",
 )
-@cluster.options
+@cluster_options
 @options.as_json
 @options.quiet
 @limit_options.limits
@@ -51,7 +47,7 @@ def merge(
     as_json: bool,
     quiet: bool,
     limits: ReadLimits,
-    **wished: Any,
+    cluster: ClusterOptions,
 ) -> None:
     """Read bundles, verify and store them, and merge them into states.
 
@@ -76,15 +72,14 @@ def merge(
       mirror merge --cluster local bags/*.tar --out states/
       mirror merge --cluster tcp://10.0.0.5:8786 's3://bags/*.tar' --out s3://s
     """
-    workers = cluster.ClusterOptions(**wished)
-    if fault := workers.find_conflict(sources, out):
-        raise click.UsageError(fault)
-    if workers.cluster is not None and out is not None:
+    if conflict := cluster.find_conflict(sources, out):
+        raise click.UsageError(conflict)
+    if cluster.cluster is not None and out is not None:
         if in_memory:
             raise click.UsageError("--in-memory has no effect with --cluster")
         trusted = trusted_keys.store_keys(db).with_added(trusted_keys.read_key_files(key_files))
-        settings = (sources, out, trusted, limits, workers)
-        sys.exit(cluster.merge_on_cluster(*settings, as_json=as_json))
+        settings = (sources, out, trusted, limits, cluster)
+        sys.exit(merge_on_cluster(*settings, as_json=as_json))
     if out is not None and Path(out).is_file():
         raise click.UsageError(f"--out: {out} is a file; name a folder")
     keys = trusted_keys.read_key_files(key_files, warn=not quiet)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,18 +24,20 @@ __all__ = [
     "TextOrFile",
     "as_json",
     "db",
+    "grouped",
     "jobs",
     "locate_errors",
     "quiet",
     "read_input",
     "read_text",
+    "setting",
+    "shared",
     "sources",
 ]
 
 _Decorator: TypeAlias = Callable[[Any], Any]
 
 _MOST = 1 << 62
-_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 class Count(click.IntRange):
@@ -97,24 +100,54 @@ def _store(ctx: click.Context, _param: click.Parameter, value: Path) -> Path:
     return value
 
 
-db: _Decorator = click.option(
+def shared(name: str, *names: str, **settings: Any) -> _Decorator:
+    """Return an option whose environment variable is named after the option alone."""
+    envvar = f"MIRROR_{name.lstrip('-').upper().replace('-', '_')}"
+    return click.option(name, *names, **{"envvar": envvar, "show_envvar": True, **settings})
+
+
+_Setting: TypeAlias = tuple[str, str, dict[str, Any]]
+
+
+def setting(option: str, field: str, **settings: Any) -> _Setting:
+    """Return an option of a group, with the field that it sets and its click settings."""
+    return option, field, settings
+
+
+def grouped(name: str, make: Callable[..., object], table: Iterable[_Setting]) -> _Decorator:
+    """Return a decorator that passes several options to a command as one parameter.
+
+    Args:
+        name: The parameter.
+        make: Makes its value from the fields.
+        table: The options.
+    """
+    rows = list(table)
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_group(**parameters: Any) -> Any:
+            chosen = {field: parameters.pop(field) for _, field, _ in rows}
+            return command(**parameters, **{name: make(**chosen)})
+
+        for option, field, settings in reversed(rows):
+            with_group = shared(option, field, **settings)(with_group)
+        return with_group
+
+    return decorate
+
+
+db = shared(
     "--db",
     callback=_store,
-    type=_FILE,
+    type=click.Path(path_type=Path, dir_okay=False),
     default=Path("mirror.db"),
     show_default=True,
-    envvar="MIRROR_DB",
-    show_envvar=True,
     help="The store, one SQLite file.",
 )
 
-as_json: _Decorator = click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    envvar="MIRROR_JSON",
-    show_envvar=True,
-    help="Print JSON Lines, and nothing else, on stdout.",
+as_json = shared(
+    "--json", "as_json", is_flag=True, help="Print JSON Lines, and nothing else, on stdout."
 )
 
 
@@ -122,26 +155,16 @@ def _limit_processes(ctx: click.Context, _param: click.Parameter, value: int | N
     ctx.with_resource(with_processes(value))
 
 
-jobs: _Decorator = click.option(
+jobs = shared(
     "--jobs",
     type=Count(1),
     metavar="N",
-    envvar="MIRROR_JOBS",
-    show_envvar=True,
     expose_value=False,
     callback=_limit_processes,
     help="Number of processes; one per usable processor if not given.",
 )
 
-
-quiet: _Decorator = click.option(
-    "--quiet",
-    is_flag=True,
-    envvar="MIRROR_QUIET",
-    show_envvar=True,
-    help="Print only findings that are not acknowledged.",
-)
-
+quiet = shared("--quiet", is_flag=True, help="Print only findings that are not acknowledged.")
 
 SMALL_BYTES = 4 << 20
 """Bytes of a key set, a profile, a proof or another file that is read completely (B4)."""

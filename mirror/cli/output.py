@@ -13,7 +13,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import click
 import orjson
@@ -21,7 +21,6 @@ import orjson
 from mirror.core.escaping import escape_terminal
 
 __all__ = [
-    "Bars",
     "drawn",
     "echo",
     "plural",
@@ -137,18 +136,8 @@ def plural(count: int, noun: str) -> str:
 # Progress on the same terminal ---------------------------------------------------------------
 
 
-class Bars(Protocol):
-    """Progress that is drawn on stderr (`progress.py`)."""
-
-    def start(self) -> None:
-        """Draw it."""
-
-    def stop(self) -> None:
-        """Erase it."""
-
-
-drawn: list[Bars] = []
-"""The progress that is drawn now."""
+drawn: list[Any] = []
+"""Progress that is drawn on stderr now (`progress.py`), which can `stop()` and `start()`."""
 
 
 @contextmanager

@@ -19,13 +19,7 @@ __all__ = ["rebuild"]
 @click.command()
 @options.db
 @options.jobs
-@click.option(
-    "--states-only",
-    is_flag=True,
-    envvar="MIRROR_STATES_ONLY",
-    show_envvar=True,
-    help="Only the states, from the stored verdicts.",
-)
+@options.shared("--states-only", is_flag=True, help="Only the states, from the stored verdicts.")
 @options.as_json
 @click.pass_context
 def rebuild(ctx: click.Context, *, db: Path, states_only: bool, as_json: bool) -> None:

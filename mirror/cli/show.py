@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import click
 
@@ -13,7 +12,7 @@ from mirror.cli import options, trusted_keys
 from mirror.cli.citations_view import citation_rows
 from mirror.cli.output import print_table
 from mirror.cli.state_view import state_rows
-from mirror.core.values import Object, decode
+from mirror.core.state_view import parse_state
 from mirror.engine.identifiers import look_up
 from mirror.engine.search.citations import citations_of
 from mirror.engine.states.current import bundle_text, current_events, current_text
@@ -56,7 +55,7 @@ def show(
         else:
             record = store.records.get(record_id)
             events = partial(current_events, store, record_id, keys)
-            state = cast("Object", decode(text.rstrip()))
-            citations = citations_of(store, record_id, state, keys)
+            state = parse_state(text)
+            citations = citations_of(store, record_id, state.value, keys)
             print_table({**state_rows(state, record, events), **citation_rows(citations)})
             sys.exit(1 if citations.cites.damaged else 0)

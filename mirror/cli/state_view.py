@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from mirror.cli.output import plural
 from mirror.core.comparison.diff import truncate
@@ -18,11 +18,13 @@ from mirror.core.events.types import (
     list_label,
 )
 from mirror.core.record import Record
-from mirror.core.state_view import StateView
-from mirror.core.values import Object, Value, canonical
+from mirror.core.state_view import EventEntry, RetiredEvent, StateView
+from mirror.core.values import Object, canonical
 from mirror.core.verification_status import claim_statuses
 
 __all__ = ["state_rows"]
+
+_Item = TypeVar("_Item")
 
 MAX_LISTED = 50
 """Items of one list that the table shows; the rest are counted."""
@@ -30,7 +32,7 @@ _MAX_RETIRING = 3
 """Retiring events shown for one retired event."""
 _MAX_VALUE = 200
 """Characters shown of one value."""
-_MAX_FACE = 600
+_MAX_HEADLINE = 600
 """Characters shown of an invalid event."""
 
 _SNAPSHOT_FLAGS = {"references_resolved": "references", "formal_links_present": "formal links"}
@@ -50,7 +52,7 @@ _ELSEWHERE = {*STATUS_LISTS.values(), EVENT_TYPES[CITATION].shown_in}
 
 
 def state_rows(
-    state: Value, record: Record, events: Callable[[], Iterable[Event]]
+    state: StateView, record: Record, events: Callable[[], Iterable[Event]]
 ) -> dict[str, str | list[str]]:
     """Return names and values for a table.
 
@@ -59,26 +61,20 @@ def state_rows(
         record: Its record.
         events: Reads all events of the record; called if any is not in force.
     """
-    members = cast("Object", state)
-    current = cast("Object", members["current"])
     rows: dict[str, str | list[str]] = {
         "Pith Number": record.pith_number,
         "canonical SHA-256": record.canonical_sha256,
         "source": f"{record.source['kind']} {record.source['id']} v{record.source['version']}",
         **_metadata(record),
-        "aliases": list(map(_alias, _objects(current["source_aliases"]))),
-        "receipt": _receipt(current["receipt"]),
-        **_claims(members),
-        "events": _counts(members),
+        "aliases": [_alias(one) for one in state.source_aliases],
+        "receipt": _receipt(state.receipt),
+        **_claims(state),
+        "events": _counts(state),
     }
     for name in LIST_NAMES:
-        if name not in _ELSEWHERE and (entries := _objects(current[name])):
+        if name not in _ELSEWHERE and (entries := state.entries(name)):
             rows[list_label(name)] = _entries(entries, name)
-    return {**rows, **_not_in_force(members, events)}
-
-
-def _objects(value: Value) -> list[Object]:
-    return cast("list[Object]", value)
+    return {**rows, **_not_in_force(state, events)}
 
 
 def _metadata(record: Record) -> dict[str, str]:
@@ -94,66 +90,64 @@ def _alias(alias: Object) -> str:
     return f"{alias['alias_kind']}: {alias['alias_value']} (claimed {since})"
 
 
-def _receipt(receipt: Value) -> str:
+def _receipt(receipt: Object | None) -> str:
     if receipt is None:
         return "none: no trusted key signed this record"
-    members = cast("Object", receipt)
-    at = members["signed_at"]
+    at = receipt["signed_at"]
     when = f"at {at}, as a signed event says" if at else "at an unsigned time"
-    return f"verified: signed with key {members['key_id']} {when}"
+    return f"verified: signed with key {receipt['key_id']} {when}"
 
 
-def _claims(state: Object) -> dict[str, list[str]]:
-    current = cast("Object", state["current"])
+def _claims(state: StateView) -> dict[str, list[str]]:
     rows = {}
-    for flag, status in claim_statuses(StateView(state)).items():
+    for flag, status in claim_statuses(state).items():
         name = STATUS_LISTS.get(flag)
         heading = _SNAPSHOT_FLAGS[flag] if name is None else list_label(name)
-        entries = [] if name is None else _entries(_objects(current[name]), name)
+        entries = [] if name is None else _entries(state.entries(name), name)
         rows[heading] = [status.words, *entries]
     return rows
 
 
-def _counts(state: Object) -> str:
-    return (
-        f"{state['valid_event_count']} valid, {state['invalid_event_count']} invalid, "
-        f"{plural(cast('int', state['equivocation_count']), 'equivocation')}"
-    )
+def _counts(state: StateView) -> str:
+    valid, invalid = state.count("valid_event_count"), state.count("invalid_event_count")
+    equivocations = plural(state.count("equivocation_count"), "equivocation")
+    return f"{valid} valid, {invalid} invalid, {equivocations}"
 
 
 # Events in force -----------------------------------------------------------------------------
 
 
-def _entries(entries: list[Object], name: str) -> list[str]:
-    lines = [_entry(entry_summary(one, name), name) for one in entries[:MAX_LISTED]]
+def _entries(entries: Sequence[EventEntry], name: str) -> list[str]:
+    lines = [_entry(entry_summary(one.value, name), name) for one in entries[:MAX_LISTED]]
     return [*lines, *_more(entries)]
 
 
 def _entry(event: EventSummary, name: str) -> str:
     kind = f"{event.event_type} " if name == OTHER_EVENTS else ""
-    says = _says(event) or f"event {event.event_id}"
-    return f"{event.created_at} {kind}{says} — signed by {event.signer_id}"
+    text = _summary_text(event) or f"event {event.event_id}"
+    return f"{event.created_at} {kind}{text} — signed by {event.signer_id}"
 
 
-def _more(items: list[Object]) -> list[str]:
+def _more(items: Sequence[object]) -> list[str]:
     hidden = len(items) - MAX_LISTED
-    return [f"… and {hidden:,} more; --json names each"] if hidden > 0 else []
+    return [f"… and {hidden:,} more; --json prints all of them"] if hidden > 0 else []
 
 
 # Events that are not in force, and equivocations ---------------------------------------------
 
 
-def _not_in_force(state: Object, events: Callable[[], Iterable[Event]]) -> dict[str, list[str]]:
-    """Return the retired and refused events, and equivocations (M9 to M11)."""
-    if not any(state[name] for name in ("retired_events", "invalid_events", "equivocations")):
+def _not_in_force(state: StateView, events: Callable[[], Iterable[Event]]) -> dict[str, list[str]]:
+    """Return the retired and invalid events, and equivocations (M9 to M11)."""
+    if not (state.retired_events or state.invalid_events or state.equivocations):
         return {}
     valid, refused = _by_name(events())
-    named = {
-        "retired": _lines(state["retired_events"], lambda one: _retired(one, valid)),
-        "refused": _lines(state["invalid_events"], lambda one: _refused(one, refused)),
-        "equivocations": _lines(state["equivocations"], lambda one: _equivocation(one, valid)),
+    equivocations = list(zip(state.equivocations, state.equivocating_ids, strict=True))
+    rows = {
+        "retired": _lines(state.retired_events, lambda one: _retired(one, valid)),
+        "refused": _lines(state.invalid_events, lambda one: _refused(one, refused)),
+        "equivocations": _lines(equivocations, lambda one: _equivocation(*one, valid)),
     }
-    return {name: lines for name, lines in named.items() if lines}
+    return {name: lines for name, lines in rows.items() if lines}
 
 
 def _by_name(events: Iterable[Event]) -> tuple[dict[str, EventSummary], dict[str, InvalidEvent]]:
@@ -168,58 +162,58 @@ def _by_name(events: Iterable[Event]) -> tuple[dict[str, EventSummary], dict[str
     return valid, refused
 
 
-def _lines(value: Value, describe: Callable[[Object], Iterator[str]]) -> list[str]:
-    items = _objects(value)
+def _lines(items: Sequence[_Item], describe: Callable[[_Item], Iterator[str]]) -> list[str]:
     return [line for one in items[:MAX_LISTED] for line in describe(one)] + _more(items)
 
 
-def _retired(retired: Object, valid: dict[str, EventSummary]) -> Iterator[str]:
-    event_id, reason = str(retired["event_id"]), str(retired["reason"])
-    yield _face(valid[event_id])
-    yield f"  event {event_id}"
-    by = cast("list[str]", retired["by"])
-    if not by:
-        yield f"  {reason} by its own signer, in this event"
-    for one in by[:_MAX_RETIRING]:
-        yield f"  {reason} by {_face(valid[one])}"
+def _retired(retired: RetiredEvent, valid: dict[str, EventSummary]) -> Iterator[str]:
+    yield _headline(valid[retired.event_id])
+    yield f"  event {retired.event_id}"
+    if not retired.by:
+        yield f"  {retired.reason} by its own signer, in this event"
+    for one in retired.by[:_MAX_RETIRING]:
+        yield f"  {retired.reason} by {_headline(valid[one])}"
         yield f"    event {one}"
-    if len(by) > _MAX_RETIRING:
-        yield f"  and {len(by) - _MAX_RETIRING:,} more"
+    if (hidden := len(retired.by) - _MAX_RETIRING) > 0:
+        yield f"  and {hidden:,} more"
 
 
 def _refused(refused: Object, events: dict[str, InvalidEvent]) -> Iterator[str]:
     event = events[str(refused["digest"])]
     yield f"{event.code}: {event.reason}"
-    yield f"  not verified: {_claimed_face(event)}"
+    yield f"  not verified: {_claimed_headline(event)}"
     yield f"  value with the digest {refused['digest']}"
 
 
-def _equivocation(double: Object, valid: dict[str, EventSummary]) -> Iterator[str]:
-    yield f"{double['signer_id']} signed different events of one moment, {double['created_at']}:"
-    for event_id in cast("list[str]", double["event_ids"])[:MAX_LISTED]:
-        yield f"  {_face(valid[event_id])}"
+def _equivocation(
+    group: Object, event_ids: list[str], valid: dict[str, EventSummary]
+) -> Iterator[str]:
+    yield f"{group['signer_id']} signed different events of one time, {group['created_at']}:"
+    for event_id in event_ids[:MAX_LISTED]:
+        yield f"  {_headline(valid[event_id])}"
         yield f"    event {event_id}"
 
 
-def _face(event: EventSummary) -> str:
-    says = f": {said}" if (said := _says(event)) else ""
-    return f"{event.created_at} {event.event_type}{says} — signed by {event.signer_id}"
+def _headline(event: EventSummary) -> str:
+    text = f": {summary}" if (summary := _summary_text(event)) else ""
+    return f"{event.created_at} {event.event_type}{text} — signed by {event.signer_id}"
 
 
-def _says(event: EventSummary) -> str:
+def _summary_text(event: EventSummary) -> str:
     """Return the summary fields of an event in one line."""
     phrases = _PHRASES if event.event_type in EVENT_TYPES else {}
-    said = (
+    fields = (
         phrases.get(name, " {}").format(truncate(value, _MAX_VALUE)) for name, value in event.fields
     )
-    return "".join(said).strip()
+    return "".join(fields).strip()
 
 
-def _claimed_face(event: InvalidEvent) -> str:
+def _claimed_headline(event: InvalidEvent) -> str:
     """Return the claimed members of an invalid event, or the beginning of its value."""
-    said = event_summary(event)
-    if not said.event_type:
+    claimed = event_summary(event)
+    if not claimed.event_type:
         return truncate(canonical(event.value).decode(), _MAX_VALUE)
-    signer = f" — claims to be signed by {said.signer_id}" if said.signer_id else ""
-    face = f"{said.created_at or 'no time'} {said.event_type}: {_says(said) or 'nothing'}{signer}"
-    return truncate(face, _MAX_FACE)
+    signer = f" — claims to be signed by {claimed.signer_id}" if claimed.signer_id else ""
+    text = _summary_text(claimed) or "nothing"
+    time = claimed.created_at or "no time"
+    return truncate(f"{time} {claimed.event_type}: {text}{signer}", _MAX_HEADLINE)

@@ -65,7 +65,6 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
     type=options.Count(1),
     default=SyncOptions(url="").whole_bytes,
     show_default=True,
-    envvar="MIRROR_MAX_BAG",
     help="Limit: Bytes of the bag of --full.",
 )
 @click.option(
@@ -73,12 +72,11 @@ _ALWAYS = ("fetched", "unchanged", "refused", "gone", "failed")
     type=options.Count(1),
     default=SyncOptions(url="").max_empty,
     show_default=True,
-    envvar="MIRROR_MAX_EMPTY",
     help="Limit: Responses in a row without a record that the mirror's feed names.",
 )
 @options.as_json
 @options.quiet
-@network_options.politeness
+@network_options.client_config
 @limit_options.limits
 def sync(
     url: str,
@@ -93,7 +91,7 @@ def sync(
     max_empty: int,
     as_json: bool,
     quiet: bool,
-    politeness: ClientConfig,
+    client_config: ClientConfig,
     limits: ReadLimits,
 ) -> None:
     """Fetch bundles from a registry or another mirror, and merge them.
@@ -121,7 +119,7 @@ def sync(
     if id_file is not None and not named:
         raise click.UsageError("the file of --ids has no identifiers")
     printer = SyncPrinter(as_json=as_json, quiet=quiet)
-    with Client(politeness) as client:
+    with Client(client_config) as client:
         upstream = ServerKind(kind) if kind else identify(client, base)
         if whole and upstream.kind == REGISTRY:
             raise click.UsageError("--full needs a mirror; this is a registry")
@@ -132,7 +130,7 @@ def sync(
                 whole=whole,
                 fresh=ignore_cache,
                 limits=limits,
-                answer_bytes=politeness.answer_bytes,
+                answer_bytes=client_config.answer_bytes,
                 whole_bytes=whole_bytes,
                 max_empty=max_empty,
                 on_finding=printer.on_finding,

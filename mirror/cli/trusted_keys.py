@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
-
-from mirror.cli.options import SmallFile, locate_errors, read_input
+from mirror.cli.options import SmallFile, locate_errors, read_input, shared
 from mirror.cli.output import say
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.engine.states.key_warnings import key_warnings
@@ -16,14 +14,12 @@ from mirror.store import Store, open_store
 
 __all__ = ["key_files", "read_key_files", "store_if_there", "store_keys"]
 
-key_files = click.option(
+key_files = shared(
     "--keys",
     "key_files",
     type=SmallFile(),
     multiple=True,
     metavar="FILE",
-    envvar="MIRROR_KEYS",
-    show_envvar=True,
     help="Key set file to trust in addition; may be given again.",
 )
 

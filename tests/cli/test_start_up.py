@@ -77,6 +77,6 @@ def test_each_option_is_a_parameter_of_its_command(name: str) -> None:
     assert command.callback is not None
     taken = set(inspect.signature(inspect.unwrap(command.callback)).parameters)
     given = {one.name for one in command.params if one.expose_value}
-    assert taken - {"ctx", "limits", "politeness", "wished"} <= given
-    if not taken & {"limits", "politeness", "wished"}:  # these hold many options
+    assert taken - {"ctx", "limits", "client_config", "cluster"} <= given
+    if not taken & {"limits", "client_config", "cluster"}:  # these hold many options
         assert given - {"force"} <= taken
