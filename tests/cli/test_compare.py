@@ -941,7 +941,7 @@ def test_only_some_findings_are_shown_and_the_rest_are_counted(mirror: Mirror) -
     text = b"\n".join(to_json({"pith_number": number_of(one)}) for one in many)
     ran = mirror("compare", "--upstream", "-", stdin=text)
     assert ran.stderr.count("missing_here: ") == 20
-    assert "… and 8 more; --json names each" in ran.stderr
+    assert "… and 8 more; --json prints all of them" in ran.stderr
     assert len(mirror("compare", "--upstream", "-", "--json", stdin=text).lines) == 28
 
 

@@ -79,7 +79,7 @@ def test_a_signer_cannot_write_lines_of_its_own(mirror: Mirror, tmp_path: Path) 
     number = mirror("merge", "bundle.json", "--json").lines[0]["pith_number"]
     lines = mirror("show", number).stdout.decode().splitlines()
     assert [line for line in lines if line.startswith("receipt")] == [
-        line for line in lines if "no key that is trusted here" in line
+        line for line in lines if "no trusted key signed" in line
     ]
     assert [line for line in lines if "2026-01-01T00:00:00Z supports" in line] == [
         line for line in lines if "\\n2026" in line

@@ -73,7 +73,7 @@ def test_a_profile_that_is_found(write: Write, mirror: Mirror) -> None:
     ran = mirror("probe", "bundle.json", "--keys", "keys.json")
     assert (0, "") == (ran.exit_code, ran.stderr)
     assert ran.stdout.decode() == (
-        "looked at 3 events\n"
+        "examined 3 events\n"
         "all 3 ids recompute: /hash is <hex>, the SHA-256 of\n"
         "  the event less /hash, /proof\n"
         "all 3 signatures verify with key key-alice: /proof/value is over\n"
@@ -83,7 +83,7 @@ def test_a_profile_that_is_found(write: Write, mirror: Mirror) -> None:
         "time: /timestamp\n"
         "payload: /body\n"
         "key: /by/kid\n"
-        "NOT protected by the signature, so that anybody can change it: /proof/alg\n"
+        "NOT protected by the signature, so anyone can change it: /proof/alg\n"
         "no other profile fits\n"
     )
     assert not Path("mirror.db").exists()
@@ -93,7 +93,7 @@ def test_a_profile_without_id(write: Write, mirror: Mirror) -> None:
     """And one in which everything is protected."""
     write(*_three(without_id))
     text = mirror("probe", "bundle.json", "--keys", "keys.json").stdout.decode()
-    assert "id: no text in the event is a digest of all that it says\n" in text
+    assert "id: no text in the event is a digest of the whole event\n" in text
     assert "every member is protected by the signature\n" in text
 
 
@@ -103,10 +103,10 @@ def test_the_form_in_words(write: Write, mirror: Mirror) -> None:
     write(*invented.events())
     text = mirror("probe", "bundle.json", "--keys", "keys.json").stdout.decode()
     assert "of the event less /event_id, /signature_b64, in ASCII form (V7)\n" in text
-    assert "these events do\n" not in text
+    assert "all ASCII, so they" not in text
     write(*(flat(said, ALICE) for said in (THREE[0], THREE[2])))
     text = mirror("probe", "bundle.json", "--keys", "keys.json").stdout.decode()
-    assert "escaped (V7), these events do\n  not show: theirs is all ASCII; taken as V2\n" in text
+    assert "whether other text is hashed\n  as it is (V2) or escaped (V7); V2 is assumed\n" in text
 
 
 @pytest.mark.parametrize(
@@ -138,10 +138,10 @@ def test_weak_points_are_told(write: Write, mirror: Mirror) -> None:
     events = [{**event, "seen": str(one)} for one, event in enumerate(_three(without_id))]
     write(*({**event, "event_id": digest(event).hex()} for event in events))
     text = mirror("probe", "bundle.json", "--keys", "keys.json").stdout.decode()
-    assert "the id depends on /seen: whoever changes that can make the same event\n" in text
+    assert "the id depends on /seen: a change of it makes the same event look like\n" in text
     write(*_three(payload_alone))
     text = mirror("probe", "bundle.json", "--keys", "keys.json").stdout.decode()
-    assert "type, subject and time stand in the payload: whether the signer meant them" in text
+    assert "type, subject and time are in the payload: only a person can decide" in text
 
 
 def test_nothing_is_found(write: Write, mirror: Mirror) -> None:
@@ -150,11 +150,11 @@ def test_nothing_is_found(write: Write, mirror: Mirror) -> None:
     ran = mirror("probe", "bundle.json", "--keys", "keys.json")
     assert (1, "") == (ran.exit_code, ran.stderr)
     assert ran.stdout.decode() == (
-        "looked at 1 event\n"
+        "examined 1 event\n"
         "no profile is proposed\n"
-        "tried: 16 texts that can have been hashed, and 42 signatures over them, their\n"
+        "tried: 16 candidate texts, and 42 signatures over them, their\n"
         "  digests, the digits of these, and ids\n"
-        "hint: --report FILE writes what was tried and how the events look, without what they say\n"
+        "hint: --report FILE writes the tried methods and the structure of the events, no content\n"
     )
 
 
@@ -204,8 +204,8 @@ def test_bundles_of_the_built_in_profile(mirror: Mirror) -> None:
     lines = ran.stdout.decode().splitlines()
     assert 0 == ran.exit_code
     assert lines[:4] == [
-        "looked at 83 events",
-        "as the built-in profile mirror-v1 says (E1 to E3): 83",
+        "examined 83 events",
+        "valid under the built-in profile mirror-v1 (E1 to E3): 83",
         "all 83 ids recompute: /event_id is sha256:<hex>, the SHA-256 of",
         "  the event less /event_id, /signature",
     ]
@@ -218,14 +218,14 @@ def test_one_event_of_the_built_in_profile(write: Write, mirror: Mirror) -> None
     """It is as it should be, and proves nothing by itself."""
     write(make_event(RECORD, ALICE, "x.y", {"a": 1}))
     ran = mirror("probe", "bundle.json", "--keys", "keys.json")
-    expected = ["looked at 1 event", "as the built-in profile mirror-v1 says (E1 to E3): 1"]
+    expected = ["examined 1 event", "valid under the built-in profile mirror-v1 (E1 to E3): 1"]
     assert (1, expected) == (ran.exit_code, ran.stdout.decode().splitlines()[:2])
 
 
 def test_bundles_without_events(mirror: Mirror) -> None:
     """There is nothing to look at."""
     ran = mirror("probe", PITH, "--save", "profile.json")
-    assert (1, b"looked at 0 events\n", "") == (ran.exit_code, ran.stdout, ran.stderr)
+    assert (1, b"examined 0 events\n", "") == (ran.exit_code, ran.stdout, ran.stderr)
     assert not Path("profile.json").exists()
 
 
@@ -239,7 +239,7 @@ def test_two_profiles_that_fit_are_not_saved(write: Write, mirror: Mirror) -> No
         events.append({**body, **twice})
     write(*events)
     ran = mirror("probe", "bundle.json", "--keys", "keys.json", "--save", "profile.json")
-    expected = "not to be relied on, for there is more that fits just as well: 1 other profile\n"
+    expected = "not reliable, because it is not the only fit: 1 other profile\n"
     assert (1, True) == (ran.exit_code, expected in ran.stdout.decode())
     assert not Path("profile.json").exists()
 
@@ -261,7 +261,7 @@ def test_names_cannot_write_lines_of_their_own(write: Write, mirror: Mirror) -> 
     write(*({**event, name: one} for one, event in enumerate(_three(flat))))
     ran = mirror("probe", "bundle.json", "--keys", "keys.json")
     shown = r"/x\nevery member is protected by the signature\u202e"
-    assert f"anybody can change it: {shown}\n" in ran.stdout.decode()
+    assert f"anyone can change it: {shown}\n" in ran.stdout.decode()
 
 
 def test_many_names_are_not_all_shown(write: Write, mirror: Mirror) -> None:
@@ -313,7 +313,7 @@ def test_what_is_no_event_is_told(write: Write, mirror: Mirror, tmp_path: Path) 
     bundle = make_bundle(RECORD, [*_three(flat), "no event", None])
     (tmp_path / "bundle.json").write_bytes(to_json(bundle))
     ran = mirror("probe", "bundle.json", "--keys", "keys.json")
-    assert (1, b"looked at 3 events") == (ran.exit_code, ran.stdout.splitlines()[0])
+    assert (1, b"examined 3 events") == (ran.exit_code, ran.stdout.splitlines()[0])
     assert ran.stderr.splitlines() == [
         f"event.shape: bundle.json:/events/{one} ({NUMBER}): an event must be an object"
         for one in (3, 4)
@@ -376,7 +376,7 @@ def test_a_profile_is_saved(write: Write, mirror: Mirror) -> None:
         "probe", "bundle.json", "--keys", "keys.json", "--save", "p.json", "--name", "new-v2"
     )
     assert (
-        "the profile is in p.json; look at it, then merge by it:\n"
+        "the profile is in p.json; read it before you trust it:\n"
         "`mirror keys trust-profile p.json`\n" == ran.stderr
     )
     profile = parse_profile(Path("p.json").read_bytes())
@@ -531,7 +531,7 @@ def test_a_type_that_e1_does_not_allow(write: Write, mirror: Mirror) -> None:
             "type 'Odd-One' is not written as E1 asks, and fits nothing in E4: its 1 events stay "
             "refused"
         ),
-        "hint: `mirror keys trust-profile FILE --map NAME=TYPE` says what a type means",
+        "hint: `mirror keys trust-profile FILE --map NAME=TYPE` maps a type of events",
     ]
     mirror("keys", "add", "keys.json")
     mirror("keys", "trust-profile", "p.json", "--map", "Paper-Cited=citation_signed")

@@ -50,7 +50,7 @@ def test_one_command_takes_what_was_refused(there: Path, mirror: Mirror) -> None
     assert (0, b"") == (ran.exit_code, ran.stdout)
     assert ran.stderr == (
         "now trusted in mirror.db: the profile new-v1\n"
-        "not protected by its signatures, and so never shown: /proof but for the signature\n"
+        "not protected by its signatures, so never shown: /proof but for the signature\n"
     )
     state = mirror("show", NUMBER, "--json").lines[0]
     assert (3, 3, 0) == tuple(
@@ -74,13 +74,13 @@ def test_one_command_takes_what_was_refused(there: Path, mirror: Mirror) -> None
     events = sorted(json.loads(bundle)["events"], key=lambda one: str(one["hash"]))
     assert sorted(BUNDLE["events"], key=lambda one: str(one["hash"])) == events
     assert (
-        "nothing to do: all of it is trusted already\n"
+        "nothing to do: all of these are trusted already\n"
         == mirror("keys", "trust-profile", "p.json").stderr
     )
     again = {**json.loads((there / "p.json").read_bytes()), "name": "new-v2"}
     (there / "p2.json").write_bytes(to_json(again))
     ran = mirror("keys", "trust-profile", "p2.json", "--map", "a.b=citation_signed")
-    assert (0, True) == (ran.exit_code, "\nbeware: new-v1 reads the same events" in ran.stderr)
+    assert (0, True) == (ran.exit_code, "\nwarning: new-v1 reads the same events" in ran.stderr)
     assert 0 == mirror("keys", "distrust-profile", "new-v2").exit_code
     ran = mirror("keys", "distrust-profile", "new-v1")
     assert (0, True) == (ran.exit_code, "\nno longer trusted in mirror.db: new-v1\n" in ran.stderr)
@@ -206,7 +206,7 @@ def test_probing_again_says_what_is_trusted_already(there: Path, mirror: Mirror)
     mirror("keys", "trust-profile", "p.json")
     ran = mirror("probe", "bundle.json")
     assert 0 == ran.exit_code
-    assert ran.stdout.startswith(b"looked at 3 events\nas trusted new-v1 says: 3\nall 3 ids")
+    assert ran.stdout.startswith(b"examined 3 events\nvalid under trusted new-v1: 3\nall 3 ids")
 
 
 # Integrity findings (S4) ---------------------------------------------------------------------
@@ -222,7 +222,7 @@ def test_real_integrity_findings(mirror: Mirror) -> None:
         f"integrity   {count} documents of findings\n"
         f"            {count} findings verified: the payload has the digest that is signed\n"
         "            0 reported\n"
-        "not signed  event_id, created_at, and whatever else stands beside a payload\n"
+        "not signed  event_id, created_at, and all other members beside a payload\n"
     ) in ran.stdout.decode()
     path = shared("real/integrity_signatures.jsonl")
     count = len(lines("real/integrity_signatures.jsonl"))

@@ -165,9 +165,9 @@ def test_a_proof_is_checked_without_a_store(demo: Mirror) -> None:
     assert 0 == ran.exit_code
     shown = rows(ran)
     assert (NUMBER, root) == (shown["record"], shown["is in the tree of"])
-    assert "key set, as it says" in shown
-    assert "merge version, as it says" in shown
-    assert "this root is the file's own word" in ran.stderr
+    assert "key set (claimed)" in shown
+    assert "merge version (claimed)" in shown
+    assert "this root is from the proof itself" in ran.stderr
     for text in (root, root.upper(), f" {root}\n"):
         ran = demo("prove", "--check", "proof.json", "--root", text)
         assert (0, "") == (ran.exit_code, ran.stderr)

@@ -141,7 +141,7 @@ def test_a_flood_of_findings_is_counted(mirror: Mirror, site: Site) -> None:
     names = [f"2401.{number:05}" for number in range(30)]
     site.at("/pith/x/bundle.json", saying(message(b"{}")))
     ran = mirror("sync", site.url(""), *names, *POLITE)
-    assert "… and 10 more findings; --json names each" in ran.stderr
+    assert "… and 10 more findings; --json prints all of them" in ran.stderr
 
 
 def test_ids_come_from_a_file_or_standard_input(trusting: Mirror, registry: Registry) -> None:
@@ -180,7 +180,7 @@ def test_a_run_that_is_given_up_says_how_far_it_came(
     ran = trusting(*command, *names)
     assert (5, "2 records") == (ran.exit_code, _rows(ran.stdout)["fetched"])
     assert "error: upstream.unreachable at" in ran.stderr
-    assert "2 records came before, and are kept; run it again: it goes on from there" in ran.stderr
+    assert "2 records done before are stored; rerun the command to resume" in ran.stderr
     ran = trusting(*command, *names, "--json")
     summary = ran.lines[-1]["summary"]
     assert (5, 2, "upstream.unreachable") == (
@@ -276,7 +276,7 @@ def test_ctrl_c_is_130_and_keeps_what_came(site: Site, registry: Registry, tmp_p
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert b"interrupted: what was stored before is kept" in stderr
+    assert b"interrupted: stored data is kept" in stderr
     with open_store(tmp_path / "mirror.db") as store:
         assert 3 == len(ids_in(store))
 

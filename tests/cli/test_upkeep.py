@@ -45,7 +45,7 @@ def test_damage_is_named_and_mended(store: Path, mirror: Mirror) -> None:
     assert (1, True) == (ran.exit_code, "damaged: arrival 7 of pith:" in ran.stderr)
     line, last = mirror("check", "--json").lines
     assert {"checked": 8, "damaged": 1, "known": 0, "finished": True} == last
-    assert ("arrival", 7) == (line["fact"], line["row_id"])
+    assert ("arrival", 7) == (line["table"], line["row_id"])
     number = line["pith_number"]
     shown = mirror("show", number, "--bundle")
     assert (4, True) == (shown.exit_code, "store.damaged" in shown.stderr)

@@ -292,7 +292,7 @@ def test_ctrl_c_says_what_is_kept_and_exits_with_130(
     assert (130, b"") == (client.returncode, stdout)
     first, second = stderr.decode().splitlines()
     assert first.startswith("dashboard: ")
-    assert "interrupted: what was stored before is kept; run the command again to finish" == second
+    assert "interrupted: stored data is kept; rerun the command to resume" == second
     out.assert_whole()
     assert f"root            {world.root.root}\n" in mirror(*command).stdout.decode()
 
@@ -323,7 +323,7 @@ def test_ctrl_c_in_a_terminal_shows_no_traceback(world: World, tmp_path: Path) -
         _, stderr = client.communicate(timeout=PATIENCE_S)
         assert_ended(children)
     assert 130 == client.returncode
-    assert b"interrupted: what was stored before is kept" in stderr
+    assert b"interrupted: stored data is kept" in stderr
     assert b"Traceback" not in stderr
 
 

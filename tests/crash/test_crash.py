@@ -106,7 +106,7 @@ def test_ctrl_c_says_what_is_kept_and_exits_with_130(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert b"interrupted: what was stored before is kept" in stderr
+    assert b"interrupted: stored data is kept" in stderr
     assert _mirror(tmp_path, "merge", source, "--json").returncode == 0
     _mirror(tmp_path, "merge", source, "--keys", keys, "--db", "undisturbed.db")
     assert _export(tmp_path, "undisturbed.db") == _export(tmp_path, "mirror.db")
