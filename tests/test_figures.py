@@ -74,7 +74,7 @@ FIGURES = {
         f"lists up to {comparison_report._LISTED:,} findings",
     ],
     "tree.md": [
-        f"more than {tree_nodes.FEW} leaves",
+        f"more than {tree_nodes.MAX_LEAVES} leaves",
         f"up to {words(tree_table.DEPTH)} digits are kept",
         f"more than one state in {tree_table._FEW_IN}",
     ],

@@ -21,14 +21,13 @@ from mirror.cli.progress import show_progress
 from mirror.core.comparison.causes import Cause
 from mirror.core.values import canonical, decode, sha256
 from mirror.engine.atomic_file import OutputFile
+from mirror.engine.compare.history import Rollback, history
 from mirror.engine.compare.mirrors import MirrorCompareOptions, compare_with_mirror
 from mirror.engine.compare.states import (
     CompareOptions,
     CompareResult,
     CompareSummary,
-    Rollback,
-    compare_with,
-    history,
+    compare_with_upstream,
 )
 from mirror.engine.compare.upstream import UpstreamSource
 from mirror.errors import MirrorError
@@ -145,12 +144,12 @@ def compare(
             chosen = CompareOptions(
                 upstream=source,
                 names=names,
-                called=upstream_name or "",
+                upstream_name=upstream_name or "",
                 keep_history=not no_history,
                 on_finding=printer.on_finding,
                 progress=progress.advance,
             )
-            summary = compare_with(store, chosen, client)
+            summary = compare_with_upstream(store, chosen, client)
     printer.end(summary)
     sys.exit(exit_codes.of_comparison(summary, printer.known))
 

@@ -754,7 +754,7 @@ def test_a_record_of_which_nothing_is_left_was_told_of_before(
     one = found(ask(mirror, registry, P))
     assert [cause["code"] for cause in one["causes"]] == ["upstream.gone", "rollback.record"]
     assert one["causes"][1]["text"] == (
-        f"upstream told of it before: state {before['sha256']}, {before['at']}"
+        f"upstream reported it before: state {before['sha256']}, {before['at']}"
     )
     Path("all.jsonl").write_bytes(_jsonl())
     mirror("compare", "--upstream", "all.jsonl", "--upstream-name", "dumps")
@@ -822,7 +822,7 @@ def test_without_memory_the_store_is_only_read(
     assert _bytes_of(store) == before
     ran = mirror("compare", "--history", P)
     assert ran.exit_code == 1
-    assert "nothing that an upstream said of" in ran.stderr
+    assert "no statement of an upstream on" in ran.stderr
 
 
 def test_without_memory_what_was_said_before_is_still_known(
@@ -853,7 +853,7 @@ def test_the_history_of_a_name_of_several_records_is_refused(mirror: Mirror) -> 
     assert "lookup.ambiguous" in mirror("compare", "--history", "2401.00001").stderr
     ran = mirror("compare", "--history", Q)
     assert ran.exit_code == 1
-    assert "hint: `mirror compare --upstream` keeps what upstream says" in ran.stderr
+    assert "hint: `mirror compare --upstream` stores what an upstream states" in ran.stderr
 
 
 def test_a_run_that_is_interrupted_keeps_what_it_told(

@@ -29,7 +29,7 @@ from mirror.core.record import PITH_NUMBER_PATTERN
 from mirror.core.values import DIGEST_PATTERN
 from mirror.core.verification_status import MAX_SIGNERS
 from mirror.engine.search.citations import MAX_WORKS
-from mirror.engine.transparency.tree_nodes import FEW
+from mirror.engine.transparency.tree_nodes import MAX_LEAVES
 from mirror.errors import StoreError
 from mirror.web import ServerSettings, create_app
 from mirror.web.citations import MAX_EVENTS
@@ -292,7 +292,7 @@ def _hold_entry(entry: Raw, kind: EventType) -> None:
         ("CitationEvents/maxItems", MAX_EVENTS),
         ("Changes/properties/changes/maxItems", MAX_CHANGES),
         ("Found/properties/hits/maxItems", MAX_HITS),
-        ("TreeNode/properties/leaves/maxItems", FEW),
+        ("TreeNode/properties/leaves/maxItems", MAX_LEAVES),
     ],
 )
 def test_the_schemas_follow_the_code(place: str, value: object) -> None:

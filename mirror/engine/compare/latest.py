@@ -1,64 +1,57 @@
-"""How our state of a record compares with what upstreams were last heard to say of it."""
+"""How the current state of a record compares with the latest statement of each upstream."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import cast
 
 from mirror.core.comparison.causes import Comparison, compare, retired_events
 from mirror.core.comparison.rollback import rollbacks
-from mirror.core.values import Object, decode
-from mirror.engine.compare.states import here_of
+from mirror.engine.compare.history import statement_value
+from mirror.engine.compare.local import local_record
 from mirror.store import Store, UpstreamStatementRow
 
-__all__ = ["UpstreamSummary", "last_words"]
+__all__ = ["UpstreamSummary", "latest_statements"]
 
-MAX_WORDS = 5
-"""Upstreams that are shown; the one that was heard last comes first."""
+MAX_UPSTREAMS = 5
+"""The most upstreams that are compared: those whose statements were read last."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamSummary:
-    """What an upstream said last of a record, held against our state of today."""
+    """The latest statement of an upstream, compared with the current state."""
 
     upstream: str
     at: str
-    """When it was first heard to say so."""
+    """When the statement was first read."""
     comparison: Comparison
-    times: int
-    """How many different things it was heard to say."""
-    took_back: bool
-    """Whether it ever said less than before."""
+    has_rollback: bool
+    """Whether any of its statements lacks facts of an earlier one."""
 
 
-def last_words(store: Store, record_id: int) -> list[UpstreamSummary]:
-    """Return how our state compares with the last word of each upstream that was heard.
+def latest_statements(store: Store, record_id: int) -> list[UpstreamSummary]:
+    """Return the latest statement on a record of each upstream, the newest first.
 
     Raises:
         CorruptStoreError: `store.damaged`
     """
     number = store.records.get(record_id).pith_number
-    said: dict[str, list[UpstreamStatementRow]] = {}
+    statements: dict[str, list[UpstreamStatementRow]] = {}
     for row in store.upstream_history.history(number):
         if row.kind == "state":
-            said.setdefault(row.upstream, []).append(row)
-    latest = sorted(said.values(), key=lambda rows: rows[-1].first_read_at, reverse=True)
-    if not latest:
+            statements.setdefault(row.upstream, []).append(row)
+    if not statements:
         return []
-    here = here_of(store, record_id)
-    retired = retired_events(here.state)
+    local = local_record(store, record_id)
+    retired = retired_events(local.state)
+    latest = sorted(statements.values(), key=lambda rows: rows[-1].first_read_at, reverse=True)
     return [
         UpstreamSummary(
             rows[-1].upstream,
             rows[-1].first_read_at,
-            compare(here, _value(rows[-1])),
-            len(rows),
-            any(rollbacks(_value(was), _value(now), retired) for was, now in pairwise(rows)),
+            compare(local, values[-1]),
+            any(rollbacks(before, after, retired) for before, after in pairwise(values)),
         )
-        for rows in latest[:MAX_WORDS]
+        for rows in latest[:MAX_UPSTREAMS]
+        for values in [[statement_value(row) for row in rows]]
     ]
-
-
-def _value(row: UpstreamStatementRow) -> Object:
-    return cast("Object", decode(row.text))

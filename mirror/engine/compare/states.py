@@ -1,41 +1,30 @@
-"""`mirror compare --upstream`: our states against upstream's, record by record.
-
-What upstream says is kept with its digest and the time, so that what it takes back later is seen
-(`core.rollback`). It is evidence: nothing of it is ever merged.
-"""
+"""Compares the states of a store with those of an upstream, record by record."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple, TypeAlias, cast
+from typing import TypeAlias
 
-from mirror.core.comparison.causes import (
-    UNIDENTIFIED_CODES,
-    Cause,
-    Comparison,
-    LocalRecord,
-    compare,
-    retired_events,
-)
-from mirror.core.comparison.rollback import rollbacks
+from mirror.core.comparison.causes import Cause, Comparison, compare
 from mirror.core.escaping import escape_name
-from mirror.core.events.event import Event, ValidEvent
+from mirror.core.identifier import names_in
 from mirror.core.redaction import redact
-from mirror.core.values import Object, canonical, decode, sha256, time_text
+from mirror.core.values import canonical, sha256, time_text
+from mirror.engine.compare.history import Rollback, append_statement
+from mirror.engine.compare.local import local_record
 from mirror.engine.compare.upstream import (
     Unreadable,
-    UpstreamAnswer,
+    UpstreamResponse,
     UpstreamSource,
     UpstreamStatement,
 )
 from mirror.engine.identifiers import find_all, look_up
-from mirror.engine.states.current import current_text
 from mirror.engine.states.root import update_root
 from mirror.engine.sync.requests import RecordRequest, request_all, request_for
-from mirror.errors import LookUpError, UpstreamError
+from mirror.errors import UpstreamError
 from mirror.net import Client
 from mirror.store import Store, UpstreamStatementRow
 
@@ -44,77 +33,51 @@ __all__ = [
     "CompareOptions",
     "CompareResult",
     "CompareSummary",
-    "Rollback",
-    "compare_with",
-    "here_of",
-    "history",
-    "retired_here",
+    "compare_with_upstream",
 ]
 
 _MANY, _FEW = 200, 10
-"""Comparisons of one transaction: where answers come from a disk, and over the network."""
+"""Comparisons in one transaction: of responses from a disk, and over the network."""
 _BATCH_BYTES = 16 << 20
-"""What the answers of one transaction may come to, but for the last of them."""
+"""Bytes of the statements in one transaction, without the last of them."""
+_PAGE = 200
 
-
-@dataclass(frozen=True, slots=True)
-class Rollback:
-    """Upstream took back what it said before."""
-
-    pith_number: str
-    upstream: str
-    kind: str
-    causes: list[Cause]
-    before: UpstreamStatementRow
-    after: UpstreamStatementRow
-
-    def to_value(self) -> Object:
-        """Return the finding as it is printed."""
-        return {
-            "pith_number": self.pith_number,
-            "status": "rollback",
-            "upstream": self.upstream,
-            "kind": self.kind,
-            "cause": self.causes[0].text,
-            "causes": [{"code": cause.code, "text": cause.text} for cause in self.causes],
-            "before": {"sha256": self.before.digest.hex(), "at": self.before.first_read_at},
-            "after": {"sha256": self.after.digest.hex(), "at": self.after.first_read_at},
-        }
-
+SAME = frozenset({"match", "match_known"})
+"""Statuses of records that are equal on both sides."""
 
 CompareResult: TypeAlias = Comparison | Rollback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareOptions:
-    """What to compare, and whom to tell."""
+    """What to compare, and the callbacks for results."""
 
     upstream: UpstreamSource
     names: tuple[str, ...] = ()
-    """Ids of records; none means all, on both sides."""
-    called: str = ""
-    """Under what name to keep what upstream says; empty for its address or path."""
+    """Identifiers of records; none for all records of both sides."""
+    upstream_name: str = ""
+    """The name of the upstream in the history; empty for its address or path."""
     keep_history: bool = True
-    """Whether to keep it."""
+    """Whether to store the statements of the upstream."""
     on_finding: Callable[[CompareResult], None] = lambda _finding: None
     progress: Callable[[int], None] = lambda _count: None
 
     @property
-    def remembered_as(self) -> str:
-        """Under what name what upstream says is kept."""
-        return redact(escape_name(self.called or self.upstream.url.rstrip("/")))
+    def history_name(self) -> str:
+        """The name of the upstream in the history."""
+        return redact(escape_name(self.upstream_name or self.upstream.url.rstrip("/")))
 
 
 @dataclass(slots=True)
 class CompareSummary:
-    """What a run came to."""
+    """Counts of the results of a comparison."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     rollbacks: int = 0
     requests: int = 0
 
     def count(self, finding: CompareResult) -> None:
-        """Count a finding."""
+        """Count a result."""
         if isinstance(finding, Rollback):
             self.rollbacks += 1
         else:
@@ -122,54 +85,50 @@ class CompareSummary:
 
     @property
     def findings(self) -> int:
-        """Number of records that are not the same, and of rollbacks."""
+        """Number of records that differ or were not compared, and of rollbacks."""
         return sum(n for status, n in self.statuses.items() if status not in SAME) + self.rollbacks
 
 
-SAME = frozenset({"match", "match_known"})
-"""Statuses of records that are the same here and there."""
-
-
-def compare_with(store: Store, errand: CompareOptions, client: Client) -> CompareSummary:
-    """Compare the records of a store, or some of them, with what upstream says.
+def compare_with_upstream(store: Store, options: CompareOptions, client: Client) -> CompareSummary:
+    """Compare the records of a store, or some of them, with the statements of an upstream.
 
     Args:
-        store: The store; states that lag behind are made first, where it can be written.
-        errand: What to compare.
-        client: For an upstream that is an address.
+        store: The store; its states are updated first if the history is kept.
+        options: What to compare.
+        client: The client for an upstream that is an address.
 
     Raises:
-        UpstreamError: If upstream cannot be read; what was found before was told.
-        LookUpError: If an id names several records.
+        UpstreamError: If the upstream cannot be read; the results so far were passed on.
+        LookUpError: If an identifier names several records.
         CorruptStoreError: `store.damaged`
     """
-    if errand.keep_history:
+    if options.keep_history:
         update_root(store)
-    run = _CompareRun(store, errand)
-    tally = CompareSummary()
-    size = _FEW if errand.upstream.is_address else _MANY
-    for batch in _batches(run.answers(client), size):
-        with store.transaction() if errand.keep_history else store.snapshot():
-            findings = [finding for answer in batch for finding in run.compare_answer(answer)]
+    comparison = _StateComparison(store, options)
+    summary = CompareSummary()
+    size = _FEW if options.upstream.is_address else _MANY
+    for batch in _batches(comparison.responses(client), size):
+        with store.transaction() if options.keep_history else store.snapshot():
+            findings = [finding for one in batch for finding in comparison.compare_response(one)]
         for finding in findings:
-            tally.count(finding)
-            errand.on_finding(finding)
-        errand.progress(len(batch))
-    for comparison in run.missing_upstream():
-        tally.count(comparison)
-        errand.on_finding(comparison)
-    tally.requests = client.requests
-    return tally
+            summary.count(finding)
+            options.on_finding(finding)
+        options.progress(len(batch))
+    for missing in comparison.missing_upstream():
+        summary.count(missing)
+        options.on_finding(missing)
+    summary.requests = client.requests
+    return summary
 
 
-def _batches(answers: Iterator[UpstreamAnswer], size: int) -> Iterator[list[UpstreamAnswer]]:
-    """Yield answers by the batch; if asking fails, first those that came before."""
-    batch: list[UpstreamAnswer] = []
+def _batches(responses: Iterator[UpstreamResponse], size: int) -> Iterator[list[UpstreamResponse]]:
+    """Yield responses in batches; if reading fails, those before the failure first."""
+    batch: list[UpstreamResponse] = []
     size_bytes = 0
     try:
-        for answer in answers:
-            batch.append(answer)
-            size_bytes += len(answer.text) if isinstance(answer, UpstreamStatement) else 0
+        for response in responses:
+            batch.append(response)
+            size_bytes += len(response.text) if isinstance(response, UpstreamStatement) else 0
             if len(batch) == size or size_bytes >= _BATCH_BYTES:
                 yield batch
                 batch, size_bytes = [], 0
@@ -179,236 +138,150 @@ def _batches(answers: Iterator[UpstreamAnswer], size: int) -> Iterator[list[Upst
     yield batch
 
 
-class _NamedRecord(NamedTuple):
-    """A record that was asked for by a person."""
+class _StateComparison:
+    """A comparison, and which records the upstream has reported so far."""
 
-    request: RecordRequest
-    record_id: int | None
-
-
-class _CompareRun:
-    """One comparison of a store with upstream."""
-
-    def __init__(self, store: Store, errand: CompareOptions) -> None:
+    def __init__(self, store: Store, options: CompareOptions) -> None:
         self._store = store
-        self._errand = errand
-        self._upstream = errand.upstream
+        self._options = options
+        self._upstream = options.upstream
         self._at = time_text(datetime.now(UTC))
-        self._wanted = [self._want(name) for name in errand.names]
-        self._seen = bytearray(store.records.last_id() + 1)
-        """By row id, whether upstream spoke of a record that was here when the run began."""
-        self._named: set[str] = set()
-        """Names that no record here has, and one of upstream's does."""
+        self._requests = [_request(store, name) for name in options.names]
+        self._reported = bytearray(store.records.last_id() + 1)
+        """By row id: 1 if the upstream reported a record that was in the store at the start."""
+        self._reported_names: set[str] = set()
+        """Requested names of which the upstream has a record, and the store does not."""
         self._was_read = self._was_unreadable = False
 
-    def _want(self, name: str) -> _NamedRecord:
-        found = find_all(self._store.records, name)
-        if not found:
-            return _NamedRecord(request_for(name), None)
-        record = self._store.records.get(look_up(self._store.records, name))
-        request = RecordRequest(name, record.suffix, record.pith_number, is_known=True)
-        return _NamedRecord(request, found[0])
+    # Reading ---------------------------------------------------------------------------------
 
-    def answers(self, client: Client) -> Iterator[UpstreamAnswer]:
-        """Yield what upstream says of the records that are compared."""
+    def responses(self, client: Client) -> Iterator[UpstreamResponse]:
+        """Yield the responses of the upstream on the records to compare."""
         if self._upstream.is_address:
-            return self._upstream.answers(client, self._requests())
-        if not self._wanted:
-            return self._upstream.members()
-        return self._members_of([one.request for one in self._wanted])
+            return self._upstream.responses(client, self._requests or request_all(self._store))
+        return self._selected_members() if self._requests else self._upstream.members()
 
-    def _members_of(self, requests: list[RecordRequest]) -> Iterator[UpstreamAnswer]:
-        """Yield what the members of a container say of some records."""
-        wished = {request.pith_number for request in requests}
-        unknown = [_UnresolvedName(request) for request in requests if not request.pith_number]
-        for answer in self._upstream.members():
-            # Of what cannot be read, nobody knows of which record it is.
-            if isinstance(answer, UpstreamStatement):
+    def _selected_members(self) -> Iterator[UpstreamResponse]:
+        """Yield the members of a source on the requested records, and the unreadable members."""
+        numbers = {one.pith_number for one in self._requests}
+        unresolved = {one.record: _name_test(one) for one in self._requests if not one.pith_number}
+        for response in self._upstream.members():
+            if isinstance(response, UpstreamStatement):
                 self._was_read = True
-                named = [one.name for one in unknown if one.is_in(answer)]
-                self._named.update(named)
-                if not named and answer.pith_number not in wished:
+                names = [name for name, is_named in unresolved.items() if is_named(response)]
+                self._reported_names.update(names)
+                if not names and response.pith_number not in numbers:
                     continue
-            yield answer
+            yield response
 
-    def _requests(self) -> Iterable[RecordRequest]:
-        if self._wanted:
-            return [one.request for one in self._wanted]
-        return request_all(self._store)
+    # Comparing -------------------------------------------------------------------------------
 
-    def _all_records(self) -> Iterator[tuple[int, str, str]]:
-        after = 0
-        while page := self._store.records.page(after, _MANY):
-            yield from page
-            after = page[-1][0]
-
-    # One answer ------------------------------------------------------------------------------
-
-    def compare_answer(self, answer: UpstreamAnswer) -> Iterator[CompareResult]:
-        """Yield what comes of an answer."""
-        if isinstance(answer, Unreadable):
-            yield self._of_nothing(answer)
+    def compare_response(self, response: UpstreamResponse) -> Iterator[CompareResult]:
+        """Yield the result for a response, and the rollback if it is one."""
+        if isinstance(response, Unreadable):
+            yield self._compare_unreadable(response)
             return
         self._was_read = True
-        yield self._compare(answer)
-        if self._errand.keep_history:
-            yield from self._record_statement(answer)
+        yield self._compare_statement(response)
+        if self._options.keep_history:
+            digest = sha256(response.text) if self._upstream.bundles else response.digest
+            kind, number = self._upstream.kind, response.pith_number
+            name = self._options.history_name
+            row = UpstreamStatementRow(name, number, kind, digest, self._at, response.text)
+            if (rollback := append_statement(self._store, row)) is not None:
+                yield rollback
 
-    def _of_nothing(self, answer: Unreadable) -> Comparison:
-        number, causes = answer.pith_number, [Cause(answer.code, answer.reason)]
-        if answer.is_missing:
+    def _compare_unreadable(self, response: Unreadable) -> Comparison:
+        number, causes = response.pith_number, [Cause(response.code, response.reason)]
+        if response.is_missing:
             status = "missing_upstream"
-            causes += self._told_before(number)
-        elif answer.is_proof:
+            causes += self._earlier_statement(number)
+        elif response.is_proof:
             status, self._was_read = "differs", True
         else:
             status, self._was_unreadable = "unreadable", True
         return Comparison(pith_number=number, status=status, causes=tuple(causes))
 
-    def _compare(self, answer: UpstreamStatement) -> Comparison:
-        number = answer.pith_number
+    def _compare_statement(self, statement: UpstreamStatement) -> Comparison:
+        number = statement.pith_number
         record_id = self._store.records.numbered(number)
         if record_id is None:
-            if self._wanted:
-                self._named.add(number)
+            if self._requests:
+                self._reported_names.add(number)
             cause = Cause("record.missing_here", "no bundle of it was merged here")
             return Comparison(pith_number=number, status="missing_here", causes=(cause,))
-        if record_id < len(self._seen):
-            self._seen[record_id] = True
-        if self._store.states.current_digest(record_id) == answer.digest:
+        if record_id < len(self._reported):
+            self._reported[record_id] = 1
+        if self._store.states.current_digest(record_id) == statement.digest:
             return Comparison(pith_number=number, status="match")
-        return compare(here_of(self._store, record_id), answer.state)
+        return compare(local_record(self._store, record_id), statement.state)
 
-    # Memory ----------------------------------------------------------------------------------
-
-    def _record_statement(self, answer: UpstreamStatement) -> Iterator[Rollback]:
-        name, kind, number = self._errand.remembered_as, self._upstream.kind, answer.pith_number
-        digest = sha256(answer.text) if self._upstream.bundles else answer.digest
-        before = self._store.upstream_history.last(name, number, kind)
-        if before is not None and before.digest == digest:
-            return
-        after = UpstreamStatementRow(name, number, kind, digest, self._at, answer.text)
-        self._store.upstream_history.append(after)
-        if before is not None:
-            yield from _rollback_of(before, after, self._retired(number))
-
-    def _retired(self, number: str) -> set[str]:
-        record_id = self._store.records.numbered(number)
-        return set() if record_id is None else retired_here(self._store, record_id)
-
-    def _told_before(self, number: str) -> Iterator[Cause]:
-        """Say that upstream spoke before of a record of which it now has nothing."""
-        name, kind = self._errand.remembered_as, self._upstream.kind
-        if (before := self._store.upstream_history.last(name, number, kind)) is not None:
-            at = before.first_read_at
-            text = f"upstream told of it before: {kind} {before.digest.hex()}, {at}"
-            yield Cause("rollback.record", text)
-
-    # What upstream did not speak of ----------------------------------------------------------
+    # Records that the upstream does not report ------------------------------------------------
 
     def missing_upstream(self) -> Iterator[Comparison]:
-        """Yield the records that should have been told of, and were not."""
+        """Yield the records that the upstream did not report; call after all responses.
+
+        Nothing is yielded for an upstream that was asked for each record, or of which nothing
+        could be read.
+        """
         if self._upstream.is_address or (self._was_unreadable and not self._was_read):
-            return  # each was asked for; or what upstream has is not known
-        for record_id, number in self._expected():
-            where = "upstream" if record_id is not None else "either side"
+            return
+        for record, is_known in self._unreported():
+            where = "upstream" if is_known else "either side"
             cause = Cause("record.missing_upstream", f"it is not known on {where}")
-            causes = (cause, *self._told_before(number))
-            yield Comparison(pith_number=number, status="missing_upstream", causes=causes)
+            causes = (cause, *self._earlier_statement(record))
+            yield Comparison(pith_number=record, status="missing_upstream", causes=causes)
 
-    def _expected(self) -> Iterator[tuple[int | None, str]]:
-        """Yield the records of which upstream should have spoken, and did not."""
-        if not self._wanted:
+    def _unreported(self) -> Iterator[tuple[str, bool]]:
+        """Yield the Pith Numbers or names of unreported records, and whether the store has them."""
+        if not self._requests:
             for record_id, _, number in self._all_records():
-                if record_id < len(self._seen) and not self._seen[record_id]:
-                    yield record_id, number
-        for one in self._wanted:
-            is_known = one.record_id is not None
-            is_told = (
-                self._seen[one.record_id or 0] if is_known else one.request.record in self._named
-            )
-            if not is_told:
-                yield one.record_id, one.request.record
+                if not self._is_reported(record_id):
+                    yield number, True
+        for request in self._requests:
+            if request.is_known:
+                known_id = self._store.records.numbered(request.pith_number)
+                is_reported = known_id is not None and self._is_reported(known_id)
+            else:
+                is_reported = request.record in self._reported_names
+            if not is_reported:
+                yield request.record, request.is_known
+
+    def _is_reported(self, record_id: int) -> bool:
+        """Whether the upstream reported a record; true if it was merged after the start."""
+        return record_id >= len(self._reported) or self._reported[record_id] == 1
+
+    def _all_records(self) -> Iterator[tuple[int, str, str]]:
+        after = 0
+        while page := self._store.records.page(after, _PAGE):
+            yield from page
+            after = page[-1][0]
+
+    def _earlier_statement(self, number: str) -> Iterator[Cause]:
+        """Yield a cause if the upstream made a statement on this record before."""
+        name, kind = self._options.history_name, self._upstream.kind
+        if (before := self._store.upstream_history.last(name, number, kind)) is not None:
+            digest, at = before.digest.hex(), before.first_read_at
+            yield Cause("rollback.record", f"upstream reported it before: {kind} {digest}, {at}")
 
 
-class _UnresolvedName:
-    """A name that no record here has; upstream may know one that has it."""
-
-    def __init__(self, request: RecordRequest) -> None:
-        self.name = request.record
-        self._path_name = request.name
-        self._alias = canonical({"alias_value": request.name})[1:-1]
-
-    def is_in(self, answer: UpstreamStatement) -> bool:
-        """Whether an answer is of a record of this name (R4)."""
-        return self._path_name != "" and (
-            answer.pith_number[-26:].startswith(self._path_name) or self._alias in answer.text
-        )
-
-
-def here_of(store: Store, record_id: int) -> LocalRecord:
-    """Return our side of a record.
-
-    Raises:
-        CorruptStoreError: `store.damaged`
-    """
-    state = decode(current_text(store, record_id).rstrip())
-    events = store.facts.load(record_id).events
-    valid = frozenset(one.event_id for one in events if isinstance(one, ValidEvent))
-    return LocalRecord(state=cast("Object", state), valid=valid, refused=_refused(events))
-
-
-def _refused(events: Collection[Event]) -> dict[str, str]:
-    """Return the code of each invalid event by the id that it bears."""
-    invalid = [one for one in events if not isinstance(one, ValidEvent)]
-    refused: dict[str, str] = {}
-    # Of several that bear one id, the one whose own it is comes last, and counts.
-    for one in sorted(invalid, key=lambda one: one.code not in UNIDENTIFIED_CODES):
-        claimed = one.value.get("event_id") if isinstance(one.value, dict) else None
-        if isinstance(claimed, str):
-            refused[claimed] = one.code
-    return refused
-
-
-def retired_here(store: Store, record_id: int) -> set[str]:
-    """Return the ids of the events that are retired here: nobody need show them (M11).
+def _request(store: Store, identifier: str) -> RecordRequest:
+    """Return the request for the record of an identifier.
 
     Raises:
-        CorruptStoreError: `store.damaged`
+        LookUpError: `lookup.ambiguous`
     """
-    state = cast("Object", decode(current_text(store, record_id).rstrip()))
-    return set(retired_events(state))
+    if not find_all(store.records, identifier):
+        return request_for(identifier)
+    record = store.records.get(look_up(store.records, identifier))
+    return RecordRequest(identifier, record.suffix, record.pith_number, is_known=True)
 
 
-def _rollback_of(
-    before: UpstreamStatementRow, after: UpstreamStatementRow, retired: set[str]
-) -> Iterator[Rollback]:
-    was, now = (cast("Object", decode(claim.text)) for claim in (before, after))
-    if causes := rollbacks(was, now, retired if after.kind == "state" else ()):
-        yield Rollback(after.pith_number, after.upstream, after.kind, causes, before, after)
-
-
-def history(store: Store, name: str) -> list[tuple[UpstreamStatementRow, list[Cause]]]:
-    """Return all that upstreams said of a record, each with what it took back then.
-
-    Raises:
-        LookUpError: `lookup.unknown` if nobody was ever asked about it, `lookup.ambiguous`
-    """
-    is_here = bool(find_all(store.records, name))
-    record_id = look_up(store.records, name) if is_here else 0
-    number = store.records.get(record_id).pith_number if is_here else escape_name(name.strip())
-    rows = store.upstream_history.history(number)
-    if not rows:
-        hint = "`mirror compare --upstream` keeps what upstream says"
-        message = f"nothing that an upstream said of {name!r} is kept"
-        raise LookUpError("lookup.unknown", message, hint=hint)
-    retired = retired_here(store, record_id) if is_here else set()
-    return [(row, _removed_events(rows, index, retired)) for index, row in enumerate(rows)]
-
-
-def _removed_events(rows: list[UpstreamStatementRow], index: int, retired: set[str]) -> list[Cause]:
-    after = rows[index]
-    before = rows[index - 1] if index else None
-    if before is None or before[:3] != after[:3]:
-        return []
-    return [cause for one in _rollback_of(before, after, retired) for cause in one.causes]
+def _name_test(request: RecordRequest) -> Callable[[UpstreamStatement], bool]:
+    """Return a test whether a statement is on a record of a name that no local record has (R4)."""
+    if not request.name:
+        return lambda _statement: False
+    if names_in(request.name)[0].scheme == "pith":
+        return lambda statement: statement.pith_number[-26:].startswith(request.name)
+    alias = canonical({"alias_value": request.name})[1:-1]
+    return lambda statement: alias in statement.text

@@ -1,10 +1,10 @@
-"""What upstream says of records: read from a file, a folder, a bag, JSON Lines, or over HTTP."""
+"""Statements of an upstream: read from a file, a folder, a bag, JSON Lines, or over HTTP."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 
 from mirror.archive import BUNDLES, STATES, Member, ReadLimits, RefusedMember, open_source
 from mirror.archive.member import member_or_refusal
@@ -12,8 +12,9 @@ from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
 from mirror.core.comparison.causes import parse_claim
 from mirror.core.composed import compose
 from mirror.core.keys import KeySet
-from mirror.core.merge import merge
+from mirror.core.merge import State, merge
 from mirror.core.msgpack_values import decode_packed, might_contain_float, pack
+from mirror.core.shape import text_member
 from mirror.core.values import Object, canonical, decode, encode_integers, sha256
 from mirror.engine.ingest.large_records import Piece, by_record
 from mirror.engine.process_pool import map_in_processes
@@ -21,27 +22,27 @@ from mirror.engine.sync.requests import RecordRequest
 from mirror.errors import FormatError, SourceError, UpstreamError
 from mirror.net import PER_RESPONSE_CODES, Client, RegistryClient, parse_url
 
-__all__ = ["Unreadable", "UpstreamAnswer", "UpstreamSource", "UpstreamStatement"]
+__all__ = ["Unreadable", "UpstreamResponse", "UpstreamSource", "UpstreamStatement"]
 
 _BATCH_MEMBERS = 100
 _BATCH_BYTES = 4 << 20
 _FEW_BATCHES = 4
-"""Batches up to which no process is started."""
+"""The most batches that are read without starting processes."""
 
 
 class UpstreamStatement(NamedTuple):
-    """Something that upstream said of a record."""
+    """A state or a bundle of a record, as an upstream has it."""
 
     where: str
-    """The member or address."""
+    """The member or the URL."""
     pith_number: str
-    """Of the record that was asked for; where none was, of the one that it speaks of."""
+    """Pith Number of the requested record, or else of the record in the statement."""
     state_text: bytes
-    """The state, or what the bundle comes to under our keys, canonical bytes."""
+    """The state, or the state of the bundle under our keys; canonical bytes."""
     text: bytes
-    """What was said, canonical bytes."""
+    """The statement itself, canonical bytes."""
     digest: bytes
-    """Of the state (M12), raw."""
+    """The digest of the state (M12), raw."""
 
     @property
     def state(self) -> Object:
@@ -50,53 +51,53 @@ class UpstreamStatement(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """An answer that says nothing."""
+    """A response or member without a usable statement."""
 
     where: str
+    """The member or the URL."""
     pith_number: str
-    """Of the record that was asked for, or its name; empty if that is not known."""
+    """Pith Number or name of the requested record; empty if it is unknown."""
     code: str
     message: str
     is_missing: bool = False
-    """Whether upstream says that it has no such record."""
+    """Whether the upstream reports that it has no such record."""
 
     @property
     def is_proof(self) -> bool:
-        """Whether it is no bundle because its record does not hash to what it prints (R2, R3)."""
+        """Whether the record does not hash to its own number or digest (R2, R3)."""
         return self.code in {"record.digest", "record.number"}
 
     @property
     def reason(self) -> str:
-        """What is wrong, and where."""
+        """The message with its place."""
         what = f"{self.message}: upstream is provably wrong" if self.is_proof else self.message
         return f"{self.where}: {what}" if self.where else what
 
 
-UpstreamAnswer: TypeAlias = UpstreamStatement | Unreadable
-
+UpstreamResponse: TypeAlias = UpstreamStatement | Unreadable
 
 _ANY = RecordRequest("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamSource:
-    """Whom to compare with."""
+    """An upstream to compare with, and how to read it; may be sent to other processes."""
 
     url: str
     """An address, a file, a folder, or `-`."""
     keys: KeySet
-    """Under which its bundles are merged, if they are what is asked for."""
+    """The keys under which its bundles are merged."""
     bundles: bool = False
-    """Whether to take its bundles, and not its states."""
+    """Whether to read its bundles instead of its states."""
     limits: ReadLimits = field(default_factory=ReadLimits)
 
     def __post_init__(self) -> None:
         if self.is_address:
-            parse_url(self.url)  # it may be refused, and is kept as a name if it is not
+            parse_url(self.url)  # the URL becomes a name in the history, so it must be valid
 
     @property
     def kind(self) -> str:
-        """What it says: `state` or `bundle`."""
+        """The kind of its statements: `state` or `bundle`."""
         return "bundle" if self.bundles else "state"
 
     @property
@@ -104,33 +105,28 @@ class UpstreamSource:
         """Whether it is read over HTTP."""
         return self.url.lower().startswith(("http://", "https://"))
 
-    @property
-    def reader(self) -> UpstreamReader:
-        """What makes sense of its answers."""
-        return UpstreamReader(self.bundles, self.keys, self.limits)
-
     # From files ------------------------------------------------------------------------------
 
-    def members(self) -> Iterator[UpstreamAnswer]:
-        """Yield all that a file or folder says, read on every core if it is much.
+    def members(self) -> Iterator[UpstreamResponse]:
+        """Yield all statements of a file or folder, read by several processes if there are many.
 
         Raises:
-            UpstreamError: `upstream.unreadable` if there is nothing to be read, or no more of it;
-                what came before was yielded.
+            UpstreamError: `upstream.unreadable` if nothing, or nothing more, can be read; the
+                statements before were yielded.
         """
-        ended: list[UpstreamError] = []
-        for answers in map_in_processes(
-            self._batches(ended), self.reader.answers, few=_FEW_BATCHES
+        failures: list[UpstreamError] = []
+        for responses in map_in_processes(
+            self._batches(failures), self.read_batch, few=_FEW_BATCHES
         ):
-            yield from answers
-        if ended:
-            raise ended[0]
+            yield from responses
+        if failures:
+            raise failures[0]
 
-    def _batches(self, ended: list[UpstreamError]) -> Iterator[list[Piece]]:
-        """Yield what is in the source; `ended` takes the error that ends it before its time."""
+    def _batches(self, failures: list[UpstreamError]) -> Iterator[list[Piece]]:
+        """Yield the content of the source; an error that ends it is appended to `failures`."""
         batch: list[Piece] = []
         size = 0
-        items = self._items(ended)
+        items = self._items(failures)
         for piece in by_record(items) if self.bundles else map(_alone, items):
             batch.append(piece)
             size += 0 if isinstance(piece, RefusedMember) else sum(len(one.data) for one in piece)
@@ -139,29 +135,28 @@ class UpstreamSource:
                 batch, size = [], 0
         yield batch
 
-    def _items(self, ended: list[UpstreamError]) -> Iterator[Member | RefusedMember]:
-        wanted = BUNDLES if self.bundles else STATES
+    def _items(self, failures: list[UpstreamError]) -> Iterator[Member | RefusedMember]:
         try:
-            with open_source(self.url, self.limits, wanted) as source:
+            with open_source(self.url, self.limits, BUNDLES if self.bundles else STATES) as source:
                 for item in source.items():
                     if isinstance(item, RefusedMember) and item.code == "archive.empty":
-                        ended.append(_nothing_there(self.url, item.message))
+                        failures.append(_unreadable(self.url, item.message))
                     elif isinstance(item, Member) or (
                         isinstance(item, RefusedMember) and not item.is_passed_over
                     ):
                         yield item
         except SourceError as error:
-            ended.append(_nothing_there(self.url, error.message))
+            failures.append(_unreadable(self.url, error.message))
 
     # Over HTTP -------------------------------------------------------------------------------
 
-    def answers(
+    def responses(
         self, client: Client, requests: Iterable[RecordRequest]
-    ) -> Iterator[UpstreamAnswer]:
-        """Ask for each record in turn.
+    ) -> Iterator[UpstreamResponse]:
+        """Request the records one after the other.
 
         Raises:
-            UpstreamError: If upstream cannot be reached, or asked any further.
+            UpstreamError: If the upstream cannot be reached, or further requests are pointless.
         """
         remote = RegistryClient(client, self.url)
         for request in requests:
@@ -171,92 +166,79 @@ class UpstreamSource:
                 continue
             url = remote.record_url(request.name, self.kind)
             try:
-                yield self._ask(remote, url, request)
+                yield self._get(remote, url, request)
             except UpstreamError as error:
                 if error.code not in PER_RESPONSE_CODES:
                     raise
                 yield Unreadable(url, request.record, error.code, error.message)
 
-    def _ask(self, remote: RegistryClient, url: str, request: RecordRequest) -> UpstreamAnswer:
-        answer = remote.get_record(request.name, self.kind, limit_bytes=self.limits.bundle_bytes)
-        if answer.is_ambiguous:
+    def _get(self, remote: RegistryClient, url: str, request: RecordRequest) -> UpstreamResponse:
+        response = remote.get_record(request.name, self.kind, limit_bytes=self.limits.bundle_bytes)
+        if response.is_ambiguous:
             message = "upstream has several records of this name: give a whole Pith Number"
             return Unreadable(url, request.record, "upstream.ambiguous", message)
-        if not answer.is_found:
+        if not response.is_found:
             message = "upstream has no such record"
             return Unreadable(url, request.record, "upstream.gone", message, is_missing=True)
-        item = member_or_refusal(url, answer.body, self.limits)
+        item = member_or_refusal(url, response.body, self.limits)
         if isinstance(item, RefusedMember):
             return Unreadable(url, request.record, item.code, item.message)
-        return self.reader.read(url, item.data, request)
+        return self.read(url, item.data, request)
 
+    # Parsing ---------------------------------------------------------------------------------
 
-# What was said -------------------------------------------------------------------------------
+    def read_batch(self, batch: list[Piece]) -> list[UpstreamResponse]:
+        """Return the statements in some members; members of one record give one statement (C2)."""
+        return [self._read_piece(piece) for piece in batch]
 
-
-@dataclass(frozen=True, slots=True)
-class UpstreamReader:
-    """Makes sense of answers, in any process."""
-
-    bundles: bool
-    keys: KeySet
-    limits: ReadLimits
-
-    def answers(self, batch: list[Piece]) -> list[UpstreamAnswer]:
-        """Return what the members of a container say, those of one record together."""
-        return [self._of_piece(piece) for piece in batch]
-
-    def _of_piece(self, piece: Piece) -> UpstreamAnswer:
+    def _read_piece(self, piece: Piece) -> UpstreamResponse:
         if isinstance(piece, RefusedMember):
             return Unreadable(piece.name, "", piece.code, piece.message)
         first = piece[0]
         if len(piece) == 1:
             return self.read(first.name, first.data, is_packed=first.is_packed)
         try:
-            return self._of_large(first.name, [self._parse(*member) for member in piece])
+            return self._join(first.name, [self._verify(*member[1:]) for member in piece])
         except FormatError as error:
             return Unreadable(first.name, "", error.code, error.message)
 
     def read(
         self, where: str, data: bytes, request: RecordRequest = _ANY, *, is_packed: bool = False
-    ) -> UpstreamAnswer:
-        """Return what an answer says.
+    ) -> UpstreamResponse:
+        """Return the statement in a response or member.
 
         Args:
-            where: Its place.
-            data: The answer.
-            request: What was asked for.
+            where: The URL or the member.
+            data: The content.
+            request: The request for it.
             is_packed: Whether it is MessagePack (C4).
         """
         try:
-            said = self._read(where, data, is_packed=is_packed)
+            statement = self._parse(where, data, is_packed)
         except FormatError as error:
             place = f"{error.where}: " if error.where else ""
             return Unreadable(where, request.record, error.code, f"{place}{error.message}")
-        # Whatever it speaks of, it is the answer for the record that was asked for.
-        return said._replace(pith_number=request.pith_number) if request.pith_number else said
+        # The response to a request is a statement on the requested record, whatever it contains.
+        number = request.pith_number
+        return statement._replace(pith_number=number) if number else statement
 
-    def _read(self, where: str, data: bytes, *, is_packed: bool) -> UpstreamStatement:
+    def _parse(self, where: str, data: bytes, is_packed: bool) -> UpstreamStatement:  # noqa: FBT001
         if self.bundles:
-            return self._of_bundle(where, data, is_packed=is_packed)
+            verified = self._verify(data, is_packed)
+            facts = (verified.record, verified.receipts, verified.alias_claims, verified.events)
+            text = canonical(decode_packed(data) if is_packed else decode(data))
+            return _bundle_statement(where, merge(*facts, self.keys), text)
         state = parse_claim(decode(data))
-        # Whether a float is in it is told sooner by its MessagePack than by its JSON.
+        # It is faster to look for a float in MessagePack than in JSON.
         text = canonical(state) if might_contain_float(pack(state)) else encode_integers(state)
-        return UpstreamStatement(where, cast("str", state["pith_number"]), text, text, sha256(text))
+        return UpstreamStatement(where, text_member(state, "pith_number"), text, text, sha256(text))
 
-    def _of_bundle(self, where: str, data: bytes, *, is_packed: bool) -> UpstreamStatement:
-        verified = self._parse(where, data, is_packed)
-        facts = (verified.record, verified.receipts, verified.alias_claims, verified.events)
-        state = canonical(merge(*facts, self.keys).value)
-        text = canonical(decode_packed(data) if is_packed else decode(data))
-        return UpstreamStatement(where, verified.record.pith_number, state, text, sha256(state))
-
-    def _parse(self, _where: str, data: bytes, is_packed: bool) -> VerifiedBundle:  # noqa: FBT001
+    def _verify(self, data: bytes, is_packed: bool) -> VerifiedBundle:  # noqa: FBT001
         bundle = parse_bundle(data, self.limits.for_bundles(), is_packed=is_packed)
         return verify_bundle(bundle, self.keys)
 
-    def _of_large(self, where: str, members: list[VerifiedBundle]) -> UpstreamStatement:
-        """Return what the members of one record say together (C2)."""
+    def _join(self, where: str, members: list[VerifiedBundle]) -> UpstreamStatement:
+        """Return the statement of the members of one record together (C2)."""
         record = members[0].record
         if any(one.record.digest != record.digest for one in members):
             message = "the members of one record hold different records"
@@ -264,15 +246,21 @@ class UpstreamReader:
         claims = {claim for one in members for claim in one.alias_claims}
         receipts = {one.digest: one for member in members for one in member.receipts}.values()
         events = {one.digest: one for member in members for one in member.events}.values()
-        state = canonical(merge(record, receipts, claims, events, self.keys).value)
         text = canonical(decode(compose(record, claims, receipts, events)))
-        return UpstreamStatement(where, record.pith_number, state, text, sha256(state))
+        return _bundle_statement(where, merge(record, receipts, claims, events, self.keys), text)
+
+
+def _bundle_statement(where: str, state: State, text: bytes) -> UpstreamStatement:
+    """Return the statement of a bundle, given the state of its facts."""
+    state_text = canonical(state.value)
+    number = text_member(state.value, "pith_number")
+    return UpstreamStatement(where, number, state_text, text, sha256(state_text))
 
 
 def _alone(item: Member | RefusedMember) -> Piece:
     return item if isinstance(item, RefusedMember) else (item,)
 
 
-def _nothing_there(place: str, message: str) -> UpstreamError:
+def _unreadable(where: str, message: str) -> UpstreamError:
     hint = "give an address, a folder, a bag, a file of JSON Lines, or one state"
-    return UpstreamError("upstream.unreadable", message, where=place, hint=hint)
+    return UpstreamError("upstream.unreadable", message, where=where, hint=hint)

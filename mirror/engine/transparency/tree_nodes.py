@@ -1,9 +1,9 @@
-"""The tree over HTTP: what a mirror tells of a node, and finding what differs by going down.
+"""Nodes of the tree of states over HTTP, and the difference of two trees.
 
-A node is told with its grandchildren, 256 at most, or with its leaves where there are few. Whoever
-asks computes the node again from what was told, and holds it against what the node above it said:
-a mirror that lies about a part contradicts itself. So with a million records, three answers lead
-from the root to a record that differs.
+A node page lists the grandchildren of a node (at most 256), or its leaves if there are few. The
+reader computes the node from the page and compares it with the node in the page above it, so a
+mirror with an inconsistent tree contradicts itself. In a tree of a million records, three pages
+lead from the root to a record that differs.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from mirror.core.record import is_pith_number, suffix_of
+from mirror.core.shape import ObjectReader, read_object
 from mirror.core.transparency import merkle
 from mirror.core.transparency.merkle import FANOUT, NOTHING, Node
-from mirror.core.values import Object, Value, decode, is_digest, is_integer
+from mirror.core.values import Object, decode
 from mirror.engine.states.root import read_root
 from mirror.errors import FormatError, UpstreamError
 from mirror.store import Store, TreeLeaf
@@ -24,8 +25,9 @@ from mirror.store.state_tree import DEPTH
 
 __all__ = ["TreeDifference", "TreeNodePage", "descend", "node_page", "parse_node_page"]
 
-FEW = 64
-"""Leaves up to which a node is told with them, not with its grandchildren."""
+MAX_LEAVES = 64
+"""The most leaves of a node whose page lists them instead of its grandchildren."""
+_SHAPE = "tree.shape"
 _DIGITS = "0123456789abcdef"
 _STEP = 2
 _ENDINGS = tuple([first + second for first in _DIGITS for second in _DIGITS])
@@ -33,42 +35,41 @@ _PREFIX = re.compile(r"[0-9a-f]{0,62}")
 
 
 class TreeNodePage(NamedTuple):
-    """What is told of a node."""
+    """A node with what is below it."""
 
     node: Node
     below: dict[str, Node]
-    """Its grandchildren that are not empty, by prefix; none where leaves are told."""
+    """Its grandchildren that are not empty, by prefix; none if the leaves are listed."""
     leaves: dict[bytes, TreeLeaf]
-    """Its leaves by `canonical_sha256`, where they are few."""
+    """Its leaves by `canonical_sha256`, if they are few."""
 
 
-# What a mirror tells -------------------------------------------------------------------------
+# Writing a page ------------------------------------------------------------------------------
 
 
 def node_page(store: Store, prefix: str) -> Object:
-    """Return what is told of a node; call within a snapshot.
+    """Return the page of a node; call within a snapshot.
 
     Raises:
-        FormatError: `request.prefix` if it is no prefix.
-        StoreError: `store.behind` if the tree lags behind the facts.
+        FormatError: `request.prefix` if it is not a prefix.
+        StoreError: `store.behind` if the tree is out of date.
     """
     if _PREFIX.fullmatch(prefix) is None:
         message = "a prefix is up to 62 hexadecimal digits in lowercase"
         raise FormatError("request.prefix", message)
     about = read_root(store)
-    told = _look(store, prefix)
-    said: Object = {"prefix": prefix, "size": told.node.size, "digest": told.node.digest.hex()}
-    if told.below:
-        said["nodes"] = [_node_value(*item) for item in sorted(told.below.items())]
+    page = _read_page(store, prefix)
+    value = _node_value(prefix, page.node)
+    if page.below:
+        value["nodes"] = [_node_value(*item) for item in sorted(page.below.items())]
     else:
-        said["leaves"] = [_leaf_value(leaf) for leaf in sorted(told.leaves.values())]
-    return {**said, "about": cast("Object", asdict(about))}
+        value["leaves"] = [_leaf_value(leaf) for leaf in sorted(page.leaves.values())]
+    return {**value, "about": asdict(about)}
 
 
-def _look(store: Store, prefix: str) -> TreeNodePage:
-    """Return a node of our own tree as it would be told."""
+def _read_page(store: Store, prefix: str) -> TreeNodePage:
     node = store.state_tree.node(prefix)
-    if node.size > FEW:
+    if node.size > MAX_LEAVES:
         return TreeNodePage(node, _below(store, prefix), {})
     return TreeNodePage(node, {}, {leaf.record: leaf for leaf in store.state_tree.leaves(prefix)})
 
@@ -95,144 +96,127 @@ def _leaf_value(leaf: TreeLeaf) -> Object:
     }
 
 
-# What another one told -----------------------------------------------------------------------
+# Reading a page ------------------------------------------------------------------------------
 
 
 def parse_node_page(data: bytes, prefix: str) -> tuple[TreeNodePage, Object]:
-    """Return what another mirror tells of a node, and of its whole tree.
+    """Return the page of a node of another mirror, and the description of its tree.
 
     Raises:
-        FormatError: V1 codes, or `tree.shape` if it is not what `tell` tells.
+        FormatError: V1 codes, or `tree.shape` if it is not a page of `node_page` on this prefix.
     """
-    value = decode(data)
-    if not isinstance(value, dict) or value.get("prefix") != prefix:
-        raise FormatError("tree.shape", f"it does not tell of the node {prefix!r}")
-    about = value.get("about")
-    if not isinstance(about, dict):
-        raise FormatError("tree.shape", "it is not an object", where="/about")
-    _digest(about, "key_set_digest")
-    below = [(_text(one, "prefix"), _node(one)) for one in _items(value, "nodes")]
-    leaves = [_leaf(one) for one in _items(value, "leaves")]
-    told = TreeNodePage(_node(value), dict(below), {leaf.record: leaf for leaf in leaves})
-    are_distinct = (len(below), len(leaves)) == (len(told.below), len(told.leaves))
-    if _made_of(told, prefix) != told.node or not are_distinct:
-        message = f"the node {prefix!r} does not follow from what is below it"
-        raise FormatError("tree.shape", message)
-    return told, about
+    reader = read_object(decode(data), _SHAPE)
+    if reader.value.get("prefix") != prefix:
+        raise FormatError(_SHAPE, f"the page is not that of the node {prefix!r}")
+    about = reader.object("about")
+    about.digest("key_set_digest")
+    below = [(one.text("prefix"), _node(one)) for one in _objects(reader, "nodes")]
+    leaves = [_leaf(one) for one in _objects(reader, "leaves")]
+    page = TreeNodePage(_node(reader), dict(below), {leaf.record: leaf for leaf in leaves})
+    are_distinct = (len(below), len(leaves)) == (len(page.below), len(page.leaves))
+    if _compute_node(page, prefix) != page.node or not are_distinct:
+        raise FormatError(_SHAPE, f"the node {prefix!r} does not follow from what is below it")
+    return page, about.value
 
 
-def _made_of(told: TreeNodePage, prefix: str) -> Node | None:
-    """Return the node that follows from what is below it; None if that lies elsewhere.
+def _objects(reader: ObjectReader, name: str) -> list[ObjectReader]:
+    return reader.objects(name) if name in reader.value else []
 
-    A node of nothing is not told: there could be no end of them.
+
+def _compute_node(page: TreeNodePage, prefix: str) -> Node | None:
+    """Return the node that follows from what is below it; None if that is not below it.
+
+    An empty node must not be listed, because there could be any number of them.
     """
-    if not told.below:
-        is_here = all(record.hex().startswith(prefix) for record in told.leaves)
-        leaves = [leaf[:2] for leaf in told.leaves.values()]
-        return merkle.subtree(leaves, len(prefix)) if is_here else None
-    nodes = [told.below.get(prefix + ending, NOTHING) for ending in _ENDINGS]
-    if told.leaves or sum(node.size > 0 for node in nodes) != len(told.below):
+    if not page.below:
+        is_below = all(record.hex().startswith(prefix) for record in page.leaves)
+        leaves = [leaf[:2] for leaf in page.leaves.values()]
+        return merkle.subtree(leaves, len(prefix)) if is_below else None
+    nodes = [page.below.get(prefix + ending, NOTHING) for ending in _ENDINGS]
+    if page.leaves or sum(node.size > 0 for node in nodes) != len(page.below):
         return None
     return merkle.join(
         [merkle.join(nodes[at : at + FANOUT]) for at in range(0, len(nodes), FANOUT)]
     )
 
 
-def _items(holder: Object, name: str) -> list[Object]:
-    value = holder.get(name, [])
-    if isinstance(value, list) and all(isinstance(one, dict) for one in value):
-        return cast("list[Object]", value)
-    raise FormatError("tree.shape", "it is not a list of objects", where=f"/{name}")
+def _node(reader: ObjectReader) -> Node:
+    size = reader.integer("size")
+    if size < 0:
+        raise reader.fault("must not be negative", "size")
+    return Node(size, reader.digest("digest"))
 
 
-def _node(value: Object) -> Node:
-    size = value.get("size")
-    if not is_integer(size) or size < 0:
-        raise FormatError("tree.shape", "a size is no number", where="/size")
-    return Node(size, _digest(value, "digest"))
-
-
-def _leaf(value: Object) -> TreeLeaf:
-    record, core = _digest(value, "canonical_sha256"), _digest(value, "core_digest")
-    number = _text(value, "pith_number")
+def _leaf(reader: ObjectReader) -> TreeLeaf:
+    record, core = reader.digest("canonical_sha256"), reader.digest("core_digest")
+    number = reader.text("pith_number")
     if not (is_pith_number(number) and number.endswith(suffix_of(record))):
-        raise FormatError("tree.shape", "a Pith Number is not that of its record", where="/leaves")
+        raise reader.fault("must be the Pith Number of canonical_sha256", "pith_number")
     return TreeLeaf(record, core, number[5:9])
 
 
-def _digest(value: Object, name: str) -> bytes:
-    text = _text(value, name)
-    if not is_digest(text):
-        raise FormatError("tree.shape", "it is not a digest", where=f"/{name}")
-    return bytes.fromhex(text)
-
-
-def _text(value: Object, name: str) -> str:
-    text: Value = value.get(name)
-    if not isinstance(text, str):
-        raise FormatError("tree.shape", "it is not a string", where=f"/{name}")
-    return text
-
-
-# Going down ----------------------------------------------------------------------------------
+# The difference of two trees -----------------------------------------------------------------
 
 
 class TreeDifference(NamedTuple):
     """A record whose states differ, or that only one side has."""
 
-    here: TreeLeaf | None
-    there: TreeLeaf | None
-
-    @property
-    def pith_number(self) -> str:
-        """R3."""
-        return cast("TreeLeaf", self.here or self.there).pith_number
+    pith_number: str
+    local: TreeLeaf | None
+    remote: TreeLeaf | None
 
 
 def descend(
-    store: Store, ask: Callable[[str], TreeNodePage], prefix: str = "", expected: Node | None = None
+    store: Store,
+    get_page: Callable[[str], TreeNodePage],
+    prefix: str = "",
+    expected: Node | None = None,
 ) -> Iterator[TreeDifference]:
     """Yield the records that differ below a node; call within a snapshot.
 
     Args:
-        store: Our side.
-        ask: Returns what the other side tells of a node.
-        prefix: Where to begin.
-        expected: What was said of that node above it.
+        store: The local side.
+        get_page: Returns the page of a node of the other side.
+        prefix: The node to start at.
+        expected: The node in the page above it.
 
     Raises:
-        UpstreamError: `upstream.changed` if the other side contradicts what it said before.
+        UpstreamError: `upstream.changed` if the other side contradicts an earlier page;
+            `upstream.tree` if its tree is too deep.
     """
     if _PREFIX.fullmatch(prefix) is None:
         raise UpstreamError("upstream.tree", "its tree is deeper than any can be")
-    there = ask(prefix)
-    if expected is not None and there.node != expected:
-        message = f"what it says of the node {prefix!r} is not what it said before"
+    page = get_page(prefix)
+    if expected is not None and page.node != expected:
+        message = f"the node {prefix!r} is not the one that its page above lists"
         hint = "it may be merging; try again when it is done"
         raise UpstreamError("upstream.changed", message, hint=hint)
-    if not there.below:
-        yield from _of_leaves(store, prefix, there.leaves)
+    if not page.below:
+        yield from _leaf_differences(store, prefix, page.leaves)
         return
-    ours = _below(store, prefix)
-    for name in sorted({*ours, *there.below}):
-        other = there.below.get(name)
-        if other is None:
-            yield from _of_leaves(store, name, {})
-        elif other != ours.get(name):
-            yield from descend(store, ask, name, other)
+    local_nodes = _below(store, prefix)
+    for name in sorted({*local_nodes, *page.below}):
+        remote_node = page.below.get(name)
+        if remote_node is None:
+            yield from _leaf_differences(store, name, {})
+        elif remote_node != local_nodes.get(name):
+            yield from descend(store, get_page, name, remote_node)
 
 
-def _of_leaves(
-    store: Store, prefix: str, there: Mapping[bytes, TreeLeaf]
+def _leaf_differences(
+    store: Store, prefix: str, remote_leaves: Mapping[bytes, TreeLeaf]
 ) -> Iterator[TreeDifference]:
-    """Yield what differs below a node from its leaves there; ours, if many, are read in parts."""
-    if len(prefix) < DEPTH and store.state_tree.node(prefix).size > FEW:
+    """Yield the differences below a node; many local leaves are read in parts."""
+    if len(prefix) < DEPTH and store.state_tree.node(prefix).size > MAX_LEAVES:
         for name in [prefix + digit for digit in _DIGITS]:
-            part = {record: leaf for record, leaf in there.items() if record.hex().startswith(name)}
-            yield from _of_leaves(store, name, part)
+            part = {one: leaf for one, leaf in remote_leaves.items() if one.hex().startswith(name)}
+            yield from _leaf_differences(store, name, part)
         return
-    ours = {leaf.record: leaf for leaf in store.state_tree.leaves(prefix)}
-    for record in sorted({*ours, *there}):
-        here, other = ours.get(record), there.get(record)
-        if here is None or other is None or here.core_digest != other.core_digest:
-            yield TreeDifference(here, other)
+    local_leaves = {leaf.record: leaf for leaf in store.state_tree.leaves(prefix)}
+    for record in sorted({*local_leaves, *remote_leaves}):
+        local, remote = local_leaves.get(record), remote_leaves.get(record)
+        if local is None or remote is None:
+            leaf = local or remote_leaves[record]
+            yield TreeDifference(leaf.pith_number, local, remote)
+        elif local.core_digest != remote.core_digest:
+            yield TreeDifference(local.pith_number, local, remote)

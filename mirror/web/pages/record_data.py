@@ -12,7 +12,7 @@ from mirror.core.keys import KeySet
 from mirror.core.record import Record, text_digest
 from mirror.core.shape import text_member
 from mirror.core.state_view import EventEntry, StateView
-from mirror.engine.compare.latest import UpstreamSummary, last_words
+from mirror.engine.compare.latest import UpstreamSummary, latest_statements
 from mirror.engine.search.citations import RecordCitations, citations_of
 from mirror.store import ArrivalContents, Store, Verdicts
 from mirror.web.store_reader import StoreSnapshot
@@ -96,7 +96,7 @@ def read_record_details(snapshot: StoreSnapshot, record_id: int) -> RecordDetail
         ],
         upstream_summaries=[
             replace(word, upstream=_public_source(word.upstream))
-            for word in last_words(store, record_id)
+            for word in latest_statements(store, record_id)
         ],
         citations=citations_of(store, record_id, state.value),
     )

@@ -424,7 +424,7 @@ def test_a_node_that_is_another_than_was_said_ends_it(
     told: list[Comparison] = []
     with open_store(here) as store, Client(POLITE) as client:
         errand = MirrorCompareOptions(url=site.url(""), on_finding=told.append)
-        with pytest.raises(UpstreamError, match="not what it said before") as caught:
+        with pytest.raises(UpstreamError, match="not the one that its page above lists") as caught:
             compare_with_mirror(store, errand, client)
     assert "upstream.changed" == caught.value.code
     assert [pith_number_of(CHANGED[0])] == [one.pith_number for one in told]

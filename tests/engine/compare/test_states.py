@@ -19,19 +19,16 @@ from mirror.core.msgpack_values import pack
 from mirror.core.values import canonical, decode, sha256
 from mirror.engine.compare import states as compare_module
 from mirror.engine.compare import upstream as upstream_module
+from mirror.engine.compare.history import Rollback, history
+from mirror.engine.compare.local import local_record, retired_ids
 from mirror.engine.compare.states import (
     CompareOptions,
     CompareResult,
     CompareSummary,
-    Rollback,
-    compare_with,
-    here_of,
-    history,
-    retired_here,
+    compare_with_upstream,
 )
 from mirror.engine.compare.upstream import (
     Unreadable,
-    UpstreamReader,
     UpstreamSource,
     UpstreamStatement,
 )
@@ -126,7 +123,7 @@ def run(
     told = Told()
     upstream = UpstreamSource(place, store.trust_log.key_set(), changes.pop("bundles", False))
     errand = CompareOptions(upstream=upstream, names=names, on_finding=told.append, **changes)
-    return told, compare_with(store, errand, client)
+    return told, compare_with_upstream(store, errand, client)
 
 
 # Reading -------------------------------------------------------------------------------------
@@ -155,7 +152,9 @@ def test_what_was_read_before_a_disk_fails_is_compared(
     told = Told()
     upstream = UpstreamSource("disk", KEYS)
     with pytest.raises(UpstreamError) as caught:
-        compare_with(store, CompareOptions(upstream=upstream, on_finding=told.append), client)
+        compare_with_upstream(
+            store, CompareOptions(upstream=upstream, on_finding=told.append), client
+        )
     assert (caught.value.code, caught.value.message) == (
         "upstream.unreadable",
         "Input/output error",
@@ -189,7 +188,7 @@ def test_batches_are_limited_in_bytes(
 
 def test_packed_bundles_are_read(client: Client) -> None:
     """MessagePack and JSON come to the same."""
-    reader = UpstreamReader(bundles=True, keys=KEYS, limits=ReadLimits())
+    reader = UpstreamSource("-", KEYS, bundles=True)
     said = [
         reader.read("x", to_json(BUNDLES[0])),
         reader.read("x", pack(BUNDLES[0]), is_packed=True),
@@ -236,7 +235,7 @@ def test_what_says_nothing_is_told_with_its_code(
     message: str,
 ) -> None:
     """And with the record that was asked for."""
-    reader = UpstreamReader(bundles=bundles, keys=KEYS, limits=ReadLimits(events=6))
+    reader = UpstreamSource("-", KEYS, bundles, ReadLimits(events=6))
     answer = reader.read("place", data, RecordRequest(NUMBERS[0], "suffix", NUMBERS[0]))
     assert isinstance(answer, Unreadable)
     assert (answer.where, answer.pith_number, answer.code) == ("place", NUMBERS[0], code)
@@ -248,7 +247,7 @@ def test_what_says_nothing_is_told_with_its_code(
 
 def test_an_answer_counts_for_the_record_that_was_asked_for() -> None:
     """Whatever it speaks of; without a question, for the one that it names."""
-    reader = UpstreamReader(bundles=False, keys=KEYS, limits=ReadLimits())
+    reader = UpstreamSource("-", KEYS)
     data = to_json(state_of(BUNDLES[1]))
     for wish, number in (
         (RecordRequest("", ""), NUMBERS[1]),
@@ -271,14 +270,14 @@ def test_our_side_holds_what_is_valid_and_why_the_rest_is_not(store: Store, tmp_
     other = {"event_id": "sha256:" + "1" * 64}
     events = [shapeless, STRANGE, forged, other, REVOCATION, *junk]
     merge_into(store, tmp_path, make_bundle(PAPER, events))
-    here = here_of(store, 1)
+    here = local_record(store, 1)
     assert here.valid == {one["event_id"] for one in (GRAPH, CLAIM, REVOCATION)}
     assert here.refused == {
         STRANGE["event_id"]: "event.key_unknown",
         other["event_id"]: "event.shape",
     }
     assert here.state == state_of(make_bundle(PAPER, [GRAPH, CLAIM, *events]))
-    assert retired_here(store, 1) == {GRAPH["event_id"]}
+    assert retired_ids(store, 1) == {GRAPH["event_id"]}
 
 
 def test_states_that_lag_behind_are_made_first(
@@ -311,7 +310,7 @@ def test_records_that_come_meanwhile_are_not_expected(
         told.append(finding)
 
     place = write_states(tmp_path / "states", *map(state_of, [*BUNDLES, late]))
-    compare_with(
+    compare_with_upstream(
         store, CompareOptions(upstream=UpstreamSource(place, KEYS), on_finding=tell), client
     )
     assert told.statuses == ["match"] * 7
@@ -331,7 +330,7 @@ def test_what_is_said_again_is_kept_once(store: Store, client: Client, tmp_path:
     other = {**state, "more": 1}
     for said in (state, state, other, other, state):
         (tmp_path / "said").write_bytes(to_json(said))
-        run(store, client, str(tmp_path / "said"), NUMBERS[0], called="registry")
+        run(store, client, str(tmp_path / "said"), NUMBERS[0], upstream_name="registry")
     digests = [sha256(canonical(one)) for one in (state, other, state)]
     assert kept(store) == [("registry", "state", digest) for digest in digests]
 
@@ -448,5 +447,5 @@ def test_a_name_to_remember_by_is_always_text() -> None:
         ("folder/", "registry", "registry"),
         ("\udcff", "", "\\xff"),
     ):
-        errand = CompareOptions(upstream=UpstreamSource(place, KeySet()), called=called)
-        assert errand.remembered_as == name
+        errand = CompareOptions(upstream=UpstreamSource(place, KeySet()), upstream_name=called)
+        assert errand.history_name == name

@@ -65,10 +65,10 @@ Found: TypeAlias = dict[bytes, tuple[bytes | None, bytes | None]]
 def find(here: Store, ask: Callable[[str], TreeNodePage]) -> Found:
     """What is found, which must come in order and once."""
     found = list(descend(here, ask))
-    records = [cast("TreeLeaf", one.here or one.there).record for one in found]
+    records = [cast("TreeLeaf", one.local or one.remote).record for one in found]
     assert sorted(set(records)) == records
     return {
-        record: (one.here and one.here.core_digest, one.there and one.there.core_digest)
+        record: (one.local and one.local.core_digest, one.remote and one.remote.core_digest)
         for record, one in zip(records, found, strict=True)
     }
 
@@ -161,7 +161,7 @@ def test_our_leaves_are_read_few_at_a_time(
     ask = Asking(make_store(others))
     monkeypatch.setattr(StateTree, "leaves", counted)
     assert 1500 + there == len(find(here, ask))
-    assert most <= tree_nodes.FEW
+    assert most <= tree_nodes.MAX_LEAVES
 
 
 # A million -----------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def test_what_is_told_can_be_read(make_store: MakeStore, size: int) -> None:
         for depth in range(63):
             told, about = parse_node_page(encode(node_page(store, name[:depth])), name[:depth])
             assert store.state_tree.node(name[:depth]) == told.node
-            assert (told.node.size > tree_nodes.FEW) == bool(told.below)
+            assert (told.node.size > tree_nodes.MAX_LEAVES) == bool(told.below)
             assert len(told.leaves) == (0 if told.below else told.node.size)
             assert read_root(store).root == about["root"]
 
@@ -575,7 +575,7 @@ def test_a_tree_that_changes_in_between_is_not_gone_on_with(make_store: MakeStor
     def changing(prefix: str) -> TreeNodePage:
         return (ask_later if ask.asked and prefix else ask)(prefix)
 
-    with pytest.raises(UpstreamError, match="not what it said before") as caught:
+    with pytest.raises(UpstreamError, match="not the one that its page above lists") as caught:
         list(descend(here, changing))
     assert "upstream.changed" == caught.value.code
     assert "merging" in caught.value.hint
@@ -593,7 +593,7 @@ def test_a_size_that_changes_in_between_is_no_other(make_store: MakeStore) -> No
         sizes = {name: node._replace(size=node.size + 1) for name, node in told.below.items()}
         return told._replace(below=sizes)
 
-    with pytest.raises(UpstreamError, match="not what it said before"):
+    with pytest.raises(UpstreamError, match="not the one that its page above lists"):
         list(descend(make_store(make_leaves(1000, 1)), other_sizes))
 
 

@@ -15,7 +15,7 @@ from mirror.core.transparency import merkle
 from mirror.core.values import encode
 from mirror.engine.states.root import read_root
 from mirror.engine.transparency.inclusion_proof import make_proof, parse_proof
-from mirror.engine.transparency.tree_nodes import FEW, node_page, parse_node_page
+from mirror.engine.transparency.tree_nodes import MAX_LEAVES, node_page, parse_node_page
 from mirror.store import open_store
 from tests.cli.conftest import BUNDLES
 from tests.helpers import ids_in
@@ -112,8 +112,8 @@ def test_the_answer_is_one_that_is_told() -> None:
 
 def test_the_members_of_an_answer_are_those_of_the_page() -> None:
     """With nodes and with leaves, at just the size that it names."""
-    assert f"more than {FEW} leaves" in PAGE
-    for count, name in ((FEW, "leaves"), (FEW + 1, "nodes")):
+    assert f"more than {MAX_LEAVES} leaves" in PAGE
+    for count, name in ((MAX_LEAVES, "leaves"), (MAX_LEAVES + 1, "nodes")):
         with open_store(None) as store:
             fill(store, make_leaves(count))
             said = cast("dict[str, Any]", node_page(store, ""))
