@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from mirror.cli import main
-from mirror.core.events.event import EVENT_CODES
+from mirror.core.events.checks import EVENT_CODES
 from mirror.web import ServerSettings
 from mirror.web.pages.codes import codes
 from mirror.web.pages.labels import CODES as WORDS

@@ -7,13 +7,15 @@ follows one into a list. So a pointer means one member, whatever an event puts i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from mirror.core.values import Object, Value
 
 __all__ = [
     "escape_token",
     "get_pointer",
+    "has_pointer",
     "is_below",
     "is_pointer",
     "join_pointer",
@@ -40,9 +42,10 @@ def join_pointer(pointer: str, name: str | int) -> str:
     return f"{pointer}/{escape_token(str(name))}"
 
 
-def split_pointer(pointer: str) -> list[str]:
+@lru_cache(maxsize=1024)  # a profile's pointers are followed into every event
+def split_pointer(pointer: str) -> tuple[str, ...]:
     """Return the names of members that a pointer goes through, unescaped."""
-    return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
+    return tuple(one.replace("~1", "/").replace("~0", "~") for one in pointer.split("/")[1:])
 
 
 def parent_pointer(pointer: str) -> str:
@@ -59,6 +62,14 @@ def get_pointer(value: Value, pointer: str) -> Value:
     return value
 
 
+def has_pointer(value: Value, pointer: str) -> bool:
+    """Whether an object has a member at a pointer, be it null."""
+    *above, name = split_pointer(pointer)
+    for one in above:
+        value = value.get(one) if isinstance(value, dict) else None
+    return isinstance(value, dict) and name in value
+
+
 def remove_pointers(value: Object, pointers: Iterable[str]) -> Object:
     """Return a copy of an object without the members at some pointers."""
     for pointer in pointers:
@@ -66,7 +77,7 @@ def remove_pointers(value: Object, pointers: Iterable[str]) -> Object:
     return value
 
 
-def _without(value: Object, names: list[str]) -> Object:
+def _without(value: Object, names: Sequence[str]) -> Object:
     first, *rest = names
     if first not in value:
         return value

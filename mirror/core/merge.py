@@ -332,7 +332,7 @@ def _with_payloads(lists: dict[str, list[Object]], shown: list[ValidEvent]) -> d
 
 
 def _entry(event: ValidEvent, *, with_type: bool) -> Object:
-    signer = cast("Object", event.statement["signer"])
+    signer = event.statement["signer"]
     kind: Object = {"event_type": event.event_type} if with_type else {}
     return {
         "event_id": event.event_id,
@@ -363,7 +363,7 @@ def _source_aliases(
         ):
             earliest[kind, alias] = claimed
     # Every time is in UTC (V5), so the text cut after its seconds is the time so cut.
-    default = None if first is None else f"{cast('str', created[0].statement['created_at'])[:19]}Z"
+    default = None if first is None else f"{created[0].statement['created_at'][:19]}Z"
     return [
         {
             "alias_kind": kind,

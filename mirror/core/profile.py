@@ -147,7 +147,7 @@ class SignedContent:
             if payload == "" or not is_below([payload], pointer):
                 return False
             inner = pointer[len(payload) :]
-        if self.only is not None and split_pointer(inner)[:1] not in [[name] for name in self.only]:
+        if self.only is not None and {*self.only}.isdisjoint(split_pointer(inner)[:1]):
             return False
         return not is_below(self.excluded, pointer) and not any(
             is_below([pointer], one) for one in self.excluded
@@ -191,6 +191,8 @@ class SignatureRule:
     """None for the text of the id, and for a digest that the event only names."""
     digest_at: str = ""
     """Where the event names the digest that is signed, if nothing says what it is of (S4)."""
+    beside: Object | None = field(default=None, compare=False)
+    """Exactly the members beside the signature (E1); None for any. No file says this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,11 @@ class Profile:
         if self.signature.form == "id" and self.id is not None:
             return self.id.hashes
         return self.signature.signs
+
+    def covers(self, pointer: str) -> bool:
+        """Whether the signature covers the whole value at a pointer into the event."""
+        signed = self.signed
+        return signed is not None and signed.covers(pointer, self.pointers.get("payload", ""))
 
     def to_value(self) -> Object:
         """Return the profile as a file has it; `parse_profile` reads it."""
@@ -294,7 +301,11 @@ MIRROR_V1 = Profile(
     },
     id=IdRule("/event_id", Encoding("sha256:", "hex"), _UNSIGNED),
     signature=SignatureRule(
-        "/signature/signature_b64", Encoding("", "base64"), "digest", _UNSIGNED
+        "/signature/signature_b64",
+        Encoding("", "base64"),
+        "digest",
+        _UNSIGNED,
+        beside={"algorithm": "ed25519"},
     ),
 )
 """E1 to E3 and S3, as far as id and signature go."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from mirror.archive import ReadLimits, Source
 from mirror.core.escaping import escape_name
-from mirror.core.events.event import EVENT_CODES
+from mirror.core.events.checks import EVENT_CODES
 from mirror.core.redaction import redact
 from mirror.core.values import Value, canonical, hexdigest
 from mirror.store import InsertCounts, NewFacts, WriteResult

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from mirror.core.events.signatures import check_event, signers
+from mirror.core.events.checks import check_event
+from mirror.core.events.profiled_event import signers
 from mirror.core.json_pointer import is_below, join_pointer
 from mirror.core.keys import KeySet
 from mirror.core.profile import Field, Profile, SignedContent, message

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias, cast
 
-from mirror.core.events.signatures import names_of
+from mirror.core.events.profiled_event import names_of
 from mirror.core.events.types import EVENT_TYPES
 from mirror.core.json_pointer import escape_token, get_pointer, join_pointer, parent_pointer
 from mirror.core.keys import KeySet

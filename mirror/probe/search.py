@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, compress
 from typing import NamedTuple, TypeVar
 
-from mirror.core.events.signatures import check_event, names_of
+from mirror.core.events.checks import check_event
+from mirror.core.events.profiled_event import names_of
 from mirror.core.json_pointer import get_pointer, is_below
 from mirror.core.keys import Key, KeySet
 from mirror.core.profile import (

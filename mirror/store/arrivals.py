@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
-from mirror.core.events.signatures import names_of
+from mirror.core.events.profiled_event import names_of
 from mirror.core.events.verdict import EventVerdict, ProfileVerdict, key_ids_of_event, valid_under
 from mirror.core.keys import BUILT_IN, KeySet
 from mirror.core.profile import MIRROR_V1

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mirror.core.events.signatures import check_event
+from mirror.core.events.checks import check_event
 from mirror.core.profile import MIRROR_V1
 from mirror.core.profile_file import parse_profile
 from tests import oracle

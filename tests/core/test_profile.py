@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror.core.events.checks import check_event
 from mirror.core.events.event import EncodedEvent
-from mirror.core.events.signatures import check_event, keys_of, names_of, signers
+from mirror.core.events.profiled_event import keys_of, names_of, signers
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.profile import (
     FORMS,

@@ -195,7 +195,7 @@ def test_what_two_keys_signed_are_two_events() -> None:
 def test_nobody_takes_the_id_of_an_event_of_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who signs the same text under a profile where it names another key."""
     registry = replace(parse_key(ALICE.key_value()), key_id=BUILT_IN.key_id)
-    for module in ("keys", "events.profile_verdict", "merge"):
+    for module in ("keys", "events.profiled_event", "merge"):
         monkeypatch.setattr(f"mirror.core.{module}.BUILT_IN", registry)
     anybody = profile_of(of_make(by_nobody), "z")
     named = replace(anybody, name="a", pointers={**anybody.pointers, "key": "/owner"})

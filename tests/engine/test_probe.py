@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from mirror.core.events.signatures import check_event
+from mirror.core.events.checks import check_event
 from mirror.core.keys import KeySet
 from mirror.core.profile import MIRROR_V1, Profile
 from mirror.core.profile_file import parse_profile

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mirror.core.events.signatures import check_event
+from mirror.core.events.checks import check_event
 from mirror.core.keys import KeySet
 from mirror.core.record import parse_record
 from mirror.engine.findings import Finding, ReadRequest

@@ -22,7 +22,7 @@ from schemathesis.errors import FailureGroup
 from schemathesis.generation.hypothesis import builder
 from starlette.routing import Route
 
-from mirror.core.events.event import EVENT_CODES
+from mirror.core.events.checks import EVENT_CODES
 from mirror.core.events.types import EVENT_TYPES, OTHER_EVENTS, EventType
 from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import PITH_NUMBER_PATTERN

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from mirror.core.events.event import EVENT_CODES
+from mirror.core.events.checks import EVENT_CODES
 from mirror.core.keys import BUILT_IN
 from mirror.engine.acknowledge import AcknowledgeOptions, acknowledge
 from mirror.engine.identifiers import look_up

@@ -9,16 +9,28 @@ No state is made of a finding, which names no record by its Pith Number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeAlias, cast
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
 
-from mirror.core.events.event import MAX_EVENT_BYTES, is_event_type
-from mirror.core.events.signatures import claim_of, is_signed_by, keys_of
+from mirror.core.events.checks import (
+    CheckTable,
+    check_key_known,
+    check_key_window,
+    check_members,
+    check_role,
+    check_signature,
+    check_size,
+    run_checks,
+)
+from mirror.core.events.event import MemberRule, is_event_type
+from mirror.core.events.profiled_event import ProfiledEvent
 from mirror.core.events.types import INTEGRITY
-from mirror.core.json_pointer import escape_token, get_pointer
+from mirror.core.json_pointer import get_pointer, has_pointer, join_pointer
 from mirror.core.keys import KeySet
 from mirror.core.profile import INTEGRITY_V1
 from mirror.core.receipt import Fault
+from mirror.core.shape import object_member
 from mirror.core.values import (
     Object,
     Value,
@@ -77,7 +89,7 @@ def _walk(document: Value, path: _Path, *, within: bool) -> Iterator[tuple[_Path
 
 def _pointer(path: _Path) -> str:
     """Return a JSON Pointer; it is short, however long the names of members are."""
-    return "".join(f"/{escape_token(str(one)[:_NAME_CHARACTERS])}" for one in path)
+    return "".join(join_pointer("", str(one)[:_NAME_CHARACTERS]) for one in path)
 
 
 def _is_like_one(value: Value, *, within: bool) -> bool:
@@ -93,8 +105,63 @@ def _has_type(value: Value) -> bool:
     return isinstance(value, dict) and value.get("event_type") == INTEGRITY
 
 
+# The checks ----------------------------------------------------------------------------------
+
+_MEMBERS: tuple[MemberRule, ...] = (
+    ("/event_type", is_event_type, "1 to 64 of a-z, 0-9, dot and underscore"),
+    ("/payload_sha256", is_digest, "64 lowercase hexadecimal digits"),
+    ("/signature_b64", lambda value: isinstance(value, str), "a string"),
+    ("/signing_key_id", lambda value: isinstance(value, str), "a string"),
+    ("/event_id", is_integer, "an integer"),
+    (
+        "/created_at",
+        lambda value: instant(value) is not None,
+        "a time such as 2026-05-19T23:17:27.287442+00:00",
+    ),
+)
+"""The members beside the payload."""
+
+_PAYLOAD: MemberRule = "/payload", lambda value: isinstance(value, dict), "an object, or absent"
+
+
+def _check_shape(value: Value) -> str | None:
+    members = (*_MEMBERS, _PAYLOAD) if has_pointer(value, "/payload") else _MEMBERS
+    return check_members(value, members, names_missing=False) or check_size(canonical(value))
+
+
+def _check_payload(finding: ProfiledEvent) -> str | None:
+    if "payload" not in finding.event:
+        return None
+    found = hexdigest(canonical_ascii(finding.event["payload"]))  # V7, with no wrapper
+    if found == finding.event["payload_sha256"]:
+        return None
+    return f"payload_sha256 is not the digest of the payload, {found}"
+
+
+class _ProfiledFinding(ProfiledEvent):
+    @cached_property
+    def event_type(self) -> str:
+        """The type that is signed; the one beside it if there is no payload."""
+        signed = get_pointer(self.event, "/payload/event_type")
+        return signed if isinstance(signed, str) else str(self.value("type"))
+
+
+_CHECKS: CheckTable[_ProfiledFinding] = CheckTable(
+    of_event=(
+        ("finding.payload", _check_payload),
+        ("finding.key_unknown", check_key_known),
+    ),
+    of_key=(
+        ("finding.key_unknown", check_role),
+        ("finding.key_unknown", check_key_window),
+        ("finding.signature", check_signature),
+    ),
+)
+"""The checks of S4 on a finding of the right shape."""
+
+
 def verify_finding(value: Value, keys: KeySet) -> list[tuple[str, str]]:
-    """Return code and reason of all that is to be said of a finding (S4).
+    """Return code and reason of every fault of a finding (S4).
 
     Returns:
         Nothing, if a trusted key signed the digest of the payload. Else the first of
@@ -103,53 +170,21 @@ def verify_finding(value: Value, keys: KeySet) -> list[tuple[str, str]]:
         nothing away, beside it or alone.
     """
     reason = _check_shape(value)
-    if reason is not None:
-        return [("finding.shape", reason)]
-    finding = cast("Object", value)
-    first = _check_payload(finding) or _check_signature(finding, keys) or _unbound(finding)
-    return [one for one in (first, _check_evidence(finding)) if one is not None]
-
-
-def _check_payload(finding: Object) -> Fault:
-    if "payload" not in finding:
-        return None
-    found = hexdigest(canonical_ascii(finding["payload"]))  # V7, with no wrapper
-    if found == finding["payload_sha256"]:
-        return None
-    return "finding.payload", f"payload_sha256 is not the digest of the payload, {found}"
-
-
-def _check_signature(finding: Object, keys: KeySet) -> Fault:
-    named = keys_of(finding, INTEGRITY_V1, keys)
-    name = cast("str", finding["signing_key_id"])[:128]
-    if not named:  # K2
-        return "finding.key_unknown", f"no trusted key is named {name!r}"
-    event_type, claimed = _type_of(finding), cast("int", instant(finding["created_at"]))
-    able = [key for key in named if key.may_sign(event_type) and key.is_valid_at(claimed)]
-    if not able:
-        reason = f"key {name!r} is not trusted for {event_type} at the time in created_at"
-        return "finding.key_unknown", reason
-    claim = claim_of(finding, INTEGRITY_V1)
-    if not any(is_signed_by(key, claim) for key in able):  # S1
-        return "finding.signature", f"not a signature of payload_sha256 by key {name!r}"
-    return None
-
-
-def _type_of(finding: Object) -> str:
-    """Return the type that is signed, or the one beside it where none is."""
-    signed = get_pointer(finding, "/payload/event_type")
-    return signed if isinstance(signed, str) else cast("str", finding["event_type"])
+    if reason is not None or not isinstance(value, dict):
+        return [("finding.shape", reason or "")]
+    _, fault = run_checks(_ProfiledFinding(value, INTEGRITY_V1, keys), _CHECKS)
+    first = fault or _unbound(value)
+    return [one for one in (first, _check_evidence(value)) if one is not None]
 
 
 def _unbound(finding: Object) -> Fault:
     if "payload" in finding:
         return None
-    reason = "its digest is signed, and no payload is there: nothing ties it to any words"
-    return "finding.unbound", reason
+    return "finding.unbound", "only its digest is signed: it has no payload"
 
 
 def _check_evidence(finding: Object) -> Fault:
-    payload = cast("Object", finding.get("payload", {}))
+    payload = object_member(finding, "payload")
     if not payload.keys() & {"evidence", "evidence_hash"}:
         return None
     hashed: Object = {"d": payload.get("detector"), "e": payload.get("evidence")}
@@ -157,35 +192,3 @@ def _check_evidence(finding: Object) -> Fault:
     if found == payload.get("evidence_hash"):
         return None
     return "finding.evidence", f"evidence_hash is not the digest of detector and evidence, {found}"
-
-
-def _check_shape(value: Value) -> str | None:
-    if not isinstance(value, dict):
-        return "a finding must be an object"
-    for name, (fits, expected) in _MEMBERS.items():
-        if not fits(value.get(name)):
-            return f"{name} must be {expected}"
-    if not isinstance(value.get("payload", {}), dict):
-        return "payload must be an object, or absent"
-    size = len(canonical(value))
-    if size > MAX_EVENT_BYTES:
-        return f"its canonical bytes are {size}, more than {MAX_EVENT_BYTES}"
-    return None
-
-
-def _is_text(value: Value) -> bool:
-    return isinstance(value, str)
-
-
-_MEMBERS: dict[str, tuple[Callable[[Value], bool], str]] = {
-    "event_type": (is_event_type, "1 to 64 of a-z, 0-9, dot and underscore"),
-    "payload_sha256": (is_digest, "64 lowercase hexadecimal digits"),
-    "signature_b64": (_is_text, "a string"),
-    "signing_key_id": (_is_text, "a string"),
-    "event_id": (is_integer, "an integer"),
-    "created_at": (
-        lambda value: instant(value) is not None,
-        "a time such as 2026-05-19T23:17:27.287442+00:00",
-    ),
-}
-"""The members that must stand beside the payload, and their types."""

@@ -7,9 +7,11 @@ marks every field as not verified.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from mirror.core.events.event import Event, ValidEvent
 from mirror.core.events.types import EVENT_TYPES, GRAPH_SNAPSHOT, INTEGRITY, LISTED_TYPES
+from mirror.core.shape import object_member, text_member
 from mirror.core.values import Object, Value
 
 __all__ = ["EventSummary", "entry_summary", "event_summary"]
@@ -43,32 +45,33 @@ class EventSummary:
 
 def event_summary(event: Event) -> EventSummary:
     """Return the summary of an event, valid or not."""
-    value = event.statement if isinstance(event, ValidEvent) else event.value
-    members = value if isinstance(value, dict) else {}
-    return _summary(members, _text(members, "event_type"))
+    value = event.value
+    if isinstance(event, ValidEvent):
+        value = cast("Object", event.statement)  # a TypedDict is an object
+    return _summary(value, text_member(value, "event_type"))
 
 
 def entry_summary(entry: Object, list_name: str) -> EventSummary:
     """Return the summary of an event as a list of `current` holds it (M6)."""
-    return _summary(entry, LISTED_TYPES.get(list_name) or _text(entry, "event_type"))
+    return _summary(entry, LISTED_TYPES.get(list_name) or text_member(entry, "event_type"))
 
 
-def _summary(event: Object, event_type: str) -> EventSummary:
-    signer = _object(event, "signer")
+def _summary(event: Value, event_type: str) -> EventSummary:
+    signer = object_member(event, "signer")
     return EventSummary(
-        event_id=_text(event, "event_id"),
+        event_id=text_member(event, "event_id"),
         event_type=event_type,
-        created_at=_text(event, "created_at"),
-        signer_id=_text(signer, "signer_id"),
-        key_id=_text(signer, "key_id"),
-        fields=_fields(event_type, _object(event, "payload")),
+        created_at=text_member(event, "created_at"),
+        signer_id=text_member(signer, "signer_id"),
+        key_id=text_member(signer, "key_id"),
+        fields=_fields(event_type, object_member(event, "payload")),
     )
 
 
 def _fields(event_type: str, payload: Object) -> tuple[tuple[str, str], ...]:
     if event_type == GRAPH_SNAPSHOT:
-        graph = _object(payload, GRAPH_SNAPSHOT)
-        payload = _object(graph, "paper") or graph
+        graph = object_member(payload, GRAPH_SNAPSHOT)
+        payload = object_member(graph, "paper") or graph
     kind = EVENT_TYPES.get(event_type)
     names = tuple(payload)[:_OTHER_MEMBERS] if kind is None else kind.summary_fields
     found = [(name, _member(payload, name, event_type)) for name in names]
@@ -87,7 +90,7 @@ def _member(payload: Object, name: str, event_type: str) -> Value:
     value = payload.get(name)
     if value is not None or event_type != INTEGRITY:
         return value
-    evidence = _object(payload, "evidence")
+    evidence = object_member(payload, "evidence")
     held = (evidence.get(one) for one in _IN_EVIDENCE.get(name, ()))
     return next((one for one in held if one is not None), None)
 
@@ -97,13 +100,3 @@ def _tells(name: str, value: Value) -> bool:
     if name == "status":
         return value == "withdrawn"
     return isinstance(value, str | int | float) and value != ""
-
-
-def _object(value: Object, name: str) -> Object:
-    found = value.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(value: Object, name: str) -> str:
-    found = value.get(name)
-    return found if isinstance(found, str) else ""

@@ -1,38 +1,34 @@
 """The verdict on any value in a bundle's `events` (rule E3), under every trusted profile.
 
-`judge` is the only maker of verdicts. A store that remembers one gives it back through `recall`;
-nothing else should.
+This module alone knows that there are several profiles. The built-in one comes first, then the
+trusted ones, by name: an event is valid under the first whose checks it passes. An event that
+passes under none has the code of the profile under which it came furthest.
 
-The built-in profile comes first, then the trusted ones, by name: an event is valid under the first
-whose checks it passes. What passes none has the code of the profile under which it came furthest.
+`verify_event` is the only maker of verdicts. A store that keeps one restores the event with
+`restore_event`; nothing else should.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 
-from mirror.core.events.event import (
+from mirror.core.events.checks import (
+    CHECKS,
     EVENT_CODES,
     KEY_FREE_CODES,
-    EncodedEvent,
-    Event,
-    InvalidEvent,
-    ValidEvent,
-    check_envelope,
-    find_fault,
+    BundledEvent,
+    check_members,
     is_valid_fast,
+    members_of,
+    run_checks,
 )
-from mirror.core.events.profile_verdict import (
-    check_pointers,
-    meaning_of,
-    read,
-    verify_under_profile,
-)
+from mirror.core.events.event import EncodedEvent, Event, InvalidEvent, ValidEvent
+from mirror.core.events.profiled_event import ProfiledEvent, meaning_of
 from mirror.core.events.types import RECORD_CREATED
 from mirror.core.json_pointer import get_pointer
 from mirror.core.keys import Key, KeySet
-from mirror.core.profile import MIRROR_V1, Profile, message
+from mirror.core.profile import MIRROR_V1, Profile
 from mirror.core.receipt import Fault, key_ids_of_receipt
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, sha256
@@ -68,8 +64,8 @@ ANY_KEY = ""
 
 def is_envelope(value: Value, profiles: Iterable[Profile]) -> bool:
     """Whether a value has the members that E1, or one of these profiles, asks of an event."""
-    return check_envelope(value) is None or any(
-        check_pointers(value, profile) is None for profile in profiles
+    return any(
+        check_members(value, members_of(profile)) is None for profile in (MIRROR_V1, *profiles)
     )
 
 
@@ -81,47 +77,50 @@ def verify_event(raw: EncodedEvent, record: Record, keys: KeySet) -> Event:
 def _verdict(raw: EncodedEvent, record: Record, keys: KeySet) -> EventVerdict:
     if is_valid_fast(raw, record, keys):
         return None
-    fault = find_fault(raw, record, keys)
-    if fault is None:
-        return None
-    furthest: tuple[int, EventVerdict] = EVENT_CODES.index(fault[0]), fault
-    for profile in keys.profiles:
-        key, fault = verify_under_profile(raw, record, keys, profile)
+    furthest: tuple[int, EventVerdict] = -1, None
+    for profile in (MIRROR_V1, *keys.profiles):
+        event = BundledEvent.of(raw, record, keys, profile)
+        key, fault = run_checks(event, CHECKS)
+        verdict = fault if profile is MIRROR_V1 else _profile_verdict(event, key, fault)
         if fault is None:
-            return ProfileVerdict(profile.name, cast("Key", key).key_id, None)
+            return verdict
         if EVENT_CODES.index(fault[0]) > furthest[0]:
-            furthest = EVENT_CODES.index(fault[0]), ProfileVerdict(profile.name, "", fault)
+            furthest = EVENT_CODES.index(fault[0]), verdict
     return furthest[1]
 
 
+def _profile_verdict(event: ProfiledEvent, key: Key | None, fault: Fault) -> ProfileVerdict:
+    key_id = "" if key is None else event.speaker(key).key_id
+    return ProfileVerdict(event.profile.name, key_id, fault)
+
+
 def restore_event(raw: EncodedEvent, verdict: EventVerdict, keys: KeySet) -> Event:
-    """Return the event with a verdict on it that `judge` reached under these keys, now or before.
+    """Return the event with a verdict that `verify_event` reached under these keys, now or before.
 
     Raises:
         KeyError: If the verdict rests on a key or a profile that is not among them.
     """
     if verdict is None:
-        return ValidEvent.of(cast("Object", raw.value), raw.digest, raw.payload_text)
+        return ValidEvent.of(raw.members, raw.digest, raw.payload_text)
     if not isinstance(verdict, ProfileVerdict):
         return InvalidEvent(raw.value, raw.digest, *verdict)
     if verdict.fault is not None:
         return InvalidEvent(raw.value, raw.digest, *verdict.fault, verdict.profile)
-    return valid_under(cast("Object", raw.value), raw.digest, verdict, keys)
+    return valid_under(raw.members, raw.digest, verdict, keys)
 
 
 def valid_under(event: Object, digest: bytes, verdict: ProfileVerdict, keys: KeySet) -> ValidEvent:
     """Return an event that passed under a trusted profile.
 
     Raises:
-        KeyError: As `recall`.
+        KeyError: If the profile or the key is not among these keys.
     """
     profile, key = keys.profile(verdict.profile), keys.get(verdict.key_id)
     if profile is None or key is None:
         raise KeyError(verdict)
-    said = read(event, profile, key)
-    found = ValidEvent.of(event, digest, None, said, profile.name)
-    found.signed = sha256(cast("bytes", message(event, profile)))
-    return found
+    read = ProfiledEvent(event, profile, keys)
+    valid = ValidEvent.of(event, digest, statement=read.statement(key))
+    return valid._replace(profile=profile.name, signed=sha256(read.message or b""))
 
 
 # Which keys a verdict rests on ---------------------------------------------------------------
@@ -131,7 +130,7 @@ def key_ids_of_event(event: Event, keys: KeySet) -> set[str]:
     """Return how the event names the keys that the verdict on it may rest on.
 
     Args:
-        event: The event, judged.
+        event: The event, verified.
         keys: The key set, whose profiles say where an event names a key.
 
     Returns:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from mirror.core.events.event import EncodedEvent
-from mirror.core.events.signatures import names_of
+from mirror.core.events.profiled_event import names_of
 from mirror.core.events.verdict import ANY_KEY, key_ids_of_event, verify_event
 from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
 from mirror.core.limits import MAX_KEYS, require_at_most

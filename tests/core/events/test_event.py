@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
+from mirror.core.events.checks import EVENT_CODES, KEY_FREE_CODES
 from mirror.core.events.event import (
-    EVENT_CODES,
-    KEY_FREE_CODES,
     EncodedEvent,
     InvalidEvent,
     ValidEvent,

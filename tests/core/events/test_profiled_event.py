@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mirror.core.events.event import MAX_EVENT_BYTES, EncodedEvent, InvalidEvent, ValidEvent
-from mirror.core.events.profile_verdict import read
+from mirror.core.events.profiled_event import ProfiledEvent
 from mirror.core.events.types import is_event_id
 from mirror.core.events.verdict import (
     ANY_KEY,
@@ -116,10 +116,9 @@ def test_an_event_says_the_same_in_any_envelope(invented: Invented) -> None:
         for name in ("event_type", "instant", "key_id", "authority", "payload", "slot_key"):
             assert getattr(plain, name) == getattr(found, name), name
         for name in ("target", "created_at", "payload", "event_type"):
-            assert plain.statement[name] == found.statement[name], name
+            assert dict(plain.statement)[name] == dict(found.statement)[name], name
         signer = plain.statement["signer"]
-        assert isinstance(signer, dict)
-        assert {**signer, **found.statement["signer"]} == signer  # type: ignore[dict-item]
+        assert {**signer, **found.statement["signer"]} == signer
         assert is_event_id(found.event_id)
         own = Encoding(*invented.id_is).read(event.get((invented.id_at or "")[1:]))
         assert keeps(invented) == (found.event_id == f"sha256:{(own or b'').hex()}")
@@ -156,10 +155,11 @@ def test_the_registry_keeps_its_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     profile = profile_of(of_make(by_nobody))
     registry = replace(parse_key(ALICE.key_value()), key_id=BUILT_IN.key_id)
     event = by_nobody(THREE[0], ALICE)
+    read = ProfiledEvent(event, profile, keys_of(ALICE))
     assert keeps_id(profile)
-    assert event["event_id"] != read(event, profile, registry)["event_id"]
-    monkeypatch.setattr("mirror.core.events.profile_verdict.BUILT_IN", registry)
-    assert event["event_id"] == read(event, profile, registry)["event_id"]
+    assert event["event_id"] != read.statement(registry)["event_id"]
+    monkeypatch.setattr("mirror.core.events.profiled_event.BUILT_IN", registry)
+    assert event["event_id"] == read.statement(registry)["event_id"]
 
 
 def test_where_no_key_is_trusted_no_event_is_valid() -> None:
@@ -182,7 +182,7 @@ def test_the_built_in_profile_comes_first_and_then_names() -> None:
         "whole",
         MIRROR_V1.pointers,
         MIRROR_V1.id,
-        MIRROR_V1.signature,
+        replace(MIRROR_V1.signature, beside=None),
     )
     assert (MIRROR_V1.name, "") == code(event, trusting(whole))
     loose = {**event, "signature": {**event["signature"], "more": 1}}
@@ -193,7 +193,7 @@ def test_the_built_in_profile_comes_first_and_then_names() -> None:
 def test_one_signed_text_in_two_profiles_is_one_event_in_any_order() -> None:
     """Read differently, the first profile's reading counts: the state does not ask who came."""
     places: Any = {**MIRROR_V1.pointers, "target": "/other_target"}
-    other = Profile("other", places, MIRROR_V1.id, MIRROR_V1.signature)
+    other = Profile("other", places, MIRROR_V1.id, replace(MIRROR_V1.signature, beside=None))
     event = make_event(RECORD, ALICE, "x.y", {"a": 1})
     event = sign_event({**event, "other_target": "elsewhere"}, ALICE)
     loose = {**event, "signature": {**event["signature"], "more": 1}}
