@@ -53,7 +53,7 @@ FIGURES = {
         f"{words(download._DOWNLOADS).capitalize()} bags are downloaded",
         f"`--max-connections` ({CLIENTS.connections:,})",
         f"after {CLIENTS.idle_s:.0f} seconds",
-        f"{CLIENTS.stall_bytes >> 10} KiB of an answer in {CLIENTS.stall_s:.0f} seconds",
+        f"{CLIENTS.stall_bytes >> 10} KiB of a response in {CLIENTS.stall_s:.0f} seconds",
         f"slow clients take {CLIENTS.buffered_bytes // MIB} MiB of memory together",
         f"at most {log.ACCESS_LINES} lines a second",
         f"at most {words(server._GRACE_S)} seconds",

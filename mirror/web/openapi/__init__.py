@@ -38,7 +38,7 @@ def _head(get: dict[str, Any]) -> dict[str, Any]:
     """Return the HEAD operation that belongs to a GET operation."""
     return {
         "operationId": get["operationId"].replace("get_", "head_"),
-        "summary": f"{get['summary']} The headers alone.",
+        "summary": f"{get['summary']} Headers only.",
         "responses": {status: _without_body(one) for status, one in get["responses"].items()},
     }
 
