@@ -224,7 +224,7 @@ def _rows(one: Checkpoint) -> dict[str, str | list[str]]:
         rows["events"] = f"{said.events_valid:,} valid, {said.events_invalid:,} invalid"
         rows["time"] = f"{said.time}, as its signer claims"
     if one.others:
-        rows["also says"] = list(one.others)
+        rows["other lines"] = list(one.others)
     return rows
 
 

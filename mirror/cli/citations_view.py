@@ -61,8 +61,8 @@ def _cited(work: CitedWork, payload: Object) -> str:
 def _line(work: CitedWork, event: Object, describe: Callable[[CitedWork, Object], str]) -> str:
     payload, signer = cast("Object", event["payload"]), cast("Object", event["signer"])
     claim = f", claim “{_value(payload, 'claim_id')}”" if "claim_id" in payload else ""
-    said_by = f"said by {_value(payload, 'asserted_by')} — signed by {signer['signer_id']}"
-    return f"{event['created_at']} {describe(work, payload)}{claim}, {said_by}"
+    asserted_by = f"asserted by {_value(payload, 'asserted_by')} — signed by {signer['signer_id']}"
+    return f"{event['created_at']} {describe(work, payload)}{claim}, {asserted_by}"
 
 
 def _value(payload: Object, name: str) -> str:

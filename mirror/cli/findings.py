@@ -168,7 +168,7 @@ def _print_finding(code: str, one: FindingRow, *, is_first: bool) -> None:
     help="Findings in JSON Lines of a command, including refused bundles.",
 )
 @click.option("--reason", default="", metavar="TEXT", help="Reason for it; required.")
-@click.option("--by", "name", default="", metavar="NAME", help="Who acknowledges; required.")
+@click.option("--by", "name", default="", metavar="NAME", help="Name of the person; required.")
 @click.option("--list", "as_list", is_flag=True, help="Show all acknowledgements.")
 @click.option("--withdraw", "line_id", type=options.Count(1), help="Withdraw one.")
 @options.as_json

@@ -12,7 +12,7 @@ __all__ = ["abandon_stdout", "die_of_closed_pipe", "is_closed_pipe"]
 
 
 def is_closed_pipe(error: BaseException | None) -> bool:
-    """Whether an error says that the reader of standard output or error closed its end.
+    """Return whether an error means that the reader of standard output or error closed it.
 
     A broken pipe to another process, such as a server, is an error.
     """

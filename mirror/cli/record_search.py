@@ -26,7 +26,7 @@ def update_index(db: Path, *, is_patient: bool = False) -> StoreError | None:
 
     Returns:
         Why the index was not updated, or None. A search can use it as it is; if the store cannot
-        be read at all, opening it to read says why.
+        be read at all, opening it to read raises the error.
     """
     try:
         with open_store(db, must_exist=True) as store, show_progress("indexed") as progress:

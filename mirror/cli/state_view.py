@@ -40,7 +40,7 @@ _SNAPSHOT_FLAGS = {"references_resolved": "references", "formal_links_present": 
 
 _PHRASES = {
     "claim_id": " (claim “{}”)",
-    "asserted_by": " (said by {})",
+    "asserted_by": " (asserted by {})",
     "status": " ({})",
     "relationship": " {} this record",
     "event_id": " revokes {}:",
@@ -94,7 +94,7 @@ def _receipt(receipt: Object | None) -> str:
     if receipt is None:
         return "none: no trusted key signed this record"
     at = receipt["signed_at"]
-    when = f"at {at}, as a signed event says" if at else "at an unsigned time"
+    when = f"at {at}, by a signed event" if at else "at an unsigned time"
     return f"verified: signed with key {receipt['key_id']} {when}"
 
 

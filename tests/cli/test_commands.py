@@ -208,7 +208,7 @@ def test_show_says_who_cites_and_what_is_cited(mirror: Mirror) -> None:
     """A citation stands on the record that is cited (E4); it is told from both ends, as signed."""
     mirror("merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
     cited, citing = "pith:2025:EJWVFYLWUGLCRHA7VSWSMMIDNO", "pith:2025:NQGOSQWC4PW6CNZIBD63YZNTZT"
-    who = "said by https://orcid.org/0000-0002-1825-0097 — signed by author.example"
+    who = "asserted by https://orcid.org/0000-0002-1825-0097 — signed by author.example"
     shown = mirror("show", cited).stdout.decode()
     assert f"2026-02-15T00:00:00Z {citing} replaces this record, {who}" in shown
     shown = mirror("show", citing).stdout.decode()
@@ -226,12 +226,12 @@ def test_show_says_what_a_retired_claim_said(mirror: Mirror) -> None:
     author = "https://orcid.org/0000-0002-1825-0097"
     shown = mirror("show", "JCCOAP2XTU5776A7WX6DYB7J3E").stdout.decode()
     citing = "pith:2026:RFAEN2TOWSST6DWHW3QJNPG45P"
-    claim = f"{citing} extends this record (claim “théorème-2”) (said by {author})"
+    claim = f"{citing} extends this record (claim “théorème-2”) (asserted by {author})"
     assert f"citation_signed: {claim} (withdrawn) — signed by" in shown
     assert f"citation_signed: {claim} — signed by" in shown
     assert "event_revoked: revokes sha256:" in shown
     shown = mirror("show", "EI5HAOZQ").stdout.decode()
-    assert f"figure Lemma 2 lacks a case. (said by {author}) (withdrawn) — signed by" in shown
+    assert f"figure Lemma 2 lacks a case. (asserted by {author}) (withdrawn) — signed by" in shown
 
 
 def test_show_bounds_citations_and_counts_them(mirror: Mirror, tmp_path: Path) -> None:
@@ -304,9 +304,7 @@ def test_show_describes_what_is_refused(mirror: Mirror, tmp_path: Path) -> None:
     event = make_event(make_record(), Signer("eve"), "challenge_filed", challenge(note="Trust me."))
     text = shown(mirror, tmp_path, [event, 7, {"event_type": "x.y"}])
     assert "event.key_unknown: no trusted key is named 'key-eve'" in text
-    face = (
-        f"{NOON} challenge_filed: claim Trust me. (said by https://orcid.org/0000-0002-1825-0097)"
-    )
+    face = f"{NOON} challenge_filed: claim Trust me. (asserted by https://orcid.org/0000-0002-1825-0097)"
     assert f"not verified: {face} — claims to be signed by eve" in text
     assert "not verified: 7\n" in text
     assert "not verified: no time x.y: nothing\n" in text

@@ -194,7 +194,7 @@ def test_pages_show_what_is_said(there: Path, mirror: Mirror) -> None:
             for path in (f"pith/{NUMBER[-26:]}", "trust")
         )
         health = httpx.get(f"{url}/health").json()
-    assert 3 == page.count("read as the profile new-v1 says")
+    assert 3 == page.count("verified under the profile new-v1")
     assert 3 == page.count("signed by alice, key key-alice")
     assert "the event less /hash, /proof" in trust
     assert {"new-v1": 3} == health["counts"]["events_by_profile"]
