@@ -54,16 +54,19 @@ def batched(
 
 
 def pages(
-    fetch: Callable[[int, int], list[_Item]], size: int, id_of: Callable[[_Item], int]
+    fetch: Callable[[int, int], list[_Item]],
+    size: int,
+    id_of: Callable[[_Item], int],
+    after: int = 0,
 ) -> Iterator[list[_Item]]:
     """Yield all rows in pages, ascending by id; a page is read when the one before was used.
 
     Args:
-        fetch: Returns at most so many rows (the first argument) with greater ids than the second.
+        fetch: Takes an id and a number; returns that many rows at most, with greater ids.
         size: Rows in a page.
         id_of: Returns the id of a row.
+        after: Only rows with a greater id.
     """
-    after = 0
-    while page := fetch(size, after):
+    while page := fetch(after, size):
         yield page
         after = id_of(page[-1])

@@ -114,8 +114,13 @@ class StoreTask(Generic[_Task, _Result]):
         if self._store is None:
             opened = open_store(self._path, read_only=True, lenient=self._lenient)
             self._store = self._stack.enter_context(opened)
-        with self._store.snapshot():
-            return self._work(self._store, task)
+        try:
+            with self._store.snapshot():
+                return self._work(self._store, task)
+        except Exception:
+            self._store = None
+            with self._stack.pop_all():  # where errors of SQLite become errors of the store
+                raise
 
 
 def _in_processes(

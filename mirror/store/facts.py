@@ -47,6 +47,12 @@ class RecordFacts:
     receipts: list[Receipt]
     events: list[Event]
 
+    def add(self, contents: ArrivalContents, verdicts: Verdicts) -> None:
+        """Add the facts of an arrival with their verdicts."""
+        self.alias_claims.extend(contents.claims)
+        self.receipts.extend(verdicts.receipts)
+        self.events.extend(verdicts.events)
+
 
 _NOBODY = KeySet()
 _NAME_CHARACTERS = 128
@@ -78,10 +84,7 @@ class Facts:
         for row, contents in self.rows(record_id):
             if row.id <= after or (until is not None and row.id > until):
                 continue
-            verdicts = self.with_verdicts(row, contents)
-            facts.alias_claims.extend(contents.claims)
-            facts.receipts.extend(verdicts.receipts)
-            facts.events.extend(verdicts.events)
+            facts.add(contents, self.with_verdicts(row, contents))
         return facts
 
     def with_verdicts(self, row: ArrivalRow, contents: ArrivalContents) -> Verdicts:

@@ -126,12 +126,12 @@ class SearchIndex:
         counting = f"SELECT count(*) FROM ({query} LIMIT {limit})"  # noqa: S608
         return int(self._conn.execute(counting, arguments).fetchone()[0])
 
-    def queued(self, limit: int, after: int) -> list[int]:
+    def queued(self, after: int, limit: int) -> list[int]:
         """Return the ids of queued records that can be indexed now, ascending.
 
         Args:
-            limit: At most so many.
             after: Only greater ids.
+            limit: At most so many.
         """
         query = """
             SELECT record_id FROM index_queue

@@ -142,12 +142,12 @@ class States:
         found = self._conn.execute(query, (after, limit)).fetchall()
         return [StaleRecord(record_id, bool(needs_verdicts)) for record_id, needs_verdicts in found]
 
-    def to_merge(self, limit: int, after: int) -> list[int]:
+    def to_merge(self, after: int, limit: int) -> list[int]:
         """Return the ids of records that need only be merged, ascending.
 
         Args:
-            limit: At most so many.
             after: Only greater ids.
+            limit: At most so many.
         """
         query = "SELECT record_id FROM stale WHERE needs_verdicts = 0 AND record_id > ? LIMIT ?"
         return [row[0] for row in self._conn.execute(query, (after, limit))]

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from copy import copy
 from itertools import count, islice
 from pathlib import Path
 
 import pytest
 
-from mirror.engine.process_pool import AHEAD, map_in_processes
+from mirror.engine.process_pool import AHEAD, StoreTask, map_in_processes
 from mirror.engine.processors import usable_processors, with_processes
-from mirror.errors import WorkerError
+from mirror.errors import StoreError, WorkerError
+from mirror.store import Store, open_store
 from tests.engine.pool_tasks import (
     OddError,
     Power,
@@ -220,3 +223,52 @@ def test_as_many_processes_are_used_as_were_asked_for(most: int) -> None:
         used = {process for _, process in map_in_processes(range(60), process_of, few=0)}
     assert len(used) <= most
     assert (os.getpid() in used) == (most == 1)
+
+
+# A store in each process ---------------------------------------------------------------------
+
+
+def _connection(store: Store, task: int) -> tuple[int, int]:
+    return task, id(store)
+
+
+def _write(store: Store, _task: int) -> None:
+    with store.transaction():
+        pass
+
+
+def _raise(_store: Store, _task: int) -> None:
+    raise sqlite3.OperationalError("disk I/O error")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """An empty store."""
+    with open_store(tmp_path / "mirror.db"):
+        return tmp_path / "mirror.db"
+
+
+def test_a_store_task_opens_the_store_once(path: Path) -> None:
+    """Each process has one connection, whatever number of tasks it does."""
+    with StoreTask(path, _connection) as task:
+        first, second = task(1), task(2)
+        other = copy(task)  # as another process gets it
+        with other:
+            third = other(3)
+    assert [1, 2, 3] == [one for one, _ in (first, second, third)]
+    assert first[1] == second[1] != third[1]
+
+
+def test_a_store_task_only_reads(path: Path) -> None:
+    """It is within a snapshot already."""
+    with StoreTask(path, _write) as task, pytest.raises(StoreError):
+        task(1)
+
+
+def test_errors_of_sqlite_in_a_store_task_become_errors_of_the_store(path: Path) -> None:
+    """The store is closed then, and opened again for the next task."""
+    with StoreTask(path, _raise) as task:
+        for _ in range(2):
+            with pytest.raises(StoreError) as caught:
+                task(1)
+            assert "store.unreadable" == caught.value.code

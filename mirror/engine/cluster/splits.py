@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
@@ -43,6 +44,7 @@ from mirror.core.escaping import escape_name
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.redaction import redact
 from mirror.core.values import Value
+from mirror.engine.batching import batched
 from mirror.engine.cluster.storage import StoragePath, reading
 from mirror.engine.cluster.task import WORK, TaskContext
 from mirror.errors import SourceError
@@ -160,9 +162,12 @@ def survey(origin: InputSource, errand: TaskContext) -> SourceScan:
     bags: list[Bag] = []
     entries = _entries(StoragePath(origin.url), out, errand.limits, bags.append)
     count = 0
-    for count, group in enumerate(_groups(entries, errand.sizes.part_bytes), 1):
+    size_of = attrgetter("size_bytes")
+    groups = batched(entries, _LIST_ENTRIES, size_of, errand.sizes.part_bytes)
+    for count, group in enumerate(groups, 1):
         out.publish_bytes(
-            InputSplit(origin, count - 1).list_name, pack([_entry_value(e) for e in group])
+            InputSplit(origin, count - 1).list_name,
+            pack([_entry_value(one.entry) for one in group]),
         )
     done = SourceScan(count, bags[0] if bags else None)
     out.publish_bytes(SourceScan.file_of(origin), done.to_bytes())
@@ -280,19 +285,6 @@ class _ObjectStoreTree:
     def open(self, place: str) -> AbstractContextManager[BinaryIO]:
         """Open an object."""
         return self._place.open(place)
-
-
-def _groups(entries: Iterable[_SizedEntry], part_bytes: int) -> Iterator[list[_Entry]]:
-    group: list[_Entry] = []
-    size = 0
-    for one in entries:
-        if group and (size + one.size_bytes > part_bytes or len(group) == _LIST_ENTRIES):
-            yield group
-            group, size = [], 0
-        group.append(one.entry)
-        size += one.size_bytes
-    if group:
-        yield group
 
 
 def _entry_value(entry: _Entry) -> Value:

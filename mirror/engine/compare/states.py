@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TypeAlias
 
 from mirror.core.comparison.causes import Cause, Comparison, compare
@@ -13,6 +14,7 @@ from mirror.core.escaping import escape_name
 from mirror.core.identifier import names_in
 from mirror.core.redaction import redact
 from mirror.core.values import canonical, sha256, time_text
+from mirror.engine.batching import batched, pages
 from mirror.engine.compare.history import Rollback, append_statement
 from mirror.engine.compare.local import local_record
 from mirror.engine.compare.upstream import (
@@ -24,7 +26,6 @@ from mirror.engine.compare.upstream import (
 from mirror.engine.identifiers import find_all, look_up
 from mirror.engine.states.root import update_root
 from mirror.engine.sync.requests import RecordRequest, request_all, request_for
-from mirror.errors import UpstreamError
 from mirror.net import Client
 from mirror.store import Store, UpstreamStatementRow
 
@@ -107,7 +108,7 @@ def compare_with_upstream(store: Store, options: CompareOptions, client: Client)
     comparison = _StateComparison(store, options)
     summary = CompareSummary()
     size = _FEW if options.upstream.is_address else _MANY
-    for batch in _batches(comparison.responses(client), size):
+    for batch in batched(comparison.responses(client), size, _size_of, _BATCH_BYTES):
         with store.transaction() if options.keep_history else store.snapshot():
             findings = [finding for one in batch for finding in comparison.compare_response(one)]
         for finding in findings:
@@ -121,21 +122,8 @@ def compare_with_upstream(store: Store, options: CompareOptions, client: Client)
     return summary
 
 
-def _batches(responses: Iterator[UpstreamResponse], size: int) -> Iterator[list[UpstreamResponse]]:
-    """Yield responses in batches; if reading fails, those before the failure first."""
-    batch: list[UpstreamResponse] = []
-    size_bytes = 0
-    try:
-        for response in responses:
-            batch.append(response)
-            size_bytes += len(response.text) if isinstance(response, UpstreamStatement) else 0
-            if len(batch) == size or size_bytes >= _BATCH_BYTES:
-                yield batch
-                batch, size_bytes = [], 0
-    except UpstreamError:
-        yield batch
-        raise
-    yield batch
+def _size_of(response: UpstreamResponse) -> int:
+    return len(response.text) if isinstance(response, UpstreamStatement) else 0
 
 
 class _StateComparison:
@@ -252,10 +240,7 @@ class _StateComparison:
         return record_id >= len(self._reported) or self._reported[record_id] == 1
 
     def _all_records(self) -> Iterator[tuple[int, str, str]]:
-        after = 0
-        while page := self._store.records.page(after, _PAGE):
-            yield from page
-            after = page[-1][0]
+        return chain.from_iterable(pages(self._store.records.page, _PAGE, lambda row: row[0]))
 
     def _earlier_statement(self, number: str) -> Iterator[Cause]:
         """Yield a cause if the upstream made a statement on this record before."""

@@ -16,6 +16,7 @@ from mirror.core.merge import State, merge
 from mirror.core.msgpack_values import decode_packed, might_contain_float, pack
 from mirror.core.shape import text_member
 from mirror.core.values import Object, canonical, decode, encode_integers, sha256
+from mirror.engine.batching import batched
 from mirror.engine.ingest.large_records import Piece, by_record
 from mirror.engine.process_pool import map_in_processes
 from mirror.engine.sync.requests import RecordRequest
@@ -115,25 +116,13 @@ class UpstreamSource:
                 statements before were yielded.
         """
         failures: list[UpstreamError] = []
-        for responses in map_in_processes(
-            self._batches(failures), self.read_batch, few=_FEW_BATCHES
-        ):
+        items = self._items(failures)
+        pieces: Iterator[Piece] = by_record(items) if self.bundles else map(_alone, items)
+        batches = batched(pieces, _BATCH_MEMBERS, _size_of, _BATCH_BYTES)
+        for responses in map_in_processes(batches, self.read_batch, few=_FEW_BATCHES):
             yield from responses
         if failures:
             raise failures[0]
-
-    def _batches(self, failures: list[UpstreamError]) -> Iterator[list[Piece]]:
-        """Yield the content of the source; an error that ends it is appended to `failures`."""
-        batch: list[Piece] = []
-        size = 0
-        items = self._items(failures)
-        for piece in by_record(items) if self.bundles else map(_alone, items):
-            batch.append(piece)
-            size += 0 if isinstance(piece, RefusedMember) else sum(len(one.data) for one in piece)
-            if len(batch) == _BATCH_MEMBERS or size > _BATCH_BYTES:
-                yield batch
-                batch, size = [], 0
-        yield batch
 
     def _items(self, failures: list[UpstreamError]) -> Iterator[Member | RefusedMember]:
         try:
@@ -259,6 +248,10 @@ def _bundle_statement(where: str, state: State, text: bytes) -> UpstreamStatemen
 
 def _alone(item: Member | RefusedMember) -> Piece:
     return item if isinstance(item, RefusedMember) else (item,)
+
+
+def _size_of(piece: Piece) -> int:
+    return 0 if isinstance(piece, RefusedMember) else sum(len(one.data) for one in piece)
 
 
 def _unreadable(where: str, message: str) -> UpstreamError:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 from mirror.core.events.event import ValidEvent
 from mirror.core.events.types import REVOCATION
@@ -17,9 +16,10 @@ from mirror.core.record import Record
 from mirror.core.shape import object_member, text_member
 from mirror.core.state_view import StateView, parse_state
 from mirror.core.values import Value, instant
-from mirror.engine.process_pool import map_in_processes
+from mirror.engine.batching import pages
+from mirror.engine.process_pool import StoreTask, map_in_processes
 from mirror.errors import CorruptStoreError
-from mirror.store import Store, open_store
+from mirror.store import Store
 from mirror.store.search_index import IndexedText, IndexEntry, searchable
 
 __all__ = ["last_title", "names_text", "record_texts", "titles_of", "update_index"]
@@ -67,31 +67,16 @@ def update_index(store: Store, progress: Callable[[int], None] = lambda _records
 
 
 def _index_queued(store: Store) -> Iterator[list[_Indexed]]:
+    queued = pages(store.search_index.queued, CHUNK_RECORDS, int)
     if store.path is None:
-        return map(_IndexWorker(None, store), _queued(store))
-    return map_in_processes(_queued(store), _IndexWorker(store.path), few=_FEW_CHUNKS)
+        yield from map(partial(_entries, store), queued)
+        return
+    with StoreTask(store.path, _entries) as task:
+        yield from map_in_processes(queued, task, few=_FEW_CHUNKS)
 
 
-def _queued(store: Store) -> Iterator[list[int]]:
-    after = 0
-    while ids := store.search_index.queued(CHUNK_RECORDS, after):
-        yield ids
-        after = ids[-1]
-
-
-@dataclass(frozen=True, slots=True)
-class _IndexWorker:
-    """Makes entries from the states of a store, in any process."""
-
-    path: Path | None
-    store: Store | None = None
-    """The store itself, if it has no path."""
-
-    def __call__(self, record_ids: list[int]) -> list[_Indexed]:
-        if self.store is not None:
-            return [(one, _entry(self.store, one)) for one in record_ids]
-        with open_store(self.path, read_only=True) as store, store.snapshot():
-            return [(one, _entry(store, one)) for one in record_ids]
+def _entries(store: Store, record_ids: list[int]) -> list[_Indexed]:
+    return [(one, _entry(store, one)) for one in record_ids]
 
 
 def _entry(store: Store, record_id: int) -> IndexEntry | None:

@@ -19,7 +19,8 @@ from pathlib import Path
 from mirror.core.keys import KeySet
 from mirror.core.record import Record
 from mirror.core.values import Value, canonical, instant, sha256
-from mirror.engine.process_pool import map_in_processes
+from mirror.engine.batching import pages
+from mirror.engine.process_pool import StoreTask, map_in_processes
 from mirror.engine.states.current import replay, verify_arrival
 from mirror.engine.states.rebuild import rebuild, repair
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreError
@@ -239,16 +240,16 @@ def _check_anything(
 
 def _chunks(store: Store, scope: CheckScope) -> Iterator[list[int]]:
     """Yield the ids to check, chunk by chunk, until the time is over."""
-    after = store.integrity.resume_after(scope.name) if scope.for_s is not None else 0
+    last = store.integrity.resume_after(scope.name) if scope.for_s is not None else 0
     end = time.monotonic() + (scope.for_s if scope.for_s is not None else float("inf"))
-    while time.monotonic() < end:
-        chunk = store.integrity.ids(scope.part, scope.of, after, CHUNK_RECORDS)
-        if not chunk:
+    fetch = partial(store.integrity.ids, scope.part, scope.of)
+    for chunk in pages(fetch, CHUNK_RECORDS, int, last):
+        if time.monotonic() >= end:
             return
-        if chunk[0] <= after or sorted(set(chunk)) != chunk:
+        if chunk[0] <= last or sorted(set(chunk)) != chunk:
             raise sqlite3.DatabaseError("the ids of records do not ascend")
         yield chunk
-        after = chunk[-1]
+        last = chunk[-1]
 
 
 def _is_done(store: Store, scope: CheckScope, last: int | None) -> bool:
@@ -268,15 +269,13 @@ _Result = tuple[int, int, list[Damage]]
 
 def _results(path: Path, scope: CheckScope, chunks: Iterator[list[int]]) -> Iterator[_Result]:
     """Check chunks in order, on every core if they are many."""
-    yield from map_in_processes(
-        chunks, partial(_check_chunk, path, quick=scope.quick), few=SPREAD_FROM - 1
-    )
+    with StoreTask(path, partial(_check_chunk, quick=scope.quick), lenient=True) as task:
+        yield from map_in_processes(chunks, task, few=SPREAD_FROM - 1)
 
 
-def _check_chunk(path: Path, chunk: list[int], *, quick: bool) -> _Result:
-    with open_store(path, read_only=True, lenient=True) as store, store.snapshot():
-        keys = _keys(store)
-        found = [damage for one in chunk for damage in check_record(store, one, keys, quick=quick)]
+def _check_chunk(store: Store, chunk: list[int], *, quick: bool) -> _Result:
+    keys = _keys(store)
+    found = [damage for one in chunk for damage in check_record(store, one, keys, quick=quick)]
     return chunk[-1], len(chunk), found
 
 

@@ -96,10 +96,7 @@ def _verified_facts(
         rows = [(row, row.contents()) for row in store.facts.arrivals(record_id)]
     facts = RecordFacts(record, [], [], [])
     for row, contents in rows:
-        judged = verify_arrival(record, row, contents, keys)
-        facts.alias_claims.extend(contents.claims)
-        facts.receipts.extend(judged.receipts)
-        facts.events.extend(judged.events)
+        facts.add(contents, verify_arrival(record, row, contents, keys))
     return facts
 
 

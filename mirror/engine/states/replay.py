@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 from mirror.core.keys import KeySet
 from mirror.core.merge import RULES
-from mirror.engine.process_pool import map_in_processes
+from mirror.engine.batching import pages
+from mirror.engine.process_pool import StoreTask, map_in_processes
 from mirror.engine.states.current import replay, verify_arrival
 from mirror.errors import CorruptStoreError
-from mirror.store import (
-    StaleRecord,
-    StateColumns,
-    Store,
-    open_store,
-    state_columns,
-)
+from mirror.store import StaleRecord, StateColumns, Store, state_columns
 
-__all__ = [
-    "process_stale",
-    "update_states",
-    "update_tree",
-    "verify_record",
-]
+__all__ = ["merge_records", "process_stale", "update_states", "update_tree", "verify_record"]
 
 _CHUNK = 200
 
@@ -124,38 +113,26 @@ def _merge_many(store: Store, progress: Callable[[int], None]) -> None:
         return
     with store.snapshot():
         version, keys = store.trust_log.version, store.trust_log.key_set()
-    for rows in map_in_processes(
-        _ids_to_merge(store), _StateWorker(store.path, keys), few=_FEW_MERGES
-    ):
-        with store.transaction():
-            if store.trust_log.version != version:
-                return
-            store.states.save_merged(rows)
-        progress(len(rows))
+    ids = pages(store.states.to_merge, MERGE_RECORDS, int)
+    with StoreTask(store.path, partial(merge_records, keys)) as task:
+        for rows in map_in_processes(ids, task, few=_FEW_MERGES):
+            with store.transaction():
+                if store.trust_log.version != version:
+                    return
+                store.states.save_merged(rows)
+            progress(len(rows))
 
 
-def _ids_to_merge(store: Store) -> Iterator[list[int]]:
-    after = 0
-    while ids := store.states.to_merge(MERGE_RECORDS, after):
-        yield ids
-        after = ids[-1]
+def merge_records(
+    keys: KeySet, store: Store, record_ids: Iterable[int]
+) -> list[tuple[int, StateColumns, bytes]]:
+    """Return the ids of records with their states and the checksums of their totals.
 
-
-@dataclass(frozen=True, slots=True)
-class _StateWorker:
-    """Makes states from the facts of a store, in any process."""
-
-    path: Path
-    keys: KeySet
-
-    def __call__(self, record_ids: list[int]) -> list[tuple[int, StateColumns, bytes]]:
-        with open_store(self.path, read_only=True) as store, store.snapshot():
-            made = [self._merge(store, record_id) for record_id in record_ids]
-        return [row for row in made if row is not None]
-
-    def _merge(self, store: Store, record_id: int) -> tuple[int, StateColumns, bytes] | None:
-        try:
-            state = replay(store.facts.load(record_id), self.keys)
-            return record_id, state_columns(state), store.facts.totals(record_id).checksum
-        except CorruptStoreError:
-            return None
+    Damaged records are left out.
+    """
+    rows = []
+    for record_id in record_ids:
+        with suppress(CorruptStoreError):
+            state = replay(store.facts.load(record_id), keys)
+            rows.append((record_id, state_columns(state), store.facts.totals(record_id).checksum))
+    return rows

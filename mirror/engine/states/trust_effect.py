@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 
 from mirror.core.events.event import ValidEvent
 from mirror.core.keys import KeySet
+from mirror.engine.batching import pages
 from mirror.engine.states.current import verify_arrival
 from mirror.engine.states.trust import names_touched, require_key, require_profile, reverify_named
 from mirror.store import Store, Verdicts
@@ -68,17 +71,11 @@ def effect_of_removal(
     after = before.without({key.key_id for key in keys}, {one.name for one in removed})
     names = None if removed else names_touched(keys, after)
     effect = TrustEffect()
-    for record_id in _all_records(store) if names is None else store.facts.depending_on(names):
+    every = chain.from_iterable(pages(partial(store.integrity.ids, 1, 1), _PAGE, int))
+    for record_id in every if names is None else store.facts.depending_on(names):
         effect.records += _verify_record(store, record_id, after, names, effect)
         progress(1)
     return effect
-
-
-def _all_records(store: Store) -> Iterator[int]:
-    after = 0
-    while page := store.integrity.ids(1, 1, after, _PAGE):
-        yield from page
-        after = page[-1]
 
 
 def _verify_record(

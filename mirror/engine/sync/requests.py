@@ -13,6 +13,7 @@ from mirror.core.escaping import escape_name
 from mirror.core.identifier import is_named, names_in, path_name
 from mirror.core.record import Record, is_pith_number
 from mirror.core.redaction import redact
+from mirror.engine.batching import pages
 from mirror.engine.identifiers import find_all
 from mirror.store import Store
 
@@ -93,13 +94,12 @@ def _requests_for_one(
 
 def request_all(store: Store) -> Iterator[RecordRequest]:
     """Yield the requests for all records that the store has now."""
-    after, last = 0, store.records.last_id()
-    while page := store.records.page(after, _PAGE):
+    last = store.records.last_id()
+    for page in pages(store.records.page, _PAGE, lambda row: row[0]):
         for record_id, suffix, number in page:
             if record_id > last:
                 return
             yield RecordRequest(number, suffix, number, is_known=True)
-        after = page[-1][0]
 
 
 def request_number(store: Store, number: str) -> RecordRequest:
