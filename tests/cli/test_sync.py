@@ -117,7 +117,7 @@ def test_findings_are_shown_to_a_person_with_their_address(
     refused, unknown = ran.stderr.splitlines()
     assert refused.startswith(f"bundle.shape: {registry.url}:pith/2401.00003/bundle.json")
     address = f"{registry.url}/pith/2401.00009/bundle.json"
-    assert f"sync.unknown: {address}: Upstream has no record of this name." == unknown
+    assert f"sync.unknown: {address}: The upstream has no record of this name." == unknown
     assert ran.exit_code == 1
     assert ["bundle.shape 1", "sync.unknown 1"] == [
         line.split("  ")[-1].strip()

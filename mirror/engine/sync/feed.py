@@ -1,12 +1,12 @@
-"""The feed of another mirror: what came to it, in the order in which it came."""
+"""Feed of another mirror: the Pith Numbers of its records in the order of their last change."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from mirror.core.record import is_pith_number
-from mirror.core.values import Object, Value, decode, is_integer
-from mirror.errors import FormatError
+from mirror.core.shape import ObjectReader, read_object
+from mirror.core.values import decode
 from mirror.net import MirrorClient
 from mirror.store import Change
 
@@ -14,6 +14,7 @@ __all__ = ["ChangesPage", "last_change", "parse_page", "read_page"]
 
 MAX_CHANGES = 1000
 """Changes on a page."""
+_SHAPE = "feed.shape"
 _HIGHEST = 2**53 - 1
 _LONGEST_TIME = 64
 
@@ -24,9 +25,9 @@ class ChangesPage(NamedTuple):
     changes: list[Change]
     """Ascending by number."""
     more: bool
-    """Whether there are more after it."""
+    """Whether a page follows."""
     next: int
-    """After which change they come."""
+    """The number of the change before the next page."""
 
 
 def read_page(remote: MirrorClient, since: int, limit: int = MAX_CHANGES) -> ChangesPage:
@@ -39,43 +40,46 @@ def read_page(remote: MirrorClient, since: int, limit: int = MAX_CHANGES) -> Cha
 
 
 def parse_page(data: bytes, since: int, limit: int) -> ChangesPage:
-    """Return the page that `/mirror/changes` answers.
+    """Parse a page of `/mirror/changes`.
+
+    Args:
+        data: The page.
+        since: The number of the change that was requested to precede the page.
+        limit: The most changes that were requested.
 
     Raises:
         FormatError: V1 codes, or `feed.shape`.
     """
-    value = decode(data)
-    if not isinstance(value, dict) or not isinstance(value.get("changes"), list):
-        raise FormatError("feed.shape", "it is not an object with a list of changes")
-    changes = [_change(one) for one in cast("list[Value]", value["changes"])]
+    reader = read_object(decode(data), _SHAPE)
+    changes = [_change(one) for one in reader.objects("changes")]
     numbers = [since, *(one.number for one in changes)]
     if numbers != sorted(set(numbers)) or len(changes) > limit:
-        raise FormatError("feed.shape", "its changes are not in their order, or too many")
-    more = value.get("more")
-    if not isinstance(more, bool) or value.get("next") != numbers[-1]:
-        raise FormatError("feed.shape", "it does not say where it goes on")
+        raise reader.fault(f"must be at most {limit} changes, ascending by number", "changes")
+    more = reader.boolean("more")
+    if reader.value.get("next") != numbers[-1]:
+        raise reader.fault("must be the number of the last change", "next")
     if more and not changes:
-        raise FormatError("feed.shape", "it says that there is more, and does not give it")
+        raise reader.fault("must not be true on an empty page", "more")
     return ChangesPage(changes, more, numbers[-1])
 
 
-def _change(value: Value) -> Change:
-    entry: Object = value if isinstance(value, dict) else {}
-    number, pith_number, at = (entry.get(name) for name in ("change", "pith_number", "at"))
-    if not is_integer(number) or not 0 < number <= _HIGHEST:
-        raise FormatError("feed.shape", "a change has no number")
+def _change(reader: ObjectReader) -> Change:
+    number, pith_number = reader.integer("change"), reader.text("pith_number")
+    at = reader.text("at")
+    if not 0 < number <= _HIGHEST:
+        raise reader.fault(f"must be from 1 to {_HIGHEST}", "change")
     if not is_pith_number(pith_number):
-        raise FormatError("feed.shape", "a change names no record")
-    if not isinstance(at, str) or len(at) > _LONGEST_TIME:
-        raise FormatError("feed.shape", "a change has no time")
+        raise reader.fault("must be a Pith Number", "pith_number")
+    if len(at) > _LONGEST_TIME:
+        raise reader.fault("must be a time", "at")
     return Change(number, pith_number, at)
 
 
 def last_change(remote: MirrorClient) -> Change | None:
-    """Return the last change of a mirror, found in some dozens of requests; None if it has none.
+    """Return the last change of a mirror, or None; a binary search in some dozens of requests.
 
     Raises:
-        UpstreamError: As `read_page`.
+        UpstreamError: If a page cannot be read.
     """
     last: Change | None = None
     low, high, step, is_bounded = 0, _HIGHEST, 1, False  # no change is after `high`

@@ -1,8 +1,8 @@
-"""Another mirror: its feed says which records changed, and their bundles come many to a tar.
+"""Fetches the changed records of another mirror, many bundles in one bag (a tar).
 
-How far the feed was followed is noted in the transaction after the one that brought what it names;
-so a run that was cut off asks again for some, and never leaves one out. What a feed named and did
-not come is owed: it is asked for in every run until it comes, or is not there any more.
+The position in the feed is stored in a transaction after the records before it were merged. So an
+interrupted sync repeats some requests, and never skips a record. A record that the feed lists and
+that was not received is pending: every sync requests it until it is received, or is gone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from mirror.engine.sync.feed import ChangesPage, last_change, read_page
 from mirror.engine.sync.registry import BundleFetcher
 from mirror.engine.sync.report import SyncResult
 from mirror.engine.sync.requests import request_number
-from mirror.engine.sync.session import TOLERATED_CODES, IngestResult, SyncSession, spool
+from mirror.engine.sync.session import (
+    TOLERATED_CODES,
+    IngestResult,
+    SyncSession,
+    temporary_folder,
+)
 from mirror.errors import UpstreamError
 from mirror.store import Change
 
@@ -27,38 +32,38 @@ __all__ = ["fetch_full_bag", "follow_feed"]
 _Item = TypeVar("_Item")
 
 TAR_RECORDS = 200
-"""Records of one tar; so many ids make a URL that any server takes."""
+"""Records in one bag; every server accepts a URL with as many ids."""
 FEW = 4
-"""Records up to which a tar is not worth it."""
+"""The most records that are fetched as single bundles, without a bag."""
 MAX_TAR_FAILURES = 3
-"""Tars in a row that come to nothing, after which no more are asked for."""
+"""Consecutive bags without a record, after which only single bundles are requested."""
 RECENT = 10_000
-"""Records that came last: a feed that names them again and again has no end."""
+"""Records received last; a feed that lists only these makes no progress."""
 _MEMBER = re.compile(r"(?:.*/)?([A-Z2-7]{26})/(?:[0-9]{4,}\.)?bundle\.json")
 
 
-def follow_feed(run: SyncSession) -> None:
-    """Fetch what came to a mirror since the last time.
+def follow_feed(session: SyncSession) -> None:
+    """Fetch the records that changed in a mirror since the last sync, and the pending ones.
 
     Raises:
-        UpstreamError: If asking any further makes no sense; what came before is in the store.
+        UpstreamError: If further requests are pointless; the records before are in the store.
     """
-    upstream, fetched = run.errand.url, run.store.sync_state
-    with spool() as folder:
-        tars = _BatchFetcher(run, folder)
-        owed = fetched.pending(upstream)
-        for page in _pages(run):
+    upstream, sync_state = session.options.url, session.store.sync_state
+    with temporary_folder() as folder:
+        fetcher = _BatchFetcher(session, folder)
+        pending = sync_state.pending(upstream)
+        for page in _pages(session):
             done: set[str] = set()
             for changes in _sliced(page.changes):
-                # A bundle that came after the page holds all that the page speaks of.
-                named = dict.fromkeys(one.pith_number for one in changes)
-                tars.fetch([one for one in named if one not in done])
-                tars.record_progress(changes[-1])
-                done.update(named)
-        still_owed = set(fetched.pending(upstream))
-        for numbers in _sliced([one for one in owed if one in still_owed]):
-            tars.fetch(numbers)
-            tars.record_progress(None)
+                # A bundle that is fetched after its page contains all changes of the page.
+                changed = dict.fromkeys(one.pith_number for one in changes)
+                fetcher.fetch([one for one in changed if one not in done])
+                fetcher.record_progress(changes[-1])
+                done.update(changed)
+        still_pending = set(sync_state.pending(upstream))
+        for numbers in _sliced([one for one in pending if one in still_pending]):
+            fetcher.fetch(numbers)
+            fetcher.record_progress(None)
 
 
 def _sliced(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
@@ -66,122 +71,127 @@ def _sliced(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
         yield items[start : start + TAR_RECORDS]
 
 
-def _pages(run: SyncSession) -> Iterator[ChangesPage]:
-    """Yield the pages of the feed, from where it was left."""
-    page = _first_page(run)
+def _pages(session: SyncSession) -> Iterator[ChangesPage]:
+    """Yield the pages of the feed from the stored position."""
+    page = _first_page(session)
     while True:
         yield page
         if not page.more:
             return
-        page = read_page(run.remote, page.next)
+        page = read_page(session.remote, page.next)
 
 
-def _first_page(run: SyncSession) -> ChangesPage:
-    """Return the page after the last change that was followed, if that is still in the feed.
+def _first_page(session: SyncSession) -> ChangesPage:
+    """Return the page after the last change that was processed, if the feed still contains that.
 
-    A store that was mended or made anew counts its changes anew: then the last one is another, or
-    is not there, and the feed is read from its start.
+    A store that was repaired or made again numbers its changes again. Then its feed has another
+    change of that number, or none, and is read from its start.
     """
-    upstream = run.errand.url
-    last = None if run.errand.fresh else run.store.sync_state.position(upstream)
+    options = session.options
+    last = None if options.ignore_cache else session.store.sync_state.position(options.url)
     if last is None:
-        return read_page(run.remote, 0)
-    page = read_page(run.remote, last.number - 1)
+        return read_page(session.remote, 0)
+    page = read_page(session.remote, last.number - 1)
     if page.changes[:1] == [last]:
         return page._replace(changes=page.changes[1:])
-    run.tally.is_from_start = True
-    return read_page(run.remote, 0)
+    session.summary.is_from_start = True
+    return read_page(session.remote, 0)
 
 
-def fetch_full_bag(run: SyncSession) -> None:
-    """Fetch all records of a mirror in one tar.
+def fetch_full_bag(session: SyncSession) -> None:
+    """Fetch all records of a mirror in one bag.
 
     Raises:
-        UpstreamError: If it does not come.
+        UpstreamError: If the bag is not received completely.
     """
-    last = last_change(run.remote)  # before the bag: later changes are in the feed
-    with spool() as folder:
+    last = last_change(session.remote)  # before the bag: later changes are in the feed
+    with temporary_folder() as folder:
         path = folder / "bundle.tar"
         with path.open("wb") as file:
-            url = run.remote.download_bag(file, run.errand.whole_bytes)
-        summary = run.merge_fetched(path, url, look=False).summary
-    run.errand.progress(summary.bundles_read)
-    run.tally.statuses["fetched"] += summary.records  # of so many, none is told of by itself
-    run.tally.statuses["refused"] += (refused := sum(summary.refused.values()))
+            url = session.remote.download_bag(file, session.options.bag_bytes)
+        merged = session.merge_fetched(path, url, list_records=False).summary
+    session.options.progress(merged.bundles_read)
+    session.summary.statuses["fetched"] += merged.records  # reported as a count only
+    session.summary.statuses["refused"] += (refused := sum(merged.refused.values()))
     if last is not None and not refused:
-        with run.store.transaction():
-            run.store.sync_state.move(run.errand.url, last, set(), set())
+        with session.store.transaction():
+            session.store.sync_state.move(session.options.url, last, set(), set())
 
 
 class _BatchFetcher:
-    """Fetches records many to a tar, and one by one where that does not work."""
+    """Fetches records in bags, and as single bundles if a bag fails."""
 
-    def __init__(self, run: SyncSession, folder: Path) -> None:
-        self._run = run
+    def __init__(self, session: SyncSession, folder: Path) -> None:
+        self._session = session
         self._path = folder / "bundle.tar"
-        self._singles = BundleFetcher(run, folder / "singles")
+        self._singles = BundleFetcher(session, folder / "singles")
         self._failures = 0
-        self._asked: set[str] = set()
-        self._brought: OrderedDict[str, None] = OrderedDict()
+        self._requested: set[str] = set()
+        self._received: OrderedDict[str, None] = OrderedDict()
 
     def fetch(self, numbers: Sequence[str]) -> None:
-        """Fetch records by their Pith Numbers, and take them in.
+        """Fetch and merge records, given by their Pith Numbers.
 
         Raises:
-            UpstreamError: If asking any further makes no sense.
+            UpstreamError: If further requests are pointless.
         """
-        self._asked.update(numbers)
+        self._requested.update(numbers)
         if len(numbers) <= FEW or self._failures >= MAX_TAR_FAILURES:
             self._fetch_singly(numbers)
             return
-        came = self._fetch_tar(numbers)
-        self._count(1, came or ())
-        if came is None:  # too large or too slow together, or one that is not there stops all
+        resolved = self._fetch_bag(numbers)
+        self._count(1, resolved or ())
+        if resolved is None:  # the bag is too large or too slow, or one of the records is gone
             middle = len(numbers) // 2
             self.fetch(numbers[:middle])
             self.fetch(numbers[middle:])
             return
-        self._run.errand.progress(len(came))
-        self._fetch_singly([one for one in numbers if one not in came])
+        self._session.options.progress(len(resolved))
+        self._fetch_singly([one for one in numbers if one not in resolved])
 
     def record_progress(self, last: Change | None) -> None:
-        """Note that the feed was followed up to a change, and what of it is owed."""
-        owed = {one for one in self._asked if one[-26:] in self._singles.owed}
-        with self._run.store.transaction():
-            upstream = self._run.errand.url
-            self._run.store.sync_state.move(upstream, last, owed, self._asked - owed)
-        self._asked.clear()
-        self._singles.owed.clear()
+        """Store the position in the feed, and which of the requested records are pending.
+
+        Args:
+            last: The last change that was processed; None if the position stays the same.
+        """
+        pending = {one for one in self._requested if one[-26:] in self._singles.pending}
+        store = self._session.store
+        with store.transaction():
+            upstream = self._session.options.url
+            store.sync_state.move(upstream, last, pending, self._requested - pending)
+        self._requested.clear()
+        self._singles.pending.clear()
 
     def _fetch_singly(self, numbers: Sequence[str]) -> None:
-        before = self._run.tally.came
+        before = self._session.summary.received
         try:
             for number in numbers:
-                self._singles.ask(request_number(self._run.store, number))
-                self._run.errand.progress(1)
+                self._singles.fetch(request_number(self._session.store, number))
+                self._session.options.progress(1)
         finally:
             self._singles.merge_fetched()
-        self._count(len(numbers), numbers if self._run.tally.came > before else ())
+        self._count(len(numbers), numbers if self._session.summary.received > before else ())
 
-    def _count(self, answers: int, numbers: Iterable[str]) -> None:
-        """Count answers that brought these records; one that came just before is nothing new.
+    def _count(self, responses: int, numbers: Iterable[str]) -> None:
+        """Count responses with these records; a record that was received recently is not counted.
 
         Raises:
             UpstreamError: `upstream.empty`
         """
-        new = [one for one in numbers if one not in self._brought]
-        self._brought.update(dict.fromkeys(new))
-        while len(self._brought) > RECENT:
-            self._brought.popitem(last=False)
-        if answers:
-            self._run.count_answers(answers, empty=not new)
+        new = [one for one in numbers if one not in self._received]
+        self._received.update(dict.fromkeys(new))
+        while len(self._received) > RECENT:
+            self._received.popitem(last=False)
+        if responses:
+            self._session.count_responses(responses, empty=not new)
 
-    def _fetch_tar(self, numbers: Sequence[str]) -> set[str] | None:
-        """Return which of the records need not be asked for again; None if there is no tar."""
+    def _fetch_bag(self, numbers: Sequence[str]) -> set[str] | None:
+        """Return the records that need no further request; None if there is no bag."""
         suffixes = [number[-26:] for number in numbers]
         try:
             with self._path.open("wb") as file:
-                url = self._run.remote.download_records(file, suffixes)
+                url = self._session.remote.download_records(file, suffixes)
         except UpstreamError as error:
             if error.code not in TOLERATED_CODES:
                 raise
@@ -189,46 +199,46 @@ class _BatchFetcher:
             return None
         if url is None:
             return None
-        self._run.reset_failures()
-        came = self._report_batch(numbers, self._run.merge_fetched(self._path, url), url)
-        self._failures = 0 if came else self._failures + 1
-        return came
+        self._session.reset_failures()
+        resolved = self._report_bag(numbers, self._session.merge_fetched(self._path, url), url)
+        self._failures = 0 if resolved else self._failures + 1
+        return resolved
 
-    def _report_batch(self, numbers: Sequence[str], taken: IngestResult, url: str) -> set[str]:
-        """Tell of what came in a tar."""
-        asked = set(numbers)
-        refused = _refused_of(taken, asked)
-        # Of a record in several members (C2), all must have come.
-        came = {one.pith_number for one in taken.records.values()} - refused.keys()
-        for number in sorted(came & asked):
-            self._run.report(SyncResult(number, number, "fetched", "", url, ""))
-        for number in sorted(came - asked):
-            message = f"A record came that was not asked for: {number}."
-            self._run.report(
+    def _report_bag(self, numbers: Sequence[str], merged: IngestResult, url: str) -> set[str]:
+        """Report the records of a bag; return the requested ones that need no further request."""
+        requested = set(numbers)
+        refused = _refused_records(merged, requested)
+        # A record with several members (C2) was received if all its members were merged.
+        received = {one.pith_number for one in merged.records.values()} - refused.keys()
+        for number in sorted(received & requested):
+            self._session.report(SyncResult(number, number, "fetched", "", url, ""))
+        for number in sorted(received - requested):
+            message = f"The bag has a record that was not requested: {number}."
+            self._session.report(
                 SyncResult(number, number, "other_record", "sync.other_record", url, message)
             )
-        return (came & asked) | self._report_refused(refused, url)
+        return (received & requested) | self._report_refused(refused, url)
 
     def _report_refused(self, refused: dict[str, Finding], url: str) -> set[str]:
-        """Tell of bundles that are refused wherever they come from; they are owed."""
-        told = {
-            number: report
-            for number, report in refused.items()
-            if not report.code.startswith("archive.")
+        """Report the bundles that would be refused as single bundles, too; they stay pending."""
+        final = {
+            number: finding
+            for number, finding in refused.items()
+            if not finding.code.startswith("archive.")
         }
-        for number, report in told.items():
-            self._singles.owed.add(number[-26:])
-            self._run.report(
-                SyncResult(number, number, "refused", report.code, url, report.message)
+        for number, finding in final.items():
+            self._singles.pending.add(number[-26:])
+            self._session.report(
+                SyncResult(number, number, "refused", finding.code, url, finding.message)
             )
-        return set(told)
+        return set(final)
 
 
-def _refused_of(taken: IngestResult, asked: set[str]) -> dict[str, Finding]:
-    """Return, by Pith Number, why a member of a record that was asked for is refused."""
-    by_suffix = {number[-26:]: number for number in asked}
+def _refused_records(merged: IngestResult, requested: set[str]) -> dict[str, Finding]:
+    """Return, by Pith Number, why a bundle of a requested record is refused."""
+    by_suffix = {number[-26:]: number for number in requested}
     return {
-        by_suffix[match[1]]: report
-        for member, report in taken.refused.items()
+        by_suffix[match[1]]: finding
+        for member, finding in merged.refused.items()
         if (match := _MEMBER.fullmatch(member)) and match[1] in by_suffix
     }

@@ -1,4 +1,4 @@
-"""What a sync is asked for, and what came of it: record by record, and in all."""
+"""Options and results of a sync, per record and in total."""
 
 from __future__ import annotations
 
@@ -11,61 +11,61 @@ from mirror.archive import ReadLimits
 from mirror.engine.findings import Finding, Summary
 from mirror.errors import UpstreamError
 
-__all__ = ["ANSWERED", "SyncOptions", "SyncResult", "SyncSummary", "add_summary"]
+__all__ = ["DONE_STATUSES", "SyncOptions", "SyncResult", "SyncSummary", "add_summary"]
 
-ANSWERED = frozenset({"fetched", "unchanged", "skipped"})
-"""Statuses that leave nothing to be desired."""
+DONE_STATUSES = frozenset({"fetched", "unchanged", "skipped"})
+"""Statuses of records that need no further request."""
 
 
 class SyncResult(NamedTuple):
-    """What came of one record, or of one name that was asked for."""
+    """The result for one record, or for one identifier."""
 
     asked: str
-    """What was asked for: as the person wrote it, or a Pith Number."""
+    """The identifier as the person wrote it, or a Pith Number."""
     pith_number: str | None
-    """Of what came, or should have; None if that is not known."""
+    """The Pith Number of the record; None if it is unknown."""
     status: str
     """`fetched`, `unchanged`, `skipped`, `refused`, `gone`, `unknown`, `ambiguous`, `other_record`
     or `failed`."""
     code: str
-    """Why; empty where there is nothing to explain."""
+    """The reason; empty if the status needs none."""
     url: str
     message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncOptions:
-    """What to fetch, and whom to keep informed."""
+    """Options of a sync, and the callbacks for results."""
 
     url: str
-    """Of the upstream, without a slash at its end."""
+    """The address of the upstream, without a slash at its end."""
     names: tuple[str, ...] = ()
-    """Ids of records; none means all: those of the store, or what is new in a mirror."""
-    whole: bool = False
-    """Whether to take the whole of a mirror in one tar."""
-    fresh: bool = False
-    """Whether to ask as if nothing had been asked before."""
+    """Identifiers of records; none for all records of the store, or all changes of a mirror."""
+    full: bool = False
+    """Whether to fetch all records of a mirror in one bag."""
+    ignore_cache: bool = False
+    """Whether to ignore the ETags and the position in the feed of earlier syncs."""
     limits: ReadLimits = field(default_factory=ReadLimits)
-    """What this mirror accepts."""
+    """Limits of the bundles that are merged."""
     max_empty: int = 100
-    """Answers in a row that bring no record, after which the feed of a mirror is given up."""
-    answer_bytes: int = 64 << 20
-    """How large one answer may be."""
-    whole_bytes: int = 16 << 30
-    """How large the tar of a whole mirror may be."""
-    on_finding: Callable[[Finding], None] = lambda _report: None
-    """Takes each finding in what was fetched."""
+    """Consecutive responses without a record after which the feed of a mirror is given up."""
+    response_bytes: int = 64 << 20
+    """The largest response to accept."""
+    bag_bytes: int = 16 << 30
+    """The largest bag of all records to accept."""
+    on_finding: Callable[[Finding], None] = lambda _finding: None
+    """Called with each finding in a fetched bundle."""
     on_result: Callable[[SyncResult], None] = lambda _result: None
-    """Takes what came of each record."""
+    """Called with the result of each record."""
     expect: Callable[[int | None], None] = lambda _records: None
-    """Told how many records will be asked for; None if nobody knows."""
+    """Called with the number of records to request; None if it is unknown."""
     progress: Callable[[int], None] = lambda _records: None
-    """Told of records that were asked for."""
+    """Called with the number of records that were requested since the last call."""
 
 
 @dataclass(slots=True)
 class SyncSummary:
-    """What a sync came to."""
+    """Counts of the results of a sync."""
 
     kind: str
     """`registry` or `mirror`."""
@@ -74,16 +74,16 @@ class SyncSummary:
     codes: Counter[str] = field(default_factory=Counter)
     """Results by code."""
     ingested: Summary = field(default_factory=Summary)
-    """What was read and what of it was new, as of a merge."""
+    """The summary of the merge of all fetched bundles."""
     requests: int = 0
     is_from_start: bool = False
-    """Whether the feed of a mirror is not the one that was followed before."""
+    """Whether the feed of a mirror is not that of the last sync, so it was read from its start."""
     stopped: UpstreamError | None = None
-    """Why it was given up midway."""
+    """The error that ended the sync early."""
 
     @property
-    def came(self) -> int:
-        """How many of the records that were asked for came, or have not changed."""
+    def received(self) -> int:
+        """How many requested records were fetched or have not changed."""
         return self.statuses["fetched"] + self.statuses["unchanged"]
 
     def count(self, result: SyncResult) -> None:
@@ -94,17 +94,17 @@ class SyncSummary:
 
     @property
     def is_failed(self) -> bool:
-        """Whether upstream answered no request."""
+        """Whether the upstream answered no request."""
         return {status for status, count in self.statuses.items() if count} == {"failed"}
 
     @property
     def is_incomplete(self) -> bool:
         """Whether a record is missing for another reason than a finding, which may be known."""
         found = {status for status, count in self.statuses.items() if count}
-        return not found <= ANSWERED | {"refused"}
+        return not found <= DONE_STATUSES | {"refused"}
 
 
 def add_summary(total: Summary, one: Summary) -> None:
-    """Add what one ingest came to; it counts records since the store was opened."""
+    """Add the summary of one merge, which counts the records since the store was opened."""
     total.records = total.equivocations = 0
     total.add(one)

@@ -1,7 +1,7 @@
-"""Taking in what was fetched: as any file, through the very intake of `mirror merge`.
+"""State of one sync: what it reads, where it writes, and when it gives up.
 
-What an upstream sent lies in a temporary file, and is trusted no more than one that was found
-somewhere: the same limits, the same findings, the same codes.
+Fetched bundles are stored in temporary files and merged as `mirror merge` merges files: with the
+same limits, findings and codes. They are not trusted more because a certain server sent them.
 """
 
 from __future__ import annotations
@@ -24,120 +24,124 @@ from mirror.errors import UpstreamError
 from mirror.net import PER_RESPONSE_CODES, MirrorClient
 from mirror.store import Store
 
-__all__ = ["IngestResult", "SyncSession", "spool"]
+__all__ = ["IngestResult", "SyncSession", "temporary_folder"]
 
 TOLERATED_CODES = PER_RESPONSE_CODES | {"upstream.redirect", "upstream.timeout"}
-"""Those that may speak of one answer only, too: a long run bears with them."""
+"""Codes of failures that may concern one response only, so that a sync continues."""
 TIMEOUT_CODES = frozenset({"upstream.timeout", "upstream.truncated"})
-"""Those after which the next one is likely to fail, too."""
-MAX_SILENT = 5
-"""Such failures in a row after which no more is asked for."""
+"""Codes of failures after which the next request is likely to fail, too."""
+MAX_TIMEOUTS = 5
+"""Consecutive timeouts after which a sync ends."""
 MAX_WASTED = 100
-"""Requests in a row that came to nothing, after which no more is asked for."""
+"""Consecutive requests without a usable response after which a sync ends."""
 
 
 @contextmanager
-def spool() -> Iterator[Path]:
-    """Give a temporary folder; it is gone afterwards, and only a kill leaves it behind."""
+def temporary_folder() -> Iterator[Path]:
+    """Return a temporary folder, which is removed at the end."""
     with translate_temporary_errors(), tempfile.TemporaryDirectory(prefix="mirror-sync-") as folder:
         yield Path(folder)
 
 
 @dataclass(slots=True)
 class IngestResult:
-    """What was in something that was fetched."""
+    """The content of fetched files, after their merge."""
 
     records: dict[str, Record] = field(default_factory=dict)
-    """By member, the records of the bundles that were merged."""
+    """The records of the merged bundles, by member."""
     refused: dict[str, Finding] = field(default_factory=dict)
-    """By member, why it was not merged."""
+    """The reasons of the refused bundles, by member."""
     summary: Summary = field(default_factory=Summary)
-    """What it came to."""
 
 
 @dataclass(slots=True)
 class SyncSession:
-    """One sync: where from, where to, and what came of it so far."""
+    """One sync of a store with an upstream."""
 
     store: Store
     remote: MirrorClient
-    errand: SyncOptions
-    tally: SyncSummary
+    options: SyncOptions
+    summary: SyncSummary
     at: str = field(default_factory=lambda: time_text(datetime.now(UTC), microseconds=True))
-    """When it began."""
-    _silent: int = 0
+    """When the sync began."""
+    _timeouts: int = 0
     _wasted: int = 0
     _empty: int = 0
 
     def report(self, result: SyncResult) -> None:
-        """Count a result, and tell of it."""
-        self.tally.count(result)
-        self.errand.on_result(result)
+        """Count a result, and pass it on."""
+        self.summary.count(result)
+        self.options.on_result(result)
 
     def record_failure(self, error: UpstreamError, requests: int) -> None:
-        """Bear with a failure; raise it if it is one too many, or speaks of all answers.
+        """Count a failed request.
 
         Args:
             error: The failure.
-            requests: How many requests it took.
+            requests: How many requests were sent, with redirects and retries.
+
+        Raises:
+            UpstreamError: The failure, if it concerns all responses, or if there were too many
+                failures in a row.
         """
         if error.code == "upstream.size":
-            return  # that is the record's fault, and no sign of trouble
-        self._silent += error.code in TIMEOUT_CODES
+            return  # the record is too large; the server works
+        self._timeouts += error.code in TIMEOUT_CODES
         self._wasted += requests
         if (
             error.code not in TOLERATED_CODES
-            or self._silent >= MAX_SILENT
+            or self._timeouts >= MAX_TIMEOUTS
             or self._wasted >= MAX_WASTED
         ):
             raise error
 
     def reset_failures(self) -> None:
-        """Forget the failures: there was an answer."""
-        self._silent = self._wasted = 0
+        """Start to count failures again, after a usable response."""
+        self._timeouts = self._wasted = 0
 
-    def count_answers(self, answers: int, *, empty: bool) -> None:
-        """Count answers of a mirror to what its feed named.
+    def count_responses(self, responses: int, *, empty: bool) -> None:
+        """Count responses of a mirror to requests for records of its feed.
 
         Raises:
-            UpstreamError: `upstream.empty` if too many in a row brought no record.
+            UpstreamError: `upstream.empty` if too many in a row contained no record.
         """
-        self._empty = self._empty + answers if empty else 0
-        if self._empty >= self.errand.max_empty:
-            message = f"{self._empty} answers in a row brought no record that its feed names."
-            hint = "Ask whoever runs it; --max-empty allows more."
-            raise UpstreamError("upstream.empty", message, where=self.errand.url, hint=hint)
+        self._empty = self._empty + responses if empty else 0
+        if self._empty >= self.options.max_empty:
+            message = f"{self._empty} responses in a row contained no record that its feed lists."
+            hint = "Contact the operator of the mirror; --max-empty allows more."
+            raise UpstreamError("upstream.empty", message, where=self.options.url, hint=hint)
 
-    def merge_fetched(self, path: Path, called: str, *, look: bool = True) -> IngestResult:
-        """Merge what lies in a file or folder, and return which records it brought.
+    def merge_fetched(self, path: Path, url: str, *, list_records: bool = True) -> IngestResult:
+        """Merge a fetched file or folder.
 
         Args:
-            path: Where it lies.
-            called: The address that it came from.
-            look: Whether to return the records; else only what was refused for its size.
+            path: The file or folder.
+            url: The URL that it is from.
+            list_records: Whether to return its records; else only the bundles refused for a limit.
         """
-        taken = IngestResult()
+        result = IngestResult()
 
-        def tell(report: Finding) -> None:
-            if report.code.startswith("limit."):
-                taken.refused[report.member] = report  # also of what only verifying showed
-            self.errand.on_finding(report)
+        def on_finding(finding: Finding) -> None:
+            if finding.code.startswith("limit."):
+                result.refused[finding.member] = finding  # some limits apply during verification
+            self.options.on_finding(finding)
 
-        job = ReadRequest([str(path)], tell, limits=self.errand.limits, urls={str(path): called})
-        if look:
-            _look(job, taken)
-        taken.summary = ingest(self.store, job)
-        add_summary(self.tally.ingested, taken.summary)
-        for member in taken.refused:
-            taken.records.pop(member, None)
-        return taken
+        limits, urls = self.options.limits, {str(path): url}
+        request = ReadRequest([str(path)], on_finding, limits=limits, urls=urls)
+        if list_records:
+            _list_records(request, result)
+        result.summary = ingest(self.store, request)
+        add_summary(self.summary.ingested, result.summary)
+        for member in result.refused:
+            result.records.pop(member, None)
+        return result
 
 
-def _look(job: ReadRequest, taken: IngestResult) -> None:
-    """Note which records are in a source, before it is merged."""
-    for found in read_bundles(job):
+def _list_records(request: ReadRequest, result: IngestResult) -> None:
+    """Add the records and the refused bundles of a source to the result."""
+    for found in read_bundles(request):
         if isinstance(found, Finding):
-            taken.refused[found.member] = found
+            result.refused[found.member] = found
         else:
             item, bundle = found
-            taken.records[item.member.name] = bundle.record
+            result.records[item.member.name] = bundle.record

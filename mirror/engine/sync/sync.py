@@ -1,14 +1,15 @@
-"""`mirror sync`: bundles of a registry, or of another mirror, into the store.
+"""Syncs a store with a registry or with another mirror.
 
-Nobody is trusted: what comes is taken in as a file is, and merged only as far as it verifies. What
-was fetched stays fetched: a run that ends early, however, is gone on with by the next one.
+No server is trusted: fetched bundles are verified and merged as files are. The next sync resumes
+an interrupted one.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from mirror.core.values import Value, decode, is_integer
+from mirror.core.shape import integer_member, object_member
+from mirror.core.values import Value, decode
 from mirror.engine.sync.feed import read_page
 from mirror.engine.sync.mirror import fetch_full_bag, follow_feed
 from mirror.engine.sync.registry import fetch_all
@@ -25,20 +26,20 @@ REGISTRY, MIRROR = "registry", "mirror"
 
 
 class ServerKind(NamedTuple):
-    """What an upstream is found to be."""
+    """The kind of an upstream."""
 
     kind: str
     """`registry` or `mirror`."""
     records: int | None = None
-    """How many records it says that it has."""
+    """The number of its records, according to itself; None if it does not report one."""
 
 
 def identify(client: Client, url: str) -> ServerKind:
-    """Find out what an address is that of, by asking it.
+    """Request the kind of the server at an address.
 
     Args:
-        client: How to ask.
-        url: Without a slash at its end.
+        client: The HTTP client.
+        url: The address, without a slash at its end.
 
     Raises:
         UpstreamError: If it cannot be reached.
@@ -46,11 +47,11 @@ def identify(client: Client, url: str) -> ServerKind:
     remote = MirrorClient(client, url)
     try:
         health = remote.get_health()
-        records = None if health is None else _records(decode(health))
+        records = None if health is None else _record_count(decode(health))
     except FormatError:
         return ServerKind(REGISTRY)
     except UpstreamError as error:
-        # A registry need not know this path, and may answer it with anything.
+        # A registry need not have this path, so any response is possible.
         if error.code not in TOLERATED_CODES - TIMEOUT_CODES:
             raise
         return ServerKind(REGISTRY)
@@ -69,71 +70,73 @@ def _has_feed(remote: MirrorClient) -> bool:
     return True
 
 
-def _records(health: Value) -> int | None:
-    """Return how many records a mirror says that it has; None if it is no mirror that speaks."""
-    counts = health.get("counts") if isinstance(health, dict) else None
-    records = counts.get("records") if isinstance(counts, dict) else None
-    return records if is_integer(records) and records >= 0 else None
+def _record_count(health: Value) -> int | None:
+    """Return the number of records in a mirror's health document; None if it is not one."""
+    records = integer_member(object_member(health, "counts"), "records")
+    return records if records is not None and records >= 0 else None
 
 
-def sync(store: Store, errand: SyncOptions, upstream: ServerKind, client: Client) -> SyncSummary:
-    """Fetch bundles, and merge what verifies.
+def sync(store: Store, options: SyncOptions, upstream: ServerKind, client: Client) -> SyncSummary:
+    """Fetch bundles, and merge those that are valid.
 
     Args:
-        store: Where to.
-        errand: What to fetch.
-        upstream: What its address is that of.
-        client: How to ask.
+        store: The store to merge them into.
+        options: What to fetch.
+        upstream: The kind of the server.
+        client: The HTTP client.
 
     Returns:
-        What came of it; `stopped` says why it was given up, if it was.
+        The counts of the results; `stopped` is the error that ended the sync early, if one did.
 
     Raises:
-        LookUpError: `sync.nothing` if there is nothing to ask for.
-        UpstreamError: `upstream.url` if the address is none, or holds a password;
-            `upstream.feed` if the whole of a registry is asked for.
+        LookUpError: `sync.nothing` if there is nothing to request.
+        UpstreamError: `upstream.url` if the address is invalid or contains a password.
         StoreError: As `ingest`.
     """
-    parse_url(errand.url)
-    run = SyncSession(store, MirrorClient(client, errand.url), errand, SyncSummary(upstream.kind))
+    parse_url(options.url)
+    remote = MirrorClient(client, options.url)
+    session = SyncSession(store, remote, options, SyncSummary(upstream.kind))
     try:
-        _fetch(run, upstream)
+        _fetch(session, upstream)
     except UpstreamError as error:
-        run.tally.stopped = error
+        session.summary.stopped = error
     finally:
-        run.tally.requests = client.requests
-    return run.tally
+        session.summary.requests = client.requests
+    return session.summary
 
 
-def _fetch(run: SyncSession, upstream: ServerKind) -> None:
-    errand = run.errand
-    if errand.whole:
-        errand.expect(upstream.records)
-        fetch_full_bag(run)
-    elif upstream.kind == MIRROR and not errand.names:
-        is_new = errand.fresh or run.store.sync_state.position(errand.url) is None
-        errand.expect(upstream.records if is_new else None)
-        follow_feed(run)
+def _fetch(session: SyncSession, upstream: ServerKind) -> None:
+    options = session.options
+    if options.full:
+        options.expect(upstream.records)
+        fetch_full_bag(session)
+    elif upstream.kind == MIRROR and not options.names:
+        position = session.store.sync_state.position(options.url)
+        is_new = options.ignore_cache or position is None
+        options.expect(upstream.records if is_new else None)
+        follow_feed(session)
     else:
-        _ask(run)
+        _fetch_singly(session)
 
 
-def _ask(run: SyncSession) -> None:
-    """Ask for single bundles: of the ids that were named, or of all records of the store."""
-    store, errand = run.store, run.errand
-    if not errand.names:
+def _fetch_singly(session: SyncSession) -> None:
+    """Fetch single bundles: of the given identifiers, or of all records of the store."""
+    store, options = session.store, session.options
+    if not options.names:
         if not (count := store.records.count()):
-            hint = "name ids, or a file of ids with --ids; or take the records of a mirror first"
-            message = "the store holds no record that a registry could be asked for"
+            hint = "name ids, or a file of ids with --ids; or sync with a mirror first"
+            message = "the store has no record to request from a registry"
             raise LookUpError("sync.nothing", message, hint=hint)
-        errand.expect(count)
-        fetch_all(run, request_all(store))
+        options.expect(count)
+        fetch_all(session, request_all(store))
         return
-    fetched = store.sync_state
+    sync_state = store.sync_state
     requests = list(
         requests_for(
-            store, errand.names, lambda name: fetched.answered(errand.url, name) is not None
+            store,
+            options.names,
+            lambda name: sync_state.answered(options.url, name) is not None,
         )
     )
-    errand.expect(len(requests))
-    fetch_all(run, requests)
+    options.expect(len(requests))
+    fetch_all(session, requests)

@@ -125,7 +125,7 @@ def test_what_has_not_changed_is_not_fetched_again(site: Site, db: Path) -> None
     again = run_sync(db, registry.url)
     assert {"fetched": 1, "unchanged": 39} == dict(again.tally.statuses)
     assert (0, 1) == (exit_codes.of_sync(again.tally), again.tally.ingested.new.events)
-    assert 40 == run_sync(db, registry.url, fresh=True).tally.statuses["fetched"]
+    assert 40 == run_sync(db, registry.url, ignore_cache=True).tally.statuses["fetched"]
 
 
 def test_an_id_that_was_fetched_by_its_arxiv_id_is_asked_for_so_again(site: Site, db: Path) -> None:
@@ -288,7 +288,7 @@ def test_a_run_is_gone_on_with_for_a_day(hours: int, site: Site, db: Path) -> No
     with open_store(db) as store, store.transaction():
         assert store.sync_state.begun_at(registry.url) is None
         store.sync_state.begin(registry.url, at)
-    fresh = run_sync(db, registry.url, "2401.00001", fresh=True)
+    fresh = run_sync(db, registry.url, "2401.00001", ignore_cache=True)
     assert ["fetched"] == list(fresh.statuses.values())
 
 
@@ -491,7 +491,7 @@ def test_the_whole_of_a_mirror_comes_in_one_tar(serve: Serve, tmp_path: Path, db
     """And its feed is followed from there."""
     there = fill(tmp_path / "there.db", [make_one(number) for number in range(9)])
     url = serve(there)
-    whole = run_sync(db, url, whole=True)
+    whole = run_sync(db, url, full=True)
     assert {"fetched": 9} == {name: n for name, n in whole.tally.statuses.items() if n}
     assert (0, root_of(there)) == (exit_codes.of_sync(whole.tally), root_of(db))
     assert not run_sync(db, url).results
@@ -505,7 +505,7 @@ def test_a_whole_that_was_refused_in_part_is_fetched_again(
     """The feed is not taken for followed."""
     there = fill(tmp_path / "there.db", [make_one(1), make_one(2, claims=8)])
     url = serve(there)
-    whole = run_sync(db, url, whole=True, limits=ReadLimits(events=7))
+    whole = run_sync(db, url, full=True, limits=ReadLimits(events=7))
     assert (1, 1, 1) == (
         exit_codes.of_sync(whole.tally),
         whole.tally.statuses["refused"],
@@ -669,7 +669,7 @@ def test_a_tar_that_is_too_large_is_asked_for_in_parts(fake: _Fake, db: Path) ->
     """So a limit on one answer is none on a mirror."""
     size = len(fake._tar([*fake.bundles]))
     polite = replace(QUICK, answer_bytes=size - 1)
-    synced = run_sync(db, fake.url, kind=MIRROR, polite=polite, answer_bytes=size - 1)
+    synced = run_sync(db, fake.url, kind=MIRROR, polite=polite, response_bytes=size - 1)
     assert (0, 8) == (exit_codes.of_sync(synced.tally), _records(db))
 
 
