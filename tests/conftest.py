@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+PROPERTIES = Path(__file__).parent / "properties"
 
 settings.register_profile(
     "short",
@@ -23,7 +26,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 @pytest.hookimpl(trylast=True)  # after hypothesis has marked its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure coverage by examples alone: under it, searches take more than twice as long."""
+    """Measure coverage by examples alone: under it, properties take more than twice as long."""
     for item in items:
-        if item.get_closest_marker("hypothesis"):
+        if item.get_closest_marker("hypothesis") or item.path.is_relative_to(PROPERTIES):
             item.add_marker(pytest.mark.no_cover)

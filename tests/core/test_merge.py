@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mirror.core.keys import KeySet
-from mirror.core.merge import MERGE_VERSION, State
+from mirror.core.merge import MERGE_VERSION, State, fill
+from mirror.core.record import parse_record
 from tests import oracle
 from tests.builders import (
     EVENT_TARGETS,
@@ -846,3 +847,27 @@ def test_an_untrusted_signer_changes_the_key_sets_state_only() -> None:
     assert oracle.state_text(oracle.merge([bundle], oracle.builtin_keys())) == (
         merged([bundle], KeySet()).text
     )
+
+
+# M12, M13: outlines ----------------------------------------------------------------------
+
+
+def test_an_outline_says_nothing_twice() -> None:
+    """The record and the payloads stand in the facts alone."""
+    event = make_event(RECORD, ALICE, "author_claimed", author_claim("someone special"))
+    state = merged([make_bundle(RECORD, [event])], keys_of(ALICE))
+    assert b"someone special" in state.text
+    assert b"someone special" not in state.outline
+    assert RECORD["metadata"]["title_canon_sha256"].encode() not in state.outline
+
+
+def test_an_outline_without_its_payloads_is_not_filled() -> None:
+    """A state is whole or not shown."""
+    event = make_event(RECORD, ALICE, "author_claimed", author_claim())
+    state = merged([make_bundle(RECORD, [event])], keys_of(ALICE))
+    payload = oracle.canonical(event["payload"])
+    assert (state.text, state.raw_digest) == fill(
+        state.outline, parse_record(RECORD), {event["event_id"]: payload, "another": b"{}"}
+    )
+    with pytest.raises(KeyError):
+        fill(state.outline, parse_record(RECORD), {})

@@ -33,14 +33,11 @@ from tests import oracle
 from tests.builders import (
     Object,
     Signer,
-    author_claim,
     key_set_file,
-    make_bundle,
-    make_event,
     make_record,
     without,
 )
-from tests.helpers import keys_of, merged, verified
+from tests.helpers import keys_of, verified
 from tests.properties.strategies import KEY_SETS, World, as_read, json_values, worlds
 
 # Nesting (V1, E1) ----------------------------------------------------------------------------
@@ -309,9 +306,6 @@ def test_every_two_last_letters_are_read_as_the_slow_way_reads_them(length: int)
 
 # States (M12, M13) ---------------------------------------------------------------------------
 
-RECORD = make_record()
-ALICE = Signer("alice")
-
 
 @settings(max_examples=60)
 @given(worlds(), st.sampled_from(KEY_SETS))
@@ -331,24 +325,3 @@ def test_a_state_is_filled_from_its_outline(world: World, signers: tuple[Signer,
     assert oracle.compact(expected) == oracle.compact(state.value)
     names = ("event_count", "valid_event_count", "invalid_event_count", "equivocation_count")
     assert [expected[name] for name in names] == [state.count(name) for name in names]
-
-
-def test_an_outline_says_nothing_twice() -> None:
-    """The record and the payloads stand in the facts alone."""
-    event = make_event(RECORD, ALICE, "author_claimed", author_claim("someone special"))
-    state = merged([make_bundle(RECORD, [event])], keys_of(ALICE))
-    assert b"someone special" in state.text
-    assert b"someone special" not in state.outline
-    assert RECORD["metadata"]["title_canon_sha256"].encode() not in state.outline
-
-
-def test_an_outline_without_its_payloads_is_not_filled() -> None:
-    """A state is whole or not shown."""
-    event = make_event(RECORD, ALICE, "author_claimed", author_claim())
-    state = merged([make_bundle(RECORD, [event])], keys_of(ALICE))
-    payload = oracle.canonical(event["payload"])
-    assert (state.text, state.raw_digest) == fill(
-        state.outline, parse_record(RECORD), {event["event_id"]: payload, "another": b"{}"}
-    )
-    with pytest.raises(KeyError):
-        fill(state.outline, parse_record(RECORD), {})

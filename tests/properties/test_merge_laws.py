@@ -71,9 +71,9 @@ def test_order_grouping_and_repeats_do_not_matter(data: st.DataObject) -> None:
 def test_groupings_are_merged_as_the_oracle_merges_them(data: st.DataObject) -> None:
     """M1 to M13: several bundles at once."""
     bundles = data.draw(groupings(data.draw(worlds())))
-    expected = oracle.merge(as_read(bundles), ORACLE_KEYS)
-    assert oracle.state_text(expected) == merged(bundles, KEYS).text
-    assert oracle.compose(as_read(bundles)) == composed(bundles)
+    read = as_read(bundles)
+    assert oracle.state_text(oracle.merge(read, ORACLE_KEYS)) == merged(bundles, KEYS).text
+    assert oracle.compose(read) == composed(bundles)
 
 
 @given(st.data())
