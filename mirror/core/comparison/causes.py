@@ -130,7 +130,7 @@ def compare(here: LocalRecord, upstream: Object) -> Comparison:
         here: Our side.
         upstream: Its state, as `parse_claim` returned it.
     """
-    return _StateComparison(here, upstream).result()
+    return _CauseSearch(here, upstream).result()
 
 
 class StateEntry(NamedTuple):
@@ -184,7 +184,7 @@ def _spoken_of(state: Object) -> Iterator[str]:
 # Comparing -----------------------------------------------------------------------------------
 
 
-class _StateComparison:
+class _CauseSearch:
     """One comparison: what both sides show, and what follows from it."""
 
     def __init__(self, here: LocalRecord, upstream: Object) -> None:
