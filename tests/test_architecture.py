@@ -27,6 +27,19 @@ MAY_IMPORT = {
 }
 """What each room may import beside itself."""
 
+ENGINE_MAY_IMPORT: dict[str, set[str]] = {
+    "states": set(),
+    "ingest": {"states"},
+    "export": {"states", "ingest"},
+    "search": {"states"},
+    "transparency": {"states"},
+    "sync": {"ingest"},
+    "compare": {"states", "ingest", "transparency", "sync"},
+    "cluster": {"states", "ingest"},
+}
+"""The folders of the engine: each may import the modules directly in `engine`, and only folders
+above it in this list; the modules directly in `engine` import no folder."""
+
 IMPURE = {
     "asyncio", "click", "datetime.now", "glob", "io", "multiprocessing", "os", "pathlib", "random",
     "secrets", "shutil", "socket", "sqlite3", "sqlite_utils", "subprocess", "sys", "tempfile",
@@ -62,6 +75,23 @@ def test_imports_point_down_the_list(path: Path) -> None:
     room = _room(path)
     rooms = {name.split(".")[1] for name in _imports(path) if name.startswith("mirror.")}
     assert rooms - {room} <= MAY_IMPORT[room]
+
+
+@pytest.mark.parametrize("folder", [".", *ENGINE_MAY_IMPORT])
+def test_imports_within_the_engine_make_no_cycle(folder: str) -> None:
+    """Capabilities are in an order, and none imports one that comes after it."""
+    folders = [*ENGINE_MAY_IMPORT]
+    allowed = ENGINE_MAY_IMPORT.get(folder, set())
+    assert allowed <= {*folders[: folders.index(folder) if allowed else 0]}
+    names = {name for path in (PACKAGE / "engine" / folder).glob("*.py") for name in _imports(path)}
+    imported = {name.split(".")[2] for name in names if name.startswith("mirror.engine.")}
+    assert imported & {*folders} - {folder} <= allowed
+
+
+def test_every_folder_of_the_engine_has_its_place() -> None:
+    """A new one is written down in its order."""
+    found = {path.parent.name for path in (PACKAGE / "engine").glob("*/__init__.py")}
+    assert found == {*ENGINE_MAY_IMPORT}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from mirror.cli.output import plural, print_json, print_table
 from mirror.cli.output_paths import OutputPath, writes
 from mirror.cli.progress import show_progress
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.backup import BackupResult, back_up
+from mirror.engine.export.backup import BackupResult, back_up
 
 __all__ = ["backup"]
 

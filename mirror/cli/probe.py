@@ -20,7 +20,7 @@ from mirror.core.profile import MIRROR_V1, ROLES
 from mirror.core.values import Object
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.findings import Finding, ReadRequest, Summary
-from mirror.engine.probe import TypeSuggestion, probe_bundles, report_value
+from mirror.engine.ingest.probe import TypeSuggestion, probe_bundles, report_value
 from mirror.probe.pre_images import MAX_TRIES, SearchBudget
 from mirror.probe.search import ProbeResult, ProfileEvidence
 

@@ -13,7 +13,7 @@ import pytest
 
 from mirror.core.keys import parse_key_set
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.backup import back_up
+from mirror.engine.export.backup import back_up
 from mirror.engine.states.trust import add_keys
 from mirror.errors import OutputError
 from mirror.store import copy as store_copy

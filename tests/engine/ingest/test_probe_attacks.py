@@ -14,7 +14,7 @@ from mirror.core.events.checks import check_event
 from mirror.core.keys import KeySet
 from mirror.core.record import parse_record
 from mirror.engine.findings import Finding, ReadRequest
-from mirror.engine.probe import probe_bundles
+from mirror.engine.ingest.probe import probe_bundles
 from mirror.probe.pre_images import SearchBudget, SignedSubset, strings, subsets, written
 from mirror.probe.search import ProbeResult, ProfileEvidence, Sample, probe
 from tests import oracle
@@ -31,6 +31,7 @@ from tests.builders import (
     without,
 )
 from tests.cli.conftest import BUNDLES
+from tests.engine.ingest.test_probe import KEYS, found, objections, probed, samples
 from tests.engine.invented_envelopes import (
     ALICE,
     RECORD,
@@ -44,7 +45,6 @@ from tests.engine.invented_envelopes import (
     without_id,
     wrapped,
 )
-from tests.engine.test_probe import KEYS, found, objections, probed, samples
 from tests.helpers import keys_of
 from tests.shared import real_lines
 
