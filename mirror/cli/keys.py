@@ -18,8 +18,9 @@ from mirror.core.events.types import EVENT_TYPES
 from mirror.core.keys import BUILT_IN, Key, KeySet
 from mirror.core.profile import Profile, SignedContent
 from mirror.core.profile_file import loose_members, parse_profile, read_alike, require_safe
+from mirror.core.published_keys import parse_published_keys
 from mirror.core.values import Object
-from mirror.engine.states.trust import add_keys, parse_published_keys
+from mirror.engine.states.trust import add_keys
 from mirror.store import open_store
 
 __all__ = ["keys"]

@@ -43,8 +43,11 @@ OUTPUT = [
 
 _WALK = """
 import os, signal, sys
+import click
 from mirror.cli import main
 name, *commands = sys.argv[1:]
+for one in main.list_commands(context := click.Context(main)):
+    main.get_command(context, one)  # imported once, and not by each fork
 for line in commands:
     pid = os.fork()
     if not pid:

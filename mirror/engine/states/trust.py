@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from mirror.core.events.event import EncodedEvent
 from mirror.core.events.profiled_event import names_of
 from mirror.core.events.verdict import ANY_KEY, key_ids_of_event, verify_event
-from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
-from mirror.core.limits import MAX_KEYS, require_at_most
+from mirror.core.keys import BUILT_IN, Key, KeySet
 from mirror.core.profile import Profile
 from mirror.core.receipt import key_ids_of_receipt, verify_receipt
 from mirror.core.record import Record
-from mirror.core.values import Object, Value, decode, time_text
+from mirror.core.values import time_text
 from mirror.engine.states.replay import process_stale, update_states, update_tree
-from mirror.errors import FormatError, LookUpError
+from mirror.errors import LookUpError
 from mirror.store import StaleRecord, Store, Verdicts
 
 __all__ = [
     "AddedTrust",
     "add_keys",
     "names_touched",
-    "parse_published_keys",
     "remove_keys",
     "remove_profiles",
     "require_key",
@@ -225,69 +221,3 @@ def reverify_named(
             for one in kept.events
         ],
     )
-
-
-# Importing what a registry publishes (K2) ----------------------------------------------------
-
-
-def parse_published_keys(data: bytes, trust_as: Object) -> list[Key]:
-    """Read `pith-mirrors.json` or `pith-signing-key.json`.
-
-    Args:
-        data: The file.
-        trust_as: Members of K2 that the file does not say and a person may: `signer_id` (else
-            the host that publishes the key), `signer_type`, `valid_from`, `valid_until`,
-            `event_types`. None of them can grant `may_revoke_others`.
-
-    Raises:
-        FormatError: A code of V1, `keys.shape`, or `limit.count` (B4).
-    """
-    published = list(_published(decode(data)))
-    if not published:
-        raise FormatError("keys.shape", "no public_key with a public_key_hex is in it")
-    require_at_most(len(published), MAX_KEYS, "keys")
-    return [_import(key, where, host, trust_as) for where, key, host in published]
-
-
-def _published(value: Value) -> Iterator[tuple[str, Object, str]]:
-    """Yield the JSON Pointer, the content and the host of each published key."""
-    if not isinstance(value, dict):
-        return
-    if "public_key_hex" in value:
-        yield "", value, _host(value.get("url"))
-    if isinstance(key := value.get("public_key"), dict):
-        yield "/public_key", key, _host(key.get("url"))
-    mirrors = value.get("mirrors")
-    for index, entry in enumerate(mirrors if isinstance(mirrors, list) else []):
-        if isinstance(entry, dict) and isinstance(key := entry.get("public_key"), dict):
-            yield f"/mirrors/{index}/public_key", key, _host(entry.get("base_url"))
-
-
-def _host(url: Value) -> str:
-    try:
-        return urlsplit(url).hostname or "" if isinstance(url, str) else ""
-    except ValueError:  # a bracket that opens no IPv6 address
-        return ""
-
-
-def _import(published: Object, where: str, host: str, trust_as: Object) -> Key:
-    members = ("key_id", "algorithm", "public_key_hex")
-    said = {name: published[name] for name in members if name in published}
-    key = parse_key({"signer_id": host, **trust_as, **said, "may_revoke_others": False}, where)
-    _require_consistent(published, key, where)
-    # The built-in key stays as it is built in: importing it again changes nothing.
-    is_built_in = (key.key_id, key.public_key) == (BUILT_IN.key_id, BUILT_IN.public_key)
-    return BUILT_IN if is_built_in else key
-
-
-def _require_consistent(published: Object, key: Key, where: str) -> None:
-    """Check the other forms in which a document prints the same key (K1)."""
-    forms: dict[str, str] = {
-        "public_key_b64": base64.b64encode(key.public_key).decode(),
-        "fingerprint_sha256_hex": key.fingerprint,
-        "fingerprint_sha256_b32_first128bits": key.fingerprint_base32,
-    }
-    for name, expected in forms.items():
-        if published.get(name, expected) != expected:
-            message = f"does not belong to public_key_hex: that gives {expected}"
-            raise FormatError("keys.shape", message, where=f"{where}/{name}")
