@@ -130,7 +130,7 @@ def sync(
                 full=whole,
                 ignore_cache=ignore_cache,
                 limits=limits,
-                response_bytes=client_config.answer_bytes,
+                response_bytes=client_config.response_bytes,
                 bag_bytes=whole_bytes,
                 max_empty=max_empty,
                 on_finding=printer.on_finding,

@@ -1,8 +1,8 @@
-"""The network, from the client's side: reading the registry and other mirrors over HTTP.
+"""HTTP client for registries and other mirrors.
 
-Nobody over there is trusted. Every address is judged before it is connected to, every answer has
-an end in bytes and in seconds, redirects are followed one by one, and what may pass is tried again
-with growing pauses. What comes back is bytes: what they say is verified elsewhere.
+No server is trusted. Every IP address is checked before the connection, every response is limited
+in bytes and seconds, every redirect is checked, and transient failures are retried with growing
+pauses. The content of a response is verified by the caller.
 """
 
 from mirror.net.client import Client

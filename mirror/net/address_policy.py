@@ -1,9 +1,9 @@
-"""The judgement on IP addresses: which are on the public internet, and what the others are.
+"""Policy for IP addresses: only those on the public internet are connected to.
 
-A registry, or whoever answers for its name, must not be able to send this client to the machine it
-runs on, to its neighbours, or to a cloud's metadata service. The lists follow IANA's registries of
-special-purpose addresses (RFC 6890, RFC 8190) and are written out here, because what `ipaddress`
-calls global changed between patch versions of Python.
+A registry, or the operator of its DNS, must not be able to direct this client to its own machine,
+to its local network, or to a cloud's metadata service (server-side request forgery). The lists
+follow IANA's registries of special-purpose addresses (RFC 6890, RFC 8190). They are written out
+here because `ipaddress.is_global` changed between patch versions of Python.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _GROUP = "groups of machines"
 _RESERVED = "no use yet"
 
 _REFUSED_4 = {
-    IPv4Network(network): words
-    for network, words in {
+    IPv4Network(network): purpose
+    for network, purpose in {
         "0.0.0.0/8": _SELF,  # RFC 1122 section 3.2.1.3; Linux takes 0.0.0.0 for 127.0.0.1
         "10.0.0.0/8": _PRIVATE,  # RFC 1918
         "100.64.0.0/10": _CARRIER,  # RFC 6598
@@ -44,8 +44,8 @@ _REFUSED_4 = {
     }.items()
 }
 _REFUSED_6 = {
-    IPv6Network(network): words
-    for network, words in {
+    IPv6Network(network): purpose
+    for network, purpose in {
         "::/127": _SELF,  # RFC 4291 sections 2.5.2 and 2.5.3
         "fc00::/7": _PRIVATE,  # RFC 4193
         "fec0::/10": _PRIVATE,  # RFC 3879
@@ -58,25 +58,25 @@ _REFUSED_6 = {
     }.items()
 }
 _GLOBAL_6 = IPv6Network("2000::/3")
-"""All that IANA has given out for use on the public internet (RFC 4291 section 2.4)."""
+"""The global unicast addresses that IANA has allocated (RFC 4291 section 2.4)."""
 _TRANSLATED = IPv6Network("64:ff9b::/96")
-"""NAT64 (RFC 6052 section 2.1): how a network without IPv4 reaches an IPv4 address."""
+"""NAT64 (RFC 6052 section 2.1): IPv4 addresses in a network without IPv4."""
 
 
 def refusal_reason(address: Address) -> str:
-    """Return what an address is for, if not for the public internet; else the empty string.
+    """Return the purpose of an address; empty for an address of the public internet.
 
-    An IPv6 address that stands for an IPv4 address is judged as that one.
+    An IPv6 address that represents an IPv4 address is checked as that one.
     """
-    judged = _embedded(address) or address
-    if isinstance(judged, IPv4Address):
-        return next((words for network, words in _REFUSED_4.items() if judged in network), "")
-    listed = next((words for network, words in _REFUSED_6.items() if judged in network), "")
-    return listed or ("" if judged in _GLOBAL_6 else _RESERVED)
+    target = _embedded(address) or address
+    if isinstance(target, IPv4Address):
+        return next((purpose for network, purpose in _REFUSED_4.items() if target in network), "")
+    listed = next((purpose for network, purpose in _REFUSED_6.items() if target in network), "")
+    return listed or ("" if target in _GLOBAL_6 else _RESERVED)
 
 
 def _embedded(address: Address) -> IPv4Address | None:
-    """Return the IPv4 address that a machine which gets `address` may connect to instead."""
+    """Return the IPv4 address that an IPv6 address represents, if it does."""
     if isinstance(address, IPv4Address):
         return None
     if address in _TRANSLATED:

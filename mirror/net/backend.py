@@ -1,9 +1,9 @@
-"""Connections that go only where they may, and last only as long as they may.
+"""Network backend of the connection pool: checks addresses, and limits the time and the bytes.
 
-The name of a host is resolved here, once for each connection; all addresses are judged, and the
-connection is made to one of those very addresses. Nothing resolves the name again, so an answer of
-the DNS that changes between judgement and connection ("rebinding") changes nothing. TLS still
-checks the certificate against the name, which httpcore keeps.
+The name of a host is resolved here, once for each connection. All its addresses are checked, and
+the connection is made to one of them. The name is not resolved again, so a DNS response that
+changes after the check has no effect ("DNS rebinding"). TLS still verifies the certificate
+against the name.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ __all__ = ["GuardedBackend", "Resolve", "TransferLimits", "resolve_by_system"]
 T = TypeVar("T")
 
 Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
-"""Host and port in, addresses as text out, the best first; raises `OSError` for none."""
+"""Returns the addresses of a host and port as text, the best first; raises `OSError` if none."""
 
 _MOST_ADDRESSES = 4
-"""How many addresses of one host are tried; all are judged."""
+"""The most addresses of a host that are tried; all are checked."""
 _WIRE_SPARE_BYTES = 1024 * 1024
-"""What header sections and the framing of chunks may take beside the body."""
+"""Bytes allowed for header sections and chunk framing, in addition to the body."""
 
 
 def resolve_by_system(host: str, port: int) -> list[str]:
-    """Return the addresses that this machine knows for a host.
+    """Return the addresses of a host from the system's resolver.
 
-    No limit in seconds holds here: the system's resolver has its own, and cannot be interrupted.
+    The resolver has its own timeout and cannot be interrupted, so no limit of this module applies.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(place[0]) for *_, place in found))
 
 
 class TransferLimits(threading.local):
-    """How long, and how much, the answer that this thread reads may still go on.
+    """The seconds and bytes left for the response that the current thread reads.
 
-    A connection serves many requests, and a request knows nothing of its connection's reads; but
-    all reads of a request happen in the thread that asked, so that is where the limits are kept.
+    A connection serves many requests, and httpcore does not tell a read which request it is for.
+    All reads for a request happen in the thread that sent it, so the limits are thread-local.
     """
 
     def __init__(self) -> None:
@@ -59,19 +59,19 @@ class TransferLimits(threading.local):
         self._bytes_left = math.inf
 
     def begin(self, seconds: float, limit_bytes: int) -> None:
-        """Start to count for one request: seconds, and bytes of a body."""
+        """Set the limits of a request: seconds, and bytes of the body."""
         self._seconds = seconds
         self._ends_at = time.monotonic() + seconds
         self._limit_bytes = limit_bytes
-        # A body's own bytes are counted where it is read. This bound is for what no body shows:
-        # interim answers without end, or a chunk for each byte.
+        # The bytes of a body are counted by its reader. This bound is for everything else, such
+        # as endless interim responses, or a chunk for each byte.
         self._bytes_left = limit_bytes + limit_bytes // 8 + _WIRE_SPARE_BYTES
 
     def run(self, action: Callable[[float], T], timeout: float | None) -> T:
-        """Return what `action` does within `timeout` seconds, and within what is left.
+        """Return the result of `action`, called with the seconds that it may take.
 
         Raises:
-            UpstreamError: The answer as a whole takes too long (`upstream.timeout`).
+            UpstreamError: `upstream.timeout` if the whole response takes too long.
         """
         left = self._ends_at - time.monotonic()
         allowed = left if timeout is None else min(left, timeout)
@@ -81,28 +81,28 @@ class TransferLimits(threading.local):
             except httpcore.TimeoutException:
                 if allowed < left:
                     raise
-        message = f"The answer was not complete after {self._seconds:g} seconds."
-        raise UpstreamError("upstream.timeout", message, hint="Come back later.")
+        message = f"The response was not complete after {self._seconds:g} seconds."
+        raise UpstreamError("upstream.timeout", message, hint="Try again later.")
 
     def count(self, size_bytes: int) -> None:
-        """Count bytes that came over the wire; raise `UpstreamError` when they are too many."""
+        """Count received bytes; raise `UpstreamError` if there are too many."""
         self._bytes_left -= size_bytes
         if self._bytes_left < 0:
             raise too_large(self._limit_bytes)
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Makes the connections of a pool."""
+    """Makes the connections of a pool, to allowed addresses only."""
 
     def __init__(
         self,
-        watch: TransferLimits,
+        limits: TransferLimits,
         *,
         allow_private: bool,
         resolve: Resolve = resolve_by_system,
         inner: httpcore.NetworkBackend | None = None,
     ) -> None:
-        self._watch = watch
+        self._limits = limits
         self._allow_private = allow_private
         self._resolve = resolve
         self._inner = inner or httpcore.SyncBackend()
@@ -115,13 +115,13 @@ class GuardedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Return a connection to the first address that accepts one, out of the judged ones."""
+        """Return a connection to the first allowed address that accepts one."""
         addresses = self._allowed_addresses(host, port)[:_MOST_ADDRESSES]
         ends_at = time.monotonic() + (timeout or math.inf)
         failure: Exception = httpcore.ConnectTimeout()
-        for place, address in enumerate(addresses):
-            # A dead address (often the IPv6 one) must leave time for the others.
-            share = (ends_at - time.monotonic()) / (len(addresses) - place)
+        for index, address in enumerate(addresses):
+            # An unreachable address (often the IPv6 one) must leave time for the others.
+            share = (ends_at - time.monotonic()) / (len(addresses) - index)
             try:
                 return self._connect(address, port, max(share, 0.0), local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -139,15 +139,15 @@ class GuardedBackend(httpcore.NetworkBackend):
         def connect(allowed: float) -> httpcore.NetworkStream:
             return self._inner.connect_tcp(address, port, allowed, local_address, socket_options)
 
-        return _GuardedStream(self._watch.run(connect, seconds), self._watch)
+        return _GuardedStream(self._limits.run(connect, seconds), self._limits)
 
     def _allowed_addresses(self, host: str, port: int) -> list[str]:
         """Return the addresses of a host.
 
         Raises:
-            UpstreamError: Any of them is refused (`upstream.private`): a name that leads to both
-                kinds is an attempt, or a mistake. Or there are none (`upstream.unreachable`).
-            PassingError: There are none just now.
+            UpstreamError: `upstream.private` if any of them is refused, because a name with both
+                kinds is an attack or a mistake; `upstream.unreachable` if the host does not exist.
+            TransientError: If the resolver failed, and may succeed later.
         """
         addresses = self._resolved(host, port)
         for address in [] if self._allow_private else addresses:
@@ -169,19 +169,19 @@ class GuardedBackend(httpcore.NetworkBackend):
 
 
 class _GuardedStream(httpcore.NetworkStream):
-    """A connection whose every wait is watched."""
+    """A connection whose reads and writes count towards the limits."""
 
-    def __init__(self, inner: httpcore.NetworkStream, watch: TransferLimits) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, limits: TransferLimits) -> None:
         self._inner = inner
-        self._watch = watch
+        self._limits = limits
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        content = self._watch.run(lambda allowed: self._inner.read(max_bytes, allowed), timeout)
-        self._watch.count(len(content))
+        content = self._limits.run(lambda allowed: self._inner.read(max_bytes, allowed), timeout)
+        self._limits.count(len(content))
         return content
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._watch.run(lambda allowed: self._inner.write(buffer, allowed), timeout)
+        self._limits.run(lambda allowed: self._inner.write(buffer, allowed), timeout)
 
     def close(self) -> None:
         self._inner.close()
@@ -192,16 +192,16 @@ class _GuardedStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        def shake_hands(allowed: float) -> httpcore.NetworkStream:
+        def handshake(allowed: float) -> httpcore.NetworkStream:
             return self._inner.start_tls(ssl_context, server_hostname, allowed)
 
         try:
-            return _GuardedStream(self._watch.run(shake_hands, timeout), self._watch)
+            return _GuardedStream(self._limits.run(handshake, timeout), self._limits)
         except httpcore.ConnectError as error:
             fault = tls_fault(error.__cause__, server_hostname or "the server")
             raise fault or error from error.__cause__
         except BaseException:
-            self.close()  # httpcore knows of no stream yet
+            self.close()  # httpcore has no stream to close yet
             raise
 
     def get_extra_info(self, info: str) -> Any:

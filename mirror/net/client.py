@@ -1,4 +1,4 @@
-"""The client: one pool of connections, one rate, and the loops of redirects and retries."""
+"""HTTP client with a connection pool, a rate limit, redirects and retries."""
 
 from __future__ import annotations
 
@@ -28,50 +28,50 @@ __all__ = ["Client"]
 
 _IDLE_CONNECTIONS = 8
 _IDLE_SECONDS = 5.0
-"""How long an unused connection is kept; servers close theirs after about as long."""
+"""How long an idle connection is kept; many servers close theirs after as long."""
 
 
 class Client:
-    """Reads from servers that nobody vouches for; threads may share it.
+    """Reads from untrusted servers; threads may share it.
 
-    Proxies, cookies and passwords of the environment are not used, and nothing is remembered
-    from one answer to the next but open connections.
+    Proxies, cookies and passwords of the environment are not used. Nothing is kept between
+    responses but open connections.
 
     Attributes:
-        requests: How many requests were sent; redirects and further tries count.
+        requests: How many requests were sent, with redirects and retries.
     """
 
     def __init__(
         self,
-        politeness: ClientConfig = ClientConfig(),  # noqa: B008
+        config: ClientConfig = ClientConfig(),  # noqa: B008
         *,
         pause: Callable[[float], None] = time.sleep,
         resolve: Resolve = resolve_by_system,
     ) -> None:
-        """Prepare, without connecting to anything.
+        """Make a client; it connects to a server with the first request.
 
         Args:
-            politeness: What the run allows itself.
-            pause: Waits so many seconds; what it raises ends the request.
-            resolve: Gives the addresses of a host.
+            config: Limits and timeouts.
+            pause: Waits for some seconds; an exception from it ends the request.
+            resolve: Returns the addresses of a host.
 
         Raises:
-            UpstreamError: The trusted certificates cannot be read (`upstream.tls`).
+            UpstreamError: `upstream.tls` if the trusted certificates cannot be read.
         """
         self.requests = 0
-        self._politeness = politeness
+        self._config = config
         self._pause = pause
-        self._pace = RateLimiter(politeness.requests_per_second, pause)
+        self._rate_limiter = RateLimiter(config.requests_per_second, pause)
         self._random = random.SystemRandom().random
         self._lock = threading.Lock()
-        self._watch = TransferLimits()
+        self._limits = TransferLimits()
         self._pool = httpcore.ConnectionPool(
             ssl_context=trusted_context(),
-            max_connections=None,  # as many as there are threads that ask
+            max_connections=None,  # at most one for each thread
             max_keepalive_connections=_IDLE_CONNECTIONS,
             keepalive_expiry=_IDLE_SECONDS,
             network_backend=GuardedBackend(
-                self._watch, allow_private=politeness.allow_private, resolve=resolve
+                self._limits, allow_private=config.allow_private, resolve=resolve
             ),
         )
 
@@ -98,24 +98,24 @@ class Client:
         accept: str = "application/json",
         limit_bytes: int | None = None,
     ) -> Response:
-        """Return what a server has at a URL.
+        """Send a GET request.
 
         Args:
-            url: Of http or https.
-            etag: That of the answer which we have already, as sent; 304 comes if it still holds.
-            accept: Which media types will do (RFC 9110 section 12.5.1).
-            limit_bytes: How large the answer may be, if not as large as any.
+            url: A URL of http or https.
+            etag: The ETag of an earlier response; the status is 304 if the document still has it.
+            accept: The accepted media types (RFC 9110 section 12.5.1).
+            limit_bytes: The largest response to accept; None for the limit of the configuration.
 
         Raises:
-            UpstreamError: There is no answer to use; `where` is the URL without its query.
+            UpstreamError: If there is no usable response; `where` is the URL without its query.
         """
-        ask = RequestOptions(
+        options = RequestOptions(
             accept=accept,
             etag=etag,
-            limit_bytes=self._politeness.answer_bytes if limit_bytes is None else limit_bytes,
-            limit_seconds=self._politeness.answer_seconds,
+            limit_bytes=self._config.response_bytes if limit_bytes is None else limit_bytes,
+            limit_seconds=self._config.response_seconds,
         )
-        return self._persist(lambda: self._follow_redirects(parse_url(url), ask))
+        return self._persist(lambda: self._follow_redirects(parse_url(url), options))
 
     def download(
         self,
@@ -126,82 +126,84 @@ class Client:
         limit_bytes: int | None = None,
         limit_seconds: float | None = None,
     ) -> Response:
-        """Write what a server has at a URL to a file, and return the rest of its answer.
+        """Send a GET request, and write the body of a 200 response to a file.
 
-        Nothing is left in the file of what did not come whole, or is no 200.
+        The file is unchanged if the response is incomplete or has another status.
 
         Args:
-            url: Of http or https.
-            out: Must allow to seek and truncate; written to from where it stands.
-            accept: Which media types will do (RFC 9110 section 12.5.1).
-            limit_bytes: How large the answer may be, if not as large as any.
-            limit_seconds: How long it may take, if not as long as any.
+            url: A URL of http or https.
+            out: A file that can be truncated; the body is written at its current position.
+            accept: The accepted media types (RFC 9110 section 12.5.1).
+            limit_bytes: The largest response to accept; None for the limit of the configuration.
+            limit_seconds: The longest time to accept; None for the limit of the configuration.
 
         Raises:
-            UpstreamError: There is no answer to use; `where` is the URL without its query.
+            UpstreamError: If there is no usable response; `where` is the URL without its query.
         """
-        allowed = self._politeness
-        ask = RequestOptions(
+        config = self._config
+        options = RequestOptions(
             accept=accept,
-            limit_bytes=allowed.answer_bytes if limit_bytes is None else limit_bytes,
-            limit_seconds=allowed.answer_seconds if limit_seconds is None else limit_seconds,
+            limit_bytes=config.response_bytes if limit_bytes is None else limit_bytes,
+            limit_seconds=config.response_seconds if limit_seconds is None else limit_seconds,
             out=out,
         )
 
         def attempt() -> Response:
             with _all_or_nothing(out):
-                return self._follow_redirects(parse_url(url), ask)
+                return self._follow_redirects(parse_url(url), options)
 
         return self._persist(attempt)
 
     def _persist(self, attempt: Callable[[], Response]) -> Response:
-        """Return what an attempt gives, after as many as are allowed."""
+        """Return the result of an attempt, with retries after transient failures."""
         retry = 0
         while True:
             try:
                 return attempt()
-            except TransientError as trouble:
-                if retry >= self._politeness.retries:
-                    raise trouble.error from trouble.__cause__
-                wait_s = trouble.wait_s
-            self._pause(pause_before(retry, self._politeness, self._random, asked_s=wait_s))
+            except TransientError as failure:
+                if retry >= self._config.retries:
+                    raise failure.error from failure.__cause__
+                wait_s = failure.wait_s
+            self._pause(pause_before(retry, self._config, self._random, asked_s=wait_s))
             retry += 1
 
-    def _follow_redirects(self, url: httpx.URL, ask: RequestOptions) -> Response:
-        """Return the answer at the end of a URL's redirects, each of which is judged."""
-        here, seen = url, {url}
-        for _ in range(self._politeness.max_redirects + 1):
-            answer = self._send(here, ask)
-            if isinstance(answer, Response):
-                return answer
-            here = answer
-            if here in seen:
+    def _follow_redirects(self, url: httpx.URL, options: RequestOptions) -> Response:
+        """Return the response at the end of a URL's redirects, each of which is checked."""
+        target, seen = url, {url}
+        for _ in range(self._config.max_redirects + 1):
+            found = self._send(target, options)
+            if isinstance(found, Response):
+                return found
+            target = found
+            if target in seen:
                 message = "The server's redirects lead in a circle."
                 raise UpstreamError("upstream.redirect", message, where=redact_url(url))
-            seen.add(here)
-        message = f"The server redirects more than {self._politeness.max_redirects} times."
+            seen.add(target)
+        message = f"The server redirects more than {self._config.max_redirects} times."
         raise UpstreamError("upstream.redirect", message, where=redact_url(url))
 
-    def _send(self, url: httpx.URL, ask: RequestOptions) -> Response | httpx.URL:
-        """Send one request, in its turn; return its answer, or where that redirects to."""
-        self._pace.wait()
-        self._watch.begin(ask.limit_seconds, ask.limit_bytes)
-        with _with_url(url), self._answer(url, ask) as response:
-            answer = read_response(response, url, ask, datetime.now(UTC))
-            if isinstance(answer, Response):
-                return answer
-            return resolve_redirect(url, answer.location, self._politeness)
+    def _send(self, url: httpx.URL, options: RequestOptions) -> Response | httpx.URL:
+        """Send one request at the allowed rate; return its response, or the URL it redirects to."""
+        self._rate_limiter.wait()
+        self._limits.begin(options.limit_seconds, options.limit_bytes)
+        with _with_url(url), self._open_response(url, options) as response:
+            found = read_response(response, url, options, datetime.now(UTC))
+            if isinstance(found, Response):
+                return found
+            return resolve_redirect(url, found.location, self._config)
 
     @contextmanager
-    def _answer(self, url: httpx.URL, ask: RequestOptions) -> Iterator[httpcore.Response]:
-        """Give an answer with its header section read; a body that is not read is cut off."""
-        agent = self._politeness.user_agent.encode("ascii")
+    def _open_response(
+        self, url: httpx.URL, options: RequestOptions
+    ) -> Iterator[httpcore.Response]:
+        """Return a response with its header section read; the rest of its body is discarded."""
+        agent = self._config.user_agent.encode("ascii")
         request = httpcore.Request(
             "GET",
             httpcore.URL(
                 scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
             ),
-            headers=[(b"Host", url.netloc), (b"User-Agent", agent), *ask.headers()],
+            headers=[(b"Host", url.netloc), (b"User-Agent", agent), *options.headers()],
             extensions={"timeout": self._timeouts(), "trace": self._trace},
         )
         with translate_connect_errors():
@@ -212,8 +214,9 @@ class Client:
             response.close()
 
     def _timeouts(self) -> dict[str, float]:
-        silence = self._politeness.read_seconds
-        return {"connect": self._politeness.connect_seconds, "read": silence, "write": silence}
+        read_seconds = self._config.read_seconds
+        connect_seconds = self._config.connect_seconds
+        return {"connect": connect_seconds, "read": read_seconds, "write": read_seconds}
 
     def _trace(self, event: str, _: object) -> None:
         if event == "http11.send_request_headers.started":
@@ -223,20 +226,20 @@ class Client:
 
 @contextmanager
 def _with_url(url: httpx.URL) -> Iterator[None]:
-    """Say of what goes wrong where it did."""
+    """Add the URL to errors."""
     try:
         yield
     except UpstreamError as error:
         error.where = error.where or redact_url(url)
         raise
-    except TransientError as trouble:
-        trouble.error.where = redact_url(url)
+    except TransientError as failure:
+        failure.error.where = redact_url(url)
         raise
 
 
 @contextmanager
 def _all_or_nothing(out: IO[bytes]) -> Iterator[None]:
-    """Take back what was written to a file if an error ends it."""
+    """Truncate the file to its former size after an error."""
     start = out.tell()
     try:
         yield

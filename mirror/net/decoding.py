@@ -1,7 +1,7 @@
-"""Compressed bodies, decoded a little at a time, so that a bomb is seen before it goes off.
+"""Decoding of compressed bodies in small pieces, so that a decompression bomb is refused early.
 
-httpx would decode each piece that arrives as a whole: 64 KiB of zstd can be 2 GiB. It also takes
-a gzip body that was cut short for a complete one.
+httpx decodes each received piece at once, and 64 KiB of zstd can be 2 GiB. It also accepts a
+truncated gzip body as a complete one.
 """
 
 from __future__ import annotations
@@ -17,28 +17,27 @@ from mirror.net.errors import truncated
 __all__ = ["ACCEPTED", "decoded"]
 
 ACCEPTED = "zstd, gzip"
-"""What we ask for in `Accept-Encoding`."""
+"""The field `Accept-Encoding` of requests."""
 
 _GZIP = zlib.MAX_WBITS | 16
-"""How zlib is told that a header and a checksum of gzip are there."""
+"""The argument of zlib for a gzip header and checksum."""
 _PIECE_BYTES = 64 * 1024
 _ZSTD_SLICE_BYTES = 256
-"""Compressed bytes taken at a time; a slice expands to some 11 MB at the very most."""
+"""Compressed bytes decoded at once; they expand to at most 11 MB."""
 _ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
-"""The most memory that a frame may ask for (RFC 9659 section 3)."""
+"""The largest window of a frame (RFC 9659 section 3)."""
 
 
 def decoded(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
-    """Yield what is in a body, in pieces.
+    """Yield the decoded body in pieces.
 
     Args:
-        chunks: The body, as sent.
-        coding: `Content-Encoding`, as sent.
+        chunks: The body as it was received.
+        coding: The field `Content-Encoding` as it was received.
 
     Raises:
-        UpstreamError: The coding is not one that we asked for, or the body is not in it
-            (`upstream.encoding`).
-        PassingError: The body ends too early (`upstream.truncated`).
+        UpstreamError: `upstream.encoding` if the coding was not requested, or the body is damaged.
+        TransientError: `upstream.truncated` if the body ends too early.
     """
     name = coding.strip().lower()
     if name in {"", "identity"}:
@@ -47,12 +46,12 @@ def decoded(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
         return _gunzipped(chunks)
     if name == "zstd":
         return _unzstd(chunks)
-    message = "The server compressed its answer in a way that was not asked for."
+    message = "The server compressed its response in a way that was not requested."
     raise UpstreamError("upstream.encoding", message)
 
 
 def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield what is in gzip members, one after the other (RFC 1952 section 2.2)."""
+    """Yield the content of gzip members, one after the other (RFC 1952 section 2.2)."""
     member = zlib.decompressobj(wbits=_GZIP)
     in_member = False
     for chunk in chunks:
@@ -71,18 +70,18 @@ def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _inflated(member: zlib._Decompress, data: bytes) -> Iterator[bytes]:
-    """Yield what one more part of a member gives."""
+    """Yield the content of a part of a member."""
     piece = member.decompress(data, _PIECE_BYTES)
     while piece:
         yield piece
         if member.eof:
             return
-        # Even with all its input taken, zlib may hold back what went over the size of a piece.
+        # zlib may have buffered output beyond the size of a piece, even if all input is consumed.
         piece = member.decompress(member.unconsumed_tail, _PIECE_BYTES)
 
 
 def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield what is in zstd frames, one after the other (RFC 8878 section 3.1)."""
+    """Yield the content of zstd frames, one after the other (RFC 8878 section 3.1)."""
     library = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
     frame = library.decompressobj()
     in_frame = False
@@ -108,5 +107,5 @@ def _slices(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _damaged() -> UpstreamError:
-    message = "The compressed answer is damaged and cannot be unpacked."
+    message = "The compressed response is damaged."
     return UpstreamError("upstream.encoding", message)

@@ -1,4 +1,4 @@
-"""The rate of a run: requests evenly spaced, however many threads send them."""
+"""Rate limiter: requests of all threads, evenly spaced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["RateLimiter"]
 
 
 class RateLimiter:
-    """Gives each request its turn; unused turns are not saved up for a burst."""
+    """Delays requests so that they are evenly spaced; there are no bursts after a pause."""
 
     def __init__(
         self,
@@ -25,10 +25,10 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def wait(self) -> None:
-        """Return when it is this request's turn."""
+        """Wait until the next request may be sent."""
         with self._lock:
             now = self._clock()
-            turn_at = max(now, self._next_at)
-            self._next_at = turn_at + self._interval
-        if turn_at > now:
-            self._pause(turn_at - now)
+            start_at = max(now, self._next_at)
+            self._next_at = start_at + self._interval
+        if start_at > now:
+            self._pause(start_at - now)

@@ -1,4 +1,4 @@
-"""What an answer comes to: a body to keep, a redirect to follow, or an error to report."""
+"""Classifies a response as a body, a redirect or an error."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ from mirror.net.url_policy import escape_foreign
 __all__ = ["Redirect", "RequestOptions", "Response", "read_response"]
 
 _PAGE_BYTES = 64 * 1024
-"""What is kept of a page that only says that nothing is there."""
+"""Bytes that are read of the body of an error page."""
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 """RFC 9110 section 8.8.3."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer that says something: here it is, it has not changed, it is gone, it is several."""
+    """A usable response."""
 
     url: str
-    """Where it came from in the end, after redirects."""
+    """The URL after redirects."""
     status: int
     """200, 300, 304, 404 or 410."""
     body: bytes
-    """Decoded; empty for 304, and for what went to a file. Of 404 and 410, the first 64 KiB."""
+    """The decoded body; empty for 304, or if it was written to a file. For 404 and 410, its first
+    64 KiB."""
     etag: str
-    """As sent, or empty."""
+    """The field `ETag` as it was received, or empty."""
     media_type: str
-    """In lower case, without parameters, or empty."""
+    """The media type in lower case, without parameters, or empty."""
 
     @property
     def is_found(self) -> bool:
@@ -59,66 +60,66 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """An answer that says to ask elsewhere."""
+    """A response that redirects to another URL."""
 
     location: str
-    """As sent, or empty."""
+    """The field `Location` as it was received, or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
-    """What is asked for, wherever the question is sent."""
+    """Options of a request; they stay the same after a redirect."""
 
     accept: str
     etag: str = ""
-    """What we have already; a text that no server can have sent is ignored."""
+    """The ETag of an earlier response; ignored if it is not a valid one."""
     limit_bytes: int
-    """Of the decoded body; the encoded one may not be larger."""
+    """The largest decoded body; the encoded one must not be larger."""
     limit_seconds: float
-    """Of one answer, from connecting to its last byte."""
+    """The longest time from the connection to the last byte."""
     out: IO[bytes] | None = None
-    """Where the body of a 200 goes, instead of into the answer."""
+    """The file for the body of a 200 response; None to return the body."""
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the header fields that say so."""
+        """Return the header fields of the request."""
         fields = {"Accept": self.accept, "Accept-Encoding": ACCEPTED}
         if self.is_conditional():
             fields["If-None-Match"] = self.etag
         return [(name.encode("ascii"), text.encode("latin-1")) for name, text in fields.items()]
 
     def is_conditional(self) -> bool:
-        """Whether the server may answer that nothing has changed."""
+        """Whether the status of the response may be 304."""
         return _ETAG.fullmatch(self.etag) is not None
 
 
 def read_response(
-    response: httpcore.Response, url: httpx.URL, ask: RequestOptions, now: datetime
+    response: httpcore.Response, url: httpx.URL, options: RequestOptions, now: datetime
 ) -> Response | Redirect:
-    """Return what an answer says; its body is read only where it is wanted.
+    """Read a response; the body is read only as far as it is used.
 
     Args:
-        response: With its header section read, and its body not.
-        url: Who answers.
-        ask: What was asked.
-        now: Counts dates in `Retry-After`.
+        response: The response after its header section.
+        url: The URL of the request.
+        options: The options of the request.
+        now: The current time, for dates in `Retry-After`.
 
     Raises:
-        UpstreamError: It is not an answer to use.
-        PassingError: It may be one at another time.
+        UpstreamError: If the response is not usable.
+        TransientError: If a retry may give a usable response.
     """
     headers = httpx.Headers(response.headers)
-    headers.encoding = "latin-1"  # each byte a character: an ETag goes back as it came
+    headers.encoding = "latin-1"  # a character for each byte: an ETag is sent back unchanged
     match response.status:
         case 301 | 302 | 303 | 307 | 308:
-            _beginning(response, httpx.Headers())  # or the connection could not be kept
+            _beginning(response, httpx.Headers())  # so that the connection can be reused
             return Redirect(_location(headers))
         case 200:
-            _check_type(headers, ask.accept)
-            body = _whole(response, headers, ask)
+            _check_type(headers, options.accept)
+            body = _whole(response, headers, options)
         case 300:
-            body = b"".join(_pieces(response, headers, ask.limit_bytes))
-        case 304 if ask.is_conditional():
-            body = _beginning(response, headers)  # nothing, and the connection is kept
+            body = b"".join(_pieces(response, headers, options.limit_bytes))
+        case 304 if options.is_conditional():
+            body = _beginning(response, headers)  # empty; the connection can be reused
         case 404 | 410:
             body = _beginning(response, headers)
         case _:
@@ -126,20 +127,20 @@ def read_response(
     return Response(str(url), response.status, body, headers.get("etag", ""), _media_type(headers))
 
 
-def _whole(response: httpcore.Response, headers: httpx.Headers, ask: RequestOptions) -> bytes:
-    """Return the body of a 200, or write it where it shall go."""
-    pieces = _pieces(response, headers, ask.limit_bytes)
-    if ask.out is None:
+def _whole(response: httpcore.Response, headers: httpx.Headers, options: RequestOptions) -> bytes:
+    """Return the body of a 200 response, or write it to the file."""
+    pieces = _pieces(response, headers, options.limit_bytes)
+    if options.out is None:
         return b"".join(pieces)
     for piece in pieces:
-        ask.out.write(piece)
+        options.out.write(piece)
     return b""
 
 
 def _pieces(
     response: httpcore.Response, headers: httpx.Headers, limit_bytes: int
 ) -> Iterator[bytes]:
-    """Yield a decoded body; refuse it as soon as it is known to be too large."""
+    """Yield a decoded body; refuse it as early as possible if it is too large."""
     length = headers.get("content-length", "")
     if re.fullmatch(r"[0-9]+", length) and float(length) > limit_bytes:
         raise too_large(limit_bytes)
@@ -162,7 +163,7 @@ def _limited(pieces: Iterator[bytes], limit_bytes: int) -> Iterator[bytes]:
 
 
 def _beginning(response: httpcore.Response, headers: httpx.Headers) -> bytes:
-    """Return the beginning of a page whose status has said all; the rest is never read."""
+    """Return the beginning of a body; the rest is not read."""
     page = b""
     for piece in decoded(_received(response), headers.get("content-encoding", "")):
         page += piece
@@ -175,7 +176,7 @@ def _beginning(response: httpcore.Response, headers: httpx.Headers) -> bytes:
 
 
 def _location(headers: httpx.Headers) -> str:
-    """Return where a redirect leads; some servers send UTF-8, and a URL is read as that."""
+    """Return the field `Location`, decoded as UTF-8, which some servers send."""
     return str(headers.get("location", "")).encode("latin-1").decode("utf-8", "replace")
 
 
@@ -184,14 +185,14 @@ def _media_type(headers: httpx.Headers) -> str:
 
 
 def _check_type(headers: httpx.Headers, accept: str) -> None:
-    """Refuse what is no JSON where only JSON is asked for; no type at all is no lie."""
-    wanted = [words.partition(";")[0].strip().lower() for words in accept.split(",")]
+    """Refuse another type than JSON if JSON was requested; a missing type is accepted."""
+    wanted = [one.partition(";")[0].strip().lower() for one in accept.split(",")]
     sent = _media_type(headers)
     asks_for_json = any(name.endswith(("/json", "+json")) for name in wanted)
     if not asks_for_json or not sent or any(_is_in(sent, name) for name in wanted):
         return
-    message = f"The server sent {escape_foreign(sent)} where JSON was asked for."
-    hint = "Open the address in a browser: it may be a page for people, or one to sign in."
+    message = f"The server sent {escape_foreign(sent)} instead of JSON."
+    hint = "Open the address in a browser: it may be a web page, or require a login."
     raise UpstreamError("upstream.type", message, hint=hint)
 
 
@@ -202,7 +203,7 @@ def _is_in(media_type: str, media_range: str) -> bool:
     return media_type == media_range
 
 
-# Statuses that are no answer -----------------------------------------------------------------
+# Unusable statuses ---------------------------------------------------------------------------
 
 
 def _unusable(status: int, headers: httpx.Headers, now: datetime) -> UpstreamError | TransientError:
@@ -211,25 +212,25 @@ def _unusable(status: int, headers: httpx.Headers, now: datetime) -> UpstreamErr
         return _busy(status, wait_s, now)
     error = UpstreamError("upstream.status", f"The server answered {_status_text(status)}.")
     if status in {500, 502, 504}:
-        error.hint = "Come back later; if it stays so, tell whoever runs that server."
+        error.hint = "Try again later; if the error persists, contact the operator of the server."
         return TransientError(error, min(wait_s, MAX_WAIT_S))
     if status in {401, 403}:
-        error.hint = "Ask whoever runs that server whether it may be read by a mirror."
+        error.hint = "Ask the operator of the server whether a mirror may read it."
     return error
 
 
 def _busy(status: int, wait_s: float, now: datetime) -> UpstreamError | TransientError:
-    message = f"The server is too busy to answer: {_status_text(status)}."
+    message = f"The server is too busy: {_status_text(status)}."
     if wait_s <= MAX_WAIT_S:
-        hint = "Come back later, or ask less often."
+        hint = "Try again later, or with a lower --rate."
         return TransientError(UpstreamError("upstream.busy", message, hint=hint), wait_s)
     until = now + timedelta(seconds=wait_s)
-    hint = f"It asks to be left alone until {until:%Y-%m-%d %H:%M} {until:%Z}."
+    hint = f"It asks to wait until {until:%Y-%m-%d %H:%M} {until:%Z}."
     return UpstreamError("upstream.busy", message, hint=hint)
 
 
 def _status_text(status: int) -> str:
-    """Return a status with the words that RFC 9110 has for it, not with the server's own."""
+    """Return a status with the phrase of RFC 9110, not with that of the server."""
     try:
         return f"{status} ({HTTPStatus(status).phrase})"
     except ValueError:

@@ -1,4 +1,4 @@
-"""When to try again: pure functions of what happened, the time, and a random number."""
+"""Pauses between retries: pure functions of the failure, the time, and a random number."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from mirror.net.config import ClientConfig
 __all__ = ["MAX_WAIT_S", "parse_retry_after", "pause_before"]
 
 MAX_WAIT_S = 300.0
-"""The longest that a server may keep a run waiting between two tries."""
+"""The longest pause that a server may ask for."""
 
 _YEAR_S = 366 * 86400.0
-"""As good as never, and still a date that can be written."""
+"""The longest time of a `Retry-After` that is represented."""
 _DOUBLINGS = 60
-"""After so many, any pause is at its cap, and 2 to their power is still a float."""
+"""Doublings after which every pause has reached its cap; 2 to their power is still a float."""
 
 
 def pause_before(
-    retry: int, politeness: ClientConfig, random: Callable[[], float], *, asked_s: float = 0.0
+    retry: int, config: ClientConfig, random: Callable[[], float], *, asked_s: float = 0.0
 ) -> float:
-    """Return how many seconds to wait before a try.
+    """Return the seconds to wait before a retry.
 
-    The pause is random from 0 to a bound that doubles ("full jitter"): clients that failed
-    together must not come back together.
+    The pause is random, from 0 to a bound that doubles ("full jitter"), so that clients that
+    failed at the same time do not retry at the same time.
 
     Args:
-        retry: Which one: 0 for the second try.
-        politeness: Where the bound begins and ends.
-        random: Gives numbers from 0 to 1.
-        asked_s: What the server asked for; no pause is shorter.
+        retry: The number of the retry, from 0.
+        config: The first bound, and its cap.
+        random: Returns numbers from 0 to 1.
+        asked_s: The pause that the server asks for; the result is not shorter.
     """
-    doubled = politeness.backoff_seconds * 2.0 ** min(retry, _DOUBLINGS)
-    return max(asked_s, random() * min(doubled, politeness.backoff_cap_seconds))
+    doubled = config.backoff_seconds * 2.0 ** min(retry, _DOUBLINGS)
+    return max(asked_s, random() * min(doubled, config.backoff_cap_seconds))
 
 
 def parse_retry_after(text: str, now: datetime) -> float:
-    """Return the seconds that a `Retry-After` asks for; 0 if it says nothing that can be read.
+    """Return the seconds that a `Retry-After` asks for; 0 if it cannot be parsed.
 
     Args:
         text: The header field: seconds, or a date (RFC 9110 section 10.2.3).
-        now: What to count a date from; with a time zone.
+        now: The current time, with a time zone.
     """
     if re.fullmatch(r"[0-9]+", text.strip()):
         return min(float(text), _YEAR_S)

@@ -1,4 +1,4 @@
-"""Whose certificates are trusted: those of the machine, or of a file that its operator names."""
+"""Trusted certificates: those of the system, or of a file that the environment names."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["trusted_context"]
 
 
 def trusted_context() -> ssl.SSLContext:
-    """Return how to check certificates and names; nothing switches that off.
+    """Return a TLS context that verifies certificates and host names; it cannot be disabled.
 
-    `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the machine's own store, as OpenSSL has it. Where
-    the machine has no store, as in some containers, certifi's takes its place.
+    `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's certificates, as with OpenSSL. If the
+    system has none, as in some containers, those of certifi are used.
 
     Raises:
-        UpstreamError: What these variables name cannot be read (`upstream.tls`).
+        UpstreamError: `upstream.tls` if the file or folder of these variables cannot be read.
     """
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if not (file or folder):
@@ -28,8 +28,8 @@ def trusted_context() -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=file or None, capath=folder or None)
     except OSError as error:  # ssl.SSLError, for a file that holds no certificate, is one
-        message = "The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read."
-        hint = "Name a file of certificates in PEM form, or unset the variable."
+        message = "The certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read."
+        hint = "Set it to a file of certificates in PEM format, or unset it."
         raise UpstreamError(
             "upstream.tls", message, where=file or folder or "", hint=hint
         ) from error

@@ -146,7 +146,7 @@ ANSWERS: dict[str, tuple[Handler, str]] = {
 def test_one_bad_answer_is_named_and_stops_nothing(name: str, site: Site, db: Path) -> None:
     """The bundles before and after it are merged; the exit code says that one is left out."""
     handler, code = ANSWERS[name]
-    polite = replace(QUICK, read_seconds=0.3, answer_seconds=0.6)
+    polite = replace(QUICK, read_seconds=0.3, response_seconds=0.6)
     synced = _ask(site, db, handler, polite=polite, limits=ReadLimits(member_bytes=1 << 20))
     assert (1, [code]) == (exit_codes.of_sync(synced.tally), synced.codes)
     assert [suffix_of(GOOD), suffix_of(make_one(51))] == [
@@ -207,7 +207,7 @@ def test_a_bad_server_is_given_up_and_what_came_is_kept(
     registry = Registry(site, [make_one(number) for number in range(60, 80)])
     whole = dict(site.routes)
     breaking_after(4, site, handler)
-    polite = replace(QUICK, retries=1, read_seconds=0.05, answer_seconds=0.2)
+    polite = replace(QUICK, retries=1, read_seconds=0.05, response_seconds=0.2)
     synced = run_sync(db, registry.url, *NAMES, kind=REGISTRY, polite=polite)
     assert synced.tally.stopped is not None
     assert (5, code) == (exit_codes.of_sync(synced.tally), synced.tally.stopped.code)
@@ -421,6 +421,6 @@ def test_a_damaged_memory_of_a_feed_leaves_nothing_out(
 def test_a_hostile_server_costs_no_more_time_than_is_allowed(site: Site, db: Path) -> None:
     """Each of its answers ends, however slowly it goes on."""
     started = time.monotonic()
-    polite = replace(QUICK, answer_seconds=0.3)
+    polite = replace(QUICK, response_seconds=0.3)
     assert "upstream.timeout" in _ask(site, db, _trickle, polite=polite).codes
     assert time.monotonic() - started < 3

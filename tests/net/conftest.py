@@ -21,7 +21,7 @@ QUICK = ClientConfig(
     backoff_seconds=0.001,
     connect_seconds=2,
     read_seconds=2,
-    answer_seconds=3,
+    response_seconds=3,
     allow_private=True,
 )
 """For servers on this machine; what a test is about, it says itself."""

@@ -112,7 +112,7 @@ def test_a_handshake_ends_in_time(
 
     site.on_connect = dawdle
     start = time.monotonic()
-    client = make_client(connect_seconds=connect_s, answer_seconds=answer_s)
+    client = make_client(connect_seconds=connect_s, response_seconds=answer_s)
     url = site.url().replace("http:", "https:")
     assert refusal(client, url).code == "upstream.timeout"
     assert time.monotonic() - start < 1.5
@@ -136,7 +136,7 @@ def test_an_answer_over_tls_has_an_end_too(secure_site: Site, make_client: MakeC
     """Trickles and truncation are seen through it."""
     slow = secure_site.at("/slow", lambda exchange: exchange.trickle(message(b"x" * 9999)))
     cut = secure_site.at("/cut", saying(message(content_length="99"), then_hang_up=True))
-    client = make_client(answer_seconds=0.3)
+    client = make_client(response_seconds=0.3)
     assert refusal(client, slow).code == "upstream.timeout"
     assert refusal(client, cut).code == "upstream.truncated"
 

@@ -49,7 +49,7 @@ QUICK = ClientConfig(
     backoff_seconds=0.001,
     connect_seconds=2,
     read_seconds=1,
-    answer_seconds=2,
+    response_seconds=2,
     allow_private=True,
 )
 """For servers on this machine."""

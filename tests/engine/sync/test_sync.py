@@ -668,7 +668,7 @@ def test_a_record_of_which_a_member_is_broken_is_fetched_whole(
 def test_a_tar_that_is_too_large_is_asked_for_in_parts(fake: _Fake, db: Path) -> None:
     """So a limit on one answer is none on a mirror."""
     size = len(fake._tar([*fake.bundles]))
-    polite = replace(QUICK, answer_bytes=size - 1)
+    polite = replace(QUICK, response_bytes=size - 1)
     synced = run_sync(db, fake.url, kind=MIRROR, polite=polite, response_bytes=size - 1)
     assert (0, 8) == (exit_codes.of_sync(synced.tally), _records(db))
 
