@@ -9,8 +9,9 @@ MessagePack. The most common parts come last, where zstd's references to them ar
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 
 __all__ = ["DICTIONARY"]
 
-DICTIONARY = files("mirror.store").joinpath("zstd_dictionary.bin").read_bytes()
+# Not by importlib.resources, which takes a tenth of the time that `mirror show` does.
+DICTIONARY = Path(__file__).with_name("zstd_dictionary.bin").read_bytes()

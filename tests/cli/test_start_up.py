@@ -17,7 +17,7 @@ from tests.commands import GROUPS
 WIDTH = 80
 
 HEAVY = {
-    "cryptography", "httpcore", "httpx", "jinja2", "logging.config", "mirror.archive",
+    "cryptography", "httpcore", "httpx", "importlib.resources", "jinja2", "mirror.archive",
     "mirror.store", "msgpack", "multiprocessing", "rich", "sqlite3", "sqlite_utils", "starlette",
     "zstandard",
 }  # fmt: skip
