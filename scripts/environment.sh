@@ -3,6 +3,9 @@
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# Keep bytecode, whatever the environment says: the tests start hundreds of interpreters.
+unset PYTHONDONTWRITEBYTECODE
+
 # The interpreter of $PYTHON, if that is set; or else the oldest that is supported.
 find_python() {
     local name
