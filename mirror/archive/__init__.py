@@ -25,6 +25,7 @@ from mirror.archive.member import (
     MemberFilter,
     RefusedMember,
     check_name,
+    is_refusal,
 )
 from mirror.archive.segment import write_segments
 from mirror.archive.source import (
@@ -55,6 +56,7 @@ __all__ = [
     "bag_blocks",
     "check_name",
     "empty_source",
+    "is_refusal",
     "is_relevant_name",
     "is_uncompressed_tar",
     "list_folder",

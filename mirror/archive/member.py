@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from mirror.archive.formats import MAGIC_BYTES, format_of
 from mirror.archive.limits import ReadLimits
@@ -82,7 +82,7 @@ MemberOrBag: TypeAlias = Member | RefusedMember | Bag
 _Item = TypeVar("_Item")
 
 
-def is_refusal(item: object) -> bool:
+def is_refusal(item: object) -> TypeGuard[RefusedMember]:
     """Whether an item refuses something that should have been read."""
     return isinstance(item, RefusedMember) and not item.is_passed_over
 

@@ -108,7 +108,7 @@ def merge_on_cluster(
     _require_packages()
     from mirror.engine import cluster  # noqa: PLC0415 - only now is it known to be there
 
-    sizes = cluster.PieceSizes(prefix_digits=chosen.prefix_digits or 0)
+    sizes = cluster.TaskSizes(prefix_digits=chosen.prefix_digits or 0)
     with cluster.open_cluster(
         chosen.cluster or _LOCAL,
         workers=chosen.workers,

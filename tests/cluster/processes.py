@@ -1,4 +1,4 @@
-"""Schedulers, workers and clients as processes of their own, and work for them.
+"""Runs schedulers, workers and clients as separate processes, and work for them.
 
 All of them end with the test that started them, also when it fails.
 """
@@ -65,23 +65,23 @@ __all__ = [
 Process: TypeAlias = "subprocess.Popen[bytes]"
 
 MIRROR = ["-W", "error", "-m", "mirror"]
-"""The program, as `started` takes it; warnings are errors."""
+"""The program in the form that `started` takes; warnings are errors."""
 
 
 # Processes -----------------------------------------------------------------------------------
 
 
 def wait_for(what: Callable[[], object], *whose: Process) -> None:
-    """Wait until something is so; not for ever, and not beyond the end of a process."""
+    """Wait until a condition is true; fail after a time, or when a process has ended."""
     end = time.monotonic() + PATIENCE_S
     while not what():
         assert [] == [one.args for one in whose if one.poll() is not None], "it ended before"
-        assert time.monotonic() < end, "it does not come to be"
+        assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.002)
 
 
 def all_children_of(process: int) -> list[int]:
-    """The children of a process, whichever of its threads started them, and theirs."""
+    """All descendants of a process, of any of its threads."""
     found: list[int] = []
     with suppress(FileNotFoundError):  # it has just ended
         for thread in Path(f"/proc/{process}/task").iterdir():
@@ -105,7 +105,7 @@ def started(
     out: int | IO[bytes] = subprocess.PIPE,
     err: int | IO[bytes] = subprocess.PIPE,
 ) -> Iterator[Process]:
-    """Start a Python program; it and all that it has started are gone at the end."""
+    """Start a Python program; end it and all its descendants at the end."""
     process = subprocess.Popen(
         [sys.executable, *map(str, arguments)],
         cwd=folder,
@@ -138,11 +138,11 @@ class Cluster:
 
     @property
     def address(self) -> str:
-        """The scheduler's."""
+        """Address of the scheduler."""
         return _address(self.folder)
 
     def add_worker(self, env: Mapping[str, str] | None = None) -> Process:
-        """Start a worker; it is not there yet."""
+        """Start a worker, without waiting for it."""
         path = self.folder / f"worker-{len(self._logs)}.log"
         arguments = ["--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
         arguments += ["--scheduler-file", "scheduler.json", "--local-directory", "spilled"]
@@ -157,7 +157,7 @@ class Cluster:
         return worker
 
     def wait_for_worker(self, worker: Process) -> str:
-        """Wait until it is there; its address."""
+        """Wait until it runs; return its address."""
         log = self._logs[worker.pid]
         wait_for(lambda: b"Registered to:" in log.read_bytes(), worker)
         found = re.search(r"Start worker at: +(\S+)", log.read_text())
@@ -169,7 +169,7 @@ class Cluster:
 def running_cluster(
     folder: Path, *, workers: int = 2, env: Mapping[str, str] | None = None
 ) -> Iterator[Cluster]:
-    """Start a scheduler, in an environment of its own, and workers; it does not wait for these."""
+    """Start a scheduler, in its own environment, and workers, without waiting for these."""
     arguments = ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
     arguments += ["--scheduler-file", "scheduler.json", "--idle-timeout", "300"]
     with ExitStack() as stack:
@@ -184,7 +184,7 @@ def running_cluster(
 
 
 def _address(folder: Path) -> str:
-    """What the scheduler says of itself, once it has said all of it."""
+    """The scheduler's output until it is complete."""
     with suppress(OSError, json.JSONDecodeError):
         return str(json.loads((folder / "scheduler.json").read_bytes())["address"])
     return ""
@@ -192,7 +192,7 @@ def _address(folder: Path) -> str:
 
 @contextmanager
 def ended_after(seconds: float, client: Client) -> Iterator[None]:
-    """End a run that goes on for so long, as if the scheduler were lost."""
+    """End a run that takes this long, as if the scheduler were lost."""
     timer = threading.Timer(seconds, client.close)
     timer.start()
     try:
@@ -205,7 +205,7 @@ def ended_after(seconds: float, client: Client) -> Iterator[None]:
 # Work ----------------------------------------------------------------------------------------
 
 SOURCES, LINES, PARTITIONS = 16, 12, 16
-"""Folders, which are surveyed, and as many files; bundles of a file; and what is made of them."""
+"""Folders, which are splittable, and as many files; bundles of a file; and the results."""
 
 AUTHOR = Signer("author")
 
@@ -213,7 +213,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 
 def mirror(*arguments: object) -> Ran:
-    """Run a command in this process, which has loaded all that it takes."""
+    """Run a command in this process, which has imported everything."""
     result = CliRunner().invoke(main, [str(one) for one in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -221,32 +221,32 @@ def mirror(*arguments: object) -> Ran:
 
 
 def root_on_one_machine(db: Path, sources: list[str], keys: Path) -> StateRoot:
-    """What `mirror merge` and `mirror root` say."""
+    """The output of `mirror merge` and `mirror root`."""
     assert mirror("merge", *sources, "--keys", keys, "--db", db).exit_code == 0
     return StateRoot(**mirror("root", "--json", "--db", db).lines[0])
 
 
 class World(NamedTuple):
-    """Sources that make many small pieces of work, and what one machine makes of them."""
+    """Sources with many small tasks, and the result of one machine."""
 
     sources: list[str]
     keys: Path
     root: StateRoot
 
     def command(self, address: str, out: Path) -> list[str]:
-        """What merges them on a cluster."""
+        """The request to merge them on a cluster."""
         to = ["--cluster", address, "--out", str(out)]
         return ["merge", *self.sources, "--keys", str(self.keys), *to]
 
     def merge(self, client: Client, out: Path, progress: Progress) -> StateRoot:
-        """Do what the command does."""
+        """Run the merge like the command does."""
         keys = parse_key_set(self.keys.read_bytes())
         order = ClusterRequest(self.sources, str(out), keys, progress=progress)
         return merge_on_cluster(client, order).root
 
 
 def make_world(place: Path) -> World:
-    """Each record stands in one of the files, and some stand in a folder as well."""
+    """Each record is in one of the files, and some are in a folder as well."""
     (place / "keys.json").write_bytes(key_set_file(AUTHOR))
     folders = [place / f"folder-{number:02}" for number in range(SOURCES)]
     files = [place / f"{number:02}.jsonl" for number in range(SOURCES)]
@@ -270,22 +270,22 @@ def _bundle(number: int, event_type: str, payload: Any) -> bytes:
 
 
 class Once:
-    """Something that is done once, when a stage has come so far."""
+    """An action that runs once, at a given point of a stage."""
 
     def __init__(self, stage: str, at: int, act: Callable[[], object]) -> None:
         self._stage, self._at, self._act = stage, at, act
         self.left = 0
-        """Tasks that were not done by then."""
+        """Number of unfinished tasks at that point."""
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Take what the run tells of its progress."""
+        """Receive the progress of the run."""
         if stage == self._stage and done >= self._at and not self.left:
             self.left = total - done
             self._act()
 
 
 def nothing(_stage: str, _done: int, _total: int) -> None:
-    """Hear of progress, and do nothing."""
+    """Ignore progress."""
 
 
 class Out(NamedTuple):
@@ -294,26 +294,26 @@ class Out(NamedTuple):
     path: Path
 
     def count(self, pattern: str) -> int:
-        """How many files there are."""
+        """Number of files."""
         return sum(1 for _ in self.path.glob(pattern))
 
     @property
-    def surveyed(self) -> int:
-        """Sources that were surveyed."""
-        return self.count("_work/parts/*.json")
+    def scanned(self) -> int:
+        """Number of scanned sources."""
+        return self.count("_work/splits/*.json")
 
     @property
     def verified(self) -> int:
-        """Parts of sources that were verified."""
+        """Number of verified splits."""
         return self.count("_work/verified/*.parquet")
 
     @property
     def merged(self) -> int:
-        """Partitions that were merged."""
+        """Number of merged partitions."""
         return self.count("states/*/*.parquet")
 
     def files(self) -> dict[str, tuple[int, int]]:
-        """What is there, and what changes when a file is written again."""
+        """All files, with a value that changes when a file is written again."""
         found = {}
         for path in self.path.rglob("*"):
             if path.is_file() and not path.name.startswith("."):
@@ -322,7 +322,7 @@ class Out(NamedTuple):
         return found
 
     def assert_whole(self) -> None:
-        """Assert that every file that is there can be read to its end."""
+        """Assert that every file can be read to its end."""
         readers: dict[str, Callable[[Path], object]] = {
             ".parquet": lambda path: parquet.read_table(path, partitioning=None),
             ".json": lambda path: json.loads(path.read_bytes()),

@@ -1,4 +1,4 @@
-"""The two ways to merge the same sources, and what each came to."""
+"""Merges the same sources on one machine and on a cluster, and reads both results."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pyarrow import parquet
 from mirror.archive import ReadLimits
 from mirror.core.escaping import escape_name
 from mirror.core.keys import KeySet
-from mirror.engine.cluster import ClusterRequest, ClusterResult, PieceSizes, merge_on_cluster
-from mirror.engine.cluster.splits import InputSource, InputSplit, stat_source, survey
+from mirror.engine.cluster import ClusterRequest, ClusterResult, TaskSizes, merge_on_cluster
+from mirror.engine.cluster.splits import InputSource, InputSplit, scan_source, stat_source
 from mirror.engine.cluster.storage import StoragePath
-from mirror.engine.cluster.task import KEYS, TaskContext, keys_value
+from mirror.engine.cluster.task import KEY_SET_FILE, TaskContext, key_set_file
 from mirror.engine.cluster.versions import find_versions
 from mirror.engine.findings import Finding, ReadRequest
 from mirror.engine.ingest.merge import ingest
@@ -32,13 +32,13 @@ NO_KEYS = keys_of()
 NO_LIMITS = ReadLimits()
 NOW = 2_000_000_000_000_000
 """In 2033, so that no event of these tests is dated after it."""
-USUAL = PieceSizes()
-TINY = PieceSizes(part_bytes=1, group_bytes=1)
-"""All that can be cut is cut: a bundle to a part, a bundle to a group of rows."""
+USUAL = TaskSizes()
+TINY = TaskSizes(split_bytes=1, row_group_bytes=1)
+"""Smallest sizes: one bundle in a split, one bundle in a row group."""
 
 
 class StateRow(NamedTuple):
-    """What a dataset says of a record; the names are those of its columns."""
+    """Row of a record in a dataset, named like its columns."""
 
     pith_number: str
     canonical_sha256: str
@@ -53,17 +53,17 @@ class StateRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """All that a merge says."""
+    """Result of a merge."""
 
     root: StateRoot
     states: dict[str, StateRow]
-    """By Pith Number."""
+    """Rows by Pith Number."""
     findings: list[Finding]
     summary: dict[str, Any]
 
     @property
     def codes(self) -> list[str]:
-        """The codes of the findings, in their order."""
+        """The codes of the findings, in order."""
         return [one.code for one in self.findings]
 
     @property
@@ -78,7 +78,7 @@ class Answer:
 def single(
     sources: Sequence[str], keys: KeySet = NO_KEYS, limits: ReadLimits = NO_LIMITS
 ) -> Answer:
-    """What `mirror merge` says, in memory."""
+    """The result of `mirror merge`, in memory."""
     findings: list[Finding] = []
     with open_store(None) as store:
         add_keys(store, keys)
@@ -117,9 +117,9 @@ def clustered(
     *,
     keys: KeySet = NO_KEYS,
     limits: ReadLimits = NO_LIMITS,
-    sizes: PieceSizes = USUAL,
+    sizes: TaskSizes = USUAL,
 ) -> Answer:
-    """What `mirror merge --cluster` says, and nothing but that lies in its folder."""
+    """The result of `mirror merge --cluster`, which leaves no other files in its folder."""
     dataset = merge_on_cluster(client, ClusterRequest(sources, str(out), keys, limits, sizes))
     answer = read_answer(out)
     assert dataset == ClusterResult.from_bytes((out / "dataset.json").read_bytes())
@@ -128,7 +128,7 @@ def clustered(
 
 
 def read_answer(out: Path) -> Answer:
-    """What a finished dataset says, read by nothing of the cluster's own."""
+    """The result in a finished dataset, read without code of the cluster."""
     dataset = json.loads((out / "dataset.json").read_bytes())
     others = {path.name for path in out.iterdir()} - {"states", "findings"}
     assert {"dataset.json", "keys.json", "run.json"} == others
@@ -143,7 +143,7 @@ def read_answer(out: Path) -> Answer:
 
 
 def _states(out: Path, digits: int) -> list[StateRow]:
-    """The rows of all states; each record stands in its own partition, ascending, once."""
+    """The rows of all states; each record is in its own partition, sorted, once."""
     rows: list[StateRow] = []
     for path in sorted((out / "states").glob("*/*")):
         prefix = path.parent.name.removeprefix("prefix=")
@@ -159,20 +159,20 @@ def _states(out: Path, digits: int) -> list[StateRow]:
 # One task, in this process -------------------------------------------------------------------
 
 
-def errand_in(
-    out: Path, keys: KeySet = NO_KEYS, limits: ReadLimits = NO_LIMITS, sizes: PieceSizes = TINY
+def context_in(
+    out: Path, keys: KeySet = NO_KEYS, limits: ReadLimits = NO_LIMITS, sizes: TaskSizes = TINY
 ) -> TaskContext:
-    """What a task is told of a run whose results go to a folder, where nothing is yet."""
-    StoragePath(str(out)).publish_bytes(KEYS, keys_value(keys))
+    """Context of the tasks of a run with a new folder of results."""
+    StoragePath(str(out)).put_bytes(KEY_SET_FILE, key_set_file(keys))
     return TaskContext(str(out), keys.digest, limits, NOW, find_versions(), sizes)
 
 
-def origin_of(source: Path | str, sizes: PieceSizes = TINY) -> InputSource:
-    """The only source of a run, looked at."""
-    return stat_source(InputSource(0, escape_name(str(source)), str(source)), sizes.part_bytes)
+def source_of(source: Path | str, sizes: TaskSizes = TINY) -> InputSource:
+    """The only source of a run, with its status."""
+    return stat_source(InputSource(0, escape_name(str(source)), str(source)), sizes.split_bytes)
 
 
-def parts_of(origin: InputSource, errand: TaskContext) -> list[InputSplit]:
-    """Its parts, after a survey if it needs one."""
-    count = survey(origin, errand).parts if origin.is_surveyed else 1
-    return [InputSplit(origin, number) for number in range(count)]
+def splits_of(source: InputSource, context: TaskContext) -> list[InputSplit]:
+    """Its splits, after a scan if it needs one."""
+    count = scan_source(source, context).splits if source.is_splittable else 1
+    return [InputSplit(source, number) for number in range(count)]

@@ -1,4 +1,4 @@
-"""Sources of every kind, made of the same bundles."""
+"""Sources of every kind, with the same bundles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mirror.core.msgpack_values import pack
 from tests.edges.tar_builders import Files, plain_tar, write_files
 
 Texts = Sequence[bytes]
-"""Bundles as JSON, each on one line, or what is none."""
+"""Bundles as JSON, each on one line, or invalid text."""
 
 
 def lines(texts: Texts) -> bytes:
@@ -44,7 +44,7 @@ def bag_of(files: Files, info: Sequence[tuple[str, str]] = ()) -> bytes:
 
 
 def packed_text(text: bytes) -> bytes:
-    """A bundle as MessagePack; of what is no JSON, a byte that no MessagePack has."""
+    """A bundle as MessagePack; for invalid JSON, a byte that MessagePack does not use."""
     try:
         return pack(json.loads(text))
     except ValueError:
@@ -70,4 +70,4 @@ KINDS: dict[str, Callable[[Path, Texts], None]] = {
     "a tar": partial(_file, lambda texts: plain_tar(named_files(texts))),
     "a folder": _folder,
 }
-"""Ways to write bundles as a source."""
+"""Writers of bundles for each kind of source."""

@@ -1,4 +1,4 @@
-"""How much memory a worker needs: for a piece of work, and not for a source or its facts."""
+"""Memory of a worker depends on the size of a task, not of a source or its facts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from distributed import Client
 
 from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.transparency.merkle import Leaf, root
-from mirror.engine.cluster import ClusterRequest, PieceSizes, merge_on_cluster, open_cluster
+from mirror.engine.cluster import ClusterRequest, TaskSizes, merge_on_cluster, open_cluster
 from mirror.errors import MirrorError
 from tests.builders import (
     Signer,
@@ -38,10 +38,10 @@ AUTHOR = Signer("author")
 KEYS = keys_of(AUTHOR)
 
 EVENTS = 20_000
-"""Of one record, over many bundles."""
+"""Bytes of one record, in many bundles."""
 LARGE = 1600
-"""Bundles of 100 kB, each of a record of its own."""
-SIZES = PieceSizes(part_bytes=4_000_000, group_bytes=2_000_000, partition_bytes=8_000_000)
+"""Bundles of 100 kB, each of its own record."""
+SIZES = TaskSizes(split_bytes=4_000_000, row_group_bytes=2_000_000, partition_bytes=8_000_000)
 WORKER_MEMORY = "560MiB"
 MIB = 1 << 20
 
@@ -56,7 +56,7 @@ def _long_record() -> list[bytes]:
 
 
 def _large(numbers: Iterable[int]) -> Iterator[bytes]:
-    """Bundles with one event that nobody signed; as a value, their text takes four times as much.
+    """Bundles with one unsigned event; as a value, their text takes four times as much memory.
 
     For one character in it needs four bytes, and Python gives each as many.
     """
@@ -77,17 +77,17 @@ def _tar(path: Path, bundles: Iterable[bytes]) -> None:
 
 
 class Input(NamedTuple):
-    """A bag with half of all there is, and a file of lines with the other half."""
+    """A bag with half of the bundles, and a file of lines with the other half."""
 
     folder: Path
     sources: list[str]
     root: str
-    """Of the states that the core makes of it."""
+    """Bytes of its states in the core."""
 
 
 @pytest.fixture(scope="module")
 def skewed(tmp_path_factory: pytest.TempPathFactory) -> Input:
-    """The bundles of the long record stand among the others, in both."""
+    """The bundles of the long record are mixed with the others, in both sources."""
     folder = tmp_path_factory.mktemp("skewed")
     sources = [str(folder / "bag.tar"), str(folder / "file.jsonl")]
     long, halves = _long_record(), (range(LARGE // 2), range(LARGE // 2, LARGE))
@@ -100,13 +100,13 @@ def skewed(tmp_path_factory: pytest.TempPathFactory) -> Input:
 
 
 def _leaf(texts: Sequence[bytes]) -> Leaf:
-    """What the bundles of one record come to."""
+    """The result of merging the bundles of one record."""
     bundles = [verify_bundle(parse_bundle(text), KEYS) for text in texts]
     return bundles[0].record.digest, state_of(bundles, KEYS).raw_core_digest
 
 
 def _values_bytes(text: bytes) -> int:
-    """What JSON takes as values."""
+    """Bytes that JSON values take."""
     tracemalloc.start()
     try:
         value = json.loads(text)
@@ -118,24 +118,24 @@ def _values_bytes(text: bytes) -> int:
 
 
 def _forget_peak() -> None:
-    """From now on, count the most memory anew; what a process inherited does not count."""
+    """Reset the peak of memory, without what the process inherited."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak() -> int:
-    """The most memory that this process has held, in bytes."""
+    """Peak memory of this process, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     (line,) = [line for line in lines if line.startswith("VmHWM:")]
     return int(line.split()[1]) * 1024
 
 
 def _growth(client: Client, before: dict[str, int]) -> list[int]:
-    """By how much the peak of each worker has risen, in MiB, ascending."""
+    """Increase of the peak of each worker, in MiB, sorted."""
     return sorted((peak - before[one]) // MIB for one, peak in client.run(_peak).items())
 
 
 def test_a_worker_holds_no_source_and_no_facts_of_a_whole_source(skewed: Input) -> None:
-    """As much as a piece of work, and one of them all events of the record that it merges."""
+    """The size of a task; for one worker, all events of the record that it merges."""
     (text,) = _large([0])
     assert parse_bytes(WORKER_MEMORY) < LARGE * _values_bytes(text)
     verified: list[int] = []
@@ -163,7 +163,7 @@ def test_a_worker_holds_no_source_and_no_facts_of_a_whole_source(skewed: Input) 
 
 
 def test_a_worker_that_holds_much_is_not_made_to_wait_for_ever(tmp_path: Path) -> None:
-    """What Python once held the system does not get back; the work is done, or cannot be."""
+    """Python does not return freed memory to the system; the task succeeds, or cannot."""
     source = tmp_path / "long.jsonl"
     source.write_bytes(b"\n".join(_long_record()[:20]))
     with open_cluster("local", workers=1, worker_memory="300MiB") as client:
@@ -174,7 +174,7 @@ def test_a_worker_that_holds_much_is_not_made_to_wait_for_ever(tmp_path: Path) -
 
 
 def _code_of(work: Callable[[], object]) -> str | None:
-    """The code that it fails with, or None."""
+    """The code of its error, or None."""
     try:
         work()
     except MirrorError as error:

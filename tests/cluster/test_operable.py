@@ -1,4 +1,4 @@
-"""Kill workers, the client, the scheduler: a run is finished, or says why not and goes on later."""
+"""Kill workers, the client, the scheduler: a run finishes, or fails with an error and resumes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mirror.core.transparency.merkle import NOTHING
 from mirror.engine.cluster import open_cluster
 from mirror.engine.cluster import workers as workers_module
 from mirror.engine.cluster.merge_task import Partition, PartitionResult
-from mirror.engine.cluster.parquet import STATES, ParquetFile
+from mirror.engine.cluster.parquet import STATES_SCHEMA, ParquetFile
 from mirror.engine.cluster.storage import StoragePath
 from mirror.errors import ClusterError
 from tests.cli.conftest import BUNDLES
@@ -50,12 +50,12 @@ HEEDS_CTRL_C = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
     "from mirror.cli import main; main(prog_name='mirror')"
 )
-"""A job in the background of a shell is born deaf to it."""
+"""A background job of a shell ignores SIGINT from its start."""
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """What there is to merge."""
+    """The work to merge."""
     return make_world(tmp_path_factory.mktemp("world"))
 
 
@@ -88,7 +88,7 @@ def client(cluster: Cluster) -> Iterator[Client]:
 def test_a_scheduler_and_workers_give_the_root_of_one_machine(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    """Each a process of its own, and each warning an error."""
+    """Each is its own process, and each warning is an error."""
     out = tmp_path / "out"
     arguments = ["merge", DEMO, "--keys", DEMO_KEYS, "--cluster", cluster.address, "--out", out]
     with started(tmp_path, *MIRROR, *arguments) as client:
@@ -110,7 +110,7 @@ class Stop(Exception):  # noqa: N818 - it is no error
 def test_a_partition_that_was_merged_from_less_is_found_and_all_is_merged_anew(
     world: World, client: Client, tmp_path: Path
 ) -> None:
-    """Whatever lost it: what was verified and what was merged are counted, each by itself."""
+    """After any loss: verified and merged tasks are counted separately."""
 
     def stop() -> None:
         raise Stop
@@ -119,9 +119,9 @@ def test_a_partition_that_was_merged_from_less_is_found_and_all_is_merged_anew(
         world.merge(client, tmp_path, Once("verified", 3 * SOURCES - 1, stop))
     name = json.loads((tmp_path / "run.json").read_bytes())["run"]
     forged = Partition(0, 1)
-    with ParquetFile(STATES, 1) as states:
+    with ParquetFile(STATES_SCHEMA, 1) as states:
         states.publish(
-            StoragePath(str(tmp_path)), forged.file, PartitionResult(name, 0, NOTHING).to_value()
+            StoragePath(str(tmp_path)), forged.path, PartitionResult(name, 0, NOTHING).to_value()
         )
     with pytest.raises(ClusterError) as caught:
         world.merge(client, tmp_path, nothing)
@@ -133,7 +133,7 @@ def test_a_partition_that_was_merged_from_less_is_found_and_all_is_merged_anew(
 def test_a_result_that_cannot_be_fetched_at_first_is_fetched_again(
     world: World, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection may break while everybody is well; once, this made a run wait for ever."""
+    """A connection may fail while all processes run; once, a run waited for ever because of it."""
     gather: Any = client._gather
     failures = iter(range(20))
 
@@ -154,7 +154,7 @@ def test_a_result_that_cannot_be_fetched_at_first_is_fetched_again(
 def test_a_worker_is_killed_while_parts_are_verified(
     world: World, cluster: Cluster, client: Client, tmp_path: Path
 ) -> None:
-    """The other one does what is left, and what it did is done again where it is needed."""
+    """The other worker does the rest, and repeats lost work that is still needed."""
     killing = Once("verified", 6, cluster.workers[0].kill)
     assert world.root == world.merge(client, tmp_path, killing)
     assert killing.left > 2
@@ -163,7 +163,7 @@ def test_a_worker_is_killed_while_parts_are_verified(
 def test_a_worker_is_killed_while_facts_are_shuffled(
     world: World, cluster: Cluster, client: Client, tmp_path: Path
 ) -> None:
-    """Dask starts the shuffle again: the facts lie in files."""
+    """Dask repeats the shuffle: the facts are in files."""
     killed: list[int] = []
     pattern = "spilled/*/*/shuffle-*"
     before = set(cluster.folder.glob(pattern))  # of workers that were killed
@@ -185,7 +185,7 @@ def test_a_worker_is_killed_while_facts_are_shuffled(
 def test_a_worker_is_killed_while_records_are_merged(
     world: World, cluster: Cluster, client: Client, tmp_path: Path
 ) -> None:
-    """Another one that comes in its place takes part; no state is lost, none is there twice."""
+    """A new worker that replaces it takes part; no state is lost or duplicated."""
 
     def replace() -> None:
         cluster.workers[0].kill()
@@ -197,7 +197,7 @@ def test_a_worker_is_killed_while_records_are_merged(
 
 
 def test_all_workers_are_killed_and_started_again(world: World, tmp_path: Path) -> None:
-    """By the nannies that watch them."""
+    """By the nannies that supervise them."""
     with open_cluster("local", workers=2) as client:
         before = set(client.run(os.getpid).values())
 
@@ -214,7 +214,7 @@ def test_all_workers_are_killed_and_started_again(world: World, tmp_path: Path) 
 def test_a_worker_that_dies_as_a_run_begins_does_not_end_it(
     world: World, cluster: Cluster, client: Client, tmp_path: Path
 ) -> None:
-    """It cannot say any more what it runs, and is not there to run anything else."""
+    """The worker cannot report its versions, and cannot run anything else."""
     cluster.workers[0].send_signal(signal.SIGSTOP)  # it owes an answer when it dies
     timer = threading.Timer(1, cluster.workers[0].kill)
     timer.start()
@@ -231,7 +231,7 @@ def test_a_run_that_lost_all_its_workers_does_not_wait_for_ever(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It waits as long as for the first worker of all."""
+    """The client waits as long as for the first worker."""
     monkeypatch.setattr(workers_module, "_WORKERS_S", 1)
     killing = Once("verified", 6, lambda: kill(*cluster.workers))
     with ended_after(10, client), pytest.raises(ClusterError) as caught:
@@ -242,18 +242,18 @@ def test_a_run_that_lost_all_its_workers_does_not_wait_for_ever(
 # A client that is killed ---------------------------------------------------------------------
 
 STAGES: dict[str, Callable[[Out], bool]] = {
-    "surveys": lambda out: out.surveyed >= 1,
+    "surveys": lambda out: out.scanned >= 1,
     "verification": lambda out: out.verified >= 6,
     "merging": lambda out: out.merged >= 2,
 }
-"""When each stage is on its way."""
+"""The point in each stage."""
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_client_is_killed_and_the_next_goes_on(
     stage: str, world: World, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """Whole files or none are left; none is made twice; what is there at the end stays."""
+    """Complete files or none are left; no task is repeated; final files stay unchanged."""
     out = Out(tmp_path / "out")
     command = world.command(cluster.address, out.path)
     with started(tmp_path, *MIRROR, *command) as client:
@@ -262,7 +262,7 @@ def test_a_client_is_killed_and_the_next_goes_on(
     left = out.files()
     out.assert_whole()
     assert not (out.path / "dataset.json").exists()
-    done = (out.surveyed, out.verified, out.merged)
+    done = (out.scanned, out.verified, out.merged)
     assert done < (SOURCES, 2 * SOURCES, PARTITIONS), "it was not killed midway"
     seen: dict[str, tuple[int, int]] = {}
     with open_cluster(cluster.address) as again:
@@ -282,7 +282,7 @@ def test_a_client_is_killed_and_the_next_goes_on(
 def test_ctrl_c_says_what_is_kept_and_exits_with_130(
     world: World, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """The workers go on to whatever comes next, which is to finish this."""
+    """The workers continue with the next request, which finishes this run."""
     out = Out(tmp_path / "out")
     command = world.command(cluster.address, out.path)
     with started(tmp_path, "-W", "error", "-c", HEEDS_CTRL_C, *command) as client:
@@ -300,7 +300,7 @@ def test_ctrl_c_says_what_is_kept_and_exits_with_130(
 def test_workers_of_this_machine_end_with_the_client_that_is_killed(
     world: World, tmp_path: Path
 ) -> None:
-    """None is left to work for nobody."""
+    """No worker is left running without a scheduler."""
     out = Out(tmp_path / "out")
     command = [*world.command("local", out.path), "--workers", "2"]
     with started(tmp_path, *MIRROR, *command) as client:
@@ -313,7 +313,7 @@ def test_workers_of_this_machine_end_with_the_client_that_is_killed(
 
 
 def test_ctrl_c_in_a_terminal_shows_no_traceback(world: World, tmp_path: Path) -> None:
-    """A terminal sends it to the workers of this machine, too; they end without a word."""
+    """A terminal sends it to the workers of this machine, too; they end silently."""
     out = Out(tmp_path / "out")
     command = [*world.command("local", out.path), "--workers", "1"]
     with started(tmp_path, "-W", "error", "-c", HEEDS_CTRL_C, *command) as client:
@@ -327,7 +327,7 @@ def test_ctrl_c_in_a_terminal_shows_no_traceback(world: World, tmp_path: Path) -
     assert b"Traceback" not in stderr
 
 
-# A scheduler that is lost or not there -------------------------------------------------------
+# A lost or missing scheduler ----------------------------------------------------------------
 
 
 class Lost(NamedTuple):
@@ -341,7 +341,7 @@ class Lost(NamedTuple):
 
 @pytest.fixture(scope="module")
 def lost(world: World, tmp_path_factory: pytest.TempPathFactory) -> Lost:
-    """Killed while it had parts verified."""
+    """Killed while it had splits verified."""
     folder = tmp_path_factory.mktemp("lost")
     out = Out(folder / "out")
     with running_cluster(folder, workers=1) as cluster:
@@ -356,10 +356,10 @@ def lost(world: World, tmp_path_factory: pytest.TempPathFactory) -> Lost:
 def test_a_scheduler_that_dies_ends_the_run(
     lost: Lost, world: World, client: Client, tmp_path: Path
 ) -> None:
-    """Soon; and the same command goes on when there is another one."""
+    """Within a short time; the same command resumes the run with another scheduler."""
     assert (5, b"") == (lost.exit_code, lost.stdout)
-    assert "error: cluster.lost: the scheduler does not answer any more" in lost.stderr
-    assert "hint: what was finished is kept" in lost.stderr
+    assert "error: cluster.lost: the scheduler no longer responds" in lost.stderr
+    assert "hint: finished work is kept" in lost.stderr
     left = Out(lost.out)
     left.assert_whole()
     assert left.verified < 2 * SOURCES
@@ -367,7 +367,7 @@ def test_a_scheduler_that_dies_ends_the_run(
 
 
 def test_a_person_is_told_of_a_lost_scheduler_in_few_words(lost: Lost) -> None:
-    """What is wrong and what to do; and nothing that Dask has to say of it."""
+    """An error with a hint, and no output of Dask."""
     lines = lost.stderr.splitlines()
     assert ["dashboard", "error", "hint"] == [line.partition(":")[0] for line in lines]
     assert "\\n" not in lines[1]
@@ -376,13 +376,15 @@ def test_a_person_is_told_of_a_lost_scheduler_in_few_words(lost: Lost) -> None:
 def test_no_scheduler_is_there(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is said, with the address, and nothing is written."""
+    """The error has the address, and nothing is written."""
     monkeypatch.setattr(workers_module, "_CONNECT_S", 1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
     ran = mirror(*world.command(address, tmp_path / "out"))
     assert (5, b"") == (ran.exit_code, ran.stdout)
-    assert ran.stderr.startswith(f"error: cluster.unreachable at {address}: no scheduler answers")
+    assert ran.stderr.startswith(
+        f"error: cluster.unreachable at {address}: no response from a scheduler"
+    )
     assert not (tmp_path / "out").exists()
 
 

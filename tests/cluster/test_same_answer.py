@@ -1,4 +1,4 @@
-"""A cluster says what one machine says: root, states, findings in their order, figures."""
+"""A cluster gives the same as one machine: root, states, findings in order, counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mirror.core.keys import parse_key_set
 from mirror.engine.cluster import (
     ClusterRequest,
     ClusterResult,
-    PieceSizes,
+    TaskSizes,
     merge_on_cluster,
     open_cluster,
 )
@@ -52,7 +52,7 @@ from tests.vectors.test_bundles import bundles_in
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 DEMO_KEYS = parse_key_set((BUNDLES / "demo-keys.json").read_bytes())
 INVALID = sorted({*(BUNDLES / "invalid").glob("*.json")} - {*BUNDLES.rglob("*.expected.json")})
-CUT = PieceSizes(part_bytes=15_000, group_bytes=10_000, prefix_digits=1)
+CUT = TaskSizes(split_bytes=15_000, row_group_bytes=10_000, prefix_digits=1)
 SAMPLES = [str(path) for path in (BUNDLES / "demo.tar", *INVALID, BUNDLES / "pith.tar")]
 
 
@@ -61,7 +61,7 @@ SAMPLES = [str(path) for path in (BUNDLES / "demo.tar", *INVALID, BUNDLES / "pit
 
 @cache
 def others() -> list[bytes]:
-    """Bundles of other records than the one of `worlds`: all that a merge must tell apart."""
+    """Bundles of other records than the one of `worlds`, which a merge must distinguish."""
     found: list[Object] = []
     for number in range(5):
         record = make_record(f"Paper {number}", arxiv_id=f"2402.{number:05}")
@@ -85,7 +85,7 @@ BROKEN = [b"", b"{", b"[]", b'{"a":1,"a":1}', *(path.read_bytes().strip() for pa
 
 @st.composite
 def texts(draw: st.DrawFn) -> list[bytes]:
-    """Bundles of up to six records, with repeats and other spellings, and what is none."""
+    """Bundles of up to six records, with repeats, other spellings and invalid text."""
     found = [to_json(one) for one in draw(groupings(draw(worlds())))]
     found += [json.dumps(json.loads(one), sort_keys=True).encode() for one in found[:1]]
     found += draw(st.lists(st.sampled_from(others()), max_size=9))
@@ -94,12 +94,12 @@ def texts(draw: st.DrawFn) -> list[bytes]:
 
 
 Deal = list[tuple[str, list[bytes]]]
-"""Sources in an order: of which kind, and what is in each."""
+"""Sources in order: the kind and the content of each."""
 
 
 @st.composite
 def deals(draw: st.DrawFn) -> Deal:
-    """A world dealt into one to five sources of any kind."""
+    """Bundles distributed over one to five sources of any kind."""
     kinds = draw(st.lists(st.sampled_from([*KINDS]), min_size=1, max_size=5))
     deal: Deal = [(kind, []) for kind in kinds]
     for text in draw(texts()):
@@ -107,15 +107,15 @@ def deals(draw: st.DrawFn) -> Deal:
     return deal
 
 
-def sizes() -> st.SearchStrategy[PieceSizes]:
-    """Whole sources or small parts, in few or many partitions."""
+def sizes() -> st.SearchStrategy[TaskSizes]:
+    """Whole sources or small splits, in few or many partitions."""
     limits = st.sampled_from([1, 3000, 1 << 24])
     digits = st.sampled_from([0] * 7 + [2])  # with 256 partitions it takes four times as long
-    return st.builds(PieceSizes, part_bytes=limits, group_bytes=limits, prefix_digits=digits)
+    return st.builds(TaskSizes, split_bytes=limits, row_group_bytes=limits, prefix_digits=digits)
 
 
 def write_deal(folder: Path, deal: Deal) -> list[str]:
-    """Write every source; return their names in the order in which they were dealt."""
+    """Write every source; return their names in order."""
     names = []
     for number, (kind, found) in enumerate(deal):
         path = folder / f"{number}"
@@ -139,11 +139,11 @@ def test_any_world_in_any_sources(
     tmp_path_factory: pytest.TempPathFactory,
     *,
     deal: Deal,
-    sizes: PieceSizes,
+    sizes: TaskSizes,
     signers: Sequence[Signer],
     chance: Random,
 ) -> None:
-    """Whatever is dealt how; and in another order of the sources, the states are the same."""
+    """For any distribution; in another order of the sources, the states are the same."""
     folder, keys = tmp_path_factory.mktemp("world"), keys_of(*signers)
     names = write_deal(folder, deal)
     expected = single(names, keys)
@@ -158,13 +158,13 @@ def test_any_world_in_any_sources(
 
 @pytest.fixture(scope="module")
 def expected() -> Answer:
-    """What one machine says of all samples."""
+    """The result of one machine for all samples."""
     return single(SAMPLES, DEMO_KEYS)
 
 
 @pytest.fixture(scope="module")
 def own_cluster() -> Iterator[Client]:
-    """A cluster that may be made larger."""
+    """A cluster whose size can be changed."""
     with open_cluster("local", workers=1) as client:
         yield client
 
@@ -173,7 +173,7 @@ def own_cluster() -> Iterator[Client]:
 def test_samples_on_so_many_workers(
     own_cluster: Client, tmp_path: Path, expected: Answer, workers: int
 ) -> None:
-    """One worker does all, three have little each to do."""
+    """One worker does all, or three do little each."""
     cluster = own_cluster.cluster
     assert cluster is not None
     cluster.scale(workers)
@@ -183,14 +183,14 @@ def test_samples_on_so_many_workers(
 
 @pytest.mark.parametrize("sizes", [USUAL, CUT], ids=["whole", "cut"])
 def test_samples_on_two_workers(
-    client: Client, tmp_path: Path, expected: Answer, sizes: PieceSizes
+    client: Client, tmp_path: Path, expected: Answer, sizes: TaskSizes
 ) -> None:
     """The cluster that the other tests use."""
     assert expected == clustered(client, SAMPLES, tmp_path / "out", keys=DEMO_KEYS, sizes=sizes)
 
 
 def test_events_of_other_envelopes(client: Client, tmp_path: Path) -> None:
-    """The key set that is shipped has the profiles in it, and verdicts are shuffled with them."""
+    """The shipped key set has the profiles, whose verdicts are shuffled, too."""
     keys = trusting(profile_of(of_make(other_names)), profile_of(of_make(by_nobody), "z"))
     events = [make(said, WRITER) for make in (other_names, by_nobody) for said in THREE]
     forged = {**events[0], "body": {"changed": 1}}
@@ -205,7 +205,7 @@ def test_events_of_other_envelopes(client: Client, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["demo", "pith"])
 def test_states_are_those_that_are_committed(client: Client, tmp_path: Path, name: str) -> None:
-    """And not only those that this program makes of them elsewhere."""
+    """And not only the profiles that this program makes elsewhere."""
     keys = DEMO_KEYS if name == "demo" else NO_KEYS
     answer = clustered(client, [str(BUNDLES / f"{name}.tar")], tmp_path / "out", keys=keys)
     committed = (BUNDLES / f"{name}.states.jsonl").read_bytes().splitlines(keepends=True)
@@ -214,7 +214,7 @@ def test_states_are_those_that_are_committed(client: Client, tmp_path: Path, nam
 
 
 def test_digests_are_the_oracles(client: Client, tmp_path: Path) -> None:
-    """M12: both digests of a row are those of its state, by the slow implementation."""
+    """M12: both digests of a row are those of its state, by the oracle."""
     oracle_keys = oracle.load_keys((BUNDLES / "demo-keys.json").read_bytes())
     bundles = bundles_in("demo.tar")
     answer = clustered(client, [str(BUNDLES / "demo.tar")], tmp_path / "out", keys=DEMO_KEYS)
@@ -227,7 +227,7 @@ def test_digests_are_the_oracles(client: Client, tmp_path: Path) -> None:
 def test_an_event_with_two_signatures_is_counted_as_by_mirror_root(
     client: Client, tmp_path: Path
 ) -> None:
-    """M1: one event, two values; both ways must say the same number of either."""
+    """M1: one event, two values; both ways count both."""
     record = make_record()
     event = make_event(record, ALICE, "author_claimed", author_claim())
     bundle = make_bundle(record, [event, sign_event_again(event, ALICE)])
@@ -240,7 +240,7 @@ def test_an_event_with_two_signatures_is_counted_as_by_mirror_root(
 
 
 def order_of(folder: Path, **changes: Any) -> ClusterRequest:
-    """What was asked for, but for what is said."""
+    """The request, with some members replaced."""
     return replace(
         ClusterRequest([str(folder / "source")], str(folder / "out"), DEMO_KEYS), **changes
     )
@@ -250,14 +250,14 @@ def order_of(folder: Path, **changes: Any) -> ClusterRequest:
 def finished(
     client: Client, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, ClusterResult]:
-    """A folder with a source and the results of a run, and what it said."""
+    """A folder with a source and the results of a run, and its answer."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "source").write_bytes((BUNDLES / "demo.tar").read_bytes())
     return folder, merge_on_cluster(client, order_of(folder))
 
 
 def traces(folder: Path) -> dict[str, tuple[int, int]]:
-    """Which files lie in a folder, and when each was written."""
+    """All files of a folder, and when each was written."""
     found = {path: path.stat() for path in sorted(folder.rglob("*"))}
     return {f"{path}": (about.st_ino, about.st_mtime_ns) for path, about in found.items()}
 
@@ -265,7 +265,7 @@ def traces(folder: Path) -> dict[str, tuple[int, int]]:
 def test_the_same_command_says_the_same_and_writes_nothing(
     client: Client, finished: tuple[Path, ClusterResult]
 ) -> None:
-    """All is there: neither sources nor states are read."""
+    """All results exist: neither sources nor states are read."""
     folder, dataset = finished
     before = traces(folder)
     assert dataset == merge_on_cluster(client, order_of(folder))
@@ -275,12 +275,12 @@ def test_the_same_command_says_the_same_and_writes_nothing(
 OTHERS: dict[str, dict[str, Any]] = {
     "key set": {"keys": NO_KEYS},
     "limits": {"limits": ReadLimits(events=7)},
-    "sizes of work": {"sizes": PieceSizes(group_bytes=7)},
+    "task sizes": {"sizes": TaskSizes(row_group_bytes=7)},
     "sources": {"names": SAMPLES[1:3]},
-    "key set, limits, sizes of work, sources": {
+    "key set, limits, task sizes, sources": {
         "keys": NO_KEYS,
         "limits": ReadLimits(depth=60),
-        "sizes": PieceSizes(group_bytes=7),
+        "sizes": TaskSizes(row_group_bytes=7),
         "names": [],
     },
 }
@@ -290,7 +290,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 def test_the_results_of_another_run_are_left_alone(
     client: Client, finished: tuple[Path, ClusterResult], differing: str, changes: dict[str, Any]
 ) -> None:
-    """`output.other_run`, naming what differs; not a file is touched."""
+    """`output.other_run`, with the difference; no file is changed."""
     folder, _ = finished
     before = traces(folder)
     with pytest.raises(OutputError, match=rf"output\.other_run.*differs in: {differing}$"):
@@ -299,7 +299,7 @@ def test_the_results_of_another_run_are_left_alone(
 
 
 def test_a_source_that_changed_since_makes_another_run(client: Client, tmp_path: Path) -> None:
-    """Also if it has the same name and size, and the results of before are told to whom asks."""
+    """Also if it has the same name and size; the earlier results are not returned."""
     source = tmp_path / "source"
     source.write_bytes(to_json(make_bundle(make_record("a"))))
     merge_on_cluster(client, order_of(tmp_path))
@@ -316,7 +316,7 @@ def test_a_source_that_changed_since_makes_another_run(client: Client, tmp_path:
 def test_what_nobody_knows_the_run_of_is_left_alone(
     client: Client, tmp_path: Path, name: str
 ) -> None:
-    """`output.other_run`: it would be taken for our own results, or be lost among them."""
+    """`output.other_run`: other files could be taken for results, or be overwritten."""
     (tmp_path / "source").write_bytes(b"{")
     write_files(tmp_path / "out", {name: b"theirs"})
     before = traces(tmp_path)
@@ -326,7 +326,7 @@ def test_what_nobody_knows_the_run_of_is_left_alone(
 
 
 def test_other_files_may_lie_beside_the_results(client: Client, tmp_path: Path) -> None:
-    """They stay."""
+    """They are not changed."""
     (tmp_path / "source").write_bytes(to_json(make_bundle(make_record())))
     write_files(tmp_path / "out", {"README": b"ours", "notes/x": b"too"})
     assert 1 == merge_on_cluster(client, order_of(tmp_path)).root.records

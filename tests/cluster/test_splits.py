@@ -1,4 +1,4 @@
-"""What a source is cut into is what it holds; tasks leave the same files each time they run."""
+"""The splits of a source contain all of it; a repeated task writes the same files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mirror.archive import Bag, ReadLimits, RefusedMember, open_source, write_se
 from mirror.archive.member import MemberOrBag
 from mirror.cli import exit_codes
 from mirror.core.keys import KeySet, parse_key_set
-from mirror.engine.cluster import ClusterRequest, PieceSizes, merge_on_cluster
+from mirror.engine.cluster import ClusterRequest, TaskSizes, merge_on_cluster
 from mirror.engine.cluster.merge_task import BundleRow, Partition, merge_partition
-from mirror.engine.cluster.parquet import read_group
-from mirror.engine.cluster.splits import InputSplit, read_part, survey
+from mirror.engine.cluster.parquet import read_row_group
+from mirror.engine.cluster.splits import InputSplit, read_split, scan_source
 from mirror.engine.cluster.storage import StoragePath
-from mirror.engine.cluster.verify_task import FINDINGS_FOLDER, SplitResult, verify_part
+from mirror.engine.cluster.verify_task import FINDINGS_FOLDER, SplitResult, verify_split
 from mirror.engine.findings import Summary
 from mirror.errors import SourceError
 from tests.builders import make_bundle, make_record
@@ -33,10 +33,10 @@ from tests.cluster.scenarios import (
     USUAL,
     Answer,
     clustered,
-    errand_in,
-    origin_of,
-    parts_of,
+    context_in,
     single,
+    source_of,
+    splits_of,
 )
 from tests.cluster.sources import KINDS, bag, bag_of, lines, packed_text
 from tests.edges.tar_builders import (
@@ -61,7 +61,7 @@ TEXTS = [bundle_text(number) for number in range(1, 6)]
 ((_, SEGMENT),) = write_segments(map(packed_text, TEXTS))
 
 
-# Sources at the edges ------------------------------------------------------------------------
+# Unusual sources -----------------------------------------------------------------------------
 
 
 def _links(folder: Path) -> None:
@@ -96,11 +96,11 @@ EDGES: dict[str, bytes | Callable[[Path], None]] = {
     "a wrong digest": bag(TEXTS).replace(b'"events"', b'"Events"', 1),
     "a file that is not listed": _bag_with(**{"data/c/bundle.json": TEXTS[2]}),
     "a file that is missing": _bag_with(**{"manifest-sha256.txt": manifest({"data/x": b""})}),
-    "a manifest that is none": _bag_with(**{"manifest-sha256.txt": b"\xff\xff"}),
+    "an invalid manifest": _bag_with(**{"manifest-sha256.txt": b"\xff\xff"}),
     "a tar that ends within a member": bag(TEXTS)[:3000],
     "a tar that ends without a mark": bag(TEXTS).rstrip(b"\0"),
     "a segment that is cut": bag_of({"segments/1.msgpack.zst": SEGMENT[:-9]}),
-    "a segment that is none": bag_of({"segments/1.msgpack.zst": b"none"}),
+    "an invalid segment": bag_of({"segments/1.msgpack.zst": b"none"}),
     "a segment with junk at its end": bag([*TEXTS, b"no JSON"], packed=True),
     "duplicate members": entry("bundle.json", TEXTS[0]) * 2 + END,
     "a member that is a link": header("bundle.json", kind=b"2", link="x") + END,
@@ -110,7 +110,7 @@ EDGES: dict[str, bytes | Callable[[Path], None]] = {
     "lines, some of them broken": lines([TEXTS[0], b"{", b"", TEXTS[1]]),
     "compressed, and cut": zstandard.compress(bag(TEXTS))[:-20],
 }
-"""The content of a file, or what makes a folder."""
+"""The content of a file, or a function that writes a folder."""
 
 LIMITS = {
     "none": NO_LIMITS,
@@ -131,28 +131,28 @@ def write_edge(path: Path, edge: bytes | Callable[[Path], None]) -> Path:
 
 
 def whole(path: Path, limits: ReadLimits = NO_LIMITS) -> list[MemberOrBag]:
-    """What a source gives that is read from its start."""
+    """The items of a source that is read from its start."""
     with open_source(str(path), limits) as source:
         return list(source.items())
 
 
 def in_parts(path: Path, out: Path, limits: ReadLimits = NO_LIMITS) -> list[MemberOrBag]:
-    """What its parts give, one after the other, and the bag that it is, if nothing is refused."""
-    origin, errand = origin_of(path), errand_in(out, limits=limits)
+    """The items of its splits in order, and its bag, if nothing is refused."""
+    source, context = source_of(path), context_in(out, limits=limits)
     items: list[MemberOrBag] = []
-    for part in parts_of(origin, errand):
-        items += read_part(part, StoragePath(str(out)), limits)
-    if origin.is_surveyed and not any(isinstance(one, RefusedMember) for one in items):
-        items += [one for one in [survey(origin, errand).bag] if one is not None]
+    for part in splits_of(source, context):
+        items += read_split(part, StoragePath(str(out)), limits)
+    if source.is_splittable and not any(isinstance(one, RefusedMember) for one in items):
+        items += [one for one in [scan_source(source, context).bag] if one is not None]
     return items
 
 
 def test_sizes_are_those_of_the_document() -> None:
-    """The page on clusters says how large pieces of work are."""
+    """The page on clusters has the sizes of tasks."""
     text = " ".join((Path(__file__).parents[2] / "docs" / "cluster.md").read_text().split())
-    sizes, mib = PieceSizes(), 1 << 20
-    assert f"up to {sizes.part_bytes // mib} MiB is one task" in text
-    assert f"up to {sizes.group_bytes // mib} MiB of facts" in text
+    sizes, mib = TaskSizes(), 1 << 20
+    assert f"up to {sizes.split_bytes // mib} MiB is one task" in text
+    assert f"up to {sizes.row_group_bytes // mib} MiB of facts" in text
     assert f"{sizes.partition_bytes // mib} MiB on average" in text
 
 
@@ -161,7 +161,7 @@ def test_sizes_are_those_of_the_document() -> None:
 def test_parts_hold_what_the_source_gives(
     tmp_path: Path, edge: bytes | Callable[[Path], None], limits: ReadLimits
 ) -> None:
-    """C2, C3, C5, B4: members and refusals, in one order, whatever is wrong with them."""
+    """C2, C3, C5, B4: members and refusals, in the same order, for any errors in them."""
     path = write_edge(tmp_path / "source", edge)
     expected = [one for one in whole(path, limits) if not isinstance(one, Bag)]
     found = [one for one in in_parts(path, tmp_path / "out", limits) if not isinstance(one, Bag)]
@@ -170,29 +170,29 @@ def test_parts_hold_what_the_source_gives(
 
 @pytest.mark.parametrize("magic", [b"\x1f\x8b", b"\x28\xb5\x2f\xfd"], ids=["gzip", "zstd"])
 def test_a_tar_that_begins_as_if_it_were_compressed(tmp_path: Path, magic: bytes) -> None:
-    """C1: what it is, is known by its first bytes, in one order of the questions."""
+    """C1: the format is detected by its first bytes, with the same precedence."""
     (tmp_path / "source").write_bytes(entry(magic) + entry("bundle.json", TEXTS[0]) + END)
     assert whole(tmp_path / "source") == in_parts(tmp_path / "source", tmp_path / "out")
 
 
 @pytest.mark.parametrize("sizes", [USUAL, TINY], ids=["whole", "cut"])
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16"])
-def test_a_bag_whose_labels_are_no_text(tmp_path: Path, encoding: str, sizes: PieceSizes) -> None:
-    """C2: half a character in `bag-info.txt` keeps nobody from its bundles."""
+def test_a_bag_whose_labels_are_no_text(tmp_path: Path, encoding: str, sizes: TaskSizes) -> None:
+    """C2: invalid UTF-8 in `bag-info.txt` does not prevent reading its bundles."""
     label = "Pith-Base-Description: \ud800\n".encode(encoding, "surrogatepass")
     files = dict(bag_files({"a/bundle.json": TEXTS[0]}, encoding=encoding))
     files = {name: data for name, data in files.items() if not name.startswith("tag")}
     path = tmp_path / "source"
     path.write_bytes(plain_tar(below("bag", {**files, "bag-info.txt": label})))
     assert 1 == len(single([str(path)]).states)
-    errand = errand_in(tmp_path / "out", sizes=sizes)
-    parts = parts_of(origin_of(path, sizes), errand)
-    done = [verify_part(part, errand, is_last_try=False) for part in parts]
+    context = context_in(tmp_path / "out", sizes=sizes)
+    parts = splits_of(source_of(path, sizes), context)
+    done = [verify_split(part, context, is_last_try=False) for part in parts]
     assert [1] == [one.summary.bundles_read for one in done]
 
 
 def test_a_folder_that_cannot_be_listed_to_its_end(client: Client, tmp_path: Path) -> None:
-    """`source.unreadable`, and what was read before it: here a path that is too long."""
+    """`source.unreadable`, after the items before it: here a path that is too long."""
     source = tmp_path / "source"
     write_files(source, bundle_files("a.bundle.json"))
     above = os.open(source, os.O_RDONLY)
@@ -216,7 +216,7 @@ def test_a_source_without_a_name_is_not_the_present_folder(
 
 
 def test_results_may_lie_within_a_source(client: Client, tmp_path: Path) -> None:
-    """They hold nothing that is called as a bundle is."""
+    """They have no files with names of bundles."""
     write_files(tmp_path, bundle_files("a/bundle.json"))
     expected = single([str(tmp_path)])
     assert expected == clustered(client, [str(tmp_path)], tmp_path / "out")
@@ -224,7 +224,7 @@ def test_results_may_lie_within_a_source(client: Client, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("kind", ["a bag", "a packed bag", "an increment"])
 def test_a_survey_tells_which_bag_it_is(tmp_path: Path, kind: str) -> None:
-    """As the source itself does at its end: by its manifest, with all that it says of itself."""
+    """Like the source itself at its end: the digest of its manifest, and all its labels."""
     info = [("Pith-Base-Manifest-SHA256", "0" * 64)] if kind == "an increment" else []
     path = tmp_path / "bag"
     path.write_bytes(bag(TEXTS, info, packed=kind == "a packed bag"))
@@ -234,15 +234,15 @@ def test_a_survey_tells_which_bag_it_is(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["a tar", "a folder"])
 def test_parts_are_as_large_as_is_said(tmp_path: Path, kind: str) -> None:
-    """A part ends before what would make it too large; what is larger alone is a part alone."""
+    """A split ends before it would get too large; a larger file is a split of its own."""
     KINDS[kind](tmp_path / "source", TEXTS)
     size = max(map(len, TEXTS))
     counts = []
-    for number, part_bytes in enumerate([1, 2 * size, 5 * size]):
-        errand = errand_in(tmp_path / f"{number}", sizes=PieceSizes(part_bytes=part_bytes))
-        parts = parts_of(origin_of(tmp_path / "source", errand.sizes), errand)
-        out = StoragePath(errand.out)
-        counts.append([len(list(read_part(part, out, NO_LIMITS))) for part in parts])
+    for number, split_bytes in enumerate([1, 2 * size, 5 * size]):
+        context = context_in(tmp_path / f"{number}", sizes=TaskSizes(split_bytes=split_bytes))
+        parts = splits_of(source_of(tmp_path / "source", context.task_sizes), context)
+        out = StoragePath(context.out)
+        counts.append([len(list(read_split(part, out, NO_LIMITS))) for part in parts])
     assert [[1, 1, 1, 1, 1], [2, 2, 1], [5]] == counts
 
 
@@ -254,14 +254,14 @@ SURVEYED = {
 }
 
 
-@pytest.mark.parametrize(("is_surveyed", "data"), SURVEYED.values(), ids=SURVEYED)
+@pytest.mark.parametrize(("is_splittable", "data"), SURVEYED.values(), ids=SURVEYED)
 def test_only_what_can_be_read_in_parts_is_cut(
-    tmp_path: Path, data: bytes, *, is_surveyed: bool
+    tmp_path: Path, data: bytes, *, is_splittable: bool
 ) -> None:
-    """Large plain archives; what is compressed as a whole, or no archive, is one part."""
+    """Large uncompressed archives; a compressed archive, or another file, is one split."""
     (tmp_path / "source").write_bytes(data)
-    sizes = PieceSizes(part_bytes=len(bag(TEXTS[:1])))
-    assert is_surveyed == origin_of(tmp_path / "source", sizes).is_surveyed
+    sizes = TaskSizes(split_bytes=len(bag(TEXTS[:1])))
+    assert is_splittable == source_of(tmp_path / "source", sizes).is_splittable
 
 
 # The same on a cluster -----------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_only_what_can_be_read_in_parts_is_cut(
 
 @pytest.fixture(scope="module")
 def edges(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A source for each edge, one that is not there, and one that was named before."""
+    """A source for each case, one that does not exist, and one that is given twice."""
     folder = tmp_path_factory.mktemp("edges")
     names = [str(write_edge(folder / name, edge)) for name, edge in EDGES.items()]
     odd = [folder / name for name in ("*", "[a]", "a::b", "zip:", "~", "#", "%20", "\udcff")]
@@ -282,11 +282,11 @@ STRICT = ReadLimits(member_bytes=900, line_bytes=1000, segment_bytes=100, member
 
 
 @pytest.mark.parametrize("limits", [NO_LIMITS, STRICT], ids=["no limits", "strict"])
-@pytest.mark.parametrize("sizes", [USUAL, PieceSizes(part_bytes=2000)], ids=["whole", "cut"])
+@pytest.mark.parametrize("sizes", [USUAL, TaskSizes(split_bytes=2000)], ids=["whole", "cut"])
 def test_whatever_is_wrong_with_sources(
-    client: Client, tmp_path: Path, edges: list[str], sizes: PieceSizes, limits: ReadLimits
+    client: Client, tmp_path: Path, edges: list[str], sizes: TaskSizes, limits: ReadLimits
 ) -> None:
-    """C2 to C5, B4: every finding, in order, and the figures."""
+    """C2 to C5, B4: every finding, in order, and the counts."""
     answer = clustered(client, edges, tmp_path / "out", limits=limits, sizes=sizes)
     assert single(edges, limits=limits) == answer
     codes = {"archive.empty", "archive.fixity", "archive.member", "archive.truncated"}
@@ -307,12 +307,12 @@ CHAINS = {
     "damaged": ([0, 1, 2], [1, 2]),
     "zstd": ([1, 0, 2], []),
 }
-"""Bags by number, in the order in which they are named, and which of them lack their base."""
+"""Bags by number, in their order, and the ones without their base."""
 
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    """For each chain a bag, an increment, and an increment of nothing; some packed."""
+    """For each chain a bag, an increment, and an empty increment; some packed."""
     shelf = Shelf(tmp_path_factory.mktemp("bags"))
     for number, name in enumerate(CHAINS):
         record = make_record(name, arxiv_id=f"2403.{number:05}")
@@ -335,9 +335,9 @@ def lacking_bases(answer: Answer) -> list[str]:
 
 @pytest.mark.parametrize("sizes", [USUAL, TINY], ids=["whole", "cut"])
 def test_increments_find_their_bases(
-    client: Client, tmp_path: Path, shelf: Shelf, sizes: PieceSizes
+    client: Client, tmp_path: Path, shelf: Shelf, sizes: TaskSizes
 ) -> None:
-    """C2: among all sources of the run, in any order; where a base is missing, it is told."""
+    """C2: among all sources of the run, in any order; a missing base is reported."""
     named = [f"{name}.{at}" for name, (bags, _) in CHAINS.items() for at in bags]
     lacking = [f"{name}.{at}" for name, (_, bags) in CHAINS.items() for at in bags]
     names = [str(shelf.path(name)) for name in named]
@@ -348,7 +348,7 @@ def test_increments_find_their_bases(
 
 @pytest.mark.parametrize("sizes", [USUAL, TINY], ids=["whole", "cut"])
 def test_a_bag_that_a_limit_kept_out_is_no_base(
-    client: Client, tmp_path: Path, shelf: Shelf, sizes: PieceSizes
+    client: Client, tmp_path: Path, shelf: Shelf, sizes: TaskSizes
 ) -> None:
     """B4: the bundle of the first increment has more events than are accepted."""
     names = [str(shelf.path(f"there.{at}")) for at in (0, 1, 2)]
@@ -370,7 +370,7 @@ def base_and_increment(folder: Path, base: bytes) -> list[str]:
 
 BASES = {
     "bundles": (bag(TEXTS), []),
-    "a bundle that is none": (bag([b"{"]), ["json.syntax"]),
+    "an invalid bundle": (bag([b"{"]), ["json.syntax"]),
     "a segment that ends in junk": (
         bag([TEXTS[0], b"no JSON"], packed=True),
         ["archive.member", "archive.base"],
@@ -381,9 +381,9 @@ BASES = {
 @pytest.mark.parametrize("sizes", [USUAL, TINY], ids=["whole", "cut"])
 @pytest.mark.parametrize(("base", "codes"), BASES.values(), ids=BASES)
 def test_a_bag_is_a_base_if_all_of_it_was_read(
-    client: Client, tmp_path: Path, sizes: PieceSizes, base: bytes, codes: list[str]
+    client: Client, tmp_path: Path, sizes: TaskSizes, base: bytes, codes: list[str]
 ) -> None:
-    """C5: whatever B2 says of what is in it; and wherever in it something was refused."""
+    """C5: for any result of B2, and for a refusal anywhere in it."""
     names = base_and_increment(tmp_path, base)
     answer = clustered(client, names, tmp_path / "out", sizes=sizes)
     assert single(names) == answer
@@ -391,7 +391,7 @@ def test_a_bag_is_a_base_if_all_of_it_was_read(
 
 
 def test_a_bag_of_nothing_is_a_base(client: Client, tmp_path: Path) -> None:
-    """Nothing is missing for one who lacks it; that it is empty is told of."""
+    """A missing empty base loses nothing; an empty source is reported."""
     names = base_and_increment(tmp_path, bag_of({"README": b"a new mirror"}))
     answer = clustered(client, names, tmp_path / "out", sizes=TINY)
     assert single(names) == answer
@@ -402,31 +402,31 @@ def test_a_bag_of_nothing_is_a_base(client: Client, tmp_path: Path) -> None:
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    """All files below a folder, by their names."""
+    """All files below a folder, by name."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def run_tasks(source: Path, out: Path, keys: KeySet) -> None:
     """All tasks of a run that has one source and no client."""
-    errand = errand_in(out, keys)
-    parts = parts_of(origin_of(source), errand)
+    context = context_in(out, keys)
+    parts = splits_of(source_of(source), context)
     rows: list[BundleRow] = []
     for part in parts:
-        done = verify_part(part, errand, is_last_try=False)
-        for group in range(len(done.groups)):
-            table = read_group(StoragePath(str(out)), SplitResult.file_of(part), group)
+        done = verify_split(part, context, is_last_try=False)
+        for group in range(len(done.row_groups)):
+            table = read_row_group(StoragePath(str(out)), SplitResult.path_of(part), group)
             rows += [BundleRow(*row[1:]) for row in zip(*table.to_pydict().values(), strict=True)]
     rows.sort(key=lambda row: row.digest)
     for number in range(16):
         found = [row for row in rows if row.digest[0] >> 4 == number]
         if found:
-            merge_partition(found, Partition(number, 1), "run", errand)
+            merge_partition(found, Partition(number, 1), "run", context)
 
 
 @pytest.mark.parametrize("keys", [DEMO_KEYS, NO_KEYS], ids=["trusted", "nobody trusted"])
 def test_tasks_that_run_twice_leave_the_same_bytes(tmp_path: Path, keys: KeySet) -> None:
-    """Surveys, facts, findings, states: a worker may die after any of them, and none notices."""
+    """Scans, facts, findings, states: a worker may die after any of them, without a difference."""
     for name in ("one", "other"):
         run_tasks(BUNDLES / "demo.tar", tmp_path / name, keys)
     one = files_in(tmp_path / "one")
@@ -436,39 +436,39 @@ def test_tasks_that_run_twice_leave_the_same_bytes(tmp_path: Path, keys: KeySet)
 
 
 def test_what_is_there_is_not_done_again(tmp_path: Path) -> None:
-    """Not even looked at: the source may be gone."""
-    source = tmp_path / "source"
-    source.write_bytes(bag([*TEXTS, b"{"]))
-    origin, errand = origin_of(source), errand_in(tmp_path / "out")
-    surveyed = survey(origin, errand)
-    parts = parts_of(origin, errand)
-    done = [verify_part(part, errand, is_last_try=False).to_value() for part in parts]
+    """The source is not read, and may be missing."""
+    path = tmp_path / "source"
+    path.write_bytes(bag([*TEXTS, b"{"]))
+    source, context = source_of(path), context_in(tmp_path / "out")
+    scanned = scan_source(source, context)
+    parts = splits_of(source, context)
+    done = [verify_split(part, context, is_last_try=False).to_value() for part in parts]
     before = files_in(tmp_path / "out")
-    source.unlink()
-    assert surveyed == survey(origin, errand)
-    assert done == [verify_part(one, errand, is_last_try=False).to_value() for one in parts]
+    path.unlink()
+    assert scanned == scan_source(source, context)
+    assert done == [verify_split(one, context, is_last_try=False).to_value() for one in parts]
     assert before == files_in(tmp_path / "out")
 
 
 def test_a_task_whose_file_was_lost_leaves_the_same_file(tmp_path: Path) -> None:
-    """Its findings are written first, and again; there is nothing to tell them apart."""
+    """Findings are written first, and written again as the same file."""
     (tmp_path / "source").write_bytes(lines([TEXTS[0], b"{"]))
-    part, errand = InputSplit(origin_of(tmp_path / "source")), errand_in(tmp_path / "out")
-    verify_part(part, errand, is_last_try=False)
+    part, context = InputSplit(source_of(tmp_path / "source")), context_in(tmp_path / "out")
+    verify_split(part, context, is_last_try=False)
     before = files_in(tmp_path / "out")
-    (tmp_path / "out" / SplitResult.file_of(part)).unlink()
-    verify_part(part, errand, is_last_try=False)
+    (tmp_path / "out" / SplitResult.path_of(part)).unlink()
+    verify_split(part, context, is_last_try=False)
     assert before == files_in(tmp_path / "out")
-    assert f"{FINDINGS_FOLDER}/{part.file}.parquet" in before
+    assert f"{FINDINGS_FOLDER}/{part.name_prefix}.parquet" in before
 
 
 def test_a_task_judges_under_no_other_keys(tmp_path: Path) -> None:
-    """`cluster.keys`, if somebody changed the key set that lies with the results (K3)."""
+    """`cluster.keys`, if the key set beside the results was changed (K3)."""
     (tmp_path / "source").write_bytes(lines(TEXTS))
-    part, errand = InputSplit(origin_of(tmp_path / "source")), errand_in(tmp_path / "out")
-    errand_in(tmp_path / "out", DEMO_KEYS)
+    part, context = InputSplit(source_of(tmp_path / "source")), context_in(tmp_path / "out")
+    context_in(tmp_path / "out", DEMO_KEYS)
     with pytest.raises(SourceError, match=r"cluster\.keys at .*keys\.json"):
-        verify_part(part, errand, is_last_try=True)
+        verify_split(part, context, is_last_try=True)
     assert ["keys.json"] == [*files_in(tmp_path / "out")]
 
 
@@ -476,14 +476,14 @@ def test_a_task_judges_under_no_other_keys(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_shrank_since_it_was_surveyed(tmp_path: Path) -> None:
-    """`source.changed`: what was found by its place is not there any more."""
+    """`source.changed`: the content at an extent is no longer there."""
     (tmp_path / "source").write_bytes(bag(TEXTS))
-    errand = errand_in(tmp_path / "out")
-    last = parts_of(origin_of(tmp_path / "source"), errand)[-1]
+    context = context_in(tmp_path / "out")
+    last = splits_of(source_of(tmp_path / "source"), context)[-1]
     (tmp_path / "source").write_bytes(bag(TEXTS)[:4000])
     with pytest.raises(SourceError, match=r"source\.changed"):
-        verify_part(last, errand, is_last_try=True)
-    assert not (tmp_path / "out" / SplitResult.file_of(last)).exists()
+        verify_split(last, context, is_last_try=True)
+    assert not (tmp_path / "out" / SplitResult.path_of(last)).exists()
 
 
 def _append(path: Path) -> None:
@@ -504,7 +504,7 @@ CHANGES: dict[str, tuple[str, Callable[[Path], None]]] = {
 
 
 def run_and_change(client: Client, source: Path, out: Path, change: Callable[[Path], None]) -> None:
-    """Merge a source that changes as soon as something was done."""
+    """Merge a source that changes after a given step."""
 
     def progress(_stage: str, done: int, total: int) -> None:
         if done == total - 1:
@@ -517,7 +517,7 @@ def run_and_change(client: Client, source: Path, out: Path, change: Callable[[Pa
 def test_a_source_that_changes_while_it_is_read_is_noticed(
     client: Client, tmp_path: Path, kind: str, change: Callable[[Path], None]
 ) -> None:
-    """At the end of the reading at the latest: nobody could say what the results are of."""
+    """At the end of reading at the latest: the results would be of no single version."""
     source = tmp_path / "source"
     KINDS[kind](source, TEXTS)
     with pytest.raises(SourceError, match=r"source\.changed") as caught:
@@ -530,7 +530,7 @@ def test_a_source_that_changes_while_it_is_read_is_noticed(
 def test_a_source_that_goes_away_while_it_is_read_is_noticed(
     client: Client, tmp_path: Path, kind: str
 ) -> None:
-    """What was there at the start and is not at the end has changed, too."""
+    """A source that is missing at the end has changed, too."""
     source = tmp_path / "source"
     KINDS[kind](source, TEXTS)
     with pytest.raises(SourceError, match=r"source\.changed"):

@@ -1,4 +1,4 @@
-"""Places by URL: a real S3 interface, a real HTTP server, and what neither can do."""
+"""Storage by URL: a real S3 interface, a real HTTP server, and unsupported operations."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from mirror.cli import exit_codes
 from mirror.engine.cluster import (
     ClusterRequest,
     ClusterResult,
-    PieceSizes,
+    TaskSizes,
     merge_on_cluster,
     open_cluster,
 )
-from mirror.engine.cluster.splits import read_part
-from mirror.engine.cluster.storage import StoragePath, expand
+from mirror.engine.cluster.splits import read_split
+from mirror.engine.cluster.storage import StoragePath, expand_glob
 from mirror.engine.findings import Finding
 from mirror.errors import OutputError, SourceError
 from tests.cluster.scenarios import (
@@ -37,11 +37,11 @@ from tests.cluster.scenarios import (
     TINY,
     USUAL,
     Answer,
-    errand_in,
-    origin_of,
-    parts_of,
+    context_in,
     read_answer,
     single,
+    source_of,
+    splits_of,
 )
 from tests.cluster.sources import KINDS, bag, lines
 from tests.edges.tar_builders import bundle_files, bundle_text, plain_tar, write_files
@@ -83,7 +83,7 @@ ODD = ["é", "a b", "%20", "a+b", "[a]", "*", "#", "?", "~", "a&b=c"]
 
 @pytest.fixture(scope="module")
 def copies(s3: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same sources here and in the bucket `bags`."""
+    """The same sources in a local folder and in the bucket `bags`."""
     folder = tmp_path_factory.mktemp("copies")
     for kind, write in KINDS.items():
         write(folder / kind, [*TEXTS, b"{"])
@@ -102,7 +102,7 @@ def run(
     client: Client,
     names: Sequence[str],
     out: str,
-    sizes: PieceSizes = USUAL,
+    sizes: TaskSizes = USUAL,
     limits: ReadLimits = NO_LIMITS,
 ) -> ClusterResult:
     """Merge on a cluster."""
@@ -110,7 +110,7 @@ def run(
 
 
 def fetched(s3: Any, out: str, folder: Path) -> Answer:
-    """What lies in the bucket, copied to this machine."""
+    """The content of the bucket, copied to this machine."""
     start = len(out.removeprefix("s3://")) + 1
     for path in s3.find(out):
         write_files(folder, {path[start:]: s3.cat_file(path)})
@@ -120,32 +120,32 @@ def fetched(s3: Any, out: str, folder: Path) -> Answer:
 def expected_of(
     copies: Path, urls: Sequence[str], above: str = "s3://bags", limits: ReadLimits = NO_LIMITS
 ) -> Answer:
-    """What one machine says of copies of the same sources, if they had these names."""
+    """The result of one machine for local copies, with the names replaced."""
     answer = single([url.replace(above, str(copies), 1) for url in urls], limits=limits)
     named = [renamed(one, one.source.replace(str(copies), above, 1)) for one in answer.findings]
     return replace(answer, findings=named)
 
 
 def renamed(report: Finding, source: str) -> Finding:
-    """The finding, had its source this name: a digest of what is said covers the name, too."""
+    """The finding with another name of its source, which its digest covers, too."""
     is_of_words = replace(report, digest="") == report
     return replace(report, source=source, digest="" if is_of_words else report.digest)
 
 
 WAYS = {
     "whole": (USUAL, NO_LIMITS),
-    "cut, with limits": (PieceSizes(part_bytes=4000), ReadLimits(members=11, member_bytes=1400)),
+    "cut, with limits": (TaskSizes(split_bytes=4000), ReadLimits(members=11, member_bytes=1400)),
 }
 
 
 @pytest.mark.parametrize(("sizes", "limits"), WAYS.values(), ids=WAYS)
 def test_an_object_store_gives_the_same_answer(
-    cloud: Client, s3: Any, copies: Path, tmp_path: Path, *, sizes: PieceSizes, limits: ReadLimits
+    cloud: Client, s3: Any, copies: Path, tmp_path: Path, *, sizes: TaskSizes, limits: ReadLimits
 ) -> None:
     """Sources of every kind, and the results, in S3."""
     urls, out = (
         [f"s3://bags/{name}" for name in [*KINDS, "odd"]],
-        f"s3://results/{sizes.part_bytes}",
+        f"s3://results/{sizes.split_bytes}",
     )
     dataset = run(cloud, urls, out, sizes, limits)
     answer = fetched(s3, out, tmp_path)
@@ -157,7 +157,7 @@ def test_an_object_store_gives_the_same_answer(
 def test_a_wildcard_stands_for_all_that_fits(
     cloud: Client, s3: Any, copies: Path, tmp_path: Path
 ) -> None:
-    """In the order of their names; others in the bucket are not read."""
+    """Sorted by name; other objects of the bucket are not read."""
     dataset = run(cloud, ["s3://bags/tars/*.tar", "s3://bags/odd/*/y.bundle.json"], str(tmp_path))
     tars = [f"s3://bags/tars/{at}.tar" for at in range(5)]
     odd = sorted(f"s3://bags/odd/{name}/y.bundle.json" for name in ODD)
@@ -168,7 +168,7 @@ def test_a_wildcard_stands_for_all_that_fits(
 def test_names_in_an_object_store_are_judged_as_those_in_a_folder(
     cloud: Client, s3: Any, tmp_path: Path
 ) -> None:
-    """C5: a name with control characters is refused, wherever it is met."""
+    """C5: a name with control characters is refused, anywhere."""
     files = bundle_files("a\x7f/bundle.json", "b.bundle.json")
     write_files(tmp_path / "names", files)
     for name, data in files.items():
@@ -180,7 +180,7 @@ def test_names_in_an_object_store_are_judged_as_those_in_a_folder(
 
 
 def test_what_marks_a_folder_is_no_file(cloud: Client, s3: Any, tmp_path: Path) -> None:
-    """Consoles leave an object of no bytes, called as the folder is, for each that they make."""
+    """Consoles create an empty object with the name of each folder."""
     s3.pipe_file("bags/marked/", b"")
     s3.pipe_file("bags/marked/x.bundle.json/", b"")
     s3.pipe_file("bags/marked/a/bundle.json", TEXTS[0])
@@ -192,7 +192,7 @@ def _came_to(dataset: ClusterResult) -> tuple[int, list[str]]:
 
 
 def test_results_of_others_beside_ours_are_left_alone(cloud: Client, s3: Any, copies: Path) -> None:
-    """The name of a folder is a name, and no pattern, also when what is done with is removed."""
+    """The name of a folder is not a pattern, also when its files are removed."""
     s3.pipe_file("results/run1/_work/verified/theirs", b"not yet merged")
     run(cloud, ["s3://bags/tars/0.tar"], "s3://results/run[1]")
     assert ["results/run1/_work/verified/theirs"] == s3.find("results/run1")
@@ -200,7 +200,7 @@ def test_results_of_others_beside_ours_are_left_alone(cloud: Client, s3: Any, co
 
 
 def test_a_run_in_an_object_store_is_found_again(cloud: Client, s3: Any, copies: Path) -> None:
-    """The same command says the same, and writes nothing; another one is refused."""
+    """The same command gives the same, and writes nothing; another one is refused."""
     first = run(cloud, ["s3://bags/a bag"], "s3://results/again")
     before = {path: about["ETag"] for path, about in s3.find("results/again", detail=True).items()}
     assert first == run(cloud, ["s3://bags/a bag"], "s3://results/again")
@@ -213,7 +213,7 @@ def test_a_run_in_an_object_store_is_found_again(cloud: Client, s3: Any, copies:
 def test_an_object_that_changes_while_it_is_read_is_noticed(
     cloud: Client, s3: Any, tmp_path: Path
 ) -> None:
-    """Also if it is as large as before: every object has a digest."""
+    """Also if it has the same size: every object has an ETag."""
     s3.pipe_file("bags/changing", lines(TEXTS[:1]))
 
     def progress(_stage: str, done: int, _total: int) -> None:
@@ -226,7 +226,7 @@ def test_an_object_that_changes_while_it_is_read_is_noticed(
 
 
 def test_objects_that_cannot_be_read_are_findings(cloud: Client, s3: Any, tmp_path: Path) -> None:
-    """As files are: the others are read, and the exit code is 3."""
+    """Like files: the others are read, and the exit code is 3."""
     s3.pipe_file("bags/good", TEXTS[0])
     names = ["s3://bags/good", "s3://no-such-bucket/x", "s3://bags/no-such-object", "nope://x"]
     dataset = run(cloud, names, str(tmp_path))
@@ -243,7 +243,7 @@ def test_objects_that_cannot_be_read_are_findings(cloud: Client, s3: Any, tmp_pa
 def test_a_wildcard_that_stands_for_nothing_is_an_error(
     cloud: Client, s3: Any, tmp_path: Path, name: str
 ) -> None:
-    """Nothing is begun: whoever wrote it meant something."""
+    """Nothing is read: a pattern without a match is a mistake."""
     with pytest.raises(SourceError, match=r"source\.unreadable") as caught:
         run(cloud, [name], str(tmp_path / "out"))
     assert name == caught.value.where
@@ -254,7 +254,7 @@ def test_a_wildcard_that_stands_for_nothing_is_an_error(
 def test_a_place_that_cannot_be_written_is_an_error(
     cloud: Client, s3: Any, copies: Path, out: str
 ) -> None:
-    """`output.failed`, naming the place, before anything is read."""
+    """`output.failed`, with the URL, before anything is read."""
     with pytest.raises(OutputError, match=r"output\.failed") as caught:
         run(cloud, ["s3://bags/a bag"], out)
     assert caught.value.where.startswith(out)
@@ -267,16 +267,16 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
     """Serves a folder, and logs nothing."""
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as it is above
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Ranged(Quiet):
-    """Serves ranges, too, and counts the bytes that were taken of them."""
+    """Supports ranges, too, and counts the bytes that were sent."""
 
     taken: ClassVar[list[int]] = []
 
     def do_GET(self) -> None:
-        """Answer with all of a file, or a range of it."""
+        """Respond with a file, or a range of it."""
         data = Path(self.translate_path(self.path)).read_bytes()
         wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         start, end = (int(wanted[1]), int(wanted[2]) + 1) if wanted else (0, len(data))
@@ -287,7 +287,7 @@ class Ranged(Quiet):
         if wanted:
             self.send_header("Content-Range", f"bytes {start}-{start + len(found) - 1}/{len(data)}")
         self.end_headers()
-        with suppress(OSError):  # whoever has seen enough hangs up
+        with suppress(OSError):  # a client that has read enough closes the connection
             for at in range(0, len(found), 1 << 16):
                 self.wfile.write(found[at : at + (1 << 16)])
                 self.taken.append(len(found[at : at + (1 << 16)]))
@@ -295,7 +295,7 @@ class Ranged(Quiet):
 
 @contextmanager
 def serving(folder: Path, handler: type[Quiet]) -> Iterator[str]:
-    """Serve a folder on this machine; the URL of it."""
+    """Serve a folder on this machine; return its URL."""
     handle = functools.partial(handler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handle) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -309,9 +309,9 @@ def serving(folder: Path, handler: type[Quiet]) -> Iterator[str]:
 
 @pytest.mark.parametrize("sizes", [USUAL, TINY], ids=["whole", "cut"])
 def test_a_web_server_gives_the_same_answer(
-    client: Client, tmp_path: Path, sizes: PieceSizes
+    client: Client, tmp_path: Path, sizes: TaskSizes
 ) -> None:
-    """One that serves no ranges: then nothing is cut, and all of a file is fetched."""
+    """One without ranges: the source is one split, and is fetched as a whole."""
     for kind in ("bundle.json", "JSON Lines in gzip", "a bag", "a packed bag"):
         KINDS[kind](tmp_path / kind.replace(" ", "-"), [*TEXTS, b"{"])
     write_files(tmp_path / "folder", bundle_files("b/bundle.json", "a.bundle.json", "c"))
@@ -330,7 +330,7 @@ def test_a_web_server_gives_the_same_answer(
 
 
 def test_a_password_in_a_url_is_used_and_not_kept(client: Client, tmp_path: Path) -> None:
-    """Neither in the results nor in what is left of the work beside them."""
+    """Neither in the results nor in the temporary files beside them."""
     (tmp_path / "source").write_bytes(lines(TEXTS))
     with serving(tmp_path, Quiet) as url:
         secret = url.replace("//", "//user:s3cr3t@")
@@ -344,9 +344,9 @@ def test_a_password_in_a_url_is_used_and_not_kept(client: Client, tmp_path: Path
 
 @pytest.mark.parametrize("url", ["http://user:s3cr3t@127.0.0.1:9/x", "odd://user:s3cr3t@h/x"])
 def test_a_password_in_a_url_is_in_no_error(url: str) -> None:
-    """Be it in the place of an error, or in what a library says of it."""
+    """Neither as the location of an error, nor in the message of a library."""
     with pytest.raises(SourceError) as raised:
-        StoragePath(url).read()
+        StoragePath(url).read_bytes()
     assert "s3cr3t" not in str(raised.value)
     assert "s3cr3t" not in raised.value.hint
 
@@ -358,7 +358,7 @@ class Busy(Quiet):
     count = 0
 
     def send_head(self) -> Any:
-        """Answer, or say that it is busy."""
+        """Respond, or report that it is busy."""
         Busy.count += 1
         if Busy.count not in self.refused:
             return super().send_head()
@@ -367,14 +367,14 @@ class Busy(Quiet):
 
 
 MOMENTS = {"as it is looked at": {1}, "as it is read": {5, 6}, "as it is looked at again": {6}}
-"""Requests that are refused: in four each a source is looked at, before it is read and after."""
+"""Requests that are refused; the status is read four times before reading, and after it."""
 
 
 @pytest.mark.parametrize("refused", MOMENTS.values(), ids=MOMENTS)
 def test_a_server_that_is_busy_for_a_moment_is_asked_again(
     client: Client, tmp_path: Path, refused: set[int]
 ) -> None:
-    """What can be read a moment later is read, nothing is found, and nothing has changed."""
+    """A source that is readable after a moment is read, without findings or changes."""
     (tmp_path / "source").write_bytes(lines(TEXTS))
     Busy.count, Busy.refused = 0, refused
     with serving(tmp_path, Busy) as url:
@@ -384,7 +384,7 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(
 
 
 def test_a_large_archive_is_read_by_ranges(client: Client, tmp_path: Path) -> None:
-    """A part fetches about what it holds, and not what stands before or behind it."""
+    """A split fetches little more than its content, and nothing before or after it."""
     (tmp_path / "large.tar").write_bytes(
         plain_tar(
             {
@@ -395,11 +395,11 @@ def test_a_large_archive_is_read_by_ranges(client: Client, tmp_path: Path) -> No
         )
     )
     with serving(tmp_path, Ranged) as url:
-        errand = errand_in(tmp_path / "work")
-        parts = parts_of(origin_of(f"{url}/large.tar"), errand)
+        context = context_in(tmp_path / "work")
+        parts = splits_of(source_of(f"{url}/large.tar"), context)
         Ranged.taken.clear()
         items = [
-            one for part in parts for one in read_part(part, StoragePath(errand.out), NO_LIMITS)
+            one for part in parts for one in read_split(part, StoragePath(context.out), NO_LIMITS)
         ]
         passed_over = RefusedMember(
             "", "archive.other_files", "1 file of other names passed over: large"
@@ -412,7 +412,7 @@ def test_a_large_archive_is_read_by_ranges(client: Client, tmp_path: Path) -> No
 
 
 def test_results_cannot_be_put_where_nothing_takes_them(client: Client, tmp_path: Path) -> None:
-    """`output.failed`: a web server that serves files takes none."""
+    """`output.failed`: a web server for files accepts none."""
     (tmp_path / "source").write_bytes(TEXTS[0])
     with serving(tmp_path, Quiet) as url, pytest.raises(OutputError, match=r"output\.failed"):
         run(client, [str(tmp_path / "source")], f"{url}/out")
@@ -425,17 +425,19 @@ NAMES = ["a*", "[a]", "dir/?", "~/x", "a::b", "/x/*.tar", "s3://bags/x.tar", "ht
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_path_or_a_name_without_wildcards_stands_for_itself(name: str) -> None:
-    """Whether anything is there or not: the shell has expanded paths before."""
-    assert [name] == expand(name)
+    """With or without such files: the shell has expanded paths before."""
+    assert [name] == expand_glob(name)
 
 
 def test_wildcards_stand_for_files_and_folders(tmp_path: Path) -> None:
-    """In any URL, also one of this machine."""
+    """In any URL, also `file:`."""
     write_files(tmp_path, dict.fromkeys(["a1.tar", "a2.tar", "b.tar", "a[1].tar", "a3/x"], b""))
     url = f"file://{tmp_path}"
-    assert [f"{url}/{name}.tar" for name in ("a1", "a2", "a[1]", "b")] == expand(f"{url}/*.tar")
-    assert [f"{url}/{name}" for name in ("a1.tar", "a2.tar")] == expand(f"{url}/a[12].tar")
-    assert [f"{url}/a3"] == expand(f"{url}/a?")
+    assert [f"{url}/{name}.tar" for name in ("a1", "a2", "a[1]", "b")] == expand_glob(
+        f"{url}/*.tar"
+    )
+    assert [f"{url}/{name}" for name in ("a1.tar", "a2.tar")] == expand_glob(f"{url}/a[12].tar")
+    assert [f"{url}/a3"] == expand_glob(f"{url}/a?")
 
 
 def _make_folder(path: Path) -> None:
@@ -453,7 +455,7 @@ VERSIONED: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("change", VERSIONED.values(), ids=VERSIONED)
 def test_a_version_changes_with_the_file(tmp_path: Path, change: Callable[[Path], object]) -> None:
-    """Alone, or in a folder at any depth; and it stays as it is if nothing happens."""
+    """Alone, or in a folder at any depth; it is the same while nothing changes."""
     path = write_files(tmp_path, {"folder/deep/bundle.json": b"1234"}) / "folder/deep/bundle.json"
     os.utime(path, (2, 2))
     places = [StoragePath(str(path)), StoragePath(str(tmp_path))]
@@ -483,7 +485,7 @@ STEPS: dict[str, tuple[bool, Callable[[Path], object]]] = {
 def test_a_version_changes_with_the_files_of_a_folder(
     tmp_path: Path, step: Callable[[Path], object], *, is_another: bool
 ) -> None:
-    """With those that are meant, and no others."""
+    """With a change of relevant files, and no others."""
     write_files(tmp_path, {"a.bundle.json": b"", "README": b""})
     before = StoragePath(str(tmp_path)).version(BUNDLES.is_name)
     step(tmp_path)
@@ -496,11 +498,11 @@ def test_a_place_knows_what_is_in_it(tmp_path: Path) -> None:
     write_files(tmp_path, {**files, "ab": b"4444"})
     place = StoragePath(str(tmp_path))
     assert {**{name: len(data) for name, data in files.items()}, "ab": 4} == place.files()
-    assert all(place.has(name) for name in files)
-    assert not place.has("[b]")
-    assert not place.has("x")
-    assert b"333" == place.read("~")
-    assert b"2" == place.read("[b]/c", 1, 2)
+    assert all(place.exists(name) for name in files)
+    assert not place.exists("[b]")
+    assert not place.exists("x")
+    assert b"333" == place.read_bytes("~")
+    assert b"2" == place.read_bytes("[b]/c", 1, 2)
     assert {} == StoragePath(str(tmp_path / "x")).files()
     place.remove("[b]")
     assert {"a*", "::", "~", "ab"} == {*place.files()}
@@ -510,9 +512,9 @@ def test_a_place_knows_what_is_in_it(tmp_path: Path) -> None:
 MISSING: dict[str, Callable[[StoragePath], object]] = {
     "size": StoragePath.size_bytes,
     "version": lambda place: place.version(BUNDLES.is_name),
-    "read": StoragePath.read,
-    "read a file in it": lambda place: place.read("file"),
-    "copy": lambda place: place.copy_to(Path("/nowhere")),
+    "read": StoragePath.read_bytes,
+    "read a file in it": lambda place: place.read_bytes("file"),
+    "copy": lambda place: place.get_file(Path("/nowhere")),
 }
 
 
@@ -521,7 +523,7 @@ MISSING: dict[str, Callable[[StoragePath], object]] = {
 def test_what_is_not_there_is_an_error_of_ours(
     tmp_path: Path, work: Callable[[StoragePath], object], url: str
 ) -> None:
-    """`source.unreadable`, with its address and what to do."""
+    """`source.unreadable`, with its address and a hint."""
     place = StoragePath(url.format(tmp_path))
     with pytest.raises(SourceError, match=r"source\.unreadable") as caught:
         work(place)
@@ -530,6 +532,6 @@ def test_what_is_not_there_is_an_error_of_ours(
 
 @pytest.mark.parametrize("url", ["nope://x", "nope::s3://x"])
 def test_a_url_that_nothing_reads_is_an_error_of_ours(url: str) -> None:
-    """Whatever the library says of it."""
+    """For any message of the library."""
     with pytest.raises(SourceError, match=r"source\.unreadable"):
         StoragePath(url)

@@ -1,4 +1,4 @@
-"""Who runs other code, or holds other keys, has no part in a run, whenever he comes."""
+"""A worker with other code or other keys takes no part in a run, at any time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.processes import PATIENCE_S
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """What there is to merge."""
+    """The work to merge."""
     return make_world(tmp_path_factory.mktemp("world"))
 
 
@@ -45,7 +45,7 @@ def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def cluster(_cluster: Cluster) -> Iterator[Cluster]:
-    """A scheduler, which no test may kill, and a worker that runs what is run here."""
+    """A scheduler, which no test may kill, and a worker with the same code as here."""
     if not any(one.poll() is None for one in _cluster.workers[:1]):
         _cluster.workers[:] = []
         _cluster.wait_for_worker(_cluster.add_worker())
@@ -63,7 +63,7 @@ def client(cluster: Cluster) -> Iterator[Client]:
 
 
 def other(place: Path, file: str, more: str) -> dict[str, str]:
-    """An environment with another `mirror`: one of its files goes on after its end."""
+    """An environment with another `mirror`: one of its files has additional lines."""
     copy = place / "other" / "mirror"
     here = Path(package.__file__).parent
     shutil.copytree(here, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -73,7 +73,7 @@ def other(place: Path, file: str, more: str) -> dict[str, str]:
 
 
 def none(place: Path) -> dict[str, str]:
-    """An environment without any `mirror`."""
+    """An environment without `mirror`."""
     folder = place / "none" / "mirror"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("raise ImportError('there is no mirror here')\n")
@@ -94,17 +94,17 @@ OTHERS: dict[str, tuple[tuple[str, str] | None, str]] = {
     "a comment": (("core/merge.py", "# Another."), rf"code is \w{{16}}, not {CODE}"),
     "no mirror": (None, "mirror cannot be loaded: .*there is no mirror here"),
 }
-"""What may be different on a worker, and what is said of it."""
+"""Differences of a worker, and the message for each."""
 
 MOMENTS = [("verified", 6), ("merged", 2)]
-"""Of each stage, when it is on its way."""
+"""The point in each stage."""
 
 
 @pytest.mark.parametrize("what", OTHERS)
 def test_a_worker_that_runs_something_else_is_named(
     what: str, world: World, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """And what differs; not a file is written."""
+    """With the difference; no file is written."""
     edit, said = OTHERS[what]
     env = other(tmp_path, *edit) if edit else none(tmp_path)
     address = cluster.wait_for_worker(cluster.add_worker(env))
@@ -120,7 +120,7 @@ def test_a_worker_that_runs_something_else_is_named(
 def test_a_worker_of_other_code_that_comes_late_does_nothing(
     moment: tuple[str, int], world: World, cluster: Cluster, client: Client, tmp_path: Path
 ) -> None:
-    """Even if there is nobody else: it is said, and another finishes what was begun."""
+    """Even if it is the only worker: the error is reported, and another worker finishes the run."""
     env = other(tmp_path, "core/merge.py", "# Another.")
     out = Out(tmp_path / "out")
     left: dict[str, tuple[int, int]] = {}
@@ -144,7 +144,7 @@ def test_a_worker_of_other_code_that_comes_late_does_nothing(
 def test_a_worker_without_mirror_that_comes_late_ends_no_run(
     world: World, cluster: Cluster, client: Client, tmp_path: Path
 ) -> None:
-    """It cannot even read what it is told to do, and is lost as one that was killed."""
+    """The worker cannot unpickle its task, and counts as a lost worker."""
     env = none(tmp_path)
 
     def replace() -> None:
@@ -169,7 +169,7 @@ def _read(group, job):
 def test_what_a_worker_of_other_code_shuffles_counts_for_nothing(
     world: World, cluster: Cluster, client: Client, tmp_path: Path
 ) -> None:
-    """It comes when all is verified, and would lose what it reads; no state follows from that."""
+    """The worker joins after the verification, and would lose its input; no state is written."""
     env = other(tmp_path, "engine/cluster/shuffle.py", LOSES_WHAT_IT_READS)
     out = tmp_path / "out"
 
@@ -185,7 +185,7 @@ def test_what_a_worker_of_other_code_shuffles_counts_for_nothing(
 
 
 def test_a_scheduler_without_mirror_is_named(world: World, tmp_path: Path) -> None:
-    """It passes on what it must be able to read."""
+    """The scheduler must unpickle what it forwards."""
     with running_cluster(tmp_path, workers=1, env=none(tmp_path)) as cluster:
         ran = mirror(*world.command(cluster.address, tmp_path / "out"))
     assert (5, b"") == (ran.exit_code, ran.stdout)
@@ -204,7 +204,7 @@ class Stop(Exception):  # noqa: N818 - it is no error
 def test_a_worker_that_finds_other_keys_says_so(
     moment: tuple[str, int], world: World, cluster: Cluster, client: Client, tmp_path: Path
 ) -> None:
-    """Somebody changed them between one run and the next; it judges nothing under these."""
+    """They were changed between two runs; nothing is verified with them."""
     out = Out(tmp_path / "out")
     keys = out.path / "keys.json"
 

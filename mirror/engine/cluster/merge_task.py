@@ -1,7 +1,7 @@
-"""The second task: merge the records of one prefix, and leave their states.
+"""Second task: merges the records of one partition, and writes their states.
 
-What comes is all that was verified of these records, in any order and with any repeats; what the
-merge makes of it is one state each (section 5 of the protocol).
+The input is all verified facts of these records, in any order and with repeats; the result is one
+state for each record (section 5 of the protocol).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, groupby
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from mirror.core.bundle import AliasClaim
 from mirror.core.events.event import Event
@@ -19,8 +19,8 @@ from mirror.core.msgpack_values import unpack
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
 from mirror.core.transparency.merkle import Leaf, Node, subtree
-from mirror.core.values import Object, sha256
-from mirror.engine.cluster.parquet import STATES, ParquetFile, read_footer
+from mirror.core.values import sha256
+from mirror.engine.cluster.parquet import STATES_SCHEMA, ParquetFile, read_footer
 from mirror.engine.cluster.storage import StoragePath
 from mirror.engine.cluster.task import TaskContext
 from mirror.engine.findings import Summary
@@ -33,24 +33,24 @@ __all__ = [
     "Partition",
     "PartitionResult",
     "merge_partition",
-    "read_merged",
+    "read_partition_result",
 ]
 
 STATES_FOLDER = "states"
 _GROUP_BYTES = 32 << 20
-"""Of states, as text, in one group of rows."""
+"""Bytes of states, as text, in one row group."""
 _LARGEST_STATE = (1 << 31) - 1
-"""Bytes: Parquet counts those of a value in 31 bits."""
+"""Largest value in a Parquet file, in bytes."""
 
 
 class BundleRow(NamedTuple):
-    """The verified facts of one bundle, as they are shuffled."""
+    """The verified facts of one bundle, as a row of the shuffle."""
 
     digest: bytes
-    """`canonical_sha256`, raw."""
+    """`canonical_sha256` as 32 bytes."""
     record: bytes
     content: bytes
-    faults: bytes
+    verdicts: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +62,33 @@ class Partition:
 
     @property
     def prefix(self) -> str:
-        """The digits."""
+        """The hexadecimal digits."""
         return f"{self.number:0{self.digits}x}"
 
     @property
-    def file(self) -> str:
-        """Where its states lie."""
+    def path(self) -> str:
+        """Path of its states, in the folder of the results."""
         return f"{STATES_FOLDER}/prefix={self.prefix}/states.parquet"
 
 
 @dataclass(slots=True)
 class PartitionResult:
-    """What a partition came to; it stands in the footer of the file of its states."""
+    """Result of merging a partition, which is the footer of its file of states."""
 
     run: str
-    """Which run made it."""
+    """Identifier of the run that merged it."""
     bundles: int
-    """From how many bundles."""
+    """Number of bundles."""
     node: Node
-    """The partition in the tree over all states."""
+    """Node of the partition in the tree of all states."""
     summary: Summary = field(default_factory=Summary)
-    """Records, equivocations, and how many facts there are."""
+    """Counts of records, equivocations and facts."""
     events_valid: int = 0
-    """Distinct values; a store counts two signatures of one event as two, where M1 counts one."""
+    """Distinct values: unlike M1, two signatures of one event count as two, as in a store."""
     events_invalid: int = 0
 
-    def to_value(self) -> Object:
-        """Return it as JSON."""
+    def to_value(self) -> dict[str, Any]:
+        """Return it as a JSON value."""
         return {
             "run": self.run,
             "bundles": self.bundles,
@@ -100,76 +100,74 @@ class PartitionResult:
         }
 
     @classmethod
-    def from_value(cls, value: Object) -> PartitionResult:
-        """Return what `to_value` gave."""
-        found = cast("dict[str, Any]", value)
-        node = Node(found["size"], bytes.fromhex(found["digest"]))
-        summary = Summary.from_value(found["summary"])
+    def from_value(cls, value: dict[str, Any]) -> PartitionResult:
+        """Return the result of a value from `to_value`."""
         return cls(
-            found["run"],
-            found["bundles"],
-            node,
-            summary,
-            found["events_valid"],
-            found["events_invalid"],
+            run=value["run"],
+            bundles=value["bundles"],
+            node=Node(value["size"], bytes.fromhex(value["digest"])),
+            summary=Summary.from_value(value["summary"]),
+            events_valid=value["events_valid"],
+            events_invalid=value["events_invalid"],
         )
 
 
-def read_merged(out: str, partition: Partition) -> PartitionResult:
-    """Return what a partition came to that was merged before.
+def read_partition_result(out: str, partition: Partition) -> PartitionResult:
+    """Return the result of a partition that was merged before.
 
     Raises:
         SourceError: `source.unreadable`
     """
-    return PartitionResult.from_value(read_footer(StoragePath(out), partition.file))
+    return PartitionResult.from_value(read_footer(StoragePath(out), partition.path))
 
 
 def merge_partition(
-    rows: Iterable[BundleRow], partition: Partition, run: str, errand: TaskContext
+    rows: Iterable[BundleRow], partition: Partition, run: str, context: TaskContext
 ) -> PartitionResult:
-    """Merge the records of a partition, and leave their states in a file.
+    """Merge the records of a partition, and write their states to a file.
 
     Args:
-        rows: All verified facts of these records, ascending by digest.
-        partition: Which records.
-        run: The run's own name.
-        errand: The run.
+        rows: All verified facts of these records, sorted by digest.
+        partition: The partition.
+        run: Identifier of the run.
+        context: Context of the run.
 
     Raises:
         ClusterError: `cluster.versions`
         SourceError: `source.unreadable`, `cluster.keys`
         OutputError: `output.failed`, `output.too_large`
     """
-    out, keys = errand.begin()
+    out, keys = context.begin()
     leaves: list[Leaf] = []
     done = PartitionResult(run, 0, Node(0, b""))
-    with ParquetFile(STATES, _GROUP_BYTES) as states:
+    with ParquetFile(STATES_SCHEMA, _GROUP_BYTES) as states:
         for digest, of_record in groupby(rows, key=lambda row: row.digest):
             record, state = _merge_record(of_record, keys, done)
             leaves.append((digest, state.raw_core_digest))
             _write_state(states, record, state, leaves[-1][1])
         done.node = subtree(leaves, partition.digits)
-        states.publish(out, partition.file, done.to_value())
+        states.publish(out, partition.path, done.to_value())
     return done
 
 
 def _merge_record(
     rows: Iterable[BundleRow], keys: KeySet, done: PartitionResult
 ) -> tuple[Record, State]:
-    """Merge all that came for one record, each fact once, and count the facts."""
+    """Merge the distinct facts of one record, and count them."""
     claims: dict[AliasClaim, None] = {}
     receipts: dict[bytes, Receipt] = {}
     events: dict[bytes, Event] = {}
     rows = iter(rows)
     first = next(rows)
-    for content, faults in _once(chain([first], rows), done):
+    for content, packed in _distinct(chain([first], rows), done):
         contents = unpack_contents(content)
-        found = cast("list[Any]", unpack(faults)) if faults else []
-        judged = with_verdicts(contents, [VerdictRow(*fault) for fault in found], keys)
+        verdicts: Any = unpack(packed) if packed else []
+        verified = with_verdicts(contents, [VerdictRow(*one) for one in verdicts], keys)
         claims |= dict.fromkeys(contents.claims)
-        receipts |= {one.digest: one for one in judged.receipts}
-        events |= {one.digest: one for one in judged.events}
-    record = Record(cast("Object", unpack(first.record)))
+        receipts |= {one.digest: one for one in verified.receipts}
+        events |= {one.digest: one for one in verified.events}
+    value: Any = unpack(first.record)
+    record = Record(value)
     state = merge(record, receipts.values(), claims, events.values(), keys)
     done.summary.new.add(InsertCounts(1, len(claims), len(receipts), len(events)))
     done.summary.records += 1
@@ -179,15 +177,15 @@ def _merge_record(
     return record, state
 
 
-def _once(rows: Iterable[BundleRow], done: PartitionResult) -> Iterator[tuple[bytes, bytes]]:
-    """Yield what bundles brought, with its faults; of those that brought the very same, one."""
+def _distinct(rows: Iterable[BundleRow], done: PartitionResult) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the distinct contents of bundles, with their verdicts, and count the bundles."""
     seen: set[bytes] = set()
     for row in rows:
         done.bundles += 1
         digest = sha256(row.content)
         if digest not in seen:
             seen.add(digest)
-            yield row.content, row.faults
+            yield row.content, row.verdicts
 
 
 def _write_state(states: ParquetFile, record: Record, state: State, core_digest: bytes) -> None:
@@ -195,9 +193,9 @@ def _write_state(states: ParquetFile, record: Record, state: State, core_digest:
     if len(text) > _LARGEST_STATE:
         raise OutputError(
             "output.too_large",
-            f"a state of {len(text):,} bytes; a Parquet file holds values of up to 2 GiB",
+            f"a state of {len(text):,} bytes; a value in a Parquet file has at most 2 GiB",
             where=record.pith_number,
-            hint="merge the bundles of this record by themselves, without --cluster",
+            hint="merge the bundles of this record separately, without --cluster",
         )
     row = (
         record.pith_number,

@@ -1,7 +1,7 @@
-"""Parquet files that appear whole or not at all, written row by row in bounded memory.
+"""Parquet files that are published atomically, and written row by row in bounded memory.
 
-What a file came to stands in its footer, so that a file is the whole of what a task leaves, and
-its presence says that the task was done.
+The footer contains the result of the task, so a file is the only output of a task, and its
+presence shows that the task has finished.
 """
 
 from __future__ import annotations
@@ -11,20 +11,26 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import orjson
 import pyarrow as pa
 from pyarrow import parquet
 
 from mirror.core.redaction import redact
-from mirror.core.values import Object
 from mirror.engine.cluster.storage import StoragePath
 from mirror.errors import SourceError
 
-__all__ = ["FACTS", "FINDINGS", "STATES", "ParquetFile", "read_footer", "read_group"]
+__all__ = [
+    "FACTS_SCHEMA",
+    "FINDINGS_SCHEMA",
+    "STATES_SCHEMA",
+    "ParquetFile",
+    "read_footer",
+    "read_row_group",
+]
 
-FACTS = pa.schema({
+FACTS_SCHEMA = pa.schema({
     "prefix": pa.int32(),
     "digest": pa.binary(),
     "record": pa.binary(),
@@ -32,9 +38,9 @@ FACTS = pa.schema({
     "faults": pa.large_binary(),
 })  # fmt: skip
 """Verified facts of a bundle: the first 16 bits of `canonical_sha256`; all of it; the record as
-MessagePack; claims, receipts and events as a store keeps them; the verdicts that did not pass."""
+MessagePack; claims, receipts and events as in a store; the verdicts other than valid."""
 
-FINDINGS = pa.schema({
+FINDINGS_SCHEMA = pa.schema({
     "source": pa.large_string(),
     "member": pa.large_string(),
     "pith_number": pa.string(),
@@ -43,9 +49,9 @@ FINDINGS = pa.schema({
     "message": pa.large_string(),
     "digest": pa.string(),
 })  # fmt: skip
-"""What was found, as `mirror verify --json` tells it; without a store, nothing is acknowledged."""
+"""Findings, with the members of `mirror verify --json`, except `acknowledged`."""
 
-STATES = pa.schema({
+STATES_SCHEMA = pa.schema({
     "pith_number": pa.string(),
     "canonical_sha256": pa.string(),
     "state_digest": pa.string(),
@@ -56,25 +62,25 @@ STATES = pa.schema({
     "equivocation_count": pa.int64(),
     "state": pa.large_string(),
 })  # fmt: skip
-"""States, each with its digests (M12) and counts (M6), and the text of M13, its LF included."""
+"""States, each with its digests (M12), counts (M6), and text with its LF (M13)."""
 
-_KEY = b"mirror"
-_ROWS = 100_000
-"""Of a group at most, however small they are."""
+_FOOTER_KEY = b"mirror"
+_MAX_ROWS = 100_000
+"""Largest number of rows of a row group."""
 
 
 class ParquetFile:
-    """A Parquet file that is being written; it takes its name when `publish` is called."""
+    """Writer of a Parquet file, which gets its name when `publish` is called."""
 
-    def __init__(self, schema: Any, group_bytes: int) -> None:
-        """Begin a file on this machine.
+    def __init__(self, schema: Any, row_group_bytes: int) -> None:
+        """Begin a local temporary file.
 
         Args:
             schema: Its columns.
-            group_bytes: Bytes of the rows that are held, and then written as one group.
+            row_group_bytes: Bytes of rows that are collected in memory for one row group.
         """
         self._schema = schema
-        self._group_bytes = group_bytes
+        self._group_bytes = row_group_bytes
         self._rows: list[Sequence[Any]] = []
         self._bytes = 0
         self._folder = tempfile.TemporaryDirectory(prefix="mirror-")
@@ -87,10 +93,10 @@ class ParquetFile:
             write_page_checksum=True,
             write_statistics=[name for name in ("prefix", "pith_number") if name in schema.names],
         )
-        self.groups: list[int] = []
-        """Bytes of the rows of each group that was written."""
-        self.count = 0
-        """Rows that were taken."""
+        self.row_group_sizes: list[int] = []
+        """Bytes of the rows of each row group."""
+        self.row_count = 0
+        """Number of rows."""
 
     def __enter__(self) -> Self:
         return self
@@ -105,31 +111,31 @@ class ParquetFile:
         self._folder.cleanup()
 
     def write_row(self, row: Sequence[Any], size_bytes: int) -> None:
-        """Take a row.
+        """Add a row.
 
         Args:
             row: Its values, in the order of the columns.
-            size_bytes: About how much memory it takes.
+            size_bytes: Its approximate size in memory.
         """
         self._rows.append(row)
         self._bytes += size_bytes
-        self.count += 1
-        if self._bytes >= self._group_bytes or len(self._rows) == _ROWS:
+        self.row_count += 1
+        if self._bytes >= self._group_bytes or len(self._rows) == _MAX_ROWS:
             self.flush()
 
-    def publish(self, place: StoragePath, name: str, footer: Object) -> None:
-        """Give the file its name in a folder, with what it came to in its footer.
+    def publish(self, storage: StoragePath, name: str, footer: dict[str, Any]) -> None:
+        """Write the footer, and put the complete file into a folder.
 
         Raises:
             OutputError: `output.failed`
         """
         self.flush()
-        self._writer.add_key_value_metadata({_KEY: orjson.dumps(footer)})
+        self._writer.add_key_value_metadata({_FOOTER_KEY: orjson.dumps(footer)})
         self._writer.close()
-        place.publish(name, self._path)
+        storage.put_file(name, self._path)
 
     def flush(self) -> None:
-        """Write the rows that are held as a group."""
+        """Write the collected rows as a row group."""
         if not self._rows:
             return
         columns = zip(*self._rows, strict=True)
@@ -138,40 +144,41 @@ class ParquetFile:
             for column, field in zip(columns, self._schema, strict=True)
         ]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
-        self.groups.append(self._bytes)
+        self.row_group_sizes.append(self._bytes)
         self._rows, self._bytes = [], 0
 
 
-def read_footer(place: StoragePath, name: str) -> Object:
-    """Return what a file came to.
+def read_footer(storage: StoragePath, name: str) -> dict[str, Any]:
+    """Return the JSON value that `ParquetFile.publish` wrote into the footer of a file.
 
     Raises:
-        SourceError: `source.unreadable`, also if it is no file that `ParquetFile` wrote.
+        SourceError: `source.unreadable`, also if `ParquetFile` did not write the file.
     """
-    with place.open(name) as file:
+    with storage.open(name) as file:
         try:
             metadata = parquet.ParquetFile(file).metadata.metadata or {}
-            return cast("Object", orjson.loads(metadata[_KEY]))
+            footer: dict[str, Any] = orjson.loads(metadata[_FOOTER_KEY])
         except (pa.ArrowException, KeyError, orjson.JSONDecodeError, OSError) as error:
-            raise _damaged(place, name, error) from error
+            raise _damaged(storage, name, error) from error
+    return footer
 
 
-def read_group(place: StoragePath, name: str, group: int) -> Any:
-    """Return a group of rows of a file, as a table of Arrow.
+def read_row_group(storage: StoragePath, name: str, group: int) -> Any:
+    """Return a row group of a file, as a `pyarrow.Table`.
 
     Raises:
         SourceError: `source.unreadable`, also if it is damaged.
     """
-    with place.open(name) as file:
+    with storage.open(name) as file:
         try:
             found = parquet.ParquetFile(file, page_checksum_verification=True)
             return found.read_row_group(group)
         except (pa.ArrowException, OSError) as error:
-            raise _damaged(place, name, error) from error
+            raise _damaged(storage, name, error) from error
 
 
-def _damaged(place: StoragePath, name: str, error: Exception) -> SourceError:
-    where = redact(f"{place.url.rstrip('/')}/{name}")
+def _damaged(storage: StoragePath, name: str, error: Exception) -> SourceError:
+    where = redact(f"{storage.url.rstrip('/')}/{name}")
     hint = "remove that file and run the command again"
     reason = str(error).partition(os.linesep)[0]
     return SourceError("source.unreadable", f"it is damaged: {reason}", where=where, hint=hint)

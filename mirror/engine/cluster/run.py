@@ -1,7 +1,7 @@
-"""A run, as the client sees it: what to do next, what is done already, and what it came to.
+"""Client of a run: submits tasks, resumes an interrupted run, and combines the results.
 
-What is done lies beside the results, in whole files. So the client may die at any moment: the
-same command finds them, and does the rest.
+Finished tasks leave complete files beside the results. If the client is interrupted, the same
+command finds them and does the remaining work.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self
 
 import orjson
 from distributed import Client, Future, as_completed
@@ -24,22 +24,39 @@ from mirror.core.merge import MERGE_VERSION, RULES
 from mirror.core.redaction import redact
 from mirror.core.transparency.merkle import FANOUT, NOTHING, Node, join
 from mirror.core.values import canonical, sha256
-from mirror.engine.cluster.merge_task import STATES_FOLDER, Partition, PartitionResult, read_merged
+from mirror.engine.cluster.merge_task import (
+    STATES_FOLDER,
+    Partition,
+    PartitionResult,
+    read_partition_result,
+)
 from mirror.engine.cluster.shuffle import (
     RowGroup,
     ShuffleTask,
-    bits,
     choose_digits,
-    merged_of,
+    pack_flags,
+    partition_results,
     shuffle_and_merge,
 )
-from mirror.engine.cluster.splits import InputSource, InputSplit, SourceScan, stat_source, survey
-from mirror.engine.cluster.storage import StoragePath, expand
-from mirror.engine.cluster.task import KEYS, WORK, PieceSizes, TaskContext, keys_value
+from mirror.engine.cluster.splits import (
+    InputSource,
+    InputSplit,
+    SourceScan,
+    scan_source,
+    stat_source,
+)
+from mirror.engine.cluster.storage import StoragePath, expand_glob
+from mirror.engine.cluster.task import (
+    KEY_SET_FILE,
+    WORK_FOLDER,
+    TaskContext,
+    TaskSizes,
+    key_set_file,
+)
 from mirror.engine.cluster.verify_task import (
     FINDINGS_FOLDER,
     SplitResult,
-    verify_part,
+    verify_split,
     write_findings,
 )
 from mirror.engine.cluster.workers import (
@@ -54,34 +71,34 @@ from mirror.engine.ingest.base_bag import BaseBag, complete_bags, missing_base
 from mirror.engine.states.root import StateRoot
 from mirror.errors import ClusterError, OutputError, SourceError
 
-__all__ = ["DATASET", "ClusterRequest", "ClusterResult", "merge_on_cluster"]
+__all__ = ["DATASET_FILE", "ClusterRequest", "ClusterResult", "merge_on_cluster"]
 
-DATASET = "dataset.json"
-"""Written last: where it is, all is there."""
-_RUN = "run.json"
-_LAST_FINDINGS = "whole-run"
-"""What findings that belong to no part are called: after all others."""
+DATASET_FILE = "dataset.json"
+"""Written last: if it exists, the results are complete."""
+_RUN_FILE = "run.json"
+_RUN_FINDINGS = "whole-run"
+"""Name of the file of findings about the whole run; sorts after all others."""
 _RETRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterRequest:
-    """What a person asked for."""
+    """Sources, keys and options of a run."""
 
     names: Sequence[str]
-    """The sources, paths or URLs; in a URL, `*`, `?` and `[` stand for several."""
+    """Paths or URLs of the sources; a URL may be a glob pattern (`*`, `?`, `[`)."""
     out: str
-    """The folder of the results, a path or a URL."""
+    """Path or URL of the folder of the results."""
     keys: KeySet
     limits: ReadLimits = field(default_factory=ReadLimits)
-    sizes: PieceSizes = field(default_factory=PieceSizes)
+    sizes: TaskSizes = field(default_factory=TaskSizes)
     progress: Callable[[str, int, int], None] = lambda _stage, _done, _all: None
-    """Told of a stage of the work, how many of its tasks are done, and how many there are."""
+    """Called with a stage of the work, the number of finished tasks, and the number of all."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterResult:
-    """What a run came to."""
+    """Result of a run."""
 
     root: StateRoot
     summary: Summary
@@ -89,7 +106,7 @@ class ClusterResult:
     sources: list[str]
 
     def to_line(self) -> bytes:
-        """Return it as `dataset.json` has it, one line."""
+        """Return it as the JSON of `dataset.json`, one line."""
         value = {
             "dataset_type": "pith_mirror_states",
             "dataset_version": "1.0",
@@ -102,28 +119,28 @@ class ClusterResult:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Return what `to_line` gave."""
+        """Return the result of a line from `to_line`."""
         value = orjson.loads(data)
         root = StateRoot(**{name: value[name] for name in StateRoot.__dataclass_fields__})
         summary = Summary.from_value(value["summary"])
         return cls(root, summary, value["prefix_digits"], value["sources"])
 
 
-def merge_on_cluster(client: Client, order: ClusterRequest) -> ClusterResult:
+def merge_on_cluster(client: Client, request: ClusterRequest) -> ClusterResult:
     """Read, verify and merge sources on the workers of a cluster (`mirror merge --cluster`).
 
     Raises:
         ClusterError: `cluster.versions`, `cluster.lost`, `cluster.shuffle`, `cluster.incomplete`.
         WorkerError: `worker.lost`
-        SourceError: `source.changed`, `cluster.keys`, or `source.unreadable` of what a run left.
+        SourceError: `source.changed`, `cluster.keys`, or `source.unreadable` for a file of the run.
         OutputError: `output.failed`, `output.other_run`, `output.too_large`.
     """
     versions = require_same_versions(client)
     with translate_errors():
-        run = _begin(client, order, versions)
-        if run.out.has(DATASET):
-            run.out.remove(WORK)
-            return ClusterResult.from_bytes(run.out.read(DATASET))
+        run = _begin(client, request, versions)
+        if run.out.exists(DATASET_FILE):
+            run.out.remove(WORK_FOLDER)
+            return ClusterResult.from_bytes(run.out.read_bytes(DATASET_FILE))
         read = _verify_all(run)
         _require_unchanged(run)
         digits, merged = _merge_all(run, read)
@@ -131,47 +148,52 @@ def merge_on_cluster(client: Client, order: ClusterRequest) -> ClusterResult:
         return _write_dataset(run, read, digits, merged)
 
 
-# Beginning, or going on ----------------------------------------------------------------------
+# Starting or resuming ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _ClusterRun:
     client: Client
-    order: ClusterRequest
+    request: ClusterRequest
     out: StoragePath
     name: str
-    errand: TaskContext
-    origins: list[InputSource]
+    context: TaskContext
+    sources: list[InputSource]
 
 
-def _begin(client: Client, order: ClusterRequest, versions: dict[str, str]) -> _ClusterRun:
-    """Return the run that lies in the folder of the results, or a new one."""
-    out, found = _open_results(order.out)
-    origins = _look(client, order)
-    plan = _plan(order, origins)
+def _begin(client: Client, request: ClusterRequest, versions: dict[str, str]) -> _ClusterRun:
+    """Return the run in the folder of the results, or a new one."""
+    out, found = _open_results(request.out)
+    sources = _expand_sources(client, request)
+    plan = _plan(request, sources)
     if found is not None:
         known = orjson.loads(found)
-        _require_same_plan(known["plan"], plan, order.out)
+        _require_same_plan(known["plan"], plan, request.out)
     else:
         known = {"run": secrets.token_hex(8), "now": time.time_ns() // 1000, "plan": plan}
-        out.publish_bytes(KEYS, keys_value(order.keys))
-        out.publish_bytes(_RUN, orjson.dumps(known))
-    errand = TaskContext(
-        _absolute(order.out), order.keys.digest, order.limits, known["now"], versions, order.sizes
+        out.put_bytes(KEY_SET_FILE, key_set_file(request.keys))
+        out.put_bytes(_RUN_FILE, orjson.dumps(known))
+    context = TaskContext(
+        _absolute(request.out),
+        request.keys.digest,
+        request.limits,
+        known["now"],
+        versions,
+        request.sizes,
     )
-    return _ClusterRun(client, order, out, known["run"], errand, origins)
+    return _ClusterRun(client, request, out, known["run"], context, sources)
 
 
 def _open_results(url: str) -> tuple[StoragePath, bytes | None]:
-    """Return the folder of the results, and what says which run lies there, if one does.
+    """Return the folder of the results, and the content of its `run.json`, if it exists.
 
     Raises:
         OutputError: `output.failed`, `output.other_run`.
     """
     try:
         out = StoragePath(url)
-        if out.has(_RUN):
-            return out, out.read(_RUN)
+        if out.exists(_RUN_FILE):
+            return out, out.read_bytes(_RUN_FILE)
         _require_empty(out)
     except SourceError as error:
         reason, hint = error.message, "check the address and your permissions"
@@ -179,69 +201,69 @@ def _open_results(url: str) -> tuple[StoragePath, bytes | None]:
     return out, None
 
 
-def _look(client: Client, order: ClusterRequest) -> list[InputSource]:
-    names = [one for name in order.names for one in expand(name)]
-    origins = [
+def _expand_sources(client: Client, request: ClusterRequest) -> list[InputSource]:
+    names = [one for name in request.names for one in expand_glob(name)]
+    sources = [
         InputSource(number, redact(escape_name(name)), _absolute(name))
         for number, name in enumerate(names)
     ]
-    return _look_again(client, origins, order.sizes)
+    return _stat_sources(client, sources, request.sizes)
 
 
-def _look_again(
-    client: Client, origins: Iterable[InputSource], sizes: PieceSizes
+def _stat_sources(
+    client: Client, sources: Iterable[InputSource], sizes: TaskSizes
 ) -> list[InputSource]:
-    futures = client.map(stat_source, list(origins), part_bytes=sizes.part_bytes, pure=False)
-    return cast("list[InputSource]", gather(client, futures))
+    futures = client.map(stat_source, list(sources), split_bytes=sizes.split_bytes, pure=False)
+    return gather(client, futures)
 
 
 def _absolute(name: str) -> str:
-    """Return a URL, or a path, as every worker of this machine understands it."""
+    """Return a URL as it is, and a path as an absolute path for workers of this machine."""
     return name if "://" in name or not name else str(Path.cwd() / name)
 
 
-def _plan(order: ClusterRequest, origins: Iterable[InputSource]) -> dict[str, str]:
-    """Return what a run's results follow from, each part of it as a digest."""
-    sources = [
-        [one.name, redact(escape_name(one.url)), one.version, one.is_surveyed] for one in origins
-    ]
-    parts = {
-        "key set": order.keys.digest,
+def _plan(request: ClusterRequest, sources: Iterable[InputSource]) -> dict[str, str]:
+    """Return a digest of each input on which the results depend, by its name."""
+    inputs: dict[str, Any] = {
+        "key set": request.keys.digest,
         "rules": RULES,
-        "limits": asdict(order.limits),
-        "sizes of work": asdict(order.sizes),
-        "sources": sources,
+        "limits": asdict(request.limits),
+        "task sizes": asdict(request.sizes),
+        "sources": [
+            [one.name, redact(escape_name(one.url)), one.version, one.is_splittable]
+            for one in sources
+        ],
     }
-    return {name: sha256(canonical(cast("Any", part))).hex() for name, part in parts.items()}
+    return {name: sha256(canonical(value)).hex() for name, value in inputs.items()}
 
 
 def _require_same_plan(known: Mapping[str, str], plan: Mapping[str, str], out: str) -> None:
     if differing := [name for name, digest in plan.items() if known.get(name) != digest]:
         raise OutputError(
             "output.other_run",
-            f"the results of another run lie there; it differs in: {', '.join(differing)}",
+            f"the folder has the results of another run, which differs in: {', '.join(differing)}",
             where=redact(out),
-            hint="name another folder, or remove this one",
+            hint="give another folder, or remove this one",
         )
 
 
 def _require_empty(out: StoragePath) -> None:
-    for name in (DATASET, STATES_FOLDER, FINDINGS_FOLDER, WORK):
-        if out.has(name) or StoragePath(out.within_url(name)).files():
+    for name in (DATASET_FILE, STATES_FOLDER, FINDINGS_FOLDER, WORK_FOLDER):
+        if out.exists(name) or StoragePath(out.join_url(name)).files():
             raise OutputError(
                 "output.other_run",
-                f"{name} lies there, and nothing says which run it is of",
+                f"the folder has {name} of an unknown run (there is no {_RUN_FILE})",
                 where=redact(out.url),
-                hint="name another folder, or remove this one",
+                hint="give another folder, or remove this one",
             )
 
 
 def _require_unchanged(run: _ClusterRun) -> None:
     for was, now in zip(
-        run.origins, _look_again(run.client, run.origins, run.order.sizes), strict=True
+        run.sources, _stat_sources(run.client, run.sources, run.request.sizes), strict=True
     ):
         if was != now:
-            hint = "start again, in another folder for the results"
+            hint = "start again with another folder for the results"
             message = "it changed while it was read"
             raise SourceError("source.changed", message, where=was.name, hint=hint)
 
@@ -250,25 +272,25 @@ def _require_unchanged(run: _ClusterRun) -> None:
 
 
 class _SourceProgress(NamedTuple):
-    """A source, with what became of it."""
+    """Scan of a source, if it is splittable, and the results of its splits."""
 
-    survey: SourceScan | None
-    parts: dict[InputSplit, SplitResult]
+    scan: SourceScan | None
+    splits: dict[InputSplit, SplitResult]
 
 
 class _SourceTask(NamedTuple):
-    """Work on a source: its survey, or a part of it."""
+    """A task: to scan a source, or to verify a split."""
 
-    origin: InputSource
-    part: InputSplit | None
+    source: InputSource
+    split: InputSplit | None
     is_last_try: bool = False
 
 
 def _verify_all(run: _ClusterRun) -> list[_SourceProgress]:
-    """Have every source surveyed, if it is worth it, and every part of it verified."""
-    reads = [_SourceProgress(None, {}) for _ in run.origins]
+    """Submit the scans of splittable sources and the verification of all splits, and wait."""
+    progress = [_SourceProgress(None, {}) for _ in run.sources]
     waiting, tasks = as_completed(), dict[Any, _SourceTask]()
-    todo = [_SourceTask(one, None if one.is_surveyed else InputSplit(one)) for one in run.origins]
+    todo = [_SourceTask(one, None if one.is_splittable else InputSplit(one)) for one in run.sources]
     done = total = 0
     while todo or tasks:
         for task in todo:
@@ -276,38 +298,38 @@ def _verify_all(run: _ClusterRun) -> list[_SourceProgress]:
             tasks[future.key] = task
             waiting.add(future)
         total += len(todo)
-        run.order.progress("verified", done, total)
+        run.request.progress("verified", done, total)
         finished = next_finished(run.client, waiting)
-        todo = _record_result(tasks.pop(finished.key), finished, reads)
+        todo = _record_result(tasks.pop(finished.key), finished, progress)
         done += 1
-    return reads
+    return progress
 
 
 def _submit(run: _ClusterRun, task: _SourceTask) -> Future[Any]:
     settings: dict[str, Any] = {"pure": False, "retries": _RETRIES}
-    if task.part is None:
-        return run.client.submit(survey, task.origin, run.errand, **settings)
+    if task.split is None:
+        return run.client.submit(scan_source, task.source, run.context, **settings)
     settings["is_last_try"] = task.is_last_try
-    return run.client.submit(verify_part, task.part, run.errand, **settings)
+    return run.client.submit(verify_split, task.split, run.context, **settings)
 
 
 def _record_result(
-    task: _SourceTask, finished: TaskResult, reads: list[_SourceProgress]
+    task: _SourceTask, finished: TaskResult, progress: list[_SourceProgress]
 ) -> list[_SourceTask]:
-    """Note what a task came to, and return what is to be done next."""
-    number = task.origin.number
+    """Record the result of a task, and return the tasks that follow."""
+    number = task.source.number
     try:
         result = finished.result()
     except SourceError as error:
         if error.code not in UNREAD_CODES or task.is_last_try:
             raise
-        origin = task.origin if task.part else replace(task.origin, is_surveyed=False)
-        return [_SourceTask(origin, task.part or InputSplit(origin), is_last_try=True)]
-    if isinstance(result, SourceScan):
-        reads[number] = _SourceProgress(result, {})
-        parts = [InputSplit(task.origin, part) for part in range(result.parts)]
-        return [_SourceTask(task.origin, part) for part in parts]
-    reads[number].parts[cast("InputSplit", task.part)] = result
+        source = task.source if task.split else replace(task.source, is_splittable=False)
+        return [_SourceTask(source, task.split or InputSplit(source), is_last_try=True)]
+    if task.split is None:
+        progress[number] = _SourceProgress(result, {})
+        splits = [InputSplit(task.source, split) for split in range(result.splits)]
+        return [_SourceTask(task.source, split) for split in splits]
+    progress[number].splits[task.split] = result
     return []
 
 
@@ -317,57 +339,57 @@ def _record_result(
 def _merge_all(
     run: _ClusterRun, reads: Iterable[_SourceProgress]
 ) -> tuple[int, dict[int, PartitionResult]]:
-    """Have every partition merged that is not; return by how many digits, and what they hold."""
+    """Merge all partitions that are not merged yet; return the number of digits and all results."""
     groups = list(_groups(reads))
-    digits = choose_digits(groups, run.order.sizes)
-    merged = _merged_before(run, digits)
-    wanted = [number not in merged for number in range(16**digits)]
-    if not groups or not any(wanted):
+    digits = choose_digits(groups, run.request.sizes)
+    merged = _earlier_results(run, digits)
+    pending = [number not in merged for number in range(16**digits)]
+    if not groups or not any(pending):
         return digits, merged
-    job = ShuffleTask(run.name, run.errand, digits, bits(wanted) if merged else None)
+    job = ShuffleTask(run.name, run.context, digits, pack_flags(pending) if merged else None)
     futures = shuffle_and_merge(run.client, groups, job)
     waiting = as_completed(futures)
     for done in range(1, len(futures) + 1):
-        merged |= merged_of(next_finished(run.client, waiting).result())
-        run.order.progress("merged", done, len(futures))
+        merged |= partition_results(next_finished(run.client, waiting).result())
+        run.request.progress("merged", done, len(futures))
     return digits, merged
 
 
 def _groups(reads: Iterable[_SourceProgress]) -> Iterator[RowGroup]:
     for read in reads:
-        for part, verified in read.parts.items():
-            for number, size in enumerate(verified.groups):
-                yield RowGroup(SplitResult.file_of(part), number, size)
+        for split, verified in read.splits.items():
+            for number, size in enumerate(verified.row_groups):
+                yield RowGroup(SplitResult.path_of(split), number, size)
 
 
-def _merged_before(run: _ClusterRun, digits: int) -> dict[int, PartitionResult]:
-    there = StoragePath(run.out.within_url(STATES_FOLDER)).files()
+def _earlier_results(run: _ClusterRun, digits: int) -> dict[int, PartitionResult]:
+    files = StoragePath(run.out.join_url(STATES_FOLDER)).files()
     partitions = [Partition(one, digits) for one in range(16**digits)]
-    found = [one for one in partitions if one.file.removeprefix(f"{STATES_FOLDER}/") in there]
+    found = [one for one in partitions if one.path.removeprefix(f"{STATES_FOLDER}/") in files]
     futures = run.client.map(
-        read_merged, [run.errand.out] * len(found), found, pure=False, retries=_RETRIES
+        read_partition_result, [run.context.out] * len(found), found, pure=False, retries=_RETRIES
     )
-    told = cast("list[PartitionResult]", gather(run.client, futures))
-    pairs = zip(found, told, strict=True)
+    results: list[PartitionResult] = gather(run.client, futures)
+    pairs = zip(found, results, strict=True)
     return {one.number: merged for one, merged in pairs if merged.run == run.name}
 
 
 def _require_all(
     run: _ClusterRun, reads: Iterable[_SourceProgress], merged: Mapping[int, PartitionResult]
 ) -> None:
-    """Check that no bundle was lost or doubled on the way from one task to another.
+    """Check that no bundle was lost or duplicated between tasks.
 
     Raises:
-        ClusterError: `cluster.incomplete`; no state is left then, for none is known to be right.
+        ClusterError: `cluster.incomplete`; all states are removed, because any may be wrong.
     """
-    parts = [one for read in reads for one in read.parts.values()]
-    verified = sum(one.summary.bundles_read for one in parts)
+    splits = [one for read in reads for one in read.splits.values()]
+    verified = sum(one.summary.bundles_read for one in splits)
     found = sum(one.bundles for one in merged.values())
     if found != verified:
         run.out.remove(STATES_FOLDER)
         message = f"{verified:,} bundles were verified, and {found:,} merged"
-        hint = "a worker ran something else, or failed; run the command again to merge anew"
-        raise ClusterError("cluster.incomplete", message, where=redact(run.order.out), hint=hint)
+        hint = "a worker failed or ran other code; run the command again to repeat the merge"
+        raise ClusterError("cluster.incomplete", message, where=redact(run.request.out), hint=hint)
 
 
 # Finishing -----------------------------------------------------------------------------------
@@ -379,9 +401,9 @@ def _write_dataset(
     digits: int,
     merged: Mapping[int, PartitionResult],
 ) -> ClusterResult:
-    """Say what all came to, and remove what was only on the way."""
+    """Combine the results, write `dataset.json`, and remove temporary files."""
     summary = Summary()
-    for verified in (one for read in reads for one in read.parts.values()):
+    for verified in (one for read in reads for one in read.splits.values()):
         summary.add(verified.summary)
     for partition in merged.values():
         summary.add(partition.summary)
@@ -389,42 +411,42 @@ def _write_dataset(
     node = _root_node({number: one.node for number, one in merged.items()}, digits)
     root = StateRoot(
         root=node.digest.hex(),
-        key_set_digest=run.errand.key_set_digest,
+        key_set_digest=run.context.key_set_digest,
         merge_version=MERGE_VERSION,
         records=node.size,
         events_valid=sum(one.events_valid for one in merged.values()),
         events_invalid=sum(one.events_invalid for one in merged.values()),
     )
-    dataset = ClusterResult(root, summary, digits, [one.name for one in run.origins])
-    run.out.publish_bytes(DATASET, dataset.to_line())
-    run.out.remove(WORK)
+    dataset = ClusterResult(root, summary, digits, [one.name for one in run.sources])
+    run.out.put_bytes(DATASET_FILE, dataset.to_line())
+    run.out.remove(WORK_FOLDER)
     return dataset
 
 
 def _report_missing_bases(
     run: _ClusterRun, reads: Sequence[_SourceProgress], summary: Summary
 ) -> None:
-    bags = {origin.name: _bag(read) for origin, read in zip(run.origins, reads, strict=True)}
+    bags = {source.name: _bag(read) for source, read in zip(run.sources, reads, strict=True)}
     _, missing = complete_bags(bags, lambda _manifest: False)
-    reports = [missing_base(source, bags[source]) for source in missing]
-    for report in reports:
-        summary.count(report)
-    if reports:
-        write_findings(run.out, _LAST_FINDINGS, reports)
+    findings = [missing_base(name, bags[name]) for name in missing]
+    for finding in findings:
+        summary.count(finding)
+    if findings:
+        write_findings(run.out, _RUN_FINDINGS, findings)
 
 
 def _bag(read: _SourceProgress) -> BaseBag:
-    parts = read.parts.values()
-    if read.survey is None:
-        return next(iter(parts)).bag
-    found = BaseBag(is_whole=all(part.bag.is_whole for part in parts))
-    if read.survey.bag is None or not all(part.is_sound for part in parts):
+    splits = read.splits.values()
+    if read.scan is None:
+        return next(iter(splits)).bag
+    found = BaseBag(is_whole=all(split.bag.is_whole for split in splits))
+    if read.scan.bag is None or not all(split.is_valid for split in splits):
         return found
-    return found.with_manifest(read.survey.bag)
+    return found.with_manifest(read.scan.bag)
 
 
 def _root_node(nodes: Mapping[int, Node], digits: int) -> Node:
-    """Return the root of a tree from its nodes so many digits below it."""
+    """Return the root of a tree from its nodes at the depth of `digits`."""
     for _ in range(digits):
         above: dict[int, list[Node]] = defaultdict(lambda: [NOTHING] * FANOUT)
         for number, node in nodes.items():

@@ -1,8 +1,8 @@
-"""What one task reads: a small source, some files of a folder, or a stretch of a large archive.
+"""Input splits: a small source, some files of a folder, or some extents of a large archive.
 
-A folder and a large plain archive are surveyed first, by one task: what is in them is listed, held
-against the manifests, and cut into parts that are read anywhere. What is compressed as a whole
-can only be read from its start, and is one part.
+One task first scans a folder or a large uncompressed archive: it lists the content, checks it
+against the manifests, and divides it into splits, which any worker can read. A compressed archive
+can only be read from its start, so it is one split.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import orjson
 
@@ -43,23 +43,22 @@ from mirror.archive import (
 from mirror.core.escaping import escape_name
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.redaction import redact
-from mirror.core.values import Value
 from mirror.engine.batching import batched
-from mirror.engine.cluster.storage import StoragePath, reading
-from mirror.engine.cluster.task import WORK, TaskContext
+from mirror.engine.cluster.storage import StoragePath, translate_read_errors
+from mirror.engine.cluster.task import WORK_FOLDER, TaskContext
 from mirror.errors import SourceError
 
-__all__ = ["InputSource", "InputSplit", "SourceScan", "read_part", "stat_source", "survey"]
+__all__ = ["InputSource", "InputSplit", "SourceScan", "read_split", "scan_source", "stat_source"]
 
 SplitItem: TypeAlias = Member | RefusedMember | Bag
 _Entry: TypeAlias = Extent | str | RefusedMember
-"""A stretch of an archive, a file's path in its folder, or what was refused in its place."""
+"""An extent of an archive, the path of a file in a folder, or a refusal."""
 
 _HEAD_BYTES = 512
-_PAUSES_S = (0.1, 0.5, 0)
-"""After each time that a source could not be looked at."""
-_LIST_ENTRIES = 20_000
-"""Of one part at most, however small they are."""
+_RETRY_DELAYS_S = (0.1, 0.5, 0)
+"""Delay after each failed attempt to read the status of a source."""
+_SPLIT_ENTRIES = 20_000
+"""Largest number of entries of a split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,110 +66,111 @@ class InputSource:
     """A source of the run."""
 
     number: int
-    """Its place among the sources."""
+    """Index among the sources."""
     name: str
-    """As the person wrote it."""
+    """Name given on the command line."""
     url: str
     version: str = ""
-    """What changes when it does; empty where nothing could be found out."""
-    is_surveyed: bool = False
-    """Whether it is cut into parts."""
+    """Digest that changes with the source; empty if its status cannot be read."""
+    is_splittable: bool = False
+    """Whether it is divided into splits."""
 
     @property
-    def file(self) -> str:
-        """What files about it are called."""
+    def name_prefix(self) -> str:
+        """Prefix of the names of its files."""
         return f"source-{self.number:06}"
 
 
 @dataclass(frozen=True, slots=True)
 class InputSplit:
-    """What one task reads of a source: all of it, unless that is surveyed."""
+    """A part of a source that one task reads; the whole source if that is not splittable."""
 
-    origin: InputSource
+    source: InputSource
     number: int = 0
-    """Its place among the parts of the source."""
+    """Index among the splits of the source."""
 
     @property
-    def file(self) -> str:
-        """What files about it are called; their order is that of what is in them."""
-        return f"{self.origin.file}-part-{self.number:06}"
+    def name_prefix(self) -> str:
+        """Prefix of the names of its files, which sort in the order of the content."""
+        return f"{self.source.name_prefix}-part-{self.number:06}"
 
     @property
-    def list_name(self) -> str:
-        """Where the list of what is in it lies, if its source is surveyed."""
-        return f"{WORK}/parts/{self.file}.list"
+    def list_path(self) -> str:
+        """Path of the list of its entries, if its source is splittable."""
+        return f"{WORK_FOLDER}/splits/{self.name_prefix}.list"
 
 
-def stat_source(origin: InputSource, part_bytes: int) -> InputSource:
-    """Return what can be told of a source without reading it; who reads it says why it cannot."""
-    for pause_s in _PAUSES_S:
+def stat_source(source: InputSource, split_bytes: int) -> InputSource:
+    """Return a source with its version, without reading it; read errors are reported later."""
+    for pause_s in _RETRY_DELAYS_S:
         with suppress(SourceError):
-            return _scanned(origin, part_bytes)
-        time.sleep(pause_s)  # a server may be busy for a moment
-    return replace(origin, version="", is_surveyed=False)
+            return _stat(source, split_bytes)
+        time.sleep(pause_s)  # a server may be busy
+    return replace(source, version="", is_splittable=False)
 
 
-def _scanned(origin: InputSource, part_bytes: int) -> InputSource:
-    place = StoragePath(origin.url)
-    version = place.version(is_relevant_name)
-    is_surveyed = place.is_folder() or (
-        place.size_bytes() > max(part_bytes, _HEAD_BYTES)
-        and is_uncompressed_tar(place.read(start=0, end=_HEAD_BYTES))
+def _stat(source: InputSource, split_bytes: int) -> InputSource:
+    storage = StoragePath(source.url)
+    version = storage.version(is_relevant_name)
+    is_splittable = storage.is_folder() or (
+        storage.size_bytes() > max(split_bytes, _HEAD_BYTES)
+        and is_uncompressed_tar(storage.read_bytes(start=0, end=_HEAD_BYTES))
     )
-    return replace(origin, version=version, is_surveyed=is_surveyed)
+    return replace(source, version=version, is_splittable=is_splittable)
 
 
-# Surveys -------------------------------------------------------------------------------------
+# Scans ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class SourceScan:
-    """What a survey came to."""
+    """Result of scanning a source."""
 
-    parts: int
+    splits: int
+    """Number of splits."""
     bag: Bag | None
-    """The bag that the source is, if nothing is refused in its parts, either."""
+    """The bag of the source, valid if nothing is refused in its splits."""
 
     @staticmethod
-    def file_of(origin: InputSource) -> str:
-        """Where the survey of a source is kept."""
-        return f"{WORK}/parts/{origin.file}.json"
+    def path_of(source: InputSource) -> str:
+        """Return the path of the scan of a source, in the folder of the results."""
+        return f"{WORK_FOLDER}/splits/{source.name_prefix}.json"
 
     def to_bytes(self) -> bytes:
-        """Return it as it is kept."""
+        """Return it as JSON text."""
         return orjson.dumps(asdict(self))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SourceScan:
-        """Return what `to_bytes` gave."""
+        """Return the scan of a text from `to_bytes`."""
         value = orjson.loads(data)
         bag = value["bag"]
-        return cls(value["parts"], None if bag is None else Bag(**bag))
+        return cls(value["splits"], None if bag is None else Bag(**bag))
 
 
-def survey(origin: InputSource, errand: TaskContext) -> SourceScan:
-    """List what is in a source, part by part, beside the results; do nothing twice.
+def scan_source(source: InputSource, context: TaskContext) -> SourceScan:
+    """Write a list of entries for each split beside the results, unless it exists.
 
     Raises:
         ClusterError: `cluster.versions`
         SourceError: `source.unreadable`
         OutputError: `output.failed`
     """
-    out, _ = errand.begin()
-    if out.has(SourceScan.file_of(origin)):
-        return SourceScan.from_bytes(out.read(SourceScan.file_of(origin)))
+    out, _ = context.begin()
+    if out.exists(SourceScan.path_of(source)):
+        return SourceScan.from_bytes(out.read_bytes(SourceScan.path_of(source)))
     bags: list[Bag] = []
-    entries = _entries(StoragePath(origin.url), out, errand.limits, bags.append)
+    entries = _entries(StoragePath(source.url), out, context.limits, bags.append)
     count = 0
     size_of = attrgetter("size_bytes")
-    groups = batched(entries, _LIST_ENTRIES, size_of, errand.sizes.part_bytes)
-    for count, group in enumerate(groups, 1):
-        out.publish_bytes(
-            InputSplit(origin, count - 1).list_name,
-            pack([_entry_value(one.entry) for one in group]),
+    batches = batched(entries, _SPLIT_ENTRIES, size_of, context.task_sizes.split_bytes)
+    for count, batch in enumerate(batches, 1):
+        out.put_bytes(
+            InputSplit(source, count - 1).list_path,
+            pack([_entry_value(one.entry) for one in batch]),
         )
     done = SourceScan(count, bags[0] if bags else None)
-    out.publish_bytes(SourceScan.file_of(origin), done.to_bytes())
+    out.put_bytes(SourceScan.path_of(source), done.to_bytes())
     return done
 
 
@@ -180,26 +180,25 @@ class _SizedEntry(NamedTuple):
 
 
 def _entries(
-    place: StoragePath, out: StoragePath, limits: ReadLimits, note_bag: Callable[[Bag], None]
+    storage: StoragePath, out: StoragePath, limits: ReadLimits, on_bag: Callable[[Bag], None]
 ) -> Iterator[_SizedEntry]:
-    """Yield what is in a source, in its order; a refusal where that is nothing at all."""
+    """Yield the entries of a source, in its order; a refusal if it is empty."""
     is_empty = True
-    with reading(place.url):
-        is_folder = place.is_folder()
-        for one in _list_folder(place, out, limits) if is_folder else _list_tar(place, limits):
+    with translate_read_errors(storage.url):
+        is_folder = storage.is_folder()
+        for one in _list_folder(storage, out, limits) if is_folder else _list_tar(storage, limits):
             if isinstance(one, Bag):
-                note_bag(one)
-                is_empty = is_empty and not one.is_increment
+                on_bag(one)
+                is_empty &= not one.is_increment
             else:
-                fault = one.entry if isinstance(one.entry, RefusedMember) else None
-                is_empty = is_empty and fault is not None and fault.is_passed_over
+                is_empty &= isinstance(one.entry, RefusedMember) and one.entry.is_passed_over
                 yield one
     if is_empty:
         yield _SizedEntry(empty_source(BUNDLES), 0)
 
 
-def _list_tar(place: StoragePath, limits: ReadLimits) -> Iterator[_SizedEntry | Bag]:
-    with place.open() as file:
+def _list_tar(storage: StoragePath, limits: ReadLimits) -> Iterator[_SizedEntry | Bag]:
+    with storage.open() as file:
         for one in locate_in_tar(file, limits):
             if isinstance(one, Bag):
                 yield one
@@ -208,11 +207,11 @@ def _list_tar(place: StoragePath, limits: ReadLimits) -> Iterator[_SizedEntry | 
 
 
 def _list_folder(
-    place: StoragePath, out: StoragePath, limits: ReadLimits
+    storage: StoragePath, out: StoragePath, limits: ReadLimits
 ) -> Iterator[_SizedEntry | Bag]:
-    local = place.local_path
-    tree: FileTree = _ObjectStoreTree(place) if local is None else LocalFileTree(local)
-    if (results := _path_within(place, out)) is not None:
+    local = storage.local_path
+    tree: FileTree = _ObjectStoreTree(storage) if local is None else LocalFileTree(local)
+    if (results := _path_within(storage, out)) is not None:
         tree = _TreeWithoutFolder(tree, results)
     for one in list_folder(tree, limits):
         if isinstance(one, Bag):
@@ -225,18 +224,18 @@ def _size(tree: FileTree, name: str) -> int:
     try:
         return tree.size(name) or 0
     except OSError:
-        return 0  # whoever reads it says why it cannot be read
+        return 0  # the task that reads it reports the error
 
 
-def _path_within(place: StoragePath, out: StoragePath) -> str | None:
-    """Return the path of the results within a folder; None if they lie elsewhere."""
-    above = (place.local_path or place.url).rstrip("/") + "/"
+def _path_within(storage: StoragePath, out: StoragePath) -> str | None:
+    """Return the relative path of the results in a folder; None if they are elsewhere."""
+    above = (storage.local_path or storage.url).rstrip("/") + "/"
     path = (out.local_path or out.url).rstrip("/")
     return path.removeprefix(above) if path.startswith(above) else None
 
 
 class _TreeWithoutFolder:
-    """A folder but for one in it: the results of the run, which grow as it is listed."""
+    """A tree without one folder: the results of the run, which grow while it is listed."""
 
     def __init__(self, tree: FileTree, folder: str) -> None:
         self._tree = tree
@@ -245,7 +244,7 @@ class _TreeWithoutFolder:
         self.open = tree.open
 
     def listing(self, folder: str) -> Listing:
-        """Return what stands in a folder."""
+        """Return the entries of a folder."""
         found = self._tree.listing(folder)
         if folder == self._above:
             found.folders = [one for one in found.folders if one != self._name]
@@ -253,11 +252,11 @@ class _TreeWithoutFolder:
 
 
 class _ObjectStoreTree:
-    """The objects of a store, as the folder that their names make them."""
+    """A tree of folders made from the names of objects in an object store."""
 
-    def __init__(self, place: StoragePath) -> None:
-        self._place = place
-        self._sizes = place.files()
+    def __init__(self, storage: StoragePath) -> None:
+        self._storage = storage
+        self._sizes = storage.files()
         self._listings = {"": Listing()}
         for name in self._sizes:
             folder, _, last = name.rpartition("/")
@@ -267,7 +266,7 @@ class _ObjectStoreTree:
             self._listings[above].folders.append(last)
 
     def _listing(self, folder: str) -> Listing:
-        """Return the listing of a folder, and make those above it."""
+        """Return the listing of a folder; create it and those of its parents."""
         found = self._listings.setdefault(folder, Listing())
         above = folder
         while (above := above.rpartition("/")[0]) not in self._listings:
@@ -275,28 +274,28 @@ class _ObjectStoreTree:
         return found
 
     def listing(self, folder: str) -> Listing:
-        """Return what stands in a folder."""
+        """Return the entries of a folder."""
         return self._listings[folder]
 
-    def size(self, place: str) -> int:
-        """Return the bytes of an object."""
-        return self._sizes[place]
+    def size(self, path: str) -> int:
+        """Return the size of an object in bytes."""
+        return self._sizes[path]
 
-    def open(self, place: str) -> AbstractContextManager[BinaryIO]:
+    def open(self, path: str) -> AbstractContextManager[BinaryIO]:
         """Open an object."""
-        return self._place.open(place)
+        return self._storage.open(path)
 
 
-def _entry_value(entry: _Entry) -> Value:
-    """Return an entry as a list keeps it; names of files may be no text at all."""
+def _entry_value(entry: _Entry) -> Any:
+    """Return an entry for MessagePack; names of files may not be UTF-8."""
     if isinstance(entry, str):
-        return cast("Value", os.fsencode(entry))
+        return os.fsencode(entry)
     if isinstance(entry, Extent):
         return [*entry]
     return {"name": entry.name, "code": entry.code, "message": entry.message}
 
 
-def _entry(value: Any) -> _Entry:
+def _parse_entry(value: Any) -> _Entry:
     if isinstance(value, bytes):
         return os.fsdecode(value)
     return Extent(*value) if isinstance(value, list) else RefusedMember(**value)
@@ -305,69 +304,74 @@ def _entry(value: Any) -> _Entry:
 # Reading -------------------------------------------------------------------------------------
 
 
-def read_part(part: InputSplit, out: StoragePath, limits: ReadLimits) -> Iterator[SplitItem]:
-    """Yield what a part holds, as reading the whole source yields it at that place.
+def read_split(split: InputSplit, out: StoragePath, limits: ReadLimits) -> Iterator[SplitItem]:
+    """Yield the items of a split, in the order of the whole source.
 
     Raises:
         SourceError: `source.unreadable`, or `source.changed`.
     """
-    place = StoragePath(part.origin.url)
-    if not part.origin.is_surveyed:
-        yield from _read_whole(place, limits)
+    storage = StoragePath(split.source.url)
+    if not split.source.is_splittable:
+        yield from _read_whole(storage, limits)
         return
-    entries = [_entry(one) for one in cast("list[Any]", unpack(out.read(part.list_name)))]
-    if place.is_folder():
-        yield from _read_files(place, entries, limits)
+    values: Any = unpack(out.read_bytes(split.list_path))
+    entries = [_parse_entry(one) for one in values]
+    if storage.is_folder():
+        yield from _read_files(storage, entries, limits)
     else:
-        yield from _read_extents(place, entries, limits)
+        yield from _read_extents(storage, entries, limits)
 
 
-def _read_whole(place: StoragePath, limits: ReadLimits) -> Iterator[SplitItem]:
-    if place.local_path is not None:
-        with open_source(place.local_path, limits) as source:
+def _read_whole(storage: StoragePath, limits: ReadLimits) -> Iterator[SplitItem]:
+    if storage.local_path is not None:
+        with open_source(storage.local_path, limits) as source:
             yield from source.items()
         return
     with tempfile.TemporaryDirectory(prefix="mirror-") as folder:
         copy = Path(folder, "source")
-        place.copy_to(copy)
+        storage.get_file(copy)
         with open_source(str(copy), limits) as source:
             yield from source.items()
 
 
 def _read_files(
-    place: StoragePath, entries: Iterable[_Entry], limits: ReadLimits
+    storage: StoragePath, entries: Iterable[_Entry], limits: ReadLimits
 ) -> Iterator[SplitItem]:
     for one in entries:
-        if not isinstance(one, str):
-            yield cast("RefusedMember", one)
-        elif place.local_path is not None:
-            yield from read_file_in_folder(place.local_path, one, limits)
-        elif fault := check_name(one):
-            yield RefusedMember(escape_name(one), "archive.member", fault)
+        if isinstance(one, RefusedMember):
+            yield one
+        elif not isinstance(one, str):
+            raise _changed(storage.url, one.name, "is no longer in an archive")
+        elif storage.local_path is not None:
+            yield from read_file_in_folder(storage.local_path, one, limits)
+        elif reason := check_name(one):
+            yield RefusedMember(escape_name(one), "archive.member", reason)
         else:
-            most = max(limits.member_bytes, limits.segment_bytes)
-            yield from read_member(one, place.read(one, start=0, end=most + 1), limits)
+            limit = max(limits.member_bytes, limits.segment_bytes)
+            yield from read_member(one, storage.read_bytes(one, start=0, end=limit + 1), limits)
 
 
 def _read_extents(
-    place: StoragePath, entries: Iterable[_Entry], limits: ReadLimits
+    storage: StoragePath, entries: Iterable[_Entry], limits: ReadLimits
 ) -> Iterator[SplitItem]:
-    with reading(place.url), place.open() as file:
+    with translate_read_errors(storage.url), storage.open() as file:
         for one in entries:
             if isinstance(one, Extent):
-                yield from read_extent(one, _stretch(file, one, place.url), limits)
+                yield from read_extent(one, _read_extent(file, one, storage.url), limits)
+            elif isinstance(one, RefusedMember):
+                yield one
             else:
-                yield cast("RefusedMember", one)
+                raise _changed(storage.url, one, "is no longer in a folder")
 
 
-def _stretch(file: Any, extent: Extent, url: str) -> bytes:
+def _read_extent(file: Any, extent: Extent, url: str) -> bytes:
     file.seek(extent.offset)
     data = bytes(file.read(extent.size))
     if len(data) < extent.size:
-        raise SourceError(
-            "source.changed",
-            f"{extent.name} is shorter than it was when the archive was surveyed",
-            where=redact(url),
-            hint="start again, in another folder for the results",
-        )
+        raise _changed(url, extent.name, "is shorter than when the archive was scanned")
     return data
+
+
+def _changed(url: str, name: str, change: str) -> SourceError:
+    hint = "start again with another folder for the results"
+    return SourceError("source.changed", f"{name} {change}", where=redact(url), hint=hint)

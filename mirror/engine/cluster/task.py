@@ -1,7 +1,7 @@
-"""What every task of a run is told: small enough to travel with each, and pinned by digests.
+"""Context of the tasks of a run: small enough to be sent with each task.
 
-The key set itself lies beside the results; a task takes it from there and holds it against the
-digest that it was told. So no worker judges under other keys than the rest (K3).
+The key set is a file beside the results. A task reads it and compares its digest with the digest
+in the context, so all workers verify with the same keys (K3).
 """
 
 from __future__ import annotations
@@ -17,67 +17,68 @@ from mirror.engine.cluster.storage import StoragePath
 from mirror.engine.cluster.versions import require_versions
 from mirror.errors import SourceError
 
-__all__ = ["KEYS", "WORK", "PieceSizes", "TaskContext", "keys_value"]
+__all__ = ["KEY_SET_FILE", "WORK_FOLDER", "TaskContext", "TaskSizes", "key_set_file"]
 
-KEYS = "keys.json"
-"""The key set of a run, in the folder of its results."""
-WORK = "_work"
-"""What a run keeps there until it is done."""
+KEY_SET_FILE = "keys.json"
+"""Name of the key set file of a run, in the folder of its results."""
+WORK_FOLDER = "_work"
+"""Name of the folder with temporary files of a run, in the folder of its results."""
 
 MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PieceSizes:
-    """How large pieces of work are; results do not depend on it."""
+class TaskSizes:
+    """Sizes of the work of tasks; results do not depend on them."""
 
-    part_bytes: int = 8 * MIB
-    """Of a source, that one task verifies."""
-    group_bytes: int = 16 * MIB
-    """Of verified facts, compressed, that are shuffled together."""
+    split_bytes: int = 8 * MIB
+    """Bytes of a source that one task verifies."""
+    row_group_bytes: int = 16 * MIB
+    """Compressed bytes of verified facts that are shuffled together."""
     partition_bytes: int = 64 * MIB
-    """The same, that one task merges, on average."""
+    """Compressed bytes of verified facts that one task merges, on average."""
     prefix_digits: int = 0
-    """Of `canonical_sha256`, by which results are partitioned; 0 to choose by `partition_bytes`."""
+    """Hexadecimal digits of `canonical_sha256` by which results are partitioned; 0 to choose by
+    `partition_bytes`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """One run, as its tasks know it."""
+    """Context of all tasks of one run."""
 
     out: str
-    """The folder of the results, a URL."""
+    """URL of the folder of the results."""
     key_set_digest: str
-    """K3."""
+    """Digest of the key set (K3)."""
     limits: ReadLimits
     now: int
-    """When the run first began, in microseconds since 1970 (B5)."""
+    """Time when the run was started first, in microseconds since 1970 (B5)."""
     versions: dict[str, str] = field(hash=False)
-    """Of what must be the same on every worker."""
-    sizes: PieceSizes = PieceSizes()
+    """Versions that must be the same on every worker."""
+    task_sizes: TaskSizes = TaskSizes()
 
     def begin(self) -> tuple[StoragePath, KeySet]:
-        """Return the folder of the results and the key set, for a task that is about to start.
+        """Check the versions of this worker; return the folder of the results and the key set.
 
         Raises:
-            ClusterError: `cluster.versions` if this worker is not as the client is.
-            SourceError: `source.unreadable`, or `cluster.keys` if the key set is another one.
+            ClusterError: `cluster.versions` if this worker differs from the client.
+            SourceError: `source.unreadable`, or `cluster.keys` if the key set has another digest.
         """
         require_versions(self.versions)
         return StoragePath(self.out), _key_set(self.out, self.key_set_digest)
 
 
-def keys_value(keys: KeySet) -> bytes:
-    """Return a key set as a file that `mirror keys add` takes (K2), one line."""
+def key_set_file(keys: KeySet) -> bytes:
+    """Return the content of a key set file for `mirror keys add` (K2), one line."""
     return canonical(keys.to_value()) + b"\n"
 
 
 @lru_cache(maxsize=4)
 def _key_set(out: str, digest: str) -> KeySet:
-    place = StoragePath(out)
-    found = parse_key_set(place.read(KEYS), built_in=False)
+    storage = StoragePath(out)
+    found = parse_key_set(storage.read_bytes(KEY_SET_FILE), built_in=False)
     if found.digest != digest:
         message = f"the key set there has the digest {found.digest}, not {digest}"
-        hint = "somebody changed it while the run was going on; start again in another folder"
-        raise SourceError("cluster.keys", message, where=redact(f"{out}/{KEYS}"), hint=hint)
+        hint = "it was changed during the run; start again with another folder for the results"
+        raise SourceError("cluster.keys", message, where=redact(f"{out}/{KEY_SET_FILE}"), hint=hint)
     return found

@@ -1,7 +1,7 @@
-"""The first task: read a part of the sources, verify it, and leave its facts to be shuffled.
+"""First task: reads and verifies a split of a source, and writes its facts for the shuffle.
 
-Members are verified by `mirror.engine.ingest.worker`; the facts of a bundle, which a store would
-keep, are a row here.
+Members are verified by `mirror.engine.ingest.worker`. The facts of a bundle become a row of a
+Parquet file instead of rows of a store.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mirror.archive import Bag, Member, RefusedMember
+from mirror.archive import is_refusal
 from mirror.core.msgpack_values import pack
-from mirror.core.values import Object
-from mirror.engine.cluster.parquet import FACTS, FINDINGS, ParquetFile, read_footer
-from mirror.engine.cluster.splits import InputSplit, read_part
+from mirror.engine.cluster.parquet import FACTS_SCHEMA, FINDINGS_SCHEMA, ParquetFile, read_footer
+from mirror.engine.cluster.splits import InputSplit, read_split
 from mirror.engine.cluster.storage import StoragePath
-from mirror.engine.cluster.task import WORK, TaskContext
+from mirror.engine.cluster.task import WORK_FOLDER, TaskContext
 from mirror.engine.findings import UNREAD_CODES, Finding, ReadRequest, Summary
 from mirror.engine.ingest.base_bag import BaseBag
 from mirror.engine.ingest.pipeline import source_item, unreadable
@@ -24,141 +23,133 @@ from mirror.engine.ingest.worker import Item, SourceBag, SourceMember, VerifyCon
 from mirror.errors import SourceError
 from mirror.store import NewFacts
 
-__all__ = ["FINDINGS_FOLDER", "SplitResult", "verify_part", "write_findings"]
+__all__ = ["FINDINGS_FOLDER", "SplitResult", "verify_split", "write_findings"]
 
 FINDINGS_FOLDER = "findings"
 _FINDINGS_BYTES = 4 << 20
-"""Of one group of rows."""
+"""Bytes of a row group of findings."""
 _ROW_BYTES = 200
-"""About what a row takes beside its values."""
+"""Approximate bytes of a row in memory, besides its values."""
 
 
 @dataclass(slots=True)
 class SplitResult:
-    """What a part came to; it stands in the footer of the file of its facts."""
+    """Result of verifying a split, which is the footer of its file of facts."""
 
     summary: Summary = field(default_factory=Summary)
     bag: BaseBag = field(default_factory=BaseBag)
-    is_sound: bool = True
-    """Whether nothing was refused as the source was read."""
-    groups: list[int] = field(default_factory=list)
-    """Bytes of each group of rows in its file."""
+    is_valid: bool = True
+    """Whether nothing in the split was refused."""
+    row_groups: list[int] = field(default_factory=list)
+    """Bytes of each row group in its file."""
 
-    def to_value(self) -> Object:
-        """Return it as JSON."""
+    def to_value(self) -> dict[str, Any]:
+        """Return it as a JSON value."""
         return {
             "summary": self.summary.to_value(),
             "bag": self.bag._asdict(),
-            "is_sound": self.is_sound,
-            "groups": [*self.groups],
+            "is_valid": self.is_valid,
+            "row_groups": self.row_groups,
         }
 
     @classmethod
-    def from_value(cls, value: Object) -> SplitResult:
-        """Return what `to_value` gave."""
-        found: Any = value
-        summary, bag = Summary.from_value(found["summary"]), BaseBag(**found["bag"])
-        return cls(summary, bag, found["is_sound"], found["groups"])
+    def from_value(cls, value: dict[str, Any]) -> SplitResult:
+        """Return the result of a value from `to_value`."""
+        summary, bag = Summary.from_value(value["summary"]), BaseBag(**value["bag"])
+        return cls(summary, bag, value["is_valid"], value["row_groups"])
 
     @staticmethod
-    def file_of(part: InputSplit) -> str:
-        """Where the facts of a part lie."""
-        return f"{WORK}/verified/{part.file}.parquet"
+    def path_of(split: InputSplit) -> str:
+        """Return the path of the facts of a split, in the folder of the results."""
+        return f"{WORK_FOLDER}/verified/{split.name_prefix}.parquet"
 
 
-def verify_part(part: InputSplit, errand: TaskContext, *, is_last_try: bool) -> SplitResult:
-    """Verify a part, and leave its facts and its findings beside the results; do nothing twice.
+def verify_split(split: InputSplit, context: TaskContext, *, is_last_try: bool) -> SplitResult:
+    """Verify a split; write its facts and findings beside the results, unless they exist.
 
     Args:
-        part: What to read.
-        errand: The run.
-        is_last_try: Whether a source that cannot be read is a finding, as it is for one machine;
-            else it is an error, and may be readable the next time.
+        split: The split to read.
+        context: Context of the run.
+        is_last_try: Whether an unreadable source becomes a finding, as on one machine; otherwise
+            an error is raised, because it may be readable in the next try.
 
     Raises:
         ClusterError: `cluster.versions`
         SourceError: `source.unreadable`, `source.changed`, `cluster.keys`.
         OutputError: `output.failed`
     """
-    out, keys = errand.begin()
-    name = SplitResult.file_of(part)
-    if out.has(name):
+    out, keys = context.begin()
+    name = SplitResult.path_of(split)
+    if out.exists(name):
         return SplitResult.from_value(read_footer(out, name))
     done = SplitResult()
     with (
-        ParquetFile(FACTS, errand.sizes.group_bytes) as facts,
-        ParquetFile(FINDINGS, _FINDINGS_BYTES) as findings,
+        ParquetFile(FACTS_SCHEMA, context.task_sizes.row_group_bytes) as facts,
+        ParquetFile(FINDINGS_SCHEMA, _FINDINGS_BYTES) as findings,
     ):
-        job = ReadRequest((), lambda report: write_finding(findings, report))
-        context = VerifyContext(keys, errand.limits, errand.now, encodes_facts=True)
-        for item in _items(part, out, errand, done, is_last_try=is_last_try):
+        request = ReadRequest((), lambda finding: write_finding(findings, finding))
+        verify = VerifyContext(keys, context.limits, context.now, encodes_facts=True)
+        for item in _items(split, out, context, done, is_last_try=is_last_try):
             if isinstance(item, SourceBag):
                 done.bag = done.bag.with_manifest(item.bag)
                 continue
-            outcome = process(item, context) if isinstance(item, SourceMember) else item
-            done.summary.record(outcome, job)
+            outcome = process(item, verify) if isinstance(item, SourceMember) else item
+            done.summary.record(outcome, request)
             if isinstance(outcome, Finding):
                 done.bag = done.bag.after_refusal(outcome)
             elif outcome.new_facts is not None:
                 _write_facts(facts, outcome.new_facts)
-        if findings.count:
-            findings.publish(out, f"{FINDINGS_FOLDER}/{part.file}.parquet", {})
+        if findings.row_count:
+            findings.publish(out, f"{FINDINGS_FOLDER}/{split.name_prefix}.parquet", {})
         facts.flush()
-        done.groups = facts.groups
+        done.row_groups = facts.row_group_sizes
         facts.publish(out, name, done.to_value())
     return done
 
 
 def _items(
-    part: InputSplit, out: StoragePath, errand: TaskContext, done: SplitResult, *, is_last_try: bool
+    split: InputSplit,
+    out: StoragePath,
+    context: TaskContext,
+    done: SplitResult,
+    *,
+    is_last_try: bool,
 ) -> Iterator[Item]:
-    name = part.origin.name
+    name = split.source.name
     try:
-        for one in read_part(part, out, errand.limits):
-            done.is_sound = done.is_sound and not _is_fault(one)
+        for one in read_split(split, out, context.limits):
+            done.is_valid &= not (is_refusal(one) and one.code != "archive.empty")
             yield source_item(name, one)
     except SourceError as error:
         if error.code not in UNREAD_CODES or not is_last_try:
             raise
-        done.is_sound = False
+        done.is_valid = False
         yield unreadable(name, error)
 
 
-def _is_fault(one: Member | RefusedMember | Bag) -> bool:
-    return isinstance(one, RefusedMember) and not one.is_passed_over and one.code != "archive.empty"
-
-
-def _write_facts(facts: ParquetFile, parcel: NewFacts) -> None:
-    faults = pack([[*one] for one in parcel.verdict_rows]) if parcel.verdict_rows else b""
-    record = parcel.record[-1]
-    row = (int.from_bytes(parcel.digest[:2]), parcel.digest, record, parcel.content, faults)
-    facts.write_row(row, len(record) + len(parcel.content) + len(faults) + _ROW_BYTES)
+def _write_facts(file: ParquetFile, facts: NewFacts) -> None:
+    verdicts = pack([[*one] for one in facts.verdict_rows]) if facts.verdict_rows else b""
+    record = facts.record[-1]
+    row = (int.from_bytes(facts.digest[:2]), facts.digest, record, facts.content, verdicts)
+    file.write_row(row, len(record) + len(facts.content) + len(verdicts) + _ROW_BYTES)
 
 
 # Findings ------------------------------------------------------------------------------------
 
 
-def write_finding(findings: ParquetFile, report: Finding) -> None:
-    """Write one finding down."""
-    row = (
-        report.source,
-        report.member,
-        report.pith_number,
-        report.code,
-        report.where,
-        report.message,
-        report.digest,
-    )
-    findings.write_row(row, sum(len(one or "") for one in row) + _ROW_BYTES)
+def write_finding(file: ParquetFile, finding: Finding) -> None:
+    """Write one finding as a row."""
+    row = tuple(getattr(finding, name) for name in FINDINGS_SCHEMA.names)
+    file.write_row(row, sum(len(one or "") for one in row) + _ROW_BYTES)
 
 
-def write_findings(out: StoragePath, name: str, reports: list[Finding]) -> None:
-    """Write findings that belong to no part.
+def write_findings(out: StoragePath, name: str, findings: list[Finding]) -> None:
+    """Write findings of the whole run as a file.
 
     Raises:
         OutputError: `output.failed`
     """
-    with ParquetFile(FINDINGS, _FINDINGS_BYTES) as findings:
-        for report in reports:
-            write_finding(findings, report)
-        findings.publish(out, f"{FINDINGS_FOLDER}/{name}.parquet", {})
+    with ParquetFile(FINDINGS_SCHEMA, _FINDINGS_BYTES) as file:
+        for finding in findings:
+            write_finding(file, finding)
+        file.publish(out, f"{FINDINGS_FOLDER}/{name}.parquet", {})

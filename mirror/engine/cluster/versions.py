@@ -1,4 +1,4 @@
-"""Which code a worker runs: other code may come to other verdicts, so it is not let near a run."""
+"""Versions of the code of a worker, which must equal those of the client to get equal verdicts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mirror.errors import ClusterError
 __all__ = ["check_versions", "find_versions", "require_versions"]
 
 _LIBRARIES = ("dask", "distributed", "pandas", "pyarrow", "msgpack", "orjson", "zstandard")
-"""What is sent from one to another was written by these."""
-_CODE = ("core", "archive", "store", "engine")
-"""The rooms of the package whose code decides on results."""
+"""Libraries whose data formats are exchanged between processes."""
+_FOLDERS = ("core", "archive", "store", "engine")
+"""Folders of the package whose code affects results."""
 
 
 @lru_cache(maxsize=1)
 def find_versions() -> dict[str, str]:
-    """Return what must be the same everywhere, by name."""
+    """Return the versions that must be the same in all processes, by name."""
     python = ".".join(platform.python_version_tuple()[:2])
     own = {"mirror": mirror.__version__, "rules": RULES, "code": _digest_of_code()}
     return {"python": python, **own, **{name: _version(name) for name in _LIBRARIES}}
@@ -36,10 +36,10 @@ def _version(name: str) -> str:
 
 
 def _digest_of_code() -> str:
-    """Return a digest of the code itself: two checkouts may bear one version."""
+    """Return a digest of the code: two checkouts may have the same version."""
     package = Path(mirror.__file__).parent
     hashed = hashlib.sha256()
-    for path in sorted(one for room in _CODE for one in (package / room).rglob("*.py")):
+    for path in sorted(one for room in _FOLDERS for one in (package / room).rglob("*.py")):
         content = path.read_bytes()
         hashed.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode())
         hashed.update(content)
@@ -47,7 +47,7 @@ def _digest_of_code() -> str:
 
 
 def check_versions(found: dict[str, str], expected: dict[str, str]) -> str | None:
-    """Return in words how versions differ from those expected, or None."""
+    """Return a description of versions that differ from the expected ones, or None."""
     differing = [
         f"{name} is {found.get(name, 'unknown')}, not {wanted}"
         for name, wanted in expected.items()
@@ -57,7 +57,7 @@ def check_versions(found: dict[str, str], expected: dict[str, str]) -> str | Non
 
 
 def require_versions(expected: dict[str, str]) -> None:
-    """Require that this process runs the code that the client runs.
+    """Require that this process runs the same code as the client.
 
     Raises:
         ClusterError: `cluster.versions`

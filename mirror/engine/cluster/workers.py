@@ -1,4 +1,4 @@
-"""Connecting to workers, of this machine or of a cluster, and what Dask says when one is lost."""
+"""Connects to workers on this machine or in a cluster, and converts the errors of lost workers."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ __all__ = [
 ]
 
 LOCAL = "local"
-"""The address of a cluster that is started on this machine, for one run."""
+"""Address that stands for a cluster on this machine, started for one run."""
 
 _CONNECT_S = 30
-_WORKERS_S = 120
+_NO_WORKERS_S = 120
 _SCHEDULER = "scheduler"
-_GLANCE_S = 0.01
-_LOOK_S = 1
-_FETCHES = 5
-"""How often a result is fetched over connections that fail, though the scheduler is there."""
-_LEAST_MEMORY = 256 << 20
-"""Bytes: what a worker takes with nothing to do is not much less."""
-_LOST = (CommClosedError, CancelledError, ClosedClientError, TimeoutError)
-_QUIET: dict[str, Any] = {
+_POLL_S = 0.01
+_CHECK_S = 1
+_FETCH_ATTEMPTS = 5
+"""Attempts to fetch a result if connections fail while the scheduler is reachable."""
+_MIN_MEMORY_BYTES = 256 << 20
+"""An idle worker uses not much less."""
+_LOST_ERRORS = (CommClosedError, CancelledError, ClosedClientError, TimeoutError)
+_DASK_CONFIG: dict[str, Any] = {
     "dataframe.convert-string": False,  # bytes are bytes
     "logging.distributed": "critical",
-    # Python does not give back what it once held, so a worker that is paused for that stays so.
+    # Python keeps freed memory, so a worker that was paused because of memory would stay paused.
     "distributed.worker.memory.pause": False,
 }
 
@@ -61,14 +61,15 @@ def open_cluster(
     """Connect to a scheduler, or start one on this machine with processes as workers.
 
     Args:
-        address: The scheduler's, such as `tcp://10.0.0.5:8786`; or `local`.
-        workers: How many to start; None for one a core. Only with `local`.
-        worker_memory: Of each, as Dask writes it: `4GiB`, or `auto` for an equal share.
+        address: Address of the scheduler, such as `tcp://10.0.0.5:8786`, or `local`.
+        workers: Number of workers to start; None for one per core. Only with `local`.
+        worker_memory: Memory of each worker, in Dask's syntax, such as `4GiB`; `auto` for an equal
+            share.
 
     Raises:
         ClusterError: `cluster.unreachable`, `cluster.no_workers`, `cluster.start`.
     """
-    with dask.config.set(_QUIET):
+    with dask.config.set(_DASK_CONFIG):
         _silence_logging()
         if address == LOCAL:
             _require_memory(worker_memory)
@@ -86,7 +87,7 @@ def open_cluster(
 
 @contextmanager
 def _suppress_on_interrupt() -> Iterator[None]:
-    """Say nothing of what Dask had begun to fetch when a person ended it."""
+    """Suppress Dask's warnings about unfinished requests after Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt:
@@ -96,18 +97,18 @@ def _suppress_on_interrupt() -> Iterator[None]:
 
 
 def _silence_logging() -> None:
-    """Let only our own words reach a person: what Dask logs of a loss, the error says shorter."""
+    """Turn off Dask's log: an error of `mirror` reports a lost worker."""
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _require_memory(memory: str) -> None:
-    if memory != "auto" and parse_bytes(memory) < _LEAST_MEMORY:
+    if memory != "auto" and parse_bytes(memory) < _MIN_MEMORY_BYTES:
         raise ClusterError(
             "cluster.memory",
             f"{memory} is too little for a worker",
-            hint="give each 2 GiB; they cannot even begin with less than 256 MiB",
+            hint="give each worker 2 GiB; workers do not start with less than 256 MiB",
         )
 
 
@@ -116,22 +117,22 @@ def _start(workers: int | None, memory: str) -> LocalCluster:
         with _ignore_sigint():
             return LocalCluster(
                 n_workers=workers,
-                threads_per_worker=1,  # half of the work is Python's, whose lock is one
+                threads_per_worker=1,  # half of the work is in Python, with one global lock
                 memory_limit=memory,
                 dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
             )
     except (RuntimeError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        hint = "Dask needs a home (HOME), a folder for temporary files, and more processes"
+        hint = "Dask needs a home folder (HOME), a folder for temporary files, and more processes"
         raise ClusterError("cluster.start", reason, where=LOCAL, hint=hint) from error
 
 
 @contextmanager
 def _ignore_sigint() -> Iterator[None]:
-    """Start processes that leave Ctrl-C to this one, which a terminal sends to all of them."""
+    """Start child processes that ignore Ctrl-C, which a terminal sends to all processes."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # who is none may not say so
+        yield  # only the main thread may set signal handlers
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -146,7 +147,7 @@ def _connect(address: str) -> Client:
     except (OSError, ValueError) as error:
         raise ClusterError(
             "cluster.unreachable",
-            f"no scheduler answers: {error}",
+            f"no response from a scheduler: {error}",
             where=address,
             hint="check the address, and that the scheduler is running",
         ) from error
@@ -154,7 +155,7 @@ def _connect(address: str) -> Client:
 
 def _require_a_worker(client: Client, address: str) -> None:
     try:
-        client.wait_for_workers(1, timeout=_WORKERS_S)
+        client.wait_for_workers(1, timeout=_NO_WORKERS_S)
     except TimeoutError as error:
         raise _no_workers(address) from error
 
@@ -162,17 +163,17 @@ def _require_a_worker(client: Client, address: str) -> None:
 def _no_workers(address: str) -> ClusterError:
     return ClusterError(
         "cluster.no_workers",
-        f"the scheduler has had no worker for {_WORKERS_S} seconds",
+        f"the scheduler has had no worker for {_NO_WORKERS_S} seconds",
         where=address,
         hint="start workers, or wait until the queue gives you some; then run the command again",
     )
 
 
 def require_same_versions(client: Client) -> dict[str, str]:
-    """Return what runs here, and require that every worker runs the same.
+    """Require that the scheduler and all workers have the same versions as here; return them.
 
     Raises:
-        ClusterError: `cluster.versions`, naming the worker.
+        ClusterError: `cluster.versions`, with the address of the worker.
     """
     expected = find_versions()
     with translate_errors():
@@ -182,7 +183,7 @@ def require_same_versions(client: Client) -> dict[str, str]:
         if isinstance(versions, dict):
             fault = check_versions(versions, expected)
         elif isinstance(versions, OSError):
-            continue  # it is gone, and runs nothing
+            continue  # the worker is lost
         else:
             fault = f"mirror cannot be loaded: {versions}"
         if fault is not None:
@@ -196,65 +197,65 @@ def require_same_versions(client: Client) -> dict[str, str]:
 
 
 def _versions_of_scheduler(client: Client) -> Any:
-    """Return what runs where tasks pass through, or why nothing can be told of it."""
+    """Return the versions of the scheduler, or the error of importing `mirror` there."""
     try:
         return client.run_on_scheduler(find_versions)
     except CommClosedError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever keeps it from loading mirror
+    except Exception as error:  # noqa: BLE001 - importing mirror may raise anything
         return error
 
 
 class TaskResult(NamedTuple):
-    """A task that is done, whose result is here: nobody can take it away any more."""
+    """Result of a finished task, already fetched from its worker."""
 
     key: Key
     outcome: Any
     """The result, or the exception."""
 
     def result(self) -> Any:
-        """Return the result, or raise what the task raised."""
+        """Return the result, or raise the exception of the task."""
         if isinstance(self.outcome, BaseException):
             raise self.outcome
         return self.outcome
 
 
 def next_finished(client: Client, waiting: as_completed) -> TaskResult:
-    """Return the next of some futures that is done; wait no longer for workers than at first.
+    """Return the result of the next finished future; fail if there are no workers for too long.
 
     Args:
-        client: Whose futures they are.
-        waiting: The futures. It must not fetch results: if that fails, it waits for ever.
+        client: Client of the futures.
+        waiting: The futures, without fetching results: if that fails, `as_completed` hangs.
 
     Raises:
         ClusterError: `cluster.no_workers`
     """
-    patience = _WorkerTimeout(client)
+    timeout = _WorkerTimeout(client)
     while not waiting.has_ready():
-        time.sleep(_GLANCE_S)
-        patience.look()
+        time.sleep(_POLL_S)
+        timeout.check()
     future = next(waiting)
-    return TaskResult(future.key, _outcome(future, patience))
+    return TaskResult(future.key, _outcome(future, timeout))
 
 
-def _outcome(future: Future[Any], patience: _WorkerTimeout) -> Any:
-    """Fetch the result or the exception of a task; it is done again if its worker is lost."""
+def _outcome(future: Future[Any], timeout: _WorkerTimeout) -> Any:
+    """Fetch the result or the exception of a task, which Dask repeats if its worker is lost."""
     failures = 0
     while True:
         try:
-            return future.result(timeout=_LOOK_S)
+            return future.result(timeout=_CHECK_S)
         except Exception as error:
             if future.status == "error":
                 return error
             if not isinstance(error, TimeoutError):
                 failures += 1
-                if isinstance(error, _LOST) or failures == _FETCHES:
+                if isinstance(error, _LOST_ERRORS) or failures == _FETCH_ATTEMPTS:
                     raise
-        patience.look()
+        timeout.check()
 
 
 def gather(client: Client, futures: Sequence[Future[Any]]) -> list[Any]:
-    """Fetch the results of tasks, all of them, or raise what one raised."""
+    """Fetch the results of all tasks, or raise the exception of one."""
     failures = 0
     while True:
         try:
@@ -262,65 +263,65 @@ def gather(client: Client, futures: Sequence[Future[Any]]) -> list[Any]:
         except Exception as error:
             failures += 1
             is_of_task = any(one.status == "error" for one in futures)
-            if is_of_task or isinstance(error, _LOST) or failures == _FETCHES:
+            if is_of_task or isinstance(error, _LOST_ERRORS) or failures == _FETCH_ATTEMPTS:
                 raise
 
 
 class _WorkerTimeout:
-    """Waits for workers no longer than at first."""
+    """Limits the time without workers."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._looked = self._seen = time.monotonic()
+        self._checked = self._seen = time.monotonic()
 
-    def look(self) -> None:
-        """Look, now and then, whether there is a worker.
+    def check(self) -> None:
+        """Check whether there is a worker, at most once in `_CHECK_S`.
 
         Raises:
             ClusterError: `cluster.no_workers`
         """
         now = time.monotonic()
-        if now - self._looked < _LOOK_S:
+        if now - self._checked < _CHECK_S:
             return
-        self._looked = now
+        self._checked = now
         if self._client.status != "running" or self._client.nthreads():
             self._seen = now
-        elif now - self._seen > _WORKERS_S:
+        elif now - self._seen > _NO_WORKERS_S:
             raise _no_workers(str(self._client.scheduler_info().get("address", "")))
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn what Dask raises when workers or the scheduler are lost into errors of ours.
+    """Convert Dask's errors about lost workers or a lost scheduler.
 
     Raises:
-        WorkerError: `worker.lost` if workers died over one task again and again.
-        ClusterError: `cluster.lost` if the scheduler is gone; `cluster.shuffle`.
-        OutputError: `output.failed` if a worker's own disk fails.
+        WorkerError: `worker.lost` if several workers died while running one task.
+        ClusterError: `cluster.lost` if the scheduler is lost; `cluster.shuffle`.
+        OutputError: `output.failed` if the disk of a worker fails.
     """
     try:
         yield
     except KilledWorker as error:
         raise WorkerError(
             "worker.lost",
-            f"several workers died over one task ({_truncated(error.task)}): they may lack memory",
-            hint="give the workers more memory; what was finished is kept: run the command again",
+            f"several workers died during a task ({_truncated(error.task)}): they may lack memory",
+            hint="give the workers more memory; finished work is kept: run the command again",
         ) from error
-    except _LOST as error:
+    except _LOST_ERRORS as error:
         raise ClusterError(
             "cluster.lost",
-            f"the scheduler does not answer any more: {_one_line(error)}",
-            hint="what was finished is kept; run the command again when it is back",
+            f"the scheduler no longer responds: {_one_line(error)}",
+            hint="finished work is kept; run the command again when the scheduler is available",
         ) from error
     except OSError as error:
         reason = error.strerror or str(error)
-        hint = "check its disk; what was finished is kept: run the command again"
+        hint = "check its disk; finished work is kept: run the command again"
         raise OutputError("output.failed", reason, where="a worker", hint=hint) from error
     except RuntimeError as error:
         if not str(error).startswith("P2P"):
             raise
         reason = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
-        hint = "what was finished is kept; run the command again"
+        hint = "finished work is kept; run the command again"
         raise ClusterError("cluster.shuffle", reason, hint=hint) from error
 
 
