@@ -232,7 +232,7 @@ def test_a_run_that_lost_all_its_workers_does_not_wait_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The client waits as long as for the first worker."""
-    monkeypatch.setattr(workers_module, "_WORKERS_S", 1)
+    monkeypatch.setattr(workers_module, "_NO_WORKERS_S", 1)
     killing = Once("verified", 6, lambda: kill(*cluster.workers))
     with ended_after(10, client), pytest.raises(ClusterError) as caught:
         world.merge(client, tmp_path, killing)
@@ -392,7 +392,7 @@ def test_a_scheduler_has_no_workers(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even after a while."""
-    monkeypatch.setattr(workers_module, "_WORKERS_S", 1)
+    monkeypatch.setattr(workers_module, "_NO_WORKERS_S", 1)
     with running_cluster(tmp_path, workers=0) as cluster:
         ran = mirror(*world.command(cluster.address, tmp_path / "out"))
     assert (5, b"") == (ran.exit_code, ran.stdout)
