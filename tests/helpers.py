@@ -31,6 +31,12 @@ def sample_states(name: str) -> list[Any]:
 PITH_RECORDS, DEMO_RECORDS = len(sample_states("pith")), len(sample_states("demo"))
 
 
+def state_leaves(store: Store) -> list[tuple[bytes, bytes]]:
+    """`canonical_sha256` and core digest of every record's state, from the tables of states."""
+    query = "SELECT record.digest, core_digest FROM record JOIN state ON record_id = id"
+    return store._conn.execute(query).fetchall()
+
+
 def code_of(work: Callable[[], object]) -> str | None:
     """The code that `work` is refused with, or None."""
     try:

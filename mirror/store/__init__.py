@@ -17,22 +17,28 @@ from mirror.store.arrivals import (
     with_verdicts,
 )
 from mirror.store.checkpoints import CheckpointTable, StoredCheckpoint
+from mirror.store.counters import Status
 from mirror.store.facts import Facts, RecordFacts
 from mirror.store.integrity import Damage
-from mirror.store.origin import SourceRun
 from mirror.store.quota import OverQuota
 from mirror.store.records import Records, damaged
 from mirror.store.schema import APPLICATION_ID
 from mirror.store.state_tree import StateTree, TreeLeaf
 from mirror.store.states import StaleRecord, StateColumns, StateRow, States, state_columns
-from mirror.store.status import Status
 from mirror.store.store import Store, open_store
 from mirror.store.stored_facts import StoredFacts, signature_of
 from mirror.store.sync_state import CachedETag, Change, SyncState
 from mirror.store.trust_log import TrustChange, TrustLog
 from mirror.store.upstream_history import UpstreamStatementRow
 from mirror.store.version import StoreVersion
-from mirror.store.writer import BatchWriter, InsertCounts, NewFacts, WriteResult, make_parcel
+from mirror.store.writer import (
+    BatchWriter,
+    InsertCounts,
+    NewFacts,
+    SourceRun,
+    WriteResult,
+    make_parcel,
+)
 
 __all__ = [
     "APPLICATION_ID",

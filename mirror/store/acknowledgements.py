@@ -8,11 +8,11 @@ the log are never changed; a later line withdraws an earlier one.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from mirror.store.records import damaged
-from mirror.store.row_checksum import EMPTY, Column, combine, row_checksum
+from mirror.store.checked_table import ChainedTable
+from mirror.store.row_checksum import EMPTY, combine, row_checksum
 
 __all__ = [
     "IN_FORCE",
@@ -81,6 +81,7 @@ class AcknowledgementLog:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
+        self._log = ChainedTable(conn, "acknowledgement", _COLUMNS)
 
     # Reading ---------------------------------------------------------------------------------
 
@@ -92,8 +93,8 @@ class AcknowledgementLog:
         """
         withdrawn = {row[0] for row in self._conn.execute("SELECT withdraws FROM acknowledgement")}
         lines = []
-        for row in self._lines():
-            line_id, at, name, reason, criteria, withdraws, items, _ = row
+        for *row, items, _ in self._log.rows():
+            line_id, at, name, reason, criteria, withdraws = row
             is_in_force = not withdraws and line_id not in withdrawn
             line = (line_id, at, name, reason, criteria, withdraws, items, is_in_force)
             lines.append(Acknowledgement(*line))
@@ -118,25 +119,15 @@ class AcknowledgementLog:
         """  # noqa: S608
         return [CoveredFindings(*row) for row in self._conn.execute(query, (record_id,))]
 
-    def damaged_ids(self) -> Iterator[int]:
-        """Yield the ids of the lines that are not as they were written, or whose items are not."""
-        last = EMPTY
-        for *row, checksum in self._rows():
-            if row_checksum(last, *row) != checksum or self._sum(row[0]) != tuple(row[-2:]):
-                yield row[0]
-            last = checksum
-
-    def _lines(self) -> Iterator[list[Any]]:
-        last = EMPTY
-        for *row, checksum in self._rows():
-            if row_checksum(last, *row) != checksum:
-                raise damaged("the checksum of an acknowledgement differs", f"line {row[0]}")
-            last = checksum
-            yield row
-
-    def _rows(self) -> Iterator[tuple[Any, ...]]:
-        query = f"SELECT {_COLUMNS}, checksum FROM acknowledgement ORDER BY id"  # noqa: S608
-        return self._conn.execute(query)
+    def damaged_ids(self) -> set[int]:
+        """Return the ids of the lines that are damaged, or whose items are."""
+        query = "SELECT id, items, items_checksum FROM acknowledgement"
+        of_items = {
+            line_id
+            for line_id, *expected in self._conn.execute(query)
+            if [*self._sum(line_id)] != expected
+        }
+        return of_items.union(row[0] for row in self._log.damaged_rows())
 
     # Writing ---------------------------------------------------------------------------------
 
@@ -146,7 +137,7 @@ class AcknowledgementLog:
         Returns:
             How many findings and digests it covers; nothing is written if there are none.
         """
-        line_id = self._next_id()
+        line_id = self._log.next_id()
         query = """
             INSERT INTO acknowledged_finding
                 (acknowledgement_id, kind, subject_id, code, first, last, digest)
@@ -155,24 +146,12 @@ class AcknowledgementLog:
         self._conn.executemany(query, ((line_id, *one) for one in items))
         count, checksum = self._sum(line_id)
         if count:
-            self._write((line_id, *request, 0, count, checksum))
+            self._log.add([(line_id, *request, 0, count, checksum)])
         return count
 
     def withdraw(self, line_id: int, request: AcknowledgementRequest) -> None:
         """Write that an acknowledgement does not hold any more; call within a transaction."""
-        self._write((self._next_id(), *request, line_id, 0, EMPTY))
-
-    def _write(self, row: tuple[Column, ...]) -> None:
-        query = "SELECT checksum FROM acknowledgement ORDER BY id DESC LIMIT 1"
-        last = self._conn.execute(query).fetchone()
-        checksum = row_checksum(EMPTY if last is None else last[0], *row)
-        places = ", ".join("?" * (len(row) + 1))
-        query = f"INSERT INTO acknowledgement ({_COLUMNS}, checksum) VALUES ({places})"  # noqa: S608
-        self._conn.execute(query, (*row, checksum))
-
-    def _next_id(self) -> int:
-        query = "SELECT coalesce(max(id), 0) + 1 FROM acknowledgement"
-        return int(self._conn.execute(query).fetchone()[0])
+        self._log.add([(self._log.next_id(), *request, line_id, 0, EMPTY)])
 
     def _sum(self, line_id: int) -> tuple[int, bytes]:
         """Return how many findings the items of a line cover, and the sum of their checksums."""

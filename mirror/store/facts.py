@@ -93,7 +93,7 @@ class Facts:
         Raises:
             CorruptStoreError: As `load`.
         """
-        keys = TrustLog(self._conn).ever() if row.has_profile_verdicts else _NOBODY
+        keys = TrustLog(self._conn).ever_trusted() if row.has_profile_verdicts else _NOBODY
         return row.with_verdicts(contents, keys)
 
     def stored_facts(self, digest: bytes) -> StoredFacts:

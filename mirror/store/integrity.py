@@ -11,18 +11,16 @@ from mirror.core.keys import BUILT_IN
 from mirror.core.msgpack_values import pack
 from mirror.errors import CorruptStoreError
 from mirror.store.acknowledgements import AcknowledgementLog
-from mirror.store.arrival_codec import decompress
 from mirror.store.arrivals import ArrivalRow
 from mirror.store.checkpoints import CheckpointTable
 from mirror.store.counters import Counters
 from mirror.store.facts import indexed_name
-from mirror.store.row_checksum import row_checksum
 from mirror.store.schema import missing_tables
 from mirror.store.search_index import SearchIndex
 from mirror.store.state_tree import StateTree
-from mirror.store.states import StateColumns
 from mirror.store.trust_log import TrustLog
 from mirror.store.upstream_history import UpstreamHistory
+from mirror.store.writer import SourceRun, run_table
 
 __all__ = ["Damage", "IntegrityCheck", "first_damage"]
 
@@ -42,6 +40,7 @@ _WITHOUT_CHECKSUM = frozenset({
 """Tables with text and without checksums."""
 
 _UNKNOWN = "unknown: damaged"
+_MISMATCH = "checksum mismatch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +140,11 @@ class IntegrityCheck:
 
     def _evidence(self) -> Iterator[Damage]:
         """Yield what upstreams said, and notes of mirrors, that are not as they were kept."""
-        for row_id in UpstreamHistory(self._conn).damaged_ids():
-            yield Damage("upstream_history", row_id, None, None, "not as it was written")
-        for row_id in CheckpointTable(self._conn).damaged_ids():
-            yield Damage("checkpoint", row_id, None, None, "not as it was written")
-        for row_id in AcknowledgementLog(self._conn).damaged_ids():
-            yield Damage("acknowledgement", row_id, None, None, "its checksum differs")
+        for table in (UpstreamHistory(self._conn).table, CheckpointTable(self._conn).table):
+            for row in table.damaged_rows():
+                yield Damage(table.name, row[0], None, None, _MISMATCH)
+        for row_id in sorted(AcknowledgementLog(self._conn).damaged_ids()):
+            yield Damage("acknowledgement", row_id, None, None, _MISMATCH)
 
     def _text(self) -> Iterator[Damage]:
         """Yield the tables without checksums that hold text which is not UTF-8.
@@ -163,11 +161,8 @@ class IntegrityCheck:
                 self._conn.text_factory = factory
 
     def _runs(self) -> Iterator[Damage]:
-        for row_id, checksum, *row in self._conn.execute(
-            "SELECT id, checksum, source, started_at FROM run"
-        ):
-            if row_checksum(*row) != checksum:
-                yield Damage("run", row_id, None, None, "not as it was written", tuple(row))
+        for row in run_table(self._conn).damaged_rows():
+            yield Damage("run", row[0], None, None, _MISMATCH, tuple(row[1:]))
 
     def lacks_key(self, record_id: int, key_ids: Iterable[str]) -> bool:
         """Whether the index of keys misses one that a verdict of the record may rest on."""
@@ -176,20 +171,6 @@ class IntegrityCheck:
             self._conn.execute(query, (indexed_name(key_id), record_id)).fetchone() is None
             for key_id in key_ids
         )
-
-    def state_columns(self, record_id: int) -> StateColumns | None:
-        """Return the columns of a state that follow from it, the outline as it is; no index.
-
-        None if they are not as they were written.
-        """
-        query = "SELECT * FROM state WHERE record_id = ?"
-        *row, checksum = self._conn.execute(query, (record_id,)).fetchone()
-        whole = StateColumns(row[1], row[2], row[3], row[4], row[5], row[7])
-        try:
-            whole = whole._replace(outline=decompress(whole.outline))
-        except ValueError:
-            return None
-        return whole if row_checksum(*row) == checksum else None
 
     def ids(self, part: int, of: int, after: int, limit: int) -> list[int]:
         """Return record ids of one part of the store, ascending.
@@ -277,7 +258,7 @@ class IntegrityCheck:
         """
         damage = Damage("trust", None, None, None, "the log of trusted keys is broken")
         trust = TrustLog(self._conn)
-        is_lost = trust.lost_built_in()
+        is_lost = trust.may_lack_built_in()
         self._move_rows("trust", "1", (), damage, at)
         trust.clear()
         if is_lost:
@@ -290,22 +271,17 @@ class IntegrityCheck:
         self._conn.execute("DELETE FROM acknowledged_finding")
 
     def _blank_run(self, damage: Damage, at: str) -> None:
-        """Facts point to their origin, so the row stays, and says that it is not known."""
+        """Replace a run by an unknown one: facts point to it, so the row stays."""
         self._quarantine_row(damage, "run", damage.content, at)
-        query = "UPDATE run SET source = ?, started_at = ?, checksum = ? WHERE id = ?"
-        self._conn.execute(
-            query, (_UNKNOWN, _UNKNOWN, row_checksum(_UNKNOWN, _UNKNOWN), damage.row_id)
-        )
+        run_table(self._conn).add([(damage.row_id, _UNKNOWN, _UNKNOWN)], "REPLACE")
 
     def _blank_origin(self, damage: Damage) -> None:
-        """Give an arrival whose run is not there one that says that it is not known."""
-        query = "INSERT INTO run (source, started_at, checksum) VALUES (?, ?, ?)"
-        unknown = (_UNKNOWN, _UNKNOWN, row_checksum(_UNKNOWN, _UNKNOWN))
-        run_id = self._conn.execute(query, unknown).lastrowid or 0
+        """Give an unknown run to an arrival whose run is missing."""
         query = "SELECT id, record_id, member, content FROM arrival WHERE id = ?"
         row = self._conn.execute(query, (damage.row_id,)).fetchone()
         if row is None:  # it could not be saved
             return
+        run_id = SourceRun(_UNKNOWN, _UNKNOWN).id(self._conn)
         row_id, record_id, member, content = row
         checksum = ArrivalRow.checksum_of(row_id, record_id, run_id, member, content)
         query = "UPDATE arrival SET run_id = ?, checksum = ? WHERE id = ?"

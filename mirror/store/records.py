@@ -32,7 +32,7 @@ def required(row: _Row | None, where: str) -> _Row:
         CorruptStoreError: `store.damaged` if it is not.
     """
     if row is None:
-        raise damaged("it is not there", where)
+        raise damaged("row is missing", where)
     return row
 
 

@@ -77,7 +77,7 @@ def _now() -> str:
 def _is_trust_whole(source: sqlite3.Connection) -> bool:
     try:
         source.execute("SELECT * FROM trust").fetchall()
-        return not TrustLog(source).lacks_end()
+        return not TrustLog(source).is_truncated()
     except (sqlite3.DatabaseError, UnicodeDecodeError):
         return False
 

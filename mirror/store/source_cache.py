@@ -1,15 +1,14 @@
-"""What was read before: whole sources, by what is in them, and bags, by their manifests.
+"""Cache of sources already read, bags already merged, and exports, by digests of their content.
 
-It saves work and says what an increment rests on; nothing else depends on it. It is forgotten
-whenever facts may be gone.
+It saves work and gives the base of an increment; nothing else depends on it. It is cleared whenever
+facts may be gone. A damaged row counts as missing.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from typing import cast
 
-from mirror.store.row_checksum import Column, row_checksum
+from mirror.store.checked_table import CheckedTable
 
 __all__ = ["SourceCache"]
 
@@ -19,62 +18,56 @@ class SourceCache:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
+        self._results = CheckedTable(conn, "source_cache", "key, result")
+        self._merged = CheckedTable(conn, "merged_bag", "manifest_digest, source, read_at")
+        columns = "root, last_arrival_id, manifest_digest, description, exported_at"
+        self._exported = CheckedTable(conn, "exported_bag", columns)
 
     def get(self, key: bytes) -> bytes | None:
-        """Return what was remembered of a reading, or None; what is damaged is not remembered."""
-        query = "SELECT key, result, checksum FROM source_cache WHERE key = ?"
-        row = self._whole(query, key)
-        return None if row is None else cast("bytes", row[1])
+        """Return the result of reading a source, or None."""
+        found = self._results.intact_rows("WHERE key = ?", (key,))
+        return next((result for _, result in found), None)
 
-    def put(self, key: bytes, outcome: bytes) -> None:
-        """Keep what a reading came to.
+    def put(self, key: bytes, result: bytes) -> None:
+        """Store the result of reading a source.
 
         Args:
-            key: A digest of all that the outcome follows from.
-            outcome: In whatever form the caller reads.
+            key: A digest of all that the result depends on.
+            result: In any form that the caller reads.
         """
-        query = "INSERT OR REPLACE INTO source_cache VALUES (?, ?, ?)"
-        self._conn.execute(query, (key, outcome, row_checksum(key, outcome)))
+        self._results.add([(key, result)], "REPLACE")
 
-    def put_bag(self, manifest: bytes, source: str, at: str) -> None:
-        """Note that all of a bag is in the store, by the SHA-256 of its manifest (raw)."""
-        query = "INSERT OR IGNORE INTO merged_bag VALUES (?, ?, ?, ?)"
-        row = (manifest, source, at)
-        self._conn.execute(query, (*row, row_checksum(*row)))
+    def put_bag(self, manifest_digest: bytes, source: str, at: str) -> None:
+        """Store that all of a bag is merged; SHA-256 of its manifest, raw."""
+        self._merged.add([(manifest_digest, source, at)], "IGNORE")
 
-    def has_bag(self, manifest: bytes) -> bool:
-        """Whether all of such a bag was merged."""
-        query = "SELECT * FROM merged_bag WHERE manifest_digest = ?"
-        return self._whole(query, manifest) is not None
+    def has_bag(self, manifest_digest: bytes) -> bool:
+        """Whether all of such a bag is merged."""
+        return any(self._merged.intact_rows("WHERE manifest_digest = ?", (manifest_digest,)))
 
     def put_root(
-        self, root: bytes, last_arrival: int, manifest: bytes, holds: str, at: str
+        self, root: bytes, last_arrival: int, manifest_digest: bytes, description: str, at: str
     ) -> None:
-        """Note an export of the whole store; of several with one root, the first is kept.
+        """Store an export of the whole store; the first with a root is the one that stays.
 
         Args:
-            root: Of the states, raw.
-            last_arrival: The last of those that were exported.
-            manifest: SHA-256 of the bag's manifest, raw.
-            holds: What is in the bag, in words.
-            at: When.
+            root: Root of the states, raw.
+            last_arrival: The last arrival that was exported.
+            manifest_digest: SHA-256 of the bag's manifest, raw.
+            description: The content of the bag, in words.
+            at: Time of the export.
         """
-        query = "INSERT OR IGNORE INTO exported_bag VALUES (?, ?, ?, ?, ?, ?)"
-        row = (root, last_arrival, manifest, holds, at)
-        self._conn.execute(query, (*row, row_checksum(*row)))
+        row = (root, last_arrival, manifest_digest, description, at)
+        self._exported.add([row], "IGNORE")
 
     def root(self, root: bytes) -> tuple[int, bytes, str] | None:
-        """Return last arrival, manifest and description of the export that had a root (raw)."""
-        query = "SELECT * FROM exported_bag WHERE root = ?"
-        row = self._whole(query, root)
-        return None if row is None else cast("tuple[int, bytes, str]", row[1:4])
-
-    def _whole(self, query: str, key: bytes) -> tuple[Column, ...] | None:
-        """Return the row of a key if it is as it was written; its checksum is the last column."""
-        row = self._conn.execute(query, (key,)).fetchone()
-        return None if row is None or row_checksum(*row[:-1]) != row[-1] else tuple(row[:-1])
+        """Return last arrival, manifest digest and description of the export with a root (raw)."""
+        for row in self._exported.intact_rows("WHERE root = ?", (root,)):
+            _, last_arrival, manifest_digest, description, _ = row
+            return last_arrival, manifest_digest, description
+        return None
 
     def clear(self) -> None:
-        """Forget every reading: facts that it brought may be gone."""
+        """Clear it, with the state of syncs: facts that were read may be gone."""
         for table in ("source_cache", "sync_state", "merged_bag", "exported_bag"):
             self._conn.execute(f"DELETE FROM {table}")  # noqa: S608

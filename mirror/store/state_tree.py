@@ -15,8 +15,9 @@ from typing import NamedTuple
 from mirror.core.record import suffix_of
 from mirror.core.transparency import merkle
 from mirror.core.transparency.merkle import NOTHING, Node, Siblings
+from mirror.errors import CorruptStoreError
+from mirror.store.checked_table import CheckedTable, Row, is_intact
 from mirror.store.records import damaged
-from mirror.store.row_checksum import row_checksum
 
 __all__ = ["DEPTH", "StateTree", "TreeLeaf"]
 
@@ -30,8 +31,6 @@ _FEW_IN = 32
 """The whole tree is made anew if more than one in so many states changed: that is quicker then."""
 
 _DIGITS = "0123456789abcdef"
-
-_COLUMNS = "depth, prefix, size, digest, checksum"
 
 
 class TreeLeaf(NamedTuple):
@@ -55,6 +54,8 @@ class StateTree:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
+        columns = "depth, prefix, size, digest"
+        self._nodes = CheckedTable(conn, "tree_node", columns, _where)
 
     # Following the states --------------------------------------------------------------------
 
@@ -129,14 +130,12 @@ class StateTree:
         return all(kept.get(one, NOTHING) == made.get(one, NOTHING) for one in prefixes)
 
     def _all_kept(self) -> dict[str, Node] | None:
-        """Return all nodes that are kept, or None if one is not as it was written."""
-        kept = {}
-        query = f"SELECT {_COLUMNS} FROM tree_node"  # noqa: S608
-        for depth, prefix, *node, checksum in self._conn.execute(query):
-            if row_checksum(depth, prefix, *node) != checksum or len(prefix) != depth:
-                return None
-            kept[prefix] = Node(*node)
-        return kept
+        """Return all stored nodes, or None if one is damaged."""
+        try:
+            rows = list(self._nodes.rows())
+        except CorruptStoreError:
+            return None
+        return {prefix: Node(size, digest) for _, prefix, size, digest in rows}
 
     def _all(self) -> Iterator[tuple[str, list[TreeLeaf]]]:
         """Yield the leaves under each of the lowest nodes, in the order of the suffixes."""
@@ -159,8 +158,7 @@ class StateTree:
 
     def _save(self, nodes: dict[str, Node]) -> None:
         rows = [(len(prefix), prefix, *node) for prefix, node in sorted(nodes.items())]
-        query = "INSERT OR REPLACE INTO tree_node VALUES (?, ?, ?, ?, ?)"
-        self._conn.executemany(query, [(*row, row_checksum(*row)) for row in rows])
+        self._nodes.add(rows, "REPLACE")
 
     # Reading ---------------------------------------------------------------------------------
 
@@ -176,6 +174,17 @@ class StateTree:
         if len(prefix) <= DEPTH:
             return self._kept(prefix) or NOTHING
         return _subtree(self.leaves(prefix), len(prefix))
+
+    def current_root(self) -> Node:
+        """Return the root over all states, computed from them if the stored one is out of date.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        if not self.lag():
+            return self.node()
+        *_, root = self._made()
+        return root[""]
 
     def children(self, prefix: str) -> list[Node]:
         """Return the sixteen subtrees below one; raises as `node`."""
@@ -210,13 +219,8 @@ class StateTree:
         return steps + merkle.path(leaves, record, len(prefix))
 
     def _kept(self, prefix: str) -> Node | None:
-        query = f"SELECT {_COLUMNS} FROM tree_node WHERE depth = ? AND prefix = ?"  # noqa: S608
-        row = self._conn.execute(query, (len(prefix), prefix)).fetchone()
-        if row is None:
-            return None
-        if row_checksum(*row[:-1]) != row[-1]:
-            raise damaged("it is not as it was written", f"node {prefix or 'of the root'}")
-        return Node(row[2], row[3])
+        row = self._nodes.row("WHERE depth = ? AND prefix = ?", (len(prefix), prefix))
+        return None if row is None else Node(*row[2:])
 
     def _leaves(self, condition: str, arguments: tuple[str, ...]) -> Iterator[TreeLeaf]:
         query = f"""
@@ -224,9 +228,13 @@ class StateTree:
             FROM record JOIN state ON record.id = record_id {condition}
         """  # noqa: S608
         for digest, year, suffix, *row, checksum in self._conn.execute(query, arguments):
-            if row_checksum(*row) != checksum or suffix_of(digest) != suffix:
-                raise damaged("it is not as it was written", f"state of pith:{year}:{suffix}")
+            if not is_intact(row, checksum) or suffix_of(digest) != suffix:
+                raise damaged("checksum mismatch", f"state of pith:{year}:{suffix}")
             yield TreeLeaf(digest, row[2], year)
+
+
+def _where(row: Row) -> str:
+    return f"node {row[1]} of the tree" if row[1] else "root of the tree"
 
 
 def _pair(leaf: TreeLeaf) -> merkle.Leaf:

@@ -10,16 +10,15 @@ from typing import NamedTuple, cast
 from mirror.core.events.event import ValidEvent
 from mirror.core.identifier import names_in
 from mirror.core.merge import State, by_id, fill
-from mirror.core.record import suffix_of
 from mirror.core.values import Object, decode
-from mirror.errors import FormatError
+from mirror.errors import CorruptStoreError, FormatError
 from mirror.store.arrival_codec import compress, decompress
 from mirror.store.arrivals import RecordTotals
+from mirror.store.checked_table import CheckedTable, Row
 from mirror.store.citations import CitationIndex
 from mirror.store.counters import Counters
 from mirror.store.facts import Facts
 from mirror.store.records import damaged, required
-from mirror.store.row_checksum import row_checksum
 from mirror.store.state_tree import StateTree
 
 __all__ = ["StaleRecord", "StateColumns", "StateRow", "States", "state_columns"]
@@ -77,11 +76,18 @@ _MANY_REFUSED = 500
 """Events that failed, of one record, from which reading its facts takes long."""
 
 
+_COLUMNS = """
+    record_id, digest, core_digest, valid_event_count, invalid_event_count, equivocation_count,
+    totals_checksum, outline
+"""
+
+
 class States:
     """The tables `state` and `stale`, and the index of citations that follows the states."""
 
     def __init__(self, conn: sqlite3.Connection, facts: Facts) -> None:
         self._conn = conn
+        self._table = CheckedTable(conn, "state", _COLUMNS, lambda row: f"state of record {row[0]}")
         self._facts = facts
         self._citations = CitationIndex(conn)
         self._conn.execute(
@@ -211,12 +217,11 @@ class States:
         Args:
             rows: Each with its record's id and the checksum of the totals it was made from.
         """
-        query = "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         rows_of_table = [
             (one, *columns[:5], totals, columns.outline)  # as the table has them
             for one, columns, totals in rows
         ]
-        self._conn.executemany(query, [(*row, row_checksum(*row)) for row in rows_of_table])
+        self._table.add(rows_of_table, "REPLACE")
         self._citations.add([(one, columns.citing) for one, columns, _ in rows])
         StateTree(self._conn).enqueue(record_id for record_id, _, _ in rows)
 
@@ -248,13 +253,9 @@ class States:
             CorruptStoreError: `store.damaged` if the state, or a fact that it shows, is not as it
                 was written, or if the state has another digest than the one stored with it.
         """
-        query = "SELECT * FROM state WHERE record_id = ?"
-        found = self._conn.execute(query, (record_id,)).fetchone()
-        *row, checksum = required(found, f"state of record {record_id}")
+        row = self._row(record_id)
         facts = self._facts.load(record_id)
         where = f"state of {facts.record.pith_number}"
-        if row_checksum(*row) != checksum:
-            raise damaged("it is not as it was written", where)
         valid = by_id(event for event in facts.events if isinstance(event, ValidEvent))
         payloads = {event_id: event.payload_text for event_id, event in valid.items()}
         try:
@@ -273,15 +274,28 @@ class States:
         Raises:
             CorruptStoreError: `store.damaged` if it is not as it was written, or not there.
         """
-        query = "SELECT * FROM state WHERE record_id = ?"
-        found = self._conn.execute(query, (record_id,)).fetchone()
-        where = f"state of record {record_id}"
-        if found is None or row_checksum(*found[:-1]) != found[-1]:
-            raise damaged("it is not as it was written", where)
         try:
-            return cast("Object", decode(decompress(found[-2])))
+            return cast("Object", decode(decompress(self._row(record_id)[-1])))
         except (ValueError, FormatError) as error:
+            where = f"state of record {record_id}"
             raise damaged(f"it cannot be read: {error}", where) from error
+
+    def columns(self, record_id: int) -> StateColumns | None:
+        """Return the stored columns, the outline decompressed; None if they are damaged."""
+        try:
+            _, digest, core_digest, *counts, _, outline = self._row(record_id)
+            valid, invalid, equivocations = counts
+            outline = decompress(outline)
+            return StateColumns(digest, core_digest, valid, invalid, equivocations, outline)
+        except (ValueError, CorruptStoreError):
+            return None
+
+    def _row(self, record_id: int) -> Row:
+        """Return the columns of a state; raises `store.damaged` if it is missing or damaged."""
+        row = self._table.row("WHERE record_id = ?", (record_id,))
+        if row is None:
+            raise damaged("state is missing", f"state of record {record_id}")
+        return row
 
     def has_many_refused(self, record_id: int) -> bool:
         """Whether so many of a record's events failed that a list of records does without them."""
@@ -291,25 +305,6 @@ class States:
         """
         row = self._conn.execute(query, (record_id,)).fetchone()
         return row is not None and int(row[0]) > _MANY_REFUSED
-
-    def leaves(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield `canonical_sha256` and core digest (raw) of every record's state, in no order.
-
-        Raises:
-            CorruptStoreError: `store.damaged` if one is not as it was written, or is missing.
-        """
-        query = """
-            SELECT record.digest, record.suffix, state.*
-            FROM record LEFT JOIN state ON record.id = record_id
-        """
-        count = 0
-        for digest, suffix, *row, checksum in self._conn.execute(query):
-            if row_checksum(*row) != checksum or suffix_of(digest) != suffix:
-                raise damaged("it is not as it was written", f"state of a record {suffix}")
-            count += 1
-            yield digest, row[2]
-        if count != Counters(self._conn).counts()["records"]:
-            raise damaged("there are not as many as there should be", "records")
 
     # The records of this run -----------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from mirror.store.acknowledgements import AcknowledgementLog
 from mirror.store.checkpoints import CheckpointTable
 from mirror.store.citations import CitationIndex
 from mirror.store.copy import copy_to, count_facts, facts_only_in
-from mirror.store.counters import Counters
+from mirror.store.counters import Counters, Status, read_status
 from mirror.store.facts import Facts
 from mirror.store.findings import FindingQueries
 from mirror.store.integrity import IntegrityCheck, first_damage
@@ -25,7 +25,6 @@ from mirror.store.search_index import SearchIndex
 from mirror.store.source_cache import SourceCache
 from mirror.store.state_tree import StateTree
 from mirror.store.states import States
-from mirror.store.status import Status, read_status
 from mirror.store.sync_state import SyncState
 from mirror.store.trust_log import TrustLog
 from mirror.store.upstream_history import UpstreamHistory

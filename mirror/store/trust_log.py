@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
 
 from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.profile import PROFILE_TYPE, Profile
 from mirror.core.profile_file import read_profile, require_safe
+from mirror.store.checked_table import ChainedTable
 from mirror.store.records import damaged
-from mirror.store.row_checksum import EMPTY, row_checksum
 
 __all__ = ["TrustChange", "TrustLog"]
 
@@ -43,15 +42,16 @@ class TrustLog:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
+        self._table = ChainedTable(conn, "trust", "id, at, action, name, value")
 
     @property
     def version(self) -> int:
         """A number that grows with every change."""
-        (version,) = self._conn.execute("SELECT coalesce(max(id), 0) FROM trust").fetchone()
-        return cast("int", version)
+        query = "SELECT coalesce(max(id), 0) FROM trust"
+        return int(self._conn.execute(query).fetchone()[0])
 
     def last_change_at(self) -> str | None:
-        """Return the time of the last change, as the log has it; None if there was none."""
+        """Return the time of the last change; None if there was none."""
         row = self._conn.execute("SELECT at FROM trust ORDER BY id DESC LIMIT 1").fetchone()
         return None if row is None else str(row[0])
 
@@ -59,80 +59,67 @@ class TrustLog:
         """Return every change, the oldest first.
 
         Raises:
-            CorruptStoreError: `store.damaged` if a line is not as it was written.
+            CorruptStoreError: `store.damaged` if a line is damaged or missing.
         """
-        return list(self._changes())
+        changes = [
+            TrustChange(at, action, _parse(value)) for _, at, action, _, value in self._table.rows()
+        ]
+        if self.is_truncated():
+            raise damaged("the last lines of the log of trusted keys are missing", "trust")
+        return changes
 
     def key_set(self) -> KeySet:
         """Return what was added and not removed since, the built-in key from the start."""
         trusted: dict[tuple[bool, str], Key | Profile] = {(False, BUILT_IN.key_id): BUILT_IN}
         for change in self.log():
-            place = change.is_profile, change.name
+            name = change.is_profile, change.name
             if change.action == "add":
-                trusted[place] = change.what
+                trusted[name] = change.what
             else:
-                trusted.pop(place, None)
+                trusted.pop(name, None)
         return _key_set(trusted.values(), built_in=False)
 
-    def lacks_end(self) -> bool:
-        """Whether the last lines of the log are not there, or all of it.
+    def is_truncated(self) -> bool:
+        """Whether lines at the end of the log are missing, or all of it.
 
-        No checksum shows that. But SQLite keeps the last id, of `AUTOINCREMENT`, in another table.
+        No checksum shows that, but SQLite stores the last id, of `AUTOINCREMENT`, in another table.
         """
         query = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'trust'"
         (last,) = self._conn.execute(query).fetchone()
         return bool(last > self.version)
 
     def clear(self) -> None:
-        """Begin the log anew; its lines were moved aside."""
+        """Start an empty log; the lines of the old one are in quarantine."""
         self._conn.execute("DELETE FROM trust")
         self._conn.execute("DELETE FROM sqlite_sequence WHERE name = 'trust'")
 
-    def lost_built_in(self) -> bool:
-        """Whether a log that is broken may have removed the built-in key.
+    def may_lack_built_in(self) -> bool:
+        """Whether a damaged log may have removed the built-in key.
 
-        The last line that names it tells. If a line is missing, nobody knows what it said.
+        The last line on that key decides. If a line is missing, it may have been that one.
         """
         lines = self._conn.execute("SELECT id, action, name FROM trust ORDER BY id").fetchall()
-        if self.lacks_end() or [line[0] for line in lines] != list(range(1, len(lines) + 1)):
+        if self.is_truncated() or [line[0] for line in lines] != list(range(1, len(lines) + 1)):
             return True
         actions = [action for _, action, name in lines if name == BUILT_IN.key_id]
         return actions[-1:] == ["remove"]
 
-    def ever(self) -> KeySet:
-        """Return what is trusted and what was, of keys of one id the last.
+    def ever_trusted(self) -> KeySet:
+        """Return all that is or was trusted; of keys with one id the last.
 
-        An event that was judged under a profile is read with it, until it is judged anew.
+        An event that was verified under a profile is read with it until it is verified again.
         """
         return _key_set({
             (change.is_profile, change.name): change.what for change in self.log()
         }.values())  # fmt: skip
 
     def append(self, action: str, changed: Iterable[Key | Profile], at: str) -> None:
-        """Write changes to the log."""
-        query = "INSERT INTO trust (at, action, name, value, checksum) VALUES (?, ?, ?, ?, ?)"
-        for one in changed:
-            row = (at, action, _name(one), pack(one.to_value()))
-            self._conn.execute(query, (*row, row_checksum(self._last_checksum(), *row)))
-
-    def _last_checksum(self) -> bytes:
-        """Return the checksum of the last line; that of the next line covers it."""
-        query = "SELECT checksum FROM trust ORDER BY id DESC LIMIT 1"
-        row = self._conn.execute(query).fetchone()
-        return EMPTY if row is None else cast("bytes", row[0])
-
-    def _changes(self) -> Iterator[TrustChange]:
-        last = EMPTY
-        query = "SELECT id, checksum, at, action, name, value FROM trust ORDER BY id"
-        for change_id, checksum, *row in self._conn.execute(query):
-            if row_checksum(last, *row) != checksum:
-                what = "a line in the log of trusted keys, or before it, is not as it was written"
-                raise damaged(what, f"trust {change_id}")
-            last = checksum
-            at, action, _, value = row
-            yield TrustChange(at, action, _trusted(value))
-        if self.lacks_end():
-            raise damaged("the last lines in the log of trusted keys are not there", "trust")
+        """Add changes to the log."""
+        first = self._table.next_id()
+        self._table.add(
+            (first + number, at, action, _name(one), pack(one.to_value()))
+            for number, one in enumerate(changed)
+        )
 
 
 def _name(what: Key | Profile) -> str:
@@ -147,8 +134,8 @@ def _key_set(trusted: Iterable[Key | Profile], *, built_in: bool = True) -> KeyS
 
 
 @lru_cache(maxsize=1024)
-def _trusted(value: bytes) -> Key | Profile:
-    """Return what a line is of; to look whether a key's point is on the curve takes long."""
+def _parse(value: bytes) -> Key | Profile:
+    """Return the key or profile of a line; cached, because the check of a key's point is slow."""
     found = unpack(value)
     is_profile = isinstance(found, dict) and found.get("profile_type") == PROFILE_TYPE
     return require_safe(read_profile(found)) if is_profile else parse_key(found)

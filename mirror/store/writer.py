@@ -27,16 +27,45 @@ from mirror.store.arrivals import (
     key_ids_of,
     verdict_rows_of,
 )
+from mirror.store.checked_table import CheckedTable
 from mirror.store.counters import Counters, count_verdicts
 from mirror.store.facts import Facts
-from mirror.store.origin import SourceRun
 from mirror.store.quota import OverQuota, Quota
 from mirror.store.records import RecordColumns, Records, columns_of
 from mirror.store.row_checksum import combine
 from mirror.store.states import StateColumns, States, state_columns
 from mirror.store.stored_facts import SHAPE, StoredFacts
 
-__all__ = ["BatchWriter", "InsertCounts", "NewFacts", "WriteResult", "make_parcel"]
+__all__ = [
+    "BatchWriter",
+    "InsertCounts",
+    "NewFacts",
+    "SourceRun",
+    "WriteResult",
+    "make_parcel",
+    "run_table",
+]
+
+
+def run_table(conn: sqlite3.Connection) -> CheckedTable:
+    """Return the table `run`: sources that were read, each by one command."""
+    return CheckedTable(conn, "run", "id, source, started_at")
+
+
+class SourceRun:
+    """A source read by a command; a row of `run`, added when the first new fact needs it."""
+
+    def __init__(self, source: str, started_at: str) -> None:
+        self._columns = source, started_at
+        self._id = 0
+
+    def id(self, conn: sqlite3.Connection) -> int:
+        """Return the row's id."""
+        if not self._id:
+            table = run_table(conn)
+            self._id = table.next_id()
+            table.add([(self._id, *self._columns)])
+        return self._id
 
 
 @dataclass(slots=True)

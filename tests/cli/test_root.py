@@ -14,6 +14,7 @@ from mirror.core.keys import parse_key_set
 from mirror.core.transparency import merkle
 from mirror.store import open_store
 from tests.cli.conftest import BUNDLES, Mirror, Ran
+from tests.helpers import state_leaves
 from tests.web.conftest import make_store
 
 DEMO, KEYS = BUNDLES / "demo.tar", BUNDLES / "demo-keys.json"
@@ -56,7 +57,7 @@ def test_the_root_is_said_with_all_that_it_follows_from(demo: Mirror) -> None:
     said = root_of(demo)
     with open_store(Path("mirror.db"), read_only=True) as store:
         assert {
-            "root": merkle.root(store.states.leaves()).hex(),
+            "root": merkle.root(state_leaves(store)).hex(),
             "key_set_digest": store.trust_log.key_set().digest,
             "merge_version": "pith-open-graph-merge-v1",
             "records": 8,
@@ -124,7 +125,7 @@ def test_there_is_no_root_of_a_damaged_store(demo: Mirror) -> None:
         store._conn.execute("UPDATE tree_node SET size = 9 WHERE depth = 0")
     ran = demo("root")
     assert (4, b"") == (ran.exit_code, ran.stdout)
-    assert "error: store.damaged at node of the root: " in ran.stderr
+    assert "error: store.damaged at root of the tree: " in ran.stderr
     assert "hint: run `mirror check`" in ran.stderr
     assert 1 == demo("check", "--repair").exit_code
     assert before == root_of(demo)

@@ -13,6 +13,7 @@ import pytest
 from mirror.engine.states.root import read_root
 from mirror.store import open_store
 from mirror.web import ServerSettings
+from tests.helpers import state_leaves
 from tests.synthetic import fill, make_leaves
 from tests.web.conftest import BUNDLES, make_store, served
 
@@ -98,7 +99,7 @@ def test_few_records_are_told_as_leaves(small: httpx.Client, demo: Path) -> None
     assert sorted(leaves) == leaves
     assert ("", *computed(leaves, 0)) == (said["prefix"], said["size"], said["digest"])
     with open_store(demo, read_only=True) as store:
-        expected = {(one.hex(), core.hex()) for one, core in store.states.leaves()}
+        expected = {(one.hex(), core.hex()) for one, core in state_leaves(store)}
         about = read_root(store)
     assert expected == set(leaves)
     for leaf in said["leaves"]:

@@ -13,14 +13,13 @@ from typing import IO, Any, Protocol, cast
 from mirror.archive import ReadLimits, translate_temporary_errors, write_bag, write_segments
 from mirror.core.composed import compose_members
 from mirror.core.msgpack_values import pack
-from mirror.core.transparency import merkle
 from mirror.core.values import decode, time_text
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.export.base import ExcludedFacts, open_base
 from mirror.engine.export.selection import FactSelection, in_words
 from mirror.engine.ingest.base_bag import BASE, BASE_HOLDS
 from mirror.errors import StoreError
-from mirror.store import OverQuota, RecordFacts, Store, open_store
+from mirror.store import OverQuota, RecordFacts, Store, damaged, open_store
 
 __all__ = [
     "NOT_HELD",
@@ -213,7 +212,10 @@ class _BagContents:
         """Return the root of all states; empty where not all are written, or they lag behind."""
         if self._order.record_ids is not None or self._store.states.stale(1):
             return ""
-        return merkle.root(self._store.states.leaves()).hex()
+        root = self._store.state_tree.current_root()
+        if root.size != self._store.records.count():
+            raise damaged("the number of records is not that of the tree", "record")
+        return root.digest.hex()
 
     def description(self) -> str:
         """Say what is written."""

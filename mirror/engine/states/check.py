@@ -330,14 +330,14 @@ def _check_record(store: Store, record_id: int, keys: KeySet, *, quick: bool) ->
     if stale is None:
         yield from _check_state(store, record_id, record, keys)
     elif not stale.is_queued:
-        why = "it is not there, or is that of other facts"
+        why = "the state is missing, or is that of other facts"
         yield Damage("state", record_id, record_id, record.pith_number, why)
 
 
 def _check_arrival(record: Record, row: ArrivalRow) -> str | None:
     """Return why an arrival is not as it was written, or None."""
     if not row.is_whole():
-        return "it is not as it was written"
+        return "checksum mismatch"
     try:
         contents = row.contents()
     except CorruptStoreError as error:
@@ -387,7 +387,7 @@ def _check_state(store: Store, record_id: int, record: Record, keys: KeySet) -> 
         return  # the verdicts or the ledger are named already
     columns = state_columns(state)
     expected = columns._replace(outline=state.outline, citing=())
-    if store.integrity.state_columns(record_id) != expected:
+    if store.states.columns(record_id) != expected:
         why = "it is not what the facts come to"
         yield Damage("state", record_id, record_id, record.pith_number, why)
     if store.citations.citing(record_id) != columns.citing:

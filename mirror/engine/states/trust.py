@@ -65,7 +65,8 @@ def add_keys(
         profiles = [one for one in after.profiles if before.profile(one.name) is None]
         if not keys and not profiles:
             return AddedTrust([], [])
-        store.trust_log.ever().with_profiles(profiles)  # a name stands for one profile for ever
+        # A name is that of one profile for ever.
+        store.trust_log.ever_trusted().with_profiles(profiles)
         _change(store, "add", keys, profiles)
     _process_marked(store, progress, marked=bool(profiles) or _names_built_in_key(keys))
     return AddedTrust(keys, profiles)

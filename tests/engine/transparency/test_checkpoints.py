@@ -42,7 +42,7 @@ from mirror.errors import CheckpointConflictError, CorruptStoreError, FormatErro
 from mirror.store import SourceRun, Store, open_store
 from tests.builders import Signer as Person
 from tests.builders import author_claim, make_bundle, make_event, make_record
-from tests.helpers import keys_of, take
+from tests.helpers import keys_of, state_leaves, take
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -89,7 +89,7 @@ def test_what_is_signed_is_what_the_store_says(store: Store) -> None:
     said = _checkpoint(note)
     assert (OURS.verifier,) == verify_note(parse_note(note.encode()), [OURS.verifier]).signed_by
     assert (OURS.name, 1) == (said.origin, said.size)
-    assert merkle.root(store.states.leaves()) == said.root
+    assert merkle.root(state_leaves(store)) == said.root
     assert said.particulars == MirrorExtension(
         key_set_digest=KEYS.digest,
         merge_version="pith-open-graph-merge-v1",
@@ -399,7 +399,7 @@ def test_a_row_that_is_not_as_it_was_written_is_found(column: str, store: Store)
     """In every column; and nothing is read past it."""
     make_checkpoint(store, OURS, NOW)
     _read(store, FIRST)
-    assert list(store.checkpoints.damaged_ids()) == []
+    assert [row[0] for row in store.checkpoints.table.damaged_rows()] == []
     conn = store._conn
     query = "SELECT name FROM pragma_table_info('checkpoint')"
     assert COLUMNS == tuple(name for (name,) in conn.execute(query))
@@ -407,7 +407,9 @@ def test_a_row_that_is_not_as_it_was_written_is_found(column: str, store: Store)
     (value,) = conn.execute(query).fetchone()
     changed = value + 7 if isinstance(value, int) else value[1:]
     conn.execute(f"UPDATE checkpoint SET {column} = ? WHERE id = 1", (changed,))  # noqa: S608
-    assert [8 if column == "id" else 1] == list(store.checkpoints.damaged_ids())
+    assert [8 if column == "id" else 1] == [
+        row[0] for row in store.checkpoints.table.damaged_rows()
+    ]
     for work in (
         lambda: last_own_checkpoint(store),
         lambda: make_checkpoint(store, OURS, NOW + DAY),

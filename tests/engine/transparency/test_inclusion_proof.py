@@ -326,7 +326,7 @@ def test_a_state_that_the_tree_does_not_know_is_not_proved(broken: Store) -> Non
     conn.execute("DELETE FROM tree_node WHERE depth = 4")
     with broken.transaction():
         rows = conn.execute("SELECT * FROM state WHERE record_id IN (1, 2)").fetchall()
-        one, other = (broken.integrity.state_columns(row[0]) for row in rows)
+        one, other = (broken.states.columns(row[0]) for row in rows)
         assert one is not None
         assert other is not None
         broken.states.add([(1, other, rows[0][6])])

@@ -18,7 +18,7 @@ from mirror.engine.transparency.inclusion_proof import make_proof, parse_proof
 from mirror.engine.transparency.tree_nodes import MAX_LEAVES, node_page, parse_node_page
 from mirror.store import open_store
 from tests.cli.conftest import BUNDLES
-from tests.helpers import ids_in
+from tests.helpers import ids_in, state_leaves
 from tests.synthetic import fill, make_leaves
 from tests.web.conftest import make_store
 
@@ -87,7 +87,7 @@ def test_the_proofs_of_a_store_hold_by_the_page(
                       keys=BUNDLES / "demo-keys.json")  # fmt: skip
     with open_store(path, read_only=True) as store:
         root = read_root(store).root
-        leaves = list(store.states.leaves())
+        leaves = state_leaves(store)
         assert root == shown["root"](leaves).hex()
         for record_id in ids_in(store):
             proof = make_proof(store, record_id)

@@ -1,0 +1,130 @@
+"""Tables whose rows end with a checksum of their other columns.
+
+Rows are written, read and compared here, and nowhere else. Two paths through which every bundle
+passes have their own statements: the arrivals (`arrivals.py`), whose checksum covers a digest of
+the content, and the totals of a record (`record_totals`), which combine those of its arrivals.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+from mirror.store.records import damaged
+from mirror.store.row_checksum import EMPTY, Column, row_checksum
+
+__all__ = ["ChainedTable", "CheckedTable", "Row", "is_intact"]
+
+Row: TypeAlias = list[Any]
+"""The columns of a row, without its checksum."""
+
+
+def is_intact(row: Sequence[Column], checksum: object) -> bool:
+    """Whether a row has the checksum that is stored with it."""
+    return row_checksum(*row) == checksum
+
+
+class CheckedTable:
+    """A table with a checksum in each row."""
+
+    def __init__(
+        self,
+        conn: sqlite3.Connection,
+        name: str,
+        columns: str,
+        where: Callable[[Row], str] | None = None,
+    ) -> None:
+        """Name the table.
+
+        Args:
+            conn: The store.
+            name: The name of the table.
+            columns: Its columns but for `checksum`, separated by commas, in the order in which
+                the checksum covers them.
+            where: Describes a row in an error; by default the table's name and the first column.
+        """
+        self._conn = conn
+        self.name = name
+        self._where = where or (lambda row: f"{name} {row[0]}")
+        self._select = f"SELECT {columns}, checksum FROM {name}"  # noqa: S608
+        places = "?, " * (columns.count(",") + 1)
+        self._insert = f"INTO {name} ({columns}, checksum) VALUES ({places}?)"
+
+    # Reading ---------------------------------------------------------------------------------
+
+    def rows(self, condition: str = "", arguments: Iterable[Column] = ()) -> Iterator[Row]:
+        """Yield rows.
+
+        Args:
+            condition: SQL after the name of the table.
+            arguments: The values of its parameters.
+
+        Raises:
+            CorruptStoreError: `store.damaged` at a row whose checksum does not match.
+        """
+        for row, intact in self._compared(condition, arguments):
+            if not intact:
+                raise damaged("checksum mismatch", self._where(row))
+            yield row
+
+    def row(self, condition: str, arguments: Iterable[Column] = ()) -> Row | None:
+        """Return the first row, or None; raises as `rows`."""
+        return next(self.rows(condition, arguments), None)
+
+    def intact_rows(self, condition: str, arguments: Iterable[Column] = ()) -> Iterator[Row]:
+        """Yield rows, without those whose checksum does not match: for what can be made again."""
+        return (row for row, intact in self._compared(condition, arguments) if intact)
+
+    def damaged_rows(self) -> Iterator[Row]:
+        """Yield the rows whose checksum does not match."""
+        return (row for row, intact in self._compared() if not intact)
+
+    def _compared(
+        self, condition: str = "", arguments: Iterable[Column] = ()
+    ) -> Iterator[tuple[Row, bool]]:
+        found = self._conn.execute(f"{self._select} {condition}", tuple(arguments))
+        for *row, checksum in found:
+            yield row, is_intact(row, checksum)
+
+    def next_id(self) -> int:
+        """Return the id of the next row: the checksum covers it, so SQLite cannot choose it."""
+        query = f"SELECT coalesce(max(id), 0) + 1 FROM {self.name}"  # noqa: S608
+        next_id: int = self._conn.execute(query).fetchone()[0]
+        return next_id
+
+    # Writing ---------------------------------------------------------------------------------
+
+    def add(self, rows: Iterable[Sequence[Column]], on_conflict: str = "ABORT") -> None:
+        """Add rows.
+
+        Args:
+            rows: Their columns, without checksums.
+            on_conflict: What to do where a key is there already: `ABORT`, `IGNORE` or `REPLACE`
+                (SQLite's conflict clause).
+        """
+        with_checksums = [(*row, row_checksum(*row)) for row in rows]
+        self._conn.executemany(f"INSERT OR {on_conflict} {self._insert}", with_checksums)
+
+
+class ChainedTable(CheckedTable):
+    """A log: the checksum of a line covers the line before it, too.
+
+    `rows` and the others take no condition but all lines in their order.
+    """
+
+    def _compared(
+        self, condition: str = "ORDER BY id", arguments: Iterable[Column] = ()
+    ) -> Iterator[tuple[Row, bool]]:
+        last = EMPTY
+        for *row, checksum in self._conn.execute(f"{self._select} {condition}", tuple(arguments)):
+            yield row, is_intact((last, *row), checksum)
+            last = checksum
+
+    def add(self, rows: Iterable[Sequence[Column]], on_conflict: str = "ABORT") -> None:
+        """Add lines at the end; see `CheckedTable.add`."""
+        query = f"SELECT checksum FROM {self.name} ORDER BY id DESC LIMIT 1"  # noqa: S608
+        (last,) = self._conn.execute(query).fetchone() or (EMPTY,)
+        for row in rows:
+            last = row_checksum(last, *row)
+            self._conn.execute(f"INSERT OR {on_conflict} {self._insert}", (*row, last))
