@@ -1,12 +1,14 @@
-"""`mirror checkpoint`: signing what this store says, and watching what others say over time.
+"""Signs checkpoints of a store, and checks checkpoints of others against earlier ones.
 
-A root that is published binds its mirror only if it can be shown later who said it, of what, and
-when. So it is signed, together with the key set and the merge that it follows from; and whoever
-reads such a note keeps it, and holds every later one of the same origin against it.
+A checkpoint is a signed note (C2SP) on the root of all states, the key set and the merge version.
+Because it is signed, its origin cannot deny it later. Every checkpoint that is read is stored, and
+later checkpoints of the same origin are compared with it. Two checkpoints of one origin that cannot
+both be true are a *fork*: the origin shows different states to different readers (equivocation).
+A checkpoint that has less than an earlier one is a *rollback*.
 
-What a note says is taken for its origin's word only as far as the keys go that a person named. Two
-notes are held against each other only if keys of one name, both of them named, signed both: so
-nobody can sign a note in another's origin, and have that other found out as a forger.
+Only the keys that a person named are trusted to sign for an origin. Two notes are compared only if
+trusted keys of one name signed both. So nobody can sign a note in the name of another origin to
+make that origin look like a forger.
 """
 
 from __future__ import annotations
@@ -50,58 +52,58 @@ __all__ = [
 ]
 
 _AHEAD = timedelta(days=1)
-"""How far ahead of our clock a note may be dated, as for events (B5)."""
+"""How far in the future a note may be dated, as for events (B5)."""
 
 _Rule: TypeAlias = Callable[[Checkpoint, Checkpoint], str | None]
-"""Says how the checkpoint at hand contradicts one that is kept, or nothing."""
+"""Returns how a checkpoint contradicts a stored one, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFinding:
-    """Something about a note that a person should know."""
+    """A problem of a note."""
 
     code: str
     """`checkpoint.fork`, `checkpoint.rollback`, `checkpoint.future`, `checkpoint.unsigned` or
     `note.signature`."""
     message: str
     evidence: str = ""
-    """The kept note that contradicts the one that was read; empty where none has a part in it."""
+    """The stored note that contradicts the note; empty if the problem is in the note alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointResult:
-    """What reading a note came to."""
+    """Result of checking a note."""
 
     note: str
-    """As it was read."""
+    """The note as it was read."""
     checkpoint: Checkpoint | None
-    """None if no known key stands behind the note: what it says is not looked at then."""
+    """None if no trusted key signed the note; its text is not parsed then."""
     signed_by: tuple[Verifier, ...]
-    """The known keys that signed it."""
+    """The trusted keys that signed it."""
     is_new: bool
-    """Whether it was not kept before. What no known key stands behind is not kept."""
+    """Whether it was not stored before. A note that no trusted key signed is not stored."""
     findings: tuple[CheckpointFinding, ...]
 
 
-# Ours ----------------------------------------------------------------------------------------
+# Own checkpoints -----------------------------------------------------------------------------
 
 
 def make_checkpoint(store: Store, signer: Signer, now: datetime, origin: str = "") -> str:
-    """Sign what the store says now, keep that, and return the note.
+    """Sign a checkpoint of the current states, store it, and return the note.
 
-    The root is brought up to date first. Nothing is signed that contradicts what was signed here
-    before in this origin: whoever watches would have to take that for a fork or a rollback.
+    The root is updated first. A checkpoint that contradicts an earlier one of this origin is not
+    signed, because every reader would report a fork or a rollback.
 
     Args:
         store: The store.
         signer: The key.
-        now: What the clock says, with a time zone; whole seconds of it are signed.
-        origin: In whose name; empty for the key's name.
+        now: The current time, with a time zone; it is signed in whole seconds.
+        origin: The origin; empty for the name of the key.
 
     Raises:
         CheckpointConflictError: `checkpoint.fork` or `checkpoint.rollback`.
-        FormatError: `checkpoint.origin` if nothing may be named so.
-        StoreError: `store.behind` if somebody merges at this moment.
+        FormatError: `checkpoint.origin` if the origin is invalid.
+        StoreError: `store.behind` if another process merges at this moment.
         CorruptStoreError: `store.damaged`
     """
     origin = origin or signer.name
@@ -120,12 +122,12 @@ def make_checkpoint(store: Store, signer: Signer, now: datetime, origin: str = "
 
 _HINTS = {
     "checkpoint.fork": (
-        "nothing was signed; run the command again in a second; if it says so again, the store is "
-        "not what it was: run `mirror check`"
+        "nothing was signed; run the command again in a second; if the error persists, the store "
+        "was changed: run `mirror check`"
     ),
     "checkpoint.rollback": (
-        "nothing was signed; set the clock right, or merge again what the store has lost; if that "
-        "is gone for good, say so in public, and go on under another --origin"
+        "nothing was signed; correct the clock, or merge again the bundles that the store has "
+        "lost; if they are lost for good, announce it, and continue with another --origin"
     ),
 }
 
@@ -148,16 +150,16 @@ def _current(store: Store, origin: str, now: datetime) -> Checkpoint:
 
 
 def last_own_checkpoint(store: Store) -> str | None:
-    """Return the note that was signed here last, or None.
+    """Return the last note that this store signed, or None.
 
     Raises:
         CorruptStoreError: `store.damaged`
     """
-    kept = store.checkpoints.last_own()
-    return None if kept is None else kept.note
+    stored = store.checkpoints.last_own()
+    return None if stored is None else stored.note
 
 
-# Anybody's -----------------------------------------------------------------------------------
+# Checkpoints of others -----------------------------------------------------------------------
 
 
 def keep_checkpoint(
@@ -168,27 +170,26 @@ def keep_checkpoint(
     *,
     is_old: bool = False,
 ) -> CheckpointResult:
-    """Verify a note, keep it, and hold it against what its origin said before.
+    """Verify a note, store it, and compare it with the earlier checkpoints of its origin.
 
-    Two checkpoints of one origin are a fork (`checkpoint.fork`) if they cannot both be true: see
-    `core.checkpoint.fork`. Another root under another key set is none: a state follows from whom
-    one trusts as much as from the facts (K3), so it is compared only under one key set digest and
-    one merge version. A checkpoint that says less than one that was read before, or is dated
-    before it, is a rollback (`checkpoint.rollback`): whoever gives out an old note now hides what
-    came since. One that is said to be old is held against the others in the order of their dates.
+    Two checkpoints that cannot both be true are a fork (`checkpoint.fork`, see `describe_fork`).
+    Roots are compared only under the same key set digest and merge version, because a state depends
+    on the trusted keys, too (K3). A checkpoint that has less than an earlier one, or an earlier
+    date, is a rollback (`checkpoint.rollback`): an old note hides the changes since. A historical
+    note is compared with the others in the order of their dates.
 
-    Whatever is found, a note that a known key signed is kept: it is the evidence.
+    A note that a trusted key signed is stored with any finding, because it is the evidence.
 
     Args:
-        store: Where it is kept.
-        data: The note, from anybody.
-        verifiers: The keys that may speak. Keep old ones among them: a kept note that none of them
-            signed is held against nothing.
-        now: What the clock says, with a time zone.
-        is_old: Whether the note is a piece of history, and not its origin's last word.
+        store: The store.
+        data: The note; it may be from anybody.
+        verifiers: The trusted keys. They should include former ones: a stored note that none of
+            them signed is not compared.
+        now: The current time, with a time zone.
+        is_old: Whether the note is historical, and not the latest of its origin.
 
     Raises:
-        FormatError: Codes of `note.*` and `checkpoint.*`, if it is no checkpoint at all.
+        FormatError: Codes of `note.*` and `checkpoint.*`, if it is not a checkpoint.
         CorruptStoreError: `store.damaged`
     """
     note = parse_note(data)
@@ -206,7 +207,7 @@ def keep_checkpoint(
         others = [one for one in store.checkpoints.of(checkpoint.origin) if one.note != text]
         rules = _OLD if is_old else _NEW
         found = _contradictions(
-            checkpoint, others, rules, lambda one: _said_by(one, names, verifiers)
+            checkpoint, others, rules, lambda one: _is_signed(one, names, verifiers)
         )
         findings = (*found, *_dated_ahead(checkpoint, now))
         is_new = store.checkpoints.insert(checkpoint, text, time_text(now), is_own=False)
@@ -214,7 +215,7 @@ def keep_checkpoint(
 
 
 def _in_order(one: Checkpoint, other: Checkpoint) -> str | None:
-    """Return how the later of two checkpoints takes something back, if they are dated."""
+    """Return how the later of two checkpoints has less than the earlier, if both are dated."""
     if one.time is None or other.time is None:
         return None
     return describe_rollback(other, one) if one.time < other.time else describe_rollback(one, other)
@@ -231,27 +232,29 @@ def _contradictions(
     checkpoint: Checkpoint,
     others: Collection[StoredCheckpoint],
     rules: dict[str, _Rule],
-    counts: Callable[[StoredCheckpoint], bool] = lambda _other: True,
+    is_comparable: Callable[[StoredCheckpoint], bool] = lambda _other: True,
 ) -> Iterator[CheckpointFinding]:
-    """Yield a finding for each rule that is broken, with the last note that shows it.
+    """Yield a finding for each violated rule, with the last stored note that shows it.
 
     Args:
-        checkpoint: The one at hand.
-        others: Of the same origin, the one that was kept first before the others.
-        rules: By code.
-        counts: Whether one of them is to be held against it; asked only where it would tell.
+        checkpoint: The checkpoint to check.
+        others: Stored checkpoints of the same origin, the oldest first.
+        rules: The rules by code.
+        is_comparable: Whether a stored checkpoint counts; called only if it violates a rule.
     """
     for code, rule in rules.items():
         for other in reversed(list(others)):
             why = rule(checkpoint, other.checkpoint)
-            if why is not None and counts(other):
+            if why is not None and is_comparable(other):
                 yield CheckpointFinding(code, why, other.note)
                 break
 
 
-def _said_by(kept: StoredCheckpoint, names: Collection[str], verifiers: Iterable[Verifier]) -> bool:
-    """Whether a known key of one of these names signed a note that was kept."""
-    note = parse_note(kept.note.encode())
+def _is_signed(
+    stored: StoredCheckpoint, names: Collection[str], verifiers: Iterable[Verifier]
+) -> bool:
+    """Whether a trusted key of one of these names signed a stored note."""
+    note = parse_note(stored.note.encode())
     try:
         verify_note(note, [one for one in verifiers if one.name in names])
     except UntrustedNoteError:
@@ -262,7 +265,7 @@ def _said_by(kept: StoredCheckpoint, names: Collection[str], verifiers: Iterable
 def _dated_ahead(checkpoint: Checkpoint, now: datetime) -> Iterator[CheckpointFinding]:
     at, limit = instant(checkpoint.time), instant(time_text(now + _AHEAD))
     if at is not None and limit is not None and at > limit:
-        why = f"dated {checkpoint.time}, more than a day ahead of our clock"
+        why = f"dated {checkpoint.time}, more than a day in the future"
         yield CheckpointFinding("checkpoint.future", why)
 
 
@@ -270,14 +273,14 @@ def _dated_ahead(checkpoint: Checkpoint, now: datetime) -> Iterator[CheckpointFi
 
 
 def write_new_key(file: OutputFile, name: str) -> Verifier:
-    """Make a key for checkpoints, and write its private half to a file that only we may read.
+    """Make a key for checkpoints, and write its private part to a file that only its owner reads.
 
     Args:
-        file: The file; another private key is never replaced.
-        name: What the key goes by, and what it signs is said to be from.
+        file: The file; an existing private key is never replaced.
+        name: The name of the key, and the default origin of its checkpoints.
 
     Returns:
-        The public half, to be handed on.
+        The public part.
 
     Raises:
         FormatError: `note.name`
