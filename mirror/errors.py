@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "HTTP_STATUSES",
+    "AmbiguousError",
     "CheckpointConflictError",
     "ClusterError",
     "CorruptStoreError",
@@ -66,6 +67,18 @@ class SourceError(MirrorError):
 
 class LookUpError(MirrorError):
     """An identifier names no record of the store, or several."""
+
+
+class AmbiguousError(LookUpError):
+    """An identifier names several records (`lookup.ambiguous`).
+
+    Attributes:
+        pith_numbers: The Pith Numbers of the records, or of the first of them.
+    """
+
+    def __init__(self, message: str, pith_numbers: list[str]) -> None:
+        super().__init__("lookup.ambiguous", message)
+        self.pith_numbers = pith_numbers
 
 
 class OutputError(MirrorError):

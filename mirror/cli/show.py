@@ -56,6 +56,6 @@ def show(
             record = store.records.get(record_id)
             events = partial(current_events, store, record_id, keys)
             state = parse_state(text)
-            citations = citations_of(store, record_id, state.value, keys)
+            citations = citations_of(store, record_id, state, keys)
             print_table({**state_rows(state, record, events), **citation_rows(citations)})
             sys.exit(1 if citations.cites.damaged else 0)

@@ -1,7 +1,7 @@
-"""Which record an identifier names (R3, R4): any alias, any short form, or a URL that ends in one.
+"""Looks up the records of a store that an identifier names (R3, R4).
 
-Short forms can collide and versions share an arXiv id: an identifier that fits several records is
-an error that lists them.
+Short forms can collide, and the versions of a paper share an arXiv id. So an identifier may name
+several records; a function for one record then raises an error that lists them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from mirror.core.escaping import escape_name
 from mirror.core.identifier import Identifier, names_in, split_version
-from mirror.errors import LookUpError
+from mirror.errors import AmbiguousError, LookUpError
 from mirror.store import Records
 
 __all__ = ["find_all", "look_up"]
@@ -22,7 +22,8 @@ def look_up(records: Records, identifier: str) -> int:
     """Return the row id of the one record that `identifier` names.
 
     Raises:
-        LookUpError: `lookup.unknown`, or `lookup.ambiguous` with the choices.
+        LookUpError: `lookup.unknown`
+        AmbiguousError: If several records have the name.
     """
     identifier = escape_name(identifier.strip())
     found = find_all(records, identifier)
@@ -30,19 +31,20 @@ def look_up(records: Records, identifier: str) -> int:
         hint = "take a Pith Number or its first 8 letters, an arXiv id or a DOI"
         raise LookUpError("lookup.unknown", f"no record is named {identifier!r}", hint=hint)
     if len(found) > 1:
-        raise LookUpError("lookup.ambiguous", _choices(records, identifier, found))
+        raise _ambiguous(records, identifier, found)
     return found[0]
 
 
-def _choices(records: Records, identifier: str, found: list[int]) -> str:
+def _ambiguous(records: Records, identifier: str, found: list[int]) -> AmbiguousError:
     numbers = [records.get(record_id).pith_number for record_id in found[:_LISTED]]
     more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-    return f"{identifier!r} names {len(found)} records: {', '.join(numbers)}{more}"
+    message = f"{identifier!r} names {len(found)} records: {', '.join(numbers)}{more}"
+    return AmbiguousError(message, numbers)
 
 
 def find_all(records: Records, identifier: str) -> list[int]:
     """Return the row ids of all records that `identifier` names."""
-    found = (_WAYS[name.scheme](records, name) for name in names_in(escape_name(identifier)))
+    found = (_LOOK_UPS[name.scheme](records, name) for name in names_in(escape_name(identifier)))
     return list(dict.fromkeys(record_id for record_ids in found for record_id in record_ids))
 
 
@@ -67,7 +69,7 @@ def _by_source(records: Records, name: Identifier) -> list[int]:
     ]
 
 
-_WAYS: dict[str, Callable[[Records, Identifier], list[int]]] = {
+_LOOK_UPS: dict[str, Callable[[Records, Identifier], list[int]]] = {
     "pith": _by_number,
     "sha256": _by_digest,
     "source": _by_source,

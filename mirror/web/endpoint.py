@@ -12,13 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from mirror.errors import MirrorError, StoreError, http_status
+from mirror.errors import AmbiguousError, MirrorError, StoreError, http_status
 from mirror.web.download import Downloads
 from mirror.web.pages.codes import advice_of
 from mirror.web.pages.handlers import Pages
 from mirror.web.representation import Representation, problem, respond
 from mirror.web.request_threads import BusyError, RequestThreads
-from mirror.web.store_reader import AmbiguousError
 
 __all__ = ["Endpoint", "Handling", "Threads", "routing_error_handler"]
 
@@ -121,8 +120,8 @@ def _choices(request: Request, error: AmbiguousError, pages: Pages) -> Represent
     answer = problem(error.code, error.message, 300)
     listed = json.loads(answer.body) | {
         "choices": [
-            {"pith_number": record.pith_number, "href": f"/pith/{record.suffix}"}
-            for record in error.records
+            {"pith_number": number, "href": f"/pith/{number[-26:]}"}
+            for number in error.pith_numbers
         ]
     }
     answer.body = json.dumps(listed, ensure_ascii=False).encode() + b"\n"

@@ -128,7 +128,7 @@ class RegistryApi:
             "receipt": current["receipt"],
             "verification_status": verification_status(state),
             "citations": citations_value(
-                citations_of(snapshot.store, record_id, state.value), snapshot.store.records
+                citations_of(snapshot.store, record_id, state), snapshot.store.records
             ),
             "links": {
                 "html": url,

@@ -16,20 +16,15 @@ from mirror.core.state_view import StateView, parse_state
 from mirror.core.values import canonical, hexdigest
 from mirror.engine.identifiers import find_all
 from mirror.engine.states.current import bundle_text, current_text
-from mirror.errors import CorruptStoreError, LookUpError, StoreError
+from mirror.errors import AmbiguousError, CorruptStoreError, LookUpError, StoreError
 from mirror.store import Store, StoreVersion
 from mirror.web.state_cache import ResolvedName, StateCache, compress
 from mirror.web.store_pool import DataVersion, StorePool
 
-__all__ = ["AmbiguousError", "StoreReader", "StoreSnapshot"]
+__all__ = ["StoreReader", "StoreSnapshot"]
 
-
-class AmbiguousError(LookUpError):
-    """A name that matches several records."""
-
-    def __init__(self, name: str, records: list[Record]) -> None:
-        super().__init__("lookup.ambiguous", f"{name!r} names {len(records)} records")
-        self.records = records
+_LISTED = 50
+"""The most records that are listed if a name matches several."""
 
 
 @contextmanager
@@ -198,7 +193,8 @@ class StoreSnapshot:
         if not found:
             raise LookUpError("lookup.unknown", f"no record is named {name!r}")
         if len(found) > 1:
-            raise AmbiguousError(name, [self.store.records.get(one) for one in found[:50]])
+            numbers = [self.store.records.get(one).pith_number for one in found[:_LISTED]]
+            raise AmbiguousError(f"{name!r} names {len(numbers)} records", numbers)
         return found[0]
 
     def resolve(self, name: str) -> ResolvedName:

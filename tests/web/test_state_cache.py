@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mirror.errors import AmbiguousError
 from mirror.store import open_store
 from mirror.web.state_cache import StateCache, decompress
-from mirror.web.store_reader import AmbiguousError, StoreReader
+from mirror.web.store_reader import StoreReader
 from tests.builders import (
     Object,
     Signer,

@@ -86,23 +86,22 @@ class RecordCitations:
 
 
 def citations_of(
-    store: Store, record_id: int, state: Object, keys: KeySet | None = None
+    store: Store, record_id: int, state: StateView, keys: KeySet | None = None
 ) -> RecordCitations:
     """Return the citations of a record in both directions.
 
     Args:
         store: The store.
         record_id: The record.
-        state: Its state (M6).
+        state: Its state.
         keys: The trusted keys; None for the store's own key set. A cited record is found only if
             its citation is valid under the store's own keys, too.
 
     Raises:
         CorruptStoreError: `store.damaged` if the record itself is damaged.
     """
-    view = StateView(state)
     return RecordCitations(
-        _cited_by(store, view), _cites(store, record_id, keys), _references(store, view)
+        _cited_by(store, state), _cites(store, record_id, keys), _references(store, state)
     )
 
 

@@ -17,7 +17,7 @@ from mirror.core.values import Object, Value, hexdigest
 from mirror.engine.identifiers import find_all
 from mirror.engine.search.find import find
 from mirror.engine.search.results import SearchResult
-from mirror.errors import CorruptStoreError, FormatError, LookUpError
+from mirror.errors import AmbiguousError, CorruptStoreError, FormatError, LookUpError
 from mirror.store.findings import FindingFilter, FindingRow
 from mirror.web.pages import escaping
 from mirror.web.pages.badge import badge_svg
@@ -49,7 +49,7 @@ from mirror.web.representation import (
     json_representation,
     preferred,
 )
-from mirror.web.store_reader import AmbiguousError, StoreReader, StoreSnapshot
+from mirror.web.store_reader import StoreReader, StoreSnapshot
 
 __all__ = ["Pages", "environment"]
 
@@ -205,7 +205,8 @@ class Pages:
         if not matching or (is_doi and not name.startswith("10.")):
             raise LookUpError("lookup.unknown", f"no record is named {name!r}")
         if len(matching) > 1:
-            raise AmbiguousError(name, matching[:MAX_HITS])
+            numbers = [one.pith_number for one in matching[:MAX_HITS]]
+            raise AmbiguousError(f"{name!r} names {len(numbers)} records", numbers)
         is_json = preferred(request, _HTML, _LINKED, _JSON) == _JSON
         answer = _redirect(f"/pith/{matching[0].suffix}{'.json' if is_json else ''}")
         answer.headers = {**answer.headers, "Vary": "Accept"}
@@ -214,7 +215,7 @@ class Pages:
     def choices(self, _request: Request, error: AmbiguousError) -> Representation:
         """Return 300 with the records that a name matches, and whether each has a receipt."""
         with self._reader.snapshot() as snapshot:
-            found = [snapshot.store.records.find(one.digest) for one in error.records]
+            found = [snapshot.store.records.numbered(one) for one in error.pith_numbers]
             hits = _list_items_of(snapshot, [one for one in found if one is not None])
         return self._render("choices.html", 300, message=error.message, hits=hits)
 

@@ -98,7 +98,7 @@ def read_record_details(snapshot: StoreSnapshot, record_id: int) -> RecordDetail
             replace(word, upstream=_public_source(word.upstream))
             for word in latest_statements(store, record_id)
         ],
-        citations=citations_of(store, record_id, state.value),
+        citations=citations_of(store, record_id, state),
     )
 
 

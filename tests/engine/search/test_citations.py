@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 
 from mirror.core.record import Record
-from mirror.core.values import Object, decode
+from mirror.core.state_view import parse_state
+from mirror.core.values import Object
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.search.citations import MAX_WORKS, RecordCitations, citations_of
@@ -62,7 +63,7 @@ def citations(store: Store, record: Any, **options: Any) -> RecordCitations:
     """The citations of a record now."""
     record_id = store.records.find(Record(record).digest)
     assert record_id is not None
-    state = cast("Object", decode(current_text(store, record_id).rstrip()))
+    state = parse_state(current_text(store, record_id))
     return citations_of(store, record_id, state, **options)
 
 
