@@ -51,7 +51,7 @@ CompareResult: TypeAlias = Comparison | Rollback
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareOptions:
-    """What to compare, and the callbacks for results."""
+    """Options of a comparison, and the callbacks for results."""
 
     upstream: UpstreamSource
     names: tuple[str, ...] = ()
