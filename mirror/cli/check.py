@@ -126,9 +126,11 @@ def _rows(report: CheckReport, seconds: float, for_s: float | None) -> dict[str,
             else "time limit reached; rerun the same command to resume"
         )
     if report.is_repaired:
-        needed = ", ".join(report.need_bundles) or "none that is known by name"
-        rows["repaired"] = f"the other facts are sound; quarantined: {plural(report.moved, 'fact')}"
+        needed = ", ".join(report.need_bundles) or "none whose number is known"
+        rows["repaired"] = (
+            f"the other facts are sound; quarantined: {plural(report.quarantined, 'fact')}"
+        )
         rows["need a bundle"] = needed
-    if report.aside:
-        rows["old file"] = [str(one) for one in report.aside]
+    if report.old_files:
+        rows["old file"] = [str(one) for one in report.old_files]
     return rows

@@ -34,7 +34,7 @@ def rebuild(ctx: click.Context, *, db: Path, states_only: bool, as_json: bool) -
       mirror rebuild --states-only       no signature is verified again
     """
     with open_store(db, must_exist=True) as store, show_progress("rebuilt") as progress:
-        damages = rebuild_store(store, progress.advance, judge=not states_only)
+        damages = rebuild_store(store, progress.advance, verify=not states_only)
         count = store.records.count()
     for damage in damages:
         if as_json:

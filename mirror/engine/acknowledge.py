@@ -1,4 +1,4 @@
-"""`mirror findings ack`: findings that a person knows are no alarm any more; new ones are."""
+"""`mirror findings ack`: acknowledges findings, so that only new ones affect the exit code."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _RECORDS_IN_MEMORY = 64
 
 
 class AcknowledgedFindings:
-    """Answers whether a finding of a run was acknowledged in this store.
+    """Tests whether a finding was acknowledged in a store.
 
-    It reads the log once, so a run sees the acknowledgements that were there when it began.
+    The log is read once, so a run uses the acknowledgements from before its start.
     """
 
     def __init__(self, store: Store) -> None:
@@ -43,7 +43,7 @@ class AcknowledgedFindings:
         return report.pith_number is not None and found in self._of_record(report.pith_number)
 
     def _facts(self, pith_number: str) -> set[tuple[str, bytes]]:
-        """Return code and digest of the facts of a record that are known by their place."""
+        """Return code and digest of the facts of a record whose positions are acknowledged."""
         return {
             found
             for record_id in self._store.records.by_suffix(pith_number.rpartition(":")[2])
@@ -72,46 +72,46 @@ def _digests_of(
 
 
 class AcknowledgeOptions(NamedTuple):
-    """The findings that a person acknowledges, and who and why."""
+    """Findings to acknowledge, by whom and why."""
 
     name: str
     reason: str
     only: FindingFilter = FindingFilter()
     is_any_chosen: bool = False
-    """Whether `only` chooses anything; else it means nothing, and not everything."""
+    """Whether `only` is used; an empty filter would select everything."""
     events: tuple[str, ...] = ()
-    """Digests or ids of events, of receipts the digest, of other findings the digest."""
+    """Digests or ids of events; digests of receipts and other findings."""
     reports: tuple[tuple[str, str], ...] = ()
-    """Code and digest of findings, as `--json` prints them."""
+    """Code and digest of findings, from the output of `--json`."""
 
 
-def acknowledge(store: Store, wish: AcknowledgeOptions) -> int:
+def acknowledge(store: Store, options: AcknowledgeOptions) -> int:
     """Write an acknowledgement to the log.
 
     Returns:
-        How many findings and digests it covers.
+        The number of findings and digests that it covers.
 
     Raises:
-        LookUpError: `findings.none` if nothing is there to acknowledge.
+        LookUpError: `findings.none` if there is nothing to acknowledge.
         CorruptStoreError: `store.damaged`
     """
     at = time_text(datetime.now(UTC), microseconds=True)
-    request = AcknowledgementRequest(at, wish.name, wish.reason, _in_words(wish))
+    request = AcknowledgementRequest(at, options.name, options.reason, _in_words(options))
     with store.transaction():
-        standing = store.findings.new(wish.only) if wish.is_any_chosen or wish.events else []
-        if wish.events:
-            standing = list(_named(store, standing, frozenset(wish.events)))
+        found = store.findings.new(options.only) if options.is_any_chosen or options.events else []
+        if options.events:
+            found = list(_named(store, found, frozenset(options.events)))
         known = store.acknowledgements.digests()
-        items = [*standing, *(one for one in _digests(wish) if (one.code, one.digest) not in known)]
+        items = [*found, *(one for one in _digests(options) if (one.code, one.digest) not in known)]
         count = store.acknowledgements.add(request, items)
     if not count:
-        hint = "`mirror findings` lists what is there; known findings need no more"
-        raise LookUpError("findings.none", "no new finding is chosen", hint=hint)
+        hint = "`mirror findings` lists the findings; known ones need no acknowledgement"
+        raise LookUpError("findings.none", "no new finding is selected", hint=hint)
     return count
 
 
 def withdraw(store: Store, line_id: int, name: str, reason: str) -> None:
-    """Write to the log that an acknowledgement does not hold any more.
+    """Append the withdrawal of an acknowledgement to the log.
 
     Raises:
         LookUpError: `findings.none` if there is no such acknowledgement in force.
@@ -147,28 +147,28 @@ def _names_of(digest: bytes, value: Value) -> set[str]:
     return names | {claimed} if isinstance(claimed, str) else names
 
 
-def _digests(wish: AcknowledgeOptions) -> Iterator[CoveredFindings]:
-    for code, digest in dict.fromkeys(wish.reports):
+def _digests(options: AcknowledgeOptions) -> Iterator[CoveredFindings]:
+    for code, digest in dict.fromkeys(options.reports):
         yield CoveredFindings(DIGEST, 0, code, digest=bytes.fromhex(digest))
 
 
-def _in_words(wish: AcknowledgeOptions) -> str:
-    only = wish.only
+def _in_words(options: AcknowledgeOptions) -> str:
+    only = options.only
     words = {"code": only.code, "record": str(only.record_id or ""), "source": only.source}
-    said = [f"{name} {value}" for name, value in words.items() if value]
-    said += [f"event {name}" for name in wish.events]
-    if wish.reports:
-        said.append(f"{len(wish.reports)} findings of a run")
-    return ", ".join(said)
+    parts = [f"{name} {value}" for name, value in words.items() if value]
+    parts += [f"event {name}" for name in options.events]
+    if options.reports:
+        parts.append(f"{len(options.reports)} findings of a run")
+    return ", ".join(parts)
 
 
 def read_reports(data: bytes) -> tuple[tuple[str, str], ...]:
     """Return code and digest of findings, from the JSON Lines that `--json` prints.
 
-    Lines without both, such as a summary, say nothing here.
+    Lines without both, such as a summary, are skipped.
 
     Raises:
-        FormatError: `json.syntax` and its like, if a line is no JSON.
+        FormatError: A code of V1, if a line is not JSON.
     """
     found = []
     for number, line in enumerate(data.splitlines(), 1):

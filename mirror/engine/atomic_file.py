@@ -1,7 +1,7 @@
-"""Files that a person asked for: checked before they are written, and whole or not there.
+"""Atomic output files: checked before they are written, and either complete or absent.
 
 Every command writes its files through `OutputFile`. It never replaces a store, a private key or a
-file that the same run reads, and replaces anything else only with `force`.
+file that the same run reads, and replaces other files only with `force`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STORE_HEADER = b"SQLite format 3\0"
 _APPLICATION_ID = slice(68, 72)
 _OURS = APPLICATION_ID.to_bytes(4, "big")
 _LOG_HEADERS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7")
-"""A write-ahead log in both byte orders (section 4.1), and a rollback journal (section 3)."""
+"""Write-ahead log in both byte orders (section 4.1), and rollback journal (section 3)."""
 _STORE_ENDINGS = ("-wal", "-shm", "-journal")
 """Endings of the files that SQLite keeps beside a database."""
 
@@ -45,7 +45,7 @@ _PRIVATE_KEY = re.compile(
 _PEEK_BYTES = 1 << 16
 
 _READ_IN_FOLDERS = (BUNDLES, STATES)
-"""Files that a command reads in a folder that it is given."""
+"""Files that a command reads in a folder."""
 
 _UNCHANGED = "name another file; nothing was changed in this one"
 _UNWRITABLE = "check the folder, its permissions and the disk"
@@ -61,30 +61,30 @@ class OutputFile:
     """A file to write."""
 
     path: Path
-    """Its name; a link is followed."""
+    """The path; a link is followed."""
     force: bool = False
-    """Whether to replace a file that has this name."""
+    """Whether to replace an existing file."""
     inputs: tuple[Path, ...] = ()
     """Files and folders that the same run reads, the store among them; never replaced."""
     may_be_store: bool = False
-    """Whether `force` may replace a store of ours, too: for copies of stores."""
+    """Whether `force` may replace a store, too: for copies of stores."""
 
     def check(self) -> os.stat_result | None:
-        """Check that the file may be written, and return what has its name now, if anything.
+        """Check that the file may be written, and return the status of an existing file.
 
-        Only a regular file is ever opened, and only to be read.
+        Only a regular file is opened, and only for reading.
 
         Raises:
             OutputError: `output.refused`, `output.exists`, or `output.failed` if it is not a
-                regular file or cannot be looked at.
+                regular file or its status cannot be read.
         """
-        with _said_of(self.path):
+        with _translate_os_errors(self.path):
             target = Path(os.path.realpath(self.path))
             self._require_no_input(target)
             try:
                 about = target.stat() if self.path.exists() else None
             except FileNotFoundError:
-                about = self.path.stat()  # a name in /proc: of a pipe, or of a file without one
+                about = self.path.stat()  # a path in /proc: of a pipe or an unnamed file
             if about is None:
                 return None
             if not stat.S_ISREG(about.st_mode):
@@ -94,22 +94,25 @@ class OutputFile:
 
     @contextmanager
     def open(self, *, make_folder: bool = False, private: bool = False) -> Iterator[IO[bytes]]:
-        """Give a file to write; it takes its name only when all of it is on the disk.
+        """Open a temporary file, which gets the path when all of it is on the disk.
 
-        A file that is replaced passes on its mode and, where the system permits it, its owner.
+        The new file has the mode and, where the system permits it, the owner of the one that it
+        replaces.
 
         Args:
-            make_folder: Whether to make the folder if it is not there.
+            make_folder: Whether to make the folder if it is missing.
             private: Whether only the owner may read it.
 
         Raises:
-            OutputError: As `check`, or `output.failed` if it cannot be written; a file that had
-                the name still has it.
+            OutputError: See `check`; or `output.failed` if it cannot be written. An existing file
+                is unchanged then.
         """
-        with _said_of(self.path):
+        with _translate_os_errors(self.path):
             self.check()
             if private and self.path.is_symlink():
-                raise self.refused("it is a link, and a private key goes to no other place")
+                raise self.refused(
+                    "it is a link, and a private key is never written through a link"
+                )
             target = Path(os.path.realpath(self.path))
             if make_folder:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +130,7 @@ class OutputFile:
                     raise
 
     def _name(self, written: Path, target: Path, *, private: bool) -> None:
-        """Give a file its name, unless another one has come to have it meanwhile."""
+        """Rename the temporary file, unless another file appeared at the path meanwhile."""
         before = self.check()
         if private:
             written.chmod(0o600)
@@ -150,7 +153,7 @@ class OutputFile:
             written.unlink()
 
     def _require_no_input(self, target: Path) -> None:
-        """Refuse what this run reads, and what SQLite keeps beside a store."""
+        """Refuse files that this run reads, and files that SQLite keeps beside a store."""
         for one in self.inputs:
             if _is_same(target, one):
                 raise self.refused("this command reads the same file")
@@ -165,7 +168,9 @@ class OutputFile:
         try:
             start = _start_of(target)
         except PermissionError as error:
-            raise self.refused("it cannot be read, so nobody knows what it is") from error
+            raise self.refused(
+                "it cannot be read, so it may be a store or a private key"
+            ) from error
         is_copy = self.may_be_store and start[_APPLICATION_ID] == _OURS
         if start.startswith(_STORE_HEADER) and not is_copy:
             raise self.refused("it is a SQLite database, perhaps a store")
@@ -179,12 +184,12 @@ class OutputFile:
             raise self._exists()
 
     def refused(self, message: str) -> OutputError:
-        """Return the error that says why this file may not be written."""
+        """Return the error that this file may not be written."""
         return OutputError("output.refused", message, where=str(self.path), hint=_UNCHANGED)
 
     def _exists(self) -> OutputError:
         hint = "name another file, or give --force to replace this one"
-        return OutputError("output.exists", "it is there already", where=str(self.path), hint=hint)
+        return OutputError("output.exists", "it exists already", where=str(self.path), hint=hint)
 
 
 def is_store(path: Path) -> bool:
@@ -196,19 +201,19 @@ def is_store(path: Path) -> bool:
 
 
 def beside_store(path: Path) -> list[Path]:
-    """Return the names of the files that SQLite keeps beside a database."""
+    """Return the paths of the files that SQLite keeps beside a database."""
     real = os.path.realpath(path)
     return [Path(f"{real}{ending}") for ending in _STORE_ENDINGS]
 
 
 def _start_of(path: Path) -> bytes:
-    """Return the first bytes of a regular file; never wait for a writer."""
+    """Return the first bytes of a regular file, without waiting for a writer."""
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
         return file.read(_PEEK_BYTES)
 
 
 def _is_same(target: Path, other: Path) -> bool:
-    """Whether two names stand for one file, also where neither is there yet."""
+    """Whether two paths name one file, even if it does not exist."""
     try:
         return target.samefile(other)
     except OSError:
@@ -216,14 +221,14 @@ def _is_same(target: Path, other: Path) -> bool:
 
 
 def _is_read_in(folder: Path, target: Path) -> bool:
-    """Whether a file is one that is read where this folder is a source."""
+    """Whether a file is read if this folder is a source."""
     within = target.is_relative_to(os.path.realpath(folder))
     is_wanted = any(one.is_name(target.name) for one in _READ_IN_FOLDERS)
     return within and is_wanted and folder.is_dir()
 
 
 @contextmanager
-def _said_of(path: Path) -> Iterator[None]:
+def _translate_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

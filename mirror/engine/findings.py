@@ -17,7 +17,7 @@ from mirror.store import InsertCounts, NewFacts, WriteResult
 __all__ = ["UNREAD_CODES", "Finding", "Outcome", "ReadRequest", "Summary", "VerifiedMember"]
 
 UNREAD_CODES = frozenset({"source.unreadable", "temporary.unwritable"})
-"""Codes of a source that this machine could not read now: nothing is known of its content."""
+"""Codes of a source that could not be read now; its content is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +25,28 @@ class Finding:
     """One finding, with where it was found."""
 
     source: str
-    """The source as the person wrote it."""
+    """The name of the source; see `ReadRequest.sources`."""
     member: str
-    """The place in the source; empty for the source itself."""
+    """The member in the source; empty for the source itself."""
     pith_number: str | None
-    """None where there is no record to name."""
+    """None if the record is not known."""
     code: str
     where: str
-    """A JSON Pointer into the bundle, or a place in its text."""
+    """A JSON Pointer into the bundle, or line and column of its text."""
     message: str
     digest: str = ""
-    """SHA-256 that identifies the finding whenever it comes again: of the event or receipt, or
-    of the member that is refused; else of what is said. Hexadecimal digits."""
+    """SHA-256 that identifies the finding when it is found again, hexadecimal: of the event,
+    receipt or refused member; else of code, place and message."""
     is_known: bool = False
     """Whether it was acknowledged."""
 
     def __post_init__(self) -> None:
-        """Derive a digest from what is said of a record, or of a place in a source."""
+        """Derive the digest from code, place and message if none is given."""
         if not self.digest:
             number = self.pith_number
             place = [self.source, self.member, self.where] if number is None else [number]
-            said: list[Value] = [self.code, *place, self.message]
-            object.__setattr__(self, "digest", hexdigest(canonical(said)))
+            identity: list[Value] = [self.code, *place, self.message]
+            object.__setattr__(self, "digest", hexdigest(canonical(identity)))
 
 
 class VerifiedMember(NamedTuple):
@@ -236,7 +236,7 @@ class Summary:
 
     @property
     def findings(self) -> int:
-        """How many things were refused, invalid or odd."""
+        """Number of members, events and receipts that were refused, invalid or odd."""
         counted: list[Counter[str]] = [getattr(self, name) for name in _COUNTERS[:-2]]
         return self.sources_failed + sum(one.total() for one in counted)
 
@@ -247,5 +247,5 @@ class Summary:
 
     @property
     def new_findings(self) -> int:
-        """How many findings nobody acknowledged."""
+        """Number of findings that were not acknowledged."""
         return self.findings - self.known.total()

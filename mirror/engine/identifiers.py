@@ -28,7 +28,7 @@ def look_up(records: Records, identifier: str) -> int:
     identifier = escape_name(identifier.strip())
     found = find_all(records, identifier)
     if not found:
-        hint = "take a Pith Number or its first 8 letters, an arXiv id or a DOI"
+        hint = "give a Pith Number or its first 8 letters, an arXiv id or a DOI"
         raise LookUpError("lookup.unknown", f"no record is named {identifier!r}", hint=hint)
     if len(found) > 1:
         raise _ambiguous(records, identifier, found)

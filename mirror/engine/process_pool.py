@@ -1,8 +1,8 @@
-"""One piece of work over many tasks, on every processor: in processes, for Python's lock is one.
+"""Pool of processes that applies one function to many tasks.
 
-Threads would share one lock, and half of the work on a bundle is Python's. A process costs a third
-of a second to start, so the first few tasks are done here, and nothing is started for less. Where
-no process can be started, all of it is done here.
+Processes are used because threads share one lock, and half of the work on a bundle is Python code.
+A process takes a third of a second to start, so a few tasks are done in the calling process. If no
+process can be started, it does them all.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from mirror.store import Store, open_store
 __all__ = ["AHEAD", "StoreTask", "map_in_processes"]
 
 AHEAD = 6
-"""Tasks for each process that wait for it, so that none waits for a task."""
+"""Tasks that are queued for each process, so that it never waits for one."""
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 _Waiting = deque[tuple[_Task, Future[_Result] | None]]
-"""Tasks in their order, each with its result to come; None for one that was not sent."""
+"""Tasks in their order, each with the future of its result; None if it was not submitted."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,12 +46,12 @@ class _StartError(Exception):
 def map_in_processes(
     tasks: Iterable[_Task], work: Callable[[_Task], _Result], *, few: int
 ) -> Iterator[_Result]:
-    """Yield what `work` makes of each task, in their order.
+    """Apply `work` to each task, and yield the results in the order of the tasks.
 
     Args:
-        tasks: What to do; it is read a little ahead.
-        work: How; it is sent to each process once, and must not rest on anything of this one.
-        few: Up to so many tasks, no process is started.
+        tasks: The tasks; a few are read ahead.
+        work: The function; it is pickled for each process once.
+        few: For up to so many tasks, no process is started.
 
     Raises:
         WorkerError: `worker.lost` if a process was killed.
@@ -64,12 +64,12 @@ def map_in_processes(
         try:
             yield from _in_processes(stream, work, count, waiting)
         except BrokenProcessPool as error:
-            message = "a process that was verifying was killed, perhaps for want of memory"
+            message = "a process that was verifying was killed, perhaps because memory ran out"
             hint = "what was stored before is kept; run the command again to finish"
             raise WorkerError("worker.lost", message, hint=hint) from error
         except _StartError as error:
             _log.warning("working in one process, because no other can be started: %s", error)
-            MAX_PROCESSES.set(1)  # so it is said once
+            MAX_PROCESSES.set(1)  # so the warning is logged once
             for task, future in waiting:
                 yield _result(task, future, work)
     yield from map(work, stream)
@@ -129,10 +129,10 @@ def _in_processes(
     count: int,
     waiting: _Waiting[_Task, _Result],
 ) -> Iterator[_Result]:
-    """Yield results; `waiting` has the tasks that were read, but whose result was not yielded.
+    """Yield results; `waiting` has the tasks that were read and whose result was not yielded.
 
     Raises:
-        _StartError: A process, or what it takes to speak with one, could not be had.
+        _StartError: A process, or a pipe or thread for it, could not be started.
         BrokenProcessPool: A process was killed.
     """
     with _pool(count, work) as (pool, begun):
@@ -147,14 +147,14 @@ def _in_processes(
         except BrokenProcessPool as error:
             if begun.poll():
                 raise
-            raise _StartError("it ends as it begins") from error
+            raise _StartError("it ends when it starts") from error
 
 
 @contextmanager
 def _pool(
     count: int, work: Callable[[Any], Any]
 ) -> Iterator[tuple[ProcessPoolExecutor, connection.Connection]]:
-    """Give a pool, and a pipe on which each of its processes sends a word once it can work."""
+    """Open a pool, and a pipe on which each process sends a message when it is ready."""
     _require_room(2 * count + 3)  # each process and its thread; two threads of ours, a tracker
     context = get_context("spawn")
     with ExitStack() as stack:
@@ -170,7 +170,7 @@ def _pool(
 
 
 def _require_room(count: int) -> None:
-    """Have so many threads for a moment: a pool that cannot have its own would wait for ever."""
+    """Start so many threads for a moment: a pool that lacks a thread would wait for ever."""
     done = threading.Event()
     threads = [threading.Thread(target=done.wait, daemon=True) for _ in range(count)]
     started = []
@@ -196,7 +196,7 @@ def _submit(pool: ProcessPoolExecutor, task: Any) -> Future[Any]:
 
 
 def _awaited(waiting: _Waiting[_Task, _Result]) -> _Result:
-    """Return the first result, and take it out."""
+    """Return the first result, and remove its task."""
     _, future = waiting[0]
     assert future is not None  # noqa: S101 - a task that was not sent ended the work
     result = future.result()
@@ -207,7 +207,7 @@ def _awaited(waiting: _Waiting[_Task, _Result]) -> _Result:
 def _result(
     task: _Task, future: Future[_Result] | None, work: Callable[[_Task], _Result]
 ) -> _Result:
-    """Return the result of a task that was sent, perhaps, to a pool that is shut down."""
+    """Return the result of a task that may have been submitted to a pool that is shut down."""
     if future is None or future.cancelled():
         return work(task)
     if isinstance(future.exception(), _StartError | BrokenProcessPool):
@@ -225,13 +225,13 @@ _work: Callable[[Any], Any] | None = None
 
 
 def _begin(work: Callable[[Any], Any], begin: connection.Connection) -> None:
-    """Take the work; leave Ctrl-C to the parent, and do not outlive it."""
-    global _work  # noqa: PLW0603 - a process has one work, for its whole life
+    """Set the function of this process; ignore Ctrl-C, and end with the parent."""
+    global _work  # noqa: PLW0603 - a process has one function, for its whole life
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     except RuntimeError:
-        return  # without its thread it does no work, and `_do` says so
+        return  # without this thread it does no work, and `_do` raises
     _work = work
     begin.send_bytes(b"begun")
 

@@ -77,7 +77,7 @@ def _quota(folder: Path, *, is_unified: bool) -> tuple[int, int]:
 
     Raises:
         OSError: The group has no such limit.
-        ValueError: It is `max`, which is none.
+        ValueError: It is `max`: no limit.
     """
     if is_unified:
         quota, period = (folder / "cpu.max").read_text("ascii").split()

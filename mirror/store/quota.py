@@ -8,10 +8,10 @@ record (B6) larger than other mirrors accept. What only a trusted key can have s
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from mirror.core.bundle import AliasClaim
-from mirror.core.values import Object, Value
+from mirror.core.values import Value
 from mirror.store.arrivals import VerdictRow
 from mirror.store.stored_facts import SHAPE, StoredFacts, signature_of
 
@@ -56,7 +56,7 @@ class Quota:
         refused = {one.position for one in verdict_rows if one.kind == "receipt"}
         signatures, left, kept = set(self._signatures), self._receipts, []
         for position in new:
-            signature = signature_of(cast("Object", values[position][1]), position in refused)
+            signature = signature_of(values[position][1], position in refused)
             if signature is not None and signature not in signatures:
                 signatures.add(signature)
             elif left > 0:

@@ -10,7 +10,8 @@ from typing import cast
 from mirror.core.bundle import AliasClaim, StoredVerdicts
 from mirror.core.events.verdict import EventVerdict, ProfileVerdict
 from mirror.core.receipt import Fault
-from mirror.core.values import Object
+from mirror.core.shape import text_member
+from mirror.core.values import Value
 from mirror.store.arrival_codec import ArrivalContents
 from mirror.store.arrivals import ArrivalRow, RecordTotals, event_verdicts, receipt_verdicts
 
@@ -20,11 +21,11 @@ SHAPE = "event.shape"
 """The code of values that are no events (E1): no key can have signed them."""
 
 
-def signature_of(receipt: Object, is_refused: bool) -> tuple[str, str] | None:  # noqa: FBT001
+def signature_of(receipt: Value, is_refused: bool) -> tuple[str, str] | None:  # noqa: FBT001
     """Return key id and signature of a receipt that passed; None of one that was refused."""
     if is_refused:
         return None
-    return cast("str", receipt["key_id"]), cast("str", receipt["signature_b64"])
+    return text_member(receipt, "key_id"), text_member(receipt, "signature_b64")
 
 
 @dataclass(slots=True)
@@ -69,7 +70,7 @@ class StoredFacts:
         self.alias_claims.update(contents.claims)
         for position, (digest, value) in enumerate(contents.receipts):
             receipts[digest] = refused.get(position)
-            signature = signature_of(cast("Object", value), position in refused)
+            signature = signature_of(value, position in refused)
             if signature is not None:
                 self.signatures.add(signature)
         for position, (digest, _) in enumerate(contents.events):

@@ -506,7 +506,7 @@ def test_types_whose_payloads_fit_are_told(write: Write, mirror: Mirror) -> None
     (line,) = lines
     assert line == (
         "type 'paper.cited' is not known; its 2 events would fit 'citation_signed' (E4): "
-        "whether that is meant, only a person can say"
+        "only a person can decide whether that is meant"
     )
     (value,) = mirror("probe", "bundle.json", "--keys", "keys.json", "--json").lines
     expected = {"event_type": "paper.cited", "like": "citation_signed", "events": 2}
@@ -525,10 +525,10 @@ def test_a_type_that_e1_does_not_allow(write: Write, mirror: Mirror) -> None:
     assert lines == [
         (
             "type 'Paper-Cited' is not known; its 2 events would fit 'citation_signed' (E4): "
-            "whether that is meant, only a person can say"
+            "only a person can decide whether that is meant"
         ),
         (
-            "type 'Odd-One' is not written as E1 asks, and fits nothing in E4: its 1 events stay "
+            "type 'Odd-One' is not a valid event type (E1), and fits none in E4: its 1 events stay "
             "refused"
         ),
         "hint: `mirror keys trust-profile FILE --map NAME=TYPE` maps a type of events",

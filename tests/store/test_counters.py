@@ -177,7 +177,7 @@ def test_rebuilding_a_store_that_lost_its_counts_counts_again(
         with store.transaction():
             store.counters.add({"records": 5, "event event.id": 1, "equivocations": -3})
         assert before != store.counters.counts()
-        assert rebuild(store, judge=judge) == []
+        assert rebuild(store, verify=judge) == []
         assert before == store.counters.counts()
 
 

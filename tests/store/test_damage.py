@@ -584,7 +584,7 @@ def test_states_alone_are_made_again_from_facts_and_verdicts(path: Path, good: P
     for table in ("state", "counter"):
         _break(path, f"DELETE FROM {table}")  # noqa: S608
     with open_store(path) as store:
-        assert rebuild(store, judge=False) == []
+        assert rebuild(store, verify=False) == []
     assert _states(good) == _states(path)
     assert _check(path) == []
     for table in DERIVED:
@@ -596,7 +596,7 @@ def test_rebuild_names_what_it_cannot_derive(path: Path, good: Path) -> None:
     _break(path, BREAKS["content"])
     for judge in (True, False):
         with open_store(path) as store:
-            (damage,) = rebuild(store, judge=judge)
+            (damage,) = rebuild(store, verify=judge)
         assert ("record", 6) == (damage.table, damage.row_id)
     assert set(_served(path)) <= _good_answers(good)
 
@@ -639,8 +639,8 @@ def test_a_file_that_sqlite_finds_broken_is_salvaged(
     report = check_and_repair(path, CheckScope(), lambda _damage: None, _Bound())
     assert report.damages != []
     assert report.is_repaired
-    if report.aside:
-        assert bytes(content) == report.aside[0].read_bytes()
+    if report.old_files:
+        assert bytes(content) == report.old_files[0].read_bytes()
     _mended(path, good, job)
 
 

@@ -140,7 +140,7 @@ class _History:
 
     def rebuild(self, store: Store) -> None:
         """Derive everything again, or only the states."""
-        rebuild(store, judge=self.chance.random() < 0.5)
+        rebuild(store, verify=self.chance.random() < 0.5)
 
     def cut_off(self, store: Store) -> None:
         """Do one of these, and be killed at some point of it."""

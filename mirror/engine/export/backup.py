@@ -1,4 +1,4 @@
-"""`mirror backup`: a copy of the whole store, with all that no bag holds, checked after."""
+"""`mirror backup`: copies the whole store, also what a bag does not hold, and checks the copy."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from mirror.store import Damage, Store, open_store
 __all__ = ["BackupResult", "back_up"]
 
 _NOT_WRITTEN = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
-"""Errors of SQLite that only a file that is written can have."""
+"""Errors of SQLite that occur only when a file is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupResult:
-    """A copy of a store that was made and found sound."""
+    """Content of a copy, which was checked."""
 
     records: int
     arrivals: int
-    """Bundles that brought something new, with their sources and times."""
+    """Bundles that brought new facts, with their sources and times."""
     trust_changes: int
     checkpoints: int
     upstream_statements: int
@@ -37,10 +37,10 @@ class BackupResult:
 def back_up(
     path: Path, out: OutputFile, progress: Callable[[int], None] = lambda _pages: None
 ) -> BackupResult:
-    """Copy a store to a file, which appears only if it is whole and sound.
+    """Copy a store to a file, which appears only when it is complete and was checked.
 
-    It holds one state of the store, whatever others write meanwhile. An older copy is replaced
-    only if it has no fact that this store lacks, and nobody has it open.
+    The copy is one snapshot of the store, even if other processes write. An older copy is replaced
+    only if it has no fact that this store lacks, and no process has it open.
 
     Args:
         path: The store.
@@ -48,9 +48,9 @@ def back_up(
         progress: Receives numbers of pages that were copied.
 
     Raises:
-        OutputError: As `OutputFile.open`; `output.refused` if what would be replaced holds other
+        OutputError: See `OutputFile.open`; `output.refused` if the file to replace holds other
             facts, or is open.
-        CorruptStoreError: `store.damaged` if the copy, and so the store, is not sound.
+        CorruptStoreError: `store.damaged` if the copy, and so the store, is damaged.
         StoreError: If the store cannot be read.
     """
     target = Path(os.path.realpath(out.path))
@@ -60,10 +60,10 @@ def back_up(
         _require_no_log_beside(out, target)
         with out.open() as file:
             copy = Path(file.name)
-            with _nothing_beside(copy):
-                with store.snapshot(), _said_of(out):
+            with _remove_logs(copy):
+                with store.snapshot(), _translate_write_errors(out):
                     store.copy_to(copy, progress)
-                return _checked(copy)
+                return _check_copy(copy)
 
 
 def _require_no_other_facts(store: Store, out: OutputFile, target: Path) -> None:
@@ -79,21 +79,23 @@ def _require_no_other_facts(store: Store, out: OutputFile, target: Path) -> None
 
 
 def _require_no_log_beside(out: OutputFile, target: Path) -> None:
-    """Refuse a name with a log beside it, which SQLite would take for that of the copy.
+    """Refuse a path with a log beside it, which SQLite would apply to the copy.
 
-    The log of an older copy that nobody has open is written into it, and so removed.
+    The log of an older copy that no process has open is written into that copy, and so removed.
     """
     if is_store(target) and any(one.exists() for one in beside_store(target)):
         with suppress(sqlite3.Error), closing(sqlite3.connect(target, timeout=0)) as conn:
             conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     left = next((one for one in beside_store(target) if one.exists()), None)
     if left is not None:
-        raise out.refused(f"{left.name} is beside it: it is open, or that is an older file's")
+        raise out.refused(
+            f"{left.name} is beside it: the file is open, or the log is of an older file"
+        )
 
 
 @contextmanager
-def _said_of(out: OutputFile) -> Iterator[None]:
-    """Say of the copy, not of the store, that its disk is full."""
+def _translate_write_errors(out: OutputFile) -> Iterator[None]:
+    """Report errors of writing as errors of the copy, not of the store."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -104,8 +106,8 @@ def _said_of(out: OutputFile) -> Iterator[None]:
 
 
 @contextmanager
-def _nothing_beside(copy: Path) -> Iterator[None]:
-    """Remove what SQLite keeps beside an unfinished copy."""
+def _remove_logs(copy: Path) -> Iterator[None]:
+    """Remove the files that SQLite keeps beside an unfinished copy."""
     try:
         yield
     finally:
@@ -113,8 +115,8 @@ def _nothing_beside(copy: Path) -> Iterator[None]:
             one.unlink(missing_ok=True)
 
 
-def _checked(copy: Path) -> BackupResult:
-    """Check every fact of a copy, its logs, and the file, and say what it holds."""
+def _check_copy(copy: Path) -> BackupResult:
+    """Check every fact of a copy, its logs, and the file; return its content."""
     damages = check(copy, CheckScope(quick=True), lambda _damage: None).damages
     with open_store(copy, must_exist=True, lenient=True) as store:
         damages += store.integrity.of_file(quick=False)
@@ -137,5 +139,5 @@ def _damaged(damages: list[Damage]) -> CorruptStoreError:
     first = damages[0]
     place = first.table if first.row_id is None else f"{first.table} {first.row_id}"
     message = f"nothing was written, because the store is damaged: {first.reason}"
-    hint = "`mirror check` names every damage, `mirror check --repair` moves it aside"
+    hint = "`mirror check` lists all damage, `mirror check --repair` moves it into quarantine"
     return CorruptStoreError("store.damaged", message, where=place, hint=hint)

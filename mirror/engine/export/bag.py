@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Protocol
 
-from mirror.archive import ReadLimits, translate_temporary_errors, write_bag, write_segments
+from mirror.archive import ReadLimits, bag_blocks, translate_temporary_errors, write_segments
 from mirror.core.composed import compose_members
 from mirror.core.msgpack_values import pack
 from mirror.core.values import decode, time_text
@@ -39,57 +39,55 @@ NOT_HELD = (
     "acknowledgements",
     "where and when each fact came",
 )
-"""Facts of a store that no bag holds, in words; a backup does."""
-
+"""Facts of a store that a bag does not hold and a backup does, in words."""
 
 KEEP_INVALID = "Pith-Keep-Invalid"
-"""The label in `bag-info.txt` of how many facts that are not verified each record may keep."""
+"""Label in `bag-info.txt`: the value of `keep_invalid`."""
 LEFT_OUT = "Pith-Left-Out"
-"""How many were left out for that."""
+"""Label in `bag-info.txt`: numbers of facts that were left out."""
 KEY_SET = "Pith-Key-Set-SHA256"
-"""The digest of the key set under which facts were verified (K3)."""
+"""Label in `bag-info.txt`: digest of the key set under which facts were verified (K3)."""
 
 
 class BagOutput(Protocol):
-    """Something to write a bag to: an `OutputFile`, or standard output."""
+    """Output of an export: an `OutputFile`, or standard output."""
 
     def open(self) -> AbstractContextManager[IO[bytes]]:
-        """Give a file to write, from start to end."""
+        """Open the file, which is written from start to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What was written."""
+    """Result of an export."""
 
     records: int
     large: list[str]
-    """The suffixes of records in which a single value exceeds the limits of other mirrors."""
+    """Suffixes of records with a value that exceeds the default limits of mirrors (B4)."""
     size_bytes: int
     manifest: str
-    """The digest that names the bag."""
+    """SHA-256 of the manifest, which identifies the bag."""
     root: str
-    """The root of the store's states; empty unless all of them were written."""
+    """Root of the states; empty unless all records were written and the states are up to date."""
     last_arrival: int
-    """The last that was written, if all were."""
+    """The last arrival in the store."""
     description: str
-    """What was written, in words."""
+    """Description of the content, in words."""
     left_out: OverQuota | None
-    """The facts that were not written because they are not verified; None if nobody asked so."""
+    """Numbers of unverified facts that were left out; None if `keep_invalid` is None."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """What to write."""
+    """Options of an export."""
 
     record_ids: Collection[int] | None = None
-    """The records; None means all."""
+    """The records; None for all."""
     packed: bool = False
-    """Whether to write segments (C4), not a file for each bundle (C2)."""
+    """Whether to write segments (C4) instead of a file for each bundle (C2)."""
     since: str | None = None
-    """The base to leave out: a bag, or the root of one."""
+    """The base of an increment: the path of a bag, or the root of an earlier export."""
     keep_invalid: int | None = None
-    """How many facts of each kind that are not verified are written for each record; None for all
-    of them."""
+    """Unverified facts of each kind that are written for each record; None for all of them."""
 
 
 def bag_files(facts: RecordFacts) -> Iterator[tuple[str, bytes]]:
@@ -107,54 +105,50 @@ def _members(facts: RecordFacts) -> Iterator[bytes]:
     return compose_members(facts.record, facts.alias_claims, facts.receipts, facts.events)
 
 
-def export_bag(store: Store, out: BagOutput, order: ExportOptions) -> ExportResult:
-    """Write records as a bag; a file appears whole or not at all.
+def export_bag(store: Store, out: BagOutput, options: ExportOptions) -> ExportResult:
+    """Write records as a bag.
 
     Args:
-        store: The store; its facts are read as they are at one moment.
-        out: Where to write.
-        order: What to write.
-
-    Returns:
-        What was written, and of which records a mirror that keeps to the limits as they come
-        (B4) takes no member, since one value is too large.
+        store: The store; its facts are read within one snapshot.
+        out: The output; a file appears only when it is complete.
+        options: The records, the form and the base.
 
     Raises:
         OutputError: If `out` cannot be written, or may not be.
         SourceError: If the base cannot be read.
-        LookUpError: If the base is a root that is not known.
+        LookUpError: If the base is an unknown root.
     """
     with store.snapshot(), ExitStack() as stack:
-        base = None if order.since is None else stack.enter_context(open_base(store, order.since))
-        writing = _BagContents(store, order, base)
-        root = writing.root()
-        with out.open() as opened, tempfile.TemporaryFile() as spool:
-            file = _CountingFile(opened)
-            # Segments take long to make and little space, so they are made once and kept; and of
-            # an increment nobody knows how large it is before it is made.
-            if order.packed or base is not None:
-                payload = _SpooledPayload(spool, writing.payload()).read
+        since = options.since
+        base = None if since is None else stack.enter_context(open_base(store, since))
+        contents = _BagContents(store, options, base)
+        root = contents.root()
+        with out.open() as file, tempfile.TemporaryFile() as spool:
+            # Segments take long to make and little space, so they are made once. The size of an
+            # increment is not known before it is made.
+            if options.packed or base is not None:
+                payload = _SpooledPayload(spool, contents.payload()).read
             else:
-                payload = writing.payload
-            manifest = write_bag(cast("IO[bytes]", file), payload, writing.info())
+                payload = contents.payload
+            manifest, size_bytes = _write(file, bag_blocks(payload, contents.info()))
         return ExportResult(
-            writing.records,
-            sorted(writing.large),
-            file.size_bytes,
+            contents.records,
+            sorted(contents.large),
+            size_bytes,
             manifest,
             root,
             store.facts.last_arrival(),
-            writing.description(),
-            None if writing.selection is None else writing.selection.left_out,
+            contents.description(),
+            None if contents.selection is None else contents.selection.left_out,
         )
 
 
 class _BagContents:
-    """What goes into a bag."""
+    """Payload and labels of a bag."""
 
-    def __init__(self, store: Store, order: ExportOptions, base: ExcludedFacts | None) -> None:
+    def __init__(self, store: Store, options: ExportOptions, base: ExcludedFacts | None) -> None:
         self._store = store
-        self._order = order
+        self._options = options
         self._base = base
         self.large: set[str] = set()
         self.records = 0
@@ -163,9 +157,9 @@ class _BagContents:
     def payload(self) -> Iterator[tuple[str, bytes]]:
         """Yield (path below `data/`, content), ascending by path."""
         self.records = 0
-        if self._order.keep_invalid is not None:
-            self.selection = FactSelection(self._order.keep_invalid)
-        if self._order.packed:
+        if self._options.keep_invalid is not None:
+            self.selection = FactSelection(self._options.keep_invalid)
+        if self._options.packed:
             return write_segments(self._packed())
         return self._files()
 
@@ -184,20 +178,20 @@ class _BagContents:
                 yield packed
 
     def _record_size(self, facts: RecordFacts, text: bytes) -> None:
-        """Note a record of which a single value is more than mirrors take by default (B4)."""
+        """Record a value that exceeds the default limits of mirrors (B4)."""
         if len(text) > ReadLimits().member_bytes:
             self.large.add(facts.record.suffix)
 
     def _lacking(self) -> Iterator[RecordFacts]:
-        """Yield the facts of each record of which anything is to be written, in a bag's order."""
-        for _, record_id in self._store.records.in_bag_order(self._order.record_ids):
+        """Yield the facts to write of each record that has any, in the order of a bag."""
+        for _, record_id in self._store.records.in_bag_order(self._options.record_ids):
             facts = self._facts(record_id)
             if facts is not None:
                 self.records += 1
                 yield facts
 
     def _facts(self, record_id: int) -> RecordFacts | None:
-        """Return what is to be written of a record; None if the base has all of that."""
+        """Return the facts to write of a record; None if the base has all of them."""
         store, base = self._store, self._base
         facts = store.facts.load(record_id) if base is None else base.lacks(store, record_id)
         if facts is None or self.selection is None:
@@ -209,26 +203,27 @@ class _BagContents:
         )
 
     def root(self) -> str:
-        """Return the root of all states; empty where not all are written, or they lag behind."""
-        if self._order.record_ids is not None or self._store.states.stale(1):
+        """Return the root of the states; empty if not all are written, or it is out of date."""
+        if self._options.record_ids is not None or self._store.states.stale(1):
             return ""
         root = self._store.state_tree.current_root()
         if root.size != self._store.records.count():
-            raise damaged("the number of records is not that of the tree", "record")
+            raise damaged("the tree has another number of records", "record")
         return root.digest.hex()
 
     def description(self) -> str:
-        """Say what is written."""
-        keep, words = self._order.keep_invalid, f"Pith Open Graph bundles of {self.records} records"
+        """Return the description of the content."""
+        keep = self._options.keep_invalid
+        words = f"Pith Open Graph bundles of {self.records} records"
         if keep is None:
             return words
         return f"{words}, verified facts only" if keep == 0 else f"{words}, less unverified facts"
 
     def info(self) -> Iterator[tuple[str, str]]:
-        """Yield the labels of `bag-info.txt`; read when all was written once, and counted.
+        """Yield the labels of `bag-info.txt`, once the payload was read and counted.
 
-        None of them rests on whom this mirror trusts, so that the same facts give the same bag;
-        where only verified facts are written, all of it does, and the key set is named.
+        The same facts give the same labels, whatever keys this mirror trusts. Only where
+        unverified facts are left out, the content depends on the key set, which is named then.
         """
         yield "Bag-Group-Identifier", "pith-open-graph"
         yield "External-Description", self.description()
@@ -241,21 +236,20 @@ class _BagContents:
             yield KEY_SET, self._store.trust_log.key_set().digest
 
 
-class _CountingFile:
-    """A file that is written from start to end, and how many bytes that were."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.size_bytes = 0
-
-    def write(self, data: Any) -> int:
-        """Write `data`."""
-        self.size_bytes += len(data)
-        return self._file.write(data)
+def _write(out: IO[bytes], blocks: Generator[bytes, None, str]) -> tuple[str, int]:
+    """Write a bag; return the digest of its manifest and its size in bytes."""
+    size_bytes = 0
+    while True:
+        try:
+            block = next(blocks)
+        except StopIteration as end:
+            return str(end.value), size_bytes
+        out.write(block)
+        size_bytes += len(block)
 
 
 class _SpooledPayload:
-    """A payload that is made once and read often."""
+    """A payload that is made once and read twice."""
 
     def __init__(self, file: IO[bytes], payload: Iterable[tuple[str, bytes]]) -> None:
         self._file = file
@@ -264,16 +258,16 @@ class _SpooledPayload:
             file.flush()
 
     def read(self) -> Iterator[tuple[str, bytes]]:
-        """Yield it."""
+        """Yield the payload."""
         self._file.seek(0)
         for path, size in self._sizes:
             yield path, self._file.read(size)
 
 
 def record_export(path: Path, exported: ExportResult) -> None:
-    """Note an export of all in its store, so that it can be a base by its root.
+    """Store the root of an export, so that it can be the base of an increment.
 
-    A store that cannot be written now goes without: the bag itself can always be named.
+    If the store cannot be written, nothing is stored: the path of the bag can still be given.
     """
     at = time_text(datetime.now(UTC))
     try:
@@ -293,15 +287,15 @@ def record_export(path: Path, exported: ExportResult) -> None:
 def write_states(store: Store, out: Path, inputs: tuple[Path, ...] = ()) -> None:
     """Write the state of each record of this run to `<out>/<suffix>/state.json` (M13).
 
-    A state that was written there before is replaced.
+    An earlier state is replaced.
 
     Args:
         store: The store.
         out: The folder.
-        inputs: What this run reads, which is never replaced.
+        inputs: Files that this run reads, which are never replaced.
 
     Raises:
-        OutputError: If one cannot be written, or may not be.
+        OutputError: If a file cannot be written, or may not be.
     """
     for state in store.states.seen_states():
         path = out / state.suffix / "state.json"

@@ -1,8 +1,8 @@
 """Increments: bags that hold only what a base lacks, and name it (`mirror export --since`).
 
-A base is a bag, named by the SHA-256 of its `manifest-sha256.txt`, which follows from all that is
-in it. What is new is found by content, against the bag itself; or by the store's own log of
-arrivals, if the base is given by the root that its states had when this store exported them.
+A base is a bag, identified by the SHA-256 of its `manifest-sha256.txt`. New facts are found by
+comparing their digests with those in the bag; or, if the base is given by the root of the states
+that this store exported, by the order of arrivals.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ __all__ = ["ExcludedFacts", "open_base"]
 
 
 class ExcludedFacts(Protocol):
-    """What an increment leaves out."""
+    """The base of an increment, whose facts are left out."""
 
     manifest: str
-    """The digest that names the base."""
+    """SHA-256 of the manifest of the base."""
     description: str
-    """What it holds, in words."""
+    """Description of its content, in words."""
 
     def lacks(self, store: Store, record_id: int) -> RecordFacts | None:
         """Return the facts of a record that the base lacks; None if it has them all."""
 
     def knows(self, store: Store, record_id: int) -> bool:
-        """Whether the base holds anything of a record."""
+        """Whether the base holds a fact of a record."""
 
 
 @contextmanager
 def open_base(store: Store, since: str) -> Iterator[ExcludedFacts]:
-    """Give the base that a person named.
+    """Open a base.
 
     Args:
         store: The store that is exported.
-        since: The path of a bag, or the root that `mirror export` printed when it wrote one.
+        since: The path of a bag, or the root that `mirror export` printed for an earlier export.
 
     Raises:
-        SourceError: If the bag cannot be read, or is none.
+        SourceError: If the bag cannot be read, or `since` is not a bag.
         LookUpError: `export.root_unknown`
     """
     if is_digest(since) and not Path(since).exists():
@@ -70,13 +70,13 @@ class _ByArrival:
     last_arrival: int
 
     def lacks(self, store: Store, record_id: int) -> RecordFacts | None:
-        """Return what came after the base was exported."""
+        """Return the facts that arrived after the base was exported."""
         if store.facts.last_arrival(record_id) <= self.last_arrival:
             return None
         return store.facts.load(record_id, after=self.last_arrival)
 
     def knows(self, store: Store, record_id: int) -> bool:
-        """Whether any of a record came before the base was exported."""
+        """Whether a fact of a record arrived before the base was exported."""
         return store.facts.first_arrival(record_id) <= self.last_arrival
 
 
@@ -115,7 +115,7 @@ def _claim(claim: AliasClaim) -> bytes:
 
 
 def _read_base(db: sqlite3.Connection, since: str) -> _ByContent:
-    """Read which facts a bag holds; a temporary database keeps them, however many."""
+    """Read the digests of the facts in a bag into a temporary database."""
     db.execute("CREATE TABLE fact (digest BLOB PRIMARY KEY) WITHOUT ROWID")
     bag: Bag | None = None
     with open_source(since, ReadLimits()) as source:
@@ -125,7 +125,7 @@ def _read_base(db: sqlite3.Connection, since: str) -> _ByContent:
             elif isinstance(item, Member):
                 _add_facts(db, item)
     if bag is None:
-        hint = "an increment rests on a bag that is sound; `mirror verify` says what is wrong"
+        hint = "the base of an increment must be a valid bag; run `mirror verify` on it"
         raise SourceError("export.base", "it is not a whole bag", where=since, hint=hint)
     return _ByContent(bag.manifest_sha256, bag.info.get("External-Description", ""), db)
 
@@ -134,7 +134,7 @@ def _add_facts(db: sqlite3.Connection, member: Member) -> None:
     try:
         bundle = parse_bundle(member.data, is_packed=member.is_packed)
     except FormatError:
-        return  # of a bundle that is refused nothing was merged
+        return  # nothing of a refused bundle was merged
     facts = [
         b"",
         *(_claim(claim) for claim in bundle.alias_claims),

@@ -1,21 +1,20 @@
-"""Which facts of a record an export writes: all that was verified, and so much of the rest.
+"""Selects the facts of a record that an export writes: all verified ones, and some of the others.
 
-Anybody can add alias times, receipts and events to a record. What trusted keys signed can be told
-from all that at any time, and be handed on without it: the core digest (M12) stays the same.
+Anybody can add alias times, receipts and events to a record. An export may leave out those that no
+trusted key signed: the core digest (M12) stays the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import cast
 
 from mirror.core.bundle import AliasClaim
 from mirror.core.composed import event_order
 from mirror.core.events.event import Event, ValidEvent
 from mirror.core.merge import by_id
 from mirror.core.receipt import Receipt
-from mirror.core.values import Object, canonical
+from mirror.core.values import canonical
 from mirror.engine.states.current import current_facts
 from mirror.store import OverQuota, RecordFacts, Store, signature_of
 
@@ -24,10 +23,10 @@ __all__ = ["FactSelection", "in_words"]
 
 @dataclass(slots=True)
 class FactSelection:
-    """Chooses facts of records, and counts those that it leaves out."""
+    """Selects facts of records, and counts those that are left out."""
 
     keep: int
-    """How many facts of each kind that are not verified stay, for each record."""
+    """Unverified facts of each kind that stay, for each record."""
     left_out: OverQuota = field(default_factory=OverQuota)
 
     def of(self, store: Store, record_id: int, facts: RecordFacts) -> RecordFacts:
@@ -36,7 +35,7 @@ class FactSelection:
         Args:
             store: The store.
             record_id: The record.
-            facts: All its facts, or those of an increment. What is selected rests on all of them.
+            facts: All its facts, or those of an increment; the selection depends on all of them.
 
         Raises:
             CorruptStoreError: `store.damaged`
@@ -60,7 +59,7 @@ class FactSelection:
         others = 0
         for receipt in sorted(receipts, key=lambda one: canonical(one.value)):
             refused = receipt.code is not None
-            signature = signature_of(cast("Object", receipt.value), refused)
+            signature = signature_of(receipt.value, refused)
             if signature is not None and signature not in signatures:
                 signatures.add(signature)
             elif others < self.keep:
@@ -92,7 +91,7 @@ def _claim_text(claim: AliasClaim) -> bytes:
 
 
 def in_words(left_out: OverQuota) -> str:
-    """Return the counts as a person reads them."""
+    """Return the counts as text."""
     return (
         f"{left_out.alias_claims} alias times, {left_out.receipts} receipts, "
         f"{left_out.events} events"

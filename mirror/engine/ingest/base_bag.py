@@ -42,7 +42,7 @@ class BaseBag(NamedTuple):
 def complete_bags(
     bags: Mapping[str, BaseBag], has_bag: Callable[[bytes], bool]
 ) -> tuple[list[str], list[str]]:
-    """Tell complete bags from increments without their base.
+    """Find the complete bags, and the increments without their base.
 
     Args:
         bags: The sources of a run, by name.

@@ -1,4 +1,4 @@
-"""Records that a bag holds as several members (C2), for those who read a record at a time."""
+"""Groups the members of a bag that belong to one record (C2)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mirror.archive import Member, RefusedMember
 __all__ = ["Piece", "by_record"]
 
 Piece: TypeAlias = tuple[Member, ...] | RefusedMember
-"""The members of one record, or what was refused in their place."""
+"""The members of one record, or a refused member."""
 
 _FILE = re.compile(r"(.*/[A-Z2-7]{26}/)(?:[0-9]{4,}\.)?bundle\.json")
 _HEAD_BYTES = 512
-"""The first bytes of a packed bundle, which hold its Pith Number if B1's order is kept."""
+"""First bytes of a packed bundle; they contain its Pith Number if it has B1's order."""
 _HEAD_MEMBERS = 4
 
 
 def by_record(items: Iterable[Member | RefusedMember]) -> Iterator[Piece]:
-    """Yield what is in a source, members that follow each other and are one record's together."""
+    """Yield the members of a source, successive members of one record together."""
     group: list[Member] = []
     name: str | None = None
     for item in items:
@@ -40,7 +40,7 @@ def by_record(items: Iterable[Member | RefusedMember]) -> Iterator[Piece]:
 
 
 def _record_of(member: Member) -> str | None:
-    """Return what names the record of a member in a bag; None where none is named."""
+    """Return a name of the record of a member in a bag; None if there is none."""
     if member.is_packed:
         return _packed_number(member.data)
     match = _FILE.fullmatch(member.name)
@@ -48,7 +48,7 @@ def _record_of(member: Member) -> str | None:
 
 
 def _packed_number(data: bytes) -> str | None:
-    """Return the Pith Number at the head of a packed bundle, whatever stands behind it."""
+    """Return the Pith Number at the start of a packed bundle; the rest may be invalid."""
     unpacker = msgpack.Unpacker(max_buffer_size=0)
     unpacker.feed(data[:_HEAD_BYTES])
     try:
@@ -57,5 +57,5 @@ def _packed_number(data: bytes) -> str | None:
             if name == "pith_number":
                 return value if isinstance(value, str) else None
     except (ValueError, TypeError, msgpack.exceptions.UnpackException):
-        pass  # whoever reads it says what it is
+        pass  # the parser reports the fault
     return None

@@ -1,4 +1,4 @@
-"""Probing what is in bundles: from sources to samples, and from an answer to what is told of it."""
+"""`mirror probe`: extracts events from sources, and formats the result of a probe."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from mirror.core.events.event import MAX_EVENT_BYTES, EncodedEvent, is_event_type
+from mirror.core.events.event import MAX_EVENT_BYTES, is_event_type
 from mirror.core.events.types import EVENT_TYPES, PayloadContext
 from mirror.core.json_pointer import get_pointer, join_pointer
 from mirror.core.keys import KeySet
@@ -23,97 +23,92 @@ from mirror.probe.search import ProbeResult, ProfileEvidence, Sample, probe
 __all__ = ["TypeSuggestion", "probe_bundles", "report_value"]
 
 MAX_BYTES = 64 * 1024 * 1024
-"""Canonical bytes of all events that are looked at together."""
+"""Canonical bytes of all events that are probed together."""
 _SHAPES, _PLACES, _DEPTH = 8, 200, 3
-"""Of events, that a report describes: shapes, places in each, objects within objects."""
+"""Limits of a report: shapes of events, pointers in each, nested objects."""
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-"""A name that a report gives; another could be something that an event says."""
+"""A member name that a report prints; others may contain data of an event."""
 
 
 class TypeSuggestion(NamedTuple):
-    """A type that E4 does not name, and one that its events would fit."""
+    """An event type that E4 does not name, and a type of E4 that its events would fit."""
 
     event_type: str
     like: str
-    """Empty if there is none, and the type is none that E1 allows."""
+    """Empty if there is none and E1 does not allow the type."""
     events: int
 
     @property
     def sentence(self) -> str:
-        """What a person may decide on."""
+        """The suggestion, for a person to decide."""
         if not self.like:
             return (
-                f"type {self.event_type!r} is not written as E1 asks, and fits nothing in E4: its "
-                f"{self.events} events stay refused"
+                f"type {self.event_type!r} is not a valid event type (E1), and fits none in E4: "
+                f"its {self.events} events stay refused"
             )
         return (
             f"type {self.event_type!r} is not known; its {self.events} events would fit "
-            f"{self.like!r} (E4): whether that is meant, only a person can say"
+            f"{self.like!r} (E4): only a person can decide whether that is meant"
         )
 
 
 def probe_bundles(
-    job: ReadRequest, keys: KeySet, most: int, effort: SearchBudget
+    request: ReadRequest, keys: KeySet, most: int, budget: SearchBudget
 ) -> tuple[ProbeResult, list[TypeSuggestion]]:
     """Probe the events of bundles.
 
     Args:
-        job: What to read; it is told what was left out.
-        keys: Whose signatures prove something.
-        most: Events to look at.
-        effort: How much to try; it is told what was not.
+        request: The sources; receives findings for events and bundles that were left out.
+        keys: The trusted keys, whose signatures are proof.
+        most: Events to probe at most.
+        budget: How much to try; records what was not tried.
     """
-    samples = list(_up_to(most, _samples(job), effort))
-    probed = probe(samples, keys, effort)
+    samples = list(_up_to(most, _samples(request), budget))
+    probed = probe(samples, keys, budget)
     return probed, _types(probed.found, samples, keys) if probed.found else []
 
 
 def _up_to(
-    most: int, samples: Iterable[tuple[Sample, int]], effort: SearchBudget
+    most: int, samples: Iterable[tuple[Sample, int]], budget: SearchBudget
 ) -> Iterator[Sample]:
-    """Yield so many events, of not more bytes than are held in memory."""
+    """Yield so many events at most, of `MAX_BYTES` at most."""
     size_bytes = 0
     for count, (sample, event_bytes) in enumerate(samples):
         size_bytes += event_bytes
         if count == most:
-            effort.record_skipped(f"there are more than {most:,} events; --sample-size allows more")
+            budget.record_skipped(f"there are more than {most:,} events; --sample-size allows more")
             return
         if size_bytes > MAX_BYTES:
-            effort.record_skipped(
+            budget.record_skipped(
                 f"the events after the first {count:,} are more than {MAX_BYTES:,} bytes"
             )
             return
         yield sample
 
 
-def _samples(job: ReadRequest) -> Iterator[tuple[Sample, int]]:
-    """Yield every event with its size in bytes; tell of what is none."""
-    for found in read_bundles(job):
+def _samples(request: ReadRequest) -> Iterator[tuple[Sample, int]]:
+    """Yield every event with its size in bytes; report values that are not events."""
+    for found in read_bundles(request):
         if isinstance(found, Finding):
-            job.on_finding(found)
+            request.on_finding(found)
             continue
         (source, member), bundle = found
         number = bundle.record.pith_number
         for index, raw in enumerate(bundle.events):
             where = f"/events/{index}"
             place = ":".join(part for part in (source, member.name, where) if part)
-            if (why := _fault(raw)) is not None:
-                job.on_finding(Finding(source, member.name, number, "event.shape", where, why))
-            else:
-                event = cast("Object", raw.value)
-                yield Sample(f"{place} ({number})", bundle.record, event), len(raw.encoded)
-
-
-def _fault(raw: EncodedEvent) -> str | None:  # E1
-    if not isinstance(raw.value, dict):
-        return "an event must be an object"
-    if len(raw.encoded) > MAX_EVENT_BYTES:
-        return f"its canonical bytes are {len(raw.encoded)}, more than {MAX_EVENT_BYTES}"
-    return None
+            size_bytes = len(raw.encoded)
+            if isinstance(raw.value, dict) and size_bytes <= MAX_EVENT_BYTES:
+                yield Sample(f"{place} ({number})", bundle.record, raw.value), size_bytes
+                continue
+            why = "an event must be an object"  # E1
+            if isinstance(raw.value, dict):
+                why = f"its canonical bytes are {size_bytes}, more than {MAX_EVENT_BYTES}"
+            request.on_finding(Finding(source, member.name, number, "event.shape", where, why))
 
 
 def _types(fit: ProfileEvidence, samples: Sequence[Sample], keys: KeySet) -> list[TypeSuggestion]:
-    """Return which types of E4 the events of other types would fit, every one of them."""
+    """Return the types of E4 that all events of an unknown type would fit."""
     groups: dict[str, list[Sample]] = defaultdict(list)
     for one in samples:
         event_type = get_pointer(one.event, fit.profile.pointers["type"])
@@ -141,16 +136,16 @@ def _would_fit(like: str, one: Sample, profile: Profile, keys: KeySet) -> bool:
     return kind.fault(target, payload, PayloadContext(one.record, keys)) is None
 
 
-# What is told --------------------------------------------------------------------------------
+# Report --------------------------------------------------------------------------------
 
 
 def report_value(probed: ProbeResult, types: Sequence[TypeSuggestion]) -> Object:
-    """Return what probing came to as JSON, without what events say beyond their types."""
+    """Return the result as JSON, without data of events beyond their types."""
     return {
         "report_type": "pith_probe_report",
         "report_version": "1.0",
         "events": probed.events,
-        "explained": cast("Object", probed.by_profile),
+        "explained": {**probed.by_profile},
         "proposed": None if probed.found is None else _fit_value(probed.found),
         "alternatives": [_fit_value(one) for one in probed.alternatives],
         "not_proposed": [_fit_value(one) for one in probed.refused],
@@ -158,7 +153,7 @@ def report_value(probed: ProbeResult, types: Sequence[TypeSuggestion]) -> Object
         "signatures_tried": probed.effort.signatures,
         "not_tried": [*probed.effort.bounds],
         "digests": [{"at": rule.at, "sha256_of": rule.hashes.words} for rule in probed.hashed],
-        "types": [cast("Value", one._asdict()) for one in types],
+        "types": [{**one._asdict()} for one in types],
         "shapes": [_shape(event) for event in islice(probed.shapes, _SHAPES)],
     }
 
@@ -178,7 +173,7 @@ def _fit_value(fit: ProfileEvidence) -> Object:
 
 
 def _shape(event: Object) -> Object:
-    """Return what kind of thing stands at each place of an event, by names that say nothing."""
+    """Return the kind of value at each pointer of an event, without unusual names."""
     marks = {one.at: "signature" for one in written(event, SIGNATURE_BYTES)}
     marks |= {one.at: "digest" for one in written(event, DIGEST_BYTES)}
     shape: Object = {}
@@ -191,7 +186,7 @@ def _shape(event: Object) -> Object:
 
 
 def _leaves(value: Object, above: str) -> Iterator[tuple[str, Value]]:
-    """Yield what is no object, or three objects down, with its pointer."""
+    """Yield the values that are not objects, or are three objects deep, with their pointers."""
     for name, member in value.items():
         pointer = join_pointer(above, name)
         if isinstance(member, dict) and above.count("/") < _DEPTH:

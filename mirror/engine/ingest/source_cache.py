@@ -170,7 +170,7 @@ class SourceResults:
         ]
 
     def _replay(self, path: str, name: str, keys: KeySet) -> bool:
-        """Report the cached result of a source; return False if there is none."""
+        """Report the cached result of a source; return False if it is not cached."""
         key = cache_key(path, keys, self._request.limits)
         if key is None:
             return False

@@ -1,8 +1,8 @@
-"""`mirror check`: everything in a store, verified again from its facts.
+"""`mirror check`: verifies everything in a store again, from its facts.
 
-Each record is decoded, hashed, judged and merged anew, and what the store remembers is held
-against that; then the tables as a whole, and SQLite's own file. Records are checked by ranges of
-ids in processes of their own, each reading one state of the store, whatever others write.
+Each record is decoded, hashed, verified and merged again, and the stored verdicts and state are
+compared with the result. The tables as a whole and the SQLite file are checked, too. Ranges of
+record ids are checked in several processes, each in one snapshot of the store.
 """
 
 from __future__ import annotations
@@ -53,30 +53,30 @@ __all__ = [
 CHUNK_RECORDS = 500
 """Records that one process checks at a time."""
 SPREAD_FROM = 4
-"""Chunks from which several processes are worth their start."""
+"""Chunks from which on several processes are started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckScope:
-    """What to check."""
+    """Parts of a store to check."""
 
     part: int = 1
     of: int = 1
     """Records whose id leaves the remainder `part` - 1 when divided by `of`."""
     for_s: float | None = None
-    """Seconds after which to stop, and go on there the next time."""
+    """Seconds after which the check stops; the next one resumes there."""
     quick: bool = False
-    """Only that facts are as they were written; no signature, no merge."""
+    """Check only the checksums of the facts: no signature, no merge."""
 
     @property
     def name(self) -> str:
-        """What the place to go on is kept under."""
+        """The key under which the progress is stored."""
         return f"{self.part}/{self.of}"
 
 
 @dataclass(slots=True)
 class CheckReport:
-    """What a check came to."""
+    """Result of a check."""
 
     records: int = 0
     damages: list[Damage] = field(default_factory=list)
@@ -85,13 +85,13 @@ class CheckReport:
     known: int = 0
     """Damages among these that were acknowledged."""
     is_repaired: bool = False
-    """Whether damage was moved aside, and nothing damaged was left."""
-    moved: int = 0
-    """Facts that are kept aside."""
+    """Whether damage was found and moved into quarantine, and none is left."""
+    quarantined: int = 0
+    """Facts in quarantine."""
     need_bundles: list[str] = field(default_factory=list)
     """Pith Numbers of records that lost a fact."""
-    aside: list[Path] = field(default_factory=list)
-    """The names under which the old file, and the log beside it, are kept."""
+    old_files: list[Path] = field(default_factory=list)
+    """The paths to which the old file and its log were moved."""
 
 
 DAMAGED = "store.damaged"
@@ -99,15 +99,15 @@ DAMAGED = "store.damaged"
 
 
 def damage_digest(damage: Damage) -> bytes:
-    """Return what identifies a damage when it is found again, 32 bytes."""
-    said: list[Value] = [damage.table, damage.row_id, damage.pith_number, damage.reason]
-    return sha256(canonical(said))
+    """Return the SHA-256 that identifies a damage when it is found again, 32 bytes."""
+    identity: list[Value] = [damage.table, damage.row_id, damage.pith_number, damage.reason]
+    return sha256(canonical(identity))
 
 
 def check(
     path: Path,
     scope: CheckScope,
-    tell: Callable[[Damage], None],
+    on_damage: Callable[[Damage], None],
     progress: Callable[[int], None] = lambda _records: None,
 ) -> CheckReport:
     """Check a store, or a part of it.
@@ -115,25 +115,24 @@ def check(
     Args:
         path: The store.
         scope: What to check.
-        tell: Takes each damage as it is found.
-        progress: Told of records that were checked.
+        on_damage: Receives each damage as it is found.
+        progress: Receives numbers of records that were checked.
     """
     report = CheckReport()
-
     known: set[tuple[str, bytes]] = set()
 
-    def note(damage: Damage) -> None:
+    def record(damage: Damage) -> None:
         is_known = (DAMAGED, damage_digest(damage)) in known
         report.damages.append(damage)
         report.known += is_known
-        tell(replace(damage, is_known=is_known))
+        on_damage(replace(damage, is_known=is_known))
 
     with open_store(path, read_only=scope.for_s is None, must_exist=True, lenient=True) as store:
         with suppress(sqlite3.DatabaseError):  # the log may be damaged, too
             known |= store.acknowledgements.digests()
         if scope.part == 1:
             for damage in _whole(store, quick=scope.quick):
-                note(damage)
+                record(damage)
         last: int | None = None
         try:
             for checked_to, count, damages in _results(path, scope, _chunks(store, scope)):
@@ -141,16 +140,16 @@ def check(
                 report.records += count
                 progress(count)
                 for damage in damages:
-                    note(damage)
+                    record(damage)
             report.is_complete = _is_done(store, scope, last)
         except sqlite3.DatabaseError as error:
             report.is_complete = False
-            note(Damage("sqlite", None, None, None, f"the table of records: {error}"))
+            record(Damage("sqlite", None, None, None, f"the table of records: {error}"))
     return report
 
 
 def _whole(store: Store, *, quick: bool) -> Iterator[Damage]:
-    """Check the file and the tables; what SQLite cannot read at all ends it."""
+    """Check the file and the tables, up to the first thing that SQLite cannot read."""
     try:
         yield from store.integrity.of_file(quick=quick)
         yield from store.integrity.of_tables()
@@ -161,77 +160,77 @@ def _whole(store: Store, *, quick: bool) -> Iterator[Damage]:
 def check_and_repair(
     path: Path,
     scope: CheckScope,
-    tell: Callable[[Damage], None],
+    on_damage: Callable[[Damage], None],
     progress: Callable[[int], None] = lambda _records: None,
 ) -> CheckReport:
-    """Check a whole store, move aside what is damaged, and derive everything again.
+    """Check a whole store, move damaged facts into quarantine, and derive everything again.
 
-    A file that SQLite itself finds broken is first copied, as far as it can be read, to a new
-    one that takes its place; the old one is kept. If the file alone has facts that are not there
-    when the `-wal` beside it is read, too, that log is of another file: it is set aside first. No
-    other process may have the store open.
+    A file that SQLite finds corrupt is first copied, as far as it can be read, to a new file that
+    takes its place; the old one is kept. If the file has facts that disappear when the `-wal`
+    beside it is read too, that log belongs to another file and is moved away first. No other
+    process may have the store open.
 
     Args:
         path: The store.
-        scope: All of it.
-        tell: Takes each damage as it is found.
-        progress: Told of records that were checked.
+        scope: The whole store.
+        on_damage: Receives each damage as it is found.
+        progress: Receives numbers of records that were checked.
 
     Raises:
-        CorruptStoreError: If what is left does not check out either.
+        CorruptStoreError: If the store is still damaged and cannot be derived again.
     """
-    report = _check_anything(path, scope, tell, progress)
+    report = _check_unopened(path, scope, on_damage, progress)
     if not report.damages:
         return report
     found = report.damages
     if file_alone_holds_more(path):
-        report.aside.append(_free_name(path))
-        take_file_alone(path, report.aside[-1])
+        report.old_files.append(_unused_path(path))
+        take_file_alone(path, report.old_files[-1])
         found = check(path, scope, lambda _damage: None).damages
         if not found:
             report.is_repaired = True
             return report
     if any(damage.table == "sqlite" for damage in found):
-        report.aside.append(_free_name(path))
-        salvage(path, report.aside[-1])
+        report.old_files.append(_unused_path(path))
+        salvage(path, report.old_files[-1])
         with open_store(path, lenient=True) as store:
-            rebuild(store)  # only facts were saved, and they are held against what follows
+            rebuild(store)  # only facts were saved; the check below compares with what follows
         found = [*found, *check(path, scope, lambda _damage: None).damages]
     with open_store(path, lenient=True) as store:
         repair(store, found)
         moved = store.integrity.quarantined()
-    report.moved = len(moved)
+    report.quarantined = len(moved)
     numbers = {number for _, _, number, _ in moved} | {damage.pith_number for damage in found}
     report.need_bundles = sorted(number for number in numbers if number is not None)
-    left = check(path, scope, tell)
+    left = check(path, scope, on_damage)
     report.is_repaired = not left.damages
     return report
 
 
-def _free_name(path: Path) -> Path:
-    """Return the name under which a broken file is kept: one that no file has."""
+def _unused_path(path: Path) -> Path:
+    """Return an unused name for a corrupt file."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     first = path.with_name(f"{path.name}.damaged-{stamp}")
     others = (first.with_name(f"{first.name}-{number}") for number in count(2))
     return next(one for one in chain([first], others) if not one.exists())
 
 
-def _check_anything(
+def _check_unopened(
     path: Path,
     scope: CheckScope,
-    tell: Callable[[Damage], None],
+    on_damage: Callable[[Damage], None],
     progress: Callable[[int], None],
 ) -> CheckReport:
-    """Check a store, also one that SQLite cannot open as it should be."""
+    """Check a store; one that cannot be opened is a damage."""
     try:
-        return check(path, scope, tell, progress)
+        return check(path, scope, on_damage, progress)
     except SchemaVersionError:
         raise
     except StoreError as error:
         if error.code not in {"store.corrupt", "store.unreadable"}:
             raise
         damage = Damage("sqlite", None, None, None, error.message)
-        tell(damage)
+        on_damage(damage)
         return CheckReport(damages=[damage], is_complete=False)
 
 
@@ -253,7 +252,7 @@ def _chunks(store: Store, scope: CheckScope) -> Iterator[list[int]]:
 
 
 def _is_done(store: Store, scope: CheckScope, last: int | None) -> bool:
-    """Whether the end was reached; note where to go on if not."""
+    """Whether the end was reached; if not, store where to resume."""
     if scope.for_s is None:
         return True
     after = store.integrity.resume_after(scope.name) if last is None else last
@@ -264,7 +263,7 @@ def _is_done(store: Store, scope: CheckScope, last: int | None) -> bool:
 
 
 _Result = tuple[int, int, list[Damage]]
-"""The last id of a chunk, how many records it had, and what is damaged."""
+"""The last id of a chunk, its number of records, and its damages."""
 
 
 def _results(path: Path, scope: CheckScope, chunks: Iterator[list[int]]) -> Iterator[_Result]:
@@ -280,12 +279,14 @@ def _check_chunk(store: Store, chunk: list[int], *, quick: bool) -> _Result:
 
 
 def _keys(store: Store) -> KeySet:
-    """Return whom the store trusts; of a broken log, which is reported, the built-in key."""
+    """Return the trusted keys; the built-in key if the log is damaged, which is reported."""
     try:
         return store.trust_log.key_set()
     except (CorruptStoreError, sqlite3.DatabaseError):
         return KeySet()
 
+
+_VerifiedArrival = tuple[ArrivalRow, ArrivalContents, Verdicts]
 
 # One record ----------------------------------------------------------------------------------
 
@@ -293,13 +294,13 @@ def _keys(store: Store) -> KeySet:
 def check_record(
     store: Store, record_id: int, keys: KeySet, *, quick: bool = False
 ) -> Iterator[Damage]:
-    """Yield everything about a record that is not as it was written, or does not follow.
+    """Yield damaged facts of a record, and derived rows that do not follow from its facts.
 
     Args:
         store: The store.
         record_id: The record.
         keys: The store's key set.
-        quick: Only the facts.
+        quick: Check only the facts.
     """
     try:
         yield from _check_record(store, record_id, keys, quick=quick)
@@ -312,7 +313,7 @@ def check_record(
 
 def _check_record(store: Store, record_id: int, keys: KeySet, *, quick: bool) -> Iterator[Damage]:
     record = store.records.get(record_id)
-    judged: list[tuple[ArrivalRow, ArrivalContents, Verdicts]] = []
+    verified: list[_VerifiedArrival] = []
     is_whole = True
     for row in store.facts.arrivals(record_id):
         why = _check_arrival(record, row)
@@ -321,21 +322,21 @@ def _check_record(store: Store, record_id: int, keys: KeySet, *, quick: bool) ->
             yield Damage("arrival", row.id, record_id, record.pith_number, why)
         elif not quick:
             contents = row.contents()
-            judged.append((row, contents, verify_arrival(record, row, contents, keys)))
+            verified.append((row, contents, verify_arrival(record, row, contents, keys)))
     if quick or not is_whole:
         return
     stale = store.states.staleness(record_id)
     if stale is None or not stale.needs_verdicts:
-        yield from _check_verdicts(store, record_id, record, judged, keys)
+        yield from _check_verdicts(store, record_id, record, verified, keys)
     if stale is None:
         yield from _check_state(store, record_id, record, keys)
     elif not stale.is_queued:
-        why = "the state is missing, or is that of other facts"
+        why = "the state is missing, or was made from other facts"
         yield Damage("state", record_id, record_id, record.pith_number, why)
 
 
 def _check_arrival(record: Record, row: ArrivalRow) -> str | None:
-    """Return why an arrival is not as it was written, or None."""
+    """Return why an arrival is damaged, or None."""
     if not row.is_whole():
         return "checksum mismatch"
     try:
@@ -347,7 +348,7 @@ def _check_arrival(record: Record, row: ArrivalRow) -> str | None:
             return "a value does not hash to its digest"
     for kind, alias, created_at in contents.claims:
         if (kind, alias) not in record.aliases or instant(created_at) is None:
-            return "an alias claim is not of its record at a time"
+            return "an alias claim has no time, or an alias of another record"
     return None
 
 
@@ -355,28 +356,38 @@ def _check_verdicts(
     store: Store,
     record_id: int,
     record: Record,
-    judged: list[tuple[ArrivalRow, ArrivalContents, Verdicts]],
+    verified: list[_VerifiedArrival],
     keys: KeySet,
 ) -> Iterator[Damage]:
-    """Yield verdicts that are not what the facts and the keys give, and what rests on them."""
+    """Yield verdicts, and rows derived from them, that do not follow from facts and keys."""
     number = record.pith_number
     fresh = RecordTotals()
-    for row, contents, verdicts in judged:
+    for row, contents, verdicts in verified:
         verdict_rows = list(verdict_rows_of(verdicts))
         fresh.add(row.id, row.checksum, contents, verdict_rows)
         for kind, position in _differing(row.verdict_rows, verdict_rows):
-            why = f"the verdict on its {kind} {position} is not what that comes to"
+            why = f"the stored verdict on {kind} {position} is wrong"
             yield Damage("verdict", row.id, record_id, number, why)
         if store.integrity.lacks_key(record_id, key_ids_of(verdicts, keys)):
-            yield Damage("key_dependency", None, record_id, number, "a key it names is not indexed")
+            yield Damage(
+                "key_dependency",
+                None,
+                record_id,
+                number,
+                "a key that its events name is not indexed",
+            )
     if store.facts.totals(record_id) != fresh:
         yield Damage(
-            "record_totals", record_id, record_id, number, "facts and verdicts do not add up"
+            "record_totals",
+            record_id,
+            record_id,
+            number,
+            "the totals do not match facts and verdicts",
         )
 
 
 def _differing(kept: list[VerdictRow], fresh: list[VerdictRow]) -> list[tuple[str, int]]:
-    """Return which facts of an arrival have a verdict in one list that the other does not give."""
+    """Return kind and position of the facts whose verdicts differ."""
     return sorted({(row.kind, row.position) for row in set(kept) ^ set(fresh)})
 
 
@@ -384,12 +395,12 @@ def _check_state(store: Store, record_id: int, record: Record, keys: KeySet) -> 
     try:
         state = replay(store.facts.load(record_id), keys)
     except CorruptStoreError:
-        return  # the verdicts or the ledger are named already
+        return  # the verdicts or totals are reported already
     columns = state_columns(state)
     expected = columns._replace(outline=state.outline, citing=())
     if store.states.columns(record_id) != expected:
-        why = "it is not what the facts come to"
+        why = "the stored state does not follow from the facts"
         yield Damage("state", record_id, record_id, record.pith_number, why)
     if store.citations.citing(record_id) != columns.citing:
-        why = "the index of citations is not that of the state"
+        why = "the citation index does not match the state"
         yield Damage("citation", record_id, record_id, record.pith_number, why)

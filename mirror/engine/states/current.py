@@ -25,14 +25,14 @@ __all__ = [
 
 
 def replay(facts: RecordFacts, keys: KeySet) -> State:
-    """Return the state that the facts of a record come to."""
+    """Merge the facts of a record."""
     return merge(facts.record, facts.receipts, facts.alias_claims, facts.events, keys)
 
 
 def verify_arrival(
     record: Record, row: ArrivalRow, contents: ArrivalContents, keys: KeySet
 ) -> Verdicts:
-    """Return the verdicts on the facts of an arrival, reached anew from their values.
+    """Verify the facts of an arrival again, from their values.
 
     Raises:
         CorruptStoreError: `store.damaged` if a value does not hash to its digest.
@@ -49,13 +49,13 @@ def verify_arrival(
 def current_text(store: Store, record_id: int, keys: KeySet | None = None) -> bytes:
     """Return the state of a record as M13 writes it.
 
-    It is the stored one if that is up to date and was made under the same keys; else it is made
-    from the facts, and not stored.
+    The stored state is returned if it is up to date and was made under the same keys; else the
+    facts are merged, and nothing is stored.
 
     Args:
         store: The store.
         record_id: The record.
-        keys: Whom to trust; None for the store's own key set.
+        keys: The trusted keys; None for the key set of the store.
 
     Raises:
         CorruptStoreError: `store.damaged`
@@ -73,24 +73,24 @@ def current_events(store: Store, record_id: int, keys: KeySet | None = None) -> 
 
 
 def current_facts(store: Store, record_id: int, keys: KeySet | None = None) -> RecordFacts:
-    """Return the facts of a record with their verdicts, the stored ones or reached anew.
+    """Return the facts of a record with their verdicts, verified again where necessary.
 
     Arguments and errors as `current_text`.
     """
     own, stale = store.trust_log.key_set(), store.states.staleness(record_id)
     keys = own if keys is None else keys
-    must_judge = stale is not None and stale.needs_verdicts
-    if keys.digest == own.digest and not must_judge:
+    must_verify = stale is not None and stale.needs_verdicts
+    if keys.digest == own.digest and not must_verify:
         return store.facts.load(record_id)
-    return _verified_facts(store, record_id, keys, trusting_ledger=not must_judge)
+    return _verified_facts(store, record_id, keys, check_totals=not must_verify)
 
 
 def _verified_facts(
-    store: Store, record_id: int, keys: KeySet, *, trusting_ledger: bool
+    store: Store, record_id: int, keys: KeySet, *, check_totals: bool
 ) -> RecordFacts:
-    """Return the facts of a record, judged anew and not stored."""
+    """Verify the facts of a record again, without storing the verdicts."""
     record = store.records.get(record_id)
-    if trusting_ledger:
+    if check_totals:
         rows = store.facts.rows(record_id)
     else:
         rows = [(row, row.contents()) for row in store.facts.arrivals(record_id)]
@@ -106,7 +106,7 @@ def bundle_text(store: Store, record_id: int, until: int | None = None) -> bytes
     Args:
         store: The store.
         record_id: The record.
-        until: The last arrival to put in; None for all.
+        until: The last arrival to include; None for all.
     """
     facts = store.facts.load(record_id, until=until)
     return compose(facts.record, facts.alias_claims, facts.receipts, facts.events)

@@ -22,7 +22,7 @@ def key_warnings(keys: Iterable[Key]) -> Iterator[str]:
             if one != "*" and one not in EVENT_TYPES:
                 near = get_close_matches(one, EVENT_TYPES, 1)
                 meant = f"; is {near[0]} meant?" if near else ""
-                yield f"key {key.key_id} may sign {one!r}, which is no event type of E4{meant}"
+                yield f"key {key.key_id} may sign {one!r}, which is not an event type of E4{meant}"
         if not key.event_types:
             yield f"key {key.key_id} may sign nothing: its event_types are empty"
         yield from _window_warnings(key, now)
@@ -44,10 +44,10 @@ def name_warnings(keys: Iterable[Key], trusted: Iterable[Key]) -> Iterator[str]:
     names: dict[str, list[str]] = {}
     for key_id, public_key in sorted({(key.key_id, key.public_key_hex) for key in trusted}):
         names.setdefault(public_key, []).append(key_id)
-    said = set[str]()
+    reported = set[str]()
     for key in keys:
         first, *others = names.get(key.public_key_hex, [key.key_id])
         for other in others if key.key_id == first else [key.key_id]:
-            if other != first and other not in said:
-                said.add(other)
+            if other != first and other not in reported:
+                reported.add(other)
                 yield f"keys {first} and {other} are one public key under two names"

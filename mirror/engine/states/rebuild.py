@@ -1,4 +1,4 @@
-"""`mirror rebuild` and `mirror check --repair`: derive everything again from the facts."""
+"""`mirror rebuild` and `mirror check --repair`: derives everything again from the facts."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ def rebuild(
     store: Store,
     progress: Callable[[int], None] = lambda _records: None,
     *,
-    judge: bool = True,
+    verify: bool = True,
 ) -> list[Damage]:
-    """Make every state anew, to the same digests, and before it every verdict.
+    """Verify every fact and make every state again, with the same digests.
 
-    Every record is marked first, in one transaction; each chunk is one more. So whatever ends
-    the run, the next `rebuild` or `merge` goes on where it stopped, and nothing that is not
-    finished is taken for finished.
+    One transaction marks every record as stale; each chunk of records is another transaction. So
+    the next `rebuild` or `merge` resumes an interrupted run, and a record that was not processed
+    stays stale.
 
     Args:
         store: The store.
-        progress: Told of records that were done.
-        judge: Whether to reach the verdicts anew, too, or to take them as they were reached.
+        progress: Receives numbers of records that were processed.
+        verify: Whether to verify the facts again; else the stored verdicts are used.
 
     Returns:
-        The records whose facts are damaged. They stay as they were, and are marked.
+        The records whose facts are damaged. They are not changed, and stay stale.
 
     Raises:
         CorruptStoreError: If the log of trusted keys is damaged, or the file (`store.corrupt`):
-            facts that an index lacks would be taken for none.
+            facts that an index lacks would be passed over.
     """
     _require_sound_file(store)
     with store.transaction():
-        if judge:
+        if verify:
             store.states.mark_all_for_verdicts()
             store.search_index.clear()
         else:
             store.states.mark_all_for_merge()
     damages: list[Damage] = []
 
-    def note(stale: StaleRecord, error: CorruptStoreError) -> None:
+    def record(stale: StaleRecord, error: CorruptStoreError) -> None:
         damages.append(Damage("record", stale.record_id, stale.record_id, None, error.message))
 
-    process_stale(store, note, progress)
+    process_stale(store, record, progress)
     with store.transaction():
         store.counters.recount()
     return damages
@@ -63,19 +63,19 @@ def _require_sound_file(store: Store) -> None:
 
 
 def repair(store: Store, damages: Iterable[Damage]) -> None:
-    """Move damaged facts aside, in one transaction, and derive everything again.
+    """Move damaged facts into quarantine, in one transaction, and derive everything again.
 
-    What was moved aside is kept and listed (`Inspection.damaged`). A broken record takes with it
-    what was said of it; a broken log of trust leaves only the built-in key trusted.
+    The facts in quarantine stay in the store and are listed (`IntegrityCheck.damaged`). A damaged
+    record takes its facts with it; a damaged log of trust leaves only the built-in key trusted.
 
     Args:
-        store: The store; SQLite itself must find nothing wrong in the file.
-        damages: What `check` found.
+        store: The store; SQLite must find nothing wrong in the file.
+        damages: The damages that `check` found.
     """
     at = time_text(datetime.now(UTC))
     with store.transaction():
-        store.source_cache.clear()  # so that merging the same bundles again restores what is lost
+        store.source_cache.clear()  # merging the same bundles again restores lost facts
         for damage in damages:
             store.integrity.quarantine(damage, at)
-        store.states.mark_all_for_verdicts()  # should the rebuild be cut off, all is stale already
+        store.states.mark_all_for_verdicts()  # an interrupted rebuild can be resumed
     rebuild(store)

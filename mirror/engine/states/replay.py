@@ -1,4 +1,4 @@
-"""From facts to verdicts to states: what is stale is brought up to date."""
+"""Updates stale records: verifies their facts where necessary, and merges them into states."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _CHUNK = 200
 
 
 def verify_record(store: Store, record_id: int, keys: KeySet) -> None:
-    """Reach all verdicts on a record's facts anew, whatever its ledger says."""
+    """Verify all facts of a record again, and store the verdicts and their totals."""
     record = store.records.get(record_id)
-    judged = []
+    verified = []
     for row in store.facts.arrivals(record_id):
         contents = row.contents()
-        judged.append((row, contents, verify_arrival(record, row, contents, keys)))
-    store.facts.replace_verdicts(record_id, judged, keys)
+        verified.append((row, contents, verify_arrival(record, row, contents, keys)))
+    store.facts.replace_verdicts(record_id, verified, keys)
 
 
 def update_states(store: Store, keys: KeySet, stale: Iterable[StaleRecord]) -> None:
-    """Judge and merge stale records; call within a transaction.
+    """Verify and merge stale records; call within a transaction.
 
     Args:
         store: The store.
@@ -45,17 +45,18 @@ def update_states(store: Store, keys: KeySet, stale: Iterable[StaleRecord]) -> N
 
 def process_stale(
     store: Store,
-    note: Callable[[StaleRecord, CorruptStoreError], None] | None = None,
+    on_damage: Callable[[StaleRecord, CorruptStoreError], None] | None = None,
     progress: Callable[[int], None] = lambda _records: None,
 ) -> None:
-    """Bring every stale record up to date, each chunk in a transaction of its own.
+    """Update every stale record, each chunk in a transaction of its own.
 
-    The keys are read within the transaction, so that no verdict is reached under others.
+    The keys are read within the transaction, so no other keys are used.
 
     Args:
         store: The store.
-        note: Takes the records whose facts are damaged, which stay as they were; None raises.
-        progress: Told of records that were done.
+        on_damage: Receives the records whose facts are damaged and which stay stale; if None, the
+            error is raised.
+        progress: Receives numbers of records that were updated.
 
     Raises:
         CorruptStoreError: `store.damaged`
@@ -64,19 +65,19 @@ def process_stale(
         store.states.require_rules(RULES)
     if store.states.stale(1):
         _merge_many(store, progress)
-        _update_states_one_by_one(store, note, progress)
+        _update_states_one_by_one(store, on_damage, progress)
     update_tree(store)
 
 
 def update_tree(store: Store) -> None:
-    """Bring the tree over all states up to date; where one is damaged, it waits for a repair."""
+    """Update the tree over all states, unless a state is damaged: then a repair does it."""
     with suppress(CorruptStoreError), store.transaction():
         store.state_tree.update()
 
 
 def _update_states_one_by_one(
     store: Store,
-    note: Callable[[StaleRecord, CorruptStoreError], None] | None,
+    on_damage: Callable[[StaleRecord, CorruptStoreError], None] | None,
     progress: Callable[[int], None],
 ) -> None:
     after = 0
@@ -88,9 +89,9 @@ def _update_states_one_by_one(
                 try:
                     update_states(store, keys, [one])
                 except CorruptStoreError as error:
-                    if note is None:
+                    if on_damage is None:
                         raise
-                    note(one, error)
+                    on_damage(one, error)
         if not stale:
             return
         after = stale[-1].record_id
@@ -105,9 +106,9 @@ _FEW_MERGES = 4
 
 
 def _merge_many(store: Store, progress: Callable[[int], None]) -> None:
-    """Merge on every core the records that need nothing else, if they are many.
+    """Merge the records that need no verification, on every core if they are many.
 
-    What changes meanwhile, or cannot be read, is left to whoever goes through the rest.
+    A record that changes meanwhile, or cannot be read, stays stale.
     """
     if store.path is None:
         return

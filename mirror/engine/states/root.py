@@ -1,4 +1,4 @@
-"""`mirror root` and `mirror prove`: one digest for all states, and proofs that lead to it."""
+"""`mirror root`: the digest of all states."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["StateRoot", "read_root", "update_root"]
 
 @dataclass(frozen=True, slots=True)
 class StateRoot:
-    """What a mirror says of all its states at once; each part of it is needed to compare (K3)."""
+    """Root of all states, with everything that a comparison of two roots needs (K3)."""
 
     root: str
-    """Of the tree over all states (`core.tree`), hexadecimal."""
+    """Digest of the tree over all states (`core.transparency.merkle`), hexadecimal."""
     key_set_digest: str
-    """K3, hexadecimal."""
+    """Digest of the trusted keys and profiles (K3), hexadecimal."""
     merge_version: str
     records: int
     events_valid: int
@@ -30,12 +30,12 @@ def read_root(store: Store) -> StateRoot:
     """Return the root of a store's states; call within a transaction or a snapshot.
 
     Raises:
-        StoreError: `store.behind` if states or the tree lag behind the facts.
-        CorruptStoreError: `store.damaged`, also if a record has no place in the tree.
+        StoreError: `store.behind` if states or the tree are out of date.
+        CorruptStoreError: `store.damaged`, also if a record is missing in the tree.
     """
-    if _lags(store) or store.state_tree.lag():
+    if _is_stale(store) or store.state_tree.lag():
         hint = "wait for the merge that is running, or run `mirror root` on the store"
-        raise StoreError("store.behind", "the tree lags behind the facts", hint=hint)
+        raise StoreError("store.behind", "the tree of states is out of date", hint=hint)
     status, node = store.status(), store.state_tree.node()
     if node.size != status.records:
         raise damaged(f"of {status.records} records, {node.size} are in the tree", "tree")
@@ -50,19 +50,19 @@ def read_root(store: Store) -> StateRoot:
 
 
 def update_root(store: Store) -> None:
-    """Make all states and the tree follow the facts; cheap where they do already.
+    """Update all states and the tree; cheap if they are up to date.
 
     Raises:
         CorruptStoreError: `store.damaged`
     """
-    if _lags(store):
+    if _is_stale(store):
         process_stale(store)
     if store.state_tree.lag():
         with store.transaction():
             store.state_tree.update()
 
 
-def _lags(store: Store) -> bool:
-    """Whether a state waits to be made, or was made by other rules."""
+def _is_stale(store: Store) -> bool:
+    """Whether a state is stale, or was made by other rules."""
     is_old = not store.states.has_rules(RULES) and store.records.last_id() > 0
     return is_old or bool(store.states.stale(1))

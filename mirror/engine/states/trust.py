@@ -1,4 +1,4 @@
-"""Changing whom the store trusts: the log, and the verdicts and states that follow from it."""
+"""Changes of trusted keys and profiles: the log, and the verdicts and states that depend on it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mirror.store import StaleRecord, Store, Verdicts
 __all__ = [
     "AddedTrust",
     "add_keys",
-    "names_touched",
+    "affected_names",
     "remove_keys",
     "remove_profiles",
     "require_key",
@@ -30,12 +30,8 @@ __all__ = [
 ]
 
 
-def _silent(_records: int) -> None:
-    """Tell nobody how far it has come."""
-
-
 class AddedTrust(NamedTuple):
-    """What was not trusted before."""
+    """Keys and profiles that were not trusted before."""
 
     keys: list[Key]
     profiles: list[Profile]
@@ -44,19 +40,19 @@ class AddedTrust(NamedTuple):
 def add_keys(
     store: Store,
     wanted: Iterable[Key],
-    progress: Callable[[int], None] = _silent,
+    progress: Callable[[int], None] = lambda _records: None,
 ) -> AddedTrust:
-    """Trust more keys, and profiles if `wanted` is a key set, and judge again what that touches.
+    """Trust more keys, and profiles if `wanted` is a key set, and verify affected facts again.
 
     Args:
         store: The store.
-        wanted: What to trust.
-        progress: Told of records that were judged again for a profile, which may be all of them.
+        wanted: Keys, or a key set.
+        progress: Receives numbers of records that were verified again; a profile may affect all.
 
     Raises:
         FormatError: `keys.conflict` if a key of the same id but another content is trusted (K2);
             `profile.conflict` if a profile of the same name but another content ever was;
-            `limit.count` if it were too many (B4).
+            `limit.count` if there would be too many (B4).
     """
     with store.transaction():
         before = store.trust_log.key_set()
@@ -65,22 +61,23 @@ def add_keys(
         profiles = [one for one in after.profiles if before.profile(one.name) is None]
         if not keys and not profiles:
             return AddedTrust([], [])
-        # A name is that of one profile for ever.
-        store.trust_log.ever_trusted().with_profiles(profiles)
+        store.trust_log.ever_trusted().with_profiles(profiles)  # a name is never used again
         _change(store, "add", keys, profiles)
     _process_marked(store, progress, marked=bool(profiles) or _names_built_in_key(keys))
     return AddedTrust(keys, profiles)
 
 
 def remove_keys(
-    store: Store, key_ids: Iterable[str], progress: Callable[[int], None] = _silent
+    store: Store,
+    key_ids: Iterable[str],
+    progress: Callable[[int], None] = lambda _records: None,
 ) -> list[Key]:
-    """Trust keys no longer, and judge again what names them.
+    """Stop trusting keys, and verify the facts that name them again.
 
     Args:
         store: The store.
-        key_ids: Of the keys; the built-in one may be among them.
-        progress: As of `add_keys`; without the built-in key all records are judged again.
+        key_ids: Ids of the keys; the built-in one may be among them.
+        progress: See `add_keys`; without the built-in key all records are verified again.
 
     Raises:
         LookUpError: `keys.unknown` if no such key is trusted.
@@ -94,14 +91,16 @@ def remove_keys(
 
 
 def remove_profiles(
-    store: Store, names: Iterable[str], progress: Callable[[int], None] = _silent
+    store: Store,
+    names: Iterable[str],
+    progress: Callable[[int], None] = lambda _records: None,
 ) -> list[Profile]:
-    """Trust profiles no longer, and judge again what may have been judged under them.
+    """Stop trusting profiles, and verify the events again that may be valid under them.
 
     Args:
         store: The store.
-        names: Of the profiles.
-        progress: As of `add_keys`.
+        names: Names of the profiles.
+        progress: See `add_keys`.
 
     Raises:
         LookUpError: `profile.unknown` if no such profile is trusted.
@@ -115,7 +114,7 @@ def remove_profiles(
 
 
 def _change(store: Store, action: str, keys: list[Key], profiles: list[Profile]) -> None:
-    """Write changes down, and judge again, or mark, what they touch."""
+    """Log changes, and verify the affected records again or mark them as stale."""
     store.trust_log.append(action, [*keys, *profiles], _now())
     if BUILT_IN in keys:  # nearly everything names it, and no index does
         store.states.mark_all_for_verdicts()
@@ -132,7 +131,7 @@ def _names_built_in_key(keys: Iterable[Key]) -> bool:
 
 
 def _process_marked(store: Store, progress: Callable[[int], None], *, marked: bool) -> None:
-    """Bring up to date what was only marked; cut off, the next `merge` or `rebuild` goes on."""
+    """Update the marked records; the next `merge` or `rebuild` resumes an interrupted update."""
     if marked:
         process_stale(store, progress=progress)
     else:
@@ -174,10 +173,10 @@ def _names_of_all(changed: Iterable[Key], keys: KeySet) -> set[str]:
     return names | {key.key_id for key in keys if key.public_key_hex in names}
 
 
-def names_touched(changed: Iterable[Key], keys: KeySet) -> set[str] | None:
-    """Return the names by which events and receipts may name changed keys.
+def affected_names(changed: Iterable[Key], keys: KeySet) -> set[str] | None:
+    """Return the names under which events and receipts may refer to changed keys.
 
-    None if the built-in key has such a name, for which there is no index.
+    None if the built-in key has such a name, because no index holds its names.
 
     Args:
         changed: The keys.
@@ -188,11 +187,11 @@ def names_touched(changed: Iterable[Key], keys: KeySet) -> set[str] | None:
 
 
 def _reverify(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
-    """Reach anew the verdicts that may rest on a changed key, and the states behind them."""
+    """Verify the facts that may depend on a changed key again, and update their states."""
     names = _names_of_all(changed, keys)
     for record_id in store.facts.depending_on(names):
         record = store.records.get(record_id)
-        judged = [
+        verified = [
             (
                 row,
                 contents,
@@ -200,14 +199,14 @@ def _reverify(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
             )
             for row, contents in store.facts.rows(record_id)
         ]
-        store.facts.replace_verdicts(record_id, judged, keys)
+        store.facts.replace_verdicts(record_id, verified, keys)
         update_states(store, keys, [StaleRecord(record_id, needs_verdicts=False)])
 
 
 def reverify_named(
     record: Record, kept: Verdicts, names: Collection[str], keys: KeySet
 ) -> Verdicts:
-    """Return verdicts, reached anew where they may rest on a changed key."""
+    """Return the verdicts on facts, verified again where they may depend on a changed key."""
     return Verdicts(
         [
             verify_receipt(one.value, record, keys)

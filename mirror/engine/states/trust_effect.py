@@ -1,4 +1,4 @@
-"""Effects of a change of trust that are known before it is made."""
+"""Effects of a removal of keys or profiles, computed before it is made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mirror.core.events.event import ValidEvent
 from mirror.core.keys import KeySet
 from mirror.engine.batching import pages
 from mirror.engine.states.current import verify_arrival
-from mirror.engine.states.trust import names_touched, require_key, require_profile, reverify_named
+from mirror.engine.states.trust import affected_names, require_key, require_profile, reverify_named
 from mirror.store import Store, Verdicts
 
 __all__ = ["TrustEffect", "effect_of_removal"]
@@ -32,7 +32,7 @@ class TrustEffect:
     """Records with such an event or receipt."""
 
     def count(self, before: Verdicts, after: Verdicts) -> bool:
-        """Count what differs between two verdicts on one arrival; whether anything does."""
+        """Count the facts of an arrival that are lost; return whether there are any."""
         lost = [
             event.event_type
             for event, other in zip(before.events, after.events, strict=True)
@@ -53,13 +53,13 @@ def effect_of_removal(
     profiles: Iterable[str] = (),
     progress: Callable[[int], None] = lambda _records: None,
 ) -> TrustEffect:
-    """Return what trusting keys or profiles no longer makes invalid; nothing is changed.
+    """Return the verdicts that a removal of keys or profiles changes; nothing is stored.
 
     Args:
         store: The store; call within a snapshot.
         key_ids: The keys.
         profiles: The profiles, by name.
-        progress: Receives numbers of records that were judged.
+        progress: Receives numbers of records that were verified.
 
     Raises:
         LookUpError: `keys.unknown` or `profile.unknown`.
@@ -69,7 +69,7 @@ def effect_of_removal(
     keys = [require_key(before, one) for one in dict.fromkeys(key_ids)]
     removed = [require_profile(before, one) for one in dict.fromkeys(profiles)]
     after = before.without({key.key_id for key in keys}, {one.name for one in removed})
-    names = None if removed else names_touched(keys, after)
+    names = None if removed else affected_names(keys, after)
     effect = TrustEffect()
     every = chain.from_iterable(pages(partial(store.integrity.ids, 1, 1), _PAGE, int))
     for record_id in every if names is None else store.facts.depending_on(names):
@@ -81,14 +81,14 @@ def effect_of_removal(
 def _verify_record(
     store: Store, record_id: int, keys: KeySet, names: Collection[str] | None, effect: TrustEffect
 ) -> bool:
-    """Judge a record under other keys; whether that changes a verdict."""
+    """Verify a record under other keys; return whether a verdict changes."""
     record, is_changed = store.records.get(record_id), False
     for row, contents in store.facts.rows(record_id):
         kept = store.facts.with_verdicts(row, contents)
-        judged = (
+        fresh = (
             verify_arrival(record, row, contents, keys)
             if names is None
             else reverify_named(record, kept, names, keys)
         )
-        is_changed |= effect.count(kept, judged)
+        is_changed |= effect.count(kept, fresh)
     return is_changed

@@ -295,7 +295,7 @@ def test_a_rebuild_comes_to_the_same(
             ):
                 store._conn.execute(f"DELETE FROM {table}")  # noqa: S608
         done: list[int] = []
-        assert rebuild(store, done.append, judge=judge) == []
+        assert rebuild(store, done.append, verify=judge) == []
         assert sum(done) == store.records.count() == len(expected)
         assert expected == _outcome(store)
         assert before == _rows(store, *MERGE_TABLES)
@@ -309,7 +309,7 @@ def test_a_rebuild_in_processes_names_what_it_cannot_derive(path: Path, spread: 
         with store.transaction():
             store._conn.execute("UPDATE arrival SET content = x'00' WHERE record_id IN (4, 7)")
             store._conn.execute("DELETE FROM state")
-        damages = rebuild(store, judge=False)
+        damages = rebuild(store, verify=False)
         assert [("record", 4), ("record", 7)] == [(one.table, one.row_id) for one in damages]
         assert [4, 7] == [one.record_id for one in store.states.stale(10)]
         keys = store.trust_log.key_set()
@@ -329,7 +329,7 @@ def test_a_key_change_during_a_rebuild_is_heeded(path: Path, spread: Turn) -> No
                 remove_keys(other, [AUTHOR.key_id])
 
     with open_store(path) as store:
-        assert rebuild(store, progress, judge=False) == []
+        assert rebuild(store, progress, verify=False) == []
         found = _outcome(store)
         assert store.counters.actual() == store.counters.counts()
     spread(on=False)

@@ -217,7 +217,7 @@ def test_the_index_is_that_of_the_states_however_they_came(tmp_path: Path) -> No
         add_keys(store, keys_of(ALICE, BOB))
         kept.append([one for one, _ in _index(tmp_path / "c.db")])
         for judge in (True, False):
-            rebuild(store, judge=judge)
+            rebuild(store, verify=judge)
             kept.append([one for one, _ in _index(tmp_path / "c.db")])
     names = [f"pith:{NUMBER_ONE[5:]}", "source:2401.00001", f"source:{NUMBER_ONE}"]
     assert kept == [names] * 5
