@@ -155,7 +155,7 @@ def test_a_copy_that_is_open_or_broken_is_not_replaced(mirror: Mirror, store: Pa
     with open_store(Path("backup.db")) as other, other.snapshot():
         other.status()
         ran = mirror("backup", "backup.db", "--force")
-        assert (3, True) == (ran.exit_code, "it is open" in ran.stderr)
+        assert (3, True) == (ran.exit_code, "the file is open" in ran.stderr)
     data = bytearray(Path("backup.db").read_bytes())
     data[4096:] = bytes(len(data) - 4096)
     Path("backup.db").write_bytes(data)
