@@ -1,6 +1,12 @@
 """The rules of the Pith Open Graph: pure functions of bytes, values and keys.
 
-Nothing in here opens a file or a socket, reads a clock or knows of a database. Each module holds
-the rules its docstring names; each check cites its rule. Imports run one way:
-values -> signature -> record, keys -> receipt -> event types -> event -> bundle -> merge.
+Nothing in here opens a file or a socket, reads a clock or uses a database. The docstring of a
+module names the rules in it; each check cites its rule. A module imports only those before it:
+
+    values, msgpack_values, json_pointer, shape, signature, limits, escaping, redaction
+    record, identifier, profile, profile_file, keys, receipt
+    events: types, event, profiled_event, checks, verdict, summary, integrity_finding
+    bundle, composed, state_view, verification_status, merge
+    comparison: diff, causes, rollback
+    transparency: merkle, signed_note, checkpoint
 """

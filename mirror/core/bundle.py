@@ -1,8 +1,8 @@
 """Bundles: from untrusted bytes to verified facts (rules B1 to B5).
 
-`parse_bundle` makes a `Bundle`: its record hashes to what it prints, and nothing else in it was
-verified. `verify_bundle` judges every receipt and event and makes a `VerifiedBundle`, the only
-thing whose content a merge takes.
+`parse_bundle` returns a `Bundle`: its record hashes to the digest that it prints, and nothing else
+in it is verified. `verify_bundle` verifies every receipt and event and returns a `VerifiedBundle`,
+the only source of facts for a merge.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 from mirror.core.events.event import EncodedEvent, Event, InvalidEvent, ValidEvent
 from mirror.core.events.verdict import EventVerdict, is_envelope, restore_event, verify_event
@@ -20,6 +20,7 @@ from mirror.core.msgpack_values import decode_packed
 from mirror.core.profile import MIRROR_V1, Profile
 from mirror.core.receipt import Fault, Receipt, check_receipt_shape, verify_receipt
 from mirror.core.record import Record, parse_record
+from mirror.core.shape import list_member
 from mirror.core.values import (
     MAX_DEPTH,
     Object,
@@ -53,7 +54,7 @@ _DAY = 24 * 60 * 60 * 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class BundleFinding:
-    """Something wrong in a bundle that does not refuse it (B3), or what refused it (B2)."""
+    """A fault in a bundle: one that is only reported (B3), or the one that refuses it (B2)."""
 
     code: str
     where: str  # a JSON Pointer into the bundle
@@ -62,24 +63,27 @@ class BundleFinding:
 
 
 class AliasClaim(NamedTuple):
-    """That an alias of the record stood at a time (R4, B3); nothing signs it (M7)."""
+    """An alias of the record, and the time that a bundle claims for it (R4, B3); unsigned (M7)."""
 
     alias_kind: str
     alias_value: str
     created_at: str
-    """As claimed."""
 
     def to_value(self) -> Object:
         """Return the claim as bundles print it; other members of an item are not merged."""
-        return cast("Object", self._asdict())
+        return {
+            "alias_kind": self.alias_kind,
+            "alias_value": self.alias_value,
+            "created_at": self.created_at,
+        }
 
 
 _ALIAS_MEMBERS = AliasClaim._fields
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle that B2 does not refuse; its receipts and events are not verified yet."""
+    """A bundle that B2 accepts; its receipts and events are not verified. By `parse_bundle`."""
 
     record: Record
     alias_claims: tuple[AliasClaim, ...]
@@ -89,16 +93,16 @@ class Bundle:
     """`bundle.short`, `bundle.source` and `bundle.alias` (B3)."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class VerifiedBundle:
-    """A bundle whose every receipt and event has its verdict, in the order they came."""
+    """A bundle with the verdicts on its receipts and events, in their order. By `verify_bundle`."""
 
     record: Record
     alias_claims: tuple[AliasClaim, ...]
     receipts: tuple[Receipt, ...]
     events: tuple[Event, ...]
     findings: tuple[BundleFinding, ...]
-    """Everything that B3 reports."""
+    """All findings of B3."""
 
 
 # B1, B2: what refuses a bundle ---------------------------------------------------------------
@@ -131,7 +135,7 @@ class BundleLimits:
     receipt_bytes: int | None = None
     """Canonical bytes of an item of `receipts`."""
     profiles: Sequence[Profile] = ()
-    """The trusted profiles: a value with the shape of one does not fail by its shape."""
+    """The trusted profiles: an event may have the shape of any of them."""
 
 
 UNLIMITED = BundleLimits()
@@ -144,7 +148,7 @@ def parse_bundle(
 
     Args:
         data: The text, or the MessagePack of a packed bag.
-        limits: What this mirror accepts (B4).
+        limits: The limits of this mirror (B4).
         is_packed: Whether `data` is MessagePack (C4).
 
     Raises:
@@ -168,8 +172,8 @@ def parse_bundle(
     return Bundle(
         record=record,
         alias_claims=tuple(claims),
-        receipts=tuple(cast("list[Value]", members.get("receipts", []))),
-        events=tuple([EncodedEvent.of(one) for one in cast("list[Value]", members["events"])]),
+        receipts=tuple(list_member(members, "receipts")),
+        events=tuple([EncodedEvent.of(one) for one in list_member(members, "events")]),
         findings=(*_read_headers(members, record), *faulty),
     )
 
@@ -189,14 +193,14 @@ def _require_shape(value: Value) -> Object:  # B1
 
 def _require_count(bundle: Object, max_items: int | None) -> None:  # B4
     for name in ("events", "receipts", "source_aliases"):
-        count = len(cast("list[Value]", bundle.get(name, [])))
+        count = len(list_member(bundle, name))
         if max_items is not None and count > max_items:
             message = f"{count} items, more than the {max_items} that are accepted"
             raise LimitError("limit.count", message, where=f"/{name}")
 
 
 def _require_small_record(record: Record, record_bytes: int | None) -> None:  # B4
-    """Refuse a record whose names and labels would stand, uncompressed, in every index of it."""
+    """Refuse a record whose names and labels would be too large for the indexes."""
     size = len(record.encoded)
     if record_bytes is not None and size > record_bytes:
         message = f"its canonical bytes are {size}, more than the {record_bytes} accepted"
@@ -205,7 +209,7 @@ def _require_small_record(record: Record, record_bytes: int | None) -> None:  # 
 
 def _require_small_receipts(bundle: Object, receipt_bytes: int) -> None:  # B4
     """Refuse receipts that would make the composed bundle of the record too large for others."""
-    for index, item in enumerate(cast("list[Value]", bundle.get("receipts", []))):
+    for index, item in enumerate(list_member(bundle, "receipts")):
         size = len(canonical(item))
         if size > receipt_bytes:
             message = f"its canonical bytes are {size}, more than the {receipt_bytes} accepted"
@@ -215,16 +219,16 @@ def _require_small_receipts(bundle: Object, receipt_bytes: int) -> None:  # B4
 def _require_few_invalid(  # B4
     bundle: Object, record: Record, max_invalid: int, profiles: Sequence[Profile]
 ) -> None:
-    """Refuse a bundle that is mostly values which nobody can have signed, before they are kept."""
+    """Refuse a bundle that is mostly values that nobody can have signed, before they are stored."""
     has_shape: dict[str, Callable[[Value], bool]] = {
         "events": lambda item: is_envelope(item, profiles),
         "receipts": lambda item: check_receipt_shape(item) is None,
-        "source_aliases": lambda item: _check_alias(item, record) is None,
+        "source_aliases": lambda item: isinstance(_read_alias(item, record), AliasClaim),
     }
     for name, fits in has_shape.items():
-        items = cast("list[Value]", bundle.get(name, []))
+        items = list_member(bundle, name)
         if len(items) <= max_invalid:
-            continue  # no need to look: most bundles end here
+            continue
         count = sum(not fits(item) for item in items)
         if count > max(max_invalid, len(items) // 2):
             message = (
@@ -268,21 +272,23 @@ def _read_alias_claims(
 ) -> tuple[list[AliasClaim], list[BundleFinding]]:
     claims: list[AliasClaim] = []
     findings: list[BundleFinding] = []
-    for index, item in enumerate(cast("list[Value]", bundle["source_aliases"])):
-        fault = _check_alias(item, record)
-        if fault is None:
-            claims.append(AliasClaim(*_alias_members(cast("dict[str, str]", item))))
+    for index, item in enumerate(list_member(bundle, "source_aliases")):
+        read = _read_alias(item, record)
+        if isinstance(read, AliasClaim):
+            claims.append(read)
         else:
-            findings.append(BundleFinding("bundle.alias", f"/source_aliases/{index}", fault))
+            findings.append(BundleFinding("bundle.alias", f"/source_aliases/{index}", read))
     return claims, findings
 
 
 _alias_members = itemgetter(*_ALIAS_MEMBERS)
 
 
-def _check_alias(item: Value, record: Record) -> str | None:
+def _read_alias(item: Value, record: Record) -> AliasClaim | str:
+    """Return an alias claim, or the reason why an item is not one."""
+    members: Any = item
     try:
-        kind, alias, created_at = _alias_members(cast("dict[str, str]", item))
+        kind, alias, created_at = _alias_members(members)
     except (TypeError, KeyError):
         return f"must be an object with the strings {', '.join(_ALIAS_MEMBERS)}"
     if not (isinstance(kind, str) and isinstance(alias, str) and isinstance(created_at, str)):
@@ -291,7 +297,7 @@ def _check_alias(item: Value, record: Record) -> str | None:
         return "is not an alias of this record"
     if instant(created_at) is None:
         return "its created_at is not a time such as 2026-05-18T00:41:52Z"
-    return None
+    return AliasClaim(kind, alias, created_at)
 
 
 # Verification --------------------------------------------------------------------------------
@@ -299,7 +305,7 @@ def _check_alias(item: Value, record: Record) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class StoredVerdicts:
-    """Verdicts that were reached before, on values of the same record under the same keys."""
+    """Stored verdicts on values of the same record under the same keys."""
 
     receipts: Mapping[bytes, Fault] = field(default_factory=dict)
     """By digest of the value."""
@@ -313,13 +319,13 @@ def verify_bundle(
     known: StoredVerdicts | None = None,
     go_on: Callable[[], None] = lambda: None,
 ) -> VerifiedBundle:
-    """Judge every receipt (S2) and event (E3) of a bundle.
+    """Verify every receipt (S2) and event (E3) of a bundle.
 
     Args:
-        bundle: What `parse_bundle` gave.
-        keys: The keys to trust.
-        known: Verdicts to take as they are, so that nothing is verified twice.
-        go_on: Called before each verdict; what it raises ends the work (B4).
+        bundle: A bundle from `parse_bundle`.
+        keys: The trusted keys.
+        known: Stored verdicts, so that nothing is verified twice.
+        go_on: Called before each verdict; an exception from it ends the work (B4).
     """
     known = known or StoredVerdicts()
     receipts = _verify_receipts(bundle, keys, known.receipts, go_on)
@@ -345,20 +351,20 @@ def _verify_receipts(
 def _verify_events(
     bundle: Bundle, keys: KeySet, known: Mapping[bytes, EventVerdict], go_on: Callable[[], None]
 ) -> tuple[Event, ...]:
-    """Return a verdict for each item, reached once for items that are equal (M1)."""
+    """Return the verdict on each item; equal items are verified once (M1)."""
     verdicts: dict[bytes, Event] = {}
     for raw in bundle.events:
         if raw.digest not in verdicts:
             go_on()
-            with suppress(KeyError):  # not known, or under what is not trusted any more
+            with suppress(KeyError):  # not stored, or its key or profile is no longer trusted
                 verdicts[raw.digest] = restore_event(raw, known[raw.digest], keys)
                 continue
             verdicts[raw.digest] = verify_event(raw, bundle.record, keys)
     return tuple([verdicts[raw.digest] for raw in bundle.events])
 
 
-def _faults(member: str, judged: Iterable[Receipt | Event]) -> Iterable[BundleFinding]:
-    for index, item in enumerate(judged):
+def _faults(member: str, verified: Iterable[Receipt | Event]) -> Iterable[BundleFinding]:
+    for index, item in enumerate(verified):
         if not isinstance(item, ValidEvent) and item.code is not None:
             yield BundleFinding(item.code, f"/{member}/{index}", _reason(item), item.digest)
 

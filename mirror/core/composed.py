@@ -1,4 +1,4 @@
-"""Composed bundles: what a mirror serves and exports for a record (rule B6, and C2's members)."""
+"""Composed bundles: the bundles that a mirror serves and exports (rules B6, C2)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mirror.core.values import Object, Value, canonical, dump_fragments, instant
 __all__ = ["compose", "compose_members", "event_order"]
 
 MEMBER_BYTES = 8 * 1024 * 1024
-"""Bytes of one member of a bag, from which a record's bundle is written as several (C2)."""
+"""The most bytes of one member of a bag (C2)."""
 MEMBER_EVENTS = 50_000
-"""Items of `events` in one member (C2)."""
+"""The most items of `events` in one member (C2)."""
 MEMBER_VALUES = 1_000_000
-"""Values in one member, by the quick count of limits: half of what a mirror accepts (B4)."""
+"""The most values in one member, by `_count_values`: half of what a mirror accepts (B4)."""
 
 
 def compose(
@@ -27,10 +27,9 @@ def compose(
     receipts: Iterable[Receipt],
     events: Iterable[Event],
 ) -> bytes:
-    """Return the bundle that a mirror serves for a record, from all that it merged for it (B6).
+    """Return the composed bundle of a record: one line of JSON with an LF at its end (B6).
 
-    Takes each fact once. Neither verdicts nor the order of arrival leave a trace in it. One line
-    of JSON with an LF at its end.
+    Each fact must be given once. Verdicts and the order of arrival do not change the result.
     """
     lists: _Lists = {}
     for name, encoded in _in_order(alias_claims, receipts, events):
@@ -44,11 +43,11 @@ def compose_members(
     receipts: Iterable[Receipt],
     events: Iterable[Event],
 ) -> Iterator[bytes]:
-    """Yield the same as the members of a bag: one, or as many as it takes (C2).
+    """Yield the composed bundle as the members of a bag: one, or several if it is large (C2).
 
-    Each is a whole bundle. Alias claims and receipts stand in the first, unless they alone are too
-    much for it; the events go on from member to member in their order. Only a single value that
-    is larger than a member may be makes one that is larger, too.
+    Each member is a whole bundle. Alias claims and receipts are in the first, unless they alone
+    are too large for it; the events follow in their order. A member exceeds its limits only if a
+    single value does.
     """
     member = _ComposedBundle(record)
     for name, encoded in _in_order(alias_claims, receipts, events):
@@ -60,11 +59,11 @@ def compose_members(
 
 
 _Lists: TypeAlias = dict[str, list[Value]]
-"""`source_aliases`, `events` and `receipts`, as far as anything is in them."""
+"""Those of `source_aliases`, `events` and `receipts` that are not empty."""
 
 
 class _ComposedBundle:
-    """A composed bundle as it grows."""
+    """A composed bundle to which values are added."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
@@ -73,7 +72,7 @@ class _ComposedBundle:
         self._values = 0
 
     def has_room(self, name: str, encoded: bytes) -> bool:
-        """Whether one more value fits; the first always does."""
+        """Whether one more value fits; the first one always does."""
         if not self._lists:
             return True
         return (
@@ -83,7 +82,7 @@ class _ComposedBundle:
         )
 
     def add(self, name: str, encoded: bytes) -> None:
-        """Take one more value."""
+        """Add a value."""
         self._size += self._growth(name, encoded)
         self._values += _count_values(encoded)
         self._lists.setdefault(name, []).append(raw_fragment(encoded))
@@ -94,19 +93,19 @@ class _ComposedBundle:
         return len(encoded) + (len(b',"receipts":[]') if name == "receipts" else 0)
 
     def text(self) -> bytes:
-        """Return it."""
+        """Return the bundle, one line of JSON."""
         return _bundle_of(self._record, self._lists)
 
 
 def _count_values(encoded: bytes) -> int:
-    """Return a count of the values in a text that is never too low."""
+    """Return an upper bound of the number of values in a text."""
     return 1 + encoded.count(b",") + encoded.count(b"[") + encoded.count(b"{")
 
 
 def _in_order(
     alias_claims: Iterable[AliasClaim], receipts: Iterable[Receipt], events: Iterable[Event]
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield the canonical bytes of each fact, and the list that it belongs in, in B6's order."""
+    """Yield the list of each fact and its canonical bytes, in the order of B6."""
     for claim in sorted(canonical(one.to_value()) for one in alias_claims):
         yield "source_aliases", claim
     for receipt in sorted(canonical(one.value) for one in receipts):
@@ -116,7 +115,7 @@ def _in_order(
 
 
 def _bundle_of(record: Record, lists: _Lists) -> bytes:
-    """Return a bundle of these facts; `receipts` is left out if there are none."""
+    """Return a bundle of these facts; without receipts it has no member `receipts`."""
     bundle: Object = {
         "bundle_type": BUNDLE_TYPE,
         "bundle_version": BUNDLE_VERSION,
@@ -134,6 +133,6 @@ def _bundle_of(record: Record, lists: _Lists) -> bytes:
 
 
 def event_order(event: Event) -> tuple[bool, int, bytes]:
-    """Return B6's sort key: by instant, those without a time last; then by digest of the value."""
+    """Return the sort key of B6: instant, events without a time last; then digest of the value."""
     at = instant(event.value.get("created_at") if isinstance(event.value, dict) else None)
     return at is None, at or 0, event.digest

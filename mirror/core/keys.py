@@ -1,7 +1,7 @@
 """Keys, the key set, and its digest (rules K1 to K3).
 
-A mirror trusts the keys in its key set and no others, and reads events as the built-in profile and
-those in its key set say. Nothing in a bundle ever adds one.
+A mirror trusts the keys in its key set and no others, and reads events under the built-in profile
+and those in its key set. Nothing in a bundle ever adds one.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import base64
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
 from mirror.core.limits import MAX_KEYS, MAX_NAMES, MAX_PROFILES, require_at_most
 from mirror.core.profile import Profile
 from mirror.core.profile_file import read_profile, require_safe
+from mirror.core.shape import read_object, text_member
 from mirror.core.signature import is_public_key, verify
 from mirror.core.values import (
     Object,
@@ -57,7 +57,7 @@ class Key:
 
     @cached_property
     def signer(self) -> dict[str, str]:
-        """What the `signer` of an event by this key must say beside the `key_id` (K1, K2)."""
+        """The members that the `signer` of an event by this key has beside `key_id` (K1, K2)."""
         return {
             "public_key_fingerprint": self.fingerprint,
             "signer_id": self.signer_id,
@@ -88,7 +88,7 @@ class Key:
         return signature is not None and verify(self.public_key, message, signature)
 
     def to_value(self) -> Object:
-        """Return the key as K3 writes it: exactly the members of K2."""
+        """Return the key with exactly the members of K2, as K3 hashes it."""
         return {
             "algorithm": "ed25519",
             "event_types": list(self.event_types),
@@ -111,12 +111,12 @@ class KeySet:
     def __init__(
         self, added: Iterable[Key] = (), profiles: Iterable[Profile] = (), *, built_in: bool = True
     ) -> None:
-        """Take what to trust beside the built-in key and the built-in profile.
+        """Make a set of the built-in key and others, the built-in profile and others.
 
         Args:
-            added: Keys that were named; the built-in one may be.
-            profiles: Profiles.
-            built_in: Whether the built-in key counts if it is not named.
+            added: The keys; the built-in one may be among them.
+            profiles: The profiles.
+            built_in: Whether the built-in key is trusted if it is not among `added`.
 
         Raises:
             FormatError: `keys.conflict` if two keys of one `key_id`, the built-in one included,
@@ -155,7 +155,7 @@ class KeySet:
 
     @cached_property
     def profiles(self) -> tuple[Profile, ...]:
-        """The trusted profiles, the built-in one aside, ascending by name."""
+        """The trusted profiles without the built-in one, ascending by name."""
         return tuple(self._profiles[name] for name in sorted(self._profiles))
 
     def profile(self, name: str) -> Profile | None:
@@ -165,11 +165,11 @@ class KeySet:
     def with_added(self, other: Iterable[Key]) -> KeySet:
         """Return this set and `other`, which may be a key set with profiles.
 
-        Of a key set, the keys that were named count: one from a file does not bring the built-in
-        key back, unless the file names it (K2).
+        A key set from a file does not bring a removed built-in key back, unless the file names
+        that key (K2).
 
         Raises:
-            FormatError: As the constructor; `limit.count` if it were too many (B4).
+            FormatError: As the constructor; `limit.count` if the result has too many (B4).
         """
         named, profiles = (
             (other.named, other.profiles) if isinstance(other, KeySet) else (tuple(other), ())
@@ -190,7 +190,7 @@ class KeySet:
 
     @property
     def named(self) -> tuple[Key, ...]:
-        """The keys that were named: all but the built-in one, which may be among them."""
+        """The keys that were added, which may include the built-in one."""
         return tuple(self._added.values())
 
     @property
@@ -208,14 +208,14 @@ class KeySet:
 
     @cached_property
     def digest(self) -> str:
-        """The key set digest, 64 hexadecimal digits: a state is a function of it too (K3).
+        """The key set digest, 64 hexadecimal digits (K3).
 
-        Where profiles are trusted, it is that of keys and profiles together.
+        If profiles are trusted, it is of keys and profiles together.
         """
         return hexdigest(canonical(self.to_value() if self.profiles else self._key_values()))
 
     def to_value(self) -> Object:
-        """Return the set as a key set file has it (K2)."""
+        """Return the set as the value of a key set file (K2)."""
         return {
             "keys": self._key_values(),
             "profiles": [profile.to_value() for profile in self.profiles],
@@ -262,35 +262,29 @@ def parse_key(value: Value, where: str = "") -> Key:
     Raises:
         FormatError: `keys.shape`, with the JSON Pointer of the fault; `limit.count` (B4).
     """
-    if not isinstance(value, dict):
-        raise FormatError("keys.shape", "a key must be an object", where=where)
+    key = read_object(value, "keys.shape", where=where)
     for name, (fits, expected) in _MEMBERS.items():
-        if name not in value or not fits(value[name]):
-            raise FormatError("keys.shape", f"must be {expected}", where=f"{where}/{name}")
-    event_types = tuple(cast("list[str]", value["event_types"]))
+        if name not in key.value or not fits(key.value[name]):
+            raise key.fault(f"must be {expected}", name)
+    event_types = key.texts("event_types")
     require_at_most(len(event_types), MAX_NAMES, "event types", f"{where}/event_types")
-    may_revoke_others = value.get("may_revoke_others", False)
-    if not isinstance(may_revoke_others, bool):
-        raise FormatError(
-            "keys.shape", "must be true or false, or absent", where=f"{where}/may_revoke_others"
-        )
     return Key(
-        key_id=cast("str", value["key_id"]),
-        public_key_hex=cast("str", value["public_key_hex"]),
-        signer_id=cast("str", value["signer_id"]),
-        signer_type=cast("str", value["signer_type"]),
-        valid_from=cast("str | None", value["valid_from"]),
-        valid_until=cast("str | None", value["valid_until"]),
-        event_types=event_types,
-        may_revoke_others=may_revoke_others,
+        key_id=key.text("key_id"),
+        public_key_hex=key.text("public_key_hex"),
+        signer_id=key.text("signer_id"),
+        signer_type=key.text("signer_type"),
+        valid_from=text_member(value, "valid_from") or None,
+        valid_until=text_member(value, "valid_until") or None,
+        event_types=tuple(event_types),
+        may_revoke_others=key.boolean("may_revoke_others", default=False),
     )
 
 
 def parse_key_set(data: bytes, *, built_in: bool = True) -> KeySet:
     """Read a key set file, `{"keys": [...]}`: the built-in key and what the file adds (K2).
 
-    Trusted profiles stand in it as `"profiles": [...]`, which may be absent. A fault in any key or
-    profile refuses the whole file.
+    Trusted profiles are in `"profiles": [...]`, which may be absent. A fault in any key or profile
+    refuses the whole file.
 
     Args:
         data: The file.
@@ -302,28 +296,20 @@ def parse_key_set(data: bytes, *, built_in: bool = True) -> KeySet:
             `profile.unsafe`, `profile.conflict`, or `limit.count` (B4).
     """
     value = decode(data)
-    if not isinstance(value, dict) or not isinstance(value.get("keys"), list):
+    if not isinstance(value, dict) or not isinstance(listed := value.get("keys"), list):
         raise FormatError("keys.shape", 'a key set file must be {"keys": [...]}')
-    listed, profiles = cast("list[Value]", value["keys"]), value.get("profiles", [])
+    profiles = value.get("profiles", [])
     if not isinstance(profiles, list):
         raise FormatError("keys.shape", "must be a list, or absent", where="/profiles")
     require_at_most(len(listed), MAX_KEYS, "keys", "/keys")
     require_at_most(len(profiles), MAX_PROFILES, "profiles", "/profiles")
-    keys = [parse_key(key, f"/keys/{index}") for index, key in _numbered(listed)]
-    trusted = [_trusted(one, f"/profiles/{index}") for index, one in _numbered(profiles)]
+    keys = [parse_key(key, f"/keys/{index}") for index, key in enumerate(listed)]
+    trusted = [_trusted(one, f"/profiles/{index}") for index, one in enumerate(profiles)]
     return KeySet(keys, trusted, built_in=built_in)
 
 
-def _numbered(listed: Value) -> Iterable[tuple[int, Value]]:
-    return enumerate(cast("list[Value]", listed))
-
-
 def _trusted(value: Value, where: str) -> Profile:
-    try:
-        return require_safe(read_profile(value))
-    except FormatError as error:
-        place = f"{where}{error.where}"
-        raise type(error)(error.code, error.message, where=place, hint=error.hint) from error
+    return require_safe(read_profile(value, where), where)
 
 
 BUILT_IN = parse_key(
@@ -339,4 +325,4 @@ BUILT_IN = parse_key(
         "may_revoke_others": True,
     }
 )
-"""The registry's own key, seen in its manifest (K2)."""
+"""The key of the registry, from its manifest (K2)."""

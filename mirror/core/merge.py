@@ -1,12 +1,13 @@
 """`pith-open-graph-merge-v1`: from verified facts to one state (rules M1 to M13).
 
-`merge` is a pure function of sets. It is given the facts of one record in any order, with any
-repeats, and gives the same state to the byte: no clock, no arrival order, no randomness. Each
-rule of section 5 of the protocol is one function here, and stands nowhere else.
+`merge` is a pure function of sets. It takes the facts of one record in any order, with any
+repeats, and returns the same state to the byte: no clock, no arrival order, no randomness. Each
+rule of section 5 of the protocol is one function here.
 
-The order of events is M2's: by instant, then by event id, which ends in a digest, so no two
-events tie. A revoked event never comes back, whenever the revocation is dated (M3). Equivocation
-is evidence and takes nothing out of the state (M4). A slot shows its last word or nothing (M5).
+Events are ordered by instant, then by event id, which ends in a digest, so no two events tie (M2).
+A revoked event never comes back, whatever the date of the revocation (M3). Equivocation, two
+different events of one signer at one instant, is evidence and takes nothing out of the state (M4).
+A slot shows its last event or nothing (M5).
 
 A change in here, or in the table of E4, is a new merge version.
 """
@@ -17,7 +18,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import cast
 
 from mirror.core.bundle import AliasClaim
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
@@ -33,10 +33,11 @@ from mirror.core.keys import BUILT_IN, KeySet
 from mirror.core.profile import MIRROR_V1
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
+from mirror.core.shape import object_member, objects_in, text_member
+from mirror.core.state_view import StateView, parse_state
 from mirror.core.values import (
     Object,
     Value,
-    decode,
     dump_fragments,
     encode_integers,
     instant,
@@ -49,23 +50,23 @@ __all__ = ["MERGE_VERSION", "RULES", "State", "by_id", "fill", "merge"]
 MERGE_VERSION = "pith-open-graph-merge-v1"
 
 RULES = f"{MERGE_VERSION} verdicts-2"
-"""Names the rules of verdicts and merge together: what was reached under others is not reused."""
+"""The version of the rules of verdicts and merge: results of another version are not reused."""
 
 _SECOND = 1_000_000
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class State:
-    """The current state of one record (M6), and what of it nobody can disturb (M12)."""
+    """The current state of one record (M6), and its core (M12)."""
 
     full: Object
-    """The state, members in M6 order, canonical parts embedded as they were encoded before."""
+    """The state, members in M6 order; parts that are already encoded are fragments."""
     core: Object
-    """What the core digest is made of (M12), likewise."""
-    lists: dict[str, list[Object]]
+    """The part of the state that the core digest is over (M12), with fragments."""
+    lists: dict[str, list[Value]]
     """The lists of `current` that hold events, without their payloads."""
     citing: list[str]
-    """How each citation in force names the work that cites the record."""
+    """The name of the citing work in each citation in force."""
 
     @property
     def text(self) -> bytes:
@@ -75,7 +76,7 @@ class State:
     @property
     def value(self) -> Object:
         """The state as a value, members in M6 order."""
-        return cast("Object", decode(self.text.rstrip(b"\n")))
+        return parse_state(self.text).value
 
     @property
     def raw_digest(self) -> bytes:
@@ -99,32 +100,33 @@ class State:
 
     @property
     def outline(self) -> bytes:
-        """The state without the record and the payloads, which stand in the facts."""
-        current = {**cast("Object", self.full["current"]), "canonical_record": None, **self.lists}
-        return dump_fragments(cast("Object", {**self.full, "current": current}))
+        """The state without the record and the payloads, which are in the facts."""
+        current: Object = {**StateView(self.full).current, "canonical_record": None}
+        current |= self.lists
+        return dump_fragments({**self.full, "current": current})
 
     def count(self, name: str) -> int:
-        """Return a count of M6: `valid_event_count` and its like."""
-        return cast("int", self.full[name])
+        """Return a count of M6, such as `valid_event_count`."""
+        return StateView(self.full).count(name)
 
 
 def fill(outline: bytes, record: Record, payloads: Mapping[str, bytes]) -> tuple[bytes, bytes]:
-    """Return the text (M13) and the raw digest (M12) of the state whose outline this is.
+    """Return the text (M13) and the raw digest (M12) of a state from its outline.
 
     Args:
-        outline: As `State.outline` gave it.
+        outline: The value of `State.outline`.
         record: The state's record.
         payloads: The canonical bytes of the payloads by event id, of all events that are shown.
 
     Raises:
         KeyError: If a payload or a member of the outline is missing.
     """
-    state = cast("Object", decode(outline))
-    current = cast("dict[str, Value]", state["current"])
+    state = parse_state(outline).value
+    current = object_member(state, "current")
     current["canonical_record"] = raw_fragment(record.encoded)
     for name in LIST_NAMES:
-        for entry in cast("list[Object]", current[name]):
-            entry["payload"] = raw_fragment(payloads[cast("str", entry["event_id"])])
+        for entry in objects_in(current[name]):
+            entry["payload"] = raw_fragment(payloads[text_member(entry, "event_id")])
     return dump_fragments(state) + b"\n", sha256(encode_integers(state))
 
 
@@ -138,19 +140,26 @@ def merge(
     """Return the state of `record` from all that was accepted for it.
 
     Args:
-        record: The record; every event was judged for it.
-        receipts: The judged `receipts` of its bundles (B1).
-        alias_claims: The alias claims that B3 let pass.
-        events: The judged events, valid and invalid ones.
-        keys: The key set that they were judged under; M3 asks it who may revoke others.
+        record: The record; every event was verified for it.
+        receipts: The `receipts` of its bundles with their verdicts (B1).
+        alias_claims: The alias claims that B3 accepts.
+        events: The events with their verdicts, valid and invalid ones.
+        keys: The key set of the verdicts; it says which keys may revoke others (M3).
     """
     valid, invalid = _distinct(events)
-    retired = _retired(valid, _revocations(valid, keys), _last_words(valid))
+    retired = _retired(valid, _revocations(valid, keys), _last_in_slots(valid))
     shown = [event for event in valid if event.event_id not in retired]
     created = [event for event in shown if event.event_type == RECORD_CREATED]
     lists = _current_lists(shown)
     filled = _with_payloads(lists, shown)
     equivocations = _equivocations(valid)
+    current: Object = {
+        "canonical_record": raw_fragment(record.encoded),
+        "source_aliases": _source_aliases(record, alias_claims, created),
+        "graph_snapshots": filled.pop("graph_snapshots"),
+        "receipt": _receipt(created, receipts),
+        **filled,
+    }
     full: Object = {  # M6
         "state_type": "pith_open_graph_state",
         "state_version": "1.0",
@@ -160,18 +169,12 @@ def merge(
         "valid_event_count": len(valid),
         "invalid_event_count": len(invalid),
         "equivocation_count": len(equivocations),
-        "current": {
-            "canonical_record": raw_fragment(record.encoded),
-            "source_aliases": _source_aliases(record, alias_claims, created),
-            "graph_snapshots": filled.pop("graph_snapshots"),
-            "receipt": _receipt(created, receipts),
-            **filled,
-        },
+        "current": current,
         "equivocations": equivocations,
         "invalid_events": _invalid_events(invalid),
         "retired_events": [retired[event_id] for event_id in sorted(retired)],
     }
-    return State(full, _core(full, record, created), lists, _citing(shown))
+    return State(full, _core(full, current, record, created), lists, _citing(shown))
 
 
 def _distinct(events: Iterable[Event]) -> tuple[list[ValidEvent], list[InvalidEvent]]:
@@ -198,9 +201,9 @@ def by_id(valid: Iterable[ValidEvent]) -> dict[str, ValidEvent]:
 
 
 def _by_source(valid: list[ValidEvent]) -> Iterable[ValidEvent]:
-    """Return what a key signed once: two profiles may read it differently, the first counts.
+    """Return each signed message once: two profiles may read it differently, the first counts.
 
-    Whoever moves or drops what no signature covers must not make two events of one.
+    Members that no signature covers may be changed by anybody: they must not make another event.
     """
     if all(event.profile == MIRROR_V1.name for event in valid):
         return valid
@@ -213,7 +216,7 @@ def _by_source(valid: list[ValidEvent]) -> Iterable[ValidEvent]:
 
 
 def _precedence(event: ValidEvent) -> tuple[bool, bool, str]:
-    """The built-in profile first; then the registry, whose id nobody shall take; then by name."""
+    """The built-in profile first; then the registry, whose ids are reserved; then by name."""
     return event.profile != MIRROR_V1.name, event.key_id != BUILT_IN.key_id, event.profile
 
 
@@ -225,7 +228,7 @@ def _revocations(valid: list[ValidEvent], keys: KeySet) -> Mapping[str, list[str
     revoked: dict[str, list[str]] = defaultdict(list)
     for revocation in valid:
         if revocation.event_type == REVOCATION:
-            event = revocable.get(cast("str", revocation.payload["event_id"]))
+            event = revocable.get(text_member(revocation.payload, "event_id"))
             if event is not None and _may_revoke(revocation, event, keys):
                 revoked[event.event_id].append(revocation.event_id)
     return revoked
@@ -237,19 +240,19 @@ def _may_revoke(revocation: ValidEvent, event: ValidEvent, keys: KeySet) -> bool
 
 
 def _equivocations(valid: list[ValidEvent]) -> list[Value]:
-    """Return the groups that say two things at one instant (M4), as M9 prints them."""
+    """Return the groups of different events at one instant (M4), as M9 prints them."""
     groups: dict[tuple[object, ...], list[ValidEvent]] = defaultdict(list)
     for event in valid:
         if event.event_type in EVENT_TYPES and event.event_type != REVOCATION:
-            claim = (event.authority, event.event_type, event.slot_key, event.instant)
-            groups[claim].append(event)
+            group = (event.authority, event.event_type, event.slot_key, event.instant)
+            groups[group].append(event)
     found = [group for group in groups.values() if _differs(group)]
     found.sort(key=lambda group: group[0].event_id)
     return [_equivocation(group) for group in found]
 
 
 def _differs(group: list[ValidEvent]) -> bool:
-    # V4 digests differ just where the canonical bytes of the payloads do.
+    # V4 digests differ if and only if the canonical bytes of the payloads do.
     return len(group) > 1 and len({event.payload_text for event in group}) > 1
 
 
@@ -265,8 +268,8 @@ def _equivocation(group: list[ValidEvent]) -> Object:  # M9; M2 order is by id w
     }
 
 
-def _last_words(valid: list[ValidEvent]) -> Mapping[str, ValidEvent]:
-    """Return the last word of its slot for each event that has a slot, by event id (M5)."""
+def _last_in_slots(valid: list[ValidEvent]) -> Mapping[str, ValidEvent]:
+    """Return the last event of the slot of each event that has a slot, by event id (M5)."""
     slots: dict[tuple[object, ...], list[ValidEvent]] = defaultdict(list)
     for event in valid:
         if event.slot_key:
@@ -277,25 +280,22 @@ def _last_words(valid: list[ValidEvent]) -> Mapping[str, ValidEvent]:
 def _retired(
     valid: list[ValidEvent],
     revoked: Mapping[str, list[str]],
-    last_words: Mapping[str, ValidEvent],
+    last_in_slots: Mapping[str, ValidEvent],
 ) -> dict[str, Object]:
     """Return why each event that the state no longer shows is retired, by its id (M11)."""
     retired: dict[str, Object] = {}
+    by: list[Value]
     for event in valid:
-        last_word = last_words.get(event.event_id, event)
+        last = last_in_slots.get(event.event_id, event)
         if event.event_id in revoked:
-            reason, by = "revoked", sorted(revoked[event.event_id])
-        elif last_word is not event:
-            reason, by = "superseded", [last_word.event_id]
+            reason, by = "revoked", [*sorted(revoked[event.event_id])]
+        elif last is not event:
+            reason, by = "superseded", [last.event_id]
         elif event.is_withdrawn:
             reason, by = "withdrawn", []
         else:
             continue
-        retired[event.event_id] = {
-            "event_id": event.event_id,
-            "reason": reason,
-            "by": cast("list[Value]", by),
-        }
+        retired[event.event_id] = {"event_id": event.event_id, "reason": reason, "by": by}
     return retired
 
 
@@ -304,9 +304,9 @@ def _retired(
 _LISTS = {name: kind.shown_in for name, kind in EVENT_TYPES.items()}
 
 
-def _current_lists(shown: list[ValidEvent]) -> dict[str, list[Object]]:
+def _current_lists(shown: list[ValidEvent]) -> dict[str, list[Value]]:
     """Return the lists of `current` by name, each in M2 order, without payloads."""
-    lists: dict[str, list[Object]] = {name: [] for name in LIST_NAMES}
+    lists: dict[str, list[Value]] = {name: [] for name in LIST_NAMES}
     for event in shown:
         name = _LISTS.get(event.event_type, OTHER_EVENTS)
         if name is not None:
@@ -316,16 +316,16 @@ def _current_lists(shown: list[ValidEvent]) -> dict[str, list[Object]]:
 
 def _citing(shown: list[ValidEvent]) -> list[str]:
     citations = [event for event in shown if event.event_type == CITATION]
-    return [cast("str", event.payload["citing"]) for event in citations]
+    return [text_member(event.payload, "citing") for event in citations]
 
 
-def _with_payloads(lists: dict[str, list[Object]], shown: list[ValidEvent]) -> dict[str, Value]:
+def _with_payloads(lists: dict[str, list[Value]], shown: list[ValidEvent]) -> dict[str, Value]:
     """Return the same lists, with the payloads in them."""
     payloads = {event.event_id: event.payload_text for event in shown}
     return {
         name: [
-            {**entry, "payload": raw_fragment(payloads[cast("str", entry["event_id"])])}
-            for entry in entries
+            {**entry, "payload": raw_fragment(payloads[text_member(entry, "event_id")])}
+            for entry in objects_in(entries)
         ]
         for name, entries in lists.items()
     }
@@ -356,13 +356,13 @@ def _source_aliases(
     first = created[0].instant // _SECOND * _SECOND if created else None
     earliest: dict[tuple[str, str], tuple[int, str]] = {}
     for kind, alias, created_at in set(alias_claims):
-        # Of one instant in two spellings the lesser string: the pair's own order.
-        claimed = cast("int", instant(created_at)), created_at
+        # If one instant is written in two ways, the lesser string: the order of the pairs.
+        claimed = instant(created_at) or 0, created_at
         if (first is None or claimed[0] >= first) and (
             (kind, alias) not in earliest or claimed < earliest[kind, alias]
         ):
             earliest[kind, alias] = claimed
-    # Every time is in UTC (V5), so the text cut after its seconds is the time so cut.
+    # Every time is in UTC (V5), so its text is cut after the seconds.
     default = None if first is None else f"{created[0].statement['created_at'][:19]}Z"
     return [
         {
@@ -377,12 +377,14 @@ def _source_aliases(
 def _receipt(created: list[ValidEvent], receipts: Iterable[Receipt]) -> Value:
     """Return the one receipt that the state shows, or None (M8)."""
     if created:
-        receipt = cast("Object", created[0].payload["receipt"])
+        receipt = object_member(created[0].payload, "receipt")
         return _print_receipt(receipt, receipt["signed_at"])
-    passing = [cast("Object", receipt.value) for receipt in receipts if receipt.code is None]
+    passing = objects_in([receipt.value for receipt in receipts if receipt.code is None])
     if not passing:
         return None
-    least = min(passing, key=lambda value: cast("str", (value["key_id"], value["signature_b64"])))
+    least = min(
+        passing, key=lambda one: (text_member(one, "key_id"), text_member(one, "signature_b64"))
+    )
     return _print_receipt(least, None)  # nothing signs the time it claims
 
 
@@ -392,22 +394,20 @@ def _print_receipt(receipt: Object, signed_at: Value) -> Object:
 
 
 def _invalid_events(invalid: list[InvalidEvent]) -> list[Value]:
-    """Return digest and code of each; no id is printed, for what failed has none (M10)."""
+    """Return digest and code of each; an invalid event has no id (M10)."""
     return [{"digest": event.digest.hex(), "code": event.code} for event in invalid]
 
 
-def _core(state: Object, record: Record, created: list[ValidEvent]) -> Object:
-    """Return what of a state strangers' junk and unsigned claims cannot touch (M12)."""
-    current = dict(cast("Object", state["current"]))
-    del current["source_aliases"]
-    current["receipt"] = (
-        cast("Object", created[0].payload["receipt"])["key_id"] if created else None
-    )
+def _core(state: Object, current: Object, record: Record, created: list[ValidEvent]) -> Object:
+    """Return the part of a state that invalid events and unsigned claims do not change (M12)."""
+    core = {name: value for name, value in current.items() if name != "source_aliases"}
+    receipt = object_member(created[0].payload, "receipt") if created else {}
+    core["receipt"] = receipt.get("key_id")
     kept = ("pith_number", "merge_version", "valid_event_count", "equivocation_count")
     return {
         **{name: state[name] for name in kept},
         "canonical_sha256": record.canonical_sha256,
-        "current": current,
+        "current": core,
         "equivocations": state["equivocations"],
         "retired_events": state["retired_events"],
     }

@@ -1,14 +1,13 @@
-"""Values as MessagePack: in packed bags (C4) and in stores; what V1 forbids is refused here, too.
+"""Values as MessagePack, in packed bags (C4) and in stores; V1 holds here, too.
 
-MessagePack can say more than JSON: byte strings, extensions, names that are no strings, NaN,
-integers beyond 2^53. A packed bundle is read as the JSON text that it stands for would be.
+MessagePack has values that JSON has not: byte strings, extensions, names that are not strings, NaN,
+integers beyond 2^53. A packed bundle that holds one is refused as its JSON text would be.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
 
 import msgpack
 import orjson
@@ -25,50 +24,52 @@ from mirror.errors import FormatError
 __all__ = ["decode_packed", "might_contain_float", "pack", "pack_list", "unpack"]
 
 _FLOAT, _SHORT_FLOAT = b"\xcb", b"\xca"
-"""The bytes that announce a float; within a string or a length they may mean something else."""
+"""The bytes before a float; within a string or a length they mean something else."""
 
 
 def pack(value: Value) -> bytes:
     """Return `value` as MessagePack, every part of it in the shortest form."""
-    return cast("bytes", msgpack.packb(value))
+    packed: bytes = msgpack.packb(value)
+    return packed
 
 
 def pack_list(packed: Sequence[bytes]) -> bytes:
-    """Return the list of values that are packed already, as MessagePack."""
+    """Return a list of packed values as MessagePack."""
     count = len(packed)
     header = bytes((0x90 | count,)) if count < 16 else b"\xdd" + count.to_bytes(4, "big")
     return header + b"".join(packed)
 
 
 def unpack(data: bytes) -> Value:
-    """Return the value that `pack` was given; `data` must come from there.
+    """Return the value that `pack` packed.
 
     Raises:
-        ValueError: If `data` is nothing that `pack` gives.
+        ValueError: If `data` is not from `pack`.
     """
     try:
-        return cast("Value", msgpack.unpackb(data))
+        value: Value = msgpack.unpackb(data)
     except (TypeError, msgpack.exceptions.UnpackException) as error:
         raise ValueError(str(error)) from error
+    return value
 
 
 def might_contain_float(data: bytes) -> bool:
-    """Whether a float can be in a packed value: a byte announces it, which may be another's."""
+    """Whether a packed value may hold a float; False if it certainly holds none."""
     return _FLOAT in data or _SHORT_FLOAT in data
 
 
 def decode_packed(data: bytes) -> Value:
     """Read one value from elsewhere.
 
-    The fast way holds only if packing what was read gives the very bytes that came in (so that no
-    name is repeated), and if it is JSON.
+    The fast path holds only if packing the result gives the same bytes (so that no name is
+    repeated), and if it is JSON.
 
     Raises:
-        FormatError: The code of V1 that the value would have as JSON; `json.syntax` for all that
-            JSON cannot say, and for what is not MessagePack.
+        FormatError: The code of V1 that the value would have as JSON; `json.syntax` for a value
+            that JSON does not have, and for bytes that are not MessagePack.
     """
     try:
-        value = cast("Value", msgpack.unpackb(data))
+        value: Value = msgpack.unpackb(data)
         lossless = pack(value) == data and (not might_contain_float(data) or _is_finite(value))
         text = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
     except (ValueError, TypeError, RecursionError, msgpack.exceptions.UnpackException):
@@ -86,9 +87,9 @@ def _is_finite(value: Value) -> bool:
 
 
 def _decode_strictly(data: bytes) -> Value:
-    """Read one value the slow way, which names the fault."""
+    """Read one value on the slow path, which names the fault."""
     try:
-        value = msgpack.unpackb(data, object_pairs_hook=unique_members, strict_map_key=False)
+        value: Value = msgpack.unpackb(data, object_pairs_hook=unique_members, strict_map_key=False)
     except FormatError:
         raise
     except (msgpack.exceptions.StackError, RecursionError) as error:
@@ -97,7 +98,7 @@ def _decode_strictly(data: bytes) -> Value:
         reason = str(error) or type(error).__name__
         raise FormatError("json.syntax", f"not one MessagePack value: {reason}") from error
     _require_json(value, 0)
-    return cast("Value", value)
+    return value
 
 
 def _too_deep() -> FormatError:
@@ -105,7 +106,7 @@ def _too_deep() -> FormatError:
 
 
 def _require_json(value: object, level: int) -> None:
-    """Raise the code of V1 for what is no JSON value, or nests `level` deep and too deep."""
+    """Raise the code of V1 for a value, `level` deep, that is not JSON or nests too deep."""
     if isinstance(value, dict | list):
         if level == MAX_DEPTH:
             raise _too_deep()
@@ -120,4 +121,4 @@ def _require_json(value: object, level: int) -> None:
         if not math.isfinite(value):
             raise FormatError("json.number", f"{value} is not a JSON number")
     elif not (value is None or isinstance(value, str)):
-        raise FormatError("json.syntax", f"{type(value).__name__} is nothing that JSON can say")
+        raise FormatError("json.syntax", f"{type(value).__name__} is not a JSON type")

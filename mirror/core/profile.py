@@ -1,8 +1,8 @@
-"""Envelopes as data: what of an event is hashed, what is signed, and how both are spelled.
+"""Profiles: the part of an event that is hashed and signed, and the encodings, as data.
 
-The registry publishes no envelope. E1 to E3 are this mirror's reading, and one profile here,
-`MIRROR_V1`; the findings of S4 are another. A profile that somebody proposes is held against real
-events: it is proved by signatures of trusted keys, or it is nothing.
+The registry publishes no envelope. `MIRROR_V1` is the envelope of E1 to E3, which this mirror
+chose, and `INTEGRITY_V1` that of the findings of S4. A proposed profile is compared with real
+events: only signatures of trusted keys prove it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 from mirror.core.json_pointer import get_pointer, is_below, remove_pointers, split_pointer
 from mirror.core.values import Object, Value, ascii_form, canonical, sha256
@@ -22,6 +22,7 @@ __all__ = [
     "FORMS",
     "INTEGRITY_V1",
     "MIRROR_V1",
+    "PARTS",
     "PROFILE_TYPE",
     "PROFILE_VERSION",
     "ROLES",
@@ -38,19 +39,23 @@ __all__ = [
 
 Field: TypeAlias = Literal["type", "subject", "time", "target", "payload", "key"]
 ROLES: tuple[Field, ...] = ("type", "subject", "time", "target", "payload", "key")
-"""What a profile says the place of, beside id and signature."""
+"""The fields that a profile has pointers to, beside id and signature."""
 
 SignedForm: TypeAlias = Literal["digest", "hex", "id", "canonical"]
 FORMS: tuple[SignedForm, ...] = ("digest", "hex", "id", "canonical")
-"""What a signature may be over: the raw digest, its 64 hexadecimal digits as text, the text of the
+"""The message of a signature: the raw digest, its 64 hexadecimal digits as text, the text of the
 id, or the canonical bytes themselves."""
+
+Part: TypeAlias = Literal["event", "payload"]
+PARTS: tuple[Part, ...] = ("event", "payload")
+"""The part of an event that is hashed."""
 
 DIGEST_BYTES, SIGNATURE_BYTES = 32, 64
 
 PROFILE_TYPE, PROFILE_VERSION = "pith_event_profile", "1.0"
 
 
-# Spelling ------------------------------------------------------------------------------------
+# Encoding ------------------------------------------------------------------------------------
 
 _ALPHABETS = {
     "hex": re.compile(r"(?:[0-9a-f]{2})+"),
@@ -75,10 +80,10 @@ with padding."""
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How bytes are written as text."""
+    """An encoding of bytes as text."""
 
     prefix: str
-    """What stands before them, such as `sha256:`."""
+    """A prefix, such as `sha256:`."""
     encoding: str
     """One of `ENCODINGS`."""
 
@@ -87,7 +92,7 @@ class Encoding:
         return self.prefix + _WRITERS[self.encoding](data)
 
     def read(self, text: Value) -> bytes | None:
-        """Return the bytes that a text spells in just this way, or None."""
+        """Return the bytes of a text; None if the text is not what `write` returns."""
         if not isinstance(text, str) or not text.startswith(self.prefix):
             return None
         rest = text[len(self.prefix) :]
@@ -100,7 +105,7 @@ class Encoding:
             data = base64.b64decode(rest + "=" * (-len(rest) % 4), others)
         except ValueError:
             return None
-        return data if self.write(data) == text else None  # one spelling of each value, no other
+        return data if self.write(data) == text else None  # each value has one text
 
 
 # Profiles ------------------------------------------------------------------------------------
@@ -110,24 +115,24 @@ class Encoding:
 class SignedContent:
     """The part of an event that is hashed or signed: its canonical bytes or its ASCII form."""
 
-    of: Literal["event", "payload"]
+    of: Part
     excluded: tuple[str, ...] = ()
     """Pointers to members of the event that are left out."""
     only: tuple[str, ...] | None = None
-    """The names of the members that are taken; None for all but those left out."""
+    """The names of the members that are taken; None for all that are not excluded."""
     wrapped: bool = False
-    """Whether it is the member `payload` of an object of its own (V4)."""
+    """Whether it is hashed as `{"payload": …}` (V4)."""
     ascii: bool = False
-    """Whether its ASCII form (V7) is hashed or signed, and not its canonical bytes (V2)."""
+    """Whether its ASCII form (V7) is hashed or signed, instead of its canonical bytes (V2)."""
 
     @property
     def words(self) -> str:
-        """What it is, for people."""
+        """A description for a person."""
         return f"{self.extent}, in ASCII form (V7)" if self.ascii else self.extent
 
     @property
     def extent(self) -> str:
-        """Which part of an event it is, for people."""
+        """The part of the event, for a person."""
         text = "the payload" if self.of == "payload" else "the event"
         if self.only is not None:
             text = f"the members {', '.join(self.only)} of {text}"
@@ -136,11 +141,11 @@ class SignedContent:
         return f'{{"payload": {text}}}' if self.wrapped else text
 
     def covers(self, pointer: str, payload: str) -> bool:
-        """Whether all that stands at a pointer into the event is in it.
+        """Whether the whole value at a pointer into the event is in it.
 
         Args:
-            pointer: Where.
-            payload: Where the event's payload stands.
+            pointer: The pointer.
+            payload: The pointer to the event's payload.
         """
         inner = pointer
         if self.of == "payload":
@@ -158,7 +163,7 @@ class SignedContent:
 
         Args:
             event: The event.
-            payload: Where its payload stands.
+            payload: The pointer to its payload.
         """
         value: Value = (
             get_pointer(event, payload)
@@ -173,7 +178,7 @@ class SignedContent:
 
 @dataclass(frozen=True, slots=True)
 class IdRule:
-    """Where the id stands, and which digest it is."""
+    """The pointer to the id, its encoding, and the content that it is the digest of."""
 
     at: str
     spelling: Encoding
@@ -182,43 +187,48 @@ class IdRule:
 
 @dataclass(frozen=True, slots=True)
 class SignatureRule:
-    """Where the signature stands, and what it is over."""
+    """The pointer to the signature, its encoding, and the message that it is over."""
 
     at: str
     spelling: Encoding
     form: SignedForm
     signs: SignedContent | None = None
-    """None for the text of the id, and for a digest that the event only names."""
+    """None if the message is the id, or a digest that the event names."""
     digest_at: str = ""
-    """Where the event names the digest that is signed, if nothing says what it is of (S4)."""
+    """The pointer to a digest in the event that is signed as it is (S4)."""
     beside: Object | None = field(default=None, compare=False)
     """Exactly the members beside the signature (E1); None for any. No file says this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One envelope."""
+    """An envelope."""
 
     name: str
     pointers: dict[Field, str]
-    """Pointers; what has none is not in the event."""
+    """JSON Pointers; a field without one is not in the event."""
     id: IdRule | None
-    """None where the event's id is no digest of it."""
+    """None if the id of an event is not a digest of it."""
     signature: SignatureRule
     types: dict[str, str] = field(default_factory=dict)
-    """Types of E4 by the names that they have in this envelope; others mean what they say."""
+    """Types of E4 by their names in this envelope; other names mean themselves."""
 
     @property
     def signature_pointers(self) -> tuple[str, ...]:
-        """Where signature and id stand: what is never part of what an event says."""
+        """The pointers to signature and id, which no signature need cover."""
         return (self.signature.at, *([self.id.at] if self.id else []))
 
     @property
     def signed(self) -> SignedContent | None:
-        """What the signature covers in the end; None if a digest is only named."""
+        """The content that the signature covers, be it by its digest; None if that is not known."""
         if self.signature.form == "id" and self.id is not None:
             return self.id.hashes
         return self.signature.signs
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Pointers to the members that the signed content leaves out by name."""
+        return () if self.signed is None else self.signed.excluded
 
     def covers(self, pointer: str) -> bool:
         """Whether the signature covers the whole value at a pointer into the event."""
@@ -226,7 +236,7 @@ class Profile:
         return signed is not None and signed.covers(pointer, self.pointers.get("payload", ""))
 
     def to_value(self) -> Object:
-        """Return the profile as a file has it; `parse_profile` reads it."""
+        """Return the profile as the value of a file that `parse_profile` reads."""
         rule = self.signature
         return {
             "profile_type": PROFILE_TYPE,
@@ -266,11 +276,11 @@ def _pre_image_value(pre_image: SignedContent) -> Object:
     }
 
 
-# What an event comes to under a profile ------------------------------------------------------
+# The message of a signature ------------------------------------------------------------------
 
 
 def message(event: Object, profile: Profile) -> bytes | None:
-    """Return the bytes that the event's signature should be over; None where there are none."""
+    """Return the message that the event's signature should be over; None if it has none."""
     rule, payload = profile.signature, profile.pointers.get("payload", "")
     if rule.form == "id":
         text = get_pointer(event, profile.id.at) if profile.id else None
@@ -278,7 +288,9 @@ def message(event: Object, profile: Profile) -> bytes | None:
     if rule.digest_at:
         digest = Encoding("", "hex").read(get_pointer(event, rule.digest_at))
         return digest if digest is not None and len(digest) == DIGEST_BYTES else None
-    text_bytes = cast("SignedContent", rule.signs).text(event, payload)
+    if rule.signs is None:
+        return None
+    text_bytes = rule.signs.text(event, payload)
     if rule.form == "canonical":
         return text_bytes
     hashed = sha256(text_bytes)

@@ -1,13 +1,12 @@
-"""Profiles as files, and what one must be for verdicts to rest on it.
+"""Profiles as files, and the conditions for trusting one.
 
-Where a profile came from proves nothing. `require_safe` asks of it that whatever an event says
-under it lies under a signature, so that nobody but the holder of a trusted key can have said it.
+The origin of a profile proves nothing. `require_safe` demands that everything that an event says
+under it is signed, so that nobody but the holder of a trusted key can have said it.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Literal, cast
 
 from mirror.core.json_pointer import is_below, is_pointer
 from mirror.core.limits import MAX_NAMES, require_at_most
@@ -16,6 +15,7 @@ from mirror.core.profile import (
     FORMS,
     INTEGRITY_V1,
     MIRROR_V1,
+    PARTS,
     PROFILE_TYPE,
     PROFILE_VERSION,
     ROLES,
@@ -26,7 +26,8 @@ from mirror.core.profile import (
     SignatureRule,
     SignedContent,
 )
-from mirror.core.values import Object, Value, decode
+from mirror.core.shape import ObjectReader, read_object
+from mirror.core.values import Value, decode
 from mirror.errors import FormatError
 
 __all__ = [
@@ -42,6 +43,8 @@ __all__ = [
 
 # Profiles from files -------------------------------------------------------------------------
 
+_HINT = "`mirror probe --save FILE` writes such a file"
+
 
 def parse_profile(data: bytes) -> Profile:
     """Read a profile from a file.
@@ -53,128 +56,108 @@ def parse_profile(data: bytes) -> Profile:
     return read_profile(decode(data))
 
 
-def read_profile(given: Value) -> Profile:
+def read_profile(value: Value, where: str = "") -> Profile:
     """Return the profile that a value describes; unknown members are ignored.
+
+    Args:
+        value: The decoded file.
+        where: The JSON Pointer of `value` in its document.
 
     Raises:
         FormatError: `profile.shape` or `limit.count` (B4), with the JSON Pointer of the fault.
     """
-    value = _object(given, "")
+    file = read_object(value, "profile.shape", where=where, hint=_HINT)
     for name, expected in (("profile_type", PROFILE_TYPE), ("profile_version", PROFILE_VERSION)):
-        if value.get(name) != expected:
-            raise _fault(f"/{name}", f'it is not "{expected}"')
-    name, places = _text(value, "name", ""), _places(value)
-    profile = Profile(name, places, _id_rule(value), _signature_rule(value), _types(value))
-    images = (profile.id.hashes if profile.id else None, profile.signature.signs)
-    if "payload" not in places and any(one and one.of == "payload" for one in images):
-        raise _fault("/places/payload", "the payload is hashed, and has no place")
+        if file.value.get(name) != expected:
+            raise file.fault(f'must be "{expected}"', name)
+    name, pointers = file.text("name"), _pointers(file)
+    profile = Profile(name, pointers, _id_rule(file), _signature_rule(file), _types(file))
+    contents = (profile.id.hashes if profile.id else None, profile.signature.signs)
+    if "payload" not in pointers and any(one and one.of == "payload" for one in contents):
+        raise file.object("places").fault("is missing, and the payload is hashed", "payload")
     return profile
 
 
-def _places(value: Object) -> dict[Field, str]:
-    places = _object(value.get("places"), "/places")
-    if not set(places) <= set(ROLES):
-        raise _fault("/places", f"there is more in it than {', '.join(ROLES)}")
-    return {role: _pointer(places, role, "/places") for role in ROLES if role in places}
+def _pointers(file: ObjectReader) -> dict[Field, str]:
+    places = file.object("places")
+    if not places.value.keys() <= set(ROLES):
+        raise places.fault(f"must have no members but {', '.join(ROLES)}")
+    return {role: _pointer(places, role) for role in ROLES if role in places.value}
 
 
-def _types(value: Object) -> dict[str, str]:
-    types = _object(value.get("types", {}), "/types")
-    require_at_most(len(types), MAX_NAMES, "types", "/types")
-    return {name: _text(types, name, "/types") for name in types}
+def _types(file: ObjectReader) -> dict[str, str]:
+    if "types" not in file.value:
+        return {}
+    types = file.object("types")
+    require_at_most(len(types.value), MAX_NAMES, "types", types.where)
+    return {name: types.text(name) for name in types.value}
 
 
-def _id_rule(value: Object) -> IdRule | None:
-    if "id" in value and value["id"] is None:
+def _id_rule(file: ObjectReader) -> IdRule | None:
+    if "id" in file.value and file.value["id"] is None:
         return None
-    rule = _object(value.get("id"), "/id")
-    hashes = _pre_image(rule.get("hashes"), "/id/hashes")
-    return IdRule(_pointer(rule, "at", "/id"), _spelling(rule, "/id"), hashes)
+    rule = file.object("id")
+    hashes = _signed_content(rule.object("hashes"))
+    return IdRule(_pointer(rule, "at"), _encoding(rule), hashes)
 
 
-def _signature_rule(value: Object) -> SignatureRule:
-    where = "/signature"
-    rule = _object(value.get("signature"), where)
-    form = rule.get("form")
+def _signature_rule(file: ObjectReader) -> SignatureRule:
+    rule = file.object("signature")
+    form, is_named = rule.value.get("form"), rule.value.get("digest_at") is not None
     if form not in FORMS:
-        raise _fault(f"{where}/form", f"it is none of {', '.join(FORMS)}")
-    if form == "id" and value.get("id") is None:
-        raise _fault(f"{where}/form", "there is no id that could be signed")
-    signs = None if rule.get("signs") is None else _pre_image(rule["signs"], f"{where}/signs")
-    named = rule.get("digest_at") is not None
-    digest_at = _pointer(rule, "digest_at", where) if named else ""
-    if [form == "id", signs is not None, named].count(True) != 1:
-        raise _fault(f"{where}/signs", "it must say just one thing that is signed")
-    if named and form != "digest":
-        raise _fault(f"{where}/form", "a digest that is only named is signed as it is")
-    spelling = _spelling(rule, where)
-    return SignatureRule(_pointer(rule, "at", where), spelling, form, signs, digest_at)
+        raise rule.fault(f"must be one of {', '.join(FORMS)}", "form")
+    if form == "id" and file.value.get("id") is None:
+        raise rule.fault("must not be id: the profile has no id", "form")
+    has_content = rule.value.get("signs") is not None
+    signs = _signed_content(rule.object("signs")) if has_content else None
+    digest_at = _pointer(rule, "digest_at") if is_named else ""
+    if [form == "id", has_content, is_named].count(True) != 1:
+        raise rule.fault("exactly one of signs, digest_at and the form id must be given", "signs")
+    if is_named and form != "digest":
+        raise rule.fault("must be digest if digest_at is given", "form")
+    return SignatureRule(_pointer(rule, "at"), _encoding(rule), form, signs, digest_at)
 
 
-def _pre_image(value: Value, where: str) -> SignedContent:
-    found = _object(value, where)
-    of, wrapped, is_ascii = found.get("of"), found.get("wrapped"), found.get("ascii", False)
-    if of not in ("event", "payload"):
-        raise _fault(f"{where}/of", 'it is neither "event" nor "payload"')
-    if not isinstance(wrapped, bool):
-        raise _fault(f"{where}/wrapped", "it is neither true nor false")
-    if not isinstance(is_ascii, bool):
-        raise _fault(f"{where}/ascii", "it is neither true nor false, nor absent")
-    less, only = _names(found.get("less"), f"{where}/less"), found.get("only")
-    if not all(map(is_pointer, less)):
-        raise _fault(f"{where}/less", "there is what is no JSON Pointer in it")
-    if less and of == "payload":
-        raise _fault(f"{where}/less", "nothing can be left out of a payload")
-    taken = None if only is None else _names(only, f"{where}/only")
-    taken = None if taken is None else tuple(sorted(taken))  # of one meaning, one spelling (K3)
-    part = cast("Literal['event', 'payload']", of)
-    return SignedContent(part, tuple(sorted(less)), taken, wrapped, is_ascii)
+def _signed_content(content: ObjectReader) -> SignedContent:
+    of = content.value.get("of")
+    if of not in PARTS:
+        raise content.fault("must be event or payload", "of")
+    excluded = _names(content, "less")
+    if not all(map(is_pointer, excluded)):
+        raise content.fault("must be a list of JSON Pointers to members", "less")
+    if excluded and of == "payload":
+        raise content.fault("must be empty if a payload is hashed", "less")
+    is_wrapped, is_ascii = content.boolean("wrapped"), content.boolean("ascii", default=False)
+    only = None if content.value.get("only") is None else _names(content, "only")
+    return SignedContent(of, excluded, only, is_wrapped, is_ascii)
 
 
-def _spelling(holder: Object, where: str) -> Encoding:
-    value = _object(holder.get("spelling"), f"{where}/spelling")
-    encoding = _text(value, "encoding", f"{where}/spelling")
+def _names(holder: ObjectReader, name: str) -> tuple[str, ...]:
+    """Return strings in ascending order: one meaning has one spelling (K3)."""
+    names = holder.texts(name)
+    require_at_most(len(names), MAX_NAMES, "names", holder.fault("", name).where)
+    return tuple(sorted(names))
+
+
+def _encoding(rule: ObjectReader) -> Encoding:
+    spelling = rule.object("spelling")
+    encoding = spelling.text("encoding")
     if encoding not in ENCODINGS:
-        raise _fault(f"{where}/spelling/encoding", f"it is none of {', '.join(ENCODINGS)}")
-    return Encoding(_text(value, "prefix", f"{where}/spelling"), encoding)
+        raise spelling.fault(f"must be one of {', '.join(ENCODINGS)}", "encoding")
+    return Encoding(spelling.text("prefix"), encoding)
 
 
-def _names(value: Value, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise _fault(where, "it is not a list of strings")
-    require_at_most(len(value), MAX_NAMES, "names", where)
-    return tuple(cast("list[str]", value))
-
-
-def _pointer(holder: Object, name: str, where: str) -> str:
-    text = _text(holder, name, where)
+def _pointer(holder: ObjectReader, name: str) -> str:
+    text = holder.text(name)
     if not is_pointer(text):
-        raise _fault(f"{where}/{name}", "it is no JSON Pointer to a member")
+        raise holder.fault("must be a JSON Pointer to a member", name)
     return text
 
 
-def _text(holder: Object, name: str, where: str) -> str:
-    value = holder.get(name)
-    if not isinstance(value, str):
-        raise _fault(f"{where}/{name}", "it is not a string")
-    return value
-
-
-def _object(value: Value, where: str) -> Object:
-    if not isinstance(value, dict):
-        raise _fault(where, "it is not an object")
-    return value
-
-
-def _fault(where: str, message: str) -> FormatError:
-    hint = "`mirror probe --save FILE` writes such a file"
-    return FormatError("profile.shape", message, where=where, hint=hint)
-
-
-# What a profile must be to be trusted --------------------------------------------------------
+# Conditions for trust ------------------------------------------------------------------------
 
 NEEDED: tuple[Field, ...] = ("type", "subject", "time", "payload")
-"""What every event must say under its signature, or no verdict could rest on it."""
+"""The fields that must be signed in every event, or no verdict could rest on it."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _BUILT_IN = (MIRROR_V1.name, INTEGRITY_V1.name)
@@ -184,7 +167,7 @@ def require_safe(profile: Profile, where: str = "") -> Profile:
     """Return the profile, if verdicts may rest on it.
 
     Raises:
-        FormatError: `profile.unsafe`, if under it an event could say what nobody signed.
+        FormatError: `profile.unsafe`, if an event could say something under it that is not signed.
     """
     for weakness in weaknesses(profile):
         hint = "docs/probing.md says what a profile must be, and why"
@@ -200,44 +183,40 @@ def weaknesses(profile: Profile) -> list[str]:
             f"its name must be 1 to 64 letters, digits, dots, dashes and underscores, and not "
             f"{' or '.join(_BUILT_IN)}"
         )
-    found += [
-        f"it does not say where the {role} of an event stands"
-        for role in NEEDED
-        if role not in profile.pointers
-    ]
-    told = {role: place for role, place in profile.pointers.items() if role != "key"}
-    if len({*told.values()}) < len(told):
-        found.append("it says of two things that they stand in one place")
+    missing = [role for role in NEEDED if role not in profile.pointers]
+    found += [f"it has no place for the {role} of an event" for role in missing]
+    placed = {role: pointer for role, pointer in profile.pointers.items() if role != "key"}
+    if len({*placed.values()}) < len(placed):
+        found.append("it has one place for two things")
     if profile.signed is None:
-        return [*found, "what is signed is only named in the event, and not made of what it says"]
+        return [*found, "the event only names the digest that is signed; its content is not signed"]
     found += [
-        f"the signature does not cover the {role} of an event, {place}"
-        for role, place in told.items()
-        if not profile.signed.covers(place, profile.pointers.get("payload", ""))
+        f"the signature does not cover the {role} of an event, {pointer}"
+        for role, pointer in placed.items()
+        if not profile.covers(pointer)
     ]
     return found
 
 
 def loose_members(profile: Profile) -> list[str]:
-    """Return what of an event the signature leaves out, itself and the id aside, in plain words.
+    """Return the members that the signature leaves out, in plain words, without itself and the id.
 
-    Nothing may rest on that, and nothing does: it is no part of what a state shows.
+    No rule reads them, and no state shows them.
     """
-    image = cast("SignedContent", profile.signed)
-    rest = [one for one in image.excluded if one not in profile.signature_pointers]
+    own = profile.signature_pointers
     found = [
-        f"{one} but for the signature"
-        if any(is_below([one], it) for it in profile.signature_pointers)
-        else one
-        for one in rest
+        f"{one} except the signature" if any(is_below([one], it) for it in own) else one
+        for one in profile.excluded
+        if one not in own
     ]
-    if image.only is not None or image.of == "payload":
-        found.insert(0, f"whatever is not in {image.extent}")
+    signed = profile.signed
+    if signed is not None and (signed.only is not None or signed.of == "payload"):
+        found.insert(0, f"every member outside {signed.extent}")
     return found
 
 
 def read_alike(one: Profile, other: Profile) -> bool:
-    """Whether two profiles never read one signed text differently, as far as their places tell."""
+    """Whether two profiles read no signed message differently, as far as their pointers show."""
     if one.signature.form != other.signature.form:
         return True
     if any(one.pointers.get(role) != other.pointers.get(role) for role in NEEDED):
@@ -246,16 +225,16 @@ def read_alike(one: Profile, other: Profile) -> bool:
 
 
 def keeps_id(profile: Profile) -> bool:
-    """Whether one id is one signed text: the id is a digest of just what the signature covers.
+    """Whether an id belongs to one signed message: it is a digest of what the signature covers.
 
     The id may itself be signed. Otherwise two different events could have the same id.
     """
-    image, identity = profile.signed, profile.id
-    if image is None or identity is None:
+    signed, rule = profile.signed, profile.id
+    if signed is None or rule is None:
         return False
-    hashed = identity.hashes
-    return (hashed.of, hashed.only, {*hashed.excluded} | {identity.at}) == (
-        image.of,
-        image.only,
-        {*image.excluded} | {identity.at},
+    hashed = rule.hashes
+    return (hashed.of, hashed.only, {*hashed.excluded} | {rule.at}) == (
+        signed.of,
+        signed.only,
+        {*signed.excluded} | {rule.at},
     )

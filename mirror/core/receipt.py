@@ -1,17 +1,17 @@
 """Receipts: signatures over the digest of a record (rule S2).
 
 A receipt signs the raw 32 bytes of `canonical_sha256` and nothing else. Its `signed_at` is not
-signed: whoever copies a receipt may write any time there.
+signed: anybody who copies a receipt may write any time there.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 
 from mirror.core.keys import Key, KeySet
 from mirror.core.record import Record
-from mirror.core.values import Object, Value, canonical, instant, sha256
+from mirror.core.shape import text_member
+from mirror.core.values import Value, canonical, instant, sha256
 
 __all__ = [
     "RECEIPT_SIGNS",
@@ -31,9 +31,8 @@ Fault: TypeAlias = tuple[str, str] | None
 """The first code that a receipt or event fails, and why in words; None if it passes."""
 
 
-@dataclass(slots=True)
-class Receipt:
-    """A value of a bundle's `receipts` with its verdict; made by `judge_receipt` only."""
+class Receipt(NamedTuple):
+    """A value of a bundle's `receipts` with its verdict; made by `verify_receipt` only."""
 
     value: Value
     digest: bytes
@@ -45,12 +44,12 @@ class Receipt:
 
     @property
     def key_id(self) -> str:
-        """The key that signed; only of a receipt that passes."""
-        return cast("str", cast("Object", self.value)["key_id"])
+        """The id of the key that the receipt names; empty if it names none."""
+        return text_member(self.value, "key_id")
 
 
 def verify_receipt(value: Value, record: Record, keys: KeySet) -> Receipt:
-    """Judge one value of `receipts`, whatever its JSON type, for `record` (S2)."""
+    """Return the verdict on one value of `receipts`, whatever its JSON type (S2)."""
     code, reason = check_receipt(value, record, keys) or (None, "")
     return Receipt(value, sha256(canonical(value)), code, reason)
 
@@ -65,18 +64,15 @@ def check_receipt(value: Value, record: Record, keys: KeySet) -> Fault:
     """Return the first code of S2 that `value` fails, with the reason, or None."""
     if (reason := check_receipt_shape(value)) is not None:
         return "receipt.shape", reason
-    receipt = cast("Object", value)
-    key = keys.get(cast("str", receipt["key_id"]))
+    key_id = text_member(value, "key_id")
+    key = keys.get(key_id)
     if key is None:
-        return (
-            "receipt.key_unknown",
-            f"no trusted key is named {cast('str', receipt['key_id'])[:128]!r}",
-        )
-    return _check_signing(receipt, record, key)
+        return "receipt.key_unknown", f"no trusted key is named {key_id[:128]!r}"
+    return _check_signing(value, record, key)
 
 
 def check_receipt_shape(value: Value) -> str | None:
-    """Return why `value` has not the form of a receipt (`receipt.shape` of S2), or None."""
+    """Return why `value` is not formed as a receipt (`receipt.shape` of S2), or None."""
     if not isinstance(value, dict):
         return "a receipt must be an object"
     if value.get("kind") != "pith_receipt":
@@ -91,11 +87,12 @@ def check_receipt_shape(value: Value) -> str | None:
     return None
 
 
-def _check_signing(receipt: Object, record: Record, key: Key) -> Fault:
+def _check_signing(receipt: Value, record: Record, key: Key) -> Fault:
     if not key.may_sign(RECEIPT_SIGNS):
         return "receipt.role", f"key {key.key_id!r} may not sign {RECEIPT_SIGNS}"
-    if not key.is_valid_at(cast("int", instant(receipt["signed_at"]))):
+    signed_at = instant(text_member(receipt, "signed_at"))
+    if signed_at is None or not key.is_valid_at(signed_at):
         return "receipt.key_window", f"signed_at is outside the window of key {key.key_id!r}"
-    if not key.verify(record.digest, receipt["signature_b64"]):
+    if not key.verify(record.digest, text_member(receipt, "signature_b64")):
         return "receipt.signature", f"not a signature of this record by key {key.key_id!r}"
     return None

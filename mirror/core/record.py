@@ -1,14 +1,14 @@
-"""Records: their shape, their hash, their Pith Number, aliases and text digests (R1 to R5).
+"""Records: shape, hash, Pith Number, aliases and text digests (R1 to R5).
 
-A `Record` exists only if its shape was right (R1); its digest, number and aliases are computed
-from its canonical bytes and never taken from anyone.
+`parse_record` checks the shape (R1). Digest, number and aliases of a `Record` are always computed
+from its canonical bytes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import TypedDict, TypeGuard, cast
+from typing import Any, TypedDict, TypeGuard, cast
 
 from mirror.core.values import (
     Object,
@@ -51,7 +51,7 @@ _PAIRS = [one + other for one in _LETTERS for other in _LETTERS]
 
 
 def suffix_of(digest: bytes) -> str:
-    """Return the 26 letters of base32 that a `canonical_sha256` (32 raw bytes) begins with (R3).
+    """Return the first 26 letters of the base32 of a `canonical_sha256` (32 raw bytes; R3).
 
     Each pair of letters is ten bits; the library's encoder takes three times as long.
     """
@@ -94,12 +94,12 @@ class Record:
     def __init__(self, value: Object) -> None:
         self.value = value
         """The record itself, exactly the members of R1."""
-        self.encoded = encode_integers(value)  # R1 leaves no place for a float
+        self.encoded = encode_integers(value)  # R1 allows no float
         """The canonical bytes of the record (V2)."""
         self.digest = sha256(self.encoded)
         """`canonical_sha256` as 32 raw bytes: what receipts sign (R2)."""
         self.canonical_sha256 = self.digest.hex()
-        """`canonical_sha256` as it is printed: 64 lowercase hexadecimal digits (R2)."""
+        """`canonical_sha256`, 64 lowercase hexadecimal digits (R2)."""
         self.suffix = suffix_of(self.digest)
         """The 26 letters of base32 that end the Pith Number (R3)."""
         self.pith_number = f"pith:{self.metadata['submitted_at'][:4]}:{self.suffix}"
@@ -210,25 +210,25 @@ def parse_record(value: Value, where: str = "") -> Record:
     """Return the record that `value` is (R1).
 
     Args:
-        value: What should be a canonical record.
+        value: Any value.
         where: The JSON Pointer of `value` in its bundle, for the error.
 
     Raises:
         FormatError: `record.shape`, with the JSON Pointer of the member at fault.
     """
-    if _is_plain(value):
-        return Record(cast("Object", value))
+    if _is_record_fast(value):
+        return Record(value)
     members = _require(value, _RECORD, where)
     _require(members["metadata"], _METADATA, f"{where}/metadata")
     _require(members["source"], _SOURCE, f"{where}/source")
     return Record(members)
 
 
-def _is_plain(value: Value) -> bool:
-    """Whether `value` is a record, quickly; False also where `_require` must say what is wrong."""
+def _is_record_fast(value: Value) -> TypeGuard[Object]:
+    """Whether `value` is a record, on the fast path; if not, `_require` says what is wrong."""
+    members: Any = value
     try:
-        members = cast("Object", value)
-        metadata, source = cast("Object", members["metadata"]), cast("Object", members["source"])
+        metadata, source = members["metadata"], members["source"]
         return (
             members.keys() == _RECORD.keys()
             and metadata.keys() == _METADATA.keys()
@@ -273,5 +273,5 @@ def text_digest(text: str) -> str:
 
 
 def is_text_digest_confirmed(text: str) -> bool:
-    """Whether R5 is known to hold upstream for such text: it was seen for ASCII only."""
+    """Whether R5 is known to hold upstream for such text: it was confirmed for ASCII only."""
     return text.isascii()

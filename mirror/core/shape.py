@@ -19,6 +19,7 @@ __all__ = [
     "integer_member",
     "list_member",
     "object_member",
+    "objects_in",
     "objects_member",
     "read_object",
     "text_member",
@@ -35,7 +36,7 @@ class ObjectReader:
     where: str = ""
     """The JSON Pointer of the object in its document."""
     hint: str = ""
-    """What a person can do about a wrong document."""
+    """The hint of the errors."""
 
     def fault(self, message: str, name: str = "") -> FormatError:
         """Return the error of a member, or of the object itself if no name is given."""
@@ -154,4 +155,9 @@ def list_member(value: Value, name: str) -> list[Value]:
 
 def objects_member(value: Value, name: str) -> list[Object]:
     """Return the objects in a member that is a list; else an empty list."""
-    return [item for item in list_member(value, name) if isinstance(item, dict)]
+    return objects_in(_member(value, name))
+
+
+def objects_in(value: Value) -> list[Object]:
+    """Return the objects in a list; an empty list for another value."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

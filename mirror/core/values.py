@@ -1,10 +1,9 @@
 """Values: strict JSON, canonical bytes, digests, times and base64 (rules V1 to V7).
 
 Everything that is hashed or compared passes through here, so there is one decoder and one
-encoder. Both take a fast way through `orjson` and prove that it gave what the rule asks for;
-where the proof fails they step aside for the slow way, which is Python's own `json` with every
-liberty taken away. Parts of a value that were encoded already are embedded in what is made of
-them (`embed`), and not encoded again.
+encoder. Both take a fast path through `orjson` and check that the result is what the rule asks for;
+if the check fails they take the slow path, which is Python's own `json` with every liberty taken
+away. Parts of a value that are already encoded are embedded as they are (`raw_fragment`).
 
 Two values are equal when their canonical bytes are equal (V2): 1, 1.0 and true all differ, which
 Python's `==` would not say. Compare with `equal`.
@@ -49,10 +48,8 @@ __all__ = [
     "is_integer",
     "nesting",
     "nests_within",
-    "payload_digest",
     "raw_fragment",
     "sha256",
-    "sorted_members",
     "time_text",
     "unique_members",
 ]
@@ -79,8 +76,8 @@ DIGEST_PATTERN = r"[0-9a-f]{64}"
 def decode(data: bytes) -> Value:
     """Read one JSON text (V1).
 
-    The fast way holds only if encoding what was read gives the very bytes that came in: then no
-    repeated name, no lost digit and no rounded integer can hide in it.
+    The fast path holds only if encoding the result gives the same bytes: then the text has no
+    repeated name, no lost digit and no rounded integer.
 
     Raises:
         FormatError: `json.syntax`, `json.duplicate_key`, `json.number`, `json.surrogate` or
@@ -102,7 +99,7 @@ _SPACE = b" \t\r\n"
 
 
 def decode_strictly(data: bytes) -> Value:
-    """Read one JSON text (V1) the slow way, which names the fault.
+    """Read one JSON text (V1) on the slow path, which names the fault.
 
     Raises:
         FormatError: As `decode`.
@@ -115,7 +112,7 @@ def decode_strictly(data: bytes) -> Value:
         ) from error
     _refuse_depth(text)
     try:
-        value = cast("Value", _STRICT.decode(text))
+        value: Value = _STRICT.decode(text)
     except json.JSONDecodeError as error:
         raise _syntax_error(text, error) from error
     _refuse_surrogates(text, value)
@@ -184,18 +181,16 @@ _STRICT = json.JSONDecoder(
 
 
 def _refuse_surrogates(text: str, value: Value) -> None:
-    """Raise `json.surrogate` where an escaped surrogate stood without its partner.
+    """Raise `json.surrogate` for an escaped surrogate without its partner.
 
-    UTF-8 cannot carry a surrogate, so one that does not encode came from an escape.
+    UTF-8 has no surrogates, so one that does not encode came from an escape.
     """
     if "\\u" not in text:
         return
     try:
         encode(value)
     except (UnicodeEncodeError, TypeError) as error:
-        raise FormatError(
-            "json.surrogate", "an escaped surrogate stands without its partner"
-        ) from error
+        raise FormatError("json.surrogate", "an escaped surrogate lacks its partner") from error
 
 
 def _truncate(text: str, limit: int = 40) -> str:
@@ -214,7 +209,7 @@ _QUOTED = re.compile(rb'"[^"]*"')
 def nesting(text: bytes) -> int:
     """Return how deep arrays and objects nest in a valid JSON text: 0 for a scalar, 1 for `{}`.
 
-    Without strings and all else, the innermost pairs of brackets are taken out, level by level.
+    It removes everything but brackets, then the innermost pairs, level by level.
     """
     if b"\\" in text:
         text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -229,7 +224,7 @@ def nesting(text: bytes) -> int:
 
 
 def nests_within(text: bytes, depth: int) -> bool:
-    """Whether a valid JSON text nests at most `depth` deep; mostly counting brackets will do."""
+    """Whether a valid JSON text nests at most `depth` deep; it counts brackets first."""
     return text.count(b"{") + text.count(b"[") <= depth or nesting(text) <= depth
 
 
@@ -250,47 +245,43 @@ def canonical(value: Value) -> bytes:
 
 
 def encode_integers(value: Value) -> bytes:
-    """Return the canonical bytes of a value in which no float is: nothing else needs a look."""
+    """Return the canonical bytes of a value without floats."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def exact(text: bytes) -> bytes:
     """Return a copy that takes no more memory than it needs.
 
-    orjson gives bytes in the buffer that it wrote to, of several KiB: a million short texts that
-    are kept as they are take gigabytes.
+    orjson returns bytes in a buffer of several KiB: a million short texts take gigabytes.
     """
     return bytes(memoryview(text))
 
 
 def raw_fragment(text: bytes) -> Value:
-    """Return a stand-in for the value whose canonical bytes are `text`.
-
-    `encode_integers` and `assemble` take the bytes over as they are, and do not look into them.
-    """
+    """Return a fragment: `encode_integers` and `dump_fragments` copy its bytes as they are."""
     return cast("Value", orjson.Fragment(text))
 
 
 def dump_fragments(value: Value) -> bytes:
-    """Return `value` as compact JSON in its own order; it holds no float but in embedded parts."""
+    """Return `value` as compact JSON in its own order; only its fragments may hold a float."""
     return orjson.dumps(value)
 
 
 def encode(value: Value) -> bytes:
-    """Return `value` as compact JSON, members in the order they have, spelled as V2 says."""
+    """Return `value` as compact JSON, members in their own order, numbers and strings as V2."""
     data = orjson.dumps(value)
     return _dumps(value, sort_keys=False) if _needs_slow_path(data, value) else data
 
 
 def _needs_slow_path(data: bytes, value: Value) -> bool:
-    # orjson spells some floats otherwise than `repr` (1e-7, 1e-07), so none may go through it.
+    # orjson writes some floats unlike `repr` (1e-7, 1e-07), so none may go through it.
     if isinstance(value, dict | list):
         return _MAYBE_FLOAT.search(data) is not None and _holds_float(value)
     return isinstance(value, float)
 
 
 def _holds_float(value: Value) -> bool:
-    """Whether a float is in `value`, at any depth; parts that are embedded do not count."""
+    """Whether a float is in `value`, at any depth; fragments do not count."""
     if isinstance(value, dict):
         return any(map(_holds_float, value.values()))
     if isinstance(value, list):
@@ -308,15 +299,6 @@ def _dumps(value: Value, *, sort_keys: bool) -> bytes:
 def equal(one: Value, other: Value) -> bool:
     """Whether two values are equal: their canonical bytes are (V2)."""
     return canonical(one) == canonical(other)
-
-
-def sorted_members(value: Value) -> Value:
-    """Return a copy of `value` whose members are sorted by code point at every depth."""
-    if isinstance(value, dict):
-        return {name: sorted_members(value[name]) for name in sorted(value)}
-    if isinstance(value, list):
-        return [sorted_members(item) for item in value]
-    return value
 
 
 def is_integer(value: Value) -> TypeGuard[int]:
@@ -338,7 +320,7 @@ def canonical_ascii(value: Value) -> bytes:
 def ascii_form(text: bytes) -> bytes:
     r"""Return the ASCII form of a value, or of a part of one, whose canonical bytes are `text`.
 
-    Outside strings canonical bytes are ASCII, so every character beyond stands in a string, and is
+    Outside strings canonical bytes are ASCII, so every other character is in a string, and is
     escaped there as `\uxxxx`; as two of these, a pair of surrogates, beyond U+FFFF (V7).
     """
     if text.isascii() and b"\x7f" not in text:
@@ -362,11 +344,6 @@ def sha256(data: bytes) -> bytes:
 def hexdigest(data: bytes) -> str:
     """Return the SHA-256 of `data` as it is printed: 64 lowercase hexadecimal digits (V3)."""
     return hashlib.sha256(data).hexdigest()
-
-
-def payload_digest(payload: Value) -> str:
-    """Return `sha256(canonical({"payload": payload}))` in hexadecimal (V4)."""
-    return hexdigest(canonical({"payload": payload}))
 
 
 _DIGEST = re.compile(DIGEST_PATTERN)
@@ -395,7 +372,7 @@ def instant(value: Value) -> int | None:
     return _instant(value) if isinstance(value, str) else None
 
 
-@lru_cache(maxsize=4096)  # one time stands in many places of a bundle
+@lru_cache(maxsize=4096)  # a bundle repeats its times
 def _instant(value: str) -> int | None:
     match = _TIME.fullmatch(value)
     if match is None:

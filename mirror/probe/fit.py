@@ -1,16 +1,15 @@
-"""Holding a profile against events: what of them it explains, and what speaks against it."""
+"""Evidence for a profile: which events it explains, and objections to it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 from mirror.core.events.checks import check_event
 from mirror.core.events.profiled_event import signers
 from mirror.core.json_pointer import is_below, join_pointer
 from mirror.core.keys import KeySet
-from mirror.core.profile import Field, Profile, SignedContent, message
+from mirror.core.profile import Field, Profile, message
 from mirror.core.profile_file import NEEDED
 from mirror.core.values import Object, sha256
 from mirror.probe.places import Sample, is_wrapper
@@ -19,34 +18,34 @@ from mirror.probe.pre_images import in_payload, is_ascii_only
 __all__ = ["LEAST_EVENTS", "ProfileEvidence", "evaluate"]
 
 LEAST_EVENTS = 2
-"""Events that must prove a profile: one could be a coincidence that somebody arranged."""
+"""Different events that must prove a profile: somebody could have arranged one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileEvidence:
-    """A profile, held against events."""
+    """A profile, and how it fits events."""
 
     profile: Profile
     events: int
-    """How many there were."""
+    """Number of events."""
     ids: int
-    """How many ids recompute."""
+    """Number of ids that recompute."""
     signatures: int
-    """How many signatures verify."""
+    """Number of signatures that verify."""
     keys: tuple[str, ...]
-    """Which trusted keys made them."""
+    """Ids of the trusted keys that made them."""
     unprotected: tuple[str, ...]
-    """Pointers to members that the signature does not cover, itself and the id aside."""
+    """Pointers to members that the signature does not cover, without itself and the id."""
     unplaced: tuple[Field, ...]
-    """What is needed, and was found nowhere under the signature."""
+    """Needed fields that were not found under the signature."""
     is_repeated: bool
     """Whether fewer than two different texts were signed."""
     is_wrapped: bool
-    """Whether what seems to be the payload is an event with a payload of its own."""
+    """Whether the payload is an event with a payload of its own."""
     unexplained: tuple[str, ...]
-    """Places of events that do not fit."""
+    """Sources of events that do not fit."""
     is_ascii_only: bool
-    """Whether all that was signed is ASCII, so that nothing shows whether V2 or V7 is meant."""
+    """Whether all signed text is ASCII, so that V2 and V7 cannot be told apart."""
 
     @property
     def objections(self) -> list[str]:
@@ -70,7 +69,7 @@ class ProfileEvidence:
 
     @property
     def is_said_by_payload(self) -> bool:
-        """Whether type, subject and time stand in the payload."""
+        """Whether type, subject and time are in the payload."""
         places = self.profile.pointers
         return in_payload(places.get("payload", ""), places.get("type", ""))
 
@@ -99,38 +98,35 @@ def evaluate(profile: Profile, samples: Sequence[Sample], keys: KeySet) -> Profi
         unprotected |= dict.fromkeys(_unprotected(profile, one.event))
         ascii_only = ascii_only and _is_ascii_only(profile, one.event)
     return ProfileEvidence(
-        profile,
-        len(samples),
-        ids,
-        fits,
-        tuple(sorted(signed_by)),
-        tuple(unprotected),
-        tuple(role for role in NEEDED if role not in profile.pointers),
-        len(texts) < LEAST_EVENTS,
-        any(is_wrapper(one.event, profile) for one in samples),
-        tuple(unexplained),
-        ascii_only,
+        profile=profile,
+        events=len(samples),
+        ids=ids,
+        signatures=fits,
+        keys=tuple(sorted(signed_by)),
+        unprotected=tuple(unprotected),
+        unplaced=tuple(role for role in NEEDED if role not in profile.pointers),
+        is_repeated=len(texts) < LEAST_EVENTS,
+        is_wrapped=any(is_wrapper(one.event, profile) for one in samples),
+        unexplained=tuple(unexplained),
+        is_ascii_only=ascii_only,
     )
 
 
 def _is_ascii_only(profile: Profile, event: Object) -> bool:
-    image = replace(cast("SignedContent", profile.signed), ascii=False)
-    return is_ascii_only(image.text(event, profile.pointers.get("payload", "")))
+    signed, payload = profile.signed, profile.pointers.get("payload", "")
+    return signed is not None and is_ascii_only(replace(signed, ascii=False).text(event, payload))
 
 
 def _unprotected(profile: Profile, event: Object) -> Iterator[str]:
-    """Yield the pointers to what of an event could be changed without breaking the signature."""
-    image = cast("SignedContent", profile.signed)  # a digest that is only named is never found
+    """Yield pointers to the members that could be changed without breaking the signature."""
     own = set(profile.signature_pointers)
-    payload = profile.pointers.get("payload", "")
-    marks = own | set(image.excluded)
-    yield from _bare(event, "", own, marks, lambda one: image.covers(one, payload))
+    yield from _bare(event, "", own, own | set(profile.excluded), profile.covers)
 
 
 def _bare(
     value: Object, above: str, own: set[str], marks: set[str], is_covered: Callable[[str], bool]
 ) -> Iterator[str]:
-    """Yield what is not covered, as large as it can be named."""
+    """Yield pointers to the largest members that are not covered."""
     for name, member in value.items():
         pointer = join_pointer(above, name)
         if isinstance(member, dict) and any(one.startswith(f"{pointer}/") for one in marks):

@@ -1,11 +1,11 @@
-"""Where an event says what: its type, subject, time, target, payload and key."""
+"""Finds the fields of an event: type, subject, time, target, payload and key."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 
 from mirror.core.events.profiled_event import names_of
 from mirror.core.events.types import EVENT_TYPES
@@ -28,16 +28,16 @@ __all__ = [
 
 
 class Sample(NamedTuple):
-    """An event, with the record of its bundle."""
+    """An event and the record of its bundle."""
 
     place: str
-    """Where it stood."""
+    """The source, member and position of the event."""
     record: Record
     event: Object
 
 
 _TYPE = re.compile(r"[!-~]{1,64}")
-"""What can be a type, if a person says what it means where it is not as E1 asks."""
+"""A text that may be a type: a person maps it to a type of E1 if it is not one."""
 _HINTS: dict[Field, tuple[str, ...]] = {
     "type": ("event_type", "type", "kind", "action"),
     "subject": ("subject_pith_number", "subject", "pith_number", "about", "record"),
@@ -46,11 +46,11 @@ _HINTS: dict[Field, tuple[str, ...]] = {
     "payload": ("payload", "body", "data", "content", "claim"),
     "key": ("key_id", "signing_key_id", "kid", "key", "public_key_fingerprint", "fingerprint"),
 }
-"""Names that a member may have, the likeliest first."""
+"""Names of the members of each field, the likeliest first."""
 _ID_HINTS = ("event_id", "id", "event_hash", "hash", "digest")
 _NEEDED: tuple[Field, ...] = ("type", "subject", "time")
 _SIDE_BY_SIDE: tuple[Field, ...] = (*_NEEDED, "target")
-"""What an event says of itself: it is looked for in one object only."""
+"""Fields that are members of one object."""
 
 _Check: TypeAlias = Callable[[Sample, str], bool]
 
@@ -60,7 +60,7 @@ def common_encodings(
 ) -> list[str]:
     """Return the encodings in which every event has so many bytes at a pointer.
 
-    They may be several: a text need have no `+` and no `_` in it.
+    There may be several, since a text need not hold a `+` or `_`.
     """
     texts = [get_pointer(one.event, pointer) for one in samples]
     spellings = [Encoding(spelling.prefix, encoding) for encoding in ENCODINGS]
@@ -72,7 +72,7 @@ def common_encodings(
 
 
 def payload_of(event: Object) -> str:
-    """Return where the payload of an event seems to stand; empty if nowhere."""
+    """Return the likeliest pointer to the payload of an event; empty if there is none."""
     objects = {name: len(canonical(value)) for name, value in event.items()
                if isinstance(value, dict)}  # fmt: skip
     for name in _HINTS["payload"]:
@@ -84,7 +84,7 @@ def payload_of(event: Object) -> str:
 
 
 def id_rank(pointer: str) -> int:
-    """Return how unlikely it is, by its name, that a digest is the event's id."""
+    """Return the rank of a digest as the event's id, by its name; 0 is the likeliest."""
     name = pointer.rpartition("/")[2]
     return _ID_HINTS.index(name) if name in _ID_HINTS else len(_ID_HINTS)
 
@@ -92,15 +92,15 @@ def id_rank(pointer: str) -> int:
 def places_of(
     profile: Profile, image: SignedContent, samples: Sequence[Sample], common: Sequence[str]
 ) -> dict[Field, str]:
-    """Return where every event says what of itself, as far as the signature covers it.
+    """Return the pointers to the fields that every event has and the signature covers.
 
-    Type, subject, time and target must stand side by side, as members of the event, or else of an
-    object in it, the payload last. The first of these that speaks of a type, a paper or a time
-    speaks for the event, and no other: payloads name other papers and other times.
+    Type, subject, time and target must be members of one object: the event, an object in it, or
+    last the payload. The first of these objects that holds a type, a record's name or a time is
+    used, and no other: payloads name other papers and other times.
 
     Args:
-        profile: Where its payload stands.
-        image: What its signature covers in the end, be it through the id.
+        profile: The profile, with the pointer to the payload.
+        image: The content that its signature covers, be it through the id.
         samples: The events.
         common: The pointers at which every event has a text.
     """
@@ -118,9 +118,9 @@ def places_of(
 
 
 def is_wrapper(event: Object, profile: Profile) -> bool:
-    """Whether the payload of an event says all of it, and has a payload of its own.
+    """Whether all fields of an event are in its payload, which has a payload of its own.
 
-    Somebody who copied events can wrap them so, and the copy would say something else.
+    Somebody could wrap a copied event so, and the copy would say something else.
     """
     payload = profile.pointers.get("payload", "")
     held = [get_pointer(event, f"{payload}/{hint}") for hint in _HINTS["payload"]]
@@ -131,7 +131,7 @@ def is_wrapper(event: Object, profile: Profile) -> bool:
 def key_place(
     samples: Sequence[Sample], common: Iterable[str], payload: str, keys: KeySet
 ) -> str | None:
-    """Return where every event names a trusted key, be it covered or not: another would not fit."""
+    """Return the pointer at which every event names a trusted key, be it signed or not."""
     names = {name for key in keys for name in names_of(key)}
     found = [one for one in common if _all(samples, one, lambda _, text: text in names)]
     outside = [one for one in found if not in_payload(payload, one)] or found
@@ -143,27 +143,29 @@ def key_place(
 
 
 def _is_named(pointer: str) -> bool:
-    """Whether a member of the event itself is named as its type, subject or time would be."""
+    """Whether a member of the event itself has a usual name of a type, subject or time."""
     return any(pointer == f"/{hint}" for role in _NEEDED for hint in _HINTS[role])
 
 
 def _containers(samples: Sequence[Sample], payload: str) -> list[str]:
-    """Return the pointers to the event, the objects in it, and its payload, in this order."""
+    """Return the pointers to the event, the objects in it, and last its payload."""
     event = samples[0].event
     objects = [join_pointer("", name) for name, value in event.items() if isinstance(value, dict)]
     return ["", *(one for one in objects if one != payload), *([payload] if payload else [])]
 
 
 def _all(samples: Iterable[Sample], pointer: str, fits: _Check) -> bool:
-    return all(fits(one, cast("str", get_pointer(one.event, pointer))) for one in samples)
+    texts = ((one, get_pointer(one.event, pointer)) for one in samples)
+    return all(isinstance(text, str) and fits(one, text) for one, text in texts)
 
 
 def _side_by_side(
     samples: Sequence[Sample], texts: Sequence[str], *, names_only: bool
 ) -> dict[Field, str]:
-    """Return which of some texts say what an event says of itself.
+    """Return which of some texts are fields.
 
-    By its name, or because it is the only one that can be it; but a payload is full of things.
+    A text is a field by its name, or because it is the only one that fits; in a payload by its
+    name only.
     """
     places: dict[Field, str] = {}
     for role in _SIDE_BY_SIDE:
@@ -198,10 +200,10 @@ _FITS: dict[Field, _Check] = {
     "time": _is_time,
     "target": lambda _, text: 1 <= len(text) <= 128,
 }
-"""What a text must be in every event (E1)."""
+"""The condition for a field in every event (E1)."""
 _ALIKE: dict[Field, _Check] = {
     "type": lambda _, text: text in EVENT_TYPES,
     "subject": _can_be_of_record,
     "time": _is_time,
 }
-"""What a text looks like that needs no name."""
+"""The condition for a field that needs no name."""

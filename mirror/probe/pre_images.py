@@ -1,12 +1,11 @@
-"""Searching the space of envelopes: what can have been hashed, and where an event says what.
+"""Pre-images: every text that an id or a signature of an event may be over.
 
-Every subset of members is hashed, step by step. The canonical bytes of an object are those of its
-members, in the order of their names. So members are hashed one after the other, each either taken
-or left out, and what was hashed so far is shared by all subsets that begin alike: of 14 members,
-16,384 subsets take some 30,000 steps.
+Every subset of members is hashed. The canonical bytes of an object are those of its members, in the
+order of their names. So members are hashed one after the other, each either taken or left out, and
+subsets that begin alike share the hash so far: 16,384 subsets of 14 members take some 30,000 steps.
 
-Whoever makes up an event can make its space as large as they like. So everything here has a bound,
-and `SearchBudget` knows which of them were met.
+An event from anybody can have any number of members. So every search has a limit, and a
+`SearchBudget` lists the limits that were reached.
 """
 
 from __future__ import annotations
@@ -37,37 +36,37 @@ __all__ = [
 MAX_MEMBERS = 14
 """Members of an event up to which every subset is tried."""
 MAX_TRIES = 2_000_000
-"""Texts and signatures that are tried: two minutes or so on one processor."""
+"""Texts and signatures that are tried: about two minutes on one processor."""
 _TRY_BYTES = 32_768
-"""Bytes that take about as long to hash as a signature takes to be verified."""
+"""Bytes whose hashing takes about as long as verifying a signature."""
 _DEPTH = 3
-"""Objects within objects in which ids and signatures are looked for."""
+"""Levels of nested objects that are searched for ids and signatures."""
 _PREFIX = 24
-"""Characters that may stand before a digest or a signature, such as `sha256:`."""
+"""Characters of a prefix of a digest or a signature, such as `sha256:`."""
 _INNER = 4
-"""Members of inner objects that may be left out of them, by every subset."""
+"""Members of inner objects that subsets may leave out."""
 _CHOICES = 16
-"""Members of an event and of inner objects that may be left out, all in all."""
-_TOLD = 1000
-"""Tries after which progress is told."""
+"""Members of an event and of inner objects together that subsets may leave out."""
+_PROGRESS_TRIES = 1000
+"""Tries after which progress is reported."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(slots=True)
 class SearchBudget:
-    """How much was tried, and which bounds were met."""
+    """Limit of a search, and a count of its tries."""
 
     progress: Callable[[int], None] = lambda _tried: None
-    """Told of texts and signatures as they are tried, by the thousand."""
+    """Called after every thousand tries with their number."""
     most: int = MAX_TRIES
-    """How many may be tried; with a text of more than 32 KiB, a try counts as several."""
+    """The most tries; one with a text of more than 32 KiB counts as several."""
     texts: int = 0
-    """Texts that were hashed."""
+    """Number of texts hashed."""
     signatures: int = 0
-    """Signatures that were tried."""
+    """Number of signatures tried."""
     bounds: list[str] = field(default_factory=list)
-    """What was not tried, in plain words, each once."""
+    """Limits that were reached, each once, in words for a person."""
     _spent: int = 0
 
     def may_hash(self, size_bytes: int) -> bool:
@@ -87,33 +86,33 @@ class SearchBudget:
             )
             return False
         self._spent += 1 + size_bytes // _TRY_BYTES
-        if (self.texts + self.signatures) % _TOLD == _TOLD - 1:
-            self.progress(_TOLD)
+        if (self.texts + self.signatures) % _PROGRESS_TRIES == _PROGRESS_TRIES - 1:
+            self.progress(_PROGRESS_TRIES)
         return True
 
     def first(self, found: Sequence[_T], count: int, what: str) -> list[_T]:
-        """Return the first of what was found; if there are more, that is noted."""
+        """Return the first items; if there are more, record that."""
         if len(found) > count:
             self.record_skipped(f"more than {count} {what}")
         return list(found[:count])
 
     def record_skipped(self, bound: str) -> None:
-        """Note what was not tried."""
+        """Record a limit that was reached."""
         if bound not in self.bounds:
             self.bounds.append(bound)
 
 
 class EncodedText(NamedTuple):
-    """A text in an event that can be a digest, or a signature."""
+    """A text in an event that may be a digest or a signature."""
 
     at: str
-    """A pointer."""
+    """The JSON Pointer of the text."""
     spelling: Encoding
     data: bytes
 
 
 def written(event: Object, size: int) -> list[EncodedText]:
-    """Return the texts of an event that spell so many bytes, a prefix aside."""
+    """Return the texts of an event that encode so many bytes, after a prefix."""
     return [
         EncodedText(pointer, spelling, data)
         for pointer, value in strings(event)
@@ -122,7 +121,7 @@ def written(event: Object, size: int) -> list[EncodedText]:
 
 
 def strings(value: Value, pointer: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Yield the texts in an object that are not too far down, each with its pointer."""
+    """Yield the texts in an object down to a depth, each with its pointer."""
     if isinstance(value, str):
         yield pointer, value
     elif isinstance(value, dict) and depth <= _DEPTH:
@@ -140,12 +139,12 @@ def _readings(text: str, size: int) -> Iterator[tuple[Encoding, bytes]]:
             spelling = Encoding(text[:start], encoding)
             data = spelling.read(text)
             if data is not None and len(data) == size and data not in seen:
-                seen.add(data)  # two spellings may agree on a text
+                seen.add(data)  # two encodings may agree on a text
                 yield spelling, data
 
 
 def _candidates(event: Object, payload: str) -> list[str]:
-    """Return the pointers to what can be a signature or an id, and is not in the payload."""
+    """Return pointers to texts outside the payload that may be a signature or an id."""
     found = [*written(event, SIGNATURE_BYTES), *written(event, DIGEST_BYTES)]
     places = dict.fromkeys(one.at for one in found)
     return [one for one in places if not in_payload(payload, one)]
@@ -161,12 +160,12 @@ def in_payload(payload: str, place: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SignedSubset:
-    """Canonical bytes, or an ASCII form, that can have been hashed or signed."""
+    """Canonical bytes, or an ASCII form, that may have been hashed or signed."""
 
     pre_image: SignedContent
     digest: bytes
     pieces: tuple[bytes, ...]
-    """The members that were taken, which subsets share; or the payload."""
+    """The encoded members, which subsets share; or the encoded payload."""
     size_bytes: int
 
     @property
@@ -179,15 +178,15 @@ class SignedSubset:
 
 
 _AROUND = {False: (b"{", b"}"), True: (b'{"payload":{', b"}}")}
-"""What stands around members, bare or wrapped (V4)."""
+"""The bytes around members, bare or wrapped (V4)."""
 
 
 def subsets(event: Object, payload: str, effort: SearchBudget) -> Iterator[SignedSubset]:
-    """Yield everything that can have been hashed, the likeliest first, each text once.
+    """Yield every text that may have been hashed, the likeliest first, each once.
 
-    That is the event less a subset of its members, or less some members of inner objects that can
-    be ids and signatures; and the payload alone; each bare and as `{"payload": ...}` (V4), and all
-    that in ASCII form (V7), too, if there is text in the event that is not ASCII.
+    A text is the payload alone, or the event without a subset of its members and of members of
+    inner objects that may be ids and signatures. It is bare or `{"payload": ...}` (V4), and in
+    ASCII form (V7), too, if the event is not all ASCII.
     """
     seen: set[bytes] = set()
     for subset in _all_subsets(event, payload, effort):
@@ -215,21 +214,21 @@ def _all_subsets(event: Object, payload: str, effort: SearchBudget) -> Iterator[
 
 
 class _TextForm(NamedTuple):
-    """How values become the bytes that are hashed: as V2 says, or as V7."""
+    """A form of the bytes that are hashed: V2 or V7."""
 
     is_ascii: bool
     spell: Callable[[bytes], bytes]
-    """Makes that of canonical bytes."""
+    """Converts canonical bytes to the form."""
 
 
 def _forms_of(event: Object) -> list[_TextForm]:
-    """Return the forms in which an event differs: one, if it is all ASCII."""
+    """Return the forms in which the bytes of an event differ: one, if it is all ASCII."""
     forms = [_TextForm(False, bytes), _TextForm(True, ascii_form)]  # noqa: FBT003
     return forms[: 1 + (not is_ascii_only(canonical(event)))]
 
 
 def is_ascii_only(text: bytes) -> bool:
-    """Whether canonical bytes (V2) are the ASCII form (V7), too."""
+    """Whether canonical bytes (V2) equal the ASCII form (V7)."""
     return ascii_form(text) == text
 
 
@@ -252,7 +251,7 @@ def _free_members(
 
 
 def tops(pointers: Iterable[str]) -> set[str]:
-    """Return the members of the event in which these pointers lead, escaped."""
+    """Return the first token of each pointer, escaped."""
     return {pointer.split("/")[1] for pointer in pointers}
 
 
@@ -264,15 +263,15 @@ def _alone(payload: Value, form: _TextForm) -> Iterator[SignedSubset]:
 
 
 class _Option(NamedTuple):
-    """A way of taking members that stand side by side."""
+    """A way of taking adjacent members."""
 
     text: bytes | None
-    """As they stand in canonical bytes; None if they are left out."""
+    """Their part of the canonical bytes; None if they are left out."""
     excluded: tuple[str, ...] = ()
-    """Pointers to what is left out."""
+    """Pointers to the members that are left out."""
 
     def spelled(self, spell: Callable[[bytes], bytes]) -> _Option:
-        """Return it with its text in another form."""
+        """Return the option with its text in another form."""
         return self if self.text is None else self._replace(text=spell(self.text))
 
 
@@ -286,7 +285,7 @@ def _options(event: Object, inner: Sequence[str], free: set[str]) -> Iterator[li
 
 
 def _options_of(name: str, value: Value, inner: Iterable[str]) -> Iterator[_Option]:
-    """Yield the ways of taking a member: as it is, less something in it, or not at all."""
+    """Yield the ways of taking a member: whole, without some members of its own, or not at all."""
     pointer = join_pointer("", name)
     within = [one for one in inner if one.startswith(f"{pointer}/")]
     for count in range(len(within) + 1):
@@ -311,7 +310,7 @@ def _walk(
     if depth < len(options):
         for option in options[depth]:
             yield from _walk(options, _counted(state, option), depth + 1)
-    elif state.pieces:  # of nothing at all, nothing is proved
+    elif state.pieces:  # a signature of nothing proves nothing
         hashed = state.hashed.copy()
         hashed.update(_AROUND[state.is_wrapped][1])
         less = tuple(sorted(state.excluded))

@@ -1,9 +1,9 @@
-"""`mirror probe`: which envelope the keys that are trusted prove to be the registry's.
+"""Search for the envelope of events, by signatures of trusted keys.
 
-A profile is proposed only if, under it, every event that was looked at has the id that it should
-have, and bears a signature that a trusted key made over bytes that cover all that the event says.
-That two events at least say different things, and that no member is left unprotected in silence,
-is asked for, too. Why that is safe against who makes up a bundle, docs/probing.md says.
+A profile is proposed only if, under it, every event has the id that it should have, and a signature
+of a trusted key over bytes that cover every field of the event. At least two events must say
+different things, and every member that is not signed must be reported. docs/probing.md says why
+made-up bundles cannot lead to a wrong proposal.
 """
 
 from __future__ import annotations
@@ -50,43 +50,43 @@ from mirror.probe.pre_images import (
 __all__ = ["ProbeResult", "ProfileEvidence", "Sample", "probe"]
 
 _SHAPES, _OF_A_SHAPE = 8, 2
-"""Sets of members that events have, and events of each, that are searched."""
+"""Sets of members of events, and events of each set, that are searched."""
 _SIGNATURES, _IDS = 4, 4
-"""Texts of an event that are tried as its signature, and digests in it of what is in it."""
+"""Texts of an event that are tried as its signature, and digests that are tried as its id."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ProbeResult:
-    """What probing came to."""
+    """Result of a probe."""
 
     events: int = 0
     by_profile: dict[str, int] = field(default_factory=dict)
-    """Those that are as the built-in profile says, or a trusted one, by its name."""
+    """Number of events that the built-in profile or a trusted one explains, by its name."""
     found: ProfileEvidence | None = None
-    """The profile that is proposed."""
+    """The proposed profile."""
     alternatives: list[ProfileEvidence] = field(default_factory=list)
-    """Others that explain all events just as well: there should be none."""
+    """Other profiles that explain all events as well; a proposal should have none."""
     refused: list[ProfileEvidence] = field(default_factory=list)
-    """What explains something, and is not proposed."""
+    """Profiles that explain some events and are not proposed."""
     effort: SearchBudget = field(default_factory=SearchBudget)
-    """What was tried, and what was not."""
+    """The tries that were made, and the limits that were reached."""
     hashed: list[IdRule] = field(default_factory=list)
-    """Which texts of all events are digests of what is in them, whoever signed."""
+    """Texts that are digests of content in every event, by whatever key it is signed."""
     shapes: list[Object] = field(default_factory=list)
     """One event of each shape that the built-in profile does not explain, the commonest first."""
 
     @property
     def explained(self) -> int:
-        """How many events need no search."""
+        """Number of events that need no search."""
         return sum(self.by_profile.values())
 
     @property
     def is_settled(self) -> bool:
-        """Whether just one profile is proposed."""
+        """Whether exactly one profile is proposed."""
         return self.found is not None and not self.alternatives
 
     def rename(self, name: str) -> None:
-        """Give the profile that is proposed another name."""
+        """Give the proposed profile another name."""
         if self.found is not None:
             profile = replace(self.found.profile, name=name)
             self.found = replace(self.found, profile=profile)
@@ -99,8 +99,8 @@ def probe(
 
     Args:
         samples: The events.
-        keys: Whose signatures prove something.
-        effort: How much to try, and whom to tell; None for as much as there is by default.
+        keys: The trusted keys.
+        effort: The limit of the search, and its progress; None for the default limit.
     """
     effort = SearchBudget() if effort is None else effort
     by_profile, rest = _explained(samples, keys)
@@ -109,7 +109,7 @@ def probe(
         fits = [evaluate(profile, found, keys) for profile, found in by_profile]
         proved = [fit for fit in fits if not fit.objections]
         largest = max(proved, key=lambda fit: fit.events, default=None)
-        return ProbeResult(len(samples), counts, largest, effort=effort)
+        return ProbeResult(events=len(samples), by_profile=counts, found=largest, effort=effort)
     shapes = _shapes(rest)
     search = _searched(effort.first(shapes, _SHAPES, _TOO_MANY_SHAPES), keys, effort)
     search.unify_encodings(rest)
@@ -120,14 +120,14 @@ def probe(
     ranked = sorted(fits, key=lambda fit: (bool(fit.objections), -fit.signatures, _size(fit)))
     good = [fit for fit in ranked if not fit.objections]
     return ProbeResult(
-        len(samples),
-        counts,
-        good[0] if good else None,
-        good[1:],
-        [fit for fit in ranked if fit.objections and fit.signatures],
-        effort,
-        [one.rule for one, count in counted.items() if count == len(rest)],
-        [events[0] for events in shapes],
+        events=len(samples),
+        by_profile=counts,
+        found=good[0] if good else None,
+        alternatives=good[1:],
+        refused=[fit for fit in ranked if fit.objections and fit.signatures],
+        effort=effort,
+        hashed=[one.rule for one, count in counted.items() if count == len(rest)],
+        shapes=[events[0] for events in shapes],
     )
 
 
@@ -145,7 +145,7 @@ def _explained(
 
 
 def _in_better_form(fits: Iterable[ProfileEvidence]) -> list[ProfileEvidence]:
-    """Return of profiles that differ in V2 and V7 only those that explain most, V2 if as much."""
+    """Return the better of profiles that differ only in V2 and V7; V2 if they are equal."""
     best: dict[str, ProfileEvidence] = {}
     for fit in sorted(fits, key=lambda one: (-one.signatures, -one.ids, _size(one))):
         best.setdefault(repr(_in_form_v2(fit.profile)), fit)
@@ -173,7 +173,7 @@ def _shapes(samples: Iterable[Sample]) -> list[list[Object]]:
 
 
 def _size(fit: ProfileEvidence) -> tuple[int, int, str]:
-    """Order profiles: those that leave less out, and say it shorter, come first."""
+    """Return a sort key: profiles that leave out less, and are shorter, come first."""
     rule, identity = fit.profile.signature, fit.profile.id
     left_out = len(rule.signs.excluded) if rule.signs else 0
     return len(fit.unprotected) + left_out, identity is None, str(fit.profile.to_value())
@@ -188,35 +188,35 @@ class _DigestMatch(NamedTuple):
     at: str
     spelling: Encoding
     payload: str
-    """Where the payload seemed to stand."""
+    """The likeliest pointer to the payload."""
     image: SignedContent
 
     @property
     def rule(self) -> IdRule:
-        """It, as the rule of an id."""
+        """The rule of an id that is this digest."""
         return IdRule(self.at, self.spelling, self.image)
 
 
 class _SignatureMatch(NamedTuple):
-    """What a trusted key signed of an event."""
+    """A signature of a trusted key, and the content that it covers."""
 
     at: str
-    """Where the signature stands."""
+    """The pointer to the signature."""
     spelling: Encoding
     form: SignedForm
     payload: str
-    """Where the payload seemed to stand."""
+    """The likeliest pointer to the payload."""
     id: tuple[str, Encoding] | None
-    """Of the id, if its text was signed."""
+    """Pointer and encoding of the id, if its text was signed."""
     image: SignedContent
-    """What the signature covers in the end."""
+    """The content that the signature covers."""
 
 
 _Found = TypeVar("_Found", _DigestMatch, _SignatureMatch)
 
 
 def _with_unions(found: Iterable[_Found]) -> list[_Found]:
-    """Return what was found, and what leaves out all that any event of another shape leaves out."""
+    """Return the matches, and for each kind one that leaves out all that any of them leaves out."""
     listed = dict.fromkeys(found)
     groups: dict[_Found, set[str]] = defaultdict(set)
     for one in listed:
@@ -227,9 +227,9 @@ def _with_unions(found: Iterable[_Found]) -> list[_Found]:
 
 
 def _in_every_form(found: Iterable[_Found], samples: Sequence[Sample]) -> list[_Found]:
-    """Return what was found as canonical bytes (V2), and in ASCII form (V7) where that differs.
+    """Return the matches as canonical bytes (V2), and in ASCII form (V7) if that differs.
 
-    An event that is all ASCII does not show which of the two it is; the others do.
+    An event that is all ASCII does not show which of the two was hashed; the others do.
     """
     listed: dict[_Found, None] = {}
     for one in found:
@@ -242,7 +242,7 @@ def _in_every_form(found: Iterable[_Found], samples: Sequence[Sample]) -> list[_
 
 
 class _CandidateText(NamedTuple):
-    """What may have been signed."""
+    """A message that may have been signed."""
 
     form: SignedForm
     image: SignedContent
@@ -253,7 +253,7 @@ class _CandidateText(NamedTuple):
 def _searched(
     shapes: Iterable[Sequence[Object]], keys: KeySet, effort: SearchBudget
 ) -> _ProfileSearch:
-    """Return what was found in events of each shape: in the next if there is nothing in one."""
+    """Return the matches in an event of each shape, or in the next if one has none."""
     search = _ProfileSearch(keys, effort)
     for events in shapes:
         for event in events[:_OF_A_SHAPE]:
@@ -270,7 +270,7 @@ class _ProfileSearch:
     signed: list[_SignatureMatch] = field(default_factory=list)
 
     def looks_into(self, event: Object) -> bool:
-        """Search an event; whether something that a trusted key signed was found in it."""
+        """Search an event; return whether a signature of a trusted key was found."""
         payload = payload_of(event)
         tried = list(subsets(event, payload, self.effort))
         ids = self._ids(event, payload, tried)
@@ -282,7 +282,7 @@ class _ProfileSearch:
     def _ids(
         self, event: Object, payload: str, tried: Iterable[SignedSubset]
     ) -> list[tuple[_DigestMatch, SignedSubset]]:
-        """Return the texts of the event that are the digest of something in it."""
+        """Return the texts of the event that are digests of content in it."""
         outside = _outside(written(event, DIGEST_BYTES), payload)
         named: dict[bytes, EncodedText] = {}
         for one in sorted(outside, key=lambda one: id_rank(one.at)):
@@ -302,7 +302,7 @@ class _ProfileSearch:
         tried: Sequence[SignedSubset],
         ids: Sequence[tuple[_DigestMatch, SignedSubset]],
     ) -> Iterator[_SignatureMatch]:
-        """Yield what each signature is over: of texts that go with an id, or else of all."""
+        """Yield what each signature is over: first content of an id, then any other."""
         outside = _outside(written(event, SIGNATURE_BYTES), payload)
         once = list({one.data: one for one in reversed(outside)}.values())[::-1]
         keys = _likeliest(event, payload, self.keys)
@@ -324,7 +324,7 @@ class _ProfileSearch:
         return None
 
     def unify_encodings(self, samples: Sequence[Sample]) -> None:
-        """Spell what was found in some events as it is spelled in all of them."""
+        """Replace the encodings of the matches by those that fit all events."""
         texts = [
             *((one.at, one.spelling, DIGEST_BYTES) for one in self.hashed),
             *((one.at, one.spelling, SIGNATURE_BYTES) for one in self.signed),
@@ -337,7 +337,7 @@ class _ProfileSearch:
         certain = [one[0] for one in fitting.values() if len(one) == 1]
 
         def settled(pointer: str, spelling: Encoding) -> Encoding:
-            """Return a spelling that fits, of several the one that something else shows."""
+            """Return an encoding that fits; of several, one that another text shows."""
             found = fitting[pointer, spelling]
             likely = (*certain, spelling.encoding, *found)
             encoding = next((one for one in likely if one in found), spelling.encoding)
@@ -355,7 +355,7 @@ class _ProfileSearch:
     def profiles(
         self, samples: Sequence[Sample], counted: Mapping[_DigestMatch, int]
     ) -> list[Profile]:
-        """Return what the events can be under: what is signed, what stands where, and the id."""
+        """Return the profiles that may explain the events."""
         common = _common_texts(samples)
         found = []
         for one in _in_every_form(_with_unions(self.signed), samples):
@@ -384,14 +384,14 @@ def _profile(one: _SignatureMatch, key: str | None) -> Profile:
 
 
 def _outside(found: Iterable[EncodedText], payload: str) -> list[EncodedText]:
-    """Return what does not stand in the payload: nothing in there is about the event."""
+    """Return the texts outside the payload; one in it is not about the event."""
     return [one for one in found if not in_payload(payload, one.at)]
 
 
 def _of_ids(
     event: Object, ids: Iterable[tuple[_DigestMatch, SignedSubset]]
 ) -> Iterator[_CandidateText]:
-    """Yield the texts that go with an id: the cheapest to try, and the likeliest."""
+    """Yield the messages that belong to an id: the cheapest to try, and the likeliest."""
     for one, subset in ids:
         for form in FORMS:
             text = str(get_pointer(event, one.at)).encode() if form == "id" else _data(form, subset)
@@ -400,7 +400,7 @@ def _of_ids(
 
 
 def _of_all(tried: Sequence[SignedSubset], signature: EncodedText) -> Iterator[_CandidateText]:
-    """Yield every text that the signature itself is not in."""
+    """Yield every message that does not contain the signature itself."""
     for form in FORMS:
         for subset in tried if form != "id" else ():
             image = subset.pre_image
@@ -415,7 +415,7 @@ def _data(form: SignedForm, subset: SignedSubset) -> bytes:
 
 
 def _recomputing(one: _DigestMatch, samples: Iterable[Sample]) -> int:
-    """Return in how many events a text is the digest that it was in one."""
+    """Return the number of events in which a text is the same digest as in one."""
     return sum(
         get_pointer(sample.event, one.at)
         == one.spelling.write(sha256(one.image.text(sample.event, one.payload)))
@@ -426,7 +426,7 @@ def _recomputing(one: _DigestMatch, samples: Iterable[Sample]) -> int:
 def _id_of(
     profile: Profile, counted: Mapping[_DigestMatch, int], samples: Sequence[Sample]
 ) -> IdRule | None:
-    """Return the digest of all that an event says of itself that stands in every event."""
+    """Return the digest of all fields that every event has, or None."""
     payload = profile.pointers.get("payload", "")
     needed = [profile.pointers[role] for role in NEEDED if role in profile.pointers]
     found = [

@@ -314,7 +314,7 @@ MISBEHAVIOUR: dict[str, tuple[Callable[[Any], object], str, str, str]] = {
         "differs", "record.digest", "upstream is provably wrong",
     ),
     "has a record that is none": (
-        _set("current", "canonical_record", []), "differs", "record.digest", "no number at all",
+        _set("current", "canonical_record", []), "differs", "record.digest", "no Pith Number",
     ),
     "changes an alias": (
         _set("current", "source_aliases", 0, "alias_value", "2401.99999"),
@@ -358,8 +358,8 @@ def test_a_registry_that_misbehaves_is_caught(
         (message(b"<html></html>", media_type="text/html"), "upstream.type", "text/html"),
         (message(b"<html></html>"), "json.syntax", "not JSON"),
         (message(b""), "json.syntax", "empty"),
-        (message(b"[]"), "state.shape", "a state is an object"),
-        (message(b"{}"), "state.shape", "/pith_number: it is no Pith Number"),
+        (message(b"[]"), "state.shape", "a state must be an object"),
+        (message(b"{}"), "state.shape", "/pith_number: must be a Pith Number"),
         (message(b'{"a":1,"a":2}'), "json.duplicate_key", "repeated"),
         (message(b"[" * 100), "json.depth", "64 nested"),
         (message(b'["\\ud800"]'), "json.surrogate", "surrogate"),

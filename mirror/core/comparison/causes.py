@@ -1,9 +1,8 @@
-"""Two states of one record, ours and upstream's: are they the same, and if not, why (M6, M12).
+"""Comparison of our state of a record with upstream's, and the causes of differences (M6, M12).
 
-Nothing that upstream says is believed: whether its record hashes to its number is computed, and
-what it shows is held against events that were verified here. Which side knows more is a question
-of sets of event ids; which member differs first, of `core.difference`; the cause is the gravest of
-what can be told from both, in words that a person can act on.
+Nothing from upstream is believed: its record is hashed, and the events that it shows are compared
+with events that were verified here. Sets of event ids show which side has more;
+`mirror.core.comparison.diff` finds the first difference; the causes follow from both states.
 """
 
 from __future__ import annotations
@@ -41,13 +40,13 @@ __all__ = [
 ]
 
 _NAMED = 100
-"""Causes of one kind that are told one by one; the rest are counted."""
+"""Causes of one kind that are listed; the rest are counted."""
 
 _SHOWN_IDS = 220
 """Characters of a list of event ids in a sentence: three of them."""
 
 UNIDENTIFIED_CODES = frozenset({"event.shape", "event.id"})
-"""Codes of values that are not the event whose id they bear (E2)."""
+"""Codes of values that are not the event whose id they claim (E2)."""
 
 COUNTS = ("event_count", "valid_event_count", "invalid_event_count", "equivocation_count")
 """The counts of a state (M6)."""
@@ -55,18 +54,18 @@ COUNTS = ("event_count", "valid_event_count", "invalid_event_count", "equivocati
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalRecord:
-    """What this mirror holds of a record."""
+    """Our side of a comparison."""
 
     state: Object
-    """As `merge` made it (M6)."""
+    """Our state (M6)."""
     valid: frozenset[str]
-    """The ids of all valid events, those too that no state shows: `record_created`, revocations."""
+    """The ids of all valid events, including `record_created` and revocations."""
     refused: Mapping[str, str] = field(default_factory=dict)
-    """By the id that it bears, the code of each value that is no valid event here (E3)."""
+    """The code of each invalid event (E3), by the id that it claims."""
 
 
 class Cause(NamedTuple):
-    """Why two states differ."""
+    """A reason why two states differ."""
 
     code: str
     text: str
@@ -74,19 +73,19 @@ class Cause(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What became of comparing two states."""
+    """Result of comparing two states."""
 
     pith_number: str
     status: str
     """`match`, `match_known`, `behind`, `ahead`, `forked`, `differs`, `missing_here`,
     `missing_upstream` or `unreadable`."""
     causes: tuple[Cause, ...] = ()
-    """The gravest first; none if the states are the same."""
+    """The gravest first; empty if the states are the same."""
     first_difference: Difference | None = None
     only_here: tuple[str, ...] = ()
-    """Event ids, then pointers to members, that upstream does not show."""
+    """Event ids, then pointers to members, that upstream lacks."""
     only_upstream: tuple[str, ...] = ()
-    """Event ids, then pointers to members, that this mirror does not have."""
+    """Event ids, then pointers to members, that this mirror lacks."""
 
     @property
     def is_same(self) -> bool:
@@ -94,7 +93,7 @@ class Comparison:
         return self.status in {"match", "match_known"}
 
     def to_value(self) -> Object:
-        """Return the comparison as it is printed."""
+        """Return the comparison as a JSON object."""
         first = self.first_difference
         return {
             "pith_number": self.pith_number,
@@ -108,18 +107,18 @@ class Comparison:
 
 
 def parse_claim(value: Value) -> Object:
-    """Return a state that upstream prints, in part or whole, as an object to compare.
+    """Return a state from upstream, partial or whole, as an object to compare.
 
     Raises:
         FormatError: `state.shape`
     """
     if not isinstance(value, dict):
-        raise FormatError("state.shape", "a state is an object")
+        raise FormatError("state.shape", "a state must be an object")
     number = value.get("pith_number")
     if not is_pith_number(number):
-        raise FormatError("state.shape", "it is no Pith Number", where="/pith_number")
+        raise FormatError("state.shape", "must be a Pith Number", where="/pith_number")
     if not isinstance(value.get("current", {}), dict):
-        raise FormatError("state.shape", "it is not an object", where="/current")
+        raise FormatError("state.shape", "must be an object", where="/current")
     return value
 
 
@@ -127,22 +126,22 @@ def compare(here: LocalRecord, upstream: Object) -> Comparison:
     """Compare our state with upstream's.
 
     Args:
-        here: Our side.
-        upstream: Its state, as `parse_claim` returned it.
+        here: Our state and events.
+        upstream: A state from `parse_claim`.
     """
     return _CauseSearch(here, upstream).result()
 
 
 class StateEntry(NamedTuple):
-    """An event as a state shows it."""
+    """An event in a list of a state."""
 
     where: str
-    """The list of `current`."""
+    """The name of the list in `current`."""
     value: Object
 
 
 def shown_entries(state: Object) -> dict[str, StateEntry]:
-    """Return all that a state shows in the lists of `current`, by event id."""
+    """Return the events in the lists of `current`, by event id."""
     current = object_member(state, "current")
     return {
         event_id: StateEntry(name, entry)
@@ -153,11 +152,11 @@ def shown_entries(state: Object) -> dict[str, StateEntry]:
 
 
 def shown_events(state: Object) -> set[str]:
-    """Return the ids of all events that a state shows or speaks of as valid."""
+    """Return the ids of all events that a state names as valid."""
     return {*shown_entries(state), *retired_events(state), *_spoken_of(state)}
 
 
-# Reading a state that may be told in part, or ill --------------------------------------------
+# Reading a state that may be partial or malformed ---------------------------------------------
 
 
 def _ids(values: list[Value]) -> Iterator[str]:
@@ -165,7 +164,7 @@ def _ids(values: list[Value]) -> Iterator[str]:
 
 
 def retired_events(state: Object) -> dict[str, Object]:
-    """Return what is said of each event that is retired, by event id (M11)."""
+    """Return the entry of each retired event, by event id (M11)."""
     return {
         event_id: entry
         for entry in objects_member(state, "retired_events")
@@ -174,7 +173,7 @@ def retired_events(state: Object) -> dict[str, Object]:
 
 
 def _spoken_of(state: Object) -> Iterator[str]:
-    """Yield the ids of events that retired others, or equivocate."""
+    """Yield the ids of events that retired others, or that contradict each other (M4)."""
     for entry in objects_member(state, "retired_events"):
         yield from _ids(list_member(entry, "by"))
     for entry in objects_member(state, "equivocations"):
@@ -185,19 +184,19 @@ def _spoken_of(state: Object) -> Iterator[str]:
 
 
 class _CauseSearch:
-    """One comparison: what both sides show, and what follows from it."""
+    """Comparison of one pair of states."""
 
     def __init__(self, here: LocalRecord, upstream: Object) -> None:
         self._here = here
         self._upstream = upstream
         self._differences: Differences = differences(here.state, upstream)
         self._number = text_member(here.state, "pith_number")
-        # Of the events of another record, nothing follows for this one.
+        # The events of another record say nothing about this one.
         self._is_another = upstream["pith_number"] != self._number
-        told = {} if self._is_another else upstream
-        self._ours, self._entries = shown_entries(here.state), shown_entries(told)
+        comparable = {} if self._is_another else upstream
+        self._ours, self._entries = shown_entries(here.state), shown_entries(comparable)
         self._retired = retired_events(here.state)
-        self._shown = shown_events(told)
+        self._shown = shown_events(comparable)
         self._refused = {
             one: code for one, code in here.refused.items() if code not in UNIDENTIFIED_CODES
         }
@@ -206,11 +205,11 @@ class _CauseSearch:
 
     @property
     def _lists_retired(self) -> bool:
-        """Whether upstream says what it retired, so that what it does not show, it lacks."""
+        """Whether upstream lists retired events, so that it lacks any event it does not show."""
         return isinstance(self._upstream.get("retired_events"), list)
 
     def _visible_here(self) -> set[str]:
-        """Return our events that upstream would show, as far as it prints such members."""
+        """Return our events that upstream would show in the members that it prints."""
         printed = object_member(self._upstream, "current")
         visible = {one for one, entry in self._ours.items() if entry.where in printed}
         return visible | self._retired.keys() if self._lists_retired else visible
@@ -235,23 +234,23 @@ class _CauseSearch:
         return "match_known" if self._differences.only_upstream else "match"
 
     def _status(self) -> str:
-        """Say which side knows more, or that both know the same and differ."""
+        """Return which side has more events, or that both have the same and differ."""
         statuses = {(True, False): "behind", (False, True): "ahead", (True, True): "forked"}
         return statuses.get(self._lacks_and_more(), "differs")
 
     def _lacks_and_more(self) -> tuple[bool, bool]:
-        """Return whether we lack events of upstream's, and whether upstream lacks ours."""
+        """Return whether we lack events of upstream, and whether it lacks ours."""
         lacks, more = bool(self._only_upstream), bool(self._only_here)
         is_certain = self._lists_retired or not more
         rise = self._rise()
         if rise is None or (is_certain and not self._shows_retired()):
             return lacks, more
-        # What takes an event out of a state need not be shown in it. But whoever has more valid
-        # events than the other has one that the other lacks.
+        # A state need not show the event that retired another. But the side with more valid events
+        # has one that the other lacks.
         return lacks or rise > 0, (more and is_certain) or rise < len(self._only_upstream)
 
     def _rise(self) -> int | None:
-        """Return by how many valid events upstream's count exceeds ours, if it says."""
+        """Return by how many valid events upstream's count exceeds ours, if it has a count."""
         ours, theirs = (
             integer_member(one, "valid_event_count") for one in (self._here.state, self._upstream)
         )
@@ -293,7 +292,7 @@ class _CauseSearch:
             yield Cause("merge_version", f"{shown}: states may differ")
 
     def _of_contents(self) -> Iterator[Cause]:
-        """Say which events upstream shows with a content that does not hash to their id (E2)."""
+        """Yield the events that upstream shows with content that does not hash to their id (E2)."""
         for event_id, entry in self._ours.items():
             theirs = self._entries.get(event_id, entry)
             if equal(entry.value, theirs.value):
@@ -330,7 +329,7 @@ class _CauseSearch:
         for event_id in self._only_upstream:
             text = f"upstream shows {event_id} in {self._where(event_id)}"
             code = self._here.refused.get(event_id)
-            but = f"; what bears this id was refused: {code}" if code else ""
+            but = f"; a value with this id was refused: {code}" if code else ""
             yield Cause("event.missing_here", f"{text}, which was never merged here{but}")
 
     def _of_missing_upstream(self) -> Iterator[Cause]:
@@ -340,14 +339,14 @@ class _CauseSearch:
             yield Cause("event.missing_upstream", text)
 
     def _of_aliases(self) -> Iterator[Cause]:
-        """Say where aliases differ that follow from the record, whatever the events (R4)."""
+        """Yield differences of aliases, which follow from the record alone (R4)."""
         for difference in self._differences.found:
             if _is_of_alias(difference) and not difference.pointer.endswith("/created_at"):
                 text = f"the aliases differ at {difference.place}: {difference.sides}"
                 yield Cause("aliases", f"{text}; they follow from the record (R4)")
 
     def _is_explained(self) -> bool:
-        """Whether what else differs may follow from causes that were told."""
+        """Whether other differences may follow from the causes above."""
         return bool(
             self._only_upstream
             or self._only_here
@@ -357,7 +356,7 @@ class _CauseSearch:
         )
 
     def _of_the_rest(self) -> Iterator[Cause]:
-        """Say what differs where nothing that was told so far explains it."""
+        """Yield the differences that no cause above explains."""
         contradicts = any(self._of_counts_against_lists())
         for difference in self._differences.found:
             is_told = contradicts and difference.pointer[1:] in COUNTS
@@ -369,7 +368,7 @@ class _CauseSearch:
 
 
 def _some(causes: Iterable[Cause]) -> Iterator[Cause]:
-    """Yield so many causes of a kind as a person can read, and how many more there are."""
+    """Yield the first causes of a kind, and the number of the others."""
     rest = iter(causes)
     named = list(islice(rest, _NAMED))
     yield from named
@@ -382,11 +381,11 @@ def _number_of(record: Value) -> str:
         return parse_record(record).pith_number
     except FormatError as error:
         place = f"{error.where} " if error.where else ""
-        return f"no number at all ({place}{error.message})"
+        return f"no Pith Number ({place}{error.message})"
 
 
 def _inconsistencies(state: Object) -> Iterator[str]:
-    """Yield each way in which the counts of a state cannot be true of its own lists (M1, M6)."""
+    """Yield each contradiction between the counts and the lists of a state (M1, M6)."""
     total, valid, invalid = (
         integer_member(state, f"{name}event_count") for name in ("", "valid_", "invalid_")
     )
@@ -410,7 +409,7 @@ def _is_of_alias(difference: Difference) -> bool:
 
 
 def _has_cause_of_its_own(difference: Difference) -> bool:
-    """Whether a difference is told of elsewhere: in the record, an alias, or an event's content."""
+    """Whether a difference has a cause of its own: record, alias, or content of an event."""
     pointer = difference.pointer
     if _is_of_alias(difference):
         return not pointer.endswith("/created_at")
@@ -429,7 +428,7 @@ def _cause_of(difference: Difference) -> Cause:
         return Cause("aliases", text)
     if pointer[1:] in COUNTS:
         unlisted = pointer == "/valid_event_count"
-        text = "; record_created and event_revoked count, and stand in no list" if unlisted else ""
+        text = "; record_created and event_revoked count, and are in no list" if unlisted else ""
         return Cause("counts", f"{pointer[1:]} differs: {sides}{text}")
     if pointer.startswith("/invalid_events"):
         text = f"other invalid events came here than upstream: at {difference.place}, {sides}"

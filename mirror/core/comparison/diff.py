@@ -1,9 +1,9 @@
-"""Where two states differ, member by member (M6).
+"""Structural diff of two states (M6).
 
-A state may be told in part: upstream prints fewer members than M6 has. What only one side has is
-listed and is no difference; of what both have, everything must be equal. So objects are compared
-by the members that both have, but for those that the protocol only knows whole: a record, a
-payload, a slot key. Lists are compared place by place.
+A state may be partial: upstream prints fewer members than M6 has. A member that one side lacks is
+listed and is no difference; a member of both must be equal. Objects are compared by the members
+that both have, except those that the protocol treats as a whole: a record, a payload, a slot key.
+Lists are compared item by item.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import cast
 
 from mirror.core.json_pointer import join_pointer
 from mirror.core.values import Object, Value, canonical
@@ -27,7 +26,7 @@ __all__ = [
 
 
 class Missing:
-    """Nothing stands there."""
+    """No value."""
 
 
 ABSENT = Missing()
@@ -36,15 +35,15 @@ _SHOWN, _SHOWN_OF_POINTER = 80, 200
 """Characters of a value, and of a pointer, that a sentence shows."""
 
 _WHOLE = frozenset({"canonical_record", "payload", "slot_key"})
-"""Members that are equal or not; what one side lacks of them is a difference."""
+"""Members that are compared as a whole, so that a member missing in one is a difference."""
 
 _IDENTITY = ("event_id", "alias_kind", "digest")
-"""Members that say which of its kind an item of a list is."""
+"""Members that identify an item of a list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A place where two states differ."""
+    """A member or item in which two states differ."""
 
     pointer: str
     """JSON Pointer (RFC 6901)."""
@@ -53,31 +52,31 @@ class Difference:
 
     @property
     def place(self) -> str:
-        """Its pointer, as part of a sentence; cut if it is long."""
+        """The pointer, as part of a sentence; cut if it is long."""
         return truncate(self.pointer, _SHOWN_OF_POINTER)
 
     @property
     def sides(self) -> str:
-        """What both sides have there, as part of a sentence; cut if it is long."""
+        """Both values, as part of a sentence; cut if they are long."""
         return f"{shown_value(self.here)} here, {shown_value(self.upstream)} upstream"
 
     def to_value(self) -> Object:
-        """Return it as it is printed; a side that has nothing there has no member."""
+        """Return it as it is printed, without the member of a side that has no value."""
         sides = {"here": self.here, "upstream": self.upstream}
         present = {name: one for name, one in sides.items() if not isinstance(one, Missing)}
-        return cast("Object", {"pointer": self.pointer, **present})
+        return {"pointer": self.pointer, **present}
 
 
 @dataclass(slots=True)
 class Differences:
-    """All that two states do not agree in."""
+    """The differences of two states, and the members that only one of them has."""
 
     found: list[Difference] = field(default_factory=list)
     """In the order of our state's members."""
     only_here: list[str] = field(default_factory=list)
     """Pointers to members that upstream does not print."""
     only_upstream: list[str] = field(default_factory=list)
-    """Pointers to members that we do not have."""
+    """Pointers to members that this mirror does not have."""
 
 
 def differences(here: Object, upstream: Object) -> Differences:
@@ -125,8 +124,8 @@ def _walk_object(here: Object, upstream: Object, pointer: str, result: Differenc
 def _walk_list(here: list[Value], upstream: list[Value], pointer: str, result: Differences) -> None:
     for index, (ours, theirs) in enumerate(zip(here, upstream, strict=False)):
         place = join_pointer(pointer, index)
-        if not _are_one_thing(ours, theirs):
-            # From here on both lists speak of other things: one difference says so.
+        if not _are_same_item(ours, theirs):
+            # From here on the items are different things: one difference is enough.
             result.found.extend(_identities(ours, theirs, place))
             return
         _walk(ours, theirs, place, result)
@@ -140,12 +139,12 @@ def _at(items: list[Value], index: int) -> Value | Missing:
     return items[index] if index < len(items) else ABSENT
 
 
-def _are_one_thing(here: Value, upstream: Value) -> bool:
+def _are_same_item(here: Value, upstream: Value) -> bool:
     return not any(_identities(here, upstream, ""))
 
 
 def _identities(here: Value, upstream: Value, pointer: str) -> Iterator[Difference]:
-    """Yield the members by which two items of a list are not the same thing."""
+    """Yield the identifying members in which two items of a list differ."""
     if isinstance(here, dict) and isinstance(upstream, dict):
         for name in _IDENTITY:
             if name in here and name in upstream and here[name] != upstream[name]:
@@ -153,7 +152,7 @@ def _identities(here: Value, upstream: Value, pointer: str) -> Iterator[Differen
 
 
 def _within(here: Value | Missing, upstream: Value | Missing, pointer: str) -> Iterator[Difference]:
-    """Yield the first place where two values differ that must be equal as a whole."""
+    """Yield the first difference of two values that are compared as a whole."""
     for name, ours, theirs in _parts(here, upstream):
         if _differ(ours, theirs):
             yield from _within(ours, theirs, join_pointer(pointer, name))
@@ -165,7 +164,7 @@ def _within(here: Value | Missing, upstream: Value | Missing, pointer: str) -> I
 def _parts(
     here: Value | Missing, upstream: Value | Missing
 ) -> Iterator[tuple[str | int, Value | Missing, Value | Missing]]:
-    """Yield members or items of two values of one kind, side by side."""
+    """Yield the members or items of two values, in pairs."""
     if isinstance(here, dict) and isinstance(upstream, dict):
         for name in sorted({*here, *upstream}):
             yield name, here.get(name, ABSENT), upstream.get(name, ABSENT)

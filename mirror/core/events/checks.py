@@ -170,7 +170,7 @@ def check_members(
     Args:
         value: Any value.
         members: The members.
-        names_missing: Whether the reason tells a missing member from one of another type.
+        names_missing: Whether the reason says that a member is missing.
     """
     if not isinstance(value, dict):
         return "an event must be an object"

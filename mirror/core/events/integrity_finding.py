@@ -1,10 +1,10 @@
 """Integrity findings as the registry publishes them, apart from any bundle (rule S4).
 
 A finding prints the digest of its payload, and the signature is over that digest. So a finding
-with its payload proves that the registry signed these words. One without proves that the registry
-signed a digest, and nothing ties that to words. What stands beside the payload, `event_id` and
-`created_at` included, is signed in neither case: it is the word of whoever published the document.
-No state is made of a finding, which names no record by its Pith Number.
+with its payload proves that the registry signed the payload. One without proves only that the
+registry signed a digest. The members beside the payload, including `event_id` and `created_at`, are
+never signed: anybody who publishes the document can change them. A finding does not name a record
+by its Pith Number, so no state is made of it.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ _SIGNED = ("payload_sha256", "signature_b64")
 
 
 class IntegrityFinding(NamedTuple):
-    """A value that stands where a finding should."""
+    """A value in the place of a finding."""
 
     where: str
-    """A JSON Pointer into the document; of a long member name only the beginning stands in it."""
+    """A JSON Pointer into the document; long member names are cut."""
     value: Value
 
 
 def findings_of(document: Value) -> list[IntegrityFinding]:
-    """Return the findings in a document: itself, or what it lists, however far down.
+    """Return the findings in a document, at any depth; the document itself may be one.
 
-    Where there is one, whatever bears a digest or a signature should be one, and so should all
-    items of its list. What stands within a finding is one if it bears both.
+    If there is one, every object with a digest or a signature counts as a finding, and so do all
+    items of a list that holds one. Within a finding, an object needs both to count.
     """
     found = [
         IntegrityFinding(_pointer(path), value) for path, value in _walk(document, (), within=False)
@@ -69,7 +69,7 @@ def findings_of(document: Value) -> list[IntegrityFinding]:
 
 
 _Path: TypeAlias = tuple[str | int, ...]
-"""Names and positions from the document to a value; at most as many as it may nest."""
+"""Names and positions from the document to a value."""
 
 
 def _walk(document: Value, path: _Path, *, within: bool) -> Iterator[tuple[_Path, Value]]:
@@ -88,7 +88,7 @@ def _walk(document: Value, path: _Path, *, within: bool) -> Iterator[tuple[_Path
 
 
 def _pointer(path: _Path) -> str:
-    """Return a JSON Pointer; it is short, however long the names of members are."""
+    """Return a JSON Pointer in which long names are cut."""
     return "".join(join_pointer("", str(one)[:_NAME_CHARACTERS]) for one in path)
 
 

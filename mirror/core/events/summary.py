@@ -1,7 +1,7 @@
 """Summary of an event for a person: type, claimed time, signer, and the main payload members.
 
-A summary copies strings out of a value and proves nothing. Whoever shows that of an invalid event
-marks every field as not verified.
+A summary copies strings out of a value and proves nothing. That of an invalid event must be shown
+as not verified.
 """
 
 from __future__ import annotations

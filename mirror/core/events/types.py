@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias, TypeGuard, cast
+from typing import NamedTuple, TypeAlias, TypeGuard
 
 from mirror.core.keys import KeySet
 from mirror.core.receipt import check_receipt
@@ -52,7 +52,7 @@ def is_event_id(value: Value) -> TypeGuard[str]:
 
 
 class PayloadContext(NamedTuple):
-    """What a payload is held against."""
+    """The record and the keys that a payload is checked against."""
 
     record: Record
     keys: KeySet
@@ -71,13 +71,13 @@ class EventType:
     """The same of several events."""
     target: str
     members: dict[str, _Check]
-    """What the payload must hold."""
+    """The required members of the payload."""
     optional: tuple[str, ...] = ()
-    """Strings that may be absent, but not null."""
+    """Members that are strings or absent."""
     slot: tuple[str, ...] = ()
     """The payload members of the slot key; `()` for a log."""
     withdrawn: tuple[str, str] | None = None
-    """The member and its value that take the event's word back (M5)."""
+    """The member, and its value by which the event withdraws its slot (M5)."""
     shown_in: str | None = None
     """The list of `current` that shows such events (M6); None for those that have no entry."""
     summary_fields: tuple[str, ...]
@@ -100,11 +100,12 @@ class EventType:
         return None
 
     def slot_key(self, payload: Object) -> tuple[str | None, ...]:
-        """Return what an event speaks of: null for an absent member; `()` for a log."""
-        return tuple(cast("str | None", payload.get(name)) for name in self.slot)
+        """Return the slot key of a payload: None for an absent member; `()` for a log."""
+        members = map(payload.get, self.slot)
+        return tuple([one if isinstance(one, str) else None for one in members])
 
     def is_withdrawn(self, payload: Object) -> bool:
-        """Whether `payload` takes its own slot's word back (M5)."""
+        """Whether `payload` withdraws what its slot says (M5)."""
         return self.withdrawn is not None and payload[self.withdrawn[0]] == self.withdrawn[1]
 
 

@@ -46,20 +46,20 @@ __all__ = [
 
 
 class ProfileVerdict(NamedTuple):
-    """A verdict that was reached under a trusted profile, not the built-in one."""
+    """A verdict under a trusted profile, not the built-in one."""
 
     profile: str
     key_id: str
-    """Of the key that signed the event; empty if a check failed."""
+    """The id of the key that signed the event; empty if a check failed."""
     fault: Fault
     """None if the event passed."""
 
 
 EventVerdict: TypeAlias = Fault | ProfileVerdict
-"""None if an event passed under the built-in profile; code and reason if a check of that failed."""
+"""None if an event passed under the built-in profile; code and reason if it failed there."""
 
 ANY_KEY = ""
-"""Stands for every key, where an envelope does not say which one signed; no key is named so."""
+"""Means every key, if an envelope does not name the key that signed; no key has this name."""
 
 
 def is_envelope(value: Value, profiles: Iterable[Profile]) -> bool:
@@ -127,14 +127,14 @@ def valid_under(event: Object, digest: bytes, verdict: ProfileVerdict, keys: Key
 
 
 def key_ids_of_event(event: Event, keys: KeySet) -> set[str]:
-    """Return how the event names the keys that the verdict on it may rest on.
+    """Return the names, in an event, of the keys that its verdict may rest on.
 
     Args:
-        event: The event, verified.
-        keys: The key set, whose profiles say where an event names a key.
+        event: The event with its verdict.
+        keys: The key set, whose profiles have pointers to the name of the key.
 
     Returns:
-        Ids of keys, or whatever else names them; `ANY_KEY` if it may rest on any.
+        Ids of keys, or other names of them; `ANY_KEY` if the verdict may rest on any.
     """
     if isinstance(event, ValidEvent) and event.profile == MIRROR_V1.name:
         return _named_by(event.value, MIRROR_V1)
@@ -145,7 +145,7 @@ def key_ids_of_event(event: Event, keys: KeySet) -> set[str]:
 
 
 def _is_key_free(event: Event) -> bool:
-    """Whether E1 or E2 fail, so that no change of the keys lifts it under the built-in profile."""
+    """Whether the event fails a check that no change of the key set can lift."""
     return (
         isinstance(event, InvalidEvent)
         and event.profile == MIRROR_V1.name
@@ -154,7 +154,7 @@ def _is_key_free(event: Event) -> bool:
 
 
 def _named_by(value: Value, profile: Profile) -> set[str]:
-    """Return the names of the keys that matter, as far as a profile knows where they stand."""
+    """Return the names of the keys that a verdict may rest on, at the pointers of a profile."""
     event_type = get_pointer(value, profile.pointers["type"])
     named = get_pointer(value, profile.pointers["key"]) if "key" in profile.pointers else ANY_KEY
     texts = {named} if isinstance(named, str) else set()

@@ -1,22 +1,22 @@
-"""Checkpoints: what a mirror says of all its states at once, as the text of a signed note.
+"""Checkpoints: a mirror's statement about all its states, as the text of a signed note.
 
-    <origin>                       who says it: a name such as mirror.example.org/pith
+    <origin>                       the signer: a name such as mirror.example.org/pith
     <size>                         records, in decimal
     <root>                         of the tree over all states, 32 bytes in base64
-    key-set <64 digits>            the key set that the states were reached under (K3)
-    merge-version <name>           the rules that they were reached by
+    key-set <64 digits>            the digest of the key set (K3)
+    merge-version <name>           the version of the merge
     events-valid <count>
     events-invalid <count>
     time <YYYY-MM-DDTHH:MM:SSZ>    when, as the signer claims
 
-The first three lines are those of any transparency log's checkpoint, and what reads logs' reads
-these, too. The five lines after them are a mirror's own: all of them in this order, or none. Any
-further lines are another program's: they are kept and shown, and mean nothing here. One value has
-one spelling: what `format_checkpoint` would not write is refused.
+The first three lines are those of any transparency log's checkpoint, so that programs for logs can
+read them. The five lines after them are a mirror's extension: all in this order, or none. Further
+lines are of other programs: they are kept and shown, and have no meaning here. Each value has one
+form: a text that `format_checkpoint` would not write is refused.
 
-The tree is the map of `core.tree`, not the append-only list of RFC 6962: a record keeps its place
-while its state changes. So this is the format of a log's checkpoint without its proofs of
-consistency. What stands in for them is that a mirror's facts only grow (`fork`, `rollback`).
+The tree is the map of `mirror.core.transparency.merkle`, not the append-only list of RFC 6962: a
+record keeps its place while its state changes. So there are no proofs of consistency. Instead, the
+facts of a mirror only grow (`describe_fork`, `describe_rollback`).
 
 Source: https://c2sp.org/tlog-checkpoint; K3, M12, V5.
 """
@@ -43,7 +43,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorExtension:
-    """What a mirror says beside the three lines of any checkpoint."""
+    """The extension lines of a mirror."""
 
     key_set_digest: str
     """K3, hexadecimal."""
@@ -51,7 +51,7 @@ class MirrorExtension:
     events_valid: int
     events_invalid: int
     time: str
-    """V5, of whole seconds and with `Z`: of two, the lesser string is the earlier time."""
+    """V5, in whole seconds and with `Z`, so that times compare as strings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,28 +60,28 @@ class Checkpoint:
 
     origin: str
     size: int
-    """Records; the leaves of the tree."""
+    """Number of records: the leaves of the tree."""
     root: bytes
     """32 raw bytes."""
     particulars: MirrorExtension | None = None
     """None in the checkpoints of other programs."""
     others: tuple[str, ...] = ()
-    """Extension lines that only other programs know."""
+    """Extension lines of other programs."""
 
     @property
     def basis(self) -> tuple[str, str] | None:
-        """What a root follows from beside the facts (K3); None if it does not say."""
+        """Key set digest and merge version of the root (K3); None without the extension."""
         said = self.particulars
         return None if said is None else (said.key_set_digest, said.merge_version)
 
     @property
     def time(self) -> str | None:
-        """When it was made, as its signer claims; None if it does not say."""
+        """The time that the signer claims; None without the extension."""
         return None if self.particulars is None else self.particulars.time
 
     @property
     def events_valid(self) -> int | None:
-        """The count of valid events; None if it does not say."""
+        """The count of valid events; None without the extension."""
         return None if self.particulars is None else self.particulars.events_valid
 
 
@@ -139,11 +139,11 @@ _EXTENSIONS: Mapping[str, Callable[[str], object]] = {
     "events-invalid": _is_count,
     "time": lambda text: len(text) == _TIME_LENGTH and instant(text) is not None,
 }
-"""The extension lines of a mirror by name, in their order, and what their values must be."""
+"""The names of a mirror's extension lines in their order, and the checks of their values."""
 
 
 def _parse_extensions(lines: Sequence[str]) -> tuple[MirrorExtension | None, tuple[str, ...]]:
-    """Return what a mirror's own lines say, and the lines that are another program's."""
+    """Return a mirror's extension, and the lines of other programs."""
     names = [line.partition(" ")[0] for line in lines]
     if not _EXTENSIONS.keys() & names:
         return None, tuple(lines)
@@ -166,7 +166,7 @@ def _parse_extensions(lines: Sequence[str]) -> tuple[MirrorExtension | None, tup
 def _parse_value(line: str, number: int) -> str:
     name, _, value = line.partition(" ")
     if not _EXTENSIONS[name](value):
-        message = f"this is no value of {name}"
+        message = f"not a value of {name}"
         raise FormatError("checkpoint.extension", message, where=f"line {number}")
     return value
 
@@ -178,7 +178,7 @@ def format_checkpoint(checkpoint: Checkpoint) -> str:
     """Return the text of a checkpoint, which ends in a newline.
 
     Raises:
-        FormatError: If it would not read back; codes of `parse_checkpoint`.
+        FormatError: If `parse_checkpoint` would not return the same; its codes.
     """
     root = base64.b64encode(checkpoint.root).decode()
     lines = [checkpoint.origin, str(checkpoint.size), root]
@@ -194,7 +194,7 @@ def format_checkpoint(checkpoint: Checkpoint) -> str:
         lines += [f"{name} {value}" for name, value in zip(_EXTENSIONS, values, strict=True)]
     text = "".join(f"{line}\n" for line in (*lines, *checkpoint.others))
     if parse_checkpoint(text) != checkpoint:
-        raise FormatError("checkpoint.shape", "as it would be written, it reads otherwise")
+        raise FormatError("checkpoint.shape", "its text would be read as another checkpoint")
     return text
 
 
@@ -205,15 +205,15 @@ def describe_fork(one: Checkpoint, other: Checkpoint) -> str | None:
     """Return why one origin cannot honestly have signed both of two checkpoints, or None.
 
     A root follows from the facts, the key set and the merge. So under one key set digest and one
-    merge version, two roots cannot both be true of one time; nor, since facts only grow, of one
-    number of records with one number of valid events. The number of records alone is not enough:
-    an event about a known record changes the root and adds no record. Under another key set
-    digest or merge version another root is expected, and is no fork. A checkpoint without a
-    mirror's own lines is taken for a log's, where one size has one root.
+    merge version, there is one root at a time; and, since facts only grow, one for a number of
+    records and a number of valid events. The number of records alone is not enough: an event about
+    a known record changes the root and adds no record. Under another key set digest or merge
+    version another root is no fork. A checkpoint without a mirror's extension is treated as that of
+    a log, which has one root for each size.
 
     Args:
-        one: Of the origin.
-        other: Of the same origin, whichever came first.
+        one: A checkpoint.
+        other: A checkpoint of the same origin, earlier or later.
     """
     if one.root == other.root:
         same = one.size == other.size
@@ -230,15 +230,15 @@ def describe_fork(one: Checkpoint, other: Checkpoint) -> str | None:
 
 
 def describe_rollback(new: Checkpoint, known: Checkpoint) -> str | None:
-    """Return how a checkpoint takes back what one of its origin said that was read before, or None.
+    """Return how a checkpoint contradicts a known one of its origin by showing less, or None.
 
-    Facts only grow, so that neither records nor, under one key set digest and merge version, valid
-    events ever become fewer. And whoever gives out a checkpoint of an earlier date than before
-    hides what came since.
+    Facts only grow, so the number of records never falls, nor, under one key set digest and merge
+    version, that of valid events. A signer that publishes a checkpoint of an earlier date than
+    before hides later facts.
 
     Args:
-        new: The one that is read now.
-        known: One of the same origin that was read before.
+        new: A checkpoint.
+        known: A checkpoint of the same origin that was read before.
     """
     if new.time is not None and known.time is not None and new.time < known.time:
         return f"dated {new.time}, before {known.time} of one that was read earlier"

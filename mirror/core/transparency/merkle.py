@@ -1,14 +1,14 @@
 """One root for a whole mirror: a Merkle tree over the core digests of all states (M12).
 
-A leaf stands for a record; which of sixteen children of a node it lies under is said by the next
-hexadecimal digit of its `canonical_sha256`. A subtree that holds one leaf is that leaf, so the
-tree is as deep as it must be, and its root follows from the set of leaves alone.
+A leaf is of a record; the next hexadecimal digit of its `canonical_sha256` says which of the
+sixteen children of a node it is below. A subtree of one leaf is that leaf, so the tree is no deeper
+than needed, and its root follows from the set of leaves alone.
 
     leaf = SHA-256(0x00 || canonical_sha256 || core digest)            32 raw bytes each
     node = SHA-256(0x01 || child 0 || ... || child 15)                 32 zero bytes for no child
     root of no leaves = 32 zero bytes
 
-The first byte keeps leaves and nodes apart, so that neither can be passed off as the other.
+The first byte separates leaves from nodes, so that neither can be taken for the other.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Leaf: TypeAlias = tuple[bytes, bytes]
 """`canonical_sha256` and core digest of a state, 32 raw bytes each."""
 
 EMPTY = bytes(32)
-"""What stands for no leaf."""
+"""The digest of a subtree without leaves."""
 
 FANOUT = 16
 """Children of a node: one for each hexadecimal digit."""
@@ -147,11 +147,11 @@ def path(leaves: Iterable[Leaf], record: bytes, level: int) -> list[Siblings]:
 
 
 def root_from_path(leaf: Leaf, steps: Sequence[Siblings]) -> bytes | None:
-    """Return the root that a leaf leads to by the nodes above it; None if it does not stand there.
+    """Return the root of a leaf and the nodes above it; None if the leaf is not below them.
 
     Args:
         leaf: The record and its core digest.
-        steps: The children of every node above it, the root's first.
+        steps: The children of every node above it, those of the root first.
     """
     if len(steps) > _DIGITS or not all(map(_is_node, steps)) or not _are_digests(leaf):
         return None
@@ -168,5 +168,5 @@ def _is_node(children: Siblings) -> bool:
 
 
 def _are_digests(parts: Iterable[bytes]) -> bool:
-    """Whether each part is as long as it must be: only so is what is hashed read in one way."""
+    """Whether each part has the length of a digest, so that the hashed bytes are unambiguous."""
     return all(len(part) == len(EMPTY) for part in parts)

@@ -5,13 +5,12 @@
     — <key name> <base64>                   the key's id (4 bytes), then its signature of the text
     ...
 
-Strict, so that one note has one spelling: UTF-8, no control character but the newline, strict
-base64 (V6), no more space than drawn here. A signature by a key that is not known here says
-nothing, and is kept and passed over; one by a known key that does not hold refuses the note.
-Which Ed25519 signatures hold is for the one rule S1 to say.
+The format is strict, so that a note has one form: UTF-8, no control character but the newline,
+strict base64 (V6), no other white space. A signature by an unknown key is kept and ignored; an
+invalid one by a known key refuses the note. S1 decides which Ed25519 signatures are valid.
 
-A key goes by its name and its id, the first 4 bytes of SHA-256(name || newline || 0x01 || public
-key). The id is short and no secret is in it: it tells keys apart, and proves nothing.
+A key is named by its name and its id, the first 4 bytes of SHA-256(name || newline || 0x01 ||
+public key). The id is short and public: it distinguishes keys, and proves nothing.
 
 Source: https://c2sp.org/signed-note; RFC 8032; S1.
 """
@@ -55,7 +54,7 @@ MAX_SIGNATURES = 100
 """Signature lines of a note."""
 
 _ED25519 = b"\x01"
-"""The signature type of all keys here; others have other ids, and so are not known."""
+"""The signature type of Ed25519. A key of another type has another id, and is unknown."""
 
 _PRIVATE = "PRIVATE+KEY+"
 _MARK = "— "
@@ -81,7 +80,7 @@ class Verifier:
 
     @property
     def text(self) -> str:
-        """The key as people hand it on: `<name>+<8 hexadecimal digits>+<base64>`."""
+        """The key as it is published: `<name>+<8 hexadecimal digits>+<base64>`."""
         return _key_text(self, self.public_key)
 
 
@@ -91,7 +90,7 @@ class Signer:
 
     name: str
     seed: bytes = field(repr=False)
-    """The private key of RFC 8032, 32 bytes: to be kept secret."""
+    """The private key of RFC 8032, 32 bytes; secret."""
 
     @property
     def verifier(self) -> Verifier:
@@ -101,7 +100,7 @@ class Signer:
 
     @property
     def text(self) -> str:
-        """The key as its file holds it, secret: `PRIVATE+KEY+<name>+<8 digits>+<base64>`."""
+        """The key as in its file, secret: `PRIVATE+KEY+<name>+<8 digits>+<base64>`."""
         return _PRIVATE + _key_text(self.verifier, self.seed)
 
     def sign(self, message: bytes) -> bytes:
@@ -124,7 +123,7 @@ def make_signer(name: str, seed: bytes) -> Signer:
     """Return the key of a seed (32 bytes).
 
     Raises:
-        FormatError: `note.name` if no key may be named so.
+        FormatError: `note.name` if a key may not have this name.
     """
     if not is_key_name(name):
         hint = "name it like a host or path, such as mirror.example.org/pith"
@@ -133,14 +132,14 @@ def make_signer(name: str, seed: bytes) -> Signer:
 
 
 def parse_verifier(text: str) -> Verifier:
-    """Read the public key that somebody handed on.
+    """Read a published public key.
 
     Raises:
         FormatError: `note.key`
     """
     name, public_key = _parse_key(text)
     if not is_public_key(public_key):
-        raise _no_key("it holds no Ed25519 public key")
+        raise _no_key("it holds no valid Ed25519 public key")
     verifier = Verifier(name, public_key)
     if verifier.text != text:
         raise _no_key("its id is not that of its name and key")
@@ -148,13 +147,13 @@ def parse_verifier(text: str) -> Verifier:
 
 
 def parse_signer(text: str) -> Signer:
-    """Read what is in the file of a private key; no message repeats any of it.
+    """Read the text of a private key file; no error message repeats any of it.
 
     Raises:
         FormatError: `note.key`
     """
     if not text.startswith(_PRIVATE):
-        raise _no_key("it is no private key", "`mirror keys new FILE --name NAME` makes one")
+        raise _no_key("it is not a private key", "`mirror keys new FILE --name NAME` makes one")
     signer = Signer(*_parse_key(text.removeprefix(_PRIVATE)))
     if signer.text != text:
         raise _no_key("its id is not that of its name and key")
@@ -178,30 +177,30 @@ def _key_text(verifier: Verifier, key: bytes) -> str:
 
 
 def _no_key(
-    why: str, hint: str = "copy all of it, from the name to the last character"
+    why: str, hint: str = "copy the whole key, from the name to the last character"
 ) -> FormatError:
-    return FormatError("note.key", f"this is no key of a note: {why}", hint=hint)
+    return FormatError("note.key", f"not a key of a signed note: {why}", hint=hint)
 
 
 # Reading and writing -------------------------------------------------------------------------
 
 
 class Signature(NamedTuple):
-    """A line below the text: what it says of itself."""
+    """A signature line."""
 
     name: str
     key_id: bytes
     """4 raw bytes."""
     signature: bytes
-    """Of any length but none: keys that are not known may sign in other ways."""
+    """At least one byte: keys of unknown types have signatures of other lengths."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A note that is well formed; who really signed it is not looked at yet."""
+    """A well-formed note whose signatures are not verified."""
 
     text: str
-    """Ends in a newline."""
+    """The text, with a newline at its end."""
     signatures: tuple[Signature, ...]
 
 
@@ -217,8 +216,8 @@ def parse_note(data: bytes) -> Note:
     content = _decode(data)
     text, blank, below = content.rpartition("\n\n")
     if not blank or not below.endswith("\n"):
-        hint = "save all of it, down to the newline after its last signature"
-        raise FormatError("note.shape", "no signatures stand below an empty line", hint=hint)
+        hint = "save the whole note, with the newline after its last signature"
+        raise FormatError("note.shape", "no signatures follow an empty line", hint=hint)
     lines = below.removesuffix("\n").split("\n")
     if len(lines) > MAX_SIGNATURES:
         raise LimitError("note.signatures", f"a note with more than {MAX_SIGNATURES} signatures")
@@ -236,7 +235,7 @@ def _decode(data: bytes) -> str:
     control = _CONTROL.search(content)
     if control is not None:
         number = content.count("\n", 0, control.start()) + 1
-        message = "a control character stands in the note"
+        message = "the note has a control character"
         raise FormatError("note.text", message, where=f"line {number}")
     return content
 
@@ -251,15 +250,15 @@ def _parse_signature(line: str, number: int) -> Signature:
 
 
 def format_note(note: Note) -> bytes:
-    """Return a note as it is written: what `parse_note` reads, and nothing else.
+    """Return the bytes of a note, which `parse_note` reads.
 
     Raises:
-        FormatError: If it cannot be written so that it reads back; codes of `parse_note`.
+        FormatError: If `parse_note` would not return the same note; its codes.
     """
     lines = [f"{_MARK}{name} {_base64(key_id + rest)}\n" for name, key_id, rest in note.signatures]
     data = _encode(f"{note.text}\n{''.join(lines)}")
     if parse_note(data) != note:
-        raise FormatError("note.shape", "as it would be written, it reads otherwise")
+        raise FormatError("note.shape", "its bytes would be read as another note")
     return data
 
 
@@ -274,18 +273,18 @@ def _encode(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedNote:
-    """A note that keys which are known here signed; made by `verify_note`."""
+    """A note with a valid signature of a known key; made by `verify_note`."""
 
     text: str
     signed_by: tuple[Verifier, ...]
-    """At least one, each once, in the order of their first lines."""
+    """The known keys that signed, at least one, in the order of their first lines."""
 
 
 def sign_note(text: str, signers: Iterable[Signer]) -> bytes:
     """Return the note of a text, signed by keys.
 
     Raises:
-        FormatError: If this text cannot be that of a note, or nobody signs it.
+        FormatError: If the text cannot be in a note, or there is no signer.
     """
     message = _encode(text)
     lines = [
@@ -295,16 +294,16 @@ def sign_note(text: str, signers: Iterable[Signer]) -> bytes:
 
 
 def verify_note(note: Note, verifiers: Collection[Verifier]) -> VerifiedNote:
-    """Return the text of a note and who signed it.
+    """Return the text of a note and the keys that signed it.
 
     Args:
-        note: From anybody.
-        verifiers: The keys that are known; no other counts, whatever name it goes by.
+        note: Any note.
+        verifiers: The known keys; signatures of others are ignored.
 
     Raises:
-        UntrustedNoteError: `note.signature` if one in the name of a known key does not hold,
+        UntrustedNoteError: `note.signature` if the signature of a known key is invalid,
             `note.unsigned` if no known key signed it.
-        FormatError: `note.key` if two known keys differ and have one name and id.
+        FormatError: `note.key` if two known keys differ and have the same name and id.
     """
     known = _by_id(verifiers)
     message = note.text.encode()
@@ -314,11 +313,11 @@ def verify_note(note: Note, verifiers: Collection[Verifier]) -> VerifiedNote:
         if verifier is None:
             continue
         if not verify(verifier.public_key, message, signature):  # S1
-            why = f"the signature in the name of {name!r} does not hold"
+            why = f"the signature of {name!r} is invalid"
             raise UntrustedNoteError("note.signature", why, hint="do not believe this copy")
         signed_by.append(verifier)
     if not signed_by:
-        hint = "get the key of whoever signs it another way, and name it"
+        hint = "get the signer's key from another source, and name it"
         raise UntrustedNoteError("note.unsigned", "no known key signed the note", hint=hint)
     return VerifiedNote(note.text, tuple(dict.fromkeys(signed_by)))
 
@@ -327,12 +326,12 @@ def _by_id(verifiers: Collection[Verifier]) -> Mapping[tuple[str, bytes], Verifi
     known: dict[tuple[str, bytes], Verifier] = {}
     for verifier in verifiers:
         if known.setdefault((verifier.name, verifier.key_id), verifier) != verifier:
-            raise _no_key(f"two that differ are named {verifier.name!r} and have one id", "")
+            raise _no_key(f"two different keys have the name {verifier.name!r} and one id", "")
     return known
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether UTF-8 can carry it: a surrogate, such as of a file name, it cannot."""
+    """Whether UTF-8 can encode it: it cannot encode a surrogate, as in a file name."""
     return _SURROGATE.search(text) is None
 
 

@@ -329,7 +329,7 @@ def test_what_only_bears_an_id_is_not_that_event(false_one: Object, code: str) -
     assert comparison.only_upstream == (G,)
     assert codes(comparison) == ["event.missing_here"]
     assert comparison.causes[0].text.endswith(
-        f"which was never merged here; what bears this id was refused: {code}"
+        f"which was never merged here; a value with this id was refused: {code}"
     )
 
 
@@ -407,7 +407,7 @@ def test_a_count_that_only_differs_is_told_with_both_sides() -> None:
     """A valid event may stand in no list: the text says which."""
     comparison = compare(holding(CREATED), said(CREATED, OF_NOTHING))
     sides = "1 here, 2 upstream"
-    unlisted = "record_created and event_revoked count, and stand in no list"
+    unlisted = "record_created and event_revoked count, and are in no list"
     assert [cause.text for cause in comparison.causes] == [
         f"event_count differs: {sides}",
         f"valid_event_count differs: {sides}; {unlisted}",
@@ -505,7 +505,7 @@ def test_a_record_that_is_none_gives_no_number(record: Any, place: str) -> None:
     here = holding()
     comparison = compare(here, changed(here.state, "/current/canonical_record", record))
     assert codes(comparison) == ["record.digest"]
-    assert f"gives no number at all ({place}" in comparison.causes[0].text
+    assert f"gives no Pith Number ({place}" in comparison.causes[0].text
 
 
 def test_an_answer_for_another_record_is_that_and_nothing_else() -> None:

@@ -152,7 +152,7 @@ def test_an_event_may_go_if_it_is_known_to_be_retired() -> None:
     """A state in part shows no retired events: who holds the revocation knows."""
     before = in_part(state(GRAPH), "graph_snapshots")
     after = in_part(state(GRAPH, REVOCATION), "graph_snapshots")
-    text = "was shown and is gone; whether it was retired is not said: the bundle will tell"
+    text = "was shown and is gone; the state does not say whether it was retired; the bundle does"
     assert found(before, after) == [("rollback.event", f"{G} {text}")]
     assert found(before, after, [G]) == []
 

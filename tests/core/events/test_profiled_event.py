@@ -32,6 +32,7 @@ from mirror.core.profile_file import (
     weaknesses,
 )
 from mirror.core.record import parse_record
+from mirror.core.shape import objects_in
 from mirror.errors import FormatError
 from tests import oracle
 from tests.builders import (
@@ -206,7 +207,7 @@ def test_one_signed_text_in_two_profiles_is_one_event_in_any_order() -> None:
             merge(PARSED, [], [], order, keys).digest for order in itertools.permutations(verdicts)
         }
         assert 1 == len(states)
-    (shown,) = merge(PARSED, [], [], events, keys).lists["other_events"]
+    (shown,) = objects_in(merge(PARSED, [], [], events, keys).lists["other_events"])
     assert "record" == shown["target"]
 
 

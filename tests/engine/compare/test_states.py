@@ -220,7 +220,7 @@ def test_numbers_that_are_spelled_otherwise_are_the_same_state(
 @pytest.mark.parametrize(
     ("data", "bundles", "code", "message"),
     [
-        (b"{}", False, "state.shape", "/pith_number: it is no Pith Number"),
+        (b"{}", False, "state.shape", "/pith_number: must be a Pith Number"),
         (b"{}", True, "bundle.shape", ""),
         (b"\xff", False, "json.syntax", "byte 0: the text is not UTF-8"),
         (to_json({**BUNDLES[1], "canonical_sha256": "0" * 64}), True, "record.digest", ""),
