@@ -50,7 +50,7 @@ def test_one_command_takes_what_was_refused(there: Path, mirror: Mirror) -> None
     assert (0, b"") == (ran.exit_code, ran.stdout)
     assert ran.stderr == (
         "now trusted in mirror.db: the profile new-v1\n"
-        "not protected by its signatures, so never shown: /proof but for the signature\n"
+        "not protected by its signatures, so never shown: /proof except the signature\n"
     )
     state = mirror("show", NUMBER, "--json").lines[0]
     assert (3, 3, 0) == tuple(

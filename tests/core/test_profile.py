@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -341,6 +342,13 @@ def test_what_is_no_signature(value: Any) -> None:
     assert "signature" == check_event(event, MIRROR_V1, KEYS)
 
 
+def test_a_profile_that_names_no_message_has_no_signature() -> None:
+    """A rule without content, digest or id has nothing that could be signed."""
+    rule = replace(MIRROR_V1.signature, signs=None)
+    assert message(an_event(), replace(MIRROR_V1, signature=rule)) is None
+    assert "signature" == check_event(an_event(), replace(MIRROR_V1, signature=rule), KEYS)
+
+
 def test_real_findings() -> None:
     """S4: the registry's key signed each, and none with another digit or another's signature."""
     findings = real_lines("integrity_")
@@ -556,7 +564,8 @@ def test_members_of_a_file_that_do_not_go_together(changes: dict[str, Any], poin
 def test_what_a_file_may_leave_out_or_add() -> None:
     """Places, `only` and `digest_at`, and members that nobody knows."""
     value: Any = MIRROR_V1.to_value()
-    for pointer in ("/signature/digest_at", "/signature/signs/only", "/id/hashes/only"):
+    left_out = ("/types", "/signature/digest_at", "/signature/signs/only", "/id/hashes/only")
+    for pointer in left_out:
         value = _with(value, pointer, ...)
     assert MIRROR_V1 == parse_profile(orjson.dumps({**value, "more": 1}))
     less = parse_profile(orjson.dumps(_with(value, "/places", {})))

@@ -434,7 +434,7 @@ def unsafe(profile: Profile, expected: str) -> None:
 def test_what_is_needed_must_have_a_place(role: Any) -> None:
     """Without a type, a paper, a time and a payload there is nothing to be said."""
     places: Any = {name: place for name, place in SAFE.pointers.items() if name != role}
-    unsafe(replace(SAFE, pointers=places), f"where the {role} of an event stands")
+    unsafe(replace(SAFE, pointers=places), f"no place for the {role} of an event")
 
 
 @pytest.mark.parametrize("role", [*NEEDED, "target"])
@@ -457,19 +457,22 @@ def test_members_that_are_taken_by_name() -> None:
         else:
             assert profile is require_safe(profile)
             (loose,) = loose_members(profile)
-            assert loose.startswith("whatever is not in the members event_type, ")
+            assert loose.startswith("every member outside the members event_type, ")
     inside = profile_of(of_make(payload_alone))
     only_some = replace(inside.signature, signs=SignedContent("payload", (), ("event_type",)))
     unsafe(replace(inside, signature=only_some), "does not cover the payload")
     outside: Any = {**inside.pointers, "type": "/event_type"}
     unsafe(replace(inside, pointers=outside), "does not cover the type")
-    assert ["whatever is not in the payload"] == loose_members(inside)
+    assert ["every member outside the payload"] == loose_members(inside)
 
 
 def test_a_digest_that_is_only_named_proves_nothing() -> None:
     """S4: nothing in a finding shows what was hashed."""
     places = SAFE.pointers
-    unsafe(replace(INTEGRITY_V1, name="x", pointers=places, id=SAFE.id), "only named in the event")
+    unsafe(
+        replace(INTEGRITY_V1, name="x", pointers=places, id=SAFE.id),
+        "only names the digest that is signed",
+    )
 
 
 @pytest.mark.parametrize("name", ["", "mirror-v1", "integrity-v1", "-", "a b", "x" * 65, "é"])
