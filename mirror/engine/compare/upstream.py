@@ -17,7 +17,7 @@ from mirror.core.msgpack_values import decode_packed, might_contain_float, pack
 from mirror.core.shape import text_member
 from mirror.core.values import Object, canonical, decode, encode_integers, sha256
 from mirror.engine.batching import batched
-from mirror.engine.ingest.large_records import Piece, by_record
+from mirror.engine.ingest.large_records import RecordMembers, group_by_record
 from mirror.engine.process_pool import map_in_processes
 from mirror.engine.sync.requests import RecordRequest
 from mirror.errors import FormatError, SourceError, UpstreamError
@@ -117,8 +117,10 @@ class UpstreamSource:
         """
         failures: list[UpstreamError] = []
         items = self._items(failures)
-        pieces: Iterator[Piece] = by_record(items) if self.bundles else map(_alone, items)
-        batches = batched(pieces, _BATCH_MEMBERS, _size_of, _BATCH_BYTES)
+        groups: Iterator[RecordMembers] = (
+            group_by_record(items) if self.bundles else map(_alone, items)
+        )
+        batches = batched(groups, _BATCH_MEMBERS, _size_of, _BATCH_BYTES)
         for responses in map_in_processes(batches, self.read_batch, few=_FEW_BATCHES):
             yield from responses
         if failures:
@@ -176,18 +178,18 @@ class UpstreamSource:
 
     # Parsing ---------------------------------------------------------------------------------
 
-    def read_batch(self, batch: list[Piece]) -> list[UpstreamResponse]:
+    def read_batch(self, batch: list[RecordMembers]) -> list[UpstreamResponse]:
         """Return the statements in some members; members of one record give one statement (C2)."""
-        return [self._read_piece(piece) for piece in batch]
+        return [self._read_group(group) for group in batch]
 
-    def _read_piece(self, piece: Piece) -> UpstreamResponse:
-        if isinstance(piece, RefusedMember):
-            return Unreadable(piece.name, "", piece.code, piece.message)
-        first = piece[0]
-        if len(piece) == 1:
+    def _read_group(self, group: RecordMembers) -> UpstreamResponse:
+        if isinstance(group, RefusedMember):
+            return Unreadable(group.name, "", group.code, group.message)
+        first = group[0]
+        if len(group) == 1:
             return self.read(first.name, first.data, is_packed=first.is_packed)
         try:
-            return self._join(first.name, [self._verify(*member[1:]) for member in piece])
+            return self._join(first.name, [self._verify(*member[1:]) for member in group])
         except FormatError as error:
             return Unreadable(first.name, "", error.code, error.message)
 
@@ -246,12 +248,12 @@ def _bundle_statement(where: str, state: State, text: bytes) -> UpstreamStatemen
     return UpstreamStatement(where, number, state_text, text, sha256(state_text))
 
 
-def _alone(item: Member | RefusedMember) -> Piece:
+def _alone(item: Member | RefusedMember) -> RecordMembers:
     return item if isinstance(item, RefusedMember) else (item,)
 
 
-def _size_of(piece: Piece) -> int:
-    return 0 if isinstance(piece, RefusedMember) else sum(len(one.data) for one in piece)
+def _size_of(group: RecordMembers) -> int:
+    return 0 if isinstance(group, RefusedMember) else sum(len(one.data) for one in group)
 
 
 def _unreadable(where: str, message: str) -> UpstreamError:

@@ -10,9 +10,9 @@ import msgpack
 
 from mirror.archive import Member, RefusedMember
 
-__all__ = ["Piece", "by_record"]
+__all__ = ["RecordMembers", "group_by_record"]
 
-Piece: TypeAlias = tuple[Member, ...] | RefusedMember
+RecordMembers: TypeAlias = tuple[Member, ...] | RefusedMember
 """The members of one record, or a refused member."""
 
 _FILE = re.compile(r"(.*/[A-Z2-7]{26}/)(?:[0-9]{4,}\.)?bundle\.json")
@@ -21,7 +21,7 @@ _HEAD_BYTES = 512
 _HEAD_MEMBERS = 4
 
 
-def by_record(items: Iterable[Member | RefusedMember]) -> Iterator[Piece]:
+def group_by_record(items: Iterable[Member | RefusedMember]) -> Iterator[RecordMembers]:
     """Yield the members of a source, successive members of one record together."""
     group: list[Member] = []
     name: str | None = None
