@@ -242,7 +242,7 @@ def test_a_run_that_lost_all_its_workers_does_not_wait_for_ever(
 # A client that is killed ---------------------------------------------------------------------
 
 STAGES: dict[str, Callable[[Out], bool]] = {
-    "surveys": lambda out: out.scanned >= 1,
+    "scans": lambda out: out.scanned >= 1,
     "verification": lambda out: out.verified >= 6,
     "merging": lambda out: out.merged >= 2,
 }

@@ -223,7 +223,7 @@ def test_results_may_lie_within_a_source(client: Client, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", ["a bag", "a packed bag", "an increment"])
-def test_a_survey_tells_which_bag_it_is(tmp_path: Path, kind: str) -> None:
+def test_a_scan_names_the_bag(tmp_path: Path, kind: str) -> None:
     """Like the source itself at its end: the digest of its manifest, and all its labels."""
     info = [("Pith-Base-Manifest-SHA256", "0" * 64)] if kind == "an increment" else []
     path = tmp_path / "bag"
@@ -475,7 +475,7 @@ def test_a_task_judges_under_no_other_keys(tmp_path: Path) -> None:
 # Sources that change -------------------------------------------------------------------------
 
 
-def test_an_archive_that_shrank_since_it_was_surveyed(tmp_path: Path) -> None:
+def test_an_archive_that_shrank_after_its_scan(tmp_path: Path) -> None:
     """`source.changed`: the content at an extent is no longer there."""
     (tmp_path / "source").write_bytes(bag(TEXTS))
     context = context_in(tmp_path / "out")
