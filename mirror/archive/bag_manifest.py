@@ -16,7 +16,6 @@ import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 
 from mirror.archive.member import Bag, RefusedMember, apple_double_owner
@@ -58,10 +57,7 @@ more encodings, but some are not text encodings, or take quadratic time."""
 
 
 def is_tag_file_of_interest(name: str) -> bool:
-    """Whether a member is read before all others: a bag declaration, bag-info, fetch.txt, manifest.
-
-    These are tag files of RFC 8493; other tag files are only checked by their digests.
-    """
+    """Whether a member is read before all others: bag declaration, bag-info, fetch.txt, manifest."""
     last = posixpath.basename(name)
     is_known = last in {"bagit.txt", "bag-info.txt", "fetch.txt"}
     return is_known or _MANIFEST.fullmatch(last) is not None
@@ -100,12 +96,7 @@ class BagManifests:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._db.close()
         self._copies.close()
 
