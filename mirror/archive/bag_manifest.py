@@ -57,7 +57,7 @@ more encodings, but some are not text encodings, or take quadratic time."""
 
 
 def is_tag_file_of_interest(name: str) -> bool:
-    """Whether a member is read before all others: bag declaration, bag-info, fetch.txt, manifest."""
+    """Whether a member is read first: bag declaration, bag-info, fetch.txt, manifests."""
     last = posixpath.basename(name)
     is_known = last in {"bagit.txt", "bag-info.txt", "fetch.txt"}
     return is_known or _MANIFEST.fullmatch(last) is not None
