@@ -49,7 +49,10 @@ class _Duration(click.ParamType[float]):
 @options.jobs
 @click.option("--part", type=_Part(), default="1/1", help="Only this part of the records: 3/10.")
 @click.option(
-    "--time-limit", "for_s", type=_Duration(), help="Stop after 10m; the next run resumes there."
+    "--time-limit",
+    "time_limit_s",
+    type=_Duration(),
+    help="Stop after 10m; the next run resumes there.",
 )
 @click.option("--quick", is_flag=True, help="Only checksums of facts; no signatures.")
 @click.option("--repair", is_flag=True, help="Quarantine damaged facts, and derive all data again.")
@@ -61,7 +64,7 @@ def check(
     *,
     db: Path,
     part: tuple[int, int],
-    for_s: float | None,
+    time_limit_s: float | None,
     quick: bool,
     repair: bool,
     as_json: bool,
@@ -80,11 +83,11 @@ def check(
       mirror check --part 3/10 --json  one of ten parts
       mirror check --repair
     """
-    if repair and (part != (1, 1) or for_s is not None or quick):
+    if repair and (part != (1, 1) or time_limit_s is not None or quick):
         raise click.UsageError(
             "--repair checks everything: leave out --part, --time-limit and --quick"
         )
-    scope = CheckScope(part=part[0], of=part[1], for_s=for_s, quick=quick)
+    scope = CheckScope(part=part[0], of=part[1], time_limit_s=time_limit_s, quick=quick)
     started = time.monotonic()
 
     def on_damage(damage: Damage) -> None:
@@ -108,11 +111,13 @@ def check(
                 "finished": report.is_complete,
             }
         )
-    print_table(_rows(report, time.monotonic() - started, for_s), err=as_json)
+    print_table(_rows(report, time.monotonic() - started, time_limit_s), err=as_json)
     ctx.exit(exit_codes.of_check(report))
 
 
-def _rows(report: CheckReport, seconds: float, for_s: float | None) -> dict[str, str | list[str]]:
+def _rows(
+    report: CheckReport, seconds: float, time_limit_s: float | None
+) -> dict[str, str | list[str]]:
     rows: dict[str, str | list[str]] = {
         "checked": f"{plural(report.records, 'record')} in {seconds:.1f} s",
         "damaged": f"{len(report.damages):,}",
@@ -122,7 +127,7 @@ def _rows(report: CheckReport, seconds: float, for_s: float | None) -> dict[str,
     if not report.is_complete and not report.is_repaired:
         rows["not finished"] = (
             "not all of the file can be read; mirror check --repair saves all readable facts"
-            if for_s is None
+            if time_limit_s is None
             else "time limit reached; rerun the same command to resume"
         )
     if report.is_repaired:

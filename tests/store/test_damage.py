@@ -712,9 +712,9 @@ def test_a_check_that_runs_out_of_time_goes_on(path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("mirror.engine.states.check.CHUNK_RECORDS", 3)
     times = iter([0.0, 0.0, 99.0, 0.0, 0.0, 0.0, 99.0])
     monkeypatch.setattr("mirror.engine.states.check.time.monotonic", lambda: next(times))
-    first = check(path, CheckScope(for_s=1.0), lambda _damage: None)
+    first = check(path, CheckScope(time_limit_s=1.0), lambda _damage: None)
     assert (3, False, 1) == (first.records, first.is_complete, exit_codes.of_check(first))
-    again = check(path, CheckScope(for_s=1.0), lambda _damage: None)
+    again = check(path, CheckScope(time_limit_s=1.0), lambda _damage: None)
     assert (6, True, 0) == (again.records, again.is_complete, exit_codes.of_check(again))
 
 

@@ -63,7 +63,7 @@ class CheckScope:
     part: int = 1
     of: int = 1
     """Records whose id leaves the remainder `part` - 1 when divided by `of`."""
-    for_s: float | None = None
+    time_limit_s: float | None = None
     """Seconds after which the check stops; the next one resumes there."""
     quick: bool = False
     """Check only the checksums of the facts: no signature, no merge."""
@@ -127,7 +127,9 @@ def check(
         report.known += is_known
         on_damage(replace(damage, is_known=is_known))
 
-    with open_store(path, read_only=scope.for_s is None, must_exist=True, lenient=True) as store:
+    with open_store(
+        path, read_only=scope.time_limit_s is None, must_exist=True, lenient=True
+    ) as store:
         with suppress(sqlite3.DatabaseError):  # the log may be damaged, too
             known |= store.acknowledgements.digests()
         if scope.part == 1:
@@ -239,8 +241,10 @@ def _check_unopened(
 
 def _chunks(store: Store, scope: CheckScope) -> Iterator[list[int]]:
     """Yield the ids to check, chunk by chunk, until the time is over."""
-    last = store.integrity.resume_after(scope.name) if scope.for_s is not None else 0
-    end = time.monotonic() + (scope.for_s if scope.for_s is not None else float("inf"))
+    last = store.integrity.resume_after(scope.name) if scope.time_limit_s is not None else 0
+    end = time.monotonic() + (
+        scope.time_limit_s if scope.time_limit_s is not None else float("inf")
+    )
     fetch = partial(store.integrity.ids, scope.part, scope.of)
     for chunk in pages(fetch, CHUNK_RECORDS, int, last):
         if time.monotonic() >= end:
@@ -253,7 +257,7 @@ def _chunks(store: Store, scope: CheckScope) -> Iterator[list[int]]:
 
 def _is_done(store: Store, scope: CheckScope, last: int | None) -> bool:
     """Whether the end was reached; if not, store where to resume."""
-    if scope.for_s is None:
+    if scope.time_limit_s is None:
         return True
     after = store.integrity.resume_after(scope.name) if last is None else last
     is_done = not store.integrity.ids(scope.part, scope.of, after, 1)
