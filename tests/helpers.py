@@ -15,7 +15,7 @@ from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import State, merge
 from mirror.core.record import parse_record
 from mirror.errors import FormatError
-from mirror.store import InsertCounts, NewFacts, SourceRun, Store, StoredFacts, make_parcel
+from mirror.store import InsertCounts, NewFacts, SourceRun, Store, StoredFacts, pack_new_facts
 from tests.builders import Signer, key_set_file, to_json
 
 BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
@@ -34,7 +34,7 @@ PITH_RECORDS, DEMO_RECORDS = len(sample_states("pith")), len(sample_states("demo
 def state_leaves(store: Store) -> list[tuple[bytes, bytes]]:
     """`canonical_sha256` and core digest of every record's state, from the tables of states."""
     query = "SELECT record.digest, core_digest FROM record JOIN state ON record_id = id"
-    return store._conn.execute(query).fetchall()
+    return store.connection.execute(query).fetchall()
 
 
 def code_of(work: Callable[[], object]) -> str | None:
@@ -103,15 +103,15 @@ def parcel_of(
     """What a store that holds so much lacks of a bundle; with the state of the bundle alone."""
     raw = parse_bundle(to_json(bundle))
     judged = verify_bundle(raw, keys, held.known)
-    return make_parcel(raw, judged, held, state_of([judged], keys) if with_state else None, keys)
+    return pack_new_facts(raw, judged, held, state_of([judged], keys) if with_state else None, keys)
 
 
 def take(store: Store, bundle: Any, keys: KeySet, run: SourceRun) -> tuple[int, InsertCounts]:
     """Write what is new in a bundle, in the transaction that is open; its record is stale then."""
     held = store.facts.stored_facts(parse_bundle(to_json(bundle)).record.digest)
-    intake = store.intake()
-    taken = intake.add(parcel_of(bundle, keys, held), run, "a member")
-    intake.flush()
+    writer = store.batch_writer()
+    taken = writer.add(parcel_of(bundle, keys, held), run, "a member")
+    writer.flush()
     return taken.record_id, taken.new
 
 

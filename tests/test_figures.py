@@ -92,7 +92,7 @@ FIGURES = {
     "threat-model.md": [
         f"keeps {InputLimits().kept_invalid:,} alias times",
         f"a record of at most {InputLimits().record_bytes >> 10} KiB",
-        f"{facts._NAME_CHARACTERS} characters of each name of a key",
+        f"{facts.NAME_CHARACTERS} characters of each name of a key",
         f"{StoredFactsCache.MAX_FACTS:,} facts are cached",
         f"{InputLimits().kept_invalid:,} of each for a record",
     ],

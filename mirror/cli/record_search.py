@@ -31,7 +31,7 @@ def update_index(db: Path, *, is_patient: bool = False) -> StoreError | None:
     try:
         with open_store(db, must_exist=True) as store, show_progress("indexed") as progress:
             if not is_patient:
-                store.wait_at_most(WAIT_S)
+                store.set_busy_timeout(WAIT_S)
             update_store_index(store, progress.advance)
     except StoreError as error:
         return error

@@ -1,9 +1,9 @@
-"""The store: facts, kept for ever, and what is derived from them, made again at will.
+"""The store: facts, which are only added, and projections derived from them.
 
-Facts are append-only: records, receipts, alias claims, events (invalid ones too), the changes of
-trust, and where and when each came. Verdicts and states are derived: they are marked stale in the
-transaction that brings a fact, and replayed from the facts to the same bytes. Seals show whether
-rows are as they were written; what is not is neither shown nor merged.
+Facts are records, receipts, alias claims, events (invalid ones too), changes of trust, and the
+source and time of each. Verdicts and states are derived: the transaction that adds a fact marks
+them as stale, and a replay of the facts gives the same bytes. A checksum in each row shows damage;
+damaged rows are neither shown nor merged.
 """
 
 from mirror.store.arrival_codec import ArrivalContents, unpack_contents
@@ -37,7 +37,7 @@ from mirror.store.writer import (
     NewFacts,
     SourceRun,
     WriteResult,
-    make_parcel,
+    pack_new_facts,
 )
 
 __all__ = [
@@ -77,8 +77,8 @@ __all__ = [
     "WriteResult",
     "damaged",
     "key_ids_of",
-    "make_parcel",
     "open_store",
+    "pack_new_facts",
     "signature_of",
     "state_columns",
     "unpack_contents",

@@ -1,16 +1,17 @@
-"""What one bundle brought that was new, as it stands in the file: values as MessagePack, in zstd.
+"""Codec of an arrival's content: the new facts of one bundle, as MessagePack in zstd.
 
-A content is written once and never changed. It holds, in this order: the alias claims; the
-receipts' digests, then the receipts; the events' digests, then the events. A digest is that of
-the value's canonical bytes, so that a fact is recognised without being decoded and encoded again.
+A content is written once and never changed. Its parts are the alias claims, the receipts' digests,
+the receipts, the events' digests and the events. A digest is that of the value's canonical bytes,
+so that a fact is recognised without being decoded and encoded again.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import msgpack
 import zstandard
 
 from mirror.core.bundle import AliasClaim
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 LEVEL = 1
-"""Of zstd: quicker ones save little time and cost a quarter more space."""
+"""zstd level: lower ones save little time and cost a quarter more space."""
 
 DIGEST_BYTES = 32
 
@@ -41,7 +42,7 @@ class ArrivalContents(NamedTuple):
     receipts: list[tuple[bytes, Value]]
     events: list[tuple[bytes, Value]]
     encode: Callable[[Value], bytes] = canonical
-    """Gives canonical bytes of values in it: the quicker way where no float is among them."""
+    """Returns canonical bytes of the values; faster if no float is among them."""
 
 
 def pack_contents(
@@ -49,7 +50,7 @@ def pack_contents(
     receipts: Mapping[bytes, bytes],
     events: Mapping[bytes, bytes],
 ) -> bytes:
-    """Return the content of an arrival as it is kept; of no facts, no bytes.
+    """Return the content of an arrival; empty if there are no facts.
 
     Args:
         claims: The alias claims.
@@ -59,32 +60,37 @@ def pack_contents(
     if not (claims or receipts or events):
         return b""
     parts = [
-        pack(cast("Value", claims)),
-        pack(cast("Value", b"".join(receipts))),
+        pack([[*claim] for claim in claims]),
+        _pack_digests(receipts),
         pack_list(list(receipts.values())),
-        pack(cast("Value", b"".join(events))),
+        _pack_digests(events),
         pack_list(list(events.values())),
     ]
     return compress(pack_list(parts))
+
+
+def _pack_digests(digests: Iterable[bytes]) -> bytes:
+    packed: bytes = msgpack.packb(b"".join(digests))
+    return packed
 
 
 def unpack_contents(content: bytes) -> ArrivalContents:
     """Return what `pack_contents` was given.
 
     Raises:
-        ValueError: If `content` is nothing that it gives.
+        ValueError: If `content` does not come from there.
     """
     if not content:
         return ArrivalContents([], [], [])
     packed = decompress(content)
-    parts = unpack(packed)
+    parts: Any = unpack(packed)
     if not isinstance(parts, list) or len(parts) != 5:
         raise ValueError("not the parts of a content")
-    claims, receipt_digests, receipts, event_digests, events = cast("list[list[Value]]", parts)
+    claims, receipt_digests, receipts, event_digests, events = parts
     return ArrivalContents(
-        [AliasClaim(*cast("list[str]", claim)) for claim in claims],
-        _pairs(cast("bytes", cast("object", receipt_digests)), receipts),
-        _pairs(cast("bytes", cast("object", event_digests)), events),
+        [AliasClaim(*claim) for claim in claims],
+        _pairs(receipt_digests, receipts),
+        _pairs(event_digests, events),
         canonical if might_contain_float(packed) else encode_integers,
     )
 
@@ -94,7 +100,7 @@ def _pairs(digests: bytes, values: list[Value]) -> list[tuple[bytes, Value]]:
 
 
 def split(digests: bytes) -> list[bytes]:
-    """Return digests that stand one after the other, 32 bytes each."""
+    """Return concatenated digests, 32 bytes each."""
     return [digests[at : at + DIGEST_BYTES] for at in range(0, len(digests), DIGEST_BYTES)]
 
 
@@ -105,7 +111,7 @@ _DICTIONARY.precompute_compress(level=LEVEL)
 
 
 class _ArrivalCodecs(threading.local):
-    """zstd's own state, of which every thread needs one."""
+    """zstd's state; each thread needs its own."""
 
     def __init__(self) -> None:
         self.compress = zstandard.ZstdCompressor(
@@ -118,7 +124,7 @@ _CODECS = _ArrivalCodecs()
 
 
 def compress(data: bytes) -> bytes:
-    """Return `data` in zstd, with a dictionary of what bundles and states hold."""
+    """Return `data` in zstd, with the dictionary of the store."""
     return _CODECS.compress(data)
 
 
@@ -126,7 +132,7 @@ def decompress(data: bytes) -> bytes:
     """Return what `compress` was given.
 
     Raises:
-        ValueError: If `data` is nothing that it gives.
+        ValueError: If `data` does not come from there.
     """
     try:
         return _CODECS.decompress(data)

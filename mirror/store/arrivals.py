@@ -1,4 +1,4 @@
-"""The rows of a record's facts, and what each adds to the record's totals."""
+"""Rows of arrivals and of the verdicts on their facts, and the totals of a record."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class VerdictRow(NamedTuple):
     key_id: str
     """The key that signed an event that passed; else empty."""
     code: str
-    """Of S2 or E3; empty if the event passed."""
+    """The code (S2, E3); empty if the event passed."""
     reason: str
 
 
@@ -149,31 +149,37 @@ def _with_verdict(
     if verdict.fault is not None:
         return InvalidEvent(value, digest, *verdict.fault, verdict.profile)
     try:
-        return valid_under(cast("Object", value), digest, verdict, keys)
+        return valid_under(_require_object(value), digest, verdict, keys)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"no event of the profile {verdict.profile!r} stands there") from error
+        raise ValueError(f"not an event of the profile {verdict.profile!r}") from error
 
 
 def _valid(value: Value, digest: bytes, contents: ArrivalContents) -> ValidEvent:
-    event = cast("Object", value)
+    event = _require_object(value)
     try:
         valid = ValidEvent.of(event, digest, exact(contents.encode(event["payload"])))
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("no event stands there that can have passed") from error
+        raise ValueError("not an event that can have passed") from error
     if cast("int | None", valid.instant) is None:  # the verdict may be damaged
-        raise ValueError("no event with a time stands there")
+        raise ValueError("not an event with a time")
     return valid
 
 
-def key_ids_of(judged: Verdicts, keys: KeySet) -> set[str]:
-    """Return what names the keys that verdicts may rest on, but for the built-in one.
+def _require_object(value: Value) -> Object:
+    if not isinstance(value, dict):
+        raise TypeError("not an object")
+    return value
 
-    If that changes, every record is judged anew.
+
+def key_ids_of(verdicts: Verdicts, keys: KeySet) -> set[str]:
+    """Return the names of the keys that verdicts may depend on, without the built-in one.
+
+    If the built-in key changes, every record is verified again.
     """
     key_ids: set[str] = set()
-    for receipt in judged.receipts:
+    for receipt in verdicts.receipts:
         key_ids |= key_ids_of_receipt(receipt.value)
-    for event in judged.events:
+    for event in verdicts.events:
         key_ids |= key_ids_of_event(event, keys)
     return key_ids.difference(names_of(BUILT_IN))
 
@@ -196,7 +202,7 @@ class ArrivalRow:
         return row_checksum(row_id, record_id, run_id, member, sha256(content))
 
     def is_whole(self) -> bool:
-        """Whether the row is as it was written."""
+        """Whether the checksum matches."""
         row = (self.id, self.record_id, self.run_id, self.member, self.content)
         return self.checksum == self.checksum_of(*row)
 
@@ -218,11 +224,11 @@ class ArrivalRow:
         return any(one.profile not in {"", MIRROR_V1.name} for one in self.verdict_rows)
 
     def with_verdicts(self, contents: ArrivalContents, keys: KeySet) -> Verdicts:
-        """Return the receipts and events with the verdicts that were reached when last judged.
+        """Return the receipts and events with their stored verdicts.
 
         Args:
             contents: The facts.
-            keys: Whatever is or was trusted, if `has_profile_verdicts`.
+            keys: All that is or was trusted, if `has_profile_verdicts`.
 
         Raises:
             CorruptStoreError: `store.damaged` if these cannot be verdicts on these facts.
@@ -265,7 +271,7 @@ class RecordTotals:
 
     @classmethod
     def of(cls, rows: Iterable[tuple[ArrivalRow, ArrivalContents]]) -> RecordTotals:
-        """Add up arrivals, whatever their checksums."""
+        """Return the totals of arrivals; their stored checksums are not used."""
         totals = cls()
         for row, contents in rows:
             checksum = row.checksum_of(row.id, row.record_id, row.run_id, row.member, row.content)
@@ -279,7 +285,7 @@ class RecordTotals:
         contents: ArrivalContents,
         verdict_rows: Iterable[VerdictRow],
     ) -> None:
-        """Take an arrival in, with the verdicts on it."""
+        """Add an arrival with the verdicts on it."""
         self.events += len(contents.events)
         self.receipts += len(contents.receipts)
         self.alias_claims += len(contents.claims)
@@ -287,7 +293,7 @@ class RecordTotals:
         self.add_verdicts(arrival_id, verdict_rows)
 
     def add_verdicts(self, arrival_id: int, rows: Iterable[VerdictRow]) -> None:
-        """Take verdicts on the facts of an arrival in."""
+        """Add verdicts on the facts of an arrival."""
         for row in rows:
             self.checksum = combine(self.checksum, row_checksum(arrival_id, *row))
 

@@ -1,8 +1,7 @@
-"""The index of citations: from the work that cites to the records that it cites.
+"""Index of citations, from the citing work to the cited records.
 
-A citation stands on the record that is cited (E4), and names the work that cites. This table finds
-it from the other end. It is derived from the citations in force of the kept states, and follows
-each state that is written.
+A citation is an event of the cited record (E4) and names the citing work; this table finds it by
+that name. It is derived from the citations in force and updated with each state that is written.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ class CitationIndex:
         self._conn = conn
 
     def drop(self, record_ids: Iterable[int]) -> None:
-        """Take out what cites these records."""
+        """Delete the citations of these records."""
         query = "DELETE FROM citation WHERE record_id = ?"
         self._conn.executemany(query, [(record_id,) for record_id in record_ids])
 
     def add(self, rows: Iterable[tuple[int, Iterable[str]]]) -> None:
-        """Add what cites records.
+        """Add citations of records.
 
         Args:
             rows: Record ids, each with the names (`core.identifier.Name`, as text) of the works

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-__all__ = ["copy_to", "count_facts", "facts_only_in"]
+__all__ = ["IDENTITY", "copy_to", "count_facts", "facts_only_in"]
 
-_IDENTITY = {
+IDENTITY = {
     "run": "checksum",
     "record": "digest",
     "arrival": "checksum",
@@ -19,7 +19,7 @@ _IDENTITY = {
     "acknowledgement": "checksum",
     "quarantine": "found_at",
 }
-"""The tables of facts, each with a column that tells, beside `id`, one row from another.
+"""The tables of facts, each with a column that, with `id`, identifies a row.
 
 The checksum of an acknowledgement covers its rows in `acknowledged_finding`.
 """
@@ -32,12 +32,12 @@ def copy_to(
 ) -> None:
     """Copy one state of a store to a file, which must be empty or absent.
 
-    Call within a snapshot: what others write meanwhile does not begin the copy again.
+    Call within a snapshot, so that the copy does not restart when others write.
 
     Args:
         conn: The store.
         path: The file.
-        progress: Receives numbers of pages that were copied.
+        progress: Receives numbers of copied pages.
     """
     copied = 0
 
@@ -54,7 +54,7 @@ def copy_to(
 
 def count_facts(conn: sqlite3.Connection) -> dict[str, int]:
     """Return how many rows each table of facts has."""
-    return {table: _one(conn, f"SELECT count(*) FROM {table}") for table in _IDENTITY}  # noqa: S608
+    return {table: _one(conn, f"SELECT count(*) FROM {table}") for table in IDENTITY}  # noqa: S608
 
 
 def facts_only_in(conn: sqlite3.Connection, other: Path) -> dict[str, int]:
@@ -67,7 +67,7 @@ def facts_only_in(conn: sqlite3.Connection, other: Path) -> dict[str, int]:
     """
     conn.execute("ATTACH ? AS other", (f"{other.absolute().as_uri()}?mode=ro",))
     try:
-        found = {table: _one(conn, _query(table, one)) for table, one in _IDENTITY.items()}
+        found = {table: _one(conn, _query(table, one)) for table, one in IDENTITY.items()}
     finally:
         conn.execute("DETACH other")
     return {table: count for table, count in found.items() if count}

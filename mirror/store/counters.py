@@ -1,4 +1,4 @@
-"""Counts of everything, kept with every change, so that a store of any size can be asked."""
+"""Counters of the whole store, updated with every change, and the status made from them."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Counters:
         self._conn = conn
 
     def counts(self) -> Counter[str]:
-        """Return every count."""
+        """Return every counter that is not 0."""
         return Counter(dict(self._conn.execute("SELECT name, count FROM counter WHERE count != 0")))
 
     def add(self, counts: Mapping[str, int]) -> None:
-        """Add to counts, or take away."""
+        """Add to counters; numbers may be negative."""
         query = """
             INSERT INTO counter VALUES (?, ?)
             ON CONFLICT (name) DO UPDATE SET count = count + excluded.count
@@ -48,13 +48,13 @@ class Counters:
         self._conn.executemany(query, [(name, count) for name, count in counts.items() if count])
 
     def recount(self) -> None:
-        """Count everything anew."""
+        """Replace every counter by the actual number."""
         counts = self.actual()
         self._conn.execute("DELETE FROM counter")
         self.add(counts)
 
     def actual(self) -> Counter[str]:
-        """Return what there is, by counting it."""
+        """Return the actual numbers, by counting rows."""
         query = """
             SELECT (SELECT count(*) FROM record), coalesce(sum(alias_claims), 0),
                    coalesce(sum(receipts), 0), coalesce(sum(events), 0),
@@ -89,14 +89,14 @@ class Status:
     """Valid or not, verified under a trusted profile; the others under the built-in one."""
     equivocations: int
     stale: int
-    """Records whose state lags behind their facts."""
+    """Records whose state is out of date."""
     last_fact_at: str | None
-    """When the last fact that was new here came."""
+    """When the source of the last new fact was read."""
     last_source: str | None
 
 
 def read_status(conn: sqlite3.Connection) -> Status:
-    """Say what is in the store; it takes no longer for a large one."""
+    """Return the status; the time does not depend on the size of the store."""
     counts = Counters(conn).counts()
     receipts, events = _by_code(counts, "receipt "), _by_code(counts, "event ")
     query = "SELECT started_at, source FROM run ORDER BY id DESC LIMIT 1"

@@ -1,8 +1,8 @@
-"""The facts about records: alias claims, receipts and events, each once, and where each came from.
+"""Facts on records: alias claims, receipts and events, each stored once, with their sources.
 
-Facts are kept by arrival: one row holds all that a bundle brought and the store lacked. Rows are
-only ever added. Adding what is there changes nothing and is not counted as new. The verdicts on
-facts stand in a table of their own, and may be reached anew.
+Facts are stored by arrival: one row holds all new facts of a bundle. Rows are only added; adding a
+stored fact again changes nothing. The verdicts on facts are in a table of their own and can be
+replaced.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from mirror.store.records import Records, damaged, required
 from mirror.store.stored_facts import StoredFacts, StoredFactsCache
 from mirror.store.trust_log import TrustLog
 
-__all__ = ["Facts", "RecordFacts", "indexed_name"]
+__all__ = ["NAME_CHARACTERS", "Facts", "RecordFacts", "indexed_name"]
 
 
 @dataclass(frozen=True, slots=True)
 class RecordFacts:
-    """All that a store holds for one record, with the verdicts it remembers."""
+    """All stored facts of one record, with their stored verdicts."""
 
     record: Record
     alias_claims: list[AliasClaim]
@@ -55,16 +55,16 @@ class RecordFacts:
 
 
 _NOBODY = KeySet()
-_NAME_CHARACTERS = 128
+NAME_CHARACTERS = 128
 
 
 class Facts:
-    """The tables of facts, and the verdicts beside them."""
+    """The tables of facts and verdicts."""
 
     def __init__(self, conn: sqlite3.Connection, records: Records) -> None:
         self._conn = conn
         self._records = records
-        self._held = StoredFactsCache()
+        self._cache = StoredFactsCache()
 
     # Loading ---------------------------------------------------------------------------------
 
@@ -77,7 +77,7 @@ class Facts:
             until: Only those that arrived no later than this one; None for all.
 
         Raises:
-            CorruptStoreError: `store.damaged` if they are not just as they were written.
+            CorruptStoreError: `store.damaged` if their checksums do not match.
         """
         record = self._records.get(record_id)
         facts = RecordFacts(record, [], [], [])
@@ -97,7 +97,7 @@ class Facts:
         return row.with_verdicts(contents, keys)
 
     def stored_facts(self, digest: bytes) -> StoredFacts:
-        """Return what the store holds for the record of this `canonical_sha256` (raw).
+        """Return the stored facts of the record with this `canonical_sha256` (raw).
 
         The result is valid until the next call, which may add to it.
 
@@ -107,24 +107,24 @@ class Facts:
         record_id = self._records.find(digest)
         if record_id is None:
             return StoredFacts()
-        held = self._held.pop(record_id) or StoredFacts(record_id)
-        held.add(self._with_contents(record_id, held.last_arrival))
-        if held.totals != RecordTotals.load(self._conn, record_id):
-            held = StoredFacts(record_id)
-            held.add(self.rows(record_id))
-        self._held.put(record_id, held)
-        return held
+        stored = self._cache.pop(record_id) or StoredFacts(record_id)
+        stored.add(self._with_contents(record_id, stored.last_arrival))
+        if stored.totals != RecordTotals.load(self._conn, record_id):
+            stored = StoredFacts(record_id)
+            stored.add(self.rows(record_id))
+        self._cache.put(record_id, stored)
+        return stored
 
     def rows(self, record_id: int) -> list[tuple[ArrivalRow, ArrivalContents]]:
-        """Return all arrivals of a record with their contents, held against its totals.
+        """Return all arrivals of a record with their contents, compared with its totals.
 
         Raises:
             CorruptStoreError: `store.damaged`
         """
         rows = self._with_contents(record_id)
         if RecordTotals.of(rows) != RecordTotals.load(self._conn, record_id):
-            what = "its facts or verdicts are not what they were written as"
-            raise damaged(what, f"record {record_id}")
+            message = "the facts or verdicts do not match the totals of the record"
+            raise damaged(message, f"record {record_id}")
         return rows
 
     def _with_contents(
@@ -133,7 +133,7 @@ class Facts:
         return [(row, row.contents()) for row in self.arrivals(record_id, after)]
 
     def arrivals(self, record_id: int, after: int = 0) -> list[ArrivalRow]:
-        """Return all arrivals of a record, or those after one, whatever the totals says."""
+        """Return all arrivals of a record, or those after one, not compared with its totals."""
         query = """
             SELECT id, record_id, run_id, member, content, checksum FROM arrival
             WHERE record_id = ? AND id > ? ORDER BY id
@@ -169,7 +169,7 @@ class Facts:
         return [one for row in rows for one in ungroup_verdicts(row)]
 
     def last_arrival_at(self, record_id: int) -> str | None:
-        """Return when the last facts of a record came, as the run noted it."""
+        """Return when the source of a record's last arrival was read."""
         query = """
             SELECT started_at FROM arrival JOIN run ON run.id = run_id
             WHERE record_id = ? ORDER BY arrival.id DESC LIMIT 1
@@ -178,7 +178,7 @@ class Facts:
         return None if row is None else str(row[0])
 
     def changes(self, after: int, limit: int) -> list[tuple[int, str, str, str]]:
-        """Return (arrival id, year, suffix, time) of what came after an arrival, in its order."""
+        """Return (arrival id, year, suffix, time) of the arrivals after one, ascending."""
         query = """
             SELECT arrival.id, year, suffix, started_at
             FROM arrival JOIN record ON record.id = record_id JOIN run ON run.id = run_id
@@ -187,7 +187,7 @@ class Facts:
         return self._conn.execute(query, (after, limit)).fetchall()
 
     def named_since(self, after: int, limit: int) -> list[tuple[str, str]]:
-        """Return (suffix, source id) of at most `limit` records that something came for since."""
+        """Return (suffix, source id) of at most `limit` records with later arrivals."""
         query = """
             SELECT DISTINCT suffix, source_id FROM arrival JOIN record ON record.id = record_id
             WHERE arrival.id > ? LIMIT ?
@@ -195,7 +195,7 @@ class Facts:
         return self._conn.execute(query, (after, limit)).fetchall()
 
     def last_arrival(self, record_id: int | None = None) -> int:
-        """Return the id of the last arrival, of one record or of all; 0 if there is none."""
+        """Return the id of the last arrival of one record or of all; 0 without any."""
         query = "SELECT coalesce(max(id), 0) FROM arrival"
         if record_id is None:
             return int(self._conn.execute(query).fetchone()[0])
@@ -207,11 +207,11 @@ class Facts:
         return int(self._conn.execute(query, (record_id,)).fetchone()[0])
 
     def totals(self, record_id: int) -> RecordTotals:
-        """Return what the facts of a record are said to add up to."""
+        """Return the stored totals of a record."""
         return RecordTotals.load(self._conn, record_id)
 
     def depending_on(self, key_ids: Iterable[str]) -> list[int]:
-        """Return the ids of the records with a verdict that may rest on a key of these names."""
+        """Return the ids of the records with a verdict that may depend on a key of these names."""
         query = "SELECT record_id FROM key_dependency WHERE key_id = ?"
         names = {indexed_name(key_id) for key_id in key_ids}
         found = {row[0] for name in names for row in self._conn.execute(query, (name,))}
@@ -225,7 +225,7 @@ class Facts:
         arrivals: Sequence[tuple[ArrivalRow, ArrivalContents, Verdicts]],
         keys: KeySet,
     ) -> None:
-        """Replace the verdicts on a record's facts, and its totals with them.
+        """Replace the verdicts on a record's facts, and its totals.
 
         Args:
             record_id: The record.
@@ -258,7 +258,7 @@ class Facts:
         ))  # fmt: skip
 
     def add_key_dependencies(self, rows: Iterable[tuple[str, int]]) -> None:
-        """Note which keys, by id, the verdicts on a record may rest on."""
+        """Add the key ids that the verdicts on a record may depend on."""
         self._conn.executemany(
             "INSERT OR IGNORE INTO key_dependency VALUES (?, ?)",
             [(indexed_name(key_id), record_id) for key_id, record_id in rows],
@@ -266,9 +266,9 @@ class Facts:
 
 
 def indexed_name(key_id: str) -> str:
-    """Return what the index holds of the name of a key: its first characters.
+    """Return the first characters of the name of a key: those that the index holds.
 
-    An event may name a key by a megabyte. Where two names begin alike, a change of one key judges
-    what names the other again, to the same verdict.
+    An event may name a key by a megabyte. If two names begin alike, a change of one key verifies
+    the events of the other again, with the same verdict.
     """
-    return key_id[:_NAME_CHARACTERS]
+    return key_id[:NAME_CHARACTERS]

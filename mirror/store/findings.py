@@ -1,4 +1,4 @@
-"""What is odd in a store, by code, and where each thing came from: the SQL under the pages."""
+"""Queries for the findings in a store, by code, with their sources."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class FindingRow(NamedTuple):
     """Facts of one arrival that failed a check, a record that equivocates, or a damaged row."""
 
     at: int
-    """Where the next page starts: an arrival's id, or a record's, or that of the damaged row."""
+    """Start of the next page: the id of the arrival, record or quarantine row."""
     pith_number: str
     """Empty if the record of a damaged row is not known."""
     suffix: str
     total: int
     reason: str
-    """Of the first of them."""
+    """The reason of the first of them."""
     arrived_at: str
-    """Empty for what no single arrival brought."""
+    """Empty if it does not belong to a single arrival."""
     source: str = ""
     member: str = ""
     known: int = 0
@@ -53,13 +53,13 @@ class CodeCount(NamedTuple):
 
 
 class FindingSource(NamedTuple):
-    """When a run brought something, and from where."""
+    """Source of an arrival, and when it was read."""
 
     at: str
     source: str
 
 
-# From the ranges to the verdicts, never the other way round: there may be many verdicts.
+# The outer loop is over the ranges, because there may be many verdicts.
 _KNOWN_VERDICTS = """
     acknowledged_finding AS known CROSS JOIN verdict ON verdict.arrival_id = known.subject_id
     AND verdict.kind = known.kind AND verdict.code = known.code
@@ -110,7 +110,7 @@ _KNOWN_DAMAGE = f"""
 
 
 class FindingQueries:
-    """Lists of what did not pass, counted, and in pages."""
+    """Counts and pages of findings."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
@@ -133,7 +133,7 @@ class FindingQueries:
         return +totals
 
     def _counters(self, only: FindingFilter) -> Counter[str]:
-        """Return the counts that are kept, so that a large store answers at once."""
+        """Return the counts from the counters: they cost the same for a store of any size."""
         totals: Counter[str] = Counter()
         for name, count in Counters(self._conn).counts().items():
             fact, _, code = name.partition(" ")
@@ -221,13 +221,13 @@ class FindingQueries:
         return [FindingRow(*row) for row in self._conn.execute(query, chosen)]
 
     def moved_aside(self) -> int:
-        """Return how many facts were found damaged and moved aside."""
+        """Return how many rows are in quarantine."""
         return int(self._conn.execute("SELECT count(*) FROM quarantine").fetchone()[0])
 
     # To acknowledge --------------------------------------------------------------------------
 
     def new(self, only: FindingFilter) -> list[CoveredFindings]:
-        """Return what is chosen and not known yet, in ranges of positions.
+        """Return the chosen findings that are not acknowledged yet, in ranges of positions.
 
         Raises:
             CorruptStoreError: `store.damaged` if a verdict cannot be read.
@@ -275,7 +275,7 @@ class FindingQueries:
     # Origins ---------------------------------------------------------------------------------
 
     def origins(self, record_id: int) -> dict[int, FindingSource]:
-        """Return where each arrival of a record came from, by arrival."""
+        """Return the source of each arrival of a record, by arrival."""
         query = """
             SELECT arrival.id, started_at, source FROM arrival JOIN run ON run.id = run_id
             WHERE record_id = ?

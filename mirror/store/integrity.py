@@ -1,4 +1,4 @@
-"""Looking for damage, and moving what is damaged aside: the SQL under `mirror check`."""
+"""Integrity check of a store, and quarantine of damaged rows: the queries of `mirror check`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _MISMATCH = "checksum mismatch"
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Something in a store that is not as it was written."""
+    """A damaged or missing row, or damage to the file."""
 
     table: str
     """The table; `sqlite` for the file, `origin` for an arrival whose run is missing."""
@@ -55,17 +55,17 @@ class Damage:
     pith_number: str | None
     reason: str
     content: tuple[object, ...] = ()
-    """The row as it stands, for facts."""
+    """The damaged row, for facts."""
     is_known: bool = False
     """Whether it was acknowledged."""
 
 
 def first_damage(conn: sqlite3.Connection) -> str:
-    """Return what is wrong in the file or its tables; empty if nothing is found."""
+    """Return the first damage in the file or its tables, as text; empty if none is found."""
     conn.set_progress_handler(None, 0)
     inspection = IntegrityCheck(conn)
     try:
-        found = next(chain(inspection.of_file(quick=False), inspection.of_tables()), None)
+        found = next(chain(inspection.check_file(quick=False), inspection.check_tables()), None)
     except (sqlite3.Error, CorruptStoreError, TypeError, ValueError) as error:
         return str(error)
     return "" if found is None else f"{found.table}: {found.reason}"
@@ -79,8 +79,8 @@ class IntegrityCheck:
 
     # Looking ---------------------------------------------------------------------------------
 
-    def of_file(self, *, quick: bool) -> Iterator[Damage]:
-        """Yield what SQLite itself finds wrong in the file.
+    def check_file(self, *, quick: bool) -> Iterator[Damage]:
+        """Yield the damage that SQLite finds in the file.
 
         Args:
             quick: Leave out whether indexes agree with their tables.
@@ -105,10 +105,10 @@ class IntegrityCheck:
             why = str(error)
         yield Damage("full_text", None, None, None, f"the search index: {why}")
 
-    def of_tables(self) -> Iterator[Damage]:
-        """Yield broken origins, a broken log of trust, rows whose counterpart is not there."""
+    def check_tables(self) -> Iterator[Damage]:
+        """Yield damaged runs and logs, and rows that refer to missing ones."""
         for table in missing_tables(self._conn):
-            yield Damage("sqlite", None, None, None, f"the table {table} is not there")
+            yield Damage("sqlite", None, None, None, f"the table {table} is missing")
         yield from self._text()
         yield from self._runs()
         try:
@@ -118,7 +118,7 @@ class IntegrityCheck:
         for table, row_id, parent, _ in self._conn.execute("PRAGMA foreign_key_check").fetchall():
             if table not in _ORPHANS:
                 fact = "origin" if parent == "run" else table
-                yield Damage(fact, row_id, None, None, f"the {parent} it belongs to is not there")
+                yield Damage(fact, row_id, None, None, f"the {parent} it belongs to is missing")
         for table, condition in _ORPHANS.items():
             query = f"SELECT count(*) FROM {table} WHERE {condition}"  # noqa: S608
             (count,) = self._conn.execute(query).fetchone()
@@ -128,7 +128,7 @@ class IntegrityCheck:
         yield from self._evidence()
         tally = Counters(self._conn)
         if tally.counts() != tally.actual():
-            yield Damage("counter", None, None, None, "the counts are not those of what is there")
+            yield Damage("counter", None, None, None, "the counters differ from the number of rows")
 
     def _tree(self) -> Iterator[Damage]:
         try:
@@ -136,10 +136,10 @@ class IntegrityCheck:
         except CorruptStoreError:
             return  # a state that is damaged is named where records are checked
         if not is_whole:
-            yield Damage("tree_node", None, None, None, "the tree is not that of the states")
+            yield Damage("tree_node", None, None, None, "the tree differs from the states")
 
     def _evidence(self) -> Iterator[Damage]:
-        """Yield what upstreams said, and notes of mirrors, that are not as they were kept."""
+        """Yield damaged statements of upstream, checkpoints and acknowledgements."""
         for table in (UpstreamHistory(self._conn).table, CheckpointTable(self._conn).table):
             for row in table.damaged_rows():
                 yield Damage(table.name, row[0], None, None, _MISMATCH)
@@ -149,7 +149,7 @@ class IntegrityCheck:
     def _text(self) -> Iterator[Damage]:
         """Yield the tables without checksums that hold text which is not UTF-8.
 
-        Whoever does not look for damage could not read them at all.
+        A command that does not look for damage could not read them at all.
         """
         for table in sorted(_WITHOUT_CHECKSUM.difference(missing_tables(self._conn))):
             factory, self._conn.text_factory = self._conn.text_factory, str
@@ -164,8 +164,8 @@ class IntegrityCheck:
         for row in run_table(self._conn).damaged_rows():
             yield Damage("run", row[0], None, None, _MISMATCH, tuple(row[1:]))
 
-    def lacks_key(self, record_id: int, key_ids: Iterable[str]) -> bool:
-        """Whether the index of keys misses one that a verdict of the record may rest on."""
+    def lacks_key_dependency(self, record_id: int, key_ids: Iterable[str]) -> bool:
+        """Whether `key_dependency` lacks a key that a verdict of the record may depend on."""
         query = "SELECT 1 FROM key_dependency WHERE key_id = ? AND record_id = ?"
         return any(
             self._conn.execute(query, (indexed_name(key_id), record_id)).fetchone() is None
@@ -185,31 +185,31 @@ class IntegrityCheck:
         rows = self._conn.execute(query, (after, of, part - 1, limit)).fetchall()
         return [row[0] for row in rows]
 
-    # Where a check goes on -------------------------------------------------------------------
+    # Progress of a check ---------------------------------------------------------------------
 
     def resume_after(self, part: str) -> int:
-        """Return the last record id that an unfinished check of a part came to; 0 for none."""
+        """Return the last record id of an unfinished check of a part; 0 without one."""
         query = "SELECT last_record_id FROM check_progress WHERE part = ?"
         row = self._conn.execute(query, (part,)).fetchone()
         return 0 if row is None else int(row[0])
 
     def record_progress(self, part: str, last_record_id: int | None) -> None:
-        """Note where a check stopped; None if it came to the end."""
+        """Store where a check stopped; None if it finished."""
         if last_record_id is None:
             self._conn.execute("DELETE FROM check_progress WHERE part = ?", (part,))
         else:
             query = "INSERT OR REPLACE INTO check_progress VALUES (?, ?)"
             self._conn.execute(query, (part, last_record_id))
 
-    # Moving aside ----------------------------------------------------------------------------
+    # Quarantine ------------------------------------------------------------------------------
 
     def quarantined(self) -> list[tuple[str, str, str | None, str]]:
-        """Return (found_at, table, pith_number, reason) of all that was moved aside."""
+        """Return (found_at, table, pith_number, reason) of each row in quarantine."""
         query = "SELECT found_at, table_name, pith_number, reason FROM quarantine ORDER BY id"
         return self._conn.execute(query).fetchall()
 
     def quarantine(self, damage: Damage, at: str) -> None:
-        """Take a damaged fact out of its table, and keep it as it is."""
+        """Move a damaged fact from its table to the quarantine, unchanged."""
         if damage.table == "record":
             self._move_record(damage, at)
         elif damage.table == "trust":
@@ -223,7 +223,7 @@ class IntegrityCheck:
         elif damage.table in {"arrival", "upstream_history", "checkpoint"}:
             self._move_rows(damage.table, "id = ?", (damage.row_id,), damage, at)
         elif damage.table == "full_text":
-            SearchIndex(self._conn).clear()  # whoever searches next builds it again
+            SearchIndex(self._conn).clear()  # the next search builds it again
 
     def _quarantine_row(self, damage: Damage, table: str, row: Iterable[object], at: str) -> None:
         content = pack([one if isinstance(one, (int, str)) else _text(one) for one in row])
@@ -244,7 +244,7 @@ class IntegrityCheck:
         self._conn.execute(f"DELETE FROM {table} WHERE {condition}", arguments)  # noqa: S608
 
     def _move_record(self, damage: Damage, at: str) -> None:
-        """A record that is broken takes with it all that was said of it: nobody can judge it."""
+        """Move a damaged record with its facts: without it they cannot be verified."""
         self._move_rows("arrival", "record_id = ?", (damage.row_id,), damage, at)
         for table in ("key_dependency", "record_totals", "state", "stale", "citation"):
             query = f"DELETE FROM {table} WHERE record_id = ?"  # noqa: S608
@@ -252,11 +252,12 @@ class IntegrityCheck:
         self._move_rows("record", "id = ?", (damage.row_id,), damage, at)
 
     def _move_trust(self, at: str) -> None:
-        """The trust log is unreadable: fall back to the built-in key.
+        """Move a damaged log of trust, and fall back to the built-in key.
 
-        And that is not either if it was removed: a repair trusts nobody whom a person does not.
+        The built-in key is not trusted either if the log may have removed it: a repair never trusts
+        a key that a person removed.
         """
-        damage = Damage("trust", None, None, None, "the log of trusted keys is broken")
+        damage = Damage("trust", None, None, None, "the log of trusted keys is damaged")
         trust = TrustLog(self._conn)
         is_lost = trust.may_lack_built_in()
         self._move_rows("trust", "1", (), damage, at)
@@ -265,8 +266,10 @@ class IntegrityCheck:
             trust.append("remove", [BUILT_IN], at)
 
     def _move_acknowledgements(self, at: str) -> None:
-        """Forget what is known if the log is damaged: every finding is new again."""
-        damage = Damage("acknowledgement", None, None, None, "the log of what is known is damaged")
+        """Move a damaged log of acknowledgements: every finding is new again."""
+        damage = Damage(
+            "acknowledgement", None, None, None, "the log of acknowledgements is damaged"
+        )
         self._move_rows("acknowledgement", "1", (), damage, at)
         self._conn.execute("DELETE FROM acknowledged_finding")
 

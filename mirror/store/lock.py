@@ -1,4 +1,4 @@
-"""The write lock of a store: taken with patience, and with a word about whoever holds it."""
+"""The write lock of a store: waiting for it, and the process that holds it."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ __all__ = ["begin", "holder"]
 _LOG = logging.getLogger(__name__)
 
 QUIET_MS = 1000
-"""Milliseconds to wait for another process that writes before it is said."""
+"""Milliseconds to wait for another process that writes before a warning is logged."""
 
 _WAL_WRITE_LOCK = 120
 """The byte of the `-shm` file that a writer locks (SQLite's WAL file format, section 2.3)."""
 _RESERVED_BYTE = 0x40000001
-"""The byte of the database that one locks who writes without a WAL."""
+"""The byte of the database that a writer without a WAL locks."""
 _LOCKS = Path("/proc/locks")
 
 
 def begin(conn: sqlite3.Connection, path: Path | None) -> None:
-    """Begin a transaction that writes, and wait for the lock as long as `busy_timeout` says.
+    """Begin a transaction that writes; wait for the lock up to `busy_timeout`.
 
-    After a second it is logged as a warning that it waits, and for which process if that is known.
+    After a second a warning is logged, with the process that holds the lock if it is known.
 
     Args:
         conn: The store.
         path: Its file; None for memory.
 
     Raises:
-        sqlite3.OperationalError: `SQLITE_BUSY` if the time is over.
+        sqlite3.OperationalError: `SQLITE_BUSY` on timeout.
     """
     (limit,) = conn.execute("PRAGMA busy_timeout").fetchone()
     try:
@@ -53,7 +53,7 @@ def begin(conn: sqlite3.Connection, path: Path | None) -> None:
 
 
 def holder(path: Path) -> str:
-    """Return which process holds the write lock of a store; empty if that cannot be known.
+    """Return the process that holds the write lock of a store; empty if it is not known.
 
     Linux lists the locks on files in `/proc/locks` (proc_locks(5)).
     """
@@ -70,7 +70,7 @@ def holder(path: Path) -> str:
 
 
 def _inode(path: Path) -> str:
-    """Return device and inode of a file as `/proc/locks` writes them; empty if it is not there."""
+    """Return device and inode of a file as `/proc/locks` writes them; empty if it is missing."""
     try:
         about = path.stat()
     except FileNotFoundError:
@@ -88,7 +88,7 @@ def _pid_of(words: list[str], wanted: dict[str, int]) -> int:
 
 
 def _process_name(pid: int) -> str:
-    """Return a process by number and program; not its arguments, which may hold a password."""
+    """Return number and program of a process, without arguments: they may hold a password."""
     try:
         program = Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:

@@ -21,7 +21,7 @@ _FRAMES = ("numpy", "pandas")
 
 @contextmanager
 def _without(names: tuple[str, ...]) -> Iterator[None]:
-    """Have modules not be found, but for those that are loaded or may be loaded just now."""
+    """Make modules unavailable to imports, except those that are loaded or being loaded."""
     absent = [] if "distributed" in sys.modules else [n for n in names if n not in sys.modules]
     for name in absent:
         sys.modules[name] = None  # type: ignore[assignment] # importlib's mark: not to be found
@@ -56,7 +56,7 @@ def migrate(conn: sqlite3.Connection) -> None:
     try:
         if is_empty(conn):  # still, now that no other process can be making it
             conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        is_current(conn)  # or else it is refused
+        is_current(conn)  # raises for a store of another version
         _MIGRATIONS.apply(Database(conn, execute_plugins=False))
     except BaseException:
         conn.rollback()

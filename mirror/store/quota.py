@@ -1,7 +1,7 @@
 """The quota of a record: how many facts that nobody signed a store keeps for it (B4).
 
 Anybody can make any number of alias times, of receipts that differ in unsigned members, and of
-values that fail by their shape. Without a quota, a stranger could make the composed bundle of a
+values that are not events. Without a quota, a stranger could make the composed bundle of a
 record (B6) larger than other mirrors accept. What only a trusted key can have signed has none.
 """
 
@@ -19,7 +19,7 @@ __all__ = ["OverQuota", "Quota"]
 
 
 class OverQuota(NamedTuple):
-    """How many new facts of a bundle are not kept."""
+    """Numbers of new facts of a bundle that are not stored."""
 
     alias_claims: int = 0
     receipts: int = 0
@@ -27,17 +27,17 @@ class OverQuota(NamedTuple):
 
 
 class Quota:
-    """The rest of the quota of one record."""
+    """The unused quota of one record."""
 
     def __init__(self, items: int, held: StoredFacts) -> None:
-        """Start from what the store holds; `items` is the limit for each kind of fact."""
+        """Start from the stored facts; `items` is the limit for each kind of fact."""
         self._claims = items - len(held.alias_claims)
         self._receipts = items - held.unsigned_receipts
         self._events = items - held.malformed_events
         self._signatures = held.signatures
 
     def claims(self, new: Sequence[AliasClaim]) -> Sequence[AliasClaim]:
-        """Return the alias claims that are kept: the first ones, until none is left."""
+        """Return the alias claims to store: the first ones, up to the quota."""
         return new[: max(0, self._claims)]
 
     def receipts(
@@ -46,7 +46,7 @@ class Quota:
         values: Sequence[tuple[bytes, Value]],
         verdict_rows: Sequence[VerdictRow],
     ) -> list[int]:
-        """Return the positions of the receipts that are kept; the first of a signature always is.
+        """Return the positions of the receipts to store; the first of each signature always is.
 
         Args:
             new: Positions of those that the store lacks.
@@ -67,7 +67,7 @@ class Quota:
         return kept
 
     def events(self, new: Sequence[int], verdict_rows: Sequence[VerdictRow]) -> list[int]:
-        """Return the positions of the events that are kept: all that have the shape of one."""
+        """Return the positions of the events to store: all that have the shape of one (E1)."""
         malformed: Container[int] = {
             one.position for one in verdict_rows if one.kind == "event" and one.code == SHAPE
         }

@@ -3,11 +3,11 @@
 SQLite's write-ahead log needs a file of shared memory, `-shm`, even to be read
 (https://sqlite.org/wal.html, "Read-Only Databases"):
 
-- Where `-wal` and `-shm` are there, one who may only read them sees all that others commit.
-- Where there is no log, the file alone is the whole store. It is read without locks then, as if
-  nobody could write to it (`immutable`), and held against what it was once it was read: if
-  anybody wrote meanwhile, what was read may be parts of two states, and is not used.
-- Where there is a log but no shared memory, committed data cannot be read. That is said.
+- With `-wal` and `-shm`, a process that may only read them sees all that others commit.
+- Without a log, the file alone is the whole store. It is read without locks (`immutable`), and its
+  version is compared afterwards: if another process wrote meanwhile, the result may mix two states
+  and is not used.
+- With a log but without shared memory, committed data cannot be read: `store.unreadable`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PAUSE_S = 0.02
 
 
 class FileVersion(NamedTuple):
-    """Which file a path leads to, and when it was written last."""
+    """Identity of a file, and when it was last written."""
 
     device: int
     inode: int
@@ -37,8 +37,8 @@ class FileVersion(NamedTuple):
 
 
 def file_version(path: Path) -> FileVersion:
-    """Return the version of the file at `path`; raises OSError if there is none."""
-    found = os.stat(path)  # noqa: PTH116 - asked before each answer of a server: twice as quick
+    """Return the version of the file at `path`; raises OSError if it is missing."""
+    found = os.stat(path)  # noqa: PTH116 - called for each response of a server: twice as fast
     return FileVersion(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 

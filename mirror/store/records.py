@@ -1,14 +1,13 @@
-"""The table of records: adding them, and finding them by whatever they are called."""
+"""The table of records, found by digest, number, suffix or source."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar
 
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.record import Record, suffix_of
-from mirror.core.values import Object
 from mirror.errors import CorruptStoreError
 
 __all__ = ["RecordColumns", "Records", "columns_of", "damaged", "required"]
@@ -20,16 +19,16 @@ RecordColumns: TypeAlias = tuple[bytes, str, str, str, str, int, bytes]
 
 
 def damaged(what: str, where: str) -> CorruptStoreError:
-    """Return the error for a fact that is not as it was written."""
+    """Return the error for a damaged row."""
     hint = "run `mirror check` to find all that is damaged, then `mirror check --repair`"
     return CorruptStoreError("store.damaged", what, where=where, hint=hint)
 
 
 def required(row: _Row | None, where: str) -> _Row:
-    """Return a row that must be there.
+    """Return a row that must exist.
 
     Raises:
-        CorruptStoreError: `store.damaged` if it is not.
+        CorruptStoreError: `store.damaged` if it is missing.
     """
     if row is None:
         raise damaged("row is missing", where)
@@ -48,14 +47,14 @@ class Records:
         self._conn = conn
 
     def add(self, rows: Iterable[tuple[int, RecordColumns]]) -> None:
-        """Add records that are not there yet, each with its row id."""
+        """Add new records, each with its row id."""
         query = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         self._conn.executemany(query, [(row_id, *columns) for row_id, columns in rows])
 
     def last_id(self) -> int:
-        """Return the greatest row id; 0 if there is none."""
+        """Return the greatest row id; 0 for an empty table."""
         query = "SELECT coalesce(max(id), 0) FROM record"
-        return cast("int", self._conn.execute(query).fetchone()[0])
+        return int(self._conn.execute(query).fetchone()[0])
 
     def sample(self) -> list[int]:
         """Return the row ids of a few records: the first, one in the middle, and the last."""
@@ -75,13 +74,13 @@ class Records:
         """
         query = "SELECT id FROM record WHERE suffix = ? AND digest = ?"
         row = self._conn.execute(query, (suffix or suffix_of(digest), digest)).fetchone()
-        return None if row is None else cast("int", row[0])
+        return None if row is None else int(row[0])
 
     def get(self, record_id: int) -> Record:
         """Return a record.
 
         Raises:
-            CorruptStoreError: `store.damaged` if a column is not as it was written.
+            CorruptStoreError: `store.damaged` if a column does not match the value.
         """
         query = """
             SELECT digest, year, suffix, kind, source_id, version, value
@@ -91,7 +90,8 @@ class Records:
         *names, value = required(row, f"record {record_id}")
         where = f"record {record_id}, pith:{names[1]}:{names[2]}"
         try:
-            record = Record(cast("Object", unpack(value)))
+            decoded: Any = unpack(value)
+            record = Record(decoded)
             is_whole = tuple(names) == _names(record)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise damaged(f"its value cannot be read: {error}", where) from error
@@ -100,14 +100,14 @@ class Records:
         return record
 
     def suffix(self, record_id: int) -> str:
-        """Return the suffix of a record that is in the store, as its column has it."""
+        """Return the suffix of a stored record."""
         query = "SELECT suffix FROM record WHERE id = ?"
         row = self._conn.execute(query, (record_id,)).fetchone()
-        return cast("str", required(row, f"record {record_id}")[0])
+        return str(required(row, f"record {record_id}")[0])
 
     def count(self) -> int:
         """Return how many records there are, by counting them."""
-        return cast("int", self._conn.execute("SELECT count(*) FROM record").fetchone()[0])
+        return int(self._conn.execute("SELECT count(*) FROM record").fetchone()[0])
 
     def in_bag_order(self, record_ids: Collection[int] | None) -> Iterator[tuple[str, int]]:
         """Yield (suffix, id) of the given records or of all, ascending by suffix, each once."""
@@ -144,7 +144,7 @@ class Records:
         _, year, suffix = pith_number.split(":")
         query = "SELECT id FROM record WHERE suffix = ? AND year = ?"
         row = self._conn.execute(query, (suffix, year)).fetchone()
-        return None if row is None else cast("int", row[0])
+        return None if row is None else int(row[0])
 
     def by_source(self, source_id: str, version: int | None = None) -> list[int]:
         """Return the ids of the records of a source id, and of one version if that is given."""

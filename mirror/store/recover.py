@@ -1,7 +1,7 @@
-"""Saving what can be read from a file that SQLite finds broken, into a new one.
+"""Recovery of the readable rows of a file that SQLite finds corrupt, into a new file.
 
-Every row that can be read is taken over as it stands; whether it is as it was written is for a
-check to say. The broken file is kept under another name.
+Readable rows are copied unchanged; a check afterwards compares their checksums. The corrupt file is
+renamed.
 """
 
 from __future__ import annotations
@@ -12,48 +12,39 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mirror.core.keys import BUILT_IN
+from mirror.store.copy import IDENTITY
 from mirror.store.store import open_store
 from mirror.store.trust_log import TrustLog
 from mirror.store.write_ahead_log import move_aside
 
-__all__ = ["salvage"]
+__all__ = ["TABLES", "recover"]
 
-_TABLES = (
-    "run",
-    "record",
-    "arrival",
-    "trust",
-    "upstream_history",
-    "checkpoint",
-    "quarantine",
-    "acknowledgement",
-    "acknowledged_finding",
-)
+TABLES = (*IDENTITY, "acknowledged_finding")
 """The tables of facts."""
 
 
-def salvage(path: Path, aside: Path) -> None:
+def recover(path: Path, aside: Path) -> None:
     """Put a new store with the readable facts of `path` in its place; the old one goes to `aside`.
 
     No other process may have the store open.
 
     Raises:
-        StoreError: If not even the tables can be found in it.
+        StoreError: If not even its tables can be read.
     """
-    fresh = path.with_name(f".{path.name}.salvaged")
+    fresh = path.with_name(f".{path.name}.recovered")
     _remove(fresh)
     with open_store(fresh):
         pass
     target = sqlite3.connect(fresh, isolation_level=None)
-    # Only to read: who may write would put the log into the file at the end, and both are kept.
+    # Read-only: a writer would checkpoint the log into the file on closing, and both are kept.
     source = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     source.text_factory = lambda text: text.decode("utf-8", "replace")
     try:
         target.execute("PRAGMA foreign_keys = OFF")
         target.execute("BEGIN")
-        for table in _TABLES:
+        for table in TABLES:
             _copy(source, target, table)
-        if not _is_trust_whole(source):  # what it removed is not known (K2)
+        if not _is_trust_whole(source):  # the keys that it removed are not known (K2)
             TrustLog(target).append("remove", [BUILT_IN], _now())
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -92,20 +83,20 @@ def _insert(target: sqlite3.Connection, query: str, row: tuple[object, ...]) -> 
     try:
         target.execute(query, row)
     except sqlite3.IntegrityError:
-        return  # a column that was lost; the row is as good as unreadable
+        return  # a column was lost: the row counts as unreadable
 
 
 def _readable(source: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...]]:
-    """Yield the rows that can be read, leaping over those that cannot."""
-    after, leap = 0, 1
+    """Yield the readable rows, skipping those that are not."""
+    after, step = 0, 1
     while after < _last_id(source, table):
         query = f"SELECT * FROM {table} WHERE id > ? ORDER BY id"  # noqa: S608
         try:
             for row in source.execute(query, (after,)):
-                after, leap = row[0], 1
+                after, step = row[0], 1
                 yield row
         except (sqlite3.DatabaseError, UnicodeDecodeError):
-            after, leap = after + leap, leap * 2
+            after, step = after + step, step * 2
         else:
             return
 
@@ -115,4 +106,4 @@ def _last_id(source: sqlite3.Connection, table: str) -> int:
         query = f"SELECT coalesce(max(id), 0) FROM {table}"  # noqa: S608
         return int(source.execute(query).fetchone()[0])
     except (sqlite3.DatabaseError, UnicodeDecodeError):
-        return 1 << 40  # not known; the leaps double, so its end is soon reached
+        return 1 << 40  # not known; the steps double, so the end is soon reached

@@ -1,7 +1,7 @@
 """Row checksums: short digests that show whether a row is as it was written.
 
-They detect broken disks and pages, not people: whoever can write the file can compute them. Against
-people there are the signatures, which `mirror check` verifies again.
+They detect broken disks and pages, not people: anyone who can write the file can compute them.
+People are detected by the signatures, which `mirror check` verifies again.
 
 The facts of a record are several rows. Their checksums are combined by exclusive or in one row of
 `record_totals`: adding a fact costs the same however many there are, and a lost, doubled or changed

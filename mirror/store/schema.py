@@ -13,6 +13,8 @@ from mirror.errors import SchemaVersionError, StoreError
 
 __all__ = [
     "APPLICATION_ID",
+    "DERIVED",
+    "FACTS",
     "MIGRATIONS",
     "MIGRATION_SET",
     "STATEMENTS",
@@ -25,12 +27,12 @@ __all__ = [
 ]
 
 APPLICATION_ID = 0x70697468
-"""`pith` in ASCII: SQLite's own mark of whose file this is."""
+"""`pith` in ASCII: identifies the format of the SQLite file."""
 
 MIGRATION_SET = "mirror"
-"""The name under which sqlite-utils keeps which migrations were applied."""
+"""The name under which sqlite-utils records the applied migrations."""
 
-_FACTS = """
+FACTS = """
 CREATE TABLE run (                       -- one source read by one command
     id INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
@@ -124,7 +126,7 @@ CREATE TABLE quarantine (                -- damaged rows, removed from their tab
 ) STRICT;
 """
 
-_DERIVED = """
+DERIVED = """
 CREATE TABLE record_totals (             -- counts and checksum of a record's facts and verdicts
     record_id INTEGER PRIMARY KEY REFERENCES record,
     events INTEGER NOT NULL,
@@ -247,12 +249,12 @@ CREATE VIRTUAL TABLE full_text USING fts5 (
 """
 
 
-STATEMENTS = tuple(one for one in f"{_FACTS}{_DERIVED}".split(";\n") if one.strip())
+STATEMENTS = tuple(one for one in f"{FACTS}{DERIVED}".split(";\n") if one.strip())
 """Statements that make all tables and indexes."""
 
 
 def missing_tables(conn: sqlite3.Connection) -> list[str]:
-    """Return the names of tables that should be in a store, and are not."""
+    """Return the names of missing tables."""
     there = {row[0] for row in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     wanted = re.findall(r"CREATE (?:VIRTUAL )?TABLE (\w+)", ";".join(STATEMENTS))
     return [name for name in wanted if name not in there]
@@ -265,10 +267,10 @@ _UNRELEASED = frozenset({"m0001_facts_and_derived", "m0001_first_release"})
 
 
 def require_store(conn: sqlite3.Connection) -> None:
-    """Check that a file is a store of just this version's schema, for one who only reads.
+    """Check that a file is a store with the schema of this version, for reading.
 
     Raises:
-        StoreError: `store.absent` if it was cut off as it was made, and nothing is in it.
+        StoreError: `store.absent` if it is empty because its creation was interrupted.
         SchemaVersionError: `store.foreign`, `store.newer` or `store.older`.
     """
     if is_empty(conn):
@@ -279,7 +281,7 @@ def require_store(conn: sqlite3.Connection) -> None:
 
 
 def absent(place: str = "") -> StoreError:
-    """Return the error for a store that is not there."""
+    """Return the error for a missing store."""
     hint = "run `mirror merge SOURCE` first, or name the store with --db"
     return StoreError("store.absent", "there is no store", where=place, hint=hint)
 
@@ -293,7 +295,7 @@ def is_current(conn: sqlite3.Connection) -> bool:
     (found,) = conn.execute("PRAGMA application_id").fetchone()
     if found != APPLICATION_ID:
         hint = "name another file with --db; nothing was changed in this one"
-        raise SchemaVersionError("store.foreign", "this SQLite file is no store", hint=hint)
+        raise SchemaVersionError("store.foreign", "this SQLite file is not a store", hint=hint)
     applied = _applied(conn)
     if not _UNRELEASED.isdisjoint(applied):
         hint = "build a store again from your bundles; nothing was changed in this one"
@@ -306,12 +308,12 @@ def is_current(conn: sqlite3.Connection) -> bool:
 
 
 def applied_version(conn: sqlite3.Connection) -> int:
-    """Return how many migrations the store has seen: the version of its schema."""
+    """Return the number of applied migrations: the version of the schema."""
     return len(_applied(conn))
 
 
 def _applied(conn: sqlite3.Connection) -> set[str]:
-    """Return the names of the migrations that a store has, as sqlite-utils keeps them."""
+    """Return the names of the applied migrations, as sqlite-utils records them."""
     query = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlite_migrations'"
     if not conn.execute(query).fetchone()[0]:
         return set()

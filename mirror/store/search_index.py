@@ -1,12 +1,12 @@
-"""The search index: which records have a title, an abstract, or words in what is said of them.
+"""Search index of records, by title, by abstract, and by words in their states.
 
-It is derived from states and is never read as a fact: what it finds is held against the facts
-before it is shown (`excerpts`), so a fault in it can only make something be missed. Merging does
-not write it. It follows later: `notice` queues the records that may have changed since, by the
-last arrival and the last change of trust that it knew, and `put` indexes them.
+It is derived from states and never read as a fact: results are compared with the facts before they
+are shown (`excerpts`), so an error in it can only hide a record. Merging does not write it:
+`enqueue_changes` queues the records that may have changed since the version of the store that it
+indexed last, and `index` indexes them.
 
-The full text keeps no texts of its own (FTS5's `content = ''`). To take words out, it must be told
-the very texts that put them in, so these are kept beside it, compressed.
+The full text stores no texts (FTS5's `content = ''`). To delete words, FTS5 needs the texts that
+were inserted, so these are stored beside it, compressed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 from mirror.core.msgpack_values import pack, unpack
 from mirror.store.arrival_codec import compress, decompress
@@ -34,30 +34,30 @@ __all__ = [
 ]
 
 MATCH_BEGINS, MATCH_ENDS = "\x02", "\x03"
-"""What stands around matched words in an excerpt; `searchable` text holds neither."""
+"""Marks around matched words in an excerpt; `searchable` text contains neither."""
 
 _EXCERPT_WORDS = 24
 _FAR_BEHIND = 100_000
-"""Arrivals from which one walk over an index is quicker than going to each of them."""
+"""Number of new arrivals from which a scan of an index is faster than a lookup of each."""
 
 
 class IndexedText(NamedTuple):
-    """What a record is found by; each as `searchable` gives it."""
+    """The indexed texts of a record, normalised by `searchable`."""
 
     names: str
     """Its number, aliases and categories."""
     title: str
     """The titles that graph snapshots give it."""
     texts: str
-    """All else that is said of it."""
+    """All other texts in its state."""
 
 
 class IndexEntry(NamedTuple):
-    """What the index holds of a record."""
+    """Index entry of a record."""
 
     record_id: int
     state_digest: bytes
-    """Of the state that it was made from, raw."""
+    """Digest of the indexed state, raw."""
     title_digest: bytes
     """R5, raw."""
     abstract_digest: bytes
@@ -68,7 +68,7 @@ class IndexEntry(NamedTuple):
 
 
 def searchable(text: str) -> str:
-    """Return `text` as it is indexed: letters in their plain form, nothing that does not show.
+    """Return `text` normalised for the index, without invisible characters.
 
     Ligatures and full-width letters become plain ones (NFKC); characters that only format, such
     as soft hyphens and those that turn the direction of writing, go; runs of white space and
@@ -92,12 +92,12 @@ class SearchIndex:
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
 
-    # Following the store ---------------------------------------------------------------------
+    # Changes of the store -------------------------------------------------------------------
 
     def enqueue_changes(self) -> None:
         """Queue every record that may have changed since the last time."""
-        now = self._now()
-        query, arguments = self._lagging(self._mark(), now)
+        now = read_version(self._conn)
+        query, arguments = self._outdated(self._indexed_version(), now)
         self._conn.execute(f"INSERT OR IGNORE INTO index_queue {query}", arguments)
         self._conn.execute(
             """
@@ -112,17 +112,17 @@ class SearchIndex:
         self._conn.execute("INSERT INTO index_version VALUES (?, ?, ?, ?)", now)
 
     def is_current(self) -> bool:
-        """Whether nothing happened since the last `notice`, and nothing is queued."""
-        return self._mark() == self._now() and not self._lag(limit=1)
+        """Whether nothing changed since the last `enqueue_changes`, and nothing is queued."""
+        return self._indexed_version() == read_version(self._conn) and not self._lag(limit=1)
 
     def unindexed(self) -> int:
         """Return how many records may have changed since they were indexed, or never were."""
-        if self._mark() is None:
+        if self._indexed_version() is None:
             return Counters(self._conn).counts()["records"]
         return self._lag(limit=-1)
 
     def _lag(self, limit: int) -> int:
-        query, arguments = self._lagging(self._mark(), self._now())
+        query, arguments = self._outdated(self._indexed_version(), read_version(self._conn))
         counting = f"SELECT count(*) FROM ({query} LIMIT {limit})"  # noqa: S608
         return int(self._conn.execute(counting, arguments).fetchone()[0])
 
@@ -140,29 +140,26 @@ class SearchIndex:
         """
         return [row[0] for row in self._conn.execute(query, (after, limit))]
 
-    def _mark(self) -> StoreVersion | None:
+    def _indexed_version(self) -> StoreVersion | None:
         row = self._conn.execute("SELECT * FROM index_version").fetchone()
         return None if row is None else StoreVersion(*row)
 
-    def _now(self) -> StoreVersion:
-        return read_version(self._conn)
-
     @staticmethod
-    def _lagging(mark: StoreVersion | None, now: StoreVersion) -> tuple[str, tuple[int, ...]]:
-        """Return a query for the ids of all records whose entry may lag behind.
+    def _outdated(indexed: StoreVersion | None, now: StoreVersion) -> tuple[str, tuple[int, ...]]:
+        """Return a query for the ids of all records whose entry may be out of date.
 
-        A state changes with its facts, with a key that is named in them, or not at all, unless the
-        rules changed or damage was moved aside. What waits for its state will change, too.
+        A state changes only with its facts, or with a key that they name, unless the rules or the
+        quarantine changed. A record with a stale state will change, too.
         """
-        if mark is None or (mark.quarantine, mark.rules) != (now.quarantine, now.rules):
-            return _LAGGING_AT_ALL, ()
-        way = _WALKING if now.arrival - mark.arrival > _FAR_BEHIND else "NOT INDEXED"
-        return _LAGGING_SINCE.format(way), (mark.arrival, mark.trust)
+        if indexed is None or (indexed.quarantine, indexed.rules) != (now.quarantine, now.rules):
+            return _ALL_OUTDATED, ()
+        plan = _SCAN if now.arrival - indexed.arrival > _FAR_BEHIND else "NOT INDEXED"
+        return _OUTDATED_SINCE.format(plan), (indexed.arrival, indexed.trust)
 
     # Writing ---------------------------------------------------------------------------------
 
     def index(self, entry: IndexEntry) -> bool:
-        """Index a record, if its state is still the one that the entry was made from.
+        """Index a record, if its state is still that of the entry.
 
         Returns:
             Whether it was; if not, it stays queued.
@@ -181,7 +178,7 @@ class SearchIndex:
         return True
 
     def drop_if_gone(self, record_id: int) -> None:
-        """Take a record out of the index and the queue if the store does not hold it any more."""
+        """Delete a record from the index and the queue if it is not in the store any more."""
         query = "SELECT 1 FROM record WHERE id = ?"
         if self._conn.execute(query, (record_id,)).fetchone() is None:
             self._remove(record_id)
@@ -191,9 +188,9 @@ class SearchIndex:
         row = self._conn.execute(query, (record_id,)).fetchone()
         if row is not None:
             try:
-                texts = cast("list[str]", unpack(decompress(row[0])))
+                texts: Any = unpack(decompress(row[0]))
             except ValueError:
-                self.clear()  # nobody knows any more which words are this record's
+                self.clear()  # the words of this record are not known any more
                 return
             query = """
                 INSERT INTO full_text (full_text, rowid, names, title, texts)
@@ -204,7 +201,7 @@ class SearchIndex:
         self._conn.execute("DELETE FROM index_queue WHERE record_id = ?", (record_id,))
 
     def is_whole(self) -> bool:
-        """Whether all words can be read, and are of so many records as are indexed.
+        """Whether all words can be read, and belong to the number of indexed records.
 
         Every record has the word `pith`: its number begins with it.
 
@@ -229,16 +226,16 @@ class SearchIndex:
         return bool(counts == [indexed] * 3)
 
     def clear(self) -> None:
-        """Forget everything: the next `notice` queues every record."""
+        """Delete everything: the next `enqueue_changes` queues every record."""
         try:
             self._conn.execute("INSERT INTO full_text (full_text) VALUES ('delete-all')")
         except sqlite3.DatabaseError:
-            self._clear_by_hand()
+            self._replace_tables()
         for table in ("index_entry", "index_queue", "index_version"):
             self._conn.execute(f"DELETE FROM {table}")  # noqa: S608
 
-    def _clear_by_hand(self) -> None:
-        """Put an empty index in the place of one so broken that FTS5 does not even open it."""
+    def _replace_tables(self) -> None:
+        """Replace the tables of an index that FTS5 cannot open by those of an empty one."""
         with closing(_new_full_text()) as fresh:
             for table in (
                 "full_text_docsize",
@@ -291,7 +288,7 @@ class SearchIndex:
         return list(dict.fromkeys(row[0] for row in rows))
 
     def texts(self, record_id: int) -> IndexedText | None:
-        """Return what a record is found by, as it was indexed last; None if it was not.
+        """Return the indexed texts of a record; None if it is not indexed.
 
         Raises:
             CorruptStoreError: `store.damaged` if it cannot be read.
@@ -301,7 +298,8 @@ class SearchIndex:
         if row is None:
             return None
         try:
-            return IndexedText(*cast("list[str]", unpack(decompress(row[0]))))
+            texts: Any = unpack(decompress(row[0]))
+            return IndexedText(*texts)
         except (ValueError, TypeError) as error:
             raise damaged(f"it cannot be read: {error}", f"index_entry {record_id}") from error
 
@@ -313,15 +311,15 @@ class SearchIndex:
         )
 
 
-_WALKING = "INDEXED BY arrival_by_record"
-_LAGGING_SINCE = """
+_SCAN = "INDEXED BY arrival_by_record"
+_OUTDATED_SINCE = """
     SELECT record_id FROM index_queue
     UNION SELECT record_id FROM stale
     UNION SELECT record_id FROM arrival {} WHERE id > ?
     UNION SELECT record_id FROM key_dependency
           WHERE key_id IN (SELECT name FROM trust WHERE id > ?)
 """
-_LAGGING_AT_ALL = """
+_ALL_OUTDATED = """
     SELECT record_id FROM index_queue
     UNION SELECT record_id FROM stale
     UNION SELECT record.id FROM record
@@ -332,17 +330,17 @@ _LAGGING_AT_ALL = """
 """
 
 _WEIGHTS = "1.0, 5.0, 1.0"
-"""How much a word counts in names, titles and texts."""
+"""Weights of a word in names, titles and texts."""
 
 # Excerpts ------------------------------------------------------------------------------------
 
 
 def excerpts(expression: str, found: Iterable[tuple[int, IndexedText]]) -> dict[int, str]:
-    """Return an excerpt around what matches, by record id, of those that do match.
+    """Return excerpts around the matched words, by record id; only of records that match.
 
     Args:
         expression: An expression of FTS5.
-        found: Records with their texts as they are now.
+        found: Records with their current texts.
     """
     with closing(_new_full_text()) as conn:
         query = "INSERT INTO full_text (rowid, names, title, texts) VALUES (?, ?, ?, ?)"
@@ -356,7 +354,7 @@ def excerpts(expression: str, found: Iterable[tuple[int, IndexedText]]) -> dict[
 
 
 def _new_full_text() -> sqlite3.Connection:
-    """Return a database in memory with an empty full text, which keeps its texts."""
+    """Return a database in memory with an empty full text that stores its texts."""
     conn = sqlite3.connect(":memory:")
     conn.execute(
         "CREATE VIRTUAL TABLE full_text USING fts5 "

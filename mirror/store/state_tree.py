@@ -1,4 +1,4 @@
-"""The tree over all states (`core.tree`), kept up to date at a cost that grows with what changed.
+"""Merkle tree over all states (`core.transparency.merkle`), updated at the cost of the changes.
 
 The table `tree_node` holds its upper nodes, those of up to four hexadecimal digits; lower nodes
 are computed from the leaves on demand. Writing a state adds its record to `tree_queue`; `update`
@@ -22,26 +22,26 @@ from mirror.store.records import damaged
 __all__ = ["DEPTH", "StateTree", "TreeLeaf"]
 
 DEPTH = 4
-"""Digits of the lowest nodes that are kept: a million records are some fifteen under each."""
+"""Digits of the lowest stored nodes: of a million records, each has about fifteen."""
 
 _LETTERS = DEPTH * 4 // 5
-"""Letters of a suffix that the digits of such a node fix: five bits each."""
+"""Letters of a suffix that the digits of such a node determine: five bits each."""
 
 _FEW_IN = 32
-"""The whole tree is made anew if more than one in so many states changed: that is quicker then."""
+"""If more than one in so many states changed, the whole tree is built: that is faster."""
 
 _DIGITS = "0123456789abcdef"
 
 
 class TreeLeaf(NamedTuple):
-    """A state as a leaf of the tree."""
+    """Leaf of the tree: a state."""
 
     record: bytes
     """`canonical_sha256`, raw."""
     core_digest: bytes
     """M12, raw."""
     year: str
-    """Of the Pith Number."""
+    """The year in the Pith Number."""
 
     @property
     def pith_number(self) -> str:
@@ -57,39 +57,39 @@ class StateTree:
         columns = "depth, prefix, size, digest"
         self._nodes = CheckedTable(conn, "tree_node", columns, _where)
 
-    # Following the states --------------------------------------------------------------------
+    # Updates -------------------------------------------------------------------------------
 
     def enqueue(self, record_ids: Iterable[int]) -> None:
-        """Queue records whose states were written."""
+        """Add records whose states were written to the queue."""
         rows = [(record_id,) for record_id in record_ids]
         self._conn.executemany("INSERT OR IGNORE INTO tree_queue VALUES (?)", rows)
 
     def clear(self) -> None:
-        """Forget the tree; the next `update` makes it anew."""
+        """Delete the tree; the next `update` builds it."""
         self._conn.execute("DELETE FROM tree_node")
         self._conn.execute("DELETE FROM tree_queue")
 
     def lag(self) -> int:
         """Return how many states are not in the tree yet."""
-        table = "state" if self._kept("") is None else "tree_queue"
+        table = "state" if self._stored_node("") is None else "tree_queue"
         return int(self._conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
 
     def update(self) -> None:
-        """Bring the tree up to date; call within a transaction.
+        """Process the queue; call within a transaction.
 
         Raises:
-            CorruptStoreError: `store.damaged` if a state is not as it was written.
+            CorruptStoreError: `store.damaged` if a state is damaged.
         """
-        marked = self._marked()
-        if marked is None:
+        outdated = self._outdated()
+        if outdated is None:
             self._build()
         else:
-            self._grow(marked)
+            self._update_nodes(outdated)
         self._conn.execute("DELETE FROM tree_queue")
 
-    def _marked(self) -> set[str] | None:
-        """Return the lowest nodes that lag behind; None if all of them may."""
-        root = self._kept("")
+    def _outdated(self) -> set[str] | None:
+        """Return the lowest nodes that are out of date; None if all of them may be."""
+        root = self._stored_node("")
         if root is None or self.lag() > root.size // _FEW_IN:
             return None
         return {digest[:DEPTH] for digest in self._queued()}
@@ -101,12 +101,12 @@ class StateTree:
 
     def _build(self) -> None:
         self._conn.execute("DELETE FROM tree_node")
-        for nodes in self._made():
+        for nodes in self._compute_all():
             self._save(nodes)
 
-    def _made(self) -> Iterator[dict[str, Node]]:
-        """Make the whole tree from the leaves, and yield its nodes, the lowest first."""
-        nodes = {prefix: _subtree(leaves, DEPTH) for prefix, leaves in self._all()}
+    def _compute_all(self) -> Iterator[dict[str, Node]]:
+        """Compute the whole tree from the leaves; yield its nodes, the lowest first."""
+        nodes = {prefix: _subtree(leaves, DEPTH) for prefix, leaves in self._leaves_by_node()}
         yield nodes
         for depth in reversed(range(DEPTH)):
             above = {prefix[:depth] for prefix in nodes} or {""}
@@ -117,19 +117,19 @@ class StateTree:
             yield nodes
 
     def is_whole(self) -> bool:
-        """Whether all that is kept is as it was written, and is the tree of the states.
+        """Whether all stored nodes are intact and are those of the states.
 
-        What stands above a state that is queued lags behind, and may be another state's.
+        Nodes above a queued state are out of date, and are not compared.
         """
-        kept = self._all_kept()
-        if not kept:
-            return kept is not None
-        lagging = {digest[:depth] for digest in self._queued() for depth in range(DEPTH + 1)}
-        made = {prefix: node for nodes in self._made() for prefix, node in nodes.items()}
-        prefixes = {*kept, *made} - lagging
-        return all(kept.get(one, NOTHING) == made.get(one, NOTHING) for one in prefixes)
+        stored = self._all_stored()
+        if not stored:
+            return stored is not None
+        queued = {digest[:depth] for digest in self._queued() for depth in range(DEPTH + 1)}
+        computed = {prefix: node for nodes in self._compute_all() for prefix, node in nodes.items()}
+        prefixes = {*stored, *computed} - queued
+        return all(stored.get(one, NOTHING) == computed.get(one, NOTHING) for one in prefixes)
 
-    def _all_kept(self) -> dict[str, Node] | None:
+    def _all_stored(self) -> dict[str, Node] | None:
         """Return all stored nodes, or None if one is damaged."""
         try:
             rows = list(self._nodes.rows())
@@ -137,7 +137,7 @@ class StateTree:
             return None
         return {prefix: Node(size, digest) for _, prefix, size, digest in rows}
 
-    def _all(self) -> Iterator[tuple[str, list[TreeLeaf]]]:
+    def _leaves_by_node(self) -> Iterator[tuple[str, list[TreeLeaf]]]:
         """Yield the leaves under each of the lowest nodes, in the order of the suffixes."""
         # The plus makes SQLite sort: the index would lead to rows all over the file.
         rows = self._leaves("ORDER BY +suffix", ())
@@ -147,9 +147,9 @@ class StateTree:
             for prefix, leaves in groupby(ordered, key=lambda leaf: leaf.record.hex()[:DEPTH]):
                 yield prefix, list(leaves)
 
-    def _grow(self, marked: set[str]) -> None:
-        """Make the nodes that lag behind, from the lowest up."""
-        nodes = {prefix: _subtree(self.leaves(prefix), DEPTH) for prefix in marked}
+    def _update_nodes(self, outdated: set[str]) -> None:
+        """Compute the nodes that are out of date, from the lowest up."""
+        nodes = {prefix: _subtree(self.leaves(prefix), DEPTH) for prefix in outdated}
         self._save(nodes)
         for depth in reversed(range(DEPTH)):
             above = {prefix[:depth] for prefix in nodes}
@@ -172,7 +172,7 @@ class StateTree:
             CorruptStoreError: `store.damaged`
         """
         if len(prefix) <= DEPTH:
-            return self._kept(prefix) or NOTHING
+            return self._stored_node(prefix) or NOTHING
         return _subtree(self.leaves(prefix), len(prefix))
 
     def current_root(self) -> Node:
@@ -183,7 +183,7 @@ class StateTree:
         """
         if not self.lag():
             return self.node()
-        *_, root = self._made()
+        *_, root = self._compute_all()
         return root[""]
 
     def children(self, prefix: str) -> list[Node]:
@@ -193,7 +193,7 @@ class StateTree:
     def leaves(self, prefix: str) -> list[TreeLeaf]:
         """Return the states below a node, ascending by `canonical_sha256`; raises as `node`.
 
-        Best asked for few: below a node that is not much above the lowest ones.
+        All of them are held in memory: meant for the lower nodes.
         """
         letters = _letters(prefix)
         condition = "WHERE suffix >= ? AND suffix < ?"
@@ -218,7 +218,7 @@ class StateTree:
         leaves = map(_pair, self.leaves(prefix))
         return steps + merkle.path(leaves, record, len(prefix))
 
-    def _kept(self, prefix: str) -> Node | None:
+    def _stored_node(self, prefix: str) -> Node | None:
         row = self._nodes.row("WHERE depth = ? AND prefix = ?", (len(prefix), prefix))
         return None if row is None else Node(*row[2:])
 

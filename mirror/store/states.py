@@ -1,4 +1,4 @@
-"""States: derived from the facts, kept with their digests, marked stale when a fact comes."""
+"""States: derived from the facts, stored with their digests, marked stale by new facts."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ __all__ = ["StaleRecord", "StateColumns", "StateRow", "States", "state_columns"]
 
 @dataclass(frozen=True, slots=True)
 class StateRow:
-    """A state as the store keeps it."""
+    """A stored state."""
 
     pith_number: str
     suffix: str
     text: bytes
-    """As M13 writes it."""
+    """The text of M13."""
 
 
 @dataclass(frozen=True, slots=True)
 class StaleRecord:
-    """A record whose state lags behind its facts."""
+    """A record whose state is older than its facts."""
 
     record_id: int
     needs_verdicts: bool
-    """Whether its verdicts must be reached anew before it is merged."""
+    """Whether its verdicts are stale, too."""
     is_queued: bool = True
-    """False if nobody marked it: its state is not there, or is that of other facts."""
+    """False if it is not marked as stale, but its state is missing or is that of other facts."""
 
 
 class StateColumns(NamedTuple):
@@ -60,7 +60,7 @@ class StateColumns(NamedTuple):
 
 
 def state_columns(state: State) -> StateColumns:
-    """Return how a state is kept."""
+    """Return the columns of a state."""
     return StateColumns(
         state.raw_digest,
         state.raw_core_digest,
@@ -73,7 +73,7 @@ def state_columns(state: State) -> StateColumns:
 
 
 _MANY_REFUSED = 500
-"""Events that failed, of one record, from which reading its facts takes long."""
+"""Number of failed events of one record from which reading its facts is slow."""
 
 
 _COLUMNS = """
@@ -95,10 +95,10 @@ class States:
         )
 
     def mark_all_for_verdicts(self) -> None:
-        """Mark every record: verdicts are to be reached anew, and states after them.
+        """Mark every record: its verdicts and its state are stale.
 
-        The index of keys is emptied: until a record is judged anew, it is under no key's name,
-        and it will be judged under whatever keys are trusted then.
+        This empties `key_dependency`: no change of a key needs to find a record that will be
+        verified again under all keys that are trusted then.
         """
         self._conn.execute("INSERT OR REPLACE INTO stale SELECT id, 1 FROM record")
         self._conn.execute("DELETE FROM key_dependency")
@@ -119,11 +119,11 @@ class States:
         self._conn.execute(query)
 
     def has_rules(self, version: str) -> bool:
-        """Whether every verdict and state was reached under these rules, or waits to be."""
+        """Whether every verdict and state is of these rules, or is marked as stale."""
         return self._conn.execute("SELECT version FROM rules").fetchall() == [(version,)]
 
     def require_rules(self, version: str) -> None:
-        """Mark every record unless its verdicts and state were reached under these rules."""
+        """Mark every record unless its verdicts and state are of these rules."""
         if self.has_rules(version):
             return
         self.mark_all_for_verdicts()
@@ -131,11 +131,11 @@ class States:
         self._conn.execute("INSERT INTO rules VALUES (?)", (version,))
 
     def mark_all_for_merge(self) -> None:
-        """Mark every record: states are to be made anew from the facts and their verdicts."""
+        """Mark every record: its state is stale, its verdicts are not."""
         self._conn.execute("INSERT OR IGNORE INTO stale SELECT id, 0 FROM record")
 
     def stale(self, limit: int, after: int = 0) -> list[StaleRecord]:
-        """Return records whose state lags behind their facts, ascending by id.
+        """Return stale records, ascending by id.
 
         Args:
             limit: At most so many.
@@ -149,7 +149,7 @@ class States:
         return [StaleRecord(record_id, bool(needs_verdicts)) for record_id, needs_verdicts in found]
 
     def to_merge(self, after: int, limit: int) -> list[int]:
-        """Return the ids of records that need only be merged, ascending.
+        """Return the ids of stale records with current verdicts, ascending.
 
         Args:
             after: Only greater ids.
@@ -159,7 +159,7 @@ class States:
         return [row[0] for row in self._conn.execute(query, (after, limit))]
 
     def save_merged(self, rows: Sequence[tuple[int, StateColumns, bytes]]) -> None:
-        """Keep states that were made elsewhere, of facts that are still all there are.
+        """Write states that other processes merged, where no facts came since.
 
         Args:
             rows: Each with its record's id and the checksum of the totals that it was made from.
@@ -184,13 +184,13 @@ class States:
         return int(count)
 
     def needs_verdicts(self, record_id: int) -> bool:
-        """Whether the verdicts on a record are to be reached anew: a rebuild marked it."""
+        """Whether the verdicts on a record are marked as stale."""
         query = "SELECT needs_verdicts FROM stale WHERE record_id = ?"
         row = self._conn.execute(query, (record_id,)).fetchone()
         return row is not None and bool(row[0])
 
     def staleness(self, record_id: int) -> StaleRecord | None:
-        """Return what a record waits for, or None if its state is up to date."""
+        """Return how a record is stale, or None if its state is current."""
         query = "SELECT needs_verdicts FROM stale WHERE record_id = ?"
         row = self._conn.execute(query, (record_id,)).fetchone()
         if row is not None:
@@ -202,7 +202,7 @@ class States:
         return StaleRecord(record_id, needs_verdicts=False, is_queued=False)
 
     def save(self, record_id: int, state: State) -> None:
-        """Keep the state of a record; it is not stale any more."""
+        """Write the state of a record, which is not stale any more."""
         before = self._equivocations(record_id)
         columns = state_columns(state)
         self._citations.drop([record_id])
@@ -212,7 +212,7 @@ class States:
             Counters(self._conn).add({"equivocations": columns.equivocation_count - before})
 
     def add(self, rows: Sequence[tuple[int, StateColumns, bytes]]) -> None:
-        """Write states; nothing is in the index of citations for their records.
+        """Write states of records without entries in the index of citations.
 
         Args:
             rows: Each with its record's id and the checksum of the totals it was made from.
@@ -226,7 +226,7 @@ class States:
         StateTree(self._conn).enqueue(record_id for record_id, _, _ in rows)
 
     def mark_stale(self, record_ids: Iterable[int]) -> None:
-        """Mark records: facts came that their states lack."""
+        """Mark records with new facts."""
         rows = [(record_id,) for record_id in record_ids]
         self._conn.executemany("INSERT OR IGNORE INTO stale VALUES (?, 0)", rows)
 
@@ -237,7 +237,7 @@ class States:
         return bytes(required(row, f"state of record {record_id}")[0])
 
     def current_digest(self, record_id: int) -> bytes | None:
-        """Return the digest of a record's state, or None if `staleness` says that it lags."""
+        """Return the digest of a record's state, or None if the record is stale."""
         query = """
             SELECT digest FROM state JOIN record_totals USING (record_id)
             WHERE record_id = ? AND totals_checksum = record_totals.checksum
@@ -250,8 +250,8 @@ class States:
         """Return the state of a record as M13 writes it; its digest (M12) is computed and compared.
 
         Raises:
-            CorruptStoreError: `store.damaged` if the state, or a fact that it shows, is not as it
-                was written, or if the state has another digest than the one stored with it.
+            CorruptStoreError: `store.damaged` if the state or one of its facts is damaged, or the
+                digest of the state is not the stored one.
         """
         row = self._row(record_id)
         facts = self._facts.load(record_id)
@@ -263,22 +263,23 @@ class States:
         except (ValueError, KeyError, TypeError, FormatError) as error:
             raise damaged(f"it cannot be read: {error}", where) from error
         if digest != row[1]:
-            raise damaged("it does not have the digest that is stored with it", where)
+            raise damaged("digest mismatch", where)
         return text
 
     def outline(self, record_id: int) -> Object:
-        """Return the state of a record without record and payloads, and without reading its facts.
+        """Return the state of a record without record and payloads; does not read its facts.
 
-        It may lag behind them.
+        It may be stale.
 
         Raises:
-            CorruptStoreError: `store.damaged` if it is not as it was written, or not there.
+            CorruptStoreError: `store.damaged` if it is damaged or missing.
         """
         try:
-            return cast("Object", decode(decompress(self._row(record_id)[-1])))
+            outline = decode(decompress(self._row(record_id)[-1]))
         except (ValueError, FormatError) as error:
             where = f"state of record {record_id}"
             raise damaged(f"it cannot be read: {error}", where) from error
+        return cast("Object", outline)  # the checksum matches
 
     def columns(self, record_id: int) -> StateColumns | None:
         """Return the stored columns, the outline decompressed; None if they are damaged."""
@@ -298,7 +299,7 @@ class States:
         return row
 
     def has_many_refused(self, record_id: int) -> bool:
-        """Whether so many of a record's events failed that a list of records does without them."""
+        """Whether so many of a record's events failed that a list of records leaves them out."""
         query = """
             SELECT events - coalesce(valid_event_count, 0)
             FROM record_totals LEFT JOIN state USING (record_id) WHERE record_id = ?
@@ -306,29 +307,29 @@ class States:
         row = self._conn.execute(query, (record_id,)).fetchone()
         return row is not None and int(row[0]) > _MANY_REFUSED
 
-    # The records of this run -----------------------------------------------------------------
+    # Records seen in this run ----------------------------------------------------------------
 
     def mark_seen(self, record_ids: Iterable[int]) -> None:
-        """Note that this connection's run saw these records."""
+        """Add records to those that this connection saw."""
         rows = [(record_id,) for record_id in record_ids]
         self._conn.executemany("INSERT OR IGNORE INTO seen_record VALUES (?)", rows)
 
     def mark_ranges_seen(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Note the same of all records from the first id to the last of each range."""
+        """Add all records from the first id to the last of each range."""
         query = "INSERT OR IGNORE INTO seen_record SELECT id FROM record WHERE id BETWEEN ? AND ?"
         self._conn.executemany(query, ranges)
 
     def seen_count(self) -> int:
-        """Return how many records this connection's run saw."""
-        return cast("int", self._conn.execute("SELECT count(*) FROM seen_record").fetchone()[0])
+        """Return how many records this connection saw."""
+        return int(self._conn.execute("SELECT count(*) FROM seen_record").fetchone()[0])
 
     def seen_equivocations(self) -> int:
-        """Return how many equivocations stand in the states of those records."""
+        """Return the number of equivocations in the states of those records."""
         query = """
             SELECT coalesce(sum(equivocation_count), 0)
             FROM state JOIN seen_record USING (record_id)
         """
-        return cast("int", self._conn.execute(query).fetchone()[0])
+        return int(self._conn.execute(query).fetchone()[0])
 
     def seen_states(self) -> Iterator[StateRow]:
         """Yield the states of those records, ascending by Pith Number."""

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
@@ -18,7 +19,7 @@ from mirror.store.facts import Facts
 from mirror.store.findings import FindingQueries
 from mirror.store.integrity import IntegrityCheck, first_damage
 from mirror.store.lock import begin
-from mirror.store.readonly import FileVersion, changed, unlocked_version
+from mirror.store.readonly import FileVersion, changed, has_log, unlocked_version
 from mirror.store.records import Records
 from mirror.store.schema import absent, applied_version, is_current, is_empty, require_store
 from mirror.store.search_index import SearchIndex
@@ -29,7 +30,6 @@ from mirror.store.sync_state import SyncState
 from mirror.store.trust_log import TrustLog
 from mirror.store.upstream_history import UpstreamHistory
 from mirror.store.version import StoreVersion, read_version
-from mirror.store.write_ahead_log import has_log
 from mirror.store.writer import BatchWriter
 
 __all__ = ["BUSY_TIMEOUT_S", "Store", "open_store"]
@@ -38,16 +38,16 @@ BUSY_TIMEOUT_S = 30.0
 """Seconds to wait for another process that writes."""
 
 PAGE_BYTES = 8192
-"""Of a new store: several contents fit on a page, so that little is left over."""
+"""Page size of a new store: several contents fit on a page, so that little space is unused."""
 _CHECKPOINT_PAGES = 4096
-"""Pages of the log from which it is written back: seldom enough for many pages to be shared."""
+"""Pages of the log that start a WAL checkpoint; many, so that fewer pages are written twice."""
 _CACHE_KIB = 32 * 1024
-_STEPS_BETWEEN_LOOKS = 10_000
+_STEPS_BETWEEN_CALLS = 10_000
 
-_OF_DAMAGE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What a value may raise that the tables do not allow, such as NULL where there is always text.
+_DAMAGE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""Exceptions raised by values that the tables do not allow, such as NULL in place of text.
 
-A damaged page can hold one anywhere, and SQLite hands it out.
+SQLite returns such values from damaged pages.
 """
 
 
@@ -57,44 +57,62 @@ class Store:
     def __init__(
         self, conn: sqlite3.Connection, path: Path | None, unlocked: FileVersion | None = None
     ) -> None:
-        self._conn = conn
+        self.connection = conn
+        """SQLite's connection, for SQL on the tables of `schema.py`."""
         self._unlocked = unlocked
         self.path = path
         """The file; None for memory."""
         self.location = _display(path)
-        """The path of the file as text, or `memory`."""
+        """The path of the file as text; `memory` without one."""
         self.records = Records(conn)
+        """The table of records."""
         self.facts = Facts(conn, self.records)
-        self.states = States(conn, self.facts)
-        self.citations = CitationIndex(conn)
-        self.trust_log = TrustLog(conn)
-        self.integrity = IntegrityCheck(conn)
-        self.counters = Counters(conn)
-        self.source_cache = SourceCache(conn)
-        self.sync_state = SyncState(conn)
-        self.search_index = SearchIndex(conn)
-        self.acknowledgements = AcknowledgementLog(conn)
-        self.findings = FindingQueries(conn)
-        self.state_tree = StateTree(conn)
-        self.checkpoints = CheckpointTable(conn)
-        self.upstream_history = UpstreamHistory(conn)
+        """Facts and verdicts."""
+
+    # A request uses few tables, so the objects for the others are not made.
+    states = cached_property(lambda store: States(store.connection, store.facts))
+    """States and the queue of stale ones."""
+    citations = cached_property(lambda store: CitationIndex(store.connection))
+    """The index of citations."""
+    trust_log = cached_property(lambda store: TrustLog(store.connection))
+    """The log of trusted keys and profiles."""
+    integrity = cached_property(lambda store: IntegrityCheck(store.connection))
+    """The integrity check."""
+    counters = cached_property(lambda store: Counters(store.connection))
+    """The counters of the whole store."""
+    source_cache = cached_property(lambda store: SourceCache(store.connection))
+    """The cache of sources, merged bags and exports."""
+    sync_state = cached_property(lambda store: SyncState(store.connection))
+    """The state of syncs with upstreams."""
+    search_index = cached_property(lambda store: SearchIndex(store.connection))
+    """The search index."""
+    acknowledgements = cached_property(lambda store: AcknowledgementLog(store.connection))
+    """The log of acknowledgements."""
+    findings = cached_property(lambda store: FindingQueries(store.connection))
+    """Queries for findings."""
+    state_tree = cached_property(lambda store: StateTree(store.connection))
+    """The Merkle tree over all states."""
+    checkpoints = cached_property(lambda store: CheckpointTable(store.connection))
+    """Signed notes on roots."""
+    upstream_history = cached_property(lambda store: UpstreamHistory(store.connection))
+    """Upstream's statements."""
 
     @property
     def schema_version(self) -> int:
         """The number of migrations that made the tables."""
-        return applied_version(self._conn)
+        return applied_version(self.connection)
 
     def data_version(self) -> int:
-        """Return a number that is another one once anybody else wrote to the file."""
-        return int(self._conn.execute("PRAGMA data_version").fetchone()[0])
+        """Return a number that changes when another connection writes to the file."""
+        return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
 
     @property
     def is_unlocked(self) -> bool:
-        """Whether the file is read without locks, because nothing may be written beside it."""
+        """Whether the file is read without locks, because no file can be made beside it."""
         return self._unlocked is not None
 
     def is_outdated(self) -> bool:
-        """Whether what is read now may be parts of two states; never unless `is_unlocked`."""
+        """Whether reads may mix two states of the store; only possible if `is_unlocked`."""
         return (
             self._unlocked is not None
             and self.path is not None
@@ -102,87 +120,87 @@ class Store:
         )
 
     def require_unchanged(self) -> None:
-        """Check that what was read is one state of the store; always so unless `is_unlocked`.
+        """Check that all reads were of one state of the store; always so unless `is_unlocked`.
 
         Raises:
-            StoreError: `store.changed` if others may have written meanwhile.
+            StoreError: `store.changed` if another process may have written meanwhile.
         """
         if not self.is_outdated():
             return
-        hint = "run the command again; nothing may be written beside the store to hold others off"
+        hint = "run the command again; no lock file can be made beside the store"
         message = "another process wrote to the store while it was read"
         raise StoreError("store.changed", message, where=self.location, hint=hint)
 
-    def stop_when(self, is_over: Callable[[], bool] | None) -> None:
-        """Cut off what SQLite is at (`SQLITE_INTERRUPT`) once `is_over()`; None: let it end."""
-        self._conn.set_progress_handler(is_over, _STEPS_BETWEEN_LOOKS)
+    def interrupt_when(self, is_over: Callable[[], bool] | None) -> None:
+        """Interrupt a running statement (`SQLITE_INTERRUPT`) when `is_over()`; None: never."""
+        self.connection.set_progress_handler(is_over, _STEPS_BETWEEN_CALLS)
 
-    def wait_at_most(self, seconds: float) -> None:
-        """Wait no longer than this for another process that writes."""
-        self._conn.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+    def set_busy_timeout(self, seconds: float) -> None:
+        """Set the longest wait for another process that writes."""
+        self.connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
-    def keep_at_most(self, kib: int) -> None:
-        """Keep no more than so many KiB of pages in memory."""
-        self._conn.execute(f"PRAGMA cache_size = -{kib}")
+    def limit_cache(self, kib: int) -> None:
+        """Set the size of the page cache."""
+        self.connection.execute(f"PRAGMA cache_size = -{kib}")
 
     def version(self) -> StoreVersion:
         """Return the version of all that a state may depend on."""
-        return read_version(self._conn)
+        return read_version(self.connection)
 
     def status(self) -> Status:
-        """Return what is in the store, counted."""
-        return read_status(self._conn)
+        """Return the counts of the store."""
+        return read_status(self.connection)
 
     def copy_to(self, path: Path, progress: Callable[[int], None]) -> None:
         """Copy the store to an empty file; call within a snapshot (see `copy.copy_to`)."""
-        copy_to(self._conn, path, progress)
+        copy_to(self.connection, path, progress)
 
     def fact_counts(self) -> dict[str, int]:
         """Return how many rows each table of facts has."""
-        return count_facts(self._conn)
+        return count_facts(self.connection)
 
     def facts_only_in(self, other: Path) -> dict[str, int]:
-        """Return how many facts another store has that this one lacks, by table; only above 0."""
-        return facts_only_in(self._conn, other)
+        """Return the numbers of facts that only another store has, by table, without zeros."""
+        return facts_only_in(self.connection, other)
 
-    def intake(self, quota: int | None = None) -> BatchWriter:
-        """Return what takes parcels, within a transaction.
+    def batch_writer(self, quota: int | None = None) -> BatchWriter:
+        """Return a writer of new facts; use it within a transaction.
 
         Args:
-            quota: How many facts that nobody signed are kept for one record, of each kind (B4);
-                None for no limit.
+            quota: How many unsigned facts of each kind are stored for one record (B4); None for
+                no limit.
         """
-        return BatchWriter(self._conn, self.records, self.facts, self.states, quota)
+        return BatchWriter(self.connection, self.records, self.facts, self.states, quota)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Write all of what happens within, or nothing.
+        """Commit all writes of the block, or none.
 
-        The write lock is taken at once, so that what was read within stays true.
+        The write lock is taken at the start, so that nothing read in the block changes.
         """
-        begin(self._conn, self.path)
+        begin(self.connection, self.path)
         try:
             yield
         except BaseException:
-            self._conn.rollback()
+            self.connection.rollback()
             raise
-        self._conn.commit()
+        self.connection.commit()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Read one state of the store, whatever others write meanwhile.
+        """Read one state of the store in the block, even if other processes write.
 
         Raises:
             StoreError: `store.changed`; see `require_unchanged`.
         """
-        self._conn.execute("BEGIN")
+        self.connection.execute("BEGIN")
         try:
             yield
         except (sqlite3.Error, StoreError):
             self.require_unchanged()  # if that is why
             raise
         finally:
-            self._conn.rollback()
+            self.connection.rollback()
         self.require_unchanged()
 
 
@@ -195,16 +213,16 @@ def open_store(
     must_exist: bool = False,
     any_thread: bool = False,
 ) -> Iterator[Store]:
-    """Open the store at `path`, and make it if it is not there; None is one in memory.
+    """Open the store at `path`, and create it if it does not exist; None is one in memory.
 
     Errors of SQLite within the `with` block become errors of the store.
 
     Args:
         path: The file.
-        read_only: Only read; a store that is not there is an error then.
-        must_exist: Do not make a store that is not there.
-        any_thread: Let threads use it in turn; by default only the one that opened it may.
-        lenient: Give text that is not UTF-8 with marks in its place, for one who looks for damage.
+        read_only: Open for reading; the store must exist.
+        must_exist: Do not create a store.
+        any_thread: Allow use by several threads in turn; by default only by the one that opens it.
+        lenient: Decode text that is not UTF-8 with replacement characters, to look for damage.
 
     Raises:
         StoreError: `store.absent`, `store.unreadable`, `store.full`, `store.changed`, …
@@ -227,7 +245,7 @@ def open_store(
             if _is_corrupt(error):
                 _close_keeping_log(conn, path)
             raise
-        except _OF_DAMAGE as error:
+        except _DAMAGE_ERRORS as error:
             reason = first_damage(conn)
             if not reason:
                 raise
@@ -246,17 +264,17 @@ def _display(path: Path | None) -> str:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether a store was made there; one that was cut off as it was made is an empty file."""
+    """Whether a store exists there; an empty file is one whose creation was interrupted."""
     try:
         return path.is_file() and path.stat().st_size > 0
     except OSError:
-        return True  # something is there; opening it will say why it cannot be read
+        return True  # it exists; opening it gives the error
 
 
 def _connect(
     path: Path | None, *, read_only: bool, any_thread: bool
 ) -> tuple[sqlite3.Connection, FileVersion | None]:
-    """Open the file; return with it which version it is if it is read without locks."""
+    """Open the file; also return its version if it is read without locks."""
     if path is None:
         return sqlite3.connect(":memory:", isolation_level=None), None
     if not read_only:
@@ -281,10 +299,10 @@ def _connect_otherwise(
 
 
 def _recovered(path: Path, *, any_thread: bool) -> sqlite3.Connection:
-    """Let SQLite undo what a killed process left half done, which one who only reads may not.
+    """Let SQLite recover after a killed process, which a read-only connection may not do.
 
-    The connection that reads is opened before that which may write is closed: the last one to
-    close would put the log into the file, and nobody knows yet whether it belongs to it.
+    The read-only connection is opened before the writing one is closed: the last connection to
+    close would checkpoint the log into the file, and the log may belong to another file.
     """
     writing = _open_uri(path, "mode=rw")
     try:
@@ -297,10 +315,9 @@ def _recovered(path: Path, *, any_thread: bool) -> sqlite3.Connection:
 
 
 def _close_keeping_log(conn: sqlite3.Connection, path: Path | None) -> None:
-    """Close a broken store as it is: the log beside it may be what breaks it.
+    """Close a corrupt store without a WAL checkpoint: the log may belong to another file.
 
-    The last connection to close would put the log into the file, so another one, which only
-    reads, stays open meanwhile.
+    The last connection to close would checkpoint, so a read-only one stays open meanwhile.
     """
     if path is None:
         return
@@ -331,7 +348,7 @@ def _absolute(path: Path) -> Path:
         return path.absolute()
     except OSError as error:
         message = f"the working folder cannot be found: {error.strerror}"
-        hint = "change to a folder that is there, or name the store by its whole path with --db"
+        hint = "change to a folder that exists, or name the store by its whole path with --db"
         raise StoreError("store.unreadable", message, where=_display(path), hint=hint) from error
 
 
@@ -372,20 +389,20 @@ def _restore_hint(path: Path | None) -> str:
 
 
 def _store_error(error: sqlite3.Error, path: Path | None) -> StoreError:
-    """Say what SQLite's error means for the person whose store it is."""
+    """Convert an error of SQLite, with a hint for the user."""
     place, name = _display(path), getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         hint = "another mirror process is writing; wait for it, then run the command again"
         return StoreBusyError("store.busy", str(error), where=place, hint=hint)
     if name == "SQLITE_NOTADB":
-        hint = f"if it is no store, name another file with --db; else {_restore_hint(path)}"
-        message = "it is no SQLite database, or its first page is damaged"
+        hint = f"if it is not a store, name another file with --db; else {_restore_hint(path)}"
+        message = "the file is not a SQLite database, or its first page is damaged"
         return CorruptStoreError("store.corrupt", message, where=place, hint=hint)
     if _is_corrupt(error):
         return _corrupt(str(error), path)
-    hint = "what was committed before is kept; check the disk and its permissions"
+    hint = "committed data is intact; check the disk and its permissions"
     if name.startswith("SQLITE_FULL"):
-        hint = "what was committed before is kept; make room on its disk and in the folder TMPDIR"
+        hint = "committed data is intact; make room on its disk and in the folder TMPDIR"
         return StoreError("store.full", str(error), where=place, hint=hint)
     code = "store.read_only" if name.startswith("SQLITE_READONLY") else "store.unreadable"
     return StoreError(code, str(error), where=place, hint=hint)

@@ -1,11 +1,10 @@
-"""The facts that a store holds for a record, in the form that tells what is new."""
+"""Digests and verdicts of the stored facts of a record, to find out which facts are new."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import cast
 
 from mirror.core.bundle import AliasClaim, StoredVerdicts
 from mirror.core.events.verdict import EventVerdict, ProfileVerdict
@@ -18,11 +17,11 @@ from mirror.store.arrivals import ArrivalRow, RecordTotals, event_verdicts, rece
 __all__ = ["SHAPE", "StoredFacts", "StoredFactsCache", "signature_of"]
 
 SHAPE = "event.shape"
-"""The code of values that are no events (E1): no key can have signed them."""
+"""The code of values without the shape of an event (E1): no key can have signed them."""
 
 
 def signature_of(receipt: Value, is_refused: bool) -> tuple[str, str] | None:  # noqa: FBT001
-    """Return key id and signature of a receipt that passed; None of one that was refused."""
+    """Return key id and signature of a receipt that passed; None for a refused one."""
     if is_refused:
         return None
     return text_member(receipt, "key_id"), text_member(receipt, "signature_b64")
@@ -30,30 +29,38 @@ def signature_of(receipt: Value, is_refused: bool) -> tuple[str, str] | None:  #
 
 @dataclass(slots=True)
 class StoredFacts:
-    """The facts that a store holds for one record, with their verdicts; no values."""
+    """The stored facts of one record, with their verdicts, without values."""
 
     record_id: int | None = None
     """None if the store does not know the record."""
     alias_claims: set[AliasClaim] = field(default_factory=set)
-    known: StoredVerdicts = field(default_factory=StoredVerdicts)
+    receipts: dict[bytes, Fault] = field(default_factory=dict)
+    """Verdicts on receipts, by digest."""
+    events: dict[bytes, EventVerdict] = field(default_factory=dict)
+    """Verdicts on events, by digest."""
     signatures: set[tuple[str, str]] = field(default_factory=set)
     """Key id and signature of the receipts that passed."""
     malformed_events: int = 0
-    """Events that fail by their shape."""
+    """Events with the code `event.shape`."""
     last_arrival: int = 0
     """The id of the last arrival that was added."""
     totals: RecordTotals = field(default_factory=RecordTotals)
-    """The sum of the arrivals that were added."""
+    """Totals of the arrivals that were added."""
+
+    @property
+    def known(self) -> StoredVerdicts:
+        """All verdicts on receipts and events."""
+        return StoredVerdicts(self.receipts, self.events)
 
     @property
     def unsigned_receipts(self) -> int:
         """Receipts that were refused, or that repeat a signature."""
-        return len(self.known.receipts) - len(self.signatures)
+        return len(self.receipts) - len(self.signatures)
 
     @property
     def size(self) -> int:
         """How many facts there are."""
-        return len(self.alias_claims) + len(self.known.receipts) + len(self.known.events)
+        return len(self.alias_claims) + len(self.receipts) + len(self.events)
 
     def add(self, rows: Iterable[tuple[ArrivalRow, ArrivalContents]]) -> None:
         """Add arrivals of the record, in the order of their ids."""
@@ -64,18 +71,16 @@ class StoredFacts:
             self.totals.add(row.id, checksum, contents, row.verdict_rows)
 
     def _add_facts(self, row: ArrivalRow, contents: ArrivalContents) -> None:
-        receipts = cast("dict[bytes, Fault]", self.known.receipts)
-        events = cast("dict[bytes, EventVerdict]", self.known.events)
         refused, verdicts = receipt_verdicts(row.verdict_rows), event_verdicts(row.verdict_rows)
         self.alias_claims.update(contents.claims)
         for position, (digest, value) in enumerate(contents.receipts):
-            receipts[digest] = refused.get(position)
+            self.receipts[digest] = refused.get(position)
             signature = signature_of(value, position in refused)
             if signature is not None:
                 self.signatures.add(signature)
         for position, (digest, _) in enumerate(contents.events):
             verdict = verdicts.get(position)
-            events[digest] = verdict
+            self.events[digest] = verdict
             self.malformed_events += _code_of(verdict) == SHAPE
 
 
@@ -87,8 +92,8 @@ def _code_of(verdict: EventVerdict) -> str | None:
 class StoredFactsCache:
     """LRU cache of `StoredFacts`, by record id, so that n bundles of one record cost n and not n².
 
-    It is bounded by the number of facts in it. An entry that does not agree with the store any
-    more (verdicts were reached again, a transaction was rolled back) shows by its totals.
+    It is bounded by the number of facts in it. An entry that is out of date (verdicts were
+    replaced, a transaction was rolled back) differs in its totals from the stored ones.
     """
 
     MAX_FACTS = 200_000

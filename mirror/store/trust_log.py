@@ -1,4 +1,4 @@
-"""The trusted keys and profiles, as a log of what was added and removed, and when."""
+"""Log of the trusted keys and profiles: additions and removals, with their times."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How far a store has come: what changed since is found by holding two marks against each other.
+"""Version of a store: two versions show what may have changed between them.
 
-A state changes with its facts, with a key that is named in them, or not at all, unless the rules
-changed or damage was moved aside.
+A state changes only with its facts, or with a key that they name, unless the rules or the
+quarantine changed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["StoreVersion", "read_version"]
 
 
 class StoreVersion(NamedTuple):
-    """The last of everything that may change a state."""
+    """The last ids of all that a state may depend on, and the rules."""
 
     arrival: int
     trust: int
@@ -21,12 +21,12 @@ class StoreVersion(NamedTuple):
     rules: str
 
     def differs_by_more_than_arrivals(self, other: StoreVersion) -> bool:
-        """Whether states may have changed of records that nothing came for."""
+        """Whether states of records without new arrivals may have changed."""
         return self[1:] != other[1:] or other.arrival < self.arrival
 
 
 def read_version(conn: sqlite3.Connection) -> StoreVersion:
-    """Return how far the store has come."""
+    """Return the version of the store."""
     query = """
         SELECT (SELECT coalesce(max(id), 0) FROM arrival),
                (SELECT coalesce(max(id), 0) FROM trust),

@@ -1,7 +1,7 @@
-"""The write-ahead log beside a store, which may be of another file.
+"""The write-ahead log beside a store, which may belong to another file.
 
-SQLite reads a file together with the `-wal` beside it. After a copy of a store was put in the
-place of a damaged one, the old `-wal` is still there, and makes the sound copy look broken.
+SQLite reads a file together with the `-wal` beside it. If a copy of a store replaces a damaged one
+and the old `-wal` is still there, the intact copy looks corrupt.
 
 Source: https://sqlite.org/howtocorrupt.html section 1.4.
 """
@@ -16,24 +16,17 @@ from pathlib import Path
 
 from mirror.errors import CorruptStoreError
 from mirror.store.arrivals import ArrivalRow
+from mirror.store.readonly import has_log
 from mirror.store.records import Records
 from mirror.store.row_checksum import row_checksum
 
-__all__ = ["file_alone_holds_more", "has_log", "move_aside", "take_file_alone"]
+__all__ = ["file_alone_holds_more", "move_aside", "take_file_alone"]
 
 _ENDINGS = ("", "-wal", "-shm")
 
 
-def has_log(path: Path) -> bool:
-    """Whether a write-ahead log with something in it lies beside a store."""
-    try:
-        return path.with_name(f"{path.name}-wal").stat().st_size > 0
-    except OSError:
-        return False
-
-
 def move_aside(path: Path, aside: Path) -> None:
-    """Give a store, its `-wal` and its `-shm` another name."""
+    """Rename a store, its `-wal` and its `-shm`."""
     for ending in _ENDINGS:
         old = path.with_name(path.name + ending)
         if old.exists():
@@ -41,7 +34,7 @@ def move_aside(path: Path, aside: Path) -> None:
 
 
 def take_file_alone(path: Path, aside: Path) -> None:
-    """Keep a store as it is under the name `aside`, and leave a copy of it without its log."""
+    """Rename a store to `aside`, and put a copy of the file without its log in its place."""
     fresh = path.with_name(f".{path.name}.alone")
     shutil.copyfile(path, fresh)
     move_aside(path, aside)
@@ -49,16 +42,16 @@ def take_file_alone(path: Path, aside: Path) -> None:
 
 
 def file_alone_holds_more(path: Path) -> bool:
-    """Whether the file has sound facts that are not there when its log is read with it.
+    """Whether the file has intact facts that are missing when it is read with its log.
 
-    Facts are never changed, only added: so a log that belongs to the file hides none of them.
+    Facts are only added, so a log that belongs to the file hides none of them.
     """
     if not has_log(path):
         return False
     with closing(_open(path, "mode=ro&immutable=1")) as alone:
-        facts = set(_sound_facts(alone))
+        facts = set(_intact_facts(alone))
     with closing(_open(path, "mode=ro")) as together:
-        facts.difference_update(_sound_facts(together))
+        facts.difference_update(_intact_facts(together))
     return bool(facts)
 
 
@@ -68,8 +61,8 @@ def _open(path: Path, query: str) -> sqlite3.Connection:
     return conn
 
 
-def _sound_facts(conn: sqlite3.Connection) -> Iterator[bytes]:
-    """Yield what names each record and arrival that can be read and is as it was written."""
+def _intact_facts(conn: sqlite3.Connection) -> Iterator[bytes]:
+    """Yield a digest of each record and arrival that is readable and intact."""
     records = Records(conn)
     for record_id in _ids(conn, "record"):
         try:
@@ -87,7 +80,7 @@ def _sound_facts(conn: sqlite3.Connection) -> Iterator[bytes]:
 
 
 def _ids(conn: sqlite3.Connection, table: str) -> Iterator[int]:
-    """Yield the ids of rows, up to the first place that cannot be read."""
+    """Yield the ids of rows, up to the first page that cannot be read."""
     after = 0
     query = f"SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT 1000"  # noqa: S608
     try:

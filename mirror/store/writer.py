@@ -1,8 +1,8 @@
-"""Writing what came: parcels, each with the facts of one bundle that are new, many at a time.
+"""Batch writer of new facts.
 
-A parcel is made where its bundle was verified, without the store's write lock; writing it is a
-few rows. Most parcels bring a new record, together with its state; they are collected and written
-at once. A parcel for a record that the store holds is compared with what is there first.
+The new facts of a bundle are packed where the bundle was verified, without the store's write lock;
+writing them is a few rows. Most are of a new record and come with its state: their rows are
+collected and written together. New facts of a stored record are compared with its facts first.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = [
     "NewFacts",
     "SourceRun",
     "WriteResult",
-    "make_parcel",
+    "pack_new_facts",
     "run_table",
 ]
 
@@ -81,7 +81,7 @@ class InsertCounts:
         return bool(self.records or self.alias_claims or self.receipts or self.events)
 
     def add(self, other: InsertCounts) -> None:
-        """Count what `other` counted, too."""
+        """Add other counts."""
         self.records += other.records
         self.alias_claims += other.alias_claims
         self.receipts += other.receipts
@@ -89,7 +89,7 @@ class InsertCounts:
 
 
 class NewFacts(NamedTuple):
-    """The facts of one bundle that are new, ready to be written."""
+    """The new facts of one bundle, ready to be written."""
 
     digest: bytes
     """`canonical_sha256` of the record, raw."""
@@ -98,11 +98,11 @@ class NewFacts(NamedTuple):
     receipts: int
     events: int
     content: bytes
-    """All of these, so many of each: a column of `arrival`."""
+    """The encoded facts: a column of `arrival`."""
     verdict_rows: tuple[VerdictRow, ...]
     key_ids: tuple[str, ...]
     state: StateColumns | None = None
-    """What the facts come to, if there are no others."""
+    """State of the record if it has no other facts."""
 
     @property
     def new(self) -> InsertCounts:
@@ -110,25 +110,25 @@ class NewFacts(NamedTuple):
         return InsertCounts(0, self.alias_claims, self.receipts, self.events)
 
 
-def make_parcel(
-    raw: Bundle, bundle: VerifiedBundle, held: StoredFacts, state: State | None, keys: KeySet
+def pack_new_facts(
+    raw: Bundle, bundle: VerifiedBundle, stored: StoredFacts, state: State | None, keys: KeySet
 ) -> NewFacts:
     """Pack the facts of a bundle that a store lacks.
 
     Args:
-        raw: The bundle before it was verified, whose events are packed already.
+        raw: The bundle before verification; its events are packed already.
         bundle: The same, verified.
-        held: What the store holds.
-        state: What the bundle alone comes to, if the store lacks the record.
+        stored: The stored facts of the record.
+        state: State of the bundle alone, if the store lacks the record.
         keys: The key set under which it was verified.
     """
-    known_receipts, known_events = held.known.receipts, held.known.events
+    known_receipts, known_events = stored.known.receipts, stored.known.events
     claims = dict.fromkeys(bundle.alias_claims)
     receipts = {one.digest: one for one in bundle.receipts if one.digest not in known_receipts}
     packed = {one.digest: one.packed for one in raw.events if one.digest not in known_events}
     events = {one.digest: one for one in bundle.events}
     verdicts = Verdicts(list(receipts.values()), [events[digest] for digest in packed])
-    new = tuple([claim for claim in claims if claim not in held.alias_claims])
+    new = tuple([claim for claim in claims if claim not in stored.alias_claims])
     return NewFacts(
         bundle.record.digest,
         columns_of(bundle.record),
@@ -143,45 +143,45 @@ def make_parcel(
 
 
 def _without_stored(
-    parcel: NewFacts, held: StoredFacts, items: int | None
+    new_facts: NewFacts, stored: StoredFacts, items: int | None
 ) -> tuple[NewFacts, OverQuota]:
-    """Return a parcel without what is held, or exceeds a quota, and how much exceeds it.
+    """Return new facts without those that are stored or exceed a quota, and how many exceed it.
 
     Args:
-        parcel: The parcel.
-        held: What the store holds.
+        new_facts: The facts.
+        stored: The stored facts of the record.
         items: The quota of the record, for each kind of fact; None for no quota.
     """
-    contents = unpack_contents(parcel.content)
+    contents = unpack_contents(new_facts.content)
     claims: Sequence[AliasClaim]
-    claims = [one for one in contents.claims if one not in held.alias_claims]
-    receipts = _lacking(contents.receipts, held.known.receipts)
-    events = _lacking(contents.events, held.known.events)
+    claims = [one for one in contents.claims if one not in stored.alias_claims]
+    receipts = _lacking(contents.receipts, stored.known.receipts)
+    events = _lacking(contents.events, stored.known.events)
     new = len(claims), len(receipts), len(events)
     if items is not None:
-        quota = Quota(items, held)
+        quota = Quota(items, stored)
         claims = quota.claims(claims)
-        receipts = quota.receipts(receipts, contents.receipts, parcel.verdict_rows)
-        events = quota.events(events, parcel.verdict_rows)
+        receipts = quota.receipts(receipts, contents.receipts, new_facts.verdict_rows)
+        events = quota.events(events, new_facts.verdict_rows)
     kept = len(claims), len(receipts), len(events)
     left_out = OverQuota(*(some - others for some, others in zip(new, kept, strict=True)))
-    return _only(parcel, contents, claims, receipts, events), left_out
+    return _only(new_facts, contents, claims, receipts, events), left_out
 
 
 def _only(
-    parcel: NewFacts,
+    new_facts: NewFacts,
     contents: ArrivalContents,
     claims: Sequence[AliasClaim],
     receipts: Sequence[int],
     events: Sequence[int],
 ) -> NewFacts:
-    """Return a parcel of some of its facts: these claims, and the others at these positions."""
+    """Return some of the new facts: these claims, and the others at these positions."""
     at_events = {position: place for place, position in enumerate(events)}
     at_receipts = {position: place for place, position in enumerate(receipts)}
     places = {"receipt": at_receipts, "event": at_events}
-    is_whole = (len(claims), len(receipts), len(events)) == parcel[2:5]
-    return parcel._replace(
-        state=parcel.state if is_whole else None,
+    is_whole = (len(claims), len(receipts), len(events)) == new_facts[2:5]
+    return new_facts._replace(
+        state=new_facts.state if is_whole else None,
         alias_claims=len(claims),
         receipts=len(receipts),
         events=len(events),
@@ -192,14 +192,14 @@ def _only(
         ),
         verdict_rows=tuple(
             one._replace(position=places[one.kind][one.position])
-            for one in parcel.verdict_rows
+            for one in new_facts.verdict_rows
             if one.position in places[one.kind]
         ),
     )
 
 
 def _lacking(facts: Sequence[tuple[bytes, Value]], known: Container[bytes]) -> list[int]:
-    """Return the positions of the facts that are not known."""
+    """Return the positions of the facts that are not stored."""
     return [position for position, (digest, _) in enumerate(facts) if digest not in known]
 
 
@@ -208,17 +208,14 @@ def _packed(fact: tuple[bytes, Value]) -> tuple[bytes, bytes]:
     return digest, pack(value)
 
 
-def _most(parcel: NewFacts) -> int:
-    """Return how many facts a parcel has of the kind of which it has most, of those with a quota.
-
-    That is never too low: a receipt counts, whether it was refused or not.
-    """
-    malformed = sum([one.code == SHAPE and one.kind == "event" for one in parcel.verdict_rows])
-    return max(parcel.alias_claims, parcel.receipts, malformed)
+def _most(new_facts: NewFacts) -> int:
+    """Return an upper bound of the number of facts of one kind that count for a quota."""
+    malformed = sum([one.code == SHAPE and one.kind == "event" for one in new_facts.verdict_rows])
+    return max(new_facts.alias_claims, new_facts.receipts, malformed)
 
 
 class WriteResult(NamedTuple):
-    """The result of writing a parcel."""
+    """Result of writing new facts."""
 
     record_id: int
     new: InsertCounts
@@ -228,7 +225,7 @@ class WriteResult(NamedTuple):
 
 @dataclass(slots=True)
 class _Pending:
-    """Rows of new records that are not written yet."""
+    """Collected rows that are not written yet."""
 
     ids: dict[bytes, int] = field(default_factory=dict)
     """By digest."""
@@ -242,14 +239,14 @@ class _Pending:
 
 
 class BatchWriter:
-    """Takes parcels within one transaction; `flush` before it ends."""
+    """Writes new facts within one transaction; call `flush` before it ends."""
 
     def __init__(
         self,
         conn: sqlite3.Connection,
         records: Records,
         facts: Facts,
-        derived: States,
+        states: States,
         quota: int | None = None,
     ) -> None:
         """Start; `quota` is that of each record, for each kind of fact, and None means no limit."""
@@ -257,105 +254,105 @@ class BatchWriter:
         self._conn = conn
         self._records = records
         self._facts = facts
-        self._derived = derived
+        self._states = states
         self._pending = _Pending()
-        self._tally = Counter[str]()
+        self._counts = Counter[str]()
         self._last_record = records.last_id()
         self._last_arrival = facts.last_arrival()
 
-    def add(self, parcel: NewFacts, run: SourceRun, member: str) -> WriteResult:
-        """Add what the store lacks; the record is stale then, unless the parcel has its state.
+    def add(self, new_facts: NewFacts, run: SourceRun, member: str) -> WriteResult:
+        """Add the facts that the store lacks; marks the record as stale if its state is not given.
 
         Args:
-            parcel: What a bundle brought.
-            run: The reading of a source that it came from.
-            member: Its place in the source.
+            new_facts: The facts of a bundle.
+            run: Source of the bundle.
+            member: Path of the bundle in the source.
 
         Returns:
-            The record's id, what was new, and what exceeded the record's quota.
+            The record's id, the numbers of new facts, and of those that exceeded its quota.
         """
-        if parcel.digest in self._pending.ids:
+        if new_facts.digest in self._pending.ids:
             self.flush()
-        record_id = self._records.find(parcel.digest, parcel.record[2])
+        record_id = self._records.find(new_facts.digest, new_facts.record[2])
         if record_id is None:
-            return self._add_record(parcel, run.id(self._conn), member)
-        return self._add_to_record(record_id, parcel, run, member)
+            return self._add_record(new_facts, run.id(self._conn), member)
+        return self._add_to_record(record_id, new_facts, run, member)
 
-    def _add_record(self, parcel: NewFacts, run_id: int, member: str) -> WriteResult:
+    def _add_record(self, new_facts: NewFacts, run_id: int, member: str) -> WriteResult:
         """Collect the rows of a new record."""
         left_out = OverQuota()
-        if self._quota is not None and _most(parcel) > self._quota:
-            parcel, left_out = _without_stored(parcel, StoredFacts(), self._quota)
+        if self._quota is not None and _most(new_facts) > self._quota:
+            new_facts, left_out = _without_stored(new_facts, StoredFacts(), self._quota)
         self._last_record += 1
-        record_id, pending, new = self._last_record, self._pending, parcel.new
+        record_id, pending, new = self._last_record, self._pending, new_facts.new
         new.records = 1
-        pending.ids[parcel.digest] = record_id
-        pending.records.append((record_id, parcel.record))
-        checksum = self._add_arrival(record_id, run_id, member, parcel)
+        pending.ids[new_facts.digest] = record_id
+        pending.records.append((record_id, new_facts.record))
+        checksum = self._add_arrival(record_id, run_id, member, new_facts)
         pending.totals.append((record_id, new.events, new.receipts, new.alias_claims, checksum))
-        if parcel.state is None:
+        if new_facts.state is None:
             pending.stale.append(record_id)
         else:
-            pending.states.append((record_id, parcel.state, checksum))
-            self._tally["equivocations"] += parcel.state.equivocation_count
-        self._count(parcel, new)
+            pending.states.append((record_id, new_facts.state, checksum))
+            self._counts["equivocations"] += new_facts.state.equivocation_count
+        self._count(new_facts, new)
         return WriteResult(record_id, new, left_out)
 
     def _add_to_record(
-        self, record_id: int, parcel: NewFacts, run: SourceRun, member: str
+        self, record_id: int, new_facts: NewFacts, run: SourceRun, member: str
     ) -> WriteResult:
-        """Write what is new for a record that the store holds."""
+        """Write new facts of a stored record."""
         left_out = OverQuota()
-        if parcel.new:
-            parcel, left_out = _without_stored(
-                parcel, self._facts.stored_facts(parcel.digest), self._quota
+        if new_facts.new:
+            new_facts, left_out = _without_stored(
+                new_facts, self._facts.stored_facts(new_facts.digest), self._quota
             )
-        new = parcel.new
+        new = new_facts.new
         if new:
             totals = RecordTotals.load(self._conn, record_id)
-            checksum = self._add_arrival(record_id, run.id(self._conn), member, parcel)
+            checksum = self._add_arrival(record_id, run.id(self._conn), member, new_facts)
             totals.checksum = combine(totals.checksum, checksum)
             totals.events += new.events
             totals.receipts += new.receipts
             totals.alias_claims += new.alias_claims
             self.flush()
             totals.save(self._conn, record_id)
-            self._derived.mark_stale([record_id])
-            self._count(parcel, new)
+            self._states.mark_stale([record_id])
+            self._count(new_facts, new)
         return WriteResult(record_id, new, left_out)
 
-    def _add_arrival(self, record_id: int, run_id: int, member: str, parcel: NewFacts) -> bytes:
-        """Collect the rows of an arrival; return what they add to the totals."""
+    def _add_arrival(self, record_id: int, run_id: int, member: str, new_facts: NewFacts) -> bytes:
+        """Collect the rows of an arrival; return their combined checksum."""
         self._last_arrival += 1
-        row = (self._last_arrival, record_id, run_id, member, parcel.content)
+        row = (self._last_arrival, record_id, run_id, member, new_facts.content)
         checksum = ArrivalRow.checksum_of(*row)
         pending = self._pending
         pending.arrivals.append((*row, checksum))
-        pending.key_dependencies.extend((key_id, record_id) for key_id in parcel.key_ids)
+        pending.key_dependencies.extend((key_id, record_id) for key_id in new_facts.key_ids)
         totals = RecordTotals(checksum=checksum)
-        pending.verdict_rows.extend((self._last_arrival, one) for one in parcel.verdict_rows)
-        totals.add_verdicts(self._last_arrival, parcel.verdict_rows)
+        pending.verdict_rows.extend((self._last_arrival, one) for one in new_facts.verdict_rows)
+        totals.add_verdicts(self._last_arrival, new_facts.verdict_rows)
         return totals.checksum
 
-    def _count(self, parcel: NewFacts, new: InsertCounts) -> None:
-        tally = self._tally
-        tally["records"] += new.records
-        tally["alias_claims"] += new.alias_claims
-        tally["receipts"] += new.receipts
-        tally["events"] += new.events
-        if parcel.verdict_rows:
-            tally.update(count_verdicts(parcel.verdict_rows))
+    def _count(self, new_facts: NewFacts, new: InsertCounts) -> None:
+        counts = self._counts
+        counts["records"] += new.records
+        counts["alias_claims"] += new.alias_claims
+        counts["receipts"] += new.receipts
+        counts["events"] += new.events
+        if new_facts.verdict_rows:
+            counts.update(count_verdicts(new_facts.verdict_rows))
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Write the collected rows."""
         pending, self._pending = self._pending, _Pending()
-        tally, self._tally = self._tally, Counter()
+        counts, self._counts = self._counts, Counter()
         self._records.add(pending.records)
         query = "INSERT INTO arrival VALUES (?, ?, ?, ?, ?, ?)"
         self._conn.executemany(query, pending.arrivals)
         self._conn.executemany("INSERT INTO record_totals VALUES (?, ?, ?, ?, ?)", pending.totals)
         self._facts.add_verdicts(pending.verdict_rows)
         self._facts.add_key_dependencies(pending.key_dependencies)
-        self._derived.add(pending.states)
-        self._derived.mark_stale(pending.stale)
-        Counters(self._conn).add(tally)
+        self._states.add(pending.states)
+        self._states.mark_stale(pending.stale)
+        Counters(self._conn).add(counts)

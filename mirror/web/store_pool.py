@@ -78,7 +78,7 @@ class StorePool:
         opened = self._open_store()
         is_sound = False
         try:
-            opened.store.stop_when(IS_CANCELLED.get())
+            opened.store.interrupt_when(IS_CANCELLED.get())
             with opened.store.snapshot():
                 yield opened.store, opened.generation
             is_sound = True
@@ -86,7 +86,7 @@ class StorePool:
             is_sound = True  # an error of the request, not of the store
             raise
         finally:
-            opened.store.stop_when(None)
+            opened.store.interrupt_when(None)
             self._release(opened, is_sound=is_sound)
 
     def version(self, *, wait: bool) -> DataVersion | None:
@@ -119,7 +119,7 @@ class StorePool:
                 self.generation += 1
             if self._watcher is None:
                 self._watcher = self._open(self.generation)
-                self._watcher.store.wait_at_most(0)  # the event loop asks
+                self._watcher.store.set_busy_timeout(0)  # the event loop asks
 
     def close(self) -> None:
         """Close all connections that are not in use."""
@@ -156,7 +156,7 @@ class StorePool:
     def _open(self, generation: int) -> _OpenStore:
         with ExitStack() as stack:
             store = stack.enter_context(open_store(self.path, read_only=True, any_thread=True))
-            store.keep_at_most(_CACHE_KIB)
+            store.limit_cache(_CACHE_KIB)
             self._log = _inode(self._log_path) or self._log
             if _identity(self.path) != self._file:
                 raise _replaced("the file was replaced while it was opened")

@@ -23,7 +23,7 @@ from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import State, merge
 from mirror.engine.states.trust import add_keys
-from mirror.store import SourceRun, Store, StoredFacts, make_parcel, open_store
+from mirror.store import SourceRun, Store, StoredFacts, open_store, pack_new_facts
 
 _BATCH = 256
 
@@ -56,11 +56,11 @@ def _take(members: list[Member], keys: KeySet, store: Store, run: SourceRun) -> 
         states = [_merge(bundle, keys) for bundle in verified]
     with _clock("packing"):
         parcels = [
-            make_parcel(raw, bundle, StoredFacts(), state, keys)
+            pack_new_facts(raw, bundle, StoredFacts(), state, keys)
             for raw, bundle, state in zip(parsed, verified, states, strict=True)
         ]
     with _clock("writing"), store.transaction():
-        intake = store.intake()
+        intake = store.batch_writer()
         for member, parcel in zip(members, parcels, strict=True):
             intake.add(parcel, run, member.name)
         intake.flush()

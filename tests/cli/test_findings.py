@@ -228,7 +228,7 @@ def test_acknowledgements_outlive_rebuild_backup_and_repair(mirror: Mirror) -> N
     mirror("backup", "copy.db")
     assert {"event.signature": (1, 1)} == _counts(mirror, "--db", "copy.db")
     with closing(sqlite3.connect("mirror.db")) as conn, conn:
-        conn.execute("DROP TABLE counter")  # what only a salvage mends
+        conn.execute("DROP TABLE counter")  # what only a recover mends
     assert 1 == mirror("check", "--repair").exit_code
     assert {"event.signature": (1, 1)} == _counts(mirror)
 

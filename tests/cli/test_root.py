@@ -122,7 +122,7 @@ def test_there_is_no_root_of_a_damaged_store(demo: Mirror) -> None:
     """It names what to do, which then helps."""
     before = root_of(demo)
     with open_store(Path("mirror.db")) as store:
-        store._conn.execute("UPDATE tree_node SET size = 9 WHERE depth = 0")
+        store.connection.execute("UPDATE tree_node SET size = 9 WHERE depth = 0")
     ran = demo("root")
     assert (4, b"") == (ran.exit_code, ran.stdout)
     assert "error: store.damaged at root of the tree: " in ran.stderr

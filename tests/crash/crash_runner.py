@@ -85,7 +85,7 @@ def _in_child(arguments: list[str], kill_after_s: float | None) -> bool:
 
 def _facts(store: Store) -> set[str]:
     """Every fact of a store, by what it says and where it belongs."""
-    conn = store._conn
+    conn = store.connection
     found = {digest.hex() for (digest,) in conn.execute("SELECT digest FROM record")}
     query = "SELECT digest, content FROM arrival JOIN record ON record.id = record_id"
     for record, content in conn.execute(query):

@@ -156,7 +156,7 @@ def test_a_file_that_may_not_grow_loses_nothing(tmp_path: Path) -> None:
     before = _export(tmp_path, "mirror.db")
     done = _mirror(tmp_path, "merge", large, limit_file_bytes=600_000)
     assert done.returncode == 4
-    assert b"what was committed before is kept" in done.stderr
+    assert b"committed data is intact" in done.stderr
     failed = _mirror(tmp_path, "export", "mirror.db.tar", "--force", limit_file_bytes=60_000)
     assert failed.returncode == 3
     assert before == (tmp_path / "mirror.db.tar").read_bytes()

@@ -396,9 +396,9 @@ def test_a_feed_that_gives_a_record_another_year_is_found_out(site: Site, db: Pa
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda store: store._conn.execute("UPDATE sync_state SET cursor = 99 WHERE name = ''"),
-        lambda store: store._conn.execute("DELETE FROM sync_state WHERE name LIKE '!%'"),
-        lambda store: store._conn.execute("UPDATE sync_state SET etag = 'x'"),
+        lambda store: store.connection.execute("UPDATE sync_state SET cursor = 99 WHERE name = ''"),
+        lambda store: store.connection.execute("DELETE FROM sync_state WHERE name LIKE '!%'"),
+        lambda store: store.connection.execute("UPDATE sync_state SET etag = 'x'"),
     ],
 )
 def test_a_damaged_memory_of_a_feed_leaves_nothing_out(

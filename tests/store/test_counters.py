@@ -161,7 +161,7 @@ def test_counts_can_be_made_anew(tmp_path: Path) -> None:
         assert {"records": 1, "alias_claims": 6, "receipts": 1, "events": 2,
                 "receipt receipt.shape": 1, "event event.shape": 2} == before  # fmt: skip
         with store.transaction():
-            store._conn.execute("DELETE FROM counter")
+            store.connection.execute("DELETE FROM counter")
             store.counters.recount()
         assert before == store.counters.counts()
 

@@ -198,7 +198,7 @@ def _break(path: Path, query: str, *arguments: object) -> None:
 
 def _columns(table: str) -> list[str]:
     with open_store(None) as store:
-        return [row[1] for row in store._conn.execute(f"PRAGMA table_info({table})")]
+        return [row[1] for row in store.connection.execute(f"PRAGMA table_info({table})")]
 
 
 CELLS = [(table, column) for table in TABLES for column in _columns(table)]
@@ -229,7 +229,7 @@ def test_every_table_is_damaged_in_these_tests() -> None:
     """A table that is new must be told what its damage may do."""
     with open_store(None) as store:
         query = "SELECT name FROM sqlite_schema WHERE type = 'table'"
-        found = {name for (name,) in store._conn.execute(query)}
+        found = {name for (name,) in store.connection.execute(query)}
     hidden = {name for name in found if name.startswith(("full_text_", "_sqlite", "sqlite_"))}
     assert {*TABLES, *MEMORIES, *SEARCH, *EVIDENCE} == found - hidden
 
@@ -342,7 +342,7 @@ def test_a_forged_verdict_is_not_believed(name: str, path: Path, good: Path) -> 
 
 def _reseal(store: Store) -> None:
     """Make every checksum fit what is there now, as no broken disk does."""
-    conn = store._conn
+    conn = store.connection
     for record_id in ids_in(store):
         rows = [(row, row.contents()) for row in store.facts.arrivals(record_id)]
         for row, _ in rows:
@@ -427,7 +427,7 @@ def test_a_content_that_was_forged_with_all_its_seals_is_found(
 ) -> None:
     """Seals are against broken disks; values, digests and signatures are verified again."""
     with open_store(path) as store, store.transaction():
-        conn = store._conn
+        conn = store.connection
         query = "SELECT id, content FROM arrival ORDER BY id DESC LIMIT 1"
         arrival_id, content = conn.execute(query).fetchone()
         forged = _repacked(change(unpack_contents(content)))
@@ -455,7 +455,7 @@ def test_an_outline_that_is_not_what_the_facts_come_to_is_found(
 ) -> None:
     """Every state is merged again; and none is shown that does not have its digest (M12)."""
     with open_store(path) as store, store.transaction():
-        conn = store._conn
+        conn = store.connection
         (outline,) = conn.execute("SELECT outline FROM state WHERE record_id = 1").fetchone()
         forged = decompress(outline).replace(b'"equivocation_count":0', b'"equivocation_count":1')
         query = "UPDATE state SET outline = ? WHERE record_id = 1"

@@ -25,7 +25,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_wait_is_told_and_goes_on(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It names the process; and when that is done, the writing goes on."""
     with open_store(path) as other, open_store(path) as store:
-        conn = other._conn
+        conn = other.connection
         conn.execute("BEGIN IMMEDIATE")
 
         def release(_record: logging.LogRecord) -> bool:
@@ -36,10 +36,10 @@ def test_a_wait_is_told_and_goes_on(path: Path, caplog: pytest.LogCaptureFixture
         logger.addFilter(release)
         try:
             with store.transaction():
-                assert store._conn.in_transaction
+                assert store.connection.in_transaction
         finally:
             logger.removeFilter(release)
-        (limit,) = store._conn.execute("PRAGMA busy_timeout").fetchone()
+        (limit,) = store.connection.execute("PRAGMA busy_timeout").fetchone()
     assert limit == 30_000
     (said,) = caplog.messages
     process = f"process {os.getpid()} (" if Path("/proc/locks").exists() else "another process"
@@ -50,7 +50,7 @@ def test_a_wait_is_told_and_goes_on(path: Path, caplog: pytest.LogCaptureFixture
 def write(path: Path, limit_s: float) -> None:
     """Take the write lock, waiting for it at most so long."""
     with open_store(path) as store:
-        store.wait_at_most(limit_s)
+        store.set_busy_timeout(limit_s)
         with store.transaction():
             pass
 

@@ -71,13 +71,13 @@ def store() -> Iterator[Store]:
 
 
 def _take(store: StoreType, bundle: Any, *, held: bool) -> OverQuota:
-    intake = store.intake(QUOTA)
+    writer = store.batch_writer(QUOTA)
     digest = parse_bundle(to_json(bundle)).record.digest
     known = store.facts.stored_facts(digest) if held else StoredFacts()
-    taken = intake.add(
+    taken = writer.add(
         parcel_of(bundle, KEYS, known, with_state=not held), SourceRun("a", "b"), "c"
     )
-    intake.flush()
+    writer.flush()
     return taken.left_out
 
 
@@ -158,17 +158,17 @@ def test_a_long_name_of_a_key_is_not_repeated_in_the_index(store: Store) -> None
     event = make_event(RECORD, signer, "author_claimed", author_claim())
     _take(store, make_bundle(RECORD, [event]), held=False)
     (record_id,) = ids_in(store)
-    ((size,),) = store._conn.execute("SELECT max(length(key_id)) FROM key_dependency")
+    ((size,),) = store.connection.execute("SELECT max(length(key_id)) FROM key_dependency")
     assert size == 128
     assert store.facts.depending_on([signer.key_id]) == [record_id]
-    assert not store.integrity.lacks_key(record_id, [signer.key_id])
+    assert not store.integrity.lacks_key_dependency(record_id, [signer.key_id])
 
 
 # What is held --------------------------------------------------------------------------------
 
 
 def _load_everything(store: Store, digest: bytes) -> StoredFacts:
-    return Facts(store._conn, store.records).stored_facts(digest)
+    return Facts(store.connection, store.records).stored_facts(digest)
 
 
 def test_what_is_held_is_the_same_however_it_was_read(

@@ -94,7 +94,7 @@ def test_a_repair_of_a_copy_that_is_damaged_too_keeps_the_rest(
         conn.commit()
     shutil.copyfile("backup.db", STORE)
     ran = mirror("check", "--repair", "--db", STORE)
-    assert (1, True) == (ran.exit_code, b"kept aside: 1 fact\n" in ran.stdout), ran
+    assert (1, True) == (ran.exit_code, b"quarantined: 1 fact\n" in ran.stdout), ran
     assert expected == count(mirror, STORE)
     assert 0 == mirror("check", "--db", STORE).exit_code
     assert len(restored) > 0

@@ -45,7 +45,7 @@ Row = tuple[int, str, int, bytes, bytes]
 
 def rows_of(store: Store) -> set[Row]:
     """What is kept of the tree."""
-    return set(store._conn.execute("SELECT * FROM tree_node"))
+    return set(store.connection.execute("SELECT * FROM tree_node"))
 
 
 def rows_for(leaves: list[Leaf]) -> set[Row]:
@@ -69,8 +69,8 @@ def assert_kept(store: Store) -> None:
 
 def execute(store: Store, query: str, *arguments: object) -> None:
     """Change a store behind its back."""
-    store._conn.execute("PRAGMA foreign_keys = OFF")
-    assert store._conn.execute(query, arguments).rowcount > 0
+    store.connection.execute("PRAGMA foreign_keys = OFF")
+    assert store.connection.execute(query, arguments).rowcount > 0
 
 
 def update(store: Store) -> None:
@@ -379,11 +379,11 @@ def test_a_leaf_goes_by_its_pith_number() -> None:
 def _cost(store: Store, work: Callable[[], None]) -> tuple[int, int]:
     """How many statements some work runs, and how many rows it changes."""
     statements: list[str] = []
-    before = store._conn.total_changes
-    store._conn.set_trace_callback(statements.append)
+    before = store.connection.total_changes
+    store.connection.set_trace_callback(statements.append)
     work()
-    store._conn.set_trace_callback(None)
-    return len(statements), store._conn.total_changes - before
+    store.connection.set_trace_callback(None)
+    return len(statements), store.connection.total_changes - before
 
 
 def test_one_change_costs_a_few_nodes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,10 +40,10 @@ BUNDLE = verified(VALUE, keys_of(AUTHOR))
 
 def test_every_table_of_facts_is_copied_compared_and_salvaged() -> None:
     """A new table cannot be forgotten where one store takes the place of another."""
-    tables = {*re.findall(r"CREATE TABLE (\w+)", schema._FACTS)}
-    assert tables == {*recover._TABLES}
+    tables = {*re.findall(r"CREATE TABLE (\w+)", schema.FACTS)}
+    assert tables == {*recover.TABLES}
     assert tables == {
-        *copy._IDENTITY,
+        *copy.IDENTITY,
         "acknowledged_finding",
     }  # covered by `acknowledgement.checksum`
 
@@ -128,7 +128,7 @@ def test_a_new_store_has_large_pages(path: Path) -> None:
     with open_store(path) as store:
         _fill(store)
     with open_store(path, read_only=True) as store:
-        assert store._conn.execute("PRAGMA page_size").fetchone() == (8192,)
+        assert store.connection.execute("PRAGMA page_size").fetchone() == (8192,)
 
 
 def test_a_reader_cannot_write(path: Path) -> None:

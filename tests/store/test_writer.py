@@ -56,7 +56,7 @@ def store() -> Iterator[Store]:
 def _facts(store: Store) -> list[tuple[int, int, int]]:
     """Claims, receipts and events of each arrival."""
     query = "SELECT content FROM arrival ORDER BY id"
-    found = [unpack_contents(content) for (content,) in store._conn.execute(query)]
+    found = [unpack_contents(content) for (content,) in store.connection.execute(query)]
     return [(len(one.claims), len(one.receipts), len(one.events)) for one in found]
 
 
@@ -97,14 +97,14 @@ def test_parcels_made_before_the_others_came_bring_each_fact_once(
     store: Store,
 ) -> None:
     """What was new when a parcel was made may be there when it is written, in one intake even."""
-    intake, total = store.intake(), InsertCounts()
+    writer, total = store.batch_writer(), InsertCounts()
     parcels = [parcel_of(BUNDLES[at], KEYS, StoredFacts(), with_state=with_state) for at in order]
     for parcel in (*parcels, *parcels):
-        _, new, _ = intake.add(parcel, SourceRun(*RUN), "a member")
+        _, new, _ = writer.add(parcel, SourceRun(*RUN), "a member")
         total.add(new)
         if flush:
-            intake.flush()
-    intake.flush()
+            writer.flush()
+    writer.flush()
     assert total == ALL
     assert [sum(kind) for kind in zip(*_facts(store), strict=True)] == [6, 3, 6]
     _assert_whole(store)
@@ -116,13 +116,13 @@ def test_a_new_record_is_stale_unless_its_state_came_with_it(
     store: Store,
 ) -> None:
     """And is stale as soon as more comes."""
-    intake = store.intake()
-    record_id, new, _ = intake.add(
+    writer = store.batch_writer()
+    record_id, new, _ = writer.add(
         parcel_of(BUNDLES[0], KEYS, StoredFacts(), with_state=with_state),
         SourceRun(*RUN),
         "a member",
     )
-    intake.flush()
+    writer.flush()
     assert new == InsertCounts(1, 2, 1, 3)
     is_stale = [one.record_id for one in store.states.stale(10)] == [record_id]
     assert is_stale != with_state
@@ -139,11 +139,11 @@ def test_many_records_are_written_at_once(store: Store) -> None:
         make_bundle(one, [make_event(one, AUTHOR, "author_claimed", author_claim()), number])
         for number, one in enumerate(records)
     ]
-    intake = store.intake()
+    writer = store.batch_writer()
     for value in [*values, *values[::3]]:
         parcel = parcel_of(value, KEYS, StoredFacts(), with_state=True)
-        intake.add(parcel, SourceRun(*RUN), "a member")
-    intake.flush()
+        writer.add(parcel, SourceRun(*RUN), "a member")
+    writer.flush()
     assert store.records.count() == 20
     assert store.counters.actual() == store.counters.counts()
     texts = {store.states.text(record_id) for record_id in ids_in(store)}
@@ -173,7 +173,7 @@ def test_an_index_of_keys_leaves_out_the_one_that_never_changes(store: Store) ->
     receipts = [make_receipt(RECORD, Signer("of a receipt")), make_receipt(RECORD, built_in)]
     record_id, _ = take(store, make_bundle(RECORD, events, receipts), KEYS, SourceRun(*RUN))
     query = "SELECT key_id, record_id FROM key_dependency ORDER BY key_id"
-    found = store._conn.execute(query).fetchall()
+    found = store.connection.execute(query).fetchall()
     names = ["key-author", "key-of a receipt", "key-stranger"]
     assert [(name, record_id) for name in names] == found
     assert [record_id] == store.facts.depending_on(["key-stranger", "key-author"])

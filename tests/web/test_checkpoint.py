@@ -66,6 +66,6 @@ def test_a_damaged_checkpoint_is_not_served(client: httpx.Client, store: Path) -
     """The store is at fault, and says no more than that."""
     with open_store(store) as opened:
         make_checkpoint(opened, OURS, NOW)
-        opened._conn.execute("UPDATE checkpoint SET note = note || ' '")
+        opened.connection.execute("UPDATE checkpoint SET note = note || ' '")
     answer = client.get(PATH)
     assert (503, "store.damaged") == (answer.status_code, answer.json()["code"])

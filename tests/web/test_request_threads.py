@@ -102,7 +102,7 @@ def test_what_is_read_for_nobody_is_cut_off(
         try:
             with library.snapshot() as snapshot:
                 reading.set()
-                snapshot.store._conn.execute(endless).fetchone()
+                snapshot.store.connection.execute(endless).fetchone()
         finally:
             ended.set()
 

@@ -252,7 +252,7 @@ def test_a_damaged_tree_is_not_told(tmp_path: Path) -> None:
     path = tmp_path / "mirror.db"
     with open_store(path) as store:
         fill(store, LEAVES[:100])
-        store._conn.execute("UPDATE tree_node SET digest = zeroblob(32) WHERE depth = 2")
+        store.connection.execute("UPDATE tree_node SET digest = zeroblob(32) WHERE depth = 2")
     with served(ServerSettings(store=path)) as url, httpx.Client(base_url=url) as client:
         answer = client.get(ROOT)
     assert (503, "store.damaged") == (answer.status_code, answer.json()["code"])

@@ -119,7 +119,7 @@ def _check_copy(copy: Path) -> BackupResult:
     """Check every fact of a copy, its logs, and the file; return its content."""
     damages = check(copy, CheckScope(quick=True), lambda _damage: None).damages
     with open_store(copy, must_exist=True, lenient=True) as store:
-        damages += store.integrity.of_file(quick=False)
+        damages += store.integrity.check_file(quick=False)
         if damages:
             raise _damaged(damages)
         counts = store.fact_counts()

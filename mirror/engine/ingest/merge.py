@@ -95,7 +95,7 @@ class MergeWriter:
         """Store the facts of outcomes, update the states, and then report the findings."""
         with self._store.transaction():
             self._require_same_keys()
-            rows = self._store.intake(self._quota)
+            rows = self._store.batch_writer(self._quota)
             outcomes = [self._write_facts(rows, outcome) for outcome in outcomes]
             rows.flush()
             members = [one for one in outcomes if isinstance(one, VerifiedMember)]

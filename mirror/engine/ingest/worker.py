@@ -20,7 +20,7 @@ from mirror.core.merge import merge
 from mirror.core.values import Value, canonical, decode, hexdigest, nesting
 from mirror.engine.findings import Finding, Outcome, VerifiedMember
 from mirror.errors import FormatError, LimitError
-from mirror.store import Store, StoredFacts, make_parcel
+from mirror.store import Store, StoredFacts, pack_new_facts
 
 __all__ = [
     "Item",
@@ -103,7 +103,7 @@ def process(item: SourceMember, context: VerifyContext, store: Store | None = No
     if context.merges and stored.record_id is None:
         claims = verified.alias_claims
         state = merge(verified.record, verified.receipts, claims, verified.events, keys)
-    return outcome._replace(new_facts=make_parcel(bundle, verified, stored, state, keys))
+    return outcome._replace(new_facts=pack_new_facts(bundle, verified, stored, state, keys))
 
 
 def _parse(member: Member, context: VerifyContext) -> Bundle:

@@ -37,7 +37,7 @@ from mirror.store import (
     state_columns,
     verdict_rows_of,
 )
-from mirror.store.recover import salvage
+from mirror.store.recover import recover
 from mirror.store.write_ahead_log import file_alone_holds_more, take_file_alone
 
 __all__ = [
@@ -153,8 +153,8 @@ def check(
 def _whole(store: Store, *, quick: bool) -> Iterator[Damage]:
     """Check the file and the tables, up to the first thing that SQLite cannot read."""
     try:
-        yield from store.integrity.of_file(quick=quick)
-        yield from store.integrity.of_tables()
+        yield from store.integrity.check_file(quick=quick)
+        yield from store.integrity.check_tables()
     except sqlite3.DatabaseError as error:
         yield Damage("sqlite", None, None, None, str(error))
 
@@ -194,7 +194,7 @@ def check_and_repair(
             return report
     if any(damage.table == "sqlite" for damage in found):
         report.old_files.append(_unused_path(path))
-        salvage(path, report.old_files[-1])
+        recover(path, report.old_files[-1])
         with open_store(path, lenient=True) as store:
             rebuild(store)  # only facts were saved; the check below compares with what follows
         found = [*found, *check(path, scope, lambda _damage: None).damages]
@@ -372,7 +372,7 @@ def _check_verdicts(
         for kind, position in _differing(row.verdict_rows, verdict_rows):
             why = f"the stored verdict on {kind} {position} is wrong"
             yield Damage("verdict", row.id, record_id, number, why)
-        if store.integrity.lacks_key(record_id, key_ids_of(verdicts, keys)):
+        if store.integrity.lacks_key_dependency(record_id, key_ids_of(verdicts, keys)):
             yield Damage(
                 "key_dependency",
                 None,

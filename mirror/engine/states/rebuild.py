@@ -56,7 +56,7 @@ def rebuild(
 
 
 def _require_sound_file(store: Store) -> None:
-    for damage in store.integrity.of_file(quick=False):
+    for damage in store.integrity.check_file(quick=False):
         if damage.table == "sqlite":
             hint = "run `mirror check --repair`: it saves what can be read"
             raise CorruptStoreError("store.corrupt", damage.reason, where=store.location, hint=hint)

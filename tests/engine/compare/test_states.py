@@ -284,7 +284,7 @@ def test_states_that_lag_behind_are_made_first(
     store: Store, client: Client, tmp_path: Path
 ) -> None:
     """Also where the store is only read, and then they are not kept."""
-    store._conn.execute("INSERT INTO stale VALUES (1, 0)")
+    store.connection.execute("INSERT INTO stale VALUES (1, 0)")
     place = write_states(tmp_path / "states", state_of(BUNDLES[0]))
     told, _ = run(store, client, place, NUMBERS[0], keep_history=False)
     assert told.statuses == ["match"]

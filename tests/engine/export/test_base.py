@@ -694,7 +694,7 @@ def test_a_base_of_which_facts_were_lost_is_missing(place: Place) -> None:
     bags = grown_by_three(place)
     assert [] == place.merge("mirror.db", *bags[:2])
     with open_store(place.path("mirror.db")) as store, store.transaction():
-        store._conn.execute("UPDATE arrival SET content = x'00' WHERE id = 1")
+        store.connection.execute("UPDATE arrival SET content = x'00' WHERE id = 1")
     report = check_and_repair(
         place.path("mirror.db"), CheckScope(), lambda _damage: None, lambda _records: None
     )

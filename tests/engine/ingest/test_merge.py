@@ -78,7 +78,7 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(tmp_path: Path) -> None:
         ingest(store, _job(path))
         expected = _texts(store)
         with store.transaction():
-            store._conn.execute("INSERT INTO stale SELECT id, 0 FROM record")
+            store.connection.execute("INSERT INTO stale SELECT id, 0 FROM record")
         assert expected == _texts(store)  # replayed on the way, not stored
         assert store.status().stale == 4
         ingest(store, _job(path))

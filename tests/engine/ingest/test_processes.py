@@ -127,7 +127,7 @@ def _outcome(store: Store) -> list[tuple[bytes, bytes]]:
 
 
 def _rows(store: Store, *tables: str) -> dict[str, list[Any]]:
-    conn = store._conn
+    conn = store.connection
     return {table: conn.execute(f"SELECT * FROM {table}").fetchall() for table in tables}  # noqa: S608
 
 
@@ -293,7 +293,7 @@ def test_a_rebuild_comes_to_the_same(
                 "counter",
                 *(("verdict", "record_totals", "key_dependency") if judge else ()),
             ):
-                store._conn.execute(f"DELETE FROM {table}")  # noqa: S608
+                store.connection.execute(f"DELETE FROM {table}")  # noqa: S608
         done: list[int] = []
         assert rebuild(store, done.append, verify=judge) == []
         assert sum(done) == store.records.count() == len(expected)
@@ -307,8 +307,8 @@ def test_a_rebuild_in_processes_names_what_it_cannot_derive(path: Path, spread: 
     with open_store(path) as store:
         expected = dict(zip(ids_in(store), _outcome(store), strict=True))
         with store.transaction():
-            store._conn.execute("UPDATE arrival SET content = x'00' WHERE record_id IN (4, 7)")
-            store._conn.execute("DELETE FROM state")
+            store.connection.execute("UPDATE arrival SET content = x'00' WHERE record_id IN (4, 7)")
+            store.connection.execute("DELETE FROM state")
         damages = rebuild(store, verify=False)
         assert [("record", 4), ("record", 7)] == [(one.table, one.row_id) for one in damages]
         assert [4, 7] == [one.record_id for one in store.states.stale(10)]
@@ -358,7 +358,7 @@ def test_a_run_that_was_cut_off_is_finished_in_processes(path: Path, spread: Tur
         spread(on=on)
         with open_store(place) as store:
             with store.transaction():
-                store._conn.execute("DELETE FROM state WHERE equivocation_count = 0")
+                store.connection.execute("DELETE FROM state WHERE equivocation_count = 0")
             _bring_twins(store)
             assert len(store.states.stale(1000)) == len(RECORDS)
             process_stale(store)

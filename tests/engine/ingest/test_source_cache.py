@@ -529,7 +529,7 @@ def test_what_was_lost_to_damage_comes_back(
     first = mirror.merge(path)
     whole = sorted(mirror.content())
     with open_store(mirror.path) as store, store.transaction():
-        store._conn.execute(damage)
+        store.connection.execute(damage)
     report = check_and_repair(
         mirror.path, CheckScope(), lambda _damage: None, lambda _records: None
     )

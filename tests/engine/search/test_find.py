@@ -340,7 +340,7 @@ def test_what_came_later_is_counted_once(
     _merge(store, tmp_path, make_bundle(first, [2]))
     assert 4 == store.search_index.unindexed()
     with store.transaction():
-        store._conn.execute("UPDATE index_version SET rules = 'others'")
+        store.connection.execute("UPDATE index_version SET rules = 'others'")
     assert 4 == store.search_index.unindexed()
     update_index(store)
     assert (0, 4) == (store.search_index.unindexed(), len(_contents(store)[0]))
@@ -402,7 +402,7 @@ def test_a_record_that_waits_for_its_state_stays_queued(store: Store, tmp_path: 
 
 def _contents(store: Store) -> tuple[list[Any], list[Any]]:
     """All that is in the index, with records named by their digests."""
-    conn = store._conn
+    conn = store.connection
     conn.execute(
         "CREATE VIRTUAL TABLE IF NOT EXISTS temp.instance "
         "USING fts5vocab ('main', 'full_text', 'instance')"

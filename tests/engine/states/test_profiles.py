@@ -204,7 +204,7 @@ def test_a_verdict_that_was_tampered_with_is_found(store: Store) -> None:
     add_keys(store, keys_of(ALICE).with_profiles([profile]))
     read(store, make_bundle(RECORD, [*of_make(flat).events(), "junk"]))
     assert store.path is not None
-    conn = store.facts._conn
+    conn = store.connection
     query = "UPDATE verdict SET key_id = ? WHERE profile != 'mirror-v1' AND positions LIKE '0%'"
     for damage in ("key-bob", ""):
         conn.execute(query, (damage,))

@@ -81,7 +81,7 @@ def _records(path: Path) -> int:
 def _sources(path: Path) -> set[tuple[str, str]]:
     with open_store(path) as store:
         query = "SELECT source, member FROM run JOIN arrival ON run.id = run_id"
-        return set(store._conn.execute(query))
+        return set(store.connection.execute(query))
 
 
 def _number(bundle: Object) -> str:

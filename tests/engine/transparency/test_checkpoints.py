@@ -400,7 +400,7 @@ def test_a_row_that_is_not_as_it_was_written_is_found(column: str, store: Store)
     make_checkpoint(store, OURS, NOW)
     _read(store, FIRST)
     assert [row[0] for row in store.checkpoints.table.damaged_rows()] == []
-    conn = store._conn
+    conn = store.connection
     query = "SELECT name FROM pragma_table_info('checkpoint')"
     assert COLUMNS == tuple(name for (name,) in conn.execute(query))
     query = f"SELECT {column} FROM checkpoint WHERE id = 1"  # noqa: S608

@@ -292,7 +292,7 @@ def broken(tmp_path: Path) -> Iterator[Store]:
     """A store to be broken."""
     with open_store(None) as store:
         merge(store, tmp_path, RECORDS)
-        store._conn.execute("PRAGMA foreign_keys = OFF")
+        store.connection.execute("PRAGMA foreign_keys = OFF")
         yield store
 
 
@@ -313,7 +313,7 @@ def test_a_tree_that_lags_behind_proves_nothing(broken: Store) -> None:
 ])  # fmt: skip
 def test_a_damaged_store_proves_nothing(broken: Store, query: str) -> None:
     """Nothing is written that would not hold."""
-    assert broken._conn.execute(query).rowcount > 0
+    assert broken.connection.execute(query).rowcount > 0
     with pytest.raises(CorruptStoreError) as caught:
         make_proof(broken, 1)
     assert "store.damaged" == caught.value.code
@@ -322,7 +322,7 @@ def test_a_damaged_store_proves_nothing(broken: Store, query: str) -> None:
 
 def test_a_state_that_the_tree_does_not_know_is_not_proved(broken: Store) -> None:
     """Though each row be in order."""
-    conn = broken._conn
+    conn = broken.connection
     conn.execute("DELETE FROM tree_node WHERE depth = 4")
     with broken.transaction():
         rows = conn.execute("SELECT * FROM state WHERE record_id IN (1, 2)").fetchall()
@@ -346,7 +346,7 @@ def test_a_store_judged_by_other_rules_has_no_root_before_it_is_judged_again(
     with open_store(path) as store:
         root = read_root(store)
         with store.transaction():
-            store._conn.execute("UPDATE rules SET version = 'older'")
+            store.connection.execute("UPDATE rules SET version = 'older'")
         with pytest.raises(StoreError, match=r"store\.behind"):
             read_root(store)
         update_root(store)
