@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import TypeAlias
 
 from mirror.core.bundle import AliasClaim
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
@@ -150,8 +151,7 @@ def merge(
     retired = _retired(valid, _revocations(valid, keys), _last_in_slots(valid))
     shown = [event for event in valid if event.event_id not in retired]
     created = [event for event in shown if event.event_type == RECORD_CREATED]
-    lists = _current_lists(shown)
-    filled = _with_payloads(lists, shown)
+    lists, filled = _current_lists(shown)
     equivocations = _equivocations(valid)
     current: Object = {
         "canonical_record": raw_fragment(record.encoded),
@@ -304,31 +304,25 @@ def _retired(
 _LISTS = {name: kind.shown_in for name, kind in EVENT_TYPES.items()}
 
 
-def _current_lists(shown: list[ValidEvent]) -> dict[str, list[Value]]:
-    """Return the lists of `current` by name, each in M2 order, without payloads."""
-    lists: dict[str, list[Value]] = {name: [] for name in LIST_NAMES}
+_Lists: TypeAlias = dict[str, list[Value]]
+
+
+def _current_lists(shown: list[ValidEvent]) -> tuple[_Lists, _Lists]:
+    """Return the lists of `current` by name, each in M2 order, without payloads and with them."""
+    lists: _Lists = {name: [] for name in LIST_NAMES}
+    filled: _Lists = {name: [] for name in LIST_NAMES}
     for event in shown:
         name = _LISTS.get(event.event_type, OTHER_EVENTS)
         if name is not None:
-            lists[name].append(_entry(event, with_type=name == OTHER_EVENTS))
-    return lists
+            entry = _entry(event, with_type=name == OTHER_EVENTS)
+            lists[name].append(entry)
+            filled[name].append({**entry, "payload": raw_fragment(event.payload_text)})
+    return lists, filled
 
 
 def _citing(shown: list[ValidEvent]) -> list[str]:
     citations = [event for event in shown if event.event_type == CITATION]
     return [text_member(event.payload, "citing") for event in citations]
-
-
-def _with_payloads(lists: dict[str, list[Value]], shown: list[ValidEvent]) -> dict[str, Value]:
-    """Return the same lists, with the payloads in them."""
-    payloads = {event.event_id: event.payload_text for event in shown}
-    return {
-        name: [
-            {**entry, "payload": raw_fragment(payloads[text_member(entry, "event_id")])}
-            for entry in objects_in(entries)
-        ]
-        for name, entries in lists.items()
-    }
 
 
 def _entry(event: ValidEvent, *, with_type: bool) -> Object:

@@ -132,6 +132,8 @@ class ValidEvent(NamedTuple):
     event_type: str
     instant: int
     """`created_at` in microseconds."""
+    authority: tuple[str, str]
+    """`signer_id` and `signer_type`: the signer, whichever key it used."""
     slot_key: tuple[str | None, ...]
     """The subject of the event (E4); `()` for a log."""
     statement: EventMembers
@@ -146,12 +148,6 @@ class ValidEvent(NamedTuple):
     def key_id(self) -> str:
         """The key that signed."""
         return self.statement["signer"]["key_id"]
-
-    @property
-    def authority(self) -> tuple[str, str]:
-        """`signer_id` and `signer_type`: the signer, whichever key it used."""
-        signer = self.statement["signer"]
-        return signer["signer_id"], signer["signer_type"]
 
     @property
     def payload(self) -> Object:
@@ -182,7 +178,7 @@ class ValidEvent(NamedTuple):
         """
         # Every member has the type that E1 asks for, or the event were not valid.
         members = cast("EventMembers", value if statement is None else statement)
-        payload = members["payload"]
+        signer, payload = members["signer"], members["payload"]
         kind = EVENT_TYPES.get(members["event_type"])
         return cls(
             value,
@@ -191,6 +187,7 @@ class ValidEvent(NamedTuple):
             members["event_id"],
             members["event_type"],
             cast("int", instant(members["created_at"])),
+            (signer["signer_id"], signer["signer_type"]),
             () if kind is None else kind.slot_key(payload),
             members,
         )
