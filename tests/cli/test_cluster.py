@@ -98,7 +98,7 @@ def test_another_run_is_not_overwritten(mirror: Mirror, cluster: Cluster) -> Non
     ran = merge(mirror, cluster, DEMO)
     assert (3, b"") == (ran.exit_code, ran.stdout)
     assert "error: output.other_run at out: " in ran.stderr
-    assert "it differs in: key set\n" in ran.stderr
+    assert "which differs in: key set\n" in ran.stderr
     assert before == Path("out/dataset.json").read_bytes()
 
 
