@@ -48,7 +48,7 @@ def resolve_by_system(host: str, port: int) -> list[str]:
 class TransferLimits(threading.local):
     """The seconds and bytes left for the response that the current thread reads.
 
-    A connection serves many requests, and httpcore does not tell a read which request it is for.
+    A connection serves many requests, and httpcore does not pass the request to a read.
     All reads for a request happen in the thread that sent it, so the limits are thread-local.
     """
 

@@ -45,7 +45,7 @@ class ProfileEvidence:
     unexplained: tuple[str, ...]
     """Sources of events that do not fit."""
     is_ascii_only: bool
-    """Whether all signed text is ASCII, so that V2 and V7 cannot be told apart."""
+    """Whether all signed text is ASCII, so that V2 and V7 cannot be distinguished."""
 
     @property
     def objections(self) -> list[str]:

@@ -40,7 +40,7 @@ class CheckedTable:
         Args:
             conn: The store.
             name: The name of the table.
-            columns: Its columns but for `checksum`, separated by commas, in the order in which
+            columns: Its columns except `checksum`, separated by commas, in the order in which
                 the checksum covers them.
             where: Describes a row in an error; by default the table's name and the first column.
         """

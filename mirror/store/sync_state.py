@@ -27,7 +27,7 @@ class CachedETag(NamedTuple):
     name: str
     """The record's name in the path of the request."""
     etag: str
-    """As the server sent it; empty for none."""
+    """ETag as the server sent it; empty if there is none."""
     at: str
     """When the response was last the same, in ISO 8601, UTC, with microseconds."""
 
