@@ -217,22 +217,12 @@ class Summary:
 
     def add(self, other: Summary) -> None:
         """Add the figures of another part of the same run."""
-        self.bundles_read += other.bundles_read
-        self.documents_read += other.documents_read
-        self.refused += other.refused
-        self.sources_failed += other.sources_failed
-        self.events_valid += other.events_valid
-        self.events_invalid += other.events_invalid
-        self.receipts_verified += other.receipts_verified
-        self.receipts_refused += other.receipts_refused
-        self.integrity_verified += other.integrity_verified
-        self.integrity_faults += other.integrity_faults
-        self.warnings += other.warnings
-        self.notices += other.notices
-        self.known += other.known
-        self.records += other.records
-        self.equivocations += other.equivocations
-        self.new.add(other.new)
+        for one in fields(self):
+            mine, others = getattr(self, one.name), getattr(other, one.name)
+            if isinstance(mine, InsertCounts):
+                mine.add(others)
+            else:
+                setattr(self, one.name, mine + others)
 
     @property
     def findings(self) -> int:

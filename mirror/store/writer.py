@@ -221,6 +221,8 @@ class WriteResult(NamedTuple):
     new: InsertCounts
     left_out: OverQuota
     """New facts that exceeded the quota of the record, and were not written."""
+    is_stale: bool
+    """Whether the stored state of the record now lacks facts."""
 
 
 @dataclass(slots=True)
@@ -296,7 +298,7 @@ class BatchWriter:
             pending.states.append((record_id, new_facts.state, checksum))
             self._counts["equivocations"] += new_facts.state.equivocation_count
         self._count(new_facts, new)
-        return WriteResult(record_id, new, left_out)
+        return WriteResult(record_id, new, left_out, is_stale=new_facts.state is None)
 
     def _add_to_record(
         self, record_id: int, new_facts: NewFacts, run: SourceRun, member: str
@@ -319,7 +321,7 @@ class BatchWriter:
             totals.save(self._conn, record_id)
             self._states.mark_stale([record_id])
             self._count(new_facts, new)
-        return WriteResult(record_id, new, left_out)
+        return WriteResult(record_id, new, left_out, is_stale=bool(new))
 
     def _add_arrival(self, record_id: int, run_id: int, member: str, new_facts: NewFacts) -> bytes:
         """Collect the rows of an arrival; return their combined checksum."""

@@ -100,8 +100,7 @@ def test_parcels_made_before_the_others_came_bring_each_fact_once(
     writer, total = store.batch_writer(), InsertCounts()
     parcels = [parcel_of(BUNDLES[at], KEYS, StoredFacts(), with_state=with_state) for at in order]
     for parcel in (*parcels, *parcels):
-        _, new, _ = writer.add(parcel, SourceRun(*RUN), "a member")
-        total.add(new)
+        total.add(writer.add(parcel, SourceRun(*RUN), "a member").new)
         if flush:
             writer.flush()
     writer.flush()
@@ -117,15 +116,15 @@ def test_a_new_record_is_stale_unless_its_state_came_with_it(
 ) -> None:
     """And is stale as soon as more comes."""
     writer = store.batch_writer()
-    record_id, new, _ = writer.add(
+    record_id, new, _, is_stale = writer.add(
         parcel_of(BUNDLES[0], KEYS, StoredFacts(), with_state=with_state),
         SourceRun(*RUN),
         "a member",
     )
     writer.flush()
     assert new == InsertCounts(1, 2, 1, 3)
-    is_stale = [one.record_id for one in store.states.stale(10)] == [record_id]
     assert is_stale != with_state
+    assert is_stale == ([record_id] == [one.record_id for one in store.states.stale(10)])
     if with_state:
         assert merged(BUNDLES[:1], KEYS).text == store.states.text(record_id)
     take(store, BUNDLES[1], KEYS, SourceRun(*RUN))

@@ -99,8 +99,9 @@ class MergeWriter:
             outcomes = [self._write_facts(rows, outcome) for outcome in outcomes]
             rows.flush()
             members = [one for one in outcomes if isinstance(one, VerifiedMember)]
-            self._store.states.mark_seen(one.written.record_id for one in members if one.written)
-            if changed := {id_ for one in members if (id_ := _changed_record(one)) is not None}:
+            written = [one.written for one in members if one.written is not None]
+            self._store.states.mark_seen(one.record_id for one in written)
+            if changed := {one.record_id for one in written if one.is_stale}:
                 update_states(self._store, self.keys, self._due(changed))
         for outcome in outcomes:
             self.results.add(outcome)
@@ -150,15 +151,6 @@ class MergeWriter:
                 where=self._store.location,
                 hint="what was committed is kept; run the command again",
             )
-
-
-def _changed_record(member: VerifiedMember) -> int | None:
-    """Return the id of the record whose stored state lacks facts of a member; None if none does."""
-    written, facts = member.written, member.new_facts
-    if written is None or facts is None or not written.new:
-        return None
-    has_state = written.new.records and facts.state is not None and not any(written.left_out)
-    return None if has_state else written.record_id
 
 
 def _beyond_quota(member: VerifiedMember, left_out: OverQuota, quota: int | None) -> Finding:
