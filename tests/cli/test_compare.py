@@ -368,7 +368,7 @@ def test_a_registry_that_misbehaves_is_caught(
         (message(b"[]", status="300 Multiple Choices"), "upstream.ambiguous", "several records"),
         (message(b'{"x":[' + b"0," * 300 + b"0]}"), "limit.count", "more than 250"),
         (message(b'"' + b"x" * 200_000 + b'"'), "upstream.size", "larger than"),
-        (message(b"{}", content_length="5"), "upstream.truncated", "broke off"),
+        (message(b"{}", content_length="5"), "upstream.truncated", "ended before"),
     ],
 )
 def test_an_answer_that_cannot_be_read_is_named(

@@ -86,11 +86,10 @@ def process(item: SourceMember, context: VerifyContext, store: Store | None = No
         The verified member, or the finding that it is refused (V1, B2, B4).
     """
     keys, limits = context.keys, context.limits
-    try:
-        bundle = _parse(item.member, context)
-    except FormatError as error:
+    bundle = _parse(item, context)
+    if isinstance(bundle, Finding):
         document = None if context.encodes_facts else _verify_document(item, context)
-        return document or refused_member(item, None, error)
+        return document or bundle
     stored = _stored_facts(store, bundle)
     try:
         verified = verify_bundle(bundle, keys, stored.known, _time_limit(limits))
@@ -106,9 +105,13 @@ def process(item: SourceMember, context: VerifyContext, store: Store | None = No
     return outcome._replace(new_facts=pack_new_facts(bundle, verified, stored, state, keys))
 
 
-def _parse(member: Member, context: VerifyContext) -> Bundle:
+def _parse(item: SourceMember, context: VerifyContext) -> Bundle | Finding:
+    """Return the bundle, or why it is refused; the values of a refused one are freed."""
     limits = context.limits.for_bundles(context.keys.profiles)
-    return parse_bundle(member.data, limits, is_packed=member.is_packed)
+    try:
+        return parse_bundle(item.member.data, limits, is_packed=item.member.is_packed)
+    except FormatError as error:
+        return refused_member(item, None, error)
 
 
 def refused_member(item: SourceMember, number: str | None, error: FormatError) -> Finding:
