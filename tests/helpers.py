@@ -97,7 +97,7 @@ def merged(bundles: Iterable[Any], keys: KeySet) -> State:
     return state_of([verified(bundle, keys) for bundle in bundles], keys)
 
 
-def parcel_of(
+def new_facts_of(
     bundle: Any, keys: KeySet, held: StoredFacts, *, with_state: bool = False
 ) -> NewFacts:
     """What a store that holds so much lacks of a bundle; with the state of the bundle alone."""
@@ -110,7 +110,7 @@ def take(store: Store, bundle: Any, keys: KeySet, run: SourceRun) -> tuple[int, 
     """Write what is new in a bundle, in the transaction that is open; its record is stale then."""
     held = store.facts.stored_facts(parse_bundle(to_json(bundle)).record.digest)
     writer = store.batch_writer()
-    taken = writer.add(parcel_of(bundle, keys, held), run, "a member")
+    taken = writer.add(new_facts_of(bundle, keys, held), run, "a member")
     writer.flush()
     return taken.record_id, taken.new
 

@@ -1,8 +1,8 @@
-"""The log of acknowledgements: which findings a person knows, who says so, when and why.
+"""Log of acknowledgements: which findings a person acknowledged, when and why.
 
-An acknowledgement covers the findings that were in the store when it was made, as ranges of
-positions, and digests: a digest is known whenever it comes. Whatever comes later is new. Lines of
-the log are never changed; a later line withdraws an earlier one.
+An acknowledgement covers findings in the store at that time, as ranges of positions, and digests of
+findings, which may also come later. Every other later finding is new. Lines are never changed; a
+later line withdraws an earlier one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ IN_FORCE = """
         EXCEPT SELECT withdraws FROM acknowledgement
     )
 """
-"""SQL: that the acknowledgement of an item is in the log, and was not withdrawn."""
+"""SQL condition: the acknowledgement of an item is in the log and was not withdrawn."""
 
 DIGEST = "digest"
 """The `kind` of an item that is a digest."""
@@ -37,7 +37,7 @@ _COLUMNS = "id, at, name, reason, criteria, withdraws, items, items_checksum"
 
 
 class AcknowledgementRequest(NamedTuple):
-    """One acknowledgement: by whom, when, why, and of which findings."""
+    """An acknowledgement to be added."""
 
     at: str
     name: str
@@ -63,7 +63,7 @@ class Acknowledgement(NamedTuple):
 
 
 class CoveredFindings(NamedTuple):
-    """Findings that are covered: positions of one subject, or a digest."""
+    """Covered findings: positions in one subject, or a digest."""
 
     kind: str
     """`event` or `receipt` of an arrival; `state`; `quarantine`; or `digest`."""
@@ -72,7 +72,7 @@ class CoveredFindings(NamedTuple):
     code: str
     first: int = 0
     last: int = 0
-    """The last position that is covered."""
+    """The last covered position."""
     digest: bytes = b""
 
 
@@ -101,17 +101,17 @@ class AcknowledgementLog:
         return lines
 
     def is_any(self) -> bool:
-        """Whether anything is known."""
+        """Whether any finding is acknowledged."""
         query = f"SELECT 1 FROM acknowledged_finding WHERE {IN_FORCE} LIMIT 1"  # noqa: S608
         return self._conn.execute(query).fetchone() is not None
 
     def digests(self) -> set[tuple[str, bytes]]:
-        """Return code and digest of all that is known by its digest."""
+        """Return code and digest of each acknowledged digest."""
         query = f"SELECT code, digest FROM acknowledged_finding WHERE kind = ? AND {IN_FORCE}"  # noqa: S608
         return set(self._conn.execute(query, (DIGEST,)))
 
     def of_record(self, record_id: int) -> list[CoveredFindings]:
-        """Return the ranges of a record's arrivals that are known."""
+        """Return the acknowledged ranges in a record's arrivals."""
         query = f"""
             SELECT kind, subject_id, code, first, last FROM acknowledged_finding
             JOIN arrival ON arrival.id = subject_id
@@ -135,7 +135,7 @@ class AcknowledgementLog:
         """Write an acknowledgement; call within a transaction.
 
         Returns:
-            How many findings and digests it covers; nothing is written if there are none.
+            The number of covered findings and digests; for 0 nothing is written.
         """
         line_id = self._log.next_id()
         query = """
@@ -150,11 +150,11 @@ class AcknowledgementLog:
         return count
 
     def withdraw(self, line_id: int, request: AcknowledgementRequest) -> None:
-        """Write that an acknowledgement does not hold any more; call within a transaction."""
+        """Withdraw an acknowledgement; call within a transaction."""
         self._log.add([(self._log.next_id(), *request, line_id, 0, EMPTY)])
 
     def _sum(self, line_id: int) -> tuple[int, bytes]:
-        """Return how many findings the items of a line cover, and the sum of their checksums."""
+        """Return how many findings the items of a line cover, and their combined checksum."""
         query = """
             SELECT id, kind, subject_id, code, first, last, digest FROM acknowledged_finding
             WHERE acknowledgement_id = ?

@@ -201,10 +201,10 @@ class ArrivalRow:
         """Return the checksum of such a row, which is combined into that of its record."""
         return row_checksum(row_id, record_id, run_id, member, sha256(content))
 
-    def is_whole(self) -> bool:
-        """Whether the checksum matches."""
+    def computed_checksum(self) -> bytes:
+        """Return the checksum of the columns, which the stored one must equal."""
         row = (self.id, self.record_id, self.run_id, self.member, self.content)
-        return self.checksum == self.checksum_of(*row)
+        return self.checksum_of(*row)
 
     def contents(self) -> ArrivalContents:
         """Return the facts.
@@ -274,23 +274,18 @@ class RecordTotals:
         """Return the totals of arrivals; their stored checksums are not used."""
         totals = cls()
         for row, contents in rows:
-            checksum = row.checksum_of(row.id, row.record_id, row.run_id, row.member, row.content)
-            totals.add(row.id, checksum, contents, row.verdict_rows)
+            totals.add(row, contents, row.verdict_rows)
         return totals
 
     def add(
-        self,
-        arrival_id: int,
-        checksum: bytes,
-        contents: ArrivalContents,
-        verdict_rows: Iterable[VerdictRow],
+        self, row: ArrivalRow, contents: ArrivalContents, verdict_rows: Iterable[VerdictRow]
     ) -> None:
         """Add an arrival with the verdicts on it."""
         self.events += len(contents.events)
         self.receipts += len(contents.receipts)
         self.alias_claims += len(contents.claims)
-        self.checksum = combine(self.checksum, checksum)
-        self.add_verdicts(arrival_id, verdict_rows)
+        self.checksum = combine(self.checksum, row.computed_checksum())
+        self.add_verdicts(row.id, verdict_rows)
 
     def add_verdicts(self, arrival_id: int, rows: Iterable[VerdictRow]) -> None:
         """Add verdicts on the facts of an arrival."""

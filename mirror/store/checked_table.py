@@ -1,8 +1,8 @@
 """Tables whose rows end with a checksum of their other columns.
 
-Rows are written, read and compared here, and nowhere else. Two paths through which every bundle
-passes have their own statements: the arrivals (`arrivals.py`), whose checksum covers a digest of
-the content, and the totals of a record (`record_totals`), which combine those of its arrivals.
+Rows are written, read and compared only here, with two exceptions on the path of every bundle: the
+checksum of an arrival covers a digest of its content, and that of `record_totals` combines those of
+a record's arrivals and verdicts (`arrivals.py`).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class CheckedTable:
         return next(self.rows(condition, arguments), None)
 
     def intact_rows(self, condition: str, arguments: Iterable[Column] = ()) -> Iterator[Row]:
-        """Yield rows, without those whose checksum does not match: for what can be made again."""
+        """Yield the rows whose checksum matches: in caches, a damaged row counts as missing."""
         return (row for row, intact in self._compared(condition, arguments) if intact)
 
     def damaged_rows(self) -> Iterator[Row]:
@@ -100,8 +100,7 @@ class CheckedTable:
 
         Args:
             rows: Their columns, without checksums.
-            on_conflict: What to do where a key is there already: `ABORT`, `IGNORE` or `REPLACE`
-                (SQLite's conflict clause).
+            on_conflict: SQLite's conflict clause for existing keys: `ABORT`, `IGNORE` or `REPLACE`.
         """
         with_checksums = [(*row, row_checksum(*row)) for row in rows]
         self._conn.executemany(f"INSERT OR {on_conflict} {self._insert}", with_checksums)
@@ -110,7 +109,7 @@ class CheckedTable:
 class ChainedTable(CheckedTable):
     """A log: the checksum of a line covers the line before it, too.
 
-    `rows` and the others take no condition but all lines in their order.
+    Reads are of all lines in their order, without a condition.
     """
 
     def _compared(

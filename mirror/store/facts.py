@@ -19,7 +19,7 @@ from mirror.core.events.event import Event
 from mirror.core.keys import KeySet
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
-from mirror.store.arrival_codec import ArrivalContents, unpack_contents
+from mirror.store.arrival_codec import ArrivalContents
 from mirror.store.arrivals import (
     ArrivalRow,
     RecordTotals,
@@ -31,7 +31,7 @@ from mirror.store.arrivals import (
     verdict_rows_of,
 )
 from mirror.store.counters import Counters, count_verdicts
-from mirror.store.records import Records, damaged, required
+from mirror.store.records import Records, damaged
 from mirror.store.stored_facts import StoredFacts, StoredFactsCache
 from mirror.store.trust_log import TrustLog
 
@@ -55,6 +55,7 @@ class RecordFacts:
 
 
 _NOBODY = KeySet()
+_COLUMNS = "id, record_id, run_id, member, content, checksum"
 NAME_CHARACTERS = 128
 
 
@@ -134,15 +135,7 @@ class Facts:
 
     def arrivals(self, record_id: int, after: int = 0) -> list[ArrivalRow]:
         """Return all arrivals of a record, or those after one, not compared with its totals."""
-        query = """
-            SELECT id, record_id, run_id, member, content, checksum FROM arrival
-            WHERE record_id = ? AND id > ? ORDER BY id
-        """
-        found = self._conn.execute(query, (record_id, after)).fetchall()
-        return [
-            ArrivalRow(row_id, record, run, member, content, checksum, self._verdict_rows(row_id))
-            for row_id, record, run, member, content, checksum in found
-        ]
+        return self._arrivals("record_id = ? AND id > ? ORDER BY id", record_id, after)
 
     def contents(self, arrival_id: int) -> ArrivalContents:
         """Return the facts of one arrival.
@@ -150,15 +143,18 @@ class Facts:
         Raises:
             CorruptStoreError: `store.damaged` if its content cannot be read.
         """
-        query = "SELECT content FROM arrival WHERE id = ?"
-        row = self._conn.execute(query, (arrival_id,)).fetchone()
-        (content,) = required(row, f"arrival {arrival_id}")
-        try:
-            return unpack_contents(content)
-        except (ValueError, TypeError) as error:
-            raise damaged(
-                f"its content cannot be read: {error}", f"arrival {arrival_id}"
-            ) from error
+        row = next(iter(self._arrivals("id = ?", arrival_id)), None)
+        if row is None:
+            raise damaged("row is missing", f"arrival {arrival_id}")
+        return row.contents()
+
+    def _arrivals(self, condition: str, *arguments: int) -> list[ArrivalRow]:
+        query = f"SELECT {_COLUMNS} FROM arrival WHERE {condition}"  # noqa: S608
+        found = self._conn.execute(query, arguments).fetchall()
+        return [
+            ArrivalRow(row_id, record, run, member, content, checksum, self._verdict_rows(row_id))
+            for row_id, record, run, member, content, checksum in found
+        ]
 
     def _verdict_rows(self, arrival_id: int) -> list[VerdictRow]:
         query = """
@@ -242,8 +238,7 @@ class Facts:
             self.add_key_dependencies(
                 [(key_id, record_id) for key_id in key_ids_of(verdicts, keys)]
             )
-            checksum = row.checksum_of(row.id, row.record_id, row.run_id, row.member, row.content)
-            totals.add(row.id, checksum, contents, verdict_rows)
+            totals.add(row, contents, verdict_rows)
         totals.save(self._conn, record_id)
         Counters(self._conn).add(change)
 

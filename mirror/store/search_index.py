@@ -18,6 +18,7 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from mirror.core.msgpack_values import pack, unpack
+from mirror.errors import CorruptStoreError
 from mirror.store.arrival_codec import compress, decompress
 from mirror.store.counters import Counters
 from mirror.store.records import damaged
@@ -184,14 +185,12 @@ class SearchIndex:
             self._remove(record_id)
 
     def _remove(self, record_id: int) -> None:
-        query = "SELECT texts FROM index_entry WHERE record_id = ?"
-        row = self._conn.execute(query, (record_id,)).fetchone()
-        if row is not None:
-            try:
-                texts: Any = unpack(decompress(row[0]))
-            except ValueError:
-                self.clear()  # the words of this record are not known any more
-                return
+        try:
+            texts = self.texts(record_id)
+        except CorruptStoreError:
+            self.clear()  # the words of this record are not known any more
+            return
+        if texts is not None:
             query = """
                 INSERT INTO full_text (full_text, rowid, names, title, texts)
                 VALUES ('delete', ?, ?, ?, ?)

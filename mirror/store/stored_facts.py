@@ -67,8 +67,7 @@ class StoredFacts:
         for row, contents in rows:
             self._add_facts(row, contents)
             self.last_arrival = row.id
-            checksum = row.checksum_of(row.id, row.record_id, row.run_id, row.member, row.content)
-            self.totals.add(row.id, checksum, contents, row.verdict_rows)
+            self.totals.add(row, contents, row.verdict_rows)
 
     def _add_facts(self, row: ArrivalRow, contents: ArrivalContents) -> None:
         refused, verdicts = receipt_verdicts(row.verdict_rows), event_verdicts(row.verdict_rows)

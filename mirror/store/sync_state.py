@@ -65,7 +65,7 @@ class SyncState:
     # Unfinished runs -------------------------------------------------------------------------
 
     def begun_at(self, upstream: str) -> str | None:
-        """Return when an unfinished run began; None if there is none."""
+        """Return when an unfinished run began; None without one."""
         row = self._row(upstream, _RUN)
         return None if row is None else str(row[4])
 

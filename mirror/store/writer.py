@@ -330,9 +330,9 @@ class BatchWriter:
         checksum = ArrivalRow.checksum_of(*row)
         pending = self._pending
         pending.arrivals.append((*row, checksum))
-        pending.key_dependencies.extend((key_id, record_id) for key_id in new_facts.key_ids)
+        pending.key_dependencies += [(key_id, record_id) for key_id in new_facts.key_ids]
         totals = RecordTotals(checksum=checksum)
-        pending.verdict_rows.extend((self._last_arrival, one) for one in new_facts.verdict_rows)
+        pending.verdict_rows += [(self._last_arrival, one) for one in new_facts.verdict_rows]
         totals.add_verdicts(self._last_arrival, new_facts.verdict_rows)
         return totals.checksum
 

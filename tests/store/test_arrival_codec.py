@@ -1,4 +1,4 @@
-"""What a bundle brought, as it stands in the file: packed, compressed, and read back."""
+"""The codec of an arrival: facts are packed, compressed and read back."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_any_facts_come_back_as_they_went_in(
 @pytest.mark.parametrize("kind", ["claims", "receipts", "events"])
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 70_000])
 def test_however_many_facts_come_back(count: int, kind: str) -> None:
-    """Of each kind, without any of the others; and nothing takes no bytes."""
+    """Facts of each kind alone; no facts take no bytes."""
     digests = [number.to_bytes(32, "big") for number in range(count)]
     facts = {digest: pack({"n": number}) for number, digest in enumerate(digests)}
     claims = [AliasClaim("arxiv", str(number), "") for number in range(count)]
@@ -106,7 +106,7 @@ WRITTEN = (
 
 
 def test_the_dictionary_never_changes() -> None:
-    """It is part of the store's format: stores that exist cannot be read with another one."""
+    """The dictionary is part of the format: existing stores cannot be read with another one."""
     assert hashlib.sha256(DICTIONARY).hexdigest() == DICTIONARY_SHA256
 
 
@@ -205,7 +205,7 @@ def test_what_is_compressed_and_no_content_is_refused(parts: Any) -> None:
 
 @given(json_values())
 def test_any_other_value_is_refused(value: Any) -> None:
-    """As a content has five parts, and two of them are bytes, no JSON value is one."""
+    """No JSON value is a content: a content has five parts, and two of them are bytes."""
     parts: Any = [value, b"", [], b"", [], 0]
     error = _error_of(unpack_contents, compress(pack(parts)))
     assert error is not None

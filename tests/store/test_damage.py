@@ -73,7 +73,7 @@ DERIVED = (
     "citation",
 )
 TABLES = (*FACTS, *DERIVED)
-"""What is held against something else whenever it is looked at."""
+"""Tables whose rows are compared with others at each read."""
 MEMORIES = (
     "source_cache",
     "sync_state",
@@ -85,16 +85,16 @@ MEMORIES = (
     "quarantine",
     "tree_queue",
 )
-"""What saves work, or is a note: each has its own tests below, of what its damage does."""
+"""Caches, queues and notes: each has its own tests of its damage below."""
 
 EVIDENCE = ("upstream_history", "checkpoint", "acknowledgement", "acknowledged_finding")
-"""What others said: shown as such, and nothing rests on it."""
+"""Statements of others: shown as such, and nothing depends on them."""
 
 SEARCH = ("index_entry", "index_queue", "index_version", "full_text")
 """The search index, which no state or bundle rests on."""
 
 RECORD = make_record(arxiv_id="2402.00001")
-"""Of this record not everything passes: the demo's bundles have no faults."""
+"""A record with facts that fail: the demo's bundles have none."""
 
 
 def _faulty_bundle() -> bytes:
@@ -175,7 +175,7 @@ def _good_answers(good: Path) -> set[tuple[str, bytes]]:
 
 
 class _Bound:
-    """Ends a check that would go on for ever: it is told of every record that was checked."""
+    """Ends a check that would not end: it is called for every checked record."""
 
     def __init__(self) -> None:
         self._records = 0
@@ -226,7 +226,7 @@ def _is_row(table: str) -> str:
 
 
 def test_every_table_is_damaged_in_these_tests() -> None:
-    """A table that is new must be told what its damage may do."""
+    """A new table must be listed by the effect of its damage."""
     with open_store(None) as store:
         query = "SELECT name FROM sqlite_schema WHERE type = 'table'"
         found = {name for (name,) in store.connection.execute(query)}
@@ -254,7 +254,7 @@ def test_a_changed_cell_is_found_and_never_served(
 def test_a_lost_row_is_found_and_never_served(
     table: str, index: int, path: Path, good: Path
 ) -> None:
-    """A row that is gone is missed, but for the last line in the log of trust."""
+    """A missing row is found, except the last line of the log of trust."""
     row = _rows(path, table)[index]
     _break(path, f"DELETE FROM {table} WHERE {_is_row(table)}", *row)  # noqa: S608
     assert _check(path) != []
@@ -317,14 +317,14 @@ def test_a_frame_that_claims_to_be_huge_is_damage_like_any(
 
 ADD_VERDICT = "INSERT INTO verdict VALUES ({}, 'mirror-v1', '', '{}', 'x', '{}', 1)"
 FORGERIES = {
-    "a fault where there is none": ADD_VERDICT.format("5, 'event'", "event.id", 0),
-    "a fault beyond the facts": ADD_VERDICT.format("5, 'event'", "event.id", 999),
-    "a fault of a receipt": ADD_VERDICT.format("1, 'receipt'", "receipt.role", 0),
-    "a fault that is gone": "DELETE FROM verdict WHERE code = 'event.id'",
+    "a verdict on an event that passed": ADD_VERDICT.format("5, 'event'", "event.id", 0),
+    "a verdict beyond the facts": ADD_VERDICT.format("5, 'event'", "event.id", 999),
+    "a verdict on a receipt": ADD_VERDICT.format("1, 'receipt'", "receipt.role", 0),
+    "a missing verdict": "DELETE FROM verdict WHERE code = 'event.id'",
     "another code": "UPDATE verdict SET code = 'event.shape' WHERE code = 'event.id'",
     "another reason": "UPDATE verdict SET reason = '' WHERE code = 'event.time'",
     "another fact": "UPDATE verdict SET positions = '0' WHERE code = 'event.time'",
-    "positions that are none": "UPDATE verdict SET positions = 'x' WHERE code = 'event.time'",
+    "invalid positions": "UPDATE verdict SET positions = 'x' WHERE code = 'event.time'",
     "more positions": "UPDATE verdict SET positions = '0-9999999999' WHERE code = 'event.time'",
 }
 
@@ -340,7 +340,7 @@ def test_a_forged_verdict_is_not_believed(name: str, path: Path, good: Path) -> 
 # Damage whose seals fit ----------------------------------------------------------------------
 
 
-def _reseal(store: Store) -> None:
+def _recompute_checksums(store: Store) -> None:
     """Make every checksum fit what is there now, as no broken disk does."""
     conn = store.connection
     for record_id in ids_in(store):
@@ -354,10 +354,10 @@ def _reseal(store: Store) -> None:
         ledger.save(conn, record_id)
         query = "UPDATE state SET totals_checksum = ? WHERE record_id = ?"
         conn.execute(query, (ledger.checksum, record_id))
-        _reseal_state(conn, record_id)
+        _recompute_state_checksum(conn, record_id)
 
 
-def _reseal_state(conn: sqlite3.Connection, record_id: int) -> None:
+def _recompute_state_checksum(conn: sqlite3.Connection, record_id: int) -> None:
     query = "SELECT * FROM state WHERE record_id = ?"
     *row, _ = conn.execute(query, (record_id,)).fetchone()
     conn.execute(
@@ -418,7 +418,7 @@ FORGED_VALUES = (
     _with_a_claim_of_another,
     _with_a_claim_at_no_time,
 )
-"""What no bundle can have brought; of the others, only what rests on them shows it."""
+"""Content that no bundle can have; other changes show only in what depends on them."""
 
 
 @pytest.mark.parametrize("change", [*FORGED_VALUES, _with_one_event_less, _with_one_claim_less])
@@ -433,7 +433,7 @@ def test_a_content_that_was_forged_with_all_its_seals_is_found(
         forged = _repacked(change(unpack_contents(content)))
         assert forged != content
         conn.execute("UPDATE arrival SET content = ? WHERE id = ?", (forged, arrival_id))
-        _reseal(store)
+        _recompute_checksums(store)
     assert _check(path) != []
     if change in FORGED_VALUES:
         found = [(one.table, one.row_id) for one in _check(path, quick=True)]
@@ -441,11 +441,11 @@ def test_a_content_that_was_forged_with_all_its_seals_is_found(
 
 
 @pytest.mark.parametrize("name", FORGERIES)
-def test_a_verdict_that_was_forged_with_all_its_seals_is_found(name: str, path: Path) -> None:
+def test_a_verdict_that_was_forged_with_all_its_checksums_is_found(name: str, path: Path) -> None:
     """Every verdict is reached again."""
     _break(path, FORGERIES[name])
     with open_store(path) as store, store.transaction():
-        _reseal(store)
+        _recompute_checksums(store)
     assert "verdict" in {damage.table for damage in _check(path)}
 
 
@@ -462,7 +462,7 @@ def test_an_outline_that_is_not_what_the_facts_come_to_is_found(
         assert decompress(outline) != forged
         conn.execute(query, (compress(forged),))
         if recomputed:
-            _reseal_state(conn, 1)
+            _recompute_state_checksum(conn, 1)
     (damage,) = _check(path)
     assert ("state", 1) == (damage.table, damage.record_id)
     assert set(_served(path)) < _good_answers(good)
@@ -482,15 +482,15 @@ BREAKS = {
     "digest": "UPDATE record SET digest = x'00' WHERE id = 9",
     "run": "UPDATE run SET source = 'elsewhere'",
     "lost runs": "DELETE FROM run",
-    "fault": "UPDATE verdict SET code = 'event.id' WHERE positions = '3'",
-    "lost faults": "DELETE FROM verdict",
-    "ledger": "UPDATE record_totals SET checksum = x'00' WHERE record_id = 3",
-    "lost ledgers": "DELETE FROM record_totals",
+    "verdict": "UPDATE verdict SET code = 'event.id' WHERE positions = '3'",
+    "lost verdicts": "DELETE FROM verdict",
+    "totals": "UPDATE record_totals SET checksum = x'00' WHERE record_id = 3",
+    "lost totals": "DELETE FROM record_totals",
     "outline": "UPDATE state SET outline = x'00' WHERE record_id = 3",
     "lost states": "DELETE FROM state",
-    "named_key": "DELETE FROM key_dependency",
-    "tally": "UPDATE counter SET count = count + 1",
-    "lost tally": "DELETE FROM counter",
+    "key dependency": "DELETE FROM key_dependency",
+    "counter": "UPDATE counter SET count = count + 1",
+    "lost counters": "DELETE FROM counter",
     "lost record": "DELETE FROM record WHERE id = 4",
 }
 LOSSES = ("content", "content of another", "no content", "member", "checksum", "lost arrival",
@@ -502,7 +502,7 @@ LOSSES = ("content", "content of another", "no content", "member", "checksum", "
 def test_a_repaired_store_is_sound_and_whole_after_the_bundle_comes_again(
     name: str, path: Path, good: Path, job: ReadRequest
 ) -> None:
-    """What is damaged is kept aside; the record is named; its bundle mends it."""
+    """Damaged rows are quarantined; the record is named; its bundle restores it."""
     _break(path, BREAKS[name])
     report = check_and_repair(path, CheckScope(), lambda _damage: None)
     assert report.is_repaired
@@ -517,7 +517,7 @@ def test_a_repaired_store_is_sound_and_whole_after_the_bundle_comes_again(
 
 
 def test_a_broken_log_of_trust_leaves_only_the_built_in_key(path: Path, good: Path) -> None:
-    """Who was trusted is not known any more: a person adds the keys again."""
+    """The trusted keys are not known any more: a person adds them again."""
     _break(path, "UPDATE trust SET value = x'00' WHERE id = 1")
     with pytest.raises(MirrorError, match=r"store\.damaged"), open_store(path) as store:
         store.trust_log.key_set()
@@ -629,7 +629,7 @@ def test_random_damage_in_the_file_is_never_served(
 def test_a_file_that_sqlite_finds_broken_is_salvaged(
     seed: int, path: Path, good: Path, job: ReadRequest
 ) -> None:
-    """What can be read is taken to a new file; the bundle brings the rest; the old file is kept."""
+    """Readable rows are copied to a new file; the bundle brings the rest; the old file is kept."""
     order = random.Random(seed)
     content = bytearray(path.read_bytes())
     pages = _pages_in_use(path)
@@ -708,7 +708,7 @@ def test_parts_make_up_the_whole(path: Path) -> None:
 
 
 def test_a_check_that_runs_out_of_time_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says that it is not finished, and takes up where it stopped."""
+    """The check reports that it is not finished, and resumes where it stopped."""
     monkeypatch.setattr("mirror.engine.states.check.CHUNK_RECORDS", 3)
     times = iter([0.0, 0.0, 99.0, 0.0, 0.0, 0.0, 99.0])
     monkeypatch.setattr("mirror.engine.states.check.time.monotonic", lambda: next(times))
@@ -733,7 +733,7 @@ def test_a_large_store_is_checked_in_several_processes(
 
 
 def test_a_quick_check_finds_broken_facts_only(path: Path) -> None:
-    """It computes no verdict and no state."""
+    """A quick check computes no verdict and no state."""
     _break(path, "UPDATE verdict SET reason = 'another'")
     assert _check(path, quick=True) == []
     assert _check(path) != []
@@ -768,7 +768,7 @@ def test_a_lost_fact_names_the_record_that_needs_a_bundle(
 def test_a_fact_that_slipped_to_another_record_is_not_adopted(
     path: Path, good: Path, job: ReadRequest
 ) -> None:
-    """It is kept aside, and both records are as they were once their bundles come again."""
+    """The row is quarantined, and both records are restored by their bundles."""
     _break(path, "UPDATE arrival SET record_id = 1 WHERE id = 5")
     report = check_and_repair(path, CheckScope(), lambda _damage: None)
     assert (True, 2) == (report.is_repaired, len(report.need_bundles))
@@ -779,7 +779,7 @@ def test_a_fact_that_slipped_to_another_record_is_not_adopted(
 def test_a_table_that_is_gone_is_made_again(
     table: str, path: Path, good: Path, job: ReadRequest
 ) -> None:
-    """What was in it comes with the keys and bundles."""
+    """Keys and bundles restore its content."""
     _break_schema(path, f"DROP TABLE {table}")
     assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
     _mended(path, good, job)
@@ -795,7 +795,7 @@ def _break_schema(path: Path, query: str) -> None:
 def test_a_page_of_nonsense_is_repaired_or_said_to_be_beyond_it(
     tenth: int, path: Path, good: Path, job: ReadRequest
 ) -> None:
-    """Each tenth page, where its rows stand: the store is sound after it, or as it was."""
+    """Each tenth page is damaged: the store is repaired, or unchanged."""
     half = PAGE_BYTES // 2
     content = path.read_bytes()
     for page in range(tenth, len(content) // PAGE_BYTES, 10):
@@ -815,7 +815,7 @@ def test_a_page_of_nonsense_is_repaired_or_said_to_be_beyond_it(
 
 
 def _told(path: Path, job: ReadRequest) -> tuple[list[Finding], str]:
-    """What a merge of the same sources says."""
+    """The output of a merge of the same sources."""
     reports: list[Finding] = []
     with open_store(path) as store:
         summary = ingest(store, ReadRequest(job.names, reports.append))
@@ -878,7 +878,7 @@ FETCHED = {
 def test_a_damaged_row_of_what_was_fetched_is_as_if_it_was_not_there(
     what: str, column: str, path: Path, good: Path
 ) -> None:
-    """It is asked for again: no ETag, run or feed is believed that is not as it was written."""
+    """No damaged ETag, run or position in a feed is used: the upstream is asked again."""
     at = "2026-01-01T00:00:00.000000+00:00"
     with open_store(path) as store, store.transaction():
         store.sync_state.put_etags(UPSTREAM, [CachedETag("2402.00001", '"an-etag"', at)])
@@ -907,7 +907,7 @@ def _exported(path: Path, out: Path, since: str | None = None) -> tuple[str, byt
 def test_a_damaged_root_leaves_nothing_out_of_an_increment(
     column: str, path: Path, tmp_path: Path
 ) -> None:
-    """An increment on a root holds what came since, and names its base; or it is refused."""
+    """An increment on a root has all later facts and names its base, or it is refused."""
     with open_store(path, read_only=True) as store:
         exported = export_bag(store, OutputFile(tmp_path / "base.tar"), ExportOptions())
     record_export(path, exported)
@@ -938,7 +938,7 @@ def test_a_damaged_root_leaves_nothing_out_of_an_increment(
     ],
 )
 def test_a_root_is_never_that_of_damaged_states(query: str, path: Path, tmp_path: Path) -> None:
-    """What is printed as the root of the states is that of the facts, or the export is refused."""
+    """The printed root of the states is that of the facts, or the export is refused."""
     expected, _ = _exported(path, tmp_path / "expected.tar")
     assert expected
     _break(path, query)
@@ -950,7 +950,7 @@ def test_a_root_is_never_that_of_damaged_states(query: str, path: Path, tmp_path
 
 
 def test_a_mark_on_a_record_that_is_not_there_is_swept_away(path: Path, good: Path) -> None:
-    """It stops neither a merge nor a repair."""
+    """Such a mark stops neither a merge nor a repair."""
     _break(path, "INSERT INTO stale VALUES (99999, 1)")
     assert {damage.table for damage in _check(path)} == {"stale"}
     assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
@@ -969,7 +969,7 @@ def test_a_mark_that_nobody_made_does_no_harm(
 
 
 def test_a_mark_that_is_lost_is_missed(path: Path, good: Path) -> None:
-    """A state that lags behind its facts is found, whoever says that it does not."""
+    """A stale state is found, even if it is not marked."""
     with open_store(path) as store, store.transaction():
         store.states.mark_all_for_verdicts()
     _break(path, "DELETE FROM stale")

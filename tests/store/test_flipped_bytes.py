@@ -136,7 +136,7 @@ def test_a_damaged_store_gives_codes_or_right_answers(
     tmp_path: Path,
     number: int,
 ) -> None:
-    """Whatever it is that is damaged, and whatever is asked for."""
+    """Any byte may be damaged, and any command may read it."""
     choose = random.Random(SEED * 1_000_000 + number)
     damaged = bytearray(sound.read_bytes())
     choose.choice(KINDS)(damaged, choose)
@@ -187,7 +187,7 @@ def test_facts_that_an_index_lacks_are_not_taken_for_none(store: Path, mirror: M
     _change_schema(
         store,
         "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema "
-        "WHERE name = 'claim_by_record') WHERE name = 'arrival_by_record'",
+        "WHERE name = 'upstream_history_by_record') WHERE name = 'arrival_by_record'",
     )
     for arguments in (("rebuild",), ("rebuild", "--states-only")):
         ran = mirror(*arguments, "--db", store)
@@ -204,7 +204,7 @@ def test_a_log_of_trust_that_is_gone_is_missed(store: Path, mirror: Mirror) -> N
     _change_schema(
         store,
         "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema "
-        "WHERE name = 'checked') WHERE name = 'trust'",
+        "WHERE name = 'check_progress') WHERE name = 'trust'",
     )
     for arguments in (ROOT, ("keys", "list"), ("prove", ID), ("merge", BUNDLES / "demo.tar")):
         ran = mirror(*arguments, "--db", store)

@@ -23,7 +23,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_wait_is_told_and_goes_on(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It names the process; and when that is done, the writing goes on."""
+    """The warning names the process; when that is finished, writing continues."""
     with open_store(path) as other, open_store(path) as store:
         conn = other.connection
         conn.execute("BEGIN IMMEDIATE")
@@ -56,7 +56,7 @@ def write(path: Path, limit_s: float) -> None:
 
 
 def test_a_wait_ends(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """`store.busy`, as before; nothing is told where nobody would wait."""
+    """`store.busy`; nothing is logged if there is no wait."""
     with open_store(path) as other, other.transaction():
         for limit, told in (0.001, 0), (0.05, 1):
             caplog.clear()

@@ -32,7 +32,7 @@ from tests.builders import (
     make_record,
     to_json,
 )
-from tests.helpers import ids_in, keys_of, parcel_of
+from tests.helpers import ids_in, keys_of, new_facts_of
 
 AUTHOR, STRANGER = Signer("author"), Signer("stranger")
 KEYS = keys_of(AUTHOR)
@@ -60,7 +60,7 @@ JUNK = [
     )
     for part in range(3)
 ]
-"""Three bundles; in the second stands what an author signed."""
+"""Three bundles; the second has events signed by an author."""
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def _take(store: StoreType, bundle: Any, *, held: bool) -> OverQuota:
     digest = parse_bundle(to_json(bundle)).record.digest
     known = store.facts.stored_facts(digest) if held else StoredFacts()
     taken = writer.add(
-        parcel_of(bundle, KEYS, known, with_state=not held), SourceRun("a", "b"), "c"
+        new_facts_of(bundle, KEYS, known, with_state=not held), SourceRun("a", "b"), "c"
     )
     writer.flush()
     return taken.left_out
@@ -88,7 +88,7 @@ def test_a_record_keeps_what_is_signed_and_its_quota_of_the_rest(
     held: bool,  # noqa: FBT001
     store: Store,
 ) -> None:
-    """In any order, and whatever was known when a parcel was made (B4)."""
+    """In any order, and with any facts stored when new facts were packed (B4)."""
     left_out = [_take(store, JUNK[at], held=held) for at in order]
     (record_id,) = ids_in(store)
     bundle = json.loads(bundle_text(store, record_id))

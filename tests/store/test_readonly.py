@@ -26,12 +26,12 @@ from pathlib import Path
 from mirror.errors import StoreError
 from mirror.store import open_store
 
-def told():
+def next_order():
     try:
         with open_store(Path(sys.argv[1]), read_only=True) as store:
             print(store.records.count(), flush=True)
             for line in sys.stdin:
-                if line == "anew\\n":
+                if line == "again\\n":
                     return True
                 try:
                     with store.snapshot():
@@ -44,10 +44,10 @@ def told():
                     print(error.code, flush=True)
     except StoreError as error:
         print(error.code, flush=True)
-        return sys.stdin.readline() == "anew\\n"
+        return sys.stdin.readline() == "again\\n"
     return False
 
-while told():
+while next_order():
     pass
 """
 
@@ -64,7 +64,7 @@ class Reader:
         self.first = self.process.stdout.readline().strip()
 
     def ask(self, line: str) -> str:
-        """Ask for a count in a snapshot, with the store as it was opened or opened anew."""
+        """Ask for a count in a snapshot, in the open store or after opening it again."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(f"{line}\n")
@@ -119,14 +119,14 @@ def test_what_others_commit_is_seen_while_they_are_at_work(path: Path) -> None:
 
 
 def test_a_reader_that_found_no_log_says_that_others_wrote(path: Path) -> None:
-    """It never gives what may be parts of two states; opened anew it gives what is there now."""
+    """No result mixes two states; opened again, the store has the current one."""
     with reading(path) as reader:
         assert reader.first == "100"
         with open_store(path) as writer:
             _add(writer, 100, 200)
             assert reader.ask("again") == "store.changed"
-            assert reader.ask("anew") == "store.changed"  # what was said on closing it
-            assert reader.ask("anew") == "200"
+            assert reader.ask("again") == "store.changed"  # what was said on closing it
+            assert reader.ask("again") == "200"
             _add(writer, 200, 250)
             assert reader.ask("again") == "250"
         assert reader.ask("again") == "250"
@@ -151,7 +151,7 @@ def test_a_log_that_a_killed_writer_left_is_read(path: Path) -> None:
 
 
 def test_a_log_without_its_shared_memory_is_said_to_be_unreadable(path: Path) -> None:
-    """What was committed is in it; the file alone would be a state of the past."""
+    """The log has committed data; the file alone would be an older state."""
     _leave_log(path)
     path.with_name("mirror.db-shm").unlink()
     with reading(path) as reader:

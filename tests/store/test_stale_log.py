@@ -52,7 +52,7 @@ def count(mirror: Mirror, store: Path) -> int:
 def test_no_command_mixes_the_log_into_the_copy(
     restored: bytes, mirror: Mirror, arguments: tuple[object, ...], *, has_shared: bool
 ) -> None:
-    """It says which files do not belong to it, and leaves all of them as they are."""
+    """The error names the files that do not belong to it; none of them changes."""
     if not has_shared:
         SHARED.unlink()
     log = LOG.read_bytes()
@@ -64,7 +64,7 @@ def test_no_command_mixes_the_log_into_the_copy(
 
 
 def test_without_the_log_the_copy_is_sound(restored: bytes, mirror: Mirror) -> None:
-    """As the hint says."""
+    """The hint describes this way."""
     LOG.unlink()
     SHARED.unlink()
     assert 0 == mirror("check", "--db", STORE).exit_code

@@ -44,12 +44,12 @@ Row = tuple[int, str, int, bytes, bytes]
 
 
 def rows_of(store: Store) -> set[Row]:
-    """What is kept of the tree."""
+    """The stored nodes of the tree."""
     return set(store.connection.execute("SELECT * FROM tree_node"))
 
 
 def rows_for(leaves: list[Leaf]) -> set[Row]:
-    """What must be kept of the tree of these leaves: all nodes of up to four digits."""
+    """The rows of the tree of these leaves: all nodes of up to four digits."""
     groups: dict[str, list[Leaf]] = {"": []}
     for leaf in leaves:
         for depth in range(DEPTH + 1):
@@ -117,7 +117,7 @@ def _cut_off(*_: object) -> None:
 
 
 class _History:
-    """What happens to a store on file, one thing after the other, by chance."""
+    """A random sequence of operations on a store on file."""
 
     def __init__(self, path: Path, seed: int) -> None:
         self.path = path
@@ -295,7 +295,7 @@ def test_what_waits_behind_damage_is_found_and_repaired(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 20, 3000])
 def test_a_tree_made_at_once_is_kept(store: Store, count: int) -> None:
-    """Of any number of states."""
+    """The root of any number of states."""
     fill(store, make_leaves(count))
     assert_kept(store)
 
@@ -422,7 +422,7 @@ def test_nothing_to_do_costs_nothing(store: Store) -> None:
 
 
 def test_many_changes_are_made_at_once(store: Store) -> None:
-    """Where most of the tree changes, all of it is made anew, which costs a statement or two."""
+    """If most of the tree changes, all of it is built, with one or two statements."""
     fill(store, make_leaves(2000))
     with store.transaction():
         write_states(store, {row_id: bytes(32) for row_id in range(1, 400)})
@@ -457,7 +457,7 @@ def test_lag_counts_the_states_that_are_not_placed(store: Store) -> None:
 def test_an_update_that_is_cut_off_changes_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was queued is queued still."""
+    """Queued records stay queued."""
     fill(store, make_leaves(200))
     before = rows_of(store)
     with store.transaction():
@@ -577,7 +577,7 @@ def test_states_that_changed_unnoticed_are_found(store: Store, change: str) -> N
 
 
 def test_what_is_queued_is_no_damage(store: Store) -> None:
-    """States that wait to be placed, where there is a tree and where there is none."""
+    """Queued states, with a tree and without one."""
     fill(store, make_leaves(100))
     with store.transaction():
         write_states(store, {row_id: bytes(32) for row_id in range(1, 40)})
@@ -588,7 +588,7 @@ def test_what_is_queued_is_no_damage(store: Store) -> None:
 
 
 def test_a_damaged_state_is_in_no_tree(store: Store) -> None:
-    """It is refused wherever it is met; what is not below its nodes goes on."""
+    """Every read of it is refused; nodes that are not above it are updated."""
     fill(store, sorted(make_leaves(100)))
     execute(store, "UPDATE state SET core_digest = zeroblob(32) WHERE record_id = 1")
     first = store.records.suffix(1)

@@ -98,7 +98,7 @@ def test_what_fails_midway_leaves_nothing(path: Path) -> None:
 
 
 def test_where_each_fact_came_from_is_kept(path: Path) -> None:
-    """Source, member and time stand beside the facts of a bundle, where they came first."""
+    """The first source, member and time of a bundle's facts are stored with them."""
     with open_store(path) as store:
         _fill(store)
         with store.transaction():

@@ -22,7 +22,7 @@ from tests.builders import (
     make_receipt,
     make_record,
 )
-from tests.helpers import composed_of, ids_in, keys_of, merged, parcel_of, take, verified
+from tests.helpers import composed_of, ids_in, keys_of, merged, new_facts_of, take, verified
 
 AUTHOR = Signer("author")
 KEYS = keys_of(AUTHOR)
@@ -96,11 +96,11 @@ def test_parcels_made_before_the_others_came_bring_each_fact_once(
     with_state: bool,  # noqa: FBT001
     store: Store,
 ) -> None:
-    """What was new when a parcel was made may be there when it is written, in one intake even."""
+    """New facts may be stored meanwhile by another bundle, even of the same batch."""
     writer, total = store.batch_writer(), InsertCounts()
-    parcels = [parcel_of(BUNDLES[at], KEYS, StoredFacts(), with_state=with_state) for at in order]
-    for parcel in (*parcels, *parcels):
-        total.add(writer.add(parcel, SourceRun(*RUN), "a member").new)
+    made = [new_facts_of(BUNDLES[at], KEYS, StoredFacts(), with_state=with_state) for at in order]
+    for new_facts in (*made, *made):
+        total.add(writer.add(new_facts, SourceRun(*RUN), "a member").new)
         if flush:
             writer.flush()
     writer.flush()
@@ -117,7 +117,7 @@ def test_a_new_record_is_stale_unless_its_state_came_with_it(
     """And is stale as soon as more comes."""
     writer = store.batch_writer()
     record_id, new, _, is_stale = writer.add(
-        parcel_of(BUNDLES[0], KEYS, StoredFacts(), with_state=with_state),
+        new_facts_of(BUNDLES[0], KEYS, StoredFacts(), with_state=with_state),
         SourceRun(*RUN),
         "a member",
     )
@@ -140,8 +140,8 @@ def test_many_records_are_written_at_once(store: Store) -> None:
     ]
     writer = store.batch_writer()
     for value in [*values, *values[::3]]:
-        parcel = parcel_of(value, KEYS, StoredFacts(), with_state=True)
-        writer.add(parcel, SourceRun(*RUN), "a member")
+        new_facts = new_facts_of(value, KEYS, StoredFacts(), with_state=True)
+        writer.add(new_facts, SourceRun(*RUN), "a member")
     writer.flush()
     assert store.records.count() == 20
     assert store.counters.actual() == store.counters.counts()
@@ -161,7 +161,7 @@ def test_a_bundle_without_facts_brings_its_record(store: Store) -> None:
 
 
 def test_an_index_of_keys_leaves_out_the_one_that_never_changes(store: Store) -> None:
-    """Whose verdicts a change of trust may touch, and no others."""
+    """Only records whose verdicts a change of trust may affect."""
     stranger = Signer("stranger")
     built_in = Signer("x", key_id="pith-v1-2026-05", signer_id="pith.science")
     events = [

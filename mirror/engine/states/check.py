@@ -341,7 +341,7 @@ def _check_record(store: Store, record_id: int, keys: KeySet, *, quick: bool) ->
 
 def _check_arrival(record: Record, row: ArrivalRow) -> str | None:
     """Return why an arrival is damaged, or None."""
-    if not row.is_whole():
+    if row.computed_checksum() != row.checksum:
         return "checksum mismatch"
     try:
         contents = row.contents()
@@ -368,7 +368,7 @@ def _check_verdicts(
     fresh = RecordTotals()
     for row, contents, verdicts in verified:
         verdict_rows = list(verdict_rows_of(verdicts))
-        fresh.add(row.id, row.checksum, contents, verdict_rows)
+        fresh.add(row, contents, verdict_rows)
         for kind, position in _differing(row.verdict_rows, verdict_rows):
             why = f"the stored verdict on {kind} {position} is wrong"
             yield Damage("verdict", row.id, record_id, number, why)

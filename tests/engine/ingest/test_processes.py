@@ -170,7 +170,7 @@ def test_a_merge_comes_to_the_same(
 def test_records_in_many_bundles_come_to_the_union(
     sources: list[str], spread: Turn, tmp_path: Path
 ) -> None:
-    """Whichever process made which parcel, each before the others were written."""
+    """Any process may pack any bundle before the others are written."""
     spread(on=True)
     with open_store(tmp_path / "mirror.db") as store:
         add_keys(store, KEYS)
