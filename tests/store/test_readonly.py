@@ -31,7 +31,7 @@ def next_order():
         with open_store(Path(sys.argv[1]), read_only=True) as store:
             print(store.records.count(), flush=True)
             for line in sys.stdin:
-                if line == "again\\n":
+                if line == "reopen\\n":
                     return True
                 try:
                     with store.snapshot():
@@ -44,7 +44,7 @@ def next_order():
                     print(error.code, flush=True)
     except StoreError as error:
         print(error.code, flush=True)
-        return sys.stdin.readline() == "again\\n"
+        return sys.stdin.readline() == "reopen\\n"
     return False
 
 while next_order():
@@ -125,8 +125,8 @@ def test_a_reader_that_found_no_log_says_that_others_wrote(path: Path) -> None:
         with open_store(path) as writer:
             _add(writer, 100, 200)
             assert reader.ask("again") == "store.changed"
-            assert reader.ask("again") == "store.changed"  # what was said on closing it
-            assert reader.ask("again") == "200"
+            assert reader.ask("reopen") == "store.changed"  # what was said on closing it
+            assert reader.ask("reopen") == "200"
             _add(writer, 200, 250)
             assert reader.ask("again") == "250"
         assert reader.ask("again") == "250"
