@@ -162,7 +162,7 @@ def _assert_read_alike(value: Any) -> None:
     """Assert that both ways make the same record of a value, or refuse it at the same place."""
     quick = _parsed(value)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(record_module, "_is_plain", lambda _value: False)
+        patch.setattr(record_module, "_is_record_fast", lambda _value: False)
         slow = _parsed(value)
     assert slow == quick
     assert isinstance(slow, Record) == oracle.record_shape_ok(value)
