@@ -21,11 +21,12 @@ MAX_PROCESSES: ContextVar[int | None] = ContextVar("MAX_PROCESSES", default=None
 @contextmanager
 def with_processes(most: int | None) -> Iterator[None]:
     """Start at most `most` processes within; 1 starts none, None one for each processor."""
-    token = MAX_PROCESSES.set(most)
+    before = MAX_PROCESSES.get()
+    MAX_PROCESSES.set(most)
     try:
         yield
     finally:
-        MAX_PROCESSES.reset(token)
+        MAX_PROCESSES.set(before)  # a token could not be used where another context ends this one
 
 
 def usable_processors() -> int:

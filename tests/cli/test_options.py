@@ -84,8 +84,9 @@ def endless(tmp_path: Path) -> Iterator[Path]:
     writer.start()
     yield path
     is_over.set()
-    os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
-    writer.join()
+    while writer.is_alive():  # it may open the pipe once more after this opened it
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+        writer.join(0.01)
 
 
 def test_every_small_file_is_tried() -> None:

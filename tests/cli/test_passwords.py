@@ -119,4 +119,4 @@ def test_a_proxy_is_named_by_its_variable_only(
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:{SECRET}@proxy.example:3128")
     ran = mirror("sync", "http://127.0.0.1:9", ID, "--kind", "registry", *POLITE)
     assert_kept(ran, folder)
-    assert (5, True) == (ran.exit_code, "The proxy of HTTPS_PROXY is not used" in ran.stderr)
+    assert (5, True) == (ran.exit_code, "The proxy in HTTPS_PROXY is not used" in ran.stderr)

@@ -176,7 +176,7 @@ def assert_right(store: Store) -> None:
     """Check that a root, if one is said, is that of the states; and bring it up to date."""
     with store.snapshot():
         is_said = store.state_tree.lag() == 0 and not store.states.stale(1)
-        with nullcontext() if is_said else pytest.raises(StoreError, match="lags behind"):
+        with nullcontext() if is_said else pytest.raises(StoreError, match="out of date"):
             assert merkle.root(state_leaves(store)).hex() == read_root(store).root
     update_root(store)
     with store.snapshot():
@@ -257,7 +257,7 @@ def test_a_repair_leaves_the_tree_of_what_is_left(
         conn.execute("PRAGMA foreign_keys = OFF")
         assert conn.execute(DAMAGES[damage]).rowcount > 0
     report = check_and_repair(history.path, CheckScope(), lambda _damage: None)
-    if (damage, queued) != ("no root", True):  # a root that lags behind anyway is not missed
+    if (damage, queued) != ("no root", True):  # a root that out of date anyway is not missed
         assert report.damages
         assert report.is_repaired
     with open_store(history.path) as store:
@@ -431,7 +431,7 @@ def test_many_changes_are_made_at_once(store: Store) -> None:
     assert_kept(store)
 
 
-# How far it lags behind ----------------------------------------------------------------------
+# How far it out of date ----------------------------------------------------------------------
 
 
 def test_lag_counts_the_states_that_are_not_placed(store: Store) -> None:
@@ -642,7 +642,7 @@ def test_a_root_is_not_said_while_states_lag_behind(store: Store) -> None:
     with store.transaction():
         store.states.mark_stale([3])
     assert 0 == store.state_tree.lag()
-    with pytest.raises(StoreError, match="lags behind"):
+    with pytest.raises(StoreError, match="out of date"):
         read_root(store)
 
 
