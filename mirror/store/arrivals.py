@@ -155,8 +155,8 @@ def _with_verdict(
 
 
 def _valid(value: Value, digest: bytes, contents: ArrivalContents) -> ValidEvent:
-    event = _require_object(value)
     try:
+        event = _require_object(value)
         valid = ValidEvent.of(event, digest, exact(contents.encode(event["payload"])))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("not an event that can have passed") from error

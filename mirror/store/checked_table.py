@@ -113,10 +113,10 @@ class ChainedTable(CheckedTable):
     """
 
     def _compared(
-        self, condition: str = "ORDER BY id", arguments: Iterable[Column] = ()
+        self, _condition: str = "", _arguments: Iterable[Column] = ()
     ) -> Iterator[tuple[Row, bool]]:
         last = EMPTY
-        for *row, checksum in self._conn.execute(f"{self._select} {condition}", tuple(arguments)):
+        for *row, checksum in self._conn.execute(f"{self._select} ORDER BY id"):
             yield row, is_intact((last, *row), checksum)
             last = checksum
 

@@ -135,6 +135,8 @@ class StateTree:
             rows = list(self._nodes.rows())
         except CorruptStoreError:
             return None
+        if any(len(prefix) != depth for depth, prefix, *_ in rows):
+            return None
         return {prefix: Node(size, digest) for _, prefix, size, digest in rows}
 
     def _leaves_by_node(self) -> Iterator[tuple[str, list[TreeLeaf]]]:

@@ -321,6 +321,7 @@ FORGERIES = {
     "a verdict beyond the facts": ADD_VERDICT.format("5, 'event'", "event.id", 999),
     "a verdict on a receipt": ADD_VERDICT.format("1, 'receipt'", "receipt.role", 0),
     "a missing verdict": "DELETE FROM verdict WHERE code = 'event.id'",
+    "a missing verdict on a number": "DELETE FROM verdict WHERE code = 'event.shape'",
     "another code": "UPDATE verdict SET code = 'event.shape' WHERE code = 'event.id'",
     "another reason": "UPDATE verdict SET reason = '' WHERE code = 'event.time'",
     "another fact": "UPDATE verdict SET positions = '0' WHERE code = 'event.time'",

@@ -272,6 +272,8 @@ def test_text_that_is_none_is_found_and_mended(
     if arguments:
         ran = mirror(*arguments, "--db", store)
         assert (4, True) == (ran.exit_code, "error: store.corrupt at " in ran.stderr), ran
+    else:
+        assert root == mirror(*ROOT, "--db", store).stdout
     assert 1 == mirror("check", "--db", store).exit_code
     assert 1 == mirror("check", "--repair", "--db", store).exit_code
     assert 0 == mirror("check", "--db", store).exit_code

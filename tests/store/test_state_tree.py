@@ -257,7 +257,7 @@ def test_a_repair_leaves_the_tree_of_what_is_left(
         conn.execute("PRAGMA foreign_keys = OFF")
         assert conn.execute(DAMAGES[damage]).rowcount > 0
     report = check_and_repair(history.path, CheckScope(), lambda _damage: None)
-    if (damage, queued) != ("no root", True):  # a root that out of date anyway is not missed
+    if (damage, queued) != ("no root", True):  # a root that is out of date anyway is not missed
         assert report.damages
         assert report.is_repaired
     with open_store(history.path) as store:
@@ -431,7 +431,7 @@ def test_many_changes_are_made_at_once(store: Store) -> None:
     assert_kept(store)
 
 
-# How far it out of date ----------------------------------------------------------------------
+# How far it is out of date --------------------------------------------------------------------
 
 
 def test_lag_counts_the_states_that_are_not_placed(store: Store) -> None:
@@ -603,6 +603,8 @@ def test_a_damaged_state_is_in_no_tree(store: Store) -> None:
     update(store)
     with store.transaction():
         store.state_tree.enqueue([1])
+    with pytest.raises(CorruptStoreError, match=first):
+        store.state_tree.current_root()
     with pytest.raises(CorruptStoreError, match=first):
         update(store)
     replay.update_tree(store)
