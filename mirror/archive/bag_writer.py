@@ -6,7 +6,7 @@ import hashlib
 import tarfile
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import IO, TypeAlias
+from typing import IO, NamedTuple, TypeAlias
 
 from mirror.archive.temporary import translate_temporary_errors
 
@@ -24,20 +24,30 @@ _BLOCK_BYTES = 1 << 20
 """Bytes of the manifest that are read at once."""
 
 
+class WrittenBag(NamedTuple):
+    """A bag that was written."""
+
+    manifest_sha256: str
+    """See `bag_blocks`."""
+    size_bytes: int
+
+
 def write_bag(
     out: IO[bytes], payload: Callable[[], Payload], info: Iterable[tuple[str, str]] = ()
-) -> str:
-    """Write a bag to `out`; other arguments and the result are those of `bag_blocks`.
+) -> WrittenBag:
+    """Write a bag to `out`; the other arguments are those of `bag_blocks`.
 
     Raises:
         OSError: If `out` cannot be written.
     """
-    blocks = bag_blocks(payload, info)
+    blocks, size_bytes = bag_blocks(payload, info), 0
     while True:
         try:
-            out.write(next(blocks))
+            block = next(blocks)
         except StopIteration as end:
-            return str(end.value)
+            return WrittenBag(str(end.value), size_bytes)
+        out.write(block)
+        size_bytes += len(block)
 
 
 def bag_blocks(

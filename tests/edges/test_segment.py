@@ -773,7 +773,7 @@ def test_what_is_written_is_named_by_what_writing_it_returned(
             for info in tar
             if info.isreg() and "/data/" in info.name and (file := tar.extractfile(info))
         ]
-    assert digest == write_bag(out, lambda: payload)
+    assert digest == write_bag(out, lambda: payload).manifest_sha256
     bag = read(data).bag
     assert bag is not None
     assert digest == bag.manifest_sha256

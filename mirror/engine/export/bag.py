@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Protocol
 
-from mirror.archive import ReadLimits, bag_blocks, translate_temporary_errors, write_segments
+from mirror.archive import ReadLimits, translate_temporary_errors, write_bag, write_segments
 from mirror.core.composed import compose_members
 from mirror.core.msgpack_values import pack
 from mirror.core.values import decode, time_text
@@ -130,12 +130,12 @@ def export_bag(store: Store, out: BagOutput, options: ExportOptions) -> ExportRe
                 payload = _SpooledPayload(spool, contents.payload()).read
             else:
                 payload = contents.payload
-            manifest, size_bytes = _write(file, bag_blocks(payload, contents.info()))
+            written = write_bag(file, payload, contents.info())
         return ExportResult(
             contents.records,
             sorted(contents.large),
-            size_bytes,
-            manifest,
+            written.size_bytes,
+            written.manifest_sha256,
             root,
             store.facts.last_arrival(),
             contents.description(),
@@ -234,18 +234,6 @@ class _BagContents:
             yield KEEP_INVALID, str(self.selection.keep)
             yield LEFT_OUT, in_words(self.selection.left_out)
             yield KEY_SET, self._store.trust_log.key_set().digest
-
-
-def _write(out: IO[bytes], blocks: Generator[bytes, None, str]) -> tuple[str, int]:
-    """Write a bag; return the digest of its manifest and its size in bytes."""
-    size_bytes = 0
-    while True:
-        try:
-            block = next(blocks)
-        except StopIteration as end:
-            return str(end.value), size_bytes
-        out.write(block)
-        size_bytes += len(block)
 
 
 class _SpooledPayload:
