@@ -31,7 +31,7 @@ from mirror.store.arrivals import (
     verdict_rows_of,
 )
 from mirror.store.counters import Counters, count_verdicts
-from mirror.store.records import Records, damaged
+from mirror.store.records import Records, damaged, required
 from mirror.store.stored_facts import StoredFacts, StoredFactsCache
 from mirror.store.trust_log import TrustLog
 
@@ -97,15 +97,16 @@ class Facts:
         keys = TrustLog(self._conn).ever_trusted() if row.has_profile_verdicts else _NOBODY
         return row.with_verdicts(contents, keys)
 
-    def stored_facts(self, digest: bytes) -> StoredFacts:
+    def stored_facts(self, digest: bytes, suffix: str | None = None) -> StoredFacts:
         """Return the stored facts of the record with this `canonical_sha256` (raw).
 
-        The result is valid until the next call, which may add to it.
+        The result is valid until the next call, which may add to it. `suffix` is that of the
+        Pith Number, if it is known already.
 
         Raises:
             CorruptStoreError: As `load`.
         """
-        record_id = self._records.find(digest)
+        record_id = self._records.find(digest, suffix)
         if record_id is None:
             return StoredFacts()
         stored = self._cache.pop(record_id) or StoredFacts(record_id)
@@ -135,7 +136,12 @@ class Facts:
 
     def arrivals(self, record_id: int, after: int = 0) -> list[ArrivalRow]:
         """Return all arrivals of a record, or those after one, not compared with its totals."""
-        return self._arrivals("record_id = ? AND id > ? ORDER BY id", record_id, after)
+        query = f"SELECT {_COLUMNS} FROM arrival WHERE record_id = ? AND id > ? ORDER BY id"  # noqa: S608
+        found = self._conn.execute(query, (record_id, after)).fetchall()
+        return [
+            ArrivalRow(row_id, record, run, member, content, checksum, self._verdict_rows(row_id))
+            for row_id, record, run, member, content, checksum in found
+        ]
 
     def contents(self, arrival_id: int) -> ArrivalContents:
         """Return the facts of one arrival.
@@ -143,18 +149,10 @@ class Facts:
         Raises:
             CorruptStoreError: `store.damaged` if its content cannot be read.
         """
-        row = next(iter(self._arrivals("id = ?", arrival_id)), None)
-        if row is None:
-            raise damaged("row is missing", f"arrival {arrival_id}")
-        return row.contents()
-
-    def _arrivals(self, condition: str, *arguments: int) -> list[ArrivalRow]:
-        query = f"SELECT {_COLUMNS} FROM arrival WHERE {condition}"  # noqa: S608
-        found = self._conn.execute(query, arguments).fetchall()
-        return [
-            ArrivalRow(row_id, record, run, member, content, checksum, self._verdict_rows(row_id))
-            for row_id, record, run, member, content, checksum in found
-        ]
+        query = "SELECT record_id, content FROM arrival WHERE id = ?"
+        row = self._conn.execute(query, (arrival_id,)).fetchone()
+        record_id, content = required(row, f"arrival {arrival_id}")
+        return ArrivalRow(arrival_id, record_id, 0, "", content, b"", []).contents()
 
     def _verdict_rows(self, arrival_id: int) -> list[VerdictRow]:
         query = """

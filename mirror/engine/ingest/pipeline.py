@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from mirror.archive import Bag, Member, RefusedMember, open_source
-from mirror.core.bundle import Bundle, parse_bundle
+from mirror.core.bundle import Bundle
 from mirror.core.keys import KeySet
 from mirror.engine.batching import batched
 from mirror.engine.findings import Finding, ReadRequest, Summary
@@ -22,11 +22,11 @@ from mirror.engine.ingest.worker import (
     SourceBag,
     SourceMember,
     VerifyContext,
+    parse_member,
     process_batch,
-    refused_member,
 )
 from mirror.engine.process_pool import map_in_processes
-from mirror.errors import FormatError, SourceError
+from mirror.errors import SourceError
 
 __all__ = [
     "FEW_BATCHES",
@@ -97,12 +97,8 @@ def read_bundles(request: ReadRequest) -> Iterator[tuple[SourceMember, Bundle] |
         if isinstance(item, Finding):
             yield item
         elif isinstance(item, SourceMember):
-            try:
-                bundle = parse_bundle(item.member.data, limits, is_packed=item.member.is_packed)
-            except FormatError as error:
-                yield refused_member(item, None, error)
-            else:
-                yield item, bundle
+            bundle = parse_member(item, limits)
+            yield bundle if isinstance(bundle, Finding) else (item, bundle)
 
 
 def verify(request: ReadRequest, keys: KeySet) -> Summary:

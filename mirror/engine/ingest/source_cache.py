@@ -13,7 +13,6 @@ import os
 import stat
 from array import array
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +26,7 @@ from mirror.engine.findings import UNREAD_CODES, Finding, Outcome, ReadRequest, 
 from mirror.engine.ingest.base_bag import BaseBag, complete_bags, missing_base
 from mirror.engine.ingest.worker import SourceBag
 from mirror.store import Store
+from mirror.store.positions import runs_of
 
 __all__ = ["CacheKey", "SourceResult", "SourceResults", "cache_key"]
 
@@ -113,7 +113,7 @@ class SourceResult:
             [one.member, one.pith_number, one.code, one.where, one.message, one.digest]
             for one in self.findings
         ]
-        ranges: list[Value] = [[first, last] for first, last in _ranges(self.record_ids)]
+        ranges: list[Value] = [[first, last] for first, last in runs_of(self.record_ids)]
         counts = (summary.bundles_read, summary.events_valid, summary.receipts_verified)
         return pack([*counts, findings, ranges, [*self.bag]])
 
@@ -128,17 +128,6 @@ class SourceResult:
             bag=BaseBag(*bag),
         )
         return result, [(first, last) for first, last in ranges]
-
-
-def _ranges(ids: Iterable[int]) -> list[tuple[int, int]]:
-    """Return the ranges of successive numbers."""
-    found: list[tuple[int, int]] = []
-    for one in sorted(set(ids)):
-        if found and found[-1][1] == one - 1:
-            found[-1] = (found[-1][0], one)
-        else:
-            found.append((one, one))
-    return found
 
 
 class SourceResults:

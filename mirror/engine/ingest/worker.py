@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from mirror.archive import Bag, Member, ReadLimits
-from mirror.core.bundle import Bundle, VerifiedBundle, future_events, parse_bundle, verify_bundle
+from mirror.core.bundle import (
+    Bundle,
+    BundleLimits,
+    VerifiedBundle,
+    future_events,
+    parse_bundle,
+    verify_bundle,
+)
 from mirror.core.events.event import ValidEvent
 from mirror.core.events.integrity_finding import IntegrityFinding, findings_of, verify_finding
 from mirror.core.keys import KeySet
@@ -27,6 +34,7 @@ __all__ = [
     "SourceBag",
     "SourceMember",
     "VerifyContext",
+    "parse_member",
     "process",
     "process_batch",
     "refused_member",
@@ -86,15 +94,18 @@ def process(item: SourceMember, context: VerifyContext, store: Store | None = No
         The verified member, or the finding that it is refused (V1, B2, B4).
     """
     keys, limits = context.keys, context.limits
-    bundle = _parse(item, context)
+    bundle = parse_member(item, limits.for_bundles(keys.profiles))
     if isinstance(bundle, Finding):
         document = None if context.encodes_facts else _verify_document(item, context)
         return document or bundle
-    stored = _stored_facts(store, bundle)
+    record = bundle.record
+    stored = (
+        StoredFacts() if store is None else store.facts.stored_facts(record.digest, record.suffix)
+    )
     try:
         verified = verify_bundle(bundle, keys, stored.known, _time_limit(limits))
     except LimitError as error:
-        return refused_member(item, bundle.record.pith_number, error)
+        return refused_member(item, record.pith_number, error)
     outcome = _verified_member(item, verified, context.now)
     if not context.encodes_facts:
         return outcome
@@ -105,9 +116,8 @@ def process(item: SourceMember, context: VerifyContext, store: Store | None = No
     return outcome._replace(new_facts=pack_new_facts(bundle, verified, stored, state, keys))
 
 
-def _parse(item: SourceMember, context: VerifyContext) -> Bundle | Finding:
-    """Return the bundle, or why it is refused; the values of a refused one are freed."""
-    limits = context.limits.for_bundles(context.keys.profiles)
+def parse_member(item: SourceMember, limits: BundleLimits) -> Bundle | Finding:
+    """Return the bundle, or the finding that it is refused; its values are freed then."""
     try:
         return parse_bundle(item.member.data, limits, is_packed=item.member.is_packed)
     except FormatError as error:
@@ -118,13 +128,6 @@ def refused_member(item: SourceMember, number: str | None, error: FormatError) -
     """Return the finding that a member is refused; its bytes identify it."""
     name, digest = item.member.name, hexdigest(item.member.data)
     return Finding(item.source, name, number, error.code, error.where, error.message, digest)
-
-
-def _stored_facts(store: Store | None, bundle: Bundle) -> StoredFacts:
-    record = bundle.record
-    if store is None or store.records.find(record.digest, record.suffix) is None:
-        return StoredFacts()
-    return store.facts.stored_facts(record.digest)
 
 
 def _time_limit(limits: ReadLimits) -> Callable[[], None]:

@@ -11,8 +11,8 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
+from mirror.engine.batching import batched
 from mirror.engine.findings import Finding
 from mirror.engine.sync.feed import ChangesPage, last_change, read_page
 from mirror.engine.sync.registry import BundleFetcher
@@ -28,8 +28,6 @@ from mirror.errors import UpstreamError
 from mirror.store import Change
 
 __all__ = ["fetch_full_bag", "follow_feed"]
-
-_Item = TypeVar("_Item")
 
 TAR_RECORDS = 200
 """Records in one bag; every server accepts a URL with as many ids."""
@@ -54,21 +52,16 @@ def follow_feed(session: SyncSession) -> None:
         pending = sync_state.pending(upstream)
         for page in _pages(session):
             done: set[str] = set()
-            for changes in _sliced(page.changes):
+            for changes in batched(page.changes, TAR_RECORDS):
                 # A bundle that is fetched after its page contains all changes of the page.
                 changed = dict.fromkeys(one.pith_number for one in changes)
                 fetcher.fetch([one for one in changed if one not in done])
                 fetcher.record_progress(changes[-1])
                 done.update(changed)
         still_pending = set(sync_state.pending(upstream))
-        for numbers in _sliced([one for one in pending if one in still_pending]):
+        for numbers in batched([one for one in pending if one in still_pending], TAR_RECORDS):
             fetcher.fetch(numbers)
             fetcher.record_progress(None)
-
-
-def _sliced(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    for start in range(0, len(items), TAR_RECORDS):
-        yield items[start : start + TAR_RECORDS]
 
 
 def _pages(session: SyncSession) -> Iterator[ChangesPage]:
