@@ -20,7 +20,7 @@ def measure_comparing(shop: Workshop, db: Path) -> None:
     _measure_mirrors(shop, db)
     _measure_folder(shop, db)
     say("keeping the tree")
-    result = json.loads(run(module("changing", db)).output)
+    result = json.loads(run(module("tree_update", db)).output)
     for name, seconds in result.items():
         shop.keep(f"tree.{name}.seconds", seconds)
 

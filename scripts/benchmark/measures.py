@@ -204,7 +204,7 @@ def measure_straightforward(shop: Workshop) -> None:
     """Run the script that a person writes in an hour over the plain bag."""
     say("straightforward script")
     db = shop.store("straightforward")
-    spent = run(module("straightforward", shop.corpus.plain, shop.corpus.keys, db))
+    spent = run(module("baseline_script", shop.corpus.plain, shop.corpus.keys, db))
     shop.keep_spent("straightforward", spent)
     remove_store(db)
     result, counts = json.loads(spent.output), shop.corpus.counts

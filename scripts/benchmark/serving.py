@@ -126,7 +126,7 @@ def serve_mirror(db: Path) -> Iterator[str]:
 @contextmanager
 def _bare(size: int) -> Iterator[str]:
     port = _free_port()
-    with _server(module("bare", str(port), str(size)), port) as url:
+    with _server(module("baseline_server", str(port), str(size)), port) as url:
         yield url
 
 
@@ -179,5 +179,5 @@ def newcomers_of(corpus: Corpus) -> Path:
     if not path.exists():
         say("making bundles for a merge beside, once")
         first = corpus.records + NEW_BUNDLES
-        run(module("newcomers", path, str(first), str(_NEWCOMERS)))
+        run(module("extra_bundles", path, str(first), str(_NEWCOMERS)))
     return path
