@@ -58,15 +58,16 @@ class Progress:
 
     def show_stage(self, stage: str, done: int, total: int) -> None:
         """Show how many tasks of a stage are done, each stage on a line of its own."""
-        self._draw(stage, done, completed=done, total=total)
+        self._draw(stage, done, completed=done, total=total, shown=f"{done:,}/{total:,}")
 
     def _draw(self, label: str, count: int, **fields: Any) -> None:
         if self._bars is None:
             return
         if label not in self._tasks:
-            self._tasks[label] = self._bars.add_task(label, total=None, count=0, rate=0.0)
+            self._tasks[label] = self._bars.add_task(label, total=None, shown="0", rate=0.0)
         rate = count / (time.monotonic() - self._started)
-        self._bars.update(self._tasks[label], count=count, rate=rate, **fields)
+        fields = {"shown": f"{count:,}", "rate": rate, **fields}
+        self._bars.update(self._tasks[label], **fields)
 
 
 @contextmanager
@@ -89,8 +90,9 @@ def show_progress(
     columns = (
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
+        progress.TaskProgressColumn(),
         progress.TextColumn(
-            f"{{task.fields[count]:,}} {noun}, {{task.fields[rate]:,.0f}}/s", markup=False
+            f"{{task.fields[shown]}} {noun}, {{task.fields[rate]:,.0f}}/s", markup=False
         ),
         progress.TimeRemainingColumn(),
     )

@@ -293,8 +293,8 @@ def test_a_terminal_shows_the_stages(cluster: Cluster, tmp_path: Path) -> None:
         stdout, _ = client.communicate()
     assert 0 == client.returncode
     assert TABLE == list(rows(stdout.decode()))
-    assert re.search(r"verified .*\d+ tasks", shown)
-    assert re.search(r"merged .*\d+ tasks", shown)
+    assert re.search(r"verified .*\d+/\d+.* tasks", shown)
+    assert re.search(r"merged .*\d+/\d+.* tasks", shown)
 
 
 def test_a_pipe_shows_none(cluster: Cluster, mirror_process: Mirror) -> None:

@@ -87,6 +87,10 @@ OTHERS: dict[str, tuple[tuple[str, str] | None, str]] = {
         ("__init__.py", "__version__ = '9.9.9'"),
         f"mirror is 9.9.9, not {package.__version__}",
     ),
+    "another dictionary": (
+        ("store/zstd_dictionary.bin", "more"),
+        rf"code is \w{{16}}, not {CODE}",
+    ),
     "a rule": (
         ("core/merge.py", "RULES = 'other'"),
         rf"rules is other, not {RULES}, code is \w{{16}}, not {CODE}",

@@ -18,6 +18,8 @@ _LIBRARIES = ("dask", "distributed", "pandas", "pyarrow", "msgpack", "orjson", "
 """Libraries whose data formats are exchanged between processes."""
 _FOLDERS = ("core", "archive", "store", "engine")
 """Folders of the package whose code affects results."""
+_CODE = (".py", ".bin")
+"""Python, and data that results depend on: the zstd dictionary."""
 
 
 @lru_cache(maxsize=1)
@@ -39,7 +41,8 @@ def _digest_of_code() -> str:
     """Return a digest of the code: two checkouts may have the same version."""
     package = Path(mirror.__file__).parent
     hashed = hashlib.sha256()
-    for path in sorted(one for room in _FOLDERS for one in (package / room).rglob("*.py")):
+    paths = [one for name in _FOLDERS for one in (package / name).rglob("*")]
+    for path in sorted(one for one in paths if one.suffix in _CODE):
         content = path.read_bytes()
         hashed.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode())
         hashed.update(content)
