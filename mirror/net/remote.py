@@ -73,7 +73,7 @@ class RegistryClient:
 
 
 class _Codes(NamedTuple):
-    """The error codes and the hint of a document that only mirrors have."""
+    """The error codes and the hint for a document that a mirror must have."""
 
     status: str
     """The code of a response that is not the document."""
@@ -87,7 +87,7 @@ _FEED = _Codes(
     "upstream.feed",
     "Is this the address of a mirror? If it is a registry, say so with --kind registry.",
 )
-_TREE = _Codes("upstream.status", "upstream.tree")
+_DOCUMENT = _Codes("upstream.status", "upstream.tree")
 
 
 class MirrorClient(RegistryClient):
@@ -128,7 +128,7 @@ class MirrorClient(RegistryClient):
             UpstreamError: `upstream.tree` if it cannot be parsed; others if there is no usable
                 response.
         """
-        return self._get_parsed(f"mirror/tree/{prefix}", _TREE_NODE_BYTES, parse, _TREE)
+        return self._get_parsed(f"mirror/tree/{prefix}", _TREE_NODE_BYTES, parse, _DOCUMENT)
 
     def get_state(self, suffix: str) -> bytes:
         """Return the state of a record that the mirror must have (JSON).
@@ -137,7 +137,7 @@ class MirrorClient(RegistryClient):
             UpstreamError: `upstream.status` if it does not have it; others if there is no usable
                 response.
         """
-        return _found(self.get_record(suffix, "state"), self.record_url(suffix, "state"), _TREE)
+        return _found(self.get_record(suffix, "state"), self.record_url(suffix, "state"), _DOCUMENT)
 
     def download_bag(self, out: IO[bytes], limit_bytes: int) -> str:
         """Write the bag of all records (a tar) to a file; return its URL.
@@ -153,7 +153,7 @@ class MirrorClient(RegistryClient):
             limit_bytes=limit_bytes,
             limit_seconds=_FULL_BAG_SECONDS,
         )
-        _found(response, url, _TREE)
+        _found(response, url, _DOCUMENT)
         return url
 
     def download_records(self, out: IO[bytes], suffixes: Iterable[str]) -> str | None:
@@ -181,7 +181,8 @@ class MirrorClient(RegistryClient):
         try:
             return parse(body)
         except FormatError as error:
-            message = f"The response is not what a mirror sends: {error.message}."
+            place = f"{error.where}: " if error.where else ""
+            message = f"The response is not what a mirror sends: {place}{error.message}."
             raise UpstreamError(codes.shape, message, where=where, hint=codes.hint) from error
 
 

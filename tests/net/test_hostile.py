@@ -288,7 +288,7 @@ def test_a_trickle_ends_in_time_and_once(site: Site, make_client: MakeClient, na
     error = refusal(client, site.at("/a", TRICKLES[name]))
     assert "upstream.timeout" == error.code
     assert "after 0.2 seconds" in error.message
-    assert 0.2 <= time.monotonic() - start < 60  # the whole would take some minutes
+    assert 0.2 <= time.monotonic() - start < 2
     assert client.requests == 1
 
 
@@ -337,7 +337,7 @@ def test_an_answer_that_is_too_large_ends_early(
     url = site.at("/a", LARGE[name]())
     code = OTHERWISE.get(name, "upstream.size")
     retries = 3 if code != "upstream.truncated" else 0
-    client = make_client(response_bytes=LIMIT, response_seconds=60, retries=retries)
+    client = make_client(response_bytes=LIMIT, retries=retries)
     assert (code, 1) == (refusal(client, url).code, client.requests)
     assert client.get(site.url("/other")).status == 404
 
