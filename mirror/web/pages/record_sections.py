@@ -205,7 +205,7 @@ def checks_of(details: RecordDetails, paper: PaperMetadata | None) -> list[Check
         _event_check(details.state),
         _title_check(paper),
         CheckResult("not checked", "Proofs of timestamps, copies at archives, authors, references",
-              "This mirror verifies who signed such a claim, and does not check what it words."),
+              "This mirror verifies who signed such a claim, not whether the claim is true."),
     ]  # fmt: skip
 
 
