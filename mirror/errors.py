@@ -90,7 +90,7 @@ class StoreError(MirrorError):
 
 
 class SchemaVersionError(StoreError):
-    """The store was written by a newer version, or is not a store of `mirror`."""
+    """The store was written by another version, or is not a store of `mirror`."""
 
 
 class StoreBusyError(StoreError):
@@ -106,11 +106,11 @@ class KeySetChangedError(StoreError):
 
 
 class ListenError(MirrorError):
-    """The server cannot have the address that it was given."""
+    """The server cannot listen on the given address."""
 
 
 class UpstreamError(MirrorError):
-    """Upstream, or another mirror, could not be reached or read, or asked for what is refused."""
+    """Upstream or another mirror could not be reached or read, or its response is refused."""
 
 
 class UntrustedNoteError(MirrorError):
@@ -136,7 +136,7 @@ HTTP_STATUSES: dict[type[MirrorError], int] = {
     LookUpError: 404,
     StoreError: 503,
 }
-"""HTTP status of an answer that is the error; 300 (several records) has no class."""
+"""HTTP status of a response that is the error; a page lists the records of `AmbiguousError`."""
 
 
 def http_status(error: MirrorError) -> int:

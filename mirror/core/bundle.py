@@ -18,7 +18,7 @@ from mirror.core.events.verdict import EventVerdict, is_envelope, restore_event,
 from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import decode_packed
 from mirror.core.profile import MIRROR_V1, Profile
-from mirror.core.receipt import Fault, Receipt, check_receipt_shape, verify_receipt
+from mirror.core.receipt import Fault, Receipt, check_receipt, check_receipt_shape
 from mirror.core.record import Record, parse_record
 from mirror.core.shape import list_member
 from mirror.core.values import (
@@ -341,10 +341,9 @@ def _verify_receipts(
     for value in bundle.receipts:
         go_on()
         digest = sha256(canonical(value))
-        if digest in known:
-            receipts.append(Receipt(value, digest, *(known[digest] or (None, ""))))
-        else:
-            receipts.append(verify_receipt(value, bundle.record, keys))
+        is_known = digest in known
+        fault = known[digest] if is_known else check_receipt(value, bundle.record, keys)
+        receipts.append(Receipt.of(value, digest, fault))
     return tuple(receipts)
 
 

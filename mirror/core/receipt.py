@@ -42,6 +42,12 @@ class Receipt(NamedTuple):
     reason: str
     """Why, as a sentence; empty if it passes."""
 
+    @classmethod
+    def of(cls, value: Value, digest: bytes, fault: Fault) -> Receipt:
+        """Return a receipt with its verdict: code and reason of the first failed check, or None."""
+        code, reason = fault or (None, "")
+        return cls(value, digest, code, reason)
+
     @property
     def key_id(self) -> str:
         """The id of the key that the receipt names; empty if it names none."""
@@ -50,8 +56,7 @@ class Receipt(NamedTuple):
 
 def verify_receipt(value: Value, record: Record, keys: KeySet) -> Receipt:
     """Return the verdict on one value of `receipts`, whatever its JSON type (S2)."""
-    code, reason = check_receipt(value, record, keys) or (None, "")
-    return Receipt(value, sha256(canonical(value)), code, reason)
+    return Receipt.of(value, sha256(canonical(value)), check_receipt(value, record, keys))
 
 
 def key_ids_of_receipt(value: Value) -> set[str]:

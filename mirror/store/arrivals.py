@@ -9,7 +9,13 @@ from typing import NamedTuple, cast
 
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
 from mirror.core.events.profiled_event import names_of
-from mirror.core.events.verdict import EventVerdict, ProfileVerdict, key_ids_of_event, valid_under
+from mirror.core.events.verdict import (
+    EventVerdict,
+    ProfileVerdict,
+    key_ids_of_event,
+    restore_invalid,
+    valid_under,
+)
 from mirror.core.keys import BUILT_IN, KeySet
 from mirror.core.profile import MIRROR_V1
 from mirror.core.receipt import Fault, Receipt, key_ids_of_receipt
@@ -128,9 +134,10 @@ def with_verdicts(contents: ArrivalContents, rows: Sequence[VerdictRow], keys: K
         ValueError: If a verdict does not fit its fact.
     """
     refused = receipt_verdicts(rows)
-    receipts = []
-    for position, (digest, value) in enumerate(contents.receipts):
-        receipts.append(Receipt(value, digest, *(refused.get(position) or (None, ""))))
+    receipts = [
+        Receipt.of(value, digest, refused.get(position))
+        for position, (digest, value) in enumerate(contents.receipts)
+    ]
     verdicts = event_verdicts(rows) if rows else {}
     events = [
         _with_verdict(value, digest, verdicts.get(position), contents, keys)
@@ -142,12 +149,10 @@ def with_verdicts(contents: ArrivalContents, rows: Sequence[VerdictRow], keys: K
 def _with_verdict(
     value: Value, digest: bytes, verdict: EventVerdict, contents: ArrivalContents, keys: KeySet
 ) -> Event:
-    if verdict is None:
-        return _valid(value, digest, contents)
+    if (invalid := restore_invalid(value, digest, verdict)) is not None:
+        return invalid
     if not isinstance(verdict, ProfileVerdict):
-        return InvalidEvent(value, digest, *verdict)
-    if verdict.fault is not None:
-        return InvalidEvent(value, digest, *verdict.fault, verdict.profile)
+        return _valid(value, digest, contents)
     try:
         return valid_under(_require_object(value), digest, verdict, keys)
     except (KeyError, TypeError, AttributeError) as error:

@@ -150,7 +150,10 @@ def members_of(profile: Profile) -> Iterator[MemberRule]:
         return
     for field, pointer in profile.pointers.items():
         if field == "type":
-            fits, expected = _is_type_of(profile), "1 to 64 of a-z, 0-9, dot and underscore"
+            fits, expected = (
+                _is_type_of(profile),
+                "1 to 64 of a-z, 0-9, dot and underscore, or mapped",
+            )
         else:
             fits, expected = _FITS.get(field, _TEXT)
         yield pointer, fits, expected
@@ -191,7 +194,8 @@ def check_size(encoded: bytes) -> str | None:
 
 
 def _name(pointer: str) -> str:
-    return pointer.removeprefix("/")
+    """Return the name of a member of the event, or the pointer to a deeper one."""
+    return pointer[1:] if pointer.count("/") == 1 else pointer
 
 
 def _check_shape(event: BundledEvent) -> str | None:  # E1
@@ -327,7 +331,7 @@ def check_event(event: Object, profile: Profile, keys: KeySet) -> str | None:
 
 
 def is_valid_fast(raw: EncodedEvent, record: Record, keys: KeySet) -> bool:
-    """Whether an event passes every check under the built-in profile; False if it may yet pass.
+    """Whether the fast path shows that an event passes every check; False decides nothing.
 
     An event that equals what it must be needs no check of its shape: most events pass here.
     """

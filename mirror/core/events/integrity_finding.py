@@ -169,9 +169,10 @@ def verify_finding(value: Value, keys: KeySet) -> list[tuple[str, str]]:
         fails, or `finding.unbound` if only a digest is signed; and `finding.evidence`, which takes
         nothing away, beside it or alone.
     """
-    reason = _check_shape(value)
-    if reason is not None or not isinstance(value, dict):
-        return [("finding.shape", reason or "")]
+    if not isinstance(value, dict):
+        return [("finding.shape", "a finding must be an object")]
+    if (reason := _check_shape(value)) is not None:
+        return [("finding.shape", reason)]
     _, fault = run_checks(_ProfiledFinding(value, INTEGRITY_V1, keys), _CHECKS)
     first = fault or _unbound(value)
     return [one for one in (first, _check_evidence(value)) if one is not None]

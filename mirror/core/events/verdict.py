@@ -1,11 +1,11 @@
 """The verdict on any value in a bundle's `events` (rule E3), under every trusted profile.
 
-This module alone knows that there are several profiles. The built-in one comes first, then the
+This module chooses the profile of an event. The built-in one comes first, then the
 trusted ones, by name: an event is valid under the first whose checks it passes. An event that
 passes under none has the code of the profile under which it came furthest.
 
 `verify_event` is the only maker of verdicts. A store that keeps one restores the event with
-`restore_event`; nothing else should.
+`restore_event`, or with `restore_invalid` if it has no `EncodedEvent`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ __all__ = [
     "is_envelope",
     "key_ids_of_event",
     "restore_event",
+    "restore_invalid",
     "valid_under",
     "verify_event",
 ]
@@ -94,19 +95,26 @@ def _profile_verdict(event: ProfiledEvent, key: Key | None, fault: Fault) -> Pro
     return ProfileVerdict(event.profile.name, key_id, fault)
 
 
+def restore_invalid(value: Value, digest: bytes, verdict: EventVerdict) -> InvalidEvent | None:
+    """Return the event with a stored verdict, if that is a fault; else None."""
+    if not isinstance(verdict, ProfileVerdict):
+        return None if verdict is None else InvalidEvent(value, digest, *verdict)
+    if verdict.fault is None:
+        return None
+    return InvalidEvent(value, digest, *verdict.fault, verdict.profile)
+
+
 def restore_event(raw: EncodedEvent, verdict: EventVerdict, keys: KeySet) -> Event:
     """Return the event with a verdict that `verify_event` reached under these keys, now or before.
 
     Raises:
         KeyError: If the verdict rests on a key or a profile that is not among them.
     """
-    if verdict is None:
-        return ValidEvent.of(raw.members, raw.digest, raw.payload_text)
-    if not isinstance(verdict, ProfileVerdict):
-        return InvalidEvent(raw.value, raw.digest, *verdict)
-    if verdict.fault is not None:
-        return InvalidEvent(raw.value, raw.digest, *verdict.fault, verdict.profile)
-    return valid_under(raw.members, raw.digest, verdict, keys)
+    if (invalid := restore_invalid(raw.value, raw.digest, verdict)) is not None:
+        return invalid
+    if isinstance(verdict, ProfileVerdict):
+        return valid_under(raw.members, raw.digest, verdict, keys)
+    return ValidEvent.of(raw.members, raw.digest, raw.payload_text)
 
 
 def valid_under(event: Object, digest: bytes, verdict: ProfileVerdict, keys: KeySet) -> ValidEvent:

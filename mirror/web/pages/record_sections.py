@@ -264,11 +264,11 @@ def claims_of(details: RecordDetails) -> list[ClaimsView]:
         ClaimsView(
             list_label(name).capitalize(),
             statuses[_FLAG_OF[name]].words if name in _FLAG_OF else "",
-            [entry_summary(one.value, name) for one in state.entries(name)[:MAX_CLAIMS]],
-            max(0, len(state.entries(name)) - MAX_CLAIMS),
+            [entry_summary(one.value, name) for one in entries[:MAX_CLAIMS]],
+            max(0, len(entries) - MAX_CLAIMS),
         )
         for name in LIST_NAMES
-        if name not in _ELSEWHERE and state.entries(name)
+        if name not in _ELSEWHERE and (entries := state.entries(name))
     ]
 
 
