@@ -194,8 +194,8 @@ def test_profiles_that_change_meanwhile_are_told(
             add_keys(other, KeySet((), [profile]))
             return read_batches(*args)
 
-        def recording(facts: Facts, record: bytes) -> Any:
-            found = stored_facts(facts, record)
+        def recording(*args: Any) -> Any:
+            found = stored_facts(*args)
             verdicts.extend(found.known.events.values())
             return found
 
