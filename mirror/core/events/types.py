@@ -2,7 +2,8 @@
 
 A row says what target and payload must be, what the event is about (the slot key), what withdraws
 it, where a state lists it, and how it is shown to a person. Other modules ask the table; a rule
-that is about a single type names it by a constant of this module.
+that is about a single type names it by a constant of this module. `table_of_types` returns the
+rules of the table as data, for a verifier in another language.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias, TypeGuard
+from typing import Literal, NamedTuple, TypeAlias, TypeGuard
 
 from mirror.core.keys import KeySet
 from mirror.core.receipt import check_receipt
@@ -29,10 +30,13 @@ __all__ = [
     "REVOCATION",
     "STATUS_LISTS",
     "EventType",
+    "MemberCheck",
+    "MemberKind",
     "PayloadContext",
     "is_event_id",
     "label_of",
     "list_label",
+    "table_of_types",
 ]
 
 CITATION = "citation_signed"
@@ -58,7 +62,33 @@ class PayloadContext(NamedTuple):
     keys: KeySet
 
 
-_Check: TypeAlias = Callable[[Value, PayloadContext], bool]
+MemberKind: TypeAlias = Literal[
+    "text",
+    "object",
+    "time",
+    "digest",
+    "base64",
+    "event_id",
+    "one_of",
+    "version_number",
+    "record",
+    "record_digest",
+    "receipt",
+]
+"""The kinds of value that E4 asks for: a string; an object; a time (V5); a digest (V3); base64
+(V6); an event id (E1); one of some strings; three numbers with dots between them; the record of
+the bundle (equal by V2); its `canonical_sha256`; a receipt that passes S2."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberCheck:
+    """The kind of value that a member of a payload must be."""
+
+    kind: MemberKind
+    fits: Callable[[Value, PayloadContext], bool]
+    """Whether a value is of the kind."""
+    allowed: tuple[str, ...] = ()
+    """The strings that `one_of` allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +100,7 @@ class EventType:
     plural: str
     """The same of several events."""
     target: str
-    members: dict[str, _Check]
+    members: dict[str, MemberCheck]
     """The required members of the payload."""
     optional: tuple[str, ...] = ()
     """Members that are strings or absent."""
@@ -89,10 +119,10 @@ class EventType:
         """Return why target or payload does not fit this row, or None."""
         if target != self.target:
             return f'target must be "{self.target}"'
-        for name, fits in self.members.items():
+        for name, check in self.members.items():
             if name not in payload:
                 return f"the payload lacks {name}"
-            if not fits(payload[name], context):
+            if not check.fits(payload[name], context):
                 return f"{name} of the payload is not what E4 allows there"
         for name in self.optional:
             if not isinstance(payload.get(name, ""), str):
@@ -108,21 +138,37 @@ class EventType:
         """Whether `payload` withdraws what its slot says (M5)."""
         return self.withdrawn is not None and payload[self.withdrawn[0]] == self.withdrawn[1]
 
+    def to_value(self) -> Object:
+        """Return the rules of the row as data; `members` as lists of name, kind and `allowed`."""
+        checks = self.members.items()
+        return {
+            "target": self.target,
+            "members": [[name, one.kind, [*one.allowed]] for name, one in checks],
+            "optional": [*self.optional],
+            "slot": [*self.slot],
+            "withdrawn": None if self.withdrawn is None else [*self.withdrawn],
+            "shown_in": self.shown_in,
+        }
+
 
 # What members must be ------------------------------------------------------------------------
 
 
-def _plain(fits: Callable[[Value], bool]) -> _Check:
-    return lambda value, _context: fits(value)
+def _plain(kind: MemberKind, fits: Callable[[Value], bool]) -> MemberCheck:
+    return MemberCheck(kind, lambda value, _context: fits(value))
 
 
-def _one_of(*allowed: str) -> _Check:
-    return _plain(lambda value: isinstance(value, str) and value in allowed)
+def _one_of(*allowed: str) -> MemberCheck:
+    return MemberCheck(
+        "one_of", lambda value, _context: isinstance(value, str) and value in allowed, allowed
+    )
 
 
-def _matching(pattern: str) -> _Check:
-    compiled = re.compile(pattern)
-    return _plain(lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None)
+_VERSION_NUMBER = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
+
+
+def _is_version_number(value: Value) -> bool:
+    return isinstance(value, str) and _VERSION_NUMBER.fullmatch(value) is not None
 
 
 def _is_record(value: Value, context: PayloadContext) -> bool:
@@ -138,12 +184,16 @@ def _is_receipt(value: Value, context: PayloadContext) -> bool:  # S2
     return check_receipt(value, context.record, context.keys) is None
 
 
-_text = _plain(lambda value: isinstance(value, str))
-_object = _plain(lambda value: isinstance(value, dict))
-_time = _plain(lambda value: instant(value) is not None)
-_digest = _plain(is_digest)
-_base64 = _plain(lambda value: decode_base64(value) is not None)
-_event_id = _plain(is_event_id)
+_text = _plain("text", lambda value: isinstance(value, str))
+_object = _plain("object", lambda value: isinstance(value, dict))
+_time = _plain("time", lambda value: instant(value) is not None)
+_digest = _plain("digest", is_digest)
+_base64 = _plain("base64", lambda value: decode_base64(value) is not None)
+_event_id = _plain("event_id", is_event_id)
+_version_number = _plain("version_number", _is_version_number)
+_record = MemberCheck("record", _is_record)
+_record_digest = MemberCheck("record_digest", _is_digest_of_record)
+_receipt = MemberCheck("receipt", _is_receipt)
 
 
 # The table -----------------------------------------------------------------------------------
@@ -168,9 +218,9 @@ EVENT_TYPES: dict[str, EventType] = {
         plural="records created",
         target="record",
         members={
-            "canonical_record": _is_record,
-            "canonical_sha256": _is_digest_of_record,
-            "receipt": _is_receipt,
+            "canonical_record": _record,
+            "canonical_sha256": _record_digest,
+            "receipt": _receipt,
         },
         summary_fields=("canonical_sha256",),
     ),
@@ -188,7 +238,7 @@ EVENT_TYPES: dict[str, EventType] = {
         target="record",
         members={
             "method": _one_of("opentimestamps", "rfc3161", "other"),
-            "digest": _is_digest_of_record,
+            "digest": _record_digest,
             "proof_b64": _base64,
         },
         optional=("calendar",),
@@ -262,7 +312,7 @@ EVENT_TYPES: dict[str, EventType] = {
         members={
             "event_type": _one_of(INTEGRITY),
             "detector": _text,
-            "detector_version": _matching(r"[0-9]+\.[0-9]+\.[0-9]+"),
+            "detector_version": _version_number,
             "finding_type": _text,
             "verdict_class": _one_of(*_VERDICT_CLASSES),
             "severity": _one_of("critical", "advisory", "informational"),
@@ -325,6 +375,11 @@ STATUS_LISTS = {
     if kind.status_flag and kind.shown_in
 }
 """The list of `current` that holds the claims of each flag of `verification_status`."""
+
+
+def table_of_types() -> Object:
+    """Return the rules of the table as data: by type what `EventType.to_value` gives."""
+    return {name: kind.to_value() for name, kind in EVENT_TYPES.items()}
 
 
 def label_of(event_type: str) -> str:
