@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import resource
 import socket
 import struct
@@ -12,19 +10,14 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
-
 from mirror.web.log import ErrorLog
 
-__all__ = ["ACCEPTED_AT_ONCE", "ConnectionLimits", "Connections", "Listener"]
+__all__ = ["ACCEPTED_AT_ONCE", "ConnectionLimits", "Connections"]
 
 ACCEPTED_AT_ONCE = 16
-"""Connections that asyncio accepts at one time."""
+"""Connections that are accepted at one time."""
 _RESERVED = 4 * ACCEPTED_AT_ONCE + 64
 """File descriptors for those, and for stores, their logs, and temporary files."""
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_QUEUE = 2048
-"""Connections that the operating system queues until they are accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +90,9 @@ class Connections:
         """The number of open connections."""
         return len(self._open)
 
-    def protocol(self) -> type[asyncio.Protocol]:
-        """Return a subclass of uvicorn's protocol whose instances register here."""
-        return type("LimitedProtocol", (_LimitedProtocol, AutoHTTPProtocol), {"registry": self})
+    def limited(self, protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
+        """Return a subclass of a protocol of uvicorn whose instances register here."""
+        return type("LimitedProtocol", (_LimitedProtocol, protocol), {"registry": self})
 
     def add(self, protocol: _LimitedProtocol) -> None:
         """Register a connection; if there are too many, close the one that has waited longest."""
@@ -193,51 +186,3 @@ def _received(transport: asyncio.Transport) -> int:
         if len(info) == _BYTES_ACKED_OFFSET + 8:
             return int(struct.unpack_from("=Q", info, _BYTES_ACKED_OFFSET)[0])
     return -transport.get_write_buffer_size()
-
-
-class Listener(socket.socket):
-    """A listening socket that keeps accepting connections when file descriptors run out.
-
-    asyncio alone would retry once for each connection in its backlog, and log each time.
-    """
-
-    def __init__(self, family: int, connections: Connections) -> None:
-        super().__init__(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._connections = connections
-        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-
-    def listen(self, _accepted_at_once: int = 0, /) -> None:
-        """Listen with a queue longer than the number of connections accepted at one time."""
-        super().listen(_QUEUE)
-
-    def accept(self) -> tuple[socket.socket, Any]:
-        """Accept a connection.
-
-        Raises:
-            BlockingIOError: If there is none, or none can be accepted now.
-        """
-        try:
-            return super().accept()
-        except OSError as error:
-            if error.errno not in _EXHAUSTED:
-                raise
-            if not self._connections.make_room(str(error.strerror)):
-                self._refuse_one()
-            raise BlockingIOError from error
-
-    def _refuse_one(self) -> None:
-        """Accept and close one queued connection, with the spare descriptor."""
-        os.close(self._spare)
-        try:
-            super().accept()[0].close()
-        except OSError:
-            pass
-        finally:
-            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-
-    def close(self) -> None:
-        """Close the socket and its spare descriptor."""
-        super().close()
-        if self._spare >= 0:
-            os.close(self._spare)
-            self._spare = -1

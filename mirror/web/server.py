@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from mirror.web.connections import ACCEPTED_AT_ONCE, Connections, Listener
+from mirror.web.connections import Connections
+from mirror.web.http_protocol import PROTOCOLS
+from mirror.web.listener import Acceptor, Listener
 from mirror.web.log import RateFilter
 
 __all__ = ["bind", "listen", "make_server", "urls_of"]
@@ -23,13 +26,37 @@ _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _FILTER = RateFilter()
 
 
-def make_server(app: ASGIApp, connections: Connections) -> uvicorn.Server:
-    """Return a server of an application, to be run with the sockets of `listen`."""
+class _Server(uvicorn.Server):
+    """uvicorn's server, with connections that are accepted by `Acceptor`."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to accept connections of sockets that listen."""
+        await super().startup(sockets=[])
+        for listener in sockets or []:
+            self.servers.append(Acceptor(listener, self._protocol))  # type: ignore[arg-type]
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        state = self.lifespan.state
+        return make(config=self.config, server_state=self.server_state, app_state=state)
+
+
+def make_server(
+    app: ASGIApp, connections: Connections, parser: str = next(iter(PROTOCOLS))
+) -> uvicorn.Server:
+    """Return a server of an application, to be run with the sockets of `listen`.
+
+    It runs in uvloop where that is installed, and in asyncio's event loop elsewhere.
+
+    Args:
+        app: The application.
+        connections: Registers the connections.
+        parser: The parser of HTTP, a key of `PROTOCOLS`.
+    """
     config = uvicorn.Config(
         app,
-        http=connections.protocol(),
-        loop="asyncio",  # which accepts connections through `Listener`
-        backlog=ACCEPTED_AT_ONCE,
+        http=connections.limited(PROTOCOLS[parser]),
+        loop="auto",
         ws="none",
         access_log=False,
         log_level="warning",

@@ -17,6 +17,7 @@ from mirror.engine.search.index import update_index
 from mirror.store import open_store
 from mirror.web import ServerSettings, create_app
 from mirror.web.connections import Connections
+from mirror.web.http_protocol import PROTOCOLS
 from mirror.web.server import listen, make_server, urls_of
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
@@ -41,12 +42,16 @@ def make_store(path: Path, *sources: Path, keys: Path | None = None) -> Path:
 
 
 @contextmanager
-def served(settings: ServerSettings, connections: Connections | None = None) -> Iterator[str]:
+def served(
+    settings: ServerSettings,
+    connections: Connections | None = None,
+    parser: str = next(iter(PROTOCOLS)),
+) -> Iterator[str]:
     """Serve a store at a free port of this machine, and give the base URL."""
     connections = connections or Connections()
     with ExitStack() as stack:
         listeners = [stack.enter_context(one) for one in listen("127.0.0.1", 0, connections)]
-        server = make_server(create_app(settings), connections)
+        server = make_server(create_app(settings), connections, parser)
         thread = threading.Thread(target=server.run, args=(listeners,), daemon=True)
         thread.start()
         while not server.started:

@@ -13,13 +13,15 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
 from mirror.web import ServerSettings, create_app
-from mirror.web.connections import ConnectionLimits, Connections, Listener
+from mirror.web.connections import ConnectionLimits, Connections
+from mirror.web.http_protocol import PROTOCOLS
+from mirror.web.listener import Listener
 from mirror.web.log import AccessLog, ErrorLog, Rate, RateFilter
 from mirror.web.server import listen, make_server, urls_of
 from tests.builders import make_bundle, make_record, to_json
@@ -40,14 +42,38 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_store(folder / "mirror.db", source)
 
 
+class Engine(NamedTuple):
+    """An event loop and a parser of HTTP."""
+
+    loop: Callable[[], asyncio.AbstractEventLoop]
+    parser: str
+
+
+def _engines() -> list[Engine]:
+    engines = [Engine(asyncio.SelectorEventLoop, parser) for parser in PROTOCOLS]
+    try:
+        import uvloop
+    except ImportError:
+        return engines
+    return [Engine(uvloop.new_event_loop, next(iter(PROTOCOLS))), engines[-1]]
+
+
+@pytest.fixture(params=_engines(), ids=lambda one: f"{one.loop.__module__}-{one.parser}")
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """The fast ones, and those that are always there."""
+    found: Engine = request.param
+    return found
+
+
 Connect = Callable[..., Coroutine[Any, Any, asyncio.StreamReader]]
 
 
 @asynccontextmanager
-async def _server(path: Path, connections: Connections) -> AsyncIterator[Connect]:
+async def _server(path: Path, connections: Connections, engine: Engine) -> AsyncIterator[Connect]:
     """Serve in this event loop; gives what opens connections."""
     listeners: list[socket.socket] = [*listen("127.0.0.1", 0, connections)]
-    server = make_server(create_app(ServerSettings(store=path)), connections)
+    app = create_app(ServerSettings(store=path))
+    server = make_server(app, connections, engine.parser)
     opened: list[asyncio.StreamWriter] = []
 
     async def connect(request: str = "") -> asyncio.StreamReader:
@@ -90,20 +116,21 @@ async def _is_closed(answer: asyncio.StreamReader) -> bool:
     return True
 
 
-def _run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 2 * TIMEOUT_S))
+def _run(test: Coroutine[Any, Any, None], engine: Engine) -> None:
+    with asyncio.Runner(loop_factory=engine.loop) as runner:
+        runner.run(asyncio.wait_for(test, 2 * TIMEOUT_S))
 
 
 # Too long at nothing --------------------------------------------------------------------------
 
 
-def test_a_connection_without_a_whole_request_is_closed(path: Path) -> None:
+def test_a_connection_without_a_whole_request_is_closed(path: Path, engine: Engine) -> None:
     """Whether nothing comes, or a header that never ends; not one that is being answered."""
 
     async def test() -> None:
         connections = Connections(ConnectionLimits(idle_s=15))
         now = asyncio.get_running_loop().time()
-        async with _server(path, connections) as connect:
+        async with _server(path, connections, engine) as connect:
             silent = await connect()
             slow = await connect("GET /health HTTP/1.1\r\nX-Slow: ")
             large = await connect(_get(LARGE))
@@ -116,13 +143,13 @@ def test_a_connection_without_a_whole_request_is_closed(path: Path) -> None:
             assert await _is_closed(slow)
             await _until(lambda: connections.count == 1)
 
-    _run(test())
+    _run(test(), engine)
 
 
-def test_a_client_that_takes_nothing_of_its_answer_is_dropped(path: Path) -> None:
+def test_a_client_that_takes_nothing_of_its_answer_is_dropped(path: Path, engine: Engine) -> None:
     async def test() -> None:
         connections = Connections(ConnectionLimits(stall_s=30))
-        async with _server(path, connections) as connect:
+        async with _server(path, connections, engine) as connect:
             stuck, reading = await connect(_get(LARGE)), await connect(_get(LARGE))
             now = asyncio.get_running_loop().time()
             for looked in range(1, 12):  # until the system holds no more for the one that is stuck
@@ -134,51 +161,51 @@ def test_a_client_that_takes_nothing_of_its_answer_is_dropped(path: Path) -> Non
             assert await _is_closed(stuck)
             assert len(await reading.read(1 << 20))
 
-    _run(test())
+    _run(test(), engine)
 
 
-def test_answers_that_wait_take_no_more_memory_than_they_may(path: Path) -> None:
+def test_answers_that_wait_take_no_more_memory_than_they_may(path: Path, engine: Engine) -> None:
     async def test() -> None:
         connections = Connections(ConnectionLimits(buffered_bytes=20 << 20))
-        async with _server(path, connections) as connect:
+        async with _server(path, connections, engine) as connect:
             waiting = [await connect(_get(LARGE)) for _ in range(3)]
             for one in waiting:
                 await one.readexactly(1)
             connections.sweep(asyncio.get_running_loop().time())
             await _until(lambda: connections.count == 1)
 
-    _run(test())
+    _run(test(), engine)
 
 
 # Too many -------------------------------------------------------------------------------------
 
 
 def test_who_waits_longest_gives_way_to_who_comes(
-    path: Path, capsys: pytest.CaptureFixture[str]
+    path: Path, capsys: pytest.CaptureFixture[str], engine: Engine
 ) -> None:
     async def test() -> None:
         connections = Connections(ConnectionLimits(connections=3), ErrorLog())
-        async with _server(path, connections) as connect:
+        async with _server(path, connections, engine) as connect:
             idle = [await connect() for _ in range(3)]
             await _until(lambda: connections.count == 3)
             assert await _status(await connect(_get("/health"))) == "200"
             assert await _is_closed(idle[0])
 
-    _run(test())
+    _run(test(), engine)
     assert capsys.readouterr().err == "error: 3 connections are open, and no more may be\n"
 
 
-def test_who_is_being_answered_gives_way_to_nobody(path: Path) -> None:
+def test_who_is_being_answered_gives_way_to_nobody(path: Path, engine: Engine) -> None:
     async def test() -> None:
         connections = Connections(ConnectionLimits(connections=1))
-        async with _server(path, connections) as connect:
+        async with _server(path, connections, engine) as connect:
             download = await connect(_get("/mirror/bundle.tar"))
             assert await _status(download) == "200"
             assert await _is_closed(await connect(_get("/health")))
             await download.readuntil(b"bagit.txt")
             assert connections.count == 1
 
-    _run(test())
+    _run(test(), engine)
 
 
 def test_without_descriptors_a_connection_is_refused_and_the_server_goes_on() -> None:
