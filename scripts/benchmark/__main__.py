@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from benchmark.measures import MOST_ROUNDS, PARTS, prepare, take_round
-from benchmark.process import RunError, module, run
-from benchmark.session import CACHE, Workshop, corpus_of, find_backends, pack, say
+from benchmark.process import ENVIRONMENT, RunError, module, run
+from benchmark.session import CACHE, Workshop, corpus_of, find_engines, find_libraries, say
 
 _LARGE: Final = 300_000
-_AGAINST: Final = 33_000
+_SMALLER: Final = 10
 
 
 def main() -> int:
@@ -54,7 +54,13 @@ def _parse() -> argparse.Namespace:
         "--against",
         type=int,
         metavar="RECORDS",
-        help=f"also measure a smaller corpus ({_AGAINST} from --size {_LARGE}; 0: none)",
+        help=f"also measure a smaller corpus (a tenth from --size {_LARGE}; 0: none)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("native", "pure", "both"),
+        default="both",
+        help="native code, pure Python, or both in turns (both)",
     )
     parser.add_argument("--only", choices=PARTS, metavar="PART", help=f"one of {', '.join(PARTS)}")
     return parser.parse_args()
@@ -84,19 +90,34 @@ def _measure_and_report(arguments: argparse.Namespace, work: Path) -> None:
 
 
 def _open_workshop(arguments: argparse.Namespace, work: Path) -> Workshop:
-    shop = Workshop(corpus_of(arguments.size), work, find_backends())
-    shop.packed = pack(shop.corpus, work)
+    libraries = find_libraries()
+    engines = find_engines(libraries)
+    chosen = _choose(engines, arguments.engine)
+    ENVIRONMENT["MIRROR_NATIVE"] = "on" if "native" in chosen else "off"
+    shop = Workshop(corpus_of(arguments.size, work), work, libraries, chosen)
     against = arguments.against
     if against is None:
-        against = _AGAINST if arguments.size >= _LARGE else 0
+        against = arguments.size // _SMALLER if arguments.size >= _LARGE else 0
     if against:
-        shop.against = corpus_of(against)
-        shop.packed_against = pack(shop.against, work)
-    if shop.packed is None:
-        shop.skip("packed bags: `mirror export` has no --packed yet")
-    if "pynacl" not in shop.backends:
+        shop.against = corpus_of(against, work)
+    if "pynacl" not in libraries:
         shop.skip("pynacl: it is not installed")
+    if "native" not in engines:
+        shop.skip("native code: it is not installed, or this `mirror` does not use it")
     return shop
+
+
+def _choose(engines: dict[str, str], choice: str) -> dict[str, str]:
+    """Return those of the engines that were asked for.
+
+    Raises:
+        RunError: If there is none.
+    """
+    wanted = {"native": [True], "pure": [False], "both": [False, True]}[choice]
+    chosen = {name: line for name, line in engines.items() if (name == "native") in wanted}
+    if not chosen:
+        raise RunError("native code is not installed, or this `mirror` does not use it")
+    return chosen
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ class MadeBundle:
     text: bytes
     """One line of JSON with its LF."""
     counts: Counts
+    update: bytes
+    """The same with one later event alone, which is valid and not in `text` or `counts`."""
 
 
 def make_bundle(number: int) -> MadeBundle:
@@ -46,7 +48,8 @@ def make_bundle(number: int) -> MadeBundle:
         log.forge_signature()
     if number % 1000 == 207:
         log.forge_id()
-    return MadeBundle(log.paper.suffix, log.bundle_text(), log.counts)
+    text, counts = log.bundle_text(), log.counts
+    return MadeBundle(log.paper.suffix, text, counts, log.update_text())
 
 
 class _Log:
@@ -139,8 +142,19 @@ class _Log:
 
     # The bundle -----------------------------------------------------------------------------
 
+    def update_text(self) -> bytes:
+        """Return the bundle of one more event: an author cites the paper."""
+        self._events.clear()
+        author = self._rng.choice(AUTHORS)
+        citation = payloads.citation(author, f"arxiv:{arxiv_id(self._rng)}")
+        self._add(author, "citation_signed", citation)
+        return self._text([])
+
     def bundle_text(self) -> bytes:
         """Return the bundle as a mirror exports it (B6)."""
+        return self._text(sorted(self._claims()))
+
+    def _text(self, claims: list[bytes]) -> bytes:
         bundle = {
             "bundle_type": "pith_open_graph_bundle",
             "bundle_version": "1.0",
@@ -149,7 +163,7 @@ class _Log:
             "canonical_record": _spelled(self.paper.record),
             "canonical_sha256": self.paper.digest.hex(),
             "source": _spelled(self.paper.record["source"]),
-            "source_aliases": [orjson.Fragment(claim) for claim in sorted(self._claims())],
+            "source_aliases": [orjson.Fragment(claim) for claim in claims],
             "events": [orjson.Fragment(event) for event in self._events_in_order()],
         }
         return orjson.dumps(bundle) + b"\n"

@@ -13,7 +13,9 @@ from benchmark.session import Workshop, say
 def measure_clustering(shop: Workshop) -> None:
     """Merge the corpus in one process, with one worker, and with two."""
     say("the plain engine in one process")
-    command = module("single_process", shop.bag, shop.corpus.keys, shop.store("oneprocess"))
+    command = module(
+        "single_process", shop.corpus.packed, shop.corpus.keys, shop.store("oneprocess")
+    )
     plain = json.loads(run(command).output)
     shop.keep("cluster.plain.seconds", plain["seconds"])
     for workers in (1, 2):
@@ -29,7 +31,7 @@ def measure_clustering(shop: Workshop) -> None:
 def _merge(shop: Workshop, workers: int) -> dict[str, Any]:
     out = shop.work / "dataset"
     shutil.rmtree(out, ignore_errors=True)
-    command = module("cluster_run", str(workers), shop.bag, shop.corpus.keys, out)
+    command = module("cluster_run", str(workers), shop.corpus.packed, shop.corpus.keys, out)
     result: dict[str, Any] = json.loads(run(command).output)
     shutil.rmtree(out)
     return result

@@ -30,44 +30,48 @@ def write_corpus(folder: Path, records: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "new").mkdir(parents=True)
     corpus = Corpus(folder, Contents(records, Counts(), ""))
-    counts = _write_lines(corpus.lines, records)
-    _write_bag(corpus)
-    _write_beside(corpus)
-    first = orjson.loads(next(_lines(corpus.lines)))["pith_number"]
+    bundles, updates = folder / "bundles.jsonl", folder / "updates.jsonl"
+    counts = _write_lines(bundles, updates, records)
+    _write_bag(corpus.plain, bundles)
+    _write_bag(corpus.updates, updates)
+    _write_beside(corpus, bundles)
+    first = orjson.loads(next(_lines(bundles)))["pith_number"]
+    bundles.unlink()
+    updates.unlink()
     seal_corpus(folder, Contents(records, counts, first))
 
 
-def _write_lines(path: Path, records: int) -> Counts:
+def _write_lines(bundles: Path, updates: Path, records: int) -> Counts:
     """Write all bundles ascending by suffix, as a mirror exports them; return what is in them."""
-    unsorted = path.with_suffix(".unsorted")
-    with unsorted.open("w+b") as spool, path.open("wb") as out:
+    unsorted = bundles.with_suffix(".unsorted")
+    with unsorted.open("w+b") as spool, bundles.open("wb") as first, updates.open("wb") as second:
         places, counts = _spool_bundles(spool, records)
         with mmap.mmap(spool.fileno(), 0, access=mmap.ACCESS_READ) as spooled:
-            for _, start, end in sorted(places):
-                out.write(spooled[start:end])
+            for _, start, middle, end in sorted(places):
+                first.write(spooled[start:middle])
+                second.write(spooled[middle:end])
     unsorted.unlink()
     return counts
 
 
-def _spool_bundles(spool: BinaryIO, records: int) -> tuple[list[tuple[str, int, int]], Counts]:
-    """Write bundles as they are made; return suffix, start and end of each."""
+def _spool_bundles(spool: BinaryIO, records: int) -> tuple[list[tuple[str, int, int, int]], Counts]:
+    """Write bundles as they are made, each with its update; return suffix and places of each."""
     places = []
     counts = Counts()
-    start = 0
     with get_context("fork").Pool(os.cpu_count()) as pool:
         for made in pool.imap(make_bundle, range(records), chunksize=100):
-            spool.write(made.text)
-            places.append((made.suffix, start, start + len(made.text)))
-            start += len(made.text)
+            start = spool.tell()
+            middle = start + spool.write(made.text)
+            places.append((made.suffix, start, middle, middle + spool.write(made.update)))
             counts += made.counts
     spool.flush()
     return places, counts
 
 
-def _write_bag(corpus: Corpus) -> None:
+def _write_bag(bag: Path, lines: Path) -> None:
     info = [("Bag-Software-Agent", "scripts/bench")]
-    with corpus.plain.open("wb") as out:
-        write_bag(out, lambda: _payload(corpus.lines), info)
+    with bag.open("wb") as out:
+        write_bag(out, lambda: _payload(lines), info)
 
 
 def _payload(lines: Path) -> Iterator[tuple[str, bytes]]:
@@ -77,13 +81,13 @@ def _payload(lines: Path) -> Iterator[tuple[str, bytes]]:
         yield f"pith/{suffix[:2]}/{suffix}/bundle.json", line
 
 
-def _write_beside(corpus: Corpus) -> None:
-    """Write the small files beside the bundles."""
+def _write_beside(corpus: Corpus, bundles: Path) -> None:
+    """Write the small files beside the bags."""
     corpus.keys.write_bytes(key_set_file())
-    corpus.signatures.write_bytes(signature_sample(_lines(corpus.lines)))
-    write_pages(corpus.pages, _lines(corpus.lines))
+    corpus.signatures.write_bytes(signature_sample(_lines(bundles)))
+    write_pages(corpus.pages, _lines(bundles))
     for size in HEADS:
-        corpus.head(size).write_bytes(b"".join(islice(_lines(corpus.lines), size)))
+        corpus.head(size).write_bytes(b"".join(islice(_lines(bundles), size)))
     for number in range(NEW_BUNDLES):
         corpus.new_bundle(number).write_bytes(make_bundle(corpus.records + number).text)
 

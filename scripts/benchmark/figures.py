@@ -66,18 +66,3 @@ class Figure:
             "target": None if self.target is None else f"{self.target.side} {self.target.bound:g}",
             "reached": self.is_reached,
         }
-
-
-def per_second(amount: float, seconds: Samples) -> Samples:
-    """Return the rate of each round."""
-    return [amount / sample for sample in seconds]
-
-
-def ratio(above: Samples, below: Samples) -> Samples:
-    """Return the ratio within each round; none, where one side was not measured.
-
-    A machine that was slow for a whole round was so for both sides, and the ratio stands.
-    """
-    if not (above and below):
-        return []
-    return [a / b for a, b in zip(above, below, strict=True)]

@@ -5,12 +5,15 @@ The parent of all measures holds this, so it imports nothing that weighs.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from dataclasses import asdict, astuple, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Goes up whenever the corpus changes, so that no old one is taken for it."""
 
 HEADS: Final = (1000, 3300)
@@ -72,9 +75,19 @@ class Corpus:
         return self.folder / "plain.tar"
 
     @property
-    def lines(self) -> Path:
-        """The same bundles as JSON Lines (C1)."""
-        return self.folder / "bundles.jsonl"
+    def packed(self) -> Path:
+        """The same as a packed bag (C4), made by this very version of the code."""
+        return self.folder / f"packed-{_digest_of_product()}.tar"
+
+    @property
+    def bags(self) -> dict[str, Path]:
+        """Both; the packed one comes last."""
+        return {"plain": self.plain, "packed": self.packed}
+
+    @property
+    def updates(self) -> Path:
+        """A plain bag with one more event for each record."""
+        return self.folder / "updates.tar"
 
     @property
     def signatures(self) -> Path:
@@ -93,6 +106,14 @@ class Corpus:
     def new_bundle(self, number: int) -> Path:
         """Return a bundle of a record that is not in the bag, another one for each number."""
         return self.folder / "new" / f"{number:02}.json"
+
+
+@cache
+def _digest_of_product() -> str:
+    hashed = hashlib.sha256()
+    for path in sorted(Path("mirror").rglob("*.py")):
+        hashed.update(os.fsencode(path) + b"\0" + path.read_bytes())
+    return hashed.hexdigest()[:12]
 
 
 def load_corpus(folder: Path) -> Corpus | None:

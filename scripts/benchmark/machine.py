@@ -17,6 +17,7 @@ from cryptography.hazmat.backends.openssl import backend
 
 _LIBRARIES: Final = (
     "pith-mirror",
+    "pith-mirror-native",
     "cryptography",
     "pynacl",
     "orjson",

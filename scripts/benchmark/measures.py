@@ -15,10 +15,10 @@ from typing import Final
 
 from benchmark.cluster import measure_clustering
 from benchmark.compare import measure_comparing
-from benchmark.layout import HEADS, NEW_BUNDLES, Corpus
+from benchmark.layout import HEADS, NEW_BUNDLES, Corpus, Counts
 from benchmark.process import ENVIRONMENT, RunError, mirror, module, run
 from benchmark.serving import measure_serving
-from benchmark.session import FOUND, Workshop, can, remove_store, say, store_bytes
+from benchmark.session import FOUND, Workshop, remove_store, say, store_bytes
 from benchmark.starting import measure_starting
 
 PARTS: Final = ("start-up", "engine", "comparing", "serving", "cluster")
@@ -74,19 +74,21 @@ def take_round(shop: Workshop, number: int, only: str | None = None) -> None:
 def _merged_store(shop: Workshop) -> Path:
     """Return a store of the whole corpus."""
     db = shop.store("merged")
-    run(mirror("merge", shop.bag, "--db", db, "--keys", shop.corpus.keys), FOUND)
+    run(mirror("merge", shop.corpus.packed, "--db", db, "--keys", shop.corpus.keys), FOUND)
     return db
 
 
 def _measure_engine(shop: Workshop, number: int) -> Path:
     measure_ceilings(shop)
     if shop.against is not None:
-        measure_merges(shop, shop.against, shop.packed_against, "against")
-    big = measure_merges(shop, shop.corpus, shop.packed, "merge")
+        measure_merges(shop, shop.against, "against")
+    big = measure_merges(shop, shop.corpus, "merge")
+    measure_verify(shop)
     measure_upkeep(shop, big)
     measure_reading(shop, big)
     measure_one_bundle(shop, big, number)
-    measure_stages(shop)
+    if [*shop.engines] != ["native"]:
+        measure_stages(shop)
     measure_straightforward(shop)
     measure_upstream_line(shop)
     return big
@@ -97,66 +99,82 @@ def _measure_engine(shop: Workshop, number: int) -> Path:
 
 def measure_ceilings(shop: Workshop) -> None:
     """Verify signatures and nothing else, with each library and number of threads."""
-    for backend in shop.backends:
+    for library in shop.libraries:
         for threads in THREADS:
-            say(f"ceiling of {backend}, threads: {threads}")
-            command = module("ceiling", shop.corpus.signatures, backend, str(threads))
+            say(f"ceiling of {library}, threads: {threads}")
+            command = module("ceiling", shop.corpus.signatures, library, str(threads))
             result = json.loads(run(command).output)
-            shop.keep(f"ceiling.{backend}.{threads}", result["signatures"] / result["seconds"])
+            shop.keep(f"ceiling.{library}.{threads}", result["signatures"] / result["seconds"])
 
 
 # The whole way -------------------------------------------------------------------------------
 
 
-def measure_merges(shop: Workshop, corpus: Corpus, packed: Path | None, name: str) -> Path:
-    """Merge each bag with each backend into a fresh store; return the last store."""
-    bags = {"plain": corpus.plain, **({} if packed is None else {"packed": packed})}
+def measure_merges(shop: Workshop, corpus: Corpus, name: str) -> Path:
+    """Merge each bag with each engine into a fresh store; return the last store."""
     db = shop.work / "merged.db"
-    for kind, bag in bags.items():
-        for backend in shop.backends:
+    for kind, bag in corpus.bags.items():
+        for engine in shop.engines:
             remove_store(db)
-            _measure_merge(shop, corpus, bag, db, f"{name}.{kind}.{backend}")
+            _measure_merge(shop, corpus, bag, db, f"{name}.{kind}.{engine}")
+        if kind == "plain":
+            _measure_updates(shop, corpus, db, f"{name}.updates.{shop.main}")
     return db
 
 
 def _measure_merge(shop: Workshop, corpus: Corpus, bag: Path, db: Path, name: str) -> None:
     say(name)
-    backend = name.rpartition(".")[2]
-    command = mirror("merge", bag, "--db", db, "--keys", corpus.keys, backend=backend)
-    shop.keep_spent(name, run(command, FOUND))
+    engine = name.rpartition(".")[2]
+    command = mirror("merge", bag, "--db", db, "--keys", corpus.keys, engine=engine)
+    spent = run(command, FOUND)
+    shop.keep_spent(name, spent)
+    shop.keep(f"{name}.events_per_s", corpus.counts.events / spent.seconds)
     shop.keep(f"{name}.store_bytes", store_bytes(db))
-    require_whole(db, corpus)
+    require_whole(db, corpus.records, corpus.counts)
 
 
-def require_whole(db: Path, corpus: Corpus) -> None:
+def _measure_updates(shop: Workshop, corpus: Corpus, db: Path, name: str) -> None:
+    """Merge one more bundle for each record that a store has."""
+    say(name)
+    spent = run(mirror("merge", corpus.updates, "--db", db))
+    shop.keep_spent(name, spent)
+    shop.keep(f"{name}.events_per_s", corpus.records / spent.seconds)
+    require_whole(db, corpus.records, corpus.counts + Counts(events=corpus.records))
+
+
+def require_whole(db: Path, records: int, counts: Counts) -> None:
     """Check that a merge did its work.
 
     Raises:
-        RunError: If the store does not hold just what is in the corpus.
+        RunError: If the store does not hold just these.
     """
     status = json.loads(run(mirror("status", "--json", "--db", db)).output)
-    counts = corpus.counts
     found = (status["records"], status["events_valid"], status["equivocations"])
-    made = (corpus.records, counts.events - counts.invalid_events, counts.equivocations)
+    made = (records, counts.events - counts.invalid_events, counts.equivocations)
     if found != made or sum(status["events_invalid"].values()) != counts.invalid_events:
-        raise RunError(f"{db} should hold {corpus.contents}, but holds {status}")
+        raise RunError(f"{db} should hold {records} records and {counts}, but holds {status}")
 
 
 # What comes after ----------------------------------------------------------------------------
 
 
+def measure_verify(shop: Workshop) -> None:
+    """Verify the packed bag with each engine."""
+    for engine in shop.engines:
+        say(f"verify.{engine}")
+        place = ("--keys", shop.corpus.keys, "--db", shop.work / "none.db")
+        command = mirror("verify", shop.corpus.packed, *place, engine=engine)
+        shop.keep_spent(f"verify.{engine}", run(command, FOUND))
+
+
 def measure_upkeep(shop: Workshop, db: Path) -> None:
-    """Merge the same bag again, verify it, and make all states again."""
+    """Merge the same bag again, check the whole store, and make all states again."""
     say("the same bag again")
-    shop.keep_spent("again", run(mirror("merge", shop.bag, "--db", db), FOUND))
-    say("verify")
-    command = mirror("verify", shop.bag, "--keys", shop.corpus.keys, "--db", shop.work / "none.db")
-    shop.keep_spent("verify", run(command, FOUND))
-    if can("rebuild", "--states-only"):
-        say("rebuild --states-only")
-        shop.keep_spent("rebuild", run(mirror("rebuild", "--states-only", "--db", db)))
-    else:
-        shop.skip("rebuild of the states: `mirror rebuild` has no --states-only yet")
+    shop.keep_spent("again", run(mirror("merge", shop.corpus.packed, "--db", db), FOUND))
+    say("check")
+    shop.keep_spent("check", run(mirror("check", "--db", db)))
+    say("rebuild --states-only")
+    shop.keep_spent("rebuild", run(mirror("rebuild", "--states-only", "--db", db)))
 
 
 def measure_reading(shop: Workshop, big: Path) -> None:
@@ -182,19 +200,13 @@ def measure_one_bundle(shop: Workshop, big: Path, round_number: int) -> None:
 
 def measure_stages(shop: Workshop) -> None:
     """Time the stages of a merge by themselves, one thread for all."""
-    for kind, bag in {"plain": shop.corpus.plain, "packed": shop.packed}.items():
-        if bag is not None:
-            say(f"stages of {kind}")
-            db = shop.store("stages")
-            try:
-                result = json.loads(run(module("stages", bag, shop.corpus.keys, db)).output)
-            except RunError as error:
-                shop.skip(f"stages of {kind}: {error}")
-                continue
-            finally:
-                remove_store(db)
-            for stage, seconds in result.items():
-                shop.keep(f"stage.{kind}.{stage}.seconds", seconds)
+    for kind, bag in shop.corpus.bags.items():
+        say(f"stages of {kind}")
+        db = shop.store("stages")
+        result = json.loads(run(module("stages", bag, shop.corpus.keys, db)).output)
+        remove_store(db)
+        for stage, seconds in result.items():
+            shop.keep(f"stage.{kind}.{stage}.seconds", seconds)
 
 
 # Baselines -----------------------------------------------------------------------------------

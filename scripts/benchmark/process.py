@@ -18,7 +18,13 @@ ENVIRONMENT: Final = {
 """What every process gets: no option of `mirror` may come from the person's own settings."""
 
 _MAIN: Final = "from mirror.cli import main; main()"
-_WITHOUT_PYNACL: Final = f"import sys; sys.modules['nacl'] = None; {_MAIN}"
+_PURE: Final = "import os; os.environ['MIRROR_NATIVE'] = 'off'"
+_PROGRAMS: Final = {
+    "cryptography": f"{_PURE}; import sys; sys.modules['nacl'] = None; {_MAIN}",
+    "pynacl": f"{_PURE}; {_MAIN}",
+    "native": f"import os; os.environ['MIRROR_NATIVE'] = 'on'; {_MAIN}",
+}
+"""`mirror` with each engine: pure Python with one of two libraries, or native code."""
 
 
 class RunError(Exception):
@@ -77,7 +83,7 @@ def module(name: str, *arguments: str | Path) -> list[str | Path]:
     return [sys.executable, "-m", f"benchmark.{name}", *arguments]
 
 
-def mirror(*arguments: str | Path, backend: str = "pynacl") -> list[str | Path]:
-    """Return the command for `mirror` with a backend; for `cryptography`, pynacl is hidden."""
-    main = _WITHOUT_PYNACL if backend == "cryptography" else _MAIN
-    return [sys.executable, "-c", main, *arguments]
+def mirror(*arguments: str | Path, engine: str | None = None) -> list[str | Path]:
+    """Return the command for `mirror` with an engine, or with that of `ENVIRONMENT`."""
+    program = _MAIN if engine is None else _PROGRAMS[engine]
+    return [sys.executable, "-c", program, *arguments]

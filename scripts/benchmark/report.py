@@ -22,7 +22,7 @@ def to_json(shop: Workshop, runs: int, machine: dict[str, Any], figures: list[Fi
         "runs": runs,
         "corpus": _corpus_value(shop.corpus),
         "against": None if shop.against is None else _corpus_value(shop.against),
-        "packed_bytes": None if shop.packed is None else shop.packed.stat().st_size,
+        "engines": shop.engines,
         "figures": [figure.to_value() for figure in figures],
         "samples": shop.samples,
         "skipped": shop.skipped,
@@ -31,13 +31,13 @@ def to_json(shop: Workshop, runs: int, machine: dict[str, Any], figures: list[Fi
 
 
 def _corpus_value(corpus: Corpus) -> dict[str, Any]:
-    sizes = {"plain_bytes": corpus.plain.stat().st_size, "jsonl_bytes": corpus.lines.stat().st_size}
+    sizes = {f"{kind}_bytes": bag.stat().st_size for kind, bag in corpus.bags.items()}
     return {"records": corpus.records, **asdict(corpus.counts), **sizes}
 
 
 def print_report(shop: Workshop, runs: int, machine: dict[str, Any], figures: list[Figure]) -> None:
     """Print everything for people."""
-    console = Console(width=None if Console().is_terminal else 110, highlight=False)
+    console = Console(width=None if Console().is_terminal else 120, highlight=False)
     console.print(_facts_table(shop, runs, machine))
     console.print(_figures_table(figures))
     for line in shop.skipped:
@@ -49,10 +49,9 @@ def print_report(shop: Workshop, runs: int, machine: dict[str, Any], figures: li
 
 def _facts_table(shop: Workshop, runs: int, machine: dict[str, Any]) -> Table:
     table = Table(show_header=False, box=None)
-    corpus = _corpus_value(shop.corpus)
-    if shop.packed is not None:
-        corpus["packed_bytes"] = shop.packed.stat().st_size
-    for name, value in {**machine, **corpus, "runs": runs}.items():
+    engines = {f"engine {name}": line for name, line in shop.engines.items()}
+    facts = {**machine, **engines, **_corpus_value(shop.corpus), "runs": runs}
+    for name, value in facts.items():
         text = f"{value:,}" if isinstance(value, int) else str(value)
         table.add_row(name.replace("_", " "), text)
     return table

@@ -1,233 +1,295 @@
-"""Every figure of the report, from the samples of a session."""
+"""Every figure of the report, as one table, and the targets of some as another.
+
+A figure is a quotient of samples and constants, taken in each round, from left to right.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatch
+from functools import reduce
+from itertools import product, repeat
+from operator import truediv
 from typing import Final
 
-from benchmark.figures import Figure, Samples, Target, at_least, at_most, per_second, ratio
-from benchmark.measures import MEDIUM, SMALL
+from benchmark.figures import Figure, Samples, Target, at_least, at_most
 from benchmark.session import Workshop
 
-_PEAK_MIB: Final = 400
+_FEW: Final = "peak memory, ≤ 100,000 records"
+_MANY: Final = "peak memory, > 100,000 records"
+_TO_CLICK: Final = "to the import of click"
+_TO_PYNACL: Final = "to PyNaCl on two threads"
+_TO_CRYPTOGRAPHY: Final = "to cryptography on two threads"
+_TO_SCRIPT: Final = "to the straightforward script"
+_TO_BARE: Final = "to the bare application"
+_TO_READING: Final = "to reading and parsing"
 
-_OF_CEILING: Final = {
-    ("packed", "cryptography"): 0.80,
-    ("packed", "pynacl"): 0.70,
-    ("plain", "cryptography"): 0.70,
-    ("plain", "pynacl"): 0.55,
-}
-_STARTS: Final = (
-    ("version", "mirror --version", 2),
-    ("help", "mirror --help", 2),
-    ("show", "mirror show", 4),
+TARGETS: Final = (
+    ("start-up", f"mirror --version, {_TO_CLICK}", at_most(2)),
+    ("start-up", f"mirror --help, {_TO_CLICK}", at_most(2)),
+    ("start-up", f"mirror show, {_TO_CLICK}", at_most(4)),
+    ("merge, packed, native", _TO_PYNACL, at_least(1)),
+    ("merge, packed, native", _TO_CRYPTOGRAPHY, at_least(1.8)),
+    ("merge, plain, native", _TO_PYNACL, at_least(0.8)),
+    ("merge, *, native", _TO_SCRIPT, at_least(10)),
+    ("merge, updates, native", "to merging the first time", at_least(0.5)),
+    ("verify, native", _TO_PYNACL, at_least(1.2)),
+    ("store", "of the packed bag", at_most(2.5)),
+    ("upkeep, *", "same bag again, speed-up", at_least(10)),
+    ("upkeep, native", f"check, {_TO_PYNACL}", at_least(1)),
+    ("upkeep, native", "rebuild of states", at_least(100_000)),
+    ("*, native", f"*{_FEW}", at_most(300)),
+    ("*", f"*{_FEW}", at_most(400)),
+    ("*", f"*{_MANY}", at_most(400)),
+    ("growth: show", "big store to small", at_most(2)),
+    ("growth: status", "big store to small", at_most(2)),
+    ("growth: one bundle", "big store to small", at_most(1.5)),
+    ("comparing", f"folder of states, *, {_TO_READING}", at_least(0.5)),
+    ("mirror over HTTP", f"states, at random, {_TO_BARE}", at_least(0.6)),
+    ("mirror over HTTP", f"304, at random, {_TO_BARE}", at_least(0.8)),
+    ("mirror over HTTP", "half load, 99th percentile to median", at_most(5)),
+    ("mirror over HTTP", f"states, beside a merge, {_TO_BARE}", at_least(0.5)),
+    ("cluster of this machine", "one worker, to the plain engine", at_least(0.7)),
+    ("cluster of this machine", "two workers, to one", at_least(1.7)),
+    ("growth: *, native", "ratio of rates", at_least(0.9)),
+    ("growth: *, native", "ratio of peak memory", at_most(1.2)),
+    ("growth: *", "ratio of rates", at_least(0.8)),
+    ("growth: *", "ratio of peak memory", at_most(1.3)),
 )
-"""Samples, command, and how many times as long as an import of click it may take."""
-_OF_STRAIGHTFORWARD: Final = {"cryptography": 2.0, "pynacl": 3.5}
+"""Patterns of group and figure, and the target; the first that fits is meant."""
+
+_Row = tuple[str, str, str]
+"""Name, unit and quotient of a figure."""
+
+
+def _started(arguments: str) -> tuple[_Row, ...]:
+    name = arguments.removeprefix("--")
+    return (
+        (f"mirror {arguments}", "s", f"start.{name}.seconds"),
+        (f"mirror {arguments}, {_TO_CLICK}", "×", f"start.{name}.seconds / start.click.seconds"),
+    )
+
+
+def _verified(seconds: str, label: str = "") -> tuple[_Row, ...]:
+    rate = f"signatures / {seconds}"
+    return (
+        (f"{label}signatures", "signatures/s", rate),
+        (f"{label}{_TO_PYNACL}", "×", f"{rate} / ceiling.pynacl.2"),
+        (f"{label}{_TO_CRYPTOGRAPHY}", "×", f"{rate} / ceiling.cryptography.2"),
+    )
+
+
+def _remaining(run: str) -> tuple[_Row, ...]:
+    return (
+        ("processors kept busy", "×", f"{run}.cpu_seconds / {run}.seconds"),
+        ("{peak_memory}", "MiB", f"{run}.peak_mib"),
+    )
+
+
+def _grown(name: str, small: str) -> tuple[_Row, ...]:
+    few, many = f"{name}.{small}.seconds", f"{name}.big.seconds"
+    return (
+        ("small store", "s", few),
+        ("big store", "s", many),
+        ("big store to small", "×", f"{many} / {few}"),
+    )
+
+
+def _enlarged(run: str) -> tuple[_Row, ...]:
+    rates = f"merge.{run}.events_per_s / against.{run}.events_per_s"
+    return (
+        ("events, smaller corpus", "events/s", f"against.{run}.events_per_s"),
+        ("ratio of rates", "×", rates),
+        ("ratio of peak memory", "×", f"merge.{run}.peak_mib / against.{run}.peak_mib"),
+    )
+
+
+def _compared(name: str) -> tuple[_Row, ...]:
+    label, rate = f"folder of states, {name.replace('_', ' ')}", f"compare.folder.{name}.per_s"
+    return (
+        (label, "records/s", rate),
+        (f"{label}, {_TO_READING}", "×", f"{rate} / compare.read.per_s"),
+    )
+
+
+_STAGES: Final = ("reading", "parsing", "verifying", "merging", "packing", "writing")
+
+_TABLE: Final[dict[str, tuple[_Row, ...]]] = {
+    "start-up": (
+        ("python -c 'import click'", "s", "start.click.seconds"),
+        *_started("--version"),
+        *_started("--help"),
+        *_started("show"),
+    ),
+    "raw ceiling": tuple(
+        (f"{library}, threads: {threads}", "signatures/s", f"ceiling.{library}.{threads}")
+        for library in ("cryptography", "pynacl")
+        for threads in (1, 2)
+    ),
+    "merge, {bag}, {engine}": (
+        ("time", "s", "merge.{bag}.{engine}.seconds"),
+        ("events", "events/s", "merge.{bag}.{engine}.events_per_s"),
+        *_verified("merge.{bag}.{engine}.seconds"),
+        (_TO_SCRIPT, "×", "straightforward.seconds / merge.{bag}.{engine}.seconds"),
+        *_remaining("merge.{bag}.{engine}"),
+    ),
+    "merge, updates, {main}": (
+        ("time", "s", "merge.updates.{main}.seconds"),
+        ("bundles, of one event each", "bundles/s", "merge.updates.{main}.events_per_s"),
+        (
+            "to merging the first time",
+            "×",
+            "merge.plain.{main}.seconds / merge.updates.{main}.seconds",
+        ),
+        *_remaining("merge.updates.{main}"),
+    ),
+    "verify, {engine}": (
+        *_verified("verify.{engine}.seconds"),
+        *_remaining("verify.{engine}"),
+    ),
+    "native code to pure Python": (
+        ("merge of the {bag} bag", "×", "merge.{bag}.{pure}.seconds / merge.{bag}.native.seconds"),
+        ("verify", "×", "verify.{pure}.seconds / verify.native.seconds"),
+    ),
+    "store": (
+        ("bytes per event", "B", "merge.packed.{main}.store_bytes / events"),
+        ("of the {bag} bag", "×", "merge.packed.{main}.store_bytes / {bag}_bytes"),
+    ),
+    "upkeep, {main}": (
+        ("same bag again", "s", "again.seconds"),
+        ("same bag again, speed-up", "×", "merge.packed.{main}.seconds / again.seconds"),
+        *_verified("check.seconds", "check, "),
+        ("check, {peak_memory}", "MiB", "check.peak_mib"),
+        ("rebuild of states", "events/s", "events / rebuild.seconds"),
+        ("rebuild of states, {peak_memory}", "MiB", "rebuild.peak_mib"),
+    ),
+    "stages of the {bag} bag": tuple(
+        (stage, "events/s", f"events / stage.{{bag}}.{stage}.seconds") for stage in _STAGES
+    ),
+    "baselines": (
+        ("the registry's own line", "records/s", "upstream_line.per_s"),
+        (
+            "merge of the plain bag to that",
+            "×",
+            "records / merge.plain.{main}.seconds / upstream_line.per_s",
+        ),
+        ("straightforward script", "signatures/s", "signatures / straightforward.seconds"),
+        ("straightforward script, peak memory", "MiB", "straightforward.peak_mib"),
+    ),
+    "growth: show": _grown("show", "small"),
+    "growth: status": _grown("status", "small"),
+    "growth: one bundle": _grown("one_bundle", "medium"),
+    "comparing": (
+        ("two mirrors, through the tree", "s", "compare.tree.seconds"),
+        ("two mirrors, state by state", "s", "compare.states.seconds"),
+        ("that to the tree", "×", "compare.states.seconds / compare.tree.seconds"),
+        ("tree, one changed", "µs each", "tree.one.seconds / microsecond"),
+        ("tree, a thousand changed", "µs each", "tree.thousand.seconds / thousand / microsecond"),
+        ("tree, all changed", "µs each", "tree.all.seconds / records / microsecond"),
+        ("reading and parsing states", "records/s", "compare.read.per_s"),
+        *_compared("first"),
+        *_compared("again"),
+        *_compared("no_history"),
+    ),
+    "mirror over HTTP": (
+        ("bare application", "requests/s", "serve.bare.any.per_s"),
+        ("states, each the first time", "requests/s", "serve.first.per_s"),
+        ("states, at random", "requests/s", "serve.mirror.any.per_s"),
+        (
+            f"states, at random, {_TO_BARE}",
+            "×",
+            "serve.mirror.any.per_s / serve.bare.any.per_s",
+        ),
+        ("304, at random", "requests/s", "serve.mirror.held.per_s"),
+        (f"304, at random, {_TO_BARE}", "×", "serve.mirror.held.per_s / serve.bare.any.per_s"),
+        ("half load", "requests/s", "serve.half.per_s"),
+        ("half load, median", "ms", "serve.half.p50_ms"),
+        ("half load, 99th percentile to median", "×", "serve.half.p99_ms / serve.half.p50_ms"),
+        ("bare application, beside a merge", "requests/s", "serve.bare.anymerge.per_s"),
+        ("states, beside a merge", "requests/s", "serve.mirror.anymerge.per_s"),
+        (
+            f"states, beside a merge, {_TO_BARE}",
+            "×",
+            "serve.mirror.anymerge.per_s / serve.bare.anymerge.per_s",
+        ),
+    ),
+    "cluster of this machine": (
+        ("plain engine, one process", "events/s", "events / cluster.plain.seconds"),
+        ("one worker", "events/s", "events / cluster.1.seconds"),
+        ("one worker, to the plain engine", "×", "cluster.plain.seconds / cluster.1.seconds"),
+        ("two workers", "events/s", "events / cluster.2.seconds"),
+        ("two workers, to one", "×", "cluster.1.seconds / cluster.2.seconds"),
+        ("shuffled", "B/event", "cluster.shuffled_bytes / events"),
+        ("peak memory of a worker", "MiB", "cluster.1.peak_mib"),
+    ),
+    "growth: {bag}, {engine}": _enlarged("{bag}.{engine}"),
+    "growth: updates, {main}": _enlarged("updates.{main}"),
+}
+"""The rows of each group, in the order of the report; for `{...}` see `_fields`."""
 
 
 def figures(shop: Workshop) -> list[Figure]:
     """Return the figures of all that was measured, in the order of the report."""
-    return [figure for figure in _Results(shop).all() if figure.samples]
+    named = {**shop.samples, **_constants(shop)}
+    return [
+        Figure(group, name, unit, samples, _target(group, name))
+        for group, name, unit, quotient in _rows(shop)
+        if (samples := _quotient(quotient, named))
+    ]
 
 
-class _Results:
-    """Figures by group; one without samples was not measured."""
+def _constants(shop: Workshop) -> dict[str, Iterable[float]]:
+    corpus = shop.corpus
+    constants = {
+        "records": corpus.records,
+        "events": corpus.counts.events,
+        "signatures": corpus.counts.signatures,
+        "plain_bytes": corpus.plain.stat().st_size,
+        "packed_bytes": corpus.packed.stat().st_size,
+        "thousand": 1000,
+        "microsecond": 1e-6,
+    }
+    return {name: repeat(value) for name, value in constants.items()}
 
-    def __init__(self, shop: Workshop) -> None:
-        self._shop = shop
-        self._counts = shop.corpus.counts
-        self._last = f"{'packed' if shop.packed else 'plain'}.{shop.backends[-1]}"
-        """The merge whose store the other measures went on with."""
 
-    def _of(self, name: str) -> Samples:
-        return self._shop.samples.get(name, [])
+def _rows(shop: Workshop) -> list[tuple[str, str, str, str]]:
+    """Return group, name, unit and quotient of each figure, once for each bag and engine."""
+    rows = (
+        (group.format(**fields), name.format(**fields), unit, quotient.format(**fields))
+        for group, members in _TABLE.items()
+        for fields in _fields(shop)
+        for name, unit, quotient in members
+    )
+    return [*dict.fromkeys(rows)]
 
-    def all(self) -> Iterator[Figure]:
-        yield from self._starting()
-        yield from self._ceilings()
-        for kind in ("packed", "plain"):
-            for backend in self._shop.backends:
-                yield from self._merge(kind, backend)
-        yield from self._size()
-        yield from self._upkeep()
-        for kind in ("packed", "plain"):
-            yield from self._stages(kind)
-        yield from self._baselines()
-        yield from self._growth()
-        yield from self._comparing()
-        yield from self._serving()
-        yield from self._clustering()
-        for kind in ("packed", "plain"):
-            for backend in self._shop.backends:
-                yield from self._against(kind, backend)
 
-    # Start-up -------------------------------------------------------------------------------
+def _fields(shop: Workshop) -> list[dict[str, str]]:
+    """Return what stands for `{...}` in the table, for each bag and engine."""
+    pure = [name for name in shop.engines if name != "native"]
+    same = {
+        "main": shop.main,
+        "pure": pure[-1] if pure else "",
+        "peak_memory": _FEW if shop.corpus.records <= 100_000 else _MANY,
+    }
+    return [
+        {**same, "bag": bag, "engine": engine}
+        for bag, engine in product(shop.corpus.bags, shop.engines)
+    ]
 
-    def _starting(self) -> Iterator[Figure]:
-        click = self._of("start.click.seconds")
-        yield Figure("start-up", "python -c 'import click'", "s", click)
-        for name, command, bound in _STARTS:
-            seconds = self._of(f"start.{name}.seconds")
-            yield Figure("start-up", command, "s", seconds)
-            yield Figure(
-                "start-up", "to the import of click", "×", ratio(seconds, click), at_most(bound)
-            )
 
-    # Ceilings and the whole way -------------------------------------------------------------
+def _quotient(text: str, named: Mapping[str, Iterable[float]]) -> Samples:
+    """Return the quotient in each round; none, where something was not measured.
 
-    def _ceilings(self) -> Iterator[Figure]:
-        for backend in self._shop.backends:
-            for threads in (1, 2):
-                name = f"{backend}, threads: {threads}"
-                samples = self._of(f"ceiling.{backend}.{threads}")
-                yield Figure("raw ceiling", name, "signatures/s", samples)
+    A machine that was slow for a whole round was so for both sides, and the ratio stands.
+    """
+    sides = [named.get(name, ()) for name in text.split(" / ")]
+    return [reduce(truediv, values) for values in zip(*sides, strict=False)]
 
-    def _merge(self, kind: str, backend: str) -> Iterator[Figure]:
-        group, name = f"merge, {kind}, {backend}", f"merge.{kind}.{backend}"
-        seconds = self._of(f"{name}.seconds")
-        rate = per_second(self._counts.signatures, seconds)
-        of_ceiling = ratio(rate, self._of(f"ceiling.{backend}.2"))
-        target = at_least(_OF_CEILING[kind, backend])
-        yield Figure(group, "time", "s", seconds)
-        yield Figure(group, "signatures", "signatures/s", rate)
-        yield Figure(group, "events", "events/s", per_second(self._counts.events, seconds))
-        yield Figure(group, "of the two-thread ceiling", "×", of_ceiling, target)
-        busy = ratio(self._of(f"{name}.cpu_seconds"), seconds)
-        yield Figure(group, "processors kept busy", "×", busy)
-        peak = self._of(f"{name}.peak_mib")
-        yield Figure(group, "peak memory", "MiB", peak, at_most(_PEAK_MIB))
-        yield self._of_straightforward(group, kind, backend, seconds)
 
-    def _of_straightforward(self, group: str, kind: str, backend: str, seconds: Samples) -> Figure:
-        """Return how much faster than the script; it reads the plain bag, so that is compared."""
-        times = ratio(self._of("straightforward.seconds"), seconds)
-        target = at_least(_OF_STRAIGHTFORWARD[backend]) if kind == "plain" else None
-        return Figure(group, "to the straightforward script", "×", times, target)
-
-    def _size(self) -> Iterator[Figure]:
-        stores = self._of(f"merge.{self._last}.store_bytes")
-        events = [size / self._counts.events for size in stores]
-        yield Figure("store", "bytes per event", "B", events)
-        plain = self._shop.corpus.plain.stat().st_size
-        yield Figure("store", "of the plain bag", "×", [size / plain for size in stores])
-        if self._shop.packed is not None:
-            packed = self._shop.packed.stat().st_size
-            times = [size / packed for size in stores]
-            yield Figure("store", "of the packed bag", "×", times, at_most(3))
-
-    # Upkeep and stages ----------------------------------------------------------------------
-
-    def _upkeep(self) -> Iterator[Figure]:
-        group = "upkeep"
-        again = self._of("again.seconds")
-        yield Figure(group, "same bag again", "s", again)
-        times = ratio(self._of(f"merge.{self._last}.seconds"), again)
-        yield Figure(group, "same bag again, speed-up", "×", times, at_least(10))
-        verify = self._of("verify.seconds")
-        rate = per_second(self._counts.signatures, verify)
-        yield Figure(group, "verify", "signatures/s", rate)
-        rebuilt = per_second(self._counts.events, self._of("rebuild.seconds"))
-        yield Figure(group, "rebuild of states", "events/s", rebuilt, at_least(100_000))
-
-    def _stages(self, kind: str) -> Iterator[Figure]:
-        """Yield the rate of whatever stages there are, in the order they were timed."""
-        for name in self._shop.samples:
-            if name.startswith(f"stage.{kind}."):
-                rate = per_second(self._counts.events, self._of(name))
-                yield Figure(f"stages of the {kind} bag", name.split(".")[2], "events/s", rate)
-
-    # Baselines and growth -------------------------------------------------------------------
-
-    def _baselines(self) -> Iterator[Figure]:
-        group = "baselines"
-        line = self._of("upstream_line.per_s")
-        yield Figure(group, "the registry's own line", "records/s", line)
-        name = f"merge.plain.{self._shop.backends[-1]}.seconds"
-        records = per_second(self._shop.corpus.records, self._of(name))
-        yield Figure(group, "merge of the plain bag to that", "×", ratio(records, line))
-        seconds = self._of("straightforward.seconds")
-        rate = per_second(self._counts.signatures, seconds)
-        yield Figure(group, "straightforward script", "signatures/s", rate)
-        peak = self._of("straightforward.peak_mib")
-        yield Figure(group, "straightforward, peak memory", "MiB", peak)
-
-    def _growth(self) -> Iterator[Figure]:
-        for command in ("show", "status"):
-            yield from self._grown(command, "small", SMALL, at_most(2))
-        yield from self._grown("one_bundle", "medium", MEDIUM, at_most(1.5))
-
-    def _grown(self, name: str, small: str, records: int, target: Target) -> Iterator[Figure]:
-        """Yield how long something takes with a small store and a big one, and the ratio."""
-        group = f"growth: {name.replace('_', ' ')}"
-        few, many = (self._of(f"{name}.{size}.seconds") for size in (small, "big"))
-        smaller = min(records, self._shop.corpus.records)
-        yield Figure(group, f"store of {smaller:,} records", "s", few)
-        yield Figure(group, f"store of {self._shop.corpus.records:,} records", "s", many)
-        yield Figure(group, "ratio", "×", ratio(many, few), target)
-
-    def _comparing(self) -> Iterator[Figure]:
-        group = "comparing"
-        tree, states = self._of("compare.tree.seconds"), self._of("compare.states.seconds")
-        yield Figure(group, "two mirrors, through the tree", "s", tree)
-        yield Figure(group, "two mirrors, state by state", "s", states)
-        yield Figure(group, "that to the tree", "×", ratio(states, tree))
-        for name, number in (("one", 1), ("thousand", 1000), ("all", self._shop.corpus.records)):
-            each = [1e6 * one / number for one in self._of(f"tree.{name}.seconds")]
-            yield Figure(group, f"tree, {number:,} changed", "µs each", each)
-        read = self._of("compare.read.per_s")
-        yield Figure(group, "reading and parsing states", "records/s", read)
-        for name in ("first", "again", "no_history"):
-            compared = self._of(f"compare.folder.{name}.per_s")
-            label = f"folder of states, {name.replace('_', ' ')}"
-            yield Figure(group, label, "records/s", compared)
-            yield Figure(group, "to reading and parsing", "×", ratio(compared, read), at_least(0.5))
-
-    def _clustering(self) -> Iterator[Figure]:
-        group, events = "cluster of this machine", self._counts.events
-        plain = per_second(events, self._of("cluster.plain.seconds"))
-        one, two = (per_second(events, self._of(f"cluster.{n}.seconds")) for n in (1, 2))
-        yield Figure(group, "plain engine, one process", "events/s", plain)
-        yield Figure(group, "one worker", "events/s", one)
-        yield Figure(group, "to the plain engine", "×", ratio(one, plain), at_least(0.7))
-        yield Figure(group, "two workers", "events/s", two)
-        yield Figure(group, "to one worker", "×", ratio(two, one), at_least(1.7))
-        shuffled = [size / events for size in self._of("cluster.shuffled_bytes")]
-        yield Figure(group, "shuffled", "B/event", shuffled)
-        yield Figure(group, "peak memory of a worker", "MiB", self._of("cluster.1.peak_mib"))
-
-    def _serving(self) -> Iterator[Figure]:
-        group = "mirror over HTTP"
-        bare, beside = self._of("serve.bare.any.per_s"), self._of("serve.bare.anymerge.per_s")
-        states, held = self._of("serve.mirror.any.per_s"), self._of("serve.mirror.held.per_s")
-        merging = self._of("serve.mirror.anymerge.per_s")
-        yield Figure(group, "bare application", "requests/s", bare)
-        yield Figure(
-            group, "states, each the first time", "requests/s", self._of("serve.first.per_s")
-        )
-        yield Figure(group, "states, at random", "requests/s", states)
-        yield Figure(group, "to the bare application", "×", ratio(states, bare), at_least(0.6))
-        yield Figure(group, "304, at random", "requests/s", held)
-        yield Figure(group, "to the bare application", "×", ratio(held, bare), at_least(0.8))
-        median, slowest = self._of("serve.half.p50_ms"), self._of("serve.half.p99_ms")
-        yield Figure(group, "half load", "requests/s", self._of("serve.half.per_s"))
-        yield Figure(group, "half load, median", "ms", median)
-        yield Figure(group, "half load, p99 to that", "×", ratio(slowest, median), at_most(5))
-        yield Figure(group, "bare, beside a merge", "requests/s", beside)
-        yield Figure(group, "states, beside a merge", "requests/s", merging)
-        yield Figure(group, "to the bare application", "×", ratio(merging, beside), at_least(0.5))
-
-    def _against(self, kind: str, backend: str) -> Iterator[Figure]:
-        """Yield how a big bag compares with a small one."""
-        if self._shop.against is None:
-            return
-        small = self._shop.against
-        group = f"growth: {kind}, {backend}"
-        name = f"{kind}.{backend}"
-        few = per_second(small.counts.events, self._of(f"against.{name}.seconds"))
-        many = per_second(self._counts.events, self._of(f"merge.{name}.seconds"))
-        yield Figure(group, f"events, {small.records:,} records", "events/s", few)
-        yield Figure(group, f"events, {self._shop.corpus.records:,} records", "events/s", many)
-        yield Figure(group, "ratio of rates", "×", ratio(many, few), at_least(0.8))
-        peaks = [self._of(f"{run}.{name}.peak_mib") for run in ("merge", "against")]
-        yield Figure(group, "ratio of peak memory", "×", ratio(*peaks), at_most(1.3))
+def _target(group: str, name: str) -> Target | None:
+    fitting = (
+        target
+        for groups, names, target in TARGETS
+        if fnmatch(group, groups) and fnmatch(name, names)
+    )
+    return next(fitting, None)

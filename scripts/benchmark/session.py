@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -28,22 +27,21 @@ class Workshop:
     corpus: Corpus
     work: Path
     """Where stores are made; on the disk of the repository."""
-    backends: tuple[str, ...]
+    libraries: tuple[str, ...]
     """What can verify signatures here, the fastest last."""
-    packed: Path | None = None
-    """The corpus as a packed bag (C4)."""
+    engines: Mapping[str, str]
+    """What is measured, the fastest last, and what `mirror --version` prints with each."""
     against: Corpus | None = None
     """A smaller corpus that is measured in the same rounds."""
-    packed_against: Path | None = None
     samples: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """For each name one value a round."""
     skipped: list[str] = field(default_factory=list)
     """What was not measured, and why."""
 
     @property
-    def bag(self) -> Path:
-        """The bag that stores are filled from where it does not matter which."""
-        return self.packed or self.corpus.plain
+    def main(self) -> str:
+        """The fastest engine: all is measured with it, and only some with the others."""
+        return [*self.engines][-1]
 
     def store(self, name: str) -> Path:
         """Return the path of a store that is not there yet."""
@@ -96,7 +94,7 @@ def store_bytes(path: Path) -> int:
 # Setting up ----------------------------------------------------------------------------------
 
 
-def find_backends() -> tuple[str, ...]:
+def find_libraries() -> tuple[str, ...]:
     """Return the libraries that `mirror` can verify with here, the fastest last."""
     try:
         run([sys.executable, "-c", "import nacl.bindings"])
@@ -105,13 +103,25 @@ def find_backends() -> tuple[str, ...]:
     return ("cryptography", "pynacl")
 
 
-def can(command: str, option: str) -> bool:
-    """Whether this `mirror` has an option."""
-    return option in run(mirror(command, "--help")).output
+def find_engines(libraries: tuple[str, ...]) -> dict[str, str]:
+    """Return the engines that `mirror` has here, and what `--version` prints with each.
+
+    Native code is one of them only if that changes with it.
+    """
+    engines = {name: _version_with(name) for name in libraries}
+    try:
+        native = _version_with("native")
+    except RunError:
+        return engines
+    return engines if native in engines.values() else {**engines, "native": native}
 
 
-def corpus_of(records: int) -> Corpus:
-    """Return the corpus of a size; the first time, make it."""
+def _version_with(engine: str) -> str:
+    return ", ".join(run(mirror("--version", engine=engine)).output.splitlines())
+
+
+def corpus_of(records: int, work: Path) -> Corpus:
+    """Return the corpus of a size; what is missing of it is made."""
     folder = CACHE / f"{VERSION}-{records}"
     corpus = load_corpus(folder)
     if corpus is None:
@@ -120,30 +130,15 @@ def corpus_of(records: int) -> Corpus:
         corpus = load_corpus(folder)
     if corpus is None:
         raise RunError(f"{folder} was not written")
+    if not corpus.packed.exists():
+        _pack(corpus, work / "to-pack.db")
     return corpus
 
 
-def pack(corpus: Corpus, work: Path) -> Path | None:
-    """Return a corpus as a packed bag, made by this very `mirror`; None where it cannot.
-
-    A packed bag is the product's own, so it is made again whenever the product changed.
-    """
-    if not can("export", "--packed"):
-        return None
-    packed = corpus.folder / f"packed-{_digest_of_product()}.tar"
-    if not packed.exists():
-        say(f"packing {corpus.records:,} records, once for this version of the code")
-        for old in corpus.folder.glob("packed-*.tar"):
-            old.unlink()
-        db = work / "to-pack.db"
-        run(mirror("merge", corpus.plain, "--db", db, "--keys", corpus.keys), FOUND)
-        run(mirror("export", packed, "--packed", "--db", db))
-        remove_store(db)
-    return packed
-
-
-def _digest_of_product() -> str:
-    hashed = hashlib.sha256()
-    for path in sorted(Path("mirror").rglob("*.py")):
-        hashed.update(os.fsencode(path) + b"\0" + path.read_bytes())
-    return hashed.hexdigest()[:12]
+def _pack(corpus: Corpus, db: Path) -> None:
+    say(f"packing {corpus.records:,} records, once for this version of the code")
+    for old in corpus.folder.glob("packed-*.tar"):
+        old.unlink()
+    run(mirror("merge", corpus.plain, "--db", db, "--keys", corpus.keys), FOUND)
+    run(mirror("export", corpus.packed, "--packed", "--db", db))
+    remove_store(db)

@@ -15,11 +15,6 @@ from benchmark.session import Workshop, say
 STARTS: Final = 15
 """Starts of each command in a round, in turns; the round's sample is their median."""
 
-_ENVIRONMENT: Final = {
-    name: value for name, value in ENVIRONMENT.items() if name != "PYTHONDONTWRITEBYTECODE"
-}
-"""Modules are compiled once, as those of an installed package are."""
-
 
 def measure_starting(shop: Workshop, db: Path) -> None:
     """Start each command in turns.
@@ -35,10 +30,13 @@ def measure_starting(shop: Workshop, db: Path) -> None:
         "help": mirror("--help"),
         "show": mirror("show", shop.corpus.contents.first_pith_number, "--db", db),
     }
+    # Modules are compiled once, as those of an installed package are.
+    environment = {**ENVIRONMENT}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     seconds = defaultdict[str, list[float]](list)
     for number in range(STARTS + 1):
         for name, command in commands.items():
-            spent = run(command, environment=_ENVIRONMENT)
+            spent = run(command, environment=environment)
             if number:  # the first start compiles
                 seconds[name].append(spent.seconds)
     for name, samples in seconds.items():
