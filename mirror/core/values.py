@@ -225,7 +225,9 @@ def nesting(text: bytes) -> int:
 
 def nests_within(text: bytes, depth: int) -> bool:
     """Whether a valid JSON text nests at most `depth` deep; it counts brackets first."""
-    return text.count(b"{") + text.count(b"[") <= depth or nesting(text) <= depth
+    # CPython removes a byte faster than it counts one.
+    brackets = len(text) - len(text.replace(b"{", b"").replace(b"[", b""))
+    return brackets <= depth or nesting(text) <= depth
 
 
 # V2: canonical bytes -------------------------------------------------------------------------

@@ -22,6 +22,7 @@ _LIBRARIES: Final = (
     "pynacl",
     "orjson",
     "msgpack",
+    "ormsgpack",
     "zstandard",
     "sqlite-utils",
 )

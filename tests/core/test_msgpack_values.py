@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgpack
 import pytest
@@ -20,6 +22,8 @@ from tests.properties.strategies import json_values
 
 LIMIT = 2**53 - 1
 
+_T = TypeVar("_T")
+
 _any_text = st.text(st.characters(codec="utf-8"), max_size=3)
 _tricky = st.sampled_from(
     [0xCA, 0xCB, "\u0280", "\u02c0", "\u02cb\u02ca", "x" * 0xCA, "x" * 0xCB, [0] * 0xCB, LIMIT,
@@ -33,11 +37,50 @@ def _values() -> st.SearchStrategy[Any]:
     )
 
 
+def _by_each_library(read: Callable[[], _T]) -> list[_T]:
+    """The results where each library in turn is the fastest."""
+    results = []
+    for codec in packed_module._codecs().values():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(packed_module, "_FASTEST", codec)
+            results.append(read())
+    return results
+
+
 def _code(data: bytes) -> str | None:
-    """The code that packed bytes are refused with, quickly and slowly alike."""
-    code = code_of(lambda: decode_packed(data))
-    assert code == code_of(lambda: packed_module._decode_strictly(data))
+    """The code that packed bytes are refused with, by every library, quickly and slowly alike."""
+    code = code_of(lambda: packed_module._decode_strictly(data))
+    assert {code} == {*_by_each_library(lambda: code_of(lambda: decode_packed(data)))}
     return code
+
+
+# Libraries -----------------------------------------------------------------------------------
+
+
+def test_the_fastest_library_is_used() -> None:
+    """And all tests here are of both."""
+    pytest.importorskip("ormsgpack")
+    assert [*packed_module._codecs()] == ["msgpack", "ormsgpack"]
+    assert packed_module._FASTEST == packed_module._codecs()["ormsgpack"]
+
+
+def test_ormsgpack_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an extra."""
+
+    def refuse(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(importlib, "import_module", refuse)
+    assert [*packed_module._codecs()] == ["msgpack"]
+
+
+@given(_values())
+def test_every_library_gives_the_same_bytes_and_values(value: Any) -> None:
+    """The contents of a store and of packed bags do not depend on what is installed."""
+    packed = pack(value)
+    assert {packed} == {*_by_each_library(lambda: pack(value))}
+    for codec in packed_module._codecs().values():
+        assert oracle.compact(value) == oracle.compact(codec.unpack(packed))
 
 
 # What is read --------------------------------------------------------------------------------
@@ -231,6 +274,8 @@ def test_any_bytes_are_read_alike_or_refused(data: bytes) -> None:
 def _assert_read_alike(data: bytes) -> None:
     if _code(data) is None:
         value = decode_packed(data)
+        texts = _by_each_library(lambda: oracle.compact(decode_packed(data)))
+        assert {oracle.compact(value)} == {*texts}
         assert oracle.compact(value) == oracle.compact(packed_module._decode_strictly(data))
         assert oracle.compact(value) == oracle.compact(oracle.parse(oracle.compact(value)))
         assert oracle.compact(value) == oracle.compact(decode_packed(pack(value)))
