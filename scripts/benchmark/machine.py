@@ -25,6 +25,8 @@ _LIBRARIES: Final = (
     "ormsgpack",
     "zstandard",
     "sqlite-utils",
+    "httptools",
+    "uvloop",
 )
 
 
