@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from benchmark.bundles import make_bundle
-from benchmark.results import TARGETS
+from benchmark.layout import Contents, Corpus, Counts
+from benchmark.results import TARGETS, rows, target_of
+from benchmark.session import Workshop
 from benchmark.signers import key_set_file
 
 from mirror.core.bundle import parse_bundle, verify_bundle
@@ -44,6 +46,17 @@ def test_the_targets_are_those_of_the_document() -> None:
     assert listed == [
         (group, name, f"{target.side} {target.bound:,g}") for group, name, target in TARGETS
     ]
+
+
+def test_each_target_is_that_of_a_figure() -> None:
+    """No target misses its figure by a misspelled name."""
+    engines = {"cryptography": "", "pynacl": "", "native": ""}
+    shops = [
+        Workshop(Corpus(FOLDER, Contents(records, Counts(), "")), FOLDER, (), engines)
+        for records in (100_000, 100_001)
+    ]
+    found = [target_of(group, name) for shop in shops for group, name, _, _ in rows(shop)]
+    assert [] == [target for target in TARGETS if not any(one is target[2] for one in found)]
 
 
 @pytest.mark.parametrize("number", [0, 3, 7, 107, 207])

@@ -232,8 +232,8 @@ def figures(shop: Workshop) -> list[Figure]:
     """Return the figures of all that was measured, in the order of the report."""
     named = {**shop.samples, **_constants(shop)}
     return [
-        Figure(group, name, unit, samples, _target(group, name))
-        for group, name, unit, quotient in _rows(shop)
+        Figure(group, name, unit, samples, target_of(group, name))
+        for group, name, unit, quotient in rows(shop)
         if (samples := _quotient(quotient, named))
     ]
 
@@ -252,15 +252,15 @@ def _constants(shop: Workshop) -> dict[str, Iterable[float]]:
     return {name: repeat(value) for name, value in constants.items()}
 
 
-def _rows(shop: Workshop) -> list[tuple[str, str, str, str]]:
+def rows(shop: Workshop) -> list[tuple[str, str, str, str]]:
     """Return group, name, unit and quotient of each figure, once for each bag and engine."""
-    rows = (
+    found = (
         (group.format(**fields), name.format(**fields), unit, quotient.format(**fields))
         for group, members in _TABLE.items()
         for fields in _fields(shop)
         for name, unit, quotient in members
     )
-    return [*dict.fromkeys(rows)]
+    return [*dict.fromkeys(found)]
 
 
 def _fields(shop: Workshop) -> list[dict[str, str]]:
@@ -286,7 +286,8 @@ def _quotient(text: str, named: Mapping[str, Iterable[float]]) -> Samples:
     return [reduce(truediv, values) for values in zip(*sides, strict=False)]
 
 
-def _target(group: str, name: str) -> Target | None:
+def target_of(group: str, name: str) -> Target | None:
+    """Return the target of a figure, if it has one."""
     fitting = (
         target
         for groups, names, target in TARGETS
