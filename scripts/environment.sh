@@ -1,5 +1,6 @@
 # Sourced by the other scripts: a virtual environment in .venv with the project installed in it.
-# Nothing outside the repository is touched, but for Debian's venv package where python lacks it.
+# Outside the repository, only the caches of pip, npm and cargo are written; and as root on a system
+# with apt, missing packages are installed: Python's venv, Chromium for the tests of the pages.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -56,7 +57,8 @@ is_installed() {
     done
 }
 
-# install EXTRAS: install the project, editable, with these extras where they are missing.
+# install EXTRAS: install the project, editable, with these extras where they are missing. Nothing is
+# compiled: a native engine is used if it was built from these sources, and otherwise removed.
 install() {
     local extra
     make_venv
@@ -70,6 +72,19 @@ install() {
         done
     fi
     PATH="$PWD/.venv/bin:$PATH"
+    python scripts/build_native.py --no-compile
+}
+
+# The native engine, compiled where cargo is there and its crates can be fetched.
+build_native() {
+    python scripts/build_native.py
+}
+
+# Whether cargo can compile native/ without a network; a line says so if not.
+has_crates() {
+    (cd native && cargo fetch --quiet --locked --offline) >/dev/null 2>&1 && return
+    echo "the crates of native/ are not here: cargo cannot check it" >&2
+    return 1
 }
 
 # Debian's Chromium, for the tests of the pages, where it is missing and we may install it.
@@ -90,9 +105,10 @@ fetch_axe() {
         >/dev/null 2>&1 || echo "axe-core cannot be fetched here: its tests will skip" >&2
 }
 
-# All that the whole suite uses. Tests that need atheris, Chromium or axe skip without it.
+# All that the whole suite uses. Tests that need atheris, Chromium, axe or the engine skip without it.
 install_all() {
     install "$ALL"
+    build_native
     install fuzz 2>/dev/null || echo "atheris cannot be installed here: its tests will skip" >&2
     install_chromium
     fetch_axe
