@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgpack
 import orjson
@@ -26,16 +27,23 @@ from mirror.core.values import (
 )
 from mirror.errors import FormatError
 
-__all__ = ["decode_packed", "might_contain_float", "pack", "pack_list", "unpack"]
+__all__ = ["Packable", "decode_packed", "might_contain_float", "pack", "pack_list", "unpack"]
 
-_FLOAT, _SHORT_FLOAT = b"\xcb", b"\xca"
-"""The bytes before a float; within a string or a length they mean something else."""
+_FLOAT = b"\xcb"
+"""The byte before a float in its shortest form; within a string or a length it means something
+else."""
+_NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
+"""Finds every NaN and infinity, and hardly ever something else: its exponent has no bit unset."""
+
+
+Packable: TypeAlias = "Value | bytes | Sequence[Packable]"
+"""A value that MessagePack has; bytes are for stores alone."""
 
 
 class _Codec(NamedTuple):
     """Functions of a library."""
 
-    pack: Callable[[Value], bytes]
+    pack: Callable[[Packable], bytes]
     unpack: Callable[[bytes], Value]
 
 
@@ -52,7 +60,7 @@ def _codecs() -> dict[str, _Codec]:
 _FASTEST = list(_codecs().values())[-1]
 
 
-def pack(value: Value) -> bytes:
+def pack(value: Packable) -> bytes:
     """Return `value` as MessagePack, every part of it in the shortest form."""
     return _FASTEST.pack(value)
 
@@ -78,15 +86,15 @@ def unpack(data: bytes) -> Value:
 
 
 def might_contain_float(data: bytes) -> bool:
-    """Whether a packed value may hold a float; False if it certainly holds none."""
-    return _FLOAT in data or _SHORT_FLOAT in data
+    """Whether what `pack` packed may hold a float; False if it certainly holds none."""
+    return _FLOAT in data
 
 
 def decode_packed(data: bytes) -> Value:
     """Read one value from elsewhere.
 
     The fast path holds only if packing the result gives the same bytes (so that no name is
-    repeated), and if it is JSON.
+    repeated, and every part has its shortest form), and if it is JSON.
 
     Raises:
         FormatError: The code of V1 that the value would have as JSON; `json.syntax` for a value
@@ -94,20 +102,11 @@ def decode_packed(data: bytes) -> Value:
     """
     try:
         value = _FASTEST.unpack(data)
-        lossless = pack(value) == data and (not might_contain_float(data) or _is_finite(value))
+        lossless = pack(value) == data and _NOT_FINITE.search(data) is None
         text = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
     except (ValueError, TypeError, RecursionError, msgpack.exceptions.UnpackException):
         return _decode_strictly(data)
     return value if lossless and nests_within(text, MAX_DEPTH) else _decode_strictly(data)
-
-
-def _is_finite(value: Value) -> bool:
-    """Whether no NaN and no infinity is in `value`, at any depth."""
-    if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, list):
-        return all(map(_is_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _decode_strictly(data: bytes) -> Value:

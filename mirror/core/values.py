@@ -43,6 +43,7 @@ __all__ = [
     "equal",
     "exact",
     "hexdigest",
+    "holds_float",
     "instant",
     "is_digest",
     "is_integer",
@@ -278,16 +279,16 @@ def encode(value: Value) -> bytes:
 def _needs_slow_path(data: bytes, value: Value) -> bool:
     # orjson writes some floats unlike `repr` (1e-7, 1e-07), so none may go through it.
     if isinstance(value, dict | list):
-        return _MAYBE_FLOAT.search(data) is not None and _holds_float(value)
+        return _MAYBE_FLOAT.search(data) is not None and holds_float(value)
     return isinstance(value, float)
 
 
-def _holds_float(value: Value) -> bool:
+def holds_float(value: Value) -> bool:
     """Whether a float is in `value`, at any depth; fragments do not count."""
     if isinstance(value, dict):
-        return any(map(_holds_float, value.values()))
+        return any(map(holds_float, value.values()))
     if isinstance(value, list):
-        return any(map(_holds_float, value))
+        return any(map(holds_float, value))
     return isinstance(value, float)
 
 

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgpack
 import zstandard
 
 from mirror.core.bundle import AliasClaim
@@ -70,8 +69,7 @@ def pack_contents(
 
 
 def _pack_digests(digests: Iterable[bytes]) -> bytes:
-    packed: bytes = msgpack.packb(b"".join(digests))
-    return packed
+    return pack(b"".join(digests))
 
 
 def unpack_contents(content: bytes) -> ArrivalContents:

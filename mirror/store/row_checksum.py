@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import msgpack
-
+from mirror.core.msgpack_values import pack
 from mirror.core.values import sha256
 
 __all__ = ["EMPTY", "Column", "combine", "row_checksum"]
@@ -28,7 +27,7 @@ EMPTY = bytes(CHECKSUM_BYTES)
 
 def row_checksum(*columns: Column) -> bytes:
     """Return the checksum of a row, 16 bytes."""
-    return sha256(msgpack.packb(columns))[:CHECKSUM_BYTES]
+    return sha256(pack(columns))[:CHECKSUM_BYTES]
 
 
 def combine(one: bytes, other: bytes) -> bytes:

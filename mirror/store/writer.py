@@ -122,10 +122,9 @@ def pack_new_facts(
         state: State of the bundle alone, if the store lacks the record.
         keys: The key set under which it was verified.
     """
-    known_receipts, known_events = stored.known.receipts, stored.known.events
     claims = dict.fromkeys(bundle.alias_claims)
-    receipts = {one.digest: one for one in bundle.receipts if one.digest not in known_receipts}
-    packed = {one.digest: one.packed for one in raw.events if one.digest not in known_events}
+    receipts = {one.digest: one for one in bundle.receipts if one.digest not in stored.receipts}
+    packed = {one.digest: one.packed for one in raw.events if one.digest not in stored.events}
     events = {one.digest: one for one in bundle.events}
     verdicts = Verdicts(list(receipts.values()), [events[digest] for digest in packed])
     new = tuple([claim for claim in claims if claim not in stored.alias_claims])

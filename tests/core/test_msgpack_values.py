@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import struct
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -336,6 +337,30 @@ def test_what_was_never_packed_is_a_value_error(data: bytes) -> None:
     except ValueError:
         return
     assert msgpack.unpackb(data, strict_map_key=False) is not NotImplemented
+
+
+_exponents = st.sampled_from([b"\x7f\xef", b"\x7f\xf0", b"\x7f\xff", b"\xff\xef", b"\xff\xf0"])
+
+
+@given(_exponents | st.binary(min_size=2, max_size=2), st.binary(min_size=6, max_size=6))
+@example(b"\x7f\xf0", bytes(6))
+@example(b"\x7f\xef", b"\xff" * 6)
+@example(b"\xff\xf0", bytes(5) + b"\x01")
+def test_no_nan_and_no_infinity_is_read(exponent: bytes, rest: bytes) -> None:
+    """V1: whichever of their many forms it has."""
+    number = struct.unpack(">d", exponent + rest)[0]
+    assert _code(b"\x81\xa1a\x91\xcb" + exponent + rest) == (
+        None if math.isfinite(number) else "json.number"
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["\u02cb\x7f", ["x" * 0xCB, 0x7FF0], [0xCB, 0x7FF0], [0xCB, {"": 0xFFFF}, -1]]
+)
+def test_bytes_that_only_look_like_an_infinity(value: Any) -> None:
+    """V1: they are read the slow way, and no otherwise."""
+    assert _code(pack(value)) is None
+    assert value == decode_packed(pack(value))
 
 
 @given(_values())

@@ -21,6 +21,7 @@ from mirror.core.values import (
     canonical,
     encode_integers,
     exact,
+    holds_float,
     instant,
     nests_within,
     raw_fragment,
@@ -83,7 +84,7 @@ class EncodedEvent(NamedTuple):
     body: Object
     """The value, its payload as a fragment if the event is plain; empty if it is not an object."""
     is_plain: bool
-    """Whether it holds no float, and its payload nests no deeper than E1 allows."""
+    """Whether it holds no float outside its payload, which nests no deeper than E1 allows."""
 
     @property
     def members(self) -> Object:
@@ -96,8 +97,9 @@ class EncodedEvent(NamedTuple):
         packed = pack(value)
         members = value if isinstance(value, dict) else {}
         payload = members.get("payload")
-        if isinstance(payload, dict) and not might_contain_float(packed):
-            payload_text = exact(encode_integers(payload))
+        has_float = might_contain_float(packed)
+        if isinstance(payload, dict) and not (has_float and _holds_float_outside(members)):
+            payload_text = exact(canonical(payload) if has_float else encode_integers(payload))
             if nests_within(payload_text, MAX_PAYLOAD_DEPTH):
                 body: Object = {**members, "payload": raw_fragment(payload_text)}
                 encoded = exact(encode_integers(body))
@@ -114,6 +116,11 @@ class EncodedEvent(NamedTuple):
         signed.pop("event_id", None)
         signed.pop("signature", None)
         return sha256(encode_integers(signed) if self.is_plain else canonical(signed))
+
+
+def _holds_float_outside(event: Object) -> bool:
+    """Whether a float is in an event outside its payload."""
+    return any(holds_float(value) for name, value in event.items() if name != "payload")
 
 
 # What verdicts give --------------------------------------------------------------------------

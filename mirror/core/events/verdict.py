@@ -145,7 +145,9 @@ def key_ids_of_event(event: Event, keys: KeySet) -> set[str]:
         Ids of keys, or other names of them; `ANY_KEY` if the verdict may rest on any.
     """
     if isinstance(event, ValidEvent) and event.profile == MIRROR_V1.name:
-        return _named_by(event.value, MIRROR_V1)
+        is_creation = event.event_type == RECORD_CREATED
+        receipt_key_ids = key_ids_of_receipt(event.payload["receipt"]) if is_creation else set()
+        return {event.key_id, *receipt_key_ids}
     named = {event.key_id} if isinstance(event, ValidEvent) else set()
     if not _is_key_free(event):
         named |= _named_by(event.value, MIRROR_V1)
