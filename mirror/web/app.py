@@ -16,6 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mirror.web.common_headers import common_headers
+from mirror.web.direct_states import DirectStates
 from mirror.web.endpoint import Endpoint, Handling, Threads, routing_error_handler
 from mirror.web.log import AccessLog, ErrorLog
 from mirror.web.mirror_api import MirrorApi, RequestMetrics
@@ -32,7 +34,7 @@ from mirror.web.representation import (
 from mirror.web.request_threads import ClientGoneError
 from mirror.web.store_reader import StoreReader
 
-__all__ = ["ServerSettings", "create_app"]
+__all__ = ["MirrorApp", "ServerSettings", "create_app"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +57,18 @@ CLIENT_GONE = 499
 """Status counted for a client that disconnected first, as nginx does; it is never sent."""
 
 
-def create_app(settings: ServerSettings) -> Starlette:
+class MirrorApp(Starlette):
+    """The ASGI application that serves a store."""
+
+    direct_states: DirectStates | None = None
+    """Responds to the usual requests for cached states before the application is called; None with
+    an access log, which has a line for each request that the application responded to."""
+
+
+def create_app(settings: ServerSettings) -> MirrorApp:
     """Return the application that serves a store."""
-    reader, metrics, errors = (
-        StoreReader(settings.store, settings.cache_bytes),
-        RequestMetrics(),
-        ErrorLog(),
-    )
+    reader = StoreReader(settings.store, settings.cache_bytes)
+    metrics = RequestMetrics()
     threads = Threads()
     registry_api = RegistryApi(reader, settings.name, settings.base_url, settings.source_url)
     mirror_api = MirrorApi(reader, metrics, threads.downloads)
@@ -73,7 +80,7 @@ def create_app(settings: ServerSettings) -> Starlette:
         threads.close()
         reader.close()
 
-    app = Starlette(
+    app = MirrorApp(
         routes=[
             Route(path, Endpoint(handling, pages, threads), methods=["GET"])
             for path, handling in _routes(registry_api, mirror_api, pages).items()
@@ -83,7 +90,9 @@ def create_app(settings: ServerSettings) -> Starlette:
     )
     app.router.redirect_slashes = False  # a redirect would repeat any Host header
     access_log = AccessLog() if settings.access_log == "json" else None
-    app.add_middleware(_Middleware, metrics=metrics, access_log=access_log, errors=errors)
+    if access_log is None:
+        app.direct_states = DirectStates(reader, metrics)
+    app.add_middleware(_Middleware, metrics=metrics, access_log=access_log)
     return app
 
 
@@ -94,7 +103,7 @@ def _routes(
         return (registry_api.linked_data if _prefers_json_ld(request) else pages.record)(request)
 
     return {
-        # Routes are tried in this order; the path with the most requests comes first.
+        # Routes are tried in this order.
         "/pith/{suffix}/state.json": Handling(
             registry_api.state, at_once=registry_api.cached_state
         ),
@@ -129,51 +138,14 @@ def _prefers_json_ld(request: Request) -> bool:
     return preferred(request, "text/html", linked) == linked
 
 
-# Common headers ------------------------------------------------------------------------------
-
-
-def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-
-
-_COMMON_HEADERS = _raw({"Access-Control-Allow-Origin": "*"})
-_BODY_HEADERS = _COMMON_HEADERS + _raw(
-    {
-        "Access-Control-Expose-Headers": "ETag, Link, Content-Location",
-        "Content-Security-Policy": (
-            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-            "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-        ),
-        "X-Content-Type-Options": "nosniff",
-    }
-)
-_PAGE_HEADERS = _BODY_HEADERS + _raw(
-    {
-        "Cross-Origin-Resource-Policy": "cross-origin",
-        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-        "Referrer-Policy": "no-referrer",
-    }
-)
-
-
-def _common_headers(message: Message) -> list[tuple[bytes, bytes]]:
-    """Return the common headers that apply to a kind of response."""
-    if message["status"] == 304:
-        return _COMMON_HEADERS
-    media_type = dict(message["headers"]).get(b"content-type", b"")
-    return _PAGE_HEADERS if media_type.startswith((b"text/html", b"image/svg")) else _BODY_HEADERS
-
-
 class _Middleware:
     """Adds common headers, counts responses, writes logs, and hides details of failures."""
 
-    def __init__(
-        self, app: ASGIApp, metrics: RequestMetrics, access_log: AccessLog | None, errors: ErrorLog
-    ) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics, access_log: AccessLog | None) -> None:
         self._app = app
         self._metrics = metrics
         self._access_log = access_log
-        self._errors = errors
+        self._errors = ErrorLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -186,7 +158,8 @@ class _Middleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_common_headers(message)]
+                headers = message["headers"]
+                message["headers"] = [*headers, *common_headers(status, headers)]
             await send(message)
 
         try:
@@ -197,9 +170,8 @@ class _Middleware:
             kind = type(error).__name__
             self._errors.write(kind, f"{kind}: {error}")
             if status == 0:
-                request = Request(scope, receive)
                 answer = problem("http.internal_server_error", "Internal Server Error", 500)
-                await respond(request, answer)(scope, receive, send_with_headers)
+                await respond(scope, answer)(scope, receive, send_with_headers)
         finally:
             self._record(scope, status, time.perf_counter() - started)
 

@@ -54,14 +54,19 @@ class _Connection:
     """Time of the measurement of `received`."""
     received: int
     """Bytes that the client had received by then."""
-    cycle: object = None
-    """uvicorn's state of the last request and its response."""
+    last: object = (None, 0)
+    """The last request, as `request` returned it."""
 
     @property
     def is_waiting(self) -> bool:
         """True while no request is handled."""
         cycle = self.protocol.cycle
         return cycle is None or cycle.response_complete
+
+    @property
+    def request(self) -> object:
+        """A value that changes with each request: uvicorn's state, and direct responses."""
+        return self.protocol.cycle, getattr(self.protocol, "direct_count", 0)
 
     @property
     def buffered(self) -> int:
@@ -90,9 +95,12 @@ class Connections:
         """The number of open connections."""
         return len(self._open)
 
-    def limited(self, protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
+    def limited(
+        self, protocol: type[asyncio.Protocol], **members: object
+    ) -> type[asyncio.Protocol]:
         """Return a subclass of a protocol of uvicorn whose instances register here."""
-        return type("LimitedProtocol", (_LimitedProtocol, protocol), {"registry": self})
+        members["registry"] = self
+        return type("LimitedProtocol", (_LimitedProtocol, protocol), members)
 
     def add(self, protocol: _LimitedProtocol) -> None:
         """Register a connection; if there are too many, close the one that has waited longest."""
@@ -139,8 +147,8 @@ class Connections:
             one.drop()
 
     def _is_idle(self, one: _Connection, now: float) -> bool:
-        if not one.is_waiting or one.protocol.cycle is not one.cycle:
-            one.since, one.cycle = now, one.protocol.cycle
+        if not one.is_waiting or one.request != one.last:
+            one.since, one.last = now, one.request
         return now - one.since >= self._limits.idle_s and not one.buffered
 
     def _is_stalled(self, one: _Connection, now: float) -> bool:

@@ -77,9 +77,9 @@ class Endpoint:
                 response = await self._threads.run(lambda: self._answer(request), receive)
             await response(scope, receive, send)
         except MirrorError as error:  # raised by a response before it sent anything
-            await respond(request, _failure(request, error, self._pages))(scope, receive, send)
+            await respond(scope, _failure(request, error, self._pages))(scope, receive, send)
         except BusyError as error:
-            await respond(request, _busy(error))(scope, receive, send)
+            await respond(scope, _busy(error))(scope, receive, send)
 
     def _at_once(
         self, request: Request, handling: Callable[[Request], Representation | Response | None]
@@ -88,7 +88,7 @@ class Endpoint:
             answer = handling(request)
         except MirrorError as error:
             answer = _failure(request, error, self._pages)
-        return respond(request, answer) if isinstance(answer, Representation) else answer
+        return respond(request.scope, answer) if isinstance(answer, Representation) else answer
 
     def _answer(self, request: Request) -> Response:
         try:
@@ -97,7 +97,7 @@ class Endpoint:
             answer = _choices(request, error, self._pages)
         except MirrorError as error:
             answer = _failure(request, error, self._pages)
-        return answer if isinstance(answer, Response) else respond(request, answer)
+        return answer if isinstance(answer, Response) else respond(request.scope, answer)
 
     def _try(self, request: Request) -> Representation | Response:
         for _ in range(_TRIES - 1):
@@ -162,6 +162,6 @@ def routing_error_handler(pages: Pages) -> Callable[[Request, Exception], Awaita
             answer = problem(code, title, status, hint=advice_of(code))
         if isinstance(error, HTTPException) and error.headers:
             answer.headers = {**answer.headers, **error.headers}
-        return respond(request, answer)
+        return respond(request.scope, answer)
 
     return answer

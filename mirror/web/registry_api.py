@@ -15,7 +15,7 @@ from mirror.engine.search.citations import citations_of
 from mirror.errors import LookUpError
 from mirror.web.citations import citations_value
 from mirror.web.representation import Representation, json_representation
-from mirror.web.state_cache import ResolvedName
+from mirror.web.state_cache import ResolvedName, is_small
 from mirror.web.store_reader import StoreReader, StoreSnapshot
 
 __all__ = ["RegistryApi"]
@@ -63,9 +63,9 @@ class RegistryApi:
         return _state(request, *self._reader.state(request.path_params["suffix"]))
 
     def cached_state(self, request: Request) -> Representation | None:
-        """Handle the same if the state is cached; None if that needs waiting or reading."""
+        """Handle the same if the state is cached; None if that needs waiting, or takes long."""
         known = self._reader.cached_state(request.path_params["suffix"])
-        return None if known is None else _state(request, *known)
+        return _state(request, *known) if known is not None and is_small(known[1]) else None
 
     def record(self, request: Request) -> Representation:
         """Handle `/pith/{suffix}.json`."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
 import uvicorn
-from starlette.types import ASGIApp
 
+from mirror.web.app import MirrorApp
 from mirror.web.connections import Connections
 from mirror.web.http_protocol import PROTOCOLS
 from mirror.web.listener import Acceptor, Listener
@@ -42,7 +42,7 @@ class _Server(uvicorn.Server):
 
 
 def make_server(
-    app: ASGIApp, connections: Connections, parser: str = next(iter(PROTOCOLS))
+    app: MirrorApp, connections: Connections, parser: str = next(iter(PROTOCOLS))
 ) -> uvicorn.Server:
     """Return a server of an application, to be run with the sockets of `listen`.
 
@@ -55,7 +55,7 @@ def make_server(
     """
     config = uvicorn.Config(
         app,
-        http=connections.limited(PROTOCOLS[parser]),
+        http=connections.limited(PROTOCOLS[parser], direct_states=app.direct_states),
         loop="auto",
         ws="none",
         access_log=False,

@@ -31,6 +31,7 @@ TIMEOUT_S = 30
 SUFFIX = make_bundle(make_record())["pith_number"].rpartition(":")[2]
 LARGE = f"/pith/{SUFFIX}/bundle.json"
 """15 MB: more than connections keep in the system."""
+STATE = f"/pith/{SUFFIX}/state.json"
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,11 @@ async def _status(answer: asyncio.StreamReader) -> str:
     return (await answer.readuntil(b"\r\n\r\n")).split()[1].decode()
 
 
+async def _read_response(answer: asyncio.StreamReader) -> None:
+    head = await answer.readuntil(b"\r\n\r\n")
+    await answer.readexactly(int(head.lower().split(b"content-length: ")[1].split()[0]))
+
+
 async def _is_closed(answer: asyncio.StreamReader) -> bool:
     """Read to the end that the server makes."""
     try:
@@ -142,6 +148,25 @@ def test_a_connection_without_a_whole_request_is_closed(path: Path, engine: Engi
             assert await _is_closed(silent)
             assert await _is_closed(slow)
             await _until(lambda: connections.count == 1)
+
+    _run(test(), engine)
+
+
+def test_a_connection_with_requests_for_cached_states_is_not_idle(
+    path: Path, engine: Engine
+) -> None:
+    async def test() -> None:
+        connections = Connections(ConnectionLimits(idle_s=15))
+        now = asyncio.get_running_loop().time()
+        async with _server(path, connections, engine) as connect:
+            idle, busy = await connect(), await connect(_get(STATE))
+            await _read_response(busy)
+            for later in (10, 20, 30):
+                busy._transport.write(_get(STATE).encode())  # type: ignore[attr-defined]
+                await _read_response(busy)
+                connections.sweep(now + later)
+            assert await _is_closed(idle)
+            assert connections.count == 1
 
     _run(test(), engine)
 

@@ -10,11 +10,13 @@ import httpx
 import pytest
 
 from mirror.web import ServerSettings
-from mirror.web.http_protocol import MAX_INCOMPLETE_BYTES, PROTOCOLS
+from mirror.web.http_protocol import PROTOCOLS
 from tests.builders import make_bundle, make_record, to_json
 from tests.web.conftest import make_store, served
 
 Exchange = Callable[..., bytes]
+LIMIT = 16 * 1024
+"""Bytes of an incomplete section, with each parser."""
 RESET = b"<reset>"
 """Comes when the server closes a connection before it has read all that was sent."""
 HEALTH = b"GET /health HTTP/1.1\r\n"
@@ -60,7 +62,7 @@ def _is_refused(answer: bytes) -> bool:
 
 
 LINE = b"X-Filler: " + b"x" * 1000 + b"\r\n"
-MANY = 1 + 4 * MAX_INCOMPLETE_BYTES // len(LINE)
+MANY = 1 + 4 * LIMIT // len(LINE)
 
 
 def test_a_header_section_without_an_end_is_refused(exchange: Exchange) -> None:
@@ -77,7 +79,7 @@ def test_trailers_without_an_end_are_refused(exchange: Exchange) -> None:
 
 
 def test_a_large_header_section_within_the_limit_is_read(exchange: Exchange) -> None:
-    lines = [LINE] * (MAX_INCOMPLETE_BYTES // len(LINE) - 1)
+    lines = [LINE] * (LIMIT // len(LINE) - 1)
     assert exchange(HEALTH, b"Host: x\r\nConnection: close\r\n", *lines, b"\r\n").startswith(
         b"HTTP/1.1 200 "
     )

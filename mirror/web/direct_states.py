@@ -1,0 +1,124 @@
+"""Responses to the usual requests for cached states, as bytes that are sent without an ASGI cycle.
+
+They are the same bytes that the ASGI application sends, for half of the time: their heads are made
+from its responses, once. For every other request there is none.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from mirror.web.common_headers import RawHeaders, common_headers
+from mirror.web.mirror_api import RequestMetrics
+from mirror.web.representation import Representation, http_date, preferred_coding, respond
+from mirror.web.state_cache import compress, decompress, is_small
+from mirror.web.store_reader import StoreReader
+
+__all__ = ["DirectStates"]
+
+_PREFIX: Final = b"/pith/"
+_ENDING: Final = b"/state.json"
+_UNUSUAL: Final = frozenset(
+    {b"content-length", b"expect", b"if-modified-since", b"transfer-encoding", b"upgrade"}
+)
+_VARYING: Final = (b"etag", b"last-modified", b"content-length")
+"""Headers that each state has another value of, in their order in a response."""
+
+
+class DirectStates:
+    """Finds responses to GET requests for cached states by their full suffix."""
+
+    def __init__(self, reader: StoreReader, metrics: RequestMetrics) -> None:
+        self._reader = reader
+        self._metrics = metrics
+        self._heads = {coding: _head(coding, "") for coding in ("", "zstd")}
+        self._not_modified = _head("", _ETAG)
+
+    def find(self, url: bytes, headers: RawHeaders, server_headers: bytes) -> bytes | None:
+        """Return the whole response to a request, and count it.
+
+        Args:
+            url: The target of the request.
+            headers: Its headers; the names are in lower case.
+            server_headers: Headers to add, each with its line break.
+
+        Returns:
+            None if the state is not cached, or large, and if the request has a header that needs
+            more than a look.
+        """
+        started = time.perf_counter()
+        if not (url.startswith(_PREFIX) and url.endswith(_ENDING)):
+            return None
+        asked = _read_headers(headers)
+        if asked is None:
+            return None
+        coding, tag = asked
+        name = url[len(_PREFIX) : -len(_ENDING)].decode("latin-1")
+        known = self._reader.cached_state(name)
+        if known is None:
+            return None
+        named, frame = known
+        if named.suffix != name or named.changed_at is None:
+            return None
+        digest = named.digest.encode()
+        etag = b'"%b-%b"' % (digest, coding.encode()) if coding else b'"%b"' % digest
+        if tag:
+            if tag != etag:
+                return None
+            self._metrics.count(304, time.perf_counter() - started)
+            return self._not_modified % (server_headers, etag)
+        if not is_small(frame):
+            return None
+        body = frame if coding else decompress(frame)
+        changed_at = http_date(named.changed_at).encode()
+        head = self._heads[coding] % (server_headers, etag, changed_at, b"%d" % len(body))
+        self._metrics.count(200, time.perf_counter() - started)
+        return head + body
+
+
+def _read_headers(headers: RawHeaders) -> tuple[str, bytes] | None:
+    """Return content coding and `If-None-Match`; None for headers that need more than a look."""
+    accepted = tag = b""
+    for name, value in headers:
+        if name == b"accept-encoding":
+            if accepted:
+                return None
+            accepted = value
+        elif name == b"if-none-match":
+            if tag:
+                return None
+            tag = value
+        elif name in _UNUSUAL:
+            return None
+    coding = preferred_coding(accepted.decode("latin-1"))
+    return None if coding == "gzip" else (coding, tag)
+
+
+_ETAG: Final = "0" * 64
+
+
+def _head(coding: str, tag: str) -> bytes:
+    """Return the head of a response of the application, with a place for each value that varies.
+
+    Args:
+        coding: The content coding that the client accepts.
+        tag: The entity tag that it has; the response is 304 if that is `_ETAG`.
+    """
+    asked = [(b"accept-encoding", coding.encode()), (b"if-none-match", f'"{tag}"'.encode())]
+    state = Representation(
+        frame=compress(b"{}"),
+        media_type="application/json",
+        etag=_ETAG,
+        changed_at=datetime.fromtimestamp(0, UTC),
+    )
+    response = respond({"type": "http", "headers": asked}, state)
+    headers = [*response.raw_headers, *common_headers(response.status_code, response.raw_headers)]
+    status = HTTPStatus(response.status_code)
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}\r\n%b".encode()]
+    for name, value in headers:
+        shown = b"%b" if name in _VARYING else value.replace(b"%", b"%%")
+        lines.append(b"%b: %b\r\n" % (name, shown))
+    return b"".join([*lines, b"\r\n"])
