@@ -1,4 +1,4 @@
-"""The command line: one module for each group of commands, each a thin call into the engine."""
+"""The command line: one module for each command or group, each a thin call into the engine."""
 
 from mirror.cli.main import main
 

@@ -1,4 +1,4 @@
-"""Commands that look after a store: `check` and `rebuild`."""
+"""The command `check`: verifies a whole store again, and repairs it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mirror.cli import options
+from mirror.cli import exit_codes, options
 from mirror.cli.output import plural, print_json, say
 from mirror.cli.output_paths import OutputPath, StandardOutput, writes
 from mirror.engine.atomic_file import OutputFile
@@ -104,7 +104,7 @@ def export(
     else:
         _say_exported(out.path, exported)
     if exported.large:
-        sys.exit(1)
+        sys.exit(exit_codes.FOUND)
 
 
 def _exported_value(out: Path, exported: ExportResult) -> dict[str, object]:

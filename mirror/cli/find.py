@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mirror.cli import options
+from mirror.cli import exit_codes, options
 from mirror.cli.output import plural, print_json, print_text, say
 from mirror.cli.record_search import (
     describe_receipt,
@@ -63,7 +63,7 @@ def find(*, query: tuple[str, ...], db: Path, limit: int, as_json: bool) -> None
     if not found.hits:
         say("nothing was found")
     report_unindexed(found.unindexed)
-    sys.exit(0 if found.hits else 1)
+    sys.exit(exit_codes.OK if found.hits else exit_codes.FOUND)
 
 
 def _print_hit(hit: SearchHit) -> None:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import click
 
-from mirror.cli import options
+from mirror.cli import exit_codes, options
 from mirror.cli.ingest_view import SHOWN_FINDINGS
 from mirror.cli.output import print_json, print_table, say
 from mirror.cli.progress import show_progress
@@ -112,7 +112,7 @@ def _identify_one(
     if not known.candidates:
         say("no record has that arXiv id" if arxiv_id else "no record has that title or abstract")
     report_unindexed(known.unindexed)
-    return 0 if known.is_found else 1
+    return exit_codes.OK if known.is_found else exit_codes.FOUND
 
 
 def _candidate_value(candidate: Candidate) -> dict[str, object]:
@@ -218,4 +218,4 @@ class MetadataPrinter:
     def exit_code(self) -> int:
         """0 if nothing differs, nothing is ambiguous and every line is a paper."""
         is_fine = set(+self._counts) <= {"match", "missing"}
-        return 0 if is_fine else 1
+        return exit_codes.OK if is_fine else exit_codes.FOUND

@@ -1,4 +1,4 @@
-"""Commands that read sources: `merge` and `verify`."""
+"""The command `merge`: reads sources into a store, or gives them to a cluster."""
 
 from __future__ import annotations
 

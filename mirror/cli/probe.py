@@ -114,7 +114,9 @@ def probe(
         _write(save, found.found.profile.to_value())
         say(f"the profile is in {save.path}; read it before you trust it:")
         say(f"`mirror keys trust-profile {save.path}`")
-    sys.exit(exit_codes.of_summary(summary) or (0 if found.is_settled else 1))
+    sys.exit(
+        exit_codes.of_summary(summary) or (exit_codes.OK if found.is_settled else exit_codes.FOUND)
+    )
 
 
 def _write(file: OutputFile, value: Object) -> None:

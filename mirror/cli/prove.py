@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
-from mirror.cli import options
+from mirror.cli import exit_codes, options
 from mirror.cli.output import print_json, print_table, say
 from mirror.cli.output_paths import OutputPath, writes
 from mirror.engine.atomic_file import OutputFile
@@ -87,7 +87,7 @@ def _check(path: Path, root_text: str | None, *, as_json: bool) -> None:
         print_json({"pith_number": proof.pith_number, "root": wanted.hex(), "holds": holds})
     else:
         _print_check(proof, wanted, holds=holds, is_own_root=root_text is None)
-    sys.exit(0 if holds else 1)
+    sys.exit(exit_codes.OK if holds else exit_codes.FOUND)
 
 
 def _root(text: str) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mirror.cli import options
+from mirror.cli import exit_codes, options
 from mirror.cli.damage_view import damage_line, damage_value
 from mirror.cli.output import plural, print_json, print_table, say
 from mirror.cli.progress import show_progress
@@ -46,4 +46,4 @@ def rebuild(ctx: click.Context, *, db: Path, states_only: bool, as_json: bool) -
         print_json({"rebuilt": rebuilt, "damaged": len(damages)})
     else:
         print_table({"rebuilt": plural(rebuilt, "record"), "damaged": f"{len(damages):,}"})
-    ctx.exit(1 if damages else 0)
+    ctx.exit(exit_codes.FOUND if damages else exit_codes.OK)

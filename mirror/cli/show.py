@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mirror.cli import options, trusted_keys
+from mirror.cli import exit_codes, options, trusted_keys
 from mirror.cli.citations_view import citation_rows
 from mirror.cli.output import print_table
 from mirror.cli.state_view import state_rows
@@ -58,4 +58,4 @@ def show(
             state = parse_state(text)
             citations = citations_of(store, record_id, state, keys)
             print_table({**state_rows(state, record, events), **citation_rows(citations)})
-            sys.exit(1 if citations.cites.damaged else 0)
+            sys.exit(exit_codes.FOUND if citations.cites.damaged else exit_codes.OK)
