@@ -16,7 +16,7 @@ from mirror.cli.output import plural, print_json, say
 from mirror.cli.output_paths import OutputPath, writes
 from mirror.cli.progress import show_progress
 from mirror.core.escaping import escape_terminal
-from mirror.core.profile import MIRROR_V1, ROLES
+from mirror.core.profile import FIELDS, MIRROR_V1
 from mirror.core.values import Object
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.findings import Finding, ReadRequest, Summary
@@ -159,9 +159,9 @@ def _lines_of_fit(fit: ProfileEvidence) -> Iterator[str]:
         yield "  the text of the id"
     elif rule.signs is not None:
         yield f"  {_FORMS[rule.form]} {rule.signs.words}"
-    for role in ROLES:
-        if role in profile.pointers:
-            yield f"{role}: {profile.pointers[role]}"
+    for field in FIELDS:
+        if field in profile.pointers:
+            yield f"{field}: {profile.pointers[field]}"
     yield from _lines_of_weakness(fit)
 
 

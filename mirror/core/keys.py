@@ -65,6 +65,11 @@ class Key:
         }
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The ways in which an event may name the key (K1)."""
+        return self.key_id, self.fingerprint, self.public_key_hex
+
+    @property
     def fingerprint_base32(self) -> str:
         """The other printed form: the first 26 letters of base32(sha256(key)) (K1)."""
         return base64.b32encode(sha256(self.public_key))[:26].decode()

@@ -19,13 +19,13 @@ from mirror.core.values import Object, Value, ascii_form, canonical, sha256
 __all__ = [
     "DIGEST_BYTES",
     "ENCODINGS",
+    "FIELDS",
     "FORMS",
     "INTEGRITY_V1",
     "MIRROR_V1",
     "PARTS",
     "PROFILE_TYPE",
     "PROFILE_VERSION",
-    "ROLES",
     "SIGNATURE_BYTES",
     "Encoding",
     "Field",
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 Field: TypeAlias = Literal["type", "subject", "time", "target", "payload", "key"]
-ROLES: tuple[Field, ...] = ("type", "subject", "time", "target", "payload", "key")
+FIELDS: tuple[Field, ...] = ("type", "subject", "time", "target", "payload", "key")
 """The fields that a profile has pointers to, beside id and signature."""
 
 SignedForm: TypeAlias = Literal["digest", "hex", "id", "canonical"]
@@ -242,7 +242,7 @@ class Profile:
             "profile_type": PROFILE_TYPE,
             "profile_version": PROFILE_VERSION,
             "name": self.name,
-            "places": {role: self.pointers[role] for role in ROLES if role in self.pointers},
+            "places": {field: self.pointers[field] for field in FIELDS if field in self.pointers},
             "types": {name: self.types[name] for name in sorted(self.types)},
             "id": None
             if self.id is None

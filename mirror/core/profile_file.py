@@ -12,13 +12,13 @@ from mirror.core.json_pointer import is_below, is_pointer
 from mirror.core.limits import MAX_NAMES, require_at_most
 from mirror.core.profile import (
     ENCODINGS,
+    FIELDS,
     FORMS,
     INTEGRITY_V1,
     MIRROR_V1,
     PARTS,
     PROFILE_TYPE,
     PROFILE_VERSION,
-    ROLES,
     Encoding,
     Field,
     IdRule,
@@ -80,9 +80,9 @@ def read_profile(value: Value, where: str = "") -> Profile:
 
 def _pointers(file: ObjectReader) -> dict[Field, str]:
     places = file.object("places")
-    if not places.value.keys() <= set(ROLES):
-        raise places.fault(f"must have no members but {', '.join(ROLES)}")
-    return {role: _pointer(places, role) for role in ROLES if role in places.value}
+    if not places.value.keys() <= set(FIELDS):
+        raise places.fault(f"must have no members but {', '.join(FIELDS)}")
+    return {field: _pointer(places, field) for field in FIELDS if field in places.value}
 
 
 def _types(file: ObjectReader) -> dict[str, str]:
@@ -183,16 +183,16 @@ def weaknesses(profile: Profile) -> list[str]:
             f"its name must be 1 to 64 letters, digits, dots, dashes and underscores, and not "
             f"{' or '.join(_BUILT_IN)}"
         )
-    missing = [role for role in NEEDED if role not in profile.pointers]
-    found += [f"it has no place for the {role} of an event" for role in missing]
-    placed = {role: pointer for role, pointer in profile.pointers.items() if role != "key"}
+    missing = [field for field in NEEDED if field not in profile.pointers]
+    found += [f"it has no place for the {field} of an event" for field in missing]
+    placed = {field: pointer for field, pointer in profile.pointers.items() if field != "key"}
     if len({*placed.values()}) < len(placed):
         found.append("it has one place for two things")
     if profile.signed is None:
         return [*found, "the event only names the digest that is signed; its content is not signed"]
     found += [
-        f"the signature does not cover the {role} of an event, {pointer}"
-        for role, pointer in placed.items()
+        f"the signature does not cover the {field} of an event, {pointer}"
+        for field, pointer in placed.items()
         if not profile.covers(pointer)
     ]
     return found
@@ -219,7 +219,7 @@ def read_alike(one: Profile, other: Profile) -> bool:
     """Whether two profiles read no signed message differently, as far as their pointers show."""
     if one.signature.form != other.signature.form:
         return True
-    if any(one.pointers.get(role) != other.pointers.get(role) for role in NEEDED):
+    if any(one.pointers.get(field) != other.pointers.get(field) for field in NEEDED):
         return True
     return (one.pointers.get("target"), one.types) == (other.pointers.get("target"), other.types)
 

@@ -19,7 +19,7 @@ from typing import IO
 
 from mirror.archive import BUNDLES, STATES
 from mirror.errors import OutputError
-from mirror.store import APPLICATION_ID
+from mirror.store import APPLICATION_ID, BESIDE
 
 __all__ = ["OutputFile", "beside_store", "is_store"]
 
@@ -29,8 +29,6 @@ _APPLICATION_ID = slice(68, 72)
 _OURS = APPLICATION_ID.to_bytes(4, "big")
 _LOG_HEADERS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7")
 """Write-ahead log in both byte orders (section 4.1), and rollback journal (section 3)."""
-_STORE_ENDINGS = ("-wal", "-shm", "-journal")
-"""Endings of the files that SQLite keeps beside a database."""
 
 _PRIVATE_KEY = re.compile(
     rb"""^(?:\xef\xbb\xbf)?(?:
@@ -159,7 +157,7 @@ class OutputFile:
                 raise self.refused("this command reads the same file")
             if any(_is_same(target, beside) for beside in beside_store(one)):
                 raise self.refused(f"it belongs to {one}")
-        for ending in _STORE_ENDINGS:
+        for ending in BESIDE:
             store = target.with_name(target.name.removesuffix(ending) or target.name)
             if target.name.endswith(ending) and is_store(store):
                 raise self.refused(f"it belongs to the store {store}")
@@ -203,7 +201,7 @@ def is_store(path: Path) -> bool:
 def beside_store(path: Path) -> list[Path]:
     """Return the paths of the files that SQLite keeps beside a database."""
     real = os.path.realpath(path)
-    return [Path(f"{real}{ending}") for ending in _STORE_ENDINGS]
+    return [Path(f"{real}{ending}") for ending in BESIDE]
 
 
 def _start_of(path: Path) -> bytes:

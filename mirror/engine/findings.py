@@ -12,7 +12,7 @@ from mirror.core.escaping import escape_name
 from mirror.core.events.checks import EVENT_CODES
 from mirror.core.redaction import redact
 from mirror.core.values import Value, canonical, hexdigest
-from mirror.store import InsertCounts, NewFacts, WriteResult
+from mirror.store import OVER_QUOTA, InsertCounts, NewFacts, WriteResult
 
 __all__ = ["UNREAD_CODES", "Finding", "Outcome", "ReadRequest", "Summary", "VerifiedMember"]
 
@@ -102,7 +102,7 @@ _WARNINGS = frozenset(
         "bundle.short",
         "bundle.source",
         "event.future",
-        "store.quota",
+        OVER_QUOTA,
     }
 )
 """Codes of B3 and B5, of increments and of quotas, that refuse no bundle."""

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from mirror.core.events.profiled_event import names_of
 from mirror.core.events.types import EVENT_TYPES
 from mirror.core.json_pointer import escape_token, get_pointer, join_pointer, parent_pointer
 from mirror.core.keys import KeySet
@@ -132,7 +131,7 @@ def key_place(
     samples: Sequence[Sample], common: Iterable[str], payload: str, keys: KeySet
 ) -> str | None:
     """Return the pointer at which every event names a trusted key, be it signed or not."""
-    names = {name for key in keys for name in names_of(key)}
+    names = {name for key in keys for name in key.names}
     found = [one for one in common if _all(samples, one, lambda _, text: text in names)]
     outside = [one for one in found if not in_payload(payload, one)] or found
     for hint in _HINTS["key"]:

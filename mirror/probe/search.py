@@ -15,7 +15,6 @@ from itertools import chain, compress
 from typing import NamedTuple, TypeVar
 
 from mirror.core.events.checks import check_event
-from mirror.core.events.profiled_event import names_of
 from mirror.core.json_pointer import get_pointer, is_below
 from mirror.core.keys import Key, KeySet
 from mirror.core.profile import (
@@ -443,4 +442,4 @@ def _id_of(
 def _likeliest(event: Object, payload: str, keys: KeySet) -> list[Key]:
     """Return the keys that an event names outside of its payload; if none, all."""
     texts = {text for pointer, text in strings(event) if not in_payload(payload, pointer)}
-    return [key for key in keys if texts & set(names_of(key))] or list(keys)
+    return [key for key in keys if texts & set(key.names)] or list(keys)

@@ -20,7 +20,8 @@ from mirror.store.checkpoints import CheckpointTable, StoredCheckpoint
 from mirror.store.counters import Status
 from mirror.store.facts import Facts, RecordFacts
 from mirror.store.integrity import Damage
-from mirror.store.quota import OverQuota
+from mirror.store.quota import OVER_QUOTA, OverQuota
+from mirror.store.readonly import BESIDE
 from mirror.store.records import Records, damaged
 from mirror.store.schema import APPLICATION_ID
 from mirror.store.state_tree import StateTree, TreeLeaf
@@ -42,6 +43,8 @@ from mirror.store.writer import (
 
 __all__ = [
     "APPLICATION_ID",
+    "BESIDE",
+    "OVER_QUOTA",
     "ArrivalContents",
     "ArrivalRow",
     "BatchWriter",

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
-from mirror.core.events.profiled_event import names_of
 from mirror.core.events.verdict import (
     EventVerdict,
     ProfileVerdict,
@@ -186,7 +185,7 @@ def key_ids_of(verdicts: Verdicts, keys: KeySet) -> set[str]:
         key_ids |= key_ids_of_receipt(receipt.value)
     for event in verdicts.events:
         key_ids |= key_ids_of_event(event, keys)
-    return key_ids.difference(names_of(BUILT_IN))
+    return key_ids.difference(BUILT_IN.names)
 
 
 @dataclass(slots=True)

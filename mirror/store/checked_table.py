@@ -1,8 +1,9 @@
 """Tables whose rows end with a checksum of their other columns.
 
-Rows are written, read and compared only here, with two exceptions on the path of every bundle: the
-checksum of an arrival covers a digest of its content, and that of `record_totals` combines those of
-a record's arrivals and verdicts (`arrivals.py`).
+Rows are written, read and compared only here, with three exceptions. Two are on the path of every
+bundle: the checksum of an arrival covers a digest of its content, and that of `record_totals`
+combines those of a record's arrivals and verdicts (`arrivals.py`). The third is the tree, which
+reads states joined to their records (`state_tree.py`).
 """
 
 from __future__ import annotations

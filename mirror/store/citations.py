@@ -30,8 +30,8 @@ class CitationIndex:
         """Add citations of records.
 
         Args:
-            rows: Record ids, each with the names (`core.identifier.Name`, as text) of the works
-                that cite the record.
+            rows: Record ids, each with the names (`core.identifier.Identifier`, as text) of the
+                works that cite the record.
         """
         named = [(name, record_id) for record_id, names in rows for name in names]
         if named:

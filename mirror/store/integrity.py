@@ -55,7 +55,7 @@ class Damage:
     pith_number: str | None
     reason: str
     content: tuple[object, ...] = ()
-    """The damaged row, for facts."""
+    """The columns of a damaged run, without its id; a repair reads other rows again."""
     is_known: bool = False
     """Whether it was acknowledged."""
 

@@ -50,7 +50,8 @@ def migrate(conn: sqlite3.Connection) -> None:
     """Bring a store, new or old, to this version's schema, in one transaction.
 
     Raises:
-        SchemaVersionError: If the file is another program's, or a newer version's.
+        SchemaVersionError: If the file is another program's, a newer version's, or of a version
+            before the first release.
     """
     conn.execute("BEGIN IMMEDIATE")
     try:

@@ -15,7 +15,10 @@ from mirror.core.values import Value
 from mirror.store.arrivals import VerdictRow
 from mirror.store.stored_facts import SHAPE, StoredFacts, signature_of
 
-__all__ = ["OverQuota", "Quota"]
+__all__ = ["OVER_QUOTA", "OverQuota", "Quota"]
+
+OVER_QUOTA = "store.quota"
+"""The code of the finding that facts were not stored."""
 
 
 class OverQuota(NamedTuple):

@@ -20,7 +20,10 @@ from typing import NamedTuple
 
 from mirror.errors import StoreError
 
-__all__ = ["FileVersion", "changed", "file_version", "has_log", "unlocked_version"]
+__all__ = ["BESIDE", "FileVersion", "changed", "file_version", "has_log", "unlocked_version"]
+
+BESIDE = ("-wal", "-shm", "-journal")
+"""Endings of the files that SQLite keeps beside a database."""
 
 _TRIES = 5
 _PAUSE_S = 0.02

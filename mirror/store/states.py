@@ -164,18 +164,23 @@ class States:
         Args:
             rows: Each with its record's id and the checksum of the totals that it was made from.
         """
-        current = [
-            row
-            for row in rows
-            if RecordTotals.load(self._conn, row[0]).checksum == row[2]
-            and not self.needs_verdicts(row[0])
-        ]
-        ids = [(row[0],) for row in current]
-        before = sum(self._equivocations(row[0]) for row in current)
-        self._citations.drop(row[0] for row in current)
-        self.add(current)
+        self._replace(
+            [
+                row
+                for row in rows
+                if RecordTotals.load(self._conn, row[0]).checksum == row[2]
+                and not self.needs_verdicts(row[0])
+            ]
+        )
+
+    def _replace(self, rows: Sequence[tuple[int, StateColumns, bytes]]) -> None:
+        """Write states of records, which are not stale any more; `rows` as in `add`."""
+        before = sum(self._equivocations(row[0]) for row in rows)
+        self._citations.drop(row[0] for row in rows)
+        self.add(rows)
+        ids = [(row[0],) for row in rows]
         self._conn.executemany("DELETE FROM stale WHERE record_id = ?", ids)
-        after = sum(columns.equivocation_count for _, columns, _ in current)
+        after = sum(columns.equivocation_count for _, columns, _ in rows)
         Counters(self._conn).add({"equivocations": after - before})
 
     def _equivocations(self, record_id: int) -> int:
@@ -203,13 +208,8 @@ class States:
 
     def save(self, record_id: int, state: State) -> None:
         """Write the state of a record, which is not stale any more."""
-        before = self._equivocations(record_id)
-        columns = state_columns(state)
-        self._citations.drop([record_id])
-        self.add([(record_id, columns, RecordTotals.load(self._conn, record_id).checksum)])
-        self._conn.execute("DELETE FROM stale WHERE record_id = ?", (record_id,))
-        if columns.equivocation_count != before:
-            Counters(self._conn).add({"equivocations": columns.equivocation_count - before})
+        totals = RecordTotals.load(self._conn, record_id)
+        self._replace([(record_id, state_columns(state), totals.checksum)])
 
     def add(self, rows: Sequence[tuple[int, StateColumns, bytes]]) -> None:
         """Write states of records without entries in the index of citations.

@@ -16,18 +16,16 @@ from pathlib import Path
 
 from mirror.errors import CorruptStoreError
 from mirror.store.arrivals import ArrivalRow
-from mirror.store.readonly import has_log
+from mirror.store.readonly import BESIDE, has_log
 from mirror.store.records import Records
 from mirror.store.row_checksum import row_checksum
 
 __all__ = ["file_alone_holds_more", "move_aside", "take_file_alone"]
 
-_ENDINGS = ("", "-wal", "-shm")
-
 
 def move_aside(path: Path, aside: Path) -> None:
-    """Rename a store, its `-wal` and its `-shm`."""
-    for ending in _ENDINGS:
+    """Rename a store and the files beside it."""
+    for ending in ("", *BESIDE):
         old = path.with_name(path.name + ending)
         if old.exists():
             old.replace(aside.with_name(aside.name + ending))

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from mirror.core.events.checks import check_event
 from mirror.core.events.event import EncodedEvent
-from mirror.core.events.profiled_event import keys_of, names_of, signers
+from mirror.core.events.profiled_event import keys_of, signers
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.profile import (
+    FIELDS,
     FORMS,
     INTEGRITY_V1,
     MIRROR_V1,
-    ROLES,
     Encoding,
     IdRule,
     Profile,
@@ -223,9 +223,9 @@ def test_what_is_signed_may_not_be_there() -> None:
 def test_how_a_key_is_named() -> None:
     """K1: by its id, its fingerprint of 32 digits, or all 64 digits of itself; by nothing else."""
     (key,) = [key for key in KEYS if key.key_id == ALICE.key_id]
-    assert (ALICE.key_id, ALICE.fingerprint, ALICE.public_key.hex()) == names_of(key)
+    assert (ALICE.key_id, ALICE.fingerprint, ALICE.public_key.hex()) == key.names
     profile = Profile("p", {"key": "/by/it"}, None, MIRROR_V1.signature)
-    for name in names_of(key):
+    for name in key.names:
         assert [key] == keys_of({"by": {"it": name}}, profile, KEYS)
     others: list[Any] = [key.fingerprint_base32, ALICE.key_id.upper(), "", None, 1, [ALICE.key_id]]
     for value in others:
@@ -374,7 +374,7 @@ PROFILES = [
     ),
     Profile(
         "n",
-        {role: f"/{role}" for role in ROLES},
+        {field: f"/{field}" for field in FIELDS},
         IdRule("/i", Encoding("", "base64"), SignedContent("payload", wrapped=True)),
         SignatureRule("/s", Encoding("", "hex"), "id"),
     ),
@@ -447,7 +447,7 @@ FILE_FAULTS: dict[str, list[Any]] = {
     "/profile_version": [..., None, "1.1", 1.0],
     "/name": NO_TEXT,
     "/places": [*NO_OBJECT, {"more": "/x"}],
-    **{f"/places/{role}": [value for value in NO_POINTER if value is not ...] for role in ROLES},
+    **{f"/places/{field}": [value for value in NO_POINTER if value is not ...] for field in FIELDS},
     "/id": [..., 1, True, [], "x"],
     "/id/at": NO_POINTER,
     "/id/spelling": NO_OBJECT,

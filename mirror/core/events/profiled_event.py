@@ -19,7 +19,7 @@ from mirror.core.profile_file import keeps_id
 from mirror.core.signature import verify
 from mirror.core.values import Object, Value, canonical, hexdigest, instant, sha256
 
-__all__ = ["ProfiledEvent", "SignedMessage", "keys_of", "meaning_of", "names_of", "signers"]
+__all__ = ["ProfiledEvent", "SignedMessage", "keys_of", "meaning_of", "signers"]
 
 DEFAULT_TARGET = "record"
 """The target of an event whose envelope has none, and whose type E4 does not name."""
@@ -211,12 +211,7 @@ def keys_of(event: Object, profile: Profile, keys: KeySet) -> list[Key]:
         return [own]
     if profile is MIRROR_V1:
         return []
-    return [key for key in keys if named in names_of(key)]
-
-
-def names_of(key: Key) -> tuple[str, ...]:
-    """Return the ways in which an event may name a key."""
-    return key.key_id, key.fingerprint, key.public_key_hex
+    return [key for key in keys if named in key.names]
 
 
 def signers(event: Object, profile: Profile, keys: KeySet) -> list[Key]:

@@ -17,7 +17,7 @@ from mirror.core.msgpack_values import decode_packed, might_contain_float, pack
 from mirror.core.shape import text_member
 from mirror.core.values import Object, canonical, decode, encode_integers, sha256
 from mirror.engine.batching import batched
-from mirror.engine.ingest.large_records import RecordMembers, group_by_record
+from mirror.engine.compare.large_records import RecordMembers, group_by_record
 from mirror.engine.process_pool import map_in_processes
 from mirror.engine.sync.requests import RecordRequest
 from mirror.errors import FormatError, SourceError, UpstreamError

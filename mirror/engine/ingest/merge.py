@@ -24,7 +24,7 @@ from mirror.engine.ingest.worker import Item, SourceBag, VerifyContext, process_
 from mirror.engine.process_pool import StoreTask, map_in_processes
 from mirror.engine.states.replay import process_stale, update_states
 from mirror.errors import KeySetChangedError
-from mirror.store import BatchWriter, OverQuota, SourceRun, StaleRecord, Store
+from mirror.store import OVER_QUOTA, BatchWriter, OverQuota, SourceRun, StaleRecord, Store
 
 __all__ = ["ingest"]
 
@@ -33,9 +33,6 @@ TRANSACTION_BUNDLES = 1024
 
 LARGE_RECORD_FACTS = 1000
 """A record with so many facts is not merged in every transaction that adds some."""
-
-QUOTA = "store.quota"
-"""Code of facts that are not kept because their record has used up its quota (B4)."""
 
 _Outcomes: TypeAlias = list[Outcome | SourceBag]
 
@@ -160,4 +157,4 @@ def _beyond_quota(member: VerifiedMember, left_out: OverQuota, quota: int | None
         f"{count} {name}" for count, name in zip(left_out, names, strict=True) if count
     )
     message = f"not kept: {counts}; this mirror keeps {quota} of each for one record"
-    return Finding(member.source, member.member, member.pith_number, QUOTA, "", message)
+    return Finding(member.source, member.member, member.pith_number, OVER_QUOTA, "", message)

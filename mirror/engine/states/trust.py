@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from mirror.core.events.event import EncodedEvent
-from mirror.core.events.profiled_event import names_of
 from mirror.core.events.verdict import ANY_KEY, key_ids_of_event, verify_event
 from mirror.core.keys import BUILT_IN, Key, KeySet
 from mirror.core.profile import Profile
@@ -127,7 +126,7 @@ def _change(store: Store, action: str, keys: list[Key], profiles: list[Profile])
 
 def _names_built_in_key(keys: Iterable[Key]) -> bool:
     """Whether a key goes by a name of the built-in key, which no index holds."""
-    return any({*names_of(BUILT_IN)} & {*names_of(key)} for key in keys)
+    return any({*BUILT_IN.names} & {*key.names} for key in keys)
 
 
 def _process_marked(store: Store, progress: Callable[[int], None], *, marked: bool) -> None:
@@ -169,7 +168,7 @@ def _now() -> str:
 
 
 def _names_of_all(changed: Iterable[Key], keys: KeySet) -> set[str]:
-    names = {name for key in changed for name in names_of(key)} | {ANY_KEY}
+    names = {name for key in changed for name in key.names} | {ANY_KEY}
     return names | {key.key_id for key in keys if key.public_key_hex in names}
 
 
