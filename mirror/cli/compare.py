@@ -188,6 +188,8 @@ class ComparisonPrinter:
     def on_finding(self, finding: CompareResult) -> None:
         """Count and print a finding."""
         self.summary.count(finding)
+        if not self.as_json and not isinstance(finding, Rollback) and finding.is_same:
+            return
         value = finding.to_value()
         digest = sha256(canonical(value))
         is_same = not isinstance(finding, Rollback) and finding.is_same

@@ -14,6 +14,9 @@ from mirror.store.records import damaged
 __all__ = ["UpstreamHistory", "UpstreamStatementRow"]
 
 
+_LAST = "WHERE pith_number = ? AND upstream = ? AND kind = ? ORDER BY id DESC LIMIT 1"
+
+
 class UpstreamStatementRow(NamedTuple):
     """A statement of upstream on a record."""
 
@@ -46,8 +49,12 @@ class UpstreamHistory:
         Raises:
             CorruptStoreError: `store.damaged`
         """
-        condition = "WHERE pith_number = ? AND upstream = ? AND kind = ? ORDER BY id DESC LIMIT 1"
-        return next(self._statements(condition, pith_number, upstream, kind), None)
+        return next(self._statements(_LAST, pith_number, upstream, kind), None)
+
+    def last_digest(self, upstream: str, pith_number: str, kind: str) -> bytes | None:
+        """Return the digest of the last statement, which is not unpacked; raises as `last`."""
+        row = self.table.row(_LAST, (pith_number, upstream, kind))
+        return None if row is None else row[4]
 
     def history(self, pith_number: str) -> list[UpstreamStatementRow]:
         """Return all statements on a record, by upstream, the oldest first; raises as `last`."""

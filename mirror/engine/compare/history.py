@@ -60,9 +60,10 @@ def append_statement(store: Store, statement: UpstreamStatementRow) -> Rollback 
         CorruptStoreError: `store.damaged`
     """
     number = statement.pith_number
-    before = store.upstream_history.last(statement.upstream, number, statement.kind)
-    if before is not None and before.digest == statement.digest:
+    series = (statement.upstream, number, statement.kind)
+    if store.upstream_history.last_digest(*series) == statement.digest:
         return None
+    before = store.upstream_history.last(*series)
     store.upstream_history.append(statement)
     if before is None:
         return None
