@@ -355,11 +355,17 @@ def _verify_events(
     for raw in bundle.events:
         if raw.digest not in verdicts:
             go_on()
-            with suppress(KeyError):  # not stored, or its key or profile is no longer trusted
-                verdicts[raw.digest] = restore_event(raw, known[raw.digest], keys)
-                continue
-            verdicts[raw.digest] = verify_event(raw, bundle.record, keys)
+            verdicts[raw.digest] = _verify_event(raw, bundle.record, keys, known)
     return tuple([verdicts[raw.digest] for raw in bundle.events])
+
+
+def _verify_event(
+    raw: EncodedEvent, record: Record, keys: KeySet, known: Mapping[bytes, EventVerdict]
+) -> Event:
+    if raw.digest in known:
+        with suppress(KeyError):  # its key or profile is no longer trusted
+            return restore_event(raw, known[raw.digest], keys)
+    return verify_event(raw, record, keys)
 
 
 def _faults(member: str, verified: Iterable[Receipt | Event]) -> Iterable[BundleFinding]:
