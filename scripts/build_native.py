@@ -149,7 +149,7 @@ def install_engine() -> None:
         CannotBuildError: maturin cannot be installed, or this machine lacks what a crate needs.
         SystemExit: The sources of the crate have an error.
     """
-    say("building the native engine: about a minute")
+    say("building the native engine: a minute or two")
     pip = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps")
     is_built, output = run(*pip, "--verbose", "--force-reinstall", CRATE, settings=OFFLINE)
     LOG.parent.mkdir(exist_ok=True)
