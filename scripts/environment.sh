@@ -89,7 +89,10 @@ on_crate() {
         return 0
     fi
     libraries=$(python -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))')
-    said=$(cd native && LD_LIBRARY_PATH="$libraries" CARGO_NET_OFFLINE=true cargo "$@" 2>&1) && return
+    if said=$(cd native && LD_LIBRARY_PATH="$libraries" CARGO_NET_OFFLINE=true cargo "$@" 2>&1); then
+        [ -z "$said" ] || printf '%s\n' "$said"
+        return
+    fi
     case "$said" in
         *"linking with"*) said="a program cannot be linked here" ;;
         *"could not compile \`mirror-native\`"* | *"test failed"* | "Diff in "*) printf '%s\n' "$said" >&2 && return 1 ;;
