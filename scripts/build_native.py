@@ -151,7 +151,7 @@ def install_engine() -> None:
     """
     say("building the native engine: a minute or two")
     pip = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps")
-    is_built, output = run(*pip, "--verbose", "--force-reinstall", CRATE, settings=OFFLINE)
+    is_built, output = run(*pip, "--verbose", CRATE, settings=OFFLINE)
     LOG.parent.mkdir(exist_ok=True)
     LOG.write_text(output, "utf-8")
     if is_built:
@@ -167,12 +167,11 @@ def build() -> None:
     digest = sources_digest()
     if is_current(digest):
         return
+    remove_engine()
     try:
         fetch_crates()
-        BUILT_FROM.unlink(missing_ok=True)
         install_engine()
     except CannotBuildError as reason:
-        remove_engine()
         say(f"no native engine here, Python does its work: {reason}")
     else:
         BUILT_FROM.write_text(digest, "ascii")
