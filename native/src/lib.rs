@@ -1,7 +1,24 @@
+//! The native engine of `mirror`: verifies and merges batches of bundles.
+//!
+//! It never refuses and never names a fault. It answers each item with all that follows from it, if
+//! it passes every rule without any finding, or else with None: then Python judges.
+
 #![forbid(unsafe_code)]
-use pyo3::prelude::*;
-#[pymodule]
-fn mirror_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add("VERSION", "1")?;
-    Ok(())
-}
+
+mod bundle;
+mod content;
+mod curve;
+pub mod engine;
+mod event;
+mod field;
+pub mod json;
+mod merge;
+mod msgpack;
+mod record;
+pub mod settings;
+mod signature;
+mod stored;
+mod value;
+
+#[cfg(feature = "extension-module")]
+mod python;

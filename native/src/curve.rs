@@ -1,0 +1,198 @@
+//! Points of edwards25519, and tables that multiply one point quickly (RFC 8032 section 5.1).
+
+use crate::field::{invert_all, Field};
+
+const D: [u8; 32] = [
+    0xa3, 0x78, 0x59, 0x13, 0xca, 0x4d, 0xeb, 0x75, 0xab, 0xd8, 0x41, 0x41, 0x4d, 0x0a, 0x70, 0x00,
+    0x98, 0xe8, 0x79, 0x77, 0x79, 0x40, 0xc7, 0x8c, 0x73, 0xfe, 0x6f, 0x2b, 0xee, 0x6c, 0x03, 0x52,
+];
+/// The encoding of the base point B: y = 4/5, x even.
+pub const BASE_POINT: [u8; 32] = [
+    0x58, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+    0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+];
+
+/// A point in extended coordinates: x = X/Z, y = Y/Z, xy = T/Z.
+#[derive(Clone, Copy)]
+pub struct Point {
+    x: Field,
+    y: Field,
+    z: Field,
+    t: Field,
+}
+
+/// An affine point as an addition takes it: y + x, y - x, 2dxy.
+#[derive(Clone, Copy)]
+struct Prepared {
+    sum: Field,
+    difference: Field,
+    product: Field,
+}
+
+impl Point {
+    /// The neutral element.
+    pub fn identity() -> Point {
+        let (zero, one) = (Field::small(0), Field::small(1));
+        Point {
+            x: zero,
+            y: one,
+            z: one,
+            t: zero,
+        }
+    }
+
+    /// Returns the point of an encoding, or None if no x fits its y (RFC 8032 section 5.1.3).
+    ///
+    /// The encoding must be canonical.
+    pub fn decompress(bytes: &[u8; 32]) -> Option<Point> {
+        let (one, y) = (Field::small(1), Field::from_bytes(bytes));
+        let numerator = y.square().sub(&one);
+        let denominator = y.square().mul(&Field::from_bytes(&D)).add(&one);
+        let square = numerator.mul(&denominator.invert());
+        let mut x = square_root(&square)?;
+        if x.is_odd() != (bytes[31] >> 7 == 1) {
+            x = Field::small(0).sub(&x);
+        }
+        Some(Point {
+            x,
+            y,
+            z: one,
+            t: x.mul(&y),
+        })
+    }
+
+    /// Returns the sum of this point and a prepared one, or their difference.
+    ///
+    /// The formula is complete: it holds for all points of the curve (Hisil, Wong, Carter, Dawson:
+    /// Twisted Edwards Curves Revisited, section 3.1, with a = -1).
+    #[inline(always)]
+    fn add_prepared(&self, other: &Prepared, negative: bool) -> Point {
+        let (with_sum, with_difference) = if negative {
+            (&other.difference, &other.sum)
+        } else {
+            (&other.sum, &other.difference)
+        };
+        let a = self.y.minus(&self.x).mul(&with_difference.loose());
+        let b = self.y.plus(&self.x).mul(&with_sum.loose());
+        let c = self.t.mul(&other.product);
+        let d = self.z.add(&self.z);
+        let (e, h) = (b.minus(&a), b.plus(&a));
+        let (f, g) = if negative {
+            (d.plus(&c), d.minus(&c))
+        } else {
+            (d.minus(&c), d.plus(&c))
+        };
+        Point {
+            x: e.mul(&f),
+            y: g.mul(&h),
+            z: f.mul(&g),
+            t: e.mul(&h),
+        }
+    }
+
+    /// Returns the sum of two points, by the same formula.
+    fn add(&self, other: &Point) -> Point {
+        let d2 = Field::from_bytes(&D).add(&Field::from_bytes(&D));
+        let a = self.y.minus(&self.x).mul(&other.y.minus(&other.x));
+        let b = self.y.plus(&self.x).mul(&other.y.plus(&other.x));
+        let c = self.t.mul(&d2).mul(&other.t);
+        let d = self.z.mul(&other.z).add(&self.z.mul(&other.z));
+        let (e, h, f, g) = (b.minus(&a), b.plus(&a), d.minus(&c), d.plus(&c));
+        Point {
+            x: e.mul(&f),
+            y: g.mul(&h),
+            z: f.mul(&g),
+            t: e.mul(&h),
+        }
+    }
+}
+
+/// Returns the canonical encodings of points (RFC 8032 section 5.1.2), with one inversion.
+pub fn compress_all(points: &[Point]) -> Vec<[u8; 32]> {
+    let mut inverses: Vec<Field> = points.iter().map(|point| point.z).collect();
+    invert_all(&mut inverses);
+    points
+        .iter()
+        .zip(inverses)
+        .map(|(point, inverse)| {
+            let mut bytes = point.y.mul(&inverse).to_bytes();
+            bytes[31] |= u8::from(point.x.mul(&inverse).is_odd()) << 7;
+            bytes
+        })
+        .collect()
+}
+
+/// Returns a square root, or None (p = 5 mod 8: RFC 8032 section 5.1.3).
+fn square_root(square: &Field) -> Option<Field> {
+    let mut exponent = [0xff; 32]; // (p + 3) / 8 = 2^252 - 2
+    exponent[0] = 0xfe;
+    exponent[31] = 0x0f;
+    let root = square.power(&exponent);
+    if root.square().equals(*square) {
+        return Some(root);
+    }
+    let mut quarter = [0xff; 32]; // (p - 1) / 4 = 2^253 - 5
+    quarter[0] = 0xfb;
+    quarter[31] = 0x1f;
+    let root = root.mul(&Field::small(2).power(&quarter)); // times a root of -1
+    root.square().equals(*square).then_some(root)
+}
+
+const WINDOWS: usize = 32;
+const ENTRIES: usize = 128;
+
+/// Multiples of one point: j * 256^i * P for i below 32 and j from 1 to 128.
+pub struct Table(Vec<Prepared>);
+
+impl Table {
+    /// Computes the multiples of a point.
+    pub fn new(point: &Point) -> Table {
+        let mut points = Vec::with_capacity(WINDOWS * ENTRIES);
+        let mut base = *point;
+        for _ in 0..WINDOWS {
+            let mut multiple = base;
+            for _ in 0..ENTRIES {
+                points.push(multiple);
+                multiple = multiple.add(&base);
+            }
+            let last = points[points.len() - 1];
+            base = last.add(&last);
+        }
+        Table(prepare(&points))
+    }
+
+    /// Adds a multiple of the point to `sum`: `scalar` times it, least significant byte first.
+    ///
+    /// The scalar must be less than 2^255: then its signed digits need no more than 32 windows.
+    pub fn add_multiple(&self, scalar: &[u8; 32], sum: &mut Point) {
+        let mut carry = 0;
+        for (window, byte) in scalar.iter().enumerate() {
+            let mut digit = i16::from(*byte) + carry;
+            carry = i16::from(digit > ENTRIES as i16);
+            digit -= carry << 8;
+            if digit != 0 {
+                let entry = &self.0[window * ENTRIES + usize::from(digit.unsigned_abs()) - 1];
+                *sum = sum.add_prepared(entry, digit < 0);
+            }
+        }
+        assert!(carry == 0, "the scalar is below 2^255");
+    }
+}
+
+fn prepare(points: &[Point]) -> Vec<Prepared> {
+    let d2 = Field::from_bytes(&D).add(&Field::from_bytes(&D));
+    let mut inverses: Vec<Field> = points.iter().map(|point| point.z).collect();
+    invert_all(&mut inverses);
+    points
+        .iter()
+        .zip(inverses)
+        .map(|(point, inverse)| {
+            let (x, y) = (point.x.mul(&inverse), point.y.mul(&inverse));
+            Prepared {
+                sum: y.add(&x),
+                difference: y.sub(&x),
+                product: x.mul(&y).mul(&d2),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,206 @@
+//! Strict JSON (rule V1; RFC 8259), without floats.
+
+use std::borrow::Cow;
+
+use crate::value::{Object, Value, MAX_DEPTH, MAX_INTEGER};
+
+/// Returns the value of one JSON text; None if V1 refuses it, or if it holds a float or `-0`.
+pub fn read(data: &[u8]) -> Option<Value<'_>> {
+    let mut reader = Reader {
+        text: std::str::from_utf8(data).ok()?,
+        at: 0,
+    };
+    let value = reader.value(0)?;
+    reader.skip_space();
+    (reader.at == data.len()).then_some(value)
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+    }
+
+    /// Skips white space and one character; None if it is another.
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        self.skip_space();
+        self.take(byte).then_some(())
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn value(&mut self, depth: usize) -> Option<Value<'a>> {
+        self.skip_space();
+        match self.peek()? {
+            b'{' if depth < MAX_DEPTH => self.object(depth + 1),
+            b'[' if depth < MAX_DEPTH => self.list(depth + 1),
+            b'"' => self.string().map(Value::Text),
+            b'n' => self.literal("null", Value::Null),
+            b't' => self.literal("true", Value::Bool(true)),
+            b'f' => self.literal("false", Value::Bool(false)),
+            _ => self.integer(),
+        }
+    }
+
+    fn literal(&mut self, name: &str, value: Value<'a>) -> Option<Value<'a>> {
+        self.text[self.at..].starts_with(name).then(|| {
+            self.at += name.len();
+            value
+        })
+    }
+
+    fn integer(&mut self) -> Option<Value<'a>> {
+        let is_negative = self.take(b'-');
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        let digits = &self.text[start..self.at];
+        if matches!(self.peek(), Some(b'.' | b'e' | b'E')) || digits.len() > 16 {
+            return None;
+        }
+        if digits.starts_with('0') && (digits.len() > 1 || is_negative) {
+            return None;
+        }
+        let number: i64 = digits.parse().ok()?;
+        (number <= MAX_INTEGER).then_some(Value::Int(if is_negative { -number } else { number }))
+    }
+
+    fn list(&mut self, depth: usize) -> Option<Value<'a>> {
+        self.expect(b'[')?;
+        let mut items = Vec::new();
+        self.skip_space();
+        if self.take(b']') {
+            return Some(Value::List(items));
+        }
+        loop {
+            items.push(self.value(depth)?);
+            self.skip_space();
+            if self.take(b']') {
+                return Some(Value::List(items));
+            }
+            self.expect(b',')?;
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Option<Value<'a>> {
+        self.expect(b'{')?;
+        let mut members = Vec::with_capacity(8);
+        self.skip_space();
+        if self.take(b'}') {
+            return Some(Value::Object(Object::default()));
+        }
+        loop {
+            self.skip_space();
+            let name = self.string()?;
+            self.expect(b':')?;
+            members.push((name, self.value(depth)?));
+            self.skip_space();
+            if self.take(b'}') {
+                let is_sound = are_distinct(&members);
+                return is_sound.then_some(Value::Object(Object {
+                    members,
+                    packed: &[],
+                }));
+            }
+            self.expect(b',')?;
+        }
+    }
+
+    fn string(&mut self) -> Option<Cow<'a, str>> {
+        if !self.take(b'"') {
+            return None;
+        }
+        let start = self.at;
+        self.skip_plain();
+        if self.take(b'"') {
+            return Some(Cow::Borrowed(&self.text[start..self.at - 1]));
+        }
+        let mut text = String::from(&self.text[start..self.at]);
+        loop {
+            let start = self.at;
+            self.skip_plain();
+            text.push_str(&self.text[start..self.at]);
+            if self.take(b'"') {
+                return Some(Cow::Owned(text));
+            }
+            text.push(self.escape()?);
+        }
+    }
+
+    /// Skips the characters of a string that stand for themselves.
+    fn skip_plain(&mut self) {
+        let rest = &self.text.as_bytes()[self.at..];
+        let is_special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+        self.at += rest.iter().position(is_special).unwrap_or(rest.len());
+    }
+
+    fn escape(&mut self) -> Option<char> {
+        if !self.take(b'\\') {
+            return None; // a control character, or the end of the text
+        }
+        let byte = self.peek()?;
+        self.at += 1;
+        match byte {
+            b'"' | b'\\' | b'/' => Some(byte as char),
+            b'b' => Some('\u{8}'),
+            b'f' => Some('\u{c}'),
+            b'n' => Some('\n'),
+            b'r' => Some('\r'),
+            b't' => Some('\t'),
+            b'u' => self.unicode_escape(),
+            _ => None,
+        }
+    }
+
+    /// Reads the digits of `\u`; a surrogate needs its partner.
+    fn unicode_escape(&mut self) -> Option<char> {
+        let first = self.hex_digits()?;
+        if !(0xd800..0xdc00).contains(&first) {
+            return char::from_u32(first);
+        }
+        if !(self.take(b'\\') && self.take(b'u')) {
+            return None;
+        }
+        let second = self.hex_digits()?;
+        let is_pair = (0xdc00..0xe000).contains(&second);
+        is_pair.then(|| char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)))?
+    }
+
+    fn hex_digits(&mut self) -> Option<u32> {
+        let digits = self.text.as_bytes().get(self.at..self.at + 4)?;
+        self.at += 4;
+        digits.iter().try_fold(0, |sum, byte| {
+            Some(sum << 4 | (*byte as char).to_digit(16)?)
+        })
+    }
+}
+
+const FEW: usize = 16;
+
+/// Whether no name is repeated.
+pub fn are_distinct(members: &[(Cow<'_, str>, Value<'_>)]) -> bool {
+    if members.len() > FEW {
+        let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
+        names.sort_unstable();
+        return names.windows(2).all(|pair| pair[0] != pair[1]);
+    }
+    let is_new = |(index, (name, _)): (usize, &(Cow<'_, str>, Value<'_>))| {
+        members[..index].iter().all(|(other, _)| other != name)
+    };
+    members.iter().enumerate().all(is_new)
+}

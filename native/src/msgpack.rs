@@ -1,0 +1,276 @@
+//! MessagePack in its shortest form, of the values of V1 without floats.
+
+use std::borrow::Cow;
+
+use crate::json::are_distinct;
+use crate::value::{Object, Value, MAX_DEPTH, MAX_INTEGER};
+
+/// Returns the value of one MessagePack text.
+///
+/// None if V1 refuses it, if it holds a float, or if a part of it is not in its shortest form.
+pub fn read(data: &[u8]) -> Option<Value<'_>> {
+    let mut reader = Reader::new(data);
+    let value = reader.value(0)?;
+    reader.is_at_end().then_some(value)
+}
+
+/// Reads values one after the other.
+pub struct Reader<'a> {
+    data: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(data: &'a [u8]) -> Reader<'a> {
+        Reader { data, at: 0 }
+    }
+
+    pub fn is_at_end(&self) -> bool {
+        self.at == self.data.len()
+    }
+
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let taken = self.data.get(self.at..self.at.checked_add(count)?)?;
+        self.at += count;
+        Some(taken)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        Some(self.take(1)?[0])
+    }
+
+    /// Reads an unsigned integer of so many bytes; None if it is below `least`.
+    fn number(&mut self, bytes: usize, least: u64) -> Option<u64> {
+        let number = self
+            .take(bytes)?
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        (number >= least).then_some(number)
+    }
+
+    fn size(&mut self, bytes: usize, least: u64) -> Option<usize> {
+        usize::try_from(self.number(bytes, least)?).ok()
+    }
+
+    fn signed(&mut self, bytes: usize, most: i64) -> Option<Value<'a>> {
+        let unused = 64 - 8 * bytes;
+        let number = (self.number(bytes, 0)? << unused) as i64 >> unused;
+        (-MAX_INTEGER..=most)
+            .contains(&number)
+            .then_some(Value::Int(number))
+    }
+
+    fn unsigned(&mut self, bytes: usize, least: u64) -> Option<Value<'a>> {
+        let number = i64::try_from(self.number(bytes, least)?).ok()?;
+        (number <= MAX_INTEGER).then_some(Value::Int(number))
+    }
+
+    pub fn value(&mut self, depth: usize) -> Option<Value<'a>> {
+        let start = self.at;
+        let head = self.byte()?;
+        match head {
+            0x00..=0x7f => Some(Value::Int(i64::from(head))),
+            0x80..=0x8f => self.object(usize::from(head & 15), depth, start),
+            0x90..=0x9f => self.list(usize::from(head & 15), depth),
+            0xa0..=0xbf => self.text(usize::from(head & 31)).map(Value::Text),
+            0xc0 => Some(Value::Null),
+            0xc2 => Some(Value::Bool(false)),
+            0xc3 => Some(Value::Bool(true)),
+            0xcc => self.unsigned(1, 1 << 7),
+            0xcd => self.unsigned(2, 1 << 8),
+            0xce => self.unsigned(4, 1 << 16),
+            0xcf => self.unsigned(8, 1 << 32),
+            0xd0 => self.signed(1, -33),
+            0xd1 => self.signed(2, -(1 << 7) - 1),
+            0xd2 => self.signed(4, -(1 << 15) - 1),
+            0xd3 => self.signed(8, -(1 << 31) - 1),
+            0xd9 => self
+                .size(1, 32)
+                .and_then(|size| self.text(size))
+                .map(Value::Text),
+            0xda => self
+                .size(2, 1 << 8)
+                .and_then(|size| self.text(size))
+                .map(Value::Text),
+            0xdb => self
+                .size(4, 1 << 16)
+                .and_then(|size| self.text(size))
+                .map(Value::Text),
+            0xdc => self.size(2, 16).and_then(|count| self.list(count, depth)),
+            0xdd => self
+                .size(4, 1 << 16)
+                .and_then(|count| self.list(count, depth)),
+            0xde => self
+                .size(2, 16)
+                .and_then(|count| self.object(count, depth, start)),
+            0xdf => self
+                .size(4, 1 << 16)
+                .and_then(|count| self.object(count, depth, start)),
+            0xe0..=0xff => Some(Value::Int(i64::from(head as i8))),
+            _ => None, // floats, byte strings, extensions
+        }
+    }
+
+    fn text(&mut self, size: usize) -> Option<Cow<'a, str>> {
+        std::str::from_utf8(self.take(size)?)
+            .ok()
+            .map(Cow::Borrowed)
+    }
+
+    fn name(&mut self) -> Option<Cow<'a, str>> {
+        match self.value(MAX_DEPTH)? {
+            Value::Text(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    fn list(&mut self, count: usize, depth: usize) -> Option<Value<'a>> {
+        if depth >= MAX_DEPTH {
+            return None;
+        }
+        let mut items = Vec::with_capacity(count.min(1024));
+        for _ in 0..count {
+            items.push(self.value(depth + 1)?);
+        }
+        Some(Value::List(items))
+    }
+
+    fn object(&mut self, count: usize, depth: usize, start: usize) -> Option<Value<'a>> {
+        if depth >= MAX_DEPTH {
+            return None;
+        }
+        let mut members = Vec::with_capacity(count.min(1024));
+        for _ in 0..count {
+            members.push((self.name()?, self.value(depth + 1)?));
+        }
+        let packed = &self.data[start..self.at];
+        are_distinct(&members).then_some(Value::Object(Object { members, packed }))
+    }
+
+    // The parts of an arrival's content, which are not always in their shortest form ---------
+
+    /// Reads the head of a list; returns its length.
+    pub fn list_head(&mut self) -> Option<usize> {
+        match self.byte()? {
+            head @ 0x90..=0x9f => Some(usize::from(head & 15)),
+            0xdc => self.size(2, 0),
+            0xdd => self.size(4, 0),
+            _ => None,
+        }
+    }
+
+    /// Reads a byte string.
+    pub fn bytes(&mut self) -> Option<&'a [u8]> {
+        let size = match self.byte()? {
+            0xc4 => self.size(1, 0)?,
+            0xc5 => self.size(2, 0)?,
+            0xc6 => self.size(4, 0)?,
+            _ => return None,
+        };
+        self.take(size)
+    }
+}
+
+// Writing -----------------------------------------------------------------------------------
+
+/// Appends a value in its shortest form.
+pub fn write(value: &Value<'_>, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.push(0xc0),
+        Value::Bool(one) => out.push(0xc2 + u8::from(*one)),
+        Value::Int(number) => write_integer(*number, out),
+        Value::Text(text) => write_text(text, out),
+        Value::List(items) => {
+            write_head(items.len(), (0x90, 15), &[(0xdc, 2), (0xdd, 4)], out);
+            items.iter().for_each(|item| write(item, out));
+        }
+        Value::Object(object) => write_object(object, out),
+    }
+}
+
+/// Appends an object in its shortest form: as it was read, if that was MessagePack.
+pub fn write_object(object: &Object<'_>, out: &mut Vec<u8>) {
+    if !object.packed.is_empty() {
+        return out.extend_from_slice(object.packed);
+    }
+    write_head(
+        object.members.len(),
+        (0x80, 15),
+        &[(0xde, 2), (0xdf, 4)],
+        out,
+    );
+    for (name, value) in &object.members {
+        write_text(name, out);
+        write(value, out);
+    }
+}
+
+pub fn write_text(text: &str, out: &mut Vec<u8>) {
+    write_head(
+        text.len(),
+        (0xa0, 31),
+        &[(0xd9, 1), (0xda, 2), (0xdb, 4)],
+        out,
+    );
+    out.extend_from_slice(text.as_bytes());
+}
+
+pub fn write_bytes(data: &[u8], out: &mut Vec<u8>) {
+    write_sized(data.len(), &[(0xc4, 1), (0xc5, 2), (0xc6, 4)], out);
+    out.extend_from_slice(data);
+}
+
+pub fn write_list_head(count: usize, out: &mut Vec<u8>) {
+    write_head(count, (0x90, 15), &[(0xdc, 2), (0xdd, 4)], out);
+}
+
+/// Appends the head of a list as an arrival's content has it: short, or with four bytes.
+pub fn write_content_head(count: usize, out: &mut Vec<u8>) {
+    write_head(count, (0x90, 15), &[(0xdd, 4)], out);
+}
+
+pub fn write_integer(number: i64, out: &mut Vec<u8>) {
+    let bytes = number.to_be_bytes();
+    match number {
+        0..=0x7f | -32..=-1 => out.push(bytes[7]),
+        -0x80..=-33 => out.extend_from_slice(&[0xd0, bytes[7]]),
+        -0x8000..=-1 => write_number(0xd1, &bytes[6..], out),
+        -0x8000_0000..=-1 => write_number(0xd2, &bytes[4..], out),
+        i64::MIN..=-1 => write_number(0xd3, &bytes, out),
+        _ => write_sized_integer(number as u64, out),
+    }
+}
+
+fn write_sized_integer(number: u64, out: &mut Vec<u8>) {
+    let forms = [(0xcc, 1), (0xcd, 2), (0xce, 4), (0xcf, 8)];
+    let (head, bytes) = forms
+        .into_iter()
+        .find(|form| fits(number, form.1))
+        .unwrap_or((0xcf, 8));
+    write_number(head, &number.to_be_bytes()[8 - bytes..], out);
+}
+
+fn write_number(head: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(head);
+    out.extend_from_slice(bytes);
+}
+
+fn fits(number: u64, bytes: usize) -> bool {
+    bytes >= 8 || number < 1 << (8 * bytes)
+}
+
+/// Appends a head with the size in its low bits, up to a greatest, or in the bytes after it.
+fn write_head(size: usize, short: (u8, usize), forms: &[(u8, usize)], out: &mut Vec<u8>) {
+    if size <= short.1 {
+        out.push(short.0 | size as u8);
+    } else {
+        write_sized(size, forms, out);
+    }
+}
+
+fn write_sized(size: usize, forms: &[(u8, usize)], out: &mut Vec<u8>) {
+    let size = size as u64;
+    let found = forms.iter().find(|form| fits(size, form.1));
+    let (head, bytes) = *found.expect("no part of a bundle has 2^32 bytes");
+    write_number(head, &size.to_be_bytes()[8 - bytes..], out);
+}
