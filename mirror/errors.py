@@ -13,6 +13,7 @@ __all__ = [
     "CheckpointConflictError",
     "ClusterError",
     "CorruptStoreError",
+    "EngineError",
     "FormatError",
     "KeySetChangedError",
     "LimitError",
@@ -103,6 +104,10 @@ class CorruptStoreError(StoreError):
 
 class KeySetChangedError(StoreError):
     """Another process changed the trusted keys while this one was working."""
+
+
+class EngineError(MirrorError):
+    """The native engine was asked for, and is not there."""
 
 
 class ListenError(MirrorError):

@@ -28,6 +28,7 @@ from mirror.store.state_tree import StateTree, TreeLeaf
 from mirror.store.states import StaleRecord, StateColumns, StateRow, States, state_columns
 from mirror.store.store import Store, open_store
 from mirror.store.stored_facts import StoredFacts, signature_of
+from mirror.store.stored_records import StoredRecord, StoredRecords
 from mirror.store.sync_state import CachedETag, Change, SyncState
 from mirror.store.trust_log import TrustChange, TrustLog
 from mirror.store.upstream_history import UpstreamStatementRow
@@ -40,10 +41,12 @@ from mirror.store.writer import (
     WriteResult,
     pack_new_facts,
 )
+from mirror.store.zstd_dictionary import DICTIONARY
 
 __all__ = [
     "APPLICATION_ID",
     "BESIDE",
+    "DICTIONARY",
     "OVER_QUOTA",
     "ArrivalContents",
     "ArrivalRow",
@@ -70,6 +73,8 @@ __all__ = [
     "StoreVersion",
     "StoredCheckpoint",
     "StoredFacts",
+    "StoredRecord",
+    "StoredRecords",
     "SyncState",
     "TreeLeaf",
     "TrustChange",

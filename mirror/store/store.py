@@ -25,6 +25,7 @@ from mirror.store.schema import absent, applied_version, is_current, is_empty, r
 from mirror.store.search_index import SearchIndex
 from mirror.store.source_cache import SourceCache
 from mirror.store.state_tree import StateTree
+from mirror.store.stored_records import StoredRecords
 from mirror.store.states import States
 from mirror.store.sync_state import SyncState
 from mirror.store.trust_log import TrustLog
@@ -70,6 +71,8 @@ class Store:
         """Facts and verdicts."""
 
     # A request uses few tables, so the objects for the others are not made.
+    stored_records = cached_property(lambda store: StoredRecords(store.connection))
+    """Whole rows of records whose facts are all valid."""
     states = cached_property(lambda store: States(store.connection, store.facts))
     """States and the queue of stale ones."""
     citations = cached_property(lambda store: CitationIndex(store.connection))

@@ -32,7 +32,7 @@ from mirror.store.counters import Counters, count_verdicts
 from mirror.store.facts import Facts
 from mirror.store.quota import OverQuota, Quota
 from mirror.store.records import RecordColumns, Records, columns_of
-from mirror.store.row_checksum import combine
+from mirror.store.row_checksum import EMPTY, combine
 from mirror.store.states import StateColumns, States, state_columns
 from mirror.store.stored_facts import SHAPE, StoredFacts
 
@@ -102,7 +102,9 @@ class NewFacts(NamedTuple):
     verdict_rows: tuple[VerdictRow, ...]
     key_ids: tuple[str, ...]
     state: StateColumns | None = None
-    """State of the record if it has no other facts."""
+    """State of the record with these facts; it has no others, but for those of `base`."""
+    base: bytes = EMPTY
+    """Checksum of the totals of the stored facts on which the state rests, too."""
 
     @property
     def new(self) -> InsertCounts:

@@ -83,7 +83,7 @@ fn read_record(bundle: &Object<'_>, settings: &Settings) -> Option<Record> {
     let words = &settings.words;
     let is_bundle = bundle.text("bundle_type")? == words.bundle_type
         && bundle.text("bundle_version")? == words.bundle_version;
-    let record = Record::read(bundle.get("canonical_record")?, words)?;
+    let record = Record::read(bundle.get("canonical_record")?)?;
     let is_right = record.encoded.len() <= settings.limits.record_bytes
         && bundle.text("canonical_sha256")? == record.canonical_sha256
         && bundle.text("pith_number")? == record.pith_number

@@ -166,7 +166,7 @@ impl Engine {
     /// Returns the facts of contents that stored records lack, and the states with them.
     pub fn extend(&self, items: &[(StoredRecord<'_>, &[u8])]) -> Vec<Option<NewFacts>> {
         self.each(items, |(stored, content), codec, _| {
-            let record = stored.record.read(&self.settings)?;
+            let record = stored.record.read()?;
             let packed = decompress_all(&stored.arrivals, codec)?;
             let contents = read_contents(&stored.arrivals, &packed, &stored.totals)?;
             let mut known = valid_facts(&contents, &self.settings)?;
@@ -204,7 +204,7 @@ impl Engine {
     /// Merges stored records from their stored verdicts: that every fact is valid.
     pub fn replay(&self, items: &[StoredRecord<'_>]) -> Vec<Option<StateColumns>> {
         self.each(items, |stored, codec, _| {
-            let record = stored.record.read(&self.settings)?;
+            let record = stored.record.read()?;
             let packed = decompress_all(&stored.arrivals, codec)?;
             let contents = read_contents(&stored.arrivals, &packed, &stored.totals)?;
             self.merge(&record, &valid_facts(&contents, &self.settings)?, codec)
@@ -214,7 +214,7 @@ impl Engine {
     /// Verifies everything of stored records again, and compares it with their rows.
     pub fn check(&self, items: &[(StoredRecord<'_>, StateRow<'_>)]) -> Vec<Option<Checked>> {
         self.each(items, |(stored, row), codec, signatures| {
-            let record = stored.record.read(&self.settings)?;
+            let record = stored.record.read()?;
             let is_intact = |row: &ArrivalRow<'_>| row.computed_checksum() == row.checksum;
             if !stored.arrivals.iter().all(is_intact) {
                 return None;

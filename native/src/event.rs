@@ -101,8 +101,7 @@ impl<'v> Event<'v> {
             && key.is_valid_at(event.instant)
             && key.may_sign(event.event_type);
         let signature = object.object("signature")?;
-        let is_alone =
-            signature.has_members(2) && signature.text("algorithm")? == settings.words.algorithm;
+        let is_alone = signature.has_members(2) && signature.text("algorithm")? == "ed25519";
         if !is_sound || !is_alone || !event.fits(record, settings, signatures)? {
             return None;
         }
@@ -248,8 +247,8 @@ fn verify_receipt(
 ) -> Option<()> {
     let receipt = value.object()?;
     let key = settings.keys.get(receipt.text("key_id")?)?;
-    let is_sound = receipt.text("kind")? == settings.words.receipt_kind
-        && receipt.text("algorithm")? == settings.words.algorithm
+    let is_sound = receipt.text("kind")? == "pith_receipt"
+        && receipt.text("algorithm")? == "ed25519"
         && key.may_sign(&settings.words.record_created)
         && key.is_valid_at(instant(receipt.text("signed_at")?)?);
     if !is_sound {

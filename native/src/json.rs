@@ -1,10 +1,10 @@
-//! Strict JSON (rule V1; RFC 8259), without floats.
+//! Strict JSON (rule V1; RFC 8259).
 
 use std::borrow::Cow;
 
 use crate::value::{Object, Value, MAX_DEPTH, MAX_INTEGER};
 
-/// Returns the value of one JSON text; None if V1 refuses it, or if it holds a float or `-0`.
+/// Returns the value of one JSON text; None if V1 refuses it, or if it holds `-0`.
 pub fn read(data: &[u8]) -> Option<Value<'_>> {
     let mut reader = Reader {
         text: std::str::from_utf8(data).ok()?,
@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
             b'n' => self.literal("null", Value::Null),
             b't' => self.literal("true", Value::Bool(true)),
             b'f' => self.literal("false", Value::Bool(false)),
-            _ => self.integer(),
+            _ => self.number(),
         }
     }
 
@@ -63,21 +63,41 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn integer(&mut self) -> Option<Value<'a>> {
+    fn number(&mut self) -> Option<Value<'a>> {
+        let start = self.at;
         let is_negative = self.take(b'-');
+        let digits = self.digits()?;
+        if digits.len() > 1 && digits.starts_with('0') {
+            return None;
+        }
+        let is_float = matches!(self.peek(), Some(b'.' | b'e' | b'E'));
+        if is_float {
+            return self.float(start);
+        }
+        let number: i64 = digits.parse().ok()?;
+        let is_sound = number <= MAX_INTEGER && !(is_negative && number == 0);
+        is_sound.then_some(Value::Int(if is_negative { -number } else { number }))
+    }
+
+    fn digits(&mut self) -> Option<&'a str> {
         let start = self.at;
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
-        let digits = &self.text[start..self.at];
-        if matches!(self.peek(), Some(b'.' | b'e' | b'E')) || digits.len() > 16 {
-            return None;
+        (self.at > start).then(|| &self.text[start..self.at])
+    }
+
+    /// Reads fraction and exponent of the number that began at `start`.
+    fn float(&mut self, start: usize) -> Option<Value<'a>> {
+        if self.take(b'.') {
+            self.digits()?;
         }
-        if digits.starts_with('0') && (digits.len() > 1 || is_negative) {
-            return None;
+        if self.take(b'e') || self.take(b'E') {
+            let _ = self.take(b'+') || self.take(b'-');
+            self.digits()?;
         }
-        let number: i64 = digits.parse().ok()?;
-        (number <= MAX_INTEGER).then_some(Value::Int(if is_negative { -number } else { number }))
+        let number: f64 = self.text[start..self.at].parse().ok()?;
+        number.is_finite().then_some(Value::Float(number))
     }
 
     fn list(&mut self, depth: usize) -> Option<Value<'a>> {

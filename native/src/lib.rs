@@ -5,6 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+/// The version of the rules of verdicts and merge that this engine follows.
+pub const RULES: &str = "pith-open-graph-merge-v1 verdicts-2";
+
 mod bundle;
 mod content;
 mod curve;

@@ -1,4 +1,4 @@
-//! MessagePack in its shortest form, of the values of V1 without floats.
+//! MessagePack in its shortest form, of the values of V1.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use crate::value::{Object, Value, MAX_DEPTH, MAX_INTEGER};
 
 /// Returns the value of one MessagePack text.
 ///
-/// None if V1 refuses it, if it holds a float, or if a part of it is not in its shortest form.
+/// None if V1 refuses it, or if a part of it is not in its shortest form: floats have 64 bits.
 pub fn read(data: &[u8]) -> Option<Value<'_>> {
     let mut reader = Reader::new(data);
     let value = reader.value(0)?;
@@ -76,6 +76,7 @@ impl<'a> Reader<'a> {
             0xc0 => Some(Value::Null),
             0xc2 => Some(Value::Bool(false)),
             0xc3 => Some(Value::Bool(true)),
+            0xcb => self.float(),
             0xcc => self.unsigned(1, 1 << 7),
             0xcd => self.unsigned(2, 1 << 8),
             0xce => self.unsigned(4, 1 << 16),
@@ -107,8 +108,13 @@ impl<'a> Reader<'a> {
                 .size(4, 1 << 16)
                 .and_then(|count| self.object(count, depth, start)),
             0xe0..=0xff => Some(Value::Int(i64::from(head as i8))),
-            _ => None, // floats, byte strings, extensions
+            _ => None, // short floats, byte strings, extensions
         }
+    }
+
+    fn float(&mut self) -> Option<Value<'a>> {
+        let number = f64::from_bits(self.number(8, 0)?);
+        number.is_finite().then_some(Value::Float(number))
     }
 
     fn text(&mut self, size: usize) -> Option<Cow<'a, str>> {
@@ -179,6 +185,7 @@ pub fn write(value: &Value<'_>, out: &mut Vec<u8>) {
         Value::Null => out.push(0xc0),
         Value::Bool(one) => out.push(0xc2 + u8::from(*one)),
         Value::Int(number) => write_integer(*number, out),
+        Value::Float(number) => write_number(0xcb, &number.to_be_bytes(), out),
         Value::Text(text) => write_text(text, out),
         Value::List(items) => {
             write_head(items.len(), (0x90, 15), &[(0xdc, 2), (0xdd, 4)], out);

@@ -226,5 +226,6 @@ fn state<'py>(py: Python<'py>, columns: StateColumns) -> PyResult<Bound<'py, PyT
 #[pymodule]
 fn mirror_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+    module.add("RULES", crate::RULES)?;
     module.add_class::<PyEngine>()
 }

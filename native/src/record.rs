@@ -1,7 +1,6 @@
 //! Records: shape, hash, Pith Number and aliases (rules R1 to R4).
 
 use crate::msgpack;
-use crate::settings::Words;
 use crate::value::{hex, instant, is_digest, sha256, Digest, Object, Value};
 
 /// A canonical record whose shape was checked.
@@ -26,8 +25,8 @@ pub struct Record {
 
 impl Record {
     /// Returns the record that a value is; None if R1 refuses it.
-    pub fn read(value: &Value<'_>, words: &Words) -> Option<Record> {
-        let record = value.object().filter(|one| has_shape(one, words))?;
+    pub fn read(value: &Value<'_>) -> Option<Record> {
+        let record = value.object().filter(|one| has_shape(one))?;
         let (source, metadata) = (record.object("source")?, record.object("metadata")?);
         let encoded = record.canonical();
         let digest = sha256(&encoded);
@@ -92,7 +91,7 @@ fn suffix_of(digest: &Digest) -> String {
         .collect()
 }
 
-fn has_shape(record: &Object<'_>, words: &Words) -> bool {
+fn has_shape(record: &Object<'_>) -> bool {
     let check = || -> Option<bool> {
         let (metadata, source) = (record.object("metadata")?, record.object("source")?);
         let is_hash = |name| metadata.text(name).is_some_and(is_digest);
@@ -100,7 +99,7 @@ fn has_shape(record: &Object<'_>, words: &Words) -> bool {
             record.has_members(3)
                 && metadata.has_members(6)
                 && source.has_members(3)
-                && record.text("schema_version")? == words.schema_version
+                && record.text("schema_version")? == "1.0"
                 && is_hash("abstract_canon_sha256")
                 && is_hash("title_canon_sha256")
                 && instant(metadata.text("submitted_at")?).is_some()

@@ -22,10 +22,7 @@ pub struct Settings {
 pub struct Words {
     pub bundle_type: String,
     pub bundle_version: String,
-    pub schema_version: String,
     pub merge_version: String,
-    pub receipt_kind: String,
-    pub algorithm: String,
     pub record_created: String,
     pub revocation: String,
     pub citation: String,
@@ -162,10 +159,7 @@ fn words(object: &Object<'_>) -> Option<Words> {
     Some(Words {
         bundle_type: owned(object, "bundle_type")?,
         bundle_version: owned(object, "bundle_version")?,
-        schema_version: owned(object, "schema_version")?,
         merge_version: owned(object, "merge_version")?,
-        receipt_kind: owned(object, "receipt_kind")?,
-        algorithm: owned(object, "algorithm")?,
         record_created: owned(object, "record_created")?,
         revocation: owned(object, "revocation")?,
         citation: owned(object, "citation")?,

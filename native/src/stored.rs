@@ -4,7 +4,6 @@ use crate::content::{row_checksum, Checksum, Codec, Column, Contents};
 use crate::merge::State;
 use crate::msgpack;
 use crate::record::Record;
-use crate::settings::Settings;
 use crate::value::{sha256, Digest};
 
 /// The columns of `record` after its id.
@@ -51,8 +50,8 @@ pub struct StateRow<'a> {
 
 impl RecordRow<'_> {
     /// Returns the record, if all columns follow from its value.
-    pub fn read(&self, settings: &Settings) -> Option<Record> {
-        let record = Record::read(&msgpack::read(self.value)?, &settings.words)?;
+    pub fn read(&self) -> Option<Record> {
+        let record = Record::read(&msgpack::read(self.value)?)?;
         let is_whole = record.digest == self.digest
             && record.year == self.year
             && record.suffix == self.suffix

@@ -1,6 +1,6 @@
 //! Values, canonical bytes, digests, times and base64 (rules V1 to V6).
 //!
-//! A value holds no float: a text with one takes the other way, as `repr` has rules of its own.
+//! Every number is an integer of V1 or a finite double.
 
 use std::borrow::Cow;
 
@@ -14,12 +14,14 @@ pub const MAX_DEPTH: usize = 64;
 /// The largest magnitude of an integer (V1).
 pub const MAX_INTEGER: i64 = (1 << 53) - 1;
 
-/// A JSON value without floats.
+/// A JSON value.
 #[derive(Debug)]
 pub enum Value<'a> {
     Null,
     Bool(bool),
     Int(i64),
+    /// Finite.
+    Float(f64),
     Text(Cow<'a, str>),
     List(Vec<Value<'a>>),
     Object(Object<'a>),
@@ -87,6 +89,7 @@ impl<'a> Value<'a> {
             Value::Bool(true) => out.extend_from_slice(b"true"),
             Value::Bool(false) => out.extend_from_slice(b"false"),
             Value::Int(number) => write_integer(*number, out),
+            Value::Float(number) => write_float(*number, out),
             Value::Text(text) => write_text(text, out),
             Value::List(items) => {
                 out.push(b'[');
@@ -185,6 +188,36 @@ impl<'a> Object<'a> {
 
 pub fn write_integer(number: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(number.to_string().as_bytes());
+}
+
+/// Appends a float as V2 writes it: the `repr` of CPython.
+///
+/// The shortest digits that give the same double; with an exponent below 1e-4 and from 1e16.
+pub fn write_float(number: f64, out: &mut Vec<u8>) {
+    let scientific = format!("{:e}", number.abs());
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let digits = digits.replace('.', "");
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if number.is_sign_negative() {
+        out.push(b'-');
+    }
+    let text = if exponent < -4 || exponent >= 16 {
+        let (first, rest) = digits.split_at(1);
+        let point = if rest.is_empty() { "" } else { "." };
+        let sign = if exponent < 0 { '-' } else { '+' };
+        format!("{first}{point}{rest}e{sign}{:02}", exponent.abs())
+    } else if exponent < 0 {
+        format!("0.{}{digits}", "0".repeat((-exponent - 1) as usize))
+    } else {
+        let whole = exponent as usize + 1;
+        let padded = format!("{digits:0<whole$}");
+        let (integer, fraction) = padded.split_at(whole);
+        format!(
+            "{integer}.{}",
+            if fraction.is_empty() { "0" } else { fraction }
+        )
+    };
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// Appends a string as V2 writes it: UTF-8, with the short escapes, `\u00xx` for other controls.

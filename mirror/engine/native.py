@@ -1,0 +1,216 @@
+"""The native engine: verifies and merges batches in the Rust module `mirror_native`.
+
+It answers each item with all that follows from it, if the item passes every rule without any
+finding, or else with None. Then the rules in `mirror.core` judge: codes, reasons and their order
+are there only. Keys, types of events, limits and the zstd dictionary are handed to it as data.
+
+The environment variable `MIRROR_NATIVE` chooses: `auto` uses it where it is installed, `on` fails
+where it is not, `off` does without.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from mirror.core.bundle import BUNDLE_TYPE, BUNDLE_VERSION, BundleLimits
+from mirror.core.events.event import MAX_EVENT_BYTES, MAX_PAYLOAD_DEPTH
+from mirror.core.events.profiled_event import names_of
+from mirror.core.events.types import CITATION, LIST_NAMES, RECORD_CREATED, REVOCATION, table_of_types
+from mirror.core.identifier import names_in
+from mirror.core.keys import BUILT_IN, Key, KeySet
+from mirror.core.merge import MERGE_VERSION, RULES
+from mirror.core.values import Object, canonical, instant
+from mirror.errors import EngineError
+from mirror.store import DICTIONARY, NewFacts, StateColumns, StoredRecord
+
+__all__ = ["Engine", "VerifiedBundleColumns", "description", "engine_for", "is_used"]
+
+_LOG = logging.getLogger(__name__)
+
+VARIABLE = "MIRROR_NATIVE"
+
+
+# Choice ----------------------------------------------------------------------------------------
+
+
+@cache
+def _module() -> Any:
+    """Return the module, or None if it is switched off, not installed, or of another version.
+
+    Raises:
+        EngineError: `engine.setting` if the variable has another value, `engine.missing` if it
+            asks for a module that is not there.
+    """
+    setting = os.environ.get(VARIABLE, "") or "auto"
+    if setting not in {"off", "on", "auto"}:
+        message = f"{VARIABLE} is {setting!r}"
+        raise EngineError("engine.setting", message, hint="set it to off, on or auto")
+    found = None if setting == "off" else _import()
+    if setting == "on" and found is None:
+        hint = f"install pith-mirror[native] of this version, or set {VARIABLE} to auto"
+        raise EngineError("engine.missing", "the native engine is not installed", hint=hint)
+    return found
+
+
+def _import() -> Any:
+    try:
+        found = importlib.import_module("mirror_native")
+    except ImportError:
+        return None
+    if found.RULES == RULES:
+        return found
+    _LOG.warning("the native engine is not used: its rules are %s, not %s", found.RULES, RULES)
+    return None
+
+
+def is_used() -> bool:
+    """Whether the native engine works; raises as `engine_for`."""
+    return _module() is not None
+
+
+def description() -> str:
+    """Return the name of the engine that works, for a person; raises as `engine_for`."""
+    found = _module()
+    return "Python" if found is None else f"native {found.VERSION}"
+
+
+# Results ---------------------------------------------------------------------------------------
+
+
+class VerifiedBundleColumns(NamedTuple):
+    """A bundle that passes every rule without a finding."""
+
+    pith_number: str
+    events: int
+    receipts: int
+    new_facts: NewFacts | None
+    """All its facts, if they were to be encoded, with the state that follows from them alone."""
+
+
+class CheckedRecord(NamedTuple):
+    """What two indexes must hold of a record whose rows are right."""
+
+    key_ids: frozenset[str]
+    citing: tuple[str, ...]
+    """The names of the works that cite it, ascending."""
+
+
+class Engine:
+    """The native engine for one key set and one set of limits."""
+
+    def __init__(self, module: Any, keys: KeySet, limits: BundleLimits) -> None:
+        self._engine = module.Engine(canonical(_settings(keys, limits)), DICTIONARY)
+
+    @property
+    def panics(self) -> int:
+        """How many items took the other way because of a fault in the engine."""
+        return int(self._engine.panics)
+
+    def verify(
+        self, bundles: Sequence[tuple[bytes, bool]], now: int, *, encode: bool
+    ) -> list[VerifiedBundleColumns | None]:
+        """Verify bundles.
+
+        Args:
+            bundles: The text or MessagePack of each, and whether it is MessagePack.
+            now: The time in microseconds since 1970 (B5).
+            encode: Whether to encode and merge the facts.
+        """
+        found = self._engine.verify(bundles, now, encode)
+        return [None if one is None else _verified(*one) for one in found]
+
+    def extend(self, items: Sequence[tuple[StoredRecord, bytes]]) -> list[NewFacts | None]:
+        """Return the facts of contents that stored records lack, with the new states."""
+        found = self._engine.extend(items)
+        return [
+            None if one is None else _new_facts(*one)._replace(base=stored.totals[3])
+            for one, (stored, _) in zip(found, items, strict=True)
+        ]
+
+    def replay(self, records: Sequence[StoredRecord]) -> list[StateColumns | None]:
+        """Merge stored records from their stored verdicts."""
+        return [None if one is None else _state(*one) for one in self._engine.replay(records)]
+
+    def check(self, items: Sequence[tuple[StoredRecord, tuple[Any, ...]]]) -> list[
+        CheckedRecord | None
+    ]:
+        """Verify stored records again, and compare them with their rows of `state`."""
+        return [
+            None if one is None else CheckedRecord(frozenset(one[0]), _names(one[1]))
+            for one in self._engine.check(items)
+        ]
+
+
+def engine_for(keys: KeySet, limits: BundleLimits | None = None) -> Engine | None:
+    """Return the native engine for a key set; None if Python does the work.
+
+    Raises:
+        EngineError: `engine.setting`, `engine.missing`; see `MIRROR_NATIVE`.
+    """
+    module = _module()
+    return None if module is None else Engine(module, keys, limits or BundleLimits())
+
+
+def _verified(
+    pith_number: str, events: int, receipts: int, facts: tuple[Any, ...] | None
+) -> VerifiedBundleColumns:
+    new_facts = None if facts is None else _new_facts(*facts)
+    return VerifiedBundleColumns(pith_number, events, receipts, new_facts)
+
+
+def _new_facts(*columns: Any) -> NewFacts:
+    *counts, content, key_ids, state = columns
+    return NewFacts(*counts, content, (), key_ids, _state(*state))
+
+
+def _state(*columns: Any) -> StateColumns:
+    return StateColumns(*columns[:-1], _names(columns[-1]))
+
+
+def _names(citing: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({str(name) for one in citing for name in names_in(one)}))
+
+
+# Settings --------------------------------------------------------------------------------------
+
+
+def _settings(keys: KeySet, limits: BundleLimits) -> Object:
+    return {
+        "keys": [_key(key) for key in keys],
+        "types": table_of_types(),
+        "lists": [*LIST_NAMES],
+        "built_in_names": [*names_of(BUILT_IN)],
+        "words": {
+            "bundle_type": BUNDLE_TYPE,
+            "bundle_version": BUNDLE_VERSION,
+            "merge_version": MERGE_VERSION,
+            "record_created": RECORD_CREATED,
+            "revocation": REVOCATION,
+            "citation": CITATION,
+        },
+        "limits": {
+            "items": limits.items,
+            "depth": limits.depth,
+            "record_bytes": limits.record_bytes,
+            "receipt_bytes": limits.receipt_bytes,
+            "event_bytes": MAX_EVENT_BYTES,
+            "payload_depth": MAX_PAYLOAD_DEPTH,
+        },
+    }
+
+
+def _key(key: Key) -> Object:
+    return {
+        "key_id": key.key_id,
+        "public_key_hex": key.public_key_hex,
+        **key.signer,
+        "valid_from": instant(key.valid_from),
+        "valid_until": instant(key.valid_until),
+        "event_types": [*key.event_types],
+        "may_revoke_others": key.may_revoke_others,
+    }

@@ -1,0 +1,94 @@
+"""Whole rows of stored records, many at a time, of records whose facts are all valid."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from mirror.store.records import RecordColumns
+
+__all__ = ["MAX_FACTS", "StoredRecord", "StoredRecords"]
+
+MAX_FACTS = 20_000
+"""Records with more facts are left out, so that a batch of records fits in memory."""
+
+_Row: TypeAlias = tuple[Any, ...]
+
+
+class StoredRecord(NamedTuple):
+    """The rows of one record, not compared with their checksums."""
+
+    record: RecordColumns
+    arrivals: list[_Row]
+    """Rows of `arrival`, ascending by id."""
+    totals: tuple[int, int, int, bytes]
+    """Events, receipts and alias claims, and the checksum of the facts."""
+
+
+class StoredRecords:
+    """Queries for the rows of records."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+
+    def find(self, names: Sequence[tuple[str, bytes]]) -> dict[bytes, int]:
+        """Return the ids of records that are stored, by digest.
+
+        Args:
+            names: Suffix and `canonical_sha256` (raw) of records.
+        """
+        query = "SELECT digest, id FROM record WHERE suffix IN (SELECT value FROM json_each(?))"
+        suffixes = ",".join(f'"{suffix}"' for suffix, _ in names)  # base32 letters
+        return dict(self._conn.execute(query, (f"[{suffixes}]",)))
+
+    def rows(self, record_ids: Sequence[int]) -> dict[int, StoredRecord]:
+        """Return the rows of those records whose verdicts are current, and that all facts passed.
+
+        Records with very many facts are left out.
+        """
+        chosen = f"[{','.join(map(str, record_ids))}]"
+        totals = {one: rest for one, *rest in self._conn.execute(_TOTALS, (chosen, MAX_FACTS))}
+        others = {one for (one,) in self._conn.execute(_NOT_ALL_VALID, (chosen, chosen))}
+        arrivals: dict[int, list[_Row]] = defaultdict(list)
+        wanted = f"[{','.join(str(one) for one in totals if one not in others)}]"
+        for row in self._conn.execute(_ARRIVALS, (wanted,)):
+            arrivals[row[1]].append(row)
+        return {
+            record_id: StoredRecord(
+                columns, arrivals[record_id], (*totals[record_id],)  # type: ignore[arg-type]
+            )
+            for record_id, *columns in self._conn.execute(_RECORDS, (wanted,))
+        }
+
+    def states(self, record_ids: Sequence[int]) -> dict[int, _Row]:
+        """Return the rows of `state` of records that are not stale."""
+        chosen = f"[{','.join(map(str, record_ids))}]"
+        return {row[0]: row for row in self._conn.execute(_STATES, (chosen,))}
+
+
+_CHOSEN = "(SELECT value FROM json_each(?))"
+_RECORDS = f"""
+    SELECT id, digest, year, suffix, kind, source_id, version, value
+    FROM record WHERE id IN {_CHOSEN}
+"""  # noqa: S608
+_TOTALS = f"""
+    SELECT record_id, events, receipts, alias_claims, checksum FROM record_totals
+    WHERE record_id IN {_CHOSEN} AND events + receipts + alias_claims <= ?
+"""  # noqa: S608
+_ARRIVALS = f"""
+    SELECT id, record_id, run_id, member, content, checksum
+    FROM arrival WHERE record_id IN {_CHOSEN} ORDER BY id
+"""  # noqa: S608
+_NOT_ALL_VALID = f"""
+    SELECT record_id FROM arrival JOIN verdict ON arrival.id = arrival_id
+    WHERE record_id IN {_CHOSEN}
+    UNION SELECT record_id FROM stale WHERE needs_verdicts != 0 AND record_id IN {_CHOSEN}
+"""  # noqa: S608
+_STATES = f"""
+    SELECT record_id, digest, core_digest, valid_event_count, invalid_event_count,
+        equivocation_count, totals_checksum, outline, checksum
+    FROM state WHERE record_id IN {_CHOSEN}
+        AND NOT EXISTS (SELECT 1 FROM stale WHERE stale.record_id = state.record_id)
+"""  # noqa: S608
