@@ -20,7 +20,13 @@ from typing import Any, NamedTuple
 from mirror.core.bundle import BUNDLE_TYPE, BUNDLE_VERSION, BundleLimits
 from mirror.core.events.event import MAX_EVENT_BYTES, MAX_PAYLOAD_DEPTH
 from mirror.core.events.profiled_event import names_of
-from mirror.core.events.types import CITATION, LIST_NAMES, RECORD_CREATED, REVOCATION, table_of_types
+from mirror.core.events.types import (
+    CITATION,
+    LIST_NAMES,
+    RECORD_CREATED,
+    REVOCATION,
+    table_of_types,
+)
 from mirror.core.identifier import names_in
 from mirror.core.keys import BUILT_IN, Key, KeySet
 from mirror.core.merge import MERGE_VERSION, RULES
@@ -136,9 +142,9 @@ class Engine:
         """Merge stored records from their stored verdicts."""
         return [None if one is None else _state(*one) for one in self._engine.replay(records)]
 
-    def check(self, items: Sequence[tuple[StoredRecord, tuple[Any, ...]]]) -> list[
-        CheckedRecord | None
-    ]:
+    def check(
+        self, items: Sequence[tuple[StoredRecord, tuple[Any, ...]]]
+    ) -> list[CheckedRecord | None]:
         """Verify stored records again, and compare them with their rows of `state`."""
         return [
             None if one is None else CheckedRecord(frozenset(one[0]), _names(one[1]))
@@ -164,12 +170,13 @@ def _verified(
 
 
 def _new_facts(*columns: Any) -> NewFacts:
-    *counts, content, key_ids, state = columns
-    return NewFacts(*counts, content, (), key_ids, _state(*state))
+    digest, record, claims, receipts, events, content, key_ids, state = columns
+    return NewFacts(digest, record, claims, receipts, events, content, (), key_ids, _state(*state))
 
 
 def _state(*columns: Any) -> StateColumns:
-    return StateColumns(*columns[:-1], _names(columns[-1]))
+    digest, core_digest, valid, invalid, equivocations, outline, citing = columns
+    return StateColumns(digest, core_digest, valid, invalid, equivocations, outline, _names(citing))
 
 
 def _names(citing: Iterable[str]) -> tuple[str, ...]:

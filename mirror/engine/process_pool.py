@@ -78,7 +78,8 @@ def map_in_processes(
 class StoreTask(Generic[_Task, _Result]):
     """Applies a function to a store and a task; each call reads one snapshot of the store.
 
-    Each process opens the store once, read-only. Use the object within `with`, which closes it.
+    Each process and each thread opens the store once, read-only. Use the object within `with`,
+    which closes it.
     """
 
     def __init__(
@@ -92,8 +93,8 @@ class StoreTask(Generic[_Task, _Result]):
             lenient: See `open_store`.
         """
         self._path, self._work, self._lenient = path, work, lenient
-        self._store: Store | None = None
-        self._stack = ExitStack()
+        self._opened = _OpenedStore()
+        self._stacks: list[ExitStack] = []
 
     def __reduce__(self) -> tuple[object, ...]:
         # Another process opens a connection of its own.
@@ -103,7 +104,8 @@ class StoreTask(Generic[_Task, _Result]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        for stack in self._stacks:
+            stack.close()
 
     def __call__(self, task: _Task) -> _Result:
         """Return the result of the function.
@@ -111,16 +113,26 @@ class StoreTask(Generic[_Task, _Result]):
         Raises:
             StoreError: If the store cannot be read.
         """
-        if self._store is None:
-            opened = open_store(self._path, read_only=True, lenient=self._lenient)
-            self._store = self._stack.enter_context(opened)
+        opened = self._opened
+        if opened.store is None:
+            self._stacks.append(opened.stack)
+            store = open_store(self._path, read_only=True, lenient=self._lenient, any_thread=True)
+            opened.store = opened.stack.enter_context(store)
         try:
-            with self._store.snapshot():
-                return self._work(self._store, task)
+            with opened.store.snapshot():
+                return self._work(opened.store, task)
         except Exception:
-            self._store = None
-            with self._stack.pop_all():  # where errors of SQLite become errors of the store
+            opened.store = None
+            with opened.stack.pop_all():  # where errors of SQLite become errors of the store
                 raise
+
+
+class _OpenedStore(threading.local):
+    """The store that a thread has open."""
+
+    def __init__(self) -> None:
+        self.store: Store | None = None
+        self.stack = ExitStack()
 
 
 def _in_processes(

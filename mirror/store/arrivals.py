@@ -291,6 +291,13 @@ class RecordTotals:
         self.checksum = combine(self.checksum, row.computed_checksum())
         self.add_verdicts(row.id, verdict_rows)
 
+    def add_counts(self, events: int, receipts: int, alias_claims: int, checksum: bytes) -> None:
+        """Add facts by their numbers and the combined checksum of their rows."""
+        self.events += events
+        self.receipts += receipts
+        self.alias_claims += alias_claims
+        self.checksum = combine(self.checksum, checksum)
+
     def add_verdicts(self, arrival_id: int, rows: Iterable[VerdictRow]) -> None:
         """Add verdicts on the facts of an arrival."""
         for row in rows:

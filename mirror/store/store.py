@@ -25,8 +25,8 @@ from mirror.store.schema import absent, applied_version, is_current, is_empty, r
 from mirror.store.search_index import SearchIndex
 from mirror.store.source_cache import SourceCache
 from mirror.store.state_tree import StateTree
-from mirror.store.stored_records import StoredRecords
 from mirror.store.states import States
+from mirror.store.stored_records import StoredRecords
 from mirror.store.sync_state import SyncState
 from mirror.store.trust_log import TrustLog
 from mirror.store.upstream_history import UpstreamHistory

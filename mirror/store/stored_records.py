@@ -57,7 +57,9 @@ class StoredRecords:
             arrivals[row[1]].append(row)
         return {
             record_id: StoredRecord(
-                columns, arrivals[record_id], (*totals[record_id],)  # type: ignore[arg-type]
+                columns,
+                arrivals[record_id],
+                (*totals[record_id],),
             )
             for record_id, *columns in self._conn.execute(_RECORDS, (wanted,))
         }

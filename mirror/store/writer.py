@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import NamedTuple
 
 from mirror.core.bundle import AliasClaim, Bundle, VerifiedBundle
@@ -32,7 +32,7 @@ from mirror.store.counters import Counters, count_verdicts
 from mirror.store.facts import Facts
 from mirror.store.quota import OverQuota, Quota
 from mirror.store.records import RecordColumns, Records, columns_of
-from mirror.store.row_checksum import EMPTY, combine
+from mirror.store.row_checksum import EMPTY
 from mirror.store.states import StateColumns, States, state_columns
 from mirror.store.stored_facts import SHAPE, StoredFacts
 
@@ -238,6 +238,8 @@ class _Pending:
     verdict_rows: list[tuple[int, VerdictRow]] = field(default_factory=list)
     key_dependencies: list[tuple[str, int]] = field(default_factory=list)
     states: list[tuple[int, StateColumns, bytes]] = field(default_factory=list)
+    merged: list[tuple[int, StateColumns, bytes]] = field(default_factory=list)
+    """States of records that are stored, with new facts."""
     stale: list[int] = field(default_factory=list)
 
 
@@ -304,25 +306,41 @@ class BatchWriter:
     def _add_to_record(
         self, record_id: int, new_facts: NewFacts, run: SourceRun, member: str
     ) -> WriteResult:
-        """Write new facts of a stored record."""
+        """Collect the rows of new facts of a stored record."""
         left_out = OverQuota()
-        if new_facts.new:
-            new_facts, left_out = _without_stored(
-                new_facts, self._facts.stored_facts(new_facts.digest), self._quota
-            )
+        if not new_facts.new:
+            return WriteResult(record_id, new_facts.new, left_out, is_stale=False)
+        totals = RecordTotals.load(self._conn, record_id)
+        if not self._fits(new_facts, totals):
+            stored = self._facts.stored_facts(new_facts.digest)
+            new_facts, left_out = _without_stored(new_facts, stored, self._quota)
+            new_facts = new_facts._replace(state=None)
         new = new_facts.new
         if new:
-            totals = RecordTotals.load(self._conn, record_id)
+            self._pending.ids[new_facts.digest] = record_id
             checksum = self._add_arrival(record_id, run.id(self._conn), member, new_facts)
-            totals.checksum = combine(totals.checksum, checksum)
-            totals.events += new.events
-            totals.receipts += new.receipts
-            totals.alias_claims += new.alias_claims
-            self.flush()
-            totals.save(self._conn, record_id)
-            self._states.mark_stale([record_id])
+            totals.add_counts(new.events, new.receipts, new.alias_claims, checksum)
+            self._pending.totals.append((record_id, *astuple(totals)))
+            if new_facts.state is None:
+                self._pending.stale.append(record_id)
+            else:
+                self._pending.merged.append((record_id, new_facts.state, totals.checksum))
             self._count(new_facts, new)
-        return WriteResult(record_id, new, left_out, is_stale=bool(new))
+        return WriteResult(record_id, new, left_out, is_stale=bool(new) and not new_facts.state)
+
+    def _fits(self, new_facts: NewFacts, totals: RecordTotals) -> bool:
+        """Whether all the facts are new, the state is of all facts, and no quota is used up."""
+        new, quota = new_facts.new, self._quota
+        return (
+            new_facts.state is not None
+            and new_facts.base == totals.checksum
+            and not new_facts.verdict_rows
+            and (
+                quota is None
+                or max(totals.receipts + new.receipts, totals.alias_claims + new.alias_claims)
+                <= quota
+            )
+        )
 
     def _add_arrival(self, record_id: int, run_id: int, member: str, new_facts: NewFacts) -> bytes:
         """Collect the rows of an arrival; return their combined checksum."""
@@ -353,9 +371,12 @@ class BatchWriter:
         self._records.add(pending.records)
         query = "INSERT INTO arrival VALUES (?, ?, ?, ?, ?, ?)"
         self._conn.executemany(query, pending.arrivals)
-        self._conn.executemany("INSERT INTO record_totals VALUES (?, ?, ?, ?, ?)", pending.totals)
+        self._conn.executemany(
+            "INSERT OR REPLACE INTO record_totals VALUES (?, ?, ?, ?, ?)", pending.totals
+        )
         self._facts.add_verdicts(pending.verdict_rows)
         self._facts.add_key_dependencies(pending.key_dependencies)
         self._states.add(pending.states)
+        self._states.save_merged(pending.merged)
         self._states.mark_stale(pending.stale)
         Counters(self._conn).add(counts)

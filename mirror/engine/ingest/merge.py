@@ -21,8 +21,10 @@ from mirror.engine.findings import Finding, Outcome, ReadRequest, Summary, Verif
 from mirror.engine.ingest.pipeline import FEW_BATCHES, read_batches
 from mirror.engine.ingest.source_cache import SourceResults
 from mirror.engine.ingest.worker import Item, SourceBag, VerifyContext, process_batch
-from mirror.engine.process_pool import StoreTask, map_in_processes
+from mirror.engine.native import engine_for
+from mirror.engine.process_pool import StoreTask
 from mirror.engine.states.replay import process_stale, update_states
+from mirror.engine.thread_pool import map_in_order
 from mirror.errors import KeySetChangedError
 from mirror.store import OVER_QUOTA, BatchWriter, OverQuota, SourceRun, StaleRecord, Store
 
@@ -51,12 +53,13 @@ def ingest(store: Store, request: ReadRequest) -> Summary:
     context = VerifyContext(
         writer.keys, request.limits, writer.now, encodes_facts=True, merges=True
     )
-    work = partial(process_batch, context)
+    engine = engine_for(writer.keys, request.limits.for_bundles(writer.keys.profiles))
+    work = partial(process_batch, context, engine)
     opened: AbstractContextManager[Callable[[list[Item]], _Outcomes]]
     opened = nullcontext(partial(work, None)) if store.path is None else StoreTask(store.path, work)
     with opened as task:
         waiting: _Outcomes = []
-        for outcomes in map_in_processes(read_batches(request, sources), task, few=FEW_BATCHES):
+        for outcomes in map_in_order(read_batches(request, sources), task, few=FEW_BATCHES):
             waiting.extend(outcomes)
             if len(waiting) >= TRANSACTION_BUNDLES:
                 writer.write(waiting)

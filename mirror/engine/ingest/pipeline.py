@@ -25,7 +25,8 @@ from mirror.engine.ingest.worker import (
     parse_member,
     process_batch,
 )
-from mirror.engine.process_pool import map_in_processes
+from mirror.engine.native import engine_for
+from mirror.engine.thread_pool import map_in_order
 from mirror.errors import SourceError
 
 __all__ = [
@@ -105,8 +106,9 @@ def verify(request: ReadRequest, keys: KeySet) -> Summary:
     """Verify sources and store nothing (`mirror verify`)."""
     summary = Summary()
     context = VerifyContext(keys, request.limits, time.time_ns() // 1000)
-    work = partial(process_batch, context, None)
-    for outcomes in map_in_processes(read_batches(request), work, few=FEW_BATCHES):
+    engine = engine_for(keys, request.limits.for_bundles(keys.profiles))
+    work = partial(process_batch, context, engine, None)
+    for outcomes in map_in_order(read_batches(request), work, few=FEW_BATCHES):
         for outcome in outcomes:
             if not isinstance(outcome, SourceBag):
                 summary.record(outcome, request)

@@ -7,7 +7,7 @@ already, so any process can compute it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -26,8 +26,9 @@ from mirror.core.keys import KeySet
 from mirror.core.merge import merge
 from mirror.core.values import Value, canonical, decode, hexdigest, nesting
 from mirror.engine.findings import Finding, Outcome, VerifiedMember
+from mirror.engine.native import Engine
 from mirror.errors import FormatError, LimitError
-from mirror.store import Store, StoredFacts, pack_new_facts
+from mirror.store import Store, StoredFacts, StoredRecord, pack_new_facts
 
 __all__ = [
     "Item",
@@ -74,12 +75,63 @@ class VerifyContext:
 
 
 def process_batch(
-    context: VerifyContext, store: Store | None, batch: list[Item]
+    context: VerifyContext, engine: Engine | None, store: Store | None, batch: list[Item]
 ) -> list[Outcome | SourceBag]:
-    """Return the results of several items, in their order; see `process`."""
+    """Return the results of several items, in their order; see `process`.
+
+    Args:
+        context: The settings of the run.
+        engine: The native engine for its keys and limits, which decides what it can.
+        store: The store to merge into, within a snapshot; None if it holds nothing.
+        batch: The items.
+    """
+    members = [item for item in batch if isinstance(item, SourceMember)]
+    found = {} if engine is None else _verify_natively(context, engine, store, members)
     return [
-        process(item, context, store) if isinstance(item, SourceMember) else item for item in batch
+        (found.get(id(item)) or process(item, context, store))
+        if isinstance(item, SourceMember)
+        else item
+        for item in batch
     ]
+
+
+def _verify_natively(
+    context: VerifyContext, engine: Engine, store: Store | None, members: list[SourceMember]
+) -> dict[int, VerifiedMember]:
+    """Return the results of the members that the native engine passes, by identity."""
+    bundles = [(item.member.data, item.member.is_packed) for item in members]
+    passed = engine.verify(bundles, context.now, encode=context.encodes_facts)
+    found = {
+        id(item): VerifiedMember(
+            item.source, item.member.name, one.pith_number, one.events, one.receipts, [],
+            one.new_facts,
+        )
+        for item, one in zip(members, passed, strict=True)
+        if one is not None
+    }  # fmt: skip
+    return found if store is None else dict(_against_store(found, engine, store))
+
+
+def _against_store(
+    found: dict[int, VerifiedMember], engine: Engine, store: Store
+) -> Iterator[tuple[int, VerifiedMember]]:
+    """Yield results with what the store lacks, and the states of all facts of their records.
+
+    A record that is stored with facts that did not pass is left out.
+    """
+    new_facts = {name: one.new_facts for name, one in found.items() if one.new_facts is not None}
+    ids = store.stored_records.find([(one.record[2], one.digest) for one in new_facts.values()])
+    stored = store.stored_records.rows(list(ids.values())) if ids else {}
+    known: list[tuple[int, tuple[StoredRecord, bytes]]] = []
+    for name, facts in new_facts.items():
+        record_id = ids.get(facts.digest)
+        if record_id is None:
+            yield name, found[name]
+        elif record_id in stored:
+            known.append((name, (stored[record_id], facts.content)))
+    for (name, _), extended in zip(known, engine.extend([one for _, one in known]), strict=True):
+        if extended is not None:
+            yield name, found[name]._replace(new_facts=extended)
 
 
 def process(item: SourceMember, context: VerifyContext, store: Store | None = None) -> Outcome:

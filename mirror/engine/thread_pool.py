@@ -1,0 +1,60 @@
+"""Pool of threads that applies one function to many tasks.
+
+Threads are used where the native engine does the work: it works without the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from mirror.engine import native
+from mirror.engine.process_pool import map_in_processes
+from mirror.engine.processors import MAX_PROCESSES, usable_processors
+
+__all__ = ["map_in_order"]
+
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
+
+_AHEAD = 3
+"""Tasks that are queued for each thread, so that it never waits for one."""
+
+
+def map_in_order(
+    tasks: Iterable[_Task], work: Callable[[_Task], _Result], *, few: int
+) -> Iterator[_Result]:
+    """Apply `work` to each task on every core, and yield the results in the order of the tasks.
+
+    Args:
+        tasks: The tasks; a few are read ahead.
+        work: The function.
+        few: For up to so many tasks, no process is started; a thread is, always.
+
+    Raises:
+        WorkerError: `worker.lost`; see `map_in_processes`.
+        EngineError: `engine.setting`, `engine.missing`; see `native`.
+    """
+    if not native.is_used():
+        return map_in_processes(tasks, work, few=few)
+    count = MAX_PROCESSES.get() or usable_processors()
+    return map(work, tasks) if count == 1 else _in_threads(tasks, work, count)
+
+
+def _in_threads(
+    tasks: Iterable[_Task], work: Callable[[_Task], _Result], count: int
+) -> Iterator[_Result]:
+    waiting: deque[Future[_Result]] = deque()
+    with ThreadPoolExecutor(count, thread_name_prefix="verify") as pool:
+        try:
+            for task in tasks:
+                waiting.append(pool.submit(work, task))
+                if len(waiting) > _AHEAD * count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
