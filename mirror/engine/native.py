@@ -34,7 +34,14 @@ from mirror.core.values import Object, canonical, instant
 from mirror.errors import EngineError
 from mirror.store import DICTIONARY, NewFacts, StateColumns, StoredRecord
 
-__all__ = ["Engine", "VerifiedBundleColumns", "description", "engine_for", "is_used"]
+__all__ = [
+    "CheckedRecord",
+    "Engine",
+    "VerifiedBundleColumns",
+    "description",
+    "engine_for",
+    "is_used",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -110,6 +117,7 @@ class Engine:
     """The native engine for one key set and one set of limits."""
 
     def __init__(self, module: Any, keys: KeySet, limits: BundleLimits) -> None:
+        self.key_set_digest, self.limits = keys.digest, limits
         self._engine = module.Engine(canonical(_settings(keys, limits)), DICTIONARY)
 
     @property
@@ -132,7 +140,7 @@ class Engine:
 
     def extend(self, items: Sequence[tuple[StoredRecord, bytes]]) -> list[NewFacts | None]:
         """Return the facts of contents that stored records lack, with the new states."""
-        found = self._engine.extend(items)
+        found = self._of_stored("extend", items)
         return [
             None if one is None else _new_facts(*one)._replace(base=stored.totals[3])
             for one, (stored, _) in zip(found, items, strict=True)
@@ -140,7 +148,7 @@ class Engine:
 
     def replay(self, records: Sequence[StoredRecord]) -> list[StateColumns | None]:
         """Merge stored records from their stored verdicts."""
-        return [None if one is None else _state(*one) for one in self._engine.replay(records)]
+        return [None if one is None else _state(*one) for one in self._of_stored("replay", records)]
 
     def check(
         self, items: Sequence[tuple[StoredRecord, tuple[Any, ...]]]
@@ -148,8 +156,16 @@ class Engine:
         """Verify stored records again, and compare them with their rows of `state`."""
         return [
             None if one is None else CheckedRecord(frozenset(one[0]), _names(one[1]))
-            for one in self._engine.check(items)
+            for one in self._of_stored("check", items)
         ]
+
+    def _of_stored(self, name: str, items: Sequence[Any]) -> list[tuple[Any, ...] | None]:
+        """Call a function with rows of a store, whose columns may be damaged."""
+        try:
+            found: list[tuple[Any, ...] | None] = getattr(self._engine, name)(items)
+        except (TypeError, ValueError, OverflowError):
+            return [None] * len(items)
+        return found
 
 
 def engine_for(keys: KeySet, limits: BundleLimits | None = None) -> Engine | None:
@@ -159,7 +175,18 @@ def engine_for(keys: KeySet, limits: BundleLimits | None = None) -> Engine | Non
         EngineError: `engine.setting`, `engine.missing`; see `MIRROR_NATIVE`.
     """
     module = _module()
-    return None if module is None else Engine(module, keys, limits or BundleLimits())
+    return None if module is None else _made(module, keys, limits or BundleLimits())
+
+
+def _made(module: Any, keys: KeySet, limits: BundleLimits) -> Engine:
+    """Return the last engine again, if it is of the same keys and limits: it has their tables."""
+    global _last  # noqa: PLW0603 - the tables of a key take milliseconds
+    if _last is None or (_last.key_set_digest, _last.limits) != (keys.digest, limits):
+        _last = Engine(module, keys, limits)
+    return _last
+
+
+_last: Engine | None = None
 
 
 def _verified(

@@ -49,19 +49,15 @@ class StoredRecords:
         Records with very many facts are left out.
         """
         chosen = f"[{','.join(map(str, record_ids))}]"
-        totals = {one: rest for one, *rest in self._conn.execute(_TOTALS, (chosen, MAX_FACTS))}
+        totals = {row[0]: row[1:] for row in self._conn.execute(_TOTALS, (chosen, MAX_FACTS))}
         others = {one for (one,) in self._conn.execute(_NOT_ALL_VALID, (chosen, chosen))}
-        arrivals: dict[int, list[_Row]] = defaultdict(list)
         wanted = f"[{','.join(str(one) for one in totals if one not in others)}]"
+        arrivals: dict[int, list[_Row]] = defaultdict(list)
         for row in self._conn.execute(_ARRIVALS, (wanted,)):
             arrivals[row[1]].append(row)
         return {
-            record_id: StoredRecord(
-                columns,
-                arrivals[record_id],
-                (*totals[record_id],),
-            )
-            for record_id, *columns in self._conn.execute(_RECORDS, (wanted,))
+            row[0]: StoredRecord(row[1:], arrivals[row[0]], totals[row[0]])
+            for row in self._conn.execute(_RECORDS, (wanted,))
         }
 
     def states(self, record_ids: Sequence[int]) -> dict[int, _Row]:

@@ -2,6 +2,7 @@
 
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
+use zstd::zstd_safe::get_frame_content_size;
 
 use crate::bundle::{AliasClaim, Facts};
 use crate::event::{Event, Receipt};
@@ -10,8 +11,8 @@ use crate::settings::Settings;
 use crate::value::{sha256, Digest, Value};
 
 const LEVEL: i32 = 1;
-/// A frame that says it holds more is damaged: no arrival is as large.
-const MAX_BYTES: usize = 1 << 30;
+/// Frames that say they hold more take the other way: a damaged one may say anything.
+const MAX_BYTES: usize = 1 << 26;
 
 /// The zstd dictionary of the store.
 pub struct Dictionary {
@@ -50,7 +51,10 @@ impl Codec<'_> {
     }
 
     pub fn decompress(&mut self, data: &[u8]) -> Option<Vec<u8>> {
-        let size = Decompressor::upper_bound(data).filter(|size| *size <= MAX_BYTES)?;
+        let size = usize::try_from(get_frame_content_size(data).ok()??).ok()?;
+        if size > MAX_BYTES {
+            return None;
+        }
         self.decompressor.decompress(data, size).ok()
     }
 }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
 from mirror.core.keys import KeySet
 from mirror.core.merge import RULES
 from mirror.engine.batching import pages
-from mirror.engine.process_pool import StoreTask, map_in_processes
+from mirror.engine.native import Engine, engine_for
+from mirror.engine.process_pool import StoreTask
 from mirror.engine.states.current import replay, verify_arrival
+from mirror.engine.thread_pool import map_in_order
 from mirror.errors import CorruptStoreError
 from mirror.store import StaleRecord, StateColumns, Store, state_columns
 
@@ -115,8 +117,8 @@ def _merge_many(store: Store, progress: Callable[[int], None]) -> None:
     with store.snapshot():
         version, keys = store.trust_log.version, store.trust_log.key_set()
     ids = pages(store.states.to_merge, MERGE_RECORDS, int)
-    with StoreTask(store.path, partial(merge_records, keys)) as task:
-        for rows in map_in_processes(ids, task, few=_FEW_MERGES):
+    with StoreTask(store.path, partial(merge_records, keys, engine_for(keys))) as task:
+        for rows in map_in_order(ids, task, few=_FEW_MERGES):
             with store.transaction():
                 if store.trust_log.version != version:
                     return
@@ -125,15 +127,31 @@ def _merge_many(store: Store, progress: Callable[[int], None]) -> None:
 
 
 def merge_records(
-    keys: KeySet, store: Store, record_ids: Iterable[int]
+    keys: KeySet, engine: Engine | None, store: Store, record_ids: Sequence[int]
 ) -> list[tuple[int, StateColumns, bytes]]:
     """Return the ids of records with their states and the checksums of their totals.
 
     Damaged records are left out.
     """
-    rows = []
+    rows = [] if engine is None else _merge_natively(engine, store, record_ids)
+    merged = {row[0] for row in rows}
     for record_id in record_ids:
+        if record_id in merged:
+            continue
         with suppress(CorruptStoreError):
             state = replay(store.facts.load(record_id), keys)
             rows.append((record_id, state_columns(state), store.facts.totals(record_id).checksum))
     return rows
+
+
+def _merge_natively(
+    engine: Engine, store: Store, record_ids: Sequence[int]
+) -> list[tuple[int, StateColumns, bytes]]:
+    """Return the rows of the records that the native engine can merge."""
+    stored = store.stored_records.rows(record_ids)
+    states = engine.replay(list(stored.values()))
+    return [
+        (record_id, state, record.totals[3])
+        for (record_id, record), state in zip(stored.items(), states, strict=True)
+        if state is not None
+    ]

@@ -373,7 +373,7 @@ def test_a_state_of_fewer_facts_is_not_kept(path: Path) -> None:
     with open_store(path) as store:
         with store.transaction():
             store.states.mark_all_for_merge()
-        rows = replay_module.merge_records(KEYS, store, store.states.to_merge(0, 1000))
+        rows = replay_module.merge_records(KEYS, None, store, store.states.to_merge(0, 1000))
         _bring_twins(store)
         with store.transaction():
             store.states.save_merged(rows)
