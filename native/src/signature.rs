@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha512};
 
 use crate::curve::{compress_all, Point, Table, BASE_POINT};
 
-/// Signatures of one key until it gets a table: to make one takes as long as some hundred of them.
-const UNTIL_TABLE: usize = 200;
+/// Signatures of one key until it gets a table: to make one takes as long as so many of them.
+const UNTIL_TABLE: usize = 64;
 /// Tables of all keys together; each takes half a MiB.
 const MAX_TABLES: usize = 48;
 
@@ -67,8 +67,14 @@ pub struct PublicKey {
 
 /// The point `SB - hA` of a signature, to be compared with its R.
 pub struct Recovered {
-    point: Point,
+    found: Found,
     r: [u8; 32],
+}
+
+enum Found {
+    /// Not encoded yet: many are encoded together.
+    Point(Point),
+    Encoded([u8; 32]),
 }
 
 impl PublicKey {
@@ -103,14 +109,17 @@ impl PublicKey {
         let Some(table) = self.table(tables) else {
             let point = EdwardsPoint::vartime_double_scalar_mul_basepoint(&h, &self.negated, &s);
             return Some(Recovered {
-                point: Point::decompress(&point.compress().0)?,
+                found: Found::Encoded(point.compress().0),
                 r,
             });
         };
         let mut point = Point::identity();
         tables.base.add_multiple(s.as_bytes(), &mut point);
         table.add_multiple(h.as_bytes(), &mut point);
-        Some(Recovered { point, r })
+        Some(Recovered {
+            found: Found::Point(point),
+            r,
+        })
     }
 
     /// Returns the table of the negated key, if it has signed often.
@@ -162,10 +171,20 @@ fn agrees(table: &Table, point: &EdwardsPoint) -> bool {
 
 /// Returns for each signature whether its R is the encoding of its point (S1).
 pub fn are_valid(recovered: &[Recovered]) -> Vec<bool> {
-    let points: Vec<Point> = recovered.iter().map(|one| one.point).collect();
-    compress_all(&points)
-        .iter()
-        .zip(recovered)
-        .map(|(found, one)| *found == one.r)
-        .collect()
+    let points: Vec<Point> = recovered.iter().filter_map(Recovered::point).collect();
+    let mut encoded = compress_all(&points).into_iter();
+    let is_valid = |one: &Recovered| match one.found {
+        Found::Point(_) => encoded.next() == Some(one.r),
+        Found::Encoded(found) => found == one.r,
+    };
+    recovered.iter().map(is_valid).collect()
+}
+
+impl Recovered {
+    fn point(&self) -> Option<Point> {
+        match self.found {
+            Found::Point(point) => Some(point),
+            Found::Encoded(_) => None,
+        }
+    }
 }
