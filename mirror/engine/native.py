@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 from mirror.core.bundle import BUNDLE_TYPE, BUNDLE_VERSION, BundleLimits
 from mirror.core.events.event import MAX_EVENT_BYTES, MAX_PAYLOAD_DEPTH
-from mirror.core.events.profiled_event import names_of
 from mirror.core.events.types import (
     CITATION,
     LIST_NAMES,
@@ -218,7 +217,7 @@ def _settings(keys: KeySet, limits: BundleLimits) -> Object:
         "keys": [_key(key) for key in keys],
         "types": table_of_types(),
         "lists": [*LIST_NAMES],
-        "built_in_names": [*names_of(BUILT_IN)],
+        "built_in_names": [*BUILT_IN.names],
         "words": {
             "bundle_type": BUNDLE_TYPE,
             "bundle_version": BUNDLE_VERSION,
