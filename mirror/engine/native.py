@@ -32,6 +32,7 @@ from mirror.core.merge import MERGE_VERSION, RULES
 from mirror.core.values import Object, canonical, instant
 from mirror.errors import EngineError
 from mirror.store import DICTIONARY, NewFacts, StateColumns, StoredRecord
+from mirror.store.state_tree import DEPTH, Leaves
 
 __all__ = [
     "CheckedRecord",
@@ -40,6 +41,7 @@ __all__ = [
     "description",
     "engine_for",
     "is_used",
+    "tree_nodes",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -186,6 +188,18 @@ def _made(module: Any, keys: KeySet, limits: BundleLimits) -> Engine:
 
 
 _last: Engine | None = None
+
+
+def tree_nodes(leaves: Leaves) -> list[tuple[str, int, bytes]] | None:
+    """Return the lowest nodes of the tree over all states; see `StateTree.update`."""
+    module = _module()
+    if module is None:
+        return None
+    try:
+        found: list[tuple[str, int, bytes]] | None = module.tree_nodes(leaves, DEPTH)
+    except (TypeError, ValueError, OverflowError):
+        return None  # a damaged column
+    return found
 
 
 def _verified(

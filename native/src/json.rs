@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::value::{Object, Value, MAX_DEPTH, MAX_INTEGER};
+use crate::value::{first_special, Object, Value, MAX_DEPTH, MAX_INTEGER};
 
 /// Returns the value of one JSON text; None if V1 refuses it, or if it holds `-0`.
 pub fn read(data: &[u8]) -> Option<Value<'_>> {
@@ -165,8 +165,7 @@ impl<'a> Reader<'a> {
     /// Skips the characters of a string that stand for themselves.
     fn skip_plain(&mut self) {
         let rest = &self.text.as_bytes()[self.at..];
-        let is_special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-        self.at += rest.iter().position(is_special).unwrap_or(rest.len());
+        self.at += first_special(rest).unwrap_or(rest.len());
     }
 
     fn escape(&mut self) -> Option<char> {

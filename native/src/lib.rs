@@ -21,6 +21,7 @@ mod record;
 pub mod settings;
 mod signature;
 mod stored;
+mod tree;
 mod value;
 
 #[cfg(feature = "extension-module")]

@@ -9,6 +9,7 @@ use crate::engine::{Checked, Engine, NewFacts, StateColumns, StoredRecord, Verif
 use crate::json;
 use crate::settings::Settings;
 use crate::stored::{ArrivalRow, RecordRow, StateRow, TotalsRow};
+use crate::tree::{nodes, Leaf};
 
 /// Columns of `record` after the id.
 type RecordInput = (
@@ -223,9 +224,64 @@ fn state<'py>(py: Python<'py>, columns: StateColumns) -> PyResult<Bound<'py, PyT
         .into_pyobject(py)
 }
 
+/// Digest, year and suffix of a record, then the row of its state.
+type LeafInput = (
+    PyBackedBytes,
+    PyBackedStr,
+    PyBackedStr,
+    i64,
+    PyBackedBytes,
+    PyBackedBytes,
+    i64,
+    i64,
+    i64,
+    PyBackedBytes,
+    PyBackedBytes,
+    PyBackedBytes,
+);
+
+fn leaf(row: &LeafInput) -> Leaf<'_> {
+    let state = StateRow {
+        record_id: row.3,
+        digest: &row.4,
+        core_digest: &row.5,
+        valid_event_count: row.6,
+        invalid_event_count: row.7,
+        equivocation_count: row.8,
+        totals_checksum: &row.9,
+        outline: &row.10,
+        checksum: &row.11,
+    };
+    Leaf {
+        record: &row.0,
+        suffix: &row.2,
+        state,
+    }
+}
+
+/// Returns prefix, size and digest of the nodes of so many digits; None if a leaf is damaged.
+#[pyfunction]
+fn tree_nodes<'py>(
+    py: Python<'py>,
+    leaves: Vec<LeafInput>,
+    depth: usize,
+) -> Option<Vec<(String, usize, Bound<'py, PyBytes>)>> {
+    let found = py.detach(|| {
+        let leaves: Vec<Leaf<'_>> = leaves.iter().map(leaf).collect();
+        nodes(&leaves, depth)
+    })?;
+    let found = found.into_iter();
+    Some(
+        found
+            .map(|(prefix, one)| (prefix, one.size, PyBytes::new(py, &one.digest)))
+            .collect(),
+    )
+}
+
 #[pymodule]
 fn mirror_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     module.add("RULES", crate::RULES)?;
+    module.add_function(wrap_pyfunction!(tree_nodes, module)?)?;
     module.add_class::<PyEngine>()
 }

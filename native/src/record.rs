@@ -82,7 +82,7 @@ impl Record {
 }
 
 /// Returns the first 26 letters of the base32 of a digest (R3).
-fn suffix_of(digest: &Digest) -> String {
+pub fn suffix_of(digest: &Digest) -> String {
     const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let bit = |at: usize| digest[at / 8] >> (7 - at % 8) & 1;
     let letter = |at: usize| (5 * at..5 * at + 5).fold(0, |sum, one| sum << 1 | bit(one));

@@ -120,7 +120,7 @@ impl StateRow<'_> {
     /// Whether the row is intact, and has the columns of a state of these totals.
     pub fn is(&self, state: &State, totals: &TotalsRow<'_>, codec: &mut Codec<'_>) -> bool {
         let is_digest = |one: &Digest, other: &[u8]| one == other;
-        self.computed_checksum() == self.checksum
+        self.is_intact()
             && is_digest(&state.digest, self.digest)
             && is_digest(&state.core_digest, self.core_digest)
             && state.valid_event_count as i64 == self.valid_event_count
@@ -132,8 +132,9 @@ impl StateRow<'_> {
                 .is_some_and(|outline| outline == state.outline)
     }
 
-    fn computed_checksum(&self) -> Checksum {
-        row_checksum(&[
+    /// Whether the row has the checksum that is stored with it.
+    pub fn is_intact(&self) -> bool {
+        let computed = row_checksum(&[
             Column::Integer(self.record_id),
             Column::Bytes(self.digest),
             Column::Bytes(self.core_digest),
@@ -142,6 +143,7 @@ impl StateRow<'_> {
             Column::Integer(self.equivocation_count),
             Column::Bytes(self.totals_checksum),
             Column::Bytes(self.outline),
-        ])
+        ]);
+        computed == self.checksum
     }
 }

@@ -223,18 +223,37 @@ pub fn write_float(number: f64, out: &mut Vec<u8>) {
 /// Appends a string as V2 writes it: UTF-8, with the short escapes, `\u00xx` for other controls.
 pub fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut start = 0;
-    for (index, byte) in bytes.iter().enumerate() {
-        if *byte >= 0x20 && *byte != b'"' && *byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[start..index]);
-        start = index + 1;
-        write_escape(*byte, out);
+    let mut rest = text.as_bytes();
+    while let Some(index) = first_special(rest) {
+        out.extend_from_slice(&rest[..index]);
+        write_escape(rest[index], out);
+        rest = &rest[index + 1..];
     }
-    out.extend_from_slice(&bytes[start..]);
+    out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+/// Returns the place of the first byte that a JSON string escapes: `"`, `\`, or a control.
+pub fn first_special(bytes: &[u8]) -> Option<usize> {
+    const WIDTH: usize = 32;
+    let is_special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    let mut start = 0;
+    // The sum over a whole block has no branch, so that the compiler makes it a few instructions.
+    for block in bytes.chunks_exact(WIDTH) {
+        if block
+            .iter()
+            .map(|byte| u8::from(is_special(byte)))
+            .sum::<u8>()
+            > 0
+        {
+            break;
+        }
+        start += WIDTH;
+    }
+    bytes[start..]
+        .iter()
+        .position(is_special)
+        .map(|index| start + index)
 }
 
 fn write_escape(byte: u8, out: &mut Vec<u8>) {
@@ -363,7 +382,11 @@ pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
         .count();
     let (mut out, mut bits, mut held) = (Vec::with_capacity(bytes.len() / 4 * 3), 0_u32, 0);
     for byte in &bytes[..bytes.len() - padding] {
-        bits = bits << 6 | u32::from(base64_digit(*byte)?);
+        let digit = BASE64_DIGITS[usize::from(*byte)];
+        if digit == NO_DIGIT {
+            return None;
+        }
+        bits = bits << 6 | u32::from(digit);
         held += 6;
         if held >= 8 {
             held -= 8;
@@ -374,13 +397,13 @@ pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
     (bits == 0).then_some(out)
 }
 
-fn base64_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
+const NO_DIGIT: u8 = 0xff;
+const BASE64_DIGITS: [u8; 256] = {
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut digits, mut at) = ([NO_DIGIT; 256], 0);
+    while at < letters.len() {
+        digits[letters[at] as usize] = at as u8;
+        at += 1;
     }
-}
+    digits
+};

@@ -9,7 +9,7 @@ from functools import partial
 from mirror.core.keys import KeySet
 from mirror.core.merge import RULES
 from mirror.engine.batching import pages
-from mirror.engine.native import Engine, engine_for
+from mirror.engine.native import Engine, engine_for, tree_nodes
 from mirror.engine.process_pool import StoreTask
 from mirror.engine.states.current import replay, verify_arrival
 from mirror.engine.thread_pool import map_in_order
@@ -74,7 +74,7 @@ def process_stale(
 def update_tree(store: Store) -> None:
     """Update the tree over all states, unless a state is damaged: then a repair does it."""
     with suppress(CorruptStoreError), store.transaction():
-        store.state_tree.update()
+        store.state_tree.update(tree_nodes)
 
 
 def _update_states_one_by_one(

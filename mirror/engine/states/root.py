@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mirror.core.merge import MERGE_VERSION, RULES
+from mirror.engine.native import tree_nodes
 from mirror.engine.states.replay import process_stale
 from mirror.errors import StoreError
 from mirror.store import Store, damaged
@@ -59,7 +60,7 @@ def update_root(store: Store) -> None:
         process_stale(store)
     if store.state_tree.lag():
         with store.transaction():
-            store.state_tree.update()
+            store.state_tree.update(tree_nodes)
 
 
 def _is_stale(store: Store) -> bool:
