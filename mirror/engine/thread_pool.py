@@ -19,7 +19,7 @@ __all__ = ["map_in_order"]
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
-_AHEAD = 3
+_AHEAD = 16
 """Tasks that are queued for each thread, so that it never waits for one."""
 
 
