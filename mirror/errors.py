@@ -107,7 +107,7 @@ class KeySetChangedError(StoreError):
 
 
 class EngineError(MirrorError):
-    """The native engine was asked for, and is not there."""
+    """`MIRROR_NATIVE` asks for an engine that is not there."""
 
 
 class ListenError(MirrorError):

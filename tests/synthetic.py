@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from mirror.core.merge import RULES
 from mirror.core.record import suffix_of
+from mirror.core.rules import RULES
 from mirror.core.transparency.merkle import Leaf
 from mirror.store import StateColumns, Store
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mirror.errors import (
     ClusterError,
+    EngineError,
     FormatError,
     MirrorError,
     OutputError,
@@ -52,6 +53,7 @@ _ERRORS: dict[type[MirrorError], int] = {
     StoreError: STORE,
     UpstreamError: UPSTREAM,
     ClusterError: UPSTREAM,
+    EngineError: USAGE,
     WorkerError: INTERRUPTED,
 }
 

@@ -14,13 +14,14 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-import mirror
+from mirror import __version__
 from mirror.cli import exit_codes
 from mirror.cli.commands import COMMANDS
 from mirror.cli.options import Text
-from mirror.cli.output import prepare_streams, say
+from mirror.cli.output import echo, prepare_streams, say
 from mirror.cli.pipes import abandon_stdout, die_of_closed_pipe, is_closed_pipe
 from mirror.core.redaction import redact
+from mirror.engine.native import description
 from mirror.errors import MirrorError
 
 __all__ = ["main"]
@@ -159,8 +160,22 @@ def _require_text(command: click.Command) -> None:
         _require_text(below)
 
 
+def _print_version(ctx: click.Context, _parameter: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001 - as click calls it
+    """Print the version and the engine that works, and exit."""
+    if is_asked and not ctx.resilient_parsing:
+        echo(f"mirror, version {__version__}\nengine: {description()}")
+        ctx.exit()
+
+
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(mirror.__version__, prog_name="mirror")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and the engine, and exit.",
+)
 @click.option(
     "--db",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -9,6 +9,7 @@ import click
 
 from mirror.cli import options
 from mirror.cli.output import print_json, print_table
+from mirror.engine.native import description
 from mirror.store import open_store
 
 __all__ = ["status"]
@@ -31,7 +32,8 @@ def status(*, db: Path, as_json: bool) -> None:
         trusted = ", ".join(key.key_id for key in keys)
         place = {"store": store.location, "schema_version": store.schema_version}
     if as_json:
-        print_json({**place, "key_set_digest": keys.digest, **asdict(counts)})
+        engine = {"engine": description()}
+        print_json({**place, **engine, "key_set_digest": keys.digest, **asdict(counts)})
         return
     invalid = ", ".join(f"{code} {count:,}" for code, count in counts.events_invalid.items())
     refused = ", ".join(f"{code} {count:,}" for code, count in counts.receipts_refused.items())
@@ -39,6 +41,7 @@ def status(*, db: Path, as_json: bool) -> None:
     print_table(
         {
             "store": f"{place['store']}, schema {place['schema_version']}",
+            "engine": description(),
             "records": f"{counts.records:,}, {counts.stale:,} of them to be merged again",
             "events": f"{counts.events_valid:,} valid, invalid: {invalid or 'none'}",
             **({"read by profile": read} if read else {}),

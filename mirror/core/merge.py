@@ -34,6 +34,7 @@ from mirror.core.keys import BUILT_IN, KeySet
 from mirror.core.profile import MIRROR_V1
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
+from mirror.core.rules import MERGE_VERSION
 from mirror.core.shape import object_member, objects_in, text_member
 from mirror.core.state_view import StateView, parse_state
 from mirror.core.values import (
@@ -46,12 +47,7 @@ from mirror.core.values import (
     sha256,
 )
 
-__all__ = ["MERGE_VERSION", "RULES", "State", "by_id", "fill", "merge"]
-
-MERGE_VERSION = "pith-open-graph-merge-v1"
-
-RULES = f"{MERGE_VERSION} verdicts-2"
-"""The version of the rules of verdicts and merge: results of another version are not reused."""
+__all__ = ["State", "by_id", "fill", "merge"]
 
 _SECOND = 1_000_000
 

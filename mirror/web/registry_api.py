@@ -7,8 +7,8 @@ import base64
 from starlette.requests import Request
 
 from mirror.core.keys import BUILT_IN
-from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import Record
+from mirror.core.rules import MERGE_VERSION
 from mirror.core.values import Object, Value
 from mirror.core.verification_status import verification_status
 from mirror.engine.search.citations import citations_of

@@ -11,7 +11,7 @@ import pytest
 from distributed import Client
 
 import mirror as package
-from mirror.core.merge import RULES
+from mirror.core.rules import RULES
 from mirror.engine.cluster import open_cluster
 from mirror.engine.cluster.versions import find_versions
 from mirror.errors import ClusterError, SourceError

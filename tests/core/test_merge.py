@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from mirror.core.keys import KeySet
-from mirror.core.merge import MERGE_VERSION, State, fill
+from mirror.core.merge import State, fill
 from mirror.core.record import parse_record
+from mirror.core.rules import MERGE_VERSION
 from tests import oracle
 from tests.builders import (
     EVENT_TARGETS,

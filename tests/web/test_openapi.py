@@ -24,8 +24,8 @@ from starlette.routing import Route
 
 from mirror.core.events.checks import EVENT_CODES
 from mirror.core.events.types import EVENT_TYPES, OTHER_EVENTS, EventType
-from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import PITH_NUMBER_PATTERN
+from mirror.core.rules import MERGE_VERSION
 from mirror.core.values import DIGEST_PATTERN
 from mirror.core.verification_status import MAX_SIGNERS
 from mirror.engine.search.citations import MAX_WORKS

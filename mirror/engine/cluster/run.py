@@ -20,8 +20,8 @@ from distributed import Client, Future, as_completed
 from mirror.archive import ReadLimits
 from mirror.core.escaping import escape_name
 from mirror.core.keys import KeySet
-from mirror.core.merge import MERGE_VERSION, RULES
 from mirror.core.redaction import redact
+from mirror.core.rules import MERGE_VERSION, RULES
 from mirror.core.transparency.merkle import FANOUT, NOTHING, Node, join
 from mirror.core.values import canonical, sha256
 from mirror.engine.cluster.merge_task import (

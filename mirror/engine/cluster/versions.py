@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import mirror
-from mirror.core.merge import RULES
+from mirror.core.rules import RULES
 from mirror.errors import ClusterError
 
 __all__ = ["check_versions", "find_versions", "require_versions"]

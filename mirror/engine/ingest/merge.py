@@ -21,7 +21,7 @@ from mirror.engine.findings import Finding, Outcome, ReadRequest, Summary, Verif
 from mirror.engine.ingest.pipeline import FEW_BATCHES, read_batches
 from mirror.engine.ingest.source_cache import SourceResults
 from mirror.engine.ingest.worker import Item, SourceBag, VerifyContext, process_batch
-from mirror.engine.native import engine_for
+from mirror.engine.native_engine import engine_for
 from mirror.engine.process_pool import StoreTask
 from mirror.engine.states.replay import process_stale, update_states
 from mirror.engine.thread_pool import map_in_order

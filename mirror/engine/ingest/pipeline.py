@@ -25,7 +25,7 @@ from mirror.engine.ingest.worker import (
     parse_member,
     process_batch,
 )
-from mirror.engine.native import engine_for
+from mirror.engine.native_engine import engine_for
 from mirror.engine.thread_pool import map_in_order
 from mirror.errors import SourceError
 

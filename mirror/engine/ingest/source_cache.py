@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from mirror.archive import ReadLimits
 from mirror.core.keys import KeySet
-from mirror.core.merge import RULES
 from mirror.core.msgpack_values import pack, unpack
+from mirror.core.rules import RULES
 from mirror.core.values import Value, sha256
 from mirror.engine.findings import UNREAD_CODES, Finding, Outcome, ReadRequest, Summary
 from mirror.engine.ingest.base_bag import BaseBag, complete_bags, missing_base

@@ -26,7 +26,7 @@ from mirror.core.keys import KeySet
 from mirror.core.merge import merge
 from mirror.core.values import Value, canonical, decode, hexdigest, nesting
 from mirror.engine.findings import Finding, Outcome, VerifiedMember
-from mirror.engine.native import Engine
+from mirror.engine.native_engine import Engine
 from mirror.errors import FormatError, LimitError
 from mirror.store import Store, StoredFacts, StoredRecord, pack_new_facts
 

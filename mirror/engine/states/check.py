@@ -20,7 +20,7 @@ from mirror.core.keys import KeySet
 from mirror.core.record import Record
 from mirror.core.values import Value, canonical, instant, sha256
 from mirror.engine.batching import pages
-from mirror.engine.native import CheckedRecord, engine_for
+from mirror.engine.native_engine import CheckedRecord, engine_for
 from mirror.engine.process_pool import StoreTask
 from mirror.engine.states.current import replay, verify_arrival
 from mirror.engine.states.rebuild import rebuild, repair

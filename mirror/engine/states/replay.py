@@ -7,9 +7,9 @@ from contextlib import suppress
 from functools import partial
 
 from mirror.core.keys import KeySet
-from mirror.core.merge import RULES
+from mirror.core.rules import RULES
 from mirror.engine.batching import pages
-from mirror.engine.native import Engine, engine_for, tree_nodes
+from mirror.engine.native_engine import Engine, engine_for, tree_nodes
 from mirror.engine.process_pool import StoreTask
 from mirror.engine.states.current import replay, verify_arrival
 from mirror.engine.thread_pool import map_in_order

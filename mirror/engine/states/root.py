@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirror.core.merge import MERGE_VERSION, RULES
-from mirror.engine.native import tree_nodes
+from mirror.core.rules import MERGE_VERSION, RULES
+from mirror.engine.native_engine import tree_nodes
 from mirror.engine.states.replay import process_stale
 from mirror.errors import StoreError
 from mirror.store import Store, damaged

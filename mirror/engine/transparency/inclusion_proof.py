@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mirror.core.merge import MERGE_VERSION
 from mirror.core.record import Record, is_pith_number, suffix_of
+from mirror.core.rules import MERGE_VERSION
 from mirror.core.shape import ObjectReader, read_object
 from mirror.core.transparency import merkle
 from mirror.core.transparency.merkle import EMPTY, FANOUT, Siblings

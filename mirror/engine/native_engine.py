@@ -1,0 +1,200 @@
+"""The native engine: verifies and merges batches in Rust.
+
+It answers each item with all that follows from it, if the item passes every rule without any
+finding, or else with None. Then the rules in `mirror.core` judge: codes, reasons and their order
+are there only. Keys, types of events, limits and the zstd dictionary are handed to it as data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from mirror.core.bundle import BUNDLE_TYPE, BUNDLE_VERSION, BundleLimits
+from mirror.core.events.event import MAX_EVENT_BYTES, MAX_PAYLOAD_DEPTH
+from mirror.core.events.types import (
+    CITATION,
+    LIST_NAMES,
+    RECORD_CREATED,
+    REVOCATION,
+    table_of_types,
+)
+from mirror.core.identifier import names_in
+from mirror.core.keys import BUILT_IN, Key, KeySet
+from mirror.core.rules import MERGE_VERSION
+from mirror.core.values import Object, canonical, instant
+from mirror.engine.native import native_module
+from mirror.store import DICTIONARY, NewFacts, StateColumns, StoredRecord
+from mirror.store.state_tree import DEPTH, Leaves
+
+__all__ = ["CheckedRecord", "Engine", "VerifiedBundleColumns", "engine_for", "tree_nodes"]
+
+
+# Results ---------------------------------------------------------------------------------------
+
+
+class VerifiedBundleColumns(NamedTuple):
+    """A bundle that passes every rule without a finding."""
+
+    pith_number: str
+    events: int
+    receipts: int
+    new_facts: NewFacts | None
+    """All its facts, if they were to be encoded, with the state that follows from them alone."""
+
+
+class CheckedRecord(NamedTuple):
+    """What two indexes must hold of a record whose rows are right."""
+
+    key_ids: frozenset[str]
+    citing: tuple[str, ...]
+    """The names of the works that cite it, ascending."""
+
+
+class Engine:
+    """The native engine for one key set and one set of limits."""
+
+    def __init__(self, module: Any, keys: KeySet, limits: BundleLimits) -> None:
+        self.key_set_digest, self.limits = keys.digest, limits
+        self._engine = module.Engine(canonical(_settings(keys, limits)), DICTIONARY)
+
+    @property
+    def panics(self) -> int:
+        """How many items took the other way because of a fault in the engine."""
+        return int(self._engine.panics)
+
+    def verify(
+        self, bundles: Sequence[tuple[bytes, bool]], now: int, *, encode: bool
+    ) -> list[VerifiedBundleColumns | None]:
+        """Verify bundles.
+
+        Args:
+            bundles: The text or MessagePack of each, and whether it is MessagePack.
+            now: The time in microseconds since 1970 (B5).
+            encode: Whether to encode and merge the facts.
+        """
+        found = self._engine.verify(bundles, now, encode)
+        return [None if one is None else _verified(*one) for one in found]
+
+    def extend(self, items: Sequence[tuple[StoredRecord, bytes]]) -> list[NewFacts | None]:
+        """Return the facts of contents that stored records lack, with the new states."""
+        found = self._of_stored("extend", items)
+        return [
+            None if one is None else _new_facts(*one)._replace(base=stored.totals[3])
+            for one, (stored, _) in zip(found, items, strict=True)
+        ]
+
+    def replay(self, records: Sequence[StoredRecord]) -> list[StateColumns | None]:
+        """Merge stored records from their stored verdicts."""
+        return [None if one is None else _state(*one) for one in self._of_stored("replay", records)]
+
+    def check(
+        self, items: Sequence[tuple[StoredRecord, tuple[Any, ...]]]
+    ) -> list[CheckedRecord | None]:
+        """Verify stored records again, and compare them with their rows of `state`."""
+        return [
+            None if one is None else CheckedRecord(frozenset(one[0]), _names(one[1]))
+            for one in self._of_stored("check", items)
+        ]
+
+    def _of_stored(self, name: str, items: Sequence[Any]) -> list[tuple[Any, ...] | None]:
+        """Call a function with rows of a store, whose columns may be damaged."""
+        try:
+            found: list[tuple[Any, ...] | None] = getattr(self._engine, name)(items)
+        except (TypeError, ValueError, OverflowError):
+            return [None] * len(items)
+        return found
+
+
+def engine_for(keys: KeySet, limits: BundleLimits | None = None) -> Engine | None:
+    """Return the native engine for a key set; None if Python does the work.
+
+    Raises:
+        EngineError: `engine.setting`, `engine.missing`; see `MIRROR_NATIVE`.
+    """
+    module = native_module()
+    return None if module is None else _made(module, keys, limits or BundleLimits())
+
+
+def _made(module: Any, keys: KeySet, limits: BundleLimits) -> Engine:
+    """Return the last engine again, if it is of the same keys and limits: it has their tables."""
+    global _last  # noqa: PLW0603 - the tables of a key take milliseconds
+    if _last is None or (_last.key_set_digest, _last.limits) != (keys.digest, limits):
+        _last = Engine(module, keys, limits)
+    return _last
+
+
+_last: Engine | None = None
+
+
+def tree_nodes(leaves: Leaves) -> list[tuple[str, int, bytes]] | None:
+    """Return the lowest nodes of the tree over all states; see `StateTree.update`."""
+    module = native_module()
+    if module is None:
+        return None
+    try:
+        found: list[tuple[str, int, bytes]] | None = module.tree_nodes(leaves, DEPTH)
+    except (TypeError, ValueError, OverflowError):
+        return None  # a damaged column
+    return found
+
+
+def _verified(
+    pith_number: str, events: int, receipts: int, facts: tuple[Any, ...] | None
+) -> VerifiedBundleColumns:
+    new_facts = None if facts is None else _new_facts(*facts)
+    return VerifiedBundleColumns(pith_number, events, receipts, new_facts)
+
+
+def _new_facts(*columns: Any) -> NewFacts:
+    digest, record, claims, receipts, events, content, key_ids, state = columns
+    return NewFacts(digest, record, claims, receipts, events, content, (), key_ids, _state(*state))
+
+
+def _state(*columns: Any) -> StateColumns:
+    digest, core_digest, valid, invalid, equivocations, outline, citing = columns
+    return StateColumns(digest, core_digest, valid, invalid, equivocations, outline, _names(citing))
+
+
+def _names(citing: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({str(name) for one in citing for name in names_in(one)}))
+
+
+# Settings --------------------------------------------------------------------------------------
+
+
+def _settings(keys: KeySet, limits: BundleLimits) -> Object:
+    return {
+        "keys": [_key(key) for key in keys],
+        "types": table_of_types(),
+        "lists": [*LIST_NAMES],
+        "built_in_names": [*BUILT_IN.names],
+        "words": {
+            "bundle_type": BUNDLE_TYPE,
+            "bundle_version": BUNDLE_VERSION,
+            "merge_version": MERGE_VERSION,
+            "record_created": RECORD_CREATED,
+            "revocation": REVOCATION,
+            "citation": CITATION,
+        },
+        "limits": {
+            "items": limits.items,
+            "depth": limits.depth,
+            "record_bytes": limits.record_bytes,
+            "receipt_bytes": limits.receipt_bytes,
+            "event_bytes": MAX_EVENT_BYTES,
+            "payload_depth": MAX_PAYLOAD_DEPTH,
+        },
+    }
+
+
+def _key(key: Key) -> Object:
+    return {
+        "key_id": key.key_id,
+        "public_key_hex": key.public_key_hex,
+        **key.signer,
+        "valid_from": instant(key.valid_from),
+        "valid_until": instant(key.valid_until),
+        "event_types": [*key.event_types],
+        "may_revoke_others": key.may_revoke_others,
+    }
