@@ -14,7 +14,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from mirror import __version__
+import mirror
 from mirror.cli import exit_codes
 from mirror.cli.commands import COMMANDS
 from mirror.cli.options import Text
@@ -163,7 +163,7 @@ def _require_text(command: click.Command) -> None:
 def _print_version(ctx: click.Context, _parameter: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001 - as click calls it
     """Print the version and the engine that works, and exit."""
     if is_asked and not ctx.resilient_parsing:
-        echo(f"mirror, version {__version__}\nengine: {description()}")
+        echo(f"mirror, version {mirror.__version__}\nengine: {description()}")
         ctx.exit()
 
 

@@ -44,7 +44,7 @@ class VerifiedBundleColumns(NamedTuple):
 
 
 class CheckedRecord(NamedTuple):
-    """What two indexes must hold of a record whose rows are right."""
+    """The entries that two indexes must hold of a record whose rows are right."""
 
     key_ids: frozenset[str]
     citing: tuple[str, ...]

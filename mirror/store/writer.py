@@ -102,7 +102,7 @@ class NewFacts(NamedTuple):
     verdict_rows: tuple[VerdictRow, ...]
     key_ids: tuple[str, ...]
     state: StateColumns | None = None
-    """State of the record with these facts; it has no others, but for those of `base`."""
+    """State of the record that follows from these facts and those of `base`."""
     base: bytes = EMPTY
     """Checksum of the totals of the stored facts on which the state rests, too."""
 
