@@ -174,7 +174,7 @@ def _opaque_tag(tag: str) -> str:
 
 
 def _list_items(header: str) -> list[str]:
-    return [word.strip() for word in header.split(",") if word.strip()]
+    return [item.strip() for item in header.split(",") if item.strip()]
 
 
 # Media types (RFC 9110 section 12.5.1) -------------------------------------------------------
@@ -186,7 +186,7 @@ def preferred(request: Request, *offered: str) -> str:
     Of equal ones, it is the one that `Accept` names first; if it names or accepts none, the one
     that is offered first.
     """
-    ranges = [_parse_weighted(word) for word in _list_items(request.headers.get("accept", ""))]
+    ranges = [_parse_weighted(item) for item in _list_items(request.headers.get("accept", ""))]
     weights = [(-weight, place) for weight, place in (_weight_of(one, ranges) for one in offered)]
     best = min(range(len(offered)), key=lambda index: weights[index])
     return offered[best]
@@ -224,7 +224,7 @@ def _encoding(scope: Scope, answer: Representation) -> str:
 @lru_cache(maxsize=256)
 def preferred_coding(accepted: str) -> str:
     """Return the supported content coding that `Accept-Encoding` prefers; empty for none."""
-    wanted = dict(_parse_weighted(word) for word in _list_items(accepted))
+    wanted = dict(_parse_weighted(item) for item in _list_items(accepted))
     weights = {name: wanted.get(name, wanted.get("*", 0.0)) for name in _COMPRESSORS}
     best = max(weights, key=lambda name: weights[name])
     return best if weights[best] > 0 else ""
@@ -238,7 +238,7 @@ def _encoded(answer: Representation, encoding: str) -> bytes:
     return _COMPRESSORS[encoding](body) if encoding else body
 
 
-def _parse_weighted(word: str) -> tuple[str, float]:
-    name, _, rest = word.partition(";")
+def _parse_weighted(item: str) -> tuple[str, float]:
+    name, _, rest = item.partition(";")
     match = re.fullmatch(r"\s*q=([01](?:\.[0-9]{0,3})?)\s*", rest)
     return name.strip().lower(), float(match[1]) if match else 1.0 if not rest.strip() else 0.0

@@ -40,7 +40,7 @@ __all__ = [
 _MANY, _FEW = 200, 10
 """Comparisons in one transaction: of responses from a disk, and over the network."""
 _BATCH_BYTES = 16 << 20
-"""Bytes of the statements in one transaction, without the last of them."""
+"""Most bytes of statements in one transaction; a larger statement has its own."""
 _PAGE = 200
 
 SAME = frozenset({"match", "match_known"})

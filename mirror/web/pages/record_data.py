@@ -95,8 +95,8 @@ def read_record_details(snapshot: StoreSnapshot, record_id: int) -> RecordDetail
             for row, contents in store.facts.rows(record_id)
         ],
         upstream_summaries=[
-            replace(word, upstream=_public_source(word.upstream))
-            for word in latest_statements(store, record_id)
+            replace(one, upstream=_public_source(one.upstream))
+            for one in latest_statements(store, record_id)
         ],
         citations=citations_of(store, record_id, state),
     )

@@ -64,8 +64,8 @@ def events_to_show(events: list[EventView]) -> list[EventView]:
     """Return the last valid events and the first invalid ones, as many as a page shows."""
     valid = [one for one in events if not one.code][-MAX_SHOWN:]
     invalid = [one for one in events if one.code][:MAX_SHOWN]
-    kept = {one.anchor for one in (*valid, *invalid)}
-    return [one for one in events if one.anchor in kept]
+    anchors = {one.anchor for one in (*valid, *invalid)}
+    return [one for one in events if one.anchor in anchors]
 
 
 class _ViewBuilder:
