@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import sys
@@ -140,6 +141,7 @@ def serve(
             for listener in listeners:
                 listener.listen()
         sys.setswitchinterval(_SWITCH_S)
+        gc.freeze()  # what is loaded now stays: no collection needs to look at it
         with _stopped_by_signal(server):
             say(f"serving {records:,} records at {_where(host, listeners)} — stop with Ctrl-C")
             server.run(sockets=listeners)
