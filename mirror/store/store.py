@@ -38,9 +38,9 @@ __all__ = ["BUSY_TIMEOUT_S", "Store", "open_store"]
 BUSY_TIMEOUT_S = 30.0
 """Seconds to wait for another process that writes."""
 
-PAGE_BYTES = 8192
+PAGE_BYTES = 16384
 """Page size of a new store: several contents fit on a page, so that little space is unused."""
-_CHECKPOINT_PAGES = 4096
+_CHECKPOINT_PAGES = 2048
 """Pages of the log that start a WAL checkpoint; many, so that fewer pages are written twice."""
 _CACHE_KIB = 32 * 1024
 _STEPS_BETWEEN_CALLS = 10_000

@@ -40,8 +40,10 @@ class StoredRecords:
             names: Suffix and `canonical_sha256` (raw) of records.
         """
         query = "SELECT digest, id FROM record WHERE suffix IN (SELECT value FROM json_each(?))"
-        suffixes = ",".join(f'"{suffix}"' for suffix, _ in names)  # base32 letters
-        return dict(self._conn.execute(query, (f"[{suffixes}]",)))
+        suffixes = ",".join([f'"{suffix}"' for suffix, _ in names])  # base32 letters
+        digests = {digest for _, digest in names}
+        found = self._conn.execute(query, (f"[{suffixes}]",))
+        return {digest: record_id for digest, record_id in found if digest in digests}
 
     def rows(self, record_ids: Sequence[int]) -> dict[int, StoredRecord]:
         """Return the rows of those records whose verdicts are current, and that all facts passed.

@@ -35,6 +35,7 @@ from mirror.store.records import RecordColumns, Records, columns_of
 from mirror.store.row_checksum import EMPTY
 from mirror.store.states import StateColumns, States, state_columns
 from mirror.store.stored_facts import SHAPE, StoredFacts
+from mirror.store.stored_records import StoredRecords
 
 __all__ = [
     "BatchWriter",
@@ -230,8 +231,8 @@ class WriteResult(NamedTuple):
 class _Pending:
     """Collected rows that are not written yet."""
 
-    ids: dict[bytes, int] = field(default_factory=dict)
-    """By digest."""
+    digests: set[bytes] = field(default_factory=set)
+    """The records that the rows belong to."""
     records: list[tuple[int, RecordColumns]] = field(default_factory=list)
     arrivals: list[tuple[int, int, int, str, bytes, bytes]] = field(default_factory=list)
     totals: list[tuple[int, int, int, int, bytes]] = field(default_factory=list)
@@ -260,10 +261,19 @@ class BatchWriter:
         self._records = records
         self._facts = facts
         self._states = states
+        self._stored_records = StoredRecords(conn)
+        self._ids: dict[bytes, int | None] = {}
+        """Ids of records by digest, None for those that the store lacks."""
         self._pending = _Pending()
         self._counts = Counter[str]()
         self._last_record = records.last_id()
         self._last_arrival = facts.last_arrival()
+
+    def look_up(self, new_facts: Sequence[NewFacts]) -> None:
+        """Find out which records are stored: for many at once, this is faster."""
+        names = [(one.record[2], one.digest) for one in new_facts if one.digest not in self._ids]
+        self._ids.update(dict.fromkeys([digest for _, digest in names]))
+        self._ids.update(self._stored_records.find(names))
 
     def add(self, new_facts: NewFacts, run: SourceRun, member: str) -> WriteResult:
         """Add the facts that the store lacks; marks the record as stale if its state is not given.
@@ -276,9 +286,11 @@ class BatchWriter:
         Returns:
             The record's id, the numbers of new facts, and of those that exceeded its quota.
         """
-        if new_facts.digest in self._pending.ids:
+        if new_facts.digest not in self._ids:
+            self.look_up([new_facts])
+        if new_facts.digest in self._pending.digests:
             self.flush()
-        record_id = self._records.find(new_facts.digest, new_facts.record[2])
+        record_id = self._ids[new_facts.digest]
         if record_id is None:
             return self._add_record(new_facts, run.id(self._conn), member)
         return self._add_to_record(record_id, new_facts, run, member)
@@ -291,7 +303,8 @@ class BatchWriter:
         self._last_record += 1
         record_id, pending, new = self._last_record, self._pending, new_facts.new
         new.records = 1
-        pending.ids[new_facts.digest] = record_id
+        self._ids[new_facts.digest] = record_id
+        pending.digests.add(new_facts.digest)
         pending.records.append((record_id, new_facts.record))
         checksum = self._add_arrival(record_id, run_id, member, new_facts)
         pending.totals.append((record_id, new.events, new.receipts, new.alias_claims, checksum))
@@ -317,7 +330,7 @@ class BatchWriter:
             new_facts = new_facts._replace(state=None)
         new = new_facts.new
         if new:
-            self._pending.ids[new_facts.digest] = record_id
+            self._pending.digests.add(new_facts.digest)
             checksum = self._add_arrival(record_id, run.id(self._conn), member, new_facts)
             totals.add_counts(new.events, new.receipts, new.alias_claims, checksum)
             self._pending.totals.append((record_id, *astuple(totals)))

@@ -96,6 +96,8 @@ class MergeWriter:
         with self._store.transaction():
             self._require_same_keys()
             rows = self._store.batch_writer(self._quota)
+            members = [one for one in outcomes if isinstance(one, VerifiedMember)]
+            rows.look_up([one.new_facts for one in members if one.new_facts is not None])
             outcomes = [self._write_facts(rows, outcome) for outcome in outcomes]
             rows.flush()
             members = [one for one in outcomes if isinstance(one, VerifiedMember)]
