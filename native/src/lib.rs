@@ -24,5 +24,4 @@ mod stored;
 mod tree;
 mod value;
 
-#[cfg(feature = "extension-module")]
 mod python;
