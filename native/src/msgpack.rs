@@ -239,7 +239,7 @@ pub fn write_content_head(count: usize, out: &mut Vec<u8>) {
 pub fn write_integer(number: i64, out: &mut Vec<u8>) {
     let bytes = number.to_be_bytes();
     match number {
-        0..=0x7f | -32..=-1 => out.push(bytes[7]),
+        -32..=0x7f => out.push(bytes[7]),
         -0x80..=-33 => out.extend_from_slice(&[0xd0, bytes[7]]),
         -0x8000..=-1 => write_number(0xd1, &bytes[6..], out),
         -0x8000_0000..=-1 => write_number(0xd2, &bytes[4..], out),
