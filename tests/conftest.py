@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+from mirror.engine.native import VARIABLE, native_module
 
 CORE = Path(__file__).parent / "core"
 
@@ -31,3 +34,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_search = is_hypothesis_test(getattr(item, "obj", None))
         if item.path.is_relative_to(CORE) and not is_search:
             item.add_marker(pytest.mark.examples)
+
+
+@pytest.fixture
+def python_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let Python do all the work, in processes: the native engine uses threads."""
+    monkeypatch.setenv(VARIABLE, "off")
+    native_module.cache_clear()
+    yield
+    native_module.cache_clear()

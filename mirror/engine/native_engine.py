@@ -84,9 +84,19 @@ class Engine:
             for one, (stored, _) in zip(found, items, strict=True)
         ]
 
-    def replay(self, records: Sequence[StoredRecord]) -> list[StateColumns | None]:
-        """Merge stored records from their stored verdicts."""
-        return [None if one is None else _state(*one) for one in self._of_stored("replay", records)]
+    def replay(
+        self, items: Sequence[tuple[StoredRecord, tuple[Any, ...] | None]]
+    ) -> list[tuple[StateColumns | None, bool]]:
+        """Merge stored records from their stored verdicts.
+
+        Args:
+            items: The records, each with its row of `state` if there is one.
+
+        Returns:
+            The state, None if Python must make it; and whether that row is this state already.
+        """
+        found = self._of_stored("replay", items)
+        return [(None, False) if one is None else (_state(*one[0]), one[1]) for one in found]
 
     def check(
         self, items: Sequence[tuple[StoredRecord, tuple[Any, ...]]]

@@ -258,6 +258,11 @@ class RecordTotals:
         """How many facts there are, of all kinds."""
         return self.events + self.receipts + self.alias_claims
 
+    @property
+    def columns(self) -> tuple[int, int, int, bytes]:
+        """The columns of the row after the id."""
+        return self.events, self.receipts, self.alias_claims, self.checksum
+
     @classmethod
     def load(cls, conn: sqlite3.Connection, record_id: int) -> RecordTotals:
         """Return the totals of a stored record.
@@ -306,5 +311,4 @@ class RecordTotals:
     def save(self, conn: sqlite3.Connection, record_id: int) -> None:
         """Write the row."""
         query = "INSERT OR REPLACE INTO record_totals VALUES (?, ?, ?, ?, ?)"
-        row = (record_id, self.events, self.receipts, self.alias_claims, self.checksum)
-        conn.execute(query, row)
+        conn.execute(query, (record_id, *self.columns))

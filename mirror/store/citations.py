@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
 
 from mirror.core.identifier import names_of
 from mirror.core.record import Record
+from mirror.store.stored_records import json_list
 
 __all__ = ["CitationIndex"]
 
@@ -41,6 +44,16 @@ class CitationIndex:
         """Return the names of the works that cite a record, ascending."""
         query = "SELECT citing_name FROM citation WHERE record_id = ? ORDER BY 1"
         return tuple([name for (name,) in self._conn.execute(query, (record_id,))])
+
+    def citing_many(self, record_ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
+        """Return the same for each record that is cited."""
+        query = """
+            SELECT record_id, citing_name FROM citation
+            WHERE record_id IN (SELECT value FROM json_each(?)) ORDER BY 1, 2
+        """
+        rows = self._conn.execute(query, (json_list(record_ids),))
+        groups = groupby(rows, key=itemgetter(0))
+        return {record_id: tuple([name for _, name in group]) for record_id, group in groups}
 
     def cited_count(self, record_id: int, record: Record) -> int:
         """Return how many other records `record`, whose row id is given, cites by any name."""

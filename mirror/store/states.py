@@ -20,6 +20,7 @@ from mirror.store.counters import Counters
 from mirror.store.facts import Facts
 from mirror.store.records import damaged, required
 from mirror.store.state_tree import StateTree
+from mirror.store.stored_records import json_list
 
 __all__ = ["StaleRecord", "StateColumns", "StateRow", "States", "state_columns"]
 
@@ -158,35 +159,48 @@ class States:
         query = "SELECT record_id FROM stale WHERE needs_verdicts = 0 AND record_id > ? LIMIT ?"
         return [row[0] for row in self._conn.execute(query, (after, limit))]
 
-    def save_merged(self, rows: Sequence[tuple[int, StateColumns, bytes]]) -> None:
+    def save_merged(self, rows: Sequence[tuple[int, StateColumns | None, bytes]]) -> None:
         """Write states that other processes merged, where no facts came since.
 
         Args:
-            rows: Each with its record's id and the checksum of the totals that it was made from.
+            rows: Each with its record's id and the checksum of the totals that it was made from;
+                None for a state that is stored already as it was made.
         """
-        self._replace(
-            [
-                row
-                for row in rows
-                if RecordTotals.load(self._conn, row[0]).checksum == row[2]
-                and not self.needs_verdicts(row[0])
-            ]
-        )
+        checksums = self._current_checksums([row[0] for row in rows])
+        current = [row for row in rows if checksums.get(row[0]) == row[2]]
+        self._replace([(one, state, totals) for one, state, totals in current if state is not None])
+        ids = [(row[0],) for row in current if row[1] is None]
+        self._conn.executemany("DELETE FROM stale WHERE record_id = ?", ids)
+
+    def _current_checksums(self, record_ids: Sequence[int]) -> dict[int, bytes]:
+        """Return the checksums of the totals of records whose verdicts are current."""
+        query = """
+            SELECT record_id, checksum FROM record_totals
+            WHERE record_id IN (SELECT value FROM json_each(?))
+                AND NOT EXISTS (
+                    SELECT 1 FROM stale
+                    WHERE stale.record_id = record_totals.record_id AND needs_verdicts
+                )
+        """
+        return dict(self._conn.execute(query, (json_list(record_ids),)))
 
     def _replace(self, rows: Sequence[tuple[int, StateColumns, bytes]]) -> None:
         """Write states of records, which are not stale any more; `rows` as in `add`."""
-        before = sum(self._equivocations(row[0]) for row in rows)
-        self._citations.drop(row[0] for row in rows)
+        ids = [row[0] for row in rows]
+        before = self._equivocations(ids)
+        self._citations.drop(ids)
         self.add(rows)
-        ids = [(row[0],) for row in rows]
-        self._conn.executemany("DELETE FROM stale WHERE record_id = ?", ids)
+        self._conn.executemany("DELETE FROM stale WHERE record_id = ?", [(one,) for one in ids])
         after = sum(columns.equivocation_count for _, columns, _ in rows)
         Counters(self._conn).add({"equivocations": after - before})
 
-    def _equivocations(self, record_id: int) -> int:
-        query = "SELECT equivocation_count FROM state WHERE record_id = ?"
-        (count,) = self._conn.execute(query, (record_id,)).fetchone() or (0,)
-        return int(count)
+    def _equivocations(self, record_ids: Sequence[int]) -> int:
+        """Return the number of equivocations in the stored states of records."""
+        query = """
+            SELECT coalesce(sum(equivocation_count), 0) FROM state
+            WHERE record_id IN (SELECT value FROM json_each(?))
+        """
+        return int(self._conn.execute(query, (json_list(record_ids),)).fetchone()[0])
 
     def needs_verdicts(self, record_id: int) -> bool:
         """Whether the verdicts on a record are marked as stale."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from mirror.store.records import RecordColumns
 
-__all__ = ["MAX_FACTS", "StoredRecord", "StoredRecords"]
+__all__ = ["MAX_FACTS", "StoredRecord", "StoredRecords", "json_list"]
 
 MAX_FACTS = 20_000
 """Records with more facts are left out, so that a batch of records fits in memory."""
@@ -50,10 +50,10 @@ class StoredRecords:
 
         Records with very many facts are left out.
         """
-        chosen = f"[{','.join(map(str, record_ids))}]"
+        chosen = json_list(record_ids)
         totals = {row[0]: row[1:] for row in self._conn.execute(_TOTALS, (chosen, MAX_FACTS))}
         others = {one for (one,) in self._conn.execute(_NOT_ALL_VALID, (chosen, chosen))}
-        wanted = f"[{','.join(str(one) for one in totals if one not in others)}]"
+        wanted = json_list([one for one in totals if one not in others])
         arrivals: dict[int, list[_Row]] = defaultdict(list)
         for row in self._conn.execute(_ARRIVALS, (wanted,)):
             arrivals[row[1]].append(row)
@@ -63,9 +63,13 @@ class StoredRecords:
         }
 
     def states(self, record_ids: Sequence[int]) -> dict[int, _Row]:
-        """Return the rows of `state` of records that are not stale."""
-        chosen = f"[{','.join(map(str, record_ids))}]"
-        return {row[0]: row for row in self._conn.execute(_STATES, (chosen,))}
+        """Return the rows of `state`, with their checksums."""
+        return {row[0]: row for row in self._conn.execute(_STATES, (json_list(record_ids),))}
+
+
+def json_list(record_ids: Iterable[int]) -> str:
+    """Return ids as JSON, for `json_each`: a statement has a limited number of parameters."""
+    return f"[{','.join(map(str, record_ids))}]"
 
 
 _CHOSEN = "(SELECT value FROM json_each(?))"
@@ -90,5 +94,4 @@ _STATES = f"""
     SELECT record_id, digest, core_digest, valid_event_count, invalid_event_count,
         equivocation_count, totals_checksum, outline, checksum
     FROM state WHERE record_id IN {_CHOSEN}
-        AND NOT EXISTS (SELECT 1 FROM stale WHERE stale.record_id = state.record_id)
 """  # noqa: S608

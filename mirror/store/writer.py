@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Container, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mirror.core.bundle import AliasClaim, Bundle, VerifiedBundle
@@ -333,7 +333,7 @@ class BatchWriter:
             self._pending.digests.add(new_facts.digest)
             checksum = self._add_arrival(record_id, run.id(self._conn), member, new_facts)
             totals.add_counts(new.events, new.receipts, new.alias_claims, checksum)
-            self._pending.totals.append((record_id, *astuple(totals)))
+            self._pending.totals.append((record_id, *totals.columns))
             if new_facts.state is None:
                 self._pending.stale.append(record_id)
             else:

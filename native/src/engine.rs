@@ -202,12 +202,27 @@ impl Engine {
     }
 
     /// Merges stored records from their stored verdicts: that every fact is valid.
-    pub fn replay(&self, items: &[StoredRecord<'_>]) -> Vec<Option<StateColumns>> {
-        self.each(items, |stored, codec, _| {
+    ///
+    /// Tells of each state whether the given row is this state already.
+    pub fn replay(
+        &self,
+        items: &[(StoredRecord<'_>, Option<StateRow<'_>>)],
+    ) -> Vec<Option<(StateColumns, bool)>> {
+        self.each(items, |(stored, row), codec, _| {
             let record = stored.record.read()?;
             let packed = decompress_all(&stored.arrivals, codec)?;
             let contents = read_contents(&stored.arrivals, &packed, &stored.totals)?;
-            self.merge(&record, &valid_facts(&contents, &self.settings)?, codec)
+            let facts = valid_facts(&contents, &self.settings)?;
+            let state = merge(&record, &facts, &self.settings);
+            let is_stored = row
+                .as_ref()
+                .is_some_and(|row| row.is(&state, &stored.totals, codec));
+            let outline = if is_stored {
+                vec![]
+            } else {
+                codec.compress(&state.outline)?
+            };
+            Some((StateColumns { state, outline }, is_stored))
         })
     }
 

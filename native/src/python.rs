@@ -146,13 +146,18 @@ impl PyEngine {
     fn replay<'py>(
         &self,
         py: Python<'py>,
-        items: Vec<StoredInput>,
+        items: Vec<(StoredInput, Option<StateInput>)>,
     ) -> PyResult<Vec<Option<Bound<'py, PyTuple>>>> {
         let found = py.detach(|| {
-            let items: Vec<StoredRecord<'_>> = items.iter().map(stored).collect();
+            let items: Vec<(StoredRecord<'_>, Option<StateRow<'_>>)> = items
+                .iter()
+                .map(|(one, row)| (stored(one), row.as_ref().map(state_row)))
+                .collect();
             self.0.replay(&items)
         });
-        convert(found, |one| state(py, one))
+        convert(found, |(one, is_stored)| {
+            (state(py, one)?, is_stored).into_pyobject(py)
+        })
     }
 
     fn check<'py>(

@@ -128,7 +128,7 @@ def test_a_new_store_has_large_pages(path: Path) -> None:
     with open_store(path) as store:
         _fill(store)
     with open_store(path, read_only=True) as store:
-        assert store.connection.execute("PRAGMA page_size").fetchone() == (8192,)
+        assert store.connection.execute("PRAGMA page_size").fetchone() == (16384,)
 
 
 def test_a_reader_cannot_write(path: Path) -> None:

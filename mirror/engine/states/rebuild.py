@@ -44,6 +44,7 @@ def rebuild(
             store.search_index.clear()
         else:
             store.states.mark_all_for_merge()
+            store.state_tree.clear()
     damages: list[Damage] = []
 
     def record(stale: StaleRecord, error: CorruptStoreError) -> None:

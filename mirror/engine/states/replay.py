@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import TypeAlias
 
 from mirror.core.keys import KeySet
 from mirror.core.rules import RULES
@@ -126,9 +127,13 @@ def _merge_many(store: Store, progress: Callable[[int], None]) -> None:
             progress(len(rows))
 
 
+_MergedRow: TypeAlias = tuple[int, StateColumns | None, bytes]
+"""Id of a record, its state, and the checksum of its totals; None for a state that is stored."""
+
+
 def merge_records(
     keys: KeySet, engine: Engine | None, store: Store, record_ids: Sequence[int]
-) -> list[tuple[int, StateColumns, bytes]]:
+) -> list[_MergedRow]:
     """Return the ids of records with their states and the checksums of their totals.
 
     Damaged records are left out.
@@ -144,14 +149,17 @@ def merge_records(
     return rows
 
 
-def _merge_natively(
-    engine: Engine, store: Store, record_ids: Sequence[int]
-) -> list[tuple[int, StateColumns, bytes]]:
+def _merge_natively(engine: Engine, store: Store, record_ids: Sequence[int]) -> list[_MergedRow]:
     """Return the rows of the records that the native engine can merge."""
-    stored = store.stored_records.rows(record_ids)
-    states = engine.replay(list(stored.values()))
+    stored, states = store.stored_records.rows(record_ids), store.stored_records.states(record_ids)
+    citing = store.citations.citing_many(record_ids)
+    merged = engine.replay([(record, states.get(one)) for one, record in stored.items()])
     return [
-        (record_id, state, record.totals[3])
-        for (record_id, record), state in zip(stored.items(), states, strict=True)
+        (
+            record_id,
+            None if is_stored and state.citing == citing.get(record_id, ()) else state,
+            record.totals[3],
+        )
+        for (record_id, record), (state, is_stored) in zip(stored.items(), merged, strict=True)
         if state is not None
     ]
