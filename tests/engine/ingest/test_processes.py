@@ -104,7 +104,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def spread(monkeypatch: pytest.MonkeyPatch, python_engine: None) -> Callable[..., None]:  # noqa: ARG001
+def spread(monkeypatch: pytest.MonkeyPatch, python_engine: None) -> Callable[..., None]:
     """`spread(on=True)`: from now on, work is done in several processes; if False, in one."""
 
     def turn(*, on: bool) -> None:
