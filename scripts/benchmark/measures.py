@@ -87,6 +87,8 @@ def _measure_engine(shop: Workshop, number: int) -> Path:
     measure_upkeep(shop, big)
     measure_reading(shop, big)
     measure_one_bundle(shop, big, number)
+    if "native" in shop.engines:
+        measure_other_way(shop)
     if [*shop.engines] != ["native"]:
         measure_stages(shop)
     measure_straightforward(shop)
@@ -196,6 +198,14 @@ def measure_one_bundle(shop: Workshop, big: Path, round_number: int) -> None:
         bundles = [shop.corpus.new_bundle(number) for number in numbers]
         times = [run(mirror("merge", one, "--db", db), (0, *FOUND)).seconds for one in bundles]
         shop.keep(f"one_bundle.{size}.seconds", statistics.median(times))
+
+
+def measure_other_way(shop: Workshop) -> None:
+    """Count the bundles that the native engine leaves to Python."""
+    for kind, bag in shop.corpus.bags.items():
+        say(f"what native code leaves of {kind}")
+        result = json.loads(run(module("other_way", bag, shop.corpus.keys)).output)
+        shop.keep(f"merge.{kind}.native.other_way", result["other_way"] / result["bundles"])
 
 
 def measure_stages(shop: Workshop) -> None:

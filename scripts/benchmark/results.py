@@ -21,6 +21,7 @@ _TO_CLICK: Final = "to the import of click"
 _TO_PYNACL: Final = "to PyNaCl on two threads"
 _TO_CRYPTOGRAPHY: Final = "to cryptography on two threads"
 _TO_SCRIPT: Final = "to the straightforward script"
+_OTHER_WAY: Final = "bundles left to Python"
 _TO_BARE: Final = "to the bare application"
 _TO_READING: Final = "to reading and parsing"
 
@@ -32,6 +33,7 @@ TARGETS: Final = (
     ("merge, packed, native", _TO_CRYPTOGRAPHY, at_least(1.8)),
     ("merge, plain, native", _TO_PYNACL, at_least(0.8)),
     ("merge, *, native", _TO_SCRIPT, at_least(10)),
+    ("merge, *, native", _OTHER_WAY, at_most(0.01)),
     ("merge, updates, native", "to merging the first time", at_least(0.5)),
     ("verify, native", _TO_PYNACL, at_least(1.2)),
     ("store", "of the packed bag", at_most(2.5)),
@@ -131,6 +133,7 @@ _TABLE: Final[dict[str, tuple[_Row, ...]]] = {
         ("events", "events/s", "merge.{bag}.{engine}.events_per_s"),
         *_verified("merge.{bag}.{engine}.seconds"),
         (_TO_SCRIPT, "×", "straightforward.seconds / merge.{bag}.{engine}.seconds"),
+        (_OTHER_WAY, "×", "merge.{bag}.{engine}.other_way"),
         *_remaining("merge.{bag}.{engine}"),
     ),
     "merge, updates, {main}": (
