@@ -100,7 +100,7 @@ FIGURES = {
         f"a record of {words(merge.LARGE_RECORD_FACTS)} facts or more",
     ],
     "decisions/0007-seals-and-repair.md": [f"checksum of {row_checksum.CHECKSUM_BYTES} bytes"],
-    "decisions/0008-one-row-for-each-arrival.md": [f"pages of {opening.PAGE_BYTES >> 10} KiB"],
+    "decisions/0031-pages-of-16-kib.md": [f"pages of {opening.PAGE_BYTES >> 10} KiB"],
     "decisions/0009-processes-not-threads.md": [
         f"batches of {pipeline.BATCH_BUNDLES} bundles, or of {pipeline.BATCH_BYTES // MIB} MiB",
         f"The first {words(pipeline.FEW_BATCHES)} batches",

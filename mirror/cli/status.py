@@ -41,7 +41,6 @@ def status(*, db: Path, as_json: bool) -> None:
     print_table(
         {
             "store": f"{place['store']}, schema {place['schema_version']}",
-            "engine": description(),
             "records": f"{counts.records:,}, {counts.stale:,} of them to be merged again",
             "events": f"{counts.events_valid:,} valid, invalid: {invalid or 'none'}",
             **({"read by profile": read} if read else {}),
@@ -50,5 +49,6 @@ def status(*, db: Path, as_json: bool) -> None:
             "equivocations": f"{counts.equivocations:,}",
             "trusted keys": f"{trusted or 'none'} (key set {keys.digest})",
             "last new fact": f"{counts.last_fact_at or 'never'} {counts.last_source or ''}",
+            "engine": description(),
         }
     )

@@ -7,6 +7,7 @@ are there only. Keys, types of events, limits and the zstd dictionary are handed
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -33,6 +34,9 @@ __all__ = ["CheckedRecord", "Engine", "VerifiedBundleColumns", "engine_for", "tr
 # Results ---------------------------------------------------------------------------------------
 
 
+_LOG = logging.getLogger(__name__)
+
+
 class VerifiedBundleColumns(NamedTuple):
     """A bundle that passes every rule without a finding."""
 
@@ -56,6 +60,7 @@ class Engine:
 
     def __init__(self, module: Any, keys: KeySet, limits: BundleLimits) -> None:
         self.key_set_digest, self.limits = keys.digest, limits
+        self._is_reported = False
         self._engine = module.Engine(canonical(_settings(keys, limits)), DICTIONARY)
 
     @property
@@ -74,6 +79,7 @@ class Engine:
             encode: Whether to encode and merge the facts.
         """
         found = self._engine.verify(bundles, now, encode)
+        self._report_panics()
         return [None if one is None else _verified(*one) for one in found]
 
     def extend(self, items: Sequence[tuple[StoredRecord, bytes]]) -> list[NewFacts | None]:
@@ -113,7 +119,14 @@ class Engine:
             found: list[tuple[Any, ...] | None] = getattr(self._engine, name)(items)
         except (TypeError, ValueError, OverflowError):
             return [None] * len(items)
+        self._report_panics()
         return found
+
+    def _report_panics(self) -> None:
+        """Log once that the engine is at fault somewhere; Python does what it left."""
+        if self.panics and not self._is_reported:
+            self._is_reported = True
+            _LOG.warning("the native engine failed within, and Python did the work: report it")
 
 
 def engine_for(keys: KeySet, limits: BundleLimits | None = None) -> Engine | None:
