@@ -23,7 +23,7 @@ from mirror.core.events.types import (
 from mirror.core.identifier import names_in
 from mirror.core.keys import BUILT_IN, Key, KeySet
 from mirror.core.rules import MERGE_VERSION
-from mirror.core.values import Object, canonical, instant
+from mirror.core.values import Object, canonical
 from mirror.engine.native import native_module
 from mirror.store import DICTIONARY, NewFacts, StateColumns, StoredRecord
 from mirror.store.state_tree import DEPTH, Leaves
@@ -216,8 +216,8 @@ def _key(key: Key) -> Object:
         "key_id": key.key_id,
         "public_key_hex": key.public_key_hex,
         **key.signer,
-        "valid_from": instant(key.valid_from),
-        "valid_until": instant(key.valid_until),
+        "valid_from": key.valid_from,
+        "valid_until": key.valid_until,
         "event_types": [*key.event_types],
         "may_revoke_others": key.may_revoke_others,
     }

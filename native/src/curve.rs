@@ -196,3 +196,73 @@ fn prepare(points: &[Point]) -> Vec<Prepared> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use curve25519_dalek::constants::EIGHT_TORSION;
+    use curve25519_dalek::edwards::EdwardsPoint;
+    use curve25519_dalek::scalar::Scalar;
+    use sha2::{Digest, Sha512};
+
+    use super::*;
+
+    fn scalars() -> Vec<[u8; 32]> {
+        let mut found = vec![[0; 32], Scalar::ONE.to_bytes(), (-Scalar::ONE).to_bytes()];
+        for window in 0..31 {
+            for byte in [1, 127, 128, 129, 255] {
+                let mut scalar = [0; 32];
+                scalar[window] = byte;
+                found.push(scalar);
+                scalar[..window].fill(255);
+                found.push(scalar);
+            }
+        }
+        let random =
+            |number: u8| Scalar::from_bytes_mod_order_wide(&Sha512::digest([number]).into());
+        found.extend((0..100).map(|number| random(number).to_bytes()));
+        found
+    }
+
+    #[test]
+    fn tables_multiply_as_the_library_does() {
+        let base = EdwardsPoint::mul_base(&Scalar::from(7_u8));
+        let points = [base, base + EIGHT_TORSION[1], EIGHT_TORSION[3]];
+        for point in points {
+            let table = Table::new(&Point::decompress(&point.compress().0).unwrap());
+            for scalar in scalars() {
+                let mut sum = Point::identity();
+                table.add_multiple(&scalar, &mut sum);
+                let expected = point * Scalar::from_bytes_mod_order(scalar);
+                if point.is_torsion_free()
+                    || scalar == Scalar::from_bytes_mod_order(scalar).to_bytes()
+                {
+                    assert_eq!(compress_all(&[sum]), [expected.compress().0]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn points_are_encoded_together_as_alone() {
+        let point = Point::decompress(&BASE_POINT).unwrap();
+        let points = [point, Point::identity(), point.add(&point), point];
+        let alone: Vec<_> = points
+            .iter()
+            .flat_map(|one| compress_all(&[*one]))
+            .collect();
+        assert_eq!(compress_all(&points), alone);
+        assert_eq!(alone[0], BASE_POINT);
+        assert!(compress_all(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_on_the_curve_is_no_point() {
+        for y in 0..=255_u8 {
+            let mut bytes = [0; 32];
+            bytes[0] = y;
+            let theirs = curve25519_dalek::edwards::CompressedEdwardsY(bytes).decompress();
+            let ours = Point::decompress(&bytes).map(|point| compress_all(&[point])[0]);
+            assert_eq!(ours, theirs.map(|point| point.compress().0));
+        }
+    }
+}

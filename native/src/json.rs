@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, depth: usize) -> Option<Value<'a>> {
         self.expect(b'{')?;
-        let mut members = Vec::with_capacity(8);
+        let mut members = Vec::new();
         self.skip_space();
         if self.take(b'}') {
             return Some(Value::Object(Object::default()));
@@ -222,4 +222,102 @@ pub fn are_distinct(members: &[(Cow<'_, str>, Value<'_>)]) -> bool {
         members[..index].iter().all(|(other, _)| other != name)
     };
     members.iter().enumerate().all(is_new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(text: &str) -> Option<String> {
+        read(text.as_bytes()).map(|value| String::from_utf8(value.canonical()).unwrap())
+    }
+
+    #[test]
+    fn values_come_back_in_canonical_form() {
+        let cases = [
+            (
+                " [ 1 , -1,\t1.0, 1E5, -0.0 ]\r\n",
+                "[1,-1,1.0,100000.0,-0.0]",
+            ),
+            (r#"{"b":1,"a":{},"":[]}"#, r#"{"":[],"a":{},"b":1}"#),
+            (
+                r#""\u00e9\ud83d\uDE00\/\u0000\b""#,
+                "\"\u{e9}\u{1f600}/\\u0000\\b\"",
+            ),
+            ("9007199254740991", "9007199254740991"),
+            ("1e-400", "0.0"),
+            ("null", "null"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(canonical(text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_strict_is_refused() {
+        let texts = [
+            "",
+            " ",
+            "nul",
+            "nulll",
+            "[1,]",
+            "[,1]",
+            "{,}",
+            "[1",
+            "{\"a\"}",
+            "{\"a\":1,}",
+            "01",
+            "-",
+            "+1",
+            ".1",
+            "1.",
+            "1e",
+            "1e+",
+            "NaN",
+            "Infinity",
+            "1e309",
+            "9007199254740992",
+            "-9007199254740992",
+            "99999999999999999999",
+            "-0",
+            "\"",
+            "\"\\",
+            "\"\\x\"",
+            "\"\n\"",
+            "\"\\ud800\"",
+            "\"\\udc00\"",
+            "\"\\ud800\\u0041\"",
+            "\"\\u00\"",
+            "\"\\u+123\"",
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            "[] []",
+            "\u{feff}1",
+            "'a'",
+            "\u{a0}1",
+        ];
+        for text in texts {
+            assert_eq!(canonical(text), None, "{text}");
+        }
+        assert!(read(b"\"\xff\"").is_none() && read(b"\"\xed\xa0\x80\"").is_none());
+    }
+
+    #[test]
+    fn repeated_names_are_found_among_many() {
+        let names: Vec<String> = (0..100).map(|one| format!("\"{one}\":0")).collect();
+        assert!(canonical(&format!("{{{}}}", names.join(","))).is_some());
+        assert!(canonical(&format!("{{{},\"7\":0}}", names.join(","))).is_none());
+    }
+
+    #[test]
+    fn nesting_ends_at_64() {
+        for depth in [1, 64] {
+            let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            assert_eq!(read(text.as_bytes()).map(|one| one.nesting()), Some(depth));
+        }
+        for depth in [65, 100_000] {
+            assert!(read("[".repeat(depth).as_bytes()).is_none());
+            assert!(read("{\"\":".repeat(depth).as_bytes()).is_none());
+        }
+    }
 }

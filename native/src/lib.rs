@@ -21,7 +21,7 @@ mod record;
 pub mod settings;
 mod signature;
 mod stored;
-mod tree;
+pub mod tree;
 mod value;
 
 mod python;

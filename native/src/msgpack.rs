@@ -281,3 +281,77 @@ fn write_sized(size: usize, forms: &[(u8, usize)], out: &mut Vec<u8>) {
     let (head, bytes) = *found.expect("no part of a bundle has 2^32 bytes");
     write_number(head, &size.to_be_bytes()[8 - bytes..], out);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    fn packed(text: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        write(&json::read(text.as_bytes()).unwrap(), &mut out);
+        out
+    }
+
+    #[test]
+    fn values_survive() {
+        let many = format!("[{}]", vec!["0"; 70_000].join(","));
+        let long = format!("\"{}\"", "a".repeat(70_000));
+        let texts = [
+            "[31,32,-32,-33,127,128,-128,-129,255,256,65535,65536,-32768,-32769]",
+            "[4294967295,4294967296,-2147483648,-2147483649,9007199254740991,-9007199254740991]",
+            r#"{"a":[null,true,false,{},[],"",1.5,-0.0,5e-324]}"#,
+            &many,
+            &long,
+        ];
+        for text in texts {
+            let data = packed(text);
+            let value = read(&data).unwrap();
+            assert_eq!(String::from_utf8(value.canonical()).unwrap(), text);
+            let mut again = Vec::new();
+            write(&value, &mut again);
+            assert_eq!(again, data);
+        }
+    }
+
+    #[test]
+    fn only_shortest_forms_of_json_are_read() {
+        let texts: [&[u8]; 25] = [
+            b"",
+            b"\xc1",
+            b"\xc4\x00",
+            b"\xc7\x00\x00",
+            b"\xd4\x00\x00",
+            b"\xca\0\0\0\0",
+            b"\xcb\x7f\xf8\0\0\0\0\0\0",
+            b"\xcb\xff\xf0\0\0\0\0\0\0",
+            b"\xcc\x7f",
+            b"\xcd\x00\xff",
+            b"\xce\0\0\xff\xff",
+            b"\xcf\0\0\0\0\xff\xff\xff\xff",
+            b"\xcf\0\x20\0\0\0\0\0\0",
+            b"\xcf\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\xd0\xe0",
+            b"\xd0\x01",
+            b"\xd1\xff\x80",
+            b"\xd3\x80\0\0\0\0\0\0\0",
+            b"\xd9\x01a",
+            b"\xdc\x00\x00",
+            b"\xdd\xff\xff\xff\xff",
+            b"\x81\x01\x02",
+            b"\x82\xa1a\x01\xa1a\x02",
+            b"\xa1\xff",
+            b"\x00\x00",
+        ];
+        for data in texts {
+            assert!(read(data).is_none(), "{data:x?}");
+        }
+    }
+
+    #[test]
+    fn nesting_ends_at_64() {
+        assert!(read(&[[0x91; 63].as_slice(), &[0x90]].concat()).is_some());
+        assert!(read(&[[0x91; 64].as_slice(), &[0x90]].concat()).is_none());
+        assert!(read(&[0x91; 1_000_000]).is_none());
+    }
+}

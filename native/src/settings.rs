@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::signature::{PublicKey, Tables};
-use crate::value::{Object, Value};
+use crate::value::{instant, Object, Value};
 
 /// All that verdicts and states depend on beside the bundles.
 pub struct Settings {
@@ -185,7 +185,7 @@ fn key(value: &Value<'_>) -> Option<Key> {
     let object = value.object()?;
     let time = |name| match object.get(name)? {
         Value::Null => Some(None),
-        value => value.integer().map(Some),
+        value => instant(value.text()?).map(Some),
     };
     let public_key = crate::value::unhex(object.text("public_key_hex")?)?;
     Some(Key {

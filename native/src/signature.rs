@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha512};
 use crate::curve::{compress_all, Point, Table, BASE_POINT};
 
 /// Signatures of one key until it gets a table: to make one takes as long as so many of them.
-const UNTIL_TABLE: usize = 64;
+const UNTIL_TABLE: usize = if cfg!(test) { 2 } else { 64 };
 /// Tables of all keys together; each takes half a MiB.
 const MAX_TABLES: usize = 48;
 
@@ -187,4 +187,146 @@ impl Recovered {
             Found::Encoded(_) => None,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+    use crate::value::unhex;
+
+    /// Whether a signature is valid, by a key that has no table and by one that has.
+    fn is_valid(key: &str, message: &str, signature: &str) -> bool {
+        let [key, message, signature] = [key, message, signature].map(|text| unhex(text).unwrap());
+        let Some(key) = PublicKey::new(&key) else {
+            return false;
+        };
+        let tables = Tables::new();
+        let mut answers: Vec<bool> = (0..UNTIL_TABLE + 2)
+            .map(|_| {
+                are_valid(&Vec::from_iter(key.recover(&message, &signature, &tables))) == [true]
+            })
+            .collect();
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "with a table as without");
+        answers[0]
+    }
+
+    const SIGNER: &str = "363a9110afcac78f2b88152ca50b6496dd86244838fd8614c777d5c33c36fbec";
+    const MESSAGE: &str = "7468697274792d74776f2062797465732061726520757375616c20686572652e";
+    const GOOD: &str = "ebaae7cb2f89ab3930f94e8aa950e3ab32dd8a8aa5e62660a36651e0802b48f7\
+                        75cde7d92969568b40cd8c27745d12bd774f7ed891386d7584fb0b300401780a";
+    /// It holds only if both sides are multiplied by 8.
+    const COFACTORED: &str = "98519eadf35b995233b51b5cd23e9cc5a28b639b5a4af0ec903cb960d81b7819\
+                              ea4d8e9a4e969487f076b5710d00cfedc4330710fd1810aced0e1ab5749e150f";
+
+    #[test]
+    fn the_vectors_of_rfc_8032() {
+        let vectors = [
+            (
+                "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+                "",
+                "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bac\
+                 c61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
+            ),
+            (
+                "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+                "72",
+                "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e\
+                 458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+            ),
+        ];
+        for (key, message, signature) in vectors {
+            assert!(is_valid(key, message, signature));
+            assert!(!is_valid(key, "73", signature));
+        }
+    }
+
+    #[test]
+    fn what_s1_refuses_is_invalid() {
+        assert!(is_valid(SIGNER, MESSAGE, GOOD));
+        let (r, s) = GOOD.split_at(64);
+        let order = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
+        let (zero, ones) = ("00".repeat(32), "ff".repeat(32));
+        let cases = [
+            COFACTORED.to_owned(),
+            format!("{r}{order}"),
+            format!("{r}{ones}"),
+            format!("{r}{zero}"),
+            format!("{ones}{s}"),
+            format!("{zero}{s}"),
+            format!("{GOOD}00"),
+            GOOD[..126].to_owned(),
+            String::new(),
+        ];
+        for signature in cases {
+            assert!(!is_valid(SIGNER, MESSAGE, &signature), "{signature}");
+        }
+    }
+
+    #[test]
+    fn no_key_of_small_order_is_read() {
+        use curve25519_dalek::constants::EIGHT_TORSION;
+        for point in EIGHT_TORSION {
+            let mut encoded = point.compress().0;
+            assert!(PublicKey::new(&encoded).is_none());
+            encoded[31] ^= 0x80;
+            assert!(PublicKey::new(&encoded).is_none());
+        }
+        let mut large = PRIME;
+        for low in 0xed..=0xff {
+            large[0] = low;
+            assert!(PublicKey::new(&large).is_none());
+        }
+    }
+
+    /// Signatures of others, which lie beside the repository and not in it.
+    #[test]
+    fn the_corpora_are_judged_as_they_say() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpora/");
+        let file = format!("{folder}wycheproof/ed25519_test.json");
+        let Ok(data) = std::fs::read(&file) else {
+            return eprintln!("{file} is absent");
+        };
+        let value = json::read(&data).unwrap();
+        let groups = value
+            .object()
+            .and_then(|one| one.list("testGroups"))
+            .unwrap();
+        for group in groups.iter().map(|one| one.object().unwrap()) {
+            let key = group
+                .object("publicKey")
+                .and_then(|one| one.text("pk"))
+                .unwrap();
+            for case in group
+                .list("tests")
+                .unwrap()
+                .iter()
+                .map(|one| one.object().unwrap())
+            {
+                let valid = case.text("result") == Some("valid");
+                let (message, signature) = (case.text("msg").unwrap(), case.text("sig").unwrap());
+                assert_eq!(is_valid(key, message, signature), valid, "{signature}");
+            }
+        }
+        let data = std::fs::read(format!("{folder}speccheck/cases.json")).unwrap();
+        let value = json::read(&data).unwrap();
+        let cases = value
+            .list()
+            .unwrap()
+            .iter()
+            .map(|one| one.object().unwrap());
+        let accepted: Vec<bool> = cases
+            .map(|case| ["pub_key", "message", "signature"].map(|name| case.text(name).unwrap()))
+            .map(|[key, message, signature]| is_valid(key, message, signature))
+            .collect();
+        assert_eq!(accepted, EXPECTED);
+    }
+
+    /// Only what is canonical, not of small order, and holds without the cofactor.
+    const EXPECTED: [bool; 12] = {
+        let mut expected = [false; 12];
+        expected[3] = true;
+        expected
+    };
 }

@@ -86,3 +86,49 @@ fn subtree(leaves: &[Pair], level: usize) -> Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_joined_from_their_leaves() {
+        let (mut one, mut other) = ([0; 32], [0; 32]);
+        (one[31], other[31]) = (1, 2);
+        let leaf = |record: &Digest| sha256(&[&[0], &record[..], &[7; 32]].concat());
+        let pairs = [(one, [7; 32]), (other, [7; 32])];
+        assert_eq!(subtree(&pairs[..1], 4).digest, leaf(&one));
+        let mut text = vec![1; 1];
+        text.extend_from_slice(&NOTHING);
+        text.extend_from_slice(&leaf(&one));
+        text.extend_from_slice(&leaf(&other));
+        text.extend_from_slice(&[0; 13 * 32]);
+        let lowest = subtree(&pairs, 63);
+        assert_eq!((lowest.size, lowest.digest), (2, sha256(&text)));
+        let above = [&[1][..], &lowest.digest, &[0; 15 * 32]].concat();
+        assert_eq!(subtree(&pairs, 62).digest, sha256(&above));
+        assert_eq!(subtree(&[], 0).digest, NOTHING);
+    }
+
+    #[test]
+    fn a_damaged_leaf_gives_no_nodes() {
+        assert!(nodes(&[], 4).is_some_and(|found| found.is_empty()));
+        let state = StateRow {
+            record_id: 1,
+            digest: &[0; 32],
+            core_digest: &[0; 32],
+            valid_event_count: 0,
+            invalid_event_count: 0,
+            equivocation_count: 0,
+            totals_checksum: &[0; 16],
+            outline: &[],
+            checksum: &[0; 16],
+        };
+        let leaf = Leaf {
+            record: &[0; 32],
+            suffix: "AAAAAAAAAAAAAAAAAAAAAAAAAA",
+            state,
+        };
+        assert!(nodes(&[leaf], 4).is_none());
+    }
+}

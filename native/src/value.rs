@@ -194,7 +194,7 @@ pub fn write_integer(number: i64, out: &mut Vec<u8>) {
 ///
 /// The shortest digits that give the same double; with an exponent below 1e-4 and from 1e16.
 pub fn write_float(number: f64, out: &mut Vec<u8>) {
-    let scientific = format!("{:e}", number.abs());
+    let scientific = shortest(number.abs());
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let digits = digits.replace('.', "");
     let exponent: i32 = exponent.parse().unwrap_or(0);
@@ -218,6 +218,22 @@ pub fn write_float(number: f64, out: &mut Vec<u8>) {
         )
     };
     out.extend_from_slice(text.as_bytes());
+}
+
+/// Returns the shortest digits that give the same double, of two as close the even ones.
+///
+/// The library rounds up what is halfway between two of them, and CPython to the even one.
+fn shortest(number: f64) -> String {
+    let found = format!("{number:e}");
+    let digits = found.bytes().take_while(|byte| *byte != b'e');
+    let decimals = digits.count().saturating_sub(2);
+    let even = format!("{number:.decimals$e}");
+    let is_same = even.parse() == Ok(number);
+    if is_same {
+        even
+    } else {
+        found
+    }
 }
 
 /// Appends a string as V2 writes it: UTF-8, with the short escapes, `\u00xx` for other controls.
@@ -405,3 +421,117 @@ const BASE64_DIGITS: [u8; 256] = {
     }
     digits
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn float(number: f64) -> String {
+        let mut out = Vec::new();
+        write_float(number, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn floats_are_written_as_cpython_writes_them() {
+        let cases = [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (1e15, "1000000000000000.0"),
+            (9999999999999998.0, "9999999999999998.0"),
+            (1e16, "1e+16"),
+            (123456789012345680.0, "1.2345678901234568e+17"),
+            (1e-4, "0.0001"),
+            (9.999e-5, "9.999e-05"),
+            (5e-324, "5e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1.5 + f64::powi(2.0, -17), "1.5000076293945312"),
+            (771_362_026_848_404.0 + 0.25, "771362026848404.2"),
+            (f64::powi(2.0, -44), "5.684341886080802e-14"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(float(number), text);
+        }
+    }
+
+    #[test]
+    fn floats_are_read_back() {
+        let mut bits: u64 = 1;
+        for _ in 0..100_000 {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let number = f64::from_bits(bits);
+            if number.is_finite() {
+                assert_eq!(float(number).parse::<f64>().unwrap().to_bits(), bits);
+            }
+        }
+    }
+
+    #[test]
+    fn times_are_microseconds() {
+        let cases = [
+            ("1970-01-01T00:00:00Z", 0),
+            ("1969-12-31T23:59:59.5Z", -500_000),
+            ("2000-02-29T00:00:00.000001+00:00", 951_782_400_000_001),
+            ("0001-01-01T00:00:00Z", -62_135_596_800_000_000),
+            ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
+        ];
+        for (text, number) in cases {
+            assert_eq!(instant(text), Some(number), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_times() {
+        let good = "2026-01-01T00:00:00Z";
+        for at in 0..good.len() {
+            for byte in [" ", "Z", "", "\u{661}", "/", ":"] {
+                let text = [&good[..at], byte, &good[at + 1..]].concat();
+                assert!(text == good || instant(&text).is_none(), "{text}");
+            }
+        }
+        for text in [
+            "0000-01-01T00:00:00Z",
+            "1900-02-29T00:00:00Z",
+            "2026-01-01T00:00:00.Z",
+        ] {
+            assert_eq!(instant(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn base64_is_strict() {
+        for (text, data) in [
+            ("AA==", &[0][..]),
+            ("+/8=", &[251, 255]),
+            ("AAAA", &[0, 0, 0]),
+        ] {
+            assert_eq!(decode_base64(text).as_deref(), Some(data));
+        }
+        let refused = [
+            "", "=", "====", "A===", "AB==", "AAB=", "AA=A", "AAAA====", "AAA", "-_==",
+        ];
+        for text in refused
+            .into_iter()
+            .chain(["AA==\n", "A A=", "AAAAA===", "\u{661}A="])
+        {
+            assert_eq!(decode_base64(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_are_escaped_wherever_a_block_ends() {
+        for length in 0..70 {
+            for (letter, escaped) in [("\"", "\\\""), ("\u{1}", "\\u0001"), ("\n", "\\n")] {
+                let mut out = Vec::new();
+                write_text(
+                    &["a".repeat(length).as_str(), letter, "\u{e9}\u{7f}"].concat(),
+                    &mut out,
+                );
+                let expected = format!("\"{}{escaped}\u{e9}\u{7f}\"", "a".repeat(length));
+                assert_eq!(String::from_utf8(out).unwrap(), expected);
+            }
+        }
+    }
+}
