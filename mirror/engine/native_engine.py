@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from mirror.core.bundle import BUNDLE_TYPE, BUNDLE_VERSION, BundleLimits
@@ -29,7 +30,6 @@ from mirror.store import DICTIONARY, NewFacts, StateColumns, StoredRecord
 from mirror.store.state_tree import DEPTH, Leaves
 
 __all__ = ["CheckedRecord", "Engine", "VerifiedBundleColumns", "engine_for", "tree_nodes"]
-
 
 # Results ---------------------------------------------------------------------------------------
 
@@ -132,11 +132,23 @@ class Engine:
 def engine_for(keys: KeySet, limits: BundleLimits | None = None) -> Engine | None:
     """Return the native engine for a key set; None if Python does the work.
 
+    It does where the engine cannot read the settings: then it is of another version.
+
     Raises:
         EngineError: `engine.setting`, `engine.missing`; see `MIRROR_NATIVE`.
     """
     module = native_module()
-    return None if module is None else _made(module, keys, limits or BundleLimits())
+    try:
+        return None if module is None else _made(module, keys, limits or BundleLimits())
+    except ValueError as error:
+        _report(str(error))
+        return None
+
+
+@cache
+def _report(reason: str) -> None:
+    """Say once why the engine is not used."""
+    _LOG.warning("the native engine is not used: %s", reason)
 
 
 def _made(module: Any, keys: KeySet, limits: BundleLimits) -> Engine:

@@ -12,7 +12,9 @@ from mirror.store.records import RecordColumns
 __all__ = ["MAX_FACTS", "StoredRecord", "StoredRecords", "json_list"]
 
 MAX_FACTS = 20_000
-"""Records with more facts are left out, so that a batch of records fits in memory."""
+"""Records with more facts are left out."""
+MAX_FACTS_TOGETHER = 50_000
+"""Records that have more together are left out, too, so that a batch fits in memory."""
 
 _Row: TypeAlias = tuple[Any, ...]
 
@@ -45,15 +47,21 @@ class StoredRecords:
         found = self._conn.execute(query, (f"[{suffixes}]",))
         return {digest: record_id for digest, record_id in found if digest in digests}
 
-    def rows(self, record_ids: Sequence[int]) -> dict[int, StoredRecord]:
+    def rows(self, record_ids: Sequence[int], most: int = MAX_FACTS) -> dict[int, StoredRecord]:
         """Return the rows of those records whose verdicts are current, and that all facts passed.
 
-        Records with very many facts are left out.
+        Args:
+            record_ids: The records; those that do not fit in memory with the others are left out.
+            most: Records with more facts are left out.
         """
         chosen = json_list(record_ids)
-        totals = {row[0]: row[1:] for row in self._conn.execute(_TOTALS, (chosen, MAX_FACTS))}
         others = {one for (one,) in self._conn.execute(_NOT_ALL_VALID, (chosen, chosen))}
-        wanted = json_list([one for one in totals if one not in others])
+        totals, facts = {}, 0
+        for row in self._conn.execute(_TOTALS, (chosen, most)):
+            if row[0] not in others and facts + sum(row[1:4]) <= MAX_FACTS_TOGETHER:
+                totals[row[0]] = row[1:]
+                facts += sum(row[1:4])
+        wanted = json_list(totals)
         arrivals: dict[int, list[_Row]] = defaultdict(list)
         for row in self._conn.execute(_ARRIVALS, (wanted,)):
             arrivals[row[1]].append(row)

@@ -241,9 +241,9 @@ pub fn write_integer(number: i64, out: &mut Vec<u8>) {
     match number {
         -32..=0x7f => out.push(bytes[7]),
         -0x80..=-33 => out.extend_from_slice(&[0xd0, bytes[7]]),
-        -0x8000..=-1 => write_number(0xd1, &bytes[6..], out),
-        -0x8000_0000..=-1 => write_number(0xd2, &bytes[4..], out),
-        i64::MIN..=-1 => write_number(0xd3, &bytes, out),
+        -0x8000..=-0x81 => write_number(0xd1, &bytes[6..], out),
+        -0x8000_0000..=-0x8001 => write_number(0xd2, &bytes[4..], out),
+        i64::MIN..=-0x8000_0001 => write_number(0xd3, &bytes, out),
         _ => write_sized_integer(number as u64, out),
     }
 }

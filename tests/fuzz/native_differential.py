@@ -22,9 +22,9 @@ from tests.helpers import keys_of
 from tests.native.agreement import Pair, Text
 
 BATCH = 400
-BASES = 30
+BASES = 10
 """Bundles that the mutations of one batch begin with."""
-SAMPLED = 200
+SAMPLED = 500
 """One in so many of the inputs that the native engine does not accept is shown to Python."""
 POOL = 150
 """Events of each record."""

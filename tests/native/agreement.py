@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from mirror.archive import Member, ReadLimits
@@ -33,9 +34,10 @@ class Pair:
     def __init__(self, keys: KeySet, limits: ReadLimits | None = None) -> None:
         self._limits = limits or ReadLimits()
         self._context = VerifyContext(keys, self._limits, NOW, encodes_facts=True, merges=True)
-        self._engine = self._native(keys)
 
-    def _native(self, keys: KeySet) -> Engine:
+    @cached_property
+    def _engine(self) -> Engine:
+        keys = self._context.keys
         engine = engine_for(keys, self._limits.for_bundles(keys.profiles))
         assert engine is not None
         return engine

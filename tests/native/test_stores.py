@@ -12,24 +12,26 @@ from typing import Any
 
 import pytest
 
-from mirror.archive import ReadLimits
+from mirror.archive import Member, ReadLimits
 from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import pack
-from mirror.engine.findings import Finding, ReadRequest
+from mirror.engine.findings import Finding, ReadRequest, VerifiedMember
 from mirror.engine.ingest import merge as merge_module
 from mirror.engine.ingest import pipeline
 from mirror.engine.ingest.merge import ingest
+from mirror.engine.ingest.worker import MANY_FACTS, SourceMember, VerifyContext, process_batch
 from mirror.engine.native import VARIABLE, native_module
-from mirror.engine.native_engine import tree_nodes
+from mirror.engine.native_engine import engine_for, tree_nodes
 from mirror.engine.states.check import CheckScope, check
 from mirror.engine.states.rebuild import rebuild
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.errors import StoreError
-from mirror.store import Damage, open_store
+from mirror.store import Damage, open_store, stored_records
 from mirror.store.arrival_codec import decompress
-from tests.builders import to_json
+from tests.builders import make_event, to_json
 from tests.fuzz.mutations import ALICE, GUEST, JUDGE, TRUSTED, Source, sources
-from tests.helpers import keys_of, verdict
+from tests.helpers import ids_in, keys_of, verdict
+from tests.native.agreement import NOW, Pair
 from tests.synthetic import fill, make_leaves
 
 pytest.importorskip("mirror_native", reason="the native engine is not built: scripts/setup does it")
@@ -47,6 +49,9 @@ _DIFFERENT = {
     "checksum"),
 }  # fmt: skip
 """Columns that depend on the bytes of a compressed content, which two libraries may write."""
+
+
+PAIR = Pair(keys_of(*TRUSTED))
 
 
 @contextmanager
@@ -100,21 +105,36 @@ def _merge(path: Path, files: list[Path], keys: KeySet = keys_of(*TRUSTED)) -> l
     return found
 
 
-def _files(folder: Path, seed: int, count: int = 4, size: int = 14) -> list[Path]:
-    """Files of bundles of a few records: new facts, the same again, invalid ones, odd ones."""
+def _files(
+    folder: Path, seed: int, count: int = 4, size: int = 14, *, is_valid: bool = False
+) -> list[Path]:
+    """Files of bundles of a few records: new facts, the same again, and odd or invalid ones.
+
+    Args:
+        folder: Where they are made.
+        seed: Other numbers give other bundles.
+        count: Files.
+        size: Bundles in a file.
+        is_valid: Whether there is nothing to find in any bundle.
+    """
     order = random.Random(seed)
-    records, paths = sources(order, 12), []
-    bundles: list[Any] = []
+    bundles, paths = _bundles(order, is_valid=is_valid), []
     for number in range(count):
-        for _ in range(size):
-            source: Source = order.choice(records)
-            bundles.append(
-                source.bundle() if order.random() < 0.8 or not bundles else order.choice(bundles)
-            )
         path = folder / f"{number}.jsonl"
-        path.write_bytes(b"\n".join(to_json(one) for one in bundles[-size:]))
+        path.write_bytes(b"\n".join(to_json(next(bundles)) for _ in range(size)))
         paths.append(path)
     return paths
+
+
+def _bundles(order: random.Random, *, is_valid: bool) -> Iterator[Any]:
+    records = sources(order, 12)
+    made: list[Any] = []
+    while True:
+        source: Source = order.choice(records)
+        bundle = order.choice(made) if made and order.random() < 0.2 else source.bundle()
+        if not is_valid or PAIR.python((to_json(bundle), False)) is not None:
+            made.append(bundle)
+            yield bundle
 
 
 def _both(folder: Path, work: Callable[[Path], Any]) -> list[Any]:
@@ -130,10 +150,11 @@ def _damages(path: Path) -> list[Damage]:
     return check(path, CheckScope(), lambda _damage: None).damages
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_merging_writes_the_same_rows(seed: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_valid", [True, False], ids=["valid", "any"])
+@pytest.mark.parametrize("seed", range(2))
+def test_merging_writes_the_same_rows(seed: int, is_valid: bool, tmp_path: Path) -> None:  # noqa: FBT001
     """In each order of the sources; `check` by the other engine finds both stores right."""
-    files = _files(tmp_path, seed)
+    files = _files(tmp_path, seed, is_valid=is_valid)
 
     def merged(path: Path) -> Any:
         findings = _merge(path, files)
@@ -193,7 +214,7 @@ def test_states_follow_the_keys_alike(seed: int, tmp_path: Path) -> None:
 def test_rebuilding_gives_the_same_rows(verify: bool, tmp_path: Path) -> None:  # noqa: FBT001
     """From facts that either engine wrote, by either engine."""
     with engine("on"):
-        _merge(tmp_path / "off.db", _files(tmp_path, 7))
+        _merge(tmp_path / "off.db", _files(tmp_path, 7, is_valid=not verify))
     before = _rows(tmp_path / "off.db")
     shutil.copy(tmp_path / "off.db", tmp_path / "on.db")
 
@@ -228,7 +249,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("good")
     with engine("off"):
         path = folder / "good.db"
-        _merge(path, _files(folder, 3, 1, 9))
+        _merge(path, _files(folder, 3, 1, 9, is_valid=True))
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("PRAGMA journal_mode = DELETE")
     return path
@@ -259,6 +280,20 @@ def _breakages(path: Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
                     yield f"UPDATE {table} SET {column} = ? WHERE {where}", (other, *row)  # noqa: S608
 
 
+def test_the_native_engine_checks_and_merges_every_valid_record(good: Path) -> None:
+    """None takes the other way, so that the tests of damage test it."""
+    with open_store(good, read_only=True) as store:
+        ids = ids_in(store)
+        rows, states = store.stored_records.rows(ids), store.stored_records.states(ids)
+        native = engine_for(store.trust_log.key_set())
+        assert native is not None
+        items = [(rows[one], states[one]) for one in ids]
+        assert all(native.check(items))
+        assert all(is_same for _, is_same in native.replay(items))
+        merged = [state for state, _ in native.replay([(rows[one], None) for one in ids])]
+        assert [one.digest for one in merged if one] == [states[one][1] for one in ids]
+
+
 def test_both_engines_name_the_same_damage(good: Path, tmp_path: Path) -> None:
     """Whatever cell is damaged, and however: the same findings in the same words."""
     path, count = tmp_path / "broken.db", 0
@@ -282,7 +317,7 @@ def test_both_engines_name_the_same_damage(good: Path, tmp_path: Path) -> None:
 
 def test_a_damaged_record_takes_no_new_facts(good: Path, tmp_path: Path) -> None:
     """Merging the same files again over damaged content: the same error, or the same rows."""
-    files = _files(tmp_path, 3, 1, 9)
+    files = _files(tmp_path, 3, 1, 9, is_valid=True)
     for column in ("content", "checksum"):
         results = []
         for name in ("off", "on"):
@@ -307,3 +342,40 @@ def _outcome(path: Path, files: list[Path]) -> Any:
 def _rows_if_readable(path: Path) -> Any:
     with closing(sqlite3.connect(path)) as conn:
         return [conn.execute(f"SELECT count(*) FROM {table}").fetchone() for table in TABLES]  # noqa: S608
+
+
+def test_many_bundles_of_one_record_do_not_merge_it_each_time(tmp_path: Path) -> None:
+    """The native engine adds to records of few facts; Python remembers those of many."""
+    native = engine_for(keys_of(*TRUSTED), LIMITS.for_bundles(()))
+    context = VerifyContext(keys_of(*TRUSTED), LIMITS, NOW, encodes_facts=True, merges=True)
+    source = sources(random.Random(1), 0)[0]
+    events = [_event(source, number) for number in range(MANY_FACTS + 2)]
+    with open_store(tmp_path / "mirror.db") as store:
+        add_keys(store, context.keys)
+        for held, expected in ((MANY_FACTS, True), (MANY_FACTS + 1, False)):
+            file = tmp_path / f"{held}.json"
+            file.write_bytes(to_json(source.bundle_of(events[:held], [], [])))
+            ingest(store, ReadRequest([str(file)], lambda _finding: None, limits=LIMITS))
+            text = to_json(source.bundle_of([events[-1]], [], []))
+            (found,) = process_batch(context, native, store, [SourceMember("", Member("", text))])
+            assert isinstance(found, VerifiedMember)
+            assert found.new_facts is not None
+            assert found.new_facts.events == 1
+            assert (found.new_facts.state is not None) == expected
+
+
+def _event(source: Source, number: int) -> Any:
+    return make_event(source.record, ALICE, "x.y", {"number": number})
+
+
+def test_a_batch_of_large_records_fits_in_memory(tmp_path: Path) -> None:
+    """What has too many facts, alone or with the others, is left to Python, which checks it."""
+    with engine("on"):
+        _merge(tmp_path / "mirror.db", _files(tmp_path, 1, 2, is_valid=True))
+    with open_store(tmp_path / "mirror.db") as store, pytest.MonkeyPatch.context() as patch:
+        ids = ids_in(store)
+        rows = store.stored_records.rows(ids)
+        facts = [sum(one.totals[:3]) for one in rows.values()]
+        assert store.stored_records.rows(ids, min(facts) - 1) == {}
+        patch.setattr(stored_records, "MAX_FACTS_TOGETHER", sum(facts) - 1)
+        assert len(store.stored_records.rows(ids)) == len(rows) - 1

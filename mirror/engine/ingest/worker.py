@@ -41,6 +41,10 @@ __all__ = [
     "refused_member",
 ]
 
+MANY_FACTS = 200
+"""Stored facts of a record above which Python adds more: it remembers them, and merges a record
+once for many bundles. The native engine reads and merges them all for each bundle."""
+
 
 class SourceMember(NamedTuple):
     """Member of a source that should be a bundle."""
@@ -117,11 +121,11 @@ def _against_store(
 ) -> Iterator[tuple[int, VerifiedMember]]:
     """Yield results with what the store lacks, and the states of all facts of their records.
 
-    A record that is stored with facts that did not pass is left out.
+    A record that is stored with many facts, or with some that did not pass, is left out.
     """
     new_facts = {name: one.new_facts for name, one in found.items() if one.new_facts is not None}
     ids = store.stored_records.find([(one.record[2], one.digest) for one in new_facts.values()])
-    stored = store.stored_records.rows(list(ids.values())) if ids else {}
+    stored = store.stored_records.rows(list(ids.values()), MANY_FACTS) if ids else {}
     known: list[tuple[int, tuple[StoredRecord, bytes]]] = []
     for name, facts in new_facts.items():
         record_id = ids.get(facts.digest)
