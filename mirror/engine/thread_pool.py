@@ -21,8 +21,9 @@ __all__ = ["map_in_order"]
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
-_AHEAD = 16
-"""Tasks that are queued for each thread, so that it never waits for one."""
+_AHEAD, _AHEAD_EACH = 24, 4
+"""Tasks that are queued for all threads, and for each: more than one transaction writes, so that
+no thread waits for it. They are held in memory, however many processors there are."""
 
 _OBJECTS_UNTIL_COLLECTION = 100_000
 
@@ -55,7 +56,7 @@ def _in_threads(
         try:
             for task in tasks:
                 waiting.append(pool.submit(work, task))
-                if len(waiting) > _AHEAD * count:
+                if len(waiting) > _AHEAD + _AHEAD_EACH * count:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
