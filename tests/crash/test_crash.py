@@ -116,7 +116,8 @@ def test_a_kill_ends_every_process_and_loses_nothing(tmp_path: Path) -> None:
     """Those that verify end with the one that writes; the next run ends where it should have."""
     source, keys = _jsonl(tmp_path, 0, 1000), _keys(tmp_path)
     command = [sys.executable, "-m", "mirror", "merge", str(source), "--keys", str(keys)]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    python = {**os.environ, "MIRROR_NATIVE": "off"}  # the native engine verifies in threads
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, env=python)
     try:
         while len(children_of(process.pid)) < (os.cpu_count() or 1):
             assert process.poll() is None
@@ -172,7 +173,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 1 MiB, or a skip where we may not mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("mounting a small disk needs rights that this user has not")
     try:
@@ -184,7 +185,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_says_so_and_loses_nothing(disk: Path, tmp_path: Path) -> None:
     """`store.full`, exit 4; the store opens and checks out."""
     db = disk / "mirror.db"
-    small, large = _jsonl(tmp_path, 0, 50), _jsonl(tmp_path, 50, 900)
+    small, large = _jsonl(tmp_path, 0, 50), _jsonl(tmp_path, 50, 1500)
     assert _mirror(tmp_path, "merge", small, "--db", db).returncode == 1
     done = _mirror(tmp_path, "merge", large, "--db", db)
     assert (4, True) == (done.returncode, b"store.full" in done.stderr)
