@@ -32,10 +32,12 @@ from tests.builders import (
     sign_event_again,
     to_json,
 )
+from tests.engine.invented_envelopes import INVENTED, Invented, Said
 from tests.fuzz.mutations import _JSON_PIECES, _PACKED_PIECES
 from tests.fuzz.native_differential import run
 from tests.helpers import BUNDLES, DEMO_RECORDS, PITH_RECORDS, keys_of
 from tests.native.agreement import Pair, Text, both_texts
+from tests.profiles import profile_of, trusting
 from tests.properties.strategies import (
     KEY_SETS,
     World,
@@ -49,6 +51,7 @@ from tests.shared import lines, real_lines, shared
 pytest.importorskip("mirror_native", reason="the native engine is not built: scripts/setup does it")
 
 ALICE = Signer("alice")
+PROFILED = Signer("profiled")
 RECORD = make_record()
 RECEIPT = make_receipt(RECORD, ALICE)
 
@@ -476,3 +479,40 @@ def test_every_byte_flipped() -> None:
 def test_nothing_panicked() -> None:
     """A panic would only have hidden a bundle from these tests."""
     assert pair_of(ALICE).panics == 0
+
+
+# Key sets ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("invented", INVENTED, ids=lambda one: one.name)
+def test_trusted_profiles(invented: Invented) -> None:
+    """E5: events of the built-in profile pass as ever, others take the other way."""
+    pair = Pair(trusting(profile_of(invented), signers=(ALICE, PROFILED)))
+    event = make_event(RECORD, ALICE, "x.y", {"n": 1})
+    assert all(pair.agree(both_texts(make_bundle(RECORD, [event], [RECEIPT]))))
+    foreign = invented.make(Said("x.y", {"n": 2}, NOON, 1), PROFILED)
+    pair.accepted(both_texts(make_bundle(RECORD, [event, foreign])))
+
+
+def test_a_removed_built_in_key() -> None:
+    """K2: what it signed is no longer accepted, by either engine."""
+    line = lines("real/signed_records.jsonl")[0]
+    texts = both_texts(make_bundle(line["canonical_record"], [], [line["receipt"]]))
+    assert all(Pair(KeySet()).agree(texts))
+    assert not any(Pair(KeySet(built_in=False)).agree(texts))
+
+
+def test_keys_with_odd_names() -> None:
+    """K2: names of any text, types that are not in E4, no types at all, and very many keys."""
+    odd = Signer("odd", key_id='\x00"\u00e9\U0001f600', signer_id="\\", signer_type="\n")
+    few = Signer("few", event_types=("", "x", "record_created"))
+    none = Signer("none", event_types=())
+    many = [Signer(f"key {number}") for number in range(100)]
+    pair = Pair(keys_of(odd, few, none, *many))
+    for signer in (odd, few, none, *many[:60]):
+        receipt = make_receipt(RECORD, signer)
+        event = make_event(RECORD, signer, "x", {})
+        texts = both_texts(make_bundle(RECORD, [event], [receipt]))
+        assert {*pair.agree(texts)} == {signer is not none}
+        answers = pair.native(texts[:1] * 70)  # enough for a table of the key, while there are some
+        assert {one is not None for one in answers} == {signer is not none}
