@@ -60,7 +60,7 @@ def is_tag_file_of_interest(name: str) -> bool:
     """Whether a member is read first: bag declaration, bag-info, fetch.txt, manifests."""
     last = posixpath.basename(name)
     is_known = last in {"bagit.txt", "bag-info.txt", "fetch.txt"}
-    return is_known or _MANIFEST.fullmatch(last) is not None
+    return is_known or ("manifest-" in last and _MANIFEST.fullmatch(last) is not None)
 
 
 class BagManifests:
@@ -76,7 +76,7 @@ class BagManifests:
             CREATE TABLE tag_file (path TEXT PRIMARY KEY, start INTEGER, size INTEGER);
             CREATE TABLE bag (folder TEXT PRIMARY KEY, encoding TEXT) WITHOUT ROWID;
             CREATE TABLE listed (path TEXT, algorithm TEXT, digest TEXT, normalized TEXT,
-                                 is_present INTEGER DEFAULT 0,
+                                 has_other_path INTEGER DEFAULT 0,
                                  PRIMARY KEY (path, algorithm)) WITHOUT ROWID;
             CREATE INDEX listed_by_normalized ON listed (normalized);
             CREATE TABLE member (path BLOB PRIMARY KEY) WITHOUT ROWID;
@@ -192,11 +192,17 @@ class BagManifests:
         """
         row = (path.encode("utf-8", "surrogateescape"),)
         is_new = self._db.execute("INSERT OR IGNORE INTO member VALUES (?)", row).rowcount == 1
-        query = "UPDATE listed SET is_present = 1 WHERE path = ? RETURNING algorithm, digest"
+        query = "SELECT algorithm, digest FROM listed WHERE path = ?"
         for name in self._listed_names(path):
             if found := self._db.execute(query, (name,)).fetchall():
+                if name != path:
+                    self._mark_as_present(name)
                 return is_new, dict(found)
         return is_new, {}
+
+    def _mark_as_present(self, name: str) -> None:
+        """Mark a listed name for which a member with a path of another spelling is present."""
+        self._db.execute("UPDATE listed SET has_other_path = 1 WHERE path = ?", (name,))
 
     def _listed_names(self, path: str) -> Iterator[str]:
         """Yield the spellings of a member's name in manifests, the most common first.
@@ -294,7 +300,11 @@ class BagManifests:
         message = "a manifest lists it, but it is missing"
         if has_fetch_file:
             message += "; the bag has a fetch.txt, whose files are not fetched"
-        for (path,) in self._db.execute("SELECT DISTINCT path FROM listed WHERE NOT is_present"):
+        query = """
+            SELECT DISTINCT path FROM listed WHERE NOT has_other_path
+            AND NOT EXISTS (SELECT 1 FROM member WHERE member.path = CAST(listed.path AS BLOB))
+        """
+        for (path,) in self._db.execute(query):
             yield RefusedMember(escape_name(path), "archive.fixity", message)
 
 

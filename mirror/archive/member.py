@@ -161,12 +161,13 @@ def is_name_too_long(name: str) -> bool:
 
 def check_name(name: str) -> str | None:
     """Return the reason why the name of a member is refused, or None (C5)."""
-    if _SURROGATE.search(name):
-        return "its name is not UTF-8"
-    if _CONTROL.search(name):
-        return "its name contains control characters"
+    if not (name.isascii() and name.isprintable()):
+        if _SURROGATE.search(name):
+            return "its name is not UTF-8"
+        if _CONTROL.search(name):
+            return "its name contains control characters"
     if name.startswith("/"):
         return "its name is absolute"
-    if ".." in name.split("/"):
+    if ".." in name and ".." in name.split("/"):
         return "its name leaves the archive with '..'"
     return None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from mirror.archive.compression import DECOMPRESSION_ERRORS, TRAILING_DATA, has_trailing
@@ -88,37 +89,40 @@ def parse_header(block: bytes) -> Header:
     if not _is_checksum(_number(block[148:156]), block):
         raise TruncatedError("the next header is damaged")
     name = _text(block[:100])
-    prefix = _text(block[345:500]) if block[257:263] == b"ustar\0" else ""
+    if block[345] and block[257:263] == b"ustar\0":
+        name = f"{_text(block[345:500])}/{name}"
     kind = block[156:157]
-    return Header(
-        name=f"{prefix}/{name}" if prefix else name,
-        size=_number(block[124:136]),
-        typeflag=kind,
-        is_sparse=kind == b"S",
-        is_extended=kind == b"S" and block[482] != 0,
-    )
+    size = _number(block[124:136])
+    is_sparse = kind == b"S"
+    return Header(name, size, kind, is_sparse, is_sparse and block[482] != 0)
 
 
 def _is_checksum(chksum: int, block: bytes) -> bool:
     """Whether `chksum` is the sum of a header's bytes, with spaces for the checksum itself."""
-    blank = block[:148] + b" " * 8 + block[156:]
-    total = sum(blank)
+    total = _sum(block[:148]) + 8 * ord(" ") + _sum(block[156:334]) + _sum(block[334:])
+    if chksum == total:
+        return True
     # Some old programs added signed bytes.
-    return chksum == total or chksum == total - 256 * sum(byte > 127 for byte in blank)
+    return chksum == total - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
+
+
+def _sum(data: bytes) -> int:
+    """Return the sum of up to 256 bytes: below 65521, one less than half of Adler-32 (RFC 1950)."""
+    return (zlib.adler32(data) & 0xFFFF) - 1
 
 
 def _text(raw: bytes) -> str:
     return raw.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
-_OCTAL = re.compile(rb" *([0-7]*) *")
+_OCTAL = re.compile(rb" *([0-7]*) *(?:\0.*)?", re.DOTALL)
 
 
 def _number(raw: bytes) -> int:
     """Parse a number: octal, or base 256 for larger ones (GNU tar)."""
     if raw[0] == 0x80:
         return int.from_bytes(raw[1:], "big")
-    match = _OCTAL.fullmatch(raw.partition(b"\0")[0])
+    match = _OCTAL.fullmatch(raw)
     if match is None:
         raise TruncatedError("the next header is damaged: it has an invalid number")
     return int(match[1] or b"0", 8)
@@ -164,6 +168,12 @@ class _PaxHeaders:
         if key.startswith(b"GNU.sparse."):
             self.is_sparse = True
 
+    def apply(self, header: Header) -> None:
+        """Replace the values of the next member's header."""
+        header.name = header.name if self.path is None else self.path
+        header.size = header.size if self.size is None else self.size
+        header.is_sparse = header.is_sparse or self.is_sparse
+
 
 # The reader ----------------------------------------------------------------------------------
 
@@ -179,13 +189,15 @@ class TarReader:
     """The uncompressed archive; a read may return fewer bytes than requested."""
     limits: ReadLimits
     is_seekable: bool
-    _global: _PaxHeaders = field(default_factory=_PaxHeaders)
+    _global: _PaxHeaders | None = None
     _error: Exception | None = None
     """The error, or end of file, at which the stream ended."""
     _unread: int = 0
     """Bytes of the current member's content that are not read yet."""
     _unread_padded: int = 0
     """The same with the padding after the content."""
+    _end: int = 0
+    """Bytes of a seekable stream; 0 before the first use."""
 
     def next(self) -> Header | None:
         """Go to the next member; None at the end-of-archive marker.
@@ -196,7 +208,7 @@ class TarReader:
             LimitError: If it exceeds a limit.
         """
         self._skip()
-        extended = _PaxHeaders()
+        extended: _PaxHeaders | None = None
         extended_bytes = 0
         while True:
             block = self._read(BLOCK)
@@ -205,7 +217,11 @@ class TarReader:
                 return None
             header = parse_header(block)
             if header.typeflag not in _EXTENDED_HEADERS:
-                return self._apply_extended(header, extended)
+                for one in (self._global, extended):
+                    if one is not None:
+                        one.apply(header)
+                return self._go_to_content(header)
+            extended = extended or _PaxHeaders()
             extended_bytes += BLOCK + header.size
             if extended_bytes > self.limits.header_bytes:
                 raise LimitError("limit.size", f"extended headers of {extended_bytes} bytes")
@@ -232,16 +248,13 @@ class TarReader:
         if typeflag == b"L":
             extended.path = _text(data)
         elif typeflag == b"g":
+            self._global = self._global or _PaxHeaders()
             self._global.add_records(data)
         elif typeflag in {b"x", b"X"}:
             extended.add_records(data)
 
-    def _apply_extended(self, header: Header, extended: _PaxHeaders) -> Header:
-        """Apply extended headers to the header of a member, and go to its content."""
-        for one in (self._global, extended):
-            header.name = header.name if one.path is None else one.path
-            header.size = header.size if one.size is None else one.size
-            header.is_sparse = header.is_sparse or one.is_sparse
+    def _go_to_content(self, header: Header) -> Header:
+        """Go to the content of a member, after its extended sparse headers."""
         is_extended = header.is_extended
         while is_extended:
             is_extended = self._read_padded(BLOCK)[504] != 0
@@ -269,15 +282,18 @@ class TarReader:
     def _skip(self) -> None:
         """Skip the unread content of the current member."""
         count, self._unread_padded, self._unread = self._unread_padded, 0, 0
-        if self.is_seekable:
-            here = self.stream.tell()
-            end = self.stream.seek(0, io.SEEK_END)
-            self.stream.seek(min(here + count, end))
-            if here + count > end:
-                raise TruncatedError("the archive ends within a member")
+        if count and self.is_seekable:
+            self._seek(self.stream.tell() + count)
         else:
             while count:
                 count -= len(self._read(min(count, _CHUNK)))
+
+    def _seek(self, position: int) -> None:
+        if position > self._end:  # seeking to the end clears the buffer of a file, so do it rarely
+            self._end = self.stream.seek(0, io.SEEK_END)
+        self.stream.seek(min(position, self._end))
+        if position > self._end:
+            raise TruncatedError("the archive ends within a member")
 
     def _read_padded(self, size: int) -> bytes:
         data = b""
@@ -302,16 +318,24 @@ class TarReader:
 
     def _read_some(self, count: int) -> bytes:
         """Return `count` bytes, or fewer where the stream ends or is damaged."""
-        parts: list[bytes] = []
-        while count and self._error is None:
-            try:
-                part = self.stream.read(min(count, _CHUNK))
-            except (*DECOMPRESSION_ERRORS, LimitError) as error:
-                # An EOFError means only the normal end below; truncated data is damage.
-                self._error = error if isinstance(error, LimitError) else ValueError(str(error))
-                break
-            if not part:
-                self._error = EOFError("the archive ends without its end-of-archive marker")
+        part = self._read_once(count)
+        if len(part) == count:
+            return part
+        parts = [part]
+        while (count := count - len(part)) and self._error is None:
+            part = self._read_once(count)
             parts.append(part)
-            count -= len(part)
         return b"".join(parts)
+
+    def _read_once(self, count: int) -> bytes:
+        if self._error is not None or not count:
+            return b""
+        try:
+            part = self.stream.read(min(count, _CHUNK))
+        except (*DECOMPRESSION_ERRORS, LimitError) as error:
+            # An EOFError means only the normal end below; truncated data is damage.
+            self._error = error if isinstance(error, LimitError) else ValueError(str(error))
+            return b""
+        if not part:
+            self._error = EOFError("the archive ends without its end-of-archive marker")
+        return part
