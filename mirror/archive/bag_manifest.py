@@ -82,6 +82,7 @@ class BagManifests:
             CREATE TABLE member (path BLOB PRIMARY KEY) WITHOUT ROWID;
             CREATE TABLE apple_double (owner TEXT PRIMARY KEY,
                                        is_present INTEGER DEFAULT 0) WITHOUT ROWID;
+            BEGIN; -- one transaction is faster than one for each statement, and nothing is kept
             """
         )
         self._copies = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the database
@@ -89,6 +90,8 @@ class BagManifests:
         """False if the archive is truncated: its manifest may be missing."""
         self._only_bag: str | None = None
         """Base directory of the bag, if there is exactly one."""
+        self._only_payload = ""
+        """Its payload directory."""
         self.has_only_bags = True
         """Whether every file is in a bag."""
         self._has_apple_doubles = False
@@ -146,7 +149,9 @@ class BagManifests:
             if posixpath.basename(path) == "bagit.txt":
                 self._add_declaration(path, self._copy(start, min(size, _DECLARATION_BYTES)))
         bags = self._db.execute("SELECT folder FROM bag LIMIT 2").fetchall()
-        self._only_bag = bags[0][0] if len(bags) == 1 else None
+        if len(bags) == 1:
+            self._only_bag = bags[0][0]
+            self._only_payload = posixpath.join(bags[0][0], "data")
         query = "SELECT path, start, size FROM tag_file"
         for path, start, size in self._db.execute(query).fetchall():
             try:
@@ -229,7 +234,7 @@ class BagManifests:
     def is_payload(self, path: str) -> bool:
         """Whether `path` is in the payload directory `data` of a bag (a manifest must list it)."""
         if self._only_bag is not None:
-            return _is_below(path, posixpath.join(self._only_bag, "data"))
+            return _is_below(path, self._only_payload)
         return any(
             posixpath.basename(folder) == "data" and self._is_bag(posixpath.dirname(folder))
             for folder in _parent_folders(path)
