@@ -59,8 +59,6 @@ class CheckedContent(NamedTuple):
 class ArchiveEntry(Protocol):
     """The current member of an archive, or a file of a folder."""
 
-    name: str
-    """Name, escaped for display."""
     raw_path: str
     """Path as it is in the source; bytes that are not UTF-8 are decoded as surrogates."""
     path: str
@@ -68,6 +66,10 @@ class ArchiveEntry(Protocol):
     size: int
     """Bytes."""
     is_folder: bool
+
+    @property
+    def name(self) -> str:
+        """Name, escaped for display."""
 
     def refusal(self) -> RefusedMember | None:
         """Return a refusal that does not depend on the content, or None (C5)."""
@@ -189,7 +191,7 @@ def _read(
     manifests.has_only_bags &= in_bag
     is_payload = in_bag and manifests.is_payload(entry.path)
     is_bundle = member_filter.is_name(entry.path) and not is_apple_double
-    is_segment = member_filter.is_in_segments and is_payload and is_segment_name(entry.path)
+    is_segment = is_payload and member_filter.is_in_segments and is_segment_name(entry.path)
     limit = _limit(limits, is_bundle=is_bundle, is_segment=is_segment)
     if limit is None or not (is_payload or not in_bag):
         if in_bag:
@@ -222,7 +224,7 @@ def _check(
     Returns:
         The content, None if it is refused or not to be kept; and refusals.
     """
-    hashes = {name: hashlib.new(name) for name in listed}
+    hashes = {name: getattr(hashlib, name)() for name in listed}
     chunks = []
     try:
         for chunk in entry.chunks():

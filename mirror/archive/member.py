@@ -91,8 +91,10 @@ def drop_invalid_bag(items: Iterable[_Item]) -> Iterator[_Item]:
     """Yield all items, but a bag only if nothing was refused before it (C5)."""
     is_valid = True
     for item in items:
-        is_valid = is_valid and not is_refusal(item)
-        if is_valid or not isinstance(item, Bag):
+        if isinstance(item, RefusedMember):
+            is_valid = is_valid and item.is_passed_over
+            yield item
+        elif is_valid or not isinstance(item, Bag):
             yield item
 
 

@@ -35,7 +35,7 @@ class _NotPackedError(Exception):
 
 def is_segment_name(path: str) -> bool:
     """Whether a payload member of a bag is a segment by its name."""
-    return "/data/segments/" in f"/{path}" and path.endswith(".msgpack.zst")
+    return path.endswith(".msgpack.zst") and "/data/segments/" in f"/{path}"
 
 
 # Reading -------------------------------------------------------------------------------------

@@ -112,21 +112,25 @@ class _TarEntry:
     """The current member of a tar reader."""
 
     def __init__(self, reader: TarReader, header: Header) -> None:
-        self._header = header
+        self._is_regular = header.is_regular
         self.chunks = reader.chunks
         self.offset = reader.offset
-        self.name = escape_name(header.name)
         self.raw_path = header.name
         self.path = posixpath.normpath(header.name)
         self.size = header.size
         self.is_folder = header.is_folder
+
+    @property
+    def name(self) -> str:
+        """Name, escaped for display."""
+        return escape_name(self.raw_path)
 
     def refusal(self) -> RefusedMember | None:
         """Return a refusal because of its header, or None (C5)."""
         if is_name_too_long(self.raw_path):
             message = f"its name is longer than {NAME_CHARACTERS} characters"
             return RefusedMember(self.name, "limit.size", message)
-        if not (self._header.is_regular or self.is_folder):
+        if not (self._is_regular or self.is_folder):
             return RefusedMember(self.name, "archive.member", "it is not a regular file")
         reason = check_name(self.raw_path)
         return None if reason is None else RefusedMember(self.name, "archive.member", reason)
@@ -141,13 +145,17 @@ def _walk(reader: TarReader, limits: ReadLimits) -> Iterator[ArchiveEntry | Refu
                 continue
             entry = _TarEntry(reader, header)
             yield entry
-            last = entry.name
+            last = header.name
     except TruncatedError as error:
-        yield RefusedMember(f"after {last}", "archive.truncated", str(error))
+        yield _refuse_rest(last, "archive.truncated", str(error))
     except TarTrailingDataError as error:
-        yield RefusedMember(f"after {last}", "archive.trailing", str(error))
+        yield _refuse_rest(last, "archive.trailing", str(error))
     except LimitError as error:
-        yield RefusedMember(f"after {last}", error.code, f"{error.message}; the rest was not read")
+        yield _refuse_rest(last, error.code, f"{error.message}; the rest was not read")
+
+
+def _refuse_rest(last: str, code: str, message: str) -> RefusedMember:
+    return RefusedMember(f"after {escape_name(last)}", code, message)
 
 
 def _headers(reader: TarReader, limits: ReadLimits) -> Iterator[Header]:
