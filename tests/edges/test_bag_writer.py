@@ -29,6 +29,7 @@ from tests.edges.tar_builders import (
     below,
     bundle_files,
     bundle_text,
+    entry,
     manifest,
     plain_tar,
     read,
@@ -340,6 +341,15 @@ def test_names_that_differ_in_unicode_form_only_are_two_members(tmp_path: Path) 
     """C2: bagit accepts such a bag, so both are read, each checked by its own digest."""
     payload = bundle_files("caf\u00e9.bundle.json", "cafe\u0301.bundle.json")
     assert_same_as_bagit(tmp_path, bag_files(payload), payload)
+
+
+def test_a_refused_name_that_the_manifest_lists_is_not_missing() -> None:
+    """C5: a name that is not UTF-8, which its manifest lists as messages show it, is one fault."""
+    shown = manifest({"data/\\xff.bundle.json": bundle_text(1)})
+    tags = {"bagit.txt": b"BagIt-Version: 1.0\n", "manifest-sha256.txt": shown}
+    odd = entry(b"bag/data/\xff.bundle.json", bundle_text(1))
+    reading = read(odd + plain_tar(below("bag", tags)))
+    assert [("bag/data/\\xff.bundle.json", "archive.member")] == reading.refused
 
 
 # C5: fixity ----------------------------------------------------------------------------------

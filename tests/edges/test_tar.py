@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from mirror.archive import Member, ReadLimits, RefusedMember, open_source
+from mirror.archive.tar import is_tar
 from tests.edges.tar_builders import (
     BLOCK,
     COMPRESSIONS,
@@ -572,6 +573,28 @@ def test_a_damaged_header_does_not_pass_as_the_end() -> None:
             reading = read(bytes(damaged))
             assert ("before/bundle.json", BEFORE) == reading.members[0]
             assert whole == reading or "archive.truncated" in reading.codes, place
+
+
+def is_header_with(block: bytes, chksum: int) -> bool:
+    """Whether a block with this checksum is a valid header."""
+    return is_tar(block[:148] + b"%06o\0 " % chksum + block[156:])
+
+
+def test_the_checksum_of_a_header_is_that_of_the_standard_library() -> None:
+    """C5: for any bytes, its sum, of unsigned or signed bytes, and no number near it."""
+    usual = header("a/bundle.json", 7)
+    full = b"\xff" * 124 + usual[124:136] + b"\xff" * (BLOCK - 136)
+    changes = ((place, change) for place in range(BLOCK) for change in (0x01, 0x80, 0xFF))
+    changed = [
+        usual[:place] + bytes([usual[place] ^ change]) + usual[place + 1 :]
+        for place, change in changes
+        if not 124 <= place < 136  # the size, which may become invalid
+    ]
+    for block in (usual, full, *changed):
+        sums = tarfile.calc_chksums(block)  # type: ignore[attr-defined]
+        valid = {total for total in sums if total >= 0}
+        near = {total + add for total in valid for add in (0, 1, 256, 65521, 65536)}
+        assert valid == {total for total in near if is_header_with(block, total)}
 
 
 def test_a_damaged_first_header_does_not_pass() -> None:
