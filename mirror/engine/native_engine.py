@@ -208,7 +208,7 @@ def _settings(keys: KeySet, limits: BundleLimits) -> Object:
             "bundle_type": BUNDLE_TYPE,
             "bundle_version": BUNDLE_VERSION,
             "merge_version": MERGE_VERSION,
-            "record_created": RECORD_CREATED,
+            "creation": RECORD_CREATED,
             "revocation": REVOCATION,
             "citation": CITATION,
         },

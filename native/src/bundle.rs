@@ -155,7 +155,7 @@ impl<'v> Facts<'v> {
         );
         for event in &self.events {
             names.insert(event.signer.key_id);
-            if event.event_type == settings.words.record_created {
+            if event.event_type == settings.words.creation {
                 let receipt = event.payload.object("receipt");
                 names.extend(receipt.and_then(|one| one.text("key_id")));
             }

@@ -249,7 +249,7 @@ fn verify_receipt(
     let key = settings.keys.get(receipt.text("key_id")?)?;
     let is_sound = receipt.text("kind")? == "pith_receipt"
         && receipt.text("algorithm")? == "ed25519"
-        && key.may_sign(&settings.words.record_created)
+        && key.may_sign(&settings.words.creation)
         && key.is_valid_at(instant(receipt.text("signed_at")?)?);
     if !is_sound {
         return None;

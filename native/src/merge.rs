@@ -34,7 +34,7 @@ pub fn merge(record: &Record, facts: &Facts<'_>, settings: &Settings) -> State {
     let created = shown
         .iter()
         .copied()
-        .find(|one| one.event_type == words.record_created);
+        .find(|one| one.event_type == words.creation);
     let receipt = created.and_then(|event| event.payload.object("receipt"));
     let equivocations = equivocations(&valid, settings);
     let aliases = source_aliases(record, facts, created);

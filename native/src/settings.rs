@@ -23,7 +23,7 @@ pub struct Words {
     pub bundle_type: String,
     pub bundle_version: String,
     pub merge_version: String,
-    pub record_created: String,
+    pub creation: String,
     pub revocation: String,
     pub citation: String,
 }
@@ -160,7 +160,7 @@ fn words(object: &Object<'_>) -> Option<Words> {
         bundle_type: owned(object, "bundle_type")?,
         bundle_version: owned(object, "bundle_version")?,
         merge_version: owned(object, "merge_version")?,
-        record_created: owned(object, "record_created")?,
+        creation: owned(object, "creation")?,
         revocation: owned(object, "revocation")?,
         citation: owned(object, "citation")?,
     })
