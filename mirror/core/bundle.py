@@ -51,6 +51,9 @@ BUNDLE_VERSION = "1.0"
 
 _DAY = 24 * 60 * 60 * 1_000_000
 
+_MOST_LONGER = 6
+"""Canonical bytes of a value for each byte of its text at most: of a control character, packed."""
+
 
 @dataclass(frozen=True, slots=True)
 class BundleFinding:
@@ -164,7 +167,7 @@ def parse_bundle(
     _require_kind(members)
     record = _require_record(members)
     _require_small_record(record, limits.record_bytes)
-    if limits.receipt_bytes is not None and len(data) > limits.receipt_bytes:
+    if limits.receipt_bytes is not None and len(data) * _MOST_LONGER > limits.receipt_bytes:
         _require_small_receipts(members, limits.receipt_bytes)
     if limits.invalid is not None:
         _require_few_invalid(members, record, limits.invalid, limits.profiles)

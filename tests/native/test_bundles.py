@@ -336,6 +336,14 @@ def test_limits_on_a_bundle() -> None:
         assert {*pair.agree(both_texts(make_bundle(RECORD, events, [RECEIPT], [])))} == {expected}
 
 
+@pytest.mark.parametrize("value", ["\x01" * 1360, [1e15] * 450, [0.1 + 0.2] * 420])
+def test_small_texts_of_large_receipts(value: Any) -> None:
+    """B4: the canonical bytes count, however short the text is."""
+    short = make_bundle(RECORD, [], [{**RECEIPT, "more": value}], [])
+    json_text = to_json(short).replace(b"1000000000000000.0", b"1e15")
+    assert not any(pair_of(ALICE).agree([(pack(short), True), (json_text, False)]))
+
+
 # Signatures ----------------------------------------------------------------------------------
 
 
