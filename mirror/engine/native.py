@@ -15,7 +15,7 @@ from typing import Any
 from mirror.core.rules import RULES
 from mirror.errors import EngineError
 
-__all__ = ["VARIABLE", "description", "is_used", "native_module"]
+__all__ = ["VARIABLE", "description", "is_used", "native_module", "require_optional"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,11 +36,17 @@ def native_module() -> Any:
         message = f"{VARIABLE} is {setting!r}"
         raise EngineError("engine.setting", message, hint="set it to off, on or auto")
     found = None if setting == "off" else _import()
-    if setting == "on" and found is None:
+    if found is None:
+        require_optional()
+    return found
+
+
+def require_optional() -> None:
+    """Check that Python may do the work; raises `engine.missing` as `native_module`."""
+    if os.environ.get(VARIABLE) == "on":
         hint = f"install pith-mirror[native] of this version, or set {VARIABLE} to auto"
         message = "the native engine is not installed, or is of another version"
         raise EngineError("engine.missing", message, hint=hint)
-    return found
 
 
 def _import() -> Any:

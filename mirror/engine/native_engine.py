@@ -25,7 +25,7 @@ from mirror.core.identifier import names_in
 from mirror.core.keys import BUILT_IN, Key, KeySet
 from mirror.core.rules import MERGE_VERSION
 from mirror.core.values import Object, canonical
-from mirror.engine.native import native_module
+from mirror.engine.native import native_module, require_optional
 from mirror.store import DICTIONARY, NewFacts, StateColumns, StoredRecord
 from mirror.store.state_tree import DEPTH, Leaves
 
@@ -141,6 +141,7 @@ def engine_for(keys: KeySet, limits: BundleLimits | None = None) -> Engine | Non
     try:
         return None if module is None else _made(module, keys, limits or BundleLimits())
     except ValueError as error:
+        require_optional()
         _report(str(error))
         return None
 

@@ -8,6 +8,7 @@ import types
 
 import pytest
 
+from mirror.core.bundle import BundleLimits
 from mirror.core.keys import KeySet
 from mirror.core.rules import RULES
 from mirror.engine import native
@@ -65,3 +66,17 @@ def test_other_rules_are_not_used(
 def test_it_follows_the_rules_of_this_version() -> None:
     """Both sides name the same version of verdicts and merge."""
     assert mirror_native.RULES == RULES
+
+
+def test_settings_that_it_cannot_read(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A limit beyond the integers of V1: Python does the work, unless nobody wants that."""
+    limits = BundleLimits(items=1 << 60)
+    with pytest.raises(EngineError) as error:
+        engine_for(KeySet(), limits)
+    assert error.value.code == "engine.missing"
+    monkeypatch.setenv(VARIABLE, "auto")
+    with caplog.at_level(logging.WARNING):
+        assert [engine_for(KeySet(), limits) for _ in range(2)] == [None, None]
+    assert len(caplog.messages) == 1

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mirror.archive import Member, ReadLimits
-from mirror.core.keys import KeySet
+from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.msgpack_values import pack
 from mirror.engine.findings import Finding, ReadRequest, VerifiedMember
 from mirror.engine.ingest import merge as merge_module
@@ -30,7 +30,7 @@ from mirror.store import Damage, open_store, stored_records
 from mirror.store.arrival_codec import decompress
 from tests.builders import make_event, to_json
 from tests.fuzz.mutations import ALICE, GUEST, JUDGE, TRUSTED, Source, sources
-from tests.helpers import ids_in, keys_of, verdict
+from tests.helpers import BUNDLES, ids_in, keys_of, verdict
 from tests.native.agreement import NOW, Pair
 from tests.synthetic import fill, make_leaves
 
@@ -379,3 +379,29 @@ def test_a_batch_of_large_records_fits_in_memory(tmp_path: Path) -> None:
         assert store.stored_records.rows(ids, min(facts) - 1) == {}
         patch.setattr(stored_records, "MAX_FACTS_TOGETHER", sum(facts) - 1)
         assert len(store.stored_records.rows(ids)) == len(rows) - 1
+
+
+def test_rebuilding_repairs_whatever_is_derived(tmp_path: Path) -> None:
+    """States from stored verdicts: also where the state is right, and a row beside it is not."""
+    good, path = tmp_path / "good.db", tmp_path / "broken.db"
+    with engine("off"):
+        _merge(
+            good, [BUNDLES / "demo.tar"], parse_key_set((BUNDLES / "demo-keys.json").read_bytes())
+        )
+    with closing(sqlite3.connect(good)) as conn:
+        conn.execute("PRAGMA journal_mode = DELETE")
+    for query in (
+        "DELETE FROM citation",
+        "UPDATE citation SET citing_name = 'x' || citing_name",
+        "UPDATE state SET outline = x''",
+        "UPDATE state SET core_digest = digest",
+        "DELETE FROM state WHERE record_id = 2",
+    ):
+        shutil.copy(good, path)
+        with closing(sqlite3.connect(path)) as conn, conn:
+            assert conn.execute(query).rowcount > 0
+        with engine("on"):
+            with open_store(path) as store:
+                assert rebuild(store, verify=False) == []
+            assert _damages(path) == []
+        assert _rows(path) == _rows(good)

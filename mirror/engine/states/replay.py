@@ -150,16 +150,16 @@ def merge_records(
 
 
 def _merge_natively(engine: Engine, store: Store, record_ids: Sequence[int]) -> list[_MergedRow]:
-    """Return the rows of the records that the native engine can merge."""
+    """Return the rows of the records that the native engine can merge.
+
+    A record whose state is right, and whose citations are not, is left to Python: the native
+    engine compresses no outline that is stored.
+    """
     stored, states = store.stored_records.rows(record_ids), store.stored_records.states(record_ids)
     citing = store.citations.citing_many(record_ids)
     merged = engine.replay([(record, states.get(one)) for one, record in stored.items()])
     return [
-        (
-            record_id,
-            None if is_stored and state.citing == citing.get(record_id, ()) else state,
-            record.totals[3],
-        )
+        (record_id, None if is_stored else state, record.totals[3])
         for (record_id, record), (state, is_stored) in zip(stored.items(), merged, strict=True)
-        if state is not None
+        if state is not None and (not is_stored or state.citing == citing.get(record_id, ()))
     ]
