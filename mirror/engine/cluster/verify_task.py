@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from mirror.archive import is_refusal
@@ -18,8 +19,9 @@ from mirror.engine.cluster.storage import StoragePath
 from mirror.engine.cluster.task import WORK_FOLDER, TaskContext
 from mirror.engine.findings import UNREAD_CODES, Finding, ReadRequest, Summary
 from mirror.engine.ingest.base_bag import BaseBag
-from mirror.engine.ingest.pipeline import source_item, unreadable
-from mirror.engine.ingest.worker import Item, SourceBag, SourceMember, VerifyContext, process
+from mirror.engine.ingest.pipeline import in_batches, source_item, unreadable
+from mirror.engine.ingest.worker import Item, SourceBag, VerifyContext, process_batch
+from mirror.engine.native_engine import engine_for
 from mirror.errors import SourceError
 from mirror.store import NewFacts
 
@@ -89,11 +91,14 @@ def verify_split(split: InputSplit, context: TaskContext, *, is_last_try: bool) 
     ):
         request = ReadRequest((), lambda finding: write_finding(findings, finding))
         verify = VerifyContext(keys, context.limits, context.now, encodes_facts=True)
-        for item in _items(split, out, context, done, is_last_try=is_last_try):
-            if isinstance(item, SourceBag):
-                done.bag = done.bag.with_manifest(item.bag)
+        engine = engine_for(keys, context.limits.for_bundles(keys.profiles))
+        batches = in_batches(_items(split, out, context, done, is_last_try=is_last_try))
+        for outcome in chain.from_iterable(
+            process_batch(verify, engine, None, batch) for batch in batches
+        ):
+            if isinstance(outcome, SourceBag):
+                done.bag = done.bag.with_manifest(outcome.bag)
                 continue
-            outcome = process(item, verify) if isinstance(item, SourceMember) else item
             done.summary.record(outcome, request)
             if isinstance(outcome, Finding):
                 done.bag = done.bag.after_refusal(outcome)

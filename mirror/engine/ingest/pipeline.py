@@ -31,6 +31,7 @@ from mirror.errors import SourceError
 
 __all__ = [
     "FEW_BATCHES",
+    "in_batches",
     "read",
     "read_batches",
     "read_bundles",
@@ -84,7 +85,12 @@ def read_batches(
     request: ReadRequest, sources: Iterable[tuple[str, str]] | None = None
 ) -> Iterator[list[Item]]:
     """Yield what `read` yields, in batches for one task each."""
-    return batched(read(request, sources), BATCH_BUNDLES, _size_of, BATCH_BYTES)
+    return in_batches(read(request, sources))
+
+
+def in_batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Yield items in batches for one task each."""
+    return batched(items, BATCH_BUNDLES, _size_of, BATCH_BYTES)
 
 
 def _size_of(item: Item) -> int:
