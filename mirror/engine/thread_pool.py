@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import TypeVar
 
 from mirror.engine import native
@@ -36,7 +37,7 @@ def map_in_order(
     Args:
         tasks: The tasks; a few are read ahead.
         work: The function.
-        few: For up to so many tasks, no process is started; a thread is, always.
+        few: For up to so many tasks, no process and no thread is started.
 
     Raises:
         WorkerError: `worker.lost`; see `map_in_processes`.
@@ -44,8 +45,12 @@ def map_in_order(
     """
     if not native.is_used():
         return map_in_processes(tasks, work, few=few)
-    count = MAX_PROCESSES.get() or usable_processors()
-    return map(work, tasks) if count == 1 else _in_threads(tasks, work, count)
+    stream = iter(tasks)
+    first = list(islice(stream, few + 1))
+    stream, count = chain(first, stream), MAX_PROCESSES.get() or usable_processors()
+    # A thread has a heap of its own, which hardly shrinks: one large task would take more memory.
+    is_spread = len(first) > few and count > 1
+    return _in_threads(stream, work, count) if is_spread else map(work, stream)
 
 
 def _in_threads(

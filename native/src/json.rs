@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use crate::value::{first_special, Object, Value, MAX_DEPTH, MAX_INTEGER};
+use crate::value::{first_special, most_values, Object, Value, MAX_DEPTH, MAX_INTEGER};
 
-/// Returns the value of one JSON text; None if V1 refuses it, or if it holds `-0`.
+/// Returns the value of one JSON text; None if V1 refuses it, if it holds `-0`, or too many values for its size.
 pub fn read(data: &[u8]) -> Option<Value<'_>> {
     let mut reader = Reader {
         text: std::str::from_utf8(data).ok()?,
         at: 0,
+        left: most_values(data.len(), 16),
     };
     let value = reader.value(0)?;
     reader.skip_space();
@@ -18,6 +19,8 @@ pub fn read(data: &[u8]) -> Option<Value<'_>> {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// How many more values are read.
+    left: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -45,6 +48,7 @@ impl<'a> Reader<'a> {
 
     fn value(&mut self, depth: usize) -> Option<Value<'a>> {
         self.skip_space();
+        self.left = self.left.checked_sub(1)?;
         match self.peek()? {
             b'{' if depth < MAX_DEPTH => self.object(depth + 1),
             b'[' if depth < MAX_DEPTH => self.list(depth + 1),
@@ -119,7 +123,7 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, depth: usize) -> Option<Value<'a>> {
         self.expect(b'{')?;
-        let mut members = Vec::new();
+        let mut members = Vec::with_capacity(1);
         self.skip_space();
         if self.take(b'}') {
             return Some(Value::Object(Object::default()));

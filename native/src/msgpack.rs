@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::json::are_distinct;
-use crate::value::{Object, Value, MAX_DEPTH, MAX_INTEGER};
+use crate::value::{most_values, Object, Value, MAX_DEPTH, MAX_INTEGER};
 
 /// Returns the value of one MessagePack text.
 ///
@@ -18,11 +18,17 @@ pub fn read(data: &[u8]) -> Option<Value<'_>> {
 pub struct Reader<'a> {
     data: &'a [u8],
     at: usize,
+    /// How many more values are read.
+    left: usize,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(data: &'a [u8]) -> Reader<'a> {
-        Reader { data, at: 0 }
+        Reader {
+            data,
+            at: 0,
+            left: most_values(data.len(), 4),
+        }
     }
 
     pub fn is_at_end(&self) -> bool {
@@ -67,6 +73,7 @@ impl<'a> Reader<'a> {
 
     pub fn value(&mut self, depth: usize) -> Option<Value<'a>> {
         let start = self.at;
+        self.left = self.left.checked_sub(1)?;
         let head = self.byte()?;
         match head {
             0x00..=0x7f => Some(Value::Int(i64::from(head))),
@@ -134,7 +141,7 @@ impl<'a> Reader<'a> {
         if depth >= MAX_DEPTH {
             return None;
         }
-        let mut items = Vec::with_capacity(count.min(1024));
+        let mut items = Vec::with_capacity(count.min(16));
         for _ in 0..count {
             items.push(self.value(depth + 1)?);
         }
@@ -145,7 +152,7 @@ impl<'a> Reader<'a> {
         if depth >= MAX_DEPTH {
             return None;
         }
-        let mut members = Vec::with_capacity(count.min(1024));
+        let mut members = Vec::with_capacity(count.min(16));
         for _ in 0..count {
             members.push((self.name()?, self.value(depth + 1)?));
         }

@@ -287,6 +287,13 @@ fn write_escape(byte: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'\\', short]);
 }
 
+/// Returns how many values of a text are read: few more than one in so many bytes.
+///
+/// A value takes more memory here than in a text. What consists of tiny ones is left to Python.
+pub fn most_values(size: usize, bytes: usize) -> usize {
+    8192 + size / bytes
+}
+
 // V3: digests -------------------------------------------------------------------------------
 
 pub fn sha256(data: &[u8]) -> Digest {

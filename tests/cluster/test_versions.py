@@ -92,7 +92,7 @@ OTHERS: dict[str, tuple[tuple[str, str] | None, str]] = {
         rf"code is \w{{16}}, not {CODE}",
     ),
     "a rule": (
-        ("core/merge.py", "RULES = 'other'"),
+        ("core/rules.py", "RULES = 'other'"),
         rf"rules is other, not {RULES}, code is \w{{16}}, not {CODE}",
     ),
     "a comment": (("core/merge.py", "# Another."), rf"code is \w{{16}}, not {CODE}"),
