@@ -452,8 +452,10 @@ def test_pieces_of_messagepack() -> None:
 def test_many_members_and_items() -> None:
     """The longer heads of MessagePack; names that repeat among many."""
     for count in (15, 16, 17, 255, 256, 65_536):
-        value: Any = {str(number): number for number in range(count)}
+        value: Any = {str(number): f"the number {number:012}" for number in range(count)}
         assert are_accepted({**make_bundle(RECORD), "more": value, "less": list(value)})
+    tiny = {**make_bundle(RECORD), "more": list(range(100_000))}
+    assert not any(pair_of(ALICE).accepted(both_texts(tiny)[:1]))  # they would take much memory
     twice = b'{"7":0,' + json.dumps(value).encode()[1:]
     assert not any(pair_of(ALICE).agree([within(twice)]))
 
