@@ -60,7 +60,7 @@ def _in_threads(
     with _few_collections(), ThreadPoolExecutor(count, thread_name_prefix="verify") as pool:
         try:
             for task in tasks:
-                waiting.append(pool.submit(work, task))
+                waiting.append(_submit(pool, work, task))
                 if len(waiting) > _AHEAD + _AHEAD_EACH * count:
                     yield waiting.popleft().result()
             while waiting:
@@ -68,6 +68,18 @@ def _in_threads(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _submit(
+    pool: ThreadPoolExecutor, work: Callable[[_Task], _Result], task: _Task
+) -> Future[_Result]:
+    """Hand a task to a thread, or do it here where no thread can be started."""
+    try:
+        return pool.submit(work, task)
+    except RuntimeError:
+        done: Future[_Result] = Future()
+        done.set_result(work(task))
+        return done
 
 
 @contextmanager

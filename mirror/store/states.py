@@ -197,10 +197,10 @@ class States:
     def _equivocations(self, record_ids: Sequence[int]) -> int:
         """Return the number of equivocations in the stored states of records."""
         query = """
-            SELECT coalesce(sum(equivocation_count), 0) FROM state
+            SELECT equivocation_count FROM state
             WHERE record_id IN (SELECT value FROM json_each(?))
         """
-        return int(self._conn.execute(query, (json_list(record_ids),)).fetchone()[0])
+        return sum(count for (count,) in self._conn.execute(query, (json_list(record_ids),)))
 
     def needs_verdicts(self, record_id: int) -> bool:
         """Whether the verdicts on a record are marked as stale."""

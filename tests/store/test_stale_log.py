@@ -126,10 +126,11 @@ def test_time_is_over_only_where_a_time_was_given(restored: bytes, mirror: Mirro
     LOG.unlink()
     SHARED.unlink()
     with closing(sqlite3.connect(STORE)) as conn:
+        (size,) = conn.execute("PRAGMA page_size").fetchone()
         (page,) = conn.execute(
             "SELECT rootpage FROM sqlite_schema WHERE name = 'record'"
         ).fetchone()
-    STORE.write_bytes(restored[: (page - 1) * 8192] + bytes(8192) + restored[page * 8192 :])
+    STORE.write_bytes(restored[: (page - 1) * size] + bytes(size) + restored[page * size :])
     ran = mirror("check", "--db", STORE)
     assert (1, True) == (ran.exit_code, b"not all of the file can be read" in ran.stdout), ran
     assert b"time is over" not in ran.stdout

@@ -664,6 +664,7 @@ LIMITS = {
 }
 
 
+@pytest.mark.usefixtures("python_engine")  # the native engine is done before time is over
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 def test_a_base_whose_bundles_were_refused_by_a_limit_is_missing(
     place: Place, limits: ReadLimits

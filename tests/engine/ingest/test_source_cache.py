@@ -477,6 +477,7 @@ def test_what_rests_on_the_clock_is_read_each_time(mirror: Mirror, tmp_path: Pat
     assert_read(again, path)
 
 
+@pytest.mark.usefixtures("python_engine")  # the native engine is done before it looks
 def test_what_took_too_long_is_tried_each_time(mirror: Mirror, tmp_path: Path) -> None:
     """B4: the machine may be faster tomorrow."""
     path = write(tmp_path, FOUR)

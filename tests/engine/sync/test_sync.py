@@ -195,6 +195,7 @@ def test_what_is_refused_is_asked_for_again(site: Site, db: Path) -> None:
         ReadLimits(bundle_s=1e-9),
     ],
 )
+@pytest.mark.usefixtures("python_engine")  # the native engine is done before time is over
 def test_limits_hold_for_what_is_fetched(limits: ReadLimits, site: Site, db: Path) -> None:
     """What exceeds one comes once it is raised."""
     registry = Registry(site, [make_one(1, claims=3)])
