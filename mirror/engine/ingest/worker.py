@@ -41,7 +41,7 @@ __all__ = [
     "refused_member",
 ]
 
-MANY_FACTS = 50
+MANY_FACTS = 16
 """Stored facts of a record above which Python adds more: it remembers them, and merges a record
 once for many bundles. The native engine reads and merges them all for each bundle."""
 
