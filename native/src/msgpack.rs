@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn values_survive() {
-        let many = format!("[{}]", vec!["0"; 70_000].join(","));
+        let many = format!("[{}]", vec!["\"a text of usual size\""; 70_000].join(","));
         let long = format!("\"{}\"", "a".repeat(70_000));
         let texts = [
             "[31,32,-32,-33,127,128,-128,-129,255,256,65535,65536,-32768,-32769]",
