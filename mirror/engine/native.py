@@ -15,7 +15,7 @@ from typing import Any
 from mirror.core.rules import RULES
 from mirror.errors import EngineError
 
-__all__ = ["VARIABLE", "description", "is_used", "native_module", "require_optional"]
+__all__ = ["VARIABLE", "description", "is_used", "native_module", "require_python_allowed"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,11 +37,11 @@ def native_module() -> Any:
         raise EngineError("engine.setting", message, hint="set it to off, on or auto")
     found = None if setting == "off" else _import()
     if found is None:
-        require_optional()
+        require_python_allowed()
     return found
 
 
-def require_optional() -> None:
+def require_python_allowed() -> None:
     """Check that Python may do the work; raises `engine.missing` as `native_module`."""
     if os.environ.get(VARIABLE) == "on":
         hint = f"install pith-mirror[native] of this version, or set {VARIABLE} to auto"

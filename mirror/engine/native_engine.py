@@ -8,7 +8,7 @@ are there only. Keys, types of events, limits and the zstd dictionary are handed
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -21,18 +21,15 @@ from mirror.core.events.types import (
     REVOCATION,
     table_of_types,
 )
-from mirror.core.identifier import names_in
-from mirror.core.keys import BUILT_IN, Key, KeySet
+from mirror.core.keys import BUILT_IN, KeySet
 from mirror.core.rules import MERGE_VERSION
 from mirror.core.values import Object, canonical
-from mirror.engine.native import native_module, require_optional
+from mirror.engine.native import native_module, require_python_allowed
 from mirror.store import DICTIONARY, NewFacts, StateColumns, StoredRecord
+from mirror.store.citations import citing_names
 from mirror.store.state_tree import DEPTH, Leaves
 
 __all__ = ["CheckedRecord", "Engine", "VerifiedBundleColumns", "engine_for", "tree_nodes"]
-
-# Results ---------------------------------------------------------------------------------------
-
 
 _LOG = logging.getLogger(__name__)
 
@@ -109,7 +106,7 @@ class Engine:
     ) -> list[CheckedRecord | None]:
         """Verify stored records again, and compare them with their rows of `state`."""
         return [
-            None if one is None else CheckedRecord(frozenset(one[0]), _names(one[1]))
+            None if one is None else CheckedRecord(frozenset(one[0]), citing_names(one[1]))
             for one in self._of_stored("check", items)
         ]
 
@@ -141,7 +138,7 @@ def engine_for(keys: KeySet, limits: BundleLimits | None = None) -> Engine | Non
     try:
         return None if module is None else _made(module, keys, limits or BundleLimits())
     except ValueError as error:
-        require_optional()
+        require_python_allowed()
         _report(str(error))
         return None
 
@@ -189,11 +186,9 @@ def _new_facts(*columns: Any) -> NewFacts:
 
 def _state(*columns: Any) -> StateColumns:
     digest, core_digest, valid, invalid, equivocations, outline, citing = columns
-    return StateColumns(digest, core_digest, valid, invalid, equivocations, outline, _names(citing))
-
-
-def _names(citing: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({str(name) for one in citing for name in names_in(one)}))
+    return StateColumns(
+        digest, core_digest, valid, invalid, equivocations, outline, citing_names(citing)
+    )
 
 
 # Settings --------------------------------------------------------------------------------------
@@ -201,7 +196,7 @@ def _names(citing: Iterable[str]) -> tuple[str, ...]:
 
 def _settings(keys: KeySet, limits: BundleLimits) -> Object:
     return {
-        "keys": [_key(key) for key in keys],
+        "keys": [{**key.to_value(), **key.signer} for key in keys],
         "types": table_of_types(),
         "lists": [*LIST_NAMES],
         "built_in_names": [*BUILT_IN.names],
@@ -221,16 +216,4 @@ def _settings(keys: KeySet, limits: BundleLimits) -> Object:
             "event_bytes": MAX_EVENT_BYTES,
             "payload_depth": MAX_PAYLOAD_DEPTH,
         },
-    }
-
-
-def _key(key: Key) -> Object:
-    return {
-        "key_id": key.key_id,
-        "public_key_hex": key.public_key_hex,
-        **key.signer,
-        "valid_from": key.valid_from,
-        "valid_until": key.valid_until,
-        "event_types": [*key.event_types],
-        "may_revoke_others": key.may_revoke_others,
     }

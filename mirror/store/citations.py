@@ -11,11 +11,16 @@ from collections.abc import Iterable
 from itertools import groupby
 from operator import itemgetter
 
-from mirror.core.identifier import names_of
+from mirror.core.identifier import names_in, names_of
 from mirror.core.record import Record
 from mirror.store.stored_records import json_list
 
-__all__ = ["CitationIndex"]
+__all__ = ["CitationIndex", "citing_names"]
+
+
+def citing_names(citing: Iterable[str]) -> tuple[str, ...]:
+    """Return every name of the works that citations name, as text, ascending and each once."""
+    return tuple(sorted({str(name) for one in citing for name in names_in(one)}))
 
 
 class CitationIndex:
@@ -42,8 +47,7 @@ class CitationIndex:
 
     def citing(self, record_id: int) -> tuple[str, ...]:
         """Return the names of the works that cite a record, ascending."""
-        query = "SELECT citing_name FROM citation WHERE record_id = ? ORDER BY 1"
-        return tuple([name for (name,) in self._conn.execute(query, (record_id,))])
+        return self.citing_many([record_id]).get(record_id, ())
 
     def citing_many(self, record_ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
         """Return the same for each record that is cited."""

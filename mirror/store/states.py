@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from mirror.core.events.event import ValidEvent
-from mirror.core.identifier import names_in
 from mirror.core.merge import State, by_id, fill
 from mirror.core.values import Object, decode
 from mirror.errors import CorruptStoreError, FormatError
 from mirror.store.arrival_codec import compress, decompress
 from mirror.store.arrivals import RecordTotals
 from mirror.store.checked_table import CheckedTable, Row
-from mirror.store.citations import CitationIndex
+from mirror.store.citations import CitationIndex, citing_names
 from mirror.store.counters import Counters
 from mirror.store.facts import Facts
 from mirror.store.records import damaged, required
@@ -69,7 +68,7 @@ def state_columns(state: State) -> StateColumns:
         state.count("invalid_event_count"),
         state.count("equivocation_count"),
         compress(state.outline),
-        tuple(sorted({str(name) for one in state.citing for name in names_in(one)})),
+        citing_names(state.citing),
     )
 
 

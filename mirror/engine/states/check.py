@@ -20,7 +20,7 @@ from mirror.core.keys import KeySet
 from mirror.core.record import Record
 from mirror.core.values import Value, canonical, instant, sha256
 from mirror.engine.batching import pages
-from mirror.engine.native_engine import CheckedRecord, engine_for
+from mirror.engine.native_engine import engine_for
 from mirror.engine.process_pool import StoreTask
 from mirror.engine.states.current import replay, verify_arrival
 from mirror.engine.states.rebuild import rebuild, repair
@@ -297,18 +297,18 @@ def _right_records(store: Store, chunk: list[int], keys: KeySet) -> set[int]:
         return set()
     try:
         stored, states = store.stored_records.rows(chunk), store.stored_records.states(chunk)
+        citing = store.citations.citing_many(chunk)
     except (sqlite3.DatabaseError, UnicodeDecodeError):
         return set()  # looking at one after the other finds what is damaged
     pairs = {one: (stored[one], states[one]) for one in stored if one in states}
     checked = zip(pairs, engine.check(list(pairs.values())), strict=True)
-    return {one for one, found in checked if found and _has_index_rows(store, one, found)}
-
-
-def _has_index_rows(store: Store, record_id: int, found: CheckedRecord) -> bool:
-    """Whether the indexes of keys and citations hold what follows from a record."""
-    return not store.integrity.lacks_key_dependency(record_id, found.key_ids) and (
-        store.citations.citing(record_id) == found.citing
-    )
+    return {
+        one
+        for one, found in checked
+        if found is not None
+        and found.citing == citing.get(one, ())
+        and not store.integrity.lacks_key_dependency(one, found.key_ids)
+    }
 
 
 def _keys(store: Store) -> KeySet:
