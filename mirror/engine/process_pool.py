@@ -17,12 +17,11 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import chain, islice
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
-from mirror.engine.processors import MAX_PROCESSES, usable_processors
+from mirror.engine.processors import MAX_PROCESSES, processors_for
 from mirror.errors import WorkerError
 from mirror.store import Store, open_store
 
@@ -56,10 +55,8 @@ def map_in_processes(
     Raises:
         WorkerError: `worker.lost` if a process was killed.
     """
-    stream = iter(tasks)
-    first = list(islice(stream, few + 1))
-    stream, count = chain(first, stream), MAX_PROCESSES.get() or usable_processors()
-    if len(first) > few and count > 1:
+    stream, count = processors_for(tasks, few)
+    if count > 1:
         waiting: _Waiting[_Task, _Result] = deque()
         try:
             yield from _in_processes(stream, work, count, waiting)

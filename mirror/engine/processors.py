@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 
-__all__ = ["MAX_PROCESSES", "cgroup_processors", "usable_processors", "with_processes"]
+__all__ = [
+    "MAX_PROCESSES",
+    "cgroup_processors",
+    "processors_for",
+    "usable_processors",
+    "with_processes",
+]
+
+_Task = TypeVar("_Task")
 
 MAX_PROCESSES: ContextVar[int | None] = ContextVar("MAX_PROCESSES", default=None)
 """Processes to start at most; None for one for each usable processor."""
@@ -27,6 +37,19 @@ def with_processes(most: int | None) -> Iterator[None]:
         yield
     finally:
         MAX_PROCESSES.set(before)  # a token could not be used where another context ends this one
+
+
+def processors_for(tasks: Iterable[_Task], few: int) -> tuple[Iterator[_Task], int]:
+    """Return the tasks again, and on how many processors to do them: on one, if they are few.
+
+    Args:
+        tasks: The tasks; one more than a few is read ahead.
+        few: So many.
+    """
+    stream = iter(tasks)
+    first = list(islice(stream, few + 1))
+    count = MAX_PROCESSES.get() or usable_processors()
+    return chain(first, stream), count if len(first) > few else 1
 
 
 def usable_processors() -> int:

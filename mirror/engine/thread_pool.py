@@ -10,12 +10,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import chain, islice
 from typing import TypeVar
 
 from mirror.engine import native
 from mirror.engine.process_pool import map_in_processes
-from mirror.engine.processors import MAX_PROCESSES, usable_processors
+from mirror.engine.processors import processors_for
 
 __all__ = ["map_in_order"]
 
@@ -45,12 +44,8 @@ def map_in_order(
     """
     if not native.is_used():
         return map_in_processes(tasks, work, few=few)
-    stream = iter(tasks)
-    first = list(islice(stream, few + 1))
-    stream, count = chain(first, stream), MAX_PROCESSES.get() or usable_processors()
-    # A thread has a heap of its own, which hardly shrinks: one large task would take more memory.
-    is_spread = len(first) > few and count > 1
-    return _in_threads(stream, work, count) if is_spread else map(work, stream)
+    stream, count = processors_for(tasks, few)
+    return _in_threads(stream, work, count) if count > 1 else map(work, stream)
 
 
 def _in_threads(
