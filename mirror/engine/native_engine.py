@@ -166,7 +166,8 @@ def tree_nodes(leaves: Leaves) -> list[tuple[str, int, bytes]] | None:
     if module is None:
         return None
     try:
-        found: list[tuple[str, int, bytes]] | None = module.tree_nodes(leaves, DEPTH)
+        rows = [(leaf[0], leaf[2], leaf[3:]) for leaf in leaves]
+        found: list[tuple[str, int, bytes]] | None = module.tree_nodes(rows, DEPTH)
     except (TypeError, ValueError, OverflowError):
         return None  # a damaged column
     return found

@@ -6,6 +6,11 @@ const D: [u8; 32] = [
     0xa3, 0x78, 0x59, 0x13, 0xca, 0x4d, 0xeb, 0x75, 0xab, 0xd8, 0x41, 0x41, 0x4d, 0x0a, 0x70, 0x00,
     0x98, 0xe8, 0x79, 0x77, 0x79, 0x40, 0xc7, 0x8c, 0x73, 0xfe, 0x6f, 0x2b, 0xee, 0x6c, 0x03, 0x52,
 ];
+/// 2d modulo p.
+const D2: [u8; 32] = [
+    0x59, 0xf1, 0xb2, 0x26, 0x94, 0x9b, 0xd6, 0xeb, 0x56, 0xb1, 0x83, 0x82, 0x9a, 0x14, 0xe0, 0x00,
+    0x30, 0xd1, 0xf3, 0xee, 0xf2, 0x80, 0x8e, 0x19, 0xe7, 0xfc, 0xdf, 0x56, 0xdc, 0xd9, 0x06, 0x24,
+];
 /// The encoding of the base point B: y = 4/5, x even.
 pub const BASE_POINT: [u8; 32] = [
     0x58, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
@@ -92,10 +97,9 @@ impl Point {
 
     /// Returns the sum of two points, by the same formula.
     fn add(&self, other: &Point) -> Point {
-        let d2 = Field::from_bytes(&D).add(&Field::from_bytes(&D));
         let a = self.y.minus(&self.x).mul(&other.y.minus(&other.x));
         let b = self.y.plus(&self.x).mul(&other.y.plus(&other.x));
-        let c = self.t.mul(&d2).mul(&other.t);
+        let c = self.t.mul(&Field::from_bytes(&D2)).mul(&other.t);
         let d = self.z.mul(&other.z).add(&self.z.mul(&other.z));
         let (e, h, f, g) = (b.minus(&a), b.plus(&a), d.minus(&c), d.plus(&c));
         Point {
@@ -107,19 +111,22 @@ impl Point {
     }
 }
 
-/// Returns the canonical encodings of points (RFC 8032 section 5.1.2), with one inversion.
-pub fn compress_all(points: &[Point]) -> Vec<[u8; 32]> {
+/// Returns x and y of points, with one inversion.
+fn affine(points: &[Point]) -> impl Iterator<Item = (Field, Field)> + '_ {
     let mut inverses: Vec<Field> = points.iter().map(|point| point.z).collect();
     invert_all(&mut inverses);
-    points
-        .iter()
-        .zip(inverses)
-        .map(|(point, inverse)| {
-            let mut bytes = point.y.mul(&inverse).to_bytes();
-            bytes[31] |= u8::from(point.x.mul(&inverse).is_odd()) << 7;
-            bytes
-        })
-        .collect()
+    let pairs = points.iter().zip(inverses);
+    pairs.map(|(point, inverse)| (point.x.mul(&inverse), point.y.mul(&inverse)))
+}
+
+/// Returns the canonical encodings of points (RFC 8032 section 5.1.2), with one inversion.
+pub fn compress_all(points: &[Point]) -> Vec<[u8; 32]> {
+    let encode = |(x, y): (Field, Field)| {
+        let mut bytes = y.to_bytes();
+        bytes[31] |= u8::from(x.is_odd()) << 7;
+        bytes
+    };
+    affine(points).map(encode).collect()
 }
 
 /// Returns a square root, or None (p = 5 mod 8: RFC 8032 section 5.1.3).
@@ -180,21 +187,13 @@ impl Table {
 }
 
 fn prepare(points: &[Point]) -> Vec<Prepared> {
-    let d2 = Field::from_bytes(&D).add(&Field::from_bytes(&D));
-    let mut inverses: Vec<Field> = points.iter().map(|point| point.z).collect();
-    invert_all(&mut inverses);
-    points
-        .iter()
-        .zip(inverses)
-        .map(|(point, inverse)| {
-            let (x, y) = (point.x.mul(&inverse), point.y.mul(&inverse));
-            Prepared {
-                sum: y.add(&x),
-                difference: y.sub(&x),
-                product: x.mul(&y).mul(&d2),
-            }
-        })
-        .collect()
+    let d2 = Field::from_bytes(&D2);
+    let prepared = affine(points).map(|(x, y)| Prepared {
+        sum: y.add(&x),
+        difference: y.sub(&x),
+        product: x.mul(&y).mul(&d2),
+    });
+    prepared.collect()
 }
 
 #[cfg(test)]

@@ -51,8 +51,15 @@ pub fn merge(record: &Record, facts: &Facts<'_>, settings: &Settings) -> State {
     let lists = lists(&shown, settings);
     let core_lists = current(record, &lists, settings, None, &key_id);
     let lists = current(record, &lists, settings, Some(&aliases), &printed);
-    let full = full(record, counts, &lists, &groups, &why, settings);
-    let core = core(record, counts, &core_lists, &groups, &why, settings);
+    let (version, groups, why) = (&settings.words.merge_version, &groups, &why);
+    let parts = Parts {
+        record,
+        version,
+        counts,
+        groups,
+        why,
+    };
+    let (full, core) = (parts.full(&lists), parts.core(&core_lists));
     State {
         digest: sha256(&full.text(Form::Canonical)),
         core_digest: sha256(&core.text(Form::Canonical)),
@@ -139,50 +146,50 @@ fn write_members(members: &[(&str, Part<'_>)], form: Form, out: &mut Vec<u8>) {
 type Counts = (usize, usize);
 type Members<'p> = Vec<(&'p str, Part<'p>)>;
 
-/// Returns the whole state, its members in M6 order.
-fn full<'p>(
+/// The parts that a state and its core share.
+struct Parts<'p> {
     record: &'p Record,
+    version: &'p str,
     counts: Counts,
-    current: &'p Part<'p>,
-    equivocations: &'p Part<'p>,
-    retired: &'p Part<'p>,
-    settings: &'p Settings,
-) -> Part<'p> {
-    Part::Object(vec![
-        ("state_type", Part::Text("pith_open_graph_state")),
-        ("state_version", Part::Text("1.0")),
-        ("pith_number", Part::Text(&record.pith_number)),
-        ("merge_version", Part::Text(&settings.words.merge_version)),
-        ("event_count", Part::Count(counts.0)),
-        ("valid_event_count", Part::Count(counts.0)),
-        ("invalid_event_count", Part::Count(0)),
-        ("equivocation_count", Part::Count(counts.1)),
-        ("current", Part::Shared(current)),
-        ("equivocations", Part::Shared(equivocations)),
-        ("invalid_events", Part::List(Vec::new())),
-        ("retired_events", Part::Shared(retired)),
-    ])
+    /// The groups of events that M4 reports.
+    groups: &'p Part<'p>,
+    /// Why each event is retired (M11).
+    why: &'p Part<'p>,
 }
 
-/// Returns the part of a state that unsigned claims do not change (M12).
-fn core<'p>(
-    record: &'p Record,
-    counts: Counts,
-    current: &'p Part<'p>,
-    equivocations: &'p Part<'p>,
-    retired: &'p Part<'p>,
-    settings: &'p Settings,
-) -> Part<'p> {
-    Part::Object(vec![
-        ("pith_number", Part::Text(&record.pith_number)),
-        ("merge_version", Part::Text(&settings.words.merge_version)),
-        ("valid_event_count", Part::Count(counts.0)),
-        ("equivocation_count", Part::Count(counts.1)),
-        ("canonical_sha256", Part::Text(&record.canonical_sha256)),
-        ("current", Part::Shared(current)),
-        ("equivocations", Part::Shared(equivocations)),
-        ("retired_events", Part::Shared(retired)),
-    ])
+impl<'p> Parts<'p> {
+    /// Returns the whole state, its members in M6 order.
+    fn full(&self, current: &'p Part<'p>) -> Part<'p> {
+        Part::Object(vec![
+            ("state_type", Part::Text("pith_open_graph_state")),
+            ("state_version", Part::Text("1.0")),
+            ("pith_number", Part::Text(&self.record.pith_number)),
+            ("merge_version", Part::Text(self.version)),
+            ("event_count", Part::Count(self.counts.0)),
+            ("valid_event_count", Part::Count(self.counts.0)),
+            ("invalid_event_count", Part::Count(0)),
+            ("equivocation_count", Part::Count(self.counts.1)),
+            ("current", Part::Shared(current)),
+            ("equivocations", Part::Shared(self.groups)),
+            ("invalid_events", Part::List(Vec::new())),
+            ("retired_events", Part::Shared(self.why)),
+        ])
+    }
+
+    /// Returns the part of a state that unsigned claims do not change (M12).
+    fn core(&self, current: &'p Part<'p>) -> Part<'p> {
+        let digest = &self.record.canonical_sha256;
+        Part::Object(vec![
+            ("pith_number", Part::Text(&self.record.pith_number)),
+            ("merge_version", Part::Text(self.version)),
+            ("valid_event_count", Part::Count(self.counts.0)),
+            ("equivocation_count", Part::Count(self.counts.1)),
+            ("canonical_sha256", Part::Text(digest)),
+            ("current", Part::Shared(current)),
+            ("equivocations", Part::Shared(self.groups)),
+            ("retired_events", Part::Shared(self.why)),
+        ])
+    }
 }
 
 /// Returns `current` in M6 order: the receipt after the first list; aliases only if given.

@@ -229,38 +229,14 @@ fn state<'py>(py: Python<'py>, columns: StateColumns) -> PyResult<Bound<'py, PyT
         .into_pyobject(py)
 }
 
-/// Digest, year and suffix of a record, then the row of its state.
-type LeafInput = (
-    PyBackedBytes,
-    PyBackedStr,
-    PyBackedStr,
-    i64,
-    PyBackedBytes,
-    PyBackedBytes,
-    i64,
-    i64,
-    i64,
-    PyBackedBytes,
-    PyBackedBytes,
-    PyBackedBytes,
-);
+/// Digest and suffix of a record, and the row of its state.
+type LeafInput = (PyBackedBytes, PyBackedStr, StateInput);
 
-fn leaf(row: &LeafInput) -> Leaf<'_> {
-    let state = StateRow {
-        record_id: row.3,
-        digest: &row.4,
-        core_digest: &row.5,
-        valid_event_count: row.6,
-        invalid_event_count: row.7,
-        equivocation_count: row.8,
-        totals_checksum: &row.9,
-        outline: &row.10,
-        checksum: &row.11,
-    };
+fn leaf((record, suffix, row): &LeafInput) -> Leaf<'_> {
     Leaf {
-        record: &row.0,
-        suffix: &row.2,
-        state,
+        record,
+        suffix,
+        state: state_row(row),
     }
 }
 
