@@ -24,7 +24,8 @@ _SECONDS: Final = 5
 _START_SECONDS: Final = 60.0
 _PASS_RATE: Final = 1500
 """States a second that even a slow machine makes from facts, for the length of the first pass."""
-_NEWCOMERS: Final = 40_000
+_NEWCOMERS: Final = 120_000
+"""More than native code merges while the servers are asked."""
 _SCRIPT: Final = Path(__file__).with_name("load.lua")
 
 
