@@ -32,9 +32,11 @@ ENGINE_MAY_IMPORT: dict[str, set[str]] = {
     "ingest": {"states"},
     "export": {"states", "ingest"},
     "search": {"states"},
-    "transparency": {"states"},
+    "anchors": {"states"},
+    "transparency": {"states", "anchors"},
     "sync": {"ingest"},
     "compare": {"states", "ingest", "transparency", "sync"},
+    "history": {"states", "compare"},
     "cluster": {"states", "ingest"},
 }
 """The folders of the engine: each may import the modules directly in `engine`, and only folders

@@ -13,6 +13,7 @@ IDENTITY = {
     "run": "checksum",
     "record": "digest",
     "arrival": "checksum",
+    "arrival_commit": "checksum",
     "trust": "checksum",
     "upstream_history": "checksum",
     "checkpoint": "checksum",

@@ -30,6 +30,7 @@ from mirror.store.arrivals import (
     ungroup_verdicts,
     verdict_rows_of,
 )
+from mirror.store.commits import Commits
 from mirror.store.counters import Counters, count_verdicts
 from mirror.store.records import Records, damaged, required
 from mirror.store.stored_facts import StoredFacts, StoredFactsCache
@@ -163,13 +164,8 @@ class Facts:
         return [one for row in rows for one in ungroup_verdicts(row)]
 
     def last_arrival_at(self, record_id: int) -> str | None:
-        """Return when the source of a record's last arrival was read."""
-        query = """
-            SELECT started_at FROM arrival JOIN run ON run.id = run_id
-            WHERE record_id = ? ORDER BY arrival.id DESC LIMIT 1
-        """
-        row = self._conn.execute(query, (record_id,)).fetchone()
-        return None if row is None else str(row[0])
+        """Return when a record's last arrival was stored."""
+        return Commits(self._conn).stored_at(self.last_arrival(record_id))
 
     def changes(self, after: int, limit: int) -> list[tuple[int, str, str, str]]:
         """Return (arrival id, year, suffix, time) of the arrivals after one, ascending."""

@@ -13,6 +13,7 @@ from mirror.errors import CorruptStoreError
 from mirror.store.acknowledgements import AcknowledgementLog
 from mirror.store.arrivals import ArrivalRow
 from mirror.store.checkpoints import CheckpointTable
+from mirror.store.commits import Commits
 from mirror.store.counters import Counters
 from mirror.store.facts import indexed_name
 from mirror.store.schema import missing_tables
@@ -38,6 +39,12 @@ _WITHOUT_CHECKSUM = frozenset({
     "_sqlite_migrations", "check_progress", "counter", "quarantine", "rules"
 })  # fmt: skip
 """Tables with text and without checksums."""
+
+_MOVED_ALONE = frozenset({"arrival", "arrival_commit", "upstream_history", "checkpoint"})
+"""Tables whose damaged rows go to quarantine without anything else.
+
+The arrivals of a commit that is moved count as known from the next one on.
+"""
 
 _UNKNOWN = "unknown: damaged"
 _MISMATCH = "checksum mismatch"
@@ -139,8 +146,13 @@ class IntegrityCheck:
             yield Damage("tree_node", None, None, None, "the tree differs from the states")
 
     def _evidence(self) -> Iterator[Damage]:
-        """Yield damaged statements of upstream, checkpoints and acknowledgements."""
-        for table in (UpstreamHistory(self._conn).table, CheckpointTable(self._conn).table):
+        """Yield damaged commits, statements of upstream, checkpoints and acknowledgements."""
+        tables = (
+            Commits(self._conn).table,
+            UpstreamHistory(self._conn).table,
+            CheckpointTable(self._conn).table,
+        )
+        for table in tables:
             for row in table.damaged_rows():
                 yield Damage(table.name, row[0], None, None, _MISMATCH)
         for row_id in sorted(AcknowledgementLog(self._conn).damaged_ids()):
@@ -220,7 +232,7 @@ class IntegrityCheck:
             self._blank_origin(damage)
         elif damage.table == "acknowledgement":
             self._move_acknowledgements(at)
-        elif damage.table in {"arrival", "upstream_history", "checkpoint"}:
+        elif damage.table in _MOVED_ALONE:
             self._move_rows(damage.table, "id = ?", (damage.row_id,), damage, at)
         elif damage.table == "full_text":
             SearchIndex(self._conn).clear()  # the next search builds it again

@@ -12,7 +12,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mirror.store.schema import APPLICATION_ID, MIGRATION_SET, STATEMENTS, is_current, is_empty
+from mirror.store.commits import Commits
+from mirror.store.schema import (
+    APPLICATION_ID,
+    MIGRATION_SET,
+    MORE_STATEMENTS,
+    STATEMENTS,
+    is_current,
+    is_empty,
+)
 
 __all__ = ["migrate"]
 
@@ -44,6 +52,17 @@ def m0001_initial_schema(db: Database) -> None:
     """Make all tables."""
     for statement in STATEMENTS:
         db.conn.execute(statement)
+
+
+@_MIGRATIONS()
+def m0002_evidence_in_time(db: Database) -> None:
+    """Make the tables for evidence in time; earlier arrivals count as known when their run began.
+
+    The time when they were stored is not known.
+    """
+    for statement in MORE_STATEMENTS:
+        db.conn.execute(statement)
+    Commits(db.conn).add_earlier()
 
 
 def migrate(conn: sqlite3.Connection) -> None:

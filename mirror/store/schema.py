@@ -17,6 +17,9 @@ __all__ = [
     "FACTS",
     "MIGRATIONS",
     "MIGRATION_SET",
+    "MORE_DERIVED",
+    "MORE_FACTS",
+    "MORE_STATEMENTS",
     "STATEMENTS",
     "absent",
     "applied_version",
@@ -249,18 +252,44 @@ CREATE VIRTUAL TABLE full_text USING fts5 (
 """
 
 
-STATEMENTS = tuple(one for one in f"{FACTS}{DERIVED}".split(";\n") if one.strip())
-"""Statements that make all tables and indexes."""
+MORE_FACTS = """
+CREATE TABLE arrival_commit (            -- transactions that added arrivals
+    id INTEGER PRIMARY KEY,
+    last_arrival_id INTEGER NOT NULL,    -- its arrivals follow the last one before
+    stored_at TEXT NOT NULL,             -- with microseconds; never before the last one
+    rules TEXT NOT NULL,                 -- version of the rules at that time; empty if not known
+    checksum BLOB NOT NULL
+) STRICT;
+CREATE INDEX arrival_commit_by_arrival ON arrival_commit (last_arrival_id);
+CREATE INDEX arrival_commit_by_time ON arrival_commit (stored_at);
+"""
+"""Facts of the second migration."""
+
+MORE_DERIVED = ""
+"""Derived tables of the second migration."""
+
+
+def _statements(script: str) -> tuple[str, ...]:
+    return tuple(one for one in script.split(";\n") if one.strip())
+
+
+STATEMENTS = _statements(f"{FACTS}{DERIVED}")
+"""Statements of the first migration, which is fixed."""
+
+MORE_STATEMENTS = _statements(f"{MORE_FACTS}{MORE_DERIVED}")
+"""Statements of the second migration."""
 
 
 def missing_tables(conn: sqlite3.Connection) -> list[str]:
     """Return the names of missing tables."""
     there = {row[0] for row in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    wanted = re.findall(r"CREATE (?:VIRTUAL )?TABLE (\w+)", ";".join(STATEMENTS))
+    wanted = re.findall(
+        r"CREATE (?:VIRTUAL )?TABLE (\w+)", f"{FACTS}{DERIVED}{MORE_FACTS}{MORE_DERIVED}"
+    )
     return [name for name in wanted if name not in there]
 
 
-MIGRATIONS = ("m0001_initial_schema",)
+MIGRATIONS = ("m0001_initial_schema", "m0002_evidence_in_time")
 """All migrations of this version, in their order (`migrations.py`)."""
 _UNRELEASED = frozenset({"m0001_facts_and_derived", "m0001_first_release"})
 """First migrations of unreleased versions, which made other tables."""

@@ -13,6 +13,7 @@ from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.acknowledgements import AcknowledgementLog
 from mirror.store.checkpoints import CheckpointTable
 from mirror.store.citations import CitationIndex
+from mirror.store.commits import Commits
 from mirror.store.copy import copy_to, count_facts, facts_only_in
 from mirror.store.counters import Counters, Status, read_status
 from mirror.store.facts import Facts
@@ -30,7 +31,7 @@ from mirror.store.stored_records import StoredRecords
 from mirror.store.sync_state import SyncState
 from mirror.store.trust_log import TrustLog
 from mirror.store.upstream_history import UpstreamHistory
-from mirror.store.version import StoreVersion, read_version
+from mirror.store.version import StoreVersion, read_version, version_at
 from mirror.store.writer import BatchWriter
 
 __all__ = ["BUSY_TIMEOUT_S", "Store", "open_store"]
@@ -71,6 +72,8 @@ class Store:
         """Facts and verdicts."""
 
     # A request uses few tables, so the objects for the others are not made.
+    commits = cached_property(lambda store: Commits(store.connection))
+    """The commits of arrivals, with their times."""
     stored_records = cached_property(lambda store: StoredRecords(store.connection))
     """Whole rows of records whose facts are all valid."""
     states = cached_property(lambda store: States(store.connection, store.facts))
@@ -149,6 +152,14 @@ class Store:
     def version(self) -> StoreVersion:
         """Return the version of all that a state may depend on."""
         return read_version(self.connection)
+
+    def version_at(self, at: str) -> StoreVersion:
+        """Return the version that the store had at a time, written with microseconds.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        return version_at(self.connection, at)
 
     def status(self) -> Status:
         """Return the counts of the store."""

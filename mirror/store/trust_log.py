@@ -68,10 +68,14 @@ class TrustLog:
             raise damaged("the last lines of the log of trusted keys are missing", "trust")
         return changes
 
-    def key_set(self) -> KeySet:
-        """Return what was added and not removed since, the built-in key from the start."""
+    def key_set(self, until: int | None = None) -> KeySet:
+        """Return what was added and not removed since, the built-in key from the start.
+
+        Args:
+            until: The last line of the log that counts; None for all.
+        """
         trusted: dict[tuple[bool, str], Key | Profile] = {(False, BUILT_IN.key_id): BUILT_IN}
-        for change in self.log():
+        for change in self.log()[:until]:
             name = change.is_profile, change.name
             if change.action == "add":
                 trusted[name] = change.what

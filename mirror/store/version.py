@@ -9,7 +9,9 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-__all__ = ["StoreVersion", "read_version"]
+from mirror.store.commits import Commits
+
+__all__ = ["StoreVersion", "read_version", "version_at"]
 
 
 class StoreVersion(NamedTuple):
@@ -34,3 +36,27 @@ def read_version(conn: sqlite3.Connection) -> StoreVersion:
                (SELECT coalesce(max(version), '') FROM rules)
     """
     return StoreVersion(*conn.execute(query).fetchone())
+
+
+def version_at(conn: sqlite3.Connection, at: str) -> StoreVersion:
+    """Return the version that the store had at a time: what it knew, and whom it trusted.
+
+    Its rules are those of the last commit by then, empty if they are not known. What
+    is in quarantine today counts as never known.
+
+    Args:
+        conn: The store.
+        at: The time, written with microseconds.
+
+    Raises:
+        CorruptStoreError: `store.damaged`
+    """
+    now, commits = read_version(conn), Commits(conn)
+    query = "SELECT coalesce(max(id), 0) FROM trust WHERE at <= ?"
+    (trust,) = conn.execute(query, (at,)).fetchone()
+    commit = commits.last(at)
+    if commit is None:
+        return now._replace(arrival=0, trust=trust, rules="")
+    is_last = commit == commits.last()
+    arrival = now.arrival if is_last else commit.last_arrival_id
+    return now._replace(arrival=arrival, trust=trust, rules=commit.rules)

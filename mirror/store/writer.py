@@ -1,4 +1,4 @@
-"""Batch writer of new facts.
+"""Commit writer of new facts.
 
 The new facts of a bundle are packed where the bundle was verified, without the store's write lock;
 writing them is a few rows. Most are of a new record and come with its state: their rows are
@@ -28,6 +28,7 @@ from mirror.store.arrivals import (
     verdict_rows_of,
 )
 from mirror.store.checked_table import CheckedTable
+from mirror.store.commits import Commits
 from mirror.store.counters import Counters, count_verdicts
 from mirror.store.facts import Facts
 from mirror.store.quota import OverQuota, Quota
@@ -384,6 +385,8 @@ class BatchWriter:
         self._records.add(pending.records)
         query = "INSERT INTO arrival VALUES (?, ?, ?, ?, ?, ?)"
         self._conn.executemany(query, pending.arrivals)
+        if pending.arrivals:
+            Commits(self._conn).add(pending.arrivals[-1][0])
         self._conn.executemany(
             "INSERT OR REPLACE INTO record_totals VALUES (?, ?, ?, ?, ?)", pending.totals
         )

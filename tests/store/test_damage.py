@@ -84,8 +84,9 @@ MEMORIES = (
     "check_progress",
     "quarantine",
     "tree_queue",
+    "arrival_commit",
 )
-"""Caches, queues and notes: each has its own tests of its damage below."""
+"""Caches, queues and notes: each has its own tests of its damage, below or with its own tests."""
 
 EVIDENCE = ("upstream_history", "checkpoint", "acknowledgement", "acknowledged_finding")
 """Statements of others: shown as such, and nothing depends on them."""

@@ -40,7 +40,7 @@ BUNDLE = verified(VALUE, keys_of(AUTHOR))
 
 def test_every_table_of_facts_is_copied_compared_and_salvaged() -> None:
     """A new table cannot be forgotten where one store takes the place of another."""
-    tables = {*re.findall(r"CREATE TABLE (\w+)", schema.FACTS)}
+    tables = {*re.findall(r"CREATE TABLE (\w+)", f"{schema.FACTS}{schema.MORE_FACTS}")}
     assert tables == {*recover.TABLES}
     assert tables == {
         *copy.IDENTITY,
@@ -206,7 +206,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_by_a_writer(path: Pat
     ):
         pass
     with open_store(path) as store:
-        assert store.schema_version == 1
+        assert store.schema_version == 2
         _fill(store)
 
 

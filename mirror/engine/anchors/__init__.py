@@ -1,0 +1,1 @@
+"""Time-stamp proofs, checked offline: OpenTimestamps and RFC 3161."""

@@ -1,0 +1,84 @@
+"""Commits of arrivals, one for each transaction that added some: when each fact was known here."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from mirror.core.values import time_text
+from mirror.store.checked_table import CheckedTable
+
+__all__ = ["Commit", "Commits"]
+
+
+class Commit(NamedTuple):
+    """A transaction that added arrivals."""
+
+    id: int
+    last_arrival_id: int
+    stored_at: str
+    """The end of the transaction, with microseconds; never before that of the commit before."""
+    rules: str
+    """The version of the rules of all states at that time; empty if it is not known."""
+
+
+class Commits:
+    """The table `arrival_commit`: rows are only added, ascending by arrival and by time."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+        self.table = CheckedTable(conn, "arrival_commit", "id, last_arrival_id, stored_at, rules")
+
+    def add(self, last_arrival_id: int) -> None:
+        """Add the commit of a transaction that is about to end.
+
+        Args:
+            last_arrival_id: The last arrival that it added.
+        """
+        now = time_text(datetime.now(UTC), microseconds=True)
+        query = "SELECT coalesce(max(version), '') FROM rules"
+        (rules,) = self._conn.execute(query).fetchone()
+        self._append(last_arrival_id, now, rules)
+
+    def add_earlier(self) -> None:
+        """Add a commit for each run of a store that had no commits, with the start of the run."""
+        query = """
+            SELECT max(arrival.id), started_at FROM arrival JOIN run ON run.id = run_id
+            GROUP BY run_id ORDER BY max(arrival.id)
+        """
+        for last_arrival_id, started_at in self._conn.execute(query).fetchall():
+            self._append(last_arrival_id, started_at, "")
+
+    def _append(self, last_arrival_id: int, stored_at: str, rules: str) -> None:
+        """Add a row; a clock that was set back does not change the order of the times."""
+        last = self.last()
+        if last is None:
+            self.table.add([(1, last_arrival_id, stored_at, rules)])
+        else:
+            latest = max(stored_at, last.stored_at)
+            self.table.add([(last.id + 1, last_arrival_id, latest, rules)])
+
+    def last(self, until: str | None = None) -> Commit | None:
+        """Return the last commit, or None.
+
+        Args:
+            until: The last one that was stored by this time, written with microseconds.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        condition = "" if until is None else "WHERE stored_at <= ?"
+        arguments = () if until is None else (until,)
+        row = self.table.row(f"{condition} ORDER BY id DESC LIMIT 1", arguments)
+        return None if row is None else Commit(*row)
+
+    def stored_at(self, arrival_id: int) -> str | None:
+        """Return when an arrival was stored; None if its commit is missing.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        condition = "WHERE last_arrival_id >= ? ORDER BY last_arrival_id LIMIT 1"
+        row = self.table.row(condition, (arrival_id,))
+        return None if row is None else Commit(*row).stored_at

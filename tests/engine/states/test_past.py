@@ -1,0 +1,120 @@
+"""Past states: those that a store which stopped then has, to the byte."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from mirror.core.events.summary import event_summary
+from mirror.core.point_in_time import PointInTime, parse_point_in_time
+from mirror.core.values import time_text
+from mirror.engine.findings import ReadRequest
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.states.current import current_facts, current_text, replay
+from mirror.engine.states.past import claimed_until, past_text, require_known
+from mirror.engine.states.trust import add_keys, remove_keys
+from mirror.errors import LookUpError
+from mirror.store import Store, open_store
+from tests.builders import (
+    Object,
+    Signer,
+    author_claim,
+    created,
+    make_bundle,
+    make_event,
+    make_receipt,
+    make_record,
+    revocation,
+    to_json,
+)
+from tests.helpers import keys_of
+
+REGISTRY, AUTHOR = Signer("registry"), Signer("author")
+
+
+def _events(record: Object) -> list[object]:
+    """Events of one record, of two signers, with one revocation and one that is refused."""
+    first = make_event(record, REGISTRY, "record_created", created(record, REGISTRY))
+    claims = [
+        make_event(
+            record, AUTHOR, "author_claimed", author_claim(), created_at=f"2026-06-0{day}T12:00:00Z"
+        )
+        for day in (1, 2, 3)
+    ]
+    back = make_event(record, AUTHOR, "event_revoked", revocation(claims[1]["event_id"]))
+    return [first, *claims, back, "junk"]
+
+
+def _step(store: Store, folder: Path, random: Random, events: dict[int, list[object]]) -> None:
+    """Merge some events of one record, or change trust."""
+    if random.random() < 0.3:
+        trusted = store.trust_log.key_set().get(AUTHOR.key_id) is not None
+        if trusted:
+            remove_keys(store, [AUTHOR.key_id])
+        else:
+            add_keys(store, keys_of(AUTHOR))
+        return
+    number = random.choice([*events])
+    record = make_record(arxiv_id=f"2401.{number:05}")
+    some = random.sample(events[number], random.randint(1, 3))
+    path = folder / "step.json"
+    path.write_bytes(to_json(make_bundle(record, some, receipts=[make_receipt(record, REGISTRY)])))
+    ingest(store, ReadRequest([str(path)], lambda _report: None))
+
+
+def _states(store: Store) -> dict[str, bytes]:
+    return {
+        store.records.get(one).pith_number: current_text(store, one)
+        for one, _, _ in store.records.page(0, 100)
+    }
+
+
+def _past_states(store: Store, at: PointInTime) -> dict[str, bytes]:
+    version = store.version_at(at.text)
+    known = [row for row in store.records.page(0, 100) if _is_known(store, row[0], at)]
+    return {number: past_text(store, one, version) for one, _, number in known}
+
+
+def _is_known(store: Store, record_id: int, at: PointInTime) -> bool:
+    try:
+        require_known(store, record_id, store.version_at(at.text), at)
+    except LookUpError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_past_state_is_that_of_a_store_that_stopped_then(tmp_path: Path, seed: int) -> None:
+    random, path = Random(seed), tmp_path / "mirror.db"
+    events = {number: _events(make_record(arxiv_id=f"2401.{number:05}")) for number in (1, 2, 3)}
+    steps: list[tuple[PointInTime, dict[str, bytes]]] = []
+    with open_store(path) as store:
+        add_keys(store, keys_of(REGISTRY))
+        for _ in range(10):
+            _step(store, tmp_path, random, events)
+            at = parse_point_in_time(time_text(datetime.now(UTC), microseconds=True))
+            steps.append((at, _states(store)))
+        for at, expected in steps:
+            assert _past_states(store, at) == expected
+    shutil.copy(path, tmp_path / "copy.db")
+    with open_store(tmp_path / "copy.db", read_only=True) as store, store.snapshot():
+        assert [_past_states(store, at) for at, _ in steps] == [states for _, states in steps]
+
+
+def test_claimed_time_is_the_signers_word_and_not_the_arrival(tmp_path: Path) -> None:
+    """Of one arrival, what claims a later time is left out, and what claims none is, too."""
+    record = make_record()
+    path = tmp_path / "one.json"
+    path.write_bytes(to_json(make_bundle(record, _events(record))))
+    with open_store(tmp_path / "mirror.db") as store:
+        add_keys(store, keys_of(REGISTRY, AUTHOR))
+        ingest(store, ReadRequest([str(path)], lambda _report: None))
+        facts = claimed_until(current_facts(store, 1), parse_point_in_time("2026-06-02"))
+        state = replay(facts, store.trust_log.key_set())
+    claimed = {event_summary(event).created_at for event in facts.events}
+    assert max(claimed) == "2026-06-02T12:00:00Z"
+    assert state.count("invalid_event_count") == 0
