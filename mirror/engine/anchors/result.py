@@ -11,7 +11,7 @@ __all__ = ["AnchorResult", "AnchorStatus"]
 
 
 class AnchorStatus(StrEnum):
-    """What a check of a proof shows; only `ANCHORED` proves a time."""
+    """Answers that a check of a proof gives; only `ANCHORED` proves a time."""
 
     ANCHORED = "anchored"
     """The digest existed at the time of a block, or at the time in the token of an authority."""
@@ -44,7 +44,7 @@ class AnchorResult:
 
     status: AnchorStatus
     reason: str
-    """Why, in one sentence for a person."""
+    """The reason, in one sentence for a person."""
     at: str | None = None
     """The time by which the digest existed (V5), if that is proved; else None."""
     details: Object = field(default_factory=dict)
