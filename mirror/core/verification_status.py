@@ -1,13 +1,13 @@
 """Verification status of a record: which claims about it exist, and which of them were checked.
 
 A valid event proves who signed a claim, and nothing about the claim itself. Each kind of claim is
-therefore at one of three levels: none, claimed, or checked here. A new check adds its count to
-`ClaimStatus.checked`; all else, the registry's flags included, follows from that.
+therefore at one of three levels: none, claimed, or checked here. The caller passes how many claims
+of a kind were checked; all else, the registry's flags included, follows from that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,6 +22,7 @@ MAX_SIGNERS = 20
 """Signer ids listed for one kind of claim."""
 _NAMED = 3
 """Signer ids that the words for a person name."""
+_NONE_CHECKED: Mapping[str, int] = {}
 
 
 class Level(StrEnum):
@@ -41,13 +42,13 @@ class ClaimStatus:
     by: tuple[str, ...]
     """Distinct ids of their signers, ascending; all of them."""
     checked: int = 0
-    """Number of claims whose content this program checked itself."""
+    """Number of claims whose content this program checked itself, and found to be so."""
 
     @classmethod
-    def of(cls, events: Iterable[EventEntry]) -> ClaimStatus:
+    def of(cls, events: Iterable[EventEntry], checked: int = 0) -> ClaimStatus:
         """Return the status of claims, each an event of a state (M6)."""
         signers = [event.signer_id for event in events]
-        return cls(len(signers), tuple(sorted(set(signers))))
+        return cls(len(signers), tuple(sorted(set(signers))), checked)
 
     @property
     def level(self) -> Level:
@@ -62,7 +63,8 @@ class ClaimStatus:
         if self.level is Level.NONE:
             return "none"
         if self.level is Level.CHECKED:
-            return "checked here"
+            some = "" if self.checked == self.claimed else f"{self.checked:,} of {self.claimed:,} "
+            return f"{some}checked here"
         times = "" if self.claimed == 1 else f" {self.claimed:,} times"
         more = len(self.by) - _NAMED
         names = ", ".join(self.by[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
@@ -73,32 +75,39 @@ class ClaimStatus:
         return {"claimed": self.claimed, "checked": self.checked, "by": [*self.by[:MAX_SIGNERS]]}
 
 
-def claim_statuses(state: StateView) -> dict[str, ClaimStatus]:
+def claim_statuses(
+    state: StateView, checked: Mapping[str, int] = _NONE_CHECKED
+) -> dict[str, ClaimStatus]:
     """Return the status of each kind of claim, by the member of `verification_status` it decides.
 
     References and formal links are claimed by the last graph snapshot of each authority, formal
     links by replications of the kind `formal_bridge`, too.
+
+    Args:
+        state: The state of a record.
+        checked: How many claims in force were checked and are so, by that member; 0 if missing.
     """
     snapshots = _last_snapshots(state.graph_snapshots)
     replications = state.entries("replications")
     bridges = [one for one in replications if one.payload["kind"] == "formal_bridge"]
-    linked = [*bridges, *_claiming(snapshots, _has_formal_links)]
-    return {
-        **{flag: ClaimStatus.of(state.entries(name)) for flag, name in STATUS_LISTS.items()},
-        "references_resolved": ClaimStatus.of(_claiming(snapshots, _has_resolved_references)),
-        "formal_links_present": ClaimStatus.of(linked),
+    claims = {
+        **{flag: state.entries(name) for flag, name in STATUS_LISTS.items()},
+        "references_resolved": _claiming(snapshots, _has_resolved_references),
+        "formal_links_present": [*bridges, *_claiming(snapshots, _has_formal_links)],
     }
+    return {flag: ClaimStatus.of(events, checked.get(flag, 0)) for flag, events in claims.items()}
 
 
-def verification_status(state: StateView) -> Object:
+def verification_status(state: StateView, checked: Mapping[str, int] = _NONE_CHECKED) -> Object:
     """Return the members of `verification_status` as the registry names them, and `claims`.
 
     A flag is true only for what this program checked itself: the record's hash, which a state
     cannot exist without; the signatures of receipt and events; and of the claims those whose
-    `checked` is not 0. Counts are of events in force, whose signatures were verified.
+    `checked` is not 0. Counts are of events in force, whose signatures were verified. The arguments
+    are those of `claim_statuses`.
     """
     strengths = [claim.payload["strength"] for claim in state.entries("author_claims")]
-    claims = claim_statuses(state)
+    claims = claim_statuses(state, checked)
     is_checked = {kind: one.level is Level.CHECKED for kind, one in claims.items()}
     return {
         "content_addressed": True,

@@ -82,6 +82,16 @@ def test_what_is_only_claimed_sets_no_flag() -> None:
     }
 
 
+@pytest.mark.parametrize("flag", FLAGS)
+def test_a_checked_claim_sets_its_flag(flag: str) -> None:
+    """Its own and no other; the count stands with the claims."""
+    status: Raw = verification_status(EVERYTHING, {flag: 1})
+    assert [name for name in FLAGS if status[name]] == [flag]
+    checked = {name: one["checked"] for name, one in status["claims"].items()}
+    assert checked == {name: int(name == flag) for name in FLAGS}
+    assert claim_statuses(EVERYTHING, {flag: 1})[flag].level is Level.CHECKED
+
+
 @pytest.mark.parametrize(
     "said",
     [{}, {"references": None}, {"references": {"count": 0, "resolved_work": 0}},
@@ -121,7 +131,8 @@ def test_the_last_snapshot_of_each_authority_counts() -> None:
             "claimed",
             "claimed 1,002 times by a, b, c and 2 more, not checked here",
         ),
-        (ClaimStatus(2, ("a",), 1), "checked", "checked here"),
+        (ClaimStatus(2, ("a",), 2), "checked", "checked here"),
+        (ClaimStatus(2000, ("a",), 1), "checked", "1 of 2,000 checked here"),
     ],
 )
 def test_there_are_three_levels(status: ClaimStatus, level: str, words: str) -> None:
