@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from mirror.cli.output import plural
-from mirror.core.comparison.diff import truncate
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
-from mirror.core.events.summary import EventSummary, entry_summary, event_summary
+from mirror.core.events.summary import (
+    EventSummary,
+    claimed_headline,
+    entry_summary,
+    event_summary,
+)
 from mirror.core.events.types import (
     CITATION,
     EVENT_TYPES,
@@ -19,7 +23,7 @@ from mirror.core.events.types import (
 )
 from mirror.core.record import Record
 from mirror.core.state_view import EventEntry, RetiredEvent, StateView
-from mirror.core.values import Object, canonical
+from mirror.core.values import Object
 from mirror.core.verification_status import claim_statuses
 
 __all__ = ["state_rows"]
@@ -30,22 +34,9 @@ MAX_LISTED = 50
 """Items of one list that the table shows; the rest are counted."""
 _MAX_RETIRING = 3
 """Retiring events shown for one retired event."""
-_MAX_VALUE = 200
-"""Characters shown of one value."""
-_MAX_HEADLINE = 600
-"""Characters shown of an invalid event."""
 
 _SNAPSHOT_FLAGS = {"references_resolved": "references", "formal_links_present": "formal links"}
 """Headings of the flags of `verification_status` that graph snapshots claim."""
-
-_PHRASES = {
-    "claim_id": " (claim “{}”)",
-    "asserted_by": " (asserted by {})",
-    "status": " ({})",
-    "relationship": " {} this record",
-    "event_id": " revokes {}:",
-}
-"""Words around the values of some members of payloads that E4 names."""
 
 _ELSEWHERE = {*STATUS_LISTS.values(), EVENT_TYPES[CITATION].shown_in}
 """Lists of `current` (M6) that are shown with a flag, or in a table of their own."""
@@ -124,7 +115,7 @@ def _entries(entries: Sequence[EventEntry], name: str) -> list[str]:
 
 def _entry(event: EventSummary, name: str) -> str:
     kind = f"{event.event_type} " if name == OTHER_EVENTS else ""
-    text = _summary_text(event) or f"event {event.event_id}"
+    text = event.text or f"event {event.event_id}"
     return f"{event.created_at} {kind}{text} — signed by {event.signer_id}"
 
 
@@ -167,12 +158,12 @@ def _lines(items: Sequence[_Item], describe: Callable[[_Item], Iterator[str]]) -
 
 
 def _retired(retired: RetiredEvent, valid: dict[str, EventSummary]) -> Iterator[str]:
-    yield _headline(valid[retired.event_id])
+    yield valid[retired.event_id].headline
     yield f"  event {retired.event_id}"
     if not retired.by:
         yield f"  {retired.reason} by its own signer, in this event"
     for one in retired.by[:_MAX_RETIRING]:
-        yield f"  {retired.reason} by {_headline(valid[one])}"
+        yield f"  {retired.reason} by {valid[one].headline}"
         yield f"    event {one}"
     if (hidden := len(retired.by) - _MAX_RETIRING) > 0:
         yield f"  and {hidden:,} more"
@@ -181,7 +172,7 @@ def _retired(retired: RetiredEvent, valid: dict[str, EventSummary]) -> Iterator[
 def _refused(refused: Object, events: dict[str, InvalidEvent]) -> Iterator[str]:
     event = events[str(refused["digest"])]
     yield f"{event.code}: {event.reason}"
-    yield f"  not verified: {_claimed_headline(event)}"
+    yield f"  not verified: {claimed_headline(event)}"
     yield f"  value with the digest {refused['digest']}"
 
 
@@ -190,30 +181,5 @@ def _equivocation(
 ) -> Iterator[str]:
     yield f"{group['signer_id']} signed different events of one time, {group['created_at']}:"
     for event_id in event_ids[:MAX_LISTED]:
-        yield f"  {_headline(valid[event_id])}"
+        yield f"  {valid[event_id].headline}"
         yield f"    event {event_id}"
-
-
-def _headline(event: EventSummary) -> str:
-    text = f": {summary}" if (summary := _summary_text(event)) else ""
-    return f"{event.created_at} {event.event_type}{text} — signed by {event.signer_id}"
-
-
-def _summary_text(event: EventSummary) -> str:
-    """Return the summary fields of an event in one line."""
-    phrases = _PHRASES if event.event_type in EVENT_TYPES else {}
-    fields = (
-        phrases.get(name, " {}").format(truncate(value, _MAX_VALUE)) for name, value in event.fields
-    )
-    return "".join(fields).strip()
-
-
-def _claimed_headline(event: InvalidEvent) -> str:
-    """Return the claimed members of an invalid event, or the beginning of its value."""
-    claimed = event_summary(event)
-    if not claimed.event_type:
-        return truncate(canonical(event.value).decode(), _MAX_VALUE)
-    signer = f" — claims to be signed by {claimed.signer_id}" if claimed.signer_id else ""
-    text = _summary_text(claimed) or "nothing"
-    time = claimed.created_at or "no time"
-    return truncate(f"{time} {claimed.event_type}: {text}{signer}", _MAX_HEADLINE)

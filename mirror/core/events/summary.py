@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from mirror.core.events.event import Event, ValidEvent
+from mirror.core.comparison.diff import truncate
+from mirror.core.events.event import Event, InvalidEvent, ValidEvent
 from mirror.core.events.types import EVENT_TYPES, GRAPH_SNAPSHOT, INTEGRITY, LISTED_TYPES
 from mirror.core.shape import object_member, text_member
-from mirror.core.values import Object, Value
+from mirror.core.values import Object, Value, canonical
 
-__all__ = ["EventSummary", "entry_summary", "event_summary"]
+__all__ = ["EventSummary", "claimed_headline", "entry_summary", "event_summary"]
 
 _IN_EVIDENCE = {
     "ref_index": ("ref_index",),
@@ -27,6 +28,19 @@ _OTHER_MEMBERS = 4
 """Members shown of a payload whose type E4 does not name."""
 _MAX_NAMES = 8
 """Names of members shown of a payload without a value to show."""
+_MAX_VALUE = 200
+"""Characters shown of one value."""
+_MAX_HEADLINE = 600
+"""Characters shown of an invalid event."""
+
+_PHRASES = {
+    "claim_id": " (claim “{}”)",
+    "asserted_by": " (asserted by {})",
+    "status": " ({})",
+    "relationship": " {} this record",
+    "event_id": " revokes {}:",
+}
+"""Words around the values of some members of payloads that E4 names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,26 @@ class EventSummary:
     fields: tuple[tuple[str, str], ...]
     """Names and values of payload members."""
 
+    @property
+    def text(self) -> str:
+        """The fields in one line; empty if there are none."""
+        phrases = _PHRASES if self.event_type in EVENT_TYPES else {}
+        fields = (
+            phrases.get(name, " {}").format(truncate(value, _MAX_VALUE))
+            for name, value in self.fields
+        )
+        return "".join(fields).strip()
+
+    @property
+    def statement(self) -> str:
+        """The type and the fields in one line."""
+        return f"{self.event_type}: {self.text}" if self.text else self.event_type
+
+    @property
+    def headline(self) -> str:
+        """The claimed time, the type, the fields and the signer in one line."""
+        return f"{self.created_at} {self.statement} — signed by {self.signer_id}"
+
 
 def event_summary(event: Event) -> EventSummary:
     """Return the summary of an event, valid or not."""
@@ -49,6 +83,16 @@ def event_summary(event: Event) -> EventSummary:
     if isinstance(event, ValidEvent):
         value = cast("Object", event.statement)  # a TypedDict is an object
     return _summary(value, text_member(value, "event_type"))
+
+
+def claimed_headline(event: InvalidEvent) -> str:
+    """Return what an invalid event claims in one line, or the beginning of its value."""
+    claimed = event_summary(event)
+    if not claimed.event_type:
+        return truncate(canonical(event.value).decode(), _MAX_VALUE)
+    signer = f" — claims to be signed by {claimed.signer_id}" if claimed.signer_id else ""
+    text, time = claimed.text or "nothing", claimed.created_at or "no time"
+    return truncate(f"{time} {claimed.event_type}: {text}{signer}", _MAX_HEADLINE)
 
 
 def entry_summary(entry: Object, list_name: str) -> EventSummary:

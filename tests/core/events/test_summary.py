@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
-from mirror.core.events.event import EncodedEvent, Event
-from mirror.core.events.summary import EventSummary, entry_summary, event_summary
+from mirror.core.events.event import EncodedEvent, Event, InvalidEvent
+from mirror.core.events.summary import (
+    EventSummary,
+    claimed_headline,
+    entry_summary,
+    event_summary,
+)
 from mirror.core.events.verdict import verify_event
 from mirror.core.keys import parse_key_set
 from mirror.core.record import parse_record
@@ -137,3 +142,19 @@ def test_an_entry_of_a_state_is_summarised_by_its_list() -> None:
     assert entry_summary(entry, "storage_attestations").event_type == "storage_attested"
     other = entry_summary({"event_type": "x.y", "payload": {"a": 1}}, "other_events")
     assert ("x.y", "1") == (other.event_type, other.fields[0][1])
+
+
+def test_headlines() -> None:
+    """One line: the claimed time, what it says, and who signed, or claims to have."""
+    event = make_event(RECORD, ALICE, "citation_signed", citation("arxiv:1", asserted_by="me"))
+    said = f"{NOON} citation_signed: arxiv:1 supports this record (asserted by me)"
+    assert event_summary(judged(event)).headline == f"{said} — signed by alice"
+    assert summary("x.y", {}).statement == "x.y"
+    for value, expected in [
+        ({**event, "signature": {}}, f"{said} — claims to be signed by alice"),
+        ({"event_type": "x.y"}, "no time x.y: nothing"),
+        ([7], "[7]"),
+    ]:
+        refused = judged(value)
+        assert isinstance(refused, InvalidEvent)
+        assert claimed_headline(refused) == expected
