@@ -82,3 +82,28 @@ class Commits:
         condition = "WHERE last_arrival_id >= ? ORDER BY last_arrival_id LIMIT 1"
         row = self.table.row(condition, (arrival_id,))
         return None if row is None else Commit(*row).stored_at
+
+    def times_of(self, record_id: int) -> list[str]:
+        """Return when arrivals of a record were stored, ascending, each time once.
+
+        An arrival whose commit is missing was stored with the next one, or counts as stored with
+        the last one if there is none: `version_at` has it so.
+
+        Args:
+            record_id: The row id of the record.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        condition = """
+            WHERE id IN (
+                SELECT coalesce(
+                    (SELECT id FROM arrival_commit AS later
+                     WHERE later.last_arrival_id >= arrival.id
+                     ORDER BY later.last_arrival_id LIMIT 1),
+                    (SELECT max(id) FROM arrival_commit)
+                ) FROM arrival WHERE record_id = ?
+            ) ORDER BY id
+        """
+        rows = self.table.rows(condition, (record_id,))
+        return list(dict.fromkeys(Commit(*row).stored_at for row in rows))

@@ -207,6 +207,20 @@ class Facts:
         found = {row[0] for name in names for row in self._conn.execute(query, (name,))}
         return sorted(found)
 
+    def depends_on(self, record_id: int, name: str) -> bool:
+        """Return whether a verdict on a record may depend on a key of this name."""
+        query = "SELECT 1 FROM key_dependency WHERE key_id = ? AND record_id = ?"
+        found = self._conn.execute(query, (indexed_name(name), record_id)).fetchone()
+        return found is not None
+
+    def depends_on_profiles(self, record_id: int) -> bool:
+        """Return whether a record has an event that did not pass under the built-in profile."""
+        query = """
+            SELECT 1 FROM arrival JOIN verdict ON arrival.id = arrival_id
+            WHERE record_id = ? AND kind = 'event' LIMIT 1
+        """
+        return self._conn.execute(query, (record_id,)).fetchone() is not None
+
     # Verdicts --------------------------------------------------------------------------------
 
     def replace_verdicts(
