@@ -115,7 +115,13 @@ class ListenError(MirrorError):
 
 
 class UpstreamError(MirrorError):
-    """Upstream or another mirror could not be reached or read, or its response is refused."""
+    """A server could not be reached or read, or its response is refused.
+
+    Attributes:
+        status: The HTTP status of the response; 0 without one, or where it does not matter.
+    """
+
+    status = 0
 
 
 class UntrustedNoteError(MirrorError):

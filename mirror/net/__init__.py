@@ -9,8 +9,8 @@ from mirror.net.client import Client
 from mirror.net.config import ClientConfig
 from mirror.net.errors import PER_RESPONSE_CODES
 from mirror.net.remote import MirrorClient, RegistryClient, record_path
-from mirror.net.response import Response
-from mirror.net.url_policy import parse_url
+from mirror.net.response import Response, ResponseHeader, status_text
+from mirror.net.url_policy import escape_foreign, origin, parse_url
 
 __all__ = [
     "PER_RESPONSE_CODES",
@@ -19,6 +19,10 @@ __all__ = [
     "MirrorClient",
     "RegistryClient",
     "Response",
+    "ResponseHeader",
+    "escape_foreign",
+    "origin",
     "parse_url",
     "record_path",
+    "status_text",
 ]

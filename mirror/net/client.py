@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, TypeAlias, TypeVar
 
 import httpcore
 import httpx
@@ -19,16 +20,30 @@ from mirror.net.backend import GuardedBackend, Resolve, TransferLimits, resolve_
 from mirror.net.config import ClientConfig
 from mirror.net.errors import TransientError, translate_connect_errors
 from mirror.net.rate_limit import RateLimiter
-from mirror.net.response import RequestOptions, Response, read_response
+from mirror.net.response import (
+    Redirect,
+    RequestOptions,
+    Response,
+    ResponseHeader,
+    read_header,
+    read_response,
+)
 from mirror.net.retry import pause_before
 from mirror.net.tls import trusted_context
 from mirror.net.url_policy import parse_url, redact_url, resolve_redirect
 
 __all__ = ["Client"]
 
+T = TypeVar("T")
+
+_HEADER_BYTES = 1 << 20
+"""Bytes of a response whose body is not read: more than a header section may have."""
 _IDLE_CONNECTIONS = 8
 _IDLE_SECONDS = 5.0
 """How long an idle connection is kept; many servers close theirs after as long."""
+
+_Read: TypeAlias = Callable[[httpcore.Response, httpx.URL, RequestOptions, datetime], T | Redirect]
+"""Reads a response, given the URL of its request, the options, and the current time."""
 
 
 class Client:
@@ -115,7 +130,28 @@ class Client:
             limit_bytes=self._config.response_bytes if limit_bytes is None else limit_bytes,
             limit_seconds=self._config.response_seconds,
         )
-        return self._persist(lambda: self._follow_redirects(parse_url(url), options))
+        return self._persist(lambda: self._follow_redirects(parse_url(url), options, read_response))
+
+    def header(self, url: str, method: str = "HEAD") -> ResponseHeader:
+        """Send a request, and return the header section of its response; no body is read.
+
+        Args:
+            url: A URL of http or https.
+            method: `HEAD`; or `GET`, after which the connection cannot be reused.
+
+        Raises:
+            UpstreamError: If there is no response, or only that of a temporary failure; `where` is
+                the URL without its query.
+        """
+        options = RequestOptions(
+            accept="*/*",
+            method=method,
+            limit_bytes=_HEADER_BYTES,
+            limit_seconds=self._config.response_seconds,
+        )
+        target = parse_url(url)
+        read = partial(read_header, target)
+        return self._persist(lambda: self._follow_redirects(target, options, read))
 
     def download(
         self,
@@ -150,11 +186,11 @@ class Client:
 
         def attempt() -> Response:
             with _all_or_nothing(out):
-                return self._follow_redirects(parse_url(url), options)
+                return self._follow_redirects(parse_url(url), options, read_response)
 
         return self._persist(attempt)
 
-    def _persist(self, attempt: Callable[[], Response]) -> Response:
+    def _persist(self, attempt: Callable[[], T]) -> T:
         """Return the result of an attempt, with retries after transient failures."""
         retry = 0
         while True:
@@ -167,12 +203,12 @@ class Client:
             self._pause(pause_before(retry, self._config, self._random, asked_s=wait_s))
             retry += 1
 
-    def _follow_redirects(self, url: httpx.URL, options: RequestOptions) -> Response:
+    def _follow_redirects(self, url: httpx.URL, options: RequestOptions, read: _Read[T]) -> T:
         """Return the response at the end of a URL's redirects, each of which is checked."""
         target, seen = url, {url}
         for _ in range(self._config.max_redirects + 1):
-            found = self._send(target, options)
-            if isinstance(found, Response):
+            found = self._send(target, options, read)
+            if not isinstance(found, httpx.URL):
                 return found
             target = found
             if target in seen:
@@ -182,13 +218,13 @@ class Client:
         message = f"The server redirects more than {self._config.max_redirects} times."
         raise UpstreamError("upstream.redirect", message, where=redact_url(url))
 
-    def _send(self, url: httpx.URL, options: RequestOptions) -> Response | httpx.URL:
+    def _send(self, url: httpx.URL, options: RequestOptions, read: _Read[T]) -> T | httpx.URL:
         """Send one request at the allowed rate; return its response, or the URL it redirects to."""
         self._rate_limiter.wait()
         self._limits.begin(options.limit_seconds, options.limit_bytes)
         with _with_url(url), self._open_response(url, options) as response:
-            found = read_response(response, url, options, datetime.now(UTC))
-            if isinstance(found, Response):
+            found = read(response, url, options, datetime.now(UTC))
+            if not isinstance(found, Redirect):
                 return found
             return resolve_redirect(url, found.location, self._config)
 
@@ -199,7 +235,7 @@ class Client:
         """Return a response with its header section read; the rest of its body is discarded."""
         agent = self._config.user_agent.encode("ascii")
         request = httpcore.Request(
-            "GET",
+            options.method,
             httpcore.URL(
                 scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
             ),

@@ -16,12 +16,21 @@ from mirror.errors import UpstreamError
 from mirror.net.decoding import ACCEPTED, decoded
 from mirror.net.errors import TransientError, too_large, translate_read_errors
 from mirror.net.retry import MAX_WAIT_S, parse_retry_after
-from mirror.net.url_policy import escape_foreign
+from mirror.net.url_policy import escape_foreign, redact_url
 
-__all__ = ["Redirect", "RequestOptions", "Response", "read_response"]
+__all__ = [
+    "Redirect",
+    "RequestOptions",
+    "Response",
+    "ResponseHeader",
+    "read_header",
+    "read_response",
+    "status_text",
+]
 
 _PAGE_BYTES = 64 * 1024
 """Bytes that are read of the body of an error page."""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 """RFC 9110 section 8.8.3."""
 
@@ -59,6 +68,17 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseHeader:
+    """The header section of a response, whatever its status."""
+
+    status: int
+    memento_datetime: str
+    """The field `Memento-Datetime` as it was received (RFC 7089 section 2.1.1), or empty."""
+    redirected_to: str
+    """The URL after redirects, without its query; empty without a redirect."""
+
+
+@dataclass(frozen=True, slots=True)
 class Redirect:
     """A response that redirects to another URL."""
 
@@ -71,6 +91,7 @@ class RequestOptions:
     """Options of a request; they stay the same after a redirect."""
 
     accept: str
+    method: str = "GET"
     etag: str = ""
     """The ETag of an earlier response; ignored if it is not a valid one."""
     limit_bytes: int
@@ -107,12 +128,10 @@ def read_response(
         UpstreamError: If the response is not usable.
         TransientError: If a retry may give a usable response.
     """
-    headers = httpx.Headers(response.headers)
-    headers.encoding = "latin-1"  # a character for each byte: an ETag is sent back unchanged
+    headers = _headers(response)
+    if response.status in _REDIRECTS:
+        return _redirect(response, headers)
     match response.status:
-        case 301 | 302 | 303 | 307 | 308:
-            _beginning(response, httpx.Headers())  # so that the connection can be reused
-            return Redirect(_location(headers))
         case 200:
             _check_type(headers, options.accept)
             body = _whole(response, headers, options)
@@ -125,6 +144,46 @@ def read_response(
         case _:
             raise _unusable(response.status, headers, now)
     return Response(str(url), response.status, body, headers.get("etag", ""), _media_type(headers))
+
+
+def read_header(
+    requested: httpx.URL,
+    response: httpcore.Response,
+    url: httpx.URL,
+    options: RequestOptions,
+    now: datetime,
+) -> ResponseHeader | Redirect:
+    """Read the header section of a response; its body is not read.
+
+    A response with `Memento-Datetime` is a capture also if it redirects or has the status of an
+    error: it was captured so (RFC 7089 section 2.1.1).
+
+    Args:
+        requested: The URL before redirects.
+        response: The response after its header section.
+        url: The URL of the request.
+        options: The options of the request.
+        now: The current time, for dates in `Retry-After`.
+
+    Raises:
+        UpstreamError: If the server asks to wait for too long.
+        TransientError: If a retry may give a usable response.
+    """
+    headers = _headers(response)
+    memento_datetime = str(headers.get("memento-datetime", ""))
+    if not memento_datetime and response.status in _REDIRECTS:
+        return _redirect(response, headers)
+    if not memento_datetime and response.status in _TEMPORARY:
+        raise _unusable(response.status, headers, now)
+    if options.method == "HEAD":
+        _beginning(response, httpx.Headers())  # empty; the connection can be reused
+    redirected_to = "" if url == requested else redact_url(url)
+    return ResponseHeader(response.status, memento_datetime, redirected_to)
+
+
+def _redirect(response: httpcore.Response, headers: httpx.Headers) -> Redirect:
+    _beginning(response, httpx.Headers())  # so that the connection can be reused
+    return Redirect(_location(headers))
 
 
 def _whole(response: httpcore.Response, headers: httpx.Headers, options: RequestOptions) -> bytes:
@@ -175,6 +234,13 @@ def _beginning(response: httpcore.Response, headers: httpx.Headers) -> bytes:
 # Header fields -------------------------------------------------------------------------------
 
 
+def _headers(response: httpcore.Response) -> httpx.Headers:
+    """Return the header fields, with a character for each byte: an ETag is sent back unchanged."""
+    headers = httpx.Headers(response.headers)
+    headers.encoding = "latin-1"
+    return headers
+
+
 def _location(headers: httpx.Headers) -> str:
     """Return the field `Location`, decoded as UTF-8, which some servers send."""
     return str(headers.get("location", "")).encode("latin-1").decode("utf-8", "replace")
@@ -205,13 +271,17 @@ def _is_in(media_type: str, media_range: str) -> bool:
 
 # Unusable statuses ---------------------------------------------------------------------------
 
+_BUSY = frozenset({429, 503})
+_TEMPORARY = _BUSY | {500, 502, 504}
+
 
 def _unusable(status: int, headers: httpx.Headers, now: datetime) -> UpstreamError | TransientError:
     wait_s = parse_retry_after(headers.get("retry-after", ""), now)
-    if status in {429, 503}:
+    if status in _BUSY:
         return _busy(status, wait_s, now)
-    error = UpstreamError("upstream.status", f"The server answered {_status_text(status)}.")
-    if status in {500, 502, 504}:
+    error = UpstreamError("upstream.status", f"The server answered {status_text(status)}.")
+    error.status = status
+    if status in _TEMPORARY:
         error.hint = "Try again later; if the error persists, contact the operator of the server."
         return TransientError(error, min(wait_s, MAX_WAIT_S))
     if status in {401, 403}:
@@ -220,16 +290,17 @@ def _unusable(status: int, headers: httpx.Headers, now: datetime) -> UpstreamErr
 
 
 def _busy(status: int, wait_s: float, now: datetime) -> UpstreamError | TransientError:
-    message = f"The server is too busy: {_status_text(status)}."
+    message = f"The server is too busy: {status_text(status)}."
+    error = UpstreamError("upstream.busy", message, hint="Try again later, or with a lower --rate.")
+    error.status = status
     if wait_s <= MAX_WAIT_S:
-        hint = "Try again later, or with a lower --rate."
-        return TransientError(UpstreamError("upstream.busy", message, hint=hint), wait_s)
+        return TransientError(error, wait_s)
     until = now + timedelta(seconds=wait_s)
-    hint = f"It asks to wait until {until:%Y-%m-%d %H:%M} {until:%Z}."
-    return UpstreamError("upstream.busy", message, hint=hint)
+    error.hint = f"It asks to wait until {until:%Y-%m-%d %H:%M} {until:%Z}."
+    return error
 
 
-def _status_text(status: int) -> str:
+def status_text(status: int) -> str:
     """Return a status with the phrase of RFC 9110, not with that of the server."""
     try:
         return f"{status} ({HTTPStatus(status).phrase})"

@@ -26,6 +26,7 @@ from mirror.store.records import Records, damaged
 from mirror.store.schema import APPLICATION_ID
 from mirror.store.state_tree import StateTree, TreeLeaf
 from mirror.store.states import StaleRecord, StateColumns, StateRow, States, state_columns
+from mirror.store.storage_checks import StorageCheck
 from mirror.store.store import Store, open_store
 from mirror.store.stored_facts import StoredFacts, signature_of
 from mirror.store.stored_records import StoredRecord, StoredRecords
@@ -69,6 +70,7 @@ __all__ = [
     "StateTree",
     "States",
     "Status",
+    "StorageCheck",
     "Store",
     "StoreVersion",
     "StoredCheckpoint",

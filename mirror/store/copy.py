@@ -17,6 +17,7 @@ IDENTITY = {
     "trust": "checksum",
     "upstream_history": "checksum",
     "checkpoint": "checksum",
+    "storage_check": "checksum",
     "acknowledgement": "checksum",
     "quarantine": "found_at",
 }

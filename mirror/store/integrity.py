@@ -19,6 +19,7 @@ from mirror.store.facts import indexed_name
 from mirror.store.schema import missing_tables
 from mirror.store.search_index import SearchIndex
 from mirror.store.state_tree import StateTree
+from mirror.store.storage_checks import StorageChecks
 from mirror.store.trust_log import TrustLog
 from mirror.store.upstream_history import UpstreamHistory
 from mirror.store.writer import SourceRun, run_table
@@ -40,7 +41,9 @@ _WITHOUT_CHECKSUM = frozenset({
 })  # fmt: skip
 """Tables with text and without checksums."""
 
-_MOVED_ALONE = frozenset({"arrival", "arrival_commit", "upstream_history", "checkpoint"})
+_MOVED_ALONE = frozenset({
+    "arrival", "arrival_commit", "upstream_history", "checkpoint", "storage_check"
+})  # fmt: skip
 """Tables whose damaged rows go to quarantine without anything else.
 
 The arrivals of a commit that is moved count as known from the next one on.
@@ -146,11 +149,12 @@ class IntegrityCheck:
             yield Damage("tree_node", None, None, None, "the tree differs from the states")
 
     def _evidence(self) -> Iterator[Damage]:
-        """Yield damaged commits, statements of upstream, checkpoints and acknowledgements."""
+        """Yield damaged commits, statements of others, and acknowledgements."""
         tables = (
             Commits(self._conn).table,
             UpstreamHistory(self._conn).table,
             CheckpointTable(self._conn).table,
+            StorageChecks(self._conn).table,
         )
         for table in tables:
             for row in table.damaged_rows():

@@ -262,6 +262,21 @@ CREATE TABLE arrival_commit (            -- transactions that added arrivals
 ) STRICT;
 CREATE INDEX arrival_commit_by_arrival ON arrival_commit (last_arrival_id);
 CREATE INDEX arrival_commit_by_time ON arrival_commit (stored_at);
+CREATE TABLE storage_check (             -- answers of archives, one for each check of a capture
+    id INTEGER PRIMARY KEY,
+    pith_number TEXT NOT NULL,
+    event_id TEXT NOT NULL,              -- of the storage attestation
+    url TEXT NOT NULL,                   -- of the capture, as the event gives it
+    at TEXT NOT NULL,                    -- with microseconds
+    status TEXT NOT NULL,
+    code TEXT NOT NULL,                  -- reason; empty if the capture is there
+    http_status INTEGER NOT NULL,        -- 0 without a response
+    memento_datetime TEXT NOT NULL,      -- as it was received; empty if there was none
+    redirected_to TEXT NOT NULL,         -- URL after redirects; empty without one
+    message TEXT NOT NULL,
+    checksum BLOB NOT NULL
+) STRICT;
+CREATE INDEX storage_check_by_event ON storage_check (pith_number, event_id);
 """
 """Facts of the second migration."""
 

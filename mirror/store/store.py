@@ -27,6 +27,7 @@ from mirror.store.search_index import SearchIndex
 from mirror.store.source_cache import SourceCache
 from mirror.store.state_tree import StateTree
 from mirror.store.states import States
+from mirror.store.storage_checks import StorageChecks
 from mirror.store.stored_records import StoredRecords
 from mirror.store.sync_state import SyncState
 from mirror.store.trust_log import TrustLog
@@ -102,6 +103,8 @@ class Store:
     """Signed notes on roots."""
     upstream_history = cached_property(lambda store: UpstreamHistory(store.connection))
     """Upstream's statements."""
+    storage_checks = cached_property(lambda store: StorageChecks(store.connection))
+    """Answers of archives."""
 
     @property
     def schema_version(self) -> int:

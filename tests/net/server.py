@@ -23,6 +23,7 @@ class Exchange:
     connection: socket.socket
     stopping: threading.Event
     is_over: bool = False
+    method: str = "GET"
 
     def send(self, *parts: bytes) -> None:
         """Send bytes as they are."""
@@ -144,7 +145,8 @@ def _read_request(connection: socket.socket, stopping: threading.Event) -> Excha
         text += byte
     first, *lines = text.decode("latin-1").split("\r\n")[:-2]
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-    return Exchange(first.split(" ")[1], headers, connection, stopping)
+    method, path, _ = first.split(" ")
+    return Exchange(path, headers, connection, stopping, method=method)
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -36,6 +36,7 @@ from mirror.store import (
     Change,
     Damage,
     RecordTotals,
+    StorageCheck,
     Store,
     UpstreamStatementRow,
     open_store,
@@ -88,7 +89,9 @@ MEMORIES = (
 )
 """Caches, queues and notes: each has its own tests of its damage, below or with its own tests."""
 
-EVIDENCE = ("upstream_history", "checkpoint", "acknowledgement", "acknowledged_finding")
+EVIDENCE = (
+    "upstream_history", "checkpoint", "acknowledgement", "acknowledged_finding", "storage_check",
+)  # fmt: skip
 """Statements of others: shown as such, and nothing depends on them."""
 
 SEARCH = ("index_entry", "index_queue", "index_version", "full_text")
@@ -663,13 +666,15 @@ EVIDENCE_CELLS = [(table, column) for table in EVIDENCE for column in _columns(t
 
 
 def _with_evidence(path: Path) -> None:
-    """Give a store something that upstream said, a checkpoint, and an acknowledgement."""
+    """Give a store statements of upstream and an archive, a checkpoint, an acknowledgement."""
     text = canonical({"pith_number": "pith:2024:X"})
     signer = make_signer("mirror.example", bytes(32))
     with open_store(path) as store:
         with store.transaction():
             claim = UpstreamStatementRow("there", "pith:2024:X", "state", sha256(text), NOON, text)
             store.upstream_history.append(claim)
+            answer = ("gone", "storage.gone", 404, "Mon, 04 May 2026 00:00:00 GMT", "there", "so")
+            store.storage_checks.append(StorageCheck("pith:2024:X", "an event", "u", NOON, *answer))
             known = CoveredFindings("digest", 0, "bundle.shape", digest=bytes(32))
             store.acknowledgements.add(
                 AcknowledgementRequest(NOON, "Ada", "it is known", "a digest"), [known]
