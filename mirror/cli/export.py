@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from mirror.cli import exit_codes, options
+from mirror.cli import exit_codes, options, time_options
 from mirror.cli.output import plural, print_json, say
 from mirror.cli.output_paths import OutputPath, StandardOutput, writes
+from mirror.core.point_in_time import PointInTime
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.export.bag import (
     NOT_HELD,
@@ -21,7 +23,8 @@ from mirror.engine.export.bag import (
 )
 from mirror.engine.export.selection import in_words
 from mirror.engine.identifiers import look_up
-from mirror.store import open_store
+from mirror.engine.states.past import require_known
+from mirror.store import Store, StoreVersion, open_store
 
 __all__ = ["export"]
 
@@ -54,6 +57,7 @@ __all__ = ["export"]
     show_envvar=True,
     help="At most N alias times, unverified receipts and events per record.",
 )
+@time_options.at
 @options.as_json
 @writes
 def export(
@@ -65,6 +69,7 @@ def export(
     since: str | None,
     valid_only: bool,
     keep_invalid: int | None,
+    at: PointInTime | None,
     as_json: bool,
 ) -> None:
     """Write bundles as one reproducible BagIt bag.
@@ -80,6 +85,9 @@ def export(
     A bag contains only bundles: no trusted keys, profiles, checkpoints, statements of upstreams or
     acknowledgements, and no source and time of facts. `mirror backup` copies all of these.
 
+    With --at the bag is the one that an export at that time wrote: the facts that were stored here
+    by then.
+
     \b
     Examples:
       mirror export everything.tar
@@ -87,6 +95,7 @@ def export(
       mirror export two.tar 1705.09786 7SOLO26T
       mirror export november.tar --since october.tar
       mirror export signed.tar --valid-only
+      mirror export june.tar --at 2026-06-30
       mirror export - | zstd > everything.tar.zst
     """
     if as_json and isinstance(out, StandardOutput):
@@ -96,7 +105,10 @@ def export(
     keep_invalid = 0 if valid_only else keep_invalid
     with open_store(db, read_only=True) as store:
         chosen = [look_up(store.records, one) for one in identifiers] if identifiers else None
-        exported = export_bag(store, out, ExportOptions(chosen, packed, since, keep_invalid))
+        version = None if at is None else _version_at(store, at, chosen or [])
+        exported = export_bag(
+            store, out, ExportOptions(chosen, packed, since, version, keep_invalid)
+        )
     if exported.root and exported.left_out is None:
         record_export(db, exported)
     if as_json:
@@ -105,6 +117,14 @@ def export(
         _say_exported(out.path, exported)
     if exported.large:
         sys.exit(exit_codes.FOUND)
+
+
+def _version_at(store: Store, at: PointInTime, chosen: Iterable[int]) -> StoreVersion:
+    """Return the version of a time, at which the chosen records must have been known."""
+    version = time_options.version_at(store, at)
+    for record_id in chosen:
+        require_known(store, record_id, version, at)
+    return version
 
 
 def _exported_value(out: Path, exported: ExportResult) -> dict[str, object]:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 
 import click
 
-from mirror.cli import exit_codes, options, trusted_keys
+from mirror.cli import exit_codes, options, time_options, trusted_keys
 from mirror.cli.citations_view import citation_rows
 from mirror.cli.output import print_table
 from mirror.cli.state_view import state_rows
+from mirror.core.keys import KeySet
+from mirror.core.point_in_time import PointInTime
 from mirror.core.state_view import parse_state
 from mirror.engine.identifiers import look_up
 from mirror.engine.search.citations import citations_of
-from mirror.engine.states.current import bundle_text, current_events, current_text
-from mirror.store import open_store
+from mirror.engine.states.current import bundle_of, bundle_text, replay
+from mirror.engine.states.past import (
+    claimed_until as until_claimed,
+)
+from mirror.engine.states.past import (
+    keys_at,
+    past_facts,
+    past_text,
+    require_known,
+)
+from mirror.store import RecordFacts, Store, open_store
 
 __all__ = ["show"]
 
@@ -25,10 +35,19 @@ __all__ = ["show"]
 @click.argument("identifier", metavar="ID")
 @options.db
 @trusted_keys.key_files
+@time_options.at
+@time_options.claimed_until
 @options.as_json
 @click.option("--bundle", is_flag=True, help="Print the composed bundle of the record.")
 def show(
-    identifier: str, *, db: Path, key_files: tuple[Path, ...], as_json: bool, bundle: bool
+    identifier: str,
+    *,
+    db: Path,
+    key_files: tuple[Path, ...],
+    at: PointInTime | None,
+    claimed_until: PointInTime | None,
+    as_json: bool,
+    bundle: bool,
 ) -> None:
     """Show one record: its claims, and which of them are verified.
 
@@ -37,25 +56,80 @@ def show(
     nothing is stored. "Cited by" lists the signed citations of this record; "cites" lists those of
     other records that name this one as the citing work.
 
+    There are two times. With --at the record is shown as this mirror knew it then. With
+    --claimed-until only events that their signers date so early count; nothing proves such a date.
+    A date means its end in UTC. Citations by other records are shown without these options only.
+
     \b
     Examples:
       mirror show 1705.09786
       mirror show pith:2017:7SOLO26TLPZRGSRX2HH227CICV --json
       mirror show 7SOLO26T --bundle > bundle.json
+      mirror show 1705.09786 --at 2026-06-30
     """
     with open_store(db, read_only=True) as store, store.snapshot():
-        record_id = look_up(store.records, identifier)
-        keys = store.trust_log.key_set().with_added(trusted_keys.read_key_files(key_files))
+        view = _RecordView(store, look_up(store.records, identifier), at, claimed_until)
+        keys = view.keys.with_added(trusted_keys.read_key_files(key_files))
         if bundle:
-            click.echo(bundle_text(store, record_id), nl=False)
-            return
-        text = current_text(store, record_id, keys)
-        if as_json:
-            click.echo(text, nl=False)
+            click.echo(view.bundle(), nl=False)
+        elif as_json:
+            click.echo(view.state(keys), nl=False)
         else:
-            record = store.records.get(record_id)
-            events = partial(current_events, store, record_id, keys)
-            state = parse_state(text)
-            citations = citations_of(store, record_id, state, keys)
-            print_table({**state_rows(state, record, events), **citation_rows(citations)})
-            sys.exit(exit_codes.FOUND if citations.cites.damaged else exit_codes.OK)
+            sys.exit(_print_record(view, keys))
+
+
+class _RecordView:
+    """A record as it is known and claimed by the times that were asked for."""
+
+    def __init__(
+        self,
+        store: Store,
+        record_id: int,
+        at: PointInTime | None,
+        claimed_until: PointInTime | None,
+    ) -> None:
+        self.store = store
+        self.record_id = record_id
+        self.times = {
+            name: time.words
+            for name, time in (("known by", at), ("claimed until", claimed_until))
+            if time is not None
+        }
+        self._claimed_until = claimed_until
+        self._version = store.version()
+        if at is not None:
+            self._version = time_options.version_at(store, at)
+            require_known(store, record_id, self._version, at)
+        if claimed_until is not None:
+            time_options.note_claimed(claimed_until)
+        self.keys = keys_at(store, self._version)
+
+    def facts(self, keys: KeySet) -> RecordFacts:
+        """Return the facts, verified under some keys."""
+        facts = past_facts(self.store, self.record_id, self._version, keys)
+        return facts if self._claimed_until is None else until_claimed(facts, self._claimed_until)
+
+    def state(self, keys: KeySet) -> bytes:
+        """Return the state as M13 writes it."""
+        if self._claimed_until is None:
+            return past_text(self.store, self.record_id, self._version, keys)
+        return replay(self.facts(keys), keys).text
+
+    def bundle(self) -> bytes:
+        """Return the composed bundle (B6)."""
+        if self._claimed_until is None:
+            return bundle_text(self.store, self.record_id, until=self._version.arrival)
+        return bundle_of(self.facts(self.keys))
+
+
+def _print_record(view: _RecordView, keys: KeySet) -> int:
+    """Print a record as a table; return the exit code."""
+    store, record_id = view.store, view.record_id
+    state = parse_state(view.state(keys))
+    rows = state_rows(state, store.records.get(record_id), lambda: view.facts(keys).events)
+    if view.times:
+        print_table({**view.times, **rows})
+        return exit_codes.OK
+    citations = citations_of(store, record_id, state, keys)
+    print_table({**rows, **citation_rows(citations)})
+    return exit_codes.FOUND if citations.cites.damaged else exit_codes.OK

@@ -58,6 +58,7 @@ class RecordFacts:
 _NOBODY = KeySet()
 _COLUMNS = "id, record_id, run_id, member, content, checksum"
 NAME_CHARACTERS = 128
+_ANY_ARRIVAL = 1 << 62
 
 
 class Facts:
@@ -184,12 +185,18 @@ class Facts:
         """
         return self._conn.execute(query, (after, limit)).fetchall()
 
-    def last_arrival(self, record_id: int | None = None) -> int:
-        """Return the id of the last arrival of one record or of all; 0 without any."""
+    def last_arrival(self, record_id: int | None = None, until: int = _ANY_ARRIVAL) -> int:
+        """Return the id of the last arrival of one record or of all; 0 without any.
+
+        Args:
+            record_id: The record; None for all.
+            until: The last arrival of a record that counts.
+        """
         query = "SELECT coalesce(max(id), 0) FROM arrival"
         if record_id is None:
             return int(self._conn.execute(query).fetchone()[0])
-        return int(self._conn.execute(f"{query} WHERE record_id = ?", (record_id,)).fetchone()[0])
+        query += " WHERE record_id = ? AND id <= ?"
+        return int(self._conn.execute(query, (record_id, until)).fetchone()[0])
 
     def first_arrival(self, record_id: int) -> int:
         """Return the id of a record's first arrival; 0 if it has none."""

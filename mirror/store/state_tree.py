@@ -125,13 +125,7 @@ class StateTree:
             for prefix, size, digest in nodes_of(leaves) or _lowest_nodes(leaves)
         }
         yield nodes
-        for depth in reversed(range(DEPTH)):
-            above = {prefix[:depth] for prefix in nodes} or {""}
-            nodes = {
-                prefix: merkle.join([nodes.get(prefix + digit, NOTHING) for digit in _DIGITS])
-                for prefix in above
-            }
-            yield nodes
+        yield from merkle.levels_above(nodes, DEPTH)
 
     def is_whole(self) -> bool:
         """Whether all stored nodes are intact and are those of the states.

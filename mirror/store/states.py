@@ -21,7 +21,7 @@ from mirror.store.records import damaged, required
 from mirror.store.state_tree import StateTree
 from mirror.store.stored_records import json_list
 
-__all__ = ["StaleRecord", "StateColumns", "StateRow", "States", "state_columns"]
+__all__ = ["SEEN_RECORDS", "StaleRecord", "StateColumns", "StateRow", "States", "state_columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,11 @@ class StaleRecord:
     """Whether its verdicts are stale, too."""
     is_queued: bool = True
     """False if it is not marked as stale, but its state is missing or is that of other facts."""
+
+
+SEEN_RECORDS = "CREATE TEMP TABLE seen_record (record_id INTEGER PRIMARY KEY)"
+"""Makes the table of the records that a connection saw; outside of transactions, which may end
+without a commit."""
 
 
 class StateColumns(NamedTuple):
@@ -90,9 +95,6 @@ class States:
         self._table = CheckedTable(conn, "state", _COLUMNS, lambda row: f"state of record {row[0]}")
         self._facts = facts
         self._citations = CitationIndex(conn)
-        self._conn.execute(
-            "CREATE TEMP TABLE IF NOT EXISTS seen_record (record_id INTEGER PRIMARY KEY)"
-        )
 
     def mark_all_for_verdicts(self) -> None:
         """Mark every record: its verdicts and its state are stale.
@@ -248,6 +250,16 @@ class States:
         query = "SELECT digest FROM state WHERE record_id = ?"
         row = self._conn.execute(query, (record_id,)).fetchone()
         return bytes(required(row, f"state of record {record_id}")[0])
+
+    def core_digests(self, record_ids: Iterable[int]) -> dict[int, tuple[bytes, int]]:
+        """Return core digest (M12, raw) and number of invalid events of stored states, by record.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        condition = "WHERE record_id IN (SELECT value FROM json_each(?))"
+        rows = self._table.rows(condition, (json_list(list(record_ids)),))
+        return {row[0]: (row[2], row[4]) for row in rows}
 
     def current_digest(self, record_id: int) -> bytes | None:
         """Return the digest of a record's state, or None if the record is stale."""

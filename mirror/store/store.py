@@ -26,7 +26,7 @@ from mirror.store.schema import absent, applied_version, is_current, is_empty, r
 from mirror.store.search_index import SearchIndex
 from mirror.store.source_cache import SourceCache
 from mirror.store.state_tree import StateTree
-from mirror.store.states import States
+from mirror.store.states import SEEN_RECORDS, States
 from mirror.store.storage_checks import StorageChecks
 from mirror.store.stored_records import StoredRecords
 from mirror.store.sync_state import SyncState
@@ -386,6 +386,7 @@ def _prepare(
         conn.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     conn.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     conn.execute("PRAGMA temp_store = FILE")
+    conn.execute(SEEN_RECORDS)
     return Store(conn, path, unlocked)
 
 

@@ -13,7 +13,7 @@ The first byte separates leaves from nodes, so that neither can be taken for the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
@@ -27,6 +27,7 @@ __all__ = [
     "Node",
     "Siblings",
     "join",
+    "levels_above",
     "path",
     "root",
     "root_from_path",
@@ -97,6 +98,24 @@ def join(children: Sequence[Node]) -> Node:
     if size <= 1:
         return next((child for child in children if child.size), NOTHING)
     return Node(size, _node_digest([child.digest for child in children]))
+
+
+def levels_above(nodes: Mapping[str, Node], level: int) -> Iterator[dict[str, Node]]:
+    """Yield the nodes of each level above a level, by prefix; those of the root last.
+
+    Args:
+        nodes: All nodes of the level that are not empty, by their prefix of `level` digits.
+        level: The level.
+    """
+    below: Mapping[str, Node] = nodes
+    for depth in reversed(range(level)):
+        above = {prefix[:depth] for prefix in below} or {""}
+        joined = {
+            prefix: join([below.get(f"{prefix}{digit:x}", NOTHING) for digit in range(FANOUT)])
+            for prefix in above
+        }
+        yield joined
+        below = joined
 
 
 def _split(leaves: Sequence[Leaf], level: int) -> list[list[Leaf]]:

@@ -18,8 +18,9 @@ from mirror.engine.atomic_file import OutputFile
 from mirror.engine.export.base import ExcludedFacts, open_base
 from mirror.engine.export.selection import FactSelection, in_words
 from mirror.engine.ingest.base_bag import BASE, BASE_HOLDS
+from mirror.engine.states.past import keys_at
 from mirror.errors import StoreError
-from mirror.store import OverQuota, RecordFacts, Store, damaged, open_store
+from mirror.store import OverQuota, RecordFacts, Store, StoreVersion, damaged, open_store
 
 __all__ = [
     "NOT_HELD",
@@ -86,6 +87,8 @@ class ExportOptions:
     """Whether to write segments (C4) instead of a file for each bundle (C2)."""
     since: str | None = None
     """The base of an increment: the path of a bag, or the root of an earlier export."""
+    version: StoreVersion | None = None
+    """The version of the store whose facts are written; None for the current one."""
     keep_invalid: int | None = None
     """Unverified facts of each kind that are written for each record; None for all of them."""
 
@@ -137,7 +140,7 @@ def export_bag(store: Store, out: BagOutput, options: ExportOptions) -> ExportRe
             written.size_bytes,
             written.manifest_sha256,
             root,
-            store.facts.last_arrival(),
+            contents.version.arrival,
             contents.description(),
             None if contents.selection is None else contents.selection.left_out,
         )
@@ -150,6 +153,7 @@ class _BagContents:
         self._store = store
         self._options = options
         self._base = base
+        self.version = options.version or store.version()
         self.large: set[str] = set()
         self.records = 0
         self.selection: FactSelection | None = None
@@ -158,7 +162,7 @@ class _BagContents:
         """Yield (path below `data/`, content), ascending by path."""
         self.records = 0
         if self._options.keep_invalid is not None:
-            self.selection = FactSelection(self._options.keep_invalid)
+            self.selection = FactSelection(self._options.keep_invalid, self.version)
         if self._options.packed:
             return write_segments(self._packed())
         return self._files()
@@ -185,6 +189,8 @@ class _BagContents:
     def _lacking(self) -> Iterator[RecordFacts]:
         """Yield the facts to write of each record that has any, in the order of a bag."""
         for _, record_id in self._store.records.in_bag_order(self._options.record_ids):
+            if self._store.facts.first_arrival(record_id) > self.version.arrival:
+                continue
             facts = self._facts(record_id)
             if facts is not None:
                 self.records += 1
@@ -192,8 +198,11 @@ class _BagContents:
 
     def _facts(self, record_id: int) -> RecordFacts | None:
         """Return the facts to write of a record; None if the base has all of them."""
-        store, base = self._store, self._base
-        facts = store.facts.load(record_id) if base is None else base.lacks(store, record_id)
+        store, base, until = self._store, self._base, self.version.arrival
+        if base is None:
+            facts: RecordFacts | None = store.facts.load(record_id, until=until)
+        else:
+            facts = base.lacks(store, record_id, until)
         if facts is None or self.selection is None:
             return facts
         selected = self.selection.of(store, record_id, facts)
@@ -204,7 +213,8 @@ class _BagContents:
 
     def root(self) -> str:
         """Return the root of the states; empty if not all are written, or it is out of date."""
-        if self._options.record_ids is not None or self._store.states.stale(1):
+        is_current = self.version == self._store.version() and not self._store.states.stale(1)
+        if self._options.record_ids is not None or not is_current:
             return ""
         root = self._store.state_tree.current_root()
         if root.size != self._store.records.count():
@@ -233,7 +243,7 @@ class _BagContents:
         if self.selection is not None:
             yield KEEP_INVALID, str(self.selection.keep)
             yield LEFT_OUT, in_words(self.selection.left_out)
-            yield KEY_SET, self._store.trust_log.key_set().digest
+            yield KEY_SET, keys_at(self._store, self.version).digest
 
 
 class _SpooledPayload:

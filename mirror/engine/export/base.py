@@ -31,8 +31,14 @@ class ExcludedFacts(Protocol):
     description: str
     """Description of its content, in words."""
 
-    def lacks(self, store: Store, record_id: int) -> RecordFacts | None:
-        """Return the facts of a record that the base lacks; None if it has them all."""
+    def lacks(self, store: Store, record_id: int, until: int) -> RecordFacts | None:
+        """Return the facts of a record that the base lacks; None if it has them all.
+
+        Args:
+            store: The store.
+            record_id: The record.
+            until: The last arrival whose facts count.
+        """
 
     def knows(self, store: Store, record_id: int) -> bool:
         """Whether the base holds a fact of a record."""
@@ -69,11 +75,11 @@ class _ByArrival:
     description: str
     last_arrival: int
 
-    def lacks(self, store: Store, record_id: int) -> RecordFacts | None:
-        """Return the facts that arrived after the base was exported."""
-        if store.facts.last_arrival(record_id) <= self.last_arrival:
+    def lacks(self, store: Store, record_id: int, until: int) -> RecordFacts | None:
+        """Return the facts that arrived after the base was exported; see `ExcludedFacts`."""
+        if store.facts.last_arrival(record_id, until) <= self.last_arrival:
             return None
-        return store.facts.load(record_id, after=self.last_arrival)
+        return store.facts.load(record_id, after=self.last_arrival, until=until)
 
     def knows(self, store: Store, record_id: int) -> bool:
         """Whether a fact of a record arrived before the base was exported."""
@@ -86,9 +92,9 @@ class _ByContent:
     description: str
     db: sqlite3.Connection
 
-    def lacks(self, store: Store, record_id: int) -> RecordFacts | None:
-        """Return the facts that are not in the base."""
-        facts = store.facts.load(record_id)
+    def lacks(self, store: Store, record_id: int, until: int) -> RecordFacts | None:
+        """Return the facts that are not in the base; see `ExcludedFacts`."""
+        facts = store.facts.load(record_id, until=until)
         digest = facts.record.digest
         lacking = RecordFacts(
             facts.record,

@@ -15,8 +15,8 @@ from mirror.core.events.event import Event, ValidEvent
 from mirror.core.merge import by_id
 from mirror.core.receipt import Receipt
 from mirror.core.values import canonical
-from mirror.engine.states.current import current_facts
-from mirror.store import OverQuota, RecordFacts, Store, signature_of
+from mirror.engine.states.past import past_facts
+from mirror.store import OverQuota, RecordFacts, Store, StoreVersion, signature_of
 
 __all__ = ["FactSelection", "in_words"]
 
@@ -27,6 +27,8 @@ class FactSelection:
 
     keep: int
     """Unverified facts of each kind that stay, for each record."""
+    version: StoreVersion
+    """The version of the store whose facts and keys count."""
     left_out: OverQuota = field(default_factory=OverQuota)
 
     def of(self, store: Store, record_id: int, facts: RecordFacts) -> RecordFacts:
@@ -40,7 +42,7 @@ class FactSelection:
         Raises:
             CorruptStoreError: `store.damaged`
         """
-        everything = current_facts(store, record_id)
+        everything = past_facts(store, record_id, self.version)
         claims = set(sorted(everything.alias_claims, key=_claim_text)[: self.keep])
         receipts = {one.digest for one in self._receipts(everything.receipts)}
         events = {one.digest for one in self._events(everything.events)}

@@ -15,6 +15,7 @@ from mirror.core.record import Record
 from mirror.store import ArrivalContents, ArrivalRow, RecordFacts, Store, Verdicts, damaged
 
 __all__ = [
+    "bundle_of",
     "bundle_text",
     "current_events",
     "current_facts",
@@ -108,5 +109,9 @@ def bundle_text(store: Store, record_id: int, until: int | None = None) -> bytes
         record_id: The record.
         until: The last arrival to include; None for all.
     """
-    facts = store.facts.load(record_id, until=until)
+    return bundle_of(store.facts.load(record_id, until=until))
+
+
+def bundle_of(facts: RecordFacts) -> bytes:
+    """Return the composed bundle of facts, one line of JSON (B6)."""
     return compose(facts.record, facts.alias_claims, facts.receipts, facts.events)

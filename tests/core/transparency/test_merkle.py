@@ -18,6 +18,7 @@ from mirror.core.transparency.merkle import (
     Node,
     Siblings,
     join,
+    levels_above,
     path,
     root,
     root_from_path,
@@ -390,3 +391,17 @@ def test_no_proof_is_longer_than_a_digest() -> None:
     top = root([one, other])
     assert root_from_path(one, [(top, *[EMPTY] * (FANOUT - 1)), *steps]) is None
     assert root_from_path(one, [steps[0]] * 100_000) is None
+
+
+def test_the_levels_above_some_nodes_end_in_the_root() -> None:
+    """Whatever the level is, and for no leaves, too."""
+    leaves = [leaf(f"{number:02x}", str(number)) for number in range(40)]
+    for level in (1, 2):
+        prefixes = {one[0].hex()[:level] for one in leaves}
+        nodes = {
+            prefix: subtree([one for one in leaves if one[0].hex().startswith(prefix)], level)
+            for prefix in prefixes
+        }
+        *_, top = levels_above(nodes, level)
+        assert top == {"": subtree(leaves, 0)}
+    assert list(levels_above({}, 1)) == [{"": NOTHING}]
