@@ -47,7 +47,7 @@ def test_the_answers_of_a_time_are_those_of_then(
     shown = mirror("show", NUMBER, "--at", at)
     assert f"known by           {at}" in shown.stdout.decode()
     assert f"known here by {at}, under the keys trusted then" in shown.stderr
-    assert "cites" not in shown.stdout.decode()
+    assert "\ncites " not in shown.stdout.decode()
     assert mirror("root", "--at", at, "--json").lines[0]["known_by"] == at
 
 
@@ -67,7 +67,7 @@ def test_claimed_times_are_another_question(
     mirror: Mirror, grown: tuple[str, tuple[bytes, str, bytes]]
 ) -> None:
     """Events that came in one bundle are told apart by what their signers date them."""
-    until = "2026-05-18"
+    until = "2026-03-15"
     ran = mirror("show", NUMBER, "--claimed-until", until, "--json")
     assert "the words of the signers, not verified" in ran.stderr
     state = json.loads(ran.stdout)
@@ -78,7 +78,7 @@ def test_claimed_times_are_another_question(
         for event in listed
         if "event_id" in event
     ]
-    assert all(time < "2026-05-19" for time in times)
+    assert all(time < "2026-03-16" for time in times)
     assert state["event_count"] < json.loads(_answers(mirror)[0])["event_count"]
     bundle = json.loads(mirror("show", NUMBER, "--claimed-until", until, "--bundle").stdout)
     assert len(bundle["events"]) == state["event_count"]
