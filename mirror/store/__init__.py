@@ -16,6 +16,7 @@ from mirror.store.arrivals import (
     verdict_rows_of,
     with_verdicts,
 )
+from mirror.store.block_headers import BlockHeaders, HeaderSegment
 from mirror.store.checkpoints import CheckpointTable, StoredCheckpoint
 from mirror.store.counters import Status
 from mirror.store.facts import Facts, RecordFacts
@@ -52,11 +53,13 @@ __all__ = [
     "ArrivalContents",
     "ArrivalRow",
     "BatchWriter",
+    "BlockHeaders",
     "CachedETag",
     "Change",
     "CheckpointTable",
     "Damage",
     "Facts",
+    "HeaderSegment",
     "InsertCounts",
     "NewFacts",
     "OverQuota",

@@ -19,6 +19,7 @@ IDENTITY = {
     "checkpoint": "checksum",
     "storage_check": "checksum",
     "acknowledgement": "checksum",
+    "block_header": "checksum",
     "quarantine": "found_at",
 }
 """The tables of facts, each with a column that, with `id`, identifies a row.

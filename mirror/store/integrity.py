@@ -12,6 +12,7 @@ from mirror.core.msgpack_values import pack
 from mirror.errors import CorruptStoreError
 from mirror.store.acknowledgements import AcknowledgementLog
 from mirror.store.arrivals import ArrivalRow
+from mirror.store.block_headers import BlockHeaders
 from mirror.store.checkpoints import CheckpointTable
 from mirror.store.commits import Commits
 from mirror.store.counters import Counters
@@ -42,7 +43,7 @@ _WITHOUT_CHECKSUM = frozenset({
 """Tables with text and without checksums."""
 
 _MOVED_ALONE = frozenset({
-    "arrival", "arrival_commit", "upstream_history", "checkpoint", "storage_check"
+    "arrival", "arrival_commit", "block_header", "checkpoint", "storage_check", "upstream_history"
 })  # fmt: skip
 """Tables whose damaged rows go to quarantine without anything else.
 
@@ -149,12 +150,13 @@ class IntegrityCheck:
             yield Damage("tree_node", None, None, None, "the tree differs from the states")
 
     def _evidence(self) -> Iterator[Damage]:
-        """Yield damaged commits, statements of others, and acknowledgements."""
+        """Yield damaged commits, statements of others, block headers and acknowledgements."""
         tables = (
             Commits(self._conn).table,
             UpstreamHistory(self._conn).table,
             CheckpointTable(self._conn).table,
             StorageChecks(self._conn).table,
+            BlockHeaders(self._conn).table,
         )
         for table in tables:
             for row in table.damaged_rows():

@@ -277,6 +277,11 @@ CREATE TABLE storage_check (             -- answers of archives, one for each ch
     checksum BLOB NOT NULL
 ) STRICT;
 CREATE INDEX storage_check_by_event ON storage_check (pith_number, event_id);
+CREATE TABLE block_header (              -- Bitcoin block headers that the operator gave
+    id INTEGER PRIMARY KEY,              -- height
+    header BLOB NOT NULL,                -- 80 bytes
+    checksum BLOB NOT NULL
+) STRICT;
 """
 """Facts of the second migration."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.acknowledgements import AcknowledgementLog
+from mirror.store.block_headers import BlockHeaders
 from mirror.store.checkpoints import CheckpointTable
 from mirror.store.citations import CitationIndex
 from mirror.store.commits import Commits
@@ -101,6 +102,8 @@ class Store:
     """The Merkle tree over all states."""
     checkpoints = cached_property(lambda store: CheckpointTable(store.connection))
     """Signed notes on roots."""
+    block_headers = cached_property(lambda store: BlockHeaders(store.connection))
+    """Bitcoin block headers."""
     upstream_history = cached_property(lambda store: UpstreamHistory(store.connection))
     """Upstream's statements."""
     storage_checks = cached_property(lambda store: StorageChecks(store.connection))

@@ -67,6 +67,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "--allow-private",
     ),
     "probe": ("{folder}/demo.tar",),
+    "headers add": ("{folder}/headers.jsonl",),
+    "headers list": (),
 }
 """By command, its arguments."""
 
@@ -79,6 +81,7 @@ FROM_STANDARD_INPUT: dict[str, tuple[str, ...]] = {
     "sync": ("http://127.0.0.1:9", "--ids", "-"),
     "checkpoint verify": ("-", "--verifier", "{verifier}"),
     "probe": ("-",),
+    "headers add": ("-", "--height", "7"),
 }
 """Commands that read standard input."""
 

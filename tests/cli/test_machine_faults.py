@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from mirror.cli import main
 from tests import commands
+from tests.chains import chain, roots
 from tests.cli.conftest import BUNDLES
 from tests.cli.every_command import COMMANDS, FAULTS, FROM_STANDARD_INPUT
 
@@ -29,6 +30,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("demo.tar", "demo-keys.json", "demo.states.jsonl"):
         shutil.copy(BUNDLES / name, folder)
     (folder / "other.json").write_text("{}")
+    (header,) = chain(roots(1))
+    (folder / "headers.jsonl").write_text(json.dumps({"height": 7, "header": header.hex()}))
     for arguments in (
         (
             "merge",

@@ -86,6 +86,7 @@ MEMORIES = (
     "quarantine",
     "tree_queue",
     "arrival_commit",
+    "block_header",
 )
 """Caches, queues and notes: each has its own tests of its damage, below or with its own tests."""
 

@@ -1,0 +1,1 @@
+"""Time-stamp proofs and what they are checked against."""
