@@ -18,6 +18,7 @@ from mirror.store.arrivals import (
 )
 from mirror.store.block_headers import BlockHeaders, HeaderSegment
 from mirror.store.checkpoints import CheckpointTable, StoredCheckpoint
+from mirror.store.commits import Commit
 from mirror.store.counters import Status
 from mirror.store.facts import Facts, RecordFacts
 from mirror.store.integrity import Damage
@@ -57,6 +58,7 @@ __all__ = [
     "CachedETag",
     "Change",
     "CheckpointTable",
+    "Commit",
     "Damage",
     "Facts",
     "HeaderSegment",

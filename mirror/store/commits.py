@@ -83,6 +83,16 @@ class Commits:
         row = self.table.row(condition, (arrival_id,))
         return None if row is None else Commit(*row).stored_at
 
+    def of(self, arrival_id: int) -> Commit | None:
+        """Return the commit with which an arrival counts as stored, as in `times_of`; or None.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        condition = "WHERE last_arrival_id >= ? ORDER BY last_arrival_id LIMIT 1"
+        row = self.table.row(condition, (arrival_id,))
+        return self.last() if row is None else Commit(*row)
+
     def times_of(self, record_id: int) -> list[str]:
         """Return when arrivals of a record were stored, ascending, each time once.
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
+from typing import TypeAlias
 
 from mirror.core.keys import BUILT_IN, Key, KeySet, parse_key
 from mirror.core.msgpack_values import pack, unpack
@@ -74,14 +77,23 @@ class TrustLog:
         Args:
             until: The last line of the log that counts; None for all.
         """
-        trusted: dict[tuple[bool, str], Key | Profile] = {(False, BUILT_IN.key_id): BUILT_IN}
+        trusted = _trusted_at_first()
         for change in self.log()[:until]:
-            name = change.is_profile, change.name
-            if change.action == "add":
-                trusted[name] = change.what
-            else:
-                trusted.pop(name, None)
+            _apply(change, trusted)
         return _key_set(trusted.values(), built_in=False)
+
+    def key_sets(self) -> Iterator[tuple[list[TrustChange], KeySet]]:
+        """Yield the changes of each transaction, and the key set after them, the oldest first.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        trusted = _trusted_at_first()
+        for _, changes in groupby(self.log(), key=attrgetter("at")):
+            listed = list(changes)
+            for change in listed:
+                _apply(change, trusted)
+            yield listed, _key_set(trusted.values(), built_in=False)
 
     def is_truncated(self) -> bool:
         """Whether lines at the end of the log are missing, or all of it.
@@ -124,6 +136,22 @@ class TrustLog:
             (first + number, at, action, _name(one), pack(one.to_value()))
             for number, one in enumerate(changed)
         )
+
+
+_Trusted: TypeAlias = dict[tuple[bool, str], Key | Profile]
+"""What is trusted, by whether it is a profile, and by name."""
+
+
+def _trusted_at_first() -> _Trusted:
+    return {(False, BUILT_IN.key_id): BUILT_IN}
+
+
+def _apply(change: TrustChange, trusted: _Trusted) -> None:
+    name = change.is_profile, change.name
+    if change.action == "add":
+        trusted[name] = change.what
+    else:
+        trusted.pop(name, None)
 
 
 def _name(what: Key | Profile) -> str:

@@ -8,8 +8,8 @@ it (`mirror.core.comparison.rollback`). The history is evidence, and nothing of 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from mirror.core.comparison.causes import Cause
 from mirror.core.comparison.rollback import rollbacks
@@ -21,7 +21,7 @@ from mirror.engine.identifiers import find_all, look_up
 from mirror.errors import LookUpError
 from mirror.store import Store, UpstreamStatementRow
 
-__all__ = ["Rollback", "append_statement", "history", "statement_value"]
+__all__ = ["Rollback", "append_statement", "history", "statement_value", "with_rollbacks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,23 @@ def history(store: Store, identifier: str) -> list[tuple[UpstreamStatementRow, l
         hint = "`mirror compare --upstream` stores what an upstream states"
         message = f"no statement of an upstream on {identifier!r} is stored"
         raise LookUpError("lookup.unknown", message, hint=hint)
-    causes: list[list[Cause]] = [[]]
-    for before, after in pairwise(rows):
-        is_one_series = before[:3] == after[:3]  # upstream, record and kind
-        causes.append(_rollback_causes(before, after, retired) if is_one_series else [])
-    return list(zip(rows, causes, strict=True))
+    return list(with_rollbacks(rows, retired))
+
+
+def with_rollbacks(
+    rows: Iterable[UpstreamStatementRow], retired: set[str]
+) -> Iterator[tuple[UpstreamStatementRow, list[Cause]]]:
+    """Yield statements on a record, each with the causes if it is a rollback.
+
+    Args:
+        rows: The statements, by upstream and kind, the oldest first.
+        retired: Ids of the events of the record that no state need show (M11).
+    """
+    before: UpstreamStatementRow | None = None
+    for row in rows:
+        is_one_series = before is not None and before[:3] == row[:3]  # upstream, record and kind
+        yield row, _rollback_causes(before, row, retired) if before and is_one_series else []
+        before = row
 
 
 def _rollback_causes(
