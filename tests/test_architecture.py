@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "net": {"core", "errors"},
     "engine": {"store", "archive", "net", "probe", "core", "errors"},
     "web": {"engine", "store", "archive", "net", "core", "errors"},
-    "__init__": set(),
+    "library": {"engine", "store", "core", "errors"},
+    "__init__": {"library"},
     "__main__": {"cli"},
     "cli": {"web", "engine", "store", "archive", "net", "probe", "core", "errors"},
 }

@@ -1,0 +1,294 @@
+"""The Python library: read a store, verify and merge bundles, compare states.
+
+`import mirror` gives the names in `__all__`. Everything else in the package may change in any
+version; these names change only on purpose, and the changelog says so. Answers are values: no
+row numbers, no connections. Nothing here writes to a store.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from mirror.core.comparison.causes import (
+    Cause,
+    Comparison,
+    LocalRecord,
+    compare,
+    parse_claim,
+    shown_events,
+)
+from mirror.core.keys import Key, KeySet, parse_key_set
+from mirror.core.point_in_time import parse_point_in_time
+from mirror.core.record import Record
+from mirror.core.state_view import parse_state
+from mirror.core.values import Object, decode
+from mirror.engine.findings import Finding, ReadRequest, Summary
+from mirror.engine.identifiers import look_up
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.ingest.pipeline import verify
+from mirror.engine.states.current import bundle_text, replay
+from mirror.engine.states.past import (
+    claimed_until as until_claimed,
+)
+from mirror.engine.states.past import (
+    keys_at,
+    past_facts,
+    require_known,
+)
+from mirror.engine.states.root import StateRoot, read_root
+from mirror.engine.states.trust import add_keys
+from mirror.errors import FormatError, LookUpError, MirrorError, SourceError, StoreError
+from mirror.store import Store, StoreVersion
+from mirror.store import open_store as open_rows
+
+__all__ = [
+    "Cause",
+    "Comparison",
+    "Finding",
+    "FormatError",
+    "Key",
+    "KeySet",
+    "LookUpError",
+    "MirrorError",
+    "MirrorStore",
+    "Record",
+    "RecordState",
+    "SourceError",
+    "StateRoot",
+    "StoreError",
+    "VerificationReport",
+    "compare_states",
+    "merge_sources",
+    "open_store",
+    "read_key_set",
+    "verify_sources",
+]
+
+BundleSource: TypeAlias = str | os.PathLike[str] | bytes
+"""A path of a file or folder, or the content of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordState:
+    """The state of a record (M6)."""
+
+    pith_number: str
+    text: bytes
+    """The state as it is written: one line of JSON, one LF at its end (M13)."""
+    digest: str
+    """The state digest, 64 hexadecimal digits (M12)."""
+    core_digest: str
+    """The core digest, 64 hexadecimal digits (M12)."""
+
+    @property
+    def value(self) -> Object:
+        """The state as a dictionary, members in M6 order; a new one for each call."""
+        return parse_state(self.text).value
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationReport:
+    """Result of verifying bundles."""
+
+    findings: tuple[Finding, ...]
+    """Everything that is wrong or worth a look, in the order of the sources."""
+    summary: Summary
+    """The numbers of bundles, events, receipts and findings, by code."""
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether everything was read and no receipt, event or bundle failed a check."""
+        return not self.summary.has_findings
+
+
+# A store -------------------------------------------------------------------------------------
+
+
+class MirrorStore:
+    """A store that is open for reading; made by `open_store`.
+
+    An ID is a Pith Number or at least its first 8 letters, an arXiv id with or without a version,
+    a DOI, the hash of a record, or a URL of one of these. A time is written as in V5, such as
+    `2026-06-01T12:00:00Z`, or is a date, which means its end in UTC.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __len__(self) -> int:
+        """Return how many records the store has."""
+        return self._store.records.count()
+
+    @property
+    def key_set(self) -> KeySet:
+        """The trusted keys and profiles (K2)."""
+        return self._store.trust_log.key_set()
+
+    def records(self) -> Iterator[Record]:
+        """Yield every record, ascending by the suffix of its Pith Number.
+
+        Raises:
+            StoreError: `store.damaged`
+        """
+        for _, record_id in self._store.records.in_bag_order(None):
+            yield self._store.records.get(record_id)
+
+    def record(self, identifier: str) -> Record:
+        """Return the record of an ID.
+
+        Raises:
+            LookUpError: `lookup.unknown`, `lookup.ambiguous`
+        """
+        return self._store.records.get(look_up(self._store.records, identifier))
+
+    def state(
+        self, identifier: str, *, at: str | None = None, claimed_until: str | None = None
+    ) -> RecordState:
+        """Return the state of a record.
+
+        Args:
+            identifier: An ID.
+            at: Known time: only what was stored by then, under the keys that were trusted then.
+            claimed_until: Claimed time: only what its signers date no later.
+
+        Raises:
+            LookUpError: `lookup.unknown`, `lookup.ambiguous`; `lookup.not_yet` if the record was
+                not known at that time.
+            FormatError: `request.time`
+            StoreError: `store.damaged`
+        """
+        record_id = look_up(self._store.records, identifier)
+        version = self._version(record_id, at)
+        keys = keys_at(self._store, version)
+        facts = past_facts(self._store, record_id, version, keys)
+        if claimed_until is not None:
+            facts = until_claimed(facts, parse_point_in_time(claimed_until))
+        state = replay(facts, keys)
+        return RecordState(facts.record.pith_number, state.text, state.digest, state.core_digest)
+
+    def bundle(self, identifier: str, *, at: str | None = None) -> bytes:
+        """Return the composed bundle of a record, one line of JSON (B6).
+
+        Arguments and errors as `state`.
+        """
+        record_id = look_up(self._store.records, identifier)
+        version = self._version(record_id, at)
+        return bundle_text(self._store, record_id, until=version.arrival)
+
+    def root(self) -> StateRoot:
+        """Return the digest of all states, with the key set and the counts.
+
+        Raises:
+            StoreError: `store.behind` if states are out of date; `mirror root` updates them.
+        """
+        return read_root(self._store)
+
+    def _version(self, record_id: int, at: str | None) -> StoreVersion:
+        if at is None:
+            return self._store.version()
+        time = parse_point_in_time(at)
+        version = self._store.version_at(time.text)
+        require_known(self._store, record_id, version, time)
+        return version
+
+
+@contextmanager
+def open_store(path: str | os.PathLike[str]) -> Iterator[MirrorStore]:
+    """Open a store for reading; every answer is of the moment when it was opened.
+
+    Args:
+        path: The file, such as `mirror.db`.
+
+    Raises:
+        StoreError: If there is no store, or it cannot be read.
+    """
+    with open_rows(Path(path), read_only=True) as store, store.snapshot():
+        yield MirrorStore(store)
+
+
+# Bundles -------------------------------------------------------------------------------------
+
+
+def verify_sources(*sources: BundleSource, keys: KeySet | None = None) -> VerificationReport:
+    """Verify every hash and signature of bundles; store nothing.
+
+    Args:
+        sources: Files or folders of bundles, or the content of a file: one bundle, JSON Lines, a
+            tar or a BagIt bag, each of them gzip or zstd.
+        keys: The trusted keys; the built-in one if there are none.
+    """
+    findings: list[Finding] = []
+    with _request(sources, findings) as request:
+        summary = verify(request, KeySet() if keys is None else keys)
+    return VerificationReport(tuple(findings), summary)
+
+
+def merge_sources(
+    *sources: BundleSource, keys: KeySet | None = None
+) -> tuple[list[RecordState], VerificationReport]:
+    """Verify bundles and merge them in memory.
+
+    Arguments as `verify_sources`.
+
+    Returns:
+        The states, ascending by Pith Number, and what was found.
+    """
+    findings: list[Finding] = []
+    with _request(sources, findings) as request, open_rows(None) as store:
+        add_keys(store, KeySet() if keys is None else keys)
+        summary = ingest(store, request)
+        states = [_current(store, one.pith_number) for one in store.states.seen_states()]
+    return states, VerificationReport(tuple(findings), summary)
+
+
+def _current(store: Store, pith_number: str) -> RecordState:
+    record_id = look_up(store.records, pith_number)
+    core, _ = store.states.core_digests([record_id])[record_id]
+    digest = store.states.digest(record_id).hex()
+    return RecordState(pith_number, store.states.text(record_id), digest, core.hex())
+
+
+@contextmanager
+def _request(sources: Iterable[BundleSource], findings: list[Finding]) -> Iterator[ReadRequest]:
+    """Give the request to read some sources; content is written to a temporary file."""
+    with tempfile.TemporaryDirectory() as folder:
+        names: dict[str, str] = {}
+        for number, source in enumerate(sources, 1):
+            if isinstance(source, bytes):
+                path = Path(folder, str(number))
+                path.write_bytes(source)
+                names[str(path)] = f"bytes {number}"
+            else:
+                names[os.fspath(source)] = os.fspath(source)
+        yield ReadRequest([*names], findings.append, urls=names)
+
+
+def compare_states(ours: RecordState | bytes, other: bytes | Object) -> Comparison:
+    """Compare a state with one from elsewhere: what differs, and why.
+
+    Args:
+        ours: The state that was merged here, or its text.
+        other: The other state, whole or partial: its text, or the object.
+
+    Raises:
+        FormatError: A code of V1, or `state.shape`.
+    """
+    state = parse_state(ours.text if isinstance(ours, RecordState) else ours).value
+    claim = parse_claim(decode(other) if isinstance(other, bytes) else other)
+    return compare(LocalRecord(state=state, valid=frozenset(shown_events(state))), claim)
+
+
+def read_key_set(path: str | os.PathLike[str]) -> KeySet:
+    """Return the built-in key and the keys and profiles of a key set file (K2).
+
+    Raises:
+        FormatError: A code of V1, `keys.shape`, `keys.conflict`, `profile.shape`, `profile.unsafe`.
+        OSError: If the file cannot be read.
+    """
+    return parse_key_set(Path(path).read_bytes())
