@@ -21,7 +21,7 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # that of `typing`, which takes longer to load than all of this
 if TYPE_CHECKING:
-    from mirror.library import (
+    from mirror.api import (
         Cause,
         Comparison,
         Finding,
@@ -74,7 +74,7 @@ def __getattr__(name: str) -> object:
     """Return a name of the library, which is loaded for it (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("mirror.library"), name)
+    return getattr(import_module("mirror.api"), name)
 
 
 def __dir__() -> list[str]:

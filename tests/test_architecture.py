@@ -21,8 +21,8 @@ MAY_IMPORT = {
     "net": {"core", "errors"},
     "engine": {"store", "archive", "net", "probe", "core", "errors"},
     "web": {"engine", "store", "archive", "net", "core", "errors"},
-    "library": {"engine", "store", "core", "errors"},
-    "__init__": {"library"},
+    "api": {"engine", "store", "core", "errors"},
+    "__init__": {"api"},
     "__main__": {"cli"},
     "cli": {"web", "engine", "store", "archive", "net", "probe", "core", "errors"},
 }

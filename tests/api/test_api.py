@@ -35,7 +35,7 @@ def _surface() -> str:
     for name in mirror.__all__:
         found = getattr(mirror, name)
         lines.append(f"{name}{_signature(found)}")
-        if inspect.isclass(found) and found.__module__ == "mirror.library":
+        if inspect.isclass(found) and found.__module__ == "mirror.api":
             lines += [
                 f"    {member}{_signature(inspect.getattr_static(found, member))}"
                 for member in sorted(vars(found))
