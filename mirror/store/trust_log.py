@@ -139,7 +139,7 @@ class TrustLog:
 
 
 _Trusted: TypeAlias = dict[tuple[bool, str], Key | Profile]
-"""What is trusted, by whether it is a profile, and by name."""
+"""The trusted keys and profiles, by whether it is a profile, and by name."""
 
 
 def _trusted_at_first() -> _Trusted:
