@@ -17,6 +17,7 @@ COMMANDS = {
     "find": "Find records by identifier, title or words.",
     "findings": "List findings in the store, and acknowledge them.",
     "headers": "Add Bitcoin block headers, which time-stamp proofs lead to.",
+    "history": "Show how one record came to its state: what arrived when, and what it changed.",
     "identify": "Find the record of a paper by its title and abstract.",
     "keys": "List and change the trusted keys and event profiles.",
     "merge": "Read bundles, verify and store them, and merge them into states.",

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "merge": ("{folder}/demo.tar", "{folder}/other.json"),
     "verify": ("{folder}/demo.tar", "--json"),
     "show": (ID,),
+    "history": (ID,),
     "export": ("{folder}/out.tar", "--packed", "--force"),
     "backup": ("{folder}/backup.db", "--force"),
     "status": ("--json",),

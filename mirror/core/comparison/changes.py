@@ -208,8 +208,7 @@ def _event_change(
 def _event_words(event_id: str, place: _Place) -> str:
     if not place.is_in_force:
         return event_id
-    event = entry_summary(place.item, place.member)
-    return f"{event.statement} — signed by {event.signer_id}, claimed time {event.created_at}"
+    return entry_summary(place.item, place.member).description
 
 
 def _reason_words(before: _Place | None, after: _Place | None) -> str:

@@ -72,6 +72,12 @@ class EventSummary:
         return f"{self.event_type}: {self.text}" if self.text else self.event_type
 
     @property
+    def description(self) -> str:
+        """The type, the fields, the signer and the claimed time in one line."""
+        signer, claimed = self.signer_id or "nobody", self.created_at or "none"
+        return f"{self.statement} — signed by {signer}, claimed time {claimed}"
+
+    @property
     def headline(self) -> str:
         """The claimed time, the type, the fields and the signer in one line."""
         return f"{self.created_at} {self.statement} — signed by {self.signer_id}"
