@@ -34,6 +34,7 @@ ENGINE_MAY_IMPORT: dict[str, set[str]] = {
     "export": {"states", "ingest"},
     "search": {"states"},
     "anchors": {"states"},
+    "storage": {"states"},
     "transparency": {"states", "anchors"},
     "sync": {"ingest"},
     "compare": {"states", "ingest", "transparency", "sync"},

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the program itself imports this module, and no engine
     from mirror.engine.compare.states import CompareSummary
     from mirror.engine.findings import Summary
     from mirror.engine.states.check import CheckReport
+    from mirror.engine.storage.check import StorageSummary
     from mirror.engine.sync.report import SyncSummary
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "of_check",
     "of_comparison",
     "of_error",
+    "of_storage_check",
     "of_summary",
     "of_sync",
 ]
@@ -85,6 +87,13 @@ def of_comparison(summary: CompareSummary, known: int = 0) -> int:
     if set(summary.statuses) == {"unreadable"}:
         return UPSTREAM
     return OK if summary.findings <= known else FOUND
+
+
+def of_storage_check(summary: StorageSummary) -> int:
+    """Return the code of a check of stored copies."""
+    if summary.is_without_response:
+        return UPSTREAM
+    return OK if summary.is_all_present else FOUND
 
 
 def of_sync(summary: SyncSummary) -> int:

@@ -30,14 +30,17 @@ def status(*, db: Path, as_json: bool) -> None:
         counts = store.status()
         keys = store.trust_log.key_set()
         trusted = ", ".join(key.key_id for key in keys)
+        answers = store.storage_checks.counts()
         place = {"store": store.location, "schema_version": store.schema_version}
     if as_json:
         engine = {"engine": description()}
-        print_json({**place, **engine, "key_set_digest": keys.digest, **asdict(counts)})
+        digest = {"key_set_digest": keys.digest}
+        print_json({**place, **engine, **digest, **asdict(counts), "storage_checks": answers})
         return
     invalid = ", ".join(f"{code} {count:,}" for code, count in counts.events_invalid.items())
     refused = ", ".join(f"{code} {count:,}" for code, count in counts.receipts_refused.items())
     read = ", ".join(f"{count:,} as {name}" for name, count in counts.events_by_profile.items())
+    copies = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in answers.items())
     print_table(
         {
             "store": f"{place['store']}, schema {place['schema_version']}",
@@ -47,6 +50,7 @@ def status(*, db: Path, as_json: bool) -> None:
             "receipts": f"{counts.receipts_verified:,} verified, refused: {refused or 'none'}",
             "alias times": f"{counts.alias_claims:,}, which nothing signs",
             "equivocations": f"{counts.equivocations:,}",
+            **({"stored copies": copies} if copies else {}),
             "trusted keys": f"{trusted or 'none'} (key set {keys.digest})",
             "last new fact": f"{counts.last_fact_at or 'never'} {counts.last_source or ''}",
             "engine": description(),

@@ -58,6 +58,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "rebuild": (),
     "serve": ("--db", "{folder}/absent.db", "--port", "0"),
     "findings ack": ("--code", "event.shape", "--by", "a librarian", "--reason", "known"),
+    "storage check": (ID,),
+    "storage list": (ID,),
     "sync": (
         "http://127.0.0.1:9",
         "2101.00001",
