@@ -7,11 +7,16 @@ library and the other.
 
 from __future__ import annotations
 
+import atexit
+import io
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 from mirror.archive import Bag, ReadLimits, open_source
+from mirror.core.block_header import parse_header, proven_hash
 from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.composed import compose
 from mirror.core.events.event import EncodedEvent, InvalidEvent
@@ -20,8 +25,12 @@ from mirror.core.keys import parse_key_set
 from mirror.core.merge import merge
 from mirror.core.record import parse_record
 from mirror.core.signature import backends, verify
-from mirror.core.values import canonical, decode, decode_strictly
+from mirror.core.values import canonical, decode, decode_strictly, sha256
+from mirror.engine.anchors.headers import HeaderChain, HeaderRange, add_headers, header_ranges
+from mirror.engine.anchors.opentimestamps import check_proof
+from mirror.engine.anchors.result import AnchorStatus
 from mirror.errors import FormatError, MirrorError
+from mirror.store import Store, open_store
 from tests import oracle
 from tests.builders import (
     Signer,
@@ -33,6 +42,8 @@ from tests.builders import (
     make_record,
     to_json,
 )
+from tests.chains import chain, roots
+from tests.proofs import in_block, path, promised, stamp, unknown
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 
@@ -42,6 +53,9 @@ EVENT = make_event(RECORD, SIGNER, "author_claimed", author_claim())
 KEY_FILE = key_set_file(SIGNER)
 KEYS = parse_key_set(KEY_FILE)
 ORACLE_KEYS = oracle.load_keys(KEY_FILE)
+PROOF_DIGEST = sha256(b"a record")
+PROOF, (ROOT, _) = stamp(PROOF_DIGEST, (path(), in_block(2)), (path("1"), promised()))
+HEADERS = chain([*roots(1), ROOT, *roots(1, 2)])
 LIMITS = ReadLimits(member_bytes=1 << 20, bundle_bytes=1 << 20, line_bytes=1 << 20, members=1000)
 
 ORACLE_BYTES = 20_000
@@ -132,8 +146,44 @@ def archive(data: bytes) -> None:
         assert [one.name for one in Path(folder).iterdir()] == ["source"]
 
 
+@cache
+def _store() -> Store:
+    """A store in memory; every input is undone."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(open_store(None))
+
+
+def proof(data: bytes) -> None:
+    """A proof of OpenTimestamps: one answer, the same each time; only a whole one has a time."""
+    with _store().snapshot():
+        _store().block_headers.add(list(enumerate(HEADERS, 1)))
+        chain_of_ours = HeaderChain(_store())
+        answer = check_proof(data, PROOF_DIGEST, chain_of_ours)
+        assert answer == check_proof(data, PROOF_DIGEST, chain_of_ours)
+    assert (answer.at is not None) == (answer.status == AnchorStatus.ANCHORED)
+
+
+def headers(data: bytes) -> None:
+    """A file of block headers, raw or not: whatever is accepted is linked and proves work."""
+    for height in (None, 1):
+        with _store().snapshot():
+            if _accepts(lambda height=height: add_headers(_store(), io.BytesIO(data), height)):  # type: ignore[misc]
+                assert all(map(_is_linked, header_ranges(_store())))
+
+
+def _is_linked(found: HeaderRange) -> bool:
+    held = _store().block_headers.between(found.first, found.last)
+    hashes = [proven_hash(held[height]) for height in range(found.first, found.last + 1)]
+    named = [
+        parse_header(held[height]).previous for height in range(found.first + 1, found.last + 1)
+    ]
+    return None not in hashes and hashes[:-1] == named
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (json, bundle, event, keys, signature, archive)
+    target.__name__: target
+    for target in (json, bundle, event, keys, signature, archive, proof, headers)
 }
 
 
@@ -150,8 +200,19 @@ def seeds(target: str) -> list[bytes]:
         "event": [to_json(EVENT)],
         "keys": [KEY_FILE, (BUNDLES / "demo-keys.json").read_bytes()],
         "signature": [signed, *(point + signed[32:] for point in oracle.small_order_encodings())],
+        "proof": [PROOF, stamp(PROOF_DIGEST, (path("1"), promised()), (path(), unknown()))[0]],
+        "headers": [b"".join(HEADERS), _archive_of_headers(), _lines_of_headers()],
         "archive": [(BUNDLES / "demo.tar").read_bytes()[:20_480], to_json(whole) + b"\n{}\n"],
     }[target]
+
+
+def _archive_of_headers() -> bytes:
+    return b"OTSH" + bytes([0, 0, 0, 1] * 3) + b"".join(HEADERS)
+
+
+def _lines_of_headers() -> bytes:
+    lines = [{"height": height, "header": one.hex()} for height, one in enumerate(HEADERS, 1)]
+    return b"".join(to_json(one) + b"\n" for one in lines)
 
 
 def _raw_signature(message: bytes) -> bytes:
