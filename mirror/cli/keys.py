@@ -12,6 +12,11 @@ from mirror.cli import options, trusted_keys
 from mirror.cli.checkpoint import new_key
 from mirror.cli.output import print_json, print_table, say
 from mirror.cli.progress import show_progress
+from mirror.cli.timestamp_authorities import (
+    distrust_authority,
+    print_authorities,
+    trust_authority,
+)
 from mirror.cli.trust_view import remove_and_report, report_added
 from mirror.core.escaping import escape_terminal
 from mirror.core.events.types import EVENT_TYPES
@@ -20,6 +25,7 @@ from mirror.core.profile import Profile, SignedContent
 from mirror.core.profile_file import loose_members, parse_profile, read_alike, require_safe
 from mirror.core.published_keys import parse_published_keys
 from mirror.core.values import Object
+from mirror.engine.anchors.authorities import trusted_authorities
 from mirror.engine.states.trust import add_keys
 from mirror.store import open_store
 
@@ -32,18 +38,20 @@ def keys() -> None:
 
     The registry's key is built in; it can be removed and added again. Bundles never add keys. After
     a change, the affected events are verified again and their records are merged again, without
-    reading bundles.
+    reading bundles. Time-stamp authorities are listed with them; no state depends on those.
     """
 
 
 keys.add_command(new_key)
+keys.add_command(trust_authority)
+keys.add_command(distrust_authority)
 
 
 @keys.command("list")
 @options.db
 @options.as_json
 def list_keys(*, db: Path, as_json: bool) -> None:
-    """List the trusted keys and profiles, and the digest of the key set.
+    """List the trusted keys, profiles and time-stamp authorities, and the key set's digest.
 
     \b
     Examples:
@@ -63,6 +71,9 @@ def list_keys(*, db: Path, as_json: bool) -> None:
         else:
             print_table(_rows_of_profile(profile))
             click.echo()
+    with trusted_keys.store_if_there(db) as store:
+        authorities = [] if store is None else trusted_authorities(store)
+    print_authorities(authorities, as_json=as_json)
     if not as_json:
         click.echo(f"key set {key_set.digest}")
     if not key_set.has_built_in:

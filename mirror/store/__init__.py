@@ -16,6 +16,7 @@ from mirror.store.arrivals import (
     verdict_rows_of,
     with_verdicts,
 )
+from mirror.store.authorities import AuthorityChange, AuthorityLog
 from mirror.store.block_headers import BlockHeaders, HeaderSegment
 from mirror.store.checkpoints import CheckpointTable, StoredCheckpoint
 from mirror.store.commits import Commit
@@ -53,6 +54,8 @@ __all__ = [
     "OVER_QUOTA",
     "ArrivalContents",
     "ArrivalRow",
+    "AuthorityChange",
+    "AuthorityLog",
     "BatchWriter",
     "BlockHeaders",
     "CachedETag",

@@ -113,6 +113,25 @@ class ChainedTable(CheckedTable):
     Reads are of all lines in their order, without a condition.
     """
 
+    @property
+    def version(self) -> int:
+        """The id of the last line: a number that grows with every change; 0 without lines."""
+        return self.next_id() - 1
+
+    def is_truncated(self) -> bool:
+        """Whether lines at the end of the log are missing, or all of it.
+
+        No checksum shows that, but SQLite stores the last id, of `AUTOINCREMENT`, in another table.
+        """
+        query = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
+        (last,) = self._conn.execute(query, (self.name,)).fetchone()
+        return bool(last > self.version)
+
+    def clear(self) -> None:
+        """Start an empty log; the lines of the old one are in quarantine."""
+        self._conn.execute(f"DELETE FROM {self.name}")  # noqa: S608
+        self._conn.execute("DELETE FROM sqlite_sequence WHERE name = ?", (self.name,))
+
     def _compared(
         self, _condition: str = "", _arguments: Iterable[Column] = ()
     ) -> Iterator[tuple[Row, bool]]:

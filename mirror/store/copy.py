@@ -15,6 +15,7 @@ IDENTITY = {
     "arrival": "checksum",
     "arrival_commit": "checksum",
     "trust": "checksum",
+    "timestamp_authority": "checksum",
     "upstream_history": "checksum",
     "checkpoint": "checksum",
     "storage_check": "checksum",

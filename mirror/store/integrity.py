@@ -12,6 +12,7 @@ from mirror.core.msgpack_values import pack
 from mirror.errors import CorruptStoreError
 from mirror.store.acknowledgements import AcknowledgementLog
 from mirror.store.arrivals import ArrivalRow
+from mirror.store.authorities import AuthorityLog
 from mirror.store.block_headers import BlockHeaders
 from mirror.store.checkpoints import CheckpointTable
 from mirror.store.commits import Commits
@@ -126,6 +127,11 @@ class IntegrityCheck:
             TrustLog(self._conn).log()
         except CorruptStoreError as error:
             yield Damage("trust", None, None, None, f"{error.where}: {error.message}")
+        try:
+            AuthorityLog(self._conn).log()
+        except CorruptStoreError as error:
+            reason = f"{error.where}: {error.message}"
+            yield Damage("timestamp_authority", None, None, None, reason)
         for table, row_id, parent, _ in self._conn.execute("PRAGMA foreign_key_check").fetchall():
             if table not in _ORPHANS:
                 fact = "origin" if parent == "run" else table
@@ -232,6 +238,9 @@ class IntegrityCheck:
             self._move_record(damage, at)
         elif damage.table == "trust":
             self._move_trust(at)
+        elif damage.table == "timestamp_authority":
+            self._move_rows("timestamp_authority", "1", (), damage, at)
+            AuthorityLog(self._conn).clear()  # none is trusted
         elif damage.table == "run":
             self._blank_run(damage, at)
         elif damage.table == "origin":

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mirror.core.keys import BUILT_IN
+from mirror.store.authorities import AuthorityLog
 from mirror.store.copy import IDENTITY
 from mirror.store.store import open_store
 from mirror.store.trust_log import TrustLog
@@ -44,8 +45,11 @@ def recover(path: Path, aside: Path) -> None:
         target.execute("BEGIN")
         for table in TABLES:
             _copy(source, target, table)
-        if not _is_trust_whole(source):  # the keys that it removed are not known (K2)
+        # Which keys and authorities a lost line removed is not known (K2).
+        if not _is_whole(source, "trust", TrustLog(source)):
             TrustLog(target).append("remove", [BUILT_IN], _now())
+        if not _is_whole(source, "timestamp_authority", AuthorityLog(source)):
+            AuthorityLog(target).distrust_all(_now())
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
@@ -65,10 +69,10 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def _is_trust_whole(source: sqlite3.Connection) -> bool:
+def _is_whole(source: sqlite3.Connection, table: str, log: TrustLog | AuthorityLog) -> bool:
     try:
-        source.execute("SELECT * FROM trust").fetchall()
-        return not TrustLog(source).is_truncated()
+        source.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+        return not log.is_truncated()
     except (sqlite3.DatabaseError, UnicodeDecodeError):
         return False
 

@@ -282,6 +282,14 @@ CREATE TABLE block_header (              -- Bitcoin block headers that the opera
     header BLOB NOT NULL,                -- 80 bytes
     checksum BLOB NOT NULL
 ) STRICT;
+CREATE TABLE timestamp_authority (       -- log of changes: whose time-stamp tokens are trusted
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- SQLite stores the last id elsewhere, as for trust
+    at TEXT NOT NULL,
+    action TEXT NOT NULL CHECK (action IN ('add', 'remove')),
+    name TEXT NOT NULL,
+    certificates BLOB NOT NULL,          -- PEM
+    checksum BLOB NOT NULL               -- of this line and the one before it
+) STRICT;
 """
 """Facts of the second migration."""
 

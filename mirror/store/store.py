@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.acknowledgements import AcknowledgementLog
+from mirror.store.authorities import AuthorityLog
 from mirror.store.block_headers import BlockHeaders
 from mirror.store.checkpoints import CheckpointTable
 from mirror.store.citations import CitationIndex
@@ -100,6 +101,8 @@ class Store:
     """Queries for findings."""
     state_tree = cached_property(lambda store: StateTree(store.connection))
     """The Merkle tree over all states."""
+    authorities = cached_property(lambda store: AuthorityLog(store.connection))
+    """The log of time-stamp authorities."""
     checkpoints = cached_property(lambda store: CheckpointTable(store.connection))
     """Signed notes on roots."""
     block_headers = cached_property(lambda store: BlockHeaders(store.connection))

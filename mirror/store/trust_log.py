@@ -50,8 +50,7 @@ class TrustLog:
     @property
     def version(self) -> int:
         """A number that grows with every change."""
-        query = "SELECT coalesce(max(id), 0) FROM trust"
-        return int(self._conn.execute(query).fetchone()[0])
+        return self._table.version
 
     def last_change_at(self) -> str | None:
         """Return the time of the last change; None if there was none."""
@@ -96,18 +95,12 @@ class TrustLog:
             yield listed, _key_set(trusted.values(), built_in=False)
 
     def is_truncated(self) -> bool:
-        """Whether lines at the end of the log are missing, or all of it.
-
-        No checksum shows that, but SQLite stores the last id, of `AUTOINCREMENT`, in another table.
-        """
-        query = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'trust'"
-        (last,) = self._conn.execute(query).fetchone()
-        return bool(last > self.version)
+        """Whether lines at the end of the log are missing; see `ChainedTable`."""
+        return self._table.is_truncated()
 
     def clear(self) -> None:
         """Start an empty log; the lines of the old one are in quarantine."""
-        self._conn.execute("DELETE FROM trust")
-        self._conn.execute("DELETE FROM sqlite_sequence WHERE name = 'trust'")
+        self._table.clear()
 
     def may_lack_built_in(self) -> bool:
         """Whether a damaged log may have removed the built-in key.

@@ -51,6 +51,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "keys remove": ("demo-library-2026",),
     "keys trust-profile": ("{folder}/absent.json",),
     "keys distrust-profile": ("none",),
+    "keys trust-authority": ("{folder}/absent.pem",),
+    "keys distrust-authority": ("none",),
     "checkpoint sign": ("--key", "{folder}/mirror.key"),
     "checkpoint verify": ("{folder}/absent.txt", "--verifier", "{verifier}"),
     "checkpoint list": (),

@@ -35,6 +35,7 @@ RUNS: dict[tuple[str, str], tuple[str, ...]] = {
     ("keys add", "file"): ("FILE",),
     ("keys import", "file"): ("FILE",),
     ("keys trust-profile", "file"): ("FILE",),
+    ("keys trust-authority", "file"): ("FILE",),
     ("checkpoint sign", "key"): ("--key", "FILE"),
     ("checkpoint verify", "file"): ("FILE", "--verifier", VERIFIER),
     ("checkpoint verify", "verifiers"): ("FILE", "--verifier", "@FILE"),

@@ -25,10 +25,11 @@ from mirror.core.keys import parse_key_set
 from mirror.core.merge import merge
 from mirror.core.record import parse_record
 from mirror.core.signature import backends, verify
-from mirror.core.values import canonical, decode, decode_strictly, sha256
+from mirror.core.values import canonical, decode, decode_strictly, sha256, time_text
 from mirror.engine.anchors.headers import HeaderChain, HeaderRange, add_headers, header_ranges
 from mirror.engine.anchors.opentimestamps import check_proof
 from mirror.engine.anchors.result import AnchorStatus
+from mirror.engine.anchors.rfc3161 import check_token
 from mirror.errors import FormatError, MirrorError
 from mirror.store import Store, open_store
 from tests import oracle
@@ -43,6 +44,7 @@ from tests.builders import (
     to_json,
 )
 from tests.chains import chain, roots
+from tests.engine.anchors.time_stamp_authority import NOW, TimeStampAuthority
 from tests.proofs import in_block, path, promised, stamp, unknown
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
@@ -57,6 +59,11 @@ PROOF_DIGEST = sha256(b"a record")
 PROOF, (ROOT, _) = stamp(PROOF_DIGEST, (path(), in_block(2)), (path("1"), promised()))
 HEADERS = chain([*roots(1), ROOT, *roots(1, 2)])
 LIMITS = ReadLimits(member_bytes=1 << 20, bundle_bytes=1 << 20, line_bytes=1 << 20, members=1000)
+
+TSA = TimeStampAuthority()
+MESSAGE = canonical(RECORD)
+MOST_CHARACTERS = 400
+"""The longest reason of a check: text from the input is cut."""
 
 ORACLE_BYTES = 20_000
 """Longer inputs are not given to the oracle, which is slow."""
@@ -181,9 +188,16 @@ def _is_linked(found: HeaderRange) -> bool:
     return None not in hashes and hashes[:-1] == named
 
 
+def token(data: bytes) -> None:
+    """RFC 3161: a result for any bytes, and no other time than the authority signed."""
+    result = check_token(data, MESSAGE, [TSA.authority()])
+    assert result.at in {None, time_text(NOW)}
+    assert len(result.reason) < MOST_CHARACTERS
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (json, bundle, event, keys, signature, archive, proof, headers)
+    for target in (json, bundle, event, keys, signature, archive, proof, headers, token)
 }
 
 
@@ -202,6 +216,7 @@ def seeds(target: str) -> list[bytes]:
         "signature": [signed, *(point + signed[32:] for point in oracle.small_order_encodings())],
         "proof": [PROOF, stamp(PROOF_DIGEST, (path("1"), promised()), (path(), unknown()))[0]],
         "headers": [b"".join(HEADERS), _archive_of_headers(), _lines_of_headers()],
+        "token": [TSA.token(MESSAGE), TSA.response(TSA.token(MESSAGE, algorithm="sha512"))],
         "archive": [(BUNDLES / "demo.tar").read_bytes()[:20_480], to_json(whole) + b"\n{}\n"],
     }[target]
 

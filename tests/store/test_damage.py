@@ -92,6 +92,7 @@ MEMORIES = (
 
 EVIDENCE = (
     "upstream_history", "checkpoint", "acknowledgement", "acknowledged_finding", "storage_check",
+    "timestamp_authority",
 )  # fmt: skip
 """Statements of others: shown as such, and nothing depends on them."""
 
@@ -667,7 +668,7 @@ EVIDENCE_CELLS = [(table, column) for table in EVIDENCE for column in _columns(t
 
 
 def _with_evidence(path: Path) -> None:
-    """Give a store statements of upstream and an archive, a checkpoint, an acknowledgement."""
+    """Give a store statements of upstream and an archive, a checkpoint, and a person's logs."""
     text = canonical({"pith_number": "pith:2024:X"})
     signer = make_signer("mirror.example", bytes(32))
     with open_store(path) as store:
@@ -680,6 +681,7 @@ def _with_evidence(path: Path) -> None:
             store.acknowledgements.add(
                 AcknowledgementRequest(NOON, "Ada", "it is known", "a digest"), [known]
             )
+            store.authorities.append("add", "tsa.example", b"certificates", NOON)
         make_checkpoint(store, signer, datetime(2026, 1, 1, tzinfo=UTC))
 
 

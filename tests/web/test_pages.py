@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from mirror.core.events.checks import EVENT_CODES
 from mirror.core.keys import BUILT_IN
 from mirror.engine.acknowledge import AcknowledgeOptions, acknowledge
+from mirror.engine.anchors.authorities import add_authority, remove_authorities
 from mirror.engine.identifiers import look_up
 from mirror.engine.search.index import update_index
 from mirror.engine.states.current import current_text
@@ -24,6 +26,7 @@ from mirror.store.findings import FindingFilter
 from mirror.web.pages import escaping
 from mirror.web.pages.labels import CHECKS
 from tests.builders import make_bundle, make_record, to_json
+from tests.engine.anchors.time_stamp_authority import TimeStampAuthority
 from tests.shared import shared
 from tests.web.conftest import BUNDLES, Serve, make_store, run_mirror
 from tests.web.hostile import hostile_store
@@ -406,6 +409,19 @@ def test_trust_names_every_key_in_both_forms(client: httpx.Client) -> None:
     assert BUILT_IN.fingerprint_base32 in words
     assert client.get("/health").json()["key_set_digest"] in words
     assert words.count("added") >= 5
+
+
+def test_trust_names_the_time_stamp_authorities(tmp_path: Path, serve: Serve) -> None:
+    """With the fingerprints of their certificates, and when they were added and removed."""
+    tsa = TimeStampAuthority("<b>tsa")
+    with open_store(tmp_path / "mirror.db") as store:
+        add_authority(store, tsa.authority())
+        add_authority(store, TimeStampAuthority("gone.example").authority())
+        remove_authorities(store, ["gone.example"])
+    words = get(serve(tmp_path / "mirror.db") + "/trust").text
+    assert tsa.root.fingerprint(SHA256()).hex() in words
+    assert "<b>tsa added" in words
+    assert "gone.example removed" in words
 
 
 # Strings from outside ------------------------------------------------------------------------

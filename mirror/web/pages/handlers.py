@@ -14,6 +14,7 @@ import mirror
 from mirror.core.keys import BUILT_IN
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, hexdigest
+from mirror.engine.anchors.authorities import trusted_authorities
 from mirror.engine.identifiers import find_all
 from mirror.engine.search.find import find
 from mirror.engine.search.results import SearchResult
@@ -114,7 +115,17 @@ class Pages:
         with self._reader.snapshot() as snapshot:
             keys = snapshot.store.trust_log.key_set()
             log = snapshot.store.trust_log.log()
-        return self._render("trust.html", keys=keys, log=log, built_in=BUILT_IN, here="trust")
+            changes = snapshot.store.authorities.log()
+            authorities = trusted_authorities(snapshot.store)
+        return self._render(
+            "trust.html",
+            keys=keys,
+            log=log,
+            authorities=authorities,
+            authority_log=changes,
+            built_in=BUILT_IN,
+            here="trust",
+        )
 
     def codes(self, _request: Request) -> Representation:
         """Handle `/codes`: all codes, each with an anchor."""
