@@ -35,6 +35,7 @@ ENGINE_MAY_IMPORT: dict[str, set[str]] = {
     "search": {"states"},
     "anchors": {"states"},
     "storage": {"states"},
+    "claims": {"storage"},
     "transparency": {"states", "anchors"},
     "sync": {"ingest"},
     "compare": {"states", "ingest", "transparency", "sync"},

@@ -14,6 +14,8 @@ from mirror.cli.state_view import state_rows
 from mirror.core.keys import KeySet
 from mirror.core.point_in_time import PointInTime
 from mirror.core.state_view import parse_state
+from mirror.core.verification_status import CheckedClaims
+from mirror.engine.claims.checked import checked_claims
 from mirror.engine.identifiers import look_up
 from mirror.engine.search.citations import citations_of
 from mirror.engine.states.current import bundle_of, bundle_text, replay
@@ -58,7 +60,8 @@ def show(
 
     There are two times. With --at the record is shown as this mirror knew it then. With
     --claimed-until only events that their signers date so early count; nothing proves such a date.
-    A date means its end in UTC. Citations by other records are shown without these options only.
+    A date means its end in UTC. Citations by other records, and results of checks such as those of
+    `mirror storage check`, are shown without these options only.
 
     \b
     Examples:
@@ -126,7 +129,9 @@ def _print_record(view: _RecordView, keys: KeySet) -> int:
     """Print a record as a table; return the exit code."""
     store, record_id = view.store, view.record_id
     state = parse_state(view.state(keys))
-    rows = state_rows(state, store.records.get(record_id), lambda: view.facts(keys).events)
+    record = store.records.get(record_id)
+    checked = CheckedClaims() if view.times else checked_claims(store, state)
+    rows = state_rows(state, record, lambda: view.facts(keys).events, checked)
     if view.times:
         print_table({**view.times, **rows})
         return exit_codes.OK

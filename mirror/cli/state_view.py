@@ -24,7 +24,7 @@ from mirror.core.events.types import (
 from mirror.core.record import Record
 from mirror.core.state_view import EventEntry, RetiredEvent, StateView
 from mirror.core.values import Object
-from mirror.core.verification_status import claim_statuses
+from mirror.core.verification_status import CheckedClaims, claim_statuses
 
 __all__ = ["state_rows"]
 
@@ -43,7 +43,10 @@ _ELSEWHERE = {*STATUS_LISTS.values(), EVENT_TYPES[CITATION].shown_in}
 
 
 def state_rows(
-    state: StateView, record: Record, events: Callable[[], Iterable[Event]]
+    state: StateView,
+    record: Record,
+    events: Callable[[], Iterable[Event]],
+    checked: CheckedClaims = CheckedClaims(),  # noqa: B008 - it cannot be changed
 ) -> dict[str, str | list[str]]:
     """Return names and values for a table.
 
@@ -51,6 +54,7 @@ def state_rows(
         state: A state (M6).
         record: Its record.
         events: Reads all events of the record; called if any is not in force.
+        checked: The results of checks of its claims.
     """
     rows: dict[str, str | list[str]] = {
         "Pith Number": record.pith_number,
@@ -59,12 +63,12 @@ def state_rows(
         **_metadata(record),
         "aliases": [_alias(one) for one in state.source_aliases],
         "receipt": _receipt(state.receipt),
-        **_claims(state),
+        **_claims(state, checked),
         "events": _counts(state),
     }
     for name in LIST_NAMES:
         if name not in _ELSEWHERE and (entries := state.entries(name)):
-            rows[list_label(name)] = _entries(entries, name)
+            rows[list_label(name)] = _entries(entries, name, checked)
     return {**rows, **_not_in_force(state, events)}
 
 
@@ -89,12 +93,12 @@ def _receipt(receipt: Object | None) -> str:
     return f"verified: signed with key {receipt['key_id']} {when}"
 
 
-def _claims(state: StateView) -> dict[str, list[str]]:
+def _claims(state: StateView, checked: CheckedClaims) -> dict[str, list[str]]:
     rows = {}
-    for flag, status in claim_statuses(state).items():
+    for flag, status in claim_statuses(state, checked.counts).items():
         name = STATUS_LISTS.get(flag)
         heading = _SNAPSHOT_FLAGS[flag] if name is None else list_label(name)
-        entries = [] if name is None else _entries(state.entries(name), name)
+        entries = [] if name is None else _entries(state.entries(name), name, checked)
         rows[heading] = [status.words, *entries]
     return rows
 
@@ -108,8 +112,12 @@ def _counts(state: StateView) -> str:
 # Events in force -----------------------------------------------------------------------------
 
 
-def _entries(entries: Sequence[EventEntry], name: str) -> list[str]:
-    lines = [_entry(entry_summary(one.value, name), name) for one in entries[:MAX_LISTED]]
+def _entries(entries: Sequence[EventEntry], name: str, checked: CheckedClaims) -> list[str]:
+    lines = []
+    for one in entries[:MAX_LISTED]:
+        lines.append(_entry(entry_summary(one.value, name), name))
+        if (result := checked.results.get(one.event_id)) is not None:
+            lines.append(f"  {result}")
     return [*lines, *_more(entries)]
 
 

@@ -8,7 +8,7 @@ of a kind were checked; all else, the registry's flags included, follows from th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mirror.core.events.types import STATUS_LISTS
@@ -16,7 +16,14 @@ from mirror.core.shape import integer_member, object_member
 from mirror.core.state_view import EventEntry, StateView
 from mirror.core.values import Object
 
-__all__ = ["MAX_SIGNERS", "ClaimStatus", "Level", "claim_statuses", "verification_status"]
+__all__ = [
+    "MAX_SIGNERS",
+    "CheckedClaims",
+    "ClaimStatus",
+    "Level",
+    "claim_statuses",
+    "verification_status",
+]
 
 MAX_SIGNERS = 20
 """Signer ids listed for one kind of claim."""
@@ -73,6 +80,16 @@ class ClaimStatus:
     def to_value(self) -> Object:
         """Return the counts and at most `MAX_SIGNERS` signer ids as a JSON object."""
         return {"claimed": self.claimed, "checked": self.checked, "by": [*self.by[:MAX_SIGNERS]]}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedClaims:
+    """Results of this program's own checks of the claims in a state."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How many claims in force were found to be so, as `claim_statuses` takes them."""
+    results: Mapping[str, str] = field(default_factory=dict)
+    """The last result on a claim in words, by event id."""
 
 
 def claim_statuses(

@@ -11,6 +11,7 @@ from mirror.core.record import Record
 from mirror.core.rules import MERGE_VERSION
 from mirror.core.values import Object, Value
 from mirror.core.verification_status import verification_status
+from mirror.engine.claims.checked import checked_claims
 from mirror.engine.search.citations import citations_of
 from mirror.errors import LookUpError
 from mirror.web.citations import citations_value
@@ -126,7 +127,9 @@ class RegistryApi:
             "canonical_record": current["canonical_record"],
             "source_aliases": current["source_aliases"],
             "receipt": current["receipt"],
-            "verification_status": verification_status(state),
+            "verification_status": verification_status(
+                state, checked_claims(snapshot.store, state).counts
+            ),
             "citations": citations_value(
                 citations_of(snapshot.store, record_id, state), snapshot.store.records
             ),

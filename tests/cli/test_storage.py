@@ -115,6 +115,30 @@ def test_no_answer_at_all_is_exit_5(holding: Holding, site: Site) -> None:
     assert (private.exit_code, private.stdout.count(b"not_allowed")) == (5, 3)
 
 
+def test_the_last_answer_is_shown_below_its_attestation(holding: Holding, site: Site) -> None:
+    """With its time; `status` counts the captures by it."""
+    gone = site.at("/gone", page("", "404 Not Found"))
+    mirror = holding(bundle_of(1, site.url("/here"), gone))
+    before = mirror("show", "arxiv:2401.00001").stdout.decode()
+    assert "claimed 2 times by author, not checked here" in before
+    assert "stored copies" not in mirror("status").stdout.decode()
+    mirror("storage", "check", *QUICK)
+    lines = [one.strip() for one in mirror("show", "2401.00001").stdout.decode().splitlines()]
+    assert "1 of 2 checked here" in " ".join(lines)
+    for url, said in (
+        (site.url("/here"), "present. The archive has this capture."),
+        (gone, "gone. The archive answered 404 (Not Found)."),
+    ):
+        (at,) = (number for number, line in enumerate(lines) if f" {url} " in line)
+        assert lines[at + 1].startswith("asked at 20")
+        assert lines[at + 1].endswith(f"Z: {said}")
+    earlier = mirror("show", "2401.00001", "--claimed-until", "2999-01-01").stdout.decode()
+    assert "asked at" not in earlier
+    assert mirror("status", "--json").lines[0]["storage_checks"] == {"gone": 1, "present": 1}
+    rows = dict(one.split("  ", 1) for one in mirror("status").stdout.decode().splitlines())
+    assert rows["stored copies"].strip() == "gone 1, present 1"
+
+
 def test_nothing_to_ask_for_is_said(holding: Holding) -> None:
     """No request is sent, and nothing is missing: exit 0."""
     ran = holding(bundle_of(2))("storage", "check")

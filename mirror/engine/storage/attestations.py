@@ -14,6 +14,7 @@ from mirror.store import StorageCheck, Store
 __all__ = [
     "STORAGE_FLAG",
     "StorageAttestation",
+    "answer_words",
     "attestations_in",
     "count_present",
     "last_answers",
@@ -92,3 +93,8 @@ def last_answers(store: Store, state: StateView) -> dict[str, StorageCheck]:
 def count_present(answers: dict[str, StorageCheck]) -> int:
     """Return how many of the last answers are that the archive has the capture."""
     return sum(one.status == CaptureStatus.PRESENT for one in answers.values())
+
+
+def answer_words(check: StorageCheck) -> str:
+    """Return an answer and its time in words."""
+    return f"asked at {check.at[:19]}Z: {check.status.replace('_', ' ')}. {check.message}"

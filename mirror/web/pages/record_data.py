@@ -12,6 +12,8 @@ from mirror.core.keys import KeySet
 from mirror.core.record import Record, text_digest
 from mirror.core.shape import text_member
 from mirror.core.state_view import EventEntry, StateView
+from mirror.core.verification_status import CheckedClaims
+from mirror.engine.claims.checked import checked_claims
 from mirror.engine.compare.latest import UpstreamSummary, latest_statements
 from mirror.engine.search.citations import RecordCitations, citations_of
 from mirror.store import ArrivalContents, Store, Verdicts
@@ -52,6 +54,7 @@ class RecordDetails:
     upstream_summaries: list[UpstreamSummary]
     """The last statement of each upstream, the latest first."""
     citations: RecordCitations
+    checked: CheckedClaims
 
     @property
     def refused(self) -> list[tuple[str, str]]:
@@ -99,6 +102,7 @@ def read_record_details(snapshot: StoreSnapshot, record_id: int) -> RecordDetail
             for one in latest_statements(store, record_id)
         ],
         citations=citations_of(store, record_id, state),
+        checked=checked_claims(store, state),
     )
 
 

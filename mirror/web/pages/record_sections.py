@@ -63,7 +63,7 @@ class StatusTag:
 
 def status_tags_of(details: RecordDetails) -> list[StatusTag]:
     """Return the status of a record: its receipt, claims, refused events and equivocations."""
-    statuses = claim_statuses(details.state)
+    statuses = claim_statuses(details.state, details.checked.counts)
     return [
         _receipt_tag(is_verified=details.state.receipt is not None),
         *(_claim_tag(kind, status) for kind, status in statuses.items()),
@@ -112,7 +112,8 @@ def completeness_of(details: RecordDetails) -> list[CompletenessItem]:
     """Return the parts of a complete record, and whether each is claimed or was checked."""
     cites = details.citations.cites
     state = details.state
-    statuses = {CLAIMS[kind][0]: one for kind, one in claim_statuses(state).items()}
+    found = claim_statuses(state, details.checked.counts)
+    statuses = {CLAIMS[kind][0]: one for kind, one in found.items()}
     statuses["cited by"] = ClaimStatus.of(state.citations)
     statuses["cites"] = ClaimStatus.of(
         EventEntry(one) for work in cites.listed for one in work.events
@@ -204,9 +205,8 @@ def checks_of(details: RecordDetails, paper: PaperMetadata | None) -> list[Check
         *_receipt_checks(details),
         _event_check(details.state),
         _title_check(paper),
-        CheckResult("not checked", "Proofs of timestamps, copies at archives, authors, references",
-              "This mirror verifies who signed such a claim, not whether the claim is true."),
-    ]  # fmt: skip
+        *_claim_checks(details),
+    ]
 
 
 def _receipt_checks(details: RecordDetails) -> Iterator[CheckResult]:
@@ -227,6 +227,31 @@ def _event_check(state: StateView) -> CheckResult:
         return CheckResult("not checked", "No event came with the record")
     what = f"{valid:,} of {state.count('event_count'):,} events passed all {len(CHECKS)} checks"
     return CheckResult("failed" if invalid else "passed", what, ", ".join(CHECKS.values()))
+
+
+_UNCHECKED = {
+    "externally_anchored": "proofs of timestamps",
+    "storage_verified": "copies at archives",
+    "author_attested": "authors",
+    "references_resolved": "references",
+}
+"""Kinds of claims, as the page names them where none of the record was checked."""
+
+
+def _claim_checks(details: RecordDetails) -> Iterator[CheckResult]:
+    """Yield the kinds of claims of which this mirror checked some, and name the others."""
+    unchecked = dict(_UNCHECKED)
+    for flag, name in STATUS_LISTS.items():
+        entries = details.state.entries(name)
+        tried = sum(one.event_id in details.checked.results for one in entries)
+        if tried:
+            del unchecked[flag]
+            good = details.checked.counts.get(flag, 0)
+            what = f"{good:,} of {tried:,} claims were found to be so: {CLAIMS[flag][0]}"
+            yield CheckResult("passed" if good == tried else "failed", what)
+    names = ", ".join(unchecked.values())
+    why = "This mirror verifies who signed such a claim, not whether the claim is true."
+    yield CheckResult("not checked", f"{names[0].upper()}{names[1:]}", why)
 
 
 def _title_check(paper: PaperMetadata | None) -> CheckResult:
@@ -259,7 +284,8 @@ class ClaimsView:
 
 def claims_of(details: RecordDetails) -> list[ClaimsView]:
     """Return the claims in force, without citations and snapshots."""
-    state, statuses = details.state, claim_statuses(details.state)
+    state = details.state
+    statuses = claim_statuses(state, details.checked.counts)
     return [
         ClaimsView(
             list_label(name).capitalize(),

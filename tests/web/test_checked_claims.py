@@ -1,0 +1,84 @@
+"""Results of checks of claims, where a record is shown: beside the state, and no part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from mirror.core.verification_status import CheckedClaims
+from mirror.engine.storage.attestations import read_attestations
+from mirror.store import StorageCheck, open_store
+from mirror.web import ServerSettings
+from tests.engine.storage.archives import bundle_of, store_with
+from tests.engine.sync.sync_servers import suffix_of
+from tests.helpers import ids_in
+from tests.web.conftest import served
+from tests.web.markup import Page
+
+URLS = ("https://a.example/1", "https://a.example/2", "https://a.example/3")
+BUNDLE = bundle_of(1, *URLS)
+PLACE = f"/pith/{suffix_of(BUNDLE)}"
+HERE = ("present", "", 200, "Mon, 04 May 2026 00:00:00 GMT", "", "The archive has this capture.")
+GONE = ("gone", "storage.gone", 404, "", "", "The archive answered 404 (Not Found) <b>.")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of a record with three attestations."""
+    return store_with(tmp_path_factory.mktemp("checked"), BUNDLE)
+
+
+@pytest.fixture(scope="module")
+def client(path: Path) -> Iterator[httpx.Client]:
+    with served(ServerSettings(store=path)) as url, httpx.Client(base_url=url) as client:
+        yield client
+
+
+def _answer(path: Path, url: str, answer: tuple[str, str, int, str, str, str], at: str) -> None:
+    with open_store(path) as store:
+        (record_id,) = ids_in(store)
+        (found,) = (one for one in read_attestations(store, record_id) if one.url == url)
+        with store.transaction():
+            time = f"2026-11-0{at}T12:00:00.000000Z"
+            check = StorageCheck(found.pith_number, found.event_id, url, time, *answer)
+            store.storage_checks.append(check)
+
+
+def test_answers_of_archives_are_shown_and_decide_the_flag(
+    path: Path, client: httpx.Client
+) -> None:
+    """Step by step: never asked, gone, present, gone again. The state stays the same."""
+    state = client.get(f"{PLACE}/state.json").text
+    seen = []
+    steps = ((URLS[0], GONE, "1"), (URLS[1], HERE, "2"), (URLS[1], GONE, "3"))
+    for step in (None, *steps):
+        if step is not None:
+            _answer(path, *step)
+        status = client.get(f"{PLACE}.json").json()["verification_status"]
+        claims = status["claims"]["storage_verified"]
+        words = " ".join(Page(client.get(PLACE).text).text.split())
+        seen.append((status["storage_verified"], claims["checked"], words.count("asked at 2026-")))
+        assert claims["claimed"] == 3
+        assert client.get(f"{PLACE}/state.json").text == state
+    assert seen == [(False, 0, 0), (False, 0, 1), (True, 1, 2), (False, 0, 2)]
+    last = "asked at 2026-11-03T12:00:00Z: gone. The archive answered 404 (Not Found) <b>."
+    assert last in words
+    assert "0 of 2 claims were found to be so: stored copy" in words
+    assert "Proofs of timestamps, authors, references" in words
+
+
+def test_a_checked_copy_is_ticked(path: Path, client: httpx.Client) -> None:
+    """One of the three, and the words say so."""
+    _answer(path, URLS[2], HERE, "4")
+    page = Page(client.get(PLACE).text)
+    words = " ".join(page.text.split())
+    assert "stored copy: checked here" in words
+    assert "Stored copy 1 of 3 checked here" in words
+
+
+def test_no_check_is_the_default() -> None:
+    """A state that is shown without results has none."""
+    assert (CheckedClaims().counts, CheckedClaims().results) == ({}, {})
