@@ -13,6 +13,7 @@ COMMANDS = {
     "check": "Verify the whole store: hashes, signatures, states, SQLite.",
     "checkpoint": "Sign the root of all states; verify that of other mirrors.",
     "compare": "Compare the states with upstream's or another mirror's.",
+    "diff": "Show what changed in one record between two known times, or in all records since one.",
     "export": "Write bundles as one reproducible BagIt bag.",
     "find": "Find records by identifier, title or words.",
     "findings": "List findings in the store, and acknowledge them.",

@@ -30,8 +30,8 @@ def root(*, db: Path, at: PointInTime | None, as_json: bool) -> None:
     state for every record. Its computation is described in docs/tree.md.
 
     With --at it is the root that this mirror had then: of the facts that it had stored, under the
-    keys that it trusted. States that changed since are merged again; if other keys were trusted,
-    all facts are verified again.
+    keys that it trusted. States that changed since are merged again; facts that name a
+    key that was added or removed since are verified again.
 
     \b
     Examples:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -184,6 +184,15 @@ class Facts:
             WHERE arrival.id > ? LIMIT ?
         """
         return self._conn.execute(query, (after, limit)).fetchall()
+
+    def arrived_since(self, after: int) -> Iterator[tuple[int, int]]:
+        """Yield (record id, number of arrivals) of the arrivals after one, ascending by record."""
+        # Without an index: that of the records would read every arrival.
+        query = """
+            SELECT record_id, count(*) FROM arrival NOT INDEXED WHERE id > ?
+            GROUP BY record_id ORDER BY record_id
+        """
+        return self._conn.execute(query, (after,))
 
     def last_arrival(self, record_id: int | None = None, until: int = _ANY_ARRIVAL) -> int:
         """Return the id of the last arrival of one record or of all; 0 without any.

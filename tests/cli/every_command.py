@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "verify": ("{folder}/demo.tar", "--json"),
     "show": (ID,),
     "history": (ID,),
+    "diff": (ID, "2001-09-09"),
     "export": ("{folder}/out.tar", "--packed", "--force"),
     "backup": ("{folder}/backup.db", "--force"),
     "status": ("--json",),

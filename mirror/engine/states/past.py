@@ -14,6 +14,7 @@ from mirror.core.point_in_time import PointInTime
 from mirror.core.shape import text_member
 from mirror.core.values import instant
 from mirror.engine.states.current import current_facts, current_text, replay, verify_arrival
+from mirror.engine.states.reverify import KeySetChange
 from mirror.errors import LookUpError
 from mirror.store import RecordFacts, Store, StoreVersion
 
@@ -60,10 +61,25 @@ def past_facts(
         CorruptStoreError: `store.damaged`
     """
     keys = keys_at(store, version) if keys is None else keys
+    if _needs_verdicts(store, record_id):
+        return _verified_facts(store, record_id, version, keys)
+    change = KeySetChange(store.trust_log.key_set(), keys)
+    if change.is_empty:
+        return store.facts.load(record_id, until=version.arrival)
+    facts = RecordFacts(store.records.get(record_id), [], [], [])
+    for row, contents in store.facts.rows(record_id):
+        if row.id <= version.arrival:
+            kept = store.facts.with_verdicts(row, contents)
+            facts.add(contents, change.verdicts(facts.record, row, contents, kept))
+    return facts
+
+
+def _verified_facts(
+    store: Store, record_id: int, version: StoreVersion, keys: KeySet
+) -> RecordFacts:
+    """Verify all facts by a version again, because their stored verdicts are stale."""
     if version.arrival >= store.facts.last_arrival(record_id):
         return current_facts(store, record_id, keys)
-    if keys.digest == store.trust_log.key_set().digest and not _needs_verdicts(store, record_id):
-        return store.facts.load(record_id, until=version.arrival)
     facts = RecordFacts(store.records.get(record_id), [], [], [])
     for row, contents in store.facts.rows(record_id):
         if row.id <= version.arrival:
@@ -84,7 +100,8 @@ def past_text(
     Arguments and errors as `past_facts`.
     """
     keys = keys_at(store, version) if keys is None else keys
-    if version.arrival >= store.facts.last_arrival(record_id):
+    is_last = version.arrival >= store.facts.last_arrival(record_id)
+    if is_last and keys.digest == store.trust_log.key_set().digest:
         return current_text(store, record_id, keys)
     return replay(past_facts(store, record_id, version, keys), keys).text
 

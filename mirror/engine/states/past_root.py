@@ -44,7 +44,7 @@ def past_root(
     """Return the root that a store had at an earlier version, under the keys trusted then.
 
     States that did not change since are read; the others are merged again, with today's rules. If
-    other keys were trusted, all facts are verified again.
+    other keys were trusted, the facts that name a changed key are verified again.
 
     Args:
         store: The store; its states must be up to date (`update_root`), and it must be a file.

@@ -15,11 +15,14 @@ class KeySetChange:
     """A change from one key set to another, whatever lies between them in time."""
 
     def __init__(self, before: KeySet, after: KeySet) -> None:
-        self.after = after
         changed = {*before} ^ {*after}
         has_profiles = before.profiles != after.profiles
-        self._is_empty = not changed and not has_profiles
-        self._names = None if has_profiles else affected_names(changed, after)
+        self.after = after
+        """The keys after the change."""
+        self.is_empty = not changed and not has_profiles
+        """Whether both are the same."""
+        self.names = None if has_profiles else affected_names(changed, after)
+        """The names under which facts may refer to changed keys; None if any fact may."""
 
     def verdicts(
         self, record: Record, row: ArrivalRow, contents: ArrivalContents, kept: Verdicts
@@ -35,8 +38,8 @@ class KeySetChange:
         Raises:
             CorruptStoreError: `store.damaged`
         """
-        if self._is_empty:
+        if self.is_empty:
             return kept
-        if self._names is None:
+        if self.names is None:
             return verify_arrival(record, row, contents, self.after)
-        return reverify_named(record, kept, self._names, self.after)
+        return reverify_named(record, kept, self.names, self.after)
