@@ -32,7 +32,7 @@ def parse_url(text: str) -> httpx.URL:
             host or port, or contains a user name or password.
     """
     try:
-        url = httpx.URL(text)
+        url = httpx.URL(text).copy_with(fragment=None)  # fails if it is too long when encoded
     except httpx.InvalidURL as error:
         raise _refused("This is not a URL.", _masked(text)) from error
     if url.scheme not in _PORTS:
@@ -43,7 +43,7 @@ def parse_url(text: str) -> httpx.URL:
         raise _refused("The URL has no valid host.", redact_url(url))
     if url.port is not None and not 0 < url.port < 65536:
         raise _refused("The URL has an invalid port.", redact_url(url))
-    return url.copy_with(fragment=None)
+    return url
 
 
 def resolve_redirect(url: httpx.URL, location: str, config: ClientConfig) -> httpx.URL:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirror.engine.storage.answer import Answer, CaptureStatus, ask_for
@@ -192,6 +192,35 @@ def test_this_machine_is_not_asked_unless_it_is_allowed(site: Site, guarded: Cli
     answer = ask_for(guarded, site.url(), CAPTURED_AT)
     assert answer[1:4] == ("not_allowed", "upstream.private", 0)
     assert site.connections == connections
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://a.example/" + "é" * 60_000, "http://" + "α" * 60_000, "http://" + "a." * 30_000,
+     "http://[" + "1:" * 30_000 + "]/", "http://" + "@" * 60_000, "http://a:" + "9" * 60_000,
+     "x" * 1_000_000],
+    ids=lambda url: url[:20],
+)  # fmt: skip
+def test_a_long_address_is_refused(guarded: Client, url: str) -> None:
+    """Whatever makes it long."""
+    assert ask_for(guarded, url, CAPTURED_AT)[1:3] == ("not_allowed", "upstream.url")
+
+
+_PIECES = st.sampled_from(
+    [b"HTTP/1.1 ", b"200 OK\r\n", b"302 Found\r\n", b"103 Early\r\n\r\n", b"Location: ", b"/",
+     b"\r\n", b"\r\n\r\n", b"Memento-Datetime: ", CAPTURED.encode(), b": ", b"\0", b"\xff",
+     b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"ffffffff\r\n",
+     b"Content-Encoding: zstd\r\n"]
+)  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(response=st.lists(_PIECES | st.binary(max_size=8), max_size=12).map(b"".join))
+def test_any_bytes_may_be_a_response(site: Site, client: Client, response: bytes) -> None:
+    """They are an answer of some kind; nothing is raised."""
+    answer = _ask(site, client, saying(b"HTTP/1.1 ", response, then_hang_up=True))
+    assert answer.status is not CaptureStatus.NOT_ASKED
+    assert (answer.memento_datetime + answer.message).isprintable()
 
 
 @given(url=st.text() | st.text().map("http://{}".format) | st.text().map("https://[{}".format))
