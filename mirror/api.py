@@ -29,6 +29,7 @@ from mirror.core.record import Record
 from mirror.core.state_view import parse_state
 from mirror.core.values import Object, decode
 from mirror.engine.findings import Finding, ReadRequest, Summary
+from mirror.engine.history.record_history import record_history
 from mirror.engine.identifiers import look_up
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.ingest.pipeline import verify
@@ -44,7 +45,7 @@ from mirror.engine.states.past import (
 from mirror.engine.states.root import StateRoot, read_root
 from mirror.engine.states.trust import add_keys
 from mirror.errors import FormatError, LookUpError, MirrorError, SourceError, StoreError
-from mirror.store import Store, StoreVersion
+from mirror.store import RecordFacts, Store, StoreVersion
 from mirror.store import open_store as open_rows
 
 __all__ = [
@@ -131,13 +132,19 @@ class MirrorStore:
         return self._store.trust_log.key_set()
 
     def records(self) -> Iterator[Record]:
-        """Yield every record, ascending by the suffix of its Pith Number.
+        """Yield every record, ascending by Pith Number.
 
         Raises:
             StoreError: `store.damaged`
         """
-        for _, record_id in self._store.records.in_bag_order(None):
-            yield self._store.records.get(record_id)
+        return map(self._store.records.get, self._store.records.in_number_order())
+
+    def states(self) -> Iterator[RecordState]:
+        """Yield the state of every record, ascending by Pith Number; errors as `state`."""
+        version = self._store.version()
+        keys = keys_at(self._store, version)
+        for record_id in self._store.records.in_number_order():
+            yield _state_of(past_facts(self._store, record_id, version, keys), keys)
 
     def record(self, identifier: str) -> Record:
         """Return the record of an ID.
@@ -169,8 +176,7 @@ class MirrorStore:
         facts = past_facts(self._store, record_id, version, keys)
         if claimed_until is not None:
             facts = until_claimed(facts, parse_point_in_time(claimed_until))
-        state = replay(facts, keys)
-        return RecordState(facts.record.pith_number, state.text, state.digest, state.core_digest)
+        return _state_of(facts, keys)
 
     def bundle(self, identifier: str, *, at: str | None = None) -> bytes:
         """Return the composed bundle of a record, one line of JSON (B6).
@@ -180,6 +186,19 @@ class MirrorStore:
         record_id = look_up(self._store.records, identifier)
         version = self._version(record_id, at)
         return bundle_text(self._store, record_id, until=version.arrival)
+
+    def history(self, identifier: str) -> Iterator[Object]:
+        """Yield the steps by which a record came to its state, the oldest first.
+
+        Each is a dictionary as a line of `mirror history ID --json`: what arrived or changed, its
+        known time, the claimed times of what came, and the state digests before and after.
+
+        Raises:
+            LookUpError: `lookup.unknown`, `lookup.ambiguous`
+            StoreError: `store.damaged`
+        """
+        record_id = look_up(self._store.records, identifier)
+        return (step.to_value() for step in record_history(self._store, record_id))
 
     def root(self) -> StateRoot:
         """Return the digest of all states, with the key set and the counts.
@@ -196,6 +215,11 @@ class MirrorStore:
         version = self._store.version_at(time.text)
         require_known(self._store, record_id, version, time)
         return version
+
+
+def _state_of(facts: RecordFacts, keys: KeySet) -> RecordState:
+    state = replay(facts, keys)
+    return RecordState(facts.record.pith_number, state.text, state.digest, state.core_digest)
 
 
 @contextmanager

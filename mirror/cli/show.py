@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from mirror.cli import exit_codes, options, time_options, trusted_keys
 from mirror.cli.citations_view import citation_rows
-from mirror.cli.output import print_table
+from mirror.cli.output import echo, print_table
 from mirror.cli.state_view import state_rows
 from mirror.core.keys import KeySet
 from mirror.core.point_in_time import PointInTime
@@ -34,15 +35,16 @@ __all__ = ["show"]
 
 
 @click.command()
-@click.argument("identifier", metavar="ID")
+@click.argument("identifier", metavar="ID", required=False)
 @options.db
 @trusted_keys.key_files
 @time_options.at
 @time_options.claimed_until
 @options.as_json
 @click.option("--bundle", is_flag=True, help="Print the composed bundle of the record.")
+@click.option("--all", "everything", is_flag=True, help="Print the state of each record, as JSON.")
 def show(
-    identifier: str,
+    identifier: str | None,
     *,
     db: Path,
     key_files: tuple[Path, ...],
@@ -50,6 +52,7 @@ def show(
     claimed_until: PointInTime | None,
     as_json: bool,
     bundle: bool,
+    everything: bool,
 ) -> None:
     """Show one record: its claims, and which of them are verified.
 
@@ -63,75 +66,94 @@ def show(
     A date means its end in UTC. Citations by other records, and results of checks such as those of
     `mirror storage check`, are shown without these options only.
 
+    With --all --json the states of all records are printed, ascending by Pith Number; with
+    --bundle, their bundles. With --at, records that were not known yet are left out.
+
     \b
     Examples:
       mirror show 1705.09786
       mirror show pith:2017:7SOLO26TLPZRGSRX2HH227CICV --json
       mirror show 7SOLO26T --bundle > bundle.json
       mirror show 1705.09786 --at 2026-06-30
+      mirror show --all --json | jq -r .pith_number
     """
+    if everything is not (identifier is None) or (everything and not (as_json or bundle)):
+        raise click.UsageError("give one ID, or --all with --json or --bundle")
     with open_store(db, read_only=True) as store, store.snapshot():
-        view = _RecordView(store, look_up(store.records, identifier), at, claimed_until)
+        view = _StoreView(store, at, claimed_until)
         keys = view.keys.with_added(trusted_keys.read_key_files(key_files))
-        if bundle:
-            click.echo(view.bundle(), nl=False)
-        elif as_json:
-            click.echo(view.state(keys), nl=False)
+        if identifier is None:
+            for record_id in view.known_records():
+                _echo(view, record_id, keys, bundle=bundle)
+            return
+        record_id = view.look_up(identifier)
+        if as_json or bundle:
+            _echo(view, record_id, keys, bundle=bundle)
         else:
-            sys.exit(_print_record(view, keys))
+            sys.exit(_print_record(view, record_id, keys))
 
 
-class _RecordView:
-    """A record as it is known and claimed by the times that were asked for."""
+class _StoreView:
+    """A store as it is known and claimed by the times that were asked for."""
 
     def __init__(
-        self,
-        store: Store,
-        record_id: int,
-        at: PointInTime | None,
-        claimed_until: PointInTime | None,
+        self, store: Store, at: PointInTime | None, claimed_until: PointInTime | None
     ) -> None:
         self.store = store
-        self.record_id = record_id
         self.times = {
             name: time.words
             for name, time in (("known by", at), ("claimed until", claimed_until))
             if time is not None
         }
-        self._claimed_until = claimed_until
-        self._version = store.version()
-        if at is not None:
-            self._version = time_options.version_at(store, at)
-            require_known(store, record_id, self._version, at)
+        self._at, self._claimed_until = at, claimed_until
+        self._version = store.version() if at is None else time_options.version_at(store, at)
         if claimed_until is not None:
             time_options.note_claimed(claimed_until)
         self.keys = keys_at(store, self._version)
 
-    def facts(self, keys: KeySet) -> RecordFacts:
-        """Return the facts, verified under some keys."""
-        facts = past_facts(self.store, self.record_id, self._version, keys)
+    def look_up(self, identifier: str) -> int:
+        """Return the record of an identifier, which must have been known."""
+        record_id = look_up(self.store.records, identifier)
+        if self._at is not None:
+            require_known(self.store, record_id, self._version, self._at)
+        return record_id
+
+    def known_records(self) -> Iterator[int]:
+        """Yield the records that were known, ascending by Pith Number."""
+        for record_id in self.store.records.in_number_order():
+            if self.store.facts.first_arrival(record_id) <= self._version.arrival:
+                yield record_id
+
+    def facts(self, record_id: int, keys: KeySet) -> RecordFacts:
+        """Return the facts of a record, verified under some keys."""
+        facts = past_facts(self.store, record_id, self._version, keys)
         return facts if self._claimed_until is None else until_claimed(facts, self._claimed_until)
 
-    def state(self, keys: KeySet) -> bytes:
-        """Return the state as M13 writes it."""
+    def state(self, record_id: int, keys: KeySet) -> bytes:
+        """Return the state of a record as M13 writes it."""
         if self._claimed_until is None:
-            return past_text(self.store, self.record_id, self._version, keys)
-        return replay(self.facts(keys), keys).text
+            return past_text(self.store, record_id, self._version, keys)
+        return replay(self.facts(record_id, keys), keys).text
 
-    def bundle(self) -> bytes:
-        """Return the composed bundle (B6)."""
+    def bundle(self, record_id: int) -> bytes:
+        """Return the composed bundle of a record (B6)."""
         if self._claimed_until is None:
-            return bundle_text(self.store, self.record_id, until=self._version.arrival)
-        return bundle_of(self.facts(self.keys))
+            return bundle_text(self.store, record_id, until=self._version.arrival)
+        return bundle_of(self.facts(record_id, self.keys))
 
 
-def _print_record(view: _RecordView, keys: KeySet) -> int:
+def _echo(view: _StoreView, record_id: int, keys: KeySet, *, bundle: bool) -> None:
+    """Print the bundle or the state of a record, one line of JSON."""
+    echo(view.bundle(record_id) if bundle else view.state(record_id, keys), nl=False)
+
+
+def _print_record(view: _StoreView, record_id: int, keys: KeySet) -> int:
     """Print a record as a table; return the exit code."""
-    store, record_id = view.store, view.record_id
-    state = parse_state(view.state(keys))
+    store = view.store
+    state = parse_state(view.state(record_id, keys))
     record = store.records.get(record_id)
     checked = CheckedClaims() if view.times else checked_claims(store, state)
-    rows = state_rows(state, record, lambda: view.facts(keys).events, checked)
+    rows = state_rows(state, record, lambda: view.facts(record_id, keys).events, checked)
     if view.times:
         print_table({**view.times, **rows})
         return exit_codes.OK

@@ -120,6 +120,11 @@ class Records:
             for one in set(record_ids)
         )
 
+    def in_number_order(self) -> Iterator[int]:
+        """Yield the row ids of all records, ascending by Pith Number."""
+        rows = self._conn.execute("SELECT id FROM record ORDER BY year, suffix, id")
+        return (record_id for (record_id,) in rows)
+
     def page_of_bag(self, after: tuple[str, int], limit: int) -> list[tuple[str, int]]:
         """Return (suffix, id) of at most `limit` records after one, in the order of a bag."""
         query = """

@@ -82,6 +82,10 @@ def test_the_examples_in_the_document_run(
 def test_states_are_those_of_the_command(demo: Path) -> None:
     with mirror.open_store(demo) as store:
         states = [store.state(record.pith_number) for record in store.records()]
+        assert list(store.states()) == states
+        for one in states:
+            *_, last = store.history(one.pith_number)
+            assert last["state_after"] == one.digest
         assert store.root().records == len(store) == len(states)
         assert store.key_set.get("pith-v1-2026-05") is not None
     found = {one.pith_number: one.value for one in states}

@@ -11,8 +11,10 @@ import pytest
 from mirror.core.values import time_text
 from mirror.store import open_store
 from tests.cli.conftest import BUNDLES, Mirror
+from tests.helpers import sample_states
 
 DEMO, KEYS = BUNDLES / "demo.tar", BUNDLES / "demo-keys.json"
+DEMO_NUMBERS = [one["pith_number"] for one in sample_states("demo")]
 NUMBER = "pith:2026:JCCOAP2XTU5776A7WX6DYB7J3E"
 
 
@@ -49,6 +51,21 @@ def test_the_answers_of_a_time_are_those_of_then(
     assert f"known here by {at}, under the keys trusted then" in shown.stderr
     assert "\ncites " not in shown.stdout.decode()
     assert mirror("root", "--at", at, "--json").lines[0]["known_by"] == at
+
+
+def test_all_states_and_bundles_are_lines(
+    mirror: Mirror, grown: tuple[str, tuple[bytes, str, bytes]]
+) -> None:
+    """Of now and of then, ascending by Pith Number; before the first merge there is none."""
+    for at in ((), ("--at", grown[0])):
+        states = mirror("show", "--all", "--json", *at)
+        assert [one["pith_number"] for one in states.lines] == sorted(DEMO_NUMBERS)
+        assert _answers(mirror, *at)[0] in states.stdout
+    bundles = mirror("show", "--all", "--bundle")
+    assert [one["pith_number"] for one in bundles.lines] == sorted(DEMO_NUMBERS)
+    assert mirror("show", "--all", "--json", "--at", "2001-09-09").stdout == b""
+    for wrong in (("show",), ("show", "--all"), ("show", NUMBER, "--all", "--json")):
+        assert "give one ID, or --all" in mirror(*wrong).stderr
 
 
 def test_a_time_before_the_record_says_when_it_came(
