@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mirror.web.base_url import BaseUrl
 from mirror.web.common_headers import common_headers
 from mirror.web.direct_states import DirectStates
 from mirror.web.endpoint import Endpoint, Handling, Threads, routing_error_handler
 from mirror.web.log import AccessLog, ErrorLog
+from mirror.web.memento_api import MementoApi, asks_for_past
+from mirror.web.mementos import Original
 from mirror.web.mirror_api import MirrorApi, RequestMetrics
 from mirror.web.openapi import description
 from mirror.web.pages.handlers import Pages
@@ -57,6 +60,9 @@ CLIENT_GONE = 499
 """Status counted for a client that disconnected first, as nginx does; it is never sent."""
 
 
+_Handler = Callable[[Request], Representation | Response]
+
+
 class MirrorApp(Starlette):
     """The ASGI application that serves a store."""
 
@@ -70,7 +76,9 @@ def create_app(settings: ServerSettings) -> MirrorApp:
     reader = StoreReader(settings.store, settings.cache_bytes)
     metrics = RequestMetrics()
     threads = Threads()
-    registry_api = RegistryApi(reader, settings.name, settings.base_url, settings.source_url)
+    base_url = BaseUrl(settings.base_url)
+    registry_api = RegistryApi(reader, settings.name, base_url, settings.source_url)
+    memento_api = MementoApi(reader, base_url)
     mirror_api = MirrorApi(reader, metrics, threads.downloads)
     pages = Pages(reader, settings.name, registry_api.base_url)
 
@@ -83,7 +91,7 @@ def create_app(settings: ServerSettings) -> MirrorApp:
     app = MirrorApp(
         routes=[
             Route(path, Endpoint(handling, pages, threads), methods=["GET"])
-            for path, handling in _routes(registry_api, mirror_api, pages).items()
+            for path, handling in _routes(registry_api, memento_api, mirror_api, pages).items()
         ],
         exception_handlers={HTTPException: routing_error_handler(pages)},
         lifespan=lifespan,
@@ -91,21 +99,33 @@ def create_app(settings: ServerSettings) -> MirrorApp:
     app.router.redirect_slashes = False  # a redirect would repeat any Host header
     access_log = AccessLog() if settings.access_log == "json" else None
     if access_log is None:
-        app.direct_states = DirectStates(reader, metrics)
+        app.direct_states = DirectStates(reader, metrics, base_url)
     app.add_middleware(_Middleware, metrics=metrics, access_log=access_log)
     return app
 
 
 def _routes(
-    registry_api: RegistryApi, mirror_api: MirrorApi, pages: Pages
+    registry_api: RegistryApi, memento_api: MementoApi, mirror_api: MirrorApi, pages: Pages
 ) -> Mapping[str, Handling]:
     def record(request: Request) -> Representation | Response:
         return (registry_api.linked_data if _prefers_json_ld(request) else pages.record)(request)
 
+    def time_gate(original: Original, current: _Handler) -> _Handler:
+        return lambda request: (
+            memento_api.time_gate(request, original) if asks_for_past(request) else current(request)
+        )
+
+    def timemap(original: Original) -> Handling:
+        return Handling(lambda request: memento_api.timemap(request, original))
+
+    def cached_state(request: Request) -> Representation | None:
+        return None if asks_for_past(request) else registry_api.cached_state(request)
+
+    bundle = Handling(time_gate(Original.BUNDLE, registry_api.bundle))
     return {
         # Routes are tried in this order.
         "/pith/{suffix}/state.json": Handling(
-            registry_api.state, at_once=registry_api.cached_state
+            time_gate(Original.STATE, registry_api.state), at_once=cached_state
         ),
         "/": Handling(pages.home),
         "/find": Handling(pages.find),
@@ -113,11 +133,17 @@ def _routes(
         "/trust": Handling(pages.trust),
         "/codes": Handling(pages.codes),
         "/static/{name}": Handling(pages.static, at_once=pages.static),
-        "/pith/{suffix}/bundle.json": Handling(registry_api.bundle),
+        "/pith/{suffix}/bundle.json": bundle,
         "/pith/{suffix}/badge.svg": Handling(pages.badge),
-        "/.well-known/pith/{suffix}/bundle.json": Handling(registry_api.bundle),
+        "/.well-known/pith/{suffix}/bundle.json": bundle,
+        "/pith/{suffix}/timemap": timemap(Original.PAGE),
+        "/pith/{suffix}/state.json/timemap": timemap(Original.STATE),
+        "/pith/{suffix}/bundle.json/timemap": timemap(Original.BUNDLE),
+        "/pith/{suffix}/at": Handling(memento_api.nearest),
+        "/pith/{suffix}/at/{time}/state.json": Handling(memento_api.state),
+        "/pith/{suffix}/at/{time}/bundle.json": Handling(memento_api.bundle),
         "/pith/{suffix}.json": Handling(registry_api.record),
-        "/pith/{suffix}": Handling(record),
+        "/pith/{suffix}": Handling(time_gate(Original.PAGE, record)),
         "/arxiv/{suffix:path}": Handling(pages.alias),
         "/doi/{suffix:path}": Handling(pages.alias),
         "/pith-mirrors.json": Handling(registry_api.manifest),

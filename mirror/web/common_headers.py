@@ -16,7 +16,7 @@ def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 _ALL = _raw({"Access-Control-Allow-Origin": "*"})
 _WITH_BODY = _ALL + _raw(
     {
-        "Access-Control-Expose-Headers": "ETag, Link, Content-Location",
+        "Access-Control-Expose-Headers": "ETag, Link, Content-Location, Memento-Datetime",
         "Content-Security-Policy": (
             "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
             "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

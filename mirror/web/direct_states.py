@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
+from mirror.web.base_url import BaseUrl
 from mirror.web.common_headers import RawHeaders, common_headers
+from mirror.web.mementos import Original, current_headers, current_links
 from mirror.web.mirror_api import RequestMetrics
 from mirror.web.representation import Representation, http_date, preferred_coding, respond
 from mirror.web.state_cache import compress, decompress, is_small
@@ -22,18 +24,29 @@ __all__ = ["DirectStates"]
 _PREFIX: Final = b"/pith/"
 _ENDING: Final = b"/state.json"
 _UNUSUAL: Final = frozenset(
-    {b"content-length", b"expect", b"if-modified-since", b"transfer-encoding", b"upgrade"}
+    {
+        b"accept-datetime",
+        b"content-length",
+        b"expect",
+        b"if-modified-since",
+        b"transfer-encoding",
+        b"upgrade",
+    }
 )
-_VARYING: Final = (b"etag", b"last-modified", b"content-length")
+_SCHEME: Final = b"x-forwarded-proto"
+"""A proxy may set the scheme of links by it, unless the operator gave the address."""
+_VARYING: Final = (b"link", b"etag", b"last-modified", b"content-length")
 """Headers that each state has another value of, in their order in a response."""
 
 
 class DirectStates:
     """Finds responses to GET requests for cached states by their full suffix."""
 
-    def __init__(self, reader: StoreReader, metrics: RequestMetrics) -> None:
+    def __init__(self, reader: StoreReader, metrics: RequestMetrics, base_url: BaseUrl) -> None:
         self._reader = reader
         self._metrics = metrics
+        self._base_url = base_url
+        self._unusual = _UNUSUAL if base_url.configured else _UNUSUAL | {_SCHEME}
         self._heads = {coding: _head(coding, "") for coding in ("", "zstd")}
         self._not_modified = _head("", _ETAG)
 
@@ -52,10 +65,10 @@ class DirectStates:
         started = time.perf_counter()
         if not (url.startswith(_PREFIX) and url.endswith(_ENDING)):
             return None
-        asked = _read_headers(headers)
+        asked = _read_headers(headers, self._unusual)
         if asked is None:
             return None
-        coding, tag = asked
+        coding, tag, host = asked
         name = url[len(_PREFIX) : -len(_ENDING)].decode("latin-1")
         known = self._reader.cached_state(name)
         if known is None:
@@ -63,25 +76,32 @@ class DirectStates:
         named, frame = known
         if named.suffix != name or named.changed_at is None:
             return None
+        base_url = self._base_url.of_host(host)
+        if not base_url:
+            return None
+        link = current_links(f"{base_url}/pith/{name}/state.json").encode("latin-1")
         digest = named.digest.encode()
         etag = b'"%b-%b"' % (digest, coding.encode()) if coding else b'"%b"' % digest
         if tag:
             if tag != etag:
                 return None
             self._metrics.count(304, time.perf_counter() - started)
-            return self._not_modified % (server_headers, etag)
+            return self._not_modified % (server_headers, link, etag)
         if not is_small(frame):
             return None
         body = frame if coding else decompress(frame)
         changed_at = http_date(named.changed_at).encode()
-        head = self._heads[coding] % (server_headers, etag, changed_at, b"%d" % len(body))
+        varying = server_headers, link, etag, changed_at, b"%d" % len(body)
+        head = self._heads[coding] % varying
         self._metrics.count(200, time.perf_counter() - started)
         return head + body
 
 
-def _read_headers(headers: RawHeaders) -> tuple[str, bytes] | None:
-    """Return content coding and `If-None-Match`; None for headers that need more than a look."""
-    accepted = tag = b""
+def _read_headers(
+    headers: RawHeaders, unusual: frozenset[bytes]
+) -> tuple[str, bytes, bytes] | None:
+    """Return content coding, `If-None-Match` and Host; None if a header needs more than a look."""
+    accepted = tag = host = b""
     for name, value in headers:
         if name == b"accept-encoding":
             if accepted:
@@ -91,10 +111,12 @@ def _read_headers(headers: RawHeaders) -> tuple[str, bytes] | None:
             if tag:
                 return None
             tag = value
-        elif name in _UNUSUAL:
+        elif name == b"host":
+            host = value
+        elif name in unusual:
             return None
     coding = preferred_coding(accepted.decode("latin-1"))
-    return None if coding == "gzip" else (coding, tag)
+    return None if coding == "gzip" else (coding, tag, host)
 
 
 _ETAG: Final = "0" * 64
@@ -113,6 +135,7 @@ def _head(coding: str, tag: str) -> bytes:
         media_type="application/json",
         etag=_ETAG,
         changed_at=datetime.fromtimestamp(0, UTC),
+        headers=current_headers("", "", Original.STATE),
     )
     response = respond({"type": "http", "headers": asked}, state)
     headers = [*response.raw_headers, *common_headers(response.status_code, response.raw_headers)]

@@ -14,7 +14,9 @@ from mirror.core.verification_status import verification_status
 from mirror.engine.claims.checked import checked_claims
 from mirror.engine.search.citations import citations_of
 from mirror.errors import LookUpError
+from mirror.web.base_url import BaseUrl
 from mirror.web.citations import citations_value
+from mirror.web.mementos import Original, current_headers, page_headers
 from mirror.web.representation import Representation, json_representation
 from mirror.web.state_cache import ResolvedName, is_small
 from mirror.web.store_reader import StoreReader, StoreSnapshot
@@ -34,7 +36,7 @@ _CONTEXT: Object = {
 class RegistryApi:
     """Handlers of the registry's paths."""
 
-    def __init__(self, reader: StoreReader, name: str, base_url: str, source_url: str) -> None:
+    def __init__(self, reader: StoreReader, name: str, base_url: BaseUrl, source_url: str) -> None:
         self._reader = reader
         self._name = name
         self._base_url = base_url
@@ -42,7 +44,7 @@ class RegistryApi:
 
     def base_url(self, request: Request) -> str:
         """Return the address of this mirror, without a trailing slash."""
-        return self._base_url or str(request.base_url).rstrip("/")
+        return self._base_url.of(request.scope)
 
     # A record --------------------------------------------------------------------------------
 
@@ -56,17 +58,28 @@ class RegistryApi:
                 media_type="application/json",
                 etag=snapshot.bundle_digest(record_id),
                 changed_at=snapshot.changed_at(record_id),
-                headers=_content_location(request, record.suffix, "/bundle.json"),
+                headers=_content_location(request, record.suffix, "/bundle.json")
+                | current_headers(self.base_url(request), record.suffix, Original.BUNDLE),
             )
 
     def state(self, request: Request) -> Representation:
         """Handle `/pith/{suffix}/state.json`."""
-        return _state(request, *self._reader.state(request.path_params["suffix"]))
+        return self._state(request, *self._reader.state(request.path_params["suffix"]))
 
     def cached_state(self, request: Request) -> Representation | None:
         """Handle the same if the state is cached; None if that needs waiting, or takes long."""
         known = self._reader.cached_state(request.path_params["suffix"])
-        return _state(request, *known) if known is not None and is_small(known[1]) else None
+        return self._state(request, *known) if known is not None and is_small(known[1]) else None
+
+    def _state(self, request: Request, named: ResolvedName, frame: bytes) -> Representation:
+        return Representation(
+            frame=frame,
+            media_type="application/json",
+            etag=named.digest,
+            changed_at=named.changed_at,
+            headers=_content_location(request, named.suffix, "/state.json")
+            | current_headers(self.base_url(request), named.suffix, Original.STATE),
+        )
 
     def record(self, request: Request) -> Representation:
         """Handle `/pith/{suffix}.json`."""
@@ -101,11 +114,8 @@ class RegistryApi:
                 },
                 media_type="application/ld+json",
             )
-            answer.headers = (
-                _content_location(request, record.suffix, "")
-                | _canonical(record)
-                | {"Vary": "Accept"}
-            )
+            answer.headers = _content_location(request, record.suffix, "")
+            answer.headers |= page_headers(self.base_url(request), record.suffix)
             return answer
 
     def _describe(
@@ -177,16 +187,6 @@ class RegistryApi:
         if not is_trusted:
             raise LookUpError("keys.unknown", "this mirror does not trust the registry's key")
         return json_representation(_public_key(self._source_url))
-
-
-def _state(request: Request, named: ResolvedName, frame: bytes) -> Representation:
-    return Representation(
-        frame=frame,
-        media_type="application/json",
-        etag=named.digest,
-        changed_at=named.changed_at,
-        headers=_content_location(request, named.suffix, "/state.json"),
-    )
 
 
 def _content_location(request: Request, suffix: str, ending: str) -> dict[str, str]:

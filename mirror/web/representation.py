@@ -37,7 +37,9 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 """Cache-Control of responses whose URL contains their digest."""
 
 _WORTH_COMPRESSING = 512
-_COMPRESSIBLE = re.compile(r"text/|application/(?:json|ld\+json|problem\+json)|image/svg")
+_COMPRESSIBLE = re.compile(
+    r"text/|application/(?:json|ld\+json|link-format|problem\+json)|image/svg"
+)
 
 
 @dataclass(slots=True, kw_only=True)

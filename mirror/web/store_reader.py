@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from mirror.core.record import Record
 from mirror.core.state_view import StateView, parse_state
 from mirror.core.values import canonical, hexdigest
 from mirror.engine.identifiers import find_all
 from mirror.engine.states.current import bundle_text, current_text
+from mirror.engine.states.past import past_text
 from mirror.errors import AmbiguousError, CorruptStoreError, LookUpError, StoreError
 from mirror.store import Store, StoreVersion
-from mirror.web.state_cache import ResolvedName, StateCache, compress
+from mirror.web.request_threads import BusyError
+from mirror.web.state_cache import ResolvedName, StateCache, compress, decompress
 from mirror.web.store_pool import DataVersion, StorePool
 
-__all__ = ["StoreReader", "StoreSnapshot"]
+__all__ = ["MAX_PAST_FACTS", "StoreReader", "StoreSnapshot"]
 
 _LISTED = 50
 """The most records that are listed if a name matches several."""
@@ -45,6 +48,15 @@ _MANY = 10_000
 _FEW_EVENTS = 200
 """Number of events up to which `require_readable` also reads the state."""
 
+MAX_PAST_FACTS = 10_000
+"""Most facts of a record whose past states are merged for a request."""
+_PAST_MERGES = 2
+"""Past states that are merged at one time."""
+_WAIT_S = 1.0
+"""How long a request waits for its turn to merge one."""
+
+_Result = TypeVar("_Result")
+
 _Position = tuple[int, StoreVersion]
 """The generation of the store's file, and the version of its facts."""
 
@@ -62,6 +74,7 @@ class StoreReader:
         """The version for which the name cache is valid."""
         self._position: _Position | None = None
         """The position of the store at that version, or a later one."""
+        self._past_merges = threading.BoundedSemaphore(_PAST_MERGES)
 
     def close(self) -> None:
         """Close the store."""
@@ -114,6 +127,57 @@ class StoreReader:
                 self._cache.put_name(name, resolved)
             self._cache.put(resolved.digest, frame)
         return resolved, frame
+
+    def past_state(
+        self, snapshot: StoreSnapshot, record_id: int, version: StoreVersion
+    ) -> tuple[str, bytes]:
+        """Return a state that a record had: its digest in hexadecimal, and a zstd frame of it.
+
+        Args:
+            snapshot: A snapshot of this store.
+            record_id: The record.
+            version: A version of the store, not before the first arrival of the record.
+
+        Raises:
+            LookUpError: `limit.past`
+            BusyError: If other past states are being merged.
+            CorruptStoreError: `store.damaged`
+        """
+        key = repr((snapshot.generation, record_id, version))
+        with self._lock:
+            frame = self._cache.get(key)
+        if frame is None:
+            text = self.merge_past(
+                snapshot, record_id, lambda: past_text(snapshot.store, record_id, version)
+            )
+            frame = compress(text)
+            with self._lock:
+                self._cache.put(key, frame)
+        else:
+            text = decompress(frame)
+        return hexdigest(canonical(parse_state(text).value)), frame
+
+    def merge_past(
+        self, snapshot: StoreSnapshot, record_id: int, merge: Callable[[], _Result]
+    ) -> _Result:
+        """Return what `merge` makes of the facts of a record, if it has not too many of them.
+
+        Only `_PAST_MERGES` run at one time, so that others find threads to read the store.
+
+        Raises:
+            LookUpError: `limit.past`
+            BusyError: If other past states are being merged.
+        """
+        if snapshot.store.facts.totals(record_id).facts > MAX_PAST_FACTS:
+            message = f"the past of a record with more than {MAX_PAST_FACTS:,} facts is not served"
+            hint = "`mirror show ID --at TIME` shows it; its past bundles are served"
+            raise LookUpError("limit.past", message, hint=hint)
+        if not self._past_merges.acquire(timeout=_WAIT_S):
+            raise BusyError(retry_after_s=1)
+        try:
+            return merge()
+        finally:
+            self._past_merges.release()
 
     def _cached(self, name: str) -> tuple[ResolvedName, bytes] | None:
         resolved = self._cache.get_name(name)

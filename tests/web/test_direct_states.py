@@ -12,6 +12,7 @@ import pytest
 from starlette.requests import Request
 
 from mirror.web import ServerSettings, state_cache
+from mirror.web.base_url import BaseUrl
 from mirror.web.direct_states import DirectStates
 from mirror.web.http_protocol import PROTOCOLS
 from mirror.web.mirror_api import RequestMetrics
@@ -53,9 +54,11 @@ def url(path: Path) -> Iterator[httpx.URL]:
         yield httpx.URL(url)
 
 
-def _find(reader: StoreReader, headers: Lines, path: str = PATH) -> bytes | None:
+def _find(
+    reader: StoreReader, headers: Lines, path: str = PATH, base_url: str = ""
+) -> bytes | None:
     raw = [(name.lower().encode(), value.encode()) for name, value in headers]
-    direct = DirectStates(reader, RequestMetrics())
+    direct = DirectStates(reader, RequestMetrics(), BaseUrl(base_url))
     return direct.find(path.encode(), [(b"host", b"x"), *raw], b"date: now\r\n")
 
 
@@ -118,11 +121,37 @@ def test_a_direct_response_is_that_of_the_application(
         [("Transfer-Encoding", "chunked")],
         [("Expect", "100-continue")],
         [("Upgrade", "h2c")],
+        [("Accept-Datetime", "Mon, 01 Jun 2026 12:00:00 GMT")],
+        [("Accept-Datetime", "")],
+        [("X-Forwarded-Proto", "https")],
     ],
     ids=str,
 )
 def test_an_unusual_request_is_left_to_the_application(reader: StoreReader, headers: Lines) -> None:
     assert _find(reader, headers) is None
+
+
+def test_links_begin_with_the_address_that_the_operator_gave(
+    reader: StoreReader, path: Path
+) -> None:
+    """Then no header of a proxy matters; a name that is not ASCII is written in ASCII."""
+    given = "https://m\xfcsli.example/one%"
+    headers = [("X-Forwarded-Proto", "https")]
+    direct = _find(reader, headers, base_url=given)
+    assert direct is not None
+    link = f'<https://xn--msli-0ra.example/one%{PATH}>; rel="original timegate"'
+    assert link.encode() in direct
+    with served(ServerSettings(store=path, base_url=given)) as url:
+        assert httpx.get(url + PATH).status_code == 200
+        request = _request(PATH, [*headers, ("Content-Length", "0")])
+        assert _exchange(httpx.URL(url), request).startswith(direct)
+
+
+def test_a_host_that_is_none_is_left_to_the_application(url: httpx.URL) -> None:
+    """Which links to the address that it listens at."""
+    request = f"GET {PATH} HTTP/1.1\r\nHost: a b\r\n\r\n".encode()
+    link = f'<http://{url.host}:{url.port}{PATH}>; rel="original timegate"'
+    assert link.encode() in _exchange(url, request)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +176,7 @@ def test_another_path_is_left_to_the_application(reader: StoreReader, asked: str
 def test_a_large_state_is_left_to_a_thread(
     reader: StoreReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api = RegistryApi(reader, "", "", "")
+    api = RegistryApi(reader, "", BaseUrl(""), "")
     scope = {"type": "http", "path": PATH, "path_params": {"suffix": NAME}, "headers": []}
     assert api.cached_state(Request(scope)) is not None
     monkeypatch.setattr(state_cache, "_SMALL", 100)
@@ -170,10 +199,11 @@ def test_after_a_commit_nothing_is_sent_before_the_store_was_read(
 
 def test_direct_responses_are_counted(reader: StoreReader) -> None:
     metrics = RequestMetrics()
-    direct = DirectStates(reader, metrics)
+    direct = DirectStates(reader, metrics, BaseUrl(""))
     etag = f'"{_etag(reader)}"'.encode()
-    assert direct.find(PATH.encode(), [], b"")
-    assert direct.find(PATH.encode(), [(b"if-none-match", etag)], b"")
+    host = (b"host", b"x")
+    assert direct.find(PATH.encode(), [host], b"")
+    assert direct.find(PATH.encode(), [host, (b"if-none-match", etag)], b"")
     assert direct.find(b"/", [], b"") is None
     assert metrics.responses == {200: 1, 304: 1}
 

@@ -20,6 +20,7 @@ from mirror.engine.search.find import find
 from mirror.engine.search.results import SearchResult
 from mirror.errors import AmbiguousError, CorruptStoreError, FormatError, LookUpError
 from mirror.store.findings import FindingFilter, FindingRow
+from mirror.web.mementos import page_headers
 from mirror.web.pages import escaping
 from mirror.web.pages.badge import badge_svg
 from mirror.web.pages.citation_graph import citation_graph_of
@@ -241,9 +242,9 @@ class Pages:
         values |= _sections(details) | _history(details)
         values |= _addresses(self._base_url(request), details.record)
         answer = self._render("record.html", 200, **values)
-        path = f"/pith/{details.record.suffix}"
-        link = f'<{path}>; rel="canonical"'
-        answer.headers = {"Vary": "Accept", "Content-Location": path, "Link": link}
+        suffix = details.record.suffix
+        answer.headers = page_headers(self._base_url(request), suffix)
+        answer.headers |= {"Content-Location": f"/pith/{suffix}"}
         return answer
 
     def badge(self, request: Request) -> Representation:
