@@ -21,7 +21,7 @@ from mirror.web.common_headers import common_headers
 from mirror.web.direct_states import DirectStates
 from mirror.web.endpoint import Endpoint, Handling, Threads, routing_error_handler
 from mirror.web.log import AccessLog, ErrorLog
-from mirror.web.memento_api import MementoApi, asks_for_past
+from mirror.web.memento_api import Memento, MementoApi, asks_for_past
 from mirror.web.mementos import Original
 from mirror.web.mirror_api import MirrorApi, RequestMetrics
 from mirror.web.openapi import description
@@ -121,6 +121,12 @@ def _routes(
     def cached_state(request: Request) -> Representation | None:
         return None if asks_for_past(request) else registry_api.cached_state(request)
 
+    def past_record(request: Request) -> Representation:
+        def make(memento: Memento) -> Representation:
+            return pages.past_record(request, memento)
+
+        return memento_api.memento(request, Original.PAGE, make)
+
     bundle = Handling(time_gate(Original.BUNDLE, registry_api.bundle))
     return {
         # Routes are tried in this order.
@@ -140,6 +146,7 @@ def _routes(
         "/pith/{suffix}/state.json/timemap": timemap(Original.STATE),
         "/pith/{suffix}/bundle.json/timemap": timemap(Original.BUNDLE),
         "/pith/{suffix}/at": Handling(memento_api.nearest),
+        "/pith/{suffix}/at/{time}": Handling(past_record),
         "/pith/{suffix}/at/{time}/state.json": Handling(memento_api.state),
         "/pith/{suffix}/at/{time}/bundle.json": Handling(memento_api.bundle),
         "/pith/{suffix}.json": Handling(registry_api.record),

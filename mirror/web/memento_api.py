@@ -27,7 +27,6 @@ from mirror.web.mementos import (
 )
 from mirror.web.representation import (
     IMMUTABLE,
-    REVALIDATE,
     Representation,
     http_date,
     preferred,
@@ -152,7 +151,8 @@ class MementoApi:
             if path != request.scope["path"]:
                 return _redirect(path)
             answer = make(memento)
-        answer.cache = IMMUTABLE if memento.is_settled else REVALIDATE
+        if original is not Original.PAGE and memento.is_settled:  # a page is compared with today
+            answer.cache = IMMUTABLE
         answer.headers = {
             "Memento-Datetime": http_date(datetime_of(memento.second)),
             "Link": addresses.links(memento.seconds, memento.second),
@@ -191,10 +191,10 @@ def _bundle(memento: Memento) -> Representation:
 
 def _after(request: Request) -> str:
     """Return the second after which a page of a TimeMap begins; empty for the first page."""
-    after = request.query_params.get("after", "")
-    if re.fullmatch(r"([0-9]{14})?", after) is None:
+    after = request.query_params.get("after")
+    if after is not None and re.fullmatch("[0-9]{14}", after) is None:
         raise FormatError("request.after", "after must be a second, 14 digits")
-    return after
+    return after or ""
 
 
 def _redirect(path: str) -> Representation:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.web.conftest import Serve
 from tests.web.hostile import hostile_store
+from tests.web.past_store import SECONDS, SUFFIX, make_past
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 Browser, Page = playwright.Browser, playwright.Page
@@ -50,6 +51,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
     return f"{serve(store)}/pith/{suffix}"
 
 
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
+    """The address of the page of a record that changed at several known times."""
+    path = tmp_path_factory.mktemp("past") / "mirror.db"
+    make_past(path)
+    return f"{serve(path)}/pith/{SUFFIX}"
+
+
 @contextmanager
 def opened(browser: Any, url: str, **settings: Any) -> Iterator[Any]:
     """A page, which must load nothing from elsewhere and log no error."""
@@ -86,6 +95,24 @@ def test_every_page_fits_every_width(path: str, site: str, browser: Any) -> None
             page.set_viewport_size({"width": width, "height": 800})
             assert overflow(page) <= 0, width
             assert page.locator("h1").is_visible()
+
+
+def test_a_date_leads_to_the_page_of_the_past_and_back(past: str, browser: Any) -> None:
+    """Without JavaScript, by the list and by the form; the page fits a small phone."""
+    size = {"width": 320, "height": 800}
+    with opened(browser, past, java_script_enabled=False, viewport=size) as page:
+        page.get_by_role("link", name="2026-06-02T12:00:00Z").click()
+        page.wait_for_url(f"{past}/at/{SECONDS[1]}")
+        assert page.get_by_text("What this mirror knew by").is_visible()
+        assert page.get_by_role("heading", name="What differs from today").is_visible()
+        assert overflow(page) <= 0
+        page.get_by_label("What was known by the end of a day").fill("2026-06-03")
+        page.get_by_role("button", name="Show").click()
+        page.wait_for_url(f"{past}/at/{SECONDS[2]}")
+        page.get_by_role("link", name="Change before").click()
+        page.wait_for_url(f"{past}/at/{SECONDS[1]}")
+        page.get_by_role("link", name="Today", exact=True).click()
+        page.wait_for_url(past)
 
 
 def test_dark_is_dark_and_light_is_light(site: str, browser: Any) -> None:
@@ -160,13 +187,15 @@ def test_pages_are_whole_without_javascript(site: str, browser: Any) -> None:
         page.wait_for_url(f"**/pith/{REAL}")
 
 
+_PLACES = "a[href], button, input, summary, [tabindex='0']"
 _FOCUS = """() => {
     const one = document.activeElement;
     if (one === document.body) return null;
     const box = one.getBoundingClientRect(), style = getComputedStyle(one);
     const drawn = one.closest("svg") ? "svg" : style.outlineStyle;
-    return {name: one.outerHTML.slice(0, 100), outline: drawn, size: box.width * box.height};
-}"""
+    const place = [...document.querySelectorAll(PLACES)].indexOf(one);
+    return {name: one.outerHTML.slice(0, 100), outline: drawn, size: box.width * box.height, place};
+}""".replace("PLACES", json.dumps(_PLACES))
 
 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(site: str, browser: Any) -> None:
@@ -175,13 +204,17 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(site: str, browse
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.className") == "skip"
         assert page.locator(".skip").bounding_box()["x"] >= 0
-        expected = page.locator("a[href], button, input, summary, [tabindex='0']").count()
-        for _ in range(expected - 1):
+        expected = page.locator(_PLACES).count()
+        reached: list[int] = []
+        while len(set(reached)) < expected - 1:
             focus = page.evaluate(_FOCUS)
             assert focus is not None
             assert focus["outline"] != "none", focus
             assert focus["size"] > 0, focus
+            reached.append(focus["place"])
+            assert reached.count(focus["place"]) <= 4, focus  # a date has three parts and a button
             page.keyboard.press("Tab")
+        assert reached == sorted(reached)
         assert page.evaluate("document.activeElement.getAttribute('href')") == "/health"
 
 
@@ -211,12 +244,13 @@ def test_another_site_may_show_the_badge(site: str, browser: Any) -> None:
     page.close()
 
 
-@pytest.mark.parametrize("path", [*PATHS, "hostile"])
-def test_axe_finds_nothing(path: str, site: str, hostile: str, browser: Any) -> None:
+@pytest.mark.parametrize("path", [*PATHS, "hostile", "past"])
+def test_axe_finds_nothing(path: str, site: str, hostile: str, past: str, browser: Any) -> None:
     """No rule of WCAG 2.2 A and AA that a program can check is broken, in light or dark."""
     if not AXE.exists():
         pytest.skip(f"{AXE} is absent: scripts/test fetches it where npm works")
-    url = hostile if path == "hostile" else site + path
+    others = {"hostile": hostile, "past": f"{past}/at/{SECONDS[1]}"}
+    url = others.get(path) or site + path
     found = []
     with opened(browser, url) as page:
         page.evaluate(AXE.read_text())

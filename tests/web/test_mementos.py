@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+import json
+import re
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +19,10 @@ from mirror.core.values import canonical, hexdigest
 from mirror.engine.states.past import past_text
 from mirror.store import open_store
 from mirror.web import ServerSettings, store_reader, timemaps
-from mirror.web.mementos import parse_accept_datetime
+from mirror.web.mementos import end_of, parse_accept_datetime
+from mirror.web.pages import dates
 from tests.web.conftest import Serve, served
+from tests.web.markup import Page
 from tests.web.past_store import (
     DATES,
     RECORD,
@@ -27,7 +32,9 @@ from tests.web.past_store import (
     make_past,
     merge,
 )
+from tests.web.test_pages import check_page
 
+_EXAMPLE = "http://127.0.0.1:8000"
 PATHS = {"state": f"/pith/{SUFFIX}/state.json", "bundle": f"/pith/{SUFFIX}/bundle.json"}
 
 
@@ -348,6 +355,15 @@ def test_a_memento_client_finds_the_past(
         assert MementoClient.is_timegate(address)
 
 
+def test_the_session_of_the_documentation_is_real(url: str) -> None:
+    """With the address of this server for that of the example."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "serving.md").read_text()
+    session = text.partition("```pycon\n")[2].partition("```")[0].replace(_EXAMPLE, url)
+    test = doctest.DocTestParser().get_doctest(session, {}, "serving.md", None, 0)
+    assert len(test.examples) == 7
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
 def found_at(second: str) -> datetime:
     """The datetime of a second, as the client gives it: without a zone."""
     return datetime.strptime(second, "%Y%m%d%H%M%S")  # noqa: DTZ007
@@ -396,3 +412,111 @@ def test_few_past_states_are_merged_at_one_time(
         go_on.set()
         first.join()
         assert httpx.get(url + _memento("state", SECONDS[2])).status_code == 200
+
+
+# The page ------------------------------------------------------------------------------------
+
+
+def _page(url: str, path: str = "") -> Page:
+    answer = httpx.get(f"{url}/pith/{SUFFIX}{path}", headers={"Accept": "text/html"})
+    assert answer.status_code == 200
+    return check_page(answer.text, answer.headers["content-security-policy"])
+
+
+def test_the_page_lists_the_dates_and_leads_to_them(url: str) -> None:
+    """Without JavaScript: links, and a form for a day."""
+    page = _page(url)
+    paths = [f"/pith/{SUFFIX}/at/{one}" for one in reversed(SECONDS)]
+    assert [one for one in page.values("href") if "/at/" in one] == paths
+    (form,) = [one for one in page.all("form") if one.attributes.get("class") == "date"]
+    assert form.attributes["action"] == f"/pith/{SUFFIX}/at"
+    assert [one.attributes["type"] for one in page.all("input") if one.attributes["name"] == "date"]
+
+
+@pytest.mark.parametrize(
+    ("date", "led"),
+    [("2026-06-01", 0), ("2026-06-02T12:00:00Z", 1), ("2026-06-03", 2), ("2030-01-01", 3)],
+)
+def test_a_day_leads_to_the_page_of_its_end(date: str, led: int, url: str) -> None:
+    answer = httpx.get(f"{url}/pith/{SUFFIX[:8]}/at", params={"date": date})
+    location = f"/pith/{SUFFIX}/at/{SECONDS[led]}"
+    assert (answer.status_code, answer.headers["location"]) == (302, location)
+
+
+@pytest.mark.parametrize(
+    ("date", "status", "code"),
+    [("2026-05-31", 404, "lookup.not_yet"), ("", 400, "request.time"), ("x", 400, "request.time")],
+)
+def test_a_day_before_the_record_was_known_has_no_page(
+    date: str, status: int, code: str, url: str
+) -> None:
+    address = f"{url}/pith/{SUFFIX}/at"
+    answer = httpx.get(address, params={"date": date})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    shown = httpx.get(address, params={"date": date}, headers={"Accept": "text/html"})
+    assert shown.status_code == status
+    check_page(shown.text, shown.headers["content-security-policy"])
+
+
+@pytest.mark.parametrize("second", SECONDS)
+def test_a_past_page_shows_what_was_known_then(
+    second: str, url: str, past: tuple[Path, dict[str, Known]]
+) -> None:
+    """It says which time that is, and leads to the state and bundle of then only."""
+    path, index = f"/pith/{SUFFIX}/at/{second}", SECONDS.index(second)
+    answer = httpx.get(url + path)
+    assert answer.headers["memento-datetime"] == DATES[index]
+    assert answer.headers["cache-control"] == "public, no-cache"  # it is compared with today
+    page = check_page(answer.text, answer.headers["content-security-policy"])
+    at = end_of(second).text[:19] + "Z"
+    assert f"What this mirror knew by {at}" in " ".join(page.text.split())
+    assert "not the time that their signers claim" in " ".join(page.text.split())
+    assert json.loads(past[1][second].state)["valid_event_count"] == int(
+        re.findall(r"(\d+) valid event", page.text)[0]
+    )
+    hrefs = set(page.values("href"))
+    assert {f"{path}/state.json", f"{path}/bundle.json"} <= hrefs
+    assert hrefs.isdisjoint({*PATHS.values(), "#badge", "#verify"})
+    near = [f"/pith/{SUFFIX}/at/{one}" for one in SECONDS[max(0, index - 1) : index + 2]]
+    assert {*near, f"/pith/{SUFFIX}"} <= hrefs
+    assert ("Nothing: the state is that of today." in page.text) == (index == 3)
+
+
+def test_a_past_page_says_what_differs_from_today_in_words(url: str) -> None:
+    """Whatever came, went or changed since."""
+    text = " ".join(_page(url, f"/at/{SECONDS[1]}").text.split())
+    assert "came retired events" in text
+    assert "gone invalid events" in text
+    assert "events: 3 before, 4 after" in text
+
+
+def test_a_past_page_says_if_the_rules_were_others(tmp_path: Path) -> None:
+    """Or that they are not known."""
+    path = tmp_path / "mirror.db"
+    make_past(path)
+    with open_store(path) as store:
+        rows = list(store.commits.table.rows())
+        store.connection.execute("DELETE FROM arrival_commit")
+        rules = {1: "older <rules>", 3: ""}
+        store.commits.table.add([(*row[:3], rules.get(row[0], row[3])) for row in rows])
+    with served(ServerSettings(store=path)) as url:
+        texts = [" ".join(_page(url, f"/at/{one}").text.split()) for one in SECONDS[::3]]
+        unknown = " ".join(_page(url, f"/at/{SECONDS[1]}").text.split())
+    assert "the rules then were older <rules>" in texts[0]
+    assert "which rules this mirror had then is not known" in unknown
+    assert "the rules then were" not in texts[1]
+
+
+def test_links_of_a_past_page_lead_somewhere(url: str) -> None:
+    page = _page(url, f"/at/{SECONDS[1]}")
+    links = {one.partition("#")[0] for one in page.values("href") if one.startswith("/")}
+    for link in links:
+        assert httpx.get(url + link).status_code == 200, link
+
+
+def test_many_dates_and_differences_are_counted(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dates, "MAX_DATES", 3)
+    monkeypatch.setattr(dates, "MAX_CHANGES", 1)
+    page = _page(url, f"/at/{SECONDS[1]}")
+    assert "1 earlier ones are not listed here." in page.text
+    assert "6 more are not listed" in page.text

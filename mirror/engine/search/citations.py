@@ -28,6 +28,7 @@ __all__ = [
     "CitedWorks",
     "RecordCitations",
     "SnapshotReferences",
+    "citations_in_state",
     "citations_of",
     "count_cited_by",
 ]
@@ -103,6 +104,16 @@ def citations_of(
     return RecordCitations(
         _cited_by(store, state), _cites(store, record_id, keys), _references(store, state)
     )
+
+
+def citations_in_state(store: Store, state: StateView) -> RecordCitations:
+    """Return the citations that a state contains: none that is on another record.
+
+    Args:
+        store: The store, in which the records of works are looked up as it is today.
+        state: The state, which may be one of an earlier time.
+    """
+    return RecordCitations(_cited_by(store, state), CitedWorks([], 0), _references(store, state))
 
 
 # Citations of the record ---------------------------------------------------------------------

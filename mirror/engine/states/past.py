@@ -8,6 +8,8 @@ were trusted then give the state of that time again. The rules are always those 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mirror.core.events.summary import event_summary
 from mirror.core.keys import KeySet
 from mirror.core.point_in_time import PointInTime
@@ -16,9 +18,23 @@ from mirror.core.values import instant
 from mirror.engine.states.current import current_facts, current_text, replay, verify_arrival
 from mirror.engine.states.reverify import KeySetChange
 from mirror.errors import LookUpError
-from mirror.store import RecordFacts, Store, StoreVersion
+from mirror.store import (
+    ArrivalContents,
+    ArrivalRow,
+    RecordFacts,
+    Store,
+    StoreVersion,
+    Verdicts,
+)
 
-__all__ = ["claimed_until", "keys_at", "past_facts", "past_text", "require_known"]
+__all__ = [
+    "claimed_until",
+    "keys_at",
+    "past_arrivals",
+    "past_facts",
+    "past_text",
+    "require_known",
+]
 
 
 def keys_at(store: Store, version: StoreVersion) -> KeySet:
@@ -81,10 +97,28 @@ def _verified_facts(
     if version.arrival >= store.facts.last_arrival(record_id):
         return current_facts(store, record_id, keys)
     facts = RecordFacts(store.records.get(record_id), [], [], [])
-    for row, contents in store.facts.rows(record_id):
-        if row.id <= version.arrival:
-            facts.add(contents, verify_arrival(facts.record, row, contents, keys))
+    for _, contents, verdicts in past_arrivals(store, record_id, version, keys):
+        facts.add(contents, verdicts)
     return facts
+
+
+def past_arrivals(
+    store: Store, record_id: int, version: StoreVersion, keys: KeySet
+) -> Iterator[tuple[ArrivalRow, ArrivalContents, Verdicts]]:
+    """Yield the arrivals of a record that were stored by a version, with verdicts under `keys`.
+
+    Arguments and errors as `past_facts`.
+    """
+    record = store.records.get(record_id)
+    is_own = keys.digest == store.trust_log.key_set().digest
+    is_stored = is_own and not _needs_verdicts(store, record_id)
+    for row, contents in store.facts.rows(record_id):
+        if row.id > version.arrival:
+            return
+        if is_stored:
+            yield row, contents, store.facts.with_verdicts(row, contents)
+        else:
+            yield row, contents, verify_arrival(record, row, contents, keys)
 
 
 def _needs_verdicts(store: Store, record_id: int) -> bool:

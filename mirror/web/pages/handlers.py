@@ -15,22 +15,26 @@ from mirror.core.keys import BUILT_IN
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, hexdigest
 from mirror.engine.anchors.authorities import trusted_authorities
+from mirror.engine.history.change_times import change_times
 from mirror.engine.identifiers import find_all
 from mirror.engine.search.find import find
 from mirror.engine.search.results import SearchResult
 from mirror.errors import AmbiguousError, CorruptStoreError, FormatError, LookUpError
 from mirror.store.findings import FindingFilter, FindingRow
-from mirror.web.mementos import page_headers
+from mirror.web.memento_api import Memento
+from mirror.web.mementos import MementoSeconds, page_headers
 from mirror.web.pages import escaping
 from mirror.web.pages.badge import badge_svg
 from mirror.web.pages.citation_graph import citation_graph_of
 from mirror.web.pages.codes import codes
+from mirror.web.pages.dates import dates_of, past_of
 from mirror.web.pages.labels import CODES, ERRORS, EVENT_STATUSES, LEVELS, RELATIONSHIPS
 from mirror.web.pages.record_data import (
     RecordDetails,
     RecordListItem,
     list_item_of,
     paper_of,
+    read_past_details,
     read_record_details,
 )
 from mirror.web.pages.record_sections import (
@@ -238,14 +242,44 @@ class Pages:
         with self._reader.snapshot() as snapshot:
             details = read_record_details(snapshot, snapshot.find_id(request.path_params["suffix"]))
             graph = citation_graph_of(snapshot, details.citations)
-        values: dict[str, object] = {"details": details, "graph": graph}
-        values |= _sections(details) | _history(details)
-        values |= _addresses(self._base_url(request), details.record)
-        answer = self._render("record.html", 200, **values)
+            times = change_times(snapshot.store, details.record_id)
         suffix = details.record.suffix
+        dates = dates_of(suffix, MementoSeconds.of(times))
+        answer = self._record_page(request, details, graph=graph, dates=dates, past=None)
         answer.headers = page_headers(self._base_url(request), suffix)
         answer.headers |= {"Content-Location": f"/pith/{suffix}"}
         return answer
+
+    def past_record(self, request: Request, memento: Memento) -> Representation:
+        """Return the page of a record at an earlier time, without what is of today.
+
+        Raises:
+            LookUpError: `limit.past`
+            BusyError: If other past states are being merged.
+            CorruptStoreError: `store.damaged`
+        """
+        snapshot, version = memento.snapshot, memento.version
+        store, record_id = snapshot.store, memento.record_id
+        details = self._reader.merge_past(
+            snapshot, record_id, lambda: read_past_details(store, record_id, version)
+        )
+        suffix, seconds, second = details.record.suffix, memento.seconds, memento.second
+        states = details.state, snapshot.state(record_id)
+        return self._record_page(
+            request,
+            details,
+            graph=citation_graph_of(snapshot, details.citations),
+            dates=dates_of(suffix, seconds, second),
+            past=past_of(suffix, seconds, second, version.rules, states),
+        )
+
+    def _record_page(
+        self, request: Request, details: RecordDetails, **values: object
+    ) -> Representation:
+        values = {"details": details, **values}
+        values |= _sections(details) | _history(details)
+        values |= _addresses(self._base_url(request), details.record)
+        return self._render("record.html", 200, **values)
 
     def badge(self, request: Request) -> Representation:
         """Handle `/pith/{suffix}/badge.svg`."""

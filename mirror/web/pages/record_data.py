@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -11,12 +11,14 @@ from mirror.core.events.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet
 from mirror.core.record import Record, text_digest
 from mirror.core.shape import text_member
-from mirror.core.state_view import EventEntry, StateView
+from mirror.core.state_view import EventEntry, StateView, parse_state
 from mirror.core.verification_status import CheckedClaims
 from mirror.engine.claims.checked import checked_claims
 from mirror.engine.compare.latest import UpstreamSummary, latest_statements
-from mirror.engine.search.citations import RecordCitations, citations_of
-from mirror.store import ArrivalContents, Store, Verdicts
+from mirror.engine.search.citations import RecordCitations, citations_in_state, citations_of
+from mirror.engine.states.current import replay
+from mirror.engine.states.past import keys_at, past_arrivals
+from mirror.store import ArrivalContents, ArrivalRow, RecordFacts, Store, StoreVersion, Verdicts
 from mirror.web.store_reader import StoreSnapshot
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "RecordListItem",
     "list_item_of",
     "paper_of",
+    "read_past_details",
     "read_record_details",
 ]
 
@@ -35,6 +38,7 @@ class ArrivalView:
     """An arrival: the new facts of one bundle, with their verdicts."""
 
     at: str
+    """When it was stored; when its run started, if that is not known."""
     source: str
     """File name of the source, or its URL without user and query."""
     contents: ArrivalContents
@@ -43,7 +47,7 @@ class ArrivalView:
 
 @dataclass(frozen=True, slots=True)
 class RecordDetails:
-    """Everything that one snapshot of the store holds on a record."""
+    """Everything that one snapshot of the store holds on a record, or held at an earlier time."""
 
     record_id: int
     record: Record
@@ -55,6 +59,9 @@ class RecordDetails:
     """The last statement of each upstream, the latest first."""
     citations: RecordCitations
     checked: CheckedClaims
+    """Results of checks; empty for the past, since they are of today."""
+    is_past: bool = False
+    """Whether it is of an earlier time; then nothing is in it that depends on other records."""
 
     @property
     def refused(self) -> list[tuple[str, str]]:
@@ -80,23 +87,20 @@ def read_record_details(snapshot: StoreSnapshot, record_id: int) -> RecordDetail
         CorruptStoreError: `store.damaged`
     """
     store = snapshot.store
-    origins = store.findings.origins(record_id)
     state = snapshot.state(record_id)
+    rows = store.facts.rows(record_id)
+    verdicts = (store.facts.with_verdicts(row, contents) for row, contents in rows)
     return RecordDetails(
         record_id=record_id,
         record=store.records.get(record_id),
         state=state,
         state_digest=snapshot.state_digest(record_id),
         keys=store.trust_log.key_set(),
-        arrivals=[
-            ArrivalView(
-                origins[row.id].at,
-                _public_source(origins[row.id].source),
-                contents,
-                store.facts.with_verdicts(row, contents),
-            )
-            for row, contents in store.facts.rows(record_id)
-        ],
+        arrivals=_arrival_views(
+            store,
+            record_id,
+            [(*row, one) for row, one in zip(rows, verdicts, strict=True)],
+        ),
         upstream_summaries=[
             replace(one, upstream=_public_source(one.upstream))
             for one in latest_statements(store, record_id)
@@ -104,6 +108,50 @@ def read_record_details(snapshot: StoreSnapshot, record_id: int) -> RecordDetail
         citations=citations_of(store, record_id, state),
         checked=checked_claims(store, state),
     )
+
+
+def read_past_details(store: Store, record_id: int, version: StoreVersion) -> RecordDetails:
+    """Read and merge the data of the page of a record at a version of the store.
+
+    Raises:
+        CorruptStoreError: `store.damaged`
+    """
+    keys = keys_at(store, version)
+    arrivals = list(past_arrivals(store, record_id, version, keys))
+    facts = RecordFacts(store.records.get(record_id), [], [], [])
+    for _, contents, verdicts in arrivals:
+        facts.add(contents, verdicts)
+    merged = replay(facts, keys)
+    state = parse_state(merged.text)
+    return RecordDetails(
+        record_id=record_id,
+        record=facts.record,
+        state=state,
+        state_digest=merged.digest,
+        keys=keys,
+        arrivals=_arrival_views(store, record_id, arrivals),
+        upstream_summaries=[],
+        citations=citations_in_state(store, state),
+        checked=CheckedClaims(),
+        is_past=True,
+    )
+
+
+def _arrival_views(
+    store: Store,
+    record_id: int,
+    arrivals: Iterable[tuple[ArrivalRow, ArrivalContents, Verdicts]],
+) -> list[ArrivalView]:
+    origins = store.findings.origins(record_id)
+    return [
+        ArrivalView(
+            store.commits.stored_at(row.id) or origins[row.id].at,
+            _public_source(origins[row.id].source),
+            contents,
+            verdicts,
+        )
+        for row, contents, verdicts in arrivals
+    ]
 
 
 def _public_source(source: str) -> str:

@@ -74,9 +74,9 @@ def status_tags_of(details: RecordDetails) -> list[StatusTag]:
 def _receipt_tag(*, is_verified: bool) -> StatusTag:
     """Return the tag of a receipt."""
     if is_verified:
-        meaning = "A key that this mirror trusts signed the hash of the record; verified here."
+        meaning = "A trusted key signed the hash of the record; verified here."
         return StatusTag("receipt: checked here", "good", meaning)
-    return StatusTag("receipt: none", "bad", "No key that this mirror trusts signed the record.")
+    return StatusTag("receipt: none", "bad", "No trusted key signed the record.")
 
 
 def _count_tags(state: StateView) -> Iterator[StatusTag]:
@@ -110,14 +110,13 @@ class CompletenessItem:
 
 def completeness_of(details: RecordDetails) -> list[CompletenessItem]:
     """Return the parts of a complete record, and whether each is claimed or was checked."""
-    cites = details.citations.cites
     state = details.state
     found = claim_statuses(state, details.checked.counts)
     statuses = {CLAIMS[kind][0]: one for kind, one in found.items()}
     statuses["cited by"] = ClaimStatus.of(state.citations)
-    statuses["cites"] = ClaimStatus.of(
-        EventEntry(one) for work in cites.listed for one in work.events
-    )
+    if not details.is_past:
+        cites = details.citations.cites.listed
+        statuses["cites"] = ClaimStatus.of(EventEntry(one) for work in cites for one in work.events)
     statuses["replications"] = ClaimStatus.of(state.entries("replications"))
     return [
         CompletenessItem(name.capitalize(), one.level, one.words) for name, one in statuses.items()
@@ -251,6 +250,8 @@ def _claim_checks(details: RecordDetails) -> Iterator[CheckResult]:
             yield CheckResult("passed" if good == tried else "failed", what)
     names = ", ".join(unchecked.values())
     why = "This mirror verifies who signed such a claim, not whether the claim is true."
+    if details.is_past:
+        why = "The page of today has the results of this mirror's own checks of claims, if any."
     yield CheckResult("not checked", f"{names[0].upper()}{names[1:]}", why)
 
 
