@@ -16,7 +16,7 @@ from mirror.engine.history.steps import (
     TrustStep,
 )
 
-__all__ = ["change_lines", "first_lines", "rules_row", "step_rows"]
+__all__ = ["MAX_LISTED", "change_lines", "first_lines", "rules_row", "step_rows"]
 
 MAX_LISTED = 50
 """Lines of one kind that a table shows; the rest are counted."""

@@ -10,6 +10,7 @@ import click
 
 from mirror.cli import exit_codes, options, time_options, trusted_keys
 from mirror.cli.citations_view import citation_rows
+from mirror.cli.event_view import print_event
 from mirror.cli.output import echo, print_table
 from mirror.cli.state_view import state_rows
 from mirror.core.keys import KeySet
@@ -17,6 +18,7 @@ from mirror.core.point_in_time import PointInTime
 from mirror.core.state_view import parse_state
 from mirror.core.verification_status import CheckedClaims
 from mirror.engine.claims.checked import checked_claims
+from mirror.engine.history.event_lookup import is_event_name
 from mirror.engine.identifiers import look_up
 from mirror.engine.search.citations import citations_of
 from mirror.engine.states.current import bundle_of, bundle_text, replay
@@ -35,7 +37,7 @@ __all__ = ["show"]
 
 
 @click.command()
-@click.argument("identifier", metavar="ID", required=False)
+@click.argument("identifier", metavar="ID|EVENT_ID", required=False)
 @options.db
 @trusted_keys.key_files
 @time_options.at
@@ -43,6 +45,7 @@ __all__ = ["show"]
 @options.as_json
 @click.option("--bundle", is_flag=True, help="Print the composed bundle of the record.")
 @click.option("--all", "everything", is_flag=True, help="Print the state of each record, as JSON.")
+@click.option("--record", default="", metavar="ID", help="Look for the event in this record alone.")
 def show(
     identifier: str | None,
     *,
@@ -53,8 +56,9 @@ def show(
     as_json: bool,
     bundle: bool,
     everything: bool,
+    record: str,
 ) -> None:
-    """Show one record: its claims, and which of them are verified.
+    """Show one record: its claims, and which of them are verified; or one event.
 
     ID is a Pith Number or at least its first 8 letters, an arXiv id with or without a version, a
     DOI, or a URL of one of these. With --keys the state is shown under additional trusted keys;
@@ -69,6 +73,10 @@ def show(
     With --all --json the states of all records are printed, ascending by Pith Number; with
     --bundle, their bundles. With --at, records that were not known yet are left out.
 
+    EVENT_ID is sha256: and at least the first 8 digits of the id or of the digest of an event: it
+    is shown with its record, its status, its source and its payload. No index holds these ids, so
+    all facts of the store are read; --record names the only record to read.
+
     \b
     Examples:
       mirror show 1705.09786
@@ -76,9 +84,16 @@ def show(
       mirror show 7SOLO26T --bundle > bundle.json
       mirror show 1705.09786 --at 2026-06-30
       mirror show --all --json | jq -r .pith_number
+      mirror show sha256:92e1fff3 --record 1705.09786
     """
     if everything is not (identifier is None) or (everything and not (as_json or bundle)):
         raise click.UsageError("give one ID, or --all with --json or --bundle")
+    if identifier is not None and is_event_name(identifier):
+        _require_no_option_of_records(key_files, at, claimed_until, bundle)
+        print_event(db, identifier, record, as_json=as_json)
+        return
+    if record:
+        raise click.UsageError("--record goes with EVENT_ID")
     with open_store(db, read_only=True) as store, store.snapshot():
         view = _StoreView(store, at, claimed_until)
         keys = view.keys.with_added(trusted_keys.read_key_files(key_files))
@@ -91,6 +106,12 @@ def show(
             _echo(view, record_id, keys, bundle=bundle)
         else:
             sys.exit(_print_record(view, record_id, keys))
+
+
+def _require_no_option_of_records(*given: object) -> None:
+    if any(given):
+        message = "--keys, --at, --claimed-until and --bundle go with ID, not with EVENT_ID"
+        raise click.UsageError(message)
 
 
 class _StoreView:

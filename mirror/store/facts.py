@@ -17,9 +17,10 @@ from operator import itemgetter
 from mirror.core.bundle import AliasClaim
 from mirror.core.events.event import Event
 from mirror.core.keys import KeySet
+from mirror.core.profile import MIRROR_V1
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
-from mirror.store.arrival_codec import ArrivalContents
+from mirror.store.arrival_codec import ArrivalContents, decompress
 from mirror.store.arrivals import (
     ArrivalRow,
     RecordTotals,
@@ -144,6 +145,46 @@ class Facts:
             ArrivalRow(row_id, record, run, member, content, checksum, self._verdict_rows(row_id))
             for row_id, record, run, member, content, checksum in found
         ]
+
+    def arrival(self, arrival_id: int) -> ArrivalRow:
+        """Return one arrival, not compared with the totals of its record.
+
+        Raises:
+            CorruptStoreError: `store.damaged` if it is missing.
+        """
+        query = f"SELECT {_COLUMNS} FROM arrival WHERE id = ?"  # noqa: S608
+        row = self._conn.execute(query, (arrival_id,)).fetchone()
+        _, record, run, member, content, checksum = required(row, f"arrival {arrival_id}")
+        verdicts = self._verdict_rows(arrival_id)
+        return ArrivalRow(arrival_id, record, run, member, content, checksum, verdicts)
+
+    def arrivals_with(
+        self, texts: Iterable[bytes], record_id: int | None = None
+    ) -> Iterator[tuple[int, bool]]:
+        """Yield the id of every arrival, and whether one of some byte strings is in its content.
+
+        An arrival with an event of a trusted profile always counts: the id of such an event need
+        not be in it. Each content is decompressed, and none is decoded.
+
+        Args:
+            texts: The byte strings.
+            record_id: Only arrivals of this record; None for all.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        condition = "" if record_id is None else "WHERE record_id = :record"
+        query = f"""
+            SELECT id, content, EXISTS (
+                SELECT 1 FROM verdict WHERE arrival_id = arrival.id AND kind = 'event'
+                AND profile <> :built_in
+            ) FROM arrival {condition} ORDER BY id
+        """  # noqa: S608
+        parameters = {"record": record_id, "built_in": MIRROR_V1.name}
+        wanted = list(texts)
+        for arrival_id, content, has_foreign in self._conn.execute(query, parameters):
+            packed = _decompressed(content, arrival_id)
+            yield arrival_id, bool(has_foreign) or any(text in packed for text in wanted)
 
     def contents(self, arrival_id: int) -> ArrivalContents:
         """Return the facts of one arrival.
@@ -282,6 +323,14 @@ class Facts:
             "INSERT OR IGNORE INTO key_dependency VALUES (?, ?)",
             [(indexed_name(key_id), record_id) for key_id, record_id in rows],
         )
+
+
+def _decompressed(content: bytes, arrival_id: int) -> bytes:
+    try:
+        return decompress(content) if content else b""
+    except ValueError as error:
+        message = f"its content cannot be read: {error}"
+        raise damaged(message, f"arrival {arrival_id}") from error
 
 
 def indexed_name(key_id: str) -> str:

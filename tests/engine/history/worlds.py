@@ -80,4 +80,6 @@ def events_of(number: int) -> list[Any]:
     back = make_event(record, AUTHOR, "event_revoked", revocation(claims[1]["event_id"]))
     first = make_event(record, REGISTRY, "record_created", created(record, REGISTRY))
     withdrawn = claim(4, status="withdrawn", record=record)
-    return [first, *claims, withdrawn, back, sign_event_again(claims[0], AUTHOR), "junk"]
+    foreign = INVENTED[0].events() if record == RECORD else []
+    again = sign_event_again(claims[0], AUTHOR)
+    return [first, *claims, withdrawn, back, again, "junk", *foreign]
