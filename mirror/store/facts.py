@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
+import orjson
+
 from mirror.core.bundle import AliasClaim
 from mirror.core.events.event import Event
 from mirror.core.keys import KeySet
@@ -218,13 +220,19 @@ class Facts:
         """
         return self._conn.execute(query, (after, limit)).fetchall()
 
-    def named_since(self, after: int, limit: int) -> list[tuple[str, str]]:
-        """Return (suffix, source id) of at most `limit` records with later arrivals."""
-        query = """
-            SELECT DISTINCT suffix, source_id FROM arrival JOIN record ON record.id = record_id
-            WHERE arrival.id > ? LIMIT ?
+    def suffixes_since(self, after: int) -> list[str]:
+        """Return the suffixes of records with later arrivals, and source ids as long as a suffix.
+
+        A record with several arrivals is repeated. The result is one row: at each row that SQLite
+        returns, a thread waits for the interpreter's lock if others are computing.
         """
-        return self._conn.execute(query, (after, limit)).fetchall()
+        query = """
+            SELECT json_group_array(suffix),
+                json_group_array(source_id) FILTER (WHERE length(source_id) = length(suffix))
+            FROM arrival JOIN record ON record.id = record_id WHERE arrival.id > ?
+        """
+        suffixes, source_ids = self._conn.execute(query, (after,)).fetchone()
+        return [*orjson.loads(suffixes), *orjson.loads(source_ids)]
 
     def arrived_since(self, after: int) -> Iterator[tuple[int, int]]:
         """Yield (record id, number of arrivals) of the arrivals after one, ascending by record."""

@@ -63,17 +63,11 @@ class StateCache:
             names.clear()
         names[name] = resolved
 
-    def invalidate(self, changed: Iterable[tuple[str, str]]) -> None:
-        """Remove the names of changed records.
-
-        Args:
-            changed: Suffix and source id of records with new facts; a source id may be the
-                suffix of another record.
-        """
+    def invalidate(self, suffixes: Iterable[str]) -> None:
+        """Remove the names of changed records: some suffixes, and all other names."""
         self._others.clear()
-        for names in changed:
-            for name in names:
-                self._suffixes.pop(name, None)
+        for suffix in suffixes:
+            self._suffixes.pop(suffix, None)
 
     def clear(self) -> None:
         """Remove all names; states stay."""

@@ -42,8 +42,12 @@ def _unreadable() -> StoreError:
     return StoreError("store.unreadable", "the store cannot be read now")
 
 
-_MANY = 10_000
-"""Number of changed records from which the whole name cache is cleared."""
+_MANY = 500_000
+"""Number of arrivals from which the whole name cache is cleared.
+
+To read their names takes a second, and to find a name again as long as to read hundreds: a server
+that nobody asks for a state while a merge runs has many arrivals to read at the next request.
+"""
 
 _FEW_EVENTS = 200
 """Number of events up to which `require_readable` also reads the state."""
@@ -209,14 +213,14 @@ class StoreSnapshot:
     generation: int
     """Number of its file, which changes when the file at the path is replaced."""
 
-    def changed_since(self, before: _Position | None) -> list[tuple[str, str]] | None:
-        """Return (suffix, source id) of records with new facts; None if others may have changed."""
+    def changed_since(self, before: _Position | None) -> list[str] | None:
+        """Return suffixes that now name another record or state; None if others may, too."""
         if before is None or before[0] != self.generation:
             return None
-        if before[1].differs_by_more_than_arrivals(self.store.version()):
+        now = self.store.version()
+        if before[1].differs_by_more_than_arrivals(now) or now.arrival - before[1].arrival > _MANY:
             return None
-        changed = self.store.facts.named_since(before[1].arrival, _MANY)
-        return None if len(changed) == _MANY else changed
+        return self.store.facts.suffixes_since(before[1].arrival)
 
     def require_readable(self) -> None:
         """Read a few records and their states.

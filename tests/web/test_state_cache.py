@@ -10,6 +10,7 @@ import pytest
 
 from mirror.errors import AmbiguousError
 from mirror.store import open_store
+from mirror.web import store_reader
 from mirror.web.state_cache import StateCache, decompress
 from mirror.web.store_reader import StoreReader
 from tests.builders import (
@@ -81,6 +82,36 @@ def test_a_commit_elsewhere_changes_nothing(library: StoreReader, store: Path) -
     named, same_frame = library.state(SUFFIX)
     assert same_frame is frame
     assert library.state(SUFFIX)[0] is named
+
+
+def test_a_state_stays_cached_while_a_merge_stores_many_others(
+    library: StoreReader, store: Path
+) -> None:
+    """Nobody asked meanwhile: the next request finds more than ten thousand arrivals."""
+    named, frame = library.state(SUFFIX)
+    _merge(store, make_bundle(make_record(arxiv_id="2401.00002")))
+    with open_store(store) as opened, opened.transaction():
+        query = """
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000)
+            INSERT INTO arrival
+            SELECT last.id + i, record_id, run_id, member, x'', x'' FROM n,
+                (SELECT * FROM arrival ORDER BY id DESC LIMIT 1) AS last
+        """
+        opened.connection.execute(query)
+    same, same_frame = library.state(SUFFIX)
+    assert same is named
+    assert same_frame is frame
+
+
+def test_a_new_event_is_seen_among_many_arrivals(
+    library: StoreReader, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With more arrivals than are read, every name is looked up again."""
+    monkeypatch.setattr(store_reader, "_MANY", 0)
+    assert _event_count(library) == 0
+    event = make_event(RECORD, SIGNER, "author_claimed", author_claim())
+    _merge(store, make_bundle(RECORD, [event]))
+    assert _event_count(library) == 1
 
 
 def test_a_key_that_is_not_trusted_any_more_is_seen_at_once(
