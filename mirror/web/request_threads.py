@@ -17,6 +17,9 @@ __all__ = ["BusyError", "ClientGoneError", "RequestThreads", "until_gone"]
 
 _Result = TypeVar("_Result")
 
+_TURN_S = 0.005
+"""Longest wait of a thread for its turn, in seconds."""
+
 
 class BusyError(Exception):
     """The queue of waiting requests is full."""
@@ -35,6 +38,7 @@ class RequestThreads:
 
     def __init__(self, threads: int, waiting: int, retry_after_s: int = 1) -> None:
         self._executor = ThreadPoolExecutor(threads, "answer")
+        self._turn = threading.Lock()
         self._slots = threading.Semaphore(threads + waiting)
         self._retry_after_s = retry_after_s
         self._is_closing = threading.Event()
@@ -48,12 +52,25 @@ class RequestThreads:
         if not self._slots.acquire(blocking=False):
             raise BusyError(self._retry_after_s)
         try:
-            future = self._executor.submit(work)
+            future = self._executor.submit(lambda: self._in_turn(work))
         except BaseException:
             self._slots.release()
             raise
         future.add_done_callback(lambda _: self._slots.release())
         return future
+
+    def _in_turn(self, work: Callable[[], _Result]) -> _Result:
+        """Run `work` after that of another thread, or beside it if that takes long.
+
+        Each statement of SQLite releases the interpreter's lock: threads that read at the same
+        time take it from each other all the time, and are slower together than one of them.
+        """
+        has_turn = self._turn.acquire(timeout=_TURN_S)
+        try:
+            return work()
+        finally:
+            if has_turn:
+                self._turn.release()
 
     async def run(self, work: Callable[[], _Result], receive: Receive) -> _Result:
         """Return what `work` returns, or raise what it raises.

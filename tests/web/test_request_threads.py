@@ -10,6 +10,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from mirror.errors import StoreError
 from mirror.store import open_store
-from mirror.web import ServerSettings, app, download
+from mirror.web import ServerSettings, app, download, request_threads
 from mirror.web.download import Downloads
 from mirror.web.endpoint import Threads
 from mirror.web.request_threads import BusyError, ClientGoneError, RequestThreads
@@ -83,6 +84,36 @@ def test_what_nobody_waits_for_is_not_begun(workers: RequestThreads) -> None:
     asyncio.run(ask())
     workers.close()
     assert begun == []
+
+
+def test_threads_work_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The turn is passed on, after an error too."""
+    monkeypatch.setattr(request_threads, "_TURN_S", -1)  # no limit
+    workers, steps = RequestThreads(threads=4, waiting=40), list[str]()
+
+    def work(number: int) -> None:
+        steps.append("begin")
+        time.sleep(0.001)  # others could begin
+        steps.append("end")
+        if number % 2:
+            raise ValueError(number)
+
+    running = [workers.submit(partial(work, number)) for number in range(20)]
+    errors = [one.exception(TIMEOUT_S) for one in running]
+    workers.close()
+    assert steps == ["begin", "end"] * 20
+    assert [type(one) for one in errors] == [type(None), ValueError] * 10
+
+
+def test_work_that_takes_long_does_not_hold_up_others() -> None:
+    """A thread waits for its turn only a short time."""
+    workers, go_on = RequestThreads(threads=2, waiting=1), threading.Event()
+    long = workers.submit(lambda: go_on.wait(TIMEOUT_S))
+    assert workers.submit(lambda: "done").result(TIMEOUT_S) == "done"
+    assert not long.done()
+    go_on.set()
+    assert long.result(TIMEOUT_S)
+    workers.close()
 
 
 @pytest.mark.parametrize("who", ["client", "server"])
