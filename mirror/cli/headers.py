@@ -30,7 +30,7 @@ def headers() -> None:
 
 
 @headers.command("add")
-@click.argument("file", type=options.SmallFile(), metavar="FILE|-")
+@click.argument("file", type=options.InputFile(), metavar="FILE|-")
 @options.db
 @click.option(
     "--height",

@@ -42,7 +42,7 @@ def history(identifier: str, *, db: Path, reverse: bool, as_json: bool) -> None:
     Examples:
       mirror history 1705.09786
       mirror history 1705.09786 --reverse
-      mirror history 1705.09786 --json | jq -r '[.known_at, .step, .state_after] | @tsv'
+      mirror history 1705.09786 --json | jq -r '[.known_at, .step] | @tsv'
     """
     with open_store(db, read_only=True) as store, store.snapshot():
         record_id = look_up(store.records, identifier)

@@ -18,6 +18,7 @@ from mirror.errors import FormatError, LimitError, SourceError
 __all__ = [
     "SMALL_BYTES",
     "Count",
+    "InputFile",
     "SmallFile",
     "SourceText",
     "Text",
@@ -70,8 +71,8 @@ class TextOrFile(SourceText):
     """The type of a parameter that is a text, or `@FILE` for the text in a small file."""
 
 
-class SmallFile(click.Path):
-    """The type of a parameter that names a small file for `read_input`; `-` is standard input."""
+class InputFile(click.Path):
+    """The type of a parameter that names a file to read; `-` is standard input."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, dir_okay=False, allow_dash=True)
@@ -83,6 +84,10 @@ class SmallFile(click.Path):
         except ValueError:  # it contains a NUL: reading it reports that
             return Path(value)
         return Path.cwd() / path if str(path) == "-" != str(value) else path
+
+
+class SmallFile(InputFile):
+    """The type of a parameter that names a small file for `read_input`."""
 
 
 sources: _Decorator = click.argument(
