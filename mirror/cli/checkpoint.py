@@ -9,13 +9,15 @@ from pathlib import Path
 import click
 
 from mirror.cli import options
+from mirror.cli.checkpoint_stamp import stamp_checkpoint, upgrade_proof, write_proof
 from mirror.cli.exit_codes import FOUND, OK
 from mirror.cli.output import plural, print_json, print_table, say
 from mirror.cli.output_paths import OutputPath, writes
 from mirror.core.limits import MAX_KEYS, require_at_most
 from mirror.core.transparency.checkpoint import Checkpoint
 from mirror.core.transparency.signed_note import Verifier, parse_signer, parse_verifier
-from mirror.core.values import Object
+from mirror.core.values import Object, sha256
+from mirror.engine.anchors.result import AnchorResult
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.transparency.checkpoints import (
     CheckpointFinding,
@@ -24,6 +26,7 @@ from mirror.engine.transparency.checkpoints import (
     make_checkpoint,
     write_new_key,
 )
+from mirror.engine.transparency.stamping import proof_result
 from mirror.store import StoredCheckpoint, open_store
 
 __all__ = ["checkpoint", "new_key"]
@@ -62,6 +65,11 @@ def checkpoint() -> None:
     """
 
 
+checkpoint.add_command(stamp_checkpoint)
+checkpoint.add_command(upgrade_proof)
+checkpoint.add_command(write_proof)
+
+
 @checkpoint.command()
 @options.db
 @options.jobs
@@ -96,7 +104,7 @@ def sign(db: Path, *, key: Path, origin: str, out: OutputFile | None, as_json: b
             file.write(note.encode())
         say(f"signed by {signer.name}: {out.path}")
     if as_json and stored is not None:
-        print_json(_stored_value(stored))
+        print_json(_stored_value(stored, None))
     elif out is None:
         click.echo(note.encode(), nl=False)
 
@@ -141,7 +149,8 @@ def verify(
     data = options.read_input(file)
     with open_store(db) as store, options.locate_errors(file):
         result = keep_checkpoint(store, data, known, datetime.now(UTC), is_old=historical)
-    _print_result(result, as_json=as_json)
+        anchor = proof_result(store, sha256(result.note.encode()))
+    _print_result(result, anchor, as_json=as_json)
     ctx.exit(FOUND if result.findings else OK)
 
 
@@ -176,11 +185,11 @@ def list_checkpoints(*, db: Path, as_json: bool) -> None:
     with open_store(db, read_only=True) as store, store.snapshot():
         for stored in store.checkpoints.all():
             count += 1
+            anchor = proof_result(store, stored.digest)
             if as_json:
-                print_json(_stored_value(stored))
+                print_json(_stored_value(stored, anchor))
             else:
-                signed_here = ", signed here" if stored.is_own else ""
-                print_table({**_rows(stored.checkpoint), "kept": f"{stored.read_at}{signed_here}"})
+                print_table(_stored_rows(stored, anchor))
                 click.echo()
     if not as_json:
         click.echo(plural(count, "checkpoint"))
@@ -189,14 +198,15 @@ def list_checkpoints(*, db: Path, as_json: bool) -> None:
 # Output --------------------------------------------------------------------------------------
 
 
-def _print_result(kept: CheckpointResult, *, as_json: bool) -> None:
+def _print_result(kept: CheckpointResult, anchor: AnchorResult | None, *, as_json: bool) -> None:
     if as_json:
-        print_json(_result_value(kept))
+        print_json({**_result_value(kept), "proof": _proof_value(anchor)})
         return
     if kept.checkpoint is not None:
         rows = _rows(kept.checkpoint)
         rows["signed by"] = [verifier.text for verifier in kept.signed_by]
         rows["kept"] = "new" if kept.is_new else "it was stored before"
+        rows.update(_proof_rows(anchor))
         print_table(rows)
     for finding in kept.findings:
         _print_finding(finding)
@@ -228,6 +238,22 @@ def _rows(one: Checkpoint) -> dict[str, str | list[str]]:
     return rows
 
 
+def _stored_rows(
+    stored: StoredCheckpoint, anchor: AnchorResult | None
+) -> dict[str, str | list[str]]:
+    signed_here = ", signed here" if stored.is_own else ""
+    rows = {"number": str(stored.number), **_rows(stored.checkpoint)}
+    return {**rows, "kept": f"{stored.read_at}{signed_here}", **_proof_rows(anchor)}
+
+
+def _proof_rows(anchor: AnchorResult | None) -> dict[str, str | list[str]]:
+    return {} if anchor is None else {"time-stamp": anchor.words}
+
+
+def _proof_value(anchor: AnchorResult | None) -> Object | None:
+    return None if anchor is None else anchor.to_value()
+
+
 def _value(one: Checkpoint | None) -> Object:
     """Return the members of a checkpoint for JSON; null for members that are absent."""
     said = None if one is None else one.particulars
@@ -244,9 +270,15 @@ def _value(one: Checkpoint | None) -> Object:
     }
 
 
-def _stored_value(kept: StoredCheckpoint) -> Object:
-    said = _value(kept.checkpoint)
-    return {**said, "read_at": kept.read_at, "own": kept.is_own, "note": kept.note}
+def _stored_value(kept: StoredCheckpoint, anchor: AnchorResult | None) -> Object:
+    return {
+        "number": kept.number,
+        **_value(kept.checkpoint),
+        "read_at": kept.read_at,
+        "own": kept.is_own,
+        "note": kept.note,
+        "proof": _proof_value(anchor),
+    }
 
 
 def _result_value(kept: CheckpointResult) -> Object:

@@ -5,6 +5,7 @@ in bytes and seconds, every redirect is checked, and transient failures are retr
 pauses. The content of a response is verified by the caller.
 """
 
+from mirror.net.calendar import CalendarAnswer, CalendarClient
 from mirror.net.client import Client
 from mirror.net.config import ClientConfig
 from mirror.net.errors import PER_RESPONSE_CODES
@@ -14,6 +15,8 @@ from mirror.net.url_policy import escape_foreign, origin, parse_url
 
 __all__ = [
     "PER_RESPONSE_CODES",
+    "CalendarAnswer",
+    "CalendarClient",
     "Client",
     "ClientConfig",
     "MirrorClient",

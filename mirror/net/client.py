@@ -132,6 +132,27 @@ class Client:
         )
         return self._persist(lambda: self._follow_redirects(parse_url(url), options, read_response))
 
+    def post(self, url: str, content: bytes, *, accept: str, limit_bytes: int) -> Response:
+        """Send a POST request; it may be sent again after a transient failure.
+
+        Args:
+            url: A URL of http or https.
+            content: The body, `application/octet-stream`.
+            accept: The accepted media types.
+            limit_bytes: The largest response to accept.
+
+        Raises:
+            UpstreamError: As `get`; also `upstream.redirect` for a redirect that asks for GET.
+        """
+        options = RequestOptions(
+            accept=accept,
+            method="POST",
+            content=content,
+            limit_bytes=limit_bytes,
+            limit_seconds=self._config.response_seconds,
+        )
+        return self._persist(lambda: self._follow_redirects(parse_url(url), options, read_response))
+
     def header(self, url: str, method: str = "HEAD") -> ResponseHeader:
         """Send a request, and return the header section of its response; no body is read.
 
@@ -240,6 +261,7 @@ class Client:
                 scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
             ),
             headers=[(b"Host", url.netloc), (b"User-Agent", agent), *options.headers()],
+            content=options.content,
             extensions={"timeout": self._timeouts(), "trace": self._trace},
         )
         with translate_connect_errors():

@@ -31,6 +31,7 @@ __all__ = [
 _PAGE_BYTES = 64 * 1024
 """Bytes that are read of the body of an error page."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SAME_METHOD = frozenset({307, 308})
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 """RFC 9110 section 8.8.3."""
 
@@ -92,6 +93,8 @@ class RequestOptions:
 
     accept: str
     method: str = "GET"
+    content: bytes | None = None
+    """The body of a request, or None."""
     etag: str = ""
     """The ETag of an earlier response; ignored if it is not a valid one."""
     limit_bytes: int
@@ -106,6 +109,9 @@ class RequestOptions:
         fields = {"Accept": self.accept, "Accept-Encoding": ACCEPTED}
         if self.is_conditional():
             fields["If-None-Match"] = self.etag
+        if self.content is not None:
+            fields["Content-Type"] = "application/octet-stream"
+            fields["Content-Length"] = str(len(self.content))
         return [(name.encode("ascii"), text.encode("latin-1")) for name, text in fields.items()]
 
     def is_conditional(self) -> bool:
@@ -130,6 +136,7 @@ def read_response(
     """
     headers = _headers(response)
     if response.status in _REDIRECTS:
+        _check_redirect(response.status, options)
         return _redirect(response, headers)
     match response.status:
         case 200:
@@ -179,6 +186,13 @@ def read_header(
         _beginning(response, httpx.Headers())  # empty; the connection can be reused
     redirected_to = "" if url == requested else redact_url(url)
     return ResponseHeader(response.status, memento_datetime, redirected_to)
+
+
+def _check_redirect(status: int, options: RequestOptions) -> None:
+    """Refuse a redirect that asks for another method (RFC 9110 section 15.4)."""
+    if options.content is not None and status not in _SAME_METHOD:
+        message = "The server redirects to a page instead of taking what was sent."
+        raise UpstreamError("upstream.redirect", message, hint="Is this the right address?")
 
 
 def _redirect(response: httpcore.Response, headers: httpx.Headers) -> Redirect:

@@ -18,6 +18,7 @@ from mirror.store.arrivals import (
 )
 from mirror.store.authorities import AuthorityChange, AuthorityLog
 from mirror.store.block_headers import BlockHeaders, HeaderSegment
+from mirror.store.checkpoint_proofs import CheckpointProof
 from mirror.store.checkpoints import CheckpointTable, StoredCheckpoint
 from mirror.store.commits import Commit
 from mirror.store.counters import Status
@@ -60,6 +61,7 @@ __all__ = [
     "BlockHeaders",
     "CachedETag",
     "Change",
+    "CheckpointProof",
     "CheckpointTable",
     "Commit",
     "Damage",

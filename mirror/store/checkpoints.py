@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mirror.core.transparency.checkpoint import Checkpoint, parse_checkpoint
 from mirror.core.transparency.signed_note import parse_note
+from mirror.core.values import sha256
 from mirror.store.checked_table import CheckedTable
 from mirror.store.row_checksum import Column
 
@@ -27,6 +28,13 @@ class StoredCheckpoint(NamedTuple):
     read_at: str
     is_own: bool
     """Whether this mirror signed it."""
+    number: int
+    """Its place in the order of all stored ones, from 1."""
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the note, raw: what a time-stamp is about."""
+        return sha256(self.note.encode())
 
 
 class CheckpointTable:
@@ -83,11 +91,19 @@ class CheckpointTable:
         """
         return next(self._notes("WHERE is_own != 0 ORDER BY id DESC LIMIT 1"), None)
 
-    def _notes(self, condition: str) -> Iterator[StoredCheckpoint]:
-        for row in self.table.rows(condition):
+    def numbered(self, number: int) -> StoredCheckpoint | None:
+        """Return the note of a number, or None.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        return next(self._notes("WHERE id = ?", number), None)
+
+    def _notes(self, condition: str, *arguments: int) -> Iterator[StoredCheckpoint]:
+        for row in self.table.rows(condition, arguments):
             note, read_at, is_own = row[6:]
             checkpoint = parse_checkpoint(parse_note(note.encode()).text)
-            yield StoredCheckpoint(checkpoint, note, read_at, bool(is_own))
+            yield StoredCheckpoint(checkpoint, note, read_at, bool(is_own), row[0])
 
 
 def _columns(checkpoint: Checkpoint) -> tuple[Column, ...]:

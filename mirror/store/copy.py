@@ -18,6 +18,7 @@ IDENTITY = {
     "timestamp_authority": "checksum",
     "upstream_history": "checksum",
     "checkpoint": "checksum",
+    "checkpoint_proof": "checksum",
     "storage_check": "checksum",
     "acknowledgement": "checksum",
     "block_header": "checksum",

@@ -14,6 +14,7 @@ from mirror.store.acknowledgements import AcknowledgementLog
 from mirror.store.arrivals import ArrivalRow
 from mirror.store.authorities import AuthorityLog
 from mirror.store.block_headers import BlockHeaders
+from mirror.store.checkpoint_proofs import CheckpointProofs
 from mirror.store.checkpoints import CheckpointTable
 from mirror.store.commits import Commits
 from mirror.store.counters import Counters
@@ -44,7 +45,8 @@ _WITHOUT_CHECKSUM = frozenset({
 """Tables with text and without checksums."""
 
 _MOVED_ALONE = frozenset({
-    "arrival", "arrival_commit", "block_header", "checkpoint", "storage_check", "upstream_history"
+    "arrival", "arrival_commit", "block_header", "checkpoint", "checkpoint_proof",
+    "storage_check", "upstream_history",
 })  # fmt: skip
 """Tables whose damaged rows go to quarantine without anything else.
 
@@ -161,6 +163,7 @@ class IntegrityCheck:
             Commits(self._conn).table,
             UpstreamHistory(self._conn).table,
             CheckpointTable(self._conn).table,
+            CheckpointProofs(self._conn).table,
             StorageChecks(self._conn).table,
             BlockHeaders(self._conn).table,
         )

@@ -290,6 +290,15 @@ CREATE TABLE timestamp_authority (       -- log of changes: whose time-stamp tok
     certificates BLOB NOT NULL,          -- PEM
     checksum BLOB NOT NULL               -- of this line and the one before it
 ) STRICT;
+CREATE TABLE checkpoint_proof (          -- OpenTimestamps proofs; the last of a checkpoint counts
+    id INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL,                -- SHA-256 of the signed note, raw
+    at TEXT NOT NULL,
+    calendars TEXT NOT NULL,             -- addresses that the operator named, separated by spaces
+    proof BLOB NOT NULL,                 -- a detached time-stamp file
+    checksum BLOB NOT NULL
+) STRICT;
+CREATE INDEX checkpoint_proof_by_digest ON checkpoint_proof (digest, id);
 """
 """Facts of the second migration."""
 

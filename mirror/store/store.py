@@ -13,6 +13,7 @@ from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.acknowledgements import AcknowledgementLog
 from mirror.store.authorities import AuthorityLog
 from mirror.store.block_headers import BlockHeaders
+from mirror.store.checkpoint_proofs import CheckpointProofs
 from mirror.store.checkpoints import CheckpointTable
 from mirror.store.citations import CitationIndex
 from mirror.store.commits import Commits
@@ -105,6 +106,8 @@ class Store:
     """The log of time-stamp authorities."""
     checkpoints = cached_property(lambda store: CheckpointTable(store.connection))
     """Signed notes on roots."""
+    checkpoint_proofs = cached_property(lambda store: CheckpointProofs(store.connection))
+    """Proofs that checkpoints existed."""
     block_headers = cached_property(lambda store: BlockHeaders(store.connection))
     """Bitcoin block headers."""
     upstream_history = cached_property(lambda store: UpstreamHistory(store.connection))

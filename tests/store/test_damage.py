@@ -34,6 +34,7 @@ from mirror.store import (
     ArrivalRow,
     CachedETag,
     Change,
+    CheckpointProof,
     Damage,
     RecordTotals,
     StorageCheck,
@@ -92,7 +93,7 @@ MEMORIES = (
 
 EVIDENCE = (
     "upstream_history", "checkpoint", "acknowledgement", "acknowledged_finding", "storage_check",
-    "timestamp_authority",
+    "timestamp_authority", "checkpoint_proof",
 )  # fmt: skip
 """Statements of others: shown as such, and nothing depends on them."""
 
@@ -682,6 +683,7 @@ def _with_evidence(path: Path) -> None:
                 AcknowledgementRequest(NOON, "Ada", "it is known", "a digest"), [known]
             )
             store.authorities.append("add", "tsa.example", b"certificates", NOON)
+            store.checkpoint_proofs.append(CheckpointProof(bytes(32), NOON, ("there",), b"proof"))
         make_checkpoint(store, signer, datetime(2026, 1, 1, tzinfo=UTC))
 
 

@@ -8,8 +8,6 @@ The library `opentimestamps` parses; it is loaded only when a proof is checked. 
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -24,27 +22,20 @@ from mirror.core.block_header import (
 from mirror.core.values import Object
 from mirror.engine.anchors.headers import HeaderChain
 from mirror.engine.anchors.result import AnchorResult, AnchorStatus
+from mirror.engine.anchors.timestamp_files import MISSING_HINT, ProofError, read_file
 
-__all__ = ["MAX_PROOF_BYTES", "MISSING_HINT", "check_proof"]
+__all__ = ["BITCOIN", "CALENDAR", "Attestation", "attestations_of", "check_proof"]
 
-MAX_PROOF_BYTES = 1 << 16
-"""Bytes of a proof; one of several calendars has about 10,000."""
-_MAX_READS = 8_000
-"""Reads of the parser, which bounds the operations: each takes at least one."""
 _MAX_LISTED = 50
 """Attestations that a result lists."""
 
-MISSING_HINT = "install the extra `timestamps`: pip install 'pith-mirror[timestamps]'"
-
-_BITCOIN = bytes.fromhex("0588960d73d71901")
-_CALENDAR = bytes.fromhex("83dfe30d2ef90c8e")
-
-
-class ProofError(ValueError):
-    """The bytes are no proof, or exceed a limit."""
+BITCOIN = bytes.fromhex("0588960d73d71901")
+"""Tag of an attestation of Bitcoin."""
+CALENDAR = bytes.fromhex("83dfe30d2ef90c8e")
+"""Tag of the promise of a calendar."""
 
 
-class _Attestation(NamedTuple):
+class Attestation(NamedTuple):
     """An attestation, and the message that it is about."""
 
     tag: bytes
@@ -60,7 +51,7 @@ class _Proof(NamedTuple):
 
     algorithm: str
     digest: bytes
-    attestations: list[_Attestation]
+    attestations: list[Attestation]
 
 
 def check_proof(proof: bytes, digest: bytes, headers: HeaderChain) -> AnchorResult:
@@ -92,57 +83,27 @@ def check_proof(proof: bytes, digest: bytes, headers: HeaderChain) -> AnchorResu
 # Parsing -------------------------------------------------------------------------------------
 
 
-class _BoundedReader(io.BytesIO):
-    """A proof of which a parser may read only so often."""
-
-    _reads = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self._reads += 1
-        if self._reads > _MAX_READS:
-            raise ProofError("the proof has too many operations")
-        return super().read(size)
-
-
 def _parse(proof: bytes) -> _Proof:
-    """Parse a proof.
-
-    Raises:
-        ProofError: If it is malformed or exceeds a limit.
-        ImportError: If the library is not installed.
-        NotImplementedError: If a hash function is missing here.
-    """
-    from opentimestamps.core.serialize import (  # noqa: PLC0415 - an extra, and slow to load
-        DeserializationError,
-        StreamDeserializationContext,
-    )
-    from opentimestamps.core.timestamp import DetachedTimestampFile  # noqa: PLC0415
-
-    if len(proof) > MAX_PROOF_BYTES:
-        raise ProofError(f"the proof has more than {MAX_PROOF_BYTES:,} bytes")
-    context = StreamDeserializationContext(_BoundedReader(proof))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PendingDeprecationWarning)  # of an operation
-            file = DetachedTimestampFile.deserialize(context)
-    except (DeserializationError, RecursionError, ValueError) as error:
-        if str(error).startswith("unsupported hash type"):
-            raise NotImplementedError(f"this system has no such hash function: {error}") from error
-        raise ProofError(f"not a proof of OpenTimestamps: {str(error)[:200]}") from error
-    attestations = sorted({*_attestations(file.timestamp)})
+    """Parse a proof; raises as `read_file`."""
+    file = read_file(proof)
+    attestations = sorted({*attestations_of(file.timestamp)})
     return _Proof(file.file_hash_op.TAG_NAME, file.file_digest, attestations)
 
 
-def _attestations(timestamp: Any) -> Iterator[_Attestation]:
-    """Yield the attestations of a tree of operations."""
+def attestations_of(timestamp: Any) -> Iterator[Attestation]:
+    """Yield the attestations of a `Timestamp`, a tree of operations.
+
+    Raises:
+        ProofError: If one names a height that no block has.
+    """
     ahead = [timestamp]
     while ahead:
         node = ahead.pop()
         for one in node.attestations:
-            height = one.height if one.TAG == _BITCOIN else 0
+            height = one.height if one.TAG == BITCOIN else 0
             if height > MAX_HEIGHT:
                 raise ProofError("an attestation names a height that no block has")
-            yield _Attestation(one.TAG, node.msg, height, getattr(one, "uri", ""))
+            yield Attestation(one.TAG, node.msg, height, getattr(one, "uri", ""))
         ahead.extend(node.ops.values())
 
 
@@ -171,10 +132,10 @@ def _best(results: list[AnchorResult]) -> AnchorResult:
     return AnchorResult(best.status, best.reason, best.at, listed)
 
 
-def _judge(attestation: _Attestation, headers: HeaderChain) -> AnchorResult:
-    if attestation.tag == _BITCOIN:
+def _judge(attestation: Attestation, headers: HeaderChain) -> AnchorResult:
+    if attestation.tag == BITCOIN:
         return _judge_block(attestation, headers)
-    if attestation.tag == _CALENDAR:
+    if attestation.tag == CALENDAR:
         reason = f"the calendar {attestation.calendar} promised an attestation; complete the proof"
         details: Object = {"kind": "calendar", "calendar": attestation.calendar}
         return AnchorResult(AnchorStatus.PENDING, reason, None, details)
@@ -183,7 +144,7 @@ def _judge(attestation: _Attestation, headers: HeaderChain) -> AnchorResult:
     return AnchorResult(AnchorStatus.AUTHORITY_UNKNOWN, reason, None, {"kind": "other", "tag": tag})
 
 
-def _judge_block(attestation: _Attestation, headers: HeaderChain) -> AnchorResult:
+def _judge_block(attestation: Attestation, headers: HeaderChain) -> AnchorResult:
     height, root = attestation.height, display_hash(attestation.message)
     details: Object = {"kind": "bitcoin", "height": height, "merkle_root": root}
     data = headers.header(height)

@@ -50,6 +50,11 @@ class AnchorResult:
     details: Object = field(default_factory=dict)
     """More members for JSON: block, hash, work, authority, calendar, …"""
 
+    @property
+    def words(self) -> str:
+        """The status with its reason, for a person."""
+        return f"{self.status.words}: {self.reason}"
+
     def to_value(self) -> Object:
         """Return the result as a JSON object."""
         return {

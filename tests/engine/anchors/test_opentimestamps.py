@@ -14,8 +14,9 @@ from opentimestamps.core.op import OpHexlify, OpKECCAK256, OpReverse, OpRIPEMD16
 from mirror.core.block_header import block_hash, display_hash
 from mirror.core.values import sha256
 from mirror.engine.anchors.headers import HeaderChain, add_headers
-from mirror.engine.anchors.opentimestamps import MAX_PROOF_BYTES, check_proof
+from mirror.engine.anchors.opentimestamps import check_proof
 from mirror.engine.anchors.result import AnchorResult, AnchorStatus
+from mirror.engine.anchors.timestamp_files import MAX_PROOF_BYTES
 from mirror.store import Store, open_store
 from tests.chains import chain, header, roots
 from tests.proofs import (

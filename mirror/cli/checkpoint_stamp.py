@@ -1,0 +1,182 @@
+"""`mirror checkpoint stamp`, `upgrade` and `proof`: time-stamps of OpenTimestamps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+
+from mirror.cli import network_options, options
+from mirror.cli.exit_codes import FOUND, OK, UPSTREAM
+from mirror.cli.output import print_json, print_table, say
+from mirror.cli.output_paths import OutputPath, writes
+from mirror.engine.atomic_file import OutputFile
+from mirror.engine.transparency.stamping import (
+    CalendarResult,
+    StampReport,
+    choose_checkpoint,
+    require_library,
+    require_proof,
+    stamp,
+    upgrade,
+)
+from mirror.net import CalendarClient, Client, ClientConfig
+from mirror.store import open_store
+
+__all__ = ["stamp_checkpoint", "upgrade_proof", "write_proof"]
+
+_Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class _Number(click.types.StringParamType):
+    """The type of a parameter that is `last` or the number of a checkpoint."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the number, or None for `last`."""
+        if value is None or value == "last":
+            return None
+        try:
+            return int(value)
+        except ValueError:
+            self.fail("give `last`, or a number of `mirror checkpoint list`", param, ctx)
+
+
+_checkpoint: _Decorator = click.option(
+    "--checkpoint",
+    "number",
+    type=_Number(),
+    default="last",
+    show_default=True,
+    metavar="NUMBER",
+    help="Number of the checkpoint in `list`; last: the last one that this mirror signed.",
+)
+
+
+def _calendars(text: str, *, required: bool) -> _Decorator:
+    return click.option(
+        "--calendar",
+        "urls",
+        type=options.Text(),
+        multiple=True,
+        required=required,
+        metavar="URL",
+        help=text,
+    )
+
+
+@click.command("stamp")
+@_calendars("Calendar to ask; may be given again.", required=True)
+@_checkpoint
+@options.db
+@options.as_json
+@network_options.client_config
+@click.pass_context
+def stamp_checkpoint(
+    ctx: click.Context,
+    urls: tuple[str, ...],
+    *,
+    number: int | None,
+    db: Path,
+    as_json: bool,
+    client_config: ClientConfig,
+) -> None:
+    """Send the digest of a checkpoint to OpenTimestamps calendars, and keep their promises.
+
+    The calendars learn the SHA-256 of the signed note with a random number, and nothing else. Some
+    hours later, `mirror checkpoint upgrade` gets the proofs. Exit 1 if a calendar failed, 5 if none
+    could be reached.
+
+    \b
+    Example:
+      mirror checkpoint stamp --calendar https://alice.btc.calendar.opentimestamps.org
+    """
+    require_library()
+    with open_store(db, must_exist=True) as store, Client(client_config) as client:
+        clients = [CalendarClient(client, url) for url in dict.fromkeys(urls)]
+        report = stamp(store, choose_checkpoint(store, number), clients)
+    _print_report(report, as_json=as_json)
+    ctx.exit(_exit_code([report], "promised"))
+
+
+@click.command("upgrade")
+@_calendars("Another calendar that may be asked; may be given again.", required=False)
+@_checkpoint
+@options.db
+@options.as_json
+@network_options.client_config
+@click.pass_context
+def upgrade_proof(
+    ctx: click.Context,
+    urls: tuple[str, ...],
+    *,
+    number: int | None,
+    db: Path,
+    as_json: bool,
+    client_config: ClientConfig,
+) -> None:
+    """Ask calendars for the proofs that they promised for a checkpoint.
+
+    Only calendars that you named with `stamp` or here are asked. Exit 0 if every promise was kept,
+    1 if one is pending or failed, 5 if no calendar could be reached.
+
+    \b
+    Example:
+      mirror checkpoint upgrade
+    """
+    require_library()
+    with open_store(db, must_exist=True) as store, Client(client_config) as client:
+        connect = partial(CalendarClient, client)
+        named = [connect(url) for url in dict.fromkeys(urls)]
+        report = upgrade(store, choose_checkpoint(store, number), named, connect)
+    _print_report(report, as_json=as_json)
+    ctx.exit(_exit_code([report], "completed"))
+
+
+@click.command("proof")
+@click.argument("out", type=OutputPath(), metavar="OUT.ots")
+@_checkpoint
+@options.db
+@writes
+def write_proof(out: OutputFile, *, number: int | None, db: Path) -> None:
+    """Write the time-stamp of a checkpoint as a file for OpenTimestamps clients.
+
+    It is about the signed note, as `mirror checkpoint sign --out FILE` wrote it.
+
+    \b
+    Example:
+      mirror checkpoint proof note.txt.ots
+    """
+    with open_store(db, read_only=True) as store, store.snapshot():
+        stored = require_proof(store, choose_checkpoint(store, number))
+    with out.open() as file:
+        file.write(stored.proof)
+    say(f"written: {out.path}")
+
+
+# Output --------------------------------------------------------------------------------------
+
+
+def _print_report(report: StampReport, *, as_json: bool) -> None:
+    if as_json:
+        print_json(report.to_value())
+        return
+    rows: dict[str, str | list[str]] = {"checkpoint": str(report.checkpoint.number)}
+    rows["calendars"] = [_words(one) for one in report.results] or ["no promise is left to keep"]
+    if report.anchor is not None:
+        rows["time-stamp"] = report.anchor.words
+    print_table(rows)
+
+
+def _words(one: CalendarResult) -> str:
+    words = f"{one.calendar}: {one.status.replace('_', ' ')}"
+    return ", ".join(filter(None, (words, one.code, one.message)))
+
+
+def _exit_code(reports: Iterable[StampReport], done: str) -> int:
+    results = [one for report in reports for one in report.results]
+    if all(one.status == done for one in results):
+        return OK
+    return FOUND if any(one.is_reached for one in results) else UPSTREAM
