@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -23,11 +24,12 @@ from starlette.routing import Match
 
 from mirror.archive import ReadLimits
 from mirror.cli import main
+from mirror.core.values import time_text
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.processors import with_processes
 from mirror.engine.search.index import update_index
-from mirror.engine.states.trust import add_keys
+from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.store import open_store
 from mirror.web import ServerSettings, create_app
 from mirror.web.endpoint import Endpoint
@@ -315,6 +317,32 @@ def adding_many_keys(*, one_public_key: bool) -> Prepare:
         return command("keys", "add", keys_file(*signers), "--db", _new(".db"))
 
     return prepare
+
+
+def changing_trust(size: int, signer: Signer, *words: str) -> Action:
+    """Run a command after this many changes of trust in one key."""
+    db = store_of([make_bundle(RECORD, [claim(1)], None, [])])
+    with open_store(db) as store:
+        for number in range(size):
+            if (number % 2 == 0) == (signer is AUTHOR):
+                remove_keys(store, [signer.key_id])
+            else:
+                add_keys(store, keys_of(signer))
+    return command(*words, "--db", db)
+
+
+def one_changed(size: int, *, is_trust: bool) -> Action:
+    """List the records that changed since a time after which one of many did."""
+    records = [record_of(number) for number in range(size + 1)]
+    strange = make_bundle(records[0], [claim(1, STRANGER, records[0])])
+    db = store_of([*([strange] if is_trust else []), *map(make_bundle, records[1:])])
+    with open_store(db) as store:
+        at = time_text(datetime.now(UTC), microseconds=True)
+        if is_trust:
+            add_keys(store, keys_of(STRANGER))
+        else:
+            ingest(store, ReadRequest([str(lines_of([strange]))], lambda _report: None))
+    return command("diff", "--since", at, "--db", db)
 
 
 def requesting(db: Path, path: str) -> Action:

@@ -33,6 +33,7 @@ from tests.growth.inputs import (
     alias,
     bag_of,
     bags,
+    changing_trust,
     cited,
     claim,
     command,
@@ -49,6 +50,7 @@ from tests.growth.inputs import (
     members,
     merging,
     merging_lines,
+    one_changed,
     receipt,
     record_of,
     requesting,
@@ -167,6 +169,22 @@ COMMANDS: dict[str, Prepare] = {
     ),
     "export an increment": increment,
     "show": lambda n: command("show", NUMBER, "--db", store_of([_events(*map(claim, range(n)))])),
+    "show an event": lambda n: command(
+        "show", "sha256:00000000", "--db", store_of([*map(_events, map(claim, range(n)))])
+    ),
+    "history of one arrival": lambda n: command(
+        "history", NUMBER, "--db", store_of([_events(*map(claim, range(n)))])
+    ),
+    "history of trust": lambda n: changing_trust(n, AUTHOR, "history", NUMBER),
+    "history beside changes of other keys": lambda n: changing_trust(
+        n, STRANGER, "history", NUMBER
+    ),
+    "diff": lambda n: command(
+        "diff", NUMBER, "2001-09-09", "--db", store_of([_events(*map(claim, range(n)))])
+    ),
+    "diff of all records": lambda n: command(
+        "diff", "--since", "2001-09-09", "--db", store_of(vouched(n))
+    ),
     "show citations": lambda n: command(
         "show", NUMBER, "--db", store_of([_events(*map(cited, range(n)))])
     ),
@@ -218,8 +236,8 @@ PAGES: dict[str, Prepare] = {
 }
 
 
-def _history(size: int) -> Action:
-    """This many upstream statements about a record."""
+def _history(size: int, *words: str) -> Action:
+    """This many upstream statements about a record, for a command."""
     db = store_of([_events()])
     with open_store(db) as store, store.transaction():
         for number in range(size):
@@ -227,7 +245,7 @@ def _history(size: int) -> Action:
             at = f"2026-01-01T00:00:00.{number:06}Z"
             row = UpstreamStatementRow("folder", NUMBER, "state", sha256(text).digest(), at, text)
             store.upstream_history.append(row)
-    return command("compare", "--history", NUMBER, "--db", db)
+    return command(*words, "--db", db)
 
 
 def _log(size: int) -> Action:
@@ -245,7 +263,11 @@ def _log(size: int) -> Action:
     return command("findings", "ack", "--list", "--db", db)
 
 
-LISTS: dict[str, Prepare] = {"history": _history, "acknowledgements": _log}
+LISTS: dict[str, Prepare] = {
+    "history": lambda n: _history(n, "compare", "--history", NUMBER),
+    "history with statements": lambda n: _history(n, "history", NUMBER),
+    "acknowledgements": _log,
+}
 
 WAYS = {
     "bundles": BUNDLES,
@@ -265,6 +287,22 @@ WAYS = {
 def test_work_grows_as_the_input(kind: str, name: str) -> None:
     """From 2n to 4n it grows by twice as much as from n to 2n."""
     assert growth(WAYS[kind][name], SIZE) < LINEAR
+
+
+def test_a_history_merges_once_for_each_arrival() -> None:
+    """The facts so far, so it grows as the square of the arrivals, and not faster."""
+
+    def history(size: int) -> Action:
+        db = store_of([_events(claim(number)) for number in range(size)])
+        return command("history", NUMBER, "--json", "--db", db)
+
+    assert growth(history, SIZE) < 4.5
+
+
+@pytest.mark.parametrize("is_trust", [False, True])
+def test_differences_since_a_time_do_not_grow_with_the_store(*, is_trust: bool) -> None:
+    """One record changed, by new facts or by trust in a key that it names; others did not."""
+    assert growth(lambda size: one_changed(size, is_trust=is_trust), SIZE) < 0.5
 
 
 def test_a_square_is_seen() -> None:
