@@ -13,9 +13,10 @@ from mirror.cli import exit_codes, options
 from mirror.cli.damage_view import damage_line, damage_value
 from mirror.cli.output import plural, print_json, print_table, say
 from mirror.cli.progress import show_progress
+from mirror.engine.anchors.update import check_anchors, update_anchors
 from mirror.engine.states.check import CheckReport, CheckScope, check_and_repair
 from mirror.engine.states.check import check as check_store
-from mirror.store import Damage
+from mirror.store import Damage, open_store
 
 __all__ = ["check"]
 
@@ -99,7 +100,10 @@ def check(
 
     with show_progress("checked", is_quiet=quiet) as progress:
         run = check_and_repair if repair else check_store
-        report = run(db, scope, on_damage, progress.advance)
+        report = run(db, scope, on_damage, progress.advance, check_anchors)
+        if report.is_repaired:
+            with open_store(db) as store:
+                update_anchors(store)  # the repair made all derived data again
     if quiet:
         ctx.exit(exit_codes.of_check(report))
     if as_json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = ["COMMANDS"]
 
 COMMANDS = {
+    "anchors": "Check the proofs of time-stamps, offline, and list the results.",
     "backup": "Copy the whole store to a file, while others read and write it.",
     "check": "Verify the whole store: hashes, signatures, states, SQLite.",
     "checkpoint": "Sign the root of all states; verify that of other mirrors.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,12 @@ import click
 
 from mirror.archive import standard_input, unreadable
 from mirror.cli import options
+from mirror.cli.anchors import report_left_out, status_words
 from mirror.cli.output import plural, print_json, print_table
 from mirror.cli.progress import show_progress
 from mirror.core.block_header import MAX_HEIGHT
 from mirror.engine.anchors.headers import AddedHeaders, HeaderRange, add_headers, header_ranges
+from mirror.engine.anchors.update import update_anchors
 from mirror.store import open_store
 
 __all__ = ["headers"]
@@ -40,7 +43,7 @@ def headers() -> None:
 )
 @options.as_json
 def add(file: Path, *, db: Path, height: int | None, as_json: bool) -> None:
-    """Check the headers of a file, and store them, all or none.
+    """Check the headers of a file, store them, all or none, and check time-stamps again.
 
     FILE holds raw headers of 80 bytes (with --height), JSON Lines with a height and a header, or an
     archive that begins with OTSH. It may have any size.
@@ -53,11 +56,13 @@ def add(file: Path, *, db: Path, height: int | None, as_json: bool) -> None:
     with open_store(db) as store, show_progress("checked") as progress:
         with store.transaction(), _open(file) as stream, options.locate_errors(file):
             added = add_headers(store, stream, height, progress.advance)
-        ranges = header_ranges(store)
+        ranges, damaged = header_ranges(store), update_anchors(store)
+        statuses = store.anchors.counts()
     if as_json:
-        print_json(added.to_value())
+        print_json({**added.to_value(), "anchors": statuses})
     else:
-        print_table(_added(added, ranges))
+        print_table({**_added(added, ranges), "time-stamps": status_words(statuses)})
+    sys.exit(report_left_out(damaged))
 
 
 @contextmanager

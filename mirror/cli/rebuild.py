@@ -10,6 +10,7 @@ from mirror.cli import exit_codes, options
 from mirror.cli.damage_view import damage_line, damage_value
 from mirror.cli.output import plural, print_json, print_table, say
 from mirror.cli.progress import show_progress
+from mirror.engine.anchors.update import update_anchors
 from mirror.engine.states.rebuild import rebuild as rebuild_store
 from mirror.store import open_store
 
@@ -34,7 +35,10 @@ def rebuild(ctx: click.Context, *, db: Path, states_only: bool, as_json: bool) -
       mirror rebuild --states-only       no signature is verified again
     """
     with open_store(db, must_exist=True) as store, show_progress("rebuilt") as progress:
+        has_anchors = store.anchors.is_used()
         damages = rebuild_store(store, progress.advance, verify=not states_only)
+        if has_anchors:
+            update_anchors(store)
         count = store.records.count()
     for damage in damages:
         if as_json:

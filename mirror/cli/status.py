@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from mirror.cli import options
+from mirror.cli.anchors import status_words
 from mirror.cli.output import print_json, print_table
+from mirror.engine.anchors.update import CHECKS
 from mirror.engine.native import description
 from mirror.store import open_store
 
@@ -31,11 +33,22 @@ def status(*, db: Path, as_json: bool) -> None:
         keys = store.trust_log.key_set()
         trusted = ", ".join(key.key_id for key in keys)
         answers = store.storage_checks.counts()
+        anchors = store.anchors.counts()
+        is_checked = not store.anchors.is_used() or store.anchors.is_current(CHECKS)
         place = {"store": store.location, "schema_version": store.schema_version}
     if as_json:
         engine = {"engine": description()}
         digest = {"key_set_digest": keys.digest}
-        print_json({**place, **engine, **digest, **asdict(counts), "storage_checks": answers})
+        print_json(
+            {
+                **place,
+                **engine,
+                **digest,
+                **asdict(counts),
+                "storage_checks": answers,
+                "anchors": anchors,
+            }
+        )
         return
     invalid = ", ".join(f"{code} {count:,}" for code, count in counts.events_invalid.items())
     refused = ", ".join(f"{code} {count:,}" for code, count in counts.receipts_refused.items())
@@ -51,8 +64,14 @@ def status(*, db: Path, as_json: bool) -> None:
             "alias times": f"{counts.alias_claims:,}, which nothing signs",
             "equivocations": f"{counts.equivocations:,}",
             **({"stored copies": copies} if copies else {}),
+            **({"time-stamps": _time_stamps(anchors, is_current=is_checked)} if anchors else {}),
             "trusted keys": f"{trusted or 'none'} (key set {keys.digest})",
             "last new fact": f"{counts.last_fact_at or 'never'} {counts.last_source or ''}",
             "engine": description(),
         }
     )
+
+
+def _time_stamps(counts: dict[str, int], *, is_current: bool) -> str:
+    more = "" if is_current else "; the store has changed since: run `mirror anchors`"
+    return status_words(counts) + more

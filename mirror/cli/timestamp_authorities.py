@@ -15,7 +15,8 @@ from mirror.engine.anchors.authorities import (
     parse_authority,
     remove_authorities,
 )
-from mirror.store import open_store
+from mirror.engine.anchors.update import update_anchors
+from mirror.store import Store, open_store
 
 __all__ = ["distrust_authority", "print_authorities", "trust_authority"]
 
@@ -42,6 +43,7 @@ def trust_authority(file: Path, *, db: Path, name: str, as_json: bool) -> None:
         authority = parse_authority(data, name)
     with open_store(db) as store:
         is_new = add_authority(store, authority)
+        _check_again(store)
     if as_json:
         print_json({**authority.to_value(), "new": is_new})
         return
@@ -65,10 +67,17 @@ def distrust_authority(names: tuple[str, ...], *, db: Path, as_json: bool) -> No
     """
     with open_store(db, must_exist=True) as store:
         remove_authorities(store, names)
+        _check_again(store)
     if as_json:
         print_json({"removed": [*dict.fromkeys(names)]})
     else:
         say(f"no longer trusted in {db}: {', '.join(dict.fromkeys(names))}")
+
+
+def _check_again(store: Store) -> None:
+    """Check the time-stamps again, unless they never were."""
+    if store.anchors.is_used():
+        update_anchors(store)
 
 
 def print_authorities(authorities: Iterable[Authority], *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ them as stale, and a replay of the facts gives the same bytes. A checksum in eac
 damaged rows are neither shown nor merged.
 """
 
+from mirror.store.anchors import AnchorTable, StoredAnchor
 from mirror.store.arrival_codec import ArrivalContents, unpack_contents
 from mirror.store.arrivals import (
     ArrivalRow,
@@ -53,6 +54,7 @@ __all__ = [
     "BESIDE",
     "DICTIONARY",
     "OVER_QUOTA",
+    "AnchorTable",
     "ArrivalContents",
     "ArrivalRow",
     "AuthorityChange",
@@ -83,6 +85,7 @@ __all__ = [
     "StorageCheck",
     "Store",
     "StoreVersion",
+    "StoredAnchor",
     "StoredCheckpoint",
     "StoredFacts",
     "StoredRecord",

@@ -11,6 +11,7 @@ from mirror.core.keys import BUILT_IN
 from mirror.core.msgpack_values import pack
 from mirror.errors import CorruptStoreError
 from mirror.store.acknowledgements import AcknowledgementLog
+from mirror.store.anchors import AnchorTable
 from mirror.store.arrivals import ArrivalRow
 from mirror.store.authorities import AuthorityLog
 from mirror.store.block_headers import BlockHeaders
@@ -36,8 +37,14 @@ _ORPHANS = {
     "state": "record_id NOT IN (SELECT id FROM record)",
     "stale": "record_id NOT IN (SELECT id FROM record)",
     "citation": "record_id NOT IN (SELECT id FROM record)",
+    "anchor": "record_id NOT IN (SELECT id FROM record)",
 }
 """Derived rows of facts that are not there."""
+
+_OF_RECORD = (
+    "key_dependency", "record_totals", "state", "stale", "citation", "anchor", "anchor_queue"
+)  # fmt: skip
+"""Derived tables with rows for a record."""
 
 _WITHOUT_CHECKSUM = frozenset({
     "_sqlite_migrations", "check_progress", "counter", "quarantine", "rules"
@@ -145,6 +152,8 @@ class IntegrityCheck:
                 yield Damage(table, None, None, None, f"{count} rows belong to no fact")
         yield from self._tree()
         yield from self._evidence()
+        if not AnchorTable(self._conn).is_whole():
+            yield Damage("anchor", None, None, None, "a result is damaged, missing or too many")
         tally = Counters(self._conn)
         if tally.counts() != tally.actual():
             yield Damage("counter", None, None, None, "the counters differ from the number of rows")
@@ -254,6 +263,8 @@ class IntegrityCheck:
             self._move_rows(damage.table, "id = ?", (damage.row_id,), damage, at)
         elif damage.table == "full_text":
             SearchIndex(self._conn).clear()  # the next search builds it again
+        elif damage.table == "anchor":
+            AnchorTable(self._conn).clear()
 
     def _quarantine_row(self, damage: Damage, table: str, row: Iterable[object], at: str) -> None:
         content = pack([one if isinstance(one, (int, str)) else _text(one) for one in row])
@@ -276,7 +287,7 @@ class IntegrityCheck:
     def _move_record(self, damage: Damage, at: str) -> None:
         """Move a damaged record with its facts: without it they cannot be verified."""
         self._move_rows("arrival", "record_id = ?", (damage.row_id,), damage, at)
-        for table in ("key_dependency", "record_totals", "state", "stale", "citation"):
+        for table in _OF_RECORD:
             query = f"DELETE FROM {table} WHERE record_id = ?"  # noqa: S608
             self._conn.execute(query, (damage.row_id,))
         self._move_rows("record", "id = ?", (damage.row_id,), damage, at)

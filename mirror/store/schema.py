@@ -302,7 +302,30 @@ CREATE INDEX checkpoint_proof_by_digest ON checkpoint_proof (digest, id);
 """
 """Facts of the second migration."""
 
-MORE_DERIVED = ""
+MORE_DERIVED = """
+CREATE TABLE anchor (                    -- last result for each time-stamp in force
+    record_id INTEGER NOT NULL REFERENCES record,
+    event_id TEXT NOT NULL,
+    method TEXT NOT NULL,
+    status TEXT NOT NULL,
+    result BLOB NOT NULL,                -- MessagePack
+    checked_at TEXT NOT NULL,
+    checksum BLOB NOT NULL,
+    PRIMARY KEY (record_id, event_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX anchor_by_status ON anchor (status);
+CREATE TABLE anchor_queue (              -- records whose anchors may be out of date
+    record_id INTEGER PRIMARY KEY
+) STRICT;
+CREATE TABLE anchor_version (            -- version of the store that anchor_queue includes; one row
+    last_arrival_id INTEGER NOT NULL,
+    last_trust_id INTEGER NOT NULL,
+    last_quarantine_id INTEGER NOT NULL,
+    rules TEXT NOT NULL,
+    checks TEXT NOT NULL,                -- version of the checks of proofs
+    combined BLOB NOT NULL               -- combined checksum of all rows of anchor
+) STRICT;
+"""
 """Derived tables of the second migration."""
 
 

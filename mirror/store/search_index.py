@@ -22,7 +22,7 @@ from mirror.errors import CorruptStoreError
 from mirror.store.arrival_codec import compress, decompress
 from mirror.store.counters import Counters
 from mirror.store.records import damaged
-from mirror.store.version import StoreVersion, read_version
+from mirror.store.version import CHANGED_SINCE, StoreVersion, read_version
 
 __all__ = [
     "MATCH_BEGINS",
@@ -311,13 +311,11 @@ class SearchIndex:
 
 
 _SCAN = "INDEXED BY arrival_by_record"
-_OUTDATED_SINCE = """
+_OUTDATED_SINCE = f"""
     SELECT record_id FROM index_queue
     UNION SELECT record_id FROM stale
-    UNION SELECT record_id FROM arrival {} WHERE id > ?
-    UNION SELECT record_id FROM key_dependency
-          WHERE key_id IN (SELECT name FROM trust WHERE id > ?)
-"""
+    UNION {CHANGED_SINCE}
+"""  # noqa: S608
 _ALL_OUTDATED = """
     SELECT record_id FROM index_queue
     UNION SELECT record_id FROM stale

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.acknowledgements import AcknowledgementLog
+from mirror.store.anchors import AnchorTable
 from mirror.store.authorities import AuthorityLog
 from mirror.store.block_headers import BlockHeaders
 from mirror.store.checkpoint_proofs import CheckpointProofs
@@ -108,6 +109,8 @@ class Store:
     """Signed notes on roots."""
     checkpoint_proofs = cached_property(lambda store: CheckpointProofs(store.connection))
     """Proofs that checkpoints existed."""
+    anchors = cached_property(lambda store: AnchorTable(store.connection))
+    """Results of checks of time-stamps."""
     block_headers = cached_property(lambda store: BlockHeaders(store.connection))
     """Bitcoin block headers."""
     upstream_history = cached_property(lambda store: UpstreamHistory(store.connection))

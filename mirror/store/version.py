@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from mirror.store.commits import Commits
 
-__all__ = ["StoreVersion", "read_version", "version_at"]
+__all__ = ["CHANGED_SINCE", "StoreVersion", "read_version", "version_at"]
 
 
 class StoreVersion(NamedTuple):
@@ -60,3 +60,12 @@ def version_at(conn: sqlite3.Connection, at: str) -> StoreVersion:
     is_last = commit == commits.last()
     arrival = now.arrival if is_last else commit.last_arrival_id
     return now._replace(arrival=arrival, trust=trust, rules=commit.rules)
+
+
+CHANGED_SINCE = """
+    SELECT record_id FROM arrival {} WHERE id > ?
+    UNION SELECT record_id FROM key_dependency
+          WHERE key_id IN (SELECT name FROM trust WHERE id > ?)
+"""
+"""SQL for the ids of records whose state may have changed since an arrival and a change of trust,
+under the same rules and the same quarantine; `{}` is how to find the arrivals."""

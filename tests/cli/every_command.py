@@ -78,6 +78,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "probe": ("{folder}/demo.tar",),
     "headers add": ("{folder}/headers.jsonl",),
     "headers list": (),
+    "anchors": ("--json",),
 }
 """By command, its arguments."""
 

@@ -17,9 +17,8 @@ def test_headers_are_added_and_listed(mirror: Mirror, tmp_path: Path) -> None:
     assert (added.exit_code, b"3 new, 0 known before" in added.stdout) == (0, True)
     assert b"such a chain costs nothing to make" in added.stdout
     again = mirror("headers", "add", "-", "--height", 8, "--json", stdin=b"".join(CHAIN[1:]))
-    assert again.lines == [
-        {"form": "raw headers", "first_height": 8, "last_height": 10, "new": 1, "known": 2}
-    ]
+    counts = {"first_height": 8, "last_height": 10, "new": 1, "known": 2}
+    assert again.lines == [{"form": "raw headers", **counts, "anchors": {}}]
     (listed,) = mirror("headers", "list", "--json").lines
     assert (listed["first"]["height"], listed["last"]["height"]) == (7, 10)
     assert (listed["headers"], listed["work"]) == (4, "8")

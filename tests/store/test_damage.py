@@ -88,6 +88,9 @@ MEMORIES = (
     "tree_queue",
     "arrival_commit",
     "block_header",
+    "anchor",
+    "anchor_queue",
+    "anchor_version",
 )
 """Caches, queues and notes: each has its own tests of its damage, below or with its own tests."""
 

@@ -229,6 +229,7 @@ def add_authority(store: Store, authority: Authority) -> bool:
             raise FormatError("authority.conflict", message, hint=hint)
         require_at_most(len(trusted) + 1, MAX_AUTHORITIES, "time-stamp authorities")
         store.authorities.append("add", authority.name, authority.pem, _now())
+        store.anchors.enqueue_method("rfc3161")
     return True
 
 
@@ -247,6 +248,7 @@ def remove_authorities(store: Store, names: Iterable[str]) -> None:
                 message = f"no trusted time-stamp authority is named {name!r}"
                 raise LookUpError("authority.unknown", message, hint=hint)
             store.authorities.append("remove", name, trusted[name], _now())
+        store.anchors.enqueue_method("rfc3161")
 
 
 def _now() -> str:

@@ -233,6 +233,8 @@ def add_headers(
         progress(len(run.headers))
     if added.first is None:
         raise _fault("headers.shape", "there is no header in the file", _FORMS)
+    if added.new:
+        store.anchors.enqueue_method("opentimestamps")
     return added
 
 

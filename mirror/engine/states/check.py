@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -96,6 +96,13 @@ class CheckReport:
     """The paths to which the old file and its log were moved."""
 
 
+MoreChecks = Callable[[Store], Iterable[Damage]]
+
+
+def _no_more(_store: Store) -> Iterable[Damage]:
+    return ()
+
+
 DAMAGED = "store.damaged"
 """The code of damage."""
 
@@ -111,6 +118,7 @@ def check(
     scope: CheckScope,
     on_damage: Callable[[Damage], None],
     progress: Callable[[int], None] = lambda _records: None,
+    more: MoreChecks = _no_more,
 ) -> CheckReport:
     """Check a store, or a part of it.
 
@@ -119,6 +127,7 @@ def check(
         scope: What to check.
         on_damage: Receives each damage as it is found.
         progress: Receives numbers of records that were checked.
+        more: Yields the damage of derived data that a capability after this one makes.
     """
     report = CheckReport()
     known: set[tuple[str, bytes]] = set()
@@ -135,7 +144,7 @@ def check(
         with suppress(sqlite3.DatabaseError):  # the log may be damaged, too
             known |= store.acknowledgements.digests()
         if scope.part == 1:
-            for damage in _whole(store, quick=scope.quick):
+            for damage in chain(_whole(store, quick=scope.quick), _more(store, scope, more)):
                 record(damage)
         last: int | None = None
         try:
@@ -152,6 +161,13 @@ def check(
     return report
 
 
+def _more(store: Store, scope: CheckScope, more: MoreChecks) -> Iterator[Damage]:
+    try:
+        yield from () if scope.quick else more(store)
+    except sqlite3.DatabaseError as error:
+        yield Damage("sqlite", None, None, None, str(error))
+
+
 def _whole(store: Store, *, quick: bool) -> Iterator[Damage]:
     """Check the file and the tables, up to the first thing that SQLite cannot read."""
     try:
@@ -166,6 +182,7 @@ def check_and_repair(
     scope: CheckScope,
     on_damage: Callable[[Damage], None],
     progress: Callable[[int], None] = lambda _records: None,
+    more: MoreChecks = _no_more,
 ) -> CheckReport:
     """Check a whole store, move damaged facts into quarantine, and derive everything again.
 
@@ -179,11 +196,12 @@ def check_and_repair(
         scope: The whole store.
         on_damage: Receives each damage as it is found.
         progress: Receives numbers of records that were checked.
+        more: As for `check`.
 
     Raises:
         CorruptStoreError: If the store is still damaged and cannot be derived again.
     """
-    report = _check_unopened(path, scope, on_damage, progress)
+    report = _check_unopened(path, scope, on_damage, progress, more)
     if not report.damages:
         return report
     found = report.damages
@@ -206,7 +224,7 @@ def check_and_repair(
     report.quarantined = len(moved)
     numbers = {number for _, _, number, _ in moved} | {damage.pith_number for damage in found}
     report.need_bundles = sorted(number for number in numbers if number is not None)
-    left = check(path, scope, on_damage)
+    left = check(path, scope, on_damage, more=more)
     report.is_repaired = not left.damages
     return report
 
@@ -224,10 +242,11 @@ def _check_unopened(
     scope: CheckScope,
     on_damage: Callable[[Damage], None],
     progress: Callable[[int], None],
+    more: MoreChecks,
 ) -> CheckReport:
     """Check a store; one that cannot be opened is a damage."""
     try:
-        return check(path, scope, on_damage, progress)
+        return check(path, scope, on_damage, progress, more)
     except SchemaVersionError:
         raise
     except StoreError as error:

@@ -39,6 +39,7 @@ def rebuild(
     """
     _require_sound_file(store)
     with store.transaction():
+        store.anchors.clear()
         if verify:
             store.states.mark_all_for_verdicts()
             store.search_index.clear()
