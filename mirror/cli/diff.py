@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -13,6 +14,7 @@ from mirror.cli.history_view import change_lines
 from mirror.cli.output import echo, plural, print_json, print_table, say
 from mirror.cli.progress import show_progress
 from mirror.core.point_in_time import PointInTime, parse_point_in_time
+from mirror.core.rules import RULES
 from mirror.core.values import Object, time_text
 from mirror.engine.history.state_diff import StateDiff, StoreSide, state_diff, store_diff
 from mirror.engine.identifiers import look_up
@@ -78,8 +80,36 @@ def _require_consistent(
         raise click.UsageError("the first time must not be after the second one")
 
 
-def _now() -> PointInTime:
-    return parse_point_in_time(time_text(datetime.now(UTC), microseconds=True))
+class _Side(NamedTuple):
+    """One of the two known times of a comparison."""
+
+    words: str
+    """For a person."""
+    at: PointInTime
+    store: StoreSide
+
+
+def _side(store: Store, time: PointInTime) -> _Side:
+    return _Side(time.words, time, StoreSide.of(store, time_options.version_at(store, time)))
+
+
+def _present(store: Store) -> _Side:
+    now = parse_point_in_time(time_text(datetime.now(UTC), microseconds=True))
+    return _Side("now", now, StoreSide.of(store, store.version()))
+
+
+def _value(found: StateDiff, before: _Side, after: _Side) -> Object:
+    sides = {"before": before.store, "after": after.store}
+    rules: Object = {name: side.version.rules or None for name, side in sides.items()}
+    return {
+        "pith_number": found.pith_number,
+        "known_by": {"before": before.at.text, "after": after.at.text},
+        "key_set_digest": {name: side.keys.digest for name, side in sides.items()},
+        "rules": {**rules, "used": RULES},
+        "state_before": found.before,
+        "state_after": found.after,
+        **found.counts(),
+    }
 
 
 # One record ----------------------------------------------------------------------------------
@@ -91,38 +121,25 @@ def _print_one(
     """Print the changes of one record; return whether there are none."""
     record_id = look_up(store.records, identifier)
     before = _side(store, times[0])
-    after = _side(store, times[1]) if times[1:] else StoreSide.of(store, store.version())
-    last = times[1] if times[1:] else _now()
-    require_known(store, record_id, after.version, last)
-    found = state_diff(store, record_id, before, after)
+    after = _side(store, times[1]) if times[1:] else _present(store)
+    require_known(store, record_id, after.store.version, after.at)
+    found = state_diff(store, record_id, before.store, after.store)
     if as_json:
         changes = [one.to_value() for one in found.changes]
-        print_json({**_value(found, times[0], last), "changes": changes})
+        print_json({**_value(found, before, after), "changes": changes})
     else:
-        _print_changes(found, times[0].words, times[1].words if times[1:] else "now")
+        _print_changes(found, before, after)
     return not found.changes
 
 
-def _side(store: Store, time: PointInTime) -> StoreSide:
-    return StoreSide.of(store, time_options.version_at(store, time))
-
-
-def _value(found: StateDiff, before: PointInTime, after: PointInTime) -> Object:
-    return {
-        "pith_number": found.pith_number,
-        "known_by": {"before": before.text, "after": after.text},
-        "state_before": found.before,
-        "state_after": found.after,
-        **found.counts(),
-    }
-
-
-def _print_changes(found: StateDiff, before: str, after: str) -> None:
+def _print_changes(found: StateDiff, before: _Side, after: _Side) -> None:
     print_table(
         {
             "Pith Number": found.pith_number,
-            "known by, before": before,
-            "known by, after": after,
+            "known by, before": before.words,
+            "known by, after": after.words,
+            "key set before": before.store.keys.digest,
+            "key set after": after.store.keys.digest,
             "state before": found.before or "none: not known here",
             "state after": found.after or "none",
             "changes": change_lines(found.changes) or "none",
@@ -135,17 +152,16 @@ def _print_changes(found: StateDiff, before: str, after: str) -> None:
 
 def _print_all(store: Store, since: PointInTime, *, as_json: bool) -> bool:
     """Print a line for each record that changed; return whether none did."""
-    before, after, now = _side(store, since), StoreSide.of(store, store.version()), _now()
-    count = 0
+    before, after, count = _side(store, since), _present(store), 0
     with show_progress("compared") as progress:
-        for found, arrivals in store_diff(store, before, after, progress.advance):
+        for found, arrivals in store_diff(store, before.store, after.store, progress.advance):
             count += 1
             if as_json:
-                print_json({**_value(found, since, now), "arrivals": arrivals})
+                print_json({**_value(found, before, after), "arrivals": arrivals})
             else:
                 echo(_line(found, arrivals))
     if not as_json:
-        say(f"{plural(count, 'record')} changed since {since.words}")
+        say(f"{plural(count, 'record')} changed since {before.words}")
     return count == 0
 
 

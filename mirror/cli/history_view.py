@@ -36,6 +36,7 @@ def step_rows(step: HistoryStep) -> dict[str, str | list[str]]:
         rows |= _trust_rows(step)
     else:
         rows |= _statement_rows(step)
+    rows["key set"] = step.key_set_digest
     rows["state before"] = step.state_before or "none"
     rows["state after"] = step.state_after or "none"
     return {**rows, **rules_row(step.rules)}

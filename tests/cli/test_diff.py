@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror.core.rules import RULES
 from mirror.core.values import canonical, decode, sha256, time_text
 from tests.builders import (
     Object,
@@ -67,6 +68,9 @@ def test_the_changes_of_a_record_between_two_times(mirror: Mirror, times: list[s
     assert [one["kind"] for one in found["changes"]] == ["came", "changed", "changed"]
     assert (found["came"], found["gone"], found["changed"]) == (1, 0, 2)
     assert ran.stderr.count("known here by") == 2
+    roots = [mirror("root", "--json", "--at", times[one]).lines[0] for one in (1, 3)]
+    assert [*found["key_set_digest"].values()] == [one["key_set_digest"] for one in roots]
+    assert found["rules"] == dict.fromkeys(("before", "after", "used"), RULES)
 
 
 def test_without_the_second_time_it_is_now(mirror: Mirror, times: list[str]) -> None:
