@@ -14,6 +14,7 @@ from mirror.core.values import time_text
 from mirror.engine.findings import ReadRequest
 from mirror.engine.history.change_times import change_times, trust_changes_of
 from mirror.engine.ingest.merge import ingest
+from mirror.engine.states import trust
 from mirror.engine.states.past import past_text
 from mirror.engine.states.trust import add_keys, remove_keys, remove_profiles
 from mirror.store import Store, open_store
@@ -110,6 +111,19 @@ def test_without_commits_no_time_is_known(store: Store, tmp_path: Path) -> None:
     assert store.version_at(times[0]).arrival == 3
     store.connection.execute("DELETE FROM arrival_commit")
     assert change_times(store, 1) == []
+
+
+def test_after_a_clock_was_set_back_a_change_counts_as_the_store_has_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later change of another key, at an earlier time, brings the one before it into force."""
+    _merge(store, tmp_path, 1, _claim(1))
+    later, earlier = "2100-01-02T00:00:00.000000Z", "2100-01-01T00:00:00.000000Z"
+    for at, signer in ((later, AUTHOR), (earlier, STRANGER)):
+        monkeypatch.setattr(trust, "_now", lambda at=at: at)
+        add_keys(store, keys_of(signer))
+    assert store.version_at(earlier).trust == 2
+    assert change_times(store, 1) == [store.commits.stored_at(1), earlier]
 
 
 def _steps(store: Store, folder: Path) -> list[Callable[[], object]]:
