@@ -20,7 +20,7 @@ from mirror.engine.states.past import past_text
 from mirror.store import open_store
 from mirror.web import ServerSettings, store_reader, timemaps
 from mirror.web.mementos import end_of, parse_accept_datetime
-from mirror.web.pages import dates
+from mirror.web.pages import dates, history
 from tests.web.conftest import Serve, served
 from tests.web.markup import Page
 from tests.web.past_store import (
@@ -520,3 +520,60 @@ def test_many_dates_and_differences_are_counted(url: str, monkeypatch: pytest.Mo
     page = _page(url, f"/at/{SECONDS[1]}")
     assert "1 earlier ones are not listed here." in page.text
     assert "6 more are not listed" in page.text
+
+
+# The steps of the history --------------------------------------------------------------------
+
+
+def _steps(page: Page) -> list[str]:
+    """The rows of the table of steps."""
+    table = page.source.partition('<table class="history">')[2].partition("</table>")[0]
+    rows = re.findall(r"<tr>(?:(?!</tr>).)*</tr>", table.partition("<tbody>")[2], re.DOTALL)
+    return [" ".join(re.sub(r"<[^>]+>", " ", one).split()) for one in rows]
+
+
+def test_the_page_shows_what_was_stored_when_and_what_it_did(
+    url: str, past: tuple[Path, dict[str, Known]]
+) -> None:
+    """By known time, the latest first, with the digests of the states, as `mirror history` does."""
+    rows = _steps(_page(url))
+    times = [row.split()[0] for row in rows]
+    assert times == sorted(times, reverse=True)
+    assert [one.replace("Z", "") for one in times] == [
+        "2026-06-04T12:00:00", "2026-06-03T00:00:00", "2026-06-02T12:00:00",
+        "2026-06-02T12:00:00", "2026-06-01T12:00:00",
+    ]  # fmt: skip
+    assert "revoked sha256:" in rows[0]
+    assert "trusted keys trusted: key key-author" in rows[1]
+    assert "not verified refused, event.key_unknown: author_claimed" in rows[2]
+    assert "none" in rows[4]
+    for row, second in zip((rows[0], rows[1], rows[2], rows[4]), reversed(SECONDS), strict=True):
+        state = parse_state(past[1][second].state)
+        assert hexdigest(canonical(state.value))[:16] == row.rpartition(" ")[2].rstrip("…")
+
+
+def test_a_past_page_has_the_steps_until_then(url: str) -> None:
+    assert _steps(_page(url, f"/at/{SECONDS[1]}")) == _steps(_page(url))[2:]
+
+
+def test_what_was_refused_then_is_marked_though_it_is_valid_today(url: str) -> None:
+    page = _page(url, f"/at/{SECONDS[1]}")
+    shown = [within for value, within in page.places if "0000-0002-1825-0097" in value]
+    assert shown
+    assert all("unverified" in within for within in shown)
+
+
+def test_of_very_many_steps_the_arrivals_are_listed(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step costs a merge."""
+    monkeypatch.setattr(history, "MAX_WORK", 10)
+    page = _page(url)
+    assert _steps(page) == []
+    assert "What each did to the state: mirror history" in " ".join(page.text.split())
+    monkeypatch.undo()
+    monkeypatch.setattr(history, "MAX_STEPS", 2)
+    monkeypatch.setattr(history, "MAX_LINES", 1)
+    rows = _steps(_page(url))
+    assert len(rows) == 2
+    assert "and 1 more" in rows[0]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirror.core.comparison.changes import StateChange, state_changes
+from mirror.core.comparison.changes import state_changes
 from mirror.core.rules import RULES
 from mirror.core.state_view import StateView
 from mirror.core.values import time_text
 from mirror.web.mementos import MementoAddresses, MementoSeconds, Original, datetime_of
+from mirror.web.pages.change_lines import ChangeLine, change_lines
 
 __all__ = ["DateLink", "DatesView", "PastView", "dates_of", "past_of"]
 
@@ -79,7 +80,7 @@ class PastView:
     rules: str
     """The rules of then if they were others than those of today; `unknown` if they are not known;
     else empty."""
-    changes: list[StateChange]
+    changes: list[ChangeLine]
     """The first changes from the state of then to that of today."""
     more_changes: int
     """How many more there are."""
@@ -103,7 +104,7 @@ def past_of(
     """
     addresses, index = MementoAddresses("", suffix, Original.PAGE), seconds.all.index(second)
     before, after = seconds.all[:index][-1:], seconds.all[index + 1 :][:1]
-    changes = state_changes(states[0].value, states[1].value)
+    changes = list(change_lines(state_changes(states[0].value, states[1].value)))
     shown = _link(addresses, second)
     return PastView(
         at=shown.at,

@@ -22,12 +22,13 @@ from mirror.engine.search.results import SearchResult
 from mirror.errors import AmbiguousError, CorruptStoreError, FormatError, LookUpError
 from mirror.store.findings import FindingFilter, FindingRow
 from mirror.web.memento_api import Memento
-from mirror.web.mementos import MementoSeconds, page_headers
+from mirror.web.mementos import MementoSeconds, end_of, page_headers
 from mirror.web.pages import escaping
 from mirror.web.pages.badge import badge_svg
 from mirror.web.pages.citation_graph import citation_graph_of
 from mirror.web.pages.codes import codes
 from mirror.web.pages.dates import dates_of, past_of
+from mirror.web.pages.history import steps_of
 from mirror.web.pages.labels import CODES, ERRORS, EVENT_STATUSES, LEVELS, RELATIONSHIPS
 from mirror.web.pages.record_data import (
     RecordDetails,
@@ -243,9 +244,12 @@ class Pages:
             details = read_record_details(snapshot, snapshot.find_id(request.path_params["suffix"]))
             graph = citation_graph_of(snapshot, details.citations)
             times = change_times(snapshot.store, details.record_id)
+            steps = steps_of(snapshot.store, details.record_id)
         suffix = details.record.suffix
         dates = dates_of(suffix, MementoSeconds.of(times))
-        answer = self._record_page(request, details, graph=graph, dates=dates, past=None)
+        answer = self._record_page(
+            request, details, graph=graph, dates=dates, past=None, history=steps
+        )
         answer.headers = page_headers(self._base_url(request), suffix)
         answer.headers |= {"Content-Location": f"/pith/{suffix}"}
         return answer
@@ -271,6 +275,7 @@ class Pages:
             graph=citation_graph_of(snapshot, details.citations),
             dates=dates_of(suffix, seconds, second),
             past=past_of(suffix, seconds, second, version.rules, states),
+            history=steps_of(store, record_id, end_of(second).text),
         )
 
     def _record_page(

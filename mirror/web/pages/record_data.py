@@ -28,6 +28,7 @@ __all__ = [
     "RecordListItem",
     "list_item_of",
     "paper_of",
+    "public_source",
     "read_past_details",
     "read_record_details",
 ]
@@ -102,7 +103,7 @@ def read_record_details(snapshot: StoreSnapshot, record_id: int) -> RecordDetail
             [(*row, one) for row, one in zip(rows, verdicts, strict=True)],
         ),
         upstream_summaries=[
-            replace(one, upstream=_public_source(one.upstream))
+            replace(one, upstream=public_source(one.upstream))
             for one in latest_statements(store, record_id)
         ],
         citations=citations_of(store, record_id, state),
@@ -146,7 +147,7 @@ def _arrival_views(
     return [
         ArrivalView(
             store.commits.stored_at(row.id) or origins[row.id].at,
-            _public_source(origins[row.id].source),
+            public_source(origins[row.id].source),
             contents,
             verdicts,
         )
@@ -154,7 +155,7 @@ def _arrival_views(
     ]
 
 
-def _public_source(source: str) -> str:
+def public_source(source: str) -> str:
     """Return the name of a source without paths, users and queries, which may be private."""
     if re.match(r"https?://", source) is None:
         return source.rstrip("/").rpartition("/")[2] or source
