@@ -106,6 +106,15 @@ def _enlarged(run: str) -> tuple[_Row, ...]:
     )
 
 
+def _answered(label: str, server: str) -> tuple[_Row, ...]:
+    load = f"serve.{server}.half"
+    return (
+        (label, "requests/s", f"{load}.per_s"),
+        (f"{label}, median", "ms", f"{load}.p50_ms"),
+        (f"{label}, 99th percentile to median", "×", f"{load}.p99_ms / {load}.p50_ms"),
+    )
+
+
 def _compared(name: str) -> tuple[_Row, ...]:
     label, rate = f"folder of states, {name.replace('_', ' ')}", f"compare.folder.{name}.per_s"
     return (
@@ -205,9 +214,8 @@ _TABLE: Final[dict[str, tuple[_Row, ...]]] = {
         ),
         ("304, at random", "requests/s", "serve.mirror.held.per_s"),
         (f"304, at random, {_TO_BARE}", "×", "serve.mirror.held.per_s / serve.bare.any.per_s"),
-        ("half load", "requests/s", "serve.half.per_s"),
-        ("half load, median", "ms", "serve.half.p50_ms"),
-        ("half load, 99th percentile to median", "×", "serve.half.p99_ms / serve.half.p50_ms"),
+        *_answered("half load", "mirror"),
+        *_answered("bare application, half load", "bare"),
         ("bare application, beside a merge", "requests/s", "serve.bare.anymerge.per_s"),
         ("states, beside a merge", "requests/s", "serve.mirror.anymerge.per_s"),
         (
