@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mirror.cli import options
 from mirror.cli.output import plural, print_json, print_table
 from mirror.cli.output_paths import OutputPath, writes
 from mirror.cli.progress import show_progress
+from mirror.core.escaping import escape_name
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.export.backup import BackupResult, back_up
 
@@ -41,7 +41,7 @@ def backup(out: OutputFile, *, db: Path, as_json: bool) -> None:
     with show_progress("copied", "pages") as progress:
         made = back_up(db, out, progress.advance)
     if as_json:
-        name = os.fsencode(out.path).decode("utf-8", "backslashreplace")
+        name = escape_name(str(out.path))
         print_json({"file": name, **asdict(made)})
     else:
         print_table(_rows(out.path, made))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 from mirror.cli import exit_codes, options, time_options
 from mirror.cli.output import plural, print_json, say
 from mirror.cli.output_paths import OutputPath, StandardOutput, writes
+from mirror.core.escaping import escape_name
 from mirror.core.point_in_time import PointInTime
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.export.bag import (
@@ -129,7 +129,7 @@ def _version_at(store: Store, at: PointInTime, chosen: Iterable[int]) -> StoreVe
 
 def _exported_value(out: Path, exported: ExportResult) -> dict[str, object]:
     return {
-        "file": os.fsencode(out).decode("utf-8", "backslashreplace"),
+        "file": escape_name(str(out)),
         "records": exported.records,
         "bytes": exported.size_bytes,
         "manifest_sha256": exported.manifest,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from mirror.cli.output import plural, print_json, say
 from mirror.cli.progress import show_progress
+from mirror.core.escaping import escape_name
 from mirror.core.profile_file import loose_members
 from mirror.engine.states.key_warnings import key_warnings, name_warnings
 from mirror.engine.states.trust import AddedTrust, remove_keys, remove_profiles
@@ -26,7 +26,7 @@ def report_added(added: AddedTrust, db: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "store": _text(db),
+                "store": escape_name(str(db)),
                 "added": [key.to_value() for key in added.keys],
                 "added_profiles": [profile.to_value() for profile in added.profiles],
                 "key_set_digest": trusted.digest,
@@ -75,7 +75,11 @@ def remove_and_report(
                     remove_profiles(store, profiles, progress.advance)
             after, digest = store.status(), store.trust_log.key_set().digest
     if as_json:
-        value = {"store": _text(db), "removed": [] if dry_run else names, "dry_run": dry_run}
+        value = {
+            "store": escape_name(str(db)),
+            "removed": [] if dry_run else names,
+            "dry_run": dry_run,
+        }
         becomes = {"events": dict(effect.events), "receipts": effect.receipts}
         print_json(
             {
@@ -106,7 +110,3 @@ def _words(effect: TrustEffect) -> str:
     events = plural(effect.events.total(), "event") + (f" ({by_type})" if by_type else "")
     receipts, records = plural(effect.receipts, "receipt"), plural(effect.records, "record")
     return f"these become invalid: {events} and {receipts}, of {records}"
-
-
-def _text(path: Path) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -7,6 +7,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+from mirror.core.escaping import escape_name
+
 __all__ = ["begin", "holder"]
 
 _LOG = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ def begin(conn: sqlite3.Connection, path: Path | None) -> None:
         _LOG.warning(
             "waiting for %s, which writes to %s; up to %d s",
             holder(path) or "another process",
-            os.fsencode(path).decode("utf-8", "backslashreplace"),
+            escape_name(str(path)),
             limit // 1000,
         )
         conn.execute(f"PRAGMA busy_timeout = {limit - QUIET_MS}")

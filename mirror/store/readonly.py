@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from mirror.core.escaping import escape_name
 from mirror.errors import StoreError
 
 __all__ = ["BESIDE", "FileVersion", "changed", "file_version", "has_log", "unlocked_version"]
@@ -81,6 +82,6 @@ def unlocked_version(path: Path, error: sqlite3.Error) -> FileVersion | None:
     raise StoreError(
         "store.unreadable",
         f"committed data is in {path.name}-wal, and to read it a file must be made beside it",
-        where=os.fsencode(path).decode("utf-8", "backslashreplace"),
+        where=escape_name(str(path)),
         hint="run `mirror status` once as a user who may write to the folder of the store",
     ) from error

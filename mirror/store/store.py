@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
+from mirror.core.escaping import escape_name
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.acknowledgements import AcknowledgementLog
 from mirror.store.anchors import AnchorTable
@@ -289,7 +290,7 @@ def open_store(
 
 
 def _display(path: Path | None) -> str:
-    return "memory" if path is None else os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "memory" if path is None else escape_name(str(path))
 
 
 def _is_there(path: Path) -> bool:
