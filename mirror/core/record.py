@@ -31,6 +31,7 @@ __all__ = [
     "is_pith_number",
     "is_text_digest_confirmed",
     "parse_record",
+    "suffix_in",
     "suffix_of",
     "text_digest",
 ]
@@ -48,6 +49,11 @@ def is_pith_number(value: Value) -> TypeGuard[str]:
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _PAIRS = [one + other for one in _LETTERS for other in _LETTERS]
+
+
+def suffix_in(pith_number: str) -> str:
+    """Return the suffix of a Pith Number: its last 26 letters (R3)."""
+    return pith_number[-26:]
 
 
 def suffix_of(digest: bytes) -> str:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from mirror.core.record import suffix_in
 from mirror.errors import AmbiguousError, MirrorError, StoreError, http_status
 from mirror.web.download import Downloads
 from mirror.web.pages.codes import advice_of
@@ -120,7 +121,7 @@ def _choices(request: Request, error: AmbiguousError, pages: Pages) -> Represent
     answer = problem(error.code, error.message, 300)
     listed = json.loads(answer.body) | {
         "choices": [
-            {"pith_number": number, "href": f"/pith/{number[-26:]}"}
+            {"pith_number": number, "href": f"/pith/{suffix_in(number)}"}
             for number in error.pith_numbers
         ]
     }

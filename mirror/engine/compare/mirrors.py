@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from mirror.core.comparison.causes import Cause, Comparison, compare, parse_claim
+from mirror.core.record import suffix_in
 from mirror.core.shape import text_member
 from mirror.core.values import Object, decode
 from mirror.engine.compare.local import local_record
@@ -122,7 +123,7 @@ def _explain(
     if record_id is None:
         raise damaged("the record of a leaf of the tree is missing", number)
     try:
-        comparison = compare(local_record(store, record_id), other.state(number[-26:]))
+        comparison = compare(local_record(store, record_id), other.state(suffix_in(number)))
     except (FormatError, UpstreamError) as error:
         if isinstance(error, UpstreamError) and error.code not in PER_RESPONSE_CODES:
             raise

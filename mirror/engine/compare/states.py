@@ -12,6 +12,7 @@ from typing import TypeAlias
 from mirror.core.comparison.causes import Cause, Comparison, compare
 from mirror.core.escaping import escape_name
 from mirror.core.identifier import names_in
+from mirror.core.record import suffix_in
 from mirror.core.redaction import redact
 from mirror.core.values import canonical, sha256, time_text
 from mirror.engine.batching import batched, pages
@@ -267,6 +268,6 @@ def _name_test(request: RecordRequest) -> Callable[[UpstreamStatement], bool]:
     if not request.name:
         return lambda _statement: False
     if names_in(request.name)[0].scheme == "pith":
-        return lambda statement: statement.pith_number[-26:].startswith(request.name)
+        return lambda statement: suffix_in(statement.pith_number).startswith(request.name)
     alias = canonical({"alias_value": request.name})[1:-1]
     return lambda statement: alias in statement.text

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from mirror.core.record import suffix_in
 from mirror.engine.batching import batched
 from mirror.engine.findings import Finding
 from mirror.engine.sync.feed import ChangesPage, last_change, read_page
@@ -148,7 +149,7 @@ class _BatchFetcher:
         Args:
             last: The last change that was processed; None if the position stays the same.
         """
-        pending = {one for one in self._requested if one[-26:] in self._singles.pending}
+        pending = {one for one in self._requested if suffix_in(one) in self._singles.pending}
         store = self._session.store
         with store.transaction():
             upstream = self._session.options.url
@@ -181,7 +182,7 @@ class _BatchFetcher:
 
     def _fetch_bag(self, numbers: Sequence[str]) -> set[str] | None:
         """Return the records that need no further request; None if there is no bag."""
-        suffixes = [number[-26:] for number in numbers]
+        suffixes = [suffix_in(number) for number in numbers]
         try:
             with self._path.open("wb") as file:
                 url = self._session.remote.download_records(file, suffixes)
@@ -220,7 +221,7 @@ class _BatchFetcher:
             if not finding.code.startswith("archive.")
         }
         for number, finding in final.items():
-            self._singles.pending.add(number[-26:])
+            self._singles.pending.add(suffix_in(number))
             self._session.report(
                 SyncResult(number, number, "refused", finding.code, url, finding.message)
             )
@@ -229,7 +230,7 @@ class _BatchFetcher:
 
 def _refused_records(merged: IngestResult, requested: set[str]) -> dict[str, Finding]:
     """Return, by Pith Number, why a bundle of a requested record is refused."""
-    by_suffix = {number[-26:]: number for number in requested}
+    by_suffix = {suffix_in(number): number for number in requested}
     return {
         by_suffix[match[1]]: finding
         for member, finding in merged.refused.items()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from mirror.core.escaping import escape_name
 from mirror.core.identifier import is_named, names_in, path_name
-from mirror.core.record import Record, is_pith_number
+from mirror.core.record import Record, is_pith_number, suffix_in
 from mirror.core.redaction import redact
 from mirror.engine.batching import pages
 from mirror.engine.identifiers import find_all
@@ -104,7 +104,7 @@ def request_all(store: Store) -> Iterator[RecordRequest]:
 
 def request_number(store: Store, number: str) -> RecordRequest:
     """Return the request for a record by its whole Pith Number."""
-    suffix = number[-26:]
+    suffix = suffix_in(number)
     return RecordRequest(number, suffix, number, is_known=bool(store.records.by_suffix(suffix)))
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 import mirror
 from mirror.core.keys import BUILT_IN
-from mirror.core.record import Record
+from mirror.core.record import Record, suffix_in
 from mirror.core.values import Object, Value, hexdigest
 from mirror.engine.anchors.authorities import trusted_authorities
 from mirror.engine.history.change_times import change_times
@@ -194,7 +194,7 @@ class Pages:
     ) -> Representation:
         exact = [hit for hit in found.hits if hit.matched_by != "text"]
         if len(exact) == 1 and start == 0:
-            return _redirect(f"/pith/{exact[0].record.pith_number[-26:]}")
+            return _redirect(f"/pith/{suffix_in(exact[0].record.pith_number)}")
         return self._render(
             "find.html",
             query=query,
