@@ -89,28 +89,28 @@ def process_batch(
         store: The store to merge into, within a snapshot; None if it holds nothing.
         batch: The items.
     """
-    members = [item for item in batch if isinstance(item, SourceMember)]
-    found = {} if engine is None else _verify_natively(context, engine, store, members)
+    found = {} if engine is None else _verify_natively(context, engine, store, batch)
     return [
-        (found.get(id(item)) or process(item, context, store))
+        (found.get(place) or process(item, context, store))
         if isinstance(item, SourceMember)
         else item
-        for item in batch
+        for place, item in enumerate(batch)
     ]
 
 
 def _verify_natively(
-    context: VerifyContext, engine: Engine, store: Store | None, members: list[SourceMember]
+    context: VerifyContext, engine: Engine, store: Store | None, batch: list[Item]
 ) -> dict[int, VerifiedMember]:
-    """Return the results of the members that the native engine passes, by identity."""
-    bundles = [(item.member.data, item.member.is_packed) for item in members]
+    """Return the results of the members that the native engine passes, by place in the batch."""
+    members = [(place, one) for place, one in enumerate(batch) if isinstance(one, SourceMember)]
+    bundles = [(item.member.data, item.member.is_packed) for _, item in members]
     passed = engine.verify(bundles, context.now, encode=context.encodes_facts)
     found = {
-        id(item): VerifiedMember(
+        place: VerifiedMember(
             item.source, item.member.name, one.pith_number, one.events, one.receipts, [],
             one.new_facts,
         )
-        for item, one in zip(members, passed, strict=True)
+        for (place, item), one in zip(members, passed, strict=True)
         if one is not None
     }  # fmt: skip
     return found if store is None else dict(_against_store(found, engine, store))
@@ -123,19 +123,19 @@ def _against_store(
 
     A record that is stored with many facts, or with some that did not pass, is left out.
     """
-    new_facts = {name: one.new_facts for name, one in found.items() if one.new_facts is not None}
+    new_facts = {place: one.new_facts for place, one in found.items() if one.new_facts is not None}
     ids = store.stored_records.find([(one.record[2], one.digest) for one in new_facts.values()])
     stored = store.stored_records.rows(list(ids.values()), MANY_FACTS) if ids else {}
     known: list[tuple[int, tuple[StoredRecord, bytes]]] = []
-    for name, facts in new_facts.items():
+    for place, facts in new_facts.items():
         record_id = ids.get(facts.digest)
         if record_id is None:
-            yield name, found[name]
+            yield place, found[place]
         elif record_id in stored:
-            known.append((name, (stored[record_id], facts.content)))
-    for (name, _), extended in zip(known, engine.extend([one for _, one in known]), strict=True):
+            known.append((place, (stored[record_id], facts.content)))
+    for (place, _), extended in zip(known, engine.extend([one for _, one in known]), strict=True):
         if extended is not None:
-            yield name, found[name]._replace(new_facts=extended)
+            yield place, found[place]._replace(new_facts=extended)
 
 
 def process(item: SourceMember, context: VerifyContext, store: Store | None = None) -> Outcome:
