@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from mirror.engine.transparency.checkpoints import last_own_checkpoint
 from mirror.engine.transparency.tree_nodes import node_page
 from mirror.errors import FormatError, LookUpError
 from mirror.web.download import DownloadResponse, Downloads
+from mirror.web.parameters import LARGEST_NUMBER, number_parameter
 from mirror.web.representation import Representation, json_representation
 from mirror.web.store_reader import StoreReader
 
@@ -101,8 +101,8 @@ class MirrorApi:
 
     def changes(self, request: Request) -> Representation:
         """Handle `/mirror/changes?since=N&limit=M`: the changes after N, the oldest first."""
-        since = _number(request, "since", 0, 2**53)
-        limit = _number(request, "limit", MAX_CHANGES, MAX_CHANGES)
+        since = number_parameter(request, "since", 0, LARGEST_NUMBER)
+        limit = number_parameter(request, "limit", MAX_CHANGES, MAX_CHANGES)
         with self._reader.snapshot() as snapshot:
             rows = snapshot.store.facts.changes(since, limit)
             last = snapshot.store.facts.last_arrival()
@@ -150,10 +150,3 @@ def _sample(name: str, kind: str, values: Mapping[str, object]) -> Iterator[str]
     yield f"# TYPE {name} {kind}\n"
     for labels, value in values.items():
         yield f"{name}{{{labels}}} {value}\n" if labels else f"{name} {value}\n"
-
-
-def _number(request: Request, name: str, default: int, highest: int) -> int:
-    text = request.query_params.get(name, str(default))
-    if re.fullmatch(r"[0-9]{1,16}", text) is None or int(text) > highest:
-        raise FormatError(f"request.{name}", f"{name} must be a number from 0 to {highest}")
-    return int(text)

@@ -19,7 +19,7 @@ from mirror.engine.history.change_times import change_times
 from mirror.engine.identifiers import find_all
 from mirror.engine.search.find import find
 from mirror.engine.search.results import SearchResult
-from mirror.errors import AmbiguousError, CorruptStoreError, FormatError, LookUpError
+from mirror.errors import AmbiguousError, CorruptStoreError, LookUpError
 from mirror.store.findings import FindingFilter, FindingRow
 from mirror.web.memento_api import Memento
 from mirror.web.mementos import MementoSeconds, end_of, page_headers
@@ -49,6 +49,7 @@ from mirror.web.pages.record_sections import (
     verify_command,
 )
 from mirror.web.pages.timeline import draw, events_of, events_to_show
+from mirror.web.parameters import LARGEST_NUMBER, number_parameter
 from mirror.web.representation import (
     IMMUTABLE,
     REVALIDATE,
@@ -143,7 +144,8 @@ class Pages:
         Raises:
             FormatError: `request.after`
         """
-        code, after = request.query_params.get("code", ""), _after(request)
+        code = request.query_params.get("code", "")
+        after = number_parameter(request, "after", 0, LARGEST_NUMBER)
         with self._reader.snapshot() as snapshot:
             if code not in CODES:
                 moved, status = snapshot.store.findings.moved_aside(), snapshot.store.status()
@@ -178,7 +180,8 @@ class Pages:
             FormatError: `request.start`
             CorruptStoreError: `store.damaged`
         """
-        query, start = request.query_params.get("q", "").strip()[:_MAX_QUERY], _start(request)
+        query = request.query_params.get("q", "").strip()[:_MAX_QUERY]
+        start = number_parameter(request, "start", 0, MAX_START)
         with self._reader.snapshot() as snapshot:
             found = find(snapshot.store, query, MAX_HITS, start) if query else _NOTHING
         later = start + MAX_HITS if found.has_more and start + MAX_HITS <= MAX_START else None
@@ -414,20 +417,6 @@ def _found_value(query: str, start: int, later: int | None, found: SearchResult)
         "unindexed": found.unindexed,
         "hits": hits,
     }
-
-
-def _after(request: Request) -> int:
-    text = request.query_params.get("after", "0")
-    if re.fullmatch(r"[0-9]{1,16}", text) is None:
-        raise FormatError("request.after", "after must be a number")
-    return int(text)
-
-
-def _start(request: Request) -> int:
-    text = request.query_params.get("start", "0")
-    if re.fullmatch(r"[0-9]{1,5}", text) is None or int(text) > MAX_START:
-        raise FormatError("request.start", f"start must be a number from 0 to {MAX_START}")
-    return int(text)
 
 
 def _query_of(request: Request) -> str:
