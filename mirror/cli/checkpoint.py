@@ -17,7 +17,7 @@ from mirror.core.limits import MAX_KEYS, require_at_most
 from mirror.core.transparency.checkpoint import Checkpoint
 from mirror.core.transparency.signed_note import Verifier, parse_signer, parse_verifier
 from mirror.core.values import Object, sha256
-from mirror.engine.anchors.result import AnchorResult
+from mirror.engine.anchors.result import AnchorResult, AnchorStatus
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.transparency.checkpoints import (
     CheckpointFinding,
@@ -109,6 +109,12 @@ def sign(db: Path, *, key: Path, origin: str, out: OutputFile | None, as_json: b
         click.echo(note.encode(), nl=False)
 
 
+_FALSE_PROOFS = frozenset({
+    AnchorStatus.MALFORMED, AnchorStatus.NOT_THIS_DIGEST, AnchorStatus.WRONG_BLOCK
+})  # fmt: skip
+"""Results of a time-stamp that contradict it."""
+
+
 @checkpoint.command()
 @click.argument("file", type=options.SmallFile(), metavar="FILE|-")
 @options.db
@@ -135,8 +141,9 @@ def verify(
 ) -> None:
     """Verify and store a checkpoint of another mirror.
 
-    It is compared with all checkpoints of its origin that are stored. Exit 1 if no trusted key
-    signed it, if it contradicts another one (a fork), or if it withdraws something (a rollback).
+    It is compared with all checkpoints of its origin that are stored, and its time-stamp, if there
+    is one, with the block headers. Exit 1 if no trusted key signed it, if it contradicts another
+    one (a fork), if it withdraws something (a rollback), or if its time-stamp is false.
 
     \b
     Example:
@@ -151,7 +158,8 @@ def verify(
         result = keep_checkpoint(store, data, known, datetime.now(UTC), is_old=historical)
         anchor = proof_result(store, sha256(result.note.encode()))
     _print_result(result, anchor, as_json=as_json)
-    ctx.exit(FOUND if result.findings else OK)
+    is_false = anchor is not None and anchor.status in _FALSE_PROOFS
+    ctx.exit(FOUND if result.findings or is_false else OK)
 
 
 def _read_verifiers(text: str) -> Iterator[Verifier]:

@@ -78,6 +78,12 @@ def test_a_verified_note_shows_its_proof(mirror: Mirror, calendar: Calendar) -> 
     assert _line(stamped)["checkpoint"] == 2
     assert _line(mirror("checkpoint", *verify, "--json"))["proof"]["status"] == "pending"
     assert b"time-stamp  pending: " in mirror("checkpoint", *verify).stdout
+    calendar.height = 5
+    assert _run(mirror, "upgrade", "--checkpoint", "2").exit_code == 0
+    Path("headers.bin").write_bytes(b"".join(chain(roots(2))))
+    mirror("headers", "add", "headers.bin", "--height", "5")
+    false = mirror("checkpoint", *verify, "--json")
+    assert (1, "not_in_this_block") == (false.exit_code, _line(false)["proof"]["status"])
 
 
 def test_the_proof_is_written_for_other_clients(

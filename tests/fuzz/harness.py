@@ -30,6 +30,8 @@ from mirror.engine.anchors.headers import HeaderChain, HeaderRange, add_headers,
 from mirror.engine.anchors.opentimestamps import check_proof
 from mirror.engine.anchors.result import AnchorStatus
 from mirror.engine.anchors.rfc3161 import check_token
+from mirror.engine.anchors.timestamp_files import ProofError, write_file
+from mirror.engine.transparency.stamping import parse_answer
 from mirror.errors import FormatError, MirrorError
 from mirror.store import Store, open_store
 from tests import oracle
@@ -45,7 +47,7 @@ from tests.builders import (
 )
 from tests.chains import chain, roots
 from tests.engine.anchors.time_stamp_authority import NOW, TimeStampAuthority
-from tests.proofs import in_block, path, promised, stamp, unknown
+from tests.proofs import MAGIC, SHA256, VERSION, in_block, path, promised, stamp, unknown
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 
@@ -195,9 +197,19 @@ def token(data: bytes) -> None:
     assert len(result.reason) < MOST_CHARACTERS
 
 
+def answer(data: bytes) -> None:
+    """An answer of a calendar: what is accepted can be stored, read again and checked."""
+    try:
+        written = write_file(parse_answer(data, PROOF_DIGEST))
+    except (ProofError, NotImplementedError):
+        return
+    result = check_proof(written, PROOF_DIGEST, HeaderChain(_store()))
+    assert result.status != AnchorStatus.MALFORMED
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (json, bundle, event, keys, signature, archive, proof, headers, token)
+    for target in (json, bundle, event, keys, signature, archive, proof, headers, token, answer)
 }
 
 
@@ -216,6 +228,7 @@ def seeds(target: str) -> list[bytes]:
         "signature": [signed, *(point + signed[32:] for point in oracle.small_order_encodings())],
         "proof": [PROOF, stamp(PROOF_DIGEST, (path("1"), promised()), (path(), unknown()))[0]],
         "headers": [b"".join(HEADERS), _archive_of_headers(), _lines_of_headers()],
+        "answer": [PROOF[len(MAGIC + VERSION + SHA256 + PROOF_DIGEST) :]],
         "token": [TSA.token(MESSAGE), TSA.response(TSA.token(MESSAGE, algorithm="sha512"))],
         "archive": [(BUNDLES / "demo.tar").read_bytes()[:20_480], to_json(whole) + b"\n{}\n"],
     }[target]

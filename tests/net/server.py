@@ -24,6 +24,7 @@ class Exchange:
     stopping: threading.Event
     is_over: bool = False
     method: str = "GET"
+    content: bytes = b""
 
     def send(self, *parts: bytes) -> None:
         """Send bytes as they are."""
@@ -146,7 +147,15 @@ def _read_request(connection: socket.socket, stopping: threading.Event) -> Excha
     first, *lines = text.decode("latin-1").split("\r\n")[:-2]
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     method, path, _ = first.split(" ")
-    return Exchange(path, headers, connection, stopping, method=method)
+    content = _read_content(connection, int(headers.get("content-length", "0")))
+    return Exchange(path, headers, connection, stopping, method=method, content=content)
+
+
+def _read_content(connection: socket.socket, size: int) -> bytes:
+    content = b""
+    while len(content) < size:
+        content += connection.recv(size - len(content))
+    return content
 
 
 class _Server(socketserver.ThreadingTCPServer):

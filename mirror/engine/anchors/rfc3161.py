@@ -26,6 +26,7 @@ from cryptography import x509
 
 from mirror.core.values import Object, time_text
 from mirror.engine.anchors.authorities import Authority, quiet_certificates
+from mirror.engine.anchors.der import SEQUENCE, SET, elements, only, write
 from mirror.engine.anchors.result import AnchorResult, AnchorStatus
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ __all__ = ["MAX_TOKEN_BYTES", "check_token"]
 
 T = TypeVar("T")
 
-MAX_TOKEN_BYTES = 1 << 20
-"""The largest token that is parsed; an event (E1) has no room for a larger one."""
+MAX_TOKEN_BYTES = 1 << 18
+"""The largest token that is parsed; those of authorities have less than a tenth of it."""
 _MAX_CERTIFICATES = 32
 """The most certificates in a token."""
 _ALGORITHMS = {
@@ -46,9 +47,8 @@ _ALGORITHMS = {
 }
 """Hash algorithms of imprints, by object identifier."""
 _NO_LIBRARY = "rfc3161-client is not installed; install pith-mirror[timestamps]"
-_SEQUENCE = 0x30
-_SHORT_LENGTH = 0x80
-"""Shorter contents have a length of one byte in DER (X.690 section 8.1.3)."""
+_CERTIFICATES = 0xA0
+"""Tag of the certificates of a `SignedData` (RFC 5652 section 5.1)."""
 _GRANTED = bytes.fromhex("3003020100")
 """A `PKIStatusInfo` that grants a token: a response is it and the token."""
 
@@ -107,21 +107,38 @@ def _parse(proof: bytes, library: ModuleType) -> _Token:
     """Return the token in a response, or a token alone."""
     if len(proof) > MAX_TOKEN_BYTES:
         raise _MalformedError(f"it is longer than {MAX_TOKEN_BYTES:,} bytes")
-    try:
-        # A status is not signed, so a token counts whatever status came with it.
-        token = _guarded(lambda: library.decode_timestamp_response(proof).time_stamp_token())
-    except _MalformedError:
-        token = proof
-    response = _guarded(lambda: library.decode_timestamp_response(_granted(token)))
-    return _guarded(lambda: _read(response))
+    token = _guarded(lambda: _in_order(_token_of(proof)))
+    # A status is not signed, so a token counts whatever status came with it.
+    response = write(SEQUENCE, [_GRANTED, token])
+    return _guarded(lambda: _read(library.decode_timestamp_response(response)))
 
 
-def _granted(token: bytes) -> bytes:
-    """Return a response with a token (RFC 3161 section 2.4.2)."""
-    size = len(_GRANTED) + len(token)
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    head = [size] if size < _SHORT_LENGTH else [_SHORT_LENGTH | len(length), *length]
-    return bytes([_SEQUENCE, *head]) + _GRANTED + token
+def _token_of(proof: bytes) -> bytes:
+    """Return the token of a response (RFC 3161 section 2.4.2), or what may be a token alone."""
+    inner = elements(only(proof).content)
+    if next(inner).tag != SEQUENCE:
+        return proof
+    token = next(inner, None)
+    if token is None:
+        raise _MalformedError("it is a response without a token: the authority refused")
+    return token.whole
+
+
+def _in_order(token: bytes) -> bytes:
+    """Return a token with its sets of algorithms and of certificates in the order of DER.
+
+    Many authorities do not sort them, and the library accepts no other order. Neither is signed.
+    """
+    outer = only(token)
+    kind, content = elements(outer.content)
+    signed = only(content.content)
+    parts = [
+        write(one.tag, sorted(item.whole for item in elements(one.content)))
+        if one.tag in {SET, _CERTIFICATES}
+        else one.whole
+        for one in elements(signed.content)
+    ]
+    return write(outer.tag, [kind.whole, write(content.tag, [write(signed.tag, parts)])])
 
 
 def _guarded(read: Callable[[], T]) -> T:
@@ -130,6 +147,8 @@ def _guarded(read: Callable[[], T]) -> T:
         return read()
     except _MalformedError:
         raise
+    except StopIteration:
+        raise _MalformedError("it is no time-stamp token: a value is empty") from None
     except Exception as error:  # `cryptography` has classes of its own below it
         raise _MalformedError(f"it is no time-stamp token: {_short(error)}") from error
 
@@ -216,6 +235,8 @@ def _check_signature(
         reason = "no time-stamp authority is trusted; see `mirror keys trust-authority`"
     else:
         reason = "none of the trusted time-stamp authorities made it"
+        if token.signer is None:
+            reason += "; it has no certificate: the one that signed it must be with the authority's"
     return AnchorResult(AnchorStatus.AUTHORITY_UNKNOWN, reason, details=token.details)
 
 

@@ -40,6 +40,7 @@ __all__ = [
     "CalendarResult",
     "StampReport",
     "choose_checkpoint",
+    "parse_answer",
     "proof_result",
     "require_library",
     "require_proof",
@@ -235,7 +236,7 @@ def _submit(calendar: CalendarClient, digest: bytes, salt: bytes) -> _Asked:
     root = Timestamp(digest)
     node = root.ops.add(OpAppend(salt)).ops.add(OpSHA256())
     try:
-        node.merge(_parse_answer(calendar.submit(node.msg), node.msg))
+        node.merge(parse_answer(calendar.submit(node.msg), node.msg))
         return _Asked(CalendarResult(calendar.url, "promised"), write_file(root))
     except UpstreamError as error:
         return _Asked(_failed(calendar.url, error.code, error.message))
@@ -253,7 +254,7 @@ def _complete(
         answer = calendar.get_proof(promise.commitment)
         if answer.proof is None:
             return _Asked(CalendarResult(calendar.url, "pending", message=answer.message))
-        found = _parse_answer(answer.proof, promise.commitment)
+        found = parse_answer(answer.proof, promise.commitment)
         return _Asked(_completed(calendar.url, found), _with_answer(stored, found))
     except UpstreamError as error:
         return _Asked(_failed(calendar.url, error.code, error.message))
@@ -274,11 +275,16 @@ def _failed(calendar: str, code: str, message: str) -> CalendarResult:
 # Proofs --------------------------------------------------------------------------------------
 
 
-def _parse_answer(data: bytes, message: bytes) -> Any:
+def parse_answer(data: bytes, message: bytes) -> Any:
     """Return the `Timestamp` that a calendar sent.
+
+    Args:
+        data: The operations from the message, as the calendar sent them.
+        message: The message.
 
     Raises:
         ProofError: If it is malformed, or promises and proves nothing.
+        NotImplementedError: If a hash function is missing here.
     """
     found = read_timestamp(data, message)
     tags = [one.tag for one in attestations_of(found)]

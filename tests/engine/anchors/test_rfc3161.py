@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import Certificate
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -27,6 +28,7 @@ from tests.engine.anchors.time_stamp_authority import (
     TimeStampAuthority,
     certificate,
     der,
+    private_key,
 )
 from tests.shared import shared
 
@@ -100,6 +102,15 @@ def test_a_token_without_certificates_needs_the_one_that_signed_it() -> None:
     token = TSA.token(MESSAGE, certificates=())
     assert _status(token, PINNED) == AnchorStatus.ANCHORED
     assert _status(token, TRUSTED) == AnchorStatus.AUTHORITY_UNKNOWN
+
+
+def test_certificates_in_any_order_are_the_same_token() -> None:
+    """Many authorities do not sort them, and they are not signed."""
+    found = {
+        check_token(TSA.token(MESSAGE, certificates=(one, other)), MESSAGE, TRUSTED).status
+        for one, other in ((TSA.signer, TSA.root), (TSA.root, TSA.signer))
+    }
+    assert found == {AnchorStatus.ANCHORED}
 
 
 def test_any_of_several_authorities_may_have_made_it() -> None:
@@ -253,8 +264,8 @@ def test_a_huge_input_is_malformed_without_being_read() -> None:
 
 
 def test_a_large_token_takes_bounded_time() -> None:
-    """Of the largest size that is read: a list of a quarter of a million names."""
-    names = der(0x31, der(0x30, b"\x06\x03\x55\x04\x03\x0c\x01x")) * 60_000
+    """Nearly the largest that is read, with a list of thousands of names."""
+    names = der(0x31, der(0x30, b"\x06\x03\x55\x04\x03\x0c\x01x")) * 18_000
     proof = TSA.token(MESSAGE, more=der(0xA0, der(0xA4, der(0x30, names))))
     assert len(proof) < MAX_TOKEN_BYTES
     assert _status(proof) in {AnchorStatus.ANCHORED, AnchorStatus.MALFORMED}
@@ -323,3 +334,47 @@ def test_openssl_accepts_the_tokens_of_these_tests(tmp_path: Path) -> None:
     )
     assert (0, True) == (done.returncode, b"Verification: OK" in done.stdout + done.stderr)
     assert SINCE < NOW < UNTIL
+
+
+def test_a_token_that_openssl_made_is_anchored(tmp_path: Path) -> None:
+    """An authority of another program, with a certificate between it and the root."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("the command openssl is absent")
+    always = datetime(2000, 1, 1, tzinfo=UTC), datetime(2049, 1, 1, tzinfo=UTC)
+    root = certificate("root", 51, "root", 51, is_ca=True, valid=always)
+    between = certificate("between", 52, "root", 51, is_ca=True, valid=always)
+    purposes = (ExtendedKeyUsageOID.TIME_STAMPING,)
+    signer = certificate("signer", 53, "between", 52, purposes=purposes, valid=always)
+    key = private_key(53).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pems = {"signer": signer, "between": between}
+    files = {"key": key, "message": MESSAGE, "serial": b"01", "config": _CONFIG}
+    files |= {name: one.public_bytes(Encoding.PEM) for name, one in pems.items()}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    for command in (
+        "-query -data message -sha384 -cert -out query",
+        "-reply -queryfile query -config config -section tsa -out reply",
+    ):
+        done = subprocess.run(
+            [openssl, "ts", *command.split()], cwd=tmp_path, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    authority = parse_authority(root.public_bytes(Encoding.PEM), "openssl")
+    result = check_token((tmp_path / "reply").read_bytes(), MESSAGE, [authority])
+    assert (AnchorStatus.ANCHORED, "1.2.3.4.5") == (result.status, result.details["policy"])
+
+
+_CONFIG = b"""
+[tsa]
+serial = serial
+crypto_device = builtin
+signer_cert = signer
+certs = between
+signer_key = key
+signer_digest = sha256
+default_policy = 1.2.3.4.5
+digests = sha256, sha384, sha512
+accuracy = secs:1, millisecs:500, microsecs:100
+ess_cert_id_chain = no
+"""

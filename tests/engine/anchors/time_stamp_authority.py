@@ -184,7 +184,7 @@ class TimeStampAuthority:
             _integer(3),
             der(SET, _algorithm(OIDS["sha256"])),
             der(SEQUENCE, _oid(_TST_INFO), der(0xA0, der(OCTETS, info))),
-            der(0xA0, *sorted(embedded)) if embedded else b"",
+            der(0xA0, *embedded) if embedded else b"",
             der(SET, self._signer_info(info)),
         )
         return der(SEQUENCE, _oid(_SIGNED_DATA), der(0xA0, signed))
