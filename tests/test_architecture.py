@@ -35,7 +35,7 @@ ENGINE_MAY_IMPORT: dict[str, set[str]] = {
     "search": {"states"},
     "anchors": {"states"},
     "storage": {"states"},
-    "claims": {"storage"},
+    "claims": {"anchors", "storage"},
     "transparency": {"states", "anchors"},
     "sync": {"ingest"},
     "compare": {"states", "ingest", "transparency", "sync"},

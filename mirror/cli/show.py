@@ -173,7 +173,7 @@ def _print_record(view: _StoreView, record_id: int, keys: KeySet) -> int:
     store = view.store
     state = parse_state(view.state(record_id, keys))
     record = store.records.get(record_id)
-    checked = CheckedClaims() if view.times else checked_claims(store, state)
+    checked = CheckedClaims() if view.times else checked_claims(store, state, may_check=True)
     rows = state_rows(state, record, lambda: view.facts(record_id, keys).events, checked)
     if view.times:
         print_table({**view.times, **rows})

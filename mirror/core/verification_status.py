@@ -90,6 +90,8 @@ class CheckedClaims:
     """How many claims in force were found to be so, as `claim_statuses` takes them."""
     results: Mapping[str, str] = field(default_factory=dict)
     """The last result on a claim in words, by event id."""
+    undecided: frozenset[str] = frozenset()
+    """The event ids of results that neither confirm a claim nor contradict it."""
 
 
 def claim_statuses(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+from itertools import islice
 
 from starlette.requests import Request
 
 from mirror.core.keys import BUILT_IN
 from mirror.core.record import Record
 from mirror.core.rules import MERGE_VERSION
+from mirror.core.state_view import StateView
 from mirror.core.values import Object, Value
 from mirror.core.verification_status import verification_status
-from mirror.engine.claims.checked import checked_claims
+from mirror.engine.claims.checked import anchors_in, checked_claims
 from mirror.engine.search.citations import citations_of
 from mirror.errors import LookUpError
 from mirror.web.base_url import BaseUrl
@@ -21,7 +23,10 @@ from mirror.web.representation import Representation, json_representation
 from mirror.web.state_cache import ResolvedName, is_small
 from mirror.web.store_reader import StoreReader, StoreSnapshot
 
-__all__ = ["RegistryApi"]
+__all__ = ["MAX_ANCHORS", "RegistryApi"]
+
+MAX_ANCHORS = 100
+"""Results for time-stamps that a response lists."""
 
 _CONTEXT: Object = {
     "@vocab": "https://pith.science/terms/",
@@ -140,6 +145,7 @@ class RegistryApi:
             "verification_status": verification_status(
                 state, checked_claims(snapshot.store, state).counts
             ),
+            "anchors": _anchors(snapshot, state),
             "citations": citations_value(
                 citations_of(snapshot.store, record_id, state), snapshot.store.records
             ),
@@ -193,6 +199,13 @@ def _content_location(request: Request, suffix: str, ending: str) -> dict[str, s
     """Return a Content-Location header if the request used another name of the record."""
     url = f"/pith/{suffix}{ending}"
     return {} if request.scope["path"] == url else {"Content-Location": url}
+
+
+def _anchors(snapshot: StoreSnapshot, state: StateView) -> list[Value]:
+    """Return the stored results for the time-stamps in force, at most `MAX_ANCHORS`."""
+    found = anchors_in(snapshot.store, state)
+    checked = ({"event_id": name, **value} for name, value in found.items() if value is not None)
+    return [*islice(checked, MAX_ANCHORS)]
 
 
 def _canonical(record: Record) -> dict[str, str]:

@@ -69,3 +69,16 @@ def test_status_says_that_the_store_has_changed(merged: Mirror) -> None:
     assert b"run `mirror anchors`" in merged("status").stdout
     merged("anchors")
     assert b"time-stamps    1 no header yet\n" in merged("status").stdout
+
+
+def test_show_checks_what_is_not_stored(merged: Mirror, tmp_path: Path) -> None:
+    """Without storing it; and shows what is stored."""
+    shown = merged("show", PARSED.pith_number).stdout.decode()
+    assert "  no header yet: the proof leads to the Merkle root" in shown
+    assert merged("status", "--json").lines[0]["anchors"] == {}
+    (tmp_path / "headers").write_bytes(chain([ROOT])[0])
+    merged("headers", "add", "headers", "--height", HEIGHT)
+    shown = merged("show", PARSED.pith_number).stdout.decode()
+    assert "  anchored 2026-05-28T20:26:40Z: block 500 of" in shown
+    assert "(checked 20" in shown
+    assert "1 of 2 checked here" in shown

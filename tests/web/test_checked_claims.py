@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,28 @@ import httpx
 import pytest
 
 from mirror.core.verification_status import CheckedClaims
+from mirror.engine.anchors.headers import add_headers
+from mirror.engine.anchors.update import update_anchors
+from mirror.engine.findings import ReadRequest
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.states.trust import add_keys
 from mirror.engine.storage.attestations import read_attestations
 from mirror.store import StorageCheck, open_store
 from mirror.web import ServerSettings
+from tests.builders import make_bundle, to_json
+from tests.chains import chain
+from tests.engine.anchors.test_update import (
+    HEIGHT,
+    PARSED,
+    PROOF,
+    RECORD,
+    ROOT,
+    SIGNER,
+    time_stamp,
+)
 from tests.engine.storage.archives import bundle_of, store_with
 from tests.engine.sync.sync_servers import suffix_of
-from tests.helpers import ids_in
+from tests.helpers import ids_in, keys_of
 from tests.web.conftest import served
 from tests.web.markup import Page
 
@@ -82,3 +99,32 @@ def test_a_checked_copy_is_ticked(path: Path, client: httpx.Client) -> None:
 def test_no_check_is_the_default() -> None:
     """A state that is shown without results has none."""
     assert (CheckedClaims().counts, CheckedClaims().results) == ({}, {})
+
+
+def test_stored_results_of_time_stamps_are_shown_and_decide_the_flag(tmp_path: Path) -> None:
+    """Never checked, without a header, anchored. The server checks nothing itself."""
+    database, place = tmp_path / "mirror.db", f"/pith/{PARSED.suffix}"
+    source = tmp_path / "bundle.json"
+    source.write_bytes(to_json(make_bundle(RECORD, [time_stamp(PROOF)])))
+    with open_store(database) as store:
+        add_keys(store, keys_of(SIGNER))
+        ingest(store, ReadRequest([str(source)], lambda _report: None))
+    seen = []
+    with served(ServerSettings(store=database)) as url, httpx.Client(base_url=url) as client:
+        state = client.get(f"{place}/state.json").text
+        for step in ("", "check", "anchor"):
+            with open_store(database) as store:
+                if step == "anchor":
+                    with store.transaction():
+                        add_headers(store, io.BytesIO(chain([ROOT])[0]), HEIGHT)
+                if step:
+                    update_anchors(store)
+            record = client.get(f"{place}.json").json()
+            words = " ".join(Page(client.get(place).text).text.split())
+            statuses = [one["status"] for one in record["anchors"]]
+            seen.append((record["verification_status"]["externally_anchored"], statuses))
+            assert ("not checked yet: run `mirror anchors`" in words) == (not step)
+            assert ("Proofs of timestamps" in words) == (step != "anchor")
+            assert client.get(f"{place}/state.json").text == state
+    assert seen == [(False, []), (False, ["no_header_yet"]), (True, ["anchored"])]
+    assert "such a chain costs nothing to make" in words

@@ -30,6 +30,7 @@ from mirror.core.record import PITH_NUMBER_PATTERN
 from mirror.core.rules import MERGE_VERSION
 from mirror.core.values import DIGEST_PATTERN
 from mirror.core.verification_status import MAX_SIGNERS
+from mirror.engine.anchors.result import AnchorStatus
 from mirror.engine.search.citations import MAX_WORKS
 from mirror.engine.transparency.tree_nodes import MAX_LEAVES
 from mirror.errors import StoreError
@@ -40,6 +41,7 @@ from mirror.web.mirror_api import MAX_CHANGES, MAX_IDS
 from mirror.web.openapi import description
 from mirror.web.pages.handlers import MAX_HITS, MAX_START
 from mirror.web.pages.labels import RELATIONSHIPS
+from mirror.web.registry_api import MAX_ANCHORS
 from mirror.web.store_pool import StorePool
 from mirror.web.timemaps import MAX_MEMENTOS
 from tests.builders import make_bundle, make_record, to_json
@@ -315,6 +317,8 @@ def _hold_entry(entry: Raw, kind: EventType) -> None:
         ("Citations/properties/cited_by/properties/works/maxItems", MAX_WORKS),
         ("Citations/properties/references/properties/works/maxItems", MAX_WORKS),
         ("CitationEvents/maxItems", MAX_EVENTS),
+        ("Anchors/maxItems", MAX_ANCHORS),
+        ("Anchor/properties/status/enum", [*AnchorStatus]),
         ("Changes/properties/changes/maxItems", MAX_CHANGES),
         ("Found/properties/hits/maxItems", MAX_HITS),
         ("TreeNode/properties/leaves/maxItems", MAX_LEAVES),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 from mirror.core.record import Record
-from mirror.core.values import Object, Value, time_text
+from mirror.core.values import Object, time_text
 from mirror.engine.anchors.result import AnchorResult, AnchorStatus
 from mirror.engine.anchors.time_stamps import (
     TimeStamp,
@@ -26,6 +26,7 @@ __all__ = [
     "CHECKS",
     "CONTRADICTIONS",
     "anchor_value",
+    "anchor_words",
     "anchors_of",
     "check_anchors",
     "count_anchored",
@@ -113,10 +114,7 @@ def stored_anchors(store: Store, record_id: int) -> dict[str, Object]:
     Raises:
         CorruptStoreError: `store.damaged`
     """
-    return {
-        one.event_id: {**one.result, "checked_at": one.checked_at}
-        for one in store.anchors.of(record_id, CHECKS)
-    }
+    return {one.event_id: _value(one) for one in store.anchors.of(record_id, CHECKS)}
 
 
 def anchors_of(
@@ -131,7 +129,8 @@ def anchors_of(
     """
     stored, checker = stored_anchors(store, record_id), TimeStampChecker(store)
     return {
-        one.event_id: stored.get(one.event_id) or checker.check(record, one).to_value()
+        one.event_id: stored.get(one.event_id)
+        or {"method": one.method, **checker.check(record, one).to_value()}
         for one in time_stamps
     }
 
@@ -144,13 +143,18 @@ def count_anchored(results: Iterable[Object]) -> int:
 def anchor_value(store: Store, anchor: StoredAnchor) -> Object:
     """Return a stored result as a JSON object that names the record and the event."""
     number = store.records.get(anchor.record_id).pith_number
-    names: dict[str, Value] = {"pith_number": number, "event_id": anchor.event_id}
-    return {
-        **names,
-        "method": anchor.method,
-        **anchor.result,
-        "checked_at": anchor.checked_at,
-    }
+    return {"pith_number": number, "event_id": anchor.event_id, **_value(anchor)}
+
+
+def _value(anchor: StoredAnchor) -> Object:
+    return {"method": anchor.method, **anchor.result, "checked_at": anchor.checked_at}
+
+
+def anchor_words(value: Object) -> str:
+    """Return a result in words."""
+    at = f" {value['at']}" if value["at"] else ""
+    checked = f" (checked {value['checked_at']})" if "checked_at" in value else ""
+    return f"{AnchorStatus(str(value['status'])).words}{at}: {value['reason']}{checked}"
 
 
 # Checking again ------------------------------------------------------------------------------

@@ -242,7 +242,8 @@ def _claim_checks(details: RecordDetails) -> Iterator[CheckResult]:
     unchecked = dict(_UNCHECKED)
     for flag, name in STATUS_LISTS.items():
         entries = details.state.entries(name)
-        tried = sum(one.event_id in details.checked.results for one in entries)
+        decided = details.checked.results.keys() - details.checked.undecided
+        tried = sum(one.event_id in decided for one in entries)
         if tried:
             del unchecked[flag]
             good = details.checked.counts.get(flag, 0)
