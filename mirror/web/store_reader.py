@@ -150,28 +150,35 @@ class StoreReader:
         key = repr((snapshot.generation, record_id, version))
         with self._lock:
             frame = self._cache.get(key)
-        if frame is None:
+        if frame is not None:
+            text = decompress(frame)
+        else:
             text = self.merge_past(
-                snapshot, record_id, lambda: past_text(snapshot.store, record_id, version)
+                snapshot, record_id, version, lambda: past_text(snapshot.store, record_id, version)
             )
             frame = compress(text)
             with self._lock:
                 self._cache.put(key, frame)
-        else:
-            text = decompress(frame)
         return hexdigest(canonical(parse_state(text).value)), frame
 
     def merge_past(
-        self, snapshot: StoreSnapshot, record_id: int, merge: Callable[[], _Result]
+        self,
+        snapshot: StoreSnapshot,
+        record_id: int,
+        version: StoreVersion,
+        merge: Callable[[], _Result],
     ) -> _Result:
         """Return what `merge` makes of the facts of a record, if it has not too many of them.
 
-        Only `_PAST_MERGES` run at one time, so that others find threads to read the store.
+        Only `_PAST_MERGES` run at one time, so that others find threads to read the store. What
+        is so today is not merged, and not limited.
 
         Raises:
             LookUpError: `limit.past`
             BusyError: If other past states are being merged.
         """
+        if snapshot.is_current(record_id, version):
+            return merge()
         if snapshot.store.facts.totals(record_id).facts > MAX_PAST_FACTS:
             message = f"the past of a record with more than {MAX_PAST_FACTS:,} facts is not served"
             hint = "`mirror show ID --at TIME` shows it; its past bundles are served"
@@ -221,6 +228,12 @@ class StoreSnapshot:
         if before[1].differs_by_more_than_arrivals(now) or now.arrival - before[1].arrival > _MANY:
             return None
         return self.store.facts.suffixes_since(before[1].arrival)
+
+    def is_current(self, record_id: int, version: StoreVersion) -> bool:
+        """Return whether nothing on a record, and no trust, changed since a version."""
+        now = self.store.version()
+        has_all = version.arrival >= self.store.facts.last_arrival(record_id)
+        return has_all and version.trust == now.trust
 
     def require_readable(self) -> None:
         """Read a few records and their states.

@@ -383,6 +383,10 @@ def test_the_past_of_a_record_with_very_many_facts_is_not_merged(
         answer = httpx.get(url + _memento("state", SECONDS[0]))
         assert (answer.status_code, answer.json()["code"]) == (404, "limit.past")
         assert "mirror show" in answer.json()["hint"]
+        shown = httpx.get(f"{url}/pith/{SUFFIX}/at/{SECONDS[0]}", headers={"Accept": "text/html"})
+        assert (shown.status_code, "limit.past" in shown.text) == (404, True)
+        for path_ in (_memento("state", SECONDS[3]), f"/pith/{SUFFIX}/at/{SECONDS[3]}"):
+            assert httpx.get(url + path_).status_code == 200  # it is so today
         assert httpx.get(url + _memento("bundle", SECONDS[0])).status_code == 200
 
 

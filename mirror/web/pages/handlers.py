@@ -268,7 +268,10 @@ class Pages:
         snapshot, version = memento.snapshot, memento.version
         store, record_id = snapshot.store, memento.record_id
         details = self._reader.merge_past(
-            snapshot, record_id, lambda: read_past_details(store, record_id, version)
+            snapshot,
+            record_id,
+            version,
+            lambda: read_past_details(snapshot, record_id, version),
         )
         suffix, seconds, second = details.record.suffix, memento.seconds, memento.second
         states = details.state, snapshot.state(record_id)

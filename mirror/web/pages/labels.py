@@ -88,6 +88,8 @@ ERRORS = {
     "lookup.unknown": "This mirror has no record of that name. It may be mistyped, or the record "
     "was never merged here.",
     "lookup.ambiguous": "The name matches several records.",
+    "lookup.not_yet": "This mirror had not stored the record by that time.",
+    "limit.past": "The record has so many facts that its past is not merged for a page.",
     "keys.unknown": "This mirror does not trust that key.",
     "http.not_found": "There is no page at this address.",
     "http.method_not_allowed": "This server allows GET and HEAD only.",

@@ -111,12 +111,19 @@ def read_record_details(snapshot: StoreSnapshot, record_id: int) -> RecordDetail
     )
 
 
-def read_past_details(store: Store, record_id: int, version: StoreVersion) -> RecordDetails:
-    """Read and merge the data of the page of a record at a version of the store.
+def read_past_details(
+    snapshot: StoreSnapshot, record_id: int, version: StoreVersion
+) -> RecordDetails:
+    """Read the data of the page of a record at a version of the store, and merge them.
+
+    Nothing is merged if it is so today.
 
     Raises:
         CorruptStoreError: `store.damaged`
     """
+    store = snapshot.store
+    if snapshot.is_current(record_id, version):
+        return _without_today(store, read_record_details(snapshot, record_id))
     keys = keys_at(store, version)
     arrivals = list(past_arrivals(store, record_id, version, keys))
     facts = RecordFacts(store.records.get(record_id), [], [], [])
@@ -133,6 +140,17 @@ def read_past_details(store: Store, record_id: int, version: StoreVersion) -> Re
         arrivals=_arrival_views(store, record_id, arrivals),
         upstream_summaries=[],
         citations=citations_in_state(store, state),
+        checked=CheckedClaims(),
+        is_past=True,
+    )
+
+
+def _without_today(store: Store, details: RecordDetails) -> RecordDetails:
+    """Return the data of a page without what is not of the record itself."""
+    return replace(
+        details,
+        upstream_summaries=[],
+        citations=citations_in_state(store, details.state),
         checked=CheckedClaims(),
         is_past=True,
     )
