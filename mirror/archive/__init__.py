@@ -24,8 +24,8 @@ from mirror.archive.member import (
     Member,
     MemberFilter,
     RefusedMember,
-    check_name,
     is_refusal,
+    refuse_name,
 )
 from mirror.archive.segment import write_segments
 from mirror.archive.source import (
@@ -54,7 +54,6 @@ __all__ = [
     "RefusedMember",
     "Source",
     "bag_blocks",
-    "check_name",
     "empty_source",
     "is_refusal",
     "is_relevant_name",
@@ -67,6 +66,7 @@ __all__ = [
     "read_file_in_folder",
     "read_member",
     "read_standard_input",
+    "refuse_name",
     "standard_input",
     "translate_temporary_errors",
     "unreadable",

@@ -25,14 +25,13 @@ from mirror.archive.member import (
     MemberOrBag,
     RefusedMember,
     apple_double_owner,
-    check_name,
     drop_invalid_bag,
     file_or_refusal,
-    is_name_too_long,
+    refuse_name,
 )
 from mirror.archive.passed_over import PassedOver
 from mirror.archive.segment import is_segment_name, read_segment
-from mirror.core.escaping import NAME_CHARACTERS, escape_name
+from mirror.core.escaping import escape_name
 
 __all__ = [
     "FileTree",
@@ -171,7 +170,7 @@ def read_file_in_folder(folder: str, path: str, limits: ReadLimits) -> Iterator[
         path: Path of the file, relative to the folder.
         limits: Limits on the input.
     """
-    refusal = _refuse_name(path)
+    refusal = refuse_name(path)
     if refusal is not None:
         yield refusal
         return
@@ -217,15 +216,6 @@ def is_relevant_name(path: str) -> bool:
 
 def _size_limit(path: str, limits: ReadLimits) -> int:
     return limits.segment_bytes if is_segment_name(path) else limits.member_bytes
-
-
-def _refuse_name(path: str) -> RefusedMember | None:
-    """Return a refusal of a file because of its name, or None (C5)."""
-    if is_name_too_long(path):
-        message = f"its path is longer than {NAME_CHARACTERS} characters"
-        return RefusedMember(escape_name(path), "limit.size", message)
-    reason = check_name(path)
-    return None if reason is None else RefusedMember(escape_name(path), "archive.member", reason)
 
 
 # Search --------------------------------------------------------------------------------------
@@ -361,7 +351,7 @@ class _BagFile:
         self.raw_path = self.path = path
         self.is_folder = False
         self.size = 0
-        self._refusal = _refuse_name(path) or self._stat()
+        self._refusal = refuse_name(path) or self._stat()
 
     def _stat(self) -> RefusedMember | None:
         try:

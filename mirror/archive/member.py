@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from mirror.archive.formats import MAGIC_BYTES, format_of
 from mirror.archive.limits import ReadLimits
-from mirror.core.escaping import NAME_CHARACTERS
+from mirror.core.escaping import NAME_CHARACTERS, escape_name
 
 __all__ = [
     "BUNDLES",
@@ -22,12 +22,11 @@ __all__ = [
     "MemberOrBag",
     "RefusedMember",
     "apple_double_owner",
-    "check_name",
     "drop_invalid_bag",
     "file_or_refusal",
-    "is_name_too_long",
     "is_refusal",
     "member_or_refusal",
+    "refuse_name",
 ]
 
 PASSED_OVER = "archive.passed_over"
@@ -156,13 +155,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-def is_name_too_long(name: str) -> bool:
-    """Whether a name is longer than this mirror accepts (B4); to be checked first."""
-    return len(name) > NAME_CHARACTERS
+def refuse_name(name: str) -> RefusedMember | None:
+    """Return a refusal of a member because of its name, or None (B4, C5)."""
+    if len(name) > NAME_CHARACTERS:  # first: the other checks read all of it
+        message = f"its name is longer than {NAME_CHARACTERS} characters"
+        return RefusedMember(escape_name(name), "limit.size", message)
+    reason = _fault_of(name)
+    return None if reason is None else RefusedMember(escape_name(name), "archive.member", reason)
 
 
-def check_name(name: str) -> str | None:
-    """Return the reason why the name of a member is refused, or None (C5)."""
+def _fault_of(name: str) -> str | None:
     if not (name.isascii() and name.isprintable()):
         if _SURROGATE.search(name):
             return "its name is not UTF-8"

@@ -19,9 +19,8 @@ from mirror.archive.member import (
     MemberFilter,
     MemberOrBag,
     RefusedMember,
-    check_name,
     drop_invalid_bag,
-    is_name_too_long,
+    refuse_name,
 )
 from mirror.archive.tar_reader import (
     BLOCK,
@@ -31,7 +30,7 @@ from mirror.archive.tar_reader import (
     TruncatedError,
     parse_header,
 )
-from mirror.core.escaping import NAME_CHARACTERS, escape_name
+from mirror.core.escaping import escape_name
 from mirror.errors import LimitError
 
 __all__ = ["BLOCK", "is_tar", "locate_in_tar", "read_tar"]
@@ -127,13 +126,10 @@ class _TarEntry:
 
     def refusal(self) -> RefusedMember | None:
         """Return a refusal because of its header, or None (C5)."""
-        if is_name_too_long(self.raw_path):
-            message = f"its name is longer than {NAME_CHARACTERS} characters"
-            return RefusedMember(self.name, "limit.size", message)
-        if not (self._is_regular or self.is_folder):
+        refused = refuse_name(self.raw_path)
+        if refused is None and not (self._is_regular or self.is_folder):
             return RefusedMember(self.name, "archive.member", "it is not a regular file")
-        reason = check_name(self.raw_path)
-        return None if reason is None else RefusedMember(self.name, "archive.member", reason)
+        return refused
 
 
 def _walk(reader: TarReader, limits: ReadLimits) -> Iterator[ArchiveEntry | RefusedMember]:

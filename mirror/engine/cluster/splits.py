@@ -29,7 +29,6 @@ from mirror.archive import (
     Member,
     ReadLimits,
     RefusedMember,
-    check_name,
     empty_source,
     is_relevant_name,
     is_uncompressed_tar,
@@ -39,8 +38,8 @@ from mirror.archive import (
     read_extent,
     read_file_in_folder,
     read_member,
+    refuse_name,
 )
-from mirror.core.escaping import escape_name
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.redaction import redact
 from mirror.engine.batching import batched
@@ -344,8 +343,8 @@ def _read_files(
             raise _changed(storage.url, one.name, "is no longer in an archive")
         elif storage.local_path is not None:
             yield from read_file_in_folder(storage.local_path, one, limits)
-        elif reason := check_name(one):
-            yield RefusedMember(escape_name(one), "archive.member", reason)
+        elif (refused := refuse_name(one)) is not None:
+            yield refused
         else:
             limit = max(limits.member_bytes, limits.segment_bytes)
             yield from read_member(one, storage.read_bytes(one, start=0, end=limit + 1), limits)
