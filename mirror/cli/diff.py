@@ -43,7 +43,7 @@ def diff(
     since: PointInTime | None,
     as_json: bool,
 ) -> None:
-    """Show what changed in one record between two known times, or in all records since one.
+    """Show what changed between two known times, in one record or in all.
 
     Without the second TIME the record is compared with its state of now. The times are known ones:
     when this mirror stored facts, and whom it trusted then; a date means its end in UTC. Times of

@@ -28,7 +28,7 @@ _Printed = TypeVar("_Printed")
 @click.option("--reverse", is_flag=True, help="The latest step first.")
 @options.as_json
 def history(identifier: str, *, db: Path, reverse: bool, as_json: bool) -> None:
-    """Show how one record came to its state: what arrived when, and what it changed.
+    """Show how one record came to its state, step by step.
 
     The steps are in the order of their known times: when this mirror stored something. They are
     arrivals of facts with their source, changes of trusted keys that the record's facts name, and

@@ -58,7 +58,7 @@ def show(
     everything: bool,
     record: str,
 ) -> None:
-    """Show one record: its claims, and which of them are verified; or one event.
+    """Show one record: its claims, and which of them are verified.
 
     ID is a Pith Number or at least its first 8 letters, an arXiv id with or without a version, a
     DOI, or a URL of one of these. With --keys the state is shown under additional trusted keys;
@@ -73,9 +73,9 @@ def show(
     With --all --json the states of all records are printed, ascending by Pith Number; with
     --bundle, their bundles. With --at, records that were not known yet are left out.
 
-    EVENT_ID is sha256: and at least the first 8 digits of the id or of the digest of an event: it
-    is shown with its record, its status, its source and its payload. No index holds these ids, so
-    all facts of the store are read; --record names the only record to read.
+    EVENT_ID, sha256: and at least the first 8 digits of the id or of the digest of an event, shows
+    one event instead: its record, its status, its source and its payload. No index holds these ids,
+    so all facts of the store are read; --record names the only record to read.
 
     \b
     Examples:

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from mirror.core.keys import KeySet
 from mirror.core.profile import Profile
-from mirror.engine.states.trust import affected_names
+from mirror.engine.states.reverify import affected_names
 from mirror.store import Store, TrustChange
 
 __all__ = ["change_times", "trust_changes_of"]

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from mirror.core.events.event import EncodedEvent
-from mirror.core.events.verdict import ANY_KEY, key_ids_of_event, verify_event
 from mirror.core.keys import BUILT_IN, Key, KeySet
 from mirror.core.profile import Profile
-from mirror.core.receipt import key_ids_of_receipt, verify_receipt
-from mirror.core.record import Record
 from mirror.core.values import time_text
 from mirror.engine.states.replay import process_stale, update_states, update_tree
+from mirror.engine.states.reverify import names_built_in_key, names_of_all, reverify_named
 from mirror.errors import LookUpError
-from mirror.store import StaleRecord, Store, Verdicts
+from mirror.store import StaleRecord, Store
 
 __all__ = [
     "AddedTrust",
     "add_keys",
-    "affected_names",
     "remove_keys",
     "remove_profiles",
     "require_key",
     "require_profile",
-    "reverify_named",
 ]
 
 
@@ -62,7 +57,7 @@ def add_keys(
             return AddedTrust([], [])
         store.trust_log.ever_trusted().with_profiles(profiles)  # a name is never used again
         _change(store, "add", keys, profiles)
-    _process_marked(store, progress, marked=bool(profiles) or _names_built_in_key(keys))
+    _process_marked(store, progress, marked=bool(profiles) or names_built_in_key(keys))
     return AddedTrust(keys, profiles)
 
 
@@ -85,7 +80,7 @@ def remove_keys(
         before = store.trust_log.key_set()
         removed = [require_key(before, key_id) for key_id in dict.fromkeys(key_ids)]
         _change(store, "remove", removed, [])
-    _process_marked(store, progress, marked=_names_built_in_key(removed))
+    _process_marked(store, progress, marked=names_built_in_key(removed))
     return removed
 
 
@@ -118,15 +113,10 @@ def _change(store: Store, action: str, keys: list[Key], profiles: list[Profile])
     if BUILT_IN in keys:  # nearly everything names it, and no index does
         store.states.mark_all_for_verdicts()
         return
-    if profiles or _names_built_in_key(keys):
+    if profiles or names_built_in_key(keys):
         store.states.mark_for_event_verdicts()
     if keys:
         _reverify(store, keys, store.trust_log.key_set())
-
-
-def _names_built_in_key(keys: Iterable[Key]) -> bool:
-    """Whether a key goes by a name of the built-in key, which no index holds."""
-    return any({*BUILT_IN.names} & {*key.names} for key in keys)
 
 
 def _process_marked(store: Store, progress: Callable[[int], None], *, marked: bool) -> None:
@@ -167,27 +157,9 @@ def _now() -> str:
     return time_text(datetime.now(UTC), microseconds=True)
 
 
-def _names_of_all(changed: Iterable[Key], keys: KeySet) -> set[str]:
-    names = {name for key in changed for name in key.names} | {ANY_KEY}
-    return names | {key.key_id for key in keys if key.public_key_hex in names}
-
-
-def affected_names(changed: Iterable[Key], keys: KeySet) -> set[str] | None:
-    """Return the names under which events and receipts may refer to changed keys.
-
-    None if the built-in key has such a name, because no index holds its names.
-
-    Args:
-        changed: The keys.
-        keys: All that are trusted after the change.
-    """
-    listed = list(changed)
-    return None if _names_built_in_key(listed) else _names_of_all(listed, keys)
-
-
 def _reverify(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
     """Verify the facts that may depend on a changed key again, and update their states."""
-    names = _names_of_all(changed, keys)
+    names = names_of_all(changed, keys)
     for record_id in store.facts.depending_on(names):
         record = store.records.get(record_id)
         verified = [
@@ -200,23 +172,3 @@ def _reverify(store: Store, changed: Iterable[Key], keys: KeySet) -> None:
         ]
         store.facts.replace_verdicts(record_id, verified, keys)
         update_states(store, keys, [StaleRecord(record_id, needs_verdicts=False)])
-
-
-def reverify_named(
-    record: Record, kept: Verdicts, names: Collection[str], keys: KeySet
-) -> Verdicts:
-    """Return the verdicts on facts, verified again where they may depend on a changed key."""
-    return Verdicts(
-        [
-            verify_receipt(one.value, record, keys)
-            if not key_ids_of_receipt(one.value).isdisjoint(names)
-            else one
-            for one in kept.receipts
-        ],
-        [
-            verify_event(EncodedEvent.of(one.value), record, keys)
-            if not key_ids_of_event(one, keys).isdisjoint(names)
-            else one
-            for one in kept.events
-        ],
-    )

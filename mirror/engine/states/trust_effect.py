@@ -12,7 +12,8 @@ from mirror.core.events.event import ValidEvent
 from mirror.core.keys import KeySet
 from mirror.engine.batching import pages
 from mirror.engine.states.current import verify_arrival
-from mirror.engine.states.trust import affected_names, require_key, require_profile, reverify_named
+from mirror.engine.states.reverify import affected_names, reverify_named
+from mirror.engine.states.trust import require_key, require_profile
 from mirror.store import Store, Verdicts
 
 __all__ = ["TrustEffect", "effect_of_removal"]

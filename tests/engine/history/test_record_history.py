@@ -191,7 +191,7 @@ def test_signatures_are_verified_again_only_where_a_named_key_changed(
         pytest.fail("a signature is verified again")
 
     monkeypatch.setattr("mirror.engine.states.current.verify_event", refuse)
-    monkeypatch.setattr("mirror.engine.states.trust.verify_event", refuse)
+    monkeypatch.setattr("mirror.engine.states.reverify.verify_event", refuse)
     assert history(store) == before
 
 

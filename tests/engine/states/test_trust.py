@@ -10,7 +10,7 @@ import pytest
 
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
-from mirror.engine.states import current, replay, trust
+from mirror.engine.states import current, replay, reverify, trust
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.store import Store, open_store
 from tests.builders import (
@@ -58,13 +58,13 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
 
     def spy(name: str, kind: str) -> None:
-        work = trust.__dict__[name]
+        work = reverify.__dict__[name]
 
         def judge(*arguments: Any) -> Any:
             seen.append(kind)
             return work(*arguments)
 
-        monkeypatch.setattr(trust, name, judge)
+        monkeypatch.setattr(reverify, name, judge)
 
     spy("verify_event", "event")
     spy("verify_receipt", "receipt")
