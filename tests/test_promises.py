@@ -19,7 +19,7 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 _ACCEPTED = re.compile(r"Accepted\.(?: Supersedes \[(\d{4})\]\([^)]+\)(?: in part: [^.]+)?\..*)?")
 _SUPERSEDED = re.compile(r"Superseded(?: in part)? by \[(\d{4})\]\([^)]+\)\.")
-_FILES = re.compile(r"(?:`tests/(?:[a-z]+/)*test_[a-z_]+\.py`(?:, |\Z))+")
+_FILES = re.compile(r"(?:`tests/(?:[a-z]+/)*test_[a-z0-9_]+\.py`(?:, |\Z))+")
 _HELD_BY = "**Held by** "
 
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,6 +25,7 @@ from starlette.routing import Match
 
 from mirror.archive import ReadLimits
 from mirror.cli import main
+from mirror.core.record import parse_record
 from mirror.core.values import time_text
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
@@ -47,7 +49,9 @@ from tests.builders import (
     snapshot,
     to_json,
 )
+from tests.chains import chain, roots
 from tests.helpers import keys_of
+from tests.proofs import in_block, path, stamp
 
 AUTHOR, STRANGER = Signer("author"), Signer("stranger")
 KEYS = keys_of(AUTHOR)
@@ -129,6 +133,26 @@ def revoked(number: int, target: Object) -> Object:
 def cited(number: int) -> Object:
     """One of many citations."""
     return make_event(RECORD, AUTHOR, "citation_signed", citation(f"arxiv:2501.{number:05}"))
+
+
+def stamped(number: int) -> Object:
+    """One of many time-stamps of one record, each of another calendar."""
+    digest = parse_record(RECORD).canonical_sha256
+    proof, _ = stamp(bytes.fromhex(digest), (path(str(number)), in_block(number)))
+    payload = {
+        "method": "opentimestamps",
+        "digest": digest,
+        "proof_b64": b64encode(proof).decode(),
+        "calendar": f"https://{number}.example",
+    }
+    return make_event(RECORD, AUTHOR, "timestamp_anchored", payload)
+
+
+def headers_of(size: int) -> Path:
+    """A file of this many block headers."""
+    file = _new(".headers")
+    file.write_bytes(b"".join(chain(roots(size))))
+    return file
 
 
 def listing(size: int) -> Object:

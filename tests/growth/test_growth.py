@@ -43,6 +43,7 @@ from tests.growth.inputs import (
     files_in,
     finding,
     folder_of,
+    headers_of,
     increment,
     json_of,
     listing,
@@ -56,6 +57,7 @@ from tests.growth.inputs import (
     requesting,
     revoked,
     said_again,
+    stamped,
     store_of,
     tar_of,
     vouched,
@@ -194,6 +196,15 @@ COMMANDS: dict[str, Prepare] = {
         "check", "--db", store_of(_events(claim(i, STRANGER)) for i in range(n)), "--jobs", 1
     ),
     "rebuild": lambda n: command("rebuild", "--db", store_of(vouched(n)), "--jobs", 1),
+    "add headers": lambda n: command(
+        "headers", "add", headers_of(50 * n), "--height", 0, "--db", store_of([])
+    ),
+    "check time-stamps": lambda n: command(
+        "anchors", "--db", store_of([_events(*map(stamped, range(n)))])
+    ),
+    "check time-stamps of records without": lambda n: command(
+        "anchors", "--db", store_of(vouched(n))
+    ),
     "index": lambda n: command("find", "cs", "--db", store_of(vouched(n))),
     "index one record": lambda n: command(
         "find", "cs", "--db", store_of([_events(*map(claim, range(n)))])
@@ -222,6 +233,7 @@ PAGES: dict[str, Prepare] = {
     ),
     "malformed events": _page(f"/pith/{SUFFIX}", lambda n: [make_bundle(RECORD, list(range(n)))]),
     "citations": _page(f"/pith/{SUFFIX}", lambda n: [_events(*map(cited, range(n)))]),
+    "time-stamps": _page(f"/pith/{SUFFIX}", lambda n: [_events(*map(stamped, range(n)))]),
     "references": _page(f"/pith/{SUFFIX}", lambda n: [_events(listing(n))]),
     "state": _page(f"/pith/{SUFFIX}/state.json", lambda n: [_events(*map(claim, range(n)))]),
     "bundle": _page(f"/pith/{SUFFIX}/bundle.json", lambda n: [_events(*map(claim, range(n)))]),
