@@ -67,6 +67,11 @@ def _calendars(text: str, *, required: bool) -> _Decorator:
     )
 
 
+def _connected(client: Client, urls: Iterable[str]) -> list[CalendarClient]:
+    """Return the calendars of some addresses, each once."""
+    return [*{one.url: one for one in (CalendarClient(client, url) for url in urls)}.values()]
+
+
 @click.command("stamp")
 @_calendars("Calendar to ask; may be given again.", required=True)
 @_checkpoint
@@ -91,14 +96,14 @@ def stamp_checkpoint(
 
     \b
     Example:
-      mirror checkpoint stamp --calendar https://alice.btc.calendar.opentimestamps.org
+      mirror checkpoint stamp --calendar https://calendar.example.org
     """
     require_library()
     with open_store(db, must_exist=True) as store, Client(client_config) as client:
-        clients = [CalendarClient(client, url) for url in dict.fromkeys(urls)]
+        clients = _connected(client, urls)
         report = stamp(store, choose_checkpoint(store, number), clients)
     _print_report(report, as_json=as_json)
-    ctx.exit(_exit_code([report], "promised"))
+    ctx.exit(_exit_code(report, "promised"))
 
 
 @click.command("upgrade")
@@ -129,10 +134,10 @@ def upgrade_proof(
     require_library()
     with open_store(db, must_exist=True) as store, Client(client_config) as client:
         connect = partial(CalendarClient, client)
-        named = [connect(url) for url in dict.fromkeys(urls)]
+        named = _connected(client, urls)
         report = upgrade(store, choose_checkpoint(store, number), named, connect)
     _print_report(report, as_json=as_json)
-    ctx.exit(_exit_code([report], "completed"))
+    ctx.exit(_exit_code(report, "completed"))
 
 
 @click.command("proof")
@@ -175,8 +180,7 @@ def _words(one: CalendarResult) -> str:
     return ", ".join(filter(None, (words, one.code, one.message)))
 
 
-def _exit_code(reports: Iterable[StampReport], done: str) -> int:
-    results = [one for report in reports for one in report.results]
-    if all(one.status == done for one in results):
+def _exit_code(report: StampReport, done: str) -> int:
+    if all(one.status == done for one in report.results):
         return OK
-    return FOUND if any(one.is_reached for one in results) else UPSTREAM
+    return FOUND if any(one.is_reached for one in report.results) else UPSTREAM

@@ -17,7 +17,11 @@ import pytest
 
 from mirror.cli.options import SourceText
 from mirror.cli.output_paths import OutputFolder, OutputPath
+from mirror.engine.transparency.stamping import choose_checkpoint
+from mirror.store import CheckpointProof, open_store
+from tests import proofs
 from tests.builders import (
+    NOON,
     Signer,
     key_set_file,
     make_bundle,
@@ -38,6 +42,7 @@ RUNS: dict[tuple[str, str], list[str]] = {
     ("probe", "save"): ["probe", "bundle.json", "--keys", "keys.json", "--save", "OUT"],
     ("probe", "report"): ["probe", "bundle.json", "--keys", "keys.json", "--report", "OUT"],
     ("checkpoint sign", "out"): ["checkpoint", "sign", "--key", "mirror.key", "--out", "OUT"],
+    ("checkpoint proof", "out"): ["checkpoint", "proof", "OUT"],
     ("backup", "out"): ["backup", "OUT"],
     ("keys new", "file"): ["keys", "new", "OUT", "--name", "x.example/y"],
 }
@@ -62,6 +67,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _stamp(db: Path) -> None:
+    """Give the last checkpoint a promise."""
+    with open_store(db) as store, store.transaction():
+        digest = choose_checkpoint(store, None).digest
+        proof, _ = proofs.stamp(digest, (proofs.path(), proofs.promised()))
+        store.checkpoint_proofs.append(CheckpointProof(digest, NOON, (), proof))
+
+
 @pytest.fixture
 def place(template: Path, tmp_path: Path, mirror: Mirror) -> Path:
     """The working folder, as in `template`."""
@@ -72,6 +85,8 @@ def place(template: Path, tmp_path: Path, mirror: Mirror) -> Path:
         assert 0 == ran.exit_code, ran.stderr
         mirror("merge", template / "bundle.json", "--db", db, "--out", template / "states")
         mirror("keys", "new", template / "mirror.key", "--name", "mirror.example/pith")
+        mirror("checkpoint", "sign", "--key", template / "mirror.key", "--db", db)
+        _stamp(db)
         (template / "id.pem").write_text(f"Bag Attributes\n{PEM}")
     shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     shutil.copy("mirror.db", "other.db")

@@ -565,17 +565,36 @@ def test_a_repair_trusts_no_built_in_key_that_was_removed(
     assert _check(path) == []
 
 
-def test_a_log_of_trust_that_cannot_be_read_trusts_nobody(path: Path) -> None:
-    """Not the built-in key either, for nobody knows whether it was removed."""
+def _break_page_of(path: Path, table: str) -> None:
+    """Make the first page of a table unreadable."""
     with closing(sqlite3.connect(path)) as conn:
-        query = "SELECT rootpage FROM sqlite_schema WHERE name = 'trust'"
-        (page,) = conn.execute(query).fetchone()
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+        (page,) = conn.execute(query, (table,)).fetchone()
+        conn.execute("PRAGMA journal_mode = DELETE")
     content = bytearray(path.read_bytes())
     content[(page - 1) * PAGE_BYTES : page * PAGE_BYTES] = bytes([7]) * PAGE_BYTES
     path.write_bytes(content)
+
+
+def test_a_log_of_trust_that_cannot_be_read_trusts_nobody(path: Path) -> None:
+    """Not the built-in key either, for nobody knows whether it was removed."""
+    _break_page_of(path, "trust")
     assert check_and_repair(path, CheckScope(), lambda _damage: None, _Bound()).is_repaired
     with open_store(path) as store:
         assert [] == [*store.trust_log.key_set()]
+
+
+@pytest.mark.parametrize("table", ["timestamp_authority", "record_totals"])
+def test_a_log_of_authorities_that_is_not_whole_trusts_none(table: str, path: Path) -> None:
+    """An authority that a lost line removed does not come back when the file is salvaged."""
+    with open_store(path) as store, store.transaction():
+        store.authorities.append("add", "tsa.example", b"certificates", NOON)
+        store.authorities.append("remove", "tsa.example", b"certificates", NOON)
+    _break(path, "DELETE FROM timestamp_authority WHERE action = 'remove'")
+    _break_page_of(path, table)
+    assert check_and_repair(path, CheckScope(), lambda _damage: None, _Bound()).is_repaired
+    with open_store(path) as store:
+        assert store.authorities.trusted() == {}
 
 
 def test_rebuild_ends_in_the_same_digests(path: Path, good: Path) -> None:
