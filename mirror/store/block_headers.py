@@ -50,23 +50,14 @@ class BlockHeaders:
 
     def segments(self) -> list[HeaderSegment]:
         """Return all headers as segments, ascending; reads of each only the compact target."""
-        rows = self._conn.execute(_SEGMENTS).fetchall()
-        if not rows:
+        query = "SELECT id, substr(header, 73, 4) FROM block_header ORDER BY id"
+        found: list[HeaderSegment] = []
+        first, last, bits = 0, -1, b""
+        for height, its_bits in self._conn.execute(query):  # faster than window functions
+            if its_bits != bits or height != last + 1:
+                found.append(HeaderSegment(first, last, int.from_bytes(bits, "little")))
+                first, bits = height, its_bits
+            last = height
+        if last < 0:
             return []
-        (last,) = self._conn.execute("SELECT max(id) FROM block_header").fetchone()
-        ends = [*(before for _, before, _ in rows[1:]), last]
-        return [
-            HeaderSegment(first, end, int.from_bytes(bits, "little"))
-            for (first, _, bits), end in zip(rows, ends, strict=True)
-        ]
-
-
-_SEGMENTS = """
-    SELECT id, before, bits FROM (
-        SELECT id, substr(header, 73, 4) AS bits, lag(id) OVER by_height AS before,
-               lag(substr(header, 73, 4)) OVER by_height AS bits_before
-        FROM block_header WINDOW by_height AS (ORDER BY id)
-    )
-    WHERE before IS NOT id - 1 OR bits IS NOT bits_before ORDER BY id
-"""
-"""The first header of each segment, with the height of the header before it."""
+        return [*found[1:], HeaderSegment(first, last, int.from_bytes(bits, "little"))]
