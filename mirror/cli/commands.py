@@ -14,7 +14,7 @@ COMMANDS = {
     "check": "Verify the whole store: hashes, signatures, states, SQLite.",
     "checkpoint": "Sign the root of all states; verify that of other mirrors.",
     "compare": "Compare the states with upstream's or another mirror's.",
-    "diff": "Show what changed between two known times, in one record or in all.",
+    "diff": "Show what changed between two known times.",
     "export": "Write bundles as one reproducible BagIt bag.",
     "find": "Find records by identifier, title or words.",
     "findings": "List findings in the store, and acknowledge them.",

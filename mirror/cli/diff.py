@@ -43,14 +43,16 @@ def diff(
     since: PointInTime | None,
     as_json: bool,
 ) -> None:
-    """Show what changed between two known times, in one record or in all.
+    """Show what changed between two known times.
 
-    Without the second TIME the record is compared with its state of now. The times are known ones:
-    when this mirror stored facts, and whom it trusted then; a date means its end in UTC. Times of
-    events in the answer are claimed by their signers. Each state is merged with the rules of today.
+    With an ID, one record is compared with itself; without the second TIME, with its state of now.
+    The times are known ones: when this mirror stored facts, and whom it trusted then; a date means
+    its end in UTC. Times of events in the answer are claimed by their signers. Each state is merged
+    with the rules of today.
 
-    With --since, a record is listed if facts of it arrived or its state is another one: with the
-    state digests, the number of things that came, went and changed, and that of its new arrivals.
+    With --since, all records are compared. One is listed if facts of it arrived or its state is
+    another one: with the state digests, the number of things that came, went and changed, and that
+    of its new arrivals.
 
     \b
     Examples:

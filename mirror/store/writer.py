@@ -268,7 +268,7 @@ class BatchWriter:
         self._pending = _Pending()
         self._counts = Counter[str]()
         self._last_record = records.last_id()
-        self._last_arrival = facts.last_arrival()
+        self._last_arrival = self._last_committed = facts.last_arrival()
 
     def look_up(self, new_facts: Sequence[NewFacts]) -> None:
         """Find out which records are stored: for many at once, this is faster."""
@@ -290,7 +290,7 @@ class BatchWriter:
         if new_facts.digest not in self._ids:
             self.look_up([new_facts])
         if new_facts.digest in self._pending.digests:
-            self.flush()
+            self._write()
         record_id = self._ids[new_facts.digest]
         if record_id is None:
             return self._add_record(new_facts, run.id(self._conn), member)
@@ -379,14 +379,19 @@ class BatchWriter:
             counts.update(count_verdicts(new_facts.verdict_rows))
 
     def flush(self) -> None:
+        """Write the collected rows, and the commit of all arrivals of the transaction."""
+        self._write()
+        if self._last_arrival > self._last_committed:
+            Commits(self._conn).add(self._last_arrival)
+            self._last_committed = self._last_arrival
+
+    def _write(self) -> None:
         """Write the collected rows."""
         pending, self._pending = self._pending, _Pending()
         counts, self._counts = self._counts, Counter()
         self._records.add(pending.records)
         query = "INSERT INTO arrival VALUES (?, ?, ?, ?, ?, ?)"
         self._conn.executemany(query, pending.arrivals)
-        if pending.arrivals:
-            Commits(self._conn).add(pending.arrivals[-1][0])
         self._conn.executemany(
             "INSERT OR REPLACE INTO record_totals VALUES (?, ?, ?, ?, ?)", pending.totals
         )

@@ -15,8 +15,9 @@ from mirror.core.values import canonical, sha256
 from mirror.engine.compare.history import append_statement
 from mirror.engine.history.record_history import record_history
 from mirror.engine.history.steps import ArrivalStep, HistoryStep, StatementStep, TrustStep
+from mirror.engine.states.replay import process_stale
 from mirror.engine.states.trust import add_keys, remove_keys
-from mirror.store import Store, UpstreamStatementRow, open_store
+from mirror.store import SourceRun, Store, StoredFacts, UpstreamStatementRow, open_store
 from mirror.store.row_checksum import row_checksum
 from tests.builders import (
     Object,
@@ -36,7 +37,7 @@ from tests.engine.history.worlds import (
     now,
     step,
 )
-from tests.helpers import keys_of
+from tests.helpers import keys_of, new_facts_of
 
 NUMBER = make_bundle(RECORD)["pith_number"]
 
@@ -133,6 +134,25 @@ def test_a_later_claim_supersedes_and_an_earlier_one_is_superseded(store: Store)
         ("superseded", second["event_id"]),
         ("superseded", first["event_id"]),
     ]
+
+
+def test_bundles_of_one_transaction_are_steps_of_one_known_time(store: Store) -> None:
+    """The state of that time is that after the last of them."""
+    add_keys(store, keys_of(AUTHOR))
+    with store.transaction():
+        writer, run = store.batch_writer(), SourceRun("a source", now())
+        for day in (1, 2, 3):
+            bundle = make_bundle(RECORD, [claim(day)], alias_claims=[])
+            new = new_facts_of(bundle, keys_of(AUTHOR), StoredFacts())
+            writer.add(new, run, f"member {day}")
+        writer.flush()
+    process_stale(store)
+    steps = history(store)
+    assert len(steps) == 3
+    assert {one.known_at for one in steps} == {store.commits.stored_at(1)}
+    assert steps[-1].state_after == store.states.digest(1).hex()
+    members = [one.member for one in steps if isinstance(one, ArrivalStep)]
+    assert members == ["member 1", "member 2", "member 3"]
 
 
 def test_another_signature_of_a_valid_event_is_a_repeat(store: Store) -> None:
