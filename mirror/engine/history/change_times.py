@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import accumulate
 
-from mirror.core.keys import KeySet
+from mirror.core.keys import Key
 from mirror.core.profile import Profile
 from mirror.engine.states.reverify import affected_names
 from mirror.store import Store, TrustChange
@@ -50,7 +50,8 @@ def _touching(store: Store, record_id: int) -> Iterator[tuple[str, TrustChange]]
 
     If the clock was set back, a change counts from the earliest time of the changes after it.
     """
-    log, keys = store.trust_log.log(), store.trust_log.ever_trusted()
+    log = store.trust_log.log()
+    keys = _by_public_key(log)
     depends_on = cache(lambda name: store.facts.depends_on(record_id, name))
     has_foreign = cache(lambda: store.facts.depends_on_profiles(record_id))
     counts_from = [*accumulate((change.at for change in reversed(log)), min)][::-1]
@@ -59,9 +60,18 @@ def _touching(store: Store, record_id: int) -> Iterator[tuple[str, TrustChange]]
             yield at, change
 
 
+def _by_public_key(log: Iterable[TrustChange]) -> dict[str, list[Key]]:
+    """Return all keys that are or were trusted, by their public key in hexadecimal."""
+    keys: dict[str, list[Key]] = {}
+    for change in log:
+        if isinstance(change.what, Key):
+            keys.setdefault(change.what.public_key_hex, []).append(change.what)
+    return keys
+
+
 def _may_touch(
     change: TrustChange,
-    keys: KeySet,
+    keys: Mapping[str, list[Key]],
     depends_on: Callable[[str], bool],
     has_foreign: Callable[[], bool],
 ) -> bool:
@@ -69,11 +79,12 @@ def _may_touch(
 
     Args:
         change: The change.
-        keys: All keys and profiles that are or were trusted.
+        keys: All keys that are or were trusted, by their public key.
         depends_on: Whether a verdict on the record may depend on a key of a name.
         has_foreign: Whether an event of the record did not pass under the built-in profile.
     """
     if isinstance(change.what, Profile):
         return has_foreign()
-    names = affected_names([change.what], keys)
+    others = [key for name in change.what.names for key in keys.get(name, [])]
+    names = affected_names([change.what], others)
     return names is None or any(depends_on(name) for name in names)

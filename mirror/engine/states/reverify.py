@@ -26,20 +26,21 @@ def names_built_in_key(keys: Iterable[Key]) -> bool:
     return any({*BUILT_IN.names} & {*key.names} for key in keys)
 
 
-def names_of_all(changed: Iterable[Key], keys: KeySet) -> set[str]:
+def names_of_all(changed: Iterable[Key], keys: Iterable[Key]) -> set[str]:
     """Return the names of changed keys, among all that are trusted after the change."""
     names = {name for key in changed for name in key.names} | {ANY_KEY}
     return names | {key.key_id for key in keys if key.public_key_hex in names}
 
 
-def affected_names(changed: Iterable[Key], keys: KeySet) -> set[str] | None:
+def affected_names(changed: Iterable[Key], keys: Iterable[Key]) -> set[str] | None:
     """Return the names under which events and receipts may refer to changed keys.
 
     None if the built-in key has such a name, because no index holds its names.
 
     Args:
         changed: The keys.
-        keys: All that are trusted after the change.
+        keys: All that are trusted after the change, or those of them that have a public key which
+            is a name of a changed key.
     """
     listed = list(changed)
     return None if names_built_in_key(listed) else names_of_all(listed, keys)

@@ -113,6 +113,15 @@ def test_without_commits_no_time_is_known(store: Store, tmp_path: Path) -> None:
     assert change_times(store, 1) == []
 
 
+def test_another_key_with_the_same_public_key_may_touch_a_record(
+    store: Store, tmp_path: Path
+) -> None:
+    _merge(store, tmp_path, 1, _claim(1))
+    add_keys(store, keys_of(AUTHOR))
+    add_keys(store, keys_of(Signer("author", key_id="another-id")))
+    assert change_times(store, 1)[1:] == [one.at for one in store.trust_log.log()]
+
+
 def test_after_a_clock_was_set_back_a_change_counts_as_the_store_has_it(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
