@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
+from mirror.core.values import canonical, sha256
+from tests.builders import Signer, key_set_file, make_bundle, make_event, make_record, to_json
 from tests.cli.conftest import Mirror
 from tests.engine.anchors.time_stamp_authority import TimeStampAuthority
 
@@ -53,3 +56,29 @@ def test_a_refused_file_is_named_and_stores_nothing(mirror: Mirror, tmp_path: Pa
     unknown = mirror("keys", "distrust-authority", "tsa", "none")
     assert (1, True) == (unknown.exit_code, "authority.unknown" in unknown.stderr)
     assert len(mirror("keys", "list", "--json").lines) == 2
+
+
+def test_a_token_counts_while_its_authority_is_trusted(mirror: Mirror, tmp_path: Path) -> None:
+    """The result follows the trust; the root of all states does not."""
+    record = make_record()
+    token = base64.b64encode(TSA.token(canonical(record))).decode()
+    digest = sha256(canonical(record)).hex()
+    payload = {"method": "rfc3161", "digest": digest, "proof_b64": token}
+    signer = Signer("author")
+    event = make_event(record, signer, "timestamp_anchored", payload)
+    (tmp_path / "keys.json").write_bytes(key_set_file(signer))
+    assert mirror("keys", "add", "keys.json").exit_code == 0
+    mirror("merge", "-", stdin=to_json(make_bundle(record, [event])))
+    seen, roots = [], set()
+    for change in (
+        ("list",),
+        ("trust-authority", _file(tmp_path), "--name", "tsa"),
+        ("distrust-authority", "tsa"),
+    ):
+        assert mirror("keys", *change).exit_code == 0
+        (found,) = mirror("anchors", "--json").lines
+        seen.append((found["status"], found["at"]))
+        roots.add(mirror("root").stdout)
+    unknown = ("authority_unknown", None)
+    assert [unknown, ("anchored", "2026-06-01T12:00:00Z"), unknown] == seen
+    assert len(roots) == 1
