@@ -82,8 +82,9 @@ def export(
     invalid or repeat a signature, and alias times. The bag states this and the key set, and has the
     same core digests. The store is not changed.
 
-    A bag contains only bundles: no trusted keys, profiles, checkpoints, statements of upstreams or
-    acknowledgements, and no source and time of facts. `mirror backup` copies all of these.
+    A bag contains only bundles: no trusted keys, profiles, checkpoints, statements of upstreams,
+    acknowledgements, block headers, time-stamp authorities or answers of archives, and no source
+    and time of facts. `mirror backup` copies all of these.
 
     With --at the bag is the one that an export at that time wrote: the facts that were stored here
     by then.

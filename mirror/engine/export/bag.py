@@ -39,6 +39,9 @@ NOT_HELD = (
     "what upstreams said",
     "acknowledgements",
     "where and when each fact came",
+    "block headers",
+    "time-stamp authorities",
+    "answers of archives",
 )
 """Facts of a store that a bag does not hold and a backup does, in words."""
 
