@@ -34,6 +34,8 @@ from tests.web.past_store import (
 )
 from tests.web.test_pages import check_page
 
+CLIENT = httpx.Client(timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
+"""One for all tests, without connections between them: to make one takes longer than a request."""
 _EXAMPLE = "http://127.0.0.1:8000"
 PATHS = {"state": f"/pith/{SUFFIX}/state.json", "bundle": f"/pith/{SUFFIX}/bundle.json"}
 
@@ -75,39 +77,39 @@ def test_a_memento_is_what_was_known_by_the_end_of_its_second(
 ) -> None:
     """To the byte, under the keys of then, twice: the second time from the cache."""
     for _ in range(2):
-        answer = httpx.get(url + _memento(kind, second))
+        answer = CLIENT.get(url + _memento(kind, second))
         assert answer.status_code == 200
         assert answer.content == getattr(past[1][second], kind)
         assert answer.headers["memento-datetime"] == DATES[SECONDS.index(second)]
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert answer.headers["vary"] == "Accept-Encoding"
     etag = answer.headers["etag"]
-    again = httpx.get(url + _memento(kind, second), headers={"If-None-Match": etag})
+    again = CLIENT.get(url + _memento(kind, second), headers={"If-None-Match": etag})
     assert again.status_code == 304
     assert again.headers["memento-datetime"] == answer.headers["memento-datetime"]
 
 
 def test_the_states_differ_and_the_last_memento_is_the_current_state(url: str) -> None:
     """A change of trust changes the state, and no bundle."""
-    states = [httpx.get(url + _memento("state", one)) for one in SECONDS]
+    states = [CLIENT.get(url + _memento("state", one)) for one in SECONDS]
     assert len({one.content for one in states}) == len(SECONDS)
     assert states[1].json()["invalid_event_count"] == 2
     assert states[2].json()["invalid_event_count"] == 0
-    current = httpx.get(url + PATHS["state"])
+    current = CLIENT.get(url + PATHS["state"])
     assert (states[3].content, states[3].headers["etag"]) == (
         current.content,
         current.headers["etag"],
     )
     digest = hexdigest(canonical(parse_state(states[0].content).value))
     assert states[0].headers["etag"].startswith(f'"{digest}')
-    bundles = [httpx.get(url + _memento("bundle", one)).content for one in SECONDS]
+    bundles = [CLIENT.get(url + _memento("bundle", one)).content for one in SECONDS]
     assert bundles[1] == bundles[2]
     assert len(set(bundles)) == 3
 
 
 def test_a_memento_links_to_the_others(url: str) -> None:
     """RFC 7089 section 2.2, each address once."""
-    answer = httpx.get(url + _memento("state", SECONDS[1]))
+    answer = CLIENT.get(url + _memento("state", SECONDS[1]))
     assert _relations(answer, url) == {
         PATHS["state"]: ["original", "timegate"],
         f"{PATHS['state']}/timemap": ["timemap"],
@@ -136,7 +138,7 @@ def test_a_memento_links_to_the_others(url: str) -> None:
 )  # fmt: skip
 def test_any_other_second_leads_to_the_last_change_before(second: str, led: int, url: str) -> None:
     for kind in PATHS:
-        answer = httpx.get(url + _memento(kind, second))
+        answer = CLIENT.get(url + _memento(kind, second))
         assert answer.status_code == 302
         assert answer.headers["location"] == _memento(kind, SECONDS[led])
         assert "memento-datetime" not in answer.headers
@@ -145,7 +147,7 @@ def test_any_other_second_leads_to_the_last_change_before(second: str, led: int,
 @pytest.mark.parametrize("name", [SUFFIX[:8], SUFFIX.lower(), "2401.00001"])
 def test_another_name_leads_to_the_fixed_address(name: str, url: str) -> None:
     """A record may share it later, so nothing immutable is there."""
-    answer = httpx.get(f"{url}/pith/{name}/at/{SECONDS[0]}/state.json")
+    answer = CLIENT.get(f"{url}/pith/{name}/at/{SECONDS[0]}/state.json")
     assert (answer.status_code, answer.headers["location"]) == (302, _memento("state", SECONDS[0]))
 
 
@@ -161,7 +163,7 @@ def test_before_the_first_and_at_no_time_there_is_none(
     second: str, status: int, code: str, url: str
 ) -> None:
     for kind in PATHS:
-        answer = httpx.get(url + _memento(kind, second))
+        answer = CLIENT.get(url + _memento(kind, second))
         assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
@@ -173,7 +175,7 @@ def test_a_memento_of_a_second_that_is_not_over_may_change(tmp_path: Path) -> No
         at = store.commits.stored_at(1) or ""
     second = "".join(one for one in at if one.isdigit())[:14]
     with served(ServerSettings(store=path)) as url:
-        answer = httpx.get(url + _memento("state", second))
+        answer = CLIENT.get(url + _memento("state", second))
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "public, no-cache")
 
 
@@ -193,7 +195,7 @@ def test_a_time_gate_leads_to_the_memento_of_a_datetime(
     asked: str, led: int, path: str, url: str
 ) -> None:
     """To the first one for a datetime before it (RFC 7089 section 4.5.3)."""
-    answer = httpx.get(url + path, headers={"Accept-Datetime": asked})
+    answer = CLIENT.get(url + path, headers={"Accept-Datetime": asked})
     ending = path.removeprefix(f"/pith/{SUFFIX}")
     assert answer.status_code == 302
     assert answer.headers["location"] == f"/pith/{SUFFIX}/at/{SECONDS[led]}{ending}"
@@ -207,10 +209,10 @@ def test_a_time_gate_leads_to_the_memento_of_a_datetime(
 
 def test_the_well_known_bundle_leads_to_the_mementos_of_the_bundle(url: str) -> None:
     path = f"/.well-known/pith/{SUFFIX}/bundle.json"
-    answer = httpx.get(url + path, headers={"Accept-Datetime": DATES[1]})
+    answer = CLIENT.get(url + path, headers={"Accept-Datetime": DATES[1]})
     assert answer.headers["location"] == _memento("bundle", SECONDS[1])
     assert _relations(answer, url)[PATHS["bundle"]] == ["original", "timegate"]
-    assert _relations(httpx.get(url + path), url)[PATHS["bundle"]] == ["original", "timegate"]
+    assert _relations(CLIENT.get(url + path), url)[PATHS["bundle"]] == ["original", "timegate"]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +226,7 @@ def test_the_well_known_bundle_leads_to_the_mementos_of_the_bundle(url: str) -> 
 def test_a_malformed_datetime_is_refused(text: str, url: str) -> None:
     """RFC 7089 section 4.5.3: 400."""
     for path in (*PATHS.values(), f"/pith/{SUFFIX}"):
-        answer = httpx.get(url + path, headers={"Accept-Datetime": text})
+        answer = CLIENT.get(url + path, headers={"Accept-Datetime": text})
         assert answer.status_code == 400
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["code"] == "request.accept_datetime"
@@ -238,7 +240,7 @@ def test_years_have_four_digits() -> None:
 def test_the_current_resource_is_its_own_time_gate(path: str, url: str) -> None:
     """Without Accept-Datetime it answers as ever, and says where its past is."""
     for accept in ("text/html", "application/ld+json"):
-        answer = httpx.get(url + path, headers={"Accept": accept})
+        answer = CLIENT.get(url + path, headers={"Accept": accept})
         assert answer.status_code == 200
         assert "accept-datetime" in answer.headers["vary"].lower()
         assert (
@@ -258,7 +260,7 @@ def test_the_current_resource_is_its_own_time_gate(path: str, url: str) -> None:
 def test_a_timemap_lists_all_mementos(ending: str, url: str) -> None:
     """As links, and in JSON for those who ask."""
     path = f"/pith/{SUFFIX}{ending}"
-    answer = httpx.get(f"{url}{path}/timemap")
+    answer = CLIENT.get(f"{url}{path}/timemap")
     assert answer.headers["content-type"] == "application/link-format"
     links = MementoClient.parse_link_header(answer.text)
     mementos = [f"{url}/pith/{SUFFIX}/at/{one}{ending}" for one in SECONDS]
@@ -267,7 +269,7 @@ def test_a_timemap_lists_all_mementos(ending: str, url: str) -> None:
     assert links[url + path]["rel"] == ["original", "timegate"]
     assert links[f"{url}{path}/timemap"]["rel"] == ["self"]
     assert links[f"{url}{path}/timemap"]["until"] == [DATES[3]]
-    said = httpx.get(f"{url}{path}/timemap", headers={"Accept": "application/json"})
+    said = CLIENT.get(f"{url}{path}/timemap", headers={"Accept": "application/json"})
     assert said.headers["content-type"] == "application/json"
     value = said.json()
     assert value["original_uri"] == url + path
@@ -283,8 +285,8 @@ def test_a_long_timemap_has_pages(url: str, monkeypatch: pytest.MonkeyPatch) -> 
     listed: list[str] = []
     pages = 0
     while address is not None:
-        links = MementoClient.parse_link_header(httpx.get(address).text)
-        said = httpx.get(address, headers={"Accept": "application/json"}).json()
+        links = MementoClient.parse_link_header(CLIENT.get(address).text)
+        said = CLIENT.get(address, headers={"Accept": "application/json"}).json()
         mementos = [one for one in links if "memento" in links[one]["rel"]]
         assert [one["uri"] for one in said["mementos"]["list"]] == mementos
         listed += mementos
@@ -296,9 +298,9 @@ def test_a_long_timemap_has_pages(url: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_timemap_page_begins_after_a_second(url: str) -> None:
-    answer = httpx.get(f"{url}{PATHS['state']}/timemap?after=x")
+    answer = CLIENT.get(f"{url}{PATHS['state']}/timemap?after=x")
     assert (answer.status_code, answer.json()["code"]) == (400, "request.after")
-    answer = httpx.get(f"{url}{PATHS['state']}/timemap?after={SECONDS[3]}")
+    answer = CLIENT.get(f"{url}{PATHS['state']}/timemap?after={SECONDS[3]}")
     links = MementoClient.parse_link_header(answer.text)
     assert [one for one in links if "memento" in links[one]["rel"]] == []
 
@@ -310,12 +312,12 @@ def test_without_commits_there_are_no_mementos(tmp_path: Path, serve: Serve) -> 
         merge(store, RECORD)
         store.connection.execute("DELETE FROM arrival_commit")
     url = serve(path)
-    said = httpx.get(f"{url}{PATHS['state']}/timemap", headers={"Accept": "application/json"})
+    said = CLIENT.get(f"{url}{PATHS['state']}/timemap", headers={"Accept": "application/json"})
     assert said.json()["mementos"] == {"list": []}
-    assert httpx.get(f"{url}{PATHS['state']}/timemap").status_code == 200
+    assert CLIENT.get(f"{url}{PATHS['state']}/timemap").status_code == 200
     asked = {"Accept-Datetime": DATES[0]}
     for path_, headers in ((PATHS["state"], asked), (_memento("state", SECONDS[0]), {})):
-        answer = httpx.get(url + path_, headers=headers)
+        answer = CLIENT.get(url + path_, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (404, "lookup.not_yet")
 
 
@@ -340,7 +342,7 @@ def test_a_memento_client_finds_the_past(
             assert memento == url + _memento(kind, second)
             assert found["closest"]["http_status_code"] == 200
             assert found["closest"]["datetime"] == found_at(second)
-            assert httpx.get(memento).content == getattr(past[1][second], kind)
+            assert CLIENT.get(memento).content == getattr(past[1][second], kind)
             assert MementoClient.is_memento(memento)
             expected = {"closest", "first", "last", "prev", "next"}
             expected -= {"prev"} if number == 0 else {"next"} if number == 3 else set()
@@ -380,14 +382,14 @@ def test_the_past_of_a_record_with_very_many_facts_is_not_merged(
     make_past(path)
     monkeypatch.setattr(store_reader, "MAX_PAST_FACTS", 3)
     with served(ServerSettings(store=path)) as url:
-        answer = httpx.get(url + _memento("state", SECONDS[0]))
+        answer = CLIENT.get(url + _memento("state", SECONDS[0]))
         assert (answer.status_code, answer.json()["code"]) == (404, "limit.past")
         assert "mirror show" in answer.json()["hint"]
-        shown = httpx.get(f"{url}/pith/{SUFFIX}/at/{SECONDS[0]}", headers={"Accept": "text/html"})
+        shown = CLIENT.get(f"{url}/pith/{SUFFIX}/at/{SECONDS[0]}", headers={"Accept": "text/html"})
         assert (shown.status_code, "limit.past" in shown.text) == (404, True)
         for path_ in (_memento("state", SECONDS[3]), f"/pith/{SUFFIX}/at/{SECONDS[3]}"):
-            assert httpx.get(url + path_).status_code == 200  # it is so today
-        assert httpx.get(url + _memento("bundle", SECONDS[0])).status_code == 200
+            assert CLIENT.get(url + path_).status_code == 200  # it is so today
+        assert CLIENT.get(url + _memento("bundle", SECONDS[0])).status_code == 200
 
 
 def test_few_past_states_are_merged_at_one_time(
@@ -404,25 +406,25 @@ def test_few_past_states_are_merged_at_one_time(
         return past_text(*arguments)
 
     with served(ServerSettings(store=past[0], cache_bytes=1 << 20)) as url:
-        assert httpx.get(url + _memento("state", SECONDS[0])).status_code == 200
+        assert CLIENT.get(url + _memento("state", SECONDS[0])).status_code == 200
         monkeypatch.setattr(store_reader, "past_text", slow)
-        first = threading.Thread(target=httpx.get, args=(url + _memento("state", SECONDS[1]),))
+        first = threading.Thread(target=CLIENT.get, args=(url + _memento("state", SECONDS[1]),))
         first.start()
         assert begun.wait(30)
-        answer = httpx.get(url + _memento("state", SECONDS[2]))
+        answer = CLIENT.get(url + _memento("state", SECONDS[2]))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert answer.json()["code"] == "http.service_unavailable"
-        assert httpx.get(url + _memento("state", SECONDS[0])).status_code == 200
+        assert CLIENT.get(url + _memento("state", SECONDS[0])).status_code == 200
         go_on.set()
         first.join()
-        assert httpx.get(url + _memento("state", SECONDS[2])).status_code == 200
+        assert CLIENT.get(url + _memento("state", SECONDS[2])).status_code == 200
 
 
 # The page ------------------------------------------------------------------------------------
 
 
 def _page(url: str, path: str = "") -> Page:
-    answer = httpx.get(f"{url}/pith/{SUFFIX}{path}", headers={"Accept": "text/html"})
+    answer = CLIENT.get(f"{url}/pith/{SUFFIX}{path}", headers={"Accept": "text/html"})
     assert answer.status_code == 200
     return check_page(answer.text, answer.headers["content-security-policy"])
 
@@ -442,7 +444,7 @@ def test_the_page_lists_the_dates_and_leads_to_them(url: str) -> None:
     [("2026-06-01", 0), ("2026-06-02T12:00:00Z", 1), ("2026-06-03", 2), ("2030-01-01", 3)],
 )
 def test_a_day_leads_to_the_page_of_its_end(date: str, led: int, url: str) -> None:
-    answer = httpx.get(f"{url}/pith/{SUFFIX[:8]}/at", params={"date": date})
+    answer = CLIENT.get(f"{url}/pith/{SUFFIX[:8]}/at", params={"date": date})
     location = f"/pith/{SUFFIX}/at/{SECONDS[led]}"
     assert (answer.status_code, answer.headers["location"]) == (302, location)
 
@@ -455,9 +457,9 @@ def test_a_day_before_the_record_was_known_has_no_page(
     date: str, status: int, code: str, url: str
 ) -> None:
     address = f"{url}/pith/{SUFFIX}/at"
-    answer = httpx.get(address, params={"date": date})
+    answer = CLIENT.get(address, params={"date": date})
     assert (answer.status_code, answer.json()["code"]) == (status, code)
-    shown = httpx.get(address, params={"date": date}, headers={"Accept": "text/html"})
+    shown = CLIENT.get(address, params={"date": date}, headers={"Accept": "text/html"})
     assert shown.status_code == status
     check_page(shown.text, shown.headers["content-security-policy"])
 
@@ -468,7 +470,7 @@ def test_a_past_page_shows_what_was_known_then(
 ) -> None:
     """It says which time that is, and leads to the state and bundle of then only."""
     path, index = f"/pith/{SUFFIX}/at/{second}", SECONDS.index(second)
-    answer = httpx.get(url + path)
+    answer = CLIENT.get(url + path)
     assert answer.headers["memento-datetime"] == DATES[index]
     assert answer.headers["cache-control"] == "public, no-cache"  # it is compared with today
     page = check_page(answer.text, answer.headers["content-security-policy"])
@@ -515,7 +517,7 @@ def test_links_of_a_past_page_lead_somewhere(url: str) -> None:
     page = _page(url, f"/at/{SECONDS[1]}")
     links = {one.partition("#")[0] for one in page.values("href") if one.startswith("/")}
     for link in links:
-        assert httpx.get(url + link).status_code == 200, link
+        assert CLIENT.get(url + link).status_code == 200, link
 
 
 def test_many_dates_and_differences_are_counted(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
