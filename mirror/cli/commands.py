@@ -30,7 +30,7 @@ COMMANDS = {
     "serve": "Serve the store over HTTP: the registry's paths, and pages.",
     "show": "Show one record: its claims, and which of them are verified.",
     "status": "Count what is in the store.",
-    "storage": "Ask archives whether they still have the captures that events name.",
+    "storage": "Ask archives whether they still have attested captures.",
     "sync": "Fetch bundles from a registry or another mirror, and merge them.",
     "verify": "Check bundles as `merge` does, and store nothing.",
 }

@@ -14,7 +14,6 @@ from mirror.cli.output import plural, print_json, print_table, print_text
 from mirror.cli.progress import show_progress
 from mirror.core.escaping import escape_terminal
 from mirror.engine.identifiers import look_up
-from mirror.engine.storage.answer import CaptureStatus
 from mirror.engine.storage.attestations import read_attestations, record_ids
 from mirror.engine.storage.check import (
     CaptureResult,
@@ -22,6 +21,7 @@ from mirror.engine.storage.check import (
     StorageSummary,
     check_storage,
 )
+from mirror.engine.storage.status import CaptureStatus
 from mirror.net import Client, ClientConfig
 from mirror.store import StorageCheck, open_store
 
@@ -30,7 +30,7 @@ __all__ = ["storage"]
 
 @click.group()
 def storage() -> None:
-    """Ask archives whether they still have the captures that events name.
+    """Ask archives whether they still have attested captures.
 
     A storage attestation (`storage_attested`) is a signer's word that an archive has a capture. The
     answers of the archives are stored with their times and shown beside the attestations; they are

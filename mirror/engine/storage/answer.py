@@ -9,46 +9,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
-from enum import StrEnum
 from http import HTTPStatus
 from typing import NamedTuple
 
 from mirror.core.values import instant, time_text
+from mirror.engine.storage.status import CaptureStatus
 from mirror.errors import UpstreamError
 from mirror.net import Client, ResponseHeader, escape_foreign, status_text
 
-__all__ = ["Answer", "CaptureStatus", "ask_for"]
+__all__ = ["Answer", "ask_for"]
 
 _SECOND = 1_000_000
 """Microseconds of a second, the unit of HTTP dates: a fraction of an attested time is ignored."""
-
-
-class CaptureStatus(StrEnum):
-    """The meaning of an archive's answer on a capture."""
-
-    PRESENT = "present"
-    """The response is of that capture: its `Memento-Datetime` is the attested time."""
-    UNDATED = "present_undated"
-    """A response with a status of success, and without the time of a capture."""
-    OTHER = "other_capture"
-    """The response is of a capture of another time."""
-    GONE = "gone"
-    """404 or 410."""
-    REFUSED = "refused"
-    """Another 4xx status, which does not say whether the capture is there."""
-    FAILED = "failed"
-    """Another status, such as 503, or a response that cannot be read."""
-    UNREACHABLE = "unreachable"
-    """No response."""
-    NOT_ALLOWED = "not_allowed"
-    """The address, or one that it redirects to, may not be requested, or has a bad certificate."""
-    NOT_ASKED = "not_asked"
-    """The archive could not be reached several times in a row; never stored."""
-
-    @property
-    def is_response(self) -> bool:
-        """Whether the archive answered."""
-        return self not in {self.UNREACHABLE, self.NOT_ALLOWED, self.NOT_ASKED}
 
 
 _CODES = {

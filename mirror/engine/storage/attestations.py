@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mirror.core.state_view import StateView, parse_state
 from mirror.engine.batching import pages
 from mirror.engine.states.current import current_text
-from mirror.engine.storage.answer import CaptureStatus
+from mirror.engine.storage.status import CaptureStatus
 from mirror.store import StorageCheck, Store
 
 __all__ = [

@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from mirror.core.values import time_text
-from mirror.engine.storage.answer import Answer, CaptureStatus, ask_for
+from mirror.engine.storage.answer import Answer, ask_for
 from mirror.engine.storage.attestations import StorageAttestation, read_attestations
+from mirror.engine.storage.status import CaptureStatus
 from mirror.errors import CorruptStoreError, UpstreamError
 from mirror.net import Client, origin, parse_url
 from mirror.store import StorageCheck, Store

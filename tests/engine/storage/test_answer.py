@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirror.engine.storage.answer import Answer, CaptureStatus, ask_for
+from mirror.engine.storage.answer import Answer, ask_for
+from mirror.engine.storage.status import CaptureStatus
 from mirror.net import Client
 from tests.engine.storage.archives import CAPTURED, CAPTURED_AT, page, without_head
 from tests.engine.sync.sync_servers import QUICK

@@ -13,7 +13,6 @@ from mirror.core.state_view import StateView, parse_state
 from mirror.engine.states.current import current_text
 from mirror.engine.states.trust import remove_keys
 from mirror.engine.storage import check as check_module
-from mirror.engine.storage.answer import CaptureStatus
 from mirror.engine.storage.attestations import (
     count_present,
     last_answers,
@@ -26,6 +25,7 @@ from mirror.engine.storage.check import (
     StorageSummary,
     check_storage,
 )
+from mirror.engine.storage.status import CaptureStatus
 from mirror.net import Client
 from mirror.store import Store, open_store
 from tests.builders import Object
