@@ -24,6 +24,7 @@ HEAVY = {
 """Modules that the program itself does without: they take longer than click."""
 
 NOT_FOR_SHOW = HEAVY - {"cryptography", "mirror.store", "msgpack", "sqlite3", "zstandard"}
+NOT_FOR_SHOW |= {"cryptography.x509", "opentimestamps", "rfc3161_client"}
 """Modules that reading a record does without."""
 
 PROGRAM = """

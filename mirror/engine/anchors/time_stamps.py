@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mirror.core.record import Record
 from mirror.core.state_view import StateView, parse_state
 from mirror.core.values import canonical, decode_base64
-from mirror.engine.anchors.authorities import Authority, trusted_authorities
 from mirror.engine.anchors.headers import HeaderChain
 from mirror.engine.anchors.opentimestamps import check_proof
 from mirror.engine.anchors.result import AnchorResult, AnchorStatus
-from mirror.engine.anchors.rfc3161 import check_token
 from mirror.engine.states.current import current_text
 from mirror.store import Store
+
+if TYPE_CHECKING:
+    from mirror.engine.anchors.authorities import Authority
 
 __all__ = [
     "ANCHOR_FLAG",
@@ -77,6 +78,9 @@ class TimeStampChecker:
 
     @cached_property
     def _authorities(self) -> list[Authority]:
+        # Late: certificates are slow to load, and most records have no token.
+        from mirror.engine.anchors.authorities import trusted_authorities  # noqa: PLC0415
+
         return trusted_authorities(self._store)
 
     def check(self, record: Record, time_stamp: TimeStamp) -> AnchorResult:
@@ -89,5 +93,7 @@ class TimeStampChecker:
             digest = bytes.fromhex(record.canonical_sha256)
             return check_proof(time_stamp.proof, digest, self._headers)
         if time_stamp.method == RFC3161:
+            from mirror.engine.anchors.rfc3161 import check_token  # noqa: PLC0415 - as above
+
             return check_token(time_stamp.proof, canonical(record.value), self._authorities)
         return AnchorResult(AnchorStatus.NOT_CHECKED, "no program here checks this method")
