@@ -6,12 +6,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from mirror.core.record import Record
-from mirror.core.state_view import StateView, parse_state
+from mirror.core.state_view import StateView
 from mirror.core.values import canonical, decode_base64
 from mirror.engine.anchors.headers import HeaderChain
 from mirror.engine.anchors.opentimestamps import check_proof
 from mirror.engine.anchors.result import AnchorResult, AnchorStatus
-from mirror.engine.states.current import current_text
+from mirror.engine.states.current import state_with
 from mirror.store import Store
 
 if TYPE_CHECKING:
@@ -54,16 +54,11 @@ def time_stamps_in(state: StateView) -> list[TimeStamp]:
 def read_time_stamps(store: Store, record_id: int) -> list[TimeStamp]:
     """Return the time-stamps in force of a record, in M2 order.
 
-    Most records have none, and for those only the outline of the state is read.
-
     Raises:
         CorruptStoreError: `store.damaged`
     """
-    if store.states.staleness(record_id) is None:
-        outline = StateView(store.states.outline(record_id))
-        if not outline.entries(_LIST):
-            return []
-    return time_stamps_in(parse_state(current_text(store, record_id)))
+    state = state_with(store, record_id, _LIST)
+    return [] if state is None else time_stamps_in(state)
 
 
 class TimeStampChecker:

@@ -12,6 +12,7 @@ from mirror.core.keys import KeySet
 from mirror.core.merge import State, merge
 from mirror.core.receipt import verify_receipt
 from mirror.core.record import Record
+from mirror.core.state_view import StateView, parse_state
 from mirror.store import ArrivalContents, ArrivalRow, RecordFacts, Store, Verdicts, damaged
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "current_facts",
     "current_text",
     "replay",
+    "state_with",
     "verify_arrival",
 ]
 
@@ -66,6 +68,26 @@ def current_text(store: Store, record_id: int, keys: KeySet | None = None) -> by
         return store.states.text(record_id)  # not slowed down by reading the log of keys
     keys = store.trust_log.key_set() if keys is None else keys
     return replay(current_facts(store, record_id, keys), keys).text
+
+
+def state_with(store: Store, record_id: int, name: str) -> StateView | None:
+    """Return the state of a record if a list of `current` holds events; else None.
+
+    Where few records have such events, only the outline of the state is read for the others.
+
+    Args:
+        store: The store.
+        record_id: The record.
+        name: The list (M6).
+
+    Raises:
+        CorruptStoreError: `store.damaged`
+    """
+    is_current = store.states.staleness(record_id) is None
+    if is_current and not StateView(store.states.outline(record_id)).entries(name):
+        return None
+    state = parse_state(current_text(store, record_id))
+    return state if state.entries(name) else None
 
 
 def current_events(store: Store, record_id: int, keys: KeySet | None = None) -> list[Event]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mirror.core.state_view import StateView, parse_state
+from mirror.core.state_view import StateView
 from mirror.engine.batching import pages
-from mirror.engine.states.current import current_text
+from mirror.engine.states.current import state_with
 from mirror.engine.storage.status import CaptureStatus
 from mirror.store import StorageCheck, Store
 
@@ -56,16 +56,11 @@ def attestations_in(state: StateView) -> list[StorageAttestation]:
 def read_attestations(store: Store, record_id: int) -> list[StorageAttestation]:
     """Return the storage attestations in force of a record, in M2 order.
 
-    Most records have none, and for those only the outline of the state is read.
-
     Raises:
         CorruptStoreError: `store.damaged`
     """
-    if store.states.staleness(record_id) is None:
-        outline = StateView(store.states.outline(record_id))
-        if not outline.entries(_LIST):
-            return []
-    return attestations_in(parse_state(current_text(store, record_id)))
+    state = state_with(store, record_id, _LIST)
+    return [] if state is None else attestations_in(state)
 
 
 def record_ids(store: Store) -> Iterator[int]:
