@@ -25,7 +25,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    with Client(replace(QUICK, read_seconds=0.3)) as client:
+    with Client(QUICK) as client:
         yield client
 
 
@@ -144,11 +144,6 @@ def test_a_time_in_another_form_is_none(field: str, site: Site, client: Client) 
     assert (answer.memento_datetime + answer.message).isprintable()
 
 
-def _hang(exchange: Exchange) -> None:
-    exchange.stopping.wait(2)
-    exchange.hang_up()
-
-
 def _endless(exchange: Exchange) -> None:
     exchange.send(message(b"", content_length="", transfer_encoding="chunked"))
     while not exchange.stopping.wait(0.001):
@@ -158,7 +153,6 @@ def _endless(exchange: Exchange) -> None:
 @pytest.mark.parametrize(
     ("handler", "status", "code"),
     [
-        (_hang, "unreachable", "upstream.timeout"),
         (saying(then_hang_up=True), "unreachable", "upstream.unreachable"),
         (
             saying(b"no HTTP at all\r\n\r\n", then_hang_up=True),
@@ -179,6 +173,16 @@ def test_a_hostile_archive_gets_an_answer_of_its_own(
     answer = _ask(site, client, handler)
     assert (answer.status, answer.code) == (status, code)
     assert answer.message
+
+
+def test_an_archive_that_says_nothing_is_left_after_a_while(site: Site) -> None:
+    def hang(exchange: Exchange) -> None:
+        exchange.stopping.wait(60)
+        exchange.hang_up()
+
+    with Client(replace(QUICK, read_seconds=0.2)) as client:
+        answer = _ask(site, client, hang)
+    assert (answer.status, answer.code) == ("unreachable", "upstream.timeout")
 
 
 def test_an_archive_that_is_not_there_is_unreachable(client: Client) -> None:
