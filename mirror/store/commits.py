@@ -41,6 +41,21 @@ class Commits:
         (rules,) = self._conn.execute(query).fetchone()
         self._append(last_arrival_id, now, rules)
 
+    def cover(self) -> None:
+        """Add a commit of now for arrivals after those of all commits, if no row is damaged."""
+        if self.lacks_last() and next(self.table.damaged_rows(), None) is None:
+            query = "SELECT max(id) FROM arrival"
+            (last_arrival_id,) = self._conn.execute(query).fetchone()
+            self._append(last_arrival_id, time_text(datetime.now(UTC), microseconds=True), "")
+
+    def lacks_last(self) -> bool:
+        """Whether there are arrivals after those of all commits."""
+        query = """
+            SELECT (SELECT coalesce(max(id), 0) FROM arrival)
+                 > (SELECT coalesce(max(last_arrival_id), 0) FROM arrival_commit)
+        """
+        return bool(self._conn.execute(query).fetchone()[0])
+
     def add_earlier(self) -> None:
         """Add a commit for each run of a store that had no commits, with the start of the run."""
         query = """

@@ -57,7 +57,8 @@ _MOVED_ALONE = frozenset({
 })  # fmt: skip
 """Tables whose damaged rows go to quarantine without anything else.
 
-The arrivals of a commit that is moved count as known from the next one on.
+The arrivals of a commit that is moved count as known from the next one on; if there is none, from
+the repair on.
 """
 
 _UNKNOWN = "unknown: damaged"
@@ -179,6 +180,9 @@ class IntegrityCheck:
         for table in tables:
             for row in table.damaged_rows():
                 yield Damage(table.name, row[0], None, None, _MISMATCH)
+        if Commits(self._conn).lacks_last():
+            reason = "the last arrivals belong to no commit"
+            yield Damage("arrival_commit", None, None, None, reason)
         for row_id in sorted(AcknowledgementLog(self._conn).damaged_ids()):
             yield Damage("acknowledgement", row_id, None, None, _MISMATCH)
 
@@ -261,6 +265,7 @@ class IntegrityCheck:
             self._move_acknowledgements(at)
         elif damage.table in _MOVED_ALONE:
             self._move_rows(damage.table, "id = ?", (damage.row_id,), damage, at)
+            Commits(self._conn).cover()
         elif damage.table == "full_text":
             SearchIndex(self._conn).clear()  # the next search builds it again
         elif damage.table == "anchor":

@@ -98,3 +98,26 @@ def test_a_damaged_commit_is_found_and_its_arrivals_count_as_known_later(tmp_pat
         assert store.version_at(first).arrival == 0
         assert store.version_at(second).arrival == 2
         assert [row[1] for row in store.integrity.quarantined()] == ["arrival_commit"]
+
+
+@pytest.mark.parametrize(
+    "damage", ["DELETE FROM arrival_commit WHERE id = 2", "UPDATE arrival_commit SET rules = 'x'"]
+)
+def test_arrivals_without_a_commit_count_as_known_from_the_repair_on(
+    tmp_path: Path, damage: str
+) -> None:
+    """The last commits are missing or damaged: nothing counts as known with an earlier one."""
+    path = tmp_path / "mirror.db"
+    with open_store(path) as store:
+        times = [_merge(store, tmp_path, number) for number in (1, 2)]
+        store.connection.execute(damage)
+    found: list[Damage] = []
+    assert check_and_repair(path, CheckScope(), found.append).is_repaired
+    assert {one.table for one in found} == {"arrival_commit"}
+    assert not check_and_repair(path, CheckScope(), found.append).is_repaired
+    with open_store(path, read_only=True) as store:
+        assert [store.version_at(at).arrival < 2 for at in times] == [True, True]
+        known = store.commits.stored_at(2)
+        assert known is not None
+        assert known > times[1]
+        assert store.version_at(known).arrival == 2
