@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from mirror.cli.history_view import MAX_LISTED, first_lines
+from mirror.cli.history_view import MAX_LISTED, arrival_source, first_lines
 from mirror.cli.output import echo, print_json, print_table, say
 from mirror.cli.progress import show_progress
 from mirror.core.comparison.diff import truncate
@@ -55,11 +55,11 @@ def print_event(db: Path, name: str, record: str, *, as_json: bool) -> None:
 def _rows(stored: StoredEvent) -> dict[str, str | list[str]]:
     event, summary = stored.event, stored.summary
     rows: dict[str, str | list[str]] = {
-        "event": stored.name,
+        "event": truncate(summary.event_id, _MAX_LINE) or "none",
         "record": stored.pith_number,
         "status": _status(stored),
         "known": stored.known_at or "at no known time",
-        "source": f"arrival {stored.arrival} from {stored.source}, {stored.member}",
+        "source": f"arrival {arrival_source(stored.arrival, stored.source, stored.member)}",
         "says": summary.statement or "not an event",
         "claimed time": summary.created_at or "none",
         _signer_label(event): f"{summary.signer_id or 'none'}, key {summary.key_id or 'none'}",

@@ -16,7 +16,7 @@ from mirror.engine.history.steps import (
     TrustStep,
 )
 
-__all__ = ["MAX_LISTED", "change_lines", "first_lines", "rules_row", "step_rows"]
+__all__ = ["MAX_LISTED", "arrival_source", "change_lines", "first_lines", "rules_row", "step_rows"]
 
 MAX_LISTED = 50
 """Lines of one kind that a table shows; the rest are counted."""
@@ -42,6 +42,11 @@ def step_rows(step: HistoryStep) -> dict[str, str | list[str]]:
     return {**rows, **rules_row(step.rules)}
 
 
+def arrival_source(arrival: int, source: str, member: str) -> str:
+    """Return an arrival and where it came from, in words; a file has no members."""
+    return f"{arrival} from {source}{f', {member}' if member else ''}"
+
+
 def rules_row(rules: str) -> dict[str, str | list[str]]:
     """Return the row that says which rules were used, if those of then were others."""
     if rules in {"", RULES}:
@@ -53,7 +58,7 @@ def _arrival_rows(step: ArrivalStep) -> dict[str, str | list[str]]:
     own = {event.summary.event_id for event in step.events if event.status != "refused"}
     others = [one for one in step.changes if not _is_of(one, own)]
     rows: dict[str, str | list[str]] = {
-        "arrival": f"{step.arrival} from {step.source}, {step.member}",
+        "arrival": arrival_source(step.arrival, step.source, step.member),
         "events": first_lines([line for one in step.events for line in _event_lines(one)]),
         "receipts": first_lines([_receipt_line(one) for one in step.receipts]),
         "aliases": f"{plural(len(step.alias_claims), 'claimed time')}" * bool(step.alias_claims),
@@ -90,7 +95,7 @@ def _event_lines(event: EventStep) -> Iterator[str]:
     if event.status == "refused":
         yield f"refused, {event.code}: {event.reason}"
         if event.summary.event_type:
-            yield f"  not verified: {event.summary.description}"
+            yield f"  not verified: {event.summary.claimed_description}"
         yield f"  value with the digest {event.digest}"
         return
     yield f"{event.status}{_by(event.by)}: {event.summary.description}"

@@ -79,7 +79,8 @@ def test_a_person_reads_the_same(grown: Mirror) -> None:
     assert all(block.startswith("known") for block in blocks)
     assert "refused, event.key_unknown" in blocks[0]
     assert "not verified: author_claimed: me" in blocks[0]
-    assert "claimed time 2026-06-01T12:00:00Z" in blocks[0]
+    assert "claims to be signed by author, claimed time 2026-06-01T12:00:00Z" in blocks[0]
+    assert "from 0.json\n" in blocks[0]
     assert "trusted: key key-author" in blocks[1]
     assert f"superseded event {FIRST['event_id']}" in blocks[2]
     assert f"revoked event {SECOND['event_id']}" in blocks[3]

@@ -102,7 +102,7 @@ def test_a_prefix_and_the_digest_of_a_value_name_it_too(filled: Mirror) -> None:
     (found,) = filled("show", WITHDRAWN["event_id"][:16], "--json").lines
     assert found["event_id"] == WITHDRAWN["event_id"]
     (by_digest,) = filled("show", f"sha256:{found['digest'][:15]}", "--json").lines
-    assert by_digest["event"] == WITHDRAWN
+    assert (by_digest["event"], by_digest["event_id"]) == (WITHDRAWN, WITHDRAWN["event_id"])
     junk = filled("show", FIRST["event_id"], "--json").lines[1]
     (found,) = filled("show", f"sha256:{junk['digest']}", "--json").lines
     assert (found["event"], found["code"]) == (JUNK, "event.shape")

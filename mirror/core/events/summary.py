@@ -74,8 +74,16 @@ class EventSummary:
     @property
     def description(self) -> str:
         """The type, the fields, the signer and the claimed time in one line."""
+        return self._described("signed by")
+
+    @property
+    def claimed_description(self) -> str:
+        """The same of an event whose signature is not verified."""
+        return self._described("claims to be signed by")
+
+    def _described(self, signed_by: str) -> str:
         signer, claimed = self.signer_id or "nobody", self.created_at or "none"
-        return f"{self.statement} — signed by {signer}, claimed time {claimed}"
+        return f"{self.statement} — {signed_by} {signer}, claimed time {claimed}"
 
     @property
     def headline(self) -> str:

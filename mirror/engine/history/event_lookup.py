@@ -39,9 +39,6 @@ def is_event_name(text: str) -> bool:
 class StoredEvent:
     """An event of a stored bundle, with its status of today."""
 
-    name: str
-    """The id by which it was found: that of a valid event, the claimed one of a refused event, or
-    `sha256:` and the digest of the whole value."""
     pith_number: str
     """The record of the bundle."""
     event: Event
@@ -67,7 +64,7 @@ class StoredEvent:
         refused = self.event if isinstance(self.event, InvalidEvent) else None
         return {
             "pith_number": self.pith_number,
-            "event_id": self.name,
+            "event_id": self.summary.event_id or None,
             "digest": self.event.digest.hex(),
             "status": self.status,
             "by": [*self.by],
@@ -164,11 +161,10 @@ def _stored_events(
     number, sources = store.records.get(record_id).pith_number, store.findings.origins(record_id)
     state = parse_state(current_text(store, record_id)).value
     shown, retired = shown_entries(state), retired_events(state)
-    for row, event, name in matches:
+    for row, event, _ in matches:
         commit = store.commits.of(row.id)
         status, by = _status(event, shown, retired)
         yield StoredEvent(
-            name=name,
             pith_number=number,
             event=event,
             status=status,

@@ -119,7 +119,7 @@ def _facts(step: ArrivalStep) -> Iterator[StepLine]:
 
 def _event(event: EventStep) -> StepLine:
     if event.status == "refused":
-        text = f"refused, {event.code}: {event.summary.description}"
+        text = f"refused, {event.code}: {event.summary.claimed_description}"
         return StepLine(text, is_verified=False)
     return StepLine(f"{event.status}: {event.summary.description}")
 

@@ -149,6 +149,11 @@ def test_headlines() -> None:
     event = make_event(RECORD, ALICE, "citation_signed", citation("arxiv:1", asserted_by="me"))
     said = f"{NOON} citation_signed: arxiv:1 supports this record (asserted by me)"
     assert event_summary(judged(event)).headline == f"{said} — signed by alice"
+    times = f", claimed time {NOON}"
+    without_time = said.removeprefix(f"{NOON} ")
+    found = event_summary(judged(event))
+    assert found.description == f"{without_time} — signed by alice{times}"
+    assert found.claimed_description == f"{without_time} — claims to be signed by alice{times}"
     assert summary("x.y", {}).statement == "x.y"
     for value, expected in [
         ({**event, "signature": {}}, f"{said} — claims to be signed by alice"),
