@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -46,16 +47,15 @@ def anchors(identifier: str | None, *, db: Path, as_json: bool) -> None:
         with show_progress("checked") as progress:
             damaged = update_anchors(store, progress.advance)
         with store.snapshot():
-            statuses = set()
+            counts = Counter[str]()
             for one in store.anchors.all(record_id):
-                statuses.add(one.status)
+                counts[one.status] += 1
                 print_result = print_json if as_json else _print_result
                 print_result(anchor_value(store, one))
-            counts = store.anchors.counts()
     if not as_json:
-        print_table({"time-stamps": status_words(counts)})
+        print_table({"time-stamps": status_words(dict(sorted(counts.items())))})
     left_out = report_left_out(damaged)
-    sys.exit(exit_codes.FOUND if statuses & CONTRADICTIONS else left_out)
+    sys.exit(exit_codes.FOUND if CONTRADICTIONS.intersection(counts) else left_out)
 
 
 def _print_result(value: Object) -> None:

@@ -46,6 +46,8 @@ def root(*, db: Path, at: PointInTime | None, as_json: bool) -> None:
     if as_json:
         print_json(value)
         return
+    if at is not None:
+        value["known_by"] = at.words
     print_table({name.replace("_", " "): str(one) for name, one in value.items()})
 
 

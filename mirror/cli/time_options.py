@@ -28,7 +28,10 @@ class PointInTimeType(click.ParamType[PointInTime]):
         try:
             return parse_point_in_time(value)
         except FormatError as error:
-            self.fail(f"{error.message}; {error.hint}", param, ctx)
+            message = f"{error.message}; {error.hint}"
+            if param is not None and not param.metavar:  # an argument without a name of its own
+                raise click.UsageError(message, ctx) from error
+            self.fail(message, param, ctx)
 
 
 at = options.shared(

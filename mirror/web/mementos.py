@@ -65,10 +65,17 @@ def end_of(second: str) -> PointInTime:
     """
     match = _SECOND.fullmatch(second)
     if match is None:
-        hint = "write 14 digits: year, month, day, hour, minute and second in UTC"
-        raise FormatError("request.time", f"not a time: {second[:40]!r}", hint=hint)
+        raise _not_a_second(second)
     year, month, day, hour, minute, last = match.groups()
-    return parse_point_in_time(f"{year}-{month}-{day}T{hour}:{minute}:{last}.999999Z")
+    try:
+        return parse_point_in_time(f"{year}-{month}-{day}T{hour}:{minute}:{last}.999999Z")
+    except FormatError:
+        raise _not_a_second(second) from None
+
+
+def _not_a_second(text: str) -> FormatError:
+    hint = "write 14 digits: year, month, day, hour, minute and second in UTC"
+    return FormatError("request.time", f"not a time: {text[:40]!r}", hint=hint)
 
 
 def second_of(at: str) -> str:

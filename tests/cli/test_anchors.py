@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import key_set_file, make_bundle, to_json
+from mirror.core.record import parse_record
+from tests.builders import key_set_file, make_bundle, make_record, to_json
 from tests.chains import chain, roots
 from tests.cli.conftest import Mirror
 from tests.engine.anchors.test_update import (
@@ -52,6 +53,14 @@ def test_headers_anchor_what_was_without(merged: Mirror, tmp_path: Path) -> None
         assert merged("check").exit_code == 0
         assert merged("rebuild").exit_code == 0
         assert merged("status", "--json").lines[0]["anchors"] == {"anchored": 1, "pending": 1}
+
+
+def test_the_results_of_one_record_are_counted_alone(merged: Mirror, tmp_path: Path) -> None:
+    other = make_record(arxiv_id="2401.00009")
+    (tmp_path / "other.json").write_bytes(to_json(make_bundle(other)))
+    merged("merge", "other.json")
+    pith_number = parse_record(other).pith_number
+    assert merged("anchors", pith_number).stdout == b"time-stamps  none in force\n"
 
 
 def test_a_contradiction_is_exit_1(merged: Mirror, tmp_path: Path) -> None:

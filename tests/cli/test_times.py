@@ -78,6 +78,7 @@ def test_a_time_before_the_record_says_when_it_came(
         assert "this mirror first stored it at 20" in ran.stderr
         assert not Path("out.tar").exists()
     assert mirror("root", "--at", "2001-09-09", "--json").lines[0]["records"] == 0
+    assert b"Z, the end of that day in UTC\n" in mirror("root", "--at", "2001-09-09").stdout
 
 
 def test_claimed_times_are_another_question(

@@ -165,6 +165,7 @@ def test_before_the_first_and_at_no_time_there_is_none(
     for kind in PATHS:
         answer = CLIENT.get(url + _memento(kind, second))
         assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert code != "request.time" or repr(second) in answer.json()["detail"]
 
 
 def test_a_memento_of_a_second_that_is_not_over_may_change(tmp_path: Path) -> None:
