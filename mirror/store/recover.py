@@ -92,7 +92,7 @@ def _insert(target: sqlite3.Connection, query: str, row: tuple[object, ...]) -> 
 
 def _readable(source: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...]]:
     """Yield the readable rows, skipping those that are not."""
-    after, step = 0, 1
+    after, step = -1, 1  # the first block header has the id 0
     while after < _last_id(source, table):
         query = f"SELECT * FROM {table} WHERE id > ? ORDER BY id"  # noqa: S608
         try:

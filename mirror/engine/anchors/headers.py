@@ -70,6 +70,7 @@ _FORMS = (
     'give raw headers of 80 bytes with --height, JSON Lines such as {"height": 1, "header": "…"}, '
     "or an archive that begins with OTSH"
 )
+_EMPTY = "there is no header in the file"
 
 
 def _read_form(stream: BinaryIO, height: int | None) -> _HeaderForm:
@@ -93,9 +94,11 @@ def _read_form(stream: BinaryIO, height: int | None) -> _HeaderForm:
         return _HeaderForm(words, _raw_runs(stream, b"", start))
     if is_json:
         return _HeaderForm("JSON Lines", _json_runs(stream, head))
+    if not head:
+        raise _fault("headers.shape", _EMPTY, _FORMS)
     if height is None:
-        message = "raw headers do not name their heights, and --height is not given"
-        raise _fault("headers.height", message, f"name that of the first one; or {_FORMS}")
+        message = "it is not JSON Lines, nor an archive; for raw headers, --height is missing"
+        raise _fault("headers.height", message, _FORMS)
     return _HeaderForm("raw headers", _raw_runs(stream, head, height))
 
 
@@ -232,7 +235,7 @@ def add_headers(
         end = _add_run(store, run, end, added)
         progress(len(run.headers))
     if added.first is None:
-        raise _fault("headers.shape", "there is no header in the file", _FORMS)
+        raise _fault("headers.shape", _EMPTY, _FORMS)
     if added.new:
         store.anchors.enqueue_method("opentimestamps")
     return added

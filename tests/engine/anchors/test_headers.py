@@ -14,6 +14,7 @@ from mirror.engine.anchors.headers import HeaderChain, add_headers, header_range
 from mirror.engine.states.check import CheckScope, check, check_and_repair
 from mirror.errors import CorruptStoreError, FormatError
 from mirror.store import Store, open_store
+from mirror.store.recover import recover
 from tests.chains import EASIEST, FIRST_TIME, chain, header, roots
 
 CHAIN = chain(roots(10))
@@ -207,3 +208,13 @@ def test_a_damaged_header_is_named_and_never_used(tmp_path: Path) -> None:
     with open_store(path) as store:
         assert [(one.first, one.last) for one in header_ranges(store)] == [(100, 102), (104, 109)]
         assert _add(store, b"".join(CHAIN), FIRST) == (1, 9)
+
+
+def test_the_first_block_is_salvaged_with_the_others(tmp_path: Path) -> None:
+    """Its height is 0, and so is the id of its row."""
+    path = tmp_path / "mirror.db"
+    with open_store(path) as store:
+        _add(store, b"".join(CHAIN), 0)
+    recover(path, tmp_path / "aside.db")
+    with open_store(path) as store:
+        assert [(one.first, one.last) for one in header_ranges(store)] == [(0, 9)]
