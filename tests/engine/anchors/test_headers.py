@@ -103,7 +103,7 @@ _IMPOSSIBLE = CHAIN[5][:72] + (0x04923456).to_bytes(4, "little") + CHAIN[5][76:]
     ("data", "height", "code", "where"),
     [
         (b"", 1, "headers.shape", ""),
-        (b"", None, "headers.height", ""),
+        (b"", None, "headers.shape", ""),
         (CHAIN[0], None, "headers.height", ""),
         (CHAIN[0], 2**32, "headers.height", f"height {2**32}"),
         (b"".join(CHAIN[:2]), 2**32 - 1, "headers.height", f"height {2**32}"),
