@@ -81,8 +81,8 @@ def test_the_digests_are_those_of_stores_that_stopped_there(store: Store, seed: 
         steps = history(store, record_id) if expected else []
         for at, digest in expected:
             assert [one.state_after for one in steps if one.known_at <= at][-1] == digest
-        befores = [one.state_before for one in steps]
-        assert befores == [None, *(one.state_after for one in steps)][: len(steps)]
+        digests_before = [one.state_before for one in steps]
+        assert digests_before == [None, *(one.state_after for one in steps)][: len(steps)]
         assert [one.known_at for one in steps] == sorted(one.known_at for one in steps)
         for one in steps:
             assert bool(one.changes) == (one.state_before != one.state_after)
