@@ -66,8 +66,8 @@ def test_each_step_has_its_time_and_what_it_did(grown: Mirror) -> None:
     assert second["effects"] == [{"effect": "superseded", "event_id": FIRST["event_id"]}]
     (back,) = lines[3]["events"]
     assert back["effects"] == [{"effect": "revoked", "event_id": SECOND["event_id"]}]
-    befores = [one["state_before"] for one in lines]
-    assert befores == [None, *(one["state_after"] for one in lines[:-1])]
+    digests_before = [one["state_before"] for one in lines]
+    assert digests_before == [None, *(one["state_after"] for one in lines[:-1])]
     assert [*reversed(grown("history", NUMBER, "--json", "--reverse").lines)] == lines
 
 
