@@ -66,6 +66,8 @@ def state_rows(
         **_claims(state, checked),
         "events": _counts(state),
     }
+    if state.count("event_count"):
+        rows["times of events"] = "as their signers claim"
     for name in LIST_NAMES:
         if name not in _ELSEWHERE and (entries := state.entries(name)):
             rows[list_label(name)] = _entries(entries, name, checked)
@@ -81,15 +83,16 @@ def _metadata(record: Record) -> dict[str, str]:
 
 
 def _alias(alias: Object) -> str:
-    since = alias["created_at"] or "at no known time"
-    return f"{alias['alias_kind']}: {alias['alias_value']} (claimed {since})"
+    created_at = alias["created_at"]
+    claimed = f"claimed {created_at}" if created_at else "no claimed time"
+    return f"{alias['alias_kind']}: {alias['alias_value']} ({claimed})"
 
 
 def _receipt(receipt: Object | None) -> str:
     if receipt is None:
         return "none: no trusted key signed this record"
     at = receipt["signed_at"]
-    when = f"at {at}, by a signed event" if at else "at an unsigned time"
+    when = f"at the claimed time {at}, by a signed event" if at else "at an unsigned time"
     return f"verified: signed with key {receipt['key_id']} {when}"
 
 

@@ -50,6 +50,7 @@ def test_the_answers_of_a_time_are_those_of_then(
     assert f"known by           {at}" in shown.stdout.decode()
     assert f"known here by {at}, under the keys trusted then" in shown.stderr
     assert "\ncites " not in shown.stdout.decode()
+    assert "\ntimes of events    as their signers claim\n" in shown.stdout.decode()
     assert mirror("root", "--at", at, "--json").lines[0]["known_by"] == at
 
 
