@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from mirror.cli import options
 from mirror.cli.output import say
 from mirror.core.point_in_time import PointInTime, parse_point_in_time
 from mirror.core.rules import RULES
+from mirror.core.values import time_text
 from mirror.errors import FormatError
 from mirror.store import Store, StoreVersion
 
@@ -56,6 +58,8 @@ def version_at(store: Store, time: PointInTime) -> StoreVersion:
     """
     version = store.version_at(time.text)
     say(f"known here by {time.words}, under the keys trusted then")
+    if time.text > time_text(datetime.now(UTC), microseconds=True):
+        say("this time has not come yet: more may be stored by then")
     if version.rules not in {"", RULES}:
         say(
             f"the rules of that time were {version.rules}; this answer uses those of today, {RULES}"

@@ -80,6 +80,8 @@ def test_a_time_before_the_record_says_when_it_came(
         assert not Path("out.tar").exists()
     assert mirror("root", "--at", "2001-09-09", "--json").lines[0]["records"] == 0
     assert b"Z, the end of that day in UTC\n" in mirror("root", "--at", "2001-09-09").stdout
+    for at, has_come in (("2001-09-09", True), ("9999-12-31", False)):
+        assert ("has not come yet" in mirror("root", "--at", at).stderr) is not has_come
 
 
 def test_claimed_times_are_another_question(
