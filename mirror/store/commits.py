@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import UTC, datetime
 from typing import NamedTuple
 
-from mirror.core.values import time_text
 from mirror.store.checked_table import CheckedTable
+from mirror.store.known_time import known_time
 
 __all__ = ["Commit", "Commits"]
 
@@ -36,17 +35,16 @@ class Commits:
         Args:
             last_arrival_id: The last arrival that it added.
         """
-        now = time_text(datetime.now(UTC), microseconds=True)
         query = "SELECT coalesce(max(version), '') FROM rules"
         (rules,) = self._conn.execute(query).fetchone()
-        self._append(last_arrival_id, now, rules)
+        self._append(last_arrival_id, known_time(self._conn), rules)
 
     def cover(self) -> None:
         """Add a commit of now for arrivals after those of all commits, if no row is damaged."""
         if self.lacks_last() and next(self.table.damaged_rows(), None) is None:
             query = "SELECT max(id) FROM arrival"
             (last_arrival_id,) = self._conn.execute(query).fetchone()
-            self._append(last_arrival_id, time_text(datetime.now(UTC), microseconds=True), "")
+            self._append(last_arrival_id, known_time(self._conn), "")
 
     def lacks_last(self) -> bool:
         """Whether there are arrivals after those of all commits."""
@@ -63,16 +61,12 @@ class Commits:
             GROUP BY run_id ORDER BY max(arrival.id)
         """
         for last_arrival_id, started_at in self._conn.execute(query).fetchall():
-            self._append(last_arrival_id, started_at, "")
+            last = self.last()
+            stored_at = started_at if last is None else max(started_at, last.stored_at)
+            self._append(last_arrival_id, stored_at, "")
 
     def _append(self, last_arrival_id: int, stored_at: str, rules: str) -> None:
-        """Add a row; a clock that was set back does not change the order of the times."""
-        last = self.last()
-        if last is None:
-            self.table.add([(1, last_arrival_id, stored_at, rules)])
-        else:
-            latest = max(stored_at, last.stored_at)
-            self.table.add([(last.id + 1, last_arrival_id, latest, rules)])
+        self.table.add([(self.table.next_id(), last_arrival_id, stored_at, rules)])
 
     def last(self, until: str | None = None) -> Commit | None:
         """Return the last commit, or None.

@@ -15,6 +15,7 @@ from mirror.core.msgpack_values import pack, unpack
 from mirror.core.profile import PROFILE_TYPE, Profile
 from mirror.core.profile_file import read_profile, require_safe
 from mirror.store.checked_table import ChainedTable
+from mirror.store.known_time import after_stored
 from mirror.store.records import damaged
 
 __all__ = ["TrustChange", "TrustLog"]
@@ -123,8 +124,14 @@ class TrustLog:
         }.values())  # fmt: skip
 
     def append(self, action: str, changed: Iterable[Key | Profile], at: str) -> None:
-        """Add changes to the log."""
-        first = self._table.next_id()
+        """Add changes to the log.
+
+        Args:
+            action: `add` or `remove`.
+            changed: The keys and profiles.
+            at: The current time, with microseconds; a clock that was set back changes no order.
+        """
+        first, at = self._table.next_id(), after_stored(self._conn, at)
         self._table.add(
             (first + number, at, action, _name(one), pack(one.to_value()))
             for number, one in enumerate(changed)

@@ -17,7 +17,7 @@ from mirror.engine.ingest.merge import ingest
 from mirror.engine.states import trust
 from mirror.engine.states.current import bundle_text, current_text
 from mirror.engine.states.trust import add_keys
-from mirror.store import Store, commits, open_store
+from mirror.store import Store, known_time, open_store
 from tests.builders import (
     Object,
     Signer,
@@ -56,7 +56,7 @@ def clock() -> Iterator[Callable[[str], None]]:
 
         def put(at: str) -> None:
             now = SimpleNamespace(now=lambda _zone: datetime.fromisoformat(at).astimezone(UTC))
-            patch.setattr(commits, "datetime", now)
+            patch.setattr(known_time, "datetime", now)
             patch.setattr(trust, "_now", lambda: time_text(now.now(UTC), microseconds=True))
 
         yield put

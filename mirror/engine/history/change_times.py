@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from itertools import accumulate
 
 from mirror.core.keys import Key
 from mirror.core.profile import Profile
@@ -33,7 +32,7 @@ def change_times(store: Store, record_id: int) -> list[str]:
     stored = store.commits.times_of(record_id)
     if not stored:
         return []
-    trusted = {at for at, _ in _touching(store, record_id)}
+    trusted = {change.at for change in trust_changes_of(store, record_id)}
     return sorted({*stored, *(at for at in trusted if at >= stored[0])})
 
 
@@ -42,22 +41,11 @@ def trust_changes_of(store: Store, record_id: int) -> list[TrustChange]:
 
     Arguments and errors as `change_times`.
     """
-    return [change for _, change in _touching(store, record_id)]
-
-
-def _touching(store: Store, record_id: int) -> Iterator[tuple[str, TrustChange]]:
-    """Yield these changes, each with the time from which it counts, as `version_at` has it.
-
-    If the clock was set back, a change counts from the earliest time of the changes after it.
-    """
     log = store.trust_log.log()
     keys = _by_public_key(log)
     depends_on = cache(lambda name: store.facts.depends_on(record_id, name))
     has_foreign = cache(lambda: store.facts.depends_on_profiles(record_id))
-    counts_from = [*accumulate((change.at for change in reversed(log)), min)][::-1]
-    for at, change in zip(counts_from, log, strict=True):
-        if _may_touch(change, keys, depends_on, has_foreign):
-            yield at, change
+    return [change for change in log if _may_touch(change, keys, depends_on, has_foreign)]
 
 
 def _by_public_key(log: Iterable[TrustChange]) -> dict[str, list[Key]]:

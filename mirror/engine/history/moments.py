@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import merge
-from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -46,10 +45,8 @@ class UpstreamMoment(NamedTuple):
 class Moment(NamedTuple):
     """Something that was stored, and when."""
 
-    at: str
-    """The time by which the store knew it, as `version_at` has it."""
     known_at: str
-    """The time that is stored with it."""
+    """Empty if that is not known."""
     what: StoredArrival | TrustTransaction | UpstreamMoment
 
 
@@ -63,7 +60,7 @@ def moments(store: Store, record_id: int) -> Iterator[Moment]:
     Raises:
         CorruptStoreError: `store.damaged`
     """
-    by_time = attrgetter("at")
+    by_time = attrgetter("known_at")
     statements = sorted(_statements(store, record_id), key=by_time)
     return merge(_arrivals(store, record_id), _trust(store, record_id), statements, key=by_time)
 
@@ -74,21 +71,14 @@ def _arrivals(store: Store, record_id: int) -> Iterator[Moment]:
         if commit is None or row.id > commit.last_arrival_id:
             commit = store.commits.of(row.id)
         at = "" if commit is None else commit.stored_at
-        yield Moment(at, at, StoredArrival(row, contents))
+        yield Moment(at, StoredArrival(row, contents))
 
 
 def _trust(store: Store, record_id: int) -> Iterator[Moment]:
-    """Yield the transactions of the trust log, each at the time from which it counts.
-
-    If the clock was set back, a line counts from the earliest time of the lines after it.
-    """
     touching = {(one.at, one.action, one.name) for one in trust_changes_of(store, record_id)}
-    transactions = list(store.trust_log.key_sets())
-    times = [changes[0].at for changes, _ in transactions]
-    counts_from = [*accumulate(reversed(times), min)][::-1]
-    for at, (changes, keys) in zip(counts_from, transactions, strict=True):
+    for changes, keys in store.trust_log.key_sets():
         listed = (one for one in changes if (one.at, one.action, one.name) in touching)
-        yield Moment(at, changes[0].at, TrustTransaction(tuple(listed), keys))
+        yield Moment(changes[0].at, TrustTransaction(tuple(listed), keys))
 
 
 def _statements(store: Store, record_id: int) -> Iterator[Moment]:
@@ -97,4 +87,4 @@ def _statements(store: Store, record_id: int) -> Iterator[Moment]:
     for row, causes in with_rollbacks(rows, retired):
         took_back = tuple(one.text for one in causes)
         statement = UpstreamMoment(row.upstream, row.kind, row.digest.hex(), took_back)
-        yield Moment(row.first_read_at, row.first_read_at, statement)
+        yield Moment(row.first_read_at, statement)

@@ -160,7 +160,7 @@ class _ReplayedRecord:
     def _members(
         self, moment: Moment, before: _StateThen, changes: tuple[StateChange, ...]
     ) -> _StepMembers:
-        commit = self._store.commits.last(moment.at)
+        commit = self._store.commits.last(moment.known_at)
         return {
             "known_at": moment.known_at,
             "state_before": before.digest,

@@ -122,17 +122,22 @@ def test_another_key_with_the_same_public_key_may_touch_a_record(
     assert change_times(store, 1)[1:] == [one.at for one in store.trust_log.log()]
 
 
-def test_after_a_clock_was_set_back_a_change_counts_as_the_store_has_it(
+def test_a_clock_that_was_set_back_changes_nothing_that_was_known(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A later change of another key, at an earlier time, brings the one before it into force."""
+    """What is stored later is never known earlier: neither a change of trust nor an arrival."""
     _merge(store, tmp_path, 1, _claim(1))
     later, earlier = "2100-01-02T00:00:00.000000Z", "2100-01-01T00:00:00.000000Z"
     for at, signer in ((later, AUTHOR), (earlier, STRANGER)):
         monkeypatch.setattr(trust, "_now", lambda at=at: at)
         add_keys(store, keys_of(signer))
-    assert store.version_at(earlier).trust == 2
-    assert change_times(store, 1) == [store.commits.stored_at(1), earlier]
+    _merge(store, tmp_path, 1, _claim(1, 2))
+    assert store.version_at(earlier)[:2] == (1, 0)
+    assert store.version_at(later)[:2] == (1, 1)
+    assert store.commits.stored_at(2) == "2100-01-02T00:00:00.000002Z"
+    assert change_times(store, 1) == [
+        store.commits.stored_at(1), later, store.commits.stored_at(2)
+    ]  # fmt: skip
 
 
 def _steps(store: Store, folder: Path) -> list[Callable[[], object]]:
