@@ -77,24 +77,8 @@ def past_facts(
         CorruptStoreError: `store.damaged`
     """
     keys = keys_at(store, version) if keys is None else keys
-    if _needs_verdicts(store, record_id):
-        return _verified_facts(store, record_id, version, keys)
-    change = KeySetChange(store.trust_log.key_set(), keys)
-    if change.is_empty:
-        return store.facts.load(record_id, until=version.arrival)
-    facts = RecordFacts(store.records.get(record_id), [], [], [])
-    for row, contents in store.facts.rows(record_id):
-        if row.id <= version.arrival:
-            kept = store.facts.with_verdicts(row, contents)
-            facts.add(contents, change.verdicts(facts.record, row, contents, kept))
-    return facts
-
-
-def _verified_facts(
-    store: Store, record_id: int, version: StoreVersion, keys: KeySet
-) -> RecordFacts:
-    """Verify all facts by a version again, because their stored verdicts are stale."""
-    if version.arrival >= store.facts.last_arrival(record_id):
+    is_last = version.arrival >= store.facts.last_arrival(record_id)
+    if is_last and _needs_verdicts(store, record_id):
         return current_facts(store, record_id, keys)
     facts = RecordFacts(store.records.get(record_id), [], [], [])
     for _, contents, verdicts in past_arrivals(store, record_id, version, keys):
@@ -107,18 +91,20 @@ def past_arrivals(
 ) -> Iterator[tuple[ArrivalRow, ArrivalContents, Verdicts]]:
     """Yield the arrivals of a record that were stored by a version, with verdicts under `keys`.
 
+    Stored verdicts are kept where they cannot depend on a key that differs from those of today.
+
     Arguments and errors as `past_facts`.
     """
-    record = store.records.get(record_id)
-    is_own = keys.digest == store.trust_log.key_set().digest
-    is_stored = is_own and not _needs_verdicts(store, record_id)
+    record, must_verify = store.records.get(record_id), _needs_verdicts(store, record_id)
+    change = KeySetChange(store.trust_log.key_set(), keys)
     for row, contents in store.facts.rows(record_id):
         if row.id > version.arrival:
             return
-        if is_stored:
-            yield row, contents, store.facts.with_verdicts(row, contents)
-        else:
+        if must_verify:
             yield row, contents, verify_arrival(record, row, contents, keys)
+            continue
+        kept = store.facts.with_verdicts(row, contents)
+        yield row, contents, change.verdicts(record, row, contents, kept)
 
 
 def _needs_verdicts(store: Store, record_id: int) -> bool:
