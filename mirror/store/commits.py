@@ -88,9 +88,8 @@ class Commits:
         Raises:
             CorruptStoreError: `store.damaged`
         """
-        condition = "WHERE last_arrival_id >= ? ORDER BY last_arrival_id LIMIT 1"
-        row = self.table.row(condition, (arrival_id,))
-        return None if row is None else Commit(*row).stored_at
+        commit = self._covering(arrival_id)
+        return None if commit is None else commit.stored_at
 
     def of(self, arrival_id: int) -> Commit | None:
         """Return the commit with which an arrival counts as stored, as in `times_of`; or None.
@@ -98,9 +97,12 @@ class Commits:
         Raises:
             CorruptStoreError: `store.damaged`
         """
+        return self._covering(arrival_id) or self.last()
+
+    def _covering(self, arrival_id: int) -> Commit | None:
         condition = "WHERE last_arrival_id >= ? ORDER BY last_arrival_id LIMIT 1"
         row = self.table.row(condition, (arrival_id,))
-        return self.last() if row is None else Commit(*row)
+        return None if row is None else Commit(*row)
 
     def times_of(self, record_id: int) -> list[str]:
         """Return when arrivals of a record were stored, ascending, each time once.
