@@ -267,15 +267,8 @@ def merge_sources(
     with _request(sources, findings) as request, open_rows(None) as store:
         add_keys(store, KeySet() if keys is None else keys)
         summary = ingest(store, request)
-        states = [_current(store, one.pith_number) for one in store.states.seen_states()]
+        states = list(MirrorStore(store).states())
     return states, VerificationReport(tuple(findings), summary)
-
-
-def _current(store: Store, pith_number: str) -> RecordState:
-    record_id = look_up(store.records, pith_number)
-    core, _ = store.states.core_digests([record_id])[record_id]
-    digest = store.states.digest(record_id).hex()
-    return RecordState(pith_number, store.states.text(record_id), digest, core.hex())
 
 
 @contextmanager
