@@ -85,8 +85,7 @@ class _ReplayedRecord:
     def __init__(self, store: Store, record_id: int) -> None:
         self._store = store
         self._sources = store.findings.origins(record_id)
-        stale = store.states.staleness(record_id)
-        self._has_verdicts = stale is None or not stale.needs_verdicts
+        self._has_verdicts = not store.states.needs_verdicts(record_id)
         self._own = store.trust_log.key_set()
         self._keys = store.trust_log.key_set(until=0)
         self._from_own = KeySetChange(self._own, self._keys)

@@ -78,7 +78,7 @@ def past_facts(
     """
     keys = keys_at(store, version) if keys is None else keys
     is_last = version.arrival >= store.facts.last_arrival(record_id)
-    if is_last and _needs_verdicts(store, record_id):
+    if is_last and store.states.needs_verdicts(record_id):
         return current_facts(store, record_id, keys)
     facts = RecordFacts(store.records.get(record_id), [], [], [])
     for _, contents, verdicts in past_arrivals(store, record_id, version, keys):
@@ -95,7 +95,7 @@ def past_arrivals(
 
     Arguments and errors as `past_facts`.
     """
-    record, must_verify = store.records.get(record_id), _needs_verdicts(store, record_id)
+    record, must_verify = store.records.get(record_id), store.states.needs_verdicts(record_id)
     change = KeySetChange(store.trust_log.key_set(), keys)
     for row, contents in store.facts.rows(record_id):
         if row.id > version.arrival:
@@ -105,11 +105,6 @@ def past_arrivals(
             continue
         kept = store.facts.with_verdicts(row, contents)
         yield row, contents, change.verdicts(record, row, contents, kept)
-
-
-def _needs_verdicts(store: Store, record_id: int) -> bool:
-    stale = store.states.staleness(record_id)
-    return stale is not None and stale.needs_verdicts
 
 
 def past_text(
