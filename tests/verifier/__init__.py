@@ -1,0 +1,1 @@
+"""The verifier in JavaScript gives what Python, the native engine and the oracle give."""
