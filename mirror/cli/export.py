@@ -83,8 +83,8 @@ def export(
     same core digests. The store is not changed.
 
     A bag contains only bundles: no trusted keys, profiles, checkpoints, statements of upstreams,
-    acknowledgements, block headers, time-stamp authorities or answers of archives, and no source
-    and time of facts. `mirror backup` copies all of these.
+    acknowledgements, block headers, time-stamp authorities, answers of archives, titles or
+    abstracts, and no source and time of facts. `mirror backup` copies all of these.
 
     With --at the bag is the one that an export at that time wrote: the facts that were stored here
     by then.

@@ -75,8 +75,9 @@ def _print_hit(hit: SearchHit) -> None:
         describe_receipt(standing),
     ]
     print_text(escape_terminal("  ".join(parts)))
-    if hit.title and hit.title != "".join(hit.excerpt):
-        print_text(escape_terminal(hit.title), 4)
+    if hit.title:
+        print_text(escape_terminal(hit.title.text), 4)
+        print_text(escape_terminal(f"title {hit.title.origin}"), 4)
     if hit.cited_by or hit.cites:
         cites, cited_by = plural(hit.cites, "record"), plural(hit.cited_by, "work")
         print_text(f"by signed citations: cites {cites}, cited by {cited_by}", 4)

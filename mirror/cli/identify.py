@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
@@ -20,15 +20,17 @@ from mirror.cli.record_search import (
     report_unindexed,
     update_index,
 )
+from mirror.core.escaping import escape_name
 from mirror.engine.search.identify import Candidate, TextMatch
 from mirror.engine.search.identify import identify as identify_paper
 from mirror.engine.search.metadata_check import (
     MalformedLine,
     MetadataCheck,
     check_metadata,
+    keep_metadata,
     open_metadata,
 )
-from mirror.store import Store, open_store
+from mirror.store import open_store
 
 __all__ = ["identify"]
 
@@ -53,6 +55,11 @@ __all__ = ["identify"]
     metavar="FILE",
     help="Check a dump of arXiv's metadata instead: JSON Lines, plain, gzip or zstd; - reads it.",
 )
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="With --metadata: store each title and abstract that has the digest in a record.",
+)
 @options.db
 @options.jobs
 @options.as_json
@@ -62,6 +69,7 @@ def identify(
     abstract: str | None,
     arxiv_id: str | None,
     metadata: str | None,
+    keep: bool,
     db: Path,
     as_json: bool,
 ) -> None:
@@ -72,18 +80,26 @@ def identify(
     matched is named. Exit 0 if a record matches in everything that was given.
 
     With --metadata, every line (id, title, abstract, versions) is compared with the record of its
-    id. Exit 1 if one differs, is ambiguous or cannot be read; missing papers are counted.
+    id; title or abstract may be left out. Exit 1 if one differs, is ambiguous or cannot be read;
+    missing papers are counted.
+
+    With --keep, each title and abstract that has the digest in a record of its id is stored: it is
+    proved, and pages, `mirror show` and `mirror find` use it. Spaces and line ends become single
+    spaces; capital letters stay as they are in FILE, because no digest covers them.
 
     \b
     Examples:
       mirror identify --title "GoSam applications for automated NLO calculations"
       mirror identify --arxiv 1309.3741 --title @title.txt --abstract - < abstract
       mirror identify --metadata arxiv-metadata.jsonl.gz --json
+      mirror identify --metadata arxiv-metadata.jsonl.gz --keep
     """
     if metadata is not None:
         if (title, abstract, arxiv_id) != (None, None, None):
             raise click.UsageError("--metadata excludes --title, --abstract and --arxiv")
-        sys.exit(_identify_all(metadata, db, as_json=as_json))
+        sys.exit(_identify_all(metadata, db, keep=keep, as_json=as_json))
+    if keep:
+        raise click.UsageError("--keep goes with --metadata")
     if title is None and abstract is None:
         raise click.UsageError("give --title, --abstract or both, or --metadata")
     if title == abstract == "-":
@@ -156,17 +172,28 @@ _STATUSES = ("match", "title_differs", "abstract_differs", "both_differ", "missi
 _PAPERS_AT_ONCE = 100
 
 
-def _identify_all(metadata: str, db: Path, *, as_json: bool) -> int:
-    printer = MetadataPrinter(as_json=as_json)
-    with open_store(db, read_only=True) as store, open_metadata(metadata) as file:
-        _check(store, file, printer)
+def _identify_all(metadata: str, db: Path, *, keep: bool, as_json: bool) -> int:
+    printer = MetadataPrinter(keep=keep, as_json=as_json)
+    with (
+        open_store(db, read_only=not keep, must_exist=True) as store,
+        open_metadata(metadata) as file,
+        nullcontext() if keep else store.snapshot(),
+    ):
+        source = _source_name(metadata)
+        checked = keep_metadata(store, file, source) if keep else check_metadata(store, file)
+        _print_all(checked, printer)
     printer.end()
     return printer.exit_code
 
 
-def _check(store: Store, file: BinaryIO, printer: MetadataPrinter) -> None:
-    with store.snapshot(), show_progress("checked") as progress:
-        for number, line in enumerate(check_metadata(store, file), 1):
+def _source_name(metadata: str) -> str:
+    """Return the name of a file without its folders, which may be private."""
+    return "standard input" if metadata == "-" else escape_name(Path(metadata).name)
+
+
+def _print_all(checked: Iterator[MetadataCheck | MalformedLine], printer: MetadataPrinter) -> None:
+    with show_progress("checked") as progress:
+        for number, line in enumerate(checked, 1):
             printer.on_line(line)
             if number % _PAPERS_AT_ONCE == 0:
                 progress.advance(_PAPERS_AT_ONCE)
@@ -175,8 +202,10 @@ def _check(store: Store, file: BinaryIO, printer: MetadataPrinter) -> None:
 class MetadataPrinter:
     """Prints the lines of a dump that differ, and counts all."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, keep: bool, as_json: bool) -> None:
+        self._keep = keep
         self._as_json = as_json
+        self._kept = Counter[str]()
         self._counts = Counter[str]()
         self._unconfirmed = 0
         self._shown = 0
@@ -189,13 +218,28 @@ class MetadataPrinter:
             return
         self._counts[line.status] += 1
         self._unconfirmed += not line.is_confirmed and line.status != "missing"
+        self._kept.update(one.kind for one in line.kept)
+        self._counts["not kept"] += len(line.refused)
+        for kind in line.refused:
+            reason = "it has characters that do not print, or is empty or too long"
+            self._show(f"{kind} not kept: {line.arxiv_id}: {reason}", is_always=self._as_json)
         if self._as_json:
-            value = asdict(line)
-            del value["is_confirmed"]
-            print_json(value)
+            print_json(self._value(line))
         elif line.is_mismatch:
             record = f" ({line.pith_number}, version {line.version})" if line.pith_number else ""
             self._show(f"{line.status}: {line.arxiv_id}{record}")
+
+    def _value(self, line: MetadataCheck) -> dict[str, object]:
+        value: dict[str, object] = {
+            "arxiv_id": line.arxiv_id,
+            "pith_number": line.pith_number,
+            "status": line.status,
+            "version": line.version,
+        }
+        if self._keep:
+            value["kept"] = [{"pith_number": one[0], "kind": one[1]} for one in line.kept]
+            value["not_kept"] = [*line.refused]
+        return value
 
     def _show(self, text: str, *, is_always: bool = False) -> None:
         self._shown += 1
@@ -212,6 +256,10 @@ class MetadataPrinter:
             "bad lines": f"{self._counts['bad lines']:,}",
             "unconfirmed": f"{self._unconfirmed:,}, which are not all ASCII",
         }
+        if self._keep:
+            rows["titles kept"] = f"{self._kept['title']:,}"
+            rows["abstracts kept"] = f"{self._kept['abstract']:,}"
+            rows["not kept"] = f"{self._counts['not kept']:,}"
         print_table(rows, err=self._as_json)
 
     @property

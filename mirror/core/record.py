@@ -34,6 +34,7 @@ __all__ = [
     "suffix_in",
     "suffix_of",
     "text_digest",
+    "text_to_keep",
 ]
 
 PITH_NUMBER_PATTERN = r"pith:[0-9]{4}:[A-Z2-7]{26}"
@@ -281,3 +282,31 @@ def text_digest(text: str) -> str:
 def is_text_digest_confirmed(text: str) -> bool:
     """Whether R5 is known to hold upstream for such text: it was confirmed for ASCII only."""
     return text.isascii()
+
+
+MAX_KEPT = 20_000
+"""Most characters of a text that is kept."""
+
+
+def text_to_keep(text: str) -> str | None:
+    """Return the form of a title or abstract that is safe to show and has the same digest (R5).
+
+    The digest leaves open white space and capital letters. Each run of white space becomes one
+    space. The letters stay as given if each is the small, capital or title-case form of the one
+    that the digest covers; otherwise, all are small.
+
+    Returns:
+        The text; None if the digest covers characters that do not print, such as those that turn
+        the direction of writing, or none at all, or more than `MAX_KEPT`.
+    """
+    covered, given = canonical_text(text), " ".join(text.split())
+    if not (0 < len(covered) <= MAX_KEPT and covered.isprintable()):
+        return None
+    return given if _differs_in_case_only(given, covered) else covered
+
+
+def _differs_in_case_only(given: str, covered: str) -> bool:
+    return len(given) == len(covered) and all(
+        letter in {small, small.upper(), small.title()}
+        for letter, small in zip(given, covered, strict=True)
+    )

@@ -25,6 +25,7 @@ from mirror.store.commits import Commit
 from mirror.store.counters import Status
 from mirror.store.facts import Facts, RecordFacts
 from mirror.store.integrity import Damage
+from mirror.store.paper_texts import PaperText, PaperTexts
 from mirror.store.quota import OVER_QUOTA, OverQuota
 from mirror.store.readonly import BESIDE
 from mirror.store.records import Records, damaged
@@ -72,6 +73,8 @@ __all__ = [
     "InsertCounts",
     "NewFacts",
     "OverQuota",
+    "PaperText",
+    "PaperTexts",
     "RecordFacts",
     "RecordTotals",
     "Records",

@@ -22,6 +22,7 @@ IDENTITY = {
     "storage_check": "checksum",
     "acknowledgement": "checksum",
     "block_header": "checksum",
+    "paper_text": "checksum",
     "quarantine": "found_at",
 }
 """The tables of facts, each with a column that, with `id`, identifies a row.
@@ -72,7 +73,13 @@ def facts_only_in(conn: sqlite3.Connection, other: Path) -> dict[str, int]:
     """
     conn.execute("ATTACH ? AS other", (f"{other.absolute().as_uri()}?mode=ro",))
     try:
-        found = {table: _one(conn, _query(table, one)) for table, one in IDENTITY.items()}
+        query = "SELECT name FROM other.sqlite_schema WHERE type = 'table'"
+        there = {name for (name,) in conn.execute(query)}  # an older version has fewer tables
+        found = {
+            table: _one(conn, _query(table, one))
+            for table, one in IDENTITY.items()
+            if table in there
+        }
     finally:
         conn.execute("DETACH other")
     return {table: count for table, count in found.items() if count}

@@ -20,6 +20,7 @@ from mirror.store.checkpoints import CheckpointTable
 from mirror.store.commits import Commits
 from mirror.store.counters import Counters
 from mirror.store.facts import indexed_name
+from mirror.store.paper_texts import PaperTextTable
 from mirror.store.schema import missing_tables
 from mirror.store.search_index import SearchIndex
 from mirror.store.state_tree import StateTree
@@ -53,7 +54,7 @@ _WITHOUT_CHECKSUM = frozenset({
 
 _MOVED_ALONE = frozenset({
     "arrival", "arrival_commit", "block_header", "checkpoint", "checkpoint_proof",
-    "storage_check", "upstream_history",
+    "paper_text", "storage_check", "upstream_history",
 })  # fmt: skip
 """Tables whose damaged rows go to quarantine without anything else.
 
@@ -168,7 +169,7 @@ class IntegrityCheck:
             yield Damage("tree_node", None, None, None, "the tree differs from the states")
 
     def _evidence(self) -> Iterator[Damage]:
-        """Yield damaged commits, statements of others, block headers and acknowledgements."""
+        """Yield damaged commits, statements of others, headers, texts and acknowledgements."""
         tables = (
             Commits(self._conn).table,
             UpstreamHistory(self._conn).table,
@@ -176,10 +177,14 @@ class IntegrityCheck:
             CheckpointProofs(self._conn).table,
             StorageChecks(self._conn).table,
             BlockHeaders(self._conn).table,
+            PaperTextTable(self._conn).table,
         )
         for table in tables:
             for row in table.damaged_rows():
                 yield Damage(table.name, row[0], None, None, _MISMATCH)
+        for row_id in PaperTextTable(self._conn).unproved():
+            reason = "it does not have the digest in its record"
+            yield Damage("paper_text", row_id, None, None, reason)
         if Commits(self._conn).lacks_last():
             reason = "the last arrivals belong to no commit"
             yield Damage("arrival_commit", None, None, None, reason)

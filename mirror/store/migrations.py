@@ -16,10 +16,9 @@ from mirror.store.commits import Commits
 from mirror.store.schema import (
     APPLICATION_ID,
     MIGRATION_SET,
-    MORE_STATEMENTS,
-    STATEMENTS,
     is_current,
     is_empty,
+    statements,
 )
 
 __all__ = ["migrate"]
@@ -47,11 +46,15 @@ with _without(_FRAMES):
 _MIGRATIONS = Migrations(MIGRATION_SET)
 
 
+def _execute(db: Database, migration: str) -> None:
+    for statement in statements(migration):
+        db.conn.execute(statement)
+
+
 @_MIGRATIONS()
 def m0001_initial_schema(db: Database) -> None:
     """Make all tables."""
-    for statement in STATEMENTS:
-        db.conn.execute(statement)
+    _execute(db, "m0001_initial_schema")
 
 
 @_MIGRATIONS()
@@ -60,9 +63,14 @@ def m0002_evidence_in_time(db: Database) -> None:
 
     The time when they were stored is not known.
     """
-    for statement in MORE_STATEMENTS:
-        db.conn.execute(statement)
+    _execute(db, "m0002_evidence_in_time")
     Commits(db.conn).add_earlier()
+
+
+@_MIGRATIONS()
+def m0003_paper_texts(db: Database) -> None:
+    """Make the table of proved titles and abstracts; the search index includes them."""
+    _execute(db, "m0003_paper_texts")
 
 
 def migrate(conn: sqlite3.Connection) -> None:

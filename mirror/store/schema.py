@@ -1,6 +1,6 @@
 """Schema of a store, and the check which version of it a file has.
 
-The first migration is fixed: a change of the schema is another migration, and migrations only add
+Each migration is fixed: a change of the schema is another one (`SCRIPTS`), and migrations only add
 tables, columns and indexes.
 """
 
@@ -13,20 +13,17 @@ from mirror.errors import SchemaVersionError, StoreError
 
 __all__ = [
     "APPLICATION_ID",
-    "DERIVED",
-    "FACTS",
     "MIGRATIONS",
     "MIGRATION_SET",
-    "MORE_DERIVED",
-    "MORE_FACTS",
-    "MORE_STATEMENTS",
-    "STATEMENTS",
+    "SCRIPTS",
     "absent",
     "applied_version",
     "is_current",
     "is_empty",
     "missing_tables",
     "require_store",
+    "statements",
+    "tables",
 ]
 
 APPLICATION_ID = 0x70697468
@@ -35,7 +32,7 @@ APPLICATION_ID = 0x70697468
 MIGRATION_SET = "mirror"
 """The name under which sqlite-utils records the applied migrations."""
 
-FACTS = """
+_FACTS_1 = """
 CREATE TABLE run (                       -- one source read by one command
     id INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
@@ -129,7 +126,7 @@ CREATE TABLE quarantine (                -- damaged rows, removed from their tab
 ) STRICT;
 """
 
-DERIVED = """
+_DERIVED_1 = """
 CREATE TABLE record_totals (             -- counts and checksum of a record's facts and verdicts
     record_id INTEGER PRIMARY KEY REFERENCES record,
     events INTEGER NOT NULL,
@@ -251,8 +248,7 @@ CREATE VIRTUAL TABLE full_text USING fts5 (
 );
 """
 
-
-MORE_FACTS = """
+_FACTS_2 = """
 CREATE TABLE arrival_commit (            -- transactions that added arrivals
     id INTEGER PRIMARY KEY,
     last_arrival_id INTEGER NOT NULL,    -- its arrivals follow the last one before
@@ -300,9 +296,8 @@ CREATE TABLE checkpoint_proof (          -- OpenTimestamps proofs; the last of a
 ) STRICT;
 CREATE INDEX checkpoint_proof_by_digest ON checkpoint_proof (digest, id);
 """
-"""Facts of the second migration."""
 
-MORE_DERIVED = """
+_DERIVED_2 = """
 CREATE TABLE anchor (                    -- last result for each time-stamp in force
     record_id INTEGER NOT NULL REFERENCES record,
     event_id TEXT NOT NULL,
@@ -326,31 +321,55 @@ CREATE TABLE anchor_version (            -- version of the store that anchor_que
     combined BLOB NOT NULL               -- combined checksum of all rows of anchor
 ) STRICT;
 """
-"""Derived tables of the second migration."""
+
+_FACTS_3 = """
+CREATE TABLE paper_text (                -- titles and abstracts with the digest in their record
+    id INTEGER PRIMARY KEY,
+    pith_number TEXT NOT NULL,
+    kind TEXT NOT NULL,                  -- title or abstract
+    text TEXT NOT NULL,
+    source TEXT NOT NULL,                -- name of the dump of metadata
+    read_at TEXT NOT NULL,               -- known time, with microseconds
+    checksum BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX paper_text_by_record ON paper_text (pith_number, kind);
+"""
+
+_DERIVED_3 = """
+-- The greatest id in paper_text that an index entry of the record includes; 0 without one.
+ALTER TABLE index_entry ADD COLUMN last_paper_text_id INTEGER NOT NULL DEFAULT 0;
+-- The greatest id in paper_text that index_queue includes.
+ALTER TABLE index_version ADD COLUMN last_paper_text_id INTEGER NOT NULL DEFAULT 0;
+"""
+
+SCRIPTS = {
+    "m0001_initial_schema": (_FACTS_1, _DERIVED_1),
+    "m0002_evidence_in_time": (_FACTS_2, _DERIVED_2),
+    "m0003_paper_texts": (_FACTS_3, _DERIVED_3),
+}
+"""SQL of each migration, in their order (`migrations.py`): for facts, and for derived data."""
+
+MIGRATIONS = tuple(SCRIPTS)
+"""The names of all migrations of this version, in their order."""
 
 
-def _statements(script: str) -> tuple[str, ...]:
-    return tuple(one for one in script.split(";\n") if one.strip())
+def statements(migration: str) -> list[str]:
+    """Return the statements of a migration."""
+    return [one for one in "".join(SCRIPTS[migration]).split(";\n") if one.strip()]
 
 
-STATEMENTS = _statements(f"{FACTS}{DERIVED}")
-"""Statements of the first migration, which is fixed."""
-
-MORE_STATEMENTS = _statements(f"{MORE_FACTS}{MORE_DERIVED}")
-"""Statements of the second migration."""
+def tables(script: str) -> list[str]:
+    """Return the names of the tables that SQL makes."""
+    return re.findall(r"CREATE (?:VIRTUAL )?TABLE (\w+)", script)
 
 
 def missing_tables(conn: sqlite3.Connection) -> list[str]:
     """Return the names of missing tables."""
     there = {row[0] for row in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    wanted = re.findall(
-        r"CREATE (?:VIRTUAL )?TABLE (\w+)", f"{FACTS}{DERIVED}{MORE_FACTS}{MORE_DERIVED}"
-    )
+    wanted = [name for scripts in SCRIPTS.values() for name in tables("".join(scripts))]
     return [name for name in wanted if name not in there]
 
 
-MIGRATIONS = ("m0001_initial_schema", "m0002_evidence_in_time")
-"""All migrations of this version, in their order (`migrations.py`)."""
 _UNRELEASED = frozenset({"m0001_facts_and_derived", "m0001_first_release"})
 """First migrations of unreleased versions, which made other tables."""
 

@@ -21,6 +21,7 @@ from mirror.core.msgpack_values import pack, unpack
 from mirror.errors import CorruptStoreError
 from mirror.store.arrival_codec import compress, decompress
 from mirror.store.counters import Counters
+from mirror.store.paper_texts import PaperTextTable
 from mirror.store.records import damaged
 from mirror.store.version import CHANGED_SINCE, StoreVersion, read_version
 
@@ -48,9 +49,9 @@ class IndexedText(NamedTuple):
     names: str
     """Its number, aliases and categories."""
     title: str
-    """The titles that graph snapshots give it."""
+    """Its proved title, and those that graph snapshots give it."""
     texts: str
-    """All other texts in its state."""
+    """Its proved abstract, and all other texts in its state."""
 
 
 class IndexEntry(NamedTuple):
@@ -65,7 +66,16 @@ class IndexEntry(NamedTuple):
     """R5, raw."""
     has_verified_receipt: bool
     """Whether that state shows a receipt (M8)."""
+    last_paper_text_id: int
+    """The greatest id of a proved text of the record that `texts` includes; 0 without one."""
     texts: IndexedText
+
+
+class _IndexedVersion(NamedTuple):
+    """Version of all that index entries may depend on."""
+
+    store: StoreVersion
+    last_paper_text_id: int
 
 
 def searchable(text: str) -> str:
@@ -97,24 +107,26 @@ class SearchIndex:
 
     def enqueue_changes(self) -> None:
         """Queue every record that may have changed since the last time."""
-        now = read_version(self._conn)
+        now = self._current_version()
         query, arguments = self._outdated(self._indexed_version(), now)
         self._conn.execute(f"INSERT OR IGNORE INTO index_queue {query}", arguments)
         self._conn.execute(
-            """
+            f"""
             DELETE FROM index_queue WHERE record_id NOT IN (SELECT record_id FROM stale)
             AND record_id IN (
                 SELECT record_id FROM index_entry JOIN state USING (record_id)
-                WHERE state_digest = state.digest
+                JOIN record ON record.id = record_id
+                WHERE state_digest = state.digest AND last_paper_text_id = {_LAST_TEXT}
             )
-            """
+            """  # noqa: S608
         )
         self._conn.execute("DELETE FROM index_version")
-        self._conn.execute("INSERT INTO index_version VALUES (?, ?, ?, ?)", now)
+        query = f"INSERT INTO index_version ({_VERSION}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
+        self._conn.execute(query, (*now.store, now.last_paper_text_id))
 
     def is_current(self) -> bool:
         """Whether nothing changed since the last `enqueue_changes`, and nothing is queued."""
-        return self._indexed_version() == read_version(self._conn) and not self._lag(limit=1)
+        return self._indexed_version() == self._current_version() and not self._lag(limit=1)
 
     def unindexed(self) -> int:
         """Return how many records may have changed since they were indexed, or never were."""
@@ -123,7 +135,7 @@ class SearchIndex:
         return self._lag(limit=-1)
 
     def _lag(self, limit: int) -> int:
-        query, arguments = self._outdated(self._indexed_version(), read_version(self._conn))
+        query, arguments = self._outdated(self._indexed_version(), self._current_version())
         counting = f"SELECT count(*) FROM ({query} LIMIT {limit})"  # noqa: S608
         return int(self._conn.execute(counting, arguments).fetchone()[0])
 
@@ -141,21 +153,31 @@ class SearchIndex:
         """
         return [row[0] for row in self._conn.execute(query, (after, limit))]
 
-    def _indexed_version(self) -> StoreVersion | None:
-        row = self._conn.execute("SELECT * FROM index_version").fetchone()
-        return None if row is None else StoreVersion(*row)
+    def _indexed_version(self) -> _IndexedVersion | None:
+        row = self._conn.execute(f"SELECT {_VERSION} FROM index_version").fetchone()  # noqa: S608
+        return None if row is None else _IndexedVersion(StoreVersion(*row[:-1]), row[-1])
+
+    def _current_version(self) -> _IndexedVersion:
+        return _IndexedVersion(read_version(self._conn), PaperTextTable(self._conn).last_id())
 
     @staticmethod
-    def _outdated(indexed: StoreVersion | None, now: StoreVersion) -> tuple[str, tuple[int, ...]]:
+    def _outdated(
+        indexed: _IndexedVersion | None, now: _IndexedVersion
+    ) -> tuple[str, tuple[int, ...]]:
         """Return a query for the ids of all records whose entry may be out of date.
 
         A state changes only with its facts, or with a key that they name, unless the rules or the
-        quarantine changed. A record with a stale state will change, too.
+        quarantine changed. A record with a stale state will change, too. A text in quarantine may
+        have been one of the entry.
         """
-        if indexed is None or (indexed.quarantine, indexed.rules) != (now.quarantine, now.rules):
+        if indexed is None:
             return _ALL_OUTDATED, ()
-        plan = _SCAN if now.arrival - indexed.arrival > _FAR_BEHIND else "NOT INDEXED"
-        return _OUTDATED_SINCE.format(plan), (indexed.arrival, indexed.trust)
+        before, after = indexed.store, now.store
+        if (before.quarantine, before.rules) != (after.quarantine, after.rules):
+            return _ALL_OUTDATED, ()
+        plan = _SCAN if after.arrival - before.arrival > _FAR_BEHIND else "NOT INDEXED"
+        since = (before.arrival, before.trust, indexed.last_paper_text_id)
+        return _OUTDATED_SINCE.format(plan), since
 
     # Writing ---------------------------------------------------------------------------------
 
@@ -174,7 +196,7 @@ class SearchIndex:
         self._remove(entry.record_id)
         query = "INSERT INTO full_text (rowid, names, title, texts) VALUES (?, ?, ?, ?)"
         self._conn.execute(query, (entry.record_id, *entry.texts))
-        query = "INSERT INTO index_entry VALUES (?, ?, ?, ?, ?, ?)"
+        query = f"INSERT INTO index_entry ({_ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
         self._conn.execute(query, (*entry[:-1], compress(pack(list(entry.texts)))))
         return True
 
@@ -310,21 +332,34 @@ class SearchIndex:
         )
 
 
+_VERSION = "last_arrival_id, last_trust_id, last_quarantine_id, rules, last_paper_text_id"
+_ENTRY = """
+    record_id, state_digest, title_digest, abstract_digest, has_verified_receipt,
+    last_paper_text_id, texts
+"""
+_LAST_TEXT = """(
+    SELECT coalesce(max(id), 0) FROM paper_text
+    WHERE paper_text.pith_number = 'pith:' || record.year || ':' || record.suffix
+)"""
 _SCAN = "INDEXED BY arrival_by_record"
 _OUTDATED_SINCE = f"""
     SELECT record_id FROM index_queue
     UNION SELECT record_id FROM stale
     UNION {CHANGED_SINCE}
+    UNION SELECT record.id FROM paper_text
+          JOIN record ON suffix = substr(pith_number, 11) AND year = substr(pith_number, 6, 4)
+          WHERE paper_text.id > ?
 """  # noqa: S608
-_ALL_OUTDATED = """
+_ALL_OUTDATED = f"""
     SELECT record_id FROM index_queue
     UNION SELECT record_id FROM stale
     UNION SELECT record.id FROM record
           LEFT JOIN state ON state.record_id = record.id
           LEFT JOIN index_entry ON index_entry.record_id = record.id
           WHERE index_entry.state_digest IS NULL OR index_entry.state_digest IS NOT state.digest
+             OR index_entry.last_paper_text_id <> {_LAST_TEXT}
     UNION SELECT record_id FROM index_entry WHERE record_id NOT IN (SELECT id FROM record)
-"""
+"""  # noqa: S608
 
 _WEIGHTS = "1.0, 5.0, 1.0"
 """Weights of a word in names, titles and texts."""

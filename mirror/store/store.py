@@ -25,6 +25,7 @@ from mirror.store.facts import Facts
 from mirror.store.findings import FindingQueries
 from mirror.store.integrity import IntegrityCheck, first_damage
 from mirror.store.lock import begin
+from mirror.store.paper_texts import PaperTextTable
 from mirror.store.readonly import FileVersion, changed, has_log, unlocked_version
 from mirror.store.records import Records
 from mirror.store.schema import absent, applied_version, is_current, is_empty, require_store
@@ -118,6 +119,8 @@ class Store:
     """Upstream's statements."""
     storage_checks = cached_property(lambda store: StorageChecks(store.connection))
     """Answers of archives."""
+    paper_texts = cached_property(lambda store: PaperTextTable(store.connection))
+    """Proved titles and abstracts."""
 
     @property
     def schema_version(self) -> int:

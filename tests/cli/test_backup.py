@@ -124,6 +124,16 @@ def test_an_older_copy_is_replaced(mirror: Mirror, store: Path) -> None:
     assert rows(store) == rows(Path("backup.db"))
 
 
+def test_a_copy_of_an_older_version_is_replaced(mirror: Mirror, store: Path) -> None:
+    """It has fewer tables, and no fact that this store lacks."""
+    mirror("backup", "backup.db")
+    with closing(sqlite3.connect("backup.db")) as conn:
+        conn.execute("DROP TABLE paper_text")
+        conn.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm0003%'")
+        conn.commit()
+    assert 0 == mirror("backup", "backup.db", "--force").exit_code
+
+
 def test_a_copy_with_other_facts_is_not_replaced(mirror: Mirror, store: Path) -> None:
     """As when the two names are confused: the newer one would be lost."""
     mirror("backup", "backup.db")

@@ -48,7 +48,8 @@ def test_find_prints_hits_for_scripts(store: Path, mirror: Mirror) -> None:
     """One a line, and nothing else on stdout."""
     ran = mirror("find", "1309.3741", "--json")
     expected = {"pith_number": NUMBER, "arxiv_id": "1309.3741", "version": 1,
-                "receipt_verified": True, "title": "", "matched_by": "id",
+                "receipt_verified": True, "title": "", "title_proved": False,
+                "title_origin": "", "matched_by": "id",
                 "excerpt": "", "cited_by": 0, "cites": 0}  # fmt: skip
     assert (0, [expected], "") == (ran.exit_code, ran.lines, ran.stderr)
     assert ["title hash"] == [hit["matched_by"] for hit in mirror("find", TITLE, "--json").lines]
@@ -175,7 +176,7 @@ def test_a_record_cannot_write_on_the_terminal(mirror: Mirror, tmp_path: Path) -
     (tmp_path / "bundle.json").write_bytes(to_json(make_bundle(record, [event])))
     mirror("merge", "bundle.json", "--keys", "keys.json")
     text = mirror("find", "zyx*").stdout.decode()
-    assert 3 == len(text.splitlines())
+    assert 4 == len(text.splitlines())
     assert not {"\x1b", "\u202e"} & set(text)
     assert title == mirror("find", "zyx*", "--json").lines[0]["title"]
 
@@ -279,6 +280,38 @@ def test_a_dump_that_matches_is_exit_0(mirror: Mirror, tmp_path: Path) -> None:
     assert mirror("identify", "--metadata", "-", stdin=text).exit_code == 0
     assert mirror("identify", "--metadata", "-", stdin=text + b"{}\n").exit_code == 1
     assert mirror("identify", "--metadata", "-", stdin=b"").exit_code == 0
+
+
+def test_proved_texts_are_kept_when_asked(store: Path, mirror: Mirror) -> None:
+    """The summary counts them, JSON names them, and a search shows where the title is from."""
+    text = _dump({"id": "1309.3741", "title": TITLE}, {"id": "1309.3741", "title": "another"})
+    Path("dump.jsonl").write_bytes(text)
+    ran = mirror("identify", "--metadata", "dump.jsonl", "--keep")
+    assert ran.exit_code == 1
+    assert "titles kept       1\nabstracts kept    0\nnot kept          0\n" in ran.stdout.decode()
+    ran = mirror("identify", "--metadata", "dump.jsonl", "--keep", "--json")
+    assert [([], [])] * 2 == [(one["kept"], one["not_kept"]) for one in ran.lines]
+    (hit,) = mirror("find", "automated NLO", "--json").lines
+    assert (TITLE, True) == (hit["title"], hit["title_proved"])
+    assert hit["title_origin"].startswith("proved by its digest, read from dump.jsonl on ")
+    ran = mirror("find", "automated NLO")
+    assert (
+        f"{TITLE}\n    title proved by its digest, read from dump.jsonl on " in ran.stdout.decode()
+    )
+    assert mirror("check").exit_code == 0
+    assert mirror("identify", "--title", TITLE, "--keep").exit_code == 2
+
+
+def test_a_text_that_is_not_kept_is_named(mirror: Mirror, tmp_path: Path) -> None:
+    """Nothing that was left out is exit 0."""
+    (tmp_path / "bundle.json").write_bytes(to_json(make_bundle(make_record("a\u202eb", "A"))))
+    mirror("merge", "bundle.json")
+    text = _dump(_paper("2401.00001", "a\u202eb", "a"))
+    ran = mirror("identify", "--metadata", "-", "--keep", "--json", stdin=text)
+    (line,) = ran.lines
+    assert (1, "match", ["title"]) == (ran.exit_code, line["status"], line["not_kept"])
+    assert ["abstract"] == [one["kind"] for one in line["kept"]]
+    assert "title not kept: 2401.00001: it has characters that do not print" in ran.stderr
 
 
 def test_a_flood_of_mismatches_is_counted(store: Path, mirror: Mirror) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mirror.core import record as record_module
 from mirror.core.record import (
@@ -14,6 +16,7 @@ from mirror.core.record import (
     parse_record,
     suffix_in,
     text_digest,
+    text_to_keep,
 )
 from mirror.core.values import canonical, decode
 from mirror.errors import FormatError
@@ -295,6 +298,38 @@ def test_the_title_of_a_real_record_hashes_to_what_it_prints() -> None:
 def test_only_ascii_text_is_confirmed(text: str, *, expected: bool) -> None:
     """R5: for other text the answer is given as unconfirmed."""
     assert expected == is_text_digest_confirmed(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("On  Mirrors\n and\u00a0LaTeX\u2028", "On Mirrors and LaTeX"),
+        ("\u00c9COLE na\u00efve \u03a3\u039f\u03a3", "\u00c9COLE na\u00efve \u03a3\u039f\u03a3"),
+        ("2 \u212aelvin", "2 kelvin"),  # the sign of the unit has a small form that is ASCII
+        ("\u0130stanbul", "i\u0307stanbul"),  # it has a small form of two characters
+        ("", None),
+        (" \n", None),
+        ("a\u202eb", None),
+        ("a\x00b", None),
+        ("a\u00adb", None),
+        ("a\ue000b", None),
+        ("x" * 20_000, "x" * 20_000),
+        ("x" * 20_001, None),
+        (" " * 20_001 + "X", "X"),
+    ],
+)
+def test_a_text_is_kept_in_a_form_that_is_safe_to_show(text: str, expected: str | None) -> None:
+    """Nothing that the digest leaves open can hide a letter or fill a page (R5)."""
+    assert expected == text_to_keep(text)
+
+
+@given(
+    st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from("\u212a\u0130\u03a3 \t\u2028")))
+)
+def test_the_kept_form_has_the_digest_of_the_text(text: str) -> None:
+    """And prints (R5)."""
+    kept = text_to_keep(text)
+    assert kept is None or (kept.isprintable() and text_digest(kept) == text_digest(text))
 
 
 # Real data -----------------------------------------------------------------------------------

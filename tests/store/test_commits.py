@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from mirror.engine.states.check import CheckScope, check_and_repair
 from mirror.engine.states.trust import add_keys
 from mirror.store import Damage, Store, known_time, open_store
 from mirror.store.migrations import migrate
-from mirror.store.schema import MORE_DERIVED, MORE_FACTS
+from mirror.store.schema import SCRIPTS, tables
 from tests.builders import Signer, created, make_bundle, make_event, make_record, to_json
 from tests.helpers import keys_of
 
@@ -74,7 +73,7 @@ def test_arrivals_of_a_store_without_commits_are_known_since_their_run(
     for number in (1, 2):
         _merge(store, tmp_path, number)
     runs = [row[0] for row in store.connection.execute("SELECT started_at FROM run ORDER BY id")]
-    for name in re.findall(r"CREATE TABLE (\w+)", f"{MORE_FACTS}{MORE_DERIVED}"):
+    for name in tables("".join(SCRIPTS["m0002_evidence_in_time"])):
         store.connection.execute(f"DROP TABLE {name}")
     store.connection.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm0002%'")
     migrate(store.connection)

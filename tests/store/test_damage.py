@@ -36,6 +36,7 @@ from mirror.store import (
     Change,
     CheckpointProof,
     Damage,
+    PaperText,
     RecordTotals,
     StorageCheck,
     Store,
@@ -96,7 +97,7 @@ MEMORIES = (
 
 EVIDENCE = (
     "upstream_history", "checkpoint", "acknowledgement", "acknowledged_finding", "storage_check",
-    "timestamp_authority", "checkpoint_proof",
+    "timestamp_authority", "checkpoint_proof", "paper_text",
 )  # fmt: skip
 """Statements of others: shown as such, and nothing depends on them."""
 
@@ -705,6 +706,8 @@ def _with_evidence(path: Path) -> None:
                 AcknowledgementRequest(NOON, "Ada", "it is known", "a digest"), [known]
             )
             store.authorities.append("add", "tsa.example", b"certificates", NOON)
+            title = PaperText("pith:2024:X", "title", "A title", "dump.jsonl", NOON)
+            store.paper_texts.add([title])
             store.checkpoint_proofs.append(CheckpointProof(bytes(32), NOON, ("there",), b"proof"))
         make_checkpoint(store, signer, datetime(2026, 1, 1, tzinfo=UTC))
 

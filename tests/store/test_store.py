@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hypothesis import given
 from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.values import canonical
+from mirror.engine.search.index import update_index
 from mirror.engine.states.current import bundle_text
 from mirror.engine.states.replay import update_states
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreBusyError, StoreError
@@ -40,7 +40,7 @@ BUNDLE = verified(VALUE, keys_of(AUTHOR))
 
 def test_every_table_of_facts_is_copied_compared_and_salvaged() -> None:
     """A new table cannot be forgotten where one store takes the place of another."""
-    tables = {*re.findall(r"CREATE TABLE (\w+)", f"{schema.FACTS}{schema.MORE_FACTS}")}
+    tables = {name for facts, _ in schema.SCRIPTS.values() for name in schema.tables(facts)}
     assert tables == {*recover.TABLES}
     assert tables == {
         *copy.IDENTITY,
@@ -206,8 +206,22 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_by_a_writer(path: Pat
     ):
         pass
     with open_store(path) as store:
-        assert store.schema_version == 2
+        assert store.schema_version == len(schema.MIGRATIONS)
         _fill(store)
+
+
+def test_an_index_of_the_second_version_stays(path: Path) -> None:
+    """The third migration adds a table and two columns; nothing has to be indexed again."""
+    with open_store(path) as store:
+        _fill(store)
+        update_index(store)
+        for table in ("index_entry", "index_version"):
+            store.connection.execute(f"ALTER TABLE {table} DROP COLUMN last_paper_text_id")
+        store.connection.execute("DROP TABLE paper_text")
+        store.connection.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm0003%'")
+    with open_store(path) as store:
+        assert store.schema_version == len(schema.MIGRATIONS)
+        assert (0, True) == (store.search_index.unindexed(), store.search_index.is_current())
 
 
 def test_a_store_that_is_locked_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

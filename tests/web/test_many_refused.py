@@ -74,7 +74,7 @@ def test_without_an_index_it_is_found_by_its_names(path: Path, tmp_path: Path) -
         with store.transaction():
             store.search_index.clear()
         (hit,) = find(store, "2401.00001").hits
-        assert (hit.title, hit.record.has_verified_receipt) == ("", True)
+        assert (hit.title, hit.record.has_verified_receipt) == (None, True)
 
 
 def test_a_receipt_that_is_to_be_judged_again_is_not_shown_as_verified(

@@ -42,6 +42,7 @@ NOT_HELD = (
     "block headers",
     "time-stamp authorities",
     "answers of archives",
+    "titles and abstracts",
 )
 """Facts of a store that a bag does not hold and a backup does, in words."""
 

@@ -19,10 +19,11 @@ from mirror.core.record import Record, text_digest
 from mirror.core.state_view import StateView, parse_state
 from mirror.engine.identifiers import find_all
 from mirror.engine.search.citations import count_cited_by
-from mirror.engine.search.index import last_title, names_text, record_texts, titles_of
+from mirror.engine.search.index import last_title, names_text, record_texts
 from mirror.engine.search.results import RecordSummary, SearchHit, SearchResult
 from mirror.engine.states.current import current_text
-from mirror.store import Store
+from mirror.engine.titles import RecordTitle, claim_of, claimed_title, proved_texts, proved_title
+from mirror.store import PaperTexts, Store
 from mirror.store.search_index import (
     MATCH_BEGINS,
     MATCH_ENDS,
@@ -146,6 +147,8 @@ class _MatchedRecord:
     state: StateView
     """The state, or its outline if `indexed` is given."""
     has_verified_receipt: bool
+    kept: PaperTexts
+    """Its proved texts."""
     indexed: IndexedText | None = None
     """The texts of the index entry."""
 
@@ -153,15 +156,16 @@ class _MatchedRecord:
         """Return the texts in which words must match."""
         if self.indexed is not None:
             return self.indexed
-        return record_texts(store, self.record_id, self.record, self.state)
+        return record_texts(store, self.record_id, self.record, self.state, self.kept)
 
     def hit(self, store: Store, matched_by: str, excerpt: tuple[str, ...] = ()) -> SearchHit:
         """Return the hit."""
         if self.indexed is not None:
-            title, cited_by = last_title(self.indexed), len(self.state.citations)
+            claimed, cited_by = self._indexed_title(self.indexed), len(self.state.citations)
         else:
-            titles = titles_of(self.state)
-            title, cited_by = titles[-1] if titles else "", count_cited_by(self.state)
+            claimed = claimed_title(self.record, self.state)
+            cited_by = count_cited_by(self.state)
+        title = proved_title(self.kept) or claimed
         return SearchHit(
             RecordSummary.of(self.record, has_verified_receipt=self.has_verified_receipt),
             title,
@@ -171,6 +175,9 @@ class _MatchedRecord:
             excerpt,
         )
 
+    def _indexed_title(self, indexed: IndexedText) -> RecordTitle | None:
+        return claim_of(self.record, last_title(indexed), "", "")
+
 
 def _read_record(store: Store, record_id: int) -> _MatchedRecord:
     """Return a record that may match.
@@ -179,10 +186,11 @@ def _read_record(store: Store, record_id: int) -> _MatchedRecord:
         CorruptStoreError: `store.damaged`
     """
     record = store.records.get(record_id)
+    kept = proved_texts(store, record)
     if not store.states.has_many_refused(record_id):
         state = parse_state(current_text(store, record_id))
-        return _MatchedRecord(record_id, record, state, state.receipt is not None)
+        return _MatchedRecord(record_id, record, state, state.receipt is not None, kept)
     outline, stale = StateView(store.states.outline(record_id)), store.states.staleness(record_id)
     is_verified = outline.receipt is not None and not (stale is not None and stale.needs_verdicts)
     indexed = store.search_index.texts(record_id) or names_text(record)
-    return _MatchedRecord(record_id, record, outline, is_verified, indexed)
+    return _MatchedRecord(record_id, record, outline, is_verified, kept, indexed)

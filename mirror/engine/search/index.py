@@ -13,16 +13,17 @@ from functools import partial
 from mirror.core.events.event import ValidEvent
 from mirror.core.events.types import REVOCATION
 from mirror.core.record import Record
-from mirror.core.shape import object_member, text_member
+from mirror.core.shape import text_member
 from mirror.core.state_view import StateView, parse_state
 from mirror.core.values import Value, instant
 from mirror.engine.batching import pages
 from mirror.engine.process_pool import StoreTask, map_in_processes
+from mirror.engine.titles import proved_texts, titles_of
 from mirror.errors import CorruptStoreError
-from mirror.store import Store
+from mirror.store import PaperText, PaperTexts, Store
 from mirror.store.search_index import IndexedText, IndexEntry, searchable
 
-__all__ = ["last_title", "names_text", "record_texts", "titles_of", "update_index"]
+__all__ = ["last_title", "names_text", "record_texts", "update_index"]
 
 CHUNK_RECORDS = 500
 """Records that are indexed in one transaction."""
@@ -84,7 +85,8 @@ def _entry(store: Store, record_id: int) -> IndexEntry | None:
         if store.states.staleness(record_id) is not None:
             return None
         record, state = store.records.get(record_id), parse_state(store.states.text(record_id))
-        texts = record_texts(store, record_id, record, state)
+        kept = proved_texts(store, record)
+        texts = record_texts(store, record_id, record, state, kept)
     except CorruptStoreError:
         return None
     return IndexEntry(
@@ -93,6 +95,7 @@ def _entry(store: Store, record_id: int) -> IndexEntry | None:
         record.title_sha256,
         record.abstract_sha256,
         state.receipt is not None,
+        kept.last_id,
         texts,
     )
 
@@ -100,14 +103,30 @@ def _entry(store: Store, record_id: int) -> IndexEntry | None:
 # The texts of a record -----------------------------------------------------------------------
 
 
-def record_texts(store: Store, record_id: int, record: Record, state: StateView) -> IndexedText:
+def record_texts(
+    store: Store, record_id: int, record: Record, state: StateView, kept: PaperTexts
+) -> IndexedText:
     """Return the texts by which a record is found.
+
+    Args:
+        store: The store.
+        record_id: The row id of the record.
+        record: The record.
+        state: Its state.
+        kept: Its proved texts.
 
     Raises:
         CorruptStoreError: `store.damaged`
     """
-    names, titles = _names(record), titles_of(state)
-    texts = dict.fromkeys([*_event_texts(state), *_revocation_reasons(store, record_id, state)])
+    names = _names(record)
+    titles = [*_texts([kept.title]), *titles_of(state)]
+    texts = dict.fromkeys(
+        [
+            *_texts([kept.abstract]),
+            *_event_texts(state),
+            *_revocation_reasons(store, record_id, state),
+        ]
+    )
     listed = {*titles, *names}
     return IndexedText(
         _join(names, _NAMES_CHARACTERS),
@@ -121,15 +140,13 @@ def names_text(record: Record) -> IndexedText:
     return IndexedText(_join(_names(record), _NAMES_CHARACTERS), "", "")
 
 
-def titles_of(state: StateView) -> list[str]:
-    """Return the titles in the graph snapshots of a state, in M2 order."""
-    papers = [object_member(one.graph, "paper") for one in state.graph_snapshots]
-    return [title for paper in papers if (title := text_member(paper, "title"))]
-
-
 def last_title(texts: IndexedText) -> str:
     """Return the last of the titles that were indexed; empty if there is none."""
     return texts.title.rpartition(_SEPARATOR)[2]
+
+
+def _texts(kept: Iterable[PaperText | None]) -> list[str]:
+    return [one.text for one in kept if one is not None]
 
 
 def _names(record: Record) -> list[str]:

@@ -1,7 +1,7 @@
 """Compares a dump of arXiv's metadata with the records of a store (R5).
 
 Each line of the dump has the id, title and abstract of a paper; the digests of both texts must be
-those in the record of the paper.
+those in the record of the paper. Texts with the digest in a record are proved, and can be kept.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import BinaryIO
+from dataclasses import dataclass, replace
+from typing import BinaryIO, TypeAlias, TypeGuard
 
 from mirror.archive import ReadLimits, open_file, standard_input, unreadable
 from mirror.archive.compression import (
@@ -19,14 +19,24 @@ from mirror.archive.compression import (
     has_trailing,
     open_buffered,
 )
-from mirror.core.record import Record, is_text_digest_confirmed, text_digest
+from mirror.core.record import (
+    Record,
+    is_text_digest_confirmed,
+    text_digest,
+    text_to_keep,
+)
 from mirror.core.shape import objects_member, text_member
 from mirror.core.values import Value, decode
+from mirror.engine.batching import batched
 from mirror.engine.search.results import record_summary
 from mirror.errors import FormatError, LimitError
-from mirror.store import Store
+from mirror.store import PaperText, Store
+from mirror.store.known_time import known_time
 
-__all__ = ["MalformedLine", "MetadataCheck", "check_metadata", "open_metadata"]
+__all__ = ["MalformedLine", "MetadataCheck", "check_metadata", "keep_metadata", "open_metadata"]
+
+_LINES_AT_ONCE, _CHARACTERS_AT_ONCE = 1000, 4_000_000
+"""Lines whose texts are stored in one transaction, and the most characters of these texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,10 @@ class MetadataCheck:
     """The version of the record that it was compared with."""
     is_confirmed: bool
     """Whether R5 has been observed upstream for such texts."""
+    kept: tuple[PaperText, ...] = ()
+    """The texts that were stored."""
+    refused: tuple[str, ...] = ()
+    """Kinds of texts that have the digest in a record, but are not safe to show."""
 
     @property
     def is_mismatch(self) -> bool:
@@ -57,46 +71,104 @@ class MalformedLine:
 
 
 @dataclass(frozen=True, slots=True)
-class _PaperText:
+class _DumpLine:
+    """A line of a dump that describes a paper."""
+
     arxiv_id: str
-    title: str
-    abstract: str
+    title: str | None
+    abstract: str | None
     version: int | None
     """The last version; None if the line has none."""
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """The texts that the line has, by kind."""
+        found = {"title": self.title, "abstract": self.abstract}
+        return {kind: text for kind, text in found.items() if text is not None}
 
-def check_metadata(store: Store, file: BinaryIO) -> Iterator[MetadataCheck | MalformedLine]:
+
+_CheckedLine: TypeAlias = MetadataCheck | MalformedLine
+
+
+def check_metadata(store: Store, file: BinaryIO) -> Iterator[_CheckedLine]:
     """Yield the result of comparing each line of a dump with the record of its arXiv id.
 
     If an id has several records, those with a verified receipt are preferred, because anybody can
     merge others. Among these, the record of the paper's last version is used, or else that of the
-    highest version.
+    highest version. A text that a line lacks is not compared.
 
     Args:
         store: The store; it is only read.
-        file: JSON Lines with `id`, `title`, `abstract`, `versions`, from `open_metadata`.
+        file: JSON Lines with `id`, `versions`, and `title`, `abstract` or both, from
+            `open_metadata`.
     """
-    for line in _papers(file, ReadLimits().line_bytes):
+    for line in _lines(file, ReadLimits().line_bytes):
         yield line if isinstance(line, MalformedLine) else _check(store, line)
 
 
-def _check(store: Store, paper: _PaperText) -> MetadataCheck:
-    is_confirmed = is_text_digest_confirmed(paper.title + paper.abstract)
+def keep_metadata(store: Store, file: BinaryIO, source: str) -> Iterator[_CheckedLine]:
+    """Compare as `check_metadata` does, and store the texts with the digest in a record.
+
+    They are stored for every record of the arXiv id that has their digest, whichever record the
+    line is compared with: the digest proves a text (R5). `text_to_keep` decides the form.
+
+    Args:
+        store: The store.
+        file: As for `check_metadata`.
+        source: The name of the dump.
+
+    Raises:
+        StoreError: If the store cannot be written.
+    """
+    found = _lines(file, ReadLimits().line_bytes)
+    for lines in batched(found, _LINES_AT_ONCE, _characters, _CHARACTERS_AT_ONCE):
+        with store.transaction():
+            at = known_time(store.connection)
+            checked = [_keep(store, line, source, at) for line in lines]
+        yield from checked
+
+
+def _characters(line: _DumpLine | MalformedLine) -> int:
+    return sum(map(len, line.texts.values())) if isinstance(line, _DumpLine) else 0
+
+
+def _keep(store: Store, line: _DumpLine | MalformedLine, source: str, at: str) -> _CheckedLine:
+    if isinstance(line, MalformedLine):
+        return line
+    found, refused = [], set()
+    for _, record in _all_records_of(store, line):
+        for kind, text in line.texts.items():
+            given = PaperText(record.pith_number, kind, text, source, at)
+            if given.is_proved_by(record):
+                kept = text_to_keep(text)
+                if kept is None:
+                    refused.add(kind)
+                else:
+                    found.append(given._replace(text=kept))
+    added = tuple(store.paper_texts.add(found))
+    return replace(_check(store, line), kept=added, refused=tuple(sorted(refused)))
+
+
+def _check(store: Store, paper: _DumpLine) -> MetadataCheck:
+    is_confirmed = all(map(is_text_digest_confirmed, paper.texts.values()))
     records = _records_of(store, paper)
     if not records:
         return MetadataCheck(paper.arxiv_id, None, "missing", None, is_confirmed)
+    version = records[0].source["version"]
     if len(records) > 1:
-        version = records[0].source["version"]
         return MetadataCheck(paper.arxiv_id, None, "ambiguous", version, is_confirmed)
     (record,) = records
     differs = (
-        text_digest(paper.title) != record.metadata["title_canon_sha256"],
-        text_digest(paper.abstract) != record.metadata["abstract_canon_sha256"],
+        _differs(paper.title, record.metadata["title_canon_sha256"]),
+        _differs(paper.abstract, record.metadata["abstract_canon_sha256"]),
     )
-    version = record.source["version"]
     return MetadataCheck(
         paper.arxiv_id, record.pith_number, _STATUSES[differs], version, is_confirmed
     )
+
+
+def _differs(text: str | None, digest: str) -> bool:
+    return text is not None and text_digest(text) != digest
 
 
 _STATUSES = {
@@ -107,10 +179,9 @@ _STATUSES = {
 }
 
 
-def _records_of(store: Store, paper: _PaperText) -> list[Record]:
+def _records_of(store: Store, paper: _DumpLine) -> list[Record]:
     """Return the record to compare a paper with; several if there are several of its version."""
-    found = [(one, store.records.get(one)) for one in store.records.by_source(paper.arxiv_id)]
-    found = [(one, record) for one, record in found if record.source["kind"] == "arxiv"]
+    found = _all_records_of(store, paper)
     if len(found) > 1:
         verified = [pair for pair in found if record_summary(store, pair[0]).has_verified_receipt]
         found = verified or found
@@ -120,7 +191,13 @@ def _records_of(store: Store, paper: _PaperText) -> list[Record]:
     return [record for record in records if record.source["version"] == version]
 
 
-def _papers(file: BinaryIO, most: int) -> Iterator[_PaperText | MalformedLine]:
+def _all_records_of(store: Store, paper: _DumpLine) -> list[tuple[int, Record]]:
+    """Return ids and records of all versions of a paper, those without a receipt included."""
+    found = [(one, store.records.get(one)) for one in store.records.by_source(paper.arxiv_id)]
+    return [(one, record) for one, record in found if record.source["kind"] == "arxiv"]
+
+
+def _lines(file: BinaryIO, most: int) -> Iterator[_DumpLine | MalformedLine]:
     """Yield each line that is not blank; a malformed line does not end the dump.
 
     Args:
@@ -147,19 +224,23 @@ def _papers(file: BinaryIO, most: int) -> Iterator[_PaperText | MalformedLine]:
         yield MalformedLine(number + 1, error.message)
 
 
-def _paper(number: int, line: bytes) -> _PaperText | MalformedLine:
+def _paper(number: int, line: bytes) -> _DumpLine | MalformedLine:
     try:
         value = decode(line)
     except FormatError as error:
         return MalformedLine(number, str(error))
     if not isinstance(value, dict):
         return MalformedLine(number, "not an object")
-    members = [value.get(name) for name in ("id", "title", "abstract")]
-    texts = [text for text in members if isinstance(text, str)]
-    if len(texts) < len(members) or not texts[0]:
-        return MalformedLine(number, "id, title and abstract must be strings, and id not empty")
-    arxiv_id, title, abstract = texts
-    return _PaperText(arxiv_id, title, abstract, _last_version(value))
+    arxiv_id, title, abstract = (value.get(name) for name in ("id", "title", "abstract"))
+    if not (_is_optional_text(title) and _is_optional_text(abstract)):
+        return MalformedLine(number, "title and abstract must be strings, where they are given")
+    if not (isinstance(arxiv_id, str) and arxiv_id) or title is abstract is None:
+        return MalformedLine(number, "id must be a string, and title or abstract be given")
+    return _DumpLine(arxiv_id, title, abstract, _last_version(value))
+
+
+def _is_optional_text(value: Value) -> TypeGuard[str | None]:
+    return value is None or isinstance(value, str)
 
 
 def _last_version(line: Value) -> int | None:

@@ -8,6 +8,7 @@ from mirror.core.record import Record
 from mirror.core.state_view import parse_state
 from mirror.core.values import Object
 from mirror.engine.states.current import current_text
+from mirror.engine.titles import RecordTitle
 from mirror.store import Store
 
 __all__ = ["RecordSummary", "SearchHit", "SearchResult", "record_summary"]
@@ -46,8 +47,8 @@ class SearchHit:
     """A record that matches a query."""
 
     record: RecordSummary
-    title: str
-    """The title in its last graph snapshot; empty if there is none."""
+    title: RecordTitle | None
+    """The title that it is shown with; None if there is none."""
     matched_by: str
     """`id`, `title hash` or `text`."""
     cited_by: int
@@ -61,7 +62,9 @@ class SearchHit:
         """Return the hit as a JSON object, the excerpt in one piece."""
         return {
             **self.record.to_value(),
-            "title": self.title,
+            "title": self.title.text if self.title else "",
+            "title_proved": self.title is not None and self.title.is_proved,
+            "title_origin": self.title.origin if self.title else "",
             "matched_by": self.matched_by,
             "excerpt": "".join(self.excerpt),
             "cited_by": self.cited_by,

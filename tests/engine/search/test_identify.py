@@ -6,6 +6,7 @@ import gzip
 import io
 import itertools
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,20 @@ import zstandard
 
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
+from mirror.engine.search.find import find
 from mirror.engine.search.identify import IdentifyResult, identify
 from mirror.engine.search.index import update_index
 from mirror.engine.search.metadata_check import (
     MalformedLine,
     MetadataCheck,
     check_metadata,
+    keep_metadata,
     open_metadata,
 )
+from mirror.engine.states.check import CheckScope, check_and_repair
 from mirror.engine.states.trust import add_keys
-from mirror.errors import SourceError
-from mirror.store import Store, open_store
+from mirror.errors import CorruptStoreError, SourceError
+from mirror.store import Damage, Store, open_store
 from tests import oracle
 from tests.builders import Signer, make_bundle, make_receipt, make_record, to_json
 from tests.cli.conftest import BUNDLES
@@ -277,10 +281,11 @@ def test_every_line_gets_its_status(store: Store, tmp_path: Path) -> None:
             _paper("2401.00001", "another", "another"),
             _paper("2401.00009"),
             _paper("2401.00002", "t", "a"),
+            b'{"id":"2401.00002","title":"t"}\n{"id":"2401.00002","title":null,"abstract":"b"}\n',
         ]
     )
     expected = [("match", 2), ("title_differs", 2), ("abstract_differs", 2), ("both_differ", 2),
-                ("missing", None), ("match", 1)]  # fmt: skip
+                ("missing", None), ("match", 1), ("match", 1), ("abstract_differs", 1)]  # fmt: skip
     assert expected == _check(store, text)
 
 
@@ -325,9 +330,10 @@ def test_two_records_of_one_version_are_ambiguous(
 
 BAD = [
     b"", b"{", b"[]", b'"x"', b"null", b"{}", b'{"id":5,"title":"a","abstract":"b"}', b"\xff",
-    b'{"id":"","title":"a","abstract":"b"}', b'{"id":"a","title":"a"}', b"[" * 100_000,
+    b'{"id":"","title":"a","abstract":"b"}', b'{"id":"a"}', b"[" * 100_000,
+    b'{"id":"a","title":"a","abstract":5}',
     b'{"id":"a","id":"b","title":"a","abstract":"b"}', b"\xef\xbb\xbf{}", b"\x00",
-    b'{"id":"a","title":null,"abstract":"b"}', b'{"id":"a","title":"\\ud800","abstract":"b"}',
+    b'{"id":"a","title":null,"abstract":null}', b'{"id":"a","title":"\\ud800","abstract":"b"}',
 ]  # fmt: skip
 
 
@@ -376,6 +382,96 @@ def test_a_dump_that_cannot_be_read_says_so(name: str) -> None:
     """As any source does."""
     with pytest.raises(SourceError, match=r"source\.unreadable"), open_metadata(name):
         pass
+
+
+# Keeping -------------------------------------------------------------------------------------
+
+
+def _keep(store: Store, text: bytes) -> list[tuple[str, ...]]:
+    found = keep_metadata(store, io.BytesIO(text), "dump.jsonl")
+    return [
+        tuple(kept.text for kept in one.kept) for one in found if isinstance(one, MetadataCheck)
+    ]
+
+
+def test_texts_with_the_digest_are_kept_once(store: Store, tmp_path: Path) -> None:
+    """With the name of the dump and the time; a text that differs is not."""
+    record = make_record()
+    _merge(store, tmp_path, record)
+    text = _paper("2401.00001", " ON\n mirrors", "another") + _paper("2401.00001") * 2
+    assert [("ON mirrors",), (ABSTRACT,), ()] == _keep(store, text + b"x\n")
+    number = oracle.pith_number_of(record)
+    kept = store.paper_texts.of(number)
+    assert kept.title is not None
+    assert kept.abstract is not None
+    assert (number, "title", "ON mirrors", "dump.jsonl") == kept.title[:-1]
+    assert ("abstract", ABSTRACT, 2) == (kept.abstract.kind, kept.abstract.text, kept.last_id)
+    assert store.version_at(kept.title.read_at) == store.version()
+    assert {"abstract": 1, "title": 1} == store.paper_texts.counts()
+
+
+def test_every_record_with_the_digest_gets_the_text(store: Store, tmp_path: Path) -> None:
+    """Other versions too, and those without a receipt; a record of another kind is none of them."""
+    records = [make_record(version=1), make_record(version=2), make_record("another", version=3)]
+    _merge(store, tmp_path, *records, make_record(kind="report"))
+    (kept,) = _keep(store, _paper("2401.00001"))
+    assert {TITLE: 2, ABSTRACT: 3} == Counter(kept)
+    numbers = list(map(oracle.pith_number_of, records))
+    found = store.paper_texts.many([*numbers, "pith:2024:ABSENT"])
+    assert {*numbers} == found.keys()
+    assert [True, True, False] == [found[one].title is not None for one in numbers]
+    assert (5, sorted(numbers)) == (store.paper_texts.last_id(), store.paper_texts.changed_since(0))
+    assert 1 == len(store.paper_texts.changed_since(4))
+
+
+def test_a_text_that_could_mislead_is_not_kept(store: Store, tmp_path: Path) -> None:
+    """Anybody can merge a record with the digest of it."""
+    _merge(store, tmp_path, make_record("a\u202eb", "c"))
+    (found,) = keep_metadata(store, io.BytesIO(_paper("2401.00001", "a\u202eb", "c")), "dump")
+    assert isinstance(found, MetadataCheck)
+    assert ("match", ("title",), ["abstract"]) == (
+        found.status, found.refused, [one.kind for one in found.kept]
+    )  # fmt: skip
+
+
+def test_words_of_kept_texts_are_found(store: Store, tmp_path: Path) -> None:
+    """The index learns of them, also after it was up to date."""
+    _merge(store, tmp_path, make_record(), make_record("another", "text", "2401.00002"))
+    assert ([], 0) == (find(store, "mirrors").hits, store.search_index.unindexed())
+    _keep(store, _paper("2401.00001"))
+    assert (1, False) == (store.search_index.unindexed(), store.search_index.is_current())
+    update_index(store)
+    assert (0, True) == (store.search_index.unindexed(), store.search_index.is_current())
+    for words in ("mirrors", "way round"):
+        (hit,) = find(store, words).hits
+        assert hit.title is not None
+        assert (TITLE, True, False) == (hit.title.text, hit.title.is_proved, hit.title.is_claim)
+        assert hit.title.origin.startswith("proved by its digest, read from dump.jsonl on 2")
+    _keep(store, _paper("2401.00001") + _paper("2401.00002", "another", "text"))
+    assert 1 == store.search_index.unindexed()
+    update_index(store)
+    assert (1, 0) == (len(find(store, "another").hits), store.search_index.unindexed())
+
+
+def test_a_kept_text_without_the_digest_is_damage(store: Store, tmp_path: Path) -> None:
+    """Even with a right checksum; it goes to quarantine, and nothing shows or finds it any more."""
+    _merge(store, tmp_path, make_record())
+    _keep(store, _paper("2401.00001"))
+    update_index(store)
+    with store.transaction():
+        (row,) = store.paper_texts.table.rows("WHERE kind = 'title'")
+        store.paper_texts.table.add([[*row[:3], "Another", *row[4:]]], "REPLACE")
+    with pytest.raises(CorruptStoreError, match="does not have the digest in its record"):
+        find(store, "2401.00001")
+    assert store.path is not None
+    found: list[Damage] = []
+    assert check_and_repair(store.path, CheckScope(), found.append).is_repaired
+    assert [("paper_text", 1)] == [(one.table, one.row_id) for one in found]
+    assert (1, None) == (store.search_index.unindexed(), find(store, "2401.00001").hits[0].title)
+    update_index(store)
+    assert (0, 1) == (len(find(store, "mirrors").hits), len(find(store, "round").hits))
+    _keep(store, _paper("2401.00001"))
+    assert not check_and_repair(store.path, CheckScope(), found.append).damages
 
 
 def test_a_large_dump_takes_no_more_memory(store: Store, tmp_path: Path) -> None:
