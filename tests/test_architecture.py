@@ -40,6 +40,7 @@ ENGINE_MAY_IMPORT: dict[str, set[str]] = {
     "sync": {"ingest"},
     "compare": {"states", "ingest", "transparency", "sync"},
     "history": {"states", "compare"},
+    "tables": {"states"},
     "cluster": {"states", "ingest"},
 }
 """The folders of the engine: each may import the modules directly in `engine`, and only folders

@@ -14,12 +14,13 @@ from mirror.cli.progress import show_progress
 from mirror.core.escaping import escape_name
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.export.backup import BackupResult, back_up
+from mirror.store import APPLICATION_ID
 
 __all__ = ["backup"]
 
 
 @click.command()
-@click.argument("out", type=OutputPath(may_be_store=True), metavar="OUT.db")
+@click.argument("out", type=OutputPath(may_replace=frozenset({APPLICATION_ID})), metavar="OUT.db")
 @options.db
 @options.as_json
 @writes

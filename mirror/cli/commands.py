@@ -32,5 +32,6 @@ COMMANDS = {
     "status": "Count what is in the store.",
     "storage": "Ask archives whether they still have attested captures.",
     "sync": "Fetch bundles from a registry or another mirror, and merge them.",
+    "tables": "Write everything known to a SQLite file of plain tables, for analysis.",
     "verify": "Check bundles as `merge` does, and store nothing.",
 }

@@ -24,10 +24,12 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 class OutputPath(click.Path):
     """The type of a parameter that names a file to write; `writes` makes it an `OutputFile`."""
 
-    def __init__(self, *, may_be_stdout: bool = False, may_be_store: bool = False) -> None:
+    def __init__(
+        self, *, may_be_stdout: bool = False, may_replace: frozenset[int] = frozenset()
+    ) -> None:
         super().__init__(path_type=Path, dir_okay=False, allow_dash=may_be_stdout)
         self.may_be_stdout = may_be_stdout
-        self.may_be_store = may_be_store
+        self.may_replace = may_replace
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path; `-` only where the command can write to standard output."""
@@ -94,7 +96,7 @@ def writes(command: _Command) -> _Command:
             found[name] = (
                 StandardOutput(inputs)
                 if is_stdout
-                else OutputFile(path, force, inputs, kind.may_be_store)
+                else OutputFile(path, force, inputs, kind.may_replace)
             )
         _require_different(list(found.values()))
         for one in found.values():

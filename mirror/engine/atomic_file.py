@@ -19,14 +19,13 @@ from typing import IO
 
 from mirror.archive import BUNDLES, STATES
 from mirror.errors import OutputError
-from mirror.store import APPLICATION_ID, BESIDE
+from mirror.store import BESIDE
 
 __all__ = ["OutputFile", "beside_store", "is_store"]
 
 _STORE_HEADER = b"SQLite format 3\0"
 """SQLite file format, section 1.3."""
 _APPLICATION_ID = slice(68, 72)
-_OURS = APPLICATION_ID.to_bytes(4, "big")
 _LOG_HEADERS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7")
 """Write-ahead log in both byte orders (section 4.1), and rollback journal (section 3)."""
 
@@ -64,8 +63,8 @@ class OutputFile:
     """Whether to replace an existing file."""
     inputs: tuple[Path, ...] = ()
     """Files and folders that the same run reads, the store among them; never replaced."""
-    may_be_store: bool = False
-    """Whether `force` may replace a store, too: for copies of stores."""
+    may_replace: frozenset[int] = frozenset()
+    """The application ids of SQLite databases that `force` may replace, too: copies of stores."""
 
     def check(self) -> os.stat_result | None:
         """Check that the file may be written, and return the status of an existing file.
@@ -169,7 +168,7 @@ class OutputFile:
             raise self.refused(
                 "it cannot be read, so it may be a store or a private key"
             ) from error
-        is_copy = self.may_be_store and start[_APPLICATION_ID] == _OURS
+        is_copy = int.from_bytes(start[_APPLICATION_ID], "big") in self.may_replace
         if start.startswith(_STORE_HEADER) and not is_copy:
             raise self.refused("it is a SQLite database, perhaps a store")
         if start.startswith(_LOG_HEADERS):

@@ -9,7 +9,7 @@ records with time-stamps of that method at once.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from mirror.core.msgpack_values import pack, unpack
 from mirror.core.values import Object
 from mirror.store.checked_table import CheckedTable
 from mirror.store.row_checksum import EMPTY, Column, combine
+from mirror.store.stored_records import json_list
 from mirror.store.version import CHANGED_SINCE, read_version
 
 __all__ = ["AnchorTable", "StoredAnchor"]
@@ -144,6 +145,16 @@ class AnchorTable:
             ORDER BY year, suffix, record_id, event_id
         """
         return self._anchors(condition, record_id)
+
+    def of_records(self, record_ids: Iterable[int]) -> Iterator[StoredAnchor]:
+        """Yield the results for records; raises as `of`."""
+        condition = "WHERE record_id IN (SELECT value FROM json_each(?))"
+        return self._anchors(condition, json_list(record_ids))
+
+    def checked_since(self, at: str) -> set[int]:
+        """Return the ids of the records with a result of this time or later."""
+        query = "SELECT DISTINCT record_id FROM anchor WHERE checked_at >= ?"
+        return {row[0] for row in self._conn.execute(query, (at,))}
 
     def record_ids(self) -> list[int]:
         """Return the ids of records with results, ascending."""

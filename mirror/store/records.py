@@ -10,7 +10,7 @@ from mirror.core.msgpack_values import pack, unpack
 from mirror.core.record import Record, suffix_of
 from mirror.errors import CorruptStoreError
 
-__all__ = ["RecordColumns", "Records", "columns_of", "damaged", "required"]
+__all__ = ["RecordColumns", "Records", "checked_record", "columns_of", "damaged", "required"]
 
 _Row = TypeVar("_Row", bound=tuple[Any, ...])
 
@@ -33,6 +33,25 @@ def required(row: _Row | None, where: str) -> _Row:
     if row is None:
         raise damaged("row is missing", where)
     return row
+
+
+def checked_record(record_id: int, columns: RecordColumns | None) -> Record:
+    """Return a record from its columns.
+
+    Raises:
+        CorruptStoreError: `store.damaged` if there are none, or one does not match the value.
+    """
+    *names, value = required(columns, f"record {record_id}")
+    where = f"record {record_id}, pith:{names[1]}:{names[2]}"
+    try:
+        decoded: Any = unpack(value)
+        record = Record(decoded)
+        is_whole = tuple(names) == _names(record)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(f"its value cannot be read: {error}", where) from error
+    if not is_whole:
+        raise damaged("its value does not hash to its digest and names", where)
+    return record
 
 
 def columns_of(record: Record) -> RecordColumns:
@@ -86,18 +105,7 @@ class Records:
             SELECT digest, year, suffix, kind, source_id, version, value
             FROM record WHERE id = ?
         """
-        row = self._conn.execute(query, (record_id,)).fetchone()
-        *names, value = required(row, f"record {record_id}")
-        where = f"record {record_id}, pith:{names[1]}:{names[2]}"
-        try:
-            decoded: Any = unpack(value)
-            record = Record(decoded)
-            is_whole = tuple(names) == _names(record)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise damaged(f"its value cannot be read: {error}", where) from error
-        if not is_whole:
-            raise damaged("its value does not hash to its digest and names", where)
-        return record
+        return checked_record(record_id, self._conn.execute(query, (record_id,)).fetchone())
 
     def suffix(self, record_id: int) -> str:
         """Return the suffix of a stored record."""

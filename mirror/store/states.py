@@ -21,7 +21,16 @@ from mirror.store.records import damaged, required
 from mirror.store.state_tree import StateTree
 from mirror.store.stored_records import json_list
 
-__all__ = ["SEEN_RECORDS", "StaleRecord", "StateColumns", "StateRow", "States", "state_columns"]
+__all__ = [
+    "SEEN_RECORDS",
+    "StaleRecord",
+    "StateColumns",
+    "StateRow",
+    "States",
+    "outline_of",
+    "state_columns",
+    "state_table",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +96,30 @@ _COLUMNS = """
 """
 
 
+def state_table(conn: sqlite3.Connection) -> CheckedTable:
+    """Return the table `state`; its rows end with the compressed outline."""
+    return CheckedTable(conn, "state", _COLUMNS, lambda row: f"state of record {row[0]}")
+
+
+def outline_of(row: Row) -> Object:
+    """Return the outline in a row of `state`.
+
+    Raises:
+        CorruptStoreError: `store.damaged` if it cannot be read.
+    """
+    try:
+        outline = decode(decompress(row[-1]))
+    except (ValueError, FormatError) as error:
+        raise damaged(f"it cannot be read: {error}", f"state of record {row[0]}") from error
+    return cast("Object", outline)  # the checksum matches
+
+
 class States:
     """The tables `state` and `stale`, and the index of citations that follows the states."""
 
     def __init__(self, conn: sqlite3.Connection, facts: Facts) -> None:
         self._conn = conn
-        self._table = CheckedTable(conn, "state", _COLUMNS, lambda row: f"state of record {row[0]}")
+        self._table = state_table(conn)
         self._facts = facts
         self._citations = CitationIndex(conn)
 
@@ -299,12 +326,7 @@ class States:
         Raises:
             CorruptStoreError: `store.damaged` if it is damaged or missing.
         """
-        try:
-            outline = decode(decompress(self._row(record_id)[-1]))
-        except (ValueError, FormatError) as error:
-            where = f"state of record {record_id}"
-            raise damaged(f"it cannot be read: {error}", where) from error
-        return cast("Object", outline)  # the checksum matches
+        return outline_of(self._row(record_id))
 
     def columns(self, record_id: int) -> StateColumns | None:
         """Return the stored columns, the outline decompressed; None if they are damaged."""

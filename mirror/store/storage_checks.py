@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from mirror.store.checked_table import CheckedTable
@@ -62,6 +63,19 @@ class StorageChecks:
         """
         condition = f"WHERE id IN ({_LAST} WHERE pith_number = ? GROUP BY event_id)"
         return {one.event_id: one for one in self._checks(condition, pith_number)}
+
+    def last_of(self, pith_numbers: Iterable[str]) -> Iterator[StorageCheck]:
+        """Yield the last answer on each capture of several records; raises as `last`."""
+        condition = f"""
+            WHERE id IN ({_LAST} WHERE pith_number IN (SELECT value FROM json_each(?))
+                         GROUP BY pith_number, event_id)
+        """  # noqa: S608
+        return self._checks(condition, json.dumps([*pith_numbers]))
+
+    def since(self, row_id: int) -> set[str]:
+        """Return the Pith Numbers with an answer after this row."""
+        query = "SELECT DISTINCT pith_number FROM storage_check WHERE id > ?"
+        return {row[0] for row in self._conn.execute(query, (row_id,))}
 
     def all(self, pith_number: str | None = None) -> Iterator[StorageCheck]:
         """Yield the answers on one record, or all, the oldest first; raises as `last`."""

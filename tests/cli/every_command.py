@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "--force",
     ),
     "root": (),
+    "tables": ("{folder}/tables.db",),
     "prove": (ID,),
     "find": ("paper",),
     "identify": ("--title", "A paper"),

@@ -16,8 +16,8 @@ from mirror.engine.atomic_file import OutputFile
 from mirror.engine.export.backup import back_up
 from mirror.engine.states.trust import add_keys
 from mirror.errors import OutputError
+from mirror.store import APPLICATION_ID, open_store
 from mirror.store import copy as store_copy
-from mirror.store import open_store
 from tests.builders import Signer, key_set_file
 from tests.cli.conftest import BUNDLES, Mirror
 
@@ -100,7 +100,7 @@ def test_an_interrupted_copy_leaves_nothing(
 ) -> None:
     """An older copy is as it was."""
     monkeypatch.setattr(store_copy, "_PAGES_AT_ONCE", 4)
-    out = OutputFile(tmp_path / "backup.db", force=True, may_be_store=True)
+    out = OutputFile(tmp_path / "backup.db", force=True, may_replace=frozenset({APPLICATION_ID}))
     back_up(store, out)
     before = {one: one.read_bytes() for one in tmp_path.iterdir() if "mirror.db" not in one.name}
 

@@ -1,0 +1,70 @@
+"""`mirror tables`: the data of the store as tables."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from mirror.cli import options
+from mirror.cli.output import plural, print_json, print_table
+from mirror.cli.progress import show_progress
+from mirror.core.escaping import escape_name
+from mirror.engine.tables.copy import CopyResult, update_copy
+from mirror.store import open_store
+
+__all__ = ["tables"]
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.db")
+@options.db
+@options.jobs
+@options.as_json
+def tables(*, out: Path, db: Path, as_json: bool) -> None:
+    """Write everything known to a SQLite file of plain tables, for analysis.
+
+    The tables are described in docs/tables.md, and in the file's own table `dictionary`. A file
+    that an earlier run made is brought up to date: only records that changed are written again. It
+    names the root, the key set and the time that it is of in its table `about`.
+
+    \b
+    Examples:
+      mirror tables registry.db
+      sqlite3 registry.db "SELECT event_type, count(*) FROM events GROUP BY 1"
+      datasette registry.db
+    """
+    with open_store(db, must_exist=True) as store, show_progress("records") as progress:
+        result = update_copy(store, out, (db,), progress.advance)
+    if as_json:
+        print_json(_value(result))
+    else:
+        print_table(_words(result))
+
+
+def _value(result: CopyResult) -> dict[str, object]:
+    return {
+        **asdict(result.origin),
+        "is_new": result.is_new,
+        "records_changed": result.records_changed,
+    }
+
+
+def _words(result: CopyResult) -> dict[str, str]:
+    origin = result.origin
+    if result.is_new:
+        written = f"all rows written: {plural(result.records_changed, 'record')}"
+    elif result.records_changed:
+        written = f"brought up to date: {plural(result.records_changed, 'changed record')}"
+    else:
+        written = "nothing changed" if origin.records else "no records"
+    return {
+        "tables": escape_name(str(result.path)),
+        "written": written,
+        "records": f"{origin.records:,}",
+        "events": f"{origin.events_valid:,} valid, {origin.events_invalid:,} invalid",
+        "root": origin.root,
+        "key set": origin.key_set_digest,
+        "known by": origin.known_by or "nothing is known yet",
+    }

@@ -1,0 +1,1 @@
+"""The data of a store as tables for analysis."""

@@ -1,0 +1,286 @@
+"""Makes an analysis copy of a store, and brings it up to date.
+
+A copy is a SQLite file with the tables of `schema.py`. A new one is written beside its path and
+renamed when it is complete; an existing one is changed in one transaction. So an interrupted run
+leaves the old copy whole.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror.engine.atomic_file import OutputFile
+from mirror.engine.process_pool import StoreTask, map_in_processes
+from mirror.engine.states.root import update_root
+from mirror.engine.tables.citing import resolve_citations
+from mirror.engine.tables.origin import (
+    APPLICATION_ID,
+    Origin,
+    is_copy,
+    read_origin,
+    require_same_store,
+)
+from mirror.engine.tables.parts import PartTask, add_part, write_part, write_records
+from mirror.engine.tables.schema import (
+    FULL_TEXT,
+    OF_RECORDS,
+    TABLES,
+    create_statements,
+    dictionary_rows,
+    index_statements,
+)
+from mirror.engine.tables.store_rows import add_findings, add_upstream_statements, replace_keys
+from mirror.errors import OutputError, StoreError
+from mirror.store import Store
+
+__all__ = ["CopyResult", "beside", "update_copy"]
+
+_PART_RECORDS = 4_000
+"""Records whose rows one process writes at once."""
+_FEW_PARTS = 1
+_MOST_CHANGED = 0.3
+"""Share of changed records from which making a new copy is faster."""
+_CACHE_KIB = 64 * 1024
+
+_Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """A copy, and how it was brought up to date."""
+
+    path: Path
+    origin: Origin
+    is_new: bool
+    """Whether all of it was written."""
+    records_changed: int
+    """Records whose rows were written."""
+
+
+def beside(path: Path) -> Path:
+    """Return the path of the copy that `mirror query` keeps beside a store."""
+    return path.with_name(f"{path.stem}.tables{path.suffix}")
+
+
+def update_copy(
+    store: Store,
+    path: Path,
+    inputs: tuple[Path, ...] = (),
+    progress: _Progress = lambda _records: None,
+) -> CopyResult:
+    """Make an analysis copy of a store, or bring the one at a path up to date.
+
+    The states of the store are updated first.
+
+    Args:
+        store: The store, open for writing.
+        path: The copy.
+        inputs: Files that this run reads, which are never replaced.
+        progress: Receives numbers of records whose rows were written.
+
+    Raises:
+        OutputError: `output.exists` or `output.refused` if the file is no copy of this store;
+            `output.failed` if it cannot be written.
+        StoreError: `store.behind` if a merge goes on.
+        CorruptStoreError: `store.damaged`
+    """
+    update_root(store)
+    before = _checked_origin(store, path, inputs)
+    if before is not None:
+        with store.snapshot():
+            now, changed = Origin.of(store), _changed(store, before)
+            if before.is_current(now):
+                return CopyResult(path, before, is_new=False, records_changed=0)
+            if changed is not None and len(changed) <= _few(before.records):
+                with _transaction(path) as conn:
+                    _replace_records(conn, store, changed)
+                    _write_store_tables(conn, store, before, now)
+                progress(len(changed))
+                return CopyResult(path, now, is_new=False, records_changed=len(changed))
+    return _make(store, path, inputs, progress)
+
+
+def _checked_origin(store: Store, path: Path, inputs: tuple[Path, ...]) -> Origin | None:
+    """Return the origin of an existing copy of this store; None for none, or an outdated one.
+
+    Raises:
+        OutputError: See `update_copy`.
+    """
+    if not is_copy(path):
+        OutputFile(path, inputs=inputs).check()
+        return None
+    try:
+        origin = read_origin(path)
+    except sqlite3.Error as error:
+        hint = "delete it; the next run makes a new one"
+        message = f"this copy is damaged: {error}"
+        raise OutputError("output.refused", message, where=str(path), hint=hint) from error
+    if origin is not None:
+        with store.snapshot():
+            require_same_store(store, origin, path)
+    return origin
+
+
+def _few(records: int) -> float:
+    """Return up to how many changed records an update is faster than a new copy."""
+    return _MOST_CHANGED * records + _PART_RECORDS
+
+
+# A new copy ------------------------------------------------------------------------------------
+
+
+def _make(store: Store, path: Path, inputs: tuple[Path, ...], progress: _Progress) -> CopyResult:
+    out = OutputFile(path, force=True, inputs=inputs, may_replace=frozenset({APPLICATION_ID}))
+    with out.open() as file, _opened(Path(file.name), _NEW) as conn:
+        for statement in create_statements():
+            conn.execute(statement)
+        with store.snapshot():
+            start, record_ids = Origin.of(store), array("q", store.records.in_number_order())
+        _add_records(conn, store, record_ids, progress)
+        for statement in index_statements():
+            conn.execute(statement)
+        conn.execute(f"INSERT INTO {FULL_TEXT} ({FULL_TEXT}) VALUES ('rebuild')")  # noqa: S608
+        resolve_citations(conn, only_changed=False)
+        now = _catch_up(conn, store, start, path)
+        conn.executemany(_DICTIONARY_INSERT, dictionary_rows())
+        conn.execute("ANALYZE")
+    return CopyResult(path, now, is_new=True, records_changed=len(record_ids))
+
+
+def _add_records(
+    conn: sqlite3.Connection, store: Store, record_ids: array[int], progress: _Progress
+) -> None:
+    """Write the rows of all records: several processes write parts, which are added."""
+    if store.path is None or len(record_ids) <= _PART_RECORDS:
+        with store.snapshot():
+            write_records(conn, store, record_ids)
+        progress(len(record_ids))
+        return
+    with tempfile.TemporaryDirectory(dir=_folder_of(conn)) as folder:
+        tasks = (
+            PartTask(record_ids[first : first + _PART_RECORDS], Path(folder, str(first)))
+            for first in range(0, len(record_ids), _PART_RECORDS)
+        )
+        with StoreTask(store.path, write_part) as work:
+            for part in map_in_processes(tasks, work, few=_FEW_PARTS):
+                add_part(conn, part.path)
+                progress(len(part.record_ids))
+
+
+def _folder_of(conn: sqlite3.Connection) -> Path:
+    (path,) = conn.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()
+    return Path(path).parent
+
+
+def _catch_up(conn: sqlite3.Connection, store: Store, start: Origin, path: Path) -> Origin:
+    """Write again what changed while the parts were made, each from a snapshot of its own.
+
+    Raises:
+        StoreError: `store.behind` if trusted keys, or the rules, changed meanwhile.
+    """
+    update_root(store)
+    with store.snapshot():
+        now, changed = Origin.of(store), _changed(store, start)
+        if changed is None:
+            message = "the trusted keys changed while the store was read"
+            hint = "run the command again"
+            raise StoreError("store.behind", message, where=str(path), hint=hint)
+        _replace_records(conn, store, changed)
+        _write_store_tables(conn, store, None, now)
+    return now
+
+
+# Changes ---------------------------------------------------------------------------------------
+
+
+def _changed(store: Store, before: Origin) -> set[int] | None:
+    """Return the ids of records that changed since a copy was made; None if any may have.
+
+    A change of trust, of the rules or of the quarantine may change any record.
+    """
+    if before.version.differs_by_more_than_arrivals(store.version()):
+        return None
+    query = "SELECT record_id FROM arrival NOT INDEXED WHERE id > ?"
+    changed = {one for (one,) in store.connection.execute(query, (before.last_arrival,))}
+    changed |= store.anchors.checked_since(before.made_at)
+    asked = map(store.records.numbered, store.storage_checks.since(before.last_storage_check))
+    changed |= {one for one in asked if one is not None}
+    return changed
+
+
+def _replace_records(conn: sqlite3.Connection, store: Store, changed: set[int]) -> None:
+    """Write the rows of changed records in place of the old ones."""
+    if not changed:
+        return
+    conn.execute("CREATE TEMP TABLE changed (pith_number TEXT PRIMARY KEY) WITHOUT ROWID")
+    numbers = ((store.records.get(one).pith_number,) for one in sorted(changed))
+    conn.executemany("INSERT INTO changed VALUES (?)", numbers)
+    conn.execute(_FORGET_WORDS)
+    for table in reversed(OF_RECORDS):
+        conn.execute(f"DELETE FROM {table.name} WHERE {_IS_CHANGED}")  # noqa: S608
+    write_records(conn, store, sorted(changed))
+    conn.execute(_ADD_WORDS)
+    resolve_citations(conn, only_changed=True)
+
+
+def _write_store_tables(
+    conn: sqlite3.Connection, store: Store, before: Origin | None, now: Origin
+) -> None:
+    """Bring the tables of the whole store up to date; `changed` has the changed records."""
+    conn.execute("DELETE FROM findings")
+    add_findings(conn, store)
+    replace_keys(conn, store)
+    add_upstream_statements(conn, store, 0 if before is None else before.last_upstream_statement)
+    conn.execute("DELETE FROM about")
+    conn.executemany("INSERT INTO about VALUES (?, ?)", now.rows())
+
+
+_IS_CHANGED = "pith_number IN (SELECT pith_number FROM changed)"
+_FORGET_WORDS = f"""
+    INSERT INTO {FULL_TEXT} ({FULL_TEXT}, rowid, text)
+    SELECT 'delete', id, text FROM texts WHERE {_IS_CHANGED}
+"""  # noqa: S608
+_ADD_WORDS = f"""
+    INSERT INTO {FULL_TEXT} (rowid, text) SELECT id, text FROM texts WHERE {_IS_CHANGED}
+"""  # noqa: S608
+_DICTIONARY_INSERT = next(one.insert for one in TABLES if one.name == "dictionary")
+
+# The file --------------------------------------------------------------------------------------
+
+_NEW = f"""
+    PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
+    PRAGMA application_id = {APPLICATION_ID};
+"""
+"""A new file is thrown away if it is not finished."""
+_BUSY_MS = 30_000
+
+
+@contextmanager
+def _opened(path: Path, settings: str) -> Iterator[sqlite3.Connection]:
+    """Open a copy for writing.
+
+    Raises:
+        OutputError: `output.failed` if it cannot be written.
+    """
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+            conn.executescript(f"PRAGMA cache_size = -{_CACHE_KIB}; {settings}")
+            yield conn
+    except sqlite3.Error as error:
+        hint = "check the folder, its permissions and the disk; nothing was changed"
+        raise OutputError("output.failed", str(error), where=str(path), hint=hint) from error
+
+
+@contextmanager
+def _transaction(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open an existing copy; commit all writes of the block, or none."""
+    with _opened(path, f"PRAGMA busy_timeout = {_BUSY_MS};") as conn:
+        conn.execute("BEGIN IMMEDIATE")
+        yield conn
+        conn.execute("COMMIT")

@@ -1,0 +1,152 @@
+"""Origin of an analysis copy: the store, and the version of it that the copy has.
+
+The store is recognised by the last arrival and the last change of trust that the copy has: a copy
+of another store is refused.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mirror.core.values import time_text
+from mirror.engine.states.root import read_root
+from mirror.engine.tables.schema import FORMAT
+from mirror.errors import OutputError
+from mirror.store import Store, StoreVersion
+
+__all__ = ["APPLICATION_ID", "Origin", "is_copy", "read_origin", "require_same_store"]
+
+APPLICATION_ID = 0x70697474
+"""`pitt` in ASCII: identifies the SQLite file as such a copy."""
+
+_HEADER_BYTES = 72
+"""SQLite file format, section 1.3: the application id is in its bytes 68 to 71."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Rows of the table `about`."""
+
+    root: str
+    """Root of all states, hexadecimal."""
+    key_set_digest: str
+    merge_version: str
+    records: int
+    events_valid: int
+    events_invalid: int
+    known_by: str
+    """Known time of the last arrival."""
+    made_at: str
+    """When the copy was made or brought up to date."""
+    format: str
+    rules: str
+    last_arrival: int
+    last_trust_change: int
+    last_quarantine: int
+    last_storage_check: int
+    last_upstream_statement: int
+    last_acknowledgement: int
+    store: str
+    """Digest that recognises the store by its last arrival and its last change of trust."""
+
+    @classmethod
+    def of(cls, store: Store) -> Origin:
+        """Return the origin of a copy of a store as it is now; call within a snapshot.
+
+        Raises:
+            StoreError: `store.behind` if states are out of date.
+        """
+        root, version, last = read_root(store), store.version(), store.commits.last()
+        return cls(
+            root=root.root,
+            key_set_digest=root.key_set_digest,
+            merge_version=root.merge_version,
+            records=root.records,
+            events_valid=root.events_valid,
+            events_invalid=root.events_invalid,
+            known_by="" if last is None else last.stored_at,
+            made_at=time_text(datetime.now(UTC)),
+            format=FORMAT,
+            rules=version.rules,
+            last_arrival=version.arrival,
+            last_trust_change=version.trust,
+            last_quarantine=version.quarantine,
+            last_storage_check=_last_id(store, "storage_check"),
+            last_upstream_statement=_last_id(store, "upstream_history"),
+            last_acknowledgement=_last_id(store, "acknowledgement"),
+            store=_identity(store, version),
+        )
+
+    @property
+    def version(self) -> StoreVersion:
+        """The version of the store that the copy has."""
+        return StoreVersion(
+            self.last_arrival, self.last_trust_change, self.last_quarantine, self.rules
+        )
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return the rows of `about`."""
+        return [(name, str(value)) for name, value in asdict(self).items()]
+
+    def is_current(self, now: Origin) -> bool:
+        """Whether a copy has all that the store has now."""
+        return {**asdict(self), "made_at": ""} == {**asdict(now), "made_at": ""}
+
+
+def _last_id(store: Store, table: str) -> int:
+    query = f"SELECT coalesce(max(id), 0) FROM {table}"  # noqa: S608
+    return int(store.connection.execute(query).fetchone()[0])
+
+
+def _identity(store: Store, version: StoreVersion) -> str:
+    """Return a digest of the rows that end a version; empty if one is missing."""
+    query = """
+        SELECT lower(hex(coalesce((SELECT checksum FROM arrival WHERE id = ?), x'00'))),
+               coalesce((SELECT stored_at FROM arrival_commit WHERE last_arrival_id >= ?
+                         ORDER BY last_arrival_id LIMIT 1), ''),
+               lower(hex(coalesce((SELECT checksum FROM trust WHERE id = ?), x'00')))
+    """
+    arguments = version.arrival, version.arrival, version.trust
+    return " ".join(store.connection.execute(query, arguments).fetchone())
+
+
+def is_copy(path: Path) -> bool:
+    """Whether a file is an analysis copy."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEADER_BYTES)[68:] == APPLICATION_ID.to_bytes(4, "big")
+    except OSError:
+        return False
+
+
+def read_origin(path: Path) -> Origin | None:
+    """Return the origin of a copy; None if it was made by another version of these tables.
+
+    Raises:
+        sqlite3.Error: If the file is damaged.
+    """
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as conn:
+        found = dict(conn.execute("SELECT name, value FROM about"))
+    names = [one.name for one in fields(Origin)]
+    if found.get("format") != FORMAT or not found.keys() >= set(names):
+        return None
+    numbers = {one.name for one in fields(Origin) if one.type == "int"}
+    values: dict[str, Any] = {name: found[name] for name in names}
+    return Origin(**values | {name: int(found[name]) for name in numbers})
+
+
+def require_same_store(store: Store, origin: Origin, path: Path) -> None:
+    """Check that a copy is of this store; call within a snapshot.
+
+    Raises:
+        OutputError: `output.refused` if it is not.
+    """
+    if _identity(store, origin.version) != origin.store:
+        message = "it is the copy of another store, or of a later version of this one"
+        hint = "name another file, or delete this one; nothing was changed in it"
+        raise OutputError("output.refused", message, where=str(path), hint=hint)

@@ -1,0 +1,88 @@
+"""Writes the rows of records into tables: straight into a copy, or into a part of it.
+
+Processes write parts, which are then added to the copy without passing through Python.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from mirror.engine.batching import batched
+from mirror.engine.tables.record_rows import RecordExtras, StoredCheck, rows_of
+from mirror.engine.tables.schema import OF_RECORDS, create_statements
+from mirror.engine.tables.table import Table
+from mirror.store import Store
+from mirror.store.whole_records import WholeRecord, whole_records
+
+__all__ = ["BATCH_RECORDS", "PartTask", "add_part", "write_part", "write_records"]
+
+BATCH_RECORDS = 250
+"""Records that are in memory together."""
+
+_UNSAFE = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF"
+"""For files that are thrown away if they are not finished."""
+
+
+class PartTask(NamedTuple):
+    """Records whose rows one process writes."""
+
+    record_ids: array[int]
+    path: Path
+    """The new file for them."""
+
+
+def write_part(store: Store, task: PartTask) -> PartTask:
+    """Write the rows of records to a new file; return the task."""
+    with closing(sqlite3.connect(task.path, isolation_level=None)) as conn:
+        conn.executescript(_UNSAFE)
+        for statement in create_statements(OF_RECORDS):
+            conn.execute(statement)
+        conn.execute("BEGIN")
+        write_records(conn, store, task.record_ids)
+        conn.execute("COMMIT")
+    return task
+
+
+def add_part(conn: sqlite3.Connection, path: Path) -> None:
+    """Add the rows of a part to a copy, and delete the part."""
+    conn.execute("ATTACH ? AS part", (str(path),))
+    for table in OF_RECORDS:
+        conn.execute(_copy_statement(table))
+    conn.execute("DETACH part")
+    path.unlink()
+
+
+def _copy_statement(table: Table) -> str:
+    names = ", ".join(table.names)
+    return f"INSERT INTO main.{table.name} ({names}) SELECT {names} FROM part.{table.name}"  # noqa: S608
+
+
+def write_records(conn: sqlite3.Connection, store: Store, record_ids: Sequence[int]) -> None:
+    """Add the rows of records to tables that have none of them.
+
+    Raises:
+        CorruptStoreError: `store.damaged`
+    """
+    keys = store.trust_log.ever_trusted()
+    inserts = {table.name: table.insert for table in OF_RECORDS}
+    for batch in batched(record_ids, BATCH_RECORDS):
+        records = list(whole_records(store.connection, batch))
+        for name, rows in rows_of(records, keys, _extras(store, records)).items():
+            conn.executemany(inserts[name], rows)
+
+
+def _extras(store: Store, records: list[WholeRecord]) -> RecordExtras:
+    """Return what is known about records beside facts and states."""
+    numbers = {one.id: one.record.pith_number for one in records}
+    checks = {
+        (numbers[one.record_id], one.event_id): StoredCheck(one.status, one.checked_at)
+        for one in store.anchors.of_records(numbers)
+    }
+    for one in store.storage_checks.last_of(numbers.values()):
+        checks[one.pith_number, one.event_id] = StoredCheck(one.status, one.at)
+    return RecordExtras({}, checks)

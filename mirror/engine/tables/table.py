@@ -1,0 +1,79 @@
+"""A table and its columns, each with its meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+__all__ = ["Column", "Table", "integer", "text"]
+
+
+class Column(NamedTuple):
+    """A column."""
+
+    name: str
+    type: str
+    """`TEXT` or `INTEGER`."""
+    meaning: str
+    references: str = ""
+    """Table and column that it refers to: `records(pith_number)`."""
+    is_required: bool = False
+    """Whether it is never NULL."""
+
+    @property
+    def definition(self) -> str:
+        """The column in a CREATE statement."""
+        required = " NOT NULL" if self.is_required else ""
+        references = f" REFERENCES {self.references}" if self.references else ""
+        return f"{self.name} {self.type}{required}{references}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    """The columns of the primary key; none for a table with an `id` that SQLite chooses."""
+    indexes: tuple[tuple[str, ...], ...] = ()
+    """The columns of each further index."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns that are written."""
+        return tuple(one.name for one in self.columns)
+
+    @property
+    def create(self) -> str:
+        """The CREATE statement."""
+        parts = [one.definition for one in self.columns]
+        if not self.key:
+            parts.insert(0, "id INTEGER PRIMARY KEY")
+        else:
+            parts.append(f"PRIMARY KEY ({', '.join(self.key)})")
+        ending = " STRICT, WITHOUT ROWID" if self._is_clustered else " STRICT"
+        return f"CREATE TABLE {self.name} (\n    {f',{chr(10)}    '.join(parts)}\n){ending}"
+
+    @property
+    def _is_clustered(self) -> bool:
+        """Whether the key is not one integer: then the table is stored in its order."""
+        types = {one.name: one.type for one in self.columns}
+        return bool(self.key) and [types[name] for name in self.key] != ["INTEGER"]
+
+    @property
+    def insert(self) -> str:
+        """The INSERT statement, with a parameter for each column."""
+        places = ", ".join("?" for _ in self.columns)
+        return f"INSERT INTO {self.name} ({', '.join(self.names)}) VALUES ({places})"  # noqa: S608
+
+
+def text(name: str, meaning: str, references: str = "", *, required: bool = False) -> Column:
+    """Return a column of text."""
+    return Column(name, "TEXT", meaning, references, required)
+
+
+def integer(name: str, meaning: str, references: str = "", *, required: bool = False) -> Column:
+    """Return a column of integers."""
+    return Column(name, "INTEGER", meaning, references, required)

@@ -1,0 +1,328 @@
+"""Analysis copies: what they hold, and that they follow the store."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from mirror.core.events.types import EVENT_TYPES, LIST_NAMES, REVOCATION
+from mirror.core.keys import parse_key_set
+from mirror.core.record import Record
+from mirror.core.state_view import parse_state
+from mirror.core.values import Object
+from mirror.engine.findings import ReadRequest
+from mirror.engine.ingest.merge import ingest
+from mirror.engine.processors import with_processes
+from mirror.engine.states.current import current_text
+from mirror.engine.states.root import read_root
+from mirror.engine.states.trust import add_keys, remove_keys
+from mirror.engine.tables import copy
+from mirror.engine.tables.copy import CopyResult, update_copy
+from mirror.engine.tables.schema import TABLES
+from mirror.errors import OutputError
+from mirror.store import Store, open_store
+from tests.builders import (
+    Signer,
+    author_claim,
+    challenge,
+    citation,
+    make_bundle,
+    make_event,
+    make_receipt,
+    make_record,
+    payload_of,
+    revocation,
+    sign_event_again,
+    to_json,
+)
+from tests.helpers import BUNDLES, keys_of
+
+REGISTRY, AUTHOR = Signer("registry"), Signer("author")
+
+
+def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return all rows of a copy, less the numbers that SQLite chose and the time it was made."""
+    with closing(sqlite3.connect(path)) as conn:
+        found = {}
+        for table in TABLES:
+            names = ", ".join(table.names)
+            query = f"SELECT {names} FROM {table.name} ORDER BY {names}"  # noqa: S608
+            listed = conn.execute(query).fetchall()
+            found[table.name] = [one for one in listed if one[0] != "made_at"]
+        return found
+
+
+def check_file(path: Path) -> None:
+    """Check foreign keys, indexes, and that the full-text index is of the texts."""
+    with closing(sqlite3.connect(path)) as conn:
+        assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        conn.execute("INSERT INTO texts_fts (texts_fts, rank) VALUES ('integrity-check', 1)")
+
+
+def merge(store: Store, folder: Path, *bundles: Object) -> None:
+    """Merge bundles."""
+    path = folder / "step.jsonl"
+    path.write_bytes(b"".join(to_json(one) + b"\n" for one in bundles))
+    ingest(store, ReadRequest([str(path)], lambda _finding: None))
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, CopyResult]]:
+    """The store of the demo bundle with its keys, and a copy of it."""
+    folder = tmp_path_factory.mktemp("demo")
+    with open_store(folder / "mirror.db") as store:
+        add_keys(store, parse_key_set((BUNDLES / "demo-keys.json").read_bytes()))
+        ingest(store, ReadRequest([str(BUNDLES / "demo.tar")], lambda _finding: None))
+        yield store, update_copy(store, folder / "tables.db")
+
+
+def values(path: Path, query: str) -> list[tuple[object, ...]]:
+    """Return the rows of a query on a copy."""
+    with closing(sqlite3.connect(path)) as conn:
+        return conn.execute(query).fetchall()
+
+
+def pairs(path: Path, query: str) -> list[tuple[Any, Any]]:
+    """Return the rows of a query with two columns."""
+    return [(one, other) for one, other in values(path, query)]
+
+
+# What a copy holds -----------------------------------------------------------------------------
+
+
+def test_a_copy_has_the_same_numbers_as_the_states(demo: tuple[Store, CopyResult]) -> None:
+    """In force, valid, invalid, retired: counted from the states, slowly."""
+    store, result = demo
+    states = [parse_state(current_text(store, one)) for one in store.records.in_number_order()]
+    shown = Counter(dict.fromkeys(LIST_NAMES, 0))
+    for state in states:
+        shown.update({name: len(state.entries(name)) for name in LIST_NAMES})
+    for name, count in shown.items():
+        (found,) = values(result.path, f"SELECT count(*) FROM {name} WHERE in_force")  # noqa: S608
+        assert (name, *found) == (name, count)
+    retired = Counter(one.reason for state in states for one in state.retired_events)
+    query = "SELECT status, count(*) FROM events WHERE retired_by IS NOT NULL GROUP BY status"
+    assert dict(pairs(result.path, query)) == retired
+    total = "SELECT count(*), sum(events_valid), sum(events_invalid), sum(equivocations)"
+    assert values(result.path, f"{total} FROM records") == [
+        (
+            len(states),
+            *(
+                sum(state.count(f"{name}_count") for state in states)
+                for name in ("valid_event", "invalid_event", "equivocation")
+            ),
+        )
+    ]
+    query = "SELECT count(*) FROM events WHERE is_valid AND status != 'repeat'"
+    valid = sum(state.count("valid_event_count") for state in states)
+    assert values(result.path, query) == [(valid,)]
+    check_file(result.path)
+
+
+def test_a_copy_says_what_it_is_of(demo: tuple[Store, CopyResult]) -> None:
+    store, result = demo
+    with store.snapshot():
+        root = read_root(store)
+    about = dict(pairs(result.path, "SELECT name, value FROM about"))
+    assert about["root"] == root.root
+    assert about["key_set_digest"] == root.key_set_digest
+    assert about["records"] == str(root.records)
+
+
+def test_each_table_and_column_is_in_the_dictionary(demo: tuple[Store, CopyResult]) -> None:
+    _, result = demo
+    query = "SELECT table_name, column_name FROM dictionary WHERE column_name != ''"
+    listed = values(result.path, query)
+    query = """
+        SELECT t.name, c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
+        WHERE t.type = 'table' AND t.name NOT LIKE 'texts_fts%' AND t.name NOT LIKE 'sqlite_%'
+    """
+    assert sorted(listed) == sorted(values(result.path, query))
+    assert values(result.path, "SELECT count(*) FROM dictionary WHERE meaning = ''") == [(0,)]
+
+
+def test_a_citation_is_the_right_way_round(tmp_path: Path) -> None:
+    """The record is cited; the citing work is resolved as soon as it is held."""
+    cited, citing = make_record(arxiv_id="2401.00001"), make_record(arxiv_id="2401.00002")
+    numbers = [Record(one).pith_number for one in (citing, cited)]
+    named = "https://arxiv.org/abs/2401.00002v1"
+    event = make_event(cited, AUTHOR, "citation_signed", citation(citing=named))
+    query = """
+        SELECT citing_pith_number, citing_arxiv_id, cited_pith_number, cited_arxiv_id
+        FROM citations
+    """
+    path = tmp_path / "tables.db"
+    with open_store(tmp_path / "mirror.db") as store:
+        add_keys(store, keys_of(AUTHOR))
+        merge(store, tmp_path, make_bundle(cited, [event]))
+        update_copy(store, path)
+        assert values(path, query) == [(None, "2401.00002", numbers[1], "2401.00001")]
+        merge(store, tmp_path, make_bundle(citing, []))
+        assert not update_copy(store, path).is_new
+    assert values(path, query) == [(numbers[0], "2401.00002", numbers[1], "2401.00001")]
+
+
+def test_strings_are_data(tmp_path: Path) -> None:
+    """Markup, SQL, NUL and other controls come out as they went in, and are found by words."""
+    hostile = "'); DROP TABLE records; -- <script>alert(1)</script>\x00 \u202e zebra"
+    record = make_record()
+    event = make_event(record, AUTHOR, "challenge_filed", challenge(note=hostile))
+    path = tmp_path / "tables.db"
+    with open_store(tmp_path / "mirror.db") as store:
+        add_keys(store, keys_of(AUTHOR))
+        merge(store, tmp_path, make_bundle(record, [event, hostile, 7.5, None, [], {"signer": 1}]))
+        update_copy(store, path)
+    assert values(path, "SELECT note FROM challenges") == [(hostile,)]
+    assert values(path, "SELECT count(*), sum(is_valid) FROM events") == [(6, 1)]
+    words = "SELECT rowid FROM texts_fts WHERE texts_fts MATCH 'zebra'"
+    assert values(path, f"SELECT text FROM texts WHERE id IN ({words})") == [(hostile,)]  # noqa: S608
+
+
+# That it follows the store ---------------------------------------------------------------------
+
+
+def _events(record: Object) -> list[object]:
+    """Events of one record: each type once or more, revoked, superseded, refused, repeated."""
+    kinds = [one for one in EVENT_TYPES if one != REVOCATION]
+    events: list[Any] = [
+        make_event(record, REGISTRY, kind, payload_of(kind, record, REGISTRY)) for kind in kinds
+    ]
+    claims = [
+        make_event(
+            record, AUTHOR, "author_claimed", author_claim(), created_at=f"2026-06-0{day}T12:00:00Z"
+        )
+        for day in (1, 2)
+    ]
+    back = make_event(record, AUTHOR, REVOCATION, revocation(claims[1]["event_id"]))
+    again = sign_event_again(claims[0], AUTHOR)
+    return [*events, *claims, again, back, "junk", {**claims[0], "created_at": "never"}]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_update_gives_what_a_new_copy_has(tmp_path: Path, seed: int) -> None:
+    """After each of some random merges and changes of trust, row by row."""
+    random = Random(seed)
+    records = [make_record(arxiv_id=f"2401.{number:05}") for number in range(5)]
+    events = [_events(one) for one in records]
+    followed, fresh = tmp_path / "followed.db", tmp_path / "fresh.db"
+    with open_store(tmp_path / "mirror.db") as store:
+        add_keys(store, keys_of(REGISTRY))
+        for step in range(8):
+            if step == 3:
+                add_keys(store, keys_of(AUTHOR))
+            if step == 6:
+                remove_keys(store, [AUTHOR.key_id])
+            number = random.randrange(5)
+            some = random.sample(events[number], random.randint(1, 5))
+            receipts = [make_receipt(records[number], REGISTRY)]
+            merge(store, tmp_path, make_bundle(records[number], some, receipts=receipts))
+            result = update_copy(store, followed)
+            assert result.is_new == (step in {0, 3, 6})
+            fresh.unlink(missing_ok=True)
+            update_copy(store, fresh)
+            assert rows(followed) == rows(fresh)
+            check_file(followed)
+        assert update_copy(store, followed).records_changed == 0
+
+
+def test_processes_write_the_same(
+    demo: tuple[Store, CopyResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts that processes write, and what a merge adds meanwhile, give one copy."""
+    store, result = demo
+    monkeypatch.setattr(copy, "_PART_RECORDS", 3)
+    with with_processes(2):
+        update_copy(store, tmp_path / "parts.db")
+    assert rows(tmp_path / "parts.db") == rows(result.path)
+    check_file(tmp_path / "parts.db")
+
+
+def test_what_is_merged_meanwhile_is_in_the_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy is of one version of the store: the last."""
+    monkeypatch.setattr(copy, "_PART_RECORDS", 1)
+    records = [make_record(arxiv_id=f"2401.{number:05}") for number in range(4)]
+    path = tmp_path / "tables.db"
+    with open_store(tmp_path / "mirror.db") as store:
+        add_keys(store, keys_of(AUTHOR))
+        merge(store, tmp_path, *(make_bundle(one, []) for one in records[:3]))
+
+        def merge_more(_records: int) -> None:
+            for one in (records[0], records[3]):
+                event = make_event(one, AUTHOR, "author_claimed", author_claim())
+                merge(store, tmp_path, make_bundle(one, [event]))
+
+        with with_processes(1):
+            update_copy(store, path, progress=merge_more)
+        update_copy(store, tmp_path / "fresh.db")
+    assert rows(path) == rows(tmp_path / "fresh.db")
+    assert values(path, "SELECT count(*) FROM author_claims") == [(2,)]
+
+
+# What is refused -------------------------------------------------------------------------------
+
+
+def test_the_copy_of_another_store_is_refused(
+    demo: tuple[Store, CopyResult], tmp_path: Path
+) -> None:
+    _, result = demo
+    before = result.path.read_bytes()
+    with open_store(tmp_path / "other.db") as other:
+        merge(other, tmp_path, make_bundle(make_record(), []))
+        with pytest.raises(OutputError, match="copy of another store"):
+            update_copy(other, result.path)
+    assert result.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"text", b"SQLite format 3\0" + bytes(100)])
+def test_a_file_that_is_no_copy_is_refused(
+    demo: tuple[Store, CopyResult], tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "other.db"
+    path.write_bytes(content)
+    with pytest.raises(OutputError, match=r"output\.(exists|refused)"):
+        update_copy(demo[0], path)
+    assert path.read_bytes() == content
+
+
+def test_a_damaged_copy_is_refused(demo: tuple[Store, CopyResult], tmp_path: Path) -> None:
+    path = tmp_path / "damaged.db"
+    path.write_bytes(demo[1].path.read_bytes()[:100])
+    with pytest.raises(OutputError, match=r"output\.refused.*damaged"):
+        update_copy(demo[0], path)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_an_interrupted_run_leaves_the_old_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_new: bool
+) -> None:
+    path = tmp_path / "tables.db"
+    with open_store(tmp_path / "mirror.db") as store:
+        merge(store, tmp_path, make_bundle(make_record(), []))
+        update_copy(store, path)
+        before = rows(path)
+        merge(store, tmp_path, make_bundle(make_record(arxiv_id="2401.00009"), []))
+        if is_new:
+            add_keys(store, keys_of(AUTHOR))
+
+        def stop(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(copy, "replace_keys", stop)
+        with pytest.raises(KeyboardInterrupt):
+            update_copy(store, path)
+    assert rows(path) == before
+    assert sorted(one.name for one in tmp_path.iterdir()) == [
+        "mirror.db",
+        "step.jsonl",
+        "tables.db",
+    ]
