@@ -42,6 +42,7 @@ ENGINE_MAY_IMPORT: dict[str, set[str]] = {
     "history": {"states", "compare"},
     "tables": {"states"},
     "cluster": {"states", "ingest"},
+    "conformance": {"states", "ingest"},
 }
 """The folders of the engine: each may import the modules directly in `engine`, and only folders
 above it in this list; the modules directly in `engine` import no folder."""

@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "Verify the whole store: hashes, signatures, states, SQLite.",
     "checkpoint": "Sign the root of all states; verify that of other mirrors.",
     "compare": "Compare the states with upstream's or another mirror's.",
+    "conformance": "Find out whether another implementation follows the rules.",
     "diff": "Show what changed between two known times.",
     "export": "Write bundles as one reproducible BagIt bag.",
     "find": "Find records by identifier, title or words.",

@@ -18,6 +18,7 @@ from mirror.errors import (
 
 if TYPE_CHECKING:  # the program itself imports this module, and no engine
     from mirror.engine.compare.states import CompareSummary
+    from mirror.engine.conformance.report import ConformanceReport
     from mirror.engine.findings import Summary
     from mirror.engine.states.check import CheckReport
     from mirror.engine.storage.check import StorageSummary
@@ -29,6 +30,7 @@ __all__ = [
     "OK",
     "of_check",
     "of_comparison",
+    "of_conformance",
     "of_error",
     "of_storage_check",
     "of_summary",
@@ -87,6 +89,11 @@ def of_comparison(summary: CompareSummary, known: int = 0) -> int:
     if set(summary.statuses) == {"unreadable"}:
         return UPSTREAM
     return OK if summary.findings <= known else FOUND
+
+
+def of_conformance(report: ConformanceReport) -> int:
+    """Return the code of a run of a program: tasks that it does not do are left out, too."""
+    return OK if report.result == "alike" else FOUND
 
 
 def of_storage_check(summary: StorageSummary) -> int:

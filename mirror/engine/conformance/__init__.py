@@ -1,0 +1,1 @@
+"""Conformance: whether another program follows the rules, by tasks and answers."""
