@@ -23,7 +23,7 @@ COMMANDS = {
     "history": "Show how one record came to its state, step by step.",
     "identify": "Find the record of a paper by its title and abstract.",
     "keys": "List and change the trusted keys and event profiles.",
-    "merge": "Read bundles, verify and store them, and merge them into states.",
+    "merge": "Read bundles, verify, store, and merge them into states.",
     "probe": "Find out how the events of bundles are hashed and signed.",
     "prove": "Write or check a proof that a record's state is in the tree.",
     "rebuild": "Derive verdicts, states and indexes again from the facts.",
@@ -32,7 +32,7 @@ COMMANDS = {
     "show": "Show one record: its claims, and which of them are verified.",
     "status": "Count what is in the store.",
     "storage": "Ask archives whether they still have attested captures.",
-    "sync": "Fetch bundles from a registry or another mirror, and merge them.",
+    "sync": "Fetch bundles from a registry or a mirror, and merge them.",
     "tables": "Write everything known to a SQLite file of plain tables, for analysis.",
     "verify": "Check bundles as `merge` does, and store nothing.",
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mirror.archive.standard_input import standard_input
 from mirror.cli import exit_codes, options
 from mirror.cli.output import echo, plural, print_json, print_table
 from mirror.cli.output_paths import OutputPath, writes
@@ -26,7 +27,7 @@ __all__ = ["conformance"]
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
-@click.option("--seed", default="0", show_default=True, help="What the made-up worlds follow from.")
+@click.option("--seed", default="0", show_default=True, help="The made-up worlds follow from it.")
 @click.option(
     "--worlds",
     type=click.IntRange(0, 1_000_000),
@@ -118,7 +119,7 @@ def conformance(
 
 
 def _answer_tasks() -> None:
-    for line in answer_lines(sys.stdin.buffer):
+    for line in answer_lines(standard_input()):
         sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()
 

@@ -49,7 +49,7 @@ def merge(
     limits: ReadLimits,
     cluster: ClusterOptions,
 ) -> None:
-    """Read bundles, verify and store them, and merge them into states.
+    """Read bundles, verify, store, and merge them into states.
 
     A SOURCE is a bundle.json, JSON Lines of bundles, a tar or BagIt bag, any of them gzip or zstd,
     a folder, or - for standard input; its format is recognised by content. Merging the same bundles

@@ -94,7 +94,7 @@ def sync(
     client_config: ClientConfig,
     limits: ReadLimits,
 ) -> None:
-    """Fetch bundles from a registry or another mirror, and merge them.
+    """Fetch bundles from a registry or a mirror, and merge them.
 
     From a registry: the bundles of the given IDs; without an ID, the changed bundles of all records
     in the store. From a mirror: everything that is new there since the last sync. Fetched bundles

@@ -1,4 +1,4 @@
-"""Which rule a code or a member of a state is about.
+"""The rule that a code or a member of a state is about.
 
 The codes are those of section 9 of the protocol, where each group names its rules; here is for
 each code of one bundle or key set the one that a person reads first. Pointers are of M6.
@@ -97,4 +97,4 @@ TITLES = {
     "root": "the root of all states",
     "compare": "causes of differences",
 }
-"""What each rule that the conformance kit covers is about."""
+"""The subject of each rule that the conformance kit covers."""

@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "{folder}/report.html",
         "--force",
     ),
+    "conformance": ("--worlds", "0", "--task", "compare", "--", "{folder}/absent-program"),
     "root": (),
     "tables": ("{folder}/tables.db",),
     "prove": (ID,),
@@ -92,6 +93,7 @@ FROM_STANDARD_INPUT: dict[str, tuple[str, ...]] = {
     "sync": ("http://127.0.0.1:9", "--ids", "-"),
     "checkpoint verify": ("-", "--verifier", "{verifier}"),
     "probe": ("-",),
+    "conformance": ("--answer",),
     "headers add": ("-", "--height", "7"),
 }
 """Commands that read standard input."""

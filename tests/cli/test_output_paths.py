@@ -17,6 +17,8 @@ import pytest
 
 from mirror.cli.options import SourceText
 from mirror.cli.output_paths import OutputFolder, OutputPath
+from mirror.engine.conformance.cases import rule_cases
+from mirror.engine.conformance.vectors import vector_lines
 from mirror.engine.transparency.stamping import choose_checkpoint
 from mirror.store import CheckpointProof, open_store
 from tests import proofs
@@ -35,6 +37,8 @@ from tests.commands import COMMANDS
 
 ALICE = Signer("alice")
 
+CONFORMANCE = ["--worlds", "0", "--task", "digest", "sh", "-c", "cat >/dev/null; cat answers.jsonl"]
+
 RUNS: dict[tuple[str, str], list[str]] = {
     ("export", "out"): ["export", "OUT"],
     ("prove", "out"): ["prove", "2401.00001", "--out", "OUT"],
@@ -44,6 +48,8 @@ RUNS: dict[tuple[str, str], list[str]] = {
     ("checkpoint sign", "out"): ["checkpoint", "sign", "--key", "mirror.key", "--out", "OUT"],
     ("checkpoint proof", "out"): ["checkpoint", "proof", "OUT"],
     ("backup", "out"): ["backup", "OUT"],
+    ("conformance", "report"): ["conformance", "--report", "OUT", *CONFORMANCE],
+    ("conformance", "html"): ["conformance", "--html", "OUT", *CONFORMANCE],
     ("keys new", "file"): ["keys", "new", "OUT", "--name", "x.example/y"],
 }
 """A run for each output of each command; `OUT` is what it writes."""
@@ -64,6 +70,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bundle = make_bundle(record, events)
     (folder / "bundle.json").write_bytes(to_json(bundle))
     (folder / "keys.json").write_bytes(key_set_file(ALICE))
+    (folder / "answers.jsonl").write_bytes(vector_lines(rule_cases("0", ["digest"]))[1])
     return folder
 
 
@@ -97,7 +104,9 @@ def place(template: Path, tmp_path: Path, mirror: Mirror) -> Path:
 
 def run(mirror: Mirror, arguments: list[str], out: str, *more: str) -> Ran:
     """Run a command that writes `out`."""
-    return mirror(*(out if one == "OUT" else one for one in arguments), *more)
+    words = [out if one == "OUT" else one for one in arguments]
+    end = words.index("sh") if "sh" in words else len(words)  # of our own options
+    return mirror(*words[:end], *more, *words[end:])
 
 
 def contents(folder: Path) -> dict[Path, bytes]:

@@ -26,7 +26,7 @@ class Signers:
             "author-next",
             signer_id="author",
             signer_type="author",
-            event_types=("author_claimed", "citation_signed", "event_revoked", "note.x"),
+            event_types=("author_claimed", "citation_signed", "event_revoked", "note_x"),
             may_revoke_others=False,
         )
         """Another key of the same authority, for some types only."""

@@ -168,7 +168,7 @@ class Paper:
                 "proof_b64": "cHJvb2Y=",
             },
             "storage_attested": {
-                "archive": "archive.example",
+                "archive": "an archive",
                 "url": "https://archive.example/1",
                 "captured_at": NOON,
             },

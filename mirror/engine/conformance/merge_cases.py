@@ -78,24 +78,24 @@ def _merge(
 
 def _order(signers: Signers, paper: Paper) -> Iterator[_Case]:
     times = [_T2, _T1_MICRO, _T1, _T1_ZERO, _T0, _OLD]
-    events = [paper.event(signers.author, "note.x", created_at=time) for time in times]
+    events = [paper.event(signers.author, "note_x", created_at=time) for time in times]
     yield "times of one second, with and without a fraction", "V5 M2", (events, [], [])
-    same = [paper.event(signers.author, "note.x", {"n": n}, _T1) for n in range(6)]
+    same = [paper.event(signers.author, "note_x", {"n": n}, _T1) for n in range(6)]
     yield "events of one instant", "M2", (same, [], [])
 
 
 def _distinct(signers: Signers, paper: Paper) -> Iterator[_Case]:
     author = signers.author
-    event = paper.event(author, "note.x")
+    event = paper.event(author, "note_x")
     again = sign(event, author, again=True)
     broken = {**event, "signature": {"algorithm": "ed25519", "signature_b64": "AA=="}}
     other_order = dict(reversed(event.items()))
     facts = [event, again, broken, other_order, event, 1, 1.0, True, [], [], None]
     yield "one event with two signatures, and copies of it", "M1 M10", (facts, [], [])
-    numbers = [paper.event(author, "note.x", {"n": n}) for n in (1, 1.0, True, "1")]
+    numbers = [paper.event(author, "note_x", {"n": n}) for n in (1, 1.0, True, "1")]
     yield "payloads that are almost equal", "M1 V2", (numbers, [], [])
-    stranger = paper.event(signers.stranger, "note.x")
-    wrong = [{**event, "payload": {}}, stranger, paper.event(author, "note.x", created_at="no")]
+    stranger = paper.event(signers.stranger, "note_x")
+    wrong = [{**event, "payload": {}}, stranger, paper.event(author, "note_x", created_at="no")]
     yield "invalid events", "M1 M10", ([*wrong, *_ANY_VALUES], [], [])
 
 
@@ -138,7 +138,7 @@ def _revocations(signers: Signers, paper: Paper) -> Iterator[_Case]:
 
 def _equivocations(signers: Signers, paper: Paper) -> Iterator[_Case]:
     author, registry = signers.author, signers.registry
-    for event_type in (*EVENT_TYPES, "note.x"):
+    for event_type in (*EVENT_TYPES, "note_x"):
         made = paper.payload(event_type, registry)
         payloads = [made, {**made, "more": 1}, {**made, "more": 1.0}]
         times = [_T1, _T1_ZERO, _T1]
@@ -149,6 +149,9 @@ def _equivocations(signers: Signers, paper: Paper) -> Iterator[_Case]:
         facts = [*events, paper.revocation(registry, events[0])]
         yield f"different {event_type} of one instant", "M4 M9", (facts, [], [])
     claim = paper.payload("author_claimed", author)
+    for pair in ((1, 1.0), (1, True), ("1", 1), (0.0, -0.0), ("\u00e9", "e\u0301")):
+        near = [paper.event(author, "author_claimed", {**claim, "n": n}, _T1) for n in pair]
+        yield f"events that differ in {pair[0]!r} and {pair[1]!r}", "M4 V2", (near, [], [])
     apart = [
         paper.event(author, "author_claimed", claim, _T1),
         paper.event(author, "author_claimed", {**claim, "n": 1}, _T1_MICRO),
@@ -169,7 +172,7 @@ def _equivocations(signers: Signers, paper: Paper) -> Iterator[_Case]:
 
 def _slots(signers: Signers, paper: Paper) -> Iterator[_Case]:
     author = signers.author
-    for event_type in (*_TYPES_WITH_SLOT, "graph_snapshot", "record_created", "note.x"):
+    for event_type in (*_TYPES_WITH_SLOT, "graph_snapshot", "record_created", "note_x"):
         made = paper.payload(event_type, author)
         early, middle, late = (
             paper.event(author, event_type, {**made, "n": n}, time)
@@ -208,13 +211,13 @@ def _slots(signers: Signers, paper: Paper) -> Iterator[_Case]:
 
 def _states(signers: Signers, paper: Paper) -> Iterator[_Case]:
     author, registry = signers.author, signers.registry
-    every = [paper.event(registry, one) for one in (*EVENT_TYPES, "note.x", "a", "9._")]
+    every = [paper.event(registry, one) for one in (*EVENT_TYPES, "note_x", "a", "9._")]
     yield "an event of every type", "M6 M12 M13", (every, [], [paper.claim()])
     signer = {"more": [1.5], **dict(reversed(author.signer_value().items()))}
     payload = {"z": {"b": [{"d": 1e-7, "c": -0.0}], "a": 1e16}, "\U0001f600": 1,
     "\uff5e": "\u2028\x7f",
                "10": 1, "9": 2, "": None}  # fmt: skip
-    odd = [paper.event(author, "note.x", payload, signer=signer, target="\U0001f600\n", more=1)]
+    odd = [paper.event(author, "note_x", payload, signer=signer, target="\U0001f600\n", more=1)]
     yield "members that are sorted, and others that are left out", "M6 M13 V2", (odd, [], [])
     yield "no facts", "M6 M12 M13", ([], [], [])
 
@@ -280,7 +283,7 @@ def _receipts(signers: Signers, paper: Paper) -> Iterator[_Case]:
 def _roots(signers: Signers) -> Iterator[ConformanceTask]:
     papers = [Paper(record_value(number)) for number in range(200, 240)]
     alike = _alike(papers[0])
-    texts = [text_of(paper.bundle([paper.event(signers.author, "note.x")])) for paper in papers]
+    texts = [text_of(paper.bundle([paper.event(signers.author, "note_x")])) for paper in papers]
     for case, bundles in {
         "of one record": texts[:1],
         "of forty records": texts,
@@ -327,11 +330,11 @@ def _comparisons(signers: Signers) -> Iterator[ConformanceTask]:
         paper.event(author, "author_claimed", {**claim, "n": n}, time)
         for n, time in enumerate((_T1, _T2))
     ]
-    revoked = paper.event(author, "note.x", created_at=_T1)
+    revoked = paper.event(author, "note_x", created_at=_T1)
     facts = [
         *events,
         revoked,
-        paper.event(author, "note.y"),
+        paper.event(author, "note_y"),
         paper.event(author, "citation_signed", withdrawn, _T2),
         paper.revocation(author, revoked),
     ]
@@ -350,7 +353,7 @@ def _comparisons(signers: Signers) -> Iterator[ConformanceTask]:
         "without a withdrawal": state(*facts[:4], cited, facts[5]),
         "without some events": state(facts[3]),
         "without all events": state(),
-        "with another event": state(*facts, paper.event(author, "note.z")),
+        "with another event": state(*facts, paper.event(author, "note_z")),
         "of another record": state(of=Paper(record_value(301))),
         "with other alias times": state(*facts, claims=[paper.claim()]),
     }

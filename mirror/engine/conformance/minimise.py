@@ -17,33 +17,36 @@ from mirror.errors import FormatError
 
 __all__ = ["minimise"]
 
-_ROUNDS = 60
-_CANDIDATES = 60
-"""Most rounds, and most candidates of a round."""
+_CANDIDATES = 40
+"""Most candidates of a round."""
+_DEPTH = 4
+"""How deep members are left out: of an event, of its payload and of its signer."""
 
 _StillDiffers = Callable[[Sequence[ConformanceTask]], Sequence[bool]]
 
 
-def minimise(task: ConformanceTask, still_differs: _StillDiffers) -> ConformanceTask:
+def minimise(task: ConformanceTask, still_differs: _StillDiffers, rounds: int) -> ConformanceTask:
     """Return a smaller task that shows the same difference.
 
     Args:
         task: A task that is answered differently.
         still_differs: Whether each of some tasks shows the difference.
+        rounds: Most calls of it.
     """
-    start = 0
-    for _ in range(_ROUNDS):
+    start, is_smaller = 0, False
+    for _ in range(rounds):
         candidates = list(islice(_smaller(task), start, start + _CANDIDATES))
         if not candidates:
-            break
+            if not is_smaller:
+                break
+            start, is_smaller = 0, False  # once more: some of it may be left out now
+            continue
         answers = still_differs(candidates)
-        found = next(
-            (one for one, differs in zip(candidates, answers, strict=True) if differs), None
-        )
+        found = next((index for index, differs in enumerate(answers) if differs), None)
         if found is None:
             start += _CANDIDATES
         else:
-            task, start = found, 0
+            task, start, is_smaller = candidates[found], start + found, True
     return task
 
 
@@ -78,18 +81,34 @@ def _smaller_texts(text: bytes) -> Iterator[bytes]:
             yield shorter
 
 
-def _smaller_values(value: Any) -> Iterator[Any]:
+def _smaller_values(value: Any, depth: int = _DEPTH) -> Iterator[Any]:
+    """Yield values without a part of a list or a member, the lists of all levels first."""
+    for inner in (_smaller_lists, _smaller_objects):
+        yield from inner(value, depth)
+
+
+def _smaller_lists(value: Any, depth: int) -> Iterator[Any]:
     if isinstance(value, list):
         yield from _parts(value)
-        for index, item in enumerate(value):
-            for smaller in _smaller_values(item):
-                yield [*value[:index], smaller, *value[index + 1 :]]
-    elif isinstance(value, dict):
+    yield from _within(value, depth, _smaller_lists)
+
+
+def _smaller_objects(value: Any, depth: int) -> Iterator[Any]:
+    if isinstance(value, dict):
         for name in value:
             yield {other: one for other, one in value.items() if other != name}
-        for name, item in value.items():
-            for smaller in _smaller_values(item):
-                yield {**value, name: smaller}
+    yield from _within(value, depth, _smaller_objects)
+
+
+def _within(value: Any, depth: int, inner: Callable[[Any, int], Iterator[Any]]) -> Iterator[Any]:
+    """Yield the value with each of its items or members made smaller."""
+    if depth == 0 or not isinstance(value, list | dict):
+        return
+    for key in list(value) if isinstance(value, dict) else range(len(value)):
+        for smaller in inner(value[key], depth - 1):
+            changed = value.copy()
+            changed[key] = smaller
+            yield changed
 
 
 def _parts(items: list[Any]) -> Iterator[list[Any]]:

@@ -24,6 +24,8 @@ __all__ = ["BatchAnswers", "Program"]
 _PIECE_BYTES = 1 << 16
 _STDERR_BYTES = 2000
 """How much of the end of standard error is kept."""
+_FAULTS = 10
+"""Faulty lines after which an output is not read on."""
 _SLACK_BYTES = 1 << 20
 _SLACK_FACTOR = 8
 """A program may write so many times what the answers need, and so much more."""
@@ -31,12 +33,12 @@ _SLACK_FACTOR = 8
 
 @dataclass(slots=True)
 class BatchAnswers:
-    """What a program answered to a batch."""
+    """The answers of a program to a batch."""
 
     answers: dict[int, Object] = field(default_factory=dict)
     """By id; the first answer to each task."""
     faults: list[str] = field(default_factory=list)
-    """What is wrong with the output or the end of the program, in words."""
+    """Faults of the output, or of the end of the program, in words."""
     stderr: str = ""
     """The end of what it wrote to standard error, without control characters."""
 
@@ -192,6 +194,8 @@ def _read_answers(output: bytes, lines: Mapping[int, bytes], found: BatchAnswers
     for number, line in enumerate(output.split(b"\n"), 1):
         if not line.strip(b" \t\r"):
             continue
+        if len(found.faults) == _FAULTS:
+            break
         answer_id, answer = _parsed(line)
         if answer is None or answer_id not in lines:
             what = "has no id of a task" if answer is not None else "is no JSON object"

@@ -16,10 +16,10 @@ from mirror.engine.conformance.task import KINDS, ConformanceTask
 __all__ = ["PROTOCOL_VERSION", "ConformanceReport", "FirstDifference", "codes_in"]
 
 PROTOCOL_VERSION = "1"
-"""Of tasks and answers (docs/conformance.md)."""
+"""The version of the protocol of tasks and answers (docs/conformance.md)."""
 
 _RESULTS = ("alike", "different", "unsupported", "unanswered")
-"""What can come of a task that was asked."""
+"""Results of a task that was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class ConformanceReport:
     """Rules that a task was made for that was answered."""
     first: FirstDifference | None = None
     fault: str = ""
-    """What was wrong with the program itself, in words."""
+    """The first fault of the program itself, in words; empty if it has none."""
     stopped: str = ""
     """Why the run ended early; empty if it did not."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 from mirror.core.values import Object, encode
 from mirror.engine.conformance.answers import answer
@@ -19,7 +20,7 @@ from mirror.engine.conformance.task import KINDS, ConformanceTask
 from mirror.engine.conformance.vectors import read_vectors
 from mirror.engine.conformance.worlds import world_tasks
 
-__all__ = ["ConformanceRequest", "run_conformance"]
+__all__ = ["AnswersTasks", "ConformanceRequest", "run_conformance"]
 
 _BATCH_TASKS, _BATCH_BYTES = 250, 8 << 20
 """Most tasks, and bytes of tasks, that are given to one start of the program."""
@@ -29,7 +30,7 @@ _STARTS_ALONE = 40
 
 @dataclass(frozen=True, kw_only=True)
 class ConformanceRequest:
-    """What to run, and what to ask."""
+    """The program to run, and the tasks to ask."""
 
     command: tuple[str, ...]
     seed: str = "0"
@@ -38,6 +39,8 @@ class ConformanceRequest:
     kinds: tuple[str, ...] = KINDS
     time_limit_s: float = 120.0
     """For each start of the program, with at most 250 tasks."""
+    rounds: int = 60
+    """Most starts of the program to make the first difference smaller."""
     progress: Callable[[int], None] = lambda _: None
 
 
@@ -51,22 +54,36 @@ class _Question:
 _Answered = tuple[_Question, Object | None]
 
 
-def run_conformance(request: ConformanceRequest) -> ConformanceReport:
+class AnswersTasks(Protocol):
+    """A program, or a part of this one, that is asked."""
+
+    def ask(self, lines: Mapping[int, bytes], answer_bytes: int) -> BatchAnswers:
+        """Return the answers to tasks, given as lines by id; see `Program.ask`."""
+
+
+def run_conformance(
+    request: ConformanceRequest, program: AnswersTasks | None = None
+) -> ConformanceReport:
     """Run the program over all tasks, and report.
+
+    Args:
+        request: What to ask.
+        program: What is asked; the command of the request if None.
 
     Raises:
         SourceError: `conformance.program` if the program cannot be started, `source.unreadable`.
         FormatError: `conformance.vectors`
     """
-    return _ConformanceRun(request).report()
+    return _ConformanceRun(
+        request, program or Program(request.command, request.time_limit_s)
+    ).report()
 
 
 class _ConformanceRun:
     """One run."""
 
-    def __init__(self, request: ConformanceRequest) -> None:
-        self._request = request
-        self._program = Program(request.command, request.time_limit_s)
+    def __init__(self, request: ConformanceRequest, program: AnswersTasks) -> None:
+        self._request, self._program = request, program
         self._vectors = None if request.vectors is None else read_vectors(request.vectors)
         self._report = ConformanceReport(
             command=request.command,
@@ -103,7 +120,7 @@ class _ConformanceRun:
                 yield _Question(next(numbers), task, answer(task))
 
     def _tasks(self) -> Iterator[ConformanceTask]:
-        yield from rule_cases(self._request.seed)
+        yield from rule_cases(self._request.seed, self._request.kinds)
         signers = Signers(self._request.seed)
         for number in range(self._request.worlds):
             yield from world_tasks(signers, number)
@@ -135,9 +152,9 @@ class _ConformanceRun:
         """Return the difference, with its task as small as it can be made."""
         found = _difference(question, batch.answers.get(question.number))
         rule = "" if found is None else found.rule
-        is_answered = question.number in batch.answers
+        is_answered, rounds = question.number in batch.answers, self._request.rounds
         if is_answered:
-            small = minimise(question.task, lambda tasks: self._still_differ(tasks, rule))
+            small = minimise(question.task, lambda tasks: self._still_differ(tasks, rule), rounds)
         else:
             small = self._smaller_unanswered(question.task, batch.fault)
         asked = _Question(1, small, answer(small))
@@ -171,7 +188,8 @@ class _ConformanceRun:
                 starts -= 1
                 yield starts >= 0 and 1 not in self._ask([_Question(1, one, answer(one))]).answers
 
-        return minimise(task, lambda tasks: _until_found(tasks, is_unanswered(tasks)))
+        rounds = self._request.rounds
+        return minimise(task, lambda tasks: _until_found(tasks, is_unanswered(tasks)), rounds)
 
 
 def _until_found(tasks: Sequence[ConformanceTask], found: Iterable[bool]) -> list[bool]:

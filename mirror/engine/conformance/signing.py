@@ -44,7 +44,7 @@ class SigningKey:
     """A key with its private half, and its entry in a key set."""
 
     seed: str
-    """Of the run."""
+    """The seed of the run."""
     name: str
     _: KW_ONLY
     signer_id: str = ""

@@ -12,7 +12,7 @@ from mirror.errors import FormatError
 __all__ = ["KINDS", "ConformanceTask", "parse_task"]
 
 KINDS = ("digest", "verify", "merge", "root", "compare")
-"""What a program can be asked."""
+"""The kinds of tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class ConformanceTask:
     kind: str
     """One of `KINDS`."""
     case: str
-    """What the task was made for, in words."""
+    """The purpose of the task, in words."""
     rules: tuple[str, ...] = ()
     """The rules that the task is about; none if it was drawn at random."""
     text: bytes = b""

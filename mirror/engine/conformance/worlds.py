@@ -50,7 +50,7 @@ _NUMBERS = (
     123456789012345680.0,
     2.2250738585072014e-308, 1e100, 4503599627370496.5,
 )  # fmt: skip
-_TYPES = (*EVENT_TYPES, "author_claimed", "citation_signed", "event_revoked", "note.x")
+_TYPES = (*EVENT_TYPES, "author_claimed", "citation_signed", "event_revoked", "note_x")
 _PIECES = (
     b'"', b"0", b"\\ud800", b"\\ude00", b"\x00", b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b",",
     b":", b"{",
