@@ -75,15 +75,16 @@ def _print_hit(hit: SearchHit) -> None:
         describe_receipt(standing),
     ]
     print_text(escape_terminal("  ".join(parts)))
-    if hit.title:
+    if hit.title and hit.title.text != "".join(hit.excerpt):
         print_text(escape_terminal(hit.title.text), 4)
-        print_text(escape_terminal(f"title {hit.title.origin}"), 4)
-    if hit.cited_by or hit.cites:
-        cites, cited_by = plural(hit.cites, "record"), plural(hit.cited_by, "work")
-        print_text(f"by signed citations: cites {cites}, cited by {cited_by}", 4)
     if hit.excerpt:
         pieces = [
             click.style(escape_terminal(piece), bold=True) if index % 2 else escape_terminal(piece)
             for index, piece in enumerate(hit.excerpt)
         ]
         print_text("".join(pieces), 4)
+    if hit.title:
+        print_text(escape_terminal(f"title {hit.title.origin}"), 4)
+    if hit.cited_by or hit.cites:
+        cites, cited_by = plural(hit.cites, "record"), plural(hit.cited_by, "work")
+        print_text(f"by signed citations: cites {cites}, cited by {cited_by}", 4)

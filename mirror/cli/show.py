@@ -15,6 +15,7 @@ from mirror.cli.output import echo, print_table
 from mirror.cli.state_view import state_rows
 from mirror.core.keys import KeySet
 from mirror.core.point_in_time import PointInTime
+from mirror.core.record import Record
 from mirror.core.state_view import parse_state
 from mirror.core.verification_status import CheckedClaims
 from mirror.engine.claims.checked import checked_claims
@@ -31,7 +32,8 @@ from mirror.engine.states.past import (
     past_text,
     require_known,
 )
-from mirror.store import RecordFacts, Store, open_store
+from mirror.engine.titles import proved_texts
+from mirror.store import PaperTexts, RecordFacts, Store, open_store
 
 __all__ = ["show"]
 
@@ -150,6 +152,10 @@ class _StoreView:
         facts = past_facts(self.store, record_id, self._version, keys)
         return facts if self._claimed_until is None else until_claimed(facts, self._claimed_until)
 
+    def kept(self, record: Record) -> PaperTexts:
+        """Return the proved texts of a record that were known."""
+        return proved_texts(self.store, record, None if self._at is None else self._at.text)
+
     def state(self, record_id: int, keys: KeySet) -> bytes:
         """Return the state of a record as M13 writes it."""
         if self._claimed_until is None:
@@ -174,7 +180,13 @@ def _print_record(view: _StoreView, record_id: int, keys: KeySet) -> int:
     state = parse_state(view.state(record_id, keys))
     record = store.records.get(record_id)
     checked = CheckedClaims() if view.times else checked_claims(store, state, may_check=True)
-    rows = state_rows(state, record, lambda: view.facts(record_id, keys).events, checked)
+    rows = state_rows(
+        state,
+        record,
+        lambda: view.facts(record_id, keys).events,
+        checked,
+        view.kept(record),
+    )
     if view.times:
         print_table({**view.times, **rows})
         return exit_codes.OK

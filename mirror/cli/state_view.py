@@ -25,6 +25,8 @@ from mirror.core.record import Record
 from mirror.core.state_view import EventEntry, RetiredEvent, StateView
 from mirror.core.values import Object
 from mirror.core.verification_status import CheckedClaims, claim_statuses
+from mirror.engine.titles import title_of
+from mirror.store import PaperTexts
 
 __all__ = ["state_rows"]
 
@@ -47,6 +49,7 @@ def state_rows(
     record: Record,
     events: Callable[[], Iterable[Event]],
     checked: CheckedClaims = CheckedClaims(),  # noqa: B008 - it cannot be changed
+    kept: PaperTexts = PaperTexts(),  # noqa: B008
 ) -> dict[str, str | list[str]]:
     """Return names and values for a table.
 
@@ -55,11 +58,13 @@ def state_rows(
         record: Its record.
         events: Reads all events of the record; called if any is not in force.
         checked: The results of checks of its claims.
+        kept: Its proved texts.
     """
     rows: dict[str, str | list[str]] = {
         "Pith Number": record.pith_number,
         "canonical SHA-256": record.canonical_sha256,
         "source": f"{record.source['kind']} {record.source['id']} v{record.source['version']}",
+        **_texts(state, record, kept),
         **_metadata(record),
         "aliases": [_alias(one) for one in state.source_aliases],
         "receipt": _receipt(state.receipt),
@@ -72,6 +77,15 @@ def state_rows(
         if name not in _ELSEWHERE and (entries := state.entries(name)):
             rows[list_label(name)] = _entries(entries, name, checked)
     return {**rows, **_not_in_force(state, events)}
+
+
+def _texts(state: StateView, record: Record, kept: PaperTexts) -> dict[str, str | list[str]]:
+    rows: dict[str, str | list[str]] = {}
+    if title := title_of(kept, record, state):
+        rows["title"] = [title.text, f"({title.origin})"]
+    if abstract := kept.abstract:
+        rows["abstract"] = [abstract.text, f"({abstract.origin})"]
+    return rows
 
 
 def _metadata(record: Record) -> dict[str, str]:

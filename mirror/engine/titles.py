@@ -24,29 +24,21 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordTitle:
     """The title that a record is shown with, and where it is from."""
 
     text: str
     is_proved: bool
     """Whether it has the digest in the record (R5)."""
+    is_claim: bool
+    """Whether it is from a graph snapshot."""
     source: str
     """Name of the dump of metadata, or `signer_id` of the graph snapshot."""
     at: str
     """Known time at which the dump was read, or time that the graph snapshot claims."""
-    is_claim: bool
-    """Whether it is from a graph snapshot."""
-
-    @property
-    def origin(self) -> str:
-        """Where the title is from, in words."""
-        if not self.is_claim:
-            return f"proved by its digest, read from {self.source} on {self.at[:10]}"
-        signer = f"claimed by {self.source}" if self.source else "claimed"
-        snapshot = f"a graph snapshot of {self.at[:10]}" if self.at else "a graph snapshot"
-        digest = "it has" if self.is_proved else "it does not have"
-        return f"{signer} in {snapshot}; {digest} the digest in the record"
+    origin: str
+    """Where the title is from, in words."""
 
 
 def title_of(kept: PaperTexts, record: Record, state: StateView) -> RecordTitle | None:
@@ -68,7 +60,14 @@ def proved_title(kept: PaperTexts) -> RecordTitle | None:
     one = kept.title
     if one is None:
         return None
-    return RecordTitle(one.text, True, one.source, one.read_at, is_claim=False)  # noqa: FBT003
+    return RecordTitle(
+        text=one.text,
+        is_proved=True,
+        is_claim=False,
+        source=one.source,
+        at=one.read_at,
+        origin=one.origin,
+    )
 
 
 def claimed_title(record: Record, state: StateView) -> RecordTitle | None:
@@ -88,8 +87,20 @@ def claim_of(record: Record, text: str, signer: str, at: str) -> RecordTitle | N
         signer: `signer_id` of the graph snapshot; empty if it is not known.
         at: The time that the graph snapshot claims; empty if it is not known.
     """
+    if not text:
+        return None
     is_proved = text_digest(text) == record.metadata["title_canon_sha256"]
-    return RecordTitle(text, is_proved, signer, at, is_claim=True) if text else None
+    claim = f"claimed by {signer}" if signer else "claimed"
+    snapshot = f"a graph snapshot of {at[:10]}" if at else "a graph snapshot"
+    digest = "it has" if is_proved else "it does not have"
+    return RecordTitle(
+        text=text,
+        is_proved=is_proved,
+        is_claim=True,
+        source=signer,
+        at=at,
+        origin=f"{claim} in {snapshot}; {digest} the digest in the record",
+    )
 
 
 def titles_of(state: StateView) -> list[str]:

@@ -32,6 +32,11 @@ class PaperText(NamedTuple):
     read_at: str
     """Known time: when it was stored, with microseconds."""
 
+    @property
+    def origin(self) -> str:
+        """Where the text is from, in words."""
+        return f"proved by its digest, read from {self.source} on {self.read_at[:10]}"
+
     def is_proved_by(self, record: Record) -> bool:
         """Whether the text has the digest in a record (R5)."""
         digest = record.title_sha256 if self.kind == "title" else record.abstract_sha256

@@ -49,7 +49,7 @@ class IndexedText(NamedTuple):
     names: str
     """Its number, aliases and categories."""
     title: str
-    """Its proved title, and those that graph snapshots give it."""
+    """Its proved title, or else those that graph snapshots claim."""
     texts: str
     """Its proved abstract, and all other texts in its state."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from sample_bundles.expected import Sample
@@ -15,6 +16,15 @@ _DESCRIPTION: Final = (
     "{} real records of pith.science: canonical records, registry receipts and alias times as the "
     "registry published them. No events."
 )
+
+
+_MORE_TITLES: Final = {
+    "2304.01373": (
+        "Pythia: A Suite for Analyzing Large Language Models Across Training and Scaling"
+    ),
+    "2310.01089": "GraphText: Graph Reasoning in Text Space",
+}
+"""Titles that the registry's pages did not show; the digests in the records prove them (R5)."""
 
 
 def facts() -> list[Object]:
@@ -43,3 +53,15 @@ def real_sample() -> Sample:
     members = {path_in_bag(bundle["pith_number"]): oracle.compose([bundle]) for bundle in bundles}
     description = _DESCRIPTION.format(len(members))
     return Sample("pith.tar", bag(members, description), members, needs_demo_keys=False)
+
+
+def real_titles() -> dict[str, bytes]:
+    """Return the file of known titles, a line of arXiv id and title each, ascending by id."""
+    known = {
+        fact["canonical_record"]["source"]["id"]: fact["title"]
+        for fact in facts()
+        if "title" in fact
+    }
+    titles = sorted({**known, **_MORE_TITLES}.items())
+    text = [json.dumps({"id": one, "title": title}) + "\n" for one, title in titles]
+    return {"titles.jsonl": "".join(text).encode()}

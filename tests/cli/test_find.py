@@ -9,11 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mirror.core.values import time_text
 from tests.builders import Signer, key_set_file, make_bundle, make_event, make_record, to_json
 from tests.cli.conftest import BUNDLES, Mirror
 from tests.cli.test_hostile_words import _on_a_terminal as on_a_terminal
@@ -286,6 +288,7 @@ def test_proved_texts_are_kept_when_asked(store: Path, mirror: Mirror) -> None:
     """The summary counts them, JSON names them, and a search shows where the title is from."""
     text = _dump({"id": "1309.3741", "title": TITLE}, {"id": "1309.3741", "title": "another"})
     Path("dump.jsonl").write_bytes(text)
+    before = time_text(datetime.now(UTC), microseconds=True)
     ran = mirror("identify", "--metadata", "dump.jsonl", "--keep")
     assert ran.exit_code == 1
     assert "titles kept       1\nabstracts kept    0\nnot kept          0\n" in ran.stdout.decode()
@@ -298,6 +301,10 @@ def test_proved_texts_are_kept_when_asked(store: Path, mirror: Mirror) -> None:
     assert (
         f"{TITLE}\n    title proved by its digest, read from dump.jsonl on " in ran.stdout.decode()
     )
+    shown = mirror("show", "1309.3741").stdout.decode()
+    assert f"title              {TITLE}\n" in shown
+    assert "                   (proved by its digest, read from dump.jsonl on " in shown
+    assert TITLE not in mirror("show", "1309.3741", "--at", before).stdout.decode()
     assert mirror("check").exit_code == 0
     assert mirror("identify", "--title", TITLE, "--keep").exit_code == 2
 

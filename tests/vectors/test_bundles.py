@@ -242,6 +242,19 @@ def test_real_bag() -> None:
     assert sum(state["current"]["receipt"] is not None for state in states("pith")) == with_receipt
 
 
+def test_titles_have_the_digests_in_their_records() -> None:
+    """titles.jsonl has every title of the facts, and those of all records with a receipt (R5)."""
+    titles = {
+        line["id"]: line["title"]
+        for line in map(oracle.parse, (BUNDLES / "titles.jsonl").read_bytes().splitlines())
+    }
+    records = {fact["canonical_record"]["source"]["id"]: fact for fact in facts()}
+    for arxiv_id, title in titles.items():
+        assert text_digest(title) == title_digest(records[arxiv_id]["canonical_record"])
+        assert title == records[arxiv_id].get("title", title)
+    assert {one for one, fact in records.items() if {"title", "receipts"} & {*fact}} <= {*titles}
+
+
 def _core_digest(state: Any) -> str:
     """M12, from a state."""
     names = ("pith_number", "merge_version", "valid_event_count", "equivocation_count",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import pytest
 from mirror.core.values import time_text
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
+from mirror.engine.search.metadata_check import keep_metadata
 from mirror.engine.states import trust
 from mirror.engine.states.current import bundle_text, current_text
 from mirror.engine.states.trust import add_keys
@@ -69,6 +71,12 @@ def merge(store: Store, record: Object, *events: object) -> None:
     ingest(store, ReadRequest([str(path)], lambda _report: None))
 
 
+def keep_title(store: Store) -> None:
+    """Keep the title of a record."""
+    line = to_json({"id": "2401.00001", "title": "On mirrors"})
+    assert [*keep_metadata(store, io.BytesIO(line), "dump.jsonl")]
+
+
 def make_past(path: Path) -> dict[str, Known]:
     """Make the store at a path; what was known by the end of each of `SECONDS`."""
     first = make_event(RECORD, REGISTRY, "record_created", created(RECORD, REGISTRY))
@@ -84,6 +92,7 @@ def make_past(path: Path) -> dict[str, Known]:
         ("2026-06-02T12:00:00.750000Z", lambda store: merge(store, RECORD, claims[1])),
         ("2026-06-03T00:00:00.000000Z", lambda store: add_keys(store, keys_of(AUTHOR))),
         ("2026-06-03T12:00:00.000000Z", lambda store: merge(store, OTHER)),
+        ("2026-06-03T13:00:00.000000Z", keep_title),
         ("2026-06-04T12:00:00.999999Z", lambda store: merge(store, RECORD, back)),
     ]
     known = {}

@@ -487,6 +487,7 @@ def test_a_past_page_shows_what_was_known_then(
     near = [f"/pith/{SUFFIX}/at/{one}" for one in SECONDS[max(0, index - 1) : index + 2]]
     assert {*near, f"/pith/{SUFFIX}"} <= hrefs
     assert ("Nothing: the state is that of today." in page.text) == (index == 3)
+    assert ("On mirrors" in page.text) == (index == 3)  # kept on 3 June, 13:00
 
 
 def test_a_past_page_says_what_differs_from_today_in_words(url: str) -> None:

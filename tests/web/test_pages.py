@@ -25,13 +25,22 @@ from mirror.store import open_store
 from mirror.store.findings import FindingFilter
 from mirror.web.pages import escaping
 from mirror.web.pages.labels import CHECKS
-from tests.builders import make_bundle, make_record, to_json
+from tests.builders import (
+    Signer,
+    key_set_file,
+    make_bundle,
+    make_event,
+    make_record,
+    snapshot,
+    to_json,
+)
 from tests.engine.anchors.time_stamp_authority import TimeStampAuthority
 from tests.shared import shared
 from tests.web.conftest import BUNDLES, Serve, make_store, run_mirror
 from tests.web.hostile import hostile_store
 from tests.web.markup import Page
 
+AUTHOR = Signer("author")
 FULL = "EI5HAOZQLTRXHSO6XXITW2U5X6"
 """A demo record with nearly everything."""
 CLAIMED = "RFAEN2TOWSST6DWHW3QJNPG45P"
@@ -341,6 +350,40 @@ def test_a_name_that_is_not_held_gives_help(path: str, client: httpx.Client) -> 
     assert answer.status_code == 404
     assert "Names that can be looked up" in answer.text
     assert f'value="{html.escape(path.split("/", 2)[2])}"' in answer.text
+
+
+def test_a_proved_title_is_shown_first_with_its_origin(tmp_path: Path, serve: Serve) -> None:
+    """On the first page, in a search and on the page of the record; a claim of another is not."""
+    record = make_record(abstract="What is \u202e proved?")
+    claim = snapshot({"paper": {"title": "Another", "authors_text": "A. U. Thor"}})
+    event = make_event(record, AUTHOR, "graph_snapshot", claim)
+    (tmp_path / "keys.json").write_bytes(key_set_file(AUTHOR))
+    (tmp_path / "bundle.json").write_bytes(to_json(make_bundle(record, [event])))
+    store = make_store(
+        tmp_path / "mirror.db", tmp_path / "bundle.json", keys=tmp_path / "keys.json"
+    )
+    base_url, suffix = serve(store), make_bundle(record)["pith_number"][-26:]
+    for path in ("/", f"/pith/{suffix}"):
+        page = Page(httpx.get(base_url + path, headers={"Accept": "text/html"}).text)
+        assert "Another" in page.text
+        assert "proved by its digest" not in page.text
+    texts = {"title": "On\n MIRRORS", "abstract": "What is \u202e proved?"}
+    (tmp_path / "<b>.jsonl").write_bytes(to_json({"id": "2401.00001", **texts}))
+    assert (
+        run_mirror("identify", "--metadata", tmp_path / "<b>.jsonl", "--keep", "--db", store) == 1
+    )
+    with open_store(store) as opened:
+        update_index(opened)
+    for path in ("/", "/find?q=MIRRORS", f"/pith/{suffix}"):
+        page = Page(httpx.get(base_url + path, headers={"Accept": "text/html"}).text)
+        text = " ".join(page.text.split())
+        assert "On MIRRORS" in text
+        assert "proved by its digest, read from <b>.jsonl on 2" in text
+        assert "Another" not in text
+        assert page.faults == []
+    assert "Claimed by author in a graph snapshot of 2026-01-01: authors." in text
+    assert "A. U. Thor" in text
+    assert "The title shown has the hash in the record" in text
 
 
 def test_a_name_of_several_records_tells_them_apart(tmp_path: Path, serve: Serve) -> None:

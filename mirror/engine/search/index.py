@@ -119,7 +119,7 @@ def record_texts(
         CorruptStoreError: `store.damaged`
     """
     names = _names(record)
-    titles = [*_texts([kept.title]), *titles_of(state)]
+    titles = _texts([kept.title]) or titles_of(state)
     texts = dict.fromkeys(
         [
             *_texts([kept.abstract]),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from mirror.core.record import Record
 from mirror.core.state_view import EventEntry
 from mirror.engine.search.citations import CitedWork, CitedWorks, RecordCitations
+from mirror.engine.titles import proved_texts, title_of
 from mirror.errors import CorruptStoreError
 from mirror.web.pages.labels import RELATIONSHIPS
-from mirror.web.pages.record_data import paper_of
 from mirror.web.store_reader import StoreSnapshot
 
 __all__ = ["CitationEdge", "CitationGraph", "CitationNode", "CitationSide", "citation_graph_of"]
@@ -187,10 +187,11 @@ def _local_record(snapshot: StoreSnapshot, work: CitedWork) -> tuple[Record | No
         return None, work.title
     try:
         record = snapshot.store.records.get(work.record_id)
-        paper = paper_of(record, snapshot.state(work.record_id))
+        kept = proved_texts(snapshot.store, record)
+        title = title_of(kept, record, snapshot.state(work.record_id))
     except CorruptStoreError:
         return None, work.title
-    return record, paper.title if paper else work.title
+    return record, title.text if title else work.title
 
 
 def _distinct(values: Iterable[str]) -> list[str]:

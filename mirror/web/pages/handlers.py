@@ -19,6 +19,7 @@ from mirror.engine.history.change_times import change_times
 from mirror.engine.identifiers import find_all
 from mirror.engine.search.find import find
 from mirror.engine.search.results import SearchResult
+from mirror.engine.titles import title_of
 from mirror.errors import AmbiguousError, CorruptStoreError, LookUpError
 from mirror.store.findings import FindingFilter, FindingRow
 from mirror.web.memento_api import Memento
@@ -266,14 +267,14 @@ class Pages:
             CorruptStoreError: `store.damaged`
         """
         snapshot, version = memento.snapshot, memento.version
-        store, record_id = snapshot.store, memento.record_id
+        store, record_id, second = snapshot.store, memento.record_id, memento.second
         details = self._reader.merge_past(
             snapshot,
             record_id,
             version,
-            lambda: read_past_details(snapshot, record_id, version),
+            lambda: read_past_details(snapshot, record_id, version, end_of(second).text),
         )
-        suffix, seconds, second = details.record.suffix, memento.seconds, memento.second
+        suffix, seconds = details.record.suffix, memento.seconds
         states = details.state, snapshot.state(record_id)
         return self._record_page(
             request,
@@ -340,16 +341,19 @@ class Pages:
 
 
 def _sections(details: RecordDetails) -> dict[str, object]:
-    paper = paper_of(details.record, details.state)
+    paper = paper_of(details.state)
+    title = title_of(details.kept, details.record, details.state)
     return {
         "record": details.record,
         "state": details.state.value,
         "facts": facts_of(details.record),
         "paper": paper,
+        "title": title,
+        "abstract": details.kept.abstract,
         "tags": status_tags_of(details),
         "steps": completeness_of(details),
         "receipt": receipt_of(details, paper),
-        "checks": checks_of(details, paper),
+        "checks": checks_of(details, title),
         "claims": claims_of(details),
         "relationships": RELATIONSHIPS,
         "levels": LEVELS,

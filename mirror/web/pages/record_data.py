@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from mirror.core.events.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet
-from mirror.core.record import Record, text_digest
+from mirror.core.record import Record
 from mirror.core.shape import text_member
 from mirror.core.state_view import EventEntry, StateView, parse_state
 from mirror.core.verification_status import CheckedClaims
@@ -18,7 +18,16 @@ from mirror.engine.compare.latest import UpstreamSummary, latest_statements
 from mirror.engine.search.citations import RecordCitations, citations_in_state, citations_of
 from mirror.engine.states.current import replay
 from mirror.engine.states.past import keys_at, past_arrivals
-from mirror.store import ArrivalContents, ArrivalRow, RecordFacts, Store, StoreVersion, Verdicts
+from mirror.engine.titles import RecordTitle, proved_texts, proved_title, title_of
+from mirror.store import (
+    ArrivalContents,
+    ArrivalRow,
+    PaperTexts,
+    RecordFacts,
+    Store,
+    StoreVersion,
+    Verdicts,
+)
 from mirror.web.store_reader import StoreSnapshot
 
 __all__ = [
@@ -52,6 +61,8 @@ class RecordDetails:
 
     record_id: int
     record: Record
+    kept: PaperTexts
+    """Its proved texts."""
     state: StateView
     state_digest: str
     keys: KeySet
@@ -88,12 +99,13 @@ def read_record_details(snapshot: StoreSnapshot, record_id: int) -> RecordDetail
         CorruptStoreError: `store.damaged`
     """
     store = snapshot.store
-    state = snapshot.state(record_id)
+    record, state = store.records.get(record_id), snapshot.state(record_id)
     rows = store.facts.rows(record_id)
     verdicts = (store.facts.with_verdicts(row, contents) for row, contents in rows)
     return RecordDetails(
         record_id=record_id,
-        record=store.records.get(record_id),
+        record=record,
+        kept=proved_texts(store, record),
         state=state,
         state_digest=snapshot.state_digest(record_id),
         keys=store.trust_log.key_set(),
@@ -112,9 +124,15 @@ def read_record_details(snapshot: StoreSnapshot, record_id: int) -> RecordDetail
 
 
 def read_past_details(
-    snapshot: StoreSnapshot, record_id: int, version: StoreVersion
+    snapshot: StoreSnapshot, record_id: int, version: StoreVersion, at: str
 ) -> RecordDetails:
     """Read the data of the page of a record at a version of the store, and merge them.
+
+    Args:
+        snapshot: The store.
+        record_id: The row id of the record.
+        version: The version.
+        at: The known time of that version, with microseconds.
 
     Nothing is merged if it is so today.
 
@@ -123,7 +141,7 @@ def read_past_details(
     """
     store = snapshot.store
     if snapshot.is_current(record_id, version):
-        return _without_today(store, read_record_details(snapshot, record_id))
+        return _without_today(store, read_record_details(snapshot, record_id), at)
     keys = keys_at(store, version)
     arrivals = list(past_arrivals(store, record_id, version, keys))
     facts = RecordFacts(store.records.get(record_id), [], [], [])
@@ -134,6 +152,7 @@ def read_past_details(
     return RecordDetails(
         record_id=record_id,
         record=facts.record,
+        kept=proved_texts(store, facts.record, at),
         state=state,
         state_digest=merged.digest,
         keys=keys,
@@ -145,10 +164,11 @@ def read_past_details(
     )
 
 
-def _without_today(store: Store, details: RecordDetails) -> RecordDetails:
-    """Return the data of a page without what is not of the record itself."""
+def _without_today(store: Store, details: RecordDetails, at: str) -> RecordDetails:
+    """Return the data of a page without what is not of the record itself, or is of later."""
     return replace(
         details,
+        kept=proved_texts(store, details.record, at),
         upstream_summaries=[],
         citations=citations_in_state(store, details.state),
         checked=CheckedClaims(),
@@ -189,37 +209,31 @@ def public_source(source: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PaperMetadata:
-    """Metadata of a paper as the last graph snapshot with a title claims it."""
+    """Metadata of a paper as the last graph snapshot with a title claims it, but its title."""
 
-    title: str
     authors: str
     abstract: str
     claimed_by: str
     claimed_at: str
-    is_title_confirmed: bool
-    """True if the title has the digest in the record (R5)."""
     builder: str
 
 
-def paper_of(record: Record, state: StateView) -> PaperMetadata | None:
+def paper_of(state: StateView) -> PaperMetadata | None:
     """Return the metadata of the paper; None if no snapshot has a title."""
     for snapshot in reversed(state.graph_snapshots):
         if text_member(snapshot.graph.get("paper"), "title").strip():
-            return _paper(record, snapshot)
+            return _paper(snapshot)
     return None
 
 
-def _paper(record: Record, snapshot: EventEntry) -> PaperMetadata:
+def _paper(snapshot: EventEntry) -> PaperMetadata:
     graph = snapshot.graph
     paper = graph.get("paper")
-    title = text_member(paper, "title")
     return PaperMetadata(
-        title=title,
         authors=text_member(paper, "authors_text"),
         abstract=text_member(paper, "abstract_excerpt"),
         claimed_by=snapshot.signer_id,
         claimed_at=snapshot.created_at,
-        is_title_confirmed=text_digest(title) == record.metadata["title_canon_sha256"],
         builder=text_member(graph, "builder_version"),
     )
 
@@ -232,7 +246,7 @@ class RecordListItem:
     """A record as a list shows it."""
 
     record: Record
-    paper: PaperMetadata | None
+    title: RecordTitle | None
     receipt_key_id: str
     """Id of the key that signed the verified receipt; empty if there is none."""
 
@@ -240,13 +254,15 @@ class RecordListItem:
 def list_item_of(snapshot: StoreSnapshot, record_id: int) -> RecordListItem:
     """Return a record as a list item.
 
-    The paper's metadata is left out if many events failed, so that nobody can make a list slow.
+    A claimed title is left out if many events failed, so that nobody can make a list slow.
     """
-    record = snapshot.store.records.get(record_id)
-    if snapshot.store.states.has_many_refused(record_id):
-        return RecordListItem(record, None, _receipt_key_id(snapshot.store, record_id))
+    store = snapshot.store
+    record = store.records.get(record_id)
+    kept = proved_texts(store, record)
+    if store.states.has_many_refused(record_id):
+        return RecordListItem(record, proved_title(kept), _receipt_key_id(store, record_id))
     state = snapshot.state(record_id)
-    return RecordListItem(record, paper_of(record, state), state.receipt_key_id)
+    return RecordListItem(record, title_of(kept, record, state), state.receipt_key_id)
 
 
 def _receipt_key_id(store: Store, record_id: int) -> str:

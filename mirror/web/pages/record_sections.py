@@ -24,6 +24,7 @@ from mirror.core.shape import object_member
 from mirror.core.state_view import EventEntry, StateView
 from mirror.core.values import Object
 from mirror.core.verification_status import ClaimStatus, Level, claim_statuses
+from mirror.engine.titles import RecordTitle
 from mirror.web.pages.labels import CHECKS, CLAIMS, CODES, EVENT_STATUSES, LEVELS
 from mirror.web.pages.record_data import PaperMetadata, RecordDetails
 
@@ -193,7 +194,7 @@ class CheckResult:
     """False if the detail repeats words that failed a check."""
 
 
-def checks_of(details: RecordDetails, paper: PaperMetadata | None) -> list[CheckResult]:
+def checks_of(details: RecordDetails, title: RecordTitle | None) -> list[CheckResult]:
     """Return the checks of a record and their results."""
     digest = details.record.canonical_sha256
     return [
@@ -203,7 +204,7 @@ def checks_of(details: RecordDetails, paper: PaperMetadata | None) -> list[Check
         ),
         *_receipt_checks(details),
         _event_check(details.state),
-        _title_check(paper),
+        _title_check(title),
         *_claim_checks(details),
     ]
 
@@ -256,13 +257,13 @@ def _claim_checks(details: RecordDetails) -> Iterator[CheckResult]:
     yield CheckResult("not checked", f"{names[0].upper()}{names[1:]}", why)
 
 
-def _title_check(paper: PaperMetadata | None) -> CheckResult:
-    if paper is None:
+def _title_check(title: RecordTitle | None) -> CheckResult:
+    if title is None:
         return CheckResult(
             "not checked", "No title came with the record", "the record has only its hash"
         )
-    if paper.is_title_confirmed:
-        return CheckResult("passed", "The title shown has the hash in the record")
+    if title.is_proved:
+        return CheckResult("passed", "The title shown has the hash in the record", title.origin)
     return CheckResult("failed", "The title shown does not have the hash in the record")
 
 
