@@ -23,7 +23,7 @@ __all__ = ["tables"]
 @options.jobs
 @options.as_json
 def tables(*, out: Path, db: Path, as_json: bool) -> None:
-    """Write everything known to plain tables in SQLite, to analyse it.
+    """Write everything known to SQLite tables, for analysis.
 
     The tables are described in docs/tables.md, and in the file's own table `dictionary`. A file
     that an earlier run made is brought up to date: only records that changed are written again. It
