@@ -209,8 +209,9 @@ def _changed(store: Store, before: Origin) -> set[int] | None:
     query = "SELECT record_id FROM arrival NOT INDEXED WHERE id > ?"
     changed = {one for (one,) in store.connection.execute(query, (before.last_arrival,))}
     changed |= store.anchors.checked_since(before.made_at)
-    asked = map(store.records.numbered, store.storage_checks.since(before.last_storage_check))
-    changed |= {one for one in asked if one is not None}
+    named = store.storage_checks.since(before.last_storage_check)
+    named |= {*store.paper_texts.changed_since(before.last_paper_text)}
+    changed |= {one for one in map(store.records.numbered, named) if one is not None}
     return changed
 
 

@@ -51,6 +51,7 @@ class Origin:
     last_storage_check: int
     last_upstream_statement: int
     last_acknowledgement: int
+    last_paper_text: int
     store: str
     """Digest that recognises the store by its last arrival and its last change of trust."""
 
@@ -79,6 +80,7 @@ class Origin:
             last_storage_check=_last_id(store, "storage_check"),
             last_upstream_statement=_last_id(store, "upstream_history"),
             last_acknowledgement=_last_id(store, "acknowledgement"),
+            last_paper_text=store.paper_texts.last_id(),
             store=_identity(store, version),
         )
 

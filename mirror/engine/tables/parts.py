@@ -16,7 +16,8 @@ from mirror.engine.batching import batched
 from mirror.engine.tables.record_rows import RecordExtras, StoredCheck, rows_of
 from mirror.engine.tables.schema import OF_RECORDS, create_statements
 from mirror.engine.tables.table import Table
-from mirror.store import Store
+from mirror.store import Store, damaged
+from mirror.store.paper_texts import PaperTexts
 from mirror.store.whole_records import WholeRecord, whole_records
 
 __all__ = ["BATCH_RECORDS", "PartTask", "add_part", "write_part", "write_records"]
@@ -85,4 +86,19 @@ def _extras(store: Store, records: list[WholeRecord]) -> RecordExtras:
     }
     for one in store.storage_checks.last_of(numbers.values()):
         checks[one.pith_number, one.event_id] = StoredCheck(one.status, one.at)
-    return RecordExtras({}, checks)
+    return RecordExtras(_proved_texts(store, records), checks)
+
+
+def _proved_texts(store: Store, records: list[WholeRecord]) -> dict[str, PaperTexts]:
+    """Return the kept titles and abstracts.
+
+    Raises:
+        CorruptStoreError: `store.damaged` if one does not have the digest in its record (R5).
+    """
+    by_number = {one.record.pith_number: one.record for one in records}
+    found = store.paper_texts.many(by_number)
+    for number, texts in found.items():
+        for one in (texts.title, texts.abstract):
+            if one is not None and not one.is_proved_by(by_number[number]):
+                raise damaged(f"its {one.kind} does not have the digest in the record", number)
+    return found

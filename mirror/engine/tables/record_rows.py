@@ -35,11 +35,11 @@ from mirror.core.shape import (
 from mirror.core.values import Object, Value, canonical
 from mirror.engine.tables.schema import TABLE_OF_TYPE, payload_members
 from mirror.store.arrivals import VerdictRow
+from mirror.store.paper_texts import PaperText, PaperTexts
 from mirror.store.whole_records import RecordArrival, WholeRecord
 
 __all__ = [
     "EVENTS_PER_ARRIVAL",
-    "ProvedTitle",
     "RecordExtras",
     "Row",
     "Rows",
@@ -60,14 +60,6 @@ _SUFFIX_LETTERS = 26
 _GREATEST = 2**63
 
 
-class ProvedTitle(NamedTuple):
-    """A title whose digest is the record's (R5)."""
-
-    text: str
-    source: str
-    """The file that it was read from."""
-
-
 class StoredCheck(NamedTuple):
     """Last result of checking a time-stamp, or a capture in an archive."""
 
@@ -78,8 +70,8 @@ class StoredCheck(NamedTuple):
 class RecordExtras(NamedTuple):
     """Further knowledge of records, beside their facts and states."""
 
-    titles: Mapping[str, ProvedTitle]
-    """By Pith Number."""
+    texts: Mapping[str, PaperTexts]
+    """Proved titles and abstracts by Pith Number."""
     checks: Mapping[tuple[str, str], StoredCheck]
     """By Pith Number and event id."""
 
@@ -116,7 +108,7 @@ def rows_of(records: Iterable[WholeRecord], keys: KeySet, extras: RecordExtras) 
 
 
 def _add_record(rows: Rows, whole: WholeRecord, keys: KeySet, extras: RecordExtras) -> None:
-    title = extras.titles.get(whole.record.pith_number)
+    title, abstract, _ = extras.texts.get(whole.record.pith_number, PaperTexts())
     number, outline = whole.record.pith_number, whole.outline
     current = object_member(outline, "current")
     events = _events(whole, keys)
@@ -139,8 +131,9 @@ def _add_record(rows: Rows, whole: WholeRecord, keys: KeySet, extras: RecordExtr
         _add_of_type(rows, event, members, about)
         if is_last:
             claimed = _add_graph(rows, number, event, members)
-    if title is not None:
-        rows["texts"].append((number, "title", None, title.text))
+    for one in (title, abstract):
+        if one is not None:
+            rows["texts"].append((number, one.kind, None, one.text))
     rows["records"].append(_record_row(whole, current, title, claimed))
     _add_names(rows, whole, current)
 
@@ -365,7 +358,7 @@ def _others(value: Object, names: tuple[str, ...]) -> str | None:
 def _record_row(
     whole: WholeRecord,
     current: Object,
-    title: ProvedTitle | None,
+    title: PaperText | None,
     claimed: tuple[str, str] | None,
 ) -> Row:
     record, outline = whole.record, whole.outline

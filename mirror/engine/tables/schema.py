@@ -225,8 +225,8 @@ _TEXTS = Table(
     "texts of records, for full-text search",
     (
         _RECORD,
-        text("kind", "title, claim, note or reason", required=True),
-        integer("event", "event that it is from; NULL for a proved title", "events(id)"),
+        text("kind", "title, abstract, claim, note or reason", required=True),
+        integer("event", "event that it is from; NULL for a text that is proved", "events(id)"),
         text("text", "text", required=True),
     ),
     (),

@@ -28,6 +28,7 @@ from mirror.engine.tables.copy import CopyResult, update_copy
 from mirror.engine.tables.schema import TABLES
 from mirror.errors import OutputError
 from mirror.store import Store, open_store
+from mirror.store.paper_texts import PaperText
 from tests.builders import (
     Signer,
     author_claim,
@@ -40,6 +41,7 @@ from tests.builders import (
     payload_of,
     revocation,
     sign_event_again,
+    snapshot,
     to_json,
 )
 from tests.helpers import BUNDLES, keys_of
@@ -168,6 +170,26 @@ def test_a_citation_is_the_right_way_round(tmp_path: Path) -> None:
         merge(store, tmp_path, make_bundle(citing, []))
         assert not update_copy(store, path).is_new
     assert values(path, query) == [(numbers[0], "2401.00002", numbers[1], "2401.00001")]
+
+
+def test_a_proved_title_comes_before_a_claimed_one(tmp_path: Path) -> None:
+    """It is found by its words, too; a title that is kept later changes only its record."""
+    record = make_record(title="The true title")
+    graph = {"paper": {"title": "Another title"}}
+    event = make_event(record, REGISTRY, "graph_snapshot", snapshot(graph))
+    number, path = Record(record).pith_number, tmp_path / "tables.db"
+    query = "SELECT title, title_status, title_source FROM records"
+    with open_store(tmp_path / "mirror.db") as store:
+        add_keys(store, keys_of(REGISTRY))
+        merge(store, tmp_path, make_bundle(record, [event]))
+        update_copy(store, path)
+        assert values(path, query) == [("Another title", "claimed", event["event_id"])]
+        with store.transaction():
+            text = PaperText(number, "title", "The true title", "dump.jsonl", "2026-11-30")
+            store.paper_texts.add([text])
+        assert update_copy(store, path).records_changed == 1
+    assert values(path, query) == [("The true title", "proved", "dump.jsonl")]
+    assert values(path, "SELECT count(*) FROM texts_fts WHERE texts_fts MATCH 'true'") == [(1,)]
 
 
 def test_strings_are_data(tmp_path: Path) -> None:
