@@ -33,6 +33,7 @@ from mirror.engine.history.record_history import record_history
 from mirror.engine.identifiers import look_up
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.ingest.pipeline import verify
+from mirror.engine.search.find import every_hit
 from mirror.engine.states.current import bundle_text, replay
 from mirror.engine.states.past import (
     claimed_until as until_claimed,
@@ -42,8 +43,10 @@ from mirror.engine.states.past import (
     past_facts,
     require_known,
 )
+from mirror.engine.states.past_root import past_root
 from mirror.engine.states.root import StateRoot, read_root
 from mirror.engine.states.trust import add_keys
+from mirror.engine.titles import RecordTitle, proved_texts, title_of
 from mirror.errors import FormatError, LookUpError, MirrorError, SourceError, StoreError
 from mirror.store import RecordFacts, Store, StoreVersion
 from mirror.store import open_store as open_rows
@@ -60,6 +63,7 @@ __all__ = [
     "MirrorStore",
     "Record",
     "RecordState",
+    "RecordTitle",
     "SourceError",
     "StateRoot",
     "StoreError",
@@ -200,13 +204,47 @@ class MirrorStore:
         record_id = look_up(self._store.records, identifier)
         return (step.to_value() for step in record_history(self._store, record_id))
 
-    def root(self) -> StateRoot:
+    def root(self, *, at: str | None = None) -> StateRoot:
         """Return the digest of all states, with the key set and the counts.
 
+        Args:
+            at: Known time: the root of what was stored by then, under the keys that were trusted
+                then. States that changed since are merged again.
+
         Raises:
+            FormatError: `request.time`
             StoreError: `store.behind` if states are out of date; `mirror root` updates them.
         """
-        return read_root(self._store)
+        current = read_root(self._store)
+        if at is None:
+            return current
+        return past_root(self._store, self._store.version_at(parse_point_in_time(at).text))
+
+    def title(self, identifier: str, *, at: str | None = None) -> RecordTitle | None:
+        """Return the title of a record, and where it is from; None if no title is known.
+
+        It is the proved title that the store keeps, or else the one that the last graph snapshot
+        of the state claims. Arguments and errors as `state`.
+        """
+        state = parse_state(self.state(identifier, at=at).text)
+        record = self.record(identifier)
+        until = None if at is None else parse_point_in_time(at).text
+        return title_of(proved_texts(self._store, record, until), record, state)
+
+    def search(self, query: str) -> Iterator[Record]:
+        """Yield the records that a query finds, better matches first.
+
+        Args:
+            query: A name of a record, a whole title, or words that must all occur in its names,
+                titles and claims; `"several words"` is a phrase, `word*` a beginning.
+
+        Raises:
+            StoreError: `store.behind` if the index lacks records; `mirror find` updates it.
+        """
+        if missing := self._store.search_index.unindexed():
+            hint = "run `mirror find` on the store, which updates the index"
+            raise StoreError("store.behind", f"{missing:,} records are not indexed", hint=hint)
+        return (self.record(hit.record.pith_number) for hit in every_hit(self._store, query))
 
     def _version(self, record_id: int, at: str | None) -> StoreVersion:
         if at is None:

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mirror
+from mirror.engine.search.index import update_index
+from mirror.engine.search.metadata_check import keep_metadata
+from mirror.store import open_store
 from tests.builders import Signer, created, make_bundle, make_event, make_record, to_json
 from tests.helpers import BUNDLES, keys_of, sample_states
 from tests.web.conftest import make_store
 
 ROOT = Path(__file__).resolve().parents[2]
 SURFACE = Path(__file__).with_name("surface.txt")
+TITLE = "Über die Größe von Zitationskaskaden: a corpus study in two languages"
 DEMO, KEYS = BUNDLES / "demo.tar", BUNDLES / "demo-keys.json"
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of the demo bundles."""
-    return make_store(tmp_path_factory.mktemp("demo") / "demo.db", DEMO, keys=KEYS)
+    """A store of the demo bundles, indexed, with the title of one record kept."""
+    path = make_store(tmp_path_factory.mktemp("demo") / "demo.db", DEMO, keys=KEYS)
+    with open_store(path) as store:
+        line = to_json({"id": "2699.00002", "title": TITLE})
+        assert [*keep_metadata(store, io.BytesIO(line), "dump.jsonl")]
+        update_index(store)
+    return path
 
 
 def _surface() -> str:
@@ -63,20 +74,63 @@ def test_every_public_name_is_documented() -> None:
     assert {*mirror.__all__} <= {*dir(mirror)}
 
 
-def test_the_examples_in_the_document_run(
-    demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def folder(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the examples run: with the sample bundles and the store."""
     shutil.copy(demo, tmp_path / "demo.db")
     shutil.copytree(BUNDLES, tmp_path / "bundles")
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / "python.md").read_text("utf-8")
-    names: dict[str, object] = {}
+    return tmp_path
+
+
+def _run_examples(text: str) -> dict[str, Any]:
+    """Run the examples in a part of the document; return the names that they defined."""
+    names: dict[str, Any] = {"mirror": mirror}
     for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(compile(example, "docs/python.md", "exec"), names)  # noqa: S102 - our own text
+    return names
+
+
+def _document() -> tuple[str, str]:
+    """Return the document without the part on pandas, and that part."""
+    text = (ROOT / "docs" / "python.md").read_text("utf-8")
+    before, _, rest = text.partition("## With pandas")
+    part, _, after = rest.partition("\n## ")
+    return before + after, part
+
+
+def test_the_examples_in_the_document_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _run_examples(_document()[0])
     shown = capsys.readouterr().out
     assert "8 records" in shown
+    assert "\n0 records were known then" in shown
+    assert "holographic bookkeeping (claimed by registry.example in a graph snapshot" in shown
     assert "lookup.not_yet this mirror first stored it at" in shown
     assert "bundle.shape" in shown
+
+
+def test_the_walk_with_pandas_gives_the_numbers_of_a_slow_count(folder: Path) -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed: the extra `dev` has it")
+    names = _run_examples(_document()[1])
+    current = [state["current"] for state in sample_states("demo")]
+    events = [
+        (name, event)
+        for one in current
+        for name, listed in one.items()
+        if isinstance(listed, list) and name != "source_aliases"
+        for event in listed
+    ]
+    signers = Counter((one["signer"]["signer_id"], name) for name, one in events)
+    months = Counter(one["created_at"][:7] for _, one in events)
+    citing = [
+        {event["payload"]["citing"] for event in one["citations"]}
+        for one in current
+        if one["citations"]
+    ]
+    found = names["signers"].stack()
+    assert signers == {pair: count for pair, count in found.items() if count}
+    assert months == dict(names["months"])
+    assert sorted(map(len, citing), reverse=True) == list(names["cited"])
 
 
 def test_states_are_those_of_the_command(demo: Path) -> None:
@@ -93,6 +147,46 @@ def test_states_are_those_of_the_command(demo: Path) -> None:
     merged, report = mirror.merge_sources(DEMO, keys=mirror.read_key_set(KEYS))
     assert report.is_valid
     assert {one.digest: one for one in merged} == {one.digest: one for one in states}
+
+
+def test_a_title_says_where_it_is_from(demo: Path) -> None:
+    """A proved title is known since it was stored; a claimed one says whether it has the digest."""
+    with mirror.open_store(demo) as store:
+        kept, claimed = store.title("2699.00002"), store.title("hep-th/9901234")
+        assert kept is not None
+        assert claimed is not None
+        assert (kept.is_proved, kept.is_claim, kept.source) == (True, False, "dump.jsonl")
+        assert (claimed.is_proved, claimed.is_claim) == (True, True)
+        assert kept.origin == f"proved by its digest, read from dump.jsonl on {kept.at[:10]}"
+        assert store.title("2699.00002", at=kept.at) == kept
+        *_, arrived = (one for one in store.history("2699.00002") if one["step"] == "arrival")
+        assert store.title("2699.00002", at=str(arrived["known_at"])) is None
+        assert store.title("2699.00005") is None
+
+
+def test_a_search_gives_the_records_of_the_command(demo: Path, tmp_path: Path) -> None:
+    """Every record of a name and of words; an index that lacks records is an error."""
+    with mirror.open_store(demo) as store:
+        first, *others = [one.source["id"] for one in store.search("zitationskaskaden")]
+        assert (first, others) == ("2699.00002", ["2699.00001"])  # its title, and a reference
+        assert len({one.pith_number for one in store.search("pith*")}) == len(store)
+        assert [*store.search("nothing has this")] == []
+    make_store(tmp_path / "new.db", DEMO)
+    with (
+        mirror.open_store(tmp_path / "new.db") as store,
+        pytest.raises(mirror.StoreError, match="8 records are not indexed"),
+    ):
+        store.search("zitationskaskaden")
+
+
+def test_a_root_of_the_past_is_that_of_the_command(demo: Path) -> None:
+    """By known time; before anything was known it is that of no record."""
+    with mirror.open_store(demo) as store:
+        times = [str(step["known_at"]) for step in store.history("2699.00002")]
+        assert store.root(at=max(times)[:10]) == store.root()
+        assert store.root(at="2001-09-09").records == 0
+        with pytest.raises(mirror.FormatError):
+            store.root(at="yesterday")
 
 
 def test_content_and_paths_are_the_same_source(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from mirror.store.search_index import (
     searchable,
 )
 
-__all__ = ["encodable", "find", "resolve_name"]
+__all__ = ["encodable", "every_hit", "find", "resolve_name"]
 
 
 def find(store: Store, query: str, limit: int = 20, start: int = 0) -> SearchResult:
@@ -50,18 +50,37 @@ def find(store: Store, query: str, limit: int = 20, start: int = 0) -> SearchRes
         CorruptStoreError: `store.damaged` if a record that matches is damaged.
     """
     end = start + limit
-    hits = list(islice(_hits(store, encodable(query), end), start, end + 1))
+    found = _hits(store, encodable(query), end + 1, end + 1)
+    hits = list(islice(found, start, end + 1))
     return SearchResult(hits[:limit], len(hits) > limit, store.search_index.unindexed())
 
 
-def _hits(store: Store, query: str, limit: int) -> Iterator[SearchHit]:
+def every_hit(store: Store, query: str) -> Iterator[SearchHit]:
+    """Yield all hits of a search, as `find` gives them, a few records at a time."""
+    return _hits(store, encodable(query), _ALL, _BATCH_RECORDS)
+
+
+_ALL = -1
+"""No limit, in SQL."""
+_BATCH_RECORDS = 50
+
+
+def _hits(store: Store, query: str, limit: int, batch: int) -> Iterator[SearchHit]:
+    """Yield hits.
+
+    Args:
+        store: The store.
+        query: The query.
+        limit: The most records to look up by an exact title, or `_ALL`.
+        batch: How many records to read at a time.
+    """
     seen: set[int] = set()
-    for matched_by, record_ids in _exact_matches(store, query, limit + 1):
+    for matched_by, record_ids in _exact_matches(store, query, limit):
         for record_id in record_ids:
             if record_id not in seen:
                 seen.add(record_id)
                 yield _read_record(store, record_id).hit(store, matched_by)
-    yield from _word_matches(store, _fts_query(query), seen, limit + 1)
+    yield from _word_matches(store, _fts_query(query), seen, batch)
 
 
 # By name or title ----------------------------------------------------------------------------
