@@ -33,6 +33,6 @@ COMMANDS = {
     "status": "Count what is in the store.",
     "storage": "Ask archives whether they still have attested captures.",
     "sync": "Fetch bundles from a registry or a mirror, and merge them.",
-    "tables": "Write everything known to SQLite tables, for analysis.",
+    "tables": "Write everything known as tables, for analysis.",
     "verify": "Check bundles as `merge` does, and store nothing.",
 }

@@ -12,31 +12,46 @@ from mirror.cli.output import plural, print_json, print_table
 from mirror.cli.progress import show_progress
 from mirror.core.escaping import escape_name
 from mirror.engine.tables.copy import CopyResult, update_copy
+from mirror.engine.tables.folder import write_folder
+from mirror.engine.tables.table_files import FORMS
 from mirror.store import open_store
 
 __all__ = ["tables"]
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.db")
+@click.argument("out", type=click.Path(path_type=Path), metavar="OUT")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("sqlite", *FORMS)),
+    default="sqlite",
+    show_default=True,
+    help="One SQLite file, or a folder with a file for each table.",
+)
 @options.db
 @options.jobs
 @options.as_json
-def tables(*, out: Path, db: Path, as_json: bool) -> None:
-    """Write everything known to SQLite tables, for analysis.
+def tables(*, out: Path, form: str, db: Path, as_json: bool) -> None:
+    """Write everything known as tables, for analysis.
 
-    The tables are described in docs/tables.md, and in the file's own table `dictionary`. A file
-    that an earlier run made is brought up to date: only records that changed are written again. It
-    names the root, the key set and the time that it is of in its table `about`.
+    The tables are described in docs/tables.md, and in the table `dictionary`. The table `about`
+    names the root, the key set and the time that they are of. A SQLite file that an earlier run
+    made is brought up to date: only records that changed are written again. A folder is always
+    written whole, from the copy that is kept beside the store.
 
     \b
     Examples:
       mirror tables registry.db
       sqlite3 registry.db "SELECT event_type, count(*) FROM events GROUP BY 1"
-      datasette registry.db
+      mirror tables registry --format parquet
+      duckdb -c "SELECT event_type, count(*) FROM 'registry/events.parquet' GROUP BY 1"
     """
     with open_store(db, must_exist=True) as store, show_progress("records") as progress:
-        result = update_copy(store, out, (db,), progress.advance)
+        if form == "sqlite":
+            result = update_copy(store, out, (db,), progress.advance)
+        else:
+            result = write_folder(store, out, form, progress.advance)
     if as_json:
         print_json(_value(result))
     else:

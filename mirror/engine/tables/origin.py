@@ -7,6 +7,7 @@ of another store is refused.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -84,6 +85,16 @@ class Origin:
             store=_identity(store, version),
         )
 
+    @classmethod
+    def parse(cls, about: Mapping[str, str]) -> Origin | None:
+        """Return the origin in the rows of `about`; None if another version wrote these tables."""
+        names = [one.name for one in fields(cls)]
+        if about.get("format") != FORMAT or not about.keys() >= set(names):
+            return None
+        numbers = {one.name for one in fields(cls) if one.type == "int"}
+        values: dict[str, Any] = {name: about[name] for name in names}
+        return cls(**values | {name: int(about[name]) for name in numbers})
+
     @property
     def version(self) -> StoreVersion:
         """The version of the store that the copy has."""
@@ -133,13 +144,7 @@ def read_origin(path: Path) -> Origin | None:
         sqlite3.Error: If the file is damaged.
     """
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as conn:
-        found = dict(conn.execute("SELECT name, value FROM about"))
-    names = [one.name for one in fields(Origin)]
-    if found.get("format") != FORMAT or not found.keys() >= set(names):
-        return None
-    numbers = {one.name for one in fields(Origin) if one.type == "int"}
-    values: dict[str, Any] = {name: found[name] for name in names}
-    return Origin(**values | {name: int(found[name]) for name in numbers})
+        return Origin.parse(dict(conn.execute("SELECT name, value FROM about")))
 
 
 def require_same_store(store: Store, origin: Origin, path: Path) -> None:

@@ -451,9 +451,8 @@ def dictionary_rows() -> list[tuple[str, str, str, str, str]]:
     rows = []
     for table in TABLES:
         rows.append((table.name, "", "", "", table.meaning))
-        if not table.key:
-            rows.append((table.name, "id", "INTEGER", "", "number of the row in this copy"))
         rows += [
-            (table.name, one.name, one.type, one.references, one.meaning) for one in table.columns
+            (table.name, one.name, one.type, one.references, one.meaning)
+            for one in table.all_columns
         ]
     return rows

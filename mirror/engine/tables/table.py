@@ -28,6 +28,9 @@ class Column(NamedTuple):
         return f"{self.name} {self.type}{required}{references}"
 
 
+_ROW_NUMBER = Column("id", "INTEGER", "number of the row in this copy", is_required=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table."""
@@ -46,21 +49,28 @@ class Table:
         return tuple(one.name for one in self.columns)
 
     @property
+    def all_columns(self) -> tuple[Column, ...]:
+        """The columns that a reader finds: with the `id` that SQLite chooses."""
+        return self.columns if self.key else (_ROW_NUMBER, *self.columns)
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """The columns of the primary key, in which the rows are ordered."""
+        return self.key or (_ROW_NUMBER.name,)
+
+    @property
     def create(self) -> str:
         """The CREATE statement."""
-        parts = [one.definition for one in self.columns]
-        if not self.key:
-            parts.insert(0, "id INTEGER PRIMARY KEY")
-        else:
-            parts.append(f"PRIMARY KEY ({', '.join(self.key)})")
+        parts = [one.definition for one in self.all_columns]
+        parts.append(f"PRIMARY KEY ({', '.join(self.primary_key)})")
         ending = " STRICT, WITHOUT ROWID" if self._is_clustered else " STRICT"
         return f"CREATE TABLE {self.name} (\n    {f',{chr(10)}    '.join(parts)}\n){ending}"
 
     @property
     def _is_clustered(self) -> bool:
         """Whether the key is not one integer: then the table is stored in its order."""
-        types = {one.name: one.type for one in self.columns}
-        return bool(self.key) and [types[name] for name in self.key] != ["INTEGER"]
+        types = {one.name: one.type for one in self.all_columns}
+        return [types[name] for name in self.primary_key] != ["INTEGER"]
 
     @property
     def insert(self) -> str:
