@@ -125,37 +125,33 @@ def read_object(value: Value, code: str, *, where: str = "", hint: str = "") -> 
 # Values of any shape -------------------------------------------------------------------------
 
 
-def _member(value: Value, name: str) -> Value:
-    return value.get(name) if isinstance(value, dict) else None
-
-
 def text_member(value: Value, name: str) -> str:
     """Return a member that is a string; else the empty string."""
-    found = _member(value, name)
+    found = value.get(name) if isinstance(value, dict) else None
     return found if isinstance(found, str) else ""
 
 
 def integer_member(value: Value, name: str) -> int | None:
     """Return a member that is an integer; else None."""
-    found = _member(value, name)
+    found = value.get(name) if isinstance(value, dict) else None
     return found if is_integer(found) else None
 
 
 def object_member(value: Value, name: str) -> Object:
     """Return a member that is an object; else an empty object."""
-    found = _member(value, name)
+    found = value.get(name) if isinstance(value, dict) else None
     return found if isinstance(found, dict) else {}
 
 
 def list_member(value: Value, name: str) -> list[Value]:
     """Return a member that is a list; else an empty list."""
-    found = _member(value, name)
+    found = value.get(name) if isinstance(value, dict) else None
     return found if isinstance(found, list) else []
 
 
 def objects_member(value: Value, name: str) -> list[Object]:
     """Return the objects in a member that is a list; else an empty list."""
-    return objects_in(_member(value, name))
+    return objects_in(value.get(name) if isinstance(value, dict) else None)
 
 
 def objects_in(value: Value) -> list[Object]:

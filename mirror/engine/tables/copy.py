@@ -26,7 +26,7 @@ from mirror.engine.tables.origin import (
     read_origin,
     require_same_store,
 )
-from mirror.engine.tables.parts import PartTask, add_part, write_part, write_records
+from mirror.engine.tables.parts import PAGE_BYTES, PartTask, add_part, write_part, write_records
 from mirror.engine.tables.schema import (
     FULL_TEXT,
     OF_RECORDS,
@@ -47,6 +47,8 @@ _FEW_PARTS = 1
 _MOST_CHANGED = 0.3
 """Share of changed records from which making a new copy is faster."""
 _CACHE_KIB = 64 * 1024
+_ROWS_ANALYZED = 1_000
+"""Rows of each index from which SQLite estimates how selective it is."""
 
 _Progress = Callable[[int], None]
 
@@ -149,6 +151,7 @@ def _make(store: Store, path: Path, inputs: tuple[Path, ...], progress: _Progres
         resolve_citations(conn, only_changed=False)
         now = _catch_up(conn, store, start, path)
         conn.executemany(_DICTIONARY_INSERT, dictionary_rows())
+        conn.execute(f"PRAGMA analysis_limit = {_ROWS_ANALYZED}")
         conn.execute("ANALYZE")
     return CopyResult(path, now, is_new=True, records_changed=len(record_ids))
 
@@ -255,6 +258,7 @@ _DICTIONARY_INSERT = next(one.insert for one in TABLES if one.name == "dictionar
 # The file --------------------------------------------------------------------------------------
 
 _NEW = f"""
+    PRAGMA page_size = {PAGE_BYTES};
     PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA application_id = {APPLICATION_ID};
 """
