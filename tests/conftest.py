@@ -18,9 +18,10 @@ settings.register_profile(
     deadline=None,
     derandomize=True,
     database=None,
-    max_examples=150,
+    max_examples=50,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("thorough", settings.get_profile("short"), max_examples=150)
 settings.register_profile(
     "long", settings.get_profile("short"), derandomize=False, max_examples=5000
 )

@@ -29,7 +29,7 @@ from tests.cli.conftest import BUNDLES
 from tests.processes import assert_ended, children_of, watched
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = int(os.environ.get("MIRROR_KILLS", "24"))
+KILLS = int(os.environ.get("MIRROR_KILLS", "12"))
 """How many processes are killed; some thousands take minutes."""
 
 AUTHOR = Signer("author")

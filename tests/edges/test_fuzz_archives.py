@@ -34,7 +34,7 @@ from tests.edges.tar_builders import (
     with_checksum,
 )
 
-ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "700"))
+ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "150"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 LIMITS = ReadLimits(member_bytes=1 << 16, bundle_bytes=1 << 16, line_bytes=1 << 16, members=1000)
 

@@ -431,7 +431,7 @@ def test_pieces_of_json() -> None:
     assert 10 < sum(accepted) < len(PIECES) - 10
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples // 3)
 @given(st.lists(json_texts() | mutated_texts() | token_texts(), max_size=8))
 def test_any_json(texts: list[bytes]) -> None:
     """V1, V2: texts that are JSON, and texts that look like it."""

@@ -307,7 +307,7 @@ def test_every_two_last_letters_are_read_as_the_slow_way_reads_them(length: int)
 # States (M12, M13) ---------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples // 2)
 @given(worlds(), st.sampled_from(KEY_SETS))
 def test_a_state_is_filled_from_its_outline(world: World, signers: tuple[Signer, ...]) -> None:
     """M13: outline, record and payloads make up the oracle's text; M12: and its digests."""

@@ -276,7 +276,7 @@ def put(event: Object, pointer: str, value: Any) -> Object:
     return changed(event, pointer, value)
 
 
-@settings(max_examples=400)
+@settings(max_examples=settings().max_examples * 8 // 3)
 @given(odd_profiles(), st.data())
 def test_whatever_profile_is_safe_lets_no_stranger_speak(
     odd: tuple[Object, Object], data: st.DataObject

@@ -100,7 +100,7 @@ def _stores() -> Iterator[tuple[Path, list[Store]]]:
             yield folder, [one, other]
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 6)
 @given(_steps())
 def test_counts_are_those_of_what_is_there(steps: list[Step]) -> None:
     """After merges in any order, repeats, and keys that come and go, in memory and on file."""

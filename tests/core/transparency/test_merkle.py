@@ -249,7 +249,7 @@ def test_a_tree_is_that_of_its_subtrees(leaves: dict[bytes, bytes], depth: int) 
 # Proofs --------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples // 2)
 @given(CROWDED)
 def test_every_leaf_climbs_to_the_root(leaves: dict[bytes, bytes]) -> None:
     """By its path, in as many steps as there are nodes above it; and no more are given."""

@@ -219,7 +219,7 @@ _PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples // 2)
 @given(response=st.lists(_PIECES | st.binary(max_size=8), max_size=12).map(b"".join))
 def test_any_bytes_may_be_a_response(site: Site, client: Client, response: bytes) -> None:
     """They are an answer of some kind; nothing is raised."""

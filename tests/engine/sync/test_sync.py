@@ -47,7 +47,7 @@ from tests.net.server import Exchange, Site, message, running, saying
 from tests.web.conftest import served
 
 ROOT = Path(__file__).resolve().parents[3]
-KILLS = int(os.environ.get("MIRROR_SYNC_KILLS", "6"))
+KILLS = int(os.environ.get("MIRROR_SYNC_KILLS", "4"))
 """How many syncs are killed; some hundreds take minutes."""
 
 Serve: TypeAlias = Callable[[Path], str]
