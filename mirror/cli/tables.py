@@ -13,6 +13,7 @@ from mirror.cli.progress import show_progress
 from mirror.core.escaping import escape_name
 from mirror.engine.tables.copy import CopyResult, update_copy
 from mirror.engine.tables.folder import write_folder
+from mirror.engine.tables.metadata import datasette_metadata
 from mirror.engine.tables.table_files import FORMS
 from mirror.store import open_store
 
@@ -29,10 +30,13 @@ __all__ = ["tables"]
     show_default=True,
     help="One SQLite file, or a folder with a file for each table.",
 )
+@click.option(
+    "--metadata", is_flag=True, help="Print the metadata of a SQLite file for Datasette, as JSON."
+)
 @options.db
 @options.jobs
 @options.as_json
-def tables(*, out: Path, form: str, db: Path, as_json: bool) -> None:
+def tables(*, out: Path, form: str, metadata: bool, db: Path, as_json: bool) -> None:
     """Write everything known as tables, for analysis.
 
     The tables are described in docs/tables.md, and in the table `dictionary`. The table `about`
@@ -46,13 +50,19 @@ def tables(*, out: Path, form: str, db: Path, as_json: bool) -> None:
       sqlite3 registry.db "SELECT event_type, count(*) FROM events GROUP BY 1"
       mirror tables registry --format parquet
       duckdb -c "SELECT event_type, count(*) FROM 'registry/events.parquet' GROUP BY 1"
+      mirror tables registry.db --metadata > metadata.json
+      datasette registry.db --metadata metadata.json
     """
+    if metadata and form != "sqlite":
+        raise click.UsageError("--metadata is of a SQLite file: leave out --format")
     with open_store(db, must_exist=True) as store, show_progress("records") as progress:
         if form == "sqlite":
             result = update_copy(store, out, (db,), progress.advance)
         else:
             result = write_folder(store, out, form, progress.advance)
-    if as_json:
+    if metadata:
+        print_json(datasette_metadata(out.stem, result.origin))
+    elif as_json:
         print_json(_value(result))
     else:
         print_table(_words(result))

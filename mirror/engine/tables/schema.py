@@ -17,6 +17,7 @@ from mirror.core.events.types import (
     REVOCATION,
     EventType,
 )
+from mirror.engine.tables.meanings import payload_meaning
 from mirror.engine.tables.table import Column, Table, integer, text
 
 __all__ = [
@@ -176,7 +177,7 @@ _REFERENCES = Table(
     (
         _RECORD,
         integer("position", "position in the list, from 0", required=True),
-        integer("event", "snapshot", "graph_snapshots(event)", required=True),
+        integer("event", "row of the snapshot", "graph_snapshots(event)", required=True),
         text("reference_index", "index, as the snapshot has it"),
         text("title", "title of the cited work, as the snapshot has it"),
         text("arxiv_id", "arXiv id of the cited work, as the snapshot has it"),
@@ -194,7 +195,7 @@ _CLAIMS = Table(
     (
         _RECORD,
         integer("position", "position in the list, from 0", required=True),
-        integer("event", "snapshot", "graph_snapshots(event)", required=True),
+        integer("event", "row of the snapshot", "graph_snapshots(event)", required=True),
         text("claim_id", "id of the claim in the paper"),
         text("kind", "kind of the claim"),
         text("text", "claim in words"),
@@ -236,7 +237,7 @@ _TEXTS = Table(
 # A table for each event type -------------------------------------------------------------------
 
 _OF_EVENT = (
-    integer("event", "event", "events(id)", required=True),
+    integer("event", "row of the event", "events(id)", required=True),
     _RECORD,
     text("event_id", "event id (E1)", required=True),
     text("signer_id", "signer", required=True),
@@ -282,7 +283,12 @@ _MORE: dict[str, tuple[Column, ...]] = {
     "citation_signed": (
         text("citing_pith_number", "citing work as a Pith Number, if it is one or is held here"),
         text("citing_arxiv_id", "citing work as an arXiv id without version, if it is known"),
-        text("cited_pith_number", "cited work: the record itself", required=True),
+        text(
+            "cited_pith_number",
+            "cited work: the record itself",
+            "records(pith_number)",
+            required=True,
+        ),
         text("cited_arxiv_id", "cited work as an arXiv id without version"),
         text("citing_suffix", "suffix, or its beginning, if citing is a Pith Number or a digest"),
         text("citing_source_id", "source id, without version, if citing is one"),
@@ -309,7 +315,7 @@ def payload_members(name: str, kind: EventType) -> list[tuple[str, str, bool]]:
 
 def _table_of(name: str, kind: EventType) -> Table:
     columns = [
-        text(column, f"{member} of the payload (E4){' as JSON' if is_json else ''}")
+        text(column, _meaning(name, member, kind) + (" as JSON" if is_json else ""))
         for member, column, is_json in payload_members(name, kind)
     ]
     return Table(
@@ -319,6 +325,10 @@ def _table_of(name: str, kind: EventType) -> Table:
         ("event",),
         (*_OF_EVENT_INDEXES, *_MORE_INDEXES.get(name, ())),
     )
+
+
+def _meaning(name: str, member: str, kind: EventType) -> str:
+    return payload_meaning(name, member, kind.members.get(member))
 
 
 _OTHER = Table(
@@ -441,7 +451,8 @@ def index_statements() -> list[str]:
     ]
     full_text = (
         f"CREATE VIRTUAL TABLE {FULL_TEXT} USING fts5("
-        "text, content='texts', content_rowid='id', tokenize='unicode61 remove_diacritics 2')"
+        # Datasette and sqlite-utils recognise the name of the table in double quotes only.
+        "text, content=\"texts\", content_rowid='id', tokenize='unicode61 remove_diacritics 2')"
     )
     return [*statements, full_text]
 
