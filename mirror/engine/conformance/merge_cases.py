@@ -160,6 +160,13 @@ def _equivocations(signers: Signers, paper: Paper) -> Iterator[_Case]:
         paper.event(author, "author_claimed", claim, _T1, more=1),
     ]
     yield "events that do not contradict each other", "M4", (apart, [], [])
+    several = [
+        paper.event(author, "author_claimed", {**claim, "claimant_id": str(second), "n": n},
+                    f"2026-01-01T00:00:0{second}Z")
+        for second in range(6)
+        for n in range(2)
+    ]  # fmt: skip
+    yield "several equivocations", "M4 M9", (several, [], [])
     both = [
         paper.event(author, "author_claimed", {**claim, "n": 1}, _T1),
         paper.event(signers.author_next, "author_claimed", {**claim, "n": 2}, _T1),
@@ -202,6 +209,12 @@ def _slots(signers: Signers, paper: Paper) -> Iterator[_Case]:
         )
     ]  # fmt: skip
     yield "one slot key of several authorities", "M5", (by_all, [], [])
+    disputed = {**paper.payload("challenge_filed", author), "challenge_id": "author-1"}
+    two_types = [
+        paper.event(author, "author_claimed", claim, _T1),
+        paper.event(author, "challenge_filed", disputed, _T2),
+    ]
+    yield "one slot key of two types", "M5 M4", (two_types, [], [])
     tie = [paper.event(author, "author_claimed", {**claim, "n": n}, _T1) for n in range(5)]
     yield "a slot with events of one instant", "M2 M4 M5", (tie, [], [])
 
@@ -231,6 +244,8 @@ def _aliases(signers: Signers, paper: Paper) -> Iterator[_Case]:
     registry = signers.registry
     yield "claims without a creation", "M7 R4", ([], [], claims)
     yield "no claims and no creation", "M7 R4", ([], [], [])
+    close = [paper.claim("arxiv", time) for time in (_T1_MICRO, _T1, _T2)]
+    yield "claims of one second", "M7 V5", ([], [], close)
     spelled = [paper.claim("arxiv", _T1), paper.claim("arxiv", _T1_ZERO)]
     yield "two spellings of one time", "M7 V5", ([], [], spelled)
     for time in (_T1_MICRO, "2026-01-01T00:00:01.999999+00:00", _T2, _OLD, "2030-01-01T00:00:00Z"):
@@ -262,6 +277,16 @@ def _receipts(signers: Signers, paper: Paper) -> Iterator[_Case]:
         None,
     ]
     yield "receipts of several keys", "M8 S2", ([], receipts, [])
+    signatures = {
+        key: sorted(base64_text(key.sign_again(paper.digest, number)) for number in range(8))
+        for key in (author, registry)
+    }
+    late_first = [
+        paper.receipt(key, signature_b64=one)
+        for key, one in ((author, signatures[author][-1]), (author, signatures[author][-2]),
+                         (registry, signatures[registry][0]))
+    ]  # fmt: skip
+    yield "receipts whose order by signature differs", "M8", ([], late_first, [])
     faulty = [paper.receipt(signers.stranger), 1, {**paper.receipt(author), "signed_at": "no"}]
     yield "no receipt that passes", "M8 S2", ([], faulty, [])
     payload = paper.payload("record_created", registry)

@@ -109,9 +109,9 @@ class SigningKey:
         """Return the signature of RFC 8032, 64 bytes."""
         return self._private_key.sign(message)
 
-    def sign_again(self, message: bytes) -> bytes:
-        """Return another signature of the same message, which is as valid."""
-        nonce = SigningKey(self.seed, f"nonce of {self.name}")
+    def sign_again(self, message: bytes, number: int = 0) -> bytes:
+        """Return another signature of the same message, one for each number, which is as valid."""
+        nonce = SigningKey(self.seed, f"nonce {number} of {self.name}")
         return _signature(nonce.public_key, nonce.scalar, self.public_key, self.scalar, message)
 
     @cached_property
