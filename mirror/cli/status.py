@@ -34,6 +34,7 @@ def status(*, db: Path, as_json: bool) -> None:
         trusted = ", ".join(key.key_id for key in keys)
         answers = store.storage_checks.counts()
         anchors = store.anchors.counts()
+        texts = store.paper_texts.counts()
         is_checked = not store.anchors.is_used() or store.anchors.is_current(CHECKS)
         place = {"store": store.location, "schema_version": store.schema_version}
     if as_json:
@@ -47,6 +48,7 @@ def status(*, db: Path, as_json: bool) -> None:
                 **asdict(counts),
                 "storage_checks": answers,
                 "anchors": anchors,
+                "proved_texts": texts,
             }
         )
         return
@@ -54,6 +56,7 @@ def status(*, db: Path, as_json: bool) -> None:
     refused = ", ".join(f"{code} {count:,}" for code, count in counts.receipts_refused.items())
     read = ", ".join(f"{count:,} as {name}" for name, count in counts.events_by_profile.items())
     copies = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in answers.items())
+    proved = ", ".join(f"{name}s {count:,}" for name, count in texts.items())
     print_table(
         {
             "store": f"{place['store']}, schema {place['schema_version']}",
@@ -62,6 +65,7 @@ def status(*, db: Path, as_json: bool) -> None:
             **({"read by profile": read} if read else {}),
             "receipts": f"{counts.receipts_verified:,} verified, refused: {refused or 'none'}",
             "alias times": f"{counts.alias_claims:,}, which nothing signs",
+            **({"proved texts": proved} if proved else {}),
             "equivocations": f"{counts.equivocations:,}",
             **({"stored copies": copies} if copies else {}),
             **({"time-stamps": _time_stamps(anchors, is_current=is_checked)} if anchors else {}),

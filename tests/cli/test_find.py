@@ -305,6 +305,8 @@ def test_proved_texts_are_kept_when_asked(store: Path, mirror: Mirror) -> None:
     assert f"title              {TITLE}\n" in shown
     assert "                   (proved by its digest, read from dump.jsonl on " in shown
     assert TITLE not in mirror("show", "1309.3741", "--at", before).stdout.decode()
+    assert {"title": 1} == mirror("status", "--json").lines[0]["proved_texts"]
+    assert "proved texts   titles 1\n" in mirror("status").stdout.decode()
     assert mirror("check").exit_code == 0
     assert mirror("identify", "--title", TITLE, "--keep").exit_code == 2
 
