@@ -6,6 +6,7 @@
  */
 
 export { Bundle, compose, parseBundle, verifyBundle } from "./bundles.js";
+export { checkRecord, verdictOf } from "./checks.js";
 export { compare } from "./comparison.js";
 export { Float, lines, parse } from "./json.js";
 export { BUILT_IN, BUILT_IN_SET, KeySet, parseKeySet } from "./keys.js";

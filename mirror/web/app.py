@@ -138,7 +138,7 @@ def _routes(
         "/findings": Handling(pages.findings),
         "/trust": Handling(pages.trust),
         "/codes": Handling(pages.codes),
-        "/static/{name}": Handling(pages.static, at_once=pages.static),
+        "/static/{name:path}": Handling(pages.static, at_once=pages.static),
         "/pith/{suffix}/bundle.json": bundle,
         "/pith/{suffix}/badge.svg": Handling(pages.badge),
         "/.well-known/pith/{suffix}/bundle.json": bundle,
@@ -162,6 +162,7 @@ def _routes(
         "/mirror/tree/{prefix}": Handling(mirror_api.tree),
         "/mirror/bundle.tar": Handling(mirror_api.bag),
         "/mirror/checkpoint": Handling(mirror_api.checkpoint),
+        "/mirror/keys": Handling(mirror_api.keys),
         "/openapi.json": Handling(lambda _request: json_representation(description())),
     }
 

@@ -123,6 +123,11 @@ class MirrorApi:
         body = note.encode()
         return Representation(body=body, media_type="text/plain", etag=hexdigest(body))
 
+    def keys(self, _request: Request) -> Representation:
+        """Handle `/mirror/keys`: the trusted keys and profiles, as a key set file (K2)."""
+        with self._reader.snapshot() as snapshot:
+            return json_representation(snapshot.store.trust_log.key_set().to_value())
+
     def tree(self, request: Request) -> Representation:
         """Handle `/mirror/tree/{prefix}`: a node of the tree over all states."""
         with self._reader.snapshot() as snapshot:

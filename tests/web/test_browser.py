@@ -8,10 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import httpx
 import pytest
 
+from mirror.core.bundle import parse_bundle, verify_bundle
+from mirror.core.keys import parse_key_set
+from tests import oracle
+from tests.helpers import state_of
 from tests.web.conftest import Serve
 from tests.web.hostile import hostile_store
+from tests.web.lying_mirror import Lie, lying_mirror
 from tests.web.past_store import SECONDS, SUFFIX, make_past
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -244,15 +250,193 @@ def test_another_site_may_show_the_badge(site: str, browser: Any) -> None:
     page.close()
 
 
-@pytest.mark.parametrize("path", [*PATHS, "hostile", "past"])
+# Verify in this browser ----------------------------------------------------------------------
+
+REVOKED = "NQGOSQWC4PW6CNZIBD63YZNTZT"
+RECEIPTS = "EJWVFYLWUGLCRHA7VSWSMMIDNO"
+VERIFY = "Verify in this browser"
+
+
+def verified(page: Any) -> tuple[str, dict[str, tuple[str, str]]]:
+    """Press the button; the verdict, and what was compared and found, by check."""
+    page.get_by_role("button", name=VERIFY).click()
+    verdict = page.locator("[data-verifier] .verdict")
+    verdict.wait_for()
+    # What a person sees is said to those who listen.
+    assert verdict.inner_text() == page.locator("#said").inner_text()
+    rows = page.evaluate(
+        """() => [...document.querySelectorAll(".verified tbody tr")].map((row) => [
+            row.querySelector("th").firstChild.textContent,
+            [...row.querySelectorAll("td")].map((cell) => cell.textContent)])"""
+    )
+    return verdict.inner_text(), {name: tuple(cells) for name, cells in rows}
+
+
+@pytest.mark.parametrize("suffix", [FULL, REAL, REVOKED, RECEIPTS])
+def test_an_honest_mirror_verifies(suffix: str, site: str, browser: Any) -> None:
+    """Of records with events, revoked ones and receipts too, and of one without."""
+    with opened(browser, f"{site}/pith/{suffix}") as page:
+        verdict, checks = verified(page)
+        assert verdict.startswith("The page agrees with the evidence")
+        assert {outcome for _, outcome in checks.values()} <= {"agrees", "valid"}
+        digest = page.locator("[data-copy='state digest']").inner_text()
+        assert checks["State digest"] == (f"{digest}, here and on the page", "agrees")
+
+
+def test_a_hostile_record_verifies(hostile: str, browser: Any) -> None:
+    """What its facts hold runs nothing; items that are not valid are so in the state, too."""
+    for width in (320, 1200):
+        with opened(browser, hostile, viewport={"width": width, "height": 800}) as page:
+            verdict, checks = verified(page)
+            assert "items are not, and the state says the same" in verdict
+            assert "differs" not in {outcome for _, outcome in checks.values()}
+            assert page.locator("[data-verifier] :is(script, iframe, img, svg)").count() == 0
+            assert overflow(page) <= 0
+
+
+def test_without_javascript_nothing_offers_to_verify(site: str, browser: Any) -> None:
+    """The page is as it is."""
+    with opened(browser, f"{site}/pith/{FULL}", java_script_enabled=False) as page:
+        assert page.get_by_text(VERIFY).count() == 1
+        assert not page.get_by_text(VERIFY).is_visible()
+
+
+def test_without_web_cryptography_signatures_are_verified_all_the_same(
+    site: str, browser: Any
+) -> None:
+    """A page over plain HTTP has none."""
+    with opened(browser, f"{site}/pith/{REVOKED}") as page:
+        page.evaluate("Object.defineProperty(crypto, 'subtle', {value: undefined})")
+        verdict, _ = verified(page)
+        assert "17 are valid" in verdict
+
+
+def test_an_answer_that_does_not_come_is_said(site: str, browser: Any) -> None:
+    """Nothing is claimed of what was not read."""
+    page = browser.new_page()
+    page.goto(f"{site}/pith/{FULL}")
+    page.evaluate("document.querySelector('[data-verifier]').dataset.keys = '/nowhere'")
+    assert verified(page) == ("Not verified: /nowhere: 404", {})
+    page.close()
+
+
+def test_a_key_set_that_is_none_is_said(site: str, browser: Any) -> None:
+    """With its code; nothing else can be checked then."""
+    lies: dict[str, Lie] = {"/mirror/keys": lambda _same: b"[]"}
+    with lying_mirror(site, lies) as lying, opened(browser, f"{lying}/pith/{FULL}") as page:
+        verdict, checks = verified(page)
+        assert verdict == "This mirror contradicts itself: 1 of 1 checks failed."
+        assert checks["Key set"][1] == "differs keys.shape"
+
+
+def _in_events(change: Callable[[list[Any]], object]) -> Lie:
+    """A lie about the events of a bundle."""
+
+    def lie(text: bytes) -> bytes:
+        bundle = json.loads(text)
+        change(bundle["events"])
+        return json.dumps(bundle, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+    return lie
+
+
+def _replaced(old: bytes, new: bytes) -> Lie:
+    def lie(text: bytes) -> bytes:
+        assert old in text
+        return text.replace(old, new)
+
+    return lie
+
+
+def _without_revocations(events: list[Any]) -> None:
+    kept = [event for event in events if event["event_type"] != "event_revoked"]
+    assert len(kept) < len(events)
+    events[:] = kept
+
+
+def _with_another_signature(events: list[Any]) -> None:
+    (one, other) = events[:2]
+    one["signature"] = other["signature"]
+
+
+PAGE, BUNDLE, STATE = (f"/pith/{REVOKED}{ending}" for ending in ("", "/bundle.json", "/state.json"))
+
+LIES: dict[str, tuple[str, Lie, str, tuple[str, str]]] = {
+    "state": (
+        STATE, _replaced(b'"retired_events":[{', b'"retired_events":[],"x":[{'),
+        "State as served", ("leaves out an event that is in the bundle", "differs"),
+    ),
+    "record": (
+        BUNDLE, _replaced(b'"version":1}', b'"version":2}'),
+        "Bundle", ("canonical_sha256 is not the hash", "differs record.digest"),
+    ),
+    "event": (
+        BUNDLE, _in_events(lambda events: events[3]["payload"].update(reason="another")),
+        "Event 4: event_revoked", ("claimed time", "not valid event.id"),
+    ),
+    "signature": (
+        BUNDLE, _in_events(_with_another_signature),
+        "Event 1: record_created", ("claimed time", "not valid event.signature"),
+    ),
+    "alias": (
+        f"/pith/{FULL}", _replaced(b'data-copy="doi">10.', b'data-copy="doi">11.'),
+        "Alias doi", ("on the page: 11.", "differs"),
+    ),
+    "alias in the bundle": (
+        f"/pith/{RECEIPTS}/bundle.json",
+        _replaced(b'"alias_kind":"arxiv"', b'"alias_kind":"arxix"'),
+        "Part of the bundle", ("is not of its record", "differs bundle.alias"),
+    ),
+    "revocation left out of the bundle": (
+        BUNDLE, _in_events(_without_revocations),
+        "State as served", ("names an event that is not in the bundle", "differs"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lie_is_seen(name: str, site: str, browser: Any) -> None:
+    """In what the mirror serves, or in what it shows; and it is said what does not agree."""
+    path, lie, check, (words, outcome) = LIES[name]
+    page_path = "/".join(path.split("/")[:3])
+    with (
+        lying_mirror(site, {path: lie}) as lying,
+        opened(browser, f"{lying}{page_path}") as page,
+    ):
+        verdict, checks = verified(page)
+        assert verdict.startswith("This mirror contradicts itself")
+        assert words in checks[check][0]
+        assert checks[check][1] == outcome
+
+
+def test_a_state_without_a_revocation_is_seen(site: str, browser: Any) -> None:
+    """Though it is a right state of all else, and the page shows its digest."""
+    keys = parse_key_set(httpx.get(f"{site}/mirror/keys").content)
+    bundle, state = (httpx.get(f"{site}{path}").content for path in (BUNDLE, STATE))
+    less = verify_bundle(parse_bundle(_in_events(_without_revocations)(bundle)), keys)
+    other = state_of([less], keys)
+    lies: dict[str, Lie] = {
+        STATE: lambda _same: other.text,
+        PAGE: _replaced(oracle.state_digest(oracle.parse(state)).encode(), other.digest.encode()),
+    }
+    with lying_mirror(site, lies) as lying, opened(browser, f"{lying}{PAGE}") as page:
+        verdict, checks = verified(page)
+        assert verdict.startswith("This mirror contradicts itself: 2 of")
+        assert checks["State digest"][1] == checks["State as served"][1] == "differs"
+        assert "it shows an event that was revoked" in checks["State as served"][0]
+
+
+@pytest.mark.parametrize("path", [*PATHS, "hostile", "past", "verified"])
 def test_axe_finds_nothing(path: str, site: str, hostile: str, past: str, browser: Any) -> None:
     """No rule of WCAG 2.2 A and AA that a program can check is broken, in light or dark."""
     if not AXE.exists():
         pytest.skip(f"{AXE} is absent: scripts/test fetches it where npm works")
-    others = {"hostile": hostile, "past": f"{past}/at/{SECONDS[1]}"}
+    others = {"hostile": hostile, "past": f"{past}/at/{SECONDS[1]}", "verified": hostile}
     url = others.get(path) or site + path
     found = []
     with opened(browser, url) as page:
+        if path == "verified":
+            verified(page)
         page.evaluate(AXE.read_text())
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)

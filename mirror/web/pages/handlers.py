@@ -20,8 +20,10 @@ from mirror.engine.identifiers import find_all
 from mirror.engine.search.find import find
 from mirror.engine.search.results import SearchResult
 from mirror.engine.titles import title_of
+from mirror.engine.verifier_modules import ENTRY, verifier_modules
 from mirror.errors import AmbiguousError, CorruptStoreError, LookUpError
 from mirror.store.findings import FindingFilter, FindingRow
+from mirror.web.common_headers import VERIFIER_POLICY
 from mirror.web.memento_api import Memento
 from mirror.web.mementos import MementoSeconds, end_of, page_headers
 from mirror.web.pages import escaping
@@ -92,6 +94,8 @@ class Pages:
         self._env.globals |= {
             "site": escaping.escape_hidden(name),
             "version": mirror.__version__,
+            "verifier": f"/static/verifier/{ENTRY}",
+            "built_in": BUILT_IN,
             "static": {one: f"/static/{one}?v={digest}" for one, digest in versions.items()},
         }
         self._versions = versions
@@ -131,7 +135,6 @@ class Pages:
             log=log,
             authorities=authorities,
             authority_log=changes,
-            built_in=BUILT_IN,
             here="trust",
         )
 
@@ -256,6 +259,7 @@ class Pages:
         )
         answer.headers = page_headers(self._base_url(request), suffix)
         answer.headers |= {"Content-Location": f"/pith/{suffix}"}
+        answer.headers |= {"Content-Security-Policy": VERIFIER_POLICY}
         return answer
 
     def past_record(self, request: Request, memento: Memento) -> Representation:
@@ -457,7 +461,8 @@ def environment() -> Environment:
 
 def _static_files() -> dict[str, bytes]:
     folder = files("mirror.web") / "static"
-    return {
+    modules = {f"verifier/{name}": body for name, body in verifier_modules().items()}
+    return modules | {
         one.name: one.read_bytes()
         for one in folder.iterdir()
         if one.name.rpartition(".")[2] in _MEDIA_TYPES

@@ -1,0 +1,135 @@
+// "Verify in this browser": a button that loads the verifier from this mirror, holds what the mirror
+// serves of a record against it, and shows each check. The page is whole without it.
+
+const MOST_ROWS = 300;
+const MOST_CHARACTERS = 400;
+const TONES = { agrees: "good", valid: "good", differs: "bad", "not valid": "odd", "not checked": "" };
+
+// Characters that do not print, are invisible or change the direction of writing.
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Zl}\p{Zp}\p{Mn}\u115f\u1160\u2800\u3164\uffa0]/gu;
+
+/** A string of anybody's, as text to show. */
+function visible(text) {
+  const shown = text.slice(0, MOST_CHARACTERS).replace(HIDDEN, (one) => {
+    return `<U+${one.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}>`;
+  });
+  return text.length > MOST_CHARACTERS ? `${shown}…` : shown;
+}
+
+function element(name, attributes, ...children) {
+  const made = document.createElement(name);
+  for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
+  made.append(...children);
+  return made;
+}
+
+function row(check) {
+  const outcome = element("span", { class: `tag ${TONES[check.outcome]}` }, check.outcome);
+  const code = check.code ? [" ", element("a", { href: `/codes#${check.code}` }, check.code)] : [];
+  const lines = check.compared.map((line) => element("li", {}, element("bdi", {}, visible(line))));
+  return element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, visible(check.what), element("small", {}, check.rules)),
+    element("td", {}, element("ul", { class: "lines" }, ...lines)),
+    element("td", {}, outcome, ...code),
+  );
+}
+
+/** The checks that are shown: if there are too many, first those that say something. */
+function chosen(checks) {
+  const isOrdinary = (check) => check.outcome === "valid";
+  if (checks.length <= MOST_ROWS) return checks;
+  const others = checks.filter((check) => !isOrdinary(check));
+  return [...others, ...checks.filter(isOrdinary)].slice(0, MOST_ROWS);
+}
+
+function table(shown) {
+  const head = ["Check", "Compared", "Result"].map((name) => element("th", { scope: "col" }, name));
+  return element(
+    "table",
+    { class: "verified", "aria-label": "Checks" },
+    element("thead", {}, element("tr", {}, ...head)),
+    element("tbody", {}, ...shown.map(row)),
+  );
+}
+
+function verdict(words, isGood) {
+  return element("div", { class: `verdict ${isGood ? "good" : "bad"}` }, element("p", {}, element("strong", {}, words)));
+}
+
+/** What a failure may mean, and what a success does not show. */
+function advice({ checks, state }) {
+  if (checks.some((check) => check.outcome === "differs")) {
+    return "If new facts were merged after this page was loaded, load it again and repeat. If the checks fail again, keep the bundle and the state, and tell the operator.";
+  }
+  if (!state) return "It can be verified with the program of this mirror: mirror verify.";
+  return "A mirror that leaves the same event out of the bundle and of the state agrees with itself. Compare the core digest with that of another mirror with the same keys:";
+}
+
+/** What a person reads on the page; where it does not print as it is, the value behind it. */
+function shownOnPage(place) {
+  const copyable = (name) => document.querySelector(`[data-copy="${name}"]`).textContent;
+  const kinds = [...document.querySelectorAll("#aliases + dl > dt")];
+  return {
+    pithNumber: copyable("Pith Number"),
+    canonicalSha256: copyable("canonical hash"),
+    stateDigest: copyable("state digest"),
+    keySetDigest: place.dataset.keySetDigest,
+    aliases: kinds.map((kind) => [kind.textContent, aliasIn(kind.nextElementSibling)]),
+  };
+}
+
+function aliasIn(place) {
+  const printed = place.querySelector(".copyable");
+  return printed ? printed.textContent : JSON.parse(place.dataset.value);
+}
+
+async function fetched(url) {
+  const response = await fetch(url, { cache: "no-cache" });
+  if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+async function verify(place) {
+  const { checkRecord, verdictOf } = await import(place.dataset.verifier);
+  const names = ["bundle", "keys", "state"];
+  const texts = await Promise.all(names.map((name) => fetched(place.dataset[name])));
+  const served = Object.fromEntries(names.map((name, at) => [name, texts[at]]));
+  const report = await checkRecord(served, shownOnPage(place));
+  const shown = chosen(report.checks);
+  const rest = report.checks.length - shown.length;
+  const isGood = report.state !== null && report.checks.every((check) => check.outcome !== "differs");
+  const digest = report.state && isGood ? [element("code", {}, report.state.coreDigest)] : [];
+  return [
+    verdict(verdictOf(report), isGood),
+    table(shown),
+    ...(rest > 0 ? [element("p", { class: "meta" }, `${rest} more items are valid.`)] : []),
+    element("p", { class: "meta" }, advice(report), " ", ...digest),
+  ];
+}
+
+function addButton(place) {
+  const button = element("button", { type: "button", class: "button" }, "Verify in this browser");
+  const result = element("div", {});
+  const said = document.getElementById("said");
+  let isRunning = false;
+  button.addEventListener("click", async () => {
+    if (isRunning) return;
+    isRunning = true;
+    said.textContent = "Verifying.";
+    let content;
+    try {
+      content = await verify(place);
+    } catch (error) {
+      content = [verdict(`Not verified: ${visible(String(error.message))}`, false)];
+    }
+    result.replaceChildren(...content);
+    said.textContent = content[0].textContent;
+    isRunning = false;
+  });
+  place.querySelector("p").after(element("p", {}, button), result);
+  place.hidden = false;
+}
+
+document.querySelectorAll("[data-verifier]").forEach(addButton);
