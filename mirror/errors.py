@@ -21,6 +21,8 @@ __all__ = [
     "LookUpError",
     "MirrorError",
     "OutputError",
+    "QueryError",
+    "QueryLimitError",
     "SchemaVersionError",
     "SourceError",
     "StoreBusyError",
@@ -84,6 +86,14 @@ class AmbiguousError(LookUpError):
 
 class OutputError(MirrorError):
     """A file that was asked for could not be written."""
+
+
+class QueryError(MirrorError):
+    """A statement of SQL is wrong, or would do more than read."""
+
+
+class QueryLimitError(QueryError):
+    """A statement of SQL took too long or made too large a value: its rows are incomplete."""
 
 
 class StoreError(MirrorError):

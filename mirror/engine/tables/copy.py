@@ -19,6 +19,7 @@ from mirror.engine.atomic_file import OutputFile
 from mirror.engine.process_pool import StoreTask, map_in_processes
 from mirror.engine.states.root import update_root
 from mirror.engine.tables.citing import resolve_citations
+from mirror.engine.tables.folder_lock import locked_folder
 from mirror.engine.tables.origin import (
     APPLICATION_ID,
     Origin,
@@ -89,16 +90,34 @@ def update_copy(
     Raises:
         OutputError: `output.exists` or `output.refused` if the file is no copy of this store;
             `output.failed` if it cannot be written.
+        SourceError: `tables.damaged` or `tables.busy` if the existing copy cannot be read.
         StoreError: `store.behind` if a merge goes on.
         CorruptStoreError: `store.damaged`
     """
+    found = _unchanged(store, path, inputs)
+    if found is not None:
+        return found
+    with locked_folder(path):
+        return _unchanged(store, path, inputs) or _change(store, path, inputs, progress)
+
+
+def _unchanged(store: Store, path: Path, inputs: tuple[Path, ...]) -> CopyResult | None:
+    """Return the result for a copy that is up to date; None for any other, or none."""
     update_root(store)
+    before = _checked_origin(store, path, inputs)
+    if before is None:
+        return None
+    with store.snapshot():
+        if before.is_current(Origin.of(store)):
+            return CopyResult(path, before, is_new=False, records_changed=0)
+    return None
+
+
+def _change(store: Store, path: Path, inputs: tuple[Path, ...], progress: _Progress) -> CopyResult:
     before = _checked_origin(store, path, inputs)
     if before is not None:
         with store.snapshot():
             now, changed = Origin.of(store), _changed(store, before)
-            if before.is_current(now):
-                return CopyResult(path, before, is_new=False, records_changed=0)
             if changed is not None and len(changed) <= _few(before.records):
                 with _transaction(path) as conn:
                     _replace_records(conn, store, changed)
@@ -112,21 +131,26 @@ def _checked_origin(store: Store, path: Path, inputs: tuple[Path, ...]) -> Origi
     """Return the origin of an existing copy of this store; None for none, or an outdated one.
 
     Raises:
-        OutputError: See `update_copy`.
+        OutputError, SourceError: See `update_copy`.
     """
     if not is_copy(path):
         OutputFile(path, inputs=inputs).check()
+        _require_no_journal(path)
         return None
-    try:
-        origin = read_origin(path)
-    except sqlite3.Error as error:
-        hint = "delete it; the next run makes a new one"
-        message = f"this copy is damaged: {error}"
-        raise OutputError("output.refused", message, where=str(path), hint=hint) from error
+    origin = read_origin(path)
     if origin is not None:
         with store.snapshot():
             require_same_store(store, origin, path)
     return origin
+
+
+def _require_no_journal(path: Path) -> None:
+    """Refuse a path where SQLite would take an old journal for one of the new file."""
+    journal = Path(f"{path}-journal")
+    if journal.exists():
+        message = f"beside it is {journal.name}, the journal of a file that is gone"
+        hint = "delete the journal, or name another file"
+        raise OutputError("output.refused", message, where=str(path), hint=hint)
 
 
 def _few(records: int) -> float:
@@ -279,6 +303,8 @@ def _opened(path: Path, settings: str) -> Iterator[sqlite3.Connection]:
             yield conn
     except sqlite3.Error as error:
         hint = "check the folder, its permissions and the disk; nothing was changed"
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            hint = "another process reads it for a long time: wait for its end; nothing was changed"
         raise OutputError("output.failed", str(error), where=str(path), hint=hint) from error
 
 

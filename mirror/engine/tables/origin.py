@@ -7,24 +7,36 @@ of another store is refused.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mirror.core.escaping import escape_name
 from mirror.core.values import time_text
 from mirror.engine.states.root import read_root
 from mirror.engine.tables.schema import FORMAT
-from mirror.errors import OutputError
+from mirror.errors import OutputError, SourceError
 from mirror.store import Store, StoreVersion
 
-__all__ = ["APPLICATION_ID", "Origin", "is_copy", "read_origin", "require_same_store"]
+__all__ = [
+    "APPLICATION_ID",
+    "Origin",
+    "is_copy",
+    "opened_copy",
+    "origin_in",
+    "read_origin",
+    "require_same_store",
+]
 
 APPLICATION_ID = 0x70697474
 """`pitt` in ASCII: identifies the SQLite file as such a copy."""
 
+_BUSY_S = 30.0
+"""Seconds that a reader waits for another process that writes."""
+_ANY = "SELECT count(*) FROM sqlite_schema"
 _HEADER_BYTES = 72
 """SQLite file format, section 1.3: the application id is in its bytes 68 to 71."""
 
@@ -120,11 +132,11 @@ def _identity(store: Store, version: StoreVersion) -> str:
     """Return a digest of the rows that end a version; empty if one is missing."""
     query = """
         SELECT lower(hex(coalesce((SELECT checksum FROM arrival WHERE id = ?), x'00'))),
-               coalesce((SELECT stored_at FROM arrival_commit WHERE last_arrival_id >= ?
+               coalesce((SELECT stored_at FROM arrival_commit WHERE last_arrival_id >= ? AND ? > 0
                          ORDER BY last_arrival_id LIMIT 1), ''),
                lower(hex(coalesce((SELECT checksum FROM trust WHERE id = ?), x'00')))
     """
-    arguments = version.arrival, version.arrival, version.trust
+    arguments = *[version.arrival] * 3, version.trust
     return " ".join(store.connection.execute(query, arguments).fetchone())
 
 
@@ -141,10 +153,55 @@ def read_origin(path: Path) -> Origin | None:
     """Return the origin of a copy; None if it was made by another version of these tables.
 
     Raises:
-        sqlite3.Error: If the file is damaged.
+        SourceError: See `opened_copy`.
     """
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as conn:
-        return Origin.parse(dict(conn.execute("SELECT name, value FROM about")))
+    with opened_copy(path) as conn:
+        return origin_in(conn)
+
+
+def origin_in(conn: sqlite3.Connection) -> Origin | None:
+    """Return the origin of an open copy; see `read_origin`."""
+    return Origin.parse(dict(conn.execute("SELECT name, value FROM about")))
+
+
+@contextmanager
+def opened_copy(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a copy for reading; errors of SQLite within the block become those of the copy.
+
+    Raises:
+        SourceError: `tables.damaged`, or `tables.busy` if another process writes for too long.
+    """
+    try:
+        with closing(_connect(path, "ro")) as conn:
+            _finish_interrupted(conn, path)
+            yield conn
+    except sqlite3.Error as error:
+        raise _copy_error(path, error) from error
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S)
+
+
+def _finish_interrupted(conn: sqlite3.Connection, path: Path) -> None:
+    """Let SQLite roll back what a killed process began, which a reader may not do."""
+    try:
+        conn.execute(_ANY).fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise
+        with closing(_connect(path, "rw")) as writing:
+            writing.execute(_ANY).fetchone()
+
+
+def _copy_error(path: Path, error: sqlite3.Error) -> SourceError:
+    where = escape_name(str(path))
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        message = "another process writes to this copy"
+        return SourceError("tables.busy", message, where=where, hint="run the command again")
+    hint = "delete it, and run the command again: that makes a new one"
+    return SourceError("tables.damaged", f"it cannot be read: {error}", where=where, hint=hint)
 
 
 def require_same_store(store: Store, origin: Origin, path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -26,7 +28,7 @@ from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.engine.tables import copy
 from mirror.engine.tables.copy import CopyResult, update_copy
 from mirror.engine.tables.schema import TABLES
-from mirror.errors import OutputError
+from mirror.errors import OutputError, SourceError
 from mirror.store import Store, open_store
 from mirror.store.paper_texts import PaperText
 from tests.builders import (
@@ -290,6 +292,128 @@ def test_what_is_merged_meanwhile_is_in_the_copy(
     assert values(path, "SELECT count(*) FROM author_claims") == [(2,)]
 
 
+# Several processes, and killed ones ------------------------------------------------------------
+
+
+def _fork(work: Callable[[], object]) -> int:
+    """Do work in another process, which ends without cleaning up, as a killed one does."""
+    pid = os.fork()
+    if not pid:
+        try:
+            work()
+        except BaseException:  # noqa: BLE001 - its exit code says so
+            os._exit(1)
+        os._exit(0)
+    return pid
+
+
+def _exit_codes(*pids: int) -> list[int]:
+    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_processes_that_update_one_copy_at_once_take_turns(tmp_path: Path, *, is_new: bool) -> None:
+    """Each finds a copy that is up to date when it is done, whether it is new or changed."""
+    path, db = tmp_path / "tables.db", tmp_path / "mirror.db"
+    with open_store(db) as store:
+        add_keys(store, keys_of(AUTHOR))
+        merge(store, tmp_path, make_bundle(make_record(), []))
+        if not is_new:
+            update_copy(store, path)
+            events = _events(make_record())
+            merge(store, tmp_path, make_bundle(make_record(arxiv_id="2401.00009"), events))
+
+    def update() -> None:
+        with open_store(db) as store:
+            update_copy(store, path)
+            assert update_copy(store, path).records_changed == 0
+
+    assert _exit_codes(*(_fork(update) for _ in range(4))) == [0] * 4
+    with open_store(db) as store:
+        assert not update_copy(store, path).is_new
+        update_copy(store, tmp_path / "fresh.db")
+    assert rows(path) == rows(tmp_path / "fresh.db")
+    check_file(path)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_copy_is_written_under_the_lock_of_its_folder(tmp_path: Path, *, is_new: bool) -> None:
+    """No other process writes meanwhile, and one that waits sees what was written."""
+    path, calls = tmp_path / "tables.db", []
+
+    def try_to_lock(records: int) -> None:
+        calls.append(records)
+        folder = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(folder)
+
+    with open_store(tmp_path / "mirror.db") as store:
+        merge(store, tmp_path, make_bundle(make_record(), []))
+        if not is_new:
+            update_copy(store, path)
+            merge(store, tmp_path, make_bundle(make_record(arxiv_id="2401.00009"), []))
+        assert update_copy(store, path, progress=try_to_lock).is_new == is_new
+    assert calls == [1]
+
+
+def test_the_copy_of_an_empty_store_follows_it(tmp_path: Path) -> None:
+    with open_store(tmp_path / "mirror.db") as store:
+        assert update_copy(store, tmp_path / "tables.db").origin.records == 0
+        merge(store, tmp_path, make_bundle(make_record(), []))
+        assert update_copy(store, tmp_path / "tables.db").origin.records == 1
+
+
+def test_what_a_killed_process_began_is_rolled_back(
+    demo: tuple[Store, CopyResult], tmp_path: Path
+) -> None:
+    """A process that was killed in its transaction leaves a journal, which readers apply."""
+    path = tmp_path / "tables.db"
+    path.write_bytes(demo[1].path.read_bytes())
+
+    def write_half() -> None:
+        conn = sqlite3.connect(path, isolation_level=None)
+        conn.execute("PRAGMA cache_size = 1")  # so that changed pages are in the file
+        conn.execute("BEGIN IMMEDIATE")
+        conn.execute("UPDATE events SET source = hex(zeroblob(500))")
+        os._exit(0)  # without closing the file
+
+    assert _exit_codes(_fork(write_half)) == [0]
+    assert Path(f"{path}-journal").stat().st_size > 0
+    assert not update_copy(demo[0], path).is_new
+    assert rows(path) == rows(demo[1].path)
+
+
+def test_the_journal_of_a_file_that_is_gone_is_not_applied(
+    demo: tuple[Store, CopyResult], tmp_path: Path
+) -> None:
+    path = tmp_path / "tables.db"
+    Path(f"{path}-journal").write_bytes(b"journal")
+    with pytest.raises(OutputError, match=r"output\.refused.*journal of a file that is gone"):
+        update_copy(demo[0], path)
+    assert not path.exists()
+
+
+def test_a_copy_that_is_read_for_long_is_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy, "_BUSY_MS", 10)
+    path = tmp_path / "tables.db"
+    with open_store(tmp_path / "mirror.db") as store:
+        merge(store, tmp_path, make_bundle(make_record(), []))
+        update_copy(store, path)
+        before = rows(path)
+        merge(store, tmp_path, make_bundle(make_record(arxiv_id="2401.00009"), []))
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM records").fetchone()
+            with pytest.raises(OutputError, match=r"output\.failed") as raised:
+                update_copy(store, path)
+            assert "another process reads it" in raised.value.hint
+        assert rows(path) == before
+        assert update_copy(store, path).records_changed == 1
+
+
 # What is refused -------------------------------------------------------------------------------
 
 
@@ -319,7 +443,7 @@ def test_a_file_that_is_no_copy_is_refused(
 def test_a_damaged_copy_is_refused(demo: tuple[Store, CopyResult], tmp_path: Path) -> None:
     path = tmp_path / "damaged.db"
     path.write_bytes(demo[1].path.read_bytes()[:100])
-    with pytest.raises(OutputError, match=r"output\.refused.*damaged"):
+    with pytest.raises(SourceError, match=r"tables\.damaged"):
         update_copy(demo[0], path)
 
 
