@@ -25,7 +25,7 @@ from mirror.engine.conformance.task import KINDS
 __all__ = ["conformance"]
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
 @click.option("--seed", default="0", show_default=True, help="The made-up worlds follow from it.")
 @click.option(
@@ -166,14 +166,15 @@ def _print_difference(first: Object, found: ConformanceReport) -> None:
     rules = [str(one) for one in list_member(first, "rules")]
     named = [f"{one}, {TITLES[one]}" if one in TITLES else one for one in rules]
     echo(f"\nThe first difference, in task {first['task_id']}: {first['case']}")
-    print_table(
-        {
-            "rule": "; ".join(named),
-            "where": str(first["where"]),
-            "expected": str(first["expected"]),
-            "answered": str(first["answered"]),
-        }
-    )
+    rows = {
+        "rule": "; ".join(named),
+        "where": str(first["where"]),
+        "expected": str(first["expected"]),
+        "answered": str(first["answered"]),
+    }
+    if first["stderr"]:
+        rows["stderr"] = str(first["stderr"]).strip()
+    print_table(rows)
     echo("The task, made as small as possible:")
     echo(encode(first["task"]).decode())
     others = found.differences.total() - 1

@@ -29,7 +29,7 @@ from mirror.store import Store, open_store
 
 __all__ = ["answer_lines"]
 
-_MOST = 1 << 62
+_MOST = 1 << 40
 _LIMITS = ReadLimits(values=_MOST, events=_MOST, invalid=_MOST, kept_invalid=_MOST)
 _LIMITS = replace(_LIMITS, record_bytes=_MOST, receipt_bytes=_MOST)
 """The limits of B4 are not applied to tasks."""
