@@ -37,6 +37,7 @@ ENGINE_MAY_IMPORT: dict[str, set[str]] = {
     "storage": {"states"},
     "claims": {"anchors", "storage"},
     "transparency": {"states", "anchors"},
+    "evidence": {"states", "anchors", "transparency"},
     "sync": {"ingest"},
     "compare": {"states", "ingest", "transparency", "sync"},
     "history": {"states", "compare"},

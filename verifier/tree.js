@@ -34,3 +34,22 @@ function subtree(leaves, depth) {
 export function rootOf(leaves) {
   return hex(subtree(leaves, 0));
 }
+
+/**
+ * The root to which an inclusion proof leads, or null if the leaf is not below its nodes.
+ * @param {Leaf} leaf @param {Map<string, string>[]} steps the children of each node by their digits,
+ *   those of the root first @returns {string | null} 64 digits
+ */
+export function rootFromPath(leaf, steps) {
+  if (steps.length > 64) return null;
+  let digest = subtree([leaf], 0);
+  for (let level = steps.length - 1; level >= 0; level -= 1) {
+    const children = DIGITS.map((digit) => {
+      const child = steps[level].get(digit);
+      return child === undefined ? NOTHING : fromHex(child);
+    });
+    if (hex(children[DIGITS.indexOf(leaf.canonicalSha256[level])]) !== hex(digest)) return null;
+    digest = hashOf(Uint8Array.of(1), ...children);
+  }
+  return hex(digest);
+}

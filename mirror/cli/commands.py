@@ -16,6 +16,7 @@ COMMANDS = {
     "compare": "Compare the states with upstream's or another mirror's.",
     "conformance": "Find out whether another implementation follows the rules.",
     "diff": "Show what changed between two known times.",
+    "evidence": "Write one file that proves what is known about a record, or check one.",
     "export": "Write bundles as one reproducible BagIt bag.",
     "find": "Find records by identifier, title or words.",
     "findings": "List findings in the store, and acknowledge them.",

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "show": (ID,),
     "history": (ID,),
     "diff": (ID, "2001-09-09"),
+    "evidence": (ID, "{folder}/evidence.html", "--force"),
     "export": ("{folder}/out.tar", "--packed", "--force"),
     "backup": ("{folder}/backup.db", "--force"),
     "status": ("--json",),

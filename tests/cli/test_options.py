@@ -29,6 +29,7 @@ RUNS: dict[tuple[str, str], tuple[str, ...]] = {
     ("verify", "key_files"): ("bundle.json", "--keys", "FILE"),
     ("show", "key_files"): (ID, "--keys", "FILE"),
     ("probe", "key_files"): ("bundle.json", "--keys", "FILE"),
+    ("evidence", "verifier"): (ID, "out.html", "--verifier", "@FILE"),
     ("prove", "proof_file"): ("--check", "FILE"),
     ("identify", "title"): ("--title", "@FILE"),
     ("identify", "abstract"): ("--abstract", "@FILE"),

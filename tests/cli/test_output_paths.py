@@ -41,6 +41,7 @@ CONFORMANCE = ["--worlds", "0", "--task", "digest", "sh", "-c", "cat >/dev/null;
 
 RUNS: dict[tuple[str, str], list[str]] = {
     ("export", "out"): ["export", "OUT"],
+    ("evidence", "out"): ["evidence", "2401.00001", "OUT"],
     ("prove", "out"): ["prove", "2401.00001", "--out", "OUT"],
     ("compare", "report"): ["compare", "--upstream", "states", "--report", "OUT"],
     ("probe", "save"): ["probe", "bundle.json", "--keys", "keys.json", "--save", "OUT"],

@@ -9,7 +9,7 @@ The library `opentimestamps` parses; it is loaded only when a proof is checked. 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from mirror.core.block_header import (
     MAX_HEIGHT,
@@ -20,7 +20,6 @@ from mirror.core.block_header import (
     work,
 )
 from mirror.core.values import Object
-from mirror.engine.anchors.headers import HeaderChain
 from mirror.engine.anchors.result import AnchorResult, AnchorStatus
 from mirror.engine.anchors.timestamp_files import MISSING_HINT, ProofError, read_file
 
@@ -54,7 +53,26 @@ class _Proof(NamedTuple):
     attestations: list[Attestation]
 
 
-def check_proof(proof: bytes, digest: bytes, headers: HeaderChain) -> AnchorResult:
+class BlockHeaderSource(Protocol):
+    """Block headers: those of a store (`HeaderChain`), or others."""
+
+    def header(self, height: int) -> bytes | None:
+        """Return the header of a height, 80 bytes; None without one."""
+
+    def after(self, height: int) -> tuple[int, int]:
+        """Return how many linked headers follow one, and their work in hashes."""
+
+
+def heights_in(proof: bytes) -> set[int]:
+    """Return the heights of the blocks to which a proof leads; none if it cannot be read."""
+    try:
+        found = _parse(proof).attestations
+    except (ImportError, OSError, NotImplementedError, ProofError):
+        return set()
+    return {one.height for one in found if one.tag == BITCOIN}
+
+
+def check_proof(proof: bytes, digest: bytes, headers: BlockHeaderSource) -> AnchorResult:
     """Check a proof of OpenTimestamps.
 
     Args:
@@ -132,7 +150,7 @@ def _best(results: list[AnchorResult]) -> AnchorResult:
     return AnchorResult(best.status, best.reason, best.at, listed)
 
 
-def _judge(attestation: Attestation, headers: HeaderChain) -> AnchorResult:
+def _judge(attestation: Attestation, headers: BlockHeaderSource) -> AnchorResult:
     if attestation.tag == BITCOIN:
         return _judge_block(attestation, headers)
     if attestation.tag == CALENDAR:
@@ -144,7 +162,7 @@ def _judge(attestation: Attestation, headers: HeaderChain) -> AnchorResult:
     return AnchorResult(AnchorStatus.AUTHORITY_UNKNOWN, reason, None, {"kind": "other", "tag": tag})
 
 
-def _judge_block(attestation: Attestation, headers: HeaderChain) -> AnchorResult:
+def _judge_block(attestation: Attestation, headers: BlockHeaderSource) -> AnchorResult:
     height, root = attestation.height, display_hash(attestation.message)
     details: Object = {"kind": "bitcoin", "height": height, "merkle_root": root}
     data = headers.header(height)
@@ -169,7 +187,7 @@ def _judge_block(attestation: Attestation, headers: HeaderChain) -> AnchorResult
     return AnchorResult(AnchorStatus.ANCHORED, reason, header.time_text, details)
 
 
-def _block(data: bytes, height: int, headers: HeaderChain) -> dict[str, Any]:
+def _block(data: bytes, height: int, headers: BlockHeaderSource) -> dict[str, Any]:
     """Return what a header says about its block; work is a string of decimal digits."""
     header, (after, hashes) = parse_header(data), headers.after(height)
     return {

@@ -1,0 +1,183 @@
+"""Evidence: the same checks in Python and in JavaScript, and every lie is seen."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from base64 import b64encode
+from collections.abc import Iterable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirror.core.values import canonical
+from mirror.engine.evidence.check import CheckedEvidence, EvidenceStatus, check_evidence
+from mirror.errors import FormatError
+from mirror.web.pages.evidence_file import (
+    document_in,
+    evidence_page,
+    is_unchanged,
+    verifier_script,
+)
+from tests.builders import Object
+from tests.evidence.samples import LIES, make_sample_store, sample_evidence
+from tests.verifier.program import node
+
+MALFORMED = [b"", b"[]", b"{}", b'{"evidence_type":"pith_mirror_evidence","evidence_version":"2"}']
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> Object:
+    """The evidence of a record that has everything."""
+    return sample_evidence(make_sample_store(tmp_path_factory.mktemp("evidence")))
+
+
+def changed(evidence: Object, lie: str) -> bytes:
+    """Return the document with a lie."""
+    document = deepcopy(evidence)
+    LIES[lie][0](document)
+    return canonical(document)
+
+
+def in_javascript(documents: Iterable[bytes]) -> list[Any]:
+    """Return the answers of the verifier, from one process."""
+    program = Path(__file__).with_name("answers.mjs")
+    lines = b"".join(b64encode(one) + b"\n" for one in documents)
+    run = subprocess.run([node(), program], input=lines, capture_output=True, check=True)
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def answer(document: bytes) -> Any:
+    """Return the answer of Python, as `answers.mjs` writes it."""
+    try:
+        checked = check_evidence(document)
+    except FormatError as error:
+        return {"code": error.code}
+    checks = [[one.name, one.status.value] for one in checked.checks]
+    return {"checks": checks, "trusts": [*dict.fromkeys(checked.trusts)], "holds": checked.holds}
+
+
+def statuses(checked: CheckedEvidence) -> dict[str, EvidenceStatus]:
+    """Return the statuses by the first word or two of their names."""
+    return {one.name.partition(" sha256:")[0]: one.status for one in checked.checks}
+
+
+def test_what_an_honest_file_shows(evidence: Object) -> None:
+    """Proofs hold; times that signers give, and what upstream said, are claims."""
+    checked = check_evidence(canonical(evidence))
+    assert checked.holds
+    found = statuses(checked)
+    holding = {name for name, status in found.items() if status is EvidenceStatus.HOLDS}
+    assert holding >= {
+        "record", "receipts", "events", "state", "inclusion", "key set", "checkpoint root",
+        "checkpoint key set", "checkpoint signature", "checkpoint time-stamp",
+    }  # fmt: skip
+    claimed = {name for name, status in found.items() if status is EvidenceStatus.CLAIMED}
+    assert claimed == {"refused events", "checkpoint time", "upstream state", "made"}
+    stamps = [one.status for one in checked.checks if one.name.startswith("time-stamp")]
+    assert sorted(stamps) == [
+        EvidenceStatus.HOLDS,
+        EvidenceStatus.NOT_CHECKED,
+        EvidenceStatus.NOT_CHECKED,
+    ]
+    assert sum("block" in one for one in checked.trusts) == 2
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_is_seen(evidence: Object, lie: str) -> None:
+    """The check that must fail fails."""
+    checked = check_evidence(changed(evidence, lie))
+    assert not checked.holds
+    assert statuses(checked)[LIES[lie][1]] is EvidenceStatus.FAILS
+
+
+def test_javascript_gives_the_same_answers(evidence: Object) -> None:
+    """Names, statuses and whom to trust; of honest files, of lies, and of what is no evidence."""
+    bare = {**evidence, "checkpoint": None, "headers": [], "upstream": []}
+    documents = [canonical(evidence), canonical(bare), *MALFORMED]
+    documents += [changed(evidence, lie) for lie in LIES]
+    assert in_javascript(documents) == [answer(one) for one in documents]
+
+
+@pytest.mark.parametrize("document", MALFORMED)
+def test_what_is_no_evidence_is_refused(document: bytes) -> None:
+    with pytest.raises(FormatError):
+        check_evidence(document)
+
+
+# The file --------------------------------------------------------------------------------------
+
+
+def test_the_page_holds_the_document(evidence: Object) -> None:
+    """Whatever strings are in it; a usual record takes less than 300 kB."""
+    hostile = {**evidence, "made_at": "</script><!--<script>\u2028&lt;\\u003c\\"}
+    page = evidence_page(hostile)
+    assert json.loads(document_in(page)) == hostile
+    assert is_unchanged(page)
+    assert page.lower().count(b"<script") == 2
+    assert len(evidence_page(evidence)) < 300_000
+
+
+def test_a_page_with_other_words_is_found(evidence: Object) -> None:
+    page = evidence_page(evidence)
+    assert not is_unchanged(page.replace(b"Evidence of a record", b"Proof of the truth"))
+
+
+@pytest.mark.parametrize("page", [b"", b"<html></html>"])
+def test_a_page_without_a_document_is_refused(page: bytes) -> None:
+    with pytest.raises(FormatError, match=r"evidence\.shape"):
+        document_in(page)
+
+
+def test_the_script_cannot_end_early() -> None:
+    """No text in the modules ends the element or begins a comment of HTML."""
+    script = verifier_script().lower()
+    assert not any(one in script for one in ("</script", "<!--", "]]>"))
+
+
+# By hand -----------------------------------------------------------------------------------------
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "evidence.md"
+NEEDED = ("bash", "jq", "openssl", "xxd", "sha256sum")
+
+
+def by_hand(folder: Path, page: bytes) -> list[str]:
+    """Return what the commands in the document print about a file."""
+    for name in NEEDED:
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is absent: the checks by hand need it")
+    (folder / "evidence.html").write_bytes(page)
+    script = re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[-1]
+    run = subprocess.run(
+        ["bash", "-c", script],  # noqa: S607
+        check=False,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    return run.stdout.splitlines()
+
+
+def test_the_document_checks_it_by_hand(evidence: Object, tmp_path: Path) -> None:
+    """Whatever keys of the key set signed is verified; what others signed is not."""
+    lines = by_hand(tmp_path, evidence_page(evidence))
+    verified = [one for one in lines if one.endswith("Signature Verified Successfully")]
+    assert len(verified) == 1 + 7 + 1  # a receipt, events, the checkpoint
+    assert [one.partition(":")[0] for one in lines[-3:]] == ["root", "note", "checkpoint"]
+    assert [one for one in lines if "DIFFERS" in one] == ["event DIFFERS: " + lines_of_junk(lines)]
+
+
+def lines_of_junk(lines: list[str]) -> str:
+    """Return the rest of the line about the value that is no event."""
+    (found,) = [one for one in lines if one.endswith("and null")]
+    return found.removeprefix("event DIFFERS: ")
+
+
+def test_by_hand_a_lie_is_seen(evidence: Object, tmp_path: Path) -> None:
+    document = deepcopy(evidence)
+    document["inclusion_proof"]["core_digest"] = "00" * 32
+    assert any("the path DIFFERS" in one for one in by_hand(tmp_path, evidence_page(document)))

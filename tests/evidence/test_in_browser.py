@@ -1,0 +1,102 @@
+"""Evidence files in a real browser: opened from a disk, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirror.engine.evidence.document import make_evidence
+from mirror.engine.states.root import update_root
+from mirror.store import open_store
+from mirror.web.pages.evidence_file import evidence_page
+from tests.builders import Object
+from tests.evidence.samples import LIES, make_sample_store, sample_evidence
+from tests.web.hostile import hostile_store
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser, for all tests of this file."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is absent: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> Object:
+    """The evidence of a record that has everything."""
+    return sample_evidence(make_sample_store(tmp_path_factory.mktemp("evidence")))
+
+
+@contextmanager
+def opened(browser: Any, folder: Path, document: Object, **settings: Any) -> Iterator[Any]:
+    """The page of a file, which must fetch nothing and log nothing."""
+    path = folder / "evidence.html"
+    path.write_bytes(evidence_page(document))
+    context = browser.new_context(offline=True, **settings)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("request", lambda request: said.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.goto(path.as_uri())
+    yield page
+    assert said == [path.as_uri()]
+    context.close()
+
+
+def test_a_file_proves_itself_offline(browser: Any, evidence: Object, tmp_path: Path) -> None:
+    """The verdict, each check, whom to trust, the record and its events."""
+    with opened(browser, tmp_path, evidence) as page:
+        page.wait_for_selector("#verdict.good")
+        assert page.inner_text("#verdict").startswith("All ")
+        text = page.inner_text("main")
+        assert "checkpoint signature" in text
+        assert "block 840,000 of Bitcoin" in text
+        assert str(evidence["pith_number"]) in text
+        assert page.locator("h2").count() == 5
+
+
+@pytest.mark.parametrize("lie", ["another state", "another mirror", "other headers"])
+def test_a_lie_is_shown(browser: Any, evidence: Object, tmp_path: Path, lie: str) -> None:
+    document = {**evidence, "checkpoint": {**evidence["checkpoint"]}}
+    document["headers"] = [{**one} for one in evidence["headers"]]
+    LIES[lie][0](document)
+    with opened(browser, tmp_path, document) as page:
+        page.wait_for_selector("#verdict.bad")
+        assert "failed" in page.inner_text("#verdict")
+
+
+def test_hostile_strings_are_text(browser: Any, tmp_path: Path) -> None:
+    """Nothing in a bundle runs, loads, or leaves its place; the page verifies it all the same."""
+    db, suffix = hostile_store(tmp_path)
+    with open_store(db) as store:
+        update_root(store)
+        with store.snapshot():
+            document = make_evidence(store, store.records.by_suffix(suffix[:26])[0])
+    document["made_at"] = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
+    with opened(browser, tmp_path, document) as page:
+        page.wait_for_selector("#verdict.good, #verdict.bad")
+        assert page.title() == "Evidence of a record"
+        assert page.locator("img, iframe, svg").count() == 0
+        assert "<img src=x" in page.inner_text("main")
+
+
+def test_without_scripts_the_file_says_what_to_do(
+    browser: Any, evidence: Object, tmp_path: Path
+) -> None:
+    with opened(browser, tmp_path, evidence, java_script_enabled=False) as page:
+        assert "mirror evidence --check" in page.inner_text("#verdict")
