@@ -6,12 +6,12 @@
  */
 
 import { compose, parseBundle, verifyBundle } from "./bundles.js";
-import { compare } from "./comparison.js";
+import { differences } from "./comparison.js";
 import { parse } from "./json.js";
 import { BUILT_IN, parseKeySet } from "./keys.js";
 import { merge } from "./merge.js";
 import { Refusal } from "./refusal.js";
-import { isObject, isString, utf8 } from "./values.js";
+import { canonicalText, isObject, isString, utf8 } from "./values.js";
 
 /** @typedef {import("./json.js").Json} Json */
 /** @typedef {import("./keys.js").KeySet} KeySet */
@@ -138,6 +138,9 @@ function checksOfAliases({ record }, shown) {
   });
 }
 
+/** Differences that are named. */
+const MOST_REASONS = 5;
+
 const CAUSES = new Map([
   ["record.changed", "it is the state of another record"],
   ["record.digest", "its record does not give the Pith Number"],
@@ -149,12 +152,25 @@ const CAUSES = new Map([
   ["event.withdrawn", "it shows an event that was withdrawn"],
 ]);
 
+/** The members of a state in which another one differs. @param {Map<string, Json>} here @param {Map<string, Json>} there */
+function differingMembers(here, there) {
+  const names = [...new Set([...here.keys(), ...there.keys()])].filter((name) => name !== "current");
+  return names.filter((name) => canonicalOf(here, name) !== canonicalOf(there, name));
+}
+
+const canonicalOf = (object, name) => (object.has(name) ? canonicalText(object.get(name)) : "");
+
 /** Why a served state is not the one that was merged. @param {State} state @param {Uint8Array} text */
 function reasons(state, text) {
   try {
-    const { same, causes } = compare(state.value, parse(text));
-    if (same) return ["its members are written in another order or spelling (M13)"];
-    return causes.length > 0 ? causes.map((code) => CAUSES.get(code)) : ["other members differ"];
+    const served = parse(text);
+    const members = [state.value, served].map((value) => new Map([...value, ...value.get("current")]));
+    const words = differences(state.value, served).slice(0, MOST_REASONS).map(({ code, id }) => {
+      return id ? `${CAUSES.get(code)}: ${id}` : CAUSES.get(code);
+    });
+    const names = differingMembers(...members);
+    if (names.length === 0) return ["its members are in another order, or spelled otherwise"];
+    return [...words, `these members differ: ${names.join(", ")}`];
   } catch {
     return ["it is not a state"]; // not JSON, or without the members of M6
   }
@@ -210,17 +226,21 @@ export async function checkRecord(served, shown) {
   return { checks, keys, state };
 }
 
+/** Failed checks that the verdict names. */
+const MOST_NAMES = 4;
+
 /**
  * The report in one sentence.
  * @param {Report} report @returns {string}
  */
 export function verdictOf({ checks, state }) {
-  const count = (outcome) => checks.filter((one) => one.outcome === outcome).length;
-  const differing = count("differs");
-  if (differing > 0) {
-    return `This mirror contradicts itself: ${differing} of ${checks.length} checks failed.`;
+  const failed = checks.filter((one) => one.outcome === "differs").map((one) => one.what);
+  if (failed.length > 0) {
+    const names = failed.slice(0, MOST_NAMES).join(", ") + (failed.length > MOST_NAMES ? " and more" : "");
+    return `This mirror contradicts itself: ${failed.length} of ${checks.length} checks failed: ${names}.`;
   }
   if (!state) return "This record cannot be verified here.";
+  const count = (outcome) => checks.filter((one) => one.outcome === outcome).length;
   return `The page agrees with the evidence: ${count("agrees")} comparisons agree. ${judged(count)}`;
 }
 

@@ -38,19 +38,33 @@ function gives(record, pithNumber) {
   }
 }
 
-/** @param {StateValue} here @param {StateValue} there @returns {string[]} codes, with repeats */
-function causesInEvents(here, there) {
+/** @typedef {{code: string, id: string}} Difference the event, or empty for one of the record */
+
+/** @param {StateValue} here @param {StateValue} there @returns {Difference[]} */
+function differencesInEvents(here, there) {
   const [ours, theirs, gone] = [shown(here), shown(there), retired(here)];
   const [oursNamed, theirsNamed] = [named(here), named(there)];
-  const both = [...theirs].filter(([id]) => ours.has(id));
+  const isOther = (id) => ours.has(id) && !isEqual(theirs.get(id), ours.get(id));
+  const all = (ids, codeOf) => [...ids].map((id) => ({ code: codeOf(id), id }));
   return [
-    ...both.filter(([id, entry]) => !isEqual(entry, ours.get(id))).map(() => "event.content"),
-    ...[...theirs.keys()].filter((id) => gone.has(id)).map((id) => `event.${gone.get(id)}`),
-    ...[...theirsNamed].filter((id) => !oursNamed.has(id)).map(() => "event.missing_here"),
-    ...[...ours.keys(), ...gone.keys()]
-      .filter((id) => !theirsNamed.has(id))
-      .map(() => "event.missing_upstream"),
+    ...all([...theirs.keys()].filter(isOther), () => "event.content"),
+    ...all([...theirs.keys()].filter((id) => gone.has(id)), (id) => `event.${gone.get(id)}`),
+    ...all([...theirsNamed].filter((id) => !oursNamed.has(id)), () => "event.missing_here"),
+    ...all([...ours.keys(), ...gone.keys()].filter((id) => !theirsNamed.has(id)), () => "event.missing_upstream"),
   ];
+}
+
+/**
+ * The differences between two states that concern their records and events.
+ * @param {StateValue} here from a merge @param {StateValue} there of which only the types are sure
+ * @returns {Difference[]}
+ */
+export function differences(here, there) {
+  const number = here.get("pith_number");
+  const isRecord = gives(there.get("current").get("canonical_record"), number);
+  const ofRecord = isRecord ? [] : [{ code: "record.digest", id: "" }];
+  if (there.get("pith_number") !== number) return [...ofRecord, { code: "record.changed", id: "" }];
+  return [...ofRecord, ...differencesInEvents(here, there)];
 }
 
 /**
@@ -59,10 +73,6 @@ function causesInEvents(here, there) {
  * @returns {{same: boolean, causes: string[]}}
  */
 export function compare(here, there) {
-  const number = here.get("pith_number");
-  const causes = [];
-  if (!gives(there.get("current").get("canonical_record"), number)) causes.push("record.digest");
-  if (there.get("pith_number") !== number) causes.push("record.changed");
-  else causes.push(...causesInEvents(here, there));
-  return { same: isEqual(here, there), causes: [...new Set(causes)].sort(compareStrings) };
+  const codes = differences(here, there).map((one) => one.code);
+  return { same: isEqual(here, there), causes: [...new Set(codes)].sort(compareStrings) };
 }

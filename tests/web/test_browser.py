@@ -325,7 +325,7 @@ def test_a_key_set_that_is_none_is_said(site: str, browser: Any) -> None:
     lies: dict[str, Lie] = {"/mirror/keys": lambda _same: b"[]"}
     with lying_mirror(site, lies) as lying, opened(browser, f"{lying}/pith/{FULL}") as page:
         verdict, checks = verified(page)
-        assert verdict == "This mirror contradicts itself: 1 of 1 checks failed."
+        assert verdict == "This mirror contradicts itself: 1 of 1 checks failed: Key set."
         assert checks["Key set"][1] == "differs keys.shape"
 
 

@@ -36,12 +36,12 @@ function row(check) {
   );
 }
 
-/** The checks that are shown: if there are too many, first those that say something. */
+/** The checks that are shown: first those that failed; of too many, those that say something. */
 function chosen(checks) {
-  const isOrdinary = (check) => check.outcome === "valid";
-  if (checks.length <= MOST_ROWS) return checks;
-  const others = checks.filter((check) => !isOrdinary(check));
-  return [...others, ...checks.filter(isOrdinary)].slice(0, MOST_ROWS);
+  const having = (...outcomes) => checks.filter((check) => outcomes.includes(check.outcome));
+  const failed = having("differs");
+  if (checks.length <= MOST_ROWS) return [...failed, ...checks.filter((check) => !failed.includes(check))];
+  return [...failed, ...having("agrees", "not checked"), ...having("not valid"), ...having("valid")].slice(0, MOST_ROWS);
 }
 
 function table(shown) {
@@ -104,7 +104,7 @@ async function verify(place) {
   return [
     verdict(verdictOf(report), isGood),
     table(shown),
-    ...(rest > 0 ? [element("p", { class: "meta" }, `${rest} more items are valid.`)] : []),
+    ...(rest > 0 ? [element("p", { class: "meta" }, `${rest} more items are not shown.`)] : []),
     element("p", { class: "meta" }, advice(report), " ", ...digest),
   ];
 }
