@@ -40,7 +40,7 @@ class _Step:
 
 
 _NO_CODE = re.compile(
-    r"\A(mirror|nacl|cpu|logging|pith)\.|\.(json|db|html|js|org|txt|tar|css|js|parquet|md)\Z"
+    r"\A(mirror|nacl|cpu|logging|pith)\.|\.(json|db|html|js|org|txt|tar|css|parquet|md)\Z"
 )
 """What looks like a code and is the name of a module, file, host or setting."""
 _OTHER_NAMES = {"http.disconnect", "next.id", "uvicorn.error"}

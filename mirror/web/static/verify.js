@@ -1,27 +1,10 @@
 // "Verify in this browser": a button that loads the verifier from this mirror, holds what the mirror
 // serves of a record against it, and shows each check. The page is whole without it.
 
+import { element, visible } from "./verifier/page.js";
+
 const MOST_ROWS = 300;
-const MOST_CHARACTERS = 400;
 const TONES = { agrees: "good", valid: "good", differs: "bad", "not valid": "odd", "not checked": "" };
-
-// Characters that do not print, are invisible or change the direction of writing.
-const HIDDEN = /[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Zl}\p{Zp}\p{Mn}\u115f\u1160\u2800\u3164\uffa0]/gu;
-
-/** A string of anybody's, as text to show. */
-function visible(text) {
-  const shown = text.slice(0, MOST_CHARACTERS).replace(HIDDEN, (one) => {
-    return `<U+${one.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}>`;
-  });
-  return text.length > MOST_CHARACTERS ? `${shown}…` : shown;
-}
-
-function element(name, attributes, ...children) {
-  const made = document.createElement(name);
-  for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
-  made.append(...children);
-  return made;
-}
 
 function row(check) {
   const outcome = element("span", { class: `tag ${TONES[check.outcome]}` }, check.outcome);
