@@ -135,6 +135,9 @@ def _write(found: ConformanceReport, report: OutputFile | None, html: OutputFile
             file.write(render(found))
 
 
+_FEW = 5
+"""Codes and rules that are named as not covered; with more, a part was not asked."""
+
 _RESULTS = {
     "alike": "every answer is alike",
     "partial": "every answer is alike; some tasks are unsupported",
@@ -151,8 +154,9 @@ def _print(found: ConformanceReport) -> None:
     for name in ("codes", "rules"):
         coverage = object_member(value, name)
         left = [str(one) for one in list_member(coverage, "not_covered")]
-        rows[name] = f"{len(list_member(coverage, 'covered'))} covered"
-        if left:
+        covered = len(list_member(coverage, "covered"))
+        rows[name] = f"{covered} of {covered + len(left)} covered"
+        if 0 < len(left) <= _FEW:
             rows[name] += f", not {', '.join(left)}"
     for name in ("fault", "stopped"):
         if value[name]:

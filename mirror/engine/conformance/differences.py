@@ -267,8 +267,18 @@ def _of_order(where: str, here: Object, there: Object) -> AnswerDifference | Non
     for name, entries in object_member(here, "current").items():
         ids = [_ids(entries), _ids(theirs.get(name))]
         if name != "source_aliases" and ids[0] != ids[1] and sorted(ids[0]) == sorted(ids[1]):
-            return AnswerDifference("M2", f"{where}, in it /current/{name}", *map(", ".join, ids))
+            shown = [_dated(one) for one in (entries, theirs.get(name))]
+            return AnswerDifference("M2", f"{where}, in it /current/{name}", *shown)
     return None
+
+
+def _dated(entries: Value) -> str:
+    """Return the times of events in their order, each with the beginning of its id."""
+    return ", then ".join(
+        f"{text_member(one, 'created_at')} ({text_member(one, 'event_id')[7:15]})"
+        for one in (entries if isinstance(entries, list) else [])
+        if isinstance(one, dict)
+    )
 
 
 def _ids(entries: Value) -> list[str]:

@@ -24,6 +24,7 @@ __all__ = ["BatchAnswers", "Program"]
 _PIECE_BYTES = 1 << 16
 _STDERR_BYTES = 2000
 """How much of the end of standard error is kept."""
+_SECONDS = "the limit of time"
 _FAULTS = 10
 """Faulty lines after which an output is not read on."""
 _SLACK_BYTES = 1 << 20
@@ -39,6 +40,8 @@ class BatchAnswers:
     """By id; the first answer to each task."""
     faults: list[str] = field(default_factory=list)
     """Faults of the output, or of the end of the program, in words."""
+    is_late: bool = False
+    """Whether it did not end within the limit of time."""
     stderr: str = ""
     """The end of what it wrote to standard error, without control characters."""
 
@@ -79,7 +82,8 @@ class Program:
         if not fault and process.returncode != 0:
             fault = _status(process.returncode)
         if fault:
-            found.faults.insert(0, fault.replace("SECONDS", f"{self._time_limit_s:g}"))
+            found.is_late = _SECONDS in fault
+            found.faults.insert(0, fault.replace(_SECONDS, f"{self._time_limit_s:g} seconds"))
         return found
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -125,7 +129,7 @@ class _Exchange:
             while self._process.stdout in self._open:
                 rest = deadline - time.monotonic()
                 if rest <= 0:
-                    return "it did not end within SECONDS seconds"
+                    return f"it did not end within {_SECONDS}"
                 for key, _ in self._selector.select(rest):
                     self._serve(key.fileobj)  # type: ignore[arg-type]
                 if len(self.output) > self._limit:
@@ -136,7 +140,7 @@ class _Exchange:
         try:
             self._process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            return "it closed its output, and did not end within SECONDS seconds"
+            return f"it closed its output, and did not end within {_SECONDS}"
         return ""
 
     def _serve(self, stream: IO[bytes]) -> None:

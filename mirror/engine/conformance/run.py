@@ -84,6 +84,8 @@ class _ConformanceRun:
 
     def __init__(self, request: ConformanceRequest, program: AnswersTasks) -> None:
         self._request, self._program = request, program
+        self._is_slow = False
+        """Whether the program did not end in time, so that it is not asked often again."""
         self._vectors = None if request.vectors is None else read_vectors(request.vectors)
         self._report = ConformanceReport(
             command=request.command,
@@ -156,7 +158,7 @@ class _ConformanceRun:
         if is_answered:
             small = minimise(question.task, lambda tasks: self._still_differ(tasks, rule), rounds)
         else:
-            small = self._smaller_unanswered(question.task, batch.fault)
+            small = self._smaller_unanswered(question.task, is_late=batch.is_late)
         asked = _Question(1, small, answer(small))
         again = self._ask([asked])
         answered = again.answers.get(1)
@@ -173,14 +175,18 @@ class _ConformanceRun:
         )
 
     def _still_differ(self, tasks: Sequence[ConformanceTask], rule: str) -> list[bool]:
+        if self._is_slow:
+            return [False] * len(tasks)
         questions = [_Question(number, one, answer(one)) for number, one in enumerate(tasks, 1)]
-        answers = self._ask(questions).answers
+        asked = self._ask(questions)
+        self._is_slow = asked.is_late
+        answers = asked.answers
         found = [_difference(one, answers.get(one.number)) for one in questions]
         return [one is not None and one.rule == rule for one in found]
 
-    def _smaller_unanswered(self, task: ConformanceTask, fault: str) -> ConformanceTask:
+    def _smaller_unanswered(self, task: ConformanceTask, *, is_late: bool) -> ConformanceTask:
         """Return a smaller task that is left unanswered when it is asked alone."""
-        starts = 0 if "did not end" in fault else _STARTS_ALONE
+        starts = 0 if is_late else _STARTS_ALONE
 
         def is_unanswered(tasks: Sequence[ConformanceTask]) -> Iterable[bool]:
             nonlocal starts
