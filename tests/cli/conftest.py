@@ -35,18 +35,19 @@ class Ran:
 Mirror: TypeAlias = Callable[..., Ran]
 
 
+def run_here(*arguments: object, stdin: bytes | None = None) -> Ran:
+    """Run a command in this process, which has imported everything."""
+    result = CliRunner().invoke(main, [str(one) for one in arguments], input=stdin)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ran(result.exit_code, result.stdout_bytes, result.stderr)
+
+
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mirror:
     """`mirror(...)` runs a command in an empty folder, where `mirror.db` will be."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object, stdin: bytes | None = None) -> Ran:
-        result = CliRunner().invoke(main, [str(one) for one in arguments], input=stdin)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Ran(result.exit_code, result.stdout_bytes, result.stderr)
-
-    return run
+    return run_here
 
 
 @pytest.fixture

@@ -19,11 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeAlias
 
-from click.testing import CliRunner
 from distributed import Client
 from pyarrow import parquet
 
-from mirror.cli import main
 from mirror.core.keys import parse_key_set
 from mirror.core.msgpack_values import unpack
 from mirror.engine.cluster import ClusterRequest, merge_on_cluster
@@ -38,7 +36,7 @@ from tests.builders import (
     make_record,
     to_json,
 )
-from tests.cli.conftest import Ran
+from tests.cli.conftest import run_here
 from tests.processes import PATIENCE_S
 
 __all__ = [
@@ -54,7 +52,6 @@ __all__ = [
     "ended_after",
     "kill",
     "make_world",
-    "mirror",
     "nothing",
     "root_on_one_machine",
     "running_cluster",
@@ -212,18 +209,10 @@ AUTHOR = Signer("author")
 Progress: TypeAlias = Callable[[str, int, int], None]
 
 
-def mirror(*arguments: object) -> Ran:
-    """Run a command in this process, which has imported everything."""
-    result = CliRunner().invoke(main, [str(one) for one in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return Ran(result.exit_code, result.stdout_bytes, result.stderr)
-
-
 def root_on_one_machine(db: Path, sources: list[str], keys: Path) -> StateRoot:
     """The output of `mirror merge` and `mirror root`."""
-    assert mirror("merge", *sources, "--keys", keys, "--db", db).exit_code == 0
-    return StateRoot(**mirror("root", "--json", "--db", db).lines[0])
+    assert run_here("merge", *sources, "--keys", keys, "--db", db).exit_code == 0
+    return StateRoot(**run_here("root", "--json", "--db", db).lines[0])
 
 
 class World(NamedTuple):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +24,7 @@ from mirror.engine.cluster.merge_task import Partition, PartitionResult
 from mirror.engine.cluster.parquet import STATES_SCHEMA, ParquetFile
 from mirror.engine.cluster.storage import StoragePath
 from mirror.errors import ClusterError
-from tests.cli.conftest import BUNDLES
+from tests.cli.conftest import BUNDLES, run_here
 from tests.cluster.processes import (
     MIRROR,
     PARTITIONS,
@@ -35,7 +37,6 @@ from tests.cluster.processes import (
     ended_after,
     kill,
     make_world,
-    mirror,
     nothing,
     root_on_one_machine,
     running_cluster,
@@ -274,7 +275,7 @@ def test_a_client_is_killed_and_the_next_goes_on(
     assert {name: one for name, one in left.items() if not name.startswith("_work/")}.items() <= (
         finished.items()
     )
-    ran = mirror(*command, "--json")
+    ran = run_here(*command, "--json")
     assert (0, (out.path / "dataset.json").read_bytes()) == (ran.exit_code, ran.stdout)
     assert finished == out.files()
 
@@ -290,11 +291,39 @@ def test_ctrl_c_says_what_is_kept_and_exits_with_130(
         client.send_signal(signal.SIGINT)
         stdout, stderr = client.communicate(timeout=PATIENCE_S)
     assert (130, b"") == (client.returncode, stdout)
-    first, second = stderr.decode().splitlines()
-    assert first.startswith("dashboard: ")
-    assert "interrupted: stored data is kept; rerun the command to resume" == second
+    dashboard, *said = stderr.decode().splitlines()
+    assert dashboard.startswith("dashboard: ")
+    assert ["interrupted: stored data is kept; rerun the command to resume"] == said
     out.assert_whole()
-    assert f"root            {world.root.root}\n" in mirror(*command).stdout.decode()
+    assert f"root            {world.root.root}\n" in run_here(*command).stdout.decode()
+
+
+class _InterruptedAsItDies:
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def _wait_after_an_interrupted_finalizer() -> None:
+    _InterruptedAsItDies()
+    time.sleep(PATIENCE_S)
+
+
+def test_ctrl_c_in_a_finalizer_ends_a_run(
+    cluster: Cluster, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Python only prints what is raised there, and Dask's futures have one."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), open_cluster(cluster.address):
+            _wait_after_an_interrupted_finalizer()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "" == capfd.readouterr().err
+
+
+def test_the_event_loop_of_dask_logs_nothing(client: Client) -> None:
+    """After Ctrl-C, it would log a traceback for a request that was not sent yet."""
+    assert not logging.getLogger("tornado.application").isEnabledFor(logging.CRITICAL)
 
 
 def test_workers_of_this_machine_end_with_the_client_that_is_killed(
@@ -380,7 +409,7 @@ def test_no_scheduler_is_there(
     monkeypatch.setattr(workers_module, "_CONNECT_S", 1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
-    ran = mirror(*world.command(address, tmp_path / "out"))
+    ran = run_here(*world.command(address, tmp_path / "out"))
     assert (5, b"") == (ran.exit_code, ran.stdout)
     assert ran.stderr.startswith(
         f"error: cluster.unreachable at {address}: no response from a scheduler"
@@ -394,7 +423,7 @@ def test_a_scheduler_has_no_workers(
     """Not even after a while."""
     monkeypatch.setattr(workers_module, "_NO_WORKERS_S", 1)
     with running_cluster(tmp_path, workers=0) as cluster:
-        ran = mirror(*world.command(cluster.address, tmp_path / "out"))
+        ran = run_here(*world.command(cluster.address, tmp_path / "out"))
     assert (5, b"") == (ran.exit_code, ran.stdout)
     assert re.match(r"error: cluster\.no_workers at tcp://127\.0\.0\.1:\d+: ", ran.stderr)
     assert not (tmp_path / "out").exists()

@@ -16,6 +16,7 @@ from mirror.engine.cluster import open_cluster
 from mirror.engine.cluster.versions import find_versions
 from mirror.errors import ClusterError, SourceError
 from tests.builders import Signer, key_set_file
+from tests.cli.conftest import run_here
 from tests.cluster.processes import (
     SOURCES,
     Cluster,
@@ -24,7 +25,6 @@ from tests.cluster.processes import (
     World,
     kill,
     make_world,
-    mirror,
     nothing,
     running_cluster,
 )
@@ -112,7 +112,7 @@ def test_a_worker_that_runs_something_else_is_named(
     edit, said = OTHERS[what]
     env = other(tmp_path, *edit) if edit else none(tmp_path)
     address = cluster.wait_for_worker(cluster.add_worker(env))
-    ran = mirror(*world.command(cluster.address, tmp_path / "out"))
+    ran = run_here(*world.command(cluster.address, tmp_path / "out"))
     assert (5, b"") == (ran.exit_code, ran.stdout)
     _, error, hint = ran.stderr.splitlines()
     assert re.match(rf"error: cluster\.versions at {re.escape(address)}: on a worker {said}", error)
@@ -191,7 +191,7 @@ def test_what_a_worker_of_other_code_shuffles_counts_for_nothing(
 def test_a_scheduler_without_mirror_is_named(world: World, tmp_path: Path) -> None:
     """The scheduler must unpickle what it forwards."""
     with running_cluster(tmp_path, workers=1, env=none(tmp_path)) as cluster:
-        ran = mirror(*world.command(cluster.address, tmp_path / "out"))
+        ran = run_here(*world.command(cluster.address, tmp_path / "out"))
     assert (5, b"") == (ran.exit_code, ran.stdout)
     assert "error: cluster.versions" in ran.stderr
     assert "scheduler" in ran.stderr

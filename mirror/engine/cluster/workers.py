@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -41,6 +42,7 @@ _NO_WORKERS_S = 120
 _SCHEDULER = "scheduler"
 _POLL_S = 0.01
 _CHECK_S = 1
+_INTERRUPT_AGAIN_S = 0.01
 _FETCH_ATTEMPTS = 5
 """Attempts to fetch a result if connections fail while the scheduler is reachable."""
 _MIN_MEMORY_BYTES = 256 << 20
@@ -76,30 +78,51 @@ def open_cluster(
             with (
                 _start(workers, worker_memory) as cluster,
                 Client(cluster) as client,
-                _suppress_on_interrupt(),
+                _clean_interrupt(),
             ):
                 yield client
             return
-        with _connect(address) as client, _suppress_on_interrupt():
+        with _connect(address) as client, _clean_interrupt():
             _require_a_worker(client, address)
             yield client
 
 
 @contextmanager
-def _suppress_on_interrupt() -> Iterator[None]:
-    """Suppress Dask's warnings about unfinished requests after Ctrl-C."""
+def _clean_interrupt() -> Iterator[None]:
+    """Let Ctrl-C end a run at any moment, without Dask's warnings about unfinished requests.
+
+    Python only prints an exception in a finalizer, and Dask's futures have one: a run whose Ctrl-C
+    came in it would go on. So the signal is sent again, for the code after the finalizer.
+    """
+    before = sys.unraisablehook
+
+    def interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            before(unraisable)
+            return
+        threading.Timer(_INTERRUPT_AGAIN_S, _interrupt_main_thread).start()
+
+    sys.unraisablehook = interrupt_again
     try:
         yield
     except KeyboardInterrupt:
         pattern = "coroutine .* was never awaited"
         warnings.filterwarnings("ignore", pattern, category=RuntimeWarning)
         raise
+    finally:
+        sys.unraisablehook = before
+
+
+def _interrupt_main_thread() -> None:
+    main = threading.main_thread().ident
+    if main is not None:
+        signal.pthread_kill(main, signal.SIGINT)
 
 
 def _silence_logging() -> None:
-    """Turn off Dask's log: an error of `mirror` reports a lost worker."""
+    """Turn off the log of Dask and its event loop: an error of `mirror` reports a lost worker."""
     for name in list(logging.root.manager.loggerDict):
-        if name.partition(".")[0] == "distributed":
+        if name.partition(".")[0] in {"distributed", "tornado"}:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
