@@ -25,7 +25,7 @@ from tests.builders import (
     make_record,
     to_json,
 )
-from tests.cli.conftest import BUNDLES
+from tests.cli.conftest import BUNDLES, Ran, run_here
 from tests.processes import assert_ended, children_of, watched
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +45,12 @@ def _mirror(
 
     command = [sys.executable, "-m", "mirror", *map(str, arguments)]
     return subprocess.run(command, cwd=folder, capture_output=True, check=False, preexec_fn=limit)
+
+
+def _here(folder: Path, *arguments: object) -> Ran:
+    """Run a command in this process: one that nothing disturbs."""
+    with contextlib.chdir(folder):
+        return run_here(*arguments)
 
 
 def _heed_ctrl_c() -> None:
@@ -71,8 +77,8 @@ def _keys(folder: Path) -> Path:
 
 
 def _export(folder: Path, db: str) -> bytes:
-    done = _mirror(folder, "export", f"{db}.tar", "--db", db, "--force")
-    assert done.returncode == 0, done.stderr
+    done = _here(folder, "export", f"{db}.tar", "--db", db, "--force")
+    assert done.exit_code == 0, done.stderr
     return (folder / f"{db}.tar").read_bytes()
 
 
@@ -107,8 +113,8 @@ def test_ctrl_c_says_what_is_kept_and_exits_with_130(tmp_path: Path) -> None:
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"interrupted: stored data is kept" in stderr
-    assert _mirror(tmp_path, "merge", source, "--json").returncode == 0
-    _mirror(tmp_path, "merge", source, "--keys", keys, "--db", "undisturbed.db")
+    assert _here(tmp_path, "merge", source, "--json").exit_code == 0
+    _here(tmp_path, "merge", source, "--keys", keys, "--db", "undisturbed.db")
     assert _export(tmp_path, "undisturbed.db") == _export(tmp_path, "mirror.db")
 
 
@@ -128,15 +134,15 @@ def test_a_kill_ends_every_process_and_loses_nothing(tmp_path: Path) -> None:
         process.wait()
     assert_ended(children)
     assert check(tmp_path / "mirror.db", CheckScope(), lambda _damage: None).damages == []
-    assert _mirror(tmp_path, "merge", source, "--keys", keys).returncode == 0
-    _mirror(tmp_path, "merge", source, "--keys", keys, "--db", "undisturbed.db")
+    assert _here(tmp_path, "merge", source, "--keys", keys).exit_code == 0
+    _here(tmp_path, "merge", source, "--keys", keys, "--db", "undisturbed.db")
     assert _export(tmp_path, "undisturbed.db") == _export(tmp_path, "mirror.db")
 
 
 def test_two_merges_at_once_come_to_the_union(tmp_path: Path) -> None:
     """Each waits for the other's transactions; neither loses a fact."""
     sources = [_jsonl(tmp_path, 0, 300), _jsonl(tmp_path, 150, 300)]
-    _mirror(tmp_path, "keys", "add", _keys(tmp_path))
+    _here(tmp_path, "keys", "add", _keys(tmp_path))
     running = [
         subprocess.Popen(
             [sys.executable, "-m", "mirror", "merge", source],
@@ -145,7 +151,7 @@ def test_two_merges_at_once_come_to_the_union(tmp_path: Path) -> None:
         for source in sources
     ]  # fmt: skip
     assert [0, 0] == [process.wait(timeout=120) for process in running]
-    _mirror(tmp_path, "merge", *sources, "--keys", tmp_path / "keys.json", "--db", "one.db")
+    _here(tmp_path, "merge", *sources, "--keys", tmp_path / "keys.json", "--db", "one.db")
     assert _export(tmp_path, "one.db") == _export(tmp_path, "mirror.db")
     assert check(tmp_path / "mirror.db", CheckScope(), lambda _damage: None).damages == []
 
@@ -153,7 +159,7 @@ def test_two_merges_at_once_come_to_the_union(tmp_path: Path) -> None:
 def test_a_file_that_may_not_grow_loses_nothing(tmp_path: Path) -> None:
     """As a full disk: the run ends with 4 or says so; what was committed is whole."""
     small, large = _jsonl(tmp_path, 0, 50), _jsonl(tmp_path, 50, 700)
-    _mirror(tmp_path, "merge", small, "--keys", _keys(tmp_path))
+    _here(tmp_path, "merge", small, "--keys", _keys(tmp_path))
     before = _export(tmp_path, "mirror.db")
     done = _mirror(tmp_path, "merge", large, limit_file_bytes=600_000)
     assert done.returncode == 4
@@ -162,9 +168,9 @@ def test_a_file_that_may_not_grow_loses_nothing(tmp_path: Path) -> None:
     assert failed.returncode == 3
     assert before == (tmp_path / "mirror.db.tar").read_bytes()
     assert [path for path in tmp_path.iterdir() if path.name.endswith(".partial")] == []
-    assert _mirror(tmp_path, "merge", large).returncode == 0
+    assert _here(tmp_path, "merge", large).exit_code == 0
     assert check(tmp_path / "mirror.db", CheckScope(), lambda _damage: None).damages == []
-    _mirror(tmp_path, "merge", small, large, "--keys", tmp_path / "keys.json", "--db", "one.db")
+    _here(tmp_path, "merge", small, large, "--keys", tmp_path / "keys.json", "--db", "one.db")
     assert _export(tmp_path, "one.db") == _export(tmp_path, "mirror.db")
 
 
@@ -186,11 +192,11 @@ def test_a_full_disk_says_so_and_loses_nothing(disk: Path, tmp_path: Path) -> No
     """`store.full`, exit 4; the store opens and checks out."""
     db = disk / "mirror.db"
     small, large = _jsonl(tmp_path, 0, 50), _jsonl(tmp_path, 50, 1500)
-    assert _mirror(tmp_path, "merge", small, "--db", db).returncode == 1
+    assert _here(tmp_path, "merge", small, "--db", db).exit_code == 1
     done = _mirror(tmp_path, "merge", large, "--db", db)
     assert (4, True) == (done.returncode, b"store.full" in done.stderr)
     assert check(db, CheckScope(), lambda _damage: None).damages == []
-    status = json.loads(_mirror(tmp_path, "status", "--db", db, "--json").stdout)
+    status = json.loads(_here(tmp_path, "status", "--db", db, "--json").stdout)
     assert status["records"] >= 50
     with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
         while True:
@@ -202,13 +208,13 @@ def test_a_full_disk_says_so_and_loses_nothing(disk: Path, tmp_path: Path) -> No
 def test_a_read_only_disk_is_read_and_not_written(disk: Path, tmp_path: Path) -> None:
     """Looking works, as from a DVD; writing says why not."""
     db = disk / "mirror.db"
-    _mirror(tmp_path, "merge", BUNDLES / "demo.tar", "--db", db)
+    _here(tmp_path, "merge", BUNDLES / "demo.tar", "--db", db)
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)  # noqa: S607
-    assert _mirror(tmp_path, "status", "--db", db).returncode == 0
-    assert _mirror(tmp_path, "check", "--db", db).returncode == 0
-    assert _mirror(tmp_path, "export", "out.tar", "--db", db).returncode == 0
+    assert _here(tmp_path, "status", "--db", db).exit_code == 0
+    assert _here(tmp_path, "check", "--db", db).exit_code == 0
+    assert _here(tmp_path, "export", "out.tar", "--db", db).exit_code == 0
     for command in (["merge", BUNDLES / "pith.tar"], ["rebuild"], ["keys", "add", _keys(tmp_path)]):
-        done = _mirror(tmp_path, *command, "--db", db)
-        assert done.returncode == 4
-        assert b"store." in done.stderr
-    assert _mirror(tmp_path, "export", disk / "out.tar", "--db", db).returncode == 3
+        done = _here(tmp_path, *command, "--db", db)
+        assert done.exit_code == 4
+        assert "store." in done.stderr
+    assert _here(tmp_path, "export", disk / "out.tar", "--db", db).exit_code == 3

@@ -51,7 +51,6 @@ def counting(work: Work) -> Iterator[None]:
 
             super().set_progress_handler(step, STEPS)
 
-    gc.collect()
     gc.disable()
     before = sys.gettrace()
     sqlite3.connect = partial(connect, factory=Counted)  # type: ignore[assignment]

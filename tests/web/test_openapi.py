@@ -188,8 +188,12 @@ def test_every_answer_is_as_described(label: str, described: BaseSchema) -> None
     # As `parametrize` of schemathesis does, which gives all operations one name in the report.
     method, path = label.split()
     modes = list(builder.HypothesisTestMode)
+    most = settings().max_examples
     limits = settings(
-        max_examples=15 if method == "GET" else 5, derandomize=True, database=None, deadline=None
+        max_examples=most // 5 if method == "GET" else most // 15,
+        derandomize=True,
+        database=None,
+        deadline=None,
     )
     config = builder.HypothesisTestConfig(described.config, modes, explicit_settings=limits)
     builder.create_test(operation=described[path][method], test_func=_hold, config=config)()
@@ -244,12 +248,12 @@ def odd(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
 
 
 def test_odd_records_are_answered_as_described(odd: str) -> None:
-    """Hostile strings, invalid events, refused receipts."""
+    """Hostile strings, invalid events, refused receipts; HEAD, which gives no text, in one form."""
     changes = httpx.get(f"{odd}/mirror/changes").json()["changes"]
     names = sorted({change["pith_number"][-26:] for change in changes})
     for operation in _operations(_described(odd)):
         for name in (*names, SEVERAL):
-            for form in FORMS:
+            for form in FORMS if operation.method == "get" else FORMS[:1]:
                 _naming(operation.Case(), name, {"Accept": form}).call_and_validate()
 
 
