@@ -20,8 +20,9 @@ from benchmark.process import ENVIRONMENT, RunError, mirror, module, run
 from benchmark.serving import measure_serving
 from benchmark.session import FOUND, Workshop, remove_store, say, store_bytes
 from benchmark.starting import measure_starting
+from benchmark.tables import measure_tables
 
-PARTS: Final = ("start-up", "engine", "comparing", "serving", "cluster")
+PARTS: Final = ("start-up", "engine", "tables", "comparing", "serving", "cluster")
 """What can be measured by itself."""
 
 THREADS: Final = (1, 2)
@@ -65,6 +66,8 @@ def take_round(shop: Workshop, number: int, only: str | None = None) -> None:
     if only in ("start-up", "cluster"):
         return
     big = _measure_engine(shop, number) if only in (None, "engine") else _merged_store(shop)
+    if only in (None, "tables"):
+        measure_tables(shop, big)
     if only in (None, "comparing"):
         measure_comparing(shop, big)
     if only in (None, "serving"):

@@ -23,6 +23,7 @@ _TO_CRYPTOGRAPHY: Final = "to cryptography on two threads"
 _TO_SCRIPT: Final = "to the straightforward script"
 _OTHER_WAY: Final = "bundles left to Python"
 _TO_BARE: Final = "to the bare application"
+_TO_ONE_TABLE: Final = "to a plain script with one table"
 _TO_READING: Final = "to reading and parsing"
 
 TARGETS: Final = (
@@ -43,6 +44,9 @@ TARGETS: Final = (
     ("*, native", f"*{_FEW}", at_most(300)),
     ("*", f"*{_FEW}", at_most(400)),
     ("*", f"*{_MANY}", at_most(400)),
+    ("tables, native", "events", at_least(50_000)),
+    ("tables, native", _TO_ONE_TABLE, at_least(1)),
+    ("tables, *", "update, to a new copy", at_most(0.2)),
     ("growth: show", "big store to small", at_most(2)),
     ("growth: status", "big store to small", at_most(2)),
     ("growth: one bundle", "big store to small", at_most(1.5)),
@@ -187,6 +191,19 @@ _TABLE: Final[dict[str, tuple[_Row, ...]]] = {
         ),
         ("straightforward script", "signatures/s", "signatures / straightforward.seconds"),
         ("straightforward script, peak memory", "MiB", "straightforward.peak_mib"),
+    ),
+    "tables, {engine}": (
+        ("time", "s", "tables.{engine}.seconds"),
+        ("events", "events/s", "tables.{engine}.events_per_s"),
+        (_TO_ONE_TABLE, "×", "tables.{engine}.events_per_s / one_table.events_per_s"),
+        ("bytes per event", "B", "tables.{engine}.bytes_per_event"),
+        *_remaining("tables.{engine}"),
+    ),
+    "tables, {main}": (
+        ("update, for 1 % of new records", "s", "tables.update.seconds"),
+        ("update, to a new copy", "×", "tables.update.seconds / tables.{main}.seconds"),
+        ("update, {peak_memory}", "MiB", "tables.update.peak_mib"),
+        ("the plain script", "events/s", "one_table.events_per_s"),
     ),
     "growth: show": _grown("show", "small"),
     "growth: status": _grown("status", "small"),
