@@ -42,6 +42,7 @@ ENGINE_MAY_IMPORT: dict[str, set[str]] = {
     "compare": {"states", "ingest", "transparency", "sync"},
     "history": {"states", "compare"},
     "tables": {"states"},
+    "figures": {"states", "tables", "anchors", "storage"},
     "cluster": {"states", "ingest"},
     "conformance": {"states", "ingest"},
 }

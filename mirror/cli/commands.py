@@ -18,6 +18,7 @@ COMMANDS = {
     "diff": "Show what changed between two known times.",
     "evidence": "Write one file that proves what is known about a record, or check one.",
     "export": "Write bundles as one reproducible BagIt bag.",
+    "figures": "Write figures of the store, with their numbers, to an HTML file.",
     "find": "Find records by identifier, title or words.",
     "findings": "List findings in the store, and acknowledge them.",
     "headers": "Add Bitcoin block headers, which time-stamp proofs lead to.",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Literal, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -28,6 +29,9 @@ _TRIES = 3
 """Attempts, for a store that another process changes while it is read without locks."""
 
 
+Pool: TypeAlias = Literal["readers", "urgent", "figures"]
+
+
 class Threads:
     """All threads of a server."""
 
@@ -35,11 +39,13 @@ class Threads:
         self.readers = RequestThreads(_READERS, _WAITING)
         self.urgent = RequestThreads(1, _WAITING)
         """For monitoring, which must not wait for readers."""
+        self.figures = RequestThreads(1, _WAITING)
+        """For counting, which may take seconds, and must not occupy a reader."""
         self.downloads = Downloads()
 
     def close(self) -> None:
         """Stop all threads."""
-        for threads in (self.readers, self.urgent, self.downloads):
+        for threads in (self.readers, self.urgent, self.figures, self.downloads):
             threads.close()
 
 
@@ -51,8 +57,8 @@ class Handling:
     """Runs in a thread and may read the store."""
     at_once: Callable[[Request], Representation | Response | None] | None = None
     """Runs in the event loop first; returns None if a response would need reading or waiting."""
-    is_urgent: bool = False
-    """True for a path with a thread of its own, which responds while all readers are busy."""
+    pool: Pool = "readers"
+    """The threads that the handler runs in: those of `Threads` with this name."""
 
 
 class Endpoint:
@@ -61,7 +67,7 @@ class Endpoint:
     def __init__(self, handling: Handling, pages: Pages, threads: Threads) -> None:
         self._handling = handling
         self._pages = pages
-        self._threads = threads.urgent if handling.is_urgent else threads.readers
+        self._threads: RequestThreads = getattr(threads, handling.pool)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to a request."""

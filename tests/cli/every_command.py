@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "conformance": ("--worlds", "0", "--task", "compare", "--", "{folder}/absent-program"),
     "root": (),
     "tables": ("{folder}/tables.db",),
+    "figures": ("{folder}/figures.html", "--force"),
     "prove": (ID,),
     "find": ("paper",),
     "identify": ("--title", "A paper"),

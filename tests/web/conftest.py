@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from mirror.cli import main
 from mirror.engine.search.index import update_index
+from mirror.engine.tables.copy import beside, update_copy
 from mirror.store import open_store
 from mirror.web import ServerSettings, create_app
 from mirror.web.connections import Connections
@@ -66,12 +67,13 @@ def served(
 
 @pytest.fixture(scope="session")
 def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of `demo.tar` with its keys, and `pith.tar`."""
+    """A store of `demo.tar` with its keys, and `pith.tar`, with its analysis copy beside it."""
     path = tmp_path_factory.mktemp("site") / "mirror.db"
     sources = (BUNDLES / "demo.tar", BUNDLES / "pith.tar")
     make_store(path, *sources, keys=BUNDLES / "demo-keys.json")
     with open_store(path) as store:
         update_index(store)  # the index that a search reads
+        update_copy(store, beside(path))  # the copy that the figures are read from
     return path
 
 

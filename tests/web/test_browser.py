@@ -32,7 +32,7 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 FULL, REAL = "EI5HAOZQLTRXHSO6XXITW2U5X6", "7SOLO26TLPZRGSRX2HH227CICV"
 PATHS = (
     "/", "/find?q=holographic", "/find?q=zzzz", "/findings", "/findings?code=equivocation",
-    "/trust", "/pith/AAAAAAAA", f"/pith/{FULL}", f"/pith/{REAL}", "/pith/BVEKBPBF",
+    "/trust", "/figures", "/pith/AAAAAAAA", f"/pith/{FULL}", f"/pith/{REAL}", "/pith/BVEKBPBF",
     "/pith/JCCOAP2X", "/pith/NQGOSQWC", "/pith/RFAEN2TO",
 )  # fmt: skip
 

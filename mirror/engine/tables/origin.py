@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mirror.core.escaping import escape_name
 from mirror.core.values import time_text
@@ -24,7 +24,9 @@ from mirror.store import Store, StoreVersion
 __all__ = [
     "APPLICATION_ID",
     "Origin",
+    "changed_since",
     "is_copy",
+    "is_of_store",
     "opened_copy",
     "origin_in",
     "read_origin",
@@ -90,10 +92,7 @@ class Origin:
             last_arrival=version.arrival,
             last_trust_change=version.trust,
             last_quarantine=version.quarantine,
-            last_storage_check=_last_id(store, "storage_check"),
-            last_upstream_statement=_last_id(store, "upstream_history"),
-            last_acknowledgement=_last_id(store, "acknowledgement"),
-            last_paper_text=store.paper_texts.last_id(),
+            **_last_ids(store),
             store=_identity(store, version),
         )
 
@@ -123,9 +122,47 @@ class Origin:
         return {**asdict(self), "made_at": ""} == {**asdict(now), "made_at": ""}
 
 
+def _last_ids(store: Store) -> dict[str, int]:
+    """Return the last ids of what a copy has beside the facts and trust of a version."""
+    return {
+        "last_storage_check": _last_id(store, "storage_check"),
+        "last_upstream_statement": _last_id(store, "upstream_history"),
+        "last_acknowledgement": _last_id(store, "acknowledgement"),
+        "last_paper_text": store.paper_texts.last_id(),
+    }
+
+
 def _last_id(store: Store, table: str) -> int:
     query = f"SELECT coalesce(max(id), 0) FROM {table}"  # noqa: S608
     return int(store.connection.execute(query).fetchone()[0])
+
+
+class StoreChanges(NamedTuple):
+    """Changes of a store since a copy of it was made."""
+
+    bundles: int
+    """Bundles that brought new facts."""
+    is_trust_changed: bool
+    """Whether the trusted keys, the rules or the quarantine changed."""
+    is_more_known: bool
+    """Whether proofs or captures were checked, upstreams read, findings acknowledged, or
+    titles kept."""
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing happened."""
+        return not any(self)
+
+
+def changed_since(store: Store, origin: Origin) -> StoreChanges:
+    """Return the changes of a store since a copy of it was made; call within a snapshot."""
+    now, before = store.version(), origin.version
+    known = any(getattr(origin, name) != last for name, last in _last_ids(store).items())
+    return StoreChanges(
+        now.arrival - before.arrival,
+        before.differs_by_more_than_arrivals(now),
+        known or bool(store.anchors.checked_since(origin.made_at)),
+    )
 
 
 def _identity(store: Store, version: StoreVersion) -> str:
@@ -204,13 +241,18 @@ def _copy_error(path: Path, error: sqlite3.Error) -> SourceError:
     return SourceError("tables.damaged", f"it cannot be read: {error}", where=where, hint=hint)
 
 
+def is_of_store(store: Store, origin: Origin) -> bool:
+    """Whether a copy is of this store; call within a snapshot."""
+    return _identity(store, origin.version) == origin.store
+
+
 def require_same_store(store: Store, origin: Origin, path: Path) -> None:
     """Check that a copy is of this store; call within a snapshot.
 
     Raises:
         OutputError: `output.refused` if it is not.
     """
-    if _identity(store, origin.version) != origin.store:
+    if not is_of_store(store, origin):
         message = "it is the copy of another store, or of a later version of this one"
         hint = "name another file, or delete this one; nothing was changed in it"
         raise OutputError("output.refused", message, where=str(path), hint=hint)

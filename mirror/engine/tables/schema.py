@@ -99,7 +99,7 @@ _CATEGORIES = Table(
         integer("is_primary", "1 for the primary category", required=True),
     ),
     ("pith_number", "category"),
-    (("category",),),
+    (("category", "is_primary"),),
 )
 _ALIASES = Table(
     "aliases",
@@ -127,7 +127,7 @@ _ARRIVALS = Table(
         integer("alias_claims", "new alias claims in it", required=True),
     ),
     ("id",),
-    (("pith_number",), ("known_at",), ("source",)),
+    (("pith_number", "source"), ("known_at",), ("source",)),
 )
 _EVENTS = Table(
     "events",
@@ -162,8 +162,8 @@ _EVENTS = Table(
     (
         ("pith_number",),
         ("event_id",),
-        ("event_type", "status"),
-        ("signer_id",),
+        ("event_type", "status", "known_at"),
+        ("signer_id", "status"),
         ("key_id",),
         ("code",),
         ("claimed_at",),
@@ -296,6 +296,7 @@ _MORE: dict[str, tuple[Column, ...]] = {
     ),
 }
 _MORE_INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
+    GRAPH_SNAPSHOT: (("is_last", "pith_number"),),
     "timestamp_anchored": (("event_id",),),
     "storage_attested": (("event_id",),),
     "citation_signed": (("citing_pith_number",), ("citing_suffix",), ("citing_source_id",)),

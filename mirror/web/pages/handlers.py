@@ -24,6 +24,7 @@ from mirror.engine.verifier_modules import ENTRY, verifier_modules
 from mirror.errors import AmbiguousError, CorruptStoreError, LookUpError
 from mirror.store.findings import FindingFilter, FindingRow
 from mirror.web.common_headers import VERIFIER_POLICY
+from mirror.web.figures_reader import FiguresReader
 from mirror.web.memento_api import Memento
 from mirror.web.mementos import MementoSeconds, end_of, page_headers
 from mirror.web.pages import escaping
@@ -31,6 +32,7 @@ from mirror.web.pages.badge import badge_svg
 from mirror.web.pages.citation_graph import citation_graph_of
 from mirror.web.pages.codes import codes
 from mirror.web.pages.dates import dates_of, past_of
+from mirror.web.pages.figures import fault_values, figures_values
 from mirror.web.pages.history import steps_of
 from mirror.web.pages.labels import CODES, ERRORS, EVENT_STATUSES, LEVELS, RELATIONSHIPS
 from mirror.web.pages.record_data import (
@@ -87,6 +89,7 @@ class Pages:
 
     def __init__(self, reader: StoreReader, name: str, base_url: Callable[[Request], str]) -> None:
         self._reader = reader
+        self._figures = FiguresReader(reader)
         self._base_url = base_url
         self._files = _static_files()
         self._env = environment()
@@ -172,6 +175,15 @@ class Pages:
             is_first=not after,
             here="findings",
         )
+
+    def figures(self, _request: Request) -> Representation:
+        """Handle `/figures`: the figures of the analysis copy, or why there are none."""
+        found = self._figures.read()
+        if found.figures is None:
+            values = fault_values(found.fault)
+        else:
+            values = {**figures_values(found.figures), "changes": found.changes, "links": True}
+        return self._render("figures.html", **values, here="figures")
 
     # Search ----------------------------------------------------------------------------------
 

@@ -50,7 +50,9 @@ def rows_of_copy(store: Store, table: str) -> list[dict[str, Any]]:
     assert store.path is not None
     with closing(sqlite3.connect(beside(store.path))) as conn:
         conn.row_factory = sqlite3.Row
-        return [dict(one) for one in conn.execute(f"SELECT * FROM {table}")]  # noqa: S608
+        key = ", ".join(next(one.primary_key for one in TABLES if one.name == table))
+        query = f"SELECT * FROM {table} ORDER BY {key}"  # noqa: S608
+        return [dict(one) for one in conn.execute(query)]
 
 
 def about(folder: Path) -> dict[str, Any]:
