@@ -1,11 +1,20 @@
-/** Chapter 6: the shape of a bundle, what refuses it, what is only reported, and composing one (B1 to B3, B6). */
+/** Chapter 6: what refuses a bundle, what is only reported, and the composed one (B1 to B3, B6). */
 
 import { judgeEvent } from "./events.js";
 import { parse } from "./json.js";
 import { Record } from "./records.js";
 import { Refusal } from "./refusal.js";
 import { receiptCode } from "./signatures.js";
-import { by, canonicalText, digestOfText, instant, isEqual, isObject, isString, isTime } from "./values.js";
+import {
+  by,
+  canonicalText,
+  digestOfText,
+  instant,
+  isEqual,
+  isObject,
+  isString,
+  isTime,
+} from "./values.js";
 
 /** @typedef {import("./json.js").Json} Json */
 /** @typedef {import("./keys.js").KeySet} KeySet */
@@ -114,7 +123,7 @@ async function resolved(items, judge) {
 /**
  * @typedef {object} VerifiedBundle
  * @property {Record} record
- * @property {(Claim | null)[]} claims by position in `source_aliases`; null for a claim that is not merged
+ * @property {(Claim | null)[]} claims by position in `source_aliases`; null if it is not merged
  * @property {JudgedReceipt[]} receipts by position
  * @property {JudgedEvent[]} events by position
  * @property {Finding[]} findings B3

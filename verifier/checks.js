@@ -52,12 +52,14 @@ import { canonicalText, isObject, isString, utf8 } from "./values.js";
  */
 
 /** @returns {Check} */
-const check = (what, rules, outcome, compared, code = "") => ({ what, rules, outcome, compared, code });
+const check = (what, rules, outcome, compared, code = "") => {
+  return { what, rules, outcome, compared, code };
+};
 
 /** Two things that must be the same. @returns {Check} */
 function comparison(what, rules, here, there, place) {
-  const compared = here === there ? [`${here}, here and ${place}`] : [`here: ${here}`, `${place}: ${there}`];
-  return check(what, rules, here === there ? "agrees" : "differs", compared);
+  if (here === there) return check(what, rules, "agrees", [`${here}, here and ${place}`]);
+  return check(what, rules, "differs", [`here: ${here}`, `${place}: ${there}`]);
 }
 
 /** The result of the work, or null and a check that says why a text was refused. */
@@ -152,23 +154,30 @@ const CAUSES = new Map([
   ["event.withdrawn", "it shows an event that was withdrawn"],
 ]);
 
-/** The members of a state in which another one differs. @param {Map<string, Json>} here @param {Map<string, Json>} there */
-function differingMembers(here, there) {
-  const names = [...new Set([...here.keys(), ...there.keys()])].filter((name) => name !== "current");
-  return names.filter((name) => canonicalOf(here, name) !== canonicalOf(there, name));
+/** The members of a state, and of its `current`, each as text. @param {Map<string, Json>} state */
+function memberTexts(state) {
+  const members = [...state, ...state.get("current")].filter(([name]) => name !== "current");
+  return new Map(members.map(([name, value]) => [name, canonicalText(value)]));
 }
 
-const canonicalOf = (object, name) => (object.has(name) ? canonicalText(object.get(name)) : "");
+/** The names of members in which states differ. @returns {string[]} */
+function differingMembers(state, other) {
+  const [here, there] = [memberTexts(state), memberTexts(other)];
+  const names = [...new Set([...here.keys(), ...there.keys()])];
+  return names.filter((name) => here.get(name) !== there.get(name));
+}
 
-/** Why a served state is not the one that was merged. @param {State} state @param {Uint8Array} text */
+/**
+ * Why a served state is not the one that was merged.
+ * @param {State} state @param {Uint8Array} text @returns {string[]}
+ */
 function reasons(state, text) {
   try {
     const served = parse(text);
-    const members = [state.value, served].map((value) => new Map([...value, ...value.get("current")]));
     const words = differences(state.value, served).slice(0, MOST_REASONS).map(({ code, id }) => {
       return id ? `${CAUSES.get(code)}: ${id}` : CAUSES.get(code);
     });
-    const names = differingMembers(...members);
+    const names = differingMembers(state.value, served);
     if (names.length === 0) return ["its members are in another order, or spelled otherwise"];
     return [...words, `these members differ: ${names.join(", ")}`];
   } catch {
@@ -236,8 +245,10 @@ const MOST_NAMES = 4;
 export function verdictOf({ checks, state }) {
   const failed = checks.filter((one) => one.outcome === "differs").map((one) => one.what);
   if (failed.length > 0) {
-    const names = failed.slice(0, MOST_NAMES).join(", ") + (failed.length > MOST_NAMES ? " and more" : "");
-    return `This mirror contradicts itself: ${failed.length} of ${checks.length} checks failed: ${names}.`;
+    const names = failed.slice(0, MOST_NAMES).join(", ");
+    const more = failed.length > MOST_NAMES ? " and more" : "";
+    const count = `${failed.length} of ${checks.length} checks failed`;
+    return `This mirror contradicts itself: ${count}: ${names}${more}.`;
   }
   if (!state) return "This record cannot be verified here.";
   const count = (outcome) => checks.filter((one) => one.outcome === outcome).length;
@@ -249,5 +260,6 @@ function judged(count) {
   const [valid, invalid] = [count("valid"), count("not valid")];
   if (valid + invalid === 0) return "The bundle holds no events and no receipts.";
   const items = `Of its events and receipts, ${valid} are valid`;
-  return invalid === 0 ? `${items}.` : `${items}; ${invalid} items are not, and the state says the same.`;
+  if (invalid === 0) return `${items}.`;
+  return `${items}; ${invalid} items are not, and the state says the same.`;
 }

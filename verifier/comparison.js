@@ -7,12 +7,12 @@ import { compareStrings, isEqual } from "./values.js";
 /** @typedef {import("./json.js").Json} Json */
 /** @typedef {Map<string, Json>} StateValue a state, with all members of M6 */
 
-const ALIASES = "source_aliases";
-
 /** The events that a state shows, by id. @param {StateValue} state @returns {Map<string, Json>} */
 function shown(state) {
-  const lists = [...state.get("current")].filter(([name, list]) => name !== ALIASES && Array.isArray(list));
-  return new Map(lists.flatMap(([, list]) => list.map((entry) => [entry.get("event_id"), entry])));
+  const current = new Map(state.get("current"));
+  current.delete("source_aliases");
+  const entries = [...current.values()].filter(Array.isArray).flat();
+  return new Map(entries.map((entry) => [entry.get("event_id"), entry]));
 }
 
 /** The reason of each retired event, by id. @param {StateValue} state @returns {Map<string, string>} */
@@ -44,13 +44,14 @@ function gives(record, pithNumber) {
 function differencesInEvents(here, there) {
   const [ours, theirs, gone] = [shown(here), shown(there), retired(here)];
   const [oursNamed, theirsNamed] = [named(here), named(there)];
+  const known = [...ours.keys(), ...gone.keys()];
   const isOther = (id) => ours.has(id) && !isEqual(theirs.get(id), ours.get(id));
   const all = (ids, codeOf) => [...ids].map((id) => ({ code: codeOf(id), id }));
   return [
     ...all([...theirs.keys()].filter(isOther), () => "event.content"),
     ...all([...theirs.keys()].filter((id) => gone.has(id)), (id) => `event.${gone.get(id)}`),
     ...all([...theirsNamed].filter((id) => !oursNamed.has(id)), () => "event.missing_here"),
-    ...all([...ours.keys(), ...gone.keys()].filter((id) => !theirsNamed.has(id)), () => "event.missing_upstream"),
+    ...all(known.filter((id) => !theirsNamed.has(id)), () => "event.missing_upstream"),
   ];
 }
 

@@ -36,7 +36,7 @@ const isVersion = (value) => isString(value) && /^[0-9]+\.[0-9]+\.[0-9]+$/.test(
 
 const STATUS = oneOf("asserted", "withdrawn");
 
-/** A row of the table: what payload members must be, which of them make the slot key, what withdraws. */
+/** A row of the table: what payload members must be, which make the slot key, what withdraws. */
 class EventType {
   /**
    * @param {string} target

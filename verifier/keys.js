@@ -61,7 +61,7 @@ export class Key {
     return this.value.get("event_types").some((one) => one === "*" || one === eventType);
   }
 
-  /** Whether the instant is in the key's window: from inclusive, until exclusive (K2). @param {string} at */
+  /** Whether the window holds an instant: from inclusive, until exclusive (K2). @param {string} at */
   holds(at) {
     const [from, until] = [this.value.get("valid_from"), this.value.get("valid_until")];
     return (from === null || at >= instant(from)) && (until === null || at < instant(until));

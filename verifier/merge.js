@@ -20,7 +20,10 @@ import {
 
 const MERGE_VERSION = "pith-open-graph-merge-v1";
 
-/** The lists of `current` and the types in them, in M6's order; the receipt stands after the first. */
+/** Stands for all types that E4's table does not name; it is not a type itself (E1). */
+const OTHER = "any other";
+
+/** The lists of `current` and the types in them, in M6's order; the receipt follows the first. */
 const LISTS = [
   ["graph_snapshots", "graph_snapshot"],
   ["timestamps", "timestamp_anchored"],
@@ -30,6 +33,7 @@ const LISTS = [
   ["replications", "replication_recorded"],
   ["integrity_findings", "pith.integrity.v1"],
   ["challenges", "challenge_filed"],
+  ["other_events", OTHER],
 ];
 
 /** Things in groups by a text, in the order in which they come. @returns {Map<string, any[]>} */
@@ -49,7 +53,7 @@ function inOrder(judged) {
   return [...byId.values()].sort(by((event) => event.instant, (event) => event.id));
 }
 
-/** Whether a revocation reaches an event (M3). @param {ValidEvent} revocation @param {ValidEvent} event */
+/** Who may revoke (M3). @param {ValidEvent} revocation @param {ValidEvent} event */
 function reaches(revocation, event) {
   return revocation.key.mayRevokeOthers || revocation.authority === event.authority;
 }
@@ -64,8 +68,9 @@ function revocationsOf(events) {
   const revoked = new Map();
   for (const event of events) {
     if (event.type === "event_revoked") continue; // a revocation cannot be revoked
-    const ids = (byTarget.get(event.id) ?? []).filter((one) => reaches(one, event)).map((one) => one.id);
-    if (ids.length > 0) revoked.set(event, ids.sort(compareStrings));
+    const reaching = (byTarget.get(event.id) ?? []).filter((one) => reaches(one, event));
+    const ids = reaching.map((one) => one.id).sort(compareStrings);
+    if (ids.length > 0) revoked.set(event, ids);
   }
   return revoked;
 }
@@ -112,9 +117,10 @@ function retirementsOf(events, revoked) {
   const retired = new Map();
   for (const event of events) {
     const word = event.slotKey.length > 0 ? last.get(event.matter) : event;
+    const isWithdrawn = event.rules.isWithdrawn(event.payload);
     if (revoked.has(event)) retired.set(event, { reason: "revoked", by: revoked.get(event) });
     else if (word !== event) retired.set(event, { reason: "superseded", by: [word.id] });
-    else if (event.rules.isWithdrawn(event.payload)) retired.set(event, { reason: "withdrawn", by: [] });
+    else if (isWithdrawn) retired.set(event, { reason: "withdrawn", by: [] });
   }
   return retired;
 }
@@ -178,29 +184,25 @@ class Facts {
     this.retired = retirementsOf(this.events, revoked);
     this.equivocations = equivocationsOf(this.events);
     /** The first valid, unrevoked record_created in M2 order (M7, M8, M12). */
-    this.creation = this.events.find((event) => event.type === "record_created" && !revoked.has(event));
-  }
-
-  /** The events of a list: valid, not retired, in M2 order (M6). */
-  listed(isIn) {
-    return this.events.filter((event) => !this.retired.has(event) && isIn(event)).map(entryOf);
+    this.creation = this.events.find((event) => {
+      return event.type === "record_created" && !revoked.has(event);
+    });
   }
 }
 
 /** `current` (M6). @param {Facts} facts @returns {Map<string, Json>} */
 function currentOf(facts) {
-  const byType = grouped(
-    facts.events.filter((event) => event.isNamed && !facts.retired.has(event)),
-    (event) => event.type,
-  );
-  const [snapshots, ...others] = LISTS.map(([name, type]) => [name, (byType.get(type) ?? []).map(entryOf)]);
+  const inForce = facts.events.filter((event) => !facts.retired.has(event)); // in M2 order
+  const byList = grouped(inForce, (event) => (event.isNamed ? event.type : OTHER));
+  const [snapshots, ...others] = LISTS.map(([name, type]) => {
+    return [name, (byList.get(type) ?? []).map(entryOf)];
+  });
   return new Map([
     ["canonical_record", sorted(facts.record.value)],
     ["source_aliases", aliasesOf(facts.record, facts.claims, facts.creation)],
     snapshots,
     ["receipt", receiptOf(facts.receipts, facts.creation)],
     ...others,
-    ["other_events", facts.listed((event) => !event.isNamed)],
   ]);
 }
 

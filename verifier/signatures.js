@@ -65,7 +65,7 @@ export async function byWebCrypto(a, message, signature) {
   return globalThis.crypto.subtle.verify({ name: "Ed25519" }, key, signature, message);
 }
 
-/** Cases 3 and 4 of "Taming the many EdDSAs": all accept the first; the second, with the cofactor only. */
+/** Cases 3 and 4 of "Taming the many EdDSAs": the second needs the cofactor, so it is not accepted. */
 const PROBE_KEY = "cdb267ce40c5cd45306fa5d2f29731459387dbf9eb933b7bd5aed9a765b88d4d";
 const PROBES = [
   [
@@ -98,7 +98,7 @@ export async function isUsable(backend) {
 /** @type {Promise<Backend> | undefined} */
 let chosen;
 
-/** WebCrypto where it has Ed25519 and keeps to S1's equation, else our own. @returns {Promise<Backend>} */
+/** WebCrypto where it keeps to S1's equation, else our own. @returns {Promise<Backend>} */
 export function backend() {
   chosen ??= isUsable(byWebCrypto).then((usable) => (usable ? byWebCrypto : byHand));
   return chosen;

@@ -1,10 +1,16 @@
-// "Verify in this browser": a button that loads the verifier from this mirror, holds what the mirror
-// serves of a record against it, and shows each check. The page is whole without it.
+// "Verify in this browser": a button that loads the verifier from this mirror, verifies with it what
+// the mirror serves of a record, and shows each check. The page is whole without it.
 
 import { element, visible } from "./verifier/page.js";
 
 const MOST_ROWS = 300;
-const TONES = { agrees: "good", valid: "good", differs: "bad", "not valid": "odd", "not checked": "" };
+const TONES = {
+  agrees: "good",
+  valid: "good",
+  differs: "bad",
+  "not valid": "odd",
+  "not checked": "",
+};
 
 function row(check) {
   const outcome = element("span", { class: `tag ${TONES[check.outcome]}` }, check.outcome);
@@ -19,12 +25,12 @@ function row(check) {
   );
 }
 
-/** The checks that are shown: first those that failed; of too many, those that say something. */
+const ORDER = [["differs"], ["not valid"], ["agrees", "not checked"], ["valid"]];
+
+/** The checks that are shown: first those that failed, last the items that are valid. */
 function chosen(checks) {
-  const having = (...outcomes) => checks.filter((check) => outcomes.includes(check.outcome));
-  const failed = having("differs");
-  if (checks.length <= MOST_ROWS) return [...failed, ...checks.filter((check) => !failed.includes(check))];
-  return [...failed, ...having("agrees", "not checked"), ...having("not valid"), ...having("valid")].slice(0, MOST_ROWS);
+  const sorted = ORDER.flatMap((some) => checks.filter((check) => some.includes(check.outcome)));
+  return sorted.slice(0, MOST_ROWS);
 }
 
 function table(shown) {
@@ -38,16 +44,23 @@ function table(shown) {
 }
 
 function verdict(words, isGood) {
-  return element("div", { class: `verdict ${isGood ? "good" : "bad"}` }, element("p", {}, element("strong", {}, words)));
+  const sentence = element("p", {}, element("strong", {}, words));
+  return element("div", { class: `verdict ${isGood ? "good" : "bad"}` }, sentence);
 }
 
 /** What a failure may mean, and what a success does not show. */
 function advice({ checks, state }) {
   if (checks.some((check) => check.outcome === "differs")) {
-    return "If new facts were merged after this page was loaded, load it again and repeat. If the checks fail again, keep the bundle and the state, and tell the operator.";
+    return (
+      "If new facts were merged after this page was loaded, load it again and repeat. If the checks " +
+      "fail again, keep the bundle and the state, and tell the operator."
+    );
   }
   if (!state) return "It can be verified with the program of this mirror: mirror verify.";
-  return "A mirror that leaves the same event out of the bundle and of the state agrees with itself. Compare the core digest with that of another mirror with the same keys:";
+  return (
+    "A mirror that leaves the same event out of the bundle and of the state agrees with itself. " +
+    "Compare the core digest with that of another mirror with the same keys:"
+  );
 }
 
 /** What a person reads on the page; where it does not print as it is, the value behind it. */
@@ -82,7 +95,8 @@ async function verify(place) {
   const report = await checkRecord(served, shownOnPage(place));
   const shown = chosen(report.checks);
   const rest = report.checks.length - shown.length;
-  const isGood = report.state !== null && report.checks.every((check) => check.outcome !== "differs");
+  const hasFailed = report.checks.some((check) => check.outcome === "differs");
+  const isGood = report.state !== null && !hasFailed;
   const digest = report.state && isGood ? [element("code", {}, report.state.coreDigest)] : [];
   return [
     verdict(verdictOf(report), isGood),
