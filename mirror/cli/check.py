@@ -33,18 +33,6 @@ class _Part(click.ParamType[tuple[int, int]]):
         return int(match[1]), int(match[2])
 
 
-class _Duration(click.ParamType[float]):
-    """`90s`, `10m`, `2h`: a time in seconds."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh])", str(value))
-        if match is None:
-            self.fail("must be like 90s, 10m or 2h", param, ctx)
-        return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
-
-
 @click.command()
 @options.db
 @options.jobs
@@ -52,7 +40,7 @@ class _Duration(click.ParamType[float]):
 @click.option(
     "--time-limit",
     "time_limit_s",
-    type=_Duration(),
+    type=options.Duration(),
     help="Stop after 10m; the next run resumes there.",
 )
 @click.option("--quick", is_flag=True, help="Only checksums of facts; no signatures.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from mirror.errors import FormatError, LimitError, SourceError
 __all__ = [
     "SMALL_BYTES",
     "Count",
+    "Duration",
     "InputFile",
     "SmallFile",
     "SourceText",
@@ -26,6 +28,7 @@ __all__ = [
     "as_json",
     "db",
     "grouped",
+    "input_lines",
     "jobs",
     "locate_errors",
     "quiet",
@@ -61,6 +64,19 @@ class Text(click.types.StringParamType):
         if any("\ud800" <= one <= "\udfff" for one in text):
             self.fail("must be text in UTF-8", param, ctx)
         return text
+
+
+class Duration(click.ParamType[float]):
+    """`90s`, `10m`, `2h`: a time in seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the time in seconds."""
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh])", str(value))
+        if match is None:
+            self.fail("must be like 90s, 10m or 2h", param, ctx)
+        return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 class SourceText(click.types.StringParamType):
@@ -171,6 +187,7 @@ jobs = shared(
 
 quiet = shared("--quiet", is_flag=True, help="Print only findings that are not acknowledged.")
 
+_LINE_BYTES = 4096
 SMALL_BYTES = 4 << 20
 """Bytes of a key set, a profile, a proof or another file that is read completely (B4)."""
 
@@ -207,6 +224,27 @@ def _read_at_most(path: Path, count_bytes: int) -> bytes:
         raise SourceError(
             "source.unreadable", reason, where=str(path), hint="check the path"
         ) from error
+
+
+def input_lines() -> Iterator[str]:
+    """Yield the lines of standard input that are not empty, as they come.
+
+    Raises:
+        SourceError: `source.unreadable`
+        LimitError: `limit.size` if a line is too long.
+    """
+    from mirror.archive import standard_input  # noqa: PLC0415 - as in `_read_at_most`
+
+    try:
+        while line := standard_input().readline(_LINE_BYTES + 1):
+            if len(line) > _LINE_BYTES:
+                message = f"a line of more than {_LINE_BYTES:,} bytes"
+                raise LimitError("limit.size", message, where="-", hint="give one ID a line")
+            if name := os.fsdecode(line.strip()):
+                yield name
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SourceError("source.unreadable", reason, where="-") from error
 
 
 def read_text(value: str) -> str:

@@ -21,6 +21,7 @@ import orjson
 from mirror.core.escaping import escape_terminal
 
 __all__ = [
+    "columns_of",
     "drawn",
     "echo",
     "plural",
@@ -95,7 +96,7 @@ def _wrapped(text: str, stream: io.TextIOBase | Any, heading: str = "") -> str:
         stream: The output; it gets one line if it is not a terminal.
         heading: Before the first line; the others are indented as far.
     """
-    columns = _columns(stream)
+    columns = columns_of(stream)
     if columns is None or len(heading) + len(text) <= columns:
         return heading + text
     inner = len(text) - len(text.lstrip())
@@ -119,7 +120,7 @@ def _fitted(line: str, columns: int) -> str:
     return "\n".join(filter(None, (before.rstrip(), word.rjust(columns))))
 
 
-def _columns(stream: io.TextIOBase | Any) -> int | None:
+def columns_of(stream: io.TextIOBase | Any) -> int | None:
     """Return the width of a terminal; None for anything else."""
     if stream is None or not stream.isatty():
         return None

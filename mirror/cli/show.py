@@ -11,7 +11,7 @@ import click
 from mirror.cli import exit_codes, options, time_options, trusted_keys
 from mirror.cli.citations_view import citation_rows
 from mirror.cli.event_view import print_event
-from mirror.cli.output import echo, print_table
+from mirror.cli.output import echo, print_table, say
 from mirror.cli.state_view import state_rows
 from mirror.core.keys import KeySet
 from mirror.core.point_in_time import PointInTime
@@ -33,13 +33,14 @@ from mirror.engine.states.past import (
     require_known,
 )
 from mirror.engine.titles import proved_texts
+from mirror.errors import LookUpError
 from mirror.store import PaperTexts, RecordFacts, Store, open_store
 
 __all__ = ["show"]
 
 
 @click.command()
-@click.argument("identifier", metavar="ID|EVENT_ID", required=False)
+@click.argument("identifier", metavar="ID|EVENT_ID|-", required=False)
 @options.db
 @trusted_keys.key_files
 @time_options.at
@@ -73,7 +74,8 @@ def show(
     `mirror storage check`, are shown without these options only.
 
     With --all --json the states of all records are printed, ascending by Pith Number; with
-    --bundle, their bundles. With --at, records that were not known yet are left out.
+    --bundle, their bundles. With --at, records that were not known yet are left out. With - the IDs
+    are read from standard input, one a line.
 
     EVENT_ID, sha256: and at least the first 8 digits of the id or of the digest of an event, shows
     one event instead: its record, its status, its source and its payload. No index holds these ids,
@@ -86,10 +88,12 @@ def show(
       mirror show 7SOLO26T --bundle > bundle.json
       mirror show 1705.09786 --at 2026-06-30
       mirror show --all --json | jq -r .pith_number
+      mirror list --year 2026 --ids | mirror show - --bundle
       mirror show sha256:92e1fff3 --record 1705.09786
     """
-    if everything is not (identifier is None) or (everything and not (as_json or bundle)):
-        raise click.UsageError("give one ID, or --all with --json or --bundle")
+    is_many = everything or identifier == "-"
+    if everything is not (identifier is None) or (is_many and not (as_json or bundle)):
+        raise click.UsageError("give one ID, or - or --all with --json or --bundle")
     if identifier is not None and is_event_name(identifier):
         _require_no_option_of_records(key_files, at, claimed_until, bundle)
         print_event(db, identifier, record, as_json=as_json)
@@ -99,11 +103,9 @@ def show(
     with open_store(db, read_only=True) as store, store.snapshot():
         view = _StoreView(store, at, claimed_until)
         keys = view.keys.with_added(trusted_keys.read_key_files(key_files))
-        if identifier is None:
-            for record_id in view.known_records():
-                _echo(view, record_id, keys, bundle=bundle)
-            return
-        record_id = view.look_up(identifier)
+        if is_many:
+            sys.exit(_print_many(view, keys, named=not everything, bundle=bundle))
+        record_id = view.look_up(str(identifier))
         if as_json or bundle:
             _echo(view, record_id, keys, bundle=bundle)
         else:
@@ -172,6 +174,20 @@ class _StoreView:
 def _echo(view: _StoreView, record_id: int, keys: KeySet, *, bundle: bool) -> None:
     """Print the bundle or the state of a record, one line of JSON."""
     echo(view.bundle(record_id) if bundle else view.state(record_id, keys), nl=False)
+
+
+def _print_many(view: _StoreView, keys: KeySet, *, named: bool, bundle: bool) -> int:
+    """Print all records, or those whose names standard input has; return the exit code."""
+    code = exit_codes.OK
+    for one in options.input_lines() if named else view.known_records():
+        try:
+            record_id = view.look_up(one) if isinstance(one, str) else one
+        except LookUpError as error:
+            say(f"error: {error}")
+            code = exit_codes.FOUND
+        else:
+            _echo(view, record_id, keys, bundle=bundle)
+    return code
 
 
 def _print_record(view: _StoreView, record_id: int, keys: KeySet) -> int:

@@ -25,6 +25,8 @@ def escape_name(name: str) -> str:
 
 def escape_terminal(text: str) -> str:
     r"""Return text with each character that does not print, or hides others, as `\u202e`."""
+    if text.isprintable():
+        return text
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode()
         for one in text

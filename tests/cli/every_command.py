@@ -46,6 +46,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "root": (),
     "tables": ("{folder}/tables.db",),
     "figures": ("{folder}/figures.html", "--force"),
+    "query": ("SELECT * FROM records",),
+    "list": ("--where", "year > 2000"),
     "prove": (ID,),
     "find": ("paper",),
     "identify": ("--title", "A paper"),

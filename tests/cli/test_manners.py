@@ -28,6 +28,12 @@ COMMANDS = [path for path, _ in walk()]
 
 OUTPUT = [
     ("status",),
+    ("query", "SELECT * FROM records", "--csv"),
+    ("query", "SELECT * FROM records", "--json"),
+    ("query", "SELECT * FROM records"),
+    ("list",),
+    ("list", "--ids"),
+    ("show", "--all", "--json"),
     ("show", "EI5HAOZQ"),
     ("show", "EI5HAOZQ", "--json"),
     ("find", "EI5HAOZQ"),
@@ -84,8 +90,9 @@ def _each(
 
 @pytest.fixture
 def store(mirror: Mirror) -> Mirror:
-    """A store with the demonstration."""
+    """A store with the demonstration, and the tables beside it."""
     mirror("merge", DEMO)
+    mirror("query", "SELECT 1")
     return mirror
 
 

@@ -33,6 +33,7 @@ RUNS: dict[tuple[str, str], tuple[str, ...]] = {
     ("prove", "proof_file"): ("--check", "FILE"),
     ("identify", "title"): ("--title", "@FILE"),
     ("identify", "abstract"): ("--abstract", "@FILE"),
+    ("query", "sql"): ("@FILE",),
     ("keys add", "file"): ("FILE",),
     ("keys import", "file"): ("FILE",),
     ("keys trust-profile", "file"): ("FILE",),

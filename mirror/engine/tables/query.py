@@ -102,6 +102,33 @@ def open_copy(path: Path) -> Iterator[CopyReader]:
         yield CopyReader(conn, origin)
 
 
+class WorkClock:
+    """Counts the time that SQLite works on a statement, and knows its limit."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self._used_s = 0.0
+        self._started: float | None = None
+        """When the work that goes on now began."""
+
+    def start(self) -> None:
+        """Work begins."""
+        self._started = time.monotonic()
+
+    def stop(self) -> None:
+        """Work ends."""
+        if self._started is not None:
+            self._used_s += time.monotonic() - self._started
+        self._started = None
+
+    def overdue_s(self) -> float:
+        """Return for how many seconds SQLite has been working beyond the limit; 0 at rest."""
+        started = self._started
+        if started is None:
+            return 0.0
+        return max(0.0, self._used_s + time.monotonic() - started - self.limit_s)
+
+
 class CopyReader:
     """An open analysis copy."""
 
@@ -110,6 +137,15 @@ class CopyReader:
         self._conn = conn
         self.origin = origin
         """The version of the store that it has."""
+        self._clock = WorkClock(0)
+
+    def overdue_s(self) -> float:
+        """Return for how many seconds the last statement has been at work beyond its limit.
+
+        SQLite is interrupted between two of its steps. One step, such as a search in a large value,
+        can take long: then only the end of the process helps.
+        """
+        return self._clock.overdue_s()
 
     def run(self, statement: Statement) -> QueryRows:
         """Run a statement.
@@ -118,7 +154,8 @@ class CopyReader:
             QueryError: `query.sql`, or `query.denied` if it would do more than read.
             QueryLimitError: `query.limit`, also while its rows are read.
         """
-        return QueryRows(self._conn, statement)
+        self._clock = WorkClock(statement.time_limit_s)
+        return QueryRows(self._conn, statement, self._clock)
 
 
 class QueryRows(Iterator[tuple[Cell, ...]]):
@@ -127,19 +164,20 @@ class QueryRows(Iterator[tuple[Cell, ...]]):
     columns: tuple[str, ...]
     """Their names, each once: a second `a` is `a_2`."""
 
-    def __init__(self, conn: sqlite3.Connection, statement: Statement) -> None:
+    def __init__(self, conn: sqlite3.Connection, statement: Statement, clock: WorkClock) -> None:
         """Use `CopyReader.run`."""
         self._statement = statement
+        self._clock = clock
         self._denied = ""
-        self._used_s, self._started = 0.0, time.monotonic()
-        """Seconds of work until the last row, and when work on the next one began."""
         conn.set_authorizer(self._authorize)
         conn.set_progress_handler(self._is_over, _STEPS_BETWEEN_CALLS)
+        clock.start()
         try:
             self._cursor = conn.execute(statement.sql, dict(statement.parameters))
         except _ERRORS as error:
             raise self._translated(error) from error
-        self._used_s = time.monotonic() - self._started
+        finally:
+            clock.stop()
         if self._cursor.description is None:
             hint = 'give one SELECT: mirror query "SELECT * FROM dictionary"'
             raise QueryError("query.sql", "there is no statement that gives rows", hint=hint)
@@ -151,19 +189,19 @@ class QueryRows(Iterator[tuple[Cell, ...]]):
         Raises:
             QueryError: As `CopyReader.run`.
         """
-        self._started = time.monotonic()
+        self._clock.start()
         try:
             row: tuple[Cell, ...] | None = next(self._cursor, None)
         except _ERRORS as error:
             raise self._translated(error) from error
-        self._used_s += time.monotonic() - self._started
+        finally:
+            self._clock.stop()
         if row is None:
             raise StopIteration
         return row
 
     def _is_over(self) -> bool:
-        used_s = self._used_s + time.monotonic() - self._started
-        return used_s > self._statement.time_limit_s
+        return self._clock.overdue_s() > 0
 
     def _authorize(self, action: int, first: str | None, second: str | None, *_: object) -> int:
         """Allow what reads, and what table-valued functions and full-text search need."""
