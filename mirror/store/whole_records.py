@@ -6,7 +6,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from mirror.core.record import Record
 from mirror.core.values import Object
@@ -16,7 +16,13 @@ from mirror.store.records import RecordColumns, checked_record, damaged
 from mirror.store.states import outline_of, state_table
 from mirror.store.stored_records import json_list
 
-__all__ = ["RecordArrival", "WholeRecord", "whole_records"]
+__all__ = [
+    "ArrivalOrigin",
+    "RecordArrival",
+    "WholeRecord",
+    "arrival_origins",
+    "whole_records",
+]
 
 _Row: TypeAlias = tuple[Any, ...]
 
@@ -27,6 +33,14 @@ class RecordArrival:
 
     row: ArrivalRow
     contents: ArrivalContents
+    source: str
+    stored_at: str | None
+    """When this mirror stored it; None if that is not known."""
+
+
+class ArrivalOrigin(NamedTuple):
+    """Origin of an arrival."""
+
     source: str
     stored_at: str | None
     """When this mirror stored it; None if that is not known."""
@@ -87,6 +101,16 @@ def whole_records(conn: sqlite3.Connection, record_ids: Sequence[int]) -> Iterat
         )
 
 
+def arrival_origins(
+    conn: sqlite3.Connection, record_ids: Sequence[int]
+) -> dict[int, list[ArrivalOrigin]]:
+    """Return the origins of the arrivals of records, ascending by the arrival's id."""
+    found: dict[int, list[ArrivalOrigin]] = defaultdict(list)
+    for record_id, source, stored_at in conn.execute(_ORIGINS, (json_list(record_ids),)):
+        found[record_id].append(ArrivalOrigin(source, stored_at))
+    return found
+
+
 def _verdicts(conn: sqlite3.Connection, chosen: str) -> dict[int, list[VerdictRow]]:
     verdicts: dict[int, list[VerdictRow]] = defaultdict(list)
     for arrival_id, *row in conn.execute(_VERDICTS, (chosen,)):
@@ -112,15 +136,19 @@ _TOTALS = f"""
     WHERE record_id {_CHOSEN}
 """  # noqa: S608
 _STATES = f"WHERE record_id {_CHOSEN}"
-_ARRIVALS = f"""
-    SELECT arrival.id, record_id, run_id, member, content, arrival.checksum,
-        coalesce(source, ''), coalesce(
+_ORIGIN = """
+    coalesce(source, ''), coalesce(
         (SELECT stored_at FROM arrival_commit WHERE last_arrival_id >= arrival.id
          ORDER BY last_arrival_id LIMIT 1),
         (SELECT max(stored_at) FROM arrival_commit)
     )
-    FROM arrival LEFT JOIN run ON run.id = run_id WHERE record_id {_CHOSEN} ORDER BY arrival.id
-"""  # noqa: S608
+    FROM arrival LEFT JOIN run ON run.id = run_id
+"""
+_ARRIVALS = f"""
+    SELECT arrival.id, record_id, run_id, member, content, arrival.checksum, {_ORIGIN}
+    WHERE record_id {_CHOSEN} ORDER BY arrival.id
+"""
+_ORIGINS = f"SELECT record_id, {_ORIGIN} WHERE record_id {_CHOSEN} ORDER BY arrival.id"
 _VERDICTS = f"""
     SELECT arrival_id, kind, profile, key_id, code, reason, positions, count
     FROM verdict JOIN arrival ON arrival.id = arrival_id WHERE record_id {_CHOSEN}

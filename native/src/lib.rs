@@ -11,6 +11,7 @@ pub const RULES: &str = "pith-open-graph-merge-v1 verdicts-2";
 mod bundle;
 mod content;
 mod curve;
+mod database;
 pub mod engine;
 mod event;
 mod field;
@@ -21,6 +22,7 @@ mod record;
 pub mod settings;
 mod signature;
 mod stored;
+pub mod tables;
 pub mod tree;
 mod value;
 

@@ -9,6 +9,7 @@ use crate::engine::{Checked, Engine, NewFacts, StateColumns, StoredRecord, Verif
 use crate::json;
 use crate::settings::Settings;
 use crate::stored::{ArrivalRow, RecordRow, StateRow, TotalsRow};
+use crate::tables::{Layout, TableWriter, WholeRecord};
 use crate::tree::{nodes, Leaf};
 
 /// Columns of `record` after the id.
@@ -229,6 +230,70 @@ fn state<'py>(py: Python<'py>, columns: StateColumns) -> PyResult<Bound<'py, PyT
         .into_pyobject(py)
 }
 
+/// A stored record, its state, source and time of each arrival, title and abstract, and checks.
+type WholeInput = (
+    StoredInput,
+    StateInput,
+    Vec<(PyBackedStr, Option<PyBackedStr>)>,
+    Option<(PyBackedStr, PyBackedStr)>,
+    Option<PyBackedStr>,
+    Vec<(PyBackedStr, PyBackedStr, PyBackedStr)>,
+);
+
+fn whole(input: &WholeInput) -> WholeRecord<'_> {
+    let (one, state, origins, title, summary, checks) = input;
+    WholeRecord {
+        stored: stored(one),
+        state: state_row(state),
+        origins: origins
+            .iter()
+            .map(|(source, at)| (&source[..], at.as_deref()))
+            .collect(),
+        title: title
+            .as_ref()
+            .map(|(text, source)| (&text[..], &source[..])),
+        summary: summary.as_deref(),
+        checks: checks
+            .iter()
+            .map(|(id, status, at)| (&id[..], &status[..], &at[..]))
+            .collect(),
+    }
+}
+
+/// Makes SQLite files with the rows of records, for analysis copies.
+#[pyclass(name = "TableWriter", frozen)]
+struct PyTableWriter(TableWriter);
+
+#[pymethods]
+impl PyTableWriter {
+    /// Raises ValueError if the layout is not what this version understands.
+    #[new]
+    fn new(layout: &[u8], dictionary: &[u8]) -> PyResult<PyTableWriter> {
+        let read = json::read(layout).and_then(|value| Layout::read(&value));
+        let layout = read.ok_or_else(|| PyValueError::new_err("tables of another version"))?;
+        Ok(PyTableWriter(TableWriter::new(layout, dictionary)))
+    }
+
+    /// How many times a panic was caught; each such record took the other way.
+    #[getter]
+    fn panics(&self) -> usize {
+        self.0.panics()
+    }
+
+    /// Returns a file, and for each record whether its rows are in it.
+    fn part<'py>(
+        &self,
+        py: Python<'py>,
+        items: Vec<WholeInput>,
+    ) -> Option<(Bound<'py, PyBytes>, Vec<bool>)> {
+        let (file, done) = py.detach(|| {
+            let records: Vec<WholeRecord<'_>> = items.iter().map(whole).collect();
+            self.0.part(&records)
+        })?;
+        Some((PyBytes::new(py, &file), done))
+    }
+}
+
 /// Digest and suffix of a record, and the row of its state.
 type LeafInput = (PyBackedBytes, PyBackedStr, StateInput);
 
@@ -266,5 +331,6 @@ fn mirror_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     module.add("RULES", crate::RULES)?;
     module.add_function(wrap_pyfunction!(tree_nodes, module)?)?;
+    module.add_class::<PyTableWriter>()?;
     module.add_class::<PyEngine>()
 }

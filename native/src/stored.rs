@@ -4,7 +4,7 @@ use crate::content::{row_checksum, Checksum, Codec, Column, Contents};
 use crate::merge::State;
 use crate::msgpack;
 use crate::record::Record;
-use crate::value::{sha256, Digest};
+use crate::value::{sha256, Digest, Value};
 
 /// The columns of `record` after its id.
 pub struct RecordRow<'a> {
@@ -51,7 +51,12 @@ pub struct StateRow<'a> {
 impl RecordRow<'_> {
     /// Returns the record, if all columns follow from its value.
     pub fn read(&self) -> Option<Record> {
-        let record = Record::read(&msgpack::read(self.value)?)?;
+        self.read_from(&msgpack::read(self.value)?)
+    }
+
+    /// Returns the record, if all columns follow from its value, which was read already.
+    pub fn read_from(&self, value: &Value<'_>) -> Option<Record> {
+        let record = Record::read(value)?;
         let is_whole = record.digest == self.digest
             && record.year == self.year
             && record.suffix == self.suffix

@@ -1,10 +1,44 @@
-"""Resolves the citing works of citations to records that are held here."""
+"""Reads the names of citing works, and resolves them to records that are held here."""
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from typing import NamedTuple
 
-__all__ = ["resolve_citations"]
+from mirror.core.identifier import names_in, split_version
+from mirror.core.record import suffix_of
+
+__all__ = ["CitingColumns", "citing_columns", "resolve_citations"]
+
+_ARXIV_ID = re.compile(r"[0-9]{4}\.[0-9]{4,5}|[a-z-]+(?:\.[A-Z]{2})?/[0-9]{7}")
+_SUFFIX_LETTERS = 26
+
+
+class CitingColumns(NamedTuple):
+    """Columns of `citations` that follow from the text that names the citing work."""
+
+    citing_pith_number: str | None = None
+    citing_arxiv_id: str | None = None
+    citing_suffix: str | None = None
+    citing_source_id: str | None = None
+    citing_version: int | None = None
+
+
+def citing_columns(citing: str) -> CitingColumns:
+    """Return what a text names: its first name counts."""
+    for scheme, value, year in names_in(citing):
+        if scheme == "pith":
+            is_whole = year and len(value) == _SUFFIX_LETTERS
+            number = f"pith:{year}:{value}" if is_whole else None
+            return CitingColumns(citing_pith_number=number, citing_suffix=value)
+        if scheme == "sha256":
+            return CitingColumns(citing_suffix=suffix_of(bytes.fromhex(value)))
+        source_id, version = split_version(value) or (value, None)
+        arxiv_id = source_id if _ARXIV_ID.fullmatch(source_id) else None
+        return CitingColumns(None, arxiv_id, None, source_id, version)
+    return CitingColumns()
+
 
 _HELD = """
     SELECT pith_number, arxiv_id FROM records WHERE

@@ -13,13 +13,15 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mirror.engine.atomic_file import OutputFile
-from mirror.engine.process_pool import StoreTask, map_in_processes
+from mirror.engine.process_pool import StoreTask
 from mirror.engine.states.root import update_root
 from mirror.engine.tables.citing import resolve_citations
 from mirror.engine.tables.folder_lock import locked_folder
+from mirror.engine.tables.native_rows import native_tables
 from mirror.engine.tables.origin import (
     APPLICATION_ID,
     Origin,
@@ -37,14 +39,17 @@ from mirror.engine.tables.schema import (
     index_statements,
 )
 from mirror.engine.tables.store_rows import add_findings, add_upstream_statements, replace_keys
+from mirror.engine.thread_pool import map_in_order
 from mirror.errors import OutputError, StoreError
 from mirror.store import Store
 
 __all__ = ["CopyResult", "beside", "update_copy"]
 
-_PART_RECORDS = 4_000
-"""Records whose rows one process writes at once."""
-_FEW_PARTS = 1
+_PART_RECORDS = 1_000
+"""Records whose rows are written together."""
+_FEW_PARTS = 4
+"""For up to so many parts, no process and no thread is started."""
+_FEW_CHANGED = 4_000
 _MOST_CHANGED = 0.3
 """Share of changed records from which making a new copy is faster."""
 _CACHE_KIB = 64 * 1024
@@ -155,7 +160,7 @@ def _require_no_journal(path: Path) -> None:
 
 def _few(records: int) -> float:
     """Return up to how many changed records an update is faster than a new copy."""
-    return _MOST_CHANGED * records + _PART_RECORDS
+    return _MOST_CHANGED * records + _FEW_CHANGED
 
 
 # A new copy ------------------------------------------------------------------------------------
@@ -183,7 +188,7 @@ def _make(store: Store, path: Path, inputs: tuple[Path, ...], progress: _Progres
 def _add_records(
     conn: sqlite3.Connection, store: Store, record_ids: array[int], progress: _Progress
 ) -> None:
-    """Write the rows of all records: several processes write parts, which are added."""
+    """Write the rows of all records: parts of them on every core, which are added."""
     if store.path is None or len(record_ids) <= _PART_RECORDS:
         with store.snapshot():
             write_records(conn, store, record_ids)
@@ -194,8 +199,8 @@ def _add_records(
             PartTask(record_ids[first : first + _PART_RECORDS], Path(folder, str(first)))
             for first in range(0, len(record_ids), _PART_RECORDS)
         )
-        with StoreTask(store.path, write_part) as work:
-            for part in map_in_processes(tasks, work, few=_FEW_PARTS):
+        with StoreTask(store.path, partial(write_part, native_tables())) as work:
+            for part in map_in_order(tasks, work, few=_FEW_PARTS):
                 add_part(conn, part.path)
                 progress(len(part.record_ids))
 

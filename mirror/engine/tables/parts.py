@@ -1,6 +1,7 @@
 """Writes the rows of records into tables: straight into a copy, or into a part of it.
 
-Processes write parts, which are then added to the copy without passing through Python.
+Processes, or threads with the native engine, write parts, which are then added to the copy without
+passing through Python.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mirror.engine.batching import batched
-from mirror.engine.tables.record_rows import RecordExtras, StoredCheck, rows_of
-from mirror.engine.tables.schema import OF_RECORDS, create_statements
-from mirror.engine.tables.table import Table
+from mirror.engine.tables.extras import last_checks, proved_texts
+from mirror.engine.tables.native_rows import NativeTables, fill_citing
+from mirror.engine.tables.record_rows import RecordExtras, rows_of
+from mirror.engine.tables.schema import OF_RECORDS
 from mirror.engine.thread_pool import few_collections
-from mirror.store import Store, damaged
-from mirror.store.paper_texts import PaperTexts
+from mirror.store import Store
 from mirror.store.whole_records import WholeRecord, whole_records
 
 __all__ = ["BATCH_RECORDS", "PAGE_BYTES", "PartTask", "add_part", "write_part", "write_records"]
@@ -36,21 +37,35 @@ _UNSAFE = f"""
 
 
 class PartTask(NamedTuple):
-    """Records whose rows one process writes."""
+    """Records whose rows are written together."""
 
     record_ids: array[int]
     path: Path
     """The new file for them."""
 
 
-def write_part(store: Store, task: PartTask) -> PartTask:
-    """Write the rows of records to a new file; return the task."""
+def write_part(native: NativeTables | None, store: Store, task: PartTask) -> PartTask:
+    """Write the rows of records to a new file; return the task.
+
+    Args:
+        native: The native engine, if it is used.
+        store: The store.
+        task: The records and the file.
+
+    Raises:
+        CorruptStoreError: `store.damaged`
+    """
+    left = task.record_ids
+    if native is not None:
+        left = native.write(store, task.record_ids, task.path)
     with closing(sqlite3.connect(task.path, isolation_level=None)) as conn:
-        conn.executescript(_UNSAFE)
-        for statement in create_statements(OF_RECORDS):
-            conn.execute(statement)
-        conn.execute("BEGIN")
-        write_records(conn, store, task.record_ids)
+        conn.executescript(f"{_UNSAFE} BEGIN;")
+        if native is not None:
+            fill_citing(conn)
+        else:
+            for table in OF_RECORDS:
+                conn.execute(table.create_part)
+        write_records(conn, store, left)
         conn.execute("COMMIT")
     return task
 
@@ -58,17 +73,12 @@ def write_part(store: Store, task: PartTask) -> PartTask:
 def add_part(conn: sqlite3.Connection, path: Path) -> None:
     """Add the rows of a part to a copy, and delete the part."""
     conn.execute("ATTACH ? AS part", (str(path),))
+    conn.execute("BEGIN")
     for table in OF_RECORDS:
-        conn.execute(_copy_statement(table))
+        conn.execute(table.add_part)
+    conn.execute("COMMIT")
     conn.execute("DETACH part")
     path.unlink()
-
-
-def _copy_statement(table: Table) -> str:
-    if table.key:  # without names, SQLite copies the rows of equal tables without decoding them
-        return f"INSERT INTO main.{table.name} SELECT * FROM part.{table.name}"  # noqa: S608
-    names = ", ".join(table.names)
-    return f"INSERT INTO main.{table.name} ({names}) SELECT {names} FROM part.{table.name}"  # noqa: S608
 
 
 def write_records(conn: sqlite3.Connection, store: Store, record_ids: Sequence[int]) -> None:
@@ -88,26 +98,8 @@ def write_records(conn: sqlite3.Connection, store: Store, record_ids: Sequence[i
 
 def _extras(store: Store, records: list[WholeRecord]) -> RecordExtras:
     """Return what is known about records beside facts and states."""
-    numbers = {one.id: one.record.pith_number for one in records}
-    checks = {
-        (numbers[one.record_id], one.event_id): StoredCheck(one.status, one.checked_at)
-        for one in store.anchors.of_records(numbers)
-    }
-    for one in store.storage_checks.last_of(numbers.values()):
-        checks[one.pith_number, one.event_id] = StoredCheck(one.status, one.at)
-    return RecordExtras(_proved_texts(store, records), checks)
-
-
-def _proved_texts(store: Store, records: list[WholeRecord]) -> dict[str, PaperTexts]:
-    """Return the kept titles and abstracts.
-
-    Raises:
-        CorruptStoreError: `store.damaged` if one does not have the digest in its record (R5).
-    """
     by_number = {one.record.pith_number: one.record for one in records}
-    found = store.paper_texts.many(by_number)
-    for number, texts in found.items():
-        for one in (texts.title, texts.abstract):
-            if one is not None and not one.is_proved_by(by_number[number]):
-                raise damaged(f"its {one.kind} does not have the digest in the record", number)
-    return found
+    numbers = {one.id: one.record.pith_number for one in records}
+    return RecordExtras(
+        proved_texts(store, by_number, by_number.__getitem__), last_checks(store, numbers)
+    )

@@ -6,7 +6,6 @@ written as JSON, so that nothing is lost.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias, cast
@@ -19,11 +18,10 @@ from mirror.core.events.types import (
     OTHER_EVENTS,
     REVOCATION,
 )
-from mirror.core.identifier import names_in, split_version
 from mirror.core.keys import KeySet
 from mirror.core.merge import by_id
 from mirror.core.profile import MIRROR_V1
-from mirror.core.record import Record, suffix_of
+from mirror.core.record import Record
 from mirror.core.shape import (
     integer_member,
     list_member,
@@ -33,6 +31,7 @@ from mirror.core.shape import (
     text_member,
 )
 from mirror.core.values import Object, Value, canonical
+from mirror.engine.tables.citing import citing_columns
 from mirror.engine.tables.schema import TABLE_OF_TYPE, payload_members
 from mirror.store.arrivals import VerdictRow
 from mirror.store.paper_texts import PaperText, PaperTexts
@@ -55,8 +54,6 @@ EVENTS_PER_ARRIVAL = 10_000_000
 """More than the events that a bundle may have (B4): the id of an event is the number of its
 arrival times this, plus its position."""
 
-_ARXIV_ID = re.compile(r"[0-9]{4}\.[0-9]{4,5}|[a-z-]+(?:\.[A-Z]{2})?/[0-9]{7}")
-_SUFFIX_LETTERS = 26
 _GREATEST = 2**63
 
 
@@ -285,23 +282,9 @@ def _snapshot_columns(about: _AboutEvent, payload: Object) -> Row:
 
 
 def _citation_columns(about: _AboutEvent, payload: Object) -> Row:
-    number, suffix, source_id, version = _citing(cast("str", payload["citing"]))
+    number, arxiv_id, *others = citing_columns(cast("str", payload["citing"]))
     record = about.record
-    arxiv_id = source_id if source_id and _ARXIV_ID.fullmatch(source_id) else None
-    return number, arxiv_id, record.pith_number, _arxiv_id(record), suffix, source_id, version
-
-
-def _citing(text: str) -> tuple[str | None, str | None, str | None, int | None]:
-    """Return Pith Number, suffix or its beginning, source id and version that a text names."""
-    for scheme, value, year in names_in(text):
-        if scheme == "pith":
-            is_whole = year and len(value) == _SUFFIX_LETTERS
-            return f"pith:{year}:{value}" if is_whole else None, value, None, None
-        if scheme == "sha256":
-            return None, suffix_of(bytes.fromhex(value)), None, None
-        source_id, version = split_version(value) or (value, None)
-        return None, None, source_id, version
-    return None, None, None, None
+    return number, arxiv_id, record.pith_number, _arxiv_id(record), *others
 
 
 def _check_columns(about: _AboutEvent, _payload: Object) -> Row:

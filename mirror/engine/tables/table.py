@@ -63,14 +63,39 @@ class Table:
         """The CREATE statement."""
         parts = [one.definition for one in self.all_columns]
         parts.append(f"PRIMARY KEY ({', '.join(self.primary_key)})")
-        ending = " STRICT, WITHOUT ROWID" if self._is_clustered else " STRICT"
+        ending = " STRICT" if self._has_rowid else " STRICT, WITHOUT ROWID"
         return f"CREATE TABLE {self.name} (\n    {f',{chr(10)}    '.join(parts)}\n){ending}"
 
     @property
-    def _is_clustered(self) -> bool:
-        """Whether the key is not one integer: then the table is stored in its order."""
+    def _has_rowid(self) -> bool:
+        """Whether the key is one integer; if not, the table is stored in its order."""
         types = {one.name: one.type for one in self.all_columns}
-        return [types[name] for name in self.primary_key] != ["INTEGER"]
+        return [types[name] for name in self.primary_key] == ["INTEGER"]
+
+    @property
+    def has_integer_key(self) -> bool:
+        """Whether the key is an integer that is written, and not chosen by SQLite."""
+        return bool(self.key) and self._has_rowid
+
+    # Parts -----------------------------------------------------------------------------------
+
+    @property
+    def create_part(self) -> str:
+        """The CREATE statement in a part: without a key, if that is not an integer."""
+        if self.has_integer_key:
+            return self.create
+        return f"CREATE TABLE {self.name} ({', '.join(self.names)})"
+
+    @property
+    def add_part(self) -> str:
+        """The statement that adds all rows of the same table in the database `part`.
+
+        Without names, SQLite copies the rows of equal tables without decoding them.
+        """
+        if self.has_integer_key:
+            return f"INSERT INTO main.{self.name} SELECT * FROM part.{self.name}"  # noqa: S608
+        names = ", ".join(self.names)
+        return f"INSERT INTO main.{self.name} ({names}) SELECT {names} FROM part.{self.name}"  # noqa: S608
 
     @property
     def insert(self) -> str:
