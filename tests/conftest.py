@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from mirror.engine.native import VARIABLE, native_module
+from tests.net.authority import Authority
 
 CORE = Path(__file__).parent / "core"
 
@@ -35,6 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_search = is_hypothesis_test(getattr(item, "obj", None))
         if item.path.is_relative_to(CORE) and not is_search:
             item.add_marker(pytest.mark.examples)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trust one authority: each client loads those of the system, longer than most tests take."""
+    authority = Authority(tmp_path_factory.mktemp("trusted"), "nobody")
+    with pytest.MonkeyPatch.context() as changes:
+        changes.setenv("SSL_CERT_FILE", str(authority.file))
+        yield
 
 
 @pytest.fixture
