@@ -20,6 +20,8 @@ class Signers:
             seed, "registry", signer_type="pith_registry", may_revoke_others=True
         )
         """It may sign everything, and revoke what others signed."""
+        self.judge = SigningKey(seed, "judge", may_revoke_others=True)
+        """A person who may revoke what others signed."""
         self.author = SigningKey(seed, "author", signer_type="author")
         self.author_next = SigningKey(
             seed,
@@ -47,7 +49,7 @@ class Signers:
     @property
     def trusted(self) -> tuple[SigningKey, ...]:
         """The trusted keys, without the one of mixed order."""
-        return (self.registry, self.author, self.author_next, self.namesake, self.guest)
+        return (self.registry, self.judge, self.author, self.author_next, self.namesake, self.guest)
 
     @cached_property
     def file(self) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from mirror.core.events.event import MAX_EVENT_BYTES
 from mirror.core.events.types import EVENT_TYPES
 from mirror.core.shape import object_member
 from mirror.engine.conformance.cast import Signers
@@ -101,7 +102,7 @@ def _envelopes(signers: Signers, paper: Paper) -> Iterator[ConformanceTask]:
     for case, events in odd.items():
         bundle = paper.bundle([good, *events])
         yield verify_task(f"envelopes: {case}", "E1 E2", bundle, keys=signers.file)
-    sizes = [paper.event(author, "note_x", {"a": "\u00e9" * n}) for n in _sizes(paper, author)]
+    sizes = [_sized(paper, author, MAX_EVENT_BYTES + more) for more in (0, 1)]
     for event in sizes:
         bundle = paper.bundle([event])
         yield verify_task("envelopes: the size of an event", "E1", bundle, keys=signers.file)
@@ -114,11 +115,10 @@ def _nested(depth: int) -> Any:
     return found
 
 
-def _sizes(paper: Paper, key: SigningKey) -> tuple[int, int]:
-    """Return how many letters of two bytes make an event of the largest size, and of one more."""
-    rest = len(text_of(paper.event(key, "note_x", {"a": "\u00e9" * 2})))
-    most = (1_048_576 - rest) // 2 + 2
-    return most, most + 1
+def _sized(paper: Paper, key: SigningKey, size_bytes: int) -> Draft:
+    """Return an event of this size, with fewer letters than bytes."""
+    rest = size_bytes - len(text_of(paper.event(key, "note_x", {"a": ""})))
+    return paper.event(key, "note_x", {"a": "\u00e9" * (rest // 2) + "x" * (rest % 2)})
 
 
 # E3: verdicts --------------------------------------------------------------------------------

@@ -111,9 +111,13 @@ def _revocations(signers: Signers, paper: Paper) -> Iterator[_Case]:
     for case, time in (("before", _OLD), ("after", _T2), ("at the instant of", _T1_ZERO)):
         facts = [event, paper.revocation(author, event, time)]
         yield f"a revocation dated {case} the event", "M3 M11", (facts, [], [])
-    for key in (signers.author_next, registry, signers.namesake, signers.guest, signers.stranger):
+    for key in (*signers.trusted, signers.stranger):
         facts = [event, paper.revocation(key, event, _T1)]
         yield f"a revocation by {key.name}, of the author's event", "M3", (facts, [], [])
+    for key in signers.trusted:
+        of = paper.event(key, "author_claimed", created_at=_T1)
+        facts = [of, paper.revocation(signers.judge, of, _T1)]
+        yield f"a revocation by a person with the right, of {key.name}", "M3", (facts, [], [])
     first = paper.revocation(author, event, _T2)
     facts = [event, first, paper.revocation(registry, first), paper.revocation(author, first)]
     yield "a revocation of a revocation", "M3", (facts, [], [])
