@@ -134,7 +134,7 @@ export function parseKeySet(bytes, { withBuiltIn = true } = {}) {
   const items = isObject(file) ? file.get("keys") : null;
   if (!Array.isArray(items)) throw new Refusal("keys.shape", "no key set file: it has no list `keys`");
   const keys = items.map((item) => new Key(item));
-  const profiles = file.get("profiles") ?? [];
+  const profiles = file.has("profiles") ? file.get("profiles") : [];
   if (!Array.isArray(profiles)) throw new Refusal("keys.shape", "`profiles` is no list");
   if (profiles.length > 0) {
     throw new Refusal("profiles.unsupported", "other envelopes than that of E1 are not read here");
