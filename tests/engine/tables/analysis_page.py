@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from click.testing import CliRunner
-from sqlite_utils.cli import cli as sqlite_utils
 
 from mirror.cli import main
 from mirror.engine.tables.schema import TABLES
@@ -22,15 +21,12 @@ from mirror.engine.tables.table import Table
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "tables.md"
-PROGRAMS = {"mirror": main, "sqlite-utils": sqlite_utils}
 
 _REDIRECTIONS = {">/dev/null", "2>/dev/null"}
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 _DICTIONARY = re.compile(r"(?<=<!-- dictionary -->\n).*?(?=<!-- end -->)", re.DOTALL)
-_QUESTION = re.compile(
-    r"^### (\d+)\. (.+)\n(?:.*\n)*?\$ sqlite-utils registry\.db (.+)$", re.MULTILINE
-)
+_QUESTION = re.compile(r"^### (\d+)\. (.+)\n(?:.*\n)*?\$ mirror query (.+)$", re.MULTILINE)
 
 
 class Question(NamedTuple):
@@ -53,11 +49,15 @@ def steps(text: str) -> list[tuple[str, str]]:
 
 
 def run(command: str) -> str:
-    """Run a command of the page in this process, in the working folder; return its output."""
+    """Run a command of the page in this process, in the working folder; return its output.
+
+    Raises:
+        RuntimeError: If it fails.
+    """
     words = shlex.split(command)
-    name, *arguments = [one for one in words if one not in _REDIRECTIONS]
-    result = CliRunner().invoke(PROGRAMS[name], arguments)
-    if result.exit_code not in {0, 1} or (name != "mirror" and result.exit_code):
+    arguments = [one for one in words[1:] if one not in _REDIRECTIONS]
+    result = CliRunner().invoke(main, arguments)
+    if words[0] != "mirror" or result.exit_code not in {0, 1}:
         raise RuntimeError(f"{command}: {result.output}") from result.exception
     return "" if ">/dev/null" in words else result.stdout
 
