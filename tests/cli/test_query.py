@@ -182,6 +182,16 @@ def test_a_table_ends_after_200_rows_and_says_so(demo: Mirror) -> None:
         assert (0, ran.stdout.count(b"\n") >= 300, "") == (ran.exit_code, True, ran.stderr)
 
 
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_a_statement_with_endless_rows_is_read_as_far_as_it_is_printed(
+    demo: Mirror, form: list[str]
+) -> None:
+    """So memory does not grow with the rows."""
+    sql = "WITH RECURSIVE n(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
+    ran = demo("query", sql, *form, "--limit", 1000)
+    assert (0, True) == (ran.exit_code, b"1000" in ran.stdout)
+
+
 def test_rows_are_printed_as_they_come(demo: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows before an error stand on stdout, and the exit code says that some are missing."""
     monkeypatch.setattr(row_output, "_BLOCK_BYTES", 10)
