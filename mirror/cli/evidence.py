@@ -55,7 +55,7 @@ def evidence(
     file: Path | None,
     as_json: bool,
 ) -> None:
-    """Write one file that proves what is known about a record, or check one.
+    """Write a file that proves what is known of a record; check one.
 
     The file is a web page that needs no network. It holds the bundle, the key set, the state, the
     inclusion proof, the last checkpoint if it is of the current root, block headers for its

@@ -27,7 +27,7 @@ __all__ = ["figures"]
 @options.jobs
 @writes
 def figures(*, out: OutputFile, db: Path) -> None:
-    """Write figures of the store, with their numbers, to an HTML file.
+    """Write figures of the store, with their numbers, as HTML.
 
     Records by year and category, events by type over claimed and over known time, findings,
     signers, the most cited records, and completeness; each with a table. The file needs no other
