@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from mirror.engine.batching import batched
 from mirror.engine.tables.copy import CopyResult, beside, update_copy
 from mirror.engine.tables.origin import Origin, require_same_store
+from mirror.engine.tables.record_rows import Row
 from mirror.engine.tables.schema import TABLES
 from mirror.engine.tables.table import Table
 from mirror.engine.tables.table_files import Rows, Writer, writer_of
@@ -31,7 +33,9 @@ _MADE_BY = {"made_by": "mirror tables"}
 _ABOUT_BYTES = 1 << 16
 """More than such a file has."""
 _BATCH = 5_000
-"""Rows that are in memory as Python values."""
+"""Rows that are in memory as Python values, at most."""
+_BATCH_CHARACTERS = 1 << 24
+"""Characters in them, from which there are fewer."""
 _UNCHANGED = "name another folder; nothing was changed in this one"
 
 _Progress = Callable[[int], None]
@@ -94,8 +98,11 @@ def _rows(conn: sqlite3.Connection, table: Table) -> Iterator[Rows]:
     names = ", ".join(one.name for one in table.all_columns)
     order = ", ".join(table.primary_key)
     found = conn.execute(f"SELECT {names} FROM {table.name} ORDER BY {order}")  # noqa: S608
-    while rows := found.fetchmany(_BATCH):
-        yield rows
+    return batched(found, _BATCH, _characters, _BATCH_CHARACTERS)
+
+
+def _characters(row: Row) -> int:
+    return sum(len(one) for one in row if isinstance(one, str))
 
 
 # The folder ------------------------------------------------------------------------------------

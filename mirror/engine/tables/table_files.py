@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
+from mirror.engine.tables.record_rows import Row
 from mirror.engine.tables.table import Table
 from mirror.errors import OutputError
 
@@ -19,7 +20,7 @@ __all__ = ["FORMS", "Rows", "Writer", "writer_of"]
 FORMS = ("parquet", "jsonl")
 """Forms of files, each the ending of their names."""
 
-Rows: TypeAlias = list[tuple[str | int | None, ...]]
+Rows: TypeAlias = list[Row]
 """Some rows, with all columns of the table."""
 Writer: TypeAlias = Callable[[Path, Table, Iterable[Rows], Mapping[str, str]], None]
 """Writes a file from a table, its rows, and the origin of the tables."""

@@ -61,8 +61,11 @@ def about(folder: Path) -> dict[str, Any]:
     return value
 
 
-def test_json_lines_are_the_rows_of_the_copy(store: Store, tmp_path: Path) -> None:
-    """Every table, row by row, with every column, null as null."""
+def test_json_lines_are_the_rows_of_the_copy(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every table, row by row, with every column, null as null; in batches of any length."""
+    monkeypatch.setattr(folders, "_BATCH_CHARACTERS", 700)
     write(store, tmp_path / "out", "jsonl")
     names = {one.name for one in (tmp_path / "out").iterdir()}
     assert names == {ABOUT, *(f"{one.name}.jsonl" for one in TABLES)}
