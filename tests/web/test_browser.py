@@ -15,7 +15,7 @@ from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.keys import parse_key_set
 from tests import oracle
 from tests.helpers import state_of
-from tests.web.conftest import Serve
+from tests.web.conftest import Serve, run_mirror
 from tests.web.hostile import hostile_store
 from tests.web.lying_mirror import Lie, lying_mirror
 from tests.web.past_store import SECONDS, SUFFIX, make_past
@@ -54,6 +54,7 @@ def browser() -> Iterator[Any]:
 def hostile(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
     """The address of the page of a hostile record."""
     store, suffix = hostile_store(tmp_path_factory.mktemp("hostile"))
+    assert run_mirror("figures", store.with_name("figures.html"), "--db", store) == 0
     return f"{serve(store)}/pith/{suffix}"
 
 
@@ -134,8 +135,9 @@ def test_dark_is_dark_and_light_is_light(site: str, browser: Any) -> None:
 
 def test_hostile_strings_do_nothing(hostile: str, browser: Any) -> None:
     """No script of theirs runs, nothing is fetched for them, and the page keeps its width."""
-    for width in (320, 1200):
-        with opened(browser, hostile, viewport={"width": width, "height": 800}) as page:
+    figures = f"{hostile.partition('/pith/')[0]}/figures"
+    for address, width in ((hostile, 320), (hostile, 1200), (figures, 320), (figures, 1200)):
+        with opened(browser, address, viewport={"width": width, "height": 800}) as page:
             page.wait_for_timeout(300)
             assert "owned" not in page.title().split("\u2026")[0].split("<script>")[0]
             assert page.locator("article script, article iframe, article svg[onload]").count() == 0
@@ -191,6 +193,12 @@ def test_pages_are_whole_without_javascript(site: str, browser: Any) -> None:
         page.get_by_role("searchbox").fill("7SOLO26T")
         page.keyboard.press("Enter")
         page.wait_for_url(f"**/pith/{REAL}")
+        page.get_by_role("link", name="Figures").first.click()
+        page.wait_for_url("**/figures")
+        assert page.get_by_role("img", name="Records by year").is_visible()
+        assert page.get_by_role("table", name="Records by the year").is_visible()
+        page.get_by_role("link", name="pith:2026:JCCOAP2X").click()
+        page.wait_for_url("**/pith/JCCOAP2X*")
 
 
 _PLACES = "a[href], button, input, summary, [tabindex='0']"

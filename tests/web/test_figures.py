@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from mirror.web.pages.figures import figures_file
 from mirror.web.pages.handlers import Pages, environment
 from mirror.web.store_reader import StoreReader
 from tests.builders import make_bundle, make_record, to_json
-from tests.web.conftest import run_mirror
+from tests.web.conftest import Serve, run_mirror
 from tests.web.markup import Page
 
 HOSTILE = "</text></svg><script>owned()</script>\u202e\u0000'\"&" + "W" * 1000
@@ -159,6 +161,31 @@ def test_a_copy_is_counted_once(shown: Shown, monkeypatch: pytest.MonkeyPatch) -
     replaced.replace(copy)
     shown.page()
     assert len(read) == 3
+
+
+def test_counting_keeps_no_other_page_waiting(
+    shown: Shown, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a thread of its own, however many ask for it."""
+    path = shown.reader.pool.path
+    make_copy(path)
+    started, may_end = threading.Event(), threading.Event()
+
+    def count(path: Path, *_: object) -> Figures:
+        started.set()
+        assert may_end.wait(60)
+        return read_figures(path)
+
+    monkeypatch.setattr(figures_reader, "read_figures", count)
+    url = serve(path)
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(httpx.get, f"{url}/figures", timeout=60) for _ in range(8)]
+        assert started.wait(60)
+        others = [httpx.get(f"{url}/{one}", timeout=60).status_code for one in ("", "findings")]
+        assert not any(one.done() for one in asked)
+        may_end.set()
+        assert {one.result().status_code for one in asked} == {200}
+    assert others == [200, 200]
 
 
 # No figures ------------------------------------------------------------------------------------

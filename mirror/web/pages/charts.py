@@ -99,7 +99,7 @@ def _segments(counts: Sequence[int], unit: float) -> Iterator[BarSegment]:
 
 def short_name(name: str) -> str:
     """Return a string from outside as it fits beside a bar: without its middle if it is long."""
-    shown = escape_hidden(name, _LONGEST)
+    shown = escape_hidden(name, _LONGEST) or "(empty)"
     if sum(map(_width, shown)) <= _NAME:
         return shown
     return f"{_beginning(shown)}…{_beginning(shown[::-1])[::-1]}"
@@ -138,7 +138,8 @@ _TOP = 14
 _LANE, _GAP = 30, 14
 _ONLY_LANE = 150
 """Height of the columns of one row among several, and of a single row."""
-_WIDEST = 36
+_WIDEST, _WIDEST_STEP = 36, 60
+"""Widest column, and greatest distance from one to the next: few columns stand at the left."""
 _TICKS: dict[Unit, tuple[int, tuple[int, ...]]] = {
     "year": (12, (1, 2, 5, 10, 25)),
     "month": (8, (1, 2, 3, 6, 12)),
@@ -189,7 +190,8 @@ def time_chart(counts: PeriodCounts, label: Callable[[str], str]) -> TimeChart:
         return TimeChart([], [], _LEFT)
     is_only = len(counts.rows) == 1
     left, height = (_ONLY_LEFT, _ONLY_LANE) if is_only else (_LEFT, _LANE)
-    axis = _Axis(counts.first, left, (_RIGHT - left) / (counts.last - counts.first + 1))
+    step = (_RIGHT - left) / (counts.last - counts.first + 1)
+    axis = _Axis(counts.first, left, min(step, _WIDEST_STEP))
     lanes = []
     for index, name in enumerate(counts.rows):
         base = _TOP + height + index * (height + _GAP)
