@@ -29,9 +29,9 @@ __all__ = ["figures"]
 def figures(*, out: OutputFile, db: Path) -> None:
     """Write figures of the store, with their numbers, as HTML.
 
-    Records by year and category, events by type over claimed and over known time, findings,
-    signers, the most cited records, and completeness; each with a table. The file needs no other
-    one, and no script. The numbers are from the analysis copy beside the store (mirror.tables.db
+    The file has records by year and category, events by type over claimed and known time,
+    findings, signers, the most cited records, and completeness. It needs no other file and no
+    script. The numbers are from the analysis copy beside the store (mirror.tables.db
     beside mirror.db), which is made or brought up to date first. `mirror serve` shows the figures
     of that copy at /figures.
 

@@ -49,6 +49,7 @@ RUNS: dict[tuple[str, str], list[str]] = {
     ("checkpoint sign", "out"): ["checkpoint", "sign", "--key", "mirror.key", "--out", "OUT"],
     ("checkpoint proof", "out"): ["checkpoint", "proof", "OUT"],
     ("backup", "out"): ["backup", "OUT"],
+    ("figures", "out"): ["figures", "OUT"],
     ("conformance", "report"): ["conformance", "--report", "OUT", *CONFORMANCE],
     ("conformance", "html"): ["conformance", "--html", "OUT", *CONFORMANCE],
     ("keys new", "file"): ["keys", "new", "OUT", "--name", "x.example/y"],
