@@ -13,9 +13,9 @@ from mirror.cli.progress import show_progress
 from mirror.core.escaping import escape_name
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.figures.numbers import Figures
-from mirror.engine.figures.reading import UnreadableCopyError, read_figures
+from mirror.engine.figures.reading import CopyFault, UnreadableCopyError, read_figures
 from mirror.engine.tables.copy import beside, update_copy
-from mirror.errors import OutputError
+from mirror.errors import SourceError
 from mirror.store import open_store
 
 __all__ = ["figures"]
@@ -57,14 +57,15 @@ def _read(path: Path) -> Figures:
     """Return the figures of a copy that was just brought up to date.
 
     Raises:
-        OutputError: `output.refused` if it cannot be read.
+        SourceError: `tables.damaged`, or `tables.busy` if another process writes to it.
     """
     try:
         return read_figures(path)
     except UnreadableCopyError as error:
+        code = "tables.busy" if error.fault is CopyFault.LOCKED else "tables.damaged"
         hint = "run the command again; if that does not help, delete this file, a copy of the store"
         message = f"the analysis copy cannot be read: {error}"
-        raise OutputError("output.refused", message, where=str(path), hint=hint) from error
+        raise SourceError(code, message, where=escape_name(str(path)), hint=hint) from error
 
 
 def _words(out: Path, path: Path, figures: Figures) -> dict[str, str]:
