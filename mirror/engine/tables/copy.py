@@ -52,7 +52,7 @@ _FEW_PARTS = 4
 _FEW_CHANGED = 4_000
 _MOST_CHANGED = 0.3
 """Share of changed records from which making a new copy is faster."""
-_CACHE_KIB = 64 * 1024
+_CACHE_KIB = 16 * 1024
 _ROWS_ANALYZED = 1_000
 """Rows of each index from which SQLite estimates how selective it is."""
 
