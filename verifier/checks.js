@@ -68,8 +68,9 @@ async function attempted(what, rules, checks, work) {
     return await work();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    const outcome = error.code === "profiles.unsupported" ? "not checked" : "differs";
-    checks.push(check(what, rules, outcome, [error.message], error.code));
+    const isUnsupported = error.code === "profiles.unsupported"; // this program's own code
+    const [outcome, code] = isUnsupported ? ["not checked", ""] : ["differs", error.code];
+    checks.push(check(what, rules, outcome, [error.message], code));
     return null;
   }
 }
