@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from mirror.core.values import decode, encode
 from mirror.engine.conformance import run, store_answers
 from mirror.engine.conformance.answers import answer
 from mirror.engine.conformance.cases import rule_cases
+from mirror.engine.conformance.cast import Signers
 from mirror.engine.conformance.minimise import minimise
 from mirror.engine.conformance.program import BatchAnswers, Program
 from mirror.engine.conformance.run import ConformanceRequest, run_conformance
 from mirror.engine.conformance.task import ConformanceTask, parse_task
+from mirror.engine.conformance.worlds import world_tasks
 from mirror.errors import FormatError, SourceError
 from tests.conformance.wrong_programs import WRONG_PROGRAMS
 
@@ -90,6 +93,13 @@ def test_every_rule_and_code_has_a_case() -> None:
     value: Any = found.to_value()
     assert found.result == "alike"
     assert value["codes"]["not_covered"] == value["rules"]["not_covered"] == []
+
+
+def test_a_seed_gives_the_same_worlds_everywhere() -> None:
+    """So a difference can be found again; a change of this digest is a change of the worlds."""
+    lines = [task.line(1) for number in range(4) for task in world_tasks(Signers("0"), number)]
+    digest = hashlib.sha256(b"".join(lines)).hexdigest()
+    assert digest == "9fff911e82efd54a26c458d4c883ad9b085b628dd1226e0ee1c493ab61cb86b6"
 
 
 # Programs that are no good -------------------------------------------------------------------
