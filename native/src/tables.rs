@@ -140,6 +140,8 @@ const REFERENCE_MEMBERS: [&str; 6] = [
     "index",
     "resolved",
 ];
+/// Names that Python reads where those are missing.
+const OTHER_NAMES: [&str; 3] = ["raw", "cited_title", "pith_number"];
 const CLAIM: [&str; 4] = ["claim_id", "kind", "text", "status"];
 
 /// Makes files of rows.
@@ -462,7 +464,13 @@ impl<'l> Rows<'l> {
     ) -> Option<Option<(&'r str, &'r str)>> {
         let graph = event.payload.object(&self.layout.words.snapshot);
         let id = Cell::Integer(event.id);
+        if lists_references(graph) {
+            return None;
+        }
         for (position, one) in (0..).zip(objects(graph, "references", "sample")) {
+            if OTHER_NAMES.iter().any(|name| one.get(name).is_some()) {
+                return None;
+            }
             let texts = REFERENCE.map(|name| JsonText::of(one.get(name)));
             let (index, other) = (
                 JsonText::of(one.get("index")),
@@ -691,6 +699,11 @@ impl Owned<'_> {
 
 fn member<'v>(object: Option<&'v Object<'v>>, name: &str) -> Option<&'v Value<'v>> {
     object?.get(name)
+}
+
+/// Whether the references are a list, without an object around it.
+fn lists_references(graph: Option<&Object<'_>>) -> bool {
+    graph.is_some_and(|one| one.list("references").is_some())
 }
 
 /// Returns the objects in a list within an object within another; none if they are not there.

@@ -8,15 +8,14 @@ references in a graph snapshot are claims of the snapshot's signer, and nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mirror.core.graph_references import cited_name, cited_title, listed_references
 from mirror.core.identifier import Identifier, names_in, names_of
 from mirror.core.keys import KeySet
 from mirror.core.record import Record
-from mirror.core.shape import text_member
 from mirror.core.state_view import EventEntry, StateView, parse_state
-from mirror.core.values import Object, Value
+from mirror.core.values import Object
 from mirror.engine.identifiers import find_all
 from mirror.engine.states.current import current_text
 from mirror.errors import CorruptStoreError
@@ -196,7 +195,9 @@ def _cited_work(store: Store, citing: Record, cited_id: int, keys: KeySet | None
 def _references(store: Store, state: StateView) -> SnapshotReferences:
     """Return the references of the last snapshot that has any."""
     for event in reversed(state.graph_snapshots):
-        listed = list(dict.fromkeys(map(_reference, _listed(event.graph.get("references")))))
+        listed = list(
+            dict.fromkeys(map(_reference, listed_references(event.graph.get("references"))))
+        )
         if listed:
             works = [
                 CitedWork(name, _only_record(store, name), title)
@@ -206,19 +207,6 @@ def _references(store: Store, state: StateView) -> SnapshotReferences:
     return SnapshotReferences(CitedWorks([], 0), None)
 
 
-def _listed(references: Value) -> Iterator[Object]:
-    """Yield the references of a snapshot: a list, or an object with a `sample` of them."""
-    sample = references.get("sample") if isinstance(references, dict) else references
-    if isinstance(sample, list):
-        yield from (one for one in sample if isinstance(one, dict))
-
-
 def _reference(reference: Object) -> tuple[str, str]:
     """Return name and title of a reference; either may be empty."""
-    name = _first_text(reference, "pith_number", "arxiv_id", "doi")
-    return name, _first_text(reference, "title", "raw", "cited_title")
-
-
-def _first_text(reference: Object, *members: str) -> str:
-    texts = (text_member(reference, member) for member in members)
-    return next((text for text in texts if text), "")
+    return cited_name(reference), cited_title(reference)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple, TypeAlias, cast
 
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
@@ -18,6 +19,7 @@ from mirror.core.events.types import (
     OTHER_EVENTS,
     REVOCATION,
 )
+from mirror.core.graph_references import REFERENCE_MEMBERS, listed_references
 from mirror.core.keys import KeySet
 from mirror.core.merge import by_id
 from mirror.core.profile import MIRROR_V1
@@ -302,7 +304,6 @@ _MORE: dict[str, Callable[[_AboutEvent, Object], Row]] = {
 
 # The last graph snapshot -----------------------------------------------------------------------
 
-_REFERENCE = ("title", "arxiv_id", "doi", "cited_pith_number")
 _CLAIM = ("claim_id", "kind", "text", "status")
 
 
@@ -311,10 +312,11 @@ def _add_graph(
 ) -> tuple[str, str] | None:
     """Add references and claims of the last snapshot; return its title and its id."""
     graph = object_member(members["payload"], GRAPH_SNAPSHOT)
-    for position, one in enumerate(objects_member(object_member(graph, "references"), "sample")):
-        texts = [_text(one.get(name)) for name in _REFERENCE]
+    for position, one in enumerate(listed_references(graph.get("references"))):
+        members_read = [*map(partial(_member_read, one), REFERENCE_MEMBERS.values())]
+        texts = [_text(one.get(name)) for name in members_read]
         index, resolved = _text(one.get("index")), _integer(one.get("resolved"))
-        other = _others(one, (*_REFERENCE, "index", "resolved"))
+        other = _others(one, (*members_read, "index", "resolved"))
         rows["graph_references"].append(
             (number, position, event.id, index, *texts, resolved, other)
         )
@@ -328,6 +330,11 @@ def _add_graph(
         return None
     rows["texts"].append((number, "title", event.id, title))
     return title, cast("str", members["event_id"])
+
+
+def _member_read(reference: Object, names: tuple[str, ...]) -> str:
+    """Return the first of some members that a reference has."""
+    return next((one for one in names if reference.get(one) is not None), names[0])
 
 
 def _others(value: Object, names: tuple[str, ...]) -> str | None:

@@ -222,10 +222,7 @@ def _arrived(tables: Frames) -> Rows:
 def _references(tables: Frames) -> Rows:
     listed, held = tables.graph_references, tables.records[["pith_number", "arxiv_id"]]
     found = listed.merge(held, how="cross", suffixes=("", "_held"))
-    other = found.other.map(lambda one: json.loads(one or "{}").get("pith_number"))
-    is_named = (found.pith_number_held == found.cited_pith_number) | (
-        found.pith_number_held == other
-    )
+    is_named = found.pith_number_held == found.cited_pith_number
     found = found[is_named | (found.arxiv_id_held == found.arxiv_id)]
     return sorted(_rows(found[["pith_number", "pith_number_held"]]))
 
