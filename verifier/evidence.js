@@ -12,6 +12,7 @@ import { checkProof } from "./opentimestamps.js";
 import { Refusal } from "./refusal.js";
 import { rootFromPath } from "./tree.js";
 import {
+  base32,
   digestOf,
   digestOfText,
   fromHex,
@@ -52,6 +53,7 @@ export class CheckedEvidence {
   constructor(document) {
     this.document = document;
     this.pithNumber = textOf(document, "pith_number");
+    this.headers = headersOf(document);
     /** @type {EvidenceCheck[]} */ this.checks = [];
     /** @type {string[]} */ this.trusts = [];
     /** @type {Facts | null} */ this.facts = null;
@@ -134,6 +136,10 @@ function checkFacts(checked, facts) {
 
 /** Whether a value is an inclusion proof of this record. @param {Json} proof */
 function isProof(proof) {
+  const isNumberOf = (number, digest) => {
+    const isNumber = isString(number) && /^pith:[0-9]{4}:[A-Z2-7]{26}$/u.test(number);
+    return isNumber && number.endsWith(`:${base32(fromHex(digest), 26)}`);
+  };
   const isStep = (step) => isObject(step) && [...step].every(([digit, one]) => {
     return /^[0-9a-f]$/u.test(digit) && isDigest(one);
   });
@@ -144,6 +150,7 @@ function isProof(proof) {
     ["canonical_sha256", "core_digest", "root", "key_set_digest"].every((name) => {
       return isDigest(proof.get(name));
     }) &&
+    isNumberOf(proof.get("pith_number"), proof.get("canonical_sha256")) &&
     isString(proof.get("merge_version")) &&
     Array.isArray(proof.get("path")) &&
     proof.get("path").every(isStep)
@@ -229,8 +236,8 @@ async function checkCheckpoint(checked, { keys }, root) {
 function headersOf(document) {
   const pairs = objectsOf(document, "headers").map((one) => {
     const [height, digits] = [one.get("height"), textOf(one, "header")];
-    const isHeader = Number.isInteger(Number(height)) && /^[0-9a-f]{160}$/u.test(digits);
-    return isHeader ? [Number(height), fromHex(digits)] : refuse("a block header is none");
+    const isHeader = Number.isInteger(height) && /^[0-9a-f]{160}$/u.test(digits);
+    return isHeader ? [height, fromHex(digits)] : refuse("a block header is none");
   });
   return new Map(pairs);
 }
@@ -244,14 +251,17 @@ const FAILED = new Map([
 /** @param {CheckedEvidence} checked @param {string} name @param {Json} base64 @param {string} digest */
 function addProof(checked, name, base64, digest) {
   const proof = (isString(base64) ? strictBase64(base64) : null) ?? new Uint8Array();
-  const result = checkProof(proof, digest, headersOf(checked.document));
+  const result = checkProof(proof, digest, checked.headers);
+  const block = `block ${(result.height ?? 0).toLocaleString("en-US")}`;
   if (result.status === "anchored") {
-    checked.add(name, "holds", `existed by ${result.time}`);
-    checked.trusts.push(`block ${result.height.toLocaleString("en-US")} of Bitcoin: ${result.hash}`);
+    const { time, hash, work } = result;
+    checked.add(name, "holds", `existed by ${time}, the time in the header of ${block} of ${work}`);
+    checked.trusts.push(`${block} as one of Bitcoin: ${hash}, of ${work}`);
   } else if (FAILED.has(result.status)) {
     checked.add(name, "fails", FAILED.get(result.status));
   } else {
-    const words = result.height ? `the file lacks the header of block ${result.height.toLocaleString("en-US")}` : "not confirmed";
+    const isMissing = result.status === "no header";
+    const words = isMissing ? `the file lacks a header with work for ${block}` : "not confirmed";
     checked.add(name, "not checked", words);
   }
 }
@@ -284,10 +294,11 @@ function digestOrNull(text) {
 /** What upstreams said, which proves nothing. @param {CheckedEvidence} checked */
 function listStatements(checked) {
   const { document } = checked;
+  const own = new Map(["state", "bundle"].map((name) => [name, textOf(document, name)]));
   for (const one of objectsOf(document, "upstream")) {
     const kind = textOf(one, "kind");
-    const own = kind === "state" || kind === "bundle" ? textOf(document, kind) : "null";
-    const isSame = digestOrNull(textOf(one, "text")) === digestOrNull(own);
+    const digest = digestOrNull(textOf(one, "text"));
+    const isSame = digest !== null && own.has(kind) && digest === digestOrNull(own.get(kind));
     const words =
       `${textOf(one, "upstream")} gave ${isSame ? "the same" : "another"} ${kind}, ` +
       `first read by this mirror at ${textOf(one, "first_read_at")}`;

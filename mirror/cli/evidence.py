@@ -99,7 +99,7 @@ def _check(path: Path, *, as_json: bool) -> None:
 
 
 def _print(checked: CheckedEvidence, *, unchanged: bool) -> None:
-    echo(checked.pith_number)
+    echo(escape_terminal(checked.pith_number))
     for one in checked.checks:
         echo(escape_terminal(f"{one.status.value:12} {one.name}: {one.words}"))
     same = "as this version of mirror makes it from the document"

@@ -8,7 +8,9 @@ for await (const line of createInterface({ input: process.stdin })) {
   let answer;
   try {
     const checked = await checkEvidence(Uint8Array.from(Buffer.from(line, "base64")));
-    const checks = checked.checks.map(({ name, status }) => [name, status]);
+    const checks = checked.checks.map(({ name, status, words }) => {
+      return [name, status, words.startsWith("existed by") ? words : ""];
+    });
     answer = { checks, trusts: [...new Set(checked.trusts)], holds: checked.holds };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;

@@ -15,7 +15,12 @@ from typing import Any
 import pytest
 
 from mirror.core.values import canonical
-from mirror.engine.evidence.check import CheckedEvidence, EvidenceStatus, check_evidence
+from mirror.engine.evidence.check import (
+    CheckedEvidence,
+    EvidenceCheck,
+    EvidenceStatus,
+    check_evidence,
+)
 from mirror.errors import FormatError
 from mirror.web.pages.evidence_file import (
     document_in,
@@ -24,6 +29,7 @@ from mirror.web.pages.evidence_file import (
     verifier_script,
 )
 from tests.builders import Object
+from tests.evidence import hostile
 from tests.evidence.samples import LIES, make_sample_store, sample_evidence
 from tests.verifier.program import node
 
@@ -57,8 +63,13 @@ def answer(document: bytes) -> Any:
         checked = check_evidence(document)
     except FormatError as error:
         return {"code": error.code}
-    checks = [[one.name, one.status.value] for one in checked.checks]
+    checks = [[one.name, one.status.value, _shown(one)] for one in checked.checks]
     return {"checks": checks, "trusts": [*dict.fromkeys(checked.trusts)], "holds": checked.holds}
+
+
+def _shown(check: EvidenceCheck) -> str:
+    """Return the words about a time; the others may differ."""
+    return check.words if check.words.startswith("existed by") else ""
 
 
 def statuses(checked: CheckedEvidence) -> dict[str, EvidenceStatus]:
@@ -84,7 +95,10 @@ def test_what_an_honest_file_shows(evidence: Object) -> None:
         EvidenceStatus.NOT_CHECKED,
         EvidenceStatus.NOT_CHECKED,
     ]
-    assert sum("block" in one for one in checked.trusts) == 2
+    blocks = [one for one in checked.trusts if one.startswith("block")]
+    assert len(blocks) == 2
+    times = [one.words for one in checked.checks if one.words.startswith("existed by")]
+    assert all("costs nothing to make" in one for one in (*blocks, *times))  # of regtest's headers
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -96,10 +110,11 @@ def test_a_lie_is_seen(evidence: Object, lie: str) -> None:
 
 
 def test_javascript_gives_the_same_answers(evidence: Object) -> None:
-    """Names, statuses and whom to trust; of honest files, of lies, and of what is no evidence."""
+    """Names, statuses, times and whom to trust: of honest files, of lies, of hostile ones."""
     bare = {**evidence, "checkpoint": None, "headers": [], "upstream": []}
     documents = [canonical(evidence), canonical(bare), *MALFORMED]
     documents += [changed(evidence, lie) for lie in LIES]
+    documents += [canonical(one) for one in hostile.documents(evidence)]
     assert in_javascript(documents) == [answer(one) for one in documents]
 
 

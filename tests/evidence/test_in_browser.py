@@ -65,7 +65,7 @@ def test_a_file_proves_itself_offline(browser: Any, evidence: Object, tmp_path: 
         assert page.inner_text("#verdict").startswith("All ")
         text = page.inner_text("main")
         assert "checkpoint signature" in text
-        assert "block 840,000 of Bitcoin" in text
+        assert "block 840,000 as one of Bitcoin" in text
         assert str(evidence["pith_number"]) in text
         assert page.locator("h2").count() == 5
 

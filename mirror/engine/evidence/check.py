@@ -5,17 +5,18 @@ The same checks, in the same order, are in `verifier/evidence.js`, which runs in
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mirror.core.block_header import HEADER_BYTES, proven_hash
 from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
 from mirror.core.events.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import State, merge
+from mirror.core.record import Record
 from mirror.core.shape import (
     ObjectReader,
     integer_member,
@@ -34,6 +35,9 @@ from mirror.engine.anchors.time_stamps import OPENTIMESTAMPS, RFC3161, TimeStamp
 from mirror.engine.evidence.document import EVIDENCE_TYPE, EVIDENCE_VERSION
 from mirror.engine.transparency.inclusion_proof import InclusionProof, parse_proof
 from mirror.errors import FormatError, MirrorError, UntrustedNoteError
+
+if TYPE_CHECKING:
+    from mirror.engine.anchors.authorities import Authority
 
 __all__ = ["CheckedEvidence", "EvidenceCheck", "EvidenceStatus", "check_evidence"]
 
@@ -122,8 +126,7 @@ class _Headers:
 
     def __init__(self, reader: ObjectReader) -> None:
         self._headers = {
-            one.integer("height"): bytes.fromhex(one.text("header"))
-            for one in reader.objects("headers")
+            one.integer("height"): _header_of(one) for one in reader.objects("headers")
         }
 
     def header(self, height: int) -> bytes | None:
@@ -135,14 +138,14 @@ class _Headers:
         return 0, 0  # a file has single headers, with nothing linked to them
 
 
+_HEADER = re.compile(f"[0-9a-f]{{{2 * HEADER_BYTES}}}")
+
+
 def _header_of(reader: ObjectReader) -> bytes:
-    try:
-        header = bytes.fromhex(reader.text("header"))
-    except ValueError:
-        header = b""
-    if len(header) != HEADER_BYTES:
+    text = reader.text("header")
+    if _HEADER.fullmatch(text) is None:
         raise reader.fault("must be the 80 bytes of a block header in hexadecimal", "header")
-    return header
+    return bytes.fromhex(text)
 
 
 def check_evidence(data: bytes) -> CheckedEvidence:
@@ -159,11 +162,12 @@ def check_evidence(data: bytes) -> CheckedEvidence:
     if kind != (EVIDENCE_TYPE, EVIDENCE_VERSION):
         raise reader.fault(f"must be {EVIDENCE_TYPE} {EVIDENCE_VERSION}", "evidence_type")
     checked = CheckedEvidence(reader.text("pith_number"))
+    headers = _Headers(reader)
     facts = _check_facts(checked, reader)
     if facts is not None:
         proof = _check_inclusion(checked, reader, facts)
-        _check_checkpoint(checked, reader, proof, facts)
-        _check_time_stamps(checked, reader, facts)
+        _check_checkpoint(checked, reader, proof, facts, headers)
+        _check_time_stamps(checked, reader, facts, headers)
     _list_statements(checked, reader)
     return checked
 
@@ -245,6 +249,7 @@ def _check_checkpoint(
     reader: ObjectReader,
     proof: InclusionProof | None,
     facts: _VerifiedFacts,
+    headers: _Headers,
 ) -> None:
     """Check the signed note on the root, and its time-stamp."""
     if reader.value.get("checkpoint") is None:
@@ -265,7 +270,7 @@ def _check_checkpoint(
     _check_note(checked, note, found.value.get("verifier"))
     if checkpoint.time is not None:
         checked.add("checkpoint time", CLAIMED, f"its signer dates it {checkpoint.time}")
-    _check_note_time(checked, reader, note, found.value.get("time_stamp_b64"))
+    _check_note_time(checked, headers, note, found.value.get("time_stamp_b64"))
 
 
 def _check_note(checked: CheckedEvidence, note: str, verifier: Value) -> None:
@@ -283,12 +288,12 @@ def _check_note(checked: CheckedEvidence, note: str, verifier: Value) -> None:
 
 
 def _check_note_time(
-    checked: CheckedEvidence, reader: ObjectReader, note: str, proof_b64: Value
+    checked: CheckedEvidence, headers: _Headers, note: str, proof_b64: Value
 ) -> None:
     if proof_b64 is None:
         return
     proof = decode_base64(proof_b64) or b""
-    result = check_proof(proof, sha256(note.encode()), _Headers(reader))
+    result = check_proof(proof, sha256(note.encode()), headers)
     _add_result(checked, "checkpoint time-stamp", result)
 
 
@@ -296,30 +301,34 @@ def _check_note_time(
 
 
 def _check_time_stamps(
-    checked: CheckedEvidence, reader: ObjectReader, facts: _VerifiedFacts
+    checked: CheckedEvidence, reader: ObjectReader, facts: _VerifiedFacts, headers: _Headers
 ) -> None:
-    for one in time_stamps_in(parse_state(facts.state.text)):
-        _add_result(checked, f"time-stamp {one.event_id}", _result(reader, facts, one))
+    found = time_stamps_in(parse_state(facts.state.text))
+    authorities = _authorities(reader) if any(one.method == RFC3161 for one in found) else []
+    for one in found:
+        result = _result(facts.bundle.record, one, headers, authorities)
+        _add_result(checked, f"time-stamp {one.event_id}", result)
 
 
-def _result(reader: ObjectReader, facts: _VerifiedFacts, one: TimeStamp) -> AnchorResult:
-    record = facts.bundle.record
+def _result(
+    record: Record, one: TimeStamp, headers: _Headers, authorities: list[Authority]
+) -> AnchorResult:
     if one.method == OPENTIMESTAMPS:
-        return check_proof(one.proof, record.digest, _Headers(reader))
+        return check_proof(one.proof, record.digest, headers)
     if one.method == RFC3161:
-        return _token_result(reader, canonical(record.value), one.proof)
+        from mirror.engine.anchors.rfc3161 import check_token  # noqa: PLC0415 - a slow library
+
+        return check_token(one.proof, canonical(record.value), authorities)
     return AnchorResult(AnchorStatus.NOT_CHECKED, "no program here checks this method")
 
 
-def _token_result(reader: ObjectReader, message: bytes, proof: bytes) -> AnchorResult:
-    from mirror.engine.anchors.authorities import parse_authority  # noqa: PLC0415 - a slow library
-    from mirror.engine.anchors.rfc3161 import check_token  # noqa: PLC0415 - as above
+def _authorities(reader: ObjectReader) -> list[Authority]:
+    from mirror.engine.anchors.authorities import parse_authority  # noqa: PLC0415 - as above
 
-    authorities = [
+    return [
         parse_authority(one.text("certificates").encode(), one.text("name"))
         for one in reader.objects("authorities")
     ]
-    return check_token(proof, message, authorities)
 
 
 _FAILED = frozenset(
@@ -330,23 +339,31 @@ _FAILED = frozenset(
 def _add_result(checked: CheckedEvidence, name: str, result: AnchorResult) -> None:
     """Add the result of checking a proof of time, and what it rests on."""
     if result.status is AnchorStatus.ANCHORED:
-        checked.add(name, HOLDS, f"existed by {result.at}")
-        checked.trusts += [*_rests_on(result)]
+        words, rests_on = _time_words(result)
+        checked.add(name, HOLDS, words)
+        checked.trusts.append(rests_on)
     elif result.status in _FAILED:
         checked.add(name, FAILS, result.words)
     else:
         checked.add(name, NOT_CHECKED, result.words)
 
 
-def _rests_on(result: AnchorResult) -> Iterator[str]:
-    """Yield the block, or the authority, that gives a time."""
-    for one in objects_member(result.details, "attestations"):
-        block = object_member(one, "block")
-        if block:
-            height = integer_member(one, "height")
-            yield f"block {height:,} of Bitcoin: {text_member(block, 'hash')}"
-    if authority := text_member(result.details, "authority"):
-        yield f"time-stamp authority {authority}"
+def _time_words(result: AnchorResult) -> tuple[str, str]:
+    """Return the time that a proof shows, and the block or authority on which it rests.
+
+    A header is taken as the file has it, so both say how little work it may show.
+    """
+    best = next(iter(objects_member(result.details, "attestations")), None)
+    if best is None:
+        authority = f"time-stamp authority {text_member(result.details, 'authority')}"
+        return f"existed by {result.at}, says the {authority}", authority
+    block = object_member(best, "block")
+    work = text_member(block, "difficulty")
+    named = f"block {integer_member(best, 'height'):,}"
+    return (
+        f"existed by {result.at}, the time in the header of {named} of {work}",
+        f"{named} as one of Bitcoin: {text_member(block, 'hash')}, of {work}",
+    )
 
 
 # Statements ------------------------------------------------------------------------------------
@@ -357,7 +374,8 @@ def _list_statements(checked: CheckedEvidence, reader: ObjectReader) -> None:
     own = {"state": reader.text("state"), "bundle": reader.text("bundle")}
     for one in reader.objects("upstream"):
         kind, upstream, at = one.text("kind"), one.text("upstream"), one.text("first_read_at")
-        is_same = _digest(one.text("text")) == _digest(own.get(kind, "null"))
+        digest = _digest(one.text("text"))
+        is_same = kind in own and digest is not None and digest == _digest(own[kind])
         same = "the same" if is_same else "another"
         words = f"{upstream} gave {same} {kind}, first read by this mirror at {at}"
         checked.add(f"upstream {kind}", CLAIMED, words)
