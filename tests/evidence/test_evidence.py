@@ -30,16 +30,10 @@ from mirror.web.pages.evidence_file import (
 )
 from tests.builders import Object
 from tests.evidence import hostile
-from tests.evidence.samples import LIES, make_sample_store, sample_evidence
+from tests.evidence.samples import LIES
 from tests.verifier.program import node
 
 MALFORMED = [b"", b"[]", b"{}", b'{"evidence_type":"pith_mirror_evidence","evidence_version":"2"}']
-
-
-@pytest.fixture(scope="module")
-def evidence(tmp_path_factory: pytest.TempPathFactory) -> Object:
-    """The evidence of a record that has everything."""
-    return sample_evidence(make_sample_store(tmp_path_factory.mktemp("evidence")))
 
 
 def changed(evidence: Object, lie: str) -> bytes:

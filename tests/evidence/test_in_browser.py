@@ -14,30 +14,8 @@ from mirror.engine.states.root import update_root
 from mirror.store import open_store
 from mirror.web.pages.evidence_file import evidence_page
 from tests.builders import Object
-from tests.evidence.samples import LIES, make_sample_store, sample_evidence
+from tests.evidence.samples import LIES
 from tests.web.hostile import hostile_store
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A browser, for all tests of this file."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is absent: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def evidence(tmp_path_factory: pytest.TempPathFactory) -> Object:
-    """The evidence of a record that has everything."""
-    return sample_evidence(make_sample_store(tmp_path_factory.mktemp("evidence")))
 
 
 @contextmanager

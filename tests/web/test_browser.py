@@ -23,11 +23,7 @@ from tests.web.past_store import SECONDS, SUFFIX, make_past
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 Browser, Page = playwright.Browser, playwright.Page
 
-CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).resolve().parents[2] / ".cache" / "axe-core" / "package" / "axe.min.js"
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 FULL, REAL = "EI5HAOZQLTRXHSO6XXITW2U5X6", "7SOLO26TLPZRGSRX2HH227CICV"
 PATHS = (
@@ -37,17 +33,6 @@ PATHS = (
 )  # fmt: skip
 
 Open: TypeAlias = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A browser, for all tests of this file."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is absent: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
