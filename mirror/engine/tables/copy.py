@@ -10,11 +10,12 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.process_pool import StoreTask
@@ -25,6 +26,7 @@ from mirror.engine.tables.native_rows import native_tables
 from mirror.engine.tables.origin import (
     APPLICATION_ID,
     Origin,
+    damaged_copy,
     is_copy,
     read_origin,
     require_same_store,
@@ -97,6 +99,7 @@ def update_copy(
             `output.failed` if it cannot be written.
         SourceError: `tables.damaged` or `tables.busy` if the existing copy cannot be read.
         StoreError: `store.behind` if a merge goes on.
+        sqlite3.Error: Of the store; `open_store` gives it a code.
         CorruptStoreError: `store.damaged`
     """
     found = _unchanged(store, path, inputs)
@@ -287,12 +290,44 @@ _DICTIONARY_INSERT = next(one.insert for one in TABLES if one.name == "dictionar
 # The file --------------------------------------------------------------------------------------
 
 _NEW = f"""
-    PRAGMA page_size = {PAGE_BYTES};
+    PRAGMA cache_size = -{_CACHE_KIB}; PRAGMA page_size = {PAGE_BYTES};
     PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
-    PRAGMA application_id = {APPLICATION_ID};
+    PRAGMA application_id = {APPLICATION_ID}
 """
 """A new file is thrown away if it is not finished."""
 _BUSY_MS = 30_000
+
+
+class _CopyFileError(Exception):
+    """An error of SQLite in the copy; one in the store passes as it is."""
+
+
+class _CopyConnection(sqlite3.Connection):
+    """A connection to the copy that tells its errors from those of the store."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise _CopyFileError from error
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        """Execute a statement for each of some rows, which may be read from the store."""
+        of_rows: list[sqlite3.Error] = []
+        try:
+            return super().executemany(sql, _watched(parameters, of_rows))
+        except sqlite3.Error as error:
+            if error in of_rows:
+                raise
+            raise _CopyFileError from error
+
+
+def _watched(rows: Iterable[Any], errors: list[sqlite3.Error]) -> Iterator[Any]:
+    try:
+        yield from rows
+    except sqlite3.Error as error:
+        errors.append(error)
+        raise
 
 
 @contextmanager
@@ -301,14 +336,33 @@ def _opened(path: Path, settings: str) -> Iterator[sqlite3.Connection]:
 
     Raises:
         OutputError: `output.failed` if it cannot be written.
+        SourceError: `tables.damaged`
+        sqlite3.Error: Of the store.
     """
+    with _copy_errors(path), closing(_connect(path)) as conn:
+        for setting in settings.split(";"):
+            conn.execute(setting)
+        yield conn
+
+
+def _connect(path: Path) -> sqlite3.Connection:
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as conn:
-            conn.executescript(f"PRAGMA cache_size = -{_CACHE_KIB}; {settings}")
-            yield conn
+        return sqlite3.connect(path, isolation_level=None, factory=_CopyConnection)
     except sqlite3.Error as error:
+        raise _CopyFileError from error
+
+
+@contextmanager
+def _copy_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _CopyFileError as fault:
+        error = fault.__cause__
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            raise damaged_copy(path, str(error)) from error
         hint = "check the folder, its permissions and the disk; nothing was changed"
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        if code == sqlite3.SQLITE_BUSY:
             hint = "another process reads it for a long time: wait for its end; nothing was changed"
         raise OutputError("output.failed", str(error), where=str(path), hint=hint) from error
 
@@ -316,7 +370,9 @@ def _opened(path: Path, settings: str) -> Iterator[sqlite3.Connection]:
 @contextmanager
 def _transaction(path: Path) -> Iterator[sqlite3.Connection]:
     """Open an existing copy; commit all writes of the block, or none."""
-    with _opened(path, f"PRAGMA busy_timeout = {_BUSY_MS};") as conn:
+    with _opened(
+        path, f"PRAGMA cache_size = -{_CACHE_KIB}; PRAGMA busy_timeout = {_BUSY_MS}"
+    ) as conn:
         conn.execute("BEGIN IMMEDIATE")
         yield conn
         conn.execute("COMMIT")

@@ -11,12 +11,12 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from mirror.engine.batching import batched
 from mirror.engine.tables.copy import CopyResult, beside, update_copy
-from mirror.engine.tables.origin import Origin, require_same_store
+from mirror.engine.tables.origin import Origin, opened_copy, require_same_store
 from mirror.engine.tables.record_rows import Row
 from mirror.engine.tables.schema import TABLES
 from mirror.engine.tables.table import Table
@@ -78,8 +78,7 @@ def write_folder(
 
 def _write(copy: Path, folder: Path, writer: Writer, form: str) -> Origin:
     """Write the files of one version of the copy; return its origin."""
-    url = f"{copy.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(url, uri=True, isolation_level=None)) as conn:
+    with opened_copy(copy) as conn:
         conn.execute("BEGIN")
         about = dict(conn.execute("SELECT name, value FROM about"))
         for table in TABLES:

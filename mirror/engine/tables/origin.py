@@ -233,12 +233,17 @@ def _finish_interrupted(conn: sqlite3.Connection, path: Path) -> None:
 
 
 def _copy_error(path: Path, error: sqlite3.Error) -> SourceError:
-    where = escape_name(str(path))
     if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-        message = "another process writes to this copy"
-        return SourceError("tables.busy", message, where=where, hint="run the command again")
+        message, hint = "another process writes to this copy", "run the command again"
+        return SourceError("tables.busy", message, where=escape_name(str(path)), hint=hint)
+    return damaged_copy(path, str(error))
+
+
+def damaged_copy(path: Path, reason: str) -> SourceError:
+    """Return the error of a copy that SQLite cannot read."""
+    message = f"it cannot be read: {reason}"
     hint = "delete it, and run the command again: that makes a new one"
-    return SourceError("tables.damaged", f"it cannot be read: {error}", where=where, hint=hint)
+    return SourceError("tables.damaged", message, where=escape_name(str(path)), hint=hint)
 
 
 def is_of_store(store: Store, origin: Origin) -> bool:

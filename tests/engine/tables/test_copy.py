@@ -23,12 +23,13 @@ from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.processors import with_processes
 from mirror.engine.states.current import current_text
-from mirror.engine.states.root import read_root
+from mirror.engine.states.root import read_root, update_root
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.engine.tables import copy
-from mirror.engine.tables.copy import CopyResult, update_copy
+from mirror.engine.tables.copy import CopyResult, beside, update_copy
+from mirror.engine.tables.folder import write_folder
 from mirror.engine.tables.schema import TABLES
-from mirror.errors import OutputError, SourceError
+from mirror.errors import OutputError, SourceError, StoreError
 from mirror.store import Store, open_store
 from mirror.store.paper_texts import PaperText
 from tests.builders import (
@@ -445,6 +446,58 @@ def test_a_damaged_copy_is_refused(demo: tuple[Store, CopyResult], tmp_path: Pat
     path.write_bytes(demo[1].path.read_bytes()[:100])
     with pytest.raises(SourceError, match=r"tables\.damaged"):
         update_copy(demo[0], path)
+
+
+def damage(path: Path, table: str) -> None:
+    """Overwrite the root page of a table."""
+    with closing(sqlite3.connect(path)) as conn:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+        ((root,),), ((size,),) = conn.execute(query, (table,)), conn.execute("PRAGMA page_size")
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+
+
+def test_a_copy_with_a_damaged_page_is_not_called_a_damaged_store(tmp_path: Path) -> None:
+    """Neither where it is changed nor where it is read."""
+    db = tmp_path / "mirror.db"
+    with open_store(db) as store:
+        merge(store, tmp_path, make_bundle(make_record(), []))
+        update_copy(store, beside(db))
+        damage(beside(db), "arrivals")
+        with pytest.raises(SourceError, match=r"tables\.damaged"):
+            write_folder(store, tmp_path / "folder", "jsonl")
+        merge(store, tmp_path, make_bundle(make_record(arxiv_id="2401.00009"), []))
+        with pytest.raises(SourceError, match=r"tables\.damaged.*tables\.db"):
+            update_copy(store, beside(db))
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("table", ["upstream_history", "run", "state"])
+def test_an_error_of_the_store_is_not_one_of_the_copy(
+    tmp_path: Path, table: str, *, is_new: bool
+) -> None:
+    """SQLite cannot read a table of the store: the error names the store."""
+    db, path = tmp_path / "mirror.db", tmp_path / "tables.db"
+
+    def deny(action: int, name: str | None, *_: object) -> int:
+        is_denied = action == sqlite3.SQLITE_READ and name == table
+        return sqlite3.SQLITE_DENY if is_denied else sqlite3.SQLITE_OK
+
+    def read() -> None:
+        with open_store(db) as store:
+            if not is_new:
+                update_copy(store, path)
+            merge(store, tmp_path, make_bundle(make_record(arxiv_id="2401.00009"), []))
+            update_root(store)
+            store.connection.set_authorizer(deny)
+            update_copy(store, path)
+
+    with open_store(db) as store:
+        merge(store, tmp_path, make_bundle(make_record(), []))
+    with pytest.raises(StoreError, match=r"store\.unreadable.*mirror\.db"):
+        read()
+    assert path.exists() != is_new
 
 
 @pytest.mark.parametrize("is_new", [True, False])
