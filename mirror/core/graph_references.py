@@ -18,7 +18,7 @@ REFERENCE_MEMBERS = {
     "doi": ("doi",),
     "cited_pith_number": ("cited_pith_number", "pith_number"),
 }
-"""What is said of a cited work, with the members that may say it; the first one counts."""
+"""Facts about a cited work, with the members that may state them; the first one counts."""
 
 
 def listed_references(references: Value) -> Iterator[Object]:

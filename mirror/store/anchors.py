@@ -151,10 +151,14 @@ class AnchorTable:
         condition = "WHERE record_id IN (SELECT value FROM json_each(?))"
         return self._anchors(condition, json_list(record_ids))
 
-    def checked_since(self, at: str) -> set[int]:
-        """Return the ids of the records with a result of this time or later."""
-        query = "SELECT DISTINCT record_id FROM anchor WHERE checked_at >= ?"
-        return {row[0] for row in self._conn.execute(query, (at,))}
+    @property
+    def checksum(self) -> str:
+        """The combined checksum of all results, hexadecimal: it changes with every result."""
+        return self._combined().hex()
+
+    def checks(self) -> Iterator[tuple[int, str, str, str]]:
+        """Yield record id, event id, status and time of every result."""
+        return self._conn.execute("SELECT record_id, event_id, status, checked_at FROM anchor")
 
     def record_ids(self) -> list[int]:
         """Return the ids of records with results, ascending."""

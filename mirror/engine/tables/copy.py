@@ -28,6 +28,7 @@ from mirror.engine.tables.origin import (
     Origin,
     damaged_copy,
     is_copy,
+    opened_copy,
     read_origin,
     require_same_store,
 )
@@ -125,7 +126,9 @@ def _change(store: Store, path: Path, inputs: tuple[Path, ...], progress: _Progr
     before = _checked_origin(store, path, inputs)
     if before is not None:
         with store.snapshot():
-            now, changed = Origin.of(store), _changed(store, before)
+            now = Origin.of(store)
+            with opened_copy(path) as conn:
+                changed = _changed(store, before, conn)
             if changed is not None and len(changed) <= _few(before.records):
                 with _transaction(path) as conn:
                     _replace_records(conn, store, changed)
@@ -221,7 +224,7 @@ def _catch_up(conn: sqlite3.Connection, store: Store, start: Origin, path: Path)
     """
     update_root(store)
     with store.snapshot():
-        now, changed = Origin.of(store), _changed(store, start)
+        now, changed = Origin.of(store), _changed(store, start, conn)
         if changed is None:
             message = "the trusted keys changed while the store was read"
             hint = "run the command again"
@@ -234,7 +237,7 @@ def _catch_up(conn: sqlite3.Connection, store: Store, start: Origin, path: Path)
 # Changes ---------------------------------------------------------------------------------------
 
 
-def _changed(store: Store, before: Origin) -> set[int] | None:
+def _changed(store: Store, before: Origin, conn: sqlite3.Connection) -> set[int] | None:
     """Return the ids of records that changed since a copy was made; None if any may have.
 
     A change of trust, of the rules or of the quarantine may change any record.
@@ -243,11 +246,26 @@ def _changed(store: Store, before: Origin) -> set[int] | None:
         return None
     query = "SELECT record_id FROM arrival NOT INDEXED WHERE id > ?"
     changed = {one for (one,) in store.connection.execute(query, (before.last_arrival,))}
-    changed |= store.anchors.checked_since(before.made_at)
+    changed |= _checked(store, before, conn)
     named = store.storage_checks.since(before.last_storage_check)
     named |= {*store.paper_texts.changed_since(before.last_paper_text)}
     changed |= {one for one in map(store.records.numbered, named) if one is not None}
     return changed
+
+
+def _checked(store: Store, before: Origin, conn: sqlite3.Connection) -> set[int]:
+    """Return the ids of records whose time-stamps have other results than in a copy."""
+    if store.anchors.checksum == before.anchors:
+        return set()
+    now = {(*check,): record_id for record_id, *check in store.anchors.checks()}
+    query = """
+        SELECT event_id, check_status, checked_at, pith_number FROM timestamps
+        WHERE check_status IS NOT NULL
+    """
+    copied = {(*check,): number for *check, number in conn.execute(query)}
+    gone = (store.records.numbered(copied[one]) for one in copied.keys() - now.keys())
+    changed = {now[one] for one in now.keys() - copied.keys()}
+    return changed | {one for one in gone if one is not None}
 
 
 def _replace_records(conn: sqlite3.Connection, store: Store, changed: set[int]) -> None:
@@ -303,7 +321,7 @@ class _CopyFileError(Exception):
 
 
 class _CopyConnection(sqlite3.Connection):
-    """A connection to the copy that tells its errors from those of the store."""
+    """A connection to the copy whose errors differ from those of the store."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         try:

@@ -67,6 +67,8 @@ class Origin:
     last_upstream_statement: int
     last_acknowledgement: int
     last_paper_text: int
+    anchors: str
+    """Combined checksum of the results of checking time-stamps, hexadecimal."""
     store: str
     """Digest that recognises the store by its last arrival and its last change of trust."""
 
@@ -93,6 +95,7 @@ class Origin:
             last_trust_change=version.trust,
             last_quarantine=version.quarantine,
             **_last_ids(store),
+            anchors=store.anchors.checksum,
             store=_identity(store, version),
         )
 
@@ -161,7 +164,7 @@ def changed_since(store: Store, origin: Origin) -> StoreChanges:
     return StoreChanges(
         now.arrival - before.arrival,
         before.differs_by_more_than_arrivals(now),
-        known or bool(store.anchors.checked_since(origin.made_at)),
+        known or store.anchors.checksum != origin.anchors,
     )
 
 

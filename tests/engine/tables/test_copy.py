@@ -19,6 +19,7 @@ from mirror.core.keys import parse_key_set
 from mirror.core.record import Record
 from mirror.core.state_view import parse_state
 from mirror.core.values import Object
+from mirror.engine.anchors.update import update_anchors
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
 from mirror.engine.processors import with_processes
@@ -45,6 +46,7 @@ from tests.builders import (
     revocation,
     sign_event_again,
     snapshot,
+    timestamp,
     to_json,
 )
 from tests.helpers import BUNDLES, keys_of
@@ -356,6 +358,34 @@ def test_a_copy_is_written_under_the_lock_of_its_folder(tmp_path: Path, *, is_ne
             merge(store, tmp_path, make_bundle(make_record(arxiv_id="2401.00009"), []))
         assert update_copy(store, path, progress=try_to_lock).is_new == is_new
     assert calls == [1]
+
+
+def test_results_of_checking_time_stamps_are_followed(tmp_path: Path) -> None:
+    """Whatever the clock says: the time of a result may be before that of the copy."""
+    path, record = tmp_path / "tables.db", make_record()
+    event = make_event(record, AUTHOR, "timestamp_anchored", timestamp(record))
+    query = "SELECT check_status FROM timestamps"
+    with open_store(tmp_path / "mirror.db") as store:
+        add_keys(store, keys_of(AUTHOR))
+        merge(store, tmp_path, make_bundle(record, [event]))
+        update_anchors(store)
+        update_copy(store, path)
+        assert values(path, query) == [("malformed",)]
+        for at, status in (
+            ("2000-01-01T00:00:00Z", "pending"),
+            ("2000-01-01T00:00:00Z", "expired"),
+        ):
+            (found,) = store.anchors.all()
+            changed = found._replace(status=status, checked_at=at)
+            with store.transaction():
+                store.anchors.replace(found.record_id, [changed])
+            assert update_copy(store, path).records_changed == 1
+            assert values(path, query) == [(status,)]
+        with store.transaction():
+            store.anchors.clear()
+        assert update_copy(store, path).records_changed == 1
+        assert values(path, query) == [(None,)]
+        assert update_copy(store, path).records_changed == 0
 
 
 def test_the_copy_of_an_empty_store_follows_it(tmp_path: Path) -> None:
