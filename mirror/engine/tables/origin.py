@@ -70,7 +70,7 @@ class Origin:
     anchors: str
     """Combined checksum of the results of checking time-stamps, hexadecimal."""
     store: str
-    """Digest that recognises the store by its last arrival and its last change of trust."""
+    """Checksums of the last rows, which recognise the store."""
 
     @classmethod
     def of(cls, store: Store) -> Origin:
@@ -80,6 +80,7 @@ class Origin:
             StoreError: `store.behind` if states are out of date.
         """
         root, version, last = read_root(store), store.version(), store.commits.last()
+        last_ids = _last_ids(store)
         return cls(
             root=root.root,
             key_set_digest=root.key_set_digest,
@@ -94,9 +95,9 @@ class Origin:
             last_arrival=version.arrival,
             last_trust_change=version.trust,
             last_quarantine=version.quarantine,
-            **_last_ids(store),
+            **last_ids,
             anchors=store.anchors.checksum,
-            store=_identity(store, version),
+            store=_identity(store, version, last_ids),
         )
 
     @classmethod
@@ -125,19 +126,22 @@ class Origin:
         return {**asdict(self), "made_at": ""} == {**asdict(now), "made_at": ""}
 
 
+_LAST_IDS = {
+    "last_storage_check": "storage_check",
+    "last_upstream_statement": "upstream_history",
+    "last_acknowledgement": "acknowledgement",
+    "last_paper_text": "paper_text",
+}
+"""Members with the last id of what a copy has beside the facts and trust of a version."""
+
+
 def _last_ids(store: Store) -> dict[str, int]:
-    """Return the last ids of what a copy has beside the facts and trust of a version."""
-    return {
-        "last_storage_check": _last_id(store, "storage_check"),
-        "last_upstream_statement": _last_id(store, "upstream_history"),
-        "last_acknowledgement": _last_id(store, "acknowledgement"),
-        "last_paper_text": store.paper_texts.last_id(),
+    query = "SELECT coalesce(max(id), 0) FROM {}"
+    found = {
+        name: store.connection.execute(query.format(table)).fetchone()
+        for name, table in _LAST_IDS.items()
     }
-
-
-def _last_id(store: Store, table: str) -> int:
-    query = f"SELECT coalesce(max(id), 0) FROM {table}"  # noqa: S608
-    return int(store.connection.execute(query).fetchone()[0])
+    return {name: last_id for name, (last_id,) in found.items()}
 
 
 class StoreChanges(NamedTuple):
@@ -168,8 +172,8 @@ def changed_since(store: Store, origin: Origin) -> StoreChanges:
     )
 
 
-def _identity(store: Store, version: StoreVersion) -> str:
-    """Return a digest of the rows that end a version; empty if one is missing."""
+def _identity(store: Store, version: StoreVersion, last_ids: Mapping[str, int]) -> str:
+    """Return checksums of the last rows that a copy has; zero for one that is missing."""
     query = """
         SELECT lower(hex(coalesce((SELECT checksum FROM arrival WHERE id = ?), x'00'))),
                coalesce((SELECT stored_at FROM arrival_commit WHERE last_arrival_id >= ? AND ? > 0
@@ -177,7 +181,11 @@ def _identity(store: Store, version: StoreVersion) -> str:
                lower(hex(coalesce((SELECT checksum FROM trust WHERE id = ?), x'00')))
     """
     arguments = *[version.arrival] * 3, version.trust
-    return " ".join(store.connection.execute(query, arguments).fetchone())
+    found = [*store.connection.execute(query, arguments).fetchone()]
+    query = "SELECT lower(hex(coalesce((SELECT checksum FROM {} WHERE id = ?), x'00')))"
+    for name, table in _LAST_IDS.items():
+        found += store.connection.execute(query.format(table), (last_ids[name],)).fetchone()
+    return " ".join(found)
 
 
 def is_copy(path: Path) -> bool:
@@ -251,7 +259,8 @@ def damaged_copy(path: Path, reason: str) -> SourceError:
 
 def is_of_store(store: Store, origin: Origin) -> bool:
     """Whether a copy is of this store; call within a snapshot."""
-    return _identity(store, origin.version) == origin.store
+    last_ids = {name: getattr(origin, name) for name in _LAST_IDS}
+    return _identity(store, origin.version, last_ids) == origin.store
 
 
 def require_same_store(store: Store, origin: Origin, path: Path) -> None:

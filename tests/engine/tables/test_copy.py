@@ -18,7 +18,7 @@ from mirror.core.events.types import EVENT_TYPES, LIST_NAMES, REVOCATION
 from mirror.core.keys import parse_key_set
 from mirror.core.record import Record
 from mirror.core.state_view import parse_state
-from mirror.core.values import Object
+from mirror.core.values import Object, sha256
 from mirror.engine.anchors.update import update_anchors
 from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.merge import ingest
@@ -31,9 +31,10 @@ from mirror.engine.tables.copy import CopyResult, beside, update_copy
 from mirror.engine.tables.folder import write_folder
 from mirror.engine.tables.schema import TABLES
 from mirror.errors import OutputError, SourceError, StoreError
-from mirror.store import Store, open_store
+from mirror.store import Store, UpstreamStatementRow, open_store
 from mirror.store.paper_texts import PaperText
 from tests.builders import (
+    NOON,
     Signer,
     author_claim,
     challenge,
@@ -458,6 +459,34 @@ def test_the_copy_of_another_store_is_refused(
         with pytest.raises(OutputError, match="copy of another store"):
             update_copy(other, result.path)
     assert result.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("is_lacking", [True, False])
+def test_the_copy_of_a_store_that_was_restored_is_refused(
+    tmp_path: Path, *, is_lacking: bool
+) -> None:
+    """The restored store lacks the last statement of an upstream, or has another in its place."""
+    path = tmp_path / "tables.db"
+
+    def add(store: Store, upstream: str) -> None:
+        number = store.records.get(1).pith_number
+        with store.transaction():
+            store.upstream_history.append(
+                UpstreamStatementRow(upstream, number, "state", sha256(b"{}"), NOON, b"{}")
+            )
+
+    with open_store(tmp_path / "mirror.db") as store:
+        merge(store, tmp_path, make_bundle(make_record(), []))
+    restored = tmp_path / "restored.db"
+    restored.write_bytes((tmp_path / "mirror.db").read_bytes())
+    with open_store(tmp_path / "mirror.db") as store:
+        add(store, "https://one.example")
+        update_copy(store, path)
+    with open_store(restored) as store:
+        if not is_lacking:
+            add(store, "https://other.example")
+        with pytest.raises(OutputError, match=r"output\.refused.*a later version of this one"):
+            update_copy(store, path)
 
 
 @pytest.mark.parametrize("content", [b"text", b"SQLite format 3\0" + bytes(100)])
