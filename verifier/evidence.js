@@ -294,11 +294,11 @@ function digestOrNull(text) {
 /** What upstreams said, which proves nothing. @param {CheckedEvidence} checked */
 function listStatements(checked) {
   const { document } = checked;
-  const own = new Map(["state", "bundle"].map((name) => [name, textOf(document, name)]));
+  const own = new Map(["state", "bundle"].map((name) => [name, digestOrNull(textOf(document, name))]));
   for (const one of objectsOf(document, "upstream")) {
     const kind = textOf(one, "kind");
     const digest = digestOrNull(textOf(one, "text"));
-    const isSame = digest !== null && own.has(kind) && digest === digestOrNull(own.get(kind));
+    const isSame = digest !== null && digest === own.get(kind);
     const words =
       `${textOf(one, "upstream")} gave ${isSame ? "the same" : "another"} ${kind}, ` +
       `first read by this mirror at ${textOf(one, "first_read_at")}`;

@@ -10,7 +10,7 @@ import click
 from mirror.cli import exit_codes, options
 from mirror.cli.output import echo, print_json, say
 from mirror.cli.output_paths import OutputPath, writes
-from mirror.core.escaping import escape_terminal
+from mirror.core.escaping import escape_name, escape_terminal
 from mirror.core.transparency.signed_note import parse_verifier
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.evidence.check import CheckedEvidence, check_evidence
@@ -84,7 +84,9 @@ def evidence(
     if as_json:
         print_json({"file": str(out.path), "bytes": len(page), "evidence": document})
     else:
-        say(f"evidence of {document['pith_number']} written to {out.path}: {len(page):,} bytes")
+        path = escape_name(str(out.path))
+        say(f"evidence of {document['pith_number']} written to {path}: {len(page):,} bytes")
+        say("open it in a browser, or check it with `mirror evidence --check FILE`")
 
 
 def _check(path: Path, *, as_json: bool) -> None:

@@ -371,11 +371,11 @@ def _time_words(result: AnchorResult) -> tuple[str, str]:
 
 def _list_statements(checked: CheckedEvidence, reader: ObjectReader) -> None:
     """Add what upstreams said, which proves nothing, and whether it is this state or bundle."""
-    own = {"state": reader.text("state"), "bundle": reader.text("bundle")}
+    own = {name: _digest(reader.text(name)) for name in ("state", "bundle")}
     for one in reader.objects("upstream"):
         kind, upstream, at = one.text("kind"), one.text("upstream"), one.text("first_read_at")
         digest = _digest(one.text("text"))
-        is_same = kind in own and digest is not None and digest == _digest(own[kind])
+        is_same = digest is not None and digest == own.get(kind)
         same = "the same" if is_same else "another"
         words = f"{upstream} gave {same} {kind}, first read by this mirror at {at}"
         checked.add(f"upstream {kind}", CLAIMED, words)
