@@ -7,6 +7,7 @@ leaves the old copy whole.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tempfile
 from array import array
@@ -42,6 +43,11 @@ from mirror.engine.tables.schema import (
     index_statements,
 )
 from mirror.engine.tables.store_rows import add_findings, add_upstream_statements, replace_keys
+from mirror.engine.tables.unfinished import (
+    UNFINISHED_SUFFIX,
+    remove_unfinished,
+    unfinished_prefix,
+)
 from mirror.engine.thread_pool import map_in_order
 from mirror.errors import OutputError, StoreError
 from mirror.store import Store
@@ -106,7 +112,9 @@ def update_copy(
     found = _unchanged(store, path, inputs)
     if found is not None:
         return found
-    with locked_folder(path):
+    with locked_folder(path) as is_locked:
+        if is_locked:
+            remove_unfinished(path)
         return _unchanged(store, path, inputs) or _change(store, path, inputs, progress)
 
 
@@ -179,7 +187,7 @@ def _make(store: Store, path: Path, inputs: tuple[Path, ...], progress: _Progres
             conn.execute(statement)
         with store.snapshot():
             start, record_ids = Origin.of(store), array("q", store.records.in_number_order())
-        _add_records(conn, store, record_ids, progress)
+        _add_records(conn, store, record_ids, path, progress)
         for statement in index_statements():
             conn.execute(statement)
         conn.execute(f"INSERT INTO {FULL_TEXT} ({FULL_TEXT}) VALUES ('rebuild')")  # noqa: S608
@@ -192,7 +200,11 @@ def _make(store: Store, path: Path, inputs: tuple[Path, ...], progress: _Progres
 
 
 def _add_records(
-    conn: sqlite3.Connection, store: Store, record_ids: array[int], progress: _Progress
+    conn: sqlite3.Connection,
+    store: Store,
+    record_ids: array[int],
+    path: Path,
+    progress: _Progress,
 ) -> None:
     """Write the rows of all records: parts of them on every core, which are added."""
     if store.path is None or len(record_ids) <= _PART_RECORDS:
@@ -200,7 +212,10 @@ def _add_records(
             write_records(conn, store, record_ids)
         progress(len(record_ids))
         return
-    with tempfile.TemporaryDirectory(dir=_folder_of(conn)) as folder:
+    target = Path(os.path.realpath(path))
+    with tempfile.TemporaryDirectory(
+        dir=target.parent, prefix=unfinished_prefix(target.name), suffix=UNFINISHED_SUFFIX
+    ) as folder:
         tasks = (
             PartTask(record_ids[first : first + _PART_RECORDS], Path(folder, str(first)))
             for first in range(0, len(record_ids), _PART_RECORDS)
@@ -209,11 +224,6 @@ def _add_records(
             for part in map_in_order(tasks, work, few=_FEW_PARTS):
                 add_part(conn, part.path)
                 progress(len(part.record_ids))
-
-
-def _folder_of(conn: sqlite3.Connection) -> Path:
-    (path,) = conn.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()
-    return Path(path).parent
 
 
 def _catch_up(conn: sqlite3.Connection, store: Store, start: Origin, path: Path) -> Origin:

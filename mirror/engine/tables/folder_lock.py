@@ -22,8 +22,10 @@ _LOG = logging.getLogger(__name__)
 
 
 @contextmanager
-def locked_folder(path: Path) -> Iterator[None]:
+def locked_folder(path: Path) -> Iterator[bool]:
     """Hold the lock of the folder of a file (flock(2)); wait for it, and log that.
+
+    The block gets whether it holds the lock.
 
     A folder needs no further file for its lock, and the lock ends with its process. On a file
     system without such locks there is none.
@@ -34,14 +36,20 @@ def locked_folder(path: Path) -> Iterator[None]:
     try:
         folder = os.open(Path(os.path.realpath(path)).parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:  # writing the file reports it
-        yield
+        yield False
         return
     try:
-        with suppress(OSError):
-            _lock(folder, path)
-        yield
+        yield _is_locked(folder, path)
     finally:
         os.close(folder)
+
+
+def _is_locked(folder: int, path: Path) -> bool:
+    """Lock a folder; return False on a file system without locks."""
+    with suppress(OSError):
+        _lock(folder, path)
+        return True
+    return False
 
 
 def _lock(folder: int, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -414,6 +415,37 @@ def test_what_a_killed_process_began_is_rolled_back(
     assert Path(f"{path}-journal").stat().st_size > 0
     assert not update_copy(demo[0], path).is_new
     assert rows(path) == rows(demo[1].path)
+
+
+def test_what_killed_processes_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old copy is whole; the next run removes the unfinished copy and its parts, no more."""
+    monkeypatch.setattr(copy, "_PART_RECORDS", 1)
+    db, path = tmp_path / "mirror.db", tmp_path / "tables.db"
+    other = tmp_path / ".tables.db.mine_own.partial"
+    other.write_bytes(b"text")
+    records = [make_bundle(make_record(arxiv_id=f"2401.{one:05}"), []) for one in range(1, 5)]
+    with open_store(db) as store:
+        merge(store, tmp_path, *records)
+        update_copy(store, path)
+        add_keys(store, keys_of(AUTHOR))
+    before, names = rows(path), {one.name for one in tmp_path.iterdir()}
+
+    def die(_records: int) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def update() -> None:
+        with open_store(db) as store:
+            update_copy(store, path, progress=die)
+
+    assert _exit_codes(_fork(update)) == [-signal.SIGKILL]
+    assert rows(path) == before
+    left = {one.name for one in tmp_path.iterdir()} - names - {"mirror.db-wal", "mirror.db-shm"}
+    assert [one.endswith(".partial") for one in left] == [True, True]
+    with open_store(db) as store:
+        assert update_copy(store, path).is_new
+    assert {one.name for one in tmp_path.iterdir()} == names
 
 
 def test_the_journal_of_a_file_that_is_gone_is_not_applied(
