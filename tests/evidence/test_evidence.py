@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from mirror.core.values import canonical
 from mirror.engine.evidence.check import (
@@ -28,9 +29,10 @@ from mirror.web.pages.evidence_file import (
     is_unchanged,
     verifier_script,
 )
-from tests.builders import Object
+from tests.builders import Object, make_event, timestamp
+from tests.engine.anchors.time_stamp_authority import TimeStampAuthority
 from tests.evidence import hostile
-from tests.evidence.samples import LIES
+from tests.evidence.samples import LIES, REGISTRY
 from tests.verifier.program import node
 
 MALFORMED = [b"", b"[]", b"{}", b'{"evidence_type":"pith_mirror_evidence","evidence_version":"2"}']
@@ -93,6 +95,25 @@ def test_what_an_honest_file_shows(evidence: Object) -> None:
     assert len(blocks) == 2
     times = [one.words for one in checked.checks if one.words.startswith("existed by")]
     assert all("costs nothing to make" in one for one in (*blocks, *times))  # of regtest's headers
+
+
+def test_an_authority_is_named_with_the_digest_of_its_root(evidence: Object) -> None:
+    """Those who make a file choose the name, and may make the certificate."""
+    document, authority = deepcopy(evidence), TimeStampAuthority("a known authority")
+    bundle = json.loads(document["bundle"])
+    record = bundle["canonical_record"]
+    token = b64encode(authority.token(canonical(record))).decode()
+    payload = timestamp(record, method="rfc3161", proof_b64=token)
+    bundle["events"].append(make_event(record, REGISTRY, "timestamp_anchored", payload))
+    document["bundle"] = json.dumps(bundle)
+    document["authorities"] = [{"name": authority.name, "certificates": authority.pem().decode()}]
+    checked = check_evidence(canonical(document))
+    (words,) = [one.words for one in checked.checks if "authority" in one.words]
+    (trusted,) = [one for one in checked.trusts if "authority" in one]
+    digest = authority.root.fingerprint(SHA256()).hex()
+    assert words.startswith("existed by 2026-06-01T12:00:00Z, says the time-stamp authority")
+    assert digest in words
+    assert digest in trusted
 
 
 @pytest.mark.parametrize("lie", LIES)

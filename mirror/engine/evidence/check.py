@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -323,12 +323,22 @@ def _result(
 
 
 def _authorities(reader: ObjectReader) -> list[Authority]:
+    """Return the authorities in the document, named with the digests of their roots.
+
+    The names are chosen by those who made the document.
+    """
     from mirror.engine.anchors.authorities import parse_authority  # noqa: PLC0415 - as above
 
-    return [
+    found = [
         parse_authority(one.text("certificates").encode(), one.text("name"))
         for one in reader.objects("authorities")
     ]
+    return [replace(one, name=f"{one.name}, {_roots_of(one)}") for one in found]
+
+
+def _roots_of(authority: Authority) -> str:
+    digests = [one.fingerprint_sha256 for one in authority.summaries() if one.role == "root"]
+    return f"root certificate sha256 {' and '.join(digests)}"
 
 
 _FAILED = frozenset(
