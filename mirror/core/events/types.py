@@ -29,6 +29,8 @@ __all__ = [
     "RECORD_CREATED",
     "REVOCATION",
     "STATUS_LISTS",
+    "STORAGE",
+    "TIME_STAMP",
     "EventType",
     "MemberCheck",
     "MemberKind",
@@ -44,6 +46,8 @@ GRAPH_SNAPSHOT = "graph_snapshot"
 INTEGRITY = "pith.integrity.v1"
 RECORD_CREATED = "record_created"
 REVOCATION = "event_revoked"
+STORAGE = "storage_attested"
+TIME_STAMP = "timestamp_anchored"
 OTHER_EVENTS = "other_events"
 """Where a state lists the types that E4 does not name (M6)."""
 
@@ -232,7 +236,7 @@ EVENT_TYPES: dict[str, EventType] = {
         shown_in="graph_snapshots",
         summary_fields=("title", "authors_text"),
     ),
-    "timestamp_anchored": EventType(
+    TIME_STAMP: EventType(
         label="timestamp",
         plural="timestamps",
         target="record",
@@ -247,7 +251,7 @@ EVENT_TYPES: dict[str, EventType] = {
         summary_fields=("method", "calendar"),
         status_flag="externally_anchored",
     ),
-    "storage_attested": EventType(
+    STORAGE: EventType(
         label="stored copy",
         plural="stored copies",
         target="record",

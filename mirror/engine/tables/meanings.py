@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from mirror.core.events.types import CITATION, INTEGRITY, RECORD_CREATED, REVOCATION, MemberCheck
+from mirror.core.events.types import (
+    CITATION,
+    INTEGRITY,
+    RECORD_CREATED,
+    REVOCATION,
+    STORAGE,
+    TIME_STAMP,
+    MemberCheck,
+)
 
 __all__ = ["payload_meaning"]
 
@@ -18,12 +26,12 @@ _BY_TYPE = {
         "canonical_sha256": "digest of the record, hexadecimal (R2)",
         "receipt": "receipt of the record (S2)",
     },
-    "timestamp_anchored": {
+    TIME_STAMP: {
         "method": "kind of the proof",
         "digest": "digest of the record, hexadecimal (R2)",
         "calendar": "calendar that made the proof; NULL if it names none",
     },
-    "storage_attested": {
+    STORAGE: {
         "archive": "archive that has the capture, as the signer names it",
         "url": "URL of the capture",
         "captured_at": "time of the capture, as the signer writes it",

@@ -14,7 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mirror.core.events.types import CITATION, EVENT_TYPES, GRAPH_SNAPSHOT, REVOCATION
+from mirror.core.events.types import (
+    CITATION,
+    EVENT_TYPES,
+    GRAPH_SNAPSHOT,
+    REVOCATION,
+    STORAGE,
+    TIME_STAMP,
+)
 from mirror.core.profile import MIRROR_V1
 from mirror.core.values import canonical
 from mirror.engine.native import native_module, require_python_allowed
@@ -86,8 +93,8 @@ def native_tables() -> NativeTables | None:
 _FURTHER_COLUMNS = {
     GRAPH_SNAPSHOT: "snapshot",
     CITATION: "citation",
-    "timestamp_anchored": "check",
-    "storage_attested": "check",
+    TIME_STAMP: "check",
+    STORAGE: "check",
 }
 """Names for the columns of a type that are not members of the payload."""
 

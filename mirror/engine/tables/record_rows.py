@@ -18,6 +18,8 @@ from mirror.core.events.types import (
     GRAPH_SNAPSHOT,
     OTHER_EVENTS,
     REVOCATION,
+    STORAGE,
+    TIME_STAMP,
 )
 from mirror.core.graph_references import REFERENCE_MEMBERS, listed_references
 from mirror.core.keys import KeySet
@@ -296,8 +298,8 @@ def _check_columns(about: _AboutEvent, _payload: Object) -> Row:
 _MORE: dict[str, Callable[[_AboutEvent, Object], Row]] = {
     GRAPH_SNAPSHOT: _snapshot_columns,
     CITATION: _citation_columns,
-    "timestamp_anchored": _check_columns,
-    "storage_attested": _check_columns,
+    TIME_STAMP: _check_columns,
+    STORAGE: _check_columns,
 }
 """Further columns of a type."""
 

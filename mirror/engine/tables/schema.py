@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mirror.core.events.types import (
+    CITATION,
     EVENT_TYPES,
     GRAPH_SNAPSHOT,
     INTEGRITY,
     OTHER_EVENTS,
     RECORD_CREATED,
     REVOCATION,
+    STORAGE,
+    TIME_STAMP,
     EventType,
 )
 from mirror.engine.tables.meanings import payload_meaning
@@ -255,7 +258,7 @@ _NOT_IN_TABLE = {
     (RECORD_CREATED, "canonical_record"),
     (GRAPH_SNAPSHOT, GRAPH_SNAPSHOT),
     (INTEGRITY, "event_type"),
-    ("timestamp_anchored", "proof_b64"),
+    (TIME_STAMP, "proof_b64"),
 }
 """Members of payloads that have no column: the record itself, objects with a table of their own, a
 member with one possible value, and proofs."""
@@ -272,15 +275,15 @@ _MORE: dict[str, tuple[Column, ...]] = {
         text("builder_version", "program that made the snapshot"),
         integer("is_last", "1 for the last snapshot in force (M2)", required=True),
     ),
-    "timestamp_anchored": (
+    TIME_STAMP: (
         text("check_status", "result of checking the proof here; NULL if it was not checked"),
         text("checked_at", "time of that check, UTC"),
     ),
-    "storage_attested": (
+    STORAGE: (
         text("check_status", "result of asking the archive; NULL if it was not asked"),
         text("checked_at", "time of that check, UTC"),
     ),
-    "citation_signed": (
+    CITATION: (
         text("citing_pith_number", "citing work as a Pith Number, if it is one or is held here"),
         text("citing_arxiv_id", "citing work as an arXiv id without version, if it is known"),
         text(
@@ -297,9 +300,9 @@ _MORE: dict[str, tuple[Column, ...]] = {
 }
 _MORE_INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     GRAPH_SNAPSHOT: (("is_last", "pith_number"),),
-    "timestamp_anchored": (("event_id",),),
-    "storage_attested": (("event_id",),),
-    "citation_signed": (("citing_pith_number",), ("citing_suffix",), ("citing_source_id",)),
+    TIME_STAMP: (("event_id",),),
+    STORAGE: (("event_id",),),
+    CITATION: (("citing_pith_number",), ("citing_suffix",), ("citing_source_id",)),
     REVOCATION: (("revoked_event_id",),),
 }
 
