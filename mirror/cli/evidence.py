@@ -17,6 +17,7 @@ from mirror.engine.evidence.check import CheckedEvidence, check_evidence
 from mirror.engine.evidence.document import make_evidence
 from mirror.engine.identifiers import look_up
 from mirror.engine.states.root import update_root
+from mirror.errors import LimitError
 from mirror.store import open_store
 from mirror.web.pages.evidence_file import document_in, evidence_page, is_unchanged
 
@@ -79,6 +80,7 @@ def evidence(
         with store.snapshot():
             document = make_evidence(store, look_up(store.records, identifier), known)
     page = evidence_page(document)
+    _require_checkable(page, str(document["pith_number"]))
     with out.open() as written:
         written.write(page)
     if as_json:
@@ -87,6 +89,18 @@ def evidence(
         path = escape_name(str(out.path))
         say(f"evidence of {document['pith_number']} written to {path}: {len(page):,} bytes")
         say("open it in a browser, or check it with `mirror evidence --check FILE`")
+
+
+def _require_checkable(page: bytes, pith_number: str) -> None:
+    """Refuse to write a file that `--check` would not read.
+
+    Raises:
+        LimitError: `limit.size`
+    """
+    if len(page) > _MOST_BYTES:
+        message = f"its evidence has {len(page):,} bytes, and --check reads {_MOST_BYTES:,}"
+        hint = "`mirror export` and `mirror prove` write the same facts without this limit"
+        raise LimitError("limit.size", message, where=pith_number, hint=hint)
 
 
 def _check(path: Path, *, as_json: bool) -> None:

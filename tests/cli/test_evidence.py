@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import BUNDLES, Mirror
 from tests.cli.every_command import ID
 
@@ -21,6 +23,17 @@ def test_a_file_is_written_and_checked(mirror: Mirror, tmp_path: Path) -> None:
     assert b"whom you must still trust" in mirror("evidence", "--check", str(path)).stdout
     path.write_bytes(path.read_bytes().replace(b"Evidence of", b"Truth about"))
     assert mirror("evidence", "--check", str(path)).exit_code == 1
+
+
+def test_a_file_that_could_not_be_checked_is_not_written(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror("merge", str(BUNDLES / "demo.tar"))
+    monkeypatch.setattr("mirror.cli.evidence._MOST_BYTES", 1000)
+    refused = mirror("evidence", ID, str(tmp_path / "evidence.html"))
+    assert refused.exit_code != 0
+    assert "limit.size" in refused.stderr
+    assert not (tmp_path / "evidence.html").exists()
 
 
 def test_what_is_asked_must_be_clear(mirror: Mirror, tmp_path: Path) -> None:
