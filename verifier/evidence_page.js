@@ -15,7 +15,9 @@ function verdictOf(checked) {
   const count = (status) => checked.checks.filter((one) => one.status === status).length;
   if (!checked.holds) return `${count("fails")} of ${checked.checks.length} checks failed.`;
   if (!checked.facts) return "The record in this file cannot be verified here.";
-  return `All ${count("holds")} checks that this file can make of itself hold.`;
+  const others = count("not checked");
+  const left = others > 0 ? ` ${others} could not be made: see below.` : "";
+  return `All ${count("holds")} checks that this file can make of itself hold.${left}`;
 }
 
 /** @param {string} status */
