@@ -66,7 +66,7 @@ def test_all_states_and_bundles_are_lines(
     assert [one["pith_number"] for one in bundles.lines] == sorted(DEMO_NUMBERS)
     assert mirror("show", "--all", "--json", "--at", "2001-09-09").stdout == b""
     for wrong in (("show",), ("show", "--all"), ("show", NUMBER, "--all", "--json")):
-        assert "give one ID, or --all" in mirror(*wrong).stderr
+        assert "give one ID, or - or --all" in mirror(*wrong).stderr
 
 
 def test_a_time_before_the_record_says_when_it_came(
