@@ -18,7 +18,6 @@ from mirror.store.findings import CodeCount, FindingFilter, FindingRow
 
 __all__ = ["findings"]
 
-_PAGE = 500
 _SHOWN = 20
 _REPORTS_BYTES = 64 << 20
 """Bytes of the findings of a run that are acknowledged together: some 100,000."""
@@ -89,14 +88,12 @@ def _only(store: Store, code: str, record: str, source: str) -> FindingFilter:
 def _lines(
     store: Store, only: FindingFilter, counts: dict[str, CodeCount], *, new_only: bool
 ) -> Iterator[tuple[str, FindingRow]]:
-    """Yield code and finding, page by page."""
+    """Yield code and finding."""
     for code, count in counts.items():
         if new_only and count.total == count.known:
             continue
-        after = 0
-        while page := store.findings.page(only._replace(code=code), after, _PAGE):
-            after = page[-1].at
-            yield from ((code, one) for one in page if not new_only or one.total > one.known)
+        found = store.findings.all(only._replace(code=code))
+        yield from ((code, one) for one in found if not new_only or one.total > one.known)
 
 
 def _print_counts(counts: dict[str, CodeCount], stale: int, *, as_json: bool) -> None:

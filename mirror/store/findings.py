@@ -59,6 +59,9 @@ class FindingSource(NamedTuple):
     source: str
 
 
+_PAGE = 500
+"""Findings that are read at once."""
+
 # The outer loop is over the ranges, because there may be many verdicts.
 _KNOWN_VERDICTS = """
     acknowledged_finding AS known CROSS JOIN verdict ON verdict.arrival_id = known.subject_id
@@ -162,6 +165,13 @@ class FindingQueries:
         return int(self._conn.execute(query, only._asdict()).fetchone()[0] or 0)
 
     # Pages -----------------------------------------------------------------------------------
+
+    def all(self, only: FindingFilter) -> Iterator[FindingRow]:
+        """Yield all findings of one code, in the order of `page`, which reads them."""
+        after = 0
+        while page := self.page(only, after, _PAGE):
+            yield from page
+            after = page[-1].at
 
     def page(self, only: FindingFilter, after: int, limit: int) -> list[FindingRow]:
         """Return findings of one code, ascending by arrival, record or row.

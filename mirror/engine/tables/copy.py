@@ -42,7 +42,7 @@ from mirror.engine.tables.schema import (
     dictionary_rows,
     index_statements,
 )
-from mirror.engine.tables.store_rows import add_findings, add_upstream_statements, replace_keys
+from mirror.engine.tables.store_rows import add_upstream_statements, replace_findings, replace_keys
 from mirror.engine.tables.unfinished import (
     UNFINISHED_SUFFIX,
     remove_unfinished,
@@ -297,8 +297,7 @@ def _write_store_tables(
     conn: sqlite3.Connection, store: Store, before: Origin | None, now: Origin
 ) -> None:
     """Bring the tables of the whole store up to date; `changed` has the changed records."""
-    conn.execute("DELETE FROM findings")
-    add_findings(conn, store)
+    replace_findings(conn, store)
     replace_keys(conn, store)
     add_upstream_statements(conn, store, 0 if before is None else before.last_upstream_statement)
     conn.execute("DELETE FROM about")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from mirror.core.keys import BUILT_IN, Key
 from mirror.engine.tables.record_rows import Row
@@ -12,27 +12,22 @@ from mirror.engine.tables.schema import OF_STORE
 from mirror.store import Store
 from mirror.store.findings import FindingFilter
 
-__all__ = ["add_findings", "add_upstream_statements", "replace_keys"]
+__all__ = ["add_upstream_statements", "replace_findings", "replace_keys"]
 
 _INSERT = {table.name: table.insert for table in OF_STORE}
-_PAGE = 500
 
 
-def add_findings(conn: sqlite3.Connection, store: Store, record_ids: Iterable[int] = (0,)) -> None:
-    """Add the findings of records; 0 is all, those without a record included."""
-    for record_id in record_ids:
-        only = FindingFilter(record_id=record_id)
-        conn.executemany(_INSERT["findings"], _findings(store, only))
+def replace_findings(conn: sqlite3.Connection, store: Store) -> None:
+    """Write all findings."""
+    conn.execute("DELETE FROM findings")
+    conn.executemany(_INSERT["findings"], _findings(store))
 
 
-def _findings(store: Store, only: FindingFilter) -> Iterator[Row]:
-    for code in store.findings.counts(only):
-        after = 0
-        while page := store.findings.page(only._replace(code=code), after, _PAGE):
-            after = page[-1].at
-            for one in page:
-                place = one.source or None, one.member or None, one.arrived_at or None
-                yield code, one.pith_number or None, one.total, one.known, one.reason, *place
+def _findings(store: Store) -> Iterator[Row]:
+    for code in store.findings.counts(FindingFilter()):
+        for one in store.findings.all(FindingFilter(code)):
+            place = one.source or None, one.member or None, one.arrived_at or None
+            yield code, one.pith_number or None, one.total, one.known, one.reason, *place
 
 
 def replace_keys(conn: sqlite3.Connection, store: Store) -> None:
