@@ -12,7 +12,7 @@ from mirror.core.composed import compose
 from mirror.core.events.event import EncodedEvent, InvalidEvent
 from mirror.core.events.verdict import verify_event
 from mirror.core.keys import KeySet, parse_key_set
-from mirror.core.merge import State, merge
+from mirror.core.merge import State, merge_bundles
 from mirror.core.record import parse_record
 from mirror.errors import FormatError
 from mirror.store import InsertCounts, NewFacts, SourceRun, Store, StoredFacts, pack_new_facts
@@ -67,17 +67,6 @@ def findings(bundle: Any, keys: KeySet) -> list[tuple[str, str]]:
     return [(finding.where, finding.code) for finding in verified(bundle, keys).findings]
 
 
-def state_of(bundles: Sequence[VerifiedBundle], keys: KeySet) -> State:
-    """The state of bundles of one record, repeats and all."""
-    return merge(
-        bundles[0].record,
-        [receipt for bundle in bundles for receipt in bundle.receipts],
-        [claim for bundle in bundles for claim in bundle.alias_claims],
-        [event for bundle in bundles for event in bundle.events],
-        keys,
-    )
-
-
 def composed_of(bundles: Sequence[VerifiedBundle]) -> bytes:
     """The composed bundle, each fact once (B6)."""
     return compose(
@@ -94,7 +83,7 @@ def _once(facts: Iterable[Any]) -> Iterable[Any]:
 
 def merged(bundles: Iterable[Any], keys: KeySet) -> State:
     """The state of bundles of one record, from their values."""
-    return state_of([verified(bundle, keys) for bundle in bundles], keys)
+    return merge_bundles([verified(bundle, keys) for bundle in bundles], keys)
 
 
 def new_facts_of(
@@ -103,7 +92,9 @@ def new_facts_of(
     """What a store that holds so much lacks of a bundle; with the state of the bundle alone."""
     raw = parse_bundle(to_json(bundle))
     judged = verify_bundle(raw, keys, held.known)
-    return pack_new_facts(raw, judged, held, state_of([judged], keys) if with_state else None, keys)
+    return pack_new_facts(
+        raw, judged, held, merge_bundles([judged], keys) if with_state else None, keys
+    )
 
 
 def take(store: Store, bundle: Any, keys: KeySet, run: SourceRun) -> tuple[int, InsertCounts]:

@@ -15,12 +15,12 @@ A change in here, or in the table of E4, is a new merge version.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TypeAlias, cast
 
-from mirror.core.bundle import AliasClaim
+from mirror.core.bundle import AliasClaim, VerifiedBundle
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
 from mirror.core.events.types import (
     CITATION,
@@ -47,7 +47,7 @@ from mirror.core.values import (
     sha256,
 )
 
-__all__ = ["State", "by_id", "fill", "merge"]
+__all__ = ["State", "by_id", "fill", "merge", "merge_bundles"]
 
 _SECOND = 1_000_000
 
@@ -125,6 +125,22 @@ def fill(outline: bytes, record: Record, payloads: Mapping[str, bytes]) -> tuple
         for entry in objects_in(current[name]):
             entry["payload"] = raw_fragment(payloads[text_member(entry, "event_id")])
     return dump_fragments(state) + b"\n", sha256(encode_integers(state))
+
+
+def merge_bundles(bundles: Sequence[VerifiedBundle], keys: KeySet) -> State:
+    """Return the state of bundles of one record, repeats and all.
+
+    Args:
+        bundles: At least one; all were verified under `keys`.
+        keys: The key set.
+    """
+    return merge(
+        bundles[0].record,
+        [receipt for bundle in bundles for receipt in bundle.receipts],
+        [claim for bundle in bundles for claim in bundle.alias_claims],
+        [event for bundle in bundles for event in bundle.events],
+        keys,
+    )
 
 
 def merge(

@@ -18,6 +18,7 @@ from dask.utils import parse_bytes
 from distributed import Client
 
 from mirror.core.bundle import parse_bundle, verify_bundle
+from mirror.core.merge import merge_bundles
 from mirror.core.transparency.merkle import Leaf, root
 from mirror.engine.cluster import ClusterRequest, TaskSizes, merge_on_cluster, open_cluster
 from mirror.errors import MirrorError
@@ -31,7 +32,7 @@ from tests.builders import (
     to_json,
 )
 from tests.cluster.processes import ended_after
-from tests.helpers import keys_of, state_of
+from tests.helpers import keys_of
 from tests.processes import PATIENCE_S
 
 AUTHOR = Signer("author")
@@ -102,7 +103,7 @@ def skewed(tmp_path_factory: pytest.TempPathFactory) -> Input:
 def _leaf(texts: Sequence[bytes]) -> Leaf:
     """The result of merging the bundles of one record."""
     bundles = [verify_bundle(parse_bundle(text), KEYS) for text in texts]
-    return bundles[0].record.digest, state_of(bundles, KEYS).raw_core_digest
+    return bundles[0].record.digest, merge_bundles(bundles, KEYS).raw_core_digest
 
 
 def _values_bytes(text: bytes) -> int:

@@ -15,10 +15,10 @@ from mirror.core.values import decode, encode
 from mirror.engine.conformance import run, store_answers
 from mirror.engine.conformance.answers import answer
 from mirror.engine.conformance.cases import rule_cases
-from mirror.engine.conformance.cast import Signers
 from mirror.engine.conformance.minimise import minimise
 from mirror.engine.conformance.program import BatchAnswers, Program
 from mirror.engine.conformance.run import ConformanceRequest, run_conformance
+from mirror.engine.conformance.signers import Signers
 from mirror.engine.conformance.task import ConformanceTask, parse_task
 from mirror.engine.conformance.worlds import world_tasks
 from mirror.errors import FormatError, SourceError

@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import hashlib
 from tests.builders import *
-from tests.helpers import composed_of, keys_of, state_of, verified
+from mirror.core.merge import merge_bundles
+from tests.helpers import composed_of, keys_of, verified
 
 alice, bob, judge = Signer("alice"), Signer("bob"), Signer("judge", may_revoke_others=True)
 keys, record = keys_of(alice, bob, judge), make_record()
@@ -37,7 +38,7 @@ bundles = [
     verified(make_bundle(record, [*events[part::3], part], receipts, claims), keys)
     for part in range(3)
 ]
-state = state_of(bundles, keys)
+state = merge_bundles(bundles, keys)
 print(state.digest, state.core_digest, hashlib.sha256(state.text).hexdigest())
 print(hashlib.sha256(composed_of(bundles)).hexdigest(), keys.digest)
 """

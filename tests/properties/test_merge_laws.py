@@ -11,10 +11,10 @@ from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.events.event import EncodedEvent, InvalidEvent
 from mirror.core.events.verdict import key_ids_of_event, verify_event
 from mirror.core.keys import KeySet
-from mirror.core.merge import State
+from mirror.core.merge import State, merge_bundles
 from tests import oracle
 from tests.builders import Object, Signer, key_set_file, make_bundle
-from tests.helpers import composed_of, findings, keys_of, merged, state_of, verified
+from tests.helpers import composed_of, findings, keys_of, merged, verified
 from tests.properties.strategies import (
     KEY_SETS,
     KEYS,
@@ -83,7 +83,7 @@ def test_stepwise_equals_at_once(data: st.DataObject) -> None:
     so_far = verified(bundles[0], KEYS)
     for bundle in bundles[1:]:
         so_far = verify_bundle(parse_bundle(composed_of([so_far, verified(bundle, KEYS)])), KEYS)
-    assert outcome(merged(bundles, KEYS)) == outcome(state_of([so_far], KEYS))
+    assert outcome(merged(bundles, KEYS)) == outcome(merge_bundles([so_far], KEYS))
 
 
 @given(worlds(), st.sampled_from(KEY_SETS))
@@ -93,7 +93,7 @@ def test_a_composed_bundle_says_the_same(world: World, signers: Signers) -> None
     for others in KEY_SETS:
         keys = keys_of(*others)
         again = verify_bundle(parse_bundle(data), keys)
-        assert outcome(merged([world.bundle()], keys)) == outcome(state_of([again], keys))
+        assert outcome(merged([world.bundle()], keys)) == outcome(merge_bundles([again], keys))
         assert data == composed_of([again])
 
 

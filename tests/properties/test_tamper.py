@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
+from mirror.core.merge import merge_bundles
 from mirror.errors import FormatError
 from tests.builders import (
     Signer,
@@ -18,7 +19,7 @@ from tests.builders import (
     make_record,
     to_json,
 )
-from tests.helpers import composed_of, keys_of, state_of
+from tests.helpers import composed_of, keys_of
 
 RECORD = make_record(cross_cats=["cs.CR"], license="")
 ALICE = Signer("alice")
@@ -66,11 +67,11 @@ def test_a_tampered_bundle_is_refused_reported_or_the_same(mutate: Mutation) -> 
     """B2, B3, E3: never accepted without a finding and different."""
     original = accepted(SIGNED)
     assert original is not None
-    expected = composed_of([original]), state_of([original], KEYS).text
+    expected = composed_of([original]), merge_bundles([original], KEYS).text
     for at in range(len(SIGNED)):
         bundle = accepted(mutate(SIGNED, at))
         if bundle is not None:
-            assert expected == (composed_of([bundle]), state_of([bundle], KEYS).text), at
+            assert expected == (composed_of([bundle]), merge_bundles([bundle], KEYS).text), at
 
 
 @pytest.mark.parametrize("mutate", MUTATIONS.values(), ids=list(MUTATIONS))
@@ -78,11 +79,11 @@ def test_what_is_not_signed_never_moves_the_core_digest(mutate: Mutation) -> Non
     """M12: a tampered time of an alias or receipt may be accepted, and nothing rests on it."""
     original = accepted(WITH_CLAIMS)
     assert original is not None
-    expected = state_of([original], KEYS).core_digest
+    expected = merge_bundles([original], KEYS).core_digest
     for at in range(len(WITH_CLAIMS)):
         bundle = accepted(mutate(WITH_CLAIMS, at))
         if bundle is not None:
-            assert expected == state_of([bundle], KEYS).core_digest, at
+            assert expected == merge_bundles([bundle], KEYS).core_digest, at
 
 
 @pytest.mark.parametrize("data", [SIGNED, WITH_CLAIMS], ids=["signed", "with claims"])

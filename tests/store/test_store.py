@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from mirror.core.keys import KeySet
+from mirror.core.merge import merge_bundles
 from mirror.core.msgpack_values import pack, unpack
 from mirror.core.values import canonical
 from mirror.engine.search.index import update_index
@@ -25,7 +26,7 @@ from tests.builders import (
     make_receipt,
     make_record,
 )
-from tests.helpers import composed_of, keys_of, state_of, take, verified
+from tests.helpers import composed_of, keys_of, take, verified
 from tests.properties.strategies import json_values
 
 AUTHOR = Signer("author")
@@ -77,7 +78,7 @@ def test_facts_come_back_as_they_went_in(path: Path) -> None:
         assert list(BUNDLE.receipts) == facts.receipts
         assert list(BUNDLE.alias_claims) == facts.alias_claims
         assert composed_of([BUNDLE]) == bundle_text(store, record_id)
-        assert store.states.text(record_id) == state_of([BUNDLE], keys_of(AUTHOR)).text
+        assert store.states.text(record_id) == merge_bundles([BUNDLE], keys_of(AUTHOR)).text
         assert store.states.staleness(record_id) is None
 
 

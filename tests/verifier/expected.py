@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
 from mirror.core.keys import parse_key_set
+from mirror.core.merge import merge_bundles
 from mirror.core.transparency import merkle
 from mirror.core.values import decode
 from mirror.errors import FormatError
 from tests import oracle
-from tests.helpers import state_of
 from tests.verifier.program import Program
 
 __all__ = ["Outcome", "by_oracle", "by_python", "by_verifier"]
@@ -46,7 +46,7 @@ def by_python(texts: Sequence[bytes], key_file: bytes) -> Outcome:
         found = [(finding.where, finding.code) for finding in bundle.findings]
         verdicts.append(_by_position(decode(text), found))
         by_record[bundle.record.digest].append(bundle)
-    states = [state_of(bundles, keys) for bundles in by_record.values()]
+    states = [merge_bundles(bundles, keys) for bundles in by_record.values()]
     rows = [
         (str(one.value["pith_number"]), one.text, one.digest, one.core_digest) for one in states
     ]

@@ -13,8 +13,8 @@ import pytest
 
 from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.keys import parse_key_set
+from mirror.core.merge import merge_bundles
 from tests import oracle
-from tests.helpers import state_of
 from tests.web.conftest import Serve, run_mirror
 from tests.web.hostile import hostile_store
 from tests.web.lying_mirror import Lie, lying_mirror
@@ -407,7 +407,7 @@ def test_a_state_without_a_revocation_is_seen(site: str, browser: Any) -> None:
     keys = parse_key_set(httpx.get(f"{site}/mirror/keys").content)
     bundle, state = (httpx.get(f"{site}{path}").content for path in (BUNDLE, STATE))
     less = verify_bundle(parse_bundle(_in_events(_without_revocations)(bundle)), keys)
-    other = state_of([less], keys)
+    other = merge_bundles([less], keys)
     lies: dict[str, Lie] = {
         STATE: lambda _same: other.text,
         PAGE: _replaced(oracle.state_digest(oracle.parse(state)).encode(), other.digest.encode()),

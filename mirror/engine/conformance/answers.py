@@ -12,7 +12,7 @@ from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
 from mirror.core.comparison.causes import LocalRecord, compare, parse_claim, shown_events
 from mirror.core.events.event import ValidEvent
 from mirror.core.keys import KeySet, parse_key_set
-from mirror.core.merge import State, merge
+from mirror.core.merge import State, merge_bundles
 from mirror.core.state_view import parse_state
 from mirror.core.transparency import merkle
 from mirror.core.values import Object, Value, canonical, decode, equal, hexdigest
@@ -64,20 +64,10 @@ def merged(bundles: Iterable[bytes], keys: KeySet) -> list[tuple[str, bytes, Sta
             continue
         found[bytes.fromhex(bundle.record.canonical_sha256)].append(bundle)
     states = [
-        (of_record[0].record.pith_number, digest, _state(of_record, keys))
+        (of_record[0].record.pith_number, digest, merge_bundles(of_record, keys))
         for digest, of_record in found.items()
     ]
     return sorted(states, key=lambda one: one[:2])
-
-
-def _state(bundles: list[VerifiedBundle], keys: KeySet) -> State:
-    return merge(
-        bundles[0].record,
-        [one for bundle in bundles for one in bundle.receipts],
-        [one for bundle in bundles for one in bundle.alias_claims],
-        [one for bundle in bundles for one in bundle.events],
-        keys,
-    )
 
 
 def _digest(task: ConformanceTask) -> Object:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mirror.core.shape import object_member
-from mirror.engine.conformance.cast import Signers
 from mirror.engine.conformance.facts import (
     Paper,
     record_value,
@@ -17,6 +16,7 @@ from mirror.engine.conformance.odd_values import (
     WRONG,
     verify_task,
 )
+from mirror.engine.conformance.signers import Signers
 from mirror.engine.conformance.signing import (
     Draft,
 )

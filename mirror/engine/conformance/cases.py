@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from mirror.engine.conformance.bundle_cases import bundle_cases
-from mirror.engine.conformance.cast import Signers
 from mirror.engine.conformance.event_cases import event_cases
 from mirror.engine.conformance.merge_cases import merge_cases
 from mirror.engine.conformance.record_cases import record_cases
 from mirror.engine.conformance.signature_cases import signature_cases
+from mirror.engine.conformance.signers import Signers
 from mirror.engine.conformance.task import KINDS, ConformanceTask
 from mirror.engine.conformance.text_cases import text_cases
 

@@ -8,7 +8,6 @@ from typing import Any
 from mirror.core.events.event import MAX_EVENT_BYTES
 from mirror.core.events.types import EVENT_TYPES
 from mirror.core.shape import object_member
-from mirror.engine.conformance.cast import Signers
 from mirror.engine.conformance.facts import (
     NOON,
     Paper,
@@ -24,6 +23,7 @@ from mirror.engine.conformance.odd_values import (
     verify_task,
     with_spare_bits,
 )
+from mirror.engine.conformance.signers import Signers
 from mirror.engine.conformance.signing import (
     Draft,
     SigningKey,

@@ -11,8 +11,8 @@ from typing import Any
 from mirror.core.events.types import EVENT_TYPES
 from mirror.core.keys import parse_key_set
 from mirror.engine.conformance.answers import merged
-from mirror.engine.conformance.cast import Signers
 from mirror.engine.conformance.facts import Paper, record_value, sign, text_of
+from mirror.engine.conformance.signers import Signers
 from mirror.engine.conformance.signing import Draft, base64_text
 from mirror.engine.conformance.task import ConformanceTask
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from mirror.core.shape import object_member
-from mirror.engine.conformance.cast import Signers
 from mirror.engine.conformance.facts import (
     NOON,
     Paper,
@@ -20,6 +19,7 @@ from mirror.engine.conformance.odd_values import (
     TIMES,
     verify_task,
 )
+from mirror.engine.conformance.signers import Signers
 from mirror.engine.conformance.signing import (
     Draft,
 )

@@ -11,11 +11,11 @@ from typing import Protocol
 from mirror.core.values import Object, encode
 from mirror.engine.conformance.answers import answer
 from mirror.engine.conformance.cases import rule_cases
-from mirror.engine.conformance.cast import Signers
 from mirror.engine.conformance.differences import AnswerDifference, find_difference
 from mirror.engine.conformance.minimise import minimise
 from mirror.engine.conformance.program import BatchAnswers, Program
 from mirror.engine.conformance.report import ConformanceReport, FirstDifference, codes_in
+from mirror.engine.conformance.signers import Signers
 from mirror.engine.conformance.task import KINDS, ConformanceTask
 from mirror.engine.conformance.vectors import read_vectors
 from mirror.engine.conformance.worlds import world_tasks

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mirror.engine.conformance.cast import Signers
 from mirror.engine.conformance.facts import (
     Paper,
     record_value,
@@ -22,6 +21,7 @@ from mirror.engine.conformance.odd_values import (
     verify_task,
     with_spare_bits,
 )
+from mirror.engine.conformance.signers import Signers
 from mirror.engine.conformance.signing import (
     base64_text,
     odd_signatures,

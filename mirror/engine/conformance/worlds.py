@@ -12,8 +12,8 @@ from typing import Any
 
 from mirror.core.events.types import EVENT_TYPES
 from mirror.engine.conformance.answers import merged, read_keys
-from mirror.engine.conformance.cast import Signers
 from mirror.engine.conformance.facts import Paper, key_file, record_value, sign, text_of
+from mirror.engine.conformance.signers import Signers
 from mirror.engine.conformance.signing import Draft, SigningKey, base64_text, odd_signatures
 from mirror.engine.conformance.task import ConformanceTask
 

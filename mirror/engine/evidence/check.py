@@ -15,7 +15,7 @@ from mirror.core.block_header import HEADER_BYTES, proven_hash
 from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
 from mirror.core.events.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet, parse_key_set
-from mirror.core.merge import State, merge
+from mirror.core.merge import State, merge_bundles
 from mirror.core.record import Record
 from mirror.core.shape import (
     ObjectReader,
@@ -104,13 +104,12 @@ class CheckedEvidence:
         """Add a check."""
         self.checks.append(EvidenceCheck(name, status, words))
 
-    def compare(self, name: str, what: str, found: str, expected: str) -> bool:
-        """Add a comparison of two texts; return whether they are equal."""
+    def compare(self, name: str, what: str, found: str, expected: str) -> None:
+        """Add a comparison of two texts."""
         if found == expected:
             self.add(name, HOLDS, f"{what}: {found}")
         else:
             self.add(name, FAILS, f"{what}: computed {found}, but the file has {expected}")
-        return found == expected
 
 
 class _VerifiedFacts(NamedTuple):
@@ -188,7 +187,7 @@ def _check_facts(checked: CheckedEvidence, reader: ObjectReader) -> _VerifiedFac
         "record", "Pith Number of the record (R3)", record.pith_number, checked.pith_number
     )
     _check_verdicts(checked, bundle, keys)
-    state = merge(record, bundle.receipts, bundle.alias_claims, bundle.events, keys)
+    state = merge_bundles([bundle], keys)
     if state.text == reader.text("state").encode():
         checked.add("state", HOLDS, f"the merge gives the state {state.digest} (M12)")
     else:

@@ -25,6 +25,7 @@ from mirror.core.comparison.causes import (
 )
 from mirror.core.events.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet
+from mirror.core.merge import merge_bundles
 from mirror.core.values import canonical, decode
 from mirror.errors import FormatError
 from tests import oracle
@@ -46,7 +47,7 @@ from tests.builders import (
     to_json,
     without,
 )
-from tests.helpers import keys_of, state_of, verified
+from tests.helpers import keys_of, verified
 from tests.properties import strategies as worlds_of
 from tests.properties.strategies import World, json_values
 from tests.shared import real_lines
@@ -67,7 +68,7 @@ def here_of(bundle: Object, keys: KeySet = KEYS) -> LocalRecord:
     judged = verified(bundle, keys)
     invalid = [one for one in judged.events if isinstance(one, InvalidEvent)]
     return LocalRecord(
-        state=state_of([judged], keys).value,
+        state=merge_bundles([judged], keys).value,
         valid=frozenset(one.event_id for one in judged.events if isinstance(one, ValidEvent)),
         refused={
             claimed: one.code

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mirror.core.comparison.rollback import rollbacks
 from mirror.core.keys import KeySet
+from mirror.core.merge import merge_bundles
 from mirror.core.values import decode
 from tests.builders import (
     Object,
@@ -26,7 +27,7 @@ from tests.builders import (
     snapshot,
     without,
 )
-from tests.helpers import composed_of, keys_of, merged, state_of, verified
+from tests.helpers import composed_of, keys_of, merged, verified
 from tests.properties import strategies as worlds_of
 from tests.properties.strategies import World, json_values
 
@@ -233,7 +234,7 @@ def growing(draw: st.DrawFn) -> list[World]:
 def test_law_whoever_only_adds_takes_nothing_back(worlds: list[World]) -> None:
     """True of every state on the way, and of every bundle."""
     judged = [verified(world.bundle(), worlds_of.KEYS) for world in worlds]
-    states = [state_of([one], worlds_of.KEYS).value for one in judged]
+    states = [merge_bundles([one], worlds_of.KEYS).value for one in judged]
     bundles: list[Any] = [decode(composed_of([one])) for one in judged]
     for said in (states, bundles):
         for index, before in enumerate(said):
