@@ -101,13 +101,30 @@ on_crate() {
     echo "native/ is not checked with cargo $1: $said" >&2
 }
 
-# Debian's Chromium, for the tests of the pages, where it is missing and we may install it.
-install_chromium() {
-    [ -x /usr/bin/chromium ] && return
-    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
-    echo "installing chromium" >&2
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } \
-        >/dev/null 2>&1 || echo "chromium cannot be installed here: tests in a browser will skip" >&2
+# get_package_lists: whether apt's servers answer; they are asked once in a run, and not for long.
+APT=(apt-get -o Acquire::Retries=0 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o DPkg::Lock::Timeout=300)
+get_package_lists() {
+    : "${package_lists:=$("${APT[@]}" update 2>/dev/null | grep -Ec '^(Hit|Get):' || true)}"
+    [ "$package_lists" -gt 0 ]
+}
+
+# install_debian PROGRAMS PURPOSE PACKAGE...: install Debian's packages where one of the programs (one
+# word each, or a path) is missing and we may install it. Where we may not or cannot, say that PURPOSE,
+# such as "tests in a browser", is left out. Options of `apt-get install` may stand among the packages.
+install_debian() {
+    local program missing=""
+    for program in $1; do
+        command -v "$program" >/dev/null || missing=$program
+    done
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "installing ${*:3}" >&2
+        if get_package_lists &&
+            DEBIAN_FRONTEND=noninteractive "${APT[@]}" install -y -qq "${@:3}" >/dev/null 2>&1; then
+            return 0
+        fi
+    fi
+    echo "$missing is missing and cannot be installed here: $2 will skip" >&2
 }
 
 # axe-core, which looks for what keeps people out of a page, where npm works.
@@ -124,6 +141,6 @@ install_all() {
     install "$ALL"
     build_native
     install fuzz 2>/dev/null || echo "atheris cannot be installed here: its tests will skip" >&2
-    install_chromium
+    install_debian /usr/bin/chromium "tests in a browser" chromium
     fetch_axe
 }
