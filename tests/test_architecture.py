@@ -33,6 +33,7 @@ ENGINE_MAY_IMPORT: dict[str, set[str]] = {
     "ingest": {"states"},
     "export": {"states", "ingest"},
     "search": {"states"},
+    "bibliography": {"states"},
     "anchors": {"states"},
     "storage": {"states"},
     "claims": {"anchors", "storage"},

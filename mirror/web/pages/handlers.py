@@ -15,6 +15,8 @@ from mirror.core.keys import BUILT_IN
 from mirror.core.record import Record, suffix_in
 from mirror.core.values import Object, Value, hexdigest
 from mirror.engine.anchors.authorities import trusted_authorities
+from mirror.engine.bibliography.claimed_paper import claimed_paper
+from mirror.engine.bibliography.description import Description, arxiv_url, describe
 from mirror.engine.history.change_times import change_times
 from mirror.engine.identifiers import find_all
 from mirror.engine.search.find import find
@@ -37,14 +39,10 @@ from mirror.web.pages.history import steps_of
 from mirror.web.pages.labels import CODES, ERRORS, EVENT_STATUSES, LEVELS, RELATIONSHIPS
 from mirror.web.pages.record_data import (
     RecordDetails,
-    RecordListItem,
-    list_item_of,
-    paper_of,
     read_past_details,
     read_record_details,
 )
 from mirror.web.pages.record_sections import (
-    arxiv_url,
     checks_of,
     claims_of,
     completeness_of,
@@ -357,7 +355,7 @@ class Pages:
 
 
 def _sections(details: RecordDetails) -> dict[str, object]:
-    paper = paper_of(details.state)
+    paper = claimed_paper(details.state)
     title = title_of(details.kept, details.record, details.state)
     return {
         "record": details.record,
@@ -402,7 +400,7 @@ def _addresses(base_url: str, record: Record) -> dict[str, object]:
 # Lists of records ----------------------------------------------------------------------------
 
 
-def _recent(snapshot: StoreSnapshot) -> list[RecordListItem]:
+def _recent(snapshot: StoreSnapshot) -> list[Description]:
     """Return the records with the latest facts, those with a verified receipt first."""
     last = snapshot.store.facts.last_arrival()
     changes = snapshot.store.facts.changes(max(0, last - _RECENT_ARRIVALS), _RECENT_ARRIVALS)
@@ -415,12 +413,12 @@ def _of_code(snapshot: StoreSnapshot, code: str, after: int) -> list[FindingRow]
     return snapshot.store.findings.page(FindingFilter(code=code), after, PAGE_ROWS + 1)
 
 
-def _list_items_of(snapshot: StoreSnapshot, ids: list[int]) -> list[RecordListItem]:
+def _list_items_of(snapshot: StoreSnapshot, ids: list[int]) -> list[Description]:
     """Return records as list items, without damaged ones."""
     hits = []
     for one in ids:
         try:
-            hits.append(list_item_of(snapshot, one))
+            hits.append(describe(snapshot.store, one))
         except CorruptStoreError:
             continue
     return hits

@@ -10,15 +10,14 @@ from urllib.parse import urlsplit
 from mirror.core.events.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet
 from mirror.core.record import Record
-from mirror.core.shape import text_member
-from mirror.core.state_view import EventEntry, StateView, parse_state
+from mirror.core.state_view import StateView, parse_state
 from mirror.core.verification_status import CheckedClaims
 from mirror.engine.claims.checked import checked_claims
 from mirror.engine.compare.latest import UpstreamSummary, latest_statements
 from mirror.engine.search.citations import RecordCitations, citations_in_state, citations_of
 from mirror.engine.states.current import replay
 from mirror.engine.states.past import keys_at, past_arrivals
-from mirror.engine.titles import RecordTitle, proved_texts, proved_title, title_of
+from mirror.engine.titles import proved_texts
 from mirror.store import (
     ArrivalContents,
     ArrivalRow,
@@ -32,11 +31,7 @@ from mirror.web.store_reader import StoreSnapshot
 
 __all__ = [
     "ArrivalView",
-    "PaperMetadata",
     "RecordDetails",
-    "RecordListItem",
-    "list_item_of",
-    "paper_of",
     "public_source",
     "read_past_details",
     "read_record_details",
@@ -202,72 +197,3 @@ def public_source(source: str) -> str:
     except ValueError:
         return "a URL"
     return f"{parts.scheme}://{parts.hostname}{parts.path}"
-
-
-# The paper -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PaperMetadata:
-    """Metadata of a paper as the last graph snapshot with a title claims it, but its title."""
-
-    authors: str
-    abstract: str
-    claimed_by: str
-    claimed_at: str
-    builder: str
-
-
-def paper_of(state: StateView) -> PaperMetadata | None:
-    """Return the metadata of the paper; None if no snapshot has a title."""
-    for snapshot in reversed(state.graph_snapshots):
-        if text_member(snapshot.graph.get("paper"), "title").strip():
-            return _paper(snapshot)
-    return None
-
-
-def _paper(snapshot: EventEntry) -> PaperMetadata:
-    graph = snapshot.graph
-    paper = graph.get("paper")
-    return PaperMetadata(
-        authors=text_member(paper, "authors_text"),
-        abstract=text_member(paper, "abstract_excerpt"),
-        claimed_by=snapshot.signer_id,
-        claimed_at=snapshot.created_at,
-        builder=text_member(graph, "builder_version"),
-    )
-
-
-# A record in a list --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class RecordListItem:
-    """A record as a list shows it."""
-
-    record: Record
-    title: RecordTitle | None
-    receipt_key_id: str
-    """Id of the key that signed the verified receipt; empty if there is none."""
-
-
-def list_item_of(snapshot: StoreSnapshot, record_id: int) -> RecordListItem:
-    """Return a record as a list item.
-
-    A claimed title is left out if many events failed, so that nobody can make a list slow.
-    """
-    store = snapshot.store
-    record = store.records.get(record_id)
-    kept = proved_texts(store, record)
-    if store.states.has_many_refused(record_id):
-        return RecordListItem(record, proved_title(kept), _receipt_key_id(store, record_id))
-    state = snapshot.state(record_id)
-    return RecordListItem(record, title_of(kept, record, state), state.receipt_key_id)
-
-
-def _receipt_key_id(store: Store, record_id: int) -> str:
-    """Return the id of the key that signed a record's receipt, without reading its facts."""
-    stale = store.states.staleness(record_id)
-    if stale is not None and stale.needs_verdicts:
-        return ""
-    return StateView(store.states.outline(record_id)).receipt_key_id

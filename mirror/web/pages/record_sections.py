@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,9 +23,10 @@ from mirror.core.shape import object_member
 from mirror.core.state_view import EventEntry, StateView
 from mirror.core.values import Object
 from mirror.core.verification_status import ClaimStatus, Level, claim_statuses
+from mirror.engine.bibliography.claimed_paper import ClaimedPaper
 from mirror.engine.titles import RecordTitle
 from mirror.web.pages.labels import CHECKS, CLAIMS, CODES, EVENT_STATUSES, LEVELS
-from mirror.web.pages.record_data import PaperMetadata, RecordDetails
+from mirror.web.pages.record_data import RecordDetails
 
 __all__ = [
     "CheckResult",
@@ -34,7 +34,6 @@ __all__ = [
     "CompletenessItem",
     "ReceiptView",
     "StatusTag",
-    "arxiv_url",
     "checks_of",
     "claims_of",
     "completeness_of",
@@ -139,7 +138,7 @@ class ReceiptView:
     builder: str
 
 
-def receipt_of(details: RecordDetails, paper: PaperMetadata | None) -> ReceiptView | None:
+def receipt_of(details: RecordDetails, paper: ClaimedPaper | None) -> ReceiptView | None:
     """Return the verified receipt, or None if there is none."""
     receipt = details.state.receipt
     if receipt is None:
@@ -316,16 +315,6 @@ def facts_of(record: Record) -> dict[str, str]:
         + (" …" if len(record.categories) > len(categories) else ""),
         "license": record.metadata["license"],
     }
-
-
-_ARXIV_ID = re.compile(r"[A-Za-z0-9.\-/]{1,60}")
-
-
-def arxiv_url(record: Record) -> str:
-    """Return the paper's URL at arXiv; empty if the source is not arXiv."""
-    source = f"{record.source['id']}v{record.source['version']}"
-    is_arxiv = record.source["kind"] == "arxiv" and _ARXIV_ID.fullmatch(source)
-    return f"https://arxiv.org/abs/{source}" if is_arxiv else ""
 
 
 _SCRIPT = (

@@ -1,0 +1,1 @@
+"""Bibliographic descriptions of records, in the formats of libraries."""
