@@ -11,12 +11,22 @@ from dataclasses import dataclass
 
 from mirror.core.record import Record
 from mirror.core.state_view import StateView, parse_state
+from mirror.engine.bibliography.author_names import author_names
 from mirror.engine.bibliography.claimed_paper import ClaimedPaper, claimed_paper
+from mirror.engine.bibliography.orcid import orcid_url
+from mirror.engine.bibliography.plain_text import one_line
 from mirror.engine.states.current import current_text
 from mirror.engine.titles import RecordTitle, proved_texts, proved_title, title_of
 from mirror.store import PaperTexts, Store
 
-__all__ = ["AuthorClaim", "Description", "arxiv_url", "describe", "description_of"]
+__all__ = [
+    "AuthorClaim",
+    "Description",
+    "arxiv_url",
+    "describe",
+    "describe_fully",
+    "description_of",
+]
 
 _ARXIV_ID = re.compile(r"[A-Za-z0-9.\-/]{1,60}")
 _URL = re.compile(r"https?://[!-;=?-~]+")
@@ -31,6 +41,11 @@ class AuthorClaim:
     """How the claimant was identified, such as `orcid`."""
     strength: str
     signer_id: str
+
+    @property
+    def orcid_url(self) -> str:
+        """The URL of the claimed ORCID iD; empty if the method is another, or it is none."""
+        return orcid_url(self.claimant_id) if self.method == "orcid" else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +84,17 @@ class Description:
     def authors(self) -> str:
         """The authors in one text, as a graph snapshot claims them; empty if none does."""
         return "" if self.paper is None else self.paper.authors.strip()
+
+    @property
+    def author_names(self) -> tuple[str, ...]:
+        """The same authors one by one, where the text separates them clearly; else the text."""
+        return author_names(one_line(self.authors), is_arxiv=self.record.source["kind"] == "arxiv")
+
+    @property
+    def orcid_urls(self) -> tuple[str, ...]:
+        """ORCID iDs of the author claims in force, as URLs, each once, in the order of M6."""
+        urls = (one.orcid_url for one in self.author_claims)
+        return tuple(dict.fromkeys(url for url in urls if url))
 
     @property
     def authors_status(self) -> str:
@@ -120,6 +146,15 @@ class Description:
             return "no verified receipt from a trusted key"
         return f"receipt verified, signed with the trusted key {self.receipt_key_id}"
 
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """Sentences that say from whom the parts of a citation are, each as one line."""
+        title = f"Title {self.title_status}." if self.title else "No title is known."
+        authors = f"Authors {self.authors_status}." if self.authors else ""
+        partial = "Claims were left out." if self.is_partial else ""
+        receipt = f"{self.verification[0].upper()}{self.verification[1:]}."
+        return tuple(one_line(one) for one in (title, authors, partial, receipt) if one)
+
 
 def arxiv_url(record: Record) -> str:
     """Return the paper's URL at arXiv; empty if the source is not arXiv."""
@@ -146,6 +181,16 @@ def describe(store: Store, record_id: int) -> Description:
     if store.states.has_many_refused(record_id):
         return _without_claims(record, kept, _receipt_key_id(store, record_id))
     return description_of(record, kept, parse_state(current_text(store, record_id)))
+
+
+def describe_fully(store: Store, record_id: int) -> Description:
+    """Return the description of one stored record, with all claims; raises as `describe`.
+
+    It takes as long as the state of the record: for a single record, not for lists of them.
+    """
+    record = store.records.get(record_id)
+    state = parse_state(current_text(store, record_id))
+    return description_of(record, proved_texts(store, record), state)
 
 
 def description_of(record: Record, kept: PaperTexts, state: StateView) -> Description:
