@@ -136,11 +136,24 @@ fetch_axe() {
         >/dev/null 2>&1 || echo "axe-core cannot be fetched here: its tests will skip" >&2
 }
 
-# All that the whole suite uses. Tests that need atheris, Chromium, axe or the engine skip without it.
+# Debian's nginx, unpacked: its package would start a server when it is installed.
+fetch_nginx() {
+    local folder=.cache/nginx
+    command -v nginx /usr/sbin/nginx $folder/usr/sbin/nginx >/dev/null && return
+    mkdir -p $folder
+    if command -v apt-get >/dev/null; then
+        [ "$(id -u)" != 0 ] || get_package_lists || true
+        (cd $folder && "${APT[@]}" download nginx && dpkg -x nginx_*.deb . && rm nginx_*.deb) >/dev/null 2>&1 || true
+    fi
+    [ -x $folder/usr/sbin/nginx ] || echo "nginx cannot be fetched here: its tests will skip" >&2
+}
+
+# All that the whole suite uses. Tests that need atheris, Chromium, axe, nginx or the engine skip without it.
 install_all() {
     install "$ALL"
     build_native
     install fuzz 2>/dev/null || echo "atheris cannot be installed here: its tests will skip" >&2
     install_debian /usr/bin/chromium "tests in a browser" chromium
     fetch_axe
+    fetch_nginx
 }
