@@ -23,7 +23,7 @@ from mirror.core.events.types import (
 )
 from mirror.core.keys import BUILT_IN, KeySet
 from mirror.core.rules import MERGE_VERSION
-from mirror.core.values import Object, canonical
+from mirror.core.values import MAX_INTEGER, Object, canonical
 from mirror.engine.native import native_module, require_python_allowed
 from mirror.store import DICTIONARY, NewFacts, StateColumns, StoredRecord
 from mirror.store.citations import citing_names
@@ -210,11 +210,16 @@ def _settings(keys: KeySet, limits: BundleLimits) -> Object:
             "citation": CITATION,
         },
         "limits": {
-            "items": limits.items,
-            "depth": limits.depth,
-            "record_bytes": limits.record_bytes,
-            "receipt_bytes": limits.receipt_bytes,
+            "items": _limit(limits.items),
+            "depth": _limit(limits.depth),
+            "record_bytes": _limit(limits.record_bytes),
+            "receipt_bytes": _limit(limits.receipt_bytes),
             "event_bytes": MAX_EVENT_BYTES,
             "payload_depth": MAX_PAYLOAD_DEPTH,
         },
     }
+
+
+def _limit(value: int | None) -> int | None:
+    """Return a limit as the engine can read it (V1); no input is larger."""
+    return None if value is None else min(value, MAX_INTEGER)

@@ -71,8 +71,8 @@ def test_it_follows_the_rules_of_this_version() -> None:
 def test_settings_that_it_cannot_read(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A limit beyond the integers of V1: Python does the work, unless nobody wants that."""
-    limits = BundleLimits(items=1 << 60)
+    """A limit below zero: Python does the work, unless nobody wants that."""
+    limits = BundleLimits(items=-1)
     with pytest.raises(EngineError) as error:
         engine_for(KeySet(), limits)
     assert error.value.code == "engine.missing"
@@ -80,3 +80,11 @@ def test_settings_that_it_cannot_read(
     with caplog.at_level(logging.WARNING):
         assert [engine_for(KeySet(), limits) for _ in range(2)] == [None, None]
     assert len(caplog.messages) == 1
+
+
+def test_limits_beyond_every_integer_of_json_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are limits in Python, and canonical JSON cannot hold them (V1)."""
+    monkeypatch.setenv(VARIABLE, "on")
+    beyond = 1 << 60
+    limits = BundleLimits(items=beyond, depth=beyond, record_bytes=beyond, receipt_bytes=beyond)
+    assert engine_for(KeySet(), limits) is not None
