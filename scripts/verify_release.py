@@ -106,18 +106,28 @@ def below(files: Files, *paths: str) -> Files:
     }
 
 
+def placed(files: Files, targets: Mapping[str, str]) -> Files:
+    """Return committed files and folders, by the path to which `pyproject.toml` maps them."""
+    return {
+        target + name.removeprefix(source): content
+        for source, target in targets.items()
+        for name, content in below(files, source).items()
+    }
+
+
 def check_wheel(wheel: bytes, files: Files, project: Mapping[str, dict[str, str]]) -> None:
     """Require that a wheel holds the package as committed, with all that is not Python."""
     with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
         held = {name: archive.read(name) for name in archive.namelist()}
-    expected = dict(below(files, "mirror"))
-    for source, target in project.get("force-include", {}).items():
-        expected[target] = files[source]
+    expected = {**below(files, "mirror"), **placed(files, project["force-include"])}
     package = below(held, "mirror")
     require(package == expected, f"the wheel holds the {len(expected)} files of mirror/, no others")
     for what in ("py.typed", "/templates/", "/static/"):
         count = sum(what in name for name in package)
         require(count > 0, f"the wheel holds {count} files with {what} in their path")
+    shared = placed(files, project["shared-data"])
+    data = {name.partition(".data/data/")[2]: held[name] for name in held if ".data/" in name}
+    require(data == shared, f"the wheel holds the {len(shared)} files of share/, no others")
 
 
 def check_sdist(sdist: bytes, files: Files, include: list[str]) -> None:
@@ -146,16 +156,27 @@ def check_version(built: Files, files: Files) -> str:
 
 
 def check_installed(work: Path, wheel: Path, version: str) -> None:
-    """Install a wheel in a new environment, and merge a sample with it."""
-    venv.create(work / "fresh", with_pip=True)
-    python, mirror = (work / "fresh" / "bin" / name for name in ("python", "mirror"))
+    """Install a wheel in a new environment, and try it there."""
+    fresh = work / "fresh"
+    venv.create(fresh, with_pip=True)
+    python, mirror = (fresh / "bin" / name for name in ("python", "mirror"))
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
-    said = run(mirror, "--version").decode().strip()
+    said = run(mirror, "--version").decode().partition("\n")[0]
     require(said == f"mirror, version {version}", f"in a new environment: {said}")
+    check_completion(fresh)
     states = run(mirror, "merge", SAMPLE, "--db", work / "mirror.db", "--json")
     require(
         states == STATES.read_bytes(), f"it merges {SAMPLE.name} to the states of {STATES.name}"
     )
+
+
+def check_completion(prefix: Path) -> None:
+    """Require that bash completes a command by the installed file."""
+    file = prefix / "share" / "bash-completion" / "completions" / "mirror"
+    words = "COMP_WORDS=(mirror me) COMP_CWORD=1; _mirror_completion mirror; echo $COMPREPLY"
+    path = f"{prefix / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    said = run("bash", "-c", f". '{file}'; {words}", PATH=path).decode().strip()
+    require(said == "merge", f"bash completes `mirror me` to `mirror {said}`")
 
 
 def check_against(built: Files, folder: Path) -> None:

@@ -88,11 +88,12 @@ def stamp_checkpoint(
     as_json: bool,
     client_config: ClientConfig,
 ) -> None:
-    """Send the digest of a checkpoint to OpenTimestamps calendars, and keep their promises.
+    """Send the digest of a checkpoint to OpenTimestamps calendars.
 
-    The calendars learn the SHA-256 of the signed note with a random number, and nothing else. Some
-    hours later, `mirror checkpoint upgrade` gets the proofs. Exit 1 if a calendar failed, 5 if none
-    could be reached.
+    Their promises of a proof are stored. The calendars learn the SHA-256 of the signed note with a
+    random number, and nothing else. Some hours later, `mirror checkpoint upgrade` gets the proofs.
+
+    Exit codes: 0 every calendar promised a proof; 1 a calendar failed; 5 none could be reached.
 
     \b
     Example:
@@ -122,10 +123,12 @@ def upgrade_proof(
     as_json: bool,
     client_config: ClientConfig,
 ) -> None:
-    """Ask calendars for the proofs that they promised for a checkpoint.
+    """Ask calendars for the proofs that they promised.
 
-    Only calendars that you named with `stamp` or here are asked. Exit 0 if every promise was kept,
-    1 if one is pending or failed, 5 if no calendar could be reached.
+    Only calendars that you named with `stamp` or here are asked.
+
+    Exit codes: 0 every promise was kept; 1 one is pending or failed; 5 no calendar could be
+    reached.
 
     \b
     Example:
@@ -146,9 +149,10 @@ def upgrade_proof(
 @options.db
 @writes
 def write_proof(out: OutputFile, *, number: int | None, db: Path) -> None:
-    """Write the time-stamp of a checkpoint as a file for OpenTimestamps clients.
+    """Write the time-stamp of a checkpoint to a file.
 
-    It is about the signed note, as `mirror checkpoint sign --out FILE` wrote it.
+    Any OpenTimestamps client reads the file. It is about the signed note, as `mirror checkpoint
+    sign --out FILE` wrote it.
 
     \b
     Example:

@@ -1,12 +1,12 @@
 """Names of all commands, each with its line in `mirror --help`.
 
-The help of the program is made from this table, so that no command is imported for it. A test
+Help and completion are made from these tables, so that no command is imported for them. A test
 holds each line against the first sentence of the command's own help.
 """
 
 from __future__ import annotations
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "SUBCOMMANDS"]
 
 COMMANDS = {
     "anchors": "Check the proofs of time-stamps, offline, and list the results.",
@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "Verify the whole store: hashes, signatures, states, SQLite.",
     "checkpoint": "Sign the root of all states; verify that of other mirrors.",
     "compare": "Compare the states with upstream's or another mirror's.",
+    "completion": "Print the script that completes commands in a shell.",
     "conformance": "Find out whether another implementation follows the rules.",
     "diff": "Show what changed between two known times.",
     "evidence": "Write a file that proves what is known of a record; check one.",
@@ -40,3 +41,37 @@ COMMANDS = {
     "tables": "Write everything known as tables, for analysis.",
     "verify": "Check bundles as `merge` does, and store nothing.",
 }
+
+SUBCOMMANDS = {
+    "checkpoint": {
+        "list": "List all stored checkpoints.",
+        "proof": "Write the time-stamp of a checkpoint to a file.",
+        "sign": "Sign the root of all states, and store the checkpoint.",
+        "stamp": "Send the digest of a checkpoint to OpenTimestamps calendars.",
+        "upgrade": "Ask calendars for the proofs that they promised.",
+        "verify": "Verify and store a checkpoint of another mirror.",
+    },
+    "findings": {
+        "ack": "Acknowledge findings, which then count as known.",
+    },
+    "headers": {
+        "add": "Check the headers of a file, and store them, all or none.",
+        "list": "List the ranges of linked headers, with what their work says.",
+    },
+    "keys": {
+        "add": "Trust the keys and profiles of a key set file.",
+        "distrust-authority": "Stop trusting time-stamp authorities.",
+        "distrust-profile": "Remove event profiles from the trusted ones.",
+        "import": "Trust the key that a registry publishes.",
+        "list": "List the trusted keys, profiles and authorities.",
+        "new": "Make the mirror's own key for `mirror checkpoint sign`.",
+        "remove": "Remove keys from the trusted ones.",
+        "trust-authority": "Trust a time-stamp authority (RFC 3161).",
+        "trust-profile": "Trust an event profile, such as one from `mirror probe`.",
+    },
+    "storage": {
+        "check": "Ask for each attested capture, and store the answers.",
+        "list": "List the stored answers of archives, the oldest first.",
+    },
+}
+"""By group, the names of its commands, each with its line in the help of the group."""

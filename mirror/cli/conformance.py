@@ -26,7 +26,13 @@ __all__ = ["conformance"]
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
+@click.argument(
+    "command",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="[COMMAND]...",
+    shell_complete=options.complete_paths,
+)
 @click.option("--seed", default="0", show_default=True, help="The made-up worlds follow from it.")
 @click.option(
     "--worlds",

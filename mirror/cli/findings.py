@@ -183,11 +183,12 @@ def ack(
     line_id: int | None,
     as_json: bool,
 ) -> None:
-    """Acknowledge findings, so that they are known and do not change the exit code.
+    """Acknowledge findings, which then count as known.
 
-    A finding must match all of --code, --record, --source and --event. Only findings that are in
-    the store now are acknowledged; a later one is new, even with the same code. A finding given
-    with --from is recognised by its digest whenever it occurs again. Nothing is deleted.
+    A known finding does not change an exit code. A finding must match all of --code, --record,
+    --source and --event. Only findings that are in the store now are acknowledged; a later one is
+    new, even with the same code. A finding given with --from is recognised by its digest whenever
+    it occurs again. Nothing is deleted.
 
     \b
     Examples:

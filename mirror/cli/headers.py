@@ -43,10 +43,11 @@ def headers() -> None:
 )
 @options.as_json
 def add(file: Path, *, db: Path, height: int | None, as_json: bool) -> None:
-    """Check the headers of a file, store them, all or none, and check time-stamps again.
+    """Check the headers of a file, and store them, all or none.
 
-    FILE holds raw headers of 80 bytes (with --height), JSON Lines with a height and a header, or an
-    archive that begins with OTSH. It may have any size.
+    The proofs of time-stamps are then checked again. FILE holds raw headers of 80 bytes (with
+    --height), JSON Lines with a height and a header, or an archive that begins with OTSH. It may
+    have any size.
 
     \b
     Examples:

@@ -51,7 +51,9 @@ keys.add_command(distrust_authority)
 @options.db
 @options.as_json
 def list_keys(*, db: Path, as_json: bool) -> None:
-    """List the trusted keys, profiles and time-stamp authorities, and the key set's digest.
+    """List the trusted keys, profiles and authorities.
+
+    The digest of the key set is listed, too.
 
     \b
     Examples:
@@ -111,10 +113,11 @@ def _rows(key: Key) -> dict[str, str]:
 @click.option("--built-in", is_flag=True, help="The registry's key, after its removal.")
 @options.as_json
 def add(file: Path | None, *, db: Path, built_in: bool, as_json: bool) -> None:
-    """Trust the keys of a key set file: {"keys": [...]}.
+    """Trust the keys and profiles of a key set file.
 
-    One invalid key refuses the whole file. The registry's key is trusted from the start; --built-in
-    adds it again after its removal.
+    FILE is JSON: {"keys": [...], "profiles": [...]}, of which the profiles may be absent. One that
+    is invalid refuses the whole file. The registry's key is trusted from the start; --built-in adds
+    it again after its removal.
 
     \b
     Examples:
@@ -143,7 +146,7 @@ def add(file: Path | None, *, db: Path, built_in: bool, as_json: bool) -> None:
 )
 @options.as_json
 def trust_profile(file: Path, *, db: Path, mapped: tuple[str, ...], as_json: bool) -> None:
-    """Trust an event profile, such as one that `mirror probe --save` wrote.
+    """Trust an event profile, such as one from `mirror probe`.
 
     Events that are invalid under the built-in profile are verified under this one, with the same
     checks in the same order, and merged. Read the file first: it defines which members are signed.
@@ -250,10 +253,11 @@ def import_keys(
     event_types: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Trust the key that a registry publishes in pith-mirrors.json or pith-signing-key.json.
+    """Trust the key that a registry publishes.
 
-    An imported key can never revoke events of others. Compare the fingerprint in `mirror keys list`
-    with one from another channel.
+    FILE is the registry's pith-mirrors.json or pith-signing-key.json. An imported key can never
+    revoke events of others. Compare the fingerprint in `mirror keys list` with one from another
+    channel.
 
     \b
     Example:

@@ -9,14 +9,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 import mirror
 from mirror.cli import exit_codes
-from mirror.cli.commands import COMMANDS
+from mirror.cli.commands import COMMANDS, SUBCOMMANDS
 from mirror.cli.options import Text
 from mirror.cli.output import echo, prepare_streams, say
 from mirror.cli.pipes import abandon_stdout, die_of_closed_pipe, is_closed_pipe
@@ -24,7 +25,14 @@ from mirror.core.redaction import redact
 from mirror.engine.native import description
 from mirror.errors import MirrorError
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 __all__ = ["main"]
+
+
+_COMPLETE_VARIABLE = "_MIRROR_COMPLETE"
+"""The environment variable by which the script of a shell asks for completions."""
 
 
 class LogPrinter(logging.Handler):
@@ -60,9 +68,15 @@ class CommandGroup(click.Group):
         if cmd_name not in self.commands:
             command = getattr(importlib.import_module(f"mirror.cli.{cmd_name}"), cmd_name)
             _name_variables(command, f"MIRROR_{cmd_name}")
+            _give_lines(command)
             _require_text(command)
             self.add_command(command)
         return self.commands[cmd_name]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin with a text, without an import of any."""
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*_completion().complete_names(COMMANDS, incomplete), *options]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands, as click does it."""
@@ -78,8 +92,10 @@ class CommandGroup(click.Group):
             say("error: output.failed: standard output is closed")
             sys.exit(exit_codes.UNREADABLE)
         prepare_streams()
+        if _COMPLETE_VARIABLE in os.environ:
+            _completion().register_shells()
         try:
-            return super().main(*args, **settings)
+            return super().main(*args, **{"complete_var": _COMPLETE_VARIABLE, **settings})
         except OSError:  # no output is left to report it on
             abandon_stdout()
             sys.exit(exit_codes.UNREADABLE)
@@ -93,6 +109,11 @@ class CommandGroup(click.Group):
         """Run the command."""
         with _errors_reported():
             return super().invoke(ctx)
+
+
+def _completion() -> ModuleType:
+    """Import and return the module of completion, which no command needs."""
+    return importlib.import_module("mirror.cli.completion")
 
 
 @contextmanager
@@ -146,6 +167,13 @@ def _name_variables(command: click.Command, prefix: str) -> None:
     if isinstance(command, click.Group):
         for name, one in command.commands.items():
             _name_variables(one, f"{prefix}_{name}")
+
+
+def _give_lines(command: click.Command) -> None:
+    """Give each command of a group its whole line in help, which click would shorten."""
+    if isinstance(command, click.Group):
+        for name, line in SUBCOMMANDS[command.name or ""].items():
+            command.commands[name].short_help = line
 
 
 def _require_text(command: click.Command) -> None:
@@ -202,7 +230,7 @@ def main(ctx: click.Context, db: Path | None) -> None:
     that could not be read at all; 4 the store; 5 upstream could not be reached or read; 130
     interrupted.
 
-    Tab completion: eval "$(_MIRROR_COMPLETE=bash_source mirror)" (or zsh_source, fish_source).
+    `mirror completion` prints a script with which a shell completes commands after TAB.
     """
     if ctx.get_parameter_source("db") == ParameterSource.COMMANDLINE:
         ctx.obj = db

@@ -8,13 +8,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 from click.core import ParameterSource
 
 from mirror.engine.processors import with_processes
 from mirror.errors import FormatError, LimitError, SourceError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = [
     "SMALL_BYTES",
@@ -26,6 +29,7 @@ __all__ = [
     "Text",
     "TextOrFile",
     "as_json",
+    "complete_paths",
     "db",
     "grouped",
     "input_lines",
@@ -79,12 +83,27 @@ class Duration(click.ParamType[float]):
         return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
+def complete_paths(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Have the shell complete paths, for a parameter that click does not know to be one."""
+    return click.Path().shell_complete(ctx, param, incomplete)
+
+
 class SourceText(click.types.StringParamType):
     """The type of a parameter that may name a file or folder to read; also a URL, or `-`."""
+
+    def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
+        """Have the shell complete paths."""
+        return complete_paths(ctx, param, incomplete)
 
 
 class TextOrFile(SourceText):
     """The type of a parameter that is a text, or `@FILE` for the text in a small file."""
+
+    def shell_complete(self, *_: Any) -> list[CompletionItem]:
+        """Complete nothing: shells do not know that a path follows the `@`."""
+        return []
 
 
 class InputFile(click.Path):

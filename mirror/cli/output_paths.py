@@ -8,13 +8,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from mirror.cli.options import SourceText
 from mirror.engine.atomic_file import OutputFile
 from mirror.errors import OutputError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["OutputFolder", "OutputPath", "StandardOutput", "inputs_of", "writes"]
 
@@ -40,6 +43,10 @@ class OutputPath(click.Path):
 
 class OutputFolder(click.types.StringParamType):
     """The type of a parameter that names a folder, or a URL, under which files are written."""
+
+    def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
+        """Have the shell complete paths of folders."""
+        return click.Path(file_okay=False).shell_complete(ctx, param, incomplete)
 
 
 class StandardOutput:

@@ -57,11 +57,12 @@ def check_captures(
     as_json: bool,
     client_config: ClientConfig,
 ) -> None:
-    """Ask for each capture that an attestation in force names, and store the answers.
+    """Ask for each attested capture, and store the answers.
 
-    Of one record, or of all. This sends requests to the archives, and is the only command that
-    does. A capture is there if the response has its time in Memento-Datetime (RFC 7089); nothing of
-    it is downloaded. Rerun the command with --older-than to resume an interrupted run.
+    The attestations in force of one record, or of all, name the captures. This sends requests to
+    the archives, and is the only command that does. A capture is there if the response has its time
+    in Memento-Datetime (RFC 7089); nothing of it is downloaded. Rerun the command with --older-than
+    to resume an interrupted run.
 
     \b
     present          the archive has this capture

@@ -27,12 +27,12 @@ __all__ = ["distrust_authority", "print_authorities", "trust_authority"]
 @click.option("--name", default="", help="Its name here; the common name of its root if not given.")
 @options.as_json
 def trust_authority(file: Path, *, db: Path, name: str, as_json: bool) -> None:
-    """Trust a time-stamp authority (RFC 3161), given its certificates in PEM.
+    """Trust a time-stamp authority (RFC 3161).
 
-    FILE has the root of the authority, and if wanted the certificates between and those that sign
-    tokens. If it has one that signs, no other certificate may sign. Compare the fingerprints with
-    those that the authority publishes: every token rests on them. States, verdicts and the key set
-    digest do not depend on it.
+    FILE has certificates in PEM: the root of the authority, and if wanted those between and those
+    that sign tokens. If it has one that signs, no other certificate may sign. Compare the
+    fingerprints with those that the authority publishes: every token rests on them. States,
+    verdicts and the key set digest do not depend on it.
 
     \b
     Example:
@@ -59,7 +59,9 @@ def trust_authority(file: Path, *, db: Path, name: str, as_json: bool) -> None:
 @options.db
 @options.as_json
 def distrust_authority(names: tuple[str, ...], *, db: Path, as_json: bool) -> None:
-    """Stop trusting time-stamp authorities: their tokens prove nothing any more.
+    """Stop trusting time-stamp authorities.
+
+    Their tokens prove nothing any more.
 
     \b
     Example:

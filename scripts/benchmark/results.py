@@ -29,6 +29,7 @@ _TO_READING: Final = "to reading and parsing"
 TARGETS: Final = (
     ("start-up", f"mirror --version, {_TO_CLICK}", at_most(2)),
     ("start-up", f"mirror --help, {_TO_CLICK}", at_most(2)),
+    ("start-up", f"mirror completion, {_TO_CLICK}", at_most(2.5)),
     ("start-up", f"mirror show, {_TO_CLICK}", at_most(4)),
     ("merge, packed, native", _TO_PYNACL, at_least(1)),
     ("merge, packed, native", _TO_CRYPTOGRAPHY, at_least(1.8)),
@@ -134,6 +135,7 @@ _TABLE: Final[dict[str, tuple[_Row, ...]]] = {
         ("python -c 'import click'", "s", "start.click.seconds"),
         *_started("--version"),
         *_started("--help"),
+        *_started("completion"),
         *_started("show"),
     ),
     "raw ceiling": tuple(

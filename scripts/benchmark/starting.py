@@ -16,6 +16,10 @@ STARTS: Final = 15
 """Starts of each command in a round, in turns; the round's sample is their median."""
 
 
+_COMPLETION: Final = ("_MIRROR_COMPLETE=bash_complete", "COMP_WORDS=mirror\nkeys\n", "COMP_CWORD=2")
+"""What the script of bash sets after `mirror keys` and TAB."""
+
+
 def measure_starting(shop: Workshop, db: Path) -> None:
     """Start each command in turns.
 
@@ -28,6 +32,7 @@ def measure_starting(shop: Workshop, db: Path) -> None:
         "click": [sys.executable, "-c", "import click"],
         "version": mirror("--version"),
         "help": mirror("--help"),
+        "completion": ["env", *_COMPLETION, *mirror()],
         "show": mirror("show", shop.corpus.contents.first_pith_number, "--db", db),
     }
     # Modules are compiled once, as those of an installed package are.

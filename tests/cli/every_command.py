@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "{folder}/report.html",
         "--force",
     ),
+    "completion": ("zsh",),
     "conformance": ("--worlds", "0", "--task", "compare", "--", "{folder}/absent-program"),
     "root": (),
     "tables": ("{folder}/tables.db",),

@@ -402,7 +402,7 @@ def test_another_file_is_not_taken_for_a_store(mirror: Mirror) -> None:
     assert Path("mirror.db").read_bytes() == b"my diary, which is not SQLite at all"
 
 
-# Options, help, completion -------------------------------------------------------------------
+# Options, help -------------------------------------------------------------------------------
 
 
 def test_options_come_from_the_environment(mirror_process: Mirror, tmp_path: Path) -> None:
@@ -432,12 +432,6 @@ def test_usage_errors_exit_with_2(mirror: Mirror) -> None:
     """A word that is no command, an option that is none, an argument that is missing."""
     for words in (["nonsense"], ["merge"], ["merge", PITH, "--nonsense"], ["show"]):
         assert mirror(*words).exit_code == 2
-
-
-def test_the_shell_completes(mirror_process: Mirror) -> None:
-    """As click gives it."""
-    env = {**os.environ, "_MIRROR_COMPLETE": "bash_source"}
-    assert b"complete" in mirror_process(env=env).stdout
 
 
 def test_a_store_may_be_named_before_the_command(mirror: Mirror) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,10 +38,11 @@ finally:
 """
 
 
-def loaded_by(folder: Path, *arguments: str) -> set[str]:
+def loaded_by(folder: Path, *arguments: str, **variables: str) -> set[str]:
     """The modules that a command imports."""
     command = [sys.executable, "-c", PROGRAM, *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    env = {**os.environ, **variables}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines())
 
 
@@ -49,6 +51,17 @@ def test_the_program_itself_imports_no_command(tmp_path: Path, argument: str) ->
     """Neither one of them nor a library that is slow to load."""
     loaded = loaded_by(tmp_path, argument)
     assert set() == loaded & (HEAVY | {f"mirror.cli.{name}" for name in COMMANDS})
+
+
+@pytest.mark.parametrize("words", ["mirror\n", "mirror\nkeys\n"])
+def test_completing_a_name_imports_no_command(tmp_path: Path, words: str) -> None:
+    """Neither that of a command nor that of one in a group."""
+    count = str(words.count("\n"))
+    asked = {"_MIRROR_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": count}
+    loaded = loaded_by(tmp_path, **asked)
+    assert "mirror.cli.completion" in loaded
+    others = {f"mirror.cli.{name}" for name in COMMANDS} - {"mirror.cli.completion"}
+    assert set() == loaded & (HEAVY | others)
 
 
 def test_show_imports_what_reading_takes(mirror: Mirror, tmp_path: Path) -> None:

@@ -1,0 +1,2 @@
+# bash loads this file at the first TAB after `mirror`.
+eval "$(mirror completion bash 2>/dev/null)"

@@ -1,0 +1,2 @@
+# fish loads this file at the first TAB after `mirror`.
+mirror completion fish 2>/dev/null | source

@@ -1,0 +1,105 @@
+"""`mirror completion`, and the completion of words that its scripts ask the program for."""
+
+from __future__ import annotations
+
+import re
+
+import click
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    ShellComplete,
+    ZshComplete,
+    add_completion_class,
+)
+
+from mirror.cli.commands import SUBCOMMANDS
+from mirror.cli.output import echo
+
+__all__ = ["complete_names", "completion", "register_shells"]
+
+_BREAKS = re.compile("\0([=:]+)(?:\0|$)")
+"""A word that bash makes of each `=` and `:`, between the words that it parts."""
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, *, shell: str) -> None:
+    """Print the script that completes commands in a shell.
+
+    The shell then completes commands, options, choices and files after TAB. The script asks
+    `mirror` for them, so it need not be printed again for another version.
+
+    \b
+    Examples:
+      eval "$(mirror completion bash)"        in ~/.bashrc
+      eval "$(mirror completion zsh)"         in ~/.zshrc, after compinit
+      mirror completion fish | source         in ~/.config/fish/config.fish
+    """
+    script = _CLASSES[shell](ctx.find_root().command, {}, "mirror", "_MIRROR_COMPLETE").source()
+    echo(script.rstrip("\n"))
+
+
+def complete_names(table: dict[str, str], incomplete: str) -> list[CompletionItem]:
+    """Return the commands of a table that begin with a text, with their lines."""
+    return [
+        CompletionItem(name, help=line)
+        for name, line in sorted(table.items())
+        if name.startswith(incomplete)
+    ]
+
+
+def register_shells() -> None:
+    """Have click complete words with the classes of this module."""
+    for name, one in _CLASSES.items():
+        add_completion_class(one, name)
+
+
+class _Names(ShellComplete):
+    """Completes the commands of a group without an import of them."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        """Return the completions of a word after other ones."""
+        is_option = incomplete.startswith("-")
+        if len(args) == 1 and args[0] in SUBCOMMANDS and not is_option:
+            return complete_names(SUBCOMMANDS[args[0]], incomplete)
+        return super().get_completions(args, incomplete)
+
+
+class _Bash(_Names, BashComplete):
+    """Completes words of bash, which parts them at `=` and `:`."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """Return the words before the one to complete, and that one, whole."""
+        args, incomplete = super().get_completion_args()
+        *args, incomplete = _BREAKS.sub(r"\1", "\0".join([*args, incomplete])).split("\0")
+        return args, incomplete
+
+
+class _WholeWords(_Names):
+    """Completes words of a shell that replaces `--option=value` as a whole."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        """Return the completions of a word after other ones."""
+        found = super().get_completions(args, incomplete)
+        option, equals, _ = incomplete.partition("=")
+        if not (option.startswith("-") and equals):
+            return found
+        return [CompletionItem(f"{option}={one.value}", one.type, one.help) for one in found]
+
+
+class _Zsh(_WholeWords, ZshComplete):
+    """Completes words of zsh."""
+
+
+class _Fish(_WholeWords, FishComplete):
+    """Completes words of fish."""
+
+    def source(self) -> str:
+        """Return the script, which keeps the text of help behind a comma."""
+        return super().source().replace('split "," ', 'split --max 1 "," ')
+
+
+_CLASSES: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": _Zsh, "fish": _Fish}
