@@ -8,6 +8,7 @@ damaged rows are neither shown nor merged.
 
 from mirror.store.anchors import AnchorTable, StoredAnchor
 from mirror.store.arrival_codec import ArrivalContents, unpack_contents
+from mirror.store.arrival_pages import ArrivalHead
 from mirror.store.arrivals import (
     ArrivalRow,
     RecordTotals,
@@ -57,6 +58,7 @@ __all__ = [
     "OVER_QUOTA",
     "AnchorTable",
     "ArrivalContents",
+    "ArrivalHead",
     "ArrivalRow",
     "AuthorityChange",
     "AuthorityLog",

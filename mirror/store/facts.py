@@ -207,8 +207,8 @@ class Facts:
         rows = self._conn.execute(query, (arrival_id,))
         return [one for row in rows for one in ungroup_verdicts(row)]
 
-    def last_arrival_at(self, record_id: int) -> str | None:
-        """Return when a record's last arrival was stored."""
+    def last_arrival_at(self, record_id: int | None = None) -> str | None:
+        """Return when the last arrival of one record or of all was stored."""
         return Commits(self._conn).stored_at(self.last_arrival(record_id))
 
     def changes(self, after: int, limit: int) -> list[tuple[int, str, str, str]]:

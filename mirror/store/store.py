@@ -13,6 +13,7 @@ from mirror.core.escaping import escape_name
 from mirror.errors import CorruptStoreError, StoreBusyError, StoreError
 from mirror.store.acknowledgements import AcknowledgementLog
 from mirror.store.anchors import AnchorTable
+from mirror.store.arrival_pages import ArrivalPages
 from mirror.store.authorities import AuthorityLog
 from mirror.store.block_headers import BlockHeaders
 from mirror.store.checkpoint_proofs import CheckpointProofs
@@ -81,6 +82,8 @@ class Store:
     # A request uses few tables, so the objects for the others are not made.
     commits = cached_property(lambda store: Commits(store.connection))
     """The commits of arrivals, with their times."""
+    arrival_pages = cached_property(lambda store: ArrivalPages(store.connection))
+    """Pages of arrivals, the newest first."""
     stored_records = cached_property(lambda store: StoredRecords(store.connection))
     """Whole rows of records whose facts are all valid."""
     states = cached_property(lambda store: States(store.connection, store.facts))

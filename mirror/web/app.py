@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,13 @@ from mirror.web.base_url import BaseUrl
 from mirror.web.common_headers import common_headers
 from mirror.web.direct_states import DirectStates
 from mirror.web.endpoint import Endpoint, Handling, Threads, routing_error_handler
+from mirror.web.feeds import FeedApi
 from mirror.web.log import AccessLog, ErrorLog
 from mirror.web.memento_api import Memento, MementoApi, asks_for_past
 from mirror.web.mementos import Original
 from mirror.web.mirror_api import MirrorApi, RequestMetrics
 from mirror.web.openapi import description
+from mirror.web.opensearch import OpenSearchApi
 from mirror.web.pages.handlers import Pages
 from mirror.web.registry_api import RegistryApi
 from mirror.web.representation import (
@@ -35,6 +37,7 @@ from mirror.web.representation import (
     respond,
 )
 from mirror.web.request_threads import ClientGoneError
+from mirror.web.sitemaps import SitemapApi
 from mirror.web.store_reader import StoreReader
 
 __all__ = ["MirrorApp", "ServerSettings", "create_app"]
@@ -88,10 +91,16 @@ def create_app(settings: ServerSettings) -> MirrorApp:
         threads.close()
         reader.close()
 
+    routes = _routes(registry_api, memento_api, mirror_api, pages)
+    routes |= _discovery_routes(
+        FeedApi(reader, settings.name, base_url),
+        SitemapApi(reader, base_url),
+        OpenSearchApi(settings.name, base_url),
+    )
     app = MirrorApp(
         routes=[
             Route(path, Endpoint(handling, pages, threads), methods=["GET"])
-            for path, handling in _routes(registry_api, memento_api, mirror_api, pages).items()
+            for path, handling in routes.items()
         ],
         exception_handlers={HTTPException: routing_error_handler(pages)},
         lifespan=lifespan,
@@ -106,7 +115,7 @@ def create_app(settings: ServerSettings) -> MirrorApp:
 
 def _routes(
     registry_api: RegistryApi, memento_api: MementoApi, mirror_api: MirrorApi, pages: Pages
-) -> Mapping[str, Handling]:
+) -> dict[str, Handling]:
     def record(request: Request) -> Representation | Response:
         return (registry_api.linked_data if _prefers_json_ld(request) else pages.record)(request)
 
@@ -165,6 +174,21 @@ def _routes(
         "/mirror/checkpoint": Handling(mirror_api.checkpoint),
         "/mirror/keys": Handling(mirror_api.keys),
         "/openapi.json": Handling(lambda _request: json_representation(description())),
+    }
+
+
+def _discovery_routes(
+    feeds: FeedApi, sitemaps: SitemapApi, opensearch: OpenSearchApi
+) -> dict[str, Handling]:
+    """Return the paths by which feed readers, robots and browsers find what there is."""
+    return {
+        "/feeds/changes.atom": Handling(feeds.changes),
+        "/feeds/category/{name:path}/changes.atom": Handling(feeds.of_category),
+        "/pith/{suffix}/changes.atom": Handling(feeds.of_record),
+        "/sitemap.xml": Handling(sitemaps.index),
+        "/sitemap/{part}.xml": Handling(sitemaps.part),
+        "/robots.txt": Handling(sitemaps.robots),
+        "/opensearch.xml": Handling(opensearch.description),
     }
 
 

@@ -38,7 +38,8 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 
 _WORTH_COMPRESSING = 512
 _COMPRESSIBLE = re.compile(
-    r"text/|application/(?:json|ld\+json|link-format|problem\+json)|image/svg"
+    r"text/|application/(?:json|ld\+json|link-format|problem\+json|xml|atom\+xml"
+    r"|opensearchdescription\+xml)|image/svg"
 )
 
 

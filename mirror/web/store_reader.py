@@ -319,6 +319,11 @@ class StoreSnapshot:
         trusted = _time(self.store.trust_log.last_change_at())
         return arrived if arrived is None or trusted is None else max(arrived, trusted)
 
+    def changed_last(self) -> str:
+        """Return when facts were last stored or trust was last changed; empty if never."""
+        found = self.store.facts.last_arrival_at(), self.store.trust_log.last_change_at()
+        return max(filter(None, found), default="")
+
     def ingested_at(self) -> datetime | None:
         """Return when a run last added facts."""
         return _time(self.store.status().last_fact_at)

@@ -79,7 +79,14 @@ LABELS = [
 """All operations."""
 
 
-@schemathesis.deserializer("text/html", "text/plain", "image/svg+xml")
+@schemathesis.deserializer(
+    "text/html",
+    "text/plain",
+    "image/svg+xml",
+    "application/xml",
+    "application/atom+xml",
+    "application/opensearchdescription+xml",
+)
 def _text(_context: object, response: Response) -> str:
     """Text has schemas, too."""
     text: str = response.content.decode()
@@ -113,6 +120,8 @@ def _named(path: str, name: str) -> str:
     """A name as these paths take it, which are not asked for by Pith Number."""
     if path.startswith("/static"):
         return "style.css" if name == SUFFIX else name
+    if path.startswith("/feeds"):
+        return quote(name, safe="")
     arxiv = {SUFFIX: "1705.09786v3"}.get(name, name)
     return f"10.48550/arxiv.{arxiv}" if path.startswith("/doi") else arxiv
 
@@ -138,6 +147,8 @@ def _naming(case: Asked, name: str, headers: Mapping[str, str] | None = None) ->
             case.query["date"] = "2100-01-01"
     elif "{prefix}" in case.path:
         case.path_parameters["prefix"] = "0" if name != NOBODY else "X"
+    elif "{part}" in case.path:
+        case.path_parameters["part"] = 1 if name != NOBODY else 99
     elif "{name}" in case.path:
         case.path_parameters["name"] = _named(case.path, name)
     elif case.path == "/find":
@@ -365,8 +376,15 @@ def test_every_status_of_the_description_is_met(site: str, odd: str) -> None:
             if "{time}" in mine.path:
                 cases[-1].path_parameters["time"] = "20350101000000"
         if "400" in _statuses(mine):
-            wrong = {"limit": "x", "id": [NOBODY] * 1001, "start": "501", "after": "x", "date": "x"}
-            places = {"prefix": "X", "suffix": SUFFIX, "time": "x"}
+            wrong = {
+                "limit": "x",
+                "id": [NOBODY] * 1001,
+                "start": "501",
+                "after": "x",
+                "before": "x",
+                "date": "x",
+            }
+            places = {"prefix": "X", "suffix": SUFFIX, "time": "x", "name": "x"}
             headers = {"Accept-Datetime": "now"}
             cases.append(mine.Case(query=wrong, path_parameters=places, headers=headers))
         met = {str(case.call_and_validate().status_code) for case in cases}

@@ -43,6 +43,7 @@ from mirror.web.pages.record_data import (
     read_record_details,
 )
 from mirror.web.pages.record_sections import (
+    categories_of,
     checks_of,
     claims_of,
     completeness_of,
@@ -195,7 +196,7 @@ class Pages:
             CorruptStoreError: `store.damaged`
         """
         query = request.query_params.get("q", "").strip()[:_MAX_QUERY]
-        start = number_parameter(request, "start", 0, MAX_START)
+        start = _start_of(request)
         with self._reader.snapshot() as snapshot:
             found = find(snapshot.store, query, MAX_HITS, start) if query else _NOTHING
         later = start + MAX_HITS if found.has_more and start + MAX_HITS <= MAX_START else None
@@ -361,6 +362,7 @@ def _sections(details: RecordDetails) -> dict[str, object]:
         "record": details.record,
         "state": details.state.value,
         "facts": facts_of(details.record),
+        **categories_of(details.record),
         "paper": paper,
         "title": title,
         "abstract": details.kept.abstract,
@@ -426,6 +428,13 @@ def _list_items_of(snapshot: StoreSnapshot, ids: list[int]) -> list[Description]
 
 def _redirect(path: str) -> Representation:
     return Representation(body=b"", media_type="text/plain", status=303, headers={"Location": path})
+
+
+def _start_of(request: Request) -> int:
+    """Return the number of results to skip; a browser leaves an optional one empty (OpenSearch)."""
+    if request.query_params.get("start") == "":
+        return 0
+    return number_parameter(request, "start", 0, MAX_START)
 
 
 def _found_value(query: str, start: int, later: int | None, found: SearchResult) -> Object:

@@ -34,6 +34,7 @@ __all__ = [
     "CompletenessItem",
     "ReceiptView",
     "StatusTag",
+    "categories_of",
     "checks_of",
     "claims_of",
     "completeness_of",
@@ -305,16 +306,19 @@ def claims_of(details: RecordDetails) -> list[ClaimsView]:
 
 def facts_of(record: Record) -> dict[str, str]:
     """Return the metadata of the canonical record, as text."""
-    categories = record.categories[: MAX_CATEGORIES + 1]
     return {
         "kind": record.source["kind"],
         "id": record.source["id"],
         "version": str(record.source["version"]),
         "date": record.metadata["submitted_at"][:10],
-        "categories": " · ".join(categories)
-        + (" …" if len(record.categories) > len(categories) else ""),
         "license": record.metadata["license"],
     }
+
+
+def categories_of(record: Record) -> dict[str, object]:
+    """Return the categories that a page lists, and whether there are more."""
+    listed = record.categories[: MAX_CATEGORIES + 1]
+    return {"categories": listed, "more_categories": len(record.categories) > len(listed)}
 
 
 _SCRIPT = (

@@ -1,0 +1,1 @@
+"""Entries of feeds: the changes of what this mirror knows, the newest first."""

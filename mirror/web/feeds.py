@@ -1,0 +1,244 @@
+"""Feeds of changes (Atom, RFC 4287): of the mirror, of one record, or of one category."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from starlette.requests import Request
+
+from mirror.core.values import hexdigest
+from mirror.engine.bibliography.description import Description
+from mirror.engine.feeds.changes import ChangeEntry, ChangePage, change_page
+from mirror.engine.feeds.positions import NEWEST, FeedScope, parse_position
+from mirror.engine.titles import RecordTitle
+from mirror.errors import CorruptStoreError
+from mirror.web.atom import ATOM, AtomCategory, AtomEntry, AtomFeed, AtomLink, atom_xml
+from mirror.web.base_url import BaseUrl
+from mirror.web.mementos import MementoAddresses, Original, second_of
+from mirror.web.pages.escaping import escape_hidden
+from mirror.web.representation import Representation
+from mirror.web.store_reader import StoreReader, StoreSnapshot
+
+__all__ = ["MAX_ENTRIES", "FeedApi", "category_feed_path"]
+
+MAX_ENTRIES = 50
+"""Entries on a page of a feed."""
+_MAX_NAME = 300
+"""Characters of a title or name."""
+_MAX_WORDS = 2000
+"""Characters of a summary."""
+_MAX_CATEGORIES = 20
+"""Categories that an entry names."""
+_NEVER = "1970-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True, slots=True)
+class _FeedSubject:
+    """A feed, and where it is."""
+
+    scope: FeedScope
+    path: str
+    subject: str
+    """The subject of the feed in words; empty for the whole mirror."""
+    page_path: str
+    """The page that a person reads instead."""
+
+
+def category_feed_path(category: str) -> str:
+    """Return the path of the feed of a category."""
+    return f"/feeds/category/{quote(category, safe='')}/changes.atom"
+
+
+class FeedApi:
+    """Handlers of the feeds."""
+
+    def __init__(self, reader: StoreReader, name: str, base_url: BaseUrl) -> None:
+        self._reader = reader
+        self._name = name
+        self._base_url = base_url
+
+    def changes(self, request: Request) -> Representation:
+        """Handle `/feeds/changes.atom`.
+
+        Raises:
+            FormatError: `request.before`
+        """
+        with self._reader.snapshot() as snapshot:
+            place = _FeedSubject(FeedScope(), "/feeds/changes.atom", "", "/")
+            return self._respond(request, snapshot, place)
+
+    def of_category(self, request: Request) -> Representation:
+        """Handle `/feeds/category/{category}/changes.atom`; raises as `changes`."""
+        category = request.path_params["name"]
+        path = category_feed_path(category)
+        page = f"/find?q={quote(category, safe='')}"
+        with self._reader.snapshot() as snapshot:
+            subject = f"records in the category {category}"
+            place = _FeedSubject(FeedScope(category=category), path, subject, page)
+            return self._respond(request, snapshot, place)
+
+    def of_record(self, request: Request) -> Representation:
+        """Handle `/pith/{suffix}/changes.atom`; raises as `changes`, and `lookup.unknown`."""
+        with self._reader.snapshot() as snapshot:
+            record_id = snapshot.find_id(request.path_params["suffix"])
+            suffix = snapshot.store.records.suffix(record_id)
+            path, subject = f"/pith/{suffix}/changes.atom", f"the record {suffix}"
+            place = _FeedSubject(FeedScope(record_id), path, subject, f"/pith/{suffix}")
+            answer = self._respond(request, snapshot, place)
+        if path != request.scope["path"]:
+            answer.headers = {**answer.headers, "Content-Location": path}
+        return answer
+
+    def _respond(
+        self, request: Request, snapshot: StoreSnapshot, place: _FeedSubject
+    ) -> Representation:
+        before = request.query_params.get("before")
+        position = NEWEST if before is None else parse_position(before)
+        page = change_page(snapshot.store, place.scope, position, MAX_ENTRIES)
+        base_url = self._base_url.of(request.scope)
+        last_change = _last_change(snapshot)
+        feed = self._feed(base_url, place, page, before, last_change)
+        body = atom_xml(feed)
+        return Representation(
+            body=body,
+            media_type=ATOM,
+            etag=hexdigest(body),
+            changed_at=_changed_at(page, last_change),
+        )
+
+    def _feed(
+        self,
+        base_url: str,
+        place: _FeedSubject,
+        page: ChangePage,
+        before: str | None,
+        last_change: str,
+    ) -> AtomFeed:
+        url = f"{base_url}{place.path}"
+        links = [
+            AtomLink("self", f"{url}?before={before}" if before else url, ATOM),
+            AtomLink("alternate", f"{base_url}{place.page_path}", "text/html"),
+            AtomLink("first", url, ATOM),
+        ]
+        if page.following is not None:
+            links.append(AtomLink("next", f"{url}?before={page.following.text}", ATOM))
+        name = _shown(self._name)
+        times = [one.known_at for one in page.entries]
+        return AtomFeed(
+            feed_id=url,
+            title=f"{name}: changes of {_shown(place.subject)}" if place.subject
+            else f"{name}: changes",
+            subtitle="New facts, and changes of trusted keys. All times are known times: when this "
+            "mirror stored a fact, and not when its signer claims to have made it.",
+            author=name,
+            author_url=f"{base_url}/",
+            icon=f"{base_url}/static/icon.svg",
+            updated=max(times, default=last_change or _NEVER),
+            links=links,
+            entries=[_entry(base_url, one) for one in page.entries],
+        )  # fmt: skip
+
+
+def _last_change(snapshot: StoreSnapshot) -> str:
+    """Return when anything was last stored; empty if never, or if the commits are damaged."""
+    try:
+        return snapshot.changed_last()
+    except CorruptStoreError:
+        return ""
+
+
+def _changed_at(page: ChangePage, last_change: str) -> datetime | None:
+    """Return when the page last changed; None if that is not known because it shows damage."""
+    if any(one.fault for one in page.entries):
+        return None
+    titles = (one.record.title for one in page.entries if one.record is not None)
+    kept = [title.at for title in titles if title is not None and not title.is_claim]
+    times = [last_change, *kept, *(one.known_at for one in page.entries)]
+    try:
+        return max(datetime.fromisoformat(one).astimezone(UTC) for one in times if one)
+    except ValueError:
+        return None  # an empty store, or a damaged time
+
+
+# Entries -------------------------------------------------------------------------------------
+
+
+def _entry(base_url: str, change: ChangeEntry) -> AtomEntry:
+    record = change.record
+    return AtomEntry(
+        entry_id=change.entry_id,
+        title=f"{_subject(change)}: {_shown(change.headline)}",
+        updated=change.known_at,
+        summary=" ".join(map(_shown_words, _sentences(change))),
+        links=[*_links(base_url, change)],
+        contributors=[_shown(one) for one in change.signers],
+        categories=[] if record is None else _categories(base_url, record),
+        rights=_rights(record),
+    )
+
+
+def _subject(change: ChangeEntry) -> str:
+    if change.record is None:
+        return f"Record {change.suffix}" if change.suffix else "This mirror"
+    return f"{_shown(change.record.name)} ({_title_word(change.record.title)})"
+
+
+def _title_word(title: RecordTitle | None) -> str:
+    if title is None:
+        return "no title known"
+    if not title.is_claim:
+        return "title proved"
+    return "title claimed" if title.is_proved else "title claimed, not with the hash in the record"
+
+
+def _sentences(change: ChangeEntry) -> Iterator[str]:
+    yield change.words
+    if change.record is not None:
+        record = change.record
+        title = f"title {record.title_status}; " if record.title is not None else ""
+        named = f"{record.record.pith_number}, {record.source_name}"
+        yield f"Record {named}. Today: {title}{record.verification}."
+
+
+def _links(base_url: str, change: ChangeEntry) -> Iterator[AtomLink]:
+    """Yield the page of the record, and its page, state and bundle as they were then."""
+    if not change.suffix:
+        yield AtomLink("alternate", f"{base_url}/{'findings' if change.fault else 'trust'}", _HTML)
+        return
+    yield AtomLink("alternate", f"{base_url}/pith/{change.suffix}", _HTML)
+    if change.fault:
+        return
+    second = second_of(change.known_at)
+    for original, media_type, title in _RELATED:
+        place = MementoAddresses(base_url, change.suffix, original)
+        yield AtomLink("related", place.url(place.memento_path(second)), media_type, title)
+
+
+_HTML, _JSON = "text/html", "application/json"
+_RELATED = (
+    (Original.PAGE, _HTML, "page at that time"),
+    (Original.STATE, _JSON, "state at that time"),
+    (Original.BUNDLE, _JSON, "bundle at that time"),
+)
+
+
+def _categories(base_url: str, record: Description) -> list[AtomCategory]:
+    listed = list(dict.fromkeys(record.record.categories))[:_MAX_CATEGORIES]
+    return [AtomCategory(one, f"{base_url}/feeds/category/") for one in listed]
+
+
+def _rights(record: Description | None) -> str:
+    if record is None or not record.license:
+        return ""
+    return f"Licence of the paper, as its record gives it: {_shown(record.license)}"
+
+
+def _shown(text: str) -> str:
+    return escape_hidden(text, _MAX_NAME)
+
+
+def _shown_words(text: str) -> str:
+    return escape_hidden(text, _MAX_WORDS)
