@@ -149,6 +149,7 @@ def _routes(
         "/trust": Handling(pages.trust),
         "/codes": Handling(pages.codes),
         "/static/{name:path}": Handling(pages.static, at_once=pages.static),
+        "/pith.sty": Handling(pages.latex_package),
         "/pith/{suffix}/bundle.json": bundle,
         "/pith/{suffix}/badge.svg": Handling(pages.badge),
         "/.well-known/pith/{suffix}/bundle.json": bundle,

@@ -151,7 +151,7 @@ def test_buttons_copy_what_stands_beside_them(site: str, browser: Any) -> None:
         for name, copied in (
             ("short Pith Number", "pith:7SOLO26T"),
             ("Pith Number", f"pith:2017:{REAL}"),
-            ("LaTeX lines", f"\\usepackage{{pith}}\n\\pithnumber{{{REAL}}}"),
+            ("LaTeX lines", f"\\usepackage[url={site}]{{pith}}\n\\pithnumber{{{REAL}}}"),
         ):
             page.get_by_role("button", name=f"Copy the {name}", exact=True).click()
             page.get_by_text(f"The {name} was copied.", exact=True).wait_for(state="attached")

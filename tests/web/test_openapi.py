@@ -82,6 +82,7 @@ LABELS = [
 @schemathesis.deserializer(
     "text/html",
     "text/plain",
+    "text/x-tex",
     "image/svg+xml",
     "application/xml",
     "application/atom+xml",

@@ -37,6 +37,7 @@ from mirror.web.pages.dates import dates_of, past_of
 from mirror.web.pages.figures import fault_values, figures_values
 from mirror.web.pages.history import steps_of
 from mirror.web.pages.labels import CODES, ERRORS, EVENT_STATUSES, LEVELS, RELATIONSHIPS
+from mirror.web.pages.latex_package import latex_lines, latex_package
 from mirror.web.pages.record_data import (
     RecordDetails,
     read_past_details,
@@ -333,6 +334,11 @@ class Pages:
             cache=IMMUTABLE if request.query_params.get("v") == digest else REVALIDATE,
         )
 
+    def latex_package(self, _request: Request) -> Representation:
+        """Handle `/pith.sty`."""
+        body = latex_package()
+        return Representation(body=body, media_type="text/x-tex", etag=hexdigest(body))
+
     def error(self, request: Request, status: int, code: str, message: str) -> Representation:
         """Return the page of an error."""
         phrase = HTTPStatus(status).phrase
@@ -394,6 +400,7 @@ def _history(details: RecordDetails) -> dict[str, object]:
 def _addresses(base_url: str, record: Record) -> dict[str, object]:
     return {
         "arxiv_url": arxiv_url(record),
+        "latex_lines": latex_lines(base_url, record.suffix),
         "verify": verify_command(base_url, record),
         "place": f"{base_url}/pith/{record.suffix}",
     }
