@@ -122,6 +122,7 @@ class Machine:
             "TMPDIR": str(self.folder / "tmp"),
             "MIRROR_ALLOW_PRIVATE": "1",  # 127.0.0.1
             "MIRROR_RETRIES": "0",
+            "MIRROR_RATE": "1000",
             "MIRROR_JOBS": "1",  # no processes for a few records
             **self.settings,
         }
