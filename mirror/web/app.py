@@ -16,7 +16,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mirror.web.base_url import BaseUrl
+from mirror.engine.bibliography.linked_data import JSON_LD
+from mirror.web.base_url import BaseUrl, ascii_url
+from mirror.web.bibliography_api import BibliographyApi
 from mirror.web.common_headers import common_headers
 from mirror.web.direct_states import DirectStates
 from mirror.web.endpoint import Endpoint, Handling, Threads, routing_error_handler
@@ -37,6 +39,7 @@ from mirror.web.representation import (
     respond,
 )
 from mirror.web.request_threads import ClientGoneError
+from mirror.web.signposts import RECORD_TYPES
 from mirror.web.sitemaps import SitemapApi
 from mirror.web.store_reader import StoreReader
 
@@ -80,10 +83,12 @@ def create_app(settings: ServerSettings) -> MirrorApp:
     metrics = RequestMetrics()
     threads = Threads()
     base_url = BaseUrl(settings.base_url)
-    registry_api = RegistryApi(reader, settings.name, base_url, settings.source_url)
+    source_url = ascii_url(settings.source_url)
+    registry_api = RegistryApi(reader, settings.name, base_url, source_url)
+    bibliography_api = BibliographyApi(reader, registry_api.addresses)
     memento_api = MementoApi(reader, base_url)
     mirror_api = MirrorApi(reader, metrics, threads.downloads)
-    pages = Pages(reader, settings.name, registry_api.base_url)
+    pages = Pages(reader, settings.name, registry_api.addresses)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -91,7 +96,7 @@ def create_app(settings: ServerSettings) -> MirrorApp:
         threads.close()
         reader.close()
 
-    routes = _routes(registry_api, memento_api, mirror_api, pages)
+    routes = _routes(registry_api, bibliography_api, memento_api, mirror_api, pages)
     routes |= _discovery_routes(
         FeedApi(reader, settings.name, base_url),
         SitemapApi(reader, base_url),
@@ -108,16 +113,26 @@ def create_app(settings: ServerSettings) -> MirrorApp:
     app.router.redirect_slashes = False  # a redirect would repeat any Host header
     access_log = AccessLog() if settings.access_log == "json" else None
     if access_log is None:
-        app.direct_states = DirectStates(reader, metrics, base_url)
+        app.direct_states = DirectStates(reader, metrics, base_url, source_url)
     app.add_middleware(_Middleware, metrics=metrics, access_log=access_log)
     return app
 
 
 def _routes(
-    registry_api: RegistryApi, memento_api: MementoApi, mirror_api: MirrorApi, pages: Pages
+    registry_api: RegistryApi,
+    bibliography_api: BibliographyApi,
+    memento_api: MementoApi,
+    mirror_api: MirrorApi,
+    pages: Pages,
 ) -> dict[str, Handling]:
+    forms = {
+        "text/html": pages.record,
+        JSON_LD: registry_api.linked_data,
+        **bibliography_api.by_media_type(),
+    }
+
     def record(request: Request) -> Representation | Response:
-        return (registry_api.linked_data if _prefers_json_ld(request) else pages.record)(request)
+        return forms[preferred(request, *RECORD_TYPES)](request)
 
     def time_gate(original: Original, current: _Handler) -> _Handler:
         return lambda request: (
@@ -160,6 +175,13 @@ def _routes(
         "/pith/{suffix}/at/{time}": Handling(past_record),
         "/pith/{suffix}/at/{time}/state.json": Handling(memento_api.state),
         "/pith/{suffix}/at/{time}/bundle.json": Handling(memento_api.bundle),
+        "/pith/{suffix}/record.jsonld": Handling(registry_api.linked_data),
+        **{
+            f"/pith/{{suffix}}{ending}": Handling(handler)
+            for ending, handler in bibliography_api.by_ending().items()
+        },
+        "/pith/{suffix}/linkset": Handling(bibliography_api.linkset),
+        "/pith/{suffix}/linkset.json": Handling(bibliography_api.linkset_json),
         "/pith/{suffix}.json": Handling(registry_api.record),
         "/pith/{suffix}": Handling(time_gate(Original.PAGE, record)),
         "/arxiv/{suffix:path}": Handling(pages.alias),
@@ -191,11 +213,6 @@ def _discovery_routes(
         "/robots.txt": Handling(sitemaps.robots),
         "/opensearch.xml": Handling(opensearch.description),
     }
-
-
-def _prefers_json_ld(request: Request) -> bool:
-    linked = "application/ld+json"
-    return preferred(request, "text/html", linked) == linked
 
 
 class _Middleware:

@@ -8,7 +8,12 @@ import httpx
 from starlette.requests import Request
 from starlette.types import Scope
 
-__all__ = ["BaseUrl"]
+__all__ = ["BaseUrl", "ascii_url"]
+
+
+def ascii_url(url: str) -> str:
+    """Return a URL as headers can carry it: with the name of its host in ASCII."""
+    return url if url.isascii() else str(httpx.URL(url))
 
 
 class BaseUrl:
@@ -16,8 +21,7 @@ class BaseUrl:
 
     def __init__(self, configured: str) -> None:
         """Use the address `configured`, or that of each request if it is empty."""
-        # Headers are ASCII.
-        self.configured = configured if configured.isascii() else str(httpx.URL(configured))
+        self.configured = ascii_url(configured)
 
     def of(self, scope: Scope) -> str:
         """Return the address for the response to a request, without a trailing slash."""

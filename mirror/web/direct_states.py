@@ -13,9 +13,10 @@ from typing import Final
 
 from mirror.web.base_url import BaseUrl
 from mirror.web.common_headers import RawHeaders, common_headers
-from mirror.web.mementos import Original, current_headers, current_links
+from mirror.web.mementos import Original
 from mirror.web.mirror_api import RequestMetrics
 from mirror.web.representation import Representation, http_date, preferred_coding, respond
+from mirror.web.signposts import RecordAddresses, content_headers, content_link_header
 from mirror.web.state_cache import compress, decompress, is_small
 from mirror.web.store_reader import StoreReader
 
@@ -42,8 +43,11 @@ _VARYING: Final = (b"link", b"etag", b"last-modified", b"content-length")
 class DirectStates:
     """Finds responses to GET requests for cached states by their full suffix."""
 
-    def __init__(self, reader: StoreReader, metrics: RequestMetrics, base_url: BaseUrl) -> None:
+    def __init__(
+        self, reader: StoreReader, metrics: RequestMetrics, base_url: BaseUrl, source_url: str
+    ) -> None:
         self._reader = reader
+        self._source_url = source_url
         self._metrics = metrics
         self._base_url = base_url
         self._unusual = _UNUSUAL if base_url.configured else _UNUSUAL | {_SCHEME}
@@ -79,7 +83,8 @@ class DirectStates:
         base_url = self._base_url.of_host(host)
         if not base_url:
             return None
-        link = current_links(f"{base_url}/pith/{name}/state.json").encode("latin-1")
+        page, cite_as = f"{base_url}/pith/{name}", f"{self._source_url}/pith/{name}"
+        link = content_link_header(page, cite_as, Original.STATE).encode("latin-1")
         digest = named.digest.encode()
         etag = b'"%b-%b"' % (digest, coding.encode()) if coding else b'"%b"' % digest
         if tag:
@@ -135,7 +140,7 @@ def _head(coding: str, tag: str) -> bytes:
         media_type="application/json",
         etag=_ETAG,
         changed_at=datetime.fromtimestamp(0, UTC),
-        headers=current_headers("", "", Original.STATE),
+        headers=content_headers(RecordAddresses("", "", ""), Original.STATE),
     )
     response = respond({"type": "http", "headers": asked}, state)
     headers = [*response.raw_headers, *common_headers(response.status_code, response.raw_headers)]

@@ -24,11 +24,9 @@ __all__ = [
     "MementoAddresses",
     "MementoSeconds",
     "Original",
-    "current_headers",
     "current_links",
     "datetime_of",
     "end_of",
-    "page_headers",
     "parse_accept_datetime",
     "second_of",
 ]
@@ -188,19 +186,6 @@ def current_links(url: str) -> str:
     """Return the Link header of the current original resource at an address."""
     timemap = f'<{url}/timemap>; rel="timemap"; type="{LINK_FORMAT}"'
     return f'<{url}>; rel="original timegate", {timemap}'
-
-
-def current_headers(base_url: str, suffix: str, original: Original) -> dict[str, str]:
-    """Return the headers of a current original resource, which is its own TimeGate."""
-    url = f"{base_url}/pith/{suffix}{original.value}"
-    return {"Link": current_links(url), "Vary": "Accept-Datetime"}
-
-
-def page_headers(base_url: str, suffix: str) -> dict[str, str]:
-    """Return the headers of the current page of a record, which is also canonical (RFC 6596)."""
-    headers = current_headers(base_url, suffix, Original.PAGE)
-    link = f'</pith/{suffix}>; rel="canonical", {headers["Link"]}'
-    return {"Link": link, "Vary": f"Accept, {headers['Vary']}"}
 
 
 def _date(second: str) -> str:

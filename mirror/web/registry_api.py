@@ -13,13 +13,23 @@ from mirror.core.rules import MERGE_VERSION
 from mirror.core.state_view import StateView
 from mirror.core.values import Object, Value
 from mirror.core.verification_status import verification_status
+from mirror.engine.bibliography.description import describe_fully
+from mirror.engine.bibliography.linked_data import JSON_LD, linked_data
 from mirror.engine.claims.checked import anchors_in, checked_claims
 from mirror.engine.search.citations import citations_of
 from mirror.errors import LookUpError
 from mirror.web.base_url import BaseUrl
 from mirror.web.citations import citations_value
-from mirror.web.mementos import Original, current_headers, page_headers
+from mirror.web.links import TypedLink, link_header
+from mirror.web.mementos import Original
 from mirror.web.representation import Representation, json_representation
+from mirror.web.signposts import (
+    RecordAddresses,
+    content_headers,
+    content_location,
+    metadata_headers,
+    metadata_links,
+)
 from mirror.web.state_cache import ResolvedName, is_small
 from mirror.web.store_reader import StoreReader, StoreSnapshot
 
@@ -27,15 +37,6 @@ __all__ = ["MAX_ANCHORS", "RegistryApi"]
 
 MAX_ANCHORS = 100
 """Results for time-stamps that a response lists."""
-
-_CONTEXT: Object = {
-    "@vocab": "https://pith.science/terms/",
-    "schema": "https://schema.org/",
-    "identifier": "schema:identifier",
-    "sameAs": {"@id": "schema:sameAs", "@type": "@id"},
-    "dateCreated": "schema:dateCreated",
-}
-"""The JSON-LD context, inline, so that readers need not fetch one."""
 
 
 class RegistryApi:
@@ -51,6 +52,10 @@ class RegistryApi:
         """Return the address of this mirror, without a trailing slash."""
         return self._base_url.of(request.scope)
 
+    def addresses(self, request: Request, suffix: str) -> RecordAddresses:
+        """Return the addresses of a record, here and at the registry."""
+        return RecordAddresses(self.base_url(request), self._source_url, suffix)
+
     # A record --------------------------------------------------------------------------------
 
     def bundle(self, request: Request) -> Representation:
@@ -58,13 +63,14 @@ class RegistryApi:
         with self._reader.snapshot() as snapshot:
             record_id = snapshot.find_id(request.path_params["suffix"])
             record = snapshot.store.records.get(record_id)
+            addresses = self.addresses(request, record.suffix)
             return Representation(
                 body=snapshot.bundle_text(record_id),
                 media_type="application/json",
                 etag=snapshot.bundle_digest(record_id),
                 changed_at=snapshot.changed_at(record_id),
-                headers=_content_location(request, record.suffix, "/bundle.json")
-                | current_headers(self.base_url(request), record.suffix, Original.BUNDLE),
+                headers=content_location(request, addresses, Original.BUNDLE.value)
+                | content_headers(addresses, Original.BUNDLE),
             )
 
     def state(self, request: Request) -> Representation:
@@ -77,13 +83,14 @@ class RegistryApi:
         return self._state(request, *known) if known is not None and is_small(known[1]) else None
 
     def _state(self, request: Request, named: ResolvedName, frame: bytes) -> Representation:
+        addresses = self.addresses(request, named.suffix)
         return Representation(
             frame=frame,
             media_type="application/json",
             etag=named.digest,
             changed_at=named.changed_at,
-            headers=_content_location(request, named.suffix, "/state.json")
-            | current_headers(self.base_url(request), named.suffix, Original.STATE),
+            headers=content_location(request, addresses, Original.STATE.value)
+            | content_headers(addresses, Original.STATE),
         )
 
     def record(self, request: Request) -> Representation:
@@ -92,36 +99,23 @@ class RegistryApi:
             record_id = snapshot.find_id(request.path_params["suffix"])
             record = snapshot.store.records.get(record_id)
             answer = json_representation(self._describe(snapshot, record_id, record, request))
-            answer.headers = _content_location(request, record.suffix, ".json") | _canonical(record)
+            addresses = self.addresses(request, record.suffix)
+            canonical = TypedLink("canonical", f"/pith/{record.suffix}")
+            links = link_header([canonical, *metadata_links(addresses)])
+            answer.headers = content_location(request, addresses, ".json") | {"Link": links}
             return answer
 
     def linked_data(self, request: Request) -> Representation:
-        """Handle `/pith/{suffix}` for clients that prefer JSON-LD."""
+        """Handle `/pith/{suffix}` for clients that prefer JSON-LD, and its own address."""
         with self._reader.snapshot() as snapshot:
             record_id = snapshot.find_id(request.path_params["suffix"])
-            record = snapshot.store.records.get(record_id)
-            described = self._describe(snapshot, record_id, record, request)
-            metadata = record.metadata
-            aliases = dict(record.aliases)
-            same: list[Value] = []
-            if "arxiv" in aliases:
-                same = [f"https://arxiv.org/abs/{aliases['arxiv_version']}"]
-                same.append(f"https://doi.org/{aliases['doi']}")
-            answer = json_representation(
-                {
-                    "@context": _CONTEXT,
-                    "@id": f"{self.base_url(request)}/pith/{record.suffix}",
-                    "@type": ["PithRecord", "schema:ScholarlyArticle"],
-                    "identifier": record.pith_number,
-                    "sameAs": same,
-                    "dateCreated": metadata["submitted_at"],
-                    **described,
-                },
-                media_type="application/ld+json",
-            )
-            answer.headers = _content_location(request, record.suffix, "")
-            answer.headers |= page_headers(self.base_url(request), record.suffix)
-            return answer
+            description = describe_fully(snapshot.store, record_id)
+            described = self._describe(snapshot, record_id, description.record, request)
+        addresses = self.addresses(request, description.record.suffix)
+        value = linked_data(description, page=addresses.page, cite_as=addresses.cite_as)
+        answer = json_representation({**value, **described}, media_type=JSON_LD)
+        answer.headers = metadata_headers(request, addresses, description, "/record.jsonld")
+        return answer
 
     def _describe(
         self, snapshot: StoreSnapshot, record_id: int, record: Record, request: Request
@@ -195,22 +189,11 @@ class RegistryApi:
         return json_representation(_public_key(self._source_url))
 
 
-def _content_location(request: Request, suffix: str, ending: str) -> dict[str, str]:
-    """Return a Content-Location header if the request used another name of the record."""
-    url = f"/pith/{suffix}{ending}"
-    return {} if request.scope["path"] == url else {"Content-Location": url}
-
-
 def _anchors(snapshot: StoreSnapshot, state: StateView) -> list[Value]:
     """Return the stored results for the time-stamps in force, at most `MAX_ANCHORS`."""
     found = anchors_in(snapshot.store, state)
     checked = ({"event_id": name, **value} for name, value in found.items() if value is not None)
     return [*islice(checked, MAX_ANCHORS)]
-
-
-def _canonical(record: Record) -> dict[str, str]:
-    """Return the header that names the canonical page (RFC 6596)."""
-    return {"Link": f'</pith/{record.suffix}>; rel="canonical"'}
 
 
 def _mirror(name: str, base_url: str, status: str) -> Object:

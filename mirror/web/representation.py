@@ -38,8 +38,8 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 
 _WORTH_COMPRESSING = 512
 _COMPRESSIBLE = re.compile(
-    r"text/|application/(?:json|ld\+json|link-format|problem\+json|xml|atom\+xml"
-    r"|opensearchdescription\+xml)|image/svg"
+    r"text/|image/svg"
+    r"|application/(?:json|xml|[a-z.]+\+(?:json|xml)|link-format|linkset|x-[a-z-]+)"
 )
 
 
@@ -149,7 +149,9 @@ def _vary(answer: Representation) -> str:
 
 
 def _with_charset(media_type: str) -> str:
-    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
+    """Return a media type with the charset of those that are text, and are not JSON."""
+    is_text = media_type.startswith(("text/", "application/x-"))
+    return f"{media_type}; charset=utf-8" if is_text else media_type
 
 
 # Conditions (RFC 9110 section 13) ------------------------------------------------------------

@@ -23,6 +23,7 @@ from tests.web.conftest import make_store, served
 
 NAME = make_bundle(make_record())["pith_number"].rpartition(":")[2]
 PATH = f"/pith/{NAME}/state.json"
+SOURCE = "https://pith.science"
 OTHER = make_record(arxiv_id="2401.00002")
 
 Lines = list[tuple[str, str]]
@@ -58,7 +59,7 @@ def _find(
     reader: StoreReader, headers: Lines, path: str = PATH, base_url: str = ""
 ) -> bytes | None:
     raw = [(name.lower().encode(), value.encode()) for name, value in headers]
-    direct = DirectStates(reader, RequestMetrics(), BaseUrl(base_url))
+    direct = DirectStates(reader, RequestMetrics(), BaseUrl(base_url), SOURCE)
     return direct.find(path.encode(), [(b"host", b"x"), *raw], b"date: now\r\n")
 
 
@@ -199,7 +200,7 @@ def test_after_a_commit_nothing_is_sent_before_the_store_was_read(
 
 def test_direct_responses_are_counted(reader: StoreReader) -> None:
     metrics = RequestMetrics()
-    direct = DirectStates(reader, metrics, BaseUrl(""))
+    direct = DirectStates(reader, metrics, BaseUrl(""), SOURCE)
     etag = f'"{_etag(reader)}"'.encode()
     host = (b"host", b"x")
     assert direct.find(PATH.encode(), [host], b"")

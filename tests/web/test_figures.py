@@ -27,6 +27,7 @@ from mirror.web.figures_reader import FiguresReader
 from mirror.web.pages.charts import bar_chart, share, short_name, time_chart
 from mirror.web.pages.figures import figures_file
 from mirror.web.pages.handlers import Pages, environment
+from mirror.web.signposts import RecordAddresses
 from mirror.web.store_reader import StoreReader
 from tests.builders import make_bundle, make_record, to_json
 from tests.web.conftest import Serve, run_mirror
@@ -50,12 +51,16 @@ def make_copy(path: Path) -> Path:
         return update_copy(store, beside(path)).path
 
 
+def _addresses(_request: Request, suffix: str) -> RecordAddresses:
+    return RecordAddresses("http://mirror.example", "https://pith.science", suffix)
+
+
 class Shown:
     """The page of figures of a store, without a server."""
 
     def __init__(self, path: Path) -> None:
         self.reader = StoreReader(path)
-        self.pages = Pages(self.reader, "A mirror", lambda _request: "http://mirror.example")
+        self.pages = Pages(self.reader, "A mirror", _addresses)
 
     def page(self) -> Page:
         """The page as it is now."""

@@ -61,7 +61,9 @@ NAMES = (SUFFIX, SUFFIX[:8], SUFFIX.lower(), f"pith:2017:{SUFFIX}", "1705.09786v
 """Of a record of which little is known, of those with much to them, and of none."""
 HEADERS = {
     "Accept": ("text/html", "application/ld+json", "application/json", "*/*",
-               "application/ld+json, text/html", "text/html, application/ld+json", ",;q=\xe9"),
+               "application/ld+json, text/html", "text/html, application/ld+json", ",;q=\xe9",
+               "application/x-bibtex", "application/x-research-info-systems, */*;q=0.1",
+               "application/vnd.citationstyles.csl+json"),
     "Accept-Encoding": ("gzip", "zstd", "identity", "gzip;q=0, zstd;q=0.5, *", "br"),
     "If-None-Match": ("*", '"other"', 'W/"other", *', "no tag"),
     "Accept-Datetime": ("Mon, 01 Jan 2035 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "now"),
@@ -87,6 +89,9 @@ LABELS = [
     "application/xml",
     "application/atom+xml",
     "application/opensearchdescription+xml",
+    "application/linkset",
+    "application/x-bibtex",
+    "application/x-research-info-systems",
 )
 def _text(_context: object, response: Response) -> str:
     """Text has schemas, too."""
@@ -141,7 +146,7 @@ def _last_second(site: str, name: str) -> str:
 def _naming(case: Asked, name: str, headers: Mapping[str, str] | None = None) -> Asked:
     """The same request for the record of a name, where it is for one."""
     if "{suffix}" in case.path:
-        case.path_parameters["suffix"] = name
+        case.path_parameters["suffix"] = quote(name, safe="")  # `?` would end the path
         if "{time}" in case.path:
             case.path_parameters["time"] = _last_second(case.operation.base_url, name)
         elif case.path.endswith("/at"):

@@ -14,24 +14,23 @@ _UNCLEAR = re.compile(r"[()\[\]{}<>&\\]|\band\b|\bet al\b", re.IGNORECASE)
 
 
 def author_names(text: str, *, is_arxiv: bool) -> tuple[str, ...]:
-    """Return the authors that a text lists, or the text as one if they are not clearly separated.
+    """Return the authors that a text lists; none if it does not separate them clearly.
 
-    A semicolon separates names. A comma does so in a record of arXiv, which asks for "forename
-    surname" with commas between authors (info.arxiv.org/help/prep), if there is no name of a
-    single word, such as the family name in "Lovelace, Ada".
+    A semicolon separates names, which may have commas then. A comma does so in a record of arXiv,
+    which asks for "forename surname" with commas between authors (info.arxiv.org/help/prep), if
+    there is no name of a single word, such as the family name in "Lovelace, Ada".
 
     Args:
         text: One line of text.
         is_arxiv: Whether the source of the record is arXiv.
     """
-    if _UNCLEAR.search(text) is None:
-        names = _parts(text, ";")
-        if len(names) > 1:
-            return names
-        names = _parts(text, ",")
-        if is_arxiv and all(" " in one for one in names):
-            return names
-    return (text,) if text else ()
+    if _UNCLEAR.search(text) is not None:
+        return ()
+    if ";" in text:
+        return _parts(text, ";")
+    names = _parts(text, ",")
+    is_list = is_arxiv and all(" " in one for one in names)
+    return names if is_list or "," not in text else ()
 
 
 def _parts(text: str, separator: str) -> tuple[str, ...]:

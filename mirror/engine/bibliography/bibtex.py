@@ -39,7 +39,7 @@ def _fields(description: Description, url: str) -> dict[str, str]:
     record = description.record
     day = description.submitted_at[:10]
     return {
-        "author": _names(description.author_names),
+        "author": _names(description.author_literals),
         "title": _text(description.title.text if description.title else ""),
         "year": _braced(day[:4]),
         "month": _MONTHS[int(day[5:7]) - 1],

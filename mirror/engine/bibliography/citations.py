@@ -21,10 +21,14 @@ class CitationFormat:
 
     label: str
     media_type: str
-    ending: str
-    """The ending of its files."""
+    file_ending: str
     write: Callable[[Description, str], str]
     """Returns a citation: of a description, with a persistent address."""
+
+    @property
+    def path_ending(self) -> str:
+        """The end of the address of a citation, after that of the record's page."""
+        return f"/cite.{self.file_ending}"
 
 
 def _csl_text(description: Description, url: str) -> str:

@@ -24,7 +24,7 @@ def csl_json(description: Description, url: str) -> Object:
         "id": record.pith_number,
         "type": "article",
         "title": one_line(description.title.text) if description.title else "",
-        "author": [{"literal": name} for name in description.author_names],
+        "author": [{"literal": name} for name in description.author_literals],
         "issued": {"date-parts": [[year, month, day]]},
         **(_of_arxiv(description) if description.arxiv_url else {}),
         "keyword": one_line(", ".join(record.categories)),

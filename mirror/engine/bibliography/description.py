@@ -29,7 +29,10 @@ __all__ = [
 ]
 
 _ARXIV_ID = re.compile(r"[A-Za-z0-9.\-/]{1,60}")
-_URL = re.compile(r"https?://[!-;=?-~]+")
+_PATH = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*"
+_URL = re.compile(rf"https?://[A-Za-z0-9.\-]+(?::[0-9]+)?(?:[/?]{_PATH})?(?:#{_PATH})?")
+"""A URL of a host in visible ASCII, of the characters that RFC 3986 allows."""
+_MAX_URL = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,13 @@ class Description:
 
     @property
     def author_names(self) -> tuple[str, ...]:
-        """The same authors one by one, where the text separates them clearly; else the text."""
+        """The same authors one by one; empty if the text does not separate them clearly."""
         return author_names(one_line(self.authors), is_arxiv=self.record.source["kind"] == "arxiv")
+
+    @property
+    def author_literals(self) -> tuple[str, ...]:
+        """The authors one by one, or else all of them as one."""
+        return self.author_names or tuple(filter(None, [one_line(self.authors)]))
 
     @property
     def orcid_urls(self) -> tuple[str, ...]:
@@ -121,8 +129,9 @@ class Description:
 
     @property
     def license_url(self) -> str:
-        """The licence, if the record gives a URL; else empty."""
-        return self.license if _URL.fullmatch(self.license) else ""
+        """The licence, if the record gives a URL of at most 500 characters; else empty."""
+        is_url = len(self.license) <= _MAX_URL and _URL.fullmatch(self.license)
+        return self.license if is_url else ""
 
     @property
     def doi(self) -> str:

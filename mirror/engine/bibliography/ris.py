@@ -13,7 +13,7 @@ __all__ = ["ris"]
 def ris(description: Description, url: str) -> str:
     """Return the reference, of the generic type, with line breaks of CR and LF.
 
-    A name with a comma would be read as "family name, forename", so authors who are not clearly
+    Readers take a comma in a name for "family name, forename", so authors who are not clearly
     separated stand in a note.
 
     Args:
@@ -30,7 +30,7 @@ def _lines(description: Description, url: str) -> Iterator[tuple[str, str]]:
     day = description.submitted_at[:10]
     yield "ID", record.pith_number
     yield "TI", description.title.text if description.title else ""
-    yield from (("AU", name) for name in names if "," not in name)
+    yield from (("AU", name) for name in names)
     yield "PY", day[:4]
     yield "DA", day.replace("-", "/")
     if description.arxiv_url:
@@ -41,5 +41,6 @@ def _lines(description: Description, url: str) -> Iterator[tuple[str, str]]:
     yield "UR", url
     yield "AN", record.pith_number
     yield "C1", f"Canonical SHA-256 {record.canonical_sha256}"
-    yield from (("N1", f"Authors: {name}") for name in names if "," in name)
+    if description.authors and not names:
+        yield "N1", f"Authors: {description.authors}"
     yield from (("N1", statement) for statement in description.statements)

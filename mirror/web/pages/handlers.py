@@ -15,8 +15,14 @@ from mirror.core.keys import BUILT_IN
 from mirror.core.record import Record, suffix_in
 from mirror.core.values import Object, Value, hexdigest
 from mirror.engine.anchors.authorities import trusted_authorities
+from mirror.engine.bibliography.citations import CITATION_FORMATS, citation_text
 from mirror.engine.bibliography.claimed_paper import claimed_paper
-from mirror.engine.bibliography.description import Description, arxiv_url, describe
+from mirror.engine.bibliography.description import (
+    Description,
+    arxiv_url,
+    describe,
+    description_of,
+)
 from mirror.engine.history.change_times import change_times
 from mirror.engine.identifiers import find_all
 from mirror.engine.search.find import find
@@ -28,7 +34,7 @@ from mirror.store.findings import FindingFilter, FindingRow
 from mirror.web.common_headers import VERIFIER_POLICY
 from mirror.web.figures_reader import FiguresReader
 from mirror.web.memento_api import Memento
-from mirror.web.mementos import MementoSeconds, end_of, page_headers
+from mirror.web.mementos import MementoSeconds, end_of
 from mirror.web.pages import escaping
 from mirror.web.pages.badge import badge_svg
 from mirror.web.pages.citation_graph import citation_graph_of
@@ -62,6 +68,7 @@ from mirror.web.representation import (
     json_representation,
     preferred,
 )
+from mirror.web.signposts import RECORD_TYPES, RecordAddresses, page_headers, page_links
 from mirror.web.store_reader import StoreReader, StoreSnapshot
 
 __all__ = ["Pages", "environment"]
@@ -80,17 +87,19 @@ _MAX_QUERY = 500
 """Characters of a search query that count."""
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _NOTHING = SearchResult([], has_more=False, unindexed=0)
-_HTML, _JSON, _LINKED = "text/html", "application/json", "application/ld+json"
+_HTML, _JSON = "text/html", "application/json"
 _BADGE_CACHE = "public, max-age=300"
 
 
 class Pages:
     """Handlers of the pages of a server."""
 
-    def __init__(self, reader: StoreReader, name: str, base_url: Callable[[Request], str]) -> None:
+    def __init__(
+        self, reader: StoreReader, name: str, addresses: Callable[[Request, str], RecordAddresses]
+    ) -> None:
         self._reader = reader
         self._figures = FiguresReader(reader)
-        self._base_url = base_url
+        self._addresses = addresses
         self._files = _static_files()
         self._env = environment()
         versions = {one: hexdigest(body)[:16] for one, body in self._files.items()}
@@ -120,7 +129,7 @@ class Pages:
                 status_of=snapshot.store.status(),
                 ingested_at=snapshot.ingested_at(),
                 recent=_recent(snapshot),
-                base_url=self._base_url(request),
+                base_url=self._addresses(request, "").base_url,
                 trusts_registry=snapshot.store.trust_log.key_set().has_built_in,
                 here="home",
             )
@@ -243,7 +252,7 @@ class Pages:
         if len(matching) > 1:
             numbers = [one.pith_number for one in matching[:MAX_HITS]]
             raise AmbiguousError(f"{name!r} names {len(numbers)} records", numbers)
-        is_json = preferred(request, _HTML, _LINKED, _JSON) == _JSON
+        is_json = preferred(request, *RECORD_TYPES, _JSON) == _JSON
         answer = _redirect(f"/pith/{matching[0].suffix}{'.json' if is_json else ''}")
         answer.headers = {**answer.headers, "Vary": "Accept"}
         return answer
@@ -266,10 +275,21 @@ class Pages:
             steps = steps_of(snapshot.store, details.record_id)
         suffix = details.record.suffix
         dates = dates_of(suffix, MementoSeconds.of(times))
+        addresses = self._addresses(request, suffix)
+        description = description_of(details.record, details.kept, details.state)
         answer = self._record_page(
-            request, details, graph=graph, dates=dates, past=None, history=steps
+            request,
+            details,
+            graph=graph,
+            dates=dates,
+            past=None,
+            history=steps,
+            signposts=page_links(addresses, description),
+            citation=citation_text(description, addresses.cite_as),
+            citation_formats=CITATION_FORMATS.values(),
+            statements=description.statements,
         )
-        answer.headers = page_headers(self._base_url(request), suffix)
+        answer.headers = page_headers(addresses, description)
         answer.headers |= {"Content-Location": f"/pith/{suffix}"}
         answer.headers |= {"Content-Security-Policy": VERIFIER_POLICY}
         return answer
@@ -306,7 +326,7 @@ class Pages:
     ) -> Representation:
         values = {"details": details, **values}
         values |= _sections(details) | _history(details)
-        values |= _addresses(self._base_url(request), details.record)
+        values |= _addresses(self._addresses(request, details.record.suffix), details.record)
         return self._render("record.html", 200, **values)
 
     def badge(self, request: Request) -> Representation:
@@ -397,12 +417,12 @@ def _history(details: RecordDetails) -> dict[str, object]:
     }
 
 
-def _addresses(base_url: str, record: Record) -> dict[str, object]:
+def _addresses(addresses: RecordAddresses, record: Record) -> dict[str, object]:
     return {
         "arxiv_url": arxiv_url(record),
-        "latex_lines": latex_lines(base_url, record.suffix),
-        "verify": verify_command(base_url, record),
-        "place": f"{base_url}/pith/{record.suffix}",
+        "latex_lines": latex_lines(addresses.base_url, record.suffix),
+        "verify": verify_command(addresses.base_url, record),
+        "place": addresses.page,
     }
 
 

@@ -1,0 +1,181 @@
+"""Signposts of a record (signposting.org, FAIR): how a machine finds what belongs to its page.
+
+The page names its persistent address, its metadata, its content and its authors; metadata and
+content name the page. They stand in Link headers, in the head of the page and in a linkset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from mirror.engine.bibliography.citations import CITATION_FORMATS
+from mirror.engine.bibliography.description import Description
+from mirror.engine.bibliography.linked_data import JSON_LD, SCHEMA_ORG
+from mirror.web.links import TypedLink, link_header
+from mirror.web.mementos import Original, current_links
+
+__all__ = [
+    "LINKSET",
+    "LINKSET_JSON",
+    "RECORD_TYPES",
+    "RecordAddresses",
+    "content_headers",
+    "content_link_header",
+    "content_location",
+    "links_by_context",
+    "metadata_headers",
+    "metadata_links",
+    "page_headers",
+    "page_links",
+]
+
+LINKSET, LINKSET_JSON = "application/linkset", "application/linkset+json"
+RECORD_TYPES = ("text/html", JSON_LD, *(one.media_type for one in CITATION_FORMATS.values()))
+"""Media types of the representations of a record at its own address, the default first."""
+_MAX_AUTHORS = 10
+"""Most authors in a header, which should not be large; a linkset has all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAddresses:
+    """The addresses of a record: here, and at the registry that its records are from."""
+
+    base_url: str
+    source_url: str
+    suffix: str
+
+    @property
+    def page(self) -> str:
+        """The page of the record here."""
+        return f"{self.base_url}/pith/{self.suffix}"
+
+    @property
+    def cite_as(self) -> str:
+        """The persistent address (RFC 8574): the page at the registry, the same for each mirror."""
+        return f"{self.source_url}/pith/{self.suffix}"
+
+    def of_page(self, ending: str) -> str:
+        """Return the address of what belongs to the page."""
+        return f"{self.page}{ending}"
+
+
+# The page ------------------------------------------------------------------------------------
+
+
+def page_headers(addresses: RecordAddresses, description: Description) -> dict[str, str]:
+    """Return the headers of the current page of a record, which is also canonical (RFC 6596)."""
+    canonical = TypedLink("canonical", f"/pith/{addresses.suffix}").written()
+    signposts = link_header(page_links(addresses, description))
+    links = f"{canonical}, {current_links(addresses.page)}, {signposts}"
+    return {"Link": links, "Vary": "Accept, Accept-Datetime"}
+
+
+def page_links(addresses: RecordAddresses, description: Description) -> list[TypedLink]:
+    """Return the links of the page for its header and head: authors only if they are few."""
+    is_few = len(description.orcid_urls) <= _MAX_AUTHORS
+    return [
+        *(one for one in _all_links(addresses, description) if is_few or one.rel != "author"),
+        TypedLink("linkset", addresses.of_page("/linkset"), LINKSET),
+        TypedLink("linkset", addresses.of_page("/linkset.json"), LINKSET_JSON),
+    ]
+
+
+# Content and metadata ------------------------------------------------------------------------
+
+
+def content_headers(addresses: RecordAddresses, original: Original) -> dict[str, str]:
+    """Return the headers of the current state or bundle, which is its own TimeGate."""
+    links = content_link_header(addresses.page, addresses.cite_as, original)
+    return {"Link": links, "Vary": "Accept-Datetime"}
+
+
+def content_link_header(page: str, cite_as: str, original: Original) -> str:
+    """Return the Link header of the current state or bundle; it is made for each response."""
+    return f"{current_links(page + original.value)}, {_CONTENT_LINKS % (page, cite_as)}"
+
+
+def _content_links(page: str, cite_as: str) -> list[TypedLink]:
+    return [TypedLink("collection", page, "text/html"), TypedLink("cite-as", cite_as)]
+
+
+_CONTENT_LINKS = link_header(_content_links("%s", "%s"))
+
+
+def metadata_headers(
+    request: Request, addresses: RecordAddresses, description: Description, ending: str
+) -> dict[str, str]:
+    """Return the headers of a description, at its own address or at that of the page.
+
+    Args:
+        request: The request.
+        addresses: The addresses of the record.
+        description: The description of the record.
+        ending: The end of its own address, after that of the page.
+    """
+    location = content_location(request, addresses, ending)
+    if request.scope["path"].endswith(ending):
+        return {"Link": link_header(metadata_links(addresses)), **location}
+    return page_headers(addresses, description) | location
+
+
+def content_location(request: Request, addresses: RecordAddresses, ending: str) -> dict[str, str]:
+    """Return a Content-Location header if the request used another address of a resource.
+
+    Args:
+        request: The request.
+        addresses: The addresses of the record.
+        ending: The end of the resource's own address, after that of the page.
+    """
+    path = f"/pith/{addresses.suffix}{ending}"
+    return {} if request.scope["path"] == path else {"Content-Location": path}
+
+
+def metadata_links(addresses: RecordAddresses) -> list[TypedLink]:
+    """Return the links of a description of the record."""
+    return [TypedLink("describes", addresses.page, "text/html")]
+
+
+# The linkset ---------------------------------------------------------------------------------
+
+
+def links_by_context(
+    addresses: RecordAddresses, description: Description
+) -> dict[str, list[TypedLink]]:
+    """Return all links of the page, its metadata and its content, by their context."""
+    links = {addresses.page: _all_links(addresses, description)}
+    links |= {one.target: metadata_links(addresses) for one in _metadata(addresses)}
+    of_content = _content_links(addresses.page, addresses.cite_as)
+    return links | {one.target: of_content for one in _content(addresses)}
+
+
+def _all_links(addresses: RecordAddresses, description: Description) -> list[TypedLink]:
+    license_url = description.license_url
+    return [
+        TypedLink("cite-as", addresses.cite_as),
+        *(TypedLink("type", f"{SCHEMA_ORG}{one}") for one in ("AboutPage", "ScholarlyArticle")),
+        *(TypedLink("author", url) for url in description.orcid_urls),
+        *([TypedLink("license", license_url)] if license_url else []),
+        *_metadata(addresses),
+        *_content(addresses),
+    ]
+
+
+def _metadata(addresses: RecordAddresses) -> list[TypedLink]:
+    cited = CITATION_FORMATS.values()
+    return [
+        TypedLink("describedby", addresses.of_page("/record.jsonld"), JSON_LD, SCHEMA_ORG),
+        TypedLink("describedby", addresses.of_page(".json"), "application/json"),
+        *(
+            TypedLink("describedby", addresses.of_page(one.path_ending), one.media_type)
+            for one in cited
+        ),
+    ]
+
+
+def _content(addresses: RecordAddresses) -> list[TypedLink]:
+    return [
+        TypedLink("item", addresses.of_page(one.value), "application/json")
+        for one in (Original.BUNDLE, Original.STATE)
+    ]
