@@ -41,8 +41,8 @@ def figures(*, out: OutputFile, db: Path) -> None:
       mirror figures figures.html --force --db library.db
     """
     # Other commands need not wait for the templates.
+    from mirror.web.pages.environment import environment  # noqa: PLC0415
     from mirror.web.pages.figures import figures_file  # noqa: PLC0415
-    from mirror.web.pages.handlers import environment  # noqa: PLC0415
 
     path = beside(db)
     with open_store(db, must_exist=True) as store, show_progress("records") as progress:

@@ -25,8 +25,9 @@ from mirror.store import open_store
 from mirror.web import figures_reader
 from mirror.web.figures_reader import FiguresReader
 from mirror.web.pages.charts import bar_chart, share, short_name, time_chart
+from mirror.web.pages.environment import environment
 from mirror.web.pages.figures import figures_file
-from mirror.web.pages.handlers import Pages, environment
+from mirror.web.pages.handlers import Pages
 from mirror.web.signposts import RecordAddresses
 from mirror.web.store_reader import StoreReader
 from tests.builders import make_bundle, make_record, to_json

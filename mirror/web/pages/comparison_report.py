@@ -11,7 +11,7 @@ from markupsafe import Markup
 from mirror.core.comparison.diff import truncate
 from mirror.core.shape import list_member
 from mirror.core.values import Object, Value, canonical, time_text
-from mirror.web.pages.handlers import environment
+from mirror.web.pages.environment import environment
 
 __all__ = ["ComparisonReport"]
 

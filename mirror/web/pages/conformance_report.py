@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from mirror.core.rule_numbers import TITLES
 from mirror.engine.conformance.report import ConformanceReport
-from mirror.web.pages.handlers import environment
+from mirror.web.pages.environment import environment
 
 __all__ = ["render"]
 

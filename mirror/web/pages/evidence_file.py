@@ -17,7 +17,7 @@ from markupsafe import Markup
 from mirror.core.values import Object, canonical, decode
 from mirror.engine.verifier_modules import verifier_modules
 from mirror.errors import FormatError
-from mirror.web.pages.handlers import environment
+from mirror.web.pages.environment import environment
 
 __all__ = ["document_in", "evidence_page", "is_unchanged"]
 

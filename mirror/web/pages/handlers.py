@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
 import mirror
@@ -28,7 +26,7 @@ from mirror.engine.identifiers import find_all
 from mirror.engine.search.find import find
 from mirror.engine.search.results import SearchResult
 from mirror.engine.titles import title_of
-from mirror.engine.verifier_modules import ENTRY, verifier_modules
+from mirror.engine.verifier_modules import ENTRY
 from mirror.errors import AmbiguousError, CorruptStoreError, LookUpError
 from mirror.store.findings import FindingFilter, FindingRow
 from mirror.web.common_headers import VERIFIER_POLICY
@@ -40,6 +38,7 @@ from mirror.web.pages.badge import badge_svg
 from mirror.web.pages.citation_graph import citation_graph_of
 from mirror.web.pages.codes import codes
 from mirror.web.pages.dates import dates_of, past_of
+from mirror.web.pages.environment import MEDIA_TYPES, environment, static_files
 from mirror.web.pages.figures import fault_values, figures_values
 from mirror.web.pages.history import steps_of
 from mirror.web.pages.labels import CODES, ERRORS, EVENT_STATUSES, LEVELS, RELATIONSHIPS
@@ -71,7 +70,7 @@ from mirror.web.representation import (
 from mirror.web.signposts import RECORD_TYPES, RecordAddresses, page_headers, page_links
 from mirror.web.store_reader import StoreReader, StoreSnapshot
 
-__all__ = ["Pages", "environment"]
+__all__ = ["Pages"]
 
 MAX_HITS = 50
 """Records on a page of search results."""
@@ -85,7 +84,6 @@ _RECENT_ARRIVALS = 200
 """Last arrivals in which the home page looks for records with verified receipts."""
 _MAX_QUERY = 500
 """Characters of a search query that count."""
-_MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _NOTHING = SearchResult([], has_more=False, unindexed=0)
 _HTML, _JSON = "text/html", "application/json"
 _BADGE_CACHE = "public, max-age=300"
@@ -100,7 +98,7 @@ class Pages:
         self._reader = reader
         self._figures = FiguresReader(reader)
         self._addresses = addresses
-        self._files = _static_files()
+        self._files = static_files()
         self._env = environment()
         versions = {one: hexdigest(body)[:16] for one, body in self._files.items()}
         self._env.globals |= {
@@ -349,7 +347,7 @@ class Pages:
         digest = self._versions[name]
         return Representation(
             body=self._files[name],
-            media_type=_MEDIA_TYPES[name.rpartition(".")[2]],
+            media_type=MEDIA_TYPES[name.rpartition(".")[2]],
             etag=digest,
             cache=IMMUTABLE if request.query_params.get("v") == digest else REVALIDATE,
         )
@@ -480,36 +478,3 @@ def _query_of(request: Request) -> str:
     """Return the name in the path of a failed request, as a query for the search form."""
     match = re.match(r"/(?:pith|arxiv|doi)/(.{1,200})", request.url.path)
     return "" if match is None else match[1]
-
-
-# Templates and files -------------------------------------------------------------------------
-
-
-def environment() -> Environment:
-    """Return the template environment of all pages."""
-    env = Environment(
-        loader=PackageLoader("mirror.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    env.filters |= {
-        "text": escaping.text,
-        "plain": escaping.escape_hidden,
-        "link": escaping.link,
-        "pretty_json": escaping.pretty_json,
-        "count": lambda number: f"{number:,}",
-    }
-    env.tests["copyable"] = escaping.is_plain
-    return env
-
-
-def _static_files() -> dict[str, bytes]:
-    folder = files("mirror.web") / "static"
-    modules = {f"verifier/{name}": body for name, body in verifier_modules().items()}
-    return modules | {
-        one.name: one.read_bytes()
-        for one in folder.iterdir()
-        if one.name.rpartition(".")[2] in _MEDIA_TYPES
-    }
