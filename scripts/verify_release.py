@@ -135,7 +135,8 @@ def check_sdist(sdist: bytes, files: Files, include: list[str]) -> None:
     with tarfile.open(fileobj=io.BytesIO(sdist)) as archive:
         held = {name.partition("/")[2]: data for name, data in files_of_tar(archive).items()}
     del held["PKG-INFO"]
-    expected = below(files, "pyproject.toml", ".gitignore", *include)
+    included = (path.removeprefix("/") for path in include)
+    expected = below(files, "pyproject.toml", ".gitignore", *included)
     require(
         held == expected, f"the sdist holds the {len(expected)} files that it should, no others"
     )
@@ -163,20 +164,32 @@ def check_installed(work: Path, wheel: Path, version: str) -> None:
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
     said = run(mirror, "--version").decode().partition("\n")[0]
     require(said == f"mirror, version {version}", f"in a new environment: {said}")
-    check_completion(fresh)
+    path = f"{fresh / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    check_completion(fresh, path)
+    check_manual(fresh, path)
     states = run(mirror, "merge", SAMPLE, "--db", work / "mirror.db", "--json")
     require(
         states == STATES.read_bytes(), f"it merges {SAMPLE.name} to the states of {STATES.name}"
     )
 
 
-def check_completion(prefix: Path) -> None:
+def check_completion(prefix: Path, path: str) -> None:
     """Require that bash completes a command by the installed file."""
     file = prefix / "share" / "bash-completion" / "completions" / "mirror"
     words = "COMP_WORDS=(mirror me) COMP_CWORD=1; _mirror_completion mirror; echo $COMPREPLY"
-    path = f"{prefix / 'bin'}{os.pathsep}{os.environ['PATH']}"
     said = run("bash", "-c", f". '{file}'; {words}", PATH=path).decode().strip()
     require(said == "merge", f"bash completes `mirror me` to `mirror {said}`")
+
+
+def check_manual(prefix: Path, path: str) -> None:
+    """Require that every page is installed where `man` looks for it."""
+    pages = prefix / "share" / "man" / "man1"
+    names = sorted(page.name for page in (ROOT / "docs" / "man").iterdir())
+    installed = sorted(page.name for page in pages.iterdir())
+    require(installed == names, f"{len(installed)} manual pages are installed")
+    if shutil.which("man") is not None:
+        found = run("man", "--where", "mirror-keys-add", PATH=path).decode().strip()
+        require(found == str(pages / "mirror-keys-add.1"), "man finds them in the new environment")
 
 
 def check_against(built: Files, folder: Path) -> None:

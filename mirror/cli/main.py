@@ -69,7 +69,7 @@ class CommandGroup(click.Group):
             command = getattr(importlib.import_module(f"mirror.cli.{cmd_name}"), cmd_name)
             _name_variables(command, f"MIRROR_{cmd_name}")
             _give_lines(command)
-            _require_text(command)
+            _set_up_options(command)
             self.add_command(command)
         return self.commands[cmd_name]
 
@@ -176,16 +176,18 @@ def _give_lines(command: click.Command) -> None:
             command.commands[name].short_help = line
 
 
-def _require_text(command: click.Command) -> None:
-    """Give all options that are plain strings the type `Text`.
+def _set_up_options(command: click.Command) -> None:
+    """Give all options that are plain strings the type `Text`, and all that are numbers the name N.
 
     Arguments can be any bytes: an identifier that is not UTF-8 names no record.
     """
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.type is click.STRING:
             parameter.type = Text()
+        if isinstance(parameter.type, click.IntRange | click.FloatRange):
+            parameter.metavar = parameter.metavar or "N"
     for below in command.commands.values() if isinstance(command, click.Group) else ():
-        _require_text(below)
+        _set_up_options(below)
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001 - as click calls it
@@ -226,9 +228,13 @@ def main(ctx: click.Context, db: Path | None) -> None:
       mirror verify bundle.json --json     every finding, one line each
       mirror export mine.tar               everything, as a BagIt bag
 
-    Exit codes: 0 nothing found; 1 something was refused, invalid or different; 2 usage; 3 input
-    that could not be read at all; 4 the store; 5 upstream could not be reached or read; 130
-    interrupted.
+    Exit codes: 0 nothing found; 1 something was refused, invalid or different; 2 wrong usage; 3
+    input could not be read at all, or output not be written; 4 the store could not be used; 5
+    upstream could not be reached or read; 130 interrupted.
+
+    Environment: each option may come from a variable, named after the option (MIRROR_DB) or after
+    command and option (MIRROR_SHOW_BUNDLE); a flag is set by 1. MIRROR_NATIVE=off does without the
+    native engine.
 
     `mirror completion` prints a script with which a shell completes commands after TAB.
     """

@@ -110,7 +110,7 @@ def sync(
       mirror sync https://mirror.example    everything new in another mirror
 
     Exit codes: 0 all records fetched, nothing found; 1 something was refused or is missing; 4 the
-    store; 5 upstream could not be reached or read, or the run was given up.
+    store could not be used; 5 upstream could not be reached or read, or the run was given up.
     """
     base = _base(url)
     named = (*names, *_read_ids(id_file))
