@@ -35,7 +35,7 @@ def test_a_wheel_and_an_sdist_contain_it() -> None:
         "targets"
     ]
     assert targets["wheel"]["force-include"]["latex/pith.sty"] == "mirror/web/pith.sty"
-    assert "latex" in targets["sdist"]["include"]
+    assert "/latex" in targets["sdist"]["include"]
 
 
 def test_the_page_of_a_record_has_the_lines(site: str) -> None:
