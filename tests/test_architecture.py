@@ -34,6 +34,7 @@ ENGINE_MAY_IMPORT: dict[str, set[str]] = {
     "export": {"states", "ingest"},
     "search": {"states"},
     "bibliography": {"states"},
+    "harvest": {"states", "bibliography"},
     "anchors": {"states"},
     "storage": {"states"},
     "claims": {"anchors", "storage"},

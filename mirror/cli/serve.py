@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import signal
 import socket
 import sys
@@ -48,6 +49,13 @@ def _public_url(_context: click.Context, _parameter: click.Parameter, value: str
     return value.rstrip("/")
 
 
+def _email(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Return an address as OAI-PMH writes it."""
+    if value and re.fullmatch(r"[^\s@]+@(?:[^\s@.]+\.)+[^\s@.]+", value) is None:
+        raise click.BadParameter("It must be an address such as library@mirror.example.")
+    return value
+
+
 @click.command()
 @options.db
 @options.jobs
@@ -70,6 +78,13 @@ def _public_url(_context: click.Context, _parameter: click.Parameter, value: str
     show_default=True,
     metavar="URL",
     help="URL of the source of the records.",
+)
+@click.option(
+    "--admin-email",
+    default="",
+    callback=_email,
+    metavar="ADDRESS",
+    help="Address of the administrator, for harvesters.",
 )
 @click.option(
     "--access-log",
@@ -102,6 +117,7 @@ def serve(
     name: str,
     base_url: str,
     source_url: str,
+    admin_email: str,
     access_log: str,
     cache_mib: int,
     max_connections: int,
@@ -133,6 +149,7 @@ def serve(
             name=name,
             base_url=base_url,
             source_url=source_url,
+            admin_email=admin_email,
             access_log=access_log,
             cache_bytes=cache_mib << 20,
         )

@@ -26,6 +26,7 @@ from mirror.store.commits import Commit
 from mirror.store.counters import Status
 from mirror.store.facts import Facts, RecordFacts
 from mirror.store.integrity import Damage
+from mirror.store.known_time import SETTLED_S
 from mirror.store.paper_texts import PaperText, PaperTexts
 from mirror.store.quota import OVER_QUOTA, OverQuota
 from mirror.store.readonly import BESIDE
@@ -56,6 +57,7 @@ __all__ = [
     "BESIDE",
     "DICTIONARY",
     "OVER_QUOTA",
+    "SETTLED_S",
     "AnchorTable",
     "ArrivalContents",
     "ArrivalHead",

@@ -82,6 +82,15 @@ class Commits:
         row = self.table.row(f"{condition} ORDER BY id DESC LIMIT 1", arguments)
         return None if row is None else Commit(*row)
 
+    def first(self) -> Commit | None:
+        """Return the first commit, or None.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        row = self.table.row("ORDER BY id LIMIT 1")
+        return None if row is None else Commit(*row)
+
     def stored_at(self, arrival_id: int) -> str | None:
         """Return when an arrival was stored; None if its commit is missing.
 

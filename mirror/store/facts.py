@@ -220,6 +220,33 @@ class Facts:
         """
         return self._conn.execute(query, (after, limit)).fetchall()
 
+    def last_changes(self, after: int, until: int, bound: int, limit: int) -> list[tuple[int, int]]:
+        """Return (arrival id, record id) of records by their last arrival, ascending.
+
+        New arrivals after `bound` change nothing in this order.
+
+        Args:
+            after: Only records whose last arrival follows this one.
+            until: Only records whose last arrival is this one or before it.
+            bound: The last arrival that counts: a record's later ones are as if they were not.
+            limit: At most so many.
+        """
+        query = """
+            SELECT id, record_id FROM arrival NOT INDEXED
+            WHERE id > :after AND id <= min(:until, :bound) AND id = (
+                SELECT max(later.id) FROM arrival AS later
+                WHERE later.record_id = arrival.record_id AND later.id <= :bound
+            ) ORDER BY id LIMIT :limit
+        """
+        parameters = {"after": after, "until": until, "bound": bound, "limit": limit}
+        return self._conn.execute(query, parameters).fetchall()
+
+    def checksum_of(self, arrival_id: int) -> bytes | None:
+        """Return the stored checksum of an arrival; None if there is no such arrival."""
+        query = "SELECT checksum FROM arrival WHERE id = ?"
+        row = self._conn.execute(query, (arrival_id,)).fetchone()
+        return None if row is None else bytes(row[0])
+
     def suffixes_since(self, after: int) -> list[str]:
         """Return the suffixes of records with later arrivals, and source ids as long as a suffix.
 

@@ -253,6 +253,12 @@ class IntegrityCheck:
         query = "SELECT found_at, table_name, pith_number, reason FROM quarantine ORDER BY id"
         return self._conn.execute(query).fetchall()
 
+    def last_found_at(self) -> str | None:
+        """Return when a row was last moved to quarantine; None if none was."""
+        query = "SELECT found_at FROM quarantine ORDER BY id DESC LIMIT 1"
+        row = self._conn.execute(query).fetchone()
+        return None if row is None else str(row[0])
+
     def quarantine(self, damage: Damage, at: str) -> None:
         """Move a damaged fact from its table to the quarantine, unchanged."""
         if damage.table == "record":

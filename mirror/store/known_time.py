@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 from mirror.core.point_in_time import PointInTime
 from mirror.core.values import instant, time_text
 
-__all__ = ["after_stored", "known_time"]
+__all__ = ["SETTLED_S", "after_stored", "known_time"]
+
+SETTLED_S = 60
+"""Seconds after which nothing more is stored with an earlier time.
+
+A transaction takes its known time before it ends, and is seen by others after its end.
+"""
 
 
 def known_time(conn: sqlite3.Connection) -> str:

@@ -98,6 +98,15 @@ class PaperTextTable:
         """Return the greatest id; 0 for an empty table."""
         return self.table.next_id() - 1
 
+    def last_read_at(self) -> str | None:
+        """Return the known time of the last text; None for an empty table.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        row = self.table.row("ORDER BY id DESC LIMIT 1")
+        return None if row is None else PaperText(*row[1:]).read_at
+
     def changed_since(self, last_id: int) -> list[str]:
         """Return the Pith Numbers with texts after an id, ascending."""
         query = "SELECT DISTINCT pith_number FROM paper_text WHERE id > ? ORDER BY pith_number"

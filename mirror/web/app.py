@@ -27,6 +27,7 @@ from mirror.web.log import AccessLog, ErrorLog
 from mirror.web.memento_api import Memento, MementoApi, asks_for_past
 from mirror.web.mementos import Original
 from mirror.web.mirror_api import MirrorApi, RequestMetrics
+from mirror.web.oai.handler import OaiApi
 from mirror.web.openapi import description
 from mirror.web.opensearch import OpenSearchApi
 from mirror.web.pages.handlers import Pages
@@ -58,6 +59,8 @@ class ServerSettings:
     """Address of the registry that its records are from."""
     access_log: str = "none"
     """`none` or `json`."""
+    admin_email: str = ""
+    """Address of the administrator, for harvesters; empty if none was given."""
     cache_bytes: int = 256 << 20
     """Capacity of the state cache, in bytes of compressed states."""
 
@@ -89,6 +92,7 @@ def create_app(settings: ServerSettings) -> MirrorApp:
     memento_api = MementoApi(reader, base_url)
     mirror_api = MirrorApi(reader, metrics, threads.downloads)
     pages = Pages(reader, settings.name, registry_api.addresses)
+    oai_api = OaiApi(reader, settings.name, base_url, settings.admin_email)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -102,9 +106,10 @@ def create_app(settings: ServerSettings) -> MirrorApp:
         SitemapApi(reader, base_url),
         OpenSearchApi(settings.name, base_url),
     )
+    routes["/oai"] = Handling(oai_api.handle, pool="harvest", accepts_form=True)
     app = MirrorApp(
         routes=[
-            Route(path, Endpoint(handling, pages, threads), methods=["GET"])
+            Route(path, Endpoint(handling, pages, threads), methods=handling.methods)
             for path, handling in routes.items()
         ],
         exception_handlers={HTTPException: routing_error_handler(pages)},

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import mirror
-from mirror.web.xml_text import xml_text
+from mirror.core.xml_text import xml_text
 
 __all__ = ["ATOM", "AtomCategory", "AtomEntry", "AtomFeed", "AtomLink", "atom_xml"]
 

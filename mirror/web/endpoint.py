@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mirror.core.record import suffix_in
-from mirror.errors import AmbiguousError, MirrorError, StoreError, http_status
+from mirror.errors import AmbiguousError, FormatError, MirrorError, StoreError, http_status
 from mirror.web.download import Downloads
 from mirror.web.pages.codes import advice_of
 from mirror.web.pages.handlers import Pages
@@ -25,11 +25,14 @@ __all__ = ["Endpoint", "Handling", "Threads", "routing_error_handler"]
 
 _READERS, _WAITING = 4, 64
 """Threads that read the store, and requests that may wait for a thread."""
+_FORM = "application/x-www-form-urlencoded"
+_FORM_BYTES = 16 << 10
+"""Longest form: as long as a header section may be."""
 _TRIES = 3
 """Attempts, for a store that another process changes while it is read without locks."""
 
 
-Pool: TypeAlias = Literal["readers", "urgent", "figures"]
+Pool: TypeAlias = Literal["readers", "urgent", "figures", "harvest"]
 
 
 class Threads:
@@ -41,11 +44,14 @@ class Threads:
         """For monitoring, which must not wait for readers."""
         self.figures = RequestThreads(1, _WAITING)
         """For counting, which may take seconds, and must not occupy a reader."""
+        self.harvest = RequestThreads(1, _WAITING)
+        """For harvesters, whose pages are long."""
         self.downloads = Downloads()
 
     def close(self) -> None:
         """Stop all threads."""
-        for threads in (self.readers, self.urgent, self.figures, self.downloads):
+        pools = (self.readers, self.urgent, self.figures, self.harvest, self.downloads)
+        for threads in pools:
             threads.close()
 
 
@@ -59,6 +65,13 @@ class Handling:
     """Runs in the event loop first; returns None if a response would need reading or waiting."""
     pool: Pool = "readers"
     """The threads that the handler runs in: those of `Threads` with this name."""
+    accepts_form: bool = False
+    """Whether POST is allowed, with a form in place of the query; the handler sees a query."""
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that are allowed; HEAD follows from GET."""
+        return ["GET", "POST"] if self.accepts_form else ["GET"]
 
 
 class Endpoint:
@@ -71,22 +84,25 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to a request."""
-        request = Request(scope, receive)
         if scope["path"].endswith("\n"):  # the pattern of a route would ignore it
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        response = (
-            None
-            if self._handling.at_once is None
-            else self._at_once(request, self._handling.at_once)
-        )
+        request = Request(scope, receive)
         try:
-            if response is None:
-                response = await self._threads.run(lambda: self._answer(request), receive)
+            if scope["method"] == "POST":
+                request = await _with_query(request)
+            response = await self._respond(request)
             await response(scope, receive, send)
         except MirrorError as error:  # raised by a response before it sent anything
             await respond(scope, _failure(request, error, self._pages))(scope, receive, send)
         except BusyError as error:
             await respond(scope, _busy(error))(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        at_once = self._handling.at_once
+        response = None if at_once is None else self._at_once(request, at_once)
+        if response is None:
+            response = await self._threads.run(lambda: self._answer(request), request.receive)
+        return response
 
     def _at_once(
         self, request: Request, handling: Callable[[Request], Representation | Response | None]
@@ -114,6 +130,34 @@ class Endpoint:
                 if error.code != "store.changed":
                     raise
         return self._handling.handler(request)
+
+
+async def _with_query(request: Request) -> Request:
+    """Return a POST request with its form as query, and without conditions.
+
+    A condition would be another one than that of GET (RFC 9110 section 13.2.2).
+    """
+    headers = [one for one in request.scope["headers"] if not one[0].startswith(b"if-")]
+    form = await _read_form(request)
+    scope = {**request.scope, "headers": headers, "query_string": form}
+    return Request(scope, request.receive)
+
+
+async def _read_form(request: Request) -> bytes:
+    """Return the form in the body of a request, which is written like a query.
+
+    Raises:
+        FormatError: `request.form` if it is something else, or too long.
+    """
+    form = bytearray()
+    async for part in request.stream():
+        form += part
+        if len(form) > _FORM_BYTES:
+            raise FormatError("request.form", f"the form has more than {_FORM_BYTES} bytes")
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if form and media_type != _FORM:
+        raise FormatError("request.form", f"the body must be a form, {_FORM}")
+    return bytes(form)
 
 
 def _wants_html(request: Request) -> bool:

@@ -14,6 +14,7 @@ from mirror.engine.history.change_times import change_times
 from mirror.engine.states.current import bundle_text
 from mirror.engine.states.past import require_known
 from mirror.errors import FormatError, LookUpError
+from mirror.store import SETTLED_S
 from mirror.web.base_url import BaseUrl
 from mirror.web.mementos import (
     LINK_FORMAT,
@@ -35,9 +36,6 @@ from mirror.web.store_reader import StoreReader, StoreSnapshot
 from mirror.web.timemaps import TimeMap
 
 __all__ = ["Memento", "MementoApi", "asks_for_past"]
-
-_SETTLED_S = 60
-"""Seconds after which nothing more is stored with an earlier time: a commit takes a moment."""
 
 
 def asks_for_past(request: Request) -> bool:
@@ -68,7 +66,7 @@ class Memento:
     def is_settled(self) -> bool:
         """Whether nothing can be stored any more with a time in this second."""
         passed = datetime.now(UTC) - datetime_of(self.second)
-        return passed.total_seconds() > _SETTLED_S
+        return passed.total_seconds() > SETTLED_S
 
 
 class MementoApi:

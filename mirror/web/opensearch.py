@@ -7,10 +7,10 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from starlette.requests import Request
 
 from mirror.core.values import hexdigest
+from mirror.core.xml_text import xml_text
 from mirror.web.base_url import BaseUrl
 from mirror.web.pages.escaping import escape_hidden
 from mirror.web.representation import Representation
-from mirror.web.xml_text import xml_text
 
 __all__ = ["OPENSEARCH", "OpenSearchApi"]
 

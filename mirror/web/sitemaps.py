@@ -10,11 +10,11 @@ from xml.sax.saxutils import escape
 from starlette.requests import Request
 
 from mirror.core.values import hexdigest, instant
+from mirror.core.xml_text import xml_text
 from mirror.errors import LookUpError
 from mirror.web.base_url import BaseUrl
 from mirror.web.representation import Representation
 from mirror.web.store_reader import StoreReader
-from mirror.web.xml_text import xml_text
 
 __all__ = ["RECORDS_A_PART", "SitemapApi"]
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from lxml import etree
 
+from mirror.core.xml_text import xml_text
 from mirror.engine.feeds import changes
 from mirror.engine.feeds.changes import ChangeEntry, change_page
 from mirror.engine.feeds.positions import NEWEST, FeedScope, parse_position
@@ -19,7 +20,6 @@ from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.errors import FormatError
 from mirror.store import Store, open_store
 from mirror.web import feeds
-from mirror.web.xml_text import xml_text
 from tests.builders import (
     Signer,
     author_claim,

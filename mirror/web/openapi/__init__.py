@@ -1,7 +1,8 @@
 """The OpenAPI 3.1 description of the server, as `/openapi.json` sends it.
 
-The description is data: `openapi.json` in this folder. It lists GET only; HEAD follows from it
-(RFC 9110 section 9.3.2: the same response without a body), and the version is the package's.
+The description is data: `openapi.json` in this folder. It lists GET, and POST where that is
+allowed; HEAD follows from GET (RFC 9110 section 9.3.2: the same response without a body), and the
+version is the package's.
 Tests request every operation and check each response against the description.
 """
 

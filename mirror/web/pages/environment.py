@@ -11,7 +11,12 @@ from mirror.web.pages import escaping
 
 __all__ = ["MEDIA_TYPES", "environment", "static_files"]
 
-MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+MEDIA_TYPES = {
+    "css": "text/css",
+    "js": "text/javascript",
+    "svg": "image/svg+xml",
+    "xsd": "text/xml",
+}
 """Media types of the files by their ending."""
 
 

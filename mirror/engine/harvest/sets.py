@@ -1,0 +1,131 @@
+"""Sets of records: by the year of the Pith Number, and by category.
+
+`year` and `category` contain every record; `year:2025` and `category:math.AG` those of one year or
+category. A record is in a set for each of its categories, the primary one and the cross-lists.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from mirror.core.msgpack_values import unpack
+from mirror.core.record import Record
+from mirror.store import Store, damaged
+
+__all__ = ["MAX_CATEGORY_BYTES", "RecordSet", "SetList", "is_in", "set_specs"]
+
+MAX_CATEGORY_BYTES = 100
+"""Most bytes, in UTF-8, of a category that is a set."""
+
+_TOP = {"category": "All records, by category", "year": "All records, by year of submission"}
+"""The names of the sets that contain the others."""
+
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+_ESCAPE = re.compile("~([0-9a-f]{2})")
+
+
+class RecordSet(NamedTuple):
+    """A set as ListSets lists it."""
+
+    spec: str
+    """Its `setSpec`."""
+    name: str
+
+
+def set_specs(record: Record) -> list[str]:
+    """Return the sets that a record is in, but those that contain all."""
+    return _specs(record.pith_number[5:9], record.categories)
+
+
+def is_in(spec: str, specs: Iterable[str]) -> bool:
+    """Whether a record with these sets is in a set."""
+    return spec in _TOP or spec in specs
+
+
+def _specs(year: str, categories: Iterable[str]) -> list[str]:
+    named = (one.encode() for one in dict.fromkeys(categories))
+    listed = [f"category:{_written(one)}" for one in named if 0 < len(one) <= MAX_CATEGORY_BYTES]
+    return [f"year:{year}", *listed]
+
+
+def _written(category: bytes) -> str:
+    """Return a category in the characters of a `setSpec`: other bytes are `~` and two digits."""
+    return "".join([chr(byte) if byte in _PLAIN else f"~{byte:02x}" for byte in category])
+
+
+def _name(spec: str) -> str:
+    """Return the name of a set in words."""
+    kind, _, written = spec.partition(":")
+    if not written:
+        return _TOP[kind]
+    if kind == "year":
+        return f"Submitted in {written}"
+    category = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), written)
+    return f"Category {category.encode('latin-1').decode()}"
+
+
+class SetList:
+    """The sets of a store and their sizes, in memory: each record is read once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        """Guards all members below."""
+        self._origin: tuple[int, int] | None = None
+        """The generation of the file that was read, and its last row in quarantine."""
+        self._last_id = 0
+        self._sizes: Counter[str] = Counter()
+        self._sorted: list[str] = []
+
+    def update(self, store: Store, generation: int) -> None:
+        """Read the records that were added since the last call; all, if some were removed.
+
+        An interrupted call is continued by the next one.
+
+        Args:
+            store: The store, in a snapshot.
+            generation: Number of its file, which changes when the file is replaced.
+
+        Raises:
+            CorruptStoreError: `store.damaged`
+        """
+        with self._lock:
+            origin = (generation, store.version().quarantine)
+            if origin != self._origin:
+                self._origin, self._last_id, self._sizes = origin, 0, Counter()
+            try:
+                for record_id, specs in _records_after(store, self._last_id):
+                    self._sizes.update(specs)
+                    self._last_id = record_id
+            finally:
+                if len(self._sorted) != len(self._sizes):
+                    self._sorted = sorted(self._sizes)
+
+    def after(self, spec: str, limit: int) -> list[RecordSet]:
+        """Return the sets that follow one in the order of their specs; the first ones after ``."""
+        with self._lock:
+            listed = sorted([*_TOP, *self._sorted])
+        first = bisect_right(listed, spec)
+        return [RecordSet(one, _name(one)) for one in listed[first : first + limit]]
+
+    def size(self, spec: str) -> int:
+        """Return how many records are in a set; 0 if there is no such set."""
+        with self._lock:
+            if spec in _TOP:
+                return sum(size for one, size in self._sizes.items() if one.startswith("year:"))
+            return self._sizes[spec]  # a counter adds no name that is asked for
+
+
+def _records_after(store: Store, record_id: int) -> Iterator[tuple[int, list[str]]]:
+    for row_id, year, value in store.records.values_after(record_id):
+        try:
+            decoded: Any = unpack(value)
+            metadata = decoded["metadata"]
+            categories = [metadata["primary_cat"], *metadata["cross_cats_sorted"]]
+            yield row_id, _specs(year, categories)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise damaged(f"its value cannot be read: {error}", f"record {row_id}") from error

@@ -1,0 +1,1 @@
+"""Tests of harvesting: lists, datestamps, sets, tokens."""
