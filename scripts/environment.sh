@@ -1,6 +1,6 @@
 # Sourced by the other scripts: a virtual environment in .venv with the project installed in it.
 # Outside the repository, only the caches of pip, npm and cargo are written; and as root on a system
-# with apt, missing packages are installed: Python's venv, Chromium for the tests of the pages.
+# with apt, missing packages are installed: Python's venv, and what tests use: Chromium, TeX Live.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -104,7 +104,7 @@ on_crate() {
 # get_package_lists: whether apt's servers answer; they are asked once in a run, and not for long.
 APT=(apt-get -o Acquire::Retries=0 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o DPkg::Lock::Timeout=300)
 get_package_lists() {
-    : "${package_lists:=$("${APT[@]}" update 2>/dev/null | grep -Ec '^(Hit|Get):' || true)}"
+    : "${package_lists:=$(timeout 60 "${APT[@]}" update 2>/dev/null | grep -Ec '^(Hit|Get):' || true)}"
     [ "$package_lists" -gt 0 ]
 }
 
@@ -154,6 +154,8 @@ install_all() {
     build_native
     install fuzz 2>/dev/null || echo "atheris cannot be installed here: its tests will skip" >&2
     install_debian /usr/bin/chromium "tests in a browser" chromium
+    install_debian "pdflatex xelatex lualatex" "tests of pith.sty" --no-install-recommends \
+        texlive-latex-base texlive-xetex texlive-luatex texlive-fonts-recommended
     fetch_axe
     fetch_nginx
 }
