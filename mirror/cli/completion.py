@@ -23,6 +23,26 @@ _BREAKS = re.compile("\0([=:]+)(?:\0|$)")
 """A word that bash makes of each `=` and `:`, between the words that it parts."""
 
 
+_FISH = """\
+function %(complete_func)s
+    for line in (env %(complete_var)s=fish_complete COMP_WORDS=(commandline -cp) \\
+            COMP_CWORD=(commandline -t) %(prog_name)s)
+        set -l parts (string split --max 1 "," $line)
+        switch $parts[1]
+            case dir
+                __fish_complete_directories $parts[2]
+            case file
+                __fish_complete_path $parts[2]
+            case plain
+                echo $parts[2]
+        end
+    end
+end
+
+complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
+"""
+
+
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
@@ -95,11 +115,14 @@ class _Zsh(_WholeWords, ZshComplete):
 
 
 class _Fish(_WholeWords, FishComplete):
-    """Completes words of fish."""
+    """Completes words of fish, with a script of our own: that of click cuts help at a comma."""
 
-    def source(self) -> str:
-        """Return the script, which keeps the text of help behind a comma."""
-        return super().source().replace('split "," ', 'split --max 1 "," ')
+    source_template = _FISH
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """Return a line for the script."""
+        words = (item.help or "").split()
+        return f"{item.type},{item.value}" + (f"\t{' '.join(words)}" if words else "")
 
 
 _CLASSES: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": _Zsh, "fish": _Fish}
