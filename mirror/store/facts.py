@@ -228,12 +228,13 @@ class Facts:
         Args:
             after: Only records whose last arrival follows this one.
             until: Only records whose last arrival is this one or before it.
-            bound: The last arrival that counts: a record's later ones are as if they were not.
+            bound: The last arrival that counts, not before `until`: later ones are as if they were
+                not.
             limit: At most so many.
         """
         query = """
             SELECT id, record_id FROM arrival NOT INDEXED
-            WHERE id > :after AND id <= min(:until, :bound) AND id = (
+            WHERE id > :after AND id <= :until AND id = (
                 SELECT max(later.id) FROM arrival AS later
                 WHERE later.record_id = arrival.record_id AND later.id <= :bound
             ) ORDER BY id LIMIT :limit

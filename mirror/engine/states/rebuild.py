@@ -74,8 +74,8 @@ def repair(store: Store, damages: Iterable[Damage]) -> None:
         store: The store; SQLite must find nothing wrong in the file.
         damages: The damages that `check` found.
     """
-    at = time_text(datetime.now(UTC))
     with store.transaction():
+        at = time_text(datetime.now(UTC))  # after waiting for the lock
         store.source_cache.clear()  # merging the same bundles again restores lost facts
         for damage in damages:
             store.integrity.quarantine(damage, at)
