@@ -8,7 +8,7 @@ damaged rows are neither shown nor merged.
 
 from mirror.store.anchors import AnchorTable, StoredAnchor
 from mirror.store.arrival_codec import ArrivalContents, unpack_contents
-from mirror.store.arrival_pages import ArrivalHead
+from mirror.store.arrival_pages import ArrivalFilter, ArrivalHead
 from mirror.store.arrivals import (
     ArrivalRow,
     RecordTotals,
@@ -60,6 +60,7 @@ __all__ = [
     "SETTLED_S",
     "AnchorTable",
     "ArrivalContents",
+    "ArrivalFilter",
     "ArrivalHead",
     "ArrivalRow",
     "AuthorityChange",

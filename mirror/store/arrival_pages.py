@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import zstandard
 
-__all__ = ["ArrivalHead", "ArrivalPages", "ScannedArrivals"]
+from mirror.store.arrival_codec import decompress
+
+__all__ = ["ArrivalFilter", "ArrivalHead", "ArrivalPages", "ScannedArrivals"]
 
 
 class ArrivalHead(NamedTuple):
@@ -23,6 +25,17 @@ class ArrivalHead(NamedTuple):
     """Bytes of its content, decompressed; those that are stored if that is not known."""
 
 
+class ArrivalFilter(NamedTuple):
+    """Which arrivals to return; nothing chosen means all."""
+
+    record_id: int = 0
+    text: bytes = b""
+    """A byte string in the value of the record."""
+    finding: bytes = b""
+    """If given, only arrivals that may have a finding: with a verdict that is stored, of a record
+    with equivocations, or with this byte string in their content; and damaged and long ones."""
+
+
 class ScannedArrivals(NamedTuple):
     """The arrivals that were found in a part of the store."""
 
@@ -32,14 +45,27 @@ class ScannedArrivals(NamedTuple):
     """The lowest id that was looked at; 0 if there is no arrival before it."""
 
 
+LONG_CONTENT_BYTES = 64 << 10
+"""Length from which a content, compressed, is not read for a list."""
 _FRAME_HEADER_BYTES = 18
 _COLUMNS = f"""
     arrival.id, arrival.record_id, coalesce(run.started_at, ''), arrival.checksum,
     length(arrival.content),
-    CASE WHEN length(arrival.content) <= 65536
+    CASE WHEN length(arrival.content) <= {LONG_CONTENT_BYTES}
     THEN substr(arrival.content, 1, {_FRAME_HEADER_BYTES}) END
 """
 """SQLite knows the length of a long content without reading it."""
+
+
+_HOLDS_TEXT = "(:text = x'' OR instr(record.value, :text) > 0)"
+_MAY_HOLD_FINDING = f"""
+    (:finding = x''
+     OR EXISTS (SELECT 1 FROM verdict WHERE verdict.arrival_id = arrival.id)
+     OR EXISTS (SELECT 1 FROM state WHERE state.record_id = arrival.record_id
+                AND equivocation_count > 0)
+     OR length(arrival.content) > {LONG_CONTENT_BYTES}
+     OR content_holds(arrival.content, :finding))
+"""  # noqa: S608
 
 
 class ArrivalPages:
@@ -47,6 +73,7 @@ class ArrivalPages:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
+        conn.create_function("content_holds", 2, _holds, deterministic=True)
 
     def before(self, arrival_id: int, limit: int, record_id: int = 0) -> list[ArrivalHead]:
         """Return at most `limit` arrivals with lower ids, of one record or of all (0)."""
@@ -58,30 +85,40 @@ class ArrivalPages:
         chosen = {"before": arrival_id, "record": record_id, "limit": limit}
         return [_head(row) for row in self._conn.execute(query, chosen)]
 
-    def of_records_with(
-        self, text: bytes, arrival_id: int, limit: int, scan: int
-    ) -> ScannedArrivals:
-        """Return arrivals with lower ids whose record's value holds a byte string.
+    def scan(self, chosen: ArrivalFilter, before: int, limit: int, most: int) -> ScannedArrivals:
+        """Return arrivals with lower ids than `before` that a filter chooses.
 
         Args:
-            text: The byte string.
-            arrival_id: Only arrivals before this one.
+            chosen: The filter.
+            before: Only arrivals with lower ids.
             limit: At most so many are returned.
-            scan: At most so many are looked at.
+            most: At most so many are looked at.
         """
-        looked_at = "SELECT id FROM arrival WHERE id < :before ORDER BY id DESC LIMIT :scan"
+        of_record = "AND record_id = :record_id" if chosen.record_id else ""
+        looked_at = f"""
+            SELECT id FROM arrival WHERE id < :before {of_record} ORDER BY id DESC LIMIT :most
+        """  # noqa: S608
         query = f"""
             SELECT {_COLUMNS} FROM ({looked_at}) AS near JOIN arrival ON arrival.id = near.id
-            JOIN record ON record.id = arrival.record_id
+            LEFT JOIN record ON record.id = arrival.record_id
             LEFT JOIN run ON run.id = arrival.run_id
-            WHERE instr(record.value, :text) > 0 ORDER BY near.id DESC LIMIT :limit
+            WHERE {_HOLDS_TEXT} AND {_MAY_HOLD_FINDING} ORDER BY near.id DESC LIMIT :limit
         """  # noqa: S608
-        chosen = {"before": arrival_id, "scan": scan, "text": text, "limit": limit}
-        found = [_head(row) for row in self._conn.execute(query, chosen)]
+        values = {**chosen._asdict(), "before": before, "limit": limit, "most": most}
+        found = [_head(row) for row in self._conn.execute(query, values)]
         query = f"SELECT coalesce(min(id), 0) FROM ({looked_at})"  # noqa: S608
-        last = found[-1].id if len(found) == limit else self._number(query, chosen)
-        query = "SELECT EXISTS (SELECT 1 FROM arrival WHERE id < :last)"
-        return ScannedArrivals(found, last if self._number(query, {"last": last}) else 0)
+        last = found[-1].id if len(found) == limit else self._number(query, values)
+        query = f"SELECT EXISTS (SELECT 1 FROM arrival WHERE id < :before {of_record})"  # noqa: S608
+        has_more = self._number(query, {"before": last, "record_id": chosen.record_id})
+        return ScannedArrivals(found, last if has_more else 0)
+
+    def refused(self, arrival_id: int) -> list[tuple[str, str, int]]:
+        """Return (`event` or `receipt`, code, number) of the facts of an arrival that failed."""
+        query = """
+            SELECT kind, code, sum(count) FROM verdict WHERE arrival_id = ? AND code != ''
+            GROUP BY kind, code ORDER BY kind, code
+        """
+        return self._conn.execute(query, (arrival_id,)).fetchall()
 
     def last_by(self, at: str) -> int:
         """Return the id of the last arrival that was stored by a time; 0 without one.
@@ -112,6 +149,14 @@ class ArrivalPages:
 
     def _number(self, query: str, chosen: dict[str, object]) -> int:
         return int(self._conn.execute(query, chosen).fetchone()[0])
+
+
+def _holds(content: bytes, text: bytes) -> bool:
+    """Return whether a content holds a byte string, or is damaged."""
+    try:
+        return bool(content) and text in decompress(content)
+    except ValueError:
+        return True
 
 
 def _head(row: tuple[int, int, str, bytes, int, bytes | None]) -> ArrivalHead:

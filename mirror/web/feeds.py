@@ -11,7 +11,8 @@ from starlette.requests import Request
 
 from mirror.core.values import hexdigest
 from mirror.engine.bibliography.description import Description
-from mirror.engine.feeds.changes import ChangeEntry, ChangePage, change_page
+from mirror.engine.feeds.changes import change_page
+from mirror.engine.feeds.entries import FeedEntry, FeedPage
 from mirror.engine.feeds.positions import NEWEST, FeedScope, parse_position
 from mirror.engine.titles import RecordTitle
 from mirror.errors import CorruptStoreError
@@ -113,7 +114,7 @@ class FeedApi:
         self,
         base_url: str,
         place: _FeedSubject,
-        page: ChangePage,
+        page: FeedPage,
         before: str | None,
         last_change: str,
     ) -> AtomFeed:
@@ -150,7 +151,7 @@ def _last_change(snapshot: StoreSnapshot) -> str:
         return ""
 
 
-def _changed_at(page: ChangePage, last_change: str) -> datetime | None:
+def _changed_at(page: FeedPage, last_change: str) -> datetime | None:
     """Return when the page last changed; None if that is not known because it shows damage."""
     if any(one.fault for one in page.entries):
         return None
@@ -166,7 +167,7 @@ def _changed_at(page: ChangePage, last_change: str) -> datetime | None:
 # Entries -------------------------------------------------------------------------------------
 
 
-def _entry(base_url: str, change: ChangeEntry) -> AtomEntry:
+def _entry(base_url: str, change: FeedEntry) -> AtomEntry:
     record = change.record
     return AtomEntry(
         entry_id=change.entry_id,
@@ -180,7 +181,7 @@ def _entry(base_url: str, change: ChangeEntry) -> AtomEntry:
     )
 
 
-def _subject(change: ChangeEntry) -> str:
+def _subject(change: FeedEntry) -> str:
     if change.record is None:
         return f"Record {change.suffix}" if change.suffix else "This mirror"
     return f"{_shown(change.record.name)} ({_title_word(change.record.title)})"
@@ -194,7 +195,7 @@ def _title_word(title: RecordTitle | None) -> str:
     return "title claimed" if title.is_proved else "title claimed, not with the hash in the record"
 
 
-def _sentences(change: ChangeEntry) -> Iterator[str]:
+def _sentences(change: FeedEntry) -> Iterator[str]:
     yield change.words
     if change.record is not None:
         record = change.record
@@ -203,7 +204,7 @@ def _sentences(change: ChangeEntry) -> Iterator[str]:
         yield f"Record {named}. Today: {title}{record.verification}."
 
 
-def _links(base_url: str, change: ChangeEntry) -> Iterator[AtomLink]:
+def _links(base_url: str, change: FeedEntry) -> Iterator[AtomLink]:
     """Yield the page of the record, and its page, state and bundle as they were then."""
     if not change.suffix:
         yield AtomLink("alternate", f"{base_url}/{'findings' if change.fault else 'trust'}", _HTML)

@@ -14,7 +14,8 @@ from lxml import etree
 
 from mirror.core.xml_text import xml_text
 from mirror.engine.feeds import changes
-from mirror.engine.feeds.changes import ChangeEntry, change_page
+from mirror.engine.feeds.changes import change_page
+from mirror.engine.feeds.entries import FeedEntry
 from mirror.engine.feeds.positions import NEWEST, FeedScope, parse_position
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.errors import FormatError
@@ -287,8 +288,8 @@ def test_damage_has_an_entry(tmp_path: Path, serve: Serve) -> None:
 # Whatever happens ----------------------------------------------------------------------------
 
 
-def _all(store: Store, scope: FeedScope, limit: int) -> list[ChangeEntry]:
-    found: list[ChangeEntry] = []
+def _all(store: Store, scope: FeedScope, limit: int) -> list[FeedEntry]:
+    found: list[FeedEntry] = []
     before = NEWEST
     while True:
         page = change_page(store, scope, before, limit)
@@ -334,7 +335,7 @@ def test_every_change_has_one_entry_for_ever(seed: int, tmp_path: Path) -> None:
                     _hold_record(store, record_id, entries, chance.randint(1, 5))
 
 
-def _hold(store: Store, entries: list[ChangeEntry], known: dict[str, tuple[str, str, str]]) -> None:
+def _hold(store: Store, entries: list[FeedEntry], known: dict[str, tuple[str, str, str]]) -> None:
     arrivals = [one.position.arrival for one in entries if not one.position.trust]
     assert arrivals == list(range(store.facts.last_arrival(), 0, -1))
     lines = [one.position.trust for one in entries if one.position.trust]
@@ -347,7 +348,7 @@ def _hold(store: Store, entries: list[ChangeEntry], known: dict[str, tuple[str, 
     known.update(now)
 
 
-def _hold_record(store: Store, record_id: int, entries: list[ChangeEntry], limit: int) -> None:
+def _hold_record(store: Store, record_id: int, entries: list[FeedEntry], limit: int) -> None:
     suffix = store.records.suffix(record_id)
     own = _all(store, FeedScope(record_id), limit)
     arrivals = [one for one in entries if one.suffix == suffix]
