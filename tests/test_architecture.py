@@ -43,7 +43,7 @@ ENGINE_MAY_IMPORT: dict[str, set[str]] = {
     "sync": {"ingest"},
     "compare": {"states", "ingest", "transparency", "sync"},
     "history": {"states", "compare"},
-    "feeds": {"states", "bibliography", "history"},
+    "feeds": {"states", "bibliography", "compare", "history"},
     "tables": {"states"},
     "figures": {"states", "tables", "anchors", "storage"},
     "cluster": {"states", "ingest"},

@@ -234,6 +234,11 @@ class FindingQueries:
         """Return how many rows are in quarantine."""
         return int(self._conn.execute("SELECT count(*) FROM quarantine").fetchone()[0])
 
+    def last_moved_aside_at(self) -> str | None:
+        """Return when a row was last put into quarantine; None if there is none."""
+        row = self._conn.execute("SELECT max(found_at) FROM quarantine").fetchone()
+        return None if row[0] is None else str(row[0])
+
     # To acknowledge --------------------------------------------------------------------------
 
     def new(self, only: FindingFilter) -> list[CoveredFindings]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ from mirror.web.bibliography_api import BibliographyApi
 from mirror.web.common_headers import common_headers
 from mirror.web.direct_states import DirectStates
 from mirror.web.endpoint import Endpoint, Handling, Threads, routing_error_handler
-from mirror.web.feeds import FeedApi
+from mirror.web.feeds import CHANGES, FINDINGS, FeedApi
 from mirror.web.log import AccessLog, ErrorLog
 from mirror.web.memento_api import Memento, MementoApi, asks_for_past
 from mirror.web.mementos import Original
@@ -210,9 +211,16 @@ def _discovery_routes(
 ) -> dict[str, Handling]:
     """Return the paths by which feed readers, robots and browsers find what there is."""
     return {
-        "/feeds/changes.atom": Handling(feeds.changes),
-        "/feeds/category/{name:path}/changes.atom": Handling(feeds.of_category),
-        "/pith/{suffix}/changes.atom": Handling(feeds.of_record),
+        "/feeds/changes.atom": Handling(partial(feeds.of_mirror, kind=CHANGES)),
+        "/feeds/findings.atom": Handling(partial(feeds.of_mirror, kind=FINDINGS)),
+        "/feeds/category/{name:path}/changes.atom": Handling(
+            partial(feeds.of_category, kind=CHANGES)
+        ),
+        "/feeds/category/{name:path}/findings.atom": Handling(
+            partial(feeds.of_category, kind=FINDINGS)
+        ),
+        "/pith/{suffix}/changes.atom": Handling(partial(feeds.of_record, kind=CHANGES)),
+        "/pith/{suffix}/findings.atom": Handling(partial(feeds.of_record, kind=FINDINGS)),
         "/sitemap.xml": Handling(sitemaps.index),
         "/sitemap/{part}.xml": Handling(sitemaps.part),
         "/robots.txt": Handling(sitemaps.robots),

@@ -1,8 +1,8 @@
-"""Feeds of changes (Atom, RFC 4287): of the mirror, of one record, or of one category."""
+"""Feeds of changes and of findings (Atom, RFC 4287): of the mirror, a record, or a category."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -13,9 +13,11 @@ from mirror.core.values import hexdigest
 from mirror.engine.bibliography.description import Description
 from mirror.engine.feeds.changes import change_page
 from mirror.engine.feeds.entries import FeedEntry, FeedPage
-from mirror.engine.feeds.positions import NEWEST, FeedScope, parse_position
+from mirror.engine.feeds.findings import finding_page
+from mirror.engine.feeds.positions import NEWEST, FeedPosition, FeedScope, parse_position
 from mirror.engine.titles import RecordTitle
 from mirror.errors import CorruptStoreError
+from mirror.store import Store
 from mirror.web.atom import ATOM, AtomCategory, AtomEntry, AtomFeed, AtomLink, atom_xml
 from mirror.web.base_url import BaseUrl
 from mirror.web.mementos import MementoAddresses, Original, second_of
@@ -23,7 +25,7 @@ from mirror.web.pages.escaping import escape_hidden
 from mirror.web.representation import Representation
 from mirror.web.store_reader import StoreReader, StoreSnapshot
 
-__all__ = ["MAX_ENTRIES", "FeedApi", "category_feed_path"]
+__all__ = ["CHANGES", "FINDINGS", "MAX_ENTRIES", "FeedApi", "FeedKind"]
 
 MAX_ENTRIES = 50
 """Entries on a page of a feed."""
@@ -37,20 +39,44 @@ _NEVER = "1970-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
+class FeedKind:
+    """A kind of feed; there is one for the mirror, each record and each category."""
+
+    name: str
+    """The name in paths and titles."""
+    page: Callable[[Store, FeedScope, FeedPosition, int], FeedPage]
+    subtitle: str
+    page_path: str
+    """The page that a person reads instead of the feed of the mirror."""
+
+
+CHANGES = FeedKind(
+    "changes",
+    change_page,
+    "New facts, and changes of trusted keys. All times are known times: when this mirror stored a "
+    "fact, and not when its signer claims to have made it.",
+    "/",
+)
+FINDINGS = FeedKind(
+    "findings",
+    finding_page,
+    "Refused events and receipts, signed integrity findings, equivocations and damage; of a record "
+    "also differences from upstreams. They are found under the keys and rules of today. All times "
+    "are known times: when this mirror stored the facts.",
+    "/findings",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class _FeedSubject:
     """A feed, and where it is."""
 
+    kind: FeedKind
     scope: FeedScope
     path: str
-    subject: str
+    words: str
     """The subject of the feed in words; empty for the whole mirror."""
     page_path: str
-    """The page that a person reads instead."""
-
-
-def category_feed_path(category: str) -> str:
-    """Return the path of the feed of a category."""
-    return f"/feeds/category/{quote(category, safe='')}/changes.atom"
 
 
 class FeedApi:
@@ -61,86 +87,87 @@ class FeedApi:
         self._name = name
         self._base_url = base_url
 
-    def changes(self, request: Request) -> Representation:
-        """Handle `/feeds/changes.atom`.
+    def of_mirror(self, request: Request, kind: FeedKind) -> Representation:
+        """Handle `/feeds/{kind}.atom`.
 
         Raises:
             FormatError: `request.before`
         """
+        subject = _FeedSubject(kind, FeedScope(), f"/feeds/{kind.name}.atom", "", kind.page_path)
         with self._reader.snapshot() as snapshot:
-            place = _FeedSubject(FeedScope(), "/feeds/changes.atom", "", "/")
-            return self._respond(request, snapshot, place)
+            return self._respond(request, snapshot, subject)
 
-    def of_category(self, request: Request) -> Representation:
-        """Handle `/feeds/category/{category}/changes.atom`; raises as `changes`."""
-        category = request.path_params["name"]
-        path = category_feed_path(category)
-        page = f"/find?q={quote(category, safe='')}"
+    def of_category(self, request: Request, kind: FeedKind) -> Representation:
+        """Handle `/feeds/category/{category}/{kind}.atom`; raises as `of_mirror`."""
+        category: str = request.path_params["name"]
+        name = quote(category, safe="")
+        subject = _FeedSubject(
+            kind,
+            FeedScope(category=category),
+            f"/feeds/category/{name}/{kind.name}.atom",
+            f"records in the category {category}",
+            f"/find?q={name}",
+        )
         with self._reader.snapshot() as snapshot:
-            subject = f"records in the category {category}"
-            place = _FeedSubject(FeedScope(category=category), path, subject, page)
-            return self._respond(request, snapshot, place)
+            return self._respond(request, snapshot, subject)
 
-    def of_record(self, request: Request) -> Representation:
-        """Handle `/pith/{suffix}/changes.atom`; raises as `changes`, and `lookup.unknown`."""
+    def of_record(self, request: Request, kind: FeedKind) -> Representation:
+        """Handle `/pith/{suffix}/{kind}.atom`; raises as `of_mirror`, and `lookup.unknown`."""
         with self._reader.snapshot() as snapshot:
             record_id = snapshot.find_id(request.path_params["suffix"])
             suffix = snapshot.store.records.suffix(record_id)
-            path, subject = f"/pith/{suffix}/changes.atom", f"the record {suffix}"
-            place = _FeedSubject(FeedScope(record_id), path, subject, f"/pith/{suffix}")
-            answer = self._respond(request, snapshot, place)
+            page = f"/pith/{suffix}"
+            path, words = f"{page}/{kind.name}.atom", f"the record {suffix}"
+            subject = _FeedSubject(kind, FeedScope(record_id), path, words, page)
+            answer = self._respond(request, snapshot, subject)
         if path != request.scope["path"]:
             answer.headers = {**answer.headers, "Content-Location": path}
         return answer
 
     def _respond(
-        self, request: Request, snapshot: StoreSnapshot, place: _FeedSubject
+        self, request: Request, snapshot: StoreSnapshot, subject: _FeedSubject
     ) -> Representation:
         before = request.query_params.get("before")
         position = NEWEST if before is None else parse_position(before)
-        page = change_page(snapshot.store, place.scope, position, MAX_ENTRIES)
+        page = subject.kind.page(snapshot.store, subject.scope, position, MAX_ENTRIES)
         base_url = self._base_url.of(request.scope)
         last_change = _last_change(snapshot)
-        feed = self._feed(base_url, place, page, before, last_change)
-        body = atom_xml(feed)
+        query = "" if before is None else f"?before={before}"
+        body = atom_xml(self._feed(base_url, subject, page, query, last_change))
+        # Comparisons change when an upstream is asked, of which a store keeps no time.
+        is_dated = subject.kind is CHANGES or not subject.scope.record_id
         return Representation(
             body=body,
             media_type=ATOM,
             etag=hexdigest(body),
-            changed_at=_changed_at(page, last_change),
+            changed_at=_changed_at(page, last_change) if is_dated else None,
         )
 
     def _feed(
-        self,
-        base_url: str,
-        place: _FeedSubject,
-        page: FeedPage,
-        before: str | None,
-        last_change: str,
+        self, base_url: str, subject: _FeedSubject, page: FeedPage, query: str, last_change: str
     ) -> AtomFeed:
-        url = f"{base_url}{place.path}"
+        url = f"{base_url}{subject.path}"
         links = [
-            AtomLink("self", f"{url}?before={before}" if before else url, ATOM),
-            AtomLink("alternate", f"{base_url}{place.page_path}", "text/html"),
+            AtomLink("self", f"{url}{query}", ATOM),
+            AtomLink("alternate", f"{base_url}{subject.page_path}", "text/html"),
             AtomLink("first", url, ATOM),
         ]
         if page.following is not None:
             links.append(AtomLink("next", f"{url}?before={page.following.text}", ATOM))
         name = _shown(self._name)
+        of_subject = f" of {_shown(subject.words)}" if subject.words else ""
         times = [one.known_at for one in page.entries]
         return AtomFeed(
             feed_id=url,
-            title=f"{name}: changes of {_shown(place.subject)}" if place.subject
-            else f"{name}: changes",
-            subtitle="New facts, and changes of trusted keys. All times are known times: when this "
-            "mirror stored a fact, and not when its signer claims to have made it.",
+            title=f"{name}: {subject.kind.name}{of_subject}",
+            subtitle=subject.kind.subtitle,
             author=name,
             author_url=f"{base_url}/",
             icon=f"{base_url}/static/icon.svg",
             updated=max(times, default=last_change or _NEVER),
             links=links,
             entries=[_entry(base_url, one) for one in page.entries],
-        )  # fmt: skip
+        )
 
 
 def _last_change(snapshot: StoreSnapshot) -> str:
@@ -176,7 +203,7 @@ def _entry(base_url: str, change: FeedEntry) -> AtomEntry:
         summary=" ".join(map(_shown_words, _sentences(change))),
         links=[*_links(base_url, change)],
         contributors=[_shown(one) for one in change.signers],
-        categories=[] if record is None else _categories(base_url, record),
+        categories=[*_categories(base_url, change)],
         rights=_rights(record),
     )
 
@@ -226,9 +253,12 @@ _RELATED = (
 )
 
 
-def _categories(base_url: str, record: Description) -> list[AtomCategory]:
-    listed = list(dict.fromkeys(record.record.categories))[:_MAX_CATEGORIES]
-    return [AtomCategory(one, f"{base_url}/feeds/category/") for one in listed]
+def _categories(base_url: str, entry: FeedEntry) -> Iterator[AtomCategory]:
+    """Yield codes and kinds of findings, and the categories of the record."""
+    yield from (AtomCategory(one, f"{base_url}/codes") for one in entry.labels)
+    if entry.record is not None:
+        listed = list(dict.fromkeys(entry.record.record.categories))[:_MAX_CATEGORIES]
+        yield from (AtomCategory(one, f"{base_url}/feeds/category/") for one in listed)
 
 
 def _rights(record: Description | None) -> str:

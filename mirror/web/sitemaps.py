@@ -31,7 +31,7 @@ _COSTLY = (
     "/oai",
     "/find?q=",
     "/feeds/*?before=",
-    "/pith/*/changes.atom?before=",
+    "/pith/*.atom?before=",
     "/pith/*/at",
     "/pith/*/timemap",
 )

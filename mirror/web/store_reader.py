@@ -320,8 +320,9 @@ class StoreSnapshot:
         return arrived if arrived is None or trusted is None else max(arrived, trusted)
 
     def changed_last(self) -> str:
-        """Return when facts were last stored or trust was last changed; empty if never."""
-        found = self.store.facts.last_arrival_at(), self.store.trust_log.last_change_at()
+        """Return when facts were last stored or moved aside, or trust changed; empty if never."""
+        found = [self.store.facts.last_arrival_at(), self.store.trust_log.last_change_at()]
+        found.append(self.store.findings.last_moved_aside_at())
         return max(filter(None, found), default="")
 
     def ingested_at(self) -> datetime | None:

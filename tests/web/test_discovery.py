@@ -198,11 +198,11 @@ def test_pages_name_feeds_and_search(url: str) -> None:
     atom = ("alternate", "application/atom+xml")
     home = _head_links(CLIENT.get(f"{url}/"))
     assert home["search", OPENSEARCH] == ["/opensearch.xml"]
-    assert home[atom] == ["/feeds/changes.atom"]
+    assert home[atom] == ["/feeds/changes.atom", "/feeds/findings.atom"]
     record = _head_links(CLIENT.get(f"{url}/pith/{SUFFIX}"))
-    own = f"{url}/pith/{SUFFIX}/changes.atom"
-    assert set(record[atom]) == {"/feeds/changes.atom", own}
-    for address in (f"{url}/feeds/changes.atom", own, f"{url}/opensearch.xml"):
+    own = [f"{url}/pith/{SUFFIX}/{kind}.atom" for kind in ("changes", "findings")]
+    assert set(record[atom]) == {*home[atom], *own}
+    for address in (*(url + path for path in home[atom]), *own, f"{url}/opensearch.xml"):
         assert CLIENT.get(address).status_code == 200
 
 

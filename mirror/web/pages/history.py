@@ -16,9 +16,9 @@ from mirror.engine.history.steps import (
     StatementStep,
     TrustStep,
 )
+from mirror.engine.public_names import public_source
 from mirror.store import Store
 from mirror.web.pages.change_lines import change_lines
-from mirror.web.pages.record_data import public_source
 
 __all__ = ["StepLine", "StepView", "steps_of"]
 

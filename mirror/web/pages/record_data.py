@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from mirror.core.events.event import InvalidEvent, ValidEvent
 from mirror.core.keys import KeySet
@@ -14,6 +12,7 @@ from mirror.core.state_view import StateView, parse_state
 from mirror.core.verification_status import CheckedClaims
 from mirror.engine.claims.checked import checked_claims
 from mirror.engine.compare.latest import UpstreamSummary, latest_statements
+from mirror.engine.public_names import public_source
 from mirror.engine.search.citations import RecordCitations, citations_in_state, citations_of
 from mirror.engine.states.current import replay
 from mirror.engine.states.past import keys_at, past_arrivals
@@ -32,7 +31,6 @@ from mirror.web.store_reader import StoreSnapshot
 __all__ = [
     "ArrivalView",
     "RecordDetails",
-    "public_source",
     "read_past_details",
     "read_record_details",
 ]
@@ -186,14 +184,3 @@ def _arrival_views(
         )
         for row, contents, verdicts in arrivals
     ]
-
-
-def public_source(source: str) -> str:
-    """Return the name of a source without paths, users and queries, which may be private."""
-    if re.match(r"https?://", source) is None:
-        return source.rstrip("/").rpartition("/")[2] or source
-    try:
-        parts = urlsplit(source)
-    except ValueError:
-        return "a URL"
-    return f"{parts.scheme}://{parts.hostname}{parts.path}"
