@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,15 @@ from mirror.engine.native import VARIABLE, native_module
 from tests.net.authority import Authority
 
 CORE = Path(__file__).parent / "core"
+
+# Clusters of a session wait for most of it. What Dask measures of itself meanwhile, dozens of times
+# a second, would take a tenth of a core for each of its processes.
+os.environ.update(
+    DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL="60s",
+    DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL="1s",
+    DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL="500ms",
+    DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED="False",
+)
 
 settings.register_profile(
     "short",
@@ -37,6 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_search = is_hypothesis_test(getattr(item, "obj", None))
         if item.path.is_relative_to(CORE) and not is_search:
             item.add_marker(pytest.mark.examples)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves, half a million objects, out of every collection of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
