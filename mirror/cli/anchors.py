@@ -29,10 +29,10 @@ __all__ = ["anchors", "report_left_out", "status_words"]
 def anchors(identifier: str | None, *, db: Path, as_json: bool) -> None:
     """Check the proofs of time-stamps, offline, and list the results.
 
-    Of one record, or of all. A proof of OpenTimestamps is checked against the block headers that
-    `mirror headers add` stored, a token of RFC 3161 against the authorities that `mirror keys`
-    trusts. Only what changed is checked again. The results are this operator's: they are no part of
-    a state. See docs/anchors.md.
+    Without an ID, those of all records. A proof of OpenTimestamps is checked against the block
+    headers that `mirror headers add` stored, a token of RFC 3161 against the authorities that
+    `mirror keys` trusts. Only what changed is checked again. The results are this operator's: they
+    are no part of a state. See docs/anchors.md.
 
     \b
     Examples:

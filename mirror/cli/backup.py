@@ -32,7 +32,8 @@ def backup(out: OutputFile, *, db: Path, as_json: bool) -> None:
     only if it is sound. With --force, an older copy of the same store is replaced, unless it
     contains a fact that this store lacks.
 
-    To restore, copy in the other direction, to a new name: mirror backup --db OUT.db mirror.db
+    To restore, copy in the other direction, to a new name:
+    `mirror backup --db OUT.db mirror.db`.
 
     \b
     Examples:

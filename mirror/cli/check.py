@@ -36,12 +36,14 @@ class _Part(click.ParamType[tuple[int, int]]):
 @click.command()
 @options.db
 @options.jobs
-@click.option("--part", type=_Part(), default="1/1", help="Only this part of the records: 3/10.")
+@click.option(
+    "--part", type=_Part(), default="1/1", help="Only one part of the records, such as 3/10."
+)
 @click.option(
     "--time-limit",
     "time_limit_s",
     type=options.Duration(),
-    help="Stop after 10m; the next run resumes there.",
+    help="Stop after 90s, 10m or 2h; the next run resumes there.",
 )
 @click.option("--quick", is_flag=True, help="Only checksums of facts; no signatures.")
 @click.option("--repair", is_flag=True, help="Quarantine damaged facts, and derive all data again.")
@@ -69,8 +71,10 @@ def check(
     Examples:
       mirror check
       mirror check --time-limit 10m           every night, a further part
-      mirror check --part 3/10 --json  one of ten parts
+      mirror check --part 3/10 --json         one of ten parts
       mirror check --repair
+
+    Exit codes: 0 everything is as it should be; 1 something is damaged, or was not reached.
     """
     if repair and (part != (1, 1) or time_limit_s is not None or quick):
         raise click.UsageError(

@@ -142,13 +142,16 @@ def verify(
     """Verify and store a checkpoint of another mirror.
 
     It is compared with all checkpoints of its origin that are stored, and its time-stamp, if there
-    is one, with the block headers. Exit 1 if no trusted key signed it, if it contradicts another
-    one (a fork), if it withdraws something (a rollback), or if its time-stamp is false.
+    is one, with the block headers.
 
     \b
     Example:
       curl -s https://mirror.example.org/mirror/checkpoint |
         mirror checkpoint verify - --verifier @partners.txt
+
+    Exit codes: 0 a trusted key signed it, and nothing contradicts it; 1 no trusted key signed it,
+    it contradicts another one (a fork), it withdraws something (a rollback), or its time-stamp is
+    false.
     """
     known = [one for text in verifiers for one in _read_verifiers(text)]
     if not known:

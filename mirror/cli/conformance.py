@@ -60,7 +60,7 @@ __all__ = ["conformance"]
     default=120.0,
     show_default=True,
     metavar="SECONDS",
-    help="For each start of the program, with up to 250 tasks.",
+    help="Limit for each start of the program, with up to 250 tasks.",
 )
 @click.option("--report", type=OutputPath(), metavar="FILE", help="Write the report as JSON.")
 @click.option("--html", type=OutputPath(), metavar="FILE", help="Write the report as a page.")

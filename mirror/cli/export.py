@@ -36,7 +36,7 @@ __all__ = ["export"]
 @options.shared(
     "--packed",
     is_flag=True,
-    help="Compressed files of many bundles (C4): about a fifth of the size.",
+    help="Compressed files of many bundles: about a fifth of the size.",
 )
 @options.shared(
     "--since",

@@ -44,6 +44,8 @@ def find(*, query: tuple[str, ...], db: Path, limit: int, as_json: bool) -> None
     Anyone can publish a record that claims an arXiv id, so each result shows whether it has a
     verified receipt from a trusted key. The index is updated first, unless another process writes.
 
+    Exit codes: 0 something was found; 1 nothing was found.
+
     \b
     Examples:
       mirror find 1705.09786

@@ -22,7 +22,9 @@ _SHOWN = 20
 _REPORTS_BYTES = 64 << 20
 """Bytes of the findings of a run that are acknowledged together: some 100,000."""
 
-_code = click.option("--code", default="", metavar="CODE", help="Only this code: event.signature.")
+_code = click.option(
+    "--code", default="", metavar="CODE", help="Only this code, such as event.signature."
+)
 _record = click.option("--record", default="", metavar="ID", help="Only this record.")
 _source = click.option("--source", default="", metavar="TEXT", help="Only facts from this source.")
 
@@ -164,10 +166,20 @@ def _print_finding(code: str, one: FindingRow, *, is_first: bool) -> None:
     metavar="FILE|-",
     help="Findings in JSON Lines of a command, including refused bundles.",
 )
-@click.option("--reason", default="", metavar="TEXT", help="Reason for it; required.")
-@click.option("--by", "name", default="", metavar="NAME", help="Name of the person; required.")
+@click.option(
+    "--reason", default="", metavar="TEXT", help="Reason for the acknowledgement; required."
+)
+@click.option(
+    "--by",
+    "name",
+    default="",
+    metavar="NAME",
+    help="Name of the person who acknowledges; required.",
+)
 @click.option("--list", "as_list", is_flag=True, help="Show all acknowledgements.")
-@click.option("--withdraw", "line_id", type=options.Count(1), help="Withdraw one.")
+@click.option(
+    "--withdraw", "line_id", type=options.Count(1), help="Withdraw the one with number N in --list."
+)
 @options.as_json
 def ack(
     *,

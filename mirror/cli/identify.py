@@ -77,11 +77,10 @@ def identify(
 
     A record contains the digests of title and abstract, so they match exactly or not at all. Text
     copied from a PDF or from LaTeX is also tried in likely original forms, and the form that
-    matched is named. Exit 0 if a record matches in everything that was given.
+    matched is named.
 
     With --metadata, every line (id, title, abstract, versions) is compared with the record of its
-    id; title or abstract may be left out. Exit 1 if one differs, is ambiguous or cannot be read;
-    missing papers are counted.
+    id; title or abstract may be left out.
 
     With --keep, each title and abstract that has the digest in a record of its id is stored: it is
     proved, and pages, `mirror show` and `mirror find` use it. Spaces and line ends become single
@@ -93,6 +92,10 @@ def identify(
       mirror identify --arxiv 1309.3741 --title @title.txt --abstract - < abstract
       mirror identify --metadata arxiv-metadata.jsonl.gz --json
       mirror identify --metadata arxiv-metadata.jsonl.gz --keep
+
+    Exit codes: 0 a record matches in everything that was given, or each paper of --metadata matches
+    or has no record here; 1 none matches, or a paper differs, is ambiguous, cannot be read or is
+    not kept.
     """
     if metadata is not None:
         if (title, abstract, arxiv_id) != (None, None, None):

@@ -110,7 +110,7 @@ def _rows(key: Key) -> dict[str, str]:
 @click.argument("file", type=options.SmallFile(), metavar="[FILE]", required=False)
 @options.db
 @options.jobs
-@click.option("--built-in", is_flag=True, help="The registry's key, after its removal.")
+@click.option("--built-in", is_flag=True, help="Trust the registry's key again, after its removal.")
 @options.as_json
 def add(file: Path | None, *, db: Path, built_in: bool, as_json: bool) -> None:
     """Trust the keys and profiles of a key set file.

@@ -38,7 +38,7 @@ _LIMITS = {
     "max-record": ("record_bytes", "Bytes of a record."),
     "max-receipt": ("receipt_bytes", "Bytes of a receipt outside an event."),
     "keep-invalid": ("kept_invalid", "Unverified events, receipts and alias times of one record."),
-    "max-depth": ("depth", "Nested arrays and objects in one bundle; 64 at most (V1)."),
+    "max-depth": ("depth", "Nested arrays and objects in one bundle; 64 at most."),
     "max-ratio": ("ratio", "Expansion factor of compressed data."),
     "max-expanded": ("expanded_bytes", "Bytes of one source after decompression."),
     "max-seconds": ("bundle_s", "Seconds that verifying one bundle may take."),

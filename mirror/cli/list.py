@@ -33,10 +33,13 @@ _FOR_PEOPLE = """
 @click.command()
 @options.db
 @options.jobs
-@click.option("--category", metavar="NAME", help="Only records of this category: math.AG.")
+@click.option("--category", metavar="NAME", help="Only records of this category, such as math.AG.")
 @click.option("--year", type=options.Count(0), help="Only records submitted in this year.")
 @click.option(
-    "--license", "licence", metavar="TEXT", help="Only records with TEXT in their licence: by/4.0."
+    "--license",
+    "licence",
+    metavar="TEXT",
+    help="Only records with TEXT in their licence, such as by/4.0.",
 )
 @click.option("--signer", metavar="ID", help="Only records with an event in force by this signer.")
 @click.option(
@@ -44,9 +47,11 @@ _FOR_PEOPLE = """
     "event_type",
     type=click.Choice([*EVENT_TYPES]),
     metavar="TYPE",
-    help="Only records with an event in force of this type: citation_signed.",
+    help="Only records with an event in force of this type, such as citation_signed.",
 )
-@click.option("--code", metavar="CODE", help="Only records with this finding: event.signature.")
+@click.option(
+    "--code", metavar="CODE", help="Only records with this finding, such as event.signature."
+)
 @click.option(
     "--receipt/--no-receipt", "has_receipt", default=None, help="Only with, or without, a receipt."
 )

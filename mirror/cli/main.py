@@ -228,9 +228,13 @@ def main(ctx: click.Context, db: Path | None) -> None:
       mirror verify bundle.json --json     every finding, one line each
       mirror export mine.tar               everything, as a BagIt bag
 
-    Exit codes: 0 nothing found; 1 something was refused, invalid or different; 2 wrong usage; 3
-    input could not be read at all, or output not be written; 4 the store could not be used; 5
-    upstream could not be reached or read; 130 interrupted.
+    An ID is a Pith Number or at least its first 8 letters, an arXiv id, a DOI, or a URL of one of
+    these. A TIME is in UTC: 2026-06-30, or 2026-06-30T12:00:00Z. Pages such as docs/tables.md are
+    in the source distribution.
+
+    Exit codes: 0 success, without findings; 1 something was refused, invalid, different or missing;
+    2 wrong usage; 3 input could not be read at all, or output not be written; 4 the store could not
+    be used; 5 upstream could not be reached or read; 130 interrupted.
 
     Environment: each option may come from a variable, named after the option (MIRROR_DB) or after
     command and option (MIRROR_SHOW_BUNDLE); a flag is set by 1. MIRROR_NATIVE=off does without the

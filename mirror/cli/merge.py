@@ -51,9 +51,9 @@ def merge(
 ) -> None:
     """Read bundles, verify, store, and merge them into states.
 
-    A SOURCE is a bundle.json, JSON Lines of bundles, a tar or BagIt bag, any of them gzip or zstd,
-    a folder, or - for standard input; its format is recognised by content. Merging the same bundles
-    again changes nothing.
+    A SOURCE is a bundle.json, JSON Lines of bundles, a tar or BagIt bag, each also compressed with
+    gzip or zstd, a folder, or - for standard input; its format is recognised by content. Merging
+    the same bundles again changes nothing.
 
     The keys of --keys are added to the trusted keys of the store, as by `mirror keys add`.
 

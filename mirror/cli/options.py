@@ -73,7 +73,7 @@ class Text(click.types.StringParamType):
 class Duration(click.ParamType[float]):
     """`90s`, `10m`, `2h`: a time in seconds."""
 
-    name = "TIME"
+    name = "DURATION"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         """Return the time in seconds."""

@@ -89,6 +89,8 @@ def probe(
     Examples:
       mirror probe bundle.json
       mirror probe bundle.tar --save profile.json --report for-the-developers.json
+
+    Exit codes: 0 one profile is proposed; 1 none is, or more than one.
     """
     keys = trusted_keys.store_keys(db).with_added(trusted_keys.read_key_files(key_files))
     printer, summary = FindingPrinter(as_json=False), Summary()

@@ -81,6 +81,10 @@ def query(
       mirror query "SELECT * FROM records WHERE year = :y" --param y=2026
       mirror query "SELECT text FROM texts_fts('holographic')" --json
       mirror query @report.sql --csv > report.csv
+
+    Exit codes: 0 every row was printed, or as many as --limit says; 1 rows are missing: more than
+    200 without --limit, or a limit of time or size was reached; 2 the statement is wrong or would
+    write.
     """
     if as_csv and as_json:
         raise click.UsageError("give --csv or --json")

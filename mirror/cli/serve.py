@@ -61,9 +61,15 @@ def _email(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @options.jobs
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The port."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="The port to listen at.",
 )
-@click.option("--name", default="A mirror of pith.science", show_default=True, help="Its name.")
+@click.option(
+    "--name", default="A mirror of pith.science", show_default=True, help="Name of the mirror."
+)
 @click.option(
     "--base-url",
     default="",

@@ -24,7 +24,9 @@ __all__ = ["distrust_authority", "print_authorities", "trust_authority"]
 @click.command("trust-authority")
 @click.argument("file", type=options.SmallFile(), metavar="FILE")
 @options.db
-@click.option("--name", default="", help="Its name here; the common name of its root if not given.")
+@click.option(
+    "--name", default="", help="Name of the authority; the common name of its root if not given."
+)
 @options.as_json
 def trust_authority(file: Path, *, db: Path, name: str, as_json: bool) -> None:
     """Trust a time-stamp authority (RFC 3161).

@@ -88,7 +88,7 @@ def test_each_exit_code_is_on_its_page(shown: dict[str, str]) -> None:
     """Those of the command, and where it has none those of the program."""
     text = {name: " ".join(page.split()) for name, page in shown.items()}
     assert " 0 All match. 1 Something else was found. 2 Wrong usage. 3 " in text["mirror-compare"]
-    assert " 0 Nothing found. 1 Something was refused" in text["mirror-merge"]
+    assert " 0 Success, without findings. 1 Something was refused" in text["mirror-merge"]
     assert all(" 130 Interrupted. " in page for page in text.values())
 
 
