@@ -155,7 +155,7 @@ install_all() {
     install fuzz 2>/dev/null || echo "atheris cannot be installed here: its tests will skip" >&2
     install_debian /usr/bin/chromium "tests in a browser" chromium
     install_debian "pdflatex xelatex lualatex" "tests of pith.sty" --no-install-recommends \
-        texlive-latex-base texlive-xetex texlive-luatex texlive-fonts-recommended
+        texlive-latex-base texlive-xetex texlive-luatex texlive-fonts-recommended texlive-publishers
     fetch_axe
     fetch_nginx
 }
