@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from xml.sax.saxutils import escape
 
 from starlette.requests import Request
 
 from mirror.core.values import hexdigest, instant
-from mirror.core.xml_text import xml_text
+from mirror.core.xml_text import XML_DECLARATION, xml_element
 from mirror.errors import LookUpError
 from mirror.web.base_url import BaseUrl
 from mirror.web.representation import Representation
@@ -23,7 +22,6 @@ RECORDS_A_PART = 10_000
 _PAGES = ("/", "/figures", "/findings", "/trust", "/codes")
 """The pages of part 0."""
 _XML = "application/xml"
-_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
 
 _COSTLY = (
@@ -102,14 +100,13 @@ def _no_part() -> LookUpError:
 
 def _element(name: str, url: str, changed_at: str | None = None) -> str:
     """Return an entry; `lastmod` is left out if its time is not known, or damaged."""
-    location = escape(xml_text(url))
     is_time = changed_at is not None and instant(changed_at) is not None
     changed = f"<lastmod>{changed_at}</lastmod>" if is_time else ""
-    return f"<{name}><loc>{location}</loc>{changed}</{name}>\n"
+    return f"<{name}>{xml_element('loc', url)}{changed}</{name}>\n"
 
 
 def _document(name: str, elements: Iterable[str]) -> Iterator[str]:
-    yield f'{_HEAD}<{name} xmlns="{_NAMESPACE}">\n'
+    yield f'{XML_DECLARATION}<{name} xmlns="{_NAMESPACE}">\n'
     yield from elements
     yield f"</{name}>\n"
 
