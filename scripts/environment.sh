@@ -1,6 +1,6 @@
 # Sourced by the other scripts: a virtual environment in .venv with the project installed in it.
 # Outside the repository, only the caches of pip, npm and cargo are written; and as root on a system
-# with apt, missing packages are installed: Python's venv, and what tests use: Chromium, TeX Live.
+# with apt, missing packages are installed: Python's venv, and what tests use: Chromium, TeX Live, shells, mandoc.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -156,6 +156,8 @@ install_all() {
     install_debian /usr/bin/chromium "tests in a browser" chromium
     install_debian "pdflatex xelatex lualatex" "tests of pith.sty" --no-install-recommends \
         texlive-latex-base texlive-xetex texlive-luatex texlive-fonts-recommended texlive-publishers
+    install_debian "zsh fish" "tests of completion" zsh fish
+    install_debian "mandoc groff" "tests of manual pages" mandoc groff-base
     fetch_axe
     fetch_nginx
 }
