@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -16,7 +17,7 @@ from mirror.web.common_headers import RawHeaders, common_headers
 from mirror.web.mementos import Original
 from mirror.web.mirror_api import RequestMetrics
 from mirror.web.representation import Representation, http_date, preferred_coding, respond
-from mirror.web.signposts import RecordAddresses, content_headers, content_link_header
+from mirror.web.signposts import ANY_SUFFIX, RecordAddresses, content_headers
 from mirror.web.state_cache import compress, decompress, is_small
 from mirror.web.store_reader import StoreReader
 
@@ -83,8 +84,7 @@ class DirectStates:
         base_url = self._base_url.of_host(host)
         if not base_url:
             return None
-        page, cite_as = f"{base_url}/pith/{name}", f"{self._source_url}/pith/{name}"
-        link = content_link_header(page, cite_as, Original.STATE).encode("latin-1")
+        link = _links(base_url, self._source_url).replace(_ANY, name.encode("latin-1"))
         digest = named.digest.encode()
         etag = b'"%b-%b"' % (digest, coding.encode()) if coding else b'"%b"' % digest
         if tag:
@@ -125,6 +125,14 @@ def _read_headers(
 
 
 _ETAG: Final = "0" * 64
+_ANY: Final = ANY_SUFFIX.encode()
+
+
+@lru_cache(maxsize=256)
+def _links(base_url: str, source_url: str) -> bytes:
+    """Return the Link header of states, with a place for the suffix of the record."""
+    addresses = RecordAddresses(base_url, source_url, ANY_SUFFIX)
+    return content_headers(addresses, Original.STATE)["Link"].encode("latin-1")
 
 
 def _head(coding: str, tag: str) -> bytes:

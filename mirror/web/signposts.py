@@ -7,6 +7,7 @@ content name the page. They stand in Link headers, in the head of the page and i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from starlette.requests import Request
 
@@ -17,12 +18,12 @@ from mirror.web.links import TypedLink, link_header
 from mirror.web.mementos import Original, current_links
 
 __all__ = [
+    "ANY_SUFFIX",
     "LINKSET",
     "LINKSET_JSON",
     "RECORD_TYPES",
     "RecordAddresses",
     "content_headers",
-    "content_link_header",
     "content_location",
     "links_by_context",
     "metadata_headers",
@@ -34,6 +35,8 @@ __all__ = [
 LINKSET, LINKSET_JSON = "application/linkset", "application/linkset+json"
 RECORD_TYPES = ("text/html", JSON_LD, *(one.media_type for one in CITATION_FORMATS.values()))
 """Media types of the representations of a record at its own address, the default first."""
+ANY_SUFFIX = "\0"
+"""Stands for the suffix of a record in a text that is made once for all of them."""
 _MAX_AUTHORS = 10
 """Most authors in a header, which should not be large; a linkset has all of them."""
 
@@ -87,20 +90,23 @@ def page_links(addresses: RecordAddresses, description: Description) -> list[Typ
 
 def content_headers(addresses: RecordAddresses, original: Original) -> dict[str, str]:
     """Return the headers of the current state or bundle, which is its own TimeGate."""
-    links = content_link_header(addresses.page, addresses.cite_as, original)
-    return {"Link": links, "Vary": "Accept-Datetime"}
+    links = _content_link_header(addresses.base_url, addresses.source_url, original)
+    return {"Link": links.replace(ANY_SUFFIX, addresses.suffix), "Vary": "Accept-Datetime"}
 
 
-def content_link_header(page: str, cite_as: str, original: Original) -> str:
-    """Return the Link header of the current state or bundle; it is made for each response."""
-    return f"{current_links(page + original.value)}, {_CONTENT_LINKS % (page, cite_as)}"
+@lru_cache(maxsize=256)
+def _content_link_header(base_url: str, source_url: str, original: Original) -> str:
+    """Return the Link header of any state or bundle; states are asked for most."""
+    addresses = RecordAddresses(base_url, source_url, ANY_SUFFIX)
+    own = current_links(addresses.of_page(original.value))
+    return f"{own}, {link_header(_content_links(addresses))}"
 
 
-def _content_links(page: str, cite_as: str) -> list[TypedLink]:
-    return [TypedLink("collection", page, "text/html"), TypedLink("cite-as", cite_as)]
-
-
-_CONTENT_LINKS = link_header(_content_links("%s", "%s"))
+def _content_links(addresses: RecordAddresses) -> list[TypedLink]:
+    return [
+        TypedLink("collection", addresses.page, "text/html"),
+        TypedLink("cite-as", addresses.cite_as),
+    ]
 
 
 def metadata_headers(
@@ -146,7 +152,7 @@ def links_by_context(
     """Return all links of the page, its metadata and its content, by their context."""
     links = {addresses.page: _all_links(addresses, description)}
     links |= {one.target: metadata_links(addresses) for one in _metadata(addresses)}
-    of_content = _content_links(addresses.page, addresses.cite_as)
+    of_content = _content_links(addresses)
     return links | {one.target: of_content for one in _content(addresses)}
 
 
