@@ -210,7 +210,8 @@ def _entry(base_url: str, change: FeedEntry) -> AtomEntry:
 
 def _subject(change: FeedEntry) -> str:
     if change.record is None:
-        return f"Record {change.suffix}" if change.suffix else "This mirror"
+        nameless = "A record" if change.fault else "This mirror"
+        return f"Record {change.suffix}" if change.suffix else nameless
     return f"{_shown(change.record.name)} ({_title_word(change.record.title)})"
 
 

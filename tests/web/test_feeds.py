@@ -278,19 +278,32 @@ def test_a_large_arrival_is_not_read(past: Path, monkeypatch: pytest.MonkeyPatch
     ]  # fmt: skip
 
 
-def test_damage_has_an_entry(tmp_path: Path, serve: Serve) -> None:
-    """A damaged arrival, record or commit is named; the others are listed."""
+DAMAGE = {
+    "content": ("UPDATE arrival SET content = x'00' WHERE record_id = 2", 1, "content cannot be"),
+    "commit": ("UPDATE arrival_commit SET rules = 'x' WHERE last_arrival_id = 2", 1, "checksum"),
+    "record": ("UPDATE record SET value = x'00' WHERE id = 1", 4, "cannot be read"),
+    "no record": ("DELETE FROM record WHERE id = 1", 4, "row is missing"),
+    "state": ("UPDATE state SET outline = x'00' WHERE record_id = 1", 4, "checksum"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_has_an_entry(damage: str, tmp_path: Path, serve: Serve) -> None:
+    """What cannot be read is named, and everything else is listed."""
     path = tmp_path / "mirror.db"
     make_past(path)
-    with open_store(path) as store, store.transaction():
-        store.connection.execute("UPDATE arrival SET content = x'00' WHERE record_id = 2")
-        store.connection.execute("UPDATE arrival_commit SET rules = 'x' WHERE last_arrival_id = 2")
+    statement, count, reason = DAMAGE[damage]
+    with open_store(path) as store:
+        store.connection.execute("PRAGMA foreign_keys = OFF")
+        with store.transaction():
+            store.connection.execute(statement)
     answer = CLIENT.get(f"{serve(path)}/feeds/changes.atom")
     feed = feedparser.parse(answer.content)
     assert not feed.bozo
     damaged = [one for one in feed.entries if "damaged here" in one.title]
-    assert [one.title.partition(" ")[0] for one in damaged] == ["Record", "Record"]
-    assert "content cannot be read" in damaged[0].summary
+    assert len(damaged) == count
+    assert {one.title.partition(" ")[0] for one in damaged} <= {"Record", "A"}
+    assert reason in damaged[0].summary
     assert len(feed.entries) == 7
     assert "last-modified" not in answer.headers
 

@@ -76,7 +76,7 @@ class _FindingReader(EntryReader):
         super().__init__(store)
         self._scope = scope
         self._states: dict[int, StateView | None] = {}
-        self._event_arrivals: dict[int, dict[str, int]] = {}
+        self._groups: dict[int, dict[int, list[str]]] = {}
 
     def page(self, before: FeedPosition, limit: int) -> FeedPage:
         """Return the findings of arrivals before a position."""
@@ -145,32 +145,36 @@ class _FindingReader(EntryReader):
 
     def _equivocations(self, head: ArrivalHead) -> list[str]:
         """Return the equivocations of the record whose last event came with an arrival."""
-        state = self._state(head.record_id)
-        is_last = self.store.facts.last_arrival(head.record_id) == head.id
+        if head.record_id not in self._groups:
+            self._groups[head.record_id] = self._groups_of(head.record_id)
+        return self._groups[head.record_id].get(head.id, [])
+
+    def _groups_of(self, record_id: int) -> dict[int, list[str]]:
+        """Return the equivocations of a record in words, by the arrival of their last event."""
+        state, last = self._state(record_id), self.store.facts.last_arrival(record_id)
         if state is None:
-            columns = self.store.states.columns(head.record_id) if is_last else None
+            columns = self.store.states.columns(record_id)
             count = 0 if columns is None else columns.equivocation_count
-            return [f"{counted(count, 'equivocation')} of the record"] if count else []
-        found = []
+            return {last: [f"{counted(count, 'equivocation')} of the record"]} if count else {}
+        known = self._arrivals_of(record_id) if state.equivocations else {}
+        found: dict[int, list[str]] = {}
         for group in state.equivocations:
-            known = self._arrivals_of(head.record_id)
             arrivals = [known.get(str(one), 0) for one in list_member(group, "event_ids")]
-            last = max(arrivals, default=0)
-            if last == head.id or (last == 0 and is_last):
-                found.append(_equivocation_words(group))
+            found.setdefault(max(arrivals, default=0) or last, []).append(
+                _equivocation_words(group)
+            )
         return found
 
     def _arrivals_of(self, record_id: int) -> dict[str, int]:
         """Return the first arrival of each valid event; none if the record has too many facts."""
-        if record_id not in self._event_arrivals:
-            found: dict[str, int] = {}
-            if self.store.facts.totals(record_id).facts <= _MAX_FACTS:
-                for row, contents in self.store.facts.rows(record_id):
-                    for event in self.store.facts.with_verdicts(row, contents).events:
-                        if isinstance(event, ValidEvent):
-                            found.setdefault(event.event_id, row.id)
-            self._event_arrivals[record_id] = found
-        return self._event_arrivals[record_id]
+        found: dict[str, int] = {}
+        if self.store.facts.totals(record_id).facts > _MAX_FACTS:
+            return found
+        for row, contents in self.store.facts.rows(record_id):
+            for event in self.store.facts.with_verdicts(row, contents).events:
+                if isinstance(event, ValidEvent):
+                    found.setdefault(event.event_id, row.id)
+        return found
 
     def _state(self, record_id: int) -> StateView | None:
         """Return the outline of the state of a record, which has all that is read of it here.
