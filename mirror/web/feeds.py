@@ -13,7 +13,7 @@ from mirror.core.values import hexdigest
 from mirror.engine.bibliography.description import Description
 from mirror.engine.feeds.changes import change_page
 from mirror.engine.feeds.entries import FeedEntry, FeedPage
-from mirror.engine.feeds.findings import finding_page
+from mirror.engine.feeds.findings import DIFFERENCE, finding_page
 from mirror.engine.feeds.positions import NEWEST, FeedPosition, FeedScope, parse_position
 from mirror.engine.titles import RecordTitle
 from mirror.errors import CorruptStoreError
@@ -220,7 +220,7 @@ def _title_word(title: RecordTitle | None) -> str:
         return "no title known"
     if not title.is_claim:
         return "title proved"
-    return "title claimed" if title.is_proved else "title claimed, not with the hash in the record"
+    return f"title claimed, {'with' if title.is_proved else 'not with'} the hash in the record"
 
 
 def _sentences(change: FeedEntry) -> Iterator[str]:
@@ -238,7 +238,7 @@ def _links(base_url: str, change: FeedEntry) -> Iterator[AtomLink]:
         yield AtomLink("alternate", f"{base_url}/{'findings' if change.fault else 'trust'}", _HTML)
         return
     yield AtomLink("alternate", f"{base_url}/pith/{change.suffix}", _HTML)
-    if change.fault:
+    if change.fault or DIFFERENCE in change.labels:  # the record may have come later
         return
     second = second_of(change.known_at)
     for original, media_type, title in _RELATED:

@@ -257,6 +257,7 @@ def test_the_feed_of_a_record_has_differences_from_upstreams(tmp_path: Path, ser
     assert _headlines(feed)[0].startswith("compared with an upstream: ")
     assert "https://registry.example/x was first read" in feed.entries[0].summary
     assert "secret" not in feed.entries[1].summary
+    assert [one.rel for one in feed.entries[0].links] == ["alternate"]
     assert len({one.id for one in feed.entries}) == 5
     assert len(_read(f"{url}/feeds/findings.atom").entries) == 4
 
