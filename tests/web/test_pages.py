@@ -182,8 +182,12 @@ def test_static_files_of_other_versions_are_asked_for_again(client: httpx.Client
     [("000_54ec06bc1af67a96", REAL), ("003_584121a45155f05d", "MENY3Y3QFD42TXHI5C7CMJ4DN5")],
 )
 def test_a_record_page_says_what_upstream_says(seed: str, suffix: str, site: str) -> None:
-    """But for what no bundle holds: title, authors, time and builder of the receipt."""
-    lines = shared(f"real/seeds/{seed}.txt").read_text().splitlines()
+    """But for what no bundle holds: title, authors, time and builder of the receipt.
+
+    The badge of a paper links to the record here.
+    """
+    text = shared(f"real/seeds/{seed}.txt").read_text()
+    lines = text.replace(r"\usepackage{pith}", rf"\usepackage[url={site}]{{pith}}").splitlines()
     words = get(f"{site}/pith/{suffix}").text
     there = " ".join(words.split())
     start = lines.index("Canonical record JSON") + 1
