@@ -148,6 +148,17 @@ fetch_nginx() {
     [ -x $folder/usr/sbin/nginx ] || echo "nginx cannot be fetched here: its tests will skip" >&2
 }
 
+# The schema of OAI-PMH, from the source distribution of pyoai, where PyPI can be reached.
+fetch_oai_schema() {
+    local folder=.cache/oai-schemas
+    [ -s "$folder/OAI-PMH.xsd" ] && return
+    mkdir -p "$folder"
+    { timeout 120 python -m pip download -q --no-deps --no-binary :all: -d "$folder" pyoai==2.5.0 &&
+        tar -xzf "$folder"/pyoai-*.tar.gz -O --wildcards '*/OAI-PMH.xsd' >"$folder/unfinished" &&
+        mv "$folder/unfinished" "$folder/OAI-PMH.xsd"; } >/dev/null 2>&1 ||
+        echo "the schema of OAI-PMH cannot be fetched here: documents will not be validated by it" >&2
+}
+
 # All that the whole suite uses. Tests that need atheris, Chromium, axe, nginx or the engine skip without it.
 install_all() {
     install "$ALL"

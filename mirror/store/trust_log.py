@@ -137,6 +137,19 @@ class TrustLog:
             for number, one in enumerate(changed)
         )
 
+    def date_again(self, after: int, at: str) -> None:
+        """Give the last lines of the log another time, in the transaction that added them.
+
+        Args:
+            after: The last line before them.
+            at: The current time, as for `append`.
+        """
+        query = "SELECT id, action, name, value FROM trust WHERE id > ? ORDER BY id"
+        lines = self._conn.execute(query, (after,)).fetchall()
+        self._conn.execute("DELETE FROM trust WHERE id > ?", (after,))
+        at = after_stored(self._conn, at)
+        self._table.add((row_id, at, *others) for row_id, *others in lines)
+
 
 _Trusted: TypeAlias = dict[tuple[bool, str], Key | Profile]
 """The trusted keys and profiles, by whether it is a profile, and by name."""

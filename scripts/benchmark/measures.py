@@ -15,6 +15,7 @@ from typing import Final
 
 from benchmark.cluster import measure_clustering
 from benchmark.compare import measure_comparing
+from benchmark.harvest import measure_harvest
 from benchmark.layout import HEADS, NEW_BUNDLES, Corpus, Counts
 from benchmark.process import ENVIRONMENT, RunError, mirror, module, run
 from benchmark.serving import measure_serving
@@ -22,7 +23,7 @@ from benchmark.session import FOUND, Workshop, remove_store, say, store_bytes
 from benchmark.starting import measure_starting
 from benchmark.tables import measure_tables
 
-PARTS: Final = ("start-up", "engine", "tables", "comparing", "serving", "cluster")
+PARTS: Final = ("start-up", "engine", "tables", "comparing", "serving", "oai", "cluster")
 """What can be measured by itself."""
 
 THREADS: Final = (1, 2)
@@ -72,6 +73,8 @@ def take_round(shop: Workshop, number: int, only: str | None = None) -> None:
         measure_comparing(shop, big)
     if only in (None, "serving"):
         measure_serving(shop, big)
+    if only in (None, "oai"):
+        measure_harvest(shop, big)
 
 
 def _merged_store(shop: Workshop) -> Path:

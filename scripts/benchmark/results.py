@@ -13,6 +13,7 @@ from operator import truediv
 from typing import Final
 
 from benchmark.figures import Figure, Samples, Target, at_least, at_most
+from benchmark.harvest import PREFIXES
 from benchmark.session import Workshop
 
 _FEW: Final = "peak memory, ≤ 100,000 records"
@@ -242,6 +243,19 @@ _TABLE: Final[dict[str, tuple[_Row, ...]]] = {
             "×",
             "serve.mirror.anymerge.per_s / serve.bare.anymerge.per_s",
         ),
+    ),
+    "OAI-PMH": (
+        *(
+            row
+            for prefix in PREFIXES
+            for row in (
+                (prefix, "records/s", f"oai.{prefix}.per_s"),
+                (f"{prefix}, bytes per record", "B", f"oai.{prefix}.bytes"),
+                (f"{prefix}, server's {{peak_memory}}", "MiB", f"oai.{prefix}.peak_mib"),
+            )
+        ),
+        ("pith_state, beside a merge", "records/s", "oai.beside.per_s"),
+        ("pith_state, increment after it", "records", "oai.increment.records"),
     ),
     "cluster of this machine": (
         ("plain engine, one process", "events/s", "events / cluster.plain.seconds"),

@@ -130,24 +130,31 @@ class _Load:
 @contextmanager
 def serve_mirror(db: Path) -> Iterator[str]:
     """Serve a store; gives its address."""
-    port = _free_port()
-    with _server(mirror("serve", "--db", db, "--port", str(port)), port) as url:
+    with serve_process(db) as (url, _):
         yield url
+
+
+@contextmanager
+def serve_process(db: Path) -> Iterator[tuple[str, int]]:
+    """Serve a store; gives its address, and the id of the process."""
+    port = _free_port()
+    with _server(mirror("serve", "--db", db, "--port", str(port)), port) as served:
+        yield served
 
 
 @contextmanager
 def _bare(size: int) -> Iterator[str]:
     port = _free_port()
-    with _server(module("baseline_server", str(port), str(size)), port) as url:
+    with _server(module("baseline_server", str(port), str(size)), port) as (url, _):
         yield url
 
 
 @contextmanager
-def _server(command: list[str | Path], port: int) -> Iterator[str]:
+def _server(command: list[str | Path], port: int) -> Iterator[tuple[str, int]]:
     process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     try:
         _wait_for(process, port)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.terminate()
         process.wait()

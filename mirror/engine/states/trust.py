@@ -108,8 +108,18 @@ def remove_profiles(
 
 
 def _change(store: Store, action: str, keys: list[Key], profiles: list[Profile]) -> None:
-    """Log changes, and verify the affected records again or mark them as stale."""
+    """Log changes, and verify the affected records again or mark them as stale.
+
+    Their time is set again at the end, which may be minutes later: who reads the store in between
+    must not take what it gives for newer than the changes.
+    """
+    last = store.trust_log.version
     store.trust_log.append(action, [*keys, *profiles], _now())
+    _update_affected(store, keys, profiles)
+    store.trust_log.date_again(last, _now())
+
+
+def _update_affected(store: Store, keys: list[Key], profiles: list[Profile]) -> None:
     if BUILT_IN in keys:  # nearly everything names it, and no index does
         store.states.mark_all_for_verdicts()
         return

@@ -260,7 +260,8 @@ def test_a_clock_that_was_set_back_leaves_the_order(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is stored later counts as known no earlier than what was stored before."""
-    times = iter(["2126-01-01T00:00:00.000000Z", "2026-01-01T00:00:00.000000Z"])
+    # A change takes its time when it begins, and when it ends.
+    times = iter(["2126-01-01T00:00:00.000000Z"] * 2 + ["2026-01-01T00:00:00.000000Z"] * 2)
     monkeypatch.setattr("mirror.engine.states.trust._now", lambda: next(times))
     add_keys(store, keys_of(AUTHOR))  # by a clock that was a century ahead
     add_keys(store, keys_of(REGISTRY))

@@ -118,3 +118,15 @@ def test_other_rules_judge_everything_again(store: Store, monkeypatch: pytest.Mo
     assert 5 == len(seen)  # events of both records
     replay.process_stale(store)
     assert 5 == len(seen)
+
+
+def test_a_change_has_the_time_at_which_its_transaction_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever read the store while records were verified again saw nothing of it."""
+    times = iter(["2026-06-01T12:00:00.000000Z", "2026-06-01T12:05:00.000000Z"])
+    monkeypatch.setattr(trust, "_now", lambda: next(times))
+    with open_store(tmp_path / "mirror.db") as store:
+        add_keys(store, keys_of(Signer("one"), Signer("other")))
+        assert [change.at[:16] for change in store.trust_log.log()] == ["2026-06-01T12:05"] * 2
+        assert not store.trust_log.is_truncated()
