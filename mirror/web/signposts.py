@@ -11,6 +11,8 @@ from functools import lru_cache
 
 from starlette.requests import Request
 
+from mirror.core.record import Record
+from mirror.engine.bibliography import datacite, dublin_core
 from mirror.engine.bibliography.citations import CITATION_FORMATS
 from mirror.engine.bibliography.description import Description
 from mirror.engine.bibliography.linked_data import JSON_LD, SCHEMA_ORG
@@ -37,6 +39,8 @@ RECORD_TYPES = ("text/html", JSON_LD, *(one.media_type for one in CITATION_FORMA
 """Media types of the representations of a record at its own address, the default first."""
 ANY_SUFFIX = "\0"
 """Stands for the suffix of a record in a text that is made once for all of them."""
+_HARVESTED = {"oai_dc": dublin_core.NAMESPACE, "oai_datacite": datacite.NAMESPACE}
+"""Formats of OAI-PMH that describe the paper, by prefix."""
 _MAX_AUTHORS = 10
 """Most authors in a header, which should not be large; a linkset has all of them."""
 
@@ -151,7 +155,8 @@ def links_by_context(
 ) -> dict[str, list[TypedLink]]:
     """Return all links of the page, its metadata and its content, by their context."""
     links = {addresses.page: _all_links(addresses, description)}
-    links |= {one.target: metadata_links(addresses) for one in _metadata(addresses)}
+    metadata = _metadata(addresses, description.record)
+    links |= {one.target: metadata_links(addresses) for one in metadata}
     of_content = _content_links(addresses)
     return links | {one.target: of_content for one in _content(addresses)}
 
@@ -163,12 +168,12 @@ def _all_links(addresses: RecordAddresses, description: Description) -> list[Typ
         *(TypedLink("type", f"{SCHEMA_ORG}{one}") for one in ("AboutPage", "ScholarlyArticle")),
         *(TypedLink("author", url) for url in description.orcid_urls),
         *([TypedLink("license", license_url)] if license_url else []),
-        *_metadata(addresses),
+        *_metadata(addresses, description.record),
         *_content(addresses),
     ]
 
 
-def _metadata(addresses: RecordAddresses) -> list[TypedLink]:
+def _metadata(addresses: RecordAddresses, record: Record) -> list[TypedLink]:
     cited = CITATION_FORMATS.values()
     return [
         TypedLink("describedby", addresses.of_page("/record.jsonld"), JSON_LD, SCHEMA_ORG),
@@ -177,7 +182,17 @@ def _metadata(addresses: RecordAddresses) -> list[TypedLink]:
             TypedLink("describedby", addresses.of_page(one.path_ending), one.media_type)
             for one in cited
         ),
+        *(
+            TypedLink("describedby", _harvested(addresses, record, prefix), "text/xml", namespace)
+            for prefix, namespace in _HARVESTED.items()
+        ),
     ]
+
+
+def _harvested(addresses: RecordAddresses, record: Record, prefix: str) -> str:
+    """Return the address of a record's metadata at the OAI-PMH repository."""
+    asked = f"verb=GetRecord&metadataPrefix={prefix}&identifier={record.pith_number}"
+    return f"{addresses.base_url}/oai?{asked}"
 
 
 def _content(addresses: RecordAddresses) -> list[TypedLink]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mirror.engine.bibliography.description import Description
 from mirror.engine.bibliography.plain_text import one_line
+from mirror.engine.bibliography.statements import origins
 
 __all__ = ["bibtex"]
 
@@ -49,7 +50,7 @@ def _fields(description: Description, url: str) -> dict[str, str]:
         "url": _braced(url),
         "note": _text(f"Pith Number {record.pith_number}"),
         "annote": _text(
-            " ".join([f"Canonical SHA-256 {record.canonical_sha256}.", *description.statements])
+            " ".join([f"Canonical SHA-256 {record.canonical_sha256}.", *origins(description)])
         ),
     }
 

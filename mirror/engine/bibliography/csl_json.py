@@ -5,6 +5,7 @@ from __future__ import annotations
 from mirror.core.values import Object
 from mirror.engine.bibliography.description import Description
 from mirror.engine.bibliography.plain_text import one_line
+from mirror.engine.bibliography.statements import origins
 
 __all__ = ["csl_json"]
 
@@ -33,7 +34,7 @@ def csl_json(description: Description, url: str) -> Object:
             [
                 f"Pith Number {record.pith_number}.",
                 f"Canonical SHA-256 {record.canonical_sha256}.",
-                *description.statements,
+                *map(one_line, origins(description)),
             ]
         ),
     }

@@ -155,15 +155,6 @@ class Description:
             return "no verified receipt from a trusted key"
         return f"receipt verified, signed with the trusted key {self.receipt_key_id}"
 
-    @property
-    def statements(self) -> tuple[str, ...]:
-        """Sentences that say from whom the parts of a citation are, each as one line."""
-        title = f"Title {self.title_status}." if self.title else "No title is known."
-        authors = f"Authors {self.authors_status}." if self.authors else ""
-        partial = "Claims were left out." if self.is_partial else ""
-        receipt = f"{self.verification[0].upper()}{self.verification[1:]}."
-        return tuple(one_line(one) for one in (title, authors, partial, receipt) if one)
-
 
 def arxiv_url(record: Record) -> str:
     """Return the paper's URL at arXiv; empty if the source is not arXiv."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mirror.engine.bibliography.description import Description
 from mirror.engine.bibliography.plain_text import one_line
+from mirror.engine.bibliography.statements import origins
 
 __all__ = ["ris"]
 
@@ -43,4 +44,4 @@ def _lines(description: Description, url: str) -> Iterator[tuple[str, str]]:
     yield "C1", f"Canonical SHA-256 {record.canonical_sha256}"
     if description.authors and not names:
         yield "N1", f"Authors: {description.authors}"
-    yield from (("N1", statement) for statement in description.statements)
+    yield from (("N1", statement) for statement in origins(description))

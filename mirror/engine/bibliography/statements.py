@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from mirror.engine.bibliography.description import AuthorClaim, Description
 
-__all__ = ["statements"]
+__all__ = ["origins", "statements"]
 
 
 def statements(description: Description) -> list[str]:
     """Return a sentence on each part of a description, for formats that have no place for it."""
+    return [*origins(description), *map(_author_claim, description.author_claims)]
+
+
+def origins(description: Description) -> list[str]:
+    """Return the same sentences without one for each author claim: at most five."""
     found = [f"Record: {description.verification}."]
     if description.title is not None:
         found.append(f"Title: {description.title_status}.")
@@ -18,7 +23,6 @@ def statements(description: Description) -> list[str]:
         found.append(f"Authors: {description.authors_status}; not checked here.")
     if description.abstract:
         found.append("Abstract: proved by its digest.")
-    found += map(_author_claim, description.author_claims)
     if description.is_partial:
         found.append("Claims are left out: many events of the record failed verification.")
     return found

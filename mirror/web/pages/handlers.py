@@ -21,6 +21,7 @@ from mirror.engine.bibliography.description import (
     describe,
     description_of,
 )
+from mirror.engine.bibliography.statements import origins
 from mirror.engine.history.change_times import change_times
 from mirror.engine.identifiers import find_all
 from mirror.engine.search.find import find
@@ -285,7 +286,7 @@ class Pages:
             signposts=page_links(addresses, description),
             citation=citation_text(description, addresses.cite_as),
             citation_formats=CITATION_FORMATS.values(),
-            statements=description.statements,
+            statements=origins(description),
         )
         answer.headers = page_headers(addresses, description)
         answer.headers |= {"Content-Location": f"/pith/{suffix}"}

@@ -173,18 +173,18 @@ def test_a_paper_of_arxiv_has_the_fields_of_arxiv() -> None:
     assert ("10.48550/arxiv.2401.00001", "arXiv:2401.00001") == (item["DOI"], item["number"])
     assert {"date-parts": [[2024, 1, 2]]} == item["issued"]
     assert item["shown"].startswith(f"{NAMES.replace(', ', ';')}On mirrors2024Pith Number")
-    said = "Title claimed by somebody; it has the digest in the record."
+    said = "Title: claimed by somebody; it has the digest in the record."
     assert said in entry["annote"]
     assert said in item["note"]
     assert said in reference["notes"]
-    assert any(one.startswith("Authors claimed by pith.science in") for one in reference["notes"])
+    assert any(one.startswith("Authors: claimed by pith.science in") for one in reference["notes"])
 
 
 def test_a_record_of_which_little_is_known_claims_nothing() -> None:
     about = described(kind="zenodo")
     entry = read_bibtex(CITATION_FORMATS["bibtex"].write(about, URL))
     assert not {"title", "author", "doi", "eprint", "archivePrefix"} & entry.keys()
-    assert "No title is known. No verified receipt from a trusted key." in entry["annote"]
+    assert "Record: no verified receipt from a trusted key. Title: not known" in entry["annote"]
     reference = read_ris(CITATION_FORMATS["ris"].write(about, URL))
     assert not {"title", "authors", "doi", "publisher"} & reference.keys()
     assert (
