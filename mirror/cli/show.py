@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 
@@ -18,6 +19,8 @@ from mirror.core.point_in_time import PointInTime
 from mirror.core.record import Record
 from mirror.core.state_view import parse_state
 from mirror.core.verification_status import CheckedClaims
+from mirror.engine.bibliography.citations import CITATION_FORMATS, REGISTRY_URL, CitationFormat
+from mirror.engine.bibliography.description import description_of
 from mirror.engine.claims.checked import checked_claims
 from mirror.engine.history.event_lookup import is_event_name
 from mirror.engine.identifiers import look_up
@@ -38,6 +41,9 @@ from mirror.store import PaperTexts, RecordFacts, Store, open_store
 
 __all__ = ["show"]
 
+_Writer: TypeAlias = "Callable[[_StoreView, int, KeySet], bytes | str]"
+"""Returns a record as it is printed, with its line break."""
+
 
 @click.command()
 @click.argument("identifier", metavar="ID|EVENT_ID|-", required=False)
@@ -47,6 +53,11 @@ __all__ = ["show"]
 @time_options.claimed_until
 @options.as_json
 @click.option("--bundle", is_flag=True, help="Print the composed bundle of the record.")
+@click.option(
+    "--cite",
+    type=click.Choice([*CITATION_FORMATS]),
+    help="Print a citation of the record in this format.",
+)
 @click.option("--all", "everything", is_flag=True, help="Print the state of each record, as JSON.")
 @click.option("--record", default="", metavar="ID", help="Look for the event in this record alone.")
 def show(
@@ -58,6 +69,7 @@ def show(
     claimed_until: PointInTime | None,
     as_json: bool,
     bundle: bool,
+    cite: str | None,
     everything: bool,
     record: str,
 ) -> None:
@@ -75,7 +87,8 @@ def show(
 
     With --all --json the states of all records are printed, ascending by Pith Number; with
     --bundle, their bundles. With --at, records that were not known yet are left out. With - the IDs
-    are read from standard input, one a line.
+    are read from standard input, one a line. With --cite a citation is
+    printed, for reference managers; in CSL-JSON one object a line.
 
     EVENT_ID, sha256: and at least the first 8 digits of the id or of the digest of an event, shows
     one event instead: its record, its status, its source and its payload. No index holds these ids,
@@ -89,13 +102,15 @@ def show(
       mirror show 1705.09786 --at 2026-06-30
       mirror show --all --json | jq -r .pith_number
       mirror list --year 2026 --ids | mirror show - --bundle
+      mirror list --year 2026 --ids | mirror show - --cite bibtex > refs.bib
       mirror show sha256:92e1fff3 --record 1705.09786
     """
     is_many = everything or identifier == "-"
-    if everything is not (identifier is None) or (is_many and not (as_json or bundle)):
-        raise click.UsageError("give one ID, or - or --all with --json or --bundle")
+    writer = _writer(cite, as_json=as_json, bundle=bundle)
+    if everything is not (identifier is None) or (is_many and writer is None):
+        raise click.UsageError("give one ID, or - or --all with --json, --bundle or --cite")
     if identifier is not None and is_event_name(identifier):
-        _require_no_option_of_records(key_files, at, claimed_until, bundle)
+        _require_no_option_of_records(key_files, at, claimed_until, bundle, cite)
         print_event(db, identifier, record, as_json=as_json)
         return
     if record:
@@ -103,18 +118,31 @@ def show(
     with open_store(db, read_only=True) as store, store.snapshot():
         view = _StoreView(store, at, claimed_until)
         keys = view.keys.with_added(trusted_keys.read_key_files(key_files))
-        if is_many:
-            sys.exit(_print_many(view, keys, named=not everything, bundle=bundle))
+        if is_many and writer is not None:
+            sys.exit(_print_many(view, keys, writer, named=not everything))
         record_id = view.look_up(str(identifier))
-        if as_json or bundle:
-            _echo(view, record_id, keys, bundle=bundle)
+        if writer is not None:
+            echo(writer(view, record_id, keys), nl=False)
         else:
             sys.exit(_print_record(view, record_id, keys))
 
 
+def _writer(cite: str | None, *, as_json: bool, bundle: bool) -> _Writer | None:
+    """Return what to print of a record; None for a table."""
+    if cite is not None:
+        if as_json or bundle:
+            raise click.UsageError("--cite goes without --json and --bundle")
+        form = CITATION_FORMATS[cite]
+        return lambda view, record_id, keys: view.citation(record_id, keys, form)
+    if bundle:
+        return lambda view, record_id, _keys: view.bundle(record_id)
+    return _StoreView.state if as_json else None
+
+
 def _require_no_option_of_records(*given: object) -> None:
     if any(given):
-        message = "--keys, --at, --claimed-until and --bundle go with ID, not with EVENT_ID"
+        options_given = "--keys, --at, --claimed-until, --bundle and --cite"
+        message = f"{options_given} go with ID, not with EVENT_ID"
         raise click.UsageError(message)
 
 
@@ -170,13 +198,15 @@ class _StoreView:
             return bundle_text(self.store, record_id, until=self._version.arrival)
         return bundle_of(self.facts(record_id, self.keys))
 
+    def citation(self, record_id: int, keys: KeySet, form: CitationFormat) -> str:
+        """Return a citation of a record."""
+        record = self.store.records.get(record_id)
+        state = parse_state(self.state(record_id, keys))
+        description = description_of(record, self.kept(record), state)
+        return form.write(description, f"{REGISTRY_URL}/pith/{record.suffix}")
 
-def _echo(view: _StoreView, record_id: int, keys: KeySet, *, bundle: bool) -> None:
-    """Print the bundle or the state of a record, one line of JSON."""
-    echo(view.bundle(record_id) if bundle else view.state(record_id, keys), nl=False)
 
-
-def _print_many(view: _StoreView, keys: KeySet, *, named: bool, bundle: bool) -> int:
+def _print_many(view: _StoreView, keys: KeySet, writer: _Writer, *, named: bool) -> int:
     """Print all records, or those whose names standard input has; return the exit code."""
     code = exit_codes.OK
     for one in options.input_lines() if named else view.known_records():
@@ -186,7 +216,7 @@ def _print_many(view: _StoreView, keys: KeySet, *, named: bool, bundle: bool) ->
             say(f"error: {error}")
             code = exit_codes.FOUND
         else:
-            _echo(view, record_id, keys, bundle=bundle)
+            echo(writer(view, record_id, keys), nl=False)
     return code
 
 

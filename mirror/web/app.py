@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mirror.engine.bibliography.citations import REGISTRY_URL
 from mirror.engine.bibliography.linked_data import JSON_LD
 from mirror.web.base_url import BaseUrl, ascii_url
 from mirror.web.bibliography_api import BibliographyApi
@@ -56,7 +57,7 @@ class ServerSettings:
     name: str = "A mirror of pith.science"
     base_url: str = ""
     """Public address of this mirror; empty to use the Host header of each request."""
-    source_url: str = "https://pith.science"
+    source_url: str = REGISTRY_URL
     """Address of the registry that its records are from."""
     access_log: str = "none"
     """`none` or `json`."""

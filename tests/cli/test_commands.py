@@ -162,6 +162,21 @@ def test_a_record_is_found_by_every_name(identifier: str, mirror: Mirror) -> Non
     assert ran.lines[0]["pith_number"] == "pith:2017:7SOLO26TLPZRGSRX2HH227CICV"
 
 
+@pytest.mark.parametrize("form", ["bibtex", "ris", "csl-json"])
+def test_a_record_is_cited(form: str, mirror: Mirror) -> None:
+    """As the server cites it; several in one file; not together with another form."""
+    mirror("merge", PITH)
+    one = mirror("show", "7SOLO26T", "--cite", form).stdout.decode()
+    assert one.count("7SOLO26TLPZRGSRX2HH227CICV") > 1
+    assert "https://pith.science/pith/7SOLO26TLPZRGSRX2HH227CICV" in one
+    several = mirror("show", "--all", "--cite", form).stdout.decode()
+    assert one in several
+    endings = {"bibtex": "\n}\n", "ris": "ER  - \r\n", "csl-json": "}\n"}
+    assert several.count(endings[form]) == PITH_RECORDS
+    assert mirror("show", "7SOLO26T", "--cite", form, "--json").exit_code == 2
+    assert mirror("show", "sha256:92e1fff3", "--cite", form).exit_code == 2
+
+
 @pytest.mark.parametrize("identifier", ["7SOLO26", "pith:2018:7SOLO26T", "1705.09786v2", "x", "%"])
 def test_what_names_nothing_says_so(identifier: str, mirror: Mirror) -> None:
     """A near miss is a miss."""

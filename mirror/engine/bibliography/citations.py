@@ -12,7 +12,10 @@ from mirror.engine.bibliography.description import Description
 from mirror.engine.bibliography.plain_text import one_line
 from mirror.engine.bibliography.ris import ris
 
-__all__ = ["CITATION_FORMATS", "CitationFormat", "citation_text"]
+__all__ = ["CITATION_FORMATS", "REGISTRY_URL", "CitationFormat", "citation_text"]
+
+REGISTRY_URL = "https://pith.science"
+"""Where records are cited unless their source is another registry."""
 
 
 @dataclass(frozen=True, slots=True)
