@@ -28,11 +28,12 @@ function %(complete_func)s
     for line in (env %(complete_var)s=fish_complete COMP_WORDS=(commandline -cp) \\
             COMP_CWORD=(commandline -t) %(prog_name)s)
         set -l parts (string split --max 1 "," $line)
+        set -l option (string match --regex -- "^-[^=]*=" (commandline -t))
         switch $parts[1]
             case dir
-                __fish_complete_directories $parts[2]
+                string replace --regex -- "^" "$option" (__fish_complete_directories $parts[2])
             case file
-                __fish_complete_path $parts[2]
+                string replace --regex -- "^" "$option" (__fish_complete_path $parts[2])
             case plain
                 echo $parts[2]
         end
@@ -107,11 +108,18 @@ class _WholeWords(_Names):
         option, equals, _ = incomplete.partition("=")
         if not (option.startswith("-") and equals):
             return found
-        return [CompletionItem(f"{option}={one.value}", one.type, one.help) for one in found]
+        return [
+            CompletionItem(f"{option}={one.value}", help=one.help) if one.type == "plain" else one
+            for one in found
+        ]
 
 
 class _Zsh(_WholeWords, ZshComplete):
     """Completes words of zsh."""
+
+    def source(self) -> str:
+        """Return the script, which leaves `--option=` aside where it completes a path."""
+        return super().source().replace("_path_files", "compset -P '-*='; _path_files")
 
 
 class _Fish(_WholeWords, FishComplete):

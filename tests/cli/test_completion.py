@@ -24,7 +24,7 @@ from tests.commands import GROUPS
 
 ROOT = Path(__file__).resolve().parents[2]
 
-LINES_TO_COMPLETE = ("mirror me", "mirror keys trust-", "mirror --db a")
+LINES_TO_COMPLETE = ("mirror me", "mirror keys trust-", "mirror --db=a")
 
 BASH = """
 . completions/mirror.bash
@@ -40,6 +40,7 @@ ZSH = """
 fpath=(completions $fpath)
 autoload -Uz _mirror
 _describe() { print -l -- "${(@P)3}"; }
+compset() { print -n "without $2, "; }
 _path_files() { print "paths $1"; }
 compadd() { print -l -- "${(@P)5}"; }
 compdef() { : }
@@ -58,8 +59,8 @@ end
 
 SHELLS = {
     "bash": (["bash", "--norc"], BASH, "{name}", "paths default"),
-    "zsh": (["zsh", "-f"], ZSH, "{name}:{help}", "paths -f"),
-    "fish": (["fish", "--no-config"], FISH, "{name}\t{help}", "a file"),
+    "zsh": (["zsh", "-f"], ZSH, "{name}:{help}", "without -*=, paths -f"),
+    "fish": (["fish", "--no-config"], FISH, "{name}\t{help}", "--db=a file"),
 }
 """By shell, how to start it, what completes a line, and what it then gives: a command, paths."""
 
