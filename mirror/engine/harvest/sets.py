@@ -11,6 +11,7 @@ import threading
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from mirror.core.msgpack_values import unpack
@@ -48,14 +49,21 @@ def is_in(spec: str, specs: Iterable[str]) -> bool:
 
 
 def _specs(year: str, categories: Iterable[str]) -> list[str]:
-    named = (one.encode() for one in dict.fromkeys(categories))
-    listed = [f"category:{_written(one)}" for one in named if 0 < len(one) <= MAX_CATEGORY_BYTES]
-    return [f"year:{year}", *listed]
+    listed = map(_category_spec, dict.fromkeys(categories))
+    return [f"year:{year}", *filter(None, listed)]
 
 
-def _written(category: bytes) -> str:
-    """Return a category in the characters of a `setSpec`: other bytes are `~` and two digits."""
-    return "".join([chr(byte) if byte in _PLAIN else f"~{byte:02x}" for byte in category])
+@lru_cache(maxsize=1024)
+def _category_spec(category: str) -> str:
+    """Return the set of a category; empty if it has none.
+
+    Bytes that a `setSpec` cannot have are `~` and two hexadecimal digits.
+    """
+    data = category.encode()
+    if not 0 < len(data) <= MAX_CATEGORY_BYTES:
+        return ""
+    written = [chr(byte) if byte in _PLAIN else f"~{byte:02x}" for byte in data]
+    return f"category:{''.join(written)}"
 
 
 def _name(spec: str) -> str:
