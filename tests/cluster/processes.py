@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,7 @@ from tests.builders import (
     to_json,
 )
 from tests.cli.conftest import run_here
+from tests.cluster.dask_program import DaskProgram
 from tests.processes import PATIENCE_S
 
 __all__ = [
@@ -59,7 +60,7 @@ __all__ = [
     "wait_for",
 ]
 
-Process: TypeAlias = "subprocess.Popen[bytes]"
+Process: TypeAlias = "subprocess.Popen[bytes] | DaskProgram"
 
 MIRROR = ["-W", "error", "-m", "mirror"]
 """The program in the form that `started` takes; warnings are errors."""
@@ -99,28 +100,44 @@ def started(
     folder: Path,
     *arguments: object,
     env: Mapping[str, str] | None = None,
-    out: int | IO[bytes] = subprocess.PIPE,
     err: int | IO[bytes] = subprocess.PIPE,
-) -> Iterator[Process]:
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start a Python program; end it and all its descendants at the end."""
     process = subprocess.Popen(
         [sys.executable, *map(str, arguments)],
         cwd=folder,
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
-        stdout=out,
+        stdout=subprocess.PIPE,
         stderr=err,
         start_new_session=True,  # a group of its own, which is ended as one
     )
     try:
         yield process
     finally:
-        with suppress(ProcessLookupError):  # all of the group have ended
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _end(process)
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+def _end(process: Process) -> None:
+    """End a process and its group."""
+    with suppress(ProcessLookupError):  # all of the group have ended
+        os.killpg(process.pid, signal.SIGKILL)
+    kill(process)  # it may have had no group yet
+
+
+@contextmanager
+def _dask(
+    name: str, arguments: Sequence[str], folder: Path, log: Path, env: Mapping[str, str] | None
+) -> Iterator[Process]:
+    """Start one of Dask's programs; end it and all its descendants at the end."""
+    process = DaskProgram(name, arguments, folder, log, env or {})
+    try:
+        yield process
+    finally:
+        _end(process)
 
 
 @dataclass(frozen=True)
@@ -144,11 +161,7 @@ class Cluster:
         arguments = ["--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
         arguments += ["--scheduler-file", "scheduler.json", "--local-directory", "spilled"]
         arguments += ["--death-timeout", "30"]
-        log = self._stack.enter_context(path.open("wb"))
-        program = started(
-            self.folder, "-m", "dask", "worker", *arguments, env=env, out=log, err=log
-        )
-        worker = self._stack.enter_context(program)
+        worker = self._stack.enter_context(_dask("worker", arguments, self.folder, path, env))
         self.workers.append(worker)
         self._logs[worker.pid] = path
         return worker
@@ -156,7 +169,7 @@ class Cluster:
     def wait_for_worker(self, worker: Process) -> str:
         """Wait until it runs; return its address."""
         log = self._logs[worker.pid]
-        wait_for(lambda: b"Registered to:" in log.read_bytes(), worker)
+        wait_for(lambda: log.exists() and b"Registered to:" in log.read_bytes(), worker)
         found = re.search(r"Start worker at: +(\S+)", log.read_text())
         assert found
         return found[1]
@@ -170,9 +183,8 @@ def running_cluster(
     arguments = ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
     arguments += ["--scheduler-file", "scheduler.json", "--idle-timeout", "300"]
     with ExitStack() as stack:
-        log = stack.enter_context((folder / "scheduler.log").open("wb"))
-        program = started(folder, "-m", "dask", "scheduler", *arguments, env=env, out=log, err=log)
-        scheduler = stack.enter_context(program)
+        log = folder / "scheduler.log"
+        scheduler = stack.enter_context(_dask("scheduler", arguments, folder, log, env))
         wait_for(lambda: _address(folder), scheduler)
         cluster = Cluster(folder, scheduler, [], stack)
         for _ in range(workers):
