@@ -5,27 +5,18 @@ from __future__ import annotations
 from mirror.engine.bibliography.description import Description
 from mirror.engine.bibliography.plain_text import one_line
 from mirror.engine.bibliography.statements import origins
+from mirror.engine.bibliography.tex_text import tex_text
 
 __all__ = ["bibtex"]
 
-_ESCAPES = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "{": r"\textbraceleft{}",  # a brace counts in BibTeX, even after a backslash
-        "}": r"\textbraceright{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        **{one: f"\\{one}" for one in "#$%&_"},
-    }
-)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 def bibtex(description: Description, url: str) -> str:
     """Return an entry whose key is the Pith Number.
 
-    No text can be a command of TeX or end its field: the text of a title is printed as it is
-    written. Names stand in braces of their own, so that BibTeX does not take them apart.
+    No text can run a command of TeX or end its field (`tex_text`).
+    Names stand in braces of their own, so that BibTeX does not take them apart.
 
     Args:
         description: The description of the record.
@@ -76,7 +67,7 @@ def _text(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return one_line(text).translate(_ESCAPES)
+    return tex_text(one_line(text))
 
 
 def _braced(value: str) -> str:
