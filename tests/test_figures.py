@@ -12,6 +12,7 @@ from mirror.core import verification_status
 from mirror.core.comparison import causes
 from mirror.core.transparency import signed_note
 from mirror.engine import process_pool
+from mirror.engine.harvest import lists, sets
 from mirror.engine.ingest import merge, pipeline, source_cache
 from mirror.engine.search import citations, index
 from mirror.engine.sync.registry import RESUMED_WITHIN
@@ -24,6 +25,7 @@ from mirror.store import state_tree as tree_table
 from mirror.store import store as opening
 from mirror.store.stored_facts import StoredFactsCache
 from mirror.web import ServerSettings, connections, download, endpoint, log, server
+from mirror.web.oai import handler
 from mirror.web.pages import comparison_report
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -60,6 +62,13 @@ FIGURES = {
         f"At most {citations.MAX_WORKS} works",
         f"signer ids, at most {verification_status.MAX_SIGNERS}",
         f"`--cache-mib` ({ServerSettings(store=Path()).cache_bytes // MIB} MiB)",
+    ],
+    "harvesting.md": [
+        f"at most {lists.PAGE_RECORDS} records or {lists.PAGE_HEADERS:,} headers",
+        f"after {lists.PAGE_CHARACTERS // 1_000_000} million characters",
+        f"more than {sets.MAX_CATEGORY_BYTES} bytes is no set",
+        f"if more than {endpoint._WAITING} of them wait",
+        f"it is `{handler.ADMIN_UNKNOWN}`",
     ],
     "syncing.md": [
         f"`--rate {POLITE.requests_per_second:.0f}` limits the requests",

@@ -21,7 +21,7 @@ from mirror.web.oai import handler
 from mirror.web.oai.arguments import VERBS
 from mirror.web.oai.handler import ADMIN_UNKNOWN
 from tests.helpers import sample_states
-from tests.web.conftest import served
+from tests.web.conftest import run_mirror, served
 from tests.web.hostile import hostile_store
 from tests.web.oai_documents import DC, KERNEL, OAI, OAI_SCHEMA, STATE, parse, state_in
 
@@ -142,6 +142,11 @@ def test_identify_names_the_administrator(store_path: Path, site: str) -> None:
     assert found.findtext(f"{OAI}adminEmail") == address
     assert found.findtext(f"{OAI}repositoryName") == "A & B"
     assert found.findtext(f"{OAI}baseURL") == "https://mirror.example/oai"
+
+
+@pytest.mark.parametrize("address", ["library", "a@b", "a b@c.example", "a@@c.example", "a@.."])
+def test_an_address_that_oai_pmh_does_not_allow_is_refused(address: str) -> None:
+    assert run_mirror("serve", "--admin-email", address) == 2
 
 
 def test_the_schema_of_states_is_served(site: str) -> None:

@@ -32,7 +32,7 @@ PAGE_RECORDS = 200
 """Most records of a page."""
 PAGE_HEADERS = 1_000
 """Most headers of a page."""
-PAGE_CHARACTERS = 4 << 20
+PAGE_CHARACTERS = 4_000_000
 """Characters of metadata after which a page ends."""
 _SCANNED = 1_000
 """Records that are looked at in one query for those of a set."""
