@@ -16,6 +16,10 @@ def ascii_url(url: str) -> str:
     return url if url.isascii() else str(httpx.URL(url))
 
 
+_MAX_HOST = 253 + len(":65535")
+"""Most bytes of a Host header: a name (RFC 1035) and a port. Many links in a header repeat it."""
+
+
 class BaseUrl:
     """The address that the operator gave, or else the Host header of each request."""
 
@@ -42,7 +46,7 @@ def _base_url(scheme: str, host: bytes, server: tuple[str, int] | None) -> str:
         "type": "http",
         "scheme": scheme,
         "server": server,
-        "headers": [(b"host", host)] if host else [],
+        "headers": [(b"host", host)] if 0 < len(host) <= _MAX_HOST else [],
         "path": "/",
     }
     return str(Request(scope).base_url).rstrip("/")

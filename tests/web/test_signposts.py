@@ -138,6 +138,16 @@ def test_the_source_of_the_records_is_where_they_are_cited(store_path: Path) -> 
             assert cited in where
 
 
+@pytest.mark.parametrize("length", [253, 254, 9000])
+def test_a_host_that_is_too_long_is_in_no_link(length: int, site: str) -> None:
+    """A header repeats the address of the mirror many times, and clients limit headers to 8 KB."""
+    host = ("a" * 63 + ".") * (length // 64) + "a" * (length % 64)
+    for path in ("", "/state.json", "/state.json"):
+        answer = httpx.get(f"{site}/pith/{SUFFIX}{path}", headers={"Host": f"{host}:65535"})
+        assert (length <= 253) == (host in answer.headers["link"])
+        assert len(answer.headers["link"]) < 8000
+
+
 # Hostile values ------------------------------------------------------------------------------
 
 EVIL = [
