@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from mirror.core.values import time_text
 from mirror.engine.harvest import lists
-from mirror.engine.harvest.formats import FORMATS, HarvestedRecord
+from mirror.engine.harvest.formats import FORMATS, HarvestedRecord, HarvestSource
 from mirror.engine.search.metadata_check import keep_metadata
 from mirror.engine.states import trust
 from mirror.engine.states.rebuild import repair
@@ -104,7 +104,11 @@ class _Harvester:
 
 def _shown(store: Store, prefix: str) -> dict[str, str]:
     """All that the mirror gives now, by identifier."""
-    listed = (HarvestedRecord(store, one, BASE) for _, one in store.records.in_bag_order(None))
+    source = HarvestSource(store, BASE)
+    listed = (
+        HarvestedRecord(source, one, store.records.get(one))
+        for _, one in store.records.in_bag_order(None)
+    )
     return {
         one.record.pith_number: etree.tostring(
             etree.fromstring(FORMATS[prefix].write(one)), method="c14n", exclusive=True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from mirror.core.record import Record
 from mirror.core.rules import MERGE_VERSION
@@ -12,34 +13,45 @@ from mirror.core.state_view import parse_state
 from mirror.core.values import canonical, hexdigest
 from mirror.core.xml_text import escape_xml, xml_attributes
 from mirror.engine.bibliography import datacite, dublin_core
-from mirror.engine.bibliography.description import describe
+from mirror.engine.bibliography.description import Description, describe
 from mirror.engine.states.current import current_text
 from mirror.store import Store
 
-__all__ = ["FORMATS", "STATE_NAMESPACE", "HarvestedRecord", "MetadataFormat"]
+__all__ = ["FORMATS", "STATE_NAMESPACE", "HarvestSource", "HarvestedRecord", "MetadataFormat"]
 
 STATE_NAMESPACE = "https://pith.science/terms/pith_state"
 """XML namespace of `pith_state`, the same on every mirror; nothing need be served there."""
 
 
-class HarvestedRecord:
-    """A record that is given to a harvester, in a snapshot of its store."""
+class HarvestSource:
+    """The store that records are given from, in a snapshot, and the address of its mirror."""
 
-    def __init__(self, store: Store, record_id: int, base_url: str) -> None:
-        """Name the record; `base_url` is the address of the mirror, without a trailing slash."""
+    def __init__(self, store: Store, base_url: str) -> None:
+        """Name the store; the address is without a trailing slash."""
         self.store = store
-        self.record_id = record_id
         self.base_url = base_url
 
     @cached_property
-    def record(self) -> Record:
-        """The record itself; raises `store.damaged`."""
-        return self.store.records.get(self.record_id)
+    def key_set_digest(self) -> str:
+        """The digest of the trusted keys (K3), read once; raises `store.damaged`."""
+        return self.store.trust_log.key_set().digest
+
+
+class HarvestedRecord(NamedTuple):
+    """A record that is given to a harvester."""
+
+    source: HarvestSource
+    record_id: int
+    record: Record
 
     @property
     def url(self) -> str:
         """The address of the record's page."""
-        return f"{self.base_url}/pith/{self.record.suffix}"
+        return f"{self.source.base_url}/pith/{self.record.suffix}"
+
+    def describe(self) -> Description:
+        """Return its description; raises `store.damaged`."""
+        return describe(self.source.store, self.record_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +72,11 @@ class MetadataFormat:
 
 
 def _dublin_core(one: HarvestedRecord) -> str:
-    return dublin_core.dublin_core(describe(one.store, one.record_id), one.url)
+    return dublin_core.dublin_core(one.describe(), one.url)
 
 
 def _datacite(one: HarvestedRecord) -> str:
-    return datacite.datacite(describe(one.store, one.record_id), one.url)
+    return datacite.datacite(one.describe(), one.url)
 
 
 def _state(one: HarvestedRecord) -> str:
@@ -73,16 +85,17 @@ def _state(one: HarvestedRecord) -> str:
     A character that XML does not allow is written as JSON may write it, too, so that the value, and
     with it the digest, is the same.
     """
-    text = current_text(one.store, one.record_id)
-    digest = one.store.states.current_digest(one.record_id)
+    store = one.source.store
+    text = current_text(store, one.record_id)
+    digest = store.states.current_digest(one.record_id)
     attributes = {
         "pithNumber": one.record.pith_number,
         "stateDigest": digest.hex() if digest else hexdigest(canonical(parse_state(text).value)),
         "mergeVersion": MERGE_VERSION,
-        "keySetDigest": one.store.trust_log.key_set().digest,
+        "keySetDigest": one.source.key_set_digest,
         "xmlns": STATE_NAMESPACE,
         "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
-        "xsi:schemaLocation": f"{STATE_NAMESPACE} {_STATE.schema_url(one.base_url)}",
+        "xsi:schemaLocation": f"{STATE_NAMESPACE} {_STATE.schema_url(one.source.base_url)}",
     }
     allowed = text.decode().rstrip("\n").replace("\ufffe", r"\ufffe").replace("\uffff", r"\uffff")
     return f"<pith_state{xml_attributes(attributes)}>{escape_xml(allowed)}</pith_state>"

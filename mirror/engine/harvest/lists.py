@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mirror.core.point_in_time import PointInTime
+from mirror.core.record import Record
 from mirror.engine.harvest.datestamps import Datestamps
 from mirror.engine.harvest.errors import HarvestError
 from mirror.engine.harvest.sets import SetList, is_in, set_specs
@@ -53,10 +54,14 @@ class RecordHeader(NamedTuple):
     """A record in a list."""
 
     record_id: int
-    identifier: str
-    """Its Pith Number, which is a URI."""
+    record: Record
     datestamp: str
     set_specs: list[str]
+
+    @property
+    def identifier(self) -> str:
+        """Its Pith Number, which is a URI."""
+        return self.record.pith_number
 
 
 class ListPage(NamedTuple):
@@ -78,7 +83,7 @@ def header_of(store: Store, record_id: int, datestamps: Datestamps) -> RecordHea
     if datestamp is None:
         return None
     record = store.records.get(record_id)
-    return RecordHeader(record_id, record.pith_number, datestamp, set_specs(record))
+    return RecordHeader(record_id, record, datestamp, set_specs(record))
 
 
 # Places --------------------------------------------------------------------------------------
@@ -153,13 +158,15 @@ def _mark(store: Store, arrival: int) -> str:
 # Pages ---------------------------------------------------------------------------------------
 
 
-def read_page(store: Store, position: ListPosition, write: Callable[[int], str] | None) -> ListPage:
+def read_page(
+    store: Store, position: ListPosition, write: Callable[[RecordHeader], str] | None
+) -> ListPage:
     """Return the page of a list at a place.
 
     Args:
         store: The store, in a snapshot.
         position: The place.
-        write: Returns the metadata of a record by its row id; None for a list of headers.
+        write: Returns the metadata of a record; None for a list of headers.
 
     Raises:
         HarvestError: `noRecordsMatch` if no record is left.
@@ -171,7 +178,7 @@ def read_page(store: Store, position: ListPosition, write: Callable[[int], str] 
     for arrival, header in _headers(store, position, _SCANNED if position.set_spec else most + 1):
         if len(entries) >= most or characters >= PAGE_CHARACTERS:
             return ListPage(entries, _following(store, position, last, len(entries)))
-        metadata = "" if write is None else write(header.record_id)
+        metadata = "" if write is None else write(header)
         entries.append((header, metadata))
         last, characters = arrival, characters + len(metadata)
     if not entries:

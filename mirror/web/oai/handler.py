@@ -12,7 +12,7 @@ from mirror.core.values import time_text
 from mirror.core.xml_text import xml_element
 from mirror.engine.harvest.datestamps import Datestamps
 from mirror.engine.harvest.errors import HarvestError
-from mirror.engine.harvest.formats import FORMATS, HarvestedRecord, MetadataFormat
+from mirror.engine.harvest.formats import FORMATS, HarvestedRecord, HarvestSource, MetadataFormat
 from mirror.engine.harvest.lists import (
     RecordHeader,
     Selection,
@@ -123,8 +123,10 @@ class OaiApi:
         form = _format(place.prefix)
         has_metadata = asked.verb == "ListRecords"
 
-        def write(record_id: int) -> str:
-            return form.write(HarvestedRecord(store, record_id, base_url))
+        source = HarvestSource(store, base_url)
+
+        def write(header: RecordHeader) -> str:
+            return form.write(HarvestedRecord(source, header.record_id, header.record))
 
         page = read_page(store, place, write if has_metadata else None)
         for header, metadata in page.entries:
@@ -173,7 +175,8 @@ def _formats(snapshot: StoreSnapshot, asked: OaiRequest, base_url: str) -> Itera
 
 def _get_record(snapshot: StoreSnapshot, asked: OaiRequest, base_url: str) -> str:
     header, form = _find(snapshot, asked), _format(asked.get("metadataPrefix"))
-    one = HarvestedRecord(snapshot.store, header.record_id, base_url)
+    source = HarvestSource(snapshot.store, base_url)
+    one = HarvestedRecord(source, header.record_id, header.record)
     return documents.record(header, form.write(one))
 
 
