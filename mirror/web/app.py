@@ -211,19 +211,18 @@ def _discovery_routes(
     feeds: FeedApi, sitemaps: SitemapApi, opensearch: OpenSearchApi
 ) -> dict[str, Handling]:
     """Return the paths by which feed readers, robots and browsers find what there is."""
+    listings: dict[str, _Handler] = {
+        "/feeds/changes.atom": partial(feeds.of_mirror, kind=CHANGES),
+        "/feeds/findings.atom": partial(feeds.of_mirror, kind=FINDINGS),
+        "/feeds/category/{name:path}/changes.atom": partial(feeds.of_category, kind=CHANGES),
+        "/feeds/category/{name:path}/findings.atom": partial(feeds.of_category, kind=FINDINGS),
+        "/pith/{suffix}/changes.atom": partial(feeds.of_record, kind=CHANGES),
+        "/pith/{suffix}/findings.atom": partial(feeds.of_record, kind=FINDINGS),
+        "/sitemap.xml": sitemaps.index,
+        "/sitemap/{part}.xml": sitemaps.part,
+    }
     return {
-        "/feeds/changes.atom": Handling(partial(feeds.of_mirror, kind=CHANGES)),
-        "/feeds/findings.atom": Handling(partial(feeds.of_mirror, kind=FINDINGS)),
-        "/feeds/category/{name:path}/changes.atom": Handling(
-            partial(feeds.of_category, kind=CHANGES)
-        ),
-        "/feeds/category/{name:path}/findings.atom": Handling(
-            partial(feeds.of_category, kind=FINDINGS)
-        ),
-        "/pith/{suffix}/changes.atom": Handling(partial(feeds.of_record, kind=CHANGES)),
-        "/pith/{suffix}/findings.atom": Handling(partial(feeds.of_record, kind=FINDINGS)),
-        "/sitemap.xml": Handling(sitemaps.index),
-        "/sitemap/{part}.xml": Handling(sitemaps.part),
+        **{path: Handling(handler, pool="feeds") for path, handler in listings.items()},
         "/robots.txt": Handling(sitemaps.robots),
         "/opensearch.xml": Handling(opensearch.description),
     }

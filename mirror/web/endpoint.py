@@ -32,7 +32,7 @@ _TRIES = 3
 """Attempts, for a store that another process changes while it is read without locks."""
 
 
-Pool: TypeAlias = Literal["readers", "urgent", "figures", "harvest"]
+Pool: TypeAlias = Literal["readers", "urgent", "figures", "harvest", "feeds"]
 
 
 class Threads:
@@ -46,12 +46,14 @@ class Threads:
         """For counting, which may take seconds, and must not occupy a reader."""
         self.harvest = RequestThreads(1, _WAITING)
         """For harvesters, whose pages are long."""
+        self.feeds = RequestThreads(1, _WAITING)
+        """For feed readers and robots: a page of theirs looks at thousands of arrivals."""
         self.downloads = Downloads()
 
     def close(self) -> None:
         """Stop all threads."""
-        pools = (self.readers, self.urgent, self.figures, self.harvest, self.downloads)
-        for threads in pools:
+        requests = (self.readers, self.urgent, self.figures, self.harvest, self.feeds)
+        for threads in (*requests, self.downloads):
             threads.close()
 
 

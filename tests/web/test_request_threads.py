@@ -190,6 +190,27 @@ def test_health_answers_while_readers_are_busy(path: Path, monkeypatch: pytest.M
     threads.close()
 
 
+def test_feeds_and_sitemaps_keep_no_reader_waiting(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of them looks at up to 20,000 arrivals, and many robots ask for them."""
+    go_on, threads = threading.Event(), Threads()
+    monkeypatch.setattr(app, "Threads", lambda: threads)
+    with served(ServerSettings(store=path)) as url, httpx.Client(base_url=url) as web:
+        with contextlib.suppress(BusyError):
+            while True:
+                threads.feeds.submit(lambda: go_on.wait(TIMEOUT_S))
+        record = "/pith/2401.00001"
+        for feed in (
+            "/feeds/changes.atom", "/feeds/category/x/findings.atom", f"{record}/findings.atom",
+            "/sitemap.xml", "/sitemap/1.xml",
+        ):  # fmt: skip
+            assert web.get(feed).status_code == 503
+        assert web.get(f"{record}.json").status_code == 200
+        go_on.set()
+    threads.close()
+
+
 # Bags -----------------------------------------------------------------------------------------
 
 
