@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Literal, TypeAlias
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -19,7 +19,7 @@ from mirror.web.download import Downloads
 from mirror.web.pages.codes import advice_of
 from mirror.web.pages.handlers import Pages
 from mirror.web.representation import Representation, problem, respond
-from mirror.web.request_threads import BusyError, RequestThreads
+from mirror.web.request_threads import BusyError, ClientGoneError, RequestThreads
 
 __all__ = ["Endpoint", "Handling", "Threads", "routing_error_handler"]
 
@@ -150,12 +150,16 @@ async def _read_form(request: Request) -> bytes:
 
     Raises:
         FormatError: `request.form` if it is something else, or too long.
+        ClientGoneError: If the client disconnected first.
     """
     form = bytearray()
-    async for part in request.stream():
-        form += part
-        if len(form) > _FORM_BYTES:
-            raise FormatError("request.form", f"the form has more than {_FORM_BYTES} bytes")
+    try:
+        async for part in request.stream():
+            form += part
+            if len(form) > _FORM_BYTES:
+                raise FormatError("request.form", f"the form has more than {_FORM_BYTES} bytes")
+    except ClientDisconnect:
+        raise ClientGoneError from None
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if form and media_type != _FORM:
         raise FormatError("request.form", f"the body must be a form, {_FORM}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -329,6 +330,19 @@ def test_a_form_is_read_like_a_query(site: str) -> None:
     ):
         refused = CLIENT.post(f"{site}/oai", content=body, headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (400, "request.form")
+
+
+def test_a_client_may_leave_before_its_form_is_whole(store_path: Path) -> None:
+    """It is counted as gone (499), and is no error of the server."""
+    head = b"POST /oai HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nverb="
+    with served(ServerSettings(store=store_path)) as url:
+        address = httpx.URL(url)
+        with socket.create_connection((address.host, address.port or 0)) as sock:
+            sock.sendall(head)
+        counted = ""
+        while 'status="499"' not in counted:
+            counted = CLIENT.get(f"{url}/metrics").text
+        assert 'status="500"' not in counted
 
 
 def test_a_damaged_record_is_not_left_out(store_path: Path, tmp_path: Path) -> None:
