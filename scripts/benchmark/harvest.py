@@ -28,7 +28,7 @@ def measure_harvest(shop: Workshop, db: Path) -> None:
 
 
 def _measure_beside(shop: Workshop, db: Path) -> None:
-    """Harvest while a merge adds an event to every record; then the increment.
+    """Harvest with oaipmh-scythe while a merge changes every record; then the increment.
 
     Raises:
         RunError: If the harvester then has anything else than the mirror gives.
@@ -40,11 +40,12 @@ def _measure_beside(shop: Workshop, db: Path) -> None:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with serve_process(changing) as (url, _):
         with subprocess.Popen(command, env=ENVIRONMENT, **quiet) as merge:  # type: ignore[call-overload]
-            first = _harvest(shop, url, "pith_state", "copy")
+            first = _harvest(shop, url, "pith_state", "copy", "--scythe")
         if merge.returncode:
             raise RunError(f"the merge beside ended with {merge.returncode}")
-        second = _harvest(shop, url, "pith_state", "copy", first["since"])
-        _harvest(shop, url, "pith_state", "whole")
+        since = ("--since", first["since"])
+        second = _harvest(shop, url, "pith_state", "copy", "--scythe", *since)
+        _harvest(shop, url, "pith_state", "whole", "--scythe")
     if _read(shop, "copy") != _read(shop, "whole"):
         raise RunError("after the increment, the harvester has not what the mirror gives")
     shop.keep("oai.beside.per_s", first["records"] / first["seconds"])
@@ -53,17 +54,16 @@ def _measure_beside(shop: Workshop, db: Path) -> None:
 
 
 def _harvest(
-    shop: Workshop, url: str, prefix: str, name: str = "harvest", since: str = ""
+    shop: Workshop, url: str, prefix: str, name: str = "harvest", *options: str
 ) -> dict[str, Any]:
     """Harvest in a process of its own; return what it printed.
 
     Raises:
         RunError: If a whole harvest has not every record once.
     """
-    more = ("--since", since) if since else ()
     out = shop.work / f"{name}.json"
-    result: dict[str, Any] = json.loads(run(module("harvester", url, prefix, out, *more)).output)
-    if not since and result["records"] != shop.corpus.records:
+    result: dict[str, Any] = json.loads(run(module("harvester", url, prefix, out, *options)).output)
+    if "--since" not in options and result["records"] != shop.corpus.records:
         raise RunError(f"{result['records']} of {shop.corpus.records} records were harvested")
     return result
 
