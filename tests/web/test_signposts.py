@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.builders import (
     snapshot,
     to_json,
 )
+from tests.engine.bibliography.test_linked_data import PITH, SCHEMA, expanded
 from tests.web.conftest import Serve, make_store, served
 from tests.web.markup import Page
 
@@ -216,6 +218,18 @@ def test_many_authors_are_in_the_linkset_only(
         assert set() == _targets(find(page), "author")
     linkset = signposting.find_signposting_linkset(f"{page}/linkset.json")
     assert set(claimants) == _targets(linkset, "author")
+
+
+@pytest.mark.parametrize("suffix", [SUFFIX, LITTLE])
+def test_every_member_of_the_json_ld_has_an_iri(suffix: str, site: str) -> None:
+    """Of a whole document of the server, expanded offline; the members of JSON stay as they are."""
+    document = httpx.get(f"{site}/pith/{suffix}", headers={"Accept": JSON_LD}).json()
+    node = expanded(document)
+    names = {re.sub(f"^(?:{SCHEMA}|{PITH})", "", name) for name in node}
+    assert document.keys() - {"@context"} == names
+    record = httpx.get(f"{site}/pith/{suffix}.json").json()
+    for name in ("canonical_record", "receipt", "citations", "verification_status", "links"):
+        assert [{"@type": "@json", "@value": record[name]}] == node[f"{PITH}{name}"]
 
 
 # Citations -----------------------------------------------------------------------------------
