@@ -26,6 +26,7 @@ from tests.web.conftest import run_mirror, served
 from tests.web.hostile import hostile_store
 from tests.web.oai_documents import DC, KERNEL, OAI, OAI_SCHEMA, STATE, parse, state_in
 
+TOKEN = f"{OAI}resumptionToken"
 NUMBER = "pith:2017:7SOLO26TLPZRGSRX2HH227CICV"
 STATES = {state["pith_number"]: state for name in ("pith", "demo") for state in sample_states(name)}
 CLIENT = httpx.Client(timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
@@ -125,6 +126,29 @@ def test_states_are_given_whole(site: str) -> None:
     for page in _pages(site, "ListRecords", metadataPrefix="pith_state"):
         for element in page.iter(f"{STATE}pith_state"):
             assert state_in(element) == STATES[element.get("pithNumber")]
+
+
+def test_a_page_ends_early_after_long_metadata(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "PAGE_CHARACTERS", 20_000)
+    pages = [*_pages(site, "ListRecords", metadataPrefix="pith_state", set="category:cs.DL")]
+    found = [[*page.iter(f"{STATE}pith_state")] for page in pages]
+    assert len({len(page) for page in found}) > 1
+    for page in found:
+        assert sum(len(one.text) for one in page[:-1]) < 20_000
+    specs = [one.get("completeListSize") for page in pages for one in page.iter(TOKEN)]
+    assert {*specs} == {str(sum(map(len, found)))}
+
+
+def test_the_size_of_a_list_is_given_where_it_is_known(site: str) -> None:
+    """That of all records, or of a set."""
+    for arguments, size in (
+        ({}, str(len(STATES))),
+        ({"set": "category"}, str(len(STATES))),
+        ({"from_": "1990-01-01"}, str(len(STATES))),
+        ({"until": "9999-12-31"}, str(len(STATES))),
+    ):
+        page = _ask(site, **LIST, **arguments)
+        assert page.find(TOKEN).get("completeListSize") == size
 
 
 def test_a_short_list_has_no_token(site: str) -> None:
