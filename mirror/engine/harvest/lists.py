@@ -34,7 +34,7 @@ PAGE_RECORDS = 200
 PAGE_HEADERS = 1_000
 """Most headers of a page."""
 PAGE_CHARACTERS = 4_000_000
-"""Characters of metadata after which a page ends."""
+"""Characters of headers and metadata after which a page ends."""
 _SCANNED = 1_000
 """Records that are looked at in one query for those of a set."""
 _MARK_BYTES = 4
@@ -62,6 +62,11 @@ class RecordHeader(NamedTuple):
     def identifier(self) -> str:
         """Its Pith Number, which is a URI."""
         return self.record.pith_number
+
+    @property
+    def size(self) -> int:
+        """About how many characters it has; a record may be in thousands of sets."""
+        return sum(map(len, self.set_specs)) + len("<setSpec></setSpec>") * len(self.set_specs)
 
 
 class ListPage(NamedTuple):
@@ -180,7 +185,7 @@ def read_page(
             return ListPage(entries, _following(store, position, last, len(entries)))
         metadata = "" if write is None else write(header)
         entries.append((header, metadata))
-        last, characters = arrival, characters + len(metadata)
+        last, characters = arrival, characters + header.size + len(metadata)
     if not entries:
         raise no_records()
     return ListPage(entries, None)
