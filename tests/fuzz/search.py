@@ -2,8 +2,8 @@
 
     python -m tests.fuzz.search SECONDS TARGET...
 
-Each target is searched for that long, one after another. A fault ends it with a trace, and leaves
-the input in a file of the working folder.
+Each target is searched for that long, one after another; for 0 seconds, with 500 inputs. A fault
+ends it with a trace, and leaves the input in a file of the working folder.
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ with atheris.instrument_imports(include=["mirror"]):
     from tests.fuzz.harness import TARGETS, seeds
 
 
+INPUTS = 500
+"""Inputs of a search that has no time of its own."""
+
+
 def search(target: str, seconds: int, corpus: str) -> None:
     """Search for this many seconds, beginning with the seeds of the target; it ends the process."""
     for number, seed in enumerate(seeds(target)):
         Path(corpus, str(number)).write_bytes(seed)
-    options = [f"-max_total_time={seconds}", "-rss_limit_mb=2048", "-max_len=40000", corpus]
+    limit = f"-max_total_time={seconds}" if seconds else f"-runs={INPUTS}"
+    options = [limit, "-rss_limit_mb=2048", "-max_len=40000", corpus]
     atheris.Setup([sys.argv[0], *options], TARGETS[target])
     atheris.Fuzz()
 

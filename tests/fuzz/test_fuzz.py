@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.fuzz.harness import TARGETS, seeds
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "1"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "0"))
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -49,7 +49,7 @@ def test_no_mutation_of_a_seed_tells_two_ways_apart(name: str, choice: int) -> N
 
 
 def test_a_search_guided_by_coverage_finds_nothing(tmp_path: Path) -> None:
-    """One second of atheris for each target, or as long as requested."""
+    """Some inputs of atheris for each target, or as many seconds as requested."""
     if importlib.util.find_spec("atheris") is None:
         pytest.skip("atheris is not installed: pip install '.[fuzz]', where it has a wheel")
     done = subprocess.run(
@@ -61,4 +61,4 @@ def test_a_search_guided_by_coverage_finds_nothing(tmp_path: Path) -> None:
     )
     said = done.stderr.decode("utf-8", "replace")
     assert done.returncode == 0, said[-4000:]
-    assert len(TARGETS) == said.count("DONE"), "a search ended before its time"
+    assert len(TARGETS) == said.count("DONE"), "a search was cut off"

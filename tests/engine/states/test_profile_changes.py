@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -97,9 +97,14 @@ def new_store() -> Iterator[Store]:
 
 def read(store: Store, *events: Any) -> None:
     """Merge a bundle."""
+    read_bundles(store, events)
+
+
+def read_bundles(store: Store, *contents: Sequence[Any]) -> None:
+    """Merge bundles, in this order, each with some events."""
     assert store.path is not None
-    path = store.path.with_name("bundle.json")
-    path.write_bytes(to_json(make_bundle(RECORD, list(events))))
+    path = store.path.with_name("bundles.jsonl")
+    path.write_bytes(b"\n".join(to_json(make_bundle(RECORD, list(one))) for one in contents))
     ingest(store, ReadRequest([str(path)], lambda _report: None))
 
 
@@ -154,8 +159,7 @@ def test_any_changes_end_as_a_fresh_store_does(seed: int) -> None:
         if not store.trust_log.key_set().has_built_in:
             remove_keys(fresh, [BUILT_IN.key_id])
         assert store.trust_log.key_set().digest == fresh.trust_log.key_set().digest
-        for index in sorted(seen, reverse=True):
-            read(fresh, FACTS[index])
+        read_bundles(fresh, *([FACTS[index]] for index in sorted(seen, reverse=True)))
         assert store.states.text(1) == fresh.states.text(1)
         assert store.status().events_by_profile == fresh.status().events_by_profile
 
