@@ -24,7 +24,7 @@ _ESCAPES = str.maketrans(
 _LETTER = r"(?:[A-Za-z]|\{[A-Za-z]\}|\\[ij](?![A-Za-z])|\{\\[ij]\})"
 _ACCENT = (
     rf"\\[\"'`^~=.]{_LETTER}"
-    r"|\\[Hcvudbrk]\{[A-Za-z]\}"
+    r"|\\[Hcvudbr]\{[A-Za-z]\}"
     r"|\\(?:ss|ae|AE|oe|OE|aa|AA|o|O|l|L)(?![A-Za-z])"
 )
 _SYMBOLS = (

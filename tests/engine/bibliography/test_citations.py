@@ -69,7 +69,7 @@ def read_bibtex(text: str) -> dict[str, str]:
     return {"key": entry.key} | {one.key: str(one.value) for one in entry.fields}
 
 
-HARMLESS = {*"\"'`^~=.Hcvudbrkoiljl", "ss", "O", "L", "eta", "prime", "alpha"}
+HARMLESS = {*"\"'`^~=.Hcvudbroiljl", "ss", "O", "L", "eta", "prime", "alpha"}
 COMMANDS = {"backslash": "\\", "braceleft": "{", "braceright": "}", "asciitilde": "~",
             "asciicircum": "^"}  # fmt: skip
 
@@ -180,6 +180,7 @@ def _escaped(text: str) -> str:
         ("from $5 to $6", False),
         (r"\$a$", False),
         (r"\ssx", False),
+        (r"\k{a}", False),  # an error in the font encoding that LaTeX begins with
         ("$a", False),
         ("{a", False),
     ],
