@@ -67,6 +67,7 @@ FIGURES = {
         f"at most {lists.PAGE_RECORDS} records or {lists.PAGE_HEADERS:,} headers",
         f"after {lists.PAGE_CHARACTERS // 1_000_000} million characters",
         f"more than {sets.MAX_CATEGORY_BYTES} bytes is no set",
+        f"its first {sets.MAX_CATEGORIES} categories",
         f"if more than {endpoint._WAITING} of them wait",
         f"it is `{handler.ADMIN_UNKNOWN}`",
     ],

@@ -12,16 +12,20 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from mirror.core.msgpack_values import unpack
 from mirror.core.record import Record
 from mirror.store import Store, damaged
 
-__all__ = ["MAX_CATEGORY_BYTES", "RecordSet", "SetList", "is_in", "set_specs"]
+__all__ = ["MAX_CATEGORIES", "MAX_CATEGORY_BYTES", "RecordSet", "SetList", "is_in", "set_specs"]
 
 MAX_CATEGORY_BYTES = 100
 """Most bytes, in UTF-8, of a category that is a set."""
+
+MAX_CATEGORIES = 100
+"""Most categories of a record that are sets, the primary one first."""
 
 _TOP = {"category": "All records, by category", "year": "All records, by year of submission"}
 """The names of the sets that contain the others."""
@@ -49,7 +53,7 @@ def is_in(spec: str, specs: Iterable[str]) -> bool:
 
 
 def _specs(year: str, categories: Iterable[str]) -> list[str]:
-    listed = map(_category_spec, dict.fromkeys(categories))
+    listed = map(_category_spec, islice(dict.fromkeys(categories), MAX_CATEGORIES))
     return [f"year:{year}", *filter(None, listed)]
 
 

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from mirror.core.record import parse_record
-from mirror.engine.harvest.sets import MAX_CATEGORY_BYTES, SetList, is_in, set_specs
+from mirror.engine.harvest.sets import (
+    MAX_CATEGORIES,
+    MAX_CATEGORY_BYTES,
+    SetList,
+    is_in,
+    set_specs,
+)
 from mirror.errors import CorruptStoreError
 from mirror.store import Damage, Store, open_store
 from tests.builders import Object, make_record
@@ -59,6 +65,20 @@ def test_a_category_that_is_too_long_or_empty_is_no_set() -> None:
     longest = "x" * MAX_CATEGORY_BYTES
     specs = set_specs(parse_record(_record(1, "é" * MAX_CATEGORY_BYTES, "", longest)))
     assert specs == ["year:2024", f"category:{longest}"]
+
+
+def test_a_record_is_in_the_sets_of_its_first_categories(tmp_path: Path) -> None:
+    """Else a few hostile records would have millions of sets, which a server keeps in memory."""
+    record = _record(1, "z", *(f"x{number:04}" for number in range(MAX_CATEGORIES + 50)))
+    specs = set_specs(parse_record(record))
+    assert specs[:3] == ["year:2024", "category:z", "category:x0000"]
+    assert len(specs) == 1 + MAX_CATEGORIES
+    sets = SetList()
+    with open_store(tmp_path / "mirror.db") as store:
+        merge(store, record=record)
+        sets.update(store, 1)
+    assert [sets.size(one) for one in specs] == [1] * len(specs)
+    assert len(sets.after("", 1000)) == 2 + len(specs)
 
 
 def test_a_cross_list_of_the_primary_category_is_given_once() -> None:
