@@ -17,9 +17,10 @@ from mirror.engine.feeds import changes
 from mirror.engine.feeds.changes import change_page
 from mirror.engine.feeds.entries import FeedEntry
 from mirror.engine.feeds.positions import NEWEST, FeedScope, parse_position
+from mirror.engine.states.rebuild import repair
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.errors import FormatError
-from mirror.store import Store, open_store
+from mirror.store import Damage, Store, open_store
 from mirror.web import feeds
 from tests.builders import (
     Signer,
@@ -306,6 +307,22 @@ def test_damage_has_an_entry(damage: str, tmp_path: Path, serve: Serve) -> None:
     assert reason in damaged[0].summary
     assert len(feed.entries) == 7
     assert "last-modified" not in answer.headers
+
+
+def test_an_id_never_names_two_changes(tmp_path: Path) -> None:
+    """When the first facts of a record are moved aside, the next ones bring the record."""
+    make_past(tmp_path / "mirror.db")
+    with open_store(tmp_path / "mirror.db") as store:
+        before, number = _words(store), store.records.get(1).pith_number
+        repair(store, [Damage("arrival", 1, 1, number, "damaged")])
+        after = _words(store)
+    assert sum("new record" in one for one in after.values()) == 2
+    assert len(after.keys() - before.keys()) == 1
+    assert all(before[one] == after[one] for one in before.keys() & after.keys())
+
+
+def _words(store: Store) -> dict[str, str]:
+    return {one.entry_id: one.words for one in _all(store, FeedScope(), 50)}
 
 
 # Whatever happens ----------------------------------------------------------------------------

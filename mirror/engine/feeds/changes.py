@@ -151,7 +151,7 @@ class _ChangeReader(EntryReader):
         came = came or ["no new fact"]
         return FeedEntry(
             position=position,
-            entry_id=entry_id("arrival", at, head.checksum.hex()),
+            entry_id=entry_id("arrival", at, head.checksum.hex(), *came),
             known_at=at,
             headline="; ".join(came),
             words=f"Stored by this mirror at {at}: {'; '.join(came)}. "
