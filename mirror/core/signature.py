@@ -63,6 +63,7 @@ def _is_sound(point: bytes) -> bool:
 _is_sound_key = lru_cache(maxsize=1024)(_is_sound)  # few keys sign much
 
 
+@lru_cache(maxsize=1024)  # the same keys are read again and again
 def _is_on_curve(point: bytes) -> bool:
     """Whether some x fits the encoded y: x^2 = (y^2 - 1) / (d y^2 + 1) has a root mod p.
 
