@@ -120,6 +120,7 @@ class Endpoint:
             answer = self._try(request)
         except AmbiguousError as error:
             answer = _choices(request, error, self._pages)
+            answer.headers = {**answer.headers, "Vary": "Accept"}
         except MirrorError as error:
             answer = _failure(request, error, self._pages)
         return answer if isinstance(answer, Response) else respond(request.scope, answer)

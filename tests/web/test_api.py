@@ -161,6 +161,9 @@ def test_a_name_of_several_records_lists_the_choices(tmp_path: Path, serve: Serv
     site = serve(make_store(tmp_path / "mirror.db", source))
     answer = httpx.get(f"{site}/pith/2401.00001.json")
     assert answer.status_code == 300
+    page = httpx.get(answer.url, headers={"Accept": "text/html"})
+    assert page.status_code == 300
+    assert answer.headers["Vary"] == page.headers["Vary"] == "Accept, Accept-Encoding"
     assert len({choice["href"] for choice in answer.json()["choices"]}) == 2
     for choice in answer.json()["choices"]:
         assert httpx.get(f"{site}{choice['href']}.json").status_code == 200
