@@ -171,4 +171,5 @@ install_all() {
     install_debian "mandoc groff" "tests of manual pages" mandoc groff-base
     fetch_axe
     fetch_nginx
+    fetch_oai_schema
 }
