@@ -5,12 +5,11 @@ All texts are plain (`type="text"`): a reader shows markup in them as text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element, SubElement, tostring
 
 import mirror
-from mirror.core.xml_text import xml_text
+from mirror.core.xml_text import XML_DECLARATION, xml_element
 
 __all__ = ["ATOM", "AtomCategory", "AtomEntry", "AtomFeed", "AtomLink", "atom_xml"]
 
@@ -69,51 +68,44 @@ class AtomFeed:
 
 def atom_xml(feed: AtomFeed) -> bytes:
     """Return a feed as an XML document in UTF-8."""
-    root = Element("feed", {"xmlns": _NAMESPACE})
-    _add(root, "id", feed.feed_id)
-    _add(root, "title", feed.title)
-    _add(root, "subtitle", feed.subtitle)
-    _add(root, "updated", feed.updated)
-    _add_person(root, "author", feed.author, feed.author_url)
-    _add(root, "generator", "mirror", {"version": mirror.__version__})
-    _add(root, "icon", feed.icon)
-    _add_links(root, feed.links)
-    for entry in feed.entries:
-        _add_entry(root, entry)
-    return bytes(tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+    parts = [
+        xml_element("id", feed.feed_id),
+        xml_element("title", feed.title),
+        xml_element("subtitle", feed.subtitle),
+        xml_element("updated", feed.updated),
+        _person("author", feed.author, feed.author_url),
+        xml_element("generator", "mirror", {"version": mirror.__version__}),
+        xml_element("icon", feed.icon),
+        *map(_link, feed.links),
+        *map(_entry, feed.entries),
+    ]
+    return f'{XML_DECLARATION}<feed xmlns="{_NAMESPACE}">{"".join(parts)}</feed>\n'.encode()
 
 
-def _add_entry(root: Element, entry: AtomEntry) -> None:
-    added = SubElement(root, "entry")
-    _add(added, "id", entry.entry_id)
-    _add(added, "title", entry.title)
-    _add(added, "updated", entry.updated)
-    for name in entry.contributors:
-        _add_person(added, "contributor", name)
-    _add_links(added, entry.links)
-    for one in entry.categories:
-        scheme = {"scheme": one.scheme} if one.scheme else {}
-        _add(added, "category", "", {"term": one.term, **scheme})
-    if entry.rights:
-        _add(added, "rights", entry.rights)
-    _add(added, "summary", entry.summary)
+def _entry(entry: AtomEntry) -> str:
+    parts = [
+        xml_element("id", entry.entry_id),
+        xml_element("title", entry.title),
+        xml_element("updated", entry.updated),
+        *(_person("contributor", name) for name in entry.contributors),
+        *map(_link, entry.links),
+        *map(_category, entry.categories),
+        *([xml_element("rights", entry.rights)] if entry.rights else []),
+        xml_element("summary", entry.summary),
+    ]
+    return f"<entry>{''.join(parts)}</entry>\n"
 
 
-def _add_person(parent: Element, role: str, name: str, url: str = "") -> None:
-    person = SubElement(parent, role)
-    _add(person, "name", name or "unnamed")
-    if url:
-        _add(person, "uri", url)
+def _person(role: str, name: str, url: str = "") -> str:
+    uri = xml_element("uri", url) if url else ""
+    return f"<{role}>{xml_element('name', name or 'unnamed')}{uri}</{role}>"
 
 
-def _add_links(parent: Element, links: Iterable[AtomLink]) -> None:
-    for one in links:
-        named = {"rel": one.rel, "type": one.media_type, "title": one.title, "href": one.href}
-        _add(parent, "link", "", {name: value for name, value in named.items() if value})
+def _link(one: AtomLink) -> str:
+    named = {"rel": one.rel, "type": one.media_type, "title": one.title, "href": one.href}
+    return xml_element("link", "", {name: value for name, value in named.items() if value})
 
 
-def _add(
-    parent: Element, name: str, text: str, attributes: Mapping[str, str] | None = None
-) -> None:
-    listed = {one: xml_text(value) for one, value in (attributes or {}).items()}
-    SubElement(parent, name, listed).text = xml_text(text) or None
+def _category(one: AtomCategory) -> str:
+    scheme = {"scheme": one.scheme} if one.scheme else {}
+    return xml_element("category", "", {"term": one.term, **scheme})
