@@ -17,6 +17,7 @@ import click
 from mirror.cli import options
 from mirror.cli.output import say
 from mirror.cli.record_search import update_index
+from mirror.engine.bibliography.citations import REGISTRY_URL
 from mirror.errors import ListenError, UpstreamError
 from mirror.net import parse_url
 from mirror.store import open_store
@@ -79,7 +80,7 @@ def _email(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 )
 @click.option(
     "--source-url",
-    default="https://pith.science",
+    default=REGISTRY_URL,
     callback=_public_url,
     show_default=True,
     metavar="URL",

@@ -20,6 +20,7 @@ __all__ = [
     "proved_texts",
     "proved_title",
     "title_of",
+    "titled_snapshot",
     "titles_of",
 ]
 
@@ -72,10 +73,16 @@ def proved_title(kept: PaperTexts) -> RecordTitle | None:
 
 def claimed_title(record: Record, state: StateView) -> RecordTitle | None:
     """Return the title in the last graph snapshot that has one, or None."""
-    for snapshot in reversed(state.graph_snapshots):
-        if (text := _title_in(snapshot)).strip():
-            return claim_of(record, text, snapshot.signer_id, snapshot.created_at)
-    return None
+    snapshot = titled_snapshot(state)
+    if snapshot is None:
+        return None
+    return claim_of(record, _title_in(snapshot), snapshot.signer_id, snapshot.created_at)
+
+
+def titled_snapshot(state: StateView) -> EventEntry | None:
+    """Return the last graph snapshot that has a title, or None."""
+    snapshots = reversed(state.graph_snapshots)
+    return next((one for one in snapshots if _title_in(one).strip()), None)
 
 
 def claim_of(record: Record, text: str, signer: str, at: str) -> RecordTitle | None:

@@ -13,10 +13,11 @@ from mirror.core.rules import MERGE_VERSION
 from mirror.core.state_view import StateView
 from mirror.core.values import Object, Value
 from mirror.core.verification_status import verification_status
-from mirror.engine.bibliography.description import describe_fully
+from mirror.engine.bibliography.description import description_of
 from mirror.engine.bibliography.linked_data import JSON_LD, linked_data
 from mirror.engine.claims.checked import anchors_in, checked_claims
 from mirror.engine.search.citations import citations_of
+from mirror.engine.titles import proved_texts
 from mirror.errors import LookUpError
 from mirror.web.base_url import BaseUrl
 from mirror.web.citations import citations_value
@@ -97,8 +98,9 @@ class RegistryApi:
         """Handle `/pith/{suffix}.json`."""
         with self._reader.snapshot() as snapshot:
             record_id = snapshot.find_id(request.path_params["suffix"])
-            record = snapshot.store.records.get(record_id)
-            answer = json_representation(self._describe(snapshot, record_id, record, request))
+            record, state = snapshot.store.records.get(record_id), snapshot.state(record_id)
+            described = self._describe(snapshot, record_id, record, state, request)
+            answer = json_representation(described)
             addresses = self.addresses(request, record.suffix)
             canonical = TypedLink("canonical", f"/pith/{record.suffix}")
             links = link_header([canonical, *metadata_links(addresses)])
@@ -109,23 +111,28 @@ class RegistryApi:
         """Handle `/pith/{suffix}` for clients that prefer JSON-LD, and its own address."""
         with self._reader.snapshot() as snapshot:
             record_id = snapshot.find_id(request.path_params["suffix"])
-            description = describe_fully(snapshot.store, record_id)
-            described = self._describe(snapshot, record_id, description.record, request)
-        addresses = self.addresses(request, description.record.suffix)
+            record, state = snapshot.store.records.get(record_id), snapshot.state(record_id)
+            description = description_of(record, proved_texts(snapshot.store, record), state)
+            described = self._describe(snapshot, record_id, record, state, request)
+        addresses = self.addresses(request, record.suffix)
         value = linked_data(description, page=addresses.page, cite_as=addresses.cite_as)
         answer = json_representation({**value, **described}, media_type=JSON_LD)
         answer.headers = metadata_headers(request, addresses, description, "/record.jsonld")
         return answer
 
     def _describe(
-        self, snapshot: StoreSnapshot, record_id: int, record: Record, request: Request
+        self,
+        snapshot: StoreSnapshot,
+        record_id: int,
+        record: Record,
+        state: StateView,
+        request: Request,
     ) -> Object:
         """Return the members of a record that both its forms have.
 
         Events on other records change them, too, so the time of the last change is unknown: the
         responses have an entity tag and no Last-Modified (RFC 9110 section 8.8.2.1).
         """
-        state = snapshot.state(record_id)
         current = state.current
         url = f"{self.base_url(request)}/pith/{record.suffix}"
         return {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mirror.core.shape import text_member
-from mirror.core.state_view import EventEntry, StateView
+from mirror.core.state_view import StateView
+from mirror.engine.titles import titled_snapshot
 
 __all__ = ["ClaimedPaper", "claimed_paper"]
 
@@ -26,13 +27,9 @@ class ClaimedPaper:
 
 def claimed_paper(state: StateView) -> ClaimedPaper | None:
     """Return the metadata of the paper; None if no snapshot has a title."""
-    for snapshot in reversed(state.graph_snapshots):
-        if text_member(snapshot.graph.get("paper"), "title").strip():
-            return _paper(snapshot)
-    return None
-
-
-def _paper(snapshot: EventEntry) -> ClaimedPaper:
+    snapshot = titled_snapshot(state)
+    if snapshot is None:
+        return None
     graph = snapshot.graph
     paper = graph.get("paper")
     return ClaimedPaper(

@@ -10,10 +10,10 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from mirror.engine.bibliography.citations import REGISTRY_URL
+
 __all__ = ["latex_lines", "latex_package"]
 
-_USUAL_ADDRESS = "https://pith.science"
-"""The address that the package's links begin with, without the option `url`."""
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/@!$&'*+;-]+")
 """Addresses that can be written in an option of a LaTeX package."""
 
@@ -30,8 +30,8 @@ def latex_package() -> bytes:
 def latex_lines(base_url: str, suffix: str) -> str:
     """Return the two lines for the preamble of a paper, with links to the mirror at `base_url`.
 
-    The links are to pith.science if the address has a character that LaTeX does not take, like `%`.
+    The links are to the registry if the address has a character that LaTeX does not take, like `%`.
     """
-    is_named = base_url != _USUAL_ADDRESS and _ADDRESS.fullmatch(base_url)
+    is_named = base_url != REGISTRY_URL and _ADDRESS.fullmatch(base_url)
     option = f"[url={base_url}]" if is_named else ""
     return f"\\usepackage{option}{{pith}}\n\\pithnumber{{{suffix}}}"
