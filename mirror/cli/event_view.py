@@ -11,7 +11,7 @@ from mirror.cli.output import echo, print_json, print_table, say
 from mirror.cli.progress import show_progress
 from mirror.core.comparison.diff import truncate
 from mirror.core.events.event import Event, InvalidEvent, ValidEvent
-from mirror.core.profile import MIRROR_V1
+from mirror.core.profile import is_built_in
 from mirror.core.values import Value
 from mirror.engine.history.event_lookup import StoredEvent, find_event
 from mirror.engine.identifiers import look_up
@@ -66,7 +66,7 @@ def _rows(stored: StoredEvent) -> dict[str, str | list[str]]:
         "value digest": event.digest.hex(),
         "payload": _payload(event),
     }
-    if event.profile != MIRROR_V1.name:
+    if not is_built_in(event.profile):
         rows["profile"] = event.profile
     return rows
 

@@ -16,7 +16,7 @@ from mirror.cli.output import plural, print_json, say
 from mirror.cli.output_paths import OutputPath, writes
 from mirror.cli.progress import show_progress
 from mirror.core.escaping import escape_terminal
-from mirror.core.profile import FIELDS, MIRROR_V1
+from mirror.core.profile import FIELDS, MIRROR_V1, is_built_in
 from mirror.core.values import Object
 from mirror.engine.atomic_file import OutputFile
 from mirror.engine.findings import Finding, ReadRequest, Summary
@@ -132,14 +132,14 @@ def _write(file: OutputFile, value: Object) -> None:
 def _lines(found: ProbeResult, types: Sequence[TypeSuggestion]) -> Iterator[str]:
     yield f"examined {plural(found.events, 'event')}"
     for name, count in found.by_profile.items():
-        is_own = name == MIRROR_V1.name
+        is_own = is_built_in(name)
         profile = "the built-in profile mirror-v1 (E1 to E3)" if is_own else f"trusted {name}"
         yield f"valid under {profile}: {count:,}"
     if found.found is not None:
         yield from _lines_of_fit(found.found)
         yield from _lines_of_others(found)
         yield from (one.sentence for one in types[:_LISTED])
-        if types and found.found.profile.name != MIRROR_V1.name:
+        if types and not is_built_in(found.found.profile.name):
             yield "hint: `mirror keys trust-profile FILE --map NAME=TYPE` maps a type of events"
     elif found.events:
         yield "no profile is proposed"

@@ -17,7 +17,7 @@ from mirror.core.events.event import EncodedEvent, Event, InvalidEvent, ValidEve
 from mirror.core.events.verdict import EventVerdict, is_envelope, restore_event, verify_event
 from mirror.core.keys import KeySet
 from mirror.core.msgpack_values import decode_packed
-from mirror.core.profile import MIRROR_V1, Profile
+from mirror.core.profile import Profile, is_built_in
 from mirror.core.receipt import Fault, Receipt, check_receipt, check_receipt_shape
 from mirror.core.record import Record, parse_record
 from mirror.core.shape import list_member
@@ -378,7 +378,7 @@ def _faults(member: str, verified: Iterable[Receipt | Event]) -> Iterable[Bundle
 
 
 def _reason(item: Receipt | InvalidEvent) -> str:
-    if isinstance(item, InvalidEvent) and item.profile != MIRROR_V1.name:
+    if isinstance(item, InvalidEvent) and not is_built_in(item.profile):
         return f"{item.reason} (read as the profile {item.profile} says)"
     return item.reason
 

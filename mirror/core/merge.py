@@ -31,7 +31,7 @@ from mirror.core.events.types import (
     REVOCATION,
 )
 from mirror.core.keys import BUILT_IN, KeySet
-from mirror.core.profile import MIRROR_V1
+from mirror.core.profile import is_built_in
 from mirror.core.receipt import Receipt
 from mirror.core.record import Record
 from mirror.core.rules import MERGE_VERSION
@@ -217,7 +217,7 @@ def _by_source(valid: list[ValidEvent]) -> Iterable[ValidEvent]:
 
     Members that no signature covers may be changed by anybody: they must not make another event.
     """
-    if all(event.profile == MIRROR_V1.name for event in valid):
+    if all(is_built_in(event.profile) for event in valid):
         return valid
     found: dict[tuple[str, bytes], ValidEvent] = {}
     for event in valid:
@@ -229,7 +229,7 @@ def _by_source(valid: list[ValidEvent]) -> Iterable[ValidEvent]:
 
 def _precedence(event: ValidEvent) -> tuple[bool, bool, str]:
     """The built-in profile first; then the registry, whose ids are reserved; then by name."""
-    return event.profile != MIRROR_V1.name, event.key_id != BUILT_IN.key_id, event.profile
+    return not is_built_in(event.profile), event.key_id != BUILT_IN.key_id, event.profile
 
 
 def _revocations(valid: list[ValidEvent], keys: KeySet) -> Mapping[str, list[str]]:

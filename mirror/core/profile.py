@@ -34,6 +34,7 @@ __all__ = [
     "SignatureRule",
     "SignedContent",
     "SignedForm",
+    "is_built_in",
     "message",
 ]
 
@@ -321,6 +322,12 @@ MIRROR_V1 = Profile(
     ),
 )
 """E1 to E3 and S3, as far as id and signature go."""
+
+
+def is_built_in(name: str) -> bool:
+    """Whether the built-in profile has this name."""
+    return name == MIRROR_V1.name
+
 
 INTEGRITY_V1 = Profile(
     name="integrity-v1",

@@ -16,7 +16,7 @@ from mirror.core.events.verdict import (
     valid_under,
 )
 from mirror.core.keys import BUILT_IN, KeySet
-from mirror.core.profile import MIRROR_V1
+from mirror.core.profile import is_built_in
 from mirror.core.receipt import Fault, Receipt, key_ids_of_receipt
 from mirror.core.values import Object, Value, exact, sha256
 from mirror.store.arrival_codec import ArrivalContents, unpack_contents
@@ -58,6 +58,11 @@ class VerdictRow(NamedTuple):
     """The code (S2, E3); empty if the event passed."""
     reason: str
 
+    @property
+    def has_trusted_profile(self) -> bool:
+        """Whether an event was verified under a trusted profile, not the built-in one."""
+        return bool(self.profile) and not is_built_in(self.profile)
+
 
 class Verdicts(NamedTuple):
     """The receipts and events of one arrival, in its order, with their verdicts."""
@@ -74,7 +79,7 @@ def verdict_rows_of(verdicts: Verdicts) -> Iterator[VerdictRow]:
     for position, event in enumerate(verdicts.events):
         if isinstance(event, InvalidEvent):
             yield VerdictRow("event", position, event.profile, "", event.code, event.reason)
-        elif event.profile != MIRROR_V1.name:
+        elif not is_built_in(event.profile):
             yield VerdictRow("event", position, event.profile, event.key_id, "", "")
 
 
@@ -116,7 +121,7 @@ def event_verdicts(rows: Iterable[VerdictRow]) -> dict[int, EventVerdict]:
 
 def _event_verdict(row: VerdictRow) -> EventVerdict:
     fault = (row.code, row.reason) if row.code else None
-    if row.profile == MIRROR_V1.name:
+    if is_built_in(row.profile):
         return fault
     return ProfileVerdict(row.profile, row.key_id, fault)
 
@@ -225,7 +230,7 @@ class ArrivalRow:
     @property
     def has_profile_verdicts(self) -> bool:
         """Whether an event in it has a verdict under a trusted profile."""
-        return any(one.profile not in {"", MIRROR_V1.name} for one in self.verdict_rows)
+        return any(one.has_trusted_profile for one in self.verdict_rows)
 
     def with_verdicts(self, contents: ArrivalContents, keys: KeySet) -> Verdicts:
         """Return the receipts and events with their stored verdicts.

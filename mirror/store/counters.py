@@ -19,7 +19,7 @@ def count_verdicts(rows: Iterable[VerdictRow]) -> Counter[str]:
     for row in rows:
         if row.code:
             counts[f"{row.kind} {row.code}"] += 1
-        if row.profile not in {"", MIRROR_V1.name}:
+        if row.has_trusted_profile:
             counts[f"profile {row.profile}"] += 1
     return counts
 

@@ -28,7 +28,7 @@ from mirror.core.events.profiled_event import ProfiledEvent, meaning_of
 from mirror.core.events.types import RECORD_CREATED
 from mirror.core.json_pointer import get_pointer
 from mirror.core.keys import Key, KeySet
-from mirror.core.profile import MIRROR_V1, Profile
+from mirror.core.profile import MIRROR_V1, Profile, is_built_in
 from mirror.core.receipt import Fault, key_ids_of_receipt
 from mirror.core.record import Record
 from mirror.core.values import Object, Value, sha256
@@ -144,7 +144,7 @@ def key_ids_of_event(event: Event, keys: KeySet) -> set[str]:
     Returns:
         Ids of keys, or other names of them; `ANY_KEY` if the verdict may rest on any.
     """
-    if isinstance(event, ValidEvent) and event.profile == MIRROR_V1.name:
+    if isinstance(event, ValidEvent) and is_built_in(event.profile):
         is_creation = event.event_type == RECORD_CREATED
         receipt_key_ids = key_ids_of_receipt(event.payload["receipt"]) if is_creation else set()
         return {event.key_id, *receipt_key_ids}
@@ -158,7 +158,7 @@ def _is_key_free(event: Event) -> bool:
     """Whether the event fails a check that no change of the key set can lift."""
     return (
         isinstance(event, InvalidEvent)
-        and event.profile == MIRROR_V1.name
+        and is_built_in(event.profile)
         and event.code in KEY_FREE_CODES
     )
 

@@ -24,7 +24,7 @@ from mirror.core.events.types import (
 from mirror.core.graph_references import REFERENCE_MEMBERS, listed_references
 from mirror.core.keys import KeySet
 from mirror.core.merge import by_id
-from mirror.core.profile import MIRROR_V1
+from mirror.core.profile import MIRROR_V1, is_built_in
 from mirror.core.record import Record
 from mirror.core.shape import (
     integer_member,
@@ -175,7 +175,7 @@ def _verified(event_id: int, arrival: RecordArrival, event: Event) -> _EventFact
 def _repeats(whole: WholeRecord, keys: KeySet, events: list[_EventFact]) -> Collection[bytes]:
     """Return the digests of valid events that are the same signed message as another (M1)."""
     names = Counter(text_member(one.members, "event_id") for one in events if not one.code)
-    has_profiles = any(one.profile != MIRROR_V1.name for one in events)
+    has_profiles = not all(is_built_in(one.profile) for one in events)
     if not has_profiles and all(count == 1 for count in names.values()):
         return ()
     verdicts = [one.row.with_verdicts(one.contents, keys).events for one in whole.arrivals]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mirror.core.events.event import Event
 from mirror.core.events.summary import event_summary
 from mirror.core.events.types import EVENT_TYPES, label_of
-from mirror.core.profile import MIRROR_V1
+from mirror.core.profile import is_built_in
 from mirror.core.shape import text_member
 from mirror.core.values import instant
 from mirror.web.pages.record_data import ArrivalView, RecordDetails
@@ -98,7 +98,7 @@ class _ViewBuilder:
             status="refused" if code else retired.reason if retired else "in force",
             code=code,
             reason=self._reasons.get(digest, ""),
-            profile="" if event.profile == MIRROR_V1.name else event.profile,
+            profile="" if is_built_in(event.profile) else event.profile,
             retired_by=retired.by if retired else (),
             is_equivocation=not code and summary.event_id in self._equivocation_ids,
             arrived_at=arrival.at,
