@@ -17,7 +17,14 @@ from itertools import combinations, groupby
 from typing import Any, NamedTuple, TypeVar
 
 from mirror.core.json_pointer import escape_token, get_pointer, is_below, join_pointer
-from mirror.core.profile import DIGEST_BYTES, ENCODINGS, SIGNATURE_BYTES, Encoding, SignedContent
+from mirror.core.profile import (
+    DIGEST_BYTES,
+    ENCODINGS,
+    SIGNATURE_BYTES,
+    Encoding,
+    Part,
+    SignedContent,
+)
 from mirror.core.values import Object, Value, ascii_form, canonical
 
 __all__ = [
@@ -158,22 +165,31 @@ def in_payload(payload: str, place: str) -> bool:
 # Subsets -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SignedSubset:
+class SignedSubset(NamedTuple):
     """Canonical bytes, or an ASCII form, that may have been hashed or signed."""
 
-    pre_image: SignedContent
+    of: Part
+    is_wrapped: bool
+    is_ascii: bool
+    excluded: tuple[str, ...]
+    """Pointers to the members that are left out, in any order."""
     digest: bytes
     pieces: tuple[bytes, ...]
     """The encoded members, which subsets share; or the encoded payload."""
     size_bytes: int
 
     @property
+    def pre_image(self) -> SignedContent:
+        """The part of the event: few of many subsets are asked for it."""
+        excluded = tuple(sorted(self.excluded))
+        return SignedContent(self.of, excluded, None, self.is_wrapped, self.is_ascii)
+
+    @property
     def text(self) -> bytes:
         """The bytes."""
-        if self.pre_image.of == "payload":
+        if self.of == "payload":
             return self.pieces[0]
-        head, end = _AROUND[self.pre_image.wrapped]
+        head, end = _AROUND[self.is_wrapped]
         return head + b",".join(self.pieces) + end
 
 
@@ -209,8 +225,8 @@ def _all_subsets(event: Object, payload: str, effort: SearchBudget) -> Iterator[
     for is_ascii, spell in forms:
         options = [[one.spelled(spell) for one in ways] for ways in _options(event, inner, free)]
         for is_wrapped, (head, _) in _AROUND.items():
-            state = _SearchState(hashlib.sha256(head), (), (), len(head), is_wrapped, is_ascii)
-            yield from _walk(options, state)
+            start = _SearchState(hashlib.sha256(head), (), (), len(head))
+            yield from _walk(options, start, is_wrapped=is_wrapped, is_ascii=is_ascii)
 
 
 class _TextForm(NamedTuple):
@@ -258,8 +274,8 @@ def tops(pointers: Iterable[str]) -> set[str]:
 def _alone(payload: Value, form: _TextForm) -> Iterator[SignedSubset]:
     for wrapped in (False, True):
         text = form.spell(canonical({"payload": payload} if wrapped else payload))
-        image = SignedContent("payload", wrapped=wrapped, ascii=form.is_ascii)
-        yield SignedSubset(image, hashlib.sha256(text).digest(), (text,), len(text))
+        digest = hashlib.sha256(text).digest()
+        yield SignedSubset("payload", wrapped, form.is_ascii, (), digest, (text,), len(text))
 
 
 class _Option(NamedTuple):
@@ -296,39 +312,47 @@ def _options_of(name: str, value: Value, inner: Iterable[str]) -> Iterator[_Opti
 
 
 class _SearchState(NamedTuple):
+    """The members up to some place, each taken or left out."""
+
     hashed: Any
     pieces: tuple[bytes, ...]
     excluded: tuple[str, ...]
     size_bytes: int
-    is_wrapped: bool
-    is_ascii: bool
+    depth: int = 0
+    """The number of members."""
 
 
 def _walk(
-    options: Sequence[list[_Option]], state: _SearchState, depth: int = 0
+    options: Sequence[list[_Option]], start: _SearchState, *, is_wrapped: bool, is_ascii: bool
 ) -> Iterator[SignedSubset]:
-    if depth < len(options):
-        for option in options[depth]:
-            yield from _walk(options, _counted(state, option), depth + 1)
-    elif state.pieces:  # a signature of nothing proves nothing
-        hashed = state.hashed.copy()
-        hashed.update(_AROUND[state.is_wrapped][1])
-        less = tuple(sorted(state.excluded))
-        image = SignedContent("event", less, None, state.is_wrapped, state.is_ascii)
-        yield SignedSubset(image, hashed.digest(), state.pieces, state.size_bytes)
+    """Yield each subset, those that begin alike one after the other."""
+    end = _AROUND[is_wrapped][1]
+    waiting = [start]
+    while waiting:
+        state = waiting.pop()
+        if state.depth < len(options):
+            ways = options[state.depth]
+            waiting += [_counted(state, option) for option in reversed(ways)]
+        elif state.pieces:  # a signature of nothing proves nothing
+            hashed = state.hashed.copy()
+            hashed.update(end)
+            yield SignedSubset(
+                "event",
+                is_wrapped,
+                is_ascii,
+                state.excluded,
+                hashed.digest(),
+                state.pieces,
+                state.size_bytes,
+            )
 
 
 def _counted(state: _SearchState, option: _Option) -> _SearchState:
-    less = (*state.excluded, *option.excluded)
-    if option.text is None:
-        return state._replace(excluded=less)
-    hashed = state.hashed.copy()
-    if state.pieces:
-        hashed.update(b",")
-    hashed.update(option.text)
-    return state._replace(
-        hashed=hashed,
-        pieces=(*state.pieces, option.text),
-        excluded=less,
-        size_bytes=state.size_bytes + len(option.text),
-    )
+    hashed, pieces, excluded, size_bytes, depth = state
+    text, less = option
+    excluded += less
+    if text is None:
+        return _SearchState(hashed, pieces, excluded, size_bytes, depth + 1)
+    hashed = hashed.copy()
+    hashed.update(b"," + text if pieces else text)
+    return _SearchState(hashed, (*pieces, text), excluded, size_bytes + len(text), depth + 1)

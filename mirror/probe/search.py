@@ -244,7 +244,7 @@ class _CandidateText(NamedTuple):
     """A message that may have been signed."""
 
     form: SignedForm
-    image: SignedContent
+    subset: SignedSubset
     id: tuple[str, Encoding] | None
     data: bytes
 
@@ -309,7 +309,8 @@ class _ProfileSearch:
         for one in self.effort.first(once, _SIGNATURES, what):
             text = self._signed_text(one, keys, chain(_of_ids(event, ids), _of_all(tried, one)))
             if text is not None:
-                yield _SignatureMatch(one.at, one.spelling, text.form, payload, text.id, text.image)
+                image = text.subset.pre_image
+                yield _SignatureMatch(one.at, one.spelling, text.form, payload, text.id, image)
 
     def _signed_text(
         self, signature: EncodedText, keys: Sequence[Key], texts: Iterable[_CandidateText]
@@ -395,16 +396,15 @@ def _of_ids(
         for form in FORMS:
             text = str(get_pointer(event, one.at)).encode() if form == "id" else _data(form, subset)
             spot = (one.at, one.spelling) if form == "id" else None
-            yield _CandidateText(form, one.image, spot, text)
+            yield _CandidateText(form, subset, spot, text)
 
 
 def _of_all(tried: Sequence[SignedSubset], signature: EncodedText) -> Iterator[_CandidateText]:
     """Yield every message that does not contain the signature itself."""
+    free = [one for one in tried if one.of == "payload" or is_below(one.excluded, signature.at)]
     for form in FORMS:
-        for subset in tried if form != "id" else ():
-            image = subset.pre_image
-            if image.of == "payload" or is_below(image.excluded, signature.at):
-                yield _CandidateText(form, image, None, _data(form, subset))
+        for subset in free if form != "id" else ():
+            yield _CandidateText(form, subset, None, _data(form, subset))
 
 
 def _data(form: SignedForm, subset: SignedSubset) -> bytes:
