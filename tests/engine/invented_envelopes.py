@@ -266,7 +266,7 @@ def by_nobody(said: Said, signer: Signer) -> Object:
 # What must be found --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Invented:
     """An envelope, and what is to be said of it."""
 

@@ -14,8 +14,10 @@ from mirror.core.events.checks import check_event
 from mirror.core.keys import KeySet
 from mirror.core.record import parse_record
 from mirror.engine.findings import Finding, ReadRequest
+from mirror.engine.ingest import probe as probe_module
 from mirror.engine.ingest.probe import probe_bundles
-from mirror.probe.pre_images import SearchBudget, SignedSubset, strings, subsets, written
+from mirror.probe import pre_images
+from mirror.probe.pre_images import MAX_TRIES, SearchBudget, SignedSubset, strings, subsets, written
 from mirror.probe.search import ProbeResult, ProfileEvidence, Sample, probe
 from tests import oracle
 from tests.builders import (
@@ -72,6 +74,14 @@ def _in_their_bundles(events: list[Object], records: list[Object]) -> ProbeResul
     """What probing events in bundles of several records comes to."""
     both = zip(events, records, strict=True)
     return probe([one for event, record in both for one in samples([event], record)], KEYS)
+
+
+@pytest.fixture
+def nine_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let subsets leave out 9 members and 2 of inner objects, not 14 and 2: a 32nd of the work."""
+    assert (14, 16) == (pre_images.MAX_MEMBERS, pre_images._CHOICES)
+    monkeypatch.setattr(pre_images, "MAX_MEMBERS", 9)
+    monkeypatch.setattr(pre_images, "_CHOICES", 11)
 
 
 # Signatures that were made for something else ------------------------------------------------
@@ -312,13 +322,14 @@ def test_odd_names_stand_in_no_way(name: str) -> None:
     assert [name] == [one.replace("~1", "/").replace("~0", "~")[1:] for one in beside.unprotected]
 
 
+@pytest.mark.usefixtures("nine_members")
 @pytest.mark.parametrize("name", ["", "a/b", "~1"])
 def test_a_signature_below_an_odd_name_is_found(name: str) -> None:
     """Among so many members that not every subset of them is tried."""
     events = []
     for said in THREE:
         body = without(flat(said, ALICE), "event_id", "signature_b64")
-        body |= {f"z{number:02}": number for number in range(20)}
+        body |= {f"z{number:02}": number for number in range(10)}
         signature = ALICE.sign(digest(body))
         events.append({**body, name: {name: signature, "by": said.number}})
     fit = found(events)
@@ -346,7 +357,7 @@ def test_no_object_is_an_event_without_words() -> None:
 # Work that is made up ------------------------------------------------------------------------
 
 
-def _worked(event: Object, most: int = 20_000) -> SearchBudget:
+def _worked(event: Object, most: int = 5000) -> SearchBudget:
     """What was tried of one event, for which nothing is found."""
     effort = SearchBudget(most=most)
     result = probe(samples([event]), KEYS, effort)
@@ -387,18 +398,19 @@ COMPLETE = {"sixty objects deep", "a text of a megabyte", "a name of a megabyte"
 def test_the_work_has_a_bound_that_is_told(name: str) -> None:
     """However much there would be to try."""
     effort = _worked({**MADE_UP[name], "signature": SIGNATURE, "payload": {"a": 1}})
-    assert effort.texts + effort.signatures <= 20_000
+    assert effort.texts + effort.signatures <= 5000
     assert (name in COMPLETE) == (effort.bounds == [])
     assert len(effort.bounds) == len(set(effort.bounds)) <= 4
 
 
+@pytest.mark.usefixtures("nine_members")
 @pytest.mark.parametrize("name", ["a thousand digests", "four signatures in each of many objects"])
 def test_the_space_of_an_event_has_a_bound(name: str) -> None:
     """Of all that could have been hashed, not more than can be kept in memory."""
     effort = SearchBudget()
     event = {**MADE_UP[name], "signature": SIGNATURE}
     count = sum(1 for _ in subsets(event, "", effort))
-    assert 0 < count <= effort.texts <= 2 * 2**16
+    assert 2**9 < count <= effort.texts <= 2 * 2**11
 
 
 def test_a_large_text_counts_as_several_tries() -> None:
@@ -412,16 +424,18 @@ def test_a_large_text_counts_as_several_tries() -> None:
     )
 
 
-def test_fourteen_members_and_a_payload_of_ten_kilobytes() -> None:
+@pytest.mark.usefixtures("nine_members")
+def test_nine_members_and_a_payload_of_ten_kilobytes() -> None:
     """Every subset is tried, though the payload is hashed last, and so anew each time."""
-    event: Object = {f"m{one:02}": one for one in range(12)}
+    event: Object = {f"m{one:02}": one for one in range(7)}
     event |= {"signature": SIGNATURE, "zpayload": {"text": "x" * 10_000}}
-    assert 14 == len(event)
+    assert 9 == len(event)
     effort = SearchBudget()
     result = probe(samples([event]), keys_of(), effort)
     assert (None, [], []) == (result.found, result.refused, effort.bounds)
-    assert 2 * 2**14 == effort.texts  # all but nothing at all, and the payload alone
-    assert 3 * 2**14 == effort.signatures  # half of them are without the signature
+    assert 2 * 2**9 == effort.texts  # all but nothing at all, and the payload alone
+    assert 3 * 2**9 == effort.signatures  # half of them are without the signature
+    assert 5 * 2**14 < MAX_TRIES  # with fourteen members, every subset is tried as well
 
 
 def test_subsets_share_their_members() -> None:
@@ -444,6 +458,7 @@ def test_an_id_that_is_repeated_a_thousand_times_is_one() -> None:
     assert ("/event_id", ("/aaa",)) == (fit.profile.id.at, fit.unprotected)
 
 
+@pytest.mark.usefixtures("nine_members")
 def test_thousands_of_members_beside_what_is_signed() -> None:
     """Each is named as unprotected, and none is taken for anything."""
     events = [payload_alone(said, ALICE) for said in THREE]
@@ -501,14 +516,18 @@ def test_events_beyond_a_count_are_not_looked_at(tmp_path: Path) -> None:
         assert result.is_settled
 
 
-def test_events_beyond_some_bytes_are_not_looked_at(tmp_path: Path) -> None:
+def test_events_beyond_some_bytes_are_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They would have to be in memory all at once."""
-    large = [{"a": f"{one:<1000000}"} for one in range(14)]
+    assert 64 * 2**20 == probe_module.MAX_BYTES
+    monkeypatch.setattr(probe_module, "MAX_BYTES", 68_000)
+    large = [{"a": f"{one:<1000}"} for one in range(14)]
     job = _bundles(tmp_path, *[make_bundle(RECORD, large)] * 5)
     effort = SearchBudget(most=1)
     result, _ = probe_bundles(job, KEYS, 100, effort)
     assert 67 == result.events
-    assert "the events after the first 67 are more than 67,108,864 bytes" in effort.bounds
+    assert "the events after the first 67 are more than 68,000 bytes" in effort.bounds
 
 
 def test_an_event_that_is_too_large_is_refused(tmp_path: Path) -> None:
@@ -531,12 +550,12 @@ def test_many_events_are_held_against_a_profile() -> None:
     """Every one of them: the last is forged, and so nothing is proposed."""
     said = [
         Said("x.y", {"a": one}, f"2026-01-01T00:{one // 60:02}:{one % 60:02}Z", one)
-        for one in range(1000)
+        for one in range(100)
     ]
     events = [flat(one, ALICE) for one in said]
-    assert 1000 == found(events).signatures
+    assert 100 == found(events).signatures
     events[-1]["payload"] = {"a": 0}
-    assert ["1 of 1000 events do not fit it"] == objections(events)
+    assert ["1 of 100 events do not fit it"] == objections(events)
 
 
 # What is written where -----------------------------------------------------------------------
