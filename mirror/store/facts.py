@@ -242,6 +242,20 @@ class Facts:
         parameters = {"after": after, "until": until, "bound": bound, "limit": limit}
         return self._conn.execute(query, parameters).fetchall()
 
+    def last_changes_of(
+        self, record_ids: Iterable[int], after: int, until: int, bound: int, limit: int
+    ) -> list[tuple[int, int]]:
+        """Return the same as `last_changes` of some records: each of them is looked up."""
+        query = """
+            SELECT (
+                SELECT max(id) FROM arrival WHERE record_id = value AND id <= :bound
+            ) AS last, value FROM json_each(:records)
+            WHERE last > :after AND last <= :until ORDER BY last LIMIT :limit
+        """
+        parameters = {"after": after, "until": until, "bound": bound, "limit": limit}
+        records = orjson.dumps([*record_ids]).decode()
+        return self._conn.execute(query, {**parameters, "records": records}).fetchall()
+
     def checksum_of(self, arrival_id: int) -> bytes | None:
         """Return the stored checksum of an arrival; None if there is no such arrival."""
         query = "SELECT checksum FROM arrival WHERE id = ?"

@@ -152,9 +152,9 @@ class Records:
         rows = self._conn.execute(query, (after, limit)).fetchall()
         return [(row_id, suffix, f"pith:{year}:{suffix}") for row_id, suffix, year in rows]
 
-    def values_after(self, after: int) -> Iterator[tuple[int, str, bytes]]:
-        """Yield (row id, year, MessagePack of the value) of records with greater ids, ascending."""
-        query = "SELECT id, year, value FROM record WHERE id > ? ORDER BY id"
+    def values_after(self, after: int) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield row id, digest and value in MessagePack of records with greater ids, ascending."""
+        query = "SELECT id, digest, value FROM record WHERE id > ? ORDER BY id"
         return self._conn.execute(query, (after,))
 
     def numbered(self, pith_number: str) -> int | None:

@@ -15,7 +15,7 @@ from mirror.core.point_in_time import PointInTime
 from mirror.core.record import Record
 from mirror.engine.harvest.datestamps import Datestamps
 from mirror.engine.harvest.errors import HarvestError
-from mirror.engine.harvest.sets import SetList, is_in, set_specs
+from mirror.engine.harvest.sets import RowIds, SetList, is_member, set_specs
 from mirror.engine.harvest.tokens import ListPosition
 from mirror.store import Store
 
@@ -36,7 +36,7 @@ PAGE_HEADERS = 1_000
 PAGE_CHARACTERS = 4_000_000
 """Characters of headers and metadata after which a page ends."""
 _SCANNED = 1_000
-"""Records that are looked at in one query for those of a set."""
+"""Records that are looked at in one query for those of a large set."""
 _MARK_BYTES = 4
 
 
@@ -164,12 +164,16 @@ def _mark(store: Store, arrival: int) -> str:
 
 
 def read_page(
-    store: Store, position: ListPosition, write: Callable[[RecordHeader], str] | None
+    store: Store,
+    sets: SetList,
+    position: ListPosition,
+    write: Callable[[RecordHeader], str] | None,
 ) -> ListPage:
     """Return the page of a list at a place.
 
     Args:
         store: The store, in a snapshot.
+        sets: Its sets; read only for a list of a set.
         position: The place.
         write: Returns the metadata of a record; None for a list of headers.
 
@@ -180,7 +184,7 @@ def read_page(
     entries: list[tuple[RecordHeader, str]] = []
     last, characters = position.after, 0
     most = PAGE_HEADERS if write is None else PAGE_RECORDS
-    for arrival, header in _headers(store, position, _SCANNED if position.set_spec else most + 1):
+    for arrival, header in _headers(store, sets, position, most + 1):
         if len(entries) >= most or characters >= PAGE_CHARACTERS:
             return ListPage(entries, _following(store, position, last, len(entries)))
         metadata = "" if write is None else write(header)
@@ -197,20 +201,41 @@ def _following(store: Store, position: ListPosition, last: int, given: int) -> L
 
 
 def _headers(
-    store: Store, position: ListPosition, at_once: int
+    store: Store, sets: SetList, position: ListPosition, limit: int
 ) -> Iterator[tuple[int, RecordHeader]]:
-    """Yield arrivals and headers of the records from a place on, so many with one query."""
-    datestamps, after = Datestamps(store), position.after
+    """Yield arrivals and headers of the records from a place on."""
+    datestamps = Datestamps(store)
+    members = sets.members(position.set_spec) if position.set_spec else None
+    for arrival, record_id in _changes(store, members, position, limit):
+        header = header_of(store, record_id, datestamps)
+        if header is not None:
+            yield arrival, header
+
+
+def _changes(
+    store: Store, members: RowIds | None, position: ListPosition, limit: int
+) -> Iterator[tuple[int, int]]:
+    """Yield last arrivals and row ids of at least so many records of a list, if it has them.
+
+    Args:
+        store: The store, in a snapshot.
+        members: The records of the set; None for all.
+        position: The place in the list.
+        limit: How many are needed.
+    """
+    _, _, _, bound, until, after, *_ = position
+    if members is not None and _is_rare(len(members), store.records.last_id(), limit):
+        yield from store.facts.last_changes_of(members, after, until, bound, limit)
+        return
+    at_once = limit if members is None else max(limit, _SCANNED)
     while True:
-        found = store.facts.last_changes(after, position.until, position.bound, at_once)
-        for arrival, record_id in found:
-            header = header_of(store, record_id, datestamps)
-            if header is not None and _is_listed(position, header):
-                yield arrival, header
+        found = store.facts.last_changes(after, until, bound, at_once)
+        yield from (one for one in found if members is None or is_member(one[1], members))
         if len(found) < at_once:
             return
         after = found[-1][0]
 
 
-def _is_listed(position: ListPosition, header: RecordHeader) -> bool:
-    return not position.set_spec or is_in(position.set_spec, header.set_specs)
+def _is_rare(size: int, records: int, limit: int) -> bool:
+    """Whether to look up every record of a set for each page takes less than to read all once."""
+    return size * size <= records * limit

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import re
 import threading
-from bisect import bisect_right
-from collections import Counter
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from mirror.core.msgpack_values import unpack
 from mirror.core.record import Record
+from mirror.core.values import encode_integers, sha256
 from mirror.store import Store, damaged
 
-__all__ = ["MAX_CATEGORIES", "MAX_CATEGORY_BYTES", "RecordSet", "SetList", "is_in", "set_specs"]
+__all__ = [
+    "MAX_CATEGORIES",
+    "MAX_CATEGORY_BYTES",
+    "RecordSet",
+    "RowIds",
+    "SetList",
+    "is_member",
+    "set_specs",
+]
 
 MAX_CATEGORY_BYTES = 100
 """Most bytes, in UTF-8, of a category that is a set."""
@@ -29,6 +39,9 @@ MAX_CATEGORIES = 100
 
 _TOP = {"category": "All records, by category", "year": "All records, by year of submission"}
 """The names of the sets that contain the others."""
+
+RowIds: TypeAlias = "array[int]"
+"""Row ids of records, ascending."""
 
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 _ESCAPE = re.compile("~([0-9a-f]{2})")
@@ -47,9 +60,10 @@ def set_specs(record: Record) -> list[str]:
     return _specs(record.pith_number[5:9], record.categories)
 
 
-def is_in(spec: str, specs: Iterable[str]) -> bool:
-    """Whether a record with these sets is in a set."""
-    return spec in _TOP or spec in specs
+def is_member(record_id: int, members: RowIds) -> bool:
+    """Whether a record is one of the members of a set."""
+    at = bisect_left(members, record_id)
+    return at < len(members) and members[at] == record_id
 
 
 def _specs(year: str, categories: Iterable[str]) -> list[str]:
@@ -82,7 +96,10 @@ def _name(spec: str) -> str:
 
 
 class SetList:
-    """The sets of a store and their sizes, in memory: each record is read once."""
+    """The sets of a store and their members, in memory: each record is read once.
+
+    A record takes 8 bytes for each of its sets: 300,000 records of 2.7 sets took 22 bytes each.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -90,13 +107,14 @@ class SetList:
         self._origin: tuple[int, int] | None = None
         """The generation of the file that was read, and its last row in quarantine."""
         self._last_id = 0
-        self._sizes: Counter[str] = Counter()
+        self._members: defaultdict[str, RowIds] = defaultdict(_no_members)
         self._sorted: list[str] = []
 
     def update(self, store: Store, generation: int) -> None:
         """Read the records that were added since the last call; all, if some were removed.
 
-        An interrupted call is continued by the next one.
+        An interrupted call is continued by the next one. A damaged record interrupts each call
+        until it is repaired: no list of a set leaves it out.
 
         Args:
             store: The store, in a snapshot.
@@ -108,14 +126,16 @@ class SetList:
         with self._lock:
             origin = (generation, store.version().quarantine)
             if origin != self._origin:
-                self._origin, self._last_id, self._sizes = origin, 0, Counter()
+                self._origin, self._last_id = origin, 0
+                self._members = defaultdict(_no_members)
             try:
                 for record_id, specs in _records_after(store, self._last_id):
-                    self._sizes.update(specs)
+                    for spec in specs:
+                        self._members[spec].append(record_id)
                     self._last_id = record_id
             finally:
-                if len(self._sorted) != len(self._sizes):
-                    self._sorted = sorted(self._sizes)
+                if len(self._sorted) != len(self._members):
+                    self._sorted = sorted(self._members)
 
     def after(self, spec: str, limit: int) -> list[RecordSet]:
         """Return the sets that follow one in the order of their specs; the first ones after ``."""
@@ -126,18 +146,36 @@ class SetList:
 
     def size(self, spec: str) -> int:
         """Return how many records are in a set; 0 if there is no such set."""
+        members = self.members(spec)
+        if members is not None:
+            return len(members)
         with self._lock:
-            if spec in _TOP:
-                return sum(size for one, size in self._sizes.items() if one.startswith("year:"))
-            return self._sizes[spec]  # a counter adds no name that is asked for
+            years = (one for spec, one in self._members.items() if spec.startswith("year:"))
+            return sum(map(len, years))
+
+    def members(self, spec: str) -> RowIds | None:
+        """Return the records of a set, none if there is no such set; None if it contains all."""
+        if spec in _TOP:
+            return None
+        with self._lock:
+            return self._members.get(spec, _no_members())
+
+
+def _no_members() -> RowIds:
+    return array("Q")
 
 
 def _records_after(store: Store, record_id: int) -> Iterator[tuple[int, list[str]]]:
-    for row_id, year, value in store.records.values_after(record_id):
+    for row_id, digest, value in store.records.values_after(record_id):
+        where = f"record {row_id}"
         try:
             decoded: Any = unpack(value)
             metadata = decoded["metadata"]
             categories = [metadata["primary_cat"], *metadata["cross_cats_sorted"]]
-            yield row_id, _specs(year, categories)
+            specs = _specs(metadata["submitted_at"][:4], categories)
+            is_whole = sha256(encode_integers(decoded)) == digest
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise damaged(f"its value cannot be read: {error}", f"record {row_id}") from error
+            raise damaged(f"its value cannot be read: {error}", where) from error
+        if not is_whole:
+            raise damaged("its value does not hash to its digest", where)
+        yield row_id, specs

@@ -128,7 +128,7 @@ class OaiApi:
         def write(header: RecordHeader) -> str:
             return form.write(HarvestedRecord(source, header.record_id, header.record))
 
-        page = read_page(store, place, write if has_metadata else None)
+        page = read_page(store, self._sets, place, write if has_metadata else None)
         for header, metadata in page.entries:
             yield documents.record(header, metadata) if has_metadata else documents.header(header)
         if page.following is not None:
@@ -140,13 +140,18 @@ class OaiApi:
         """Return where the page of a request begins; raises as `first_position` and `resumed`."""
         if "resumptionToken" in asked.arguments:
             token = asked.get("resumptionToken")
-            return resumed(snapshot.store, read_position(token, asked.verb, ListPosition))
+            place = resumed(snapshot.store, read_position(token, asked.verb, ListPosition))
+            self._update_sets(snapshot, place.set_spec)
+            return place
         form = _format(asked.get("metadataPrefix"))
-        set_spec = asked.get("set")
+        selection = Selection(asked.get("set"), asked.since, asked.until)
+        self._update_sets(snapshot, selection.set_spec)
+        return first_position(snapshot.store, self._sets, asked.verb, form.prefix, selection)
+
+    def _update_sets(self, snapshot: StoreSnapshot, set_spec: str) -> None:
+        """Read what a list of a set needs; nothing for one of all records."""
         if set_spec:
             self._sets.update(snapshot.store, snapshot.generation)
-        selection = Selection(set_spec, asked.since, asked.until)
-        return first_position(snapshot.store, self._sets, asked.verb, form.prefix, selection)
 
 
 def _response_date() -> str:
