@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -122,8 +123,9 @@ def test_no_checkpoint_of_a_damaged_store(tmp_path: Path) -> None:
     assert ([], kept) == (_checkpoints(machine.store), backup.read_bytes())
 
 
-def test_a_seventh_of_the_records_each_night(tmp_path: Path) -> None:
-    """In seven nights each part is checked once. `date` is that of the machine."""
+@pytest.fixture
+def logging(tmp_path: Path) -> Machine:
+    """A machine whose `mirror` only writes its arguments to a log; its `date` is `DAY`."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for name, text in {
@@ -134,23 +136,44 @@ def test_a_seventh_of_the_records_each_night(tmp_path: Path) -> None:
         (programs / name).chmod(0o700)
     machine = Machine(folder=tmp_path / "machine").lay()
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    settings = {"PATH": path, "DAY": "0", "STATE_DIRECTORY": str(machine.state)}
+    return replace(machine, settings=settings)
+
+
+def _logged(machine: Machine, command: str) -> list[str]:
+    lines = (machine.state / "log").read_text().splitlines()
+    return [line for line in lines if line.startswith(f"{command} ")]
+
+
+def test_a_seventh_of_the_records_each_night(logging: Machine) -> None:
+    """In seven nights each part is checked once."""
     for day in range(8):
-        assert (
-            0
-            == machine.run(
-                NIGHT,
-                PATH=path,
-                MIRROR_NIGHTLY_PARTS="7",
-                DAY=str(day),
-                STATE_DIRECTORY=str(machine.state),
-            ).returncode
-        )
-    checked = [
-        line
-        for line in (machine.state / "log").read_text().splitlines()
-        if line.startswith("check ")
-    ]
-    assert [f"check --part {day}/7 --quiet" for day in (1, 2, 3, 4, 5, 6, 7, 1)] == checked
+        done = logging.run(NIGHT, MIRROR_NIGHTLY_PARTS="7", DAY=str(day))
+        assert 0 == done.returncode
+    expected = [f"check --part {day}/7 --quiet" for day in (1, 2, 3, 4, 5, 6, 7, 1)]
+    assert expected == _logged(logging, "check")
+
+
+@pytest.mark.parametrize("parts", ["0", "07", "-1", "1.5", "seven", "1 2", "9" * 20])
+def test_a_wrong_number_of_parts_is_refused_before_anything_is_done(
+    parts: str, logging: Machine
+) -> None:
+    done = logging.run(NIGHT, MIRROR_NIGHTLY_PARTS=parts)
+    assert 2 == done.returncode
+    assert done.stderr.startswith("mirror-nightly: MIRROR_NIGHTLY_PARTS is not a whole number")
+    assert [] == [*logging.state.iterdir()]
+
+
+def test_many_files_are_merged_in_command_lines_of_200(logging: Machine) -> None:
+    """Paths as long as Linux allows: so many of them are still a command line."""
+    logging.incoming.mkdir()
+    files = [logging.incoming / f"{number:03} {'x' * 9}" for number in range(401)]
+    for file in files:
+        file.touch()
+    assert 0 == logging.run(NIGHT).returncode
+    merged = [line.removesuffix(" --quiet") for line in _logged(logging, "merge")]
+    assert [200, 200, 1] == [line.count(f"{logging.incoming}/") for line in merged]
+    assert " ".join(map(str, files)) == " ".join(line.removeprefix("merge ") for line in merged)
 
 
 def test_the_server_cannot_write_to_the_store(tmp_path: Path) -> None:
