@@ -123,6 +123,16 @@ def _statuses(operation: Operation) -> set[str]:
     return set(operation.responses.status_codes)
 
 
+def _forms(operation: Operation) -> tuple[str, ...]:
+    """The values of Accept between which an operation chooses; one, if it has no choice."""
+    has_choice = len(operation.definition.raw["responses"].get("200", {}).get("content", ())) > 1
+    return FORMS if has_choice or "300" in _statuses(operation) else FORMS[:1]
+
+
+def _takes_name(path: str) -> bool:
+    return "{" in path or path in {"/oai", "/find"} or path.endswith(".tar")
+
+
 def _named(path: str, name: str) -> str:
     """A name as these paths take it, which are not asked for by Pith Number."""
     if path.startswith("/static"):
@@ -222,13 +232,18 @@ def _hold(case: Asked) -> None:
 
 @pytest.mark.parametrize("label", LABELS)
 def test_every_answer_is_as_described(label: str, described: BaseSchema) -> None:
-    """Whatever is made up from the description, right or wrong, and any other method."""
+    """Whatever is made up from the description, right or wrong, and any other method.
+
+    HEAD takes the same way as GET, so it is asked for a few random values only.
+    """
     # As `parametrize` of schemathesis does, which gives all operations one name in the report.
     method, path = label.split()
-    modes = list(builder.HypothesisTestMode)
+    is_head = method == "HEAD"
+    random_values = [builder.HypothesisTestMode.FUZZING]
+    modes = random_values if is_head else list(builder.HypothesisTestMode)
     most = settings().max_examples
     limits = settings(
-        max_examples=most // 5 if method == "GET" else most // 15,
+        max_examples=most // 15 if is_head else most // 10,
         derandomize=True,
         database=None,
         deadline=None,
@@ -242,7 +257,10 @@ def test_every_name_is_answered_as_described(label: str, described: BaseSchema) 
     """Known or not, with headers that choose and compare."""
     method, path = label.split()
     chance = random.Random(label)
-    for name in NAMES:
+    names = NAMES
+    if method == "HEAD" or not _takes_name(path):
+        names = (SUFFIX, *chance.sample(NAMES[1:], 5))
+    for name in names:
         some = chance.sample(sorted(HEADERS), chance.randint(0, len(HEADERS)))
         headers = {header: chance.choice(HEADERS[header]) for header in some}
         _hold(_naming(described[path][method].Case(), name, headers))
@@ -251,7 +269,7 @@ def test_every_name_is_answered_as_described(label: str, described: BaseSchema) 
 def test_what_is_known_is_answered_as_described(site: str) -> None:
     """304 for the very tag or time that came before."""
     for operation in _operations(_described(site)):
-        for form in FORMS if "304" in _statuses(operation) else ():
+        for form in _forms(operation) if "304" in _statuses(operation) else ():
             first = _answer(_naming(operation.Case(), SUFFIX, {"Accept": form}))
             for asked, told in (("If-None-Match", "etag"), ("If-Modified-Since", "last-modified")):
                 for value in first.headers.get(told, ()):
@@ -290,8 +308,8 @@ def test_odd_records_are_answered_as_described(odd: str) -> None:
     changes = httpx.get(f"{odd}/mirror/changes").json()["changes"]
     names = sorted({change["pith_number"][-26:] for change in changes})
     for operation in _operations(_described(odd)):
-        for name in (*names, SEVERAL):
-            for form in FORMS if operation.method == "get" else FORMS[:1]:
+        for name in (*names, SEVERAL) if _takes_name(operation.path) else names[:1]:
+            for form in _forms(operation) if operation.method == "get" else FORMS[:1]:
                 _answer(_naming(operation.Case(), name, {"Accept": form}))
 
 
@@ -416,8 +434,10 @@ def test_every_status_of_the_description_is_met(site: str, odd: str) -> None:
             cases.append(mine.Case(query=wrong, path_parameters=places, headers=headers))
             if mine.method == "post":
                 _put_form(cases[-1], {"verb": "x" * 20_000})
-        met = {str(_answer(case).status_code) for case in cases}
-        assert met == _statuses(mine) - {"500", "503"}, mine.label
+        missing = _statuses(mine) - {"500", "503"}
+        while missing and cases:  # that no other status comes is what `_answer` holds
+            missing.discard(str(_answer(cases.pop()).status_code))
+        assert not missing, mine.label
 
 
 def _fail(*_arguments: object) -> None:
@@ -439,7 +459,7 @@ def test_faults_of_ours_are_answered_as_described(
     schema = _described(site)
     monkeypatch.setattr(*broken)
     for operation in _operations(schema):
-        for form in FORMS:
+        for form in FORMS if operation.method == "get" else FORMS[:1]:
             case = _naming(operation.Case(), SUFFIX, {"Accept": form})
             answer = _answer(case, not_a_server_error)
             assert (status in _statuses(operation)) == (str(answer.status_code) == status)
@@ -457,7 +477,7 @@ def test_other_methods_are_refused_as_described(method: str, site: str) -> None:
 
     for operation in _operations(_described(site, describe)):
         is_refused = operation.method == method and _statuses(operation) == {"405"}
-        for form in FORMS if is_refused else ():
+        for form in (FORMS if method == "put" else FORMS[:1]) if is_refused else ():
             _answer(_naming(operation.Case(), SUFFIX, {"Accept": form}))
 
 
