@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -257,7 +257,7 @@ def test_every_name_is_answered_as_described(label: str, described: BaseSchema) 
     """Known or not, with headers that choose and compare."""
     method, path = label.split()
     chance = random.Random(label)
-    names = NAMES
+    names: Sequence[str] = NAMES
     if method == "HEAD" or not _takes_name(path):
         names = (SUFFIX, *chance.sample(NAMES[1:], 5))
     for name in names:
