@@ -11,6 +11,7 @@ from starlette.requests import Request
 from mirror.core.values import hexdigest, instant
 from mirror.core.xml_text import XML_DECLARATION, xml_element
 from mirror.errors import LookUpError
+from mirror.store import Store
 from mirror.web.base_url import BaseUrl
 from mirror.web.representation import Representation
 from mirror.web.store_reader import StoreReader
@@ -44,11 +45,10 @@ class SitemapApi:
         self._base_url = base_url
 
     def index(self, request: Request) -> Representation:
-        """Handle `/sitemap.xml`: the list of parts, of which no record is read."""
+        """Handle `/sitemap.xml`: the list of parts that have an address."""
         with self._reader.snapshot() as snapshot:
-            last = snapshot.store.records.last_id()
+            parts = [0, *_parts_of(snapshot.store)]
         base_url = self._base_url.of(request.scope)
-        parts = range(_part_of(last) + 1)
         listed = (_element("sitemap", f"{base_url}/sitemap/{part}.xml") for part in parts)
         return _xml(_document("sitemapindex", listed))
 
@@ -56,7 +56,8 @@ class SitemapApi:
         """Handle `/sitemap/{part}.xml`: 0 has the pages of the mirror, N the Nth 10,000 row ids.
 
         Row ids are never given to another record, so a part whose last id is stored has the same
-        URLs for ever, unless a record is damaged and moved aside.
+        URLs for ever, unless a record is damaged and moved aside. One without a record does not
+        exist: the schema allows no empty list.
 
         Raises:
             LookUpError: `http.not_found`
@@ -67,9 +68,9 @@ class SitemapApi:
             return _xml(_document("urlset", pages))
         first = (part - 1) * RECORDS_A_PART
         with self._reader.snapshot() as snapshot:
-            if part > _part_of(snapshot.store.records.last_id()):
-                raise _no_part()
             rows = snapshot.store.arrival_pages.last_changes(first, first + RECORDS_A_PART)
+        if not rows:
+            raise _no_part()
         listed = (_element("url", f"{base_url}/pith/{suffix}", at) for suffix, at in rows)
         answer = _xml(_document("urlset", listed))
         answer.changed_at = _latest(at for _, at in rows)
@@ -83,9 +84,13 @@ class SitemapApi:
         return Representation(body=body, media_type="text/plain", etag=hexdigest(body))
 
 
-def _part_of(record_id: int) -> int:
-    """Return the part that holds a row id, from 1 on; 0 for no record."""
-    return -(-record_id // RECORDS_A_PART)
+def _parts_of(store: Store) -> Iterator[int]:
+    """Yield the parts that have a record: the first record of each is looked up."""
+    last = 0
+    while found := store.records.page(last, 1):
+        part = -(-found[0][0] // RECORDS_A_PART)
+        yield part
+        last = part * RECORDS_A_PART
 
 
 def _part_number(text: str) -> int:

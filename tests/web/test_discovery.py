@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,8 @@ import pytest
 from lxml import etree
 from usp.tree import sitemap_tree_for_homepage
 
-from mirror.store import open_store
+from mirror.engine.states.rebuild import repair
+from mirror.store import Damage, open_store
 from mirror.web import ServerSettings, sitemaps
 from mirror.web.opensearch import OPENSEARCH
 from tests.web.conftest import Serve, served
@@ -94,6 +96,22 @@ def test_other_parts_do_not_exist(part: str, url: str) -> None:
     """Whatever number or text is asked for."""
     answer = CLIENT.get(f"{url}/sitemap/{quote(part)}.xml")
     assert (answer.status_code, answer.json()["code"]) == (404, "http.not_found")
+
+
+def test_a_part_without_a_record_does_not_exist(
+    past: Path, tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its records were moved to quarantine; an empty list would not be valid."""
+    monkeypatch.setattr(sitemaps, "RECORDS_A_PART", 1)
+    path = Path(shutil.copy(past, tmp_path))
+    with open_store(path) as store:
+        repair(store, [Damage("record", 1, 1, None, "damaged")])
+    url = serve(path)
+    parts = _found(f"{url}/sitemap.xml", "//s:loc/text()")
+    assert parts == [f"{url}/sitemap/0.xml", f"{url}/sitemap/2.xml"]
+    assert [CLIENT.get(f"{url}/sitemap/{part}.xml").status_code for part in range(4)] == [
+        200, 404, 200, 404,
+    ]  # fmt: skip
 
 
 def test_a_damaged_time_is_left_out(tmp_path: Path, serve: Serve) -> None:
