@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from typing import Any, TypeAlias, cast
 
 import pytest
@@ -32,17 +33,18 @@ MakeStore: TypeAlias = Callable[[list[Leaf]], Store]
 Said: TypeAlias = dict[str, Any]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make_store() -> Iterator[MakeStore]:
-    """`make_store(leaves)` is a store in memory of these made-up states."""
+    """`make_store(leaves)` is a store in memory of these made-up states; no test changes it."""
     with ExitStack() as stack:
 
-        def make(leaves: list[Leaf]) -> Store:
+        @cache
+        def filled(leaves: tuple[Leaf, ...]) -> Store:
             store = stack.enter_context(open_store(None))
             fill(store, leaves)
             return store
 
-        yield make
+        yield lambda leaves: filled(tuple(leaves))
 
 
 class Asking:
@@ -168,34 +170,26 @@ def test_our_leaves_are_read_few_at_a_time(
 
 
 class _Million:
-    """Stands for a store: the true tree of a million made-up leaves, of which few are held."""
+    """Stands for a store: a tree of a million records.
 
-    def __init__(self, nodes: dict[str, Node], changed: dict[str, list[Leaf]]) -> None:
+    What differs lies below a few of the nodes of four digits, and only there are leaves made.
+    """
+
+    def __init__(self, nodes: dict[str, Node], leaves: dict[str, list[Leaf]]) -> None:
         self._nodes = nodes
-        self._changed = changed
+        self._leaves = leaves
         self.state_tree = self
 
-    @classmethod
-    def make(cls) -> _Million:
-        """Compute all of its nodes, as a store does."""
-        names = [f"{number:0{DEPTH}x}" for number in range(16**DEPTH)]
-        whole = cls({name: merkle.subtree(_made_up(name), DEPTH) for name in names}, {})
-        whole.join(set(names))
-        return whole
-
-    def join(self, names: set[str]) -> None:
-        """Compute again what is above these nodes."""
+    def with_leaves(self, leaves: dict[str, list[Leaf]]) -> _Million:
+        """The same with these leaves below some of the nodes of four digits."""
+        lowest = {name: merkle.subtree(below, DEPTH) for name, below in leaves.items()}
+        nodes = self._nodes | lowest
+        names = set(lowest)
         for depth in reversed(range(DEPTH)):
             names = {name[:depth] for name in names}
             for name in names:
-                self._nodes[name] = merkle.join([self._nodes[name + digit] for digit in DIGITS])
-
-    def changed(self, changes: dict[str, list[Leaf]]) -> _Million:
-        """The same with other leaves below some of the lowest nodes."""
-        nodes = {name: merkle.subtree(leaves, DEPTH) for name, leaves in changes.items()}
-        other = _Million({**self._nodes, **nodes}, changes)
-        other.join(set(nodes))
-        return other
+                nodes[name] = merkle.join([nodes[name + digit] for digit in DIGITS])
+        return _Million(nodes, leaves)
 
     def node(self, prefix: str = "") -> Node:
         """As a store's tree."""
@@ -204,22 +198,27 @@ class _Million:
 
     def leaves(self, prefix: str) -> list[TreeLeaf]:
         """As a store's tree."""
-        leaves = self._changed.get(prefix[:DEPTH]) or _made_up(prefix[:DEPTH])
+        leaves = self._leaves[prefix[:DEPTH]]
         return sorted(TreeLeaf(*one, "2024") for one in leaves if one[0].hex().startswith(prefix))
 
 
 def _made_up(name: str) -> list[Leaf]:
-    """Eight to twenty-four leaves, sixteen on average, below a node of four digits."""
+    """Sixteen leaves below a node of four digits."""
     begin = bytes.fromhex(name)
-    stuff = hashlib.shake_256(begin).digest(1 + 24 * 62)
-    parts = [stuff[at : at + 62] for at in range(1, 1 + (8 + stuff[0] % 17) * 62, 62)]
+    stuff = hashlib.shake_256(begin).digest(16 * 62)
+    parts = [stuff[at : at + 62] for at in range(0, len(stuff), 62)]
     return [(begin + part[:30], part[30:]) for part in parts]
 
 
 @pytest.fixture(scope="module")
 def million() -> _Million:
-    """1,046,658 leaves."""
-    return _Million.make()
+    """A tree of 1,048,576 records, without their leaves."""
+    nodes = {
+        f"{number:0{DEPTH}x}": Node(16, number.to_bytes(32, "big")) for number in range(16**DEPTH)
+    }
+    for level in merkle.levels_above(nodes, DEPTH):
+        nodes |= level
+    return _Million(nodes, {})
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 10, 500])
@@ -227,19 +226,21 @@ def test_a_million_records_are_compared_with_few_questions(
     million: _Million, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """At most 4 requests and 6 for each record that differs, that for its state included."""
-    assert 1_046_658 == million.node().size
     about = StateRoot("", "0" * 64, "", 0, 0, 0)
     monkeypatch.setattr(tree_nodes, "read_root", lambda _store: about)
     chance = random.Random(count)
     names = [f"{chance.randrange(16**DEPTH):0{DEPTH}x}" for _ in range(count)]
-    changes = {name: varied(_made_up(name), 1, 0) for name in names}
-    changes = {name: [one for one in leaves if one[0].hex().startswith(name)]
-               for name, leaves in changes.items()}  # fmt: skip
-    ask = Asking(cast("Store", million.changed(changes)))
-    found = find(cast("Store", million), ask)
+    ours = {name: _made_up(name) for name in names}
+    theirs = {name: varied(leaves, 1, 0) for name, leaves in ours.items()}
+    theirs = {name: [one for one in leaves if one[0].hex().startswith(name)]
+              for name, leaves in theirs.items()}  # fmt: skip
+    here = million.with_leaves(ours)
+    assert 16**5 == here.node().size
+    ask = Asking(cast("Store", million.with_leaves(theirs)))
+    found = find(cast("Store", here), ask)
     expected: Found = {}
-    for name, leaves in changes.items():
-        expected |= difference(_made_up(name), leaves)
+    for name in names:
+        expected |= difference(ours[name], theirs[name])
     assert expected == found
     assert len(found) >= count * 0.9
     assert len(ask.asked) + len(found) <= 4 + 6 * len(found)
@@ -300,14 +301,15 @@ def test_what_is_no_prefix_is_refused(make_store: MakeStore, prefix: str) -> Non
     assert "request.prefix" == code_of(lambda: node_page(store, prefix))
 
 
-def test_a_tree_that_lags_behind_is_not_told(make_store: MakeStore) -> None:
+def test_a_tree_that_lags_behind_is_not_told() -> None:
     """Nor is the root, or any node of it."""
-    store = make_store(make_leaves(100))
-    store.state_tree.enqueue([1])
-    for prefix in ("", "ab", "abcdef"):
-        with pytest.raises(StoreError, match="out of date") as caught:
-            node_page(store, prefix)
-        assert "store.behind" == caught.value.code
+    with open_store(None) as store:
+        fill(store, make_leaves(100))
+        store.state_tree.enqueue([1])
+        for prefix in ("", "ab", "abcdef"):
+            with pytest.raises(StoreError, match="out of date") as caught:
+                node_page(store, prefix)
+            assert "store.behind" == caught.value.code
 
 
 # Lies ----------------------------------------------------------------------------------------
@@ -418,21 +420,23 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def honest() -> Iterator[dict[int, Store]]:
-    """A store that tells of its root with nodes, and one that tells of it with leaves."""
-    with open_store(None) as many, open_store(None) as few:
-        fill(many, LEAVES)
-        fill(few, FEW_LEAVES)
-        yield {len(LEAVES): many, len(FEW_LEAVES): few}
+def root_pages(make_store: MakeStore) -> dict[int, bytes]:
+    """The root's page of a store whose root has nodes below it, and of one with leaves."""
+    pages = {
+        len(leaves): encode(node_page(make_store(leaves), "")) for leaves in (LEAVES, FEW_LEAVES)
+    }
+    for page in pages.values():
+        parse_node_page(page, "")
+    return pages
 
 
 @pytest.mark.parametrize(("lie", "leaves"), CASES)
 def test_a_node_that_contradicts_itself_is_refused(
-    honest: dict[int, Store], lie: Callable[[Said], object], leaves: list[Leaf]
+    root_pages: dict[int, bytes], lie: Callable[[Said], object], leaves: list[Leaf]
 ) -> None:
     """What does not have its shape, or does not follow from what is below it."""
-    said = told_of(honest[len(leaves)], "")
-    parse_node_page(json.dumps(said).encode(), "")
+    page = root_pages[len(leaves)]
+    said = json.loads(page)
     before = json.dumps(said)
     lie(said)
     if json.dumps(said) != before:  # some are no lies of some nodes
@@ -448,9 +452,9 @@ def test_what_is_no_answer_is_refused(data: bytes) -> None:
         parse_node_page(data, "")
 
 
-def test_a_leaf_or_node_of_elsewhere_is_refused(honest: dict[int, Store]) -> None:
+def test_a_leaf_or_node_of_elsewhere_is_refused(make_store: MakeStore) -> None:
     """Though the node would follow from it, if it stood here."""
-    store = honest[len(LEAVES)]
+    store = make_store(LEAVES)
     name = LEAVES[0][0].hex()[:2]
     said = told_of(store, name)
     other = f"{(int(name, 16) ^ 1):02x}"
@@ -461,9 +465,9 @@ def test_a_leaf_or_node_of_elsewhere_is_refused(honest: dict[int, Store]) -> Non
     assert "tree.shape" == code_of(lambda: parse_node_page(data, other))
 
 
-def test_what_is_not_known_is_ignored(honest: dict[int, Store]) -> None:
+def test_what_is_not_known_is_ignored(root_pages: dict[int, bytes]) -> None:
     """A later version may say more."""
-    said = told_of(honest[len(FEW_LEAVES)], "")
+    said = json.loads(root_pages[len(FEW_LEAVES)])
     more = {**said, "more": 1, "about": {**said["about"], "more": []}}
     more["leaves"] = [{**leaf, "more": {}} for leaf in said["leaves"]]
     assert parse_node_page(json.dumps(said).encode(), "")[0] == parse_node_page(
