@@ -86,7 +86,7 @@ class Reading:
 
     def __init__(self, data: bytes, folder: Path, limits: ReadLimits = NO_LIMITS) -> None:
         (folder / "source").write_bytes(data)
-        with time_limit(10), open_source(str(folder / "source"), limits) as source:
+        with time_limit(), open_source(str(folder / "source"), limits) as source:
             self.items = list(source.items())
 
     @property

@@ -40,6 +40,7 @@ from tests.edges.tar_builders import (
     with_checksum,
     write_files,
 )
+from tests.growth.work import growth
 
 FORMATS = {
     "GNU": tarfile.GNU_FORMAT,
@@ -340,11 +341,18 @@ def test_an_archive_that_is_cut_in_a_sparse_map_is_truncated() -> None:
     assert "archive.truncated" in reading.codes
 
 
-@pytest.mark.parametrize("kind", [b"x", b"g", b"L", b"K"])
-@pytest.mark.parametrize("compression", COMPRESSIONS)
-def test_a_huge_extended_header_is_refused_and_not_held(kind: bytes, compression: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "compression", "size", "most"),
+    [
+        *((kind, one, 4, 2) for kind in (b"x", b"g", b"L", b"K") for one in ("plain", "gzip")),
+        (b"x", "zstd", 20, 16),  # its window is larger
+    ],
+)
+def test_a_huge_extended_header_is_refused_and_not_held(
+    kind: bytes, compression: str, size: int, most: int
+) -> None:
     """C5, B4: it is reported, members before it are read, and memory stays small."""
-    huge = pax({"comment": "x" * 20 * MIB}, kind) + entry("odd/bundle.json", ODD)
+    huge = pax({"comment": "x" * size * MIB}, kind) + entry("odd/bundle.json", ODD)
     data = COMPRESSIONS[compression](between(huge))
     tracemalloc.start()
     reading = read(data)
@@ -352,22 +360,20 @@ def test_a_huge_extended_header_is_refused_and_not_held(kind: bytes, compression
     tracemalloc.stop()
     assert ("before/bundle.json", BEFORE) == reading.members[0]
     assert reading.refused
-    assert peak < 16 * MIB
+    assert peak < most * MIB
 
 
 def test_global_headers_do_not_add_up_in_memory() -> None:
     """C5, B4: a stream of global headers costs no more than one of them."""
-    one = "".join(f"k{{0}}.{n}={'v' * 9000}\n" for n in range(100))
-    parts = [
-        pax(dict(line.split("=") for line in one.format(n).splitlines()), b"g") for n in range(50)
-    ]
+    value = "v" * 9000
+    parts = [pax({f"k{n}.{m}": value for m in range(100)}, b"g") for n in range(20)]
     data = COMPRESSIONS["gzip"](entry("before/bundle.json", BEFORE) + b"".join(parts) + END)
     tracemalloc.start()
     reading = read(data)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [("before/bundle.json", BEFORE)] == reading.members
-    assert peak < 16 * MIB
+    assert peak < 8 * MIB
 
 
 # C5: truncation and damage -------------------------------------------------------------------
@@ -567,12 +573,11 @@ def test_a_damaged_header_does_not_pass_as_the_end() -> None:
     whole = read(data)
     start = len(entry("before/bundle.json", BEFORE))
     for place in range(BLOCK):
-        for change in (0x01, 0x80):
-            damaged = bytearray(data)
-            damaged[start + place] ^= change
-            reading = read(bytes(damaged))
-            assert ("before/bundle.json", BEFORE) == reading.members[0]
-            assert whole == reading or "archive.truncated" in reading.codes, place
+        damaged = bytearray(data)
+        damaged[start + place] ^= (0x01, 0x80)[place % 2]
+        reading = read(bytes(damaged))
+        assert ("before/bundle.json", BEFORE) == reading.members[0]
+        assert whole == reading or "archive.truncated" in reading.codes, place
 
 
 def is_header_with(block: bytes, chksum: int) -> bool:
@@ -613,7 +618,7 @@ def peak_of_reading(path: Path, limits: ReadLimits = NO_LIMITS) -> tuple[int, in
     """Members, refusals, and the peak memory of reading, beyond that before."""
     members = refusals = 0
     tracemalloc.start()
-    with time_limit(60), open_source(str(path), limits) as source:
+    with time_limit(), open_source(str(path), limits) as source:
         for item in source.items():
             members += isinstance(item, Member)
             refusals += isinstance(item, RefusedMember) and not item.is_passed_over
@@ -623,13 +628,14 @@ def peak_of_reading(path: Path, limits: ReadLimits = NO_LIMITS) -> tuple[int, in
 
 
 def test_many_members_take_no_more_memory_than_one(tmp_path: Path) -> None:
-    """C5: an archive of 20,000 members is streamed."""
-    with (tmp_path / "x.tar").open("wb") as out:
-        out.writelines(entry(f"{n:05}/bundle.json", b"{}") for n in range(20_000))
-        out.write(END)
-    members, refusals, peak = peak_of_reading(tmp_path / "x.tar")
-    assert (20_000, 0) == (members, refusals)
-    assert peak < 8 * MIB
+    """C5: an archive is streamed; a member more takes less than 32 bytes."""
+    (tmp_path / "one.tar").write_bytes(entry("bundle.json", b"{}") + END)
+    members = [entry(f"{n:05}/bundle.json", b"{}") for n in range(2000)]
+    (tmp_path / "many.tar").write_bytes(b"".join(members) + END)
+    *_, least = peak_of_reading(tmp_path / "one.tar")
+    found, refusals, peak = peak_of_reading(tmp_path / "many.tar")
+    assert (2000, 0) == (found, refusals)
+    assert peak < least + 32 * 2000
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
@@ -644,18 +650,21 @@ def test_large_members_take_the_memory_of_one(tmp_path: Path, compression: str) 
     assert peak < 5 * MIB
 
 
-@pytest.mark.parametrize(("compression", "most"), [("plain", 8), ("gzip", 8), ("zstd", 44)])
+@pytest.mark.parametrize(
+    ("compression", "size", "most"), [("plain", 10, 6), ("gzip", 10, 6), ("zstd", 28, 44)]
+)
 def test_members_that_are_not_read_take_no_memory(
-    tmp_path: Path, compression: str, most: int
+    tmp_path: Path, compression: str, size: int, most: int
 ) -> None:
     """C3: ignored or too large members are skipped in chunks."""
     names = ("README", "x/bundle.json")
-    data = b"".join(header(name, 28 * MIB) + bytes(28 * MIB) for name in names) + END
+    data = b"".join(header(name, size * MIB) + bytes(size * MIB) for name in names) + END
     (tmp_path / "x").write_bytes(COMPRESSIONS[compression](data))
     del data
-    limits = ReadLimits(member_bytes=20 * MIB)
-    assert (0, 1) == peak_of_reading(tmp_path / "x", limits)[:2]
-    assert peak_of_reading(tmp_path / "x", limits)[2] < most * MIB
+    limits = ReadLimits(member_bytes=(size - 1) * MIB)
+    members, refusals, peak = peak_of_reading(tmp_path / "x", limits)
+    assert (0, 1) == (members, refusals)
+    assert peak < most * MIB
 
 
 NAMES_OF_TAG_FILES: list[Callable[[int], str]] = [
@@ -668,23 +677,24 @@ NAMES_OF_TAG_FILES: list[Callable[[int], str]] = [
 @pytest.mark.parametrize("name", NAMES_OF_TAG_FILES, ids=["bagit", "manifests", "algorithms"])
 def test_tag_files_do_not_add_up_in_memory(tmp_path: Path, name: Callable[[int], str]) -> None:
     """C5: any number of manifests wait on disk for their bag."""
-    data = b"".join(entry(name(n), b"\n" * (2 * MIB)) for n in range(24)) + END
-    (tmp_path / "x").write_bytes(COMPRESSIONS["zstd"](data))
+    data = b"".join(entry(name(n), b"\n" * (2 * MIB)) for n in range(5)) + END
+    (tmp_path / "x").write_bytes(data)
     del data
-    assert peak_of_reading(tmp_path / "x")[2] < 24 * MIB
+    assert peak_of_reading(tmp_path / "x")[2] < 5 * MIB
 
 
 def test_many_bags_in_one_tar_are_read_in_linear_time(tmp_path: Path) -> None:
-    """C5: the time for a member does not grow with the number of bags."""
-    count = 4000
-    with (tmp_path / "x.tar").open("wb") as out:
-        for n in range(count):
-            out.write(entry(f"{n}/bagit.txt") + entry(f"{n}/README"))
-        out.write(END)
-    assert 1 == len(read_slowly(tmp_path / "x.tar"))
+    """C5: the work for a member does not grow with the number of bags."""
 
+    def bags(count: int) -> Callable[[], None]:
+        path = tmp_path / f"{count}.tar"
+        entries = (entry(f"{n}/bagit.txt") + entry(f"{n}/README") for n in range(count))
+        path.write_bytes(b"".join(entries) + END)
 
-def read_slowly(path: Path) -> list[object]:
-    """All items, within a time that is ample if reading is linear."""
-    with time_limit(8), open_source(str(path), NO_LIMITS) as source:
-        return list(source.items())
+        def read_all() -> None:
+            with open_source(str(path), NO_LIMITS) as source:
+                assert 1 == len(list(source.items()))
+
+        return read_all
+
+    assert growth(bags, 50) < 2.3
