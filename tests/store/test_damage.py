@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import sqlite3
+import tarfile
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -60,6 +62,7 @@ from tests.builders import (
     to_json,
 )
 from tests.cli.conftest import BUNDLES
+from tests.edges.tar_builders import bag_files, plain_tar
 from tests.helpers import ids_in, keys_of
 
 DEMO = BUNDLES / "demo.tar"
@@ -110,7 +113,8 @@ RECORD = make_record(arxiv_id="2402.00001")
 
 
 def _faulty_bundle() -> bytes:
-    event = make_event(RECORD, AUTHOR, "author_claimed", author_claim(weight=1.5))
+    noise = random.Random(0).randbytes(4500).hex()  # so that arrivals fill more than a page
+    event = make_event(RECORD, AUTHOR, "author_claimed", author_claim(weight=1.5, noise=noise))
     stranger = Signer("stranger")
     events = [
         event,
@@ -124,16 +128,33 @@ def _faulty_bundle() -> bytes:
     return to_json(make_bundle(RECORD, events, receipts))
 
 
+def _demo_bundles(events: int) -> dict[str, bytes]:
+    """The bundles of the demo bag, with so many events of each at most."""
+    with tarfile.open(DEMO) as tar:
+        files = {info.name: tar.extractfile(info) for info in tar}
+        bundles = {
+            name.removeprefix("pith/data/"): json.load(file)
+            for name, file in files.items()
+            if file is not None and name.endswith("bundle.json")
+        }
+    return {
+        name: to_json({**bundle, "events": bundle["events"][:events]})
+        for name, bundle in bundles.items()
+    }
+
+
 RECORDS = 9
 ARRIVALS = 10
 
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> ReadRequest:
-    """The sources of the store: the demo bag, and a bundle with faults."""
-    path = tmp_path_factory.mktemp("sources") / "faulty.json"
-    path.write_bytes(_faulty_bundle())
-    return ReadRequest([str(DEMO), str(path)], lambda _report: None)
+    """The sources of the store: a bag of the demo's records, and a bundle with faults."""
+    folder = tmp_path_factory.mktemp("sources")
+    bag, faulty = folder / "demo.tar", folder / "faulty.json"
+    bag.write_bytes(plain_tar(bag_files(_demo_bundles(events=4))))
+    faulty.write_bytes(_faulty_bundle())
+    return ReadRequest([str(bag), str(faulty)], lambda _report: None)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +166,7 @@ def good(tmp_path_factory: pytest.TempPathFactory, job: ReadRequest) -> Path:
         ingest(store, job)
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("PRAGMA journal_mode = DELETE")
+    assert PAGE_BYTES < sum(len(row[4]) for row in _rows(path, "arrival"))
     return path
 
 
@@ -546,7 +568,7 @@ def test_a_broken_log_of_trust_leaves_only_the_built_in_key(path: Path, good: Pa
         assert len(store.trust_log.key_set()) == 1
         assert store.status().events_valid == 0
         add_keys(store, KEYS)
-    assert _states(good) == _states(path)
+    assert _good_states(good) == _states(path)
     assert _check(path) == []
 
 
@@ -612,7 +634,7 @@ def test_rebuild_ends_in_the_same_digests(path: Path, good: Path) -> None:
         _break(path, f"DELETE FROM {table}")  # noqa: S608
     with open_store(path) as store:
         assert rebuild(store) == []
-    assert _states(good) == _states(path)
+    assert _good_states(good) == _states(path)
     assert _check(path) == []
     for table in ("record_totals", "verdict", "key_dependency", "counter", "state"):
         assert _rows(good, table) == _rows(path, table)
@@ -624,7 +646,7 @@ def test_states_alone_are_made_again_from_facts_and_verdicts(path: Path, good: P
         _break(path, f"DELETE FROM {table}")  # noqa: S608
     with open_store(path) as store:
         assert rebuild(store, verify=False) == []
-    assert _states(good) == _states(path)
+    assert _good_states(good) == _states(path)
     assert _check(path) == []
     for table in DERIVED:
         assert _rows(good, table) == _rows(path, table)
@@ -696,7 +718,18 @@ def _pages_in_use(path: Path) -> list[int]:
 
 # What others said ----------------------------------------------------------------------------
 
-EVIDENCE_CELLS = [(table, column) for table in EVIDENCE for column in _columns(table)]
+# Of each table, one column at a time. The rows of an acknowledgement are damaged apart: one is
+# checked with the other.
+_COVERED = "acknowledged_finding"
+EVIDENCE_CELLS = [
+    *({_COVERED: column} for column in _columns(_COVERED)),
+    *(
+        {table: _columns(table)[at] for table in EVIDENCE if len(_columns(table)) > at}
+        for at in range(max(len(_columns(table)) for table in EVIDENCE))
+    ),
+]
+for _cells in EVIDENCE_CELLS[len(_columns(_COVERED)) :]:
+    _cells.pop(_COVERED, None)
 
 
 def _with_evidence(path: Path) -> None:
@@ -731,22 +764,23 @@ def attested(good: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("table", "column"), EVIDENCE_CELLS, ids=lambda name: name)
+@pytest.mark.parametrize("cells", EVIDENCE_CELLS)
 def test_damaged_evidence_is_named_and_moved_aside(
-    table: str, column: str, attested: Path, tmp_path: Path, good: Path
+    cells: dict[str, str], attested: Path, tmp_path: Path, good: Path
 ) -> None:
     """Whatever it said, nothing else is lost with it."""
     path = Path(shutil.copy(attested, tmp_path / "mirror.db"))
-    (row,) = _rows(path, table)
-    value = row[_columns(table).index(column)]
-    new = "bundle" if value == "state" else _changed(value)
-    _break(path, f"UPDATE {table} SET {column} = ?", new)  # noqa: S608
-    (damage,) = _check(path)
-    assert damage.table == ("acknowledgement" if table == "acknowledged_finding" else table)
+    for table, column in cells.items():
+        (row,) = _rows(path, table)
+        value = row[_columns(table).index(column)]
+        new = "bundle" if value == "state" else _changed(value)
+        _break(path, f"UPDATE {table} SET {column} = ?", new)  # noqa: S608
+    named = ["acknowledgement" if table == _COVERED else table for table in cells]
+    assert sorted(named) == sorted(damage.table for damage in _check(path))
     assert set(_served(path)) == _good_answers(good)
     report = check_and_repair(path, CheckScope(), lambda _damage: None, _Bound())
     assert report.is_repaired
-    assert _rows(path, table) == []
+    assert all(_rows(path, table) == [] for table in cells)
     assert set(_served(path)) == _good_answers(good)
 
 
@@ -805,7 +839,7 @@ def _mended(path: Path, good: Path, job: ReadRequest) -> None:
     with open_store(path) as store:
         add_keys(store, KEYS)
         ingest(store, job)
-    assert _states(good) == _states(path)
+    assert _good_states(good) == _states(path)
     assert _check(path) == []
 
 
@@ -846,17 +880,30 @@ def _break_schema(path: Path, query: str) -> None:
         conn.execute(query)
 
 
+def _second_halves(content: bytes, *, used: bool) -> list[slice]:
+    """The second halves of pages that hold anything, or of those that hold nothing there."""
+    starts = range(PAGE_BYTES // 2, len(content), PAGE_BYTES)
+    halves = [slice(start, start + PAGE_BYTES // 2) for start in starts]
+    return [half for half in halves if any(content[half]) == used]
+
+
+def _overwrite(path: Path, content: bytes, *halves: slice) -> bytes:
+    """Write a file in which some halves of pages are damaged."""
+    damaged = bytearray(content)
+    for half in halves:
+        damaged[half] = b"\x55" * (PAGE_BYTES // 2)
+    path.write_bytes(damaged)
+    return bytes(damaged)
+
+
 @pytest.mark.parametrize("tenth", range(10))
 def test_a_page_of_nonsense_is_repaired_or_said_to_be_beyond_it(
     tenth: int, path: Path, good: Path, job: ReadRequest
 ) -> None:
     """Each tenth page is damaged: the store is repaired, or unchanged."""
-    half = PAGE_BYTES // 2
     content = path.read_bytes()
-    for page in range(tenth, len(content) // PAGE_BYTES, 10):
-        start = page * PAGE_BYTES + half
-        damaged = content[:start] + b"\x55" * half + content[start + half :]
-        path.write_bytes(damaged)
+    for page in _second_halves(content, used=True)[tenth::10]:
+        damaged = _overwrite(path, content, page)
         try:
             report = check_and_repair(path, CheckScope(), lambda _damage: None, _Bound())
         except StoreError:
@@ -864,6 +911,14 @@ def test_a_page_of_nonsense_is_repaired_or_said_to_be_beyond_it(
             continue
         assert report.is_repaired or not report.damages, page
         _mended(path, good, job)
+
+
+def test_nonsense_in_unused_space_is_no_damage(path: Path, good: Path, job: ReadRequest) -> None:
+    """Nothing is found, and rows are written there as ever."""
+    content = path.read_bytes()
+    _overwrite(path, content, *_second_halves(content, used=False))
+    assert _check(path) == []
+    _mended(path, good, job)
 
 
 # What saves work, and notes ------------------------------------------------------------------
@@ -1009,7 +1064,7 @@ def test_a_mark_on_a_record_that_is_not_there_is_swept_away(path: Path, good: Pa
     _break(path, "INSERT INTO stale VALUES (99999, 1)")
     assert {damage.table for damage in _check(path)} == {"stale"}
     assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
-    assert _states(good) == _states(path)
+    assert _good_states(good) == _states(path)
 
 
 @pytest.mark.parametrize("judge", [0, 1, -1])
