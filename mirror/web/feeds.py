@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -134,14 +133,8 @@ class FeedApi:
         last_change = _last_change(snapshot)
         query = "" if before is None else f"?before={before}"
         body = atom_xml(self._feed(base_url, subject, page, query, last_change))
-        # Comparisons change when an upstream is asked, of which a store keeps no time.
-        is_dated = subject.kind is CHANGES or not subject.scope.record_id
-        return Representation(
-            body=body,
-            media_type=ATOM,
-            etag=hexdigest(body),
-            changed_at=_changed_at(page, last_change) if is_dated else None,
-        )
+        # No Last-Modified: damage, other rules and other settings change a feed at no known time.
+        return Representation(body=body, media_type=ATOM, etag=hexdigest(body))
 
     def _feed(
         self, base_url: str, subject: _FeedSubject, page: FeedPage, query: str, last_change: str
@@ -176,19 +169,6 @@ def _last_change(snapshot: StoreSnapshot) -> str:
         return snapshot.changed_last()
     except CorruptStoreError:
         return ""
-
-
-def _changed_at(page: FeedPage, last_change: str) -> datetime | None:
-    """Return when the page last changed; None if that is not known because it shows damage."""
-    if any(one.fault for one in page.entries):
-        return None
-    titles = (one.record.title for one in page.entries if one.record is not None)
-    kept = [title.at for title in titles if title is not None and not title.is_claim]
-    times = [last_change, *kept, *(one.known_at for one in page.entries)]
-    try:
-        return max(datetime.fromisoformat(one).astimezone(UTC) for one in times if one)
-    except ValueError:
-        return None  # an empty store, or a damaged time
 
 
 # Entries -------------------------------------------------------------------------------------

@@ -69,11 +69,12 @@ class SitemapApi:
         first = (part - 1) * RECORDS_A_PART
         with self._reader.snapshot() as snapshot:
             rows = snapshot.store.arrival_pages.last_changes(first, first + RECORDS_A_PART)
+            moved_aside_at = snapshot.store.findings.last_moved_aside_at()
         if not rows:
             raise _no_part()
         listed = (_element("url", f"{base_url}/pith/{suffix}", at) for suffix, at in rows)
         answer = _xml(_document("urlset", listed))
-        answer.changed_at = _latest(at for _, at in rows)
+        answer.changed_at = _latest([moved_aside_at, *(at for _, at in rows)])
         return answer
 
     def robots(self, request: Request) -> Representation:

@@ -131,16 +131,6 @@ def test_records_and_categories_have_their_own(url: str) -> None:
     assert _read(f"{url}/feeds/category/math/findings.atom").entries == []
 
 
-def test_only_feeds_whose_changes_have_times_have_a_last_modified(url: str) -> None:
-    """When an upstream was compared is not stored, so the feed of a record has an ETag only."""
-    for place, is_dated in (("/feeds", True), (f"/pith/{SUFFIX}", False)):
-        address = f"{url}{place}/findings.atom"
-        answer = CLIENT.get(address)
-        assert ("last-modified" in answer.headers) == is_dated
-        again = CLIENT.get(address, headers={"If-None-Match": answer.headers["etag"]})
-        assert again.status_code == 304
-
-
 # Pages ---------------------------------------------------------------------------------------
 
 
