@@ -1,4 +1,9 @@
-"""A citation in CSL-JSON, as processors of the Citation Style Language read it (version 1.0.2)."""
+"""A citation in CSL-JSON, as processors of the Citation Style Language read it (version 1.0.2).
+
+Processors read `<i>`, `<b>`, `<sup>`, `<sub>` and two forms of `<span>` as markup. The format has
+no escape for them, so a title or name with such a tag as text is written unchanged, and a processor
+changes its font or capitals.
+"""
 
 from __future__ import annotations
 
