@@ -13,32 +13,28 @@ from mirror.engine.evidence.document import make_evidence
 from mirror.engine.states.root import update_root
 from mirror.store import open_store
 from mirror.web.pages.evidence_file import evidence_page
+from tests.browser import watched
 from tests.builders import Object
 from tests.evidence.samples import LIES
 from tests.web.hostile import hostile_store
 
 
 @contextmanager
-def opened(browser: Any, folder: Path, document: Object, **settings: Any) -> Iterator[Any]:
-    """The page of a file, which must fetch nothing and log nothing."""
+def opened(page: Any, folder: Path, document: Object) -> Iterator[None]:
+    """Show the page of a file, which must fetch nothing and log nothing."""
     path = folder / "evidence.html"
     path.write_bytes(evidence_page(document))
-    context = browser.new_context(offline=True, **settings)
-    page = context.new_page()
-    said: list[str] = []
-    page.on("request", lambda request: said.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: said.append(dialog.message))
-    page.goto(path.as_uri())
-    yield page
-    assert said == [path.as_uri()]
-    context.close()
+    page.context.set_offline(True)
+    with watched(page) as log:
+        page.goto(path.as_uri())
+        yield
+    assert log.requests == [path.as_uri()]
+    assert log.errors == []
 
 
-def test_a_file_proves_itself_offline(browser: Any, evidence: Object, tmp_path: Path) -> None:
+def test_a_file_proves_itself_offline(page: Any, evidence: Object, tmp_path: Path) -> None:
     """The verdict, each check, whom to trust, the record and its events."""
-    with opened(browser, tmp_path, evidence) as page:
+    with opened(page, tmp_path, evidence):
         page.wait_for_selector("#verdict.good")
         assert page.inner_text("#verdict").startswith("All ")
         text = page.inner_text("main")
@@ -49,16 +45,16 @@ def test_a_file_proves_itself_offline(browser: Any, evidence: Object, tmp_path: 
 
 
 @pytest.mark.parametrize("lie", ["another state", "another mirror", "other headers"])
-def test_a_lie_is_shown(browser: Any, evidence: Object, tmp_path: Path, lie: str) -> None:
+def test_a_lie_is_shown(page: Any, evidence: Object, tmp_path: Path, lie: str) -> None:
     document = {**evidence, "checkpoint": {**evidence["checkpoint"]}}
     document["headers"] = [{**one} for one in evidence["headers"]]
     LIES[lie][0](document)
-    with opened(browser, tmp_path, document) as page:
+    with opened(page, tmp_path, document):
         page.wait_for_selector("#verdict.bad")
         assert "failed" in page.inner_text("#verdict")
 
 
-def test_hostile_strings_are_text(browser: Any, tmp_path: Path) -> None:
+def test_hostile_strings_are_text(page: Any, tmp_path: Path) -> None:
     """Nothing in a bundle runs, loads, or leaves its place; the page verifies it all the same."""
     db, suffix = hostile_store(tmp_path)
     with open_store(db) as store:
@@ -66,7 +62,7 @@ def test_hostile_strings_are_text(browser: Any, tmp_path: Path) -> None:
         with store.snapshot():
             document = make_evidence(store, store.records.by_suffix(suffix[:26])[0])
     document["made_at"] = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
-    with opened(browser, tmp_path, document) as page:
+    with opened(page, tmp_path, document):
         page.wait_for_selector("#verdict.good, #verdict.bad")
         assert page.title() == "Evidence of a record"
         assert page.locator("img, iframe, svg").count() == 0
@@ -74,7 +70,7 @@ def test_hostile_strings_are_text(browser: Any, tmp_path: Path) -> None:
 
 
 def test_without_scripts_the_file_says_what_to_do(
-    browser: Any, evidence: Object, tmp_path: Path
+    page_without_scripts: Any, evidence: Object, tmp_path: Path
 ) -> None:
-    with opened(browser, tmp_path, evidence, java_script_enabled=False) as page:
-        assert "mirror evidence --check" in page.inner_text("#verdict")
+    with opened(page_without_scripts, tmp_path, evidence):
+        assert "mirror evidence --check" in page_without_scripts.inner_text("#verdict")

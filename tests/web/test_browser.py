@@ -16,13 +16,13 @@ from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.keys import parse_key_set
 from mirror.core.merge import merge_bundles
 from tests import oracle
+from tests.browser import watched
 from tests.web.conftest import Serve, run_mirror
 from tests.web.hostile import hostile_store
 from tests.web.lying_mirror import Lie, lying_mirror
 from tests.web.past_store import SECONDS, SUFFIX, make_past
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-Browser, Page = playwright.Browser, playwright.Page
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / ".cache" / "axe-core" / "package" / "axe.min.js"
@@ -54,24 +54,16 @@ def past(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
 
 
 @contextmanager
-def opened(browser: Any, url: str, **settings: Any) -> Iterator[Any]:
-    """A page, which must load nothing from elsewhere and log no error."""
+def opened(page: Any, url: str, width: int = 1280) -> Iterator[None]:
+    """Show an address, which must load nothing from elsewhere and log no error."""
     host = "/".join(url.split("/")[:3])
-    context = browser.new_context(**settings)
-    context.set_default_timeout(10_000)
-    page = context.new_page()
-    asked: list[str] = []
-    errors: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: errors.append(message.text))
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("dialog", lambda dialog: errors.append(dialog.message))
-    status = page.goto(url).status
-    yield page
-    assert [one for one in asked if not one.startswith(f"{host}/")] == []
+    with watched(page) as log:
+        page.set_viewport_size({"width": width, "height": 800})
+        status = page.goto(url).status
+        yield
+    assert [one for one in log.requests if not one.startswith(f"{host}/")] == []
     # A browser logs it when the page itself is an answer such as 404.
-    assert [one for one in errors if status == 200 or "status of 4" not in one] == []
-    context.close()
+    assert [one for one in log.errors if status == 200 or "status of 4" not in one] == []
 
 
 def overflow(page: Any) -> int:
@@ -81,9 +73,9 @@ def overflow(page: Any) -> int:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_page_fits_every_width(path: str, site: str, browser: Any) -> None:
+def test_every_page_fits_every_width(path: str, site: str, page: Any) -> None:
     """No page scrolls sideways, from a small phone to a wide screen, in light or dark."""
-    with opened(browser, site + path, viewport={"width": 320, "height": 800}) as page:
+    with opened(page, site + path, 320):
         for width, scheme in ((320, "light"), (390, "dark"), (768, "light"), (1440, "dark")):
             page.emulate_media(color_scheme=scheme)
             page.set_viewport_size({"width": width, "height": 800})
@@ -91,10 +83,12 @@ def test_every_page_fits_every_width(path: str, site: str, browser: Any) -> None
             assert page.locator("h1").is_visible()
 
 
-def test_a_date_leads_to_the_page_of_the_past_and_back(past: str, browser: Any) -> None:
+def test_a_date_leads_to_the_page_of_the_past_and_back(
+    past: str, page_without_scripts: Any
+) -> None:
     """Without JavaScript, by the list and by the form; the page fits a small phone."""
-    size = {"width": 320, "height": 800}
-    with opened(browser, past, java_script_enabled=False, viewport=size) as page:
+    page = page_without_scripts
+    with opened(page, past, 320):
         page.get_by_role("link", name="2026-06-02T12:00:00Z").click()
         page.wait_for_url(f"{past}/at/{SECONDS[1]}")
         assert page.get_by_text("What this mirror knew by").is_visible()
@@ -109,22 +103,25 @@ def test_a_date_leads_to_the_page_of_the_past_and_back(past: str, browser: Any) 
         page.wait_for_url(past)
 
 
-def test_dark_is_dark_and_light_is_light(site: str, browser: Any) -> None:
+def test_dark_is_dark_and_light_is_light(site: str, page: Any) -> None:
     """As the person's system is set."""
     shades = {}
-    for scheme in ("light", "dark"):
-        with opened(browser, site, color_scheme=scheme) as page:
+    with opened(page, site):
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
             colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
             shades[scheme] = sum(map(int, colour.removeprefix("rgb(").removesuffix(")").split(",")))
     assert shades["dark"] < 150
     assert shades["light"] > 600
 
 
-def test_hostile_strings_do_nothing(hostile: str, browser: Any) -> None:
+def test_hostile_strings_do_nothing(hostile: str, page: Any) -> None:
     """No script of theirs runs, nothing is fetched for them, and the page keeps its width."""
     figures = f"{hostile.partition('/pith/')[0]}/figures"
-    for address, width in ((hostile, 320), (hostile, 1200), (figures, 320), (figures, 1200)):
-        with opened(browser, address, viewport={"width": width, "height": 800}) as page:
+    for address in (hostile, figures):
+        with opened(page, address, 320):
+            assert overflow(page) <= 0
+            page.set_viewport_size({"width": 1200, "height": 800})
             page.wait_for_timeout(300)
             assert "owned" not in page.title().split("\u2026")[0].split("<script>")[0]
             assert page.locator("article script, article iframe, article svg[onload]").count() == 0
@@ -132,9 +129,9 @@ def test_hostile_strings_do_nothing(hostile: str, browser: Any) -> None:
             assert overflow(page) <= 0
 
 
-def test_a_search_leads_to_the_record(site: str, browser: Any) -> None:
+def test_a_search_leads_to_the_record(site: str, page: Any) -> None:
     """From the first page, by a name and by words."""
-    with opened(browser, site) as page:
+    with opened(page, site):
         page.get_by_label("Find a paper").fill("arXiv:1705.09786")
         page.get_by_role("button", name="Find").click()
         page.wait_for_url(f"**/pith/{REAL}")
@@ -146,10 +143,11 @@ def test_a_search_leads_to_the_record(site: str, browser: Any) -> None:
         page.wait_for_url(f"**/pith/{FULL}")
 
 
-def test_buttons_copy_what_stands_beside_them(site: str, browser: Any) -> None:
+def test_buttons_copy_what_stands_beside_them(site: str, page: Any) -> None:
     """Numbers, LaTeX lines, the command; and what happened is said to all."""
     permissions = ["clipboard-read", "clipboard-write"]
-    with opened(browser, f"{site}/pith/{REAL}", permissions=permissions) as page:
+    page.context.grant_permissions(permissions)
+    with opened(page, f"{site}/pith/{REAL}"):
         for name, copied in (
             ("short Pith Number", "pith:7SOLO26T"),
             ("Pith Number", f"pith:2017:{REAL}"),
@@ -164,17 +162,18 @@ def test_buttons_copy_what_stands_beside_them(site: str, browser: Any) -> None:
         assert command.startswith(f"curl -sH 'Accept: application/ld+json' {site}/pith/{REAL} \\\n")
 
 
-def test_without_a_clipboard_copying_still_works(site: str, browser: Any) -> None:
+def test_without_a_clipboard_copying_still_works(site: str, page: Any) -> None:
     """A page over plain HTTP has none."""
-    with opened(browser, f"{site}/pith/{REAL}") as page:
+    with opened(page, f"{site}/pith/{REAL}"):
         page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
         page.get_by_role("button", name="Copy the canonical hash").click()
         page.get_by_text("The canonical hash was copied.").wait_for(state="attached")
 
 
-def test_pages_are_whole_without_javascript(site: str, browser: Any) -> None:
+def test_pages_are_whole_without_javascript(site: str, page_without_scripts: Any) -> None:
     """Only the buttons are missing."""
-    with opened(browser, f"{site}/pith/{FULL}", java_script_enabled=False) as page:
+    page = page_without_scripts
+    with opened(page, f"{site}/pith/{FULL}"):
         assert page.locator("button.copy").count() == 0
         assert page.get_by_role("heading", name="History").is_visible()
         page.get_by_role("searchbox").fill("7SOLO26T")
@@ -199,9 +198,9 @@ _FOCUS = """() => {
 }""".replace("PLACES", json.dumps(_PLACES))
 
 
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(site: str, browser: Any) -> None:
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(site: str, page: Any) -> None:
     """In order, with no trap, from the link that skips to the foot of the page."""
-    with opened(browser, f"{site}/pith/{FULL}") as page:
+    with opened(page, f"{site}/pith/{FULL}"):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.className") == "skip"
         assert page.locator(".skip").bounding_box()["x"] >= 0
@@ -219,30 +218,30 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(site: str, browse
         assert page.evaluate("document.activeElement.getAttribute('href')") == "/health"
 
 
-def test_the_skip_link_skips(site: str, browser: Any) -> None:
+def test_the_skip_link_skips(site: str, page: Any) -> None:
     """What follows is in the content."""
-    with opened(browser, f"{site}/trust") as page:
+    with opened(page, f"{site}/trust"):
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         page.keyboard.press("Tab")
         assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
 
 
-def test_paper_needs_no_buttons(site: str, browser: Any) -> None:
+def test_paper_needs_no_buttons(site: str, page: Any) -> None:
     """What cannot be pressed is not printed."""
-    with opened(browser, f"{site}/pith/{FULL}") as page:
+    with opened(page, f"{site}/pith/{FULL}"):
         page.emulate_media(media="print")
         for selector in (".masthead nav", ".search", "button.copy"):
             assert not page.locator(selector).first.is_visible()
         assert page.get_by_role("heading", name="History").is_visible()
 
 
-def test_another_site_may_show_the_badge(site: str, browser: Any) -> None:
+def test_another_site_may_show_the_badge(site: str, page: Any) -> None:
     """As an image, in any page."""
-    page = browser.new_page()
-    page.set_content(f'<img src="{site}/pith/{FULL}/badge.svg">')
-    page.wait_for_function("document.images[0].naturalWidth > 100")
-    page.close()
+    other = page.context.new_page()  # it has no address yet
+    other.set_content(f'<img src="{site}/pith/{FULL}/badge.svg">')
+    other.wait_for_function("document.images[0].naturalWidth > 100")
+    other.close()
 
 
 # Verify in this browser ----------------------------------------------------------------------
@@ -268,9 +267,9 @@ def verified(page: Any) -> tuple[str, dict[str, tuple[str, str]]]:
 
 
 @pytest.mark.parametrize("suffix", [FULL, REAL, REVOKED, RECEIPTS])
-def test_an_honest_mirror_verifies(suffix: str, site: str, browser: Any) -> None:
+def test_an_honest_mirror_verifies(suffix: str, site: str, page: Any) -> None:
     """Of records with events, revoked ones and receipts too, and of one without."""
-    with opened(browser, f"{site}/pith/{suffix}") as page:
+    with opened(page, f"{site}/pith/{suffix}"):
         verdict, checks = verified(page)
         assert verdict.startswith("The page agrees with the evidence")
         assert {outcome for _, outcome in checks.values()} <= {"agrees", "valid"}
@@ -278,47 +277,47 @@ def test_an_honest_mirror_verifies(suffix: str, site: str, browser: Any) -> None
         assert checks["State digest"] == (f"{digest}, here and on the page", "agrees")
 
 
-def test_a_hostile_record_verifies(hostile: str, browser: Any) -> None:
+def test_a_hostile_record_verifies(hostile: str, page: Any) -> None:
     """What its facts hold runs nothing; items that are not valid are so in the state, too."""
-    for width in (320, 1200):
-        with opened(browser, hostile, viewport={"width": width, "height": 800}) as page:
-            verdict, checks = verified(page)
-            assert "items are not, and the state says the same" in verdict
-            assert "differs" not in {outcome for _, outcome in checks.values()}
-            assert page.locator("[data-verifier] :is(script, iframe, img, svg)").count() == 0
+    with opened(page, hostile, 320):
+        verdict, checks = verified(page)
+        assert "items are not, and the state says the same" in verdict
+        assert "differs" not in {outcome for _, outcome in checks.values()}
+        assert page.locator("[data-verifier] :is(script, iframe, img, svg)").count() == 0
+        for width in (320, 1200):
+            page.set_viewport_size({"width": width, "height": 800})
             assert overflow(page) <= 0
 
 
-def test_without_javascript_nothing_offers_to_verify(site: str, browser: Any) -> None:
+def test_without_javascript_nothing_offers_to_verify(site: str, page_without_scripts: Any) -> None:
     """The page is as it is."""
-    with opened(browser, f"{site}/pith/{FULL}", java_script_enabled=False) as page:
+    page = page_without_scripts
+    with opened(page, f"{site}/pith/{FULL}"):
         assert page.get_by_text(VERIFY).count() == 1
         assert not page.get_by_text(VERIFY).is_visible()
 
 
 def test_without_web_cryptography_signatures_are_verified_all_the_same(
-    site: str, browser: Any
+    site: str, page: Any
 ) -> None:
     """A page over plain HTTP has none."""
-    with opened(browser, f"{site}/pith/{REVOKED}") as page:
+    with opened(page, f"{site}/pith/{REVOKED}"):
         page.evaluate("Object.defineProperty(crypto, 'subtle', {value: undefined})")
         verdict, _ = verified(page)
         assert "17 are valid" in verdict
 
 
-def test_an_answer_that_does_not_come_is_said(site: str, browser: Any) -> None:
+def test_an_answer_that_does_not_come_is_said(site: str, page: Any) -> None:
     """Nothing is claimed of what was not read."""
-    page = browser.new_page()
     page.goto(f"{site}/pith/{FULL}")
     page.evaluate("document.querySelector('[data-verifier]').dataset.keys = '/nowhere'")
     assert verified(page) == ("Not verified: /nowhere: 404", {})
-    page.close()
 
 
-def test_a_key_set_that_is_none_is_said(site: str, browser: Any) -> None:
+def test_a_key_set_that_is_none_is_said(site: str, page: Any) -> None:
     """With its code; nothing else can be checked then."""
     lies: dict[str, Lie] = {"/mirror/keys": lambda _same: b"[]"}
-    with lying_mirror(site, lies) as lying, opened(browser, f"{lying}/pith/{FULL}") as page:
+    with lying_mirror(site, lies) as lying, opened(page, f"{lying}/pith/{FULL}"):
         verdict, checks = verified(page)
         assert verdict == "This mirror contradicts itself: 1 of 1 checks failed: Key set."
         assert checks["Key set"][1] == "differs keys.shape"
@@ -390,13 +389,13 @@ LIES: dict[str, tuple[str, Lie, str, tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", LIES)
-def test_a_lie_is_seen(name: str, site: str, browser: Any) -> None:
+def test_a_lie_is_seen(name: str, site: str, page: Any) -> None:
     """In what the mirror serves, or in what it shows; and it is said what does not agree."""
     path, lie, check, (words, outcome) = LIES[name]
     page_path = "/".join(path.split("/")[:3])
     with (
         lying_mirror(site, {path: lie}) as lying,
-        opened(browser, f"{lying}{page_path}") as page,
+        opened(page, f"{lying}{page_path}"),
     ):
         verdict, checks = verified(page)
         assert verdict.startswith("This mirror contradicts itself")
@@ -404,7 +403,7 @@ def test_a_lie_is_seen(name: str, site: str, browser: Any) -> None:
         assert checks[check][1] == outcome
 
 
-def test_a_state_without_a_revocation_is_seen(site: str, browser: Any) -> None:
+def test_a_state_without_a_revocation_is_seen(site: str, page: Any) -> None:
     """Though it is a right state of all else, and the page shows its digest."""
     keys = parse_key_set(httpx.get(f"{site}/mirror/keys").content)
     bundle, state = (httpx.get(f"{site}{path}").content for path in (BUNDLE, STATE))
@@ -414,7 +413,7 @@ def test_a_state_without_a_revocation_is_seen(site: str, browser: Any) -> None:
         STATE: lambda _same: other.text,
         PAGE: _replaced(oracle.state_digest(oracle.parse(state)).encode(), other.digest.encode()),
     }
-    with lying_mirror(site, lies) as lying, opened(browser, f"{lying}{PAGE}") as page:
+    with lying_mirror(site, lies) as lying, opened(page, f"{lying}{PAGE}"):
         verdict, checks = verified(page)
         assert verdict.startswith("This mirror contradicts itself: 2 of")
         assert checks["State digest"][1] == checks["State as served"][1] == "differs"
@@ -439,7 +438,7 @@ def test_the_dark_scheme_changes_colours_alone() -> None:
 
 
 @pytest.mark.parametrize("path", [*PATHS, "hostile", "past", "verified"])
-def test_axe_finds_nothing(path: str, site: str, hostile: str, past: str, browser: Any) -> None:
+def test_axe_finds_nothing(path: str, site: str, hostile: str, past: str, page: Any) -> None:
     """No rule of WCAG 2.2 A and AA that a program can check is broken, in light or dark."""
     if not AXE.exists():
         pytest.skip(f"{AXE} is absent: scripts/test fetches it where npm works")
@@ -450,7 +449,7 @@ def test_axe_finds_nothing(path: str, site: str, hostile: str, past: str, browse
     }
     url = others.get(path) or site + path
     found = []
-    with opened(browser, url) as page:
+    with opened(page, url):
         if path == "verified":
             verified(page)
         page.evaluate(AXE.read_text())
