@@ -91,7 +91,7 @@ def create_app(settings: ServerSettings) -> MirrorApp:
     source_url = ascii_url(settings.source_url)
     registry_api = RegistryApi(reader, settings.name, base_url, source_url)
     bibliography_api = BibliographyApi(reader, registry_api.addresses)
-    memento_api = MementoApi(reader, base_url)
+    memento_api = MementoApi(reader, registry_api.addresses)
     mirror_api = MirrorApi(reader, metrics, threads.downloads)
     pages = Pages(reader, settings.name, registry_api.addresses)
     oai_api = OaiApi(reader, settings.name, base_url, settings.admin_email)

@@ -15,7 +15,7 @@ from mirror.engine.states.current import bundle_text
 from mirror.engine.states.past import require_known
 from mirror.errors import FormatError, LookUpError
 from mirror.store import SETTLED_S
-from mirror.web.base_url import BaseUrl
+from mirror.web.links import link_header
 from mirror.web.mementos import (
     LINK_FORMAT,
     MementoAddresses,
@@ -32,6 +32,7 @@ from mirror.web.representation import (
     http_date,
     preferred,
 )
+from mirror.web.signposts import RecordAddresses, past_page_links
 from mirror.web.store_reader import StoreReader, StoreSnapshot
 from mirror.web.timemaps import TimeMap
 
@@ -72,9 +73,11 @@ class Memento:
 class MementoApi:
     """Handlers of past states and bundles, TimeGates and TimeMaps."""
 
-    def __init__(self, reader: StoreReader, base_url: BaseUrl) -> None:
+    def __init__(
+        self, reader: StoreReader, addresses: Callable[[Request, str], RecordAddresses]
+    ) -> None:
         self._reader = reader
-        self._base_url = base_url
+        self._addresses = addresses
 
     def time_gate(self, request: Request, original: Original) -> Representation:
         """Handle a request with Accept-Datetime: a redirect to a memento, the first at least.
@@ -151,9 +154,13 @@ class MementoApi:
             answer = make(memento)
         if original is not Original.PAGE and memento.is_settled:  # a page is compared with today
             answer.cache = IMMUTABLE
+        links = addresses.links(memento.seconds, memento.second)
+        if original is Original.PAGE:
+            of_record = self._addresses(request, addresses.suffix)
+            links = f"{links}, {link_header(past_page_links(of_record, memento.second))}"
         answer.headers = {
             "Memento-Datetime": http_date(datetime_of(memento.second)),
-            "Link": addresses.links(memento.seconds, memento.second),
+            "Link": links,
         }
         return answer
 
@@ -176,8 +183,8 @@ class MementoApi:
     ) -> tuple[int, MementoAddresses]:
         """Return the record of the name in a path, and the addresses of its original resource."""
         record_id = snapshot.find_id(request.path_params["suffix"])
-        base_url = self._base_url.of(request.scope)
         suffix = snapshot.store.records.suffix(record_id)
+        base_url = self._addresses(request, suffix).base_url
         return record_id, MementoAddresses(base_url, suffix, original)
 
 

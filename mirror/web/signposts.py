@@ -17,7 +17,7 @@ from mirror.engine.bibliography.citations import CITATION_FORMATS
 from mirror.engine.bibliography.description import Description
 from mirror.engine.bibliography.linked_data import JSON_LD, SCHEMA_ORG
 from mirror.web.links import TypedLink, link_header
-from mirror.web.mementos import Original, current_links
+from mirror.web.mementos import MementoAddresses, Original, current_links
 
 __all__ = [
     "ANY_SUFFIX",
@@ -32,6 +32,7 @@ __all__ = [
     "metadata_links",
     "page_headers",
     "page_links",
+    "past_page_links",
 ]
 
 LINKSET, LINKSET_JSON = "application/linkset", "application/linkset+json"
@@ -41,6 +42,8 @@ ANY_SUFFIX = "\0"
 """Stands for the suffix of a record in a text that is made once for all of them."""
 _HARVESTED = {"oai_dc": dublin_core.NAMESPACE, "oai_datacite": datacite.NAMESPACE}
 """Formats of OAI-PMH that describe the paper, by prefix."""
+_CONTENT = (Original.BUNDLE, Original.STATE)
+_JSON = "application/json"
 _MAX_AUTHORS = 10
 """Most authors in a header, which should not be large; a linkset has all of them."""
 
@@ -86,6 +89,15 @@ def page_links(addresses: RecordAddresses, description: Description) -> list[Typ
         *(one for one in _all_links(addresses, description) if is_few or one.rel != "author"),
         TypedLink("linkset", addresses.of_page("/linkset"), LINKSET),
         TypedLink("linkset", addresses.of_page("/linkset.json"), LINKSET_JSON),
+    ]
+
+
+def past_page_links(addresses: RecordAddresses, second: str) -> list[TypedLink]:
+    """Return the links of a memento of the page: bundle and state are those of its second."""
+    past = (MementoAddresses(addresses.base_url, addresses.suffix, one) for one in _CONTENT)
+    return [
+        TypedLink("cite-as", addresses.cite_as),
+        *(TypedLink("item", one.url(one.memento_path(second)), _JSON) for one in past),
     ]
 
 
@@ -177,7 +189,7 @@ def _metadata(addresses: RecordAddresses, record: Record) -> list[TypedLink]:
     cited = CITATION_FORMATS.values()
     return [
         TypedLink("describedby", addresses.of_page("/record.jsonld"), JSON_LD, SCHEMA_ORG),
-        TypedLink("describedby", addresses.of_page(".json"), "application/json"),
+        TypedLink("describedby", addresses.of_page(".json"), _JSON),
         *(
             TypedLink("describedby", addresses.of_page(one.path_ending), one.media_type)
             for one in cited
@@ -196,7 +208,4 @@ def _harvested(addresses: RecordAddresses, record: Record, prefix: str) -> str:
 
 
 def _content(addresses: RecordAddresses) -> list[TypedLink]:
-    return [
-        TypedLink("item", addresses.of_page(one.value), "application/json")
-        for one in (Original.BUNDLE, Original.STATE)
-    ]
+    return [TypedLink("item", addresses.of_page(one.value), _JSON) for one in _CONTENT]

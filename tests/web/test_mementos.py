@@ -129,6 +129,14 @@ def test_a_memento_links_to_the_others(url: str) -> None:
         assert links[url + _memento("state", second)]["datetime"] == [date]
 
 
+def test_a_past_page_has_signposts_to_what_was_known_then(url: str) -> None:
+    """Its persistent address is that of the record, which never changes."""
+    found = _relations(CLIENT.get(f"{url}/pith/{SUFFIX}/at/{SECONDS[1]}"), url)
+    assert found[f"https://pith.science/pith/{SUFFIX}"] == ["cite-as"]
+    items = [address for address, relations in found.items() if relations == ["item"]]
+    assert items == [_memento("bundle", SECONDS[1]), _memento("state", SECONDS[1])]
+
+
 @pytest.mark.parametrize(
     ("second", "led"),
     [
