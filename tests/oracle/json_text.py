@@ -225,7 +225,8 @@ def parse(data: bytes) -> Any:
 # V2
 
 
-SHORT_ESCAPES = {
+ESCAPES = {
+    **{chr(code): "\\u" + format(code, "04x") for code in range(0x20)},
     '"': '\\"',
     "\\": "\\\\",
     "\b": "\\b",
@@ -234,19 +235,12 @@ SHORT_ESCAPES = {
     "\r": "\\r",
     "\t": "\\t",
 }
+ESCAPED = str.maketrans(ESCAPES)
 
 
 @lru_cache(maxsize=100_000)  # the same few strings stand in nearly all that tests make
 def _write_string(text: str) -> str:
-    out: list[str] = []
-    for char in text:
-        if char in SHORT_ESCAPES:
-            out.append(SHORT_ESCAPES[char])
-        elif ord(char) < 0x20:
-            out.append("\\u" + format(ord(char), "04x"))
-        else:
-            out.append(char)
-    return '"' + "".join(out) + '"'
+    return '"' + text.translate(ESCAPED) + '"'
 
 
 def _write_scalar(value: Any) -> str:

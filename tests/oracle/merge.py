@@ -784,14 +784,14 @@ def read_bundle(data: bytes) -> Object:
     return bundle
 
 
-def alias_ok(item: Json, record: Object) -> bool:
-    """B3: whether an item of source_aliases is a claim that is merged."""
+def alias_ok(item: Json, aliases: list[tuple[str, str]]) -> bool:
+    """B3: whether an item of source_aliases is a claim that is merged, of these aliases (R4)."""
     if not is_object(item):
         return False
     for name in ["alias_kind", "alias_value", "created_at"]:
         if name not in item or not is_string(item[name]):
             return False
-    if (item["alias_kind"], item["alias_value"]) not in aliases_of(record):
+    if (item["alias_kind"], item["alias_value"]) not in aliases:
         return False
     return is_time(item["created_at"])
 
@@ -812,8 +812,9 @@ def findings(bundle: Object, keys: list[Object]) -> list[tuple[str, str]]:
         found.append(("/short_pith_number", "bundle.short"))
     if not equal(bundle["source"], record["source"]):
         found.append(("/source", "bundle.source"))
+    aliases = aliases_of(record)
     for position, item in enumerate(bundle["source_aliases"]):
-        if not alias_ok(item, record):
+        if not alias_ok(item, aliases):
             found.append((f"/source_aliases/{position}", "bundle.alias"))
     for position, receipt in enumerate(receipts_in(bundle)):
         code = receipt_code(receipt, record, keys)
@@ -863,11 +864,11 @@ def distinct_receipts(bundles: list[Object]) -> list[Json]:
 
 def distinct_claims(bundles: list[Object]) -> list[Object]:
     """B3, B6: the distinct alias claims that are merged, each its three members and no others."""
-    record = record_of(bundles)
+    aliases = aliases_of(record_of(bundles))
     claims: list[Json] = []
     for bundle in bundles:
         for item in bundle["source_aliases"]:
-            if alias_ok(item, record):
+            if alias_ok(item, aliases):
                 claim: Object = {}
                 for name in ["alias_kind", "alias_value", "created_at"]:
                     claim[name] = item[name]
