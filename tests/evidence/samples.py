@@ -116,6 +116,16 @@ def sample_evidence(db: Path) -> Object:
             return make_evidence(store, record_id, NOTARY.verifier)
 
 
+def smaller(evidence: Object) -> Object:
+    """The same document with one time-stamp in place of all events and receipts.
+
+    Its state does not follow from its bundle; all else is as it was.
+    """
+    bundle = json.loads(evidence["bundle"])
+    bundle.update(events=bundle["events"][1:2], receipts=[])
+    return {**evidence, "bundle": json.dumps(bundle)}
+
+
 def _without_event(kind: str) -> Callable[[Object], None]:
     def change(document: Object) -> None:
         bundle = json.loads(document["bundle"])

@@ -9,6 +9,7 @@ import subprocess
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = ["Program", "node", "started"]
 VERIFIER = Path(__file__).resolve().parents[2] / "verifier"
 
 
+@cache
 def node() -> str:
     """The path of Node 20 or newer, or a skip."""
     found = shutil.which("node")
