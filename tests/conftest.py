@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from mirror.engine.native import VARIABLE, native_module
 from tests.browser import new_page
+from tests.fork_server import installed_program
 from tests.net.authority import Authority
 
 CORE = Path(__file__).parent / "core"
@@ -63,6 +64,13 @@ def _one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as changes:
         changes.setenv("SSL_CERT_FILE", str(authority.file))
         yield
+
+
+@pytest.fixture(scope="session")
+def program() -> Iterator[Path]:
+    """The path of a command `mirror` that needs no time to start."""
+    with installed_program() as path:
+        yield path
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import ast
 import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,10 +60,10 @@ def _pattern(printed: str) -> str:
 
 
 @pytest.mark.parametrize("document", TOURS, ids=lambda path: path.name)
-def test_the_output_in_a_document_is_real(document: Path, tmp_path: Path) -> None:
+def test_the_output_in_a_document_is_real(document: Path, program: Path, tmp_path: Path) -> None:
     """Each `$ command` is run in one folder, in order, and prints what stands below it."""
     (tmp_path / "bundles").symlink_to(ROOT / "bundles")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
     steps = _steps(document)
     assert steps
     for step in steps:
@@ -163,9 +162,11 @@ def _script(containing: str) -> str:
     return str(found)
 
 
-def _run_script(script: str, folder: Path, url: str) -> subprocess.CompletedProcess[str]:
+def _run_script(
+    script: str, program: Path, folder: Path, url: str
+) -> subprocess.CompletedProcess[str]:
     """Run a script as it stands, with this server for the one that it names."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         ["sh", "-e", "-c", script.replace("https://first.example", url)],  # noqa: S607
         cwd=folder,
@@ -176,7 +177,7 @@ def _run_script(script: str, folder: Path, url: str) -> subprocess.CompletedProc
     )
 
 
-def test_two_mirrors_work(tmp_path: Path) -> None:
+def test_two_mirrors_work(program: Path, tmp_path: Path) -> None:
     """The script is run against a real mirror: it says what the page says, and ends well."""
     (first, second), runner = (tmp_path / "first.db", tmp_path / "second"), CliRunner()
     second.mkdir()
@@ -187,5 +188,5 @@ def test_two_mirrors_work(tmp_path: Path) -> None:
     runner.invoke(main, ["checkpoint", "sign", "--db", str(first), "--key", str(tmp_path / "key")])
     script = _script("mirror checkpoint verify - --verifier @first.pub")
     with served(ServerSettings(store=first)) as url:
-        done = _run_script(script, second, url)
+        done = _run_script(script, program, second, url)
     assert (0, True) == (done.returncode, "first.example/y" in done.stdout), done.stderr

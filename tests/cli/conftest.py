@@ -1,10 +1,12 @@
-"""Running the real program, in its own process or, where speed matters, in this one."""
+"""Running the program, in a process of its own or, where speed matters, in this one."""
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
-import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -51,14 +53,56 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mirror:
 
 
 @pytest.fixture
-def mirror_process(tmp_path: Path) -> Mirror:
-    """`mirror_process(...)` runs a command as a person does, warnings being errors."""
+def mirror_process(program: Path, tmp_path: Path) -> Mirror:
+    """`mirror_process(...)` runs a command in a process, warnings being errors."""
 
     def run(*arguments: object, stdin: bytes = b"", env: dict[str, str] | None = None) -> Ran:
-        command = [sys.executable, "-W", "error", "-m", "mirror", *map(str, arguments)]
+        command = [str(program), *map(str, arguments)]
         done = subprocess.run(
             command, cwd=tmp_path, input=stdin, capture_output=True, env=env, check=False
         )
         return Ran(done.returncode, done.stdout, done.stderr.decode())
 
     return run
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a command showed on a terminal, with the control sequences."""
+
+    exit_code: int
+    text: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of the text."""
+        return self.text.split("\n")
+
+
+Terminal: TypeAlias = Callable[..., Shown]
+
+
+@pytest.fixture
+def terminal(program: Path, tmp_path: Path) -> Terminal:
+    """`terminal(...)` runs a command with a terminal for standard output and error."""
+
+    def run(*arguments: str, columns: int = 80) -> Shown:
+        env = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
+        leader, follower = pty.openpty()
+        with subprocess.Popen(
+            [program, *arguments], cwd=tmp_path, stdout=follower, stderr=follower, env=env
+        ) as process:
+            os.close(follower)
+            shown = read_terminal(leader)
+        return Shown(process.returncode, shown)
+
+    return run
+
+
+def read_terminal(leader: int) -> str:
+    """Return all that is written on a terminal until no process has it open, and close it."""
+    shown = b""
+    with open(leader, "rb", buffering=0) as file, suppress(OSError):  # so it ends on Linux
+        while block := file.read(1 << 16):
+            shown += block
+    return shown.decode("utf-8", "replace").replace("\r\n", "\n")

@@ -1,11 +1,11 @@
 """Every command of the program, each with arguments that it can work with, in one process.
 
-As a program, it runs them all in a folder, under a fault of the machine:
+As a program, it runs them all under each fault of the machine, in the folder that has its name:
 
-    python -W error -m tests.cli.every_command FOLDER FAULT DESCRIPTOR
+    python -W error -m tests.cli.every_command FOLDER DESCRIPTOR
 
-and writes to the descriptor, as lines of JSON, the result of each: its name, its exit code or
-traceback, and what it said on standard error.
+and writes to the descriptor, as lines of JSON, the result of each: the fault, the command, its exit
+code or traceback, and its messages on standard error.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 
+import tests.commands  # noqa: F401 - imports each command
 from mirror.cli import main
 
 ID = "EI5HAOZQLTRXHSO6XXITW2U5X6"
@@ -82,7 +83,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "0",
         "--allow-private",
     ),
-    "probe": ("{folder}/demo.tar",),
+    "probe": ("{folder}/one.json",),
     "headers add": ("{folder}/headers.jsonl",),
     "headers list": (),
     "anchors": ("--json",),
@@ -131,6 +132,13 @@ def _verifier(folder: Path) -> str:
 # Faults of the machine -----------------------------------------------------------------------
 
 
+def _close(stream: str) -> None:
+    """Leave a standard stream as Python finds one that is closed."""
+    descriptor = getattr(sys, stream).fileno()
+    setattr(sys, stream, None)
+    os.close(descriptor)
+
+
 def _delete_folder() -> None:
     Path("gone").mkdir()
     os.chdir("gone")
@@ -139,9 +147,9 @@ def _delete_folder() -> None:
 
 
 FAULTS: dict[str, Callable[[], object]] = {
-    "standard input is closed": lambda: None,  # before the program begins, as all of these three
-    "standard output is closed": lambda: None,
-    "standard error is closed": lambda: None,
+    "standard input is closed": lambda: _close("stdin"),
+    "standard output is closed": lambda: _close("stdout"),
+    "standard error is closed": lambda: _close("stderr"),
     "working folder deleted": _delete_folder,
     "no threads": lambda: threading.stack_size(1 << 46),
     "no file may grow": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
@@ -150,10 +158,21 @@ FAULTS: dict[str, Callable[[], object]] = {
 
 def _run_all(folder: Path, fault: str, out: int) -> None:
     chosen = FROM_STANDARD_INPUT if "input" in fault else COMMANDS
+    os.chdir(folder)
+    os.environ["MIRROR_DB"] = str(folder / "m.db")
     FAULTS[fault]()
     for name, arguments in chosen.items():
-        os.write(out, json.dumps(run(name, arguments, folder)).encode() + b"\n")
+        os.write(out, json.dumps((fault, *run(name, arguments, folder))).encode() + b"\n")
+
+
+def _run_in_forks(folder: Path, out: int) -> None:
+    """Run all, a process for each fault, which begins with everything imported."""
+    for fault in FAULTS:
+        if not os.fork():
+            _run_all(folder / fault, fault, out)
+            os._exit(0)
+        assert os.wait()[1] == 0, fault
 
 
 if __name__ == "__main__":
-    _run_all(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    _run_in_forks(Path(sys.argv[1]), int(sys.argv[2]))

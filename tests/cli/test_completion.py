@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import click
@@ -66,7 +65,7 @@ SHELLS = {
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_shell_completes_by_the_installed_file(tmp_path: Path, shell: str) -> None:
+def test_a_shell_completes_by_the_installed_file(program: Path, tmp_path: Path, shell: str) -> None:
     """Commands, those of groups, and paths; with their help where the shell shows it.
 
     The file, which the wheel installs, runs the script that `mirror completion` prints.
@@ -77,7 +76,7 @@ def test_a_shell_completes_by_the_installed_file(tmp_path: Path, shell: str) -> 
     (tmp_path / "completions").symlink_to(ROOT / "completions")
     (tmp_path / "a file").touch()
     lines = [f"complete_line {one!r}" for one in LINES_TO_COMPLETE]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [*start, "-c", "\n".join([functions, *lines])],
         cwd=tmp_path,

@@ -6,7 +6,6 @@ import gzip
 import os
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -17,8 +16,7 @@ import pytest
 
 from mirror.core.values import time_text
 from tests.builders import Signer, key_set_file, make_bundle, make_event, make_record, to_json
-from tests.cli.conftest import BUNDLES, Mirror
-from tests.cli.test_hostile_words import _on_a_terminal as on_a_terminal
+from tests.cli.conftest import BUNDLES, Mirror, Terminal
 from tests.helpers import DEMO_RECORDS, PITH_RECORDS
 from tests.shared import lines
 
@@ -335,13 +333,13 @@ def test_a_flood_of_mismatches_is_counted(store: Path, mirror: Mirror) -> None:
 
 
 def test_an_output_that_cannot_be_written_is_not_blamed_on_the_dump(
-    store: Path, mirror_process: Mirror, tmp_path: Path
+    store: Path, mirror_process: Mirror, program: Path, tmp_path: Path
 ) -> None:
     """Exit 3 either way, and the right thing is named."""
     (tmp_path / "dump").write_bytes(_dump(*[_paper("1309.3741", "x")] * 10))
     ran = mirror_process("identify", "--metadata", "absent")
     assert (3, True) == (ran.exit_code, "source.unreadable at absent" in ran.stderr)
-    command = f"{sys.executable} -m mirror identify --metadata dump --json >/dev/full"
+    command = f"{program} identify --metadata dump --json >/dev/full"
     done = subprocess.run(
         ["bash", "-c", command],  # noqa: S607
         cwd=tmp_path,
@@ -351,10 +349,10 @@ def test_an_output_that_cannot_be_written_is_not_blamed_on_the_dump(
     assert (3, True) == (done.returncode, b"output.failed" in done.stderr)
 
 
-def test_both_work_on_a_terminal(store: Path, mirror: Mirror, tmp_path: Path) -> None:
+def test_both_work_on_a_terminal(store: Path, terminal: Terminal, tmp_path: Path) -> None:
     """With progress, and what matched in bold."""
-    code, shown = on_a_terminal(tmp_path, "find", '"toy model"')
-    assert (0, True) == (code, "\x1b[1mtoy model\x1b[0m" in shown)
+    shown = terminal("find", '"toy model"')
+    assert (0, True) == (shown.exit_code, "\x1b[1mtoy model\x1b[0m" in shown.text)
     (tmp_path / "dump").write_bytes(_dump(*[_paper("1309.3741", TITLE)] * 250))
-    code, shown = on_a_terminal(tmp_path, "identify", "--metadata", "dump")
-    assert (1, True) == (code, "abstract differs  250" in shown)
+    shown = terminal("identify", "--metadata", "dump")
+    assert (1, True) == (shown.exit_code, "abstract differs  250" in shown.text)

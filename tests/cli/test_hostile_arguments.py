@@ -35,6 +35,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("demo.tar", "demo-keys.json", "demo.states.jsonl"):
         shutil.copy(BUNDLES / name, folder)
     (folder / "other.json").write_text("{}")
+    shutil.copy(BUNDLES / "invalid" / "event.signature.json", folder / "one.json")
     arguments = ["merge", f"{folder}/demo.tar", "--db", f"{folder}/m.db"]
     assert 1 == CliRunner().invoke(main, arguments).exit_code  # its keys are not trusted
     return folder

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,28 +18,10 @@ from tests.builders import (
     make_record,
     to_json,
 )
-from tests.cli.conftest import BUNDLES, Mirror
+from tests.cli.conftest import BUNDLES, Mirror, Terminal
 from tests.helpers import PITH_RECORDS
 
 PITH = BUNDLES / "pith.tar"
-
-
-def _on_a_terminal(folder: Path, *arguments: str) -> tuple[int, str]:
-    """Run a command with a terminal for all it prints; its exit code, and what was shown."""
-    leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "mirror", *arguments]
-    process = subprocess.Popen(command, cwd=folder, stdout=follower, stderr=follower)
-    os.close(follower)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(leader, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not shown.endswith(b"\n") and process.poll() is not None:
-            break
-    os.close(leader)
-    return process.wait(timeout=60), shown.decode("utf-8", "replace")
 
 
 @pytest.mark.parametrize(
@@ -49,12 +29,12 @@ def _on_a_terminal(folder: Path, *arguments: str) -> tuple[int, str]:
                 ["rebuild"], ["check", "--repair"], ["export", "out.tar"], ["status"]],
 )  # fmt: skip
 def test_every_command_works_on_a_terminal(
-    command: list[str], mirror: Mirror, tmp_path: Path
+    command: list[str], mirror: Mirror, terminal: Terminal
 ) -> None:
     """Progress and all."""
     mirror("merge", PITH)
-    code, shown = _on_a_terminal(tmp_path, *command)
-    assert (0, False) == (code, "Traceback" in shown)
+    shown = terminal(*command)
+    assert (0, False) == (shown.exit_code, "Traceback" in shown.text)
 
 
 def test_an_export_does_not_overwrite_a_store(mirror: Mirror) -> None:
@@ -101,13 +81,15 @@ def test_names_that_are_not_utf8_stop_nothing(mirror: Mirror, tmp_path: Path) ->
     assert mirror("show", os.fsdecode(b"\xff"), "--db", store).exit_code == 1
 
 
-def test_an_output_that_cannot_be_written_says_so(mirror: Mirror, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_says_so(
+    mirror: Mirror, program: Path, tmp_path: Path
+) -> None:
     """A full disk behind stdout is exit 3, and so is a stdout that is closed."""
     mirror("merge", PITH)
     for words in ("status --json", "show 1611.08522 --json", f"merge {PITH} --json"):
         for redirection in (">/dev/full", ">&-"):
             done = subprocess.run(
-                ["bash", "-c", f"{sys.executable} -m mirror {words} {redirection}"],  # noqa: S607
+                ["bash", "-c", f"{program} {words} {redirection}"],  # noqa: S607
                 cwd=tmp_path,
                 capture_output=True,
                 check=False,

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from click.testing import CliRunner
@@ -20,8 +21,6 @@ from tests.cli.every_command import COMMANDS, FAULTS, FROM_STANDARD_INPUT
 
 ROOT = Path(__file__).resolve().parents[2]
 
-_CLOSED = {"input": "<&-", "output": ">&-", "error": "2>&-"}
-
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -30,6 +29,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("demo.tar", "demo-keys.json", "demo.states.jsonl"):
         shutil.copy(BUNDLES / name, folder)
     (folder / "other.json").write_text("{}")
+    shutil.copy(BUNDLES / "invalid" / "event.signature.json", folder / "one.json")
     (header,) = chain(roots(1))
     (folder / "headers.jsonl").write_text(json.dumps({"height": 7, "header": header.hex()}))
     for arguments in (
@@ -49,26 +49,30 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_all(prepared: Path, folder: Path, fault: str) -> dict[str, tuple[int | str, str]]:
-    """Run every command under a fault; return the exit code or traceback and the words of each."""
-    shutil.copytree(prepared, folder, dirs_exist_ok=True)
+Results: TypeAlias = dict[str, dict[str, tuple[int | str, str]]]
+
+
+@pytest.fixture(scope="module")
+def results(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """By fault and command: the exit code or traceback, and the messages."""
+    folder = tmp_path_factory.mktemp("faults")
+    for fault in FAULTS:
+        shutil.copytree(prepared, folder / fault)
     reading, writing = os.pipe()
-    closed = next(
-        (sign for word, sign in _CLOSED.items() if fault.endswith(f"{word} is closed")), ""
-    )
     program = [sys.executable, "-W", "error", "-m", "tests.cli.every_command"]
-    process = subprocess.Popen(
-        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *program, str(folder), fault, str(writing)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MIRROR_DB": str(folder / "m.db")},
+    with subprocess.Popen(
+        [*program, str(folder), str(writing)],
+        cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=[writing],
-    )
-    os.close(writing)
-    with os.fdopen(reading, encoding="utf-8") as lines:
-        found = {name: (code, said) for name, code, said in map(json.loads, lines)}
-    assert process.wait() == 0
+    ) as process:
+        os.close(writing)
+        found: Results = {}
+        with os.fdopen(reading, encoding="utf-8") as lines:
+            for fault, name, code, messages in map(json.loads, lines):
+                found.setdefault(fault, {})[name] = code, messages
+    assert process.returncode == 0
     return found
 
 
@@ -78,11 +82,9 @@ def test_every_command_has_arguments() -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_fault_of_the_machine_gives_a_traceback(
-    prepared: Path, tmp_path: Path, fault: str
-) -> None:
+def test_no_fault_of_the_machine_gives_a_traceback(results: Results, fault: str) -> None:
     """Every command, under every fault."""
-    found = run_all(prepared, tmp_path, fault)
+    found = results[fault]
     assert set(found) == set(FROM_STANDARD_INPUT if "input" in fault else COMMANDS)
     assert {} == {name: code for name, (code, _) in found.items() if code not in {0, 1, 3, 4, 5}}
     assert {} == {name: said for name, (code, said) in found.items() if "Traceback" in said}
@@ -94,3 +96,16 @@ def test_no_fault_of_the_machine_gives_a_traceback(
         expected = "source.unreadable: -: standard input is closed"
         for name, (code, said) in found.items():
             assert (name, 3, True) == (name, code, expected in said.replace(" at -", ": -")), said
+
+
+def test_a_process_that_starts_with_a_closed_stream(prepared: Path) -> None:
+    """Python then has no such stream from the start on: the same as above."""
+    for closed, code in (("<&-", 0), (">&-", 3), ("2>&-", 0)):
+        command = f"{sys.executable} -W error -m mirror status --db m.db {closed}"
+        done = subprocess.run(
+            ["sh", "-c", command],  # noqa: S607
+            cwd=prepared,
+            capture_output=True,
+            check=False,
+        )
+        assert (code, False) == (done.returncode, b"Traceback" in done.stderr), closed

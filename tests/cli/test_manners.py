@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import itertools
 import os
-import pty
 import re
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from mirror.cli import main
-from tests.cli.conftest import BUNDLES, Mirror
+from tests.cli.conftest import BUNDLES, Mirror, Terminal
 from tests.commands import walk
 
 DEMO = BUNDLES / "demo.tar"
 INVALID = BUNDLES / "invalid" / "event.signature.json"
 
-
-COMMANDS = [path for path, _ in walk()]
-"""The words that name each command, groups and the program itself among them."""
 
 OUTPUT = [
     ("status",),
@@ -47,45 +46,33 @@ OUTPUT = [
 ]
 """Commands that print something, over a store of the demonstration."""
 
-_WALK = """
-import os, signal, sys
-import click
-from mirror.cli import main
-name, *commands = sys.argv[1:]
-for one in main.list_commands(context := click.Context(main)):
-    main.get_command(context, one)  # imported once, and not by each fork
-for line in commands:
-    pid = os.fork()
-    if not pid:
-        try:
-            main(line.split("\\x1f") if line else [], prog_name="mirror")
-        except SystemExit as ended:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(ended.code)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    print(status, line.split("\\x1f"), file=open(name, "a"))
-"""
+HELP = [("--help",), ("keys", "--help"), ("keys", "add", "--help"), ("show", "--help")]
+"""Of the program, a group, a command of a group, and a command."""
 
 
-def _each(
-    tmp_path: Path, commands: list[tuple[str, ...]], *, stdout: int, encoding: str = "utf-8"
-) -> tuple[dict[str, int], str]:
-    """The exit code of each command, forked from one process, and what all said on stderr."""
-    lines = ["\x1f".join(one) for one in commands]
-    done = subprocess.run(
-        [sys.executable, "-c", _WALK, str(tmp_path / "codes"), *lines],
-        cwd=tmp_path,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONIOENCODING": encoding},
-        check=True,
-    )
-    rows = (tmp_path / "codes").read_text().splitlines()
-    codes = {line.partition(" ")[2]: int(line.partition(" ")[0]) for line in rows}
-    assert len(codes) == len(commands)
-    return codes, done.stderr.decode("latin-1")
+Each: TypeAlias = Callable[..., tuple[dict[tuple[str, ...], int], str]]
+
+
+@pytest.fixture
+def each(program: Path, tmp_path: Path) -> Each:
+    """`each(commands, stdout)` gives their exit codes, and all that they print on stderr."""
+
+    def run(commands: list[tuple[str, ...]], stdout: int) -> tuple[dict[tuple[str, ...], int], str]:
+        ran = {
+            one: subprocess.run(
+                [program, *one],
+                cwd=tmp_path,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+            for one in commands
+        }
+        stderr = b"".join(one.stderr for one in ran.values()).decode()
+        return {one: done.returncode for one, done in ran.items()}, stderr
+
+    return run
 
 
 @pytest.fixture
@@ -96,18 +83,15 @@ def store(mirror: Mirror) -> Mirror:
     return mirror
 
 
-HELP = [(*one, "--help") for one in COMMANDS]
-
-
 # Output that ends early ----------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("store")
-def test_a_closed_pipe_ends_a_command_by_sigpipe(tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_a_command_by_sigpipe(each: Each) -> None:
     """As `git` ends: no word, and 141 for a shell; help does, too."""
     reader, writer = os.pipe()
     os.close(reader)
-    codes, said = _each(tmp_path, [*OUTPUT, *HELP], stdout=writer)
+    codes, said = each([*OUTPUT, *HELP], writer)
     os.close(writer)
     assert {-signal.SIGPIPE} == set(codes.values()), codes
     assert "" == "".join(
@@ -116,19 +100,19 @@ def test_a_closed_pipe_ends_a_command_by_sigpipe(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("store")
-def test_a_full_disk_is_exit_3_for_every_command(tmp_path: Path) -> None:
+def test_a_full_disk_is_exit_3_for_every_command(each: Each) -> None:
     """Also for help, where nothing but the code is left to say it."""
     with Path("/dev/full").open("wb") as full:
-        codes, said = _each(tmp_path, [*OUTPUT, *HELP], stdout=full.fileno())
+        codes, said = each([*OUTPUT, *HELP], full.fileno())
     assert {3} == set(codes.values()), codes
     assert "Traceback" not in said
     assert "Exception ignored" not in said
     assert len(codes) == said.count("output.failed")
 
 
-def test_messages_that_nobody_can_read_do_not_end_the_work(tmp_path: Path) -> None:
+def test_messages_that_nobody_can_read_do_not_end_the_work(program: Path, tmp_path: Path) -> None:
     """A full disk behind stderr loses the findings, and not the merge."""
-    command = f"{sys.executable} -m mirror merge {INVALID} 2>/dev/full"
+    command = f"{program} merge {INVALID} 2>/dev/full"
     done = subprocess.run(  # noqa: S602
         command, shell=True, cwd=tmp_path, capture_output=True, check=False
     )
@@ -138,16 +122,22 @@ def test_messages_that_nobody_can_read_do_not_end_the_work(tmp_path: Path) -> No
 # Characters that cannot be shown -------------------------------------------------------------
 
 
+def test_characters_that_a_terminal_lacks_are_replaced(mirror_process: Mirror) -> None:
+    """By their codes, on both streams."""
+    latin = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    ran = mirror_process("prove", "--help", env=latin)
+    assert (0, True) == (ran.exit_code, b"\\u2026" in ran.stdout), ran
+    ran = mirror_process("status", "--db", "\u2026", env=latin)
+    assert (4, True) == (ran.exit_code, "\\u2026" in ran.stderr), ran
+
+
 @pytest.mark.usefixtures("store")
-def test_characters_that_a_terminal_lacks_are_replaced(tmp_path: Path) -> None:
-    """No command ends with a traceback under Latin-1; help and output are whole."""
+def test_every_command_prints_to_a_terminal_without_unicode() -> None:
+    """Help and output are whole under Latin-1."""
     commands = [one for one in OUTPUT if one[0] not in {"verify", "merge"}]
-    with (tmp_path / "out").open("wb") as out:
-        codes, said = _each(tmp_path, [*commands, *HELP], stdout=out.fileno(), encoding="latin-1")
-    assert {0} == set(codes.values()), codes
-    assert "Traceback" not in said
-    text = (tmp_path / "out").read_bytes()
-    assert b"\\u2026" in text or b"\\u2014" in text or b"\\u2019" in text
+    for one in [*commands, *((*path, "--help") for path, _ in walk())]:
+        ran = CliRunner(charset="latin-1").invoke(main, one)
+        assert 0 == ran.exit_code, (one, ran.exception)
 
 
 # A terminal ----------------------------------------------------------------------------------
@@ -161,31 +151,10 @@ def test_help_fits_80_columns() -> None:
         assert [] == long, path
 
 
-def _on_a_terminal(tmp_path: Path, *arguments: str, columns: str = "80") -> list[str]:
-    """What a command shows on a terminal, as lines, with the control sequences left in."""
-    master, slave = pty.openpty()
-    command = [sys.executable, "-m", "mirror", *arguments]
-    env = {**os.environ, "COLUMNS": columns, "TERM": "xterm"}
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=slave, stderr=slave, env=env)
-    os.close(slave)
-    shown = b""
-    while True:
-        try:
-            block = os.read(master, 65536)
-        except OSError:  # so a terminal ends on Linux
-            break
-        if not block:
-            break
-        shown += block
-    process.wait()
-    os.close(master)
-    return shown.decode().replace("\r\n", "\n").split("\n")
-
-
-def test_lines_wrap_by_words_and_never_follow_a_bar(tmp_path: Path) -> None:
+def test_lines_wrap_by_words_and_never_follow_a_bar(terminal: Terminal) -> None:
     """A finding begins where a line begins: before it the bar is erased, or nothing is."""
     sources = sorted(map(str, (BUNDLES / "invalid").glob("event.*.json")))
-    lines = _on_a_terminal(tmp_path, "merge", *sources)
+    lines = terminal("merge", *sources).lines
     found = [line for line in lines if "event.signature:" in line and "(" not in line]
     assert found
     for line in found:
@@ -196,10 +165,10 @@ def test_lines_wrap_by_words_and_never_follow_a_bar(tmp_path: Path) -> None:
     assert any(line.startswith(" " * 10) for line in plain), "the table wraps under its values"
 
 
-def test_a_record_fits_80_columns(tmp_path: Path, mirror: Mirror) -> None:
+def test_a_record_fits_80_columns(terminal: Terminal, mirror: Mirror) -> None:
     """A digest is never broken; what belongs to an event stays indented under it."""
     mirror("merge", DEMO, "--keys", BUNDLES / "demo-keys.json")
-    lines = _on_a_terminal(tmp_path, "show", "EI5HAOZQ")
+    lines = terminal("show", "EI5HAOZQ").lines
     assert [line for line in lines if len(line) > 80] == []
     digest = "223a703b305ce373c9debdd13b6a9dbfa7f380468b02ac2baf3698318bc8283d"
     above = lines[[line.strip() for line in lines].index(digest) - 1]
@@ -208,15 +177,15 @@ def test_a_record_fits_80_columns(tmp_path: Path, mirror: Mirror) -> None:
         pair for pair in itertools.pairwise(lines) if pair[0].lstrip().startswith("superseded by")
     )
     assert _indent(second) == _indent(first) + 2
-    wide = _on_a_terminal(tmp_path, "show", "EI5HAOZQ", columns="100")
+    wide = terminal("show", "EI5HAOZQ", columns=100).lines
     assert f"canonical SHA-256   {digest}" in wide
 
 
-def test_a_hit_fits_80_columns(tmp_path: Path, mirror: Mirror) -> None:
+def test_a_hit_fits_80_columns(terminal: Terminal, mirror: Mirror) -> None:
     """And a title that is the excerpt is said once."""
     mirror("merge", DEMO, "--keys", BUNDLES / "demo-keys.json")
     mirror("find", "holographic")  # makes the index, so that no bar is drawn below
-    lines = _on_a_terminal(tmp_path, "find", "holographic")
+    lines = terminal("find", "holographic").lines
     plain = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", line) for line in lines]
     assert [line for line in plain if len(line) > 80] == []
     title = "Boundary terms in a toy model of holographic bookkeeping"

@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 import stat
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -268,11 +267,12 @@ def test_a_bag_is_not_mixed_with_json(mirror: Mirror, place: Path) -> None:
     assert sorted(contents(place))  # nothing was taken away
 
 
-def test_standard_output_may_be_no_store(place: Path, mirror: Mirror) -> None:
+def test_standard_output_may_be_no_store(place: Path, program: Path) -> None:
     """`mirror export - >> mirror.db` would spoil it."""
     before = (place / "mirror.db").read_bytes()
-    command = [sys.executable, "-m", "mirror", "export", "-"]
     with (place / "mirror.db").open("ab") as file:
-        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            [program, "export", "-"], stdout=file, stderr=subprocess.PIPE, check=False
+        )
     assert (3, True) == (done.returncode, b"output.refused" in done.stderr)
     assert before == (place / "mirror.db").read_bytes()

@@ -24,8 +24,7 @@ from tests.builders import (
     make_record,
     to_json,
 )
-from tests.cli.conftest import BUNDLES, Mirror
-from tests.cli.test_hostile_words import _on_a_terminal as on_a_terminal
+from tests.cli.conftest import BUNDLES, Mirror, Terminal
 from tests.engine.invented_envelopes import (
     ALICE,
     INVENTED,
@@ -275,12 +274,13 @@ def test_many_names_are_not_all_shown(write: Write, mirror: Mirror) -> None:
     assert ", /proof/m18 and 11 more\n" in text
 
 
-def test_it_works_on_a_terminal(write: Write, tmp_path: Path) -> None:
+def test_it_works_on_a_terminal(write: Write, terminal: Terminal) -> None:
     """Progress and all."""
     event = {f"m{one}": one for one in range(9)} | {"signature": ALICE.sign(b"something else")}
     write(event)
-    code, shown = on_a_terminal(tmp_path, "probe", "bundle.json")
-    assert (1, True, False) == (code, "texts and signatures" in shown, "Traceback" in shown)
+    shown = terminal("probe", "bundle.json")
+    assert (1, True) == (shown.exit_code, "texts and signatures" in shown.text)
+    assert "Traceback" not in shown.text
 
 
 def test_the_example_in_its_document_is_real(write: Write, mirror: Mirror) -> None:

@@ -26,8 +26,7 @@ from tests.builders import (
     make_record,
     to_json,
 )
-from tests.cli.conftest import BUNDLES, Mirror
-from tests.cli.test_manners import _on_a_terminal
+from tests.cli.conftest import BUNDLES, Mirror, Terminal
 from tests.store.test_readonly import WITHOUT_RIGHTS
 
 HOSTILE = '=1+1,"q"\r\nnext\x1b[31m\u202e \x00end'
@@ -202,23 +201,23 @@ def test_rows_are_printed_as_they_come(demo: Mirror, monkeypatch: pytest.MonkeyP
         assert b"3" in ran.stdout
 
 
-def test_a_terminal_gets_cells_that_fit(demo: Mirror, tmp_path: Path) -> None:
+def test_a_terminal_gets_cells_that_fit(demo: Mirror, terminal: Terminal) -> None:
     """Wide columns are shortened, which is said; too many of them become lines of their own."""
     assert demo("status").exit_code == 0
     sql = (
         "SELECT pith_number, canonical_sha256, '漢字かな交じり文' || state_digest AS d FROM records"
     )
-    lines = _on_a_terminal(tmp_path, "query", sql, "--limit", "2")
+    lines = terminal("query", sql, "--limit", "2").lines
     assert "\x1b[1mpith_number" in lines[0]
     assert lines[1].count("…") == 3
     assert any("6 values shortened" in line for line in lines)
     shown = [line for line in lines if line and "\x1b" not in line]
     assert max(map(row_output._cell_width, shown)) <= 80
-    lines = _on_a_terminal(tmp_path, "query", "SELECT * FROM records", "--limit", "1")
+    lines = terminal("query", "SELECT * FROM records", "--limit", "1").lines
     assert [line for line in lines if line.startswith("suffix ")] == [
         "suffix              EI5HAOZQLTRXHSO6XXITW2U5X6"
     ]
-    lines = _on_a_terminal(tmp_path, "query", "SELECT char(27) || '[2J'", "--csv")
+    lines = terminal("query", "SELECT char(27) || '[2J'", "--csv").lines
     assert not any("\x1b[2J" in line for line in lines)
 
 
@@ -270,10 +269,12 @@ def test_what_cannot_be_interrupted_ends_the_process(
     assert demo("status").exit_code == 0
 
 
-def test_two_processes_that_refresh_both_answer(template: Path, tmp_path: Path) -> None:
+def test_two_processes_that_refresh_both_answer(
+    template: Path, program: Path, tmp_path: Path
+) -> None:
     shutil.copy(template, tmp_path)
     sql = "SELECT count(*) FROM events"
-    command = [sys.executable, "-m", "mirror", "query", sql, "--csv"]
+    command = [str(program), "query", sql, "--csv"]
     running = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) for _ in range(2)]
     assert [one.communicate()[0] for one in running] == [b"count(*)\r\n81\r\n"] * 2
     assert [one.returncode for one in running] == [0, 0]

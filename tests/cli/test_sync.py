@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pty
 import signal
@@ -17,7 +16,7 @@ import pytest
 from mirror.store import open_store
 from mirror.web import ServerSettings
 from tests.builders import key_set_file
-from tests.cli.conftest import Mirror
+from tests.cli.conftest import Mirror, read_terminal
 from tests.engine.sync.sync_servers import (
     AUTHOR,
     Registry,
@@ -286,20 +285,15 @@ def _wait(exchange: Exchange) -> None:
     exchange.hang_up()
 
 
-def test_progress_shows_on_a_terminal(site: Site, registry: Registry, tmp_path: Path) -> None:
+def test_progress_shows_on_a_terminal(registry: Registry, program: Path, tmp_path: Path) -> None:
     """How many were asked for; a pipe sees nothing of it, as the other tests show."""
-    command = [sys.executable, "-m", "mirror", "sync", registry.url, "2401.00001", *POLITE]
-    parent, child = pty.openpty()
-    shown = b""
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=child):
-        os.close(child)
-        # Linux says so of a terminal whose other end is closed.
-        with contextlib.suppress(OSError):
-            while block := os.read(parent, 4096):
-                shown += block
-    os.close(parent)
-    assert b"asked for" in shown
-    assert b"1 records" in shown
+    command = [str(program), "sync", registry.url, "2401.00001", *POLITE]
+    leader, follower = pty.openpty()
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=follower):
+        os.close(follower)
+        shown = read_terminal(leader)
+    assert "asked for" in shown
+    assert "1 records" in shown
 
 
 def test_what_is_known_of_an_upstream_is_no_alarm(mirror: Mirror, registry: Registry) -> None:
