@@ -32,7 +32,7 @@ def anchors(identifier: str | None, *, db: Path, as_json: bool) -> None:
     Without an ID, those of all records. A proof of OpenTimestamps is checked against the block
     headers that `mirror headers add` stored, a token of RFC 3161 against the authorities that
     `mirror keys` trusts. Only what changed is checked again. The results are this operator's: they
-    are no part of a state. See docs/anchors.md.
+    are no part of a state.
 
     \b
     Examples:

@@ -60,8 +60,7 @@ def new_key(file: OutputFile, *, name: str, as_json: bool) -> None:
 def checkpoint() -> None:
     """Sign the root of all states; verify that of other mirrors.
 
-    A checkpoint is a signed note (C2SP) of the root of all states, the key set and the time. See
-    docs/checkpoints.md.
+    A checkpoint is a signed note (C2SP) of the root of all states, the key set and the time.
     """
 
 

@@ -84,11 +84,11 @@ def conformance(
 ) -> None:
     """Find out whether another implementation follows the rules.
 
-    COMMAND is a program that reads tasks from standard input and writes answers, as
-    docs/conformance.md describes. It is asked about every rule, and about made-up worlds that
-    follow from --seed. The first difference is made as small as possible, and the rule is named.
+    COMMAND is a program that reads tasks from standard input and writes answers, in JSON Lines. It
+    is asked about every rule, and about made-up worlds that follow from --seed. The first
+    difference is made as small as possible, and the rule is named.
 
-    With --answer, this implementation answers tasks itself.
+    With --answer, this implementation answers tasks itself, in the same form.
 
     \b
     Examples:

@@ -28,7 +28,7 @@ def headers() -> None:
     """Add Bitcoin block headers, which time-stamp proofs lead to.
 
     Each header is checked for proof of work and for its links to the headers beside it. Which chain
-    it is, only the headers say: take them from a node that you trust. See docs/anchors.md.
+    it is, only the headers say: take them from a node that you trust.
     """
 
 

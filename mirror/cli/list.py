@@ -89,8 +89,9 @@ def list(  # noqa: A001 - the name of the command
     """List the records of the store, ascending by Pith Number.
 
     A record must have all properties that are given. They are read in the tables that `mirror
-    query` uses; --where takes an expression over the columns of `records` in docs/tables.md. A
-    title is proved if its digest is in the record, claimed if only a graph snapshot has it.
+    query` uses; --where takes an expression over the columns of `records`, which the table
+    `dictionary` describes. A title is proved if its digest is in the record, claimed if only a
+    graph snapshot has it.
 
     \b
     Examples:

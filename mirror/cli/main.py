@@ -229,8 +229,7 @@ def main(ctx: click.Context, db: Path | None) -> None:
       mirror export mine.tar               everything, as a BagIt bag
 
     An ID is a Pith Number or at least its first 8 letters, an arXiv id, a DOI, or a URL of one of
-    these. A TIME is in UTC: 2026-06-30, or 2026-06-30T12:00:00Z. Pages such as docs/tables.md are
-    in the source distribution.
+    these. A TIME is in UTC: 2026-06-30, or 2026-06-30T12:00:00Z.
 
     Exit codes: 0 success, without findings; 1 something was refused, invalid, different or missing;
     2 wrong usage; 3 input could not be read at all, or output not be written; 4 the store could not

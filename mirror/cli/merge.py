@@ -59,8 +59,8 @@ def merge(
 
     With --cluster the workers of a Dask cluster do the work, and no store is written: sources and
     --out are paths or URLs (s3://, gs://, https://), and the states, findings and root become a
-    Parquet dataset (docs/cluster.md), equal to those of one machine. Trusted keys: those of the
-    store, if it exists, and --keys. Rerun the same command to resume an interrupted run.
+    Parquet dataset, equal to those of one machine. Trusted keys: those of the store, if it exists,
+    and --keys. Rerun the same command to resume an interrupted run.
 
     \b
     Examples:

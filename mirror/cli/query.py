@@ -68,8 +68,9 @@ def query(
 ) -> None:
     """Run one SELECT on the tables of the store.
 
-    The tables of docs/tables.md are kept in a file beside the store, mirror.tables.db for
-    mirror.db, which is made or brought up to date first. The statement can only read.
+    The tables, which the table `dictionary` describes, are kept in a file beside the store,
+    mirror.tables.db for mirror.db, which is made or brought up to date first. The statement can
+    only read.
 
     Values are printed as they are stored. A spreadsheet may take a text that begins with = for a
     formula: import CSV as text. NULL is an empty field in CSV, and an empty text is "".

@@ -27,7 +27,8 @@ def root(*, db: Path, at: PointInTime | None, as_json: bool) -> None:
     """Print one digest of all states of the store.
 
     Two mirrors with the same root, under the same key set and merge version, have the same current
-    state for every record. Its computation is described in docs/tree.md.
+    state for every record. It is the root of a tree of hashes (SHA-256) with one leaf for each
+    record.
 
     With --at it is the root that this mirror had then: of the facts that it had stored, under the
     keys that it trusted. States that changed since are merged again; facts that name a

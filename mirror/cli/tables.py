@@ -39,10 +39,10 @@ __all__ = ["tables"]
 def tables(*, out: Path, form: str, metadata: bool, db: Path, as_json: bool) -> None:
     """Write everything known as tables, for analysis.
 
-    The tables are described in docs/tables.md, and in the table `dictionary`. The table `about`
-    names the root, the key set and the time that they are of. A SQLite file that an earlier run
-    made is brought up to date: only records that changed are written again. A folder is always
-    written whole, from the copy that is kept beside the store.
+    The table `dictionary` describes all tables and columns. The table `about` names the root, the
+    key set and the time that they are of. A SQLite file that an earlier run made is brought up to
+    date: only records that changed are written again. A folder is always written whole, from the
+    copy that is kept beside the store.
 
     \b
     Examples:

@@ -170,7 +170,7 @@ def require_safe(profile: Profile, where: str = "") -> Profile:
         FormatError: `profile.unsafe`, if an event could say something under it that is not signed.
     """
     for weakness in weaknesses(profile):
-        hint = "docs/probing.md says what a profile must be, and why"
+        hint = "what is not signed, anybody could change: a profile must cover all that it reads"
         raise FormatError("profile.unsafe", weakness, where=where, hint=hint)
     return profile
 

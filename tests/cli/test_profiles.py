@@ -174,7 +174,8 @@ def test_a_profile_that_lets_strangers_speak_is_refused(there: Path, mirror: Mir
     assert 3 == ran.exit_code
     assert ran.stderr == (
         "error: profile.unsafe at bad.json: the signature does not cover the payload of an event, "
-        "/body\nhint: docs/probing.md says what a profile must be, and why\n"
+        "/body\nhint: what is not signed, anybody could change: "
+        "a profile must cover all that it reads\n"
     )
     (there / "keys2.json").write_bytes(to_json({"keys": [], "profiles": [profile]}))
     ran = mirror("keys", "add", "keys2.json")

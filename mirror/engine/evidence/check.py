@@ -235,7 +235,7 @@ def _check_inclusion(
         words = f"the proof does not lead from this state to the root {proof.root.hex()}"
         checked.add("inclusion", FAILS, words)
         return None
-    words = f"the state is in the tree of the root {proof.root.hex()} (RFC 6962, docs/tree.md)"
+    words = f"the state is in the tree of the root {proof.root.hex()} (RFC 6962)"
     checked.add("inclusion", HOLDS, words)
     checked.compare(
         "key set", "digest of the key set (K3)", facts.keys.digest, proof.key_set_digest
