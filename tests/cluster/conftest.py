@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from distributed import Client
 
-from mirror.engine.cluster import open_cluster
+from tests.cluster.dask_program import local_cluster
 
 
 @pytest.fixture(scope="session")
 def client() -> Iterator[Client]:
     """Two processes as workers; no test may kill one."""
-    with open_cluster("local", workers=2) as client:
+    with local_cluster(2) as client:
         yield client

@@ -1,19 +1,25 @@
-"""Runs Dask's programs in processes forked from one that has imported Dask.
+"""Runs schedulers and workers of Dask in processes forked from one that has imported all of it.
 
-The import takes seconds of each process, and tests start dozens. `mirror` is not among what is
-imported before the fork: a process may have another one.
+The import takes seconds of each process, and tests start dozens.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from pathlib import Path
+from typing import Any
 
-__all__ = ["DaskProgram"]
+import dask
+from distributed import Client
+
+from mirror.engine.cluster import open_cluster
+
+__all__ = ["DaskProgram", "local_cluster"]
 
 _FORKING = get_context("forkserver")
 _FORKING.set_forkserver_preload(
@@ -23,6 +29,7 @@ _FORKING.set_forkserver_preload(
         "distributed.cli.dask_worker",
         "distributed.dashboard.scheduler",
         "distributed.shuffle",
+        "mirror.engine.cluster",
         "pyarrow.parquet",
         "s3fs",
     ]
@@ -71,8 +78,28 @@ def _run(
     os.setsid()
     os.chdir(folder)
     os.environ.update(env)
-    sys.path[:0] = [env["PYTHONPATH"]] if "PYTHONPATH" in env else []
+    if "PYTHONPATH" in env:  # it has another `mirror`
+        sys.path.insert(0, env["PYTHONPATH"])
+        for module in [one for one in sys.modules if one.partition(".")[0] == "mirror"]:
+            del sys.modules[module]
     with log.open("wb") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
     import_module(f"distributed.cli.dask_{name}").main(list(arguments), prog_name=f"dask {name}")
+
+
+@contextmanager
+def local_cluster(
+    workers: int, *, env: Mapping[str, str] | None = None, **options: Any
+) -> Iterator[Client]:
+    """Start a cluster as `--cluster local` does, but fork its workers, which have this environment.
+
+    Workers that Dask starts with its default method import everything again.
+    """
+    forkserver.ensure_running()  # so that Dask cannot set what is imported before the fork
+    config = {
+        "distributed.worker.multiprocessing-method": "forkserver",
+        "distributed.nanny.environ": dict(env or {}),
+    }
+    with dask.config.set(config), open_cluster("local", workers=workers, **options) as client:
+        yield client

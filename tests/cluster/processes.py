@@ -213,7 +213,7 @@ def ended_after(seconds: float, client: Client) -> Iterator[None]:
 
 # Work ----------------------------------------------------------------------------------------
 
-SOURCES, LINES, PARTITIONS = 16, 12, 16
+SOURCES, LINES, PARTITIONS = 8, 12, 16
 """Folders, which are splittable, and as many files; bundles of a file; and the results."""
 
 AUTHOR = Signer("author")

@@ -22,7 +22,6 @@ from mirror.engine.cluster import (
     ClusterResult,
     TaskSizes,
     merge_on_cluster,
-    open_cluster,
 )
 from mirror.errors import OutputError
 from tests import oracle
@@ -38,6 +37,7 @@ from tests.builders import (
     sign_event_again,
     to_json,
 )
+from tests.cluster.dask_program import local_cluster
 from tests.cluster.scenarios import NO_KEYS, USUAL, Answer, clustered, single
 from tests.cluster.sources import KINDS
 from tests.edges.tar_builders import write_files
@@ -165,7 +165,7 @@ def expected() -> Answer:
 @pytest.fixture(scope="module")
 def own_cluster() -> Iterator[Client]:
     """A cluster whose size can be changed."""
-    with open_cluster("local", workers=1) as client:
+    with local_cluster(1) as client:
         yield client
 
 

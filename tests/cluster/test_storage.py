@@ -25,12 +25,12 @@ from mirror.engine.cluster import (
     ClusterResult,
     TaskSizes,
     merge_on_cluster,
-    open_cluster,
 )
 from mirror.engine.cluster.splits import read_split
 from mirror.engine.cluster.storage import StoragePath, expand_glob
 from mirror.engine.findings import Finding
 from mirror.errors import OutputError, SourceError
+from tests.cluster.dask_program import local_cluster
 from tests.cluster.scenarios import (
     NO_KEYS,
     NO_LIMITS,
@@ -53,28 +53,37 @@ TEXTS = [bundle_text(number) for number in range(1, 6)]
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[Any]:
-    """An object store on this machine, and the environment in which workers find it."""
+def s3_environment() -> Iterator[dict[str, str]]:
+    """An object store on this machine, as the environment in which it is found."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    yield {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "a key for tests",
+        "AWS_SECRET_ACCESS_KEY": "and no secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def s3(s3_environment: dict[str, str]) -> Iterator[Any]:
+    """The object store, in the environment of this process, with two buckets."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "a key for tests")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "and no secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        for name, value in s3_environment.items():
+            patch.setenv(name, value)
         found = fsspec.filesystem("s3", use_listings_cache=False)
         found.mkdir("bags")
         found.mkdir("results")
         yield found
         found.clear_instance_cache()
-    server.stop()
 
 
 @pytest.fixture(scope="module")
-def cloud(s3: Any) -> Iterator[Client]:
+def cloud(s3: Any, s3_environment: dict[str, str]) -> Iterator[Client]:
     """A cluster that knows the object store."""
-    with open_cluster("local", workers=1) as client:
+    with local_cluster(1, env=s3_environment) as client:
         yield client
 
 
