@@ -154,7 +154,7 @@ def test_a_seventh_of_the_records_each_night(logging: Machine) -> None:
     assert expected == _logged(logging, "check")
 
 
-@pytest.mark.parametrize("parts", ["0", "07", "-1", "1.5", "seven", "1 2", "9" * 20])
+@pytest.mark.parametrize("parts", ["0", "07", "1 2", "9" * 20])
 def test_a_wrong_number_of_parts_is_refused_before_anything_is_done(
     parts: str, logging: Machine
 ) -> None:
