@@ -14,6 +14,7 @@ import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def client(site: str) -> Iterator[httpx.Client]:
         yield opened
 
 
+@cache
 def _shown(store: Path, *arguments: str) -> bytes:
     """What `mirror show` prints."""
     command = [sys.executable, "-m", "mirror", "show", *arguments, "--db", str(store)]

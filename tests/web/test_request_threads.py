@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import shutil
 import socket
 import tarfile
 import threading
@@ -157,16 +158,23 @@ def test_what_is_read_for_nobody_is_cut_off(
 # A server whose readers are all busy ----------------------------------------------------------
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of twenty records, one of them larger than what a connection takes at once."""
-    source = tmp_path / "records.jsonl"
+    folder = tmp_path_factory.mktemp("records")
+    source = folder / "records.jsonl"
     bundles = [make_bundle(make_record(arxiv_id=f"2401.{one:05}")) for one in range(20)]
     bundles[7] = make_bundle(
         make_record(arxiv_id="2401.00007"), [f"{one}" * 1_000_000 for one in range(9)]
     )
     source.write_bytes(b"".join(to_json(one) + b"\n" for one in bundles))
-    return make_store(tmp_path / "mirror.db", source)
+    return make_store(folder / "mirror.db", source)
+
+
+@pytest.fixture
+def path(store_file: Path, tmp_path: Path) -> Path:
+    """A copy of the store."""
+    return Path(shutil.copy(store_file, tmp_path))
 
 
 def test_health_answers_while_readers_are_busy(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import httpx
@@ -133,6 +134,7 @@ PAGES = (
 )  # fmt: skip
 
 
+@cache
 def page_at(url: str) -> Page:
     """A page, as a browser asks for it."""
     return Page(httpx.get(url, headers={"Accept": "text/html"}, timeout=30).text)
