@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from mirror.engine.native import VARIABLE, native_module
 from tests.browser import new_page
-from tests.fork_server import installed_program
 from tests.net.authority import Authority
+from tests.program import installed_program
 
 CORE = Path(__file__).parent / "core"
 

@@ -1,8 +1,10 @@
-"""The program without its start: a process that has imported all of it forks for each command.
+"""A process that has imported the whole program, and forks for each command.
 
-As a program, it is that process: `python -m tests.fork_server DESCRIPTOR`. The command `mirror`
-that `installed_program` makes sends it its arguments, folder, environment and standard streams, and
-ends as the fork ended. Such a command is a process of its own, and takes a tenth of the time.
+    python -m tests.fork_server DESCRIPTOR
+
+The descriptor is a socket that listens. The command of `tests.program` sends its arguments, folder,
+environment and standard streams, and ends as the fork ended. Such a command is a process of its
+own, and takes a tenth of the time.
 """
 
 from __future__ import annotations
@@ -11,75 +13,15 @@ import gc
 import marshal
 import os
 import select
-import shutil
 import socket
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import NoReturn
 
 import mirror.__main__
 import tests.commands  # noqa: F401 - imports each command
 from mirror.cli import main
-
-__all__ = ["installed_program"]
-
-_ROOT = Path(__file__).resolve().parents[1]
-_CLIENT = """#!{python} -ISs
-import _signal, _socket, marshal, os, sys
-
-def is_open(number):
-    try:
-        os.fstat(number)
-    except OSError:
-        return False
-    return True
-
-streams = [number for number in range(3) if is_open(number)]
-request = marshal.dumps((sys.argv[1:], os.getcwdb(), dict(os.environb), streams))
-server = _socket.socket(_socket.AF_UNIX)
-server.connect({address!r})
-passed = b"".join(number.to_bytes(4, sys.byteorder) for number in streams)
-server.sendmsg([b" "], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, passed)] if streams else [])
-while request:
-    request = request[server.send(request):]
-server.shutdown(_socket.SHUT_WR)
-code = int(server.recv(16) or 99)
-if code < 0:
-    _signal.signal(-code, _signal.SIG_DFL)
-    os.kill(os.getpid(), -code)
-os._exit(code)
-"""
-"""Written for a quick start: Python without its `site`, and no module that is not built in."""
-
-
-@contextmanager
-def installed_program() -> Iterator[Path]:
-    """Yield the path of a command `mirror`, in a folder of its own, that can be run meanwhile."""
-    folder = Path(tempfile.mkdtemp(prefix="mirror-"))
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(folder / "socket"))
-        listener.listen(64)
-        command = [sys.executable, "-W", "error", "-m", "tests.fork_server", str(listener.fileno())]
-        server = subprocess.Popen(
-            command, cwd=_ROOT, pass_fds=[listener.fileno()], start_new_session=True
-        )
-    path = folder / "mirror"
-    path.write_text(_CLIENT.format(python=sys.executable, address=str(folder / "socket")))
-    path.chmod(0o700)
-    try:
-        yield path
-    finally:
-        server.terminate()
-        server.wait()
-        shutil.rmtree(folder)
-
-
-# The server ----------------------------------------------------------------------------------
 
 
 def _serve(listener: socket.socket) -> None:
