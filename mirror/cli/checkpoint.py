@@ -24,36 +24,11 @@ from mirror.engine.transparency.checkpoints import (
     CheckpointResult,
     keep_checkpoint,
     make_checkpoint,
-    write_new_key,
 )
 from mirror.engine.transparency.stamping import proof_result
 from mirror.store import StoredCheckpoint, open_store
 
-__all__ = ["checkpoint", "new_key"]
-
-
-@click.command("new")
-@click.argument("file", type=OutputPath(), metavar="FILE")
-@click.option("--name", required=True, help="Name of the key, such as mirror.example.org/pith.")
-@options.as_json
-@writes
-def new_key(file: OutputFile, *, name: str, as_json: bool) -> None:
-    """Make the mirror's own key for `mirror checkpoint sign`.
-
-    The private key is written to FILE, which only you may read; keep a copy in a safe place. The
-    public key is printed: give it to those who will watch this mirror. The key signs checkpoints
-    and nothing else, so it does not belong in a key set.
-
-    \b
-    Example:
-      mirror keys new mirror.key --name mirror.example.org/pith
-    """
-    verifier = write_new_key(file, name)
-    if as_json:
-        print_json({"file": str(file.path), "name": verifier.name, "public_key": verifier.text})
-        return
-    say(f"the private key is in {file.path}; the public key is:")
-    click.echo(verifier.text.encode())
+__all__ = ["checkpoint"]
 
 
 @click.group()

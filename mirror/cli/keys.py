@@ -9,7 +9,7 @@ from typing import cast
 import click
 
 from mirror.cli import options, trusted_keys
-from mirror.cli.checkpoint import new_key
+from mirror.cli.new_key import new_key
 from mirror.cli.output import print_json, print_table, say
 from mirror.cli.progress import show_progress
 from mirror.cli.timestamp_authorities import (

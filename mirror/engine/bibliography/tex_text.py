@@ -7,6 +7,7 @@ They pass only in forms that cannot fail and run no other command; everything el
 from __future__ import annotations
 
 import re
+from functools import cache
 
 __all__ = ["tex_text"]
 
@@ -38,7 +39,6 @@ _ATOM = rf"(?:[A-Za-z0-9]|\\(?:{_SYMBOLS})(?![A-Za-z]))"
 _SCRIPT = rf"(?:{_ATOM}|\{{(?:{_ATOM}|[ +\-=,.()/*])+\}})"
 _SCRIPTED = rf"{_ATOM}(?:_{_SCRIPT}(?:\^{_SCRIPT})?|\^{_SCRIPT}(?:_{_SCRIPT})?)?"
 _FORMULA = rf"(?<!\\)\$(?! )(?:{_SCRIPTED}|[ +\-=<>,.:()/*|])*(?:{_SCRIPTED}|\))\$"
-_PASSES = re.compile(rf"(\{{(?:{_ACCENT})\}}|{_ACCENT}|{_FORMULA})")
 
 
 def tex_text(text: str) -> str:
@@ -47,7 +47,7 @@ def tex_text(text: str) -> str:
     Accents on letters, some letters such as `\ss`, and formulas of letters, digits, symbols and
     single sub- and superscripts pass unchanged, in braces, so that styles do not change their case.
     """
-    parts = _PASSES.split(text)
+    parts = _passing().split(text)
     return "".join(
         _in_braces(part) if at % 2 else part.translate(_ESCAPES) for at, part in enumerate(parts)
     )
@@ -55,3 +55,9 @@ def tex_text(text: str) -> str:
 
 def _in_braces(part: str) -> str:
     return part if part.startswith("{") else f"{{{part}}}"
+
+
+@cache
+def _passing() -> re.Pattern[str]:
+    """Compile what passes when it is first needed: that takes longer than any import."""
+    return re.compile(rf"(\{{(?:{_ACCENT})\}}|{_ACCENT}|{_FORMULA})")
