@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ast
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "mirror"
+from tests.source import MODULES, PACKAGE, source_of
 
 ORACLE = Path(__file__).resolve().parent / "oracle"
 
@@ -63,26 +62,6 @@ IMPURE = {
 MAX_LINES = 500
 """A module that grows longer holds two things."""
 
-MODULES = sorted(PACKAGE.rglob("*.py"))
-
-
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
-@cache
-def _imports(path: Path) -> frozenset[str]:
-    """The full names that a module imports."""
-    found: set[str] = set()
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative imports hide where they point"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(found)
-
 
 def _room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
@@ -90,7 +69,7 @@ def _room(path: Path) -> str:
 
 def _wrong_imports(path: Path) -> set[str]:
     room = _room(path)
-    rooms = {name.split(".")[1] for name in _imports(path) if name.startswith("mirror.")}
+    rooms = {name.split(".")[1] for name in source_of(path).imports if name.startswith("mirror.")}
     return rooms - {room} - MAY_IMPORT[room]
 
 
@@ -105,7 +84,11 @@ def test_imports_within_the_engine_make_no_cycle(folder: str) -> None:
     folders = [*ENGINE_MAY_IMPORT]
     allowed = ENGINE_MAY_IMPORT.get(folder, set())
     assert allowed <= {*folders[: folders.index(folder) if allowed else 0]}
-    names = {name for path in (PACKAGE / "engine" / folder).glob("*.py") for name in _imports(path)}
+    names = {
+        name
+        for path in (PACKAGE / "engine" / folder).glob("*.py")
+        for name in source_of(path).imports
+    }
     imported = {name.split(".")[2] for name in names if name.startswith("mirror.engine.")}
     assert imported & {*folders} - {folder} <= allowed
 
@@ -117,9 +100,8 @@ def test_every_folder_of_the_engine_has_its_place() -> None:
 
 
 def _impure(path: Path) -> set[str]:
-    roots = {name.split(".")[0] for name in _imports(path)}
-    used = {node.attr for node in ast.walk(_tree(path)) if isinstance(node, ast.Attribute)}
-    return roots & IMPURE | used & {"now", "today", "utcnow", "environ"}
+    roots = {name.split(".")[0] for name in source_of(path).imports}
+    return roots & IMPURE | source_of(path).attributes & {"now", "today", "utcnow", "environ"}
 
 
 def test_core_is_pure() -> None:
@@ -133,7 +115,7 @@ def test_modules_stay_small() -> None:
     """A module can be read in one sitting, and says what it is for."""
     lines = {str(path): path.read_text().count("\n") for path in MODULES}
     assert {} == {path: count for path, count in lines.items() if count > MAX_LINES}
-    assert [] == [path for path in MODULES if not ast.get_docstring(_tree(path))]
+    assert [] == [path for path in MODULES if not source_of(path).docstring]
 
 
 @pytest.mark.parametrize("path", sorted(ORACLE.glob("*.py")), ids=lambda path: path.name)
@@ -151,4 +133,4 @@ def test_a_forbidden_import_is_seen(tmp_path: Path) -> None:
     """The check itself: what it looks for, it finds."""
     module = tmp_path / "module.py"
     module.write_text("import os\nfrom mirror.store import Store\n")
-    assert _imports(module) == {"os", "mirror.store.Store"}
+    assert source_of(module).imports == {"os", "mirror.store.Store"}

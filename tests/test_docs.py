@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import subprocess
@@ -19,6 +18,7 @@ from mirror.web import ServerSettings
 from mirror.web.pages.codes import codes
 from mirror.web.pages.labels import CODES as WORDS
 from tests.commands import COMMANDS, GROUPS
+from tests.source import MODULES, source_of
 from tests.web.conftest import served
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,13 +106,11 @@ def test_every_option_is_documented(name: str, command: click.Command) -> None:
 
 def _said() -> tuple[set[str], set[str]]:
     """What in the source looks like a code, and what codes are put together from (`http.`)."""
-    whole, begun = set(), set()
-    for path in (ROOT / "mirror").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                whole |= {*re.findall(r"\A[a-z]+\.[a-z_0-9]+\Z", node.value)}
-            elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
-                begun |= {*re.findall(r"\A[a-z]+\.\Z", str(node.values[0].value))}
+    whole: set[str] = set()
+    begun: set[str] = set()
+    for source in map(source_of, MODULES):
+        whole |= {text for _, text in source.strings if re.fullmatch(r"[a-z]+\.[a-z_0-9]+", text)}
+        begun |= {text for text in source.beginnings if re.fullmatch(r"[a-z]+\.", text)}
     return {one for one in whole - _OTHER_NAMES if not _NO_CODE.search(one)}, begun
 
 

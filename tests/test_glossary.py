@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import sqlite3
 from collections import Counter
@@ -13,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from mirror.store import open_store
+from tests.source import MODULES
 
 ROOT = Path(__file__).resolve().parents[1]
-
-MODULES = sorted((ROOT / "mirror").rglob("*.py"))
 
 _ROW = re.compile(
     r"^\| (?P<word>[^|]+) \| (?P<meaning>[^|]+) \| (?P<source>[^|]+) \| (?P<not>[^|]+) \|$"
@@ -41,10 +39,9 @@ SYNONYMS = {
 @cache
 def _classes() -> list[tuple[str, Path]]:
     return [
-        (node.name, path)
+        (name, path)
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.ClassDef)
+        for name in re.findall(r"^ *class (\w+)[(:]", path.read_text("utf-8"), re.MULTILINE)
     ]
 
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-
-MODULES = sorted((ROOT / "mirror").rglob("*.py"))
+from tests.source import MODULES, source_of
 
 OPENINGS = re.compile(r"(What|Of|As|Who|Whom|Whose|Whoever)\b")
 """A docstring that opens so names nothing, or needs the line above it."""
@@ -24,34 +19,9 @@ ARCHAIC = re.compile(
 """Words and turns that current English does not use, or that mean `report` and `result` here."""
 
 
-@cache
-def _nodes(path: Path) -> list[ast.AST]:
-    return [*ast.walk(ast.parse(path.read_text("utf-8")))]
-
-
-def _docstrings(path: Path) -> list[tuple[int, str]]:
-    """The strings that stand alone as statements: docstrings of everything, attributes too."""
-    return [
-        (node.lineno, node.value.value)
-        for node in _nodes(path)
-        if isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    ]
-
-
-def _strings(path: Path) -> list[tuple[int, str]]:
-    """All strings: docstrings, messages, help texts."""
-    return [
-        (node.lineno, node.value)
-        for node in _nodes(path)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    ]
-
-
 def test_docstrings_name_the_thing() -> None:
     """No docstring opens with What, Of or As, or with a relative pronoun."""
-    found = [(path, at, text) for path in MODULES for at, text in _docstrings(path)]
+    found = [(path, at, text) for path in MODULES for at, text in source_of(path).statements]
     assert len(found) > len(MODULES)
     assert not [f"{path}:{at}: {text}" for path, at, text in found if OPENINGS.match(text)]
 
@@ -61,7 +31,7 @@ def test_prose_is_current_english() -> None:
     assert not [
         f"{path}:{at}: {found[0]!r} in {text}"
         for path in MODULES
-        for at, text in _strings(path)
+        for at, text in source_of(path).strings
         if (found := ARCHAIC.search(text))
     ]
 
