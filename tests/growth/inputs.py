@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
@@ -71,12 +72,13 @@ _numbers = count()
 
 @contextmanager
 def files_in(folder: Path) -> Iterator[None]:
-    """Put all inputs in a folder."""
+    """Put all inputs in a folder, with stores to copy."""
     token = _folder.set(folder)
     try:
         yield
     finally:
         _folder.reset(token)
+        _made_store.cache_clear()
 
 
 def _new(ending: str) -> Path:
@@ -86,14 +88,17 @@ def _new(ending: str) -> Path:
 # Parts of inputs -----------------------------------------------------------------------------
 
 
+@cache
 def record_of(number: int) -> Object:
     """One of many records."""
     return make_record(arxiv_id=f"2401.{number:05}")
 
 
-def claim(number: int, signer: Signer = AUTHOR, record: Object = RECORD) -> Object:
-    """One of many events."""
+@cache
+def claim(number: int, signer: Signer = AUTHOR, of_record: int | None = None) -> Object:
+    """One of many events, of the usual record or of one of many."""
     payload = author_claim(f"https://orcid.org/{number}")
+    record = RECORD if of_record is None else record_of(of_record)
     return make_event(record, signer, "author_claimed", payload)
 
 
@@ -178,10 +183,13 @@ def finding(number: int) -> Object:
 
 def vouched(size: int) -> list[Object]:
     """Bundles of this many records, each with an event and a receipt."""
-    return [
-        make_bundle(one, [claim(1, AUTHOR, one)], [make_receipt(one, AUTHOR)])
-        for one in map(record_of, range(size))
-    ]
+    return [_vouched(number) for number in range(size)]
+
+
+@cache
+def _vouched(number: int) -> Object:
+    record = record_of(number)
+    return make_bundle(record, [claim(1, AUTHOR, number)], [make_receipt(record, AUTHOR)])
 
 
 def malformed(size: int) -> list[Object]:
@@ -257,12 +265,11 @@ def folder_of(size: int) -> Path:
 
 
 def merging(source: Path, limits: ReadLimits | None = None) -> Action:
-    """Merge a source into a new store."""
-    db = _new(".db")
+    """Merge a source into an empty store that trusts the author."""
+    db = store_of([])
 
     def merge() -> None:
         with with_processes(1), open_store(db) as store:
-            add_keys(store, KEYS)
             ingest(
                 store,
                 ReadRequest([str(source)], lambda _report: None, limits=limits or ReadLimits()),
@@ -278,10 +285,18 @@ def merging_lines(bundles: Iterable[Any], limits: ReadLimits | None = None) -> A
 
 def store_of(bundles: Iterable[Any], *, indexed: bool = False) -> Path:
     """A store that trusts the author."""
+    return Path(shutil.copy(_made_store(tuple(map(to_json, bundles)), indexed), _new(".db")))
+
+
+@cache
+def _made_store(bundles: tuple[bytes, ...], indexed: bool) -> Path:  # noqa: FBT001 - a key
     db = _new(".db")
     with with_processes(1), open_store(db) as store:
         add_keys(store, KEYS)
-        ingest(store, ReadRequest([str(lines_of(bundles))], lambda _report: None))
+        if bundles:
+            source = _new(".jsonl")
+            source.write_bytes(b"\n".join(bundles))
+            ingest(store, ReadRequest([str(source)], lambda _report: None))
         if indexed:
             update_index(store)
     return db
@@ -327,7 +342,9 @@ def comparing(events: list[Any]) -> Action:
 def adding_keys(size: int) -> Action:
     """Trust a key that signed an event of every record."""
     records = [record_of(number) for number in range(size)]
-    db = store_of(make_bundle(one, [claim(1, STRANGER, one)]) for one in records)
+    db = store_of(
+        make_bundle(one, [claim(1, STRANGER, number)]) for number, one in enumerate(records)
+    )
     return command("keys", "add", keys_file(STRANGER), "--db", db, "--jobs", 1)
 
 
@@ -358,7 +375,7 @@ def changing_trust(size: int, signer: Signer, *words: str) -> Action:
 def one_changed(size: int, *, is_trust: bool) -> Action:
     """List the records that changed since a time after which one of many did."""
     records = [record_of(number) for number in range(size + 1)]
-    strange = make_bundle(records[0], [claim(1, STRANGER, records[0])])
+    strange = make_bundle(records[0], [claim(1, STRANGER, 0)])
     db = store_of([*([strange] if is_trust else []), *map(make_bundle, records[1:])])
     with open_store(db) as store:
         at = time_text(datetime.now(UTC), microseconds=True)

@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
@@ -70,13 +69,13 @@ LINEAR = 2.3
 """Largest accepted growth; 2 is linear."""
 
 
-@pytest.fixture(autouse=True)
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(autouse=True, scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Make many transactions and batches of few bundles; inputs are in a separate folder."""
-    monkeypatch.setattr(ingest_module, "TRANSACTION_BUNDLES", 4)
-    monkeypatch.setattr(ingest_module, "LARGE_RECORD_FACTS", 8)
-    monkeypatch.setattr(verify_module, "BATCH_BUNDLES", 2)
-    with files_in(tmp_path):
+    with pytest.MonkeyPatch.context() as changes, files_in(tmp_path_factory.mktemp("inputs")):
+        changes.setattr(ingest_module, "TRANSACTION_BUNDLES", 4)
+        changes.setattr(ingest_module, "LARGE_RECORD_FACTS", 8)
+        changes.setattr(verify_module, "BATCH_BUNDLES", 2)
         yield
 
 
@@ -106,7 +105,7 @@ BUNDLES: dict[str, Prepare] = {
     ),
     "repeats": lambda n: _each(*[_events(claim(1))] * n),
     "two records in turn": lambda n: merging_lines(
-        make_bundle(record_of(i % 2), [claim(i, STRANGER, record_of(i % 2))]) for i in range(n)
+        make_bundle(record_of(i % 2), [claim(i, STRANGER, i % 2)]) for i in range(n)
     ),
     "records": lambda n: merging_lines(vouched(n)),
     "records of one name": lambda n: merging_lines(
