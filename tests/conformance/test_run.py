@@ -107,7 +107,7 @@ def test_a_seed_gives_the_same_worlds_everywhere() -> None:
 LINES = {1: b'{"id":1}\n', 2: b'{"id":2}\n'}
 
 
-def _ask(script: str, lines: Mapping[int, bytes] = LINES, seconds: float = 10.0) -> BatchAnswers:
+def _ask(script: str, lines: Mapping[int, bytes] = LINES, seconds: float = 60.0) -> BatchAnswers:
     return Program(["sh", "-c", script], seconds).ask(lines, 100)
 
 
@@ -124,7 +124,7 @@ def test_a_program_is_asked() -> None:
 def test_more_tasks_than_a_pipe_holds() -> None:
     """A program that answers while it reads is no deadlock."""
     lines = {number: b'{"id":%d,"text":"%s"}\n' % (number, b"x" * 5000) for number in range(1, 101)}
-    found = Program(["cat"], 10.0).ask(lines, 600_000)
+    found = Program(["cat"], 60.0).ask(lines, 600_000)
     assert found.answers.keys() == lines.keys()
 
 
@@ -172,7 +172,7 @@ for line in list(sys.stdin)[:3]:
     print(line[: line.index(",")] + ',"unsupported":true}')
 1 / 0
 """
-    program = Program([sys.executable, "-S", "-c", script], 10.0)
+    program = Program([sys.executable, "-S", "-c", script], 60.0)
     found = run_conformance(_request("compare"), program)
     value: Any = found.to_value()
     assert value["result"] == "different"

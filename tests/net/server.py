@@ -7,9 +7,10 @@ import socket
 import socketserver
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 GREETING = b'{"hello":"world"}'
 
@@ -93,6 +94,8 @@ class Site:
     """Whether to go on with a connection; called before any TLS."""
     requests: list[Exchange] = field(default_factory=list)
     connections: int = 0
+    ended: int = 0
+    """How many connections were closed."""
     port: int = 0
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -104,6 +107,13 @@ class Site:
         """Answer a path so; its URL."""
         self.routes[path] = handler
         return self.url(path)
+
+    def wait_until(self, is_so: Callable[[Site], bool]) -> None:
+        """Wait until the threads of the server have come as far."""
+        until = time.monotonic() + 30
+        while not is_so(self):
+            assert time.monotonic() < until
+            time.sleep(0.005)
 
     @property
     def paths(self) -> list[str]:
@@ -117,7 +127,7 @@ class _Handler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         site = cast("_Server", self.server).site
         site.connections += 1
-        self.request.settimeout(5)
+        self.request.settimeout(60)
         with contextlib.suppress(OSError):
             if not site.on_connect(self.request):
                 return
@@ -165,6 +175,10 @@ class _Server(socketserver.ThreadingTCPServer):
     def __init__(self, site: Site) -> None:
         self.site = site
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self.site.ended += 1
 
 
 @contextlib.contextmanager

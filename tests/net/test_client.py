@@ -67,12 +67,13 @@ def test_threads_share_a_client_and_its_limits(site: Site, make_client: MakeClie
     """Each thread's answer has its own end in time and size."""
     slow = site.at("/slow", lambda exchange: exchange.trickle(message(b"x" * 1000)))
     fast = site.at("/fast", saying(message(b"y" * 5000)))
-    client = make_client(response_seconds=0.3)
+    client = make_client(response_seconds=1)
     failures = list[UpstreamError]()
     thread = threading.Thread(target=lambda: failures.append(refusal(client, slow)))
     thread.start()
     while thread.is_alive():
         assert len(client.get(fast, limit_bytes=5000).body) == 5000
+        thread.join(0.02)
     assert ["upstream.timeout"] == [error.code for error in failures]
 
 

@@ -97,14 +97,14 @@ def test_a_server_that_hangs_up_within_the_handshake_is_tried_again(
     assert site.connections == 3
 
 
-@pytest.mark.parametrize(("connect_s", "answer_s"), [(0.2, 3), (2, 0.2)])
+@pytest.mark.parametrize(("connect_s", "answer_s"), [(0.2, 60), (60, 0.2)])
 def test_a_handshake_ends_in_time(
     site: Site, make_client: MakeClient, connect_s: float, answer_s: float
 ) -> None:
     """The server accepts, and says nothing; or says a byte now and then."""
 
     def dawdle(connection: socket.socket) -> bool:
-        for byte in b"\x16\x03\x03\x40\x00" + bytes(99):
+        for byte in b"\x16\x03\x03\x40\x00" + bytes(9999):
             if site.stopping.wait(0.03):
                 break
             connection.sendall(bytes([byte]))
@@ -115,7 +115,7 @@ def test_a_handshake_ends_in_time(
     client = make_client(connect_seconds=connect_s, response_seconds=answer_s)
     url = site.url().replace("http:", "https:")
     assert refusal(client, url).code == "upstream.timeout"
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 30
 
 
 def test_a_redirect_may_lead_to_tls_and_never_away_from_it(
@@ -136,9 +136,8 @@ def test_an_answer_over_tls_has_an_end_too(secure_site: Site, make_client: MakeC
     """Trickles and truncation are seen through it."""
     slow = secure_site.at("/slow", lambda exchange: exchange.trickle(message(b"x" * 9999)))
     cut = secure_site.at("/cut", saying(message(content_length="99"), then_hang_up=True))
-    client = make_client(response_seconds=0.3)
-    assert refusal(client, slow).code == "upstream.timeout"
-    assert refusal(client, cut).code == "upstream.truncated"
+    assert refusal(make_client(response_seconds=0.3), slow).code == "upstream.timeout"
+    assert refusal(make_client(), cut).code == "upstream.truncated"
 
 
 # Whose certificates --------------------------------------------------------------------------
