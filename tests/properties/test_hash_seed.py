@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 
 PROGRAM = """
@@ -57,9 +55,7 @@ def _run(seed: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("seed", ["1", "12345", "random"])
-def test_the_hash_seed_changes_nothing(seed: str) -> None:
+def test_the_hash_seed_changes_nothing() -> None:
     """M1, B6, K3: state, core, text, composed bundle and key set digest."""
-    expected = _run("0")
-    assert len(expected.split()) == 5
-    assert expected == _run(seed)
+    (only,) = {_run(seed) for seed in ("0", "1", "12345", "random")}
+    assert len(only.split()) == 5
