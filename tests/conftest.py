@@ -42,6 +42,17 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files of the core that have nothing but examples where no example is to run."""
+    is_left_out = (
+        config.option.markexpr == "not examples"
+        and collection_path.suffix == ".py"
+        and collection_path.is_relative_to(CORE)
+        and b"hypothesis" not in collection_path.read_bytes()
+    )
+    return is_left_out or None  # None: others decide
+
+
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the examples of the core, by which coverage is measured."""
