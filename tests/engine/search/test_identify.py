@@ -215,7 +215,7 @@ def test_text_that_is_not_ascii_is_unconfirmed(store: Store, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["\x00", "a\ud800", "\udcff", "'" * 10_000, "a-\n" * 6_000, "ﬁ~“–``\u00ade\u0301-\n" * 500,
+    ["\x00", "a\ud800", "\udcff", "'" * 10_000, "a-\n" * 6_000, "ﬁ~“–``\u00ade\u0301-\n" * 100,
      "a" * 2_000_000, '"', "%", "\u202e"],
     ids=range(10),
 )  # fmt: skip
@@ -479,7 +479,7 @@ def test_a_large_dump_takes_no_more_memory(store: Store, tmp_path: Path) -> None
     _merge(store, tmp_path, make_record())
     path = tmp_path / "dump.jsonl"
     with path.open("wb") as out:
-        for number in range(10_000):
+        for number in range(2000):
             out.write(_paper(f"2401.{number:05}", TITLE, "abstract " * 200))
     with open_metadata(str(path)) as file:
         tracemalloc.start()
@@ -488,7 +488,7 @@ def test_a_large_dump_takes_no_more_memory(store: Store, tmp_path: Path) -> None
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert 10_000 == count
+    assert 2000 == count
     assert peak < 2_000_000 < path.stat().st_size
 
 
