@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Final
 
 from sample_bundles.expected import Sample
@@ -27,6 +28,7 @@ _MORE_TITLES: Final = {
 """Titles that the registry's pages did not show; the digests in the records prove them (R5)."""
 
 
+@cache
 def facts() -> list[Object]:
     """Return what is known of each record, ascending by canonical_sha256."""
     return [oracle.parse(line) for line in _FACTS.read_bytes().splitlines()]
