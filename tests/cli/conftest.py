@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -50,6 +52,35 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mirror:
     """`mirror(...)` runs a command in an empty folder, where `mirror.db` will be."""
     monkeypatch.chdir(tmp_path)
     return run_here
+
+
+SampleStore: TypeAlias = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def _sample_stores(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Stores that `mirror merge` made, each once."""
+
+    @cache
+    def make(*arguments: object) -> Path:
+        store = tmp_path_factory.mktemp("store") / "mirror.db"
+        assert run_here("merge", *arguments, "--db", store).exit_code in {0, 1}
+        return store
+
+    return make
+
+
+@pytest.fixture
+def sample_store(
+    _sample_stores: Callable[..., Path], mirror: Mirror, tmp_path: Path
+) -> SampleStore:
+    """`sample_store(...)` copies the store that `mirror merge ...` makes to `mirror.db`."""
+
+    def copy(*arguments: object, db: str = "mirror.db") -> Path:
+        shutil.copyfile(_sample_stores(*arguments), tmp_path / db)
+        return Path(db)
+
+    return copy
 
 
 @pytest.fixture

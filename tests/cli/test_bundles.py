@@ -44,28 +44,23 @@ def _findings(ran: Ran, like: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
-def test_a_sample_gives_what_stands_beside_it(sample: Path, mirror: Mirror) -> None:
-    """States to the byte, findings by code and place, exit code; stored or not."""
+def test_sample_gives_the_expected_results(sample: Path, mirror: Mirror) -> None:
+    """States to the byte, findings by code and place, exit code: stored or not, and again.
+
+    The second merge of the same sample finds the same, and finds nothing new.
+    """
     expected = _expected(sample)
     in_memory = mirror("merge", sample, *_keys(sample), "--in-memory", "--json")
     assert _beside(sample, ".states.jsonl").read_bytes() == in_memory.stdout
     assert expected["exit_code"] == in_memory.exit_code
-    stored = mirror("merge", sample, *_keys(sample), "--db", "store.db", "--json")
-    assert in_memory.stdout == stored.stdout
-    assert expected["exit_code"] == stored.exit_code
     checked = mirror("verify", sample, *_keys(sample), "--json")
     assert expected["findings"] == _findings(checked, expected["findings"])
     assert expected["exit_code"] == checked.exit_code
-
-
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
-def test_merging_again_changes_nothing(sample: Path, mirror: Mirror) -> None:
-    """The second merge of the same bundle finds the same, and finds nothing new."""
-    first = mirror("merge", sample, *_keys(sample), "--json")
+    stored = mirror("merge", sample, *_keys(sample), "--json")
     before = mirror("status", "--json").lines
     again = mirror("merge", sample, *_keys(sample), "--json")
-    assert first.stdout == again.stdout
-    assert first.exit_code == again.exit_code
+    assert in_memory.stdout == stored.stdout == again.stdout
+    assert expected["exit_code"] == stored.exit_code == again.exit_code
     assert "0 records, 0 events, 0 receipts, 0 alias times" in again.stderr
     assert before == mirror("status", "--json").lines
 

@@ -8,17 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import BUNDLES, Mirror
+from tests.cli.conftest import BUNDLES, Mirror, SampleStore
 
 DEMO = BUNDLES / "demo.tar"
 KEYS = BUNDLES / "demo-keys.json"
 
 
 @pytest.fixture
-def store(mirror: Mirror) -> Path:
+def store(sample_store: SampleStore) -> Path:
     """A store of the demo bag."""
-    assert mirror("merge", DEMO, "--keys", KEYS).exit_code == 0
-    return Path("mirror.db")
+    return sample_store(DEMO, "--keys", KEYS)
 
 
 def _break(store: Path, query: str) -> None:

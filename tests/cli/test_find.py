@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 
 from mirror.core.values import time_text
 from tests.builders import Signer, key_set_file, make_bundle, make_event, make_record, to_json
-from tests.cli.conftest import BUNDLES, Mirror, Terminal
+from tests.cli.conftest import BUNDLES, Mirror, SampleStore, Terminal, run_here
 from tests.helpers import DEMO_RECORDS, PITH_RECORDS
 from tests.shared import lines
 
@@ -26,9 +27,24 @@ NUMBER = "pith:2013:A5G5GAJ7DMCZDPVAMNFAYYAUOP"
 
 
 @pytest.fixture
-def store(mirror: Mirror) -> Path:
-    """A store of both sample bags."""
-    assert mirror("merge", DEMO, PITH, "--keys", KEYS).exit_code == 0
+def new_store(sample_store: SampleStore) -> Path:
+    """A store of both sample bags, which is not indexed."""
+    return sample_store(DEMO, PITH, "--keys", KEYS)
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, indexed."""
+    store = tmp_path_factory.mktemp("indexed") / "mirror.db"
+    assert run_here("merge", DEMO, PITH, "--keys", KEYS, "--db", store).exit_code == 0
+    assert run_here("find", "hep-th", "--db", store).exit_code == 0
+    return store
+
+
+@pytest.fixture
+def store(indexed: Path, mirror: Mirror, tmp_path: Path) -> Path:
+    """A copy of it, where `mirror` runs."""
+    shutil.copyfile(indexed, tmp_path / "mirror.db")
     return Path("mirror.db")
 
 
@@ -100,11 +116,11 @@ def test_what_a_merge_brings_is_found_at_once(mirror: Mirror) -> None:
 
 
 def test_a_busy_store_is_searched_as_it_is(
-    store: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+    new_store: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the index lacks is counted; names need no index."""
     monkeypatch.setattr("mirror.cli.record_search.WAIT_S", 0.01)
-    with _writing(store):
+    with _writing(new_store):
         ran = mirror("find", "1309.3741")
         assert (0, True) == (
             ran.exit_code,
@@ -116,7 +132,7 @@ def test_a_busy_store_is_searched_as_it_is(
             f"{PITH_RECORDS + DEMO_RECORDS} records not indexed yet" in ran.stderr,
         )
     assert mirror("identify", "--title", TITLE).exit_code == 0
-    with _writing(store):
+    with _writing(new_store):
         ran = mirror("find", TITLE)
         assert (0, "") == (ran.exit_code, ran.stderr)
 

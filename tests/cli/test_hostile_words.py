@@ -18,7 +18,7 @@ from tests.builders import (
     make_record,
     to_json,
 )
-from tests.cli.conftest import BUNDLES, Mirror, Terminal
+from tests.cli.conftest import BUNDLES, Mirror, SampleStore, Terminal
 from tests.helpers import PITH_RECORDS
 
 PITH = BUNDLES / "pith.tar"
@@ -29,18 +29,18 @@ PITH = BUNDLES / "pith.tar"
                 ["rebuild"], ["check", "--repair"], ["export", "out.tar"], ["status"]],
 )  # fmt: skip
 def test_every_command_works_on_a_terminal(
-    command: list[str], mirror: Mirror, terminal: Terminal
+    command: list[str], sample_store: SampleStore, terminal: Terminal
 ) -> None:
     """Progress and all."""
-    mirror("merge", PITH)
+    sample_store(PITH)
     shown = terminal(*command)
     assert (0, False) == (shown.exit_code, "Traceback" in shown.text)
 
 
-def test_an_export_does_not_overwrite_a_store(mirror: Mirror) -> None:
+def test_an_export_does_not_overwrite_a_store(sample_store: SampleStore, mirror: Mirror) -> None:
     """Neither the one that it reads nor another."""
-    mirror("merge", PITH)
-    mirror("merge", PITH, "--db", "other.db")
+    sample_store(PITH)
+    sample_store(PITH, db="other.db")
     for out in ("mirror.db", "other.db"):
         ran = mirror("export", out)
         assert (3, True) == (ran.exit_code, "output.refused" in ran.stderr)
@@ -82,10 +82,10 @@ def test_names_that_are_not_utf8_stop_nothing(mirror: Mirror, tmp_path: Path) ->
 
 
 def test_an_output_that_cannot_be_written_says_so(
-    mirror: Mirror, program: Path, tmp_path: Path
+    sample_store: SampleStore, program: Path, tmp_path: Path
 ) -> None:
     """A full disk behind stdout is exit 3, and so is a stdout that is closed."""
-    mirror("merge", PITH)
+    sample_store(PITH)
     for words in ("status --json", "show 1611.08522 --json", f"merge {PITH} --json"):
         for redirection in (">/dev/full", ">&-"):
             done = subprocess.run(
@@ -107,9 +107,11 @@ def test_an_output_that_cannot_be_written_says_so(
         "https://arxiv.org/pdf/1705.09786v3.pdf",
     ],
 )
-def test_addresses_name_what_they_end_in(identifier: str, mirror: Mirror) -> None:
+def test_addresses_name_what_they_end_in(
+    identifier: str, sample_store: SampleStore, mirror: Mirror
+) -> None:
     """As they are copied from a browser."""
-    mirror("merge", PITH)
+    sample_store(PITH)
     state = mirror("show", identifier, "--json").lines[0]
     assert state["pith_number"] == "pith:2017:7SOLO26TLPZRGSRX2HH227CICV"
 

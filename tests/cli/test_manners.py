@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from mirror.cli import main
-from tests.cli.conftest import BUNDLES, Mirror, Terminal
+from tests.cli.conftest import BUNDLES, Mirror, SampleStore, Terminal
 from tests.commands import walk
 
 DEMO = BUNDLES / "demo.tar"
@@ -76,9 +76,9 @@ def each(program: Path, tmp_path: Path) -> Each:
 
 
 @pytest.fixture
-def store(mirror: Mirror) -> Mirror:
+def store(sample_store: SampleStore, mirror: Mirror) -> Mirror:
     """A store with the demonstration, and the tables beside it."""
-    mirror("merge", DEMO)
+    sample_store(DEMO)
     mirror("query", "SELECT 1")
     return mirror
 
@@ -165,9 +165,9 @@ def test_lines_wrap_by_words_and_never_follow_a_bar(terminal: Terminal) -> None:
     assert any(line.startswith(" " * 10) for line in plain), "the table wraps under its values"
 
 
-def test_a_record_fits_80_columns(terminal: Terminal, mirror: Mirror) -> None:
+def test_a_record_fits_80_columns(terminal: Terminal, sample_store: SampleStore) -> None:
     """A digest is never broken; what belongs to an event stays indented under it."""
-    mirror("merge", DEMO, "--keys", BUNDLES / "demo-keys.json")
+    sample_store(DEMO, "--keys", BUNDLES / "demo-keys.json")
     lines = terminal("show", "EI5HAOZQ").lines
     assert [line for line in lines if len(line) > 80] == []
     digest = "223a703b305ce373c9debdd13b6a9dbfa7f380468b02ac2baf3698318bc8283d"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import BUNDLES, Mirror, Ran
+from tests.cli.conftest import BUNDLES, Mirror, Ran, SampleStore
 
 SECRET = "s3cr3t"  # noqa: S105 - what must not be found
 URL = f"http://user:{SECRET}@127.0.0.1:9"
@@ -64,9 +64,9 @@ WAYS = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path, mirror: Mirror) -> Path:
+def folder(tmp_path: Path, sample_store: SampleStore) -> Path:
     """The working folder, with a store in it."""
-    mirror("merge", BUNDLES / "demo.tar")
+    sample_store(BUNDLES / "demo.tar")
     (tmp_path / "states.jsonl").write_bytes((BUNDLES / "demo.states.jsonl").read_bytes())
     return tmp_path
 
