@@ -32,7 +32,7 @@ def _run(*arguments: str, **settings: Any) -> Result:
     return CliRunner().invoke(main, ["conformance", *arguments], **settings)
 
 
-def test_the_oracle_passes_in_part() -> None:
+def test_only_selected_tasks_are_asked() -> None:
     """Only the tasks that are asked for are asked, and the report says which were not."""
     ran = _run("--worlds", "2", "--task", "compare", "--json", *ORACLE)
     assert ran.exit_code == 0, ran.output
@@ -72,7 +72,7 @@ def test_a_difference_is_shown(tmp_path: Path) -> None:
     assert "json.duplicate_key" in files[1].read_text()
 
 
-def test_the_command_itself_is_a_program() -> None:
+def test_the_command_answers_tasks_from_standard_input() -> None:
     """Tasks from standard input are answered; what is no task is an error."""
     ran = _run("--answer", input=b'{"id":7,"task":"digest","text":"W10="}\n')
     assert ran.exit_code == 0
@@ -113,7 +113,7 @@ class _Elements(HTMLParser):
         assert not [name for name, _ in attrs if name.startswith("on") or name in {"src", "href"}]
 
 
-def test_the_page_is_safe() -> None:
+def test_the_report_page_escapes_what_a_program_writes() -> None:
     """Whatever a program writes is text; the page has no script and loads nothing."""
     report = ConformanceReport(command=(HOSTILE,), seed=HOSTILE, worlds=1, kinds=("digest",))
     report.fault = report.stopped = HOSTILE

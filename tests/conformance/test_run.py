@@ -111,7 +111,7 @@ def _ask(script: str, lines: Mapping[int, bytes] = LINES, seconds: float = 60.0)
     return Program(["sh", "-c", script], seconds).ask(lines, 100)
 
 
-def test_a_program_is_asked() -> None:
+def test_answers_may_come_in_any_order() -> None:
     """Answers in any order, blank lines, and more on standard error than a pipe holds."""
     found = _ask(
         "cat >/dev/null; yes | head -c 200000 >&2; echo; echo '{\"id\":2}'; echo '{\"id\":1}'"
@@ -121,7 +121,7 @@ def test_a_program_is_asked() -> None:
     assert found.stderr.endswith("y\n")
 
 
-def test_more_tasks_than_a_pipe_holds() -> None:
+def test_more_tasks_than_a_pipe_holds_are_answered() -> None:
     """A program that answers while it reads is no deadlock."""
     lines = {number: b'{"id":%d,"text":"%s"}\n' % (number, b"x" * 5000) for number in range(1, 101)}
     found = Program(["cat"], 60.0).ask(lines, 600_000)
@@ -142,7 +142,7 @@ def test_more_tasks_than_a_pipe_holds() -> None:
         ("printf '\\033[31m\\n'", "line 1 of its output is no JSON object: \ufffd[31m"),
     ],
 )
-def test_a_faulty_program(script: str, fault: str) -> None:
+def test_the_fault_of_a_program_is_reported(script: str, fault: str) -> None:
     """The fault is said in words, without control characters."""
     assert fault in _ask(script).fault
 
@@ -150,7 +150,7 @@ def test_a_faulty_program(script: str, fault: str) -> None:
 @pytest.mark.parametrize(
     "script", ["sleep 60", "cat >/dev/null; sleep 60 & wait", "exec 1>&-; sleep 60"]
 )
-def test_a_program_without_an_end(script: str) -> None:
+def test_a_program_that_does_not_end_is_killed(script: str) -> None:
     """It is ended, with what it started."""
     lines = {1: b"x" * 500_000 + b"\n"}
     found = _ask(script, lines, 0.2)
@@ -158,13 +158,13 @@ def test_a_program_without_an_end(script: str) -> None:
     assert found.answers == {}
 
 
-def test_a_program_that_cannot_be_started() -> None:
+def test_a_program_that_cannot_be_started_is_an_error() -> None:
     """It is an error of the command, and no difference."""
     with pytest.raises(SourceError, match=r"conformance\.program"):
         Program(["./absent"], 1.0).ask(LINES, 0)
 
 
-def test_a_program_that_leaves_tasks_unanswered() -> None:
+def test_an_unanswered_task_stops_the_run() -> None:
     """The run stops, and the first such task is named with what became of the program."""
     script = """
 import sys
@@ -185,7 +185,7 @@ for line in list(sys.stdin)[:3]:
 # Smaller tasks -------------------------------------------------------------------------------
 
 
-def test_a_text_is_made_smaller() -> None:
+def test_a_text_is_minimised_to_its_difference() -> None:
     """Only what shows the difference is left; a text that is no JSON is cut by bytes."""
 
     def small(text: bytes, part: bytes) -> bytes:
@@ -222,7 +222,7 @@ def test_the_store_gives_the_same_answers() -> None:
     [b"[]", b'{"id":1,"task":"x"}', b'{"id":"1","task":"digest","text":""}',
      b'{"id":1,"task":"digest","text":"?"}', b'{"id":1,"task":"merge","bundles":[1],"keys":null}'],
 )  # fmt: skip
-def test_a_line_that_is_no_task(line: bytes) -> None:
+def test_an_invalid_task_is_refused(line: bytes) -> None:
     """It is refused with its place."""
     with pytest.raises(FormatError, match=r"task\.shape"):
         list(store_answers.answer_lines([line]))

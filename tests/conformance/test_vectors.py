@@ -30,7 +30,7 @@ def _lines(name: str) -> list[Any]:
 TASKS, ANSWERS = _lines("tasks.jsonl"), _lines("answers.jsonl")
 
 
-def test_the_folder_is_a_bag() -> None:
+def test_the_vectors_are_a_valid_bag() -> None:
     """Whole by its manifests, with what it is in its description; the page has its digest."""
     bag = bagit.Bag(str(VECTORS))
     bag.validate()
@@ -53,7 +53,7 @@ def test_the_oracle_gives_the_answers() -> None:
     assert min(checked.values()) > 10
 
 
-def test_a_code_has_one_spelling() -> None:
+def test_a_refused_text_has_one_fault() -> None:
     """Each text that V1 refuses has one fault, so that its code can be compared exactly."""
     codes = Counter(code for answer in ANSWERS for code in codes_in(answer))
     assert sum(codes[code] > 0 for code in codes if code.startswith("json.")) == 5

@@ -73,7 +73,7 @@ def statuses(checked: CheckedEvidence) -> dict[str, EvidenceStatus]:
     return {one.name.partition(" sha256:")[0]: one.status for one in checked.checks}
 
 
-def test_what_an_honest_file_shows(evidence: Object) -> None:
+def test_the_proofs_of_an_honest_file_hold(evidence: Object) -> None:
     """Proofs hold; times that signers give, and what upstream said, are claims."""
     checked = check_evidence(canonical(evidence))
     assert checked.holds
@@ -117,7 +117,7 @@ def test_an_authority_is_named_with_the_digest_of_its_root(evidence: Object) -> 
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_lie_is_seen(evidence: Object, lie: str) -> None:
+def test_a_changed_document_fails_its_check(evidence: Object, lie: str) -> None:
     """The check that must fail fails."""
     checked = check_evidence(changed(evidence, lie))
     assert not checked.holds
@@ -134,7 +134,7 @@ def test_javascript_gives_the_same_answers(evidence: Object) -> None:
 
 
 @pytest.mark.parametrize("document", MALFORMED)
-def test_what_is_no_evidence_is_refused(document: bytes) -> None:
+def test_malformed_evidence_is_refused(document: bytes) -> None:
     with pytest.raises(FormatError):
         check_evidence(document)
 
@@ -152,7 +152,7 @@ def test_the_page_holds_the_document(evidence: Object) -> None:
     assert len(evidence_page(evidence)) < 300_000
 
 
-def test_a_page_with_other_words_is_found(evidence: Object) -> None:
+def test_a_changed_page_is_detected(evidence: Object) -> None:
     page = evidence_page(evidence)
     assert not is_unchanged(page.replace(b"Evidence of a record", b"Proof of the truth"))
 
@@ -163,7 +163,7 @@ def test_a_page_without_a_document_is_refused(page: bytes) -> None:
         document_in(page)
 
 
-def test_the_script_cannot_end_early() -> None:
+def test_the_script_has_no_end_tag() -> None:
     """No text in the modules ends the element or begins a comment of HTML."""
     script = verifier_script().lower()
     assert not any(one in script for one in ("</script", "<!--", "]]>"))
@@ -192,7 +192,7 @@ def by_hand(folder: Path, page: bytes) -> list[str]:
     return run.stdout.splitlines()
 
 
-def test_the_document_checks_it_by_hand(evidence: Object, tmp_path: Path) -> None:
+def test_the_documented_commands_verify_a_file(evidence: Object, tmp_path: Path) -> None:
     """Whatever keys of the key set signed is verified; what others signed is not."""
     lines = by_hand(tmp_path, evidence_page(evidence))
     verified = [one for one in lines if one.endswith("Signature Verified Successfully")]
@@ -207,7 +207,7 @@ def lines_of_junk(lines: list[str]) -> str:
     return found.removeprefix("event DIFFERS: ")
 
 
-def test_by_hand_a_lie_is_seen(evidence: Object, tmp_path: Path) -> None:
+def test_the_documented_commands_detect_a_wrong_path(evidence: Object, tmp_path: Path) -> None:
     document = deepcopy(smaller(evidence))
     document["inclusion_proof"]["core_digest"] = "00" * 32
     assert any("the path DIFFERS" in one for one in by_hand(tmp_path, evidence_page(document)))

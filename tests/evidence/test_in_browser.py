@@ -32,7 +32,7 @@ def opened(page: Any, folder: Path, document: Object) -> Iterator[None]:
     assert log.errors == []
 
 
-def test_a_file_proves_itself_offline(page: Any, evidence: Object, tmp_path: Path) -> None:
+def test_a_file_is_verified_offline(page: Any, evidence: Object, tmp_path: Path) -> None:
     """The verdict, each check, whom to trust, the record and its events."""
     with opened(page, tmp_path, evidence):
         page.wait_for_selector("#verdict.good")
@@ -45,7 +45,7 @@ def test_a_file_proves_itself_offline(page: Any, evidence: Object, tmp_path: Pat
 
 
 @pytest.mark.parametrize("lie", ["another state", "another mirror", "other headers"])
-def test_a_lie_is_shown(page: Any, evidence: Object, tmp_path: Path, lie: str) -> None:
+def test_a_failed_check_is_shown(page: Any, evidence: Object, tmp_path: Path, lie: str) -> None:
     document = {**evidence, "checkpoint": {**evidence["checkpoint"]}}
     document["headers"] = [{**one} for one in evidence["headers"]]
     LIES[lie][0](document)
@@ -69,7 +69,7 @@ def test_hostile_strings_are_text(page: Any, tmp_path: Path) -> None:
         assert "<img src=x" in page.inner_text("main")
 
 
-def test_without_scripts_the_file_says_what_to_do(
+def test_without_javascript_the_file_names_the_command(
     page_without_scripts: Any, evidence: Object, tmp_path: Path
 ) -> None:
     with opened(page_without_scripts, tmp_path, evidence):

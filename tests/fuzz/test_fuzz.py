@@ -20,7 +20,7 @@ SECONDS = int(os.environ.get("FUZZ_SECONDS", "0"))
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_the_seeds_themselves_agree(name: str) -> None:
+def test_targets_pass_on_their_seeds(name: str) -> None:
     """Each target passes on its seeds."""
     for seed in seeds(name):
         TARGETS[name](seed)
@@ -42,13 +42,13 @@ def _mutated(seed: bytes, order: random.Random) -> bytes:
 @pytest.mark.parametrize("name", TARGETS)
 @settings(max_examples=settings().max_examples // 2)
 @given(choice=st.integers(0, 1 << 32))
-def test_no_mutation_of_a_seed_tells_two_ways_apart(name: str, choice: int) -> None:
+def test_mutated_seeds_get_the_same_answer_from_fast_and_slow_code(name: str, choice: int) -> None:
     """For any change of valid input, the fast code gives the same answer as the slow code."""
     order = random.Random(choice)
     TARGETS[name](_mutated(order.choice(seeds(name)), order))
 
 
-def test_a_search_guided_by_coverage_finds_nothing(tmp_path: Path) -> None:
+def test_a_search_guided_by_coverage_finds_no_fault(tmp_path: Path) -> None:
     """Some inputs of atheris for each target, or as many seconds as requested."""
     if importlib.util.find_spec("atheris") is None:
         pytest.skip("atheris is not installed: pip install '.[fuzz]', where it has a wheel")

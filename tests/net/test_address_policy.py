@@ -52,13 +52,13 @@ def test_public_addresses_are_accepted(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"), [(text, words) for words, texts in REFUSED.items() for text in texts]
 )
-def test_other_addresses_are_refused_by_what_they_are_for(text: str, words: str) -> None:
+def test_special_purpose_addresses_are_refused_with_their_purpose(text: str, words: str) -> None:
     """Each kind has its words, which go into the message."""
     assert refusal_reason(ip_address(text)) == words
 
 
 @pytest.mark.parametrize("text", HIDDEN)
-def test_an_ipv4_address_cannot_hide_in_an_ipv6_one(text: str) -> None:
+def test_ipv4_addresses_within_ipv6_addresses_are_checked(text: str) -> None:
     """It is judged as what a machine connects to in the end."""
     assert refusal_reason(ip_address(text))
 
@@ -78,7 +78,7 @@ def addresses(draw: st.DrawFn) -> Address:
 
 
 @given(addresses())
-def test_no_address_is_accepted_that_ipaddress_knows_for_another_purpose(address: Address) -> None:
+def test_accepted_addresses_are_global_for_ipaddress(address: Address) -> None:
     """Whatever we accept is global, and none of the special kinds."""
     if refusal_reason(address) or _is_hidden(address):
         return
@@ -97,7 +97,9 @@ def test_no_global_ipv4_address_is_refused(address: Address) -> None:
 
 
 @given(st.ip_addresses(v=4))
-def test_mapped_and_translated_addresses_are_judged_as_what_they_hold(address: Address) -> None:
+def test_mapped_and_translated_addresses_are_checked_as_their_ipv4_address(
+    address: Address,
+) -> None:
     """The two forms in which an IPv4 address is reached over IPv6."""
     forms = [IPv6Address(f"::ffff:{address}"), IPv6Address(f"64:ff9b::{address}")]
     assert [refusal_reason(address)] * 2 == [refusal_reason(form) for form in forms]

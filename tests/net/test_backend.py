@@ -58,7 +58,7 @@ def connect(resolve: Resolve, recorder: Recorder, *, allow_private: bool = False
     backend.connect_tcp("registry.example", 443, 4.0)
 
 
-def test_a_name_that_changes_its_mind_gets_only_what_was_judged() -> None:
+def test_a_connection_goes_to_the_address_that_was_checked() -> None:
     """DNS rebinding: public when judged, private a moment later."""
     recorder, resolve = Recorder(), in_turn([PUBLIC], [PRIVATE])
     connect(resolve, recorder)
@@ -87,7 +87,7 @@ def test_private_addresses_can_be_allowed() -> None:
     assert [PRIVATE] == recorder.asked
 
 
-def test_a_dead_address_leaves_time_for_the_next() -> None:
+def test_an_unreachable_address_leaves_time_for_the_next() -> None:
     """The time to connect is shared by all of them."""
     recorder = Recorder(frozenset({OTHER_PUBLIC}))
     connect(in_turn([OTHER_PUBLIC, PUBLIC]), recorder)
@@ -104,7 +104,7 @@ def test_only_a_few_addresses_of_a_host_are_tried() -> None:
     assert addresses[:4] == recorder.asked
 
 
-def test_all_addresses_of_a_host_are_judged() -> None:
+def test_all_addresses_of_a_host_are_checked() -> None:
     """Also those that would not be tried."""
     addresses = [*(f"1.1.1.{number}" for number in range(200)), PRIVATE]
     with pytest.raises(UpstreamError, match="private"):
@@ -120,7 +120,7 @@ def test_all_addresses_of_a_host_are_judged() -> None:
         (None, True),
     ],
 )
-def test_a_name_without_address(error: Exception | None, may_pass: bool) -> None:  # noqa: FBT001
+def test_only_a_failed_resolver_is_asked_again(error: Exception | None, may_pass: bool) -> None:  # noqa: FBT001
     """A name that does not exist is not asked for again; a resolver that failed is."""
 
     def resolve(host: str, port: int) -> list[str]:
@@ -134,7 +134,7 @@ def test_a_name_without_address(error: Exception | None, may_pass: bool) -> None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "0177.1", "localhost"])
-def test_however_this_machine_is_spelt_it_is_refused(
+def test_loopback_is_refused_in_every_notation(
     site: Site, make_client: MakeClient, host: str
 ) -> None:
     """What counts is where the connection would go."""

@@ -37,7 +37,7 @@ def test_an_answer_comes_with_its_url_type_and_tag(site: Site, make_client: Make
     assert client.requests == 1
 
 
-def test_a_request_says_who_asks_for_what(site: Site, make_client: MakeClient) -> None:
+def test_a_request_has_a_user_agent_and_accept_headers(site: Site, make_client: MakeClient) -> None:
     """And nothing else: no cookie, nothing of the environment."""
     url = site.at("/a", saying(message(set_cookie="a=1; Path=/")))
     client = make_client(user_agent=f"{ClientConfig().user_agent} someone@example.org")
@@ -81,7 +81,7 @@ def test_threads_share_a_client_and_its_limits(site: Site, make_client: MakeClie
 
 
 @pytest.mark.parametrize("etag", ['"abc"', 'W/"abc"', '"\xe9"', '""'])
-def test_what_has_not_changed_is_not_sent_again(
+def test_an_unchanged_resource_is_not_sent_again(
     site: Site, make_client: MakeClient, etag: str
 ) -> None:
     """304 for the tag that was sent, byte for byte."""
@@ -108,9 +108,7 @@ def test_a_tag_that_no_server_can_have_sent_is_not_sent(
     assert "if-none-match" not in site.requests[0].headers
 
 
-def test_not_modified_makes_no_sense_to_who_did_not_ask(
-    site: Site, make_client: MakeClient
-) -> None:
+def test_not_modified_is_refused_without_a_condition(site: Site, make_client: MakeClient) -> None:
     """There is nothing that could be unchanged."""
     url = site.at("/a", saying(message(b"", status="304 Not Modified", content_length="")))
     assert refusal(make_client(), url).code == "upstream.status"
@@ -125,7 +123,7 @@ def test_not_modified_makes_no_sense_to_who_did_not_ask(
         ("300 Multiple Choices", "text/html"),
     ],
 )
-def test_nothing_and_several_are_answers_too(
+def test_not_found_and_multiple_choices_are_answers(
     site: Site, make_client: MakeClient, status: str, media_type: str
 ) -> None:
     """They come once, with what they say, whatever type it is."""
@@ -135,7 +133,7 @@ def test_nothing_and_several_are_answers_too(
     assert client.requests == 1
 
 
-def test_of_a_page_that_says_not_found_only_the_beginning_is_read(
+def test_only_the_beginning_of_a_not_found_page_is_read(
     site: Site, make_client: MakeClient
 ) -> None:
     """However long it is, and however little is allowed for what is found."""
@@ -194,7 +192,7 @@ def test_other_statuses_are_errors_and_final(
         ("text/html", "application/pdf", True),
     ],
 )
-def test_who_asks_for_json_gets_no_page(
+def test_html_is_refused_where_json_is_requested(
     site: Site, make_client: MakeClient, accept: str, media_type: str, *, is_good: bool
 ) -> None:
     """The usual case is a page to sign in, with status 200."""
@@ -224,7 +222,9 @@ def test_redirects_are_followed(site: Site, make_client: MakeClient, status: str
     assert (3, 1) == (client.requests, site.connections)
 
 
-def test_a_redirect_to_another_origin_needs_leave(site: Site, make_client: MakeClient) -> None:
+def test_a_redirect_to_another_origin_is_refused_unless_allowed(
+    site: Site, make_client: MakeClient
+) -> None:
     """Another name for the same machine is another origin."""
     site.at("/a", redirecting(site.url("/b", host="localhost")))
     site.at("/b", saying(message()))
@@ -247,7 +247,7 @@ def test_compressed_answers_are_unpacked(site: Site, make_client: MakeClient, co
 # Downloads -----------------------------------------------------------------------------------
 
 
-def test_a_download_goes_to_the_file_from_where_it_stands(
+def test_a_download_is_written_at_the_position_of_the_file(
     site: Site, make_client: MakeClient
 ) -> None:
     """And only it."""
@@ -259,7 +259,7 @@ def test_a_download_goes_to_the_file_from_where_it_stands(
     assert out.getvalue() == b"before " + b"x" * 300_000
 
 
-def test_a_failed_try_leaves_nothing_in_the_file(site: Site, make_client: MakeClient) -> None:
+def test_a_failed_download_leaves_nothing_in_the_file(site: Site, make_client: MakeClient) -> None:
     """Neither before the next try, nor after the last."""
     broken = saying(message(b"x" * 100_000, content_length="200000"), then_hang_up=True)
     url = site.at("/a.tar", in_turn(broken, saying(message(b"whole"))))
@@ -275,7 +275,7 @@ def test_a_failed_try_leaves_nothing_in_the_file(site: Site, make_client: MakeCl
     assert out.tell() == len(b"before whole")
 
 
-def test_what_is_not_found_is_not_in_the_file(site: Site, make_client: MakeClient) -> None:
+def test_a_not_found_page_is_not_written_to_the_file(site: Site, make_client: MakeClient) -> None:
     """A page is no archive."""
     out = io.BytesIO()
     fetched = make_client().download(site.url("/none"), out)
@@ -296,7 +296,7 @@ def test_a_download_has_limits_of_its_own(site: Site, make_client: MakeClient) -
     assert out.getvalue() == b"x" * 1000
 
 
-def test_a_full_disk_is_not_the_servers_fault(site: Site, make_client: MakeClient) -> None:
+def test_an_error_of_the_file_is_raised_at_once(site: Site, make_client: MakeClient) -> None:
     """The error of the file comes out as it is, at once."""
 
     class Full(io.BytesIO):

@@ -60,13 +60,13 @@ def test_names_of_codings_have_several_spellings(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "identity"])
-def test_no_coding_is_no_coding(name: str) -> None:
+def test_a_body_without_a_coding_is_unchanged(name: str) -> None:
     """The body is as it is."""
     assert unpack(b"text", name) == b"text"
 
 
 @pytest.mark.parametrize("name", ["br", "deflate", "gzip, gzip", "compress", "\u00fc"])
-def test_a_coding_that_nobody_asked_for_is_refused(name: str) -> None:
+def test_a_coding_that_was_not_requested_is_refused(name: str) -> None:
     """Also two, one in the other."""
     with pytest.raises(UpstreamError, match="not requested"):
         decoded([b""], name)
@@ -80,7 +80,7 @@ def test_an_empty_body_needs_no_member(coding: str) -> None:
 
 @pytest.mark.parametrize("coding", CODINGS)
 @pytest.mark.parametrize("cut", [1, 5, 9, 100])
-def test_a_body_that_was_cut_short_is_never_taken_for_complete(coding: str, cut: int) -> None:
+def test_a_truncated_body_is_refused(coding: str, cut: int) -> None:
     """It may be whole the next time."""
     with pytest.raises(TransientError) as caught:
         unpack(COMPRESS[coding](TEXT)[:-cut], coding)
@@ -89,7 +89,7 @@ def test_a_body_that_was_cut_short_is_never_taken_for_complete(coding: str, cut:
 
 @pytest.mark.parametrize("coding", CODINGS)
 @pytest.mark.parametrize("damage", ["other", "flipped", "after"])
-def test_damage_is_seen(coding: str, damage: str) -> None:
+def test_a_damaged_body_is_refused(coding: str, damage: str) -> None:
     """Another format, a flipped bit, something after the end."""
     packed = zstandard.ZstdCompressor(write_checksum=True).compress(TEXT)
     packed = packed if coding == "zstd" else gzip.compress(TEXT)
@@ -111,7 +111,7 @@ def test_a_frame_that_asks_for_much_memory_is_refused() -> None:
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_a_bomb_comes_in_small_pieces(coding: str) -> None:
+def test_a_compression_bomb_is_unpacked_in_small_pieces(coding: str) -> None:
     """So that whoever counts can stop in time."""
     bomb = COMPRESS[coding](bytes(100_000_000))
     tracemalloc.start()

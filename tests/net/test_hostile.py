@@ -153,7 +153,7 @@ BROKEN: dict[str, tuple[Handler, str]] = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_may_pass_is_tried_again(site: Site, make_client: MakeClient, name: str) -> None:
+def test_temporary_failures_are_retried(site: Site, make_client: MakeClient, name: str) -> None:
     """As often as is allowed; then it has its code."""
     handler, code = BROKEN[name]
     seconds = 0.1 if "is silent" in name else 30
@@ -168,7 +168,9 @@ def test_what_may_pass_is_tried_again(site: Site, make_client: MakeClient, name:
     assert client.get(url).body == GREETING
 
 
-def test_a_server_that_is_not_there(site: Site, make_client: MakeClient) -> None:
+def test_refused_connections_are_retried_with_growing_pauses(
+    site: Site, make_client: MakeClient
+) -> None:
     """Refused connections are tried again, with growing pauses."""
     pauses = list[float]()
     client = make_client(retries=4, backoff_seconds=1, backoff_cap_seconds=4, pauses=pauses)
@@ -179,7 +181,7 @@ def test_a_server_that_is_not_there(site: Site, make_client: MakeClient) -> None
     assert all(pause <= bound for pause, bound in zip(pauses, [1, 2, 4, 4], strict=True))
 
 
-def test_a_server_that_accepts_no_connection(make_client: MakeClient) -> None:
+def test_a_connection_that_is_not_accepted_times_out(make_client: MakeClient) -> None:
     """Its queue is full: the time to connect ends it."""
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
@@ -192,7 +194,7 @@ def test_a_server_that_accepts_no_connection(make_client: MakeClient) -> None:
         assert refusal(client, url).code == "upstream.timeout"
 
 
-def test_a_connection_that_was_dropped_between_requests(
+def test_a_connection_that_was_closed_between_requests_is_replaced(
     site: Site, make_client: MakeClient
 ) -> None:
     """The next request makes another, and nothing is lost."""
@@ -204,9 +206,7 @@ def test_a_connection_that_was_dropped_between_requests(
     assert (3, 3) == (client.requests, site.connections)
 
 
-def test_a_body_longer_than_it_says_is_cut_and_spoils_nothing(
-    site: Site, make_client: MakeClient
-) -> None:
+def test_a_body_longer_than_its_content_length_is_cut(site: Site, make_client: MakeClient) -> None:
     """What is left over is no answer to the next question, for long."""
     url = site.at("/a", saying(message(GREETING + b"more", content_length=str(len(GREETING)))))
     other = site.at("/b", saying(message(b"[2]")))
@@ -215,13 +215,13 @@ def test_a_body_longer_than_it_says_is_cut_and_spoils_nothing(
     assert client.get(other).body == b"[2]"
 
 
-def test_interim_answers_are_passed_over(site: Site, make_client: MakeClient) -> None:
+def test_interim_responses_are_skipped(site: Site, make_client: MakeClient) -> None:
     """As many as come in time (RFC 9110 section 15.2)."""
     url = site.at("/a", saying(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3, message()))
     assert make_client().get(url).body == GREETING
 
 
-def test_an_old_server_ends_its_body_by_closing(site: Site, make_client: MakeClient) -> None:
+def test_a_body_of_http_1_0_ends_with_its_connection(site: Site, make_client: MakeClient) -> None:
     """HTTP/1.0, without a length."""
     url = site.at("/a", saying(b"HTTP/1.0 200 OK\r\n\r\n", GREETING, then_hang_up=True))
     assert make_client().get(url).body == GREETING
@@ -231,7 +231,9 @@ def test_an_old_server_ends_its_body_by_closing(site: Site, make_client: MakeCli
 
 
 @pytest.mark.parametrize("status", ["429 x", "503 x", "500 x"])
-def test_a_server_says_when_to_come_back(site: Site, make_client: MakeClient, status: str) -> None:
+def test_retry_after_in_seconds_is_waited_for(
+    site: Site, make_client: MakeClient, status: str
+) -> None:
     """And then it answers."""
     pauses = list[float]()
     busy = saying(message(status=status, retry_after="7"))
@@ -242,7 +244,7 @@ def test_a_server_says_when_to_come_back(site: Site, make_client: MakeClient, st
     assert client.requests == 3
 
 
-def test_a_server_says_at_what_time_to_come_back(site: Site, make_client: MakeClient) -> None:
+def test_retry_after_as_a_date_is_waited_for(site: Site, make_client: MakeClient) -> None:
     """As a date."""
     pauses = list[float]()
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
@@ -253,7 +255,7 @@ def test_a_server_says_at_what_time_to_come_back(site: Site, make_client: MakeCl
 
 
 @pytest.mark.parametrize("asked", ["301", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
-def test_a_server_that_asks_for_too_long_ends_the_request(
+def test_a_retry_after_above_the_limit_ends_the_request(
     site: Site, make_client: MakeClient, asked: str
 ) -> None:
     """With the time at which to come back."""
@@ -266,7 +268,7 @@ def test_a_server_that_asks_for_too_long_ends_the_request(
     assert error.hint >= f"It asks to wait until {later:%Y-%m-%d %H:%M} UTC."
 
 
-def test_a_storm_of_busy_answers_ends(site: Site, make_client: MakeClient) -> None:
+def test_retries_of_busy_responses_are_limited(site: Site, make_client: MakeClient) -> None:
     """After as many tries as are allowed."""
     client = make_client(retries=4)
     assert refusal(client, site.at("/a", saying(message(status="503 x")))).code == "upstream.busy"
@@ -287,7 +289,9 @@ TRICKLES: dict[str, Handler] = {
 
 
 @pytest.mark.parametrize("name", TRICKLES)
-def test_a_trickle_ends_in_time_and_once(site: Site, make_client: MakeClient, name: str) -> None:
+def test_a_slow_response_times_out_without_retries(
+    site: Site, make_client: MakeClient, name: str
+) -> None:
     """No single wait is long, but all together are; another try would be as long."""
     client = make_client(response_seconds=0.2, retries=3)
     start = time.monotonic()
@@ -298,7 +302,9 @@ def test_a_trickle_ends_in_time_and_once(site: Site, make_client: MakeClient, na
     assert client.requests == 1
 
 
-def test_pauses_are_no_part_of_an_answer(site: Site, make_client: MakeClient) -> None:
+def test_pauses_do_not_count_towards_the_time_of_a_response(
+    site: Site, make_client: MakeClient
+) -> None:
     """Each request has the whole time."""
     url = site.at("/a", in_turn(saying(message(status="503 x")), saying(message())))
     client = make_client(retries=1, backoff_seconds=0, response_seconds=1, requests_per_second=0.8)
@@ -346,7 +352,7 @@ OTHERWISE = {
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_an_answer_that_is_too_large_ends_early(
+def test_a_response_above_the_size_limit_is_refused(
     site: Site, make_client: MakeClient, name: str
 ) -> None:
     """In little time and memory, and once."""
@@ -360,7 +366,7 @@ def test_an_answer_that_is_too_large_ends_early(
 
 @pytest.mark.parametrize("status", ["200 x", "404 x"])
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
-def test_a_bomb_does_not_go_off(
+def test_a_compression_bomb_takes_little_memory(
     site: Site, make_client: MakeClient, coding: str, status: str
 ) -> None:
     """Memory stays far below what is in it."""
@@ -378,7 +384,7 @@ def test_a_bomb_does_not_go_off(
 
 @pytest.mark.parametrize("size", [LIMIT - 1, LIMIT])
 @pytest.mark.parametrize("coding", ["", "gzip", "zstd"])
-def test_an_answer_may_be_as_large_as_the_limit(
+def test_a_response_of_the_size_limit_is_accepted(
     site: Site, make_client: MakeClient, size: int, coding: str
 ) -> None:
     """To the byte."""
@@ -388,7 +394,7 @@ def test_an_answer_may_be_as_large_as_the_limit(
     assert make_client(response_bytes=LIMIT).get(url).body == body
 
 
-def test_a_bomb_leaves_no_debris_in_a_file(site: Site, make_client: MakeClient) -> None:
+def test_a_compression_bomb_leaves_nothing_in_the_file(site: Site, make_client: MakeClient) -> None:
     """What was written before the limit is taken back."""
     url = site.at("/a", saying(message(bomb("gzip"), content_encoding="gzip")))
     out = io.BytesIO()
@@ -411,7 +417,7 @@ def test_a_bomb_leaves_no_debris_in_a_file(site: Site, make_client: MakeClient) 
         ("gzip, gzip", gzip.compress(gzip.compress(GREETING, mtime=0), mtime=0)),
     ],
 )
-def test_a_coding_that_cannot_be_undone_is_final(
+def test_an_undecodable_body_is_not_retried(
     site: Site, make_client: MakeClient, coding: str, body: bytes
 ) -> None:
     """Another try would bring the same."""
@@ -437,7 +443,7 @@ ASTRAY = [
 
 
 @pytest.mark.parametrize("location", ASTRAY, ids=lambda text: text[:20])
-def test_redirects_that_lead_astray_are_final(
+def test_invalid_redirects_are_not_retried(
     site: Site, make_client: MakeClient, location: str
 ) -> None:
     """In a circle, to a file, to nowhere: no secret is told."""
@@ -452,7 +458,7 @@ def test_redirects_that_lead_astray_are_final(
 
 
 @pytest.mark.parametrize("hops", [5, 6])
-def test_redirects_come_to_an_end(site: Site, make_client: MakeClient, hops: int) -> None:
+def test_the_number_of_redirects_is_limited(site: Site, make_client: MakeClient, hops: int) -> None:
     """Five are followed by default."""
     for hop in range(hops):
         site.at(f"/{hop}", redirecting(f"/{hop + 1}"))
@@ -469,7 +475,9 @@ def test_redirects_come_to_an_end(site: Site, make_client: MakeClient, hops: int
 # What is shown -------------------------------------------------------------------------------
 
 
-def test_words_of_the_server_are_shown_as_plain_text(site: Site, make_client: MakeClient) -> None:
+def test_error_messages_escape_and_shorten_text_of_the_server(
+    site: Site, make_client: MakeClient
+) -> None:
     """No terminal is steered by a content type, and no screen filled."""
     evil = "text/\xe9" + "x" * 2000
     error = refusal(make_client(), site.at("/a", saying(message(media_type=evil))))
@@ -478,7 +486,7 @@ def test_words_of_the_server_are_shown_as_plain_text(site: Site, make_client: Ma
     assert len(error.message) < 400
 
 
-def test_what_is_no_url_is_refused_before_anything_is_sent(make_client: MakeClient) -> None:
+def test_an_invalid_url_is_refused_before_any_request(make_client: MakeClient) -> None:
     """Without its secrets."""
     client = make_client()
     error = refusal(client, "ftp://user:secret@h.example/path?token=secret")

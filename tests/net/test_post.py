@@ -34,7 +34,7 @@ def test_the_body_arrives_with_its_type_and_length(site: Site, make_client: Make
 
 
 @pytest.mark.parametrize("status", ["307 x", "308 x"])
-def test_a_redirect_may_ask_for_the_same_request(
+def test_a_redirect_that_keeps_the_method_sends_the_body_again(
     site: Site, make_client: MakeClient, status: str
 ) -> None:
     """The body is sent again."""
@@ -80,7 +80,7 @@ def test_a_calendar_is_asked_at_its_paths(site: Site, make_client: MakeClient) -
     assert (caught.value.code, caught.value.where) == ("upstream.status", site.url("/other/digest"))
 
 
-def test_the_words_of_a_calendar_are_escaped(site: Site, make_client: MakeClient) -> None:
+def test_error_messages_of_a_calendar_are_escaped(site: Site, make_client: MakeClient) -> None:
     """They go to a terminal."""
     says = message(b"\x1b[31mNot yet\n" + b"x" * 500, status="404 x", media_type="")
     site.at(f"/timestamp/{BODY.hex()}", saying(says))

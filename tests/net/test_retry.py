@@ -29,7 +29,7 @@ def test_a_pause_is_within_its_bounds(
 
 
 @given(st.integers(0, 100), st.floats(0, 1))
-def test_a_bound_never_falls_from_one_try_to_the_next(retry: int, luck: float) -> None:
+def test_pauses_do_not_shrink_from_retry_to_retry(retry: int, luck: float) -> None:
     """With the same luck, the next pause is no shorter."""
     first, second = (pause_before(n, ClientConfig(), lambda: luck) for n in (retry, retry + 1))
     assert first <= second
@@ -72,7 +72,7 @@ def test_any_retry_after_is_a_number_of_seconds(text: str) -> None:
 
 
 @given(st.integers(0, 10**6))
-def test_a_date_says_the_same_as_its_distance(seconds: int) -> None:
+def test_a_date_equals_its_distance_in_seconds(seconds: int) -> None:
     """For dates to come."""
     date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
     assert parse_retry_after(str(seconds), NOW) == parse_retry_after(date, NOW)
@@ -116,13 +116,13 @@ NONSENSE: list[dict[str, float | str]] = [
 
 
 @pytest.mark.parametrize("fields", NONSENSE, ids=repr)
-def test_what_makes_no_sense_is_refused(fields: dict[str, float | str]) -> None:
+def test_invalid_settings_are_refused(fields: dict[str, float | str]) -> None:
     """Before anything is sent."""
     with pytest.raises(ValueError, match=r"must be|must make|number"):
         ClientConfig(**fields)  # type: ignore[arg-type]
 
 
-def test_the_user_agent_says_who_we_are() -> None:
+def test_the_user_agent_names_this_program() -> None:
     """And which version."""
     assert ClientConfig().user_agent.startswith("pith-mirror/")
     assert ClientConfig().user_agent.endswith(" (+https://pith.science mirror client)")

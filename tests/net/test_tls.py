@@ -39,7 +39,7 @@ def test_a_trusted_server_is_read_by_its_address(
 
 
 @pytest.mark.parametrize("case", ["unknown authority", "other name", "expired"])
-def test_other_certificates_are_refused_once_and_for_all(
+def test_other_certificates_are_refused_without_retries(
     authority: Authority, make_client: MakeClient, tmp_path: Path, case: str
 ) -> None:
     """Nothing is sent, and nothing tried again."""
@@ -62,7 +62,9 @@ def test_other_certificates_are_refused_once_and_for_all(
         assert (0, 1) == (client.requests, site.connections)
 
 
-def test_a_server_without_tls_is_not_read_as_one_with(site: Site, make_client: MakeClient) -> None:
+def test_a_server_without_tls_is_refused_without_retries(
+    site: Site, make_client: MakeClient
+) -> None:
     """Another try will not change that."""
 
     def complain(connection: socket.socket) -> bool:
@@ -86,9 +88,7 @@ def test_an_old_version_of_tls_is_refused(authority: Authority, make_client: Mak
         assert site.connections == 1
 
 
-def test_a_server_that_hangs_up_within_the_handshake_is_tried_again(
-    site: Site, make_client: MakeClient
-) -> None:
+def test_an_aborted_handshake_is_retried(site: Site, make_client: MakeClient) -> None:
     """That may pass."""
     site.on_connect = lambda connection: bool(connection.recv(1)) and False
     client = make_client(retries=2)
@@ -98,7 +98,7 @@ def test_a_server_that_hangs_up_within_the_handshake_is_tried_again(
 
 
 @pytest.mark.parametrize(("connect_s", "answer_s"), [(0.2, 60), (60, 0.2)])
-def test_a_handshake_ends_in_time(
+def test_a_slow_handshake_times_out(
     site: Site, make_client: MakeClient, connect_s: float, answer_s: float
 ) -> None:
     """The server accepts, and says nothing; or says a byte now and then."""
@@ -118,7 +118,7 @@ def test_a_handshake_ends_in_time(
     assert time.monotonic() - start < 30
 
 
-def test_a_redirect_may_lead_to_tls_and_never_away_from_it(
+def test_a_redirect_from_https_to_http_is_refused(
     site: Site, secure_site: Site, make_client: MakeClient
 ) -> None:
     """On the same host; wherever redirects may lead."""
@@ -132,7 +132,9 @@ def test_a_redirect_may_lead_to_tls_and_never_away_from_it(
     assert ["/up"] == site.paths
 
 
-def test_an_answer_over_tls_has_an_end_too(secure_site: Site, make_client: MakeClient) -> None:
+def test_slow_and_truncated_responses_over_tls_are_refused(
+    secure_site: Site, make_client: MakeClient
+) -> None:
     """Trickles and truncation are seen through it."""
     slow = secure_site.at("/slow", lambda exchange: exchange.trickle(message(b"x" * 9999)))
     cut = secure_site.at("/cut", saying(message(content_length="99"), then_hang_up=True))
@@ -143,7 +145,7 @@ def test_an_answer_over_tls_has_an_end_too(secure_site: Site, make_client: MakeC
 # Whose certificates --------------------------------------------------------------------------
 
 
-def test_the_machines_own_authorities_are_trusted_by_default(
+def test_authorities_of_the_system_are_trusted_by_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And the check is on."""
@@ -152,7 +154,7 @@ def test_the_machines_own_authorities_are_trusted_by_default(
     assert (ssl.CERT_REQUIRED, True) == (context.verify_mode, context.check_hostname)
 
 
-def test_a_machine_without_authorities_has_those_of_certifi(
+def test_without_system_authorities_those_of_certifi_are_trusted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """As in a container with nothing in it."""
@@ -166,7 +168,7 @@ def test_a_machine_without_authorities_has_those_of_certifi(
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
-def test_certificates_that_cannot_be_read_end_the_run(
+def test_unreadable_certificates_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
 ) -> None:
     """Before anything is sent; and no other certificates take their place."""

@@ -57,7 +57,7 @@ URLS = {
 
 
 @pytest.mark.parametrize("text", NO_URLS)
-def test_what_cannot_be_asked_is_refused(text: str) -> None:
+def test_invalid_urls_are_refused(text: str) -> None:
     """And no message or place tells a secret."""
     with pytest.raises(UpstreamError) as caught:
         parse_url(text)
@@ -67,7 +67,7 @@ def test_what_cannot_be_asked_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "expected"), URLS.items())
-def test_what_can_be_asked_has_one_spelling(text: str, expected: str) -> None:
+def test_valid_urls_are_normalized(text: str, expected: str) -> None:
     """Without its fragment."""
     assert expected == str(parse_url(text))
 
@@ -119,7 +119,9 @@ def test_a_redirect_may_stay_at_its_origin_or_become_secure(location: str, expec
 
 @pytest.mark.parametrize("politeness", [STRICT, ANYWHERE])
 @pytest.mark.parametrize("location", NOT_FOLLOWED)
-def test_a_redirect_must_lead_somewhere(location: str, politeness: ClientConfig) -> None:
+def test_a_redirect_without_a_valid_target_is_refused(
+    location: str, politeness: ClientConfig
+) -> None:
     """Whatever else is allowed."""
     assert "secret" not in str(_misled("http://h.example/a", location, politeness).where)
 
@@ -135,12 +137,12 @@ def test_a_redirect_to_another_origin_is_followed_only_if_allowed(location: str)
 
 @pytest.mark.parametrize("politeness", [STRICT, ANYWHERE])
 @pytest.mark.parametrize("location", ["http://h.example/", "http://other.example/"])
-def test_a_redirect_never_gives_up_tls(location: str, politeness: ClientConfig) -> None:
+def test_a_redirect_from_https_to_http_is_refused(location: str, politeness: ClientConfig) -> None:
     """Not even where other hosts are allowed."""
     assert "not secure" in _misled("https://h.example/", location, politeness).message
 
 
-def test_what_is_shown_has_no_secrets_and_an_end() -> None:
+def test_shown_urls_have_no_secrets_and_are_shortened() -> None:
     """Neither query nor user; and no URL fills the screen."""
     url = httpx.URL("https://user:pw@h.example:81/path?token=abc#f")
     assert redact_url(url) == "https://h.example:81/path"

@@ -135,7 +135,7 @@ def hostile_texts(seed: int, count: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_hostile_bundles_are_judged_alike(program: Program, seed: int) -> None:
+def test_hostile_bundles_are_verified_alike(program: Program, seed: int) -> None:
     """B2, B3, S2, E1 to E4: odd values that were signed, and texts that were damaged."""
     assert_agreement(program, hostile_texts(seed, 40), TRUSTED)
 
@@ -179,7 +179,7 @@ def _outcome(work: Callable[[], str]) -> Object:
         return {"code": error.code}
 
 
-def test_another_envelope_is_said_to_be_unsupported(program: Program) -> None:
+def test_another_envelope_is_unsupported(program: Program) -> None:
     """A key set that trusts a profile gives no answer that would leave it out."""
     file = to_json({"keys": [], "profiles": [{"name": "other"}]})
     assert program.ask("root", bundles=[], keys=file) == {"unsupported": True}
