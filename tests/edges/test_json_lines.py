@@ -185,13 +185,12 @@ def test_a_pipe_is_read_like_a_file(tmp_path: Path, content: bytes, compression:
     assert read(data) == reading
 
 
-@pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize(
-    ("content", "exit_code", "count"),
+    ("compression", "content", "exit_code", "count"),
     [
-        (ONE, 0, 0),
-        (ONE + b"\n" + BROKEN + b"\n" + TWO, 1, 1),
-        (plain_tar(bundle_files("a/bundle.json", "b/bundle.json")), 0, 0),
+        ("plain", ONE, 0, 0),
+        ("gzip", ONE + b"\n" + BROKEN + b"\n" + TWO, 1, 1),
+        ("zstd", plain_tar(bundle_files("a/bundle.json", "b/bundle.json")), 0, 0),
     ],
     ids=["bundle", "lines", "tar"],
 )

@@ -6,6 +6,7 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -419,6 +420,7 @@ def _contents(store: Store) -> tuple[list[Any], list[Any]]:
     )
 
 
+@cache
 def _bundles() -> list[Any]:
     one, two, three = (make_record(arxiv_id=f"2401.0000{number}") for number in range(3))
     first = make_event(one, AUTHOR, "challenge_filed", challenge(note="first note"))
