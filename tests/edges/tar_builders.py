@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import signal
 import tarfile
 import tempfile
@@ -26,6 +27,8 @@ Files = Mapping[str, bytes]
 
 NO_LIMITS = ReadLimits()
 BLOCK = 512
+ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "150"))
+"""Changes of a valid file that a search tries."""
 END = bytes(2 * BLOCK)
 """The end-of-archive marker of a tar, without the padding that tools add."""
 

@@ -22,6 +22,7 @@ from mirror.errors import MirrorError
 from tests.edges.tar_builders import (
     BLOCK,
     COMPRESSIONS,
+    ROUNDS,
     bag_files,
     below,
     bundle_files,
@@ -34,7 +35,6 @@ from tests.edges.tar_builders import (
     with_checksum,
 )
 
-ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "150"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 LIMITS = ReadLimits(member_bytes=1 << 16, bundle_bytes=1 << 16, line_bytes=1 << 16, members=1000)
 

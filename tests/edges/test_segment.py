@@ -36,6 +36,7 @@ from tests.edges.tar_builders import (
     COMPRESSIONS,
     END,
     NO_LIMITS,
+    ROUNDS,
     Files,
     bag_files,
     below,
@@ -988,7 +989,7 @@ def test_no_damage_to_a_packed_bag_brings_in_another_bundle(
     chance = random.Random(change.__name__)
     codes: set[str] = set()
     given = 0
-    for _ in range(300):
+    for _ in range(ROUNDS):
         reading = read(change(good, chance), ReadLimits(member_bytes=1 << 16, members=1000))
         codes |= {code for _, code in reading.refused}
         if is_vouched_for(reading):
@@ -996,7 +997,7 @@ def test_no_damage_to_a_packed_bag_brings_in_another_bundle(
             assert all(one.data in PACKED or is_no_bundle(one) for one in reading.members)
         if reading.bag is not None:
             assert PACKED == reading.data
-    assert given > 300
+    assert given > ROUNDS
     assert {"archive.fixity", "archive.truncated"} <= codes
 
 
@@ -1013,7 +1014,7 @@ def test_no_damage_that_a_manifest_vouches_for_does_harm(read: Read) -> None:
     good = b"".join(PACKED)
     chance = random.Random("segment")
     codes: set[str] = set()
-    for _ in range(300):
+    for _ in range(ROUNDS):
         content = mutated(good, chance)
         reading = read(bag_of(content), ReadLimits(member_bytes=10_000, values=60))
         codes |= {code for _, code in reading.refused}
