@@ -48,8 +48,9 @@ def processors_for(tasks: Iterable[_Task], few: int) -> tuple[Iterator[_Task], i
     """
     stream = iter(tasks)
     first = list(islice(stream, few + 1))
-    count = MAX_PROCESSES.get() or usable_processors()
-    return chain(first, stream), count if len(first) > few else 1
+    if len(first) <= few:
+        return iter(first), 1
+    return chain(first, stream), MAX_PROCESSES.get() or usable_processors()
 
 
 def usable_processors() -> int:

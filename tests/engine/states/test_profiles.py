@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from mirror.core.bundle import parse_bundle
 from mirror.core.keys import KeySet
 from mirror.core.profile import Profile
 from mirror.engine.findings import Finding, ReadRequest
@@ -22,9 +21,8 @@ from mirror.engine.states.replay import process_stale
 from mirror.engine.states.root import read_root
 from mirror.engine.states.trust import add_keys, remove_keys, remove_profiles
 from mirror.errors import FormatError, LookUpError
-from mirror.probe.search import Sample, probe
 from mirror.store import Store, open_store
-from tests.builders import Object, make_bundle, make_event, to_json
+from tests.builders import make_bundle, make_event, to_json
 from tests.engine.invented_envelopes import (
     ALICE,
     INVENTED,
@@ -37,19 +35,9 @@ from tests.engine.invented_envelopes import (
     other_names,
 )
 from tests.helpers import keys_of, merged
-from tests.profiles import BOB, of_make
+from tests.profiles import BOB, of_make, profile_of
 
 ENVELOPES = pytest.mark.parametrize("invented", INVENTED, ids=[one.name for one in INVENTED])
-
-
-def found(events: list[Object], keys: KeySet, name: str = "new") -> Profile:
-    """The profile that probing proposes."""
-    parsed = parse_bundle(to_json(make_bundle(RECORD, events)))
-    result = probe([Sample("", parsed.record, event) for event in events], keys)
-    assert result.is_settled
-    result.rename(name)
-    assert result.found is not None
-    return result.found.profile
 
 
 @pytest.fixture
@@ -89,7 +77,7 @@ def test_what_was_refused_is_merged_and_refused_again(store: Store, invented: In
     add_keys(store, keys_of(ALICE))
     assert 4 == len(read(store, bundle))
     before, digest = text_of(store), read_root(store).root
-    profile = found(invented.events(), keys_of(ALICE))
+    profile = profile_of(invented)
     keys = keys_of(ALICE).with_profiles([profile])
     assert [profile] == trusting(store, profile)
     assert [] == trusting(store, profile)
@@ -107,7 +95,7 @@ def test_the_order_in_which_things_come_does_not_matter(tmp_path: Path) -> None:
     """Bundle, keys, profile, and the bundle again with more in it."""
     invented = of_make(other_names)
     one, two, three = invented.events()
-    profile = found([one, two, three], keys_of(ALICE))
+    profile = profile_of(invented)
     loose = {**three, "proof": {**three["proof"], "more": 1}}
     forged = {**three, "body": {"changed": 1}}
     bundles = [
@@ -132,7 +120,7 @@ def test_the_order_in_which_things_come_does_not_matter(tmp_path: Path) -> None:
 def test_a_key_that_comes_and_goes_under_a_profile(store: Store, make: Any) -> None:
     """However the envelope names keys, if it does."""
     invented = of_make(make)
-    profile = found(invented.events(), keys_of(ALICE))
+    profile = profile_of(invented)
     bundle = make_bundle(RECORD, [*invented.events(), make(THREE[0], BOB)])
     read(store, bundle)
     trusting(store, profile)
@@ -148,7 +136,7 @@ def test_a_key_that_comes_and_goes_under_a_profile(store: Store, make: Any) -> N
 
 def test_a_profile_of_a_name_that_was_another_ones(store: Store) -> None:
     """Verdicts name their profile, so a name stands for one for ever."""
-    profile = found(of_make(flat).events(), keys_of(ALICE))
+    profile = profile_of(of_make(flat))
     other = replace(profile, types={"a": "citation_signed"})
     trusting(store, profile)
     with pytest.raises(FormatError, match="two different profiles") as caught:
@@ -165,7 +153,7 @@ def test_a_profile_of_a_name_that_was_another_ones(store: Store) -> None:
 
 def test_a_profile_that_nobody_trusts_cannot_be_removed(store: Store) -> None:
     """Nothing is changed."""
-    trusting(store, found(of_make(flat).events(), keys_of(ALICE)))
+    trusting(store, profile_of(of_make(flat)))
     with pytest.raises(LookUpError) as caught:
         remove_profiles(store, ["new", "other"])
     assert "profile.unknown" == caught.value.code
@@ -179,7 +167,7 @@ def test_a_change_that_is_cut_off_goes_on_with_the_next_merge(
     bundle = make_bundle(RECORD, of_make(flat).events())
     add_keys(store, keys_of(ALICE))
     read(store, bundle)
-    profile = found(of_make(flat).events(), keys_of(ALICE))
+    profile = profile_of(of_make(flat))
     expected = merged([bundle], keys_of(ALICE).with_profiles([profile])).text
     changes: list[Callable[[], object]] = [
         lambda: trusting(store, profile),
@@ -200,7 +188,7 @@ def test_a_change_that_is_cut_off_goes_on_with_the_next_merge(
 
 def test_a_verdict_that_was_tampered_with_is_found(store: Store) -> None:
     """Who writes into the store that an event passed under some profile is found out."""
-    profile = found(of_make(flat).events(), keys_of(ALICE))
+    profile = profile_of(of_make(flat))
     add_keys(store, keys_of(ALICE).with_profiles([profile]))
     read(store, make_bundle(RECORD, [*of_make(flat).events(), "junk"]))
     assert store.path is not None
