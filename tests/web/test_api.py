@@ -81,7 +81,7 @@ def test_state_and_bundle_are_what_the_command_line_prints(
     assert bundle == client.get(f"/.well-known/pith/{name}/bundle.json").content
 
 
-def test_the_record_says_how_it_stands(client: httpx.Client) -> None:
+def test_the_record_has_its_verification_status(client: httpx.Client) -> None:
     """With the registry's own member names."""
     record = client.get(f"/pith/{SUFFIX}.json").json()
     assert f"pith:2017:{SUFFIX}" == record["pith_number"]
@@ -109,7 +109,7 @@ def test_the_record_says_how_it_stands(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("suffix", SEEDS)
-def test_the_line_that_verifies_a_pith_number_prints_its_hash(suffix: str, site: str) -> None:
+def test_the_verification_command_prints_the_canonical_hash(suffix: str, site: str) -> None:
     """The line of upstream's pages, with this host's name."""
     if shutil.which("jq") is None or shutil.which("curl") is None:
         pytest.skip("needs curl and jq")
@@ -123,7 +123,7 @@ def test_the_line_that_verifies_a_pith_number_prints_its_hash(suffix: str, site:
     assert SEEDS[suffix] == ran.stdout.strip()
 
 
-def test_linked_data_and_the_page_share_a_path(client: httpx.Client) -> None:
+def test_json_ld_and_the_page_share_a_path(client: httpx.Client) -> None:
     """By content negotiation, which caches are told of."""
     linked = client.get(f"/pith/{SUFFIX}", headers={"Accept": "application/ld+json"})
     assert linked.headers["content-type"] == "application/ld+json"
@@ -131,7 +131,7 @@ def test_linked_data_and_the_page_share_a_path(client: httpx.Client) -> None:
     assert f"{client.base_url}".rstrip("/") + f"/pith/{SUFFIX}" == linked.json()["@id"]
 
 
-def test_a_built_in_key_that_was_removed_is_not_given_on(tmp_path: Path, serve: Serve) -> None:
+def test_a_removed_built_in_key_is_not_served(tmp_path: Path, serve: Serve) -> None:
     """K2: neither as the key to trust, nor in the manifest; and the page says that it is gone."""
     path = tmp_path / "mirror.db"
     assert run_mirror("keys", "remove", "pith-v1-2026-05", "--db", path) == 0
@@ -175,7 +175,7 @@ def test_a_name_of_several_records_lists_the_choices(tmp_path: Path, serve: Serv
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_what_is_known_is_not_sent_again(path: str, client: httpx.Client) -> None:
+def test_conditional_requests_get_not_modified(path: str, client: httpx.Client) -> None:
     """RFC 9110 section 13: strong ETags, lists of them, weak ones, `*`, and times."""
     answer = client.get(path)
     etag = answer.headers["etag"]
@@ -196,7 +196,7 @@ def test_what_is_known_is_not_sent_again(path: str, client: httpx.Client) -> Non
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_head_says_what_get_says_and_sends_nothing(path: str, client: httpx.Client) -> None:
+def test_head_has_the_headers_of_get_and_no_body(path: str, client: httpx.Client) -> None:
     """RFC 9110 section 9.3.2."""
     got, head = client.get(path), client.head(path)
     assert (got.status_code, b"") == (head.status_code, head.content)
@@ -204,7 +204,7 @@ def test_head_says_what_get_says_and_sends_nothing(path: str, client: httpx.Clie
         assert got.headers[name] == head.headers[name]
 
 
-def test_bodies_are_compressed_as_the_client_likes(client: httpx.Client) -> None:
+def test_bodies_are_compressed_by_accept_encoding(client: httpx.Client) -> None:
     """Each encoding has an ETag of its own; q=0 is no."""
     path = f"/pith/{SUFFIX}/state.json"
     plain = client.get(path, headers={"Accept-Encoding": "identity"})
@@ -261,7 +261,7 @@ def test_errors_are_problem_documents(
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/health", "/metrics", "/nothing"])
-def test_every_answer_is_framed(path: str, client: httpx.Client) -> None:
+def test_every_response_has_cors_and_security_headers(path: str, client: httpx.Client) -> None:
     """CORS for reading; no sniffing; nothing from elsewhere."""
     headers = client.get(path).headers
     assert headers["access-control-allow-origin"] == "*"
@@ -270,7 +270,7 @@ def test_every_answer_is_framed(path: str, client: httpx.Client) -> None:
     assert "server" not in headers
 
 
-def test_a_merge_meanwhile_is_seen_once_it_is_committed(tmp_path: Path, serve: Serve) -> None:
+def test_a_merge_is_visible_after_its_commit(tmp_path: Path, serve: Serve) -> None:
     """The next request shows the new facts; ETag and time follow."""
     author = Signer("author")
     record = make_record()
@@ -374,7 +374,7 @@ def test_the_description_lists_every_path(client: httpx.Client) -> None:
         assert answer.headers["content-type"].split(";")[0] in media_types, path
 
 
-def test_bodies_hash_to_what_they_say(client: httpx.Client) -> None:
+def test_the_etag_of_json_is_the_digest_of_the_body(client: httpx.Client) -> None:
     """A JSON answer's ETag is its digest, where nothing better names it."""
     for path in ("/pith-signing-key.json", "/openapi.json"):
         answer = client.get(path, headers={"Accept-Encoding": "identity"})
@@ -383,20 +383,20 @@ def test_bodies_hash_to_what_they_say(client: httpx.Client) -> None:
         assert json.loads(answer.content)
 
 
-def test_a_path_is_what_it_is_to_its_last_character(client: httpx.Client) -> None:
+def test_a_path_with_another_last_character_is_not_found(client: httpx.Client) -> None:
     """No line break behind it, and no redirect that prints a Host of the client's choice."""
     for path in ("/health%0A", f"/pith/{SUFFIX}/state.json%0A", "/health/"):
         assert client.get(path, headers={"Host": "elsewhere.example"}).status_code == 404, path
 
 
-def test_the_head_of_a_bag_makes_none(client: httpx.Client) -> None:
+def test_head_of_a_bag_makes_no_bag(client: httpx.Client) -> None:
     """Its length is not known before it is made, so none is said."""
     answer = client.head("/mirror/bundle.tar")
     assert answer.headers["content-type"] == "application/x-tar"
     assert answer.content == b""
 
 
-def test_who_asks_by_another_name_is_told_the_place(client: httpx.Client) -> None:
+def test_another_name_gets_a_content_location(client: httpx.Client) -> None:
     """RFC 9110 section 8.7: it says something only where it is not the address itself."""
     place = f"/pith/{SUFFIX}/state.json"
     assert "content-location" not in client.get(place).headers

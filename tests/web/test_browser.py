@@ -103,7 +103,7 @@ def test_a_date_leads_to_the_page_of_the_past_and_back(
         page.wait_for_url(past)
 
 
-def test_dark_is_dark_and_light_is_light(site: str, page: Any) -> None:
+def test_pages_follow_the_color_scheme(site: str, page: Any) -> None:
     """As the person's system is set."""
     shades = {}
     with opened(page, site):
@@ -115,7 +115,7 @@ def test_dark_is_dark_and_light_is_light(site: str, page: Any) -> None:
     assert shades["light"] > 600
 
 
-def test_hostile_strings_do_nothing(hostile: str, page: Any) -> None:
+def test_hostile_strings_run_no_script(hostile: str, page: Any) -> None:
     """No script of theirs runs, nothing is fetched for them, and the page keeps its width."""
     figures = f"{hostile.partition('/pith/')[0]}/figures"
     for address in (hostile, figures):
@@ -143,7 +143,7 @@ def test_a_search_leads_to_the_record(site: str, page: Any) -> None:
         page.wait_for_url(f"**/pith/{FULL}")
 
 
-def test_buttons_copy_what_stands_beside_them(site: str, page: Any) -> None:
+def test_buttons_copy_the_text_beside_them(site: str, page: Any) -> None:
     """Numbers, LaTeX lines, the command; and what happened is said to all."""
     permissions = ["clipboard-read", "clipboard-write"]
     page.context.grant_permissions(permissions)
@@ -170,7 +170,7 @@ def test_without_a_clipboard_copying_still_works(site: str, page: Any) -> None:
         page.get_by_text("The canonical hash was copied.").wait_for(state="attached")
 
 
-def test_pages_are_whole_without_javascript(site: str, page_without_scripts: Any) -> None:
+def test_pages_are_complete_without_javascript(site: str, page_without_scripts: Any) -> None:
     """Only the buttons are missing."""
     page = page_without_scripts
     with opened(page, f"{site}/pith/{FULL}"):
@@ -198,7 +198,7 @@ _FOCUS = """() => {
 }""".replace("PLACES", json.dumps(_PLACES))
 
 
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(site: str, page: Any) -> None:
+def test_the_keyboard_reaches_every_control_with_visible_focus(site: str, page: Any) -> None:
     """In order, with no trap, from the link that skips to the foot of the page."""
     with opened(page, f"{site}/pith/{FULL}"):
         page.keyboard.press("Tab")
@@ -218,7 +218,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(site: str, page: 
         assert page.evaluate("document.activeElement.getAttribute('href')") == "/health"
 
 
-def test_the_skip_link_skips(site: str, page: Any) -> None:
+def test_the_skip_link_leads_to_the_content(site: str, page: Any) -> None:
     """What follows is in the content."""
     with opened(page, f"{site}/trust"):
         page.keyboard.press("Tab")
@@ -227,7 +227,7 @@ def test_the_skip_link_skips(site: str, page: Any) -> None:
         assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
 
 
-def test_paper_needs_no_buttons(site: str, page: Any) -> None:
+def test_buttons_are_not_printed(site: str, page: Any) -> None:
     """What cannot be pressed is not printed."""
     with opened(page, f"{site}/pith/{FULL}"):
         page.emulate_media(media="print")
@@ -289,7 +289,9 @@ def test_a_hostile_record_verifies(hostile: str, page: Any) -> None:
             assert overflow(page) <= 0
 
 
-def test_without_javascript_nothing_offers_to_verify(site: str, page_without_scripts: Any) -> None:
+def test_without_javascript_the_verify_button_is_hidden(
+    site: str, page_without_scripts: Any
+) -> None:
     """The page is as it is."""
     page = page_without_scripts
     with opened(page, f"{site}/pith/{FULL}"):
@@ -297,9 +299,7 @@ def test_without_javascript_nothing_offers_to_verify(site: str, page_without_scr
         assert not page.get_by_text(VERIFY).is_visible()
 
 
-def test_without_web_cryptography_signatures_are_verified_all_the_same(
-    site: str, page: Any
-) -> None:
+def test_signatures_are_verified_without_web_cryptography(site: str, page: Any) -> None:
     """A page over plain HTTP has none."""
     with opened(page, f"{site}/pith/{REVOKED}"):
         page.evaluate("Object.defineProperty(crypto, 'subtle', {value: undefined})")
@@ -307,14 +307,14 @@ def test_without_web_cryptography_signatures_are_verified_all_the_same(
         assert "17 are valid" in verdict
 
 
-def test_an_answer_that_does_not_come_is_said(site: str, page: Any) -> None:
+def test_a_missing_response_is_reported(site: str, page: Any) -> None:
     """Nothing is claimed of what was not read."""
     page.goto(f"{site}/pith/{FULL}")
     page.evaluate("document.querySelector('[data-verifier]').dataset.keys = '/nowhere'")
     assert verified(page) == ("Not verified: /nowhere: 404", {})
 
 
-def test_a_key_set_that_is_none_is_said(site: str, page: Any) -> None:
+def test_an_invalid_key_set_is_reported(site: str, page: Any) -> None:
     """With its code; nothing else can be checked then."""
     lies: dict[str, Lie] = {"/mirror/keys": lambda _same: b"[]"}
     with lying_mirror(site, lies) as lying, opened(page, f"{lying}/pith/{FULL}"):
@@ -389,7 +389,7 @@ LIES: dict[str, tuple[str, Lie, str, tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", LIES)
-def test_a_lie_is_seen(name: str, site: str, page: Any) -> None:
+def test_a_false_answer_is_detected(name: str, site: str, page: Any) -> None:
     """In what the mirror serves, or in what it shows; and it is said what does not agree."""
     path, lie, check, (words, outcome) = LIES[name]
     page_path = "/".join(path.split("/")[:3])
@@ -403,7 +403,7 @@ def test_a_lie_is_seen(name: str, site: str, page: Any) -> None:
         assert checks[check][1] == outcome
 
 
-def test_a_state_without_a_revocation_is_seen(site: str, page: Any) -> None:
+def test_a_state_without_a_revocation_is_detected(site: str, page: Any) -> None:
     """Though it is a right state of all else, and the page shows its digest."""
     keys = parse_key_set(httpx.get(f"{site}/mirror/keys").content)
     bundle, state = (httpx.get(f"{site}{path}").content for path in (BUNDLE, STATE))
@@ -438,7 +438,7 @@ def test_the_dark_scheme_changes_colours_alone() -> None:
 
 
 @pytest.mark.parametrize("path", [*PATHS, "hostile", "past", "verified"])
-def test_axe_finds_nothing(path: str, site: str, hostile: str, past: str, page: Any) -> None:
+def test_axe_finds_no_violation(path: str, site: str, hostile: str, past: str, page: Any) -> None:
     """No rule of WCAG 2.2 A and AA that a program can check is broken, in light or dark."""
     if not AXE.exists():
         pytest.skip(f"{AXE} is absent: scripts/test fetches it where npm works")

@@ -96,7 +96,7 @@ def test_a_checked_copy_is_ticked(path: Path, client: httpx.Client) -> None:
     assert "Stored copy 1 of 3 checked here" in words
 
 
-def test_no_check_is_the_default() -> None:
+def test_claims_are_unchecked_by_default() -> None:
     """A state that is shown without results has none."""
     assert (CheckedClaims().counts, CheckedClaims().results) == ({}, {})
 

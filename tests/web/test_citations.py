@@ -64,7 +64,7 @@ def forms(client: httpx.Client, which: str) -> list[httpx.Response]:
     return [*forms, client.get(path, headers=HTML)]
 
 
-def test_an_event_elsewhere_changes_what_a_record_is_said_to_cite(
+def test_an_event_of_another_record_changes_the_citations_of_a_record(
     client: httpx.Client, folder: Path
 ) -> None:
     """At once, in every form, with another entity tag; and back when it is revoked."""

@@ -171,7 +171,9 @@ def test_a_connection_with_requests_for_cached_states_is_not_idle(
     _run(test(), engine)
 
 
-def test_a_client_that_takes_nothing_of_its_answer_is_dropped(path: Path, engine: Engine) -> None:
+def test_a_client_that_does_not_read_its_response_is_disconnected(
+    path: Path, engine: Engine
+) -> None:
     async def test() -> None:
         connections = Connections(ConnectionLimits(stall_s=30))
         async with _server(path, connections, engine) as connect:
@@ -189,7 +191,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_dropped(path: Path, engine
     _run(test(), engine)
 
 
-def test_answers_that_wait_take_no_more_memory_than_they_may(path: Path, engine: Engine) -> None:
+def test_the_memory_of_buffered_responses_is_limited(path: Path, engine: Engine) -> None:
     async def test() -> None:
         connections = Connections(ConnectionLimits(buffered_bytes=20 << 20))
         async with _server(path, connections, engine) as connect:
@@ -205,7 +207,7 @@ def test_answers_that_wait_take_no_more_memory_than_they_may(path: Path, engine:
 # Too many -------------------------------------------------------------------------------------
 
 
-def test_who_waits_longest_gives_way_to_who_comes(
+def test_at_the_limit_the_longest_idle_connection_is_closed(
     path: Path, capsys: pytest.CaptureFixture[str], engine: Engine
 ) -> None:
     async def test() -> None:
@@ -220,7 +222,7 @@ def test_who_waits_longest_gives_way_to_who_comes(
     assert capsys.readouterr().err == "error: 3 connections are open, and no more may be\n"
 
 
-def test_who_is_being_answered_gives_way_to_nobody(path: Path, engine: Engine) -> None:
+def test_at_the_limit_a_connection_with_a_response_stays_open(path: Path, engine: Engine) -> None:
     async def test() -> None:
         connections = Connections(ConnectionLimits(connections=1))
         async with _server(path, connections, engine) as connect:
@@ -233,7 +235,7 @@ def test_who_is_being_answered_gives_way_to_nobody(path: Path, engine: Engine) -
     _run(test(), engine)
 
 
-def test_without_descriptors_a_connection_is_refused_and_the_server_goes_on() -> None:
+def test_without_file_descriptors_a_connection_is_refused() -> None:
     """As often as it happens: one descriptor is kept for that."""
     connections = Connections()
     with Listener(socket.AF_INET, connections) as listener:
@@ -273,7 +275,7 @@ def test_no_more_connections_than_descriptors_allow() -> None:
 # What is logged -------------------------------------------------------------------------------
 
 
-def test_a_log_leaves_out_and_counts_what_is_more_than_its_rate() -> None:
+def test_log_lines_above_the_rate_are_omitted_and_counted() -> None:
     now = 0.0
     rate = Rate(2, lambda: now)
     assert [rate.admit() for _ in range(5)] == [0, 0, None, None, None]
@@ -283,7 +285,7 @@ def test_a_log_leaves_out_and_counts_what_is_more_than_its_rate() -> None:
     assert [rate.admit(), rate.admit(), rate.admit()] == [4, 0, None]
 
 
-def test_the_access_log_says_how_many_lines_it_left_out(
+def test_the_access_log_counts_omitted_lines(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     now = 0.0
@@ -295,7 +297,7 @@ def test_the_access_log_says_how_many_lines_it_left_out(
     assert capsys.readouterr().err == '{"path": "/a"}\n{"path": "/d", "left_out": 2}\n'
 
 
-def test_nonsense_of_strangers_is_one_line_in_a_second(path: Path) -> None:
+def test_warnings_about_invalid_requests_are_limited(path: Path) -> None:
     """One that is no HTTP is worth a warning to uvicorn, each time."""
     logger, lines = logging.getLogger("uvicorn.error"), []
     handler = logging.Handler()
@@ -322,7 +324,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - for as long as a test takes
     ("host", "shown"),
     [("127.0.0.1", "127.0.0.1"), (EVERYWHERE, "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]")],
 )
-def test_addresses_are_links(host: str, shown: str) -> None:
+def test_listening_addresses_are_shown_as_urls(host: str, shown: str) -> None:
     if ":" in host and not _has_ipv6():
         pytest.skip("this machine has no IPv6")
     (listener,) = listen(host, 0, Connections())
@@ -350,7 +352,7 @@ def test_all_addresses_of_a_name_have_one_port() -> None:
         one.close()
 
 
-def test_the_command_prints_where_it_is_found(path: Path) -> None:
+def test_the_command_prints_its_url(path: Path) -> None:
     options: list[str | Path] = ["--db", path, "--host", EVERYWHERE, "--port", "0"]
     command: list[str | Path] = [sys.executable, "-m", "mirror", "serve", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

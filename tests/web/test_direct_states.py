@@ -148,7 +148,7 @@ def test_links_begin_with_the_address_that_the_operator_gave(
         assert _exchange(httpx.URL(url), request).startswith(direct)
 
 
-def test_a_host_that_is_none_is_left_to_the_application(url: httpx.URL) -> None:
+def test_an_invalid_host_is_left_to_the_application(url: httpx.URL) -> None:
     """Which links to the address that it listens at."""
     request = f"GET {PATH} HTTP/1.1\r\nHost: a b\r\n\r\n".encode()
     link = f'<http://{url.host}:{url.port}{PATH}>; rel="original timegate"'

@@ -35,7 +35,7 @@ def _found(url: str, path: str) -> list[str]:
 # Sitemap -------------------------------------------------------------------------------------
 
 
-def test_a_robot_finds_every_record(site: str, store_path: Path) -> None:
+def test_sitemaps_list_every_record(site: str, store_path: Path) -> None:
     """A reader that is not ours goes from robots.txt over the index to all parts."""
     tree = sitemap_tree_for_homepage(site)
     urls = [page.url for page in tree.all_pages()]
@@ -191,7 +191,9 @@ def test_the_templates_lead_to_the_search(media_type: str, start: str, url: str)
         ("<b>\u202e\x00" + "x" * 2000, "Pith mirror", "<b><U+202E><U+0000>" + "x" * 29),
     ],
 )
-def test_the_name_of_the_mirror_fits(name: str, short: str, long: str, past: Path) -> None:
+def test_a_long_name_of_the_mirror_is_shortened(
+    name: str, short: str, long: str, past: Path
+) -> None:
     """Shortened where it is too long, and without characters that XML forbids."""
     with served(ServerSettings(store=past, name=name)) as url:
         assert _first(url, "o:ShortName/text()") == short

@@ -169,7 +169,7 @@ def test_a_copy_is_counted_once(shown: Shown, monkeypatch: pytest.MonkeyPatch) -
     assert len(read) == 3
 
 
-def test_counting_keeps_no_other_page_waiting(
+def test_counting_does_not_block_other_pages(
     shown: Shown, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has a thread of its own, however many ask for it."""
@@ -298,7 +298,7 @@ def test_a_name_fits_beside_its_bar(name: str) -> None:
     assert shown[0] == name[0]
 
 
-def test_shares_are_honest() -> None:
+def test_only_exact_shares_are_0_and_100_percent() -> None:
     """0 % and 100 % are exact."""
     shares = [share(count, 1000) for count in (0, 1, 10, 996, 1000)]
     assert shares == ["0 (0 %)", "1 (under 1 %)", "10 (1 %)", "996 (over 99 %)", "1,000 (100 %)"]
@@ -320,7 +320,7 @@ def test_bars_are_to_scale() -> None:
     assert tiny.segments[0].width > 1
 
 
-def test_columns_stand_on_a_true_axis() -> None:
+def test_columns_are_placed_and_scaled_by_their_values() -> None:
     """Periods without numbers keep their place; each row has its own scale."""
     counts = PeriodCounts("year", 2001, 2010, {"a": {2001: 10, 2010: 5}, "b": {2004: 1}})
     chart = time_chart(counts, str.upper)

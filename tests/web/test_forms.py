@@ -47,7 +47,7 @@ def client(site: str) -> Iterator[httpx.Client]:
         (BROWSER["Accept"], "text/html"),
     ],
 )
-def test_the_form_is_the_one_that_is_liked_best(accept: str, best: str) -> None:
+def test_the_form_is_chosen_by_accept(accept: str, best: str) -> None:
     """RFC 9110 section 12.5.1."""
     headers = [(b"accept", accept.encode())] if accept else []
     request = Request({"type": "http", "headers": headers})
@@ -58,7 +58,7 @@ def test_the_form_is_the_one_that_is_liked_best(accept: str, best: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/arxiv/1705.09786v3", "/doi/10.48550/arXiv.1705.09786"])
-def test_another_name_leads_to_the_form_that_is_asked_for(path: str, client: httpx.Client) -> None:
+def test_another_name_redirects_to_the_requested_form(path: str, client: httpx.Client) -> None:
     """And what it leads to is of that form."""
     for accept, ending, media_type in (
         ("application/json", ".json", "application/json"),
@@ -127,7 +127,7 @@ def test_a_search_goes_on_from_page_to_page(
 
 
 @pytest.mark.parametrize("start", ["-1", "x", str(MAX_START + 1), "1e2", "٣"])
-def test_a_start_that_makes_no_sense_is_refused(start: str, client: httpx.Client) -> None:
+def test_an_invalid_start_is_refused(start: str, client: httpx.Client) -> None:
     """With its own code."""
     answer = client.get("/find", params={"q": "x", "start": start}, headers=JSON)
     assert (400, "request.start") == (answer.status_code, answer.json()["code"])

@@ -57,7 +57,7 @@ def test_the_registry_itself_needs_no_option(store_path: Path) -> None:
 @pytest.mark.parametrize(
     "address", ["https://a.example/~me_2/$x", "http://127.0.0.1:8080", "https://pith.science:444"]
 )
-def test_an_address_stands_in_the_option(address: str) -> None:
+def test_the_option_has_the_address(address: str) -> None:
     """The package takes each of them: tests/latex."""
     assert latex_lines(address, SUFFIX).startswith(f"\\usepackage[url={address}]{{pith}}\n")
 
@@ -67,6 +67,6 @@ def test_an_address_stands_in_the_option(address: str) -> None:
     ["https://pith.science", "https://a.example/%7Eme", "https://a.example/}x", "https://[::1]",
      "https://a.example/#x", "https://a.example/a,b", "https://a.example/a=b", "\\x", ""],
 )  # fmt: skip
-def test_what_cannot_stand_there_is_left_out(address: str) -> None:
+def test_an_address_that_latex_would_misread_is_omitted(address: str) -> None:
     """LaTeX would read these otherwise; the lines are the usual ones."""
     assert latex_lines(address, SUFFIX) == f"\\usepackage{{pith}}\n\\pithnumber{{{SUFFIX}}}"

@@ -77,7 +77,7 @@ def test_without_an_index_it_is_found_by_its_names(path: Path, tmp_path: Path) -
         assert (hit.title, hit.record.has_verified_receipt) == (None, True)
 
 
-def test_a_receipt_that_is_to_be_judged_again_is_not_shown_as_verified(
+def test_a_receipt_that_awaits_verification_is_not_shown_as_verified(
     path: Path, tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy.db"

@@ -167,7 +167,7 @@ def test_another_name_leads_to_the_fixed_address(name: str, url: str) -> None:
         ("2026-06-01", 400, "request.time"), ("٢0260601120000", 400, "request.time"),
     ],
 )  # fmt: skip
-def test_before_the_first_and_at_no_time_there_is_none(
+def test_times_before_the_first_memento_and_invalid_times_are_refused(
     second: str, status: int, code: str, url: str
 ) -> None:
     for kind in PATHS:
@@ -366,7 +366,7 @@ def test_a_memento_client_finds_the_past(
         assert MementoClient.is_timegate(address)
 
 
-def test_the_session_of_the_documentation_is_real(url: str) -> None:
+def test_the_session_of_the_documentation_works(url: str) -> None:
     """With the address of this server for that of the example."""
     text = (Path(__file__).resolve().parents[2] / "docs" / "serving.md").read_text()
     session = text.partition("```pycon\n")[2].partition("```")[0].replace(_EXAMPLE, url)

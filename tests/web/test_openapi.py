@@ -266,7 +266,7 @@ def test_every_name_is_answered_as_described(label: str, described: BaseSchema) 
         _hold(_naming(described[path][method].Case(), name, headers))
 
 
-def test_what_is_known_is_answered_as_described(site: str) -> None:
+def test_not_modified_is_answered_as_described(site: str) -> None:
     """304 for the very tag or time that came before."""
     for operation in _operations(_described(site)):
         for form in _forms(operation) if "304" in _statuses(operation) else ():
@@ -303,7 +303,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
     return serve(store)
 
 
-def test_odd_records_are_answered_as_described(odd: str) -> None:
+def test_hostile_and_invalid_records_are_answered_as_described(odd: str) -> None:
     """Hostile strings, invalid events, refused receipts; HEAD, which gives no text, in one form."""
     changes = httpx.get(f"{odd}/mirror/changes").json()["changes"]
     names = sorted({change["pith_number"][-26:] for change in changes})
@@ -452,7 +452,7 @@ async def _break(*_arguments: object) -> None:
     ("broken", "status"),
     [((StorePool, "_reopen", _fail), "503"), ((Endpoint, "__call__", _break), "500")],
 )
-def test_faults_of_ours_are_answered_as_described(
+def test_server_errors_are_answered_as_described(
     broken: tuple[type, str, object], status: str, site: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503 by whatever reads the store, 500 by everything."""
@@ -512,7 +512,7 @@ def _forget_a_member(raw: Raw) -> None:
         lambda raw: raw["components"]["schemas"]["PithNumber"].update(pattern="^doi:"),
     ],
 )
-def test_a_lie_would_be_found(lie: Callable[[Raw], object], site: str) -> None:
+def test_a_false_description_is_detected(lie: Callable[[Raw], object], site: str) -> None:
     """A status, media type, header, member, type or pattern that is not what comes."""
     operation = _described(site, lie)[STATE]["GET"]
     with pytest.raises(FailureGroup):

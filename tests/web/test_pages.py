@@ -162,14 +162,14 @@ def test_every_link_leads_somewhere(path: str, client: httpx.Client) -> None:
             assert "immutable" in client.get(one).headers["cache-control"]
 
 
-def test_a_page_is_not_sent_again(client: httpx.Client) -> None:
+def test_an_unchanged_page_is_not_sent_again(client: httpx.Client) -> None:
     """Its etag is the digest of what it says."""
     for path in ("/", f"/pith/{FULL}", "/trust", "/figures"):
         etag = client.get(path).headers["etag"]
         assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
 
 
-def test_static_files_of_other_versions_are_asked_for_again(client: httpx.Client) -> None:
+def test_static_files_of_other_versions_are_revalidated(client: httpx.Client) -> None:
     """Only an address that names the content may be kept for good."""
     assert client.get("/static/style.css?v=0").headers["cache-control"] == "public, no-cache"
 
@@ -228,7 +228,7 @@ def test_a_record_without_a_receipt_says_so(client: httpx.Client) -> None:
     assert "o verified receipt" not in Page(client.get(f"/pith/{VOUCHED_REAL}").text).text
 
 
-def test_claims_are_no_facts(client: httpx.Client) -> None:
+def test_claims_are_marked_as_unchecked(client: httpx.Client) -> None:
     """A signed claim is shown with its signers, and ticked only if it was checked here."""
     page = Page(client.get(f"/pith/{CLAIMED}").text)
     words = " ".join(page.text.split())
@@ -260,7 +260,7 @@ def test_every_tag_is_explained(client: httpx.Client) -> None:
     assert words.count("timestamp: none") == 2
 
 
-def test_retired_events_have_faces(client: httpx.Client) -> None:
+def test_retired_events_have_type_time_and_signer(client: httpx.Client) -> None:
     """Type, time and signer of what was retired, and of what retired it."""
     words = " ".join(Page(client.get(f"/pith/{FULL}").text).text.split())
     assert "revocation of 2026-04-14T00:00:00Z, signed by author.example" in words
@@ -278,7 +278,7 @@ def test_citations_lead_to_the_records_held_here(client: httpx.Client) -> None:
     assert links.count("/pith/NQGOSQWC4PW6CNZIBD63YZNTZT") == 2
 
 
-def test_the_badge_is_a_picture_for_anybody(client: httpx.Client) -> None:
+def test_the_badge_is_an_image_for_other_sites(client: httpx.Client) -> None:
     """It says how the record stands, and may be shown by other sites."""
     for suffix, standing in ((FULL, "receipt verified"), (UNSIGNED, "no verified receipt")):
         answer = client.get(f"/pith/{suffix}/badge.svg")
@@ -325,12 +325,12 @@ def test_a_page_of_results_can_be_searched_again(client: httpx.Client) -> None:
         f"/pith/{UNSIGNED}",
     ],
 )
-def test_sentences_stand_apart(path: str, client: httpx.Client) -> None:
+def test_sentences_are_separated_by_spaces(path: str, client: httpx.Client) -> None:
     """A template drops the line's end after a tag, and with it a space."""
     assert re.findall(r"[a-z]{5,}[.!?][A-Z]\w*", Page(client.get(path).text).text) == []
 
 
-def test_an_error_is_said_once(client: httpx.Client) -> None:
+def test_an_error_is_shown_once(client: httpx.Client) -> None:
     """The heading is not repeated as the message."""
     page = Page(client.get("/nowhere").text)
     assert page.text.count("Not Found") == 2  # in the title and the heading
@@ -499,13 +499,13 @@ def test_hostile_strings_are_text(hostile: tuple[str, str]) -> None:
         assert said in words, said
 
 
-def test_a_host_of_ones_own_making_stays_text(client: httpx.Client) -> None:
+def test_an_invented_host_is_escaped(client: httpx.Client) -> None:
     """What a request says of our name is quoted for the shell, and escaped."""
     answer = client.get(f"/pith/{REAL}", headers={"Host": "x';\"<script>"})
     assert "<script>" not in answer.text.replace('<script src="/static', "")
 
 
-def test_a_store_that_is_gone_is_told_without_its_place(tmp_path: Path, serve: Serve) -> None:
+def test_the_error_for_a_missing_store_hides_its_path(tmp_path: Path, serve: Serve) -> None:
     """An error of ours says nothing of how this machine is set up."""
     path = tmp_path / "mirror.db"
     shutil.copy(make_store(tmp_path / "first.db", BUNDLES / "pith.tar"), path)
@@ -557,7 +557,7 @@ def test_only_plain_web_addresses_are_live(value: str, is_live: bool) -> None:  
     assert len(Page(escaping.link(value)).all("a")) == is_live
 
 
-def test_a_record_shows_how_it_compares_with_what_upstream_said(
+def test_a_record_shows_its_comparison_with_upstream(
     store_path: Path, serve: Serve, tmp_path: Path
 ) -> None:
     """The last word of each upstream, held against our state of today."""
@@ -589,7 +589,7 @@ def test_a_record_shows_how_it_compares_with_what_upstream_said(
     assert "No comparison was made yet" not in words
 
 
-def test_known_findings_are_marked(tmp_path: Path, serve: Serve) -> None:
+def test_acknowledged_findings_are_marked(tmp_path: Path, serve: Serve) -> None:
     """The counts of what was acknowledged stand beside all, on either page."""
     bundle = make_bundle(make_record(arxiv_id="2401.00001"), [7])
     (tmp_path / "one.json").write_bytes(to_json(bundle))

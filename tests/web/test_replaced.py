@@ -61,7 +61,9 @@ def _number(library: StoreReader, name: str) -> str:
     return str(json.loads(decompress(library.state(name)[1]))["pith_number"])
 
 
-def test_another_file_is_taken_up_whole(library: StoreReader, path: Path, other: Path) -> None:
+def test_nothing_of_the_replaced_file_is_left(
+    library: StoreReader, path: Path, other: Path
+) -> None:
     """Neither what names stood for, nor a page, nor a state of the file before is left."""
     assert _number(library, FIRST_SUFFIX).endswith(FIRST_SUFFIX)
     assert library.cached_state(FIRST_SUFFIX) is not None
@@ -75,9 +77,7 @@ def test_another_file_is_taken_up_whole(library: StoreReader, path: Path, other:
     assert library.cached_state(SECOND_SUFFIX) is not None
 
 
-def test_what_is_being_read_is_read_to_its_end(
-    library: StoreReader, path: Path, other: Path
-) -> None:
+def test_a_snapshot_is_read_to_its_end(library: StoreReader, path: Path, other: Path) -> None:
     """One state of the file before; others are told to wait for the end of it."""
     with library.snapshot() as snapshot:
         _replace(path, other)
@@ -91,7 +91,7 @@ def test_what_is_being_read_is_read_to_its_end(
         assert snapshot.store.records.suffix(1) == SECOND_SUFFIX
 
 
-def test_a_file_that_is_gone_is_said_to_be(library: StoreReader, path: Path, other: Path) -> None:
+def test_a_missing_file_is_reported(library: StoreReader, path: Path, other: Path) -> None:
     assert _number(library, FIRST_SUFFIX)
     path.unlink()
     for _ in range(2):
@@ -102,7 +102,7 @@ def test_a_file_that_is_gone_is_said_to_be(library: StoreReader, path: Path, oth
     assert _number(library, SECOND_SUFFIX).endswith(SECOND_SUFFIX)
 
 
-def test_a_file_that_is_gone_and_came_back_is_read_again(library: StoreReader, path: Path) -> None:
+def test_a_restored_file_is_read_again(library: StoreReader, path: Path) -> None:
     aside = path.with_name("aside.db")
     assert _number(library, FIRST_SUFFIX)
     path.rename(aside)
@@ -190,7 +190,7 @@ def test_health_is_not_ok_where_no_record_can_be_read(
         assert _health(url) == said
 
 
-def test_one_damaged_record_is_no_reason_to_take_a_mirror_away(path: Path, tmp_path: Path) -> None:
+def test_health_is_ok_with_one_damaged_record(path: Path, tmp_path: Path) -> None:
     """`mirror check` finds it; the others are served."""
     source = tmp_path / "more.json"
     source.write_bytes(to_json(make_bundle(SECOND)))

@@ -49,7 +49,7 @@ def workers() -> Iterator[RequestThreads]:
     workers.close()
 
 
-def test_beyond_the_limit_the_client_is_asked_to_come_back(workers: RequestThreads) -> None:
+def test_requests_beyond_the_limit_are_refused_as_busy(workers: RequestThreads) -> None:
     go_on = threading.Event()
 
     async def ask() -> None:
@@ -70,7 +70,7 @@ def test_beyond_the_limit_the_client_is_asked_to_come_back(workers: RequestThrea
         assert asyncio.run(workers.run(lambda: "done", _client(asyncio.Event()))) == "done"
 
 
-def test_what_nobody_waits_for_is_not_begun(workers: RequestThreads) -> None:
+def test_work_for_a_disconnected_client_is_not_begun(workers: RequestThreads) -> None:
     go_on, begun = threading.Event(), []
 
     async def ask() -> None:
@@ -106,7 +106,7 @@ def test_threads_work_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> No
     assert [type(one) for one in errors] == [type(None), ValueError] * 10
 
 
-def test_work_that_takes_long_does_not_hold_up_others() -> None:
+def test_long_work_does_not_block_other_threads() -> None:
     """A thread waits for its turn only a short time."""
     workers, go_on = RequestThreads(threads=2, waiting=1), threading.Event()
     long = workers.submit(lambda: go_on.wait(TIMEOUT_S))
@@ -118,7 +118,7 @@ def test_work_that_takes_long_does_not_hold_up_others() -> None:
 
 
 @pytest.mark.parametrize("who", ["client", "server"])
-def test_what_is_read_for_nobody_is_cut_off(
+def test_reading_for_a_disconnected_client_is_interrupted(
     who: str, workers: RequestThreads, tmp_path: Path
 ) -> None:
     """SQLite stops in the middle of a statement that would go on for ever."""
@@ -198,7 +198,7 @@ def test_health_answers_while_readers_are_busy(path: Path, monkeypatch: pytest.M
     threads.close()
 
 
-def test_feeds_and_sitemaps_keep_no_reader_waiting(
+def test_feeds_and_sitemaps_do_not_block_readers(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of them looks at up to 20,000 arrivals, and many robots ask for them."""
@@ -253,7 +253,7 @@ def _members(tar: bytes) -> dict[str, bytes]:
         }
 
 
-def test_downloads_that_were_broken_off_leave_nothing(
+def test_aborted_downloads_free_threads_and_stores(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Threads end, stores are given back, and the next download begins."""
@@ -269,7 +269,7 @@ def test_downloads_that_were_broken_off_leave_nothing(
             assert len(_members(b"".join(one.iter_raw()))) > 20
 
 
-def test_beyond_four_downloads_the_client_is_asked_to_come_back(path: Path) -> None:
+def test_a_fifth_download_is_refused_as_busy(path: Path) -> None:
     """Clients that take nothing hold their download, no thread, and nobody else up."""
     with served(ServerSettings(store=path)) as url, contextlib.ExitStack() as clients:
         for _ in range(4):

@@ -136,7 +136,7 @@ def test_a_stale_state_is_made_and_named_by_its_own_digest(
     assert after.digest == before.digest
 
 
-def test_a_short_form_that_comes_to_fit_two_records_is_not_answered_from_memory(
+def test_a_short_form_that_becomes_ambiguous_is_not_answered_from_the_cache(
     library: StoreReader, store: Path
 ) -> None:
     assert _event_count(library, "2401.00001") == 0
@@ -155,7 +155,7 @@ def test_a_suffix_that_becomes_the_source_id_of_another_record_is_ambiguous(
         library.state(SUFFIX)
 
 
-def test_what_was_asked_for_least_lately_gives_way() -> None:
+def test_the_least_recently_used_state_is_evicted() -> None:
     kept = StateCache(capacity=10)
     kept.put("a", b"1234")
     kept.put("b", b"1234")
@@ -166,7 +166,7 @@ def test_what_was_asked_for_least_lately_gives_way() -> None:
     assert kept.get("c") == b"1234"
 
 
-def test_a_state_larger_than_the_room_is_not_kept() -> None:
+def test_a_state_larger_than_the_cache_is_not_cached() -> None:
     kept = StateCache(capacity=3)
     kept.put("a", b"1234")
     assert kept.get("a") is None
@@ -174,7 +174,7 @@ def test_a_state_larger_than_the_room_is_not_kept() -> None:
     assert kept.get("b") == b"12"
 
 
-def test_without_room_every_state_is_made_anew(store: Path) -> None:
+def test_a_cache_without_room_caches_nothing(store: Path) -> None:
     library = StoreReader(store)
     assert _event_count(library) == 0
     assert _event_count(library) == 0

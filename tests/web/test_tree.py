@@ -91,7 +91,7 @@ def computed(leaves: list[tuple[str, str]], level: int) -> tuple[int, str]:
     ])  # fmt: skip
 
 
-def test_few_records_are_told_as_leaves(small: httpx.Client, demo: Path) -> None:
+def test_few_records_are_served_as_leaves(small: httpx.Client, demo: Path) -> None:
     """All of them, ascending, with their numbers; and what the whole tree is."""
     said = get(small, ROOT)
     assert ["prefix", "size", "digest", "leaves", "about"] == list(said)
@@ -117,7 +117,7 @@ def test_few_records_are_told_as_leaves(small: httpx.Client, demo: Path) -> None
     assert about.root == said["digest"]
 
 
-def test_many_records_are_told_as_nodes(big: httpx.Client) -> None:
+def test_many_records_are_served_as_nodes(big: httpx.Client) -> None:
     """The grandchildren that are not empty, ascending, 256 at most."""
     said = get(big, ROOT)
     assert ["prefix", "size", "digest", "nodes", "about"] == list(said)
@@ -138,7 +138,7 @@ def test_many_records_are_told_as_nodes(big: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 10, 26, 33, 34, 35, 61, 62])
-def test_a_node_is_told_at_any_depth(big: httpx.Client, depth: int) -> None:
+def test_nodes_are_served_at_any_depth(big: httpx.Client, depth: int) -> None:
     """As it follows from its leaves; also that of nothing."""
     record, core = LEAVES[0]
     prefix = record.hex()[:depth]
@@ -155,7 +155,7 @@ def test_a_node_is_told_at_any_depth(big: httpx.Client, depth: int) -> None:
         assert (0, "0" * 64, []) == (said["size"], said["digest"], said["leaves"])
 
 
-def test_an_answer_is_named_by_what_it_says(big: httpx.Client) -> None:
+def test_the_etag_changes_with_the_node(big: httpx.Client) -> None:
     """Asked for again with its ETag, it is 304; another node has another."""
     answer = big.get(f"{ROOT}ab")
     tag = answer.headers["etag"]
@@ -168,7 +168,7 @@ def test_an_answer_is_named_by_what_it_says(big: httpx.Client) -> None:
     assert tag != other.headers["etag"]
 
 
-def test_an_answer_is_compressed_as_others_are(big: httpx.Client) -> None:
+def test_responses_are_compressed(big: httpx.Client) -> None:
     """And says the same."""
     plain = big.get(ROOT, headers={"Accept-Encoding": "identity"})
     packed = big.get(ROOT, headers={"Accept-Encoding": "gzip"})
@@ -188,7 +188,7 @@ NO_PREFIXES = ["g", "AB", "aB", "0" * 63, "0" * 64, "0" * 5000, "%20", "%00", "%
 
 
 @pytest.mark.parametrize("prefix", NO_PREFIXES)
-def test_what_is_no_prefix_is_a_problem(big: httpx.Client, prefix: str) -> None:
+def test_an_invalid_prefix_is_refused(big: httpx.Client, prefix: str) -> None:
     """400, in our words."""
     answer = big.get(f"{ROOT}{prefix}")
     assert 400 == answer.status_code
@@ -206,12 +206,12 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize("path", ELSEWHERE)
-def test_other_paths_are_not_there(big: httpx.Client, path: str) -> None:
+def test_other_paths_are_not_found(big: httpx.Client, path: str) -> None:
     """A node has one address."""
     assert big.get(path).status_code in {307, 404}
 
 
-def test_a_tree_that_lags_behind_is_a_problem(tmp_path: Path) -> None:
+def test_a_stale_tree_is_unavailable(tmp_path: Path) -> None:
     """503 until the merge is done; the same server answers then."""
     path = tmp_path / "mirror.db"
     with open_store(path) as store:
@@ -233,7 +233,7 @@ def test_a_tree_that_lags_behind_is_a_problem(tmp_path: Path) -> None:
                 assert before == get(client, ROOT)
 
 
-def test_a_tree_that_changes_is_told_anew(tmp_path: Path) -> None:
+def test_a_changed_tree_is_served_again(tmp_path: Path) -> None:
     """What was told before does not hold any more."""
     path = tmp_path / "mirror.db"
     with open_store(path) as store:
@@ -247,7 +247,7 @@ def test_a_tree_that_changes_is_told_anew(tmp_path: Path) -> None:
         assert (100, 101) == (before.json()["size"], after.json()["size"])
 
 
-def test_a_damaged_tree_is_not_told(tmp_path: Path) -> None:
+def test_a_damaged_tree_is_not_served(tmp_path: Path) -> None:
     """503, and what is wrong in our house is not told."""
     path = tmp_path / "mirror.db"
     with open_store(path) as store:

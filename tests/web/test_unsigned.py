@@ -141,7 +141,7 @@ def page_at(url: str) -> Page:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_what_failed_is_marked_wherever_it_is_shown(path: str, site: str) -> None:
+def test_unverified_values_are_marked_on_every_page(path: str, site: str) -> None:
     """In no title, tag, badge or address, not beside the receipt, and within what says so."""
     page = page_at(site + path)
     assert not any(MARK in one for one in page.values("href"))
@@ -152,7 +152,7 @@ def test_what_failed_is_marked_wherever_it_is_shown(path: str, site: str) -> Non
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_record_that_nobody_signed_is_marked_wherever_it_is_shown(path: str, site: str) -> None:
+def test_unsigned_records_are_marked_on_every_page(path: str, site: str) -> None:
     """Its own words stand within what says so; a title of a page says it itself."""
     for value, within in page_at(site + path).places:
         if OWN in value:
@@ -162,7 +162,7 @@ def test_a_record_that_nobody_signed_is_marked_wherever_it_is_shown(path: str, s
 
 
 @pytest.mark.parametrize("suffix", [SUFFIX, UNSIGNED_SUFFIX, ALONE_SUFFIX])
-def test_the_marks_are_words(suffix: str, site: str) -> None:
+def test_the_marks_are_text(suffix: str, site: str) -> None:
     """Every refused event says that it is not verified, and every unsigned record that it is so."""
     page = page_at(f"{site}/pith/{suffix}")
     rows = [one for one in page.all("tr") if "unverified" in one.attributes.get("class", "")]
@@ -175,7 +175,7 @@ def test_the_marks_are_words(suffix: str, site: str) -> None:
     assert ("No verified receipt from a trusted key" in page.text) is is_unsigned
 
 
-def test_a_receipt_that_is_repeated_lends_no_builder(serve: Serve, tmp_path: Any) -> None:
+def test_a_copied_receipt_gives_no_builder(serve: Serve, tmp_path: Any) -> None:
     """The real receipt of a real record, in somebody else's event with a builder of their own."""
     folder = shared("faults/attack/builder-spoof")
     store = make_store(tmp_path / "mirror.db", folder / "real.json", folder / "spoof.json")
