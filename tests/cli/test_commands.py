@@ -31,7 +31,7 @@ from tests.builders import (
     timestamp,
     to_json,
 )
-from tests.cli.conftest import BUNDLES, Mirror
+from tests.cli.conftest import BUNDLES, Mirror, SampleStore
 from tests.commands import COMMANDS, GROUPS
 from tests.helpers import DEMO_RECORDS, PITH_RECORDS, sample_states
 
@@ -155,17 +155,19 @@ def test_names_cannot_write_on_the_terminal(mirror: Mirror, tmp_path: Path) -> N
         "fc9cb76bd35bf3134a37d1cfad7c48154932c3bb6a1ea5cfe29d2d97bacadff6",
     ],
 )
-def test_a_record_is_found_by_every_name(identifier: str, mirror: Mirror) -> None:
+def test_a_record_is_found_by_every_name(
+    identifier: str, sample_store: SampleStore, mirror: Mirror
+) -> None:
     """R3's forms, R4's aliases, the hash, and addresses that end in one of them."""
-    mirror("merge", PITH)
+    sample_store(PITH)
     ran = mirror("show", identifier, "--json")
     assert ran.lines[0]["pith_number"] == "pith:2017:7SOLO26TLPZRGSRX2HH227CICV"
 
 
 @pytest.mark.parametrize("form", ["bibtex", "ris", "csl-json"])
-def test_a_record_is_cited(form: str, mirror: Mirror) -> None:
+def test_a_record_is_cited(form: str, sample_store: SampleStore, mirror: Mirror) -> None:
     """As the server cites it; several in one file; not together with another form."""
-    mirror("merge", PITH)
+    sample_store(PITH)
     one = mirror("show", "7SOLO26T", "--cite", form).stdout.decode()
     assert one.count("7SOLO26TLPZRGSRX2HH227CICV") > 1
     assert "https://pith.science/pith/7SOLO26TLPZRGSRX2HH227CICV" in one
@@ -178,9 +180,11 @@ def test_a_record_is_cited(form: str, mirror: Mirror) -> None:
 
 
 @pytest.mark.parametrize("identifier", ["7SOLO26", "pith:2018:7SOLO26T", "1705.09786v2", "x", "%"])
-def test_what_names_nothing_says_so(identifier: str, mirror: Mirror) -> None:
+def test_what_names_nothing_says_so(
+    identifier: str, sample_store: SampleStore, mirror: Mirror
+) -> None:
     """A near miss is a miss."""
-    mirror("merge", PITH)
+    sample_store(PITH)
     ran = mirror("show", identifier)
     assert (1, True) == (ran.exit_code, "lookup.unknown" in ran.stderr)
 
@@ -200,16 +204,20 @@ def test_a_name_of_several_records_lists_them(mirror: Mirror, tmp_path: Path) ->
     )
 
 
-def test_show_tells_a_person_what_nothing_vouches_for(mirror: Mirror) -> None:
+def test_show_tells_a_person_what_nothing_vouches_for(
+    sample_store: SampleStore, mirror: Mirror
+) -> None:
     """Without a receipt or a valid `record_created`, no trusted key vouches for a record."""
-    mirror("merge", PITH)
+    sample_store(PITH)
     assert "no trusted key signed" in mirror("show", "1705.09786").stdout.decode()
     assert "signed with key pith-v1-2026-05" in mirror("show", "1611.08522").stdout.decode()
 
 
-def test_show_prints_everything_of_the_demo_records(mirror: Mirror) -> None:
+def test_show_prints_everything_of_the_demo_records(
+    sample_store: SampleStore, mirror: Mirror
+) -> None:
     """Every event type, what is retired and why, and both equivocations have a line."""
-    mirror("merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
+    sample_store(BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
     states = mirror("merge", BUNDLES / "demo.tar", "--json").lines
     shown = "".join(mirror("show", one["pith_number"]).stdout.decode() for one in states)
     headings = ["graph snapshots", "timestamps", "stored copies", "author claims", "cited by",
@@ -219,9 +227,9 @@ def test_show_prints_everything_of_the_demo_records(mirror: Mirror) -> None:
     assert [heading for heading in headings if heading not in shown] == []
 
 
-def test_show_says_who_cites_and_what_is_cited(mirror: Mirror) -> None:
+def test_show_says_who_cites_and_what_is_cited(sample_store: SampleStore, mirror: Mirror) -> None:
     """A citation stands on the record that is cited (E4); it is told from both ends, as signed."""
-    mirror("merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
+    sample_store(BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
     cited, citing = "pith:2025:EJWVFYLWUGLCRHA7VSWSMMIDNO", "pith:2025:NQGOSQWC4PW6CNZIBD63YZNTZT"
     who = "asserted by https://orcid.org/0000-0002-1825-0097 — signed by author.example"
     shown = mirror("show", cited).stdout.decode()
@@ -235,9 +243,9 @@ def test_show_says_who_cites_and_what_is_cited(mirror: Mirror) -> None:
     )
 
 
-def test_show_says_what_a_retired_claim_said(mirror: Mirror) -> None:
+def test_show_says_what_a_retired_claim_said(sample_store: SampleStore, mirror: Mirror) -> None:
     """Who is said to have claimed it is no object of the claim."""
-    mirror("merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
+    sample_store(BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
     author = "https://orcid.org/0000-0002-1825-0097"
     shown = mirror("show", "JCCOAP2XTU5776A7WX6DYB7J3E").stdout.decode()
     citing = "pith:2026:RFAEN2TOWSST6DWHW3QJNPG45P"
@@ -343,17 +351,21 @@ def test_show_counts_what_it_does_not_list(mirror: Mirror, tmp_path: Path) -> No
     assert max(map(len, text.splitlines())) < 500
 
 
-def test_a_composed_bundle_merges_to_the_same_state(mirror: Mirror) -> None:
+def test_a_composed_bundle_merges_to_the_same_state(
+    sample_store: SampleStore, mirror: Mirror
+) -> None:
     """`show --bundle` is what a mirror serves (B6)."""
-    mirror("merge", PITH)
+    sample_store(PITH)
     bundle = mirror("show", "1611.08522", "--bundle").stdout
     state = mirror("merge", "-", "--in-memory", "--json", stdin=bundle).stdout
     assert mirror("show", "1611.08522", "--json").stdout == state
 
 
-def test_an_export_is_a_valid_bag(mirror: Mirror, tmp_path: Path) -> None:
+def test_an_export_is_a_valid_bag(
+    sample_store: SampleStore, mirror: Mirror, tmp_path: Path
+) -> None:
     """The Library of Congress's own tool validates what `export` writes."""
-    mirror("merge", BUNDLES / "demo.tar", PITH, "--keys", BUNDLES / "demo-keys.json")
+    sample_store(BUNDLES / "demo.tar", PITH, "--keys", BUNDLES / "demo-keys.json")
     ran = mirror("export", "out.tar")
     assert (0, True) == (
         ran.exit_code,
@@ -368,18 +380,20 @@ def test_an_export_is_a_valid_bag(mirror: Mirror, tmp_path: Path) -> None:
     assert bag.info["Payload-Oxum"].endswith(f".{PITH_RECORDS + DEMO_RECORDS}")
 
 
-def test_an_export_of_some_holds_just_those(mirror: Mirror) -> None:
+def test_an_export_of_some_holds_just_those(sample_store: SampleStore, mirror: Mirror) -> None:
     """Each once, by any name."""
-    mirror("merge", PITH)
+    sample_store(PITH)
     mirror("export", "two.tar", "1705.09786", "XAVCN2MA", "1611.08522")
     assert mirror("merge", "two.tar", "--in-memory").stdout.startswith(b"bundles   2 read, 0")
     assert mirror("export", "none.tar", "nobody").exit_code == 1
     assert not Path("none.tar").exists()
 
 
-def test_an_export_that_cannot_be_written_says_so(mirror: Mirror) -> None:
+def test_an_export_that_cannot_be_written_says_so(
+    sample_store: SampleStore, mirror: Mirror
+) -> None:
     """No folder is made for it, and nothing half is left."""
-    mirror("merge", PITH)
+    sample_store(PITH)
     ran = mirror("export", "absent/out.tar")
     assert (3, True) == (ran.exit_code, "output.failed at absent/out.tar" in ran.stderr)
 

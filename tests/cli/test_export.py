@@ -147,9 +147,11 @@ def test_odd_values_survive_packing(mirror: Mirror) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--packed",)], ids=["plain", "packed"])
-def test_ids_choose_what_is_written(mirror: Mirror, options: tuple[str, ...]) -> None:
+def test_ids_choose_what_is_written(
+    sample_store: SampleStore, mirror: Mirror, options: tuple[str, ...]
+) -> None:
     """In the order of the bag, each once, however often and by whatever name it is given."""
-    mirror("merge", PITH, "--db", "a.db")
+    sample_store(PITH, db="a.db")
     chosen = bundles_in(PITH)[3:6]
     names = [one["pith_number"] for one in chosen]
     names += [names[0], chosen[1]["source"]["id"]]
@@ -162,10 +164,10 @@ def test_ids_choose_what_is_written(mirror: Mirror, options: tuple[str, ...]) ->
 
 @pytest.mark.parametrize("options", [(), ("--packed",)], ids=["plain", "packed"])
 def test_every_export_validates_with_bagit(
-    mirror: Mirror, tmp_path: Path, options: tuple[str, ...]
+    sample_store: SampleStore, mirror: Mirror, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     """C2: every tar written here is a bag, also an increment without news."""
-    mirror("merge", PITH, "--db", "a.db")
+    sample_store(PITH, db="a.db")
     export(mirror, "a.db", "whole.tar", *options)
     export(mirror, "a.db", "nothing.tar", "--since", "whole.tar", *options)
     for name in ("whole", "nothing"):
@@ -211,10 +213,10 @@ def names_in(path: str) -> list[str]:
 
 
 def test_a_large_record_is_several_members_of_every_bag(
-    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+    sample_store: SampleStore, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C2: plain, packed and back the same bytes, and the states of the whole; bagit accepts it."""
-    mirror("merge", DEMO, *TRUST)
+    sample_store(DEMO, *TRUST)
     whole, root = export(mirror, "mirror.db", "whole.tar"), root_in(mirror("export", "again.tar"))
     monkeypatch.setattr("mirror.core.composed.MEMBER_EVENTS", 4)
     plain, packed = (
@@ -241,10 +243,10 @@ def test_a_large_record_is_several_members_of_every_bag(
 
 
 def test_an_increment_of_a_large_record_is_several_members(
-    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+    sample_store: SampleStore, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C2: and it is found to be in its base by what is in it, however that was cut."""
-    mirror("merge", DEMO)
+    sample_store(DEMO)
     export(mirror, "mirror.db", "base.tar")
     monkeypatch.setattr("mirror.core.composed.MEMBER_EVENTS", 4)
     export(mirror, "mirror.db", "none.tar", "--since", "base.tar")
@@ -280,9 +282,9 @@ def test_the_root_is_that_of_all_core_digests(
     assert {merkle.root(leaves).hex()} == printed
 
 
-def test_a_root_is_printed_only_of_all(mirror: Mirror) -> None:
+def test_a_root_is_printed_only_of_all(sample_store: SampleStore, mirror: Mirror) -> None:
     """Some records are not the store."""
-    mirror("merge", DEMO, *TRUST)
+    sample_store(DEMO, *TRUST)
     number = bundles_in(DEMO)[0]["pith_number"]
     ran = mirror("export", "one.tar", number)
     assert (0, False) == (ran.exit_code, "root" in ran.stderr)
@@ -299,9 +301,9 @@ def test_an_empty_store_has_a_bag_and_a_root(mirror: Mirror) -> None:
     assert "out.tar: 0 records, " in ran.stderr
 
 
-def test_exporting_changes_nothing_that_counts(mirror: Mirror) -> None:
+def test_exporting_changes_nothing_that_counts(sample_store: SampleStore, mirror: Mirror) -> None:
     """The store is as it was, to `status` and `check` and to the next export."""
-    mirror("merge", DEMO, *TRUST)
+    sample_store(DEMO, *TRUST)
     before = mirror("status", "--json").lines
     first = export(mirror, "mirror.db", "one.tar")
     assert first == export(mirror, "mirror.db", "two.tar")
@@ -467,10 +469,10 @@ def test_with_ids_only_these_are_looked_at(mirror: Mirror, october: str) -> None
 
 
 def test_a_packed_bag_is_read_in_a_process_of_its_own(
-    mirror: Mirror, mirror_process: Mirror
+    sample_store: SampleStore, mirror: Mirror, mirror_process: Mirror
 ) -> None:
     """From a pipe, compressed or not, with warnings as errors."""
-    mirror("merge", PITH)
+    sample_store(PITH)
     data = export(mirror, "mirror.db", "packed.tar", "--packed")
     expected = (BUNDLES / "pith.states.jsonl").read_bytes()
     for content in (data, zstandard.compress(data)):
@@ -478,9 +480,11 @@ def test_a_packed_bag_is_read_in_a_process_of_its_own(
         assert (expected, 0) == (ran.stdout, ran.exit_code)
 
 
-def test_a_large_record_is_compared_as_one(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_record_is_compared_as_one(
+    sample_store: SampleStore, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """C2: what a bag says of a record is what all its members say, plain or packed."""
-    mirror("merge", DEMO, *TRUST)
+    sample_store(DEMO, *TRUST)
     monkeypatch.setattr("mirror.core.composed.MEMBER_EVENTS", 4)
     export(mirror, "mirror.db", "1.tar")
     export(mirror, "mirror.db", "2.tar", "--packed")

@@ -104,9 +104,9 @@ def test_a_limit_is_said(store: Path, mirror: Mirror) -> None:
         assert mirror("find", "x", "--limit", limit).exit_code == 2
 
 
-def test_what_a_merge_brings_is_found_at_once(mirror: Mirror) -> None:
+def test_what_a_merge_brings_is_found_at_once(sample_store: SampleStore, mirror: Mirror) -> None:
     """The index follows by itself, merges and keys alike."""
-    mirror("merge", PITH)
+    sample_store(PITH)
     assert mirror("find", "holographic").exit_code == 1
     mirror("merge", DEMO)
     assert mirror("find", "holographic").exit_code == 1

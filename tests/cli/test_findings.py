@@ -19,7 +19,7 @@ from tests.builders import (
     make_record,
     to_json,
 )
-from tests.cli.conftest import BUNDLES, Mirror
+from tests.cli.conftest import BUNDLES, Mirror, SampleStore
 
 INVALID = BUNDLES / "invalid"
 SIGNATURE = INVALID / "event.signature.json"
@@ -170,9 +170,11 @@ def test_what_is_missing_is_a_usage_error(mirror: Mirror, arguments: tuple[str, 
 # Equivocations, damage -----------------------------------------------------------------------
 
 
-def test_equivocations_are_acknowledged_by_record(mirror: Mirror) -> None:
+def test_equivocations_are_acknowledged_by_record(
+    sample_store: SampleStore, mirror: Mirror
+) -> None:
     """They are listed beside the verdicts."""
-    mirror("merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
+    sample_store(BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
     total, known = _counts(mirror)["equivocation"]
     assert (total > 0, known) == (True, 0)
     line = mirror("findings", "--code", "equivocation", "--json").lines[1]

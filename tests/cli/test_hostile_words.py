@@ -123,10 +123,10 @@ def test_a_limit_must_be_a_number(value: str, mirror: Mirror) -> None:
 
 
 def test_an_export_that_others_would_refuse_says_so(
-    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+    sample_store: SampleStore, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A record may gather more junk than a mirror takes in one bundle: exit 1, by name."""
-    mirror("merge", BUNDLES / "demo.tar")
+    sample_store(BUNDLES / "demo.tar")
     monkeypatch.setattr(
         "mirror.engine.export.bag.ReadLimits", lambda: ReadLimits(member_bytes=3000)
     )

@@ -20,7 +20,7 @@ from tests.builders import (
     make_record,
     to_json,
 )
-from tests.cli.conftest import BUNDLES, Mirror
+from tests.cli.conftest import BUNDLES, Mirror, SampleStore
 from tests.shared import shared
 
 REGISTRY = Signer("registry", signer_type="pith_registry", may_revoke_others=True)
@@ -379,9 +379,11 @@ def test_each_change_is_a_line_of_json(mirror: Mirror, tmp_path: Path) -> None:
     assert {"rebuilt": 0, "damaged": 0} == line
 
 
-def test_the_registrys_own_key_is_told_of_in_the_same_way(mirror: Mirror) -> None:
+def test_the_registrys_own_key_is_told_of_in_the_same_way(
+    sample_store: SampleStore, mirror: Mirror
+) -> None:
     """What it signed is told before it is removed, and comes back with it."""
-    mirror("merge", BUNDLES / "pith.tar")
+    sample_store(BUNDLES / "pith.tar")
     (line,) = mirror("keys", "remove", "pith-v1-2026-05", "--json").lines
     receipts = line["receipts_verified"]
     assert line["becomes_invalid"]["receipts"] == receipts["before"] - receipts["after"] > 0

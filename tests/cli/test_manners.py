@@ -181,9 +181,11 @@ def test_a_record_fits_80_columns(terminal: Terminal, sample_store: SampleStore)
     assert f"canonical SHA-256   {digest}" in wide
 
 
-def test_a_hit_fits_80_columns(terminal: Terminal, mirror: Mirror) -> None:
+def test_a_hit_fits_80_columns(
+    terminal: Terminal, sample_store: SampleStore, mirror: Mirror
+) -> None:
     """And a title that is the excerpt is said once."""
-    mirror("merge", DEMO, "--keys", BUNDLES / "demo-keys.json")
+    sample_store(DEMO, "--keys", BUNDLES / "demo-keys.json")
     mirror("find", "holographic")  # makes the index, so that no bar is drawn below
     lines = terminal("find", "holographic").lines
     plain = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", line) for line in lines]

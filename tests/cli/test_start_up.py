@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.commands import COMMANDS
-from tests.cli.conftest import BUNDLES, Mirror
+from tests.cli.conftest import BUNDLES, SampleStore
 from tests.commands import COMMANDS as ALL_COMMANDS
 from tests.commands import GROUPS
 
@@ -64,9 +64,9 @@ def test_completing_a_name_imports_no_command(tmp_path: Path, words: str) -> Non
     assert set() == loaded & (HEAVY | others)
 
 
-def test_show_imports_what_reading_takes(mirror: Mirror, tmp_path: Path) -> None:
+def test_show_imports_what_reading_takes(sample_store: SampleStore, tmp_path: Path) -> None:
     """No client, no progress, no reader of archives, no process pool, no sqlite-utils."""
-    mirror("merge", BUNDLES / "demo.tar")
+    sample_store(BUNDLES / "demo.tar")
     loaded = loaded_by(tmp_path, "show", "EI5HAOZQ")
     assert "mirror.store" in loaded
     assert set() == loaded & NOT_FOR_SHOW

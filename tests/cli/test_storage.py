@@ -10,7 +10,7 @@ import pytest
 
 from mirror.store import open_store
 from tests.builders import Object, key_set_file, to_json
-from tests.cli.conftest import BUNDLES, Mirror
+from tests.cli.conftest import BUNDLES, Mirror, SampleStore
 from tests.engine.storage.archives import CAPTURED, CAPTURED_AT, bundle_of, page
 from tests.engine.sync.sync_servers import AUTHOR, suffix_of
 from tests.net.server import Site, redirecting, running, saying
@@ -169,8 +169,10 @@ def test_words_of_an_event_cannot_draw_on_the_terminal(holding: Holding) -> None
     assert "\\x1b[2J\\u202e" in ran.stdout.decode()
 
 
-def test_the_demo_is_asked_for_only_what_may_be_asked(mirror: Mirror) -> None:
+def test_the_demo_is_asked_for_only_what_may_be_asked(
+    sample_store: SampleStore, mirror: Mirror
+) -> None:
     """A tape has no address that could be requested."""
-    mirror("merge", BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
+    sample_store(BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
     assert mirror("storage", "check", "EI5HAOZQ").exit_code == 0
     assert mirror("storage", "list").stdout == b""
