@@ -59,7 +59,7 @@ def test_special_purpose_addresses_are_refused_with_their_purpose(text: str, wor
 
 @pytest.mark.parametrize("text", HIDDEN)
 def test_ipv4_addresses_within_ipv6_addresses_are_checked(text: str) -> None:
-    """It is judged as what a machine connects to in the end."""
+    """The IPv4 address within decides: a machine connects to it."""
     assert refusal_reason(ip_address(text))
 
 
@@ -79,7 +79,7 @@ def addresses(draw: st.DrawFn) -> Address:
 
 @given(addresses())
 def test_accepted_addresses_are_global_for_ipaddress(address: Address) -> None:
-    """Whatever we accept is global, and none of the special kinds."""
+    """Each is global, and none of the special kinds."""
     if refusal_reason(address) or _is_hidden(address):
         return
     assert address.is_global
@@ -90,7 +90,7 @@ def test_accepted_addresses_are_global_for_ipaddress(address: Address) -> None:
 
 @given(st.ip_addresses(v=4) | addresses())
 def test_no_global_ipv4_address_is_refused(address: Address) -> None:
-    """But for two networks that serve nobody."""
+    """Except those of two networks that are not in use."""
     if isinstance(address, IPv4Address) and address.is_global and not address.is_multicast:
         is_ours = any(address in network for network in NOT_GLOBAL_TO_US)
         assert bool(refusal_reason(address)) == is_ours

@@ -59,7 +59,7 @@ def connect(resolve: Resolve, recorder: Recorder, *, allow_private: bool = False
 
 
 def test_a_connection_goes_to_the_address_that_was_checked() -> None:
-    """DNS rebinding: public when judged, private a moment later."""
+    """DNS rebinding: the address is public at the check, and private at the next request."""
     recorder, resolve = Recorder(), in_turn([PUBLIC], [PRIVATE])
     connect(resolve, recorder)
     assert [PUBLIC] == recorder.asked
@@ -81,7 +81,7 @@ def test_one_refused_address_is_enough(addresses: list[str]) -> None:
 
 
 def test_private_addresses_can_be_allowed() -> None:
-    """For a mirror in the same house."""
+    """An operator may read a mirror in the same network."""
     recorder = Recorder()
     connect(in_turn([PRIVATE]), recorder, allow_private=True)
     assert [PRIVATE] == recorder.asked
@@ -96,7 +96,7 @@ def test_an_unreachable_address_leaves_time_for_the_next() -> None:
 
 
 def test_only_a_few_addresses_of_a_host_are_tried() -> None:
-    """A name with a thousand dead addresses takes no longer."""
+    """A name with a thousand unreachable addresses takes no longer."""
     addresses = [f"1.1.1.{number}" for number in range(200)]
     recorder = Recorder(frozenset(addresses))
     with pytest.raises(httpcore.ConnectTimeout):
@@ -105,7 +105,7 @@ def test_only_a_few_addresses_of_a_host_are_tried() -> None:
 
 
 def test_all_addresses_of_a_host_are_checked() -> None:
-    """Also those that would not be tried."""
+    """The addresses that would not be tried are checked, too."""
     addresses = [*(f"1.1.1.{number}" for number in range(200)), PRIVATE]
     with pytest.raises(UpstreamError, match="private"):
         connect(in_turn(addresses), Recorder())
@@ -137,7 +137,7 @@ def test_only_a_failed_resolver_is_asked_again(error: Exception | None, may_pass
 def test_loopback_is_refused_in_every_notation(
     site: Site, make_client: MakeClient, host: str
 ) -> None:
-    """What counts is where the connection would go."""
+    """The address that a notation resolves to decides."""
     client = make_client(allow_private=False, retries=3)
     assert refusal(client, site.url(host=host)).code == "upstream.private"
     assert (0, 0) == (client.requests, site.connections)
@@ -151,7 +151,7 @@ def test_the_unspecified_and_mapped_forms_are_refused(make_client: MakeClient) -
 
 
 def test_a_redirect_cannot_lead_into_a_private_network(site: Site, make_client: MakeClient) -> None:
-    """The second hop is judged like the first, in a client that may go to other hosts."""
+    """Each redirect is checked like the first URL, even where other hosts are allowed."""
     site.at("/", saying(message(b"", status="302 Found", location="http://metadata.example/")))
     places = {"registry.example": "127.0.0.1", "metadata.example": "169.254.169.254"}
     asked = list[str]()
@@ -170,7 +170,7 @@ def test_a_redirect_cannot_lead_into_a_private_network(site: Site, make_client: 
 def test_a_host_is_resolved_once_for_a_connection_and_keeps_its_name(
     site: Site, make_client: MakeClient
 ) -> None:
-    """The server hears the name, and nobody looks it up again while the connection lives."""
+    """The Host header has the name, which is not resolved again while the connection is open."""
     site.at("/a", saying(message()))
     client = make_client(resolve=in_turn(["127.0.0.1"], ["127.0.0.2"]))
     for _ in range(3):
@@ -180,7 +180,7 @@ def test_a_host_is_resolved_once_for_a_connection_and_keeps_its_name(
 
 
 def test_the_system_gives_each_address_once() -> None:
-    """In its order."""
+    """Addresses stay in the order of the resolver."""
     assert ["127.0.0.1"] == resolve_by_system("127.0.0.1", 80)
     assert "127.0.0.1" in resolve_by_system("localhost", 80) or "::1" in resolve_by_system(
         "localhost", 80

@@ -38,7 +38,7 @@ def test_an_answer_comes_with_its_url_type_and_tag(site: Site, make_client: Make
 
 
 def test_a_request_has_a_user_agent_and_accept_headers(site: Site, make_client: MakeClient) -> None:
-    """And nothing else: no cookie, nothing of the environment."""
+    """No cookie is sent, and nothing of the environment."""
     url = site.at("/a", saying(message(set_cookie="a=1; Path=/")))
     client = make_client(user_agent=f"{ClientConfig().user_agent} someone@example.org")
     client.get(url)
@@ -102,14 +102,14 @@ def test_an_unchanged_resource_is_not_sent_again(
 def test_a_tag_that_no_server_can_have_sent_is_not_sent(
     site: Site, make_client: MakeClient, etag: str
 ) -> None:
-    """It came out of some store, and must not end the request, nor write into its header."""
+    """A stored ETag with a line break or other characters neither fails nor injects a header."""
     url = site.at("/a", saying(message()))
     assert make_client().get(url, etag=etag).status == 200
     assert "if-none-match" not in site.requests[0].headers
 
 
 def test_not_modified_is_refused_without_a_condition(site: Site, make_client: MakeClient) -> None:
-    """There is nothing that could be unchanged."""
+    """Without a condition, no earlier response could be unchanged."""
     url = site.at("/a", saying(message(b"", status="304 Not Modified", content_length="")))
     assert refusal(make_client(), url).code == "upstream.status"
 
@@ -126,7 +126,7 @@ def test_not_modified_is_refused_without_a_condition(site: Site, make_client: Ma
 def test_not_found_and_multiple_choices_are_answers(
     site: Site, make_client: MakeClient, status: str, media_type: str
 ) -> None:
-    """They come once, with what they say, whatever type it is."""
+    """They are returned without retries, with their body and type."""
     url = site.at("/a", saying(message(b"[]", status=status, media_type=media_type)))
     client = make_client(retries=3)
     assert Response(url, int(status[:3]), b"[]", "", media_type) == client.get(url)
@@ -136,7 +136,7 @@ def test_not_found_and_multiple_choices_are_answers(
 def test_only_the_beginning_of_a_not_found_page_is_read(
     site: Site, make_client: MakeClient
 ) -> None:
-    """However long it is, and however little is allowed for what is found."""
+    """This is so for any length of the page, and for any size limit of the response."""
     url = site.at("/a", saying(message(b"x" * 500_000, status="404 Not Found")))
     client = make_client()
     assert b"x" * 65536 == client.get(url, limit_bytes=10).body
@@ -160,7 +160,7 @@ def test_only_the_beginning_of_a_not_found_page_is_read(
 def test_other_statuses_are_errors_and_final(
     site: Site, make_client: MakeClient, status: str, words: str
 ) -> None:
-    """Named in the words of the standard, not in the server's."""
+    """The error has the reason phrase of the standard, not of the server."""
     url = site.at("/a", saying(message(status=status)))
     client = make_client(retries=3)
     site.routes["/a?token=secret"] = site.routes["/a"]
@@ -210,7 +210,7 @@ def test_html_is_refused_where_json_is_requested(
 
 @pytest.mark.parametrize("status", ["301 x", "302 x", "303 x", "307 x", "308 x"])
 def test_redirects_are_followed(site: Site, make_client: MakeClient, status: str) -> None:
-    """All kinds of them, with the same question, and the last URL is told."""
+    """Each kind repeats the request, and the response has the last URL."""
     site.at("/a", redirecting("/b?x=1#part", status))
     site.at("/b?x=1", redirecting("c", status))
     site.at("/c", saying(message()))
@@ -238,7 +238,7 @@ def test_a_redirect_to_another_origin_is_refused_unless_allowed(
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
 def test_compressed_answers_are_unpacked(site: Site, make_client: MakeClient, coding: str) -> None:
-    """Both that were asked for."""
+    """Both requested codings are supported."""
     packed = gzip.compress(GREETING) if coding == "gzip" else zstandard.compress(GREETING)
     url = site.at("/a", saying(message(packed, content_encoding=coding)))
     assert make_client().get(url).body == GREETING
@@ -250,7 +250,7 @@ def test_compressed_answers_are_unpacked(site: Site, make_client: MakeClient, co
 def test_a_download_is_written_at_the_position_of_the_file(
     site: Site, make_client: MakeClient
 ) -> None:
-    """And only it."""
+    """Nothing else is written."""
     url = site.at("/a.tar", saying(message(b"x" * 300_000, media_type="application/x-tar")))
     out = io.BytesIO()
     out.write(b"before ")
@@ -260,7 +260,7 @@ def test_a_download_is_written_at_the_position_of_the_file(
 
 
 def test_a_failed_download_leaves_nothing_in_the_file(site: Site, make_client: MakeClient) -> None:
-    """Neither before the next try, nor after the last."""
+    """The file is empty before the next try and after the last one."""
     broken = saying(message(b"x" * 100_000, content_length="200000"), then_hang_up=True)
     url = site.at("/a.tar", in_turn(broken, saying(message(b"whole"))))
     never = site.at("/b.tar", broken)
@@ -276,14 +276,14 @@ def test_a_failed_download_leaves_nothing_in_the_file(site: Site, make_client: M
 
 
 def test_a_not_found_page_is_not_written_to_the_file(site: Site, make_client: MakeClient) -> None:
-    """A page is no archive."""
+    """The page is in the response instead."""
     out = io.BytesIO()
     fetched = make_client().download(site.url("/none"), out)
     assert (404, b"{}", b"") == (fetched.status, fetched.body, out.getvalue())
 
 
 def test_a_download_has_limits_of_its_own(site: Site, make_client: MakeClient) -> None:
-    """Larger or smaller than those of the run."""
+    """They may be larger or smaller than those of the client."""
     url = site.at("/a", saying(message(b"x" * 1000)))
     slow = site.at("/slow", lambda exchange: exchange.trickle(message(b"x" * 1000)))
     client = make_client(response_bytes=500)
@@ -297,7 +297,7 @@ def test_a_download_has_limits_of_its_own(site: Site, make_client: MakeClient) -
 
 
 def test_an_error_of_the_file_is_raised_at_once(site: Site, make_client: MakeClient) -> None:
-    """The error of the file comes out as it is, at once."""
+    """A full disk is no failure of the server, so nothing is retried."""
 
     class Full(io.BytesIO):
         def write(self, _: object, /) -> int:
@@ -327,7 +327,7 @@ def test_the_rate_holds_for_all_requests(site: Site, make_client: MakeClient) ->
 
 
 def test_a_pause_can_be_interrupted(site: Site) -> None:
-    """By whatever the caller's pause raises."""
+    """An exception of the pause function ends the request."""
 
     def pause(seconds: float) -> None:
         raise KeyboardInterrupt

@@ -33,7 +33,7 @@ def unpack(data: bytes, coding: str, size: int = 65536) -> bytes:
 @pytest.mark.parametrize("size", [1, 7, 256, 65536])
 @pytest.mark.parametrize("coding", CODINGS)
 def test_a_body_is_what_was_compressed(coding: str, size: int) -> None:
-    """However it is cut into pieces."""
+    """This is so for any division into pieces."""
     assert unpack(COMPRESS[coding](TEXT), coding, size) == TEXT
 
 
@@ -42,14 +42,14 @@ def test_a_body_is_what_was_compressed(coding: str, size: int) -> None:
 def test_members_and_frames_one_after_the_other_are_one_body(
     coding: str, parts: list[bytes], size: int
 ) -> None:
-    """Empty ones too."""
+    """Empty members and frames are allowed."""
     packed = b"".join(map(COMPRESS[coding], parts))
     assert unpack(packed, coding, size) == b"".join(parts)
 
 
 @pytest.mark.parametrize("length", [65535, 65536, 65537, 65536 * 3, 65536 * 3 + 258])
 def test_no_byte_is_held_back_at_the_edge_of_a_piece(length: int) -> None:
-    """The library may have taken all input and still have output to give."""
+    """The library may have consumed all input and still hold output."""
     assert unpack(gzip.compress(b"a" * length), "gzip") == b"a" * length
 
 
@@ -61,27 +61,27 @@ def test_names_of_codings_have_several_spellings(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "identity"])
 def test_a_body_without_a_coding_is_unchanged(name: str) -> None:
-    """The body is as it is."""
+    """An empty name and `identity` mean no coding."""
     assert unpack(b"text", name) == b"text"
 
 
 @pytest.mark.parametrize("name", ["br", "deflate", "gzip, gzip", "compress", "\u00fc"])
 def test_a_coding_that_was_not_requested_is_refused(name: str) -> None:
-    """Also two, one in the other."""
+    """Two nested codings are refused, too."""
     with pytest.raises(UpstreamError, match="not requested"):
         decoded([b""], name)
 
 
 @pytest.mark.parametrize("coding", CODINGS)
 def test_an_empty_body_needs_no_member(coding: str) -> None:
-    """Servers label answers that have no body."""
+    """Servers send Content-Encoding with empty bodies."""
     assert unpack(b"", coding) == b""
 
 
 @pytest.mark.parametrize("coding", CODINGS)
 @pytest.mark.parametrize("cut", [1, 5, 9, 100])
 def test_a_truncated_body_is_refused(coding: str, cut: int) -> None:
-    """It may be whole the next time."""
+    """The error allows a retry: the next body may be complete."""
     with pytest.raises(TransientError) as caught:
         unpack(COMPRESS[coding](TEXT)[:-cut], coding)
     assert caught.value.error.code == "upstream.truncated"
@@ -90,7 +90,7 @@ def test_a_truncated_body_is_refused(coding: str, cut: int) -> None:
 @pytest.mark.parametrize("coding", CODINGS)
 @pytest.mark.parametrize("damage", ["other", "flipped", "after"])
 def test_a_damaged_body_is_refused(coding: str, damage: str) -> None:
-    """Another format, a flipped bit, something after the end."""
+    """It may be another format, or have a flipped bit or bytes after the end."""
     packed = zstandard.ZstdCompressor(write_checksum=True).compress(TEXT)
     packed = packed if coding == "zstd" else gzip.compress(TEXT)
     middle = len(packed) // 2
@@ -112,7 +112,7 @@ def test_a_frame_that_asks_for_much_memory_is_refused() -> None:
 
 @pytest.mark.parametrize("coding", CODINGS)
 def test_a_compression_bomb_is_unpacked_in_small_pieces(coding: str) -> None:
-    """So that whoever counts can stop in time."""
+    """A caller that counts bytes can stop in time."""
     bomb = COMPRESS[coding](bytes(100_000_000))
     tracemalloc.start()
     first = next(iter(decoded([bomb], coding)))

@@ -26,7 +26,7 @@ def _endless(exchange: Exchange) -> None:
 def test_head_gives_the_status_and_the_time_of_a_capture(
     site: Site, make_client: MakeClient
 ) -> None:
-    """The client says who it is; the connection is used again."""
+    """The request has the User-Agent, and the connection is used again."""
     url = site.at("/a", saying(_head(memento_datetime=CAPTURED)))
     client = make_client()
     for _ in range(2):
@@ -42,7 +42,7 @@ def test_head_gives_the_status_and_the_time_of_a_capture(
 
 
 def test_get_reads_no_body(site: Site, make_client: MakeClient) -> None:
-    """The connection is closed, so a body without an end is no trouble."""
+    """The connection is closed, even while the server sends a body without an end."""
     url = site.at("/a", _endless)
     assert make_client().header(url, "GET") == ResponseHeader(200, "", "")
     assert [exchange.method for exchange in site.requests] == ["GET"]
@@ -54,7 +54,7 @@ def test_get_reads_no_body(site: Site, make_client: MakeClient) -> None:
      "418 I am a teapot", "501 No", "599 What"],
 )  # fmt: skip
 def test_any_final_status_is_an_answer(status: str, site: Site, make_client: MakeClient) -> None:
-    """Whether it is good is for the caller to say."""
+    """The caller decides what a status means."""
     url = site.at("/a", saying(message(b"", status=status)))
     assert make_client().header(url) == ResponseHeader(int(status[:3]), "", "")
 
@@ -62,7 +62,7 @@ def test_any_final_status_is_an_answer(status: str, site: Site, make_client: Mak
 def test_a_redirect_is_followed_and_named_without_its_query(
     site: Site, make_client: MakeClient
 ) -> None:
-    """With the same method."""
+    """The redirected request has the same method."""
     site.at("/b?key=secret", saying(_head(memento_datetime=CAPTURED)))
     url = site.at("/a", redirecting("/b?key=secret"))
     assert make_client().header(url) == ResponseHeader(200, CAPTURED, site.url("/b"))
@@ -118,7 +118,7 @@ def test_interim_responses_without_an_end_are_refused(site: Site, make_client: M
      ("http://[fe80::1%25eth0]/", "upstream.url"), ("\x00", "upstream.url")],
 )  # fmt: skip
 def test_other_addresses_are_refused(url: str, code: str, make_client: MakeClient) -> None:
-    """Before anything is sent."""
+    """No request is sent."""
     client = make_client()
     with pytest.raises(UpstreamError) as caught:
         client.header(url)
@@ -126,7 +126,7 @@ def test_other_addresses_are_refused(url: str, code: str, make_client: MakeClien
 
 
 def test_this_machine_is_refused(site: Site, make_client: MakeClient) -> None:
-    """Unless it is allowed."""
+    """Addresses of this machine need the setting `allow_private`."""
     url = site.at("/a", saying(_head()))
     with pytest.raises(UpstreamError) as caught:
         make_client(allow_private=False).header(url)

@@ -154,7 +154,7 @@ BROKEN: dict[str, tuple[Handler, str]] = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_temporary_failures_are_retried(site: Site, make_client: MakeClient, name: str) -> None:
-    """As often as is allowed; then it has its code."""
+    """After the last retry, the error has the code of the failure."""
     handler, code = BROKEN[name]
     seconds = 0.1 if "is silent" in name else 30
     client = make_client(retries=1, read_seconds=seconds)
@@ -171,7 +171,7 @@ def test_temporary_failures_are_retried(site: Site, make_client: MakeClient, nam
 def test_refused_connections_are_retried_with_growing_pauses(
     site: Site, make_client: MakeClient
 ) -> None:
-    """Refused connections are tried again, with growing pauses."""
+    """The pauses stay within the backoff and its cap."""
     pauses = list[float]()
     client = make_client(retries=4, backoff_seconds=1, backoff_cap_seconds=4, pauses=pauses)
     with socket.socket() as bound:  # nobody else gets the port, and nobody listens there
@@ -182,7 +182,7 @@ def test_refused_connections_are_retried_with_growing_pauses(
 
 
 def test_a_connection_that_is_not_accepted_times_out(make_client: MakeClient) -> None:
-    """Its queue is full: the time to connect ends it."""
+    """The queue of the listener is full, so the connect timeout applies."""
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -197,7 +197,7 @@ def test_a_connection_that_is_not_accepted_times_out(make_client: MakeClient) ->
 def test_a_connection_that_was_closed_between_requests_is_replaced(
     site: Site, make_client: MakeClient
 ) -> None:
-    """The next request makes another, and nothing is lost."""
+    """The next request opens another connection and succeeds."""
     url = site.at("/a", saying(message(), then_hang_up=True))
     client = make_client()
     for number in range(1, 4):
@@ -207,7 +207,7 @@ def test_a_connection_that_was_closed_between_requests_is_replaced(
 
 
 def test_a_body_longer_than_its_content_length_is_cut(site: Site, make_client: MakeClient) -> None:
-    """What is left over is no answer to the next question, for long."""
+    """The rest is not taken for the next response."""
     url = site.at("/a", saying(message(GREETING + b"more", content_length=str(len(GREETING)))))
     other = site.at("/b", saying(message(b"[2]")))
     client = make_client(retries=1)
@@ -216,13 +216,13 @@ def test_a_body_longer_than_its_content_length_is_cut(site: Site, make_client: M
 
 
 def test_interim_responses_are_skipped(site: Site, make_client: MakeClient) -> None:
-    """As many as come in time (RFC 9110 section 15.2)."""
+    """Several may come before the final response (RFC 9110 section 15.2)."""
     url = site.at("/a", saying(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3, message()))
     assert make_client().get(url).body == GREETING
 
 
 def test_a_body_of_http_1_0_ends_with_its_connection(site: Site, make_client: MakeClient) -> None:
-    """HTTP/1.0, without a length."""
+    """Such a response has no Content-Length."""
     url = site.at("/a", saying(b"HTTP/1.0 200 OK\r\n\r\n", GREETING, then_hang_up=True))
     assert make_client().get(url).body == GREETING
 
@@ -234,7 +234,7 @@ def test_a_body_of_http_1_0_ends_with_its_connection(site: Site, make_client: Ma
 def test_retry_after_in_seconds_is_waited_for(
     site: Site, make_client: MakeClient, status: str
 ) -> None:
-    """And then it answers."""
+    """The request is repeated after the pause, and succeeds."""
     pauses = list[float]()
     busy = saying(message(status=status, retry_after="7"))
     url = site.at("/a", in_turn(busy, busy, saying(message())))
@@ -245,7 +245,7 @@ def test_retry_after_in_seconds_is_waited_for(
 
 
 def test_retry_after_as_a_date_is_waited_for(site: Site, make_client: MakeClient) -> None:
-    """As a date."""
+    """The pause is the distance to that date."""
     pauses = list[float]()
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     busy = saying(message(status="503 x", retry_after=date))
@@ -258,7 +258,7 @@ def test_retry_after_as_a_date_is_waited_for(site: Site, make_client: MakeClient
 def test_a_retry_after_above_the_limit_ends_the_request(
     site: Site, make_client: MakeClient, asked: str
 ) -> None:
-    """With the time at which to come back."""
+    """The hint of the error has the time of the next try."""
     pauses = list[float]()
     url = site.at("/a", saying(message(status="503 x", retry_after=asked)))
     later = datetime.now(UTC) + timedelta(minutes=5)
@@ -269,7 +269,7 @@ def test_a_retry_after_above_the_limit_ends_the_request(
 
 
 def test_retries_of_busy_responses_are_limited(site: Site, make_client: MakeClient) -> None:
-    """After as many tries as are allowed."""
+    """The error comes after the last one."""
     client = make_client(retries=4)
     assert refusal(client, site.at("/a", saying(message(status="503 x")))).code == "upstream.busy"
     assert client.requests == 5
@@ -292,7 +292,7 @@ TRICKLES: dict[str, Handler] = {
 def test_a_slow_response_times_out_without_retries(
     site: Site, make_client: MakeClient, name: str
 ) -> None:
-    """No single wait is long, but all together are; another try would be as long."""
+    """Each byte comes in time, but the whole response does not; a retry would be as slow."""
     client = make_client(response_seconds=0.2, retries=3)
     start = time.monotonic()
     error = refusal(client, site.at("/a", TRICKLES[name]))
@@ -305,7 +305,7 @@ def test_a_slow_response_times_out_without_retries(
 def test_pauses_do_not_count_towards_the_time_of_a_response(
     site: Site, make_client: MakeClient
 ) -> None:
-    """Each request has the whole time."""
+    """Each try has the whole time."""
     url = site.at("/a", in_turn(saying(message(status="503 x")), saying(message())))
     client = make_client(retries=1, backoff_seconds=0, response_seconds=1, requests_per_second=0.8)
     assert client.get(url).body == GREETING
@@ -355,7 +355,7 @@ OTHERWISE = {
 def test_a_response_above_the_size_limit_is_refused(
     site: Site, make_client: MakeClient, name: str
 ) -> None:
-    """In little time and memory, and once."""
+    """It is refused early, and not retried."""
     url = site.at("/a", LARGE[name]())
     code = OTHERWISE.get(name, "upstream.size")
     retries = 3 if code != "upstream.truncated" else 0
@@ -369,7 +369,7 @@ def test_a_response_above_the_size_limit_is_refused(
 def test_a_compression_bomb_takes_little_memory(
     site: Site, make_client: MakeClient, coding: str, status: str
 ) -> None:
-    """Memory stays far below what is in it."""
+    """The peak is below half of the unpacked size."""
     url = site.at("/a", saying(message(bomb(coding), content_encoding=coding, status=status)))
     client = make_client(response_bytes=LIMIT)
     tracemalloc.start()
@@ -387,7 +387,7 @@ def test_a_compression_bomb_takes_little_memory(
 def test_a_response_of_the_size_limit_is_accepted(
     site: Site, make_client: MakeClient, size: int, coding: str
 ) -> None:
-    """To the byte."""
+    """One byte less is accepted, too."""
     body = b"x" * size
     packed = {"": body, "gzip": gzip.compress(body), "zstd": zstandard.compress(body)}[coding]
     url = site.at("/a", saying(message(packed, content_encoding=coding)))
@@ -395,7 +395,7 @@ def test_a_response_of_the_size_limit_is_accepted(
 
 
 def test_a_compression_bomb_leaves_nothing_in_the_file(site: Site, make_client: MakeClient) -> None:
-    """What was written before the limit is taken back."""
+    """The bytes written before the limit was reached are removed."""
     url = site.at("/a", saying(message(bomb("gzip"), content_encoding="gzip")))
     out = io.BytesIO()
     with pytest.raises(UpstreamError, match="larger than"):
@@ -420,7 +420,7 @@ def test_a_compression_bomb_leaves_nothing_in_the_file(site: Site, make_client: 
 def test_an_undecodable_body_is_not_retried(
     site: Site, make_client: MakeClient, coding: str, body: bytes
 ) -> None:
-    """Another try would bring the same."""
+    """A retry would bring the same body."""
     client = make_client(retries=3)
     error = refusal(client, site.at("/a", saying(message(body, content_encoding=coding))))
     assert ("upstream.encoding", 1) == (error.code, client.requests)
@@ -446,7 +446,7 @@ ASTRAY = [
 def test_invalid_redirects_are_not_retried(
     site: Site, make_client: MakeClient, location: str
 ) -> None:
-    """In a circle, to a file, to nowhere: no secret is told."""
+    """They form a loop, or lead to a file or another host; the error has no secret of the URL."""
     site.at("/b", redirecting("/a"))
     client = make_client(retries=3)
     error = refusal(client, site.at("/a", redirecting(location)))
@@ -478,7 +478,7 @@ def test_the_number_of_redirects_is_limited(site: Site, make_client: MakeClient,
 def test_error_messages_escape_and_shorten_text_of_the_server(
     site: Site, make_client: MakeClient
 ) -> None:
-    """No terminal is steered by a content type, and no screen filled."""
+    """A Content-Type cannot send control characters to a terminal."""
     evil = "text/\xe9" + "x" * 2000
     error = refusal(make_client(), site.at("/a", saying(message(media_type=evil))))
     assert "upstream.type" == error.code
@@ -487,7 +487,7 @@ def test_error_messages_escape_and_shorten_text_of_the_server(
 
 
 def test_an_invalid_url_is_refused_before_any_request(make_client: MakeClient) -> None:
-    """Without its secrets."""
+    """The error shows the URL without its secrets."""
     client = make_client()
     error = refusal(client, "ftp://user:secret@h.example/path?token=secret")
     assert ("upstream.url", "ftp://h.example/path") == (error.code, error.where)

@@ -24,7 +24,7 @@ def _code(client: Client, url: str, limit_bytes: int = 1000) -> str:
 
 
 def test_the_body_arrives_with_its_type_and_length(site: Site, make_client: MakeClient) -> None:
-    """As bytes, once."""
+    """It is sent once, as bytes."""
     url = site.at("/digest", saying(message(b"answer", media_type="")))
     assert _post(make_client(), url) == b"answer"
     (request,) = site.requests
@@ -52,14 +52,14 @@ def test_a_redirect_to_a_page_is_refused(site: Site, make_client: MakeClient, st
 
 
 def test_a_temporary_failure_is_tried_again(site: Site, make_client: MakeClient) -> None:
-    """As for any request."""
+    """POST is retried as GET is."""
     busy = saying(message(b"", status="503 Busy"))
     url = site.at("/digest", in_turn(busy, saying(message(b"answer", media_type=""))))
     assert _post(make_client(retries=1), url) == b"answer"
 
 
 def test_addresses_and_sizes_are_limited(site: Site, make_client: MakeClient) -> None:
-    """An address of this machine needs the operator's word."""
+    """Addresses of this machine need the setting `allow_private`."""
     url = site.at("/digest", saying(message(bytes(1001), media_type="")))
     assert _code(make_client(), url) == "upstream.size"
     with Client(ClientConfig(retries=0)) as client:
@@ -81,7 +81,7 @@ def test_a_calendar_is_asked_at_its_paths(site: Site, make_client: MakeClient) -
 
 
 def test_error_messages_of_a_calendar_are_escaped(site: Site, make_client: MakeClient) -> None:
-    """They go to a terminal."""
+    """A terminal shows them."""
     says = message(b"\x1b[31mNot yet\n" + b"x" * 500, status="404 x", media_type="")
     site.at(f"/timestamp/{BODY.hex()}", saying(says))
     words = CalendarClient(make_client(), site.url()).get_proof(BODY).message

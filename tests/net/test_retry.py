@@ -30,13 +30,13 @@ def test_a_pause_is_within_its_bounds(
 
 @given(st.integers(0, 100), st.floats(0, 1))
 def test_pauses_do_not_shrink_from_retry_to_retry(retry: int, luck: float) -> None:
-    """With the same luck, the next pause is no shorter."""
+    """With the same random number, the next pause is no shorter."""
     first, second = (pause_before(n, ClientConfig(), lambda: luck) for n in (retry, retry + 1))
     assert first <= second
 
 
 def test_pauses_double_up_to_the_cap() -> None:
-    """0.5, 1, 2 ... 60 seconds at the unluckiest."""
+    """The longest are 0.5, 1, 2 ... 60 seconds."""
     pauses = [pause_before(retry, ClientConfig(), lambda: 1.0) for retry in range(9)]
     assert [0.5, 1, 2, 4, 8, 16, 32, 60, 60] == pauses
 
@@ -73,13 +73,13 @@ def test_any_retry_after_is_a_number_of_seconds(text: str) -> None:
 
 @given(st.integers(0, 10**6))
 def test_a_date_equals_its_distance_in_seconds(seconds: int) -> None:
-    """For dates to come."""
+    """This is so for future dates."""
     date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
     assert parse_retry_after(str(seconds), NOW) == parse_retry_after(date, NOW)
 
 
 def test_requests_are_spaced_evenly_and_never_in_a_burst() -> None:
-    """Turns that were not used are gone."""
+    """Unused time does not add up."""
     times, pauses = iter([100.0, 100.0, 100.1, 200.0, 200.0]), list[float]()
     pace = RateLimiter(4, pauses.append, lambda: next(times))
     for _ in range(5):
@@ -88,7 +88,7 @@ def test_requests_are_spaced_evenly_and_never_in_a_burst() -> None:
 
 
 def test_a_rate_of_zero_is_no_limit() -> None:
-    """For mirrors of one's own."""
+    """An operator needs no limit for own mirrors."""
     pauses = list[float]()
     pace = RateLimiter(0, pauses.append)
     for _ in range(100):
@@ -117,12 +117,12 @@ NONSENSE: list[dict[str, float | str]] = [
 
 @pytest.mark.parametrize("fields", NONSENSE, ids=repr)
 def test_invalid_settings_are_refused(fields: dict[str, float | str]) -> None:
-    """Before anything is sent."""
+    """The error comes when the settings are made."""
     with pytest.raises(ValueError, match=r"must be|must make|number"):
         ClientConfig(**fields)  # type: ignore[arg-type]
 
 
 def test_the_user_agent_names_this_program() -> None:
-    """And which version."""
+    """It has the version, too."""
     assert ClientConfig().user_agent.startswith("pith-mirror/")
     assert ClientConfig().user_agent.endswith(" (+https://pith.science mirror client)")

@@ -33,7 +33,7 @@ def test_a_trusted_server_is_read_by_its_name(secure_site: Site, make_client: Ma
 def test_a_trusted_server_is_read_by_its_address(
     secure_site: Site, make_client: MakeClient
 ) -> None:
-    """If its certificate names it."""
+    """Its certificate has the address as a name."""
     url = secure_site.at("/a", saying(message()))
     assert make_client().get(url).body == GREETING
 
@@ -42,7 +42,7 @@ def test_a_trusted_server_is_read_by_its_address(
 def test_other_certificates_are_refused_without_retries(
     authority: Authority, make_client: MakeClient, tmp_path: Path, case: str
 ) -> None:
-    """Nothing is sent, and nothing tried again."""
+    """No request is sent."""
     contexts = {
         "unknown authority": lambda: Authority(tmp_path, "unknown").server_context(),
         "other name": lambda: authority.server_context(name="other.example"),
@@ -65,7 +65,7 @@ def test_other_certificates_are_refused_without_retries(
 def test_a_server_without_tls_is_refused_without_retries(
     site: Site, make_client: MakeClient
 ) -> None:
-    """Another try will not change that."""
+    """A retry would fail in the same way."""
 
     def complain(connection: socket.socket) -> bool:
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -89,7 +89,7 @@ def test_an_old_version_of_tls_is_refused(authority: Authority, make_client: Mak
 
 
 def test_an_aborted_handshake_is_retried(site: Site, make_client: MakeClient) -> None:
-    """That may pass."""
+    """The failure may be temporary."""
     site.on_connect = lambda connection: bool(connection.recv(1)) and False
     client = make_client(retries=2)
     url = site.url().replace("http:", "https:")
@@ -121,7 +121,7 @@ def test_a_slow_handshake_times_out(
 def test_a_redirect_from_https_to_http_is_refused(
     site: Site, secure_site: Site, make_client: MakeClient
 ) -> None:
-    """On the same host; wherever redirects may lead."""
+    """This is so on the same host, and even where other hosts are allowed."""
     site.at("/up", redirecting(secure_site.at("/a", saying(message()))))
     down = secure_site.at("/down", redirecting(site.url("/a")))
     assert secure_site.url("/a") == make_client().get(site.url("/up")).url
@@ -135,7 +135,7 @@ def test_a_redirect_from_https_to_http_is_refused(
 def test_slow_and_truncated_responses_over_tls_are_refused(
     secure_site: Site, make_client: MakeClient
 ) -> None:
-    """Trickles and truncation are seen through it."""
+    """The limits are the same as without TLS."""
     slow = secure_site.at("/slow", lambda exchange: exchange.trickle(message(b"x" * 9999)))
     cut = secure_site.at("/cut", saying(message(content_length="99"), then_hang_up=True))
     assert refusal(make_client(response_seconds=0.3), slow).code == "upstream.timeout"
@@ -148,7 +148,7 @@ def test_slow_and_truncated_responses_over_tls_are_refused(
 def test_authorities_of_the_system_are_trusted_by_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And the check is on."""
+    """Certificates and host names are verified."""
     monkeypatch.delenv("SSL_CERT_FILE")
     context = trusted_context()
     assert (ssl.CERT_REQUIRED, True) == (context.verify_mode, context.check_hostname)
@@ -157,7 +157,7 @@ def test_authorities_of_the_system_are_trusted_by_default(
 def test_without_system_authorities_those_of_certifi_are_trusted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As in a container with nothing in it."""
+    """A minimal container has none."""
     monkeypatch.delenv("SSL_CERT_FILE")
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     nothing = ssl.DefaultVerifyPaths("", str(tmp_path), "", "", "", "")
@@ -171,7 +171,7 @@ def test_without_system_authorities_those_of_certifi_are_trusted(
 def test_unreadable_certificates_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
 ) -> None:
-    """Before anything is sent; and no other certificates take their place."""
+    """No request is sent, and no other certificates are used instead."""
     path = tmp_path / "authority.pem"
     if content is not None:
         path.write_bytes(content)

@@ -58,7 +58,7 @@ URLS = {
 
 @pytest.mark.parametrize("text", NO_URLS)
 def test_invalid_urls_are_refused(text: str) -> None:
-    """And no message or place tells a secret."""
+    """The error has no secret of the URL."""
     with pytest.raises(UpstreamError) as caught:
         parse_url(text)
     assert caught.value.code == "upstream.url"
@@ -68,13 +68,13 @@ def test_invalid_urls_are_refused(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "expected"), URLS.items())
 def test_valid_urls_are_normalized(text: str, expected: str) -> None:
-    """Without its fragment."""
+    """The fragment is removed."""
     assert expected == str(parse_url(text))
 
 
 @given(st.text(max_size=40) | st.text("htp:/@[]%?#.\\ \x00a1", max_size=20).map("http:".__add__))
 def test_any_text_is_a_url_or_refused(text: str) -> None:
-    """And no other exception comes out."""
+    """No other exception is raised."""
     try:
         code, where = "", redact_url(parse_url(text))
     except UpstreamError as error:
@@ -122,7 +122,7 @@ def test_a_redirect_may_stay_at_its_origin_or_become_secure(location: str, expec
 def test_a_redirect_without_a_valid_target_is_refused(
     location: str, politeness: ClientConfig
 ) -> None:
-    """Whatever else is allowed."""
+    """This is so with all settings."""
     assert "secret" not in str(_misled("http://h.example/a", location, politeness).where)
 
 
@@ -138,12 +138,12 @@ def test_a_redirect_to_another_origin_is_followed_only_if_allowed(location: str)
 @pytest.mark.parametrize("politeness", [STRICT, ANYWHERE])
 @pytest.mark.parametrize("location", ["http://h.example/", "http://other.example/"])
 def test_a_redirect_from_https_to_http_is_refused(location: str, politeness: ClientConfig) -> None:
-    """Not even where other hosts are allowed."""
+    """This is so even where other hosts are allowed."""
     assert "not secure" in _misled("https://h.example/", location, politeness).message
 
 
 def test_shown_urls_have_no_secrets_and_are_shortened() -> None:
-    """Neither query nor user; and no URL fills the screen."""
+    """The query and the user are removed, and a long URL is cut."""
     url = httpx.URL("https://user:pw@h.example:81/path?token=abc#f")
     assert redact_url(url) == "https://h.example:81/path"
     assert len(redact_url(httpx.URL("http://h/" + "a" * 9000))) < 400
