@@ -82,7 +82,7 @@ def test_state_and_bundle_are_what_the_command_line_prints(
 
 
 def test_the_record_has_its_verification_status(client: httpx.Client) -> None:
-    """With the registry's own member names."""
+    """The names of its members are those of the registry."""
     record = client.get(f"/pith/{SUFFIX}.json").json()
     assert f"pith:2017:{SUFFIX}" == record["pith_number"]
     assert SEEDS[SUFFIX] == record["canonical_sha256"]
@@ -110,7 +110,7 @@ def test_the_record_has_its_verification_status(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("suffix", SEEDS)
 def test_the_verification_command_prints_the_canonical_hash(suffix: str, site: str) -> None:
-    """The line of upstream's pages, with this host's name."""
+    """The command is that of the pages upstream, with the name of this host."""
     if shutil.which("jq") is None or shutil.which("curl") is None:
         pytest.skip("needs curl and jq")
     line = (
@@ -124,7 +124,7 @@ def test_the_verification_command_prints_the_canonical_hash(suffix: str, site: s
 
 
 def test_json_ld_and_the_page_share_a_path(client: httpx.Client) -> None:
-    """By content negotiation, which caches are told of."""
+    """Content negotiation chooses, and Vary names the header."""
     linked = client.get(f"/pith/{SUFFIX}", headers={"Accept": "application/ld+json"})
     assert linked.headers["content-type"] == "application/ld+json"
     assert "Accept" in re.split(r",\s*", linked.headers["vary"])
@@ -156,7 +156,7 @@ def test_the_manifest_names_this_mirror_and_its_source(client: httpx.Client, sit
 
 
 def test_a_name_of_several_records_lists_the_choices(tmp_path: Path, serve: Serve) -> None:
-    """300, with each of them; unknown names are 404."""
+    """The status is 300, with all choices; an unknown name gets 404."""
     records = [make_record(arxiv_id="2401.00001", version=version) for version in (1, 2)]
     source = tmp_path / "two.jsonl"
     source.write_bytes(b"\n".join(to_json(make_bundle(record)) for record in records))
@@ -227,7 +227,7 @@ def test_bodies_are_compressed_by_accept_encoding(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_only_get_and_head(method: str, client: httpx.Client) -> None:
-    """405, and which methods there are."""
+    """Other methods get 405 and the allowed ones."""
     answer = client.request(method, f"/pith/{SUFFIX}/state.json")
     assert answer.status_code == 405
     assert {"GET", "HEAD"} == set(re.split(r",\s*", answer.headers["allow"]))
@@ -248,7 +248,7 @@ def test_only_get_and_head(method: str, client: httpx.Client) -> None:
 def test_errors_are_problem_documents(
     path: str, status: int, code: str, client: httpx.Client
 ) -> None:
-    """RFC 9457, with our codes, and nothing of our house in them."""
+    """RFC 9457: they have codes of this mirror, and no details of its machine."""
     answer = client.get(path)
     assert (status, "application/problem+json") == (
         answer.status_code,
@@ -262,7 +262,7 @@ def test_errors_are_problem_documents(
 
 @pytest.mark.parametrize("path", [*PATHS, "/health", "/metrics", "/nothing"])
 def test_every_response_has_cors_and_security_headers(path: str, client: httpx.Client) -> None:
-    """CORS for reading; no sniffing; nothing from elsewhere."""
+    """Reading from other sites is allowed; sniffing and loading from other sites are not."""
     headers = client.get(path).headers
     assert headers["access-control-allow-origin"] == "*"
     assert headers["x-content-type-options"] == "nosniff"
@@ -292,7 +292,7 @@ def test_a_merge_is_visible_after_its_commit(tmp_path: Path, serve: Serve) -> No
 
 
 def test_changes_can_be_followed_page_by_page(client: httpx.Client) -> None:
-    """Every record, in the order in which it came, whatever the size of the pages."""
+    """Pages of any size have every record, in the order of arrival."""
     whole = client.get("/mirror/changes").json()
     assert (RECORDS, False) == (
         len({one["pith_number"] for one in whole["changes"]}),
@@ -312,7 +312,7 @@ def test_changes_can_be_followed_page_by_page(client: httpx.Client) -> None:
 def test_the_streamed_bag_is_the_exported_one(
     client: httpx.Client, store_path: Path, tmp_path: Path
 ) -> None:
-    """All, or the records named, merged elsewhere to the same bundles."""
+    """It has all records, or the named ones; another store merges it to the same bundles."""
     streamed = client.get("/mirror/bundle.tar")
     with tarfile.open(fileobj=io.BytesIO(streamed.content)) as tar:
         names = [name for name in tar.getnames() if name.endswith("bundle.json")]
@@ -375,7 +375,7 @@ def test_the_description_lists_every_path(client: httpx.Client) -> None:
 
 
 def test_the_etag_of_json_is_the_digest_of_the_body(client: httpx.Client) -> None:
-    """A JSON answer's ETag is its digest, where nothing better names it."""
+    """This is so where no digest of the protocol names the content."""
     for path in ("/pith-signing-key.json", "/openapi.json"):
         answer = client.get(path, headers={"Accept-Encoding": "identity"})
         assert f'"{hexdigest(answer.content)}"' == answer.headers["etag"]
@@ -384,20 +384,20 @@ def test_the_etag_of_json_is_the_digest_of_the_body(client: httpx.Client) -> Non
 
 
 def test_a_path_with_another_last_character_is_not_found(client: httpx.Client) -> None:
-    """No line break behind it, and no redirect that prints a Host of the client's choice."""
+    """It gets no redirect, which would repeat the Host of the request."""
     for path in ("/health%0A", f"/pith/{SUFFIX}/state.json%0A", "/health/"):
         assert client.get(path, headers={"Host": "elsewhere.example"}).status_code == 404, path
 
 
 def test_head_of_a_bag_makes_no_bag(client: httpx.Client) -> None:
-    """Its length is not known before it is made, so none is said."""
+    """It has no Content-Length, which is not known before the bag is made."""
     answer = client.head("/mirror/bundle.tar")
     assert answer.headers["content-type"] == "application/x-tar"
     assert answer.content == b""
 
 
 def test_another_name_gets_a_content_location(client: httpx.Client) -> None:
-    """RFC 9110 section 8.7: it says something only where it is not the address itself."""
+    """RFC 9110 section 8.7: the canonical address itself has none."""
     place = f"/pith/{SUFFIX}/state.json"
     assert "content-location" not in client.get(place).headers
     for name in (SUFFIX[:8], SUFFIX.lower(), "1705.09786"):

@@ -104,7 +104,7 @@ def test_a_date_leads_to_the_page_of_the_past_and_back(
 
 
 def test_pages_follow_the_color_scheme(site: str, page: Any) -> None:
-    """As the person's system is set."""
+    """The system's setting chooses between light and dark."""
     shades = {}
     with opened(page, site):
         for scheme in ("light", "dark"):
@@ -116,7 +116,7 @@ def test_pages_follow_the_color_scheme(site: str, page: Any) -> None:
 
 
 def test_hostile_strings_run_no_script(hostile: str, page: Any) -> None:
-    """No script of theirs runs, nothing is fetched for them, and the page keeps its width."""
+    """They also cause no request, and the page keeps its width."""
     figures = f"{hostile.partition('/pith/')[0]}/figures"
     for address in (hostile, figures):
         with opened(page, address, 320):
@@ -130,7 +130,7 @@ def test_hostile_strings_run_no_script(hostile: str, page: Any) -> None:
 
 
 def test_a_search_leads_to_the_record(site: str, page: Any) -> None:
-    """From the first page, by a name and by words."""
+    """A search by a name and one by words start from the home page."""
     with opened(page, site):
         page.get_by_label("Find a paper").fill("arXiv:1705.09786")
         page.get_by_role("button", name="Find").click()
@@ -144,7 +144,7 @@ def test_a_search_leads_to_the_record(site: str, page: Any) -> None:
 
 
 def test_buttons_copy_the_text_beside_them(site: str, page: Any) -> None:
-    """Numbers, LaTeX lines, the command; and what happened is said to all."""
+    """They copy numbers, LaTeX lines and the command, and announce it to screen readers."""
     permissions = ["clipboard-read", "clipboard-write"]
     page.context.grant_permissions(permissions)
     with opened(page, f"{site}/pith/{REAL}"):
@@ -171,7 +171,7 @@ def test_without_a_clipboard_copying_still_works(site: str, page: Any) -> None:
 
 
 def test_pages_are_complete_without_javascript(site: str, page_without_scripts: Any) -> None:
-    """Only the buttons are missing."""
+    """Only the buttons need it."""
     page = page_without_scripts
     with opened(page, f"{site}/pith/{FULL}"):
         assert page.locator("button.copy").count() == 0
@@ -199,7 +199,7 @@ _FOCUS = """() => {
 
 
 def test_the_keyboard_reaches_every_control_with_visible_focus(site: str, page: Any) -> None:
-    """In order, with no trap, from the link that skips to the foot of the page."""
+    """The order is that of the page, from the skip link to the last link, without a trap."""
     with opened(page, f"{site}/pith/{FULL}"):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.className") == "skip"
@@ -219,7 +219,7 @@ def test_the_keyboard_reaches_every_control_with_visible_focus(site: str, page: 
 
 
 def test_the_skip_link_leads_to_the_content(site: str, page: Any) -> None:
-    """What follows is in the content."""
+    """The next focus is within the content."""
     with opened(page, f"{site}/trust"):
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
@@ -228,7 +228,7 @@ def test_the_skip_link_leads_to_the_content(site: str, page: Any) -> None:
 
 
 def test_buttons_are_not_printed(site: str, page: Any) -> None:
-    """What cannot be pressed is not printed."""
+    """Navigation and search are not printed, either."""
     with opened(page, f"{site}/pith/{FULL}"):
         page.emulate_media(media="print")
         for selector in (".masthead nav", ".search", "button.copy"):
@@ -237,7 +237,7 @@ def test_buttons_are_not_printed(site: str, page: Any) -> None:
 
 
 def test_another_site_may_show_the_badge(site: str, page: Any) -> None:
-    """As an image, in any page."""
+    """The badge is an image that any page may embed."""
     other = page.context.new_page()  # it has no address yet
     other.set_content(f'<img src="{site}/pith/{FULL}/badge.svg">')
     other.wait_for_function("document.images[0].naturalWidth > 100")
@@ -268,7 +268,7 @@ def verified(page: Any) -> tuple[str, dict[str, tuple[str, str]]]:
 
 @pytest.mark.parametrize("suffix", [FULL, REAL, REVOKED, RECEIPTS])
 def test_an_honest_mirror_verifies(suffix: str, site: str, page: Any) -> None:
-    """Of records with events, revoked ones and receipts too, and of one without."""
+    """The records have events, revocations and receipts, and one has none."""
     with opened(page, f"{site}/pith/{suffix}"):
         verdict, checks = verified(page)
         assert verdict.startswith("The page agrees with the evidence")
@@ -278,7 +278,7 @@ def test_an_honest_mirror_verifies(suffix: str, site: str, page: Any) -> None:
 
 
 def test_a_hostile_record_verifies(hostile: str, page: Any) -> None:
-    """What its facts hold runs nothing; items that are not valid are so in the state, too."""
+    """Its strings run no script; items that are not valid are so in the state, too."""
     with opened(page, hostile, 320):
         verdict, checks = verified(page)
         assert "items are not, and the state says the same" in verdict
@@ -292,7 +292,7 @@ def test_a_hostile_record_verifies(hostile: str, page: Any) -> None:
 def test_without_javascript_the_verify_button_is_hidden(
     site: str, page_without_scripts: Any
 ) -> None:
-    """The page is as it is."""
+    """All else is shown."""
     page = page_without_scripts
     with opened(page, f"{site}/pith/{FULL}"):
         assert page.get_by_text(VERIFY).count() == 1
@@ -308,14 +308,14 @@ def test_signatures_are_verified_without_web_cryptography(site: str, page: Any) 
 
 
 def test_a_missing_response_is_reported(site: str, page: Any) -> None:
-    """Nothing is claimed of what was not read."""
+    """The page shows no result of a check."""
     page.goto(f"{site}/pith/{FULL}")
     page.evaluate("document.querySelector('[data-verifier]').dataset.keys = '/nowhere'")
     assert verified(page) == ("Not verified: /nowhere: 404", {})
 
 
 def test_an_invalid_key_set_is_reported(site: str, page: Any) -> None:
-    """With its code; nothing else can be checked then."""
+    """The report has the code; nothing else can be checked."""
     lies: dict[str, Lie] = {"/mirror/keys": lambda _same: b"[]"}
     with lying_mirror(site, lies) as lying, opened(page, f"{lying}/pith/{FULL}"):
         verdict, checks = verified(page)
@@ -390,7 +390,7 @@ LIES: dict[str, tuple[str, Lie, str, tuple[str, str]]] = {
 
 @pytest.mark.parametrize("name", LIES)
 def test_a_false_answer_is_detected(name: str, site: str, page: Any) -> None:
-    """In what the mirror serves, or in what it shows; and it is said what does not agree."""
+    """It may be in a file or on the page; the report names the check that fails."""
     path, lie, check, (words, outcome) = LIES[name]
     page_path = "/".join(path.split("/")[:3])
     with (
@@ -404,7 +404,7 @@ def test_a_false_answer_is_detected(name: str, site: str, page: Any) -> None:
 
 
 def test_a_state_without_a_revocation_is_detected(site: str, page: Any) -> None:
-    """Though it is a right state of all else, and the page shows its digest."""
+    """The state is right for all other events, and the page shows its digest."""
     keys = parse_key_set(httpx.get(f"{site}/mirror/keys").content)
     bundle, state = (httpx.get(f"{site}{path}").content for path in (BUNDLE, STATE))
     less = verify_bundle(parse_bundle(_in_events(_without_revocations)(bundle)), keys)
@@ -430,7 +430,7 @@ SCHEMES: dict[str, dict[str, Any]] = {
 
 
 def test_the_dark_scheme_changes_colours_alone() -> None:
-    """So no rule of axe but those of colours can find more in it than in the light scheme."""
+    """Only the rules of axe about colours can find more in it than in the light scheme."""
     text = (ROOT / "mirror/web/static/style.css").read_text()
     (rules,) = re.findall(r"@media \(prefers-color-scheme: dark\) \{(.*?)\n\}", text, re.DOTALL)
     declared = re.sub(r"--\w+(?:-\w+)*: #[0-9a-f]{6};", "", rules)

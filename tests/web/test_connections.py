@@ -131,7 +131,7 @@ def _run(test: Coroutine[Any, Any, None], engine: Engine) -> None:
 
 
 def test_a_connection_without_a_whole_request_is_closed(path: Path, engine: Engine) -> None:
-    """Whether nothing comes, or a header that never ends; not one that is being answered."""
+    """It may send nothing, or a header without an end; a connection with a response stays open."""
 
     async def test() -> None:
         connections = Connections(ConnectionLimits(idle_s=15))
@@ -236,7 +236,7 @@ def test_at_the_limit_a_connection_with_a_response_stays_open(path: Path, engine
 
 
 def test_without_file_descriptors_a_connection_is_refused() -> None:
-    """As often as it happens: one descriptor is kept for that."""
+    """One descriptor is kept in reserve for that, and used again; the server goes on."""
     connections = Connections()
     with Listener(socket.AF_INET, connections) as listener:
         listener.bind(("127.0.0.1", 0))
@@ -298,7 +298,7 @@ def test_the_access_log_counts_omitted_lines(
 
 
 def test_warnings_about_invalid_requests_are_limited(path: Path) -> None:
-    """One that is no HTTP is worth a warning to uvicorn, each time."""
+    """Uvicorn warns of each request that is not HTTP."""
     logger, lines = logging.getLogger("uvicorn.error"), []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]

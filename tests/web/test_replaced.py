@@ -64,7 +64,7 @@ def _number(library: StoreReader, name: str) -> str:
 def test_nothing_of_the_replaced_file_is_left(
     library: StoreReader, path: Path, other: Path
 ) -> None:
-    """Neither what names stood for, nor a page, nor a state of the file before is left."""
+    """Names, pages and cached states of the file before are forgotten."""
     assert _number(library, FIRST_SUFFIX).endswith(FIRST_SUFFIX)
     assert library.cached_state(FIRST_SUFFIX) is not None
     _replace(path, other)
@@ -78,7 +78,7 @@ def test_nothing_of_the_replaced_file_is_left(
 
 
 def test_a_snapshot_is_read_to_its_end(library: StoreReader, path: Path, other: Path) -> None:
-    """One state of the file before; others are told to wait for the end of it."""
+    """It shows the file before; other requests fail with `store.replaced` until it ends."""
     with library.snapshot() as snapshot:
         _replace(path, other)
         assert snapshot.store.records.suffix(1) == FIRST_SUFFIX
@@ -133,7 +133,7 @@ def test_the_log_of_the_file_before_is_never_read_with_another(
 
 
 def test_many_readers_read_at_one_time(library: StoreReader) -> None:
-    """More than are kept open for the next; each in a thread of its own, and all of one state."""
+    """There are more than the pool keeps open; each runs in a thread and reads the same state."""
     together = threading.Barrier(10, timeout=30)
     found: list[str] = []
 

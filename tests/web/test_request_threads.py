@@ -88,7 +88,7 @@ def test_work_for_a_disconnected_client_is_not_begun(workers: RequestThreads) ->
 
 
 def test_threads_work_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The turn is passed on, after an error too."""
+    """The next one begins after an error, too."""
     monkeypatch.setattr(request_threads, "_TURN_S", -1)  # no limit
     workers, steps = RequestThreads(threads=4, waiting=40), list[str]()
 
@@ -178,7 +178,7 @@ def path(store_file: Path, tmp_path: Path) -> Path:
 
 
 def test_health_answers_while_readers_are_busy(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what is kept in memory; everything else is told to come back."""
+    """Cached states are served, too; all other requests get 503 with Retry-After."""
     go_on, threads = threading.Event(), Threads()
     monkeypatch.setattr(app, "Threads", lambda: threads)
     with (
@@ -201,7 +201,7 @@ def test_health_answers_while_readers_are_busy(path: Path, monkeypatch: pytest.M
 def test_feeds_and_sitemaps_do_not_block_readers(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page of them looks at up to 20,000 arrivals, and many robots ask for them."""
+    """A page of them reads up to 20,000 arrivals, and many robots request them."""
     go_on, threads = threading.Event(), Threads()
     monkeypatch.setattr(app, "Threads", lambda: threads)
     with served(ServerSettings(store=path)) as url, httpx.Client(base_url=url) as web:
@@ -225,7 +225,7 @@ def test_feeds_and_sitemaps_do_not_block_readers(
 def test_a_bag_in_many_parts_is_the_one_that_is_exported(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What comes meanwhile is in the next one."""
+    """A record that is merged meanwhile is in the next bag."""
     assert run_mirror("export", tmp_path / "bag.tar", "--db", path) == 0
     monkeypatch.setattr(download, "_PART_RECORDS", 3)
     late = tmp_path / "late.json"
@@ -256,7 +256,7 @@ def _members(tar: bytes) -> dict[str, bytes]:
 def test_aborted_downloads_free_threads_and_stores(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Threads end, stores are given back, and the next download begins."""
+    """The threads end, the stores go back to the pool, and the next download begins."""
     threads = Threads()
     monkeypatch.setattr(app, "Threads", lambda: threads)
     with served(ServerSettings(store=path)) as url:
@@ -270,7 +270,7 @@ def test_aborted_downloads_free_threads_and_stores(
 
 
 def test_a_fifth_download_is_refused_as_busy(path: Path) -> None:
-    """Clients that take nothing hold their download, no thread, and nobody else up."""
+    """Clients that do not read keep their download, and no thread; other requests are served."""
     with served(ServerSettings(store=path)) as url, contextlib.ExitStack() as clients:
         for _ in range(4):
             clients.enter_context(_download(url))

@@ -92,7 +92,7 @@ def computed(leaves: list[tuple[str, str]], level: int) -> tuple[int, str]:
 
 
 def test_few_records_are_served_as_leaves(small: httpx.Client, demo: Path) -> None:
-    """All of them, ascending, with their numbers; and what the whole tree is."""
+    """All leaves come, ascending, with their Pith Numbers, and the root of the tree."""
     said = get(small, ROOT)
     assert ["prefix", "size", "digest", "leaves", "about"] == list(said)
     leaves = [(leaf["canonical_sha256"], leaf["core_digest"]) for leaf in said["leaves"]]
@@ -139,7 +139,7 @@ def test_many_records_are_served_as_nodes(big: httpx.Client) -> None:
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 10, 26, 33, 34, 35, 61, 62])
 def test_nodes_are_served_at_any_depth(big: httpx.Client, depth: int) -> None:
-    """As it follows from its leaves; also that of nothing."""
+    """Its digest follows from its leaves; an empty node has one, too."""
     record, core = LEAVES[0]
     prefix = record.hex()[:depth]
     said = get(big, f"{ROOT}{prefix}")
@@ -156,7 +156,7 @@ def test_nodes_are_served_at_any_depth(big: httpx.Client, depth: int) -> None:
 
 
 def test_the_etag_changes_with_the_node(big: httpx.Client) -> None:
-    """Asked for again with its ETag, it is 304; another node has another."""
+    """A request with the ETag gets 304, and another node has another ETag."""
     answer = big.get(f"{ROOT}ab")
     tag = answer.headers["etag"]
     assert answer.headers["cache-control"] == "public, no-cache"
@@ -169,7 +169,7 @@ def test_the_etag_changes_with_the_node(big: httpx.Client) -> None:
 
 
 def test_responses_are_compressed(big: httpx.Client) -> None:
-    """And says the same."""
+    """Gzip has the same content in fewer bytes."""
     plain = big.get(ROOT, headers={"Accept-Encoding": "identity"})
     packed = big.get(ROOT, headers={"Accept-Encoding": "gzip"})
     assert "gzip" == packed.headers["content-encoding"]
@@ -178,7 +178,7 @@ def test_responses_are_compressed(big: httpx.Client) -> None:
 
 
 def test_head_is_answered_without_a_body(big: httpx.Client) -> None:
-    """As everywhere."""
+    """The status is that of GET."""
     answer = big.head(f"{ROOT}ab")
     assert (200, b"") == (answer.status_code, answer.content)
 
@@ -189,7 +189,7 @@ NO_PREFIXES = ["g", "AB", "aB", "0" * 63, "0" * 64, "0" * 5000, "%20", "%00", "%
 
 @pytest.mark.parametrize("prefix", NO_PREFIXES)
 def test_an_invalid_prefix_is_refused(big: httpx.Client, prefix: str) -> None:
-    """400, in our words."""
+    """The status is 400, and the body a problem document."""
     answer = big.get(f"{ROOT}{prefix}")
     assert 400 == answer.status_code
     assert "application/problem+json" == answer.headers["content-type"]
@@ -212,7 +212,7 @@ def test_other_paths_are_not_found(big: httpx.Client, path: str) -> None:
 
 
 def test_a_stale_tree_is_unavailable(tmp_path: Path) -> None:
-    """503 until the merge is done; the same server answers then."""
+    """The status is 503 until the tree is brought up to date."""
     path = tmp_path / "mirror.db"
     with open_store(path) as store:
         fill(store, LEAVES[:100])
@@ -234,7 +234,7 @@ def test_a_stale_tree_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_a_changed_tree_is_served_again(tmp_path: Path) -> None:
-    """What was told before does not hold any more."""
+    """The earlier ETag does not match any more."""
     path = tmp_path / "mirror.db"
     with open_store(path) as store:
         fill(store, LEAVES[:100])
@@ -248,7 +248,7 @@ def test_a_changed_tree_is_served_again(tmp_path: Path) -> None:
 
 
 def test_a_damaged_tree_is_not_served(tmp_path: Path) -> None:
-    """503, and what is wrong in our house is not told."""
+    """The status is 503, and the body has no details of the damage."""
     path = tmp_path / "mirror.db"
     with open_store(path) as store:
         fill(store, LEAVES[:100])
