@@ -437,7 +437,12 @@ def test_the_dark_scheme_changes_colours_alone() -> None:
     assert declared.split() == [":root", "{", "}"]
 
 
-@pytest.mark.parametrize("path", [*PATHS, "hostile", "past", "verified"])
+ALIKE = {"/find?q=zzzz", "/pith/BVEKBPBF", "/pith/JCCOAP2X", "/pith/NQGOSQWC"}
+"""Pages with no kind of element of their own: axe finds the same on others."""
+AXE_PATHS = [*(one for one in PATHS if one not in ALIKE), "hostile", "past", "verified"]
+
+
+@pytest.mark.parametrize("path", AXE_PATHS)
 def test_axe_finds_no_violation(path: str, site: str, hostile: str, past: str, page: Any) -> None:
     """No rule of WCAG 2.2 A and AA that a program can check is broken, in light or dark."""
     if not AXE.exists():
@@ -445,7 +450,7 @@ def test_axe_finds_no_violation(path: str, site: str, hostile: str, past: str, p
     others = {
         "hostile": hostile,
         "past": f"{past}/at/{SECONDS[1]}",
-        "verified": f"{site}/pith/{RECEIPTS}",
+        "verified": f"{site}/pith/{REVOKED}",
     }
     url = others.get(path) or site + path
     found = []
