@@ -156,7 +156,7 @@ def test_a_bag_may_lie_anywhere_and_in_any_order(prefix: str, order: str) -> Non
     assert [] == reading.refused
 
 
-def test_two_bags_in_one_tar_are_held_against_their_own_manifests() -> None:
+def test_two_bags_in_one_tar_are_checked_by_their_own_manifests() -> None:
     """C2, C5: the same paths in two bags are independent."""
     one, two = (
         bag_files({"bundle.json": bundle_text(1)}),
@@ -374,7 +374,7 @@ def test_a_payload_file_that_is_no_bundle_is_checked_too(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["bag-info.txt", "manifest-sha256.txt", "bagit.txt"])
-def test_a_tag_manifest_that_lies_refuses_the_tag_file_alone(name: str) -> None:
+def test_a_wrong_tag_manifest_refuses_the_tag_file_alone(name: str) -> None:
     """C5: the bundles match the payload manifest, and are read."""
     files = dict(bag_files(PAYLOAD))
     digest = hashlib.sha256(files[name]).hexdigest().encode()
@@ -484,7 +484,7 @@ def one_in_nfc(count: int) -> list[str]:
     ]
 
 
-def test_names_that_are_one_in_nfc_cost_what_they_weigh(
+def test_work_on_names_equal_in_nfc_grows_linearly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C5: twice as many members and lines take twice the work, not four times."""
@@ -510,7 +510,7 @@ def test_a_name_that_two_lines_have_in_nfc_is_that_of_neither() -> None:
     assert ({}, ["archive.fixity"] * 3) == (reading.files, reading.codes)
 
 
-def test_a_missing_member_is_told_of() -> None:
+def test_a_missing_member_is_reported() -> None:
     """C5: a file that a manifest lists and the archive lacks is `archive.fixity`."""
     files = dict(bag_files(PAYLOAD))
     del files[f"data/{SECOND}"], files["bag-info.txt"]
@@ -563,7 +563,7 @@ def test_a_manifest_that_points_out_of_its_bag_reads_nothing_there(path: str) ->
     assert below("bag/data", BUNDLES) == reading.files
 
 
-def test_a_truncated_bag_gives_what_came_before_and_says_so() -> None:
+def test_a_truncated_bag_is_read_up_to_the_cut_and_reported() -> None:
     """C5: a truncated manifest is no reason to refuse the members before it."""
     for files in (dict(bag_files(PAYLOAD)), dict(reversed([*bag_files(PAYLOAD).items()]))):
         data = plain_tar(below("bag", files))
@@ -595,7 +595,7 @@ LONG = in_order(bundle_files("pith/" + "x" * 90 + "/" + "y" * 80 + "/bundle.json
 
 
 @pytest.mark.parametrize("payload", [in_order(PAYLOAD), MANY, LONG, {}], ids=len)
-def test_what_is_written_validates_with_bagit_and_reads_back(
+def test_a_written_bag_validates_with_bagit_and_is_read_back(
     tmp_path: Path, payload: Files
 ) -> None:
     """C2: every tar written here is such a bag, also one of no bundles."""
@@ -611,7 +611,7 @@ def test_what_is_written_validates_with_bagit_and_reads_back(
     assert ["archive.empty"] * (not bundles) == reading.codes
 
 
-def test_what_is_written_says_nothing_of_time_and_machine() -> None:
+def test_a_written_bag_does_not_depend_on_time_and_machine() -> None:
     """C2: mtime, owner and mode are fixed, and names are sorted."""
     data = written(MANY)
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
@@ -649,7 +649,7 @@ def test_two_exports_of_one_content_are_the_same_bytes() -> None:
         assert expected == done.stdout
 
 
-def test_a_member_is_flipped_in_what_was_written_and_found() -> None:
+def test_a_flipped_byte_in_a_written_bag_is_found() -> None:
     """C2, C5: the manifests written here list every file of the payload with its digest."""
     data = written(in_order(PAYLOAD))
     flipped = data.replace(BUNDLES[SECOND], BUNDLES[SECOND].replace(b"cs.DL", b"cs.CL"))
@@ -658,7 +658,7 @@ def test_a_member_is_flipped_in_what_was_written_and_found() -> None:
     assert 2 == len(reading.members)
 
 
-def test_pax_headers_of_bagged_names_are_honoured() -> None:
+def test_pax_headers_of_names_in_a_bag_are_applied() -> None:
     """C2: a bag in a pax tar that has every name in an extended header."""
     payload = bundle_files(*(f"{n}/{'é' * 60}/bundle.json" for n in range(3)))
     data = tar_by_python(below("bag", bag_files(payload)), tarfile.PAX_FORMAT)

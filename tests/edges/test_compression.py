@@ -187,7 +187,7 @@ def test_a_file_cut_within_its_first_header_is_truncated(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [b"\x1f", b"\x28\xb5\x2f", b"BZ", b"PK", b"no JSON"])
-def test_what_is_neither_is_taken_for_text(data: bytes) -> None:
+def test_uncompressed_data_is_taken_for_text(data: bytes) -> None:
     """C1: anything else is a document, which V1 refuses."""
     assert [("", data)] == read(data).members
 

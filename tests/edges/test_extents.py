@@ -143,7 +143,7 @@ def test_extents_of_damaged_archives(
         assert at_once(path, limits) == by_extents(data, limits)
 
 
-def test_an_extent_says_where_a_member_lies() -> None:
+def test_an_extent_gives_the_place_of_a_member() -> None:
     """An extent is the content, without header and padding, with any extended headers before it."""
     data = entry("other", b"x" * 600) + pax({"path": "long/bundle.json"}) + entry("short", b"{}")
     extent, _ = located(data + END)
@@ -168,7 +168,7 @@ def test_a_segment_has_one_extent_unless_nothing_is_in_it() -> None:
     assert [f"{extent.name}#{number}" for number in range(1, 6)] == names
 
 
-def test_a_bag_is_not_told_of_where_something_was_refused_outside_of_extents() -> None:
+def test_a_bag_is_not_reported_if_something_outside_its_extents_was_refused() -> None:
     """C5: refusals in an extent come before the extents are read."""
     data = bag(TEXTS[:2]).replace(b'"events"', b'"Events"', 1)
     refused = [one for one in located(data) if not isinstance(one, Extent)]
@@ -179,7 +179,7 @@ def test_a_bag_is_not_told_of_where_something_was_refused_outside_of_extents() -
 # Folders -------------------------------------------------------------------------------------
 
 
-def test_what_is_listed_is_what_is_read(tmp_path: Path) -> None:
+def test_the_listed_files_are_the_files_that_are_read(tmp_path: Path) -> None:
     """C3, C5: files before folders, both by name; links and unusual names in the same order."""
     names = ["b/bundle.json", "a/z.bundle.json", "a/y/bundle.json", "a.bundle.json", "a/other"]
     write_files(tmp_path, bundle_files(*names))
@@ -209,7 +209,9 @@ def _read(folder: Path, listed: Sequence[str | RefusedMember | Bag]) -> list[Mem
 
 @pytest.mark.parametrize("above", ["", "x/y/"])
 @pytest.mark.parametrize("data", [bag(TEXTS), bag(TEXTS, packed=True), TARS["an increment"]])
-def test_what_is_listed_of_a_bag_is_what_is_read(tmp_path: Path, data: bytes, above: str) -> None:
+def test_the_listed_files_of_a_bag_are_the_files_that_are_read(
+    tmp_path: Path, data: bytes, above: str
+) -> None:
     """C3: an unpacked bag, plain or packed; the bag comes at the end, as in a tar."""
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         tar.extractall(tmp_path / above, filter="data")
@@ -234,7 +236,7 @@ def test_a_list_ends_where_the_limit_is(tmp_path: Path) -> None:
     assert ("c.bundle.json", "limit.count") == (refused.name, refused.code)
 
 
-def test_a_list_holds_what_is_wanted(tmp_path: Path) -> None:
+def test_a_list_has_the_requested_files(tmp_path: Path) -> None:
     """C2: bundles by default; or states."""
     write_files(tmp_path, {"a/bundle.json": b"", "a/state.json": b"", "a/bundle.json.old": b""})
     tree = LocalFileTree(str(tmp_path))
@@ -243,7 +245,7 @@ def test_a_list_holds_what_is_wanted(tmp_path: Path) -> None:
         assert [name] == [one for one in found if isinstance(one, str)]
 
 
-def test_a_file_that_is_gone_is_refused_alone(tmp_path: Path) -> None:
+def test_a_deleted_file_is_refused_alone(tmp_path: Path) -> None:
     """The file may change between listing and reading."""
     (refused,) = read_file_in_folder(str(tmp_path), "a/bundle.json", NO_LIMITS)
     assert (
@@ -272,7 +274,7 @@ def test_a_file_is_taken_if_it_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(("wanted", "words"), [(BUNDLES, "or packed segment"), (STATES, "state")])
-def test_nothing_in_it_says_what_was_looked_for(words: str, wanted: MemberFilter) -> None:
+def test_a_source_without_the_requested_files_is_empty(words: str, wanted: MemberFilter) -> None:
     """C3: `archive.empty`, for the whole source."""
     refused = empty_source(wanted)
     assert ("", "archive.empty") == (refused.name, refused.code)

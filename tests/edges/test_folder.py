@@ -44,13 +44,13 @@ def test_the_order_is_that_of_the_names(tmp_path: Path) -> None:
     assert sorted(names) == [name for name, _ in read(tmp_path).members]
 
 
-def test_a_folder_without_bundles_is_told_of(tmp_path: Path) -> None:
+def test_a_folder_without_bundles_is_reported(tmp_path: Path) -> None:
     """C3: a source without any bundle is reported."""
     (tmp_path / "a" / "bundle.json").mkdir(parents=True)
     assert ([], [("", "archive.empty")]) == (read(tmp_path).members, read(tmp_path).refused)
 
 
-def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
+def test_files_of_other_names_are_counted_and_named(tmp_path: Path) -> None:
     """C3: except files that the protocol expects beside bundles; they are not refused."""
     known = dict.fromkeys(["a/state.json", "pith-mirrors.json", "a/x.state.json"], b"{}")
     write_files(tmp_path, {**bundle_files("a/bundle.json"), **known})
@@ -78,9 +78,7 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
         ("a/more.tar.gz", 1),
     ],
 )
-def test_files_that_may_hold_bundles_do_not_pass_in_silence(
-    tmp_path: Path, name: str, code: int
-) -> None:
+def test_files_that_may_hold_bundles_are_reported(tmp_path: Path, name: str, code: int) -> None:
     """C3: they were passed over, so the exit code is 1; other files do not change it."""
     write_files(tmp_path, {**bundle_files("bundle.json"), name: b"{}"})
     summary = verify(ReadRequest([str(tmp_path)], lambda _report: None), KeySet())
@@ -92,7 +90,7 @@ FIRST, SECOND = "data/pith/AB/bundle.json", "data/pith/CD/bundle.json"
 
 
 @pytest.mark.parametrize("above", ["", "bag/", "a/b/c/"])
-def test_a_folder_in_which_bagit_txt_stands_is_a_bag(tmp_path: Path, above: str) -> None:
+def test_a_folder_with_bagit_txt_is_a_bag(tmp_path: Path, above: str) -> None:
     """C3, C5: its files are checked against its manifests, at any depth."""
     write_files(tmp_path, {f"{above}{name}": data for name, data in BAG.items()})
     whole = read(tmp_path)
@@ -134,7 +132,7 @@ def test_links_in_a_bag_are_refused_and_not_followed(tmp_path: Path) -> None:
     assert {(FIRST, "archive.member"), ("meta", "archive.member")} == {*read(folder).refused}
 
 
-def test_what_a_mac_writes_beside_a_file_is_no_member(tmp_path: Path) -> None:
+def test_apple_double_files_are_no_members(tmp_path: Path) -> None:
     """C5: in a folder, and in a bag in a folder; a `._*` file without its owner is a file."""
     double = b"\0\5\x16\7"
     loose = {"a/x.bundle.json": bundle_text(1), "a/._x.bundle.json": double, "._a": double}
@@ -215,7 +213,7 @@ def test_links_are_refused_and_not_followed(tmp_path: Path) -> None:
     assert {(name, "archive.member") for name in names} == set(reading.refused)
 
 
-def test_what_is_no_regular_file_is_refused_and_not_opened(tmp_path: Path) -> None:
+def test_a_special_file_is_refused_and_not_opened(tmp_path: Path) -> None:
     """C5: a pipe that nobody writes to does not stop the reading."""
     write_files(tmp_path, bundle_files("good/bundle.json"))
     os.mkfifo(tmp_path / "bundle.json")
@@ -255,7 +253,7 @@ def test_a_name_that_an_archive_may_not_have_is_refused(tmp_path: Path, name: by
 
 
 @pytest.mark.parametrize("name", ["nothing", "file/below"])
-def test_a_source_that_is_not_there_is_unreadable(tmp_path: Path, name: str) -> None:
+def test_a_missing_source_is_unreadable(tmp_path: Path, name: str) -> None:
     """C3: `source.unreadable` is an error and not an item."""
     (tmp_path / "file").write_bytes(b"")
     with (
@@ -266,7 +264,7 @@ def test_a_source_that_is_not_there_is_unreadable(tmp_path: Path, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["/dev/zero", "/dev/null", "/dev/urandom"])
-def test_a_device_is_no_source(name: str) -> None:
+def test_a_device_is_refused_as_a_source(name: str) -> None:
     """A device may never end: nothing of it is read, or copied to the temporary folder."""
     with pytest.raises(SourceError, match="it is a device") as error, open_source(name, NO_LIMITS):
         pass

@@ -149,7 +149,7 @@ def test_lines_beyond_the_count_are_refused_together() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"\n\n \r\n\t\n"])
 @pytest.mark.parametrize("compression", COMPRESSIONS)
-def test_a_file_of_nothing_is_refused(text: bytes, compression: str) -> None:
+def test_a_blank_file_is_refused(text: bytes, compression: str) -> None:
     """V1: an empty text is not a value, and is reported."""
     reading = read(COMPRESSIONS[compression](text))
     assert [("", "json.syntax")] == verdicts(reading)
@@ -157,7 +157,7 @@ def test_a_file_of_nothing_is_refused(text: bytes, compression: str) -> None:
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("name", ["a", "a.json", "a.tar", "a.gz", "a.tar.zst", "-"])
-def test_what_a_file_is_is_known_by_its_content(
+def test_the_format_of_a_file_is_detected_by_its_content(
     tmp_path: Path, name: str, compression: str
 ) -> None:
     """C1: the format does not depend on the name."""

@@ -177,7 +177,7 @@ def test_every_limit_is_an_option(option: str, content: bytes, code: str, tmp_pa
     assert {code} == set(_codes_here(tmp_path, content, option))
 
 
-def test_limits_on_what_nobody_signed_are_options(tmp_path: Path) -> None:
+def test_limits_on_unsigned_items_are_options(tmp_path: Path) -> None:
     """Without them, each item has its own code; with them, the bundle is refused."""
     receipt = make_receipt(RECORD, Signer("stranger"))
     content = to_json(make_bundle(RECORD, [1, 2], [receipt]))

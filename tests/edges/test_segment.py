@@ -203,7 +203,7 @@ def test_segments_of_any_size_give_the_same(
 
 @pytest.mark.parametrize("size", [1, 2000, 1 << 30])
 @pytest.mark.parametrize("count", [0, 1, 6])
-def test_what_is_written_validates_with_bagit(
+def test_a_written_bag_validates_with_bagit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, size: int
 ) -> None:
     """C2, C4: a packed bag is a bag, also one of no bundles."""
@@ -284,7 +284,7 @@ NO_BUNDLES = {
 
 
 @pytest.mark.parametrize("odd", NO_BUNDLES)
-def test_what_is_no_bundle_is_refused_alone(read: Read, odd: str) -> None:
+def test_an_invalid_bundle_is_refused_alone(read: Read, odd: str) -> None:
     """C4, V1, B2: any other value has its code, and the bundles around it are read."""
     packed, code = NO_BUNDLES[odd]
     reading = read(bag_of(ONE, packed, TWO))
@@ -318,7 +318,9 @@ SAME = {
 
 
 @pytest.mark.parametrize("compress", SAME.values(), ids=SAME)
-def test_a_segment_is_known_by_its_content(read: Read, compress: Callable[[bytes], bytes]) -> None:
+def test_a_segment_is_detected_by_its_content(
+    read: Read, compress: Callable[[bytes], bytes]
+) -> None:
     """C1, C4: the same result with any compression of the tar, and without."""
     reading = read(bag_with({"0.msgpack.zst": compress(b"".join(PACKED))}))
     assert (named(6), PACKED, []) == (reading.names, reading.data, reading.refused)
@@ -516,7 +518,7 @@ def test_a_segment_that_no_manifest_lists_is_refused(read: Read) -> None:
     assert [("bag/data/segments/2.msgpack.zst", "archive.fixity")] == reading.refused
 
 
-def test_a_missing_segment_is_told_of(read: Read) -> None:
+def test_a_missing_segment_is_reported(read: Read) -> None:
     """C5: like any member that a manifest lists."""
     files = two_segments()
     del files["data/segments/0.msgpack.zst"]
@@ -569,7 +571,7 @@ def test_a_cut_between_frames_keeps_the_frames_before_it(read: Read) -> None:
 
 
 @pytest.mark.parametrize("compression", ["zstd", "gzip"])
-def test_a_segment_whose_compression_is_damaged_is_told_of(read: Read, compression: str) -> None:
+def test_a_segment_whose_compression_is_damaged_is_reported(read: Read, compression: str) -> None:
     """C5: wherever a byte is flipped, something is refused, and no exception is raised."""
     content = COMPRESSIONS[compression](b"".join(PACKED))
     end = len(content) - (8 if compression == "gzip" else 4)
@@ -581,14 +583,14 @@ def test_a_segment_whose_compression_is_damaged_is_told_of(read: Read, compressi
 
 
 @pytest.mark.parametrize("tail", [b"\xc1", b"\xc1" * 2000, b"\x92\x01\xc1", b"\x81\xa1a\xc1"])
-def test_what_is_no_messagepack_ends_a_segment(read: Read, tail: bytes) -> None:
+def test_invalid_messagepack_ends_a_segment(read: Read, tail: bytes) -> None:
     """C5: the start of the next bundle is unknown; those before it are read."""
     reading = read(bag_of(ONE, TWO, tail, THREE))
     assert [ONE, TWO] == reading.data
     assert [(f"after {SEGMENT}#2", "archive.member")] == reading.refused
 
 
-def test_nesting_without_end_is_no_bundle(read: Read) -> None:
+def test_endless_nesting_is_refused(read: Read) -> None:
     """C5, V1: a million nested lists are refused, in bounded memory and time."""
     reading = read(bag_of(ONE, b"\x91" * 1_000_000, TWO))
     assert ONE == reading.data[0]
@@ -596,7 +598,7 @@ def test_nesting_without_end_is_no_bundle(read: Read) -> None:
     assert 1 == len(reading.refused)
 
 
-def test_lengths_that_lie_are_cut_off(read: Read) -> None:
+def test_a_wrong_length_truncates_the_segment(read: Read) -> None:
     """C5: four billion missing items or bytes take no memory."""
     for lie in (b"\xdd", b"\xdf", b"\xdb", b"\xc6"):
         reading = read(bag_of(ONE, lie + b"\xff" * 4, TWO))
@@ -758,7 +760,7 @@ def test_a_sound_bag_is_named_by_its_manifest(read: Read, prefix: str, compressi
 
 
 @pytest.mark.parametrize("write", [plain_bag, packed_bag], ids=["plain", "packed"])
-def test_what_is_written_is_named_by_what_writing_it_returned(
+def test_a_written_bag_is_identified_by_the_returned_digest(
     read: Read, write: Callable[[Iterable[bytes]], bytes]
 ) -> None:
     """C2: the digest of its manifest."""
@@ -824,7 +826,9 @@ NOT_SOUND: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("make", NOT_SOUND.values(), ids=NOT_SOUND)
-def test_what_is_not_just_one_sound_bag_is_not_named(read: Read, make: Callable[[], bytes]) -> None:
+def test_an_archive_that_is_not_one_sound_bag_has_no_digest(
+    read: Read, make: Callable[[], bytes]
+) -> None:
     """C5: the digest of a manifest identifies a whole content, so no other source has one."""
     assert read(make()).bag is None
 
@@ -901,7 +905,7 @@ def test_labels_are_read_in_the_encoding_of_their_bag(read: Read, encoding: str)
 @pytest.mark.parametrize(
     "encoding", ["none-such", "rot13", "idna", "undefined", "", "\0", "base64"]
 )
-def test_an_encoding_that_is_none_gives_no_labels(read: Read, encoding: str) -> None:
+def test_an_unknown_encoding_gives_no_labels(read: Read, encoding: str) -> None:
     """C5: reading ends for any declaration, and gives only members that a manifest lists."""
     files = dict(bag_files({"segments/0.msgpack.zst": zstd(ONE)}))
     declaration = f"BagIt-Version: 1.0\nTag-File-Character-Encoding: {encoding}\n"
@@ -1009,7 +1013,7 @@ def msgpack_value_at(content: bytes, place: int) -> bytes:
     return content[place : place + unpacker.tell()]
 
 
-def test_no_damage_that_a_manifest_vouches_for_does_harm(read: Read) -> None:
+def test_any_bytes_in_a_listed_segment_are_read_or_refused(read: Read) -> None:
     """C4, C5: for any bytes in a segment, each value is read or refused, in order, none made up."""
     good = b"".join(PACKED)
     chance = random.Random("segment")

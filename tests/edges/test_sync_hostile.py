@@ -144,7 +144,9 @@ ANSWERS: dict[str, tuple[Handler, str]] = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_one_bad_answer_is_named_and_stops_nothing(name: str, site: Site, db: Path) -> None:
+def test_one_bad_answer_is_reported_and_the_others_are_merged(
+    name: str, site: Site, db: Path
+) -> None:
     """The bundles before and after it are merged; the exit code says that one is left out."""
     handler, code = ANSWERS[name]
     polite = QUICK if code == "upstream.timeout" else PATIENT
@@ -156,7 +158,7 @@ def test_one_bad_answer_is_named_and_stops_nothing(name: str, site: Site, db: Pa
     assert _records(db) == len(HELD) + 2 + (name == "another record")
 
 
-def test_what_is_asked_for_stays_on_the_path(site: Site, db: Path) -> None:
+def test_an_id_leads_to_no_other_path_or_host(site: Site, db: Path) -> None:
     """No id leads to another path, query or host."""
     names = ["../../health", "hep-th/9801199", "a?b=c/d", "x#y/abc", "//127.0.0.2/abcd", "%2e%2e/x"]
     run_sync(db, site.url(""), *names, kind=REGISTRY)
@@ -166,7 +168,7 @@ def test_what_is_asked_for_stays_on_the_path(site: Site, db: Path) -> None:
 
 
 @pytest.mark.parametrize("etag", ['"a\\"', "no quotes", '"\xff"', '"' + "x" * 5000 + '"', "W/"])
-def test_an_odd_etag_does_no_harm(etag: str, site: Site, db: Path) -> None:
+def test_an_invalid_etag_changes_nothing(etag: str, site: Site, db: Path) -> None:
     """It is sent back as it came, or not at all."""
     answer = message(to_json(GOOD), etag=etag)
     site.at(f"/pith/{suffix_of(GOOD)}/bundle.json", saying(answer))
@@ -199,7 +201,7 @@ STORMS: dict[str, tuple[Handler, str]] = {
 
 
 @pytest.mark.parametrize("name", STORMS)
-def test_a_bad_server_is_given_up_and_what_came_is_kept(
+def test_sync_with_a_failing_server_stops_and_keeps_what_was_fetched(
     name: str, site: Site, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit code 5, and soon; the next run goes on where this one stopped."""
@@ -288,7 +290,7 @@ FEEDS: dict[str, Handler] = {
 
 
 @pytest.mark.parametrize("name", FEEDS)
-def test_a_feed_that_is_none_ends_the_run(name: str, site: Site, db: Path) -> None:
+def test_an_invalid_feed_ends_the_run(name: str, site: Site, db: Path) -> None:
     """Nothing is fetched on its word."""
     synced = run_sync(db, _feed(site, {0: FEEDS[name]}), kind=MIRROR)
     assert synced.tally.stopped is not None
@@ -296,7 +298,7 @@ def test_a_feed_that_is_none_ends_the_run(name: str, site: Site, db: Path) -> No
     assert {"/mirror/changes?since=0&limit=1000"} == set(site.paths)
 
 
-def test_a_feed_that_breaks_off_is_gone_on_with(site: Site, db: Path) -> None:
+def test_an_interrupted_feed_is_resumed(site: Site, db: Path) -> None:
     """What the first page named is in the store, and is not asked for again."""
     url = _feed(site, {0: _page(0, _line(7, NUMBER), more=True), 7: _hang_up})
     Registry(site, [GOOD, make_one(51)])
@@ -308,7 +310,7 @@ def test_a_feed_that_breaks_off_is_gone_on_with(site: Site, db: Path) -> None:
     assert _records(db) == len(HELD) + 2
 
 
-def test_a_feed_in_short_pages_is_followed_all_the_same(site: Site, db: Path) -> None:
+def test_a_feed_in_short_pages_is_followed(site: Site, db: Path) -> None:
     """Also where the first page holds nothing but the change that was followed last."""
     other = str(make_one(51)["pith_number"])
     url = _feed(site, {0: _page(0, _line(7, NUMBER))})
@@ -319,7 +321,7 @@ def test_a_feed_in_short_pages_is_followed_all_the_same(site: Site, db: Path) ->
     assert ({other: "fetched"}, 0) == (again.statuses, exit_codes.of_sync(again.tally))
 
 
-def test_a_feed_that_names_the_same_for_ever_is_asked_little(site: Site, db: Path) -> None:
+def test_a_feed_that_repeats_its_entries_gets_few_requests(site: Site, db: Path) -> None:
     """A record that a page names a thousand times is fetched once."""
     url = _feed(site, {0: _page(0, *(_line(number, NUMBER) for number in range(1, 1001)))})
     Registry(site, [GOOD])
@@ -385,7 +387,7 @@ def test_a_feed_that_brings_records_is_not_given_up(site: Site, db: Path) -> Non
     assert (2, 6) == (synced.tally.statuses["fetched"], synced.tally.statuses["unknown"])
 
 
-def test_a_feed_that_gives_a_record_another_year_is_found_out(site: Site, db: Path) -> None:
+def test_a_feed_that_gives_a_record_another_year_is_refused(site: Site, db: Path) -> None:
     """What came is merged under its own number, and what was named is owed."""
     liar = f"pith:1999:{suffix_of(GOOD)}"
     url = _feed(site, {0: _page(0, _line(1, liar))})
@@ -403,7 +405,7 @@ def test_a_feed_that_gives_a_record_another_year_is_found_out(site: Site, db: Pa
         lambda store: store.connection.execute("UPDATE sync_state SET etag = 'x'"),
     ],
 )
-def test_a_damaged_memory_of_a_feed_leaves_nothing_out(
+def test_a_damaged_position_in_a_feed_leaves_nothing_out(
     spoil: Callable[[Any], object], site: Site, db: Path
 ) -> None:
     """Where it was followed to, or what is owed, is not believed; it is read from its start."""

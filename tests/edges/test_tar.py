@@ -81,7 +81,7 @@ def test_bundles_at_any_depth_are_read_and_other_names_are_ignored(
 
 
 @pytest.mark.parametrize("tar_format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_long_and_foreign_names_are_read(tar_format: int) -> None:
+def test_long_and_non_ascii_names_are_read(tar_format: int) -> None:
     """C3: names longer than the field of a header, and in any script."""
     names = [
         "x" * 150 + "/bundle.json",
@@ -125,7 +125,7 @@ def test_tars_by_gnu_tar_are_read(tmp_path: Path, options: list[str]) -> None:
     )
 
 
-def test_an_archive_without_bundles_is_told_of() -> None:
+def test_an_archive_without_bundles_is_reported() -> None:
     """C3: a source without any bundle is reported."""
     for data in (bytes(BLOCK), END, bytes(10240), plain_tar({"README": b"x"})):
         reading = read(data)
@@ -218,7 +218,7 @@ REFUSED_MEMBERS = {
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("middle", REFUSED_MEMBERS.values(), ids=REFUSED_MEMBERS)
-def test_a_member_that_should_not_be_is_refused_alone(middle: bytes, compression: str) -> None:
+def test_a_forbidden_member_is_refused_alone(middle: bytes, compression: str) -> None:
     """C5: `archive.member` once, and members before and after it are read."""
     reading = read(COMPRESSIONS[compression](between(middle)))
     assert {"before/bundle.json": BEFORE, "after/bundle.json": AFTER} == reading.files
@@ -317,7 +317,7 @@ LYING_HEADERS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("compression", ["plain", "gzip"])
 @pytest.mark.parametrize("middle", LYING_HEADERS.values(), ids=LYING_HEADERS)
-def test_a_header_that_lies_ends_nothing_in_silence(middle: bytes, compression: str) -> None:
+def test_an_invalid_header_is_reported(middle: bytes, compression: str) -> None:
     """C5: no crash and no hang; members before it are read, and the rest is reported."""
     reading = read(COMPRESSIONS[compression](between(middle)))
     assert ("before/bundle.json", BEFORE) == reading.members[0]
@@ -326,7 +326,7 @@ def test_a_header_that_lies_ends_nothing_in_silence(middle: bytes, compression: 
 
 
 @pytest.mark.parametrize("size", [-512, -1024, -1, 2**33, 2**62, 2**80])
-def test_a_size_that_cannot_be_is_reported(size: int) -> None:
+def test_an_impossible_size_is_reported(size: int) -> None:
     """C5: a member of a negative size, or larger than the archive, refuses at least itself."""
     reading = read(between(header("odd/bundle.json", size_field=base_256(size))))
     assert [("before/bundle.json", BEFORE)] == reading.members[:1]
@@ -348,7 +348,7 @@ def test_an_archive_that_is_cut_in_a_sparse_map_is_truncated() -> None:
         (b"x", "zstd", 20, 16),  # its window is larger
     ],
 )
-def test_a_huge_extended_header_is_refused_and_not_held(
+def test_a_huge_extended_header_is_refused_in_bounded_memory(
     kind: bytes, compression: str, size: int, most: int
 ) -> None:
     """C5, B4: it is reported, members before it are read, and memory stays small."""
@@ -397,7 +397,7 @@ def six_members(tar_format: int) -> tuple[bytes, list[tuple[str, bytes, int]]]:
 
 
 @pytest.mark.parametrize("tar_format", FORMATS.values(), ids=FORMATS)
-def test_a_truncated_tar_gives_what_came_before_and_says_so(tar_format: int) -> None:
+def test_a_truncated_tar_is_read_up_to_the_cut_and_reported(tar_format: int) -> None:
     """C5: wherever it is cut, unless only padding after the first block of zeros is missing."""
     data, bundles = six_members(tar_format)
     end_mark = len(data.rstrip(b"\0"))
@@ -409,7 +409,7 @@ def test_a_truncated_tar_gives_what_came_before_and_says_so(tar_format: int) -> 
         assert expected == set(reading.codes), cut
 
 
-def test_a_tar_cut_within_its_first_header_does_not_pass() -> None:
+def test_a_tar_cut_within_its_first_header_is_not_read() -> None:
     """C5: it is too short to be recognised, but nothing in it is read as a bundle."""
     data, _ = six_members(tarfile.USTAR_FORMAT)
     for cut in range(1, BLOCK, 13):
@@ -419,7 +419,7 @@ def test_a_tar_cut_within_its_first_header_does_not_pass() -> None:
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("zeros", [0, 1, 511, 512, 9000, 3 * MIB])
-def test_zeros_after_the_end_mark_are_padding(compression: str, zeros: int) -> None:
+def test_zeros_after_the_end_marker_are_padding(compression: str, zeros: int) -> None:
     """C5: tools pad archives, and a tape is longer than its archive."""
     data = plain_tar({"before/bundle.json": BEFORE}) + bytes(zeros)
     reading = read(COMPRESSIONS[compression](data))
@@ -438,7 +438,7 @@ TRAILING = {
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("trailing", TRAILING.values(), ids=TRAILING)
-def test_what_follows_the_end_mark_is_told_of(trailing: bytes, compression: str) -> None:
+def test_data_after_the_end_marker_is_reported(trailing: bytes, compression: str) -> None:
     """C5: `archive.trailing`, once, and members before it are read."""
     data = plain_tar({"before/bundle.json": BEFORE}) + trailing
     reading = read(COMPRESSIONS[compression](data))
@@ -456,7 +456,7 @@ def test_of_two_archives_in_a_row_the_first_is_read(first: str, second: str) -> 
     assert ["archive.trailing"] == reading.codes
 
 
-def test_what_is_missing_in_a_bag_is_told_of_where_more_follows() -> None:
+def test_missing_files_of_a_bag_are_reported_if_another_archive_follows() -> None:
     """C5: an archive with another one after it is complete."""
     files = dict(below("bag", bag_files(bundle_files("a.bundle.json", "b.bundle.json"))))
     del files["bag/data/a.bundle.json"]
@@ -475,7 +475,7 @@ def apple_double(owner: str) -> str:
 
 @pytest.mark.parametrize("order", ["before", "behind", "far before", "far behind"])
 @pytest.mark.parametrize("owner", ["x.bundle.json", "a/bundle.json", "./a/b.bundle.json"])
-def test_what_a_mac_writes_beside_a_file_is_no_member(owner: str, order: str) -> None:
+def test_apple_double_files_are_no_members(owner: str, order: str) -> None:
     """C5: before its file, as macOS writes it, or after it, as other tools sort it."""
     double, middle = {apple_double(owner): b"\0\5\x16\7"}, bundle_files("m/bundle.json")
     between_them = middle if order.startswith("far") else {}
@@ -488,13 +488,13 @@ def test_what_a_mac_writes_beside_a_file_is_no_member(owner: str, order: str) ->
 
 
 @pytest.mark.parametrize("owner", ["x.bundle.json", "b/x.bundle.json"])
-def test_a_name_like_a_macs_with_nothing_beside_it_is_a_name(owner: str) -> None:
+def test_an_apple_double_name_without_its_file_is_a_member(owner: str) -> None:
     """C3, C5: it is a member like any other, and is checked as one."""
     reading = read(plain_tar({apple_double(owner): BEFORE, f"other/{owner}": AFTER}))
     assert {apple_double(owner): BEFORE, f"other/{owner}": AFTER} == reading.files
 
 
-def test_what_a_mac_writes_into_a_bag_is_no_fault() -> None:
+def test_apple_double_files_in_a_bag_are_no_fault() -> None:
     """C5: beside files and folders, though no manifest lists it; a listed one is checked."""
     payload = bundle_files("pith/a/bundle.json", "pith/b/bundle.json")
     files = below("bag", bag_files(payload))
@@ -517,7 +517,9 @@ def test_what_a_mac_writes_into_a_bag_is_no_fault() -> None:
     [header("Monday's backup/../..", kind=b"V"), entry("folder/", b"Ybundle.json\0\0", b"D")],
     ids=["volume label", "folder list"],
 )
-def test_what_gnu_tar_adds_is_no_member(middle: bytes, compression: str) -> None:
+def test_volume_labels_and_folder_lists_of_gnu_tar_are_no_members(
+    middle: bytes, compression: str
+) -> None:
     """C5: a volume label, and a folder with the list of its files; nothing is refused."""
     for data in (between(middle), middle + plain_tar({"a/bundle.json": BEFORE})):
         reading = read(COMPRESSIONS[compression](data))
@@ -529,7 +531,7 @@ def test_what_gnu_tar_adds_is_no_member(middle: bytes, compression: str) -> None
 
 
 @pytest.mark.parametrize("name", ["x", "a/", "\u0301", "\u0301\u0316"])
-def test_a_long_name_is_refused_before_anything_is_done_with_it(name: str) -> None:
+def test_a_name_longer_than_the_limit_is_refused(name: str) -> None:
     """B4: `limit.size`, with the name truncated; a name of the limit's length is read."""
     for count, codes in ((4084, []), (4085, ["limit.size"]), (240_000, ["limit.size"])):
         path = (name * count)[:count] + "/bundle.json"
@@ -539,7 +541,7 @@ def test_a_long_name_is_refused_before_anything_is_done_with_it(name: str) -> No
         assert (3 - len(codes)) == len(reading.members)
 
 
-def test_to_normalise_a_name_never_takes_the_square_of_it() -> None:
+def test_a_name_of_many_combining_marks_is_not_normalized() -> None:
     """B4: a component longer than any file system's limit is not normalized."""
     marks = "\u0301\u0316" * 2000
     files = bag_files({f"{marks}/bundle.json": b"{}"})
@@ -567,7 +569,7 @@ def test_a_header_of_zeros_in_the_middle_is_not_the_end(compression: str) -> Non
     assert "archive.truncated" in reading.codes
 
 
-def test_a_damaged_header_does_not_pass_as_the_end() -> None:
+def test_a_damaged_header_is_not_taken_for_the_end() -> None:
     """C5: a change of any byte of a header is reported, unless its meaning is the same."""
     data = between(entry("odd/bundle.json", ODD))
     whole = read(data)
@@ -602,7 +604,7 @@ def test_the_checksum_of_a_header_is_that_of_the_standard_library() -> None:
         assert valid == {total for total in near if is_header_with(block, total)}
 
 
-def test_a_damaged_first_header_does_not_pass() -> None:
+def test_a_tar_with_a_damaged_first_header_gives_no_bundle() -> None:
     """C5: data that is no longer a tar is a document, and not a bundle."""
     data = bytearray(plain_tar({"before/bundle.json": BEFORE}))
     data[0] ^= 1

@@ -84,14 +84,14 @@ def test_without_room_for_standard_input_its_folder_is_named(
     assert_named(raised.value, folder)
 
 
-def test_other_errors_stay_what_they_are() -> None:
+def test_other_errors_are_not_converted() -> None:
     """A file that does not exist is not an error of the temporary folder."""
     with pytest.raises(FileNotFoundError), translate_temporary_errors():
         raise FileNotFoundError(2, "No such file or directory")
 
 
 @pytest.mark.parametrize("code", sorted(UNREAD_CODES))
-def test_a_source_that_was_not_read_is_told_apart_from_one_that_is_refused(code: str) -> None:
+def test_a_source_that_was_not_read_differs_from_a_refused_one(code: str) -> None:
     """Exit code 3, and nothing is cached."""
     report = Finding("bag.tar", "", None, code, "", "the disk is full")
     summary = Summary()

@@ -316,7 +316,7 @@ def test_differences_since_a_time_do_not_grow_with_the_store(*, is_trust: bool) 
     assert growth(lambda size: one_changed(size, is_trust=is_trust), SIZE) < 0.5
 
 
-def test_a_square_is_seen() -> None:
+def test_quadratic_work_is_measured_as_such() -> None:
     """In Python, within one line of it, and in SQLite."""
 
     def of_python(size: int) -> Action:

@@ -85,7 +85,7 @@ def _members(name: str) -> list[Text]:
 DEMO_KEYS = parse_key_set((BUNDLES / "demo-keys.json").read_bytes())
 
 
-def test_the_sample_bags_go_through_it() -> None:
+def test_the_sample_bags_are_verified_natively() -> None:
     """All of them but one: it holds an event twice, and takes the other way."""
     pith, demo = _members("pith.tar"), _members("demo.tar")
     assert (len(pith), len(demo)) == (PITH_RECORDS, DEMO_RECORDS + 1)
@@ -119,7 +119,7 @@ def test_real_records_with_their_receipts() -> None:
 
 @settings(max_examples=settings().max_examples // 2)
 @given(worlds(), st.sampled_from(KEY_SETS))
-def test_any_world(world: World, signers: Sequence[Signer]) -> None:
+def test_any_bundle_has_the_verdicts_of_python(world: World, signers: Sequence[Signer]) -> None:
     """Events of several keys, roles and windows; revoked, withdrawn, repeated, at one instant."""
     pair_of(*signers).accepted(both_texts(world.bundle()))
     assert all(pair_of(*signers).accepted(both_texts(_valid_part(world, signers))))
@@ -139,7 +139,7 @@ def _valid_part(world: World, signers: Sequence[Signer]) -> Object:
     return {**bundle, "source_aliases": list(claims.values())}
 
 
-def test_a_short_run_of_mutated_bundles() -> None:
+def test_mutated_bundles_have_the_verdicts_of_python() -> None:
     """As `scripts/native_differential` does for hours."""
     report = run(8_000, 1)
     assert (report.differences, report.panics) == ([], 0)
@@ -311,7 +311,7 @@ def test_base64(text: str) -> None:
     assert not are_accepted(make_bundle(RECORD, [], [{**RECEIPT, "signature_b64": text}]))
 
 
-def test_facts_that_repeat_take_the_other_way() -> None:
+def test_repeated_facts_have_the_verdicts_of_python() -> None:
     """M1: Python counts them once; the native engine leaves them to it, or does the same."""
     event = make_event(RECORD, ALICE, "x.y", {})
     for bundle in (
@@ -381,7 +381,7 @@ def test_signatures_at_the_edges(name: str, public_key: str, signature: bytes) -
     assert {*pair.accepted(texts * 50)} == {expected}
 
 
-def test_one_wrong_signature_spoils_no_other() -> None:
+def test_one_wrong_signature_changes_no_other_verdict() -> None:
     """Signatures of a batch are computed together, and judged one by one."""
     good = make_bundle(RECORD, [], [RECEIPT])
     signature = base64.b64encode(oracle.sign(ALICE.seed, b"another")).decode()
@@ -512,7 +512,7 @@ def test_a_removed_built_in_key() -> None:
     assert not any(Pair(KeySet(built_in=False)).agree(texts))
 
 
-def test_keys_with_odd_names() -> None:
+def test_keys_with_unusual_names() -> None:
     """K2: names of any text, types that are not in E4, no types at all, and very many keys."""
     odd = Signer("odd", key_id='\x00"\u00e9\U0001f600', signer_id="\\", signer_type="\n")
     few = Signer("few", event_types=("", "x", "record_created"))

@@ -195,7 +195,7 @@ def _is_valid(source: Source, event: Any) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_states_follow_the_keys_alike(seed: int, tmp_path: Path) -> None:
+def test_a_change_of_keys_gives_the_same_states(seed: int, tmp_path: Path) -> None:
     """Keys that are added and removed later: verdicts, states and the tree are the same."""
     files = _files(tmp_path, seed + 100, 2)
 

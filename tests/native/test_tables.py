@@ -124,7 +124,7 @@ def _captures(store: Store) -> Iterator[tuple[str, str]]:
 @pytest.mark.usefixtures("_small_parts")
 @pytest.mark.parametrize("is_valid", [True, False], ids=["valid", "any"])
 @pytest.mark.parametrize("seed", range(2))
-def test_made_up_worlds_are_the_same(seed: int, is_valid: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_tables_of_random_bundles_are_the_same(seed: int, is_valid: bool, tmp_path: Path) -> None:  # noqa: FBT001
     _merge(tmp_path / "mirror.db", _files(tmp_path, seed + 40, is_valid=is_valid))
     with open_store(tmp_path / "mirror.db") as store:
         _is_same(store, tmp_path)
@@ -176,7 +176,7 @@ def test_snapshots_of_any_shape_are_the_same(tmp_path: Path) -> None:
 # The other way -------------------------------------------------------------------------------
 
 
-def test_only_what_is_odd_is_left_to_python(tmp_path: Path) -> None:
+def test_only_unusual_facts_are_left_to_python(tmp_path: Path) -> None:
     """Refused facts, a message signed twice, and a row too long for the engine's files."""
     records = [make_record(arxiv_id=f"2401.0000{number}") for number in range(4)]
     notes = [make_event(one, ALICE, "x.y", {"note": "x" * 60_000}) for one in records]

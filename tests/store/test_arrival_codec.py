@@ -44,7 +44,7 @@ _claims = st.lists(st.tuples(*[st.text(st.characters(codec="utf-8"))] * 3), max_
 
 
 @given(_claims, st.lists(json_values(), max_size=5), st.lists(json_values(), max_size=20))
-def test_any_facts_come_back_as_they_went_in(
+def test_any_facts_are_unpacked_as_they_were_packed(
     claims: list[tuple[str, str, str]], receipts: list[Any], events: list[Any]
 ) -> None:
     """To the type and the order of members, each with its digest, in their order."""
@@ -62,7 +62,7 @@ def test_any_facts_come_back_as_they_went_in(
 
 @pytest.mark.parametrize("kind", ["claims", "receipts", "events"])
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 70_000])
-def test_however_many_facts_come_back(count: int, kind: str) -> None:
+def test_any_number_of_facts_is_unpacked(count: int, kind: str) -> None:
     """Facts of each kind alone; no facts take no bytes."""
     digests = [number.to_bytes(32, "big") for number in range(count)]
     facts = {digest: pack({"n": number}) for number, digest in enumerate(digests)}
@@ -110,7 +110,7 @@ def test_the_dictionary_never_changes() -> None:
     assert hashlib.sha256(DICTIONARY).hexdigest() == DICTIONARY_SHA256
 
 
-def test_a_content_that_was_written_once_is_read_for_ever() -> None:
+def test_a_content_of_the_first_version_is_still_read() -> None:
     """Bytes that an earlier program wrote."""
     content = bytes.fromhex(WRITTEN)
     contents = unpack_contents(content)
@@ -121,7 +121,7 @@ def test_a_content_that_was_written_once_is_read_for_ever() -> None:
         assert hashlib.sha256(oracle.canonical(value)).digest() == digest
 
 
-def test_the_dictionary_pays() -> None:
+def test_the_dictionary_saves_space() -> None:
     """Most of a usual bundle is in it: half of what is left are digests and signatures."""
     event = make_event(RECORD, ALICE, "record_created", payload_of("record_created", RECORD, ALICE))
     facts = _facts([event])
@@ -156,7 +156,7 @@ def test_a_content_with_a_bit_changed_is_the_same_kind_of_error() -> None:
         assert error is None or issubclass(error, (ValueError, TypeError)), (at, error)
 
 
-def test_a_content_cut_off_is_no_content() -> None:
+def test_a_truncated_content_is_refused() -> None:
     """At whatever byte."""
     for end in range(1, len(SAMPLE)):
         with pytest.raises(ValueError):  # noqa: PT011 - that is all it says
@@ -164,7 +164,7 @@ def test_a_content_cut_off_is_no_content() -> None:
 
 
 @pytest.mark.parametrize("size", [1 << 20, 1 << 33, 1 << 40, 1 << 62, (1 << 64) - 1])
-def test_a_frame_that_claims_to_be_huge_is_no_content(size: int) -> None:
+def test_a_content_that_declares_a_huge_size_is_refused(size: int) -> None:
     """A few flipped bits in the head of a frame, and it speaks of more than there is memory."""
     frame = compress(b"x" * 300)
     huge = frame[:4] + b"\xe0" + size.to_bytes(8, "little") + frame[7:]
@@ -196,7 +196,7 @@ def test_a_frame_that_claims_to_be_huge_is_no_content(size: int) -> None:
         [[], b"", [], b"", None],
     ],
 )
-def test_what_is_compressed_and_no_content_is_refused(parts: Any) -> None:
+def test_another_compressed_value_is_refused(parts: Any) -> None:
     """Whatever else may be packed there."""
     error = _error_of(unpack_contents, compress(pack(parts)))
     assert error is not None
@@ -213,7 +213,7 @@ def test_any_other_value_is_refused(value: Any) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_what_is_compressed_comes_back(data: bytes) -> None:
+def test_compressed_bytes_are_decompressed_unchanged(data: bytes) -> None:
     """Any bytes, the dictionary or not."""
     assert data == decompress(compress(data))
     assert DICTIONARY + data == decompress(compress(DICTIONARY + data))

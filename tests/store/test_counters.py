@@ -102,7 +102,7 @@ def _stores() -> Iterator[tuple[Path, list[Store]]]:
 
 @settings(max_examples=settings().max_examples // 6)
 @given(_steps())
-def test_counts_are_those_of_what_is_there(steps: list[Step]) -> None:
+def test_counters_equal_a_recount(steps: list[Step]) -> None:
     """After merges in any order, repeats, and keys that come and go, in memory and on file."""
     merged_so_far: list[Object] = []
     with _stores() as (folder, stores):
@@ -132,7 +132,7 @@ def _valid_values(bundles: list[Object], store: Store) -> int:
     return sum(oracle.verdict(one, RECORD, keys) is None for one in distinct.values())
 
 
-def test_equivocations_are_counted_as_they_come_and_go(tmp_path: Path) -> None:
+def test_equivocations_are_counted_as_they_appear_and_disappear(tmp_path: Path) -> None:
     """In one bundle or in two; with a key, and with the key gone."""
     record = make_record()
     twins = [
@@ -153,7 +153,7 @@ def test_equivocations_are_counted_as_they_come_and_go(tmp_path: Path) -> None:
             assert store.counters.counts()["equivocations"] == 1
 
 
-def test_counts_can_be_made_anew(tmp_path: Path) -> None:
+def test_counters_can_be_recounted(tmp_path: Path) -> None:
     """From nothing, and to the same."""
     with open_store(None) as store:
         _merge(store, tmp_path, [make_bundle(make_record(), [1, 1.0], [None])])
@@ -167,9 +167,7 @@ def test_counts_can_be_made_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("judge", [True, False])
-def test_rebuilding_a_store_that_lost_its_counts_counts_again(
-    tmp_path: Path, *, judge: bool
-) -> None:
+def test_rebuild_restores_lost_counters(tmp_path: Path, *, judge: bool) -> None:
     """Whether verdicts are reached again, too, or not."""
     with open_store(None) as store:
         _merge(store, tmp_path, [make_bundle(make_record(), [1, 1.0], [None])])
@@ -181,7 +179,7 @@ def test_rebuilding_a_store_that_lost_its_counts_counts_again(
         assert before == store.counters.counts()
 
 
-def test_a_run_that_was_cut_off_does_not_count_twice(tmp_path: Path) -> None:
+def test_an_interrupted_run_does_not_count_twice(tmp_path: Path) -> None:
     """States that lag behind are counted when they are made."""
     with open_store(None) as store:
         _merge(store, tmp_path, [make_bundle(make_record(), [1, 1.0], [None])])

@@ -332,7 +332,7 @@ def test_a_changed_bit_of_a_content_is_found_and_never_served(
         "SELECT record_id, outline FROM state",
     ],
 )
-def test_a_frame_that_claims_to_be_huge_is_damage_like_any(
+def test_a_frame_that_declares_a_huge_size_is_damage(
     query: str, path: Path, good: Path, job: ReadRequest
 ) -> None:
     """One bit in the head of what is compressed, and it speaks of more than there is memory."""
@@ -372,7 +372,7 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("name", FORGERIES)
-def test_a_forged_verdict_is_not_believed(name: str, path: Path, good: Path) -> None:
+def test_a_forged_verdict_is_found(name: str, path: Path, good: Path) -> None:
     """To write that an event is invalid, or valid, does not make it so."""
     _break(path, FORGERIES[name])
     assert "verdict" in {damage.table for damage in _check(path)}
@@ -464,7 +464,7 @@ FORGED_VALUES = (
 
 
 @pytest.mark.parametrize("change", [*FORGED_VALUES, _with_one_event_less, _with_one_claim_less])
-def test_a_content_that_was_forged_with_all_its_seals_is_found(
+def test_a_content_that_was_forged_with_all_its_checksums_is_found(
     change: Callable[[ArrivalContents], ArrivalContents], path: Path
 ) -> None:
     """Seals are against broken disks; values, digests and signatures are verified again."""
@@ -492,7 +492,7 @@ def test_a_verdict_that_was_forged_with_all_its_checksums_is_found(name: str, pa
 
 
 @pytest.mark.parametrize("recomputed", [False, True])
-def test_an_outline_that_is_not_what_the_facts_come_to_is_found(
+def test_an_outline_that_does_not_follow_from_the_facts_is_found(
     path: Path, good: Path, *, recomputed: bool
 ) -> None:
     """Every state is merged again; and none is shown that does not have its digest (M12)."""
@@ -541,7 +541,7 @@ LOSSES = ("content", "content of another", "no content", "member", "checksum", "
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_a_repaired_store_is_sound_and_whole_after_the_bundle_comes_again(
+def test_a_repaired_store_is_complete_after_its_bundle_is_merged_again(
     name: str, path: Path, good: Path, job: ReadRequest
 ) -> None:
     """Damaged rows are quarantined; the record is named; its bundle restores it."""
@@ -607,7 +607,7 @@ def _break_page_of(path: Path, table: str) -> None:
     path.write_bytes(content)
 
 
-def test_a_log_of_trust_that_cannot_be_read_trusts_nobody(path: Path) -> None:
+def test_an_unreadable_trust_log_trusts_no_key(path: Path) -> None:
     """Not the built-in key either, for nobody knows whether it was removed."""
     _break_page_of(path, "trust")
     assert check_and_repair(path, CheckScope(), lambda _damage: None, _Bound()).is_repaired
@@ -616,7 +616,7 @@ def test_a_log_of_trust_that_cannot_be_read_trusts_nobody(path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", ["timestamp_authority", "record_totals"])
-def test_a_log_of_authorities_that_is_not_whole_trusts_none(table: str, path: Path) -> None:
+def test_an_incomplete_log_of_authorities_trusts_none(table: str, path: Path) -> None:
     """An authority that a lost line removed does not come back when the file is salvaged."""
     with open_store(path) as store, store.transaction():
         store.authorities.append("add", "tsa.example", b"certificates", NOON)
@@ -687,9 +687,7 @@ def test_random_damage_in_the_file_is_never_served(
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_file_that_sqlite_finds_broken_is_salvaged(
-    seed: int, path: Path, good: Path, job: ReadRequest
-) -> None:
+def test_a_corrupt_file_is_salvaged(seed: int, path: Path, good: Path, job: ReadRequest) -> None:
     """Readable rows are copied to a new file; the bundle brings the rest; the old file is kept."""
     order = random.Random(seed)
     content = bytearray(path.read_bytes())
@@ -854,7 +852,7 @@ def test_a_lost_fact_names_the_record_that_needs_a_bundle(
     _mended(path, good, job)
 
 
-def test_a_fact_that_slipped_to_another_record_is_not_adopted(
+def test_an_arrival_with_the_id_of_another_record_is_quarantined(
     path: Path, good: Path, job: ReadRequest
 ) -> None:
     """The row is quarantined, and both records are restored by their bundles."""
@@ -865,9 +863,7 @@ def test_a_fact_that_slipped_to_another_record_is_not_adopted(
 
 
 @pytest.mark.parametrize("table", [*TABLES, *MEMORIES])
-def test_a_table_that_is_gone_is_made_again(
-    table: str, path: Path, good: Path, job: ReadRequest
-) -> None:
+def test_a_missing_table_is_restored(table: str, path: Path, good: Path, job: ReadRequest) -> None:
     """Keys and bundles restore its content."""
     _break_schema(path, f"DROP TABLE {table}")
     assert check_and_repair(path, CheckScope(), lambda _damage: None).is_repaired
@@ -897,7 +893,7 @@ def _overwrite(path: Path, content: bytes, *halves: slice) -> bytes:
 
 
 @pytest.mark.parametrize("tenth", range(10))
-def test_a_page_of_nonsense_is_repaired_or_said_to_be_beyond_it(
+def test_an_overwritten_page_is_repaired_or_refused_as_unrepairable(
     tenth: int, path: Path, good: Path, job: ReadRequest
 ) -> None:
     """Each tenth page is damaged: the store is repaired, or unchanged."""
@@ -913,7 +909,7 @@ def test_a_page_of_nonsense_is_repaired_or_said_to_be_beyond_it(
         _mended(path, good, job)
 
 
-def test_nonsense_in_unused_space_is_no_damage(path: Path, good: Path, job: ReadRequest) -> None:
+def test_overwritten_unused_space_is_no_damage(path: Path, good: Path, job: ReadRequest) -> None:
     """Nothing is found, and rows are written there as ever."""
     content = path.read_bytes()
     _overwrite(path, content, *_second_halves(content, used=False))
@@ -941,7 +937,7 @@ MEMORY_CELLS = [
 
 @pytest.mark.parametrize("index", [0, -1], ids=["first", "last"])
 @pytest.mark.parametrize(("table", "column"), MEMORY_CELLS, ids=lambda name: name)
-def test_a_damaged_memory_is_no_false_word(
+def test_a_damaged_cache_gives_no_wrong_answer(
     table: str, column: str, index: int, path: Path, job: ReadRequest
 ) -> None:
     """A merge of what was read before says just what it said, or that the store is damaged."""
@@ -957,7 +953,7 @@ def test_a_damaged_memory_is_no_false_word(
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_changed_bit_of_a_memory_is_no_false_word(
+def test_a_changed_bit_of_a_cached_result_gives_no_wrong_answer(
     seed: int, path: Path, job: ReadRequest
 ) -> None:
     """The same, wherever in the outcome it is."""
@@ -985,7 +981,7 @@ FETCHED = {
 
 @pytest.mark.parametrize("column", _columns("sync_state"))
 @pytest.mark.parametrize("what", FETCHED)
-def test_a_damaged_row_of_what_was_fetched_is_as_if_it_was_not_there(
+def test_a_damaged_row_of_sync_state_counts_as_missing(
     what: str, column: str, path: Path, good: Path
 ) -> None:
     """No damaged ETag, run or position in a feed is used: the upstream is asked again."""
@@ -1059,7 +1055,7 @@ def test_a_root_is_never_that_of_damaged_states(query: str, path: Path, tmp_path
     assert root in {"", expected}
 
 
-def test_a_mark_on_a_record_that_is_not_there_is_swept_away(path: Path, good: Path) -> None:
+def test_a_stale_mark_on_a_missing_record_is_removed(path: Path, good: Path) -> None:
     """Such a mark stops neither a merge nor a repair."""
     _break(path, "INSERT INTO stale VALUES (99999, 1)")
     assert {damage.table for damage in _check(path)} == {"stale"}
@@ -1068,7 +1064,7 @@ def test_a_mark_on_a_record_that_is_not_there_is_swept_away(path: Path, good: Pa
 
 
 @pytest.mark.parametrize("judge", [0, 1, -1])
-def test_a_mark_that_nobody_made_does_no_harm(
+def test_an_additional_stale_mark_changes_no_state(
     judge: int, path: Path, good: Path, job: ReadRequest
 ) -> None:
     """The state is made again, and is the same."""
@@ -1078,7 +1074,7 @@ def test_a_mark_that_nobody_made_does_no_harm(
     _mended(path, good, job)
 
 
-def test_a_mark_that_is_lost_is_missed(path: Path, good: Path) -> None:
+def test_a_lost_stale_mark_is_found(path: Path, good: Path) -> None:
     """A stale state is found, even if it is not marked."""
     with open_store(path) as store, store.transaction():
         store.states.mark_all_for_verdicts()

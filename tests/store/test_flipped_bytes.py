@@ -181,7 +181,7 @@ def store(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(sound, tmp_path / "m.db"))
 
 
-def test_facts_that_an_index_lacks_are_not_taken_for_none(store: Path, mirror: Mirror) -> None:
+def test_facts_missing_from_an_index_are_not_taken_for_absent(store: Path, mirror: Mirror) -> None:
     """A rebuild would reach no verdict, and agree with itself ever after."""
     root = mirror(*ROOT, "--db", store).stdout
     _change_schema(
@@ -198,7 +198,7 @@ def test_facts_that_an_index_lacks_are_not_taken_for_none(store: Path, mirror: M
     assert root == mirror(*ROOT, "--db", store).stdout
 
 
-def test_a_log_of_trust_that_is_gone_is_missed(store: Path, mirror: Mirror) -> None:
+def test_a_missing_trust_log_is_found(store: Path, mirror: Mirror) -> None:
     """An empty page in its place would bring back the built-in key, and forget all others."""
     assert 0 == mirror("keys", "remove", "pith-v1-2026-05", "--db", store).exit_code
     _change_schema(
@@ -214,7 +214,7 @@ def test_a_log_of_trust_that_is_gone_is_missed(store: Path, mirror: Mirror) -> N
     assert [] == mirror("keys", "list", "--json", "--db", store).lines  # nobody is trusted again
 
 
-def test_lines_at_the_end_of_the_log_of_trust_are_missed(store: Path, mirror: Mirror) -> None:
+def test_lost_lines_at_the_end_of_the_trust_log_are_found(store: Path, mirror: Mirror) -> None:
     """A removal that is undone by damage is not undone."""
     assert 0 == mirror("keys", "remove", "pith-v1-2026-05", "--db", store).exit_code
     with closing(sqlite3.connect(store)) as conn, conn:
@@ -224,7 +224,7 @@ def test_lines_at_the_end_of_the_log_of_trust_are_missed(store: Path, mirror: Mi
     assert [] == mirror("keys", "list", "--json", "--db", store).lines
 
 
-def test_a_value_that_no_table_allows_is_damage(store: Path, mirror: Mirror) -> None:
+def test_a_value_that_the_schema_forbids_is_damage(store: Path, mirror: Mirror) -> None:
     """SQLite hands out NULL from a column that is NOT NULL, if a page holds it."""
     _change_schema(
         store,
@@ -262,7 +262,7 @@ def test_a_search_index_that_cannot_be_opened_is_made_again(store: Path, mirror:
         ("counter", "name", ("status",)),
     ],
 )
-def test_text_that_is_none_is_found_and_mended(
+def test_text_that_is_not_utf_8_is_found_and_repaired(
     store: Path, mirror: Mirror, table: str, column: str, arguments: tuple[object, ...]
 ) -> None:
     """In the tables that have no seals."""
@@ -281,7 +281,7 @@ def test_text_that_is_none_is_found_and_mended(
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("check",), ("merge", BUNDLES / "demo.tar")])
-def test_a_schema_that_is_no_text_is_an_error(
+def test_a_schema_that_is_not_utf_8_is_an_error(
     sound: Path, mirror: Mirror, tmp_path: Path, arguments: tuple[object, ...]
 ) -> None:
     """SQLite quotes it in its message, which Python then cannot decode."""

@@ -22,7 +22,9 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "mirror.db"
 
 
-def test_a_wait_is_told_and_goes_on(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_waiting_for_a_lock_is_logged_and_then_continues(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The warning names the process; when that is finished, writing continues."""
     with open_store(path) as other, open_store(path) as store:
         conn = other.connection
@@ -55,7 +57,7 @@ def write(path: Path, limit_s: float) -> None:
             pass
 
 
-def test_a_wait_ends(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_waiting_for_a_lock_ends_at_the_limit(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """`store.busy`; nothing is logged if there is no wait."""
     with open_store(path) as other, other.transaction():
         for limit, told in (0.001, 0), (0.05, 1):
@@ -65,7 +67,7 @@ def test_a_wait_ends(path: Path, caplog: pytest.LogCaptureFixture) -> None:
             assert told == len(caplog.messages)
 
 
-def test_who_writes_without_a_log_is_found(tmp_path: Path) -> None:
+def test_the_writer_of_a_file_without_a_log_is_found(tmp_path: Path) -> None:
     """A store that is not in WAL mode is locked in the file itself."""
     if not Path("/proc/locks").exists():
         pytest.skip("this system does not list its locks")

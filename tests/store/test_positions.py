@@ -23,13 +23,13 @@ def test_positions_are_read_as_they_were_written(positions: set[int], order: obj
     ("text", "count"),
     [("", 0), ("x", 1), ("1-", 2), ("2-1", 0), ("1,1", 2), ("2,1", 2), ("0-9999999999", 3)],
 )
-def test_what_is_no_list_of_positions_is_refused(text: str, count: int) -> None:
+def test_an_invalid_list_of_positions_is_refused(text: str, count: int) -> None:
     """Before a range that is too long is made."""
     with pytest.raises(ValueError, match=r".+"):
         parse_positions(text, count)
 
 
-def test_a_range_is_one_however_long() -> None:
+def test_a_range_of_any_length_is_one_range() -> None:
     """A hundred thousand verdicts that are the same take some bytes."""
     assert format_positions(range(100_000)) == "0-99999"
     assert format_positions([0, 1, 2, 99, 105, 106]) == "0-2,99,105-106"

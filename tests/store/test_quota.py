@@ -103,7 +103,7 @@ def test_a_record_keeps_what_is_signed_and_its_quota_of_the_rest(
     assert store.counters.actual() == store.counters.counts()
 
 
-def test_what_is_kept_already_uses_no_quota_again(store: Store) -> None:
+def test_a_stored_fact_uses_no_quota_again(store: Store) -> None:
     """Repeating a bundle leaves out only what was left out before."""
     first = _take(store, JUNK[0], held=True)
     assert _take(store, JUNK[0], held=True) == first == OverQuota(1, 0, 2)
@@ -127,7 +127,7 @@ def _counted(summary: Summary, reports: list[Finding]) -> bool:
     return summary.warnings["store.quota"] == sum(one.code == "store.quota" for one in reports)
 
 
-def test_a_merge_says_what_it_does_not_keep(tmp_path: Path) -> None:
+def test_a_merge_reports_what_exceeds_the_quota(tmp_path: Path) -> None:
     """`store.quota` names the bundle and the counts; the exit code is 1."""
     reports = _merge(tmp_path / "mirror.db", JUNK, tmp_path, kept_invalid=QUOTA)
     said = [one for one in reports if one.code == "store.quota"]
@@ -135,7 +135,7 @@ def test_a_merge_says_what_it_does_not_keep(tmp_path: Path) -> None:
     assert "1 alias times, 2 malformed events" in said[0].message
 
 
-def test_a_stranger_cannot_make_a_record_unfit_for_other_mirrors(tmp_path: Path) -> None:
+def test_unsigned_facts_do_not_make_a_record_too_large_for_other_mirrors(tmp_path: Path) -> None:
     """Sixty bundles within every limit; the composed bundle is within them, too (B6)."""
     claims = [make_bundle(RECORD, [EVENT], [RECEIPT])]
     claims += [make_bundle(RECORD, list(range(900 * n, 900 * n + 900))) for n in range(8)]
@@ -171,7 +171,7 @@ def _load_everything(store: Store, digest: bytes) -> StoredFacts:
     return Facts(store.connection, store.records).stored_facts(digest)
 
 
-def test_what_is_held_is_the_same_however_it_was_read(
+def test_stored_facts_do_not_depend_on_how_they_were_read(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Added up arrival by arrival, or read at once; with a cache of any size."""
@@ -193,7 +193,7 @@ def _take_and_fail(store: Store, digest: bytes) -> None:
         raise sqlite3.IntegrityError
 
 
-def test_what_is_held_follows_a_transaction_that_is_rolled_back() -> None:
+def test_stored_facts_follow_a_rollback() -> None:
     """Facts that were never committed are not held, though they were cached."""
     with open_store(None) as store:
         with store.transaction():

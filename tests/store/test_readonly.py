@@ -111,14 +111,14 @@ def test_without_a_log_the_file_is_the_whole_store(path: Path) -> None:
     assert sorted(one.name for one in path.parent.iterdir()) == ["mirror.db"]
 
 
-def test_what_others_commit_is_seen_while_they_are_at_work(path: Path) -> None:
+def test_commits_of_an_open_writer_are_seen(path: Path) -> None:
     with open_store(path) as writer, reading(path) as reader:
         assert reader.first == "100"
         _add(writer, 100, 200)
         assert reader.ask("again") == "200"
 
 
-def test_a_reader_that_found_no_log_says_that_others_wrote(path: Path) -> None:
+def test_a_reader_without_locks_reports_that_the_store_changed(path: Path) -> None:
     """No result mixes two states; opened again, the store has the current one."""
     with reading(path) as reader:
         assert reader.first == "100"
@@ -135,7 +135,7 @@ def test_a_reader_that_found_no_log_says_that_others_wrote(path: Path) -> None:
         assert reader.ask("again") == "300"
 
 
-def test_a_writer_that_came_and_went_during_a_snapshot_is_noticed(path: Path) -> None:
+def test_a_write_during_a_snapshot_without_locks_is_found(path: Path) -> None:
     with reading(path) as reader:
         assert reader.ask("held") == "held"
         with open_store(path) as writer:
@@ -144,13 +144,13 @@ def test_a_writer_that_came_and_went_during_a_snapshot_is_noticed(path: Path) ->
         assert reader.ask("go on") == "store.changed"
 
 
-def test_a_log_that_a_killed_writer_left_is_read(path: Path) -> None:
+def test_the_log_of_a_killed_writer_is_read(path: Path) -> None:
     _leave_log(path)
     with reading(path) as reader:
         assert reader.first == "200"
 
 
-def test_a_log_without_its_shared_memory_is_said_to_be_unreadable(path: Path) -> None:
+def test_a_log_without_its_shared_memory_is_unreadable(path: Path) -> None:
     """The log has committed data; the file alone would be an older state."""
     _leave_log(path)
     path.with_name("mirror.db-shm").unlink()
@@ -184,7 +184,7 @@ def test_a_file_that_was_replaced_is_another_version(tmp_path: Path) -> None:
     assert changed(one, version)
 
 
-def test_a_store_that_is_locked_as_usual_never_says_that_it_changed(tmp_path: Path) -> None:
+def test_a_store_read_with_locks_is_never_reported_as_changed(tmp_path: Path) -> None:
     path = tmp_path / "mirror.db"
     with open_store(path) as writer:
         fill(writer, LEAVES[:10])

@@ -121,7 +121,7 @@ def test_a_log_of_the_store_itself_is_no_reason_to_leave_it(mirror: Mirror) -> N
     assert expected == count(mirror, STORE)
 
 
-def test_time_is_over_only_where_a_time_was_given(restored: bytes, mirror: Mirror) -> None:
+def test_an_unreadable_file_is_not_reported_as_out_of_time(restored: bytes, mirror: Mirror) -> None:
     """A file that cannot be read to its end is something else."""
     LOG.unlink()
     SHARED.unlink()

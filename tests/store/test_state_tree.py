@@ -277,7 +277,7 @@ def test_a_repair_leaves_the_tree_of_what_is_left(
         assert is_lost == (before != read_root(store).root)
 
 
-def test_what_waits_behind_damage_is_found_and_repaired(tmp_path: Path) -> None:
+def test_a_damaged_node_above_queued_states_is_found_and_repaired(tmp_path: Path) -> None:
     """A damaged node keeps states from being placed; a check says so, though they are queued."""
     history = _History(tmp_path / "mirror.db", 2)
     with open_store(history.path) as store:
@@ -303,7 +303,7 @@ def test_what_waits_behind_damage_is_found_and_repaired(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 20, 800])
-def test_a_tree_made_at_once_is_kept(store: Store, count: int) -> None:
+def test_a_tree_built_at_once_is_stored(store: Store, count: int) -> None:
     """The root of any number of states."""
     fill(store, make_leaves(count))
     assert_kept(store)
@@ -322,7 +322,7 @@ def _crowded(count: int) -> list[Leaf]:
 
 
 @pytest.mark.parametrize("parts", [1, 7, 60])
-def test_a_tree_that_grew_is_the_one_made_at_once(store: Store, parts: int) -> None:
+def test_a_tree_built_in_steps_equals_one_built_at_once(store: Store, parts: int) -> None:
     """In few steps or in many, and then with states that change."""
     leaves = _crowded(180)
     random.Random(parts).shuffle(leaves)
@@ -376,7 +376,7 @@ def test_there_is_no_path_to_a_state_that_is_not_there(store: Store, count: int)
             store.state_tree.path(record)
 
 
-def test_a_leaf_goes_by_its_pith_number() -> None:
+def test_a_leaf_has_its_pith_number() -> None:
     """R3."""
     record = bytes(range(32))
     assert f"pith:2024:{suffix_of(record)}" == TreeLeaf(record, b"", "2024").pith_number
@@ -422,7 +422,7 @@ def test_one_change_costs_a_few_nodes(store: Store, monkeypatch: pytest.MonkeyPa
     assert_kept(store)
 
 
-def test_nothing_to_do_costs_nothing(store: Store) -> None:
+def test_an_update_without_changes_writes_nothing(store: Store) -> None:
     """A merge that brought nothing new writes nothing."""
     fill(store, make_leaves(300))
     statements, rows = _cost(store, lambda: update(store))
@@ -530,7 +530,7 @@ def test_a_changed_node_is_found(store: Store, column: str, depth: int, *, queue
 
 
 @pytest.mark.parametrize("queued", [False, True], ids=["placed", "queued"])
-def test_a_node_that_is_lost_or_made_up_is_found(store: Store, *, queued: bool) -> None:
+def test_a_lost_or_invented_node_is_found(store: Store, *, queued: bool) -> None:
     """Though each row that is there be in order; elsewhere than above what is queued."""
     leaves = sorted(make_leaves(100))
     fill(store, leaves)
@@ -576,7 +576,7 @@ CHANGES["a state more"] = _add_unnoticed
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_states_that_changed_unnoticed_are_found(store: Store, change: str) -> None:
+def test_states_that_changed_without_being_queued_are_found(store: Store, change: str) -> None:
     """The tree is not theirs then, though every row be in order."""
     fill(store, sorted(make_leaves(100)))
     write_states(store, {1: bytes(32)})
@@ -585,7 +585,7 @@ def test_states_that_changed_unnoticed_are_found(store: Store, change: str) -> N
     assert not store.state_tree.is_whole()
 
 
-def test_what_is_queued_is_no_damage(store: Store) -> None:
+def test_queued_states_are_no_damage(store: Store) -> None:
     """Queued states, with a tree and without one."""
     fill(store, make_leaves(100))
     with store.transaction():
@@ -633,7 +633,7 @@ def test_two_records_of_one_digest_are_damage(store: Store) -> None:
         store.state_tree.is_whole()
 
 
-def test_a_root_without_a_place_for_each_record_is_not_said(store: Store) -> None:
+def test_a_root_that_lacks_a_record_is_refused(store: Store) -> None:
     """A state that is lost is lost from the tree, too, once its neighbours change."""
     leaves = [(bytes([1]) * 31 + bytes([last]), bytes(32)) for last in range(40)]
     fill(store, leaves)
@@ -647,7 +647,7 @@ def test_a_root_without_a_place_for_each_record_is_not_said(store: Store) -> Non
         read_root(store)
 
 
-def test_a_root_is_not_said_while_states_lag_behind(store: Store) -> None:
+def test_a_root_is_refused_while_states_are_stale(store: Store) -> None:
     """Though the tree be that of the states there are."""
     fill(store, make_leaves(10))
     with store.transaction():
@@ -657,7 +657,7 @@ def test_a_root_is_not_said_while_states_lag_behind(store: Store) -> None:
         read_root(store)
 
 
-def test_nothing_is_a_tree(store: Store) -> None:
+def test_an_empty_store_has_the_empty_root(store: Store) -> None:
     """An empty store has the root of nothing, before and after it is made."""
     assert (
         NOTHING

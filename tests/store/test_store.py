@@ -63,12 +63,12 @@ def _fill(store: Store) -> int:
 
 
 @given(json_values())
-def test_a_packed_value_comes_back_as_it_was(value: object) -> None:
+def test_a_packed_value_is_unpacked_unchanged(value: object) -> None:
     """Integers and floats apart, members in their order."""
     assert canonical(value) == canonical(unpack(pack(value)))  # type: ignore[arg-type]
 
 
-def test_facts_come_back_as_they_went_in(path: Path) -> None:
+def test_facts_are_loaded_as_they_were_stored(path: Path) -> None:
     """Loaded facts compose to the bytes of the ones that were added, verdicts and all (B6)."""
     with open_store(path) as store:
         record_id = _fill(store)
@@ -98,7 +98,7 @@ def test_what_fails_midway_leaves_nothing(path: Path) -> None:
         assert store.status().last_fact_at is None
 
 
-def test_where_each_fact_came_from_is_kept(path: Path) -> None:
+def test_the_source_of_each_fact_is_stored(path: Path) -> None:
     """The first source, member and time of a bundle's facts are stored with them."""
     with open_store(path) as store:
         _fill(store)
@@ -225,7 +225,7 @@ def test_an_index_of_the_second_version_stays(path: Path) -> None:
         assert (0, True) == (store.search_index.unindexed(), store.search_index.is_current())
 
 
-def test_a_store_that_is_locked_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_store_is_busy(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time that one waits for another writer."""
     monkeypatch.setattr(store_module, "BUSY_TIMEOUT_S", 0.05)
     with (
@@ -238,7 +238,7 @@ def test_a_store_that_is_locked_says_so(path: Path, monkeypatch: pytest.MonkeyPa
         pass
 
 
-def test_a_broken_file_says_so(path: Path) -> None:
+def test_a_corrupt_file_is_reported(path: Path) -> None:
     """SQLite's own word for it becomes ours."""
     with open_store(path) as store:
         _fill(store)
@@ -249,7 +249,7 @@ def test_a_broken_file_says_so(path: Path) -> None:
         store.status()
 
 
-def test_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     """The path is named."""
     with (
         pytest.raises(StoreError, match=r"store\.unreadable at .*absent"),

@@ -73,9 +73,7 @@ def _assert_whole(store: Store) -> None:
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_bundles_one_after_the_other_bring_each_fact_once(
-    order: tuple[int, ...], store: Store
-) -> None:
+def test_bundles_written_in_turn_add_each_fact_once(order: tuple[int, ...], store: Store) -> None:
     """The second brings what the first did not; a repeat brings nothing, and no arrival."""
     total = InsertCounts()
     for index in (*order, *order):
@@ -90,7 +88,7 @@ def test_bundles_one_after_the_other_bring_each_fact_once(
 @pytest.mark.parametrize("with_state", [False, True])
 @pytest.mark.parametrize("flush", [False, True])
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_parcels_made_before_the_others_came_bring_each_fact_once(
+def test_bundles_verified_before_others_were_written_add_each_fact_once(
     order: tuple[int, ...],
     flush: bool,  # noqa: FBT001
     with_state: bool,  # noqa: FBT001
@@ -149,7 +147,7 @@ def test_many_records_are_written_at_once(store: Store) -> None:
     assert {merged([value], KEYS).text for value in values} == texts
 
 
-def test_a_bundle_without_facts_brings_its_record(store: Store) -> None:
+def test_a_bundle_without_facts_adds_its_record(store: Store) -> None:
     """Once."""
     bundle = make_bundle(RECORD, [], None, [])
     record_id, new = take(store, bundle, KEYS, SourceRun(*RUN))

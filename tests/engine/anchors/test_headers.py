@@ -151,7 +151,7 @@ def test_a_forged_header_is_refused_beside_stored_ones(store: Store) -> None:
     assert _add(store, b"".join(CHAIN[6:8]), 6) == (2, 0)
 
 
-def test_what_the_headers_say_about_their_chain(store: Store) -> None:
+def test_the_status_of_the_header_chain(store: Store) -> None:
     """The least difficulty and all work, of each range; no chain is known in advance."""
     harder = (EASIEST & 0x00FFFFFF) | 0x1F000000
     first = chain(roots(3))
@@ -167,7 +167,7 @@ def test_what_the_headers_say_about_their_chain(store: Store) -> None:
     assert low.to_value()["work"] == "1030"
 
 
-def test_the_work_on_a_block_ends_where_the_links_end(store: Store) -> None:
+def test_the_work_on_a_block_counts_linked_headers_only(store: Store) -> None:
     harder = (EASIEST & 0x00FFFFFF) | 0x1F000000
     first = chain(roots(3))
     second = chain(roots(2, 3), block_hash(first[-1]), FIRST_TIME + 1800, harder)
@@ -179,7 +179,7 @@ def test_the_work_on_a_block_ends_where_the_links_end(store: Store) -> None:
     assert (held.header(4), held.header(5), held.header(2**64)) == (second[-1], None, None)
 
 
-def test_junk_is_refused_at_once(store: Store) -> None:
+def test_other_data_is_refused_by_its_beginning(store: Store) -> None:
     """No more than the beginning is read."""
     for begin, unit, height in (
         (b"", b"junk", 5),

@@ -130,7 +130,7 @@ def test_of_two_blocks_the_earlier_counts(store: Store) -> None:
     assert _check(store, proof).at == "1970-01-01T00:16:40Z"
 
 
-def test_a_promise_names_its_calendar(store: Store) -> None:
+def test_a_pending_attestation_names_its_calendar(store: Store) -> None:
     proof, _ = stamp(DIGEST, (path(), promised()))
     result = _check(store, proof)
     assert result.to_value()["attestations"] == [
@@ -147,7 +147,7 @@ def test_every_operation_is_applied(store: Store, op: Any) -> None:
     assert _check(store, proof).status == AnchorStatus.ANCHORED
 
 
-def test_a_proof_of_another_digest_is_not_this_one(store: Store) -> None:
+def test_a_proof_of_another_digest_is_refused(store: Store) -> None:
     other = _check(store, PROOF, sha256(b"another record"))
     assert other.status == AnchorStatus.NOT_THIS_DIGEST
     assert DIGEST.hex() in other.reason

@@ -88,7 +88,7 @@ def test_a_fraction_of_a_second_is_dropped() -> None:
     assert (AnchorStatus.ANCHORED, "2026-06-01T12:00:00Z") == (result.status, result.at)
 
 
-def test_a_certificate_that_expired_later_is_as_good_as_before() -> None:
+def test_a_certificate_that_expired_after_the_token_is_valid() -> None:
     """The time that counts is the one in the token, not that of the check."""
     old = (datetime(2001, 1, 1, tzinfo=UTC), datetime(2002, 1, 1, tzinfo=UTC))
     tsa = TimeStampAuthority(valid=old, root_valid=old)
@@ -113,7 +113,7 @@ def test_certificates_in_any_order_are_the_same_token() -> None:
     assert found == {AnchorStatus.ANCHORED}
 
 
-def test_any_of_several_authorities_may_have_made_it() -> None:
+def test_a_token_of_any_trusted_authority_is_anchored() -> None:
     """The first that did is named."""
     other = TimeStampAuthority("other.example", 21, 22)
     result = check_token(TOKEN, MESSAGE, [other.authority(), *TRUSTED])
@@ -123,20 +123,20 @@ def test_any_of_several_authorities_may_have_made_it() -> None:
 # Tokens that prove nothing here --------------------------------------------------------------
 
 
-def test_another_message_is_not_this_digest() -> None:
+def test_a_token_of_another_message_is_refused() -> None:
     """Whoever made the token, and whether anybody is trusted."""
     for message in (b"another", hashlib.sha256(MESSAGE).digest(), b""):
         result = check_token(TSA.token(message), MESSAGE, [])
         assert (AnchorStatus.NOT_THIS_DIGEST, None) == (result.status, result.at)
 
 
-def test_an_imprint_by_a_weak_hash_is_not_this_digest() -> None:
+def test_an_imprint_by_a_weak_hash_is_refused() -> None:
     """SHA-1 of the right message proves too little."""
     result = check_token(TSA.token(MESSAGE, algorithm="sha1"), MESSAGE, TRUSTED)
     assert (AnchorStatus.NOT_THIS_DIGEST, True) == (result.status, "1.3.14.3.2.26" in result.reason)
 
 
-def test_an_authority_that_nobody_trusts_is_unknown() -> None:
+def test_a_token_of_an_untrusted_authority_is_unknown() -> None:
     """Neither without any, nor with another one, even of the same names."""
     namesake = TimeStampAuthority("tsa.example", 21, 22)
     assert _status(TOKEN, []) == AnchorStatus.AUTHORITY_UNKNOWN
@@ -152,14 +152,16 @@ def test_a_signer_that_was_not_given_is_unknown_if_one_was_given() -> None:
 
 @pytest.mark.parametrize("at", [BEFORE, AFTER])
 @pytest.mark.parametrize("authorities", [TRUSTED, PINNED], ids=["root", "root and signer"])
-def test_a_certificate_out_of_its_time_has_expired(at: datetime, authorities: list[object]) -> None:
+def test_a_token_outside_the_validity_of_its_certificate_is_expired(
+    at: datetime, authorities: list[object]
+) -> None:
     """A token from before or after its validity proves nothing, but who made it is known."""
     result = check_token(TSA.token(MESSAGE, at), MESSAGE, authorities)  # type: ignore[arg-type]
     assert (AnchorStatus.EXPIRED, None) == (result.status, result.at)
     assert result.details["authority"] == "tsa.example"
 
 
-def test_a_root_out_of_its_time_has_expired() -> None:
+def test_a_token_outside_the_validity_of_the_root_is_expired() -> None:
     """All certificates of the chain must have been valid."""
     tsa = TimeStampAuthority(root_valid=(SINCE, datetime(2026, 3, 1, tzinfo=UTC)))
     assert _status(tsa.token(MESSAGE), [tsa.authority()]) == AnchorStatus.EXPIRED
@@ -180,7 +182,7 @@ def test_an_expired_certificate_without_a_good_signature_is_unknown() -> None:
         (ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.CODE_SIGNING),
     ],
 )
-def test_a_certificate_for_something_else_signs_no_tokens(purposes: tuple[object, ...]) -> None:
+def test_a_certificate_for_another_purpose_signs_no_tokens(purposes: tuple[object, ...]) -> None:
     """It may be of the same authority: whoever has its key is not the time-stamp authority."""
     other = TimeStampAuthority(purposes=purposes)  # type: ignore[arg-type]
     assert _status(other.token(MESSAGE)) == AnchorStatus.AUTHORITY_UNKNOWN

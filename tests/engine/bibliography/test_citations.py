@@ -185,7 +185,7 @@ def _escaped(text: str) -> str:
         ("{a", False),
     ],
 )
-def test_tex_of_titles_passes_if_it_is_harmless(text: str, passes: bool) -> None:  # noqa: FBT001
+def test_harmless_tex_in_titles_is_kept(text: str, passes: bool) -> None:  # noqa: FBT001
     field = read_bibtex(CITATION_FORMATS["bibtex"].write(described(text), URL))["title"]
     assert passes == (_bare(field) == _bare(text))
     assert passes or text == printed(field)
@@ -218,7 +218,7 @@ def test_a_paper_of_arxiv_has_the_fields_of_arxiv() -> None:
     assert any(one.startswith("Authors: claimed by pith.science in") for one in reference["notes"])
 
 
-def test_a_record_of_which_little_is_known_claims_nothing() -> None:
+def test_a_record_without_claims_has_a_minimal_entry() -> None:
     about = described(kind="zenodo")
     entry = read_bibtex(CITATION_FORMATS["bibtex"].write(about, URL))
     assert not {"title", "author", "doi", "eprint", "archivePrefix"} & entry.keys()

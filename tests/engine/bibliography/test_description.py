@@ -77,5 +77,5 @@ def test_claims_of_a_record_with_many_refused_events_are_left_out(tmp_path: Path
 
 
 @pytest.mark.parametrize("source_id", ["2401.00001 x", "../../evil?", "ä"])
-def test_an_odd_identifier_makes_no_url(source_id: str) -> None:
+def test_an_invalid_identifier_gives_no_url(source_id: str) -> None:
     assert not arxiv_url(parse_record(make_record(arxiv_id=source_id)))

@@ -100,7 +100,7 @@ def test_a_record_with_proved_texts(tmp_path: Path) -> None:
         assert said[3:] == ["Abstract: proved by its digest."]
 
 
-def test_a_record_of_which_nothing_else_is_known(tmp_path: Path) -> None:
+def test_a_record_without_claims_and_texts(tmp_path: Path) -> None:
     """Not from arXiv, with a licence that is no URL: nothing is made up."""
     record = make_record(kind="zenodo", arxiv_id="a b", license=" all rights reserved ")
     found = _described(tmp_path, make_bundle(record))
@@ -114,7 +114,7 @@ def test_a_record_of_which_nothing_else_is_known(tmp_path: Path) -> None:
     assert "not known here" in _texts(kernel, NAME, "description")[1]
 
 
-def test_claims_that_are_left_out_are_said_to_be(tmp_path: Path) -> None:
+def test_omitted_claims_are_announced(tmp_path: Path) -> None:
     record = make_record(license="")
     events = [make_event(record, SIGNER, "graph_snapshot", snapshot(GRAPH)), *range(600)]
     found = _described(tmp_path, make_bundle(record, events))

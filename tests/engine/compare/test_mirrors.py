@@ -154,7 +154,7 @@ def test_records_that_differ_are_named_with_few_requests(
         assert 1 == exit_codes.of_comparison(quick)
 
 
-def test_it_is_seen_who_is_ahead(here: Path, there: Path, tmp_path: Path) -> None:
+def test_the_mirror_with_more_facts_is_named(here: Path, there: Path, tmp_path: Path) -> None:
     """An event here, an event there, and one on each side."""
     with opened(here) as store:
         merge(store, tmp_path, [bundle(record, BOB) for record in RECORDS[:2]])
@@ -188,7 +188,7 @@ def test_records_of_one_side_only_are_named(here: Path, there: Path, tmp_path: P
     }
 
 
-def test_an_empty_store_is_compared_as_any(here: Path, tmp_path: Path) -> None:
+def test_an_empty_store_is_compared(here: Path, tmp_path: Path) -> None:
     """Ours, theirs, or both."""
     empty, few = tmp_path / "empty.db", tmp_path / "few.db"
     with opened(empty):
@@ -226,7 +226,7 @@ def test_other_keys_are_the_first_cause(here: Path, there: Path, *, quick: bool)
     assert tally.requests <= 4 + 6 * 8
 
 
-def test_keys_that_touch_nothing_make_no_difference(here: Path, there: Path) -> None:
+def test_keys_without_events_make_no_difference(here: Path, there: Path) -> None:
     """Nothing is found, though the key sets differ: no state follows from that."""
     with opened(here) as store:
         add_keys(store, keys_of(Signer("carol")))
@@ -235,7 +235,7 @@ def test_keys_that_touch_nothing_make_no_difference(here: Path, there: Path) -> 
     assert ([], 1, 0) == (told, tally.requests, exit_codes.of_comparison(tally))
 
 
-def test_our_tree_is_brought_up_to_date_first(here: Path, there: Path) -> None:
+def test_the_local_tree_is_updated_first(here: Path, there: Path) -> None:
     """A merge that was cut off here is not taken for a difference."""
     with opened(here) as store, store.transaction():
         store.state_tree.clear()
@@ -279,7 +279,7 @@ def test_thousands_of_states_are_compared(tmp_path: Path) -> None:
 # Mirrors that merge --------------------------------------------------------------------------
 
 
-def test_a_mirror_that_merges_answers_later(here: Path, there: Path) -> None:
+def test_a_mirror_that_is_merging_is_asked_again(here: Path, there: Path) -> None:
     """503 while its tree lags behind: asked again, and given up politely."""
     with opened(there) as store, store.transaction():
         store.state_tree.enqueue([1])
@@ -340,7 +340,7 @@ ODD: dict[str, tuple[Handler, str]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_what_is_no_mirror_is_said_to_be_none(
+def test_a_server_that_is_no_mirror_is_reported(
     mirror: Mirror, site: Site, here: Path, name: str
 ) -> None:
     """Exit code 5, one line that says why, and nothing found."""
@@ -354,16 +354,14 @@ def test_what_is_no_mirror_is_said_to_be_none(
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "nonsense", "ftp://a.b", "http://", ""])
-def test_an_address_that_leads_nowhere_is_said_to_be_one(
-    mirror: Mirror, here: Path, address: str
-) -> None:
+def test_an_unreachable_address_is_reported(mirror: Mirror, here: Path, address: str) -> None:
     """Whatever it is."""
     ran = mirror("compare", "--mirror", address, "--db", here, *QUICKLY)
     assert (5, b"") == (ran.exit_code, ran.stdout)
     assert ran.stderr.startswith("error: upstream.")
 
 
-def test_who_may_not_be_asked_is_not(mirror: Mirror, site: Site, here: Path) -> None:
+def test_a_private_address_is_not_requested(mirror: Mirror, site: Site, here: Path) -> None:
     """An address of this house needs --allow-private."""
     ran = mirror("compare", "--mirror", site.url(""), "--db", here, "--retries", "0")
     assert 5 == ran.exit_code
@@ -405,7 +403,7 @@ def publish(site: Site, answers: Answers) -> None:
         site.at(path, saying(message(encode(said))))
 
 
-def test_the_honest_answers_are_enough(site: Site, here: Path, honest: Answers) -> None:
+def test_unchanged_pages_give_the_differences(site: Site, here: Path, honest: Answers) -> None:
     """What is told of in the tests below is what makes the difference."""
     publish(site, honest)
     tally, told = run(here, site.url(""))
@@ -414,7 +412,7 @@ def test_the_honest_answers_are_enough(site: Site, here: Path, honest: Answers) 
     assert 5 == tally.requests
 
 
-def test_a_node_that_is_another_than_was_said_ends_it(
+def test_a_node_that_differs_from_the_page_above_ends_the_comparison(
     site: Site, here: Path, base: Path, honest: Answers
 ) -> None:
     """The node of a time before: true in itself, and no part of the root that was told."""
@@ -461,7 +459,7 @@ def _items(said: Object, name: str) -> list[Object]:
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_an_answer_that_contradicts_itself_ends_it(
+def test_a_page_that_contradicts_itself_ends_the_comparison(
     mirror: Mirror, site: Site, here: Path, honest: Answers, lie: str
 ) -> None:
     """Exit code 5, and no finding that rests on it."""
@@ -500,7 +498,9 @@ def _state_path(record: Object) -> str:
     return f"/pith/{pith_number_of(record)[-26:]}/state.json"
 
 
-def test_a_busy_mirror_ends_it_also_at_a_state(site: Site, here: Path, honest: Answers) -> None:
+def test_a_busy_mirror_ends_the_comparison_of_states(
+    site: Site, here: Path, honest: Answers
+) -> None:
     """It would be no better at the next."""
     publish(site, honest)
     site.at(_state_path(CHANGED[0]), saying(message(b"{}", status="503 Busy")))
@@ -561,7 +561,7 @@ def test_the_command_finds_nothing_between_equals(mirror: Mirror, here: Path, th
     assert re.search(rb"match +70 records\n", ran.stdout)
 
 
-def test_a_mirror_is_compared_with_alone(mirror: Mirror, here: Path) -> None:
+def test_mirror_and_upstream_exclude_each_other(mirror: Mirror, here: Path) -> None:
     """Not with an upstream at the same time."""
     ran = mirror("compare", "--mirror", "http://a", "--upstream", "b", "--db", here)
     assert 2 == ran.exit_code

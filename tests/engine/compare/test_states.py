@@ -140,7 +140,7 @@ def _source_that_ends(*items: Any) -> Iterator[Any]:
     yield Source()
 
 
-def test_what_was_read_before_a_disk_fails_is_compared(
+def test_states_read_before_a_disk_error_are_compared(
     store: Store, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then it is exit 5, and nothing is called missing."""
@@ -163,7 +163,7 @@ def test_what_was_read_before_a_disk_fails_is_compared(
     assert len(history(store, NUMBERS[0])) == 1
 
 
-def test_much_is_read_in_several_processes_and_comes_in_its_order(
+def test_many_states_are_read_in_processes_and_stay_in_order(
     store: Store, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same findings, whoever reads."""
@@ -201,7 +201,7 @@ def test_packed_bundles_are_read(client: Client) -> None:
 
 
 @pytest.mark.parametrize("number", [0.1, 1e-7, 1e16, 5e-324])
-def test_numbers_that_are_spelled_otherwise_are_the_same_state(
+def test_another_notation_of_a_number_is_the_same_state(
     number: float, store: Store, client: Client, tmp_path: Path
 ) -> None:
     """Digests are of canonical bytes: a state with floats matches its own."""
@@ -228,7 +228,7 @@ def test_numbers_that_are_spelled_otherwise_are_the_same_state(
         (to_json(make_bundle(PAPER, [0] * 7)), True, "limit.count", ""),
     ],
 )
-def test_what_says_nothing_is_told_with_its_code(
+def test_a_statement_that_cannot_be_compared_has_a_code(
     data: bytes,
     bundles: bool,  # noqa: FBT001
     code: str,
@@ -262,7 +262,9 @@ def test_an_answer_counts_for_the_record_that_was_asked_for() -> None:
 # Our side ------------------------------------------------------------------------------------
 
 
-def test_our_side_holds_what_is_valid_and_why_the_rest_is_not(store: Store, tmp_path: Path) -> None:
+def test_the_local_side_has_valid_events_and_codes_of_the_others(
+    store: Store, tmp_path: Path
+) -> None:
     """By the ids that they bear; of several of one id, the code of the true one."""
     forged = {**STRANGE, "payload": {}}
     shapeless = {"event_id": STRANGE["event_id"]}
@@ -324,7 +326,7 @@ def kept(store: Store) -> list[tuple[str, str, bytes]]:
     return [(row.upstream, row.kind, row.digest) for row, _ in history(store, NUMBERS[0])]
 
 
-def test_what_is_said_again_is_kept_once(store: Store, client: Client, tmp_path: Path) -> None:
+def test_a_repeated_statement_is_stored_once(store: Store, client: Client, tmp_path: Path) -> None:
     """What was said otherwise in between is kept again."""
     state = state_of(BUNDLES[0])
     other = {**state, "more": 1}
@@ -335,7 +337,9 @@ def test_what_is_said_again_is_kept_once(store: Store, client: Client, tmp_path:
     assert kept(store) == [("registry", "state", digest) for digest in digests]
 
 
-def test_states_and_bundles_are_two_memories(store: Store, client: Client, tmp_path: Path) -> None:
+def test_states_and_bundles_have_separate_histories(
+    store: Store, client: Client, tmp_path: Path
+) -> None:
     """A bundle holds what no state shows: one is never held against the other."""
     place = write_states(tmp_path / "said", state_of(BUNDLES[0]))
     run(store, client, place, NUMBERS[0])
@@ -397,7 +401,7 @@ def test_a_history_of_nothing_is_an_error(store: Store) -> None:
         assert caught.value.code == "lookup.unknown"
 
 
-def test_what_one_run_is_told_of_twice_is_compared_twice(
+def test_a_source_given_twice_is_compared_twice(
     store: Store, client: Client, tmp_path: Path
 ) -> None:
     """A source that contradicts itself takes back its own word."""
@@ -430,7 +434,7 @@ def test_exit_codes(statuses: dict[str, int], rollbacks: int, code: int) -> None
     assert exit_codes.of_comparison(CompareSummary(Counter(statuses), rollbacks)) == code
 
 
-def test_a_tally_counts_what_it_takes() -> None:
+def test_a_summary_counts_comparisons() -> None:
     """Comparisons by status; rollbacks apart."""
     claim = UpstreamStatementRow("x", NUMBERS[0], "state", b"", "", b"")
     tally = CompareSummary()
@@ -439,7 +443,7 @@ def test_a_tally_counts_what_it_takes() -> None:
     assert (tally.statuses, tally.rollbacks) == ({"match": 1}, 1)
 
 
-def test_a_name_to_remember_by_is_always_text() -> None:
+def test_the_name_of_an_upstream_is_always_text() -> None:
     """The slash at the end of an address means nothing; bytes that are no text are spelled out."""
     for place, called, name in (
         ("https://pith.science/", "", "https://pith.science"),

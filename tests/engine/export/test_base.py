@@ -228,7 +228,7 @@ def test_new_records_are_in_it_whole_and_old_ones_not_at_all(grown: Grown) -> No
     assert (2, new) == (len(new), place.bundles("more.tar"))
 
 
-def test_a_new_record_that_nothing_was_said_of_is_in_it(grown: Grown) -> None:
+def test_a_new_record_without_facts_is_in_an_increment(grown: Grown) -> None:
     """A record is a fact, too: a bundle without aliases, receipts and events brings one."""
     place, since = grown
     place.add("full.db", make_bundle(NEW, alias_claims=[]))
@@ -236,7 +236,7 @@ def test_a_new_record_that_nothing_was_said_of_is_in_it(grown: Grown) -> None:
     assert [NEW] == [bundle["canonical_record"] for bundle in place.bundles("more.tar")]
 
 
-def test_where_nothing_is_new_the_bag_is_empty(grown: Grown, tmp_path: Path) -> None:
+def test_an_increment_without_news_is_empty(grown: Grown, tmp_path: Path) -> None:
     """It is a bag that bagit accepts, and names its base."""
     place, since = grown
     place.export("full.db", "more.tar", since)
@@ -247,7 +247,7 @@ def test_where_nothing_is_new_the_bag_is_empty(grown: Grown, tmp_path: Path) -> 
     assert bagit.Bag(str(tmp_path / "bag" / "pith")).validate()
 
 
-def test_an_increment_names_its_base_and_what_is_in_it(grown: Grown) -> None:
+def test_an_increment_names_its_base_by_digest_and_label(grown: Grown) -> None:
     """By the digest of its manifest, and in the base's own words."""
     place, since = grown
     place.add("full.db", make_bundle(OLD, [event(2)]), make_bundle(NEW))
@@ -262,7 +262,7 @@ def test_an_increment_names_its_base_and_what_is_in_it(grown: Grown) -> None:
     assert not {BASE, BASE_HOLDS} & base.info.keys()
 
 
-def test_by_bag_or_by_root_it_is_the_same(place: Place) -> None:
+def test_a_base_by_bag_or_by_root_gives_the_same_increment(place: Place) -> None:
     """What is new by content is what came since, where the base is this store's own."""
     place.add("full.db", make_bundle(OLD, [event(1)]))
     root = place.export("full.db", "base.tar").root
@@ -320,7 +320,7 @@ def test_with_ids_only_what_these_lack_is_in_it(grown: Grown) -> None:
 # What a base may be --------------------------------------------------------------------------
 
 
-def test_a_base_of_others_is_compared_by_what_is_in_it(place: Place) -> None:
+def test_a_base_of_another_mirror_is_compared_by_its_content(place: Place) -> None:
     """A bag that this store never saw, with facts that the store lacks, and some that it has."""
     place.add("theirs.db", make_bundle(OLD, [event(1), event(2)]), make_bundle(OTHER))
     place.export("theirs.db", "base.tar")
@@ -350,7 +350,7 @@ def test_a_bag_by_other_tools_may_be_a_base(
     assert "bundles of theirs" == place.bag("more.tar").info[BASE_HOLDS]
 
 
-def test_of_a_bundle_that_is_refused_nothing_is_in_a_base(place: Place) -> None:
+def test_a_refused_bundle_counts_as_absent_from_a_base(place: Place) -> None:
     """B2: whoever merges that base lacks it, so the increment holds it."""
     good = make_bundle(OLD, [event(1)])
     files = {
@@ -413,7 +413,9 @@ BAD_BASES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("damage", BAD_BASES.values(), ids=BAD_BASES)
-def test_what_is_no_whole_bag_is_no_base(place: Place, damage: Callable[[bytes], bytes]) -> None:
+def test_an_incomplete_bag_is_refused_as_a_base(
+    place: Place, damage: Callable[[bytes], bytes]
+) -> None:
     """Nobody could name it; nothing is written."""
     place.add("full.db", make_bundle(OLD, [event(1)]))
     place.export("full.db", "base.tar")
@@ -453,7 +455,7 @@ def test_each_root_stands_for_what_was_there_when_it_was_exported(place: Place) 
         assert {oracle.canonical(event(number)) for number in range(at + 2, 5)} == values
 
 
-def test_of_two_bags_with_one_root_the_first_is_meant(place: Place) -> None:
+def test_a_root_of_two_bags_names_the_first(place: Place) -> None:
     """M12: junk and alias claims change no core digest, so the increment holds them still."""
     place.add("full.db", make_bundle(OLD, [event(1)]))
     first = place.export("full.db", "first.tar")
@@ -513,7 +515,7 @@ def grown_by_three(
     [[False] * 4, [True] * 4, [False, True, True, False]],
     ids=["plain", "packed", "mixed"],
 )
-def test_a_chain_in_any_order_is_the_whole(
+def test_a_chain_of_increments_in_any_order_gives_all_facts(
     place: Place, packed: list[bool], *, by_root: bool
 ) -> None:
     """Bag by bag or in one command, forwards, backwards or anyhow: the same facts."""
@@ -553,7 +555,7 @@ def test_in_one_command_no_base_is_missing(place: Place) -> None:
     assert [] == place.merge("backwards.db", *reversed(bags))
 
 
-def test_a_missing_base_is_told_of_until_it_comes(place: Place) -> None:
+def test_a_missing_base_is_reported_until_it_is_merged(place: Place) -> None:
     """`archive.base`, exit 1; what is in the increment is merged nevertheless."""
     bags = grown_by_three(place)
     for _ in range(2):
@@ -568,7 +570,7 @@ def test_a_missing_base_is_told_of_until_it_comes(place: Place) -> None:
     assert (0, [], 2) == (exit_codes.of_summary(summary), reports, summary.bundles_read)
 
 
-def test_an_increment_is_complete_only_with_all_that_it_rests_on(place: Place) -> None:
+def test_an_increment_is_complete_only_with_all_its_bases(place: Place) -> None:
     """A chain that lacks a link is told of at every bag behind it, until the link comes."""
     first, second, third, fourth = grown_by_three(place)
     assert [] == place.merge("mirror.db", first)
@@ -605,7 +607,7 @@ def test_a_bag_without_news_counts_as_one_that_was_merged(place: Place) -> None:
     assert [] == place.merge("mirror.db", "2.tar")
 
 
-def test_whoever_exported_a_bag_has_it(place: Place) -> None:
+def test_the_exporting_store_has_the_bag(place: Place) -> None:
     """An increment that comes back finds its base where that was made."""
     bags = grown_by_three(place)
     assert [] == place.merge("full.db", *bags[1:])
@@ -644,7 +646,7 @@ def test_a_base_that_was_not_read_whole_is_missing(
     assert ["archive.base"] == place.merge("mirror.db", bags[1])
 
 
-def test_a_base_with_a_bundle_that_anybody_would_refuse_is_there(place: Place) -> None:
+def test_a_base_with_an_invalid_bundle_counts_as_merged(place: Place) -> None:
     """B2: of such a bundle nothing is merged anywhere, so nothing of it is missing here."""
     files = {"a/bundle.json": to_json(make_bundle(OLD, [event(1)])), "b/bundle.json": b"{"}
     with place.path("base.tar").open("wb") as out:
@@ -707,7 +709,7 @@ def test_a_base_of_which_facts_were_lost_is_missing(place: Place) -> None:
 
 
 @pytest.mark.parametrize("named", ["x", "0" * 63, "0" * 64, "A" * 64])
-def test_a_base_that_no_bag_can_be_is_missing(place: Place, named: str) -> None:
+def test_a_base_with_an_invalid_label_is_missing(place: Place, named: str) -> None:
     """A label may say anything; what it says is shown."""
     files = {"pith/a/bundle.json": to_json(make_bundle(OLD))}
     with place.path("more.tar").open("wb") as out:
@@ -717,7 +719,7 @@ def test_a_base_that_no_bag_can_be_is_missing(place: Place, named: str) -> None:
     assert named in reports[0].message
 
 
-def test_a_store_in_memory_has_what_the_same_run_brought(place: Place) -> None:
+def test_a_store_in_memory_has_the_bases_of_the_same_run(place: Place) -> None:
     """Nothing else is there to ask."""
     bags = grown_by_three(place)
 
@@ -759,7 +761,7 @@ def random_bundles(chance: random.Random) -> list[Any]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_any_history_in_any_bags_is_the_whole(place: Place, seed: int) -> None:
+def test_any_increments_in_any_order_give_all_facts(place: Place, seed: int) -> None:
     """Base by bag or root, plain or packed, merged in any order: the same bytes.
 
     One store trusts the author and the other nobody, which makes no difference to facts.

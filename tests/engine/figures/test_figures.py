@@ -332,7 +332,7 @@ def test_periods_fit_what_they_span() -> None:
     assert _shown(years) == {("a", "2023"): 2, ("a", "2027"): 1}
 
 
-def test_a_far_year_does_not_squeeze_the_others() -> None:
+def test_a_distant_year_does_not_compress_the_axis() -> None:
     """A claimed year of 0001 or 9999 is counted at the ends, and so is what has no date."""
     dated = [
         ("b", "0001-01", 1),
@@ -365,7 +365,7 @@ def _changed(counted: Counted, path: Path, *statements: str) -> Path:
     return path
 
 
-def test_what_is_no_copy_is_named(counted: Counted, tmp_path: Path) -> None:
+def test_a_file_that_is_no_copy_is_reported(counted: Counted, tmp_path: Path) -> None:
     path = tmp_path / "copy.db"
     assert fault_of(path) == CopyFault.ABSENT
     path.write_bytes(b"text")

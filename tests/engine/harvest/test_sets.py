@@ -123,7 +123,7 @@ def test_sets_follow_the_store(store: Store) -> None:
     assert [one.spec for one in sets.after("", 99)] == ["category", "year"]
 
 
-def test_an_interrupted_reading_goes_on(store: Store) -> None:
+def test_an_interrupted_reading_of_sets_is_resumed(store: Store) -> None:
     """Each record counts once, and a damaged one is not left out, nor in another set."""
     sets = SetList()
     other, value = (one for (one,) in store.connection.execute("SELECT value FROM record"))

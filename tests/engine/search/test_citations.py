@@ -96,7 +96,7 @@ def test_a_citation_reads_the_right_way_round_by_any_name(name: str, store: Stor
     assert (work.name, work.record_id) == (name, store.records.find(Record(ONE).digest))
 
 
-def test_names_of_others_are_of_others(store: Store) -> None:
+def test_names_of_other_works_are_not_found(store: Store) -> None:
     """Another version, another year, no name at all."""
     others = ("2401.00001v2", f"pith:1999:{Record(ONE).suffix}", "", "x" * 2000, "2401.0000")
     events = [cited(TWO, name) for name in others]
@@ -105,7 +105,7 @@ def test_names_of_others_are_of_others(store: Store) -> None:
     assert citations(store, TWO).cited_by.count == len(others)
 
 
-def test_a_name_that_several_records_have_is_said_to_be_shared(store: Store) -> None:
+def test_a_name_of_several_records_is_marked_as_shared(store: Store) -> None:
     """An arXiv id without its version; with it, or by another citation, it is clear."""
     second = make_record(arxiv_id="2401.00001", version=2)
     merge(
@@ -159,7 +159,7 @@ def test_a_change_of_trust_changes_what_is_cited(store: Store) -> None:
     assert citations(store, ONE, keys=keys_of(BOB)).cites.count == 0
 
 
-def test_a_record_that_comes_later_is_found_all_the_same(store: Store) -> None:
+def test_a_record_merged_after_its_citation_is_found(store: Store) -> None:
     """The citation was there before the work that cites."""
     merge(store, make_bundle(TWO, [FIRST]))
     merge(store, make_bundle(ONE))
@@ -177,7 +177,7 @@ def test_lists_are_bounded_and_counted(store: Store) -> None:
         assert (side.count, len(side.listed), side.more) == (len(many), MAX_WORKS, 2)
 
 
-def test_what_a_snapshot_lists_is_kept_apart(store: Store) -> None:
+def test_references_of_a_snapshot_are_listed_separately(store: Store) -> None:
     """It is the word of who signed the snapshot."""
     listed = [{"arxiv_id": "2401.00002", "title": "Two"}, {"raw": "A book"}, {}, 7]
     graph = snapshot({"references": {"count": 9, "sample": listed}})
@@ -201,7 +201,7 @@ def _index(path: Path) -> list[tuple[Any, ...]]:
         return conn.execute("SELECT * FROM citation ORDER BY 1, 2").fetchall()
 
 
-def test_the_index_is_that_of_the_states_however_they_came(tmp_path: Path) -> None:
+def test_the_citation_index_follows_from_the_states(tmp_path: Path) -> None:
     """At once, one after the other, under keys that came later, rebuilt."""
     bundles = [make_bundle(ONE), make_bundle(TWO, [FIRST, cited(TWO, "arxiv:2401.00001", BOB)])]
     kept = []
@@ -232,7 +232,9 @@ def test_the_index_is_that_of_the_states_however_they_came(tmp_path: Path) -> No
         "UPDATE citation SET citing_name = citing_name || 'x'",
     ],
 )
-def test_a_wrong_index_is_found_and_made_again(damage: str, store: Store, tmp_path: Path) -> None:
+def test_a_wrong_citation_index_is_found_and_rebuilt(
+    damage: str, store: Store, tmp_path: Path
+) -> None:
     """By `check`, by `check --repair`, by `rebuild`."""
     merge(store, make_bundle(ONE), make_bundle(TWO, [FIRST]))
     path = tmp_path / "mirror.db"

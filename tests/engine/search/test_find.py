@@ -141,7 +141,7 @@ def test_phrases_and_beginnings_are_understood(sample_store: Store) -> None:
     assert 1 == len(find(sample_store, "UBER große").hits)
 
 
-def test_more_than_were_asked_for_is_said(sample_store: Store) -> None:
+def test_further_results_are_announced(sample_store: Store) -> None:
     """The limit cuts, and does not hide that it did."""
     found = find(sample_store, "hep-th", 2)
     assert (2, True, 0) == (len(found.hits), found.has_more, found.unindexed)
@@ -150,7 +150,7 @@ def test_more_than_were_asked_for_is_said(sample_store: Store) -> None:
     assert not everything.has_more
 
 
-def test_all_records_of_a_name_are_listed_and_vouched_ones_first(
+def test_all_records_of_a_name_are_listed_and_verified_ones_first(
     store: Store, tmp_path: Path
 ) -> None:
     """Anybody can merge versions of an arXiv id; the one that a trusted key signed leads."""
@@ -199,7 +199,7 @@ def _events(record: Any) -> dict[str, Any]:
     }
 
 
-def test_what_valid_and_shown_events_say_is_found(store: Store, tmp_path: Path) -> None:
+def test_texts_of_valid_events_are_found(store: Store, tmp_path: Path) -> None:
     """Of every type; not what was revoked, what revokes nothing, or what did not pass."""
     record = make_record()
     _merge(store, tmp_path, make_bundle(record, list(_events(record).values())))
@@ -214,7 +214,7 @@ def test_what_valid_and_shown_events_say_is_found(store: Store, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("word", ["a" * 64, "c2VjcmV0IHByb29mIG9mIHRpbWU=", "09", "ab*"])
-def test_what_nobody_looks_for_is_not_indexed(word: str, store: Store, tmp_path: Path) -> None:
+def test_digests_and_signatures_are_not_indexed(word: str, store: Store, tmp_path: Path) -> None:
     """Hashes, base64, times and what is very short."""
     record = make_record(license="")
     payload = {
@@ -282,7 +282,7 @@ def test_an_operator_is_a_word(operator: str, sample_store: Store) -> None:
     assert [] == find(sample_store, f"holographic {operator} intertidal zebra").hits
 
 
-def test_what_hides_in_a_word_does_not_hide_it(store: Store, tmp_path: Path) -> None:
+def test_invisible_characters_in_a_word_are_ignored(store: Store, tmp_path: Path) -> None:
     """Soft hyphens, zero widths, ligatures and directions are undone, in text and query."""
     record = make_record()
     payload = {"text": "e\ufb03cient re\u00adcon\u200bstruction \u202eabove\u202c\x00below \x02x"}
@@ -311,7 +311,7 @@ def test_merging_does_not_write_the_index(store: Store, tmp_path: Path) -> None:
     assert (["text"], 0) == (_ways(found), found.unindexed)
 
 
-def test_what_is_not_so_any_more_is_not_shown(store: Store, tmp_path: Path) -> None:
+def test_outdated_texts_are_not_shown(store: Store, tmp_path: Path) -> None:
     """The index may lag behind a key that is not trusted any more; what is shown does not."""
     record = make_record()
     event = make_event(record, AUTHOR, "challenge_filed", challenge(note="zyxnote"))
@@ -331,7 +331,7 @@ def test_what_is_not_so_any_more_is_not_shown(store: Store, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("far_behind", [-1, 100_000])
-def test_what_came_later_is_counted_once(
+def test_records_that_are_not_indexed_yet_are_counted_once(
     far_behind: int, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever way arrivals are gone through; of the same rules or of others."""
@@ -349,7 +349,7 @@ def test_what_came_later_is_counted_once(
     assert (0, 4) == (store.search_index.unindexed(), len(_contents(store)[0]))
 
 
-def test_it_goes_on_where_it_was_stopped(
+def test_an_interrupted_index_run_is_resumed(
     samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each chunk counts; what ends the run, the next one does the rest."""
@@ -505,7 +505,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_a_broken_index_is_named_and_made_again(name: str, broken: Path) -> None:
+def test_a_damaged_index_is_reported_and_rebuilt(name: str, broken: Path) -> None:
     """`check` finds it, `--repair` empties it, and the next search fills it."""
     with open_store(broken) as store:
         expected = find(store, "holographic")
@@ -534,7 +534,7 @@ def test_a_broken_index_is_named_and_made_again(name: str, broken: Path) -> None
      "UPDATE index_entry SET title_digest = abstract_digest", "DELETE FROM index_version",
      "UPDATE index_entry SET texts = (SELECT texts FROM index_entry WHERE record_id = 1)"],
 )  # fmt: skip
-def test_damage_in_the_index_shows_nothing_that_is_not_so(query: str, broken: Path) -> None:
+def test_a_damaged_index_shows_no_wrong_text(query: str, broken: Path) -> None:
     """It is a memory: what it says is held against the facts."""
     with open_store(broken) as store:
         expected = find(store, "holographic")
@@ -547,7 +547,7 @@ def test_damage_in_the_index_shows_nothing_that_is_not_so(query: str, broken: Pa
         assert [] == find(store, "holographic").hits
 
 
-def test_a_record_that_was_moved_aside_is_not_found(broken: Path) -> None:
+def test_a_quarantined_record_is_not_found(broken: Path) -> None:
     """Its words go when the index follows, and a record in its place is found by its own."""
     with open_store(broken) as store:
         (hit,) = find(store, '"lemma 2 lacks"').hits

@@ -109,7 +109,7 @@ def test_a_title_alone_is_enough(real: Path) -> None:
     assert candidate.abstract is None
 
 
-def test_what_differs_is_said_of_each_text(store: Store, tmp_path: Path) -> None:
+def test_differences_are_reported_for_each_text(store: Store, tmp_path: Path) -> None:
     """A record with the title of one and the abstract of another paper matches neither."""
     one, two = make_record(TITLE, "one"), make_record("two", ABSTRACT, "2401.00002")
     _merge(store, tmp_path, one, two)
@@ -127,7 +127,7 @@ def test_what_differs_is_said_of_each_text(store: Store, tmp_path: Path) -> None
     assert [] == identify(store, "nobody has this", None).candidates
 
 
-def test_those_that_match_come_first_and_vouched_ones_before_others(
+def test_matches_come_first_and_verified_records_before_others(
     store: Store, tmp_path: Path
 ) -> None:
     """However many somebody merges that nobody vouches for."""
@@ -150,7 +150,7 @@ def test_only_records_of_arxiv_have_an_arxiv_id(store: Store, tmp_path: Path) ->
     assert candidate.record.arxiv_id is None
 
 
-def test_what_is_not_indexed_is_counted(store: Store, tmp_path: Path) -> None:
+def test_records_that_are_not_indexed_are_counted(store: Store, tmp_path: Path) -> None:
     """Without an id, the index is all that is asked."""
     path = tmp_path / "bundle.json"
     path.write_bytes(to_json(make_bundle(make_record())))
@@ -181,7 +181,9 @@ COPIES = {
 
 
 @pytest.mark.parametrize("copy", COPIES, ids=map(str, range(len(COPIES))))
-def test_a_copy_is_recognised_and_says_how(copy: str, store: Store, tmp_path: Path) -> None:
+def test_an_altered_copy_is_identified_with_its_variant(
+    copy: str, store: Store, tmp_path: Path
+) -> None:
     """From PDF or LaTeX; what is undone is named, and a digest that fits leaves no doubt."""
     _merge(store, tmp_path, make_record(PLAIN))
     for known in (identify(store, copy, None), identify(store, copy, None, "2401.00001")):
@@ -195,7 +197,7 @@ def test_a_copy_is_recognised_and_says_how(copy: str, store: Store, tmp_path: Pa
 @pytest.mark.parametrize(
     "text", ["An efficient well known 'reconstruction' of \"flows\" -- part 2", "efficient", ""]
 )
-def test_what_is_nearly_it_is_not_it(text: str, store: Store, tmp_path: Path) -> None:
+def test_a_similar_text_is_not_identified(text: str, store: Store, tmp_path: Path) -> None:
     """There is no likeness between digests."""
     _merge(store, tmp_path, make_record(PLAIN))
     assert [] == identify(store, text, None).candidates
@@ -306,7 +308,7 @@ def test_the_version_of_the_line_is_asked_for(store: Store, tmp_path: Path) -> N
         assert [expected] == _check(store, _paper("2401.00001", "title 1", versions=versions))
 
 
-def test_who_vouches_decides_and_nobody_else(store: Store, tmp_path: Path) -> None:
+def test_a_record_with_a_verified_receipt_decides(store: Store, tmp_path: Path) -> None:
     """A record that anybody merged can neither hide what was signed, nor speak against it."""
     _merge(store, tmp_path, make_record("signed", version=1), signed=True)
     _merge(store, tmp_path, make_record(version=1), make_record(version=2))
@@ -349,7 +351,7 @@ def test_a_bad_line_is_named_and_the_others_count(
     assert [("match", 1), (2,)] == _check(store, paper + line)
 
 
-def test_a_line_without_end_is_left_out(store: Store, tmp_path: Path) -> None:
+def test_an_overlong_line_is_left_out(store: Store, tmp_path: Path) -> None:
     """It is not even held in memory."""
     _merge(store, tmp_path, make_record())
     text = b"x" * 40_000_000 + b"\n" + _paper("2401.00001")
@@ -378,7 +380,7 @@ def test_a_dump_may_be_compressed(pack: Any, store: Store, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["absent", ".", "", "a\x00b"])
-def test_a_dump_that_cannot_be_read_says_so(name: str) -> None:
+def test_an_unreadable_dump_is_reported(name: str) -> None:
     """As any source does."""
     with pytest.raises(SourceError, match=r"source\.unreadable"), open_metadata(name):
         pass
@@ -394,7 +396,7 @@ def _keep(store: Store, text: bytes) -> list[tuple[str, ...]]:
     ]
 
 
-def test_texts_with_the_digest_are_kept_once(store: Store, tmp_path: Path) -> None:
+def test_proved_texts_are_stored_once(store: Store, tmp_path: Path) -> None:
     """With the name of the dump and the time; a text that differs is not."""
     record = make_record()
     _merge(store, tmp_path, record)
@@ -424,7 +426,7 @@ def test_every_record_with_the_digest_gets_the_text(store: Store, tmp_path: Path
     assert 1 == len(store.paper_texts.changed_since(4))
 
 
-def test_a_text_that_could_mislead_is_not_kept(store: Store, tmp_path: Path) -> None:
+def test_a_misleading_text_is_not_stored(store: Store, tmp_path: Path) -> None:
     """Anybody can merge a record with the digest of it."""
     _merge(store, tmp_path, make_record("a\u202eb", "c"))
     (found,) = keep_metadata(store, io.BytesIO(_paper("2401.00001", "a\u202eb", "c")), "dump")
@@ -434,7 +436,7 @@ def test_a_text_that_could_mislead_is_not_kept(store: Store, tmp_path: Path) -> 
     )  # fmt: skip
 
 
-def test_words_of_kept_texts_are_found(store: Store, tmp_path: Path) -> None:
+def test_words_of_proved_texts_are_found(store: Store, tmp_path: Path) -> None:
     """The index learns of them, also after it was up to date."""
     _merge(store, tmp_path, make_record(), make_record("another", "text", "2401.00002"))
     assert ([], 0) == (find(store, "mirrors").hits, store.search_index.unindexed())
@@ -453,7 +455,7 @@ def test_words_of_kept_texts_are_found(store: Store, tmp_path: Path) -> None:
     assert (1, 0) == (len(find(store, "another").hits), store.search_index.unindexed())
 
 
-def test_a_kept_text_without_the_digest_is_damage(store: Store, tmp_path: Path) -> None:
+def test_a_stored_text_without_its_digest_is_damage(store: Store, tmp_path: Path) -> None:
     """Even with a right checksum; it goes to quarantine, and nothing shows or finds it any more."""
     _merge(store, tmp_path, make_record())
     _keep(store, _paper("2401.00001"))

@@ -133,7 +133,7 @@ def test_a_redirect_to_another_capture_is_told_apart(site: Site, client: Client)
         "Mon, 04 May 99999 00:00:00 GMT", "x" * 60_000, "\x80\xff", "Mon, ٠٤ May 2026",
     ],
 )  # fmt: skip
-def test_a_time_in_another_form_is_none(field: str, site: Site, client: Client) -> None:
+def test_a_time_in_another_format_is_ignored(field: str, site: Site, client: Client) -> None:
     """A capture is not taken for present by a lax reading; what is kept is short and plain."""
     sent = field.encode().decode("latin-1")
     answer = _ask(site, client, page(sent))
@@ -166,7 +166,7 @@ def _endless(exchange: Exchange) -> None:
         (without_head(_endless), "present_undated", "storage.undated"),
     ],
 )
-def test_a_hostile_archive_gets_an_answer_of_its_own(
+def test_an_invalid_response_has_a_status_and_a_code(
     handler: Handler, status: str, code: str, site: Site, client: Client
 ) -> None:
     """In bounded time and memory, and nothing is raised."""
@@ -175,7 +175,7 @@ def test_a_hostile_archive_gets_an_answer_of_its_own(
     assert answer.message
 
 
-def test_an_archive_that_says_nothing_is_left_after_a_while(site: Site) -> None:
+def test_a_silent_archive_times_out(site: Site) -> None:
     def hang(exchange: Exchange) -> None:
         exchange.stopping.wait(60)
         exchange.hang_up()
@@ -185,13 +185,13 @@ def test_an_archive_that_says_nothing_is_left_after_a_while(site: Site) -> None:
     assert (answer.status, answer.code) == ("unreachable", "upstream.timeout")
 
 
-def test_an_archive_that_is_not_there_is_unreachable(client: Client) -> None:
+def test_an_archive_that_does_not_listen_is_unreachable(client: Client) -> None:
     """Nothing listens at that port."""
     answer = ask_for(client, "http://127.0.0.1:9/", CAPTURED_AT)
     assert answer[1:4] == ("unreachable", "upstream.unreachable", 0)
 
 
-def test_this_machine_is_not_asked_unless_it_is_allowed(site: Site, guarded: Client) -> None:
+def test_private_addresses_are_requested_only_if_allowed(site: Site, guarded: Client) -> None:
     """An event may name any address."""
     connections = site.connections
     answer = ask_for(guarded, site.url(), CAPTURED_AT)
@@ -221,7 +221,7 @@ _PIECES = st.sampled_from(
 
 @settings(max_examples=settings().max_examples // 2)
 @given(response=st.lists(_PIECES | st.binary(max_size=8), max_size=12).map(b"".join))
-def test_any_bytes_may_be_a_response(site: Site, client: Client, response: bytes) -> None:
+def test_any_bytes_as_a_response_have_a_status(site: Site, client: Client, response: bytes) -> None:
     """They are an answer of some kind; nothing is raised."""
     answer = _ask(site, client, saying(b"HTTP/1.1 ", response, then_hang_up=True))
     assert answer.status is not CaptureStatus.NOT_ASKED
@@ -229,7 +229,7 @@ def test_any_bytes_may_be_a_response(site: Site, client: Client, response: bytes
 
 
 @given(url=st.text() | st.text().map("http://{}".format) | st.text().map("https://[{}".format))
-def test_any_text_may_stand_for_an_address(guarded: Client, url: str) -> None:
+def test_any_text_as_an_address_has_a_status(guarded: Client, url: str) -> None:
     """E4 asks for text, and no more."""
     assert ask_for(guarded, url, CAPTURED_AT).status is CaptureStatus.NOT_ALLOWED
     assert guarded.requests == 0

@@ -105,7 +105,7 @@ def test_every_capture_of_every_record_is_asked_for(
     assert root == root_of(store.path)
 
 
-def test_the_last_answer_counts_and_all_are_kept(one: Any, site: Site, client: Client) -> None:
+def test_the_last_answer_counts_and_all_are_stored(one: Any, site: Site, client: Client) -> None:
     """What was there and is gone is not there."""
     store = one(bundle_of(4, site.at("/short-lived", in_turn(page(), page("", "410 Gone")))))
     state, counts = _state(store), []
@@ -121,7 +121,9 @@ def test_the_last_answer_counts_and_all_are_kept(one: Any, site: Site, client: C
     assert store.storage_checks.counts() == {"gone": 1}
 
 
-def test_recent_answers_are_not_asked_for_again(store: Store, site: Site, client: Client) -> None:
+def test_captures_checked_recently_are_not_requested_again(
+    store: Store, site: Site, client: Client
+) -> None:
     """Their statuses count as before, so a capture that is gone is not forgotten."""
     first, _ = _run(store, client)
     site.requests.clear()
@@ -145,7 +147,7 @@ def test_only_attestations_in_force_count(store: Store, client: Client) -> None:
     assert len([*store.storage_checks.all()]) == 4
 
 
-def test_a_state_that_is_stale_is_made_again_first(store: Store) -> None:
+def test_a_stale_state_is_updated_first(store: Store) -> None:
     """An outline from before says nothing of the facts that came since."""
     first = min(ids_in(store))
     known = read_attestations(store, first)
@@ -154,7 +156,7 @@ def test_a_state_that_is_stale_is_made_again_first(store: Store) -> None:
     assert (len(known), known) == (3, read_attestations(store, first))
 
 
-def test_an_archive_that_does_not_answer_holds_up_no_other(
+def test_an_archive_that_does_not_answer_delays_no_other(
     one: Any, site: Site, client: Client
 ) -> None:
     """After three failures in a row it is left out; what was not asked is not stored."""
@@ -191,7 +193,7 @@ def test_failures_are_counted_in_a_row_and_for_few_archives(
     assert len(archives._failures) == 2
 
 
-def test_an_interruption_keeps_what_was_asked(one: Any, site: Site, client: Client) -> None:
+def test_an_interruption_keeps_stored_answers(one: Any, site: Site, client: Client) -> None:
     """Each answer is a transaction of its own."""
 
     def interrupt(_result: CaptureResult) -> None:

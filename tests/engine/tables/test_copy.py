@@ -136,7 +136,7 @@ def test_a_copy_has_the_same_numbers_as_the_states(demo: tuple[Store, CopyResult
     check_file(result.path)
 
 
-def test_a_copy_says_what_it_is_of(demo: tuple[Store, CopyResult]) -> None:
+def test_a_copy_describes_its_store(demo: tuple[Store, CopyResult]) -> None:
     store, result = demo
     with store.snapshot():
         root = read_root(store)
@@ -397,7 +397,7 @@ def test_the_copy_of_an_empty_store_follows_it(tmp_path: Path) -> None:
         assert update_copy(store, tmp_path / "tables.db").origin.records == 1
 
 
-def test_what_a_killed_process_began_is_rolled_back(
+def test_an_update_of_a_killed_process_is_rolled_back(
     demo: tuple[Store, CopyResult], tmp_path: Path
 ) -> None:
     """A process that was killed in its transaction leaves a journal, which readers apply."""
@@ -417,7 +417,7 @@ def test_what_a_killed_process_began_is_rolled_back(
     assert rows(path) == rows(demo[1].path)
 
 
-def test_what_killed_processes_left_is_removed(
+def test_files_of_killed_processes_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The old copy is whole; the next run removes the unfinished copy and its parts, no more."""
@@ -448,7 +448,7 @@ def test_what_killed_processes_left_is_removed(
     assert {one.name for one in tmp_path.iterdir()} == names
 
 
-def test_the_journal_of_a_file_that_is_gone_is_not_applied(
+def test_the_journal_of_a_deleted_file_is_not_applied(
     demo: tuple[Store, CopyResult], tmp_path: Path
 ) -> None:
     path = tmp_path / "tables.db"
@@ -549,7 +549,7 @@ def damage(path: Path, table: str) -> None:
         file.write(b"\xff" * size)
 
 
-def test_a_copy_with_a_damaged_page_is_not_called_a_damaged_store(tmp_path: Path) -> None:
+def test_damage_of_a_copy_is_not_reported_as_damage_of_the_store(tmp_path: Path) -> None:
     """Neither where it is changed nor where it is read."""
     db = tmp_path / "mirror.db"
     with open_store(db) as store:

@@ -31,7 +31,7 @@ def test_every_table_and_column_has_its_meaning(origin: Origin) -> None:
         assert all(tables[table.name]["columns"].values())
 
 
-def test_it_says_what_it_is_of(origin: Origin) -> None:
+def test_the_metadata_describes_the_store(origin: Origin) -> None:
     later = replace(origin, known_by="2026-11-30T12:00:00Z")
     for one, words in ((origin, "nothing known yet"), (later, "known by 2026-11-30T12:00:00Z")):
         text = str(datasette_metadata("x", one)["description"])

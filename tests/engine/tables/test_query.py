@@ -250,7 +250,7 @@ def test_several_statements_are_refused(reader: CopyReader, sql: str) -> None:
         ("SELECT CAST(x'ff' AS TEXT)", "", "hex()"),
     ],
 )
-def test_an_error_says_where_and_what_to_do(
+def test_an_error_has_its_place_and_a_hint(
     reader: CopyReader, sql: str, where: str, hint: str
 ) -> None:
     error = refused(reader, sql)

@@ -82,7 +82,7 @@ def _checkpoint(text: str) -> Checkpoint:
 # Signing -------------------------------------------------------------------------------------
 
 
-def test_what_is_signed_is_what_the_store_says(store: Store) -> None:
+def test_a_checkpoint_has_the_root_of_the_store(store: Store) -> None:
     """Root, key set, merge and counts; states that lag behind are brought up to date first."""
     _merge(store, "one", "two")
     note = make_checkpoint(store, OURS, NOW)
@@ -100,7 +100,7 @@ def test_what_is_signed_is_what_the_store_says(store: Store) -> None:
     assert store.status().stale == 0
 
 
-def test_an_empty_store_says_so(store: Store) -> None:
+def test_an_empty_store_has_a_checkpoint(store: Store) -> None:
     """No records, and the root of nothing."""
     said = _checkpoint(make_checkpoint(store, OURS, NOW))
     assert (0, merkle.EMPTY) == (said.size, said.root)
@@ -112,7 +112,7 @@ def test_the_time_is_of_whole_seconds_in_utc(store: Store) -> None:
     assert _checkpoint(make_checkpoint(store, OURS, local)).time == "2026-01-01T12:00:00Z"
 
 
-def test_the_same_is_signed_alike_and_kept_once(store: Store) -> None:
+def test_an_unchanged_root_is_signed_once(store: Store) -> None:
     """Ed25519 has no dice; a second run in one second changes nothing."""
     notes = [make_checkpoint(store, OURS, NOW) for _ in range(2)]
     later = make_checkpoint(store, OURS, NOW + DAY)
@@ -173,7 +173,7 @@ def test_a_clock_that_was_set_back_signs_nothing(store: Store) -> None:
     make_checkpoint(store, OURS, NOW - DAY, "another.example")
 
 
-def test_a_store_that_lost_something_signs_nothing(store: Store) -> None:
+def test_a_store_that_lost_records_signs_nothing(store: Store) -> None:
     """What was signed elsewhere with this key, as by a copy of the store, does not count here."""
     larger = _said(OURS.name, 5)
     elsewhere = sign_note(format_checkpoint(larger), [OURS, ALICE])
@@ -229,7 +229,7 @@ FIRST = _said("alice.example", 10)
 FORKED = _said("alice.example", 10, day=1, root=1)
 
 
-def test_a_note_is_kept_once(store: Store) -> None:
+def test_a_note_is_stored_once(store: Store) -> None:
     """Read again, it is known; with another's signature, it is another note."""
     kept = _read(store, FIRST)
     assert (FIRST, (ALICE.verifier,), True, ()) == (
@@ -247,7 +247,7 @@ def test_a_note_is_kept_once(store: Store) -> None:
 
 
 @pytest.mark.parametrize("order", [(FIRST, FORKED), (FORKED, FIRST)])
-def test_a_fork_is_found_and_both_notes_are_kept(
+def test_a_fork_is_found_and_both_notes_are_stored(
     order: tuple[Checkpoint, Checkpoint], store: Store
 ) -> None:
     """Whichever is read first; and again each time that either is read."""
@@ -282,7 +282,7 @@ def test_another_key_set_is_no_fork(store: Store) -> None:
         assert _codes(_read(store, other)) == []
 
 
-def test_taking_back_is_a_rollback(store: Store) -> None:
+def test_a_smaller_or_earlier_checkpoint_is_a_rollback(store: Store) -> None:
     """Fewer records, fewer valid events, an earlier date; what is old is found out, too."""
     first = _read(store, FIRST)
     for less in (
@@ -300,7 +300,7 @@ def test_taking_back_is_a_rollback(store: Store) -> None:
     assert _codes(_read(store, FIRST)) == ["checkpoint.rollback"]
 
 
-def test_an_old_note_is_held_against_what_came_later(store: Store) -> None:
+def test_an_old_note_is_compared_with_later_ones(store: Store) -> None:
     """If it is said to be old, its date is no finding: what contradicts it in order of dates is."""
     _read(store, _said("alice.example", 11, day=2))
     assert _codes(_read(store, FIRST)) == ["checkpoint.rollback"]
@@ -316,7 +316,7 @@ def test_an_old_note_is_held_against_what_came_later(store: Store) -> None:
     assert _codes(_read(store, plain, is_old=True)) == []
 
 
-def test_a_date_far_ahead_is_said(store: Store) -> None:
+def test_a_time_far_in_the_future_is_reported(store: Store) -> None:
     """A day ahead may be a matter of clocks."""
     assert _codes(_read(store, FIRST, at=NOW - DAY)) == []
     late = _read(store, FIRST, at=NOW - DAY - timedelta(seconds=1))
@@ -324,7 +324,7 @@ def test_a_date_far_ahead_is_said(store: Store) -> None:
     assert late.findings[0].evidence == ""
 
 
-def test_the_checkpoint_of_another_program_is_kept(store: Store) -> None:
+def test_the_checkpoint_of_another_program_is_stored(store: Store) -> None:
     """A log's: it has no time, and one root for one size."""
     plain = replace(FIRST, particulars=None)
     assert _codes(_read(store, plain)) == []
@@ -339,7 +339,7 @@ def test_the_checkpoint_of_another_program_is_kept(store: Store) -> None:
 # Whose word it is ----------------------------------------------------------------------------
 
 
-def test_what_nobody_known_signed_is_not_looked_at(store: Store) -> None:
+def test_a_note_without_a_known_signature_is_refused(store: Store) -> None:
     """Nor kept, nor a note that a known key did not sign though its name is there."""
     unsigned = _read(store, FIRST, BOB, known=[ALICE.verifier])
     assert (None, (), False) == (unsigned.checkpoint, unsigned.signed_by, unsigned.is_new)
@@ -360,7 +360,7 @@ def test_a_signed_text_that_is_no_checkpoint_is_refused(store: Store) -> None:
     assert _notes(store) == []
 
 
-def test_nobody_can_fork_in_another_name(store: Store) -> None:
+def test_a_note_signed_by_another_key_is_no_fork(store: Store) -> None:
     """A note in Alice's origin that only Bob signed says nothing about Alice."""
     _read(store, FIRST, ALICE)
     assert _codes(_read(store, FORKED, BOB)) == []
@@ -379,7 +379,7 @@ def test_a_line_in_another_name_does_not_help(store: Store) -> None:
     assert _notes(store) == []
 
 
-def test_a_new_key_of_one_name_is_held_to_what_the_old_one_signed(store: Store) -> None:
+def test_notes_of_an_old_key_count_for_a_new_key_of_the_same_name(store: Store) -> None:
     """If the old one is still named among the keys."""
     new = make_signer(ALICE.name, Person("alice's next").seed)
     _read(store, FIRST, ALICE)
@@ -395,7 +395,7 @@ COLUMNS = ("id", "origin", "size", "root", "key_set_digest", "at", "note", "read
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_a_row_that_is_not_as_it_was_written_is_found(column: str, store: Store) -> None:
+def test_a_changed_row_is_found(column: str, store: Store) -> None:
     """In every column; and nothing is read past it."""
     make_checkpoint(store, OURS, NOW)
     _read(store, FIRST)
@@ -423,7 +423,7 @@ def test_a_row_that_is_not_as_it_was_written_is_found(column: str, store: Store)
 # Keys ----------------------------------------------------------------------------------------
 
 
-def test_a_new_key_is_in_a_file_that_only_we_may_read(tmp_path: Path) -> None:
+def test_a_new_key_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     """Each is another; the file holds one line."""
     path = tmp_path / "mirror.key"
     verifier = write_new_key(OutputFile(path), "mirror.example")
@@ -445,7 +445,7 @@ def test_no_key_is_overwritten(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_key_that_cannot_be_written_is_not_half_there(
+def test_a_key_that_cannot_be_written_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No folder, a full disk, or a name that no key may have."""

@@ -214,7 +214,7 @@ def test_a_proof_of_one_record_is_none_of_another(store: Store) -> None:
                 assert not holds({**one, "core_digest": "0" * 64}, root)
 
 
-def test_what_only_its_maker_says_is_no_part_of_it(store: Store, proof: Object) -> None:
+def test_members_that_cannot_be_verified_are_ignored(store: Store, proof: Object) -> None:
     """The year of a number, the keys and the merge version are its word, and its root another."""
     root = read_root(store).root
     number = cast("str", proof["pith_number"])
@@ -245,7 +245,7 @@ WRONG: dict[str, list[Any]] = {
 }  # fmt: skip
 
 
-def test_every_member_is_looked_at(proof: Object) -> None:
+def test_every_member_is_checked(proof: Object) -> None:
     """No member can be added that is not tampered with here."""
     assert set(proof) == set(WRONG)
 
@@ -260,7 +260,7 @@ def test_a_member_of_another_shape_is_refused(proof: Object, name: str) -> None:
     assert "proof.shape" == refusal(less)
 
 
-def test_another_writing_of_the_number_is_refused(proof: Object) -> None:
+def test_another_form_of_the_pith_number_is_refused(proof: Object) -> None:
     """R3: capital letters, and four digits of ASCII."""
     number = cast("str", proof["pith_number"])
     for other in (number.lower(), number[5:], f"{number}\n", number.replace("2024", "20244"),
@@ -271,13 +271,13 @@ def test_another_writing_of_the_number_is_refused(proof: Object) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{}", b"{", b"\xff", b"[" * 100_000,
                                   b'{"proof_type":1,"proof_type":1}'])  # fmt: skip
-def test_what_is_no_proof_is_refused(data: bytes) -> None:
+def test_an_invalid_proof_is_refused(data: bytes) -> None:
     """Whatever it is."""
     with pytest.raises(FormatError):
         parse_proof(data)
 
 
-def test_a_path_that_is_too_long_leads_nowhere(store: Store, proof: Object) -> None:
+def test_a_path_that_is_too_long_proves_nothing(store: Store, proof: Object) -> None:
     """However long."""
     root = read_root(store).root
     for length in (65, 50_000):
@@ -296,7 +296,7 @@ def broken(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def test_a_tree_that_lags_behind_proves_nothing(broken: Store) -> None:
+def test_a_tree_that_is_out_of_date_proves_nothing(broken: Store) -> None:
     """Its root would be of yesterday."""
     with broken.transaction():
         broken.state_tree.enqueue([1])
@@ -320,7 +320,7 @@ def test_a_damaged_store_proves_nothing(broken: Store, query: str) -> None:
     assert "mirror check" in caught.value.hint
 
 
-def test_a_state_that_the_tree_does_not_know_is_not_proved(broken: Store) -> None:
+def test_a_state_that_is_not_in_the_tree_is_not_proved(broken: Store) -> None:
     """Though each row be in order."""
     conn = broken.connection
     conn.execute("DELETE FROM tree_node WHERE depth = 4")
@@ -335,7 +335,7 @@ def test_a_state_that_the_tree_does_not_know_is_not_proved(broken: Store) -> Non
         make_proof(broken, 1)
 
 
-def test_a_store_judged_by_other_rules_has_no_root_before_it_is_judged_again(
+def test_a_store_verified_by_other_rules_has_no_root(
     tmp_path: Path,
 ) -> None:
     """Its states would go under the name of rules that they do not follow from."""

@@ -107,7 +107,7 @@ def test_a_checkpoint_is_stamped_completed_and_checked(desk: _Desk) -> None:
     assert desk.first.asked == asked
 
 
-def test_a_calendar_learns_nothing_about_the_note(desk: _Desk) -> None:
+def test_a_calendar_receives_only_a_blinded_digest(desk: _Desk) -> None:
     """It gets 32 bytes that change each time, and the same as the other calendar."""
     desk.stamp()
     desk.stamp()
@@ -127,7 +127,7 @@ def test_the_file_is_one_for_other_clients(desk: _Desk) -> None:
     assert uris == {desk.first.url, desk.second.url}
 
 
-def test_a_promise_that_is_not_kept_yet_is_pending(desk: _Desk) -> None:
+def test_an_incomplete_time_stamp_is_pending(desk: _Desk) -> None:
     """The calendar's words are passed on, and no new version is stored."""
     desk.stamp(desk.first)
     report = desk.upgrade()
@@ -171,7 +171,7 @@ def test_a_calendar_that_fails_does_not_stop_the_others(desk: _Desk) -> None:
     assert _said(desk.upgrade()) == [("completed", "")]
 
 
-def test_an_address_that_no_one_named_is_not_asked(desk: _Desk) -> None:
+def test_an_address_that_was_not_given_is_not_requested(desk: _Desk) -> None:
     """A calendar may promise in the name of another; only the operator decides who is asked."""
     desk.first.promises_as = desk.second.url
     desk.stamp(desk.first)
@@ -217,7 +217,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("says", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_answer_is_a_code_and_changes_nothing(desk: _Desk, says: bytes) -> None:
+def test_an_invalid_answer_is_reported_and_changes_nothing(desk: _Desk, says: bytes) -> None:
     """Neither as a promise, nor as a proof later; what was stored is what it was."""
     desk.stamp(desk.second)
     kept = desk.proofs()

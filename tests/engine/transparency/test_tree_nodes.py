@@ -105,7 +105,7 @@ def varied(leaves: list[Leaf], count: int, seed: int) -> list[Leaf]:
 
 @pytest.mark.parametrize("count", [0, 1, 3, 20, 60])
 @pytest.mark.parametrize("size", [60, 70, 400, 1500])
-def test_all_that_differs_is_found_with_few_questions(
+def test_all_differences_are_found_with_few_requests(
     make_store: MakeStore, size: int, count: int
 ) -> None:
     """One for the root, and two more for each record at most."""
@@ -122,7 +122,7 @@ SIZES = [(0, 0), (0, 1), (1, 0), (0, 64), (0, 65), (65, 0), (3, 700), (700, 3), 
 
 
 @pytest.mark.parametrize("sizes", SIZES)
-def test_trees_of_other_sizes_differ_in_all_that_is_in_one(
+def test_trees_without_common_records_differ_in_every_record(
     make_store: MakeStore, sizes: tuple[int, int]
 ) -> None:
     """Nothing, few records and many, on each side, none of them on both."""
@@ -132,7 +132,7 @@ def test_trees_of_other_sizes_differ_in_all_that_is_in_one(
     assert len(ask.asked) <= 1 + 2 * sizes[1]
 
 
-def test_what_differs_may_lie_close_together(make_store: MakeStore) -> None:
+def test_differences_with_long_common_prefixes_are_found(make_store: MakeStore) -> None:
     """Records that agree in many digits, more than a suffix has."""
     chance = random.Random(1)
     for begin in ("abcd", "abcd12", "f" * 40):
@@ -146,7 +146,7 @@ def test_what_differs_may_lie_close_together(make_store: MakeStore) -> None:
 
 
 @pytest.mark.parametrize("there", [0, 60, 1500])
-def test_our_leaves_are_read_few_at_a_time(
+def test_local_leaves_are_read_in_parts(
     make_store: MakeStore, monkeypatch: pytest.MonkeyPatch, there: int
 ) -> None:
     """Also where the other side has nothing, or next to nothing, and all of ours differs."""
@@ -222,7 +222,7 @@ def million() -> _Million:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 10, 500])
-def test_a_million_records_are_compared_with_few_questions(
+def test_a_million_records_are_compared_with_few_requests(
     million: _Million, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """At most 4 requests and 6 for each record that differs, that for its state included."""
@@ -251,7 +251,7 @@ def test_a_million_records_are_compared_with_few_questions(
 
 
 @pytest.mark.parametrize("size", [0, 1, 64, 65, 3000])
-def test_what_is_told_can_be_read(make_store: MakeStore, size: int) -> None:
+def test_a_written_page_can_be_parsed(make_store: MakeStore, size: int) -> None:
     """Of every node on the way to a leaf and beside it, and it is our own tree."""
     leaves = make_leaves(size, 1)
     store = make_store(leaves)
@@ -265,7 +265,7 @@ def test_what_is_told_can_be_read(make_store: MakeStore, size: int) -> None:
             assert read_root(store).root == about["root"]
 
 
-def test_what_is_told_is_pinned(make_store: MakeStore) -> None:
+def test_the_form_of_a_page_is_fixed(make_store: MakeStore) -> None:
     """Of one leaf: whoever else writes a mirror must say just this."""
     record, core = bytes(range(32)), bytes(range(32, 64))
     digest = "e4fb1329f08b46df92906ff0be9b7ab12c44eabd3eb8651e69edb27bd8a19e95"
@@ -295,13 +295,13 @@ def test_what_is_told_is_pinned(make_store: MakeStore) -> None:
 @pytest.mark.parametrize(
     "prefix", ["g", "AB", "0" * 63, "0" * 64, "a/b", "a\n", "\u0663", " ", "-1"]
 )
-def test_what_is_no_prefix_is_refused(make_store: MakeStore, prefix: str) -> None:
+def test_an_invalid_prefix_is_refused(make_store: MakeStore, prefix: str) -> None:
     """Digits are hexadecimal, in lower case, and 62 at most."""
     store = make_store([])
     assert "request.prefix" == code_of(lambda: node_page(store, prefix))
 
 
-def test_a_tree_that_lags_behind_is_not_told() -> None:
+def test_a_tree_that_is_out_of_date_has_no_pages() -> None:
     """Nor is the root, or any node of it."""
     with open_store(None) as store:
         fill(store, make_leaves(100))
@@ -446,13 +446,13 @@ def test_a_node_that_contradicts_itself_is_refused(
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"[]", b"null", b'"x"', b"{}", b"{", b"\xff",
                                   b"[" * 100_000, b'{"prefix":"","prefix":""}'])  # fmt: skip
-def test_what_is_no_answer_is_refused(data: bytes) -> None:
+def test_an_invalid_page_is_refused(data: bytes) -> None:
     """Whatever it is."""
     with pytest.raises(FormatError):
         parse_node_page(data, "")
 
 
-def test_a_leaf_or_node_of_elsewhere_is_refused(make_store: MakeStore) -> None:
+def test_a_leaf_or_node_of_another_prefix_is_refused(make_store: MakeStore) -> None:
     """Though the node would follow from it, if it stood here."""
     store = make_store(LEAVES)
     name = LEAVES[0][0].hex()[:2]
@@ -465,7 +465,7 @@ def test_a_leaf_or_node_of_elsewhere_is_refused(make_store: MakeStore) -> None:
     assert "tree.shape" == code_of(lambda: parse_node_page(data, other))
 
 
-def test_what_is_not_known_is_ignored(root_pages: dict[int, bytes]) -> None:
+def test_unknown_members_are_ignored(root_pages: dict[int, bytes]) -> None:
     """A later version may say more."""
     said = json.loads(root_pages[len(FEW_LEAVES)])
     more = {**said, "more": 1, "about": {**said["about"], "more": []}}
@@ -508,7 +508,7 @@ def _chain(depth: int, width: int) -> dict[int, Node]:
 
 @pytest.mark.parametrize("width", [1, 2, 3])
 @pytest.mark.parametrize("size", [0, 100])
-def test_a_tree_without_end_ends(make_store: MakeStore, size: int, width: int) -> None:
+def test_an_endless_tree_is_refused(make_store: MakeStore, size: int, width: int) -> None:
     """However many there seem to be: the first way down leads to what cannot be."""
     nodes = _chain(64, width)
     endings = [one + other for one in DIGITS for other in DIGITS][:width]
@@ -526,7 +526,7 @@ def test_a_tree_without_end_ends(make_store: MakeStore, size: int, width: int) -
     assert ("upstream.tree", 32) == (caught.value.code, lying.asked)
 
 
-def test_nodes_of_nothing_are_not_followed(make_store: MakeStore) -> None:
+def test_empty_nodes_are_refused(make_store: MakeStore) -> None:
     """Each of them could have 256 below it, and all would add up."""
 
     def answer(prefix: str) -> Said:
@@ -569,7 +569,7 @@ def test_equal_subtrees_at_two_places_are_not_followed_twice(make_store: MakeSto
     assert 33 == lying.asked
 
 
-def test_a_tree_that_changes_in_between_is_not_gone_on_with(make_store: MakeStore) -> None:
+def test_a_tree_that_changes_during_the_comparison_is_refused(make_store: MakeStore) -> None:
     """What is said of a node must be what was said of it above: size and digest."""
     here = make_store(make_leaves(1000, 1))
     there = make_store(varied(make_leaves(1000, 1), 9, 1))
@@ -586,7 +586,7 @@ def test_a_tree_that_changes_in_between_is_not_gone_on_with(make_store: MakeStor
     assert (1, 1) == (len(ask.asked), len(ask_later.asked))
 
 
-def test_a_size_that_changes_in_between_is_no_other(make_store: MakeStore) -> None:
+def test_a_size_that_differs_from_the_page_above_is_refused(make_store: MakeStore) -> None:
     """Sizes are in no hash, and are held against each other all the same."""
     ask = Asking(make_store(varied(make_leaves(1000, 1), 1, 1)))
 
@@ -601,7 +601,7 @@ def test_a_size_that_changes_in_between_is_no_other(make_store: MakeStore) -> No
         list(descend(make_store(make_leaves(1000, 1)), other_sizes))
 
 
-def test_what_was_found_before_a_lie_was_told(make_store: MakeStore) -> None:
+def test_differences_found_before_an_invalid_page_are_given(make_store: MakeStore) -> None:
     """Findings come one by one, so that a person sees how far it went."""
     leaves = make_leaves(1000, 1)
     ask = Asking(make_store(varied(leaves, 40, 1)))

@@ -99,7 +99,7 @@ def test_the_proofs_of_a_store_hold_by_the_page(
             assert not shown["holds"]({**proof, "core_digest": stranger}, root)
 
 
-def test_the_answer_is_one_that_is_told() -> None:
+def test_the_example_page_is_a_page_of_a_store() -> None:
     """It can be read, follows from its leaves, and a store of the example tells just this."""
     told, about = parse_node_page(encode(TOLD), TOLD["prefix"])
     assert EXAMPLES[-1]["root"] == about["root"]
