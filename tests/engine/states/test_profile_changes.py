@@ -128,13 +128,13 @@ def steps(chance: random.Random) -> Iterator[tuple[list[int], list[str], list[st
 def toggle(store: Store, key_ids: list[str], names: list[str]) -> None:
     """Trust what is not trusted, and trust the rest no longer."""
     now = store.trust_log.key_set()
-    gone = {one for one in key_ids if now.get(one)}, {one for one in names if now.profile(one)}
+    gone = [one for one in key_ids if now.get(one)], [one for one in names if now.profile(one)]
     if gone[0]:
         remove_keys(store, gone[0])
     if gone[1]:
         remove_profiles(store, gone[1])
-    keys = [KEYS[one] for one in {*key_ids} - gone[0]]
-    add_keys(store, KeySet(keys, [PROFILES[one] for one in {*names} - gone[1]]))
+    keys = [KEYS[one] for one in key_ids if one not in gone[0]]
+    add_keys(store, KeySet(keys, [PROFILES[one] for one in names if one not in gone[1]]))
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
