@@ -96,7 +96,7 @@ def test_every_bit_of_a_header_counts() -> None:
     assert proven_hash(GENESIS[:72] + impossible + GENESIS[76:]) is None
 
 
-def test_a_chain_at_the_least_difficulty_says_so() -> None:
+def test_a_chain_at_the_least_difficulty_is_described_as_such() -> None:
     first, second = chain(roots(2))
     assert parse_header(second).previous == block_hash(first)
     assert difficulty_words(work(EASIEST)) == (

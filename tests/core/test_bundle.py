@@ -206,7 +206,7 @@ def test_a_fault_of_v1_anywhere_refuses_the_whole_bundle() -> None:
         ("pith_number", oracle.pith_number_of(make_record(version=2))),
     ],
 )
-def test_what_a_bundle_prints_must_be_exactly_so(name: str, value: str) -> None:
+def test_derived_members_of_a_bundle_must_be_exact(name: str, value: str) -> None:
     """B2, R2, R3."""
     expected = {
         "bundle_type": "bundle.type",
@@ -282,7 +282,7 @@ BAD_CLAIMS: list[Any] = [
 ]
 
 
-def test_what_is_no_alias_is_reported_and_not_merged() -> None:
+def test_an_invalid_alias_is_reported_and_not_merged() -> None:
     """B3 `bundle.alias`, once for each such item; the others are claims, repeats too."""
     items = [GOOD_CLAIM, *BAD_CLAIMS, {**GOOD_CLAIM, "more": 1}, GOOD_CLAIM]
     bundle = make_bundle(RECORD, alias_claims=items)
@@ -326,7 +326,7 @@ def test_verdicts_keep_the_order_of_the_events() -> None:
     assert len({event.digest for event in bundle.events}) == 4
 
 
-def test_a_known_verdict_is_not_reached_again() -> None:
+def test_a_known_verdict_is_not_computed_again() -> None:
     """B3: a store's verdicts of the same keys are taken as they are."""
     receipt = make_receipt(RECORD, ALICE)
     bundle = parse_bundle(to_json(make_bundle(RECORD, [CLAIM, 1], [receipt, 2])))
@@ -647,7 +647,7 @@ def test_composed_aliases_are_the_distinct_claims_that_were_merged() -> None:
     assert [spelled, GOOD_CLAIM] == composed["source_aliases"]
 
 
-def test_composing_forgets_history_and_keys() -> None:
+def test_a_composed_bundle_depends_only_on_the_facts() -> None:
     """B6: any order of bundles, any key set and composing again give the same bytes."""
     parts = [
         make_bundle(RECORD, [CLAIM, 1], [make_receipt(RECORD, ALICE)], make_claims(RECORD)[:1]),

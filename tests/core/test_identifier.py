@@ -69,7 +69,7 @@ IDENTIFIERS = [
 ] + ["", " ", "v1", "/", "2401.00001v01", "2401.00001v2v3", "a" * 1001, "https://arxiv.org/abs/"]
 
 
-def test_the_names_of_an_identifier_are_those_that_a_look_up_finds() -> None:
+def test_names_of_identifiers_agree_with_look_ups() -> None:
     """Whatever is written: both say of each record whether it is meant."""
     found = 0
     with open_store(None) as store:

@@ -269,7 +269,7 @@ def test_a_set_without_the_built_in_key() -> None:
     assert not added.with_profiles([]).has_built_in
 
 
-def test_only_what_names_the_built_in_key_brings_it_back() -> None:
+def test_the_built_in_key_is_restored_only_by_name() -> None:
     """K2: a key set file adds its own keys; a person adds the built-in one."""
     none = KeySet(built_in=False)
     named = parse_key_set(to_json({"keys": [BUILT_IN.to_value(), ALICE.key_value()]}))
@@ -301,14 +301,14 @@ def test_a_whole_set_is_read_as_it_was_written(*, built_in: bool) -> None:
         ({"keys": [ALICE.key_value(event_types=["x.y"] * 1001)]}, "/keys/0/event_types"),
     ],
 )
-def test_a_file_that_holds_too_much(members: dict[str, Any], where: str) -> None:
+def test_a_file_beyond_a_limit_is_refused(members: dict[str, Any], where: str) -> None:
     """B4: before what is in it is looked at."""
     with pytest.raises(LimitError) as caught:
         parse_key_set(to_json(members))
     assert ("limit.count", where) == (caught.value.code, caught.value.where)
 
 
-def test_all_that_is_trusted_counts_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_keys_counts_those_of_all_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """B4: the keys of several files."""
     monkeypatch.setattr("mirror.core.keys.MAX_KEYS", 2)
     alice, bob = keys_of(ALICE), keys_of(BOB)

@@ -166,7 +166,7 @@ def test_events_stand_by_instant_then_id() -> None:
 
 
 @pytest.mark.parametrize("created_at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", NOON])
-def test_what_is_revoked_never_comes_back(created_at: str) -> None:
+def test_a_revoked_event_stays_revoked(created_at: str) -> None:
     """M3: whatever the `created_at` of the revocation."""
     revoking = revoke(CLAIMED, created_at=created_at)
     state = merge_events(revoking, CLAIMED)
@@ -194,7 +194,7 @@ def test_who_may_revoke(signer: Signer, *, expected: bool) -> None:
     assert reasons == retired(state)
 
 
-def test_the_key_set_says_who_may_revoke_others() -> None:
+def test_the_key_set_determines_who_may_revoke_others() -> None:
     """M3, K3: under another key set the same bundle has another state."""
     bundle = make_bundle(RECORD, [CLAIMED, revoke(CLAIMED, JUDGE)])
     plain = keys_of(ALICE, Signer("judge"))
@@ -362,7 +362,7 @@ def test_equivocations_ascend_by_first_id() -> None:
 # M5, M11 -------------------------------------------------------------------------------------
 
 
-def test_a_slot_shows_its_last_word() -> None:
+def test_a_slot_shows_its_last_event() -> None:
     """M5, M11: earlier events are superseded by it, not by each other."""
     state = merge_events(CLAIMED_AGAIN, CLAIMED, WITHDRAWN)
     assert ids_of(CLAIMED_AGAIN) == ids(state["current"]["author_claims"])
@@ -370,7 +370,7 @@ def test_a_slot_shows_its_last_word() -> None:
     assert {event["event_id"]: expected for event in (CLAIMED, WITHDRAWN)} == retired(state)
 
 
-def test_a_withdrawn_last_word_shows_nothing() -> None:
+def test_a_slot_is_empty_if_its_last_event_is_a_withdrawal() -> None:
     """M5, M11: `by` is empty, and what came before stays superseded."""
     state = merge_events(CLAIMED, WITHDRAWN)
     assert state["current"]["author_claims"] == []
@@ -381,7 +381,7 @@ def test_a_withdrawn_last_word_shows_nothing() -> None:
     assert expected == retired(state)
 
 
-def test_a_revoked_last_word_leaves_the_slot_empty() -> None:
+def test_a_slot_is_empty_if_its_last_event_is_revoked() -> None:
     """M5: what came before does not come back."""
     revoking = revoke(CLAIMED_AGAIN)
     state = merge_events(CLAIMED, CLAIMED_AGAIN, revoking)
@@ -424,7 +424,7 @@ def test_revoked_comes_before_superseded_and_that_before_withdrawn() -> None:
     assert sorted(expected) == ids(state["retired_events"])
 
 
-def test_of_one_instant_the_greater_id_is_the_last_word() -> None:
+def test_of_one_instant_the_event_with_the_greater_id_is_the_last() -> None:
     """M5, M2: so a tie is settled alike everywhere."""
     events = [event_at(1, "author_claimed", author_claim(n=number)) for number in range(6)]
     state = merge_events(*events)
@@ -434,7 +434,7 @@ def test_of_one_instant_the_greater_id_is_the_last_word() -> None:
     }
 
 
-def test_two_authorities_never_compete_for_a_slot() -> None:
+def test_each_authority_has_slots_of_its_own() -> None:
     """M5: `signer_id` and `signer_type` both count; two keys of one authority are one."""
     events = [
         event_at(number, "author_claimed", author_claim(), signer)
@@ -795,7 +795,9 @@ NOISE: list[Object] = [
 
 @pytest.mark.parametrize("events", [[], [CLAIMED], [CREATED, CLAIMED]])
 @pytest.mark.parametrize("noise", NOISE[:3])
-def test_noise_does_not_touch_the_core_digest(events: list[Object], noise: Object) -> None:
+def test_invalid_and_unsigned_facts_do_not_change_the_core_digest(
+    events: list[Object], noise: Object
+) -> None:
     """M12: junk, unsigned claims and a bundle's own receipts move the state digest at most."""
     bundle = make_bundle(RECORD, events, alias_claims=[])
     alone, noisy = merge_bundles(bundle), merge_bundles(bundle, noise)
@@ -853,7 +855,7 @@ def test_an_untrusted_signer_changes_the_key_sets_state_only() -> None:
 # M12, M13: outlines ----------------------------------------------------------------------
 
 
-def test_an_outline_says_nothing_twice() -> None:
+def test_an_outline_repeats_nothing_of_the_facts() -> None:
     """The record and the payloads stand in the facts alone."""
     event = make_event(RECORD, ALICE, "author_claimed", author_claim("someone special"))
     state = merged([make_bundle(RECORD, [event])], keys_of(ALICE))

@@ -282,7 +282,7 @@ def _assert_read_alike(data: bytes) -> None:
         assert oracle.compact(value) == oracle.compact(decode_packed(pack(value)))
 
 
-def test_a_refusal_says_why() -> None:
+def test_a_refusal_has_a_reason() -> None:
     """V1: a person reads it."""
     with pytest.raises(FormatError, match=r"not one MessagePack value: .*extra data"):
         decode_packed(b"\x01\x02")

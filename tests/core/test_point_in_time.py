@@ -10,7 +10,7 @@ from mirror.errors import FormatError
 pytestmark = pytest.mark.examples
 
 
-def test_a_date_is_the_end_of_its_day_and_says_so() -> None:
+def test_a_date_is_the_end_of_its_day_and_is_displayed_as_such() -> None:
     at = parse_point_in_time("2026-06-01")
     assert at.text == "2026-06-01T23:59:59.999999Z"
     assert at.words == "2026-06-01T23:59:59.999999Z, the end of that day in UTC"

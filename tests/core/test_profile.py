@@ -112,7 +112,7 @@ NOT_SPELLED: dict[str, list[Any]] = {
 @pytest.mark.parametrize(
     ("encoding", "text"), [(name, text) for name, texts in NOT_SPELLED.items() for text in texts]
 )
-def test_what_is_not_spelled_so(encoding: str, text: Any) -> None:
+def test_texts_of_another_encoding_are_refused(encoding: str, text: Any) -> None:
     """Capitals, padding that lacks or is too much, bits that are left over, white space."""
     assert Encoding("", encoding).read(text) is None
 
@@ -124,14 +124,14 @@ def test_a_prefix_must_be_there() -> None:
 
 
 @given(st.binary(min_size=1, max_size=70), st.sampled_from(["hex", "base64", "base64url"]))
-def test_whatever_is_written_is_read(data: bytes, encoding: str) -> None:
+def test_any_profile_that_is_written_is_read_alike(data: bytes, encoding: str) -> None:
     """And what is read was written so."""
     spelling = Encoding("p:", encoding)
     assert data == spelling.read(spelling.write(data))
 
 
 @given(st.text("+/-_=Aw0aF9", max_size=9), st.sampled_from(["hex", "base64", "base64url"]))
-def test_whatever_is_read_is_written_so(text: str, encoding: str) -> None:
+def test_any_profile_that_is_read_is_written_alike(text: str, encoding: str) -> None:
     """No text is taken that another way of writing gives."""
     spelling = Encoding("", encoding)
     data = spelling.read(text)
@@ -206,7 +206,7 @@ def test_what_is_signed(form: Any) -> None:
     assert expected[form] == message(event, _profile(rule))
 
 
-def test_what_is_signed_may_not_be_there() -> None:
+def test_an_event_without_the_signed_content_has_no_message() -> None:
     """No id, an id that is no text, a named digest that is none (V3)."""
     rule = SignatureRule("/s", Encoding("", "hex"), "id")
     assert message(an_event(), _profile(rule, None)) is None
@@ -307,7 +307,7 @@ def test_invalid_samples_are_not_as_mirror_v1_says() -> None:
 
 
 @pytest.mark.parametrize("name", ["payload", "created_at", "target", "signer", "more", "event_id"])
-def test_whatever_is_changed_is_seen(name: str) -> None:
+def test_any_change_of_signed_content_is_detected(name: str) -> None:
     """E2: the id covers every member but itself and the signature."""
     event = an_event()
     assert check_event(event, MIRROR_V1, KEYS) is None
@@ -493,7 +493,7 @@ def test_a_fault_in_a_file_is_named(pointer: str, member: Any) -> None:
         ("/signature/signs/only", ["x"] * 1001),
     ],
 )
-def test_a_file_that_holds_too_much(pointer: str, member: Any) -> None:
+def test_a_file_beyond_a_limit_is_refused(pointer: str, member: Any) -> None:
     """B4: each name costs time at every event."""
     error = _fault(_with(MIRROR_V1.to_value(), pointer, member))
     assert ("limit.count", pointer) == (error.code, error.where)

@@ -72,7 +72,7 @@ def state(events: Sequence[Any], keys: KeySet) -> State:
 # Who speaks ----------------------------------------------------------------------------------
 
 
-def test_a_stranger_does_not_choose_between_two_names_of_one_key() -> None:
+def test_an_unsigned_name_does_not_choose_between_two_names_of_one_key() -> None:
     """Where the signature does not cover the name, the first that may have signed speaks."""
     keys = trusting(profile_of(of_make(payload_alone)), signers=(ALICE, TWIN))
     event = payload_alone(THREE[0], ALICE)
@@ -85,7 +85,7 @@ def test_a_stranger_does_not_choose_between_two_names_of_one_key() -> None:
     assert ALICE.key_id == valid(event, keys).key_id
 
 
-def test_what_stands_unsigned_beside_the_name_chooses_no_key() -> None:
+def test_an_unsigned_member_does_not_choose_the_key() -> None:
     """It can only be wrong."""
     profile = profile_of(of_make(by_fingerprint))
     signs = SignedContent("event", ("/event_id", "/signature", "/signer/signer_id"))
@@ -103,7 +103,7 @@ def test_what_stands_unsigned_beside_the_name_chooses_no_key() -> None:
     assert state([event, *copies], keys).core_digest == state([event], keys).core_digest
 
 
-def test_what_stands_signed_beside_the_name_chooses() -> None:
+def test_a_signed_member_chooses_the_key() -> None:
     """Of two keys of one fingerprint, the one that the event says."""
     keys = trusting(profile_of(of_make(by_fingerprint)), signers=(ALICE, TWIN))
     event = without(by_fingerprint(THREE[0], ALICE), "event_id", "signature")
@@ -192,7 +192,9 @@ def test_what_two_keys_signed_are_two_events() -> None:
     assert {ALICE.key_id, BOB.key_id} == {valid(one, keys).key_id for one in (event, copy)}
 
 
-def test_nobody_takes_the_id_of_an_event_of_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_other_event_has_the_id_of_an_event_of_the_registry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Who signs the same text under a profile where it names another key."""
     registry = replace(parse_key(ALICE.key_value()), key_id=BUILT_IN.key_id)
     for module in ("keys", "events.profiled_event", "merge"):

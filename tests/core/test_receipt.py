@@ -221,6 +221,6 @@ def test_each_code_alone(expected: str) -> None:
         (None, set()),
     ],
 )
-def test_the_keys_that_a_verdict_may_rest_on(value: Any, expected: set[str]) -> None:
+def test_the_keys_that_a_verdict_may_depend_on(value: Any, expected: set[str]) -> None:
     """S2: one key or none."""
     assert expected == key_ids_of_receipt(value)

@@ -318,7 +318,9 @@ def test_only_ascii_text_is_confirmed(text: str, *, expected: bool) -> None:
         (" " * 20_001 + "X", "X"),
     ],
 )
-def test_a_text_is_kept_in_a_form_that_is_safe_to_show(text: str, expected: str | None) -> None:
+def test_a_text_is_stored_in_a_form_that_is_safe_to_display(
+    text: str, expected: str | None
+) -> None:
     """Nothing that the digest leaves open can hide a letter or fill a page (R5)."""
     assert expected == text_to_keep(text)
 
@@ -326,7 +328,7 @@ def test_a_text_is_kept_in_a_form_that_is_safe_to_show(text: str, expected: str 
 @given(
     st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from("\u212a\u0130\u03a3 \t\u2028")))
 )
-def test_the_kept_form_has_the_digest_of_the_text(text: str) -> None:
+def test_the_stored_form_has_the_digest_of_the_text(text: str) -> None:
     """And prints (R5)."""
     kept = text_to_keep(text)
     assert kept is None or (kept.isprintable() and text_digest(kept) == text_digest(text))

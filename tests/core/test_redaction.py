@@ -46,7 +46,7 @@ UNCHANGED = [
 
 
 @pytest.mark.parametrize("name", REDACTED)
-def test_what_gives_access_is_left_out(name: str) -> None:
+def test_secrets_are_left_out(name: str) -> None:
     """And all else stays, so that a person knows which URL it is."""
     text, expected = REDACTED[name]
     assert expected == redact(text)
@@ -60,7 +60,7 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
     assert text == redact(text)
 
 
-def test_a_long_text_takes_no_longer_than_it_is_long() -> None:
+def test_a_long_text_is_redacted_in_linear_time() -> None:
     """Each place is looked at for 2,000 characters at most."""
     text = "://a:b" * 20_000
     assert text == redact(text)

@@ -205,7 +205,7 @@ def test_a_signature_has_64_bytes(backend: Backend, length: int) -> None:
 
 
 @pytest.mark.parametrize("point", [bytes(32), b"\x01" + bytes(31), P.to_bytes(32, "little")])
-def test_no_library_is_asked_about_the_edges(point: bytes) -> None:
+def test_edge_cases_are_decided_without_a_library(point: bytes) -> None:
     """S1: a point of small order, one that is not canonical, and S not below L, by their bytes."""
 
     def library(_key: bytes, _message: bytes, _signature: bytes) -> bool:

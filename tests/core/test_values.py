@@ -159,7 +159,7 @@ def test_the_order_of_members_is_kept(read: Reader) -> None:
     assert encode(read(b'{"b":1,"a":2}')) == b'{"b":1,"a":2}'
 
 
-def test_a_refusal_says_where() -> None:
+def test_a_refusal_names_the_position() -> None:
     """V1: line and column, or the byte, where they are known."""
     with pytest.raises(FormatError) as syntax:
         decode(b'{\n  "a": tru}')
@@ -492,7 +492,7 @@ def test_a_time_is_an_instant_in_microseconds(text: str, expected: int) -> None:
         "2023-W01-1T00:00:00Z",
     ],
 )
-def test_what_is_no_time(text: str) -> None:
+def test_texts_that_are_not_times(text: str) -> None:
     """V5: one pattern, hours to 23, seconds to 59, years from 0001, and ASCII digits."""
     assert instant(text) is None
     assert oracle.instant(text) is None
@@ -567,7 +567,7 @@ def test_base64_is_a_string(value: Value) -> None:
     assert decode_base64(value) is None
 
 
-def test_every_unused_bit_is_looked_at() -> None:
+def test_every_unused_bit_of_base64_must_be_zero() -> None:
     """V6: of the sixteen spellings of one byte and the four of two, one is strict."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     one = [letter for letter in letters if decode_base64(f"A{letter}==") is not None]

@@ -66,7 +66,7 @@ def test_the_flags_of_a_bare_record_are_false() -> None:
     assert claims == dict.fromkeys(claim_statuses(state()), none)
 
 
-def test_what_is_only_claimed_sets_no_flag() -> None:
+def test_an_unchecked_claim_sets_no_flag() -> None:
     """However many signed it; the claims stand beside the flags, with who made them."""
     status = verification_status(EVERYTHING)
     assert [name for name in FLAGS if status[name] is not False] == []

@@ -150,7 +150,7 @@ def test_any_member_of_the_payload_with_any_value(event_type: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, True, 1, 1.0, "", "x", [], {}, [valid("x.y")]])
-def test_what_is_no_event(value: Any) -> None:
+def test_values_that_are_not_events(value: Any) -> None:
     """E1: any JSON value gets a verdict."""
     assert agree(value) is not None
 
@@ -207,7 +207,7 @@ _values = (
     st.sampled_from(SIGNERS),
     st.lists(st.tuples(st.sampled_from(MUTATIONS), _values), max_size=4),
 )
-def test_whatever_becomes_of_an_event(
+def test_any_mutations_of_an_event(
     event_type: str, signer: Signer, changes: list[tuple[Mutation, Any]]
 ) -> None:
     """E3: any mutations, signed again before, between, after them or not at all."""
@@ -224,7 +224,7 @@ def test_any_json_value(value: Any) -> None:
 
 
 @given(worlds())
-def test_a_whole_world(world: World) -> None:
+def test_verdicts_of_a_bundle_are_those_of_its_events(world: World) -> None:
     """E3: the verdicts of a bundle are those of the slow way, each."""
     bundle = parse_bundle(to_json(make_bundle(WORLD_RECORD, world.events)))
     for raw, judged in zip(bundle.events, verify_bundle(bundle, WORLD_KEYS).events, strict=True):
@@ -261,7 +261,9 @@ def test_types_that_e4_does_not_name(event_type: str, *, expected: bool) -> None
     [NOON, "2026-01-01T00:00:00.999999Z", "2026-01-01T00:00:01+00:00",
      "2026-01-01T00:00:01.999999Z", "2026-01-01T00:00:02Z", "2026-02-29T00:00:00Z", ""],
 )  # fmt: skip
-def test_windows_and_roles(event_type: str, signer: Signer, created_at: str) -> None:
+def test_validity_windows_and_roles_of_keys(
+    event_type: str, signer: Signer, created_at: str
+) -> None:
     """K2: from inclusive, until exclusive; and only what the key may sign."""
     payload = payload_of(event_type, RECORD, ALICE)
     fault = agree(make_event(RECORD, signer, event_type, payload, created_at))
@@ -359,7 +361,7 @@ def test_an_event_is_encoded_and_hashed_by_the_rule(value: Any) -> None:
 
 
 @given(worlds())
-def test_a_verdict_is_recalled_as_it_was_reached(world: World) -> None:
+def test_stored_verdicts_give_the_same_events_and_receipts(world: World) -> None:
     """B3: what a store knows of each value gives the very events and receipts again."""
     bundle = parse_bundle(to_json(world.bundle()))
     first = verify_bundle(bundle, WORLD_KEYS)
@@ -374,7 +376,7 @@ def test_a_verdict_is_recalled_as_it_was_reached(world: World) -> None:
     assert first == verify_bundle(bundle, keys_of(), known)
 
 
-def test_a_valid_event_is_taken_from_its_value_alone() -> None:
+def test_a_valid_event_is_restored_from_its_value_and_digest() -> None:
     """A store keeps value and digest; what the merge asks for follows from them."""
     for event_type in TYPES:
         event = valid(event_type)

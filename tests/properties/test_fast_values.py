@@ -101,7 +101,7 @@ def test_nesting_at_its_borders(depth: int) -> None:
 
 
 @given(st.dictionaries(_bracketed, json_values()), json_values())
-def test_what_is_embedded_is_not_encoded_again(outer: Object, inner: Any) -> None:
+def test_an_embedded_value_is_not_encoded_again(outer: Object, inner: Any) -> None:
     """V2, M13: a part that was encoded before stands in the whole as if it had been now."""
     text = canonical(inner)
     whole = {**dict.fromkeys(outer), "inner": inner, "list": [inner, 1]}
@@ -231,7 +231,7 @@ def _slow_instant(text: str) -> int | None:
 
 
 @given(st.datetimes().map(datetime.isoformat), _endings, st.data())
-def test_a_damaged_time_is_read_as_it_stands(text: str, ending: str, data: st.DataObject) -> None:
+def test_a_damaged_time_is_read_strictly(text: str, ending: str, data: st.DataObject) -> None:
     """V5: with other characters in some places, it is another time or none."""
     characters = list(text + ending)
     for _ in range(data.draw(st.integers(1, 3))):
@@ -268,7 +268,7 @@ def test_base64_of_any_bytes_is_read_back(data: bytes) -> None:
 
 
 @given(st.binary(max_size=12), st.data())
-def test_damaged_base64_is_read_as_it_stands(raw: bytes, data: st.DataObject) -> None:
+def test_damaged_base64_is_read_strictly(raw: bytes, data: st.DataObject) -> None:
     """V6: with other characters in some places, it says other bytes or is refused."""
     characters = list(base64.b64encode(raw).decode())
     for _ in range(data.draw(st.integers(0, 3))):

@@ -87,7 +87,7 @@ def test_stepwise_equals_at_once(data: st.DataObject) -> None:
 
 
 @given(worlds(), st.sampled_from(KEY_SETS))
-def test_a_composed_bundle_says_the_same(world: World, signers: Signers) -> None:
+def test_a_composed_bundle_has_the_same_state(world: World, signers: Signers) -> None:
     """B6: composed under one key set, it merges to the same state under every other."""
     data = composed([world.bundle()], keys_of(*signers))
     for others in KEY_SETS:
@@ -113,7 +113,7 @@ def test_noise_never_moves_the_core_digest(
 
 
 @given(worlds(), st.sampled_from(KEY_SETS))
-def test_a_verdict_rests_on_the_keys_that_it_names_alone(
+def test_a_verdict_depends_only_on_the_keys_that_the_fact_names(
     world: World,
     signers: Signers,
 ) -> None:

@@ -141,7 +141,7 @@ def shown(event: ValidEvent | InvalidEvent) -> tuple[str, Any]:
 
 
 @given(st.data())
-def test_verdicts_are_the_plain_readings(data: st.DataObject) -> None:
+def test_verdicts_are_those_of_the_plain_implementation(data: st.DataObject) -> None:
     """Under any two profiles, of what was signed and then changed."""
     chosen = data.draw(st.lists(st.sampled_from(INVENTED), min_size=1, max_size=3, unique_by=id))
     signers = data.draw(st.sampled_from(KEY_SETS))
@@ -181,7 +181,7 @@ WORLDS += [
 
 
 @given(st.data())
-def test_a_stranger_changes_nothing_and_order_does_not_matter(data: st.DataObject) -> None:
+def test_tampered_copies_and_the_order_of_events_change_nothing(data: st.DataObject) -> None:
     """Whoever has no key can only add what is invalid, or what is there already."""
     makers, profiles = data.draw(st.sampled_from(WORLDS))
     signers = data.draw(st.sampled_from(KEY_SETS))
@@ -205,7 +205,9 @@ def test_a_stranger_changes_nothing_and_order_does_not_matter(data: st.DataObjec
 
 
 @given(made_by(of_make(other_names)), st.sampled_from(KEY_SETS))
-def test_what_passes_as_built_in_stays(event: Object, signers: tuple[Signer, ...]) -> None:
+def test_events_valid_under_the_built_in_profile_stay_valid(
+    event: Object, signers: tuple[Signer, ...]
+) -> None:
     """A trusted profile changes no verdict that is valid without it."""
     plain_keys = keys_of(*signers)
     keys = plain_keys.with_profiles([like_mirror_v1(), profile_of(of_make(other_names))])
@@ -278,7 +280,7 @@ def put(event: Object, pointer: str, value: Any) -> Object:
 
 @settings(max_examples=settings().max_examples * 8 // 3)
 @given(odd_profiles(), st.data())
-def test_whatever_profile_is_safe_lets_no_stranger_speak(
+def test_under_a_safe_profile_unsigned_changes_do_not_change_an_event(
     odd: tuple[Object, Object], data: st.DataObject
 ) -> None:
     """What was signed once says one thing, whatever is changed beside it; the plain reading too."""

@@ -169,7 +169,7 @@ G, C, N = GRAPH["event_id"], CLAIM["event_id"], NEWER_CLAIM["event_id"]
         (STRANGE, None, 7, "x", {}),
     ],
 )
-def test_what_is_the_same_matches(events: Sequence[Any]) -> None:
+def test_equal_states_match(events: Sequence[Any]) -> None:
     """A state matches itself, whatever is in it, and also what is left of it in part."""
     here = holding(*events)
     assert told(here, here.state) == ("match", [])
@@ -222,7 +222,7 @@ def test_members_that_only_we_have_are_listed_and_leave_a_match() -> None:
         ((), (OF_NOTHING,), "differs"),
     ],
 )
-def test_who_knows_more_is_told_by_the_events(
+def test_the_side_that_is_behind_is_determined_by_events(
     ours: Sequence[Any], theirs: Sequence[Any], status: str
 ) -> None:
     """`behind`, `ahead`, `forked` by what is shown; what no state shows only counts."""
@@ -242,7 +242,7 @@ def test_who_knows_more_is_told_by_the_events(
         ((GRAPH,), (OF_NOTHING,), "differs"),  # as many, and none that is not here is shown
     ],
 )
-def test_where_upstream_does_not_say_what_it_retired_counts_decide(
+def test_counts_decide_where_upstream_lists_no_retired_events(
     ours: Sequence[Any], theirs: Sequence[Any], status: str
 ) -> None:
     """An event may be missing from a list because one that is not shown took it away."""
@@ -250,7 +250,7 @@ def test_where_upstream_does_not_say_what_it_retired_counts_decide(
     assert told(holding(*ours), upstream)[0] == status
 
 
-def test_without_counts_only_what_is_shown_decides() -> None:
+def test_without_counts_the_listed_events_decide() -> None:
     """Whatever was left out."""
     upstream = without(in_part(said(GRAPH, REVOCATION), "graph_snapshots"), "valid_event_count")
     assert told(holding(GRAPH), upstream) == ("ahead", ["event.missing_upstream"])
@@ -323,7 +323,7 @@ def test_a_refused_event_in_upstreams_history_is_named_as_such() -> None:
     ("false_one", "code"),
     [({"event_id": G}, "event.shape"), ({**CLAIM, "event_id": G}, "event.id")],
 )
-def test_what_only_bears_an_id_is_not_that_event(false_one: Object, code: str) -> None:
+def test_an_object_with_only_an_event_id_is_not_that_event(false_one: Object, code: str) -> None:
     """Anybody can send junk with the id of an event: it is still missing here, and that is said."""
     comparison = compare(holding(false_one), said(GRAPH))
     assert comparison.status == "behind"
@@ -350,7 +350,7 @@ def test_a_valid_event_is_not_called_refused_for_a_copy_that_is() -> None:
         ((CLAIM, WITHDRAWAL), WITHDRAWAL, "event.withdrawn", "withdrawn"),
     ],
 )
-def test_what_is_shown_as_current_though_it_is_not_is_named(
+def test_a_retired_event_that_upstream_lists_as_current_is_named(
     events: Sequence[Object], shown: Object, code: str, reason: str
 ) -> None:
     """With what took it away, so that a person can look at it."""
@@ -382,9 +382,7 @@ def _entry(event: Object) -> Object:
         ("/equivocation_count", 3, "equivocation_count is 3, but equivocations has 0"),
     ],
 )
-def test_counts_that_cannot_be_true_of_the_lists_are_told(
-    pointer: str, count: int, text: str
-) -> None:
+def test_counts_that_contradict_the_lists_are_reported(pointer: str, count: int, text: str) -> None:
     """Upstream contradicts itself, whatever we hold; no count is told of twice."""
     here = holding(GRAPH, CLAIM, STRANGE)
     comparison = compare(here, changed(here.state, pointer, count))
@@ -396,7 +394,7 @@ def test_counts_that_cannot_be_true_of_the_lists_are_told(
     assert not any("differs" in cause.text for cause in comparison.causes)
 
 
-def test_counts_of_lists_that_are_not_printed_are_not_doubted() -> None:
+def test_counts_of_absent_lists_are_accepted() -> None:
     """A part of a state cannot contradict what is left out."""
     here = holding(STRANGE)
     assert told(here, in_part(here.state)) == ("match", [])
@@ -404,7 +402,7 @@ def test_counts_of_lists_that_are_not_printed_are_not_doubted() -> None:
     assert told(holding(GRAPH), alone) == ("differs", ["counts"])
 
 
-def test_a_count_that_only_differs_is_told_with_both_sides() -> None:
+def test_a_count_that_differs_is_reported_with_both_values() -> None:
     """A valid event may stand in no list: the text says which."""
     comparison = compare(holding(CREATED), said(CREATED, OF_NOTHING))
     sides = "1 here, 2 upstream"
@@ -445,7 +443,7 @@ def test_a_merge_version_of_null_is_another_one() -> None:
     assert told(here, changed(here.state, "/merge_version", None)) == ("differs", ["merge_version"])
 
 
-def test_an_alias_that_does_not_follow_from_the_record_is_told_beside_other_causes() -> None:
+def test_an_alias_that_does_not_follow_from_the_record_is_reported_beside_other_causes() -> None:
     """No event explains it (R4)."""
     upstream = changed(said(CREATED, GRAPH), "/current/source_aliases/2/alias_value", "10.1/x")
     comparison = compare(holding(CREATED), upstream)
@@ -457,7 +455,7 @@ def test_an_alias_that_does_not_follow_from_the_record_is_told_beside_other_caus
 
 
 @pytest.mark.parametrize("aliases", [[], None, {}, ["x"], 7])
-def test_aliases_that_are_no_list_or_not_all_are_told(aliases: Any) -> None:
+def test_aliases_that_are_missing_or_not_a_list_are_reported(aliases: Any) -> None:
     """Whatever stands there."""
     here = holding()
     upstream = changed(here.state, "/current/source_aliases", aliases)
@@ -465,7 +463,7 @@ def test_aliases_that_are_no_list_or_not_all_are_told(aliases: Any) -> None:
     assert (status, set(found)) == ("differs", {"aliases"})
 
 
-def test_a_time_of_an_alias_is_told_as_what_nobody_signed() -> None:
+def test_a_different_time_of_an_alias_is_reported_as_unsigned() -> None:
     """It may differ between honest mirrors (M7)."""
     ours, theirs = (
         holding(alias_claims=make_claims(RECORD, one))
@@ -501,7 +499,7 @@ def test_a_record_that_does_not_hash_to_its_number_is_proof() -> None:
      ({**RECORD, "more": 1}, "must have exactly"),
      ({**RECORD, "schema_version": "2.0"}, "/schema_version must be")],
 )  # fmt: skip
-def test_a_record_that_is_none_gives_no_number(record: Any, place: str) -> None:
+def test_a_malformed_record_has_no_pith_number(record: Any, place: str) -> None:
     """What is wrong with it is said."""
     here = holding()
     comparison = compare(here, changed(here.state, "/current/canonical_record", record))
@@ -546,7 +544,7 @@ def test_a_sentence_stays_short_whatever_upstream_sends() -> None:
         assert all(len(cause.text) < 600 for cause in comparison.causes)
 
 
-def test_what_nothing_explains_is_told_as_another_outcome() -> None:
+def test_an_unexplained_difference_is_reported_as_another_outcome() -> None:
     """The same events, and a place where the states are not equal."""
     here = holding(CREATED)
     upstream = changed(here.state, "/current/receipt/signed_at", None)
@@ -623,14 +621,14 @@ def test_a_comparison_is_printed_with_all_that_it_found() -> None:
         ({"pith_number": NUMBER, "current": []}, "/current"),
     ],
 )
-def test_what_is_no_state_is_refused(value: Any, where: str) -> None:
+def test_a_value_that_is_not_a_state_is_refused(value: Any, where: str) -> None:
     """Code and place say why it cannot be compared."""
     with pytest.raises(FormatError) as caught:
         parse_claim(value)
     assert (caught.value.code, caught.value.where) == ("state.shape", where)
 
 
-def test_the_events_of_a_state_are_those_that_it_shows_or_speaks_of() -> None:
+def test_the_events_of_a_state_are_those_that_it_lists_or_mentions() -> None:
     """Current and retired ones, what retired them, and what equivocates; each well-formed id."""
     equivocal = make_event(RECORD, ALICE, "graph_snapshot", snapshot({}))
     state = said(GRAPH, equivocal, REVOCATION, CITATION)
@@ -792,9 +790,7 @@ _HOSTILE = st.recursive(
 
 
 @given(sides(), st.data())
-def test_law_nothing_that_upstream_says_stops_a_comparison(
-    here: LocalRecord, data: st.DataObject
-) -> None:
+def test_law_any_upstream_state_can_be_compared(here: LocalRecord, data: st.DataObject) -> None:
     """Wrong types, huge numbers and odd names anywhere: there is a status, a cause, and JSON."""
     upstream = copy.deepcopy(here.state)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -807,7 +803,7 @@ def test_law_nothing_that_upstream_says_stops_a_comparison(
     assert json.loads(canonical(comparison.to_value()))["status"] == comparison.status
 
 
-def test_law_nor_does_deep_nesting() -> None:
+def test_law_a_deeply_nested_upstream_state_can_be_compared() -> None:
     """As deep as V1 lets a text be, where ours is as deep, too."""
     payload: Any = {}
     for _ in range(31):

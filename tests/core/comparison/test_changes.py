@@ -71,7 +71,7 @@ def words(before: Object | None, after: Object, member: str) -> list[str]:
 # Events --------------------------------------------------------------------------------------
 
 
-def test_an_event_comes_and_says_what_it_says() -> None:
+def test_a_new_event_is_listed_with_its_summary() -> None:
     """With its signer and the time that it claims."""
     event = make_event(RECORD, ALICE, "citation_signed", citation("arxiv:1"))
     (change,) = [one for one in state_changes(state(), state(event)) if one.event_id]
@@ -84,7 +84,7 @@ def test_an_event_comes_and_says_what_it_says() -> None:
     assert change.to_value()["after"] == state(event)["current"]["citations"][0]
 
 
-def test_an_event_goes_and_why() -> None:
+def test_a_retired_event_is_listed_with_the_reason() -> None:
     """Superseded, revoked, or no longer valid; the one that supersedes comes."""
     first, second = claim(), claim(LATER)
     back = make_event(RECORD, ALICE, "event_revoked", revocation(first["event_id"]))
@@ -187,7 +187,7 @@ def test_one_id_with_other_members(member: str | None, value: str, expected: str
 # The rest ------------------------------------------------------------------------------------
 
 
-def test_a_record_that_was_not_known_comes_whole() -> None:
+def test_all_of_a_new_record_is_listed() -> None:
     """Its aliases, its events and the counts with it."""
     after = state(claim())
     changes = state_changes(None, after)

@@ -41,7 +41,7 @@ def test_differences_come_in_the_order_of_our_members() -> None:
 
 
 @pytest.mark.parametrize("name", ["canonical_record", "payload", "slot_key"])
-def test_what_the_protocol_only_knows_whole_is_equal_or_not(name: str) -> None:
+def test_opaque_values_are_compared_as_a_whole(name: str) -> None:
     """A member that one side lacks there is a difference, and the first place is named."""
     assert found({name: {"b": 1, "a": 2}}, {name: {"b": 1}}) == [(f"/x/{name}/a", 2, ABSENT)]
     assert found({name: {"b": 1}}, {name: {"b": 1, "a": 2}}) == [(f"/x/{name}/a", ABSENT, 2)]
@@ -79,14 +79,14 @@ def test_where_one_list_goes_on_its_next_item_is_the_difference() -> None:
 
 
 @pytest.mark.parametrize("name", ["event_id", "alias_kind", "digest"])
-def test_where_lists_speak_of_other_things_one_difference_says_so(name: str) -> None:
+def test_lists_of_different_events_are_one_difference(name: str) -> None:
     """What stands in it, and comes after it, cannot be compared."""
     here = [{name: "a", "n": 1}, {name: "b", "n": 2}, {name: "c", "n": 3}]
     upstream = [{name: "a", "n": 1}, {name: "z", "n": 9}, {name: "y", "n": 9}, {}]
     assert found(here, upstream) == [(f"/x/1/{name}", "b", "z")]
 
 
-def test_the_same_thing_is_compared_by_the_members_that_both_have() -> None:
+def test_two_items_of_one_event_are_compared_by_their_common_members() -> None:
     """Also where one side does not say what it is."""
     here = [{"event_id": "a", "n": 1}, {"event_id": "b"}]
     assert found(here, [{"n": 1}, {"event_id": "b", "more": 2}]) == []
@@ -164,7 +164,7 @@ def test_law_nothing_differs_from_itself(value: Any) -> None:
 
 
 @given(_OBJECTS, _OBJECTS)
-def test_law_every_pointer_leads_to_what_is_said(here: Any, upstream: Any) -> None:
+def test_law_every_pointer_leads_to_the_reported_values(here: Any, upstream: Any) -> None:
     """On both sides, and what is said does differ."""
     result = differences(here, upstream)
     for one in result.found:

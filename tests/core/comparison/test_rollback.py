@@ -69,7 +69,7 @@ def found(before: Any, after: Any, retired: Sequence[str] = ()) -> list[tuple[st
 # States --------------------------------------------------------------------------------------
 
 
-def test_whoever_adds_takes_nothing_back() -> None:
+def test_additions_are_no_rollback() -> None:
     """Events that are superseded or revoked by later ones are still named."""
     grown = [(), (GRAPH,), (GRAPH, CLAIM), (GRAPH, CLAIM, NEWER_CLAIM, REVOCATION)]
     for before, after in pairwise(grown):
@@ -109,7 +109,7 @@ def test_a_revocation_that_is_gone_is_found() -> None:
         ("equivocation_count", 1, 0),
     ],
 )
-def test_a_count_that_fell_is_told(name: str, was: int, now: int) -> None:
+def test_a_count_that_fell_is_reported(name: str, was: int, now: int) -> None:
     """Facts are only ever added."""
     assert found({name: was}, {name: now}) == [
         ("rollback.count", f"{name} fell from {was} to {now}")
@@ -126,7 +126,7 @@ def test_only_integers_are_counts(was: Any, now: Any) -> None:
     assert found({"event_count": was}, {"event_count": now}) == []
 
 
-def test_a_record_that_changed_is_told() -> None:
+def test_a_record_that_changed_is_reported() -> None:
     """One number, two records: at most one of them hashes to it."""
     before, after = state(), state()
     after["current"]["canonical_record"] = make_record("Another")
@@ -136,7 +136,7 @@ def test_a_record_that_changed_is_told() -> None:
     assert found(after, before) == []
 
 
-def test_an_event_that_is_told_otherwise_is_named() -> None:
+def test_an_event_with_other_members_is_named() -> None:
     """One id is one content."""
     before = state(GRAPH)
     after = copy.deepcopy(before)
@@ -158,7 +158,7 @@ def test_an_event_may_go_if_it_is_known_to_be_retired() -> None:
     assert found(before, after, [G]) == []
 
 
-def test_a_list_that_is_not_printed_any_more_takes_its_events_back() -> None:
+def test_a_missing_list_is_a_rollback_of_its_events() -> None:
     """Left out or gone, nobody can see it."""
     before = state(GRAPH)
     assert [code for code, _ in found(before, in_part(before))] == ["rollback.event"]
@@ -183,12 +183,12 @@ def test_an_event_whose_content_was_swapped_under_its_id_is_named() -> None:
     assert found(bundle(GRAPH), both) == []
 
 
-def test_another_signature_of_the_same_event_takes_nothing_back() -> None:
+def test_another_signature_of_the_same_event_is_no_rollback() -> None:
     """It is one event (M1)."""
     assert found(bundle(GRAPH), bundle(sign_event_again(GRAPH, ALICE))) == []
 
 
-def test_a_record_that_changed_in_a_bundle_is_told() -> None:
+def test_a_record_that_changed_in_a_bundle_is_reported() -> None:
     """Though the number is the same."""
     after = bundle(canonical_record=make_record("Another"))
     assert found(bundle(), after) == [("rollback.record", "the canonical record changed")]
@@ -231,7 +231,7 @@ def growing(draw: st.DrawFn) -> list[World]:
 
 
 @given(growing())
-def test_law_whoever_only_adds_takes_nothing_back(worlds: list[World]) -> None:
+def test_law_additions_are_no_rollback(worlds: list[World]) -> None:
     """True of every state on the way, and of every bundle."""
     judged = [verified(world.bundle(), worlds_of.KEYS) for world in worlds]
     states = [merge_bundles([one], worlds_of.KEYS).value for one in judged]
@@ -243,7 +243,7 @@ def test_law_whoever_only_adds_takes_nothing_back(worlds: list[World]) -> None:
 
 
 @given(worlds_of.worlds(), st.data())
-def test_law_what_is_taken_away_is_found(world: World, data: st.DataObject) -> None:
+def test_law_every_removed_event_is_found(world: World, data: st.DataObject) -> None:
     """An event that is taken out of a bundle, and any that a state showed."""
     ids = {one["event_id"] for one in world.events if isinstance(one, dict) and "event_id" in one}
     if not ids:
@@ -275,7 +275,7 @@ _HOSTILE = st.dictionaries(
 
 
 @given(_HOSTILE, _HOSTILE)
-def test_law_nothing_that_was_said_stops_it(before: Any, after: Any) -> None:
+def test_law_any_two_documents_can_be_checked(before: Any, after: Any) -> None:
     """Whatever stands where."""
     assert all(cause.text for cause in rollbacks(before, after))
     assert rollbacks(before, before) == []

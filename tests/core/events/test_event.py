@@ -336,7 +336,7 @@ def test_the_first_check_that_fails_gives_the_code(codes: tuple[str, ...]) -> No
         ("2027-01-01T00:00:00Z", "event.key_window"),
     ],
 )
-def test_the_window_is_asked_at_created_at(created_at: str, expected: str | None) -> None:
+def test_the_validity_window_applies_to_created_at(created_at: str, expected: str | None) -> None:
     """E3 `event.key_window`: from inclusive, until exclusive."""
     event = make_event(RECORD, CLAIMER, "author_claimed", author_claim(), created_at)
     assert expected == code(event)
@@ -356,7 +356,7 @@ def test_the_window_is_asked_at_created_at(created_at: str, expected: str | None
         (BOB.signer_value(), "event.signature"),
     ],
 )
-def test_a_signer_that_is_not_the_keys(members: Object, expected: str) -> None:
+def test_a_signer_that_differs_from_the_key_is_refused(members: Object, expected: str) -> None:
     """E3 `event.key_unknown`, `event.key_mismatch`; or the right signer of another key."""
     assert expected == code(claim(signer=ALICE.signer_value(**members)))
 
@@ -662,7 +662,7 @@ def test_slot_keys(event_type: str, payload: Object, expected: list[str | None])
 # Verdicts as data ----------------------------------------------------------------------------
 
 
-def test_a_valid_event_says_what_the_merge_asks_of_it() -> None:
+def test_a_valid_event_has_what_the_merge_needs() -> None:
     """M1 to M5: instant, id, authority, key, slot."""
     event = claim(created_at="1970-01-01T00:00:01.5Z")
     judged = valid(event)
@@ -696,7 +696,9 @@ def test_a_valid_event_says_what_the_merge_asks_of_it() -> None:
         ("x.y", {"status": "withdrawn"}, False),
     ],
 )
-def test_what_withdraws(event_type: str, members: Object, *, expected: bool) -> None:
+def test_which_payloads_are_withdrawals(
+    event_type: str, members: Object, *, expected: bool
+) -> None:
     """M5: `status` only for the types where E4 lists it."""
     assert expected == valid(changed(event_type, **members)).is_withdrawn
 
@@ -727,7 +729,7 @@ def test_an_invalid_event_keeps_value_digest_code_and_reason() -> None:
         (make_event(RECORD, ALICE, "x.y", created(RECORD, BOB)), {"key-alice"}),
     ],
 )
-def test_the_keys_that_a_verdict_may_rest_on(event: Any, expected: set[str]) -> None:
+def test_the_keys_that_a_verdict_may_depend_on(event: Any, expected: set[str]) -> None:
     """E3, S2: no change of other keys can change the verdict."""
     judged = verify_event(EncodedEvent.of(event), parse_record(RECORD), KEYS)
     assert expected == key_ids_of_event(judged, KEYS)

@@ -98,7 +98,7 @@ def keeps(invented: Invented) -> bool:
 
 
 @ENVELOPES
-def test_an_event_says_the_same_in_any_envelope(invented: Invented) -> None:
+def test_an_event_has_the_same_statement_in_any_envelope(invented: Invented) -> None:
     """In the members of E1, so that no other rule knows of envelopes."""
     keys = trusting(profile_of(invented))
     for said, event in zip(THREE, invented.events(), strict=True):
@@ -133,7 +133,7 @@ def test_ids_are_one_for_each_signed_text_and_key(invented: Invented) -> None:
     assert 6 == len({one.event_id for one in events if isinstance(one, ValidEvent)})
 
 
-def test_what_nothing_covers_changes_nothing() -> None:
+def test_unsigned_members_change_nothing() -> None:
     """A stranger may write there; what the event says, and its id, stay."""
     for make, change in (
         (other_names, {"proof": {"alg": "rsa", "more": 1}}),
@@ -354,7 +354,7 @@ def test_a_subject_may_be_the_digest_of_the_record() -> None:
     assert ("new", "") == code(event, trusting(profile))
 
 
-def test_of_several_keys_the_one_that_comes_furthest_counts() -> None:
+def test_of_several_keys_the_one_that_passes_most_checks_counts() -> None:
     """An envelope need not say which key it was, and a fingerprint can be of two."""
     profile = profile_of(of_make(by_nobody))
     event = by_nobody(THREE[0], ALICE)
@@ -368,7 +368,7 @@ def test_of_several_keys_the_one_that_comes_furthest_counts() -> None:
     assert ALICE.key_id == found.key_id
 
 
-def test_what_comes_furthest_under_no_profile_is_the_built_in_ones() -> None:
+def test_an_event_of_no_profile_gets_the_verdict_of_the_built_in_one() -> None:
     """Of verdicts that come as far as each other, the built-in profile's is told."""
     keys = trusting(profile_of(of_make(flat)))
     event = make_event(RECORD, Signer("carol"), "author_claimed", author_claim())
@@ -379,7 +379,7 @@ def test_what_comes_furthest_under_no_profile_is_the_built_in_ones() -> None:
 
 
 @ENVELOPES
-def test_a_verdict_is_recalled_as_it_was_reached(invented: Invented) -> None:
+def test_a_stored_verdict_gives_the_same_event(invented: Invented) -> None:
     """Valid or not."""
     keys = trusting(profile_of(invented))
     event = invented.event(THREE[0], ALICE)
@@ -395,7 +395,7 @@ def test_a_verdict_is_recalled_as_it_was_reached(invented: Invented) -> None:
             valid_under(event, raw.digest, ProfileVerdict("new", ALICE.key_id, None), missing)
 
 
-def test_which_keys_a_verdict_may_rest_on() -> None:
+def test_the_keys_that_a_verdict_may_depend_on() -> None:
     """Under any of the profiles: a change of one of them can lift it or end it."""
     keys = trusting(profile_of(of_make(flat)), profile_of(of_make(by_fingerprint), "z"))
     event = flat(THREE[0], ALICE)
@@ -431,7 +431,7 @@ def unsafe(profile: Profile, expected: str) -> None:
 
 
 @pytest.mark.parametrize("role", NEEDED)
-def test_what_is_needed_must_have_a_place(role: Any) -> None:
+def test_required_fields_must_have_a_pointer(role: Any) -> None:
     """Without a type, a paper, a time and a payload there is nothing to be said."""
     places: Any = {name: place for name, place in SAFE.pointers.items() if name != role}
     unsafe(replace(SAFE, pointers=places), f"no place for the {role} of an event")
@@ -439,7 +439,7 @@ def test_what_is_needed_must_have_a_place(role: Any) -> None:
 
 @pytest.mark.parametrize("role", [*NEEDED, "target"])
 @pytest.mark.parametrize("below", ["", "/x"])
-def test_what_is_said_must_be_signed(role: Any, below: str) -> None:
+def test_all_fields_must_be_signed(role: Any, below: str) -> None:
     """All of it."""
     signs = SignedContent("event", ("/event_id", "/signature_b64", f"{SAFE.pointers[role]}{below}"))
     signature = replace(SAFE.signature, signs=signs)
@@ -481,7 +481,7 @@ def test_a_name_is_plain_and_new(name: str) -> None:
     unsafe(replace(SAFE, name=name), "its name must be")
 
 
-def test_one_place_says_one_thing() -> None:
+def test_two_fields_cannot_have_one_pointer() -> None:
     """A digest of a record looks like a type."""
     places: Any = {**SAFE.pointers, "type": SAFE.pointers["subject"]}
     unsafe(replace(SAFE, pointers=places), "two things")

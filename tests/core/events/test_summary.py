@@ -71,7 +71,7 @@ def test_a_value_that_is_no_event(value: Any) -> None:
     assert EventSummary("", "", "", "", "", ()) == event_summary(judged(value))
 
 
-def test_an_invalid_event_says_what_it_says() -> None:
+def test_an_invalid_event_is_summarised_by_its_members() -> None:
     """With another signature it is refused, and can be described."""
     event = make_event(RECORD, ALICE, "citation_signed", citation("arxiv:1"))
     forged = {**event, "signature": {"algorithm": "ed25519", "signature_b64": "AA=="}}
@@ -113,7 +113,7 @@ def test_a_type_that_is_not_named_shows_its_first_members() -> None:
         ({}, []),
     ],
 )  # fmt: skip
-def test_an_integrity_finding_says_which_reference_is_meant(
+def test_an_integrity_finding_names_its_reference(
     evidence: dict[str, Any], expected: list[str]
 ) -> None:
     """From its payload, else from its evidence."""

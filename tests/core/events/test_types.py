@@ -48,7 +48,7 @@ def _names(path: Path) -> set[str]:
     return {literal for _, literal in source_of(path).strings if literal in EVENT_TYPES}
 
 
-def test_only_the_table_names_the_types() -> None:
+def test_event_types_are_named_only_in_their_table() -> None:
     """Other modules ask the table, or name one type by a constant of its module."""
     found = {
         (path.relative_to(PACKAGE).as_posix(), name)

@@ -74,7 +74,7 @@ def test_a_checkpoint_of_another_program() -> None:
     assert extended == format_checkpoint(parse_checkpoint(extended))
 
 
-def test_a_mirror_may_say_more_than_we_know() -> None:
+def test_unknown_lines_of_a_checkpoint_are_accepted() -> None:
     """Below its own lines."""
     text = TEXT + "colour blue\n"
     assert replace(ONE, others=("colour blue",)) == parse_checkpoint(text)
@@ -140,7 +140,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_just_so_is_refused(name: str) -> None:
+def test_any_other_form_of_a_checkpoint_is_refused(name: str) -> None:
     """With its code."""
     text, code = REFUSED[name]
     assert code == code_of(lambda: parse_checkpoint(text))
@@ -307,14 +307,14 @@ NO_ROLLBACKS = {
 
 
 @pytest.mark.parametrize("name", ROLLBACKS)
-def test_whoever_says_less_than_before_rolls_back(name: str) -> None:
+def test_a_checkpoint_of_smaller_counts_is_a_rollback(name: str) -> None:
     """And is told by what."""
     new, why = ROLLBACKS[name]
     assert why in (describe_rollback(new, ONE) or "")
 
 
 @pytest.mark.parametrize("name", NO_ROLLBACKS)
-def test_whoever_says_as_much_or_more_does_not(name: str) -> None:
+def test_a_checkpoint_of_equal_or_greater_counts_is_no_rollback(name: str) -> None:
     """Under other rules, fewer events may be valid."""
     assert describe_rollback(NO_ROLLBACKS[name], ONE) is None
 

@@ -68,7 +68,7 @@ def _meaning(data: bytes) -> VerifiedNote | None:
 # Keys ----------------------------------------------------------------------------------------
 
 
-def test_a_key_that_others_published_has_the_id_that_they_say() -> None:
+def test_a_published_key_has_its_published_id() -> None:
     """Name, seed and texts of the key in the documentation of Go's `note` package."""
     seed = bytes.fromhex("810a1402d5146c8d84f2443330f54080ebf98ee17d9c74f6252fc5d5c7283173")
     signer = make_signer("PeterNeumann", seed)
@@ -242,7 +242,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_just_so_is_refused(name: str) -> None:
+def test_any_other_form_of_a_note_is_refused(name: str) -> None:
     """With its code."""
     data, code = REFUSED[name]
     assert code == code_of(lambda: parse_note(data))
@@ -316,7 +316,7 @@ def _code(data: bytes, *verifiers: Verifier) -> str:
     return caught.value.code
 
 
-def test_only_known_keys_are_believed() -> None:
+def test_only_signatures_of_known_keys_count() -> None:
     """A name alone is nothing, and other signatures are passed over."""
     note = parse_note(SIGNED)
     both = (ALICE.verifier, BOB.verifier)

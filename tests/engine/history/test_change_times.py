@@ -65,7 +65,7 @@ def _created(number: int) -> object:
     return make_event(record, REGISTRY, "record_created", created(record, REGISTRY))
 
 
-def test_the_times_are_those_of_arrivals_and_of_trust_that_they_name(
+def test_the_times_are_those_of_arrivals_and_of_changes_of_the_keys_they_name(
     store: Store, tmp_path: Path
 ) -> None:
     """Neither another record's arrival nor another key's change is among them."""
@@ -86,7 +86,7 @@ def test_the_times_are_those_of_arrivals_and_of_trust_that_they_name(
     assert change_times(store, 2) == [stored[1], log[2].at, log[3].at, log[4].at]
 
 
-def test_a_profile_may_touch_a_record_with_an_event_that_did_not_pass(
+def test_a_new_profile_may_change_a_record_with_an_invalid_event(
     store: Store, tmp_path: Path
 ) -> None:
     add_keys(store, keys_of(REGISTRY))
@@ -113,7 +113,7 @@ def test_without_commits_no_time_is_known(store: Store, tmp_path: Path) -> None:
     assert change_times(store, 1) == []
 
 
-def test_another_key_with_the_same_public_key_may_touch_a_record(
+def test_another_key_id_of_the_same_public_key_may_change_a_record(
     store: Store, tmp_path: Path
 ) -> None:
     _merge(store, tmp_path, 1, _claim(1))
@@ -122,7 +122,7 @@ def test_another_key_with_the_same_public_key_may_touch_a_record(
     assert change_times(store, 1)[1:] == [one.at for one in store.trust_log.log()]
 
 
-def test_a_clock_that_was_set_back_changes_nothing_that_was_known(
+def test_a_clock_that_is_set_back_does_not_change_earlier_states(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is stored later is never known earlier: neither a change of trust nor an arrival."""

@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def test_an_event_of_a_profile_has_an_id_that_is_nowhere_in_it(store: Store) -> None:
+def test_an_event_of_a_profile_is_found_by_an_id_that_it_does_not_contain(store: Store) -> None:
     """It is computed, so all events of profiles are looked at."""
     add_keys(store, keys_of(ALICE).with_profiles([PROFILE]))
     merge(store, *INVENTED[0].events())
@@ -36,7 +36,7 @@ def test_an_event_of_a_profile_has_an_id_that_is_nowhere_in_it(store: Store) -> 
         assert found.to_value()["profile"] == PROFILE.name
 
 
-def test_the_verdict_is_that_of_the_keys_of_today(store: Store) -> None:
+def test_the_verdict_is_that_of_the_current_keys(store: Store) -> None:
     """Even if the record waits to be verified again."""
     merge(store, claim(1))
     name = claim(1)["event_id"]
@@ -49,7 +49,7 @@ def test_the_verdict_is_that_of_the_keys_of_today(store: Store) -> None:
     assert [one.status for one in find_event(store, name)] == ["in force"]
 
 
-def test_one_record_alone_is_read(store: Store) -> None:
+def test_a_search_in_one_record_reads_no_other(store: Store) -> None:
     """That is the cost that is saved; progress counts the arrivals."""
     read: list[int] = []
     for number in (1, 2, 3):
@@ -82,5 +82,5 @@ def test_a_damaged_arrival_ends_the_search(store: Store) -> None:
         ("1705.09786", False),
     ],
 )
-def test_what_is_an_event_name(text: str, *, is_name: bool) -> None:
+def test_which_texts_name_an_event(text: str, *, is_name: bool) -> None:
     assert is_event_name(text) == is_name

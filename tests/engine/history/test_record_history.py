@@ -68,7 +68,7 @@ def statement(value: Object, at: str) -> UpstreamStatementRow:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_digests_are_those_of_stores_that_stopped_there(store: Store, seed: int) -> None:
+def test_each_step_has_the_digest_of_the_state_at_its_time(store: Store, seed: int) -> None:
     """At each time the history has the state that the store had; the digests form a chain."""
     random, events = Random(seed), {number: events_of(number) for number in (1, 2)}
     add_keys(store, keys_of(REGISTRY))
@@ -93,7 +93,7 @@ def test_the_digests_are_those_of_stores_that_stopped_there(store: Store, seed: 
 # Arrivals ------------------------------------------------------------------------------------
 
 
-def test_an_arrival_has_its_time_its_source_and_what_it_brought(store: Store) -> None:
+def test_an_arrival_has_its_time_its_source_and_its_facts(store: Store) -> None:
     """Each event with its status then, and what it did to others."""
     first, second = claim(1), claim(2)
     add_keys(store, keys_of(AUTHOR))
@@ -169,7 +169,7 @@ def test_another_signature_of_a_valid_event_is_a_repeat(store: Store) -> None:
 # Trust ---------------------------------------------------------------------------------------
 
 
-def test_a_change_of_trust_is_there_if_the_record_names_the_key(store: Store) -> None:
+def test_a_change_of_trust_is_a_step_if_the_record_names_the_key(store: Store) -> None:
     """The others are not; what is refused under the keys of then is said to be refused."""
     merge(store, claim(1))
     add_keys(store, keys_of(AUTHOR))
@@ -218,7 +218,7 @@ def test_signatures_are_verified_again_only_where_a_named_key_changed(
 # Statements, rules, times --------------------------------------------------------------------
 
 
-def test_statements_of_upstreams_stand_between(store: Store) -> None:
+def test_statements_of_upstreams_are_steps_in_order_of_time(store: Store) -> None:
     """With what each took back; they change no state here."""
     add_keys(store, keys_of(AUTHOR))
     merge(store, claim(1))
@@ -236,7 +236,7 @@ def test_statements_of_upstreams_stand_between(store: Store) -> None:
     assert other.to_value()["sha256"] == other.digest
 
 
-def test_the_rules_of_then_are_said(store: Store) -> None:
+def test_a_step_has_the_rules_of_its_time(store: Store) -> None:
     """Today's are used, whatever they were; of a store without commits no time is known."""
     merge(store, claim(1))
     assert [(one.rules, one.has_other_rules) for one in history(store)] == [(RULES, False)]
@@ -256,7 +256,7 @@ def _restore_checksums(conn: sqlite3.Connection) -> None:
         conn.execute("UPDATE arrival_commit SET checksum = ?", (row_checksum(*row),))
 
 
-def test_a_clock_that_was_set_back_leaves_the_order(
+def test_a_clock_that_is_set_back_does_not_change_the_order(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is stored later counts as known no earlier than what was stored before."""

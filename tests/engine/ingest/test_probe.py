@@ -110,7 +110,7 @@ def test_an_envelope_is_found(invented: Invented) -> None:
 
 
 @ENVELOPES
-def test_what_is_found_is_what_was_invented(invented: Invented) -> None:
+def test_the_rule_of_the_signature_and_all_places_are_found(invented: Invented) -> None:
     """What is signed, in which form, how it is spelled, what stands where, what is unprotected."""
     fit = _found(invented)
     rule, identity = fit.profile.signature, fit.profile.id
@@ -124,7 +124,7 @@ def test_what_is_found_is_what_was_invented(invented: Invented) -> None:
 
 
 @ENVELOPES
-def test_the_id_that_is_found_is_the_one_that_was_invented(invented: Invented) -> None:
+def test_the_rule_of_the_id_is_found(invented: Invented) -> None:
     """Where it stands, how it is spelled, and that it covers just what is signed."""
     identity = _found(invented).profile.id
     if invented.id_at is None:
@@ -138,7 +138,7 @@ def test_the_id_that_is_found_is_the_one_that_was_invented(invented: Invented) -
 
 
 @ENVELOPES
-def test_a_profile_that_was_saved_says_the_same(invented: Invented) -> None:
+def test_a_profile_that_is_written_and_read_is_the_same(invented: Invented) -> None:
     """It is read again as it was, and all events are as it says."""
     profile = _found(invented).profile
     again = parse_profile(orjson.dumps(profile.to_value()))
@@ -157,7 +157,7 @@ def test_a_profile_holds_for_events_that_it_was_not_found_from(invented: Invente
     assert check_event(_with_another_payload(third), profile, KEYS) in {"id", "signature"}
 
 
-def test_a_spelling_that_one_event_does_not_show() -> None:
+def test_an_encoding_that_one_event_does_not_show_is_found_by_others() -> None:
     """The first may have no `+` and no `_` in it; the others tell which it is."""
     bodies = [{**without(padded(THREE[0], ALICE), "event_id", "signature"), "n": n}
               for n in range(200)]  # fmt: skip
@@ -172,7 +172,7 @@ def test_a_spelling_that_one_event_does_not_show() -> None:
     assert "base64" == found(plain).profile.signature.spelling.encoding
 
 
-def test_a_key_of_several_that_is_not_named() -> None:
+def test_a_key_that_events_do_not_name_is_found_among_several() -> None:
     """Every trusted key is tried, and those that signed are told."""
     bob = Signer("bob")
     events = [
@@ -237,7 +237,7 @@ def test_the_built_in_envelope_in_ascii_form() -> None:
     assert [] == result.alternatives
 
 
-def test_events_that_are_all_ascii_do_not_show_the_form() -> None:
+def test_events_that_are_all_ascii_are_taken_as_canonical_bytes() -> None:
     """It is taken as V2, and that is said; what no signature covers does not count."""
     events = [{**flat(said, ALICE), "seen": "\xe9"} for said in (THREE[0], THREE[2])]
     fit = found(events)
@@ -245,7 +245,7 @@ def test_events_that_are_all_ascii_do_not_show_the_form() -> None:
     assert not found([flat(said, ALICE) for said in THREE]).is_ascii_only
 
 
-def test_id_and_signature_may_be_made_of_two_forms() -> None:
+def test_id_and_signature_may_cover_different_forms() -> None:
     """V2 for the one, V7 for the other: each is looked at by itself."""
     events = []
     for said in THREE:
@@ -272,7 +272,7 @@ def test_two_new_envelopes_at_once_are_not_found() -> None:
     assert {(2, 5), (3, 5)} == {(fit.signatures, fit.events) for fit in result.refused}
 
 
-def test_a_forged_event_does_not_hide_what_the_others_are() -> None:
+def test_a_forged_event_does_not_hide_the_envelope_of_the_others() -> None:
     """Though it is the shortest, and so the first that is searched."""
     forged = {**flat(THREE[0], MALLORY), "payload": {}}
     events = [forged, *(flat(said, ALICE) for said in THREE)]
@@ -286,7 +286,7 @@ def test_a_forged_event_does_not_hide_what_the_others_are() -> None:
     )
 
 
-def test_ids_are_told_even_if_nobody_who_is_trusted_signed() -> None:
+def test_ids_are_reported_even_if_no_trusted_key_signed() -> None:
     """So that one sees that only a key is missing."""
     result = probed([other_names(said, ALICE) for said in THREE], keys_of())
     assert (None, []) == (result.found, result.refused)
@@ -295,7 +295,7 @@ def test_ids_are_told_even_if_nobody_who_is_trusted_signed() -> None:
     ]
 
 
-def test_a_digest_of_the_payload_is_told_and_is_no_id() -> None:
+def test_a_digest_of_the_payload_is_reported_and_not_taken_as_the_id() -> None:
     """Two events with one payload have one such digest."""
     events = [{**flat(said, ALICE), "event_id": said.number} for said in THREE]
     for event in events:
@@ -310,7 +310,7 @@ def test_a_digest_of_the_payload_is_told_and_is_no_id() -> None:
     ]
 
 
-def test_an_id_that_covers_more_than_the_signature_is_told() -> None:
+def test_members_that_only_the_id_covers_are_reported() -> None:
     """Whoever changes what only the id covers makes another id for the same event."""
     events = [{**without_id(said, ALICE), "seen": str(said.number)} for said in THREE]
     events = [{**event, "event_id": f"sha256:{digest(event).hex()}"} for event in events]
@@ -329,7 +329,7 @@ def test_every_member_that_is_left_out_is_named() -> None:
     assert {"/by", "/seen"} == set(fit.unprotected)
 
 
-def test_what_is_left_out_of_something_that_is_signed_is_named() -> None:
+def test_members_left_out_of_a_signed_object_are_named() -> None:
     """A second signature three objects down, which nothing covers."""
     events = []
     for said in THREE:
@@ -464,7 +464,7 @@ def test_a_key_that_is_not_trusted_proves_nothing(
         (_alike, "fewer than 2 different events prove it"),
     ],
 )
-def test_why_a_near_miss_is_not_accepted(
+def test_a_near_miss_is_refused_with_a_reason(
     miss: Callable[[Invented], list[Object]], expected: str
 ) -> None:
     """In words, and the events that do not fit are named."""
@@ -500,7 +500,7 @@ def test_a_signature_that_every_key_of_small_order_accepts() -> None:
     ("name", "role"),
     [("event_type", "type"), ("subject_pith_number", "subject"), ("created_at", "time")],
 )
-def test_what_is_outside_of_the_signature_is_not_taken(name: str, role: str) -> None:
+def test_unsigned_type_subject_and_time_are_not_taken(name: str, role: str) -> None:
     """An event must say its type, subject and time under the signature."""
     events = []
     for said in THREE:
@@ -511,7 +511,7 @@ def test_what_is_outside_of_the_signature_is_not_taken(name: str, role: str) -> 
     assert [f"the signature covers no {role} of the event"] == objections(events)
 
 
-def test_a_payload_outside_of_the_signature_is_not_taken() -> None:
+def test_an_unsigned_payload_is_not_taken() -> None:
     """Nor one that is not there."""
     events = []
     for said in THREE:
@@ -544,7 +544,7 @@ def test_the_subject_must_be_the_record_of_the_bundle() -> None:
     assert "/subject_pith_number" == found(short).profile.pointers["subject"]
 
 
-def test_names_are_not_needed_where_only_one_text_can_be_it() -> None:
+def test_subject_and_time_of_other_names_are_found_if_only_one_text_fits() -> None:
     """A time and a Pith Number show what they are; a type does not."""
     events = []
     for said in THREE:
@@ -588,7 +588,7 @@ def test_one_signature_in_two_places_is_one() -> None:
 # What is searched ----------------------------------------------------------------------------
 
 
-def test_progress_is_told_by_the_thousand() -> None:
+def test_progress_is_reported_after_every_thousand_tries() -> None:
     """So that telling it takes no time."""
     told: list[int] = []
     effort = SearchBudget(told.append)

@@ -166,7 +166,7 @@ def test_real_findings_are_no_events() -> None:
     assert "subject" in fit.unplaced
 
 
-def test_a_digest_that_is_only_named_is_not_what_is_signed() -> None:
+def test_a_signature_over_a_digest_of_other_content_proves_nothing() -> None:
     """Whoever copies digest and signature can write anything beside them."""
     events = []
     for said in THREE:
@@ -213,7 +213,7 @@ def test_a_record_that_an_event_cites_is_not_its_subject_by_any_name() -> None:
     assert ["the signature covers no subject of the event"] == objections(events)
 
 
-def test_what_a_payload_says_of_another_event_is_not_what_the_event_says() -> None:
+def test_type_subject_and_time_in_a_payload_are_not_those_of_the_event() -> None:
     """A type, a subject and a time in a signed payload; the event's own have other names."""
     events = []
     for said in THREE:
@@ -231,7 +231,7 @@ def test_what_a_payload_says_of_another_event_is_not_what_the_event_says() -> No
 
 
 @pytest.mark.parametrize("outside", [{"event_type": "x.y"}, {"created_at": THREE[0].created_at}])
-def test_a_payload_does_not_fill_in_what_the_event_leaves_open(outside: Object) -> None:
+def test_a_payload_gives_no_type_or_time_where_the_event_has_one(outside: Object) -> None:
     """Where the event says a type or a time of its own, the payload speaks of something else."""
     events = [
         _signed({**outside, "payload": {**said.payload, **ABOUT, "note": said.number}})
@@ -240,7 +240,7 @@ def test_a_payload_does_not_fill_in_what_the_event_leaves_open(outside: Object) 
     assert all(fit.unplaced for fit in _refused(events))
 
 
-def test_who_signs_is_not_what_is_said() -> None:
+def test_a_type_in_the_signer_is_not_the_type_of_the_event() -> None:
     """A type that stands in the signer is the signer's."""
     events = []
     for said in THREE:
@@ -273,7 +273,7 @@ def test_a_whole_event_in_another_object_proves_nothing() -> None:
     assert [] == _refused(events)
 
 
-def test_what_stands_outside_of_what_is_signed_is_not_read() -> None:
+def test_unsigned_members_are_reported_and_not_read() -> None:
     """Members of the same names beside the signed ones are told, and mean nothing."""
     lies = {**ABOUT, "subject_pith_number": oracle.pith_number_of(CITED[0])}
     events = [{**payload_alone(said, ALICE), **lies} for said in THREE]
@@ -289,13 +289,13 @@ def test_a_larger_payload_beside_the_one_that_is_signed_is_not_taken() -> None:
     assert [expected] == objections(events)
 
 
-def test_a_signature_counts_for_the_key_that_the_event_names_only() -> None:
+def test_only_the_key_that_an_event_names_can_sign_it() -> None:
     """Alice signs in Bob's name: both are trusted, and it is neither's."""
     events = [flat(said, Signer("alice", key_id="key-bob")) for said in THREE]
     assert [] == _refused(events, keys_of(ALICE, Signer("bob")))
 
 
-def test_an_event_that_lost_its_id_is_still_what_it_was() -> None:
+def test_an_event_without_its_id_is_read_as_before() -> None:
     """E2's events without id: everything is read as it was meant, and nothing can be added."""
     events = []
     for said in THREE:
@@ -313,7 +313,7 @@ ODD_NAMES = ["", "/", "~", "~1", "a/b", "\x00\n", "\u202e", "é", "\U0001f600", 
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_odd_names_stand_in_no_way(name: str) -> None:
+def test_events_with_odd_member_names_are_found(name: str) -> None:
     """Signed or not, with the signature beside them or below them."""
     signed = found([_signed({**without(flat(one, ALICE), "event_id", "signature_b64"), name: 1})
                     for one in THREE])  # fmt: skip
@@ -347,7 +347,7 @@ def test_floats_are_hashed_as_their_rule_says() -> None:
     assert () == found(events).unprotected
 
 
-def test_no_object_is_an_event_without_words() -> None:
+def test_objects_without_content_are_not_events() -> None:
     """What is empty, or holds nothing that could be signed, is looked at in no time."""
     odd_ones: list[Object] = [{}, {"": {}}, {"signature": SIGNATURE}, {"payload": {}}]
     for odd in odd_ones:
@@ -395,7 +395,7 @@ COMPLETE = {"sixty objects deep", "a text of a megabyte", "a name of a megabyte"
 
 
 @pytest.mark.parametrize("name", MADE_UP)
-def test_the_work_has_a_bound_that_is_told(name: str) -> None:
+def test_the_number_of_tries_has_a_limit_that_is_reported(name: str) -> None:
     """However much there would be to try."""
     effort = _worked({**MADE_UP[name], "signature": SIGNATURE, "payload": {"a": 1}})
     assert effort.texts + effort.signatures <= 5000
@@ -405,7 +405,7 @@ def test_the_work_has_a_bound_that_is_told(name: str) -> None:
 
 @pytest.mark.usefixtures("nine_members")
 @pytest.mark.parametrize("name", ["a thousand digests", "four signatures in each of many objects"])
-def test_the_space_of_an_event_has_a_bound(name: str) -> None:
+def test_the_number_of_subsets_has_a_limit(name: str) -> None:
     """Of all that could have been hashed, not more than can be kept in memory."""
     effort = SearchBudget()
     event = {**MADE_UP[name], "signature": SIGNATURE}
@@ -425,7 +425,7 @@ def test_a_large_text_counts_as_several_tries() -> None:
 
 
 @pytest.mark.usefixtures("nine_members")
-def test_nine_members_and_a_payload_of_ten_kilobytes() -> None:
+def test_every_subset_is_tried_though_a_large_payload_is_hashed_last() -> None:
     """Every subset is tried, though the payload is hashed last, and so anew each time."""
     event: Object = {f"m{one:02}": one for one in range(7)}
     event |= {"signature": SIGNATURE, "zpayload": {"text": "x" * 10_000}}
@@ -446,7 +446,7 @@ def test_subsets_share_their_members() -> None:
     assert (3, 1023) == (len(large), len(tried))
 
 
-def test_an_id_that_is_repeated_a_thousand_times_is_one() -> None:
+def test_of_a_thousand_copies_of_the_id_one_is_taken() -> None:
     """The likeliest by its name; the others are told as unprotected."""
     events = []
     for said in THREE:
@@ -459,7 +459,7 @@ def test_an_id_that_is_repeated_a_thousand_times_is_one() -> None:
 
 
 @pytest.mark.usefixtures("nine_members")
-def test_thousands_of_members_beside_what_is_signed() -> None:
+def test_thousands_of_unsigned_members_are_each_reported() -> None:
     """Each is named as unprotected, and none is taken for anything."""
     events = [payload_alone(said, ALICE) for said in THREE]
     for event in events:
@@ -468,7 +468,7 @@ def test_thousands_of_members_beside_what_is_signed() -> None:
     assert ("/payload/event_type", 2001) == (fit.profile.pointers["type"], len(fit.unprotected))
 
 
-def test_hundreds_of_digests_that_all_recompute() -> None:
+def test_of_hundreds_of_matching_digests_a_few_are_tried_as_ids() -> None:
     """Each is of other members; a few are tried as the id, and that is told."""
     events = []
     for said in THREE:
@@ -482,7 +482,7 @@ def test_hundreds_of_digests_that_all_recompute() -> None:
     assert "more than 4 texts are digests: only the first were tried as ids" in effort.bounds
 
 
-def test_events_of_many_shapes() -> None:
+def test_of_many_shapes_of_events_the_commonest_are_searched() -> None:
     """The commonest are searched, and it is told that there are others."""
     junk = [{f"m{one}": 1, "signature": SIGNATURE} for one in range(30)]
     effort = SearchBudget()
@@ -506,7 +506,7 @@ def _bundles(folder: Path, *bundles: Object) -> ReadRequest:
     return ReadRequest([str(path)], told.append)
 
 
-def test_events_beyond_a_count_are_not_looked_at(tmp_path: Path) -> None:
+def test_events_beyond_the_sample_size_are_not_searched(tmp_path: Path) -> None:
     """Nor are they searched; and that is told."""
     job = _bundles(tmp_path, make_bundle(RECORD, [flat(said, ALICE) for said in THREE]))
     for most, bounds in ((3, []), (2, ["there are more than 2 events; --sample-size allows more"])):
@@ -516,7 +516,7 @@ def test_events_beyond_a_count_are_not_looked_at(tmp_path: Path) -> None:
         assert result.is_settled
 
 
-def test_events_beyond_some_bytes_are_not_looked_at(
+def test_events_beyond_the_limit_of_bytes_are_not_searched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They would have to be in memory all at once."""
@@ -546,7 +546,7 @@ def test_an_event_that_is_too_large_is_refused(tmp_path: Path) -> None:
     assert "its canonical bytes are 1048577, more than 1048576" == told[0].message
 
 
-def test_many_events_are_held_against_a_profile() -> None:
+def test_every_one_of_many_events_is_checked_against_the_profile() -> None:
     """Every one of them: the last is forged, and so nothing is proposed."""
     said = [
         Said("x.y", {"a": one}, f"2026-01-01T00:{one // 60:02}:{one % 60:02}Z", one)
@@ -561,7 +561,7 @@ def test_many_events_are_held_against_a_profile() -> None:
 # What is written where -----------------------------------------------------------------------
 
 
-def test_texts_are_looked_for_three_objects_down() -> None:
+def test_texts_are_found_three_objects_down_and_no_deeper() -> None:
     """And no deeper: what is further down is part of what somebody says."""
     event: Any = {"a": {"b": {"c": {"d": "x", "e": {"f": "y"}}, "l": [{"m": "z"}]}}}
     assert [("/a/b/c/d", "x")] == list(strings(event))
@@ -583,7 +583,7 @@ def test_a_digest_may_have_a_prefix(text: str, prefix: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["x" + "0" * 64, "0" * 63, "0" * 65, "x" * 24 + ":" + "0" * 64])
-def test_what_is_no_digest(text: str) -> None:
+def test_texts_that_are_not_digests(text: str) -> None:
     """A digit more or less, no mark, a prefix of 25 characters."""
     assert [] == written({"a": text}, 32)
 
@@ -592,7 +592,7 @@ def _texts(found: list[SignedSubset]) -> set[bytes]:
     return {one.text for one in found}
 
 
-def test_what_can_have_been_hashed() -> None:
+def test_every_text_that_can_have_been_hashed_is_tried_once() -> None:
     """Every subset, bare and wrapped, and the payload alone: each text once."""
     event: Object = {"b": 1.0, "payload": {"x": 1}}
     tried = list(subsets(event, "/payload", SearchBudget()))
@@ -605,7 +605,7 @@ def test_what_can_have_been_hashed() -> None:
         assert one.pre_image.text(event, "/payload") == one.text
 
 
-def test_what_can_be_left_out_of_objects() -> None:
+def test_members_of_objects_that_can_be_left_out() -> None:
     """Texts that can be signatures or ids, each for itself and with others."""
     event: Object = {"a": {"s": SIGNATURE, "d": "0" * 64}, "payload": {"s": SIGNATURE}}
     tried = list(subsets(event, "/payload", SearchBudget()))

@@ -189,7 +189,9 @@ SOURCES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("content", SOURCES.values(), ids=SOURCES)
-def test_the_same_file_tells_the_same(mirror: Mirror, tmp_path: Path, content: bytes) -> None:
+def test_a_cached_file_gives_the_same_findings_and_figures(
+    mirror: Mirror, tmp_path: Path, content: bytes
+) -> None:
     """Findings and refusals in their order, figures, exit code, records; and it is not read."""
     path = write(tmp_path, content)
     first = mirror.merge(path)
@@ -201,7 +203,7 @@ def test_the_same_file_tells_the_same(mirror: Mirror, tmp_path: Path, content: b
         assert [] == again.read
 
 
-def test_the_sources_above_are_refused_and_faulty_in_every_way(tmp_path: Path) -> None:
+def test_the_sources_have_every_refusal_and_finding(tmp_path: Path) -> None:
     """Each code of what a file may be refused for, and each finding, is among them."""
     paths = [write(tmp_path, content, f"{at}") for at, content in enumerate(SOURCES.values())]
     run = Mirror(tmp_path / "mirror.db").merge(*paths)
@@ -238,7 +240,7 @@ def test_a_file_is_known_by_its_content(
         assert ([], {str(other)}) == (again.read, {report.source for report in again.reports})
 
 
-def test_what_is_remembered_and_what_is_new_make_one_run(mirror: Mirror, tmp_path: Path) -> None:
+def test_cached_and_new_sources_are_merged_in_one_run(mirror: Mirror, tmp_path: Path) -> None:
     """Figures, records and states are those of all sources together."""
     old = write(tmp_path, lines(FAULTY), "old")
     new = write(tmp_path, FOUR, "new")
@@ -250,7 +252,7 @@ def test_what_is_remembered_and_what_is_new_make_one_run(mirror: Mirror, tmp_pat
     assert 3 == run.summary.new.records
 
 
-def test_states_are_those_of_now(mirror: Mirror, tmp_path: Path) -> None:
+def test_the_states_of_a_cached_file_are_the_current_ones(mirror: Mirror, tmp_path: Path) -> None:
     """Facts that came from elsewhere meanwhile are in the states of a file's records."""
     path = write(tmp_path, lines(make_bundle(RECORDS[0], [event(RECORDS[0])])))
     more = write(tmp_path, lines(*(make_bundle(one, [event(one, "x")]) for one in RECORDS)), "more")
@@ -263,7 +265,7 @@ def test_states_are_those_of_now(mirror: Mirror, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("places", [[0], [3], [0, 2], [1, 3], [0, 1, 3], [3, 0, 2, 1]], ids=str)
-def test_only_the_records_of_a_file_are_touched(
+def test_only_the_records_of_a_file_are_merged_again(
     mirror: Mirror, tmp_path: Path, places: list[int]
 ) -> None:
     """Others may stand between them in the store."""
@@ -298,7 +300,7 @@ def assert_read(run: Run, path: Path | str) -> None:
     assert str(path) in run.read
 
 
-def test_other_keys_are_asked_again(mirror: Mirror, tmp_path: Path) -> None:
+def test_a_file_is_read_again_under_other_keys(mirror: Mirror, tmp_path: Path) -> None:
     """A verdict is under a key set: one key more, and all is judged; as before, as before."""
     path = write(tmp_path, FOUR)
     nobody = mirror.merge(path, keys=KeySet([]))
@@ -338,7 +340,7 @@ FIELDS = {
 }
 
 
-def test_the_limits_above_are_all_there_are() -> None:
+def test_every_limit_is_tested() -> None:
     """A new one is a new reason to read again."""
     assert {*FIELDS} == {*ReadLimits.__slots__}
 
@@ -356,7 +358,9 @@ def test_a_file_is_read_again_under_other_limits(mirror: Mirror, tmp_path: Path)
         assert [] == again.read, name
 
 
-def test_what_a_limit_refused_comes_when_it_is_lifted(mirror: Mirror, tmp_path: Path) -> None:
+def test_a_bundle_refused_by_a_limit_is_merged_when_the_limit_is_raised(
+    mirror: Mirror, tmp_path: Path
+) -> None:
     """B4: refusals are remembered under their limits, and under no others."""
     path = write(tmp_path, FOUR)
     narrow = ReadLimits(events=5)
@@ -381,7 +385,7 @@ def test_a_changed_byte_is_read(mirror: Mirror, tmp_path: Path, content: bytes) 
     assert [] == mirror.merge(path).read
 
 
-def test_other_rules_are_asked_again(
+def test_a_file_is_read_again_under_other_rules(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A version of the program that judges otherwise judges anew."""
@@ -391,7 +395,7 @@ def test_other_rules_are_asked_again(
     assert_read(mirror.merge(path), path)
 
 
-def test_another_store_reads_for_itself(mirror: Mirror, tmp_path: Path) -> None:
+def test_another_store_reads_the_file_again(mirror: Mirror, tmp_path: Path) -> None:
     """What one store remembers is in that store."""
     path = write(tmp_path, FOUR)
     first = mirror.merge(path)
@@ -451,7 +455,7 @@ def test_a_store_in_memory_reads_each_time(tmp_path: Path) -> None:
     assert_read(again, path)
 
 
-def test_a_source_that_is_not_there_is_looked_for_each_time(mirror: Mirror, tmp_path: Path) -> None:
+def test_a_missing_source_is_looked_for_each_time(mirror: Mirror, tmp_path: Path) -> None:
     """`source.unreadable` is about the machine; the file is read when it comes."""
     path = tmp_path / "source"
     for _ in range(2):
@@ -464,7 +468,7 @@ def test_a_source_that_is_not_there_is_looked_for_each_time(mirror: Mirror, tmp_
     assert 4 == mirror.merge(path).summary.new.records
 
 
-def test_what_rests_on_the_clock_is_read_each_time(mirror: Mirror, tmp_path: Path) -> None:
+def test_a_file_with_a_future_event_is_read_each_time(mirror: Mirror, tmp_path: Path) -> None:
     """B5: an event that is in the future today is none some day."""
     far = make_event(RECORDS[0], AUTHOR, "author_claimed", author_claim(), "9999-01-01T00:00:00Z")
     path = write(tmp_path, lines(make_bundle(RECORDS[0], [far]), FAULTY))
@@ -476,7 +480,7 @@ def test_what_rests_on_the_clock_is_read_each_time(mirror: Mirror, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("python_engine")  # the native engine is done before it looks
-def test_what_took_too_long_is_tried_each_time(mirror: Mirror, tmp_path: Path) -> None:
+def test_a_bundle_that_exceeds_its_time_is_tried_each_time(mirror: Mirror, tmp_path: Path) -> None:
     """B4: the machine may be faster tomorrow."""
     path = write(tmp_path, FOUR)
     limits = ReadLimits(bundle_s=1e-9)
@@ -487,7 +491,7 @@ def test_what_took_too_long_is_tried_each_time(mirror: Mirror, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("count", "is_kept"), [(4, True), (5, False)])
-def test_very_many_findings_are_not_remembered(
+def test_more_findings_than_the_limit_are_not_cached(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, *, is_kept: bool
 ) -> None:
     """Up to a number they are; one more, and the file is read again, to tell the same."""
@@ -520,7 +524,7 @@ def test_very_many_findings_are_not_remembered(
         "DELETE FROM arrival WHERE id = 1",
     ],
 )
-def test_what_was_lost_to_damage_comes_back(
+def test_facts_lost_to_damage_are_merged_again_after_a_repair(
     mirror: Mirror, tmp_path: Path, source: str, damage: str
 ) -> None:
     """After `check --repair`, the same file is read, and brings all that it held."""
@@ -602,7 +606,7 @@ def test_a_run_that_was_cut_off_between_two_sources_is_not_remembered(
     )
 
 
-def test_a_source_that_is_named_twice_is_remembered_as_it_is(
+def test_a_source_that_is_named_twice_is_reported_twice_each_time(
     mirror: Mirror, tmp_path: Path
 ) -> None:
     """In one run it is told of twice; later, once for each time it is named."""
@@ -615,7 +619,7 @@ def test_a_source_that_is_named_twice_is_remembered_as_it_is(
     assert_same(twice, again)
 
 
-def test_a_file_that_changes_before_its_turn_is_what_it_was_when_it_was_read(
+def test_a_file_that_changes_during_a_merge_is_known_by_the_content_that_was_read(
     mirror: Mirror, tmp_path: Path
 ) -> None:
     """It may be replaced while others are read; the old content is read when it is there again."""
@@ -635,7 +639,7 @@ def test_a_file_that_changes_before_its_turn_is_what_it_was_when_it_was_read(
     assert [RECORDS[1]["source"]["id"]] == [arxiv_id(state) for state in run.states]
 
 
-def test_two_names_that_are_shown_alike_are_two_sources(
+def test_two_names_that_are_displayed_alike_are_two_sources(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name that is not UTF-8, and the name that its escaped form spells."""

@@ -129,7 +129,7 @@ def _is_known(store: Store, record_id: int, at: PointInTime) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_past_state_is_that_of_a_store_that_stopped_then(tmp_path: Path, seed: int) -> None:
+def test_a_past_state_is_the_one_that_the_store_had_then(tmp_path: Path, seed: int) -> None:
     random, path = Random(seed), tmp_path / "mirror.db"
     events = {number: _events(make_record(arxiv_id=f"2401.{number:05}")) for number in (1, 2, 3)}
     steps: list[tuple[PointInTime, _Knowledge]] = []
@@ -144,7 +144,7 @@ def test_a_past_state_is_that_of_a_store_that_stopped_then(tmp_path: Path, seed:
     assert len({known.root.root for _, known in steps}) > 3
 
 
-def test_claimed_time_is_the_signers_word_and_not_the_arrival(tmp_path: Path) -> None:
+def test_a_state_by_claimed_time_ignores_the_time_of_arrival(tmp_path: Path) -> None:
     """Of one arrival, what claims a later time is left out, and what claims none is, too."""
     record = make_record()
     path = tmp_path / "one.json"

@@ -138,7 +138,7 @@ def toggle(store: Store, key_ids: list[str], names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_any_changes_end_as_a_fresh_store_does(seed: int) -> None:
+def test_any_sequence_of_changes_ends_in_the_state_of_a_new_store(seed: int) -> None:
     """Some of them cut off before the verdicts were reached anew."""
     chance, seen = random.Random(seed), set[int]()
     with new_store() as store, new_store() as fresh:
@@ -164,7 +164,9 @@ def test_any_changes_end_as_a_fresh_store_does(seed: int) -> None:
         assert store.status().events_by_profile == fresh.status().events_by_profile
 
 
-def test_a_second_name_for_the_registry_is_judged_too(tmp_path: Path) -> None:
+def test_events_that_name_a_second_key_id_of_the_registry_are_verified_again(
+    tmp_path: Path,
+) -> None:
     """What names the registry's key is in no index, since that never changes."""
     with open_store(tmp_path / "mirror.db") as store:
         add_keys(store, KeySet((), [PROFILES["by_fingerprint"]]))
@@ -175,7 +177,7 @@ def test_a_second_name_for_the_registry_is_judged_too(tmp_path: Path) -> None:
         assert [] == damages(store)
 
 
-def test_an_event_that_names_no_text_as_its_key_is_merged(tmp_path: Path) -> None:
+def test_an_event_whose_key_is_not_a_text_is_merged(tmp_path: Path) -> None:
     """A bundle that anybody can make up does not end the run."""
     with open_store(tmp_path / "mirror.db") as store:
         add_keys(store, keys_of(ALICE).with_profiles([PROFILES["flat"]]))
@@ -184,7 +186,7 @@ def test_an_event_that_names_no_text_as_its_key_is_merged(tmp_path: Path) -> Non
         assert 3 == sum(store.status().events_invalid.values())
 
 
-def test_profiles_that_change_meanwhile_are_told(
+def test_a_profile_that_is_added_during_a_merge_stops_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A verdict under a profile that this run does not know is no end without a word."""

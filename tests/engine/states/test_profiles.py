@@ -71,7 +71,7 @@ def trusting(store: Store, *profiles: Profile) -> list[Profile]:
 
 
 @ENVELOPES
-def test_what_was_refused_is_merged_and_refused_again(store: Store, invented: Invented) -> None:
+def test_events_are_valid_while_their_profile_is_trusted(store: Store, invented: Invented) -> None:
     """With the very state that a mirror comes to that trusted the profile from the start."""
     bundle = make_bundle(RECORD, [*invented.events(), "junk", make_event(RECORD, ALICE, "x.y", {})])
     add_keys(store, keys_of(ALICE))
@@ -91,7 +91,7 @@ def test_what_was_refused_is_merged_and_refused_again(store: Store, invented: In
     assert {} == store.status().events_by_profile
 
 
-def test_the_order_in_which_things_come_does_not_matter(tmp_path: Path) -> None:
+def test_the_order_of_bundles_keys_and_profiles_does_not_matter(tmp_path: Path) -> None:
     """Bundle, keys, profile, and the bundle again with more in it."""
     invented = of_make(other_names)
     one, two, three = invented.events()
@@ -117,7 +117,7 @@ def test_the_order_in_which_things_come_does_not_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [by_fingerprint, by_nobody, flat], ids=lambda one: one.__name__)
-def test_a_key_that_comes_and_goes_under_a_profile(store: Store, make: Any) -> None:
+def test_a_key_is_added_and_removed_under_a_profile(store: Store, make: Any) -> None:
     """However the envelope names keys, if it does."""
     invented = of_make(make)
     profile = profile_of(invented)
@@ -134,7 +134,7 @@ def test_a_key_that_comes_and_goes_under_a_profile(store: Store, make: Any) -> N
     assert nobody == text_of(store)
 
 
-def test_a_profile_of_a_name_that_was_another_ones(store: Store) -> None:
+def test_the_name_of_a_profile_cannot_be_reused_for_another(store: Store) -> None:
     """Verdicts name their profile, so a name stands for one for ever."""
     profile = profile_of(of_make(flat))
     other = replace(profile, types={"a": "citation_signed"})
@@ -151,7 +151,7 @@ def test_a_profile_of_a_name_that_was_another_ones(store: Store) -> None:
     ]
 
 
-def test_a_profile_that_nobody_trusts_cannot_be_removed(store: Store) -> None:
+def test_a_profile_that_is_not_trusted_cannot_be_removed(store: Store) -> None:
     """Nothing is changed."""
     trusting(store, profile_of(of_make(flat)))
     with pytest.raises(LookUpError) as caught:
@@ -160,7 +160,7 @@ def test_a_profile_that_nobody_trusts_cannot_be_removed(store: Store) -> None:
     assert 1 == len(store.trust_log.key_set().profiles)
 
 
-def test_a_change_that_is_cut_off_goes_on_with_the_next_merge(
+def test_an_interrupted_change_is_finished_by_the_next_merge(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits is told as stale, and shown as it will be."""

@@ -71,7 +71,9 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def test_only_what_names_a_key_is_judged_again(store: Store, judged: list[str]) -> None:
+def test_only_facts_that_name_a_changed_key_are_verified_again(
+    store: Store, judged: list[str]
+) -> None:
     """The author's two events and receipt; the registry's also by the receipts within events."""
     add_keys(store, keys_of(AUTHOR))
     assert ["event", "event", "receipt"] == sorted(judged)
@@ -101,7 +103,9 @@ def test_a_change_that_fails_midway_changes_nothing(
     assert [] == store.trust_log.log()
 
 
-def test_other_rules_judge_everything_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_is_verified_again_under_other_rules(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first time that a version with other rules brings a store up to date, and only then."""
     seen: list[Any] = []
     work = current.__dict__["verify_event"]
