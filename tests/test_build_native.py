@@ -17,6 +17,7 @@ import venv
 from collections.abc import Iterator
 from pathlib import Path
 
+import pip
 import pytest
 
 from mirror import __version__
@@ -30,9 +31,11 @@ needs_cargo = pytest.mark.skipif(not shutil.which("cargo"), reason="cargo is not
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new environment that holds only pip."""
+    """A new environment that holds only pip, copied from the one of the tests."""
     folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, with_pip=True)
+    venv.create(folder)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    shutil.copytree(Path(pip.__file__).parent, packages / "pip")
     return folder
 
 
