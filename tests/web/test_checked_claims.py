@@ -87,7 +87,7 @@ def test_answers_of_archives_are_shown_and_decide_the_flag(
     assert "Proofs of timestamps, authors, references" in words
 
 
-def test_a_checked_copy_is_ticked(path: Path, client: httpx.Client) -> None:
+def test_a_checked_copy_is_marked_as_checked(path: Path, client: httpx.Client) -> None:
     """One of the three, and the words say so."""
     _answer(path, URLS[2], HERE, "4")
     page = Page(client.get(PLACE).text)

@@ -107,7 +107,7 @@ def test_the_feed_of_a_record_has_an_entry_for_each_change(url: str) -> None:
     assert "Verdicts are those under the keys that were trusted then" in feed.entries[-1].summary
 
 
-def test_entries_link_to_what_was_known_then(url: str) -> None:
+def test_entries_link_to_mementos(url: str) -> None:
     """The page of today, and the mementos of page, state and bundle."""
     feed = _read(f"{url}/pith/{SUFFIX}/changes.atom")
     place = f"{url}/pith/{SUFFIX}"
@@ -289,7 +289,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_has_an_entry(damage: str, tmp_path: Path, serve: Serve) -> None:
+def test_a_damaged_arrival_has_an_entry(damage: str, tmp_path: Path, serve: Serve) -> None:
     """What cannot be read is named, and everything else is listed."""
     path = tmp_path / "mirror.db"
     make_past(path)
@@ -341,7 +341,7 @@ def _all(store: Store, scope: FeedScope, limit: int) -> list[FeedEntry]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_every_change_has_one_entry_for_ever(seed: int, tmp_path: Path) -> None:
+def test_every_change_keeps_one_unchanged_entry(seed: int, tmp_path: Path) -> None:
     """Random merges and changes of trust: nothing is missing or doubled, and no word changes."""
     chance = random.Random(seed)
     signers = [Signer(f"signer-{number}") for number in range(3)]

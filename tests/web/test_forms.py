@@ -99,7 +99,7 @@ def test_a_search_in_json_says_what_the_page_says(client: httpx.Client) -> None:
     }  # fmt: skip
 
 
-def test_a_search_goes_on_from_page_to_page(
+def test_search_results_continue_from_page_to_page(
     tmp_path_factory: pytest.TempPathFactory, serve: Serve
 ) -> None:
     """In JSON and on pages: every record once, in one order."""

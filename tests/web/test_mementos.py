@@ -452,7 +452,7 @@ def test_the_page_lists_the_dates_and_leads_to_them(url: str) -> None:
     ("date", "led"),
     [("2026-06-01", 0), ("2026-06-02T12:00:00Z", 1), ("2026-06-03", 2), ("2030-01-01", 3)],
 )
-def test_a_day_leads_to_the_page_of_its_end(date: str, led: int, url: str) -> None:
+def test_a_day_redirects_to_the_page_of_its_end(date: str, led: int, url: str) -> None:
     answer = CLIENT.get(f"{url}/pith/{SUFFIX[:8]}/at", params={"date": date})
     location = f"/pith/{SUFFIX}/at/{SECONDS[led]}"
     assert (answer.status_code, answer.headers["location"]) == (302, location)

@@ -62,7 +62,7 @@ def _numbers(pages: Iterator[Any]) -> list[str]:
     return [one.text for page in pages for one in page.iter(f"{OAI}identifier")]
 
 
-def test_the_schema_of_oai_pmh_is_there() -> None:
+def test_the_schema_of_oai_pmh_was_fetched() -> None:
     """Every document in these tests is validated by it."""
     if not OAI_SCHEMA.exists():
         pytest.skip(f"{OAI_SCHEMA} is absent: scripts/environment.sh could not fetch it")
@@ -80,7 +80,7 @@ def test_a_harvester_gets_every_record_once(prefix: str, method: str, site: str)
     assert sorted(found) == sorted(STATES)
 
 
-def test_a_harvester_reads_the_rest(site: str) -> None:
+def test_a_harvester_reads_identity_formats_and_sets(site: str) -> None:
     scythe: Any
     with Scythe(f"{site}/oai") as scythe:
         assert scythe.identify().baseURL == f"{site}/oai"
@@ -122,7 +122,7 @@ def test_pages_are_documents_with_all_records(prefix: str, site: str) -> None:
     assert tokens[-1].text is None
 
 
-def test_states_are_given_whole(site: str) -> None:
+def test_states_are_complete(site: str) -> None:
     for page in _pages(site, "ListRecords", metadataPrefix="pith_state"):
         for element in page.iter(f"{STATE}pith_state"):
             assert state_in(element) == STATES[element.get("pithNumber")]
@@ -209,7 +209,7 @@ def test_hostile_records_are_harvested(tmp_path: Path) -> None:
 # What is known, and from whom ----------------------------------------------------------------
 
 
-def test_each_format_says_what_is_proved_and_what_is_claimed(site: str) -> None:
+def test_each_format_separates_proofs_and_claims(site: str) -> None:
     """The demo record with a graph snapshot."""
     number = next(
         number for number, state in STATES.items()
@@ -225,7 +225,7 @@ def test_each_format_says_what_is_proved_and_what_is_claimed(site: str) -> None:
     assert kernel.find(f".//{KERNEL}title").text == core.find(f".//{DC}title").text
 
 
-def test_what_is_unknown_is_said_to_be_unknown(site: str) -> None:
+def test_unknown_values_are_marked_as_unknown(site: str) -> None:
     core = _ask(site, verb="GetRecord", identifier=NUMBER, metadataPrefix="oai_dc")
     assert core.find(f".//{DC}title") is None
     assert core.find(f".//{DC}creator") is None
@@ -372,7 +372,7 @@ def test_a_client_may_leave_before_its_form_is_whole(store_path: Path) -> None:
         assert 'status="500"' not in counted
 
 
-def test_a_damaged_record_is_not_left_out(store_path: Path, tmp_path: Path) -> None:
+def test_a_page_with_a_damaged_record_is_an_error(store_path: Path, tmp_path: Path) -> None:
     """The page fails until the store is repaired, so that no harvester takes it for whole."""
     path = tmp_path / "mirror.db"
     path.write_bytes(store_path.read_bytes())

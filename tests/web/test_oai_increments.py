@@ -170,7 +170,7 @@ def test_increments_miss_nothing(
             assert harvester.copy == _shown(store, prefix)
 
 
-def test_a_change_during_a_list_moves_nothing(api: OaiApi, tmp_path: Path) -> None:
+def test_a_change_during_a_list_shifts_no_record(api: OaiApi, tmp_path: Path) -> None:
     """Records that were given, or are still to be given, and new ones."""
     records = [make_record(arxiv_id=f"2401.{number:05}") for number in range(7)]
     with open_store(tmp_path / "mirror.db") as store:
@@ -205,7 +205,7 @@ def quiet(
         yield store, harvester, clock
 
 
-def test_a_change_of_one_record_is_given_alone(quiet: tuple[Store, _Harvester, _Clock]) -> None:
+def test_a_change_of_one_record_is_listed_alone(quiet: tuple[Store, _Harvester, _Clock]) -> None:
     """Again for as long as a transaction may take, and then no more."""
     store, harvester, clock = quiet
     record = make_record(arxiv_id="2401.00001")

@@ -123,7 +123,7 @@ def test_every_form_of_a_record_has_the_links_of_the_page(accept: str, site: str
     assert len(expected) < 4096
 
 
-def test_of_a_record_without_claims_no_author_is_named(site: str) -> None:
+def test_a_record_without_claims_names_no_author(site: str) -> None:
     found = signposting.find_signposting_http(f"{site}/pith/{LITTLE}")
     assert set() == _targets(found, "author")
     assert {f"https://pith.science/pith/{LITTLE}"} == _targets(found, "cite-as")

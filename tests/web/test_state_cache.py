@@ -76,7 +76,9 @@ def test_a_new_event_is_seen_at_once(library: StoreReader, store: Path) -> None:
     assert _event_count(library) == 1
 
 
-def test_a_commit_elsewhere_changes_nothing(library: StoreReader, store: Path) -> None:
+def test_a_commit_to_another_record_keeps_the_cached_state(
+    library: StoreReader, store: Path
+) -> None:
     _, frame = library.state(SUFFIX)
     _merge(store, make_bundle(make_record(arxiv_id="2401.00002")))
     named, same_frame = library.state(SUFFIX)
