@@ -19,6 +19,9 @@ import time
 from contextlib import suppress
 from typing import NoReturn
 
+import nacl.bindings  # noqa: F401 - some commands import it when they need it
+import sqlite_utils  # noqa: F401 - the same
+
 import mirror.__main__
 import tests.commands  # noqa: F401 - imports each command
 from mirror.cli import main

@@ -273,7 +273,7 @@ def test_ctrl_c_is_130_and_keeps_what_came(site: Site, registry: Registry, tmp_p
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"interrupted: stored data is kept" in stderr
     with open_store(tmp_path / "mirror.db") as store:
@@ -281,7 +281,7 @@ def test_ctrl_c_is_130_and_keeps_what_came(site: Site, registry: Registry, tmp_p
 
 
 def _wait(exchange: Exchange) -> None:
-    exchange.stopping.wait(5)
+    exchange.stopping.wait(60)  # the end of the test ends it
     exchange.hang_up()
 
 
