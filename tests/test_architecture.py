@@ -73,7 +73,7 @@ def _wrong_imports(path: Path) -> set[str]:
     return rooms - {room} - MAY_IMPORT[room]
 
 
-def test_imports_point_down_the_list() -> None:
+def test_imports_follow_the_order_of_the_folders() -> None:
     """No room imports one that stands above it."""
     assert {} == {str(path): wrong for path in MODULES if (wrong := _wrong_imports(path))}
 
@@ -119,7 +119,7 @@ def test_modules_stay_small() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(ORACLE.glob("*.py")), ids=lambda path: path.name)
-def test_the_oracle_shares_nothing(path: Path) -> None:
+def test_the_oracle_imports_only_the_standard_library(path: Path) -> None:
     """The second implementation uses the standard library and itself, and nothing of the first."""
     nodes = [*ast.walk(ast.parse(path.read_text()))]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
@@ -129,7 +129,7 @@ def test_the_oracle_shares_nothing(path: Path) -> None:
     assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
 
 
-def test_a_forbidden_import_is_seen(tmp_path: Path) -> None:
+def test_a_forbidden_import_is_found(tmp_path: Path) -> None:
     """The check itself: what it looks for, it finds."""
     module = tmp_path / "module.py"
     module.write_text("import os\nfrom mirror.store import Store\n")

@@ -60,7 +60,9 @@ def _pattern(printed: str) -> str:
 
 
 @pytest.mark.parametrize("document", TOURS, ids=lambda path: path.name)
-def test_the_output_in_a_document_is_real(document: Path, program: Path, tmp_path: Path) -> None:
+def test_console_blocks_print_what_the_document_shows(
+    document: Path, program: Path, tmp_path: Path
+) -> None:
     """Each `$ command` is run in one folder, in order, and prints what stands below it."""
     (tmp_path / "bundles").symlink_to(ROOT / "bundles")
     path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
@@ -83,7 +85,7 @@ def test_the_output_in_a_document_is_real(document: Path, program: Path, tmp_pat
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_between_documents_lead_somewhere(document: Path) -> None:
+def test_relative_links_have_a_target(document: Path) -> None:
     """Every relative link names a file or folder of the repository."""
     links = _LINK.findall(document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
@@ -114,7 +116,7 @@ def _said() -> tuple[set[str], set[str]]:
     return {one for one in whole - _OTHER_NAMES if not _NO_CODE.search(one)}, begun
 
 
-def test_every_code_stands_in_the_table() -> None:
+def test_every_code_is_in_the_table() -> None:
     """What the program can say, the table of codes explains; and nothing else."""
     whole, begun = _said()
     assert len(whole) > 100
@@ -139,7 +141,7 @@ def test_every_code_has_a_meaning() -> None:
 _GROUPS = {f"mirror {name}" for name in GROUPS if name}
 
 
-def test_nothing_names_the_rooms_that_are_not_built() -> None:
+def test_documents_name_only_commands_that_exist() -> None:
     """Documents speak of what there is."""
     names = {f"mirror {name}" for name in COMMANDS}
     for document in TOURS:
@@ -175,7 +177,7 @@ def _run_script(
     )
 
 
-def test_two_mirrors_work(program: Path, tmp_path: Path) -> None:
+def test_the_script_for_two_mirrors_works(program: Path, tmp_path: Path) -> None:
     """The script is run against a real mirror: it says what the page says, and ends well."""
     (first, second), runner = (tmp_path / "first.db", tmp_path / "second"), CliRunner()
     second.mkdir()

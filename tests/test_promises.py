@@ -84,7 +84,7 @@ def test_a_decision_is_accepted_or_superseded_by_another() -> None:
         "`tests/core/test_x.py`",
     ],
 )
-def test_what_names_no_test_is_seen(listed: str) -> None:
+def test_a_text_that_names_no_test_is_refused(listed: str) -> None:
     """The check itself: folders, words and files that are gone are no tests."""
     with pytest.raises(AssertionError):
         _require_tests(listed)

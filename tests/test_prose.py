@@ -45,6 +45,6 @@ def test_prose_is_current_english() -> None:
         ("Asks.", False),
     ],
 )
-def test_an_opening_is_seen(text: str, is_bad: bool) -> None:  # noqa: FBT001
+def test_a_forbidden_opening_is_found(text: str, is_bad: bool) -> None:  # noqa: FBT001
     """The check itself: what it looks for, it finds."""
     assert is_bad == bool(OPENINGS.match(text))

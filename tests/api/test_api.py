@@ -109,7 +109,7 @@ def test_the_examples_in_the_document_run(folder: Path, capsys: pytest.CaptureFi
     assert "bundle.shape" in shown
 
 
-def test_the_walk_with_pandas_gives_the_numbers_of_a_slow_count(folder: Path) -> None:
+def test_the_example_with_pandas_gives_the_numbers_of_a_plain_count(folder: Path) -> None:
     pytest.importorskip("pandas", reason="pandas is not installed: the extra `dev` has it")
     names = _run_examples(_document()[1])
     current = [state["current"] for state in sample_states("demo")]

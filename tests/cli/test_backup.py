@@ -211,7 +211,7 @@ def test_a_store_that_is_not_there_is_not_made(mirror: Mirror) -> None:
     assert (4, [], True) == (ran.exit_code, list(Path().iterdir()), "store.absent" in ran.stderr)
 
 
-def test_a_full_disk_is_told_of_the_copy(store: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_of_the_copy(store: Path, tmp_path: Path) -> None:
     """`output.failed`, exit 3: there is nothing wrong with the store."""
     command = f"ulimit -f 100; {sys.executable} -m mirror backup backup.db"
     done = subprocess.run(
@@ -224,7 +224,7 @@ def test_a_full_disk_is_told_of_the_copy(store: Path, tmp_path: Path) -> None:
     assert [] == [one for one in tmp_path.iterdir() if "backup" in one.name]
 
 
-def test_the_engine_checks_by_itself(store: Path, tmp_path: Path) -> None:
+def test_the_engine_keeps_an_existing_file(store: Path, tmp_path: Path) -> None:
     """Whoever calls it: an existing file stays."""
     (tmp_path / "backup.db").write_bytes(b"precious")
     with pytest.raises(OutputError, match=r"^output\.exists"):

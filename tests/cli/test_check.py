@@ -36,7 +36,7 @@ def test_a_sound_store_checks_out(store: Path, mirror: Mirror) -> None:
     assert store.exists()
 
 
-def test_damage_is_named_and_mended(store: Path, mirror: Mirror) -> None:
+def test_damage_is_named_and_repaired(store: Path, mirror: Mirror) -> None:
     """Table, row and record; then it is moved aside, and the bundle brings it back."""
     states = mirror("merge", DEMO, "--json").stdout
     _break(store, "UPDATE arrival SET content = x'00' WHERE id = 7")
@@ -69,12 +69,12 @@ def test_rebuild_names_what_it_cannot_derive(store: Path, mirror: Mirror) -> Non
      ["--time-limit", "10"], ["--time-limit", "soon"],
      ["--repair", "--quick"], ["--repair", "--part", "1/2"], ["--repair", "--time-limit", "1h"]],
 )  # fmt: skip
-def test_what_makes_no_sense_is_a_usage_error(options: list[str], mirror: Mirror) -> None:
+def test_invalid_arguments_are_a_usage_error(options: list[str], mirror: Mirror) -> None:
     """Exit 2, and what it should be like."""
     assert mirror("check", *options).exit_code == 2
 
 
-def test_there_must_be_a_store(mirror: Mirror) -> None:
+def test_a_missing_store_is_an_error(mirror: Mirror) -> None:
     """None is made by looking after it."""
     for command in ("check", "rebuild"):
         assert mirror(command).exit_code == 4

@@ -102,7 +102,7 @@ def test_a_new_key_signs(mirror: Mirror, grow: Callable[..., None]) -> None:
     assert not Path("other.key").exists()
 
 
-def test_a_checkpoint_is_printed_kept_and_written(
+def test_a_checkpoint_is_printed_stored_and_written(
     mirror: Mirror, grow: Callable[..., None]
 ) -> None:
     """On stdout the note and nothing else; or in a file; or as a line of JSON."""
@@ -127,7 +127,7 @@ def test_a_checkpoint_is_printed_kept_and_written(
     assert (3, True) == (shown.count(line["root"]), shown.endswith("\n3 checkpoints\n"))
 
 
-def test_what_cannot_be_signed_is_said(mirror: Mirror, grow: Callable[..., None]) -> None:
+def test_errors_of_signing_name_their_cause(mirror: Mirror, grow: Callable[..., None]) -> None:
     """No store, no key, a public key, two roots in one second."""
     assert mirror("checkpoint", "sign", "--key", "ours.key").exit_code == 4
     assert not Path("mirror.db").exists()
@@ -197,7 +197,7 @@ def test_a_fork_is_shown_with_both_notes(mirror: Mirror, grow: Callable[..., Non
     assert len(mirror("checkpoint", "list", "--json").lines) == 2
 
 
-def test_an_old_note_is_a_rollback_unless_it_is_said_to_be_old(
+def test_an_old_note_is_a_rollback_unless_it_is_called_historical(
     mirror: Mirror, grow: Callable[..., None]
 ) -> None:
     """Whoever gives it out now hides what came since."""
@@ -212,7 +212,9 @@ def test_an_old_note_is_a_rollback_unless_it_is_said_to_be_old(
     assert "it was stored before" in late.stdout.decode()
 
 
-def test_nobody_is_believed_who_is_not_known(mirror: Mirror, grow: Callable[..., None]) -> None:
+def test_a_note_without_a_known_signature_is_refused(
+    mirror: Mirror, grow: Callable[..., None]
+) -> None:
     """Unsigned, or badly signed: exit 1, nothing is kept, nothing of it shown as said."""
     grow("theirs.db", "one")
     note = mirror("checkpoint", "sign", "--key", "theirs.key", "--db", "theirs.db").stdout
@@ -239,7 +241,7 @@ BAD_NOTES = {
 
 
 @pytest.mark.parametrize("name", BAD_NOTES)
-def test_what_is_no_checkpoint_is_an_error(name: str, mirror: Mirror) -> None:
+def test_a_file_that_is_no_checkpoint_is_exit_3(name: str, mirror: Mirror) -> None:
     """Exit 3, with the file, read by name or from standard input."""
     data, code = BAD_NOTES[name]
     Path("note.txt").write_bytes(data)
@@ -249,7 +251,7 @@ def test_what_is_no_checkpoint_is_an_error(name: str, mirror: Mirror) -> None:
     assert (3, True) == (piped.exit_code, f"error: {code} at standard input" in piped.stderr)
 
 
-def test_files_that_cannot_be_used_are_named(mirror: Mirror) -> None:
+def test_unusable_files_are_named(mirror: Mirror) -> None:
     """The note, the list of keys, and the line of a key that is none."""
     assert mirror("checkpoint", "verify", "none.txt", *KNOWN).exit_code == 3
     assert mirror("checkpoint", "verify", "a\x00b", *KNOWN).exit_code == 3
@@ -267,7 +269,7 @@ def test_files_that_cannot_be_used_are_named(mirror: Mirror) -> None:
     [["sign"], ["verify", "-"], ["verify", *KNOWN], ["verify", "-", "--verifier", "@no.txt"],
      ["list", *KNOWN], ["list", "--key", "ours.key"], ["sign", "--key", "x", "--historical"]],
 )  # fmt: skip
-def test_what_makes_no_sense_is_a_usage_error(arguments: list[str], mirror: Mirror) -> None:
+def test_invalid_arguments_are_a_usage_error(arguments: list[str], mirror: Mirror) -> None:
     """Exit 2."""
     Path("no.txt").write_text("# nobody yet\n")
     assert mirror("checkpoint", *arguments, stdin=b"").exit_code == 2
@@ -286,7 +288,7 @@ def test_options_may_come_from_the_environment(
     assert len(mirror("checkpoint", "list", "--json").lines) == 1
 
 
-def test_what_others_say_is_shown_as_text(mirror: Mirror) -> None:
+def test_texts_of_notes_are_escaped_on_the_terminal(mirror: Mirror) -> None:
     """No name or line turns the direction of writing, or moves the cursor."""
     said = Checkpoint(
         origin="evil\u202ename", size=1, root=bytes(32), others=("more \x9b31m", "and \x7f")
@@ -310,7 +312,7 @@ def _block(language: str, beginning: str) -> str:
     return str(found)
 
 
-def test_the_test_vector_is_what_comes_out(mirror: Mirror, tmp_path: Path) -> None:
+def test_the_test_vector_is_reproduced(mirror: Mirror, tmp_path: Path) -> None:
     """From the sample bundles and the seed; and the program on the page accepts it."""
     vector: dict[str, Any] = dict(
         re.split(r" {2,}|(?<=file) ", line) for line in _block("text", "seed").splitlines()

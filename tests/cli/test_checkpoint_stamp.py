@@ -101,7 +101,7 @@ def test_the_proof_is_written_for_other_clients(
     assert found.file_digest == sha256((tmp_path / "note.txt").read_bytes())
 
 
-def test_exit_codes_tell_who_failed(mirror: Mirror, calendar: Calendar) -> None:
+def test_exit_codes_depend_on_the_calendars_that_failed(mirror: Mirror, calendar: Calendar) -> None:
     """None reached, one of two, and an answer that is no proof."""
     _sign(mirror)
     closed = ("--calendar", "http://127.0.0.1:9")

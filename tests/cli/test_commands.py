@@ -46,7 +46,7 @@ LATER = "2026-01-02T12:00:00Z"
 # merge and verify ----------------------------------------------------------------------------
 
 
-def test_the_summary_says_what_a_person_wants_to_know(mirror: Mirror) -> None:
+def test_the_summary_of_a_merge_has_all_counts(mirror: Mirror) -> None:
     """Bundles, events, receipts, records, what was new, and where it is now."""
     text = mirror("merge", PITH, INVALID / "event.signature.json", "--db", "my.db").stdout.decode()
     assert f"bundles   {PITH_RECORDS + 1} read, 0 refused" in text
@@ -92,14 +92,14 @@ def test_out_writes_each_state_to_its_folder(mirror: Mirror, tmp_path: Path) -> 
     assert (tmp_path / "states" / suffix / "state.json").is_file()
 
 
-def test_in_memory_keeps_no_store(mirror: Mirror, tmp_path: Path) -> None:
+def test_in_memory_writes_no_store(mirror: Mirror, tmp_path: Path) -> None:
     """Nothing is left in the folder."""
     mirror("merge", PITH, "--in-memory")
     mirror("verify", PITH)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_flood_of_findings_is_counted(mirror: Mirror, tmp_path: Path) -> None:
+def test_findings_after_the_first_twenty_are_counted(mirror: Mirror, tmp_path: Path) -> None:
     """A person sees the first twenty; `verify --json` names each."""
     path = tmp_path / "junk.bundle.json"
     path.write_bytes(to_json(make_bundle(make_record(), list(range(500)))))
@@ -124,7 +124,7 @@ def test_an_event_of_the_far_future_is_reported(mirror: Mirror, tmp_path: Path) 
     assert (1, 0) == (state["valid_event_count"], state["invalid_event_count"])
 
 
-def test_names_cannot_write_on_the_terminal(mirror: Mirror, tmp_path: Path) -> None:
+def test_control_characters_in_names_are_escaped(mirror: Mirror, tmp_path: Path) -> None:
     """Control and bidirectional characters from outside are shown by their code."""
     path = tmp_path / "a\u202eb\x1b[31m.json"
     path.write_bytes(b"[]")
@@ -165,7 +165,9 @@ def test_a_record_is_found_by_every_name(
 
 
 @pytest.mark.parametrize("form", ["bibtex", "ris", "csl-json"])
-def test_a_record_is_cited(form: str, sample_store: SampleStore, mirror: Mirror) -> None:
+def test_a_record_is_printed_as_a_citation(
+    form: str, sample_store: SampleStore, mirror: Mirror
+) -> None:
     """As the server cites it; several in one file; not together with another form."""
     sample_store(PITH)
     one = mirror("show", "7SOLO26T", "--cite", form).stdout.decode()
@@ -180,7 +182,7 @@ def test_a_record_is_cited(form: str, sample_store: SampleStore, mirror: Mirror)
 
 
 @pytest.mark.parametrize("identifier", ["7SOLO26", "pith:2018:7SOLO26T", "1705.09786v2", "x", "%"])
-def test_what_names_nothing_says_so(
+def test_an_unknown_name_is_an_error(
     identifier: str, sample_store: SampleStore, mirror: Mirror
 ) -> None:
     """A near miss is a miss."""
@@ -204,7 +206,7 @@ def test_a_name_of_several_records_lists_them(mirror: Mirror, tmp_path: Path) ->
     )
 
 
-def test_show_tells_a_person_what_nothing_vouches_for(
+def test_show_marks_a_record_that_no_trusted_key_signed(
     sample_store: SampleStore, mirror: Mirror
 ) -> None:
     """Without a receipt or a valid `record_created`, no trusted key vouches for a record."""
@@ -227,7 +229,7 @@ def test_show_prints_everything_of_the_demo_records(
     assert [heading for heading in headings if heading not in shown] == []
 
 
-def test_show_says_who_cites_and_what_is_cited(sample_store: SampleStore, mirror: Mirror) -> None:
+def test_show_lists_citations_in_both_directions(sample_store: SampleStore, mirror: Mirror) -> None:
     """A citation stands on the record that is cited (E4); it is told from both ends, as signed."""
     sample_store(BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
     cited, citing = "pith:2025:EJWVFYLWUGLCRHA7VSWSMMIDNO", "pith:2025:NQGOSQWC4PW6CNZIBD63YZNTZT"
@@ -243,7 +245,9 @@ def test_show_says_who_cites_and_what_is_cited(sample_store: SampleStore, mirror
     )
 
 
-def test_show_says_what_a_retired_claim_said(sample_store: SampleStore, mirror: Mirror) -> None:
+def test_show_prints_the_payload_of_a_retired_claim(
+    sample_store: SampleStore, mirror: Mirror
+) -> None:
     """Who is said to have claimed it is no object of the claim."""
     sample_store(BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
     author = "https://orcid.org/0000-0002-1825-0097"
@@ -257,7 +261,7 @@ def test_show_says_what_a_retired_claim_said(sample_store: SampleStore, mirror: 
     assert f"figure Lemma 2 lacks a case. (asserted by {author}) (withdrawn) — signed by" in shown
 
 
-def test_show_bounds_citations_and_counts_them(mirror: Mirror, tmp_path: Path) -> None:
+def test_show_limits_the_list_of_citations(mirror: Mirror, tmp_path: Path) -> None:
     """Many of one work, of many works; one that another record shares; one that is damaged."""
     alice = Signer("alice")
     one, other = (make_record(arxiv_id="2401.00001", version=version) for version in (1, 2))
@@ -292,7 +296,7 @@ def shown(mirror: Mirror, tmp_path: Path, events: list[Any], *arguments: object)
     return mirror("show", "2401.00001", *arguments).stdout.decode()
 
 
-def test_show_tells_claims_from_checks(mirror: Mirror, tmp_path: Path) -> None:
+def test_show_distinguishes_claims_from_checks(mirror: Mirror, tmp_path: Path) -> None:
     """None, claimed by somebody, and what was checked are three different things."""
     record = make_record()
     payloads = {"timestamp_anchored": timestamp(record), "author_claimed": author_claim()}
@@ -380,7 +384,7 @@ def test_an_export_is_a_valid_bag(
     assert bag.info["Payload-Oxum"].endswith(f".{PITH_RECORDS + DEMO_RECORDS}")
 
 
-def test_an_export_of_some_holds_just_those(sample_store: SampleStore, mirror: Mirror) -> None:
+def test_an_export_of_some_records_has_no_others(sample_store: SampleStore, mirror: Mirror) -> None:
     """Each once, by any name."""
     sample_store(PITH)
     mirror("export", "two.tar", "1705.09786", "XAVCN2MA", "1611.08522")
@@ -389,7 +393,7 @@ def test_an_export_of_some_holds_just_those(sample_store: SampleStore, mirror: M
     assert not Path("none.tar").exists()
 
 
-def test_an_export_that_cannot_be_written_says_so(
+def test_an_export_that_cannot_be_written_is_an_error(
     sample_store: SampleStore, mirror: Mirror
 ) -> None:
     """No folder is made for it, and nothing half is left."""
@@ -416,14 +420,14 @@ def test_status_counts_what_is_there(mirror: Mirror) -> None:
 
 
 @pytest.mark.parametrize("command", [["show", "x"], ["status"], ["export", "out.tar"]])
-def test_reading_where_there_is_no_store_says_so(command: list[str], mirror: Mirror) -> None:
+def test_reading_without_a_store_is_an_error(command: list[str], mirror: Mirror) -> None:
     """No empty store is made by looking."""
     ran = mirror(*command)
     assert (4, True) == (ran.exit_code, "store.absent at mirror.db" in ran.stderr)
     assert not Path("mirror.db").exists()
 
 
-def test_another_file_is_not_taken_for_a_store(mirror: Mirror) -> None:
+def test_a_file_that_is_no_store_is_refused(mirror: Mirror) -> None:
     """It is refused, and not changed."""
     Path("mirror.db").write_bytes(b"my diary, which is not SQLite at all")
     for command in (["merge", PITH], ["status"], ["keys", "list"]):
@@ -450,7 +454,7 @@ def test_progress_is_silent_in_a_pipe(mirror_process: Mirror) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in [*COMMANDS, *GROUPS] if name])
-def test_every_command_helps(name: str) -> None:
+def test_every_command_has_help_with_an_example(name: str) -> None:
     """Help says what it does, with an example."""
     result = CliRunner().invoke(main, [*name.split(), "--help"])
     assert result.exit_code == 0
@@ -473,7 +477,7 @@ def test_a_store_may_be_named_before_the_command(mirror: Mirror) -> None:
     assert 2 == mirror("--db", "other.db", "status", "--db", "mirror.db").exit_code
 
 
-def test_what_is_typed_before_the_command_beats_the_environment(
+def test_an_option_before_the_command_overrides_the_environment(
     mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As what is typed after it does."""
@@ -484,7 +488,7 @@ def test_what_is_typed_before_the_command_beats_the_environment(
     assert 0 == mirror("status", "--db", "other.db").exit_code
 
 
-def test_a_locked_store_is_told_of(
+def test_waiting_for_a_locked_store_is_reported(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a second, on standard error; here sooner, and for less than half a minute."""

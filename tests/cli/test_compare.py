@@ -179,7 +179,7 @@ def found(ran: Ran) -> dict[str, Any]:
 # An honest registry --------------------------------------------------------------------------
 
 
-def test_an_honest_registry_matches(mirror: Mirror, registry: Registry) -> None:
+def test_an_unaltered_registry_matches(mirror: Mirror, registry: Registry) -> None:
     """Each record is asked for once, by its whole suffix; exit 0."""
     ran = ask(mirror, registry)
     assert ran.exit_code == 0
@@ -188,7 +188,7 @@ def test_an_honest_registry_matches(mirror: Mirror, registry: Registry) -> None:
     assert "match     3 records\nrequests  3\n" in ran.stderr
 
 
-def test_a_registry_that_says_more_matches_as_far_as_is_known(
+def test_unknown_members_of_a_registry_are_listed_and_match(
     mirror: Mirror, registry: Registry
 ) -> None:
     """Exit 0 too, and what it says more is listed."""
@@ -199,9 +199,7 @@ def test_a_registry_that_says_more_matches_as_far_as_is_known(
     assert ran.lines[0]["only_upstream"] == ["/current/rating"]
 
 
-def test_bundles_are_merged_and_compared_by_what_they_come_to(
-    mirror: Mirror, registry: Registry
-) -> None:
+def test_bundles_are_merged_and_their_states_compared(mirror: Mirror, registry: Registry) -> None:
     """Under the keys of the store."""
     assert ask(mirror, registry, "--bundles").exit_code == 0
     registry.say(make_bundle(PAPER, [*EVENTS, NEWS]), kind="bundle")
@@ -333,9 +331,7 @@ MISBEHAVIOUR: dict[str, tuple[Callable[[Any], object], str, str, str]] = {
 
 
 @pytest.mark.parametrize("name", MISBEHAVIOUR)
-def test_a_registry_that_misbehaves_is_caught(
-    name: str, mirror: Mirror, registry: Registry
-) -> None:
+def test_each_fault_of_a_registry_is_found(name: str, mirror: Mirror, registry: Registry) -> None:
     """With its status, its cause, its first difference and exit 1; the others still match."""
     change, status, code, text = MISBEHAVIOUR[name]
     registry.spoil(change)
@@ -370,7 +366,7 @@ def test_a_registry_that_misbehaves_is_caught(
         (message(b"{}", content_length="5"), "upstream.truncated", "ended before"),
     ],
 )
-def test_an_answer_that_cannot_be_read_is_named(
+def test_an_unreadable_response_is_named(
     answer: bytes, code: str, text: str, mirror: Mirror, registry: Registry
 ) -> None:
     """It is no proof of anything; the others are compared, and the record is not called missing."""
@@ -419,14 +415,16 @@ def test_a_registry_that_cannot_be_reached_is_exit_5(mirror: Mirror) -> None:
     assert not Path("report.html").exists()
 
 
-def test_addresses_within_are_not_asked_unless_allowed(mirror: Mirror, registry: Registry) -> None:
+def test_private_addresses_are_not_requested_unless_allowed(
+    mirror: Mirror, registry: Registry
+) -> None:
     """`--allow-private` is a decision."""
     ran = mirror("compare", "--upstream", registry.url, "--rate", "0", "--retries", "0")
     assert ran.exit_code == 5
     assert registry.site.requests == []
 
 
-def test_a_registry_that_dies_midway_is_exit_5_and_what_came_before_is_told(
+def test_a_registry_that_fails_midway_is_exit_5_and_earlier_results_are_reported(
     mirror: Mirror, registry: Registry
 ) -> None:
     """On the screen, in the memory, and in a report that says that it is not whole."""
@@ -559,7 +557,7 @@ def test_files_of_which_nothing_can_be_read_are_exit_5(mirror: Mirror) -> None:
 
 
 @pytest.mark.parametrize("place", ["nowhere", "nowhere.json", "folder", "", "nul\x00", "ftp://x/"])
-def test_a_place_with_nothing_in_it_is_exit_5(place: str, mirror: Mirror) -> None:
+def test_a_path_without_states_is_exit_5(place: str, mirror: Mirror) -> None:
     """No such file, no state in a folder."""
     Path("folder").mkdir()
     ran = mirror("compare", "--upstream", place)
@@ -568,7 +566,7 @@ def test_a_place_with_nothing_in_it_is_exit_5(place: str, mirror: Mirror) -> Non
     assert "hint: give an address, a folder, a bag" in ran.stderr
 
 
-def test_a_bag_that_was_cut_off_is_told_as_far_as_it_goes(mirror: Mirror) -> None:
+def test_a_truncated_bag_is_compared_as_far_as_it_can_be_read(mirror: Mirror) -> None:
     """What came before counts; what did not come is named."""
     Path("bag.tar.gz").write_bytes(gzip.compress(_bag_of_states())[:-400])
     ran = mirror("compare", "--upstream", "bag.tar.gz", "--json")
@@ -589,7 +587,7 @@ def test_a_record_is_named_in_any_way(name: str, mirror: Mirror, registry: Regis
     assert registry.site.paths == [f"/pith/{P[-26:]}/state.json"]
 
 
-def test_a_name_of_several_records_is_refused_before_anything_is_asked(
+def test_a_name_of_several_records_is_refused_before_any_request(
     mirror: Mirror, registry: Registry
 ) -> None:
     """They are listed."""
@@ -600,7 +598,7 @@ def test_a_name_of_several_records_is_refused_before_anything_is_asked(
     assert registry.site.requests == []
 
 
-def test_a_name_that_nobody_knows_is_missing_upstream(mirror: Mirror, registry: Registry) -> None:
+def test_an_unknown_name_is_missing_upstream(mirror: Mirror, registry: Registry) -> None:
     """It is called by that name, over HTTP and in files."""
     for ran in (
         ask(mirror, registry, "2499.99999"),
@@ -642,7 +640,7 @@ def test_a_record_that_only_upstream_has_is_missing_here(
         ]
 
 
-def test_records_that_only_upstream_has_are_told_of_all_files(mirror: Mirror) -> None:
+def test_records_that_only_upstream_has_are_reported_from_all_files(mirror: Mirror) -> None:
     """Without an ID, both sides are looked through."""
     text = _jsonl() + to_json(state_of(make_bundle(ABSENT)))
     ran = mirror("compare", "--upstream", "-", "--json", stdin=text)
@@ -650,7 +648,7 @@ def test_records_that_only_upstream_has_are_told_of_all_files(mirror: Mirror) ->
     assert found(ran)["causes"][0]["code"] == "record.missing_here"
 
 
-def test_unreadable_members_beside_the_record_that_was_named(mirror: Mirror) -> None:
+def test_unreadable_members_are_reported_when_a_record_is_named(mirror: Mirror) -> None:
     """Nobody knows what they speak of, so they are told; and other records are not."""
     text = _jsonl() + b"{\n"
     ran = mirror("compare", "--upstream", "-", "--json", P, stdin=text)
@@ -661,7 +659,7 @@ def test_unreadable_members_beside_the_record_that_was_named(mirror: Mirror) -> 
     assert ran.exit_code == 1
 
 
-def test_names_that_are_no_text_do_no_harm(mirror: Mirror, registry: Registry) -> None:
+def test_unusual_names_are_looked_up_and_escaped(mirror: Mirror, registry: Registry) -> None:
     """Bytes of a command line that are not UTF-8, and what turns the direction of writing."""
     for name in ("\udcff\udcfe", "\u202eevil", "x" * 5000, "../../etc", "a b?c#d", '"'):
         ran = ask(mirror, registry, name)
@@ -677,7 +675,7 @@ def test_names_that_are_no_text_do_no_harm(mirror: Mirror, registry: Registry) -
 # Memory --------------------------------------------------------------------------------------
 
 
-def test_what_is_taken_back_is_found_and_both_versions_are_kept(
+def test_a_rollback_is_found_and_both_versions_are_stored(
     mirror: Mirror, registry: Registry
 ) -> None:
     """An event that was shown yesterday and is gone today: rollback."""
@@ -722,7 +720,7 @@ def test_what_is_taken_back_is_found_and_both_versions_are_kept(
         (_set("retired_events", []), "rollback.event", "was shown and is gone"),
     ],
 )
-def test_each_way_to_take_back_is_found(
+def test_each_kind_of_rollback_is_found(
     change: Callable[[Any], object], code: str, text: str, mirror: Mirror, registry: Registry
 ) -> None:
     """A counter down, a record changed, an event told otherwise."""
@@ -735,7 +733,9 @@ def test_each_way_to_take_back_is_found(
     assert (rollback["causes"][0]["code"], text in rollback["cause"]) == (code, True)
 
 
-def test_a_bundle_that_takes_an_event_back_is_found(mirror: Mirror, registry: Registry) -> None:
+def test_a_bundle_that_lacks_an_earlier_event_is_a_rollback(
+    mirror: Mirror, registry: Registry
+) -> None:
     """Also one whose event was swapped under its id."""
     ask(mirror, registry, "--bundles", P)
     swapped = [one for one in EVENTS if one is not GRAPH] + [{**GRAPH, "payload": {}}]
@@ -750,7 +750,7 @@ def test_a_bundle_that_takes_an_event_back_is_found(mirror: Mirror, registry: Re
         assert ran.lines[-1]["cause"] == f"{G} {text}"
 
 
-def test_a_record_of_which_nothing_is_left_was_told_of_before(
+def test_a_removed_record_is_reported_with_its_earlier_state(
     mirror: Mirror, registry: Registry
 ) -> None:
     """404 today: with what was said, and when."""
@@ -771,7 +771,9 @@ def test_a_record_of_which_nothing_is_left_was_told_of_before(
     ]  # fmt: skip
 
 
-def test_anybody_can_check_the_digests_of_a_history(mirror: Mirror, registry: Registry) -> None:
+def test_the_documented_program_checks_the_digests_of_a_history(
+    mirror: Mirror, registry: Registry
+) -> None:
     """By the program in docs/comparing.md, which uses nothing of ours."""
     ask(mirror, registry, P)
     registry.spoil(_set("more", [1, 1.5, 1e-7, "\u2028ä\x7f"]))
@@ -786,7 +788,7 @@ def test_anybody_can_check_the_digests_of_a_history(mirror: Mirror, registry: Re
         assert subprocess.run(command, check=False, capture_output=True).returncode == code
 
 
-def test_whoever_goes_on_takes_nothing_back(mirror: Mirror, registry: Registry) -> None:
+def test_more_events_are_no_rollback(mirror: Mirror, registry: Registry) -> None:
     """More events are no rollback."""
     ask(mirror, registry, P)
     registry.say(state_of(make_bundle(PAPER, [*EVENTS, NEWS])))
@@ -797,7 +799,7 @@ def test_whoever_goes_on_takes_nothing_back(mirror: Mirror, registry: Registry) 
     ]  # fmt: skip
 
 
-def test_upstreams_are_known_by_their_names(mirror: Mirror) -> None:
+def test_upstreams_are_distinguished_by_their_names(mirror: Mirror) -> None:
     """One says less than another: that is no rollback. Under one name, it is."""
     text = to_json(states()[P[-26:]])
     less = states()[P[-26:]]
@@ -831,7 +833,7 @@ def test_without_memory_the_store_is_only_read(
     assert "no statement of an upstream on" in ran.stderr
 
 
-def test_without_memory_what_was_said_before_is_still_known(
+def test_without_memory_earlier_statements_are_still_compared(
     mirror: Mirror, registry: Registry, store: Path
 ) -> None:
     """To look costs nothing: a record that is gone is said to have been there."""
@@ -843,7 +845,7 @@ def test_without_memory_what_was_said_before_is_still_known(
     assert _bytes_of(store) == before
 
 
-def test_what_upstream_says_is_never_merged(mirror: Mirror, registry: Registry) -> None:
+def test_upstream_statements_are_never_merged(mirror: Mirror, registry: Registry) -> None:
     """Neither states nor bundles."""
     before = mirror("status", "--json").stdout
     registry.say(make_bundle(PAPER, [*EVENTS, NEWS]), kind="bundle")
@@ -862,7 +864,7 @@ def test_the_history_of_a_name_of_several_records_is_refused(mirror: Mirror) -> 
     assert "hint: `mirror compare --upstream` stores what an upstream states" in ran.stderr
 
 
-def test_a_run_that_is_interrupted_keeps_what_it_told(
+def test_an_interrupted_run_keeps_its_results(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit 130: what was told is remembered, and the report says that it is not whole."""
@@ -889,7 +891,7 @@ def test_a_run_that_is_interrupted_keeps_what_it_told(
     assert "Interrupted." in Path("r").read_text()
 
 
-def test_a_damaged_memory_is_named_and_nothing_is_lost(
+def test_a_damaged_upstream_statement_is_named_and_nothing_is_lost(
     mirror: Mirror, registry: Registry, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit 4, and what came before is told; other records go on, and a repair moves it aside."""
@@ -921,7 +923,7 @@ def test_a_damaged_memory_is_named_and_nothing_is_lost(
 # What a person sees --------------------------------------------------------------------------
 
 
-def test_a_person_sees_status_cause_and_first_difference(
+def test_plain_output_has_status_cause_and_first_difference(
     mirror: Mirror, registry: Registry
 ) -> None:
     """Two lines for each finding, and a table."""
@@ -951,7 +953,7 @@ def test_only_some_findings_are_shown_and_the_rest_are_counted(mirror: Mirror) -
     assert len(mirror("compare", "--upstream", "-", "--json", stdin=text).lines) == 28
 
 
-def test_hostile_words_are_shown_by_their_codes(mirror: Mirror, registry: Registry) -> None:
+def test_control_characters_from_upstream_are_escaped(mirror: Mirror, registry: Registry) -> None:
     """Whatever upstream sends, it cannot write on the terminal as it likes."""
     registry.spoil(_set("merge_version", "\x1b[31m\u202e<script>" + "x" * 10**5))
     ran = mirror("compare", "--upstream", registry.url, *POLITE, P)
@@ -981,7 +983,7 @@ def _page(path: str) -> _Page:
     return page
 
 
-def test_a_report_holds_each_finding_and_nothing_that_acts(
+def test_a_report_has_each_finding_and_no_active_content(
     mirror: Mirror, registry: Registry
 ) -> None:
     """Statuses, causes, both values; a hostile string is text, and its hidden letters are shown."""
@@ -1009,7 +1011,7 @@ def test_a_report_holds_each_finding_and_nothing_that_acts(
     assert "default-src 'none'" in Path("report.html").read_text()
 
 
-def test_a_report_on_what_is_the_same_says_so(mirror: Mirror, registry: Registry) -> None:
+def test_a_report_without_differences_says_so(mirror: Mirror, registry: Registry) -> None:
     """And is written whole or not at all."""
     assert ask(mirror, registry, "--report", "report.html").exit_code == 0
     assert "None: everything that both sides have is equal." in _page("report.html").text
@@ -1018,9 +1020,7 @@ def test_a_report_on_what_is_the_same_says_so(mirror: Mirror, registry: Registry
     assert "output.failed" in ran.stderr
 
 
-def test_a_report_does_not_grow_with_what_upstream_sends(
-    mirror: Mirror, registry: Registry
-) -> None:
+def test_the_size_of_a_report_is_limited(mirror: Mirror, registry: Registry) -> None:
     """Of a huge value its size is told, of many names and causes how many more there are."""
     state = copy.deepcopy(state_of(PAPER_BUNDLE))
     state["current"]["citations"] = [
@@ -1089,7 +1089,7 @@ def test_real_states_are_behind_by_one_event_that_is_named(mirror: Mirror) -> No
         (("--history", "x", "--report", "y"), "--report goes with"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(
+def test_contradictory_options_are_a_usage_error(
     arguments: tuple[str, ...], text: str, mirror: Mirror
 ) -> None:
     """Nothing that was asked for is left out in silence: exit 2."""
@@ -1098,7 +1098,7 @@ def test_options_that_do_not_go_together_are_refused(
     assert text in ran.stderr
 
 
-def test_there_must_be_a_store(mirror: Mirror) -> None:
+def test_a_missing_store_is_an_error(mirror: Mirror) -> None:
     """None is made."""
     for more in ((), ("--no-history",)):
         ran = mirror("compare", "--upstream", "x", "--db", "absent.db", *more)

@@ -100,7 +100,7 @@ def completed(monkeypatch: pytest.MonkeyPatch, shell: str, *words: str) -> list[
     return CliRunner().invoke(main, prog_name="mirror").output.splitlines()
 
 
-def test_bash_parts_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bash_splits_words_at_equals_signs_and_colons(monkeypatch: pytest.MonkeyPatch) -> None:
     """At each `=` and `:`; they are put together again."""
     assert ["plain,parquet"] == completed(
         monkeypatch, "bash", "mirror", "tables", "--format", "=", "p"

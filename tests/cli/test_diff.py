@@ -73,7 +73,7 @@ def test_the_changes_of_a_record_between_two_times(mirror: Mirror, times: list[s
     assert found["rules"] == dict.fromkeys(("before", "after", "used"), RULES)
 
 
-def test_without_the_second_time_it_is_now(mirror: Mirror, times: list[str]) -> None:
+def test_the_second_time_is_now_by_default(mirror: Mirror, times: list[str]) -> None:
     """With the keys that are trusted now."""
     (found,) = mirror("diff", NUMBER, times[3], "--json").lines
     first, second = (claim(ONE, day)["event_id"] for day in (1, 2))
@@ -96,7 +96,7 @@ def test_where_nothing_changed_the_exit_code_is_0(mirror: Mirror, times: list[st
     assert "changes           none" in mirror("diff", NUMBER, times[4]).stdout.decode()
 
 
-def test_a_record_that_was_not_known(mirror: Mirror, times: list[str]) -> None:
+def test_a_record_that_was_not_known_at_the_first_time(mirror: Mirror, times: list[str]) -> None:
     """It came whole; known by neither time, it is an error that says when it came."""
     (found,) = mirror("diff", NUMBER, times[0], times[1], "--json").lines
     assert (found["state_before"], found["changes"][0]["member"]) == (None, "canonical_record")
@@ -128,7 +128,7 @@ def test_all_records_that_changed_since_a_time(mirror: Mirror, times: list[str])
     assert ran.exit_code == 1
 
 
-def test_a_date_is_its_end_and_the_answer_says_so(mirror: Mirror, times: list[str]) -> None:
+def test_a_date_means_the_end_of_its_day(mirror: Mirror, times: list[str]) -> None:
     ran = mirror("diff", "--since", "2001-09-09", "--json")
     assert "2001-09-09T23:59:59.999999Z, the end of that day in UTC" in ran.stderr
     assert {one["known_by"]["before"] for one in ran.lines} == {"2001-09-09T23:59:59.999999Z"}
@@ -145,12 +145,12 @@ def test_a_removed_built_in_key_concerns_all_records(mirror: Mirror, times: list
     [[], ["x"], ["x", "2026-01-01", "2025-01-01"], ["x", "2026-01-01", "--since", "2026-01-01"],
      ["x", *["2026-01-01"] * 3], ["x", "yesterday"], ["--since", "1"]],
 )  # fmt: skip
-def test_usage(mirror: Mirror, arguments: list[str]) -> None:
+def test_invalid_arguments_are_a_usage_error(mirror: Mirror, arguments: list[str]) -> None:
     ran = mirror("diff", *arguments)
     assert (ran.exit_code, "''" in ran.stderr) == (2, False)
 
 
-def test_what_is_claimed_cannot_write_to_the_terminal(mirror: Mirror, times: list[str]) -> None:
+def test_claims_are_escaped_on_the_terminal(mirror: Mirror, times: list[str]) -> None:
     """Line breaks and controls are shown by their codes."""
     merge(mirror, OTHER, claim(OTHER, 3, "me\nchanges  none\x1b[2J"))
     lines = mirror("diff", OTHER_NUMBER, times[4]).stdout.decode().splitlines()

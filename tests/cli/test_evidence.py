@@ -36,6 +36,8 @@ def test_a_file_that_could_not_be_checked_is_not_written(
     assert not (tmp_path / "evidence.html").exists()
 
 
-def test_what_is_asked_must_be_clear(mirror: Mirror, tmp_path: Path) -> None:
+def test_incomplete_or_contradictory_arguments_are_a_usage_error(
+    mirror: Mirror, tmp_path: Path
+) -> None:
     for arguments in ((), (ID,), (ID, "--check", "x")):
         assert mirror("evidence", *arguments).exit_code == 2

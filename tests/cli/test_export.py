@@ -82,7 +82,9 @@ def new_facts(ran: Ran) -> str:
     return str(line)
 
 
-def test_whom_a_store_trusts_leaves_no_trace(mirror: Mirror, sample_store: SampleStore) -> None:
+def test_an_export_does_not_depend_on_trusted_keys(
+    mirror: Mirror, sample_store: SampleStore
+) -> None:
     """B6: whatever the key set, also one that changed since; only the root differs."""
     sample_store(DEMO, *TRUST, db="a.db")
     sample_store(DEMO, db="b.db")
@@ -104,7 +106,7 @@ def pieces_of(bundle: dict[str, Any], order: random.Random) -> list[dict[str, An
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_how_a_store_came_to_its_facts_leaves_no_trace(
+def test_an_export_does_not_depend_on_the_order_of_merges(
     mirror: Mirror, sample_store: SampleStore, seed: int
 ) -> None:
     """B6, C2: bundles in another order, in pieces, in several runs, some of them twice."""
@@ -184,7 +186,7 @@ INVALID = sorted(
 
 
 @pytest.mark.parametrize("sample", INVALID, ids=lambda path: path.name)
-def test_a_packed_bundle_is_found_fault_with_as_its_text_is(mirror: Mirror, sample: Path) -> None:
+def test_a_packed_bundle_has_the_findings_of_its_text(mirror: Mirror, sample: Path) -> None:
     """C4: the same findings and states, in the same places of the bundle."""
     bundle = json.loads(sample.read_bytes())
     with Path("packed.tar").open("wb") as out:
@@ -282,7 +284,9 @@ def test_the_root_is_that_of_all_core_digests(
     assert {merkle.root(leaves).hex()} == printed
 
 
-def test_a_root_is_printed_only_of_all(sample_store: SampleStore, mirror: Mirror) -> None:
+def test_a_root_is_printed_only_for_a_whole_export(
+    sample_store: SampleStore, mirror: Mirror
+) -> None:
     """Some records are not the store."""
     sample_store(DEMO, *TRUST)
     number = bundles_in(DEMO)[0]["pith_number"]
@@ -301,7 +305,7 @@ def test_an_empty_store_has_a_bag_and_a_root(mirror: Mirror) -> None:
     assert "out.tar: 0 records, " in ran.stderr
 
 
-def test_exporting_changes_nothing_that_counts(sample_store: SampleStore, mirror: Mirror) -> None:
+def test_exporting_changes_no_facts(sample_store: SampleStore, mirror: Mirror) -> None:
     """The store is as it was, to `status` and `check` and to the next export."""
     sample_store(DEMO, *TRUST)
     before = mirror("status", "--json").lines
@@ -356,7 +360,7 @@ def test_base_and_increment_are_the_whole(
     assert ((BUNDLES / "demo.states.jsonl").read_bytes(), 0) == (ran.stdout, ran.exit_code)
 
 
-def test_a_packed_base_does_as_well(mirror: Mirror, october: str) -> None:
+def test_a_base_may_be_packed(mirror: Mirror, october: str) -> None:
     """What is in it counts, not its form."""
     mirror("merge", "october.tar", "--db", "other.db")
     export(mirror, "other.db", "october-packed.tar", "--packed")
@@ -365,9 +369,7 @@ def test_a_packed_base_does_as_well(mirror: Mirror, october: str) -> None:
     assert bundles_in(Path("one.tar")) == bundles_in(Path("two.tar")) != []
 
 
-def test_where_nothing_is_new_the_bag_is_empty_and_all_is_well(
-    mirror: Mirror, october: str
-) -> None:
+def test_an_increment_without_new_facts_is_an_empty_bag(mirror: Mirror, october: str) -> None:
     """Exit 0: a day without news is no fault."""
     now = root_in(mirror("export", "november.tar"))
     for since in ("november.tar", now):
@@ -408,7 +410,7 @@ BAD_BASES = {
 
 
 @pytest.mark.parametrize(("since", "exit_code", "code"), BAD_BASES.values(), ids=BAD_BASES)
-def test_a_base_that_cannot_be_read_leaves_out_as_it_was(
+def test_an_unreadable_base_leaves_the_output_unchanged(
     mirror: Mirror, october: str, since: str, exit_code: int, code: str
 ) -> None:
     """Its code and exit code; OUT.tar and its folder are untouched."""
@@ -426,7 +428,7 @@ def test_a_base_that_cannot_be_read_leaves_out_as_it_was(
     assert b"as it was" == Path("out/november.tar").read_bytes()
 
 
-def test_a_file_of_the_name_of_a_root_is_meant(mirror: Mirror, october: str) -> None:
+def test_a_file_that_is_named_like_a_root_is_the_base(mirror: Mirror, october: str) -> None:
     """A path goes first: what is there can be looked at."""
     Path(october).write_bytes(Path("october.tar").read_bytes())
     by_file = export(mirror, "mirror.db", "one.tar", "--since", october)
@@ -456,7 +458,7 @@ def test_since_and_packed_may_be_set_in_the_environment(
     assert expected == export(mirror, "mirror.db", "two.tar")
 
 
-def test_with_ids_only_these_are_looked_at(mirror: Mirror, october: str) -> None:
+def test_an_increment_of_named_records_has_no_others(mirror: Mirror, october: str) -> None:
     """An increment for one reader; what the base holds of a record is left out."""
     old, new = bundles_in(DEMO)[0], bundles_in(DEMO)[-1]
     number = new["pith_number"]

@@ -96,7 +96,7 @@ def test_nothing_found_is_exit_1(store: Path, mirror: Mirror) -> None:
     assert (1, b"", "nothing was found\n") == (ran.exit_code, ran.stdout, ran.stderr)
 
 
-def test_a_limit_is_said(store: Path, mirror: Mirror) -> None:
+def test_a_reached_limit_is_reported(store: Path, mirror: Mirror) -> None:
     """There is more than what is shown."""
     ran = mirror("find", "hep-th", "--limit", "2", "--json")
     assert (0, 2, True) == (ran.exit_code, len(ran.lines), "more records match" in ran.stderr)
@@ -104,7 +104,7 @@ def test_a_limit_is_said(store: Path, mirror: Mirror) -> None:
         assert mirror("find", "x", "--limit", limit).exit_code == 2
 
 
-def test_what_a_merge_brings_is_found_at_once(sample_store: SampleStore, mirror: Mirror) -> None:
+def test_merged_records_are_found_at_once(sample_store: SampleStore, mirror: Mirror) -> None:
     """The index follows by itself, merges and keys alike."""
     sample_store(PITH)
     assert mirror("find", "holographic").exit_code == 1
@@ -115,7 +115,7 @@ def test_what_a_merge_brings_is_found_at_once(sample_store: SampleStore, mirror:
     assert [] == [line for line in mirror("find", "x").stderr.splitlines() if "note" in line]
 
 
-def test_a_busy_store_is_searched_as_it_is(
+def test_a_locked_store_is_searched_with_the_index_that_it_has(
     new_store: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the index lacks is counted; names need no index."""
@@ -137,7 +137,7 @@ def test_a_busy_store_is_searched_as_it_is(
         assert (0, "") == (ran.exit_code, ran.stderr)
 
 
-def test_there_must_be_a_store(mirror: Mirror) -> None:
+def test_a_missing_store_is_an_error(mirror: Mirror) -> None:
     """None is made by searching."""
     for words in (["find", "x"], ["identify", "--title", "x"], ["identify", "--metadata", "x"]):
         ran = mirror(*words)
@@ -168,7 +168,7 @@ def test_a_query_is_never_an_error(query: str, store: Path, mirror: Mirror) -> N
     assert "error" not in ran.stderr
 
 
-def test_a_query_that_is_not_utf8_stops_nothing(store: Path, mirror_process: Mirror) -> None:
+def test_a_query_that_is_not_utf8_gives_no_traceback(store: Path, mirror_process: Mirror) -> None:
     """As a shell hands it over."""
     word = os.fsdecode(b"\xff\xfe")
     for words in (
@@ -181,7 +181,7 @@ def test_a_query_that_is_not_utf8_stops_nothing(store: Path, mirror_process: Mir
         assert "Traceback" not in ran.stderr
 
 
-def test_a_record_cannot_write_on_the_terminal(mirror: Mirror, tmp_path: Path) -> None:
+def test_texts_of_records_are_escaped_on_the_terminal(mirror: Mirror, tmp_path: Path) -> None:
     """Control and direction characters in titles, ids and texts are shown by their code."""
     signer = Signer("author")
     record = make_record(arxiv_id="2401.1\n\x1b[31m\u202e")
@@ -244,13 +244,13 @@ def test_an_unknown_paper_is_exit_1(store: Path, mirror: Mirror) -> None:
     [[], ["--arxiv", "1309.3741"], ["--title", "-", "--abstract", "-"],
      ["--metadata", "x", "--title", "y"], ["--metadata", "x", "--arxiv", "y"]],
 )  # fmt: skip
-def test_what_makes_no_sense_is_a_usage_error(words: list[str], mirror: Mirror) -> None:
+def test_invalid_arguments_are_a_usage_error(words: list[str], mirror: Mirror) -> None:
     """Exit 2, and what is asked for."""
     assert mirror("identify", *words).exit_code == 2
 
 
 @pytest.mark.parametrize("text", ["@absent", "@.", "@", "@a\x00", "@latin1"])
-def test_a_text_that_cannot_be_read_says_so(text: str, store: Path, mirror: Mirror) -> None:
+def test_an_unreadable_text_is_an_error(text: str, store: Path, mirror: Mirror) -> None:
     """Exit 3, by its path."""
     Path("latin1").write_bytes("é".encode("latin-1"))
     ran = mirror("identify", "--title", text)
@@ -298,7 +298,7 @@ def test_a_dump_that_matches_is_exit_0(mirror: Mirror, tmp_path: Path) -> None:
     assert mirror("identify", "--metadata", "-", stdin=b"").exit_code == 0
 
 
-def test_proved_texts_are_kept_when_asked(store: Path, mirror: Mirror) -> None:
+def test_proved_texts_are_stored_with_keep(store: Path, mirror: Mirror) -> None:
     """The summary counts them, JSON names them, and a search shows where the title is from."""
     text = _dump({"id": "1309.3741", "title": TITLE}, {"id": "1309.3741", "title": "another"})
     Path("dump.jsonl").write_bytes(text)
@@ -325,7 +325,7 @@ def test_proved_texts_are_kept_when_asked(store: Path, mirror: Mirror) -> None:
     assert mirror("identify", "--title", TITLE, "--keep").exit_code == 2
 
 
-def test_a_text_that_is_not_kept_is_named(mirror: Mirror, tmp_path: Path) -> None:
+def test_a_text_that_is_not_stored_is_named(mirror: Mirror, tmp_path: Path) -> None:
     """Nothing that was left out is exit 0."""
     (tmp_path / "bundle.json").write_bytes(to_json(make_bundle(make_record("a\u202eb", "A"))))
     mirror("merge", "bundle.json")
@@ -337,7 +337,7 @@ def test_a_text_that_is_not_kept_is_named(mirror: Mirror, tmp_path: Path) -> Non
     assert "title not kept: 2401.00001: it has characters that do not print" in ran.stderr
 
 
-def test_a_flood_of_mismatches_is_counted(store: Path, mirror: Mirror) -> None:
+def test_mismatches_after_the_first_twenty_are_counted(store: Path, mirror: Mirror) -> None:
     """A person sees the first twenty; `--json` names each."""
     text = _dump(*[_paper("1309.3741", f"{number}") for number in range(30)]) + b"x\n" * 30
     ran = mirror("identify", "--metadata", "-", stdin=text)
@@ -348,7 +348,7 @@ def test_a_flood_of_mismatches_is_counted(store: Path, mirror: Mirror) -> None:
     assert 30 == ran.stderr.count("json.syntax")
 
 
-def test_an_output_that_cannot_be_written_is_not_blamed_on_the_dump(
+def test_a_full_disk_is_an_error_of_the_output_and_not_of_the_dump(
     store: Path, mirror_process: Mirror, program: Path, tmp_path: Path
 ) -> None:
     """Exit 3 either way, and the right thing is named."""

@@ -63,7 +63,7 @@ def test_a_store_without_findings_says_none(mirror: Mirror) -> None:
 # Acknowledging -------------------------------------------------------------------------------
 
 
-def test_what_is_known_is_no_alarm_and_what_is_new_is_one(mirror: Mirror) -> None:
+def test_acknowledged_findings_give_exit_0_and_new_ones_exit_1(mirror: Mirror) -> None:
     """The nightly merge of the same upstream exits 0; one more event of the code is exit 1."""
     assert 1 == mirror("merge", SIGNATURE).exit_code
     assert b"acknowledged  1" in mirror("findings", "ack", "--code", "event.signature", *ADA).stdout
@@ -98,7 +98,7 @@ def _claim(record: dict[str, Any], signer: Signer) -> object:
     return make_event(record, signer, "author_claim", author_claim())
 
 
-def test_a_refused_bundle_is_known_by_its_bytes(mirror: Mirror) -> None:
+def test_a_refused_bundle_is_acknowledged_by_its_bytes(mirror: Mirror) -> None:
     """`--from` takes what `verify --json` prints; under another name it is known, too."""
     Path("found.jsonl").write_bytes(mirror("verify", REFUSED, "--json").stdout)
     mirror("merge", INVALID / "bundle.alias.json")
@@ -110,7 +110,7 @@ def test_a_refused_bundle_is_known_by_its_bytes(mirror: Mirror) -> None:
     assert 3 == mirror("merge", "absent.json", "--quiet").exit_code
 
 
-def test_an_alias_that_does_not_fit_is_known_from_any_source(mirror: Mirror) -> None:
+def test_a_wrong_alias_is_acknowledged_for_every_source(mirror: Mirror) -> None:
     """What is said of a record does not depend on the file that brought it."""
     source = INVALID / "bundle.alias.json"
     mirror("merge", source)
@@ -160,7 +160,7 @@ def test_an_acknowledgement_is_withdrawn_and_the_log_keeps_both(mirror: Mirror) 
         ("--list", "--code", "event.id"),
     ],
 )
-def test_what_is_missing_is_a_usage_error(mirror: Mirror, arguments: tuple[str, ...]) -> None:
+def test_missing_arguments_are_a_usage_error(mirror: Mirror, arguments: tuple[str, ...]) -> None:
     """Nobody acknowledges without a name, a reason and a choice."""
     mirror("merge", SIGNATURE)
     assert 2 == mirror("findings", "ack", *arguments).exit_code
@@ -182,7 +182,7 @@ def test_equivocations_are_acknowledged_by_record(
     assert (total, line["total"]) == _counts(mirror)["equivocation"]
 
 
-def test_damage_is_known_by_what_check_says(mirror: Mirror) -> None:
+def test_damage_is_acknowledged_by_the_findings_of_check(mirror: Mirror) -> None:
     """`check` exits 0 once its damage was acknowledged; after a repair the fact is listed."""
     mirror("merge", SIGNATURE)
     with closing(sqlite3.connect("mirror.db")) as conn, conn:
@@ -199,7 +199,7 @@ def test_damage_is_known_by_what_check_says(mirror: Mirror) -> None:
     assert (1, 1) == _counts(mirror)["store.damaged"]
 
 
-def test_a_difference_from_upstream_is_known_until_it_changes(mirror: Mirror) -> None:
+def test_a_difference_from_upstream_is_acknowledged_until_it_changes(mirror: Mirror) -> None:
     """`compare` exits 0 for it, and 1 again once either side says something else."""
     mirror("merge", BUNDLES / "demo.tar", "--out", "states")
     place = next(Path("states").rglob("state.json"))

@@ -71,7 +71,7 @@ def test_each_step_has_its_time_and_what_it_did(grown: Mirror) -> None:
     assert [*reversed(grown("history", NUMBER, "--json", "--reverse").lines)] == lines
 
 
-def test_a_person_reads_the_same(grown: Mirror) -> None:
+def test_plain_output_has_the_same_steps(grown: Mirror) -> None:
     """Every event is named, each time is called known or claimed."""
     shown = grown("history", NUMBER).stdout.decode()
     blocks = shown.strip().split("\n\n")
@@ -94,7 +94,7 @@ def test_an_unknown_record_is_an_error(grown: Mirror) -> None:
     assert "lookup.unknown" in ran.stderr
 
 
-def test_what_is_claimed_cannot_write_to_the_terminal(mirror: Mirror) -> None:
+def test_claims_are_escaped_on_the_terminal(mirror: Mirror) -> None:
     """Line breaks, controls and marks of direction are shown by their codes."""
     evil = "me\nknown  2001-01-01\x1b[2J\u202e"
     Path("keys.json").write_bytes(key_set_file(AUTHOR))

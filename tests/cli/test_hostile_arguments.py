@@ -48,7 +48,7 @@ SAMPLE = random.Random(16).sample(CASES, len(CASES) if TRIED < 0 else TRIED)
 
 
 @pytest.mark.parametrize("by", ["option", "variable"])
-def test_no_nonsense_gives_a_traceback(
+def test_invalid_values_give_no_traceback(
     prepared: Path, tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     """Of all that is tried, each ends with a code."""
@@ -67,7 +67,7 @@ def test_no_nonsense_gives_a_traceback(
         assert ran.exit_code in range(6), (name, option, value[:20], ran)
 
 
-def test_every_option_has_a_type_that_takes_no_nonsense() -> None:
+def test_every_option_has_a_type_that_checks_its_value() -> None:
     """A number has an end, and a text is UTF-8."""
     for (name, option), one in OPTIONS.items():
         assert one.type is not click.STRING, (name, option)
@@ -87,7 +87,7 @@ def test_every_option_has_a_type_that_takes_no_nonsense() -> None:
         (("findings",), {"MIRROR_FINDINGS_CODE": NOT_UTF_8}),
     ],
 )
-def test_a_value_that_no_machine_takes_is_a_usage_error(
+def test_an_unrepresentable_value_is_a_usage_error(
     prepared: Path,
     mirror: Mirror,
     monkeypatch: pytest.MonkeyPatch,

@@ -47,7 +47,7 @@ def test_an_export_does_not_overwrite_a_store(sample_store: SampleStore, mirror:
     assert mirror("check").exit_code == 0
 
 
-def test_a_signer_cannot_write_lines_of_its_own(mirror: Mirror, tmp_path: Path) -> None:
+def test_line_breaks_in_claims_are_escaped(mirror: Mirror, tmp_path: Path) -> None:
     """A line break in what is claimed is shown by its code."""
     signer = Signer("author")
     record = make_record(arxiv_id="2401.00001\nreceipt  verified: signed with key pith-v1-2026-05")
@@ -66,7 +66,7 @@ def test_a_signer_cannot_write_lines_of_its_own(mirror: Mirror, tmp_path: Path) 
     ]
 
 
-def test_names_that_are_not_utf8_stop_nothing(mirror: Mirror, tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_are_accepted(mirror: Mirror, tmp_path: Path) -> None:
     """Files, folders, stores and identifiers may be called anything."""
     name = os.fsdecode(b"bad\xff.json")
     (tmp_path / name).write_bytes((BUNDLES / "invalid" / "event.id.json").read_bytes())
@@ -81,7 +81,7 @@ def test_names_that_are_not_utf8_stop_nothing(mirror: Mirror, tmp_path: Path) ->
     assert mirror("show", os.fsdecode(b"\xff"), "--db", store).exit_code == 1
 
 
-def test_an_output_that_cannot_be_written_says_so(
+def test_a_full_or_closed_output_is_exit_3(
     sample_store: SampleStore, program: Path, tmp_path: Path
 ) -> None:
     """A full disk behind stdout is exit 3, and so is a stdout that is closed."""
@@ -107,7 +107,7 @@ def test_an_output_that_cannot_be_written_says_so(
         "https://arxiv.org/pdf/1705.09786v3.pdf",
     ],
 )
-def test_addresses_name_what_they_end_in(
+def test_addresses_name_the_record_with_which_they_end(
     identifier: str, sample_store: SampleStore, mirror: Mirror
 ) -> None:
     """As they are copied from a browser."""
@@ -122,7 +122,7 @@ def test_a_limit_must_be_a_number(value: str, mirror: Mirror) -> None:
     assert mirror("verify", PITH, "--max-seconds", value).exit_code == 2
 
 
-def test_an_export_that_others_would_refuse_says_so(
+def test_an_export_of_an_oversized_record_is_exit_1(
     sample_store: SampleStore, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A record may gather more junk than a mirror takes in one bundle: exit 1, by name."""

@@ -77,7 +77,7 @@ def test_added_and_removed_keys_move_the_state_and_back(
     assert _expected() == _state(mirror)
 
 
-def test_a_key_with_another_right_is_taken_anew(
+def test_a_key_that_is_added_again_has_its_new_rights(
     mirror: Mirror, tmp_path: Path, bundle: Path
 ) -> None:
     """Removed and added with another role, a key judges by the new one."""
@@ -143,9 +143,7 @@ FAULTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("where", FAULTS)
-def test_a_key_file_with_a_fault_is_refused_whole(
-    where: str, mirror: Mirror, tmp_path: Path
-) -> None:
+def test_a_key_file_with_one_fault_is_refused(where: str, mirror: Mirror, tmp_path: Path) -> None:
     """The place of the fault is named, and not even the good key is trusted."""
     faulty = {**AUTHOR.key_value(), where.rpartition("/")[2]: FAULTS[where]}
     path = tmp_path / "keys.json"
@@ -314,7 +312,7 @@ def test_a_removal_says_what_becomes_invalid(mirror: Mirror, tmp_path: Path, bun
     assert "verified receipts: 1 before, 0 now\n" in ran.stderr
 
 
-def test_a_removal_that_touches_nothing_says_so(mirror: Mirror, tmp_path: Path) -> None:
+def test_a_removal_without_effect_on_facts_says_so(mirror: Mirror, tmp_path: Path) -> None:
     """Of a key that signed nothing; and of one that is not there, nothing is said but that."""
     mirror("keys", "add", _file(tmp_path, AUTHOR))
     ran = mirror("keys", "remove", AUTHOR.key_id, "--dry-run")
@@ -340,7 +338,7 @@ DOUBTS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("members", "doubt"), DOUBTS.values(), ids=DOUBTS)
-def test_what_is_seldom_meant_is_warned_of(
+def test_unusual_keys_give_a_warning(
     mirror: Mirror, tmp_path: Path, bundle: Path, members: dict[str, Any], doubt: str
 ) -> None:
     """Once for each, by every command that takes a key file; the file is taken all the same."""
@@ -356,7 +354,7 @@ def test_what_is_seldom_meant_is_warned_of(
     assert [AUTHOR.key_id, REGISTRY.key_id] == [one["key_id"] for one in line["added"]]
 
 
-def test_a_key_that_is_trusted_under_another_name_is_warned_of(
+def test_a_key_that_is_trusted_under_another_name_gives_a_warning(
     mirror: Mirror, tmp_path: Path
 ) -> None:
     """The other stands in the store, not in the file."""
@@ -379,7 +377,7 @@ def test_each_change_is_a_line_of_json(mirror: Mirror, tmp_path: Path) -> None:
     assert {"rebuilt": 0, "damaged": 0} == line
 
 
-def test_the_registrys_own_key_is_told_of_in_the_same_way(
+def test_removing_the_built_in_key_names_what_becomes_invalid(
     sample_store: SampleStore, mirror: Mirror
 ) -> None:
     """What it signed is told before it is removed, and comes back with it."""

@@ -27,19 +27,19 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def test_the_pages_are_those_of_the_helps() -> None:
+def test_the_pages_match_the_help_texts() -> None:
     """`scripts/make_man_pages` makes them again; each command has one."""
     made = man_pages()
     assert {f"{name}.1" for name in NAMES} == made.keys()
     assert [] == files.differences(made, PAGES), "run scripts/make_man_pages"
 
 
-def test_mandoc_has_no_complaint() -> None:
+def test_mandoc_reports_no_error() -> None:
     """Not about style either."""
     assert "" == run("mandoc", "-Tlint", *PATHS)
 
 
-def test_groff_has_no_complaint() -> None:
+def test_groff_reports_no_error() -> None:
     """With all its warnings; `man` prints with it."""
     run("groff", "-man", "-Tutf8", "-ww", "-z", *PATHS)
 
@@ -92,7 +92,7 @@ def test_each_exit_code_is_on_its_page(shown: dict[str, str]) -> None:
     assert all(" 130 Interrupted. " in page for page in text.values())
 
 
-def test_a_page_leads_to_others(shown: dict[str, str]) -> None:
+def test_see_also_names_other_pages(shown: dict[str, str]) -> None:
     """To the commands above and below it, and to those that its help names."""
     text = {name: " ".join(page.split()) for name, page in shown.items()}
     add = "mirror-keys-add(1) Trust the keys and profiles of a key set file."

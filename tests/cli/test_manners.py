@@ -110,7 +110,9 @@ def test_a_full_disk_is_exit_3_for_every_command(each: Each) -> None:
     assert len(codes) == said.count("output.failed")
 
 
-def test_messages_that_nobody_can_read_do_not_end_the_work(program: Path, tmp_path: Path) -> None:
+def test_a_full_disk_behind_standard_error_does_not_end_a_merge(
+    program: Path, tmp_path: Path
+) -> None:
     """A full disk behind stderr loses the findings, and not the merge."""
     command = f"{program} merge {INVALID} 2>/dev/full"
     done = subprocess.run(  # noqa: S602
@@ -122,7 +124,7 @@ def test_messages_that_nobody_can_read_do_not_end_the_work(program: Path, tmp_pa
 # Characters that cannot be shown -------------------------------------------------------------
 
 
-def test_characters_that_a_terminal_lacks_are_replaced(mirror_process: Mirror) -> None:
+def test_characters_outside_the_encoding_are_escaped(mirror_process: Mirror) -> None:
     """By their codes, on both streams."""
     latin = {**os.environ, "PYTHONIOENCODING": "latin-1"}
     ran = mirror_process("prove", "--help", env=latin)
@@ -132,7 +134,7 @@ def test_characters_that_a_terminal_lacks_are_replaced(mirror_process: Mirror) -
 
 
 @pytest.mark.usefixtures("store")
-def test_every_command_prints_to_a_terminal_without_unicode() -> None:
+def test_every_command_prints_in_latin_1() -> None:
     """Help and output are whole under Latin-1."""
     commands = [one for one in OUTPUT if one[0] not in {"verify", "merge"}]
     for one in [*commands, *((*path, "--help") for path, _ in walk())]:
@@ -203,7 +205,7 @@ def _indent(line: str) -> int:
 
 
 @pytest.mark.usefixtures("store")
-def test_a_port_in_use_is_one_sentence_before_serving_is_said(mirror_process: Mirror) -> None:
+def test_a_port_in_use_is_an_error_of_one_line(mirror_process: Mirror) -> None:
     """`serve.address`, with what to do, exit 1; a host that is none is told the same way."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -218,7 +220,7 @@ def test_a_port_in_use_is_one_sentence_before_serving_is_said(mirror_process: Mi
 
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_the_normal_end_of_a_server(tmp_path: Path, stop: signal.Signals) -> None:
+def test_a_server_ends_with_exit_0_by_a_signal(tmp_path: Path, stop: signal.Signals) -> None:
     """Exit 0, and nothing is said of an interruption."""
     with subprocess.Popen(
         [sys.executable, "-m", "mirror", "serve", "--port", "0"],

@@ -92,7 +92,7 @@ def endless(tmp_path: Path) -> Iterator[Path]:
         writer.join(0.01)
 
 
-def test_every_small_file_is_tried() -> None:
+def test_every_option_of_a_small_file_is_tested() -> None:
     """Each parameter that names one has a type that says so, and stands in `RUNS`."""
     types = (SmallFile, TextOrFile)
     assert set(RUNS) == {
@@ -109,7 +109,9 @@ def test_an_endless_file_is_refused(trying: Mirror, endless: Path, run: tuple[st
 
 
 @pytest.mark.parametrize("run", RUNS, ids=" ".join)
-def test_what_is_no_file_is_an_error(trying: Mirror, tmp_path: Path, run: tuple[str, str]) -> None:
+def test_folders_and_unreadable_files_are_an_error(
+    trying: Mirror, tmp_path: Path, run: tuple[str, str]
+) -> None:
     """A folder, a file that is not there, one that gives an error, one that is not text."""
     (tmp_path / "noise").write_bytes(bytes(range(256)))
     for file in (tmp_path, "absent", "/proc/self/mem", "noise", "/proc/self/auxv", "/dev/null", ""):
@@ -148,7 +150,7 @@ def test_standard_input_is_limited_too(trying: Mirror) -> None:
             assert (3, True) == (ran.exit_code, is_refused), ran
 
 
-def test_a_file_may_be_named_like_standard_input(trying: Mirror, tmp_path: Path) -> None:
+def test_a_file_named_dash_is_given_as_a_path(trying: Mirror, tmp_path: Path) -> None:
     """It is given as `./-`."""
     (tmp_path / "-").write_bytes(key_set_file(Signer("alice")))
     ran = trying("keys", "add", "./-", stdin=b"")
@@ -179,7 +181,7 @@ CROWDED: dict[str, tuple[tuple[str, str], Callable[[], bytes]]] = {
 
 
 @pytest.mark.parametrize("what", CROWDED)
-def test_a_crowd_is_refused(trying: Mirror, tmp_path: Path, what: str) -> None:
+def test_too_many_values_are_refused(trying: Mirror, tmp_path: Path, what: str) -> None:
     """Before any of it is read: each key costs a millisecond."""
     run, content = CROWDED[what]
     (tmp_path / "crowd").write_bytes(content())
@@ -187,7 +189,7 @@ def test_a_crowd_is_refused(trying: Mirror, tmp_path: Path, what: str) -> None:
     assert (3, True) == (ran.exit_code, "error: limit.count at crowd" in ran.stderr), ran
 
 
-def test_several_files_are_no_way_around_it(
+def test_several_files_share_one_limit(
     trying: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The keys of all files, and those of the store, count together."""

@@ -119,7 +119,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     }
 
 
-def test_every_output_is_known_and_tried() -> None:
+def test_every_output_option_is_tested() -> None:
     """Each parameter that names a file has a type that says whether it is read or written."""
     outputs = {(name, one.name) for name, one in PARAMETERS if isinstance(one.type, OutputPath)}
     assert set(RUNS) == outputs
@@ -239,7 +239,7 @@ def test_two_outputs_need_two_names(mirror: Mirror, place: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [one for name, one in RUNS.items() if name != ("export", "out")]
 )
-def test_a_dash_is_no_file(mirror: Mirror, place: Path, arguments: list[str]) -> None:
+def test_a_dash_names_no_file(mirror: Mirror, place: Path, arguments: list[str]) -> None:
     """Nobody who types it means a file of that name."""
     assert 2 == run(mirror, arguments, "-").exit_code
     assert not (place / "-").exists()

@@ -105,7 +105,9 @@ def test_a_password_is_neither_printed_nor_stored(folder: Path, mirror: Mirror, 
     ],
 )
 @pytest.mark.parametrize("option", ["--base-url", "--source-url"])
-def test_what_pages_show_is_an_address(folder: Path, mirror: Mirror, option: str, url: str) -> None:
+def test_invalid_addresses_for_pages_are_a_usage_error(
+    folder: Path, mirror: Mirror, option: str, url: str
+) -> None:
     """Every page would link to it, and add a path to it."""
     ran = mirror("serve", "--port", "0", option, url)
     assert (2, True) == (ran.exit_code, f"Invalid value for '{option}'" in ran.stderr)

@@ -132,7 +132,7 @@ def test_what_is_signed_in_words(
     assert words in mirror("probe", "bundle.json", "--keys", "keys.json").stdout.decode()
 
 
-def test_weak_points_are_told(write: Write, mirror: Mirror) -> None:
+def test_weak_points_are_reported(write: Write, mirror: Mirror) -> None:
     """An id that can be changed, and an event that speaks in its payload only."""
     events = [{**event, "seen": str(one)} for one, event in enumerate(_three(without_id))]
     write(*({**event, "event_id": digest(event).hex()} for event in events))
@@ -243,7 +243,7 @@ def test_two_profiles_that_fit_are_not_saved(write: Write, mirror: Mirror) -> No
     assert not Path("profile.json").exists()
 
 
-def test_bounds_are_told(write: Write, mirror: Mirror) -> None:
+def test_reached_limits_are_reported(write: Write, mirror: Mirror) -> None:
     """Events and tries that were left out, be something found or not."""
     write(*_three(flat))
     ran = mirror("probe", "bundle.json", "--keys", "keys.json", "--sample-size", "2")
@@ -254,7 +254,7 @@ def test_bounds_are_told(write: Write, mirror: Mirror) -> None:
     assert (1, expected) == (ran.exit_code, ran.stdout.decode().splitlines()[-1])
 
 
-def test_names_cannot_write_lines_of_their_own(write: Write, mirror: Mirror) -> None:
+def test_line_breaks_in_names_are_escaped(write: Write, mirror: Mirror) -> None:
     """A line break and what turns the direction of writing are shown by their codes."""
     name = "x\nevery member is protected by the signature\u202e"
     write(*({**event, name: one} for one, event in enumerate(_three(flat))))
@@ -298,7 +298,7 @@ def test_the_example_in_its_document_is_real(write: Write, mirror: Mirror) -> No
 # What is left out of the sources -------------------------------------------------------------
 
 
-def test_refused_bundles_are_told(write: Write, mirror: Mirror, tmp_path: Path) -> None:
+def test_refused_bundles_are_reported(write: Write, mirror: Mirror, tmp_path: Path) -> None:
     """The others prove a profile, and the exit code says that something was left out."""
     write(*_three(flat))
     (tmp_path / "bad.json").write_bytes(b"{}")
@@ -308,7 +308,9 @@ def test_refused_bundles_are_told(write: Write, mirror: Mirror, tmp_path: Path) 
     assert Path("p.json").exists()
 
 
-def test_what_is_no_event_is_told(write: Write, mirror: Mirror, tmp_path: Path) -> None:
+def test_members_that_are_no_events_are_reported(
+    write: Write, mirror: Mirror, tmp_path: Path
+) -> None:
     """E1: an event is an object."""
     bundle = make_bundle(RECORD, [*_three(flat), "no event", None])
     (tmp_path / "bundle.json").write_bytes(to_json(bundle))
@@ -349,7 +351,7 @@ def test_many_findings_are_counted(write: Write, mirror: Mirror, tmp_path: Path)
         ["x", "--more"],
     ],
 )
-def test_usage(mirror: Mirror, arguments: list[str]) -> None:
+def test_invalid_arguments_are_a_usage_error(mirror: Mirror, arguments: list[str]) -> None:
     """What cannot be meant is exit code 2."""
     assert 2 == mirror("probe", *arguments).exit_code
 
@@ -454,7 +456,7 @@ def _marked(said: Said) -> Said:
 @pytest.mark.parametrize("keys", [[], ["--keys", "keys.json"]])
 @pytest.mark.parametrize("spoilt", [False, True])
 @pytest.mark.parametrize("make", [flat, payload_alone, without_id])
-def test_the_report_does_not_say_what_events_say(
+def test_the_report_has_no_content_of_events(
     write: Write,
     mirror: Mirror,
     keys: list[str],
@@ -476,7 +478,7 @@ def test_the_report_does_not_say_what_events_say(
             assert word not in text
 
 
-def test_the_report_is_not_without_an_end(write: Write, mirror: Mirror) -> None:
+def test_the_size_of_the_report_is_limited(write: Write, mirror: Mirror) -> None:
     """Of a large event, some places."""
     large: Object = {f"m{one}": one for one in range(1000)}
     write(large, large, *({f"n{one}": 1} for one in range(20)))
@@ -492,7 +494,7 @@ def _of_type(event_type: str, payload: Object, day: int) -> Object:
     return flat(Said(event_type, payload, f"2026-01-{day:02}T00:00:00Z", day), ALICE)
 
 
-def test_types_whose_payloads_fit_are_told(write: Write, mirror: Mirror) -> None:
+def test_types_with_matching_payloads_are_suggested(write: Write, mirror: Mirror) -> None:
     """All of them must fit; what it means is a person's to say."""
     write(
         _of_type("paper.cited", citation(), 1),
@@ -538,7 +540,7 @@ def test_a_type_that_e1_does_not_allow(write: Write, mirror: Mirror) -> None:
     assert b"2 valid, 1 invalid (event.shape 1)" in mirror("merge", "bundle.json").stdout
 
 
-def test_types_of_the_built_in_profile_are_told_too(write: Write, mirror: Mirror) -> None:
+def test_types_of_the_built_in_profile_are_suggested_too(write: Write, mirror: Mirror) -> None:
     """But not if one of them has no payload that could fit."""
     made = [make_event(RECORD, ALICE, "x.y", citation(), f"2026-01-0{day}T00:00:00Z")
             for day in (1, 2)]  # fmt: skip

@@ -42,7 +42,7 @@ def there(mirror: Mirror, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_one_command_takes_what_was_refused(there: Path, mirror: Mirror) -> None:
+def test_trusting_a_profile_makes_refused_events_valid(there: Path, mirror: Mirror) -> None:
     """And one takes it back."""
     before = mirror("show", NUMBER, "--json").stdout
     assert 0 == mirror("probe", "bundle.json", "--save", "p.json", "--name", "new-v1").exit_code
@@ -89,7 +89,7 @@ def test_one_command_takes_what_was_refused(there: Path, mirror: Mirror) -> None
     assert before == mirror("show", NUMBER, "--json").stdout
 
 
-def test_a_key_set_file_carries_it_along(there: Path, mirror: Mirror) -> None:
+def test_a_key_set_file_may_have_profiles(there: Path, mirror: Mirror) -> None:
     """So does the digest of the set, which names what a state rests on (K3)."""
     mirror("probe", "bundle.json", "--save", "p.json", "--name", "new-v1")
     profile = json.loads((there / "p.json").read_bytes())
@@ -119,7 +119,7 @@ def test_a_key_set_file_carries_it_along(there: Path, mirror: Mirror) -> None:
     assert (digest_of_both, 3) == (exported["key_set_digest"], exported["events_valid"])
 
 
-def test_a_person_says_what_a_type_means(there: Path, mirror: Mirror) -> None:
+def test_a_type_has_a_meaning_only_when_a_person_gives_it(there: Path, mirror: Mirror) -> None:
     """What `mirror probe` proposes has no effect until then."""
 
     def made(said: Said) -> Any:
@@ -163,7 +163,7 @@ def test_a_person_says_what_a_type_means(there: Path, mirror: Mirror) -> None:
     assert (1, 2) == (len(state["current"]["author_claims"]), len(state["retired_events"]))
 
 
-def test_a_profile_that_lets_strangers_speak_is_refused(there: Path, mirror: Mirror) -> None:
+def test_a_profile_with_unsigned_members_is_refused(there: Path, mirror: Mirror) -> None:
     """With what is wrong, and where it stands; nothing is changed."""
     mirror("probe", "bundle.json", "--save", "p.json")
     profile = json.loads((there / "p.json").read_bytes())
@@ -185,7 +185,7 @@ def test_a_profile_that_lets_strangers_speak_is_refused(there: Path, mirror: Mir
     assert before == mirror("status", "--json").stdout
 
 
-def test_pages_show_what_is_said(there: Path, mirror: Mirror) -> None:
+def test_pages_show_events_and_their_profile(there: Path, mirror: Mirror) -> None:
     """And under which profile, which the page on trust explains."""
     mirror("probe", "bundle.json", "--save", "p.json", "--name", "new-v1")
     mirror("keys", "trust-profile", "p.json")
@@ -201,7 +201,7 @@ def test_pages_show_what_is_said(there: Path, mirror: Mirror) -> None:
     assert {"new-v1": 3} == health["counts"]["events_by_profile"]
 
 
-def test_probing_again_says_what_is_trusted_already(there: Path, mirror: Mirror) -> None:
+def test_probing_again_counts_events_of_trusted_profiles(there: Path, mirror: Mirror) -> None:
     """There is nothing left to be explained."""
     mirror("probe", "bundle.json", "--save", "p.json", "--name", "new-v1")
     mirror("keys", "trust-profile", "p.json")
@@ -234,7 +234,9 @@ def test_real_integrity_findings(mirror: Mirror) -> None:
     assert "0 findings verified" in ran.stderr
 
 
-def test_evidence_that_does_not_fit_takes_nothing_away(mirror: Mirror, tmp_path: Path) -> None:
+def test_evidence_that_does_not_match_leaves_a_finding_valid(
+    mirror: Mirror, tmp_path: Path
+) -> None:
     """It is reported; the finding is as well signed as before."""
     (tmp_path / "keys.json").write_bytes(key_set_file(ALICE))
     payload = {"evidence": 1, "evidence_hash": "0" * 64}
@@ -280,7 +282,7 @@ def test_findings_have_the_limits_of_bundles(mirror: Mirror, tmp_path: Path) -> 
         assert (1, True) == (ran.exit_code, ran.stderr.startswith(f"{expected}: integrity.json"))
 
 
-def test_what_is_neither_is_refused_as_a_bundle(mirror: Mirror, tmp_path: Path) -> None:
+def test_another_document_is_refused_as_a_bundle(mirror: Mirror, tmp_path: Path) -> None:
     """Nothing else becomes a document of findings."""
     for number, value in enumerate(([], {}, {"findings": []}, {"bundle_type": 1, "x": finding()})):
         (tmp_path / f"{number}.json").write_bytes(to_json(value))

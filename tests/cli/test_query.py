@@ -251,7 +251,7 @@ def test_a_statement_may_come_from_a_file(demo: Mirror) -> None:
         assert demo("query", name, stdin=stdin).stdout == b"count(*)\n       8\n"
 
 
-def test_what_cannot_be_interrupted_ends_the_process(
+def test_a_statement_that_cannot_be_interrupted_ends_the_process(
     demo: Mirror, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """One search in a large value is one step of SQLite, which would take hours."""
@@ -350,7 +350,9 @@ def test_a_list_for_people_has_one_line_for_each(mirror: Mirror, tmp_path: Path)
         (["--ids", "--json"], "--ids or --json"),
     ],
 )
-def test_a_list_that_cannot_be_made_says_why(demo: Mirror, arguments: list[str], said: str) -> None:
+def test_a_list_with_invalid_conditions_is_an_error(
+    demo: Mirror, arguments: list[str], said: str
+) -> None:
     ran = demo("list", *arguments)
     assert (2, True, b"") == (ran.exit_code, said in ran.stderr, ran.stdout), ran.stderr
 
@@ -367,7 +369,7 @@ def test_listed_records_are_shown(demo: Mirror) -> None:
         assert demo("show", "-", form, stdin=ids).stdout == everything.stdout
 
 
-def test_a_name_that_is_none_is_said_and_the_rest_is_shown(demo: Mirror) -> None:
+def test_an_unknown_name_is_reported_and_the_others_are_shown(demo: Mirror) -> None:
     ran = demo("show", "-", "--json", stdin=b"\nnothing\n EI5HAOZQ \n\xff\n")
     assert (1, 1) == (ran.exit_code, ran.stdout.count(b"\n"))
     assert ran.stderr.count("error: lookup.unknown") == 2

@@ -52,7 +52,7 @@ def rows(ran: Ran) -> dict[str, str]:
 # The root ------------------------------------------------------------------------------------
 
 
-def test_the_root_is_said_with_all_that_it_follows_from(demo: Mirror) -> None:
+def test_root_prints_the_key_set_and_the_merge_version(demo: Mirror) -> None:
     """K3: the key set and the merge version beside it; for people and for programs."""
     said = root_of(demo)
     with open_store(Path("mirror.db"), read_only=True) as store:
@@ -99,7 +99,7 @@ def test_an_empty_store_has_a_root(mirror: Mirror) -> None:
     assert ("0" * 64, 0) == (said["root"], said["records"])
 
 
-def test_a_store_that_lags_behind_is_brought_up_to_date(demo: Mirror) -> None:
+def test_stale_states_are_merged_before_a_root_is_printed(demo: Mirror) -> None:
     """States that were not merged, and a tree that was not made."""
     before = root_of(demo)
     with open_store(Path("mirror.db")) as store, store.transaction():
@@ -110,7 +110,7 @@ def test_a_store_that_lags_behind_is_brought_up_to_date(demo: Mirror) -> None:
         assert 0 == store.state_tree.lag()
 
 
-def test_there_is_no_root_of_no_store(mirror: Mirror) -> None:
+def test_a_missing_store_is_an_error(mirror: Mirror) -> None:
     """Nor is one made."""
     ran = mirror("root")
     assert (4, b"") == (ran.exit_code, ran.stdout)
@@ -118,7 +118,7 @@ def test_there_is_no_root_of_no_store(mirror: Mirror) -> None:
     assert not Path("mirror.db").exists()
 
 
-def test_there_is_no_root_of_a_damaged_store(demo: Mirror) -> None:
+def test_a_damaged_store_has_no_root(demo: Mirror) -> None:
     """It names what to do, which then helps."""
     before = root_of(demo)
     with open_store(Path("mirror.db")) as store:
@@ -226,7 +226,7 @@ def test_a_proof_that_was_tampered_with_fails(demo: Mirror, name: str) -> None:
     assert ran.stderr.startswith(wanted)
 
 
-def test_what_a_proof_says_is_shown_as_text(demo: Mirror) -> None:
+def test_texts_of_a_proof_are_escaped_on_the_terminal(demo: Mirror) -> None:
     """Whatever is in the one member that may be any string."""
     proof = prove(demo)
     evil = "\x1b[2J\u202e\nrecord  pith:2026:AAAA"
@@ -255,14 +255,14 @@ SENSELESS = [
 
 
 @pytest.mark.parametrize("arguments", SENSELESS)
-def test_what_makes_no_sense_is_refused(demo: Mirror, arguments: tuple[str, ...]) -> None:
+def test_invalid_arguments_are_a_usage_error(demo: Mirror, arguments: tuple[str, ...]) -> None:
     """Neither to prove nor to check, both, or a root where there is nothing to check."""
     prove(demo)
     ran = demo("prove", *arguments)
     assert (2, b"") == (ran.exit_code, ran.stdout)
 
 
-def test_what_is_not_there_is_not_proved(demo: Mirror) -> None:
+def test_a_proof_of_what_is_missing_is_an_error(demo: Mirror) -> None:
     """A record, a store, a file."""
     ran = demo("prove", "pith:2026:AAAAAAAAAAAAAAAAAAAAAAAAAA")
     assert (1, b"") == (ran.exit_code, ran.stdout)

@@ -118,7 +118,7 @@ def test_another_signature_has_the_status_of_the_event(mirror: Mirror) -> None:
     assert [one["status"] for one in found] == ["in force", "in force"]
 
 
-def test_what_is_not_there_or_not_one(filled: Mirror) -> None:
+def test_unknown_and_invalid_event_ids_are_errors(filled: Mirror) -> None:
     for arguments, code in (
         (["sha256:" + "0" * 64], "lookup.unknown"),
         ([BACK["event_id"], "--record", OTHER_NUMBER], "lookup.unknown"),
@@ -146,5 +146,5 @@ def test_a_prefix_of_several_ids_lists_them(mirror: Mirror) -> None:
         [NUMBER, "--record", NUMBER],
     ],
 )
-def test_options_that_would_be_ignored(filled: Mirror, arguments: list[str]) -> None:
+def test_options_that_do_not_apply_are_a_usage_error(filled: Mirror, arguments: list[str]) -> None:
     assert filled("show", *arguments).exit_code == 2

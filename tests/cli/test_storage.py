@@ -101,7 +101,7 @@ def test_a_script_reads_a_line_for_each_capture_and_a_summary(holding: Holding, 
     assert stored["event_id"] == event_id
 
 
-def test_no_answer_at_all_is_exit_5(holding: Holding, site: Site) -> None:
+def test_no_response_at_all_is_exit_5(holding: Holding, site: Site) -> None:
     """Addresses that may not be asked among them; one that answers makes it exit 1."""
     silent = site.at("/silent", saying(then_hang_up=True))
     mirror = holding(bundle_of(1, silent, "tape:7"), bundle_of(2, site.url("/here")))
@@ -139,7 +139,7 @@ def test_the_last_answer_is_shown_below_its_attestation(holding: Holding, site: 
     assert rows["stored copies"].strip() == "gone 1, present 1"
 
 
-def test_nothing_to_ask_for_is_said(holding: Holding) -> None:
+def test_a_check_without_captures_sends_no_request(holding: Holding) -> None:
     """No request is sent, and nothing is missing: exit 0."""
     ran = holding(bundle_of(2))("storage", "check")
     rows = dict(line.split("  ", 1) for line in ran.stdout.decode().splitlines())
@@ -162,7 +162,7 @@ def test_a_damaged_record_is_an_error_alone_and_counted_among_others(
     assert site.requests == []
 
 
-def test_words_of_an_event_cannot_draw_on_the_terminal(holding: Holding) -> None:
+def test_texts_of_events_are_escaped_on_the_terminal(holding: Holding) -> None:
     """An address is any text (E4)."""
     ran = holding(bundle_of(1, "http://a\x1b[2J\u202e/"))("storage", "check", *QUICK)
     assert ran.exit_code == 5

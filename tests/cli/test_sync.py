@@ -70,7 +70,7 @@ def _hang_up(exchange: Exchange) -> None:
     exchange.hang_up()
 
 
-def test_a_table_says_what_came(trusting: Mirror, other: str) -> None:
+def test_the_summary_counts_what_was_fetched(trusting: Mirror, other: str) -> None:
     """What was fetched, what of it was new, and how often was asked."""
     ran = trusting("sync", f"{other}/", *POLITE)
     rows = _rows(ran.stdout)
@@ -125,7 +125,7 @@ def test_findings_are_shown_to_a_person_with_their_address(
     ]
 
 
-def test_an_event_of_a_stranger_is_a_finding_and_says_what_helps(
+def test_an_event_of_an_unknown_signer_is_a_finding_with_a_hint(
     mirror: Mirror, registry: Registry
 ) -> None:
     """The exit code is that of `merge`."""
@@ -135,7 +135,7 @@ def test_an_event_of_a_stranger_is_a_finding_and_says_what_helps(
     assert "hint: to trust a key" in ran.stderr
 
 
-def test_a_flood_of_findings_is_counted(mirror: Mirror, site: Site) -> None:
+def test_findings_after_the_first_twenty_are_counted(mirror: Mirror, site: Site) -> None:
     """A person sees the first twenty."""
     names = [f"2401.{number:05}" for number in range(30)]
     site.at("/pith/x/bundle.json", saying(message(b"{}")))
@@ -153,7 +153,9 @@ def test_ids_come_from_a_file_or_standard_input(trusting: Mirror, registry: Regi
     assert 3 == trusting("sync", registry.url, "--ids", "absent.txt", *POLITE).exit_code
 
 
-def test_a_server_that_is_not_there_is_5_and_makes_no_store(mirror: Mirror, tmp_path: Path) -> None:
+def test_an_unreachable_server_is_exit_5_and_creates_no_store(
+    mirror: Mirror, tmp_path: Path
+) -> None:
     """A typing error leaves nothing behind."""
     ran = mirror("sync", "http://127.0.0.1:9", *POLITE)
     assert (5, b"") == (ran.exit_code, ran.stdout)
@@ -161,14 +163,14 @@ def test_a_server_that_is_not_there_is_5_and_makes_no_store(mirror: Mirror, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_private_addresses_need_leave(mirror: Mirror, registry: Registry) -> None:
+def test_private_addresses_are_refused_by_default(mirror: Mirror, registry: Registry) -> None:
     """The default is the public internet only."""
     ran = mirror("sync", registry.url, "2401.00001")
     assert ran.exit_code == 5
     assert "upstream.private" in ran.stderr
 
 
-def test_a_run_that_is_given_up_says_how_far_it_came(
+def test_an_abandoned_run_reports_its_progress(
     trusting: Mirror, registry: Registry, site: Site
 ) -> None:
     """Table, error, hint and exit code 5; and with --json the summary says so."""
@@ -207,12 +209,12 @@ def test_a_run_that_is_given_up_says_how_far_it_came(
         (),
     ],
 )
-def test_what_makes_no_sense_is_2(options: tuple[str, ...], mirror: Mirror) -> None:
+def test_invalid_arguments_are_a_usage_error(options: tuple[str, ...], mirror: Mirror) -> None:
     """Before anything is asked."""
     assert mirror("sync", *options).exit_code == 2
 
 
-def test_all_is_for_mirrors(mirror: Mirror, registry: Registry, other: str) -> None:
+def test_all_is_refused_for_registries(mirror: Mirror, registry: Registry, other: str) -> None:
     """A registry has no such tar; a file of no ids is not all."""
     assert mirror("sync", registry.url, "--full", *POLITE).exit_code == 2
     Path("empty.txt").write_text("# nothing\n")
@@ -223,13 +225,13 @@ def test_all_is_for_mirrors(mirror: Mirror, registry: Registry, other: str) -> N
     assert (5, True) == (small.exit_code, "upstream.size" in small.stderr)
 
 
-def test_nothing_to_ask_for_is_said(mirror: Mirror, registry: Registry) -> None:
+def test_a_sync_without_ids_is_exit_1(mirror: Mirror, registry: Registry) -> None:
     """An empty store, and no ids."""
     ran = mirror("sync", registry.url, *POLITE)
     assert (1, True) == (ran.exit_code, "sync.nothing" in ran.stderr)
 
 
-def test_a_store_that_cannot_be_written_is_4(
+def test_a_store_that_cannot_be_written_is_exit_4(
     mirror: Mirror, registry: Registry, tmp_path: Path
 ) -> None:
     """Nothing is fetched that could not be kept."""
@@ -249,7 +251,7 @@ def test_options_come_from_the_environment(
     assert request.headers["user-agent"].endswith("mailto:library@example.org")
 
 
-def test_requests_keep_their_distance(trusting: Mirror, registry: Registry) -> None:
+def test_rate_limits_the_requests_of_a_run(trusting: Mirror, registry: Registry) -> None:
     """`--rate` holds from the first to the last."""
     started = time.monotonic()
     names = [f"2401.{number:05}" for number in range(5)]
@@ -257,7 +259,9 @@ def test_requests_keep_their_distance(trusting: Mirror, registry: Registry) -> N
     assert time.monotonic() - started >= 4 / 20
 
 
-def test_ctrl_c_is_130_and_keeps_what_came(site: Site, registry: Registry, tmp_path: Path) -> None:
+def test_ctrl_c_is_exit_130_and_fetched_records_are_stored(
+    site: Site, registry: Registry, tmp_path: Path
+) -> None:
     """As every command; the next run goes on."""
     names = [f"2401.{number:05}" for number in range(5)]
     site.at("/pith/2401.00003/bundle.json", _wait)
@@ -296,7 +300,9 @@ def test_progress_shows_on_a_terminal(registry: Registry, program: Path, tmp_pat
     assert "1 records" in shown
 
 
-def test_what_is_known_of_an_upstream_is_no_alarm(mirror: Mirror, registry: Registry) -> None:
+def test_acknowledged_findings_of_an_upstream_give_exit_0(
+    mirror: Mirror, registry: Registry
+) -> None:
     """Refused bundles and refused events, both acknowledged: exit 0, and nothing is printed."""
     registry.answer("2401.00003", b"{}")
     sync = ("sync", registry.url, "2401.00001", "2401.00003", *POLITE)

@@ -7,7 +7,7 @@ import orjson
 from tests.cli.conftest import BUNDLES, Mirror
 
 
-def test_it_says_what_it_wrote(mirror: Mirror) -> None:
+def test_tables_reports_what_was_written(mirror: Mirror) -> None:
     """New, unchanged, brought up to date; a folder is always written whole."""
     mirror("merge", BUNDLES / "invalid" / "event.id.json")
     root = mirror("root", "--json").lines[0]["root"]

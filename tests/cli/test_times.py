@@ -84,7 +84,7 @@ def test_a_time_before_the_record_says_when_it_came(
         assert ("has not come yet" in mirror("root", "--at", at).stderr) is not has_come
 
 
-def test_claimed_times_are_another_question(
+def test_known_and_claimed_times_are_independent(
     mirror: Mirror, grown: tuple[str, tuple[bytes, str, bytes]]
 ) -> None:
     """Events that came in one bundle are told apart by what their signers date them."""
@@ -116,7 +116,7 @@ def test_old_rules_are_named(mirror: Mirror, grown: tuple[str, tuple[bytes, str,
 
 
 @pytest.mark.parametrize("time", ["yesterday", "2026-13-01", ""])
-def test_what_is_no_time_is_refused(mirror: Mirror, time: str) -> None:
+def test_an_invalid_time_is_a_usage_error(mirror: Mirror, time: str) -> None:
     ran = mirror("show", NUMBER, "--at", time)
     assert ran.exit_code == 2
     assert "write a date such as 2026-06-01" in ran.stderr

@@ -129,7 +129,7 @@ def test_a_signed_fact_is_in_the_bag_once(store: Mirror) -> None:
 
 
 @pytest.mark.parametrize("keep", [1, 3, 100])
-def test_so_many_of_the_rest_are_kept(store: Mirror, keep: int) -> None:
+def test_keep_invalid_limits_the_invalid_facts_of_each_kind(store: Mirror, keep: int) -> None:
     """The first in B6's order, of each kind; the bag says how many, and under which keys."""
     export(store, "a.db", "all.tar")
     everything = of_record("all.tar", RECORD)
@@ -145,7 +145,7 @@ def test_so_many_of_the_rest_are_kept(store: Mirror, keep: int) -> None:
     assert f"Pith-Key-Set-SHA256: {digest}\n" in info
 
 
-def test_what_was_left_out_is_said(store: Mirror) -> None:
+def test_omitted_facts_are_counted(store: Mirror) -> None:
     """In words and in JSON; a bag of everything says nothing of it."""
     said = store("export", "b.tar", "--db", "a.db", "--valid-only")
     assert "left out, not verified: 8 alias times, 15 receipts, 16 events" in said.stderr
@@ -156,7 +156,7 @@ def test_what_was_left_out_is_said(store: Mirror) -> None:
     assert "Pith-Left-Out" not in info_of("d.tar")
 
 
-def test_it_is_no_base_by_its_root(store: Mirror) -> None:
+def test_a_bag_of_valid_facts_is_no_base_by_its_root(store: Mirror) -> None:
     """An increment on the root would rest on a bag that lacks facts."""
     said = store("export", "valid.tar", "--db", "a.db", "--valid-only")
     root = root_in(said)

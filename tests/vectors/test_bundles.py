@@ -203,7 +203,7 @@ def test_facts_equal_their_sources() -> None:
     assert facts() == collected
 
 
-def test_facts_by_themselves() -> None:
+def test_facts_are_sorted_and_receipts_verify() -> None:
     """Distinct records in order, receipts that verify, aliases of the record; no other text."""
     read = facts()
     digests = [oracle.record_digest(fact["canonical_record"]) for fact in read]
