@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {"web", "engine", "store", "archive", "net", "probe", "core", "errors"},
 }
-"""What each room may import beside itself."""
+"""What each folder may import beside itself."""
 
 ENGINE_MAY_IMPORT: dict[str, set[str]] = {
     "states": set(),
@@ -63,18 +63,18 @@ MAX_LINES = 500
 """A module that grows longer holds two things."""
 
 
-def _room(path: Path) -> str:
+def _folder(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def _wrong_imports(path: Path) -> set[str]:
-    room = _room(path)
-    rooms = {name.split(".")[1] for name in source_of(path).imports if name.startswith("mirror.")}
-    return rooms - {room} - MAY_IMPORT[room]
+    folder = _folder(path)
+    folders = {name.split(".")[1] for name in source_of(path).imports if name.startswith("mirror.")}
+    return folders - {folder} - MAY_IMPORT[folder]
 
 
 def test_imports_follow_the_order_of_the_folders() -> None:
-    """No room imports one that stands above it."""
+    """No folder imports one that stands above it in the table."""
     assert {} == {str(path): wrong for path in MODULES if (wrong := _wrong_imports(path))}
 
 
@@ -106,8 +106,8 @@ def _impure(path: Path) -> set[str]:
 
 def test_core_is_pure() -> None:
     """The core and the probe touch no file, socket, clock, database or command line."""
-    modules = [path for path in MODULES if _room(path) in {"core", "probe"}]
-    assert {"core", "probe"} == {_room(path) for path in modules}
+    modules = [path for path in MODULES if _folder(path) in {"core", "probe"}]
+    assert {"core", "probe"} == {_folder(path) for path in modules}
     assert {} == {str(path): found for path in modules if (found := _impure(path))}
 
 

@@ -106,7 +106,7 @@ FROM_STANDARD_INPUT: dict[str, tuple[str, ...]] = {
 
 
 def run(name: str, arguments: tuple[str, ...], folder: Path) -> tuple[str, int | str, str]:
-    """Run a command; return its name, its exit code or traceback, and its words."""
+    """Run a command; return its name, its exit code or traceback, and what it wrote on stderr."""
     said = io.StringIO()
     with nullcontext() if sys.stderr is None else redirect_stderr(said):
         code = _run(name, arguments, folder)

@@ -37,7 +37,7 @@ def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for a store with keys, a checkpoint, and what an upstream said."""
+    """A folder for a store with keys, a checkpoint, and upstream statements."""
     return tmp_path_factory.mktemp("full")
 
 
@@ -146,7 +146,7 @@ def test_a_copy_with_other_facts_is_not_replaced(mirror: Mirror, store: Path) ->
 
 
 def test_a_copy_with_other_acknowledgements_is_not_replaced(mirror: Mirror, store: Path) -> None:
-    """Who knew what, and why, is in no bundle: it would be lost for ever."""
+    """No bundle has them: they would be lost for ever."""
     mirror("merge", BUNDLES / "invalid" / "event.signature.json")
     mirror("backup", "backup.db")
     known = ("--code", "event.signature", "--by", "Ada", "--reason", "reported")
@@ -225,7 +225,7 @@ def test_a_full_disk_is_an_error_of_the_copy(store: Path, tmp_path: Path) -> Non
 
 
 def test_the_engine_keeps_an_existing_file(store: Path, tmp_path: Path) -> None:
-    """Whoever calls it: an existing file stays."""
+    """Also when no command calls it."""
     (tmp_path / "backup.db").write_bytes(b"precious")
     with pytest.raises(OutputError, match=r"^output\.exists"):
         back_up(store, OutputFile(tmp_path / "backup.db"))

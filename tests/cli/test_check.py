@@ -1,4 +1,4 @@
-"""`mirror check` and `mirror rebuild`, as a person meets them."""
+"""`mirror check` and `mirror rebuild` on the command line."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ def test_a_fork_is_shown_with_both_notes(mirror: Mirror, grow: Callable[..., Non
 def test_an_old_note_is_a_rollback_unless_it_is_called_historical(
     mirror: Mirror, grow: Callable[..., None]
 ) -> None:
-    """Whoever gives it out now hides what came since."""
+    """A mirror that publishes it now hides what came since."""
     grow("theirs.db", "one")
     work = ("checkpoint", "sign", "--key", "theirs.key", "--db", "theirs.db")
     old, new = mirror(*work).stdout, mirror(*work).stdout
@@ -215,7 +215,7 @@ def test_an_old_note_is_a_rollback_unless_it_is_called_historical(
 def test_a_note_without_a_known_signature_is_refused(
     mirror: Mirror, grow: Callable[..., None]
 ) -> None:
-    """Unsigned, or badly signed: exit 1, nothing is kept, nothing of it shown as said."""
+    """Unsigned, or badly signed: exit 1, nothing is stored, and nothing of it is shown as true."""
     grow("theirs.db", "one")
     note = mirror("checkpoint", "sign", "--key", "theirs.key", "--db", "theirs.db").stdout
     read = ("checkpoint", "verify", "-", "--json", "--verifier")
@@ -278,7 +278,7 @@ def test_invalid_arguments_are_a_usage_error(arguments: list[str], mirror: Mirro
 def test_options_may_come_from_the_environment(
     mirror: Mirror, grow: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key and whom to trust, as for a run of each night."""
+    """The private key, and the public keys to trust, as in a nightly run."""
     grow("mirror.db", "one")
     monkeypatch.setenv("MIRROR_CHECKPOINT_SIGN_KEY", "ours.key")
     monkeypatch.setenv("MIRROR_CHECKPOINT_VERIFY_VERIFIER", "@known.txt")

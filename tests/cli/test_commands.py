@@ -1,4 +1,4 @@
-"""What a person meets: summaries, exit codes, options, help, files that appear whole."""
+"""Commands: summaries, exit codes, options, help, and files that are written whole or not."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_show_prints_everything_of_the_demo_records(
 
 
 def test_show_lists_citations_in_both_directions(sample_store: SampleStore, mirror: Mirror) -> None:
-    """A citation stands on the record that is cited (E4); it is told from both ends, as signed."""
+    """The event is on the cited record (E4); both records show it."""
     sample_store(BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
     cited, citing = "pith:2025:EJWVFYLWUGLCRHA7VSWSMMIDNO", "pith:2025:NQGOSQWC4PW6CNZIBD63YZNTZT"
     who = "asserted by https://orcid.org/0000-0002-1825-0097 — signed by author.example"
@@ -248,7 +248,7 @@ def test_show_lists_citations_in_both_directions(sample_store: SampleStore, mirr
 def test_show_prints_the_payload_of_a_retired_claim(
     sample_store: SampleStore, mirror: Mirror
 ) -> None:
-    """Who is said to have claimed it is no object of the claim."""
+    """Without the claimant, who is not the object of the claim."""
     sample_store(BUNDLES / "demo.tar", "--keys", BUNDLES / "demo-keys.json")
     author = "https://orcid.org/0000-0002-1825-0097"
     shown = mirror("show", "JCCOAP2XTU5776A7WX6DYB7J3E").stdout.decode()
@@ -309,7 +309,7 @@ def test_show_distinguishes_claims_from_checks(mirror: Mirror, tmp_path: Path) -
 
 
 def test_show_describes_what_is_retired(mirror: Mirror, tmp_path: Path) -> None:
-    """Type, time, signer and words of an event, and of those that retired it."""
+    """Type, time, signer and payload of an event, and of those that retired it."""
     record = make_record()
     event = make_event(record, ALICE, "challenge_filed", challenge(note="It is wrong."))
     revocations = [
@@ -327,7 +327,7 @@ def test_show_describes_what_is_retired(mirror: Mirror, tmp_path: Path) -> None:
 
 
 def test_show_describes_what_is_refused(mirror: Mirror, tmp_path: Path) -> None:
-    """Code and reason, and every word of it marked as not verified (M10)."""
+    """Code and reason, and each line of it is marked as not verified (M10)."""
     event = make_event(make_record(), Signer("eve"), "challenge_filed", challenge(note="Trust me."))
     text = shown(mirror, tmp_path, [event, 7, {"event_type": "x.y"}])
     assert "event.key_unknown: no trusted key is named 'key-eve'" in text
@@ -447,7 +447,7 @@ def test_options_come_from_the_environment(mirror_process: Mirror, tmp_path: Pat
 
 
 def test_progress_is_silent_in_a_pipe(mirror_process: Mirror) -> None:
-    """Nothing but what was asked for is printed where nobody watches."""
+    """Only results are printed there."""
     ran = mirror_process("verify", PITH)
     assert ran.stderr == "nothing wrong was found\n"
     assert len(ran.stdout.splitlines()) == 3

@@ -129,7 +129,7 @@ def store(mirror: Mirror, template: Path, tmp_path: Path) -> Path:
 
 
 class Registry:
-    """A simulated registry; honest until it is told what to say."""
+    """A simulated registry; it has the true states until a test changes them."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -406,7 +406,7 @@ def test_a_registry_of_which_nothing_can_be_read_is_exit_5(
 
 
 def test_a_registry_that_cannot_be_reached_is_exit_5(mirror: Mirror) -> None:
-    """And nothing is told of any record."""
+    """Nothing is reported about any record."""
     with running(Site()) as site:
         url = site.url("")
     ran = mirror("compare", "--upstream", url, *POLITE, "--report", "report.html")
@@ -649,7 +649,7 @@ def test_records_that_only_upstream_has_are_reported_from_all_files(mirror: Mirr
 
 
 def test_unreadable_members_are_reported_when_a_record_is_named(mirror: Mirror) -> None:
-    """Nobody knows what they speak of, so they are told; and other records are not."""
+    """They could be about it, so they are reported; other records are not."""
     text = _jsonl() + b"{\n"
     ran = mirror("compare", "--upstream", "-", "--json", P, stdin=text)
     assert ran.exit_code == 1
@@ -723,7 +723,7 @@ def test_a_rollback_is_found_and_both_versions_are_stored(
 def test_each_kind_of_rollback_is_found(
     change: Callable[[Any], object], code: str, text: str, mirror: Mirror, registry: Registry
 ) -> None:
-    """A counter down, a record changed, an event told otherwise."""
+    """A smaller count, a changed record, a changed event."""
     ask(mirror, registry, P)
     registry.spoil(change)
     ran = ask(mirror, registry, P)
@@ -753,7 +753,7 @@ def test_a_bundle_that_lacks_an_earlier_event_is_a_rollback(
 def test_a_removed_record_is_reported_with_its_earlier_state(
     mirror: Mirror, registry: Registry
 ) -> None:
-    """404 today: with what was said, and when."""
+    """404 now: the report has the earlier state and its time."""
     ask(mirror, registry, P)
     (before,) = mirror("compare", "--history", P, "--json").lines
     del registry.site.routes[f"/pith/{P[-26:]}/state.json"]
@@ -836,7 +836,7 @@ def test_without_memory_the_store_is_only_read(
 def test_without_memory_earlier_statements_are_still_compared(
     mirror: Mirror, registry: Registry, store: Path
 ) -> None:
-    """To look costs nothing: a record that is gone is said to have been there."""
+    """They are read and not changed: a record that upstream removed is still a rollback."""
     ask(mirror, registry, P)
     del registry.site.routes[f"/pith/{P[-26:]}/state.json"]
     before = _bytes_of(store)
@@ -857,7 +857,7 @@ def test_upstream_statements_are_never_merged(mirror: Mirror, registry: Registry
 
 
 def test_the_history_of_a_name_of_several_records_is_refused(mirror: Mirror) -> None:
-    """They are listed; and of a record of which nobody was asked, that is said."""
+    """They are listed; a record that was never compared has no history, and that is reported."""
     assert "lookup.ambiguous" in mirror("compare", "--history", "2401.00001").stderr
     ran = mirror("compare", "--history", Q)
     assert ran.exit_code == 1
@@ -867,7 +867,7 @@ def test_the_history_of_a_name_of_several_records_is_refused(mirror: Mirror) -> 
 def test_an_interrupted_run_keeps_its_results(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit 130: what was told is remembered, and the report says that it is not whole."""
+    """Exit 130: statements are stored, and the report says that it is incomplete."""
     db = make_store(tmp_path / "many.db", BUNDLES / "pith.tar")
     get, count = Client.get, iter(range(100))
 
@@ -894,7 +894,7 @@ def test_an_interrupted_run_keeps_its_results(
 def test_a_damaged_upstream_statement_is_named_and_nothing_is_lost(
     mirror: Mirror, registry: Registry, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit 4, and what came before is told; other records go on, and a repair moves it aside."""
+    """Exit 4 after the earlier results; other records are compared, and a repair moves it aside."""
     ask(mirror, registry)
     with closing(sqlite3.connect(store)) as conn, conn:
         conn.execute(
@@ -986,7 +986,7 @@ def _page(path: str) -> _Page:
 def test_a_report_has_each_finding_and_no_active_content(
     mirror: Mirror, registry: Registry
 ) -> None:
-    """Statuses, causes, both values; a hostile string is text, and its hidden letters are shown."""
+    """Statuses, causes, both values; strings are escaped, and invisible characters are shown."""
     evil = "<script>document.title='owned'</script>\u202e\x00<img src=x onerror=alert(1)>"
     ask(mirror, registry, P)
     state = copy.deepcopy(state_of(PAPER_BUNDLE))
@@ -1021,7 +1021,7 @@ def test_a_report_without_differences_says_so(mirror: Mirror, registry: Registry
 
 
 def test_the_size_of_a_report_is_limited(mirror: Mirror, registry: Registry) -> None:
-    """Of a huge value its size is told, of many names and causes how many more there are."""
+    """A huge value is given by its size; of many names and causes, the rest is counted."""
     state = copy.deepcopy(state_of(PAPER_BUNDLE))
     state["current"]["citations"] = [
         {**entry(NEWS), "event_id": f"sha256:{number:064x}"} for number in range(3000)
@@ -1041,7 +1041,7 @@ def test_the_size_of_a_report_is_limited(mirror: Mirror, registry: Registry) -> 
 
 
 def test_real_states_are_behind_by_one_event_that_is_named(mirror: Mirror) -> None:
-    """The registry's own words, against its records merged without events."""
+    """States as the registry sent them, against its records merged without events."""
     heads = real_lines("state_heads")
     bundles = [
         make_bundle(one["canonical_record"], alias_claims=one["source_aliases"]) for one in heads
@@ -1108,7 +1108,7 @@ def test_a_missing_store_is_an_error(mirror: Mirror) -> None:
 
 
 def test_an_empty_store_compares_with_nothing(mirror: Mirror, registry: Registry) -> None:
-    """No record, no question: exit 0, and it is said."""
+    """Without a record there is no request: exit 0, and a message."""
     mirror("keys", "list", "--db", "empty.db")
     with closing(sqlite3.connect("empty.db")):
         pass

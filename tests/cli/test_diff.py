@@ -58,7 +58,7 @@ def times(mirror: Mirror) -> list[str]:
 
 
 def test_the_changes_of_a_record_between_two_times(mirror: Mirror, times: list[str]) -> None:
-    """The digests are those of the states of then; each change is named."""
+    """The digests are those of the states at both times; each change is named."""
     ran = mirror("diff", NUMBER, times[1], times[3], "--json")
     (found,) = ran.lines
     assert ran.exit_code == 1

@@ -1,4 +1,4 @@
-"""`mirror export`, packed or plain, whole or since a base, as a person meets it."""
+"""`mirror export`: packed or plain, whole or since a base."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_plain_to_packed_to_plain_is_byte_for_byte_the_same(
 
 
 def new_facts(ran: Ran) -> str:
-    """What a merge said was new."""
+    """The line of a merge that counts new facts."""
     (line,) = re.findall(r"^new .*$", ran.stderr, re.MULTILINE)
     return str(line)
 

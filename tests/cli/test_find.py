@@ -1,4 +1,4 @@
-"""`mirror find` and `mirror identify`, as a person and a script meet them."""
+"""`mirror find` and `mirror identify`: output for people and for scripts."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_find_prints_hits_for_scripts(store: Path, mirror: Mirror) -> None:
 
 
 def test_find_prints_hits_for_people(store: Path, mirror: Mirror) -> None:
-    """Number, id, why it was found, and who vouches for it."""
+    """Number, id, the reason of the match, and the receipt."""
     text = mirror("find", TITLE).stdout.decode()
     assert (
         f"{NUMBER}  arXiv:1309.3741v1  by title hash  verified receipt from a trusted key\n" == text
@@ -91,7 +91,7 @@ def test_find_prints_hits_for_people(store: Path, mirror: Mirror) -> None:
 
 
 def test_nothing_found_is_exit_1(store: Path, mirror: Mirror) -> None:
-    """And said on stderr."""
+    """With a message on stderr."""
     ran = mirror("find", "zyxwvut", "--json")
     assert (1, b"", "nothing was found\n") == (ran.exit_code, ran.stdout, ran.stderr)
 
@@ -229,7 +229,7 @@ def test_real_papers_are_identified(store: Path, mirror: Mirror) -> None:
 
 
 def test_an_unknown_paper_is_exit_1(store: Path, mirror: Mirror) -> None:
-    """And said on stderr."""
+    """With a message on stderr."""
     ran = mirror("identify", "--title", "nobody wrote this", "--json")
     assert (1, b"") == (ran.exit_code, ran.stdout)
     assert "no record has that title" in ran.stderr

@@ -111,7 +111,7 @@ def test_a_refused_bundle_is_acknowledged_by_its_bytes(mirror: Mirror) -> None:
 
 
 def test_a_wrong_alias_is_acknowledged_for_every_source(mirror: Mirror) -> None:
-    """What is said of a record does not depend on the file that brought it."""
+    """The finding does not depend on the file that it is in."""
     source = INVALID / "bundle.alias.json"
     mirror("merge", source)
     found = mirror("verify", source, "--json").stdout
@@ -132,7 +132,7 @@ def test_one_event_is_acknowledged_by_its_id_or_digest(mirror: Mirror) -> None:
 
 
 def test_an_acknowledgement_is_withdrawn_and_the_log_keeps_both(mirror: Mirror) -> None:
-    """The findings are new again; who, when and why is told of either line."""
+    """The findings are new again; both lines have name, time and reason."""
     mirror("merge", SIGNATURE)
     mirror("findings", "ack", "--code", "event.signature", *ADA)
     assert 1 == mirror("findings", "ack", "--code", "event.signature", *ADA).exit_code
@@ -161,7 +161,7 @@ def test_an_acknowledgement_is_withdrawn_and_the_log_keeps_both(mirror: Mirror) 
     ],
 )
 def test_missing_arguments_are_a_usage_error(mirror: Mirror, arguments: tuple[str, ...]) -> None:
-    """Nobody acknowledges without a name, a reason and a choice."""
+    """An acknowledgement needs a name, a reason and a choice of findings."""
     mirror("merge", SIGNATURE)
     assert 2 == mirror("findings", "ack", *arguments).exit_code
     assert 2 == mirror("findings", "--code", "event.id", "ack", "--list").exit_code

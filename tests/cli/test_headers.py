@@ -11,7 +11,7 @@ CHAIN = chain(roots(4))
 
 
 def test_headers_are_added_and_listed(mirror: Mirror, tmp_path: Path) -> None:
-    """The words say at what difficulty the chain was made."""
+    """The output has the difficulty of the chain."""
     (tmp_path / "headers").write_bytes(b"".join(CHAIN[:3]))
     added = mirror("headers", "add", "headers", "--height", 7)
     assert (added.exit_code, b"3 new, 0 known before" in added.stdout) == (0, True)

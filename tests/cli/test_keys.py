@@ -64,7 +64,7 @@ def _state(mirror: Mirror) -> bytes:
 def test_added_and_removed_keys_move_the_state_and_back(
     mirror: Mirror, tmp_path: Path, bundle: Path
 ) -> None:
-    """Every change gives the state of the new key set; the bundle is gone meanwhile."""
+    """Every change gives the state of the new key set, without the bundle."""
     mirror("merge", bundle)
     bundle.unlink()
     assert _expected() == _state(mirror)
@@ -80,7 +80,7 @@ def test_added_and_removed_keys_move_the_state_and_back(
 def test_a_key_that_is_added_again_has_its_new_rights(
     mirror: Mirror, tmp_path: Path, bundle: Path
 ) -> None:
-    """Removed and added with another role, a key judges by the new one."""
+    """Removed and added with another role, it signs under the new one only."""
     mirror("merge", bundle, "--keys", _file(tmp_path, AUTHOR))
     mute = Signer("author", event_types=("author_claimed",))
     mirror("keys", "remove", AUTHOR.key_id)
@@ -256,7 +256,7 @@ def test_a_signing_key_document_is_imported_with_what_a_person_says(
 def test_an_import_that_contradicts_itself_is_refused(
     name: str, mirror: Mirror, tmp_path: Path
 ) -> None:
-    """A document whose printed forms of one key differ is nobody's word."""
+    """The two forms of its one key differ."""
     path = tmp_path / "pith-mirrors.json"
     path.write_bytes(_manifest(AUTHOR, **{name: "something else"}))
     ran = mirror("keys", "import", path)
@@ -313,7 +313,7 @@ def test_a_removal_says_what_becomes_invalid(mirror: Mirror, tmp_path: Path, bun
 
 
 def test_a_removal_without_effect_on_facts_says_so(mirror: Mirror, tmp_path: Path) -> None:
-    """Of a key that signed nothing; and of one that is not there, nothing is said but that."""
+    """For a key that signed nothing; a key that is not trusted is an error."""
     mirror("keys", "add", _file(tmp_path, AUTHOR))
     ran = mirror("keys", "remove", AUTHOR.key_id, "--dry-run")
     assert "nothing that is valid now becomes invalid" in ran.stderr
@@ -380,7 +380,7 @@ def test_each_change_is_a_line_of_json(mirror: Mirror, tmp_path: Path) -> None:
 def test_removing_the_built_in_key_names_what_becomes_invalid(
     sample_store: SampleStore, mirror: Mirror
 ) -> None:
-    """What it signed is told before it is removed, and comes back with it."""
+    """Its receipts are counted, and are verified again when it is added again."""
     sample_store(BUNDLES / "pith.tar")
     (line,) = mirror("keys", "remove", "pith-v1-2026-05", "--json").lines
     receipts = line["receipts_verified"]

@@ -1,4 +1,4 @@
-"""Manual pages: every word of each help is on its page, and other programs take no offence."""
+"""Manual pages: each has all of its help, and other programs read it without an error."""
 
 from __future__ import annotations
 

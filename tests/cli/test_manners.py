@@ -88,7 +88,7 @@ def store(sample_store: SampleStore, mirror: Mirror) -> Mirror:
 
 @pytest.mark.usefixtures("store")
 def test_a_closed_pipe_ends_a_command_by_sigpipe(each: Each) -> None:
-    """As `git` ends: no word, and 141 for a shell; help does, too."""
+    """Without a message, as `git` does; a shell shows 141. So does help."""
     reader, writer = os.pipe()
     os.close(reader)
     codes, said = each([*OUTPUT, *HELP], writer)
@@ -186,7 +186,7 @@ def test_a_record_fits_80_columns(terminal: Terminal, sample_store: SampleStore)
 def test_a_hit_fits_80_columns(
     terminal: Terminal, sample_store: SampleStore, mirror: Mirror
 ) -> None:
-    """And a title that is the excerpt is said once."""
+    """A title that is also the excerpt is printed once."""
     sample_store(DEMO, "--keys", BUNDLES / "demo-keys.json")
     mirror("find", "holographic")  # makes the index, so that no bar is drawn below
     lines = terminal("find", "holographic").lines
@@ -206,7 +206,7 @@ def _indent(line: str) -> int:
 
 @pytest.mark.usefixtures("store")
 def test_a_port_in_use_is_an_error_of_one_line(mirror_process: Mirror) -> None:
-    """`serve.address`, with what to do, exit 1; a host that is none is told the same way."""
+    """`serve.address`, with what to do, exit 1; so is an invalid host."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ran = mirror_process("serve", "--port", port)
@@ -221,7 +221,7 @@ def test_a_port_in_use_is_an_error_of_one_line(mirror_process: Mirror) -> None:
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_server_ends_with_exit_0_by_a_signal(tmp_path: Path, stop: signal.Signals) -> None:
-    """Exit 0, and nothing is said of an interruption."""
+    """Without a message about an interruption."""
     with subprocess.Popen(
         [sys.executable, "-m", "mirror", "serve", "--port", "0"],
         cwd=tmp_path,

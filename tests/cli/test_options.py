@@ -51,7 +51,7 @@ PATIENT = {("findings ack", "reports")}
 
 
 def arguments_of(run: tuple[str, str], file: object) -> list[str]:
-    """The words of a run."""
+    """The arguments of a run."""
     return [*run[0].split(), *(one.replace("FILE", str(file)) for one in RUNS[run])]
 
 

@@ -200,7 +200,7 @@ def test_nothing_of_a_store_is_replaced(mirror: Mirror, place: Path, arguments: 
 
 @pytest.mark.parametrize("arguments", RUNS.values(), ids=map(" ".join, RUNS))
 def test_a_pipe_is_not_opened(mirror: Mirror, place: Path, arguments: list[str]) -> None:
-    """`output.failed` at once: nobody waits for somebody who reads it."""
+    """`output.failed` at once: the command does not wait for a reader."""
     os.mkfifo("pipe")
     (place / "link").symlink_to("pipe")
     for name in ("pipe", "link", "/dev/null"):
@@ -240,7 +240,7 @@ def test_two_outputs_need_two_names(mirror: Mirror, place: Path) -> None:
     "arguments", [one for name, one in RUNS.items() if name != ("export", "out")]
 )
 def test_a_dash_names_no_file(mirror: Mirror, place: Path, arguments: list[str]) -> None:
-    """Nobody who types it means a file of that name."""
+    """It is a usage error, and no file of that name is made."""
     assert 2 == run(mirror, arguments, "-").exit_code
     assert not (place / "-").exists()
 

@@ -79,7 +79,7 @@ def holding(folder: Path) -> Iterator[str]:
 
 
 def assert_kept(ran: Ran, folder: Path) -> None:
-    """Nobody hears or finds the secret."""
+    """The secret is in no output and in no file."""
     assert SECRET not in ran.stderr
     assert SECRET.encode() not in ran.stdout
     assert [] == list(holding(folder))
@@ -117,7 +117,7 @@ def test_invalid_addresses_for_pages_are_a_usage_error(
 def test_a_proxy_is_named_by_its_variable_only(
     folder: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not used; who needs one, and gets no answer, learns that."""
+    """It is not used; an error of a request says so."""
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:{SECRET}@proxy.example:3128")
     ran = mirror("sync", "http://127.0.0.1:9", ID, "--kind", "registry", *POLITE)
     assert_kept(ran, folder)

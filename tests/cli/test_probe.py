@@ -1,4 +1,4 @@
-"""`mirror probe`, as a person and a script meet it."""
+"""`mirror probe`: output for people and for scripts."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_weak_points_are_reported(write: Write, mirror: Mirror) -> None:
 
 
 def test_nothing_is_found(write: Write, mirror: Mirror) -> None:
-    """What was tried is told, and what helps."""
+    """What was tried is reported, with a hint."""
     write({"event_type": "x.y", "signature": ALICE.sign(b"something else"), "payload": {}})
     ran = mirror("probe", "bundle.json", "--keys", "keys.json")
     assert (1, "") == (ran.exit_code, ran.stderr)
@@ -439,7 +439,7 @@ MARK = "secretmarker"
 
 
 def _marked(said: Said) -> Said:
-    """What is said, with a mark wherever a payload can hold text."""
+    """An event with a mark wherever a payload can have text."""
     payload = {
         **said.payload,
         "note": f"a {MARK}",

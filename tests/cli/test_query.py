@@ -56,7 +56,7 @@ def demo(template: Path, tmp_path: Path, mirror: Mirror) -> Mirror:
 
 
 def test_the_tables_are_made_and_kept_up_to_date(mirror: Mirror, tmp_path: Path) -> None:
-    """What was done is said once, on stderr, and only when something was."""
+    """An update is reported once, on stderr."""
     (tmp_path / "one.json").write_bytes(to_json(make_bundle(make_record(), [])))
     (tmp_path / "two.json").write_bytes(
         to_json(make_bundle(make_record(arxiv_id="2401.00009"), []))
@@ -74,7 +74,7 @@ def test_the_tables_are_made_and_kept_up_to_date(mirror: Mirror, tmp_path: Path)
 
 
 def test_without_a_refresh_the_tables_are_of_an_earlier_time(demo: Mirror, tmp_path: Path) -> None:
-    """Which root and known time they have is said; the store itself is not needed."""
+    """Their root and known time are printed; the store itself is not needed."""
     root = demo("root", "--json").lines[0]["root"]
     (tmp_path / "more.json").write_bytes(to_json(make_bundle(make_record(), [])))
     demo("merge", "more.json")
@@ -170,7 +170,7 @@ def test_a_table_shows_controls_by_their_code(demo: Mirror) -> None:
 
 
 def test_a_table_ends_after_200_rows_and_says_so(demo: Mirror) -> None:
-    """Exit 1, because nobody asked for that; 0 with --limit."""
+    """Exit 1; with --limit, exit 0."""
     sql = "SELECT a.value FROM json_each('[1,2,3,4,5,6,7,8,9,0]') a, events LIMIT 300"
     ran = demo("query", sql)
     assert (1, 201, True) == (ran.exit_code, ran.stdout.count(b"\n"), "more rows" in ran.stderr)
@@ -202,7 +202,7 @@ def test_rows_are_printed_as_they_come(demo: Mirror, monkeypatch: pytest.MonkeyP
 
 
 def test_a_terminal_gets_cells_that_fit(demo: Mirror, terminal: Terminal) -> None:
-    """Wide columns are shortened, which is said; too many of them become lines of their own."""
+    """Wide columns are shortened, with a note; too many of them become lines of their own."""
     assert demo("status").exit_code == 0
     sql = (
         "SELECT pith_number, canonical_sha256, '漢字かな交じり文' || state_digest AS d FROM records"
@@ -379,7 +379,7 @@ def test_an_unknown_name_is_reported_and_the_others_are_shown(demo: Mirror) -> N
 
 
 def test_all_records_are_shown_as_they_were(demo: Mirror, tmp_path: Path) -> None:
-    """Those that came later are left out, and the others have their state of then."""
+    """Those that came later are left out, and the others have their state at that time."""
     before = demo("show", "--all", "--json").stdout
     known = demo("query", "SELECT value FROM about WHERE name = 'known_by'", "--json").lines[0]
     (tmp_path / "more.json").write_bytes(to_json(make_bundle(make_record(), [])))

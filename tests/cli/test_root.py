@@ -1,4 +1,4 @@
-"""`mirror root` and `mirror prove`, as a person meets them."""
+"""`mirror root` and `mirror prove` on the command line."""
 
 from __future__ import annotations
 

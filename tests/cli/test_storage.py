@@ -1,4 +1,4 @@
-"""`mirror storage` as a person or a script meets it: lines, JSON Lines, exit codes."""
+"""`mirror storage`: lines, JSON Lines, exit codes."""
 
 from __future__ import annotations
 

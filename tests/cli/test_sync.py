@@ -1,4 +1,4 @@
-"""`mirror sync` as a person or a script meets it: tables, JSON Lines, exit codes, options."""
+"""`mirror sync`: tables, JSON Lines, exit codes, options."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_a_sync_without_ids_is_exit_1(mirror: Mirror, registry: Registry) -> Non
 def test_a_store_that_cannot_be_written_is_exit_4(
     mirror: Mirror, registry: Registry, tmp_path: Path
 ) -> None:
-    """Nothing is fetched that could not be kept."""
+    """Nothing is fetched that could not be stored."""
     (tmp_path / "mirror.db").write_bytes(b"no store" * 1000)
     assert mirror("sync", registry.url, "2401.00001", *POLITE).exit_code == 4
 
@@ -242,7 +242,7 @@ def test_a_store_that_cannot_be_written_is_exit_4(
 def test_options_come_from_the_environment(
     trusting: Mirror, registry: Registry, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And whom one may reach stands in the user agent."""
+    """The contact is in the user agent."""
     monkeypatch.setenv("MIRROR_ALLOW_PRIVATE", "1")
     monkeypatch.setenv("MIRROR_CONTACT", "mailto:library@example.org")
     monkeypatch.setenv("MIRROR_SYNC_KIND", "registry")

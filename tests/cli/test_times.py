@@ -33,7 +33,7 @@ def _answers(mirror: Mirror, *at: str) -> tuple[bytes, str, bytes]:
 
 @pytest.fixture
 def grown(mirror: Mirror) -> tuple[str, tuple[bytes, str, bytes]]:
-    """A store that changed its trust since; a time before that, and the answers of then."""
+    """A store whose trusted keys changed; a time before that, and the answers at that time."""
     mirror("merge", str(DEMO))
     answers, at = _answers(mirror), _now()
     mirror("keys", "add", str(KEYS))
@@ -57,7 +57,7 @@ def test_the_answers_of_a_time_are_those_of_then(
 def test_all_states_and_bundles_are_lines(
     mirror: Mirror, grown: tuple[str, tuple[bytes, str, bytes]]
 ) -> None:
-    """Of now and of then, ascending by Pith Number; before the first merge there is none."""
+    """Of two times, ascending by Pith Number; before the first merge there is none."""
     for at in ((), ("--at", grown[0])):
         states = mirror("show", "--all", "--json", *at)
         assert [one["pith_number"] for one in states.lines] == sorted(DEMO_NUMBERS)
@@ -87,7 +87,7 @@ def test_a_time_before_the_record_says_when_it_came(
 def test_known_and_claimed_times_are_independent(
     mirror: Mirror, grown: tuple[str, tuple[bytes, str, bytes]]
 ) -> None:
-    """Events that came in one bundle are told apart by what their signers date them."""
+    """Events that came in one bundle have one known time and several claimed times."""
     until = "2026-03-15"
     ran = mirror("show", NUMBER, "--claimed-until", until, "--json")
     assert "the words of the signers, not verified" in ran.stderr

@@ -1,4 +1,4 @@
-"""`mirror export --valid-only` and `--keep-invalid`: what strangers added can be left out."""
+"""`mirror export --valid-only` and `--keep-invalid`: facts that do not verify can be left out."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RECEIPT = make_receipt(RECORD, AUTHOR)
 
 
 def junk(record: Object, count: int = 4) -> Object:
-    """A stranger's bundle: nothing in it is verified."""
+    """A bundle in which nothing verifies."""
     events = [
         make_event(record, STRANGER, "author_claimed", author_claim(str(n))) for n in range(count)
     ]
@@ -146,7 +146,7 @@ def test_keep_invalid_limits_the_invalid_facts_of_each_kind(store: Mirror, keep:
 
 
 def test_omitted_facts_are_counted(store: Mirror) -> None:
-    """In words and in JSON; a bag of everything says nothing of it."""
+    """In text and in JSON; a whole bag has no such count."""
     said = store("export", "b.tar", "--db", "a.db", "--valid-only")
     assert "left out, not verified: 8 alias times, 15 receipts, 16 events" in said.stderr
     value = json.loads(store("export", "c.tar", "--db", "a.db", "--valid-only", "--json").stdout)
