@@ -4,7 +4,7 @@
 
 The descriptor is a socket that listens. The command of `tests.program` sends its arguments, folder,
 environment and standard streams, and ends as the fork ended. Such a command is a process of its
-own, and takes a tenth of the time.
+own, and takes a tenth of the time. The server ends when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from mirror.cli import main
 def _serve(listener: socket.socket) -> None:
     """Fork for each connection, and send the exit code when the fork has ended."""
     running: dict[int, tuple[int, socket.socket]] = {}
-    while True:
-        for ready in select.select([listener.fileno(), *running], [], [])[0]:
+    end = sys.stdin.fileno()
+    while end not in (found := select.select([end, listener.fileno(), *running], [], [])[0]):
+        for ready in found:
             if ready in running:
                 process, client = running.pop(ready)
                 os.close(ready)

@@ -51,7 +51,11 @@ def installed_program() -> Iterator[Path]:
         listener.listen(64)
         command = [sys.executable, "-W", "error", "-m", "tests.fork_server", str(listener.fileno())]
         server = subprocess.Popen(
-            command, cwd=_ROOT, pass_fds=[listener.fileno()], start_new_session=True
+            command,
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,  # Ctrl-C is for the tests
         )
     path = folder / "mirror"
     path.write_text(_CLIENT.format(python=sys.executable, address=str(folder / "socket")))
@@ -59,6 +63,5 @@ def installed_program() -> Iterator[Path]:
     try:
         yield path
     finally:
-        server.terminate()
-        server.wait()
+        server.communicate()  # the server ends with its standard input
         shutil.rmtree(folder)
