@@ -110,7 +110,7 @@ def _packed(body: bytes) -> bytes:
     return message(gzip.compress(body), content_encoding="gzip")
 
 
-HUGE = b'{"bundle_type":"' + b"x" * 100_000_000 + b'"}'
+HUGE = b'{"bundle_type":"' + b"x" * 4_000_000 + b'"}'
 ELSEWHERE = "http://127.0.0.2:9/pith/x/bundle.json"
 
 ANSWERS: dict[str, tuple[Handler, str]] = {
@@ -118,7 +118,7 @@ ANSWERS: dict[str, tuple[Handler, str]] = {
     "silent": (_stay_silent, "upstream.timeout"),
     "endless": (_endless, "upstream.size"),
     "truncated": (_truncate, "upstream.truncated"),
-    "100 MB": (saying(message(HUGE)), "upstream.size"),
+    "4 MB": (saying(message(HUGE)), "upstream.size"),
     "a bomb": (saying(_packed(HUGE)), "upstream.size"),
     "no gzip": (saying(message(b"{}", content_encoding="gzip")), "upstream.encoding"),
     "HTML": (saying(message(b"<html>", media_type="text/html")), "upstream.type"),
