@@ -92,7 +92,9 @@ def test_an_unreachable_address_leaves_time_for_the_next() -> None:
     recorder = Recorder(frozenset({OTHER_PUBLIC}))
     connect(in_turn([OTHER_PUBLIC, PUBLIC]), recorder)
     assert [OTHER_PUBLIC, PUBLIC] == recorder.asked
-    assert recorder.seconds == pytest.approx([2, 4], abs=0.1)
+    first, second = recorder.seconds
+    assert 1 < first <= 2  # half of the time
+    assert 3 < second <= 4  # what is left, for nothing waited
 
 
 def test_only_a_few_addresses_of_a_host_are_tried() -> None:
