@@ -170,7 +170,7 @@ def test_a_worker_that_holds_much_is_not_made_to_wait_for_ever(tmp_path: Path) -
     source.write_bytes(b"\n".join(_long_record()))
     with local_cluster(1, worker_memory="256MiB") as client:
         order = ClusterRequest([str(source)], str(tmp_path / "out"), KEYS)
-        with ended_after(PATIENCE_S / 2, client):
+        with ended_after(PATIENCE_S, client):
             code = _code_of(lambda: merge_on_cluster(client, order))
     assert code in {None, "worker.lost"}
 

@@ -236,7 +236,7 @@ def test_a_run_that_lost_all_its_workers_does_not_wait_for_ever(
     """The client waits as long as for the first worker."""
     monkeypatch.setattr(workers_module, "_NO_WORKERS_S", 1)
     killing = Once("verified", 6, lambda: kill(*cluster.workers))
-    with ended_after(10, client), pytest.raises(ClusterError) as caught:
+    with ended_after(PATIENCE_S, client), pytest.raises(ClusterError) as caught:
         world.merge(client, tmp_path, killing)
     assert "cluster.no_workers" == caught.value.code
 
@@ -408,9 +408,10 @@ def test_no_scheduler_is_there(
 ) -> None:
     """The error has the address, and nothing is written."""
     monkeypatch.setattr(workers_module, "_CONNECT_S", 1)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
-    ran = run_here(*world.command(address, tmp_path / "out"))
+    with socket.socket() as bound:  # which does not listen, and keeps the port from others
+        bound.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{bound.getsockname()[1]}"
+        ran = run_here(*world.command(address, tmp_path / "out"))
     assert (5, b"") == (ran.exit_code, ran.stdout)
     assert ran.stderr.startswith(
         f"error: cluster.unreachable at {address}: no response from a scheduler"
