@@ -51,7 +51,7 @@ def said_by(ran: Ran) -> str:
     return "".join(line for line in lines if not line.startswith("warning: key demo-"))
 
 
-def test_a_person_sees_a_table(mirror: Mirror, cluster: Cluster) -> None:
+def test_output_is_a_table(mirror: Mirror, cluster: Cluster) -> None:
     """On stdout, and where to watch the work on stderr; no store is written."""
     ran = merge(mirror, cluster, DEMO, "--keys", KEYS)
     shown = rows(ran.stdout.decode())
@@ -61,7 +61,7 @@ def test_a_person_sees_a_table(mirror: Mirror, cluster: Cluster) -> None:
     assert ["out"] == os.listdir()  # noqa: PTH208
 
 
-def test_a_program_reads_one_line(mirror: Mirror, cluster: Cluster) -> None:
+def test_json_output_is_one_line(mirror: Mirror, cluster: Cluster) -> None:
     """That of `dataset.json`; the table is for whoever watches."""
     ran = merge(mirror, cluster, DEMO, "--keys", KEYS, "--json")
     assert (0, Path("out/dataset.json").read_bytes()) == (ran.exit_code, ran.stdout)
@@ -73,7 +73,7 @@ def test_a_program_reads_one_line(mirror: Mirror, cluster: Cluster) -> None:
     assert (said["root"], said["key_set_digest"]) == (shown["root"], shown["key set digest"])
 
 
-def test_what_was_found_makes_the_exit_code_1(mirror: Mirror, cluster: Cluster) -> None:
+def test_findings_make_the_exit_code_1(mirror: Mirror, cluster: Cluster) -> None:
     """And it is said how much it is, and where."""
     ran = merge(mirror, cluster, DEMO)
     shown = rows(ran.stdout.decode())
@@ -82,7 +82,7 @@ def test_what_was_found_makes_the_exit_code_1(mirror: Mirror, cluster: Cluster) 
     assert "0 valid, 83 invalid (event.key_unknown 83)" == shown["events"]
 
 
-def test_a_source_that_cannot_be_read_makes_it_3(mirror: Mirror, cluster: Cluster) -> None:
+def test_unreadable_source_makes_the_exit_code_3(mirror: Mirror, cluster: Cluster) -> None:
     """The others are merged all the same."""
     ran = merge(mirror, cluster, "absent.json", DEMO, "--keys", KEYS)
     shown = rows(ran.stdout.decode())
@@ -124,7 +124,7 @@ SENSELESS: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("what", SENSELESS)
-def test_what_makes_no_sense_is_refused(what: str, mirror: Mirror) -> None:
+def test_contradictory_options_are_refused(what: str, mirror: Mirror) -> None:
     """Before anything is started or written."""
     ran = mirror("merge", DEMO, *SENSELESS[what])
     assert (2, b"") == (ran.exit_code, ran.stdout)
@@ -194,7 +194,7 @@ def test_the_keys_are_those_of_the_store_and_those_given(mirror: Mirror, cluster
     assert not Path("mirror.db").exists()
 
 
-def test_help_tells_of_it(mirror: Mirror) -> None:
+def test_help_describes_the_options_of_clusters(mirror: Mirror) -> None:
     """With its environment variables, and an example."""
     text = mirror("merge", "--help").stdout.decode()
     for word in ("--cluster ADDRESS|local", "MIRROR_CLUSTER", "--workers", "MIRROR_WORKERS",
@@ -228,7 +228,7 @@ def hiding(folder: Path, *names: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(folder)}
 
 
-def test_a_base_install_does_all_but_this(mirror_process: Mirror, tmp_path: Path) -> None:
+def test_other_commands_work_without_dask(mirror_process: Mirror, tmp_path: Path) -> None:
     """And says what to install."""
     env = hiding(tmp_path / "hiding", *PACKAGES, "gcsfs", "s3fs", "numpy")
     command = ("merge", DEMO, "--keys", KEYS)
@@ -243,7 +243,7 @@ def test_a_base_install_does_all_but_this(mirror_process: Mirror, tmp_path: Path
     assert 0 == mirror_process("verify", DEMO, env=env).exit_code
 
 
-def test_only_what_is_missing_is_named(mirror_process: Mirror, tmp_path: Path) -> None:
+def test_only_missing_packages_are_named(mirror_process: Mirror, tmp_path: Path) -> None:
     """If it is but one of them."""
     env = hiding(tmp_path / "hiding", "pyarrow")
     ran = mirror_process("merge", DEMO, "--cluster", "local", "--out", "out", env=env)
@@ -258,7 +258,7 @@ def loaded() -> set[str]:
     return {name.partition(".")[0] for name in done.stdout.decode().splitlines()}
 
 
-def test_other_commands_do_not_wait_for_dask() -> None:
+def test_other_commands_do_not_import_dask() -> None:
     """It takes a second to load."""
     found = loaded()
     assert "mirror" in found
@@ -282,7 +282,7 @@ def read_all(terminal: int) -> str:
     return found.decode()
 
 
-def test_a_terminal_shows_the_stages(cluster: Cluster, tmp_path: Path) -> None:
+def test_terminal_shows_a_progress_bar_for_each_stage(cluster: Cluster, tmp_path: Path) -> None:
     """Each with a bar, on stderr; stdout is as ever."""
     arguments = ["merge", DEMO, "--keys", KEYS, "--cluster", cluster.address, "--out", "out"]
     terminal, other_end = os.openpty()
@@ -297,7 +297,7 @@ def test_a_terminal_shows_the_stages(cluster: Cluster, tmp_path: Path) -> None:
     assert re.search(r"merged .*\d+/\d+.* tasks", shown)
 
 
-def test_a_pipe_shows_none(cluster: Cluster, mirror_process: Mirror) -> None:
+def test_output_to_a_pipe_has_no_progress_bars(cluster: Cluster, mirror_process: Mirror) -> None:
     """Where to watch the work, and the table; nothing else."""
     ran = mirror_process("merge", DEMO, "--cluster", cluster.address, "--out", "out")
     assert re.fullmatch(r"dashboard: \S+\n", ran.stderr)

@@ -136,7 +136,7 @@ def _growth(client: Client, before: dict[str, int]) -> list[int]:
     return sorted((peak - before[one]) // MIB for one, peak in client.run(_peak).items())
 
 
-def test_a_worker_holds_no_source_and_no_facts_of_a_whole_source(skewed: Input) -> None:
+def test_worker_memory_does_not_grow_with_the_size_of_a_source(skewed: Input) -> None:
     """The size of a task; for one worker, all events of the record that it merges."""
     (text,) = _large([0])
     assert MERGED_MIB * MIB < LARGE // 2 * _values_bytes(text)  # all facts of one source
@@ -164,7 +164,7 @@ def test_a_worker_holds_no_source_and_no_facts_of_a_whole_source(skewed: Input) 
     assert merged[1] < MERGED_MIB  # Dask keeps some of what it shuffles for a while
 
 
-def test_a_worker_that_holds_much_is_not_made_to_wait_for_ever(tmp_path: Path) -> None:
+def test_worker_that_uses_much_memory_is_not_paused(tmp_path: Path) -> None:
     """Python does not return freed memory to the system; the task succeeds, or cannot."""
     source = tmp_path / "long.jsonl"
     source.write_bytes(b"\n".join(_long_record()))

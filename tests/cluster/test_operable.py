@@ -109,7 +109,7 @@ class Stop(Exception):  # noqa: N818 - it is no error
     """Raised to end a run midway."""
 
 
-def test_a_partition_that_was_merged_from_less_is_found_and_all_is_merged_anew(
+def test_incomplete_partition_is_found_and_everything_is_merged_again(
     world: World, client: Client, tmp_path: Path
 ) -> None:
     """After any loss: verified and merged tasks are counted separately."""
@@ -226,7 +226,7 @@ def test_a_worker_that_dies_as_a_run_begins_does_not_end_it(
         timer.join()
 
 
-def test_a_run_that_lost_all_its_workers_does_not_wait_for_ever(
+def test_run_without_workers_ends_after_a_time_limit(
     world: World,
     cluster: Cluster,
     client: Client,
@@ -252,7 +252,7 @@ STAGES: dict[str, Callable[[Out], bool]] = {
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_client_is_killed_and_the_next_goes_on(
+def test_run_of_a_killed_client_is_resumed(
     stage: str, world: World, cluster: Cluster, tmp_path: Path
 ) -> None:
     """Complete files or none are left; no task is repeated; final files stay unchanged."""
@@ -281,7 +281,7 @@ def test_a_client_is_killed_and_the_next_goes_on(
     assert finished == out.files()
 
 
-def test_ctrl_c_says_what_is_kept_and_exits_with_130(
+def test_ctrl_c_exits_with_130_and_the_run_can_be_resumed(
     world: World, cluster: Cluster, tmp_path: Path
 ) -> None:
     """The workers continue with the next request, which finishes this run."""
@@ -396,14 +396,14 @@ def test_a_scheduler_that_dies_ends_the_run(
     assert world.root == world.merge(client, lost.out, nothing)
 
 
-def test_a_person_is_told_of_a_lost_scheduler_in_few_words(lost: Lost) -> None:
+def test_lost_scheduler_is_reported_without_output_of_dask(lost: Lost) -> None:
     """An error with a hint, and no output of Dask."""
     lines = lost.stderr.splitlines()
     assert ["dashboard", "error", "hint"] == [line.partition(":")[0] for line in lines]
     assert "\\n" not in lines[1]
 
 
-def test_no_scheduler_is_there(
+def test_unreachable_scheduler_is_an_error(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error has the address, and nothing is written."""
@@ -419,7 +419,7 @@ def test_no_scheduler_is_there(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_scheduler_has_no_workers(
+def test_scheduler_without_workers_is_an_error(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even after a while."""

@@ -54,7 +54,7 @@ def published(folder: Path, rows: int = 3) -> list[int]:
 # Files ---------------------------------------------------------------------------------------
 
 
-def test_rows_are_read_as_they_were_taken(tmp_path: Path) -> None:
+def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
     """In row groups of this many bytes, in order; the footer has the result."""
     place = StoragePath(str(tmp_path))
     assert [20, 20, 10] == published(tmp_path, 5)
@@ -66,7 +66,7 @@ def test_rows_are_read_as_they_were_taken(tmp_path: Path) -> None:
     assert {"rows": 5} == read_footer(place, NAME)
 
 
-def test_a_table_without_rows_is_one(tmp_path: Path) -> None:
+def test_table_without_rows_is_valid(tmp_path: Path) -> None:
     """An empty file has no row groups, but its columns."""
     assert [] == published(tmp_path, 0)
     assert FINDINGS_SCHEMA.names == parquet.read_schema(tmp_path / NAME).names
@@ -106,7 +106,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_footer_is_told_of(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_damaged_footer_is_reported(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     """`source.unreadable`, with the name of the file, and what to do with it."""
     published(tmp_path)
     path = tmp_path / NAME
@@ -117,7 +117,7 @@ def test_a_damaged_footer_is_told_of(tmp_path: Path, damage: Callable[[bytes], b
     assert (str(path), "remove that file") == (caught.value.where, caught.value.hint[:16])
 
 
-def test_a_flipped_bit_in_a_group_is_told_of(tmp_path: Path) -> None:
+def test_flipped_bit_in_a_row_group_is_reported(tmp_path: Path) -> None:
     """Every page has a checksum: changed data is never merged."""
     published(tmp_path)
     path = tmp_path / NAME
@@ -129,7 +129,7 @@ def test_a_flipped_bit_in_a_group_is_told_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x80])
-def test_no_damage_is_an_error_of_others(tmp_path: Path, mask: int) -> None:
+def test_any_damage_is_an_error_of_this_package(tmp_path: Path, mask: int) -> None:
     """With any byte changed: the file is read, or reported as damaged."""
     published(tmp_path)
     path, place = tmp_path / NAME, StoragePath(str(tmp_path))
@@ -144,7 +144,7 @@ def test_no_damage_is_an_error_of_others(tmp_path: Path, mask: int) -> None:
     assert told > len(data) // 20
 
 
-def test_a_table_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+def test_missing_table_is_reported(tmp_path: Path) -> None:
     """With its full path."""
     with pytest.raises(SourceError, match=re.escape(str(tmp_path / NAME))):
         read_footer(StoragePath(str(tmp_path)), NAME)
@@ -217,7 +217,7 @@ def test_any_partition_of_a_tree_gives_its_root(data: st.DataObject) -> None:
     assert Node(len(leaves), root(leaves)) == _root_node(nodes, digits)
 
 
-def test_what_came_twice_or_in_another_order_is_merged_as_once(tmp_path: Path) -> None:
+def test_repeats_and_order_of_rows_do_not_change_the_merge(tmp_path: Path) -> None:
     """A shuffle guarantees no order and no uniqueness; the file is the same, byte for byte."""
     context, rows = verified(tmp_path)
     first = merged(rows, 1, context)
@@ -233,7 +233,7 @@ def test_what_came_twice_or_in_another_order_is_merged_as_once(tmp_path: Path) -
     assert sum(one.bundles for one in again.values()) == 2 * len(rows)
 
 
-def test_a_partition_says_what_it_came_to(tmp_path: Path, expected: Answer) -> None:
+def test_partition_file_holds_its_result(tmp_path: Path, expected: Answer) -> None:
     """In its footer with its run, so that a resumed run need not read the states."""
     context, rows = verified(tmp_path)
     found = merged(rows, 1, context)

@@ -134,7 +134,7 @@ def write_deal(folder: Path, deal: Deal) -> list[str]:
     signers=st.sampled_from([KEY_SETS[0], *KEY_SETS]),
     chance=st.randoms(use_true_random=False),
 )
-def test_any_world_in_any_sources(
+def test_random_bundles_in_random_sources_give_the_result_of_one_machine(
     client: Client,
     tmp_path_factory: pytest.TempPathFactory,
     *,
@@ -170,7 +170,7 @@ def own_cluster() -> Iterator[Client]:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_samples_on_so_many_workers(
+def test_result_does_not_depend_on_the_number_of_workers(
     own_cluster: Client, tmp_path: Path, expected: Answer, workers: int
 ) -> None:
     """One worker does all, or three do little each."""
@@ -204,7 +204,7 @@ def test_events_of_other_envelopes(client: Client, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["demo", "pith"])
-def test_states_are_those_that_are_committed(client: Client, tmp_path: Path, name: str) -> None:
+def test_states_equal_the_committed_ones(client: Client, tmp_path: Path, name: str) -> None:
     """And not only the profiles that this program makes elsewhere."""
     keys = DEMO_KEYS if name == "demo" else NO_KEYS
     answer = clustered(client, [str(BUNDLES / f"{name}.tar")], tmp_path / "out", keys=keys)
@@ -213,7 +213,7 @@ def test_states_are_those_that_are_committed(client: Client, tmp_path: Path, nam
     assert [] == answer.findings
 
 
-def test_digests_are_the_oracles(client: Client, tmp_path: Path) -> None:
+def test_digests_equal_those_of_the_oracle(client: Client, tmp_path: Path) -> None:
     """M12: both digests of a row are those of its state, by the oracle."""
     oracle_keys = oracle.load_keys((BUNDLES / "demo-keys.json").read_bytes())
     bundles = bundles_in("demo.tar")
@@ -262,7 +262,7 @@ def traces(folder: Path) -> dict[str, tuple[int, int]]:
     return {f"{path}": (about.st_ino, about.st_mtime_ns) for path, about in found.items()}
 
 
-def test_the_same_command_says_the_same_and_writes_nothing(
+def test_repeated_request_returns_the_same_result_and_writes_nothing(
     client: Client, finished: tuple[Path, ClusterResult]
 ) -> None:
     """All results exist: neither sources nor states are read."""
@@ -287,7 +287,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("differing", "changes"), OTHERS.items(), ids=OTHERS)
-def test_the_results_of_another_run_are_left_alone(
+def test_results_of_another_run_are_not_overwritten(
     client: Client, finished: tuple[Path, ClusterResult], differing: str, changes: dict[str, Any]
 ) -> None:
     """`output.other_run`, with the difference; no file is changed."""
@@ -313,7 +313,7 @@ def test_a_source_that_changed_since_makes_another_run(client: Client, tmp_path:
 @pytest.mark.parametrize(
     "name", ["dataset.json", "states/prefix=a/x", "findings/x", "_work/verified/x"]
 )
-def test_what_nobody_knows_the_run_of_is_left_alone(
+def test_results_without_a_run_file_are_not_overwritten(
     client: Client, tmp_path: Path, name: str
 ) -> None:
     """`output.other_run`: other files could be taken for results, or be overwritten."""
@@ -325,7 +325,7 @@ def test_what_nobody_knows_the_run_of_is_left_alone(
     assert before == traces(tmp_path)
 
 
-def test_other_files_may_lie_beside_the_results(client: Client, tmp_path: Path) -> None:
+def test_other_files_beside_the_results_are_not_changed(client: Client, tmp_path: Path) -> None:
     """They are not changed."""
     (tmp_path / "source").write_bytes(to_json(make_bundle(make_record())))
     write_files(tmp_path / "out", {"README": b"ours", "notes/x": b"too"})

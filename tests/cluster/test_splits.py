@@ -147,7 +147,7 @@ def in_parts(path: Path, out: Path, limits: ReadLimits = NO_LIMITS) -> list[Memb
     return items
 
 
-def test_sizes_are_those_of_the_document() -> None:
+def test_default_sizes_are_those_of_the_documentation() -> None:
     """The page on clusters has the sizes of tasks."""
     text = " ".join((Path(__file__).parents[2] / "docs" / "cluster.md").read_text().split())
     sizes, mib = TaskSizes(), 1 << 20
@@ -158,7 +158,7 @@ def test_sizes_are_those_of_the_document() -> None:
 
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 @pytest.mark.parametrize("edge", EDGES.values(), ids=EDGES)
-def test_parts_hold_what_the_source_gives(
+def test_splits_together_hold_the_members_of_the_source(
     tmp_path: Path, edge: bytes | Callable[[Path], None], limits: ReadLimits
 ) -> None:
     """C2, C3, C5, B4: members and refusals, in the same order, for any errors in them."""
@@ -233,7 +233,7 @@ def test_a_scan_names_the_bag(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["a tar", "a folder"])
-def test_parts_are_as_large_as_is_said(tmp_path: Path, kind: str) -> None:
+def test_splits_are_no_larger_than_requested(tmp_path: Path, kind: str) -> None:
     """A split ends before it would get too large; a larger file is a split of its own."""
     KINDS[kind](tmp_path / "source", TEXTS)
     size = max(map(len, TEXTS))
@@ -255,7 +255,7 @@ SURVEYED = {
 
 
 @pytest.mark.parametrize(("is_splittable", "data"), SURVEYED.values(), ids=SURVEYED)
-def test_only_what_can_be_read_in_parts_is_cut(
+def test_only_splittable_sources_are_split(
     tmp_path: Path, data: bytes, *, is_splittable: bool
 ) -> None:
     """Large uncompressed archives; a compressed archive, or another file, is one split."""
@@ -283,7 +283,7 @@ STRICT = ReadLimits(member_bytes=900, line_bytes=1000, segment_bytes=100, member
 
 @pytest.mark.parametrize("limits", [NO_LIMITS, STRICT], ids=["no limits", "strict"])
 @pytest.mark.parametrize("sizes", [USUAL, TaskSizes(split_bytes=2000)], ids=["whole", "cut"])
-def test_whatever_is_wrong_with_sources(
+def test_faulty_sources_give_the_result_of_one_machine(
     client: Client, tmp_path: Path, edges: list[str], sizes: TaskSizes, limits: ReadLimits
 ) -> None:
     """C2 to C5, B4: every finding, in order, and the counts."""
@@ -347,7 +347,7 @@ def test_increments_find_their_bases(
 
 
 @pytest.mark.parametrize("sizes", [USUAL, TINY], ids=["whole", "cut"])
-def test_a_bag_that_a_limit_kept_out_is_no_base(
+def test_bag_refused_by_a_limit_is_not_a_base(
     client: Client, tmp_path: Path, shelf: Shelf, sizes: TaskSizes
 ) -> None:
     """B4: the bundle of the first increment has more events than are accepted."""
@@ -390,7 +390,7 @@ def test_a_bag_is_a_base_if_all_of_it_was_read(
     assert codes == answer.codes
 
 
-def test_a_bag_of_nothing_is_a_base(client: Client, tmp_path: Path) -> None:
+def test_empty_bag_is_a_base(client: Client, tmp_path: Path) -> None:
     """A missing empty base loses nothing; an empty source is reported."""
     names = base_and_increment(tmp_path, bag_of({"README": b"a new mirror"}))
     answer = clustered(client, names, tmp_path / "out", sizes=TINY)
@@ -435,7 +435,7 @@ def test_tasks_that_run_twice_leave_the_same_bytes(tmp_path: Path, keys: KeySet)
     assert one == files_in(tmp_path / "other")
 
 
-def test_what_is_there_is_not_done_again(tmp_path: Path) -> None:
+def test_finished_tasks_are_not_repeated(tmp_path: Path) -> None:
     """The source is not read, and may be missing."""
     path = tmp_path / "source"
     path.write_bytes(bag([*TEXTS, b"{"]))
@@ -462,7 +462,7 @@ def test_a_task_whose_file_was_lost_leaves_the_same_file(tmp_path: Path) -> None
     assert f"{FINDINGS_FOLDER}/{part.name_prefix}.parquet" in before
 
 
-def test_a_task_judges_under_no_other_keys(tmp_path: Path) -> None:
+def test_task_refuses_another_key_set(tmp_path: Path) -> None:
     """`cluster.keys`, if the key set beside the results was changed (K3)."""
     (tmp_path / "source").write_bytes(lines(TEXTS))
     part, context = InputSplit(source_of(tmp_path / "source")), context_in(tmp_path / "out")

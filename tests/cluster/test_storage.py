@@ -163,7 +163,7 @@ def test_an_object_store_gives_the_same_answer(
     assert (limits != NO_LIMITS) == ({"limit.size", "limit.count"} <= {*answer.codes})
 
 
-def test_a_wildcard_stands_for_all_that_fits(
+def test_wildcard_expands_to_all_matching_objects(
     cloud: Client, s3: Any, copies: Path, tmp_path: Path
 ) -> None:
     """Sorted by name; other objects of the bucket are not read."""
@@ -174,7 +174,7 @@ def test_a_wildcard_stands_for_all_that_fits(
     assert expected_of(copies, dataset.sources) == read_answer(tmp_path)
 
 
-def test_names_in_an_object_store_are_judged_as_those_in_a_folder(
+def test_names_in_an_object_store_are_checked_like_those_in_a_folder(
     cloud: Client, s3: Any, tmp_path: Path
 ) -> None:
     """C5: a name with control characters is refused, anywhere."""
@@ -188,7 +188,7 @@ def test_names_in_an_object_store_are_judged_as_those_in_a_folder(
     assert expected == read_answer(tmp_path / "out")
 
 
-def test_what_marks_a_folder_is_no_file(cloud: Client, s3: Any, tmp_path: Path) -> None:
+def test_objects_that_mark_folders_are_not_read(cloud: Client, s3: Any, tmp_path: Path) -> None:
     """Consoles create an empty object with the name of each folder."""
     s3.pipe_file("bags/marked/", b"")
     s3.pipe_file("bags/marked/x.bundle.json/", b"")
@@ -200,7 +200,9 @@ def _came_to(dataset: ClusterResult) -> tuple[int, list[str]]:
     return dataset.root.records, sorted(dataset.summary.refused)
 
 
-def test_results_of_others_beside_ours_are_left_alone(cloud: Client, s3: Any, copies: Path) -> None:
+def test_other_objects_beside_the_results_are_not_changed(
+    cloud: Client, s3: Any, copies: Path
+) -> None:
     """The name of a folder is not a pattern, also when its files are removed."""
     s3.pipe_file("results/run1/_work/verified/theirs", b"not yet merged")
     run(cloud, ["s3://bags/tars/0.tar"], "s3://results/run[1]")
@@ -208,7 +210,9 @@ def test_results_of_others_beside_ours_are_left_alone(cloud: Client, s3: Any, co
     assert not s3.find("results/run[1]/_work")
 
 
-def test_a_run_in_an_object_store_is_found_again(cloud: Client, s3: Any, copies: Path) -> None:
+def test_finished_run_in_an_object_store_is_not_repeated(
+    cloud: Client, s3: Any, copies: Path
+) -> None:
     """The same command gives the same, and writes nothing; another one is refused."""
     first = run(cloud, ["s3://bags/a bag"], "s3://results/again")
     before = {path: about["ETag"] for path, about in s3.find("results/again", detail=True).items()}
@@ -249,7 +253,7 @@ def test_objects_that_cannot_be_read_are_findings(cloud: Client, s3: Any, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["s3://bags/no-such-*", "s3://no-such-bucket/*", "nope://*"])
-def test_a_wildcard_that_stands_for_nothing_is_an_error(
+def test_wildcard_without_a_match_is_an_error(
     cloud: Client, s3: Any, tmp_path: Path, name: str
 ) -> None:
     """Nothing is read: a pattern without a match is a mistake."""
@@ -260,7 +264,7 @@ def test_a_wildcard_that_stands_for_nothing_is_an_error(
 
 
 @pytest.mark.parametrize("out", ["s3://no-such-bucket/out", "nope://x/out"])
-def test_a_place_that_cannot_be_written_is_an_error(
+def test_output_that_cannot_be_written_is_an_error(
     cloud: Client, s3: Any, copies: Path, out: str
 ) -> None:
     """`output.failed`, with the URL, before anything is read."""
@@ -338,7 +342,7 @@ def test_a_web_server_gives_the_same_answer(
     )
 
 
-def test_a_password_in_a_url_is_used_and_not_kept(client: Client, tmp_path: Path) -> None:
+def test_password_in_a_url_is_used_and_not_stored(client: Client, tmp_path: Path) -> None:
     """Neither in the results nor in the temporary files beside them."""
     (tmp_path / "source").write_bytes(lines(TEXTS))
     with serving(tmp_path, Quiet) as url:
@@ -380,7 +384,7 @@ MOMENTS = {"as it is looked at": {1}, "as it is read": {5, 6}, "as it is looked 
 
 
 @pytest.mark.parametrize("refused", MOMENTS.values(), ids=MOMENTS)
-def test_a_server_that_is_busy_for_a_moment_is_asked_again(
+def test_request_to_a_busy_server_is_repeated(
     client: Client, tmp_path: Path, refused: set[int]
 ) -> None:
     """A source that is readable after a moment is read, without findings or changes."""
@@ -420,7 +424,7 @@ def test_a_large_archive_is_read_by_ranges(client: Client, tmp_path: Path) -> No
         assert expected_of(tmp_path, [f"{url}/large.tar"], url) == read_answer(tmp_path / "out")
 
 
-def test_results_cannot_be_put_where_nothing_takes_them(client: Client, tmp_path: Path) -> None:
+def test_output_on_a_web_server_is_an_error(client: Client, tmp_path: Path) -> None:
     """`output.failed`: a web server for files accepts none."""
     (tmp_path / "source").write_bytes(TEXTS[0])
     with serving(tmp_path, Quiet) as url, pytest.raises(OutputError, match=r"output\.failed"):
@@ -433,12 +437,12 @@ NAMES = ["a*", "[a]", "dir/?", "~/x", "a::b", "/x/*.tar", "s3://bags/x.tar", "ht
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_path_or_a_name_without_wildcards_stands_for_itself(name: str) -> None:
+def test_path_or_url_without_wildcards_is_not_expanded(name: str) -> None:
     """With or without such files: the shell has expanded paths before."""
     assert [name] == expand_glob(name)
 
 
-def test_wildcards_stand_for_files_and_folders(tmp_path: Path) -> None:
+def test_wildcards_match_files_and_folders(tmp_path: Path) -> None:
     """In any URL, also `file:`."""
     write_files(tmp_path, dict.fromkeys(["a1.tar", "a2.tar", "b.tar", "a[1].tar", "a3/x"], b""))
     url = f"file://{tmp_path}"
@@ -501,7 +505,7 @@ def test_a_version_changes_with_the_files_of_a_folder(
     assert is_another == (before != StoragePath(str(tmp_path)).version(BUNDLES.is_name))
 
 
-def test_a_place_knows_what_is_in_it(tmp_path: Path) -> None:
+def test_storage_path_lists_reads_and_removes_files(tmp_path: Path) -> None:
     """Names with wildcards are names."""
     files = {"a*": b"1", "[b]/c": b"22", "::": b"", "~": b"333"}
     write_files(tmp_path, {**files, "ab": b"4444"})
@@ -529,7 +533,7 @@ MISSING: dict[str, Callable[[StoragePath], object]] = {
 
 @pytest.mark.parametrize("work", MISSING.values(), ids=MISSING)
 @pytest.mark.parametrize("url", ["{}/x", "file://{}/x", "http://127.0.0.1:9/x"])
-def test_what_is_not_there_is_an_error_of_ours(
+def test_missing_path_is_a_source_error(
     tmp_path: Path, work: Callable[[StoragePath], object], url: str
 ) -> None:
     """`source.unreadable`, with its address and a hint."""
@@ -540,7 +544,7 @@ def test_what_is_not_there_is_an_error_of_ours(
 
 
 @pytest.mark.parametrize("url", ["nope://x", "nope::s3://x"])
-def test_a_url_that_nothing_reads_is_an_error_of_ours(url: str) -> None:
+def test_url_of_an_unknown_protocol_is_a_source_error(url: str) -> None:
     """For any message of the library."""
     with pytest.raises(SourceError, match=r"source\.unreadable"):
         StoragePath(url)

@@ -105,7 +105,7 @@ MOMENTS = [("verified", 6), ("merged", 2)]
 
 
 @pytest.mark.parametrize("what", OTHERS)
-def test_a_worker_that_runs_something_else_is_named(
+def test_run_refuses_a_worker_with_other_code(
     what: str, world: World, cluster: Cluster, tmp_path: Path
 ) -> None:
     """With the difference; no file is written."""
@@ -121,7 +121,7 @@ def test_a_worker_that_runs_something_else_is_named(
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_worker_of_other_code_that_comes_late_does_nothing(
+def test_worker_with_other_code_that_joins_later_does_nothing(
     moment: tuple[str, int], world: World, cluster: Cluster, client: Client, tmp_path: Path
 ) -> None:
     """Even if it is the only worker: the error is reported, and another worker finishes the run."""
@@ -145,7 +145,7 @@ def test_a_worker_of_other_code_that_comes_late_does_nothing(
     assert world.root == world.merge(client, out.path, nothing)
 
 
-def test_a_worker_without_mirror_that_comes_late_ends_no_run(
+def test_worker_without_mirror_that_joins_later_does_not_end_the_run(
     world: World, cluster: Cluster, client: Client, tmp_path: Path
 ) -> None:
     """The worker cannot unpickle its task, and counts as a lost worker."""
@@ -170,7 +170,7 @@ def _read(group, job):
 """
 
 
-def test_what_a_worker_of_other_code_shuffles_counts_for_nothing(
+def test_facts_shuffled_by_a_worker_with_other_code_are_discarded(
     world: World, cluster: Cluster, client: Client, tmp_path: Path
 ) -> None:
     """The worker joins after the verification, and would lose its input; no state is written."""
@@ -188,7 +188,7 @@ def test_what_a_worker_of_other_code_shuffles_counts_for_nothing(
     assert world.root == world.merge(client, out, nothing)
 
 
-def test_a_scheduler_without_mirror_is_named(world: World, tmp_path: Path) -> None:
+def test_scheduler_without_mirror_is_an_error(world: World, tmp_path: Path) -> None:
     """The scheduler must unpickle what it forwards."""
     with running_cluster(tmp_path, workers=1, env=none(tmp_path)) as cluster:
         ran = run_here(*world.command(cluster.address, tmp_path / "out"))
@@ -205,7 +205,7 @@ class Stop(Exception):  # noqa: N818 - it is no error
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_worker_that_finds_other_keys_says_so(
+def test_worker_that_reads_another_key_set_ends_the_run(
     moment: tuple[str, int], world: World, cluster: Cluster, client: Client, tmp_path: Path
 ) -> None:
     """They were changed between two runs; nothing is verified with them."""

@@ -99,7 +99,7 @@ def test_no_kill_loses_a_fact(tmp_path: Path) -> None:
     assert (0, []) == (tally["lost"], tally["faults"])
 
 
-def test_ctrl_c_says_what_is_kept_and_exits_with_130(tmp_path: Path) -> None:
+def test_ctrl_c_exits_with_130_and_keeps_stored_data(tmp_path: Path) -> None:
     """The next run ends where an undisturbed run ends."""
     source, keys = _jsonl(tmp_path, 0, 1000), _keys(tmp_path)
     with subprocess.Popen(
@@ -194,7 +194,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", folder], check=True)  # noqa: S607
 
 
-def test_a_full_disk_says_so_and_loses_nothing(disk: Path, tmp_path: Path) -> None:
+def test_full_disk_is_reported_and_loses_nothing(disk: Path, tmp_path: Path) -> None:
     """`store.full`, exit 4; the store opens and checks out."""
     db = disk / "mirror.db"
     small, large = _jsonl(tmp_path, 0, 50), _jsonl(tmp_path, 50, 1500)

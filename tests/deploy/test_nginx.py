@@ -185,7 +185,7 @@ def test_plain_http_leads_to_tls(proxy: _Proxy) -> None:
     assert "proof" == httpx.get(f"{proxy.plain}/.well-known/acme-challenge/token").text
 
 
-def test_only_the_mirrors_name_gets_an_answer(proxy: _Proxy) -> None:
+def test_other_host_names_are_refused(proxy: _Proxy) -> None:
     """Of another name there is no certificate."""
     assert 200 == proxy.get("/health").status_code
     with proxy.client() as client, pytest.raises(httpx.ConnectError, match="unrecognized name"):
@@ -286,7 +286,7 @@ def test_a_bag_is_passed_on_as_it_comes(proxy: _Proxy) -> None:
     assert "temporary file" not in (proxy.folder / "error.log").read_text()
 
 
-def test_monitoring_is_never_of_the_past(proxy: _Proxy) -> None:
+def test_responses_for_monitoring_are_not_cached(proxy: _Proxy) -> None:
     """Nothing of it is stored; and figures of the server are for this machine only."""
     for path in ("/health", "/metrics"):
         assert [(200, None)] * 2 == [
@@ -300,7 +300,7 @@ def test_monitoring_is_never_of_the_past(proxy: _Proxy) -> None:
     assert {"/health": 200, "/metrics": 403} == codes
 
 
-def test_a_client_that_asks_too_often_is_told_so(store: Path, tmp_path: Path) -> None:
+def test_client_over_the_rate_limit_gets_429(store: Path, tmp_path: Path) -> None:
     """429; and when the mirror is down, 502: no old response in place of a new one."""
     edits = ("rate=50r/s", "rate=1r/m"), ("burst=200", "burst=3")
     with served(ServerSettings(store=store)) as direct, _proxied(tmp_path, direct, *edits) as proxy:

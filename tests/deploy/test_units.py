@@ -133,7 +133,7 @@ def test_the_user_of_the_services_can_be_made(tmp_path: Path) -> None:
     assert ("mirror", STATE, True) == (name, home, shell.endswith("nologin"))
 
 
-def test_each_setting_is_read_by_somebody() -> None:
+def test_each_setting_is_read_by_an_option_or_the_script() -> None:
     """By an option of `mirror`, or by the nightly script."""
     text = (DEPLOY / "mirror.env").read_text()
     names = {*variables_of(text), *variables_of(re.sub("(?m)^#(?=MIRROR_)", "", text))}

@@ -51,7 +51,7 @@ def test_results_come_in_the_order_of_their_tasks() -> None:
 
 
 @pytest.mark.parametrize(("tasks", "few"), [(0, 0), (0, 5), (1, 1), (5, 5), (4, 5)])
-def test_few_tasks_are_done_here(tasks: int, few: int) -> None:
+def test_few_tasks_are_done_in_this_process(tasks: int, few: int) -> None:
     """No process is started for them."""
     assert [(task, os.getpid()) for task in range(tasks)] == list(
         map_in_processes(range(tasks), process_of, few=few)
@@ -59,7 +59,7 @@ def test_few_tasks_are_done_here(tasks: int, few: int) -> None:
 
 
 @pytest.mark.parametrize(("tasks", "few"), [(1, 0), (6, 5)])
-def test_more_tasks_are_done_elsewhere(tasks: int, few: int) -> None:
+def test_more_tasks_are_done_in_other_processes(tasks: int, few: int) -> None:
     """All of them, and each once."""
     done = list(map_in_processes(range(tasks), process_of, few=few))
     assert list(range(tasks)) == [task for task, _ in done]
@@ -88,7 +88,7 @@ def test_tasks_are_read_a_little_ahead() -> None:
 
 
 @pytest.mark.parametrize("few", [0, 100])
-def test_what_work_raises_reaches_the_caller(few: int) -> None:
+def test_exception_of_the_function_reaches_the_caller(few: int) -> None:
     """As it was raised, after all that came before."""
     done: list[int] = []
     with pytest.raises(OddError) as raised:
@@ -98,7 +98,7 @@ def test_what_work_raises_reaches_the_caller(few: int) -> None:
 
 
 @pytest.mark.parametrize("few", [0, 100])
-def test_what_the_tasks_raise_reaches_the_caller(few: int) -> None:
+def test_exception_of_the_tasks_reaches_the_caller(few: int) -> None:
     """A source that cannot be read any further ends the work."""
 
     def tasks() -> Iterator[int]:
@@ -120,7 +120,7 @@ def test_a_process_that_is_killed_ends_the_work() -> None:
     assert len(done) <= 7
 
 
-def test_who_stops_listening_stops_the_work() -> None:
+def test_closing_the_results_stops_the_work() -> None:
     """Endless tasks end with the one who asked."""
     results = map_in_processes(count(), process_of, few=0)
     assert next(results)[0] == 0
@@ -177,7 +177,7 @@ def fileless() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("fault", ["deserted", "threadless", "fileless"])
-def test_without_other_processes_work_goes_on_here(
+def test_without_other_processes_tasks_are_done_in_this_one(
     fault: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     """All of it, in its order; why is said once, however often there is work."""
@@ -198,7 +198,7 @@ def test_a_process_without_its_thread_does_no_work(caplog: pytest.LogCaptureFixt
     assert len(caplog.records) == 1
 
 
-def test_what_was_done_elsewhere_before_is_not_done_again(
+def test_results_of_other_processes_are_not_computed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first process starts, the second does not."""

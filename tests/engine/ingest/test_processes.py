@@ -104,8 +104,8 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def spread(monkeypatch: pytest.MonkeyPatch, python_engine: None) -> Callable[..., None]:
-    """`spread(on=True)`: from now on, work is done in several processes; if False, in one."""
+def use_processes(monkeypatch: pytest.MonkeyPatch, python_engine: None) -> Callable[..., None]:
+    """`use_processes(on=True)`: from now on, several processes work; if False, one."""
 
     def turn(*, on: bool) -> None:
         few = 0 if on else 10**9
@@ -139,20 +139,20 @@ def _run(store: Store, sources: list[str]) -> tuple[list[Finding], str]:
 
 
 @pytest.mark.parametrize("start", [0, 20])
-def test_a_merge_comes_to_the_same(
-    start: int, sources: list[str], spread: Turn, tmp_path: Path
+def test_merge_in_processes_gives_the_same_result(
+    start: int, sources: list[str], use_processes: Turn, tmp_path: Path
 ) -> None:
     """States, bundles, findings in their order, figures, and all tables; from scratch or not."""
     begun = tmp_path / "begun.jsonl"
     begun.write_bytes(b"\n".join(map(to_json, _bundles()[:start])))
     said, found, rows = [], [], []
     for place, on in ((None, False), (tmp_path / "one.db", False), (tmp_path / "many.db", True)):
-        spread(on=False)
+        use_processes(on=False)
         with open_store(place) as store:
             add_keys(store, KEYS)
             if start:
                 _run(store, [str(begun)])
-        spread(on=on)
+        use_processes(on=on)
         with open_store(place) as store:
             if place is None:
                 add_keys(store, KEYS)
@@ -167,11 +167,11 @@ def test_a_merge_comes_to_the_same(
     assert check(tmp_path / "many.db", CheckScope(), lambda _damage: None).damages == []
 
 
-def test_records_in_many_bundles_come_to_the_union(
-    sources: list[str], spread: Turn, tmp_path: Path
+def test_facts_of_a_record_in_many_bundles_are_all_merged(
+    sources: list[str], use_processes: Turn, tmp_path: Path
 ) -> None:
     """Any process may pack any bundle before the others are written."""
-    spread(on=True)
+    use_processes(on=True)
     with open_store(tmp_path / "mirror.db") as store:
         add_keys(store, KEYS)
         _run(store, sources[:1])
@@ -181,11 +181,13 @@ def test_records_in_many_bundles_come_to_the_union(
     assert expected == texts
 
 
-def test_verifying_comes_to_the_same(sources: list[str], spread: Turn) -> None:
+def test_verifying_in_processes_gives_the_same_result(
+    sources: list[str], use_processes: Turn
+) -> None:
     """Findings in their order, and figures."""
     said = []
     for on in (False, True):
-        spread(on=on)
+        use_processes(on=on)
         reports: list[Finding] = []
         summary = verify(ReadRequest(sources, reports.append), KEYS)
         said.append((reports, repr(summary)))
@@ -197,7 +199,7 @@ def test_verifying_comes_to_the_same(sources: list[str], spread: Turn) -> None:
 
 
 def test_a_key_change_by_another_process_stops_the_run(
-    sources: list[str], spread: Turn, tmp_path: Path
+    sources: list[str], use_processes: Turn, tmp_path: Path
 ) -> None:
     """However many processes verify under the old keys; and running again mends it."""
     db, told = tmp_path / "mirror.db", list[Finding]()
@@ -208,7 +210,7 @@ def test_a_key_change_by_another_process_stops_the_run(
             with open_store(db) as other:
                 add_keys(other, keys_of(AUTHOR))
 
-    spread(on=True)
+    use_processes(on=True)
     with open_store(db) as store:
         add_keys(store, keys_of(REGISTRY))
         with pytest.raises(KeySetChangedError):
@@ -218,7 +220,7 @@ def test_a_key_change_by_another_process_stops_the_run(
         assert len(_rows(store, "arrival")["arrival"]) == 36
         found = _outcome(store)
     assert own_children() == []
-    spread(on=False)
+    use_processes(on=False)
     with open_store(None) as fresh:
         add_keys(fresh, KEYS)
         _run(fresh, sources[:1])
@@ -226,7 +228,7 @@ def test_a_key_change_by_another_process_stops_the_run(
 
 
 def test_a_process_that_is_killed_ends_the_run(
-    sources: list[str], spread: Turn, tmp_path: Path
+    sources: list[str], use_processes: Turn, tmp_path: Path
 ) -> None:
     """What was stored before is kept, and running it again ends where an undisturbed run ends."""
     told: list[Finding] = []
@@ -238,7 +240,7 @@ def test_a_process_that_is_killed_ends_the_run(
                 process.kill()
                 process.join()
 
-    spread(on=True)
+    use_processes(on=True)
     with open_store(tmp_path / "mirror.db") as store:
         add_keys(store, KEYS)
         with pytest.raises(WorkerError, match=r"worker\.lost"):
@@ -247,7 +249,7 @@ def test_a_process_that_is_killed_ends_the_run(
         assert store.counters.actual() == store.counters.counts()
         _run(store, sources)
         found = _outcome(store)
-    spread(on=False)
+    use_processes(on=False)
     with open_store(None) as fresh:
         add_keys(fresh, KEYS)
         _run(fresh, sources)
@@ -275,35 +277,37 @@ def path(good: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(good, tmp_path / "mirror.db"))
 
 
-@pytest.mark.parametrize("judge", [True, False])
+@pytest.mark.parametrize("with_verdicts", [True, False])
 @pytest.mark.parametrize("on", [True, False], ids=["many processes", "one process"])
-def test_a_rebuild_comes_to_the_same(
+def test_rebuild_gives_the_same_result(
     on: bool,  # noqa: FBT001
-    judge: bool,  # noqa: FBT001
+    with_verdicts: bool,  # noqa: FBT001
     path: Path,
-    spread: Turn,
+    use_processes: Turn,
 ) -> None:
     """With the verdicts or without: states, ledgers, verdicts, index and counts."""
-    spread(on=on)
+    use_processes(on=on)
     with open_store(path) as store:
         expected, before = _outcome(store), _rows(store, *MERGE_TABLES)
         with store.transaction():
             for table in (
                 "state",
                 "counter",
-                *(("verdict", "record_totals", "key_dependency") if judge else ()),
+                *(("verdict", "record_totals", "key_dependency") if with_verdicts else ()),
             ):
                 store.connection.execute(f"DELETE FROM {table}")  # noqa: S608
         done: list[int] = []
-        assert rebuild(store, done.append, verify=judge) == []
+        assert rebuild(store, done.append, verify=with_verdicts) == []
         assert sum(done) == store.records.count() == len(expected)
         assert expected == _outcome(store)
         assert before == _rows(store, *MERGE_TABLES)
 
 
-def test_a_rebuild_in_processes_names_what_it_cannot_derive(path: Path, spread: Turn) -> None:
+def test_a_rebuild_in_processes_names_what_it_cannot_derive(
+    path: Path, use_processes: Turn
+) -> None:
     """And makes the states of all others."""
-    spread(on=True)
+    use_processes(on=True)
     with open_store(path) as store:
         expected = dict(zip(ids_in(store), _outcome(store), strict=True))
         with store.transaction():
@@ -317,9 +321,9 @@ def test_a_rebuild_in_processes_names_what_it_cannot_derive(path: Path, spread: 
             assert expected[record_id][0] == current_text(store, record_id, keys)
 
 
-def test_a_key_change_during_a_rebuild_is_heeded(path: Path, spread: Turn) -> None:
+def test_key_change_during_a_rebuild_takes_effect(path: Path, use_processes: Turn) -> None:
     """No state is kept that was made under the keys of before."""
-    spread(on=True)
+    use_processes(on=True)
     changed: list[int] = []
 
     def progress(_records: int) -> None:
@@ -332,7 +336,7 @@ def test_a_key_change_during_a_rebuild_is_heeded(path: Path, spread: Turn) -> No
         assert rebuild(store, progress, verify=False) == []
         found = _outcome(store)
         assert store.counters.actual() == store.counters.counts()
-    spread(on=False)
+    use_processes(on=False)
     with open_store(path) as store:
         assert rebuild(store) == []
         assert found == _outcome(store)
@@ -350,12 +354,12 @@ def _bring_twins(store: Store) -> None:
             take(store, make_bundle(record, twins), KEYS, SourceRun("a source", "2026-01-01"))
 
 
-def test_a_run_that_was_cut_off_is_finished_in_processes(path: Path, spread: Turn) -> None:
+def test_a_run_that_was_cut_off_is_finished_in_processes(path: Path, use_processes: Turn) -> None:
     """Its states are made and counted as in one process."""
     single = Path(shutil.copy(path, path.with_name("single.db")))
     found = []
     for place, on in ((single, False), (path, True)):
-        spread(on=on)
+        use_processes(on=on)
         with open_store(place) as store:
             with store.transaction():
                 store.connection.execute("DELETE FROM state WHERE equivocation_count = 0")
@@ -390,9 +394,11 @@ def _assert_nothing_is_forgotten(path: Path) -> None:
     assert check(path, CheckScope(), lambda _damage: None).damages == []
 
 
-def test_who_merges_does_not_undo_a_rebuild_that_begins_meanwhile(path: Path, spread: Turn) -> None:
+def test_merge_does_not_undo_a_rebuild_that_begins_meanwhile(
+    path: Path, use_processes: Turn
+) -> None:
     """What is marked to be judged stays marked, whoever had begun to merge it before."""
-    spread(on=True)
+    use_processes(on=True)
     begun: list[int] = []
 
     def progress(_records: int) -> None:
@@ -408,11 +414,11 @@ def test_who_merges_does_not_undo_a_rebuild_that_begins_meanwhile(path: Path, sp
     _assert_nothing_is_forgotten(path)
 
 
-def test_who_brings_facts_does_not_undo_a_rebuild_that_begins_meanwhile(
-    path: Path, spread: Turn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_ingest_does_not_undo_a_rebuild_that_begins_meanwhile(
+    path: Path, use_processes: Turn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same, where a bundle brings more for a record that waits to be judged."""
-    spread(on=False)
+    use_processes(on=False)
     monkeypatch.setattr(ingest_module, "TRANSACTION_BUNDLES", 8)
     later = tmp_path / "later.jsonl"
     events = [make_event(one, AUTHOR, "author_claimed", author_claim("later")) for one in RECORDS]

@@ -136,7 +136,7 @@ def test_an_id_that_was_fetched_by_its_arxiv_id_is_asked_for_so_again(site: Site
     assert ["2401.00001", "2401.00001"] == registry.asked()
 
 
-def test_what_is_gone_or_unknown_is_said(site: Site, db: Path) -> None:
+def test_deleted_and_unknown_records_are_reported(site: Site, db: Path) -> None:
     """The store keeps what upstream has no more."""
     here, there = make_one(1), make_one(2)
     fill(db, [here])
@@ -149,7 +149,7 @@ def test_what_is_gone_or_unknown_is_said(site: Site, db: Path) -> None:
     assert ["sync.gone", "sync.id", "sync.unknown"] == synced.codes
 
 
-def test_a_name_that_fits_several_records_is_said(site: Site, db: Path) -> None:
+def test_ambiguous_name_is_reported(site: Site, db: Path) -> None:
     """With those that the registry names."""
     number = f"pith:2017:{SUFFIX}"
     body = to_json({"choices": [{"pith_number": number}]})
@@ -170,7 +170,7 @@ def test_the_bundle_of_another_record_is_a_finding_each_time(site: Site, db: Pat
     assert _records(db) == 1
 
 
-def test_what_is_refused_is_asked_for_again(site: Site, db: Path) -> None:
+def test_refused_record_is_requested_again(site: Site, db: Path) -> None:
     """As from a file: the same codes; nothing of it is remembered; a mended one is fetched."""
     good, bad = make_one(1), make_one(2)
     registry = Registry(site, [good])
@@ -205,7 +205,7 @@ def test_limits_hold_for_what_is_fetched(limits: ReadLimits, site: Site, db: Pat
     assert 0 == exit_codes.of_sync(run_sync(db, registry.url, "2401.00001").tally)
 
 
-def test_a_finding_in_a_bundle_is_told_when_it_comes(site: Site, db: Path) -> None:
+def test_finding_in_a_bundle_is_reported_at_once(site: Site, db: Path) -> None:
     """With the address in it."""
     record = make_record()
     registry = Registry(site, [make_bundle(record, [1])])
@@ -217,7 +217,7 @@ def test_a_finding_in_a_bundle_is_told_when_it_comes(site: Site, db: Path) -> No
     assert ("fetched", 1) == (synced.results[0].status, exit_codes.of_sync(synced.tally))
 
 
-def test_with_no_id_and_no_record_there_is_nothing_to_ask(site: Site, db: Path) -> None:
+def test_sync_without_ids_and_records_sends_no_request(site: Site, db: Path) -> None:
     """That is said, and not taken for success."""
     with pytest.raises(LookUpError, match=r"sync\.nothing"):
         run_sync(db, site.url(""))
@@ -240,9 +240,7 @@ def _hang_up(exchange: Exchange) -> None:
     exchange.hang_up()
 
 
-def test_a_run_that_was_given_up_is_gone_on_with(
-    site: Site, db: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_that_failed_is_resumed(site: Site, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was fetched is kept, and not asked for again; the rest is."""
     monkeypatch.setattr(sync_registry, "BATCH", 4)
     names = [f"2401.{number:05}" for number in range(20)]
@@ -262,7 +260,7 @@ def test_a_run_that_was_given_up_is_gone_on_with(
     assert {"unchanged": 20} == dict(last.tally.statuses)
 
 
-def test_what_was_left_out_is_not_skipped(site: Site, db: Path) -> None:
+def test_refused_record_is_requested_again_by_a_resumed_run(site: Site, db: Path) -> None:
     """A record that was refused is asked for again when the run is gone on with."""
     names = [f"2401.{number:05}" for number in range(6)]
     registry = Registry(site, [make_one(number) for number in range(6)])
@@ -277,7 +275,7 @@ def test_what_was_left_out_is_not_skipped(site: Site, db: Path) -> None:
 
 
 @pytest.mark.parametrize("hours", [-1, 23, 25])
-def test_a_run_is_gone_on_with_for_a_day(hours: int, site: Site, db: Path) -> None:
+def test_run_can_be_resumed_for_a_day(hours: int, site: Site, db: Path) -> None:
     """One that began earlier, or in the future, is not; and `fresh` goes on with none."""
     registry = Registry(site, [make_one(1)])
     run_sync(db, registry.url, "2401.00001")
@@ -293,7 +291,7 @@ def test_a_run_is_gone_on_with_for_a_day(hours: int, site: Site, db: Path) -> No
     assert ["fetched"] == list(fresh.statuses.values())
 
 
-def test_ctrl_c_keeps_what_came(site: Site, db: Path) -> None:
+def test_ctrl_c_keeps_fetched_records(site: Site, db: Path) -> None:
     """The batch at hand is taken in before the end."""
     registry = Registry(site, [make_one(number) for number in range(5)])
 
@@ -308,7 +306,7 @@ def test_ctrl_c_keeps_what_came(site: Site, db: Path) -> None:
     assert {"skipped": 3, "fetched": 2} == dict(run_sync(db, registry.url, *names).tally.statuses)
 
 
-def test_what_is_forgotten_is_fetched_again(site: Site, db: Path) -> None:
+def test_record_without_an_etag_is_fetched_again(site: Site, db: Path) -> None:
     """Where facts may be gone, no ETag stands for them."""
     registry = Registry(site, [make_one(1)])
     run_sync(db, registry.url, "2401.00001")
@@ -335,7 +333,7 @@ def test_a_record_that_fails_does_not_stop_the_others(site: Site, db: Path) -> N
     assert _records(db) == 2
 
 
-def test_a_server_that_refuses_everything_is_given_up(
+def test_run_ends_after_many_refused_requests_in_a_row(
     site: Site, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After some requests in a row that come to nothing."""
@@ -346,7 +344,7 @@ def test_a_server_that_refuses_everything_is_given_up(
     assert (5, 7) == (exit_codes.of_sync(synced.tally), len(site.requests))
 
 
-def test_a_server_of_which_nothing_can_be_read_is_5(site: Site, db: Path) -> None:
+def test_server_without_a_readable_bundle_makes_the_exit_code_5(site: Site, db: Path) -> None:
     """Also where it answers, and it is never a bundle that could be fetched."""
     breaking_after(0, site, saying(message(b"<html>", media_type="text/html")))
     synced = run_sync(db, site.url(""), "2401.00001", "2401.00002", kind=REGISTRY)
@@ -356,7 +354,7 @@ def test_a_server_of_which_nothing_can_be_read_is_5(site: Site, db: Path) -> Non
 # What an upstream is -------------------------------------------------------------------------
 
 
-def test_a_mirror_is_told_from_a_registry(site: Site, serve: Serve, db: Path) -> None:
+def test_mirror_is_distinguished_from_a_registry(site: Site, serve: Serve, db: Path) -> None:
     """By asking; what answers otherwise on these paths is a registry."""
     with Client(QUICK) as client:
         assert (MIRROR, 2) == identify(client, serve(fill(db, [make_one(1), make_one(2)])))
@@ -370,7 +368,7 @@ def test_a_mirror_is_told_from_a_registry(site: Site, serve: Serve, db: Path) ->
         assert (REGISTRY, None) == identify(client, site.url(""))
 
 
-def test_a_server_that_is_not_there_is_neither(site: Site) -> None:
+def test_unreachable_server_is_neither_mirror_nor_registry(site: Site) -> None:
     """Nor is one that hangs up."""
     breaking_after(0, site, _hang_up)
     with Client(QUICK) as client, pytest.raises(UpstreamError, match=r"upstream\.unreachable"):
@@ -416,14 +414,14 @@ def test_a_page_of_the_feed_is_read() -> None:
         {"since": 2, "next": 2, "more": True, "changes": []},
     ],
 )
-def test_what_is_no_page_of_the_feed_is_refused(faulty: Any) -> None:
+def test_invalid_page_of_the_feed_is_refused(faulty: Any) -> None:
     """So a mirror can lead a run neither astray nor round in circles."""
     with pytest.raises(FormatError):
         parse_page(to_json(faulty), 2, 1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 17])
-def test_the_last_change_is_found_by_leaps(
+def test_last_change_is_found_with_few_requests(
     count: int, site: Site, serve: Serve, tmp_path: Path
 ) -> None:
     """However many there are."""
@@ -488,7 +486,9 @@ def test_ids_of_a_mirror_are_fetched_singly(serve: Serve, tmp_path: Path, db: Pa
     assert _records(db) == 1
 
 
-def test_the_whole_of_a_mirror_comes_in_one_tar(serve: Serve, tmp_path: Path, db: Path) -> None:
+def test_all_records_of_a_mirror_are_fetched_in_one_tar(
+    serve: Serve, tmp_path: Path, db: Path
+) -> None:
     """And its feed is followed from there."""
     there = fill(tmp_path / "there.db", [make_one(number) for number in range(9)])
     url = serve(there)
@@ -500,7 +500,7 @@ def test_the_whole_of_a_mirror_comes_in_one_tar(serve: Serve, tmp_path: Path, db
     assert [_number(make_one(10))] == list(run_sync(db, url).statuses)
 
 
-def test_a_whole_that_was_refused_in_part_is_fetched_again(
+def test_full_sync_with_a_refused_record_is_repeated_by_the_next_run(
     serve: Serve, tmp_path: Path, db: Path
 ) -> None:
     """The feed is not taken for followed."""
@@ -532,7 +532,7 @@ def test_a_mirror_that_was_made_anew_is_followed_from_its_start(
     assert not run_sync(db, serve_anew).tally.is_from_start
 
 
-def test_what_a_feed_named_and_did_not_come_is_owed(
+def test_refused_record_of_a_feed_is_requested_by_every_run(
     serve: Serve, tmp_path: Path, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is asked for in every run, and no run that lacks it exits with 0."""
@@ -603,7 +603,7 @@ def fake(site: Site, tmp_path: Path) -> _Fake:
     return _Fake(site, tmp_path, [make_one(number) for number in range(8)])
 
 
-def test_what_a_tar_lacks_is_fetched_singly(fake: _Fake, db: Path) -> None:
+def test_bundles_missing_from_a_tar_are_fetched_singly(fake: _Fake, db: Path) -> None:
     """A tar that holds less than was asked for leaves nothing out."""
     fake.lack = {suffix_of(make_one(3))}
     synced = run_sync(db, fake.url, kind=MIRROR)
@@ -617,7 +617,7 @@ def test_what_a_tar_lacks_is_fetched_singly(fake: _Fake, db: Path) -> None:
     ]
 
 
-def test_what_a_tar_holds_beyond_is_a_finding(fake: _Fake, db: Path) -> None:
+def test_unrequested_bundle_in_a_tar_is_a_finding(fake: _Fake, db: Path) -> None:
     """And it is merged, because it verifies."""
     fake.extra = [make_one(99)]
     synced = run_sync(db, fake.url, kind=MIRROR)
@@ -674,7 +674,7 @@ def test_a_tar_that_is_too_large_is_asked_for_in_parts(fake: _Fake, db: Path) ->
     assert (0, 8) == (exit_codes.of_sync(synced.tally), _records(db))
 
 
-def test_a_mirror_that_names_what_it_has_not_is_asked_once(fake: _Fake, db: Path) -> None:
+def test_record_that_a_mirror_lists_and_lacks_is_requested_once(fake: _Fake, db: Path) -> None:
     """That it names a record and has none is said; the others come, and the feed is followed."""
     fake.named.insert(2, f"pith:2017:{SUFFIX}")
     fake.lack = {SUFFIX}
@@ -684,7 +684,7 @@ def test_a_mirror_that_names_what_it_has_not_is_asked_once(fake: _Fake, db: Path
     assert not run_sync(db, fake.url, kind=MIRROR).results
 
 
-def test_a_feed_that_is_none_is_5(site: Site, db: Path) -> None:
+def test_server_without_a_feed_makes_the_exit_code_5(site: Site, db: Path) -> None:
     """What is called a mirror and is none."""
     synced = run_sync(db, site.url(""), kind=MIRROR)
     assert synced.tally.stopped is not None
@@ -706,7 +706,7 @@ def _sync_ring(paths: list[Path], urls: list[str]) -> int:
 
 
 @pytest.mark.parametrize("mirrors", [2, 3])
-def test_mirrors_that_sync_come_to_one_root(mirrors: int, serve: Serve, tmp_path: Path) -> None:
+def test_mirrors_that_sync_have_one_root(mirrors: int, serve: Serve, tmp_path: Path) -> None:
     """Whoever has what; and once they agree, nothing is new any more, wherever it came from."""
     paths = [
         fill(
@@ -752,9 +752,7 @@ def test_no_kill_of_a_sync_from_a_registry_loses_a_fact(site: Site, tmp_path: Pa
     assert root_of(fill(tmp_path / "there.db", bundles)) == root_of(folder / "mirror.db")
 
 
-def test_mirrors_that_are_killed_as_they_sync_come_to_one_root(
-    serve: Serve, tmp_path: Path
-) -> None:
+def test_mirrors_killed_during_syncs_have_one_root(serve: Serve, tmp_path: Path) -> None:
     """Three that sync round in a ring, each killed again and again."""
     folders = [tmp_path / str(one) for one in range(3)]
     for one, folder in enumerate(folders):
