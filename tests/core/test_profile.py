@@ -234,7 +234,7 @@ def test_how_a_key_is_named() -> None:
 
 
 def test_where_no_key_is_named_every_key_may_have_signed() -> None:
-    """Those that did are told."""
+    """Those that did are reported."""
     profile = Profile("p", {}, MIRROR_V1.id, MIRROR_V1.signature)
     assert [*KEYS] == keys_of(an_event(), profile, KEYS)
     assert [BOB.key_id] == [

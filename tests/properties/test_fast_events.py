@@ -309,7 +309,7 @@ def test_events_of_about_a_mebibyte(number: float, excess: int) -> None:
 @pytest.mark.parametrize("place", ["payload", "signer", "more"])
 @pytest.mark.parametrize("number", [1e-7, 1e16, 0.1, -0.0])
 def test_an_event_with_a_float(place: str, number: float) -> None:
-    """V2: outside the payload it is judged the slow way; wherever it is, it may be valid."""
+    """V2: outside the payload it is verified the slow way; wherever it is, it may be valid."""
     event = valid("x.y")
     members = event.get(place, {})
     signed = sign_event({**event, place: {**members, "n": [number]}}, ALICE)
@@ -320,7 +320,7 @@ def test_an_event_with_a_float(place: str, number: float) -> None:
 
 @pytest.mark.parametrize("text", ["\u02cb", "\u0280", "\U0001f3ca", "a" * 0xCA, "a" * 0xCB])
 def test_bytes_that_only_look_like_a_float(text: str) -> None:
-    """Such an event may be taken for one with a float, and is judged no otherwise."""
+    """Such an event may be taken for one with a float, and gets the same verdict."""
     assert agree(make_event(RECORD, ALICE, "x.y", {"a": text, "b": 0xCA, "c": 0xCB})) is None
 
 

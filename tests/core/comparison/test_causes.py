@@ -383,7 +383,7 @@ def _entry(event: Object) -> Object:
     ],
 )
 def test_counts_that_contradict_the_lists_are_reported(pointer: str, count: int, text: str) -> None:
-    """Upstream contradicts itself, whatever we hold; no count is told of twice."""
+    """Upstream contradicts itself, whatever we hold; no count is reported twice."""
     here = holding(GRAPH, CLAIM, STRANGE)
     comparison = compare(here, changed(here.state, pointer, count))
     assert comparison.status == "differs"
@@ -424,7 +424,7 @@ def test_other_invalid_events_are_a_cause_of_their_own() -> None:
 
 
 def test_another_merge_version_explains_what_differs() -> None:
-    """And it is told in JSON, cut if it is long."""
+    """And it is reported in JSON, cut if it is long."""
     here = holding(CREATED)
     upstream = changed(here.state, "/merge_version", "v2")
     upstream = changed(upstream, "/current/receipt", None)

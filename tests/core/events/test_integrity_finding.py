@@ -144,7 +144,7 @@ def test_real_findings_of_which_only_the_digest_is_known() -> None:
     ],
 )
 def test_the_checks_in_their_order(value: Any, expected: list[str]) -> None:
-    """The first of four that fails; the evidence is told beside it."""
+    """The first of four that fails; the evidence is reported beside it."""
     assert expected == codes(value)
     assert expected == oracle.finding_codes(value, oracle.load_keys(key_set_file(ALICE)))
 

@@ -174,7 +174,7 @@ def test_where_no_key_is_trusted_no_event_is_valid() -> None:
 
 
 def test_the_built_in_profile_comes_first_and_then_names() -> None:
-    """An event that fits several is judged under the first."""
+    """An event that fits several is verified under the first."""
     profile = profile_of(of_make(without_id))
     keys = trusting(replace(profile, name="b"), replace(profile, name="a"))
     assert ("a", "") == code(without_id(THREE[0], ALICE), keys)
@@ -369,7 +369,7 @@ def test_of_several_keys_the_one_that_passes_most_checks_counts() -> None:
 
 
 def test_an_event_of_no_profile_gets_the_verdict_of_the_built_in_one() -> None:
-    """Of verdicts that come as far as each other, the built-in profile's is told."""
+    """Of verdicts that pass as many checks, the built-in profile's is given."""
     keys = trusting(profile_of(of_make(flat)))
     event = make_event(RECORD, Signer("carol"), "author_claimed", author_claim())
     assert (MIRROR_V1.name, "event.key_unknown") == code(event, keys)

@@ -308,7 +308,7 @@ NO_ROLLBACKS = {
 
 @pytest.mark.parametrize("name", ROLLBACKS)
 def test_a_checkpoint_of_smaller_counts_is_a_rollback(name: str) -> None:
-    """And is told by what."""
+    """The reason is named."""
     new, why = ROLLBACKS[name]
     assert why in (describe_rollback(new, ONE) or "")
 

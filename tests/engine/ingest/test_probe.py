@@ -173,7 +173,7 @@ def test_an_encoding_that_one_event_does_not_show_is_found_by_others() -> None:
 
 
 def test_a_key_that_events_do_not_name_is_found_among_several() -> None:
-    """Every trusted key is tried, and those that signed are told."""
+    """Every trusted key is tried, and those that signed are reported."""
     bob = Signer("bob")
     events = [
         without_id(said, signer) for said, signer in zip(THREE, (ALICE, bob, ALICE), strict=True)
@@ -261,7 +261,7 @@ def test_id_and_signature_may_cover_different_forms() -> None:
 
 
 def test_two_new_envelopes_at_once_are_not_found() -> None:
-    """A profile that explains some events only is told, and not proposed."""
+    """A profile that explains some events only is reported, and not proposed."""
     events = [
         flat(THREE[0], ALICE),
         flat(THREE[1], ALICE),

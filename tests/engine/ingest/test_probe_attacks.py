@@ -274,7 +274,7 @@ def test_a_whole_event_in_another_object_proves_nothing() -> None:
 
 
 def test_unsigned_members_are_reported_and_not_read() -> None:
-    """Members of the same names beside the signed ones are told, and mean nothing."""
+    """Members of the same names beside the signed ones mean nothing."""
     lies = {**ABOUT, "subject_pith_number": oracle.pith_number_of(CITED[0])}
     events = [{**payload_alone(said, ALICE), **lies} for said in THREE]
     fit = found(events)
@@ -447,7 +447,7 @@ def test_subsets_share_their_members() -> None:
 
 
 def test_of_a_thousand_copies_of_the_id_one_is_taken() -> None:
-    """The likeliest by its name; the others are told as unprotected."""
+    """The likeliest by its name; the others are reported as unprotected."""
     events = []
     for said in THREE:
         event = flat(said, ALICE)
@@ -469,7 +469,7 @@ def test_thousands_of_unsigned_members_are_each_reported() -> None:
 
 
 def test_of_hundreds_of_matching_digests_a_few_are_tried_as_ids() -> None:
-    """Each is of other members; a few are tried as the id, and that is told."""
+    """Each is of other members; a few are tried as the id, and that is reported."""
     events = []
     for said in THREE:
         body = without(without_id(said, ALICE), "signature")
@@ -483,7 +483,7 @@ def test_of_hundreds_of_matching_digests_a_few_are_tried_as_ids() -> None:
 
 
 def test_of_many_shapes_of_events_the_commonest_are_searched() -> None:
-    """The commonest are searched, and it is told that there are others."""
+    """It is reported that there are others."""
     junk = [{f"m{one}": 1, "signature": SIGNATURE} for one in range(30)]
     effort = SearchBudget()
     result = probe(samples([*junk, *(flat(said, ALICE) for said in THREE)]), KEYS, effort)
@@ -507,7 +507,7 @@ def _bundles(folder: Path, *bundles: Object) -> ReadRequest:
 
 
 def test_events_beyond_the_sample_size_are_not_searched(tmp_path: Path) -> None:
-    """Nor are they searched; and that is told."""
+    """And that is reported."""
     job = _bundles(tmp_path, make_bundle(RECORD, [flat(said, ALICE) for said in THREE]))
     for most, bounds in ((3, []), (2, ["there are more than 2 events; --sample-size allows more"])):
         effort = SearchBudget()

@@ -127,7 +127,7 @@ def write(folder: Path, content: bytes, name: str = "source") -> Path:
 
 
 def assert_same(first: Run, again: Run) -> None:
-    """Assert that a merge told what another told, of the same records, and brought nothing."""
+    """Assert that a merge reported the same as another, of the same records, and added nothing."""
     assert first.told == again.told
     assert first.figures == again.figures
     assert exit_codes.of_summary(first.summary) == exit_codes.of_summary(again.summary)
@@ -296,12 +296,12 @@ def test_a_store_that_was_rebuilt_remembers(mirror: Mirror, tmp_path: Path) -> N
 
 
 def assert_read(run: Run, path: Path | str) -> None:
-    """Assert that a source was read, and not told from memory."""
+    """Assert that a source was read, and not taken from the cache."""
     assert str(path) in run.read
 
 
 def test_a_file_is_read_again_under_other_keys(mirror: Mirror, tmp_path: Path) -> None:
-    """A verdict is under a key set: one key more, and all is judged; as before, as before."""
+    """A verdict is under a key set: with one key more, all is verified again."""
     path = write(tmp_path, FOUR)
     nobody = mirror.merge(path, keys=KeySet([]))
     assert ["event.key_unknown"] * 4 == [report.code for report in nobody.reports]
@@ -609,7 +609,7 @@ def test_a_run_that_was_cut_off_between_two_sources_is_not_remembered(
 def test_a_source_that_is_named_twice_is_reported_twice_each_time(
     mirror: Mirror, tmp_path: Path
 ) -> None:
-    """In one run it is told of twice; later, once for each time it is named."""
+    """Later as in the first run: once for each time it is named."""
     path = write(tmp_path, SOURCES["lines with faults"])
     twice = mirror.merge(path, path)
     once = Mirror(tmp_path / "fresh.db").merge(path)

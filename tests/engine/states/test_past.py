@@ -79,7 +79,7 @@ class _Knowledge(NamedTuple):
 
 
 def _knowledge(store: Store, folder: Path, at: PointInTime | None) -> _Knowledge:
-    """Return what a store tells now, or told at a time."""
+    """Return what a store reports now, or of a time."""
     if at is None:
         with store.snapshot():
             root = read_root(store)

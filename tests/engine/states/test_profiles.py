@@ -163,7 +163,7 @@ def test_a_profile_that_is_not_trusted_cannot_be_removed(store: Store) -> None:
 def test_an_interrupted_change_is_finished_by_the_next_merge(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What waits is told as stale, and shown as it will be."""
+    """A waiting record is reported as stale, and displayed as it will be."""
     bundle = make_bundle(RECORD, of_make(flat).events())
     add_keys(store, keys_of(ALICE))
     read(store, bundle)

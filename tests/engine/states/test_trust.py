@@ -54,7 +54,7 @@ def store(tmp_path: Path) -> Iterable[Store]:
 
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is judged again, one after the other."""
+    """The facts that are verified again, in order."""
     seen: list[str] = []
 
     def spy(name: str, kind: str) -> None:
