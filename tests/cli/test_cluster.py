@@ -228,25 +228,39 @@ def hiding(folder: Path, *names: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(folder)}
 
 
-def test_other_commands_work_without_dask(mirror_process: Mirror, tmp_path: Path) -> None:
+@pytest.fixture
+def new_process(tmp_path: Path) -> Mirror:
+    """`new_process(...)` runs a command in a process that has imported nothing before."""
+
+    def run(*arguments: object, env: dict[str, str]) -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "mirror", *map(str, arguments)],
+            cwd=tmp_path, env=env, capture_output=True, check=False,
+        )  # fmt: skip
+        return Ran(done.returncode, done.stdout, done.stderr.decode())
+
+    return run
+
+
+def test_other_commands_work_without_dask(new_process: Mirror, tmp_path: Path) -> None:
     """And says what to install."""
     env = hiding(tmp_path / "hiding", *PACKAGES, "gcsfs", "s3fs", "numpy")
     command = ("merge", DEMO, "--keys", KEYS)
-    ran = mirror_process(*command, "--cluster", "local", "--out", "out", env=env)
+    ran = new_process(*command, "--cluster", "local", "--out", "out", env=env)
     assert (5, b"") == (ran.exit_code, ran.stdout)
     error, hint = said_by(ran).splitlines()
     assert f"error: cluster.missing: not installed: {', '.join(PACKAGES)}" == error
     assert "hint: pip install 'pith-mirror[cluster]', here and on every worker" == hint
     assert not (tmp_path / "out").exists()
-    assert b"--cluster" in mirror_process("merge", "--help", env=env).stdout
-    assert 0 == mirror_process(*command, env=env).exit_code
-    assert 0 == mirror_process("verify", DEMO, env=env).exit_code
+    assert b"--cluster" in new_process("merge", "--help", env=env).stdout
+    assert 0 == new_process(*command, env=env).exit_code
+    assert 0 == new_process("verify", DEMO, env=env).exit_code
 
 
-def test_only_missing_packages_are_named(mirror_process: Mirror, tmp_path: Path) -> None:
+def test_only_missing_packages_are_named(new_process: Mirror, tmp_path: Path) -> None:
     """If it is but one of them."""
     env = hiding(tmp_path / "hiding", "pyarrow")
-    ran = mirror_process("merge", DEMO, "--cluster", "local", "--out", "out", env=env)
+    ran = new_process("merge", DEMO, "--cluster", "local", "--out", "out", env=env)
     assert 5 == ran.exit_code
     assert ran.stderr.startswith("error: cluster.missing: not installed: pyarrow\n")
 
