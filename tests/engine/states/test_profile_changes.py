@@ -177,6 +177,20 @@ def test_events_that_name_a_second_key_id_of_the_registry_are_verified_again(
         assert [] == damages(store)
 
 
+@pytest.mark.parametrize(("first", "second"), [(ALICE, TWIN), (TWIN, ALICE)])
+def test_events_signed_with_another_id_of_a_changed_key_are_verified_again(
+    tmp_path: Path, first: Signer, second: Signer
+) -> None:
+    """One public key has two ids, and the signature does not cover the id that the event names."""
+    with open_store(tmp_path / "mirror.db") as store:
+        add_keys(store, keys_of(first, second).with_profiles([PROFILES["payload_alone"]]))
+        read(store, *[payload_alone(said, ALICE) for said in THREE])
+        remove_keys(store, [first.key_id])
+        assert [] == damages(store)
+        add_keys(store, keys_of(first))
+        assert [] == damages(store)
+
+
 def test_an_event_whose_key_is_not_a_text_is_merged(tmp_path: Path) -> None:
     """A bundle that anybody can make up does not end the run."""
     with open_store(tmp_path / "mirror.db") as store:
