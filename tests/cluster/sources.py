@@ -13,7 +13,7 @@ import zstandard
 
 from mirror.archive import write_bag, write_segments
 from mirror.core.msgpack_values import pack
-from tests.edges.tar_builders import Files, plain_tar, write_files
+from tests.archive.tar_builders import Files, plain_tar, write_files
 
 Texts = Sequence[bytes]
 """Bundles as JSON, each on one line, or invalid text."""

@@ -25,6 +25,7 @@ from mirror.engine.cluster import (
 )
 from mirror.errors import OutputError
 from tests import oracle
+from tests.archive.tar_builders import write_files
 from tests.builders import (
     Object,
     Signer,
@@ -40,7 +41,6 @@ from tests.builders import (
 from tests.cluster.dask_program import local_cluster
 from tests.cluster.scenarios import NO_KEYS, USUAL, Answer, clustered, single
 from tests.cluster.sources import KINDS
-from tests.edges.tar_builders import write_files
 from tests.engine.invented_envelopes import ALICE as WRITER
 from tests.engine.invented_envelopes import RECORD as PAPER
 from tests.engine.invented_envelopes import THREE, by_nobody, other_names

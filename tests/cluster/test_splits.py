@@ -25,6 +25,18 @@ from mirror.engine.cluster.storage import StoragePath
 from mirror.engine.cluster.verify_task import FINDINGS_FOLDER, SplitResult, verify_split
 from mirror.engine.findings import Summary
 from mirror.errors import SourceError
+from tests.archive.tar_builders import (
+    END,
+    bag_files,
+    below,
+    bundle_files,
+    bundle_text,
+    entry,
+    header,
+    manifest,
+    plain_tar,
+    write_files,
+)
 from tests.builders import make_bundle, make_record
 from tests.cluster.scenarios import (
     NO_KEYS,
@@ -39,18 +51,6 @@ from tests.cluster.scenarios import (
     splits_of,
 )
 from tests.cluster.sources import KINDS, bag, bag_of, lines, packed_text
-from tests.edges.tar_builders import (
-    END,
-    bag_files,
-    below,
-    bundle_files,
-    bundle_text,
-    entry,
-    header,
-    manifest,
-    plain_tar,
-    write_files,
-)
 from tests.engine.export.test_base import KEYS as AUTHORS
 from tests.engine.export.test_base import OLD, event
 from tests.engine.export.test_base import Place as Shelf

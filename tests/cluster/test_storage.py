@@ -30,6 +30,7 @@ from mirror.engine.cluster.splits import read_split
 from mirror.engine.cluster.storage import StoragePath, expand_glob
 from mirror.engine.findings import Finding
 from mirror.errors import OutputError, SourceError
+from tests.archive.tar_builders import bundle_files, bundle_text, plain_tar, write_files
 from tests.cluster.dask_program import local_cluster
 from tests.cluster.scenarios import (
     NO_KEYS,
@@ -44,7 +45,6 @@ from tests.cluster.scenarios import (
     splits_of,
 )
 from tests.cluster.sources import KINDS, bag, lines
-from tests.edges.tar_builders import bundle_files, bundle_text, plain_tar, write_files
 
 TEXTS = [bundle_text(number) for number in range(1, 6)]
 

@@ -50,6 +50,7 @@ from mirror.store.acknowledgements import AcknowledgementRequest, CoveredFinding
 from mirror.store.arrival_codec import compress, decompress, pack_contents, unpack_contents
 from mirror.store.row_checksum import row_checksum
 from mirror.store.store import PAGE_BYTES
+from tests.archive.tar_builders import bag_files, plain_tar
 from tests.builders import (
     NOON,
     Signer,
@@ -62,7 +63,6 @@ from tests.builders import (
     to_json,
 )
 from tests.cli.conftest import BUNDLES
-from tests.edges.tar_builders import bag_files, plain_tar
 from tests.helpers import ids_in, keys_of
 
 DEMO = BUNDLES / "demo.tar"

@@ -30,6 +30,7 @@ from mirror.engine.states.check import CheckScope, check, check_and_repair
 from mirror.engine.states.rebuild import rebuild
 from mirror.engine.states.trust import add_keys, remove_keys
 from mirror.store import InsertCounts, Store, open_store
+from tests.archive.tar_builders import END, bag_files, below, bundle_text, entry, plain_tar
 from tests.builders import (
     Object,
     Signer,
@@ -41,7 +42,6 @@ from tests.builders import (
     to_json,
 )
 from tests.cli.conftest import BUNDLES
-from tests.edges.tar_builders import END, bag_files, below, bundle_text, entry, plain_tar
 from tests.helpers import ids_in, keys_of
 
 AUTHOR, OTHER = Signer("author"), Signer("other")

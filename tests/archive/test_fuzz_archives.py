@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from mirror.archive import Bag, ReadLimits, open_source
 from mirror.errors import MirrorError
-from tests.edges.tar_builders import (
+from tests.archive.tar_builders import (
     BLOCK,
     COMPRESSIONS,
     ROUNDS,

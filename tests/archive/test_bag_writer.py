@@ -21,7 +21,7 @@ import bagit
 import pytest
 
 from mirror.archive import ReadLimits, RefusedMember, open_source, write_bag
-from tests.edges.tar_builders import (
+from tests.archive.tar_builders import (
     COMPRESSIONS,
     Files,
     Reading,
@@ -632,7 +632,7 @@ def test_two_exports_of_one_content_are_the_same_bytes() -> None:
         "import io, os, sys\n"
         "os.umask(0o77); os.chdir('/')\n"
         "from mirror.archive import write_bag\n"
-        "from tests.edges.test_bag_writer import MANY, written\n"
+        "from tests.archive.test_bag_writer import MANY, written\n"
         "sys.stdout.buffer.write(written(MANY))\n"
     )
     for changes in (

@@ -13,7 +13,7 @@ import pytest
 
 from mirror.archive import ReadLimits
 from mirror.core.bundle import parse_bundle
-from tests.edges.tar_builders import (
+from tests.archive.tar_builders import (
     COMPRESSIONS,
     Reading,
     bundle_files,

@@ -18,7 +18,7 @@ import pytest
 
 from mirror.archive import Member, ReadLimits, RefusedMember, open_source
 from mirror.archive.tar import is_tar
-from tests.edges.tar_builders import (
+from tests.archive.tar_builders import (
     BLOCK,
     COMPRESSIONS,
     END,

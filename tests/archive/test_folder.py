@@ -16,7 +16,7 @@ from mirror.engine.findings import ReadRequest
 from mirror.engine.ingest.pipeline import verify
 from mirror.engine.search.metadata_check import open_metadata
 from mirror.errors import SourceError
-from tests.edges.tar_builders import (
+from tests.archive.tar_builders import (
     NO_LIMITS,
     bag_files,
     bundle_files,

@@ -33,8 +33,7 @@ from mirror.archive import (
     read_member,
 )
 from mirror.archive.member import MemberOrBag
-from tests.cluster.sources import bag
-from tests.edges.tar_builders import (
+from tests.archive.tar_builders import (
     END,
     NO_LIMITS,
     bundle_files,
@@ -45,6 +44,7 @@ from tests.edges.tar_builders import (
     plain_tar,
     write_files,
 )
+from tests.cluster.sources import bag
 from tests.helpers import DEMO_RECORDS, PITH_RECORDS
 
 ROOT = Path(__file__).resolve().parents[2]

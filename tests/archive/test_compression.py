@@ -17,7 +17,7 @@ import pytest
 import zstandard
 
 from mirror.archive import ReadLimits, RefusedMember, open_source
-from tests.edges.tar_builders import (
+from tests.archive.tar_builders import (
     COMPRESSIONS,
     END,
     bundle_text,

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from mirror.cli import main
+from tests.archive.fork_server import ForkServer
 from tests.builders import (
     Signer,
     author_claim,
@@ -23,7 +24,6 @@ from tests.builders import (
     make_record,
     to_json,
 )
-from tests.edges.fork_server import ForkServer
 
 MEMORY_BYTES = 700 * 1024 * 1024
 """Address space of a process that reads a bomb, in bytes, with the program itself."""

@@ -31,7 +31,7 @@ from mirror.archive import (
 from mirror.archive import segment as segment_module
 from mirror.core.bundle import parse_bundle
 from tests import oracle
-from tests.edges.tar_builders import (
+from tests.archive.tar_builders import (
     BLOCK,
     COMPRESSIONS,
     END,
