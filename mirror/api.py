@@ -20,7 +20,7 @@ from mirror.core.comparison.causes import (
     Comparison,
     LocalRecord,
     compare,
-    parse_claim,
+    parse_upstream_state,
     shown_events,
 )
 from mirror.core.keys import Key, KeySet, parse_key_set
@@ -335,8 +335,8 @@ def compare_states(ours: RecordState | bytes, other: bytes | Object) -> Comparis
         FormatError: A code of V1, or `state.shape`.
     """
     state = parse_state(ours.text if isinstance(ours, RecordState) else ours).value
-    claim = parse_claim(decode(other) if isinstance(other, bytes) else other)
-    return compare(LocalRecord(state=state, valid=frozenset(shown_events(state))), claim)
+    upstream = parse_upstream_state(decode(other) if isinstance(other, bytes) else other)
+    return compare(LocalRecord(state=state, valid=frozenset(shown_events(state))), upstream)
 
 
 def read_key_set(path: str | os.PathLike[str]) -> KeySet:

@@ -19,7 +19,7 @@ _NUMBERS = {
     "--rate": ("requests_per_second", click.FloatRange(min=0), "Requests per second; 0: no limit."),
     "--retries": ("retries", Count(0), "Retries of temporary failures."),
     "--timeout": ("read_seconds", SECONDS, "Seconds to wait for more of a response."),
-    "--max-answer": ("response_bytes", Count(1), "Bytes of one response."),
+    "--max-response": ("response_bytes", Count(1), "Bytes of one response."),
 }
 _FLAGS = {
     "--allow-private": ("allow_private", "Allow addresses outside the public internet."),

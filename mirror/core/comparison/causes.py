@@ -33,7 +33,7 @@ __all__ = [
     "LocalRecord",
     "StateEntry",
     "compare",
-    "parse_claim",
+    "parse_upstream_state",
     "retired_events",
     "shown_entries",
     "shown_events",
@@ -106,7 +106,7 @@ class Comparison:
         }
 
 
-def parse_claim(value: Value) -> Object:
+def parse_upstream_state(value: Value) -> Object:
     """Return a state from upstream, partial or whole, as an object to compare.
 
     Raises:
@@ -127,7 +127,7 @@ def compare(here: LocalRecord, upstream: Object) -> Comparison:
 
     Args:
         here: Our state and events.
-        upstream: A state from `parse_claim`.
+        upstream: A state from `parse_upstream_state`.
     """
     return _CauseSearch(here, upstream).result()
 

@@ -21,7 +21,7 @@ def rollbacks(before: Object, after: Object, retired: Collection[str] = ()) -> l
     """Return what an earlier state or bundle shows and a later one does not.
 
     Args:
-        before: A state as `parse_claim` returned it, or a bundle (B1).
+        before: A state as `parse_upstream_state` returned it, or a bundle (B1).
         after: A later one of the same record and kind.
         retired: Ids of events that are known to be retired (M11): a state need not show them.
     """

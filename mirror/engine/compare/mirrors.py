@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from mirror.core.comparison.causes import Cause, Comparison, compare, parse_claim
+from mirror.core.comparison.causes import Cause, Comparison, compare, parse_upstream_state
 from mirror.core.record import suffix_in
 from mirror.core.shape import text_member
 from mirror.core.values import Object, decode
@@ -100,7 +100,7 @@ class _OtherMirror:
             FormatError: If the response is not a state.
             UpstreamError: If there is no usable response.
         """
-        return parse_claim(decode(self._remote.get_state(suffix)))
+        return parse_upstream_state(decode(self._remote.get_state(suffix)))
 
     @property
     def key_set_digest(self) -> str:

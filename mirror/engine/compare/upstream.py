@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from mirror.archive import BUNDLES, STATES, Member, ReadLimits, RefusedMember, open_source
 from mirror.archive.member import member_or_refusal
 from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
-from mirror.core.comparison.causes import parse_claim
+from mirror.core.comparison.causes import parse_upstream_state
 from mirror.core.composed import compose
 from mirror.core.keys import KeySet
 from mirror.core.merge import State, merge
@@ -48,7 +48,7 @@ class UpstreamStatement(NamedTuple):
     @property
     def state(self) -> Object:
         """The state as a value."""
-        return parse_claim(decode(self.state_text))
+        return parse_upstream_state(decode(self.state_text))
 
 
 class Unreadable(NamedTuple):
@@ -219,7 +219,7 @@ class UpstreamSource:
             facts = (verified.record, verified.receipts, verified.alias_claims, verified.events)
             text = canonical(decode_packed(data) if is_packed else decode(data))
             return _bundle_statement(where, merge(*facts, self.keys), text)
-        state = parse_claim(decode(data))
+        state = parse_upstream_state(decode(data))
         # It is faster to look for a float in MessagePack than in JSON.
         text = canonical(state) if might_contain_float(pack(state)) else encode_integers(state)
         return UpstreamStatement(where, text_member(state, "pith_number"), text, text, sha256(text))

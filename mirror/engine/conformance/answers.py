@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from mirror.core.bundle import VerifiedBundle, parse_bundle, verify_bundle
-from mirror.core.comparison.causes import LocalRecord, compare, parse_claim, shown_events
+from mirror.core.comparison.causes import LocalRecord, compare, parse_upstream_state, shown_events
 from mirror.core.events.event import ValidEvent
 from mirror.core.keys import KeySet, parse_key_set
 from mirror.core.merge import State, merge_bundles
@@ -116,7 +116,7 @@ def _root(task: ConformanceTask) -> Object:
 
 
 def _compare(task: ConformanceTask) -> Object:
-    here, there = parse_state(task.here).value, parse_claim(decode(task.there))
+    here, there = parse_state(task.here).value, parse_upstream_state(decode(task.there))
     ours = LocalRecord(state=here, valid=frozenset(shown_events(here)))
     codes = {cause.code for cause in compare(ours, there).causes}
     return {"same": equal(here, there), "causes": [*sorted(codes & COMPARED)]}

@@ -43,7 +43,7 @@ from mirror.engine.tables.schema import (
     index_statements,
 )
 from mirror.engine.tables.store_rows import add_upstream_statements, replace_findings, replace_keys
-from mirror.engine.tables.unfinished import (
+from mirror.engine.tables.unfinished_files import (
     UNFINISHED_SUFFIX,
     remove_unfinished,
     unfinished_prefix,

@@ -26,7 +26,7 @@ from mirror.core.profile import MIRROR_V1
 from mirror.core.values import canonical
 from mirror.engine.native import native_module, require_python_allowed
 from mirror.engine.tables.citing import citing_columns
-from mirror.engine.tables.extras import last_checks, proved_texts
+from mirror.engine.tables.record_extras import last_checks, proved_texts
 from mirror.engine.tables.record_rows import EVENTS_PER_ARRIVAL
 from mirror.engine.tables.schema import OF_RECORDS, TABLE_OF_TYPE, payload_members
 from mirror.store import DICTIONARY, Store

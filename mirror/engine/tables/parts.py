@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mirror.engine.batching import batched
-from mirror.engine.tables.extras import last_checks, proved_texts
 from mirror.engine.tables.native_rows import NativeTables, fill_citing
+from mirror.engine.tables.record_extras import last_checks, proved_texts
 from mirror.engine.tables.record_rows import RecordExtras, rows_of
 from mirror.engine.tables.schema import OF_RECORDS
 from mirror.engine.thread_pool import few_collections

@@ -20,7 +20,7 @@ from mirror.core.events.types import (
     TIME_STAMP,
     EventType,
 )
-from mirror.engine.tables.meanings import payload_meaning
+from mirror.engine.tables.column_meanings import payload_meaning
 from mirror.engine.tables.table import Column, Table, integer, text
 
 __all__ = [

@@ -19,7 +19,7 @@ from mirror.core.comparison.causes import (
     Comparison,
     LocalRecord,
     compare,
-    parse_claim,
+    parse_upstream_state,
     shown_entries,
     shown_events,
 )
@@ -132,7 +132,7 @@ def codes(comparison: Comparison) -> list[str]:
 
 def told(here: LocalRecord, upstream: Any) -> tuple[str, list[str]]:
     """Status and codes."""
-    comparison = compare(here, parse_claim(upstream))
+    comparison = compare(here, parse_upstream_state(upstream))
     return comparison.status, codes(comparison)
 
 
@@ -624,7 +624,7 @@ def test_a_comparison_is_printed_with_all_that_it_found() -> None:
 def test_a_value_that_is_not_a_state_is_refused(value: Any, where: str) -> None:
     """Code and place say why it cannot be compared."""
     with pytest.raises(FormatError) as caught:
-        parse_claim(value)
+        parse_upstream_state(value)
     assert (caught.value.code, caught.value.where) == ("state.shape", where)
 
 
@@ -661,7 +661,7 @@ def test_real_states_compare_with_their_records_alone_as_behind() -> None:
             },
         }
         bundle = make_bundle(head["canonical_record"], alias_claims=head["source_aliases"])
-        comparison = compare(here_of(bundle, KeySet()), parse_claim(upstream))
+        comparison = compare(here_of(bundle, KeySet()), parse_upstream_state(upstream))
         assert comparison.status == "behind"
         assert codes(comparison) == ["event.missing_here"]
         assert graph in comparison.causes[0].text
@@ -694,7 +694,7 @@ def _open_objects(value: Any) -> Iterator[Object]:
 def test_law_a_state_matches_itself(here: LocalRecord) -> None:
     """Also after it was written and read again."""
     for upstream in (here.state, decode(canonical(here.state))):
-        comparison = compare(here, parse_claim(upstream))
+        comparison = compare(here, parse_upstream_state(upstream))
         assert comparison.status == "match"
         assert comparison.causes == ()
         assert comparison.only_here == ()
@@ -713,7 +713,7 @@ def test_law_a_part_of_a_state_matches(here: LocalRecord, data: st.DataObject) -
     ]
     for one, name in data.draw(st.lists(st.sampled_from(spots), max_size=6)):
         one.pop(name, None)
-    comparison = compare(here, parse_claim(upstream))
+    comparison = compare(here, parse_upstream_state(upstream))
     assert (comparison.status, comparison.causes) == ("match", ())
     for pointer in comparison.only_here:
         assert at(here.state, pointer) is not ...
@@ -732,7 +732,7 @@ def test_law_members_that_we_do_not_know_make_a_match_known(
     added = data.draw(st.dictionaries(spots, json_values(), max_size=4))
     for (index, name), value in added.items():
         objects[index][name] = value
-    comparison = compare(here, parse_claim(upstream))
+    comparison = compare(here, parse_upstream_state(upstream))
     assert comparison.status == ("match_known" if added else "match")
     assert len(comparison.only_upstream) == len(added)
     for pointer in comparison.only_upstream:
@@ -763,7 +763,7 @@ def test_law_a_leaf_that_was_changed_is_never_a_match(
     pointer = data.draw(st.sampled_from(pointers))
     value = data.draw(json_values())
     upstream = changed(here.state, pointer, value)
-    comparison = compare(here, parse_claim(upstream))
+    comparison = compare(here, parse_upstream_state(upstream))
     if canonical(upstream) == canonical(here.state):
         assert comparison.status == "match"
     elif comparison.is_same:
@@ -798,7 +798,7 @@ def test_law_any_upstream_state_can_be_compared(here: LocalRecord, data: st.Data
         spot[data.draw(st.sampled_from([*sorted(spot), "x"]))] = data.draw(_HOSTILE)
     upstream["pith_number"] = NUMBER
     upstream["current"] = upstream["current"] if isinstance(upstream["current"], dict) else {}
-    comparison = compare(here, parse_claim(upstream))
+    comparison = compare(here, parse_upstream_state(upstream))
     assert bool(comparison.causes) != comparison.is_same
     assert json.loads(canonical(comparison.to_value()))["status"] == comparison.status
 
@@ -816,7 +816,7 @@ def test_law_a_deeply_nested_upstream_state_can_be_compared() -> None:
     for pointer in ("/current/other_events/0/payload", "/current/other_events", "/event_count"):
         upstream = decode(to_json(changed(here.state, "/current/other_events", [])))
         upstream = changed(upstream, pointer if "payload" not in pointer else pointer[:21], deep)
-        assert not compare(here, parse_claim(upstream)).is_same
+        assert not compare(here, parse_upstream_state(upstream)).is_same
 
 
 @st.composite
@@ -849,7 +849,7 @@ def test_law_statuses_are_true_of_the_events(
     """Who is said to lack events lacks some; and what is shown and lacking is always said."""
     here, there = (here_of(world.bundle(), worlds_of.KEYS) for world in worlds)
     upstream = tell(there.state)
-    comparison = compare(here, parse_claim(upstream))
+    comparison = compare(here, parse_upstream_state(upstream))
     if comparison.status in {"behind", "forked"}:
         assert there.valid - here.valid
     if comparison.status in {"ahead", "forked"}:
@@ -878,8 +878,8 @@ def test_law_what_upstream_merges_from_less_it_never_has_more_of(
     ours, theirs = worlds
     both = World([*ours.events, *theirs.events], [], [])
     here, there = (here_of(world.bundle(), worlds_of.KEYS) for world in (both, theirs))
-    assert compare(here, parse_claim(there.state)).status in {"match", "ahead", "differs"}
-    assert compare(there, parse_claim(here.state)).status in {"match", "behind", "differs"}
+    assert compare(here, parse_upstream_state(there.state)).status in {"match", "ahead", "differs"}
+    assert compare(there, parse_upstream_state(here.state)).status in {"match", "behind", "differs"}
 
 
 # Receipts, which make states differ without any event ----------------------------------------

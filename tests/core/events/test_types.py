@@ -33,9 +33,9 @@ TABLE = "core/events/types.py"
 MAY_NAME = {
     ("core/receipt.py", "record_created"): "the role of a key that signs receipts (S2)",
     ("core/verification_status.py", "graph_snapshot"): "a flag of the registry",
-    ("engine/tables/meanings.py", "author_claimed"): "the meanings of its members",
-    ("engine/tables/meanings.py", "challenge_filed"): "the meanings of its members",
-    ("engine/tables/meanings.py", "replication_recorded"): "the meanings of its members",
+    ("engine/tables/column_meanings.py", "author_claimed"): "the meanings of its members",
+    ("engine/tables/column_meanings.py", "challenge_filed"): "the meanings of its members",
+    ("engine/tables/column_meanings.py", "replication_recorded"): "the meanings of its members",
 }
 """Modules that may name an event type, and why."""
 
