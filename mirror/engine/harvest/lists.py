@@ -223,7 +223,7 @@ def _changes(
         position: The place in the list.
         limit: How many are needed.
     """
-    _, _, _, bound, until, after, *_ = position
+    bound, until, after = position.bound, position.until, position.after
     if members is not None and _is_rare(len(members), store.records.last_id(), limit):
         yield from store.facts.last_changes_of(members, after, until, bound, limit)
         return

@@ -127,7 +127,7 @@ class SetList:
             origin = (generation, store.version().quarantine)
             if origin != self._origin:
                 self._origin, self._last_id = origin, 0
-                self._members = defaultdict(_no_members)
+                self._members, self._sorted = defaultdict(_no_members), []
             try:
                 for record_id, specs in _records_after(store, self._last_id):
                     for spec in specs:

@@ -97,7 +97,7 @@ def test_members_are_the_row_ids_of_records(store: Store) -> None:
     assert [one for one in range(7) if is_member(one, odd)] == [1, 3, 5]
 
 
-def test_sets_follow_the_store(store: Store) -> None:
+def test_sets_follow_the_store(store: Store, tmp_path: Path) -> None:
     """New records are added; after a repair, or in another file, all are read again."""
     sets = SetList()
     sets.update(store, 1)
@@ -118,9 +118,12 @@ def test_sets_follow_the_store(store: Store) -> None:
         store.integrity.quarantine(Damage("record", 2, 2, None, "damaged"), "2026-06-01T00:00:00Z")
     sets.update(store, 1)
     assert (sets.size("year:1999"), sets.size("year")) == (0, 2)
-    with open_store(None) as other:
+    with open_store(tmp_path / "other.db") as other:  # as many sets, with other names
+        merge(other, record=_record(1, "a", "b", "c", year=1998))
         sets.update(other, 2)
-    assert [one.spec for one in sets.after("", 99)] == ["category", "year"]
+    assert [one.spec for one in sets.after("", 99)] == [
+        "category", "category:a", "category:b", "category:c", "year", "year:1998",
+    ]  # fmt: skip
 
 
 def test_an_interrupted_reading_of_sets_is_resumed(store: Store) -> None:
