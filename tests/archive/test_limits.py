@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from mirror.cli import main
-from tests.archive.fork_server import ForkServer
+from tests.archive.measured_commands import MeasuredCommands
 from tests.builders import (
     Signer,
     author_claim,
@@ -33,17 +33,17 @@ GOOD = to_json(make_bundle(RECORD))
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeasuredCommands]:
     """A process that has loaded `mirror verify` and `mirror merge`."""
     folder = tmp_path_factory.mktemp("server")
     (folder / "good.json").write_bytes(GOOD)
-    with ForkServer.started(folder) as server:
+    with MeasuredCommands.started(folder) as server:
         server.load("verify", "good.json")
         server.load("merge", "--db", "loaded.db", "good.json")
         yield server
 
 
-def _verify(server: ForkServer, source: Path, *options: str) -> list[str]:
+def _verify(server: MeasuredCommands, source: Path, *options: str) -> list[str]:
     """Codes of the findings of a process with limited memory and time."""
     arguments = ("verify", str(source), "--json", *options)
     done = server.run(*arguments, address_space=MEMORY_BYTES)
@@ -51,7 +51,7 @@ def _verify(server: ForkServer, source: Path, *options: str) -> list[str]:
     return [json.loads(line)["code"] for line in done.output]
 
 
-def _codes(server: ForkServer, folder: Path, content: bytes, *options: str) -> list[str]:
+def _codes(server: MeasuredCommands, folder: Path, content: bytes, *options: str) -> list[str]:
     path = folder / "source"
     path.write_bytes(content)
     return _verify(server, path, *options)
@@ -116,14 +116,16 @@ SMALLER = {"many lines": ["--max-bundle=1000000"]}
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_costs_bounded_memory_and_time(
-    name: str, server: ForkServer, tmp_path: Path
+    name: str, server: MeasuredCommands, tmp_path: Path
 ) -> None:
     """One finding with its code; no crash and no hang."""
     make, code = BOMBS[name]
     assert [code] == _codes(server, tmp_path, make(), *SMALLER.get(name, []))
 
 
-def test_a_bomb_in_an_archive_does_not_stop_the_others(server: ForkServer, tmp_path: Path) -> None:
+def test_a_bomb_in_an_archive_does_not_stop_the_others(
+    server: MeasuredCommands, tmp_path: Path
+) -> None:
     """Each member is refused by itself."""
     members = {
         "a/bundle.json": b"[" * 100_000,
@@ -186,7 +188,7 @@ def test_limits_on_unsigned_items_are_options(tmp_path: Path) -> None:
     assert ["limit.size"] == _codes_here(tmp_path, content, "--max-receipt", "9")
 
 
-def _peak_bytes(server: ForkServer, folder: Path, content: bytes, command: str) -> int:
+def _peak_bytes(server: MeasuredCommands, folder: Path, content: bytes, command: str) -> int:
     """The peak memory of a process that reads a bundle."""
     path = folder / "source"
     path.write_bytes(content)
@@ -217,7 +219,9 @@ JUNK: dict[str, Callable[[], object]] = {
 
 
 @pytest.fixture(scope="module")
-def least_bytes(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+def least_bytes(
+    server: MeasuredCommands, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, int]:
     """Peak memory of the program itself, by command."""
     folder = tmp_path_factory.mktemp("least")
     return {command: _peak_bytes(server, folder, GOOD, command) for command in ("verify", "merge")}
@@ -226,7 +230,7 @@ def least_bytes(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.mark.parametrize("command", ["verify", "merge"])
 @pytest.mark.parametrize("name", JUNK)
 def test_a_bundle_takes_memory_in_proportion_to_its_size(
-    name: str, command: str, server: ForkServer, least_bytes: dict[str, int], tmp_path: Path
+    name: str, command: str, server: MeasuredCommands, least_bytes: dict[str, int], tmp_path: Path
 ) -> None:
     """At most 30 times the size of the bundle and 256 MiB, beyond the program itself."""
     content = to_json(JUNK[name]())
@@ -235,7 +239,7 @@ def test_a_bundle_takes_memory_in_proportion_to_its_size(
     assert taken < min(30 * len(content), 256 * 1024 * 1024), f"{taken / len(content)} times"
 
 
-def test_a_long_header_ends_an_archive(server: ForkServer, tmp_path: Path) -> None:
+def test_a_long_header_ends_an_archive(server: MeasuredCommands, tmp_path: Path) -> None:
     """A pax header of megabytes is not read into memory."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -256,7 +260,7 @@ def test_a_bundle_that_takes_too_long_is_refused(tmp_path: Path) -> None:
     assert ["limit.time"] == _codes_here(tmp_path, content, "--max-seconds", "0.000001")
 
 
-def test_a_folder_may_hold_only_so_many_files(server: ForkServer, tmp_path: Path) -> None:
+def test_a_folder_may_hold_only_so_many_files(server: MeasuredCommands, tmp_path: Path) -> None:
     """The rest is not read, and the message says so."""
     folder = tmp_path / "folder"
     for number in range(5):

@@ -1,4 +1,8 @@
-"""Runs commands of `mirror` in forks of one process that has loaded it: without its start-up."""
+"""Runs commands of `mirror` with limited memory and measures what they use, without its start-up.
+
+Each is a fork of one process, which has loaded these commands and no others: `tests.fork_server`
+has loaded all of them, so that its forks use more memory than the command does.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Finished", "ForkServer"]
+__all__ = ["Finished", "MeasuredCommands"]
 
 _SERVER = """
 import json, os, resource, signal, sys
@@ -65,8 +69,8 @@ class Finished(NamedTuple):
     """The most memory that it used."""
 
 
-class ForkServer:
-    """The process, and its folder."""
+class MeasuredCommands:
+    """The process that forks, and its folder."""
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self._process = process
@@ -74,7 +78,7 @@ class ForkServer:
 
     @classmethod
     @contextmanager
-    def started(cls, folder: Path) -> Iterator[ForkServer]:
+    def started(cls, folder: Path) -> Iterator[MeasuredCommands]:
         """Start it; files that it writes go to an empty folder."""
         program = [sys.executable, "-c", _SERVER]
         with subprocess.Popen(
