@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,21 @@ def test_a_log_without_its_shared_memory_is_unreadable(path: Path) -> None:
     path.with_name("mirror.db-shm").unlink()
     with reading(path) as reader:
         assert reader.first == "store.unreadable"
+
+
+def test_a_transaction_of_a_killed_process_is_rolled_back(path: Path) -> None:
+    """SQLite needs to write for that, which a read-only connection may not do."""
+    journal = path.with_name("mirror.db-journal")
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        conn.executescript("PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; BEGIN")
+        conn.execute("UPDATE record SET value = zeroblob(9000)")
+        left = path.read_bytes(), journal.read_bytes()
+    path.write_bytes(left[0])
+    journal.write_bytes(left[1])
+    with open_store(path, read_only=True) as store:
+        (longest,) = store.connection.execute("SELECT max(length(value)) FROM record").fetchone()
+        assert (store.records.count(), longest < 9000) == (100, True)
+    assert not journal.exists()
 
 
 def _leave_log(path: Path) -> None:

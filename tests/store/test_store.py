@@ -18,6 +18,8 @@ from mirror.engine.states.replay import update_states
 from mirror.errors import CorruptStoreError, SchemaVersionError, StoreBusyError, StoreError
 from mirror.store import SourceRun, Store, copy, open_store, recover, schema
 from mirror.store import store as store_module
+from mirror.store.arrival_codec import compress
+from mirror.store.states import outline_of
 from tests.builders import (
     Signer,
     author_claim,
@@ -267,3 +269,10 @@ def test_an_empty_log_of_trust_is_the_built_in_key(path: Path) -> None:
             store.trust_log.append("add", keys, "2026-01-01")
         (change,) = store.trust_log.log()
         assert ("add", "2026-01-01", AUTHOR.key_id) == (change.action, change.at, change.name)
+
+
+@pytest.mark.parametrize("outline", [b"", b"\xff", compress(b"{")])
+def test_an_outline_that_cannot_be_read_is_damage(outline: bytes) -> None:
+    """Not a frame, or not JSON: the error names the row."""
+    with pytest.raises(CorruptStoreError, match="state of record 7: it cannot be read"):
+        outline_of([7, outline])

@@ -49,6 +49,15 @@ def workers() -> Iterator[RequestThreads]:
     workers.close()
 
 
+def test_a_request_that_no_thread_takes_leaves_its_place() -> None:
+    """The threads have ended; nobody is told that they are busy."""
+    workers = RequestThreads(threads=1, waiting=1)
+    workers.close()
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            workers.submit(lambda: None)
+
+
 def test_requests_beyond_the_limit_are_refused_as_busy(workers: RequestThreads) -> None:
     go_on = threading.Event()
 
