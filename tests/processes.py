@@ -1,14 +1,20 @@
-"""The children of a process, and waiting for their end, whoever their parent is by then."""
+"""Processes: their children, their end, whoever their parent is by then, and what they wait for."""
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import select
+import subprocess
+import sys
+import termios
+import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import IO
 
-__all__ = ["assert_ended", "children_of", "watched"]
+__all__ = ["assert_ended", "children_of", "wait_until_read", "watched"]
 
 PATIENCE_S = 60
 """After which a process that should end is taken for one that does not."""
@@ -35,3 +41,23 @@ def assert_ended(handles: dict[int, int]) -> None:
     for child, handle in handles.items():
         assert select.select([handle], [], [], PATIENCE_S)[0] == [handle], f"{child} is still there"
         os.close(handle)
+
+
+def wait_until_read(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process has read what was written to it, and sleeps because it wants more."""
+    assert process.stdin is not None
+    process.stdin.flush()
+    deadline = time.monotonic() + PATIENCE_S
+    while _unread(process.stdin) or _state(process.pid) != "S":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _unread(pipe: IO[bytes]) -> int:
+    """How many bytes of a pipe nobody has read yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def _state(process: int) -> str:
+    """The state of a process: R while it runs, S while it sleeps."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sqlite3
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from mirror.archive.compression import (
     DECOMPRESSION_ERRORS,
@@ -44,6 +44,9 @@ __all__ = [
     "open_source",
     "unreadable",
 ]
+
+_COPIED_BYTES = 1 << 16
+"""Most bytes that are copied at once, as many as a pipe holds."""
 
 
 class Source:
@@ -183,7 +186,7 @@ def open_file(name: str) -> BinaryIO:
     if not name:
         raise ValueError("the path is empty")
     if name == "-":
-        return _spool(standard_input())
+        return _spool(cast("BufferedIOBase", standard_input()))
     path = Path(name)
     mode = path.stat().st_mode
     if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
@@ -195,11 +198,16 @@ def open_file(name: str) -> BinaryIO:
         return _spool(pipe)
 
 
-def _spool(stream: BinaryIO) -> BinaryIO:
-    """Copy a stream to an unnamed temporary file, which can be read again from its start."""
+def _spool(stream: BufferedIOBase) -> BinaryIO:
+    """Copy a stream to an unnamed temporary file, which can be read again from its start.
+
+    `read1` returns what is there. `read` would wait for a whole block, and Python would not see
+    a Ctrl-C that came before it began to wait until then.
+    """
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
-        shutil.copyfileobj(stream, copy)
+        for block in iter(lambda: stream.read1(_COPIED_BYTES), b""):
+            copy.write(block)
         copy.seek(0)
     except BaseException:
         with suppress(OSError):  # closing writes the buffer, which does not fit, either

@@ -28,7 +28,7 @@ from tests.builders import (
     to_json,
 )
 from tests.cli.conftest import BUNDLES, Ran, run_here
-from tests.processes import PATIENCE_S, assert_ended, children_of, watched
+from tests.processes import PATIENCE_S, assert_ended, children_of, wait_until_read, watched
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("MIRROR_KILLS", "12"))
@@ -111,8 +111,9 @@ def test_ctrl_c_exits_with_130_and_keeps_stored_data(tmp_path: Path) -> None:
     ) as process:
         assert process.stdin is not None
         assert process.stderr is not None
-        process.stdin.write(source.read_bytes())  # more than a pipe holds, so it is read by now
-        process.send_signal(signal.SIGINT)  # it waits for more, and cannot have ended
+        process.stdin.write(source.read_bytes())
+        wait_until_read(process)  # it waits for more, and cannot have ended
+        process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 130
         assert b"interrupted: stored data is kept" in process.stderr.read()
         process.stdin.close()
