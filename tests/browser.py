@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["PageLog", "new_page", "watched"]
+__all__ = ["PageLog", "logged", "new_page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def new_page(browser: Any, **settings: Any) -> Any:
 
 
 @contextmanager
-def watched(page: Any) -> Iterator[PageLog]:
+def logged(page: Any) -> Iterator[PageLog]:
     """Log what a page does, until it has left its address; reset how it is shown."""
     log = PageLog()
 

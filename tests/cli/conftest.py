@@ -99,7 +99,7 @@ def mirror_process(program: Path, tmp_path: Path) -> Mirror:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a command showed on a terminal, with the control sequences."""
+    """The output of a command on a terminal, with the control sequences."""
 
     exit_code: int
     text: str

@@ -13,7 +13,7 @@ from mirror.engine.evidence.document import make_evidence
 from mirror.engine.states.root import update_root
 from mirror.store import open_store
 from mirror.web.pages.evidence_file import evidence_page
-from tests.browser import watched
+from tests.browser import logged
 from tests.builders import Object
 from tests.evidence.samples import LIES
 from tests.web.hostile import hostile_store
@@ -25,7 +25,7 @@ def opened(page: Any, folder: Path, document: Object) -> Iterator[None]:
     path = folder / "evidence.html"
     path.write_bytes(evidence_page(document))
     page.context.set_offline(True)
-    with watched(page) as log:
+    with logged(page) as log:
         page.goto(path.as_uri())
         yield
     assert log.requests == [path.as_uri()]

@@ -16,7 +16,7 @@ from mirror.core.bundle import parse_bundle, verify_bundle
 from mirror.core.keys import parse_key_set
 from mirror.core.merge import merge_bundles
 from tests import oracle
-from tests.browser import watched
+from tests.browser import logged
 from tests.web.conftest import Serve, run_mirror
 from tests.web.hostile import hostile_store
 from tests.web.lying_mirror import Lie, lying_mirror
@@ -57,7 +57,7 @@ def past(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> str:
 def opened(page: Any, url: str, width: int = 1280) -> Iterator[None]:
     """Show an address, which must load nothing from elsewhere and log no error."""
     host = "/".join(url.split("/")[:3])
-    with watched(page) as log:
+    with logged(page) as log:
         page.set_viewport_size({"width": width, "height": 800})
         status = page.goto(url).status
         yield

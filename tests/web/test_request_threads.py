@@ -50,7 +50,7 @@ def workers() -> Iterator[RequestThreads]:
 
 
 def test_a_request_that_no_thread_takes_leaves_its_place() -> None:
-    """The threads have ended; nobody is told that they are busy."""
+    """The threads have ended, which is no `BusyError`, however often it is tried."""
     workers = RequestThreads(threads=1, waiting=1)
     workers.close()
     for _ in range(3):

@@ -83,7 +83,7 @@ def objections(events: Sequence[Any], keys: KeySet = KEYS, record: Object = RECO
 
 @cache
 def _probed(invented: Invented) -> ProbeResult:
-    """What probing three events in an envelope comes to: several tests ask."""
+    """The result of probing three events in an envelope, which several tests look at."""
     return probed(invented.events())
 
 
